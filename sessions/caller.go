@@ -1,0 +1,27 @@
+package sessions
+
+import "time"
+
+// A Caller is a party whose bearer JWT was verified.
+type Caller struct {
+	Principal
+	// ClientID is the token's client_id (RFC 9068), else its azp.
+	ClientID string
+	// Scopes are the values of the token's scope (RFC 8693 section 4.2), else
+	// of its scp, as some issuers call it.
+	Scopes []string
+	// User tells that the subjects of this issuer are this app's user ids.
+	User bool
+	// Acting tells that the token has an act claim: somebody uses it for its
+	// subject, who is not the one calling.
+	Acting bool
+	// Claims are all claims of the token.
+	Claims Claims
+	// ExpiresAt is when the token ends, without leeway.
+	ExpiresAt time.Time
+}
+
+// Claims is a decoded JSON object of claims. The values are nil, bool, string,
+// int64 (whole numbers that fit), float64 (all others), []any and
+// map[string]any. It is shared by all who see the caller: never changed.
+type Claims map[string]any

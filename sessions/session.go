@@ -1,0 +1,131 @@
+package sessions
+
+import "time"
+
+// SecretSize is the size in bytes of the random part of a refresh token:
+// 128 bits, as RFC 6749 section 10.10 asks at the least.
+const SecretSize = 16
+
+// A Principal is a party known by who vouches for it and under which name:
+// the same subject of two issuers is two principals.
+type Principal struct {
+	Issuer  string `json:"iss"`
+	Subject string `json:"sub"`
+}
+
+// A Key names one session: the realm (the issuer of the block that owns it)
+// and the session's id, unique within the realm.
+type Key struct {
+	Realm string
+	ID    string
+}
+
+// A Session is one row of the store. It holds no token: a token is known by
+// (ID, Generation, Secret) and is minted again from the row when needed.
+//
+// All times are UTC in whole milliseconds. A zero time means "never".
+type Session struct {
+	Realm string `json:"-"`
+	ID    string `json:"-"`
+
+	// UserID is whom the session is for: the "sub" of its tokens.
+	UserID string `json:"user"`
+	// ClientID is the OAuth client that the session is bound to.
+	ClientID string `json:"client"`
+	// Impersonation tells that the caller is not the user.
+	Impersonation bool `json:"imp,omitempty"`
+	// Reason is why the caller wanted the session, in the caller's words.
+	Reason string `json:"reason,omitempty"`
+
+	// Actor is the caller who created the session.
+	Actor Principal `json:"actor"`
+	// ActorClient is the client_id or azp of the caller's token.
+	ActorClient string `json:"actor_client,omitempty"`
+	// ActorClaims are the caller's claims that the rules looked at: what the
+	// policy is asked with again at each refresh.
+	ActorClaims Claims `json:"claims,omitempty"`
+	// Rule is the rule that allowed the session, for people.
+	Rule string `json:"rule,omitempty"`
+	// IP and UserAgent are of the request that created the session.
+	IP        string `json:"ip,omitempty"`
+	UserAgent string `json:"ua,omitempty"`
+
+	CreatedAt time.Time `json:"-"`
+	// ExpiresAt is the absolute end. Nothing extends it.
+	ExpiresAt time.Time `json:"-"`
+	// Idle is how long the session lives unused; at most ExpiresAt.
+	Idle time.Duration `json:"-"`
+
+	// Generation is the number of rotations so far.
+	Generation uint64 `json:"-"`
+	// Secret is the random part of the live refresh token, SecretPrev that of
+	// the one before it.
+	Secret     [SecretSize]byte `json:"-"`
+	SecretPrev [SecretSize]byte `json:"-"`
+	// KeyID names the key that signed the live refresh token.
+	KeyID string `json:"kid"`
+	// RotatedAt is when the live generation began, and so when the session was
+	// last used. It never goes back.
+	RotatedAt time.Time `json:"-"`
+	// RotatedFrom is the address that the last rotation came from.
+	RotatedFrom string `json:"rip,omitempty"`
+
+	// RevokedAt is when the session was ended before its time, EndReason why.
+	RevokedAt time.Time `json:"-"`
+	EndReason EndReason `json:"end,omitempty"`
+
+	// RequestHash is the SHA-256 of the request that created the session, kept
+	// where it came with an Idempotency-Key; else empty.
+	RequestHash []byte `json:"-"`
+}
+
+// EndReason tells why a session was ended before its time.
+type EndReason string
+
+// The reasons that end a session.
+const (
+	EndRevoked     EndReason = "revoked"      // by the user, the actor or a manager
+	EndReplaced    EndReason = "replaced"     // gave way to a newer one (max_per_user)
+	EndReuse       EndReason = "reuse"        // a used refresh token came back
+	EndStoreBehind EndReason = "store_behind" // a token was ahead of the store
+	EndPolicy      EndReason = "policy"       // today's policy says no
+)
+
+// Key returns the name of the session.
+func (s *Session) Key() Key { return Key{Realm: s.Realm, ID: s.ID} }
+
+// IdleEnd returns when the session ends unless it is used before.
+func (s *Session) IdleEnd() time.Time { return s.RotatedAt.Add(s.Idle) }
+
+// End returns when the session ends unless it is used before: the sooner of
+// its absolute and its idle end.
+func (s *Session) End() time.Time {
+	if idle := s.IdleEnd(); idle.Before(s.ExpiresAt) {
+		return idle
+	}
+	return s.ExpiresAt
+}
+
+// Live tells whether the session is neither ended nor over at now.
+func (s *Session) Live(now time.Time) bool {
+	return s.RevokedAt.IsZero() && now.Before(s.End())
+}
+
+// revokedRetention is how long the row of a revoked session is kept: longer
+// than any access token that was minted from it can live (1 h, and leeway).
+const revokedRetention = 2 * time.Hour
+
+// endedRetention is how long the row of a session that came to its end is
+// kept, so that a list can still show it.
+const endedRetention = time.Hour
+
+// PurgeAt returns from when on the row may be swept from the store.
+func (s *Session) PurgeAt() time.Time {
+	end := s.End().Add(endedRetention)
+	if !s.RevokedAt.IsZero() {
+		if revoked := s.RevokedAt.Add(revokedRetention); revoked.Before(end) {
+			return revoked
+		}
+	}
+	return end
+}
