@@ -12,6 +12,10 @@ type Caller struct {
 	Scopes []string
 	// User tells that the subjects of this issuer are this app's user ids.
 	User bool
+	// Own tells that the token is an access token of ours, of the session
+	// SessionID.
+	Own       bool
+	SessionID string
 	// Acting tells that the token has an act claim: somebody uses it for its
 	// subject, who is not the one calling.
 	Acting bool
