@@ -1,0 +1,3 @@
+// Package pebblestore keeps sessions in an embedded Pebble database: one
+// directory, one process.
+package pebblestore

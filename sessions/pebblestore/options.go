@@ -1,0 +1,24 @@
+package pebblestore
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Options say where a store is. The zero value of all but Dir is a good choice.
+type Options struct {
+	// Dir is the directory of the database. It is made, for its owner alone, if
+	// it does not exist; it may exist and be empty.
+	Dir string
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// Log is told what an operator wants to know (a full disk, a repaired
+	// store), and at debug level what Pebble does; nil is silence. No user data
+	// is logged.
+	Log *slog.Logger
+	// CacheSize is the memory for blocks read from disk, in bytes; 0 is 32 MiB.
+	CacheSize int64
+	// MemTableSize is how much is written to memory and log before it is written
+	// to a table, in bytes; 0 is 16 MiB.
+	MemTableSize uint64
+}
