@@ -1,0 +1,207 @@
+package caddymodule
+
+import (
+	"encoding/json"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+)
+
+// Handler gives the users of an app sessions. It answers POST on its path: it
+// verifies the caller's bearer JWT, decides whether that caller may have a
+// session for the user it names, and mints a refresh token and an access token.
+// All other requests go on to the next handler, untouched.
+type Handler struct {
+	// The "iss" of the tokens that are minted: an absolute http or https URL
+	// without query and fragment. It also names the realm: handlers of one
+	// issuer share their sessions, those of different issuers never see each
+	// other's. Required.
+	Issuer string `json:"issuer"`
+
+	// Where sessions are created: an absolute, clean path without trailing
+	// slash, wildcards and placeholders. Default: `/auth/sessions`
+	Path string `json:"path,omitempty"`
+
+	// The issuers whose bearer JWTs callers may present, each with its own keys.
+	// At least one is required.
+	Trust []*Trust `json:"trust"`
+
+	// Who may have a session for whom; what no rule allows is denied. At least
+	// one is required.
+	Allow []*Rule `json:"allow"`
+
+	// User ids that nobody may impersonate, whatever allows it. `*` stands for
+	// any run of characters. Compared after NFKC and case folding too.
+	Protect []string `json:"protect,omitempty"`
+
+	// The life of sessions that users have for themselves.
+	Session *Session `json:"session,omitempty"`
+
+	// The life of sessions that callers have for other users, and what is asked
+	// of these.
+	Impersonation *Impersonation `json:"impersonation,omitempty"`
+
+	// How refresh tokens are minted.
+	RefreshToken *RefreshToken `json:"refresh_token,omitempty"`
+
+	// How access tokens are minted.
+	AccessToken *AccessToken `json:"access_token,omitempty"`
+
+	// The signing keys that are generated and kept in Caddy's storage.
+	SigningKeys *SigningKeys `json:"signing_keys,omitempty"`
+
+	// Where sessions are stored. Default: `{"engine": "pebble"}`, in Caddy's
+	// data directory.
+	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=auth_sessions.stores inline_key=engine"`
+
+	logger *zap.Logger
+	store  StoreOpener
+	inst   *instance
+}
+
+// Trust is an issuer whose JWTs are accepted from callers. Its keys come from
+// exactly one of jwks, key and secret, or from what OpenID Connect discovery
+// says at the issuer where none of them is given.
+type Trust struct {
+	// The "iss" of its tokens, compared byte for byte. Required.
+	Issuer string `json:"issuer"`
+
+	// The issuer's JWK set: an http or https URL, or the path of a file, which
+	// is read again when it changes.
+	JWKS string `json:"jwks,omitempty"`
+
+	// A file with the issuer's public keys: PEM, a JWK or a JWK set.
+	Key string `json:"key,omitempty"`
+
+	// A shared secret for HMAC: its bytes, at least 32. Placeholders are
+	// resolved when the configuration is loaded: `{env.NAME}` or `{file.path}`.
+	Secret string `json:"secret,omitempty"`
+
+	// What we are called in the "aud" of its tokens, of which one must be there.
+	// Required.
+	Audience []string `json:"audience"`
+
+	// The algorithms that its tokens may be signed with. Default: what the keys
+	// themselves say, asymmetric only; HS256 with a secret.
+	Algorithms []string `json:"algorithms,omitempty"`
+
+	// The accepted values of the header "typ"; `none` stands for no such header.
+	// Default: `at+jwt`, `JWT` and `none`
+	Types []string `json:"types,omitempty"`
+
+	// How far its clock may be off, from 0 to 5 minutes. Default: 30 seconds.
+	Leeway *caddy.Duration `json:"leeway,omitempty"`
+
+	// The longest time from now at which a token may expire. Default: 24 hours.
+	MaxLifetime caddy.Duration `json:"max_lifetime,omitempty"`
+
+	// Whether the subjects of its tokens are this app's user ids, so that they
+	// can have sessions for themselves. Default: true where it is the only
+	// trusted issuer, else false.
+	Users *bool `json:"users,omitempty"`
+}
+
+// Rule allows sessions. It holds exactly one of self, scope, claim and
+// expression.
+type Rule struct {
+	// Users may have sessions for themselves.
+	Self bool `json:"self,omitempty"`
+
+	// Callers whose token has this scope may have sessions for other users.
+	Scope string `json:"scope,omitempty"`
+
+	// Callers whose token has this claim may have sessions for other users.
+	Claim *ClaimRule `json:"claim,omitempty"`
+
+	// Callers for whom this CEL expression is true may have sessions for other
+	// users. It sees `caller` (the claims of the caller's token), and the
+	// strings `user_id`, `reason` and `client_id`. An error is a no.
+	Expression string `json:"expression,omitempty"`
+
+	// The issuer whose callers the rule is for. Required, except for self, where
+	// several issuers are trusted: a scope of one means nothing from another.
+	From string `json:"from,omitempty"`
+}
+
+// ClaimRule asks for a claim.
+type ClaimRule struct {
+	// The name of the claim, or a JSON pointer (RFC 6901) into nested ones,
+	// which starts with a slash.
+	Name string `json:"name"`
+
+	// The value that the claim must be, or hold where it is an array.
+	Value string `json:"value"`
+}
+
+// Session bounds the sessions that users have for themselves.
+type Session struct {
+	// The life of a session whose request asks for none. Default: 30 days.
+	TTL caddy.Duration `json:"ttl,omitempty"`
+
+	// The longest life that a request may ask for. Default: 365 days.
+	MaxTTL caddy.Duration `json:"max_ttl,omitempty"`
+
+	// A session that is not refreshed for that long is over. At least twice the
+	// life of an access token. Default: 14 days.
+	Idle caddy.Duration `json:"idle,omitempty"`
+
+	// How many sessions of each kind a user may have; the least recently used
+	// one gives way. 0 is no limit. Default: 200
+	MaxPerUser *int `json:"max_per_user,omitempty"`
+}
+
+// Impersonation bounds the sessions that callers have for other users.
+type Impersonation struct {
+	// The life of a session whose request asks for none. Default: 1 hour.
+	TTL caddy.Duration `json:"ttl,omitempty"`
+
+	// The longest life that a request may ask for. Default: 8 hours.
+	MaxTTL caddy.Duration `json:"max_ttl,omitempty"`
+
+	// A session that is not refreshed for that long is over. Longer than the
+	// life of an access token. Default: 15 minutes.
+	Idle caddy.Duration `json:"idle,omitempty"`
+
+	// Whether a request must say why.
+	RequireReason bool `json:"require_reason,omitempty"`
+}
+
+// RefreshToken says how refresh tokens are minted.
+type RefreshToken struct {
+	// For how long a refresh token that was used can be used again, for the same
+	// successor: what keeps a client signed in that lost the answer. From 0 to 5
+	// minutes, and at most a quarter of the life of an access token.
+	// Default: 30 seconds.
+	Grace *caddy.Duration `json:"grace,omitempty"`
+
+	// What they are signed with: `EdDSA` or `RS256`, which are deterministic.
+	// Default: `EdDSA`
+	Algorithm string `json:"algorithm,omitempty"`
+
+	// A file with the private key to sign with, PEM or JWK, instead of a
+	// generated one.
+	Key string `json:"key,omitempty"`
+}
+
+// AccessToken says how access tokens are minted.
+type AccessToken struct {
+	// Their life, at most 1 hour. Default: 10 minutes.
+	TTL caddy.Duration `json:"ttl,omitempty"`
+
+	// What they are signed with; an asymmetric one. Default: `ES256`
+	Algorithm string `json:"algorithm,omitempty"`
+
+	// A file with the private key to sign with, PEM or JWK, instead of a
+	// generated one.
+	Key string `json:"key,omitempty"`
+
+	// Their "aud". Default: the issuer.
+	Audience []string `json:"audience,omitempty"`
+}
+
+// SigningKeys says how generated keys are kept.
+type SigningKeys struct {
+	// How long a key signs before the next one does; 0 for ever.
+	// Default: 30 days.
+	Rotate *caddy.Duration `json:"rotate,omitempty"`
+}
