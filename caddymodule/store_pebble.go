@@ -11,8 +11,8 @@ func init() {
 
 // PebbleStore keeps the sessions in an embedded database on this machine.
 type PebbleStore struct {
-	// The directory of the database. Default: `auth_sessions` in Caddy's data
-	// directory.
+	// The directory of the database. Default: `auth_sessions/pebble` in Caddy's
+	// data directory.
 	Dir string `json:"dir,omitempty"`
 }
 

@@ -1,0 +1,192 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+)
+
+const directive = "auth_sessions"
+
+func init() {
+	httpcaddyfile.RegisterDirective(directive, parseDirective)
+	httpcaddyfile.RegisterDirectiveOrder(directive, httpcaddyfile.Before, "redir")
+}
+
+func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	handler := new(Handler)
+	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	return h.NewRoute(nil, handler), nil
+}
+
+// UnmarshalCaddyfile sets up the handler from Caddyfile tokens. What is wrong
+// is an error that names the line and the mend:
+//
+//	auth_sessions {
+//		issuer  <url>
+//		path    <path>
+//		trust   <issuer> { ... }
+//		allow   self
+//		allow   scope <scope>        [from <issuer>]
+//		allow   claim <name> <value> [from <issuer>]
+//		allow   expression <cel>     [from <issuer>]
+//		protect <user ids...>
+//		session       { ... }
+//		impersonation { ... }
+//		refresh_token { ... }
+//		access_token  { ... }
+//		signing_keys  { ... }
+//		store   <engine> ...
+//	}
+func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // consume the directive's name
+	p := &parser{Dispenser: d, handler: h, marks: make(map[string]caddyfile.Dispenser)}
+	p.mark("")
+	if err := p.directive(); err != nil {
+		return err
+	}
+	return p.check()
+}
+
+// A parser reads one auth_sessions block.
+type parser struct {
+	*caddyfile.Dispenser
+	handler *Handler
+	// marks remembers where each word stands, by the name that faults give it.
+	marks map[string]caddyfile.Dispenser
+}
+
+func (p *parser) mark(at string) { p.marks[at] = *p.Dispenser }
+
+// check finds what is wrong with what was read, taken as a whole, and says in
+// which line. What was read does not change: defaults are not written down.
+func (p *parser) check() error {
+	data, err := json.Marshal(p.handler)
+	if err != nil {
+		return p.WrapErr(err)
+	}
+	whole := new(Handler)
+	if err := json.Unmarshal(data, whole); err != nil {
+		return p.WrapErr(err)
+	}
+	whole.setDefaults()
+	err = whole.check()
+	var f *fault
+	if !errors.As(err, &f) {
+		return err
+	}
+	at := f.at
+	for {
+		if d, ok := p.marks[at]; ok {
+			return d.WrapErr(err)
+		}
+		at = at[:max(strings.LastIndexByte(at, '.'), 0)]
+	}
+}
+
+func (p *parser) directive() error {
+	if p.NextArg() {
+		if matcher := p.Val(); matcher == "*" || strings.HasPrefix(matcher, "/") || strings.HasPrefix(matcher, "@") {
+			return p.Errf("auth_sessions takes no matcher: it would switch the header defence off for what does not match; remove %q", matcher)
+		}
+		return p.Err("auth_sessions takes nothing but a block: remove what stands before the brace")
+	}
+	if !p.opensBlock() {
+		return p.Err("auth_sessions needs a block with issuer, trust and allow, as in: auth_sessions { issuer https://app.example.com ... }")
+	}
+	h := p.handler
+	return p.block("", words{
+		"issuer":        p.text(&h.Issuer, "https://app.example.com"),
+		"path":          p.text(&h.Path, "/auth/sessions"),
+		"trust":         p.trust,
+		"allow":         p.allow,
+		"protect":       p.list(&h.Protect, "root admin-*"),
+		"session":       p.session,
+		"impersonation": p.impersonation,
+		"refresh_token": p.refreshToken,
+		"access_token":  p.accessToken,
+		"signing_keys":  p.signingKeys,
+		"store":         p.store,
+	}, "trust", "allow")
+}
+
+func (p *parser) trust() error {
+	t := new(Trust)
+	p.handler.Trust = append(p.handler.Trust, t)
+	at := fmt.Sprintf("trust.%d", len(p.handler.Trust)-1)
+	p.mark(at)
+	if err := p.text(&t.Issuer, "https://idp.example.com")(); err != nil {
+		return err
+	}
+	return p.block(at, words{
+		"jwks":         p.text(&t.JWKS, "https://idp.example.com/jwks.json"),
+		"key":          p.text(&t.Key, "/etc/keys/idp.pem"),
+		"secret":       p.secret(&t.Secret),
+		"audience":     p.list(&t.Audience, "https://app.example.com/auth/sessions"),
+		"algorithms":   p.list(&t.Algorithms, "ES256 EdDSA"),
+		"types":        p.list(&t.Types, "at+jwt JWT none"),
+		"leeway":       p.durationOrZero(&t.Leeway, "30s"),
+		"max_lifetime": p.duration(&t.MaxLifetime, "24h"),
+		"users":        p.flagPointer(&t.Users),
+	})
+}
+
+func (p *parser) session() error {
+	s := new(Session)
+	p.handler.Session = s
+	return p.block("session", words{
+		"ttl":          p.duration(&s.TTL, "30d"),
+		"max_ttl":      p.duration(&s.MaxTTL, "365d"),
+		"idle":         p.duration(&s.Idle, "14d"),
+		"max_per_user": p.count(&s.MaxPerUser, "200"),
+	})
+}
+
+func (p *parser) impersonation() error {
+	i := new(Impersonation)
+	p.handler.Impersonation = i
+	return p.block("impersonation", words{
+		"ttl":            p.duration(&i.TTL, "1h"),
+		"max_ttl":        p.duration(&i.MaxTTL, "8h"),
+		"idle":           p.duration(&i.Idle, "15m"),
+		"require_reason": p.flag(&i.RequireReason),
+	})
+}
+
+func (p *parser) refreshToken() error {
+	r := new(RefreshToken)
+	p.handler.RefreshToken = r
+	return p.block("refresh_token", words{
+		"grace":     p.durationOrZero(&r.Grace, "30s"),
+		"algorithm": p.text(&r.Algorithm, "EdDSA"),
+		"key":       p.text(&r.Key, "/etc/keys/refresh.pem"),
+	})
+}
+
+func (p *parser) accessToken() error {
+	a := new(AccessToken)
+	p.handler.AccessToken = a
+	return p.block("access_token", words{
+		"ttl":       p.duration(&a.TTL, "10m"),
+		"algorithm": p.text(&a.Algorithm, "ES256"),
+		"key":       p.text(&a.Key, "/etc/keys/access.pem"),
+		"audience":  p.list(&a.Audience, "https://app.example.com"),
+	})
+}
+
+func (p *parser) signingKeys() error {
+	s := new(SigningKeys)
+	p.handler.SigningKeys = s
+	return p.block("signing_keys", words{
+		"rotate": p.durationOrZero(&s.Rotate, "30d"),
+	})
+}
+
+// Interface guard
+var _ caddyfile.Unmarshaler = (*Handler)(nil)

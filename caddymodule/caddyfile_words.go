@@ -1,0 +1,218 @@
+package caddymodule
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+)
+
+// words are what a block knows: each reads what follows it.
+type words map[string]func() error
+
+// block reads the block that follows, if one does. It refuses words that it does
+// not know, that stand there a second time (unless they may be repeated), and
+// what a word leaves behind. at is the name that faults give the block.
+func (p *parser) block(at string, known words, repeatable ...string) error {
+	name, _, _ := strings.Cut(at, ".")
+	if name == "" {
+		name = directive
+	}
+	if p.NextArg() {
+		return p.Errf("%s: this is too much before the brace: remove it", name)
+	}
+	lines := make(map[string]int)
+	for nesting := p.Nesting(); p.NextBlock(nesting); {
+		word, line := p.Val(), p.Line()
+		read, ok := known[word]
+		if !ok {
+			return p.unknown(name, word, slices.Collect(maps.Keys(known)))
+		}
+		if first, again := lines[word]; again && !slices.Contains(repeatable, word) {
+			return p.Errf("%s: %s is given twice, first in line %d: keep one", name, word, first)
+		}
+		lines[word] = line
+		p.mark(strings.TrimPrefix(at+"."+word, "."))
+		if err := read(); err != nil {
+			return err
+		}
+		if p.NextArg() {
+			return p.Errf("%s: %s is followed by too much: remove the last word, or put what has blanks in quotes", name, word)
+		}
+		if p.opensBlock() {
+			return p.Errf("%s: %s takes no block: remove the braces", name, word)
+		}
+	}
+	return nil
+}
+
+// opensBlock tells whether the next thing on this line is an open brace.
+func (p *parser) opensBlock() bool {
+	next := *p.Dispenser
+	for next.NextArg() {
+	}
+	return !next.NextLine() && next.Next()
+}
+
+// unknown says that a word is not known, and which are.
+func (p *parser) unknown(block, word string, known []string) error {
+	slices.Sort(known)
+	hint := ""
+	if near := nearest(word, known); near != "" {
+		hint = "did you mean " + near + "? "
+	}
+	return p.Errf("%s: unknown word %q: %sknown are %s", block, word, hint, strings.Join(known, ", "))
+}
+
+// nearest returns the known word that was likely meant, or nothing.
+func nearest(word string, known []string) string {
+	best, least := "", 3
+	for _, candidate := range known {
+		if d := distance(word, candidate); d < least && d <= len(candidate)/2 {
+			best, least = candidate, d
+		}
+	}
+	return best
+}
+
+// distance counts the letters to insert, remove and replace between two words.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
+// next loads the value of a word; example is one.
+func (p *parser) next(example string) (string, error) {
+	word := p.Val()
+	if !p.NextArg() || p.Val() == "" {
+		return "", p.Errf("%s needs a value, as in: %s %s", word, word, example)
+	}
+	return p.Val(), nil
+}
+
+// text reads one value.
+func (p *parser) text(into *string, example string) func() error {
+	return func() (err error) {
+		*into, err = p.next(example)
+		return err
+	}
+}
+
+// list reads one or more values.
+func (p *parser) list(into *[]string, example string) func() error {
+	return func() error {
+		first, err := p.next(example)
+		if err != nil {
+			return err
+		}
+		*into = append([]string{first}, p.RemainingArgs()...)
+		return nil
+	}
+}
+
+// flag reads a word that has no value.
+func (*parser) flag(into *bool) func() error {
+	return func() error {
+		*into = true
+		return nil
+	}
+}
+
+func (p *parser) flagPointer(into **bool) func() error {
+	return func() error {
+		*into = new(bool)
+		return p.flag(*into)()
+	}
+}
+
+// durationOrZero reads a duration that may be zero.
+func (p *parser) durationOrZero(into **caddy.Duration, example string) func() error {
+	return func() error {
+		word := p.Val()
+		value, err := p.next(example)
+		if err != nil {
+			return err
+		}
+		d, err := caddy.ParseDuration(value)
+		if err != nil {
+			return p.Errf("%s: %q is no duration: write it as in: %s %s", word, value, word, example)
+		}
+		if d < 0 {
+			return p.Errf("%s: %q is less than nothing: write it as in: %s %s", word, value, word, example)
+		}
+		made := caddy.Duration(d)
+		*into = &made
+		return nil
+	}
+}
+
+// duration reads a duration that may not be zero.
+func (p *parser) duration(into *caddy.Duration, example string) func() error {
+	return func() error {
+		word := p.Val()
+		var d *caddy.Duration
+		if err := p.durationOrZero(&d, example)(); err != nil {
+			return err
+		}
+		if *d == 0 {
+			return p.Errf("%s is zero: write it as in: %s %s", word, word, example)
+		}
+		*into = *d
+		return nil
+	}
+}
+
+// count reads a whole number.
+func (p *parser) count(into **int, example string) func() error {
+	return func() error {
+		word := p.Val()
+		value, err := p.next(example)
+		if err != nil {
+			return err
+		}
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 0 {
+			return p.Errf("%s: %q is no whole number: write it as in: %s %s", word, value, word, example)
+		}
+		*into = &n
+		return nil
+	}
+}
+
+var secretPlaceholder = regexp.MustCompile(`^\{(env|file)\.[^{}]+\}$`)
+
+// secret reads where a secret is to be found. The secret itself is refused: a
+// Caddyfile, and the JSON it becomes, are kept and shown in many places. No
+// message repeats it.
+func (p *parser) secret(into *string) func() error {
+	return func() error {
+		word := p.Val()
+		value, err := p.next("{env.IDP_HMAC}")
+		if err != nil {
+			return err
+		}
+		if !secretPlaceholder.MatchString(value) {
+			return p.Errf("%s stands here itself: keep it out of the Caddyfile and write where it is, {env.NAME} or {file./path} ({$NAME} would copy it in)", word)
+		}
+		*into = value
+		return nil
+	}
+}

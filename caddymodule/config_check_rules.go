@@ -1,0 +1,113 @@
+package caddymodule
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+func (h *Handler) checkRules() error {
+	if len(h.Allow) == 0 {
+		return wrong("allow", "no allow: nobody could have a session; say who may, as in: allow self")
+	}
+	for i, r := range h.Allow {
+		at := fmt.Sprintf("allow.%d", i)
+		if r == nil {
+			return wrong(at, "allow nothing: write self, scope, claim or expression")
+		}
+		if err := r.check(at); err != nil {
+			return err
+		}
+		if err := h.checkFrom(at, r); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(h.Allow[:i], r.equal) {
+			return wrong(at, "allow %s is given twice: remove one", r.kind())
+		}
+	}
+	return nil
+}
+
+// check tells whether the rule is exactly one of its kinds, and could ever hold.
+func (r *Rule) check(at string) error {
+	kinds := 0
+	for _, given := range [...]bool{r.Self, r.Scope != "", r.Claim != nil, r.Expression != ""} {
+		if given {
+			kinds++
+		}
+	}
+	if kinds != 1 {
+		return wrong(at, "allow: a rule is one of self, scope, claim and expression: make each a rule of its own")
+	}
+	switch {
+	case r.Scope != "":
+		if strings.ContainsFunc(r.Scope, notInScope) {
+			return wrong(at, "allow scope %q: no scope looks like that: name one, without blanks and quotes", r.Scope)
+		}
+	case r.Claim != nil:
+		if !claimPath(r.Claim.Name) || r.Claim.Value == "" {
+			return wrong(at, "allow claim %q %q: write the name of a claim, or a JSON pointer like /realm/roles, and the value it must have", r.Claim.Name, r.Claim.Value)
+		}
+	case r.Expression != "":
+		if _, err := compileExpression(r.Expression); err != nil {
+			return wrong(at, "allow expression: %w", err)
+		}
+	}
+	return nil
+}
+
+// notInScope tells whether no scope can have r (RFC 6749 section 3.3).
+func notInScope(r rune) bool {
+	return r <= ' ' || r >= 0x7f || r == '"' || r == '\\'
+}
+
+// claimPath tells whether s names a claim, or is a JSON pointer into one.
+func claimPath(s string) bool {
+	if s == "" || s == "/" {
+		return false
+	}
+	escapes := strings.Count(s, "~0") + strings.Count(s, "~1")
+	return !strings.HasPrefix(s, "/") || strings.Count(s, "~") == escapes
+}
+
+// checkFrom checks whose callers the rule is for. A scope of one issuer means
+// nothing from another, so that with several of them a rule says which.
+func (h *Handler) checkFrom(at string, r *Rule) error {
+	trusted := make([]string, len(h.Trust))
+	users := false
+	for i, t := range h.Trust {
+		trusted[i] = t.Issuer
+		users = users || *t.Users
+	}
+	switch {
+	case r.Self && r.From != "":
+		return wrong(at, "allow self takes no from: it is for the trusted issuers with the word users")
+	case r.Self && !users:
+		return wrong(at, "allow self: no trusted issuer's subjects are our users: write users in the trust block whose are")
+	case r.Self:
+		return nil
+	case r.From != "" && !slices.Contains(trusted, r.From):
+		return wrong(at, "allow %s from %s: that issuer is not trusted: trusted are %s", r.kind(), r.From, names(trusted))
+	case r.From == "" && len(trusted) > 1:
+		return wrong(at, "allow %s: several issuers are trusted: say whose callers it is for, as in: allow %s from %s", r.kind(), r.kind(), trusted[0])
+	}
+	return nil
+}
+
+// kind is the word that says what kind of rule it is.
+func (r *Rule) kind() string {
+	switch {
+	case r.Self:
+		return "self"
+	case r.Scope != "":
+		return "scope " + r.Scope
+	case r.Claim != nil:
+		return "claim " + r.Claim.Name + " " + r.Claim.Value
+	default:
+		return "expression"
+	}
+}
+
+func (r *Rule) equal(o *Rule) bool {
+	return r.kind() == o.kind() && r.Expression == o.Expression && r.From == o.From
+}

@@ -1,0 +1,140 @@
+package caddymodule
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"authsidecar/sessions/jose"
+)
+
+// minSecret is the least length of a shared secret, in bytes: that of HS256
+// (RFC 7518 section 3.2).
+const minSecret = 32
+
+// refusedTypes are of tokens that are never a caller's (RFC 8725 section 3.11).
+var refusedTypes = []string{"rt+jwt", "logout+jwt", "dpop+jwt", "secevent+jwt"}
+
+func (h *Handler) checkTrusts() error {
+	if len(h.Trust) == 0 {
+		return wrong("trust", "no trust: name the issuer of your callers' tokens, as in: trust https://idp.example.com { audience %s%s }", h.Issuer, h.Path)
+	}
+	for i, t := range h.Trust {
+		at := fmt.Sprintf("trust.%d", i)
+		if t == nil || t.Issuer == "" {
+			return wrong(at, "trust without an issuer: name whose tokens it is about, as in: trust https://idp.example.com")
+		}
+		if t.Issuer == h.Issuer {
+			return wrong(at, "trust %s is our own issuer: our tokens make nobody a caller; name your identity provider", t.Issuer)
+		}
+		if slices.ContainsFunc(h.Trust[:i], func(o *Trust) bool { return o.Issuer == t.Issuer }) {
+			return wrong(at, "trust %s is given twice: an issuer has one set of keys; make one block of the two", t.Issuer)
+		}
+		if err := t.check(at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Trust) check(at string) error {
+	name := "trust " + t.Issuer
+	if hasPlaceholder(t.Issuer) {
+		return wrong(at, "%s: placeholders are not known here: write the value, or {$NAME}, which is read when the Caddyfile is", name)
+	}
+	if len(t.Audience) == 0 {
+		return wrong(at+".audience", "%s: no audience: say what its tokens call us, as in: audience https://app.example.com/auth/sessions", name)
+	}
+	if err := checkList(at+".audience", name+": audience", t.Audience); err != nil {
+		return err
+	}
+	if err := t.checkSource(at, name); err != nil {
+		return err
+	}
+	if err := t.checkAlgorithms(at, name); err != nil {
+		return err
+	}
+	if err := t.checkTypes(at, name); err != nil {
+		return err
+	}
+	if *t.Leeway < 0 || *t.Leeway > caddy.Duration(5*time.Minute) {
+		return wrong(at+".leeway", "%s: leeway is %s: write 0s to 5m", name, show(*t.Leeway))
+	}
+	if t.MaxLifetime <= 0 || t.MaxLifetime > longest {
+		return wrong(at+".max_lifetime", "%s: max_lifetime is %s: write more than nothing and at most %s", name, show(t.MaxLifetime), show(longest))
+	}
+	return nil
+}
+
+// checkSource checks where the keys come from.
+func (t *Trust) checkSource(at, name string) error {
+	var given []string
+	for _, source := range [...]struct{ word, value string }{{"jwks", t.JWKS}, {"key", t.Key}, {"secret", t.Secret}} {
+		if source.value != "" {
+			given = append(given, source.word)
+		}
+	}
+	switch {
+	case len(given) > 1:
+		return wrong(at+"."+given[1], "%s has %s: an issuer has one set of keys; keep one of them", name, strings.Join(given, " and "))
+	case len(given) == 0:
+		if _, err := absoluteURL(t.Issuer); err != nil {
+			return wrong(at, "%s has no jwks, key or secret, and discovery needs a URL: %w", name, err)
+		}
+	case strings.Contains(t.JWKS, "://"):
+		if _, err := absoluteURL(t.JWKS); err != nil {
+			return wrong(at+".jwks", "%s: jwks %q: %w", name, t.JWKS, err)
+		}
+	case t.Secret != "" && !hasPlaceholder(t.Secret) && len(t.Secret) < minSecret:
+		return wrong(at+".secret", "%s: the secret has %d bytes and needs at least %d: make one with: openssl rand -hex 32", name, len(t.Secret), minSecret)
+	}
+	return nil
+}
+
+// checkAlgorithms keeps symmetric and asymmetric keys apart (RFC 8725 section
+// 2.1): who can verify with the one can never sign with the other.
+func (t *Trust) checkAlgorithms(at, name string) error {
+	at += ".algorithms"
+	if t.Algorithms == nil {
+		return nil
+	}
+	if err := checkList(at, name+": algorithms", t.Algorithms); err != nil {
+		return err
+	}
+	symmetric := 0
+	for _, word := range t.Algorithms {
+		alg, err := jose.ParseAlgorithm(word)
+		if err != nil {
+			return wrong(at, "%s: algorithm %q is not known: write of %s; or HS256, HS384, HS512 with a secret", name, word, names(jose.Asymmetric()))
+		}
+		if alg.Symmetric() {
+			symmetric++
+		}
+	}
+	remote := t.Secret == "" && t.Key == "" && (t.JWKS == "" || isURL(t.JWKS))
+	switch {
+	case symmetric > 0 && symmetric < len(t.Algorithms):
+		return wrong(at, "%s: algorithms mixes HMAC with asymmetric ones: keep one kind", name)
+	case symmetric > 0 && remote:
+		return wrong(at, "%s: HMAC needs a secret, never a key set from a URL: give secret, or name asymmetric algorithms", name)
+	case symmetric == 0 && t.Secret != "":
+		return wrong(at, "%s: a secret is for HS256, HS384 and HS512 alone: name one of them, or give the issuer's public keys with jwks or key", name)
+	}
+	return nil
+}
+
+func (t *Trust) checkTypes(at, name string) error {
+	at += ".types"
+	if err := checkList(at, name+": types", t.Types); err != nil {
+		return err
+	}
+	for _, word := range t.Types {
+		if slices.Contains(refusedTypes, strings.TrimPrefix(strings.ToLower(word), "application/")) {
+			return wrong(at, "%s: tokens of type %s are never a caller's: remove it", name, word)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,142 @@
+package caddymodule
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"cel.dev/cel-go/cel"
+	"cel.dev/cel-go/common/ast"
+	"cel.dev/cel-go/common/operators"
+	"cel.dev/cel-go/common/types"
+
+	"authsidecar/sessions"
+)
+
+// What an expression sees.
+const (
+	celCaller   = "caller"
+	celUserID   = "user_id"
+	celReason   = "reason"
+	celClientID = "client_id"
+)
+
+// An expression may not be longer than celSize characters, nest deeper than
+// celDepth, and cost more than celCost when it is judged: about a millisecond.
+const (
+	celSize  = 4096
+	celDepth = 50
+	celCost  = 50_000
+)
+
+// celEnv declares what expressions see. Of functions there are only the standard
+// ones, whose cost is known: none reads a clock, a file or the network.
+var celEnv = sync.OnceValues(func() (*cel.Env, error) {
+	return cel.NewEnv(
+		cel.Variable(celCaller, cel.MapType(cel.StringType, cel.DynType)),
+		cel.Variable(celUserID, cel.StringType),
+		cel.Variable(celReason, cel.StringType),
+		cel.Variable(celClientID, cel.StringType),
+		cel.CrossTypeNumericComparisons(true),
+		cel.ParserExpressionSizeLimit(celSize),
+		cel.ParserRecursionLimit(celDepth),
+	)
+})
+
+// An expression is a condition in CEL that was compiled. It is safe for
+// concurrent use.
+type expression struct {
+	program cel.Program
+	claims  []string
+	all     bool
+}
+
+// compileExpression compiles a CEL expression, which must give a bool. The error
+// says what is wrong with it and where in it.
+func compileExpression(src string) (*expression, error) {
+	env, err := celEnv()
+	if err != nil {
+		return nil, fmt.Errorf("preparing CEL: %w", err)
+	}
+	compiled, issues := env.Compile(src)
+	if err := issues.Err(); err != nil {
+		return nil, fmt.Errorf("this is no CEL expression over caller, user_id, reason and client_id: %w", err)
+	}
+	if kind := compiled.OutputType(); kind != cel.BoolType {
+		return nil, fmt.Errorf("the expression gives %s and not bool: compare it with something, as in: caller.dept == \"support\"", kind)
+	}
+	program, err := env.Program(compiled, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(celCost))
+	if err != nil {
+		return nil, fmt.Errorf("preparing the expression: %w", err)
+	}
+	e := &expression{program: program}
+	e.claims, e.all = lookedAt(compiled.NativeRep())
+	return e, nil
+}
+
+// Holds judges the expression. An error in it is a no: a claim that is absent or
+// of another type, and too much work.
+func (e *expression) Holds(in *sessions.RuleInput) bool {
+	result, _, err := e.program.Eval(map[string]any{
+		celCaller:   map[string]any(in.Caller.Claims),
+		celUserID:   in.UserID,
+		celReason:   in.Reason,
+		celClientID: in.ClientID,
+	})
+	return err == nil && result == types.True
+}
+
+// Claims names the top-level claims of the caller that the expression looks at.
+func (e *expression) Claims() (names []string, all bool) { return e.claims, e.all }
+
+// lookedAt finds the claims that an expression names. all tells that it also
+// uses the caller in another way than by the name of a claim, and so may look at
+// any.
+func lookedAt(compiled *ast.AST) (names []string, all bool) {
+	uses, named := 0, 0
+	ast.PreOrderVisit(compiled.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if isCaller(e) {
+			uses++
+		}
+		if name, ok := claimOf(e); ok {
+			named++
+			names = append(names, name)
+		}
+	}))
+	slices.Sort(names)
+	return slices.Compact(names), uses != named
+}
+
+func isCaller(e ast.Expr) bool {
+	return e.Kind() == ast.IdentKind && strings.TrimPrefix(e.AsIdent(), ".") == celCaller
+}
+
+// claimOf returns the claim that this very node takes out of the caller:
+// caller.name, has(caller.name), caller["name"], and "name" in caller.
+func claimOf(e ast.Expr) (string, bool) {
+	switch e.Kind() {
+	case ast.SelectKind:
+		return e.AsSelect().FieldName(), isCaller(e.AsSelect().Operand())
+	case ast.CallKind:
+		args := e.AsCall().Args()
+		switch e.AsCall().FunctionName() {
+		case operators.Index:
+			return claimName(args[0], args[1])
+		case operators.In:
+			return claimName(args[1], args[0])
+		}
+	}
+	return "", false
+}
+
+func claimName(object, key ast.Expr) (string, bool) {
+	if !isCaller(object) || key.Kind() != ast.LiteralKind {
+		return "", false
+	}
+	name, ok := key.AsLiteral().Value().(string)
+	return name, ok
+}
+
+// Interface guard
+var _ sessions.Condition = (*expression)(nil)
