@@ -3,47 +3,231 @@ package pebblestore
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"authsidecar/sessions"
 )
 
 // Store is a sessions.Store in one directory of this machine.
-type Store struct{ now func() time.Time }
+type Store struct {
+	opts Options
+	dir  directory
+	lock io.Closer
 
-// Open opens the store, or makes one in an empty or absent directory.
-func Open(opts Options) (*Store, error) { return nil, errors.New("not built yet") }
+	// gate is held for reading by each operation, and closed with it held.
+	gate   sync.RWMutex
+	closed bool
 
-// Close waits for operations in flight and closes the store.
-func (s *Store) Close() error { return nil }
-
-// Create puts the row if no row of that key exists.
-func (s *Store) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
-	return sessions.Session{}, false, sessions.ErrUnavailable
+	engine   atomic.Pointer[engine]
+	reviving sync.Mutex
+	retryAt  time.Time
+	sweeping chan struct{}
 }
 
-// Get returns the row, or sessions.ErrNotFound.
-func (s *Store) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
-	return sessions.Session{}, sessions.ErrUnavailable
+// reviveEvery is how often a store whose disk failed tries to open it again.
+const reviveEvery = time.Second
+
+// Open opens the store, or makes one in an empty or absent directory. The errors
+// are ErrInUse, ErrForeign, ErrNewer, ErrCorrupt, and those of the system; after
+// any, the directory is as it was. Where the disk is full or fails, the error
+// wraps sessions.ErrUnavailable.
+func Open(opts Options) (*Store, error) { return open(opts, vfs.Default) }
+
+func open(opts Options, fs vfs.FS) (*Store, error) {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Store{opts: opts, dir: directory{fs: fs, path: opts.Dir}, sweeping: make(chan struct{}, 1)}
+	if err := s.open(); err != nil {
+		return nil, fmt.Errorf("opening session store: %w", err)
+	}
+	return s, nil
 }
 
-// Update runs fn on the row and stores what it returns.
-func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
-	return sessions.Session{}, sessions.ErrUnavailable
+func (s *Store) open() (err error) {
+	if err := s.dir.prepare(); err != nil {
+		return unavailable(err)
+	}
+	if _, err := s.dir.inspect(); err != nil {
+		return err
+	}
+	if s.lock, err = s.dir.lock(); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = s.lock.Close()
+		}
+	}()
+	finished, err := s.dir.inspect() // nobody changes it from now on
+	if err != nil {
+		return err
+	}
+	if !finished {
+		return s.make()
+	}
+	if err := s.dir.verify(pebbleOptions(&s.opts)); err != nil {
+		return err
+	}
+	return s.start(true)
 }
 
-// List returns a page of the rows that match.
-func (s *Store) List(ctx context.Context, query sessions.Query) (sessions.Page, error) {
-	return sessions.Page{}, sessions.ErrUnavailable
+// make makes a new store.
+func (s *Store) make() error {
+	if err := s.dir.mark(markerText(format) + making); err != nil {
+		return unavailable(err)
+	}
+	if err := s.start(false); err != nil {
+		return err
+	}
+	if err := s.dir.mark(markerText(format)); err != nil {
+		return unavailable(errors.Join(err, s.engine.Load().close()))
+	}
+	return nil
 }
 
-// Sweep deletes rows that are due.
-func (s *Store) Sweep(ctx context.Context, limit int) (int, error) {
-	return 0, sessions.ErrUnavailable
+// start opens the database.
+func (s *Store) start(exists bool) error {
+	if err := s.dir.probe(); err != nil {
+		return unavailable(cause(err))
+	}
+	opts := pebbleOptions(&s.opts)
+	opts.ErrorIfNotExists = exists
+	e, err := openEngine(&s.opts, s.dir.fs, opts)
+	if err != nil {
+		return unavailable(err)
+	}
+	s.engine.Store(e)
+	return nil
+}
+
+// Close waits for operations in flight and closes the store: each later one is
+// sessions.ErrClosed. Where the disk is full or fails, what Pebble was about to
+// write stays parked, and the error says so; nothing acknowledged is lost.
+func (s *Store) Close() error {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	err := s.engine.Load().close()
+	return errors.Join(err, s.lock.Close())
+}
+
+// enter lets an operation in. leave it, unless there is an error.
+func (s *Store) enter(ctx context.Context) (*engine, error) {
+	if err := done(ctx); err != nil {
+		return nil, err
+	}
+	if !s.gate.TryRLock() { // somebody closes it
+		return nil, sessions.ErrClosed
+	}
+	e, err := s.current()
+	if err != nil {
+		s.gate.RUnlock()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (s *Store) leave() { s.gate.RUnlock() }
+
+// enterWriting lets an operation in that is about to write.
+func (s *Store) enterWriting(ctx context.Context) (*engine, error) {
+	e, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.guard.Err(); err != nil {
+		s.leave()
+		return nil, unavailable(err)
+	}
+	return e, nil
+}
+
+// current returns the engine, a new one if it died.
+func (s *Store) current() (*engine, error) {
+	if s.closed {
+		return nil, sessions.ErrClosed
+	}
+	e := s.engine.Load()
+	dead := e.guard.Dead()
+	if dead == nil {
+		return e, nil
+	}
+	if !s.reviving.TryLock() {
+		return nil, unavailable(dead)
+	}
+	defer s.reviving.Unlock()
+	if e := s.engine.Load(); e.guard.Dead() == nil {
+		return e, nil
+	}
+	if now := s.opts.Now(); now.Before(s.retryAt) {
+		return nil, unavailable(dead)
+	} else {
+		s.retryAt = now.Add(reviveEvery)
+	}
+	if err := s.start(true); err != nil {
+		return nil, err
+	}
+	s.opts.Log.Info("session store was opened again")
+	return s.engine.Load(), nil
 }
 
 // Now is the store's clock.
-func (s *Store) Now() time.Time { return s.now().UTC().Truncate(time.Millisecond) }
+func (s *Store) Now() time.Time { return s.opts.Now().UTC().Truncate(time.Millisecond) }
+
+// Get returns the row, or sessions.ErrNotFound. It waits for a write of that
+// session that is in flight.
+func (s *Store) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
+	e, err := s.enter(ctx)
+	if err != nil {
+		return sessions.Session{}, err
+	}
+	defer s.leave()
+	var buf [128]byte
+	rowKey := appendRowKey(buf[:0], hashString(key.Realm), key.ID)
+	stripe := e.stripe(rowKey)
+	if err := e.lock(ctx, stripe); err != nil {
+		return sessions.Session{}, err
+	}
+	defer e.unlock(stripe)
+	return e.get(key, rowKey)
+}
+
+// get reads the row under a key.
+func (e *engine) get(key sessions.Key, rowKey []byte) (sessions.Session, error) {
+	data, closer, err := e.read(rowKey)
+	if err != nil {
+		return sessions.Session{}, err
+	}
+	defer func() { _ = closer.Close() }()
+	return sessions.DecodeRow(key, data)
+}
+
+// read reads what is stored under a key, good until it is closed.
+func (e *engine) read(rowKey []byte) ([]byte, io.Closer, error) {
+	data, closer, err := e.db.Get(rowKey)
+	switch {
+	case errors.Is(err, pebble.ErrNotFound):
+		return nil, nil, sessions.ErrNotFound
+	case err != nil:
+		return nil, nil, unavailable(cause(err))
+	}
+	return data, closer, nil
+}
 
 // Interface guards
 var _ sessions.Store = (*Store)(nil)

@@ -1,0 +1,118 @@
+package pebblestore
+
+import (
+	"context"
+	"hash/maphash"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// A commit is a write that waits for its turn, and the locks of the sessions
+// that it is about. Whoever made it may stop waiting; the locks stay until it
+// is done.
+type commit struct {
+	batch *pebble.Batch
+	locks []uint16
+	done  chan error
+}
+
+// stripe returns which lock is the session's.
+func (e *engine) stripe(rowKey []byte) uint16 {
+	return uint16(maphash.Bytes(e.seed, rowKey) % stripes)
+}
+
+// lock takes a session for the caller alone.
+func (e *engine) lock(ctx context.Context, stripe uint16) error {
+	select {
+	case e.locks[stripe] <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case e.locks[stripe] <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return unavailable(ctx.Err())
+	case <-e.guard.Trouble():
+		return unavailable(e.guard.Err())
+	}
+}
+
+func (e *engine) unlock(stripe uint16) { <-e.locks[stripe] }
+
+// commit writes the batch, with all that queues meanwhile, and returns when it
+// is on the disk. The locks are released then, or stay where nobody knows when
+// that will be.
+func (e *engine) commit(ctx context.Context, batch *pebble.Batch, locks ...uint16) error {
+	c := &commit{batch: batch, locks: locks, done: make(chan error, 1)}
+	trouble := e.guard.Trouble()
+	e.mu.Lock()
+	e.queue = append(e.queue, c)
+	lead := !e.committing
+	e.committing = true
+	e.mu.Unlock()
+	if lead {
+		go e.commitQueue()
+	}
+	select {
+	case err := <-c.done:
+		return err
+	case <-ctx.Done():
+		return unavailable(ctx.Err())
+	case <-trouble:
+		return e.outcome(c)
+	}
+}
+
+// outcome of a commit while there is trouble: known, or not.
+func (e *engine) outcome(c *commit) error {
+	select {
+	case err := <-c.done:
+		return err
+	default:
+		if err := e.guard.Err(); err != nil {
+			return unavailable(err)
+		}
+		return unavailable(errNoRoom)
+	}
+}
+
+// commitQueue commits until nothing waits any more. It is a goroutine of its
+// own, since Pebble does not come back from a disk that does not.
+func (e *engine) commitQueue() {
+	for {
+		e.mu.Lock()
+		group := e.queue
+		if len(group) == 0 {
+			e.committing = false
+			e.mu.Unlock()
+			return
+		}
+		e.queue = e.spare[:0]
+		e.mu.Unlock()
+		e.commitGroup(group)
+		clear(group)
+		e.spare = group
+	}
+}
+
+func (e *engine) commitGroup(group []*commit) {
+	batch := group[0].batch
+	var err error
+	for _, c := range group[1:] {
+		if err == nil {
+			err = batch.Apply(c.batch, nil)
+		}
+		_ = c.batch.Close()
+	}
+	if err == nil {
+		err = batch.Commit(pebble.Sync)
+	}
+	_ = batch.Close()
+	for _, c := range group {
+		for _, stripe := range c.locks {
+			e.unlock(stripe)
+		}
+		c.done <- unavailable(err)
+	}
+}

@@ -1,0 +1,134 @@
+package pebblestore
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+const (
+	defaultCache    = 32 << 20
+	defaultMemTable = 16 << 20
+	// formatVersion is Pebble's own version of what it writes: raising it is
+	// raising what a predecessor has to read.
+	formatVersion = pebble.FormatWALSyncChunks
+	// stripes is how many locks all sessions share.
+	stripes = 4096
+)
+
+// An engine is one opened Pebble, and what goes wrong with it.
+type engine struct {
+	db    *pebble.DB
+	guard *guard
+	locks [stripes]chan struct{}
+	seed  maphash.Seed
+
+	mu         sync.Mutex
+	queue      []*commit // waits for the commit in flight
+	spare      []*commit
+	committing bool
+}
+
+// openEngine opens the database. It returns also where the disk does not let
+// Pebble open it: what it began then stays parked behind the guard.
+func openEngine(opts *Options, fs vfs.FS, ours *pebble.Options) (*engine, error) {
+	e := &engine{seed: maphash.MakeSeed()}
+	for i := range e.locks {
+		e.locks[i] = make(chan struct{}, 1)
+	}
+	e.guard = newGuard(fs, func(trouble error) { reportTrouble(opts.Log, trouble) })
+	ours.FS = e.guard
+	ours.Logger = &chatter{log: opts.Log, fatal: e.guard.kill}
+	opened := make(chan error, 1)
+	go func() {
+		var err error
+		e.db, err = openPebble(opts.Dir, ours)
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		return e, err
+	case <-e.guard.Trouble():
+		err := e.guard.Err()
+		e.guard.kill(err)
+		return nil, unavailable(err)
+	}
+}
+
+// openPebble is pebble.Open, whose panics are errors.
+func openPebble(dir string, opts *pebble.Options) (db *pebble.DB, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("pebble: %v", r)
+		}
+	}()
+	return pebble.Open(dir, opts)
+}
+
+func reportTrouble(log *slog.Logger, trouble error) {
+	switch {
+	case trouble == nil:
+		log.Info("session store writes again")
+	case errors.Is(trouble, errNoRoom):
+		log.Error("session store cannot write: no space left on its disk; it goes on when there is some")
+	default:
+		log.Error("session store cannot write; it will be opened again", "error", trouble)
+	}
+}
+
+// pebbleOptions sizes Pebble for a store that shares its machine with an app:
+// a small cache for what is read at random, filters so that most of what is
+// absent is never looked for.
+func pebbleOptions(opts *Options) *pebble.Options {
+	cache := opts.CacheSize
+	if cache <= 0 {
+		cache = defaultCache
+	}
+	memTable := opts.MemTableSize
+	if memTable == 0 {
+		memTable = defaultMemTable
+	}
+	log := opts.Log
+	p := &pebble.Options{
+		Comparer:                    comparer,
+		FormatMajorVersion:          formatVersion,
+		CacheSize:                   cache,
+		MemTableSize:                memTable,
+		MemTableStopWritesThreshold: 3,
+		MaxOpenFiles:                256,
+		L0CompactionThreshold:       4,
+		LBaseMaxBytes:               64 << 20,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
+		EventListener: &pebble.EventListener{
+			BackgroundError: func(err error) { log.Error("session store failed in the background", "error", cause(err)) },
+			DataCorruption:  func(pebble.DataCorruptionInfo) { log.Error("session store found corrupt data on its disk") },
+		},
+	}
+	for i := range p.Levels {
+		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		p.Levels[i].BlockSize = 4 << 10
+		p.Levels[i].IndexBlockSize = 32 << 10
+	}
+	return p
+}
+
+// close closes the database, or leaves it where it is if the disk does not let
+// it end.
+func (e *engine) close() error {
+	ended := make(chan error, 1)
+	go func() { ended <- e.db.Close() }()
+	select {
+	case err := <-ended:
+		return unavailable(err)
+	case <-e.guard.Trouble():
+		err := e.guard.Err()
+		e.guard.kill(err)
+		return unavailable(err)
+	}
+}

@@ -1,0 +1,237 @@
+package pebblestore
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// retryRoom is how often a write that found no room tries again.
+const retryRoom = 50 * time.Millisecond
+
+// A guard is the file system as one opened Pebble sees it: one in which no write
+// ever fails. See doc.go.
+type guard struct {
+	vfs.FS
+	chmod  bool // files are for their owner alone
+	report func(trouble error)
+
+	// io is held for reading by each write, so that dying waits for those in
+	// flight, and none comes after.
+	io   sync.RWMutex
+	dead atomic.Pointer[error]
+
+	mu      sync.Mutex
+	waiting int                           // writes that wait for room
+	trouble atomic.Pointer[chan struct{}] // closed while there is trouble
+}
+
+func newGuard(inner vfs.FS, report func(error)) *guard {
+	g := &guard{FS: inner, chmod: inner == vfs.Default, report: report}
+	calm := make(chan struct{})
+	g.trouble.Store(&calm)
+	return g
+}
+
+// Trouble is closed when nobody can be told that anything was written.
+func (g *guard) Trouble() <-chan struct{} { return *g.trouble.Load() }
+
+// Err returns why nothing can be written, or nil. Dead is the part of it that
+// does not mend.
+func (g *guard) Err() error {
+	select {
+	case <-g.Trouble():
+	default:
+		return nil
+	}
+	if err := g.Dead(); err != nil {
+		return err
+	}
+	return errNoRoom
+}
+
+// Dead returns why this guard lets nothing pass any more, or nil.
+func (g *guard) Dead() error {
+	if cause := g.dead.Load(); cause != nil {
+		return *cause
+	}
+	return nil
+}
+
+// kill lets nothing reach the disk from now on. It returns when the writes in
+// flight are over.
+func (g *guard) kill(cause error) {
+	if g.dead.CompareAndSwap(nil, &cause) {
+		g.setTrouble()
+		g.report(cause)
+	}
+	g.io.Lock()
+	defer g.io.Unlock()
+}
+
+func (g *guard) setTrouble() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	select {
+	case <-g.Trouble():
+	default:
+		close(*g.trouble.Load())
+	}
+}
+
+// do runs a write until it has succeeded. Where that will never be, it does not
+// return: whoever called it in Pebble would end the process.
+func (g *guard) do(write func() error) {
+	stalled := false
+	for {
+		g.io.RLock()
+		if g.dead.Load() != nil {
+			g.io.RUnlock()
+			select {}
+		}
+		err := write()
+		g.io.RUnlock()
+		switch {
+		case err == nil:
+			g.roomAgain(stalled)
+			return
+		case !noRoom(err):
+			g.kill(cause(err))
+		case !stalled:
+			stalled = true
+			g.noRoom()
+			fallthrough
+		default:
+			<-time.After(retryRoom)
+		}
+	}
+}
+
+func (g *guard) noRoom() {
+	g.mu.Lock()
+	g.waiting++
+	first := g.waiting == 1
+	g.mu.Unlock()
+	if first {
+		g.setTrouble()
+		g.report(errNoRoom)
+	}
+}
+
+func (g *guard) roomAgain(stalled bool) {
+	if !stalled {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waiting--
+	if g.waiting == 0 && g.dead.Load() == nil {
+		calm := make(chan struct{})
+		g.trouble.Store(&calm)
+		g.report(nil)
+	}
+}
+
+// try is do for what may fail for reasons of its own, which Pebble understands.
+func (g *guard) try(write func() error) error {
+	var expected error
+	g.do(func() error {
+		err := write()
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) {
+			expected = err
+			return nil
+		}
+		return err
+	})
+	return expected
+}
+
+func noRoom(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// cause is what the system said, without the path it said it of.
+func cause(err error) error {
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
+}
+
+// open wraps a file that was opened for writing.
+func (g *guard) open(name string, open func() (vfs.File, error)) (vfs.File, error) {
+	var f vfs.File
+	err := g.try(func() (err error) {
+		if f, err = open(); err == nil && g.chmod {
+			err = os.Chmod(name, 0o600)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &guardedFile{File: f, guard: g}, nil
+}
+
+// Create makes a file for its owner alone.
+func (g *guard) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	return g.open(name, func() (vfs.File, error) { return g.FS.Create(name, category) })
+}
+
+// OpenReadWrite opens a file.
+func (g *guard) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
+	return g.open(name, func() (vfs.File, error) { return g.FS.OpenReadWrite(name, category, opts...) })
+}
+
+// ReuseForWrite renames and opens a file.
+func (g *guard) ReuseForWrite(from, to string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	return g.open(to, func() (vfs.File, error) { return g.FS.ReuseForWrite(from, to, category) })
+}
+
+// OpenDir opens a directory, to be synced.
+func (g *guard) OpenDir(name string) (vfs.File, error) {
+	f, err := g.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return &guardedFile{File: f, guard: g}, nil
+}
+
+// Link makes a hard link.
+func (g *guard) Link(from, to string) error {
+	return g.try(func() error { return g.FS.Link(from, to) })
+}
+
+// Rename renames a file.
+func (g *guard) Rename(from, to string) error {
+	return g.try(func() error { return g.FS.Rename(from, to) })
+}
+
+// Remove removes a file.
+func (g *guard) Remove(name string) error {
+	return g.try(func() error { return g.FS.Remove(name) })
+}
+
+// RemoveAll removes a tree.
+func (g *guard) RemoveAll(name string) error {
+	return g.try(func() error { return g.FS.RemoveAll(name) })
+}
+
+// MkdirAll makes directories.
+func (g *guard) MkdirAll(dir string, perm os.FileMode) error {
+	return g.try(func() error { return g.FS.MkdirAll(dir, perm) })
+}
+
+// Lock does nothing: the store holds the lock for all that it opens.
+func (g *guard) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
+
+// Unwrap returns the file system underneath.
+func (g *guard) Unwrap() vfs.FS { return g.FS }

@@ -1,0 +1,195 @@
+package pebblestore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"authsidecar/sessions"
+)
+
+// List returns a page of the rows that match. It does not wait for writes in
+// flight: rows that are about to come or to go are in it or not.
+func (s *Store) List(ctx context.Context, query sessions.Query) (sessions.Page, error) {
+	e, err := s.enter(ctx)
+	if err != nil {
+		return sessions.Page{}, err
+	}
+	defer s.leave()
+	sel := newSelection(&query)
+	after, err := sel.readCursor(query.Cursor)
+	if err != nil {
+		return sessions.Page{}, err
+	}
+	walk, err := sel.open(ctx, e, after, max(query.Limit, 1)+1)
+	if err != nil {
+		return sessions.Page{}, unavailable(err)
+	}
+	page, err := sel.page(ctx, e, walk, &query)
+	return page, unavailable(errors.Join(err, walk.close()))
+}
+
+// A selection is a query as the indexes answer it.
+type selection struct {
+	realm    hash
+	prefixes [][]byte // the index entries of each, merged
+	scan     bool     // all own sessions of the realm: no index has them in order
+	actor    *hash    // and only those of this actor
+	name     [8]byte  // of the query, in cursors
+}
+
+func newSelection(q *sessions.Query) *selection {
+	sel := &selection{realm: hashString(q.Realm)}
+	own := q.Actor == nil && (q.Impersonations == nil || !*q.Impersonations)
+	imp := q.Impersonations == nil || *q.Impersonations
+	switch {
+	case q.User != "":
+		user := hashString(q.User)
+		if own {
+			sel.prefixes = append(sel.prefixes, appendUserPrefix(nil, sel.realm, user, false))
+		}
+		if imp {
+			sel.prefixes = append(sel.prefixes, appendUserPrefix(nil, sel.realm, user, true))
+		}
+		if q.Actor != nil {
+			actor := hashActor(q.Actor)
+			sel.actor = &actor
+		}
+	case q.Actor != nil && imp:
+		sel.prefixes = [][]byte{appendActorPrefix(nil, sel.realm, hashActor(q.Actor))}
+	case q.Actor != nil:
+	case q.Impersonations != nil && imp:
+		sel.prefixes = [][]byte{appendPrefix(nil, kindAll, sel.realm)}
+	case q.Impersonations != nil:
+		sel.scan = true
+	}
+	sel.setName()
+	return sel
+}
+
+// A walk gives the places of sessions in order. It holds no place twice.
+type walk struct {
+	iters  []*pebble.Iterator
+	skip   []int // the prefix of each one
+	actor  *hash
+	places [][]byte // instead, where no index has them in order
+	at     int
+}
+
+// open starts a walk after a place, nil for the beginning. most is how many
+// places are wanted.
+func (sel *selection) open(ctx context.Context, e *engine, after []byte, most int) (*walk, error) {
+	w := &walk{actor: sel.actor, at: -1}
+	if sel.scan {
+		places, err := sel.scanPlaces(ctx, e, after, most)
+		w.places = places
+		return w, err
+	}
+	for _, prefix := range sel.prefixes {
+		iter, err := e.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: prefixEnd(prefix)})
+		if err != nil {
+			return nil, errors.Join(cause(err), w.close())
+		}
+		w.iters, w.skip = append(w.iters, iter), append(w.skip, len(prefix))
+		seek := slices.Concat(prefix, after)
+		if after != nil {
+			seek = append(seek, 0)
+		}
+		iter.SeekPrefixGE(seek)
+	}
+	return w, nil
+}
+
+func (w *walk) close() error {
+	var err error
+	for _, iter := range w.iters {
+		if e := iter.Close(); e != nil {
+			err = cause(e)
+		}
+	}
+	return err
+}
+
+// next returns the next place and whether it is of an impersonation, or nil at
+// the end. The place is good until the next call.
+func (w *walk) next() (place []byte, err error) {
+	if w.places != nil || len(w.iters) == 0 {
+		if w.at++; w.at < len(w.places) {
+			return w.places[w.at], nil
+		}
+		return nil, nil
+	}
+	for {
+		if w.at >= 0 {
+			w.iters[w.at].Next()
+		}
+		w.at = -1
+		var value []byte
+		for i, iter := range w.iters {
+			if !iter.Valid() {
+				if err := iter.Error(); err != nil {
+					return nil, cause(err)
+				}
+				continue
+			}
+			if here := iter.Key()[w.skip[i]:]; w.at < 0 || bytes.Compare(here, place) < 0 {
+				w.at, place, value = i, here, iter.Value()
+			}
+		}
+		if w.at < 0 {
+			return nil, nil
+		}
+		if w.actor == nil || bytes.Equal(value, w.actor[:]) {
+			return place, nil
+		}
+	}
+}
+
+// page reads one page off the walk.
+func (sel *selection) page(ctx context.Context, e *engine, w *walk, q *sessions.Query) (sessions.Page, error) {
+	var page sessions.Page
+	var last []byte
+	for n := 0; ; n++ {
+		if n%64 == 63 {
+			if err := done(ctx); err != nil {
+				return sessions.Page{}, err
+			}
+		}
+		at, err := w.next()
+		if err != nil || at == nil {
+			return page, err
+		}
+		if len(page.Sessions) >= max(q.Limit, 1) {
+			page.Next = sel.cursor(last)
+			return page, nil
+		}
+		last = append(last[:0], at...)
+		row, ok, err := e.listed(q, sel.realm, at)
+		if err != nil {
+			return sessions.Page{}, err
+		}
+		if ok {
+			page.Sessions = append(page.Sessions, row)
+		}
+	}
+}
+
+// listed returns the row of a place, unless it went meanwhile.
+func (e *engine) listed(q *sessions.Query, realm hash, at []byte) (sessions.Session, bool, error) {
+	created, id, ok := place(at)
+	if !ok {
+		return sessions.Session{}, false, ErrCorrupt
+	}
+	if q.KeysOnly {
+		return sessions.Session{Realm: q.Realm, ID: id, CreatedAt: created}, true, nil
+	}
+	var buf [128]byte
+	row, err := e.get(sessions.Key{Realm: q.Realm, ID: id}, appendRowKey(buf[:0], realm, id))
+	if errors.Is(err, sessions.ErrNotFound) {
+		return sessions.Session{}, false, nil
+	}
+	return row, err == nil && row.RevokedAt.IsZero(), err
+}

@@ -1,0 +1,34 @@
+package pebblestore
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/storetest"
+)
+
+// openStore opens a store that the test closes.
+func openStore(t testing.TB, opts Options) *Store {
+	t.Helper()
+	if opts.Dir == "" {
+		opts.Dir = filepath.Join(t.TempDir(), "store")
+	}
+	s, err := Open(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func TestTheStoreKeepsTheContract(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, now func() time.Time) sessions.Store {
+		return openStore(t, Options{Now: now})
+	})
+}

@@ -1,0 +1,151 @@
+package pebblestore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"authsidecar/sessions"
+)
+
+// sweepBatch is how many sessions are locked and deleted at once.
+const sweepBatch = 256
+
+// unreadable is after how long a row that cannot be read is looked at again.
+const unreadable = time.Hour
+
+// Sweep deletes rows that are due, with their index entries, a batch at a time.
+func (s *Store) Sweep(ctx context.Context, limit int) (deleted int, err error) {
+	e, err := s.enterWriting(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer s.leave()
+	select {
+	case s.sweeping <- struct{}{}: // it holds many locks, and two of it would wait for each other
+	case <-ctx.Done():
+		return 0, unavailable(ctx.Err())
+	}
+	defer func() { <-s.sweeping }()
+	for deleted < limit {
+		b := sweep{e: e, now: s.Now(), most: min(limit-deleted, sweepBatch), held: make(map[uint16]bool), gone: make(map[string]bool)}
+		more, err := b.run(ctx)
+		if err != nil {
+			return deleted, unavailable(err)
+		}
+		deleted += b.deleted
+		if !more {
+			break
+		}
+	}
+	return deleted, nil
+}
+
+// A sweep is one batch.
+type sweep struct {
+	e       *engine
+	now     time.Time
+	most    int
+	batch   *pebble.Batch
+	held    map[uint16]bool // locks
+	locks   []uint16
+	gone    map[string]bool // rows: several entries may stand for one
+	deleted int
+}
+
+// run looks at up to most entries that are due. more tells that there may be
+// others.
+func (b *sweep) run(ctx context.Context) (more bool, err error) {
+	if err := done(ctx); err != nil {
+		return false, err
+	}
+	due, err := b.due()
+	if err != nil || len(due) == 0 {
+		return false, err
+	}
+	b.batch = b.e.db.NewBatch()
+	defer func() {
+		if b.batch != nil { // nothing was committed
+			_ = b.batch.Close()
+			for _, stripe := range b.locks {
+				b.e.unlock(stripe)
+			}
+		}
+	}()
+	for _, entry := range due {
+		if err := b.entry(ctx, entry); err != nil {
+			return false, err
+		}
+	}
+	batch := b.batch
+	b.batch = nil
+	return len(due) == b.most, b.e.commit(ctx, batch, b.locks...)
+}
+
+// due returns the first entries that are due.
+func (b *sweep) due() ([][]byte, error) {
+	iter, err := b.e.db.NewIter(&pebble.IterOptions{
+		LowerBound: []byte{kindExpiry},
+		UpperBound: appendTime([]byte{kindExpiry}, b.now.Add(time.Millisecond)),
+	})
+	if err != nil {
+		return nil, cause(err)
+	}
+	var due [][]byte
+	for iter.First(); iter.Valid() && len(due) < b.most; iter.Next() {
+		due = append(due, append([]byte(nil), iter.Key()...))
+	}
+	return due, errors.Join(iter.Error(), iter.Close())
+}
+
+// entry deletes what the entry stands for, or moves it to when that is due.
+func (b *sweep) entry(ctx context.Context, entry []byte) error {
+	realm, id, ok := expiryKey(entry)
+	if !ok {
+		return ErrCorrupt
+	}
+	rowKey := appendRowKey(nil, realm, id)
+	if stripe := b.e.stripe(rowKey); !b.held[stripe] {
+		if err := b.e.lock(ctx, stripe); err != nil {
+			return err
+		}
+		b.held[stripe] = true
+		b.locks = append(b.locks, stripe)
+	}
+	if err := b.batch.Delete(entry, nil); err != nil {
+		return err
+	}
+	data, closer, err := b.e.read(rowKey)
+	switch {
+	case errors.Is(err, sessions.ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	}
+	defer func() { _ = closer.Close() }()
+	if b.gone[string(rowKey)] {
+		return nil
+	}
+	row, err := sessions.DecodeRow(sessions.Key{ID: id}, data)
+	switch {
+	case err != nil: // a newer release's: it must not keep others from being swept
+		return b.batch.Set(appendExpiryKey(nil, b.now.Add(unreadable), realm, id), nil, nil)
+	case row.PurgeAt().After(b.now):
+		return b.batch.Set(appendExpiryKey(nil, row.PurgeAt(), realm, id), nil, nil)
+	}
+	return b.delete(&row, realm, rowKey)
+}
+
+func (b *sweep) delete(row *sessions.Session, realm hash, rowKey []byte) error {
+	b.deleted++
+	b.gone[string(rowKey)] = true
+	if err := b.batch.Delete(rowKey, nil); err != nil {
+		return err
+	}
+	if !row.RevokedAt.IsZero() {
+		return nil
+	}
+	return eachIndexKey(realm, row, func(key, _ []byte) error { return b.batch.Delete(key, nil) })
+}

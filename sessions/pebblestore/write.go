@@ -1,0 +1,174 @@
+package pebblestore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"authsidecar/sessions"
+)
+
+// Create puts the row if no row of that key exists.
+func (s *Store) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
+	e, err := s.enterWriting(ctx)
+	if err != nil {
+		return sessions.Session{}, false, err
+	}
+	defer s.leave()
+	normalise(&row)
+	w := newWriter(e, row.Key())
+	defer w.close()
+	if err := w.lock(ctx); err != nil {
+		return sessions.Session{}, false, err
+	}
+	stored, err := e.get(row.Key(), w.rowKey)
+	if !errors.Is(err, sessions.ErrNotFound) {
+		return stored, false, err
+	}
+	if err := w.put(nil, &row); err != nil {
+		return sessions.Session{}, false, err
+	}
+	if err := w.commit(ctx); err != nil {
+		return sessions.Session{}, false, err
+	}
+	return row, true, nil
+}
+
+// Update runs fn once on the row, with the session locked, and stores what it
+// returns.
+func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
+	e, err := s.enterWriting(ctx)
+	if err != nil {
+		return sessions.Session{}, err
+	}
+	defer s.leave()
+	w := newWriter(e, key)
+	defer w.close()
+	if err := w.lock(ctx); err != nil {
+		return sessions.Session{}, err
+	}
+	row, err := e.get(key, w.rowKey)
+	if err != nil {
+		return sessions.Session{}, err
+	}
+	next, write := fn(row, s.Now())
+	if !write {
+		return row, nil
+	}
+	keepIndexed(&next, &row)
+	normalise(&next)
+	if err := w.put(&row, &next); err != nil {
+		return sessions.Session{}, err
+	}
+	if err := w.commit(ctx); err != nil {
+		return sessions.Session{}, err
+	}
+	return next, nil
+}
+
+// keepIndexed keeps what no transition changes.
+func keepIndexed(next, row *sessions.Session) {
+	next.Realm, next.ID, next.CreatedAt = row.Realm, row.ID, row.CreatedAt
+	next.UserID, next.Impersonation, next.Actor = row.UserID, row.Impersonation, row.Actor
+}
+
+// A writer writes one session. It holds its lock until it is closed, or has
+// given it to a commit.
+type writer struct {
+	e      *engine
+	key    sessions.Key
+	realm  hash
+	rowKey []byte
+	stripe uint16
+	locked bool
+	batch  *pebble.Batch
+}
+
+func newWriter(e *engine, key sessions.Key) *writer {
+	w := &writer{e: e, key: key, realm: hashString(key.Realm)}
+	w.rowKey = appendRowKey(make([]byte, 0, 64), w.realm, key.ID)
+	w.stripe = e.stripe(w.rowKey)
+	return w
+}
+
+func (w *writer) lock(ctx context.Context) error {
+	err := w.e.lock(ctx, w.stripe)
+	w.locked = err == nil
+	return err
+}
+
+func (w *writer) close() {
+	if w.locked {
+		w.e.unlock(w.stripe)
+	}
+	if w.batch != nil {
+		_ = w.batch.Close()
+	}
+}
+
+// commit gives batch and lock away.
+func (w *writer) commit(ctx context.Context) error {
+	batch := w.batch
+	w.batch, w.locked = nil, false
+	return w.e.commit(ctx, batch, w.stripe)
+}
+
+// put writes next in place of row, which is nil where there is none.
+func (w *writer) put(row, next *sessions.Session) error {
+	data, err := sessions.EncodeRow(next)
+	if err != nil {
+		return unavailable(err)
+	}
+	w.batch = w.e.db.NewBatchWithSize(len(data) + 512)
+	err = w.batch.Set(w.rowKey, data, nil)
+	switch {
+	case err != nil:
+	case next.RevokedAt.IsZero() && (row == nil || !row.RevokedAt.IsZero()):
+		err = eachIndexKey(w.realm, next, func(key, value []byte) error { return w.batch.Set(key, value, nil) })
+	case !next.RevokedAt.IsZero() && row != nil && row.RevokedAt.IsZero():
+		err = eachIndexKey(w.realm, next, func(key, _ []byte) error { return w.batch.Delete(key, nil) })
+	}
+	if due := next.PurgeAt(); err == nil && (row == nil || due.Before(row.PurgeAt())) {
+		var buf [128]byte
+		err = w.batch.Set(appendExpiryKey(buf[:0], due, w.realm, next.ID), nil, nil)
+	}
+	return unavailable(err)
+}
+
+// eachIndexKey gives the entries that a listed row has.
+func eachIndexKey(realm hash, row *sessions.Session, do func(key, value []byte) error) error {
+	var buf [256]byte
+	user := hashString(row.UserID)
+	if !row.Impersonation {
+		key := appendUserPrefix(buf[:0], realm, user, false)
+		return do(appendPlace(key, row.CreatedAt, row.ID), nil)
+	}
+	actor := hashActor(&row.Actor)
+	key := appendUserPrefix(buf[:0], realm, user, true)
+	err := do(appendPlace(key, row.CreatedAt, row.ID), actor[:])
+	if err == nil {
+		key = appendActorPrefix(buf[:0], realm, actor)
+		err = do(appendPlace(key, row.CreatedAt, row.ID), nil)
+	}
+	if err == nil {
+		key = appendPrefix(buf[:0], kindAll, realm)
+		err = do(appendPlace(key, row.CreatedAt, row.ID), nil)
+	}
+	return err
+}
+
+// normalise makes a row what reading it back would give.
+func normalise(row *sessions.Session) {
+	for _, at := range []*time.Time{&row.CreatedAt, &row.ExpiresAt, &row.RotatedAt, &row.RevokedAt} {
+		*at = time.UnixMilli(at.UnixMilli()).UTC()
+	}
+	row.Idle = row.Idle.Truncate(time.Millisecond)
+	if len(row.ActorClaims) == 0 {
+		row.ActorClaims = nil
+	}
+	if len(row.RequestHash) == 0 {
+		row.RequestHash = nil
+	}
+}

@@ -1,0 +1,355 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+func absence(s *suite) {
+	key := sessions.Key{Realm: realm, ID: "nobody"}
+	s.wantAbsent(key)
+	_, err := s.store.Update(s.Context(), key, func(row sessions.Session, _ time.Time) (sessions.Session, bool) {
+		s.Error("the transition was called")
+		return row, true
+	})
+	if !errors.Is(err, sessions.ErrNotFound) {
+		s.Errorf("updating: %v, not ErrNotFound", err)
+	}
+	s.wantAbsent(key)
+	s.wantList(sessions.Query{Realm: realm, User: "alice"})
+	if n := s.sweep(10); n != 0 {
+		s.Errorf("swept %d", n)
+	}
+}
+
+func createOnce(s *suite) {
+	first := s.session("one", "alice")
+	stored := s.create(first)
+	s.wantRow(stored, s.get(first.Key()))
+	second := s.session("one", "bob")
+	second.Generation = 7
+	stored, created, err := s.store.Create(s.Context(), second)
+	s.must(err)
+	if created {
+		s.Error("created a second time")
+	}
+	s.wantRow(stored, s.get(first.Key()))
+	if stored.UserID != "alice" || stored.Generation != 0 {
+		s.Errorf("the first session was replaced: user %q", stored.UserID)
+	}
+	s.wantList(sessions.Query{Realm: realm, User: "bob"})
+	s.wantList(sessions.Query{Realm: realm, User: "alice"}, "one")
+}
+
+func createContended(s *suite) {
+	const workers = 32
+	for round := range 8 {
+		id := fmt.Sprint("contended-", round)
+		var created atomic.Int32
+		users := make([]string, workers)
+		together(workers, func(i int) {
+			row, mine, err := s.store.Create(s.Context(), s.session(id, fmt.Sprint("user-", i)))
+			if err != nil {
+				s.Error(err)
+			}
+			if mine {
+				created.Add(1)
+				if row.UserID != fmt.Sprint("user-", i) {
+					s.Errorf("created for %q, not for who asked", row.UserID)
+				}
+			}
+			users[i] = row.UserID
+		})
+		if n := created.Load(); n != 1 {
+			s.Fatalf("%d of %d created the session", n, workers)
+		}
+		owner := s.get(sessions.Key{Realm: realm, ID: id}).UserID
+		for i, user := range users {
+			if user != owner {
+				s.Errorf("worker %d saw %q's session, not %q's", i, user, owner)
+			}
+			if s.wantOwner(id, fmt.Sprint("user-", i), owner); s.Failed() {
+				return
+			}
+		}
+	}
+}
+
+// wantOwner checks that only the owner's listing has the session.
+func (s *suite) wantOwner(id, user, owner string) {
+	s.Helper()
+	found := false
+	for _, row := range s.rows(sessions.Query{Realm: realm, User: user, Limit: 50}) {
+		found = found || row.ID == id
+	}
+	if found != (user == owner) {
+		s.Errorf("the listing of %q has the session of %q: %t", user, owner, found)
+	}
+}
+
+func createAfterEnd(s *suite) {
+	row := s.session("ended", "alice")
+	s.create(row)
+	s.clock.advance(48 * time.Hour)
+	again := s.session("ended", "alice")
+	stored, created, err := s.store.Create(s.Context(), again)
+	s.must(err)
+	if created {
+		s.Error("a session that ended was replaced before it was swept")
+	}
+	s.wantRow(stored, s.get(row.Key()))
+	s.wantList(sessions.Query{Realm: realm, User: "alice"}, "ended")
+}
+
+func update(s *suite) {
+	row := s.session("one", "alice")
+	s.create(row)
+	s.clock.advance(time.Minute)
+	want := row
+	want.Generation, want.Secret, want.RotatedAt = 1, [sessions.SecretSize]byte{1, 2, 3}, s.store.Now()
+	stored, err := s.store.Update(s.Context(), row.Key(), func(now sessions.Session, at time.Time) (sessions.Session, bool) {
+		if !at.Equal(s.store.Now()) {
+			s.Errorf("the transition happens at %v, not %v", at, s.store.Now())
+		}
+		s.wantRow(now, row)
+		now.Generation, now.Secret, now.RotatedAt = want.Generation, want.Secret, at
+		return now, true
+	})
+	s.must(err)
+	s.wantRow(stored, want)
+	s.wantRow(s.get(row.Key()), want)
+}
+
+func updateContended(s *suite) {
+	const workers, times = 16, 25
+	keys := []sessions.Key{{Realm: realm, ID: "a"}, {Realm: realm, ID: "b"}}
+	for _, key := range keys {
+		s.create(s.session(key.ID, "alice"))
+	}
+	together(workers, func(i int) {
+		for n := range times {
+			_, err := s.store.Update(s.Context(), keys[n%2], func(row sessions.Session, _ time.Time) (sessions.Session, bool) {
+				row.Generation++
+				return row, true
+			})
+			if err != nil {
+				s.Error(err)
+			}
+		}
+	})
+	total := s.get(keys[0]).Generation + s.get(keys[1]).Generation
+	if total != workers*times {
+		s.Errorf("%d of %d updates are there", total, workers*times)
+	}
+}
+
+func updateWithoutWrite(s *suite) {
+	row := s.create(s.session("one", "alice"))
+	stored, err := s.store.Update(s.Context(), row.Key(), func(now sessions.Session, _ time.Time) (sessions.Session, bool) {
+		now.Generation, now.UserID, now.RevokedAt = 9, "bob", s.store.Now()
+		return now, false
+	})
+	s.must(err)
+	s.wantRow(stored, row)
+	s.wantRow(s.get(row.Key()), row)
+	s.wantList(sessions.Query{Realm: realm, User: "alice"}, "one")
+}
+
+func clockIsMilliseconds(s *suite) {
+	s.clock.set(epoch.Add(1234567).In(time.FixedZone("odd", 3600)))
+	now := s.store.Now()
+	if want := epoch.Add(time.Millisecond); !now.Equal(want) || now.Location() != time.UTC {
+		s.Errorf("now is %v, not %v", now, want)
+	}
+}
+
+// full returns a session each field of which says something.
+func (s *suite) full() sessions.Session {
+	row := s.impersonation("full", "alice", "support")
+	row.Reason, row.ActorClient, row.Rule = `ticket "4711" <&> ü `+"\u2028", "desk", "scope sessions:impersonate"
+	row.ActorClaims = sessions.Claims{
+		"nothing": nil, "yes": true, "text": "é\"\\\u2028<", "whole": int64(1<<53 + 1), "negative": int64(-5), "part": 1.5,
+		"big": 1e300, "list": []any{"a", int64(1), []any{}, map[string]any{"deep": int64(2)}}, "object": map[string]any{"x": "y"},
+	}
+	row.IP, row.UserAgent, row.RotatedFrom = "192.0.2.1", "agent/1.0 \t", "2001:db8::1"
+	row.Generation = 1<<64 - 1
+	row.Idle = 90*time.Minute + time.Millisecond
+	row.RotatedAt = row.CreatedAt.Add(time.Millisecond)
+	row.RevokedAt, row.EndReason = row.CreatedAt.Add(time.Minute), sessions.EndReuse
+	row.RequestHash = []byte{0, 1, 254, 255}
+	for i := range row.Secret {
+		row.Secret[i], row.SecretPrev[i] = byte(i), byte(255-i)
+	}
+	t := reflect.ValueOf(row)
+	for i := range t.NumField() {
+		if t.Field(i).IsZero() {
+			s.Fatalf("the suite does not know the field %s: give it a value here", t.Type().Field(i).Name)
+		}
+	}
+	return row
+}
+
+func roundTrip(s *suite) {
+	want := s.full()
+	s.wantRow(s.create(want), want)
+	s.wantRow(s.get(want.Key()), want)
+	plain := s.session("plain", "alice")
+	s.wantRow(s.create(plain), plain)
+	s.wantRow(s.get(plain.Key()), plain)
+	s.wantRow(s.rows(sessions.Query{Realm: realm, User: "alice"})[0], plain)
+}
+
+func roundTripUpdate(s *suite) {
+	want := s.full()
+	empty := s.impersonation(want.ID, want.UserID, want.Actor.Subject)
+	s.create(empty)
+	change := func(row *sessions.Session) { *row = want }
+	s.wantRow(s.update(want.Key(), change), want)
+	s.wantRow(s.get(want.Key()), want)
+	s.wantRow(s.update(want.Key(), func(row *sessions.Session) { *row = empty }), empty)
+	s.wantRow(s.get(want.Key()), empty)
+}
+
+func aliasing(s *suite) {
+	want := s.full()
+	want.RevokedAt = time.Time{}
+	mine := s.full()
+	mine.RevokedAt = time.Time{}
+	spoil := func(row *sessions.Session) {
+		row.ActorClaims["text"] = "spoilt"
+		row.ActorClaims["list"].([]any)[0] = "spoilt"
+		row.RequestHash[0] = 99
+	}
+	stored := s.create(mine)
+	spoil(&mine)
+	s.wantRow(s.get(want.Key()), want)
+	stored.ActorClaims["more"] = true
+	s.wantRow(s.get(want.Key()), want)
+	read := s.get(want.Key())
+	spoil(&read)
+	s.wantRow(s.get(want.Key()), want)
+	listed := s.rows(sessions.Query{Realm: realm, User: want.UserID})
+	spoil(&listed[0])
+	s.wantRow(s.get(want.Key()), want)
+	updated := s.update(want.Key(), func(row *sessions.Session) { row.Rule = want.Rule })
+	spoil(&updated)
+	s.wantRow(s.get(want.Key()), want)
+}
+
+// hostile are texts that a store may confuse.
+var hostile = []string{
+	"a", "ab", "a\x00", "a\x00b", "\x00", "a/", "a/b", "/", "a:b", "a%", "%00", "\xff", "a\xff", "\xff\xfe", "A", "a ", " ",
+	"{a}", "a\nb", "ä", "a\u0308", "..", "*", "a*", "[a]", "\\", "'", strings.Repeat("x", 255), strings.Repeat("x", 254),
+}
+
+func hostileText(s *suite) {
+	for _, id := range hostile {
+		s.create(s.session(id, "of many"))
+	}
+	for i, user := range hostile {
+		row := s.impersonation(fmt.Sprint("of user ", i), "u", "u")
+		// JSON has no other bytes than UTF-8: keys may hold any, rows do not.
+		row.UserID, row.Actor.Subject = strings.ToValidUTF8(user, "?"), strings.ToValidUTF8(user, "?")
+		s.create(row)
+		row.Realm = "realm " + user
+		s.create(row)
+	}
+	for _, id := range hostile {
+		if row := s.get(sessions.Key{Realm: realm, ID: id}); row.ID != id {
+			s.Errorf("%q is %q", id, row.ID)
+		}
+	}
+	if got := len(s.list(sessions.Query{Realm: realm, User: "of many"})); got != len(hostile) {
+		s.Errorf("%d of %d ids are listed", got, len(hostile))
+	}
+	yes := true
+	for i, text := range hostile {
+		if strings.ToValidUTF8(text, "?") != text {
+			continue
+		}
+		id := fmt.Sprint("of user ", i)
+		actor := &sessions.Principal{Issuer: "https://idp.example.com", Subject: text}
+		s.wantList(sessions.Query{Realm: realm, User: text}, id)
+		s.wantList(sessions.Query{Realm: realm, Actor: actor}, id)
+		s.wantList(sessions.Query{Realm: "realm " + text, Impersonations: &yes}, id)
+		split := &sessions.Principal{Issuer: actor.Issuer + text, Subject: ""}
+		s.wantList(sessions.Query{Realm: realm, Actor: split})
+	}
+}
+
+func realmsOfKeys(s *suite) {
+	here, there := s.session("same", "alice"), s.session("same", "bob")
+	there.Realm = realm + "/"
+	s.create(here)
+	s.wantAbsent(there.Key())
+	s.create(there)
+	s.update(there.Key(), func(row *sessions.Session) { row.Generation = 5 })
+	s.wantRow(s.get(here.Key()), here)
+	if got := s.get(there.Key()); got.UserID != "bob" || got.Generation != 5 {
+		s.Errorf("the other realm has %q", got.UserID)
+	}
+	s.wantAbsent(sessions.Key{Realm: "", ID: "same"})
+	s.wantAbsent(sessions.Key{Realm: realm + "/same", ID: ""})
+}
+
+func cancelled(s *suite) {
+	row := s.create(s.session("one", "alice"))
+	ctx, cancel := context.WithCancel(s.Context())
+	cancel()
+	for name, err := range s.everything(ctx, row.Key()) {
+		if !errors.Is(err, sessions.ErrUnavailable) || !errors.Is(err, context.Canceled) {
+			s.Errorf("%s: %v, not ErrUnavailable with context.Canceled", name, err)
+		}
+	}
+	s.wantRow(s.get(row.Key()), row)
+	s.wantAbsent(sessions.Key{Realm: realm, ID: "another"})
+}
+
+func closed(s *suite) {
+	row := s.create(s.session("one", "alice"))
+	s.close()
+	for name, err := range s.everything(s.Context(), row.Key()) {
+		if !errors.Is(err, sessions.ErrClosed) || !errors.Is(err, sessions.ErrUnavailable) {
+			s.Errorf("%s: %v, not ErrClosed", name, err)
+		}
+	}
+	if !s.store.Now().Equal(epoch) {
+		s.Error("a closed store has no clock")
+	}
+	s.close()
+}
+
+func closedUnderLoad(s *suite) {
+	row := s.create(s.session("one", "alice"))
+	var acknowledged, stopped atomic.Int32
+	together(17, func(i int) {
+		if i == 16 {
+			for acknowledged.Load() < 20 && stopped.Load() == 0 {
+				_ = s.get(row.Key())
+			}
+			s.close()
+			return
+		}
+		for {
+			for name, err := range s.everything(s.Context(), row.Key()) {
+				switch {
+				case errors.Is(err, sessions.ErrClosed):
+					stopped.Add(1)
+					return
+				case err != nil:
+					stopped.Add(1)
+					s.Errorf("%s: %v", name, err)
+					return
+				}
+			}
+			acknowledged.Add(1)
+		}
+	})
+}
