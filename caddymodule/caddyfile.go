@@ -60,6 +60,8 @@ type parser struct {
 	handler *Handler
 	// marks remembers where each word stands, by the name that faults give it.
 	marks map[string]caddyfile.Dispenser
+	// name is the block that is being read.
+	name string
 }
 
 func (p *parser) mark(at string) { p.marks[at] = *p.Dispenser }
@@ -97,7 +99,7 @@ func (p *parser) directive() error {
 		}
 		return p.Err("auth_sessions takes nothing but a block: remove what stands before the brace")
 	}
-	if !p.opensBlock() {
+	if !opensBlock(p.Dispenser) {
 		return p.Err("auth_sessions needs a block with issuer, trust and allow, as in: auth_sessions { issuer https://app.example.com ... }")
 	}
 	h := p.handler

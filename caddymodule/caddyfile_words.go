@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 )
 
 // words are what a block knows: each reads what follows it.
@@ -21,8 +22,10 @@ func (p *parser) block(at string, known words, repeatable ...string) error {
 	if name == "" {
 		name = directive
 	}
+	defer func(outer string) { p.name = outer }(p.name)
+	p.name = name
 	if p.NextArg() {
-		return p.Errf("%s: this is too much before the brace: remove it", name)
+		return p.Errf("%s has too many words before its brace: remove what is too much", name)
 	}
 	lines := make(map[string]int)
 	for nesting := p.Nesting(); p.NextBlock(nesting); {
@@ -40,9 +43,9 @@ func (p *parser) block(at string, known words, repeatable ...string) error {
 			return err
 		}
 		if p.NextArg() {
-			return p.Errf("%s: %s is followed by too much: remove the last word, or put what has blanks in quotes", name, word)
+			return p.Errf("%s: %s is followed by too many words: remove what is too much, or put what has blanks in quotes", name, word)
 		}
-		if p.opensBlock() {
+		if opensBlock(p.Dispenser) {
 			return p.Errf("%s: %s takes no block: remove the braces", name, word)
 		}
 	}
@@ -50,8 +53,8 @@ func (p *parser) block(at string, known words, repeatable ...string) error {
 }
 
 // opensBlock tells whether the next thing on this line is an open brace.
-func (p *parser) opensBlock() bool {
-	next := *p.Dispenser
+func opensBlock(d *caddyfile.Dispenser) bool {
+	next := *d
 	for next.NextArg() {
 	}
 	return !next.NextLine() && next.Next()
@@ -71,7 +74,7 @@ func (p *parser) unknown(block, word string, known []string) error {
 func nearest(word string, known []string) string {
 	best, least := "", 3
 	for _, candidate := range known {
-		if d := distance(word, candidate); d < least && d <= len(candidate)/2 {
+		if d := distance(word, candidate); d < least && d <= len(candidate)/3 {
 			best, least = candidate, d
 		}
 	}
@@ -103,7 +106,7 @@ func distance(a, b string) int {
 func (p *parser) next(example string) (string, error) {
 	word := p.Val()
 	if !p.NextArg() || p.Val() == "" {
-		return "", p.Errf("%s needs a value, as in: %s %s", word, word, example)
+		return "", p.Errf("%s: %s needs a value, as in: %s %s", p.name, word, word, example)
 	}
 	return p.Val(), nil
 }
@@ -153,10 +156,10 @@ func (p *parser) durationOrZero(into **caddy.Duration, example string) func() er
 		}
 		d, err := caddy.ParseDuration(value)
 		if err != nil {
-			return p.Errf("%s: %q is no duration: write it as in: %s %s", word, value, word, example)
+			return p.Errf("%s: %s %q is no duration: write it as in: %s %s", p.name, word, value, word, example)
 		}
 		if d < 0 {
-			return p.Errf("%s: %q is less than nothing: write it as in: %s %s", word, value, word, example)
+			return p.Errf("%s: %s %q is less than nothing: write it as in: %s %s", p.name, word, value, word, example)
 		}
 		made := caddy.Duration(d)
 		*into = &made
@@ -173,7 +176,7 @@ func (p *parser) duration(into *caddy.Duration, example string) func() error {
 			return err
 		}
 		if *d == 0 {
-			return p.Errf("%s is zero: write it as in: %s %s", word, word, example)
+			return p.Errf("%s: %s is zero: write it as in: %s %s", p.name, word, word, example)
 		}
 		*into = *d
 		return nil
@@ -190,7 +193,7 @@ func (p *parser) count(into **int, example string) func() error {
 		}
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 0 {
-			return p.Errf("%s: %q is no whole number: write it as in: %s %s", word, value, word, example)
+			return p.Errf("%s: %s %q is no whole number: write it as in: %s %s", p.name, word, value, word, example)
 		}
 		*into = &n
 		return nil
@@ -210,7 +213,7 @@ func (p *parser) secret(into *string) func() error {
 			return err
 		}
 		if !secretPlaceholder.MatchString(value) {
-			return p.Errf("%s stands here itself: keep it out of the Caddyfile and write where it is, {env.NAME} or {file./path} ({$NAME} would copy it in)", word)
+			return p.Errf("%s: the %s stands here itself: keep it out of the Caddyfile and write where it is, {env.NAME} or {file./path} ({$NAME} would copy it in)", p.name, word)
 		}
 		*into = value
 		return nil

@@ -86,7 +86,7 @@ func (t *Trust) checkSource(at, name string) error {
 		}
 	case strings.Contains(t.JWKS, "://"):
 		if _, err := absoluteURL(t.JWKS); err != nil {
-			return wrong(at+".jwks", "%s: jwks %q: %w", name, t.JWKS, err)
+			return wrong(at+".jwks", "%s: jwks: %w", name, err)
 		}
 	case t.Secret != "" && !hasPlaceholder(t.Secret) && len(t.Secret) < minSecret:
 		return wrong(at+".secret", "%s: the secret has %d bytes and needs at least %d: make one with: openssl rand -hex 32", name, len(t.Secret), minSecret)
@@ -108,7 +108,7 @@ func (t *Trust) checkAlgorithms(at, name string) error {
 	for _, word := range t.Algorithms {
 		alg, err := jose.ParseAlgorithm(word)
 		if err != nil {
-			return wrong(at, "%s: algorithm %q is not known: write of %s; or HS256, HS384, HS512 with a secret", name, word, names(jose.Asymmetric()))
+			return wrong(at, "%s: algorithm %q is not known: choose from %s; or HS256, HS384, HS512 with a secret", name, word, names(jose.Asymmetric()))
 		}
 		if alg.Symmetric() {
 			symmetric++

@@ -23,11 +23,11 @@ const (
 )
 
 // An expression may not be longer than celSize characters, nest deeper than
-// celDepth, and cost more than celCost when it is judged: about a millisecond.
+// celDepth, and cost more than celCost when it is judged: some milliseconds.
 const (
 	celSize  = 4096
 	celDepth = 50
-	celCost  = 50_000
+	celCost  = 20_000
 )
 
 // celEnv declares what expressions see. Of functions there are only the standard

@@ -32,8 +32,8 @@ func (s *PebbleStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		s.Dir = d.Val()
 	}
-	if d.NextArg() || d.NextBlock(0) {
-		return d.Errf("store pebble: unexpected %q: write store pebble [<directory>]", d.Val())
+	if d.NextArg() || opensBlock(d) {
+		return d.Err("store pebble is followed by too much: write store pebble [<directory>]")
 	}
 	return nil
 }

@@ -1,0 +1,194 @@
+package caddymodule
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+func mustCompile(t testing.TB, src string) *expression {
+	t.Helper()
+	e, err := compileExpression(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func TestV26_ExpressionHoldsOnlyWhenItIsTrue(t *testing.T) {
+	in := &sessions.RuleInput{
+		Caller: &sessions.Caller{Claims: sessions.Claims{
+			"dept": "support", "level": int64(4), "ratio": 0.5, "admin": true, "none": nil,
+			"roles": []any{"support", "sales"}, "realm_access": map[string]any{"roles": []any{"desk"}},
+		}},
+		UserID: "alice", Reason: "ticket 4711", ClientID: "desk",
+	}
+	tests := []struct {
+		src  string
+		want bool
+	}{
+		{`true`, true},
+		{`false`, false},
+		{`caller.dept == "support" && !user_id.startsWith("vip-")`, true},
+		{`caller["dept"] == "support"`, true},
+		{`caller.dept == "sales"`, false},
+		{`user_id == "alice" && reason.startsWith("ticket ") && client_id == "desk"`, true},
+		{`"sales" in caller.roles`, true},
+		{`caller.roles.exists(r, r == "sales")`, true},
+		{`caller.realm_access.roles.exists(r, r == "desk")`, true},
+		{`caller.level >= 4`, true},
+		{`caller.level > 3.5`, true},
+		{`caller.ratio < 1`, true},
+		{`caller.admin == true`, true},
+		{`has(caller.admin) && !has(caller.absent)`, true},
+		{`caller.none == null`, true},
+		{`user_id.matches("^[a-z]+$")`, true},
+		// What cannot be judged is a no.
+		{`caller.absent == "x"`, false},
+		{`caller.absent != "x"`, false},
+		{`!(caller.absent == "x")`, false},
+		{`caller.dept.deeper == "x"`, false},
+		{`caller.dept > 3`, false},
+		{`caller.dept + 1 == 2`, false},
+		{`caller.roles[7] == "x"`, false},
+		{`"x" in caller.level`, false},
+		{`user_id.matches(caller.dept + "(")`, false},
+		{`1 / 0 == 1`, false},
+		// One side that cannot be judged does not change what the other says.
+		{`caller.absent == "x" || user_id == "alice"`, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.src, func(t *testing.T) {
+			if got := mustCompile(t, tt.src).Holds(in); got != tt.want {
+				t.Errorf("holds: %v, want %v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestExpression_NoClaimsIsANo(t *testing.T) {
+	in := &sessions.RuleInput{Caller: &sessions.Caller{}, UserID: "alice"}
+	if mustCompile(t, `caller.dept == "support"`).Holds(in) {
+		t.Error("holds without claims")
+	}
+}
+
+func TestExpression_IsRefused(t *testing.T) {
+	tests := []struct{ name, src, want string }{
+		{"no expression", ``, "CEL"},
+		{"syntax", `caller.dept ==`, "Syntax error"},
+		{"unknown variable", `request.path == "/"`, "undeclared reference to 'request'"},
+		{"unknown function", `user_id.replace("a", "b") == ""`, "undeclared reference to 'replace'"},
+		{"types that never match", `user_id == 3`, "no matching overload"},
+		{"a claim of unknown type", `caller.admin`, "gives dyn and not bool"},
+		{"text", `"yes"`, "gives string and not bool"},
+		{"too long", `user_id == "` + strings.Repeat("x", celSize) + `"`, "size exceeds limit"},
+		{"too deep", strings.Repeat("(", 400) + "true" + strings.Repeat(")", 400), "recursion"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := compileExpression(tt.src)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("error %v, want %q in it", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestExpression_ClaimsItLooksAt(t *testing.T) {
+	tests := []struct {
+		src  string
+		want []string
+		all  bool
+	}{
+		{`user_id == "alice"`, nil, false},
+		{`caller.dept == "x"`, []string{"dept"}, false},
+		{`caller["dept"] == "x"`, []string{"dept"}, false},
+		{`has(caller.dept)`, []string{"dept"}, false},
+		{`"dept" in caller`, []string{"dept"}, false},
+		{`.caller.dept == "x"`, []string{"dept"}, false},
+		{`caller.b.c == "x" || caller.a == "y" && caller.b.d == "z"`, []string{"a", "b"}, false},
+		{`caller.roles.exists(r, r == "x")`, []string{"roles"}, false},
+		{`[1].exists(caller, caller == 1)`, nil, true},
+		{`caller[user_id] == "x"`, nil, true},
+		{`user_id in caller`, nil, true},
+		{`caller.exists(name, name == "x")`, nil, true},
+		{`size(caller) > 3`, nil, true},
+		{`caller == {"a": 1}`, nil, true},
+		{`[caller].exists(c, c.dept == "x")`, nil, true},
+		{`dyn(caller).dept == "x"`, nil, true},
+		{`{"a": caller}.a.dept == "x"`, nil, true},
+		{`(user_id == "x" ? caller : {"dept": "y"}).dept == "x"`, nil, true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.src, func(t *testing.T) {
+			names, all := mustCompile(t, tt.src).Claims()
+			if all != tt.all || !all && !slices.Equal(names, tt.want) {
+				t.Errorf("claims %v, all %v; want %v, %v", names, all, tt.want, tt.all)
+			}
+		})
+	}
+}
+
+// What an expression says of a caller it says of the claims that a row keeps.
+func TestExpression_SaysTheSameOfTheClaimsThatAreKept(t *testing.T) {
+	claims := sessions.Claims{"dept": "support", "a": int64(1), "b": map[string]any{"c": "x"}, "other": "y"}
+	for _, src := range []string{
+		`caller.dept == "support"`, `caller["a"] == 1`, `has(caller.b.c)`, `"other" in caller`,
+		`caller.exists(name, caller[name] == "y")`, `size(caller) == 4`, `.caller.b.c == "x"`,
+	} {
+		e := mustCompile(t, src)
+		policy := sessions.Policy{Allow: []sessions.Rule{{From: "i", When: e}}}
+		caller := &sessions.Caller{Principal: sessions.Principal{Issuer: "i"}, Claims: claims}
+		kept := &sessions.Caller{Claims: policy.Looked(caller)}
+		if !e.Holds(&sessions.RuleInput{Caller: caller}) || !e.Holds(&sessions.RuleInput{Caller: kept}) {
+			t.Errorf("%s: does not hold of %v", src, kept.Claims)
+		}
+	}
+}
+
+func hugeCaller() *sessions.RuleInput {
+	roles := make([]any, 1200) // the most that a token of 8 KiB holds
+	for i := range roles {
+		roles[i] = fmt.Sprint(i)
+	}
+	return &sessions.RuleInput{Caller: &sessions.Caller{Claims: sessions.Claims{
+		"roles": roles, "text": strings.Repeat("a", 6000), "pattern": strings.Repeat("(a|aa)*", 100) + "b",
+	}}}
+}
+
+// A caller's own claims cannot make an expression burn time: it is given up, and
+// that is a no.
+func TestV22_ExpressionHasALimit(t *testing.T) {
+	in := hugeCaller()
+	for _, src := range []string{
+		`caller.roles.all(a, caller.roles.all(b, a + b != "x"))`,
+		`caller.roles.all(a, caller.roles.all(b, caller.roles.all(c, true)))`,
+		`!caller.text.matches(caller.pattern)`,
+		`caller.roles.map(a, caller.text + caller.text).size() == 1200`,
+	} {
+		start := time.Now()
+		if mustCompile(t, src).Holds(in) {
+			t.Errorf("%s: went through to the end", src)
+		}
+		t.Logf("%s: given up after %v", src, time.Since(start))
+	}
+	if !mustCompile(t, `caller.roles.exists(r, r == "1199")`).Holds(in) {
+		t.Error("a long list cannot be searched")
+	}
+}
+
+func BenchmarkExpression(b *testing.B) {
+	e := mustCompile(b, `caller.dept == "support" && !user_id.startsWith("vip-")`)
+	in := &sessions.RuleInput{Caller: &sessions.Caller{Claims: sessions.Claims{"dept": "support"}}, UserID: "alice"}
+	b.ReportAllocs()
+	for b.Loop() {
+		if !e.Holds(in) {
+			b.Fatal("does not hold")
+		}
+	}
+}
