@@ -1,6 +1,12 @@
 package storetest
 
 import (
+	"context"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -9,4 +15,302 @@ import (
 
 func TestMemoryKeepsTheContract(t *testing.T) {
 	Run(t, func(_ *testing.T, now func() time.Time) sessions.Store { return &Memory{Clock: now} })
+}
+
+// What the broken stores are made of is not broken by itself.
+func TestTheSuiteAcceptsWhatIsNotBroken(t *testing.T) {
+	Run(t, func(_ *testing.T, now func() time.Time) sessions.Store {
+		m := &Memory{Clock: now}
+		b := &broken{Memory: m, create: m.Create, get: m.Get, update: m.Update}
+		b.list = b.listWhere(func(*sessions.Query, *sessions.Session) bool { return false })
+		b.sweep = b.sweepWhere(func(row *sessions.Session, now time.Time) bool { return !row.PurgeAt().After(now) })
+		return b
+	})
+}
+
+// A broken store is Memory with one mistake.
+type broken struct {
+	*Memory
+	create func(context.Context, sessions.Session) (sessions.Session, bool, error)
+	get    func(context.Context, sessions.Key) (sessions.Session, error)
+	update func(context.Context, sessions.Key, sessions.Transition) (sessions.Session, error)
+	list   func(context.Context, sessions.Query) (sessions.Page, error)
+	sweep  func(context.Context, int) (int, error)
+}
+
+func (b *broken) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
+	return b.create(ctx, row)
+}
+
+func (b *broken) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
+	return b.get(ctx, key)
+}
+
+func (b *broken) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
+	return b.update(ctx, key, fn)
+}
+
+func (b *broken) List(ctx context.Context, query sessions.Query) (sessions.Page, error) {
+	return b.list(ctx, query)
+}
+
+func (b *broken) Sweep(ctx context.Context, limit int) (int, error) { return b.sweep(ctx, limit) }
+
+// put stores a row whatever is there.
+func (b *broken) put(row sessions.Session) (sessions.Session, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.Memory.put(&row)
+}
+
+// mistakes are stores that the suite must refuse, and the check that must say
+// so.
+var mistakes = []struct {
+	name, caught string
+	make         func(*broken)
+}{
+	{"two may create the same session", "of many who create the same session one does", func(b *broken) {
+		b.create = func(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
+			if stored, err := b.Memory.Get(ctx, row.Key()); err == nil {
+				return stored, false, nil
+			}
+			runtime.Gosched()
+			stored, err := b.put(row)
+			return stored, true, err
+		}
+	}},
+	{"create replaces", "a session is created once", func(b *broken) {
+		b.create = func(_ context.Context, row sessions.Session) (sessions.Session, bool, error) {
+			stored, err := b.put(row)
+			return stored, true, err
+		}
+	}},
+	{"an update is lost", "no update is lost", func(b *broken) {
+		b.update = func(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
+			row, err := b.Memory.Get(ctx, key)
+			if err != nil {
+				return row, err
+			}
+			runtime.Gosched()
+			next, write := fn(row, b.Now())
+			if !write {
+				return row, nil
+			}
+			return b.put(next)
+		}
+	}},
+	{"a transition always writes", "a transition that does not write changes nothing", func(b *broken) {
+		b.update = func(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
+			return b.Memory.Update(ctx, key, func(row sessions.Session, now time.Time) (sessions.Session, bool) {
+				next, _ := fn(row, now)
+				return next, true
+			})
+		}
+	}},
+	{"a field is forgotten", "each field survives a round trip", func(b *broken) {
+		b.create = func(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
+			row.RotatedFrom = ""
+			return b.Memory.Create(ctx, row)
+		}
+	}},
+	{"realms share keys", "the same id in two realms is two sessions", func(b *broken) {
+		b.get = func(ctx context.Context, key sessions.Key) (sessions.Session, error) {
+			row, err := b.Memory.Get(ctx, key)
+			if err != nil {
+				row, err = b.Memory.Get(ctx, sessions.Key{Realm: realm, ID: key.ID})
+			}
+			return row, err
+		}
+	}},
+	{"realms share listings", "a listing stays in its realm", func(b *broken) {
+		b.list = func(ctx context.Context, q sessions.Query) (sessions.Page, error) {
+			page, err := b.Memory.List(ctx, q)
+			q.Realm, q.Cursor = realm, ""
+			more, _ := b.Memory.List(ctx, q)
+			page.Sessions = append(page.Sessions, more.Sessions...)
+			page.Sessions = page.Sessions[:min(q.Limit, len(page.Sessions))]
+			return page, err
+		}
+	}},
+	{"a user's listing has those of longer names", "any text is a realm, an id and a user", func(b *broken) {
+		b.list = b.listWhere(func(q *sessions.Query, row *sessions.Session) bool {
+			return q.User != "" && strings.HasPrefix(row.UserID, q.User)
+		})
+	}},
+	{"the actor's issuer does not count", "a listing selects by user, actor and kind", func(b *broken) {
+		b.list = b.listWhere(func(q *sessions.Query, row *sessions.Session) bool {
+			return q.Actor != nil && row.Impersonation && row.Actor.Subject == q.Actor.Subject && (q.User == "" || q.User == row.UserID)
+		})
+	}},
+	{"oldest first", "a listing is newest first, and ties go by id", func(b *broken) {
+		b.list = func(ctx context.Context, q sessions.Query) (sessions.Page, error) {
+			page, err := b.Memory.List(ctx, q)
+			slices.Reverse(page.Sessions)
+			return page, err
+		}
+	}},
+	{"a page begins with the last row of the one before", "pages cover a listing once", func(b *broken) {
+		b.list = func(ctx context.Context, q sessions.Query) (sessions.Page, error) {
+			if q.Limit < 3 || q.Cursor == "" {
+				return b.Memory.List(ctx, q)
+			}
+			after, err := b.readCursor(&q)
+			if err != nil {
+				return sessions.Page{}, err
+			}
+			q.Limit--
+			page, err := b.Memory.List(ctx, q)
+			page.Sessions = append([]sessions.Session{{Realm: q.Realm, ID: after.ID, CreatedAt: after.CreatedAt}}, page.Sessions...)
+			return page, err
+		}
+	}},
+	{"revoked sessions are listed", "a revoked session leaves every listing", func(b *broken) {
+		b.list = b.listWhere(func(q *sessions.Query, row *sessions.Session) bool {
+			return !row.RevokedAt.IsZero() && (q.User == "" || q.User == row.UserID)
+		})
+	}},
+	{"any cursor begins anew", "a cursor that is none is refused", func(b *broken) {
+		b.list = func(ctx context.Context, q sessions.Query) (sessions.Page, error) {
+			if _, err := b.readCursor(&q); err != nil {
+				q.Cursor = ""
+			}
+			return b.Memory.List(ctx, q)
+		}
+	}},
+	{"a sweep goes by the absolute end", "a sweep deletes what is due and nothing else", func(b *broken) {
+		b.sweep = b.sweepWhere(func(row *sessions.Session, now time.Time) bool { return !row.ExpiresAt.After(now) })
+	}},
+	{"a sweep goes by when the session was created", "a session used since is not swept", func(b *broken) {
+		b.sweep = b.sweepWhere(func(row *sessions.Session, now time.Time) bool { return !row.CreatedAt.Add(row.Idle).After(now) })
+	}},
+	{"a sweep keeps revoked sessions", "a revoked session is swept sooner", func(b *broken) {
+		b.sweep = b.sweepWhere(func(row *sessions.Session, now time.Time) bool { return !row.End().After(now) })
+	}},
+	{"a sweep knows no limit", "a sweep keeps to its limit and gets on", func(b *broken) {
+		b.sweep = func(ctx context.Context, _ int) (int, error) { return b.Memory.Sweep(ctx, 1<<30) }
+	}},
+	{"a sweep leaves the index", "a sweep deletes what is due and nothing else", func(b *broken) {
+		var last sessions.Page
+		b.list = func(ctx context.Context, q sessions.Query) (sessions.Page, error) {
+			page, err := b.Memory.List(ctx, q)
+			if q.KeysOnly && len(page.Sessions) == 0 {
+				return last, err
+			}
+			last = sessions.Page{Sessions: page.Sessions}
+			return page, err
+		}
+	}},
+	{"a cancelled context is not looked at", "a cancelled context does no work", func(b *broken) {
+		b.create = func(_ context.Context, row sessions.Session) (sessions.Session, bool, error) {
+			return b.Memory.Create(context.Background(), row)
+		}
+	}},
+	{"a closed store still answers", "a closed store says so", func(b *broken) {
+		b.list = func(ctx context.Context, q sessions.Query) (sessions.Page, error) {
+			page, err := b.Memory.List(ctx, q)
+			if err == sessions.ErrClosed {
+				return sessions.Page{}, nil
+			}
+			return page, err
+		}
+	}},
+	{"rows are shared with who reads them", "rows are not aliased", func(b *broken) {
+		shared := map[sessions.Key]sessions.Claims{}
+		b.get = func(ctx context.Context, key sessions.Key) (sessions.Session, error) {
+			row, err := b.Memory.Get(ctx, key)
+			if known := shared[key]; known != nil {
+				row.ActorClaims = known
+			}
+			shared[key] = row.ActorClaims
+			return row, err
+		}
+	}},
+}
+
+// listWhere adds to a listing what also matches.
+func (b *broken) listWhere(also func(*sessions.Query, *sessions.Session) bool) func(context.Context, sessions.Query) (sessions.Page, error) {
+	return func(ctx context.Context, q sessions.Query) (sessions.Page, error) {
+		after, err := b.readCursor(&q)
+		if err != nil {
+			return sessions.Page{}, err
+		}
+		if err := b.lock(ctx); err != nil {
+			return sessions.Page{}, err
+		}
+		defer b.mu.Unlock()
+		var page sessions.Page
+		for key := range b.rows {
+			row, err := b.Memory.get(key)
+			if err != nil {
+				return page, err
+			}
+			if key.Realm == q.Realm && (matches(&q, &row) || also(&q, &row)) && (after == nil || newestFirst(row, *after) > 0) {
+				page.Sessions = append(page.Sessions, row)
+			}
+		}
+		slices.SortFunc(page.Sessions, newestFirst)
+		if len(page.Sessions) > q.Limit {
+			page.Sessions = page.Sessions[:q.Limit]
+			page.Next = writeCursor(&q, &page.Sessions[q.Limit-1])
+		}
+		return page, nil
+	}
+}
+
+func (b *broken) sweepWhere(due func(*sessions.Session, time.Time) bool) func(context.Context, int) (int, error) {
+	return func(ctx context.Context, limit int) (n int, err error) {
+		if err := b.lock(ctx); err != nil {
+			return 0, err
+		}
+		defer b.mu.Unlock()
+		for key := range b.rows {
+			row, err := b.Memory.get(key)
+			if err != nil {
+				return n, err
+			}
+			if n < limit && due(&row, b.Now()) {
+				delete(b.rows, key)
+				n++
+			}
+		}
+		return n, nil
+	}
+}
+
+// mistaken names the mistake that this process is to test.
+const mistaken = "STORETEST_MISTAKE"
+
+// TestAMistake runs in a process of its own, and fails.
+func TestAMistake(t *testing.T) {
+	for _, mistake := range mistakes {
+		if os.Getenv(mistaken) != mistake.name {
+			continue
+		}
+		Run(t, func(_ *testing.T, now func() time.Time) sessions.Store {
+			m := &Memory{Clock: now}
+			b := &broken{Memory: m, create: m.Create, get: m.Get, update: m.Update, list: m.List, sweep: m.Sweep}
+			mistake.make(b)
+			return b
+		})
+	}
+}
+
+func TestTheSuiteCatchesBrokenStores(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mistake := range mistakes {
+		t.Run(mistake.name, func(t *testing.T) {
+			check := "^TestAMistake$/^" + strings.NewReplacer(" ", "_").Replace(mistake.caught) + "$"
+			cmd := exec.CommandContext(t.Context(), self, "-test.run="+check, "-test.count=1")
+			cmd.Env = append(os.Environ(), mistaken+"="+mistake.name)
+			out, err := cmd.CombinedOutput()
+			if err == nil {
+				t.Errorf("%q passes:\n%s", mistake.caught, out)
+			} else if !strings.Contains(string(out), "--- FAIL: TestAMistake/") || strings.Contains(string(out), "panic:") {
+				t.Errorf("%v, but not as it should be:\n%s", err, out)
+			}
+		})
+	}
 }
