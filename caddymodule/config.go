@@ -66,8 +66,8 @@ type Trust struct {
 	// The "iss" of its tokens, compared byte for byte. Required.
 	Issuer string `json:"issuer"`
 
-	// The issuer's JWK set: an http or https URL, or the path of a file, which
-	// is read again when it changes.
+	// The issuer's JWK set: an https URL (http for this machine alone), or the
+	// path of a file, which is read again when it changes.
 	JWKS string `json:"jwks,omitempty"`
 
 	// A file with the issuer's public keys: PEM, a JWK or a JWK set.
@@ -158,8 +158,8 @@ type Impersonation struct {
 	// The longest life that a request may ask for. Default: 8 hours.
 	MaxTTL caddy.Duration `json:"max_ttl,omitempty"`
 
-	// A session that is not refreshed for that long is over. Longer than the
-	// life of an access token. Default: 15 minutes.
+	// A session that is not refreshed for that long is over. At least one and a
+	// half times the life of an access token. Default: 15 minutes.
 	Idle caddy.Duration `json:"idle,omitempty"`
 
 	// Whether a request must say why.
@@ -201,7 +201,7 @@ type AccessToken struct {
 
 // SigningKeys says how generated keys are kept.
 type SigningKeys struct {
-	// How long a key signs before the next one does; 0 for ever.
-	// Default: 30 days.
+	// How long a key signs before the next one does: at least 1 day, or 0 for
+	// ever. Default: 30 days.
 	Rotate *caddy.Duration `json:"rotate,omitempty"`
 }

@@ -37,7 +37,7 @@ func (r *Rule) check(at string) error {
 		}
 	}
 	if kinds != 1 {
-		return wrong(at, "allow: a rule is one of self, scope, claim and expression: make each a rule of its own")
+		return wrong(at, "allow: a rule is exactly one of self, scope, claim and expression: make each a rule of its own")
 	}
 	switch {
 	case r.Scope != "":

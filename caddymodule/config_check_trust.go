@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -81,15 +82,29 @@ func (t *Trust) checkSource(at, name string) error {
 	case len(given) > 1:
 		return wrong(at+"."+given[1], "%s has %s: an issuer has one set of keys; keep one of them", name, strings.Join(given, " and "))
 	case len(given) == 0:
-		if _, err := absoluteURL(t.Issuer); err != nil {
-			return wrong(at, "%s has no jwks, key or secret, and discovery needs a URL: %w", name, err)
+		if err := checkKeyURL(t.Issuer); err != nil {
+			return wrong(at, "%s has no jwks, key or secret, and cannot be asked for its keys: %w", name, err)
 		}
 	case strings.Contains(t.JWKS, "://"):
-		if _, err := absoluteURL(t.JWKS); err != nil {
+		if err := checkKeyURL(t.JWKS); err != nil {
 			return wrong(at+".jwks", "%s: jwks: %w", name, err)
 		}
 	case t.Secret != "" && !hasPlaceholder(t.Secret) && len(t.Secret) < minSecret:
 		return wrong(at+".secret", "%s: the secret has %d bytes and needs at least %d: make one with: openssl rand -hex 32", name, len(t.Secret), minSecret)
+	}
+	return nil
+}
+
+// checkKeyURL refuses URLs that keys cannot be had from. Whoever sits between us
+// and the issuer could send keys of his own over http.
+func checkKeyURL(s string) error {
+	u, err := absoluteURL(s)
+	if err != nil {
+		return err
+	}
+	ip := net.ParseIP(u.Hostname())
+	if u.Scheme != "https" && !ip.IsLoopback() && u.Hostname() != "localhost" {
+		return fmt.Errorf("%q is not protected on its way: write it with https (http is for this machine alone), or keep the keys in a file", s)
 	}
 	return nil
 }
