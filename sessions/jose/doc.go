@@ -1,0 +1,13 @@
+// Package jose reads and writes compact JWS (RFC 7515) and JWK (RFC 7517) and
+// is stricter than both: one spelling a token, one algorithm a key, one key a
+// token.
+//
+// A token goes one way, and each step knows nothing of the next:
+//
+//	Parse         size, form, base64url, header       → *Token, nothing verified
+//	Set.Lookup    "kid" and "alg" of the header       → the one *Key to try
+//	Token.Verify  algorithm, signature, claims' form  → the bytes of the claims
+//
+// It is the only package that imports jwx, of which it uses jws.Verify with one
+// key alone: jwx by itself accepts what RFC 8725 says to refuse.
+package jose
