@@ -1,0 +1,186 @@
+package bearer
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+	"time"
+	"unicode"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/jose"
+)
+
+// maxSubject is how long a "sub" may be, in bytes.
+const maxSubject = 255
+
+// judge makes a caller of verified claims, or says what is wrong with them.
+func (i *issuer) judge(typ string, data []byte, now time.Time) (*sessions.Caller, error) {
+	var claims sessions.Claims
+	if err := json.Unmarshal(data, &claims); err != nil {
+		return nil, &Refusal{Reason: ReasonClaims, err: jose.ErrClaims}
+	}
+	if claims["iss"] != any(i.Name) {
+		return nil, refuse(ReasonUnknownIssuer)
+	}
+	if err := i.checkKind(typ, claims); err != nil {
+		return nil, err
+	}
+	if !i.isAudience(claims["aud"]) {
+		return nil, refuse(ReasonAudience)
+	}
+	end, err := i.checkTimes(claims, now)
+	if err != nil {
+		return nil, err
+	}
+	return i.caller(claims, end)
+}
+
+// checkKind refuses tokens that are not for calling: those of another type, ID
+// tokens (RFC 9068 section 5) and those that only the holder of a key may use.
+func (i *issuer) checkKind(typ string, claims sessions.Claims) error {
+	if !i.types[mediaType(typ)] {
+		return refuse(ReasonType)
+	}
+	for _, name := range [...]string{"nonce", "at_hash", "c_hash"} {
+		if _, has := claims[name]; has {
+			return refuse(ReasonIDToken)
+		}
+	}
+	if _, has := claims["cnf"]; has {
+		return refuse(ReasonBound)
+	}
+	return nil
+}
+
+// isAudience tells whether "aud" (a string, or an array of strings: RFC 7519
+// section 4.1.3) names us.
+func (i *issuer) isAudience(aud any) bool {
+	switch aud := aud.(type) {
+	case string:
+		return slices.Contains(i.Audiences, aud)
+	case []any:
+		found := false
+		for _, item := range aud {
+			name, ok := item.(string)
+			if !ok {
+				return false
+			}
+			found = found || slices.Contains(i.Audiences, name)
+		}
+		return found
+	default:
+		return false
+	}
+}
+
+// checkTimes returns the token's end, if now is between its times.
+func (i *issuer) checkTimes(claims sessions.Claims, now time.Time) (time.Time, error) {
+	if _, has := claims["exp"]; !has {
+		return time.Time{}, refuse(ReasonNoExpiry)
+	}
+	end, ok := numericDate(claims["exp"])
+	switch {
+	case !ok:
+		return end, refuse(ReasonClaims)
+	case !now.Before(end.Add(i.Leeway)):
+		return end, refuse(ReasonExpired)
+	case end.After(now.Add(i.MaxLifetime + i.Leeway)):
+		return end, refuse(ReasonLifetime)
+	}
+	for _, start := range [...]struct {
+		name   string
+		reason Reason
+	}{{"nbf", ReasonNotYet}, {"iat", ReasonIssuedLater}} {
+		value, has := claims[start.name]
+		if !has {
+			continue
+		}
+		at, ok := numericDate(value)
+		if !ok {
+			return end, refuse(ReasonClaims)
+		}
+		if at.After(now.Add(i.Leeway)) {
+			return end, refuse(start.reason)
+		}
+	}
+	return end, nil
+}
+
+// farAway is in the year 9999: what is later, or as long before 1970, is moved
+// there, so that nothing overflows.
+const farAway = 253_402_300_799
+
+// numericDate reads seconds since 1970 (RFC 7519 section 2), fractions too. It
+// tells whether value is a number at all.
+func numericDate(value any) (time.Time, bool) {
+	switch n := value.(type) {
+	case int64:
+		return time.Unix(min(max(n, -farAway), farAway), 0).UTC(), true
+	case float64:
+		if math.IsNaN(n) {
+			return time.Time{}, false
+		}
+		whole, fraction := math.Modf(min(max(n, -farAway), farAway))
+		return time.Unix(int64(whole), int64(fraction*1e9)).UTC(), true
+	default:
+		return time.Time{}, false
+	}
+}
+
+func (i *issuer) caller(claims sessions.Claims, end time.Time) (*sessions.Caller, error) {
+	sub, _ := claims["sub"].(string)
+	if sub == "" || len(sub) > maxSubject || hasControl(sub) {
+		return nil, refuse(ReasonSubject)
+	}
+	client, ok := text(claims, "client_id", "azp")
+	if !ok {
+		return nil, refuse(ReasonClaims)
+	}
+	_, acting := claims["act"]
+	caller := &sessions.Caller{
+		Principal: sessions.Principal{Issuer: i.Name, Subject: sub},
+		ClientID:  client,
+		Scopes:    claims.Scopes(),
+		User:      i.Users,
+		Own:       i.Own,
+		Acting:    acting,
+		Claims:    claims,
+		ExpiresAt: end,
+	}
+	if i.Own {
+		caller.SessionID, _ = claims["sid"].(string)
+		if caller.SessionID == "" {
+			return nil, refuse(ReasonSession)
+		}
+	}
+	return caller, nil
+}
+
+// text returns the first of the claims that is there. All that are must be
+// strings.
+func text(claims sessions.Claims, names ...string) (first string, ok bool) {
+	for _, name := range names {
+		value, has := claims[name]
+		if !has {
+			continue
+		}
+		s, isText := value.(string)
+		if !isText {
+			return "", false
+		}
+		if first == "" {
+			first = s
+		}
+	}
+	return first, true
+}
+
+func hasControl(s string) bool {
+	for _, r := range s {
+		if unicode.IsControl(r) {
+			return true
+		}
+	}
+	return false
+}

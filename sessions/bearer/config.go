@@ -1,0 +1,174 @@
+package bearer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"authsidecar/sessions/jose"
+)
+
+// Limits and defaults of configurations.
+const (
+	MaxLeeway          = 5 * time.Minute
+	DefaultMaxLifetime = 24 * time.Hour
+	MaxMaxLifetime     = 10 * 366 * 24 * time.Hour
+	DefaultCacheSize   = 10_000
+)
+
+// NoType stands in Issuer.Types for tokens without a "typ" header.
+const NoType = "none"
+
+// A KeySource knows the keys of one issuer. It is safe for concurrent use.
+type KeySource interface {
+	// Key finds the one key for a token header. jose.ErrUnknownKey and
+	// jose.ErrAlgorithm: the token is bad. ErrKeysUnavailable: nobody can tell now.
+	Key(ctx context.Context, kid string, alg jose.Algorithm) (*jose.Key, error)
+	// Version changes after the keys did, and when they are no longer to be used:
+	// tokens that were verified under another version are verified again.
+	Version() uint64
+}
+
+// An Issuer is somebody whose tokens are accepted.
+type Issuer struct {
+	// Name is the "iss" of its tokens, byte for byte. Required.
+	Name string
+	// Keys are its keys, and no other issuer's. Required.
+	Keys KeySource
+	// Audiences are our names: one must be in the "aud" of a token. Required.
+	Audiences []string
+	// Types are the "typ" headers that its tokens may have, in any case, with or
+	// without "application/" (RFC 7515 section 4.1.9); NoType for tokens without.
+	// Default: at+jwt, JWT and none; at+jwt alone if Own. Types of tokens that are
+	// for something else, as rt+jwt, are refused in a configuration too.
+	Types []string
+	// Leeway is how far clocks may differ, 0 to MaxLeeway. 0 means 0.
+	Leeway time.Duration
+	// MaxLifetime is how far from now "exp" may be, up to MaxMaxLifetime. Default:
+	// DefaultMaxLifetime.
+	MaxLifetime time.Duration
+	// Users tells that its subjects are this app's user ids.
+	Users bool
+	// Own tells that these are our own access tokens: they must name their
+	// session ("sid").
+	Own bool
+}
+
+// A Config is what a Verifier is made of.
+type Config struct {
+	// Issuers are the trusted ones, each name once. Required.
+	Issuers []Issuer
+	// CacheSize is how many verified tokens are remembered. Default:
+	// DefaultCacheSize. One takes up to some 30 KiB, and 3 KiB as a rule.
+	CacheSize int
+	// Now is the clock. Default: time.Now.
+	Now func() time.Time
+}
+
+// New checks the configuration and returns a verifier for it.
+func New(c Config) (*Verifier, error) {
+	if c.CacheSize < 0 {
+		return nil, errors.New("cache size is negative")
+	}
+	if c.CacheSize == 0 {
+		c.CacheSize = DefaultCacheSize
+	}
+	cache, err := lru.New[digest, *verified](c.CacheSize)
+	if err != nil {
+		return nil, fmt.Errorf("making token cache: %w", err)
+	}
+	v := &Verifier{issuers: make(map[string]*issuer, len(c.Issuers)), cache: cache, now: clock(c.Now)}
+	for i := range c.Issuers {
+		checked, err := checkIssuer(c.Issuers[i])
+		if err != nil {
+			return nil, fmt.Errorf("issuer %q: %w", c.Issuers[i].Name, err)
+		}
+		if v.issuers[checked.Name] != nil {
+			return nil, fmt.Errorf("issuer %q: configured twice", checked.Name)
+		}
+		v.issuers[checked.Name] = checked
+	}
+	if len(v.issuers) == 0 {
+		return nil, errors.New("no trusted issuer")
+	}
+	return v, nil
+}
+
+// clock returns now, or the machine's clock.
+func clock(now func() time.Time) func() time.Time {
+	if now == nil {
+		return time.Now //nolint:forbidigo // the default of a field Now
+	}
+	return now
+}
+
+// An issuer is one whose configuration was checked.
+type issuer struct {
+	Issuer
+	types map[string]bool // as mediaType returns them
+}
+
+func checkIssuer(i Issuer) (*issuer, error) {
+	switch {
+	case i.Name == "":
+		return nil, errors.New("no name")
+	case i.Keys == nil:
+		return nil, errors.New("no keys")
+	case len(i.Audiences) == 0 || slices.Contains(i.Audiences, ""):
+		return nil, errors.New("no audience, or an empty one")
+	case i.Leeway < 0 || i.Leeway > MaxLeeway:
+		return nil, fmt.Errorf("leeway is not 0 to %s", MaxLeeway)
+	case i.MaxLifetime < 0 || i.MaxLifetime > MaxMaxLifetime:
+		return nil, fmt.Errorf("maximum lifetime is not 0 to %s", MaxMaxLifetime)
+	}
+	if i.MaxLifetime == 0 {
+		i.MaxLifetime = DefaultMaxLifetime
+	}
+	i.Audiences = slices.Clone(i.Audiences)
+	types, err := checkTypes(i.Types, i.Own)
+	return &issuer{Issuer: i, types: types}, err
+}
+
+// neverTypes are of tokens that are for something else than calling (RFC 8725
+// section 3.11), whatever a configuration says: refresh tokens, logout tokens,
+// DPoP proofs, security events.
+var neverTypes = map[string]bool{"rt+jwt": true, "logout+jwt": true, "dpop+jwt": true, "secevent+jwt": true}
+
+func checkTypes(names []string, own bool) (map[string]bool, error) {
+	switch {
+	case len(names) > 0:
+	case own:
+		names = []string{"at+jwt"}
+	default:
+		names = []string{"at+jwt", "JWT", NoType}
+	}
+	types := make(map[string]bool, len(names))
+	for _, name := range names {
+		typ := mediaType(name)
+		switch {
+		case typ == "":
+			return nil, errors.New("empty type")
+		case neverTypes[typ]:
+			return nil, fmt.Errorf("type %s is of tokens that are for something else", typ)
+		case typ == NoType:
+			typ = ""
+		}
+		types[typ] = true
+	}
+	return types, nil
+}
+
+// mediaType returns a "typ" as one word: without case and without the
+// "application/" that may be omitted.
+func mediaType(typ string) string {
+	typ = strings.ToLower(typ)
+	if short, ok := strings.CutPrefix(typ, "application/"); ok && !strings.Contains(short, "/") {
+		return short
+	}
+	return typ
+}

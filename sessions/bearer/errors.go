@@ -1,0 +1,97 @@
+package bearer
+
+import (
+	"errors"
+
+	"authsidecar/sessions/jose"
+)
+
+var (
+	// ErrNoToken means that a request has no Authorization field, or one of
+	// another scheme.
+	ErrNoToken = errors.New("no bearer token")
+	// ErrMalformed means that a request has more than one credential, or one that
+	// is not as RFC 6750 section 2.1 writes it: 400, "invalid_request".
+	ErrMalformed = errors.New("malformed bearer credentials")
+	// ErrKeysUnavailable means that nobody can tell now whether a token is good,
+	// since its issuer's keys cannot be had. Callers answer 503.
+	ErrKeysUnavailable = errors.New("keys of the issuer are unavailable")
+)
+
+// A Reason says why a token was refused: one word a cause, for logs, metrics
+// and tests. Clients are not told.
+type Reason string
+
+// The reasons of refusals.
+const (
+	ReasonTooLarge      Reason = "too_large"      // over jose.MaxTokenSize
+	ReasonForm          Reason = "form"           // not a compact JWS
+	ReasonEncrypted     Reason = "encrypted"      // a JWE
+	ReasonBase64        Reason = "base64"         // not canonical base64url
+	ReasonHeader        Reason = "header"         // not strict JSON, or of wrong types
+	ReasonHeaderMember  Reason = "header_member"  // a member that we do not let in
+	ReasonCritical      Reason = "critical"       // "crit" or "b64"
+	ReasonAlgorithm     Reason = "algorithm"      // not the key's, or none that we know
+	ReasonNested        Reason = "nested"         // a JWT in a JWT
+	ReasonUnknownIssuer Reason = "unknown_issuer" // no "iss", or none that is trusted
+	ReasonUnknownKey    Reason = "unknown_key"    // the issuer has no such key
+	ReasonSignature     Reason = "signature"
+	ReasonClaims        Reason = "claims" // not strict JSON, or of wrong types
+	ReasonType          Reason = "type"   // "typ" is not one of those that the issuer's tokens have
+	ReasonIDToken       Reason = "id_token"
+	ReasonBound         Reason = "bound" // "cnf": not a bearer's (RFC 9449 section 7.2)
+	ReasonAudience      Reason = "audience"
+	ReasonNoExpiry      Reason = "no_expiry"
+	ReasonExpired       Reason = "expired"
+	ReasonLifetime      Reason = "lifetime"     // "exp" is too far away
+	ReasonNotYet        Reason = "not_yet"      // "nbf" is in the future
+	ReasonIssuedLater   Reason = "issued_later" // "iat" is in the future
+	ReasonSubject       Reason = "subject"      // no "sub", or none that can be one
+	ReasonSession       Reason = "session"      // a token of ours without "sid"
+)
+
+// A Refusal is the error for a token that is not good. It holds nothing of the
+// token.
+type Refusal struct {
+	Reason Reason
+	err    error
+}
+
+// Error returns a sentence that depends on the Reason alone.
+func (r *Refusal) Error() string { return "bearer token refused: " + string(r.Reason) }
+
+// Unwrap returns the sentinel of jose that the refusal comes from, if it comes
+// from one.
+func (r *Refusal) Unwrap() error { return r.err }
+
+func refuse(reason Reason) error { return &Refusal{Reason: reason} }
+
+// refusals are ordered: an error may wrap several of them.
+var refusals = []struct {
+	err    error
+	reason Reason
+}{
+	{jose.ErrTooLarge, ReasonTooLarge},
+	{jose.ErrEncrypted, ReasonEncrypted},
+	{jose.ErrNotCompact, ReasonForm},
+	{jose.ErrBase64, ReasonBase64},
+	{jose.ErrCritical, ReasonCritical},
+	{jose.ErrHeaderMember, ReasonHeaderMember},
+	{jose.ErrHeader, ReasonHeader},
+	{jose.ErrNested, ReasonNested},
+	{jose.ErrAlgorithm, ReasonAlgorithm},
+	{jose.ErrUnknownKey, ReasonUnknownKey},
+	{jose.ErrSignature, ReasonSignature},
+	{jose.ErrClaims, ReasonClaims},
+}
+
+// refusalOf makes a refusal of an error of jose; fallback is for errors that it
+// does not name.
+func refusalOf(err error, fallback Reason) error {
+	for _, r := range refusals {
+		if errors.Is(err, r.err) {
+			return &Refusal{Reason: r.reason, err: r.err}
+		}
+	}
+	return &Refusal{Reason: fallback}
+}

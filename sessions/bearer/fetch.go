@@ -1,0 +1,204 @@
+package bearer
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"authsidecar/sessions/jose"
+	"authsidecar/sessions/strictjson"
+)
+
+const maxRedirects = 3
+
+// Errors of fetches. None has anything of an URL or an answer in it: both may
+// hold what is not for logs.
+var (
+	errTooMuch      = errors.New("over 1 MiB of keys")
+	errURL          = errors.New("not an absolute https URL without user and fragment")
+	errRedirect     = errors.New("redirected to another origin, or too often")
+	errDiscovery    = errors.New("not a discovery document")
+	errOtherIssuer  = errors.New("discovery document of another issuer")
+	errBadDirective = errors.New("not a max-age")
+)
+
+// statusError is the status of an answer that is not 200.
+type statusError int
+
+func (s statusError) Error() string { return "answer has status " + strconv.Itoa(int(s)) }
+
+// fetched is a usable set of keys as it was got.
+type fetched struct {
+	jwks    []byte
+	set     *jose.Set
+	skipped []jose.Skipped
+	fresh   time.Duration
+}
+
+// fetch gets the keys over the network.
+func (r *Remote) fetch(ctx context.Context) (*fetched, error) {
+	from := r.jwks
+	if from == nil {
+		found, err := r.discover(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("discovering keys: %w", err)
+		}
+		from = found
+	}
+	data, header, err := r.get(ctx, from)
+	if err != nil {
+		return nil, fmt.Errorf("fetching keys: %w", err)
+	}
+	set, skipped, err := jose.ParseSet(data, r.config.Keys)
+	if err != nil {
+		return nil, fmt.Errorf("parsing keys: %w", err)
+	}
+	if set.Len() == 0 {
+		return nil, fmt.Errorf("parsing keys: %w", errors.Join(append(reasons(skipped), errNoKeys)...))
+	}
+	return &fetched{jwks: data, set: set, skipped: skipped, fresh: freshness(header)}, nil
+}
+
+// discover asks the issuer where its keys are.
+func (r *Remote) discover(ctx context.Context) (*url.URL, error) {
+	issuer, err := checkURL(r.config.Issuer, r.config.InsecureHTTP)
+	if err != nil {
+		return nil, err
+	}
+	path := strings.TrimSuffix(issuer.EscapedPath(), "/")
+	origin := &url.URL{Scheme: issuer.Scheme, Host: issuer.Host}
+	data, _, err := r.get(ctx, origin.JoinPath(path, ".well-known/openid-configuration"))
+	if status := statusError(0); errors.As(err, &status) {
+		data, _, err = r.get(ctx, origin.JoinPath(".well-known/oauth-authorization-server", path))
+	}
+	if err != nil {
+		return nil, err
+	}
+	members, err := strictjson.Members(data, maxDepth)
+	if err != nil {
+		return nil, errDiscovery
+	}
+	var name, keys string
+	for _, m := range members {
+		switch m.Name {
+		case "issuer":
+			err = json.Unmarshal(m.Value, &name)
+		case "jwks_uri":
+			err = json.Unmarshal(m.Value, &keys)
+		}
+		if err != nil {
+			return nil, errDiscovery
+		}
+	}
+	if name != r.config.Issuer { // RFC 8414 section 3.3
+		return nil, errOtherIssuer
+	}
+	return checkURL(keys, r.config.InsecureHTTP)
+}
+
+// get reads a small document. It sends and keeps no cookies and no credentials.
+func (r *Remote) get(ctx context.Context, from *url.URL) ([]byte, http.Header, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from.String(), nil)
+	if err != nil {
+		return nil, nil, errURL
+	}
+	req.Header.Set("Accept", "application/jwk-set+json, application/json")
+	req.Header.Set("User-Agent", "authsidecar")
+	res, err := r.client.Do(req)
+	if err != nil {
+		var inURL *url.Error
+		if errors.As(err, &inURL) {
+			err = inURL.Err
+		}
+		return nil, nil, err
+	}
+	defer func() { _ = res.Body.Close() }()
+	switch {
+	case res.StatusCode != http.StatusOK:
+		return nil, nil, statusError(res.StatusCode)
+	case res.ContentLength > maxKeyData:
+		return nil, nil, errTooMuch
+	}
+	data, err := io.ReadAll(io.LimitReader(res.Body, maxKeyData+1))
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading answer: %w", err)
+	}
+	if len(data) > maxKeyData {
+		return nil, nil, errTooMuch
+	}
+	return data, res.Header, nil
+}
+
+func defaultTransport() http.RoundTripper {
+	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // it is what net/http says
+	t.DisableKeepAlives = true                           // the next request is minutes away
+	t.DisableCompression = true                          // what is read is what was sent
+	t.MaxResponseHeaderBytes = 64 << 10
+	return t
+}
+
+// checkURL lets absolute https URLs through, and http ones of the loopback, or
+// of anybody if insecure.
+func checkURL(raw string, insecure bool) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Hostname() == "" || u.User != nil || u.Opaque != "" || u.Fragment != "" {
+		return nil, errURL
+	}
+	if u.Scheme == "https" || u.Scheme == "http" && (insecure || isLoopback(u.Hostname())) {
+		return u, nil
+	}
+	return nil, errURL
+}
+
+func isLoopback(host string) bool {
+	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
+}
+
+// checkRedirect stays at the origin that was asked.
+func checkRedirect(req *http.Request, via []*http.Request) error {
+	if len(via) > maxRedirects || req.URL.User != nil || originOf(req.URL) != originOf(via[0].URL) {
+		return errRedirect
+	}
+	return nil
+}
+
+func originOf(u *url.URL) string {
+	port := cmp.Or(u.Port(), map[string]string{"https": "443", "http": "80"}[u.Scheme])
+	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+}
+
+// freshness returns how long the answer says it is good for, within bounds.
+func freshness(h http.Header) time.Duration {
+	fresh := DefaultRefresh
+	for directive := range strings.SplitSeq(strings.Join(h.Values("Cache-Control"), ","), ",") {
+		name, value, _ := strings.Cut(strings.ToLower(strings.TrimSpace(directive)), "=")
+		switch name {
+		case "no-store", "no-cache":
+			return MinRefresh
+		case "max-age":
+			if age, err := seconds(value); err == nil {
+				fresh = min(max(age, MinRefresh), MaxRefresh)
+			}
+		}
+	}
+	return fresh
+}
+
+// seconds reads a delta-seconds (RFC 9111 section 1.2.2): one that is too large
+// for us is large.
+func seconds(s string) (time.Duration, error) {
+	n, err := strconv.ParseUint(strings.Trim(s, `"`), 10, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0, errBadDirective
+	}
+	return time.Duration(min(n, uint64(MaxRefresh/time.Second))) * time.Second, nil
+}

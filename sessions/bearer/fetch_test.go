@@ -1,0 +1,323 @@
+package bearer
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"authsidecar/sessions/jose"
+)
+
+// serve starts a server on the loopback.
+func serve(t *testing.T, h http.HandlerFunc) *httptest.Server {
+	t.Helper()
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s
+}
+
+// fetchFrom asks the server for keys, once.
+func fetchFrom(t *testing.T, c RemoteConfig) (*Remote, error) {
+	t.Helper()
+	r := newRemote(t, c)
+	r.begin(false)
+	r.refresh(t.Context())
+	if r.err != nil && r.Status().Error != r.err.Error() {
+		t.Errorf("status says %q", r.Status().Error)
+	}
+	return r, r.err
+}
+
+func TestJ1_HostileServers(t *testing.T) {
+	good := published(t, idpKey())
+	elsewhere := atomic.Int64{}
+	other := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		elsewhere.Add(1)
+		fmt.Fprint(w, good)
+	})
+	for name, test := range map[string]struct {
+		answer http.HandlerFunc
+		ok     bool
+	}{
+		"good":                {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, good) }, true},
+		"500 with good keys":  {status(500, good), false},
+		"203 with good keys":  {status(203, good), false},
+		"206 with good keys":  {status(206, good), false},
+		"401":                 {status(401, good), false},
+		"407":                 {status(407, good), false},
+		"redirect elsewhere":  {redirect(other.URL + "/jwks.json"), false},
+		"redirect to https":   {func(w http.ResponseWriter, r *http.Request) { redirect("https://"+r.Host+"/x")(w, r) }, false},
+		"redirect to a file":  {redirect("file:///etc/passwd"), false},
+		"redirect to itself":  {redirect("/jwks.json"), false},
+		"redirect to a user":  {func(w http.ResponseWriter, r *http.Request) { redirect("http://u:p@"+r.Host+"/3")(w, r) }, false},
+		"3 redirects":         {hops(3, good), true},
+		"4 redirects":         {hops(4, good), false},
+		"100 keys":            {status(200, many(t, 100)), true},
+		"101 keys":            {status(200, many(t, 101)), false},
+		"hangs up":            {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, false},
+		"hangs up in between": {hangUp(good), false},
+		"huge headers": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Filler", strings.Repeat("x", 1<<20))
+			fmt.Fprint(w, good)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := serve(t, test.answer)
+			r, err := fetchFrom(t, RemoteConfig{URL: server.URL + "/jwks.json"})
+			if (err == nil) != test.ok {
+				t.Errorf("got %v", err)
+			}
+			if got := r.Version() != 0; got != test.ok {
+				t.Errorf("keys were taken: %v", got)
+			}
+		})
+	}
+	if got := elsewhere.Load(); got != 0 {
+		t.Errorf("%d requests went to another origin", got)
+	}
+}
+
+func status(code int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(code)
+		fmt.Fprint(w, body)
+	}
+}
+
+func redirect(to string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", to)
+		w.WriteHeader(http.StatusFound)
+	}
+}
+
+// hops redirects n times before it answers.
+func hops(n int, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var at int
+		_, _ = fmt.Sscanf(r.URL.Path, "/%d", &at)
+		if at < n {
+			redirect(fmt.Sprintf("/%d", at+1))(w, r)
+			return
+		}
+		fmt.Fprint(w, body)
+	}
+}
+
+func hangUp(body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", fmt.Sprint(len(body)))
+		fmt.Fprint(w, body[:len(body)/2])
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func TestJ1_ABodyOf64MegabytesIsNotRead(t *testing.T) {
+	for name, declared := range map[string]bool{"declared": true, "chunked": false} {
+		t.Run(name, func(t *testing.T) {
+			var written atomic.Int64
+			server := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+				if declared {
+					w.Header().Set("Content-Length", fmt.Sprint(64<<20))
+				}
+				chunk := []byte(strings.Repeat(" ", 64<<10))
+				for range 1 << 10 {
+					n, err := w.Write(chunk)
+					if written.Add(int64(n)); err != nil {
+						return
+					}
+				}
+			})
+			_, err := fetchFrom(t, RemoteConfig{URL: server.URL})
+			if !errors.Is(err, errTooMuch) {
+				t.Errorf("got %v", err)
+			}
+			server.Close() // waits for the handler
+			if got := written.Load(); got > 32<<20 {
+				t.Errorf("%d MiB were taken from the server", got>>20)
+			}
+		})
+	}
+}
+
+func TestJ1_ASlowServerIsLeftAlone(t *testing.T) {
+	good := published(t, idpKey())
+	for name, drip := range map[string]func(w http.ResponseWriter, r *http.Request){
+		"no answer": func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+		"a byte at a time": func(w http.ResponseWriter, r *http.Request) {
+			ticker := time.NewTicker(20 * time.Millisecond)
+			defer ticker.Stop()
+			for i := range len(good) {
+				fmt.Fprint(w, good[i:i+1])
+				_ = http.NewResponseController(w).Flush()
+				select {
+				case <-ticker.C:
+				case <-r.Context().Done():
+					return
+				}
+			}
+		},
+		"redirects that take their time": func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case <-time.After(90 * time.Millisecond):
+				hops(3, good)(w, r)
+			case <-r.Context().Done():
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := serve(t, drip)
+			r, err := fetchFrom(t, RemoteConfig{URL: server.URL, Timeout: 200 * time.Millisecond})
+			if err == nil || r.Version() != 0 {
+				t.Errorf("waited for it: %v", err)
+			}
+		})
+	}
+}
+
+func TestJ1_NoCookiesNoCredentials(t *testing.T) {
+	var last atomic.Pointer[http.Header]
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		last.Store(&r.Header)
+		http.SetCookie(w, &http.Cookie{Name: "session", Value: "x"})
+		fmt.Fprint(w, published(t, idpKey()))
+	})
+	r, err := fetchFrom(t, RemoteConfig{URL: server.URL})
+	must(t, err)
+	r.refresh(t.Context())
+	must(t, r.err)
+	h := *last.Load()
+	for _, name := range []string{"Cookie", "Authorization", "Proxy-Authorization", "Accept-Encoding"} {
+		if h.Values(name) != nil {
+			t.Errorf("sent %s: %q", name, h.Values(name))
+		}
+	}
+	if got := h.Get("Accept"); got != "application/jwk-set+json, application/json" {
+		t.Errorf("accepts %q", got)
+	}
+}
+
+func TestJ2_UnknownKeysAreLeftOut(t *testing.T) {
+	server := serve(t, status(200, jwks(t,
+		object{"kty": "AKP", "alg": "ML-DSA-44", "kid": "pq", "pub": "AAAA"},
+		object{"kty": "EC", "crv": "secp256k1", "kid": "k1", "x": "AAAA", "y": "AAAA"},
+		jwk(t, keyOf("other", jose.ES256), object{"alg": "ES999", "kid": "odd"}),
+		jwk(t, keyOf("enc", jose.ES256), object{"use": "enc"}),
+		jwk(t, idpKey(), nil),
+	)))
+	var log book
+	r, err := fetchFrom(t, RemoteConfig{URL: server.URL, Log: log.logger()})
+	must(t, err)
+	if got := r.Status().Keys; len(got) != 1 || got[0].ID != idpKey().ID() {
+		t.Errorf("took %+v", got)
+	}
+	if got := strings.Count(log.String(), "key left out"); got != 4 {
+		t.Errorf("%d keys were reported:\n%s", got, log.String())
+	}
+}
+
+func TestJ5_KeysThatAreNotForPublishing(t *testing.T) {
+	first, second := keyOf("first", jose.ES256), keyOf("second", jose.ES256)
+	private, err := first.JWK()
+	must(t, err)
+	secret := object{"kty": "oct", "alg": "HS256", "kid": "secret", "k": strings.Repeat("c2VjcmV0", 8)}
+	for name, test := range map[string]struct {
+		keys   []any
+		forged *jose.PrivateKey
+	}{
+		"one kid for two keys": {[]any{jwk(t, first, object{"kid": "x"}), jwk(t, second, object{"kid": "x"})}, nil},
+		"a private key":        {[]any{json.RawMessage(private)}, first},
+		"a secret":             {[]any{secret}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := serve(t, status(200, jwks(t, append(test.keys, jwk(t, idpKey(), nil))...)))
+			var log book
+			r, err := fetchFrom(t, RemoteConfig{URL: server.URL, Log: log.logger()})
+			must(t, err)
+			if got := r.Status().Keys; len(got) != 1 || got[0].ID != idpKey().ID() {
+				t.Errorf("took %+v", got)
+			}
+			if got := strings.Count(log.String(), "level=WARN"); got != len(test.keys) {
+				t.Errorf("%d warnings:\n%s", got, log.String())
+			}
+			for _, s := range []string{string(private), "c2VjcmV0"} {
+				if strings.Contains(log.String(), s) {
+					t.Error("a key is in the log")
+				}
+			}
+			if test.forged != nil && has(t, r, test.forged) {
+				t.Error("a key that everybody has is used")
+			}
+		})
+	}
+}
+
+func TestDiscovery_FindsTheKeysOfExactlyThisIssuer(t *testing.T) {
+	const oidc, oauth = "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"
+	for name, test := range map[string]struct {
+		issuer string // after the server's URL
+		at     string
+		doc    string // %s is the server's URL
+		ok     bool
+	}{
+		"OpenID Connect":           {"", oidc, `{"issuer":"%[1]s","jwks_uri":"%[1]s/keys"}`, true},
+		"with a path":              {"/a/b", "/a/b" + oidc, `{"issuer":"%[1]s/a/b","jwks_uri":"%[1]s/keys"}`, true},
+		"with a slash":             {"/a/", "/a" + oidc, `{"issuer":"%[1]s/a/","jwks_uri":"%[1]s/keys"}`, true},
+		"with an escaped path":     {"/a%20b", "/a%20b" + oidc, `{"issuer":"%[1]s/a%%20b","jwks_uri":"%[1]s/keys"}`, true},
+		"RFC 8414":                 {"", oauth, `{"issuer":"%[1]s","jwks_uri":"%[1]s/keys"}`, true},
+		"RFC 8414 with a path":     {"/a/b", oauth + "/a/b", `{"issuer":"%[1]s/a/b","jwks_uri":"%[1]s/keys"}`, true},
+		"more than we know":        {"", oidc, `{"x":{"y":[{}]},"issuer":"%[1]s","jwks_uri":"%[1]s/keys"}`, true},
+		"nowhere":                  {"", "/", `{"issuer":"%[1]s","jwks_uri":"%[1]s/keys"}`, false},
+		"another issuer":           {"", oidc, `{"issuer":"https://x","jwks_uri":"%[1]s/keys"}`, false},
+		"an issuer with a slash":   {"", oidc, `{"issuer":"%[1]s/","jwks_uri":"%[1]s/keys"}`, false},
+		"no issuer":                {"", oidc, `{"jwks_uri":"%[1]s/keys"}`, false},
+		"issuer in upper case":     {"", oidc, `{"ISSUER":"%[1]s","jwks_uri":"%[1]s/keys"}`, false},
+		"issuer twice":             {"", oidc, `{"issuer":"%[1]s","issuer":"%[1]s","jwks_uri":"%[1]s/keys"}`, false},
+		"issuer is a number":       {"", oidc, `{"issuer":7,"jwks_uri":"%[1]s/keys"}`, false},
+		"no keys":                  {"", oidc, `{"issuer":"%[1]s"}`, false},
+		"keys without a host":      {"", oidc, `{"issuer":"%[1]s","jwks_uri":"/keys"}`, false},
+		"keys over http elsewhere": {"", oidc, `{"issuer":"%[1]s","jwks_uri":"http://idp.example.com/keys"}`, false},
+		"keys in a file":           {"", oidc, `{"issuer":"%[1]s","jwks_uri":"file:///keys"}`, false},
+		"no document":              {"", oidc, `<html>`, false},
+		"trailing data":            {"", oidc, `{"issuer":"%[1]s","jwks_uri":"%[1]s/keys"} {}`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var server *httptest.Server
+			server = serve(t, func(w http.ResponseWriter, r *http.Request) {
+				switch r.URL.EscapedPath() {
+				case test.at:
+					fmt.Fprintf(w, test.doc, server.URL)
+				case "/keys":
+					fmt.Fprint(w, published(t, idpKey()))
+				default:
+					w.WriteHeader(http.StatusNotFound)
+				}
+			})
+			r, err := fetchFrom(t, RemoteConfig{Issuer: server.URL + test.issuer})
+			if (err == nil) != test.ok || has(t, onlyKeys{r}, idpKey()) != test.ok {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// onlyKeys says of a Remote without keys that it does not know the key.
+type onlyKeys struct{ *Remote }
+
+func (o onlyKeys) Version() uint64 { return o.Remote.Version() }
+
+func TestRemote_OverHTTPS(t *testing.T) {
+	server := httptest.NewTLSServer(status(200, published(t, idpKey())))
+	defer server.Close()
+	if _, err := fetchFrom(t, RemoteConfig{URL: server.URL}); err == nil {
+		t.Error("a certificate of nobody: accepted")
+	}
+	_, err := fetchFrom(t, RemoteConfig{URL: server.URL, Transport: server.Client().Transport})
+	must(t, err)
+}

@@ -1,0 +1,169 @@
+package bearer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"authsidecar/sessions/jose"
+)
+
+// DefaultInterval is how often a File is looked at.
+const DefaultInterval = 5 * time.Second
+
+// A FileConfig is what a File is made of.
+type FileConfig struct {
+	// Path of a PEM, JWK or JWKS file, up to 1 MiB. Required.
+	Path string
+	// Keys says which keys of it are used.
+	Keys jose.KeyPolicy
+	// Interval is how often Run looks at the content. Default: DefaultInterval.
+	Interval time.Duration
+	// Log is told of changes and of what cannot be read. Nil is silence.
+	Log *slog.Logger
+	// Now is the clock. Default: time.Now.
+	Now func() time.Time
+}
+
+// A File is the keys of a file that may be replaced: its content is compared, so
+// that it does not matter how. Content that gives no key changes nothing.
+type File struct {
+	config FileConfig
+	good   lastGood
+
+	mu   sync.Mutex
+	seen []byte // content that was judged last
+	err  error  // what was wrong with it, or with reading it
+}
+
+// NewFile checks the configuration. The file is not touched.
+func NewFile(c FileConfig) (*File, error) {
+	if c.Path == "" || c.Interval < 0 {
+		return nil, errors.New("no path, or a negative interval")
+	}
+	if c.Interval == 0 {
+		c.Interval = DefaultInterval
+	}
+	c.Log, c.Now = logger(c.Log).With(slog.String("file", c.Path)), clock(c.Now)
+	return &File{config: c}, nil
+}
+
+// Load reads the file. The error says why its keys cannot be used; the last good
+// ones go on.
+func (f *File) Load(ctx context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	data, err := readSmall(f.config.Path)
+	if err == nil && f.seen != nil && bytes.Equal(data, f.seen) {
+		return f.err
+	}
+	known := f.err
+	f.seen, f.err = data, err
+	if err == nil {
+		f.err = f.take(ctx, data)
+	}
+	if f.err != nil && (known == nil || known.Error() != f.err.Error()) {
+		f.config.Log.ErrorContext(ctx, "keys cannot be read; the last good ones go on", slog.Any("error", f.err))
+	}
+	return f.err
+}
+
+func (f *File) take(ctx context.Context, data []byte) error {
+	set, skipped, err := jose.ParseKeys(data, f.config.Keys)
+	if err != nil {
+		return fmt.Errorf("parsing keys: %w", err)
+	}
+	if set.Len() == 0 {
+		return fmt.Errorf("parsing keys: %w", errors.Join(append(reasons(skipped), errNoKeys)...))
+	}
+	if f.good.install(set, f.config.Now()) {
+		logChange(ctx, f.config.Log, f.good.current.Load(), skipped)
+	}
+	return nil
+}
+
+func reasons(skipped []jose.Skipped) []error {
+	errs := make([]error, 0, len(skipped)+1)
+	for _, s := range skipped {
+		errs = append(errs, fmt.Errorf("key %d: %w", s.Index, s.Err))
+	}
+	return errs
+}
+
+// Run looks at the file until ctx ends.
+func (f *File) Run(ctx context.Context) {
+	ticker := time.NewTicker(f.config.Interval)
+	defer ticker.Stop()
+	for {
+		_ = f.Load(ctx) // it is in the log, and in the status
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// Key finds the key in the last good content; ErrKeysUnavailable if there was
+// none yet.
+func (f *File) Key(_ context.Context, kid string, alg jose.Algorithm) (*jose.Key, error) {
+	now := f.good.current.Load()
+	if now == nil {
+		return nil, ErrKeysUnavailable
+	}
+	return now.set.Lookup(kid, alg)
+}
+
+// Version changes with the keys.
+func (f *File) Version() uint64 {
+	if now := f.good.current.Load(); now != nil {
+		return now.version
+	}
+	return 0
+}
+
+// Status tells what is at hand.
+func (f *File) Status() Status {
+	now := f.good.current.Load()
+	status := Status{Source: f.config.Path, Keys: now.status()}
+	if now != nil {
+		status.FetchedAt = now.at
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err != nil {
+		status.Error = f.err.Error()
+	}
+	return status
+}
+
+// readSmall reads a regular file, or what a link to one leads to: anything else
+// could make us wait.
+func readSmall(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("finding keys: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("finding keys: not a regular file")
+	}
+	file, err := os.Open(path) //nolint:gosec // the path is the operator's
+	if err != nil {
+		return nil, fmt.Errorf("opening keys: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	data, err := io.ReadAll(io.LimitReader(file, maxKeyData+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading keys: %w", err)
+	}
+	if len(data) > maxKeyData {
+		return nil, errTooMuch
+	}
+	return data, nil
+}

@@ -1,0 +1,237 @@
+package bearer
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"authsidecar/sessions/jose"
+)
+
+// book is a log that a test reads.
+type book struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *book) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *book) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+func (b *book) logger() *slog.Logger { return slog.New(slog.NewTextHandler(b, nil)) }
+
+func newFile(t *testing.T, c FileConfig) *File {
+	t.Helper()
+	f, err := NewFile(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// has tells whether the source finds the key.
+func has(t *testing.T, source KeySource, key *jose.PrivateKey) bool {
+	t.Helper()
+	_, err := source.Key(t.Context(), key.ID(), key.Algorithm())
+	if err != nil && !errors.Is(err, jose.ErrUnknownKey) {
+		t.Errorf("not found, but: %v", err)
+	}
+	return err == nil
+}
+
+func TestFile_ContentIsPickedUpHoweverItIsReplaced(t *testing.T) {
+	first, second := keyOf("first", jose.ES256), keyOf("second", jose.ES256)
+	for name, test := range map[string]struct {
+		place, replace func(t *testing.T, path, content string)
+	}{
+		"written over":   {write, write},
+		"renamed over":   {write, renameOver},
+		"links switched": {link, link},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "keys.json")
+			test.place(t, path, jwks(t, jwk(t, first, nil)))
+			synctest.Test(t, func(t *testing.T) {
+				f := newFile(t, FileConfig{Path: path})
+				if err := f.Load(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				stop := run(t, f)
+				defer stop()
+				time.Sleep(time.Minute)
+				version := f.Version()
+				if !has(t, f, first) || version == 0 {
+					t.Fatalf("the first key is not there, version %d", version)
+				}
+				test.replace(t, path, jwks(t, jwk(t, second, nil)))
+				time.Sleep(DefaultInterval)
+				synctest.Wait()
+				if has(t, f, first) || !has(t, f, second) || f.Version() == version {
+					t.Errorf("first %v, second %v, version %d after %d", has(t, f, first), has(t, f, second), f.Version(), version)
+				}
+			})
+		})
+	}
+}
+
+func renameOver(t *testing.T, path, content string) {
+	write(t, path+".new", content)
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// link does what Kubernetes does with a mounted secret: the path leads through a
+// link to a folder that is switched.
+func link(t *testing.T, path, content string) {
+	folder, err := os.MkdirTemp(filepath.Dir(path), "data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(folder, "keys.json"), content)
+	data := filepath.Join(filepath.Dir(path), "..data")
+	if err := os.Symlink(folder, data+".new"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(data+".new", data); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+		err = os.Symlink(filepath.Join("..data", "keys.json"), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestFile_KeepsTheLastGoodKeys(t *testing.T) {
+	key := keyOf("first", jose.ES256)
+	good := jwks(t, jwk(t, key, nil))
+	for name, spoil := range map[string]func(t *testing.T, path string){
+		"gone":           func(t *testing.T, path string) { must(t, os.Remove(path)) },
+		"empty":          func(t *testing.T, path string) { write(t, path, "") },
+		"no keys":        func(t *testing.T, path string) { write(t, path, `{"keys":[]}`) },
+		"half written":   func(t *testing.T, path string) { write(t, path, good[:len(good)/2]) },
+		"no usable keys": func(t *testing.T, path string) { write(t, path, jwks(t, jwk(t, key, object{"use": "enc"}))) },
+		"too large":      func(t *testing.T, path string) { write(t, path, good+strings.Repeat(" ", 1<<20)) },
+		"a folder": func(t *testing.T, path string) {
+			must(t, os.Remove(path))
+			must(t, os.Mkdir(path, 0o700))
+		},
+		"a pipe": func(t *testing.T, path string) { // opening it would wait for a writer
+			must(t, os.Remove(path))
+			must(t, syscall.Mkfifo(path, 0o600))
+		},
+		"V4 secret": func(t *testing.T, path string) {
+			write(t, path, `{"kty":"oct","alg":"HS256","kid":"`+key.ID()+`","k":"`+strings.Repeat("A", 43)+`"}`)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "keys.json")
+			write(t, path, good)
+			var log book
+			f := newFile(t, FileConfig{Path: path, Log: log.logger()})
+			must(t, f.Load(t.Context()))
+			version := f.Version()
+
+			spoil(t, path)
+			for range 3 {
+				if err := f.Load(t.Context()); err == nil {
+					t.Error("loading it is no error")
+				}
+			}
+			if !has(t, f, key) || f.Version() != version {
+				t.Error("the last good key is not used")
+			}
+			if got := strings.Count(log.String(), "level=ERROR"); got != 1 {
+				t.Errorf("reported %d times:\n%s", got, log.String())
+			}
+			if status := f.Status(); status.Error == "" || len(status.Keys) != 1 {
+				t.Errorf("%+v", status)
+			}
+			must(t, os.RemoveAll(path))
+			write(t, path, good)
+			if err := f.Load(t.Context()); err != nil || f.Status().Error != "" || f.Version() != version {
+				t.Errorf("good again: %v, %+v", err, f.Status())
+			}
+		})
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestFile_ThatAppearsLater(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	key := keyOf("first", jose.ES256)
+	synctest.Test(t, func(t *testing.T) {
+		f := newFile(t, FileConfig{Path: path, Interval: time.Second})
+		if err := f.Load(t.Context()); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("loading what is not there: %v", err)
+		}
+		if _, err := f.Key(t.Context(), key.ID(), key.Algorithm()); !errors.Is(err, ErrKeysUnavailable) {
+			t.Errorf("without keys: %v", err)
+		}
+		stop := run(t, f)
+		defer stop()
+		synctest.Wait()
+		write(t, path, jwks(t, jwk(t, key, nil)))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if !has(t, f, key) {
+			t.Error("not picked up")
+		}
+	})
+}
+
+func TestFile_RefusesToBeNothing(t *testing.T) {
+	for _, c := range []FileConfig{{}, {Path: "x", Interval: -1}} {
+		if _, err := NewFile(c); err == nil {
+			t.Errorf("%+v: accepted", c)
+		}
+	}
+}
+
+func TestV4_StaticKeysAreOfOneKind(t *testing.T) {
+	secret, err := jose.NewSecret(bytes.Repeat([]byte("k3"), 32), "HS256")
+	must(t, err)
+	if _, err := NewStatic(secret, idpKey().Public()); err == nil {
+		t.Error("a secret beside a public key: accepted")
+	}
+	if _, err := NewStatic(); err == nil {
+		t.Error("no key: accepted")
+	}
+	s, err := NewStatic(secret)
+	must(t, err)
+	if _, err := s.Key(context.Background(), "any", "HS256"); err != nil {
+		t.Errorf("a lone secret answers to any key id: %v", err)
+	}
+}

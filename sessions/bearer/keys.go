@@ -1,0 +1,148 @@
+package bearer
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"authsidecar/sessions/jose"
+)
+
+// maxKeyData is how many bytes of keys are read from a file, a server or a
+// memory.
+const maxKeyData = 1 << 20
+
+var errNoKeys = errors.New("no usable key in it")
+
+// Static are keys that never change: secrets, and those of tests.
+type Static struct{ set *jose.Set }
+
+// NewStatic returns a source of these keys: one at least, and no symmetric key
+// beside an asymmetric one (RFC 8725 section 2.1).
+func NewStatic(keys ...*jose.Key) (*Static, error) {
+	if len(keys) == 0 {
+		return nil, errors.New("no key")
+	}
+	set, err := jose.NewSet(keys...)
+	if err != nil {
+		return nil, err
+	}
+	return &Static{set: set}, nil
+}
+
+// Key finds the key in the set.
+func (s *Static) Key(_ context.Context, kid string, alg jose.Algorithm) (*jose.Key, error) {
+	return s.set.Lookup(kid, alg)
+}
+
+// Version is always the same.
+func (s *Static) Version() uint64 { return 1 }
+
+// A snapshot is a set of keys and when it was got.
+type snapshot struct {
+	set     *jose.Set
+	print   string
+	version uint64
+	at      time.Time
+}
+
+// lastGood holds the last usable set of keys.
+type lastGood struct {
+	mu      sync.Mutex // of writers
+	current atomic.Pointer[snapshot]
+}
+
+// install makes set the current one and tells whether its keys are others than
+// before: only then the version changes.
+func (l *lastGood) install(set *jose.Set, at time.Time) (changed bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	next := &snapshot{set: set, print: printOf(set), version: 1, at: at}
+	if old := l.current.Load(); old != nil {
+		next.version = old.version
+		if old.print == next.print {
+			next.set = old.set
+			l.current.Store(next)
+			return false
+		}
+		next.version++
+	}
+	l.current.Store(next)
+	return true
+}
+
+// printOf returns what tells sets of keys apart, whatever their order.
+func printOf(set *jose.Set) string {
+	prints := make([]string, 0, set.Len())
+	for _, key := range set.Keys() {
+		prints = append(prints, strings.Join([]string{key.Thumbprint(), string(key.Algorithm()), key.ID()}, " "))
+	}
+	slices.Sort(prints)
+	return strings.Join(prints, "\n")
+}
+
+// Status tells what a key source has at hand, for people. It holds no key.
+type Status struct {
+	Issuer string      `json:"issuer,omitempty"`
+	Source string      `json:"source"` // URL, or path of a file
+	Keys   []KeyStatus `json:"keys"`
+	// FetchedAt is when the keys were got last; zero for never.
+	FetchedAt time.Time `json:"fetched_at,omitzero"`
+	// UsableUntil is when they are no longer used, unless they are got again;
+	// zero for never.
+	UsableUntil time.Time `json:"usable_until,omitzero"`
+	// RefreshAt is when they will be asked for next; zero where nobody asks.
+	RefreshAt time.Time `json:"refresh_at,omitzero"`
+	// Error is why they could not be got the last time.
+	Error string `json:"error,omitempty"`
+}
+
+// KeyStatus is a key as its owner names it.
+type KeyStatus struct {
+	ID        string         `json:"kid"`
+	Algorithm jose.Algorithm `json:"alg"`
+}
+
+func (s *snapshot) status() []KeyStatus {
+	if s == nil {
+		return []KeyStatus{}
+	}
+	keys := make([]KeyStatus, 0, s.set.Len())
+	for _, key := range s.set.Keys() {
+		keys = append(keys, KeyStatus{cmp.Or(key.ID(), key.Thumbprint()), key.Algorithm()})
+	}
+	return keys
+}
+
+// logChange tells of a new set of keys, and loudly of keys that were left out.
+func logChange(ctx context.Context, log *slog.Logger, now *snapshot, skipped []jose.Skipped) {
+	ids := make([]string, 0, now.set.Len())
+	for _, key := range now.status() {
+		ids = append(ids, key.ID)
+	}
+	log.InfoContext(ctx, "keys changed", slog.Any("kids", ids))
+	for _, s := range skipped {
+		log.WarnContext(ctx, "key left out", slog.Int("index", s.Index), slog.String("kid", s.KeyID), slog.Any("error", s.Err))
+	}
+}
+
+// logger returns log, or one that says nothing.
+func logger(log *slog.Logger) *slog.Logger {
+	if log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return log
+}
+
+// Interface guards
+var (
+	_ KeySource = (*Static)(nil)
+	_ KeySource = (*File)(nil)
+	_ KeySource = (*Remote)(nil)
+)

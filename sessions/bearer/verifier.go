@@ -1,0 +1,135 @@
+package bearer
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/jose"
+	"authsidecar/sessions/strictjson"
+)
+
+// maxDepth is how deep the claims of a token may nest.
+const maxDepth = 16
+
+// A Verifier verifies bearer tokens and remembers the good ones. It is safe for
+// concurrent use.
+type Verifier struct {
+	issuers map[string]*issuer
+	cache   *lru.Cache[digest, *verified]
+	now     func() time.Time
+
+	hits, misses, checks atomic.Uint64
+}
+
+// A digest is the SHA-256 of a token: what the cache knows it by.
+type digest [sha256.Size]byte
+
+// verified is a good token, as long as its issuer's keys are those of version,
+// and until its end.
+type verified struct {
+	caller  *sessions.Caller
+	issuer  *issuer
+	version uint64
+	end     time.Time // exp and leeway
+}
+
+// Stats counts what a Verifier did since it was made.
+type Stats struct {
+	// Hits and Misses of the verified-token cache.
+	Hits, Misses uint64
+	// Checks is how many signatures were checked.
+	Checks uint64
+}
+
+// Stats returns the counters.
+func (v *Verifier) Stats() Stats {
+	return Stats{Hits: v.hits.Load(), Misses: v.misses.Load(), Checks: v.checks.Load()}
+}
+
+// Verify tells who is calling with the token. The error is a *Refusal, or wraps
+// ErrKeysUnavailable. The caller is shared by all who present the token: never
+// changed.
+func (v *Verifier) Verify(ctx context.Context, token string) (*sessions.Caller, error) {
+	if len(token) > jose.MaxTokenSize {
+		return nil, &Refusal{Reason: ReasonTooLarge, err: jose.ErrTooLarge}
+	}
+	now := v.now()
+	id := digest(sha256.Sum256([]byte(token)))
+	if known, ok := v.cache.Get(id); ok {
+		if now.Before(known.end) && known.issuer.Keys.Version() == known.version {
+			v.hits.Add(1)
+			return known.caller, nil
+		}
+		v.cache.Remove(id)
+	}
+	v.misses.Add(1)
+	fresh, err := v.verify(ctx, token, now)
+	if err != nil {
+		return nil, err
+	}
+	v.cache.Add(id, fresh)
+	return fresh.caller, nil
+}
+
+func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (*verified, error) {
+	parsed, err := jose.Parse(token)
+	if err != nil {
+		return nil, refusalOf(err, ReasonForm)
+	}
+	from, err := v.issuerOf(parsed)
+	if err != nil {
+		return nil, err
+	}
+	// The version is read before the key: keys that change in between make the
+	// token be verified again, not remembered for too long.
+	version := from.Keys.Version()
+	key, err := from.Keys.Key(ctx, parsed.Header.KeyID, jose.Algorithm(parsed.Header.Algorithm))
+	switch {
+	case errors.Is(err, jose.ErrUnknownKey), errors.Is(err, jose.ErrAlgorithm):
+		return nil, refusalOf(err, ReasonUnknownKey)
+	case errors.Is(err, ErrKeysUnavailable):
+		return nil, fmt.Errorf("finding key: %w", err)
+	case err != nil: // whatever a source says, without a key nobody can tell
+		return nil, fmt.Errorf("finding key: %w: %w", ErrKeysUnavailable, err)
+	}
+	v.checks.Add(1)
+	data, err := parsed.Verify(key)
+	if err != nil {
+		return nil, refusalOf(err, ReasonSignature)
+	}
+	caller, err := from.judge(parsed.Header.Type, data, now)
+	if err != nil {
+		return nil, err
+	}
+	return &verified{caller: caller, issuer: from, version: version, end: caller.ExpiresAt.Add(from.Leeway)}, nil
+}
+
+// issuerOf finds the trusted issuer that the token claims to be from, to try
+// its keys and no others.
+func (v *Verifier) issuerOf(parsed *jose.Token) (*issuer, error) {
+	members, err := strictjson.Members(parsed.Unverified(), maxDepth)
+	if err != nil {
+		return nil, &Refusal{Reason: ReasonClaims, err: jose.ErrClaims}
+	}
+	for _, m := range members {
+		if m.Name != "iss" {
+			continue
+		}
+		var name string
+		if m.Value[0] != '"' || json.Unmarshal(m.Value, &name) != nil {
+			return nil, refuse(ReasonClaims)
+		}
+		if from := v.issuers[name]; from != nil {
+			return from, nil
+		}
+	}
+	return nil, refuse(ReasonUnknownIssuer)
+}

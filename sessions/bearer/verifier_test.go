@@ -1,0 +1,267 @@
+package bearer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"authsidecar/sessions/jose"
+)
+
+// movable is a source whose keys and version a test sets.
+type movable struct {
+	keys    atomic.Pointer[Static]
+	version atomic.Uint64
+	fail    atomic.Pointer[error]
+}
+
+func (m *movable) set(s *Static) {
+	m.keys.Store(s)
+	m.version.Add(1)
+}
+
+func (m *movable) Key(ctx context.Context, kid string, alg jose.Algorithm) (*jose.Key, error) {
+	if err := m.fail.Load(); err != nil {
+		return nil, *err
+	}
+	return m.keys.Load().Key(ctx, kid, alg)
+}
+
+func (m *movable) Version() uint64 { return m.version.Load() }
+
+func TestCache_VerifiesATokenOnce(t *testing.T) {
+	v := newVerifier(t, trust(t))
+	good := token(t, nil)
+	for range 5 {
+		expect(t, v, good, "")
+	}
+	if got, want := v.Stats(), (Stats{Hits: 4, Misses: 1, Checks: 1}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+func TestCache_ForgetsATokenAtItsEnd(t *testing.T) {
+	now := noon
+	i := trust(t)
+	i.Leeway = 30 * time.Second
+	v, err := New(Config{Issuers: []Issuer{i}, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := token(t, object{"exp": noon.Unix() + 60})
+	for _, step := range []struct {
+		after time.Duration
+		want  Reason
+	}{{0, ""}, {60 * time.Second, ""}, {90*time.Second - 1, ""}, {90 * time.Second, ReasonExpired}, {time.Hour, ReasonExpired}} {
+		now = noon.Add(step.after)
+		if _, err := v.Verify(t.Context(), good); reasonOf(t, err) != step.want {
+			t.Errorf("after %v: %v, want %q", step.after, err, step.want)
+		}
+	}
+	if got := v.Stats().Hits; got != 2 {
+		t.Errorf("%d hits, want 2", got)
+	}
+}
+
+func TestCache_ForgetsTokensWhenKeysChange(t *testing.T) {
+	source := &movable{}
+	source.set(static(t, idpKey()))
+	i := trust(t)
+	i.Keys = source
+	v := newVerifier(t, i)
+	good := token(t, nil)
+	expect(t, v, good, "")
+	expect(t, v, good, "")
+
+	source.set(static(t, keyOf("next", jose.ES256), keyOf("other", jose.ES256)))
+	expect(t, v, good, ReasonUnknownKey)
+	source.set(static(t, idpKey()))
+	expect(t, v, good, "")
+	if got := v.Stats(); got.Hits != 1 || got.Checks != 2 {
+		t.Errorf("%+v, want 1 hit and 2 checks", got)
+	}
+}
+
+// A key that goes while the token is being verified must not be remembered
+// under the version that is without it.
+func TestCache_KeysThatChangeMeanwhile(t *testing.T) {
+	source := &movable{}
+	source.set(static(t, idpKey()))
+	i := trust(t)
+	i.Keys = meanwhile{source, func() { source.set(static(t, keyOf("next", jose.ES256))) }}
+	v := newVerifier(t, i)
+	good := token(t, nil)
+	expect(t, v, good, "")
+	expect(t, v, good, ReasonUnknownKey)
+}
+
+type meanwhile struct {
+	*movable
+	then func()
+}
+
+func (m meanwhile) Key(ctx context.Context, kid string, alg jose.Algorithm) (*jose.Key, error) {
+	defer m.then()
+	return m.movable.Key(ctx, kid, alg)
+}
+
+func TestCache_RemembersNoRefusal(t *testing.T) {
+	now := noon
+	v, err := New(Config{Issuers: []Issuer{trust(t)}, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := token(t, object{"nbf": noon.Unix() + 10})
+	expect(t, v, later, ReasonNotYet)
+	expect(t, v, later, ReasonNotYet)
+	now = noon.Add(10 * time.Second)
+	expect(t, v, later, "")
+	if got := v.cache.Len(); got != 1 {
+		t.Errorf("%d tokens are remembered", got)
+	}
+}
+
+func TestCache_IsBounded(t *testing.T) {
+	v, err := New(Config{Issuers: []Issuer{trust(t)}, CacheSize: 3, Now: func() time.Time { return noon }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 10 {
+		expect(t, v, token(t, object{"jti": i}), "")
+	}
+	if got := v.cache.Len(); got != 3 {
+		t.Errorf("%d tokens are remembered, want 3", got)
+	}
+}
+
+func TestCache_IsSafeForConcurrentUse(t *testing.T) {
+	v := newVerifier(t, trust(t))
+	good, bad := token(t, nil), token(t, object{"aud": "x"})
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			for range 50 {
+				if _, err := v.Verify(t.Context(), good); err != nil {
+					t.Error(err)
+				}
+				if _, err := v.Verify(t.Context(), bad); err == nil {
+					t.Error("accepted")
+				}
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestVerify_WarmAllocatesOnceAtMost(t *testing.T) {
+	v := newVerifier(t, trust(t))
+	good := token(t, object{"padding": strings.Repeat("x", 200)})
+	if got := testing.AllocsPerRun(100, func() {
+		if _, err := v.Verify(t.Context(), good); err != nil {
+			t.Error(err)
+		}
+	}); got > 1 {
+		t.Errorf("%v allocations", got)
+	}
+}
+
+func TestVerify_WithoutKeysNobodyCanTell(t *testing.T) {
+	source := &movable{}
+	source.set(static(t, idpKey()))
+	i := trust(t)
+	i.Keys = source
+	v := newVerifier(t, i)
+	for _, cause := range []error{ErrKeysUnavailable, fmt.Errorf("x: %w", ErrKeysUnavailable), context.Canceled, errors.New("disk")} {
+		source.fail.Store(&cause)
+		_, err := v.Verify(t.Context(), token(t, nil))
+		var refusal *Refusal
+		if !errors.Is(err, ErrKeysUnavailable) || errors.As(err, &refusal) {
+			t.Errorf("%v: got %v", cause, err)
+		}
+	}
+}
+
+func TestV22_OneKeyIDIsOneSignatureCheck(t *testing.T) {
+	i := trust(t)
+	i.Keys = static(t, idpKey(), keyOf("a", jose.ES256), keyOf("b", jose.ES256))
+	v := newVerifier(t, i)
+	for n, test := range []struct {
+		token string
+		want  Reason
+	}{
+		{sign(t, keyOf("a", jose.ES256), header(idpKey(), nil), claims(nil)), ReasonSignature},
+		{sign(t, keyOf("a", jose.ES256), header(keyOf("a", jose.ES256), nil), claims(nil)), ""},
+	} {
+		expect(t, v, test.token, test.want)
+		if got := v.Stats().Checks; got != uint64(n+1) {
+			t.Errorf("%d checks for %d tokens", got, n+1)
+		}
+	}
+	expect(t, v, sign(t, idpKey(), header(idpKey(), object{"kid": absent}), claims(nil)), ReasonUnknownKey)
+	expect(t, v, sign(t, idpKey(), header(idpKey(), object{"kid": "unknown"}), claims(nil)), ReasonUnknownKey)
+	if got := v.Stats().Checks; got != 2 {
+		t.Errorf("%d checks, though no key was found", got)
+	}
+}
+
+func TestL1_ErrorsHoldNothingOfTheToken(t *testing.T) {
+	v := newVerifier(t, trust(t))
+	const mark = "s3cret"
+	for name, bad := range map[string]string{
+		"subject":  token(t, object{"sub": mark + "\n"}),
+		"issuer":   token(t, object{"iss": mark}),
+		"audience": token(t, object{"aud": mark}),
+		"kid":      sign(t, idpKey(), header(idpKey(), object{"kid": mark}), claims(nil)),
+		"type":     sign(t, idpKey(), header(idpKey(), object{"typ": mark}), claims(nil)),
+		"alg":      sign(t, idpKey(), header(idpKey(), object{"alg": mark}), claims(nil)),
+		"member":   sign(t, idpKey(), header(idpKey(), object{mark: 1}), claims(nil)),
+		"form":     mark,
+		"claims":   signRaw(t, idpKey(), encode(t, header(idpKey(), nil)), mark),
+	} {
+		_, err := v.Verify(t.Context(), bad)
+		reason := reasonOf(t, err)
+		if reason == "" || err.Error() != "bearer token refused: "+string(reason) {
+			t.Errorf("%s: %v", name, err)
+		}
+		for cause := err; cause != nil; cause = errors.Unwrap(cause) {
+			if strings.Contains(cause.Error(), mark) || strings.Contains(cause.Error(), bad) {
+				t.Errorf("%s: %v", name, cause)
+			}
+		}
+	}
+}
+
+func TestIssuerOf_TellsWhoseATokenClaimsToBe(t *testing.T) {
+	v := newVerifier(t, trust(t))
+	good := token(t, nil)
+	part := strings.Split(good, ".")
+	for name, test := range map[string]struct{ token, want string }{
+		"good":                     {good, idp},
+		"of nobody that we trust":  {token(t, object{"iss": "x"}), "x"},
+		"expired":                  {token(t, object{"exp": 1}), idp},
+		"of a wrong type":          {sign(t, idpKey(), header(idpKey(), object{"typ": "rt+jwt"}), claims(nil)), idp},
+		"bad header":               {"x." + part[1] + "." + part[2], idp},
+		"bad signature":            {part[0] + "." + part[1] + ".!", idp},
+		"no signature":             {part[0] + "." + part[1] + ".", idp},
+		"padded":                   {part[0] + "." + part[1] + "=." + part[2], idp},
+		"no issuer":                {token(t, object{"iss": absent}), ""},
+		"issuer in upper case":     {token(t, object{"iss": absent, "ISS": "x"}), ""},
+		"issuer of a wrong type":   {token(t, object{"iss": 7}), ""},
+		"opaque":                   {"abc", ""},
+		"empty":                    {"", ""},
+		"claims are no JSON":       {part[0] + ".!!!." + part[2], ""},
+		"claims are no object":     {signRaw(t, idpKey(), encode(t, header(idpKey(), nil)), "[]"), ""},
+		"larger than Caddy allows": {good + strings.Repeat("x", 20<<10), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := v.IssuerOf(test.token); got != test.want {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+		})
+	}
+}
