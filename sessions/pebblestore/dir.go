@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -144,6 +145,8 @@ func (d directory) read(name string) ([]byte, error) {
 func (d directory) lock() (io.Closer, error) {
 	lock, err := d.fs.Lock(d.fs.PathJoin(d.path, lockName))
 	switch {
+	case err == nil && d.fs == vfs.Default:
+		return lock, os.Chmod(d.fs.PathJoin(d.path, lockName), 0o600)
 	case err == nil:
 		return lock, nil
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EACCES),
@@ -156,17 +159,23 @@ func (d directory) lock() (io.Closer, error) {
 
 // verify opens the database without writing a byte, so that one that cannot be
 // read stays as it is.
-func (d directory) verify(opts *pebble.Options) error {
+func (d directory) verify(opts *pebble.Options, log *slog.Logger) error {
 	o := *opts
 	o.FS, o.ReadOnly, o.ErrorIfNotExists = readOnly{d.fs}, true, true
+	o.Logger = &chatter{log: log, fatal: func(err error) { panic(err) }}
 	db, err := openPebble(d.path, &o)
 	if err == nil {
 		err = db.Close()
 	}
-	if err != nil {
+	var errno syscall.Errno
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &errno) && errno != syscall.ENOENT:
+		return unavailable(errno)
+	default:
 		return fmt.Errorf("%w: %w", ErrCorrupt, err)
 	}
-	return nil
 }
 
 // readOnly is a file system on which the lock is held already.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -78,8 +79,17 @@ var comparer = &pebble.Comparer{
 	Separator:            pebble.DefaultComparer.Separator,
 	Successor:            pebble.DefaultComparer.Successor,
 	ImmediateSuccessor:   pebble.DefaultComparer.ImmediateSuccessor,
-	FormatKey:            pebble.DefaultComparer.FormatKey,
+	FormatKey:            func(key []byte) fmt.Formatter { return keyOfKind(key) },
 	Split:                splitKey,
+}
+
+// keyOfKind is how Pebble's errors and logs show a key: they need not know whose
+// it is.
+type keyOfKind []byte
+
+// Format writes the kind of the key.
+func (k keyOfKind) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "key of kind %x", []byte(k[:min(1, len(k))]))
 }
 
 func appendPrefix(dst []byte, kind byte, realm hash) []byte {

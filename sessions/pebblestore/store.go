@@ -77,7 +77,7 @@ func (s *Store) open() (err error) {
 	if !finished {
 		return s.make()
 	}
-	if err := s.dir.verify(pebbleOptions(&s.opts)); err != nil {
+	if err := s.dir.verify(pebbleOptions(&s.opts), s.opts.Log); err != nil {
 		return err
 	}
 	return s.start(true)

@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"context"
 	"path/filepath"
 	"testing"
 	"time"
@@ -32,3 +33,5 @@ func TestTheStoreKeepsTheContract(t *testing.T) {
 		return openStore(t, Options{Now: now})
 	})
 }
+
+func ctx() context.Context { return context.Background() }
