@@ -110,8 +110,8 @@ run() {
 	: "${EXAMPLE_PORT:=8080}" "${EXAMPLE_APP_PORT:=8081}" "${EXAMPLE_ADMIN_PORT:=8082}"
 	export EXAMPLE_PORT EXAMPLE_APP_PORT EXAMPLE_ADMIN_PORT
 	make_keys
-	try
-	exec ./caddy run --config Caddyfile.example --adapter caddyfile
+	try_it
+	XDG_DATA_HOME=$PWD/.example/data exec ./caddy run --config Caddyfile.example --adapter caddyfile
 }
 
 # stale tells whether ./caddy is not there, or older than what it is made of.
@@ -123,19 +123,32 @@ stale() {
 # make_keys makes the key pair that stands in for an identity provider's. Whoever holds the
 # private one can call himself anybody in the example.
 make_keys() {
-	[ ! -f .example/idp.jwk ] || return 0
+	if [ -f .example/idp.jwk ] && [ -f .example/idp.jwks.json ]; then
+		return
+	fi
 	(umask 077 && mkdir -p .example)
-	./caddy auth-sessions keygen KEYGEN_FLAGS
+	./caddy auth-sessions keygen --force --output .example/idp.jwk --jwks .example/idp.jwks.json
 	say "made a throw-away key pair in .example"
 }
 
-# try prints commands to paste into another terminal.
-try() {
+# try_it prints commands to paste. The README shows them with what they answer.
+try_it() {
+	site=http://127.0.0.1:$EXAMPLE_PORT
 	cat <<END
 
-Caddy listens on http://127.0.0.1:$EXAMPLE_PORT. In another terminal, in $PWD:
+Caddy runs on $site until you press Ctrl-C.
+Try it in another terminal, in $PWD:
 
-TODO
+token() { ./caddy auth-sessions token --key .example/idp.jwk --issuer https://idp.example.com --audience $site/auth/sessions "\$@"; }
+alice=\$(token --sub alice)
+desk=\$(token --sub support-desk --scope sessions:impersonate)
+
+curl -i $site/auth/sessions -H "Authorization: Bearer \$alice" -H 'Content-Type: application/json' -d '{"user_id": "alice"}'
+
+curl -i $site/auth/sessions -H "Authorization: Bearer \$desk" -H 'Content-Type: application/json' -d '{"user_id": "alice", "reason": "ticket 4711"}'
+
+curl -i $site/auth/sessions -H "Authorization: Bearer \$alice" -H 'Content-Type: application/json' -d '{"user_id": "bob", "reason": "curious"}'
+
 END
 }
 
