@@ -139,9 +139,9 @@ func (r *Remote) get(ctx context.Context, from *url.URL) ([]byte, http.Header, e
 }
 
 func defaultTransport() http.RoundTripper {
-	t := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // it is what net/http says
-	t.DisableKeepAlives = true                           // the next request is minutes away
-	t.DisableCompression = true                          // what is read is what was sent
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.DisableKeepAlives = true  // the next request is minutes away
+	t.DisableCompression = true // what is read is what was sent
 	t.MaxResponseHeaderBytes = 64 << 10
 	return t
 }

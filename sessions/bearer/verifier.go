@@ -124,7 +124,7 @@ func (v *Verifier) issuerOf(parsed *jose.Token) (*issuer, error) {
 			continue
 		}
 		var name string
-		if m.Value[0] != '"' || json.Unmarshal(m.Value, &name) != nil {
+		if len(m.Value) == 0 || m.Value[0] != '"' || json.Unmarshal(m.Value, &name) != nil {
 			return nil, refuse(ReasonClaims)
 		}
 		if from := v.issuers[name]; from != nil {
