@@ -52,7 +52,7 @@ const (
 
 // A Refusal is the error for a token that is not good. It holds nothing of the
 // token.
-type Refusal struct {
+type Refusal struct { //nolint:errname // it is one, and no fault
 	Reason Reason
 	err    error
 }

@@ -77,7 +77,7 @@ func (r *Remote) discover(ctx context.Context) (*url.URL, error) {
 	path := strings.TrimSuffix(issuer.EscapedPath(), "/")
 	origin := &url.URL{Scheme: issuer.Scheme, Host: issuer.Host}
 	data, _, err := r.get(ctx, origin.JoinPath(path, ".well-known/openid-configuration"))
-	if status := statusError(0); errors.As(err, &status) {
+	if _, answered := errors.AsType[statusError](err); answered {
 		data, _, err = r.get(ctx, origin.JoinPath(".well-known/oauth-authorization-server", path))
 	}
 	if err != nil {
@@ -115,9 +115,8 @@ func (r *Remote) get(ctx context.Context, from *url.URL) ([]byte, http.Header, e
 	req.Header.Set("User-Agent", "authsidecar")
 	res, err := r.client.Do(req)
 	if err != nil {
-		var inURL *url.Error
-		if errors.As(err, &inURL) {
-			err = inURL.Err
+		if inURL, ok := errors.AsType[*url.Error](err); ok {
+			err = inURL.Err // without the URL
 		}
 		return nil, nil, err
 	}

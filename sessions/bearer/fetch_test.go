@@ -164,8 +164,10 @@ func TestJ1_ASlowServerIsLeftAlone(t *testing.T) {
 			}
 		},
 		"redirects that take their time": func(w http.ResponseWriter, r *http.Request) {
+			timer := time.NewTimer(90 * time.Millisecond)
+			defer timer.Stop()
 			select {
-			case <-time.After(90 * time.Millisecond):
+			case <-timer.C:
 				hops(3, good)(w, r)
 			case <-r.Context().Done():
 			}
@@ -185,7 +187,7 @@ func TestJ1_NoCookiesNoCredentials(t *testing.T) {
 	var last atomic.Pointer[http.Header]
 	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		last.Store(&r.Header)
-		http.SetCookie(w, &http.Cookie{Name: "session", Value: "x"})
+		w.Header().Set("Set-Cookie", "session=x")
 		fmt.Fprint(w, published(t, idpKey()))
 	})
 	r, err := fetchFrom(t, RemoteConfig{URL: server.URL})

@@ -82,14 +82,13 @@ func TestFile_ContentIsPickedUpHoweverItIsReplaced(t *testing.T) {
 				}
 				stop := run(t, f)
 				defer stop()
-				time.Sleep(time.Minute)
+				pass(time.Minute)
 				version := f.Version()
 				if !has(t, f, first) || version == 0 {
 					t.Fatalf("the first key is not there, version %d", version)
 				}
 				test.replace(t, path, jwks(t, jwk(t, second, nil)))
-				time.Sleep(DefaultInterval)
-				synctest.Wait()
+				pass(DefaultInterval)
 				if has(t, f, first) || !has(t, f, second) || f.Version() == version {
 					t.Errorf("first %v, second %v, version %d after %d", has(t, f, first), has(t, f, second), f.Version(), version)
 				}
@@ -204,8 +203,7 @@ func TestFile_ThatAppearsLater(t *testing.T) {
 		defer stop()
 		synctest.Wait()
 		write(t, path, jwks(t, jwk(t, key, nil)))
-		time.Sleep(time.Second)
-		synctest.Wait()
+		pass(time.Second)
 		if !has(t, f, key) {
 			t.Error("not picked up")
 		}

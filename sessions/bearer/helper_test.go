@@ -7,6 +7,7 @@ import (
 	"maps"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"authsidecar/sessions/jose"
@@ -182,4 +183,10 @@ func run(t testing.TB, r interface{ Run(context.Context) }) (stop func()) {
 	}
 	t.Cleanup(stop)
 	return stop
+}
+
+// pass lets time go by in a bubble of synctest, and what was due happen.
+func pass(d time.Duration) {
+	time.Sleep(d) //nolint:forbidigo // the clock of the bubble
+	synctest.Wait()
 }

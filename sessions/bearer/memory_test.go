@@ -43,7 +43,7 @@ func TestMemory_KeysOutliveARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		key := keyOf("first", jose.ES256)
 		m := filled(t, RemoteConfig{URL: jwksURL}, key)
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 
 		p := publishing(t)
 		p.fail(errors.New("no route"))
@@ -59,11 +59,11 @@ func TestMemory_KeysOutliveARestart(t *testing.T) {
 			t.Errorf("%+v", r.Status())
 		}
 		// It was fetched an hour before the restart: the bound counts from there.
-		time.Sleep(DefaultMaxStale - time.Hour - time.Second)
+		pass(DefaultMaxStale - time.Hour - time.Second)
 		if !has(t, r, key) {
 			t.Error("not used up to the bound")
 		}
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if _, err := r.Key(t.Context(), key.ID(), key.Algorithm()); !errors.Is(err, ErrKeysUnavailable) {
 			t.Errorf("after the bound: %v", err)
 		}

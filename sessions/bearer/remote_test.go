@@ -142,12 +142,11 @@ func TestJ3_LastGoodKeysAreKeptForABoundedTime(t *testing.T) {
 				version := r.Version()
 
 				spoil(p)
-				time.Sleep(DefaultMaxStale - time.Second)
-				synctest.Wait()
+				pass(DefaultMaxStale - time.Second)
 				if !has(t, r, key) || r.Version() != version || r.Status().Error == "" {
 					t.Errorf("before the bound: %+v", r.Status())
 				}
-				time.Sleep(DefaultRefresh)
+				pass(DefaultRefresh)
 				if _, err := r.Key(t.Context(), key.ID(), key.Algorithm()); !errors.Is(err, ErrKeysUnavailable) {
 					t.Errorf("after the bound: %v", err)
 				}
@@ -156,8 +155,7 @@ func TestJ3_LastGoodKeysAreKeptForABoundedTime(t *testing.T) {
 				}
 
 				p.publish(200, published(t, key))
-				time.Sleep(MaxRetry)
-				synctest.Wait()
+				pass(MaxRetry)
 				if _, err := v.Verify(t.Context(), good); err != nil || r.Status().Error != "" {
 					t.Errorf("when keys are back: %v, %+v", err, r.Status())
 				}
@@ -212,7 +210,7 @@ func TestJ4_AThousandUnknownKeyIDsAreOneFetch(t *testing.T) {
 		if has(t, r, next) {
 			t.Error("the flood made us fetch within the cooldown")
 		}
-		time.Sleep(DefaultCooldown)
+		pass(DefaultCooldown)
 		flood()
 		if !has(t, r, next) {
 			t.Error("the new key is not found a cooldown later")
@@ -335,17 +333,16 @@ func TestJ6_StartsWithoutKeysAndRecovers(t *testing.T) {
 			t.Errorf("%d fetches for 100 requests", got)
 		}
 		start, before := time.Now(), p.count()
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		if got := p.count() - before; got < 3 {
 			t.Errorf("%d fetches in the first 10 s: a first failure is to be retried soon", got)
 		}
-		time.Sleep(time.Hour)
+		pass(time.Hour)
 		if got := p.count() - before; got > 100 {
 			t.Errorf("%d fetches in %v", got, time.Since(start))
 		}
 		p.publish(200, published(t, key))
-		time.Sleep(MaxRetry)
-		synctest.Wait()
+		pass(MaxRetry)
 		if !has(t, r, key) {
 			t.Error("not recovered")
 		}
@@ -367,8 +364,7 @@ func TestJ6_UnknownKeyIDsWhileTheIssuerIsAway(t *testing.T) {
 			t.Errorf("the issuer is away: %v", err)
 		}
 		p.publish(200, published(t, key))
-		time.Sleep(MinRetry)
-		synctest.Wait()
+		pass(MinRetry)
 		if _, err := r.Key(t.Context(), "next", jose.ES256); !errors.Is(err, jose.ErrUnknownKey) {
 			t.Errorf("the issuer is back: %v", err)
 		}
@@ -453,12 +449,11 @@ func TestRemote_RefreshesWhenTheServerSays(t *testing.T) {
 				if due := time.Until(r.Status().RefreshAt); due < test.soonest || due > test.latest {
 					t.Errorf("due in %v", due)
 				}
-				time.Sleep(test.soonest - time.Second)
+				pass(test.soonest - time.Second)
 				if p.count() != 1 {
 					t.Error("too soon")
 				}
-				time.Sleep(test.latest - test.soonest + time.Second)
-				synctest.Wait()
+				pass(test.latest - test.soonest + time.Second)
 				if p.count() != 2 {
 					t.Errorf("%d fetches", p.count())
 				}
@@ -477,8 +472,7 @@ func TestRemote_TheSameKeysAreNoNewVersion(t *testing.T) {
 		synctest.Wait()
 		version := r.Version()
 		p.publish(200, " "+published(t, second, first))
-		time.Sleep(DefaultRefresh)
-		synctest.Wait()
+		pass(DefaultRefresh)
 		if p.count() != 2 || r.Version() != version {
 			t.Errorf("in another order: version %d after %d", r.Version(), version)
 		}
@@ -486,8 +480,7 @@ func TestRemote_TheSameKeysAreNoNewVersion(t *testing.T) {
 			t.Errorf("fetched at %v: the same keys again are fresh ones", got)
 		}
 		p.publish(200, published(t, first))
-		time.Sleep(DefaultRefresh)
-		synctest.Wait()
+		pass(DefaultRefresh)
 		if r.Version() == version || has(t, r, second) {
 			t.Error("a key that was withdrawn is no new version")
 		}
@@ -549,8 +542,7 @@ func TestRemote_StatusHoldsNoSecret(t *testing.T) {
 			t.Errorf("%+v", status)
 		}
 		p.fail(errors.New("no route"))
-		time.Sleep(DefaultRefresh)
-		synctest.Wait()
+		pass(DefaultRefresh)
 		if text := encode(t, r.Status()); strings.Contains(text, "s3cret") || !strings.Contains(text, "no route") {
 			t.Error(text)
 		}

@@ -71,7 +71,7 @@ func TestV2_OneSpellingOfAToken(t *testing.T) {
 	good := token(t, nil)
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	last := strings.IndexByte(alphabet, good[len(good)-1])
-	var tests []spoil
+	tests := make([]spoil, 0, 48)
 	for spare := 1; spare < 16; spare++ { // 64 bytes leave four bits over
 		tests = append(tests, spoil{"spare bits", good[:len(good)-1] + alphabet[last^spare:][:1], ReasonBase64})
 	}
@@ -79,10 +79,11 @@ func TestV2_OneSpellingOfAToken(t *testing.T) {
 }
 
 func TestV3_AlgorithmMustMatchKey(t *testing.T) {
-	var tests []spoil
+	tests := make([]spoil, 0, 48)
 	for _, alg := range []any{
 		"none", "NoNe", "None", "NONE", "es256", "ES256K", "ES384", "ES512", "EdDSA", "RS256", "PS256", "HS256", "HS512", "foo",
-		"", "ES256 ", absent, nil, 7, []string{"ES256"},
+		"", "ES256 ", absent, nil, 7,
+		[]string{"ES256"},
 	} {
 		signed := sign(t, idpKey(), header(idpKey(), object{"alg": alg}), claims(nil))
 		want := ReasonAlgorithm
@@ -104,7 +105,7 @@ func TestV3_AlgorithmMustMatchKey(t *testing.T) {
 func TestV4_APublicKeyIsNoSecret(t *testing.T) {
 	public := jwk(t, idpKey(), nil)
 	der := derOf(t, public)
-	var tests []spoil
+	tests := make([]spoil, 0, 48)
 	for name, secret := range map[string]string{
 		"JWK":             encode(t, public),
 		"JWK and newline": encode(t, public) + "\n",
@@ -154,7 +155,7 @@ func TestV5_KeysOnlyFromTheConfiguration(t *testing.T) {
 func TestV6_KeyIDIsNothingButAKey(t *testing.T) {
 	i := trust(t)
 	i.Keys = static(t, idpKey(), keyOf("second", jose.ES256))
-	var tests []spoil
+	tests := make([]spoil, 0, 48)
 	for _, test := range []struct {
 		name string
 		kid  any
@@ -180,7 +181,7 @@ func TestV6_KeyIDIsNothingButAKey(t *testing.T) {
 }
 
 func TestV7V8_NoExtensions(t *testing.T) {
-	var tests []spoil
+	tests := make([]spoil, 0, 48)
 	for name, members := range map[string]object{
 		"unknown":          {"crit": []string{"x"}, "x": 1},
 		"empty":            {"crit": []string{}},
@@ -247,7 +248,7 @@ func TestV13_ClaimsAreOneStrictObject(t *testing.T) {
 	h, good := encode(t, header(idpKey(), nil)), encode(t, claims(nil))
 	with := func(member string) string { return "{" + member + "," + good[1:] }
 	deep := strings.Repeat("[", 100) + strings.Repeat("]", 100)
-	var tests []spoil
+	tests := make([]spoil, 0, 48)
 	for name, data := range map[string]string{
 		"trailing data":        good + "{}",
 		"trailing word":        good + " x",
