@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"authsidecar/sessions/jose"
 )
@@ -58,7 +59,11 @@ is JSON, so that text has quotes:
 			return err
 		},
 	}
-	flags := cmd.Flags()
+	m.addFlags(cmd.Flags())
+	return cmd
+}
+
+func (m *tokenMaker) addFlags(flags *pflag.FlagSet) {
 	flags.StringVarP(&m.key, "key", "k", "", "File with the private key, PEM or JWK (required)")
 	flags.StringVarP(&m.issuer, "issuer", "i", "", "The issuer, iss (required)")
 	flags.StringVarP(&m.subject, "sub", "s", "", "Whose token it is, sub (required)")
@@ -68,7 +73,6 @@ is JSON, so that text has quotes:
 	flags.StringArrayVarP(&m.claims, "claim", "c", nil, "Another claim, as name=json (repeatable)")
 	flags.StringVar(&m.ttl, "ttl", "10m", "How long it is good for")
 	flags.StringVar(&m.typ, "type", "at+jwt", "The header typ; none for none")
-	return cmd
 }
 
 // make mints the token.

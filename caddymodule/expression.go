@@ -126,6 +126,7 @@ func claimOf(e ast.Expr) (string, bool) {
 		case operators.In:
 			return claimName(args[1], args[0])
 		}
+	default:
 	}
 	return "", false
 }
