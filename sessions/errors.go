@@ -20,3 +20,37 @@ var (
 	// ErrBadCursor means that a cursor is none of ours.
 	ErrBadCursor = errors.New("cursor cannot be read")
 )
+
+// Errors of decisions. ErrDenied is one error on the wire for every cause: what
+// differs is for the log alone, so that nobody can probe who is protected.
+var (
+	// ErrDenied means that the policy says no.
+	ErrDenied = errors.New("caller may not have this session")
+	// ErrReasonRequired means that the policy would say yes to the same request
+	// with a reason.
+	ErrReasonRequired = errors.New("a reason is required")
+
+	errNoRule       = fmt.Errorf("%w: no rule allows it", ErrDenied)
+	errProtected    = fmt.Errorf("%w: the user is protected", ErrDenied)
+	errCallerOwn    = fmt.Errorf("%w: the token is one of ours", ErrDenied)
+	errCallerActing = fmt.Errorf("%w: the token acts for somebody else", ErrDenied)
+)
+
+// Errors of requests: the caller asked for what nobody can have.
+var (
+	// ErrUserID means that the user id is not 1 to 255 bytes of UTF-8 without
+	// control, format and bidi characters, and without white space at its ends.
+	ErrUserID = errors.New("user id is not acceptable")
+	// ErrLifetime means that the requested life is not positive, or longer than
+	// the maximum that applies.
+	ErrLifetime = errors.New("requested lifetime is out of range")
+	// ErrText means that the reason or the client id is too long or has control
+	// characters.
+	ErrText = errors.New("text is not acceptable")
+	// ErrIdempotencyMismatch means that the Idempotency-Key was used for another
+	// request.
+	ErrIdempotencyMismatch = errors.New("idempotency key was used for another request")
+	// ErrIdempotencySpent means that the session of this Idempotency-Key exists,
+	// but that its tokens can no longer be had by repeating the request.
+	ErrIdempotencySpent = errors.New("session of this idempotency key cannot be answered again")
+)

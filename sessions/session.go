@@ -115,16 +115,12 @@ func (s *Session) Live(now time.Time) bool {
 // than any access token that was minted from it can live (1 h, and leeway).
 const revokedRetention = 2 * time.Hour
 
-// endedRetention is how long the row of a session that came to its end is
-// kept, so that a list can still show it.
-const endedRetention = time.Hour
-
 // PurgeAt returns from when on the row may be swept from the store.
 func (s *Session) PurgeAt() time.Time {
-	end := s.End().Add(endedRetention)
+	end := s.End()
 	if !s.RevokedAt.IsZero() {
-		if revoked := s.RevokedAt.Add(revokedRetention); revoked.Before(end) {
-			return revoked
+		if kept := s.RevokedAt.Add(revokedRetention); kept.Before(end) {
+			return kept
 		}
 	}
 	return end

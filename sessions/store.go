@@ -29,9 +29,12 @@ type Store interface {
 	// of fn where there is none.
 	Update(ctx context.Context, key Key, fn Transition) (Session, error)
 
-	// List returns a page of rows, newest first (by CreatedAt, then ID, both
-	// descending). Rows that are created or swept while somebody pages are seen
-	// or not; every other matching row is seen exactly once.
+	// List returns a page of rows that are not revoked, newest first (by
+	// CreatedAt, then ID, both descending). A row leaves every listing, KeysOnly
+	// too, with the Update that sets its RevokedAt, so that what was ended costs
+	// nobody time. Rows that came to their end are listed until swept. Rows that
+	// are created, revoked or swept while somebody pages are seen or not; every
+	// other matching row is seen exactly once.
 	List(ctx context.Context, query Query) (Page, error)
 
 	// Sweep deletes at most limit rows whose PurgeAt is not after the store's

@@ -1,0 +1,268 @@
+package sessions
+
+import (
+	"cmp"
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// repeatWindow is how long a request with an Idempotency-Key can be repeated
+// and get its tokens again.
+const repeatWindow = 5 * time.Minute
+
+// A CreateRequest asks for a session.
+type CreateRequest struct {
+	Caller *Caller
+	UserID string
+	// Lifetime is what the request asks; nil takes the default that applies.
+	Lifetime *time.Duration
+	// Reason is why, for people: at most MaxReason bytes.
+	Reason string
+	// ClientID is the OAuth client that gets the session; "" for the caller's
+	// own, and our issuer where it has none.
+	ClientID string
+	// IdempotencyKey makes repeating the request safe; "" for none.
+	IdempotencyKey string
+	// IP and UserAgent are of the request.
+	IP        string
+	UserAgent string
+}
+
+// Create makes a session for a user if the policy lets the caller have one. The
+// errors are ErrUserID, ErrText, ErrLifetime, ErrDenied, ErrReasonRequired,
+// ErrIdempotencyMismatch, ErrIdempotencySpent, ErrNoKey and ErrUnavailable.
+//
+// The grant is returned after the row is durable.
+func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error) {
+	now := m.Store.Now()
+	wanted, err := m.judge(req, now)
+	if err != nil {
+		m.observe(ctx, EventDenied, wanted, err)
+		return nil, err
+	}
+	stored, created, err := m.Store.Create(ctx, *wanted)
+	if err != nil {
+		err = fmt.Errorf("storing session: %w", err)
+		m.observe(ctx, EventFailed, wanted, err)
+		return nil, err
+	}
+	kind := EventCreated
+	if !created {
+		kind = EventRepeated
+		if err := repeatable(&stored, wanted, now); err != nil {
+			m.observe(ctx, EventDenied, wanted, err)
+			return nil, err
+		}
+	}
+	grant, err := m.grant(&stored, now)
+	if err != nil {
+		m.observe(ctx, EventFailed, &stored, err)
+		return nil, err
+	}
+	m.observe(ctx, kind, &stored, nil)
+	if created {
+		m.makeRoom(ctx, &stored)
+	}
+	return grant, nil
+}
+
+// judge returns the row that the request is to get. Where the answer is no, the
+// row holds only what the log wants to know of the request.
+func (m *Manager) judge(req *CreateRequest, now time.Time) (*Session, error) {
+	s := &Session{
+		Realm:       m.Realm,
+		UserID:      req.UserID,
+		ClientID:    cmp.Or(req.ClientID, req.Caller.ClientID, m.Realm),
+		Reason:      req.Reason,
+		Actor:       req.Caller.Principal,
+		ActorClient: req.Caller.ClientID,
+		IP:          req.IP,
+		UserAgent:   clip(req.UserAgent, maxAgent),
+		CreatedAt:   now,
+		RotatedAt:   now,
+	}
+	if err := CheckUserID(req.UserID); err != nil {
+		s.UserID = clip(req.UserID, MaxUserID)
+		return s, err
+	}
+	if len(s.Reason) > MaxReason || !cleanText(s.Reason) || len(s.ClientID) > MaxClientID || !cleanText(s.ClientID) {
+		s.Reason, s.ClientID = clip(s.Reason, MaxReason), clip(s.ClientID, MaxClientID)
+		return s, ErrText
+	}
+	in := RuleInput{Caller: req.Caller, UserID: req.UserID, Reason: req.Reason, ClientID: s.ClientID}
+	decision, err := m.Policy.Decide(&in)
+	if err != nil {
+		return s, err
+	}
+	s.Impersonation, s.Rule = decision.Impersonation, decision.Rule
+	s.ActorClaims = m.Policy.Looked(req.Caller)
+	if err := m.setLife(s, req.Lifetime); err != nil {
+		return s, err
+	}
+	key, err := m.Minter.Keys.Refresh.Signing(now)
+	if err != nil {
+		return s, err
+	}
+	s.KeyID = key.ID()
+	m.identify(s, req)
+	return s, nil
+}
+
+// setLife sets the ends of the session, or returns ErrLifetime.
+func (m *Manager) setLife(s *Session, asked *time.Duration) error {
+	limits := m.Own
+	if s.Impersonation {
+		limits = m.Impersonation
+	}
+	life := limits.TTL
+	if asked != nil {
+		life = *asked
+	}
+	if life <= 0 || life > limits.MaxTTL {
+		return ErrLifetime
+	}
+	s.ExpiresAt = s.CreatedAt.Add(life)
+	s.Idle = limits.Idle
+	return nil
+}
+
+// identify gives the session its id and its first secret. With an idempotency
+// key the id is made from it, so that a repeated request finds its session.
+func (m *Manager) identify(s *Session, req *CreateRequest) {
+	_, _ = rand.Read(s.Secret[:]) // it never fails: it ends the process instead
+	if req.IdempotencyKey == "" {
+		s.ID = randomID()
+		return
+	}
+	mac := hmac.New(sha256.New, m.IDSecret)
+	writeParts(mac, "session id", m.Realm, s.Actor.Issuer, s.Actor.Subject, req.IdempotencyKey)
+	s.ID = base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
+
+	hash := sha256.New()
+	life := "default"
+	if req.Lifetime != nil {
+		life = req.Lifetime.String()
+	}
+	writeParts(hash, req.UserID, req.ClientID, req.Reason, life)
+	s.RequestHash = hash.Sum(nil)
+}
+
+// writeParts writes the parts so that no other parts give the same bytes.
+func writeParts(w interface{ Write([]byte) (int, error) }, parts ...string) {
+	for _, part := range parts {
+		var size [8]byte
+		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
+		_, _ = w.Write(size[:])
+		_, _ = w.Write([]byte(part))
+	}
+}
+
+// repeatable tells whether the stored session may be answered again to a request
+// for the wanted one.
+func repeatable(stored, wanted *Session, now time.Time) error {
+	if subtle.ConstantTimeCompare(stored.RequestHash, wanted.RequestHash) != 1 || len(wanted.RequestHash) == 0 {
+		return ErrIdempotencyMismatch
+	}
+	if !stored.Live(now) || stored.Generation != 0 || now.Sub(stored.CreatedAt) > repeatWindow {
+		return ErrIdempotencySpent
+	}
+	return nil
+}
+
+// makeRoom ends the least recently used sessions of the user that are of the
+// same kind and too many. The new session is granted whether that works or not:
+// what is left over is ended when the next one is created.
+func (m *Manager) makeRoom(ctx context.Context, created *Session) {
+	if m.MaxPerUser <= 0 {
+		return
+	}
+	query := Query{
+		Realm: m.Realm, User: created.UserID, Impersonations: &created.Impersonation,
+		Limit: m.MaxPerUser + 1, KeysOnly: true,
+	}
+	page, err := m.Store.List(ctx, query)
+	if err != nil || len(page.Sessions) <= m.MaxPerUser {
+		m.reportRoom(ctx, created, err)
+		return
+	}
+	m.reportRoom(ctx, created, m.endOldest(ctx, created, query))
+}
+
+func (m *Manager) reportRoom(ctx context.Context, s *Session, err error) {
+	if err != nil {
+		m.observe(ctx, EventFailed, s, fmt.Errorf("ending the user's oldest sessions: %w", err))
+	}
+}
+
+func (m *Manager) endOldest(ctx context.Context, created *Session, query Query) error {
+	live, dead, err := m.listLive(ctx, query, created.CreatedAt)
+	if err != nil {
+		return err
+	}
+	if dead > 0 { // they would be read again at each new session
+		if _, err := m.Store.Sweep(ctx, 2*dead); err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(live, func(a, b Session) int { return b.RotatedAt.Compare(a.RotatedAt) })
+	for i := m.MaxPerUser; i < len(live); i++ {
+		if live[i].ID == created.ID {
+			continue
+		}
+		if err := m.end(ctx, live[i].Key(), EndReplaced); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listLive reads all live sessions of the query, and counts those that came to
+// their end.
+func (m *Manager) listLive(ctx context.Context, query Query, now time.Time) (live []Session, dead int, err error) {
+	query.KeysOnly, query.Cursor = false, ""
+	for {
+		page, err := m.Store.List(ctx, query)
+		if err != nil {
+			return nil, 0, err
+		}
+		for i := range page.Sessions {
+			if page.Sessions[i].Live(now) {
+				live = append(live, page.Sessions[i])
+			} else {
+				dead++
+			}
+		}
+		if page.Next == "" {
+			return live, dead, nil
+		}
+		query.Cursor = page.Next
+	}
+}
+
+// end revokes a session, for a reason. It is no error if it was over already.
+func (m *Manager) end(ctx context.Context, key Key, reason EndReason) error {
+	ended := false
+	row, err := m.Store.Update(ctx, key, func(row Session, now time.Time) (Session, bool) {
+		ended = row.RevokedAt.IsZero()
+		if !ended {
+			return row, false
+		}
+		row.RevokedAt, row.EndReason = now, reason
+		return row, true
+	})
+	if err != nil {
+		return fmt.Errorf("ending session: %w", err)
+	}
+	if ended {
+		m.observe(ctx, EventRevoked, &row, nil)
+	}
+	return nil
+}

@@ -1,0 +1,103 @@
+package sessions
+
+import (
+	"context"
+	"time"
+)
+
+// Lifetimes bound the life of a kind of sessions.
+type Lifetimes struct {
+	TTL    time.Duration // where the request says nothing
+	MaxTTL time.Duration // the most that a request may ask
+	Idle   time.Duration // unused for longer, a session ends
+}
+
+// A Manager creates sessions, as a policy decides, in one realm of a store. Its
+// fields are set once, before its first use.
+type Manager struct {
+	// Realm is our issuer: what keeps the sessions of several sites in one store
+	// apart.
+	Realm  string
+	Store  Store
+	Policy *Policy
+	Minter *Minter
+	// Own and Impersonation bound the two kinds of sessions.
+	Own           Lifetimes
+	Impersonation Lifetimes
+	// MaxPerUser is how many sessions of each kind a user may have; the least
+	// recently used ones give way. 0 is no limit.
+	MaxPerUser int
+	// Trusted are the issuers whose callers may have sessions; the value tells
+	// whether their subjects are our users. It is asked again at each refresh.
+	Trusted map[string]bool
+	// Grace is for how long a rotated refresh token may be repeated.
+	Grace time.Duration
+	// IDSecret makes session ids from idempotency keys: at least 32 bytes, the
+	// same on all nodes.
+	IDSecret []byte
+	// Observe is told of everything that happened, after it did. It must not
+	// keep the event. Nil is silence.
+	Observe func(context.Context, *Event)
+}
+
+// An Event is something that happened to a session. It holds no token.
+type Event struct {
+	Kind EventKind
+	// Session is the row, or the part of one that was asked for.
+	Session *Session
+	// IP is the address that the request came from, where a request did it.
+	IP string
+	// Err says why something was denied or failed.
+	Err error
+}
+
+// EventKind names what happened.
+type EventKind string
+
+// The kinds of events.
+const (
+	EventCreated     EventKind = "created"
+	EventRepeated    EventKind = "repeated" // answered again to the same idempotency key
+	EventDenied      EventKind = "denied"
+	EventRefreshed   EventKind = "refreshed"
+	EventRetried     EventKind = "retried"      // the same successor again, within the grace period
+	EventReuse       EventKind = "reuse"        // a used refresh token came back: the session was ended
+	EventStoreBehind EventKind = "store_behind" // a token was ahead of the store: the session was ended
+	EventRevoked     EventKind = "revoked"
+	EventFailed      EventKind = "failed" // of the store, or of the keys
+)
+
+// A Grant is a session and its tokens.
+type Grant struct {
+	Session       Session
+	RefreshToken  string
+	AccessToken   string
+	AccessExpires time.Time
+	// Now is the store's clock when the grant was made.
+	Now time.Time
+}
+
+// report tells the observer.
+func (m *Manager) report(ctx context.Context, e *Event) {
+	if m.Observe != nil {
+		m.Observe(ctx, e)
+	}
+}
+
+// observe tells the observer of what the request did that the session is from.
+func (m *Manager) observe(ctx context.Context, kind EventKind, s *Session, err error) {
+	m.report(ctx, &Event{Kind: kind, Session: s, IP: s.IP, Err: err})
+}
+
+// grant mints the tokens of the row.
+func (m *Manager) grant(s *Session, now time.Time) (*Grant, error) {
+	refresh, err := m.Minter.Refresh(s)
+	if err != nil {
+		return nil, err
+	}
+	access, expires, err := m.Minter.Access(s, now)
+	if err != nil {
+		return nil, err
+	}
+	return &Grant{Session: *s, RefreshToken: refresh, AccessToken: access, AccessExpires: expires, Now: now}, nil
+}

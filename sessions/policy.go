@@ -1,0 +1,234 @@
+package sessions
+
+import (
+	"fmt"
+	"strings"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// RuleInput is what a rule judges: who asks, for whom, and what they say.
+type RuleInput struct {
+	Caller   *Caller
+	UserID   string
+	Reason   string
+	ClientID string
+}
+
+// A Condition is the part of a rule that judges. A condition that cannot be
+// judged does not hold.
+type Condition interface {
+	Holds(in *RuleInput) bool
+	// Claims names the top-level claims of the caller that it looks at. A row
+	// records them, so that the condition can be asked again. all means that it
+	// may look at any.
+	Claims() (names []string, all bool)
+}
+
+// A Rule lets the callers of an issuer have sessions for other users.
+type Rule struct {
+	// Name says the rule as the operator wrote it, for logs.
+	Name string
+	// From is the issuer whose callers it is for. It is never empty: a scope of
+	// one issuer means nothing from another.
+	From string
+	When Condition
+}
+
+// A Policy decides which caller may have a session for which user. Its zero
+// value allows nothing.
+type Policy struct {
+	// AllowSelf lets users have sessions for themselves.
+	AllowSelf bool
+	// Allow are the rules for everybody else, in order.
+	Allow []Rule
+	// Protect are user ids, or globs with *, that nobody may impersonate.
+	Protect []string
+	// RequireReason asks for a reason for each impersonation.
+	RequireReason bool
+}
+
+// A Decision is a yes: what kind of session, and which rule said so.
+type Decision struct {
+	Impersonation bool
+	Rule          string
+}
+
+// Decide tells whether the caller may have a session for in.UserID. A no is an
+// error that wraps ErrDenied, or ErrReasonRequired where only the reason is
+// missing. A session is an impersonation unless the caller is the user.
+func (p *Policy) Decide(in *RuleInput) (Decision, error) {
+	if in.Caller.Own {
+		return Decision{}, errCallerOwn
+	}
+	if in.Caller.Acting {
+		return Decision{}, errCallerActing
+	}
+	if p.AllowSelf && isSelf(in) {
+		return Decision{Rule: "self"}, nil
+	}
+	if p.protected(in.UserID) {
+		return Decision{}, errProtected
+	}
+	for i := range p.Allow {
+		rule := &p.Allow[i]
+		if rule.From != in.Caller.Issuer || !rule.When.Holds(in) {
+			continue
+		}
+		if p.RequireReason && in.Reason == "" {
+			return Decision{}, ErrReasonRequired
+		}
+		return Decision{Impersonation: true, Rule: rule.Name}, nil
+	}
+	return Decision{}, errNoRule
+}
+
+// isSelf tells whether the caller is the user. A service is not a user, even
+// where a user has its name (RFC 9700 section 4.15).
+func isSelf(in *RuleInput) bool {
+	c := in.Caller
+	if !c.User || c.Subject != in.UserID {
+		return false
+	}
+	return c.Subject != c.ClientID && c.Claims["client_id"] != any(c.Subject) && c.Claims["azp"] != any(c.Subject)
+}
+
+func (p *Policy) protected(userID string) bool {
+	if len(p.Protect) == 0 {
+		return false
+	}
+	folded := fold(userID)
+	for _, pattern := range p.Protect {
+		if glob(pattern, userID) || glob(fold(pattern), folded) {
+			return true
+		}
+	}
+	return false
+}
+
+// fold maps what a lenient app could take for the same name to one name: NFKC
+// and case folding, and NFKC again for what folding has composed anew.
+func fold(s string) string {
+	if isASCII(s) {
+		return strings.ToLower(s)
+	}
+	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(s)))
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// glob matches a pattern whose * stands for any run of characters.
+func glob(pattern, s string) bool {
+	head, tail, wild := strings.Cut(pattern, "*")
+	if !wild {
+		return pattern == s
+	}
+	s, ok := strings.CutPrefix(s, head)
+	if !ok {
+		return false
+	}
+	for {
+		part, rest, more := strings.Cut(tail, "*")
+		if !more {
+			return strings.HasSuffix(s, part)
+		}
+		at := strings.Index(s, part)
+		if at < 0 {
+			return false
+		}
+		s, tail = s[at+len(part):], rest
+	}
+}
+
+// Looked returns the part of the caller's claims that the rules of its issuer
+// look at: what a row keeps of it.
+func (p *Policy) Looked(c *Caller) Claims {
+	kept := Claims{}
+	for i := range p.Allow {
+		if p.Allow[i].From != c.Issuer {
+			continue
+		}
+		names, all := p.Allow[i].When.Claims()
+		if all {
+			return c.Claims
+		}
+		for _, name := range names {
+			if value, ok := c.Claims[name]; ok {
+				kept[name] = value
+			}
+		}
+	}
+	if len(kept) == 0 {
+		return nil
+	}
+	return kept
+}
+
+// HasScope holds for callers whose token has this scope value.
+type HasScope string
+
+// Holds tells whether the caller has the scope.
+func (s HasScope) Holds(in *RuleInput) bool {
+	for _, have := range in.Caller.Scopes {
+		if have == string(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// Claims names the claims that scopes are read from.
+func (HasScope) Claims() ([]string, bool) { return []string{"scope", "scp"}, false }
+
+// HasClaim holds for callers whose claim Name is Value, or an array that has
+// it. A Name that starts with "/" is a JSON pointer (RFC 6901). Numbers and
+// booleans are compared as JSON writes them.
+type HasClaim struct{ Name, Value string }
+
+// Holds tells whether the caller has the claim.
+func (h HasClaim) Holds(in *RuleInput) bool {
+	value, ok := in.Caller.Claims.Find(h.Name)
+	if !ok {
+		return false
+	}
+	if list, isList := value.([]any); isList {
+		for _, item := range list {
+			if text, ok := scalar(item); ok && text == h.Value {
+				return true
+			}
+		}
+		return false
+	}
+	text, ok := scalar(value)
+	return ok && text == h.Value
+}
+
+// Claims names the claim.
+func (h HasClaim) Claims() ([]string, bool) {
+	return []string{topLevel(h.Name)}, false
+}
+
+func scalar(value any) (string, bool) {
+	switch v := value.(type) {
+	case string:
+		return v, true
+	case bool, int64, float64:
+		return fmt.Sprint(v), true
+	default:
+		return "", false
+	}
+}
+
+// Interface guards
+var (
+	_ Condition = HasScope("")
+	_ Condition = HasClaim{}
+)

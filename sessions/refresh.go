@@ -1,0 +1,155 @@
+package sessions
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"authsidecar/sessions/jose"
+)
+
+// A RefreshRequest presents a refresh token.
+type RefreshRequest struct {
+	Token string
+	// IP is the address that the request comes from.
+	IP string
+}
+
+// Refresh exchanges a refresh token for its successor and a new access token.
+// The errors wrap ErrGrant where the token is good for nothing, ErrUnavailable
+// or ErrNoKey where nobody can tell: then the same token may be sent again.
+func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, error) {
+	now := m.Store.Now()
+	presented, err := m.Minter.ReadRefresh(req.Token, now)
+	if err != nil {
+		m.observe(ctx, EventDenied, &Session{Realm: m.Realm, IP: req.IP}, err)
+		return nil, err
+	}
+	signer, err := m.Minter.Keys.Refresh.Signing(now)
+	if err != nil {
+		return nil, fmt.Errorf("refreshing session: %w", err)
+	}
+	fresh := Fresh{KeyID: signer.ID(), From: req.IP}
+	_, _ = rand.Read(fresh.Secret[:]) // it never fails: it ends the process instead
+
+	rules := Rotation{Grace: m.Grace, Permit: m.permit}
+	var out Outcome
+	row, err := m.Store.Update(ctx, presented.Session, func(row Session, at time.Time) (next Session, write bool) {
+		now = at
+		next, write, out = rules.Present(row, presented, &fresh, at)
+		return next, write
+	})
+	switch {
+	case errors.Is(err, ErrNotFound):
+		out = Outcome{Kind: EventDenied, Err: errUnknown}
+		row = Session{Realm: m.Realm, ID: presented.Session.ID, UserID: presented.UserID}
+	case err != nil:
+		err = fmt.Errorf("refreshing session: %w", err)
+		m.report(ctx, &Event{Kind: EventFailed, Session: &Session{Realm: m.Realm, ID: presented.Session.ID}, IP: req.IP, Err: err})
+		return nil, err
+	}
+	return m.concludeRefresh(ctx, req, &row, &out, now)
+}
+
+func (m *Manager) concludeRefresh(ctx context.Context, req *RefreshRequest, row *Session, out *Outcome, now time.Time) (*Grant, error) {
+	event := Event{Kind: out.Kind, Session: row, IP: req.IP, Err: out.Err}
+	if out.Err != nil || out.Kind == "" {
+		m.report(ctx, &event)
+		return nil, out.Err
+	}
+	grant, err := m.grant(row, now)
+	if err != nil {
+		event.Kind, event.Err = EventFailed, err
+	}
+	m.report(ctx, &event)
+	return grant, err
+}
+
+// ReadRefresh verifies a refresh token of ours: form, key, type, issuer and
+// audience, without a look at the store. The errors wrap ErrGrant.
+func (m *Minter) ReadRefresh(token string, now time.Time) (*Presented, error) {
+	parsed, err := jose.Parse(token)
+	if err != nil || parsed.Header.Type != RefreshTokenType {
+		return nil, errTokenForm
+	}
+	key, err := m.Keys.Refresh.Find(parsed.Header.KeyID)
+	if err != nil {
+		return nil, errTokenKey
+	}
+	data, err := parsed.Verify(key.public)
+	if err != nil {
+		return nil, errTokenKey
+	}
+	var claims refreshClaims
+	if err := json.Unmarshal(data, &claims); err != nil {
+		return nil, errTokenForm
+	}
+	if claims.Issuer != m.Issuer || claims.Audience != m.RefreshAudience {
+		return nil, errTokenForm
+	}
+	presented := &Presented{
+		Session:    Key{Realm: m.Issuer, ID: claims.Session},
+		UserID:     claims.Subject,
+		ClientID:   claims.Client,
+		Generation: claims.Gen,
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(claims.Secret)
+	if err != nil || len(raw) != SecretSize {
+		return nil, errTokenForm
+	}
+	copy(presented.Secret[:], raw)
+	return presented, nil
+}
+
+// permit asks today's policy about a session, with what its row recorded of the
+// caller. It is pure.
+func (m *Manager) permit(row *Session) error {
+	users, trusted := m.Trusted[row.Actor.Issuer]
+	if !trusted {
+		return errUntrusted
+	}
+	caller := Caller{
+		Principal: row.Actor,
+		ClientID:  row.ActorClient,
+		Scopes:    row.ActorClaims.Scopes(),
+		User:      users,
+		Claims:    row.ActorClaims,
+	}
+	in := RuleInput{Caller: &caller, UserID: row.UserID, Reason: row.Reason, ClientID: row.ClientID}
+	decision, err := m.Policy.Decide(&in)
+	if err != nil {
+		return err
+	}
+	if decision.Impersonation && !row.Impersonation {
+		return errNoRule // it was the user's own session, and may be so no more
+	}
+	return nil
+}
+
+// Scopes returns the scope values of a token: those of scope (RFC 8693 section
+// 4.2), else those of scp, which some issuers send as an array.
+func (c Claims) Scopes() []string {
+	value, ok := c["scope"]
+	if !ok {
+		value = c["scp"]
+	}
+	switch v := value.(type) {
+	case string:
+		return strings.Fields(v)
+	case []any:
+		scopes := make([]string, 0, len(v))
+		for _, item := range v {
+			if s, ok := item.(string); ok {
+				scopes = append(scopes, s)
+			}
+		}
+		return scopes
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,130 @@
+package sessions
+
+import (
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrGrant means that a refresh token is good for nothing, and never will be
+// again: "invalid_grant" on the wire (RFC 6749 section 5.2), whatever the
+// reason. The reasons are for the log.
+var ErrGrant = errors.New("refresh token is not valid")
+
+// Why a refresh token is not valid.
+var (
+	errTokenForm    = fmt.Errorf("%w: not a refresh token of ours", ErrGrant)
+	errTokenKey     = fmt.Errorf("%w: signed by no key of ours", ErrGrant)
+	errUnknown      = fmt.Errorf("%w: session unknown", ErrGrant)
+	errForeign      = fmt.Errorf("%w: not of this session's user or client", ErrGrant)
+	errRevoked      = fmt.Errorf("%w: session revoked", ErrGrant)
+	errExpired      = fmt.Errorf("%w: session expired", ErrGrant)
+	errIdle         = fmt.Errorf("%w: session was idle too long", ErrGrant)
+	errReuse        = fmt.Errorf("%w: used before", ErrGrant)
+	errStoreBehind  = fmt.Errorf("%w: ahead of the store, which lost writes", ErrGrant)
+	errUntrusted    = fmt.Errorf("%w: the caller's issuer is not trusted any more", ErrDenied)
+	errPolicy       = fmt.Errorf("%w: today's policy says no", ErrGrant)
+	errGraceExpired = fmt.Errorf("%w, and repeated after the grace period", errReuse)
+)
+
+// Presented is what a refresh token says that carries our signature.
+type Presented struct {
+	Session    Key
+	UserID     string
+	ClientID   string
+	Generation uint64
+	Secret     [SecretSize]byte
+}
+
+// Fresh is what the next generation is made of.
+type Fresh struct {
+	Secret [SecretSize]byte
+	KeyID  string
+	// From is the address that the refresh comes from.
+	From string
+}
+
+// Rotation are the rules by which refresh tokens follow each other.
+type Rotation struct {
+	// Grace is for how long after a rotation the token before may come again and
+	// gets the same successor: an answer was lost, or two tabs asked at once.
+	// 0 never.
+	Grace time.Duration
+	// Permit asks today's policy about the row; a no ends the session.
+	Permit func(*Session) error
+}
+
+// An Outcome tells what presenting a refresh token did. Its zero value is no
+// success.
+type Outcome struct {
+	// Kind is EventRefreshed, EventRetried, or the reason's event.
+	Kind EventKind
+	// Err is nil where the session goes on, else it wraps ErrGrant.
+	Err error
+}
+
+// Present is the transition of a row when a refresh token is presented at now.
+// It is a pure function. What it stores is apart from its outcome: a detected
+// reuse is stored and refused.
+//
+//	generation   secret     since rotation   outcome     stored
+//	live         right                       refreshed   next generation
+//	live - 1     previous   under Grace      retried     nothing
+//	lower        otherwise                   reuse       session ended
+//	live         wrong                       behind      session ended
+//	higher                                   behind      session ended
+func (r *Rotation) Present(row Session, p *Presented, fresh *Fresh, now time.Time) (next Session, write bool, out Outcome) {
+	if err := alive(&row, p, now); err != nil {
+		return row, false, Outcome{Kind: EventDenied, Err: err}
+	}
+	rightNow := subtle.ConstantTimeCompare(row.Secret[:], p.Secret[:]) == 1
+	rightPrev := subtle.ConstantTimeCompare(row.SecretPrev[:], p.Secret[:]) == 1
+	age := max(0, now.Sub(row.RotatedAt))
+	before := p.Generation+1 == row.Generation && rightPrev
+	switch {
+	case p.Generation > row.Generation, p.Generation == row.Generation && !rightNow:
+		return end(row, now, EndStoreBehind, Outcome{Kind: EventStoreBehind, Err: errStoreBehind})
+	case p.Generation < row.Generation && !before:
+		return end(row, now, EndReuse, Outcome{Kind: EventReuse, Err: errReuse})
+	case before && age >= r.Grace:
+		return end(row, now, EndReuse, Outcome{Kind: EventReuse, Err: errGraceExpired})
+	}
+	if err := r.Permit(&row); err != nil {
+		return end(row, now, EndPolicy, Outcome{Kind: EventRevoked, Err: fmt.Errorf("%w: %w", errPolicy, err)})
+	}
+	if before {
+		return row, false, Outcome{Kind: EventRetried}
+	}
+	row.Generation++
+	row.SecretPrev, row.Secret = row.Secret, fresh.Secret
+	row.KeyID = fresh.KeyID
+	row.RotatedFrom = fresh.From
+	if now.After(row.RotatedAt) {
+		row.RotatedAt = now
+	}
+	return row, true, Outcome{Kind: EventRefreshed}
+}
+
+// alive tells why a token of this row is good for nothing before its generation
+// is even looked at. A token that is of another user or client than the row
+// ends nothing: it cannot be one that we minted from it.
+func alive(row *Session, p *Presented, now time.Time) error {
+	switch {
+	case row.UserID != p.UserID || row.ClientID != p.ClientID:
+		return errForeign
+	case !row.RevokedAt.IsZero():
+		return errRevoked
+	case !now.Before(row.ExpiresAt):
+		return errExpired
+	case !now.Before(row.IdleEnd()):
+		return errIdle
+	default:
+		return nil
+	}
+}
+
+func end(row Session, now time.Time, reason EndReason, out Outcome) (Session, bool, Outcome) {
+	row.RevokedAt, row.EndReason = now, reason
+	return row, true, out
+}
