@@ -1,0 +1,108 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+)
+
+// ErrNotReady means that the store or the keys are not open yet.
+var ErrNotReady = errors.New("not ready")
+
+// Config is what an API is made of.
+type Config struct {
+	// Path is where sessions are created: absolute, clean, no trailing slash.
+	Path string
+	// Verifier tells who is calling.
+	Verifier *bearer.Verifier
+	// Manager creates the sessions.
+	Manager *sessions.Manager
+	// Clients are the client ids that a request may name; nil for any.
+	Clients []string
+	// ClientIP tells the address that a request came from.
+	ClientIP func(*http.Request) string
+	// Failed is told of every request that was refused or failed, and with
+	// which status. Nil is silence.
+	Failed func(r *http.Request, status int, err error)
+}
+
+// An API answers the requests that Route says are ours.
+type API struct {
+	path, lowerPath string
+	verifier        *bearer.Verifier
+	manager         *sessions.Manager
+	clients         map[string]bool
+	clientIP        func(*http.Request) string
+	failed          func(*http.Request, int, error)
+}
+
+// New returns an API.
+func New(c Config) *API {
+	a := &API{
+		path: c.Path, lowerPath: strings.ToLower(c.Path),
+		verifier: c.Verifier, manager: c.Manager,
+		clientIP: c.ClientIP, failed: c.Failed,
+	}
+	if c.Clients != nil {
+		a.clients = make(map[string]bool, len(c.Clients))
+		for _, id := range c.Clients {
+			a.clients[id] = true
+		}
+	}
+	return a
+}
+
+// Serve answers a request for which Route gave the verdict, which is not Pass.
+// A panic is answered 500 and goes on to the caller, who logs it.
+func (a *API) Serve(w http.ResponseWriter, r *http.Request, verdict Verdict) {
+	answered := false
+	defer func() {
+		if !answered {
+			problemInternal.write(w)
+		}
+	}()
+	err := a.serve(w, r, verdict)
+	if err != nil {
+		p := problemOf(err)
+		if a.failed != nil {
+			a.failed(r, p.Status, err)
+		}
+		p.write(w)
+	}
+	answered = true
+}
+
+// Unavailable answers a request that is ours while the instance is not open.
+func (a *API) Unavailable(w http.ResponseWriter, r *http.Request, cause error) {
+	if a.failed != nil {
+		a.failed(r, problemUnavailable.Status, cause)
+	}
+	problemUnavailable.write(w)
+}
+
+func (a *API) serve(w http.ResponseWriter, r *http.Request, verdict Verdict) error {
+	if verdict == Create {
+		return a.create(w, r)
+	}
+	return problemPath
+}
+
+// authenticate tells who is calling. A token in the query is refused even
+// beside one in the header: it is in some log by now (RFC 6750 section 5.3).
+func (a *API) authenticate(r *http.Request) (*sessions.Caller, error) {
+	if strings.Contains(r.URL.RawQuery, "access_token") || strings.Contains(r.URL.RawQuery, "%") {
+		query, err := url.ParseQuery(r.URL.RawQuery)
+		if err != nil || query.Has("access_token") {
+			return nil, problemCredentials
+		}
+	}
+	token, err := bearer.FromHeader(r.Header)
+	if err != nil {
+		return nil, err
+	}
+	return a.verifier.Verify(r.Context(), token)
+}

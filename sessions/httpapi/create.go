@@ -1,0 +1,184 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/strictjson"
+)
+
+// maxBody is the most that a request body may have, in bytes, maxDepth how deep
+// its JSON may nest.
+const (
+	maxBody  = 4096
+	maxDepth = 4
+)
+
+type createAnswer struct {
+	SessionID     string `json:"session_id"`
+	UserID        string `json:"user_id"`
+	RefreshToken  string `json:"refresh_token"`
+	AccessToken   string `json:"access_token"`
+	TokenType     string `json:"token_type"`
+	ExpiresIn     int64  `json:"expires_in"`
+	RefreshEnd    string `json:"refresh_expires_at"`
+	Impersonation bool   `json:"is_impersonation"`
+}
+
+func answerOf(g *sessions.Grant) *createAnswer {
+	return &createAnswer{
+		SessionID:     g.Session.ID,
+		UserID:        g.Session.UserID,
+		RefreshToken:  g.RefreshToken,
+		AccessToken:   g.AccessToken,
+		TokenType:     "Bearer",
+		ExpiresIn:     int64(max(0, g.AccessExpires.Sub(g.Now)) / time.Second),
+		RefreshEnd:    g.Session.ExpiresAt.Format(time.RFC3339),
+		Impersonation: g.Session.Impersonation,
+	}
+}
+
+// create answers POST on our path.
+func (a *API) create(w http.ResponseWriter, r *http.Request) error {
+	caller, err := a.authenticate(r)
+	if err != nil {
+		return err
+	}
+	body, err := readBody(w, r)
+	if err != nil {
+		return err
+	}
+	req, err := a.parseCreate(r, body)
+	if err != nil {
+		return err
+	}
+	req.Caller = caller
+	req.IP, req.UserAgent = a.clientIP(r), r.UserAgent()
+	grant, err := a.manager.Create(r.Context(), req)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, "application/json", answerOf(grant))
+	return nil
+}
+
+// readBody reads a JSON body, no more than maxBody of it.
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || mediaType != "application/json" || len(r.Header.Values("Content-Type")) != 1 {
+		return nil, problemMedia
+	}
+	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+		return nil, problemMedia
+	}
+	if len(r.Header.Values("Content-Encoding")) != 0 {
+		return nil, problemMedia
+	}
+	if r.ContentLength > maxBody {
+		return nil, problemTooLarge
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, problemTooLarge
+	case err != nil:
+		return nil, problemRequest // the client went away, or framed it wrongly
+	}
+	return body, nil
+}
+
+// parseCreate reads the request, strictly: what two parsers could read in two
+// ways is refused.
+func (a *API) parseCreate(r *http.Request, body []byte) (*sessions.CreateRequest, error) {
+	members, err := strictjson.Members(body, maxDepth)
+	if err != nil {
+		return nil, problemRequest
+	}
+	var req sessions.CreateRequest
+	var hasUser bool
+	for i := range members {
+		value := members[i].Value
+		switch members[i].Name {
+		case "user_id":
+			hasUser = true
+			err = readString(value, &req.UserID)
+		case "expires_in_millis":
+			req.Lifetime, err = readMillis(value)
+		case "is_impersonation":
+			// It says what the caller expects. What the session is, the policy says.
+			err = readBool(value)
+		case "reason":
+			err = readString(value, &req.Reason)
+		case "client_id":
+			err = readString(value, &req.ClientID)
+		default:
+			err = problemRequest
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if !hasUser {
+		return nil, problemRequest
+	}
+	if req.ClientID != "" && a.clients != nil && !a.clients[req.ClientID] {
+		return nil, problemClient
+	}
+	req.IdempotencyKey, err = idempotencyKey(r.Header)
+	return &req, err
+}
+
+func readString(value json.RawMessage, into *string) error {
+	if len(value) == 0 || value[0] != '"' || json.Unmarshal(value, into) != nil {
+		return problemRequest
+	}
+	return nil
+}
+
+func readBool(value json.RawMessage) error {
+	if string(value) != "true" && string(value) != "false" {
+		return problemRequest
+	}
+	return nil
+}
+
+// readMillis reads a whole number of milliseconds. One that is no life at all is
+// left to the manager to refuse.
+func readMillis(value json.RawMessage) (*time.Duration, error) {
+	if bytes.ContainsAny(value, ".eE\"tfn[{") {
+		return nil, problemRequest
+	}
+	millis, err := strconv.ParseInt(string(value), 10, 64)
+	const most = int64(1<<63-1) / int64(time.Millisecond)
+	if err != nil || millis > most || millis < -most {
+		return nil, problemLifetime
+	}
+	life := time.Duration(millis) * time.Millisecond
+	return &life, nil
+}
+
+func idempotencyKey(header http.Header) (string, error) {
+	values := header.Values("Idempotency-Key")
+	if len(values) == 0 {
+		return "", nil
+	}
+	key := values[0]
+	if len(values) > 1 || key == "" || len(key) > 255 {
+		return "", problemKey
+	}
+	for i := range len(key) {
+		if key[i] <= ' ' || key[i] > '~' {
+			return "", problemKey
+		}
+	}
+	return key, nil
+}

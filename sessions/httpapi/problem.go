@@ -1,0 +1,156 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+)
+
+// A problem is an error answer: problem details of RFC 9457. All its text is
+// fixed, so that no answer holds what a request sent.
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	Code   string `json:"code"`
+
+	// challenge is the error code of the WWW-Authenticate header of a 401 or 403
+	// (RFC 6750 section 3.1); "-" is a challenge without one.
+	challenge string
+	// retryAfter is the Retry-After header, in seconds.
+	retryAfter int
+}
+
+// problemType prefixes the code to the problem's type URI.
+const problemType = "urn:problem-type:auth-sessions:"
+
+func newProblem(status int, code, title, detail string) *problem {
+	return &problem{Type: problemType + code, Title: title, Status: status, Detail: detail, Code: code}
+}
+
+// The error answers. A code never changes its meaning.
+var (
+	problemRequest = newProblem(400, "invalid_request", "Invalid request",
+		"The body must be one JSON object with user_id, and optionally expires_in_millis, is_impersonation, reason and client_id, each at most once and of its type.")
+	problemCredentials = newProblem(400, "invalid_request", "Invalid request",
+		"Send exactly one bearer token, in one Authorization header.")
+	problemUserID = newProblem(400, "invalid_user_id", "Invalid user id",
+		"user_id must be 1 to 255 bytes, without control or invisible characters and without white space at its ends.")
+	problemLifetime = newProblem(400, "invalid_lifetime", "Invalid lifetime",
+		"expires_in_millis must be more than 0 and at most the maximum that is configured for this kind of session.")
+	problemText = newProblem(400, "invalid_text", "Invalid text",
+		"reason may have 500 bytes and client_id 255, without control or invisible characters.")
+	problemClient = newProblem(400, "invalid_client_id", "Invalid client", "client_id is none of the configured clients.")
+	problemReason = newProblem(400, "reason_required", "Reason required", "Say in reason why you act as this user.")
+	problemKey    = newProblem(400, "invalid_idempotency_key", "Invalid idempotency key",
+		"Send one Idempotency-Key of 1 to 255 visible ASCII characters.")
+
+	problemNoToken = newProblem(401, "missing_token", "Authentication required",
+		"Send a JWT of a trusted issuer as bearer token in the Authorization header.")
+	problemToken  = newProblem(401, "invalid_token", "Invalid token", "The bearer token is not valid here, or no longer.")
+	problemDenied = newProblem(403, "insufficient_scope", "Not allowed", "This caller may not have a session for this user.")
+	problemPath   = newProblem(404, "not_found", "Not found", "There is nothing at this spelling of the path.")
+	problemSpent  = newProblem(409, "idempotency_key_spent", "Already answered",
+		"The session of this Idempotency-Key was created before and its tokens cannot be answered again. Use a new key for a new session.")
+	problemTooLarge = newProblem(413, "body_too_large", "Body too large", "The body may have 4096 bytes.")
+	problemMedia    = newProblem(415, "unsupported_media_type", "Unsupported media type",
+		"Send the body as application/json in UTF-8, without Content-Encoding.")
+	problemMismatch = newProblem(422, "idempotency_key_reused", "Idempotency key reused",
+		"This Idempotency-Key was used for another request.")
+	problemInternal    = newProblem(500, "internal", "Internal error", "Something went wrong here. It was logged.")
+	problemUnavailable = newProblem(503, "unavailable", "Unavailable", "Try again soon: nothing was lost.")
+)
+
+func init() {
+	problemNoToken.challenge = "-"
+	problemToken.challenge = "invalid_token"
+	problemDenied.challenge = "insufficient_scope"
+	problemUnavailable.retryAfter = 1
+}
+
+// problemOf is the one place that maps errors to the wire. Whatever it does not
+// know is a 500 and no hint.
+func problemOf(err error) *problem {
+	var own *problem
+	var refusal *bearer.Refusal
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.Is(err, bearer.ErrNoToken):
+		return problemNoToken
+	case errors.Is(err, bearer.ErrMalformed):
+		return problemCredentials
+	case errors.As(err, &refusal):
+		return problemToken
+	case errors.Is(err, sessions.ErrUserID):
+		return problemUserID
+	case errors.Is(err, sessions.ErrLifetime):
+		return problemLifetime
+	case errors.Is(err, sessions.ErrText):
+		return problemText
+	case errors.Is(err, sessions.ErrReasonRequired):
+		return problemReason
+	case errors.Is(err, sessions.ErrDenied): // for every reason: who is protected is nobody's to know
+		return problemDenied
+	case errors.Is(err, sessions.ErrIdempotencyMismatch):
+		return problemMismatch
+	case errors.Is(err, sessions.ErrIdempotencySpent):
+		return problemSpent
+	case isUnavailable(err):
+		return problemUnavailable
+	default:
+		return problemInternal
+	}
+}
+
+func isUnavailable(err error) bool {
+	for _, cause := range [...]error{
+		sessions.ErrUnavailable, sessions.ErrNoKey, bearer.ErrKeysUnavailable, ErrNotReady,
+		context.Canceled, context.DeadlineExceeded,
+	} {
+		if errors.Is(err, cause) {
+			return true
+		}
+	}
+	return false
+}
+
+// Error makes a problem an error that problemOf passes through.
+func (p *problem) Error() string { return p.Detail }
+
+func (p *problem) write(w http.ResponseWriter) {
+	header := w.Header()
+	switch p.challenge {
+	case "":
+	case "-":
+		header.Set("WWW-Authenticate", "Bearer")
+	default:
+		header.Set("WWW-Authenticate", `Bearer error="`+p.challenge+`", error_description="`+p.Detail+`"`)
+	}
+	if p.retryAfter > 0 {
+		header.Set("Retry-After", strconv.Itoa(p.retryAfter))
+	}
+	writeJSON(w, p.Status, "application/problem+json", p)
+}
+
+// writeJSON answers with a value. What we answer is for its one reader.
+func writeJSON(w http.ResponseWriter, status int, contentType string, value any) {
+	data, err := json.Marshal(value)
+	if err != nil {
+		status, data = http.StatusInternalServerError, nil
+	}
+	header := w.Header()
+	header.Set("Content-Type", contentType)
+	header.Set("Cache-Control", "no-store")
+	header.Set("Pragma", "no-cache") // RFC 6749 section 5.1
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Content-Length", strconv.Itoa(len(data)))
+	w.WriteHeader(status)
+	_, _ = w.Write(data)
+}

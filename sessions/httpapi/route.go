@@ -1,0 +1,152 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// A Verdict tells whose request it is.
+type Verdict int
+
+// The verdicts.
+const (
+	// Pass: the app's.
+	Pass Verdict = iota
+	// Create: ours, POST on the path.
+	Create
+	// Alias: spelt so that a lenient app could still take it for one of ours.
+	// Nobody gets it: 404.
+	Alias
+)
+
+// overrideHeaders let an app take a request for one of another method.
+var overrideHeaders = [...]string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
+
+// Route tells whose request it is. Paths are compared as Caddy's own path
+// matcher does: decoded, cleaned, case-insensitive. It does not allocate for
+// requests that are plainly spelt.
+//
+// A request for our path by another method is the app's; what could make the
+// app take it for ours (method override headers, the _method parameter) is
+// removed from it.
+func (a *API) Route(r *http.Request) Verdict {
+	if r.Method != http.MethodPost {
+		if overridden(r) && a.compare(r.URL.Path) != Pass {
+			dropOverrides(r)
+		}
+		return Pass
+	}
+	return a.compare(r.URL.Path)
+}
+
+// compare tells whether p is our path (Create), an alias of it, or neither.
+func (a *API) compare(p string) Verdict {
+	switch {
+	case plain(p):
+		if strings.EqualFold(p, a.path) {
+			return Create
+		}
+		if strings.EqualFold(strings.TrimRight(p, "/."), a.path) {
+			return Alias
+		}
+		return Pass
+	case strings.ToLower(clean(p)) == a.lowerPath:
+		return Create
+	case a.lenient(p):
+		return Alias
+	default:
+		return Pass
+	}
+}
+
+// plain tells whether a path has but one reading: no empty or dotted segments,
+// nothing encoded twice, no parameters, backslashes, blanks, controls, or bytes
+// beyond ASCII.
+func plain(p string) bool {
+	for i := range len(p) {
+		switch c := p[i]; {
+		case c <= ' ' || c >= 0x7f || c == '%' || c == ';' || c == '\\':
+			return false
+		case (c == '/' || c == '.') && i > 0 && p[i-1] == '/':
+			return false
+		}
+	}
+	return true
+}
+
+func clean(p string) string {
+	cleaned := path.Clean("/" + p)
+	if cleaned != "/" && strings.HasSuffix(p, "/") {
+		return cleaned + "/"
+	}
+	return cleaned
+}
+
+// lenient tells whether some app could read p as our path: decoded again,
+// backslashes as slashes, segment parameters cut, blanks and controls dropped,
+// compatibility characters folded.
+func (a *API) lenient(p string) bool {
+	for range 8 { // each round undoes one more encoding
+		if strings.EqualFold(strings.TrimRight(clean(simplify(p)), "/."), a.path) {
+			return true
+		}
+		decoded, err := url.PathUnescape(p)
+		if err != nil || decoded == p {
+			return false
+		}
+		p = decoded
+	}
+	return false
+}
+
+func simplify(p string) string {
+	if nul := strings.IndexByte(p, 0); nul >= 0 {
+		p = p[:nul] // where a C string ends
+	}
+	p = norm.NFKC.String(strings.ToValidUTF8(p, ""))
+	segments := strings.Split(strings.ReplaceAll(p, `\`, "/"), "/")
+	for i, segment := range segments {
+		segment, _, _ = strings.Cut(segment, ";")
+		segments[i] = strings.Map(dropBlank, segment)
+	}
+	return strings.Join(segments, "/")
+}
+
+func dropBlank(r rune) rune {
+	if r <= ' ' || r == 0x7f || r == utf8.RuneError {
+		return -1
+	}
+	return r
+}
+
+// overridden tells whether something in the request could make an app take it
+// for one of another method.
+func overridden(r *http.Request) bool {
+	for _, name := range overrideHeaders {
+		if _, ok := r.Header[name]; ok {
+			return true
+		}
+	}
+	return strings.Contains(r.URL.RawQuery, "_") || strings.Contains(r.URL.RawQuery, "%5")
+}
+
+// dropOverrides removes what could make an app take the request for one of
+// another method.
+func dropOverrides(r *http.Request) {
+	for _, name := range overrideHeaders {
+		r.Header.Del(name)
+	}
+	kept := make([]string, 0, 4)
+	for part := range strings.SplitSeq(r.URL.RawQuery, "&") {
+		name, _, _ := strings.Cut(part, "=")
+		if decoded, err := url.QueryUnescape(name); err != nil || !strings.EqualFold(decoded, "_method") {
+			kept = append(kept, part)
+		}
+	}
+	r.URL.RawQuery = strings.Join(kept, "&")
+}

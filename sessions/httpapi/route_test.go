@@ -1,0 +1,93 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+)
+
+func routed(t *testing.T, method, target string) (*http.Request, Verdict) {
+	t.Helper()
+	u, err := url.ParseRequestURI(target)
+	if err != nil {
+		t.Fatalf("parsing %q: %v", target, err)
+	}
+	r := httptest.NewRequest(method, "/", nil)
+	r.URL = u
+	return r, New(Config{Path: "/auth/sessions"}).Route(r)
+}
+
+func TestH6_SpellingsOfOurPath(t *testing.T) {
+	tests := map[Verdict][]string{
+		Create: {
+			"/auth/sessions", "/auth/sessions?x=y", "/AUTH/Sessions", "//auth///sessions", "/auth/./sessions", "/x/../auth/sessions",
+			"/%61uth/sessions", "/auth%2fsessions", "/auth/%2e/sessions", "/../auth/sessions", "/auth/sessions/.", "http://other.example.com/auth/sessions",
+		},
+		Alias: {
+			"/auth/sessions/", "/auth/sessions//", "/auth/sessions;x", "/auth;v=1/sessions", "/auth/sessions%3bx", "/auth/sessions%20",
+			"/%20auth/sessions", "/auth/sessions%00", "/auth/sessions%00.png", "/auth%5csessions", `/auth\sessions`, "/auth/sessions%2f",
+			"/auth%252fsessions", "/auth/%252e/sessions", "/%2561uth/sessions", "/%252561uth/sessions", "/auth/sessions%0a", "/auth/sessions%09",
+			"/auth/sessions.", "/auth/se\u017f\u017fions", "/auth/\uff53essions", "/auth/sessions%e3%80%80", "/auth/sessions%ff", "/auth/sessions/;x",
+			"/auth/sessions%c2%a0", "/auth/..;/auth/sessions",
+		},
+		Pass: {
+			"/", "/auth", "/auth/session", "/auth/sessionss", "/auth/sessions/current", "/auth/sessions/x", "/x/auth/sessions", "/auth/sessions.json",
+			"/auth-sessions", "/authsessions", "/auth/ses%2fsions", "/a%20b", "/%E4%BD%A0", "/auth/sessions/..", "/?p=/auth/sessions",
+		},
+	}
+	for want, targets := range tests {
+		for _, target := range targets {
+			if _, got := routed(t, "POST", target); got != want {
+				t.Errorf("POST %s: verdict %v, want %v", target, got, want)
+			}
+		}
+	}
+}
+
+func TestH5_OtherMethodsAreTheApps(t *testing.T) {
+	for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "post", "QUERY"} {
+		if _, got := routed(t, method, "/auth/sessions"); got != Pass {
+			t.Errorf("%s: verdict %v, want Pass", method, got)
+		}
+	}
+}
+
+func TestH5_AMethodOverrideCannotReachTheAppOnOurPath(t *testing.T) {
+	tests := []struct{ target, query string }{
+		{"/auth/sessions?_method=POST&a=b", "a=b"},
+		{"/auth/sessions/?a=b&_METHOD=post", "a=b"},
+		{"/auth//sessions?%5fmethod=post", ""},
+		{"/auth/sessions;x?_method", ""},
+		{"/app?_method=POST", "_method=POST"},
+		{"/auth/sessions?my_methods=1", "my_methods=1"},
+	}
+	for _, tt := range tests {
+		r, _ := routed(t, "GET", tt.target)
+		if r.URL.RawQuery != tt.query {
+			t.Errorf("GET %s: query %q, want %q", tt.target, r.URL.RawQuery, tt.query)
+		}
+	}
+	for target, want := range map[string]string{"/auth/sessions": "", "/auth/sessions/": "", "/app": "POST"} {
+		for _, name := range overrideHeaders {
+			u, _ := url.Parse(target)
+			r := httptest.NewRequest("GET", "/", nil)
+			r.URL = u
+			r.Header.Set(name, "POST")
+			New(Config{Path: "/auth/sessions"}).Route(r)
+			if got := r.Header.Get(name); got != want {
+				t.Errorf("GET %s: %s is %q, want %q", target, name, got, want)
+			}
+		}
+	}
+}
+
+func TestRoute_DoesNotAllocateForTheApp(t *testing.T) {
+	a := New(Config{Path: "/auth/sessions"})
+	for _, method := range []string{"GET", "POST"} {
+		r := httptest.NewRequest(method, "/api/v1/things/4711?page=2", nil)
+		if n := testing.AllocsPerRun(100, func() { a.Route(r) }); n != 0 {
+			t.Errorf("%s: %v allocations", method, n)
+		}
+	}
+}
