@@ -1,0 +1,111 @@
+package caddymodule
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+)
+
+func init() {
+	caddy.RegisterModule(new(App))
+}
+
+// App is how the parts of authsidecar find each other: the handlers, the admin
+// API and the commands. Nobody writes it into a configuration; the first
+// auth_sessions handler brings it in. It starts and ends what handlers need
+// beyond a request: stores, signing keys, and the trusted issuers' keys.
+type App struct {
+	logger *zap.Logger
+
+	mu        sync.Mutex
+	instances map[string]*instance // by issuer
+	cancel    context.CancelFunc
+	running   sync.WaitGroup
+}
+
+// CaddyModule returns the Caddy module information.
+func (*App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "auth_sessions",
+		New: func() caddy.Module { return new(App) },
+	}
+}
+
+// Provision sets up the app.
+func (a *App) Provision(ctx caddy.Context) error {
+	a.logger = ctx.Logger()
+	a.instances = make(map[string]*instance)
+	return nil
+}
+
+// instanceOf returns the instance of the handler's issuer. A handler that stands
+// in the configuration several times (a site with two listeners) is one
+// instance; two that differ under one issuer are an error.
+func (a *App) instanceOf(ctx caddy.Context, h *Handler, config []byte) (*instance, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if known, ok := a.instances[h.Issuer]; ok {
+		if !bytes.Equal(known.config, config) {
+			return nil, fmt.Errorf("issuer %q is configured twice, differently: give each auth_sessions block its own issuer, or make them the same", h.Issuer)
+		}
+		return known, nil
+	}
+	made, err := newInstance(ctx, h, config)
+	if err != nil {
+		return nil, err
+	}
+	a.instances[h.Issuer] = made
+	return made, nil
+}
+
+// Start opens every instance and keeps its keys fresh. An instance that cannot
+// be opened refuses the configuration.
+func (a *App) Start() error {
+	ctx, cancel := context.WithCancel(context.Background())
+	a.cancel = cancel
+	for _, inst := range a.instances {
+		if err := inst.open(); err != nil {
+			cancel()
+			return fmt.Errorf("auth_sessions %s: %w", inst.issuer, err)
+		}
+	}
+	for _, inst := range a.instances {
+		for _, run := range inst.background() {
+			a.running.Go(func() { run(ctx) })
+		}
+	}
+	return nil
+}
+
+// Stop ends the background work. Requests in flight go on.
+func (a *App) Stop() error {
+	if a.cancel != nil {
+		a.cancel()
+	}
+	a.running.Wait()
+	return nil
+}
+
+// Cleanup releases the stores.
+func (a *App) Cleanup() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var firstErr error
+	for _, inst := range a.instances {
+		if err := inst.close(); err != nil && firstErr == nil {
+			firstErr = err
+		}
+	}
+	return firstErr
+}
+
+// Interface guards
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

@@ -1,0 +1,80 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"authsidecar/sessions/httpapi"
+)
+
+func init() {
+	caddy.RegisterModule(Handler{})
+}
+
+// CaddyModule returns the Caddy module information.
+func (Handler) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.auth_sessions",
+		New: func() caddy.Module { return new(Handler) },
+	}
+}
+
+// Provision sets up the handler. It reads the operator's key files and nothing
+// else: no network, no database, so that a configuration can be validated
+// anywhere.
+func (h *Handler) Provision(ctx caddy.Context) error {
+	h.logger = ctx.Logger()
+	h.setDefaults()
+	if err := h.check(); err != nil {
+		return err
+	}
+	config, err := json.Marshal(h) // before loading modules takes their part away
+	if err != nil {
+		return fmt.Errorf("comparing configurations: %w", err)
+	}
+	store, err := ctx.LoadModule(h, "StoreRaw")
+	if err != nil {
+		return fmt.Errorf("loading store: %w", err)
+	}
+	opener, ok := store.(StoreOpener)
+	if !ok {
+		return fmt.Errorf("store %T is none: it does not open", store)
+	}
+	h.store = opener
+	app, err := ctx.App("auth_sessions")
+	if err != nil {
+		return err
+	}
+	h.inst, err = app.(*App).instanceOf(ctx, h, config)
+	if err != nil {
+		return fmt.Errorf("auth_sessions %s: %w", h.Issuer, err)
+	}
+	return nil
+}
+
+// ServeHTTP answers the requests that are ours and hands on all others as they
+// came.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	verdict := h.inst.api.Route(r)
+	if verdict == httpapi.Pass {
+		return next.ServeHTTP(w, r)
+	}
+	if !h.inst.ready.Load() {
+		if err := h.inst.open(); err != nil {
+			h.inst.api.Unavailable(w, r, err)
+			return nil
+		}
+	}
+	h.inst.api.Serve(w, r, verdict)
+	return nil
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
+)

@@ -1,0 +1,249 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/httpapi"
+	"authsidecar/sessions/jose"
+)
+
+// An instance is one issuer at work: what the handlers of that issuer share.
+// It is built when the configuration is provisioned, without a look at the
+// network or the disk's databases, and opened when the app starts or when the
+// first request comes, whichever is sooner.
+type instance struct {
+	issuer string
+	config []byte // the handler it was made for, as JSON
+	logger *zap.Logger
+
+	api     *httpapi.API
+	manager *sessions.Manager
+	trust   []*trusted
+	keys    *keyStore
+	rings   []ringPlan
+
+	opener  StoreOpener
+	once    sync.Once
+	openErr error
+	ready   atomic.Bool
+	release func() error
+}
+
+// A ringPlan is a ring of generated keys and when they change.
+type ringPlan struct {
+	name string
+	ring *sessions.Ring
+	plan sessions.Schedule
+}
+
+// openTimeout bounds how long start-up may wait for the storage's lock.
+const openTimeout = time.Minute
+
+func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error) {
+	inst := &instance{
+		issuer: h.Issuer, config: config, logger: h.logger,
+		keys: newKeyStore(ctx.Storage(), h.Issuer), opener: h.store,
+	}
+	keyring, err := inst.newKeyring(h)
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := inst.newVerifier(ctx, h, keyring.Access)
+	if err != nil {
+		return nil, err
+	}
+	policy, err := h.policy()
+	if err != nil {
+		return nil, err
+	}
+	inst.manager = &sessions.Manager{
+		Realm:         h.Issuer,
+		Policy:        policy,
+		Own:           h.Session.lifetimes(),
+		Impersonation: h.Impersonation.lifetimes(),
+		MaxPerUser:    *h.Session.MaxPerUser,
+		Grace:         time.Duration(*h.RefreshToken.Grace),
+		Trusted:       make(map[string]bool, len(h.Trust)),
+		Observe:       inst.observe,
+		Minter: &sessions.Minter{
+			Issuer:          h.Issuer,
+			RefreshAudience: h.Issuer + h.Path,
+			AccessAudience:  h.AccessToken.Audience,
+			AccessTTL:       time.Duration(h.AccessToken.TTL),
+			Keys:            keyring,
+		},
+	}
+	for _, t := range inst.trust {
+		inst.manager.Trusted[t.issuer.Name] = t.issuer.Users
+	}
+	inst.api = httpapi.New(httpapi.Config{
+		Path: h.Path, Verifier: verifier, Manager: inst.manager,
+		ClientIP: clientIP, Failed: inst.failed,
+	})
+	return inst, nil
+}
+
+// newKeyring makes the rings of signing keys: of the operator's key files, or to
+// be filled from the storage when the instance opens.
+func (inst *instance) newKeyring(h *Handler) (*sessions.Keyring, error) {
+	keyring := sessions.NewKeyring()
+	longest := max(time.Duration(h.Session.MaxTTL), time.Duration(h.Impersonation.MaxTTL), keyKeep)
+	uses := []struct {
+		name, file, algorithm string
+		ring                  *sessions.Ring
+		keep                  time.Duration
+	}{
+		{"refresh", h.RefreshToken.Key, h.RefreshToken.Algorithm, keyring.Refresh, longest},
+		{"access", h.AccessToken.Key, h.AccessToken.Algorithm, keyring.Access, time.Duration(h.AccessToken.TTL) + keyPublish},
+	}
+	for _, use := range uses {
+		algorithm, err := jose.ParseAlgorithm(use.algorithm)
+		if err != nil {
+			return nil, fmt.Errorf("%s_token: %w", use.name, err)
+		}
+		if use.file != "" {
+			if err := setKeyFile(use.ring, use.file, algorithm); err != nil {
+				return nil, fmt.Errorf("%s_token: key %s: %w", use.name, use.file, err)
+			}
+			continue
+		}
+		inst.rings = append(inst.rings, ringPlan{name: use.name, ring: use.ring, plan: sessions.Schedule{
+			Algorithm: algorithm, Rotate: time.Duration(*h.SigningKeys.Rotate), Publish: keyPublish, Keep: use.keep,
+		}})
+	}
+	return keyring, nil
+}
+
+func setKeyFile(ring *sessions.Ring, file string, algorithm jose.Algorithm) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return errors.Unwrap(err) // the path is in the message already
+	}
+	key, err := jose.ParsePrivate(data, algorithm)
+	if err != nil {
+		return err
+	}
+	return ring.Set([]sessions.KeyRecord{{Key: key}})
+}
+
+// open opens the store and loads the keys, once. It returns the same error ever
+// after.
+func (inst *instance) open() error {
+	inst.once.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
+		defer cancel()
+		inst.openErr = inst.openAll(ctx)
+		inst.ready.Store(inst.openErr == nil)
+	})
+	return inst.openErr
+}
+
+func (inst *instance) openAll(ctx context.Context) error {
+	for i := range inst.rings {
+		r := &inst.rings[i]
+		if err := inst.keys.syncRing(ctx, r.ring, r.name, &r.plan); err != nil {
+			return err
+		}
+	}
+	secret, err := inst.keys.idSecret(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range inst.trust {
+		if t.load != nil {
+			t.load(ctx)
+		}
+	}
+	store, release, err := inst.opener.OpenStore(inst.logger)
+	if err != nil {
+		return fmt.Errorf("opening the store: %w", err)
+	}
+	inst.release = release
+	inst.manager.Store, inst.manager.IDSecret = store, secret
+	return nil
+}
+
+func (inst *instance) close() error {
+	// Whoever opens it from now on finds that it is over.
+	inst.once.Do(func() { inst.openErr = sessions.ErrClosed })
+	inst.ready.Store(false)
+	if inst.release == nil {
+		return nil
+	}
+	return inst.release()
+}
+
+// background returns what runs until the configuration is replaced.
+func (inst *instance) background() []func(context.Context) {
+	var runs []func(context.Context)
+	for _, t := range inst.trust {
+		if t.run != nil {
+			runs = append(runs, t.run)
+		}
+	}
+	if len(inst.rings) > 0 {
+		runs = append(runs, inst.keepKeys)
+	}
+	return runs
+}
+
+// keepKeys follows the storage, so that a node sees the keys that another made,
+// and makes the next ones when they are due.
+func (inst *instance) keepKeys(ctx context.Context) {
+	ticker := time.NewTicker(keySync)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		for i := range inst.rings {
+			r := &inst.rings[i]
+			if err := inst.keys.syncRing(ctx, r.ring, r.name, &r.plan); err != nil && ctx.Err() == nil {
+				inst.logger.Error("signing keys could not be synchronised; the present ones go on",
+					zap.String("issuer", inst.issuer), zap.String("use", r.name), zap.Error(err))
+			}
+		}
+	}
+}
+
+// slog is the logger for what speaks the standard library's.
+func (inst *instance) slog() *slog.Logger {
+	return slog.New(zapslog.NewHandler(inst.logger.Core()))
+}
+
+// newVerifier makes the verifier of callers' tokens. It knows our own access
+// tokens too, to tell who presents one.
+func (inst *instance) newVerifier(ctx caddy.Context, h *Handler, own *sessions.Ring) (*bearer.Verifier, error) {
+	config := bearer.Config{Issuers: []bearer.Issuer{{Name: h.Issuer, Keys: own, Audiences: h.AccessToken.Audience, Own: true}}}
+	for _, t := range h.Trust {
+		made, err := newTrusted(ctx, inst, t)
+		if err != nil {
+			return nil, fmt.Errorf("trust %s: %w", t.Issuer, err)
+		}
+		inst.trust = append(inst.trust, made)
+		config.Issuers = append(config.Issuers, made.issuer)
+	}
+	return bearer.New(config)
+}
+
+func clientIP(r *http.Request) string {
+	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	return ip
+}
