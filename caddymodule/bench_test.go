@@ -1,0 +1,237 @@
+package caddymodule_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/pebblestore"
+)
+
+// goroutinesAtOnce is the parallelism of the benchmarks of whole requests.
+const goroutinesAtOnce = 64
+
+// A bench is a handler of ours, provisioned as Caddy does it, with its store in a
+// directory on disk.
+type bench struct {
+	handler caddyhttp.MiddlewareHandler
+	idp     *idp
+	dir     string
+}
+
+func newBench(b *testing.B, dir string) *bench {
+	b.Helper()
+	provider := newIDP(b, "https://idp.example.com")
+	file := filepath.Join(b.TempDir(), "jwks.json")
+	if err := os.WriteFile(file, []byte(provider.jwks()), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	quiet := json.RawMessage(`{"output":"discard"}`)
+	config := &caddy.Config{
+		StorageRaw: fmt.Appendf(nil, `{"module":"file_system","root":%q}`, b.TempDir()),
+		Logging:    &caddy.Logging{Logs: map[string]*caddy.CustomLog{"default": {BaseLog: caddy.BaseLog{WriterRaw: quiet}}}},
+	}
+	ctx, err := caddy.ProvisionContext(config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	raw := fmt.Sprintf(`{"issuer":"https://app.example.com","trust":[{"issuer":%q,"jwks":%q,"audience":[%q]}],"allow":[{"self":true}],"store":{"engine":"pebble","dir":%q}}`,
+		provider.issuer, file, audience, dir)
+	handler, err := ctx.LoadModuleByID("http.handlers.auth_sessions", json.RawMessage(raw))
+	if err != nil {
+		b.Fatal(err)
+	}
+	app, err := ctx.App("auth_sessions")
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := app.(caddy.App).Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = app.(caddy.App).Stop()
+		_ = app.(caddy.CleanerUpper).Cleanup()
+	})
+	return &bench{handler: handler.(caddyhttp.MiddlewareHandler), idp: provider, dir: dir}
+}
+
+var nothing = caddyhttp.HandlerFunc(func(http.ResponseWriter, *http.Request) error { return nil })
+
+func withVars(r *http.Request) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: "192.0.2.1"}))
+}
+
+// BenchmarkForward measures what a request that is not ours costs: the handler
+// and the next one, less the next one alone.
+func BenchmarkForward(b *testing.B) {
+	s := newBench(b, b.TempDir())
+	for _, target := range []struct{ name, method, path string }{
+		{"GET", "GET", "/api/v1/projects/4711/tasks?page=2"},
+		{"POST", "POST", "/api/v1/projects/4711/tasks"},
+		{"encoded", "GET", "/files/%E4%BD%A0%20.txt"},
+	} {
+		b.Run(target.name, func(b *testing.B) {
+			r := withVars(httptest.NewRequest(target.method, target.path, nil))
+			w := httptest.NewRecorder()
+			floor := perCall(1, 1_000_000, func() { _ = nothing.ServeHTTP(w, r) })
+			b.ReportAllocs()
+			for b.Loop() {
+				_ = s.handler.ServeHTTP(w, r, nothing)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)-floor, "ns-more")
+		})
+	}
+}
+
+// BenchmarkCreate measures whole creations through the handler, with fsync, at
+// 64 goroutines. x-floor is the time of one over that of the raw cryptography of
+// one, measured in the same run at the same parallelism. AUTHSIDECAR_BENCH_ROWS
+// sessions are stored before.
+func BenchmarkCreate(b *testing.B) {
+	dir := benchDir(b)
+	fill(b, dir)
+	b.Run("cold", func(b *testing.B) { benchCreate(b, newBench(b, dir), true) })
+	b.Run("warm", func(b *testing.B) { benchCreate(b, newBench(b, dir), false) })
+}
+
+func benchCreate(b *testing.B, s *bench, cold bool) {
+	tokens := make([]string, 1)
+	if cold {
+		tokens = make([]string, b.N)
+	}
+	for i := range tokens {
+		tokens[i] = "Bearer " + s.idp.token(fmt.Sprint("user", i), map[string]any{"jti": fmt.Sprint(i)})
+	}
+	floor := rawCryptography(b, cold)
+	var next, failed atomic.Int64
+	b.SetParallelism(goroutinesAtOnce / runtime.GOMAXPROCS(0))
+	b.ReportAllocs()
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			i := int(next.Add(1)-1) % len(tokens)
+			r := withVars(httptest.NewRequest("POST", "/auth/sessions", strings.NewReader(fmt.Sprintf(`{"user_id":"user%d"}`, i))))
+			r.Header.Set("Content-Type", "application/json")
+			r.Header.Set("Authorization", tokens[i])
+			w := httptest.NewRecorder()
+			if err := s.handler.ServeHTTP(w, r, nothing); err != nil || w.Code != http.StatusOK {
+				failed.Add(1)
+			}
+		}
+	})
+	b.StopTimer()
+	if failed.Load() > 0 {
+		b.Fatalf("%d of %d failed", failed.Load(), b.N)
+	}
+	perOp := float64(b.Elapsed().Nanoseconds()) / float64(b.N)
+	b.ReportMetric(perOp/floor, "x-floor")
+	b.ReportMetric(floor, "ns-floor/op")
+}
+
+// rawCryptography returns the nanoseconds of what no implementation can save: an
+// ES256 verification where the caller's token is new, an Ed25519 and an ES256
+// signature.
+func rawCryptography(b *testing.B, verify bool) float64 {
+	b.Helper()
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, ed, _ := ed25519.GenerateKey(rand.Reader)
+	digest := sha256.Sum256([]byte("authsidecar"))
+	signature, err := ecdsa.SignASN1(rand.Reader, ec, digest[:])
+	if err != nil {
+		b.Fatal(err)
+	}
+	return perCall(goroutinesAtOnce, 20_000, func() {
+		if verify && !ecdsa.VerifyASN1(&ec.PublicKey, digest[:], signature) {
+			panic("cannot be")
+		}
+		ed25519.Sign(ed, digest[:])
+		_, _ = ecdsa.SignASN1(rand.Reader, ec, digest[:])
+	})
+}
+
+// perCall returns the nanoseconds of one call of f, when so many goroutines make
+// so many calls together.
+func perCall(goroutines, calls int, f func()) float64 {
+	var group sync.WaitGroup
+	var next atomic.Int64
+	start := time.Now()
+	for range goroutines {
+		group.Go(func() {
+			for next.Add(1) <= int64(calls) {
+				f()
+			}
+		})
+	}
+	group.Wait()
+	return float64(time.Since(start).Nanoseconds()) / float64(calls)
+}
+
+// benchDir is a directory on a disk, where the temporary directory may be memory.
+func benchDir(b *testing.B) string {
+	b.Helper()
+	dir, err := os.MkdirTemp(".", ".bench-")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+// fill stores AUTHSIDECAR_BENCH_ROWS sessions (default 10,000).
+func fill(b *testing.B, dir string) {
+	b.Helper()
+	rows := 10_000
+	if text := os.Getenv("AUTHSIDECAR_BENCH_ROWS"); text != "" {
+		if _, err := fmt.Sscan(text, &rows); err != nil {
+			b.Fatal(err)
+		}
+	}
+	store, err := pebblestore.Open(pebblestore.Options{Dir: dir})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
+	now := store.Now()
+	var next, failed atomic.Int64
+	var group sync.WaitGroup
+	for range goroutinesAtOnce {
+		group.Go(func() {
+			for n := next.Add(1); n <= int64(rows); n = next.Add(1) {
+				row := sessions.Session{
+					Realm: "https://app.example.com", ID: fmt.Sprintf("%022d", n), UserID: fmt.Sprint("filler", n), ClientID: "desk",
+					Actor: sessions.Principal{Issuer: "https://idp.example.com", Subject: fmt.Sprint("filler", n)}, Rule: "self",
+					CreatedAt: now, RotatedAt: now, ExpiresAt: now.Add(24 * time.Hour), Idle: 24 * time.Hour, KeyID: "k",
+				}
+				if _, _, err := store.Create(context.Background(), row); err != nil {
+					failed.Add(1)
+				}
+			}
+		})
+	}
+	group.Wait()
+	if failed.Load() > 0 {
+		b.Fatalf("%d rows could not be stored", failed.Load())
+	}
+}

@@ -1,0 +1,346 @@
+package caddymodule_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	_ "authsidecar/caddymodule"
+	"authsidecar/sessions/jose"
+)
+
+// asCaddy in the environment makes the test binary the real Caddy with our
+// module: tests start it as a process of its own.
+const asCaddy = "AUTHSIDECAR_TEST_AS_CADDY"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asCaddy) != "" {
+		caddycmd.Main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// A sidecar is a running Caddy with our module.
+type sidecar struct {
+	t     *testing.T
+	dir   string // HOME, XDG_* and working directory
+	admin string
+	url   string // of the site
+	cmd   *exec.Cmd
+	log   *syncBuffer
+	done  chan struct{}
+}
+
+type syncBuffer struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (b *syncBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.Write(p)
+}
+
+func (b *syncBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.buf.String()
+}
+
+// ports that freePort gave away.
+var ports sync.Map
+
+// freePort returns a port of the loopback that was free a moment ago, and that
+// no other test was given.
+func freePort(t testing.TB) string {
+	t.Helper()
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		_ = l.Close()
+		if _, taken := ports.LoadOrStore(port, true); !taken {
+			return port
+		}
+	}
+}
+
+// startSidecar runs Caddy with a Caddyfile in which SITE and ADMIN stand for the
+// addresses of the site and of the admin API.
+func startSidecar(t *testing.T, caddyfile string) *sidecar {
+	t.Helper()
+	s := newSidecar(t, t.TempDir())
+	s.start(caddyfile)
+	return s
+}
+
+func newSidecar(t *testing.T, dir string) *sidecar {
+	t.Helper()
+	s := &sidecar{t: t, dir: dir, admin: "127.0.0.1:" + freePort(t), url: "http://127.0.0.1:" + freePort(t)}
+	t.Cleanup(s.kill)
+	return s
+}
+
+func (s *sidecar) render(caddyfile string) string {
+	return "{\n\tadmin " + s.admin + "\n\tdefault_bind 127.0.0.1\n\tauto_https off\n\tlog {\n\t\tlevel DEBUG\n\t}\n}\n" +
+		strings.NewReplacer("SITE", "http://:"+port(s.url), "DIR", s.dir).Replace(caddyfile)
+}
+
+// port returns the port of a URL.
+func port(url string) string { return url[strings.LastIndexByte(url, ':')+1:] }
+
+func (s *sidecar) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], args...)
+	cmd.Dir = s.dir
+	cmd.Env = append(os.Environ(), asCaddy+"=1", "HOME="+s.dir, "XDG_DATA_HOME="+s.dir+"/data", "XDG_CONFIG_HOME="+s.dir+"/config")
+	return cmd
+}
+
+func (s *sidecar) write(name, text string) string {
+	s.t.Helper()
+	file := filepath.Join(s.dir, name)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return file
+}
+
+// start runs the process and returns when the site answers.
+func (s *sidecar) start(caddyfile string) {
+	s.t.Helper()
+	if err := s.tryStart(caddyfile); err != nil {
+		s.t.Fatalf("%v\n%s", err, s.log)
+	}
+}
+
+func (s *sidecar) tryStart(caddyfile string) error {
+	file := s.write("Caddyfile", s.render(caddyfile))
+	s.cmd, s.log, s.done = s.command("run", "--config", file, "--adapter", "caddyfile"), new(syncBuffer), make(chan struct{})
+	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	go func(cmd *exec.Cmd, done chan struct{}) {
+		_ = cmd.Wait()
+		close(done)
+	}(s.cmd, s.done)
+	address := strings.TrimPrefix(s.url, "http://")
+	for {
+		select {
+		case <-s.done:
+			return fmt.Errorf("caddy ended: %v", s.cmd.ProcessState)
+		default:
+		}
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			return conn.Close()
+		}
+		time.Sleep(5 * time.Millisecond) // polling a port that somebody else opens
+	}
+}
+
+// kill ends the process as a power cut would.
+func (s *sidecar) kill() { s.signal(syscall.SIGKILL) }
+
+// stop ends it as an operator would.
+func (s *sidecar) stop() { s.signal(syscall.SIGTERM) }
+
+func (s *sidecar) signal(sig os.Signal) {
+	if s.cmd != nil && s.cmd.Process != nil {
+		_ = s.cmd.Process.Signal(sig)
+		<-s.done
+	}
+}
+
+// reload gives the running process another configuration.
+func (s *sidecar) reload(caddyfile string) error {
+	file := s.write("Caddyfile", s.render(caddyfile))
+	out, err := s.command("reload", "--config", file, "--adapter", "caddyfile", "--address", s.admin, "--force").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("reloading: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// An idp is an identity provider that signs with one key.
+type idp struct {
+	t      testing.TB
+	issuer string
+	key    *jose.PrivateKey
+}
+
+func newIDP(t testing.TB, issuer string) *idp {
+	t.Helper()
+	key, err := jose.Generate(jose.ES256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &idp{t: t, issuer: issuer, key: key}
+}
+
+// jwks returns the provider's key set.
+func (i *idp) jwks() string {
+	i.t.Helper()
+	jwk, err := i.key.Public().PublicJWK()
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return `{"keys":[` + string(jwk) + `]}`
+}
+
+// token mints an access token; claims replace or, with nil, remove the usual
+// ones.
+func (i *idp) token(subject string, claims map[string]any) string {
+	i.t.Helper()
+	now := time.Now()
+	all := map[string]any{
+		"iss": i.issuer, "sub": subject, "aud": audience, "client_id": "desk",
+		"iat": now.Unix(), "exp": now.Add(10 * time.Minute).Unix(),
+	}
+	for name, value := range claims {
+		all[name] = value
+		if value == nil {
+			delete(all, name)
+		}
+	}
+	body, err := json.Marshal(all)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	token, err := i.key.Sign([]byte(`{"alg":"ES256","kid":"`+i.key.ID()+`","typ":"at+jwt"}`), body)
+	if err != nil {
+		i.t.Fatal(err)
+	}
+	return token
+}
+
+const audience = "https://app.example.com/auth/sessions"
+
+// site is a Caddyfile with our module in front of app, trusting the provider by
+// a key file; more words of the block can follow.
+func (i *idp) site(s *sidecar, app, words string) string {
+	s.write("jwks.json", i.jwks())
+	return fmt.Sprintf(`SITE {
+	auth_sessions {
+		issuer https://app.example.com
+		trust %s {
+			jwks DIR/jwks.json
+			audience %s
+		}
+		allow self
+		allow scope sessions:impersonate
+		%s
+	}
+	reverse_proxy %s
+}
+`, i.issuer, audience, words, strings.TrimPrefix(app, "http://"))
+}
+
+// echo is an app that tells what reached it.
+func echo(t testing.TB) *httptest.Server {
+	t.Helper()
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		w.Header().Set("X-App", "echo")
+		fmt.Fprintf(w, "%s %s\n", r.Method, r.RequestURI)
+		_ = r.Header.Write(w)
+		fmt.Fprintf(w, "\n%s", body)
+	}))
+	t.Cleanup(app.Close)
+	return app
+}
+
+// An answer is a response, read.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+	fields map[string]any // of a JSON body
+}
+
+// create asks for a session.
+func create(t testing.TB, base, token, body string, header ...string) answer {
+	t.Helper()
+	got, err := tryCreate(base, token, body, header...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func tryCreate(base, token, body string, header ...string) (answer, error) {
+	req, err := http.NewRequest("POST", base+"/auth/sessions", strings.NewReader(body))
+	if err != nil {
+		return answer{}, err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header[header[i]] = []string{header[i+1]}
+	}
+	return do(req)
+}
+
+func do(req *http.Request) (answer, error) {
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return answer{}, err
+	}
+	got := answer{status: resp.StatusCode, header: resp.Header, body: string(data)}
+	_ = json.Unmarshal(data, &got.fields)
+	return got, nil
+}
+
+// decodePart returns a JSON part of a token, unverified: 0 the header, 1 the
+// claims.
+func decodePart(t testing.TB, token string, part int) map[string]any {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		t.Fatalf("%d parts in a token", len(parts))
+	}
+	data, err := base64.RawURLEncoding.DecodeString(parts[part])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(data, &fields); err != nil {
+		t.Fatal(err)
+	}
+	return fields
+}
+
+// newServer serves f on the loopback and returns its URL.
+func newServer(t testing.TB, f http.HandlerFunc) string {
+	t.Helper()
+	server := httptest.NewServer(f)
+	t.Cleanup(server.Close)
+	return server.URL
+}
