@@ -124,6 +124,8 @@ func TestCheck_RefusesWhatOnlyJSONCanSay(t *testing.T) {
 		{"V15: negative leeway", trust(`"leeway": -1`), "trust.0.leeway", "leeway is -1ns"},
 		{"V15: negative lifetime", trust(`"max_lifetime": -1`), "trust.0.max_lifetime", "max_lifetime is -1ns"},
 		{"V20: a short secret", trust(`"secret": "hunter2-hunter2-hunter2-hunter2"`), "trust.0.secret", "has 31 bytes"},
+		{"L1: a secret around a placeholder", trust(`"secret": "hunter2-{env.A}"`), "trust.0.secret", "not one placeholder"},
+		{"L1: a secret with braces", trust(`"secret": "hunter2-hunter2-hunter2-hunter2-}"`), "trust.0.secret", "not one placeholder"},
 		{"V4: a secret beside a key", trust(`"secret": "{env.A}", "key": "a.pem"`), "trust.0.secret", "key and secret"},
 		{"a negative life", `"session": {"ttl": -1}`, "session.ttl", "ttl is -1ns"},
 		{"a negative maximum", `"impersonation": {"max_ttl": -1}`, "impersonation.ttl", "ttl is -1ns"},

@@ -89,7 +89,11 @@ func (t *Trust) checkSource(at, name string) error {
 		if err := checkKeyURL(t.JWKS); err != nil {
 			return wrong(at+".jwks", "%s: jwks: %w", name, err)
 		}
-	case t.Secret != "" && !hasPlaceholder(t.Secret) && len(t.Secret) < minSecret:
+	case hasPlaceholder(t.Secret):
+		if !secretPlaceholder.MatchString(t.Secret) {
+			return wrong(at+".secret", "%s: the secret has braces and is not one placeholder: write {env.NAME} or {file./path}", name)
+		}
+	case t.Secret != "" && len(t.Secret) < minSecret:
 		return wrong(at+".secret", "%s: the secret has %d bytes and needs at least %d: make one with: openssl rand -hex 32", name, len(t.Secret), minSecret)
 	}
 	return nil
