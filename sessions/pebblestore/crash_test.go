@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"authsidecar/sessions"
 )
@@ -181,5 +184,30 @@ func checkAcknowledged(t *testing.T, s *Store, acknowledged map[string]state) {
 	}
 	if listed != live {
 		t.Errorf("%d sessions are listed of %d that live", listed, live)
+	}
+}
+
+// A machine that loses its power loses what no fsync brought to the disk, which
+// a killed process does not.
+func TestX_WhatWasAcknowledgedSurvivesAPowerCut(t *testing.T) {
+	for range 10 {
+		disk := vfs.NewCrashableMem()
+		s := openOn(t, disk, "/store", nil)
+		w := work(t, 8, func() *Store { return s })
+		w.until(&w.oks, 1+rand.Int64N(2000))
+		w.mu.Lock()
+		after := disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rand.IntN(100), RNG: rand.New(rand.NewPCG(1, rand.Uint64()))})
+		before := maps.Clone(w.acked)
+		w.mu.Unlock()
+		w.end()
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s = openOn(t, after, "/store", nil)
+		w.acked = before
+		w.check(s)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -328,6 +328,8 @@ func TestMain(m *testing.M) {
 	case "open":
 		_, err := Open(Options{Dir: dir})
 		fmt.Println(err)
+	case "million":
+		reportOpening(dir)
 	case "write":
 		writeUntilKilled(dir)
 	}

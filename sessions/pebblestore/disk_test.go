@@ -135,27 +135,29 @@ func work(t *testing.T, workers int, get func() *Store) *workload {
 	for i := range workers {
 		w.all.Go(func() {
 			for n := 0; !w.stop.Load(); n++ {
-				w.session(get(), fmt.Sprintf("%d-%d", i, n), fmt.Sprint("user-", i))
+				if !w.session(get(), fmt.Sprintf("%d-%d", i, n), fmt.Sprint("user-", i)) {
+					time.Sleep(100 * time.Microsecond)
+				}
 			}
 		})
 	}
 	return w
 }
 
-func (w *workload) session(s *Store, id, user string) {
+func (w *workload) session(s *Store, id, user string) (ok bool) {
 	r := row(id, user)
 	r.Reason = strings.Repeat("because ", 50)
 	r, _, err := s.Create(ctx(), r)
 	for range 2 {
 		if !w.note(r, err) {
-			return
+			return false
 		}
 		r, err = s.Update(ctx(), r.Key(), func(r sessions.Session, _ time.Time) (sessions.Session, bool) {
 			r.Generation++
 			return r, true
 		})
 	}
-	w.note(r, err)
+	return w.note(r, err)
 }
 
 func (w *workload) note(r sessions.Session, err error) bool {
@@ -263,8 +265,9 @@ func checkReadsGoOn(t *testing.T, s *Store, w *workload) {
 			read++
 		}
 	}
-	if read < len(w.acked)*8/10 {
-		t.Errorf("%d of %d sessions could be read", read, len(w.acked))
+	// Those of the 16 workers have no outcome, and whoever shares a lock with them.
+	if unread := len(w.acked) - read; unread > 2*16 {
+		t.Errorf("%d of %d sessions could not be read", unread, len(w.acked))
 	}
 	if _, err := s.List(ctx(), sessions.Query{Realm: "https://app.example.com", User: "user-1", Limit: 5}); err != nil {
 		t.Error(err)

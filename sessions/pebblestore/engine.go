@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	defaultCache    = 32 << 20
-	defaultMemTable = 16 << 20
+	defaultCache    = 48 << 20
+	defaultMemTable = 24 << 20
 	// formatVersion is Pebble's own version of what it writes: raising it is
 	// raising what a predecessor has to read.
 	formatVersion = pebble.FormatWALSyncChunks
@@ -98,11 +98,11 @@ func pebbleOptions(opts *Options) *pebble.Options {
 	p := &pebble.Options{
 		Comparer:                    comparer,
 		FormatMajorVersion:          formatVersion,
-		CacheSize:                   cache,
+		CacheSize:                   cache + 2*int64(memTable), // one is written, one flushed: Pebble takes both from it
 		MemTableSize:                memTable,
 		MemTableStopWritesThreshold: 3,
 		MaxOpenFiles:                256,
-		L0CompactionThreshold:       4,
+		L0CompactionThreshold:       8,
 		LBaseMaxBytes:               64 << 20,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
 		EventListener: &pebble.EventListener{
@@ -113,7 +113,7 @@ func pebbleOptions(opts *Options) *pebble.Options {
 	for i := range p.Levels {
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 		p.Levels[i].BlockSize = 4 << 10
-		p.Levels[i].IndexBlockSize = 32 << 10
+		p.Levels[i].IndexBlockSize = 256 << 10
 	}
 	return p
 }
@@ -122,7 +122,9 @@ func pebbleOptions(opts *Options) *pebble.Options {
 // it end.
 func (e *engine) close() error {
 	ended := make(chan error, 1)
-	go func() { ended <- e.db.Close() }()
+	if e.guard.Err() == nil {
+		go func() { ended <- e.db.Close() }()
+	}
 	select {
 	case err := <-ended:
 		return unavailable(err)

@@ -35,6 +35,16 @@ func unavailable(err error) error {
 	}
 }
 
+// refusal leaves the errors of Open as they are, and wraps those of the system.
+func refusal(err error) error {
+	for _, known := range []error{ErrInUse, ErrForeign, ErrNewer, ErrCorrupt} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return unavailable(cause(err))
+}
+
 // done tells whether the caller still waits.
 func done(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {

@@ -35,10 +35,10 @@ type Store struct {
 // reviveEvery is how often a store whose disk failed tries to open it again.
 const reviveEvery = time.Second
 
-// Open opens the store, or makes one in an empty or absent directory. The errors
-// are ErrInUse, ErrForeign, ErrNewer, ErrCorrupt, and those of the system; after
-// any, the directory is as it was. Where the disk is full or fails, the error
-// wraps sessions.ErrUnavailable.
+// Open opens the store, or makes one in an empty or absent directory. After
+// ErrInUse, ErrForeign, ErrNewer and ErrCorrupt the directory is as it was. All
+// other errors wrap sessions.ErrUnavailable: a disk that is full or fails, or no
+// right to the directory.
 func Open(opts Options) (*Store, error) { return open(opts, vfs.Default) }
 
 func open(opts Options, fs vfs.FS) (*Store, error) {
@@ -60,10 +60,10 @@ func (s *Store) open() (err error) {
 		return unavailable(err)
 	}
 	if _, err := s.dir.inspect(); err != nil {
-		return err
+		return refusal(err)
 	}
 	if s.lock, err = s.dir.lock(); err != nil {
-		return err
+		return refusal(err)
 	}
 	defer func() {
 		if err != nil {
@@ -72,7 +72,7 @@ func (s *Store) open() (err error) {
 	}()
 	finished, err := s.dir.inspect() // nobody changes it from now on
 	if err != nil {
-		return err
+		return refusal(err)
 	}
 	if !finished {
 		return s.make()
