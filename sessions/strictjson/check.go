@@ -2,19 +2,46 @@ package strictjson
 
 import "encoding/json"
 
-// Check tells whether data is exactly one JSON value.
-func Check(data []byte, maxDepth int) error { return ErrSyntax }
+// Check tells whether data is exactly one JSON value (RFC 8259) and nothing that
+// two parsers could read in two ways: valid UTF-8 without a byte order mark, no
+// half of a surrogate pair, no name twice in an object, nothing after the value,
+// objects and arrays nested no deeper than maxDepth. Numbers are checked for
+// their form alone.
+//
+// The error is one of this package's; it holds nothing of the data.
+func Check(data []byte, maxDepth int) error {
+	s := scanner{data: data, depth: maxDepth, marked: -1}
+	return s.check()
+}
 
 // CheckObject is Check, and the value must be an object.
-func CheckObject(data []byte, maxDepth int) error { return ErrSyntax }
+func CheckObject(data []byte, maxDepth int) error {
+	s := scanner{data: data, depth: maxDepth, objectOnly: true, marked: -1}
+	return s.check()
+}
 
 // A Member is a member of an object.
 type Member struct {
 	// Name is the name with its escapes resolved.
 	Name string
-	// Value is the value as it is written. It shares the data's memory.
+	// Value is the value as it is written, without space around it. It shares the
+	// memory of the data.
 	Value json.RawMessage
 }
 
 // Members is CheckObject, and returns the members of the object in their order.
-func Members(data []byte, maxDepth int) ([]Member, error) { return nil, ErrSyntax }
+func Members(data []byte, maxDepth int) ([]Member, error) {
+	s := scanner{data: data, depth: maxDepth, objectOnly: true, marked: maxDepth - 1, marks: make([]mark, 0, 16)}
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	members := make([]Member, len(s.marks))
+	for i, m := range s.marks {
+		name, err := unquote(data[m.name:m.nameEnd])
+		if err != nil {
+			return nil, err
+		}
+		members[i] = Member{Name: string(name), Value: data[m.value:m.end:m.end]}
+	}
+	return members, nil
+}
