@@ -50,6 +50,8 @@ type expression struct {
 	program cel.Program
 	claims  []string
 	all     bool
+	// perSession tells that it uses another variable than caller.
+	perSession bool
 }
 
 // compileExpression compiles a CEL expression, which must give a bool. The error
@@ -72,6 +74,7 @@ func compileExpression(src string) (*expression, error) {
 	}
 	e := &expression{program: program}
 	e.claims, e.all = lookedAt(compiled.NativeRep())
+	e.perSession = looksBeyondCaller(compiled.NativeRep())
 	return e, nil
 }
 
@@ -90,6 +93,9 @@ func (e *expression) Holds(in *sessions.RuleInput) bool {
 // Claims names the top-level claims of the caller that the expression looks at.
 func (e *expression) Claims() (names []string, all bool) { return e.claims, e.all }
 
+// PerSession tells whether the expression looks at more than the caller.
+func (e *expression) PerSession() bool { return e.perSession }
+
 // lookedAt finds the claims that an expression names. all tells that it also
 // uses the caller in another way than by the name of a claim, and so may look at
 // any.
@@ -106,6 +112,20 @@ func lookedAt(compiled *ast.AST) (names []string, all bool) {
 	}))
 	slices.Sort(names)
 	return slices.Compact(names), uses != named
+}
+
+// looksBeyondCaller tells whether an expression uses what differs between the
+// sessions of one caller.
+func looksBeyondCaller(compiled *ast.AST) (beyond bool) {
+	ast.PreOrderVisit(compiled.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() == ast.IdentKind {
+			switch strings.TrimPrefix(e.AsIdent(), ".") {
+			case celUserID, celReason, celClientID:
+				beyond = true
+			}
+		}
+	}))
+	return beyond
 }
 
 func isCaller(e ast.Expr) bool {

@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,6 +22,8 @@ type Manager struct {
 	Store  Store
 	Policy *Policy
 	Minter *Minter
+	// Manage are the rules by which callers may see and end others' sessions.
+	Manage []Rule
 	// Own and Impersonation bound the two kinds of sessions.
 	Own           Lifetimes
 	Impersonation Lifetimes
@@ -38,6 +41,8 @@ type Manager struct {
 	// Observe is told of everything that happened, after it did. It must not
 	// keep the event. Nil is silence.
 	Observe func(context.Context, *Event)
+
+	cutoffs atomic.Pointer[[]Cutoff] // in force; nil is none
 }
 
 // An Event is something that happened to a session. It holds no token.

@@ -24,6 +24,9 @@ type Condition interface {
 	// records them, so that the condition can be asked again. all means that it
 	// may look at any.
 	Claims() (names []string, all bool)
+	// PerSession tells that the answer may differ from one session to the next,
+	// by its user, reason or client.
+	PerSession() bool
 }
 
 // A Rule lets the callers of an issuer have sessions for other users.
@@ -188,6 +191,9 @@ func (s HasScope) Holds(in *RuleInput) bool {
 // Claims names the claims that scopes are read from.
 func (HasScope) Claims() ([]string, bool) { return []string{"scope", "scp"}, false }
 
+// PerSession tells no: only the caller counts.
+func (HasScope) PerSession() bool { return false }
+
 // HasClaim holds for callers whose claim Name is Value, or an array that has
 // it. A Name that starts with "/" is a JSON pointer (RFC 6901). Numbers and
 // booleans are compared as JSON writes them.
@@ -215,6 +221,9 @@ func (h HasClaim) Holds(in *RuleInput) bool {
 func (h HasClaim) Claims() ([]string, bool) {
 	return []string{topLevel(h.Name)}, false
 }
+
+// PerSession tells no: only the caller counts.
+func (HasClaim) PerSession() bool { return false }
 
 func scalar(value any) (string, bool) {
 	switch v := value.(type) {

@@ -23,6 +23,7 @@ type brokenCondition struct{}
 
 func (brokenCondition) Holds(*RuleInput) bool    { return false }
 func (brokenCondition) Claims() ([]string, bool) { return nil, true }
+func (brokenCondition) PerSession() bool         { return true }
 
 func TestPolicy_WhoIsWho(t *testing.T) {
 	scopeRule := Rule{Name: "scope impersonate", From: idp, When: HasScope("impersonate")}

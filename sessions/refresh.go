@@ -41,6 +41,10 @@ func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, err
 	var out Outcome
 	row, err := m.Store.Update(ctx, presented.Session, func(row Session, at time.Time) (next Session, write bool) {
 		now = at
+		if m.cut(&row) {
+			out = Outcome{Kind: EventDenied, Err: errRevoked}
+			return row, false
+		}
 		next, write, out = rules.Present(row, presented, &fresh, at)
 		return next, write
 	})

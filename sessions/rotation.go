@@ -78,12 +78,10 @@ func (r *Rotation) Present(row Session, p *Presented, fresh *Fresh, now time.Tim
 	if err := alive(&row, p, now); err != nil {
 		return row, false, Outcome{Kind: EventDenied, Err: err}
 	}
-	rightNow := subtle.ConstantTimeCompare(row.Secret[:], p.Secret[:]) == 1
-	rightPrev := subtle.ConstantTimeCompare(row.SecretPrev[:], p.Secret[:]) == 1
+	live, before := p.isLive(&row), p.isBefore(&row)
 	age := max(0, now.Sub(row.RotatedAt))
-	before := p.Generation+1 == row.Generation && rightPrev
 	switch {
-	case p.Generation > row.Generation, p.Generation == row.Generation && !rightNow:
+	case p.Generation >= row.Generation && !live:
 		return end(row, now, EndStoreBehind, Outcome{Kind: EventStoreBehind, Err: errStoreBehind})
 	case p.Generation < row.Generation && !before:
 		return end(row, now, EndReuse, Outcome{Kind: EventReuse, Err: errReuse})
@@ -122,6 +120,16 @@ func alive(row *Session, p *Presented, now time.Time) error {
 	default:
 		return nil
 	}
+}
+
+// isLive tells whether it is the row's live refresh token.
+func (p *Presented) isLive(row *Session) bool {
+	return p.Generation == row.Generation && subtle.ConstantTimeCompare(row.Secret[:], p.Secret[:]) == 1
+}
+
+// isBefore tells whether it is the refresh token before the live one.
+func (p *Presented) isBefore(row *Session) bool {
+	return p.Generation+1 == row.Generation && subtle.ConstantTimeCompare(row.SecretPrev[:], p.Secret[:]) == 1
 }
 
 func end(row Session, now time.Time, reason EndReason, out Outcome) (Session, bool, Outcome) {

@@ -1,0 +1,172 @@
+package sessions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// scanPages bounds how much of the store one request reads, so that a filter that
+// selects little of what the caller may see costs little.
+const scanPages = 10
+
+// List returns a page of the live sessions that the filter selects and the caller
+// may see, newest first. It can be shorter than limit, and even empty, with a
+// Next: whoever wants all goes on.
+func (m *Manager) List(ctx context.Context, r *Rights, f Filter, cursor string, limit int) (Page, error) {
+	query := r.query(m.Realm, f)
+	query.Cursor = cursor
+	var found Page
+	now := m.Store.Now()
+	for range scanPages {
+		query.Limit = limit - len(found.Sessions)
+		page, err := m.Store.List(ctx, query)
+		if err != nil {
+			return Page{}, fmt.Errorf("listing sessions: %w", err)
+		}
+		for i := range page.Sessions {
+			if s := &page.Sessions[i]; f.Covers(s) && m.live(s, now) && r.Over(s) {
+				found.Sessions = append(found.Sessions, *s)
+			}
+		}
+		found.Next, query.Cursor = page.Next, page.Next
+		if page.Next == "" || len(found.Sessions) >= limit {
+			break
+		}
+	}
+	return found, nil
+}
+
+// Get returns a live session that the caller may see. Every other one is
+// ErrNotFound, so that nobody learns which ids exist.
+func (m *Manager) Get(ctx context.Context, r *Rights, id string) (Session, error) {
+	s, err := m.Store.Get(ctx, Key{Realm: m.Realm, ID: id})
+	if err != nil {
+		return Session{}, fmt.Errorf("reading session: %w", err)
+	}
+	if !m.live(&s, m.Store.Now()) || !r.Over(&s) {
+		return Session{}, ErrNotFound
+	}
+	return s, nil
+}
+
+// Revoke ends a live session that the caller may end; every other one is
+// ErrNotFound.
+func (m *Manager) Revoke(ctx context.Context, r *Rights, id string) error {
+	s, err := m.Get(ctx, r, id)
+	if err != nil {
+		return err
+	}
+	return m.end(ctx, s.Key(), EndRevoked)
+}
+
+// A Revocation is what came of ending many sessions.
+type Revocation struct {
+	// Revoked is how many sessions were ended; with dry run, would be.
+	Revoked int
+	// More tells that there are more than were counted. Where a cutoff is in
+	// force, they are over already; else the request is to be sent again.
+	More bool
+}
+
+// revokeStep is how many sessions one request ends or counts.
+const revokeStep = 1000
+
+// RevokeAll ends all live sessions that the filter selects and the caller may
+// end. Where he may end whatever it selects, a cutoff ends them all at once, and
+// what is left of their rows is ended by SweepCutoffs. A filter that names
+// nothing is ErrForbidden.
+func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, dryRun bool) (Revocation, error) {
+	if f.Empty() {
+		return Revocation{}, ErrForbidden
+	}
+	until := m.Store.Now()
+	selected, more, err := m.endable(ctx, r, f, until)
+	if err != nil || dryRun {
+		return Revocation{Revoked: len(selected), More: more}, err
+	}
+	if store, ok := m.Store.(CutoffStore); ok && r.overAll(&f) {
+		if err := m.addCutoff(ctx, store, Cutoff{ID: randomID(), Realm: m.Realm, Filter: f, At: until}); err != nil {
+			return Revocation{}, err
+		}
+	}
+	for i := range selected {
+		if err := m.end(ctx, selected[i], EndRevoked); err != nil && !errors.Is(err, ErrNotFound) {
+			return Revocation{Revoked: i, More: true}, err
+		}
+	}
+	return Revocation{Revoked: len(selected), More: more}, nil
+}
+
+// endable returns the keys of at most revokeStep live sessions that the filter
+// selects and the caller may end.
+func (m *Manager) endable(ctx context.Context, r *Rights, f Filter, until time.Time) (keys []Key, more bool, err error) {
+	query := r.query(m.Realm, f)
+	query.Limit = sweepPage
+	for {
+		page, err := m.Store.List(ctx, query)
+		if err != nil {
+			return nil, false, fmt.Errorf("listing sessions: %w", err)
+		}
+		for i := range page.Sessions {
+			s := &page.Sessions[i]
+			if s.CreatedAt.After(until) || !f.Covers(s) || !m.live(s, until) || !r.Over(s) {
+				continue
+			}
+			if len(keys) == revokeStep {
+				return keys, true, nil
+			}
+			keys = append(keys, s.Key())
+		}
+		if page.Next == "" {
+			return keys, false, nil
+		}
+		query.Cursor = page.Next
+	}
+}
+
+// Current returns the live session that a refresh token is of: the live token, or
+// the one before it, whose holder may have lost an answer. The errors wrap
+// ErrGrant or ErrUnavailable.
+func (m *Manager) Current(ctx context.Context, token string) (Session, error) {
+	now := m.Store.Now()
+	p, err := m.Minter.ReadRefresh(token, now)
+	if err != nil {
+		return Session{}, err
+	}
+	s, err := m.Store.Get(ctx, p.Session)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return Session{}, errUnknown
+	case err != nil:
+		return Session{}, fmt.Errorf("reading session: %w", err)
+	}
+	if err := alive(&s, p, now); err != nil {
+		return Session{}, err
+	}
+	if m.cut(&s) {
+		return Session{}, errRevoked
+	}
+	if !p.isLive(&s) && !p.isBefore(&s) {
+		return Session{}, errReuse
+	}
+	return s, nil
+}
+
+// CurrentOf returns the live session that an access token of ours is of.
+func (m *Manager) CurrentOf(ctx context.Context, c *Caller) (Session, error) {
+	s, err := m.Store.Get(ctx, Key{Realm: m.Realm, ID: c.SessionID})
+	if err != nil {
+		return Session{}, fmt.Errorf("reading session: %w", err)
+	}
+	if !c.Own || !m.live(&s, m.Store.Now()) || s.UserID != c.Subject {
+		return Session{}, ErrNotFound
+	}
+	return s, nil
+}
+
+// SignOut ends the session that its holder presented a token of.
+func (m *Manager) SignOut(ctx context.Context, s *Session) error {
+	return m.end(ctx, s.Key(), EndRevoked)
+}
