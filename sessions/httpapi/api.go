@@ -2,12 +2,16 @@ package httpapi
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"time"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/jose"
 )
 
 // ErrNotReady means that the store or the keys are not open yet.
@@ -23,6 +27,15 @@ type Config struct {
 	Manager *sessions.Manager
 	// Clients are the client ids that a request may name; nil for any.
 	Clients []string
+	// Lifecycle serves refreshing, listing and revoking too, and Keys.
+	Lifecycle bool
+	// Keys returns the public keys of access tokens, and KeysMaxAge how long
+	// others may remember them.
+	Keys       func() []*jose.Key
+	KeysMaxAge time.Duration
+	// ActorIssuer is the issuer of actors that a request names without one; "" for
+	// the caller's own.
+	ActorIssuer string
 	// ClientIP tells the address that a request came from.
 	ClientIP func(*http.Request) string
 	// Failed is told of every request that was refused or failed, and with
@@ -33,6 +46,10 @@ type Config struct {
 // An API answers the requests that Route says are ours.
 type API struct {
 	path, lowerPath string
+	lifecycle       bool
+	keys            func() []*jose.Key
+	keysMaxAge      time.Duration
+	actorIssuer     string
 	verifier        *bearer.Verifier
 	manager         *sessions.Manager
 	clients         map[string]bool
@@ -44,7 +61,9 @@ type API struct {
 func New(c Config) *API {
 	a := &API{
 		path: c.Path, lowerPath: strings.ToLower(c.Path),
-		verifier: c.Verifier, manager: c.Manager,
+		lifecycle: c.Lifecycle, keys: c.Keys, keysMaxAge: c.KeysMaxAge,
+		actorIssuer: c.ActorIssuer,
+		verifier:    c.Verifier, manager: c.Manager,
 		clientIP: c.ClientIP, failed: c.Failed,
 	}
 	if c.Clients != nil {
@@ -85,10 +104,42 @@ func (a *API) Unavailable(w http.ResponseWriter, r *http.Request, cause error) {
 }
 
 func (a *API) serve(w http.ResponseWriter, r *http.Request, verdict Verdict) error {
-	if verdict == Create {
-		return a.create(w, r)
+	rest, ok := a.below(clean(r.URL.Path))
+	if verdict != Ours || !ok {
+		return problemPath
 	}
-	return problemPath
+	routes := a.routes(rest)
+	if routes == nil {
+		return problemPath
+	}
+	serve := routes[r.Method]
+	if serve == nil {
+		w.Header().Set("Allow", strings.Join(slices.Sorted(maps.Keys(routes)), ", "))
+		return problemMethod
+	}
+	return serve(w, r)
+}
+
+// routes returns what is served at our path and what is below it, by method; nil
+// if nothing is.
+func (a *API) routes(rest string) map[string]func(http.ResponseWriter, *http.Request) error {
+	type routes = map[string]func(http.ResponseWriter, *http.Request) error
+	switch {
+	case !a.lifecycle:
+		return routes{"POST": a.create}
+	case rest == "":
+		return routes{"POST": a.create, "GET": a.list, "DELETE": a.revokeAll}
+	case rest == "/current":
+		return routes{"GET": a.current, "DELETE": a.signOut}
+	case rest == "/current/refresh":
+		return routes{"POST": a.refresh}
+	case rest == "/jwks.json":
+		return routes{"GET": a.jwks, "HEAD": a.jwks}
+	case isSessionID(rest[1:]):
+		return routes{"GET": a.get, "DELETE": a.revoke}
+	default:
+		return nil
+	}
 }
 
 // authenticate tells who is calling. A token in the query is refused even

@@ -53,10 +53,19 @@ var (
 
 	problemNoToken = newProblem(401, "missing_token", "Authentication required",
 		"Send a JWT of a trusted issuer as bearer token in the Authorization header.")
-	problemToken  = newProblem(401, "invalid_token", "Invalid token", "The bearer token is not valid here, or no longer.")
-	problemDenied = newProblem(403, "insufficient_scope", "Not allowed", "This caller may not have a session for this user.")
-	problemPath   = newProblem(404, "not_found", "Not found", "There is nothing at this spelling of the path.")
-	problemSpent  = newProblem(409, "idempotency_key_spent", "Already answered",
+	problemToken     = newProblem(401, "invalid_token", "Invalid token", "The bearer token is not valid here, or no longer.")
+	problemDenied    = newProblem(403, "insufficient_scope", "Not allowed", "This caller may not have a session for this user.")
+	problemPath      = newProblem(404, "not_found", "Not found", "There is nothing at this spelling of the path.")
+	problemForbidden = newProblem(403, "insufficient_scope", "Not allowed", "This caller may not manage these sessions.")
+	problemSession   = newProblem(404, "not_found", "Not found", "There is no such session, or none that this caller may see.")
+	problemMethod    = newProblem(405, "method_not_allowed", "Method not allowed", "Allow says what can be done here.")
+	problemFilter    = newProblem(400, "invalid_request", "Invalid request",
+		"Name the sessions: user_id, actor (with actor_issuer where it is not the caller's) or impersonations=true, each at most once; a page by cursor and limit (1 to 100).")
+	problemCursor = newProblem(400, "invalid_cursor", "Invalid cursor", "Take cursor from next_cursor of the page before, with the same filter.")
+	problemGrant  = newProblem(400, "invalid_grant", "Invalid refresh token", "The refresh token is not valid, or no longer.")
+	problemHolder = newProblem(400, "invalid_request", "Invalid request",
+		"The body must be one JSON object with refresh_token alone, a string.")
+	problemSpent = newProblem(409, "idempotency_key_spent", "Already answered",
 		"The session of this Idempotency-Key was created before and its tokens cannot be answered again. Use a new key for a new session.")
 	problemTooLarge = newProblem(413, "body_too_large", "Body too large", "The body may have 4096 bytes.")
 	problemMedia    = newProblem(415, "unsupported_media_type", "Unsupported media type",
@@ -71,6 +80,7 @@ func init() {
 	problemNoToken.challenge = "-"
 	problemToken.challenge = "invalid_token"
 	problemDenied.challenge = "insufficient_scope"
+	problemForbidden.challenge = "insufficient_scope"
 	problemUnavailable.retryAfter = 1
 }
 
@@ -98,6 +108,14 @@ func problemOf(err error) *problem {
 		return problemReason
 	case errors.Is(err, sessions.ErrDenied): // for every reason: who is protected is nobody's to know
 		return problemDenied
+	case errors.Is(err, sessions.ErrForbidden):
+		return problemForbidden
+	case errors.Is(err, sessions.ErrGrant): // for every reason: clients can do but one thing
+		return problemGrant
+	case errors.Is(err, sessions.ErrNotFound): // unknown and foreign alike
+		return problemSession
+	case errors.Is(err, sessions.ErrBadCursor):
+		return problemCursor
 	case errors.Is(err, sessions.ErrIdempotencyMismatch):
 		return problemMismatch
 	case errors.Is(err, sessions.ErrIdempotencySpent):

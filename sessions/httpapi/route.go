@@ -17,8 +17,8 @@ type Verdict int
 const (
 	// Pass: the app's.
 	Pass Verdict = iota
-	// Create: ours, POST on the path.
-	Create
+	// Ours: POST on the path; with lifecycle, all on the path and below it.
+	Ours
 	// Alias: spelt so that a lenient app could still take it for one of ours.
 	// Nobody gets it: 404.
 	Alias
@@ -31,37 +31,53 @@ var overrideHeaders = [...]string{"X-Http-Method-Override", "X-Http-Method", "X-
 // matcher does: decoded, cleaned, case-insensitive. It does not allocate for
 // requests that are plainly spelt.
 //
-// A request for our path by another method is the app's; what could make the
-// app take it for ours (method override headers, the _method parameter) is
-// removed from it.
+// A request for our path by a method that we do not own is the app's; what could
+// make the app take it for ours (method override headers, the _method parameter)
+// is removed from it.
 func (a *API) Route(r *http.Request) Verdict {
-	if r.Method != http.MethodPost {
-		if overridden(r) && a.compare(r.URL.Path) != Pass {
-			dropOverrides(r)
-		}
-		return Pass
+	if a.lifecycle || r.Method == http.MethodPost {
+		return a.compare(r.URL.Path)
 	}
-	return a.compare(r.URL.Path)
+	if overridden(r) && a.compare(r.URL.Path) != Pass {
+		dropOverrides(r)
+	}
+	return Pass
 }
 
-// compare tells whether p is our path (Create), an alias of it, or neither.
+// compare tells whether p is our path, an alias of it, or neither.
 func (a *API) compare(p string) Verdict {
 	switch {
 	case plain(p):
-		if strings.EqualFold(p, a.path) {
-			return Create
+		if _, ok := a.below(p); ok {
+			return Ours
 		}
 		if strings.EqualFold(strings.TrimRight(p, "/."), a.path) {
 			return Alias
 		}
 		return Pass
-	case strings.ToLower(clean(p)) == a.lowerPath:
-		return Create
+	case a.isBelow(clean(p)):
+		return Ours
 	case a.lenient(p):
 		return Alias
 	default:
 		return Pass
 	}
+}
+
+// below returns what follows our path in p, a cleaned path: "" for the path
+// itself, and with lifecycle what is below it, with its slash. ok tells whether
+// p is ours at all.
+func (a *API) below(p string) (rest string, ok bool) {
+	if len(p) < len(a.path) || strings.ToLower(p[:len(a.path)]) != a.lowerPath {
+		return "", false
+	}
+	rest = p[len(a.path):]
+	return rest, rest == "" || a.lifecycle && rest[0] == '/'
+}
+
+func (a *API) isBelow(p string) bool {
+	_, ok := a.below(p)
+	return ok
 }
 
 // plain tells whether a path has but one reading: no empty or dotted segments,
@@ -92,7 +108,7 @@ func clean(p string) string {
 // compatibility characters folded.
 func (a *API) lenient(p string) bool {
 	for range 8 { // each round undoes one more encoding
-		if strings.EqualFold(strings.TrimRight(clean(simplify(p)), "/."), a.path) {
+		if a.isBelow(strings.ToLower(strings.TrimRight(clean(simplify(p)), "/."))) {
 			return true
 		}
 		decoded, err := url.PathUnescape(p)

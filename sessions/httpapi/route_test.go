@@ -20,7 +20,7 @@ func routed(t *testing.T, method, target string) (*http.Request, Verdict) {
 
 func TestH6_SpellingsOfOurPath(t *testing.T) {
 	tests := map[Verdict][]string{
-		Create: {
+		Ours: {
 			"/auth/sessions", "/auth/sessions?x=y", "/AUTH/Sessions", "//auth///sessions", "/auth/./sessions", "/x/../auth/sessions",
 			"/%61uth/sessions", "/auth%2fsessions", "/auth/%2e/sessions", "/../auth/sessions", "/auth/sessions/.", "http://other.example.com/auth/sessions",
 		},

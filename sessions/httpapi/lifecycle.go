@@ -1,0 +1,180 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/strictjson"
+)
+
+// refresh answers POST <path>/current/refresh.
+func (a *API) refresh(w http.ResponseWriter, r *http.Request) error {
+	token, err := readRefreshToken(w, r)
+	if err != nil {
+		return err
+	}
+	grant, err := a.manager.Refresh(r.Context(), &sessions.RefreshRequest{Token: token, IP: a.clientIP(r)})
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, "application/json", answerOf(grant))
+	return nil
+}
+
+// readRefreshToken reads the body of a holder of a refresh token.
+func readRefreshToken(w http.ResponseWriter, r *http.Request) (string, error) {
+	body, err := readBody(w, r)
+	if err != nil {
+		return "", err
+	}
+	members, err := strictjson.Members(body, maxDepth)
+	if err != nil || len(members) != 1 || members[0].Name != "refresh_token" {
+		return "", problemHolder
+	}
+	var token string
+	if readString(members[0].Value, &token) != nil {
+		return "", problemHolder
+	}
+	return token, nil
+}
+
+// held returns the session that the request holds a token of: an access token as
+// bearer, or the refresh token in the body.
+func (a *API) held(w http.ResponseWriter, r *http.Request) (*sessions.Session, error) {
+	_, err := bearer.FromHeader(r.Header)
+	if errors.Is(err, bearer.ErrNoToken) && r.ContentLength != 0 {
+		token, err := readRefreshToken(w, r)
+		if err != nil {
+			return nil, err
+		}
+		session, err := a.manager.Current(r.Context(), token)
+		return &session, err
+	}
+	caller, err := a.authenticate(r)
+	if err != nil {
+		return nil, err
+	}
+	if !caller.Own {
+		return nil, problemToken // it is of no session
+	}
+	session, err := a.manager.CurrentOf(r.Context(), caller)
+	if errors.Is(err, sessions.ErrNotFound) {
+		return nil, problemToken
+	}
+	return &session, err
+}
+
+// current answers GET <path>/current.
+func (a *API) current(w http.ResponseWriter, r *http.Request) error {
+	session, err := a.held(w, r)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, "application/json", shown(session, session.ID))
+	return nil
+}
+
+// signOut answers DELETE <path>/current.
+func (a *API) signOut(w http.ResponseWriter, r *http.Request) error {
+	session, err := a.held(w, r)
+	if err != nil {
+		return err
+	}
+	if err := a.manager.SignOut(r.Context(), session); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, "application/json", done)
+	return nil
+}
+
+var done = map[string]bool{"success": true}
+
+// A sessionView is a session as it is shown: never a token.
+type sessionView struct {
+	ID            string              `json:"id"`
+	UserID        string              `json:"user_id"`
+	CreatedAt     string              `json:"created_at"`
+	LastUsedAt    string              `json:"last_used_at"`
+	ExpiresAt     string              `json:"expires_at"`
+	IdleExpiresAt string              `json:"idle_expires_at"`
+	Impersonation bool                `json:"is_impersonation"`
+	Actor         *sessions.Principal `json:"actor"`
+	Reason        string              `json:"reason"`
+	ClientID      string              `json:"client_id"`
+	IP            string              `json:"ip"`
+	UserAgent     string              `json:"user_agent"`
+	Current       bool                `json:"is_current"`
+}
+
+// shown returns the view of a session; current is the id of the session that the
+// caller's token is of.
+func shown(s *sessions.Session, current string) *sessionView {
+	view := &sessionView{
+		ID: s.ID, UserID: s.UserID,
+		CreatedAt: stamp(s.CreatedAt), LastUsedAt: stamp(s.RotatedAt), ExpiresAt: stamp(s.ExpiresAt), IdleExpiresAt: stamp(s.End()),
+		Impersonation: s.Impersonation, Reason: s.Reason, ClientID: s.ClientID, IP: s.IP, UserAgent: s.UserAgent,
+		Current: s.ID == current,
+	}
+	if s.Impersonation {
+		view.Actor = &s.Actor
+	}
+	return view
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
+
+// jwks answers GET <path>/jwks.json: the public keys of access tokens.
+func (a *API) jwks(w http.ResponseWriter, r *http.Request) error {
+	set := struct {
+		Keys []json.RawMessage `json:"keys"`
+	}{Keys: []json.RawMessage{}}
+	for _, key := range a.keys() {
+		jwk, err := key.PublicJWK()
+		if err != nil {
+			return fmt.Errorf("publishing keys: %w", err)
+		}
+		set.Keys = append(set.Keys, jwk)
+	}
+	data, err := json.Marshal(set)
+	if err != nil {
+		return fmt.Errorf("publishing keys: %w", err)
+	}
+	sum := sha256.Sum256(data)
+	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
+	header := w.Header()
+	header.Set("Content-Type", "application/jwk-set+json")
+	header.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(a.keysMaxAge/time.Second)))
+	header.Set("ETag", tag)
+	header.Set("X-Content-Type-Options", "nosniff")
+	if matches(r.Header.Values("If-None-Match"), tag) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	header.Set("Content-Length", fmt.Sprint(len(data)))
+	w.WriteHeader(http.StatusOK)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(data)
+	}
+	return nil
+}
+
+// matches tells whether an If-None-Match names the tag (RFC 9110 section 13.1.2).
+func matches(fields []string, tag string) bool {
+	for _, field := range fields {
+		for candidate := range strings.SplitSeq(field, ",") {
+			candidate = strings.TrimSpace(candidate)
+			if candidate == "*" || strings.TrimPrefix(candidate, "W/") == tag {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,196 @@
+package httpapi
+
+import (
+	"cmp"
+	"errors"
+	"net/http"
+	"net/url"
+	"path"
+	"strconv"
+
+	"authsidecar/sessions"
+)
+
+// Pages of listings have so many sessions where the request does not say, and at
+// the most.
+const (
+	defaultLimit = 50
+	maxLimit     = 100
+)
+
+// rights tells what the caller of a request may manage. A token of ours counts
+// while its session does.
+func (a *API) rights(r *http.Request) (*sessions.Rights, *sessions.Caller, error) {
+	caller, err := a.authenticate(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	rights, err := a.manager.RightsOf(caller)
+	if err != nil {
+		return nil, nil, err
+	}
+	if caller.Own {
+		_, err := a.manager.CurrentOf(r.Context(), caller)
+		if errors.Is(err, sessions.ErrNotFound) {
+			return nil, nil, problemToken
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	return rights, caller, nil
+}
+
+// list answers GET <path>.
+func (a *API) list(w http.ResponseWriter, r *http.Request) error {
+	rights, caller, err := a.rights(r)
+	if err != nil {
+		return err
+	}
+	query, err := readQuery(r, "user_id", "actor", "actor_issuer", "impersonations", "cursor", "limit")
+	if err != nil {
+		return err
+	}
+	filter, err := a.readFilter(query, caller)
+	if err != nil {
+		return err
+	}
+	limit, err := strconv.Atoi(cmp.Or(query.Get("limit"), strconv.Itoa(defaultLimit)))
+	if err != nil || limit < 1 || limit > maxLimit {
+		return problemFilter
+	}
+	page, err := a.manager.List(r.Context(), rights, filter, query.Get("cursor"), limit)
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		Items []*sessionView `json:"items"`
+		Next  *string        `json:"next_cursor"`
+	}{Items: make([]*sessionView, len(page.Sessions))}
+	for i := range page.Sessions {
+		answer.Items[i] = shown(&page.Sessions[i], caller.SessionID)
+	}
+	if page.Next != "" {
+		answer.Next = &page.Next
+	}
+	writeJSON(w, http.StatusOK, "application/json", answer)
+	return nil
+}
+
+// get answers GET <path>/{id}.
+func (a *API) get(w http.ResponseWriter, r *http.Request) error {
+	rights, caller, err := a.rights(r)
+	if err != nil {
+		return err
+	}
+	session, err := a.manager.Get(r.Context(), rights, sessionID(r))
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, "application/json", shown(&session, caller.SessionID))
+	return nil
+}
+
+// revoke answers DELETE <path>/{id}.
+func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
+	rights, _, err := a.rights(r)
+	if err != nil {
+		return err
+	}
+	if err := a.manager.Revoke(r.Context(), rights, sessionID(r)); err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, "application/json", done)
+	return nil
+}
+
+// revokeAll answers DELETE <path>.
+func (a *API) revokeAll(w http.ResponseWriter, r *http.Request) error {
+	rights, caller, err := a.rights(r)
+	if err != nil {
+		return err
+	}
+	query, err := readQuery(r, "user_id", "actor", "actor_issuer", "impersonations", "dry_run")
+	if err != nil {
+		return err
+	}
+	filter, err := a.readFilter(query, caller)
+	if err != nil || filter.Empty() {
+		return problemFilter
+	}
+	dryRun, err := readFlag(query, "dry_run")
+	if err != nil {
+		return err
+	}
+	revocation, err := a.manager.RevokeAll(r.Context(), rights, filter, dryRun)
+	if err != nil {
+		return err
+	}
+	writeJSON(w, http.StatusOK, "application/json", struct {
+		Revoked int  `json:"revoked"`
+		More    bool `json:"more"`
+	}{revocation.Revoked, revocation.More})
+	return nil
+}
+
+// readQuery reads the parameters, each of them known and at most once.
+func readQuery(r *http.Request, names ...string) (url.Values, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, problemFilter
+	}
+	known := make(map[string]bool, len(names))
+	for _, name := range names {
+		known[name] = true
+	}
+	for name, values := range query {
+		if !known[name] || len(values) != 1 || values[0] == "" {
+			return nil, problemFilter
+		}
+	}
+	return query, nil
+}
+
+// readFilter reads which sessions are meant.
+func (a *API) readFilter(query url.Values, caller *sessions.Caller) (sessions.Filter, error) {
+	filter := sessions.Filter{User: query.Get("user_id")}
+	if query.Has("user_id") && sessions.CheckUserID(filter.User) != nil {
+		return filter, problemUserID
+	}
+	if query.Has("actor") {
+		filter.Actor = &sessions.Principal{Issuer: cmp.Or(query.Get("actor_issuer"), a.actorIssuer, caller.Issuer), Subject: query.Get("actor")}
+	} else if query.Has("actor_issuer") {
+		return filter, problemFilter
+	}
+	var err error
+	filter.Impersonations, err = readFlag(query, "impersonations")
+	return filter, err
+}
+
+func readFlag(query url.Values, name string) (bool, error) {
+	if !query.Has(name) {
+		return false, nil
+	}
+	if query.Get(name) != "true" {
+		return false, problemFilter
+	}
+	return true, nil
+}
+
+// sessionID returns the id in the path of a request that routes knows.
+func sessionID(r *http.Request) string { return path.Base(clean(r.URL.Path)) }
+
+// isSessionID tells whether s has the form of our session ids: 128 bits in
+// base64url.
+func isSessionID(s string) bool {
+	if len(s) != 22 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return true
+}
