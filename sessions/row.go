@@ -23,7 +23,7 @@ const (
 	fieldIdle       = "idle" // milliseconds
 	fieldGeneration = "gen"
 	fieldSecret     = "rnd"
-	fieldSecretPrev = "rnd_prev"
+	fieldSecretPrev = "rnd_prev" //nolint:gosec // the name of a member
 	fieldRotated    = "rotated"
 	fieldRevoked    = "revoked"
 	fieldRequest    = "request"

@@ -137,7 +137,7 @@ func killWriter(t *testing.T, dir string, acknowledged map[string]state) {
 	case err := <-read:
 		t.Fatalf("the writer ended: %v", err)
 	}
-	time.Sleep(time.Duration(rand.IntN(100)) * time.Millisecond)
+	pause(time.Duration(rand.IntN(100)) * time.Millisecond)
 	_ = cmd.Process.Kill()
 	if err := <-read; err != nil {
 		t.Fatal(err)

@@ -146,9 +146,6 @@ func (d directory) lock() (io.Closer, error) {
 	lock, err := d.fs.Lock(d.fs.PathJoin(d.path, lockName))
 	switch {
 	case err == nil:
-		if d.fs == vfs.Default {
-			_ = os.Chmod(d.fs.PathJoin(d.path, lockName), 0o600) // it is empty
-		}
 		return lock, nil
 	case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.EACCES),
 		strings.Contains(err.Error(), "lock held by current process"):

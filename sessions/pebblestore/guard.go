@@ -109,7 +109,7 @@ func (g *guard) do(write func() error) {
 			g.noRoom()
 			fallthrough
 		default:
-			<-time.After(retryRoom)
+			<-time.NewTimer(retryRoom).C
 		}
 	}
 }
@@ -159,8 +159,7 @@ func noRoom(err error) bool {
 
 // cause is what the system said, without the path it said it of.
 func cause(err error) error {
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		return errno
 	}
 	return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,7 +44,7 @@ func Open(opts Options) (*Store, error) { return open(opts, vfs.Default) }
 
 func open(opts Options, fs vfs.FS) (*Store, error) {
 	if opts.Now == nil {
-		opts.Now = time.Now
+		opts.Now = time.Now //nolint:forbidigo // the default of the clock
 	}
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
@@ -107,6 +108,9 @@ func (s *Store) start(exists bool) error {
 	e, err := openEngine(&s.opts, s.dir.fs, opts)
 	if err != nil {
 		return unavailable(err)
+	}
+	if s.dir.fs == vfs.Default {
+		_ = os.Chmod(s.dir.fs.PathJoin(s.dir.path, lockName), 0o600) // the one file that Pebble's lock made; it is empty
 	}
 	s.engine.Store(e)
 	return nil

@@ -118,7 +118,7 @@ func (m *Memory) Sweep(ctx context.Context, limit int) (int, error) {
 func (m *Memory) Now() time.Time {
 	now := m.Clock
 	if now == nil {
-		now = time.Now
+		now = time.Now //nolint:forbidigo // the default of the clock
 	}
 	return now().UTC().Truncate(time.Millisecond)
 }

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"runtime"
@@ -208,7 +209,7 @@ var mistakes = []struct {
 	{"a closed store still answers", "a closed store says so", func(b *broken) {
 		b.list = func(ctx context.Context, q sessions.Query) (sessions.Page, error) {
 			page, err := b.Memory.List(ctx, q)
-			if err == sessions.ErrClosed {
+			if errors.Is(err, sessions.ErrClosed) {
 				return sessions.Page{}, nil
 			}
 			return page, err
