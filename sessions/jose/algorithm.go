@@ -1,5 +1,12 @@
 package jose
 
+import (
+	"crypto"
+	_ "crypto/sha256" // the hashes of the algorithms
+	_ "crypto/sha512"
+	"slices"
+)
+
 // An Algorithm is a JWS algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1).
 type Algorithm string
 
@@ -8,7 +15,7 @@ const (
 	ES256 Algorithm = "ES256"
 	ES384 Algorithm = "ES384"
 	ES512 Algorithm = "ES512"
-	EdDSA Algorithm = "EdDSA"
+	EdDSA Algorithm = "EdDSA" // with Ed25519
 	RS256 Algorithm = "RS256"
 	RS384 Algorithm = "RS384"
 	RS512 Algorithm = "RS512"
@@ -20,12 +27,56 @@ const (
 	HS512 Algorithm = "HS512"
 )
 
+var (
+	asymmetric = []Algorithm{ES256, ES384, ES512, EdDSA, RS256, RS384, RS512, PS256, PS384, PS512}
+	symmetric  = []Algorithm{HS256, HS384, HS512}
+)
+
+// A kind says which keys an algorithm takes, and what it does with them.
+type kind struct {
+	kty, crv string
+	hash     crypto.Hash
+	pss      bool
+}
+
+var kinds = map[Algorithm]kind{
+	ES256: {kty: "EC", crv: "P-256", hash: crypto.SHA256},
+	ES384: {kty: "EC", crv: "P-384", hash: crypto.SHA384},
+	ES512: {kty: "EC", crv: "P-521", hash: crypto.SHA512},
+	EdDSA: {kty: "OKP", crv: "Ed25519"},
+	RS256: {kty: "RSA", hash: crypto.SHA256},
+	RS384: {kty: "RSA", hash: crypto.SHA384},
+	RS512: {kty: "RSA", hash: crypto.SHA512},
+	PS256: {kty: "RSA", hash: crypto.SHA256, pss: true},
+	PS384: {kty: "RSA", hash: crypto.SHA384, pss: true},
+	PS512: {kty: "RSA", hash: crypto.SHA512, pss: true},
+	HS256: {kty: "oct", hash: crypto.SHA256},
+	HS384: {kty: "oct", hash: crypto.SHA384},
+	HS512: {kty: "oct", hash: crypto.SHA512},
+}
+
 // ParseAlgorithm returns the algorithm of that name, in that case, or
 // ErrAlgorithm.
-func ParseAlgorithm(name string) (Algorithm, error) { return "", ErrAlgorithm }
+func ParseAlgorithm(name string) (Algorithm, error) {
+	if _, known := kinds[Algorithm(name)]; !known {
+		return "", ErrAlgorithm
+	}
+	return Algorithm(name), nil
+}
 
-// Symmetric tells whether who verifies can sign, too.
-func (a Algorithm) Symmetric() bool { return a == HS256 || a == HS384 || a == HS512 }
+// Symmetric tells whether whoever verifies can sign, too.
+func (a Algorithm) Symmetric() bool { return kinds[a].kty == "oct" }
 
 // Asymmetric returns all algorithms with public keys.
-func Asymmetric() []Algorithm { return nil }
+func Asymmetric() []Algorithm { return slices.Clone(asymmetric) }
+
+// pick returns the one algorithm of a key: what it says, or of those that are
+// allowed the first that fits (RFC 8725 section 3.1).
+func pick(says string, kty, crv string, allowed []Algorithm) (Algorithm, error) {
+	for _, alg := range allowed {
+		if k := kinds[alg]; k.kty == kty && k.crv == crv && (says == "" || says == string(alg)) {
+			return alg, nil
+		}
+	}
+	return "", ErrAlgorithm
+}

@@ -1,15 +1,117 @@
 package jose
 
-import "log/slog"
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+
+	"authsidecar/sessions/strictjson"
+)
+
+// generatedRSA is how many bits a new RSA key has.
+const generatedRSA = 3072
 
 // A PrivateKey signs tokens, with one algorithm alone. It never prints itself.
-type PrivateKey struct{ public *Key }
+type PrivateKey struct {
+	public *Key
+	secret *secret
+}
 
-// Generate makes a key.
-func Generate(alg Algorithm) (*PrivateKey, error) { return nil, ErrAlgorithm }
+// secret is *ecdsa.PrivateKey, ed25519.PrivateKey or *rsa.PrivateKey. Behind a
+// pointer no formatting reaches it.
+type secret struct{ signer crypto.Signer }
 
-// ParsePrivate reads a private key.
-func ParsePrivate(data []byte, alg Algorithm) (*PrivateKey, error) { return nil, ErrKey }
+// Generate makes a key; RSA with 3072 bits. A symmetric algorithm is
+// ErrAlgorithm.
+func Generate(alg Algorithm) (*PrivateKey, error) {
+	var signer crypto.Signer
+	var err error
+	switch kinds[alg].crv + kinds[alg].kty {
+	case "P-256EC":
+		signer, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	case "P-384EC":
+		signer, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	case "P-521EC":
+		signer, err = ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
+	case "Ed25519OKP":
+		_, signer, err = ed25519.GenerateKey(rand.Reader)
+	case "RSA":
+		signer, err = rsa.GenerateKey(rand.Reader, generatedRSA)
+	default:
+		return nil, ErrAlgorithm
+	}
+	if err != nil {
+		return nil, fmt.Errorf("generating key: %w", err)
+	}
+	return newPrivateKey(signer, alg)
+}
+
+// ParsePrivate reads a private key: one PEM block (PKCS #8, SEC 1 or PKCS #1) or
+// one JWK. With alg "" it is for the algorithm that the JWK says, else the one
+// of its curve, else RS256; where both say one, they have to agree
+// (ErrAlgorithm). A weak key is ErrWeakKey. The errors hold nothing of the key.
+func ParsePrivate(data []byte, alg Algorithm) (*PrivateKey, error) {
+	data = bytes.TrimSpace(data)
+	if bytes.HasPrefix(data, []byte("{")) {
+		return parsePrivateJWK(data, alg)
+	}
+	block, err := onlyBlock(data)
+	if err != nil {
+		return nil, err
+	}
+	signer, err := parseSigner(block)
+	if err != nil {
+		return nil, err
+	}
+	return newPrivateKey(signer, alg)
+}
+
+func parsePrivateJWK(data []byte, alg Algorithm) (*PrivateKey, error) {
+	if err := strictjson.CheckObject(data, maxKeyDepth); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	w, err := readJWK(data)
+	if err != nil {
+		return nil, err
+	}
+	if w.kty == "oct" {
+		return nil, ErrSymmetricKey
+	}
+	if err := w.usable("sign"); err != nil {
+		return nil, err
+	}
+	if w.alg != "" {
+		if alg != "" && alg != Algorithm(w.alg) {
+			return nil, fmt.Errorf("%w: the key is for another", ErrAlgorithm)
+		}
+		alg = Algorithm(w.alg)
+	}
+	signer, err := w.signer()
+	if err != nil {
+		return nil, err
+	}
+	return newPrivateKey(signer, alg)
+}
+
+func newPrivateKey(signer crypto.Signer, alg Algorithm) (*PrivateKey, error) {
+	public := signer.Public()
+	if key, ok := public.(ecdsa.PublicKey); ok {
+		public = &key
+	}
+	key, err := newKey("", string(alg), public, asymmetric)
+	if err != nil {
+		return nil, err
+	}
+	key.id = key.thumbprint
+	return &PrivateKey{public: key, secret: &secret{signer}}, nil
+}
 
 // ID returns the RFC 7638 thumbprint of the public key.
 func (k *PrivateKey) ID() string { return k.public.id }
@@ -17,20 +119,87 @@ func (k *PrivateKey) ID() string { return k.public.id }
 // Algorithm returns the one algorithm of the key.
 func (k *PrivateKey) Algorithm() Algorithm { return k.public.algorithm }
 
-// Public returns the key that verifies; its ID is the thumbprint.
+// Public returns the key that verifies. Its ID is the thumbprint.
 func (k *PrivateKey) Public() *Key { return k.public }
 
-// JWK returns the key, private parts and all.
-func (k *PrivateKey) JWK() ([]byte, error) { return nil, ErrKey }
+// privateMembers is a private JWK (RFC 7518 sections 6.2.2 and 6.3.2).
+type privateMembers struct {
+	publicMembers
+	D  string `json:"d"`
+	P  string `json:"p,omitempty"`
+	Q  string `json:"q,omitempty"`
+	DP string `json:"dp,omitempty"`
+	DQ string `json:"dq,omitempty"`
+	QI string `json:"qi,omitempty"`
+}
 
-// Sign returns the compact JWS over exactly these bytes.
-func (k *PrivateKey) Sign(header, claims []byte) (string, error) { return "", ErrKey }
+// JWK returns the key with its private parts, and with kid, alg and use. Who has
+// it can sign.
+func (k *PrivateKey) JWK() ([]byte, error) {
+	public, err := publicJWK(k.public.material.key)
+	if err != nil {
+		return nil, err
+	}
+	public.ID, public.Use, public.Algorithm = k.ID(), "sig", k.Algorithm()
+	private := privateMembers{publicMembers: *public}
+	switch key := k.secret.signer.(type) {
+	case *ecdsa.PrivateKey:
+		d, err := key.Bytes()
+		if err != nil {
+			return nil, fmt.Errorf("%w: the private key is out of range", ErrKey)
+		}
+		private.D = encode(d)
+	case ed25519.PrivateKey:
+		private.D = encode(key.Seed())
+	case *rsa.PrivateKey:
+		private.D, private.P, private.Q = encode(key.D.Bytes()), encode(key.Primes[0].Bytes()), encode(key.Primes[1].Bytes())
+		private.DP, private.DQ, private.QI = encode(key.Precomputed.Dp.Bytes()), encode(key.Precomputed.Dq.Bytes()), encode(key.Precomputed.Qinv.Bytes())
+	}
+	return json.Marshal(private)
+}
 
-// String tells no secret.
-func (k *PrivateKey) String() string { return "jose.PrivateKey(" + k.ID() + ")" }
+// Sign returns the compact JWS over exactly these bytes (RFC 7515 section 3.1).
+// They are the caller's to get right. EdDSA and RS* give the same bytes each
+// time, ES* and PS* do not.
+func (k *PrivateKey) Sign(header, claims []byte) (string, error) {
+	e := base64.RawURLEncoding
+	token := make([]byte, 0, e.EncodedLen(len(header))+e.EncodedLen(len(claims))+e.EncodedLen(1024)+2)
+	token = e.AppendEncode(token, header)
+	token = append(token, '.')
+	token = e.AppendEncode(token, claims)
+	signature, err := k.secret.sign(token, k.Algorithm())
+	if err != nil {
+		return "", fmt.Errorf("signing: %w", err)
+	}
+	token = append(token, '.')
+	return string(e.AppendEncode(token, signature)), nil
+}
 
-// GoString tells no secret.
-func (k *PrivateKey) GoString() string { return k.String() }
-
-// LogValue tells no secret.
-func (k *PrivateKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
+func (s *secret) sign(message []byte, alg Algorithm) ([]byte, error) {
+	kind := kinds[alg]
+	if kind.hash == 0 {
+		return s.signer.Sign(nil, message, crypto.Hash(0))
+	}
+	hash := kind.hash.New()
+	hash.Write(message)
+	digest := hash.Sum(nil)
+	switch key := s.signer.(type) {
+	case *ecdsa.PrivateKey:
+		r, s, err := ecdsa.Sign(rand.Reader, key, digest)
+		if err != nil {
+			return nil, err
+		}
+		size := coordinate(key.Curve)
+		signature := make([]byte, 2*size)
+		r.FillBytes(signature[:size])
+		s.FillBytes(signature[size:])
+		return signature, nil
+	case *rsa.PrivateKey:
+		if kind.pss {
+			return rsa.SignPSS(rand.Reader, key, kind.hash, digest, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})
+		}
+		return rsa.SignPKCS1v15(nil, key, kind.hash, digest)
+	default:
+		return nil, ErrUnsupportedKey
+	}
+}

@@ -1,43 +1,81 @@
 package jose
 
-// A KeyPolicy says which keys are accepted. The zero value accepts the
-// asymmetric ones.
-type KeyPolicy struct {
-	// Algorithms are those that keys may have; nil: all asymmetric ones, and
-	// with Symmetric the HMAC ones, too.
-	Algorithms []Algorithm
-	// Symmetric accepts "oct" keys, for files and secrets of this machine. A set
-	// of both kinds is refused.
-	Symmetric bool
-}
-
-// Skipped is a key of a set that is not used, and why.
-type Skipped struct {
-	// Index is the place of the key in the set, from 0.
-	Index int
-	// KeyID is its "kid", if it has one that can be read.
-	KeyID string
-	// Err wraps one of the errors of keys.
-	Err error
-}
+import (
+	"fmt"
+	"slices"
+)
 
 // A Set is keys to choose from. It never changes.
-type Set struct{ keys []*Key }
+type Set struct {
+	keys []*Key
+	byID map[string]*Key
+}
 
-// ParseSet reads a JWK set from outside.
-func ParseSet(data []byte, p KeyPolicy) (*Set, []Skipped, error) { return nil, nil, ErrKeySet }
-
-// ParseKeys reads what an operator's file holds.
-func ParseKeys(data []byte, p KeyPolicy) (*Set, []Skipped, error) { return nil, nil, ErrKey }
-
-// NewSet returns a set of these keys.
-func NewSet(keys ...*Key) (*Set, error) { return &Set{keys: keys}, nil }
+// NewSet returns a set of these keys. Symmetric and asymmetric ones together are
+// ErrMixedKeys (RFC 8725 section 2.1), two of one ID ErrDuplicateKey.
+func NewSet(keys ...*Key) (*Set, error) {
+	s := &Set{keys: slices.Clone(keys), byID: make(map[string]*Key, len(keys))}
+	for _, key := range keys {
+		if key == nil || key.material == nil {
+			return nil, fmt.Errorf("%w: it is nil", ErrKey)
+		}
+		if key.algorithm.Symmetric() != keys[0].algorithm.Symmetric() {
+			return nil, ErrMixedKeys
+		}
+		if key.id == "" {
+			continue
+		}
+		if s.byID[key.id] != nil {
+			return nil, ErrDuplicateKey
+		}
+		s.byID[key.id] = key
+	}
+	return s, nil
+}
 
 // Len returns how many keys there are.
 func (s *Set) Len() int { return len(s.keys) }
 
-// Keys returns all keys. The slice is a copy.
-func (s *Set) Keys() []*Key { return append([]*Key(nil), s.keys...) }
+// Keys returns all keys. The slice is the caller's.
+func (s *Set) Keys() []*Key { return slices.Clone(s.keys) }
 
-// Lookup finds the one key for a token's header.
-func (s *Set) Lookup(kid string, alg Algorithm) (*Key, error) { return nil, ErrUnknownKey }
+// Lookup finds the one key that a token with this header may be signed with: the
+// key of that ID, or without an ID the only key of that algorithm. A lone key
+// without an ID of its own (PEM, secret) answers to any. There is never a second
+// one to try.
+//
+// ErrUnknownKey means that there is none, ErrAlgorithm that it has another
+// algorithm.
+func (s *Set) Lookup(kid string, alg Algorithm) (*Key, error) {
+	key := s.byID[kid]
+	switch {
+	case key != nil:
+	case kid == "":
+		return s.only(alg)
+	case len(s.keys) == 1 && s.keys[0].id == "":
+		key = s.keys[0]
+	default:
+		return nil, ErrUnknownKey
+	}
+	if key.algorithm != alg {
+		return nil, ErrAlgorithm
+	}
+	return key, nil
+}
+
+func (s *Set) only(alg Algorithm) (*Key, error) {
+	var found *Key
+	for _, key := range s.keys {
+		if key.algorithm != alg {
+			continue
+		}
+		if found != nil {
+			return nil, ErrUnknownKey
+		}
+		found = key
+	}
+	if found == nil {
+		return nil, ErrUnknownKey
+	}
+	return found, nil
+}

@@ -1,21 +1,97 @@
 package jose
 
+import (
+	"encoding/base64"
+	"strings"
+)
+
 // MaxTokenSize is how many bytes a token may have.
 const MaxTokenSize = 8 << 10
 
-// A Header is what a token says of itself. Type is "" where "typ" is absent.
-type Header struct{ Algorithm, KeyID, Type, ContentType string }
-
-// A Token is a compact JWS that nobody has verified yet.
+// A Token is a compact JWS (RFC 7515 section 7.1) that nobody has verified yet.
 type Token struct {
+	// Header is what the token says of itself.
 	Header Header
+
+	compact string
+	payload []byte
 }
 
-// Parse reads the form of a token, and its header.
-func Parse(compact string) (*Token, error) { return nil, ErrNotCompact }
+// Parse reads the form of a token, and its header; it verifies nothing. A token
+// has one spelling: three segments of canonical base64url, no padding, no space.
+// Its header is strict JSON of a few strings: see Header.
+//
+// The errors are those of this package, and hold nothing of the token.
+func Parse(compact string) (*Token, error) {
+	if len(compact) > MaxTokenSize {
+		return nil, ErrTooLarge
+	}
+	if err := checkForm(compact); err != nil {
+		return nil, err
+	}
+	first, last := strings.IndexByte(compact, '.'), strings.LastIndexByte(compact, '.')
+	if first == 0 || last == first+1 {
+		return nil, ErrNotCompact // the signature may be empty: the algorithm is what is wrong then
+	}
+	header, err := decode(compact[:first])
+	if err != nil {
+		return nil, err
+	}
+	payload, err := decode(compact[first+1 : last])
+	if err != nil {
+		return nil, err
+	}
+	if _, err := decode(compact[last+1:]); err != nil {
+		return nil, err
+	}
+	t := &Token{compact: compact, payload: payload}
+	t.Header, err = parseHeader(header)
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
 
-// Unverified returns the payload, which anybody may have written.
-func (t *Token) Unverified() []byte { return nil }
+// checkForm tells whether text has the form of a compact JWS.
+func checkForm(text string) error {
+	dots := 0
+	for i := range len(text) {
+		switch c := text[i]; {
+		case c == '.':
+			dots++
+		case !base64url(c):
+			return ErrNotCompact
+		}
+	}
+	switch dots {
+	case 2:
+		return nil
+	case 4:
+		return ErrEncrypted
+	default:
+		return ErrNotCompact
+	}
+}
 
-// Verify returns the claims if the key's owner signed them.
-func (t *Token) Verify(k *Key) (claims []byte, err error) { return nil, ErrSignature }
+func base64url(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_'
+}
+
+var strict = base64.RawURLEncoding.Strict()
+
+// decode takes the one spelling of each sequence of bytes alone. The library
+// would skip line ends.
+func decode(text string) ([]byte, error) {
+	if strings.ContainsAny(text, "\r\n") {
+		return nil, ErrBase64
+	}
+	data, err := strict.DecodeString(text)
+	if err != nil {
+		return nil, ErrBase64 // the library's error tells what stands where
+	}
+	return data, nil
+}
+
+// Unverified returns the payload, which anybody may have written. It is there to
+// find out whose keys to try.
+func (t *Token) Unverified() []byte { return t.payload }

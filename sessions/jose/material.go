@@ -1,0 +1,152 @@
+package jose
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"crypto/subtle"
+	"fmt"
+	"math/big"
+)
+
+// material returns what verifies, as the members of the JWK describe it
+// (RFC 7518 section 6, RFC 8037 section 2).
+func (w *jwk) material() (any, error) {
+	switch w.kty {
+	case "EC":
+		return w.point()
+	case "OKP":
+		x, err := w.bytes("x")
+		switch {
+		case w.crv != "Ed25519":
+			return nil, fmt.Errorf("%w: its crv", ErrUnsupportedKey)
+		case err != nil:
+			return nil, err
+		case len(x) != ed25519.PublicKeySize:
+			return nil, fmt.Errorf("%w: x has another length than the curve's", ErrKey)
+		}
+		return ed25519.PublicKey(x), nil
+	case "RSA":
+		return w.modulus()
+	case "oct":
+		return w.bytes("k")
+	default:
+		return nil, fmt.Errorf("%w: its kty", ErrUnsupportedKey)
+	}
+}
+
+func (w *jwk) curve() (elliptic.Curve, error) {
+	switch w.crv {
+	case "P-256":
+		return elliptic.P256(), nil
+	case "P-384":
+		return elliptic.P384(), nil
+	case "P-521":
+		return elliptic.P521(), nil
+	default:
+		return nil, fmt.Errorf("%w: its crv", ErrUnsupportedKey)
+	}
+}
+
+func (w *jwk) point() (*ecdsa.PublicKey, error) {
+	curve, err := w.curve()
+	if err != nil {
+		return nil, err
+	}
+	x, err := w.bytes("x")
+	if err != nil {
+		return nil, err
+	}
+	y, err := w.bytes("y")
+	if err != nil {
+		return nil, err
+	}
+	if size := coordinate(curve); len(x) != size || len(y) != size {
+		return nil, fmt.Errorf("%w: x or y has another length than the curve's", ErrKey)
+	}
+	key, err := ecdsa.ParseUncompressedPublicKey(curve, append(append([]byte{4}, x...), y...))
+	if err != nil {
+		return nil, fmt.Errorf("%w: the point is not on the curve", ErrKey)
+	}
+	return key, nil
+}
+
+// coordinate returns the length of a coordinate in bytes.
+func coordinate(curve elliptic.Curve) int { return (curve.Params().BitSize + 7) / 8 }
+
+func (w *jwk) modulus() (*rsa.PublicKey, error) {
+	n, err := w.bytes("n")
+	if err != nil {
+		return nil, err
+	}
+	e, err := w.bytes("e")
+	if err != nil {
+		return nil, err
+	}
+	exponent := new(big.Int).SetBytes(e)
+	if exponent.BitLen() > 31 {
+		return nil, fmt.Errorf("%w: RSA with an exponent of more than 31 bits", ErrUnsupportedKey)
+	}
+	return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(exponent.Int64())}, nil
+}
+
+// signer returns the private key of the JWK, which has to fit its public one.
+func (w *jwk) signer() (crypto.Signer, error) {
+	public, err := w.material()
+	if err != nil {
+		return nil, err
+	}
+	d, err := w.bytes("d")
+	if err != nil {
+		return nil, err
+	}
+	switch public := public.(type) {
+	case *ecdsa.PublicKey:
+		key, err := ecdsa.ParseRawPrivateKey(public.Curve, d)
+		if err != nil || !key.PublicKey.Equal(public) {
+			return nil, errPair
+		}
+		return key, nil
+	case ed25519.PublicKey:
+		if len(d) != ed25519.SeedSize {
+			return nil, errPair
+		}
+		key := ed25519.NewKeyFromSeed(d)
+		if subtle.ConstantTimeCompare(key[ed25519.SeedSize:], public) != 1 {
+			return nil, errPair
+		}
+		return key, nil
+	case *rsa.PublicKey:
+		return w.rsa(public, d)
+	default:
+		return nil, ErrUnsupportedKey
+	}
+}
+
+// errPair tells nothing of what does not fit: it is secret.
+var errPair = fmt.Errorf("%w: its private and its public part do not fit", ErrKey)
+
+func (w *jwk) rsa(public *rsa.PublicKey, d []byte) (crypto.Signer, error) {
+	if _, there := w.members["oth"]; there {
+		return nil, fmt.Errorf("%w: RSA with more than two primes", ErrUnsupportedKey)
+	}
+	if err := checkRSA(public); err != nil {
+		return nil, err // before the library, which calls it malformed
+	}
+	p, err := w.bytes("p")
+	if err != nil {
+		return nil, err
+	}
+	q, err := w.bytes("q")
+	if err != nil {
+		return nil, err
+	}
+	key := &rsa.PrivateKey{PublicKey: *public, D: new(big.Int).SetBytes(d), Primes: []*big.Int{new(big.Int).SetBytes(p), new(big.Int).SetBytes(q)}}
+	key.Precompute()
+	if key.Validate() != nil {
+		return nil, errPair
+	}
+	return key, nil
+}

@@ -1,0 +1,139 @@
+package jose
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+
+	"authsidecar/sessions/strictjson"
+)
+
+// ParseKeys reads what an operator's file holds: one PEM block (a PKIX public
+// key, a certificate, whose dates and issuer nobody asks for, or a private key,
+// whose public part is taken), one JWK, or a JWK set. Keys of a set are skipped as
+// ParseSet does it, but private ones are as good as their public part, and a
+// weak one is an error, ErrWeakKey. The errors hold nothing of the file.
+func ParseKeys(data []byte, p KeyPolicy) (*Set, []Skipped, error) {
+	if len(data) > maxSetSize {
+		return nil, nil, fmt.Errorf("%w: more than %d bytes", ErrKey, maxSetSize)
+	}
+	data = bytes.TrimSpace(data)
+	if !bytes.HasPrefix(data, []byte("{")) {
+		return single(parsePEM(data, p))
+	}
+	members, err := strictjson.Members(data, maxKeyDepth)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	for _, member := range members {
+		if member.Name == "keys" {
+			return parseFileSet(data, p)
+		}
+	}
+	w, err := readJWK(data)
+	if err != nil {
+		return nil, nil, err
+	}
+	return single(w.key(p, true))
+}
+
+func single(key *Key, err error) (*Set, []Skipped, error) {
+	if err != nil {
+		return nil, nil, err
+	}
+	set, err := NewSet(key)
+	return set, nil, err
+}
+
+func parseFileSet(data []byte, p KeyPolicy) (*Set, []Skipped, error) {
+	set, skipped, err := parseSet(data, p, true)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, key := range skipped {
+		if errors.Is(key.Err, ErrWeakKey) {
+			return nil, nil, fmt.Errorf("key %d: %w", key.Index+1, key.Err)
+		}
+	}
+	return set, skipped, nil
+}
+
+func parsePEM(data []byte, p KeyPolicy) (*Key, error) {
+	block, err := onlyBlock(data)
+	if err != nil {
+		return nil, err
+	}
+	var public crypto.PublicKey
+	switch block.Type {
+	case "PUBLIC KEY":
+		public, err = x509.ParsePKIXPublicKey(block.Bytes)
+	case "CERTIFICATE":
+		var certificate *x509.Certificate
+		if certificate, err = x509.ParseCertificate(block.Bytes); err == nil {
+			public = certificate.PublicKey
+		}
+	default:
+		var signer crypto.Signer
+		if signer, err = parseSigner(block); err != nil {
+			return nil, err
+		}
+		public = signer.Public()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: its PEM cannot be read", ErrKey)
+	}
+	return newKey("", "", public, p.allowed())
+}
+
+// onlyBlock returns the one block of a file. What OpenSSL writes before the key
+// of a curve is no key.
+func onlyBlock(data []byte) (*pem.Block, error) {
+	block, rest := pem.Decode(data)
+	if block != nil && block.Type == "EC PARAMETERS" {
+		block, rest = pem.Decode(rest)
+	}
+	switch {
+	case block == nil:
+		return nil, fmt.Errorf("%w: neither PEM nor a JSON object", ErrKey)
+	case len(bytes.TrimSpace(rest)) > 0:
+		return nil, fmt.Errorf("%w: more than one PEM block; put several keys into a JWK set", ErrKey)
+	case len(block.Headers) > 0 || block.Type == "ENCRYPTED PRIVATE KEY":
+		return nil, fmt.Errorf("%w: it is encrypted", ErrKey)
+	default:
+		return block, nil
+	}
+}
+
+func parseSigner(block *pem.Block) (crypto.Signer, error) {
+	var key any
+	var err error
+	switch block.Type {
+	case "PRIVATE KEY":
+		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+	case "EC PRIVATE KEY":
+		key, err = x509.ParseECPrivateKey(block.Bytes)
+	case "RSA PRIVATE KEY":
+		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+	default:
+		return nil, fmt.Errorf("%w: its type of PEM", ErrUnsupportedKey)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: its PEM cannot be read", ErrKey)
+	}
+	switch key := key.(type) {
+	case *ecdsa.PrivateKey:
+		return key, nil
+	case ed25519.PrivateKey:
+		return key, nil
+	case *rsa.PrivateKey:
+		return key, nil
+	default:
+		return nil, ErrUnsupportedKey
+	}
+}
