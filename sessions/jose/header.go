@@ -27,7 +27,6 @@ func parseHeader(data []byte) (h Header, err error) {
 	if err != nil {
 		return h, fmt.Errorf("%w: %w", ErrHeader, err)
 	}
-	allowed := true
 	for _, member := range members {
 		var into *string
 		switch member.Name {
@@ -44,15 +43,11 @@ func parseHeader(data []byte) (h Header, err error) {
 		case "crit":
 			return h, ErrCritical
 		default:
-			allowed = false
-			continue
+			return h, ErrHeaderMember
 		}
 		if *into, err = headerText(member.Value); err != nil {
 			return h, err
 		}
-	}
-	if !allowed {
-		return h, ErrHeaderMember
 	}
 	if _, err := ParseAlgorithm(h.Algorithm); err != nil {
 		return h, err

@@ -50,10 +50,10 @@ func (s *Set) Lookup(kid string, alg Algorithm) (*Key, error) {
 	key := s.byID[kid]
 	switch {
 	case key != nil:
+	case len(s.keys) == 1 && (kid == "" || s.keys[0].id == ""):
+		key = s.keys[0]
 	case kid == "":
 		return s.only(alg)
-	case len(s.keys) == 1 && s.keys[0].id == "":
-		key = s.keys[0]
 	default:
 		return nil, ErrUnknownKey
 	}
