@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -214,14 +216,14 @@ func TestJ2_UnknownKeysAreLeftOut(t *testing.T) {
 		jwk(t, keyOf("enc", jose.ES256), object{"use": "enc"}),
 		jwk(t, idpKey(), nil),
 	)))
-	var log book
-	r, err := fetchFrom(t, RemoteConfig{URL: server.URL, Log: log.logger()})
+	var entries book
+	r, err := fetchFrom(t, RemoteConfig{URL: server.URL, Log: entries.logger()})
 	must(t, err)
 	if got := r.Status().Keys; len(got) != 1 || got[0].ID != idpKey().ID() {
 		t.Errorf("took %+v", got)
 	}
-	if got := strings.Count(log.String(), "key left out"); got != 4 {
-		t.Errorf("%d keys were reported:\n%s", got, log.String())
+	if got := strings.Count(entries.String(), "key left out"); got != 4 {
+		t.Errorf("%d keys were reported:\n%s", got, entries.String())
 	}
 }
 
@@ -240,17 +242,17 @@ func TestJ5_KeysThatAreNotForPublishing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := serve(t, status(200, jwks(t, append(test.keys, jwk(t, idpKey(), nil))...)))
-			var log book
-			r, err := fetchFrom(t, RemoteConfig{URL: server.URL, Log: log.logger()})
+			var entries book
+			r, err := fetchFrom(t, RemoteConfig{URL: server.URL, Log: entries.logger()})
 			must(t, err)
 			if got := r.Status().Keys; len(got) != 1 || got[0].ID != idpKey().ID() {
 				t.Errorf("took %+v", got)
 			}
-			if got := strings.Count(log.String(), "level=WARN"); got != len(test.keys) {
-				t.Errorf("%d warnings:\n%s", got, log.String())
+			if got := strings.Count(entries.String(), "level=WARN"); got != len(test.keys) {
+				t.Errorf("%d warnings:\n%s", got, entries.String())
 			}
 			for _, s := range []string{string(private), "c2VjcmV0"} {
-				if strings.Contains(log.String(), s) {
+				if strings.Contains(entries.String(), s) {
 					t.Error("a key is in the log")
 				}
 			}
@@ -311,7 +313,9 @@ func TestDiscovery_FindsTheKeysOfExactlyThisIssuer(t *testing.T) {
 }
 
 func TestRemote_OverHTTPS(t *testing.T) {
-	server := httptest.NewTLSServer(status(200, published(t, idpKey())))
+	server := httptest.NewUnstartedServer(status(200, published(t, idpKey())))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // we hang up on it
+	server.StartTLS()
 	defer server.Close()
 	if _, err := fetchFrom(t, RemoteConfig{URL: server.URL}); err == nil {
 		t.Error("a certificate of nobody: accepted")
