@@ -36,7 +36,9 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //		allow   scope <scope>        [from <issuer>]
 //		allow   claim <name> <value> [from <issuer>]
 //		allow   expression <cel>     [from <issuer>]
-//		protect <user ids...>
+//		protect user <user ids...>
+//		lifecycle
+//		manage  scope | claim | expression ... [from <issuer>]
 //		session       { ... }
 //		impersonation { ... }
 //		refresh_token { ... }
@@ -108,14 +110,16 @@ func (p *parser) directive() error {
 		"path":          p.text(&h.Path, "/auth/sessions"),
 		"trust":         p.trust,
 		"allow":         p.allow,
-		"protect":       p.list(&h.Protect, "root admin-*"),
+		"manage":        p.manage,
+		"lifecycle":     p.flag(&h.Lifecycle),
+		"protect":       p.protect,
 		"session":       p.session,
 		"impersonation": p.impersonation,
 		"refresh_token": p.refreshToken,
 		"access_token":  p.accessToken,
 		"signing_keys":  p.signingKeys,
 		"store":         p.store,
-	}, "trust", "allow")
+	}, "trust", "allow", "manage")
 }
 
 func (p *parser) trust() error {

@@ -1,42 +1,83 @@
 package caddymodule
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
-// allow reads a rule:
+// allow reads a rule that lets callers have sessions:
 //
 //	allow self
 //	allow scope <scope> [from <issuer>]
 //	allow claim <name> <value> [from <issuer>]
 //	allow expression <cel> [from <issuer>]
 func (p *parser) allow() error {
+	return p.rule("allow", &p.handler.Allow, "self", "scope", "claim", "expression")
+}
+
+// manage reads a rule that lets callers see and end others' sessions, in the
+// same forms but self.
+func (p *parser) manage() error {
+	return p.rule("manage", &p.handler.Manage, "scope", "claim", "expression")
+}
+
+// protect reads who is never impersonated:
+//
+//	protect user <user ids...>
+func (p *parser) protect() error {
+	if !p.NextArg() || p.Val() != "user" {
+		return p.Err("protect needs to know whom: write protect user <user ids...>, as in: protect user root admin-*")
+	}
+	defer func(outer string) { p.name = outer }(p.name)
+	p.name = "protect"
+	return p.list(&p.handler.Protect, "root admin-*")()
+}
+
+// ruleForms are the forms of rules.
+var ruleForms = map[string]string{
+	"self":       "self",
+	"scope":      "scope <scope>",
+	"claim":      "claim <name> <value>",
+	"expression": "expression <cel>",
+}
+
+// rule reads a rule of a word, in one of the kinds of forms, and adds it.
+func (p *parser) rule(word string, rules *[]*Rule, kinds ...string) error {
 	r := new(Rule)
-	p.handler.Allow = append(p.handler.Allow, r)
-	p.mark(fmt.Sprintf("allow.%d", len(p.handler.Allow)-1))
+	*rules = append(*rules, r)
+	p.mark(fmt.Sprintf("%s.%d", word, len(*rules)-1))
 	if !p.NextArg() {
-		return p.Err("allow needs to know who: write allow self, allow scope <scope>, allow claim <name> <value>, or allow expression <cel>")
+		forms := make([]string, len(kinds))
+		for i, kind := range kinds {
+			forms[i] = word + " " + ruleForms[kind]
+		}
+		last := len(forms) - 1
+		return p.Errf("%s needs to know who: write %s, or %s", word, strings.Join(forms[:last], ", "), forms[last])
 	}
 	kind := p.Val()
+	if !slices.Contains(kinds, kind) {
+		return p.unknown(word, kind, kinds)
+	}
 	switch kind {
 	case "self":
 		r.Self = true
 		return p.from(r)
 	case "scope":
-		return p.allowed(r, "scope <scope>", &r.Scope)
+		return p.ruled(word, r, "scope <scope>", &r.Scope)
 	case "claim":
 		r.Claim = new(ClaimRule)
-		return p.allowed(r, "claim <name> <value>", &r.Claim.Name, &r.Claim.Value)
-	case "expression":
-		return p.allowed(r, "expression `<cel>`", &r.Expression)
+		return p.ruled(word, r, "claim <name> <value>", &r.Claim.Name, &r.Claim.Value)
 	default:
-		return p.unknown("allow", kind, []string{"self", "scope", "claim", "expression"})
+		return p.ruled(word, r, "expression `<cel>`", &r.Expression)
 	}
 }
 
-// allowed reads what a rule asks for, and whose callers it is for.
-func (p *parser) allowed(r *Rule, form string, values ...*string) error {
+// ruled reads what a rule asks for, and whose callers it is for.
+func (p *parser) ruled(word string, r *Rule, form string, values ...*string) error {
 	for _, value := range values {
 		if !p.NextArg() || p.Val() == "" {
-			return p.Errf("allow is cut short: write allow %s [from <issuer>]", form)
+			return p.Errf("%s is cut short: write %s %s [from <issuer>]", word, word, form)
 		}
 		*value = p.Val()
 	}
@@ -44,7 +85,7 @@ func (p *parser) allowed(r *Rule, form string, values ...*string) error {
 		return err
 	}
 	if p.NextArg() {
-		return p.Errf("allow has too many words: write allow %s [from <issuer>], one rule a line, and what has blanks in backticks", form)
+		return p.Errf("%s has too many words: write %s %s [from <issuer>], one rule a line, and what has blanks in backticks", word, word, form)
 	}
 	return nil
 }

@@ -34,6 +34,15 @@ type Handler struct {
 	// any run of characters. Compared after NFKC and case folding too.
 	Protect []string `json:"protect,omitempty"`
 
+	// Whether refreshing, listing and revoking sessions is served too, below the
+	// path, and there the public keys of access tokens. All methods and all paths
+	// below it are then ours.
+	Lifecycle bool `json:"lifecycle,omitempty"`
+
+	// Whose callers may list and revoke the sessions of others, in the forms of
+	// allow, but for self: everybody may manage his own. Needs lifecycle.
+	Manage []*Rule `json:"manage,omitempty"`
+
 	// The life of sessions that users have for themselves.
 	Session *Session `json:"session,omitempty"`
 

@@ -10,26 +10,40 @@ func (h *Handler) checkRules() error {
 	if len(h.Allow) == 0 {
 		return wrong("allow", "no allow: nobody could have a session; say who may, as in: allow self")
 	}
-	for i, r := range h.Allow {
-		at := fmt.Sprintf("allow.%d", i)
+	if err := h.checkRuleList("allow", h.Allow); err != nil {
+		return err
+	}
+	if len(h.Manage) > 0 && !h.Lifecycle {
+		return wrong("manage", "manage is for listing and revoking, which only lifecycle serves: add lifecycle, or remove manage")
+	}
+	return h.checkRuleList("manage", h.Manage)
+}
+
+// checkRuleList checks the rules of a word, allow or manage.
+func (h *Handler) checkRuleList(word string, rules []*Rule) error {
+	for i, r := range rules {
+		at := fmt.Sprintf("%s.%d", word, i)
 		if r == nil {
-			return wrong(at, "allow nothing: write self, scope, claim or expression")
+			return wrong(at, "%s nothing: write scope, claim or expression", word)
 		}
-		if err := r.check(at); err != nil {
+		if word == "manage" && r.Self {
+			return wrong(at, "manage self: everybody may manage his own sessions; remove it")
+		}
+		if err := r.check(at, word); err != nil {
 			return err
 		}
-		if err := h.checkFrom(at, r); err != nil {
+		if err := h.checkFrom(at, word, r); err != nil {
 			return err
 		}
-		if slices.ContainsFunc(h.Allow[:i], r.equal) {
-			return wrong(at, "allow %s is given twice: remove one", r.kind())
+		if slices.ContainsFunc(rules[:i], r.equal) {
+			return wrong(at, "%s %s is given twice: remove one", word, r.kind())
 		}
 	}
 	return nil
 }
 
 // check tells whether the rule is exactly one of its kinds, and could ever hold.
-func (r *Rule) check(at string) error {
+func (r *Rule) check(at, word string) error {
 	kinds := 0
 	for _, given := range [...]bool{r.Self, r.Scope != "", r.Claim != nil, r.Expression != ""} {
 		if given {
@@ -37,20 +51,20 @@ func (r *Rule) check(at string) error {
 		}
 	}
 	if kinds != 1 {
-		return wrong(at, "allow: a rule is exactly one of self, scope, claim and expression: make each a rule of its own")
+		return wrong(at, "%s: a rule is exactly one of self, scope, claim and expression: make each a rule of its own", word)
 	}
 	switch {
 	case r.Scope != "":
 		if strings.ContainsFunc(r.Scope, notInScope) {
-			return wrong(at, "allow scope %q: no scope looks like that: name one, without blanks and quotes", r.Scope)
+			return wrong(at, "%s scope %q: no scope looks like that: name one, without blanks and quotes", word, r.Scope)
 		}
 	case r.Claim != nil:
 		if !claimPath(r.Claim.Name) || r.Claim.Value == "" {
-			return wrong(at, "allow claim %q %q: write the name of a claim, or a JSON pointer like /realm/roles, and the value it must have", r.Claim.Name, r.Claim.Value)
+			return wrong(at, "%s claim %q %q: write the name of a claim, or a JSON pointer like /realm/roles, and the value it must have", word, r.Claim.Name, r.Claim.Value)
 		}
 	case r.Expression != "":
 		if _, err := compileExpression(r.Expression); err != nil {
-			return wrong(at, "allow expression: %w", err)
+			return wrong(at, "%s expression: %w", word, err)
 		}
 	}
 	return nil
@@ -72,7 +86,7 @@ func claimPath(s string) bool {
 
 // checkFrom checks whose callers the rule is for. A scope of one issuer means
 // nothing from another, so that with several of them a rule says which.
-func (h *Handler) checkFrom(at string, r *Rule) error {
+func (h *Handler) checkFrom(at, word string, r *Rule) error {
 	trusted := make([]string, len(h.Trust))
 	users := false
 	for i, t := range h.Trust {
@@ -87,9 +101,9 @@ func (h *Handler) checkFrom(at string, r *Rule) error {
 	case r.Self:
 		return nil
 	case r.From != "" && !slices.Contains(trusted, r.From):
-		return wrong(at, "allow %s from %s: that issuer is not trusted: trusted are %s", r.kind(), r.From, names(trusted))
+		return wrong(at, "%s %s from %s: that issuer is not trusted: trusted are %s", word, r.kind(), r.From, names(trusted))
 	case r.From == "" && len(trusted) > 1:
-		return wrong(at, "allow %s: several issuers are trusted: say whose callers it is for, as in: allow %s from %s", r.kind(), r.kind(), trusted[0])
+		return wrong(at, "%s %s: several issuers are trusted: say whose callers it is for, as in: %s %s from %s", word, r.kind(), word, r.kind(), trusted[0])
 	}
 	return nil
 }

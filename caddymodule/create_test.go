@@ -43,7 +43,7 @@ func TestCreate_AnswersAsStackAuthDoes(t *testing.T) {
 func TestCreate_EveryRefusal(t *testing.T) {
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
-	s.start(provider.site(s, echo(t).URL, "protect root\n\t\timpersonation {\n\t\t\trequire_reason\n\t\t}"))
+	s.start(provider.site(s, echo(t).URL, "protect user root\n\t\timpersonation {\n\t\t\trequire_reason\n\t\t}"))
 	alice := provider.token("alice", nil)
 	desk := provider.token("carol", map[string]any{"scope": "sessions:impersonate"})
 	const good = `{"user_id":"alice"}`
@@ -147,7 +147,7 @@ func TestV23_V24_Credentials(t *testing.T) {
 func TestCreate_RepeatedWithAnIdempotencyKey(t *testing.T) {
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
-	s.start(provider.site(s, echo(t).URL, "protect root"))
+	s.start(provider.site(s, echo(t).URL, "protect user root"))
 	alice, bob := provider.token("alice", nil), provider.token("bob", nil)
 	key := []string{"Idempotency-Key", "7c0e-1"}
 

@@ -71,9 +71,14 @@ func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error
 	if err != nil {
 		return nil, err
 	}
+	manage, err := h.rules(h.Manage)
+	if err != nil {
+		return nil, err
+	}
 	inst.manager = &sessions.Manager{
 		Realm:         h.Issuer,
 		Policy:        policy,
+		Manage:        manage,
 		Own:           h.Session.lifetimes(),
 		Impersonation: h.Impersonation.lifetimes(),
 		MaxPerUser:    *h.Session.MaxPerUser,
@@ -91,8 +96,13 @@ func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error
 	for _, t := range inst.trust {
 		inst.manager.Trusted[t.issuer.Name] = t.issuer.Users
 	}
+	actorIssuer := ""
+	if len(h.Trust) == 1 {
+		actorIssuer = h.Trust[0].Issuer
+	}
 	inst.api = httpapi.New(httpapi.Config{
 		Path: h.Path, Verifier: verifier, Manager: inst.manager,
+		Lifecycle: h.Lifecycle, Keys: keyring.Access.Public, KeysMaxAge: keyPublish, ActorIssuer: actorIssuer,
 		ClientIP: clientIP, Failed: inst.failed,
 	})
 	return inst, nil
@@ -175,7 +185,7 @@ func (inst *instance) openAll(ctx context.Context) error {
 	}
 	inst.release = release
 	inst.manager.Store, inst.manager.IDSecret = store, secret
-	return nil
+	return inst.manager.LoadCutoffs(ctx)
 }
 
 func (inst *instance) close() error {
@@ -186,41 +196,6 @@ func (inst *instance) close() error {
 		return nil
 	}
 	return inst.release()
-}
-
-// background returns what runs until the configuration is replaced.
-func (inst *instance) background() []func(context.Context) {
-	var runs []func(context.Context)
-	for _, t := range inst.trust {
-		if t.run != nil {
-			runs = append(runs, t.run)
-		}
-	}
-	if len(inst.rings) > 0 {
-		runs = append(runs, inst.keepKeys)
-	}
-	return runs
-}
-
-// keepKeys follows the storage, so that a node sees the keys that another made,
-// and makes the next ones when they are due.
-func (inst *instance) keepKeys(ctx context.Context) {
-	ticker := time.NewTicker(keySync)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		for i := range inst.rings {
-			r := &inst.rings[i]
-			if err := inst.keys.syncRing(ctx, r.ring, r.name, &r.plan); err != nil && ctx.Err() == nil {
-				inst.logger.Error("signing keys could not be synchronised; the present ones go on",
-					zap.String("issuer", inst.issuer), zap.String("use", r.name), zap.Error(err))
-			}
-		}
-	}
 }
 
 // slog is the logger for what speaks the standard library's.

@@ -22,12 +22,22 @@ type trusted struct {
 	run    func(context.Context) // keeps the keys fresh until the context ends; may be nil
 }
 
-// policy makes the rules of the configuration.
+// policy makes the rules by which sessions are had.
 func (h *Handler) policy() (*sessions.Policy, error) {
 	p := &sessions.Policy{Protect: h.Protect, RequireReason: h.Impersonation.RequireReason}
+	var err error
+	p.Allow, err = h.rules(h.Allow)
 	for _, rule := range h.Allow {
+		p.AllowSelf = p.AllowSelf || rule.Self
+	}
+	return p, err
+}
+
+// rules makes rules of the configured ones, but for self.
+func (h *Handler) rules(configured []*Rule) ([]sessions.Rule, error) {
+	var rules []sessions.Rule
+	for _, rule := range configured {
 		if rule.Self {
-			p.AllowSelf = true
 			continue
 		}
 		made, err := rule.make()
@@ -37,9 +47,9 @@ func (h *Handler) policy() (*sessions.Policy, error) {
 		if made.From == "" {
 			made.From = h.Trust[0].Issuer // the only one: check saw to it
 		}
-		p.Allow = append(p.Allow, made)
+		rules = append(rules, made)
 	}
-	return p, nil
+	return rules, nil
 }
 
 func (r *Rule) make() (sessions.Rule, error) {
@@ -53,7 +63,7 @@ func (r *Rule) make() (sessions.Rule, error) {
 	default:
 		compiled, err := compileExpression(r.Expression)
 		if err != nil {
-			return rule, fmt.Errorf("allow expression: %w", err)
+			return rule, fmt.Errorf("expression: %w", err)
 		}
 		rule.Name, rule.When = "expression "+r.Expression, compiled
 	}
