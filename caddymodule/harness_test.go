@@ -85,15 +85,8 @@ func freePort(t testing.TB) string {
 	}
 }
 
-// startSidecar runs Caddy with a Caddyfile in which SITE and ADMIN stand for the
-// addresses of the site and of the admin API.
-func startSidecar(t *testing.T, caddyfile string) *sidecar {
-	t.Helper()
-	s := newSidecar(t, t.TempDir())
-	s.start(caddyfile)
-	return s
-}
-
+// newSidecar prepares a sidecar whose files are in dir. In its Caddyfile, SITE
+// stands for the address of the site, and DIR for dir.
 func newSidecar(t *testing.T, dir string) *sidecar {
 	t.Helper()
 	s := &sidecar{t: t, dir: dir, admin: "127.0.0.1:" + freePort(t), url: "http://127.0.0.1:" + freePort(t)}
@@ -133,17 +126,39 @@ func (s *sidecar) start(caddyfile string) {
 	}
 }
 
-func (s *sidecar) tryStart(caddyfile string) error {
+// run runs the process.
+func (s *sidecar) run(caddyfile string) {
+	s.t.Helper()
 	file := s.write("Caddyfile", s.render(caddyfile))
 	s.cmd, s.log, s.done = s.command("run", "--config", file, "--adapter", "caddyfile"), new(syncBuffer), make(chan struct{})
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
-		return err
+		s.t.Fatal(err)
 	}
 	go func(cmd *exec.Cmd, done chan struct{}) {
 		_ = cmd.Wait()
 		close(done)
 	}(s.cmd, s.done)
+}
+
+// startRefused runs the process, which is to end by itself, and returns what it
+// said.
+func (s *sidecar) startRefused(caddyfile string) string {
+	s.t.Helper()
+	s.run(caddyfile)
+	select {
+	case <-s.done:
+	case <-time.After(time.Minute):
+		s.t.Fatalf("it started:\n%s", s.log)
+	}
+	if s.cmd.ProcessState.Success() {
+		s.t.Fatalf("it ended well:\n%s", s.log)
+	}
+	return s.log.String()
+}
+
+func (s *sidecar) tryStart(caddyfile string) error {
+	s.run(caddyfile)
 	address := strings.TrimPrefix(s.url, "http://")
 	for {
 		select {
