@@ -10,7 +10,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -177,76 +176,6 @@ func repeatable(stored, wanted *Session, now time.Time) error {
 	return nil
 }
 
-// makeRoom ends the least recently used sessions of the user that are of the
-// same kind and too many. The new session is granted whether that works or not:
-// what is left over is ended when the next one is created.
-func (m *Manager) makeRoom(ctx context.Context, created *Session) {
-	if m.MaxPerUser <= 0 {
-		return
-	}
-	query := Query{
-		Realm: m.Realm, User: created.UserID, Impersonations: &created.Impersonation,
-		Limit: m.MaxPerUser + 1, KeysOnly: true,
-	}
-	page, err := m.Store.List(ctx, query)
-	if err != nil || len(page.Sessions) <= m.MaxPerUser {
-		m.reportRoom(ctx, created, err)
-		return
-	}
-	m.reportRoom(ctx, created, m.endOldest(ctx, created, query))
-}
-
-func (m *Manager) reportRoom(ctx context.Context, s *Session, err error) {
-	if err != nil {
-		m.observe(ctx, EventFailed, s, fmt.Errorf("ending the user's oldest sessions: %w", err))
-	}
-}
-
-func (m *Manager) endOldest(ctx context.Context, created *Session, query Query) error {
-	live, dead, err := m.listLive(ctx, query, created.CreatedAt)
-	if err != nil {
-		return err
-	}
-	if dead > 0 { // they would be read again at each new session
-		if _, err := m.Store.Sweep(ctx, 2*dead); err != nil {
-			return err
-		}
-	}
-	slices.SortFunc(live, func(a, b Session) int { return b.RotatedAt.Compare(a.RotatedAt) })
-	for i := m.MaxPerUser; i < len(live); i++ {
-		if live[i].ID == created.ID {
-			continue
-		}
-		if err := m.end(ctx, live[i].Key(), EndReplaced); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// listLive reads all live sessions of the query, and counts those that came to
-// their end.
-func (m *Manager) listLive(ctx context.Context, query Query, now time.Time) (live []Session, dead int, err error) {
-	query.KeysOnly, query.Cursor = false, ""
-	for {
-		page, err := m.Store.List(ctx, query)
-		if err != nil {
-			return nil, 0, err
-		}
-		for i := range page.Sessions {
-			if page.Sessions[i].Live(now) {
-				live = append(live, page.Sessions[i])
-			} else {
-				dead++
-			}
-		}
-		if page.Next == "" {
-			return live, dead, nil
-		}
-		query.Cursor = page.Next
-	}
-}
-
 // end revokes a session, for a reason. It is no error if it was over already.
 func (m *Manager) end(ctx context.Context, key Key, reason EndReason) error {
 	ended := false
@@ -262,7 +191,7 @@ func (m *Manager) end(ctx context.Context, key Key, reason EndReason) error {
 		return fmt.Errorf("ending session: %w", err)
 	}
 	if ended {
-		m.observe(ctx, EventRevoked, &row, nil)
+		m.report(ctx, &Event{Kind: EventRevoked, Session: &row})
 	}
 	return nil
 }
