@@ -43,6 +43,7 @@ type Manager struct {
 	Observe func(context.Context, *Event)
 
 	cutoffs atomic.Pointer[[]Cutoff] // in force; nil is none
+	rooms   rooms
 }
 
 // An Event is something that happened to a session. It holds no token.

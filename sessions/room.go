@@ -5,19 +5,71 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
 // makeRoom ends the least recently used sessions of the user that are of the
 // same kind and too many. The new session is granted whether that works or not:
-// what is left over is ended when the next one is created.
+// what is left over is ended when the next one is created. Of requests that come
+// together, one does it for all.
 func (m *Manager) makeRoom(ctx context.Context, created *Session) {
 	if m.MaxPerUser <= 0 {
 		return
 	}
-	if err := m.endOldest(ctx, created); err != nil {
-		m.observe(ctx, EventFailed, created, fmt.Errorf("ending the user's oldest sessions: %w", err))
+	room := room{created.UserID, created.Impersonation}
+	if !m.rooms.enter(room) {
+		return
 	}
+	for pass := 1; ; pass++ {
+		if err := m.endOldest(ctx, created); err != nil {
+			m.observe(ctx, EventFailed, created, fmt.Errorf("ending the user's oldest sessions: %w", err))
+		}
+		if !m.rooms.again(room, pass) {
+			return
+		}
+	}
+}
+
+// A room is where the sessions of a user of one kind are.
+type room struct {
+	user          string
+	impersonation bool
+}
+
+// rooms are those where somebody makes room. The value tells that others came
+// meanwhile.
+type rooms struct {
+	mu   sync.Mutex
+	busy map[room]bool
+}
+
+// enter tells whether nobody makes room there yet.
+func (r *rooms) enter(room room) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, busy := r.busy[room]; busy {
+		r.busy[room] = true
+		return false
+	}
+	if r.busy == nil {
+		r.busy = make(map[room]bool)
+	}
+	r.busy[room] = false
+	return true
+}
+
+// again tells whether others came meanwhile, so that there is more to do. Nobody
+// does it more than twice for them: it is his request that waits.
+func (r *rooms) again(room room, pass int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.busy[room] && pass < 2 {
+		r.busy[room] = false
+		return true
+	}
+	delete(r.busy, room)
+	return false
 }
 
 func (m *Manager) endOldest(ctx context.Context, created *Session) error {
