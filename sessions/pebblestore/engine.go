@@ -103,7 +103,7 @@ func pebbleOptions(opts *Options) *pebble.Options {
 		MemTableStopWritesThreshold: 3,
 		MaxOpenFiles:                256,
 		L0CompactionThreshold:       8,
-		LBaseMaxBytes:               64 << 20,
+		LBaseMaxBytes:               256 << 20,
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 1 },
 		EventListener: &pebble.EventListener{
 			BackgroundError: func(err error) { log.Error("session store failed in the background", "error", cause(err)) },

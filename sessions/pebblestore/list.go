@@ -89,7 +89,7 @@ func (sel *selection) open(ctx context.Context, e *engine, after []byte, most in
 		return w, err
 	}
 	for _, prefix := range sel.prefixes {
-		iter, err := e.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: prefixEnd(prefix)})
+		iter, err := e.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: prefixEnd(prefix), UseL6Filters: true})
 		if err != nil {
 			return nil, errors.Join(cause(err), w.close())
 		}

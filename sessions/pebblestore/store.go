@@ -1,6 +1,8 @@
 package pebblestore
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -231,6 +233,29 @@ func (e *engine) read(rowKey []byte) ([]byte, io.Closer, error) {
 		return nil, nil, unavailable(cause(err))
 	}
 	return data, closer, nil
+}
+
+// find is get for a row that is not there most likely: filters tell so without
+// a look at the data, also in the last level, where Pebble's Get does not ask
+// them.
+func (e *engine) find(key sessions.Key, rowKey []byte) (row sessions.Session, err error) {
+	iter, err := e.db.NewIter(&pebble.IterOptions{UseL6Filters: true})
+	if err != nil {
+		return sessions.Session{}, unavailable(cause(err))
+	}
+	defer func() {
+		if closing := iter.Close(); closing != nil {
+			err = unavailable(cause(closing))
+		}
+	}()
+	if !iter.SeekPrefixGE(rowKey) || !bytes.Equal(iter.Key(), rowKey) {
+		return sessions.Session{}, cmp.Or(unavailable(iter.Error()), sessions.ErrNotFound)
+	}
+	data, err := iter.ValueAndErr()
+	if err != nil {
+		return sessions.Session{}, unavailable(cause(err))
+	}
+	return sessions.DecodeRow(key, data)
 }
 
 // Interface guards

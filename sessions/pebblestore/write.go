@@ -23,7 +23,7 @@ func (s *Store) Create(ctx context.Context, row sessions.Session) (sessions.Sess
 	if err := w.lock(ctx); err != nil {
 		return sessions.Session{}, false, err
 	}
-	stored, err := e.get(row.Key(), w.rowKey)
+	stored, err := e.find(row.Key(), w.rowKey)
 	if !errors.Is(err, sessions.ErrNotFound) {
 		return stored, false, err
 	}
