@@ -17,15 +17,15 @@ func (m *Manager) makeRoom(ctx context.Context, created *Session) {
 	if m.MaxPerUser <= 0 {
 		return
 	}
-	room := room{created.UserID, created.Impersonation}
-	if !m.rooms.enter(room) {
+	at := room{created.UserID, created.Impersonation}
+	if !m.rooms.enter(at) {
 		return
 	}
 	for pass := 1; ; pass++ {
 		if err := m.endOldest(ctx, created); err != nil {
 			m.observe(ctx, EventFailed, created, fmt.Errorf("ending the user's oldest sessions: %w", err))
 		}
-		if !m.rooms.again(room, pass) {
+		if !m.rooms.again(at, pass) {
 			return
 		}
 	}
@@ -45,30 +45,30 @@ type rooms struct {
 }
 
 // enter tells whether nobody makes room there yet.
-func (r *rooms) enter(room room) bool {
+func (r *rooms) enter(at room) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, busy := r.busy[room]; busy {
-		r.busy[room] = true
+	if _, busy := r.busy[at]; busy {
+		r.busy[at] = true
 		return false
 	}
 	if r.busy == nil {
 		r.busy = make(map[room]bool)
 	}
-	r.busy[room] = false
+	r.busy[at] = false
 	return true
 }
 
 // again tells whether others came meanwhile, so that there is more to do. Nobody
 // does it more than twice for them: it is his request that waits.
-func (r *rooms) again(room room, pass int) bool {
+func (r *rooms) again(at room, pass int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.busy[room] && pass < 2 {
-		r.busy[room] = false
+	if r.busy[at] && pass < 2 {
+		r.busy[at] = false
 		return true
 	}
-	delete(r.busy, room)
+	delete(r.busy, at)
 	return false
 }
 
