@@ -38,6 +38,7 @@ var checks = []struct {
 	{"a session that ended is in nobody's way until swept", createAfterEnd},
 	{"an update is stored", update},
 	{"no update is lost", updateContended},
+	{"refreshes at once are as if one after the other", linearizable},
 	{"a transition that does not write changes nothing", updateWithoutWrite},
 	{"the store's clock is UTC in milliseconds", clockIsMilliseconds},
 	{"each field survives a round trip", roundTrip},

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -98,6 +99,43 @@ var mistakes = []struct {
 				return row, nil
 			}
 			return b.put(next)
+		}
+	}},
+	{"a refresh reads, and writes without holding the row", "refreshes at once are as if one after the other", func(b *broken) {
+		b.update = func(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
+			row, err := b.Memory.Get(ctx, key)
+			if err != nil {
+				return row, err
+			}
+			next, write := fn(row, b.Now())
+			if !write {
+				return row, nil
+			}
+			runtime.Gosched()
+			return b.put(next)
+		}
+	}},
+	{"a row is read from before the last update", "refreshes at once are as if one after the other", func(b *broken) {
+		var stale atomic.Pointer[sessions.Session]
+		b.update = func(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
+			if row, err := b.Memory.Get(ctx, key); err == nil {
+				stale.Store(&row)
+			}
+			return b.Memory.Update(ctx, key, fn)
+		}
+		b.get = func(ctx context.Context, key sessions.Key) (sessions.Session, error) {
+			if row := stale.Load(); row != nil && row.Key() == key {
+				return *row, nil
+			}
+			return b.Memory.Get(ctx, key)
+		}
+	}},
+	{"what a refused refresh stores is rolled back", "refreshes at once are as if one after the other", func(b *broken) {
+		b.update = func(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
+			return b.Memory.Update(ctx, key, func(row sessions.Session, now time.Time) (sessions.Session, bool) {
+				next, write := fn(row, now)
+				return next, write && next.EndReason != sessions.EndReuse
+			})
 		}
 	}},
 	{"a transition always writes", "a transition that does not write changes nothing", func(b *broken) {
