@@ -107,9 +107,12 @@ func TestForward_WebSocketAndStreamedUpload(t *testing.T) {
 	s.start(provider.site(s, app.URL, ""))
 
 	for _, path := range []string{"/ws", "/auth/sessions"} {
-		conn, _, err := websocket.Dial(context.Background(), "ws"+strings.TrimPrefix(s.url, "http")+path, nil)
+		conn, resp, err := websocket.Dial(context.Background(), "ws"+strings.TrimPrefix(s.url, "http")+path, nil)
 		if err != nil {
 			t.Fatalf("%s: %v", path, err)
+		}
+		if resp.Body != nil {
+			_ = resp.Body.Close()
 		}
 		for _, message := range [][]byte{[]byte("hello"), bytes.Repeat([]byte{0, 255}, 10000)} {
 			if err := conn.Write(context.Background(), websocket.MessageBinary, message); err != nil {

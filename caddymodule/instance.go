@@ -67,6 +67,23 @@ func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error
 	if err != nil {
 		return nil, err
 	}
+	if inst.manager, err = inst.newManager(h, keyring); err != nil {
+		return nil, err
+	}
+	actorIssuer := ""
+	if len(h.Trust) == 1 {
+		actorIssuer = h.Trust[0].Issuer
+	}
+	inst.api = httpapi.New(httpapi.Config{
+		Path: h.Path, Verifier: verifier, Manager: inst.manager,
+		Lifecycle: h.Lifecycle, Keys: keyring.Access.Public, KeysMaxAge: keyPublish, ActorIssuer: actorIssuer,
+		ClientIP: clientIP, Failed: inst.failed,
+	})
+	return inst, nil
+}
+
+// newManager makes the manager; its store comes when the instance opens.
+func (inst *instance) newManager(h *Handler, keyring *sessions.Keyring) (*sessions.Manager, error) {
 	policy, err := h.policy()
 	if err != nil {
 		return nil, err
@@ -75,7 +92,7 @@ func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error
 	if err != nil {
 		return nil, err
 	}
-	inst.manager = &sessions.Manager{
+	m := &sessions.Manager{
 		Realm:         h.Issuer,
 		Policy:        policy,
 		Manage:        manage,
@@ -94,18 +111,9 @@ func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error
 		},
 	}
 	for _, t := range inst.trust {
-		inst.manager.Trusted[t.issuer.Name] = t.issuer.Users
+		m.Trusted[t.issuer.Name] = t.issuer.Users
 	}
-	actorIssuer := ""
-	if len(h.Trust) == 1 {
-		actorIssuer = h.Trust[0].Issuer
-	}
-	inst.api = httpapi.New(httpapi.Config{
-		Path: h.Path, Verifier: verifier, Manager: inst.manager,
-		Lifecycle: h.Lifecycle, Keys: keyring.Access.Public, KeysMaxAge: keyPublish, ActorIssuer: actorIssuer,
-		ClientIP: clientIP, Failed: inst.failed,
-	})
-	return inst, nil
+	return m, nil
 }
 
 // newKeyring makes the rings of signing keys: of the operator's key files, or to

@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/text/cases"
@@ -180,12 +181,7 @@ type HasScope string
 
 // Holds tells whether the caller has the scope.
 func (s HasScope) Holds(in *RuleInput) bool {
-	for _, have := range in.Caller.Scopes {
-		if have == string(s) {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(in.Caller.Scopes, string(s))
 }
 
 // Claims names the claims that scopes are read from.
