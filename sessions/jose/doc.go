@@ -8,6 +8,7 @@
 //	Set.Lookup    "kid" and "alg" of the header       → the one *Key to try
 //	Token.Verify  algorithm, signature, claims' form  → the bytes of the claims
 //
-// It is the only package that imports jwx, of which it uses jws.Verify with one
-// key alone: jwx by itself accepts what RFC 8725 says to refuse.
+// It is the only package that imports jwx, of which it uses the verifier of one
+// algorithm, on the bytes that came: jwx by itself accepts what RFC 8725 says to
+// refuse, and reads a header and writes it anew before it verifies.
 package jose

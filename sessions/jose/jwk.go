@@ -105,7 +105,7 @@ func (w *jwk) key(p KeyPolicy, private bool) (*Key, error) {
 	if err := w.usable(operations...); err != nil {
 		return nil, err
 	}
-	if w.alg != "" {
+	if _, there := w.members["alg"]; there {
 		if _, err := ParseAlgorithm(w.alg); err != nil {
 			return nil, err
 		}

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"slices"
 )
 
 // A Key verifies signatures, of one algorithm alone (RFC 8725 section 3.1). It
@@ -20,12 +21,11 @@ type Key struct {
 	id         string
 	algorithm  Algorithm
 	thumbprint string
-	material   *material
+	// material is what verifies: *ecdsa.PublicKey, ed25519.PublicKey, *rsa.PublicKey
+	// or the []byte of a secret. No formatting looks into a function, but it does
+	// behind a pointer, for a verb that does not fit.
+	material func() any
 }
-
-// material is what verifies: *ecdsa.PublicKey, ed25519.PublicKey, *rsa.PublicKey
-// or the []byte of a secret. Behind a pointer no formatting reaches it.
-type material struct{ key any }
 
 // newKey binds key material to one of the allowed algorithms: to the one that it
 // says it is for, or, where it says nothing, to the first that fits.
@@ -41,7 +41,7 @@ func newKey(id, says string, key any, allowed []Algorithm) (*Key, error) {
 	if err := checkStrength(key, alg); err != nil {
 		return nil, err
 	}
-	k := &Key{id: id, algorithm: alg, material: &material{key}}
+	k := &Key{id: id, algorithm: alg, material: func() any { return key }}
 	if secret, ok := key.([]byte); ok {
 		k.thumbprint = localPrint(secret)
 		return k, nil
@@ -78,7 +78,7 @@ func (k *Key) PublicJWK() (json.RawMessage, error) {
 	if k.algorithm.Symmetric() {
 		return nil, ErrSymmetricKey
 	}
-	public, err := publicJWK(k.material.key)
+	public, err := publicJWK(k.material())
 	if err != nil {
 		return nil, err
 	}
@@ -104,6 +104,9 @@ type publicMembers struct {
 func publicJWK(key any) (*publicMembers, error) {
 	switch key := key.(type) {
 	case *ecdsa.PublicKey:
+		if !slices.Contains(curves, key.Curve) {
+			return nil, fmt.Errorf("%w: its curve", ErrUnsupportedKey)
+		}
 		point, err := key.Bytes()
 		if err != nil {
 			return nil, fmt.Errorf("%w: the point is not on the curve", ErrKey)

@@ -37,17 +37,15 @@ func (w *jwk) material() (any, error) {
 	}
 }
 
+var curves = []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()}
+
 func (w *jwk) curve() (elliptic.Curve, error) {
-	switch w.crv {
-	case "P-256":
-		return elliptic.P256(), nil
-	case "P-384":
-		return elliptic.P384(), nil
-	case "P-521":
-		return elliptic.P521(), nil
-	default:
-		return nil, fmt.Errorf("%w: its crv", ErrUnsupportedKey)
+	for _, curve := range curves {
+		if curve.Params().Name == w.crv {
+			return curve, nil
+		}
 	}
+	return nil, fmt.Errorf("%w: its crv", ErrUnsupportedKey)
 }
 
 func (w *jwk) point() (*ecdsa.PublicKey, error) {

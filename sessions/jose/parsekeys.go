@@ -132,6 +132,9 @@ func parseSigner(block *pem.Block) (crypto.Signer, error) {
 	case ed25519.PrivateKey:
 		return key, nil
 	case *rsa.PrivateKey:
+		if len(key.Primes) != 2 {
+			return nil, fmt.Errorf("%w: RSA with more than two primes", ErrUnsupportedKey)
+		}
 		return key, nil
 	default:
 		return nil, ErrUnsupportedKey

@@ -2,6 +2,7 @@ package jose
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"authsidecar/sessions/strictjson"
@@ -80,9 +81,10 @@ func parseSet(data []byte, p KeyPolicy, private bool) (*Set, []Skipped, error) {
 		}
 		if err != nil {
 			skipped = append(skipped, Skipped{i, w.kid, err})
-			continue
 		}
-		count[w.kid]++
+		if !elsewhere(err) {
+			count[w.kid]++
+		}
 	}
 	if p.Symmetric && oct && other {
 		return nil, nil, ErrMixedKeys
@@ -99,6 +101,12 @@ func parseSet(data []byte, p KeyPolicy, private bool) (*Set, []Skipped, error) {
 	}
 	set, err := NewSet(usable...)
 	return set, skipped, err
+}
+
+// elsewhere tells whether a key is good for something else, so that its kid is not
+// in the way of one that is good here. Of a key that is merely bad, it is.
+func elsewhere(err error) bool {
+	return errors.Is(err, ErrKeyUse) || errors.Is(err, ErrAlgorithm) || errors.Is(err, ErrUnsupportedKey)
 }
 
 // setMembers returns what stands in the "keys" of a set.

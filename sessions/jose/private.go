@@ -21,12 +21,10 @@ const generatedRSA = 3072
 // A PrivateKey signs tokens, with one algorithm alone. It never prints itself.
 type PrivateKey struct {
 	public *Key
-	secret *secret
+	// signer is *ecdsa.PrivateKey, ed25519.PrivateKey or *rsa.PrivateKey, where no
+	// formatting gets at it.
+	signer func() crypto.Signer
 }
-
-// secret is *ecdsa.PrivateKey, ed25519.PrivateKey or *rsa.PrivateKey. Behind a
-// pointer no formatting reaches it.
-type secret struct{ signer crypto.Signer }
 
 // Generate makes a key; RSA with 3072 bits. A symmetric algorithm is
 // ErrAlgorithm.
@@ -87,7 +85,10 @@ func parsePrivateJWK(data []byte, alg Algorithm) (*PrivateKey, error) {
 	if err := w.usable("sign"); err != nil {
 		return nil, err
 	}
-	if w.alg != "" {
+	if _, there := w.members["alg"]; there {
+		if _, err := ParseAlgorithm(w.alg); err != nil {
+			return nil, err
+		}
 		if alg != "" && alg != Algorithm(w.alg) {
 			return nil, fmt.Errorf("%w: the key is for another", ErrAlgorithm)
 		}
@@ -110,7 +111,7 @@ func newPrivateKey(signer crypto.Signer, alg Algorithm) (*PrivateKey, error) {
 		return nil, err
 	}
 	key.id = key.thumbprint
-	return &PrivateKey{public: key, secret: &secret{signer}}, nil
+	return &PrivateKey{public: key, signer: func() crypto.Signer { return signer }}, nil
 }
 
 // ID returns the RFC 7638 thumbprint of the public key.
@@ -136,13 +137,13 @@ type privateMembers struct {
 // JWK returns the key with its private parts, and with kid, alg and use. Who has
 // it can sign.
 func (k *PrivateKey) JWK() ([]byte, error) {
-	public, err := publicJWK(k.public.material.key)
+	public, err := publicJWK(k.public.material())
 	if err != nil {
 		return nil, err
 	}
 	public.ID, public.Use, public.Algorithm = k.ID(), "sig", k.Algorithm()
 	private := privateMembers{publicMembers: *public}
-	switch key := k.secret.signer.(type) {
+	switch key := k.signer().(type) {
 	case *ecdsa.PrivateKey:
 		d, err := key.Bytes()
 		if err != nil {
@@ -167,23 +168,23 @@ func (k *PrivateKey) Sign(header, claims []byte) (string, error) {
 	token = e.AppendEncode(token, header)
 	token = append(token, '.')
 	token = e.AppendEncode(token, claims)
-	signature, err := k.secret.sign(token, k.Algorithm())
+	signed, err := signature(k.signer(), k.Algorithm(), token)
 	if err != nil {
 		return "", fmt.Errorf("signing: %w", err)
 	}
 	token = append(token, '.')
-	return string(e.AppendEncode(token, signature)), nil
+	return string(e.AppendEncode(token, signed)), nil
 }
 
-func (s *secret) sign(message []byte, alg Algorithm) ([]byte, error) {
+func signature(signer crypto.Signer, alg Algorithm, message []byte) ([]byte, error) {
 	kind := kinds[alg]
 	if kind.hash == 0 {
-		return s.signer.Sign(nil, message, crypto.Hash(0))
+		return signer.Sign(nil, message, crypto.Hash(0))
 	}
 	hash := kind.hash.New()
 	hash.Write(message)
 	digest := hash.Sum(nil)
-	switch key := s.signer.(type) {
+	switch key := signer.(type) {
 	case *ecdsa.PrivateKey:
 		r, s, err := ecdsa.Sign(rand.Reader, key, digest)
 		if err != nil {

@@ -13,8 +13,9 @@ type Token struct {
 	// Header is what the token says of itself.
 	Header Header
 
-	compact string
-	payload []byte
+	signed    []byte // header and payload as they came, with the dot
+	payload   []byte
+	signature []byte
 }
 
 // Parse reads the form of a token, and its header; it verifies nothing. A token
@@ -38,12 +39,12 @@ func Parse(compact string) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := decode(compact[last+1:]); err != nil {
+	signature, err := decode(compact[last+1:])
+	if err != nil {
 		return nil, err
 	}
-	t := &Token{compact: compact, payload: payload}
-	t.Header, err = parseHeader(header)
-	if err != nil {
+	t := &Token{signed: []byte(compact[:last]), payload: payload, signature: signature}
+	if t.Header, err = parseHeader(header); err != nil {
 		return nil, err
 	}
 	return t, nil

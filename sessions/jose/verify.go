@@ -4,7 +4,6 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jws"
@@ -32,6 +31,8 @@ func (t *Token) Verify(k *Key) (claims []byte, err error) {
 	return payload, nil
 }
 
+// verifySignature checks the very bytes that came. jws.Verify would write the
+// header anew and so take a token with space around it for the same token.
 func (t *Token) verifySignature(k *Key) ([]byte, error) {
 	if k == nil || k.material == nil {
 		return nil, ErrUnknownKey
@@ -39,32 +40,30 @@ func (t *Token) verifySignature(k *Key) ([]byte, error) {
 	if t.Header.Algorithm != string(k.algorithm) {
 		return nil, ErrAlgorithm
 	}
+	verifier, err := jws.NewVerifier(jwa.SignatureAlgorithm(k.algorithm))
+	if err != nil {
+		return nil, ErrAlgorithm
+	}
+	if err := verifier.Verify(t.signed, t.signature, k.material()); err != nil {
+		return nil, ErrSignature // the library's error may hold the token
+	}
 	if err := t.checkSalt(k); err != nil {
 		return nil, err
 	}
-	payload, err := jws.Verify([]byte(t.compact), jws.WithCompact(), jws.WithKey(jwa.SignatureAlgorithm(k.algorithm), k.material.key))
-	if err != nil {
-		return nil, ErrSignature // the library's error may hold the token
-	}
-	return payload, nil
+	return t.payload, nil
 }
 
 // checkSalt refuses PSS signatures with a salt of another length than the hash's
-// (RFC 7518 section 3.5): the library takes any. It can tell by verifying alone.
+// (RFC 7518 section 3.5): the library takes any. Only verifying once more tells.
 func (t *Token) checkSalt(k *Key) error {
 	kind := kinds[k.algorithm]
-	key, ok := k.material.key.(*rsa.PublicKey)
+	key, ok := k.material().(*rsa.PublicKey)
 	if !kind.pss || !ok {
 		return nil
 	}
-	dot := strings.LastIndexByte(t.compact, '.')
-	signature, err := decode(t.compact[dot+1:])
-	if err != nil {
-		return err
-	}
 	hash := kind.hash.New()
-	hash.Write([]byte(t.compact[:dot]))
-	if rsa.VerifyPSS(key, kind.hash, hash.Sum(nil), signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) != nil {
+	hash.Write(t.signed)
+	if rsa.VerifyPSS(key, kind.hash, hash.Sum(nil), t.signature, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}) != nil {
 		return ErrSignature
 	}
 	return nil

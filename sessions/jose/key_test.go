@@ -1,0 +1,614 @@
+package jose
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func jwks(t testing.TB, keys ...any) []byte {
+	t.Helper()
+	return []byte(text(t, object{"keys": keys}))
+}
+
+func octKey(size int, changes object) object {
+	return with(object{"kty": "oct", "alg": "HS256", "kid": "secret", "k": b64(strings.Repeat("k", size))}, changes)
+}
+
+func TestV3_AlgorithmsAreKnownByTheirExactName(t *testing.T) {
+	for _, alg := range append(Asymmetric(), symmetric...) {
+		if got, err := ParseAlgorithm(string(alg)); err != nil || got != alg {
+			t.Errorf("%s: %s, %v", alg, got, err)
+		}
+		if alg.Symmetric() != strings.HasPrefix(string(alg), "HS") {
+			t.Errorf("%s: symmetric is %v", alg, alg.Symmetric())
+		}
+	}
+	for _, name := range []string{"", "none", "None", "es256", "ES256K", "ES256 ", "EDDSA", "HS1", "RSA-OAEP", "dir"} {
+		_, err := ParseAlgorithm(name)
+		expect(t, name, err, ErrAlgorithm)
+		if Algorithm(name).Symmetric() {
+			t.Errorf("%q is symmetric", name)
+		}
+	}
+	if len(kinds) != len(asymmetric)+len(symmetric) || slices.ContainsFunc(Asymmetric(), Algorithm.Symmetric) {
+		t.Error("the lists are not complete")
+	}
+	Asymmetric()[0] = "none"
+	if Asymmetric()[0] != ES256 {
+		t.Error("a caller can change the list")
+	}
+}
+
+func TestV3_KeysOutsideTheAllowListAreSkipped(t *testing.T) {
+	es, ed, rs := publicOf(t, keyOf("good", ES256)), publicOf(t, keyOf("good", EdDSA)), publicOf(t, keyOf("good", RS256))
+	set, skipped, err := ParseSet(jwks(t, es, ed, rs), KeyPolicy{Algorithms: []Algorithm{EdDSA}})
+	if err != nil || set.Len() != 1 || set.Keys()[0].Algorithm() != EdDSA || len(skipped) != 2 {
+		t.Fatalf("%v, %v, %v", set, skipped, err)
+	}
+	for i, want := range []object{es, rs} {
+		if s := skipped[i]; s.Index != 2*i || s.KeyID != want["kid"] || !errors.Is(s.Err, ErrAlgorithm) {
+			t.Errorf("%+v", s)
+		}
+	}
+	if set, _, err := ParseSet(jwks(t, es, ed, rs), KeyPolicy{Algorithms: []Algorithm{}}); err != nil || set.Len() != 0 {
+		t.Errorf("an empty list allows %d keys, %v", set.Len(), err)
+	}
+}
+
+func TestV4_NoSymmetricKeysBesideAsymmetricOnes(t *testing.T) {
+	es := keyOf("good", ES256)
+	secret, err := NewSecret(bytes.Repeat([]byte("k"), 32), HS256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = NewSet(es.Public(), secret)
+	expect(t, "a set", err, ErrMixedKeys)
+	_, err = NewSet(secret, es.Public())
+	expect(t, "a set in another order", err, ErrMixedKeys)
+	for name, policy := range map[string]KeyPolicy{"all": {Symmetric: true}, "HMAC alone": {Symmetric: true, Algorithms: symmetric}, "the other alone": {Symmetric: true, Algorithms: asymmetric}} {
+		_, _, err = ParseSet(jwks(t, publicOf(t, es), octKey(32, nil)), policy)
+		expect(t, "a JWK set, "+name, err, ErrMixedKeys)
+		_, _, err = ParseKeys(jwks(t, octKey(32, nil), privateOf(t, es)), policy)
+		expect(t, "a file, "+name, err, ErrMixedKeys)
+	}
+	set, skipped, err := ParseSet(jwks(t, octKey(32, nil), publicOf(t, es)), KeyPolicy{})
+	if err != nil || set.Len() != 1 || len(skipped) != 1 || !errors.Is(skipped[0].Err, ErrSymmetricKey) {
+		t.Errorf("without leave: %v, %v, %v", set, skipped, err)
+	}
+	if set, skipped, err = ParseSet(jwks(t, octKey(32, nil), octKey(64, object{"kid": "b", "alg": "HS512"})), KeyPolicy{Symmetric: true}); err != nil || set.Len() != 2 || len(skipped) != 0 {
+		t.Errorf("with leave: %v, %v, %v", set, skipped, err)
+	}
+	_, _, err = ParseKeys([]byte(text(t, octKey(32, nil))), KeyPolicy{})
+	expect(t, "a file without leave", err, ErrSymmetricKey)
+}
+
+// Whoever takes the public key for a secret is lost; nothing here does.
+func TestV4_APublicKeyIsNoSecret(t *testing.T) {
+	for _, alg := range []Algorithm{ES256, RS256, EdDSA} {
+		key := keyOf("good", alg)
+		der, err := x509.MarshalPKIXPublicKey(key.signer().Public())
+		pem := pemOf("PUBLIC KEY", der, err)
+		jwk, _ := key.Public().PublicJWK()
+		for name, secret := range map[string]string{"PEM": pem, "PEM without newline": strings.TrimSpace(pem), "DER": string(der), "JWK": string(jwk), "JWK and newline": string(jwk) + "\n", "JWK set": string(jwks(t, jwk))} {
+			for _, kid := range []any{key.ID(), "other", absent} {
+				set, _ := NewSet(key.Public())
+				header := with(headerOf(key), object{"alg": "HS256", "kid": kid})
+				message := b64(text(t, header)) + "." + b64(goodClaims)
+				token := message + "." + b64(hmacOf(secret, message))
+				parsed, err := Parse(token)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := set.Lookup(parsed.Header.KeyID, HS256); !errors.Is(err, ErrAlgorithm) && !errors.Is(err, ErrUnknownKey) {
+					t.Errorf("%s %s: a key is found, %v", alg, name, err)
+				}
+				_, err = parsed.Verify(key.Public())
+				expect(t, fmt.Sprint(alg, name), err, ErrAlgorithm)
+			}
+		}
+	}
+}
+
+func hmacOf(secret, message string) string {
+	mac := newMAC([]byte(secret))
+	mac.Write([]byte(message))
+	return string(mac.Sum(nil))
+}
+
+func TestHMACTokensAreVerified(t *testing.T) {
+	secret := strings.Repeat("k", 32)
+	key, err := NewSecret([]byte(secret), HS256)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, header := range []string{`{"alg":"HS256"}`, `{"alg":"HS256","kid":"any"}`} {
+		message := b64(header) + "." + b64(goodClaims)
+		if claims, err := verify(message+"."+b64(hmacOf(secret, message)), key); err != nil || string(claims) != goodClaims {
+			t.Errorf("%s: %s, %v", header, claims, err)
+		}
+		_, err = verify(message+"."+b64(hmacOf(secret+"x", message)), key)
+		expect(t, header, err, ErrSignature)
+	}
+}
+
+func TestV5_J5_M7_OnlyPublicMembersAreShown(t *testing.T) {
+	allowed := map[string]string{"ES256": "alg crv kid kty use x y", "EdDSA": "alg crv kid kty use x", "RS256": "alg e kid kty n use"}
+	for alg, names := range allowed {
+		key := keyOf("good", Algorithm(alg))
+		var got []string
+		public := publicOf(t, key)
+		for name := range public {
+			got = append(got, name)
+		}
+		slices.Sort(got)
+		if strings.Join(got, " ") != names || public["kid"] != key.ID() || public["use"] != "sig" || public["alg"] != alg {
+			t.Errorf("%s: %v", alg, public)
+		}
+		read, _, err := ParseSet(jwks(t, public), KeyPolicy{})
+		if err != nil || read.Len() != 1 || read.Keys()[0].Thumbprint() != key.ID() {
+			t.Errorf("%s: %v, %v", alg, read, err)
+		}
+		fromPrivate, _, err := ParseKeys([]byte(text(t, privateOf(t, key))), KeyPolicy{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := fromPrivate.Keys()[0].PublicJWK()
+		if err != nil || text(t, parsed(t, again)) != text(t, public) {
+			t.Errorf("%s of a private key: %s, %v", alg, again, err)
+		}
+	}
+	secret, _ := NewSecret(bytes.Repeat([]byte("k"), 32), HS256)
+	_, err := secret.PublicJWK()
+	expect(t, "a secret", err, ErrSymmetricKey)
+	pem, _, err := ParseKeys([]byte(pemOf("PUBLIC KEY", derOf(t, keyOf("good", ES256)), nil)), KeyPolicy{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if jwk, err := pem.Keys()[0].PublicJWK(); err != nil || bytes.Contains(jwk, []byte("kid")) {
+		t.Errorf("a key without ID: %s, %v", jwk, err)
+	}
+}
+
+func derOf(t testing.TB, key *PrivateKey) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(key.signer().Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+// The examples of RFC 7638 section 3.1 and RFC 8037 appendix A.3.
+func TestM7_Thumbprints(t *testing.T) {
+	for jwk, want := range map[string]string{
+		`{"kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw","e":"AQAB","alg":"RS256","kid":"2011-04-29"}`: "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
+		`{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`: "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
+	} {
+		set, _, err := ParseKeys([]byte(jwk), KeyPolicy{})
+		if err != nil || set.Keys()[0].Thumbprint() != want {
+			t.Errorf("%v, %v, want %s", set, err, want)
+		}
+	}
+	key := keyOf("good", ES384)
+	if key.ID() != key.Public().Thumbprint() || key.ID() != key.Public().ID() || key.ID() == keyOf("evil", ES384).ID() {
+		t.Errorf("%s is not the thumbprint", key.ID())
+	}
+}
+
+func TestASecretsThumbprintTellsNothingOfIt(t *testing.T) {
+	a, _ := NewSecret(bytes.Repeat([]byte("a"), 32), HS256)
+	again, _ := NewSecret(bytes.Repeat([]byte("a"), 32), HS256)
+	b, _ := NewSecret(bytes.Repeat([]byte("b"), 32), HS256)
+	if a.Thumbprint() != again.Thumbprint() || a.Thumbprint() == b.Thumbprint() || a.Thumbprint() == b64(hmacOf("", strings.Repeat("a", 32))) {
+		t.Error("thumbprints do not tell secrets apart")
+	}
+	canonical := fmt.Sprintf(`{"k":%q,"kty":"oct"}`, b64(strings.Repeat("a", 32)))
+	if a.Thumbprint() == thumbprintOf(canonical) {
+		t.Error("the thumbprint helps to guess the secret")
+	}
+}
+
+func TestV20_WeakKeysAreSkippedOrRefused(t *testing.T) {
+	good := publicOf(t, keyOf("good", RS256))
+	n, _ := base64.RawURLEncoding.DecodeString(good["n"].(string))
+	even := slices.Clone(n)
+	even[len(even)-1] &^= 1
+	short, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := func(b []byte) string { return b64(string(b)) }
+	huge := new(big.Int).SetBit(new(big.Int).SetBytes(n), 8192, 1)
+	for name, test := range map[string]struct {
+		key  object
+		want error
+	}{
+		"1024 bits":                {with(good, object{"n": number(short.N.Bytes())}), ErrWeakKey},
+		"2047 bits":                {with(good, object{"n": number(new(big.Int).SetBit(big.NewInt(1), 2046, 1).Bytes())}), ErrWeakKey},
+		"zeros before 1024 bits":   {with(good, object{"n": number(append(make([]byte, 200), short.N.Bytes()...))}), ErrWeakKey},
+		"8193 bits":                {with(good, object{"n": number(huge.Bytes())}), ErrUnsupportedKey},
+		"an even modulus":          {with(good, object{"n": number(even)}), ErrWeakKey},
+		"modulus 0":                {with(good, object{"n": ""}), ErrWeakKey},
+		"exponent 0":               {with(good, object{"e": ""}), ErrWeakKey},
+		"exponent 1":               {with(good, object{"e": "AQ"}), ErrWeakKey},
+		"exponent 2":               {with(good, object{"e": "Ag"}), ErrWeakKey},
+		"exponent 65536":           {with(good, object{"e": "AQAA"}), ErrWeakKey},
+		"exponent 2^31":            {with(good, object{"e": "gAAAAA"}), ErrUnsupportedKey},
+		"exponent 2^64+1":          {with(good, object{"e": "AQAAAAAAAAAB"}), ErrUnsupportedKey},
+		"ROCA":                     {with(good, object{"n": number(rocaModulus(t))}), ErrWeakKey},
+		"HS256 with 31 bytes":      {octKey(31, nil), ErrWeakKey},
+		"HS384 with 47 bytes":      {octKey(47, object{"alg": "HS384"}), ErrWeakKey},
+		"HS512 with 63 bytes":      {octKey(63, object{"alg": "HS512"}), ErrWeakKey},
+		"an empty secret":          {octKey(0, nil), ErrWeakKey},
+		"a secret without its alg": {octKey(31, object{"alg": absent}), ErrWeakKey},
+	} {
+		policy := KeyPolicy{Symmetric: test.key["kty"] == "oct"}
+		set, skipped, err := ParseSet(jwks(t, test.key), policy)
+		if err != nil || set.Len() != 0 || len(skipped) != 1 || !errors.Is(skipped[0].Err, test.want) || skipped[0].KeyID != test.key["kid"] {
+			t.Errorf("%s: %v, %v, %v", name, set, skipped, err)
+		}
+		_, _, err = ParseKeys([]byte(text(t, test.key)), policy)
+		expect(t, name+" as a file", err, test.want)
+		if test.want == ErrWeakKey { //nolint:errorlint // the table's own value
+			_, _, err = ParseKeys(jwks(t, test.key), policy)
+			expect(t, name+" as a file of a set", err, ErrWeakKey)
+		}
+	}
+	for alg, size := range map[Algorithm]int{HS256: 32, HS384: 48, HS512: 64} {
+		_, err := NewSecret(make([]byte, size-1), alg)
+		expect(t, "a short secret for "+string(alg), err, ErrWeakKey)
+		if _, err := NewSecret(make([]byte, size), alg); err != nil {
+			t.Errorf("%s: %v", alg, err)
+		}
+	}
+	_, err = NewSecret(make([]byte, 64), ES256)
+	expect(t, "a secret for ES256", err, ErrAlgorithm)
+	der, err := x509.MarshalPKIXPublicKey(short.Public())
+	_, _, err = ParseKeys([]byte(pemOf("PUBLIC KEY", der, err)), KeyPolicy{})
+	expect(t, "1024 bits as PEM", err, ErrWeakKey)
+	_, _, err = ParseKeys([]byte(pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(short), nil)), KeyPolicy{})
+	expect(t, "1024 bits, private, as PEM", err, ErrWeakKey)
+	_, err = ParsePrivate([]byte(pemOf("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(short), nil)), "")
+	expect(t, "1024 bits to sign", err, ErrWeakKey)
+}
+
+func TestV20_ROCAIsToldFromOtherModuli(t *testing.T) {
+	if !roca(new(big.Int).SetBytes(rocaModulus(t))) {
+		t.Error("the fingerprint is not seen")
+	}
+	for i := range 2000 {
+		n := new(big.Int).SetBit(big.NewInt(int64(2*i+1)), 2047, 1)
+		if roca(n) {
+			t.Errorf("2^2047+%d has the fingerprint", 2*i+1)
+		}
+	}
+	if roca(keyOf("good", RS256).signer().Public().(*rsa.PublicKey).N) {
+		t.Error("a key of ours has the fingerprint")
+	}
+}
+
+func TestV20_PSSSaltIsAsLongAsTheHash(t *testing.T) {
+	for _, alg := range []Algorithm{PS256, PS384, PS512} {
+		key := keyOf("good", alg)
+		size := kinds[alg].hash.Size()
+		if _, err := verify(saltedToken(t, key, size), key.Public()); err != nil {
+			t.Errorf("%s: %v", alg, err)
+		}
+		for _, salt := range []int{1, 20, size - 1, size + 1, 128} {
+			_, err := verify(saltedToken(t, key, salt), key.Public())
+			expect(t, fmt.Sprintf("%s with a salt of %d", alg, salt), err, ErrSignature)
+		}
+	}
+}
+
+func TestV20_ESAlgorithmsAreBoundToTheirCurves(t *testing.T) {
+	for _, alg := range []Algorithm{ES256, ES384, ES512} {
+		public := publicOf(t, keyOf("good", alg))
+		other := publicOf(t, keyOf("evil", alg))
+		cut, _ := base64.RawURLEncoding.DecodeString(public["x"].(string))
+		for name, test := range map[string]struct {
+			changes object
+			want    error
+		}{
+			"another curve's alg":  {object{"alg": map[Algorithm]Algorithm{ES256: ES384, ES384: ES512, ES512: ES256}[alg]}, ErrAlgorithm},
+			"EdDSA":                {object{"alg": "EdDSA"}, ErrAlgorithm},
+			"HS256":                {object{"alg": "HS256"}, ErrAlgorithm},
+			"another curve":        {object{"crv": map[Algorithm]string{ES256: "P-384", ES384: "P-521", ES512: "P-256"}[alg]}, ErrKey},
+			"secp256k1":            {object{"crv": "secp256k1"}, ErrUnsupportedKey},
+			"P-224":                {object{"crv": "P-224"}, ErrUnsupportedKey},
+			"no curve":             {object{"crv": absent}, ErrUnsupportedKey},
+			"a point off it":       {object{"y": other["y"]}, ErrKey},
+			"the point 0":          {object{"x": b64(string(make([]byte, len(cut)))), "y": b64(string(make([]byte, len(cut))))}, ErrKey},
+			"a long x":             {object{"x": b64("\x00" + string(cut))}, ErrKey},
+			"a short x":            {object{"x": b64(string(cut[1:]))}, ErrKey},
+			"no y":                 {object{"y": absent}, ErrKey},
+			"x out of the field":   {object{"x": b64(strings.Repeat("\xff", len(cut)))}, ErrKey},
+			"x padded":             {object{"x": public["x"].(string) + "="}, ErrKey},
+			"x with a newline":     {object{"x": public["x"].(string) + "\n"}, ErrKey},
+			"x as a number":        {object{"x": 7}, ErrKey},
+			"x null":               {object{"x": nil}, ErrKey},
+			"kty of another":       {object{"kty": "RSA"}, ErrKey},
+			"kty in another case":  {object{"kty": "ec"}, ErrUnsupportedKey},
+			"kty missing":          {object{"kty": absent}, ErrUnsupportedKey},
+			"kty in a wrong type":  {object{"kty": 1}, ErrKey},
+			"names in other cases": {object{"kty": absent, "KTY": "EC"}, ErrUnsupportedKey},
+		} {
+			_, skipped, err := ParseSet(jwks(t, with(public, test.changes)), KeyPolicy{})
+			if err != nil || len(skipped) != 1 || !errors.Is(skipped[0].Err, test.want) {
+				t.Errorf("%s, %s: %v, %v, want %v", alg, name, skipped, err, test.want)
+			}
+		}
+	}
+	okp := publicOf(t, keyOf("good", EdDSA))
+	for name, test := range map[string]struct {
+		changes object
+		want    error
+	}{
+		"X25519": {object{"crv": "X25519"}, ErrUnsupportedKey}, "Ed448": {object{"crv": "Ed448"}, ErrUnsupportedKey}, "a short x": {object{"x": "AAAA"}, ErrKey}, "no x": {object{"x": absent}, ErrKey}, "ES256": {object{"alg": "ES256"}, ErrAlgorithm},
+	} {
+		_, skipped, err := ParseSet(jwks(t, with(okp, test.changes)), KeyPolicy{})
+		if err != nil || len(skipped) != 1 || !errors.Is(skipped[0].Err, test.want) {
+			t.Errorf("OKP, %s: %v, %v, want %v", name, skipped, err, test.want)
+		}
+	}
+	p224, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(p224.Public())
+	_, _, err = ParseKeys([]byte(pemOf("PUBLIC KEY", der, err)), KeyPolicy{})
+	expect(t, "P-224 as PEM", err, ErrUnsupportedKey)
+}
+
+func TestV21_UseAndOperationsAreHonoured(t *testing.T) {
+	public := publicOf(t, keyOf("good", ES256))
+	for name, test := range map[string]struct {
+		changes object
+		want    error
+	}{
+		"use sig":               {object{"use": "sig"}, nil},
+		"no use":                {object{"use": absent}, nil},
+		"verify":                {object{"key_ops": []string{"verify"}}, nil},
+		"verify among others":   {object{"use": absent, "key_ops": []string{"encrypt", "verify"}}, nil},
+		"use enc":               {object{"use": "enc"}, ErrKeyUse},
+		"use SIG":               {object{"use": "SIG"}, ErrKeyUse},
+		"an empty use":          {object{"use": ""}, ErrKeyUse},
+		"use as a number":       {object{"use": 1}, ErrKey},
+		"use null":              {object{"use": nil}, ErrKey},
+		"encrypt":               {object{"use": absent, "key_ops": []string{"encrypt"}}, ErrKeyUse},
+		"sign alone":            {object{"use": absent, "key_ops": []string{"sign"}}, ErrKeyUse},
+		"encrypt, and use sig":  {object{"key_ops": []string{"encrypt"}}, ErrKeyUse},
+		"verify, and use enc":   {object{"use": "enc", "key_ops": []string{"verify"}}, ErrKeyUse},
+		"operations as a word":  {object{"key_ops": "verify"}, ErrKey},
+		"no operations":         {object{"key_ops": []string{}}, ErrKey},
+		"operations null":       {object{"key_ops": nil}, ErrKey},
+		"operations of numbers": {object{"key_ops": []int{1}}, ErrKey},
+		"an empty alg":          {object{"alg": ""}, ErrAlgorithm},
+		"alg null":              {object{"alg": nil}, ErrKey},
+		"alg none":              {object{"alg": "none"}, ErrAlgorithm},
+		"alg of encryption":     {object{"alg": "ECDH-ES"}, ErrAlgorithm},
+	} {
+		set, skipped, err := ParseSet(jwks(t, with(public, test.changes)), KeyPolicy{})
+		if err != nil || (set.Len() == 1) != (test.want == nil) || test.want != nil && !errors.Is(skipped[0].Err, test.want) {
+			t.Errorf("%s: %v, %v, %v", name, set, skipped, err)
+		}
+	}
+}
+
+func TestV21_AKeyWithoutAlgorithmGetsExactlyOne(t *testing.T) {
+	for _, test := range []struct {
+		key     Algorithm
+		allowed []Algorithm
+		want    Algorithm
+	}{
+		{ES256, nil, ES256}, {ES384, nil, ES384}, {ES512, nil, ES512}, {EdDSA, nil, EdDSA}, {RS256, nil, RS256},
+		{RS256, []Algorithm{PS512, RS256}, PS512}, {RS256, []Algorithm{ES256, PS256}, PS256}, {RS256, []Algorithm{ES256}, ""}, {ES384, []Algorithm{ES256, EdDSA}, ""},
+	} {
+		public := with(publicOf(t, keyOf("good", test.key)), object{"alg": absent})
+		set, skipped, err := ParseSet(jwks(t, public), KeyPolicy{Algorithms: test.allowed})
+		switch {
+		case err != nil:
+			t.Error(err)
+		case test.want == "" && (set.Len() != 0 || !errors.Is(skipped[0].Err, ErrAlgorithm)):
+			t.Errorf("%v: %v, %v", test, set, skipped)
+		case test.want != "" && (set.Len() != 1 || set.Keys()[0].Algorithm() != test.want):
+			t.Errorf("%v: %v, %v", test, set, skipped)
+		}
+	}
+	rs := keyOf("good", RS256)
+	set, _, _ := ParseSet(jwks(t, with(publicOf(t, rs), object{"alg": absent})), KeyPolicy{})
+	ps := keyOf("good", PS256) // the same key
+	_, err := verify(sign(t, ps, text(t, headerOf(ps)), goodClaims), set.Keys()...)
+	expect(t, "PS256 by a key of RS256", err, ErrAlgorithm)
+}
+
+func TestV22_AtMostOneKeyIsTried(t *testing.T) {
+	a, b, c := keyOf("a", ES256), keyOf("b", ES256), keyOf("c", EdDSA)
+	set, err := NewSet(a.Public(), b.Public(), c.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	nameless, _, err := ParseKeys([]byte(pemOf("PUBLIC KEY", derOf(t, a), nil)), KeyPolicy{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lone, _ := NewSet(a.Public())
+	empty, _ := NewSet()
+	two, _ := NewSet(nameless.Keys()[0], b.Public())
+	for _, test := range []struct {
+		name string
+		set  *Set
+		kid  string
+		alg  Algorithm
+		want *Key
+		err  error
+	}{
+		{"by its ID", set, a.ID(), ES256, a.Public(), nil},
+		{"by its ID, of another algorithm", set, a.ID(), EdDSA, nil, ErrAlgorithm},
+		{"by an unknown ID", set, "x", ES256, nil, ErrUnknownKey},
+		{"without ID, the only one", set, "", EdDSA, c.Public(), nil},
+		{"without ID, one of two", set, "", ES256, nil, ErrUnknownKey},
+		{"without ID, of none", set, "", RS256, nil, ErrUnknownKey},
+		{"a lone key without ID", nameless, "x", ES256, nameless.Keys()[0], nil},
+		{"a lone key without ID, asked without", nameless, "", ES256, nameless.Keys()[0], nil},
+		{"a lone key without ID, of another algorithm", nameless, "x", HS256, nil, ErrAlgorithm},
+		{"a lone key of another ID", lone, "x", ES256, nil, ErrUnknownKey},
+		{"a lone key, without ID", lone, "", ES256, a.Public(), nil},
+		{"a lone key, without ID, of another algorithm", lone, "", ES384, nil, ErrAlgorithm},
+		{"a key without ID beside another", two, "x", ES256, nil, ErrUnknownKey},
+		{"none", empty, "", ES256, nil, ErrUnknownKey},
+		{"none by ID", empty, "x", ES256, nil, ErrUnknownKey},
+		{"the zero set", &Set{}, "x", ES256, nil, ErrUnknownKey},
+	} {
+		key, err := test.set.Lookup(test.kid, test.alg)
+		if key != test.want || !errors.Is(err, test.err) {
+			t.Errorf("%s: %v, %v", test.name, key, err)
+		}
+	}
+}
+
+func TestASetNeverChanges(t *testing.T) {
+	a, b := keyOf("a", ES256).Public(), keyOf("b", ES256).Public()
+	given := []*Key{a, b}
+	set, err := NewSet(given...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	given[0] = nil
+	set.Keys()[1] = nil
+	if set.Len() != 2 || set.Keys()[0] != a || set.Keys()[1] != b {
+		t.Errorf("%v", set.Keys())
+	}
+	secret := bytes.Repeat([]byte("k"), 32)
+	key, _ := NewSecret(secret, HS256)
+	secret[0] = 'x'
+	if again, _ := NewSecret(bytes.Repeat([]byte("k"), 32), HS256); key.Thumbprint() != again.Thumbprint() || !bytes.Equal(key.material().([]byte), bytes.Repeat([]byte("k"), 32)) {
+		t.Error("whoever made a secret can change it")
+	}
+	for name, keys := range map[string][]*Key{"nil": {nil}, "zero": {{}}} {
+		_, err := NewSet(keys...)
+		expect(t, name, err, ErrKey)
+	}
+	_, err = NewSet(a, a)
+	expect(t, "one twice", err, ErrDuplicateKey)
+}
+
+func TestJ2_UnknownKeysAreSkippedAndOthersUsed(t *testing.T) {
+	good := publicOf(t, keyOf("good", ES256))
+	odd := []any{
+		object{"kty": "AKP", "alg": "ML-DSA-65", "pub": "AAAA", "kid": "pq"}, object{"kty": "EC", "crv": "secp256k1", "x": "AAAA", "y": "AAAA"}, with(good, object{"alg": "ES999", "kid": "odd"}),
+		7, nil, "key", []any{}, object{}, object{"kty": nil}, with(good, object{"kid": 7}), with(good, object{"kid": strings.Repeat("k", 257)}), with(good, object{"kid": nil}),
+	}
+	want := []error{ErrUnsupportedKey, ErrUnsupportedKey, ErrAlgorithm, ErrKey, ErrKey, ErrKey, ErrKey, ErrUnsupportedKey, ErrKey, ErrKey, ErrKey, ErrKey}
+	set, skipped, err := ParseSet(jwks(t, append(odd, good)...), KeyPolicy{})
+	if err != nil || set.Len() != 1 || len(skipped) != len(odd) {
+		t.Fatalf("%v, %v, %v", set, skipped, err)
+	}
+	for i, s := range skipped {
+		if s.Index != i || !errors.Is(s.Err, want[i]) {
+			t.Errorf("key %d: %+v, want %v", i, s, want[i])
+		}
+	}
+	if skipped[0].KeyID != "pq" || skipped[2].KeyID != "odd" {
+		t.Errorf("%+v", skipped)
+	}
+	unknown := with(good, object{"x5c": []string{"AAAA"}, "x5t": "x", "ext": true, "iat": 1, "custom": object{"a": []int{1}}})
+	if set, skipped, err = ParseSet(jwks(t, unknown), KeyPolicy{}); err != nil || set.Len() != 1 {
+		t.Errorf("unknown members: %v, %v", skipped, err)
+	}
+}
+
+func TestJ5_PrivateAndDuplicateKeysAreDropped(t *testing.T) {
+	good := publicOf(t, keyOf("good", ES256))
+	for _, alg := range []Algorithm{ES256, EdDSA, RS256} {
+		set, skipped, err := ParseSet(jwks(t, privateOf(t, keyOf("evil", alg)), good), KeyPolicy{})
+		if err != nil || set.Len() != 1 || len(skipped) != 1 || !errors.Is(skipped[0].Err, ErrPrivateKey) {
+			t.Errorf("%s: %v, %v, %v", alg, set, skipped, err)
+		}
+	}
+	for _, name := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
+		_, skipped, err := ParseSet(jwks(t, with(good, object{name: nil})), KeyPolicy{})
+		if err != nil || len(skipped) != 1 || !errors.Is(skipped[0].Err, ErrPrivateKey) {
+			t.Errorf("%s: %v, %v", name, skipped, err)
+		}
+	}
+	twin := with(publicOf(t, keyOf("evil", ES256)), object{"kid": good["kid"]})
+	other := publicOf(t, keyOf("other", ES256))
+	set, skipped, err := ParseSet(jwks(t, good, other, twin), KeyPolicy{})
+	if err != nil || set.Len() != 1 || set.Keys()[0].ID() != other["kid"] || len(skipped) != 2 || !errors.Is(skipped[0].Err, ErrDuplicateKey) || !errors.Is(skipped[1].Err, ErrDuplicateKey) || skipped[0].Index != 0 || skipped[1].Index != 2 {
+		t.Errorf("%v, %v, %v", set, skipped, err)
+	}
+	set, skipped, err = ParseSet(jwks(t, good, with(twin, object{"use": "enc"})), KeyPolicy{})
+	if err != nil || set.Len() != 1 || len(skipped) != 1 || !errors.Is(skipped[0].Err, ErrKeyUse) {
+		t.Errorf("one ID for signatures and encryption: %v, %v, %v", set, skipped, err)
+	}
+}
+
+func TestWhatIsNoSetIsRefused(t *testing.T) {
+	good := text(t, publicOf(t, keyOf("good", ES256)))
+	for name, data := range map[string]string{
+		"nothing": "", "text": "<html>", "an array": "[" + good + "]", "one key": good, "null": "null", "no keys": "{}", "keys null": `{"keys":null}`, "keys an object": `{"keys":{}}`, "keys a text": `{"keys":"x"}`,
+		"trailing data": `{"keys":[]}{}`, "keys twice": `{"keys":[],"keys":[` + good + `]}`, "keys twice, escaped": `{"keys":[],"k\u0065ys":[]}`, "Keys": `{"Keys":[]}`, "a name twice in a key": `{"keys":[{"kty":"EC","kty":"RSA"}]}`, "a byte order mark": "\ufeff" + `{"keys":[]}`,
+		"too deep": `{"keys":[` + strings.Repeat("[", 10) + strings.Repeat("]", 10) + `]}`, "101 keys": `{"keys":[` + strings.Repeat(`{},`, 100) + `{}]}`, "over a megabyte": `{"keys":[],"x":"` + strings.Repeat("x", 1<<20) + `"}`,
+	} {
+		_, _, err := ParseSet([]byte(data), KeyPolicy{})
+		expect(t, name, err, ErrKeySet)
+	}
+	if set, skipped, err := ParseSet([]byte(`{"keys":[]}`), KeyPolicy{}); err != nil || set.Len() != 0 || len(skipped) != 0 {
+		t.Errorf("an empty set: %v, %v, %v", set, skipped, err)
+	}
+	if set, skipped, err := ParseSet([]byte(`{"keys":[`+strings.Repeat(`{},`, 99)+good+`]}`), KeyPolicy{}); err != nil || set.Len() != 1 || len(skipped) != 99 {
+		t.Errorf("100 keys: %v, %v, %v", set, skipped, err)
+	}
+}
+
+func TestKeysNeverPrintThemselves(t *testing.T) {
+	secret, _ := NewSecret([]byte("s3cret-s3cret-s3cret-s3cret-s3cret"), HS256)
+	for _, alg := range []Algorithm{ES256, EdDSA, RS256} {
+		private := keyOf("good", alg)
+		hidden := []string{privateOf(t, private)["d"].(string), "s3cret", fmt.Sprintf("%d", []byte("s3cret"))[1:20], fmt.Sprintf("%x", "s3cret")}
+		d, _ := base64.RawURLEncoding.DecodeString(hidden[0])
+		hidden = append(hidden, fmt.Sprintf("%x", d)[:20], fmt.Sprintf("%d", d[:8])[1:20], new(big.Int).SetBytes(d).String()[:20])
+		holder := struct {
+			p  *PrivateKey
+			v  PrivateKey
+			k  *Key
+			kv Key
+			s  *Set
+		}{private, *private, secret, *secret, nil}
+		var out strings.Builder
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%o"} {
+			for _, value := range []any{private, *private, secret, *secret, holder, &holder, []*Key{secret}, []PrivateKey{*private}, map[string]Key{"a": *secret}} {
+				fmt.Fprintf(&out, verb+"\n", value)
+			}
+		}
+		log := slog.New(slog.NewJSONHandler(&out, nil))
+		log.Info("x", "private", private, "value", *private, "secret", secret, "secret value", *secret)
+		slog.New(slog.NewTextHandler(&out, nil)).Info("x", "private", private, "holder", holder)
+		_ = json.NewEncoder(&out).Encode([]any{private, *private, secret, *secret, holder})
+		for _, part := range hidden {
+			if strings.Contains(out.String(), part) {
+				t.Errorf("%s: %q is printed", alg, part)
+			}
+		}
+		if !strings.Contains(out.String(), private.ID()) {
+			t.Errorf("%s: the ID is not printed", alg)
+		}
+	}
+	if got := fmt.Sprint(PrivateKey{}, Key{}, (*Key)(nil), (*PrivateKey)(nil)); strings.Contains(got, "PANIC") {
+		t.Error(got)
+	}
+}
