@@ -35,27 +35,13 @@ const (
 	moveLate   move = "late" // a retry, when the grace period is over
 )
 
-// Players follow the opening, each from another place of it; then they end the
-// session in one of the ways.
+// Players follow the opening, then they end the session in one of the ways: in
+// every other session all make each move at once, else each begins at another
+// place of the opening and waits for nobody.
 var (
 	opening = []move{moveLive, moveGet, moveLive, moveRetry, moveLive, moveCreate, moveRetry}
 	endings = []move{moveReuse, moveRevoke, moveLate, moveAhead}
 )
-
-// A question is what a store is asked; answered is what it said.
-type question struct {
-	move      move
-	row       string // to create
-	presented sessions.Presented
-	fresh     sessions.Fresh
-}
-
-type answered struct {
-	row     string // as stored then; "" for none
-	created bool
-	kind    sessions.EventKind
-	at      time.Time // of the transition
-}
 
 // A game is the history of one session. Its clock counts calls and returns.
 type game struct {
@@ -81,7 +67,17 @@ func linearizable(s *suite) {
 			suite: s, key: sessions.Key{Realm: realm, ID: fmt.Sprintf("played%d", i)}, ending: endings[i%len(endings)],
 			tokens: make(map[uint64][sessions.SecretSize]byte),
 		}
-		together(linearPlayers, g.play)
+		if i/len(endings)%2 == 0 {
+			for step := range steps {
+				together(linearPlayers, func(player int) { g.step(player, step, 0) })
+			}
+		} else {
+			together(linearPlayers, func(player int) {
+				for step := range steps {
+					g.step(player, step, player)
+				}
+			})
+		}
 		g.do(0, &question{move: moveGet})
 		for j := range g.history {
 			kinds[g.history[j].Output.(answered).kind]++
@@ -99,16 +95,25 @@ func linearizable(s *suite) {
 	}
 }
 
-func (g *game) play(player int) {
-	g.do(player, g.ask(player, 0, moveCreate))
-	for step := range opening {
-		g.do(player, g.ask(player, step+1, opening[(step+player)%len(opening)]))
+// steps are how many moves each player makes: create, the opening, the ending,
+// and one more when it is over.
+var steps = len(opening) + 3
+
+// step makes the move of a player that begins the opening at the given place.
+func (g *game) step(player, step, begin int) {
+	m := moveLive
+	switch {
+	case step == 0:
+		m = moveCreate
+	case step <= len(opening):
+		m = opening[(begin+step-1)%len(opening)]
+	case step == len(opening)+1:
+		m = g.ending
 	}
-	if g.ending == moveLate {
+	if m == moveLate {
 		g.clock.advance(linearGrace)
 	}
-	g.do(player, g.ask(player, len(opening)+1, g.ending))
-	g.do(player, g.ask(player, len(opening)+2, moveLive))
+	g.do(player, g.ask(player, step, m))
 }
 
 // ask makes a question of a move.
@@ -179,60 +184,10 @@ func (g *game) call(q *question) (row sessions.Session, a answered, err error) {
 	return row, a, err
 }
 
-// transition is what the question makes of a row.
-func (q *question) transition(row sessions.Session, now time.Time) (next sessions.Session, write bool, kind sessions.EventKind) {
-	if q.move == moveRevoke {
-		if !row.RevokedAt.IsZero() {
-			return row, false, sessions.EventDenied
-		}
-		row.RevokedAt, row.EndReason = now, sessions.EndRevoked
-		return row, true, sessions.EventRevoked
-	}
-	rules := sessions.Rotation{Grace: linearGrace, Permit: func(*sessions.Session) error { return nil }}
-	next, write, outcome := rules.Present(row, &q.presented, &q.fresh, now)
-	return next, write, outcome.Kind
-}
-
 func (g *game) encode(row sessions.Session) string {
 	data, err := sessions.EncodeRow(&row)
 	if err != nil {
 		g.Errorf("encoding: %v", err)
 	}
 	return string(data)
-}
-
-// rowModel is a store of one row, asked by one at a time. Its state is the row as
-// EncodeRow gives it, or "".
-func rowModel(key sessions.Key) porcupine.Model {
-	return porcupine.Model{
-		Init: func() any { return "" },
-		Step: func(state, input, output any) (bool, any) {
-			before, q, a := state.(string), input.(*question), output.(answered)
-			after, want := q.model(key, before, a.at)
-			return a == want, after
-		},
-	}
-}
-
-// model returns the state after the question, and the answer to it.
-func (q *question) model(key sessions.Key, before string, at time.Time) (after string, want answered) {
-	switch {
-	case q.move == moveCreate && before == "":
-		return q.row, answered{row: q.row, created: true}
-	case q.move == moveCreate, q.move == moveGet, before == "":
-		return before, answered{row: before}
-	}
-	row, err := sessions.DecodeRow(key, []byte(before))
-	if err != nil {
-		return before, answered{}
-	}
-	next, write, kind := q.transition(row, at)
-	if !write {
-		return before, answered{row: before, kind: kind, at: at}
-	}
-	data, err := sessions.EncodeRow(&next)
-	if err != nil {
-		return before, answered{}
-	}
-	return string(data), answered{row: string(data), kind: kind, at: at}
 }
