@@ -1,0 +1,74 @@
+package storetest
+
+import (
+	"time"
+
+	"github.com/anishathalye/porcupine"
+
+	"authsidecar/sessions"
+)
+
+// A question is what a store is asked; answered is what it said.
+type question struct {
+	move      move
+	row       string // to create
+	presented sessions.Presented
+	fresh     sessions.Fresh
+}
+
+type answered struct {
+	row     string // as stored then; "" for none
+	created bool
+	kind    sessions.EventKind
+	at      time.Time // of the transition
+}
+
+// transition is what the question makes of a row.
+func (q *question) transition(row sessions.Session, now time.Time) (next sessions.Session, write bool, kind sessions.EventKind) {
+	if q.move == moveRevoke {
+		if !row.RevokedAt.IsZero() {
+			return row, false, sessions.EventDenied
+		}
+		row.RevokedAt, row.EndReason = now, sessions.EndRevoked
+		return row, true, sessions.EventRevoked
+	}
+	rules := sessions.Rotation{Grace: linearGrace, Permit: func(*sessions.Session) error { return nil }}
+	next, write, outcome := rules.Present(row, &q.presented, &q.fresh, now)
+	return next, write, outcome.Kind
+}
+
+// rowModel is a store of one row, asked by one at a time. Its state is the row as
+// EncodeRow gives it, or "".
+func rowModel(key sessions.Key) porcupine.Model {
+	return porcupine.Model{
+		Init: func() any { return "" },
+		Step: func(state, input, output any) (bool, any) {
+			before, q, a := state.(string), input.(*question), output.(answered)
+			after, want := q.model(key, before, a.at)
+			return a == want, after
+		},
+	}
+}
+
+// model returns the state after the question, and the answer to it.
+func (q *question) model(key sessions.Key, before string, at time.Time) (after string, want answered) {
+	switch {
+	case q.move == moveCreate && before == "":
+		return q.row, answered{row: q.row, created: true}
+	case q.move == moveCreate, q.move == moveGet, before == "":
+		return before, answered{row: before}
+	}
+	row, err := sessions.DecodeRow(key, []byte(before))
+	if err != nil {
+		return before, answered{}
+	}
+	next, write, kind := q.transition(row, at)
+	if !write {
+		return before, answered{row: before, kind: kind, at: at}
+	}
+	data, err := sessions.EncodeRow(&next)
+	if err != nil {
+		return before, answered{}
+	}
+	return string(data), answered{row: string(data), kind: kind, at: at}
+}
