@@ -1,0 +1,435 @@
+package sessions_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/jose"
+	"authsidecar/sessions/storetest"
+)
+
+const (
+	issuer    = "https://app.example.com"
+	provider  = "https://idp.example.com"
+	refreshes = issuer + "/auth/sessions"
+	accessTTL = 10 * time.Minute
+	grace     = 30 * time.Second
+
+	victim = "192.0.2.1"
+	thief  = "203.0.113.9"
+	maker  = "198.51.100.7" // where the session was created from
+)
+
+// A world is a manager on a store of its own, with a clock that stands still.
+type world struct {
+	t          *testing.T
+	now        time.Time
+	store      sessions.Store
+	keys       *sessions.Keyring
+	refreshKey *jose.PrivateKey
+	manager    *sessions.Manager
+	events     []sessions.Event
+}
+
+// newWorld lets users have sessions for themselves, and callers with the scope
+// "desk" or the claim dept=support for others.
+func newWorld(t *testing.T, change ...func(*sessions.Manager)) *world {
+	t.Helper()
+	w := &world{t: t, now: time.Date(2026, 5, 6, 7, 8, 9, 123e6, time.UTC), keys: sessions.NewKeyring()}
+	w.store = &storetest.Memory{Clock: func() time.Time { return w.now }}
+	w.refreshKey = generate(t, jose.EdDSA)
+	must(t, w.keys.Refresh.Set([]sessions.KeyRecord{{Key: w.refreshKey}}))
+	must(t, w.keys.Access.Set([]sessions.KeyRecord{{Key: generate(t, jose.ES256)}}))
+	w.reload(change...)
+	return w
+}
+
+// reload is what a new configuration does: another manager of the same store.
+func (w *world) reload(change ...func(*sessions.Manager)) {
+	w.manager = &sessions.Manager{
+		Realm: issuer, Store: w.store, Grace: grace, Trusted: map[string]bool{provider: true},
+		Policy: &sessions.Policy{AllowSelf: true, Allow: []sessions.Rule{
+			{Name: "scope desk", From: provider, When: sessions.HasScope("desk")},
+			{Name: "claim dept", From: provider, When: sessions.HasClaim{Name: "/org/dept", Value: "support"}},
+		}},
+		Minter: &sessions.Minter{
+			Issuer: issuer, RefreshAudience: refreshes, AccessAudience: []string{issuer}, AccessTTL: accessTTL, Keys: w.keys,
+		},
+		Own:           sessions.Lifetimes{TTL: 30 * 24 * time.Hour, MaxTTL: 365 * 24 * time.Hour, Idle: 14 * 24 * time.Hour},
+		Impersonation: sessions.Lifetimes{TTL: time.Hour, MaxTTL: 8 * time.Hour, Idle: 15 * time.Minute},
+		Observe:       func(_ context.Context, e *sessions.Event) { w.events = append(w.events, *e) },
+	}
+	for _, do := range change {
+		do(w.manager)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func generate(t *testing.T, alg jose.Algorithm) *jose.PrivateKey {
+	t.Helper()
+	key, err := jose.Generate(alg)
+	must(t, err)
+	return key
+}
+
+// person is a caller who is a user.
+func person(name string, claims sessions.Claims) *sessions.Caller {
+	return &sessions.Caller{
+		Principal: sessions.Principal{Issuer: provider, Subject: name}, ClientID: "app", User: true, Claims: claims, Scopes: claims.Scopes(),
+	}
+}
+
+// create makes a session for a user and expects it.
+func (w *world) create(caller *sessions.Caller, user string, life ...time.Duration) *sessions.Grant {
+	w.t.Helper()
+	req := sessions.CreateRequest{Caller: caller, UserID: user, IP: maker}
+	if len(life) > 0 {
+		req.Lifetime = &life[0]
+	}
+	grant, err := w.manager.Create(w.t.Context(), &req)
+	must(w.t, err)
+	return grant
+}
+
+func (w *world) try(token, from string) (*sessions.Grant, error) {
+	return w.manager.Refresh(w.t.Context(), &sessions.RefreshRequest{Token: token, IP: from})
+}
+
+// refresh expects success, of that kind.
+func (w *world) refresh(token, from string, kind sessions.EventKind) *sessions.Grant {
+	w.t.Helper()
+	grant, err := w.try(token, from)
+	if err != nil {
+		w.t.Fatalf("refresh from %s: %v", from, err)
+	}
+	if e := w.last(); e.Kind != kind || e.IP != from || e.Err != nil {
+		w.t.Fatalf("refresh from %s: event %s from %s (%v), want %s", from, e.Kind, e.IP, e.Err, kind)
+	}
+	return grant
+}
+
+// refused expects that a refresh token is good for nothing.
+func (w *world) refused(token, from string, kind sessions.EventKind, why string) {
+	w.t.Helper()
+	grant, err := w.try(token, from)
+	if grant != nil || !errors.Is(err, sessions.ErrGrant) {
+		w.t.Fatalf("refresh from %s: %v, want ErrGrant", from, err)
+	}
+	e := w.last()
+	if e.Kind != kind || e.IP != from || !errors.Is(e.Err, sessions.ErrGrant) || !strings.Contains(e.Err.Error(), why) {
+		w.t.Fatalf("refresh from %s: event %s from %s (%v), want %s of %q", from, e.Kind, e.IP, e.Err, kind, why)
+	}
+}
+
+func (w *world) last() *sessions.Event { return &w.events[len(w.events)-1] }
+
+// row is the session as it is stored.
+func (w *world) row(g *sessions.Grant) sessions.Session {
+	w.t.Helper()
+	row, err := w.store.Get(w.t.Context(), g.Session.Key())
+	must(w.t, err)
+	return row
+}
+
+func (w *world) wantEnded(g *sessions.Grant, reason sessions.EndReason) {
+	w.t.Helper()
+	if row := w.row(g); row.EndReason != reason || !row.RevokedAt.Equal(w.now) {
+		w.t.Errorf("session ended %q at %v, want %q now", row.EndReason, row.RevokedAt, reason)
+	}
+}
+
+func (w *world) wantLive(g *sessions.Grant) {
+	w.t.Helper()
+	if row := w.row(g); !row.Live(w.now) {
+		w.t.Errorf("session ended %q", row.EndReason)
+	}
+}
+
+// stolen is a session ten generations deep, whose live refresh token is now with
+// the victim and with the thief.
+func (w *world) stolen() *sessions.Grant {
+	w.t.Helper()
+	grant := w.create(person("alice", nil), "alice")
+	for range 10 {
+		w.now = w.now.Add(accessTTL)
+		grant = w.refresh(grant.RefreshToken, victim, sessions.EventRefreshed)
+	}
+	w.now = w.now.Add(accessTTL)
+	return grant
+}
+
+// wantCaught expects that somebody presents a token that the other one has used:
+// the session is over for both, and the event names both.
+func (w *world) wantCaught(token, from, rotatedFrom string, live *sessions.Grant) {
+	w.t.Helper()
+	w.refused(token, from, sessions.EventReuse, "used before")
+	if e := w.last(); e.Session.RotatedFrom != rotatedFrom || e.Session.IP != maker || e.Session.ID != live.Session.ID {
+		w.t.Errorf("event names %s, %s and %s", e.IP, e.Session.RotatedFrom, e.Session.IP)
+	}
+	w.wantEnded(live, sessions.EndReuse)
+	w.refused(live.RefreshToken, victim, sessions.EventDenied, "session revoked")
+	w.refused(live.RefreshToken, thief, sessions.EventDenied, "session revoked")
+	w.refused(token, from, sessions.EventDenied, "session revoked")
+}
+
+// As soon as the two refresh further apart than grace, whoever comes second ends
+// the session.
+func TestTheft_FurtherApartThanGrace(t *testing.T) {
+	for _, order := range []struct{ first, second string }{{thief, victim}, {victim, thief}} {
+		for _, apart := range []time.Duration{grace, grace + time.Millisecond, accessTTL, 24 * time.Hour} {
+			t.Run(fmt.Sprintf("%s first, the other %s later", order.first, apart), func(t *testing.T) {
+				w := newWorld(t)
+				shared := w.stolen()
+				next := w.refresh(shared.RefreshToken, order.first, sessions.EventRefreshed)
+				w.now = w.now.Add(apart)
+				w.wantCaught(shared.RefreshToken, order.second, order.first, next)
+			})
+		}
+	}
+}
+
+// Within grace the second gets what the first got; it shows, since it comes from
+// another address, and is caught as soon as they are further apart.
+func TestTheft_WithinGraceAndThenNot(t *testing.T) {
+	for _, order := range []struct{ first, second string }{{thief, victim}, {victim, thief}} {
+		for _, apart := range []time.Duration{0, time.Millisecond, grace - time.Millisecond} {
+			for _, swapped := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s first, the other %s later, swapped %t", order.first, apart, swapped), func(t *testing.T) {
+					w := newWorld(t)
+					shared := w.stolen()
+					next := w.refresh(shared.RefreshToken, order.first, sessions.EventRefreshed)
+					w.now = w.now.Add(apart)
+					same := w.refresh(shared.RefreshToken, order.second, sessions.EventRetried)
+					if same.RefreshToken != next.RefreshToken {
+						t.Fatal("a second branch of the session exists")
+					}
+					if e := w.last(); e.IP == e.Session.RotatedFrom || e.Session.RotatedFrom != order.first {
+						t.Errorf("the event does not show the two addresses: %s, %s", e.IP, e.Session.RotatedFrom)
+					}
+					first, second := order.first, order.second
+					if swapped {
+						first, second = second, first
+					}
+					w.now = w.now.Add(accessTTL)
+					live := w.refresh(next.RefreshToken, first, sessions.EventRefreshed)
+					w.now = w.now.Add(grace)
+					w.wantCaught(same.RefreshToken, second, first, live)
+				})
+			}
+		}
+	}
+}
+
+// Who is two generations ahead of the other is caught at once, within grace too.
+func TestTheft_TwoGenerationsApart(t *testing.T) {
+	for _, order := range []struct{ first, second string }{{thief, victim}, {victim, thief}} {
+		t.Run(order.first+" twice", func(t *testing.T) {
+			w := newWorld(t)
+			shared := w.stolen()
+			next := w.refresh(shared.RefreshToken, order.first, sessions.EventRefreshed)
+			next = w.refresh(next.RefreshToken, order.first, sessions.EventRefreshed)
+			w.wantCaught(shared.RefreshToken, order.second, order.first, next)
+		})
+	}
+}
+
+// A token of any generation ends the session, however deep.
+func TestTheft_OfAnOldToken(t *testing.T) {
+	for back := 1; back <= 10; back++ {
+		t.Run(fmt.Sprintf("%d generations back", back), func(t *testing.T) {
+			w := newWorld(t)
+			chain := []*sessions.Grant{w.create(person("alice", nil), "alice")}
+			for range 10 {
+				w.now = w.now.Add(accessTTL)
+				chain = append(chain, w.refresh(chain[len(chain)-1].RefreshToken, victim, sessions.EventRefreshed))
+			}
+			w.now = w.now.Add(accessTTL)
+			w.wantCaught(chain[10-back].RefreshToken, thief, victim, chain[10])
+		})
+	}
+}
+
+// The limit: a thief who always comes within grace of the victim shares the
+// session. Nothing ends it; each time an event names both.
+func TestTheft_AlwaysWithinGraceIsShared(t *testing.T) {
+	for _, order := range []struct{ first, second string }{{thief, victim}, {victim, thief}} {
+		t.Run(order.first+" first", func(t *testing.T) {
+			w := newWorld(t)
+			mine := w.stolen()
+			theirs := mine
+			for range 10 {
+				mine = w.refresh(mine.RefreshToken, order.first, sessions.EventRefreshed)
+				w.now = w.now.Add(grace - time.Millisecond)
+				theirs = w.refresh(theirs.RefreshToken, order.second, sessions.EventRetried)
+				if e := w.last(); e.Session.RotatedFrom != order.first || e.IP != order.second {
+					t.Errorf("the event names %s and %s", e.Session.RotatedFrom, e.IP)
+				}
+				if mine.RefreshToken != theirs.RefreshToken {
+					t.Fatal("a second branch of the session exists")
+				}
+				w.now = w.now.Add(accessTTL)
+			}
+			w.wantLive(mine)
+			if slices.ContainsFunc(w.events, func(e sessions.Event) bool { return e.Kind == sessions.EventReuse }) {
+				t.Error("the limit is none any more: say so in the documentation")
+			}
+		})
+	}
+}
+
+func TestTheft_GraceZeroClosesIt(t *testing.T) {
+	for _, order := range []struct{ first, second string }{{thief, victim}, {victim, thief}} {
+		t.Run(order.first+" first", func(t *testing.T) {
+			w := newWorld(t, func(m *sessions.Manager) { m.Grace = 0 })
+			shared := w.stolen()
+			next := w.refresh(shared.RefreshToken, order.first, sessions.EventRefreshed)
+			w.wantCaught(shared.RefreshToken, order.second, order.first, next)
+		})
+	}
+}
+
+// A client whose answer got lost gets it again, byte for byte; its access token
+// is a fresh one that counts from the transition.
+func TestRetry_IsTheSameSuccessor(t *testing.T) {
+	w := newWorld(t)
+	first := w.create(person("alice", nil), "alice")
+	w.now = w.now.Add(time.Minute)
+	at := w.now
+	lost := w.refresh(first.RefreshToken, victim, sessions.EventRefreshed)
+	before := w.row(first)
+	for _, later := range []time.Duration{0, 0, time.Millisecond, grace - time.Millisecond} {
+		w.now = at.Add(later)
+		again := w.refresh(first.RefreshToken, victim, sessions.EventRetried)
+		if again.RefreshToken != lost.RefreshToken {
+			t.Error("a retry got another successor")
+		}
+		if again.AccessToken == lost.AccessToken {
+			t.Error("a retry got the same access token, and so the same jti")
+		}
+		if want := at.Add(accessTTL); !again.AccessExpires.Equal(want) || !again.Now.Equal(w.now) {
+			t.Errorf("%v after the transition: access token until %v at %v, want %v", later, again.AccessExpires, again.Now, want)
+		}
+		if after := w.row(first); after.Generation != before.Generation || !after.RotatedAt.Equal(at) {
+			t.Errorf("a retry changed the row: %+v", after)
+		}
+	}
+	w.now = at.Add(grace)
+	w.wantCaught(first.RefreshToken, victim, victim, lost)
+}
+
+// A refused token costs no look at the store.
+func TestForged_IsRefusedBeforeTheStore(t *testing.T) {
+	w := newWorld(t)
+	real := w.create(person("alice", nil), "alice")
+	counted := &counting{Store: w.store}
+	w.manager.Store = counted
+	own := w.refreshKey
+	claims := claimsOf(t, real.RefreshToken)
+	other := generate(t, jose.EdDSA)
+	sign := func(key *jose.PrivateKey, kid, typ, claims string) string {
+		token, err := key.Sign(fmt.Appendf(nil, `{"alg":%q,"kid":%q,"typ":%q}`, key.Algorithm(), kid, typ), []byte(claims))
+		must(t, err)
+		return token
+	}
+	mine := func(old, new string) string {
+		if !strings.Contains(claims, old) {
+			t.Fatalf("no %s in %s", old, claims)
+		}
+		return sign(own, own.ID(), sessions.RefreshTokenType, strings.Replace(claims, old, new, 1))
+	}
+	parts := strings.Split(real.RefreshToken, ".")
+	tampered := claimsPart(strings.Replace(claims, `"sub":"alice"`, `"sub":"bob"`, 1))
+	for name, token := range map[string]string{
+		"nothing":                    "",
+		"rubbish":                    "rubbish",
+		"another key":                sign(other, other.ID(), sessions.RefreshTokenType, claims),
+		"another key under our kid":  sign(other, own.ID(), sessions.RefreshTokenType, claims),
+		"no kid":                     sign(own, "", sessions.RefreshTokenType, claims),
+		"type at+jwt":                sign(own, own.ID(), sessions.AccessTokenType, claims),
+		"type JWT":                   sign(own, own.ID(), "JWT", claims),
+		"type RT+JWT":                sign(own, own.ID(), "RT+JWT", claims),
+		"another audience":           mine(`"aud":"`+refreshes+`"`, `"aud":"`+issuer+`"`),
+		"a list of audiences":        mine(`"aud":"`+refreshes+`"`, `"aud":["`+refreshes+`"]`),
+		"another issuer":             mine(`"iss":"`+issuer+`"`, `"iss":"https://other.example.com"`),
+		"a generation that is none":  mine(`"gen":0`, `"gen":-1`),
+		"a secret that is too short": mine(`"rnd":"`, `"rnd":"","x":"`),
+		"a tampered payload":         parts[0] + "." + tampered + "." + parts[2],
+		"no signature":               parts[0] + "." + parts[1] + ".",
+		"half of it":                 real.RefreshToken[:len(real.RefreshToken)/2],
+		"the access token":           real.AccessToken,
+		"the refresh key's access":   sign(own, own.ID(), sessions.AccessTokenType, claimsOf(t, real.AccessToken)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			w.t = t
+			w.refused(token, thief, sessions.EventDenied, "refresh token is not valid")
+			if token != "" && (strings.Contains(w.last().Err.Error(), token) || strings.Contains(w.last().Err.Error(), "alice")) {
+				t.Errorf("the error holds the token: %v", w.last().Err)
+			}
+			if n := counted.calls.Load(); n != 0 {
+				t.Errorf("%d looks at the store", n)
+			}
+		})
+	}
+	w.t = t
+	w.refresh(real.RefreshToken, victim, sessions.EventRefreshed)
+	if counted.calls.Load() != 1 {
+		t.Errorf("a good token costs %d looks at the store, want 1: is nothing counted?", counted.calls.Load())
+	}
+}
+
+// counting counts what does I/O.
+type counting struct {
+	sessions.Store
+	calls atomic.Int64
+}
+
+func (c *counting) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
+	c.calls.Add(1)
+	return c.Store.Create(ctx, row)
+}
+
+func (c *counting) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
+	c.calls.Add(1)
+	return c.Store.Get(ctx, key)
+}
+
+func (c *counting) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
+	c.calls.Add(1)
+	return c.Store.Update(ctx, key, fn)
+}
+
+func (c *counting) List(ctx context.Context, q sessions.Query) (sessions.Page, error) {
+	c.calls.Add(1)
+	return c.Store.List(ctx, q)
+}
+
+func (c *counting) Sweep(ctx context.Context, limit int) (int, error) {
+	c.calls.Add(1)
+	return c.Store.Sweep(ctx, limit)
+}
+
+// A store that does not answer ends nothing: the same token works later.
+func TestRefresh_AStoreFaultIsNoVerdict(t *testing.T) {
+	w := newWorld(t)
+	grant := w.create(person("alice", nil), "alice")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := w.manager.Refresh(ctx, &sessions.RefreshRequest{Token: grant.RefreshToken, IP: victim})
+	if !errors.Is(err, sessions.ErrUnavailable) || errors.Is(err, sessions.ErrGrant) || w.last().Kind != sessions.EventFailed {
+		t.Fatalf("%v, event %s: want ErrUnavailable", err, w.last().Kind)
+	}
+	w.refresh(grant.RefreshToken, victim, sessions.EventRefreshed)
+}
