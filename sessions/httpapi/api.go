@@ -2,9 +2,11 @@ package httpapi
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
@@ -76,31 +78,35 @@ func New(c Config) *API {
 }
 
 // Serve answers a request for which Route gave the verdict, which is not Pass.
-// A panic is answered 500 and goes on to the caller, who logs it.
+// A panic is answered 500, and told as a failure with its stack.
 func (a *API) Serve(w http.ResponseWriter, r *http.Request, verdict Verdict) {
-	answered := false
-	defer func() {
-		if !answered {
-			problemInternal.write(w)
-		}
-	}()
-	err := a.serve(w, r, verdict)
-	if err != nil {
-		p := problemOf(err)
-		if a.failed != nil {
-			a.failed(r, p.Status, err)
-		}
-		p.write(w)
+	if err := a.serveSafely(w, r, verdict); err != nil {
+		a.fail(w, r, err)
 	}
-	answered = true
 }
 
-// Unavailable answers a request that is ours while the instance is not open.
-func (a *API) Unavailable(w http.ResponseWriter, r *http.Request, cause error) {
+func (a *API) serveSafely(w http.ResponseWriter, r *http.Request, verdict Verdict) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return a.serve(w, r, verdict)
+}
+
+// fail answers an error.
+func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := problemOf(err)
 	if a.failed != nil {
-		a.failed(r, problemUnavailable.Status, cause)
+		a.failed(r, p.Status, err)
 	}
-	problemUnavailable.write(w)
+	p.write(w)
+}
+
+// Unavailable answers a request that is ours while the store or the keys are not
+// open.
+func (a *API) Unavailable(w http.ResponseWriter, r *http.Request, cause error) {
+	a.fail(w, r, fmt.Errorf("%w: %w", ErrNotReady, cause))
 }
 
 func (a *API) serve(w http.ResponseWriter, r *http.Request, verdict Verdict) error {

@@ -1,0 +1,187 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/jose"
+	"authsidecar/sessions/storetest"
+)
+
+const issuer, trusted = "https://app.example.com", "https://idp.example.com"
+
+// faulty is a store whose Create and Update do what the test says.
+type faulty struct {
+	storetest.Memory
+	fault func() error
+}
+
+func (f *faulty) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
+	if err := f.fault(); err != nil {
+		return sessions.Session{}, false, err
+	}
+	return f.Memory.Create(ctx, row)
+}
+
+func (f *faulty) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
+	if err := f.fault(); err != nil {
+		return sessions.Session{}, err
+	}
+	return f.Memory.Update(ctx, key, fn)
+}
+
+type fixture struct {
+	api   *API
+	token string
+	store *faulty
+	said  []string // what Failed was told
+}
+
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	keyring, idp := sessions.NewKeyring(), newKey(t, jose.ES256)
+	setKey(t, keyring.Refresh, jose.EdDSA)
+	setKey(t, keyring.Access, jose.ES256)
+	keys, err := bearer.NewStatic(idp.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := bearer.New(bearer.Config{Issuers: []bearer.Issuer{{Name: trusted, Keys: keys, Audiences: []string{issuer}, Users: true}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	life := sessions.Lifetimes{TTL: time.Hour, MaxTTL: time.Hour, Idle: time.Hour}
+	f := &fixture{store: &faulty{fault: func() error { return nil }}}
+	f.api = New(Config{
+		Path: "/auth/sessions", Verifier: verifier, Lifecycle: true,
+		ClientIP: func(*http.Request) string { return "192.0.2.1" },
+		Failed:   func(_ *http.Request, _ int, err error) { f.said = append(f.said, err.Error()) },
+		Manager: &sessions.Manager{
+			Realm: issuer, Store: f.store, Policy: &sessions.Policy{AllowSelf: true}, Own: life, Impersonation: life,
+			Trusted: map[string]bool{trusted: true}, IDSecret: make([]byte, 32),
+			Minter: &sessions.Minter{Issuer: issuer, RefreshAudience: issuer + "/auth/sessions", AccessAudience: []string{issuer}, AccessTTL: time.Minute, Keys: keyring},
+		},
+	})
+	f.token, err = idp.Sign([]byte(`{"alg":"ES256","kid":"`+idp.ID()+`","typ":"at+jwt"}`),
+		fmt.Appendf(nil, `{"iss":%q,"sub":"alice","aud":%q,"exp":%d}`, trusted, issuer, time.Now().Add(time.Hour).Unix()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func newKey(t *testing.T, alg jose.Algorithm) *jose.PrivateKey {
+	t.Helper()
+	key, err := jose.Generate(alg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+func setKey(t *testing.T, ring *sessions.Ring, alg jose.Algorithm) {
+	t.Helper()
+	if err := ring.Set([]sessions.KeyRecord{{Key: newKey(t, alg)}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (f *fixture) post(path, body string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest("POST", path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+f.token)
+	w := httptest.NewRecorder()
+	f.api.Serve(w, r, f.api.Route(r))
+	return w
+}
+
+func code(t *testing.T, w *httptest.ResponseRecorder) string {
+	t.Helper()
+	var p problem
+	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
+		t.Fatalf("%v in %s", err, w.Body)
+	}
+	return p.Code
+}
+
+func TestS3_AStoreThatIsDownIs503AndNeverInvalidGrant(t *testing.T) {
+	f := newFixture(t)
+	created := f.post("/auth/sessions", `{"user_id":"alice"}`)
+	var answer createAnswer
+	if err := json.Unmarshal(created.Body.Bytes(), &answer); err != nil || created.Code != 200 {
+		t.Fatalf("%d %s %v", created.Code, created.Body, err)
+	}
+	refresh := `{"refresh_token":"` + answer.RefreshToken + `"}`
+	faults := map[string]error{
+		"down": fmt.Errorf("dialing: %w", sessions.ErrUnavailable), "closed": sessions.ErrClosed, "newer": sessions.ErrNewerRow,
+		"cancelled": fmt.Errorf("%w: %w", sessions.ErrUnavailable, context.Canceled), "too slow": context.DeadlineExceeded,
+	}
+	for name, fault := range faults {
+		f.store.fault = func() error { return fault }
+		for path, body := range map[string]string{"/auth/sessions": `{"user_id":"alice"}`, "/auth/sessions/current/refresh": refresh} {
+			got := f.post(path, body)
+			if got.Code != 503 || code(t, got) != "unavailable" || got.Header().Get("Retry-After") == "" {
+				t.Errorf("%s: %s: %d %s", name, path, got.Code, got.Body)
+			}
+		}
+	}
+	f.store.fault = func() error { return nil }
+	if got := f.post("/auth/sessions/current/refresh", refresh); got.Code != 200 {
+		t.Errorf("after the fault: %d %s", got.Code, got.Body)
+	}
+}
+
+func TestL3_PanicsAndUnknownErrorsAre500AndToldToUsAlone(t *testing.T) {
+	faults := map[string]func() error{
+		"a panic":    func() error { panic("the inner life of the store") },
+		"a nil map":  func() error { var m map[string]int; m["inner"] = 1; return nil },
+		"an unknown": func() error { return errors.New("the inner life of the store") },
+	}
+	for name, fault := range faults {
+		f := newFixture(t)
+		f.store.fault = fault
+		got := f.post("/auth/sessions", `{"user_id":"alice"}`)
+		if got.Code != 500 || code(t, got) != "internal" || strings.Contains(got.Body.String(), "inner") {
+			t.Errorf("%s: %d %s", name, got.Code, got.Body)
+		}
+		if len(f.said) != 1 {
+			t.Errorf("%s: said %q", name, f.said)
+		}
+		for _, said := range f.said {
+			if strings.Contains(said, f.token) {
+				t.Errorf("%s: the token was told", name)
+			}
+		}
+	}
+}
+
+func TestO11_ProblemsAreWellFormed(t *testing.T) {
+	for _, p := range []*problem{
+		problemRequest, problemCredentials, problemUserID, problemLifetime, problemText, problemClient, problemReason, problemKey, problemNoToken,
+		problemToken, problemDenied, problemForbidden, problemPath, problemSession, problemMethod, problemFilter, problemCursor, problemGrant,
+		problemHolder, problemSpent, problemTooLarge, problemMedia, problemMismatch, problemInternal, problemUnavailable,
+	} {
+		w := httptest.NewRecorder()
+		p.write(w)
+		if w.Code != p.Status || p.Status < 400 || p.Title == "" || p.Type != problemType+p.Code {
+			t.Errorf("problem %+v", p)
+		}
+		if challenge := w.Header().Get("WWW-Authenticate"); (challenge != "") != (p.Status == 401 || p.Status == 403) {
+			t.Errorf("%s: challenge %q", p.Code, challenge)
+		}
+		for i := range len(p.Detail) { // RFC 6750 section 3: what error_description may hold
+			if c := p.Detail[i]; c < 0x20 || c > 0x7e || c == '"' || c == '\\' {
+				t.Errorf("%s: detail has %q", p.Code, c)
+			}
+		}
+	}
+}
