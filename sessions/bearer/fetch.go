@@ -121,11 +121,8 @@ func (r *Remote) get(ctx context.Context, from *url.URL) ([]byte, http.Header, e
 		return nil, nil, err
 	}
 	defer func() { _ = res.Body.Close() }()
-	switch {
-	case res.StatusCode != http.StatusOK:
+	if res.StatusCode != http.StatusOK {
 		return nil, nil, statusError(res.StatusCode)
-	case res.ContentLength > maxKeyData:
-		return nil, nil, errTooMuch
 	}
 	data, err := io.ReadAll(io.LimitReader(res.Body, maxKeyData+1))
 	if err != nil {

@@ -48,17 +48,23 @@ func TestJ1_HostileServers(t *testing.T) {
 		answer http.HandlerFunc
 		ok     bool
 	}{
-		"good":                {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, good) }, true},
-		"500 with good keys":  {status(500, good), false},
-		"203 with good keys":  {status(203, good), false},
-		"206 with good keys":  {status(206, good), false},
-		"401":                 {status(401, good), false},
-		"407":                 {status(407, good), false},
-		"redirect elsewhere":  {redirect(other.URL + "/jwks.json"), false},
-		"redirect to https":   {func(w http.ResponseWriter, r *http.Request) { redirect("https://"+r.Host+"/x")(w, r) }, false},
-		"redirect to a file":  {redirect("file:///etc/passwd"), false},
-		"redirect to itself":  {redirect("/jwks.json"), false},
-		"redirect to a user":  {func(w http.ResponseWriter, r *http.Request) { redirect("http://u:p@"+r.Host+"/3")(w, r) }, false},
+		"good":               {func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, good) }, true},
+		"500 with good keys": {status(500, good), false},
+		"203 with good keys": {status(203, good), false},
+		"206 with good keys": {status(206, good), false},
+		"401":                {status(401, good), false},
+		"407":                {status(407, good), false},
+		"redirect elsewhere": {redirect(other.URL + "/jwks.json"), false},
+		"redirect to https":  {func(w http.ResponseWriter, r *http.Request) { redirect("https://"+r.Host+"/x")(w, r) }, false},
+		"redirect to a file": {redirect("file:///etc/passwd"), false},
+		"redirect to itself": {redirect("/jwks.json"), false},
+		"redirect to a user": {func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/there" {
+				fmt.Fprint(w, good)
+				return
+			}
+			redirect("http://u:p@"+r.Host+"/there")(w, r)
+		}, false},
 		"3 redirects":         {hops(3, good), true},
 		"4 redirects":         {hops(4, good), false},
 		"100 keys":            {status(200, many(t, 100)), true},
@@ -268,29 +274,29 @@ func TestDiscovery_FindsTheKeysOfExactlyThisIssuer(t *testing.T) {
 	for name, test := range map[string]struct {
 		issuer string // after the server's URL
 		at     string
-		doc    string // %s is the server's URL
-		ok     bool
+		doc    string // %[1]s is the server's URL
+		want   error
 	}{
-		"OpenID Connect":           {"", oidc, `{"issuer":"%[1]s","jwks_uri":"%[1]s/keys"}`, true},
-		"with a path":              {"/a/b", "/a/b" + oidc, `{"issuer":"%[1]s/a/b","jwks_uri":"%[1]s/keys"}`, true},
-		"with a slash":             {"/a/", "/a" + oidc, `{"issuer":"%[1]s/a/","jwks_uri":"%[1]s/keys"}`, true},
-		"with an escaped path":     {"/a%20b", "/a%20b" + oidc, `{"issuer":"%[1]s/a%%20b","jwks_uri":"%[1]s/keys"}`, true},
-		"RFC 8414":                 {"", oauth, `{"issuer":"%[1]s","jwks_uri":"%[1]s/keys"}`, true},
-		"RFC 8414 with a path":     {"/a/b", oauth + "/a/b", `{"issuer":"%[1]s/a/b","jwks_uri":"%[1]s/keys"}`, true},
-		"more than we know":        {"", oidc, `{"x":{"y":[{}]},"issuer":"%[1]s","jwks_uri":"%[1]s/keys"}`, true},
-		"nowhere":                  {"", "/", `{"issuer":"%[1]s","jwks_uri":"%[1]s/keys"}`, false},
-		"another issuer":           {"", oidc, `{"issuer":"https://x","jwks_uri":"%[1]s/keys"}`, false},
-		"an issuer with a slash":   {"", oidc, `{"issuer":"%[1]s/","jwks_uri":"%[1]s/keys"}`, false},
-		"no issuer":                {"", oidc, `{"jwks_uri":"%[1]s/keys"}`, false},
-		"issuer in upper case":     {"", oidc, `{"ISSUER":"%[1]s","jwks_uri":"%[1]s/keys"}`, false},
-		"issuer twice":             {"", oidc, `{"issuer":"%[1]s","issuer":"%[1]s","jwks_uri":"%[1]s/keys"}`, false},
-		"issuer is a number":       {"", oidc, `{"issuer":7,"jwks_uri":"%[1]s/keys"}`, false},
-		"no keys":                  {"", oidc, `{"issuer":"%[1]s"}`, false},
-		"keys without a host":      {"", oidc, `{"issuer":"%[1]s","jwks_uri":"/keys"}`, false},
-		"keys over http elsewhere": {"", oidc, `{"issuer":"%[1]s","jwks_uri":"http://idp.example.com/keys"}`, false},
-		"keys in a file":           {"", oidc, `{"issuer":"%[1]s","jwks_uri":"file:///keys"}`, false},
-		"no document":              {"", oidc, `<html>`, false},
-		"trailing data":            {"", oidc, `{"issuer":"%[1]s","jwks_uri":"%[1]s/keys"} {}`, false},
+		"OpenID Connect":           {"", oidc, `{"issuer":"%[1]s","jwks_uri":"%[1]s/keys"}`, nil},
+		"with a path":              {"/a/b", "/a/b" + oidc, `{"issuer":"%[1]s/a/b","jwks_uri":"%[1]s/keys"}`, nil},
+		"with a slash":             {"/a/", "/a" + oidc, `{"issuer":"%[1]s/a/","jwks_uri":"%[1]s/keys"}`, nil},
+		"with an escaped path":     {"/a%20b", "/a%20b" + oidc, `{"issuer":"%[1]s/a%%20b","jwks_uri":"%[1]s/keys"}`, nil},
+		"RFC 8414":                 {"", oauth, `{"issuer":"%[1]s","jwks_uri":"%[1]s/keys"}`, nil},
+		"RFC 8414 with a path":     {"/a/b", oauth + "/a/b", `{"issuer":"%[1]s/a/b","jwks_uri":"%[1]s/keys"}`, nil},
+		"more than we know":        {"", oidc, `{"x":{"y":[{}]},"issuer":"%[1]s","jwks_uri":"%[1]s/keys"}`, nil},
+		"nowhere":                  {"", "/", `{"issuer":"%[1]s","jwks_uri":"%[1]s/keys"}`, statusError(404)},
+		"another issuer":           {"", oidc, `{"issuer":"https://x","jwks_uri":"%[1]s/keys"}`, errOtherIssuer},
+		"an issuer with a slash":   {"", oidc, `{"issuer":"%[1]s/","jwks_uri":"%[1]s/keys"}`, errOtherIssuer},
+		"no issuer":                {"", oidc, `{"jwks_uri":"%[1]s/keys"}`, errOtherIssuer},
+		"issuer in upper case":     {"", oidc, `{"ISSUER":"%[1]s","jwks_uri":"%[1]s/keys"}`, errOtherIssuer},
+		"issuer twice":             {"", oidc, `{"issuer":"%[1]s","issuer":"%[1]s","jwks_uri":"%[1]s/keys"}`, errDiscovery},
+		"issuer is a number":       {"", oidc, `{"issuer":7,"jwks_uri":"%[1]s/keys"}`, errDiscovery},
+		"no keys":                  {"", oidc, `{"issuer":"%[1]s"}`, errURL},
+		"keys without a host":      {"", oidc, `{"issuer":"%[1]s","jwks_uri":"/keys"}`, errURL},
+		"keys over http elsewhere": {"", oidc, `{"issuer":"%[1]s","jwks_uri":"http://idp.example.com/keys"}`, errURL},
+		"keys in a file":           {"", oidc, `{"issuer":"%[1]s","jwks_uri":"file:///keys"}`, errURL},
+		"no document":              {"", oidc, `<html>`, errDiscovery},
+		"trailing data":            {"", oidc, `{"issuer":"%[1]s","jwks_uri":"%[1]s/keys"} {}`, errDiscovery},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var server *httptest.Server
@@ -305,8 +311,8 @@ func TestDiscovery_FindsTheKeysOfExactlyThisIssuer(t *testing.T) {
 				}
 			})
 			r, err := fetchFrom(t, RemoteConfig{Issuer: server.URL + test.issuer})
-			if (err == nil) != test.ok || (r.Version() != 0) != test.ok {
-				t.Errorf("got %v", err)
+			if !errors.Is(err, test.want) || (r.Version() != 0) != (test.want == nil) {
+				t.Errorf("got %v, want %v", err, test.want)
 			}
 		})
 	}

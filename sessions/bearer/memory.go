@@ -48,8 +48,8 @@ func (r *Remote) Load(ctx context.Context) error {
 		kept.Format != memoryFormat || kept.Issuer != r.config.Issuer || kept.URL != r.config.URL {
 		return nil
 	}
-	at, now := time.Unix(kept.Fetched, 0).UTC(), r.config.Now()
-	if at.After(now.Add(MaxLeeway)) || !now.Before(at.Add(r.config.MaxStale)) {
+	at := time.Unix(kept.Fetched, 0).UTC() // if it is too long ago, they are there and not used
+	if at.After(r.config.Now().Add(MaxLeeway)) {
 		return nil
 	}
 	set, skipped, err := jose.ParseSet(kept.JWKS, r.config.Keys)

@@ -18,7 +18,7 @@ func (o OwnKeys) Key(_ context.Context, kid string, alg jose.Algorithm) (*jose.K
 		return nil, ErrKeysUnavailable
 	}
 	for _, key := range keys {
-		if kid == "" || key.ID() != kid {
+		if key.ID() != kid {
 			continue
 		}
 		if key.Algorithm() != alg {

@@ -216,7 +216,7 @@ func (r *Remote) renew(ctx context.Context) error {
 // mayAsk tells whether the last fetch that was asked for is a cooldown ago.
 // The lock is held.
 func (r *Remote) mayAsk() bool {
-	return r.asked.IsZero() || !r.config.Now().Before(r.asked.Add(r.config.Cooldown))
+	return !r.config.Now().Before(r.asked.Add(r.config.Cooldown))
 }
 
 // Status tells what is at hand.

@@ -345,6 +345,20 @@ func TestJ6_StartsWithoutKeysAndRecovers(t *testing.T) {
 		if !has(t, r, key) {
 			t.Error("not recovered")
 		}
+		p.fail(errors.New("connection reset"))
+		pass(DefaultRefresh)
+		if due := time.Until(r.Status().RefreshAt); r.Status().Error == "" || due > MaxRetry {
+			t.Errorf("due in %v", due)
+		}
+		p.publish(200, published(t, key))
+		pass(MaxRetry)
+		p.fail(errors.New("connection reset"))
+		if _, err := r.Key(t.Context(), "unknown", key.Algorithm()); !errors.Is(err, ErrKeysUnavailable) {
+			t.Errorf("while the issuer is away again: %v", err)
+		}
+		if due := time.Until(r.Status().RefreshAt); due > MinRetry {
+			t.Errorf("the first failure after a success is retried in %v", due)
+		}
 	})
 }
 
@@ -546,4 +560,35 @@ func TestRemote_StatusHoldsNoSecret(t *testing.T) {
 			t.Error(text)
 		}
 	})
+}
+
+// Whoever asked before a fetch began gets that one, and asks for no other.
+func TestJ4_AskingIsAnsweredByTheNextFetch(t *testing.T) {
+	now := noon
+	r := newRemote(t, RemoteConfig{URL: jwksURL, Now: func() time.Time { return now }})
+	r.ask <- struct{}{}
+	if !r.begin(false) || len(r.ask) != 0 {
+		t.Error("a fetch that was due left the question open")
+	}
+	now = now.Add(DefaultCooldown - 1)
+	if r.begin(true) {
+		t.Error("asked for again within the cooldown")
+	}
+	now = now.Add(1)
+	if !r.begin(true) {
+		t.Error("not asked for after the cooldown")
+	}
+}
+
+func TestRemote_ManyNodesDoNotAskAtOnce(t *testing.T) {
+	times := map[time.Duration]bool{}
+	for range 100 {
+		d := spread(time.Hour)
+		if times[d] = true; d > time.Hour || d < 48*time.Minute {
+			t.Errorf("an hour became %v", d)
+		}
+	}
+	if len(times) < 90 {
+		t.Errorf("%d times for 100 nodes", len(times))
+	}
 }
