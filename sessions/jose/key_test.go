@@ -226,7 +226,7 @@ func TestV20_WeakKeysAreSkippedOrRefused(t *testing.T) {
 	n, _ := base64.RawURLEncoding.DecodeString(good["n"].(string))
 	even := slices.Clone(n)
 	even[len(even)-1] &^= 1
-	short, err := rsa.GenerateKey(rand.Reader, 1024)
+	short, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // weak on purpose
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -414,8 +414,15 @@ func TestV21_AKeyWithoutAlgorithmGetsExactlyOne(t *testing.T) {
 		allowed []Algorithm
 		want    Algorithm
 	}{
-		{ES256, nil, ES256}, {ES384, nil, ES384}, {ES512, nil, ES512}, {EdDSA, nil, EdDSA}, {RS256, nil, RS256},
-		{RS256, []Algorithm{PS512, RS256}, PS512}, {RS256, []Algorithm{ES256, PS256}, PS256}, {RS256, []Algorithm{ES256}, ""}, {ES384, []Algorithm{ES256, EdDSA}, ""},
+		{ES256, nil, ES256},
+		{ES384, nil, ES384},
+		{ES512, nil, ES512},
+		{EdDSA, nil, EdDSA},
+		{RS256, nil, RS256},
+		{RS256, []Algorithm{PS512, RS256}, PS512},
+		{RS256, []Algorithm{ES256, PS256}, PS256},
+		{RS256, []Algorithm{ES256}, ""},
+		{ES384, []Algorithm{ES256, EdDSA}, ""},
 	} {
 		public := with(publicOf(t, keyOf("good", test.key)), object{"alg": absent})
 		set, skipped, err := ParseSet(jwks(t, public), KeyPolicy{Algorithms: test.allowed})
@@ -509,8 +516,14 @@ func TestASetNeverChanges(t *testing.T) {
 func TestJ2_UnknownKeysAreSkippedAndOthersUsed(t *testing.T) {
 	good := publicOf(t, keyOf("good", ES256))
 	odd := []any{
-		object{"kty": "AKP", "alg": "ML-DSA-65", "pub": "AAAA", "kid": "pq"}, object{"kty": "EC", "crv": "secp256k1", "x": "AAAA", "y": "AAAA"}, with(good, object{"alg": "ES999", "kid": "odd"}),
-		7, nil, "key", []any{}, object{}, object{"kty": nil}, with(good, object{"kid": 7}), with(good, object{"kid": strings.Repeat("k", 257)}), with(good, object{"kid": nil}),
+		object{"kty": "AKP", "alg": "ML-DSA-65", "pub": "AAAA", "kid": "pq"},
+		object{"kty": "EC", "crv": "secp256k1", "x": "AAAA", "y": "AAAA"},
+		with(good, object{"alg": "ES999", "kid": "odd"}),
+		7, nil, "key",
+		[]any{},
+		object{},
+		object{"kty": nil},
+		with(good, object{"kid": 7}), with(good, object{"kid": strings.Repeat("k", 257)}), with(good, object{"kid": nil}),
 	}
 	want := []error{ErrUnsupportedKey, ErrUnsupportedKey, ErrAlgorithm, ErrKey, ErrKey, ErrKey, ErrKey, ErrUnsupportedKey, ErrKey, ErrKey, ErrKey, ErrKey}
 	set, skipped, err := ParseSet(jwks(t, append(odd, good)...), KeyPolicy{})
