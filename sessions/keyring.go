@@ -86,13 +86,17 @@ func (r *Ring) Set(records []KeyRecord) error {
 	return nil
 }
 
-// Signing returns the key that signs at now, or ErrNoKey.
+// Signing returns the key that signs at now, or ErrNoKey where there is none at
+// all. Before the first one's time it is the first: clocks of nodes differ.
 func (r *Ring) Signing(now time.Time) (*SigningKey, error) {
 	keys := *r.keys.Load()
 	for i := len(keys) - 1; i >= 0; i-- {
 		if !keys[i].From.After(now) {
 			return &keys[i], nil
 		}
+	}
+	if len(keys) > 0 {
+		return &keys[0], nil
 	}
 	return nil, ErrNoKey
 }
@@ -231,6 +235,9 @@ func DecodeKeys(data []byte) ([]KeyRecord, error) {
 	}
 	if stored.Format != 1 {
 		return nil, fmt.Errorf("signing keys have format %d, which this release does not know", stored.Format)
+	}
+	if len(stored.Keys) == 0 {
+		return nil, errors.New("signing keys are missing") // none is never stored: they were lost
 	}
 	records := make([]KeyRecord, len(stored.Keys))
 	for i, k := range stored.Keys {
