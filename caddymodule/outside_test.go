@@ -1,0 +1,72 @@
+package caddymodule_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+)
+
+// Access tokens verify with client libraries that fetch our key set and keep it.
+
+func TestM2_AccessTokensVerifyWithGoOIDC(t *testing.T) {
+	provider := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	s.start(provider.site(s, echo(t).URL, life))
+	got := create(t, s.url, provider.token("alice", nil), `{"user_id":"alice"}`)
+	keys := oidc.NewRemoteKeySet(context.Background(), s.url+"/auth/sessions/jwks.json")
+	for range 2 { // fetched, and kept
+		claims, err := keys.VerifySignature(context.Background(), got.text("access_token"))
+		if err != nil || !strings.Contains(string(claims), `"sub":"alice"`) {
+			t.Errorf("access token: %v", err)
+		}
+	}
+	if _, err := keys.VerifySignature(context.Background(), got.text("refresh_token")); err == nil {
+		t.Error("M1: a refresh token passes for an access token")
+	}
+}
+
+const pyjwt = `
+import sys, jwt
+keys = jwt.PyJWKClient(sys.argv[1])
+for _ in range(2):
+    key = keys.get_signing_key_from_jwt(sys.argv[2])
+    claims = jwt.decode(sys.argv[2], key.key, algorithms=["ES256"], audience="https://app.example.com", issuer="https://app.example.com",
+                        options={"require": ["iss", "exp", "aud", "sub", "client_id", "iat", "jti"]})
+print(claims["sub"])
+try:
+    keys.get_signing_key_from_jwt(sys.argv[3])
+except jwt.PyJWKClientError:
+    print("refused")
+`
+
+func TestM2_AccessTokensVerifyWithPyJWT(t *testing.T) {
+	python := pythonWithJWT(t)
+	provider := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	s.start(provider.site(s, echo(t).URL, life))
+	got := create(t, s.url, provider.token("alice", nil), `{"user_id":"alice"}`)
+	cmd := exec.Command(python, "-c", pyjwt, s.url+"/auth/sessions/jwks.json", got.text("access_token"), got.text("refresh_token"))
+	out, err := cmd.CombinedOutput()
+	if err != nil || string(out) != "alice\nrefused\n" {
+		t.Errorf("PyJWT says %q, %v", out, err)
+	}
+}
+
+// pythonWithJWT finds a Python that has PyJWT. Where CI is set, one must be there.
+func pythonWithJWT(t *testing.T) string {
+	t.Helper()
+	for _, python := range []string{"/usr/bin/python3", "python3"} {
+		if exec.Command(python, "-c", "import jwt, cryptography").Run() == nil {
+			return python
+		}
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatal("no Python with PyJWT here: apt-get install python3-jwt python3-cryptography")
+	}
+	t.Skip("no Python with PyJWT here: apt-get install python3-jwt python3-cryptography")
+	return ""
+}
