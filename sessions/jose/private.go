@@ -164,7 +164,7 @@ func (k *PrivateKey) JWK() ([]byte, error) {
 // time, ES* and PS* do not.
 func (k *PrivateKey) Sign(header, claims []byte) (string, error) {
 	e := base64.RawURLEncoding
-	token := make([]byte, 0, e.EncodedLen(len(header))+e.EncodedLen(len(claims))+e.EncodedLen(1024)+2)
+	token := make([]byte, 0, e.EncodedLen(len(header))+e.EncodedLen(len(claims))+1)
 	token = e.AppendEncode(token, header)
 	token = append(token, '.')
 	token = e.AppendEncode(token, claims)
@@ -172,8 +172,7 @@ func (k *PrivateKey) Sign(header, claims []byte) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("signing: %w", err)
 	}
-	token = append(token, '.')
-	return string(e.AppendEncode(token, signed)), nil
+	return string(token) + "." + encode(signed), nil
 }
 
 func signature(signer crypto.Signer, alg Algorithm, message []byte) ([]byte, error) {
