@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -144,7 +145,7 @@ func (c Claims) Scopes() []string {
 	}
 	switch v := value.(type) {
 	case string:
-		return strings.Fields(v)
+		return slices.DeleteFunc(strings.Split(v, " "), func(s string) bool { return s == "" })
 	case []any:
 		scopes := make([]string, 0, len(v))
 		for _, item := range v {

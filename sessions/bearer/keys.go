@@ -145,5 +145,5 @@ var (
 	_ KeySource = (*Static)(nil)
 	_ KeySource = (*File)(nil)
 	_ KeySource = (*Remote)(nil)
-	_ KeySource = OwnKeys{}
+	_ KeySource = (*sessions.Ring)(nil)
 )
