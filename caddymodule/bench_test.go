@@ -41,7 +41,8 @@ type bench struct {
 	dir     string
 }
 
-func newBench(b *testing.B, dir string) *bench {
+// newBench takes more members of the handler's configuration, as JSON.
+func newBench(b *testing.B, dir string, members ...string) *bench {
 	b.Helper()
 	provider := newIDP(b, "https://idp.example.com")
 	file := filepath.Join(b.TempDir(), "jwks.json")
@@ -57,8 +58,8 @@ func newBench(b *testing.B, dir string) *bench {
 	if err != nil {
 		b.Fatal(err)
 	}
-	raw := fmt.Sprintf(`{"issuer":"https://app.example.com","trust":[{"issuer":%q,"jwks":%q,"audience":[%q]}],"allow":[{"scope":"sessions:impersonate"}],"store":{"engine":"pebble","dir":%q}}`,
-		provider.issuer, file, audience, dir)
+	raw := fmt.Sprintf(`{"issuer":"https://app.example.com","trust":[{"issuer":%q,"jwks":%q,"audience":[%q]}],"allow":[{"scope":"sessions:impersonate"}],"store":{"engine":"pebble","dir":%q}%s}`,
+		provider.issuer, file, audience, dir, strings.Join(append([]string{""}, members...), ","))
 	handler, err := ctx.LoadModuleByID("http.handlers.auth_sessions", json.RawMessage(raw))
 	if err != nil {
 		b.Fatal(err)
