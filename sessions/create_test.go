@@ -37,10 +37,16 @@ func TestCreate_RepeatedRequests(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, sessions.ErrIdempotencySpent},
-		{"for another user", nil, 0, func(_ *testing.T, _ *sessions.Manager, _ *sessions.Grant, r *sessions.CreateRequest) { r.UserID = "bob" }, sessions.ErrIdempotencyMismatch},
+		{"for another user", nil, 0, func(_ *testing.T, _ *sessions.Manager, _ *sessions.Grant, r *sessions.CreateRequest) {
+			r.UserID = "bob"
+		}, sessions.ErrIdempotencyMismatch},
 		{"with another reason", nil, 0, func(_ *testing.T, _ *sessions.Manager, _ *sessions.Grant, r *sessions.CreateRequest) { r.Reason = "y" }, sessions.ErrIdempotencyMismatch},
-		{"with another client", nil, 0, func(_ *testing.T, _ *sessions.Manager, _ *sessions.Grant, r *sessions.CreateRequest) { r.ClientID = "y" }, sessions.ErrIdempotencyMismatch},
-		{"with another life", nil, 0, func(_ *testing.T, _ *sessions.Manager, _ *sessions.Grant, r *sessions.CreateRequest) { r.Lifetime = &short }, sessions.ErrIdempotencyMismatch},
+		{"with another client", nil, 0, func(_ *testing.T, _ *sessions.Manager, _ *sessions.Grant, r *sessions.CreateRequest) {
+			r.ClientID = "y"
+		}, sessions.ErrIdempotencyMismatch},
+		{"with another life", nil, 0, func(_ *testing.T, _ *sessions.Manager, _ *sessions.Grant, r *sessions.CreateRequest) {
+			r.Lifetime = &short
+		}, sessions.ErrIdempotencyMismatch},
 		{"when the policy says no", nil, 0, func(_ *testing.T, m *sessions.Manager, _ *sessions.Grant, _ *sessions.CreateRequest) {
 			m.Policy = &sessions.Policy{AllowSelf: true}
 		}, sessions.ErrDenied},

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"authsidecar/sessions"
 	"authsidecar/sessions/jose"
 )
 
