@@ -625,3 +625,29 @@ func TestKeysNeverPrintThemselves(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestLookup_OneSecretForSeveralAlgorithms(t *testing.T) {
+	secret := make([]byte, 64)
+	keys := make([]*Key, 0, 2)
+	for _, alg := range []Algorithm{HS256, HS512} {
+		key, err := NewSecret(secret, alg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, key)
+	}
+	set, err := NewSet(keys...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kid := range []string{"", "named by the issuer"} {
+		for i, alg := range []Algorithm{HS256, HS512} {
+			if key, err := set.Lookup(kid, alg); err != nil || key != keys[i] {
+				t.Errorf("%s with kid %q: %v", alg, kid, err)
+			}
+		}
+		if _, err := set.Lookup(kid, HS384); !errors.Is(err, ErrUnknownKey) {
+			t.Errorf("HS384 with kid %q: %v", kid, err)
+		}
+	}
+}

@@ -41,8 +41,8 @@ func (s *Set) Keys() []*Key { return slices.Clone(s.keys) }
 
 // Lookup finds the one key that a token with this header may be signed with: the
 // key of that ID, or without an ID the only key of that algorithm. A lone key
-// without an ID of its own (PEM, secret) answers to any. There is never a second
-// one to try.
+// without an ID of its own (PEM, secret) answers to any, and so do several of them
+// (a secret for several algorithms). There is never a second one to try.
 //
 // ErrUnknownKey means that there is none, ErrAlgorithm that it has another
 // algorithm.
@@ -52,7 +52,7 @@ func (s *Set) Lookup(kid string, alg Algorithm) (*Key, error) {
 	case key != nil:
 	case len(s.keys) == 1 && (kid == "" || s.keys[0].id == ""):
 		key = s.keys[0]
-	case kid == "":
+	case kid == "" || len(s.byID) == 0:
 		return s.only(alg)
 	default:
 		return nil, ErrUnknownKey
