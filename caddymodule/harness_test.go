@@ -41,6 +41,7 @@ func TestMain(m *testing.M) {
 type sidecar struct {
 	t     *testing.T
 	dir   string // HOME, XDG_* and working directory
+	words string // more of the global block, a line each
 	admin string
 	url   string // of the site
 	cmd   *exec.Cmd
@@ -95,7 +96,7 @@ func newSidecar(t *testing.T, dir string) *sidecar {
 }
 
 func (s *sidecar) render(caddyfile string) string {
-	return "{\n\tadmin " + s.admin + "\n\tdefault_bind 127.0.0.1\n\tauto_https off\n\tlog {\n\t\tlevel DEBUG\n\t}\n}\n" +
+	return "{\n\tadmin " + s.admin + "\n\tdefault_bind 127.0.0.1\n\tauto_https off\n\tlog {\n\t\tlevel DEBUG\n\t}\n" + s.words + "}\n" +
 		strings.NewReplacer("SITE", "http://:"+port(s.url), "DIR", s.dir).Replace(caddyfile)
 }
 
@@ -159,6 +160,11 @@ func (s *sidecar) startRefused(caddyfile string) string {
 
 func (s *sidecar) tryStart(caddyfile string) error {
 	s.run(caddyfile)
+	return s.wait()
+}
+
+// wait returns when the site answers, or the process has ended.
+func (s *sidecar) wait() error {
 	address := strings.TrimPrefix(s.url, "http://")
 	for {
 		select {
