@@ -37,8 +37,11 @@ var moments = []struct {
 	off  time.Duration
 	over bool
 }{
-	{"1 s before", -time.Second, false}, {"1 ms before", -time.Millisecond, false}, {"at it", 0, true},
-	{"1 ms after", time.Millisecond, true}, {"1 s after", time.Second, true},
+	{"1 s before", -time.Second, false},
+	{"1 ms before", -time.Millisecond, false},
+	{"at it", 0, true},
+	{"1 ms after", time.Millisecond, true},
+	{"1 s after", time.Second, true},
 }
 
 // A session is over at its end, not before and not later: whichever end comes

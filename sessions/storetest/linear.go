@@ -130,10 +130,10 @@ func (g *game) ask(player, step int, m move) *question {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	generation := g.newest
-	switch m {
-	case moveRetry, moveLate:
+	if m == moveRetry || m == moveLate {
 		generation -= min(generation, 1)
-	case moveReuse:
+	}
+	if m == moveReuse {
 		generation = 0
 	}
 	q.presented = sessions.Presented{Session: g.key, UserID: "alice", ClientID: "app", Generation: generation, Secret: g.tokens[generation]}
