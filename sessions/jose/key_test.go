@@ -215,6 +215,9 @@ func TestASecretsThumbprintTellsNothingOfIt(t *testing.T) {
 	if a.Thumbprint() != again.Thumbprint() || a.Thumbprint() == b.Thumbprint() || a.Thumbprint() == b64(hmacOf("", strings.Repeat("a", 32))) {
 		t.Error("thumbprints do not tell secrets apart")
 	}
+	if strings.Contains(a.Thumbprint(), b64("aaaaaa")) {
+		t.Error("the thumbprint is the secret")
+	}
 	canonical := fmt.Sprintf(`{"k":%q,"kty":"oct"}`, b64(strings.Repeat("a", 32)))
 	if a.Thumbprint() == thumbprintOf(canonical) {
 		t.Error("the thumbprint helps to guess the secret")

@@ -54,8 +54,8 @@ type Skipped struct {
 // ParseSet reads a JWK set from outside (RFC 7517 section 5), of up to 1 MiB and
 // 100 keys. Keys that cannot be used are skipped, with the reason: of an unknown
 // kty, crv or alg, not for signatures, weak, private, symmetric (unless the
-// policy takes them), and all keys of a kid that comes twice. So the set may be
-// empty: the caller decides what that means.
+// policy takes them), and all keys of a kid that comes twice, unless the others are
+// for something else. So the set may be empty: the caller decides what that means.
 //
 // ErrKeySet means that data is no such set, ErrMixedKeys that the policy takes
 // symmetric keys and the set has both kinds.

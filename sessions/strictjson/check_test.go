@@ -29,7 +29,7 @@ var refused = map[string]error{
 
 	"\xef\xbb\xbf{}": ErrEncoding, "{\x00\"\x00a\x00": ErrSyntax, "\xff\xfe{\x00}\x00": ErrSyntax, "{}\xef\xbb\xbf": ErrTrailing,
 	"\"\xff\"": ErrEncoding, "\"\xc3\"": ErrEncoding, "\"\xc0\xaf\"": ErrEncoding, "\"\xe0\x80\xaf\"": ErrEncoding, "\"\xed\xa0\x80\"": ErrEncoding, "\"\xed\xa0\xbd\xed\xb8\x80\"": ErrEncoding, "\"\xf4\x90\x80\x80\"": ErrEncoding, "\"\xf8\x88\x80\x80\x80\"": ErrEncoding, "\"\x80\"": ErrEncoding, "{\"\xff\":1}": ErrEncoding, "{\"a\":[\"\xff\"]}": ErrEncoding,
-	`"\ud800"`: ErrEncoding, `"\uDFFF"`: ErrEncoding, `"\ud800a"`: ErrEncoding, `"\ud800\n"`: ErrEncoding, `"\ud800\u0041"`: ErrEncoding, `"\ud800\ud800"`: ErrEncoding, `"\udc00\ud800"`: ErrEncoding, `"\ud83d\\ude00"`: ErrEncoding, `{"\ud800":1}`: ErrEncoding, `"\ud800`: ErrEncoding, `"\ud800\u00"`: ErrSyntax,
+	`"\ud800"`: ErrEncoding, `"\uDFFF"`: ErrEncoding, `"\ud800a"`: ErrEncoding, `"\ud800\n"`: ErrEncoding, `"\ud800\u0041"`: ErrEncoding, `"\ud800\ud800"`: ErrEncoding, `"\udc00\ud800"`: ErrEncoding, `"\ud83d\\ude00"`: ErrEncoding, `"\udc00\udc00"`: ErrEncoding, `{"\ud800":1}`: ErrEncoding, `"\ud800`: ErrEncoding, `"\ud800\u00"`: ErrSyntax,
 
 	`{"a":1,"a":2}`: ErrDuplicate, `{"a":1,"a":1}`: ErrDuplicate, `{"a":1,"\u0061":2}`: ErrDuplicate, `{"\u0061":1,"\u0061":2}`: ErrDuplicate, `{"":1,"":2}`: ErrDuplicate, `{"x":{"a":1,"b":2,"a":3}}`: ErrDuplicate, `[[{"a":1,"a":1}]]`: ErrDuplicate, `{"é":1,"\u00e9":2}`: ErrDuplicate, `{"😀":1,"\uD83D\uDE00":2}`: ErrDuplicate, `{"/":1,"\/":2}`: ErrDuplicate, `{"a":{"b":1},"c":0,"a":{}}`: ErrDuplicate,
 
