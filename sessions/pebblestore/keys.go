@@ -20,7 +20,7 @@ const (
 	kindAll    = 0x04
 	kindExpiry = 0x05
 	_          = 0x06 // reserved: log of recent revocations
-	_          = 0x07 // reserved: cutoffs of bulk revocations
+	kindCutoff = 0x07
 )
 
 const (

@@ -21,9 +21,10 @@ type Memory struct {
 	// Clock is the store's clock; nil is time.Now.
 	Clock func() time.Time
 
-	mu     sync.Mutex
-	closed bool
-	rows   map[sessions.Key][]byte // as EncodeRow gave them, so that no row is aliased
+	mu      sync.Mutex
+	closed  bool
+	rows    map[sessions.Key][]byte // as EncodeRow gave them, so that no row is aliased
+	cutoffs map[memoryCutoff][]byte // as EncodeCutoff gave them
 }
 
 // Create puts the row if no row of that key exists.
@@ -127,7 +128,7 @@ func (m *Memory) Now() time.Time {
 func (m *Memory) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.closed, m.rows = true, nil
+	m.closed, m.rows, m.cutoffs = true, nil, nil
 	return nil
 }
 

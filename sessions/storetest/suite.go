@@ -65,6 +65,17 @@ var checks = []struct {
 	{"a cancelled context does no work", cancelled},
 	{"a closed store says so", closed},
 	{"closing waits for who is inside", closedUnderLoad},
+	{"each field of a cutoff survives a round trip", cutoffsRoundTrip},
+	{"cutoffs are oldest first", cutoffsOldestFirst},
+	{"cutoffs of one time are each kept once", cutoffsOfOneTime},
+	{"a cutoff stays in its realm", cutoffsOfRealms},
+	{"a dropped cutoff is gone, and may be dropped again", cutoffsDrop},
+	{"any text is in a cutoff", cutoffsOfHostileText},
+	{"a cutoff that names nothing is not kept", cutoffsOfAll},
+	{"a cutoff and the rows leave each other alone", cutoffsKeepRows},
+	{"cutoffs are not aliased", cutoffsAreNotAliased},
+	{"a cancelled context does no work on cutoffs", cutoffsCancelled},
+	{"a closed store says so of cutoffs", cutoffsClosed},
 }
 
 // epoch is when the suite begins.
@@ -222,6 +233,18 @@ func (s *suite) close() {
 		s.Skip("the store has no Close")
 	}
 	s.must(closer.Close())
+}
+
+// wantErrors expects that each error is all of these.
+func (s *suite) wantErrors(got map[string]error, want ...error) {
+	s.Helper()
+	for name, err := range got {
+		for _, w := range want {
+			if !errors.Is(err, w) {
+				s.Errorf("%s: %v, not %v", name, err, w)
+			}
+		}
+	}
 }
 
 // together runs n functions at once and waits for them.

@@ -38,6 +38,32 @@ type broken struct {
 	update func(context.Context, sessions.Key, sessions.Transition) (sessions.Session, error)
 	list   func(context.Context, sessions.Query) (sessions.Page, error)
 	sweep  func(context.Context, int) (int, error)
+
+	cutoff func(*sessions.Cutoff) bool // what becomes of one that is added: false is forgotten
+	drop   func(context.Context, sessions.Cutoff) error
+	order  func([]sessions.Cutoff)
+}
+
+func (b *broken) AddCutoff(ctx context.Context, c sessions.Cutoff) error {
+	if b.cutoff != nil && !b.cutoff(&c) {
+		return nil
+	}
+	return b.Memory.AddCutoff(ctx, c)
+}
+
+func (b *broken) DropCutoff(ctx context.Context, c sessions.Cutoff) error {
+	if b.drop != nil {
+		return b.drop(ctx, c)
+	}
+	return b.Memory.DropCutoff(ctx, c)
+}
+
+func (b *broken) Cutoffs(ctx context.Context, realm string) ([]sessions.Cutoff, error) {
+	all, err := b.Memory.Cutoffs(ctx, realm)
+	if b.order != nil {
+		b.order(all)
+	}
+	return all, err
 }
 
 func (b *broken) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
@@ -262,6 +288,65 @@ var mistakes = []struct {
 			}
 			shared[key] = row.ActorClaims
 			return row, err
+		}
+	}},
+	{"a cutoff forgets its kind", "each field of a cutoff survives a round trip", func(b *broken) {
+		b.cutoff = func(c *sessions.Cutoff) bool {
+			if c.User != "" {
+				c.Impersonations = false
+			}
+			return true
+		}
+	}},
+	{"a cutoff takes an actor without a name for none", "each field of a cutoff survives a round trip", func(b *broken) {
+		b.cutoff = func(c *sessions.Cutoff) bool { return c.Actor == nil || *c.Actor != sessions.Principal{} }
+	}},
+	{"a cutoff is kept to the second", "each field of a cutoff survives a round trip", func(b *broken) {
+		b.cutoff = func(c *sessions.Cutoff) bool {
+			c.At = c.At.Truncate(time.Second)
+			return true
+		}
+	}},
+	{"cutoffs are newest first", "cutoffs are oldest first", func(b *broken) { b.order = slices.Reverse[[]sessions.Cutoff] }},
+	{"cutoffs are kept by their time alone", "cutoffs of one time are each kept once", func(b *broken) {
+		b.cutoff = func(c *sessions.Cutoff) bool {
+			c.ID = "one"
+			return true
+		}
+	}},
+	{"realms share cutoffs", "a cutoff stays in its realm", func(b *broken) {
+		b.cutoff = func(c *sessions.Cutoff) bool {
+			c.Realm = realm
+			return true
+		}
+	}},
+	{"dropping an absent cutoff fails", "a dropped cutoff is gone, and may be dropped again", func(b *broken) {
+		b.drop = func(ctx context.Context, c sessions.Cutoff) error {
+			all, err := b.Memory.Cutoffs(ctx, c.Realm)
+			if !slices.ContainsFunc(all, func(have sessions.Cutoff) bool { return have.ID == c.ID }) {
+				return errors.Join(err, sessions.ErrNotFound)
+			}
+			return b.Memory.DropCutoff(ctx, c)
+		}
+	}},
+	{"a cutoff is not dropped", "a dropped cutoff is gone, and may be dropped again", func(b *broken) {
+		b.drop = func(context.Context, sessions.Cutoff) error { return nil }
+	}},
+	{"a cutoff has no other text than UTF-8", "any text is in a cutoff", func(b *broken) {
+		b.cutoff = func(c *sessions.Cutoff) bool {
+			c.User = strings.ToValidUTF8(c.User, "?")
+			return true
+		}
+	}},
+	{"a cutoff is dropped though nobody waits", "a cancelled context does no work on cutoffs", func(b *broken) {
+		b.drop = func(_ context.Context, c sessions.Cutoff) error { return b.Memory.DropCutoff(context.Background(), c) }
+	}},
+	{"a closed store keeps cutoffs", "a closed store says so of cutoffs", func(b *broken) {
+		b.drop = func(ctx context.Context, c sessions.Cutoff) error {
+			if err := b.Memory.DropCutoff(ctx, c); !errors.Is(err, sessions.ErrClosed) {
+				return err
+			}
+			return nil
 		}
 	}},
 }

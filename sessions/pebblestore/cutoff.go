@@ -1,0 +1,106 @@
+package pebblestore
+
+import (
+	"context"
+	"encoding/binary"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"authsidecar/sessions"
+)
+
+// AddCutoff keeps the cutoff.
+func (s *Store) AddCutoff(ctx context.Context, c sessions.Cutoff) error {
+	data, err := sessions.EncodeCutoff(&c)
+	if err != nil {
+		return unavailable(err)
+	}
+	return s.writeCutoff(ctx, &c, func(b *pebble.Batch, key []byte) error { return b.Set(key, data, nil) })
+}
+
+// DropCutoff forgets a cutoff; that there is none is no error.
+func (s *Store) DropCutoff(ctx context.Context, c sessions.Cutoff) error {
+	return s.writeCutoff(ctx, &c, func(b *pebble.Batch, key []byte) error { return b.Delete(key, nil) })
+}
+
+// writeCutoff commits one change to the key of a cutoff.
+func (s *Store) writeCutoff(ctx context.Context, c *sessions.Cutoff, change func(b *pebble.Batch, key []byte) error) error {
+	e, err := s.enterWriting(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.leave()
+	batch := e.db.NewBatch()
+	if err := change(batch, appendCutoffKey(nil, c)); err != nil {
+		_ = batch.Close()
+		return unavailable(cause(err))
+	}
+	return e.commit(ctx, batch)
+}
+
+// Cutoffs returns those of the realm, oldest first. One that cannot be read fails
+// them all: nobody may do without it.
+func (s *Store) Cutoffs(ctx context.Context, realm string) ([]sessions.Cutoff, error) {
+	e, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	prefix := appendPrefix(nil, kindCutoff, hashString(realm))
+	iter, err := e.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: prefixEnd(prefix)})
+	if err != nil {
+		return nil, unavailable(cause(err))
+	}
+	all, err := readCutoffs(ctx, iter, realm)
+	if closing := iter.Close(); err == nil && closing != nil {
+		err = unavailable(cause(closing))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+func readCutoffs(ctx context.Context, iter *pebble.Iterator, realm string) ([]sessions.Cutoff, error) {
+	var all []sessions.Cutoff
+	for iter.First(); iter.Valid(); iter.Next() {
+		if err := done(ctx); err != nil {
+			return nil, err
+		}
+		at, id, ok := cutoffKey(iter.Key())
+		if !ok {
+			return nil, unavailable(ErrCorrupt)
+		}
+		data, err := iter.ValueAndErr()
+		if err != nil {
+			return nil, unavailable(cause(err))
+		}
+		c, err := sessions.DecodeCutoff(realm, id, at, data)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	if err := iter.Error(); err != nil {
+		return nil, unavailable(cause(err))
+	}
+	return all, nil
+}
+
+func appendCutoffKey(dst []byte, c *sessions.Cutoff) []byte {
+	dst = appendTime(appendPrefix(dst, kindCutoff, hashString(c.Realm)), c.At)
+	return append(dst, c.ID...)
+}
+
+// cutoffKey reads what appendCutoffKey wrote.
+func cutoffKey(key []byte) (at time.Time, id string, ok bool) {
+	if len(key) < realmEnd+timeSize {
+		return time.Time{}, "", false
+	}
+	key = key[realmEnd:]
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(key) ^ (1 << 63))), string(key[timeSize:]), true
+}
+
+// Interface guards
+var _ sessions.CutoffStore = (*Store)(nil)

@@ -1,0 +1,234 @@
+package storetest
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// cutoffStore returns the store as one that keeps cutoffs, if it is one.
+func (s *suite) cutoffStore() sessions.CutoffStore {
+	store, ok := s.store.(sessions.CutoffStore)
+	if !ok {
+		s.Skip("the store keeps no cutoffs")
+	}
+	return store
+}
+
+// cutoff returns one of alice's sessions, made now.
+func (s *suite) cutoff(id string) sessions.Cutoff {
+	return sessions.Cutoff{ID: id, Realm: realm, At: s.store.Now(), Filter: sessions.Filter{User: "alice"}}
+}
+
+func (s *suite) addCutoff(c sessions.Cutoff) {
+	s.Helper()
+	s.must(s.cutoffStore().AddCutoff(s.Context(), c))
+}
+
+func (s *suite) dropCutoff(c sessions.Cutoff) {
+	s.Helper()
+	s.must(s.cutoffStore().DropCutoff(s.Context(), c))
+}
+
+// wantCutoffs expects exactly these, in this order.
+func (s *suite) wantCutoffs(realm string, want ...sessions.Cutoff) {
+	s.Helper()
+	got, err := s.cutoffStore().Cutoffs(s.Context(), realm)
+	s.must(err)
+	if len(got) != len(want) {
+		s.Errorf("%q has %d cutoffs, not %d", realm, len(got), len(want))
+		return
+	}
+	for i := range want {
+		if !reflect.DeepEqual(got[i], want[i]) {
+			s.Errorf("cutoff %d is %q of %q at %v (%+v), not %q of %q at %v (%+v)", i, got[i].ID, got[i].Realm, got[i].At, got[i].Filter,
+				want[i].ID, want[i].Realm, want[i].At, want[i].Filter)
+		}
+	}
+}
+
+func cutoffsRoundTrip(s *suite) {
+	s.wantCutoffs(realm)
+	actor := &sessions.Principal{Issuer: "https://idp.example.com", Subject: "support"}
+	var want []sessions.Cutoff
+	for i, filter := range []sessions.Filter{
+		{User: "alice"}, {Actor: actor}, {Actor: &sessions.Principal{Subject: "support"}},
+		{Actor: &sessions.Principal{Issuer: "https://idp.example.com"}}, {Actor: &sessions.Principal{}},
+		{Impersonations: true}, {User: "alice", Actor: actor, Impersonations: true}, {User: "alice", Impersonations: true},
+	} {
+		c := s.cutoff(fmt.Sprint("id-", i))
+		c.Filter = filter
+		s.addCutoff(c)
+		want = append(want, c)
+		s.clock.advance(time.Millisecond)
+	}
+	s.wantCutoffs(realm, want...)
+}
+
+func cutoffsOldestFirst(s *suite) {
+	now := s.store.Now()
+	var want []sessions.Cutoff
+	for i, off := range []time.Duration{
+		-100 * 365 * 24 * time.Hour, -1, 0, time.Millisecond, 255 * time.Millisecond, 256 * time.Millisecond, time.Hour, 24 * time.Hour,
+	} {
+		c := s.cutoff(fmt.Sprint(9 - i)) // ids order the other way
+		if c.At = now.Add(off); off == -1 {
+			c.At = now.Add(-time.Millisecond)
+		}
+		want = append(want, c)
+	}
+	for _, i := range []int{4, 0, 7, 2, 6, 1, 5, 3} {
+		s.addCutoff(want[i])
+	}
+	s.wantCutoffs(realm, want...)
+}
+
+// Two of the same time are two, in whatever order.
+func cutoffsOfOneTime(s *suite) {
+	var want []sessions.Cutoff
+	for _, id := range []string{"b", "a", "ab"} {
+		c := s.cutoff(id)
+		c.User = "user " + id
+		s.addCutoff(c)
+		want = append(want, c)
+	}
+	s.addCutoff(want[1])
+	got, err := s.cutoffStore().Cutoffs(s.Context(), realm)
+	s.must(err)
+	byID := func(a, b sessions.Cutoff) int { return cmp.Compare(a.ID, b.ID) }
+	slices.SortFunc(got, byID)
+	slices.SortFunc(want, byID)
+	if !reflect.DeepEqual(got, want) {
+		s.Errorf("kept are %+v, not %+v", got, want)
+	}
+}
+
+func cutoffsOfRealms(s *suite) {
+	here, there, none := s.cutoff("same"), s.cutoff("same"), s.cutoff("same")
+	there.Realm, there.User = realm+"/", "bob"
+	none.Realm = ""
+	s.addCutoff(here)
+	s.wantCutoffs(there.Realm)
+	s.addCutoff(there)
+	s.wantCutoffs("")
+	s.addCutoff(none)
+	s.wantCutoffs(here.Realm, here)
+	s.wantCutoffs(there.Realm, there)
+	s.dropCutoff(here)
+	s.wantCutoffs(here.Realm)
+	s.wantCutoffs(there.Realm, there)
+	s.wantCutoffs("", none)
+}
+
+func cutoffsDrop(s *suite) {
+	s.dropCutoff(s.cutoff("nobody's"))
+	first := s.cutoff("one")
+	s.addCutoff(first)
+	s.clock.advance(time.Millisecond)
+	second := s.cutoff("two")
+	s.addCutoff(second)
+	for range 2 {
+		s.dropCutoff(first)
+		s.wantCutoffs(realm, second)
+	}
+	s.addCutoff(first) // of the same name again
+	s.wantCutoffs(realm, first, second)
+	s.dropCutoff(first)
+	s.dropCutoff(second)
+	s.wantCutoffs(realm)
+}
+
+func cutoffsOfHostileText(s *suite) {
+	var want []sessions.Cutoff
+	for i, text := range hostile {
+		c := s.cutoff(text)
+		c.Filter = sessions.Filter{User: text}
+		if i%2 == 1 {
+			c.Filter = sessions.Filter{Actor: &sessions.Principal{Issuer: text, Subject: text}}
+		}
+		s.addCutoff(c)
+		want = append(want, c)
+		elsewhere := c
+		elsewhere.Realm = "realm " + text
+		s.addCutoff(elsewhere)
+		s.clock.advance(time.Millisecond)
+	}
+	s.wantCutoffs(realm, want...)
+	for _, c := range want {
+		c.Realm = "realm " + c.ID
+		s.wantCutoffs(c.Realm, c)
+		s.dropCutoff(c)
+		s.wantCutoffs(c.Realm)
+	}
+	s.wantCutoffs(realm, want...)
+}
+
+// cutoffsOfAll: a cutoff that names nothing would end every session there is.
+func cutoffsOfAll(s *suite) {
+	c := s.cutoff("everybody")
+	c.Filter = sessions.Filter{}
+	if err := s.cutoffStore().AddCutoff(s.Context(), c); err == nil {
+		s.Error("a cutoff that names nothing was kept")
+	}
+	s.wantCutoffs(realm)
+}
+
+func cutoffsKeepRows(s *suite) {
+	row := s.create(s.session("one", "alice"))
+	s.addCutoff(s.cutoff("one"))
+	s.wantRow(s.get(row.Key()), row)
+	s.wantList(sessions.Query{Realm: realm, User: "alice"}, "one")
+	s.clock.advance(48 * time.Hour)
+	if n := s.sweep(10); n != 1 {
+		s.Errorf("swept %d rows, not 1", n)
+	}
+	if all, err := s.cutoffStore().Cutoffs(s.Context(), realm); err != nil || len(all) != 1 {
+		s.Errorf("a sweep of rows left %d cutoffs (%v)", len(all), err)
+	}
+}
+
+func cutoffsAreNotAliased(s *suite) {
+	c := s.cutoff("one")
+	c.Actor = &sessions.Principal{Issuer: "https://idp.example.com", Subject: "support"}
+	want := c
+	want.Actor = &sessions.Principal{Issuer: "https://idp.example.com", Subject: "support"}
+	s.addCutoff(c)
+	c.Actor.Subject = "spoilt"
+	s.wantCutoffs(realm, want)
+	all, err := s.cutoffStore().Cutoffs(s.Context(), realm)
+	s.must(err)
+	all[0].Actor.Subject = "spoilt"
+	s.wantCutoffs(realm, want)
+}
+
+func cutoffsCancelled(s *suite) {
+	kept := s.cutoff("kept")
+	s.addCutoff(kept)
+	ctx, cancel := context.WithCancel(s.Context())
+	cancel()
+	s.wantErrors(s.everyCutoffCall(ctx, kept), sessions.ErrUnavailable, context.Canceled)
+	s.wantCutoffs(realm, kept)
+}
+
+func cutoffsClosed(s *suite) {
+	kept := s.cutoff("kept")
+	s.addCutoff(kept)
+	s.close()
+	s.wantErrors(s.everyCutoffCall(s.Context(), kept), sessions.ErrClosed, sessions.ErrUnavailable)
+}
+
+// everyCutoffCall calls each method of a CutoffStore and returns the errors.
+func (s *suite) everyCutoffCall(ctx context.Context, kept sessions.Cutoff) map[string]error {
+	store := s.cutoffStore()
+	add := store.AddCutoff(ctx, s.cutoff("another"))
+	all, list := store.Cutoffs(ctx, realm)
+	if len(all) > 0 {
+		s.Errorf("%d cutoffs came with %v", len(all), list)
+	}
+	return map[string]error{"AddCutoff": add, "Cutoffs": list, "DropCutoff": store.DropCutoff(ctx, kept)}
+}
