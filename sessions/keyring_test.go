@@ -341,6 +341,9 @@ func TestRotate_ARetiredKeyMintsTheSameSuccessor(t *testing.T) {
 	old, err := w.keys.Refresh.Signing(w.now)
 	must(t, err)
 	next := w.refresh(g.RefreshToken, victim, sessions.EventRefreshed)
+	if parsed, err := jose.Parse(next.RefreshToken); err != nil || parsed.Header.KeyID != old.ID() {
+		t.Errorf("signed by another key than that of the hour: %v", err)
+	}
 	tick(grace - time.Second)
 	if now, err := w.keys.Refresh.Signing(w.now); err != nil || now.ID() == old.ID() {
 		t.Fatal("no key retired: nothing is tested")
