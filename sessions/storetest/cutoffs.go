@@ -57,9 +57,14 @@ func cutoffsRoundTrip(s *suite) {
 	actor := &sessions.Principal{Issuer: "https://idp.example.com", Subject: "support"}
 	var want []sessions.Cutoff
 	for i, filter := range []sessions.Filter{
-		{User: "alice"}, {Actor: actor}, {Actor: &sessions.Principal{Subject: "support"}},
-		{Actor: &sessions.Principal{Issuer: "https://idp.example.com"}}, {Actor: &sessions.Principal{}},
-		{Impersonations: true}, {User: "alice", Actor: actor, Impersonations: true}, {User: "alice", Impersonations: true},
+		{User: "alice"},
+		{Actor: actor},
+		{Actor: &sessions.Principal{Subject: "support"}},
+		{Actor: &sessions.Principal{Issuer: "https://idp.example.com"}},
+		{Actor: &sessions.Principal{}},
+		{Impersonations: true},
+		{User: "alice", Actor: actor, Impersonations: true},
+		{User: "alice", Impersonations: true},
 	} {
 		c := s.cutoff(fmt.Sprint("id-", i))
 		c.Filter = filter
