@@ -49,6 +49,10 @@ func (inst *instance) sweepCutoffs(ctx context.Context) {
 	defer ticker.Stop()
 	for {
 		for {
+			if err := inst.manager.LoadCutoffs(ctx); err != nil && ctx.Err() == nil {
+				inst.logger.Error("revocations of others could not be read; this is tried again",
+					zap.String("issuer", inst.issuer), zap.Error(err))
+			}
 			ended, err := inst.manager.SweepCutoffs(ctx, sweepBatch)
 			if err != nil && ctx.Err() == nil {
 				inst.logger.Error("revoked sessions could not be swept; they are over, and this is tried again",

@@ -217,6 +217,51 @@ func perCall(goroutines, calls int, f func()) float64 {
 	return float64(time.Since(start).Nanoseconds()) / float64(calls)
 }
 
+// BenchmarkStart starts the real process on a store of AUTHSIDECAR_BENCH_ROWS
+// sessions and reports how long it takes until it has created one, and how much
+// memory the process has then, and after 20,000 more.
+func BenchmarkStart(b *testing.B) {
+	dir := benchDir(b)
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	fill(b, dir)
+	provider := newIDP(b, "https://idp.example.com")
+	s := newSidecar(b, b.TempDir())
+	config := provider.site(s, "127.0.0.1:1", "store pebble "+absolute)
+	token := provider.token("alice", nil)
+	var after, resident float64
+	for b.Loop() {
+		s.start(config)
+		wantStatus(b, create(b, s.url, token, `{"user_id":"alice"}`), http.StatusOK)
+		b.StopTimer()
+		after = s.residentMB()
+		perCall(8, 20_000, func() { _, _ = tryCreate(s.url, token, `{"user_id":"alice"}`) })
+		resident = s.residentMB()
+		s.stop()
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms-start")
+	b.ReportMetric(after, "MB-start")
+	b.ReportMetric(resident, "MB-load")
+}
+
+// residentMB returns the resident memory of the process.
+func (s *sidecar) residentMB() float64 {
+	s.t.Helper()
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	if err != nil {
+		s.t.Skip("no /proc here to read memory in")
+	}
+	_, rest, _ := strings.Cut(string(data), "VmRSS:")
+	var kb float64
+	if _, err := fmt.Sscan(rest, &kb); err != nil {
+		s.t.Fatal(err)
+	}
+	return kb / 1024
+}
+
 // benchDir is a directory on a disk, where the temporary directory may be memory.
 func benchDir(b *testing.B) string {
 	b.Helper()

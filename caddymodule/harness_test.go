@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 
 // A sidecar is a running Caddy with our module.
 type sidecar struct {
-	t     *testing.T
+	t     testing.TB
 	dir   string // HOME, XDG_* and working directory
 	words string // more of the global block, a line each
 	admin string
@@ -88,7 +88,7 @@ func freePort(t testing.TB) string {
 
 // newSidecar prepares a sidecar whose files are in dir. In its Caddyfile, SITE
 // stands for the address of the site, and DIR for dir.
-func newSidecar(t *testing.T, dir string) *sidecar {
+func newSidecar(t testing.TB, dir string) *sidecar {
 	t.Helper()
 	s := &sidecar{t: t, dir: dir, admin: "127.0.0.1:" + freePort(t), url: "http://127.0.0.1:" + freePort(t)}
 	t.Cleanup(s.kill)

@@ -51,6 +51,9 @@ type ringPlan struct {
 	plan sessions.Schedule
 }
 
+// ownLeeway is how far the clocks of our own nodes may be apart.
+const ownLeeway = 2 * time.Second
+
 // openTimeout bounds how long start-up may wait for the storage's lock.
 const openTimeout = time.Minute
 
@@ -214,7 +217,7 @@ func (inst *instance) slog() *slog.Logger {
 // newVerifier makes the verifier of callers' tokens. It knows our own access
 // tokens too, to tell who presents one.
 func (inst *instance) newVerifier(ctx caddy.Context, h *Handler, own *sessions.Ring) (*bearer.Verifier, error) {
-	config := bearer.Config{Issuers: []bearer.Issuer{{Name: h.Issuer, Keys: own, Audiences: h.AccessToken.Audience, Own: true}}}
+	config := bearer.Config{Issuers: []bearer.Issuer{{Name: h.Issuer, Keys: own, Audiences: h.AccessToken.Audience, Own: true, Leeway: ownLeeway}}}
 	for _, t := range h.Trust {
 		made, err := newTrusted(ctx, inst, t)
 		if err != nil {

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"go.uber.org/zap"
@@ -14,7 +15,7 @@ import (
 // from where. There is no token in an event.
 func (inst *instance) observe(_ context.Context, e *sessions.Event) {
 	level := zapcore.InfoLevel
-	if e.Kind == sessions.EventFailed {
+	if e.Kind == sessions.EventFailed && !errors.Is(e.Err, context.Canceled) {
 		level = zapcore.ErrorLevel
 	}
 	entry := inst.logger.Check(level, "session "+string(e.Kind))
@@ -37,6 +38,9 @@ func (inst *instance) observe(_ context.Context, e *sessions.Event) {
 	if s.EndReason != "" {
 		fields = append(fields, zap.String("end_reason", string(s.EndReason)))
 	}
+	if e.By != (sessions.Principal{}) {
+		fields = append(fields, zap.String("by", e.By.Subject), zap.String("by_issuer", e.By.Issuer))
+	}
 	if e.Err != nil {
 		fields = append(fields, zap.Error(e.Err))
 	}
@@ -47,7 +51,7 @@ func (inst *instance) observe(_ context.Context, e *sessions.Event) {
 // or failed (at error: ours).
 func (inst *instance) failed(r *http.Request, status int, err error) {
 	level := zapcore.DebugLevel
-	if status >= http.StatusInternalServerError {
+	if status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
 		level = zapcore.ErrorLevel
 	}
 	if entry := inst.logger.Check(level, "request refused"); entry != nil {

@@ -56,7 +56,7 @@ func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error
 	kind := EventCreated
 	if !created {
 		kind = EventRepeated
-		if err := repeatable(&stored, wanted, now); err != nil {
+		if err := m.repeatable(&stored, wanted, now); err != nil {
 			m.observe(ctx, EventDenied, wanted, err)
 			return nil, err
 		}
@@ -166,18 +166,25 @@ func writeParts(w interface{ Write([]byte) (int, error) }, parts ...string) {
 
 // repeatable tells whether the stored session may be answered again to a request
 // for the wanted one.
-func repeatable(stored, wanted *Session, now time.Time) error {
+func (m *Manager) repeatable(stored, wanted *Session, now time.Time) error {
 	if subtle.ConstantTimeCompare(stored.RequestHash, wanted.RequestHash) != 1 || len(wanted.RequestHash) == 0 {
 		return ErrIdempotencyMismatch
 	}
-	if !stored.Live(now) || stored.Generation != 0 || now.Sub(stored.CreatedAt) > repeatWindow {
+	if !m.live(stored, now) || stored.Impersonation != wanted.Impersonation || stored.Generation != 0 || now.Sub(stored.CreatedAt) > repeatWindow {
 		return ErrIdempotencySpent
 	}
 	return nil
 }
 
+// An ender is who ended a session, and from where; nothing where nobody asked
+// for it.
+type ender struct {
+	by Principal
+	ip string
+}
+
 // end revokes a session, for a reason. It is no error if it was over already.
-func (m *Manager) end(ctx context.Context, key Key, reason EndReason) error {
+func (m *Manager) end(ctx context.Context, key Key, reason EndReason, by ender) error {
 	ended := false
 	row, err := m.Store.Update(ctx, key, func(row Session, now time.Time) (Session, bool) {
 		ended = row.RevokedAt.IsZero()
@@ -191,7 +198,7 @@ func (m *Manager) end(ctx context.Context, key Key, reason EndReason) error {
 		return fmt.Errorf("ending session: %w", err)
 	}
 	if ended {
-		m.report(ctx, &Event{Kind: EventRevoked, Session: &row})
+		m.report(ctx, &Event{Kind: EventRevoked, Session: &row, By: by.by, IP: by.ip})
 	}
 	return nil
 }

@@ -33,7 +33,7 @@ func TestCreate_RepeatedRequests(t *testing.T) {
 			}
 		}, sessions.ErrIdempotencySpent},
 		{"after it was revoked", nil, 0, func(t *testing.T, m *sessions.Manager, g *sessions.Grant, _ *sessions.CreateRequest) {
-			if err := m.SignOut(context.Background(), &g.Session); err != nil {
+			if err := m.SignOut(context.Background(), &g.Session, ""); err != nil {
 				t.Fatal(err)
 			}
 		}, sessions.ErrIdempotencySpent},

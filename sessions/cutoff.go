@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -34,18 +35,25 @@ type CutoffStore interface {
 // than any access token from before it can live.
 const cutoffRetention = revokedRetention
 
-// LoadCutoffs reads the cutoffs that are in force. It is called once, before
-// anything is asked of the manager.
+// LoadCutoffs reads the cutoffs that are in force. It is called before anything is
+// asked of the manager; SweepCutoffs calls it again, for those of others who share
+// the store.
 func (m *Manager) LoadCutoffs(ctx context.Context) error {
 	store, ok := m.Store.(CutoffStore)
 	if !ok {
 		return nil
 	}
-	cutoffs, err := store.Cutoffs(ctx, m.Realm)
+	stored, err := store.Cutoffs(ctx, m.Realm)
 	if err != nil {
 		return fmt.Errorf("reading cutoffs: %w", err)
 	}
-	m.cutoffs.Store(&cutoffs)
+	m.changeCutoffs(func(all []Cutoff) []Cutoff {
+		known := make(map[string]bool, len(all))
+		for i := range all {
+			known[all[i].ID] = true
+		}
+		return append(all, slices.DeleteFunc(slices.Clone(stored), func(c Cutoff) bool { return known[c.ID] })...)
+	})
 	return nil
 }
 
@@ -54,7 +62,22 @@ func (m *Manager) addCutoff(ctx context.Context, store CutoffStore, c Cutoff) er
 	if err := store.AddCutoff(ctx, c); err != nil {
 		return fmt.Errorf("storing cutoff: %w", err)
 	}
-	m.changeCutoffs(func(all []Cutoff) []Cutoff { return append(all, c) })
+	var older []Cutoff
+	m.changeCutoffs(func(all []Cutoff) []Cutoff {
+		older = older[:0]
+		return append(slices.DeleteFunc(all, func(have Cutoff) bool {
+			same := have.same(&c.Filter) && !have.At.After(c.At)
+			if same {
+				older = append(older, have)
+			}
+			return same
+		}), c)
+	})
+	for _, old := range older { // the new one ends all that they did
+		if err := store.DropCutoff(ctx, old); err != nil {
+			return fmt.Errorf("dropping cutoff: %w", err)
+		}
+	}
 	return nil
 }
 
@@ -94,11 +117,13 @@ func (m *Manager) live(s *Session, now time.Time) bool { return s.Live(now) && !
 // returns how many it ended; fewer than limit means that nothing is left to end.
 func (m *Manager) SweepCutoffs(ctx context.Context, limit int) (ended int, err error) {
 	store, ok := m.Store.(CutoffStore)
-	all := m.cutoffs.Load()
-	if !ok || all == nil {
+	if !ok {
 		return 0, nil
 	}
-	for _, c := range *all {
+	if err := m.LoadCutoffs(ctx); err != nil {
+		return 0, err
+	}
+	for _, c := range *m.cutoffs.Load() {
 		n, done, err := m.sweepCutoff(ctx, &c, limit-ended)
 		ended += n
 		if err != nil || !done {
@@ -137,7 +162,7 @@ func (m *Manager) sweepCutoff(ctx context.Context, c *Cutoff, limit int) (ended 
 			if ended == limit {
 				return ended, false, nil
 			}
-			if err := m.end(ctx, s.Key(), EndRevoked); err != nil {
+			if err := m.end(ctx, s.Key(), EndRevoked, ender{}); err != nil && !errors.Is(err, ErrNotFound) {
 				return ended, false, err
 			}
 			ended++

@@ -16,8 +16,11 @@ const scanPages = 10
 // Next: whoever wants all goes on.
 func (m *Manager) List(ctx context.Context, r *Rights, f Filter, cursor string, limit int) (Page, error) {
 	query := r.query(m.Realm, f)
-	query.Cursor = cursor
 	var found Page
+	var err error
+	if query.Cursor, err = m.openCursor(cursor); err != nil {
+		return Page{}, err
+	}
 	now := m.Store.Now()
 	for range scanPages {
 		query.Limit = limit - len(found.Sessions)
@@ -35,6 +38,7 @@ func (m *Manager) List(ctx context.Context, r *Rights, f Filter, cursor string, 
 			break
 		}
 	}
+	found.Next = m.sealCursor(found.Next)
 	return found, nil
 }
 
@@ -58,7 +62,7 @@ func (m *Manager) Revoke(ctx context.Context, r *Rights, id string) error {
 	if err != nil {
 		return err
 	}
-	return m.end(ctx, s.Key(), EndRevoked)
+	return m.end(ctx, s.Key(), EndRevoked, r.by())
 }
 
 // A Revocation is what came of ending many sessions.
@@ -86,25 +90,28 @@ func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, dryRun boo
 	if err != nil || dryRun {
 		return Revocation{Revoked: len(selected), More: more}, err
 	}
-	if store, ok := m.Store.(CutoffStore); ok && r.overAll(&f) {
+	if store, ok := m.Store.(CutoffStore); ok && r.overAll(&f) && len(selected) > 0 {
 		if err := m.addCutoff(ctx, store, Cutoff{ID: randomID(), Realm: m.Realm, Filter: f, At: until}); err != nil {
 			return Revocation{}, err
 		}
 	}
 	for i := range selected {
-		if err := m.end(ctx, selected[i], EndRevoked); err != nil && !errors.Is(err, ErrNotFound) {
+		if err := m.end(ctx, selected[i], EndRevoked, r.by()); err != nil && !errors.Is(err, ErrNotFound) {
 			return Revocation{Revoked: i, More: true}, err
 		}
 	}
 	return Revocation{Revoked: len(selected), More: more}, nil
 }
 
+// revokeScan is how many pages of sessions are read for that at the most.
+const revokeScan = 200
+
 // endable returns the keys of at most revokeStep live sessions that the filter
 // selects and the caller may end.
 func (m *Manager) endable(ctx context.Context, r *Rights, f Filter, until time.Time) (keys []Key, more bool, err error) {
 	query := r.query(m.Realm, f)
 	query.Limit = sweepPage
-	for {
+	for range revokeScan {
 		page, err := m.Store.List(ctx, query)
 		if err != nil {
 			return nil, false, fmt.Errorf("listing sessions: %w", err)
@@ -124,6 +131,7 @@ func (m *Manager) endable(ctx context.Context, r *Rights, f Filter, until time.T
 		}
 		query.Cursor = page.Next
 	}
+	return keys, true, nil
 }
 
 // Current returns the live session that a refresh token is of: the live token, or
@@ -148,7 +156,7 @@ func (m *Manager) Current(ctx context.Context, token string) (Session, error) {
 	if m.cut(&s) {
 		return Session{}, errRevoked
 	}
-	if !p.isLive(&s) && !p.isBefore(&s) {
+	if !p.isLive(&s) && (!p.isBefore(&s) || now.Sub(s.RotatedAt) >= m.Grace) {
 		return Session{}, errReuse
 	}
 	return s, nil
@@ -166,7 +174,11 @@ func (m *Manager) CurrentOf(ctx context.Context, c *Caller) (Session, error) {
 	return s, nil
 }
 
-// SignOut ends the session that its holder presented a token of.
-func (m *Manager) SignOut(ctx context.Context, s *Session) error {
-	return m.end(ctx, s.Key(), EndRevoked)
+// SignOut ends the session that its holder presented a token of, from ip.
+func (m *Manager) SignOut(ctx context.Context, s *Session, ip string) error {
+	holder := s.Actor
+	if !s.Impersonation {
+		holder = Principal{Issuer: m.Realm, Subject: s.UserID}
+	}
+	return m.end(ctx, s.Key(), EndRevoked, ender{by: holder, ip: ip})
 }

@@ -51,8 +51,10 @@ type Event struct {
 	Kind EventKind
 	// Session is the row, or the part of one that was asked for.
 	Session *Session
-	// IP is the address that the request came from, where a request did it.
+	// IP is the address that the request came from, where a request did it, and By
+	// who asked for it, where that is not the actor of the session.
 	IP string
+	By Principal
 	// Err says why something was denied or failed.
 	Err error
 }

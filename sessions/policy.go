@@ -95,7 +95,12 @@ func isSelf(in *RuleInput) bool {
 	if !c.User || c.Subject != in.UserID {
 		return false
 	}
-	return c.Subject != c.ClientID && c.Claims["client_id"] != any(c.Subject) && c.Claims["azp"] != any(c.Subject)
+	for _, name := range [...]string{"client_id", "azp", "cid", "appid"} { // as issuers call it
+		if c.Claims[name] == any(c.Subject) {
+			return false
+		}
+	}
+	return c.Subject != c.ClientID
 }
 
 func (p *Policy) protected(userID string) bool {

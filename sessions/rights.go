@@ -1,6 +1,9 @@
 package sessions
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 // ErrForbidden means that the caller may not manage sessions at all, or not
 // those that a filter names, whatever exists.
@@ -10,27 +13,31 @@ var ErrForbidden = errors.New("caller may not manage these sessions")
 // is, the impersonations that he made, and those that a manage rule gives him.
 type Rights struct {
 	caller *Caller
+	ip     string
 	user   string // the user that the caller is; "" if none
-	manage []Rule // those of the caller's issuer
+	manage []Rule // those that hold for the caller, or may for some sessions
 }
 
-// RightsOf returns what the caller may manage. Who acts for a user is not the
-// user, and may manage nothing: ErrForbidden.
-func (m *Manager) RightsOf(c *Caller) (*Rights, error) {
+// RightsOf returns what the caller, who asks from ip, may manage. Who acts for a
+// user is not the user, and may manage nothing: ErrForbidden.
+func (m *Manager) RightsOf(c *Caller, ip string) (*Rights, error) {
 	if c.Acting {
 		return nil, ErrForbidden
 	}
-	r := &Rights{caller: c}
+	r := &Rights{caller: c, ip: ip}
 	if c.Own || isSelf(&RuleInput{Caller: c, UserID: c.Subject}) {
 		r.user = c.Subject
 	}
 	for i := range m.Manage {
-		if m.Manage[i].From == c.Issuer {
+		when := m.Manage[i].When
+		if m.Manage[i].From == c.Issuer && (when.PerSession() || when.Holds(&RuleInput{Caller: c})) {
 			r.manage = append(r.manage, m.Manage[i])
 		}
 	}
 	return r, nil
 }
+
+func (r *Rights) by() ender { return ender{by: r.caller.Principal, ip: r.ip} }
 
 // Over tells whether the caller may see and end the session. A manage rule is
 // judged for each session anew.
@@ -50,22 +57,17 @@ func (r *Rights) Over(s *Session) bool {
 	return false
 }
 
-// overAll tells whether the caller may end whatever the filter selects, now and
-// before anybody looked at it.
+// overAll tells whether the caller may end whatever the filter selects, before
+// anybody looked at it. Who is no manager can say so of one user and of one actor
+// alone, so that nobody fills the list of cutoffs with variations of himself.
 func (r *Rights) overAll(f *Filter) bool {
-	if r.user != "" && f.User == r.user {
+	if r.user != "" && *f == (Filter{User: r.user}) {
 		return true
 	}
-	if f.Actor != nil && *f.Actor == r.caller.Principal {
+	if f.Actor != nil && *f.Actor == r.caller.Principal && f.User == "" {
 		return true
 	}
-	in := RuleInput{Caller: r.caller, UserID: f.User}
-	for i := range r.manage {
-		if !r.manage[i].When.PerSession() && r.manage[i].When.Holds(&in) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(r.manage, func(rule Rule) bool { return !rule.When.PerSession() })
 }
 
 // A Filter selects sessions to list or to end. All that it names must match.
@@ -77,6 +79,12 @@ type Filter struct {
 
 // Empty tells whether the filter names nothing.
 func (f *Filter) Empty() bool { return *f == Filter{} }
+
+// same tells whether both filters name the same.
+func (f *Filter) same(o *Filter) bool {
+	sameActor := f.Actor == o.Actor || f.Actor != nil && o.Actor != nil && *f.Actor == *o.Actor
+	return f.User == o.User && sameActor && f.Impersonations == o.Impersonations
+}
 
 // Covers tells whether the filter selects the session.
 func (f *Filter) Covers(s *Session) bool {
@@ -100,12 +108,25 @@ func (r *Rights) query(realm string, f Filter) Query {
 			f.Actor = &r.caller.Principal
 		}
 	}
-	if len(r.manage) == 0 && f.Actor == nil && (r.user == "" || f.User != r.user) {
-		f.Actor = &r.caller.Principal
+	if len(r.manage) == 0 {
+		f = r.narrow(f)
 	}
 	q := Query{Realm: realm, User: f.User, Actor: f.Actor}
 	if f.Impersonations {
 		q.Impersonations = &f.Impersonations
 	}
 	return q
+}
+
+// narrow names in the filter of one who is no manager what he may see of it at the
+// most, so that nothing of others is read for him.
+func (r *Rights) narrow(f Filter) Filter {
+	switch {
+	case f.Actor != nil && *f.Actor == r.caller.Principal, r.user != "" && f.User == r.user:
+	case f.Actor != nil && f.User == "" && r.user != "": // others' impersonations of him
+		f.User = r.user
+	default:
+		f.Actor = &r.caller.Principal
+	}
+	return f
 }

@@ -21,15 +21,19 @@ func (m *Manager) makeRoom(ctx context.Context, created *Session) {
 	if !m.rooms.enter(at) {
 		return
 	}
-	for pass := 1; ; pass++ {
+	defer m.rooms.leave(at)
+	// Nobody keeps his place by hanging up.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), roomTimeout)
+	defer cancel()
+	for pass := 1; pass == 1 || pass == 2 && m.rooms.again(at); pass++ {
 		if err := m.endOldest(ctx, created); err != nil {
 			m.observe(ctx, EventFailed, created, fmt.Errorf("ending the user's oldest sessions: %w", err))
 		}
-		if !m.rooms.again(at, pass) {
-			return
-		}
 	}
 }
+
+// roomTimeout bounds how long a request makes room.
+const roomTimeout = 5 * time.Second
 
 // A room is where the sessions of a user of one kind are.
 type room struct {
@@ -61,15 +65,19 @@ func (r *rooms) enter(at room) bool {
 
 // again tells whether others came meanwhile, so that there is more to do. Nobody
 // does it more than twice for them: it is his request that waits.
-func (r *rooms) again(at room, pass int) bool {
+func (r *rooms) again(at room) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.busy[at] && pass < 2 {
-		r.busy[at] = false
-		return true
-	}
+	came := r.busy[at]
+	r.busy[at] = false
+	return came
+}
+
+// leave lets the next one make room.
+func (r *rooms) leave(at room) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	delete(r.busy, at)
-	return false
 }
 
 func (m *Manager) endOldest(ctx context.Context, created *Session) error {
@@ -99,7 +107,7 @@ func (m *Manager) endOldest(ctx context.Context, created *Session) error {
 		case oldest.id == created.ID: // all others are used more recently
 			return nil
 		case err == nil:
-			if err := m.end(ctx, row.Key(), EndReplaced); err != nil {
+			if err := m.end(ctx, row.Key(), EndReplaced, ender{by: created.Actor, ip: created.IP}); err != nil {
 				return err
 			}
 		}

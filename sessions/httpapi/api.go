@@ -100,6 +100,11 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if a.failed != nil {
 		a.failed(r, p.Status, err)
 	}
+	if r.ProtoMajor == 1 && r.ContentLength != 0 && r.Body != http.NoBody {
+		// The body was not read, and may never come: the answer does not wait for it.
+		w.Header().Set("Connection", "close")
+		defer func() { _ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) }()
+	}
 	p.write(w)
 }
 
@@ -152,8 +157,7 @@ func (a *API) routes(rest string) map[string]func(http.ResponseWriter, *http.Req
 // beside one in the header: it is in some log by now (RFC 6750 section 5.3).
 func (a *API) authenticate(r *http.Request) (*sessions.Caller, error) {
 	if strings.Contains(r.URL.RawQuery, "access_token") || strings.Contains(r.URL.RawQuery, "%") {
-		query, err := url.ParseQuery(r.URL.RawQuery)
-		if err != nil || query.Has("access_token") {
+		if query, _ := url.ParseQuery(r.URL.RawQuery); query.Has("access_token") { // what it cannot parse is no name
 			return nil, problemCredentials
 		}
 	}

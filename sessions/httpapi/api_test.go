@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -38,6 +40,8 @@ func (f *faulty) Update(ctx context.Context, key sessions.Key, fn sessions.Trans
 	}
 	return f.Memory.Update(ctx, key, fn)
 }
+
+var nowhere map[string]int
 
 type fixture struct {
 	api   *API
@@ -104,6 +108,80 @@ func (f *fixture) post(path, body string) *httptest.ResponseRecorder {
 	return w
 }
 
+// overHTTP is post through a real server and client.
+func (f *fixture) overHTTP(t *testing.T, path, body string) *httptest.ResponseRecorder {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.api.Serve(w, r, f.api.Route(r)) }))
+	defer server.Close()
+	r, err := http.NewRequest("POST", server.URL+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+f.token)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	w := httptest.NewRecorder()
+	w.WriteHeader(resp.StatusCode)
+	_, _ = w.Body.ReadFrom(resp.Body)
+	return w
+}
+
+func TestH9_AnAnswerDoesNotWaitForABodyThatNeverComes(t *testing.T) {
+	f := newFixture(t)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { f.api.Serve(w, r, f.api.Route(r)) }))
+	defer server.Close()
+	for _, expect := range []string{"", "Expect: 100-continue\r\n"} {
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+		fmt.Fprintf(conn, "POST /auth/sessions HTTP/1.1\r\nHost: a\r\n%sContent-Length: 19\r\n\r\n", expect)
+		answer, err := io.ReadAll(conn) // without the close it would never end
+		if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 401 ") {
+			t.Errorf("%q: %.80q %v", expect, answer, err)
+		}
+		_ = conn.Close()
+	}
+}
+
+func TestRefresh_APolicyThatSaysNoIsInvalidGrant(t *testing.T) {
+	f := newFixture(t)
+	var answer createAnswer
+	if err := json.Unmarshal(f.post("/auth/sessions", `{"user_id":"alice"}`).Body.Bytes(), &answer); err != nil {
+		t.Fatal(err)
+	}
+	f.api.manager.Policy = &sessions.Policy{RequireReason: true}
+	got := f.post("/auth/sessions/current/refresh", `{"refresh_token":"`+answer.RefreshToken+`"}`)
+	if got.Code != 400 || code(t, got) != "invalid_grant" {
+		t.Errorf("%d %s", got.Code, got.Body)
+	}
+}
+
+func TestH4_CookiesAuthenticateNobody(t *testing.T) {
+	f := newFixture(t)
+	r := httptest.NewRequest("POST", "/auth/sessions", strings.NewReader(`{"user_id":"alice"}`))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Origin", "https://evil.example.com")
+	for _, name := range []string{"Authorization", "access_token", "token", "session"} {
+		r.AddCookie(&http.Cookie{Name: name, Value: f.token})
+	}
+	w := httptest.NewRecorder()
+	f.api.Serve(w, r, f.api.Route(r))
+	if w.Code != 401 || code(t, w) != "missing_token" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	for name := range w.Header() {
+		if strings.HasPrefix(name, "Access-Control-") {
+			t.Errorf("%s is set", name)
+		}
+	}
+}
+
 func code(t *testing.T, w *httptest.ResponseRecorder) string {
 	t.Helper()
 	var p problem
@@ -143,13 +221,13 @@ func TestS3_AStoreThatIsDownIs503AndNeverInvalidGrant(t *testing.T) {
 func TestL3_PanicsAndUnknownErrorsAre500AndToldToUsAlone(t *testing.T) {
 	faults := map[string]func() error{
 		"a panic":    func() error { panic("the inner life of the store") },
-		"a nil map":  func() error { var m map[string]int; m["inner"] = 1; return nil },
+		"a nil map":  func() error { nowhere["inner"] = 1; return nil },
 		"an unknown": func() error { return errors.New("the inner life of the store") },
 	}
 	for name, fault := range faults {
 		f := newFixture(t)
 		f.store.fault = fault
-		got := f.post("/auth/sessions", `{"user_id":"alice"}`)
+		got := f.overHTTP(t, "/auth/sessions", `{"user_id":"alice"}`)
 		if got.Code != 500 || code(t, got) != "internal" || strings.Contains(got.Body.String(), "inner") {
 			t.Errorf("%s: %d %s", name, got.Code, got.Body)
 		}

@@ -93,6 +93,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	case err != nil:
 		return nil, problemRequest // the client went away, or framed it wrongly
 	}
+	r.Body = http.NoBody // it is read
 	return body, nil
 }
 

@@ -88,7 +88,7 @@ func (a *API) signOut(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := a.manager.SignOut(r.Context(), session); err != nil {
+	if err := a.manager.SignOut(r.Context(), session, a.clientIP(r)); err != nil {
 		return err
 	}
 	writeJSON(w, http.StatusOK, "application/json", done)

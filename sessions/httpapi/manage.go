@@ -25,7 +25,7 @@ func (a *API) rights(r *http.Request) (*sessions.Rights, *sessions.Caller, error
 	if err != nil {
 		return nil, nil, err
 	}
-	rights, err := a.manager.RightsOf(caller)
+	rights, err := a.manager.RightsOf(caller, a.clientIP(r))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -92,6 +92,8 @@ func problemOf(err error) *problem {
 	switch {
 	case errors.As(err, &own):
 		return own
+	case errors.Is(err, sessions.ErrGrant): // for every reason, that of the policy too: clients can do but one thing
+		return problemGrant
 	case errors.Is(err, bearer.ErrNoToken):
 		return problemNoToken
 	case errors.Is(err, bearer.ErrMalformed):
@@ -110,8 +112,6 @@ func problemOf(err error) *problem {
 		return problemDenied
 	case errors.Is(err, sessions.ErrForbidden):
 		return problemForbidden
-	case errors.Is(err, sessions.ErrGrant): // for every reason: clients can do but one thing
-		return problemGrant
 	case errors.Is(err, sessions.ErrNotFound): // unknown and foreign alike
 		return problemSession
 	case errors.Is(err, sessions.ErrBadCursor):

@@ -4,7 +4,9 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -35,10 +37,17 @@ var overrideHeaders = [...]string{"X-Http-Method-Override", "X-Http-Method", "X-
 // make the app take it for ours (method override headers, the _method parameter)
 // is removed from it.
 func (a *API) Route(r *http.Request) Verdict {
-	if a.lifecycle || r.Method == http.MethodPost {
-		return a.compare(r.URL.Path)
+	p := r.URL.Path
+	if r.URL.Opaque != "" { // as in "POST x:auth/sessions": it goes to the app without its scheme
+		p = "/" + r.URL.Opaque
 	}
-	if overridden(r) && a.compare(r.URL.Path) != Pass {
+	if a.lifecycle || strings.EqualFold(r.Method, http.MethodPost) {
+		if verdict := a.compare(p); verdict != Ours || r.URL.Opaque == "" {
+			return verdict
+		}
+		return Alias
+	}
+	if overridden(r) && a.compare(p) != Pass {
 		dropOverrides(r)
 	}
 	return Pass
@@ -86,7 +95,7 @@ func (a *API) isBelow(p string) bool {
 func plain(p string) bool {
 	for i := range len(p) {
 		switch c := p[i]; {
-		case c <= ' ' || c >= 0x7f || c == '%' || c == ';' || c == '\\':
+		case c <= ' ' || c >= 0x7f || c == '%' || c == ';' || c == '\\' || c == '?' || c == '#':
 			return false
 		case (c == '/' || c == '.') && i > 0 && p[i-1] == '/':
 			return false
@@ -111,8 +120,8 @@ func (a *API) lenient(p string) bool {
 		if a.isBelow(strings.ToLower(strings.TrimRight(clean(simplify(p)), "/."))) {
 			return true
 		}
-		decoded, err := url.PathUnescape(p)
-		if err != nil || decoded == p {
+		decoded := unescape(p)
+		if decoded == p {
 			return false
 		}
 		p = decoded
@@ -120,9 +129,28 @@ func (a *API) lenient(p string) bool {
 	return false
 }
 
+// unescape decodes what is encoded rightly, and leaves the rest as it is.
+func unescape(p string) string {
+	var out strings.Builder
+	for {
+		before, after, found := strings.Cut(p, "%")
+		out.WriteString(before)
+		if !found {
+			return out.String()
+		}
+		if code, err := strconv.ParseUint(after[:min(2, len(after))], 16, 8); err == nil && len(after) >= 2 && after[0] != '+' && after[0] != '-' {
+			out.WriteByte(byte(code))
+			after = after[2:]
+		} else {
+			out.WriteByte('%')
+		}
+		p = after
+	}
+}
+
 func simplify(p string) string {
-	if nul := strings.IndexByte(p, 0); nul >= 0 {
-		p = p[:nul] // where a C string ends
+	if end := strings.IndexAny(p, "\x00?#"); end >= 0 {
+		p = p[:end] // where a C string ends, or a path
 	}
 	p = norm.NFKC.String(strings.ToValidUTF8(p, ""))
 	segments := strings.Split(strings.ReplaceAll(p, `\`, "/"), "/")
@@ -134,7 +162,7 @@ func simplify(p string) string {
 }
 
 func dropBlank(r rune) rune {
-	if r <= ' ' || r == 0x7f || r == utf8.RuneError {
+	if r <= ' ' || r == 0x7f || r == utf8.RuneError || unicode.In(r, unicode.Cf, unicode.Zs) {
 		return -1
 	}
 	return r
@@ -158,7 +186,7 @@ func dropOverrides(r *http.Request) {
 		r.Header.Del(name)
 	}
 	kept := make([]string, 0, 4)
-	for part := range strings.SplitSeq(r.URL.RawQuery, "&") {
+	for part := range strings.FieldsFuncSeq(r.URL.RawQuery, func(c rune) bool { return c == '&' || c == ';' }) {
 		name, _, _ := strings.Cut(part, "=")
 		if decoded, err := url.QueryUnescape(name); err != nil || !strings.EqualFold(decoded, "_method") {
 			kept = append(kept, part)

@@ -29,7 +29,8 @@ func TestH6_SpellingsOfOurPath(t *testing.T) {
 			"/%20auth/sessions", "/auth/sessions%00", "/auth/sessions%00.png", "/auth%5csessions", `/auth\sessions`, "/auth/sessions%2f",
 			"/auth%252fsessions", "/auth/%252e/sessions", "/%2561uth/sessions", "/%252561uth/sessions", "/auth/sessions%0a", "/auth/sessions%09",
 			"/auth/sessions.", "/auth/se\u017f\u017fions", "/auth/\uff53essions", "/auth/sessions%e3%80%80", "/auth/sessions%ff", "/auth/sessions/;x",
-			"/auth/sessions%c2%a0", "/auth/..;/auth/sessions",
+			"/auth/sessions%c2%a0", "/auth/..;/auth/sessions", "x:auth/sessions", "http:auth/sessions", "x:%2fauth/sessions",
+			"/auth/%2573essions;%25zz", "/auth%252fsessions;%25zz", "/auth/sessions%3fx", "/auth/sessions%23x", "/auth/sessions%e2%80%8b", "/auth/sessions%c2%ad", "/auth/sessions%ef%bb%bf",
 		},
 		Pass: {
 			"/", "/auth", "/auth/session", "/auth/sessionss", "/auth/sessions/current", "/auth/sessions/x", "/x/auth/sessions", "/auth/sessions.json",
@@ -46,9 +47,35 @@ func TestH6_SpellingsOfOurPath(t *testing.T) {
 }
 
 func TestH5_OtherMethodsAreTheApps(t *testing.T) {
-	for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "post", "QUERY"} {
+	for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "QUERY"} {
 		if _, got := routed(t, method, "/auth/sessions"); got != Pass {
 			t.Errorf("%s: verdict %v, want Pass", method, got)
+		}
+	}
+}
+
+func TestH5_PostInAnotherCaseIsNotTheApps(t *testing.T) {
+	if _, got := routed(t, "post", "/auth/sessions"); got != Ours {
+		t.Errorf("verdict %v, want Ours, which answers 405", got)
+	}
+}
+
+func TestLifecycle_OwnsAllBelowThePath(t *testing.T) {
+	a := New(Config{Path: "/auth/sessions", Lifecycle: true})
+	for target, want := range map[string]Verdict{
+		"/auth/sessions": Ours, "/auth/sessions/current": Ours, "/AUTH//sessions/x/y": Ours, "/auth/sessions/": Ours, "/auth/sessionsx": Pass,
+		"/auth/sessions;x/current": Alias, "/auth%252fsessions/current": Alias, "/auth/sessions%5ccurrent": Alias, "/auth": Pass, "/x/auth/sessions/current": Pass,
+	} {
+		u, err := url.ParseRequestURI(target)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, method := range []string{"GET", "POST", "OPTIONS", "DELETE"} {
+			r := httptest.NewRequest(method, "/", nil)
+			r.URL = u
+			if got := a.Route(r); got != want {
+				t.Errorf("%s %s: verdict %v, want %v", method, target, got, want)
+			}
 		}
 	}
 }
@@ -59,6 +86,7 @@ func TestH5_AMethodOverrideCannotReachTheAppOnOurPath(t *testing.T) {
 		{"/auth/sessions/?a=b&_METHOD=post", "a=b"},
 		{"/auth//sessions?%5fmethod=post", ""},
 		{"/auth/sessions;x?_method", ""},
+		{"/auth/sessions?a=1;_method=POST", "a=1"},
 		{"/app?_method=POST", "_method=POST"},
 		{"/auth/sessions?my_methods=1", "my_methods=1"},
 	}

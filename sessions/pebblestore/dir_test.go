@@ -303,7 +303,7 @@ const (
 	childTask = "PEBBLESTORE_TASK"
 )
 
-func child(t *testing.T, dir, task string) *exec.Cmd {
+func child(t testing.TB, dir, task string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -314,7 +314,7 @@ func child(t *testing.T, dir, task string) *exec.Cmd {
 	return cmd
 }
 
-func inChild(t *testing.T, dir, task string) string {
+func inChild(t testing.TB, dir, task string) string {
 	t.Helper()
 	out, _ := child(t, dir, task).CombinedOutput()
 	return string(out)
