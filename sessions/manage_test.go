@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/pebblestore"
 )
 
 // ofUser judges by the user of the session.
@@ -216,7 +219,7 @@ func TestRevokeAll_ByWhoMayEndAllOfIt(t *testing.T) {
 
 func playRevokeAll(t *testing.T, by *sessions.Caller, filter sessions.Filter, maker *sessions.Caller) {
 	t.Helper()
-	const n, step, left = 1250, 1000, 250
+	const n, step, left = 1210, 1000, 210
 	w := managed(t)
 	grants := w.many(maker, "alice", n)
 	others := []*sessions.Grant{w.create(person("bob", nil), "bob"), w.create(scoped("dave", "desk"), "bob")}
@@ -681,20 +684,32 @@ func TestList_GoesOnWhereItSeesLittle(t *testing.T) {
 }
 
 func TestList_TenThousandSessionsOfOneUser(t *testing.T) {
-	const n, page = 10_000, 100
+	const n, page, writers = 10_000, 100, 100
 	w := managed(t)
+	store, err := pebblestore.Open(pebblestore.Options{Dir: filepath.Join(t.TempDir(), "store"), Now: func() time.Time { return w.now }})
+	must(t, err)
+	defer func() { must(t, store.Close()) }()
+	w.manager.Store = store
 	alice := person("alice", nil)
 	row := w.create(alice, "alice").Session
-	want := make([]string, 0, n)
-	want = append(want, row.ID)
+	want := []string{row.ID}
 	for i := range n - 1 {
-		row.ID = fmt.Sprintf("id-%05d", (i*7919)%n)
-		row.CreatedAt = row.CreatedAt.Add(time.Duration(i%3) * time.Millisecond) // some at the same time
-		if _, created, err := w.store.Create(t.Context(), row); err != nil || !created {
-			t.Fatalf("created %t: %v", created, err)
-		}
-		want = append(want, row.ID)
+		want = append(want, fmt.Sprintf("id-%05d", i))
 	}
+	var all sync.WaitGroup
+	for first := range writers {
+		all.Go(func() {
+			for i := first + 1; i < n; i += writers {
+				row := row
+				row.ID = want[i]
+				row.CreatedAt = row.CreatedAt.Add(time.Duration(i/3) * time.Millisecond) // some at the same time
+				if _, created, err := store.Create(t.Context(), row); err != nil || !created {
+					t.Errorf("created %t: %v", created, err)
+				}
+			}
+		})
+	}
+	all.Wait()
 	ids, pages := w.listed(alice, sessions.Filter{}, page)
 	slices.Sort(want)
 	if slices.Sort(ids); !slices.Equal(ids, want) {
