@@ -39,6 +39,7 @@ func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, err
 
 	rules := Rotation{Grace: m.Grace, Permit: m.permit}
 	var out Outcome
+	var making *minting
 	row, err := m.Store.Update(ctx, presented.Session, func(row Session, at time.Time) (next Session, write bool) {
 		now = at
 		if m.cut(&row) {
@@ -46,6 +47,9 @@ func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, err
 			return row, false
 		}
 		next, write, out = rules.Present(row, presented, &fresh, at)
+		if out.Err == nil {
+			making = m.mint(next, at)
+		}
 		return next, write
 	})
 	switch {
@@ -57,16 +61,12 @@ func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, err
 		m.report(ctx, &Event{Kind: EventFailed, Session: &Session{Realm: m.Realm, ID: presented.Session.ID}, IP: req.IP, Err: err})
 		return nil, err
 	}
-	return m.concludeRefresh(ctx, req, &row, &out, now)
-}
-
-func (m *Manager) concludeRefresh(ctx context.Context, req *RefreshRequest, row *Session, out *Outcome, now time.Time) (*Grant, error) {
-	event := Event{Kind: out.Kind, Session: row, IP: req.IP, Err: out.Err}
-	if out.Err != nil || out.Kind == "" {
+	event := Event{Kind: out.Kind, Session: &row, IP: req.IP, Err: out.Err}
+	if out.Err != nil || making == nil {
 		m.report(ctx, &event)
 		return nil, out.Err
 	}
-	grant, err := m.grant(row, now)
+	grant, err := making.wait()
 	if err != nil {
 		event.Kind, event.Err = EventFailed, err
 	}
