@@ -37,16 +37,10 @@ func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, err
 	fresh := Fresh{KeyID: signer.ID(), From: req.IP}
 	_, _ = rand.Read(fresh.Secret[:]) // it never fails: it ends the process instead
 
-	rules := Rotation{Grace: m.Grace, Permit: m.permit}
 	var out Outcome
 	var making *minting
 	row, err := m.Store.Update(ctx, presented.Session, func(row Session, at time.Time) (next Session, write bool) {
-		now = at
-		if m.cut(&row) {
-			out = Outcome{Kind: EventDenied, Err: errRevoked}
-			return row, false
-		}
-		next, write, out = rules.Present(row, presented, &fresh, at)
+		next, write, out = m.present(row, presented, &fresh, at)
 		if out.Err == nil {
 			making = m.mint(next, at)
 		}
@@ -72,6 +66,15 @@ func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, err
 	}
 	m.report(ctx, &event)
 	return grant, err
+}
+
+// present is the transition of a row when a refresh token is presented.
+func (m *Manager) present(row Session, p *Presented, fresh *Fresh, now time.Time) (next Session, write bool, out Outcome) {
+	if m.cut(&row) {
+		return row, false, Outcome{Kind: EventDenied, Err: errRevoked}
+	}
+	rules := Rotation{Grace: m.Grace, Permit: m.permit}
+	return rules.Present(row, p, fresh, now)
 }
 
 // ReadRefresh verifies a refresh token of ours: form, key, type, issuer and
