@@ -47,7 +47,6 @@ func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error
 		m.observe(ctx, EventDenied, wanted, err)
 		return nil, err
 	}
-	making := m.mint(*wanted, now)
 	stored, created, err := m.Store.Create(ctx, *wanted)
 	if err != nil {
 		err = fmt.Errorf("storing session: %w", err)
@@ -61,9 +60,8 @@ func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error
 			m.observe(ctx, EventDenied, wanted, err)
 			return nil, err
 		}
-		making = m.mint(stored, now)
 	}
-	grant, err := making.wait()
+	grant, err := m.grant(&stored, now)
 	if err != nil {
 		m.observe(ctx, EventFailed, &stored, err)
 		return nil, err

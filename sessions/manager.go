@@ -97,30 +97,6 @@ func (m *Manager) observe(ctx context.Context, kind EventKind, s *Session, err e
 	m.report(ctx, &Event{Kind: kind, Session: s, IP: s.IP, Err: err})
 }
 
-// A minting is a grant in the making.
-type minting struct {
-	done  chan struct{}
-	grant *Grant
-	err   error
-}
-
-// mint begins to make the grant of a row that is about to be stored. Signing takes
-// about as long as making a row durable, and the two wait for different things.
-// Nobody sees the tokens before wait gives them, after the row is stored.
-func (m *Manager) mint(s Session, now time.Time) *minting {
-	making := &minting{done: make(chan struct{})}
-	go func() {
-		defer close(making.done)
-		making.grant, making.err = m.grant(&s, now)
-	}()
-	return making
-}
-
-func (making *minting) wait() (*Grant, error) {
-	<-making.done
-	return making.grant, making.err
-}
-
 // grant mints the tokens of the row.
 func (m *Manager) grant(s *Session, now time.Time) (*Grant, error) {
 	refresh, err := m.Minter.Refresh(s)

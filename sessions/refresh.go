@@ -38,12 +38,9 @@ func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, err
 	_, _ = rand.Read(fresh.Secret[:]) // it never fails: it ends the process instead
 
 	var out Outcome
-	var making *minting
 	row, err := m.Store.Update(ctx, presented.Session, func(row Session, at time.Time) (next Session, write bool) {
+		now = at
 		next, write, out = m.present(row, presented, &fresh, at)
-		if out.Err == nil {
-			making = m.mint(next, at)
-		}
 		return next, write
 	})
 	switch {
@@ -56,11 +53,11 @@ func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, err
 		return nil, err
 	}
 	event := Event{Kind: out.Kind, Session: &row, IP: req.IP, Err: out.Err}
-	if out.Err != nil || making == nil {
+	if out.Err != nil || out.Kind == "" {
 		m.report(ctx, &event)
 		return nil, out.Err
 	}
-	grant, err := making.wait()
+	grant, err := m.grant(&row, now)
 	if err != nil {
 		event.Kind, event.Err = EventFailed, err
 	}
