@@ -3,10 +3,13 @@ package caddymodule
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
+	"net/url"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"authsidecar/sessions/httpapi"
 )
@@ -32,6 +35,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err := h.check(); err != nil {
 		return err
 	}
+	h.warn()
 	config, err := json.Marshal(h) // before loading modules takes their part away
 	if err != nil {
 		return fmt.Errorf("comparing configurations: %w", err)
@@ -54,6 +58,19 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("auth_sessions %s: %w", h.Issuer, err)
 	}
 	return nil
+}
+
+// warn says what works and will hurt.
+func (h *Handler) warn() {
+	if u, err := url.Parse(h.Issuer); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		h.logger.Warn("tokens travel in the clear: the issuer is plain http and not this machine; serve it by https, here or in front",
+			zap.String("issuer", h.Issuer))
+	}
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // ServeHTTP answers the requests that are ours and hands on all others as they

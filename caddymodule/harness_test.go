@@ -142,6 +142,17 @@ func (s *sidecar) run(caddyfile string) {
 	}(s.cmd, s.done)
 }
 
+// waitLog returns when the text is in the log, which comes through a pipe.
+func (s *sidecar) waitLog(text string) {
+	s.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(s.log.String(), text); {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%q is not in the log:\n%s", text, s.log)
+		}
+		time.Sleep(time.Millisecond) // polling what another process writes
+	}
+}
+
 // startRefused runs the process, which is to end by itself, and returns what it
 // said.
 func (s *sidecar) startRefused(caddyfile string) string {

@@ -1,6 +1,7 @@
 package caddymodule_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -282,6 +283,68 @@ func TestValidate_TouchesNothing(t *testing.T) {
 		t.Errorf("beside a running server: %v\n%s", err, out)
 	}
 	wantStatus(t, create(t, s.url, provider.token("alice", nil), `{"user_id":"alice"}`), 200)
+}
+
+func TestH11_PlainHTTPOffTheLoopbackIsWarnedOf(t *testing.T) {
+	provider := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	config := provider.site(s, echo(t).URL, "")
+	for issuer, warned := range map[string]bool{"https://app.example.com": false, "http://127.0.0.1:8080": false, "http://[::1]": false, "http://app.example.com": true} {
+		file := s.write("check.caddyfile", s.render(strings.Replace(config, "issuer https://app.example.com", "issuer "+issuer, 1)))
+		out, err := s.command("validate", "--config", file, "--adapter", "caddyfile").CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v\n%s", issuer, err, out)
+		}
+		if got := strings.Contains(string(out), "tokens travel in the clear"); got != warned {
+			t.Errorf("%s: warned %v, want %v", issuer, got, warned)
+		}
+	}
+}
+
+// L2: what callers send cannot forge a line of the log, and every event says who,
+// as whom, why and from where.
+func TestL2_EventsAreWholeLines(t *testing.T) {
+	provider := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	s.start(provider.site(s, echo(t).URL, life))
+	desk := provider.token("carol", map[string]any{"scope": "sessions:impersonate"})
+	for _, body := range []string{
+		`{"user_id":"alice","reason":"ticket \"4711\""}`, `{"user_id":"a\n{\"level\":\"info\"}"}`, `{"user_id":"a\u001b[31m"}`,
+		`{"user_id":"alice","reason":"a\r\nb"}`, `{"user_id":"alice","client_id":"a\u202eb"}`,
+	} {
+		create(t, s.url, desk, body, "User-Agent", "evil \u202e")
+	}
+	s.waitLog("session created")
+	s.waitLog("text is not acceptable")
+	id := ""
+	for line := range strings.Lines(s.log.String()) {
+		var entry map[string]any
+		if err := json.Unmarshal([]byte(line), &entry); err != nil {
+			t.Errorf("a line that is no JSON: %q", line)
+			continue
+		}
+		if strings.ContainsAny(strings.TrimSuffix(line, "\n"), "\n\r\x1b\u202e") {
+			t.Errorf("a line with a control: %q", line)
+		}
+		if entry["msg"] != "session created" {
+			continue
+		}
+		id, _ = entry["session_id"].(string)
+		for name, want := range map[string]any{
+			"user_id": "alice", "actor": "carol", "actor_issuer": provider.issuer, "is_impersonation": true, "reason": `ticket "4711"`,
+			"rule": "scope sessions:impersonate", "client_ip": "127.0.0.1", "client_id": "desk",
+		} {
+			if entry[name] != want {
+				t.Errorf("%s is %v, want %v", name, entry[name], want)
+			}
+		}
+	}
+	if id == "" {
+		t.Error("no event of a session that was created")
+	}
+	officer := provider.token("alice", nil)
+	wantStatus(t, s.call("DELETE", "/"+id, officer, ""), 200)
+	s.waitLog(`"by":"alice"`)
 }
 
 // tree lists the files below dir, without what Caddy itself writes when it

@@ -2,6 +2,8 @@ package sessions_test
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -172,5 +174,53 @@ func TestCreate_WhatTheRowKeepsOfTheRequest(t *testing.T) {
 	}
 	if grant := mustCreate(t, m, caller("bob"), "bob"); grant.Session.ClientID != ourIssuer {
 		t.Errorf("client %q of a caller without one, want our issuer", grant.Session.ClientID)
+	}
+}
+
+func TestM6_M8_WhatIsMinted(t *testing.T) {
+	m := newManager(t, start())
+	hostile := `x":0,"admin`
+	by := caller(hostile, "act")
+	by.ClientID = hostile
+	seen := make(map[string]bool)
+	for range 200 {
+		grant, err := m.Create(context.Background(), &sessions.CreateRequest{Caller: by, UserID: `</script>"\`, Reason: hostile})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if raw, err := base64.RawURLEncoding.DecodeString(grant.Session.ID); err != nil || len(raw) != 16 {
+			t.Fatalf("id %q is not 128 bits", grant.Session.ID)
+		}
+		for _, random := range []string{grant.Session.ID, string(grant.Session.Secret[:])} {
+			if seen[random] {
+				t.Fatal("a random value came twice")
+			}
+			seen[random] = true
+		}
+		checkClaims(t, grant.RefreshToken, "aud iss sub sid client_id gen rnd iat exp act", hostile)
+		checkClaims(t, grant.AccessToken, "iss exp aud sub client_id iat jti sid act", hostile)
+	}
+}
+
+// checkClaims checks that a token has these claims and no others, and that what
+// the caller chose stands in their values alone.
+func checkClaims(t *testing.T, token, names, hostile string) {
+	t.Helper()
+	data, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var claims map[string]any
+	if err := json.Unmarshal(data, &claims); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range strings.Fields(names) {
+		if _, ok := claims[name]; !ok {
+			t.Errorf("no claim %s", name)
+		}
+	}
+	act, _ := claims["act"].(map[string]any)
+	if len(claims) != len(strings.Fields(names)) || claims["sub"] != `</script>"\` || claims["client_id"] != hostile || act["sub"] != hostile || len(act) != 2 {
+		t.Errorf("claims %v", claims)
 	}
 }

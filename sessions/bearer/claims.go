@@ -5,14 +5,10 @@ import (
 	"math"
 	"slices"
 	"time"
-	"unicode"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/jose"
 )
-
-// maxSubject is how long a "sub" may be, in bytes.
-const maxSubject = 255
 
 // judge makes a caller of verified claims, or says what is wrong with them.
 func (i *issuer) judge(typ string, data []byte, now time.Time) (*sessions.Caller, error) {
@@ -130,7 +126,7 @@ func numericDate(value any) (time.Time, bool) {
 
 func (i *issuer) caller(claims sessions.Claims, end time.Time) (*sessions.Caller, error) {
 	sub, _ := claims["sub"].(string)
-	if sub == "" || len(sub) > maxSubject || hasControl(sub) {
+	if sessions.CheckUserID(sub) != nil { // it goes where user ids go: rows, logs, tokens
 		return nil, refuse(ReasonSubject)
 	}
 	client, ok := text(claims, "client_id", "azp")
@@ -174,13 +170,4 @@ func text(claims sessions.Claims, names ...string) (first string, ok bool) {
 		}
 	}
 	return first, true
-}
-
-func hasControl(s string) bool {
-	for _, r := range s {
-		if unicode.IsControl(r) {
-			return true
-		}
-	}
-	return false
 }
