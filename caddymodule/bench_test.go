@@ -58,7 +58,7 @@ func newBench(b *testing.B, dir string, members ...string) *bench {
 	if err != nil {
 		b.Fatal(err)
 	}
-	raw := fmt.Sprintf(`{"issuer":"https://app.example.com","trust":[{"issuer":%q,"jwks":%q,"audience":[%q]}],"allow":[{"scope":"sessions:impersonate"}],"store":{"engine":"pebble","dir":%q}%s}`,
+	raw := fmt.Sprintf(`{"issuer":"https://app.example.com","trust":[{"issuer":%q,"jwks":%q,"audience":[%q]}],"allow":[{"self":true},{"scope":"sessions:impersonate"}],"store":{"engine":"pebble","dir":%q}%s}`,
 		provider.issuer, file, audience, dir, strings.Join(append([]string{""}, members...), ","))
 	handler, err := ctx.LoadModuleByID("http.handlers.auth_sessions", json.RawMessage(raw))
 	if err != nil {
@@ -135,15 +135,17 @@ func BenchmarkForward(b *testing.B) {
 // one, measured in the same run at the same parallelism. AUTHSIDECAR_BENCH_ROWS
 // sessions are stored before.
 //
-// cold is a new caller's token each time, warm always the same one; crowded is
+// cold is a new caller's token each time, of a user for himself; warm always the
+// same one, of a service that acts for another user each time; crowded is
 // warm for one user, who has all the sessions that he may, so that each new one
 // ends an old one.
 func BenchmarkCreate(b *testing.B) {
 	dir := benchDir(b)
 	fill(b, dir)
-	b.Run("cold", func(b *testing.B) { benchCreate(b, newBench(b, dir), b.N, func(i int) int { return i }) })
-	b.Run("warm", func(b *testing.B) { benchCreate(b, newBench(b, dir), 1, func(i int) int { return i }) })
-	b.Run("crowded", func(b *testing.B) { benchCreate(b, newBench(b, dir), 1, func(int) int { return 0 }) })
+	each, one := func(i int) int { return i }, func(int) int { return 0 }
+	b.Run("cold", func(b *testing.B) { benchCreate(b, newBench(b, dir), b.N, each) })
+	b.Run("warm", func(b *testing.B) { benchCreate(b, newBench(b, dir), 1, each) })
+	b.Run("crowded", func(b *testing.B) { benchCreate(b, newBench(b, dir), 1, one) })
 }
 
 // benchCreate creates sessions with so many different tokens, for the users of
@@ -151,7 +153,11 @@ func BenchmarkCreate(b *testing.B) {
 func benchCreate(b *testing.B, s *bench, different int, users func(int) int) {
 	tokens := make([]string, different)
 	for i := range tokens {
-		tokens[i] = "Bearer " + s.idp.token("desk", map[string]any{"scope": "sessions:impersonate", "jti": fmt.Sprint(i)})
+		subject := "user" + strconv.Itoa(i)
+		if different == 1 {
+			subject = "desk"
+		}
+		tokens[i] = "Bearer " + s.idp.token(subject, map[string]any{"scope": "sessions:impersonate", "jti": fmt.Sprint(i)})
 	}
 	target := url.URL{Path: "/auth/sessions"}
 	floor := rawCryptography(b, different > 1)

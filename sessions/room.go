@@ -17,6 +17,9 @@ func (m *Manager) makeRoom(ctx context.Context, created *Session) {
 	if m.MaxPerUser <= 0 {
 		return
 	}
+	if found, err := m.occupants(ctx, created); err == nil && len(found) <= m.MaxPerUser {
+		return // as nearly always
+	}
 	at := room{created.UserID, created.Impersonation}
 	if !m.rooms.enter(at) {
 		return

@@ -3,11 +3,9 @@ package httpapi
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
@@ -123,31 +121,49 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, verdict Verdict) err
 	if routes == nil {
 		return problemPath
 	}
-	serve := routes[r.Method]
-	if serve == nil {
-		w.Header().Set("Allow", strings.Join(slices.Sorted(maps.Keys(routes)), ", "))
-		return problemMethod
+	methods := make([]string, len(routes))
+	for i, route := range routes {
+		if route.method == r.Method {
+			return route.serve(a, w, r)
+		}
+		methods[i] = route.method
 	}
-	return serve(w, r)
+	w.Header().Set("Allow", strings.Join(methods, ", "))
+	return problemMethod
 }
 
-// routes returns what is served at our path and what is below it, by method; nil
-// if nothing is.
-func (a *API) routes(rest string) map[string]func(http.ResponseWriter, *http.Request) error {
-	type routes = map[string]func(http.ResponseWriter, *http.Request) error
+// A route is what is served for a method.
+type route struct {
+	method string
+	serve  func(*API, http.ResponseWriter, *http.Request) error
+}
+
+// What is served at our path, and below it.
+var (
+	bareRoutes    = []route{{"POST", (*API).create}}
+	pathRoutes    = []route{{"POST", (*API).create}, {"GET", (*API).list}, {"DELETE", (*API).revokeAll}}
+	currentRoutes = []route{{"GET", (*API).current}, {"DELETE", (*API).signOut}}
+	refreshRoutes = []route{{"POST", (*API).refresh}}
+	keysRoutes    = []route{{"GET", (*API).jwks}, {"HEAD", (*API).jwks}}
+	idRoutes      = []route{{"GET", (*API).get}, {"DELETE", (*API).revoke}}
+)
+
+// routes returns what is served at our path (rest is "") or below it; nil if
+// nothing is.
+func (a *API) routes(rest string) []route {
 	switch {
 	case !a.lifecycle:
-		return routes{"POST": a.create}
+		return bareRoutes
 	case rest == "":
-		return routes{"POST": a.create, "GET": a.list, "DELETE": a.revokeAll}
+		return pathRoutes
 	case rest == "/current":
-		return routes{"GET": a.current, "DELETE": a.signOut}
+		return currentRoutes
 	case rest == "/current/refresh":
-		return routes{"POST": a.refresh}
+		return refreshRoutes
 	case rest == "/jwks.json":
-		return routes{"GET": a.jwks, "HEAD": a.jwks}
+		return keysRoutes
 	case isSessionID(rest[1:]):
-		return routes{"GET": a.get, "DELETE": a.revoke}
+		return idRoutes
 	default:
 		return nil
 	}
