@@ -214,7 +214,7 @@ func checkClaims(t *testing.T, token, names, hostile string) {
 	if err := json.Unmarshal(data, &claims); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range strings.Fields(names) {
+	for name := range strings.FieldsSeq(names) {
 		if _, ok := claims[name]; !ok {
 			t.Errorf("no claim %s", name)
 		}

@@ -12,7 +12,7 @@ import (
 // makeRoom ends the least recently used sessions of the user that are of the
 // same kind and too many. The new session is granted whether that works or not:
 // what is left over is ended when the next one is created. Of requests that come
-// together, one does it for all.
+// together, the first does it for all, and the others wait.
 func (m *Manager) makeRoom(ctx context.Context, created *Session) {
 	if m.MaxPerUser <= 0 {
 		return
@@ -20,18 +20,12 @@ func (m *Manager) makeRoom(ctx context.Context, created *Session) {
 	if found, err := m.occupants(ctx, created); err == nil && len(found) <= m.MaxPerUser {
 		return // as nearly always
 	}
-	at := room{created.UserID, created.Impersonation}
-	if !m.rooms.enter(at) {
-		return
-	}
-	defer m.rooms.leave(at)
 	// Nobody keeps his place by hanging up.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), roomTimeout)
 	defer cancel()
-	for pass := 1; pass == 1 || pass == 2 && m.rooms.again(at); pass++ {
-		if err := m.endOldest(ctx, created); err != nil {
-			m.observe(ctx, EventFailed, created, fmt.Errorf("ending the user's oldest sessions: %w", err))
-		}
+	defer m.rooms.enter(room{created.UserID, created.Impersonation})()
+	if err := m.endOldest(ctx, created); err != nil {
+		m.observe(ctx, EventFailed, created, fmt.Errorf("ending the user's oldest sessions: %w", err))
 	}
 }
 
@@ -44,43 +38,40 @@ type room struct {
 	impersonation bool
 }
 
-// rooms are those where somebody makes room. The value tells that others came
-// meanwhile.
+// rooms are those where somebody makes room, or waits to.
 type rooms struct {
 	mu   sync.Mutex
-	busy map[room]bool
+	busy map[room]*door
 }
 
-// enter tells whether nobody makes room there yet.
-func (r *rooms) enter(at room) bool {
+// A door lets one in at a time.
+type door struct {
+	sync.Mutex
+	people int
+}
+
+// enter waits until nobody else is there. The caller calls leave when he is done.
+func (r *rooms) enter(at room) (leave func()) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if _, busy := r.busy[at]; busy {
-		r.busy[at] = true
-		return false
-	}
 	if r.busy == nil {
-		r.busy = make(map[room]bool)
+		r.busy = make(map[room]*door)
 	}
-	r.busy[at] = false
-	return true
-}
-
-// again tells whether others came meanwhile, so that there is more to do. Nobody
-// does it more than twice for them: it is his request that waits.
-func (r *rooms) again(at room) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	came := r.busy[at]
-	r.busy[at] = false
-	return came
-}
-
-// leave lets the next one make room.
-func (r *rooms) leave(at room) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.busy, at)
+	d := r.busy[at]
+	if d == nil {
+		d = new(door)
+		r.busy[at] = d
+	}
+	d.people++
+	r.mu.Unlock()
+	d.Lock()
+	return func() {
+		d.Unlock()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if d.people--; d.people == 0 {
+			delete(r.busy, at)
+		}
+	}
 }
 
 func (m *Manager) endOldest(ctx context.Context, created *Session) error {
@@ -97,7 +88,8 @@ func (m *Manager) endOldest(ctx context.Context, created *Session) error {
 	if err != nil {
 		return err
 	}
-	for excess := len(found) - m.MaxPerUser; excess > 0; {
+	var tooMany []Key
+	for excess := len(found) - m.MaxPerUser; excess > 0 && len(found) > 0; {
 		oldest := &found[0]
 		row, err := m.Store.Get(ctx, Key{Realm: m.Realm, ID: oldest.id})
 		switch {
@@ -107,18 +99,33 @@ func (m *Manager) endOldest(ctx context.Context, created *Session) error {
 			oldest.used = row.RotatedAt
 			heap.Fix(&found, 0)
 			continue
-		case oldest.id == created.ID: // all others are used more recently
-			return nil
+		case oldest.id == created.ID: // it does not give way to itself
+			excess++
 		case err == nil:
-			if err := m.end(ctx, row.Key(), EndReplaced, ender{by: created.Actor, ip: created.IP}); err != nil {
-				return err
-			}
+			tooMany = append(tooMany, row.Key())
 		}
 		heap.Pop(&found)
 		excess--
 	}
-	return nil
+	return m.endTogether(ctx, tooMany, ender{by: created.Actor, ip: created.IP})
 }
+
+// endTogether ends sessions side by side, so that they become durable together.
+func (m *Manager) endTogether(ctx context.Context, keys []Key, by ender) error {
+	errs := make([]error, len(keys))
+	var group sync.WaitGroup
+	for i, key := range keys {
+		group.Go(func() { errs[i] = m.end(ctx, key, EndReplaced, by) })
+		if i%endAtOnce == endAtOnce-1 {
+			group.Wait()
+		}
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+// endAtOnce is how many sessions are ended side by side.
+const endAtOnce = 32
 
 // sweepRoom is how many rows are swept at the most to make room.
 const sweepRoom = 1000
