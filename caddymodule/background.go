@@ -22,17 +22,37 @@ func (inst *instance) background() []func(context.Context) {
 	return runs
 }
 
-// keepKeys follows the storage, so that a node sees the keys that another made,
-// and makes the next ones when they are due.
-func (inst *instance) keepKeys(ctx context.Context) {
-	ticker := time.NewTicker(keySync)
+// every does something each pause, until ctx ends.
+func every(ctx context.Context, pause time.Duration, do func()) {
+	ticker := time.NewTicker(pause)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			do()
 		}
+	}
+}
+
+// drain sweeps, sweepBatch at a time, until nothing is left or it fails.
+func drain(ctx context.Context, sweep func(context.Context, int) (int, error), failed func(error)) {
+	for {
+		swept, err := sweep(ctx, sweepBatch)
+		if err != nil && ctx.Err() == nil {
+			failed(err)
+		}
+		if err != nil || swept < sweepBatch {
+			return
+		}
+	}
+}
+
+// keepKeys follows the storage, so that a node sees the keys that another made,
+// and makes the next ones when they are due.
+func (inst *instance) keepKeys(ctx context.Context) {
+	every(ctx, keySync, func() {
 		for i := range inst.rings {
 			r := &inst.rings[i]
 			if err := inst.keys.syncRing(ctx, r.ring, r.name, &r.plan); err != nil && ctx.Err() == nil {
@@ -40,32 +60,18 @@ func (inst *instance) keepKeys(ctx context.Context) {
 					zap.String("issuer", inst.issuer), zap.String("use", r.name), zap.Error(err))
 			}
 		}
-	}
+	})
 }
 
-// sweepCutoffs ends the rows that bulk revocations left, in small steps.
+// sweepCutoffs ends the rows that bulk revocations left, and learns of those that
+// others made, in small steps.
 func (inst *instance) sweepCutoffs(ctx context.Context) {
-	ticker := time.NewTicker(sweepPause)
-	defer ticker.Stop()
-	for {
-		for {
-			if err := inst.manager.LoadCutoffs(ctx); err != nil && ctx.Err() == nil {
-				inst.logger.Error("revocations of others could not be read; this is tried again",
-					zap.String("issuer", inst.issuer), zap.Error(err))
-			}
-			ended, err := inst.manager.SweepCutoffs(ctx, sweepBatch)
-			if err != nil && ctx.Err() == nil {
-				inst.logger.Error("revoked sessions could not be swept; they are over, and this is tried again",
-					zap.String("issuer", inst.issuer), zap.Error(err))
-			}
-			if err != nil || ended < sweepBatch {
-				break
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
+	round := func() {
+		drain(ctx, inst.manager.SweepCutoffs, func(err error) {
+			inst.logger.Error("revoked sessions could not be swept; they are over, and this is tried again",
+				zap.String("issuer", inst.issuer), zap.Error(err))
+		})
 	}
+	round()
+	every(ctx, sweepPause, round)
 }

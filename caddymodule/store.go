@@ -74,24 +74,11 @@ func (o *openStore) Destruct() error {
 
 // sweep deletes rows that are due, in small steps, until ctx ends.
 func sweep(ctx context.Context, store sessions.Store, logger *zap.Logger) {
-	ticker := time.NewTicker(sweepPause)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		for {
-			deleted, err := store.Sweep(ctx, sweepBatch)
-			if err != nil && ctx.Err() == nil {
-				logger.Error("expired sessions could not be swept; this is tried again", zap.Error(err))
-			}
-			if err != nil || deleted < sweepBatch {
-				break
-			}
-		}
-	}
+	every(ctx, sweepPause, func() {
+		drain(ctx, store.Sweep, func(err error) {
+			logger.Error("expired sessions could not be swept; this is tried again", zap.Error(err))
+		})
+	})
 }
 
 // OpenStore opens the database, or shares the one that is open.

@@ -145,10 +145,8 @@ func (m *Manager) SweepCutoffs(ctx context.Context, limit int) (ended int, err e
 // sweepCutoff ends at most limit rows of one cutoff. done tells that none is
 // left.
 func (m *Manager) sweepCutoff(ctx context.Context, c *Cutoff, limit int) (ended int, done bool, err error) {
-	query := Query{Realm: m.Realm, User: c.User, Actor: c.Actor, Limit: sweepPage}
-	if c.Impersonations {
-		query.Impersonations = &c.Impersonations
-	}
+	query := c.query(m.Realm)
+	query.Limit = sweepPage
 	for {
 		page, err := m.Store.List(ctx, query)
 		if err != nil {

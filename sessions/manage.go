@@ -139,7 +139,7 @@ func (m *Manager) endable(ctx context.Context, r *Rights, f Filter, until time.T
 // ErrGrant or ErrUnavailable.
 func (m *Manager) Current(ctx context.Context, token string) (Session, error) {
 	now := m.Store.Now()
-	p, err := m.Minter.ReadRefresh(token, now)
+	p, err := m.Minter.ReadRefresh(token)
 	if err != nil {
 		return Session{}, err
 	}

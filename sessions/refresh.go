@@ -26,7 +26,7 @@ type RefreshRequest struct {
 // or ErrNoKey where nobody can tell: then the same token may be sent again.
 func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, error) {
 	now := m.Store.Now()
-	presented, err := m.Minter.ReadRefresh(req.Token, now)
+	presented, err := m.Minter.ReadRefresh(req.Token)
 	if err != nil {
 		return nil, err // of no session: nothing happened to any
 	}
@@ -76,7 +76,7 @@ func (m *Manager) present(row Session, p *Presented, fresh *Fresh, now time.Time
 
 // ReadRefresh verifies a refresh token of ours: form, key, type, issuer and
 // audience, without a look at the store. The errors wrap ErrGrant.
-func (m *Minter) ReadRefresh(token string, now time.Time) (*Presented, error) {
+func (m *Minter) ReadRefresh(token string) (*Presented, error) {
 	parsed, err := jose.Parse(token)
 	if err != nil || parsed.Header.Type != RefreshTokenType {
 		return nil, errTokenForm

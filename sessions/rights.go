@@ -80,6 +80,15 @@ type Filter struct {
 // Empty tells whether the filter names nothing.
 func (f *Filter) Empty() bool { return *f == Filter{} }
 
+// query returns the filter as a query of the store.
+func (f *Filter) query(realm string) Query {
+	q := Query{Realm: realm, User: f.User, Actor: f.Actor}
+	if f.Impersonations {
+		q.Impersonations = &f.Impersonations
+	}
+	return q
+}
+
 // same tells whether both filters name the same.
 func (f *Filter) same(o *Filter) bool {
 	sameActor := f.Actor == o.Actor || f.Actor != nil && o.Actor != nil && *f.Actor == *o.Actor
@@ -111,11 +120,7 @@ func (r *Rights) query(realm string, f Filter) Query {
 	if len(r.manage) == 0 {
 		f = r.narrow(f)
 	}
-	q := Query{Realm: realm, User: f.User, Actor: f.Actor}
-	if f.Impersonations {
-		q.Impersonations = &f.Impersonations
-	}
-	return q
+	return f.query(realm)
 }
 
 // narrow names in the filter of one who is no manager what he may see of it at the
