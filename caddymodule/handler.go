@@ -46,7 +46,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	opener, ok := store.(StoreOpener)
 	if !ok {
-		return fmt.Errorf("store %T is none: it does not open", store)
+		return fmt.Errorf("store %T is none: it opens none", store)
 	}
 	h.store = opener
 	app, err := ctx.App("auth_sessions")

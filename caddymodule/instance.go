@@ -190,12 +190,12 @@ func (inst *instance) openAll(ctx context.Context) error {
 			t.load(ctx)
 		}
 	}
-	store, release, err := inst.opener.OpenStore(inst.logger)
+	store, release, err := shareStore(ctx, inst.opener, inst.logger)
 	if err != nil {
 		return fmt.Errorf("opening the store: %w", err)
 	}
 	inst.release = release
-	inst.manager.Store, inst.manager.IDSecret = store, secret
+	inst.manager.Store, inst.manager.IDSecret = store.store, secret
 	return inst.manager.LoadCutoffs(ctx)
 }
 

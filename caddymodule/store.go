@@ -2,39 +2,39 @@ package caddymodule
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"log/slog"
-	"os"
-	"path/filepath"
+	"io"
 	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
-	"go.uber.org/zap/exp/zapslog"
 
 	"authsidecar/sessions"
-	"authsidecar/sessions/pebblestore"
 )
 
-// A StoreOpener is a store module (namespace auth_sessions.stores). OpenStore is
-// called when the app starts, never when a configuration is only validated.
-// Whoever opened it calls release once; the store closes with the last one.
+// A StoreOpener is a store module (namespace auth_sessions.stores). It says which
+// database it means and how that is opened; sharing it, sweeping it and closing it
+// is done for it. It need not import this package.
 type StoreOpener interface {
-	OpenStore(logger *zap.Logger) (store sessions.Store, release func() error, err error)
+	// StoreKey names the database and everything that matters of how it is opened:
+	// what has the same key is opened once in this process. It does no I/O but
+	// resolving names of files, and holds no secret as it is (hash it).
+	StoreKey() (string, error)
+	// OpenStore opens the database. It is called when the app starts, never when a
+	// configuration is only validated. Where the store implements io.Closer it is
+	// closed when nobody needs it any more.
+	OpenStore(ctx context.Context, logger *zap.Logger) (sessions.Store, error)
 }
 
-// stores are the open stores of this process, by what they are: a reload, and
-// several blocks, share them.
+// stores are the open stores of this process, by their keys: a reload, and several
+// blocks, share them.
 var stores = caddy.NewUsagePool()
 
 // An openStore is a store in the pool, and its sweeper.
 type openStore struct {
-	sessions.Store
+	store   sessions.Store
 	cancel  context.CancelFunc
-	sweeper sync.WaitGroup
-	close   func() error
+	running sync.WaitGroup
 }
 
 // A store is swept each sweepPause, sweepBatch rows at a time.
@@ -43,90 +43,57 @@ const (
 	sweepBatch = 500
 )
 
-// shareStore returns the open store of that key, or opens it.
-func shareStore(key string, logger *zap.Logger, open func() (sessions.Store, func() error, error)) (sessions.Store, func() error, error) {
+// shareStore returns the open store of the module, or opens it. Whoever got it calls
+// release once; the store closes with the last one.
+func shareStore(ctx context.Context, module StoreOpener, logger *zap.Logger) (opened *openStore, release func() error, err error) {
+	key, err := module.StoreKey()
+	if err != nil {
+		return nil, nil, err
+	}
 	value, _, err := stores.LoadOrNew(key, func() (caddy.Destructor, error) {
-		store, closeStore, err := open()
+		store, err := module.OpenStore(ctx, logger)
 		if err != nil {
 			return nil, err
 		}
-		ctx, cancel := context.WithCancel(context.Background())
-		opened := &openStore{Store: store, cancel: cancel, close: closeStore}
-		opened.sweeper.Go(func() { sweep(ctx, store, logger) })
-		return opened, nil
+		return startStore(store, logger), nil
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	release := func() error {
+	release = func() error {
 		_, err := stores.Delete(key)
 		return err
 	}
-	return value.(*openStore).Store, release, nil
+	return value.(*openStore), release, nil
 }
 
-// Destruct ends the sweeper and closes the store.
+// startStore begins what a store needs done as long as it is open.
+func startStore(store sessions.Store, logger *zap.Logger) *openStore {
+	ctx, cancel := context.WithCancel(context.Background())
+	o := &openStore{store: store, cancel: cancel}
+	o.running.Go(func() { o.sweep(ctx, logger) })
+	return o
+}
+
+// Destruct ends what runs and closes the store.
 func (o *openStore) Destruct() error {
 	o.cancel()
-	o.sweeper.Wait()
-	return o.close()
+	o.running.Wait()
+	if closer, ok := o.store.(io.Closer); ok {
+		return closer.Close()
+	}
+	return nil
 }
 
 // sweep deletes rows that are due, in small steps, until ctx ends.
-func sweep(ctx context.Context, store sessions.Store, logger *zap.Logger) {
+func (o *openStore) sweep(ctx context.Context, logger *zap.Logger) {
+	batch := func(ctx context.Context, limit int) (int, error) { return o.store.Sweep(ctx, limit, nil) }
 	every(ctx, sweepPause, func() {
-		drain(ctx, store.Sweep, func(err error) {
+		drain(ctx, batch, func(err error) {
 			logger.Error("expired sessions could not be swept; this is tried again", zap.Error(err))
 		})
 	})
 }
 
-// OpenStore opens the database, or shares the one that is open.
-func (s *PebbleStore) OpenStore(logger *zap.Logger) (sessions.Store, func() error, error) {
-	dir, err := canonical(s.directory())
-	if err != nil {
-		return nil, nil, fmt.Errorf("store pebble: %w", err)
-	}
-	return shareStore("pebble "+dir, logger, func() (sessions.Store, func() error, error) {
-		log := logger.Named("store")
-		store, err := pebblestore.Open(pebblestore.Options{Dir: dir, Log: slog.New(zapslog.NewHandler(log.Core()))})
-		if err != nil {
-			return nil, nil, fmt.Errorf("store pebble %s: %w", dir, err)
-		}
-		return store, store.Close, nil
-	})
-}
-
-func (s *PebbleStore) directory() string {
-	if s.Dir != "" {
-		return s.Dir
-	}
-	return filepath.Join(caddy.AppDataDir(), "auth_sessions", "pebble")
-}
-
-// canonical returns the one absolute name of a directory that may not exist yet.
-func canonical(dir string) (string, error) {
-	absolute, err := filepath.Abs(dir)
-	if err != nil {
-		return "", err
-	}
-	resolved, err := filepath.EvalSymlinks(absolute)
-	if err == nil {
-		return resolved, nil
-	}
-	if !errors.Is(err, os.ErrNotExist) {
-		return "", err
-	}
-	parent := filepath.Dir(absolute)
-	if parent == absolute {
-		return absolute, nil
-	}
-	parent, err = canonical(parent)
-	return filepath.Join(parent, filepath.Base(absolute)), err
-}
-
 // Interface guards
-var (
-	_ StoreOpener      = (*PebbleStore)(nil)
-	_ caddy.Destructor = (*openStore)(nil)
-)
+var _ caddy.Destructor = (*openStore)(nil)

@@ -1,8 +1,20 @@
 package caddymodule
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/pebblestore"
 )
 
 func init() {
@@ -38,8 +50,60 @@ func (s *PebbleStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+// StoreKey names the directory.
+func (s *PebbleStore) StoreKey() (string, error) {
+	dir, err := canonical(s.directory())
+	if err != nil {
+		return "", fmt.Errorf("store pebble: %w", err)
+	}
+	return "pebble " + dir, nil
+}
+
+// OpenStore opens the database.
+func (s *PebbleStore) OpenStore(_ context.Context, logger *zap.Logger) (sessions.Store, error) {
+	dir, err := canonical(s.directory())
+	if err != nil {
+		return nil, fmt.Errorf("store pebble: %w", err)
+	}
+	log := logger.Named("store")
+	store, err := pebblestore.Open(pebblestore.Options{Dir: dir, Log: slog.New(zapslog.NewHandler(log.Core()))})
+	if err != nil {
+		return nil, fmt.Errorf("store pebble %s: %w", dir, err)
+	}
+	return store, nil
+}
+
+func (s *PebbleStore) directory() string {
+	if s.Dir != "" {
+		return s.Dir
+	}
+	return filepath.Join(caddy.AppDataDir(), "auth_sessions", "pebble")
+}
+
+// canonical returns the one absolute name of a directory that may not exist yet.
+func canonical(dir string) (string, error) {
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	resolved, err := filepath.EvalSymlinks(absolute)
+	if err == nil {
+		return resolved, nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	parent := filepath.Dir(absolute)
+	if parent == absolute {
+		return absolute, nil
+	}
+	parent, err = canonical(parent)
+	return filepath.Join(parent, filepath.Base(absolute)), err
+}
+
 // Interface guards
 var (
+	_ StoreOpener           = (*PebbleStore)(nil)
 	_ caddy.Module          = (*PebbleStore)(nil)
 	_ caddyfile.Unmarshaler = (*PebbleStore)(nil)
 )

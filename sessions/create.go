@@ -47,6 +47,12 @@ func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error
 		m.observe(ctx, EventDenied, wanted, err)
 		return nil, err
 	}
+	if m.Before != nil {
+		if err := m.Before(ctx, EventCreated, wanted); err != nil {
+			m.observe(ctx, EventDenied, wanted, err)
+			return nil, err
+		}
+	}
 	stored, created, err := m.Store.Create(ctx, *wanted)
 	if err != nil {
 		err = fmt.Errorf("storing session: %w", err)

@@ -41,6 +41,14 @@ type Manager struct {
 	// Observe is told of everything that happened, after it did. It must not
 	// keep the event. Nil is silence.
 	Observe func(context.Context, *Event)
+	// Before is asked before a session is stored, and before a refresh token is
+	// exchanged (EventRefreshed), with what is known of the session then. An error
+	// is returned as it is, and nothing happens: one that wraps ErrDenied or
+	// ErrUnavailable tells the caller why. Nil lets all pass.
+	Before func(context.Context, EventKind, *Session) error
+	// Over is told of sessions of any realm that came to their end and were swept to
+	// make room. Nil is silence.
+	Over func(*Session)
 
 	cutoffs atomic.Pointer[[]Cutoff] // in force; nil is none
 	rooms   rooms
@@ -72,7 +80,8 @@ const (
 	EventReuse       EventKind = "reuse"        // a used refresh token came back: the session was ended
 	EventStoreBehind EventKind = "store_behind" // a token was ahead of the store: the session was ended
 	EventRevoked     EventKind = "revoked"
-	EventFailed      EventKind = "failed" // of the store, or of the keys
+	EventExpired     EventKind = "expired" // came to its end, and was swept
+	EventFailed      EventKind = "failed"  // of the store, or of the keys
 )
 
 // A Grant is a session and its tokens.

@@ -39,8 +39,11 @@ type Store interface {
 
 	// Sweep deletes at most limit rows whose PurgeAt is not after the store's
 	// clock, of all realms, and returns how many it deleted. Fewer than limit
-	// means that nothing is due any more. Running several at once is safe.
-	Sweep(ctx context.Context, limit int) (deleted int, err error)
+	// means that nothing is due any more. Running several at once is safe. Where
+	// over is not nil it is called, after the deletion is durable, for each row that
+	// came to its end without being revoked: with Realm and ID at least, and what
+	// else the engine has at hand.
+	Sweep(ctx context.Context, limit int, over func(*Session)) (deleted int, err error)
 
 	// Now is the store's clock, by which all transitions are timed. It does no
 	// I/O: UTC, in whole milliseconds.

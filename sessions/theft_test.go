@@ -423,9 +423,9 @@ func (c *counting) List(ctx context.Context, q sessions.Query) (sessions.Page, e
 	return c.Store.List(ctx, q)
 }
 
-func (c *counting) Sweep(ctx context.Context, limit int) (int, error) {
+func (c *counting) Sweep(ctx context.Context, limit int, over func(*sessions.Session)) (int, error) {
 	c.calls.Add(1)
-	return c.Store.Sweep(ctx, limit)
+	return c.Store.Sweep(ctx, limit, over)
 }
 
 // A store that does not answer ends nothing: the same token works later.

@@ -17,7 +17,7 @@ const sweepBatch = 256
 const unreadable = time.Hour
 
 // Sweep deletes rows that are due, with their index entries, a batch at a time.
-func (s *Store) Sweep(ctx context.Context, limit int) (deleted int, err error) {
+func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Session)) (deleted int, err error) {
 	e, err := s.enterWriting(ctx)
 	if err != nil {
 		return 0, err

@@ -93,26 +93,40 @@ func (m *Memory) List(ctx context.Context, query sessions.Query) (sessions.Page,
 }
 
 // Sweep deletes rows that are due.
-func (m *Memory) Sweep(ctx context.Context, limit int) (int, error) {
+func (m *Memory) Sweep(ctx context.Context, limit int, over func(*sessions.Session)) (int, error) {
 	if err := m.lock(ctx); err != nil {
 		return 0, err
 	}
-	defer m.mu.Unlock()
-	deleted, now := 0, m.Now()
+	deleted, expired, err := m.sweep(limit)
+	m.mu.Unlock()
+	for i := range expired {
+		if over != nil {
+			over(&expired[i])
+		}
+	}
+	return deleted, err
+}
+
+func (m *Memory) sweep(limit int) (deleted int, expired []sessions.Session, err error) {
+	now := m.Now()
 	for key := range m.rows {
 		if deleted >= limit {
 			break
 		}
 		row, err := m.get(key)
 		if err != nil {
-			return deleted, err
+			return deleted, expired, err
 		}
-		if !row.PurgeAt().After(now) {
-			delete(m.rows, key)
-			deleted++
+		if row.PurgeAt().After(now) {
+			continue
+		}
+		delete(m.rows, key)
+		deleted++
+		if row.RevokedAt.IsZero() {
+			expired = append(expired, row)
 		}
 	}
-	return deleted, nil
+	return deleted, expired, nil
 }
 
 // Now is the store's clock.

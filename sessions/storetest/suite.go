@@ -221,7 +221,7 @@ func (s *suite) wantRow(got, want sessions.Session) {
 
 func (s *suite) sweep(limit int) int {
 	s.Helper()
-	n, err := s.store.Sweep(s.Context(), limit)
+	n, err := s.store.Sweep(s.Context(), limit, nil)
 	s.must(err)
 	return n
 }
@@ -286,6 +286,6 @@ func (s *suite) everything(ctx context.Context, key sessions.Key) map[string]err
 		return row, true
 	})
 	_, list := s.store.List(ctx, sessions.Query{Realm: realm, User: "alice", Limit: 1})
-	_, sweep := s.store.Sweep(ctx, 1)
+	_, sweep := s.store.Sweep(ctx, 1, nil)
 	return map[string]error{"Create": create, "Get": get, "Update": update, "List": list, "Sweep": sweep}
 }

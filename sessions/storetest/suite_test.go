@@ -37,7 +37,7 @@ type broken struct {
 	get    func(context.Context, sessions.Key) (sessions.Session, error)
 	update func(context.Context, sessions.Key, sessions.Transition) (sessions.Session, error)
 	list   func(context.Context, sessions.Query) (sessions.Page, error)
-	sweep  func(context.Context, int) (int, error)
+	sweep  func(context.Context, int, func(*sessions.Session)) (int, error)
 
 	cutoff func(*sessions.Cutoff) bool // what becomes of one that is added: false is forgotten
 	drop   func(context.Context, sessions.Cutoff) error
@@ -82,7 +82,9 @@ func (b *broken) List(ctx context.Context, query sessions.Query) (sessions.Page,
 	return b.list(ctx, query)
 }
 
-func (b *broken) Sweep(ctx context.Context, limit int) (int, error) { return b.sweep(ctx, limit) }
+func (b *broken) Sweep(ctx context.Context, limit int, over func(*sessions.Session)) (int, error) {
+	return b.sweep(ctx, limit, over)
+}
 
 // put stores a row whatever is there.
 func (b *broken) put(row sessions.Session) (sessions.Session, error) {
@@ -252,7 +254,9 @@ var mistakes = []struct {
 		b.sweep = b.sweepWhere(func(row *sessions.Session, now time.Time) bool { return !row.End().After(now) })
 	}},
 	{"a sweep knows no limit", "a sweep keeps to its limit and gets on", func(b *broken) {
-		b.sweep = func(ctx context.Context, _ int) (int, error) { return b.Memory.Sweep(ctx, 1<<30) }
+		b.sweep = func(ctx context.Context, _ int, over func(*sessions.Session)) (int, error) {
+			return b.Memory.Sweep(ctx, 1<<30, over)
+		}
 	}},
 	{"a sweep leaves the index", "a sweep deletes what is due and nothing else", func(b *broken) {
 		var last sessions.Page
@@ -381,8 +385,8 @@ func (b *broken) listWhere(also func(*sessions.Query, *sessions.Session) bool) f
 	}
 }
 
-func (b *broken) sweepWhere(due func(*sessions.Session, time.Time) bool) func(context.Context, int) (int, error) {
-	return func(ctx context.Context, limit int) (n int, err error) {
+func (b *broken) sweepWhere(due func(*sessions.Session, time.Time) bool) func(context.Context, int, func(*sessions.Session)) (int, error) {
+	return func(ctx context.Context, limit int, _ func(*sessions.Session)) (n int, err error) {
 		if err := b.lock(ctx); err != nil {
 			return 0, err
 		}

@@ -159,7 +159,7 @@ func sweepContended(s *suite) {
 	var deleted atomic.Int64
 	together(workers, func(int) {
 		for {
-			n, err := s.store.Sweep(s.Context(), 20)
+			n, err := s.store.Sweep(s.Context(), 20, nil)
 			if err != nil {
 				s.Error(err)
 			}
@@ -186,7 +186,7 @@ func sweepRace(s *suite) {
 	together(8, func(w int) {
 		if w < 2 {
 			for range rows / 2 {
-				n, err := s.store.Sweep(s.Context(), 2)
+				n, err := s.store.Sweep(s.Context(), 2, nil)
 				if err != nil {
 					s.Error(err)
 				}
