@@ -38,6 +38,7 @@ type instance struct {
 	rings   []ringPlan
 
 	opener  StoreOpener
+	store   *openStore // once ready
 	once    sync.Once
 	openErr error
 	ready   atomic.Bool
@@ -195,7 +196,8 @@ func (inst *instance) openAll(ctx context.Context) error {
 		return fmt.Errorf("opening the store: %w", err)
 	}
 	inst.release = release
-	inst.manager.Store, inst.manager.IDSecret = store.store, secret
+	inst.store = store
+	inst.manager.Store, inst.manager.Watch, inst.manager.IDSecret = store.store, &store.watch, secret
 	return inst.manager.LoadCutoffs(ctx)
 }
 

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync"
 	"time"
@@ -30,9 +31,11 @@ type StoreOpener interface {
 // blocks, share them.
 var stores = caddy.NewUsagePool()
 
-// An openStore is a store in the pool, and its sweeper.
+// An openStore is a store in the pool, what is known of its revocations, and what
+// runs as long as it is open.
 type openStore struct {
 	store   sessions.Store
+	watch   sessions.Watcher
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 }
@@ -55,7 +58,7 @@ func shareStore(ctx context.Context, module StoreOpener, logger *zap.Logger) (op
 		if err != nil {
 			return nil, err
 		}
-		return startStore(store, logger), nil
+		return startStore(ctx, store, logger)
 	})
 	if err != nil {
 		return nil, nil, err
@@ -68,17 +71,30 @@ func shareStore(ctx context.Context, module StoreOpener, logger *zap.Logger) (op
 }
 
 // startStore begins what a store needs done as long as it is open.
-func startStore(store sessions.Store, logger *zap.Logger) *openStore {
-	ctx, cancel := context.WithCancel(context.Background())
-	o := &openStore{store: store, cancel: cancel}
-	o.running.Go(func() { o.sweep(ctx, logger) })
-	return o
+func startStore(ctx context.Context, store sessions.Store, logger *zap.Logger) (*openStore, error) {
+	o := &openStore{store: store}
+	o.watch.Store = store
+	o.watch.Lost = func(err error) {
+		logger.Error("revocations of other nodes cannot be heard; the store is asked for each session until they can", zap.Error(err))
+	}
+	if err := o.watch.Start(ctx); err != nil {
+		return nil, errors.Join(err, o.closeStore())
+	}
+	running, cancel := context.WithCancel(context.Background())
+	o.cancel = cancel
+	o.running.Go(func() { o.sweep(running, logger) })
+	o.running.Go(func() { o.watch.Run(running) })
+	return o, nil
 }
 
 // Destruct ends what runs and closes the store.
 func (o *openStore) Destruct() error {
 	o.cancel()
 	o.running.Wait()
+	return o.closeStore()
+}
+
+func (o *openStore) closeStore() error {
 	if closer, ok := o.store.(io.Closer); ok {
 		return closer.Close()
 	}
@@ -89,6 +105,7 @@ func (o *openStore) Destruct() error {
 func (o *openStore) sweep(ctx context.Context, logger *zap.Logger) {
 	batch := func(ctx context.Context, limit int) (int, error) { return o.store.Sweep(ctx, limit, nil) }
 	every(ctx, sweepPause, func() {
+		o.watch.Deny.Prune(o.store.Now())
 		drain(ctx, batch, func(err error) {
 			logger.Error("expired sessions could not be swept; this is tried again", zap.Error(err))
 		})

@@ -19,6 +19,10 @@ type Caller struct {
 	// Acting tells that the token has an act claim: somebody uses it for its
 	// subject, who is not the one calling.
 	Acting bool
+	// Actor is who uses it, as its act claim says; only of our own tokens.
+	Actor Principal
+	// SessionCreated is when the session of our own token was created.
+	SessionCreated time.Time
 	// Claims are all claims of the token.
 	Claims Claims
 	// ExpiresAt is when the token ends, without leeway.

@@ -181,30 +181,3 @@ func (m *Manager) repeatable(stored, wanted *Session, now time.Time) error {
 	}
 	return nil
 }
-
-// An ender is who ended a session, and from where; nothing where nobody asked
-// for it.
-type ender struct {
-	by Principal
-	ip string
-}
-
-// end revokes a session, for a reason. It is no error if it was over already.
-func (m *Manager) end(ctx context.Context, key Key, reason EndReason, by ender) error {
-	ended := false
-	row, err := m.Store.Update(ctx, key, func(row Session, now time.Time) (Session, bool) {
-		ended = row.RevokedAt.IsZero()
-		if !ended {
-			return row, false
-		}
-		row.RevokedAt, row.EndReason = now, reason
-		return row, true
-	})
-	if err != nil {
-		return fmt.Errorf("ending session: %w", err)
-	}
-	if ended {
-		m.report(ctx, &Event{Kind: EventRevoked, Session: &row, By: by.by, IP: by.ip})
-	}
-	return nil
-}

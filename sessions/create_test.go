@@ -198,7 +198,7 @@ func TestM6_M8_WhatIsMinted(t *testing.T) {
 			seen[random] = true
 		}
 		checkClaims(t, grant.RefreshToken, "aud iss sub sid client_id gen rnd iat exp act", hostile)
-		checkClaims(t, grant.AccessToken, "iss exp aud sub client_id iat jti sid act", hostile)
+		checkClaims(t, grant.AccessToken, "iss exp aud sub client_id iat jti sid sid_iat act reason", hostile)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -18,8 +17,8 @@ type Cutoff struct {
 	At time.Time
 }
 
-// Ends tells whether the cutoff ended the session.
-func (c *Cutoff) Ends(s *Session) bool { return !s.CreatedAt.After(c.At) && c.Covers(s) }
+// ends tells whether the cutoff ended the session.
+func (c *Cutoff) ends(f *Facts) bool { return !f.CreatedAt.After(c.At) && c.selects(f) }
 
 // A CutoffStore is a Store that keeps cutoffs.
 type CutoffStore interface {
@@ -39,22 +38,7 @@ const cutoffRetention = revokedRetention
 // asked of the manager; SweepCutoffs calls it again, for those of others who share
 // the store.
 func (m *Manager) LoadCutoffs(ctx context.Context) error {
-	store, ok := m.Store.(CutoffStore)
-	if !ok {
-		return nil
-	}
-	stored, err := store.Cutoffs(ctx, m.Realm)
-	if err != nil {
-		return fmt.Errorf("reading cutoffs: %w", err)
-	}
-	m.changeCutoffs(func(all []Cutoff) []Cutoff {
-		known := make(map[string]bool, len(all))
-		for i := range all {
-			known[all[i].ID] = true
-		}
-		return append(all, slices.DeleteFunc(slices.Clone(stored), func(c Cutoff) bool { return known[c.ID] })...)
-	})
-	return nil
+	return m.watch().loadCutoffs(ctx, m.Store, m.Realm)
 }
 
 // addCutoff makes a cutoff durable, and then in force.
@@ -62,84 +46,64 @@ func (m *Manager) addCutoff(ctx context.Context, store CutoffStore, c Cutoff) er
 	if err := store.AddCutoff(ctx, c); err != nil {
 		return fmt.Errorf("storing cutoff: %w", err)
 	}
-	var older []Cutoff
-	m.changeCutoffs(func(all []Cutoff) []Cutoff {
-		older = older[:0]
-		return append(slices.DeleteFunc(all, func(have Cutoff) bool {
-			same := have.same(&c.Filter) && !have.At.After(c.At)
-			if same {
-				older = append(older, have)
-			}
-			return same
-		}), c)
-	})
-	for _, old := range older { // the new one ends all that they did
-		if err := store.DropCutoff(ctx, old); err != nil {
-			return fmt.Errorf("dropping cutoff: %w", err)
-		}
+	for _, old := range m.watch().Deny.Cut(c) {
+		// It does no harm if that fails: the new one ends all that the old one did,
+		// and SweepCutoffs drops what is old.
+		_ = store.DropCutoff(ctx, old)
 	}
 	return nil
 }
 
-func (m *Manager) changeCutoffs(change func([]Cutoff) []Cutoff) {
-	for {
-		old := m.cutoffs.Load()
-		var all []Cutoff
-		if old != nil {
-			all = slices.Clone(*old)
-		}
-		all = change(all)
-		if m.cutoffs.CompareAndSwap(old, &all) {
-			return
-		}
-	}
-}
-
 // cut tells whether a cutoff ended the session.
 func (m *Manager) cut(s *Session) bool {
-	all := m.cutoffs.Load()
-	if all == nil {
-		return false
-	}
-	for i := range *all {
-		if (*all)[i].Ends(s) {
-			return true
-		}
-	}
-	return false
+	f := s.Facts()
+	return m.watch().Deny.cutoffs.end(&f)
 }
 
 // live tells whether the session goes on.
 func (m *Manager) live(s *Session, now time.Time) bool { return s.Live(now) && !m.cut(s) }
 
 // SweepCutoffs ends the rows of the cutoffs in force, at most limit of them, and
-// forgets those cutoffs whose rows are ended and whose access tokens are over. It
-// returns how many it ended; fewer than limit means that nothing is left to end.
+// forgets the cutoffs that are older than any access token. It returns how many it
+// ended; fewer than limit means that nothing is left to end. One at a time runs.
 func (m *Manager) SweepCutoffs(ctx context.Context, limit int) (ended int, err error) {
-	store, ok := m.Store.(CutoffStore)
+	store, ok := As[CutoffStore](m.Store)
 	if !ok {
 		return 0, nil
 	}
 	if err := m.LoadCutoffs(ctx); err != nil {
 		return 0, err
 	}
-	for _, c := range *m.cutoffs.Load() {
+	for _, c := range m.watch().Deny.Cutoffs(m.Realm) {
+		old := m.Store.Now().Sub(c.At) >= cutoffRetention
+		if m.swept[c.ID] && !old {
+			continue
+		}
+		// Those that are old are swept once more: a row may have come in late.
 		n, done, err := m.sweepCutoff(ctx, &c, limit-ended)
 		ended += n
 		if err != nil || !done {
 			return ended, err
 		}
-		if m.Store.Now().Sub(c.At) < cutoffRetention {
+		m.setSwept(c.ID, !old)
+		if !old {
 			continue
 		}
 		if err := store.DropCutoff(ctx, c); err != nil {
 			return ended, fmt.Errorf("dropping cutoff: %w", err)
 		}
-		m.changeCutoffs(func(all []Cutoff) []Cutoff {
-			return slices.DeleteFunc(all, func(have Cutoff) bool { return have.ID == c.ID })
-		})
+		m.watch().Deny.Uncut(c)
 	}
 	return ended, nil
+}
+
+func (m *Manager) setSwept(id string, swept bool) {
+	if m.swept == nil {
+		m.swept = make(map[string]bool)
+	}
+	if m.swept[id] = swept; !swept {
+		delete(m.swept, id)
+	}
 }
 
 // sweepCutoff ends at most limit rows of one cutoff. done tells that none is
@@ -154,7 +118,7 @@ func (m *Manager) sweepCutoff(ctx context.Context, c *Cutoff, limit int) (ended 
 		}
 		for i := range page.Sessions {
 			s := &page.Sessions[i]
-			if !c.Ends(s) {
+			if f := s.Facts(); !c.ends(&f) {
 				continue
 			}
 			if ended == limit {

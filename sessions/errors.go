@@ -17,6 +17,8 @@ var (
 	// ErrNewerRow means that a row was written by a newer release in a format
 	// that this one does not know.
 	ErrNewerRow = fmt.Errorf("%w: row written by a newer release", ErrUnavailable)
+	// ErrEnded means that the session of an access token was ended before its time.
+	ErrEnded = errors.New("session was ended")
 	// ErrBadCursor means that a cursor is none of ours.
 	ErrBadCursor = errors.New("cursor cannot be read")
 )

@@ -2,7 +2,6 @@ package sessions
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 )
 
@@ -50,8 +49,13 @@ type Manager struct {
 	// make room. Nil is silence.
 	Over func(*Session)
 
-	cutoffs atomic.Pointer[[]Cutoff] // in force; nil is none
-	rooms   rooms
+	// Watch knows what was ended not long ago: one for all who share the store. Nil
+	// is a watcher of its own.
+	Watch *Watcher
+
+	own   Watcher
+	swept map[string]bool // cutoffs whose rows are ended
+	rooms rooms
 }
 
 // An Event is something that happened to a session. It holds no token.
@@ -92,6 +96,13 @@ type Grant struct {
 	AccessExpires time.Time
 	// Now is the store's clock when the grant was made.
 	Now time.Time
+}
+
+func (m *Manager) watch() *Watcher {
+	if m.Watch != nil {
+		return m.Watch
+	}
+	return &m.own
 }
 
 // report tells the observer.

@@ -25,24 +25,24 @@ type RefreshRequest struct {
 // The errors wrap ErrGrant where the token is good for nothing, ErrUnavailable
 // or ErrNoKey where nobody can tell: then the same token may be sent again.
 func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, error) {
-	now := m.Store.Now()
 	presented, err := m.Minter.ReadRefresh(req.Token)
 	if err != nil {
 		return nil, err // of no session: nothing happened to any
 	}
-	signer, err := m.Minter.Keys.Refresh.Signing(now)
+	signer, err := m.Minter.Keys.Refresh.Signing(m.Store.Now())
 	if err != nil {
 		return nil, fmt.Errorf("refreshing session: %w", err)
 	}
 	fresh := Fresh{KeyID: signer.ID(), From: req.IP}
 	_, _ = rand.Read(fresh.Secret[:]) // it never fails: it ends the process instead
 
-	var out Outcome
-	row, err := m.Store.Update(ctx, presented.Session, func(row Session, at time.Time) (next Session, write bool) {
-		now = at
-		next, write, out = m.present(row, presented, &fresh, at)
-		return next, write
-	})
+	if m.Before != nil {
+		asked := Session{Realm: m.Realm, ID: presented.Session.ID, UserID: presented.UserID, ClientID: presented.ClientID}
+		if err := m.Before(ctx, EventRefreshed, &asked); err != nil {
+			return nil, err
+		}
+	}
+	row, now, out, err := m.rotate(ctx, presented, &fresh)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		out = Outcome{Kind: EventDenied, Err: errUnknown}
@@ -52,6 +52,7 @@ func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, err
 		m.report(ctx, &Event{Kind: EventFailed, Session: &Session{Realm: m.Realm, ID: presented.Session.ID}, IP: req.IP, Err: err})
 		return nil, err
 	}
+	m.deny(&row)
 	event := Event{Kind: out.Kind, Session: &row, IP: req.IP, Err: out.Err}
 	if out.Err != nil || out.Kind == "" {
 		m.report(ctx, &event)
@@ -63,6 +64,41 @@ func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, err
 	}
 	m.report(ctx, &event)
 	return grant, err
+}
+
+// rotate presents the token to its row: in one step where the store can do that and
+// the token is the live one, else by the transition.
+func (m *Manager) rotate(ctx context.Context, p *Presented, fresh *Fresh) (row Session, now time.Time, out Outcome, err error) {
+	if store, ok := As[Rotator](m.Store); ok {
+		row, at, rotated, err := store.Rotate(ctx, p, fresh)
+		if err != nil {
+			return row, at, out, err
+		}
+		if rotated {
+			row, out, err = m.endorse(ctx, row)
+			return row, at, out, err
+		}
+	}
+	row, err = m.Store.Update(ctx, p.Session, func(row Session, at time.Time) (next Session, write bool) {
+		now = at
+		next, write, out = m.present(row, p, fresh, at)
+		return next, write
+	})
+	return row, now, out, err
+}
+
+// endorse asks what present asks before a rotation, of a row that was rotated
+// already: a no ends the session just as well.
+func (m *Manager) endorse(ctx context.Context, row Session) (Session, Outcome, error) {
+	if m.cut(&row) {
+		return row, Outcome{Kind: EventDenied, Err: errRevoked}, nil
+	}
+	no := m.permit(&row)
+	if no == nil {
+		return row, Outcome{Kind: EventRefreshed}, nil
+	}
+	ended, _, err := m.revoke(ctx, row.Key(), EndPolicy)
+	return ended, Outcome{Kind: EventRevoked, Err: fmt.Errorf("%w: %w", errPolicy, no)}, err
 }
 
 // present is the transition of a row when a refresh token is presented.

@@ -97,6 +97,11 @@ func (f *Filter) same(o *Filter) bool {
 
 // Covers tells whether the filter selects the session.
 func (f *Filter) Covers(s *Session) bool {
+	facts := s.Facts()
+	return f.selects(&facts)
+}
+
+func (f *Filter) selects(s *Facts) bool {
 	switch {
 	case f.User != "" && f.User != s.UserID,
 		f.Actor != nil && (!s.Impersonation || *f.Actor != s.Actor),

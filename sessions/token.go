@@ -53,7 +53,9 @@ type accessClaims struct {
 	IssuedAt int64     `json:"iat"`
 	ID       string    `json:"jti"`
 	Session  string    `json:"sid"`
+	Created  int64     `json:"sid_iat"` // when the session was created, in milliseconds
 	Actor    *actClaim `json:"act,omitempty"`
+	Reason   string    `json:"reason,omitempty"` // why, of an impersonation
 }
 
 // actClaim is who acts as the subject (RFC 8693 section 4.1).
@@ -117,7 +119,11 @@ func (m *Minter) Access(s *Session, now time.Time) (string, time.Time, error) {
 		IssuedAt: s.RotatedAt.Unix(),
 		ID:       randomID(),
 		Session:  s.ID,
+		Created:  s.CreatedAt.UnixMilli(),
 		Actor:    actorOf(s),
+	}
+	if s.Impersonation {
+		claims.Reason = s.Reason
 	}
 	token, err := sign(key, &claims)
 	return token, expires, err

@@ -144,13 +144,25 @@ func (i *issuer) caller(claims sessions.Claims, end time.Time) (*sessions.Caller
 		Claims:    claims,
 		ExpiresAt: end,
 	}
-	if i.Own {
-		caller.SessionID, _ = claims["sid"].(string)
-		if caller.SessionID == "" {
-			return nil, refuse(ReasonSession)
-		}
+	if i.Own && !ofSession(caller) {
+		return nil, refuse(ReasonSession)
 	}
 	return caller, nil
+}
+
+// ofSession fills in what our own tokens say of their session, all of which tells
+// whether it was ended.
+func ofSession(c *sessions.Caller) bool {
+	created, ok := c.Claims["sid_iat"].(int64)
+	c.SessionID, _ = c.Claims["sid"].(string)
+	c.SessionCreated = time.UnixMilli(created).UTC()
+	if c.Acting {
+		act, _ := c.Claims["act"].(map[string]any)
+		c.Actor.Issuer, _ = act["iss"].(string)
+		c.Actor.Subject, _ = act["sub"].(string)
+		ok = ok && c.Actor.Issuer != "" && c.Actor.Subject != ""
+	}
+	return ok && c.SessionID != ""
 }
 
 // text returns the first of the claims that is there. All that are must be

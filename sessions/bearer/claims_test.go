@@ -251,7 +251,7 @@ func TestV18_TypeIsExplicit(t *testing.T) {
 			if slices.Contains(test.accepted, typ) {
 				want = ""
 			}
-			signed := sign(t, idpKey(), header(idpKey(), object{"typ": typ}), claims(object{"sid": "s"}))
+			signed := sign(t, idpKey(), header(idpKey(), object{"typ": typ}), claims(object{"sid": "s", "sid_iat": 1}))
 			if _, err := v.Verify(t.Context(), signed); reasonOf(t, err) != want {
 				t.Errorf("%s: typ %v: %v, want %q", name, typ, err, want)
 			}
@@ -318,12 +318,22 @@ func TestVerify_UsersAndOwnAreTheIssuers(t *testing.T) {
 	if err != nil || !got.User || got.Own || got.SessionID != "" {
 		t.Errorf("a user's token: %+v, %v", got, err)
 	}
-	got, err = v.Verify(t.Context(), token(t, object{"iss": own.Name, "sid": "s1"}))
-	if err != nil || got.User || !got.Own || got.SessionID != "s1" {
+	got, err = v.Verify(t.Context(), token(t, object{"iss": own.Name, "sid": "s1", "sid_iat": 1500}))
+	if err != nil || got.User || !got.Own || got.SessionID != "s1" || got.SessionCreated.UnixMilli() != 1500 {
 		t.Errorf("a token of ours: %+v, %v", got, err)
 	}
 	for _, sid := range []any{absent, nil, "", 7} {
-		expect(t, v, token(t, object{"iss": own.Name, "sid": sid}), ReasonSession)
+		expect(t, v, token(t, object{"iss": own.Name, "sid": sid, "sid_iat": 1}), ReasonSession)
+	}
+	for _, created := range []any{absent, nil, "1", 1.5} {
+		expect(t, v, token(t, object{"iss": own.Name, "sid": "s1", "sid_iat": created}), ReasonSession)
+	}
+	for _, act := range []any{nil, "x", object{}, object{"sub": "a"}, object{"iss": "a"}, object{"iss": "", "sub": "a"}, object{"iss": 1, "sub": "a"}} {
+		expect(t, v, token(t, object{"iss": own.Name, "sid": "s1", "sid_iat": 1, "act": act}), ReasonSession)
+	}
+	got, err = v.Verify(t.Context(), token(t, object{"iss": own.Name, "sid": "s1", "sid_iat": 1, "act": object{"iss": "i", "sub": "a"}}))
+	if err != nil || got.Actor != (sessions.Principal{Issuer: "i", Subject: "a"}) {
+		t.Errorf("a token of an impersonation: %+v, %v", got, err)
 	}
 }
 

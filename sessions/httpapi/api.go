@@ -181,5 +181,13 @@ func (a *API) authenticate(r *http.Request) (*sessions.Caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.verifier.Verify(r.Context(), token)
+	caller, err := a.verifier.Verify(r.Context(), token)
+	if err != nil || !caller.Own {
+		return caller, err
+	}
+	ended, err := a.manager.Ended(r.Context(), caller)
+	if ended {
+		err = sessions.ErrEnded
+	}
+	return caller, err
 }

@@ -98,7 +98,7 @@ func problemOf(err error) *problem {
 		return problemNoToken
 	case errors.Is(err, bearer.ErrMalformed):
 		return problemCredentials
-	case errors.As(err, &refusal):
+	case errors.As(err, &refusal), errors.Is(err, sessions.ErrEnded):
 		return problemToken
 	case errors.Is(err, sessions.ErrUserID):
 		return problemUserID

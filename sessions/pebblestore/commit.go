@@ -101,22 +101,44 @@ func (e *engine) commitQueue() {
 }
 
 func (e *engine) commitGroup(group []*commit) {
-	batch := group[0].batch
-	var err error
-	for _, c := range group[1:] {
-		if err == nil {
-			err = batch.Apply(c.batch, nil)
-		}
-		_ = c.batch.Close()
-	}
+	batch, err := e.merge(group)
 	if err == nil {
-		err = batch.Commit(pebble.Sync)
+		deleted := e.tally.add(batch)
+		if err = batch.Commit(pebble.Sync); err == nil {
+			e.tally.sub(deleted)
+		}
 	}
-	_ = batch.Close()
+	e.reuse(batch, err)
 	for _, c := range group {
 		for _, stripe := range c.locks {
 			e.unlock(stripe)
 		}
 		c.done <- unavailable(err)
 	}
+}
+
+// merge makes one batch of all.
+func (e *engine) merge(group []*commit) (*pebble.Batch, error) {
+	batch := e.merged
+	if e.merged = nil; batch == nil {
+		batch = e.db.NewBatch()
+	}
+	var err error
+	for _, c := range group {
+		if err == nil {
+			err = batch.Apply(c.batch, nil)
+		}
+		_ = c.batch.Close()
+	}
+	return batch, err
+}
+
+// reuse keeps the batch for the next group, or closes one that failed.
+func (e *engine) reuse(batch *pebble.Batch, err error) {
+	if err != nil {
+		_ = batch.Close()
+		return
+	}
+	batch.Reset()
+	e.merged = batch
 }

@@ -28,17 +28,19 @@ type engine struct {
 	guard *guard
 	locks [stripes]chan struct{}
 	seed  maphash.Seed
+	tally *tally
 
 	mu         sync.Mutex
 	queue      []*commit // waits for the commit in flight
 	spare      []*commit
+	merged     *pebble.Batch // of the commit in flight, kept for its memory
 	committing bool
 }
 
 // openEngine opens the database. It returns also where the disk does not let
 // Pebble open it: what it began then stays parked behind the guard.
 func openEngine(opts *Options, fs vfs.FS, ours *pebble.Options) (*engine, error) {
-	e := &engine{seed: maphash.MakeSeed()}
+	e := &engine{seed: maphash.MakeSeed(), tally: newTally()}
 	for i := range e.locks {
 		e.locks[i] = make(chan struct{}, 1)
 	}
@@ -53,6 +55,9 @@ func openEngine(opts *Options, fs vfs.FS, ours *pebble.Options) (*engine, error)
 	}()
 	select {
 	case err := <-opened:
+		if err == nil {
+			go e.tally.fill(e.db)
+		}
 		return e, err
 	case <-e.guard.Trouble():
 		err := e.guard.Err()
@@ -123,7 +128,13 @@ func pebbleOptions(opts *Options) *pebble.Options {
 func (e *engine) close() error {
 	ended := make(chan error, 1)
 	if e.guard.Err() == nil {
-		go func() { ended <- e.db.Close() }()
+		go func() {
+			e.tally.end()
+			if e.merged != nil {
+				_ = e.merged.Close()
+			}
+			ended <- e.db.Close()
+		}()
 	}
 	select {
 	case err := <-ended:

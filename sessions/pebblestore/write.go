@@ -12,28 +12,36 @@ import (
 
 // Create puts the row if no row of that key exists.
 func (s *Store) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
+	stored, created, _, err := s.CreateCounted(ctx, row)
+	return stored, created, err
+}
+
+// CreateCounted is Create, and tells what the tally knows: math.MaxInt for a
+// while after the store was opened.
+func (s *Store) CreateCounted(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
 	e, err := s.enterWriting(ctx)
 	if err != nil {
-		return sessions.Session{}, false, err
+		return sessions.Session{}, false, 0, err
 	}
 	defer s.leave()
 	normalise(&row)
 	w := newWriter(e, row.Key())
 	defer w.close()
 	if err := w.lock(ctx); err != nil {
-		return sessions.Session{}, false, err
+		return sessions.Session{}, false, 0, err
 	}
-	stored, err := e.find(row.Key(), w.rowKey)
+	stored, err = e.find(row.Key(), w.rowKey)
 	if !errors.Is(err, sessions.ErrNotFound) {
-		return stored, false, err
+		return stored, false, 0, err
 	}
 	if err := w.put(nil, &row); err != nil {
-		return sessions.Session{}, false, err
+		return sessions.Session{}, false, 0, err
 	}
 	if err := w.commit(ctx); err != nil {
-		return sessions.Session{}, false, err
+		return sessions.Session{}, false, 0, err
 	}
-	return row, true, nil
+	var buf [userPrefix]byte
+	return row, true, e.tally.count(appendUserPrefix(buf[:0], w.realm, hashString(row.UserID), row.Impersonation)), nil
 }
 
 // Update runs fn once on the row, with the session locked, and stores what it
@@ -172,3 +180,6 @@ func normalise(row *sessions.Session) {
 		row.RequestHash = nil
 	}
 }
+
+// Interface guards
+var _ sessions.CountingStore = (*Store)(nil)
