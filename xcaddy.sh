@@ -149,6 +149,19 @@ curl -i $site/auth/sessions -H "Authorization: Bearer \$desk" -H 'Content-Type: 
 
 curl -i $site/auth/sessions -H "Authorization: Bearer \$alice" -H 'Content-Type: application/json' -d '{"user_id": "bob", "reason": "curious"}'
 
+answer=\$(curl -s $site/auth/sessions -H "Authorization: Bearer \$alice" -H 'Content-Type: application/json' -d '{"user_id": "alice"}')
+field() { printf '%s' "\$answer" | sed 's/.*"'"\$1"'":"\([^"]*\)".*/\1/'; }
+
+answer=\$(curl -s $site/auth/sessions/current/refresh -H 'Content-Type: application/json' -d '{"refresh_token": "'"\$(field refresh_token)"'"}') && echo "\$answer"
+
+curl -i "$site/auth/sessions?user_id=alice" -H "Authorization: Bearer \$(field access_token)"
+
+curl -i -X DELETE $site/auth/sessions/current -H "Authorization: Bearer \$(field access_token)"
+
+curl -i $site/auth/sessions/current/refresh -H 'Content-Type: application/json' -d '{"refresh_token": "'"\$(field refresh_token)"'"}'
+
+curl -i $site/auth/sessions/current -H "Authorization: Bearer \$(field access_token)"
+
 END
 }
 
