@@ -53,7 +53,7 @@ func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error
 			return nil, err
 		}
 	}
-	stored, created, err := m.Store.Create(ctx, *wanted)
+	stored, created, few, err := m.put(ctx, wanted)
 	if err != nil {
 		err = fmt.Errorf("storing session: %w", err)
 		m.observe(ctx, EventFailed, wanted, err)
@@ -73,10 +73,22 @@ func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error
 		return nil, err
 	}
 	m.observe(ctx, kind, &stored, nil)
-	if created {
+	if created && !few {
 		m.makeRoom(ctx, &stored)
 	}
 	return grant, nil
+}
+
+// put stores the row if there is none. few tells that the user has no more sessions
+// of that kind than he may, where the store knows.
+func (m *Manager) put(ctx context.Context, row *Session) (stored Session, created, few bool, err error) {
+	counting, ok := As[CountingStore](m.Store)
+	if !ok {
+		stored, created, err = m.Store.Create(ctx, *row)
+		return stored, created, false, err
+	}
+	stored, created, count, err := counting.CreateCounted(ctx, *row)
+	return stored, created, count <= m.MaxPerUser, err
 }
 
 // judge returns the row that the request is to get. Where the answer is no, the

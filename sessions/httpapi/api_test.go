@@ -34,6 +34,13 @@ func (f *faulty) Create(ctx context.Context, row sessions.Session) (sessions.Ses
 	return f.Memory.Create(ctx, row)
 }
 
+func (f *faulty) CreateCounted(ctx context.Context, row sessions.Session) (sessions.Session, bool, int, error) {
+	if err := f.fault(); err != nil {
+		return sessions.Session{}, false, 0, err
+	}
+	return f.Memory.CreateCounted(ctx, row)
+}
+
 func (f *faulty) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
 	if err := f.fault(); err != nil {
 		return sessions.Session{}, err

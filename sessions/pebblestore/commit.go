@@ -53,7 +53,7 @@ func (e *engine) commit(ctx context.Context, batch *pebble.Batch, locks ...uint1
 	e.committing = true
 	e.mu.Unlock()
 	if lead {
-		go e.commitQueue()
+		e.commits.Go(e.commitQueue)
 	}
 	select {
 	case err := <-c.done:

@@ -35,6 +35,7 @@ type engine struct {
 	spare      []*commit
 	merged     *pebble.Batch // of the commit in flight, kept for its memory
 	committing bool
+	commits    sync.WaitGroup // of what commits
 }
 
 // openEngine opens the database. It returns also where the disk does not let
@@ -129,6 +130,7 @@ func (e *engine) close() error {
 	ended := make(chan error, 1)
 	if e.guard.Err() == nil {
 		go func() {
+			e.commits.Wait() // for those, too, for which nobody waits any more
 			e.tally.end()
 			if e.merged != nil {
 				_ = e.merged.Close()

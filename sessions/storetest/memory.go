@@ -41,6 +41,26 @@ func (m *Memory) Create(ctx context.Context, row sessions.Session) (sessions.Ses
 	return stored, err == nil, err
 }
 
+// CreateCounted is Create, and counts exactly.
+func (m *Memory) CreateCounted(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
+	stored, created, err = m.Create(ctx, row)
+	if err != nil || !created {
+		return stored, created, 0, err
+	}
+	count, err = m.count(ctx, &row)
+	return stored, created, count, err
+}
+
+// count returns how many sessions are listed of that user and kind.
+func (m *Memory) count(ctx context.Context, row *sessions.Session) (int, error) {
+	if err := m.lock(ctx); err != nil {
+		return 0, err
+	}
+	defer m.mu.Unlock()
+	found, err := m.match(&sessions.Query{Realm: row.Realm, User: row.UserID, Impersonations: &row.Impersonation})
+	return len(found), err
+}
+
 // Get returns the row, or sessions.ErrNotFound.
 func (m *Memory) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
 	if err := m.lock(ctx); err != nil {
@@ -253,4 +273,7 @@ func (m *Memory) readCursor(query *sessions.Query) (*sessions.Session, error) {
 }
 
 // Interface guards
-var _ sessions.Store = (*Memory)(nil)
+var (
+	_ sessions.Store         = (*Memory)(nil)
+	_ sessions.CountingStore = (*Memory)(nil)
+)

@@ -62,6 +62,10 @@ var checks = []struct {
 	{"sweeps at once delete each session once", sweepContended},
 	{"a session used during a sweep is whole or gone", sweepRace},
 	{"a swept session can be created again", createAfterSweep},
+	{"a session is counted with all others of its user and kind", countAtLeast},
+	{"a session is created once where it is counted", countOnce},
+	{"no end of a session is counted twice", countAfterEnds},
+	{"sessions that are created at once are all counted", countContended},
 	{"a cancelled context does no work", cancelled},
 	{"a closed store says so", closed},
 	{"closing waits for who is inside", closedUnderLoad},
@@ -280,6 +284,10 @@ func show(q sessions.Query) string {
 func (s *suite) everything(ctx context.Context, key sessions.Key) map[string]error {
 	row := s.session("another", "alice")
 	_, _, create := s.store.Create(ctx, row)
+	counted := create
+	if store, ok := sessions.As[sessions.CountingStore](s.store); ok {
+		_, _, _, counted = store.CreateCounted(ctx, row)
+	}
 	_, get := s.store.Get(ctx, key)
 	_, update := s.store.Update(ctx, key, func(row sessions.Session, _ time.Time) (sessions.Session, bool) {
 		row.Generation++
@@ -287,5 +295,5 @@ func (s *suite) everything(ctx context.Context, key sessions.Key) map[string]err
 	})
 	_, list := s.store.List(ctx, sessions.Query{Realm: realm, User: "alice", Limit: 1})
 	_, sweep := s.store.Sweep(ctx, 1, nil)
-	return map[string]error{"Create": create, "Get": get, "Update": update, "List": list, "Sweep": sweep}
+	return map[string]error{"Create": create, "CreateCounted": counted, "Get": get, "Update": update, "List": list, "Sweep": sweep}
 }

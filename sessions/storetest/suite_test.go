@@ -39,6 +39,8 @@ type broken struct {
 	list   func(context.Context, sessions.Query) (sessions.Page, error)
 	sweep  func(context.Context, int, func(*sessions.Session)) (int, error)
 
+	count func(context.Context, *sessions.Session) (int, error)
+
 	cutoff func(*sessions.Cutoff) bool // what becomes of one that is added: false is forgotten
 	drop   func(context.Context, sessions.Cutoff) error
 	order  func([]sessions.Cutoff)
@@ -68,6 +70,19 @@ func (b *broken) Cutoffs(ctx context.Context, realm string) ([]sessions.Cutoff, 
 
 func (b *broken) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
 	return b.create(ctx, row)
+}
+
+func (b *broken) CreateCounted(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
+	stored, created, err = b.create(ctx, row)
+	if err != nil || !created {
+		return stored, created, 0, err
+	}
+	tell := b.count
+	if tell == nil {
+		tell = b.Memory.count
+	}
+	count, err = tell(ctx, &row)
+	return stored, created, count, err
 }
 
 func (b *broken) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
@@ -292,6 +307,27 @@ var mistakes = []struct {
 			}
 			shared[key] = row.ActorClaims
 			return row, err
+		}
+	}},
+	{"the new session is not counted", "a session is counted with all others of its user and kind", func(b *broken) {
+		b.count = func(ctx context.Context, row *sessions.Session) (int, error) {
+			n, err := b.Memory.count(ctx, row)
+			return n - 1, err
+		}
+	}},
+	{"a session that ends twice is counted off twice", "no end of a session is counted twice", func(b *broken) {
+		ended := 0
+		update := b.update
+		b.update = func(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
+			before, _ := b.Memory.Get(ctx, key)
+			if !before.RevokedAt.IsZero() {
+				ended++
+			}
+			return update(ctx, key, fn)
+		}
+		b.count = func(ctx context.Context, row *sessions.Session) (int, error) {
+			n, err := b.Memory.count(ctx, row)
+			return n - ended, err
 		}
 	}},
 	{"a cutoff forgets its kind", "each field of a cutoff survives a round trip", func(b *broken) {

@@ -1,0 +1,110 @@
+package storetest
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// counting returns the store as a sessions.CountingStore; the check is over where
+// it is none.
+func (s *suite) counting() sessions.CountingStore {
+	s.Helper()
+	store, ok := sessions.As[sessions.CountingStore](s.store)
+	if !ok {
+		s.Skip("the store does not count")
+	}
+	return store
+}
+
+// wantCount creates the row and wants it to be the n-th of its user and kind, or a
+// later one.
+func (s *suite) wantCount(row sessions.Session, n int) {
+	s.Helper()
+	stored, created, count, err := s.counting().CreateCounted(s.Context(), row)
+	s.must(err)
+	if !created {
+		s.Fatalf("%q existed", row.ID)
+	}
+	s.wantRow(stored, row)
+	s.wantRow(s.get(row.Key()), row)
+	if count < n {
+		s.Errorf("%q is counted %d, of %d at least", row.ID, count, n)
+	}
+}
+
+func countAtLeast(s *suite) {
+	other := s.session("other", "alice")
+	other.Realm = "other"
+	for i := 1; i <= 9; i++ {
+		s.wantCount(s.session(fmt.Sprint("own", i), "alice"), i)
+		s.wantCount(s.impersonation(fmt.Sprint("imp", i), "alice", fmt.Sprint("desk", i%2)), i)
+		s.wantCount(s.session(fmt.Sprint("bob", i), "bob"), i)
+		other.ID = fmt.Sprint("other", i)
+		s.wantCount(other, i)
+	}
+}
+
+func countOnce(s *suite) {
+	s.counting()
+	row := s.create(s.session("one", "alice"))
+	again := s.session("one", "bob")
+	stored, created, _, err := s.counting().CreateCounted(s.Context(), again)
+	s.must(err)
+	if created {
+		s.Error("it was created again")
+	}
+	s.wantRow(stored, row)
+}
+
+// countAfterEnds ends sessions twice, in every way, so that whoever takes one away
+// too often counts too few.
+func countAfterEnds(s *suite) {
+	s.counting()
+	for i := range 4 {
+		s.create(s.session(fmt.Sprint("kept", i), "alice"))
+	}
+	for i := range 6 {
+		row := s.session(fmt.Sprint("gone", i), "alice")
+		row.Idle = time.Minute
+		s.create(row)
+		if i%2 == 0 {
+			s.revoke(row.Key())
+			s.revoke(row.Key())
+		}
+	}
+	s.wantCount(s.session("one", "alice"), 8)
+	s.clock.advance(10 * time.Minute)
+	for range 2 {
+		s.sweep(100)
+	}
+	s.wantCount(s.session("two", "alice"), 6)
+	s.revoke(sessions.Key{Realm: realm, ID: "two"})
+	s.clock.advance(time.Minute)
+	s.wantCount(s.session("three", "alice"), 6)
+}
+
+// countContended has each row counted by somebody: of those that are created at
+// once, the last one sees them all.
+func countContended(s *suite) {
+	const rows = 24
+	store := s.counting()
+	var most atomic.Int64
+	together(rows, func(i int) {
+		_, _, count, err := store.CreateCounted(s.Context(), s.session(fmt.Sprint("row", i), "alice"))
+		if err != nil {
+			s.Error(err)
+		}
+		for {
+			seen := most.Load()
+			if int64(count) <= seen || most.CompareAndSwap(seen, int64(count)) {
+				return
+			}
+		}
+	})
+	if n := most.Load(); n < rows {
+		s.Errorf("nobody counted more than %d of %d", n, rows)
+	}
+}
