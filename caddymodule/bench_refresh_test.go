@@ -12,7 +12,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"runtime"
 	"sync/atomic"
 	"testing"
 
@@ -46,12 +45,8 @@ func benchRefresh(b *testing.B, s *bench, stay bool) {
 		}
 		tokens <- token
 	}
-	floor := rawRefresh(b)
 	var failed atomic.Int64
-	b.SetParallelism(goroutinesAtOnce / runtime.GOMAXPROCS(0))
-	b.ReportAllocs()
-	b.ResetTimer()
-	b.RunParallel(func(pb *testing.PB) {
+	against(b, rawRefresh(b), func(pb *testing.PB) {
 		token := <-tokens
 		for pb.Next() {
 			body := append(append([]byte(`{"refresh_token":"`), token...), `"}`...)
@@ -65,12 +60,9 @@ func benchRefresh(b *testing.B, s *bench, stay bool) {
 			}
 		}
 	})
-	b.StopTimer()
 	if failed.Load() > 0 {
 		b.Fatalf("%d chains broke", failed.Load())
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/floor, "x-floor")
-	b.ReportMetric(floor, "ns-floor/op")
 }
 
 // exchange hands a request to the handler and returns the refresh token of the
@@ -106,8 +98,8 @@ func (w *bodyWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// rawRefresh returns the nanoseconds of what no refresh can save.
-func rawRefresh(b *testing.B) float64 {
+// rawRefresh is what no refresh can save.
+func rawRefresh(b *testing.B) func() {
 	b.Helper()
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -119,11 +111,11 @@ func rawRefresh(b *testing.B) float64 {
 	}
 	digest := sha256.Sum256([]byte("authsidecar"))
 	signature := ed25519.Sign(private, digest[:])
-	return perCall(goroutinesAtOnce, 20_000, func() {
+	return func() {
 		if !ed25519.Verify(public, digest[:], signature) {
 			panic("cannot be")
 		}
 		ed25519.Sign(private, digest[:])
 		_, _ = ecdsa.SignASN1(rand.Reader, ec, digest[:])
-	})
+	}
 }
