@@ -3,6 +3,7 @@ package pebblestore
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -16,23 +17,25 @@ func (s *Store) AddCutoff(ctx context.Context, c sessions.Cutoff) error {
 	if err != nil {
 		return unavailable(err)
 	}
-	return s.writeCutoff(ctx, &c, func(b *pebble.Batch, key []byte) error { return b.Set(key, data, nil) })
+	return s.writeCutoff(ctx, &c, func(e *engine, b *pebble.Batch, key []byte) error {
+		return errors.Join(b.Set(key, data, nil), e.nameRealm(b, hashString(c.Realm), c.Realm))
+	})
 }
 
 // DropCutoff forgets a cutoff; that there is none is no error.
 func (s *Store) DropCutoff(ctx context.Context, c sessions.Cutoff) error {
-	return s.writeCutoff(ctx, &c, func(b *pebble.Batch, key []byte) error { return b.Delete(key, nil) })
+	return s.writeCutoff(ctx, &c, func(_ *engine, b *pebble.Batch, key []byte) error { return b.Delete(key, nil) })
 }
 
 // writeCutoff commits one change to the key of a cutoff.
-func (s *Store) writeCutoff(ctx context.Context, c *sessions.Cutoff, change func(b *pebble.Batch, key []byte) error) error {
+func (s *Store) writeCutoff(ctx context.Context, c *sessions.Cutoff, change func(e *engine, b *pebble.Batch, key []byte) error) error {
 	e, err := s.enterWriting(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.leave()
 	batch := e.db.NewBatch()
-	if err := change(batch, appendCutoffKey(nil, c)); err != nil {
+	if err := change(e, batch, appendCutoffKey(nil, c)); err != nil {
 		_ = batch.Close()
 		return unavailable(cause(err))
 	}

@@ -24,11 +24,12 @@ const (
 
 // An engine is one opened Pebble, and what goes wrong with it.
 type engine struct {
-	db    *pebble.DB
-	guard *guard
-	locks [stripes]chan struct{}
-	seed  maphash.Seed
-	tally *tally
+	db     *pebble.DB
+	guard  *guard
+	locks  [stripes]chan struct{}
+	seed   maphash.Seed
+	tally  *tally
+	realms realms
 
 	mu         sync.Mutex
 	queue      []*commit // waits for the commit in flight

@@ -14,13 +14,14 @@ import (
 
 // The kinds of keys, the first byte of each. They are part of the format.
 const (
-	kindRow    = 0x01
-	kindUser   = 0x02
-	kindActor  = 0x03
-	kindAll    = 0x04
-	kindExpiry = 0x05
-	_          = 0x06 // reserved: log of recent revocations
-	kindCutoff = 0x07
+	kindRow     = 0x01
+	kindUser    = 0x02
+	kindActor   = 0x03
+	kindAll     = 0x04
+	kindExpiry  = 0x05
+	kindRevoked = 0x06
+	kindCutoff  = 0x07
+	kindRealm   = 0x08
 )
 
 const (
@@ -61,7 +62,7 @@ func splitKey(key []byte) int {
 		n = hashPrefix
 	case kindAll:
 		n = realmEnd
-	case kindExpiry:
+	case kindExpiry, kindRevoked:
 		n = 1
 	}
 	return min(n, len(key))

@@ -36,8 +36,13 @@ func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Sessio
 			return deleted, unavailable(err)
 		}
 		deleted += b.deleted
+		for i := range b.over {
+			if over != nil {
+				over(&b.over[i])
+			}
+		}
 		if !more {
-			break
+			return deleted, unavailable(e.cutLog(ctx, b.now))
 		}
 	}
 	return deleted, nil
@@ -53,6 +58,7 @@ type sweep struct {
 	locks   []uint16
 	gone    map[string]bool // rows: several entries may stand for one
 	deleted int
+	over    []sessions.Session // those that nobody ended
 }
 
 // run looks at up to most entries that are due. more tells that there may be
@@ -128,7 +134,11 @@ func (b *sweep) entry(ctx context.Context, entry []byte) error {
 	if b.gone[string(rowKey)] {
 		return nil
 	}
-	row, err := sessions.DecodeRow(sessions.Key{ID: id}, data)
+	name, err := b.e.realmName(realm)
+	if err != nil && !errors.Is(err, errUnnamed) {
+		return err
+	}
+	row, err := sessions.DecodeRow(sessions.Key{Realm: name, ID: id}, data)
 	switch {
 	case err != nil: // a newer release's: it must not keep others from being swept
 		return b.batch.Set(appendExpiryKey(nil, b.now.Add(unreadable), realm, id), nil, nil)
@@ -147,5 +157,6 @@ func (b *sweep) delete(row *sessions.Session, realm hash, rowKey []byte) error {
 	if !row.RevokedAt.IsZero() {
 		return nil
 	}
+	b.over = append(b.over, *row)
 	return eachIndexKey(realm, row, func(key, _ []byte) error { return b.batch.Delete(key, nil) })
 }

@@ -120,7 +120,11 @@ func (w *writer) close() {
 func (w *writer) commit(ctx context.Context) error {
 	batch := w.batch
 	w.batch, w.locked = nil, false
-	return w.e.commit(ctx, batch, w.stripe)
+	err := w.e.commit(ctx, batch, w.stripe)
+	if err == nil {
+		w.e.realms.add(w.realm, w.key.Realm)
+	}
+	return err
 }
 
 // put writes next in place of row, which is nil where there is none.
@@ -137,6 +141,9 @@ func (w *writer) put(row, next *sessions.Session) error {
 		err = eachIndexKey(w.realm, next, func(key, value []byte) error { return w.batch.Set(key, value, nil) })
 	case !next.RevokedAt.IsZero() && row != nil && row.RevokedAt.IsZero():
 		err = eachIndexKey(w.realm, next, func(key, _ []byte) error { return w.batch.Delete(key, nil) })
+	}
+	if err == nil {
+		err = errors.Join(w.logRevoked(row, next), w.e.nameRealm(w.batch, w.realm, next.Realm))
 	}
 	if due := next.PurgeAt(); err == nil && (row == nil || due.Before(row.PurgeAt())) {
 		var buf [128]byte

@@ -25,6 +25,7 @@ type Memory struct {
 	closed  bool
 	rows    map[sessions.Key][]byte // as EncodeRow gave them, so that no row is aliased
 	cutoffs map[memoryCutoff][]byte // as EncodeCutoff gave them
+	ended   map[sessions.Key]time.Time
 }
 
 // Create puts the row if no row of that key exists.
@@ -162,7 +163,7 @@ func (m *Memory) Now() time.Time {
 func (m *Memory) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.closed, m.rows, m.cutoffs = true, nil, nil
+	m.closed, m.rows, m.cutoffs, m.ended = true, nil, nil, nil
 	return nil
 }
 
@@ -196,6 +197,7 @@ func (m *Memory) put(row *sessions.Session) (sessions.Session, error) {
 		m.rows = make(map[sessions.Key][]byte)
 	}
 	m.rows[row.Key()] = data
+	m.remember(row)
 	return m.get(row.Key())
 }
 

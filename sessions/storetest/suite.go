@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -66,6 +67,11 @@ var checks = []struct {
 	{"a session is created once where it is counted", countOnce},
 	{"no end of a session is counted twice", countAfterEnds},
 	{"sessions that are created at once are all counted", countContended},
+	{"what was ended is told, of all realms, once swept too", revokedTold},
+	{"what was ended is told from a time on", revokedSince},
+	{"what was ended is told as long as a token may live", revokedMemory},
+	{"a session that is copied is told with its end", revokedCopied},
+	{"a sweep tells of each session that nobody ended", sweepTells},
 	{"a cancelled context does no work", cancelled},
 	{"a closed store says so", closed},
 	{"closing waits for who is inside", closedUnderLoad},
@@ -295,5 +301,7 @@ func (s *suite) everything(ctx context.Context, key sessions.Key) map[string]err
 	})
 	_, list := s.store.List(ctx, sessions.Query{Realm: realm, User: "alice", Limit: 1})
 	_, sweep := s.store.Sweep(ctx, 1, nil)
-	return map[string]error{"Create": create, "CreateCounted": counted, "Get": get, "Update": update, "List": list, "Sweep": sweep}
+	all := map[string]error{"Create": create, "CreateCounted": counted, "Get": get, "Update": update, "List": list, "Sweep": sweep}
+	maps.Copy(all, s.everyExtra(ctx))
+	return all
 }

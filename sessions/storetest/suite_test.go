@@ -44,6 +44,8 @@ type broken struct {
 	cutoff func(*sessions.Cutoff) bool // what becomes of one that is added: false is forgotten
 	drop   func(context.Context, sessions.Cutoff) error
 	order  func([]sessions.Cutoff)
+
+	extras
 }
 
 func (b *broken) AddCutoff(ctx context.Context, c sessions.Cutoff) error {
@@ -422,11 +424,19 @@ func (b *broken) listWhere(also func(*sessions.Query, *sessions.Session) bool) f
 }
 
 func (b *broken) sweepWhere(due func(*sessions.Session, time.Time) bool) func(context.Context, int, func(*sessions.Session)) (int, error) {
-	return func(ctx context.Context, limit int, _ func(*sessions.Session)) (n int, err error) {
+	return func(ctx context.Context, limit int, over func(*sessions.Session)) (n int, err error) {
 		if err := b.lock(ctx); err != nil {
 			return 0, err
 		}
-		defer b.mu.Unlock()
+		var gone []sessions.Session
+		defer func() {
+			b.mu.Unlock()
+			for i := range gone {
+				if over != nil && gone[i].RevokedAt.IsZero() {
+					over(&gone[i])
+				}
+			}
+		}()
 		for key := range b.rows {
 			row, err := b.Memory.get(key)
 			if err != nil {
@@ -434,6 +444,7 @@ func (b *broken) sweepWhere(due func(*sessions.Session, time.Time) bool) func(co
 			}
 			if n < limit && due(&row, b.Now()) {
 				delete(b.rows, key)
+				gone = append(gone, row)
 				n++
 			}
 		}

@@ -1,0 +1,118 @@
+package pebblestore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"authsidecar/sessions"
+)
+
+// Keys hold the hash of a realm, and this table its name. It is written with the
+// first row or cutoff of a realm. A store of before the table gets the names of its
+// realms with the next write in each.
+
+// errUnnamed means that rows are of a realm that nobody wrote in since there is a
+// table of names.
+var errUnnamed = errors.New("rows are of a realm whose name is unknown until a session of it is written")
+
+// realms are the names that are on the disk for sure, as far as they were asked
+// for. The zero value is ready to use.
+type realms struct {
+	mu    sync.RWMutex
+	names map[hash]string
+}
+
+func (r *realms) name(of hash) (string, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	name, ok := r.names[of]
+	return name, ok
+}
+
+func (r *realms) add(of hash, name string) {
+	if _, known := r.name(of); known {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.names == nil {
+		r.names = make(map[hash]string)
+	}
+	r.names[of] = name
+}
+
+// nameRealm puts the name into the batch, unless it is on the disk.
+func (e *engine) nameRealm(b *pebble.Batch, realm hash, name string) error {
+	if _, known := e.realms.name(realm); known {
+		return nil
+	}
+	return b.Set(appendPrefix(nil, kindRealm, realm), []byte(name), nil)
+}
+
+// realmName returns the name of a realm, or errUnnamed.
+func (e *engine) realmName(realm hash) (string, error) {
+	if name, known := e.realms.name(realm); known {
+		return name, nil
+	}
+	data, closer, err := e.read(appendPrefix(nil, kindRealm, realm))
+	switch {
+	case errors.Is(err, sessions.ErrNotFound):
+		return "", errUnnamed
+	case err != nil:
+		return "", err
+	}
+	name := string(data)
+	e.realms.add(realm, name)
+	return name, closer.Close()
+}
+
+// Realms returns the realms that have rows or cutoffs.
+func (s *Store) Realms(ctx context.Context) ([]string, error) {
+	e, err := s.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	names := make(map[hash]string)
+	for _, kind := range []byte{kindRow, kindCutoff} {
+		if err := e.eachRealm(ctx, kind, func(realm hash, name string) { names[realm] = name }); err != nil {
+			return nil, unavailable(err)
+		}
+	}
+	all := make([]string, 0, len(names))
+	for _, name := range names {
+		all = append(all, name)
+	}
+	return all, nil
+}
+
+// eachRealm goes from realm to realm, past all else that has keys of the kind.
+func (e *engine) eachRealm(ctx context.Context, kind byte, tell func(hash, string)) (err error) {
+	iter, err := e.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kind}, UpperBound: []byte{kind + 1}})
+	if err != nil {
+		return cause(err)
+	}
+	defer func() { err = errors.Join(err, cause(iter.Close())) }()
+	for valid := iter.First(); valid; {
+		if err := done(ctx); err != nil {
+			return err
+		}
+		key := iter.Key()
+		if len(key) < realmEnd {
+			return ErrCorrupt
+		}
+		realm := hash(key[1:realmEnd])
+		next := prefixEnd(bytes.Clone(key[:realmEnd]))
+		name, err := e.realmName(realm)
+		if err != nil {
+			return err
+		}
+		tell(realm, name)
+		valid = iter.SeekGE(next)
+	}
+	return cause(iter.Error())
+}

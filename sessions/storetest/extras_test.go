@@ -1,0 +1,134 @@
+package storetest
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// extras are what a broken store does wrong that not each store can do.
+type extras struct {
+	revoked func(ctx context.Context, since time.Time, tell func(sessions.Key, time.Time)) error
+}
+
+func (b *broken) Revoked(ctx context.Context, since time.Time, tell func(sessions.Key, time.Time)) error {
+	if b.revoked != nil {
+		return b.revoked(ctx, since, tell)
+	}
+	return b.Memory.Revoked(ctx, since, tell)
+}
+
+func init() {
+	mistakes = append(mistakes, extraMistakes...)
+}
+
+var extraMistakes = []struct {
+	name, caught string
+	make         func(*broken)
+}{
+	{"the log of what was ended is made of the rows", "what was ended is told as long as a token may live", func(b *broken) {
+		sweep := b.sweep
+		b.sweep = func(ctx context.Context, limit int, over func(*sessions.Session)) (int, error) {
+			n, err := sweep(ctx, limit, over)
+			maps.DeleteFunc(b.ended, func(key sessions.Key, _ time.Time) bool { return b.rows[key] == nil })
+			return n, err
+		}
+	}},
+	{"the log is of one realm", "what was ended is told, of all realms, once swept too", func(b *broken) {
+		b.revoked = func(ctx context.Context, since time.Time, tell func(sessions.Key, time.Time)) error {
+			return b.Memory.Revoked(ctx, since, func(key sessions.Key, at time.Time) {
+				if key.Realm == realm {
+					tell(key, at)
+				}
+			})
+		}
+	}},
+	{"the log tells what was ended after a time alone", "what was ended is told from a time on", func(b *broken) {
+		b.revoked = func(ctx context.Context, since time.Time, tell func(sessions.Key, time.Time)) error {
+			return b.Memory.Revoked(ctx, since.Add(time.Millisecond), tell)
+		}
+	}},
+	{"the log tells everything", "what was ended is told from a time on", func(b *broken) {
+		b.revoked = func(ctx context.Context, _ time.Time, tell func(sessions.Key, time.Time)) error {
+			return b.Memory.Revoked(ctx, time.Time{}, tell)
+		}
+	}},
+	{"the log forgets what is written again", "what was ended is told, of all realms, once swept too", func(b *broken) {
+		update := b.update
+		b.update = func(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
+			before, _ := b.Memory.Get(ctx, key)
+			row, err := update(ctx, key, fn)
+			if !before.RevokedAt.IsZero() {
+				delete(b.ended, key)
+			}
+			return row, err
+		}
+	}},
+	{"a row that is created has no end", "a session that is copied is told with its end", func(b *broken) {
+		create := b.create
+		b.create = func(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
+			stored, created, err := create(ctx, row)
+			delete(b.ended, row.Key())
+			return stored, created, err
+		}
+	}},
+	{"a cancelled context reads the log", "a cancelled context does no work", func(b *broken) {
+		b.revoked = func(_ context.Context, since time.Time, tell func(sessions.Key, time.Time)) error {
+			return b.Memory.Revoked(context.Background(), since, tell)
+		}
+	}},
+	{"a sweep tells of what was revoked too", "a sweep tells of each session that nobody ended", func(b *broken) {
+		b.sweep = func(ctx context.Context, limit int, over func(*sessions.Session)) (int, error) {
+			return b.tellSweep(ctx, limit, over, func(*sessions.Session) bool { return true })
+		}
+	}},
+	{"a sweep tells of nothing", "a sweep tells of each session that nobody ended", func(b *broken) {
+		b.sweep = func(ctx context.Context, limit int, over func(*sessions.Session)) (int, error) {
+			return b.tellSweep(ctx, limit, over, func(*sessions.Session) bool { return false })
+		}
+	}},
+	{"a sweep tells before it deletes", "a sweep tells of each session that nobody ended", func(b *broken) {
+		sweep := b.sweep
+		b.sweep = func(ctx context.Context, limit int, over func(*sessions.Session)) (int, error) {
+			var gone []sessions.Session
+			n, err := sweep(ctx, limit, func(row *sessions.Session) { gone = append(gone, *row) })
+			for i := range gone {
+				if _, putErr := b.put(gone[i]); putErr == nil && over != nil {
+					over(&gone[i])
+				}
+				delete(b.rows, gone[i].Key())
+			}
+			return n, err
+		}
+	}},
+	{"a sweep forgets whose session it was", "a sweep tells of each session that nobody ended", func(b *broken) {
+		sweep := b.sweep
+		b.sweep = func(ctx context.Context, limit int, over func(*sessions.Session)) (int, error) {
+			return sweep(ctx, limit, func(row *sessions.Session) {
+				if row.Realm = ""; over != nil {
+					over(row)
+				}
+			})
+		}
+	}},
+}
+
+// tellSweep sweeps, and tells of what it deleted that is so.
+func (b *broken) tellSweep(ctx context.Context, limit int, over func(*sessions.Session), so func(*sessions.Session) bool) (int, error) {
+	var gone []sessions.Session
+	n, err := b.sweepWhere(func(row *sessions.Session, now time.Time) bool {
+		due := !row.PurgeAt().After(now) && len(gone) < limit
+		if due {
+			gone = append(gone, *row)
+		}
+		return due
+	})(ctx, limit, nil)
+	for i := range gone {
+		if over != nil && so(&gone[i]) {
+			over(&gone[i])
+		}
+	}
+	return n, err
+}

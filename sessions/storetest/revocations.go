@@ -1,0 +1,162 @@
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// log returns the store as a sessions.RevocationLog; the check is over where it is
+// none.
+func (s *suite) log() sessions.RevocationLog {
+	s.Helper()
+	store, ok := sessions.As[sessions.RevocationLog](s.store)
+	if !ok {
+		s.Skip("the store keeps no log of what was ended")
+	}
+	return store
+}
+
+// wantRevoked expects exactly these to be told.
+func (s *suite) wantRevoked(since time.Time, want map[sessions.Key]time.Time) {
+	s.Helper()
+	got := make(map[sessions.Key]time.Time)
+	s.must(s.log().Revoked(s.Context(), since, func(key sessions.Key, at time.Time) { got[key] = at.UTC() }))
+	if !maps.Equal(got, want) {
+		s.Errorf("told are %v, not %v", got, want)
+	}
+}
+
+func revokedTold(s *suite) {
+	begin := s.store.Now()
+	s.wantRevoked(begin, nil)
+	want := make(map[sessions.Key]time.Time)
+	for i, realm := range append([]string{realm, realm + "/", ""}, hostile...) {
+		for _, id := range []string{"ended", hostile[i%len(hostile)]} {
+			row := s.session(id, "alice")
+			row.Realm = realm
+			if i%2 == 1 {
+				row.Impersonation = true
+			}
+			if _, known := want[row.Key()]; known {
+				continue
+			}
+			s.create(row)
+			s.clock.advance(time.Millisecond)
+			s.revoke(row.Key())
+			want[row.Key()] = s.store.Now()
+			live := row
+			live.ID = "live " + id
+			s.create(live)
+		}
+	}
+	s.wantRevoked(begin, want)
+	for key := range want {
+		// A later write leaves it as it was.
+		s.update(key, func(row *sessions.Session) { row.RotatedFrom = "192.0.2.1" })
+	}
+	s.wantRevoked(begin, want)
+}
+
+// revokedSince asks from each time on.
+func revokedSince(s *suite) {
+	begin := s.store.Now().Add(-time.Hour)
+	want := make(map[sessions.Key]time.Time)
+	for i := range 5 {
+		row := s.create(s.session(fmt.Sprint(i), "alice"))
+		s.clock.advance(100 * time.Millisecond)
+		s.revoke(row.Key())
+		want[row.Key()] = s.store.Now()
+	}
+	s.wantRevoked(begin, want)
+	for _, at := range slices.SortedFunc(maps.Values(want), time.Time.Compare) {
+		s.wantRevoked(at, want)
+		maps.DeleteFunc(want, func(_ sessions.Key, ended time.Time) bool { return !ended.After(at) })
+		s.wantRevoked(at.Add(time.Microsecond), want)
+		s.wantRevoked(at.Add(time.Millisecond), want)
+	}
+}
+
+// revokedMemory sweeps all the while, and has the rows swept long before.
+func revokedMemory(s *suite) {
+	want := make(map[sessions.Key]time.Time)
+	for i := range 20 {
+		for j := range 3 {
+			row := s.session(fmt.Sprint(i, "/", j), "alice")
+			row.Idle = time.Minute
+			s.create(row)
+			s.revoke(row.Key())
+			want[row.Key()] = s.store.Now()
+		}
+		s.clock.advance(15 * time.Minute)
+		s.sweep(1000)
+		since := s.store.Now().Add(-sessions.RevocationMemory)
+		maps.DeleteFunc(want, func(_ sessions.Key, at time.Time) bool { return at.Before(since) })
+		s.wantRevoked(since, want)
+	}
+	s.clock.advance(sessions.RevocationMemory)
+	s.sweep(1000)
+	s.wantRevoked(s.store.Now().Add(-sessions.RevocationMemory+time.Millisecond), nil)
+}
+
+// revokedCopied: who copies a store creates rows that are ended.
+func revokedCopied(s *suite) {
+	row := s.session("copied", "alice")
+	row.RevokedAt, row.EndReason = s.store.Now().Add(-time.Minute), sessions.EndRevoked
+	s.create(row)
+	s.wantRevoked(s.store.Now().Add(-time.Hour), map[sessions.Key]time.Time{row.Key(): row.RevokedAt})
+	s.wantRevoked(s.store.Now(), nil)
+}
+
+// sweepTells wants each row once, with realm and id, and at that time gone.
+func sweepTells(s *suite) {
+	want := make(map[sessions.Key]bool)
+	for i := range 40 {
+		row := s.session(fmt.Sprint(i), "alice")
+		if i%2 == 0 {
+			row.Realm = "other"
+		}
+		if i%3 == 0 {
+			row.Impersonation = true
+		}
+		s.create(row)
+		if i%5 == 0 {
+			s.revoke(row.Key())
+			continue
+		}
+		want[row.Key()] = true
+	}
+	later := s.session("later", "alice")
+	later.Idle = 20 * time.Hour
+	s.create(later)
+	s.clock.advance(3 * time.Hour)
+	told := make(map[sessions.Key]bool)
+	for range 10 {
+		_, err := s.store.Sweep(s.Context(), 7, func(row *sessions.Session) {
+			if told[row.Key()] {
+				s.Errorf("%v is told twice", row.Key())
+			}
+			told[row.Key()] = true
+			s.wantAbsent(row.Key())
+		})
+		s.must(err)
+	}
+	if !reflect.DeepEqual(told, want) {
+		s.Errorf("told are %v, not %v", told, want)
+	}
+	s.get(later.Key())
+}
+
+// everyExtra calls what the store can do besides, and returns the errors.
+func (s *suite) everyExtra(ctx context.Context) map[string]error {
+	all := make(map[string]error)
+	if store, ok := sessions.As[sessions.RevocationLog](s.store); ok {
+		all["Revoked"] = store.Revoked(ctx, epoch, func(sessions.Key, time.Time) {})
+	}
+	return all
+}
