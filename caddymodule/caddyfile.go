@@ -110,6 +110,7 @@ func (p *parser) directive() error {
 		"path":          p.text(&h.Path, "/auth/sessions"),
 		"trust":         p.trust,
 		"allow":         p.allow,
+		"shadow":        p.shadow,
 		"manage":        p.manage,
 		"lifecycle":     p.flag(&h.Lifecycle),
 		"protect":       p.protect,
@@ -119,7 +120,7 @@ func (p *parser) directive() error {
 		"access_token":  p.accessToken,
 		"signing_keys":  p.signingKeys,
 		"store":         p.store,
-	}, "trust", "allow", "manage")
+	}, "trust", "allow", "shadow", "manage")
 }
 
 func (p *parser) trust() error {

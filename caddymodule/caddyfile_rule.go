@@ -16,6 +16,16 @@ func (p *parser) allow() error {
 	return p.rule("allow", &p.handler.Allow, "self", "scope", "claim", "expression")
 }
 
+// shadow reads a rule on trial, in the forms of allow:
+//
+//	shadow allow <rule>
+func (p *parser) shadow() error {
+	if !p.NextArg() || p.Val() != "allow" {
+		return p.Err("shadow puts a rule on trial: write shadow allow <rule>, as in: shadow allow scope sessions:impersonate")
+	}
+	return p.rule("shadow allow", &p.handler.Shadow, "self", "scope", "claim", "expression")
+}
+
 // manage reads a rule that lets callers see and end others' sessions, in the
 // same forms but self.
 func (p *parser) manage() error {

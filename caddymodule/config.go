@@ -30,6 +30,10 @@ type Handler struct {
 	// one is required.
 	Allow []*Rule `json:"allow"`
 
+	// Rules on trial, in the forms of allow: what they would decide of each request
+	// is logged, and none of them ever grants anything.
+	Shadow []*Rule `json:"shadow_allow,omitempty"`
+
 	// User ids that nobody may impersonate, whatever allows it. `*` stands for
 	// any run of characters. Compared after NFKC and case folding too.
 	Protect []string `json:"protect,omitempty"`

@@ -13,6 +13,9 @@ func (h *Handler) checkRules() error {
 	if err := h.checkRuleList("allow", h.Allow); err != nil {
 		return err
 	}
+	if err := h.checkRuleList("shadow allow", h.Shadow); err != nil {
+		return err
+	}
 	if len(h.Manage) > 0 && !h.Lifecycle {
 		return wrong("manage", "manage is for listing and revoking, which only lifecycle serves: add lifecycle, or remove manage")
 	}

@@ -92,6 +92,10 @@ func (inst *instance) newManager(h *Handler, keyring *sessions.Keyring) (*sessio
 	if err != nil {
 		return nil, err
 	}
+	trial, err := h.trial()
+	if err != nil {
+		return nil, err
+	}
 	manage, err := h.rules(h.Manage)
 	if err != nil {
 		return nil, err
@@ -99,6 +103,7 @@ func (inst *instance) newManager(h *Handler, keyring *sessions.Keyring) (*sessio
 	m := &sessions.Manager{
 		Realm:         h.Issuer,
 		Policy:        policy,
+		Trial:         trial,
 		Manage:        manage,
 		Own:           h.Session.lifetimes(),
 		Impersonation: h.Impersonation.lifetimes(),

@@ -33,6 +33,16 @@ func (h *Handler) policy() (*sessions.Policy, error) {
 	return p, err
 }
 
+// trial makes the policy on trial; nil where no rule is.
+func (h *Handler) trial() (*sessions.Policy, error) {
+	if len(h.Shadow) == 0 {
+		return nil, nil
+	}
+	shadow := *h
+	shadow.Allow = h.Shadow
+	return shadow.policy()
+}
+
 // rules makes rules of the configured ones, but for self.
 func (h *Handler) rules(configured []*Rule) ([]sessions.Rule, error) {
 	var rules []sessions.Rule

@@ -43,6 +43,7 @@ type CreateRequest struct {
 func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error) {
 	now := m.Store.Now()
 	wanted, err := m.judge(req, now)
+	m.try(ctx, req, wanted, err)
 	if err != nil {
 		m.observe(ctx, EventDenied, wanted, err)
 		return nil, err

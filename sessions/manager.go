@@ -20,6 +20,9 @@ type Manager struct {
 	Realm  string
 	Store  Store
 	Policy *Policy
+	// Trial is a policy on trial: what it says of each request is told to the
+	// observer (EventTried), and decides nothing. Nil is none.
+	Trial  *Policy
 	Minter *Minter
 	// Manage are the rules by which callers may see and end others' sessions.
 	Manage []Rule
@@ -79,6 +82,7 @@ const (
 	EventCreated     EventKind = "created"
 	EventRepeated    EventKind = "repeated" // answered again to the same idempotency key
 	EventDenied      EventKind = "denied"
+	EventTried       EventKind = "tried" // what a policy on trial would have decided
 	EventRefreshed   EventKind = "refreshed"
 	EventRetried     EventKind = "retried"      // the same successor again, within the grace period
 	EventReuse       EventKind = "reuse"        // a used refresh token came back: the session was ended

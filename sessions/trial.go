@@ -1,0 +1,20 @@
+package sessions
+
+import (
+	"context"
+	"errors"
+)
+
+// try tells the observer what the policy on trial says of a request, which decides
+// nothing. cause is why the request was refused, if it was.
+func (m *Manager) try(ctx context.Context, req *CreateRequest, wanted *Session, cause error) {
+	if m.Trial == nil || errors.Is(cause, ErrUserID) || errors.Is(cause, ErrText) {
+		return
+	}
+	in := RuleInput{Caller: req.Caller, UserID: wanted.UserID, Reason: wanted.Reason, ClientID: wanted.ClientID}
+	decision, err := m.Trial.Decide(&in)
+	tried := *wanted
+	tried.ID = "" // there is no session by this
+	tried.Rule, tried.Impersonation = decision.Rule, decision.Impersonation
+	m.report(ctx, &Event{Kind: EventTried, Session: &tried, IP: req.IP, Err: err})
+}
