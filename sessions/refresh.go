@@ -3,8 +3,6 @@ package sessions
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -125,25 +123,41 @@ func (m *Minter) ReadRefresh(token string) (*Presented, error) {
 	if err != nil {
 		return nil, errTokenKey
 	}
-	var claims refreshClaims
-	if err := json.Unmarshal(data, &claims); err != nil {
+	return m.readClaims(data)
+}
+
+// readClaims reads claims that we signed ourselves, in whatever order.
+func (m *Minter) readClaims(data []byte) (*Presented, error) {
+	p := &Presented{Session: Key{Realm: m.Issuer}}
+	var issuer, audience string
+	secret := false
+	r := scanner{data: data}
+	err := r.object(func(name []byte) (err error) {
+		switch string(name) {
+		case "iss":
+			issuer, err = r.string()
+		case "aud":
+			audience, err = r.string()
+		case "sub":
+			p.UserID, err = r.string()
+		case "sid":
+			p.Session.ID, err = r.string()
+		case "client_id":
+			p.ClientID, err = r.string()
+		case "gen":
+			p.Generation, err = r.uint()
+		case "rnd":
+			secret = true
+			err = r.secret(&p.Secret)
+		default:
+			_, err = r.value()
+		}
+		return err
+	})
+	if err != nil || !secret || issuer != m.Issuer || audience != m.RefreshAudience {
 		return nil, errTokenForm
 	}
-	if claims.Issuer != m.Issuer || claims.Audience != m.RefreshAudience {
-		return nil, errTokenForm
-	}
-	presented := &Presented{
-		Session:    Key{Realm: m.Issuer, ID: claims.Session},
-		UserID:     claims.Subject,
-		ClientID:   claims.Client,
-		Generation: claims.Gen,
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(claims.Secret)
-	if err != nil || len(raw) != SecretSize {
-		return nil, errTokenForm
-	}
-	copy(presented.Secret[:], raw)
-	return presented, nil
+	return p, nil
 }
 
 // permit asks today's policy about a session, with what its row recorded of the

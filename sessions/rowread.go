@@ -141,8 +141,8 @@ func (r *rowReader) principal(p *Principal) error {
 	})
 }
 
-func (r *rowReader) int() (int64, error) {
-	text, _, err := r.literal()
+func (s *scanner) int() (int64, error) {
+	text, _, err := s.literal()
 	if err != nil {
 		return 0, err
 	}
@@ -153,8 +153,8 @@ func (r *rowReader) int() (int64, error) {
 	return n, nil
 }
 
-func (r *rowReader) uint() (uint64, error) {
-	text, _, err := r.literal()
+func (s *scanner) uint() (uint64, error) {
+	text, _, err := s.literal()
 	if err != nil {
 		return 0, err
 	}
@@ -165,9 +165,9 @@ func (r *rowReader) uint() (uint64, error) {
 	return n, nil
 }
 
-func (r *rowReader) bool() (bool, error) {
-	r.peek()
-	value, err := r.word()
+func (s *scanner) bool() (bool, error) {
+	s.peek()
+	value, err := s.word()
 	b, ok := value.(bool)
 	if err == nil && !ok {
 		err = errScan
@@ -175,14 +175,14 @@ func (r *rowReader) bool() (bool, error) {
 	return b, err
 }
 
-func (r *rowReader) time(at *time.Time) error {
-	ms, err := r.int()
+func (s *scanner) time(at *time.Time) error {
+	ms, err := s.int()
 	*at = fromMillis(ms)
 	return err
 }
 
-func (r *rowReader) millis(d *time.Duration) error {
-	ms, err := r.int()
+func (s *scanner) millis(d *time.Duration) error {
+	ms, err := s.int()
 	if err == nil && (ms > math.MaxInt64/int64(time.Millisecond) || ms < math.MinInt64/int64(time.Millisecond)) {
 		return errScan
 	}
@@ -190,8 +190,8 @@ func (r *rowReader) millis(d *time.Duration) error {
 	return err
 }
 
-func (r *rowReader) bytes() ([]byte, error) {
-	text, err := r.text()
+func (s *scanner) bytes() ([]byte, error) {
+	text, err := s.text()
 	if err != nil || len(text) == 0 {
 		return nil, err
 	}
@@ -202,8 +202,8 @@ func (r *rowReader) bytes() ([]byte, error) {
 	return raw, nil
 }
 
-func (r *rowReader) secret(secret *[SecretSize]byte) error {
-	text, err := r.text()
+func (s *scanner) secret(secret *[SecretSize]byte) error {
+	text, err := s.text()
 	if err != nil {
 		return err
 	}

@@ -1,11 +1,10 @@
 package sessions
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -31,50 +30,6 @@ type Minter struct {
 	Keys *Keyring
 }
 
-type refreshClaims struct {
-	Issuer   string    `json:"iss"`
-	Audience string    `json:"aud"`
-	Subject  string    `json:"sub"`
-	Session  string    `json:"sid"`
-	Client   string    `json:"client_id"`
-	Gen      uint64    `json:"gen"`
-	Secret   string    `json:"rnd"`
-	IssuedAt int64     `json:"iat"`
-	Expires  int64     `json:"exp"`
-	Actor    *actClaim `json:"act,omitempty"`
-}
-
-type accessClaims struct {
-	Issuer   string    `json:"iss"`
-	Expires  int64     `json:"exp"`
-	Audience audience  `json:"aud"`
-	Subject  string    `json:"sub"`
-	Client   string    `json:"client_id"`
-	IssuedAt int64     `json:"iat"`
-	ID       string    `json:"jti"`
-	Session  string    `json:"sid"`
-	Created  int64     `json:"sid_iat"` // when the session was created, in milliseconds
-	Actor    *actClaim `json:"act,omitempty"`
-	Reason   string    `json:"reason,omitempty"` // why, of an impersonation
-}
-
-// actClaim is who acts as the subject (RFC 8693 section 4.1).
-type actClaim struct {
-	Subject string `json:"sub"`
-	Issuer  string `json:"iss"`
-}
-
-// audience is one string where there is one, as RFC 7519 section 4.1.3 allows
-// and every verifier understands.
-type audience []string
-
-func (a audience) MarshalJSON() ([]byte, error) {
-	if len(a) == 1 {
-		return json.Marshal(a[0])
-	}
-	return json.Marshal([]string(a))
-}
-
 // Refresh mints the live refresh token of the row: the same bytes each time,
 // since the row holds all that goes in and the signature is deterministic.
 // ErrNoKey means that the key that once signed it is gone.
@@ -83,19 +38,22 @@ func (m *Minter) Refresh(s *Session) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("minting refresh token: %w", err)
 	}
-	claims := refreshClaims{
-		Issuer:   m.Issuer,
-		Audience: m.RefreshAudience,
-		Subject:  s.UserID,
-		Session:  s.ID,
-		Client:   s.ClientID,
-		Gen:      s.Generation,
-		Secret:   base64.RawURLEncoding.EncodeToString(s.Secret[:]),
-		IssuedAt: s.RotatedAt.Unix(),
-		Expires:  s.End().Unix(),
-		Actor:    actorOf(s),
-	}
-	return sign(key, &claims)
+	return sign(key, func(w *jsonWriter) { m.refreshClaims(w, s) })
+}
+
+// refreshClaims writes claims in an order that never changes, since what an earlier
+// release minted is minted again.
+func (m *Minter) refreshClaims(w *jsonWriter, s *Session) {
+	w.text("iss", m.Issuer)
+	w.text("aud", m.RefreshAudience)
+	w.text("sub", s.UserID)
+	w.text("sid", s.ID)
+	w.text("client_id", s.ClientID)
+	w.uint("gen", s.Generation)
+	w.bytes("rnd", s.Secret[:])
+	w.int("iat", s.RotatedAt.Unix())
+	w.int("exp", s.End().Unix())
+	w.act(s)
 }
 
 // Access mints an access token (RFC 9068) for the live generation of the row
@@ -110,45 +68,71 @@ func (m *Minter) Access(s *Session, now time.Time) (string, time.Time, error) {
 	if end := s.End(); end.Before(expires) {
 		expires = end
 	}
-	claims := accessClaims{
-		Issuer:   m.Issuer,
-		Expires:  expires.Unix(),
-		Audience: m.AccessAudience,
-		Subject:  s.UserID,
-		Client:   s.ClientID,
-		IssuedAt: s.RotatedAt.Unix(),
-		ID:       randomID(),
-		Session:  s.ID,
-		Created:  s.CreatedAt.UnixMilli(),
-		Actor:    actorOf(s),
-	}
-	if s.Impersonation {
-		claims.Reason = s.Reason
-	}
-	token, err := sign(key, &claims)
+	token, err := sign(key, func(w *jsonWriter) { m.accessClaims(w, s, randomID(), expires) })
 	return token, expires, err
 }
 
-func actorOf(s *Session) *actClaim {
-	if !s.Impersonation {
-		return nil
+func (m *Minter) accessClaims(w *jsonWriter, s *Session, id string, expires time.Time) {
+	w.text("iss", m.Issuer)
+	w.int("exp", expires.Unix())
+	w.audience("aud", m.AccessAudience)
+	w.text("sub", s.UserID)
+	w.text("client_id", s.ClientID)
+	w.int("iat", s.RotatedAt.Unix())
+	w.text("jti", id)
+	w.text("sid", s.ID)
+	w.int("sid_iat", s.CreatedAt.UnixMilli()) // when the session was created
+	w.act(s)
+	if s.Impersonation {
+		w.optional("reason", s.Reason)
 	}
-	return &actClaim{Subject: s.Actor.Subject, Issuer: s.Actor.Issuer}
 }
 
-func sign(key *SigningKey, claims any) (string, error) {
-	var data bytes.Buffer
-	encoder := json.NewEncoder(&data)
-	encoder.SetEscapeHTML(false) // six bytes for each "<" would make some tokens too long to send
-	if err := encoder.Encode(claims); err != nil {
-		return "", fmt.Errorf("serialising claims: %w", err)
+// act writes who acts as the subject, where that is somebody else (RFC 8693 section
+// 4.1).
+func (w *jsonWriter) act(s *Session) {
+	if !s.Impersonation {
+		return
 	}
-	token, err := key.private.Sign(key.header, bytes.TrimSuffix(data.Bytes(), []byte("\n")))
+	w.name("act")
+	*w = append(*w, '{')
+	w.text("sub", s.Actor.Subject)
+	w.text("iss", s.Actor.Issuer)
+	*w = append(*w, '}')
+}
+
+// audience writes one string where there is one, as RFC 7519 section 4.1.3 allows
+// and every verifier understands.
+func (w *jsonWriter) audience(name string, audience []string) {
+	if len(audience) == 1 {
+		w.text(name, audience[0])
+		return
+	}
+	w.name(name)
+	sep := byte('[')
+	for _, one := range audience {
+		*w = append(*w, sep)
+		sep = ','
+		w.quote(one)
+	}
+	w.shut(sep, '[', ']')
+}
+
+// sign signs the claims that write writes.
+func sign(key *SigningKey, write func(*jsonWriter)) (string, error) {
+	w := claimWriters.Get().(*jsonWriter)
+	defer claimWriters.Put(w)
+	*w = append((*w)[:0], '{')
+	write(w)
+	*w = append(*w, '}')
+	token, err := key.private.Sign(key.header, *w)
 	if err != nil {
 		return "", fmt.Errorf("signing token: %w", err)
 	}
 	return token, nil
 }
+
+var claimWriters = sync.Pool{New: func() any { return new(jsonWriter) }}
 
 // randomID returns 128 random bits in base64url.
 func randomID() string {

@@ -3,7 +3,6 @@ package bearer
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -123,8 +122,8 @@ func (v *Verifier) issuerOf(parsed *jose.Token) (*issuer, error) {
 		if m.Name != "iss" {
 			continue
 		}
-		var name string
-		if len(m.Value) == 0 || m.Value[0] != '"' || json.Unmarshal(m.Value, &name) != nil {
+		name, ok := m.Text()
+		if !ok {
 			return nil, refuse(ReasonClaims)
 		}
 		if from := v.issuers[name]; from != nil {

@@ -1,7 +1,6 @@
 package jose
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -45,7 +44,7 @@ func parseHeader(data []byte) (h Header, err error) {
 		default:
 			return h, ErrHeaderMember
 		}
-		if *into, err = headerText(member.Value); err != nil {
+		if *into, err = headerText(&member); err != nil {
 			return h, err
 		}
 	}
@@ -58,8 +57,9 @@ func parseHeader(data []byte) (h Header, err error) {
 	return h, nil
 }
 
-func headerText(raw json.RawMessage) (text string, err error) {
-	if raw[0] != '"' || json.Unmarshal(raw, &text) != nil || text == "" || len(text) > maxIDSize {
+func headerText(member *strictjson.Member) (string, error) {
+	text, ok := member.Text()
+	if !ok || text == "" || len(text) > maxIDSize {
 		return "", fmt.Errorf("%w: a member is not a string of 1 to %d bytes", ErrHeader, maxIDSize)
 	}
 	return text, nil

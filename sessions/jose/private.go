@@ -11,6 +11,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"sync"
 
 	"authsidecar/sessions/strictjson"
 )
@@ -163,17 +164,22 @@ func (k *PrivateKey) JWK() ([]byte, error) {
 // They are the caller's to get right. EdDSA and RS* give the same bytes each
 // time, ES* and PS* do not.
 func (k *PrivateKey) Sign(header, claims []byte) (string, error) {
+	scratch := scratches.Get().(*[]byte)
+	defer scratches.Put(scratch)
 	e := base64.RawURLEncoding
-	token := make([]byte, 0, e.EncodedLen(len(header))+e.EncodedLen(len(claims))+1)
-	token = e.AppendEncode(token, header)
-	token = append(token, '.')
+	token := append(e.AppendEncode((*scratch)[:0], header), '.')
 	token = e.AppendEncode(token, claims)
 	signed, err := signature(k.signer(), k.Algorithm(), token)
 	if err != nil {
 		return "", fmt.Errorf("signing: %w", err)
 	}
-	return string(token) + "." + encode(signed), nil
+	token = e.AppendEncode(append(token, '.'), signed)
+	*scratch = token
+	return string(token), nil
 }
+
+// scratches are where tokens are put together.
+var scratches = sync.Pool{New: func() any { return new([]byte) }}
 
 func signature(signer crypto.Signer, alg Algorithm, message []byte) ([]byte, error) {
 	kind := kinds[alg]

@@ -29,19 +29,20 @@ type Member struct {
 	Value json.RawMessage
 }
 
+// Text returns the string that the value is; ok is false where it is none.
+func (m *Member) Text() (text string, ok bool) {
+	if len(m.Value) < 2 || m.Value[0] != '"' {
+		return "", false
+	}
+	raw, err := unquote(m.Value)
+	return string(raw), err == nil
+}
+
 // Members is CheckObject, and returns the members of the object in their order.
 func Members(data []byte, maxDepth int) ([]Member, error) {
-	s := scanner{data: data, depth: maxDepth, objectOnly: true, marked: maxDepth - 1, marks: make([]mark, 0, 16)}
+	s := scanner{data: data, depth: maxDepth, objectOnly: true, marked: maxDepth - 1, members: make([]Member, 0, 8)}
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	members := make([]Member, len(s.marks))
-	for i, m := range s.marks {
-		name, err := unquote(data[m.name:m.nameEnd])
-		if err != nil {
-			return nil, err
-		}
-		members[i] = Member{Name: string(name), Value: data[m.value:m.end:m.end]}
-	}
-	return members, nil
+	return s.members, nil
 }

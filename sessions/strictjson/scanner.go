@@ -15,12 +15,9 @@ type scanner struct {
 	depth int // how many objects and arrays may still be opened
 
 	objectOnly bool
-	marked     int // the depth at which marks are made, or -1
-	marks      []mark
+	marked     int // the depth whose members are kept, or -1
+	members    []Member
 }
-
-// A mark says where a member of the outermost object stands.
-type mark struct{ name, nameEnd, value, end int }
 
 func (s *scanner) check() error {
 	var room [32][]byte // for the names of all open objects; on the stack, and enough for most data
@@ -133,18 +130,16 @@ func (s *scanner) object(names [][]byte) error {
 	more, err := s.open('}')
 	for more && err == nil {
 		var name []byte
-		m := mark{name: s.at}
-		if name, m.nameEnd, err = s.key(); err != nil {
+		if name, err = s.key(); err != nil {
 			return err
 		}
 		names = append(names, name)
-		m.value = s.at
+		begin := s.at
 		if err = s.value(names[len(names):]); err != nil {
 			return err
 		}
-		m.end = s.at
 		if s.depth == s.marked {
-			s.marks = append(s.marks, m)
+			s.members = append(s.members, Member{Name: string(name), Value: s.data[begin:s.at:s.at]})
 		}
 		more, err = s.next('}')
 	}
@@ -156,21 +151,20 @@ func (s *scanner) object(names [][]byte) error {
 }
 
 // key reads a name and all that stands before its value.
-func (s *scanner) key() (name []byte, end int, err error) {
+func (s *scanner) key() (name []byte, err error) {
 	if s.peek() != '"' {
-		return nil, 0, ErrSyntax
+		return nil, ErrSyntax
 	}
 	name, err = s.name()
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	end = s.at
 	if s.peek() != ':' {
-		return nil, 0, ErrSyntax
+		return nil, ErrSyntax
 	}
 	s.at++
 	s.peek()
-	return name, end, nil
+	return name, nil
 }
 
 // name reads a string and resolves its escapes.
