@@ -147,6 +147,9 @@ func expect(t *testing.T, v *Verifier, token string, want Reason) {
 	if got := reasonOf(t, err); got != want {
 		t.Errorf("refused for %q, want %q", got, want)
 	}
+	if got := reasonOf(t, v.Explain(t.Context(), token).Refused()); got != want {
+		t.Errorf("explained as %q, want %q", got, want)
+	}
 }
 
 // jwk is the public half as its owner publishes it.

@@ -1,0 +1,145 @@
+package bearer
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/jose"
+)
+
+// Check names one of the checks that a token goes through, in this order.
+type Check string
+
+// The checks.
+const (
+	CheckForm      Check = "form"
+	CheckHeader    Check = "header"
+	CheckIssuer    Check = "issuer"
+	CheckKey       Check = "key"
+	CheckSignature Check = "signature"
+	CheckType      Check = "type"
+	CheckAudience  Check = "audience"
+	CheckTimes     Check = "times"
+	CheckSubject   Check = "subject"
+)
+
+// A Step is what came of a check.
+type Step struct {
+	Check Check
+	// Err is nil where the token passed, a *Refusal where it did not, and wraps
+	// ErrKeysUnavailable where nobody can tell.
+	Err error
+}
+
+// An Explanation is what a Verifier thinks of a token, check by check.
+type Explanation struct {
+	// Steps are the checks that were made. After one that refuses the token the
+	// others go on as far as they can be made: the claims are then what the token
+	// says, and not what its issuer said.
+	Steps []Step
+	// Header and Claims are the token's, as far as they can be read. They are for
+	// people: nothing in them was verified unless Caller is set.
+	Header jose.Header
+	Claims sessions.Claims
+	// Caller is who is calling, where no check said no.
+	Caller *sessions.Caller
+}
+
+// Refused returns why Verify would refuse the token: the first error, or nil.
+func (e *Explanation) Refused() error {
+	for _, s := range e.Steps {
+		if s.Err != nil {
+			return s.Err
+		}
+	}
+	return nil
+}
+
+// pass tells whether the check is passed, and notes it.
+func (e *Explanation) pass(check Check, err error) bool {
+	e.Steps = append(e.Steps, Step{check, err})
+	return err == nil
+}
+
+// ofForm are the reasons that CheckForm has; those of the others of jose.Parse are
+// CheckHeader's.
+var ofForm = []Reason{ReasonTooLarge, ReasonForm, ReasonEncrypted, ReasonBase64}
+
+// Explain makes the checks of Verify, one by one. It remembers nothing.
+func (v *Verifier) Explain(ctx context.Context, token string) *Explanation {
+	e := new(Explanation)
+	parsed, err := jose.Parse(token)
+	if err != nil {
+		refusal := refusalOf(err, ReasonForm)
+		if reason := refusal.(*Refusal).Reason; slices.Contains(ofForm, reason) || !e.pass(CheckForm, nil) {
+			e.pass(CheckForm, refusal)
+			return e
+		}
+		e.pass(CheckHeader, refusal)
+		return e
+	}
+	e.pass(CheckForm, nil)
+	e.pass(CheckHeader, nil)
+	e.Header = parsed.Header
+	from, err := v.issuerOf(parsed)
+	if !e.pass(CheckIssuer, err) {
+		return e
+	}
+	e.explainKey(ctx, from, parsed)
+	if json.Unmarshal(parsed.Unverified(), &e.Claims) != nil {
+		e.pass(CheckType, &Refusal{Reason: ReasonClaims, err: jose.ErrClaims})
+		return e
+	}
+	e.explainClaims(from, v.now())
+	return e
+}
+
+// explainKey checks the key and the signature.
+func (e *Explanation) explainKey(ctx context.Context, from *issuer, parsed *jose.Token) {
+	key, err := from.key(ctx, parsed)
+	if !e.pass(CheckKey, err) {
+		return
+	}
+	_, err = parsed.Verify(key)
+	if err != nil {
+		err = refusalOf(err, ReasonSignature)
+	}
+	e.pass(CheckSignature, err)
+}
+
+// key finds the one key that the token may be signed with.
+func (i *issuer) key(ctx context.Context, parsed *jose.Token) (*jose.Key, error) {
+	key, err := i.Keys.Key(ctx, parsed.Header.KeyID, jose.Algorithm(parsed.Header.Algorithm))
+	switch {
+	case err == nil:
+		return key, nil
+	case errors.Is(err, jose.ErrUnknownKey), errors.Is(err, jose.ErrAlgorithm):
+		return nil, refusalOf(err, ReasonUnknownKey)
+	case errors.Is(err, ErrKeysUnavailable):
+		return nil, fmt.Errorf("finding key: %w", err)
+	default: // whatever a source says, without a key nobody can tell
+		return nil, fmt.Errorf("finding key: %w: %w", ErrKeysUnavailable, err)
+	}
+}
+
+// explainClaims checks what the token says.
+func (e *Explanation) explainClaims(from *issuer, now time.Time) {
+	verified := e.Refused() == nil
+	e.pass(CheckType, from.checkKind(e.Header.Type, e.Claims))
+	var audience error
+	if !from.isAudience(e.Claims["aud"]) {
+		audience = refuse(ReasonAudience)
+	}
+	e.pass(CheckAudience, audience)
+	end, err := from.checkTimes(e.Claims, now)
+	e.pass(CheckTimes, err)
+	caller, err := from.caller(e.Claims, end)
+	if e.pass(CheckSubject, err); verified && e.Refused() == nil {
+		e.Caller = caller
+	}
+}
