@@ -15,6 +15,8 @@ type Cutoff struct {
 	Filter
 	// At is the store's clock when it was made: later sessions are not ended.
 	At time.Time
+	// By is who asked for it, for the log.
+	By Principal
 }
 
 // ends tells whether the cutoff ended the session.
@@ -124,7 +126,7 @@ func (m *Manager) sweepCutoff(ctx context.Context, c *Cutoff, limit int) (ended 
 			if ended == limit {
 				return ended, false, nil
 			}
-			if err := m.end(ctx, s.Key(), EndRevoked, ender{}); err != nil && !errors.Is(err, ErrNotFound) {
+			if err := m.end(ctx, s.Key(), EndRevoked, ender{by: c.By}); err != nil && !errors.Is(err, ErrNotFound) {
 				return ended, false, err
 			}
 			ended++

@@ -19,6 +19,7 @@ type storedCutoff struct {
 	User           []byte       `json:"user,omitempty"`
 	Actor          *storedActor `json:"actor,omitempty"`
 	Impersonations bool         `json:"imp,omitempty"`
+	By             *storedActor `json:"by,omitempty"`
 }
 
 type storedActor struct {
@@ -37,6 +38,9 @@ func EncodeCutoff(c *Cutoff) ([]byte, error) {
 	stored := storedCutoff{Format: cutoffFormat, User: []byte(c.User), Impersonations: c.Impersonations}
 	if c.Actor != nil {
 		stored.Actor = &storedActor{Issuer: []byte(c.Actor.Issuer), Subject: []byte(c.Actor.Subject)}
+	}
+	if c.By != (Principal{}) {
+		stored.By = &storedActor{Issuer: []byte(c.By.Issuer), Subject: []byte(c.By.Subject)}
 	}
 	data, err := json.Marshal(&stored)
 	if err != nil {
@@ -68,6 +72,9 @@ func DecodeCutoff(realm, id string, at time.Time, data []byte) (Cutoff, error) {
 	}
 	if stored.Actor != nil {
 		c.Actor = &Principal{Issuer: string(stored.Actor.Issuer), Subject: string(stored.Actor.Subject)}
+	}
+	if stored.By != nil {
+		c.By = Principal{Issuer: string(stored.By.Issuer), Subject: string(stored.By.Subject)}
 	}
 	if c.Empty() {
 		return Cutoff{}, fmt.Errorf("%w: cutoff is corrupt: %w", ErrUnavailable, errCutoffOfAll)

@@ -91,7 +91,7 @@ func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, dryRun boo
 		return Revocation{Revoked: len(selected), More: more}, err
 	}
 	if store, ok := As[CutoffStore](m.Store); ok && r.overAll(&f) && (len(selected) > 0 || more) {
-		if err := m.addCutoff(ctx, store, Cutoff{ID: randomID(), Realm: m.Realm, Filter: f, At: until}); err != nil {
+		if err := m.addCutoff(ctx, store, Cutoff{ID: randomID(), Realm: m.Realm, Filter: f, At: until, By: r.caller.Principal}); err != nil {
 			return Revocation{}, err
 		}
 	}
