@@ -22,30 +22,6 @@ const (
 	maxDepth = 4
 )
 
-type createAnswer struct {
-	SessionID     string `json:"session_id"`
-	UserID        string `json:"user_id"`
-	RefreshToken  string `json:"refresh_token"`
-	AccessToken   string `json:"access_token"`
-	TokenType     string `json:"token_type"`
-	ExpiresIn     int64  `json:"expires_in"`
-	RefreshEnd    string `json:"refresh_expires_at"`
-	Impersonation bool   `json:"is_impersonation"`
-}
-
-func answerOf(g *sessions.Grant) *createAnswer {
-	return &createAnswer{
-		SessionID:     g.Session.ID,
-		UserID:        g.Session.UserID,
-		RefreshToken:  g.RefreshToken,
-		AccessToken:   g.AccessToken,
-		TokenType:     "Bearer",
-		ExpiresIn:     int64(max(0, g.AccessExpires.Sub(g.Now)) / time.Second),
-		RefreshEnd:    g.Session.ExpiresAt.Format(time.RFC3339),
-		Impersonation: g.Session.Impersonation,
-	}
-}
-
 // create answers POST on our path.
 func (a *API) create(w http.ResponseWriter, r *http.Request) error {
 	caller, err := a.authenticate(r)
@@ -66,17 +42,13 @@ func (a *API) create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, "application/json", answerOf(grant))
+	writeGrant(w, grant)
 	return nil
 }
 
 // readBody reads a JSON body, no more than maxBody of it.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	mediaType, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	if err != nil || mediaType != "application/json" || len(r.Header.Values("Content-Type")) != 1 {
-		return nil, problemMedia
-	}
-	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+	if !isJSON(r.Header.Values("Content-Type")) {
 		return nil, problemMedia
 	}
 	if len(r.Header.Values("Content-Encoding")) != 0 {
@@ -97,6 +69,22 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
+// isJSON tells whether there is one content type, and that of JSON in UTF-8.
+func isJSON(contentTypes []string) bool {
+	if len(contentTypes) != 1 {
+		return false
+	}
+	if contentTypes[0] == "application/json" { // as nearly always
+		return true
+	}
+	mediaType, params, err := mime.ParseMediaType(contentTypes[0])
+	if err != nil || mediaType != "application/json" {
+		return false
+	}
+	charset, ok := params["charset"]
+	return !ok || strings.EqualFold(charset, "utf-8")
+}
+
 // parseCreate reads the request, strictly: what two parsers could read in two
 // ways is refused.
 func (a *API) parseCreate(r *http.Request, body []byte) (*sessions.CreateRequest, error) {
@@ -111,16 +99,16 @@ func (a *API) parseCreate(r *http.Request, body []byte) (*sessions.CreateRequest
 		switch members[i].Name {
 		case "user_id":
 			hasUser = true
-			err = readString(value, &req.UserID)
+			err = readString(&members[i], &req.UserID)
 		case "expires_in_millis":
 			req.Lifetime, err = readMillis(value)
 		case "is_impersonation":
 			// It says what the caller expects. What the session is, the policy says.
 			err = readBool(value)
 		case "reason":
-			err = readString(value, &req.Reason)
+			err = readString(&members[i], &req.Reason)
 		case "client_id":
-			err = readString(value, &req.ClientID)
+			err = readString(&members[i], &req.ClientID)
 		default:
 			err = problemRequest
 		}
@@ -138,10 +126,12 @@ func (a *API) parseCreate(r *http.Request, body []byte) (*sessions.CreateRequest
 	return &req, err
 }
 
-func readString(value json.RawMessage, into *string) error {
-	if len(value) == 0 || value[0] != '"' || json.Unmarshal(value, into) != nil {
+func readString(member *strictjson.Member, into *string) error {
+	text, ok := member.Text()
+	if !ok {
 		return problemRequest
 	}
+	*into = text
 	return nil
 }
 

@@ -25,7 +25,7 @@ func (a *API) refresh(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, "application/json", answerOf(grant))
+	writeGrant(w, grant)
 	return nil
 }
 
@@ -40,7 +40,7 @@ func readRefreshToken(w http.ResponseWriter, r *http.Request) (string, error) {
 		return "", problemHolder
 	}
 	var token string
-	if readString(members[0].Value, &token) != nil {
+	if readString(&members[0], &token) != nil {
 		return "", problemHolder
 	}
 	return token, nil
