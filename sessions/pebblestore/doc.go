@@ -8,6 +8,8 @@
 //	Get              gate → lock of the session → read
 //	List             gate → index → rows
 //	Sweep            gate → expiry index → locks of those sessions → one commit
+//	Scan             gate → rows
+//	Revoked          gate → log of ends
 //
 // The gate is what Close waits at. A session stays locked until its write is on
 // the disk, or for as long as nobody knows: so no operation sees a row that a
@@ -25,17 +27,20 @@
 //
 // # Keys
 //
-// A key is a kind byte, then (all but the expiry index) 16 bytes of the SHA-256
-// of the realm, then:
+// A key is a kind byte, then (all but the expiry index and the log) 16 bytes of the
+// SHA-256 of the realm, then:
 //
 //	row       id                                        → EncodeRow
 //	user      hash of user, kind, newest first          → hash of actor, if impersonation
 //	actor     hash of actor, newest first               (impersonations only)
 //	all       newest first                              (impersonations only)
 //	expiry    time, realm, id                           (a lower bound of PurgeAt)
+//	log       time of the end, realm, id                (of what was revoked)
+//	cutoff    time, id                                  → EncodeCutoff
+//	realm                                               → its name
 //
 // "Newest first" is the inverted time of creation, then the inverted id. Rows
 // that are revoked have no entries in the first three indexes. A rotation moves
 // PurgeAt away and writes the row alone: the sweeper finds the old entry, looks
-// at the row, and moves the entry.
+// at the row, and moves the entry. The log is cut off behind by the sweeper.
 package pebblestore

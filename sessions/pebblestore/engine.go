@@ -24,12 +24,13 @@ const (
 
 // An engine is one opened Pebble, and what goes wrong with it.
 type engine struct {
-	db     *pebble.DB
-	guard  *guard
-	locks  [stripes]chan struct{}
-	seed   maphash.Seed
-	tally  *tally
-	realms realms
+	db      *pebble.DB
+	guard   *guard
+	locks   [stripes]chan struct{}
+	seed    maphash.Seed
+	tally   *tally
+	realms  realms
+	copying sync.Mutex // of the one copy being made
 
 	mu         sync.Mutex
 	queue      []*commit // waits for the commit in flight
@@ -46,7 +47,7 @@ func openEngine(opts *Options, fs vfs.FS, ours *pebble.Options) (*engine, error)
 	for i := range e.locks {
 		e.locks[i] = make(chan struct{}, 1)
 	}
-	e.guard = newGuard(fs, func(trouble error) { reportTrouble(opts.Log, trouble) })
+	e.guard = newGuard(fs, opts.Dir, func(trouble error) { reportTrouble(opts.Log, trouble) })
 	ours.FS = e.guard
 	ours.Logger = &chatter{log: opts.Log, fatal: e.guard.kill}
 	opened := make(chan error, 1)

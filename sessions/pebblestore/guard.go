@@ -17,9 +17,11 @@ import (
 const retryRoom = 50 * time.Millisecond
 
 // A guard is the file system as one opened Pebble sees it: one in which no write
-// ever fails. See doc.go.
+// ever fails. See doc.go. What is not in Pebble's own directory is a copy of it, and
+// may fail.
 type guard struct {
 	vfs.FS
+	dir    string
 	chmod  bool // files are for their owner alone
 	report func(trouble error)
 
@@ -33,8 +35,8 @@ type guard struct {
 	trouble atomic.Pointer[chan struct{}] // closed while there is trouble
 }
 
-func newGuard(inner vfs.FS, report func(error)) *guard {
-	g := &guard{FS: inner, chmod: inner == vfs.Default, report: report}
+func newGuard(inner vfs.FS, dir string, report func(error)) *guard {
+	g := &guard{FS: inner, dir: inner.PathJoin(dir), chmod: inner == vfs.Default, report: report}
 	calm := make(chan struct{})
 	g.trouble.Store(&calm)
 	return g
@@ -139,8 +141,17 @@ func (g *guard) roomAgain(stalled bool) {
 	}
 }
 
+// guards tells whether the file is Pebble's own.
+func (g *guard) guards(name string) bool {
+	name = g.PathJoin(name)
+	return name == g.dir || g.PathDir(name) == g.dir
+}
+
 // try is do for what may fail for reasons of its own, which Pebble understands.
-func (g *guard) try(write func() error) error {
+func (g *guard) try(name string, write func() error) error {
+	if !g.guards(name) {
+		return write()
+	}
 	var expected error
 	g.do(func() error {
 		err := write()
@@ -168,7 +179,7 @@ func cause(err error) error {
 // open wraps a file that was opened for writing.
 func (g *guard) open(name string, open func() (vfs.File, error)) (vfs.File, error) {
 	var f vfs.File
-	err := g.try(func() (err error) {
+	err := g.try(name, func() (err error) {
 		if f, err = open(); err == nil && g.chmod {
 			err = os.Chmod(name, 0o600)
 		}
@@ -177,7 +188,14 @@ func (g *guard) open(name string, open func() (vfs.File, error)) (vfs.File, erro
 	if err != nil {
 		return nil, err
 	}
-	return &guardedFile{File: f, guard: g}, nil
+	return g.wrap(name, f), nil
+}
+
+func (g *guard) wrap(name string, f vfs.File) vfs.File {
+	if !g.guards(name) {
+		return f
+	}
+	return &guardedFile{File: f, guard: g}
 }
 
 // Create makes a file for its owner alone.
@@ -201,32 +219,32 @@ func (g *guard) OpenDir(name string) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &guardedFile{File: f, guard: g}, nil
+	return g.wrap(name, f), nil
 }
 
 // Link makes a hard link.
 func (g *guard) Link(from, to string) error {
-	return g.try(func() error { return g.FS.Link(from, to) })
+	return g.try(to, func() error { return g.FS.Link(from, to) })
 }
 
 // Rename renames a file.
 func (g *guard) Rename(from, to string) error {
-	return g.try(func() error { return g.FS.Rename(from, to) })
+	return g.try(to, func() error { return g.FS.Rename(from, to) })
 }
 
 // Remove removes a file.
 func (g *guard) Remove(name string) error {
-	return g.try(func() error { return g.FS.Remove(name) })
+	return g.try(name, func() error { return g.FS.Remove(name) })
 }
 
 // RemoveAll removes a tree.
 func (g *guard) RemoveAll(name string) error {
-	return g.try(func() error { return g.FS.RemoveAll(name) })
+	return g.try(name, func() error { return g.FS.RemoveAll(name) })
 }
 
 // MkdirAll makes directories.
 func (g *guard) MkdirAll(dir string, perm os.FileMode) error {
-	return g.try(func() error { return g.FS.MkdirAll(dir, perm) })
+	return g.try(dir, func() error { return g.FS.MkdirAll(dir, perm) })
 }
 
 // Lock does nothing: the store holds the lock for all that it opens.

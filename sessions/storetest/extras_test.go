@@ -2,7 +2,10 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"maps"
+	"slices"
+	"strconv"
 	"time"
 
 	"authsidecar/sessions"
@@ -11,6 +14,37 @@ import (
 // extras are what a broken store does wrong that not each store can do.
 type extras struct {
 	revoked func(ctx context.Context, since time.Time, tell func(sessions.Key, time.Time)) error
+	scan    func(ctx context.Context, cursor string, limit int) (sessions.Page, error)
+	realms  func(ctx context.Context) ([]string, error)
+}
+
+func (b *broken) Scan(ctx context.Context, cursor string, limit int) (sessions.Page, error) {
+	if b.scan != nil {
+		return b.scan(ctx, cursor, limit)
+	}
+	return b.Memory.Scan(ctx, cursor, limit)
+}
+
+func (b *broken) Realms(ctx context.Context) ([]string, error) {
+	if b.realms != nil {
+		return b.realms(ctx)
+	}
+	return b.Memory.Realms(ctx)
+}
+
+// scanWithout leaves rows out of pages.
+func (b *broken) scanWithout(out func(i int, row *sessions.Session) bool) {
+	b.scan = func(ctx context.Context, cursor string, limit int) (sessions.Page, error) {
+		page, err := b.Memory.Scan(ctx, cursor, limit)
+		var kept []sessions.Session
+		for i := range page.Sessions {
+			if !out(i, &page.Sessions[i]) {
+				kept = append(kept, page.Sessions[i])
+			}
+		}
+		page.Sessions = kept
+		return page, err
+	}
 }
 
 func (b *broken) Revoked(ctx context.Context, since time.Time, tell func(sessions.Key, time.Time)) error {
@@ -77,6 +111,67 @@ var extraMistakes = []struct {
 	{"a cancelled context reads the log", "a cancelled context does no work", func(b *broken) {
 		b.revoked = func(_ context.Context, since time.Time, tell func(sessions.Key, time.Time)) error {
 			return b.Memory.Revoked(context.Background(), since, tell)
+		}
+	}},
+	{"a scan leaves out what was revoked", "a scan has each row of all realms, whole", func(b *broken) {
+		b.scanWithout(func(_ int, row *sessions.Session) bool { return !row.RevokedAt.IsZero() })
+	}},
+	{"a scan is of one realm", "a scan has each row of all realms, whole", func(b *broken) {
+		b.scanWithout(func(_ int, row *sessions.Session) bool { return row.Realm != realm })
+	}},
+	{"a scan loses the last of four", "a scan goes on while sessions come and go", func(b *broken) {
+		b.scanWithout(func(i int, _ *sessions.Session) bool { return i == 3 })
+	}},
+	{"a scan forgets the realm", "a scan has each row of all realms, whole", func(b *broken) {
+		b.scan = func(ctx context.Context, cursor string, limit int) (sessions.Page, error) {
+			page, err := b.Memory.Scan(ctx, cursor, limit)
+			for i := range page.Sessions {
+				page.Sessions[i].Realm = ""
+			}
+			return page, err
+		}
+	}},
+	{"a scan counts its rows", "a scan goes on while sessions come and go", func(b *broken) {
+		b.scan = func(ctx context.Context, cursor string, limit int) (sessions.Page, error) {
+			page, err := b.Memory.Scan(ctx, "", 1<<20)
+			n, _ := strconv.Atoi(cursor)
+			page.Sessions = page.Sessions[min(n, len(page.Sessions)):]
+			if len(page.Sessions) > limit {
+				page.Sessions, page.Next = page.Sessions[:limit], strconv.Itoa(n+limit)
+			}
+			return page, err
+		}
+	}},
+	{"a scan begins anew at what it cannot read", "a scan begins at no other cursor than its own", func(b *broken) {
+		b.scan = func(ctx context.Context, cursor string, limit int) (sessions.Page, error) {
+			page, err := b.Memory.Scan(ctx, cursor, limit)
+			if errors.Is(err, sessions.ErrBadCursor) {
+				return b.Memory.Scan(ctx, "", limit)
+			}
+			return page, err
+		}
+	}},
+	{"realms have rows", "realms are those that have rows or cutoffs", func(b *broken) {
+		b.realms = func(ctx context.Context) ([]string, error) {
+			all, err := b.Memory.Realms(ctx)
+			return slices.DeleteFunc(all, func(name string) bool {
+				return !slices.ContainsFunc(slices.Collect(maps.Keys(b.rows)), func(key sessions.Key) bool { return key.Realm == name })
+			}), err
+		}
+	}},
+	{"realms stay when nothing is left", "realms are those that have rows or cutoffs", func(b *broken) {
+		ever := make(map[string]bool)
+		b.realms = func(ctx context.Context) ([]string, error) {
+			all, err := b.Memory.Realms(ctx)
+			for _, name := range all {
+				ever[name] = true
+			}
+			return slices.Collect(maps.Keys(ever)), err
+		}
+	}},
+	{"a cancelled context scans", "a cancelled context does no work", func(b *broken) {
+		b.scan = func(_ context.Context, cursor string, limit int) (sessions.Page, error) {
+			return b.Memory.Scan(context.Background(), cursor, limit)
 		}
 	}},
 	{"a sweep tells of what was revoked too", "a sweep tells of each session that nobody ended", func(b *broken) {

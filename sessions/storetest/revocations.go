@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"time"
@@ -157,6 +158,16 @@ func (s *suite) everyExtra(ctx context.Context) map[string]error {
 	all := make(map[string]error)
 	if store, ok := sessions.As[sessions.RevocationLog](s.store); ok {
 		all["Revoked"] = store.Revoked(ctx, epoch, func(sessions.Key, time.Time) {})
+	}
+	if store, ok := sessions.As[sessions.Scanner](s.store); ok {
+		_, all["Scan"] = store.Scan(ctx, "", 1)
+		_, all["Realms"] = store.Realms(ctx)
+	}
+	if store, ok := sessions.As[sessions.Pinger](s.store); ok {
+		all["Ping"] = store.Ping(ctx)
+	}
+	if store, ok := sessions.As[sessions.Checkpointer](s.store); ok {
+		all["Checkpoint"] = store.Checkpoint(ctx, filepath.Join(s.TempDir(), "copy"))
 	}
 	return all
 }

@@ -1,0 +1,167 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"authsidecar/sessions"
+)
+
+// scanner returns the store as a sessions.Scanner; the check is over where it is
+// none.
+func (s *suite) scanner() sessions.Scanner {
+	s.Helper()
+	store, ok := sessions.As[sessions.Scanner](s.store)
+	if !ok {
+		s.Skip("the store is not read whole")
+	}
+	return store
+}
+
+// scan returns all pages.
+func (s *suite) scan(limit int, between func()) []sessions.Session {
+	s.Helper()
+	var rows []sessions.Session
+	cursor := ""
+	for range 1000 {
+		page, err := s.scanner().Scan(s.Context(), cursor, limit)
+		s.must(err)
+		if len(page.Sessions) > limit {
+			s.Fatalf("page has %d rows, of at most %d", len(page.Sessions), limit)
+		}
+		rows = append(rows, page.Sessions...)
+		if cursor = page.Next; cursor == "" {
+			return rows
+		}
+		if between != nil {
+			between()
+		}
+	}
+	s.Fatal("scanning does not end")
+	return nil
+}
+
+func scanWhole(s *suite) {
+	if rows := s.scan(3, nil); len(rows) != 0 {
+		s.Errorf("%d rows in an empty store", len(rows))
+	}
+	want := make(map[sessions.Key]sessions.Session)
+	for i, text := range append([]string{"plain", "other"}, hostile...) {
+		row := s.session(text, "alice")
+		if i%2 == 0 {
+			row.Realm = text
+		}
+		if i%3 == 0 {
+			row.Impersonation, row.Reason = true, text
+		}
+		s.create(row)
+		if i%4 == 0 {
+			s.revoke(row.Key())
+		}
+		want[row.Key()] = s.get(row.Key())
+	}
+	for _, limit := range []int{1, 2, 3, len(want) - 1, len(want), len(want) + 1} {
+		seen := make(map[sessions.Key]bool)
+		for _, row := range s.scan(limit, nil) {
+			if seen[row.Key()] {
+				s.Errorf("%q is there twice", row.Key())
+			}
+			seen[row.Key()] = true
+			s.wantRow(row, want[row.Key()])
+		}
+		if len(seen) != len(want) {
+			s.Errorf("%d of %d rows in pages of %d", len(seen), len(want), limit)
+		}
+	}
+}
+
+func scanWhileChanging(s *suite) {
+	const rows = 30
+	key := func(i int) sessions.Key { return sessions.Key{Realm: realm, ID: fmt.Sprint("kept ", i)} }
+	for i := range rows {
+		s.create(s.session(key(i).ID, "alice"))
+		gone := s.session(fmt.Sprint("gone ", i), "alice")
+		gone.Idle = 0
+		s.create(gone)
+	}
+	n := 0
+	seen := make(map[string]int)
+	all := s.scan(4, func() {
+		n++
+		s.create(s.session(fmt.Sprint("new ", n), "bob"))
+		s.update(key(n%rows), func(row *sessions.Session) { row.Generation++ })
+		if n%3 == 0 {
+			s.revoke(key(n))
+		}
+		s.sweep(5)
+	})
+	for i := range all {
+		seen[all[i].ID]++
+	}
+	for i := range rows {
+		if times := seen[key(i).ID]; times != 1 {
+			s.Errorf("%q is there %d times", key(i).ID, times)
+		}
+	}
+}
+
+func scanCursors(s *suite) {
+	for i := range 3 {
+		s.create(s.session(fmt.Sprint(i), "alice"))
+	}
+	page, err := s.scanner().Scan(s.Context(), "", 1)
+	s.must(err)
+	query := sessions.Query{Realm: realm, User: "alice", Limit: 1}
+	listed, err := s.store.List(s.Context(), query)
+	s.must(err)
+	for _, cursor := range []string{listed.Next, "!", "AAAA", page.Next + "!", strings.Repeat("A", 400)} {
+		if page, err := s.scanner().Scan(s.Context(), cursor, 1); !errors.Is(err, sessions.ErrBadCursor) || len(page.Sessions) > 0 {
+			s.Errorf("scanning from %q: %d rows, %v", cursor, len(page.Sessions), err)
+		}
+	}
+	query.Cursor = page.Next
+	if page, err := s.store.List(s.Context(), query); !errors.Is(err, sessions.ErrBadCursor) || len(page.Sessions) > 0 {
+		s.Errorf("listing from a cursor of a scan: %d rows, %v", len(page.Sessions), err)
+	}
+}
+
+func (s *suite) wantRealms(want ...string) {
+	s.Helper()
+	got, err := s.scanner().Realms(s.Context())
+	s.must(err)
+	slices.Sort(got)
+	slices.Sort(want)
+	if !equal(got, want) {
+		s.Errorf("realms are %q, not %q", got, want)
+	}
+}
+
+func scanRealms(s *suite) {
+	s.wantRealms()
+	for _, text := range hostile {
+		row := s.session("one", "alice")
+		row.Realm = text
+		s.create(row)
+	}
+	s.wantRealms(slices.Clone(hostile)...)
+	kept := s.session("kept", "alice")
+	kept.Idle = 20 * sessions.RevocationMemory
+	s.create(kept)
+	s.create(s.session("gone", "alice"))
+	if cutoffs, ok := sessions.As[sessions.CutoffStore](s.store); ok {
+		for _, of := range []string{realm, "cut"} {
+			c := s.cutoff("one")
+			c.Realm = of
+			s.must(cutoffs.AddCutoff(s.Context(), c))
+		}
+		s.wantRealms(append([]string{realm, "cut"}, hostile...)...)
+		c := s.cutoff("one")
+		c.Realm = "cut"
+		s.must(cutoffs.DropCutoff(s.Context(), c))
+	}
+	s.clock.advance(10 * sessions.RevocationMemory)
+	s.sweep(1000)
+	s.wantRealms(realm)
+}
