@@ -103,6 +103,7 @@ func (e *engine) commitQueue() {
 func (e *engine) commitGroup(group []*commit) {
 	batch, err := e.merge(group)
 	if err == nil {
+		e.tally.renew(e.db)
 		deleted := e.tally.add(batch)
 		if err = batch.Commit(pebble.Sync); err == nil {
 			e.tally.sub(deleted)

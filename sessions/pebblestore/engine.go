@@ -59,7 +59,7 @@ func openEngine(opts *Options, fs vfs.FS, ours *pebble.Options) (*engine, error)
 	select {
 	case err := <-opened:
 		if err == nil {
-			go e.tally.fill(e.db)
+			e.tally.fill(e.db)
 		}
 		return e, err
 	case <-e.guard.Trouble():

@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"bytes"
 	"hash/maphash"
 	"math"
 	"sync"
@@ -8,27 +9,37 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// A tally counts in memory how many listed sessions each user has of each kind,
-// so that nobody who creates one has to look. It is a fixed number of counters
-// that users share by chance: so a count is too high at times, and never too low.
+// A tally knows in memory, roughly, what is in the database, so that whoever creates
+// a session need not look. Of how many listed sessions a user has of each kind it may
+// think too many, and never too few: users share counters by chance. Of an id that is
+// new it may think that it is there, and never the other way round.
 //
 // What is added counts before it is committed; what is taken away, after it is
-// durable, and only if all that was there before is counted by then.
+// durable, and only if all that was there before is counted by then. Ids are never
+// taken away: so all is read again when too many came.
 type tally struct {
-	seed maphash.Seed
-	stop chan struct{} // closed to end filling
-	over chan struct{} // closed when it ended
+	seed    maphash.Seed
+	stop    chan struct{}  // closed to end reading
+	reading sync.WaitGroup // who reads
 
 	mu     sync.Mutex
 	counts []uint16
-	full   bool // all is counted that was there when the store was opened
+	ids    []uint64 // a bit for each id, shared by chance
+	full   bool     // all is known that was there when the store was opened
+	rows   int      // that were read
+	added  int      // ids that came since
 }
 
 const (
-	// tallySize is how many counters there are: 2 MiB of them.
-	tallySize = 1 << 20
+	// tallyCounts is how many counters there are: 2 MiB of them.
+	tallyCounts = 1 << 20
 	// manyTallied is as far as a counter goes. It stays there.
 	manyTallied = math.MaxUint16
+	// tallyBits is how many bits there are for ids, 8 MiB: one of a hundred ids that
+	// are new is thought to be there where 700,000 are, one of four where 19 million are.
+	tallyBits = 1 << 26
+	// tallyRoom is how many ids come at the least before all is read again.
+	tallyRoom = tallyBits / 4
 	// tallyStep is how many entries are read with one iterator, which keeps what
 	// it reads from being deleted.
 	tallyStep = 16 << 10
@@ -36,17 +47,25 @@ const (
 
 func newTally() *tally {
 	return &tally{
-		seed: maphash.MakeSeed(), stop: make(chan struct{}), over: make(chan struct{}),
-		counts: make([]uint16, tallySize),
+		seed: maphash.MakeSeed(), stop: make(chan struct{}),
+		counts: make([]uint16, tallyCounts), ids: make([]uint64, tallyBits/64),
 	}
 }
 
 // counter returns which one is for the user and kind of an index entry.
 func (t *tally) counter(key []byte) uint32 {
-	return uint32(maphash.Bytes(t.seed, key[:userPrefix]) % tallySize)
+	return uint32(maphash.Bytes(t.seed, key[:userPrefix]) % tallyCounts)
+}
+
+// bit returns which one is for the realm and id that stand at the end of a key.
+func (t *tally) bit(realmAndID []byte) uint32 {
+	return uint32(maphash.Bytes(t.seed, realmAndID) % tallyBits)
 }
 
 func isUserEntry(key []byte) bool { return len(key) >= userPrefix && key[0] == kindUser }
+
+// isExpiryEntry tells whether a key is of the index that each row has an entry in.
+func isExpiryEntry(key []byte) bool { return len(key) >= 1+timeSize && key[0] == kindExpiry }
 
 // count returns how many sessions have an entry with that prefix at the most:
 // math.MaxInt where nobody knows.
@@ -60,6 +79,14 @@ func (t *tally) count(prefix []byte) int {
 	return int(n)
 }
 
+// absent tells whether there is certainly no row of that key.
+func (t *tally) absent(rowKey []byte) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	i := t.bit(rowKey[1:])
+	return t.full && t.ids[i/64]&(1<<(i%64)) == 0
+}
+
 // add counts what the batch, which is not committed yet, adds. It returns the
 // counters of what it deletes, for sub.
 func (t *tally) add(batch *pebble.Batch) (deleted []uint32) {
@@ -70,12 +97,25 @@ func (t *tally) add(batch *pebble.Batch) (deleted []uint32) {
 		switch {
 		case !ok || err != nil: // Pebble will say what is wrong with it
 			return deleted
-		case !isUserEntry(key):
 		case kind == pebble.InternalKeyKindSet:
-			t.more(t.counter(key))
-		case kind == pebble.InternalKeyKindDelete && t.full:
+			t.more(key)
+		case kind == pebble.InternalKeyKindDelete && t.full && isUserEntry(key):
 			deleted = append(deleted, t.counter(key))
 		}
+	}
+}
+
+// more counts one entry.
+func (t *tally) more(key []byte) {
+	switch {
+	case isUserEntry(key):
+		if i := t.counter(key); t.counts[i] < manyTallied {
+			t.counts[i]++
+		}
+	case isExpiryEntry(key):
+		i := t.bit(key[1+timeSize:])
+		t.ids[i/64] |= 1 << (i % 64)
+		t.added++
 	}
 }
 
@@ -93,63 +133,72 @@ func (t *tally) sub(deleted []uint32) {
 	}
 }
 
-func (t *tally) more(i uint32) {
-	if t.counts[i] < manyTallied {
-		t.counts[i]++
+// renew begins anew if too many ids came. It is called while nothing is being
+// committed, so that what is there will be read, and what is not will be added.
+func (t *tally) renew(db *pebble.DB) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.full || t.added < max(tallyRoom, t.rows) {
+		return
 	}
+	t.full = false
+	clear(t.counts)
+	clear(t.ids)
+	t.fill(db)
 }
 
-// fill counts what is in the database already. Until it is done, nobody knows
-// anything; what is added meanwhile may be counted twice.
-func (t *tally) fill(db *pebble.DB) {
-	defer close(t.over)
-	for from := []byte{kindUser}; from != nil; {
-		select {
-		case <-t.stop:
-			return
-		default:
-		}
-		var err error
-		if from, err = t.step(db, from); err != nil {
-			return // it stays as it is: slower, and as safe
+// fill begins to count what is in the database already. Until it is done, nobody
+// knows anything; what is added meanwhile may be counted twice.
+func (t *tally) fill(db *pebble.DB) { t.reading.Go(func() { t.read(db) }) }
+
+func (t *tally) read(db *pebble.DB) {
+	rows := 0
+	for _, kind := range []byte{kindUser, kindExpiry} {
+		for from := []byte{kind}; from != nil; {
+			select {
+			case <-t.stop:
+				return
+			default:
+			}
+			n, next, err := t.step(db, from, []byte{kind + 1})
+			if err != nil {
+				return // it stays as it is: slower, and as safe
+			}
+			rows += n
+			from = next
 		}
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.full = true
+	t.full, t.rows, t.added = true, rows, 0
 }
 
-// step counts some entries and returns where the next ones begin, nil at the end.
-func (t *tally) step(db *pebble.DB, from []byte) (next []byte, err error) {
-	iter, err := db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: []byte{kindUser + 1}})
+// step counts some entries and returns how many, and where the next ones begin, nil
+// at the end.
+func (t *tally) step(db *pebble.DB, from, to []byte) (n int, next []byte, err error) {
+	iter, err := db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	defer func() {
 		if closing := iter.Close(); err == nil {
 			err = closing
 		}
 	}()
-	found := make([]uint32, 0, tallyStep)
 	for iter.First(); iter.Valid(); iter.Next() {
-		if len(found) == tallyStep {
-			next = append([]byte(nil), iter.Key()...)
-			break
+		if n == tallyStep {
+			return n, bytes.Clone(iter.Key()), nil
 		}
-		if isUserEntry(iter.Key()) {
-			found = append(found, t.counter(iter.Key()))
-		}
+		n++
+		t.mu.Lock()
+		t.more(iter.Key())
+		t.mu.Unlock()
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, i := range found {
-		t.more(i)
-	}
-	return next, iter.Error()
+	return n, nil, iter.Error()
 }
 
-// end ends filling.
+// end ends reading.
 func (t *tally) end() {
 	close(t.stop)
-	<-t.over
+	t.reading.Wait()
 }

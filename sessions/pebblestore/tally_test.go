@@ -22,7 +22,7 @@ func tallied(id, user string, impersonation bool) sessions.Session {
 // tallyOf waits until the tally knows what was there at the opening.
 func tallyOf(s *Store) *tally {
 	t := s.engine.Load().tally
-	<-t.over
+	t.reading.Wait()
 	return t
 }
 
@@ -104,7 +104,7 @@ func TestTheTallyTellsNothingBeforeItIsFull(t *testing.T) {
 	wantTally(t, s, tallied("a2", "alice", false), math.MaxInt)
 	first, second := tallied("a1", "alice", false), tallied("a2", "alice", false)
 	revoke(t, s, first.Key()) // what is filled later may have seen it, or not
-	empty.fill(s.engine.Load().db)
+	empty.read(s.engine.Load().db)
 	if _, _, count, err := s.CreateCounted(ctx(), tallied("a3", "alice", false)); count < 2 || count > 4 || err != nil {
 		t.Errorf("counted %d, %v", count, err)
 	}
@@ -131,7 +131,7 @@ func TestTheTallyReadsAllThereIsStepByStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := newTally()
-	again.fill(s.engine.Load().db)
+	again.read(s.engine.Load().db)
 	sum := 0
 	for _, n := range again.counts {
 		sum += int(n)
@@ -150,10 +150,94 @@ func TestACounterThatIsFullStaysFull(t *testing.T) {
 	if n := tally.count(key); n != manyTallied-1 {
 		t.Errorf("%d", n)
 	}
-	tally.more(i)
-	tally.more(i)
+	tally.more(key)
+	tally.more(key)
 	tally.sub([]uint32{i, i, i})
 	if n := tally.count(key); n != math.MaxInt {
 		t.Errorf("%d, after it was full", n)
 	}
+}
+
+// absentIDs counts of some ids that are not there how many the tally knows so of.
+func absentIDs(s *Store) (known int) {
+	for i := range 1000 {
+		if s.engine.Load().tally.absent(appendRowKey(nil, hashString("https://app.example.com"), fmt.Sprint("no", i))) {
+			known++
+		}
+	}
+	return known
+}
+
+func TestTheTallyTakesNoIDForNewThatIsThere(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	now := time.UnixMilli(1_795_000_000_000)
+	s := openStore(t, Options{Dir: dir, Now: func() time.Time { return now }})
+	tallyOf(s)
+	var rows []sessions.Session
+	for i := range 50 {
+		row := tallied(fmt.Sprint("r", i), fmt.Sprint("user", i%7), i%2 == 0)
+		if i%5 == 0 { // it is swept, and due at another time than it was
+			row.Idle = time.Hour
+		}
+		rows = append(rows, row)
+		wantCreated(t, s, row)
+	}
+	revoke(t, s, rows[1].Key())
+	wantThere := func(when string) {
+		t.Helper()
+		for _, row := range rows {
+			if s.engine.Load().tally.absent(appendRowKey(nil, hashString(row.Realm), row.ID)) {
+				t.Errorf("%s: %s is there, and is thought not to be", when, row.ID)
+			}
+			if _, created, err := s.Create(ctx(), row); created || err != nil {
+				t.Errorf("%s: %s is created again, %v", when, row.ID, err)
+			}
+		}
+		if n := absentIDs(s); n < 990 {
+			t.Errorf("%s: of 1000 ids that are not there, %d are known so", when, n)
+		}
+	}
+	wantThere("created")
+	for i, row := range rows {
+		if i%5 == 0 {
+			if _, err := s.Update(ctx(), row.Key(), func(row sessions.Session, now time.Time) (sessions.Session, bool) {
+				row.RotatedAt = now.Add(30 * time.Minute)
+				return row, true
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	now = now.Add(time.Hour)
+	if n, err := s.Sweep(ctx(), 100, nil); n != 0 || err != nil { // it moves entries
+		t.Fatalf("swept %d, %v", n, err)
+	}
+	wantThere("moved")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, Options{Dir: dir, Now: func() time.Time { return now }})
+	tallyOf(s)
+	wantThere("opened again")
+	s.engine.Load().tally.added = tallyRoom
+	rows = append(rows, tallied("new", "alice", false))
+	wantCreated(t, s, rows[len(rows)-1])
+	tallyOf(s)
+	if tally := s.engine.Load().tally; !tally.full || tally.added >= tallyRoom {
+		t.Errorf("nothing was read again: %d added", tally.added)
+	}
+	wantThere("read again")
+	wantTally(t, s, tallied("a", "user1", false), 4) // and three kept, one revoked
+}
+
+func TestASweptIDCanBeCreatedAgain(t *testing.T) {
+	now := time.UnixMilli(1_795_000_000_000)
+	s := openStore(t, Options{Now: func() time.Time { return now }})
+	tallyOf(s)
+	wantCreated(t, s, tallied("a", "alice", false))
+	now = now.Add(48 * time.Hour)
+	if n, err := s.Sweep(ctx(), 100, nil); n != 1 || err != nil {
+		t.Fatalf("swept %d, %v", n, err)
+	}
+	wantCreated(t, s, tallied("a", "alice", false))
 }

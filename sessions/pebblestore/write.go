@@ -30,9 +30,11 @@ func (s *Store) CreateCounted(ctx context.Context, row sessions.Session) (stored
 	if err := w.lock(ctx); err != nil {
 		return sessions.Session{}, false, 0, err
 	}
-	stored, err = e.find(row.Key(), w.rowKey)
-	if !errors.Is(err, sessions.ErrNotFound) {
-		return stored, false, 0, err
+	if !e.tally.absent(w.rowKey) {
+		stored, err = e.find(row.Key(), w.rowKey)
+		if !errors.Is(err, sessions.ErrNotFound) {
+			return stored, false, 0, err
+		}
 	}
 	if err := w.put(nil, &row); err != nil {
 		return sessions.Session{}, false, 0, err
