@@ -1,0 +1,159 @@
+package pgstore
+
+import (
+	"context"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// Get returns the row, or sessions.ErrNotFound.
+func (s *Store) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
+	if err := s.enter(ctx); err != nil {
+		return sessions.Session{}, err
+	}
+	defer s.leave()
+	found, err := s.get(ctx, key)
+	return found.row, err
+}
+
+// A foundRow is a row as it was at a time.
+type foundRow struct {
+	row sessions.Session
+	rev int64
+	at  time.Time
+}
+
+func (s *Store) get(ctx context.Context, key sessions.Key) (found foundRow, err error) {
+	err = sessions.ErrNotFound
+	asking := s.query(ctx, s.sql.get, s.at().text(key.Realm).text(key.ID), func(r *reader) error {
+		found, err = s.found(key, r)
+		return err
+	})
+	if asking != nil {
+		return foundRow{}, asking
+	}
+	return found, err
+}
+
+// found reads the time and columns.
+func (s *Store) found(key sessions.Key, r *reader) (found foundRow, err error) {
+	at := *r
+	if err := s.learn(r); err != nil {
+		return found, err
+	}
+	found.at = fromMillis(at.int())
+	found.row, found.rev, err = readRow(key, r)
+	return found, err
+}
+
+// mostContended is how often an update is tried that others were faster than.
+const mostContended = 50
+
+// Update behaves as if fn ran once on the row: it reads the row, and writes what fn
+// made of it if nobody wrote it meanwhile, else it begins again.
+func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
+	if err := s.enter(ctx); err != nil {
+		return sessions.Session{}, err
+	}
+	defer s.leave()
+	door := s.door(hash("session", key.Realm, key.ID))
+	if err := s.line(ctx, door); err != nil {
+		return sessions.Session{}, err
+	}
+	defer door.leave()
+	for range mostContended {
+		found, err := s.get(ctx, key)
+		if err != nil {
+			return sessions.Session{}, err
+		}
+		before := found.row
+		next, write := fn(found.row, found.at)
+		if !write {
+			return before, nil
+		}
+		next.Realm, next.ID = key.Realm, key.ID
+		stored, written, err := s.set(ctx, &found, &next, before.RevokedAt)
+		if err != nil || written {
+			return stored, err
+		}
+		if err := done(ctx); err != nil {
+			return sessions.Session{}, err
+		}
+	}
+	return sessions.Session{}, errContended
+}
+
+// set writes next in the place of what was found, unless that changed.
+func (s *Store) set(ctx context.Context, found *foundRow, next *sessions.Session, revoked time.Time) (sessions.Session, bool, error) {
+	w, err := encode(next)
+	if err != nil {
+		return sessions.Session{}, false, err
+	}
+	a := w.changing(s.at().text(next.Realm).text(next.ID).int(found.rev))
+	sql := s.sql.update
+	if !w.row.RevokedAt.IsZero() && !w.row.RevokedAt.Equal(revoked) {
+		sql = s.sql.updateEnding
+		a.string(name(next.Key()))
+	}
+	written := false
+	err = s.query(ctx, sql, a, func(r *reader) error {
+		written = true
+		return s.learn(r)
+	})
+	return w.row, written, err
+}
+
+// Rotate stores the next generation if the token is the live one.
+func (s *Store) Rotate(ctx context.Context, p *sessions.Presented, fresh *sessions.Fresh) (row sessions.Session, at time.Time, rotated bool, err error) {
+	if err := s.enter(ctx); err != nil {
+		return row, at, false, err
+	}
+	defer s.leave()
+	a := s.at().text(p.Session.Realm).text(p.Session.ID)
+	a.int(int64(p.Generation)).bytes(p.Secret[:]).bytes(hashHolder(p.UserID, p.ClientID))
+	a.int(int64(p.Generation + 1)).bytes(fresh.Secret[:]).text(fresh.KeyID).text(fresh.From).int(ownFormat)
+	err = s.query(ctx, s.sql.rotate, a, func(r *reader) error {
+		found, err := s.found(p.Session, r)
+		row, at, rotated = found.row, found.at, err == nil
+		return err
+	})
+	if err != nil {
+		return sessions.Session{}, time.Time{}, false, err
+	}
+	return row, at, rotated, nil
+}
+
+// Revoke ends the row unless it is revoked already.
+func (s *Store) Revoke(ctx context.Context, key sessions.Key, reason sessions.EndReason) (row sessions.Session, ended bool, err error) {
+	if err := s.enter(ctx); err != nil {
+		return row, false, err
+	}
+	defer s.leave()
+	for range mostContended {
+		a := s.at().text(key.Realm).text(key.ID).text(string(reason)).int(kept).int(ownFormat).string(name(key))
+		err = sessions.ErrNotFound
+		asking := s.query(ctx, s.sql.revoke, a, func(r *reader) error {
+			if err := s.learn(r); err != nil {
+				return err
+			}
+			ended = r.bool()
+			row, _, err = readRow(key, r)
+			return err
+		})
+		switch {
+		case asking != nil:
+			return sessions.Session{}, false, asking
+		case err != nil:
+			return sessions.Session{}, false, err
+		case !row.RevokedAt.IsZero():
+			return row, ended, nil
+		}
+		// Somebody else revoked it while this statement waited: what it saw besides
+		// is from before.
+	}
+	return sessions.Session{}, false, errContended
+}
+
+// Interface guards
+var _ sessions.Rotator = (*Store)(nil)

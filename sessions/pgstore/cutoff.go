@@ -1,0 +1,60 @@
+package pgstore
+
+import (
+	"context"
+
+	"authsidecar/sessions"
+)
+
+// AddCutoff keeps the cutoff, and tells the others in the same transaction.
+func (s *Store) AddCutoff(ctx context.Context, c sessions.Cutoff) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	data, err := sessions.EncodeCutoff(&c)
+	if err != nil {
+		return unavailable(err)
+	}
+	a := s.at().text(c.Realm).text(c.ID).int(millis(c.At)).bytes(data).string(cutoffNotice(&c, data))
+	return s.exec(ctx, s.sql.addCutoff, a)
+}
+
+// Cutoffs returns those of the realm, oldest first. One that cannot be read fails
+// them all: nobody may do without it.
+func (s *Store) Cutoffs(ctx context.Context, realm string) (all []sessions.Cutoff, err error) {
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	err = s.query(ctx, s.sql.cutoffs, new(args).text(realm), func(r *reader) error {
+		c, err := readCutoff(realm, r)
+		all = append(all, c)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// readCutoff reads id, time and data.
+func readCutoff(realm string, r *reader) (sessions.Cutoff, error) {
+	id, at, data := r.text(), fromMillis(r.int()), r.next()
+	if r.err != nil {
+		return sessions.Cutoff{}, r.err
+	}
+	return sessions.DecodeCutoff(realm, id, at, data)
+}
+
+// DropCutoff forgets a cutoff; that there is none is no error.
+func (s *Store) DropCutoff(ctx context.Context, c sessions.Cutoff) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	return s.exec(ctx, s.sql.dropCutoff, new(args).text(c.Realm).int(millis(c.At)).text(c.ID))
+}
+
+// Interface guards
+var _ sessions.CutoffStore = (*Store)(nil)

@@ -1,0 +1,92 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"authsidecar/sessions"
+)
+
+// Errors of Open and of each operation. All of them wrap sessions.ErrUnavailable.
+var (
+	// ErrNewer means that a newer release migrated the schema to what this one must
+	// not touch.
+	ErrNewer = fmt.Errorf("%w: schema was migrated by a newer release", sessions.ErrUnavailable)
+	// ErrBusy means that too many wait for a connection already, or that none came
+	// free in time. Nothing was done.
+	ErrBusy = fmt.Errorf("%w: no connection came free", sessions.ErrUnavailable)
+
+	errContended = fmt.Errorf("%w: others changed the session again and again", sessions.ErrUnavailable)
+	errCorrupt   = fmt.Errorf("%w: what the database answered cannot be read", sessions.ErrUnavailable)
+)
+
+// unavailable wraps an error so that its outcome reads as unknown.
+func unavailable(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sessions.ErrUnavailable):
+		return err
+	default:
+		return fmt.Errorf("%w: %w", sessions.ErrUnavailable, err)
+	}
+}
+
+// done tells whether the caller still waits.
+func done(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return unavailable(err)
+	}
+	return nil
+}
+
+// What the server's errors mean (PostgreSQL, appendix A).
+const (
+	codeSerialization   = "40001"
+	codeDeadlock        = "40P01"
+	codeReadOnly        = "25006"
+	codeProtocol        = "08P01"
+	codePrivilege       = "42501"
+	codeSyntax          = "42601"
+	codeNoFunction      = "42883"
+	codeNoTable         = "42P01"
+	codeNoSchema        = "3F000"
+	codeNotSupported    = "0A000"
+	codeAdminShutdown   = "57P01"
+	codeCrashShutdown   = "57P02"
+	codeCannotConnect   = "57P03"
+	codeDatabaseDropped = "57P04"
+)
+
+// code returns the server's code for an error, or "".
+func code(err error) string {
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) {
+		return pg.Code
+	}
+	return ""
+}
+
+// undone tells that nothing came of a statement, and that it may be said again.
+func undone(err error) bool {
+	switch code(err) {
+	case codeSerialization, codeDeadlock:
+		return true
+	default:
+		return false
+	}
+}
+
+// spoilt tells that a connection is good for nothing any more, though it is open: it
+// leads to a server that must not write, or that goes away.
+func spoilt(err error) bool {
+	switch code(err) {
+	case codeReadOnly, codeAdminShutdown, codeCrashShutdown, codeCannotConnect, codeDatabaseDropped:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,160 @@
+package pgstore
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"authsidecar/sessions"
+)
+
+// List returns a page of the rows that match.
+func (s *Store) List(ctx context.Context, query sessions.Query) (page sessions.Page, err error) {
+	if err := s.enter(ctx); err != nil {
+		return page, err
+	}
+	defer s.leave()
+	sel := selection{query: &query, args: new(args).text(query.Realm), limit: max(query.Limit, 1)}
+	after, err := readCursor(sel.name(), query.Cursor)
+	if err != nil {
+		return page, err
+	}
+	sql := sel.sql(s.sql.schema, after)
+	if sql == "" {
+		return page, nil
+	}
+	err = s.query(ctx, sql, sel.args, func(r *reader) error {
+		key := sessions.Key{Realm: query.Realm, ID: r.text()}
+		row := sessions.Session{Realm: key.Realm, ID: key.ID, CreatedAt: fromMillis(r.int())}
+		if !query.KeysOnly {
+			var err error
+			if row, _, err = readRow(key, r); err != nil {
+				return err
+			}
+		}
+		page.Sessions = append(page.Sessions, row)
+		return r.err
+	})
+	if err != nil {
+		return sessions.Page{}, err
+	}
+	if len(page.Sessions) > sel.limit {
+		page.Sessions = page.Sessions[:sel.limit:sel.limit]
+		page.Next = writeCursor(sel.name(), &page.Sessions[sel.limit-1])
+	}
+	return page, nil
+}
+
+// A selection writes the statement for a query. Each part of it reads one index in
+// its order, and no further than a page: a bound as good for the last page of a
+// million rows as for the first.
+type selection struct {
+	query *sessions.Query
+	args  *args
+	limit int
+}
+
+// arg adds an argument and returns its name.
+func (sel *selection) arg(add func(*args) *args) string {
+	return fmt.Sprintf("$%d", len(add(sel.args).values))
+}
+
+// sql writes the statement; "" where nothing can match.
+func (sel *selection) sql(schema string, after *place) string {
+	where := sel.where()
+	if len(where) == 0 {
+		return ""
+	}
+	more := ""
+	if after != nil {
+		created := sel.arg(func(a *args) *args { return a.int(after.created) })
+		id := sel.arg(func(a *args) *args { return a.text(after.id) })
+		more = fmt.Sprintf(" AND (created_at, id) < (%s, %s)", created, id)
+	}
+	what := "id, created_at"
+	if !sel.query.KeysOnly {
+		what += ", " + columns
+	}
+	limit := sel.arg(func(a *args) *args { return a.int(int64(sel.limit) + 1) })
+	order := " ORDER BY created_at DESC, id DESC LIMIT " + limit
+	for i := range where {
+		where[i] = fmt.Sprintf("(SELECT %s FROM %s.sessions WHERE realm = $1 AND revoked_at IS NULL AND %s%s%s)", what, schema, where[i], more, order)
+	}
+	if len(where) == 1 {
+		return where[0]
+	}
+	return strings.Join(where, " UNION ALL ") + order
+}
+
+// where returns what selects the rows, for each part of the statement.
+func (sel *selection) where() []string {
+	q := sel.query
+	own := q.Actor == nil && (q.Impersonations == nil || !*q.Impersonations)
+	imp := q.Impersonations == nil || *q.Impersonations
+	match := ""
+	if q.User != "" {
+		match += " AND user_key = " + sel.arg(func(a *args) *args { return a.bytes(hashUser(q.User)) })
+	}
+	if q.Actor != nil {
+		match += " AND actor_key = " + sel.arg(func(a *args) *args { return a.bytes(hashActor(q.Actor)) })
+	}
+	if match == "" && q.Impersonations == nil {
+		return nil
+	}
+	var parts []string
+	if own {
+		parts = append(parts, "NOT impersonation"+match)
+	}
+	if imp {
+		parts = append(parts, "impersonation"+match)
+	}
+	return parts
+}
+
+// name tells queries apart whose pages do not continue each other.
+func (sel *selection) name() []byte {
+	q := sel.query
+	parts := []string{q.Realm, q.User}
+	if q.Actor != nil {
+		parts = append(parts, "actor", q.Actor.Issuer, q.Actor.Subject)
+	}
+	if q.Impersonations != nil {
+		parts = append(parts, fmt.Sprint(*q.Impersonations))
+	}
+	return hash(parts...)
+}
+
+// A place is where a page ended.
+type place struct {
+	created int64
+	id      string
+}
+
+const cursorSum = 8
+
+// sum binds a place to its query.
+func sum(query, place []byte) []byte {
+	h := sha256.Sum256(append(append([]byte("cursor"), query...), place...))
+	return h[:cursorSum]
+}
+
+func writeCursor(query []byte, last *sessions.Session) string {
+	at := append(binary.BigEndian.AppendUint64(nil, uint64(millis(last.CreatedAt))), last.ID...)
+	return base64.RawURLEncoding.EncodeToString(append(sum(query, at), at...))
+}
+
+// readCursor reads what writeCursor gave for that query; nil is the beginning.
+func readCursor(query []byte, cursor string) (*place, error) {
+	if cursor == "" {
+		return nil, nil
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil || len(raw) < cursorSum+8 || string(sum(query, raw[cursorSum:])) != string(raw[:cursorSum]) {
+		return nil, sessions.ErrBadCursor
+	}
+	at := raw[cursorSum:]
+	return &place{created: int64(binary.BigEndian.Uint64(at)), id: string(at[8:])}, nil
+}

@@ -1,0 +1,100 @@
+package pgstore
+
+import (
+	"context"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// logBatch is how many entries of the log one statement reads.
+const logBatch = 5000
+
+// Revoked tells which sessions were ended since. They are in a log of their own, where
+// they stay when the rows are swept.
+func (s *Store) Revoked(ctx context.Context, since time.Time, tell func(key sessions.Key, at time.Time)) error {
+	_, err := s.readLog(ctx, since, func(key sessions.Key, at time.Time) {
+		if !at.Before(since) {
+			tell(key, at)
+		}
+	})
+	return err
+}
+
+// readLog reads the log from a time on, and returns the time at which its last part
+// was read.
+func (s *Store) readLog(ctx context.Context, since time.Time, tell func(key sessions.Key, at time.Time)) (now time.Time, err error) {
+	from, logged := sessions.Key{}, millis(since)
+	for {
+		n := 0
+		a := s.at().int(logged).text(from.Realm).text(from.ID).int(logBatch)
+		err := s.aside(ctx, s.sql.log, a, func(r *reader) error {
+			at := *r
+			if err := s.learn(r); err != nil {
+				return err
+			}
+			now = fromMillis(at.int())
+			if !r.bool() {
+				return r.err
+			}
+			n++
+			from = sessions.Key{Realm: r.text(), ID: r.text()}
+			ended := fromMillis(r.int())
+			if logged = r.int(); r.err == nil {
+				tell(from, ended)
+			}
+			return r.err
+		})
+		if err != nil || n < logBatch {
+			return now, err
+		}
+		from.ID += "\x00" // the next one that there can be
+	}
+}
+
+// lookBack is how far back each poll looks: further than the time between the moment
+// a statement reads the clock and the moment others see what it wrote.
+const lookBack = 15 * time.Second
+
+// poll follows by asking. A poll that is answered is a sign of life.
+func (s *Store) poll(ctx context.Context, sink sessions.FeedSink) error {
+	ticker := time.NewTicker(sessions.FeedHeartbeat)
+	defer ticker.Stop()
+	since, ready := s.Now(), false
+	for {
+		asked := s.clock.passed()
+		now, err := s.look(ctx, sink, since.Add(-lookBack))
+		if err != nil {
+			return err
+		}
+		since = now
+		if !ready {
+			ready = true
+			sink.Ready()
+		}
+		if s.clock.passed()-asked < sessions.FeedSilence {
+			sink.Alive()
+		}
+		select {
+		case <-ctx.Done():
+			return unavailable(context.Cause(ctx))
+		case <-ticker.C:
+		}
+	}
+}
+
+// look tells the sink what was ended since.
+func (s *Store) look(ctx context.Context, sink sessions.FeedSink, since time.Time) (now time.Time, err error) {
+	now, err = s.readLog(ctx, since, sink.Revoked)
+	if err != nil {
+		return now, err
+	}
+	err = s.aside(ctx, s.sql.recentCutoffs, new(args).int(millis(since)), func(r *reader) error {
+		c, err := readCutoff(r.text(), r)
+		if err == nil {
+			sink.Cutoff(c)
+		}
+		return err
+	})
+	return now, err
+}

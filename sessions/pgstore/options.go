@@ -1,0 +1,119 @@
+package pgstore
+
+import (
+	"cmp"
+	"errors"
+	"log/slog"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Options say which database, and how it is used. The zero value is what the PG*
+// variables of the environment say, in the schema "auth_sessions".
+type Options struct {
+	// DSN is a URL (postgres://user@host:5432/database?sslmode=verify-full) or words
+	// (host=... user=...). What it does not say is taken from the PG* variables.
+	DSN string
+	// Password goes before the one of the DSN. It may hold any character.
+	Password string
+	// Schema is where the tables are; any name. Default: auth_sessions.
+	Schema string
+	// ListenDSN is where LISTEN is said: past a PgBouncer in transaction mode, which
+	// hears nothing. Default: the DSN.
+	ListenDSN string
+	// Poll asks for what was revoked, each sessions.FeedHeartbeat, instead of
+	// listening. That is done by itself where the database cannot be listened to.
+	Poll bool
+	// MaxConns is how many statements run at once. Background work has two
+	// connections of its own, and one that listens. Default: 16.
+	MaxConns int
+	// Timeout bounds each statement, here and in the server. Default: 5 s.
+	Timeout time.Duration
+	// Wait bounds how long a call waits for a connection. Default: 1 s.
+	Wait time.Duration
+	// Now replaces the server's clock, for tests. Nil is the server's.
+	Now func() time.Time
+	// Clock is this machine's, which measures how time passes between two answers
+	// of the server. Default: time.Now.
+	Clock func() time.Time
+	// Log is told what an operator should know. Nil is silence.
+	Log *slog.Logger
+}
+
+const (
+	defaultSchema   = "auth_sessions"
+	defaultMaxConns = 16
+	defaultTimeout  = 5 * time.Second
+	defaultWait     = time.Second
+	// background is how many connections are kept for what must not wait in line:
+	// heartbeats, polls, and sweeps.
+	background = 2
+	// waitingPerConn is how many calls may wait for each connection; whoever comes
+	// after them is refused at once.
+	waitingPerConn = 64
+)
+
+func (o *Options) defaults() {
+	o.Schema = cmp.Or(o.Schema, defaultSchema)
+	o.MaxConns = cmp.Or(max(o.MaxConns, 0), defaultMaxConns)
+	o.Timeout = cmp.Or(max(o.Timeout, 0), defaultTimeout)
+	o.Wait = cmp.Or(max(o.Wait, 0), defaultWait)
+	if o.Clock == nil {
+		o.Clock = time.Now //nolint:forbidigo // the default of the clock
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// errDSN does not say what is wrong: that would quote the DSN, and its password.
+var errDSN = errors.New("the DSN, or what the PG* variables say, cannot be read")
+
+// pool makes the configuration of the pool.
+func (o *Options) pool() (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(o.DSN)
+	if err != nil {
+		return nil, errDSN
+	}
+	config.MaxConns = int32(o.MaxConns + background)
+	config.MinConns, config.MinIdleConns = 0, 0
+	config.PingTimeout = o.Wait
+	o.connection(&config.ConnConfig.Config)
+	config.ConnConfig.RuntimeParams["statement_timeout"] = strconv.FormatInt(o.Timeout.Milliseconds(), 10)
+	return config, nil
+}
+
+// listener makes the configuration of the connection that listens.
+func (o *Options) listener() (*pgconn.Config, error) {
+	config, err := pgconn.ParseConfig(cmp.Or(o.ListenDSN, o.DSN))
+	if err != nil {
+		return nil, errDSN
+	}
+	o.connection(config)
+	return config, nil
+}
+
+// connection sets what all connections have in common.
+func (o *Options) connection(config *pgconn.Config) {
+	config.RuntimeParams = maps.Clone(config.RuntimeParams)
+	if config.RuntimeParams == nil {
+		config.RuntimeParams = make(map[string]string)
+	}
+	if config.RuntimeParams["application_name"] == "" {
+		config.RuntimeParams["application_name"] = "authsidecar"
+	}
+	if o.Password != "" {
+		config.Password = o.Password
+	}
+	if config.ConnectTimeout == 0 || config.ConnectTimeout > o.Timeout {
+		config.ConnectTimeout = o.Timeout
+	}
+	if len(config.Fallbacks) > 0 && config.ValidateConnect == nil {
+		// Of several hosts, the one that may write.
+		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
+	}
+}

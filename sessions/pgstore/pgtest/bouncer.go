@@ -1,0 +1,43 @@
+package pgtest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+)
+
+// Bouncer starts a PgBouncer in transaction mode before the server, with few
+// connections so that its clients share them, and returns its port.
+func (s *Server) Bouncer(t testing.TB, settings string) int {
+	t.Helper()
+	name := find(t, "pgbouncer", "/usr/sbin/pgbouncer", "/usr/local/bin/pgbouncer", "/usr/bin/pgbouncer")
+	dir := directory(t, "", s.as)
+	port := freePort(t)
+	users := filepath.Join(dir, "users")
+	config := filepath.Join(dir, "pgbouncer.ini")
+	write := func(name, text string) {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(users, fmt.Sprintf("%q %q\n", "postgres", Password))
+	write(config, fmt.Sprintf(`[databases]
+* = host=127.0.0.1 port=%d
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = %d
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = %s
+pool_mode = transaction
+default_pool_size = 3
+max_client_conn = 500
+%s
+`, s.Port, port, users, settings))
+	p := launch(t, s.as, dir, name, config)
+	t.Cleanup(func() { p.end(syscall.SIGKILL) })
+	await(t, p, port)
+	return port
+}

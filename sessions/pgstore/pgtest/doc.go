@@ -1,0 +1,3 @@
+// Package pgtest starts PostgreSQL servers and PgBouncers for tests, on free ports of
+// the loopback interface.
+package pgtest

@@ -1,0 +1,87 @@
+package pgstore
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+
+	"authsidecar/sessions"
+)
+
+// Scan returns a page of the rows of all realms, by realm and id.
+func (s *Store) Scan(ctx context.Context, cursor string, limit int) (page sessions.Page, err error) {
+	if err := s.enter(ctx); err != nil {
+		return page, err
+	}
+	defer s.leave()
+	from, err := readScanCursor(cursor)
+	if err != nil {
+		return page, err
+	}
+	limit = max(limit, 1)
+	a := new(args).text(from.Realm).text(from.ID).int(int64(limit) + 1)
+	err = s.query(ctx, s.sql.scan, a, func(r *reader) error {
+		row, _, err := readRow(sessions.Key{Realm: r.text(), ID: r.text()}, r)
+		page.Sessions = append(page.Sessions, row)
+		return err
+	})
+	if err != nil {
+		return sessions.Page{}, err
+	}
+	if len(page.Sessions) > limit {
+		page.Next = scanCursor(page.Sessions[limit].Key())
+		page.Sessions = page.Sessions[:limit:limit]
+	}
+	return page, nil
+}
+
+// scanCursor names where the next page begins.
+func scanCursor(key sessions.Key) string {
+	at := append(binary.BigEndian.AppendUint64(nil, uint64(len(key.Realm))), key.Realm+key.ID...)
+	return base64.RawURLEncoding.EncodeToString(append(sum([]byte("scan"), at), at...))
+}
+
+func readScanCursor(cursor string) (key sessions.Key, err error) {
+	if cursor == "" {
+		return key, nil
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil || len(raw) < cursorSum+8 || string(sum([]byte("scan"), raw[cursorSum:])) != string(raw[:cursorSum]) {
+		return key, sessions.ErrBadCursor
+	}
+	size, at := binary.BigEndian.Uint64(raw[cursorSum:]), raw[cursorSum+8:]
+	if size > uint64(len(at)) {
+		return key, sessions.ErrBadCursor
+	}
+	return sessions.Key{Realm: string(at[:size]), ID: string(at[size:])}, nil
+}
+
+// Realms returns the realms that have rows or cutoffs, in order.
+func (s *Store) Realms(ctx context.Context) (realms []string, err error) {
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	for from := ""; ; {
+		next, found := "", false
+		for _, sql := range []string{s.sql.realmOfRows, s.sql.realmOfCutoffs} {
+			err := s.query(ctx, sql, new(args).text(from), func(r *reader) error {
+				if realm := r.text(); !found || realm < next {
+					next, found = realm, true
+				}
+				return nil
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+		if !found {
+			return realms, nil
+		}
+		realms = append(realms, next)
+		from = next + "\x00" // the next text that there can be
+	}
+}
+
+// Interface guards
+var _ sessions.Scanner = (*Store)(nil)

@@ -1,0 +1,198 @@
+package pgstore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// What the release knows of the schema. A release that changes the tables so that
+// this one can go on with them adds a migration and leaves oldest as it is; else it
+// raises oldest to its own version.
+const (
+	schemaVersion = 1
+	schemaOldest  = 1 // the release that may still use what this one migrated
+)
+
+// migrations lead from each version to the next; the first begins with nothing.
+var migrations = []string{`
+CREATE TABLE {s}.sessions (
+	realm         bytea   NOT NULL,
+	id            bytea   NOT NULL,
+	rev           bigint  NOT NULL, -- each write adds one; it begins anywhere
+	format        bigint  NOT NULL, -- of data
+	holder        bytea   NOT NULL, -- hash of user and client
+	user_key      bytea   NOT NULL, -- hash of the user
+	actor_key     bytea   NOT NULL, -- hash of the actor
+	impersonation boolean NOT NULL,
+	created_at    bigint  NOT NULL, -- times are Unix milliseconds
+	expires_at    bigint  NOT NULL,
+	idle          bigint  NOT NULL,
+	due_at        bigint  NOT NULL, -- when it may be swept, or before
+	generation    bigint  NOT NULL,
+	secret        bytea   NOT NULL,
+	secret_prev   bytea   NOT NULL,
+	kid           bytea   NOT NULL,
+	rotated_at    bigint  NOT NULL,
+	rotated_from  bytea   NOT NULL,
+	revoked_at    bigint,
+	end_reason    bytea   NOT NULL,
+	data          bytea   NOT NULL, -- JSON
+	PRIMARY KEY (realm, id)
+) WITH (fillfactor = 70); -- room beside each row for its next version
+CREATE INDEX sessions_user ON {s}.sessions (realm, user_key, impersonation, created_at, id) WHERE revoked_at IS NULL;
+CREATE INDEX sessions_actor ON {s}.sessions (realm, actor_key, created_at, id) WHERE impersonation AND revoked_at IS NULL;
+CREATE INDEX sessions_impersonation ON {s}.sessions (realm, created_at, id) WHERE impersonation AND revoked_at IS NULL;
+CREATE INDEX sessions_due ON {s}.sessions (due_at);
+CREATE TABLE {s}.revocations (
+	realm  bytea  NOT NULL,
+	id     bytea  NOT NULL,
+	at     bigint NOT NULL,
+	logged bigint NOT NULL, -- when it was written here
+	PRIMARY KEY (realm, id)
+);
+CREATE INDEX revocations_logged ON {s}.revocations (logged, realm, id);
+CREATE TABLE {s}.cutoffs (
+	realm  bytea  NOT NULL,
+	at     bigint NOT NULL,
+	id     bytea  NOT NULL,
+	data   bytea  NOT NULL,
+	logged bigint NOT NULL,
+	PRIMARY KEY (realm, at, id)
+);
+CREATE INDEX cutoffs_logged ON {s}.cutoffs (logged);
+`}
+
+func (s *statements) writeSchema(text func(string) string) {
+	lock := int64(binary.BigEndian.Uint64(hash("schema", s.schema)))
+	s.seesSchema = "SELECT has_schema_privilege(nspname, 'USAGE') FROM pg_catalog.pg_namespace WHERE nspname = $1"
+	s.lockSchema = fmt.Sprintf("SELECT pg_advisory_xact_lock(%d) IS NULL", lock)
+	s.makeSchema = text("CREATE SCHEMA IF NOT EXISTS {s}")
+	s.makeVersion = text("CREATE TABLE {s}.version (version bigint NOT NULL, oldest bigint NOT NULL)")
+	s.version = text("SELECT version, oldest FROM {s}.version")
+	s.storeVersion = text(fmt.Sprintf("DELETE FROM {s}.version; INSERT INTO {s}.version VALUES (%d, %d)", schemaVersion, schemaOldest))
+	s.migrations = make([]string, len(migrations))
+	for i := range migrations {
+		s.migrations[i] = text(migrations[i])
+	}
+}
+
+// migrate makes the schema what this release needs, unless it is. Of several nodes
+// that come at once the first does it, the others wait for that.
+func (s *Store) migrate(ctx context.Context) error {
+	version, err := s.version(ctx)
+	if err == nil && version >= schemaVersion || errors.Is(err, ErrNewer) {
+		return err
+	}
+	if err != nil && !missing(err) {
+		return fmt.Errorf("reading the version of schema %s: %w", s.sql.schema, hint(err))
+	}
+	err = s.do(ctx, func(_ context.Context, conn *pgconn.PgConn) error {
+		// It takes as long as the caller allows: tables may be large.
+		return s.migrateOn(ctx, conn)
+	})
+	if err != nil && !errors.Is(err, ErrNewer) {
+		return fmt.Errorf("migrating schema %s: %w", s.sql.schema, hint(err))
+	}
+	return err
+}
+
+// missing tells that there is nothing to read a version from.
+func missing(err error) bool { return code(err) == codeNoTable || code(err) == codeNoSchema }
+
+// hint adds what to do about a right that is missing.
+func hint(err error) error {
+	if code(err) == codePrivilege {
+		return errors.Join(err, errors.New("the role lacks a right: let a role that may create the schema start first, and grant what the package documents"))
+	}
+	return err
+}
+
+func (s *Store) version(ctx context.Context) (version int64, err error) {
+	err = s.do(ctx, func(ctx context.Context, conn *pgconn.PgConn) (err error) {
+		version, err = s.versionOn(ctx, conn)
+		return err
+	})
+	return version, err
+}
+
+func (s *Store) versionOn(ctx context.Context, conn *pgconn.PgConn) (version int64, err error) {
+	oldest := int64(0)
+	err = ask(ctx, conn, s.sql.version, new(args), func(r *reader) error {
+		version, oldest = r.int(), r.int()
+		return r.err
+	})
+	if err == nil && oldest > schemaVersion {
+		err = ErrNewer
+	}
+	return version, err
+}
+
+// migrateOn migrates in one transaction, under a lock that ends with it: a pooler may
+// give the next one to another connection.
+func (s *Store) migrateOn(ctx context.Context, conn *pgconn.PgConn) (err error) {
+	say := func(sql string) error {
+		_, err := conn.Exec(ctx, sql).ReadAll()
+		return err
+	}
+	if err := say("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0"); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = say("ROLLBACK")
+		}
+	}()
+	if err := say(s.sql.lockSchema); err != nil {
+		return err
+	}
+	if err := s.steps(ctx, conn, say); err != nil {
+		return err
+	}
+	return say("COMMIT")
+}
+
+// steps does what others did not do while we waited for the lock.
+func (s *Store) steps(ctx context.Context, conn *pgconn.PgConn, say func(string) error) error {
+	if err := say("SAVEPOINT looking"); err != nil {
+		return err
+	}
+	version, err := s.versionOn(ctx, conn)
+	switch {
+	case err == nil && version >= schemaVersion, errors.Is(err, ErrNewer):
+		return err
+	case missing(err):
+		if err := s.begin(ctx, conn, say); err != nil {
+			return err
+		}
+	case err != nil:
+		return err
+	}
+	return say(strings.Join(s.sql.migrations[version:], "") + s.sql.storeVersion)
+}
+
+// begin makes the schema and the table of its version. Where the schema is there, no
+// right is needed to make one.
+func (s *Store) begin(ctx context.Context, conn *pgconn.PgConn, say func(string) error) error {
+	if err := say("ROLLBACK TO SAVEPOINT looking"); err != nil {
+		return err
+	}
+	there := false
+	err := ask(ctx, conn, s.sql.seesSchema, new(args).string(s.opts.Schema), func(r *reader) error {
+		there = true
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if !there {
+		if err := say(s.sql.makeSchema); err != nil {
+			return err
+		}
+	}
+	return say(s.sql.makeVersion)
+}

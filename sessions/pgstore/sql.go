@@ -1,0 +1,177 @@
+package pgstore
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// statements are what is said to the server. Where a time matters, $1 is it, and NULL
+// is the server's own.
+type statements struct {
+	schema  string // quoted
+	channel string
+	silent  bool // it has no NOTIFY
+
+	ping, settings, notify, lock       string
+	create, createEnded, createCounted string
+	get, update, updateEnding          string
+	rotate, revoke, sweep, forget      string
+	addCutoff, cutoffs, dropCutoff     string
+	log, recentCutoffs                 string
+	scan, realmOfRows, realmOfCutoffs  string
+	version, makeVersion, storeVersion string
+	lockSchema, makeSchema, seesSchema string
+	migrations                         []string
+}
+
+// now is a table of one row, the time, which is read once in a statement.
+const now = "(SELECT coalesce($1::bigint, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS ms) AS clock"
+
+// logged is the part of a statement that writes down which rows of "ended" were
+// revoked, so that nobody misses it when they are swept.
+const logged = `logged AS (
+	INSERT INTO {s}.revocations (realm, id, at, logged)
+	SELECT ended.realm, ended.id, ended.revoked_at, clock.ms FROM ended, {now} WHERE ended.revoked_at IS NOT NULL
+	ON CONFLICT (realm, id) DO UPDATE SET at = excluded.at, logged = excluded.logged
+)`
+
+// newStatements writes the statements for a schema.
+func newStatements(schema string) *statements {
+	s := &statements{schema: pgx.Identifier{schema}.Sanitize(), channel: fmt.Sprintf("authsidecar_%x", hash("channel", schema))}
+	s.write("pg_notify('" + s.channel + "', {what})::text")
+	return s
+}
+
+// withoutNotify is for a database that has no NOTIFY.
+func (s *statements) withoutNotify() {
+	s.silent = true
+	s.write("NULL::text")
+}
+
+// write fills in the names. notify is the expression that sends {what}.
+func (s *statements) write(notify string) {
+	told := strings.ReplaceAll(notify, "{what}", "'r ' || ended.revoked_at || ' ' || {name}")
+	words := strings.NewReplacer("{s}", s.schema, "{now}", now, "{columns}", columns)
+	text := func(sql string, name int) string {
+		sql = strings.NewReplacer(
+			"{logged}", logged,
+			"{told}", strings.ReplaceAll(told, "{name}", fmt.Sprintf("$%d", name)),
+		).Replace(sql)
+		return words.Replace(sql)
+	}
+	s.notify = words.Replace("SELECT " + strings.ReplaceAll(notify, "{what}", "$1"))
+	s.addCutoff = words.Replace(sqlAddCutoff + strings.ReplaceAll(notify, "{what}", "$6"))
+	s.writeChanges(text)
+	s.writeRest(words.Replace)
+	s.writeSchema(words.Replace)
+}
+
+func (s *statements) writeChanges(text func(sql string, name int) string) {
+	create := func(with, count, told string) string {
+		return text(fmt.Sprintf(sqlCreate, with, count, told), 23)
+	}
+	few := fmt.Sprintf(sqlCount, mostCounted+1)
+	s.create = create("", "0::bigint", "NULL::text")
+	s.createCounted = create("", few, "NULL::text")
+	s.createEnded = create(", {logged}", few, "(SELECT {told} FROM ended)")
+	s.update = text(fmt.Sprintf(sqlUpdate, "", "NULL::text"), 19)
+	s.updateEnding = text(fmt.Sprintf(sqlUpdate, ", {logged}", "{told}"), 19)
+	s.revoke = text(sqlRevoke, 7)
+}
+
+func (s *statements) writeRest(text func(string) string) {
+	s.ping = text("SELECT clock.ms FROM {now}")
+	s.settings = text(sqlSettings)
+	s.lock = text("SELECT pg_advisory_xact_lock($1) IS NULL")
+	s.get = text("SELECT clock.ms, {columns} FROM {s}.sessions, {now} WHERE realm = $2 AND id = $3")
+	s.rotate = text(sqlRotate)
+	s.sweep, s.forget = text(sqlSweep), text(sqlForget)
+	s.cutoffs = text("SELECT id, at, data FROM {s}.cutoffs WHERE realm = $1 ORDER BY at, id")
+	s.dropCutoff = text("DELETE FROM {s}.cutoffs WHERE realm = $1 AND at = $2 AND id = $3")
+	s.log = text(sqlLog)
+	s.recentCutoffs = text("SELECT realm, id, at, data FROM {s}.cutoffs WHERE logged >= $1 ORDER BY logged")
+	s.scan = text("SELECT realm, id, {columns} FROM {s}.sessions WHERE (realm, id) >= ($1, $2) ORDER BY realm, id LIMIT $3")
+	s.realmOfRows = text("SELECT realm FROM {s}.sessions WHERE realm >= $1 ORDER BY realm LIMIT 1")
+	s.realmOfCutoffs = text("SELECT realm FROM {s}.cutoffs WHERE realm >= $1 ORDER BY realm LIMIT 1")
+}
+
+const (
+	sqlSettings = `SELECT coalesce(current_setting('synchronous_commit', true) = 'off', false),
+	coalesce(current_setting('fsync', true) = 'off', false)`
+
+	// sqlCreate puts a row, or answers what is there. The row that it puts is not yet
+	// seen by the rest of the statement.
+	sqlCreate = `WITH ended AS (
+	INSERT INTO {s}.sessions (realm, id, rev, format, holder, expires_at, idle, due_at, generation, secret, secret_prev, kid,
+		rotated_at, rotated_from, revoked_at, end_reason, data, user_key, actor_key, impersonation, created_at)
+	VALUES ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+	ON CONFLICT (realm, id) DO NOTHING RETURNING realm, id, revoked_at
+)%s
+SELECT clock.ms, EXISTS (SELECT 1 FROM ended), %s, old.*, %s
+FROM {now} LEFT JOIN (SELECT {columns} FROM {s}.sessions WHERE realm = $2 AND id = $3) AS old ON true`
+
+	// sqlCount counts the others, to a bound.
+	sqlCount = `(SELECT count(*) FROM (SELECT 1 FROM {s}.sessions
+	WHERE realm = $2 AND user_key = $19 AND impersonation = $21 AND revoked_at IS NULL LIMIT %d) AS others)`
+
+	// sqlUpdate is the compare-and-set.
+	sqlUpdate = `WITH ended AS (
+	UPDATE {s}.sessions SET format = $5, holder = $6, expires_at = $7, idle = $8, due_at = least(due_at, $9), generation = $10,
+		secret = $11, secret_prev = $12, kid = $13, rotated_at = $14, rotated_from = $15, revoked_at = $16, end_reason = $17,
+		data = $18, rev = rev + 1
+	WHERE realm = $2 AND id = $3 AND rev = $4 RETURNING realm, id, revoked_at
+)%s
+SELECT clock.ms, %s FROM ended, {now}`
+
+	// sqlRotate is Rotation.Present of the live token. It touches no column that an
+	// index knows, so that PostgreSQL need not write to any (a HOT update).
+	sqlRotate = `UPDATE {s}.sessions
+SET generation = $7, secret_prev = secret, secret = $8, kid = $9, rotated_from = $10,
+	rotated_at = greatest(rotated_at, clock.ms), rev = rev + 1
+FROM {now}
+WHERE realm = $2 AND id = $3 AND generation = $4 AND secret = $5 AND holder = $6 AND format <= $11
+	AND revoked_at IS NULL AND clock.ms < expires_at AND clock.ms < rotated_at + idle
+RETURNING clock.ms, {columns}`
+
+	sqlRevoke = `WITH ended AS (
+	UPDATE {s}.sessions SET revoked_at = clock.ms, end_reason = $4, due_at = least(due_at, clock.ms + $5), rev = rev + 1
+	FROM {now} WHERE realm = $2 AND id = $3 AND revoked_at IS NULL AND format <= $6
+	RETURNING realm, id, {columns}, clock.ms
+), {logged}
+SELECT ms, true, {columns}, {told} FROM ended
+UNION ALL
+SELECT clock.ms, false, {columns}, NULL FROM {s}.sessions, {now}
+WHERE realm = $2 AND id = $3 AND NOT EXISTS (SELECT 1 FROM ended)`
+
+	// sqlSweep looks at rows in the order of due_at, which is PurgeAt or before: those
+	// that are due go, the others get a new due_at.
+	sqlSweep = `WITH clock AS (SELECT ms FROM {now}), due AS (
+	SELECT realm, id, least(expires_at, rotated_at + idle, coalesce(revoked_at + $3, expires_at)) AS purge FROM {s}.sessions
+	WHERE due_at <= (SELECT ms FROM clock) ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
+), moved AS (
+	UPDATE {s}.sessions SET due_at = due.purge FROM due
+	WHERE sessions.realm = due.realm AND sessions.id = due.id AND due.purge > (SELECT ms FROM clock)
+), gone AS (
+	DELETE FROM {s}.sessions USING due
+	WHERE sessions.realm = due.realm AND sessions.id = due.id AND due.purge <= (SELECT ms FROM clock)
+	RETURNING sessions.realm, sessions.id, {columns}
+)
+SELECT clock.ms, found.n, gone.id IS NOT NULL, gone.* FROM clock, (SELECT count(*) AS n FROM due) AS found LEFT JOIN gone ON true`
+
+	// sqlForget shortens the log of revocations.
+	sqlForget = `DELETE FROM {s}.revocations WHERE (realm, id) IN (
+	SELECT realm, id FROM {s}.revocations WHERE logged < (SELECT ms FROM {now}) - $2 ORDER BY logged LIMIT $3 FOR UPDATE SKIP LOCKED)`
+
+	// sqlLog reads the log of revocations from a place on, and the time.
+	sqlLog = `SELECT clock.ms, log.id IS NOT NULL, log.* FROM {now} LEFT JOIN (
+	SELECT realm, id, at, logged FROM {s}.revocations WHERE (logged, realm, id) >= ($2, $3, $4)
+	ORDER BY logged, realm, id LIMIT $5) AS log ON true`
+
+	sqlAddCutoff = `WITH added AS (
+	INSERT INTO {s}.cutoffs (realm, id, at, data, logged) SELECT $2, $3, $4, $5, clock.ms FROM {now}
+	ON CONFLICT (realm, at, id) DO UPDATE SET data = excluded.data, logged = excluded.logged
+)
+SELECT `
+)

@@ -1,0 +1,210 @@
+package pgstore
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"authsidecar/sessions"
+)
+
+// Store is a sessions.Store in one schema of a PostgreSQL database, which any number
+// of processes share.
+type Store struct {
+	opts     Options
+	pool     *pgxpool.Pool
+	listener *pgconn.Config
+	sql      *statements
+	clock    serverClock
+	node     string // tells our heartbeats from those of others
+
+	// gate is held for reading by each operation, and closed with it held.
+	gate   sync.RWMutex
+	closed bool
+
+	running stripe // calls that have a connection, or are about to
+	waiting stripe // calls that may wait for one
+	doors   [stripes]stripe
+}
+
+// Open connects to the database, and makes or migrates the schema where that is not
+// done yet. Its errors wrap sessions.ErrUnavailable: a server that is not there, a
+// role that may not, ErrNewer.
+func Open(ctx context.Context, opts Options) (*Store, error) {
+	opts.defaults()
+	s := &Store{
+		opts: opts, node: rand.Text(), sql: newStatements(opts.Schema),
+		running: make(stripe, opts.MaxConns), waiting: make(stripe, opts.MaxConns*waitingPerConn),
+	}
+	for i := range s.doors {
+		s.doors[i] = make(stripe, 1)
+	}
+	s.clock.start(opts.Clock)
+	if err := s.open(ctx); err != nil {
+		return nil, fmt.Errorf("opening session store: %w", unavailable(err))
+	}
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context) (err error) {
+	config, err := s.opts.pool()
+	if err != nil {
+		return err
+	}
+	if s.listener, err = s.opts.listener(); err != nil {
+		return err
+	}
+	if err := s.connect(ctx, config); err != nil {
+		return err
+	}
+	if err := s.prepare(ctx); err != nil {
+		s.pool.Close()
+		return err
+	}
+	return nil
+}
+
+// connect makes the pool. PgBouncer refuses settings at start-up that it does not
+// track: then the server's are those of the role.
+func (s *Store) connect(ctx context.Context, config *pgxpool.Config) (err error) {
+	for {
+		if s.pool, err = pgxpool.NewWithConfig(context.WithoutCancel(ctx), config); err != nil {
+			return err
+		}
+		err = s.do(ctx, func(context.Context, *pgconn.PgConn) error { return nil })
+		if err == nil {
+			return nil
+		}
+		s.pool.Close()
+		if _, set := config.ConnConfig.RuntimeParams[settingTimeout]; !set || !refusedSetting(err) {
+			return err
+		}
+		delete(config.ConnConfig.RuntimeParams, settingTimeout)
+		s.opts.Log.Info("the pooler before the database takes no statement_timeout: set it for the role, with ALTER ROLE")
+	}
+}
+
+const settingTimeout = "statement_timeout"
+
+func refusedSetting(err error) bool {
+	switch code(err) {
+	case codeProtocol, codeNotSupported:
+		return true
+	default:
+		return false
+	}
+}
+
+// prepare looks at what is there, and makes what is missing.
+func (s *Store) prepare(ctx context.Context) error {
+	if err := s.migrate(ctx); err != nil {
+		return err
+	}
+	if err := s.probeNotify(ctx); err != nil {
+		return err
+	}
+	return s.warn(ctx)
+}
+
+// warn tells the operator what makes answers worth less than they say.
+func (s *Store) warn(ctx context.Context) error {
+	return s.query(ctx, s.sql.settings, new(args), func(r *reader) error {
+		for _, setting := range []string{"synchronous_commit", "fsync"} {
+			if r.bool() {
+				s.opts.Log.Warn(setting + " is off: what is acknowledged may be lost when the server crashes, revocations too")
+			}
+		}
+		return nil
+	})
+}
+
+// Close waits for operations in flight and closes the store: each later one is
+// sessions.ErrClosed.
+func (s *Store) Close() error {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	if !s.closed {
+		s.closed = true
+		s.pool.Close()
+	}
+	return nil
+}
+
+// enter lets an operation in. leave it, unless there is an error.
+func (s *Store) enter(ctx context.Context) error {
+	if err := done(ctx); err != nil {
+		return err
+	}
+	if !s.gate.TryRLock() { // somebody closes it
+		return sessions.ErrClosed
+	}
+	if s.closed {
+		s.gate.RUnlock()
+		return sessions.ErrClosed
+	}
+	return nil
+}
+
+func (s *Store) leave() { s.gate.RUnlock() }
+
+// Now is the server's clock, as far as its answers told.
+func (s *Store) Now() time.Time {
+	if s.opts.Now != nil {
+		return s.opts.Now().UTC().Truncate(time.Millisecond)
+	}
+	return s.clock.now()
+}
+
+// Ping returns nil where the database answers.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	return s.query(ctx, s.sql.ping, s.at(), func(r *reader) error { return s.learn(r) })
+}
+
+// at begins the arguments of a statement that asks for the time: $1, which is NULL
+// where it is the server's.
+func (s *Store) at() *args {
+	if s.opts.Now != nil {
+		return new(args).int(s.Now().UnixMilli())
+	}
+	return new(args).null()
+}
+
+// learn reads the time of an answer.
+func (s *Store) learn(r *reader) error {
+	now := r.int()
+	if r.err == nil && s.opts.Now == nil {
+		s.clock.learn(now)
+	}
+	return r.err
+}
+
+// probeNotify finds out whether the database knows NOTIFY. One that does, but not for
+// us, is refused: others who listen would not hear what we end.
+func (s *Store) probeNotify(ctx context.Context) error {
+	err := s.exec(ctx, s.sql.notify, new(args).string("probe"))
+	switch code(err) {
+	case codeNoFunction, codeNotSupported:
+		s.sql.withoutNotify()
+		return nil
+	case codePrivilege:
+		return errors.Join(errors.New("the role may not execute pg_notify"), err)
+	default:
+		return err
+	}
+}
+
+// Interface guards
+var (
+	_ sessions.Store  = (*Store)(nil)
+	_ sessions.Pinger = (*Store)(nil)
+)

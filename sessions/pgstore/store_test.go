@@ -1,0 +1,79 @@
+package pgstore
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/pgstore/pgtest"
+	"authsidecar/sessions/storetest"
+)
+
+// shared is a server that tests share which do it no harm.
+var shared struct {
+	sync.Mutex
+	server *pgtest.Server
+	over   []func()
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	for i := len(shared.over) - 1; i >= 0; i-- {
+		shared.over[i]()
+	}
+	os.Exit(code)
+}
+
+// lasting is a test that ends with the process.
+type lasting struct{ testing.TB }
+
+func (lasting) Cleanup(f func()) { shared.over = append(shared.over, f) }
+
+func server(t testing.TB) *pgtest.Server {
+	t.Helper()
+	shared.Lock()
+	defer shared.Unlock()
+	if shared.server == nil {
+		shared.server = pgtest.Start(lasting{t})
+	}
+	return shared.server
+}
+
+var schemas atomic.Int64
+
+// newSchema is the name of one that no test used.
+func newSchema() string { return fmt.Sprintf(`Schema "%d"; -- ü`, schemas.Add(1)) }
+
+// openStore opens a store that the test closes.
+func openStore(t testing.TB, opts Options) *Store {
+	t.Helper()
+	if opts.DSN == "" {
+		opts.DSN = server(t).DSN("postgres")
+	}
+	if opts.Schema == "" {
+		opts.Schema = newSchema()
+	}
+	s, err := Open(context.Background(), opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+func TestTheStoreKeepsTheContract(t *testing.T) {
+	storetest.Run(t, func(t *testing.T, now func() time.Time) sessions.Store {
+		return openStore(t, Options{Now: now})
+	})
+}
+
+func ctx() context.Context { return context.Background() }

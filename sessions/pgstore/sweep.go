@@ -1,0 +1,73 @@
+package pgstore
+
+import (
+	"context"
+
+	"authsidecar/sessions"
+)
+
+// sweepBatch is how many rows one statement looks at.
+const sweepBatch = 1000
+
+// Sweep deletes rows that are due. Rows that somebody writes at that moment, or that
+// another sweep has in hand, are left to the next one.
+func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Session)) (deleted int, err error) {
+	if err := s.enter(ctx); err != nil {
+		return 0, err
+	}
+	defer s.leave()
+	for deleted < limit {
+		most := min(limit-deleted, sweepBatch)
+		looked, gone, err := s.sweepSome(ctx, most)
+		if err != nil {
+			return deleted, err
+		}
+		deleted += len(gone)
+		for i := range gone {
+			if over != nil && gone[i].RevokedAt.IsZero() {
+				over(&gone[i])
+			}
+		}
+		if looked < most {
+			return deleted, s.forget(ctx, limit)
+		}
+		if err := done(ctx); err != nil {
+			return deleted, err
+		}
+	}
+	return deleted, nil
+}
+
+// sweepSome looks at the next rows, and deletes those of them that are due.
+func (s *Store) sweepSome(ctx context.Context, most int) (looked int, gone []sessions.Session, err error) {
+	err = s.query(ctx, s.sql.sweep, s.at().int(int64(most)).int(kept), func(r *reader) error {
+		if err := s.learn(r); err != nil {
+			return err
+		}
+		looked = int(r.int())
+		if !r.bool() {
+			return r.err
+		}
+		key := sessions.Key{Realm: r.text(), ID: r.text()}
+		if r.err != nil {
+			return r.err
+		}
+		row, _, err := readRow(key, r)
+		if err != nil {
+			row = sessions.Session{Realm: key.Realm, ID: key.ID} // it goes, whatever it was
+		}
+		gone = append(gone, row)
+		r.err = nil
+		return nil
+	})
+	return looked, gone, err
+}
+
+// logKept is how long a revocation stays in the log, in milliseconds: longer than
+// anybody asks for.
+const logKept = int64(2 * sessions.RevocationMemory / 1e6)
+
+// forget shortens the log of revocations.
+func (s *Store) forget(ctx context.Context, most int) error {
+	return s.exec(ctx, s.sql.forget, s.at().int(logKept).int(int64(most)))
+}
