@@ -2,14 +2,7 @@ package httpapi
 
 import (
 	"net/http"
-	"net/url"
-	"path"
-	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 )
 
 // A Verdict tells whose request it is.
@@ -25,9 +18,6 @@ const (
 	// Nobody gets it: 404.
 	Alias
 )
-
-// overrideHeaders let an app take a request for one of another method.
-var overrideHeaders = [...]string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
 
 // Route tells whose request it is. Paths are compared as Caddy's own path
 // matcher does: decoded, cleaned, case-insensitive. It does not allocate for
@@ -48,7 +38,7 @@ func (a *API) Route(r *http.Request) Verdict {
 		return Alias
 	}
 	if overridden(r) && a.compare(p) != Pass {
-		dropOverrides(r)
+		DropOverrides(r)
 	}
 	return Pass
 }
@@ -104,93 +94,12 @@ func plain(p string) bool {
 	return true
 }
 
-func clean(p string) string {
-	cleaned := path.Clean("/" + p)
-	if cleaned != "/" && strings.HasSuffix(p, "/") {
-		return cleaned + "/"
-	}
-	return cleaned
-}
-
-// lenient tells whether some app could read p as our path: decoded again,
-// backslashes as slashes, segment parameters cut, blanks and controls dropped,
-// compatibility characters folded.
+// lenient tells whether some app could read p as our path.
 func (a *API) lenient(p string) bool {
-	for range 8 { // each round undoes one more encoding
-		if a.isBelow(strings.ToLower(strings.TrimRight(clean(simplify(p)), "/."))) {
+	for reading := range Readings(p) {
+		if a.isBelow(strings.ToLower(strings.TrimRight(reading, "/."))) {
 			return true
 		}
-		decoded := unescape(p)
-		if decoded == p {
-			return false
-		}
-		p = decoded
 	}
 	return false
-}
-
-// unescape decodes what is encoded rightly, and leaves the rest as it is.
-func unescape(p string) string {
-	var out strings.Builder
-	for {
-		before, after, found := strings.Cut(p, "%")
-		out.WriteString(before)
-		if !found {
-			return out.String()
-		}
-		if code, err := strconv.ParseUint(after[:min(2, len(after))], 16, 8); err == nil && len(after) >= 2 && after[0] != '+' && after[0] != '-' {
-			out.WriteByte(byte(code))
-			after = after[2:]
-		} else {
-			out.WriteByte('%')
-		}
-		p = after
-	}
-}
-
-func simplify(p string) string {
-	if end := strings.IndexAny(p, "\x00?#"); end >= 0 {
-		p = p[:end] // where a C string ends, or a path
-	}
-	p = norm.NFKC.String(strings.ToValidUTF8(p, ""))
-	segments := strings.Split(strings.ReplaceAll(p, `\`, "/"), "/")
-	for i, segment := range segments {
-		segment, _, _ = strings.Cut(segment, ";")
-		segments[i] = strings.Map(dropBlank, segment)
-	}
-	return strings.Join(segments, "/")
-}
-
-func dropBlank(r rune) rune {
-	if r <= ' ' || r == 0x7f || r == utf8.RuneError || unicode.In(r, unicode.Cf, unicode.Zs) {
-		return -1
-	}
-	return r
-}
-
-// overridden tells whether something in the request could make an app take it
-// for one of another method.
-func overridden(r *http.Request) bool {
-	for _, name := range overrideHeaders {
-		if _, ok := r.Header[name]; ok {
-			return true
-		}
-	}
-	return strings.Contains(r.URL.RawQuery, "_") || strings.Contains(r.URL.RawQuery, "%5")
-}
-
-// dropOverrides removes what could make an app take the request for one of
-// another method.
-func dropOverrides(r *http.Request) {
-	for _, name := range overrideHeaders {
-		r.Header.Del(name)
-	}
-	kept := make([]string, 0, 4)
-	for part := range strings.FieldsFuncSeq(r.URL.RawQuery, func(c rune) bool { return c == '&' || c == ';' }) {
-		name, _, _ := strings.Cut(part, "=")
-		if decoded, err := url.QueryUnescape(name); err != nil || !strings.EqualFold(decoded, "_method") {
-			kept = append(kept, part)
-		}
-	}
-	r.URL.RawQuery = strings.Join(kept, "&")
 }

@@ -1,0 +1,59 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// overrideHeaders let an app take a request for one of another method.
+var overrideHeaders = [...]string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
+
+// overridden tells whether something in the request could make an app take it
+// for one of another method.
+func overridden(r *http.Request) bool {
+	for name := range r.Header {
+		if isOverride(name) {
+			return true
+		}
+	}
+	return strings.ContainsAny(r.URL.RawQuery, queryTwins)
+}
+
+// headerTwins are what some gateways do not tell from a hyphen in a header's name,
+// queryTwins what PHP does not tell from an underscore in a parameter's, or hides it.
+var headerTwins = strings.NewReplacer("_", "-", ".", "-")
+
+const queryTwins = "_.[%+"
+
+func isOverride(name string) bool {
+	if len(name) < len("X-Http-Method") || name[0] != 'X' {
+		return false
+	}
+	name = headerTwins.Replace(name)
+	return slices.ContainsFunc(overrideHeaders[:], func(o string) bool { return strings.EqualFold(o, name) })
+}
+
+// DropOverrides removes what could make an app take the request for one of
+// another method: headers and their twins, and the parameter _method.
+func DropOverrides(r *http.Request) {
+	for name := range r.Header {
+		if isOverride(name) {
+			delete(r.Header, name)
+		}
+	}
+	if !strings.ContainsAny(r.URL.RawQuery, queryTwins) {
+		return
+	}
+	all := strings.FieldsFunc(r.URL.RawQuery, func(c rune) bool { return c == '&' || c == ';' })
+	if kept := slices.DeleteFunc(slices.Clone(all), isMethodParameter); len(kept) < len(all) {
+		r.URL.RawQuery = strings.Join(kept, "&")
+	}
+}
+
+func isMethodParameter(part string) bool {
+	name, _, _ := strings.Cut(part, "=")
+	decoded, err := url.QueryUnescape(name)
+	return err == nil && len(decoded) == len("_method") && strings.ContainsAny(decoded[:1], "_.[ ") && strings.EqualFold(decoded[1:], "method")
+}
