@@ -55,7 +55,7 @@ func (inst *instance) keepKeys(ctx context.Context) {
 	every(ctx, keySync, func() {
 		for i := range inst.rings {
 			r := &inst.rings[i]
-			if err := inst.keys.syncRing(ctx, r.ring, r.name, &r.plan); err != nil && ctx.Err() == nil {
+			if err := inst.keys.syncRing(ctx, r); err != nil && ctx.Err() == nil {
 				inst.logger.Error("signing keys could not be synchronised; the present ones go on",
 					zap.String("issuer", inst.issuer), zap.String("use", r.name), zap.Error(err))
 			}

@@ -80,7 +80,7 @@ func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error
 	}
 	inst.api = httpapi.New(httpapi.Config{
 		Path: h.Path, Verifier: verifier, Manager: inst.manager,
-		Lifecycle: h.Lifecycle, Keys: keyring.Access.Public, KeysMaxAge: keyPublish, ActorIssuer: actorIssuer,
+		Lifecycle: h.Lifecycle, Keys: keyring.Access.Public, KeysMaxAge: keyCache, ActorIssuer: actorIssuer,
 		ClientIP: clientIP, Failed: inst.failed,
 	})
 	return inst, nil
@@ -136,7 +136,7 @@ func (inst *instance) newKeyring(h *Handler) (*sessions.Keyring, error) {
 		keep                  time.Duration
 	}{
 		{"refresh", h.RefreshToken.Key, h.RefreshToken.Algorithm, keyring.Refresh, longest},
-		{"access", h.AccessToken.Key, h.AccessToken.Algorithm, keyring.Access, time.Duration(h.AccessToken.TTL) + keyPublish},
+		{"access", h.AccessToken.Key, h.AccessToken.Algorithm, keyring.Access, time.Duration(h.AccessToken.TTL) + keyCache},
 	}
 	for _, use := range uses {
 		algorithm, err := jose.ParseAlgorithm(use.algorithm)
@@ -150,7 +150,7 @@ func (inst *instance) newKeyring(h *Handler) (*sessions.Keyring, error) {
 			continue
 		}
 		inst.rings = append(inst.rings, ringPlan{name: use.name, ring: use.ring, plan: sessions.Schedule{
-			Algorithm: algorithm, Rotate: time.Duration(*h.SigningKeys.Rotate), Publish: keyPublish, Keep: use.keep,
+			Algorithm: algorithm, Rotate: time.Duration(*h.SigningKeys.Rotate), Publish: keyPublish(), Keep: use.keep,
 		}})
 	}
 	return keyring, nil
@@ -182,8 +182,7 @@ func (inst *instance) open() error {
 
 func (inst *instance) openAll(ctx context.Context) error {
 	for i := range inst.rings {
-		r := &inst.rings[i]
-		if err := inst.keys.syncRing(ctx, r.ring, r.name, &r.plan); err != nil {
+		if err := inst.keys.syncRing(ctx, &inst.rings[i]); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"sync"
 	"time"
 
 	"github.com/caddyserver/certmagic"
@@ -18,20 +19,26 @@ import (
 	"authsidecar/sessions"
 )
 
-// Signing keys are shown for keyPublish before they sign, which is as long as
-// others may remember our key set; nodes look for new ones each keySync.
-const (
-	keyPublish = time.Hour
-	keySync    = 5 * time.Minute
-	// keyKeep is the least time that a key verifies after it signed last.
-	keyKeep = 366 * 24 * time.Hour
+// Each node looks for new signing keys each keySync. They sign when nobody can be
+// without them: when the last node has seen them, and who remembers our key set for
+// keyCache asked that node just before.
+var (
+	keySync  = 5 * time.Minute
+	keyCache = time.Hour
 )
+
+// keyKeep is the least time that a key verifies after it signed last.
+const keyKeep = 366 * 24 * time.Hour
+
+// keyPublish is how long a key is shown before it signs. A node may miss one look.
+func keyPublish() time.Duration { return keyCache + 2*keySync }
 
 // keyStore keeps the secrets of one issuer in Caddy's storage, which a cluster
 // shares: signing keys, and the secret that session ids are made with.
 type keyStore struct {
 	storage certmagic.Storage
 	prefix  string
+	syncing sync.Mutex // of rings with the storage, so that none gets what is old
 }
 
 func newKeyStore(storage certmagic.Storage, issuer string) *keyStore {
@@ -48,37 +55,85 @@ func storageName(s string) string {
 // syncRing brings the ring up to date with the storage, and the storage with
 // the schedule. The storage's lock is taken only when a key is missing or due.
 // What cannot be read is an error, and never replaced.
-func (k *keyStore) syncRing(ctx context.Context, ring *sessions.Ring, name string, plan *sessions.Schedule) error {
-	records, err := k.loadKeys(ctx, name)
+func (k *keyStore) syncRing(ctx context.Context, r *ringPlan) error {
+	k.syncing.Lock()
+	defer k.syncing.Unlock()
+	now := time.Now()
+	records, err := k.loadKeys(ctx, r.name)
 	if err != nil {
 		return err
 	}
-	if _, due := plan.Due(records, time.Now()); due {
-		if records, err = k.planLocked(ctx, name, plan); err != nil {
+	if _, due := r.plan.Due(records, now); due {
+		if records, err = k.change(ctx, r, r.plan.Plan); err != nil {
 			return err
 		}
 	}
-	return ring.Set(records)
+	return r.set(records, now)
 }
 
-func (k *keyStore) planLocked(ctx context.Context, name string, plan *sessions.Schedule) (records []sessions.KeyRecord, err error) {
+// renewRing makes a new key, which signs as soon as each node has seen it.
+func (k *keyStore) renewRing(ctx context.Context, r *ringPlan) error {
+	k.syncing.Lock()
+	defer k.syncing.Unlock()
+	now := time.Now()
+	records, err := k.change(ctx, r, r.plan.Renew)
+	if err != nil {
+		return err
+	}
+	return r.set(records, now)
+}
+
+// set gives the ring the keys that were read at that time. Whatever was made since
+// then signs no sooner than keyPublish later, by a clock that may be ahead of ours.
+func (r *ringPlan) set(records []sessions.KeyRecord, at time.Time) error {
+	if err := r.ring.Set(records); err != nil {
+		return err
+	}
+	r.ring.CompleteUntil(at.Add(r.plan.Publish - keySync))
+	return nil
+}
+
+// change stores what becomes of the keys, while no other node changes them.
+func (k *keyStore) change(
+	ctx context.Context, r *ringPlan, plan func([]sessions.KeyRecord, time.Time) ([]sessions.KeyRecord, bool, error),
+) (records []sessions.KeyRecord, err error) {
 	err = k.locked(ctx, func() error {
-		current, err := k.loadKeys(ctx, name)
+		current, err := k.loadKeys(ctx, r.name)
 		if err != nil {
 			return err
 		}
 		var changed bool
-		if records, changed, err = plan.Plan(current, time.Now()); err != nil || !changed {
+		if records, changed, err = plan(current, time.Now()); err != nil || !changed {
 			return err
 		}
 		data, err := sessions.EncodeKeys(records)
 		if err != nil {
 			return err
 		}
-		return k.store(ctx, name+".json", data)
+		return k.store(ctx, r.name+".json", data)
 	})
 	return records, err
 }
+
+// rotateKeys makes new signing keys, whatever the schedule says, and shows them; they
+// sign from keyPublish on. What the present ones signed stays good until it ends by
+// itself. It is an error where the keys are files of the operator.
+func (inst *instance) rotateKeys(ctx context.Context) error {
+	if len(inst.rings) == 0 {
+		return errKeyFiles
+	}
+	if err := inst.open(); err != nil {
+		return err
+	}
+	for i := range inst.rings {
+		if err := inst.keys.renewRing(ctx, &inst.rings[i]); err != nil {
+			return fmt.Errorf("rotating the %s token's key: %w", inst.rings[i].name, err)
+		}
+	}
+	return nil
+}
+
+var errKeyFiles = errors.New("the signing keys are files: replace them and reload")
 
 // locked runs do while no other node does.
 func (k *keyStore) locked(ctx context.Context, do func() error) (err error) {

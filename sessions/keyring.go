@@ -16,6 +16,9 @@ import (
 // that id.
 var ErrNoKey = errors.New("no signing key")
 
+// errMissed is for a key that another node may have made.
+var errMissed = fmt.Errorf("%w: %w: the key may be one that another node made since the keys were read last", ErrUnavailable, ErrNoKey)
+
 // A Keyring holds the keys that we sign with: each kind of token has its own,
 // so that none passes for another.
 type Keyring struct {
@@ -39,9 +42,13 @@ type KeyRecord struct {
 // that did and still verify, and the one that will. It is safe for concurrent
 // use; Set swaps all keys at once.
 type Ring struct {
-	typ     string
-	keys    atomic.Pointer[[]SigningKey]
-	version atomic.Uint64
+	// Now is the clock that CompleteUntil goes by; nil is time.Now.
+	Now func() time.Time
+
+	typ      string
+	keys     atomic.Pointer[[]SigningKey]
+	version  atomic.Uint64
+	complete atomic.Pointer[time.Time]
 }
 
 // A SigningKey is a key of a Ring.
@@ -86,6 +93,28 @@ func (r *Ring) Set(records []KeyRecord) error {
 	return nil
 }
 
+// CompleteUntil says that until t the ring has each key that signs anywhere, however
+// many nodes make keys: whoever was told the keys at some time has all that sign for
+// a Schedule's Publish from then on. Later, nobody can tell whose an unknown key is.
+// Where it is not called, the ring is complete for ever.
+func (r *Ring) CompleteUntil(t time.Time) { r.complete.Store(&t) }
+
+// missing returns why there is no such key.
+func (r *Ring) missing() error {
+	until := r.complete.Load()
+	if until == nil {
+		return ErrNoKey
+	}
+	now := r.Now
+	if now == nil {
+		now = time.Now //nolint:forbidigo // the default of the clock
+	}
+	if now().Before(*until) {
+		return ErrNoKey
+	}
+	return errMissed
+}
+
 // Signing returns the key that signs at now, or ErrNoKey where there is none at
 // all. Before the first one's time it is the first: clocks of nodes differ.
 func (r *Ring) Signing(now time.Time) (*SigningKey, error) {
@@ -101,7 +130,8 @@ func (r *Ring) Signing(now time.Time) (*SigningKey, error) {
 	return nil, ErrNoKey
 }
 
-// Find returns the key of that id, or ErrNoKey.
+// Find returns the key of that id, or ErrNoKey. Where the ring may not be complete,
+// so that the key may be another node's, the error wraps ErrUnavailable too.
 func (r *Ring) Find(id string) (*SigningKey, error) {
 	keys := *r.keys.Load()
 	for i := range keys {
@@ -109,14 +139,18 @@ func (r *Ring) Find(id string) (*SigningKey, error) {
 			return &keys[i], nil
 		}
 	}
-	return nil, ErrNoKey
+	return nil, r.missing()
 }
 
 // Key finds the public half of a key by the id and algorithm of a token's header,
-// as a verifier asks for it. The errors are those of jose.
+// as a verifier asks for it. The errors are those of jose, or wrap ErrUnavailable
+// where nobody can tell.
 func (r *Ring) Key(_ context.Context, id string, alg jose.Algorithm) (*jose.Key, error) {
 	key, err := r.Find(id)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrUnavailable):
+		return nil, err
+	case err != nil:
 		return nil, jose.ErrUnknownKey
 	}
 	if key.public.Algorithm() != alg {
@@ -146,7 +180,7 @@ type Schedule struct {
 	// Rotate is how long a key signs; 0 for ever.
 	Rotate time.Duration
 	// Publish is how long a key is shown before it signs: as long as others
-	// remember our key set, and longer than our own nodes take to see it.
+	// remember our key set, and as our own nodes take to see it, together.
 	Publish time.Duration
 	// Keep is how long a key verifies after it signed last: the longest life of
 	// a token.
@@ -162,11 +196,39 @@ func (s *Schedule) Plan(records []KeyRecord, now time.Time) (planned []KeyRecord
 	if !due {
 		return planned, len(planned) != len(records), nil
 	}
+	planned, err = s.add(planned, from)
+	return planned, true, err
+}
+
+// renewOnce is for how long after a key was made there is no need of another.
+const renewOnce = time.Minute
+
+// Renew is Plan for whoever does not want to wait until a key is due: there is a new
+// one, which signs from Publish on, also where one is waiting already that somebody
+// may know. One that was made within the last minute is new enough, so that it makes
+// no difference who asks twice.
+func (s *Schedule) Renew(records []KeyRecord, now time.Time) (planned []KeyRecord, changed bool, err error) {
+	planned = s.prune(records, now)
+	from := now
+	if len(planned) > 0 {
+		last := planned[len(planned)-1]
+		if from = now.Add(s.Publish); last.From.After(from) { // a clock went back
+			from = last.From
+		}
+		if last.Key.Algorithm() == s.Algorithm && from.Sub(last.From) < min(renewOnce, s.Publish) {
+			return planned, len(planned) != len(records), nil
+		}
+	}
+	planned, err = s.add(planned, from)
+	return planned, true, err
+}
+
+func (s *Schedule) add(records []KeyRecord, from time.Time) ([]KeyRecord, error) {
 	key, err := jose.Generate(s.Algorithm)
 	if err != nil {
-		return nil, false, fmt.Errorf("generating signing key: %w", err)
+		return nil, fmt.Errorf("generating signing key: %w", err)
 	}
-	return append(planned, KeyRecord{From: from.UTC().Truncate(time.Millisecond), Key: key}), true, nil
+	return append(records, KeyRecord{From: from.UTC().Truncate(time.Millisecond), Key: key}), nil
 }
 
 // Due tells whether a key has to be added, and from when it would sign.

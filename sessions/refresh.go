@@ -109,14 +109,18 @@ func (m *Manager) present(row Session, p *Presented, fresh *Fresh, now time.Time
 }
 
 // ReadRefresh verifies a refresh token of ours: form, key, type, issuer and
-// audience, without a look at the store. The errors wrap ErrGrant.
+// audience, without a look at the store. The errors wrap ErrGrant, or
+// ErrUnavailable where its key may be one that this node has not seen yet.
 func (m *Minter) ReadRefresh(token string) (*Presented, error) {
 	parsed, err := jose.Parse(token)
 	if err != nil || parsed.Header.Type != RefreshTokenType {
 		return nil, errTokenForm
 	}
 	key, err := m.Keys.Refresh.Find(parsed.Header.KeyID)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrUnavailable):
+		return nil, fmt.Errorf("reading refresh token: %w", err)
+	case err != nil:
 		return nil, errTokenKey
 	}
 	data, err := parsed.Verify(key.public)
