@@ -44,6 +44,9 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //		refresh_token { ... }
 //		access_token  { ... }
 //		signing_keys  { ... }
+//		audit   file <path>
+//		audit   required
+//		health  <path>
 //		store   <engine> ...
 //	}
 func (h *Handler) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -119,8 +122,10 @@ func (p *parser) directive() error {
 		"refresh_token": p.refreshToken,
 		"access_token":  p.accessToken,
 		"signing_keys":  p.signingKeys,
+		"audit":         p.audit,
+		"health":        p.text(&h.Health, "/auth/health"),
 		"store":         p.store,
-	}, "trust", "allow", "shadow", "manage")
+	}, "trust", "allow", "shadow", "manage", "audit")
 }
 
 func (p *parser) trust() error {

@@ -63,6 +63,13 @@ type Handler struct {
 	// The signing keys that are generated and kept in Caddy's storage.
 	SigningKeys *SigningKeys `json:"signing_keys,omitempty"`
 
+	// The record of who acted as whom, beside the log.
+	Audit *Audit `json:"audit,omitempty"`
+
+	// A path whose GET tells whether this can serve: 200, or 503, and nothing more.
+	// Default: none.
+	Health string `json:"health,omitempty"`
+
 	// Where sessions are stored. Default: `{"engine": "pebble"}`, in Caddy's
 	// data directory.
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=auth_sessions.stores inline_key=engine"`

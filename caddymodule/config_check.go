@@ -33,7 +33,7 @@ func wrong(at, format string, args ...any) error {
 func (h *Handler) check() error {
 	checks := []func() error{
 		h.checkIssuer, h.checkPath, h.checkTrusts, h.checkRules, h.checkProtect,
-		h.checkAccessToken, h.checkRefreshToken, h.checkSession, h.checkImpersonation, h.checkSigningKeys,
+		h.checkAccessToken, h.checkRefreshToken, h.checkSession, h.checkImpersonation, h.checkSigningKeys, h.checkAudit, h.checkHealth,
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {
@@ -84,29 +84,33 @@ func absoluteURL(s string) (*url.URL, error) {
 func hasPlaceholder(s string) bool { return strings.ContainsAny(s, "{}") }
 
 func (h *Handler) checkPath() error {
-	p := h.Path
-	bad := func(why string) error {
-		return wrong("path", "path %q %s: write an absolute path, as in: path /auth/sessions", p, why)
-	}
-	switch {
-	case !strings.HasPrefix(p, "/"):
-		return bad("does not start with a slash")
-	case p == "/":
-		return bad("is the whole site")
-	case hasPlaceholder(p):
-		return bad("has a placeholder")
-	case strings.Contains(p, "*"):
-		return bad("has a wildcard")
-	case strings.ContainsAny(p, `%;?#\`):
-		return bad(`has one of % ; ? # \`)
-	case strings.ContainsFunc(p, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
-		return bad("has a blank, or something beyond ASCII")
-	case strings.HasSuffix(p, "/") || strings.HasSuffix(p, "."):
-		return bad("ends in a slash or a dot")
-	case path.Clean(p) != p:
-		return bad("has empty or dotted segments")
+	if why := badPath(h.Path); why != "" {
+		return wrong("path", "path %q %s: write an absolute path, as in: path /auth/sessions", h.Path, why)
 	}
 	return nil
+}
+
+// badPath tells why p cannot be a path of ours; "" if it can.
+func badPath(p string) string {
+	switch {
+	case !strings.HasPrefix(p, "/"):
+		return "does not start with a slash"
+	case p == "/":
+		return "is the whole site"
+	case hasPlaceholder(p):
+		return "has a placeholder"
+	case strings.Contains(p, "*"):
+		return "has a wildcard"
+	case strings.ContainsAny(p, `%;?#\`):
+		return `has one of % ; ? # \`
+	case strings.ContainsFunc(p, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
+		return "has a blank, or something beyond ASCII"
+	case strings.HasSuffix(p, "/") || strings.HasSuffix(p, "."):
+		return "ends in a slash or a dot"
+	case path.Clean(p) != p:
+		return "has empty or dotted segments"
+	}
+	return ""
 }
 
 func (h *Handler) checkProtect() error {

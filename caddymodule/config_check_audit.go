@@ -1,0 +1,44 @@
+package caddymodule
+
+import "strings"
+
+// Audit says how what happens is recorded, beside the log.
+type Audit struct {
+	// A file of JSON lines, each of which holds the hash of the one before:
+	// `caddy auth-sessions audit verify` tells whether one was changed, removed or
+	// swapped. It is made where it is not there, for its owner alone to read. Default:
+	// none.
+	File string `json:"file,omitempty"`
+
+	// Whether nothing happens to a session that is not in the file: the line is on
+	// disk before a session is created or refreshed, or the answer is 503. Needs a
+	// file.
+	Required bool `json:"required,omitempty"`
+}
+
+func (h *Handler) checkAudit() error {
+	a := h.Audit
+	switch {
+	case a == nil:
+		return nil
+	case a.File == "":
+		return wrong("audit", "audit has no file: write audit file <path>, where the lines are to be")
+	case hasPlaceholder(a.File):
+		return wrong("audit", "audit file %q has a placeholder: write the path, or {$NAME}, which is read when the Caddyfile is", a.File)
+	}
+	return nil
+}
+
+func (h *Handler) checkHealth() error {
+	if h.Health == "" {
+		return nil
+	}
+	if why := badPath(h.Health); why != "" {
+		return wrong("health", "health %q %s: write an absolute path, as in: health /auth/health", h.Health, why)
+	}
+	lower, ours := strings.ToLower(h.Health), strings.ToLower(h.Path)
+	if lower == ours || strings.HasPrefix(lower, ours+"/") {
+		return wrong("health", "health %s is where sessions are: choose a path that is not at or below %s", h.Health, h.Path)
+	}
+	return nil
+}
