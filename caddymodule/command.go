@@ -9,11 +9,22 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "auth-sessions",
 		Usage: "<command>",
-		Short: "Makes keys and tokens to try auth_sessions with",
+		Short: "Runs auth_sessions: looks at sessions, ends them, backs them up",
 		Long: `
-Makes what a caller of auth_sessions needs: a key pair that stands in for an
-identity provider, and tokens that are signed with it. For development and
-tests; in production, keys and tokens come from your identity provider.
+Asks and steers a running server with auth_sessions, through Caddy's admin
+endpoint, and does what is done while it is stopped.
+
+	$ caddy auth-sessions status
+	$ caddy auth-sessions list --user alice
+	$ caddy auth-sessions revoke --impersonations
+	$ caddy auth-sessions backup /var/backups
+
+Tells why a token is refused:
+
+	$ caddy auth-sessions explain --config Caddyfile < token
+
+And makes what a caller needs, to try it out: a key pair that stands in for an
+identity provider, and tokens that are signed with it.
 
 	$ caddy auth-sessions keygen --output idp.jwk --jwks idp.jwks.json
 	$ caddy auth-sessions token --key idp.jwk --issuer https://idp.example.com \
@@ -21,7 +32,10 @@ tests; in production, keys and tokens come from your identity provider.
 		CobraFunc: func(cmd *cobra.Command) {
 			cmd.Args = cobra.NoArgs
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-			cmd.AddCommand(keygenCommand(), tokenCommand())
+			cmd.AddCommand(
+				statusCommand(), listCommand(), revokeCommand(), keysCommand(), rotateKeysCommand(),
+				backupCommand(), restoreCommand(), copyCommand(), keygenCommand(), tokenCommand(),
+			)
 		},
 	})
 }

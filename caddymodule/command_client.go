@@ -1,0 +1,128 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+)
+
+// An adminClient asks the admin endpoint of a running Caddy, as its flags say.
+type adminClient struct {
+	address string
+	config  string
+	adapter string
+	issuer  string
+	json    bool
+}
+
+// addFlags adds the flags that say which server is meant, as Caddy's own commands
+// have them.
+func (c *adminClient) addFlags(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&c.address, "address", "", "The admin endpoint of the running Caddy")
+	flags.StringVarP(&c.config, "config", "c", "", "Configuration that names the admin endpoint")
+	flags.StringVarP(&c.adapter, "adapter", "a", "", "Name of the adapter of --config")
+	flags.StringVarP(&c.issuer, "issuer", "i", "", "Our issuer, where several are configured")
+	c.addCompletions(cmd)
+}
+
+// addJSON adds the flag of commands that print.
+func (c *adminClient) addJSON(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&c.json, "json", false, "Print JSON, for scripts")
+}
+
+func (c *adminClient) addCompletions(cmd *cobra.Command) {
+	complete := func(flag string, values func() []string) {
+		_ = cmd.RegisterFlagCompletionFunc(flag, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return values(), cobra.ShellCompDirectiveNoFileComp
+		}) // the flag is there
+	}
+	complete("adapter", func() []string { return []string{"caddyfile"} })
+	complete("address", func() []string { return []string{"localhost:2019", "unix//run/caddy/admin.sock"} })
+	complete("issuer", func() (names []string) {
+		var overview adminOverview
+		if c.call(http.MethodGet, "status", nil, &overview) == nil {
+			for _, inst := range overview.Instances {
+				names = append(names, inst.Issuer)
+			}
+		}
+		return names
+	})
+}
+
+// query returns the parameters of a request, with those of the client; empty ones
+// are left out.
+func (c *adminClient) query(pairs ...string) url.Values {
+	query := make(url.Values)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			query.Set(pairs[i], pairs[i+1])
+		}
+	}
+	if c.issuer != "" {
+		query.Set("issuer", c.issuer)
+	}
+	return query
+}
+
+// open sends a request. The body of the answer is the caller's to close.
+func (c *adminClient) open(method, path string, query url.Values) (io.ReadCloser, error) {
+	address, err := caddycmd.DetermineAdminAPIAddress(c.address, nil, c.config, c.adapter)
+	if err != nil {
+		return nil, fmt.Errorf("finding the admin endpoint: %w", err)
+	}
+	uri := adminBase + path
+	if len(query) > 0 {
+		uri += "?" + query.Encode()
+	}
+	resp, err := caddycmd.AdminAPIRequest(address, method, uri, nil, nil)
+	if err != nil {
+		return nil, adminAnswer(address, err)
+	}
+	return resp.Body, nil
+}
+
+// call sends a request and reads the answer into a value.
+func (c *adminClient) call(method, path string, query url.Values, into any) error {
+	body, err := c.open(method, path, query)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = body.Close() }()
+	if err := json.NewDecoder(body).Decode(into); err != nil {
+		return fmt.Errorf("reading what Caddy answered: %w", err)
+	}
+	return nil
+}
+
+// adminAnswer says of a request that failed what to do next.
+func adminAnswer(address string, err error) error {
+	_, answer, refused := strings.Cut(err.Error(), "caddy responded with error: HTTP ")
+	if !refused {
+		return fmt.Errorf("no Caddy answers at its admin endpoint %s: start it, or name the endpoint by --address, or by --config with the running configuration (%w)", address, err)
+	}
+	status, body, _ := strings.Cut(answer, ": ")
+	var fault struct {
+		Error string `json:"error"`
+	}
+	if json.Unmarshal([]byte(body), &fault) != nil || fault.Error == "" {
+		if status == "404" {
+			return fmt.Errorf("the Caddy at %s has no auth_sessions in it: build it in, or name another by --address", address)
+		}
+		return fmt.Errorf("the Caddy at %s answered %s", address, status)
+	}
+	switch {
+	case strings.HasPrefix(fault.Error, "there are several issuers"), strings.HasPrefix(fault.Error, "there are several stores"):
+		return errors.New(fault.Error + ", by --issuer")
+	case strings.HasPrefix(fault.Error, "several issuers are trusted"):
+		return errors.New(strings.ReplaceAll(fault.Error, "actor_issuer", "--actor-issuer"))
+	}
+	return errors.New(fault.Error)
+}

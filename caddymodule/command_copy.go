@@ -1,0 +1,157 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"authsidecar/sessions"
+)
+
+func copyCommand() *cobra.Command {
+	var from, to string
+	asJSON := false
+	cmd := &cobra.Command{
+		Use:   "copy --from <store> --to <store> [--json]",
+		Short: "Carries all sessions from one store to another",
+		Long: `
+Carries all sessions, of all issuers, from one store to another, and reads them
+again to check that they arrived. Stores are written as in the store line of a
+Caddyfile. Refresh tokens that are good before are good after: the signing keys
+are in Caddy's storage and stay where they are.
+
+Stop Caddy first, so that nothing changes meanwhile; then copy, change the store
+line and start it. It can be broken off and repeated: what is there already is
+compared, brought up to date, and never taken back.
+
+	$ caddy auth-sessions copy --from "pebble /var/lib/caddy/sessions" --to "postgres {env.DATABASE_URL}"
+	$ caddy auth-sessions copy --from "redis redis://localhost" --to "pebble /var/lib/caddy/sessions"`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			report, err := copyStores(cmd.Context(), from, to, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), report)
+			}
+			return report.print(cmd.OutOrStdout())
+		},
+	}
+	cmd.Flags().StringVar(&from, "from", "", `The store to read, as in "pebble /var/lib/caddy/sessions"`)
+	cmd.Flags().StringVar(&to, "to", "", `The store to write, as in "redis redis://localhost"`)
+	cmd.Flags().BoolVar(&asJSON, "json", false, "Print JSON, for scripts")
+	for _, flag := range []string{"from", "to"} {
+		_ = cmd.MarkFlagRequired(flag) // they are there
+		_ = cmd.RegisterFlagCompletionFunc(flag, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return knownStores(), cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+		})
+	}
+	return cmd
+}
+
+func knownStores() (names []string) {
+	for _, module := range caddy.GetModules(storeNamespace) {
+		names = append(names, module.ID.Name())
+	}
+	return names
+}
+
+// copyStores opens both stores and carries the sessions over.
+func copyStores(ctx context.Context, from, to string, progressOut io.Writer) (report *copyReport, err error) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	caddyCtx, cancel := caddy.NewContext(caddy.Context{Context: ctx})
+	defer cancel()
+	source, err := storeOf(caddyCtx, "--from", from)
+	if err != nil {
+		return nil, err
+	}
+	target, err := storeOf(caddyCtx, "--to", to)
+	if err != nil {
+		return nil, err
+	}
+	if same, err := sameStore(source, target); err != nil || same {
+		return nil, errors.Join(err, map[bool]error{true: errors.New("--from and --to are the same store: there is nothing to carry")}[same])
+	}
+	read, closeRead, err := openStoreOf(caddyCtx, "--from", source)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, closeRead()) }()
+	write, closeWrite, err := openStoreOf(caddyCtx, "--to", target)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, closeWrite()) }()
+	c := copier{from: read, to: write, progress: func(what string) *progress { return newProgress(progressOut, what, -1) }}
+	return c.run(ctx)
+}
+
+// storeOf reads a store as the Caddyfile has it, by its module.
+func storeOf(ctx caddy.Context, flag, words string) (StoreOpener, error) {
+	tokens, err := caddyfile.Tokenize([]byte(words), flag)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	d := caddyfile.NewDispenser(tokens)
+	if !d.Next() {
+		return nil, fmt.Errorf("%s names no store: write it as in the Caddyfile, as in %s \"pebble /var/lib/caddy/sessions\"", flag, flag)
+	}
+	name := d.Val()
+	id := storeNamespace + "." + name
+	if _, err := caddy.GetModule(id); err != nil || strings.Contains(name, ".") {
+		return nil, fmt.Errorf("%s: store %s is not in this build, which has %s: build Caddy with it", flag, printable(name), strings.Join(knownStores(), ", "))
+	}
+	read, err := caddyfile.UnmarshalModule(d, id)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	if d.Next() {
+		return nil, fmt.Errorf("%s: %q is too much: put the store and its words into quotes, and nothing else", flag, printable(d.Val()))
+	}
+	module, err := ctx.LoadModuleByID(id, json.RawMessage(caddyconfig.JSON(read, nil)))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", flag, err)
+	}
+	opener, ok := module.(StoreOpener)
+	if !ok {
+		return nil, fmt.Errorf("%s: %s is no store", flag, name)
+	}
+	return opener, nil
+}
+
+func sameStore(a, b StoreOpener) (bool, error) {
+	first, err := a.StoreKey()
+	if err != nil {
+		return false, fmt.Errorf("--from: %w", err)
+	}
+	second, err := b.StoreKey()
+	if err != nil {
+		return false, fmt.Errorf("--to: %w", err)
+	}
+	return first == second, nil
+}
+
+// openStoreOf opens a store. What is locked by a running Caddy is an error.
+func openStoreOf(ctx context.Context, flag string, opener StoreOpener) (store sessions.Store, shut func() error, err error) {
+	store, err = opener.OpenStore(ctx, zap.NewNop())
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w; if Caddy runs with it, stop Caddy first", flag, err)
+	}
+	shut = func() error { return nil }
+	if closer, ok := store.(io.Closer); ok {
+		shut = closer.Close
+	}
+	return store, shut, nil
+}

@@ -1,0 +1,231 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"authsidecar/sessions"
+)
+
+// A copier carries sessions from one store to another.
+type copier struct {
+	from, to sessions.Store
+	progress func(what string) *progress
+}
+
+// A copyReport tells what was carried. Read is what the source has, without what it
+// is about to sweep; it is Created, Updated, Same and Newer in the target.
+type copyReport struct {
+	Read    int64 `json:"read"`
+	Created int64 `json:"created"`
+	Updated int64 `json:"updated"` // there from before, and behind
+	Same    int64 `json:"same"`    // there from before
+	Newer   int64 `json:"newer"`   // gone on in the target: left alone
+	Cutoffs int64 `json:"cutoffs"`
+	Checked int64 `json:"checked"` // read again and found right
+}
+
+func (r *copyReport) print(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "%s read: %d created, %d updated, %d there already, %d newer there. %d cutoffs.\nAll %d were read again and are right.\n",
+		count(int(r.Read)), r.Created, r.Updated, r.Same, r.Newer, r.Cutoffs, r.Checked)
+	return err
+}
+
+// copyWorkers is how many rows are on their way at once: an embedded store commits
+// them together, and one over a network is waited for less.
+const copyWorkers = 64
+
+var errDiffers = errors.New("the target has another session of the same id: it is no copy of the source; copy into an empty store")
+
+// run carries the cutoffs, so that nothing they ended is live in the target, then
+// the rows; and reads all of them again.
+func (c *copier) run(ctx context.Context) (*copyReport, error) {
+	report := new(copyReport)
+	realms, err := c.realms(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.cutoffs(ctx, realms, report); err != nil {
+		return nil, fmt.Errorf("copying cutoffs: %w", err)
+	}
+	err = c.each(ctx, "copying sessions", func(ctx context.Context, row *sessions.Session) error {
+		atomic.AddInt64(&report.Read, 1)
+		return c.row(ctx, row, report)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("copying sessions: %w; %d were, repeat the command to go on", err, report.Created+report.Updated+report.Same)
+	}
+	err = c.each(ctx, "checking sessions", func(ctx context.Context, row *sessions.Session) error {
+		atomic.AddInt64(&report.Checked, 1)
+		return c.check(ctx, row)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("checking sessions: %w", err)
+	}
+	if err := c.checkCutoffs(ctx, realms); err != nil {
+		return nil, err
+	}
+	if report.Checked != report.Read {
+		return nil, fmt.Errorf("the source changed meanwhile: it had %d sessions, and then %d: stop what uses it, and repeat the command", report.Read, report.Checked)
+	}
+	return report, nil
+}
+
+func (c *copier) realms(ctx context.Context) ([]string, error) {
+	scanner, ok := sessions.As[sessions.Scanner](c.from)
+	if !ok {
+		return nil, errors.New("--from: this store cannot be read whole")
+	}
+	realms, err := scanner.Realms(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the source: %w", err)
+	}
+	return realms, nil
+}
+
+// each gives every row of the source that is not about to be swept to do, many at
+// once.
+func (c *copier) each(ctx context.Context, what string, do func(context.Context, *sessions.Session) error) error {
+	shown := c.progress(what)
+	defer shown.done()
+	now := c.from.Now()
+	return scanAll(ctx, c.from, func(page []sessions.Session) error {
+		group, ctx := errgroup.WithContext(ctx)
+		group.SetLimit(copyWorkers)
+		for i := range page {
+			if row := &page[i]; row.PurgeAt().After(now) {
+				group.Go(func() error { return do(ctx, row) })
+			}
+		}
+		err := group.Wait()
+		shown.add(len(page))
+		return err
+	})
+}
+
+// row carries one session. An ended one is created live and ended after, as it was:
+// so the target remembers it as ended, as it does with its own.
+func (c *copier) row(ctx context.Context, row *sessions.Session, report *copyReport) error {
+	fresh := *row
+	fresh.RevokedAt, fresh.EndReason = time.Time{}, ""
+	have, created, err := c.to.Create(ctx, fresh)
+	if err != nil {
+		return err
+	}
+	switch {
+	case created && row.RevokedAt.IsZero():
+		atomic.AddInt64(&report.Created, 1)
+		return nil
+	case reflect.DeepEqual(have, *row):
+		atomic.AddInt64(&report.Same, 1)
+		return nil
+	case created:
+		atomic.AddInt64(&report.Created, 1)
+	case !sameSession(&have, row):
+		return fmt.Errorf("session %s: %w", row.ID, errDiffers)
+	case !behind(&have, row):
+		atomic.AddInt64(&report.Newer, 1)
+		return nil
+	default:
+		atomic.AddInt64(&report.Updated, 1)
+	}
+	return c.update(ctx, row)
+}
+
+// update brings a row of the target up to date, unless it went on meanwhile.
+func (c *copier) update(ctx context.Context, row *sessions.Session) error {
+	_, err := c.to.Update(ctx, row.Key(), func(have sessions.Session, _ time.Time) (sessions.Session, bool) {
+		return *row, behind(&have, row)
+	})
+	return err
+}
+
+// sameSession tells whether both rows are of one session: what never changes is the
+// same.
+func sameSession(a, b *sessions.Session) bool {
+	return a.Key() == b.Key() && a.UserID == b.UserID && a.Impersonation == b.Impersonation && a.Actor == b.Actor && a.CreatedAt.Equal(b.CreatedAt)
+}
+
+// behind tells whether the row of the source is what became of the target's.
+func behind(have, row *sessions.Session) bool {
+	if have.Generation != row.Generation {
+		return have.Generation < row.Generation && have.RevokedAt.IsZero()
+	}
+	return have.RevokedAt.IsZero() && !row.RevokedAt.IsZero()
+}
+
+// check reads a row again.
+func (c *copier) check(ctx context.Context, row *sessions.Session) error {
+	have, err := c.to.Get(ctx, row.Key())
+	switch {
+	case errors.Is(err, sessions.ErrNotFound) && !row.PurgeAt().After(c.to.Now()):
+		return nil // it came to its end meanwhile
+	case err != nil:
+		return fmt.Errorf("session %s: %w", row.ID, err)
+	case reflect.DeepEqual(have, *row):
+		return nil
+	case !sameSession(&have, row) || behind(&have, row) || have.Generation == row.Generation && have.RevokedAt.IsZero():
+		return fmt.Errorf("session %s: it is not what was copied; repeat the command", row.ID)
+	default:
+		return nil // it went on in the target
+	}
+}
+
+// cutoffs carries what ended many sessions at once.
+func (c *copier) cutoffs(ctx context.Context, realms []string, report *copyReport) error {
+	for _, realm := range realms {
+		all, err := cutoffsOf(ctx, c.from, realm)
+		if err != nil {
+			return err
+		}
+		store, ok := sessions.As[sessions.CutoffStore](c.to)
+		if !ok && len(all) > 0 {
+			return errors.New("the target keeps none: wait two hours after the last bulk revocation, and copy then")
+		}
+		for _, cutoff := range all {
+			if err := store.AddCutoff(ctx, cutoff); err != nil {
+				return err
+			}
+			report.Cutoffs++
+		}
+	}
+	return nil
+}
+
+func cutoffsOf(ctx context.Context, store sessions.Store, realm string) ([]sessions.Cutoff, error) {
+	cutoffs, ok := sessions.As[sessions.CutoffStore](store)
+	if !ok {
+		return nil, nil
+	}
+	return cutoffs.Cutoffs(ctx, realm)
+}
+
+func (c *copier) checkCutoffs(ctx context.Context, realms []string) error {
+	for _, realm := range realms {
+		want, err := cutoffsOf(ctx, c.from, realm)
+		if err != nil {
+			return fmt.Errorf("checking cutoffs: %w", err)
+		}
+		have, err := cutoffsOf(ctx, c.to, realm)
+		if err != nil {
+			return fmt.Errorf("checking cutoffs: %w", err)
+		}
+		known := make(map[string]sessions.Cutoff, len(have))
+		for _, cutoff := range have {
+			known[cutoff.ID] = cutoff
+		}
+		for _, cutoff := range want {
+			if !reflect.DeepEqual(known[cutoff.ID], cutoff) {
+				return fmt.Errorf("checking cutoffs: %s is not in the target: repeat the command", cutoff.ID)
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,101 @@
+package caddymodule
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/spf13/cobra"
+)
+
+func keysCommand() *cobra.Command {
+	c := new(adminClient)
+	refresh := false
+	cmd := &cobra.Command{
+		Use:   "keys [--refresh] [--issuer <issuer>] [--json]",
+		Short: "Shows the keys in use, and asks trusted issuers for theirs",
+		Long: `
+Shows the keys of the issuers that a running server trusts, and its own. No key is
+printed, only what names it.
+
+After an identity provider has withdrawn a key, ask for its keys now and not when
+they are due:
+
+	$ caddy auth-sessions keys --refresh`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.keys(cmd, refresh) },
+	}
+	c.addFlags(cmd)
+	c.addJSON(cmd)
+	cmd.Flags().BoolVar(&refresh, "refresh", false, "Ask the trusted issuers for their keys now")
+	return cmd
+}
+
+func (c *adminClient) keys(cmd *cobra.Command, refresh bool) error {
+	var failed error
+	if refresh {
+		var answer adminRefreshed
+		if err := c.call(http.MethodPost, "keys/refresh", c.query(), &answer); err != nil {
+			return err
+		}
+		for _, trust := range answer.Trust {
+			if trust.Error != "" && failed == nil {
+				failed = fmt.Errorf("the keys of %s could not be got: %s", trust.Issuer, trust.Error)
+			}
+		}
+	}
+	var overview adminOverview
+	if err := c.call(http.MethodGet, "status", c.query(), &overview); err != nil {
+		return err
+	}
+	for i := range overview.Instances {
+		s := &overview.Instances[i]
+		if c.json {
+			if err := printJSON(cmd.OutOrStdout(), struct {
+				Issuer      string        `json:"issuer"`
+				Trust       []trustStatus `json:"trust"`
+				SigningKeys []ringStatus  `json:"signing_keys"`
+			}{s.Issuer, s.Trust, s.SigningKeys}); err != nil {
+				return err
+			}
+			continue
+		}
+		fmt.Fprintln(cmd.OutOrStdout(), printable(s.Issuer))
+		if err := printKeys(cmd.OutOrStdout(), s); err != nil {
+			return err
+		}
+	}
+	return failed
+}
+
+func rotateKeysCommand() *cobra.Command {
+	c := new(adminClient)
+	cmd := &cobra.Command{
+		Use:   "rotate-keys [--issuer <issuer>] [--json]",
+		Short: "Makes new signing keys now",
+		Long: `
+Makes a running server sign with new keys, before the old ones are due. What the
+old ones signed goes on being good until it expires. Keys that are in files of
+yours are not touched.
+
+	$ caddy auth-sessions rotate-keys --issuer https://app.example.com`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var answer adminRotated
+			if err := c.call(http.MethodPost, "keys/rotate", c.query(), &answer); err != nil {
+				return err
+			}
+			if c.json {
+				return printJSON(cmd.OutOrStdout(), answer)
+			}
+			t := newTable(cmd.OutOrStdout())
+			t.row("SIGNS", "KID", "ALG", "STATE", "FROM", "UNTIL")
+			for _, key := range answer.SigningKeys {
+				t.row(key.Use, key.ID, string(key.Algorithm), string(key.State), moment(key.From), moment(key.Until))
+			}
+			return t.flush()
+		},
+	}
+	c.addFlags(cmd)
+	c.addJSON(cmd)
+	return cmd
+}

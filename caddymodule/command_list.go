@@ -1,0 +1,132 @@
+package caddymodule
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// A sessionFilter says which sessions a command is about.
+type sessionFilter struct {
+	adminClient
+	user           string
+	actor          string
+	actorIssuer    string
+	impersonations bool
+}
+
+func (f *sessionFilter) addFlags(cmd *cobra.Command) {
+	f.adminClient.addFlags(cmd)
+	flags := cmd.Flags()
+	flags.StringVarP(&f.user, "user", "u", "", "Sessions for this user id")
+	flags.StringVar(&f.actor, "actor", "", "Impersonations by this caller, by his sub")
+	flags.StringVar(&f.actorIssuer, "actor-issuer", "", "The issuer of the actor, where several are trusted")
+	flags.BoolVar(&f.impersonations, "impersonations", false, "Impersonations alone; all of them where nothing else is named")
+	for _, name := range []string{"user", "actor", "actor-issuer"} {
+		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions) // the flag is there
+	}
+}
+
+// empty tells that nothing is named.
+func (f *sessionFilter) empty() bool {
+	return f.user == "" && f.actor == "" && f.actorIssuer == "" && !f.impersonations
+}
+
+func (f *sessionFilter) params(pairs ...string) []string {
+	pairs = append(pairs, "user_id", f.user, "actor", f.actor, "actor_issuer", f.actorIssuer)
+	if f.impersonations {
+		pairs = append(pairs, "impersonations", "true")
+	}
+	return pairs
+}
+
+// each gives pages of the sessions to page, at most limit of them; 0 is all.
+func (f *sessionFilter) each(limit int, page func([]adminSession) error) error {
+	cursor, left := "", limit
+	for {
+		size := adminMaxLimit
+		if limit > 0 {
+			size = min(left, adminMaxLimit)
+		}
+		var got adminPage
+		query := f.query(f.params("cursor", cursor, "limit", strconv.Itoa(size))...)
+		if err := f.call(http.MethodGet, "sessions", query, &got); err != nil {
+			return err
+		}
+		if err := page(got.Items); err != nil {
+			return err
+		}
+		left -= len(got.Items)
+		if cursor = got.Next; cursor == "" || limit > 0 && left <= 0 {
+			return nil
+		}
+	}
+}
+
+func listCommand() *cobra.Command {
+	f := new(sessionFilter)
+	limit := 0
+	cmd := &cobra.Command{
+		Use:   "list (--user <id> | --actor <sub> | --impersonations) [--limit <n>] [--issuer <issuer>] [--json]",
+		Short: "Lists live sessions",
+		Long: `
+Lists the live sessions of a running server, newest first: those of a user, those
+in which somebody acts as others, or all impersonations. With --json, each session
+is a line.
+
+	$ caddy auth-sessions list --user alice
+	$ caddy auth-sessions list --actor carol --actor-issuer https://idp.example.com
+	$ caddy auth-sessions list --impersonations --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.empty() {
+				return errWhichSessions
+			}
+			if limit < 0 {
+				return fmt.Errorf("--limit %d is less than nothing", limit)
+			}
+			return f.list(cmd.OutOrStdout(), cmd.ErrOrStderr(), limit)
+		},
+	}
+	f.addFlags(cmd)
+	f.addJSON(cmd)
+	cmd.Flags().IntVarP(&limit, "limit", "n", 0, "The most sessions to list; 0 is all of them")
+	return cmd
+}
+
+func (f *sessionFilter) list(out, progressOut io.Writer, limit int) error {
+	t := newTable(out)
+	if !f.json {
+		t.row("SESSION", "USER", "ACTOR", "CREATED", "USED", "ENDS", "FROM", "CLIENT", "REASON")
+	}
+	var shown *progress
+	if !isTerminal(out) {
+		shown = newProgress(progressOut, "sessions", -1)
+		defer shown.done()
+	}
+	return f.each(limit, func(page []adminSession) error {
+		if shown != nil {
+			shown.add(len(page))
+		}
+		now := time.Now()
+		for i := range page {
+			s := &page[i]
+			if f.json {
+				if err := printJSON(out, s); err != nil {
+					return err
+				}
+				continue
+			}
+			actor := ""
+			if s.Actor != nil {
+				actor = s.Actor.Subject
+			}
+			t.row(s.ID, s.UserID, actor, moment(s.CreatedAt), ago(s.LastUsedAt, now), ahead(s.IdleExpiresAt, now), s.IP, s.ClientID, s.Reason)
+		}
+		return t.flush()
+	})
+}

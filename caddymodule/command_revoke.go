@@ -1,0 +1,157 @@
+package caddymodule
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+var errWhichSessions = errors.New("say which sessions: --user <id>, --actor <sub>, or --impersonations for all of these")
+
+// A revoker ends sessions, as its flags say.
+type revoker struct {
+	sessionFilter
+	dryRun bool
+	yes    bool
+}
+
+func revokeCommand() *cobra.Command {
+	r := new(revoker)
+	cmd := &cobra.Command{
+		Use:   "revoke (<session id>... | --user <id> | --actor <sub> | --impersonations) [--dry-run] [--yes] [--issuer <issuer>] [--json]",
+		Short: "Ends sessions now",
+		Long: `
+Ends sessions of a running server, with all of their tokens, at once and on every
+node: by their ids, of a user, by an actor, or all impersonations. It tells how
+many they are and asks before it does so, unless you say --yes. An id that begins
+with a dash comes after two of them:
+
+	$ caddy auth-sessions revoke -- -qt9-mGy2As_mR1WxL8HVQ
+	$ caddy auth-sessions revoke 1v2xmk325nYsCSYdrYLs0g
+	$ caddy auth-sessions revoke --user alice --dry-run
+	$ caddy auth-sessions revoke --impersonations --yes`,
+		RunE: func(cmd *cobra.Command, ids []string) error {
+			switch {
+			case len(ids) == 0 && r.empty():
+				return errors.New("say which sessions: their ids, --user <id>, --actor <sub>, or --impersonations for all of these")
+			case len(ids) > 0 && !r.empty():
+				return errors.New("name sessions by their ids, or say whose they are: not both")
+			case len(ids) > 0:
+				return r.revokeIDs(cmd, ids)
+			}
+			return r.revokeAll(cmd)
+		},
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	r.addFlags(cmd)
+	r.addJSON(cmd)
+	cmd.Flags().BoolVar(&r.dryRun, "dry-run", false, "Only count them")
+	cmd.Flags().BoolVarP(&r.yes, "yes", "y", false, "Do not ask")
+	return cmd
+}
+
+// A revokeResult is what --json prints.
+type revokeResult struct {
+	Selected int  `json:"selected"`
+	Revoked  int  `json:"revoked"`
+	DryRun   bool `json:"dry_run"`
+}
+
+func (r *revoker) revokeIDs(cmd *cobra.Command, ids []string) error {
+	if r.dryRun {
+		return errors.New("--dry-run counts what --user, --actor and --impersonations select: session ids are as many as you name")
+	}
+	if err := r.confirm(cmd, len(ids)); err != nil {
+		return err
+	}
+	result := revokeResult{Selected: len(ids)}
+	var failed []error
+	for _, id := range ids {
+		var answer adminRevoked
+		err := r.call(http.MethodDelete, "sessions/"+url.PathEscape(id), r.query(), &answer)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", printable(id), err))
+		}
+		result.Revoked += answer.Revoked
+	}
+	return errors.Join(append(failed, r.print(cmd, result))...)
+}
+
+// revokeAll counts, asks, and ends.
+func (r *revoker) revokeAll(cmd *cobra.Command) error {
+	result := revokeResult{DryRun: r.dryRun}
+	counted := newProgress(cmd.ErrOrStderr(), "counting sessions", -1)
+	err := r.each(0, func(page []adminSession) error {
+		counted.add(len(page))
+		result.Selected += len(page)
+		return nil
+	})
+	counted.done()
+	if err != nil || r.dryRun || result.Selected == 0 {
+		return errors.Join(err, r.printIf(cmd, result, err == nil))
+	}
+	if err := r.confirm(cmd, result.Selected); err != nil {
+		return err
+	}
+	ended := newProgress(cmd.ErrOrStderr(), "ending sessions", int64(result.Selected))
+	defer ended.done()
+	for more := true; more; {
+		var answer adminRevoked
+		if err := r.call(http.MethodDelete, "sessions", r.query(r.params()...), &answer); err != nil {
+			return fmt.Errorf("%w; %d sessions were ended before: repeat the command", err, result.Revoked)
+		}
+		result.Revoked += answer.Revoked
+		ended.add(answer.Revoked)
+		more = answer.More
+	}
+	// Where a cutoff did it, they are all over, and the server tidies up behind it.
+	result.Revoked = max(result.Revoked, result.Selected)
+	return r.print(cmd, result)
+}
+
+func (r *revoker) printIf(cmd *cobra.Command, result revokeResult, do bool) error {
+	if !do {
+		return nil
+	}
+	return r.print(cmd, result)
+}
+
+func (r *revoker) print(cmd *cobra.Command, result revokeResult) error {
+	if r.json {
+		return printJSON(cmd.OutOrStdout(), result)
+	}
+	if result.DryRun {
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s would be ended.\n", count(result.Selected))
+		return err
+	}
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s ended.\n", count(result.Revoked))
+	return err
+}
+
+// confirm asks whoever sits at the terminal.
+func (r *revoker) confirm(cmd *cobra.Command, sessions int) error {
+	if r.yes {
+		return nil
+	}
+	if !isTerminal(cmd.InOrStdin()) {
+		return errors.New("nobody is here to be asked: say --yes to end them, or --dry-run to count them")
+	}
+	fmt.Fprintf(cmd.ErrOrStderr(), "End %s now? [y/N] ", count(sessions))
+	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n') // no answer is a no
+	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+		return errors.New("nothing was ended")
+	}
+	return nil
+}
+
+func count(n int) string {
+	if n == 1 {
+		return "1 session"
+	}
+	return fmt.Sprintf("%d sessions", n)
+}

@@ -1,0 +1,124 @@
+package caddymodule
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+func statusCommand() *cobra.Command {
+	c := new(adminClient)
+	cmd := &cobra.Command{
+		Use:   "status [--issuer <issuer>] [--json]",
+		Short: "Tells how a running server does",
+		Long: `
+Asks a running server how each of its auth_sessions blocks does: its store, what
+it remembers as ended, whether it hears what other nodes end, the keys of the
+issuers that it trusts, and its own. It ends with an error where a store does not
+answer.
+
+	$ caddy auth-sessions status
+	$ caddy auth-sessions status --address localhost:2019 --json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var overview adminOverview
+			if err := c.call(http.MethodGet, "status", c.query(), &overview); err != nil {
+				return err
+			}
+			if c.json {
+				return printJSON(cmd.OutOrStdout(), overview)
+			}
+			return printStatus(cmd.OutOrStdout(), &overview)
+		},
+	}
+	c.addFlags(cmd)
+	c.addJSON(cmd)
+	return cmd
+}
+
+func printStatus(w io.Writer, overview *adminOverview) error {
+	var failed error
+	for i := range overview.Instances {
+		s := &overview.Instances[i]
+		t := newTable(w)
+		t.row("issuer", s.Issuer)
+		t.row("path", s.Path)
+		t.row("ready", yesNo(s.Ready))
+		t.row("store", describeStore(&s.Store))
+		t.row("ended, remembered", strconv.Itoa(s.Denied))
+		t.row("feed of other nodes", describeFeed(s.Feed))
+		if err := t.flush(); err != nil {
+			return err
+		}
+		if err := printKeys(w, s); err != nil {
+			return err
+		}
+		if !s.Store.OK && failed == nil {
+			failed = fmt.Errorf("the store of %s does not answer", s.Issuer)
+		}
+	}
+	return failed
+}
+
+func describeStore(s *storeStatus) string {
+	if !s.OK {
+		return s.Engine + ", does not answer: " + s.Error
+	}
+	return fmt.Sprintf("%s, answers in %.1f ms", s.Engine, s.Millis)
+}
+
+func describeFeed(f feedStatus) string {
+	switch f.State {
+	case "none":
+		return "none: no other node shares the store"
+	case "blind":
+		return fmt.Sprintf("blind for %s: the store is asked for each session", span(time.Duration(f.Blind)*time.Millisecond))
+	default:
+		return fmt.Sprintf("%s, %d ms ago", f.State, f.Silent)
+	}
+}
+
+// printKeys prints the keys of an instance: those it trusts, and those it signs with.
+func printKeys(w io.Writer, s *instanceStatus) error {
+	now := time.Now()
+	t := newTable(w)
+	fmt.Fprintln(t.w)
+	t.row("TRUSTED ISSUER", "KID", "ALG", "GOT", "NEXT", "TROUBLE")
+	for _, trust := range s.Trust {
+		for _, key := range trust.Keys {
+			t.row(trust.Issuer, key.ID, string(key.Algorithm), ago(trust.FetchedAt, now), ahead(trust.RefreshAt, now), trust.Error)
+		}
+		if len(trust.Keys) == 0 {
+			kind := "none yet"
+			if trust.Source == "secret" {
+				kind = "a secret"
+			}
+			t.row(trust.Issuer, kind, "", ago(trust.FetchedAt, now), ahead(trust.RefreshAt, now), trust.Error)
+		}
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(t.w)
+	t.row("SIGNS", "KID", "ALG", "STATE", "FROM", "UNTIL")
+	for _, key := range s.SigningKeys {
+		t.row(key.Use, key.ID, string(key.Algorithm), string(key.State), moment(key.From), moment(key.Until))
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(w)
+	return nil
+}
+
+// moment prints a time to the minute.
+func moment(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return at.UTC().Format("2006-01-02 15:04 MST")
+}
