@@ -1,0 +1,119 @@
+package streams
+
+import (
+	"sync"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// A Registry knows what is open, by session. One serves all who share a store. It is
+// safe for concurrent use.
+type Registry struct {
+	// Watch tells what was ended, Store until when a session goes on.
+	Watch *sessions.Watcher
+	Store sessions.Store
+
+	mu     sync.Mutex
+	open   map[sessions.Key]*session
+	closed bool
+}
+
+// A session is one that something is open for.
+type session struct {
+	facts sessions.Facts
+	due   time.Time // when the store is to be asked, by its clock
+	ends  map[*hold]struct{}
+}
+
+type hold struct{ end func() }
+
+// Hold calls end, once, when the session is over, unless release was called before.
+// until is the end of the access token that it was opened with. end must not block;
+// it may still be running when release returns.
+func (r *Registry) Hold(f *sessions.Facts, until time.Time, end func()) (release func()) {
+	h := &hold{end: end}
+	r.mu.Lock()
+	closed := r.closed
+	s := r.open[f.Key]
+	if s == nil {
+		s = &session{facts: *f, due: until, ends: make(map[*hold]struct{}, 1)}
+		if r.open == nil {
+			r.open = make(map[sessions.Key]*session)
+		}
+		r.open[f.Key] = s
+	}
+	s.ends[h] = struct{}{}
+	r.mu.Unlock()
+	if closed || r.Watch.Deny.Denied(f) { // it was ended after the request was judged
+		r.End(f.Key)
+	}
+	return func() { r.release(f.Key, h) }
+}
+
+func (r *Registry) release(key sessions.Key, h *hold) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.open[key]
+	if s == nil {
+		return
+	}
+	if delete(s.ends, h); len(s.ends) == 0 {
+		delete(r.open, key)
+	}
+}
+
+// End ends what is open for the session.
+func (r *Registry) End(key sessions.Key) {
+	r.mu.Lock()
+	s := r.open[key]
+	delete(r.open, key)
+	r.mu.Unlock()
+	if s != nil {
+		for h := range s.ends {
+			h.end()
+		}
+	}
+}
+
+// Len is how many streams are held.
+func (r *Registry) Len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, s := range r.open {
+		n += len(s.ends)
+	}
+	return n
+}
+
+// sessions returns those that are selected. None of them is changed.
+func (r *Registry) sessions(selected func(*session) bool) []*session {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var found []*session
+	for _, s := range r.open {
+		if selected(s) {
+			found = append(found, s)
+		}
+	}
+	return found
+}
+
+// postpone sets when the store is asked next.
+func (r *Registry) postpone(s *session, due time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.due = due
+}
+
+// close ends all that is open, and whatever comes: nobody tells any more whether its
+// session was ended.
+func (r *Registry) close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	for _, s := range r.sessions(func(*session) bool { return true }) {
+		r.End(s.facts.Key)
+	}
+}

@@ -1,0 +1,100 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"authsidecar/sessions"
+)
+
+const (
+	// scanPause is how long after a look at all that is open the next one is at the
+	// soonest, however much is ended meanwhile.
+	scanPause = 20 * time.Millisecond
+	// askPause is how often a look is had at what is due, askers how many ask the
+	// store at once, and askTimeout how long an answer may take.
+	askPause   = time.Second
+	askers     = 8
+	askTimeout = time.Second
+)
+
+// Run ends streams until ctx ends, and then all that are left.
+func (r *Registry) Run(ctx context.Context) {
+	changes, stop := r.Watch.Deny.Changes()
+	defer stop()
+	defer r.close()
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	asking.Go(func() { every(ctx, askPause, r.ask) })
+	pause := time.NewTicker(scanPause)
+	defer pause.Stop()
+	for ctx.Err() == nil {
+		for _, s := range r.sessions(func(s *session) bool { return r.Watch.Deny.Denied(&s.facts) }) {
+			r.End(s.facts.Key)
+		}
+		select {
+		case <-ctx.Done():
+		case <-changes:
+		}
+		select {
+		case <-ctx.Done():
+		case <-pause.C: // which may have come long ago
+		}
+	}
+}
+
+func every(ctx context.Context, pause time.Duration, do func(context.Context)) {
+	ticker := time.NewTicker(pause)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			do(ctx)
+		}
+	}
+}
+
+// ask asks whether the sessions that are due go on; all of them, if the watcher does
+// not hear what others end.
+func (r *Registry) ask(ctx context.Context) {
+	now, blind := r.Store.Now(), r.Watch.Blind() > 0
+	var group errgroup.Group
+	group.SetLimit(askers)
+	for _, s := range r.sessions(func(s *session) bool { return blind || !now.Before(s.due) }) {
+		due := !now.Before(s.due)
+		group.Go(func() error {
+			if over := r.over(ctx, s, due); over && ctx.Err() == nil {
+				r.End(s.facts.Key)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // none of them fails
+}
+
+// over tells whether the session is over.
+func (r *Registry) over(ctx context.Context, s *session, due bool) bool {
+	if !due {
+		ended, err := r.Watch.Ended(ctx, &s.facts)
+		return ended || err != nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	row, err := r.Store.Get(ctx, s.facts.Key)
+	switch {
+	case errors.Is(err, sessions.ErrNotFound):
+		return true
+	case err != nil:
+		return s.facts.Impersonation // others are asked again
+	case !row.Live(r.Store.Now()):
+		return true
+	}
+	r.postpone(s, row.End())
+	return r.Watch.Deny.Denied(&s.facts)
+}
