@@ -1,0 +1,134 @@
+// Package postgres is the store module auth_sessions.stores.postgres: sessions in a
+// PostgreSQL database that several Caddys share.
+package postgres
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/pgstore"
+)
+
+func init() {
+	caddy.RegisterModule(Store{})
+}
+
+// Store keeps the sessions in a PostgreSQL database. Its texts may hold placeholders:
+// `{env.X}`, `{file.path}`.
+type Store struct {
+	// The database: a URL (`postgres://user@host/database?sslmode=verify-full`) or words
+	// (`host=... user=...`). What it does not say is taken from the environment: `PGHOST`,
+	// `PGUSER`, `PGPASSWORD`, `PGSSLMODE` and so on.
+	DSN string `json:"dsn,omitempty"`
+	// The password, if it is not in the DSN: it may hold any character as it is.
+	Password string `json:"password,omitempty"`
+	// The schema of the tables, which is made if it is not there. Default: `auth_sessions`.
+	Schema string `json:"schema,omitempty"`
+	// Where revocations are listened for, if the DSN leads to a PgBouncer in transaction
+	// mode: the DSN of the database itself. `off` asks for them each 250 ms instead.
+	// Default: the DSN.
+	Listen string `json:"listen,omitempty"`
+	// How many statements run at once. Three more connections are kept for work in the
+	// background. Default: 16.
+	MaxConns int `json:"max_conns,omitempty"`
+	// The bound of each statement. Default: 5 s.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (Store) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "auth_sessions.stores.postgres",
+		New: func() caddy.Module { return new(Store) },
+	}
+}
+
+// off is the Listen of who polls.
+const off = "off"
+
+// Validate checks what can be checked without a look at the database.
+func (s Store) Validate() error {
+	switch {
+	case s.MaxConns < 0 || s.MaxConns > 1000:
+		return errors.New("store postgres: max_conns is 1 to 1000")
+	case s.Timeout < 0:
+		return errors.New("store postgres: timeout is negative")
+	default:
+		return nil
+	}
+}
+
+// StoreKey is a hash of all that the store is opened with.
+func (s *Store) StoreKey() (string, error) {
+	o, err := s.resolve()
+	if err != nil {
+		return "", err
+	}
+	all := fmt.Appendf(nil, "%q %q %q %q %t %d %d", o.DSN, o.Password, o.Schema, o.ListenDSN, o.Poll, o.MaxConns, o.Timeout)
+	return fmt.Sprintf("postgres %x", sha256.Sum256(all)), nil
+}
+
+// OpenStore connects to the database, and makes or migrates the schema if that is not
+// done yet.
+func (s *Store) OpenStore(ctx context.Context, logger *zap.Logger) (sessions.Store, error) {
+	opts, err := s.resolve()
+	if err != nil {
+		return nil, err
+	}
+	opts.Log = slog.New(zapslog.NewHandler(logger.Named("store").Core()))
+	store, err := pgstore.Open(ctx, opts)
+	if err != nil {
+		return nil, fmt.Errorf("store postgres: %w", err)
+	}
+	return store, nil
+}
+
+// resolve replaces the placeholders.
+func (s *Store) resolve() (opts pgstore.Options, err error) {
+	opts.MaxConns = s.MaxConns
+	opts.Timeout = time.Duration(s.Timeout)
+	for _, field := range []struct {
+		name, text string
+		to         *string
+	}{
+		{"the DSN", s.DSN, &opts.DSN},
+		{"password", s.Password, &opts.Password},
+		{"schema", s.Schema, &opts.Schema},
+		{"listen", s.Listen, &opts.ListenDSN},
+	} {
+		if *field.to, err = resolve(field.text); err != nil {
+			return pgstore.Options{}, fmt.Errorf("store postgres: a placeholder of %s gives nothing: set it before Caddy starts", field.name)
+		}
+	}
+	if opts.ListenDSN == off {
+		opts.ListenDSN, opts.Poll = "", true
+	}
+	return opts, nil
+}
+
+// resolve replaces the placeholders of a text. One that gives nothing is an error.
+func resolve(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	resolved, err := caddy.NewReplacer().ReplaceOrErr(text, true, true)
+	return strings.TrimRight(resolved, "\r\n"), err
+}
+
+// Interface guards
+var (
+	_ caddy.Module          = (*Store)(nil)
+	_ caddy.Validator       = (*Store)(nil)
+	_ caddyfile.Unmarshaler = (*Store)(nil)
+)
