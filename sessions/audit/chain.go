@@ -1,0 +1,159 @@
+package audit
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// A Hash is the SHA-256 of a line up to the member that holds it.
+type Hash [sha256.Size]byte
+
+// String returns the hash as it is written: 64 hexadecimal digits, in lower case.
+func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+func hashOf(data []byte) Hash { return sha256.Sum256(data) }
+
+// A Position is a line of a chain: its number, from 1, and its hash. The zero one is
+// before the first.
+type Position struct {
+	Seq  uint64
+	Hash Hash
+}
+
+// hashMember begins the last member of a line.
+const hashMember = `,"sha256":"`
+
+// maxLine is the most bytes that a line can have.
+const maxLine = 64 << 10
+
+// A Flaw is where a chain is broken.
+type Flaw struct { //nolint:errname // it is one of a file
+	Line int // in its file, from 1
+	What string
+}
+
+// Error tells where and what.
+func (f *Flaw) Error() string { return fmt.Sprintf("line %d: %s", f.Line, f.What) }
+
+// A Chain verifies files, in the order in which they were written. Its zero value is
+// ready for the first. Nothing is to be read after a flaw.
+type Chain struct {
+	// Begins is the first line that was read, Last the last.
+	Begins, Last Position
+	// Lines is how many were read.
+	Lines int
+
+	heads map[Hash]bool // that are expected, and whether they were met
+}
+
+// Expect names the hash of a line that has to be among those that are read.
+func (c *Chain) Expect(head string) error {
+	var h Hash
+	if n, err := hex.Decode(h[:], []byte(head)); err != nil || n != len(h) || len(head) != 2*len(h) {
+		return errors.New("a head is 64 hexadecimal digits, as the log has them")
+	}
+	if c.heads == nil {
+		c.heads = make(map[Hash]bool)
+	}
+	c.heads[h] = false
+	return nil
+}
+
+// Missing returns the heads that are expected and were not met.
+func (c *Chain) Missing() (heads []string) {
+	for head, met := range c.heads {
+		if !met {
+			heads = append(heads, head.String())
+		}
+	}
+	return heads
+}
+
+// Read verifies a file, which goes on where the one before it ended. The error is a
+// *Flaw, or the reader's.
+func (c *Chain) Read(r io.Reader) error {
+	lines := bufio.NewReaderSize(r, maxLine)
+	for n := 1; ; n++ {
+		line, err := lines.ReadSlice('\n')
+		switch {
+		case errors.Is(err, io.EOF) && len(line) == 0:
+			return nil
+		case errors.Is(err, io.EOF):
+			return &Flaw{n, "is cut short: the file was truncated, or a crash left it so"}
+		case errors.Is(err, bufio.ErrBufferFull):
+			return &Flaw{n, "is longer than any that is written"}
+		case err != nil:
+			return fmt.Errorf("reading line %d: %w", n, err)
+		}
+		if what := c.next(line[:len(line)-1]); what != "" {
+			return &Flaw{n, what}
+		}
+	}
+}
+
+// next takes the next line; what tells what is wrong with it.
+func (c *Chain) next(data []byte) (what string) {
+	l, ok := parseLine(data)
+	if !ok {
+		return "was changed: it does not have the hash that it ends in"
+	}
+	switch {
+	case c.Lines == 0 && l.at.Seq > 1 && l.event != EventRotated:
+		return fmt.Sprintf("is number %d, and none before it is here: the file was cut at its beginning", l.at.Seq)
+	case c.Lines == 0:
+		c.Begins = l.at
+	case l.at.Seq > c.Last.Seq+1:
+		return fmt.Sprintf("is number %d and follows number %d: what was between them was removed", l.at.Seq, c.Last.Seq)
+	case l.at.Seq <= c.Last.Seq:
+		return fmt.Sprintf("is number %d and follows number %d: it was swapped, repeated or made up", l.at.Seq, c.Last.Seq)
+	case l.prev != c.Last.Hash:
+		return "was not written after the line before it: one of the two was replaced"
+	}
+	if l.at.Seq == 1 && l.prev != (Hash{}) {
+		return "is the first, and says that another was before it"
+	}
+	c.Lines++
+	c.Last = l.at
+	if _, expected := c.heads[l.at.Hash]; expected {
+		c.heads[l.at.Hash] = true
+	}
+	return ""
+}
+
+// A line is what its chain is made of.
+type line struct {
+	at    Position
+	prev  Hash
+	event string
+}
+
+// parseLine reads a line without its newline. ok tells that it is whole, and has its
+// own hash.
+func parseLine(data []byte) (l line, ok bool) {
+	split := bytes.LastIndex(data, []byte(hashMember))
+	if split < 0 {
+		return l, false
+	}
+	body, tail := data[:split], data[split+len(hashMember):]
+	l.at.Hash = hashOf(body)
+	if string(tail) != l.at.Hash.String()+`"}` {
+		return l, false
+	}
+	var members struct {
+		Seq   uint64 `json:"seq"`
+		Event string `json:"event"`
+		Prev  string `json:"prev"`
+	}
+	if json.Unmarshal(append(bytes.Clone(body), '}'), &members) != nil || members.Seq == 0 {
+		return l, false
+	}
+	n, err := hex.Decode(l.prev[:], []byte(members.Prev[:min(len(members.Prev), 2*len(l.prev))]))
+	l.at.Seq, l.event = members.Seq, members.Event
+	return l, err == nil && n == len(l.prev) && members.Prev == l.prev.String()
+}

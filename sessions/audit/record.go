@@ -1,0 +1,114 @@
+package audit
+
+import (
+	"encoding/json"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// A Record is one thing that happened. It holds no token. What is empty is not
+// written.
+type Record struct {
+	Event     string // what happened, as sessions.EventKind and the constants say
+	Issuer    string // whose sessions: the realm
+	SessionID string
+	UserID    string
+	// Impersonation tells that Actor is not the user.
+	Impersonation bool
+	Actor         sessions.Principal
+	ClientID      string
+	Rule          string // that allowed it
+	Reason        string // why, in the caller's words
+	EndReason     string // why a session ended
+	ClientIP      string
+	By            sessions.Principal // who asked, where that is not the actor
+	Method        string             // of a request that was made with the session
+	Path          string
+	Error         string // why it was denied, or failed
+	Note          string
+}
+
+// Events that are not sessions.EventKind.
+const (
+	EventCreating   = "creating"   // a session is about to be stored
+	EventRefreshing = "refreshing" // a refresh token is about to be exchanged
+	EventActed      = "acted"      // an impersonator did what is not safe (RFC 9110 section 9.2.1)
+	EventRotated    = "rotated"    // the chain goes on from another file
+	EventRecovered  = "recovered"  // the file had lost or torn lines when it was opened
+)
+
+// RecordOf makes the record of an event.
+func RecordOf(e *sessions.Event) *Record {
+	s := e.Session
+	r := &Record{
+		Event: string(e.Kind), Issuer: s.Realm, SessionID: s.ID, UserID: s.UserID,
+		Impersonation: s.Impersonation, Actor: s.Actor, ClientID: s.ClientID,
+		Rule: s.Rule, Reason: s.Reason, EndReason: string(s.EndReason), ClientIP: e.IP, By: e.By,
+	}
+	if e.Err != nil {
+		r.Error = e.Err.Error()
+	}
+	return r
+}
+
+// A Field is a named value of a record: a string or a bool.
+type Field struct {
+	Name  string
+	Value any
+}
+
+// Fields returns what the record says, in the order in which it is written.
+func (r *Record) Fields() []Field {
+	fields := make([]Field, 0, 12)
+	text := func(name, value string) {
+		if value != "" {
+			fields = append(fields, Field{name, value})
+		}
+	}
+	text("issuer", r.Issuer)
+	text("session_id", r.SessionID)
+	text("user_id", r.UserID)
+	if r.UserID != "" {
+		fields = append(fields, Field{"is_impersonation", r.Impersonation})
+	}
+	text("actor", r.Actor.Subject)
+	text("actor_issuer", r.Actor.Issuer)
+	text("client_id", r.ClientID)
+	text("rule", r.Rule)
+	text("reason", r.Reason)
+	text("end_reason", r.EndReason)
+	text("client_ip", r.ClientIP)
+	text("by", r.By.Subject)
+	text("by_issuer", r.By.Issuer)
+	text("method", r.Method)
+	text("path", r.Path)
+	text("error", r.Error)
+	text("note", r.Note)
+	return fields
+}
+
+// encode writes the line of the record that comes after last, without its newline.
+func (r *Record) encode(now time.Time, last Position) (line []byte, at Position, err error) {
+	fields := append([]Field{
+		{"seq", last.Seq + 1}, {"time", now.UTC().Format("2006-01-02T15:04:05.000Z07:00")}, {"event", r.Event},
+	}, r.Fields()...)
+	fields = append(fields, Field{"prev", last.Hash.String()})
+	line = make([]byte, 0, 512)
+	for i, f := range fields {
+		value, err := json.Marshal(f.Value)
+		if err != nil {
+			return nil, at, err
+		}
+		line = append(line, ",\""...)
+		if i == 0 {
+			line[0] = '{'
+		}
+		line = append(append(line, f.Name...), "\":"...)
+		line = append(line, value...)
+	}
+	at = Position{Seq: last.Seq + 1, Hash: hashOf(line)}
+	line = append(line, hashMember...)
+	line = append(line, at.Hash.String()...)
+	return append(line, "\"}"...), at, nil
+}

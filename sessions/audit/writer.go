@@ -1,0 +1,170 @@
+package audit
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Errors of writers.
+var (
+	// ErrInUse means that another process writes the file.
+	ErrInUse = errors.New("another process writes this audit file")
+	// ErrForeign means that the file does not end in a line of ours.
+	ErrForeign = errors.New("the audit file does not end in a line of ours: move it away, or verify it and restore it")
+	// ErrClosed means that the writer was closed.
+	ErrClosed = errors.New("audit file is closed")
+)
+
+// Options are how a Writer writes.
+type Options struct {
+	// Path is the file. It is made where it is not there, for its owner alone to
+	// read. Required.
+	Path string
+	// Now is the clock. Default: time.Now.
+	Now func() time.Time
+}
+
+// A Writer appends to a file. It is safe for concurrent use, and alone with its file.
+type Writer struct {
+	opts Options
+	open func(path string) (file, error)
+
+	mu     sync.Mutex
+	now    *segment // nil: to be opened
+	last   Position
+	closed bool
+}
+
+// Open opens the file, and takes up the chain where it ends. The errors wrap ErrInUse
+// or ErrForeign, or are the system's.
+func Open(opts Options) (*Writer, error) { return open(opts, openFile) }
+
+func open(opts Options, with func(string) (file, error)) (*Writer, error) {
+	if opts.Now == nil {
+		opts.Now = time.Now //nolint:forbidigo // the default of the clock
+	}
+	w := &Writer{opts: opts, open: with}
+	if err := w.reopen(); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// Append writes a record, and returns its place. Where it is durable, it survives a
+// crash of the machine when Append returns without an error; of those who come
+// together one sees to it for all. After an error the line may be in the file or not.
+func (w *Writer) Append(r *Record, durable bool) (Position, error) {
+	at, s, err := w.append(r)
+	if err == nil && durable {
+		err = w.sync(s, at.Seq)
+	}
+	if err != nil {
+		return Position{}, fmt.Errorf("writing audit line: %w", err)
+	}
+	return at, nil
+}
+
+// Sync makes what was written durable, and follows a rotation.
+func (w *Writer) Sync() error {
+	w.mu.Lock()
+	err := w.follow()
+	s, at := w.now, w.last
+	w.mu.Unlock()
+	if err == nil {
+		err = w.sync(s, at.Seq)
+	}
+	if err != nil {
+		return fmt.Errorf("keeping audit file: %w", err)
+	}
+	return nil
+}
+
+// Last returns the last line's place.
+func (w *Writer) Last() Position {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.last
+}
+
+// Close makes what was written durable, and gives the file up. Each later call is
+// ErrClosed.
+func (w *Writer) Close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return nil
+	}
+	err := w.follow()
+	w.closed = true
+	return errors.Join(err, w.leave())
+}
+
+func (w *Writer) append(r *Record) (Position, *segment, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.follow(); err != nil {
+		return Position{}, nil, err
+	}
+	if err := w.write(r); err != nil {
+		return Position{}, nil, err
+	}
+	return w.last, w.now, nil
+}
+
+// write writes a line into the present file. After an error the file is opened anew:
+// a part of the line may be in it.
+func (w *Writer) write(r *Record) error {
+	text, at, err := r.encode(w.opts.Now(), w.last)
+	if err != nil {
+		return err
+	}
+	if len(text) >= maxLine {
+		return errors.New("the record is too long")
+	}
+	if err := w.now.write(append(text, '\n')); err != nil {
+		_ = w.leave()
+		return err
+	}
+	w.last = at
+	w.now.written.Store(at.Seq)
+	return nil
+}
+
+// sync makes the lines of a segment durable, up to that one.
+func (w *Writer) sync(s *segment, upto uint64) error {
+	err := s.sync(upto)
+	if err != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.now == s {
+			_ = w.leave()
+		}
+	}
+	return err
+}
+
+// follow sees to it that the present file is the one at the path.
+func (w *Writer) follow() error {
+	if w.closed {
+		return ErrClosed
+	}
+	if w.now != nil && w.now.stands(w.opts.Path) {
+		return nil
+	}
+	if err := w.leave(); err != nil {
+		return err
+	}
+	return w.reopen()
+}
+
+// leave gives the present file up, if there is one.
+func (w *Writer) leave() error {
+	if w.now == nil {
+		return nil
+	}
+	s := w.now
+	w.now = nil
+	return s.close()
+}
