@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/streams"
 )
 
 // A StoreOpener is a store module (namespace auth_sessions.stores). It says which
@@ -31,11 +32,12 @@ type StoreOpener interface {
 // blocks, share them.
 var stores = caddy.NewUsagePool()
 
-// An openStore is a store in the pool, what is known of its revocations, and what
-// runs as long as it is open.
+// An openStore is a store in the pool, what is known of its revocations, what is
+// open for its sessions, and what runs as long as it is open.
 type openStore struct {
 	store   sessions.Store
 	watch   sessions.Watcher
+	streams streams.Registry
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 }
@@ -74,6 +76,7 @@ func shareStore(ctx context.Context, module StoreOpener, logger *zap.Logger) (op
 func startStore(ctx context.Context, store sessions.Store, logger *zap.Logger) (*openStore, error) {
 	o := &openStore{store: store}
 	o.watch.Store = store
+	o.streams.Store, o.streams.Watch = store, &o.watch
 	o.watch.Lost = func(err error) {
 		logger.Error("revocations of other nodes cannot be heard; the store is asked for each session until they can", zap.Error(err))
 	}
@@ -84,6 +87,7 @@ func startStore(ctx context.Context, store sessions.Store, logger *zap.Logger) (
 	o.cancel = cancel
 	o.running.Go(func() { o.sweep(running, logger) })
 	o.running.Go(func() { o.watch.Run(running) })
+	o.running.Go(func() { o.streams.Run(running) })
 	return o, nil
 }
 

@@ -50,14 +50,20 @@ func (m *Manager) deny(row *Session) {
 	}
 }
 
-// Ended tells whether the session of an access token of ours was ended.
-// ErrUnavailable: nobody can tell now.
-func (m *Manager) Ended(ctx context.Context, c *Caller) (bool, error) {
-	return m.watch().Ended(ctx, &Facts{
+// Facts returns what an access token of ours says of its session.
+func (m *Manager) Facts(c *Caller) Facts {
+	return Facts{
 		Key:           Key{Realm: m.Realm, ID: c.SessionID},
 		UserID:        c.Subject,
 		Impersonation: c.Acting,
 		Actor:         c.Actor,
 		CreatedAt:     c.SessionCreated,
-	})
+	}
+}
+
+// Ended tells whether the session of an access token of ours was ended.
+// ErrUnavailable: nobody can tell now.
+func (m *Manager) Ended(ctx context.Context, c *Caller) (bool, error) {
+	f := m.Facts(c)
+	return m.watch().Ended(ctx, &f)
 }

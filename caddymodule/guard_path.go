@@ -1,0 +1,65 @@
+package caddymodule
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"golang.org/x/text/unicode/norm"
+
+	"authsidecar/sessions/httpapi"
+)
+
+// A pathGuard knows the paths that no request of an impersonated session may name.
+// It compares as Caddy's path matcher does, each reading of a path.
+type pathGuard struct{ match caddyhttp.MatchPath }
+
+func newPathGuard(patterns []string) pathGuard {
+	match := make(caddyhttp.MatchPath, len(patterns))
+	for i, pattern := range patterns {
+		match[i] = strings.ToLower(norm.NFKC.String(pattern))
+	}
+	return pathGuard{match}
+}
+
+// denies tells whether the request, as it came or as it was rewritten so far, names
+// a guarded path.
+func (g pathGuard) denies(r *http.Request) bool {
+	if len(g.match) == 0 {
+		return false
+	}
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && g.names(r, original.URL) {
+		return true
+	}
+	return g.names(r, r.URL)
+}
+
+func (g pathGuard) names(r *http.Request, u *url.URL) bool {
+	paths := []string{u.Path}
+	if u.Opaque != "" { // as in "GET x:billing": it goes to the app without its scheme
+		paths = append(paths, "/"+u.Opaque)
+	}
+	probe := (&http.Request{URL: new(url.URL)}).WithContext(r.Context())
+	for _, p := range paths {
+		for reading := range httpapi.Readings(p) {
+			if g.matches(probe, reading) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// matches tells whether a reading is guarded, as it is, or with or without the slash
+// at its end, which many apps do not mind.
+func (g pathGuard) matches(probe *http.Request, reading string) bool {
+	short := strings.TrimRight(reading, "/.")
+	for _, p := range [...]string{reading, short, short + "/"} {
+		probe.URL.Path = p
+		if match, err := g.match.MatchWithError(probe); match || err != nil {
+			return true
+		}
+	}
+	return false
+}
