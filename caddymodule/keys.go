@@ -59,7 +59,7 @@ func (k *keyStore) syncRing(ctx context.Context, r *ringPlan) error {
 	k.syncing.Lock()
 	defer k.syncing.Unlock()
 	now := time.Now()
-	records, err := k.loadKeys(ctx, r.name)
+	records, err := k.loadRing(ctx, r)
 	if err != nil {
 		return err
 	}
@@ -98,7 +98,7 @@ func (k *keyStore) change(
 	ctx context.Context, r *ringPlan, plan func([]sessions.KeyRecord, time.Time) ([]sessions.KeyRecord, bool, error),
 ) (records []sessions.KeyRecord, err error) {
 	err = k.locked(ctx, func() error {
-		current, err := k.loadKeys(ctx, r.name)
+		current, err := k.loadRing(ctx, r)
 		if err != nil {
 			return err
 		}
@@ -147,6 +147,17 @@ func (k *keyStore) locked(ctx context.Context, do func() error) (err error) {
 		}
 	}()
 	return do()
+}
+
+// loadRing reads the keys of a ring. None is no error where it never had any: keys
+// that are gone are not replaced, since all sessions would end.
+func (k *keyStore) loadRing(ctx context.Context, r *ringPlan) ([]sessions.KeyRecord, error) {
+	records, err := k.loadKeys(ctx, r.name)
+	if err == nil && len(records) == 0 && len(r.ring.Public()) > 0 {
+		return nil, fmt.Errorf("%s is gone from Caddy's storage: put it back; to end all sessions and start with new keys, restart",
+			path.Join(k.prefix, r.name+".json"))
+	}
+	return records, err
 }
 
 // loadKeys reads the keys of that name; none is no error.
