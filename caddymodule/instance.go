@@ -31,11 +31,13 @@ type instance struct {
 	config []byte // the handler it was made for, as JSON
 	logger *zap.Logger
 
-	api     *httpapi.API
-	manager *sessions.Manager
-	trust   []*trusted
-	keys    *keyStore
-	rings   []ringPlan
+	api      *httpapi.API
+	verifier *bearer.Verifier
+	manager  *sessions.Manager
+	trust    []*trusted
+	keys     *keyStore
+	rings    []ringPlan
+	reports  reports
 
 	opener  StoreOpener
 	store   *openStore // once ready
@@ -67,11 +69,13 @@ func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error
 	if err != nil {
 		return nil, err
 	}
-	verifier, err := inst.newVerifier(ctx, h, keyring.Access)
-	if err != nil {
+	if inst.verifier, err = inst.newVerifier(ctx, h, keyring.Access); err != nil {
 		return nil, err
 	}
 	if inst.manager, err = inst.newManager(h, keyring); err != nil {
+		return nil, err
+	}
+	if err := inst.newReports(ctx, h); err != nil {
 		return nil, err
 	}
 	actorIssuer := ""
@@ -79,7 +83,7 @@ func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error
 		actorIssuer = h.Trust[0].Issuer
 	}
 	inst.api = httpapi.New(httpapi.Config{
-		Path: h.Path, Verifier: verifier, Manager: inst.manager,
+		Path: h.Path, Verifier: inst.verifier, Manager: inst.manager,
 		Lifecycle: h.Lifecycle, Keys: keyring.Access.Public, KeysMaxAge: keyCache, ActorIssuer: actorIssuer,
 		ClientIP: clientIP, Failed: inst.failed,
 	})
@@ -111,6 +115,8 @@ func (inst *instance) newManager(h *Handler, keyring *sessions.Keyring) (*sessio
 		Grace:         time.Duration(*h.RefreshToken.Grace),
 		Trusted:       make(map[string]bool, len(h.Trust)),
 		Observe:       inst.observe,
+		Before:        inst.before,
+		Over:          expired,
 		Minter: &sessions.Minter{
 			Issuer:          h.Issuer,
 			RefreshAudience: h.Issuer + h.Path,
@@ -201,6 +207,9 @@ func (inst *instance) openAll(ctx context.Context) error {
 	}
 	inst.release = release
 	inst.store = store
+	if err := inst.openReports(); err != nil {
+		return err
+	}
 	inst.manager.Store, inst.manager.Watch, inst.manager.IDSecret = store.store, &store.watch, secret
 	return inst.manager.LoadCutoffs(ctx)
 }
@@ -209,10 +218,11 @@ func (inst *instance) close() error {
 	// Whoever opens it from now on finds that it is over.
 	inst.once.Do(func() { inst.openErr = sessions.ErrClosed })
 	inst.ready.Store(false)
+	err := inst.closeReports()
 	if inst.release == nil {
-		return nil
+		return err
 	}
-	return inst.release()
+	return errors.Join(err, inst.release())
 }
 
 // slog is the logger for what speaks the standard library's.
