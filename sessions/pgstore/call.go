@@ -88,11 +88,11 @@ func (s *Store) doNow(ctx context.Context, statement func(context.Context, *pgco
 func (s *Store) once(ctx context.Context, statement func(context.Context, *pgconn.PgConn) error) error {
 	waiting, cancel := context.WithTimeoutCause(ctx, s.opts.Timeout, ErrBusy)
 	conn, err := s.pool.Acquire(waiting)
+	if err != nil && waiting.Err() != nil {
+		err = context.Cause(waiting)
+	}
 	cancel()
 	if err != nil {
-		if ctx.Err() == nil && waiting.Err() != nil {
-			return ErrBusy
-		}
 		return unavailable(err)
 	}
 	defer conn.Release()

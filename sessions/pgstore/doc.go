@@ -6,7 +6,40 @@
 //	Follow                   LISTEN on a connection apart; else a poll each 250 ms
 //
 // The server's clock decides: each statement reads it once. A statement is sent with
-// its arguments and leaves nothing behind in the session, so that a PgBouncer in
-// transaction mode may stand before the server; only LISTEN must go past it
+// its arguments and leaves nothing behind in the server's session, so that a PgBouncer
+// in transaction mode may stand before it; only LISTEN must go past that
 // (Options.ListenDSN), or the log of revocations is polled.
+//
+// # The schema
+//
+//	sessions      a row a session: what does not change in a rotation as EncodeRow gives
+//	              it, the rest in columns that a statement can compare and set
+//	revocations   who was ended and when, for two hours, also when the row is swept
+//	cutoffs       those of bulk revocations
+//	version       of the schema
+//
+// Whichever node comes first makes or migrates it, under an advisory lock. Rows that
+// are revoked are in no index but that of the sweeper, whose due_at is PurgeAt or
+// before: a rotation leaves it, and every other column of an index, alone, so that it
+// writes the row and no index (a HOT update, for which pages keep room).
+//
+// # Rights
+//
+// The role may own the schema, or be one that can only use it. Then a role that owns it
+// starts a node once, and again when a release migrates:
+//
+//	CREATE ROLE owner LOGIN PASSWORD '...';
+//	CREATE ROLE sidecar LOGIN PASSWORD '...';
+//	CREATE SCHEMA auth_sessions AUTHORIZATION owner;
+//	GRANT USAGE ON SCHEMA auth_sessions TO sidecar;
+//	ALTER DEFAULT PRIVILEGES FOR ROLE owner IN SCHEMA auth_sessions
+//		GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO sidecar;
+//
+// Nothing else is needed: LISTEN, NOTIFY and advisory locks are everybody's.
+//
+// # What is acknowledged
+//
+// A statement that is answered is committed, as synchronous_commit says, which is left
+// as it is; Open warns where it is off, or fsync. When an answer does not come nobody
+// knows, and the error is sessions.ErrUnavailable.
 package pgstore

@@ -1,0 +1,301 @@
+package pgstore
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/pgstore/pgtest"
+)
+
+var update = flag.Bool("update", false, "write what this release stores into testdata")
+
+func TestTenNodesThatStartAtOnceMakeOneSchema(t *testing.T) {
+	for _, schema := range []string{newSchema(), "UPPER lower", `a"b.c`, "select", strings.Repeat("x", 63)} {
+		var all sync.WaitGroup
+		for range 10 {
+			all.Go(func() {
+				s, err := Open(ctx(), Options{DSN: server(t).DSN("postgres"), Schema: schema})
+				if err != nil {
+					t.Errorf("%q: %v", schema, err)
+					return
+				}
+				defer func() { _ = s.Close() }()
+				if _, err := s.Get(ctx(), sessions.Key{Realm: "r", ID: "nobody"}); !errors.Is(err, sessions.ErrNotFound) {
+					t.Errorf("%q: %v", schema, err)
+				}
+			})
+		}
+		all.Wait()
+		name := pgx.Identifier{schema}.Sanitize()
+		if got := server(t).Exec(t, "postgres", "SELECT count(*), min(version) FROM "+name+".version"); got != fmt.Sprintf("1|%d", schemaVersion) {
+			t.Errorf("%q: the version is stored as %s", schema, got)
+		}
+	}
+}
+
+// TestASchemaOfANewerReleaseIsLeftAlone, unless it says that this one may go on.
+func TestASchemaOfANewerReleaseIsLeftAlone(t *testing.T) {
+	first := openStore(t, Options{})
+	row := create(t, first, testRow("one", first.Now()))
+	for _, c := range []struct {
+		oldest int
+		want   error
+	}{{schemaVersion, nil}, {schemaVersion + 1, ErrNewer}} {
+		server(t).Exec(t, "postgres", fmt.Sprintf("UPDATE %s.version SET version = %d, oldest = %d", first.sql.schema, schemaVersion+1, c.oldest))
+		s, err := Open(ctx(), Options{DSN: server(t).DSN("postgres"), Schema: first.opts.Schema})
+		if !errors.Is(err, c.want) {
+			t.Errorf("opening a schema for releases from %d on: %v, not %v", c.oldest, err, c.want)
+		}
+		if err == nil {
+			get(t, s, row.Key())
+			_ = s.Close()
+		}
+	}
+	if got := server(t).Exec(t, "postgres", "SELECT version FROM "+first.sql.schema+".version"); got != fmt.Sprint(schemaVersion+1) {
+		t.Errorf("the schema went back to version %s", got)
+	}
+}
+
+// TestTheRightsThatAreDocumentedSuffice plays the two roles of the package's
+// documentation: one that makes the schema, and one that may use it only.
+func TestTheRightsThatAreDocumentedSuffice(t *testing.T) {
+	srv := server(t)
+	schema := newSchema()
+	name := pgx.Identifier{schema}.Sanitize()
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, sql, found := strings.Cut(string(doc), "//	CREATE ROLE owner")
+	sql, _, ends := strings.Cut(sql, "\n//\n")
+	if !found || !ends {
+		t.Fatal("the documentation has no SQL of roles")
+	}
+	sql = strings.ReplaceAll("CREATE ROLE owner"+sql, "\n//	", "\n")
+	grants := strings.NewReplacer("auth_sessions", name, "owner", "owner_of_sessions", "sidecar", "user_of_sessions", "'...'", "'secret'", "app", "sessions_roles").Replace(sql)
+	srv.Exec(t, "postgres", "CREATE DATABASE sessions_roles")
+	srv.Exec(t, "sessions_roles", "REVOKE ALL ON SCHEMA public FROM PUBLIC; REVOKE CREATE ON DATABASE sessions_roles FROM PUBLIC;"+grants)
+
+	user := Options{DSN: srv.DSNOf("sessions_roles", "user_of_sessions", "secret"), Schema: schema}
+	_, err = Open(ctx(), user)
+	if !errors.Is(err, sessions.ErrUnavailable) || code(err) != codePrivilege || strings.Contains(err.Error(), "secret") {
+		t.Errorf("who may not make the schema gets: %v", err)
+	}
+	owner, err := Open(ctx(), Options{DSN: srv.DSNOf("sessions_roles", "owner_of_sessions", "secret"), Schema: schema})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = owner.Close()
+	s := openStore(t, user)
+	everything(t, s)
+	for _, sql := range []string{
+		"DROP TABLE " + name + ".sessions", "CREATE TABLE " + name + ".mine (x int)", "TRUNCATE " + name + ".sessions",
+		"CREATE TABLE public.mine (x int)",
+	} {
+		if err := s.exec(ctx(), sql, new(args)); code(err) != codePrivilege {
+			t.Errorf("the role may %s: %v", sql, err)
+		}
+	}
+}
+
+// everything calls each method once.
+func everything(t *testing.T, s *Store) {
+	t.Helper()
+	row := create(t, s, testRow("one", s.Now()))
+	counted := testRow("two", s.Now())
+	counted.Impersonation = true
+	revoked := testRow("three", s.Now())
+	revoked.RevokedAt = s.Now()
+	create(t, s, revoked)
+	c := sessions.Cutoff{ID: "c", Realm: row.Realm, At: s.Now(), Filter: sessions.Filter{User: "alice"}}
+	_, _, _, counting := s.CreateCounted(ctx(), counted)
+	_, updating := s.Update(ctx(), row.Key(), func(row sessions.Session, _ time.Time) (sessions.Session, bool) { return row, true })
+	_, _, _, rotating := s.Rotate(ctx(), &sessions.Presented{Session: row.Key(), UserID: "alice", ClientID: "app", Secret: row.Secret}, &sessions.Fresh{KeyID: "k"})
+	_, _, revoking := s.Revoke(ctx(), row.Key(), sessions.EndRevoked)
+	_, listing := s.List(ctx(), sessions.Query{Realm: row.Realm, User: "alice", Limit: 1})
+	_, sweeping := s.Sweep(ctx(), 10, nil)
+	_, scanning := s.Scan(ctx(), "", 1)
+	_, asking := s.Realms(ctx())
+	_, reading := s.Cutoffs(ctx(), row.Realm)
+	for name, err := range map[string]error{
+		"CreateCounted": counting, "Update": updating, "Rotate": rotating, "Revoke": revoking, "List": listing, "Sweep": sweeping,
+		"Scan": scanning, "Realms": asking, "AddCutoff": s.AddCutoff(ctx(), c), "Cutoffs": reading, "DropCutoff": s.DropCutoff(ctx(), c),
+		"Revoked": s.Revoked(ctx(), epoch, func(sessions.Key, time.Time) {}), "Ping": s.Ping(ctx()), "Get": func() error { _, err := s.Get(ctx(), row.Key()); return err }(),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	sink := newSink()
+	following, cancel := context.WithTimeout(ctx(), time.Minute)
+	defer cancel()
+	go func() {
+		<-sink.readyC
+		cancel()
+	}()
+	if err := s.Follow(following, sink); !errors.Is(err, context.Canceled) {
+		t.Errorf("Follow: %v", err)
+	}
+}
+
+const golden = "testdata/rows_v1.sql"
+
+// goldenRows are those of the golden file.
+func goldenRows() []sessions.Session {
+	own, full := testRow("own", epoch), testRow("full\x00\xff", epoch)
+	full.Realm = "other \x00"
+	full.Impersonation, full.Actor.Subject, full.Reason, full.Rule = true, "support", "ticket \"4711\" ü", "scope x"
+	full.ActorClient, full.ActorClaims = "desk", sessions.Claims{"scope": "a b"}
+	full.IP, full.UserAgent, full.RotatedFrom = "192.0.2.1", "agent", "2001:db8::1"
+	full.Generation, full.SecretPrev, full.RotatedAt = 1<<64-1, [16]byte{255, 1}, epoch.Add(time.Minute)
+	full.RevokedAt, full.EndReason, full.RequestHash = epoch.Add(time.Hour), sessions.EndReuse, []byte{0, 255}
+	return []sessions.Session{own, full}
+}
+
+// TestRowsThatAReleaseWroteAreReadByTheNext loads what is stored in testdata, and
+// expects this release to write the same. A release that changes the format adds a
+// file, and reads all of them.
+func TestRowsThatAReleaseWroteAreReadByTheNext(t *testing.T) {
+	var clock testClock
+	clock.set(epoch)
+	cutoff := sessions.Cutoff{ID: "c\x00", Realm: "other \x00", At: epoch, Filter: sessions.Filter{User: "\xff", Impersonations: true}}
+
+	writer := openStore(t, Options{Now: clock.now})
+	for _, row := range goldenRows() {
+		create(t, writer, row)
+	}
+	if err := writer.AddCutoff(ctx(), cutoff); err != nil {
+		t.Fatal(err)
+	}
+	written := dump(t, writer)
+	if *update {
+		if err := os.WriteFile(golden, []byte(written), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stored, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if written != string(stored) {
+		t.Errorf("this release writes\n%s\nnot\n%s", written, stored)
+	}
+
+	reader := openStore(t, Options{Now: clock.now})
+	server(t).Exec(t, "postgres", "SET search_path = "+reader.sql.schema+";\n"+string(stored))
+	for _, row := range goldenRows() {
+		if got := get(t, reader, row.Key()); !reflect.DeepEqual(got, row) {
+			t.Errorf("read is %+v, not %+v", got, row)
+		}
+	}
+	own := goldenRows()[0]
+	_, _, rotated, err := reader.Rotate(ctx(), &sessions.Presented{Session: own.Key(), UserID: "alice", ClientID: "app", Secret: own.Secret}, &sessions.Fresh{KeyID: "k"})
+	if !rotated || err != nil {
+		t.Errorf("the token of a row that was stored is not the live one: %v", err)
+	}
+	if all, err := reader.Cutoffs(ctx(), cutoff.Realm); err != nil || len(all) != 1 || !reflect.DeepEqual(all[0], cutoff) {
+		t.Errorf("read are %+v, %v", all, err)
+	}
+}
+
+// dump writes what is stored as SQL, all but rev, which begins anywhere.
+func dump(t *testing.T, s *Store) string {
+	t.Helper()
+	var out strings.Builder
+	for _, table := range []string{"sessions", "revocations", "cutoffs"} {
+		sql := strings.NewReplacer("{s}", s.sql.schema, "{t}", table).Replace(`SELECT format('INSERT INTO {t} (%s) VALUES (%s);',
+	(SELECT string_agg(key, ', ' ORDER BY key) FROM json_each_text(j)),
+	(SELECT string_agg(CASE WHEN key = 'rev' THEN '0' ELSE quote_nullable(value) END, ', ' ORDER BY key) FROM json_each_text(j)))
+FROM (SELECT row_to_json(x) AS j FROM {s}.{t} AS x ORDER BY x.realm, x.id) AS rows`)
+		out.WriteString(server(t).Exec(t, "postgres", sql) + "\n")
+	}
+	return out.String()
+}
+
+// TestARowOfANewerReleaseIsNobodysGuess has rows and cutoffs of a format to come.
+func TestARowOfANewerReleaseIsNobodysGuess(t *testing.T) {
+	s := openStore(t, Options{})
+	row := create(t, s, testRow("newer", s.Now()))
+	server(t).Exec(t, "postgres", fmt.Sprintf(`UPDATE %s.sessions SET format = format + 1,
+	data = convert_to(replace(convert_from(data, 'UTF8'), '"v":1', '"v":2'), 'UTF8')`, s.sql.schema))
+	before := dump(t, s)
+	_, get := s.Get(ctx(), row.Key())
+	_, _, creating := s.Create(ctx(), row)
+	_, updating := s.Update(ctx(), row.Key(), func(row sessions.Session, _ time.Time) (sessions.Session, bool) {
+		t.Error("the transition was called")
+		return row, true
+	})
+	_, _, revoking := s.Revoke(ctx(), row.Key(), sessions.EndRevoked)
+	_, listing := s.List(ctx(), sessions.Query{Realm: row.Realm, User: "alice", Limit: 1})
+	_, scanning := s.Scan(ctx(), "", 1)
+	for name, err := range map[string]error{"Get": get, "Create": creating, "Update": updating, "Revoke": revoking, "List": listing, "Scan": scanning} {
+		if !errors.Is(err, sessions.ErrNewerRow) {
+			t.Errorf("%s: %v, not ErrNewerRow", name, err)
+		}
+	}
+	_, _, rotated, err := s.Rotate(ctx(), &sessions.Presented{Session: row.Key(), UserID: "alice", ClientID: "app", Secret: row.Secret}, &sessions.Fresh{KeyID: "k"})
+	if rotated || err != nil {
+		t.Errorf("a newer row was rotated: %v", err)
+	}
+	if after := dump(t, s); after != before {
+		t.Errorf("a newer row was changed from\n%s\nto\n%s", before, after)
+	}
+	c := sessions.Cutoff{ID: "c", Realm: row.Realm, At: s.Now(), Filter: sessions.Filter{User: "alice"}}
+	if err := s.AddCutoff(ctx(), c); err != nil {
+		t.Fatal(err)
+	}
+	server(t).Exec(t, "postgres", fmt.Sprintf(`UPDATE %s.cutoffs SET data = convert_to('{"v":2}', 'UTF8')`, s.sql.schema))
+	if _, err := s.Cutoffs(ctx(), row.Realm); !errors.Is(err, sessions.ErrNewerRow) {
+		t.Errorf("a newer cutoff: %v", err)
+	}
+}
+
+// TestTheEnvironmentSaysWhereTheDatabaseIs uses the PG* variables alone.
+func TestTheEnvironmentSaysWhereTheDatabaseIs(t *testing.T) {
+	for name, value := range map[string]string{
+		"PGHOST": "127.0.0.1", "PGPORT": fmt.Sprint(server(t).Port), "PGUSER": "postgres", "PGPASSWORD": pgtest.Password,
+		"PGDATABASE": "postgres", "PGSSLMODE": "disable",
+	} {
+		t.Setenv(name, value)
+	}
+	s, err := Open(ctx(), Options{Schema: newSchema()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	everything(t, s)
+	_ = s.Close()
+	t.Setenv("PGSSLMODE", "require")
+	if _, err := Open(ctx(), Options{Schema: newSchema()}); err == nil || !strings.Contains(err.Error(), "TLS") {
+		t.Errorf("a server without TLS was good enough for sslmode=require: %v", err)
+	}
+}
+
+// TestNoErrorHoldsThePassword opens with what cannot work.
+func TestNoErrorHoldsThePassword(t *testing.T) {
+	const password = "hunter2"
+	for _, opts := range []Options{
+		{DSN: server(t).DSNOf("postgres", "postgres", password)},
+		{DSN: "postgres://a:" + password + "@[/x"},
+		{DSN: "host=127.0.0.1 port=1 password=" + password},
+		{DSN: "password=" + password + " port=x"},
+		{DSN: "host=127.0.0.1 port=1", Password: password},
+		{DSN: server(t).DSN("postgres"), ListenDSN: "postgres://a:" + password + "@[/x"},
+		{DSN: "host=127.0.0.1 port=1 sslmode=" + password},
+	} {
+		_, err := Open(ctx(), opts)
+		if !errors.Is(err, sessions.ErrUnavailable) || strings.Contains(err.Error(), password) {
+			t.Errorf("error %v", err)
+		}
+	}
+}
