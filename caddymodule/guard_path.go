@@ -29,10 +29,7 @@ func (g pathGuard) denies(r *http.Request) bool {
 	if len(g.match) == 0 {
 		return false
 	}
-	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok && g.names(r, original.URL) {
-		return true
-	}
-	return g.names(r, r.URL)
+	return g.names(r, requested(r)) || g.names(r, r.URL)
 }
 
 func (g pathGuard) names(r *http.Request, u *url.URL) bool {
@@ -62,4 +59,12 @@ func (g pathGuard) matches(probe *http.Request, reading string) bool {
 		}
 	}
 	return false
+}
+
+// requested is the URL that the client asked for, whatever it was rewritten to since.
+func requested(r *http.Request) *url.URL {
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
+		return original.URL
+	}
+	return r.URL
 }
