@@ -12,8 +12,12 @@ import (
 )
 
 // observe writes what happened to a session into the log: who, as whom, why and
-// from where. There is no token in an event.
+// from where. There is no token in an event. What is open for a session that was ended
+// ends with it.
 func (inst *instance) observe(_ context.Context, e *sessions.Event) {
+	if !e.Session.RevokedAt.IsZero() {
+		inst.store.streams.End(e.Session.Key())
+	}
 	level := zapcore.InfoLevel
 	if e.Kind == sessions.EventFailed && !errors.Is(e.Err, context.Canceled) {
 		level = zapcore.ErrorLevel
