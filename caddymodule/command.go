@@ -34,7 +34,7 @@ identity provider, and tokens that are signed with it.
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 			cmd.AddCommand(
 				statusCommand(), listCommand(), revokeCommand(), keysCommand(), rotateKeysCommand(),
-				backupCommand(), restoreCommand(), copyCommand(), keygenCommand(), tokenCommand(),
+				explainCommand(), backupCommand(), restoreCommand(), copyCommand(), keygenCommand(), tokenCommand(),
 			)
 		},
 	})

@@ -68,9 +68,6 @@ func knownStores() (names []string) {
 
 // copyStores opens both stores and carries the sessions over.
 func copyStores(ctx context.Context, from, to string, progressOut io.Writer) (report *copyReport, err error) {
-	if ctx == nil {
-		ctx = context.Background()
-	}
 	caddyCtx, cancel := caddy.NewContext(caddy.Context{Context: ctx})
 	defer cancel()
 	source, err := storeOf(caddyCtx, "--from", from)

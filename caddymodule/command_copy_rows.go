@@ -34,7 +34,7 @@ type copyReport struct {
 
 func (r *copyReport) print(w io.Writer) error {
 	_, err := fmt.Fprintf(w, "%s read: %d created, %d updated, %d there already, %d newer there. %d cutoffs.\nAll %d were read again and are right.\n",
-		count(int(r.Read)), r.Created, r.Updated, r.Same, r.Newer, r.Cutoffs, r.Checked)
+		plural(int(r.Read)), r.Created, r.Updated, r.Same, r.Newer, r.Cutoffs, r.Checked)
 	return err
 }
 

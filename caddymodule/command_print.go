@@ -18,15 +18,14 @@ type table struct{ w *tabwriter.Writer }
 
 func newTable(w io.Writer) *table { return &table{tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)} }
 
-// row prints a row.
+// row prints a row. An empty cell is a dash, unless it is the last.
 func (t *table) row(cells ...string) {
 	for i, cell := range cells {
-		cells[i] = printable(cell)
-		if cells[i] == "" {
+		if cells[i] = printable(cell); cell == "" && i < len(cells)-1 {
 			cells[i] = "-"
 		}
 	}
-	fmt.Fprintln(t.w, strings.TrimRight(strings.Join(cells, "\t"), "\t"))
+	fmt.Fprintln(t.w, strings.Join(cells, "\t"))
 }
 
 func (t *table) flush() error { return t.w.Flush() }

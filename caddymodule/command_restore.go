@@ -41,7 +41,7 @@ again, and those that were refreshed since end when they are refreshed next.
 				return printJSON(cmd.OutOrStdout(), done)
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s of %s, %d of them live.\nName it in the Caddyfile: store pebble %s\n",
-				done.Dir, count(done.Sessions), done.At.Format(time.RFC3339), done.Live, done.Dir)
+				done.Dir, plural(done.Sessions), done.At.Format(time.RFC3339), done.Live, done.Dir)
 			return err
 		},
 	}
@@ -60,9 +60,6 @@ type restored struct {
 // restore puts a backup into a directory, which has its name once all is checked.
 func restore(ctx context.Context, backup, dir string, shown *progress) (done restored, err error) {
 	defer shown.done()
-	if ctx == nil {
-		ctx = context.Background()
-	}
 	file, err := os.Open(backup)
 	if err != nil {
 		return done, err

@@ -126,10 +126,10 @@ func (r *revoker) print(cmd *cobra.Command, result revokeResult) error {
 		return printJSON(cmd.OutOrStdout(), result)
 	}
 	if result.DryRun {
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s would be ended.\n", count(result.Selected))
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s would be ended.\n", plural(result.Selected))
 		return err
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s ended.\n", count(result.Revoked))
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s ended.\n", plural(result.Revoked))
 	return err
 }
 
@@ -141,7 +141,7 @@ func (r *revoker) confirm(cmd *cobra.Command, sessions int) error {
 	if !isTerminal(cmd.InOrStdin()) {
 		return errors.New("nobody is here to be asked: say --yes to end them, or --dry-run to count them")
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "End %s now? [y/N] ", count(sessions))
+	fmt.Fprintf(cmd.ErrOrStderr(), "End %s now? [y/N] ", plural(sessions))
 	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n') // no answer is a no
 	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
 		return errors.New("nothing was ended")
@@ -149,7 +149,8 @@ func (r *revoker) confirm(cmd *cobra.Command, sessions int) error {
 	return nil
 }
 
-func count(n int) string {
+// plural names so many sessions.
+func plural(n int) string {
 	if n == 1 {
 		return "1 session"
 	}

@@ -1,0 +1,223 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/jose"
+)
+
+// An explainer tells what becomes of a token, as its flags say.
+type explainer struct {
+	adminClient
+	offline bool
+	user    string
+	reason  string
+}
+
+func explainCommand() *cobra.Command {
+	e := new(explainer)
+	cmd := &cobra.Command{
+		Use:   "explain [--config <file>] [--adapter <name>] [--issuer <issuer>] [--user <id> [--reason <text>]] [--offline] [--json] < token",
+		Short: "Tells which check refuses a token, and how to mend it",
+		Long: `
+Reads a caller's token from the standard input and makes the checks that the
+server makes, one by one: form, header, issuer, key, signature, type, audience,
+times and subject; and with --user, which allow rule would hold for a session for
+that user. It says of each no how to mend it. The token is not printed, nor sent
+to anybody.
+
+The configuration is that of --config, else the Caddyfile in this directory, else
+that of the running server. Keys of an identity provider are those of the running
+server, else those that it has remembered in Caddy's storage; with --offline no
+server is asked.
+
+	$ caddy auth-sessions explain --config Caddyfile < token
+	$ caddy auth-sessions explain --config Caddyfile --user alice --reason "ticket 4711" < token`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return e.run(cmd) },
+	}
+	e.addFlags(cmd)
+	e.addJSON(cmd)
+	cmd.Flags().BoolVar(&e.offline, "offline", false, "Ask no running server")
+	cmd.Flags().StringVarP(&e.user, "user", "u", "", "Whose session the caller would ask for")
+	cmd.Flags().StringVar(&e.reason, "reason", "", "The reason that he would give")
+	for _, flag := range []string{"user", "reason"} {
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions) // it is there
+	}
+	return cmd
+}
+
+// explained is what is printed. There is no token in it.
+type explained struct {
+	Issuer  string          `json:"issuer"`
+	Verdict string          `json:"verdict"` // accepted, refused or unknown
+	Reason  bearer.Reason   `json:"reason,omitempty"`
+	Checks  []explainedStep `json:"checks"`
+	// Session is what he would get, where a user was named.
+	Session *explainedSession `json:"session,omitempty"`
+}
+
+type explainedStep struct {
+	Check  bearer.Check  `json:"check"`
+	Result string        `json:"result"` // ok, refused, unknown or skipped
+	Reason bearer.Reason `json:"reason,omitempty"`
+	Detail string        `json:"detail,omitempty"`
+	Mend   string        `json:"mend,omitempty"`
+}
+
+func (e *explainer) run(cmd *cobra.Command) error {
+	if e.user != "" && sessions.CheckUserID(e.user) != nil {
+		return fmt.Errorf("--user is no user id: it has 1 to 255 bytes, no control characters, and no blanks around it")
+	}
+	token, err := readToken(cmd.InOrStdin())
+	if err != nil {
+		return err
+	}
+	site, err := e.loadSite(cmd.Context(), issuerClaim(token))
+	if err != nil {
+		return err
+	}
+	made := site.verifier.Explain(cmd.Context(), token)
+	result := &explained{Issuer: site.handler.Issuer, Verdict: "accepted", Checks: site.steps(made)}
+	result.judge(made.Refused())
+	if e.user != "" && made.Caller != nil {
+		if result.Session, err = site.session(made.Caller, e.user, e.reason); err != nil {
+			return err
+		}
+	}
+	if e.json {
+		err = printJSON(cmd.OutOrStdout(), result)
+	} else {
+		err = result.print(cmd.OutOrStdout())
+	}
+	return errors.Join(err, result.err())
+}
+
+// readToken reads a token, as people have them at hand: with blanks around it, or
+// with the scheme before it.
+func readToken(in io.Reader) (string, error) {
+	if isTerminal(in) {
+		return "", errors.New("give the token on the standard input, as in: caddy auth-sessions explain < token")
+	}
+	data, err := io.ReadAll(io.LimitReader(in, 1<<20))
+	if err != nil {
+		return "", fmt.Errorf("reading the token: %w", err)
+	}
+	token := strings.TrimSpace(string(data))
+	for _, prefix := range []string{"authorization:", "bearer "} {
+		if len(token) >= len(prefix) && strings.EqualFold(token[:len(prefix)], prefix) {
+			token = strings.TrimSpace(token[len(prefix):])
+		}
+	}
+	if token == "" {
+		return "", errors.New("the standard input is empty: give the token there")
+	}
+	return token, nil
+}
+
+// issuerClaim is what the token says, verified by nobody, to choose between several
+// blocks by it.
+func issuerClaim(token string) string { return new(bearer.Verifier).IssuerOf(token) }
+
+// judge says what becomes of the token.
+func (r *explained) judge(err error) {
+	var refusal *bearer.Refusal
+	switch {
+	case errors.As(err, &refusal):
+		r.Verdict, r.Reason = "refused", refusal.Reason
+	case err == nil:
+	default:
+		r.Verdict = "unknown"
+		for _, step := range r.Checks { // another check says no whatever the keys are
+			if step.Result == "refused" {
+				r.Verdict, r.Reason = "refused", step.Reason
+				return
+			}
+		}
+	}
+}
+
+// err is how the command ends.
+func (r *explained) err() error {
+	switch {
+	case r.Verdict == "refused":
+		return fmt.Errorf("the token is refused: %s", r.Reason)
+	case r.Verdict == "unknown":
+		return errors.New("nobody can tell whether the token is good: the keys of its issuer are not at hand")
+	case r.Session != nil && !r.Session.Allowed:
+		return errors.New("the token is good, and the session is denied")
+	default:
+		return nil
+	}
+}
+
+func (r *explained) print(w io.Writer) error {
+	t := newTable(w)
+	t.row("CHECK", "RESULT", "")
+	for _, step := range r.Checks {
+		t.row(string(step.Check), step.Result, strings.TrimSuffix(strings.TrimPrefix(string(step.Reason)+": "+step.Detail, ": "), ": "))
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	for _, step := range r.Checks {
+		if step.Mend != "" {
+			fmt.Fprintf(w, "\nTo mend the %s: %s\n", step.Check, step.Mend)
+		}
+	}
+	if r.Session != nil {
+		return r.Session.print(w)
+	}
+	return nil
+}
+
+// order is that of the checks.
+var order = []bearer.Check{
+	bearer.CheckForm, bearer.CheckHeader, bearer.CheckIssuer, bearer.CheckKey, bearer.CheckSignature,
+	bearer.CheckType, bearer.CheckAudience, bearer.CheckTimes, bearer.CheckSubject,
+}
+
+// steps says what came of each check.
+func (s *site) steps(made *bearer.Explanation) []explainedStep {
+	byCheck := make(map[bearer.Check]bearer.Step)
+	for _, step := range made.Steps {
+		byCheck[step.Check] = step
+	}
+	steps := make([]explainedStep, len(order))
+	for i, check := range order {
+		step, done := byCheck[check]
+		shown := explainedStep{Check: check, Result: "ok", Detail: s.detail(check, made)}
+		var refusal *bearer.Refusal
+		switch {
+		case !done:
+			shown.Result, shown.Detail = "skipped", "it needs what the checks before it did not find"
+		case errors.As(step.Err, &refusal):
+			shown.Result, shown.Reason, shown.Mend = "refused", refusal.Reason, mends[refusal.Reason]
+		case step.Err != nil:
+			shown.Result = "unknown"
+			if shown.Detail = s.keysFrom[s.issuerOf(made).Name]; shown.Detail == "" {
+				shown.Detail = "the keys of this issuer are not at hand"
+			} else {
+				shown.Detail = "it is not among the " + shown.Detail + ", and there may be newer ones"
+			}
+			shown.Mend = "run this where a server runs that has them (--address), or where its storage can be read; a server that has none either says why: caddy auth-sessions keys --refresh"
+		}
+		steps[i] = shown
+	}
+	return steps
+}
+
+// keyName names the key that a header asks for.
+func keyName(h jose.Header) string {
+	if h.KeyID == "" {
+		return h.Algorithm + ", without a kid"
+	}
+	return fmt.Sprintf("%s, kid %q", h.Algorithm, h.KeyID)
+}

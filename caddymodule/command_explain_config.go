@@ -1,0 +1,111 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+)
+
+// loadConfig reads the configuration, as JSON.
+func (e *explainer) loadConfig() ([]byte, error) {
+	config, _, _, err := caddycmd.LoadConfig(e.config, e.adapter)
+	if err != nil {
+		return nil, fmt.Errorf("--config: %w", err)
+	}
+	if len(config) > 0 {
+		return config, nil
+	}
+	if e.offline {
+		return nil, errors.New("no configuration is here: name one by --config")
+	}
+	address, err := caddycmd.DetermineAdminAPIAddress(e.address, nil, "", "")
+	if err != nil {
+		return nil, fmt.Errorf("finding the admin endpoint: %w", err)
+	}
+	resp, err := caddycmd.AdminAPIRequest(address, http.MethodGet, "/config/", nil, nil)
+	if err != nil {
+		return nil, fmt.Errorf("no configuration is here, and no server to ask for its own: name one by --config (%w)", err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return io.ReadAll(resp.Body)
+}
+
+// handlersIn finds the blocks of a configuration, wherever they stand, one an issuer.
+func handlersIn(config []byte) ([]*Handler, error) {
+	var tree any
+	if err := json.Unmarshal(config, &tree); err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	var found []*Handler
+	var failed error
+	eachObject(tree, func(node map[string]any) bool {
+		if node["handler"] != any("auth_sessions") {
+			return true
+		}
+		h := new(Handler)
+		data, err := json.Marshal(node)
+		if err == nil {
+			err = json.Unmarshal(data, h)
+		}
+		failed = errors.Join(failed, err)
+		if !slices.ContainsFunc(found, func(have *Handler) bool { return have.Issuer == h.Issuer }) {
+			found = append(found, h)
+		}
+		return false
+	})
+	if failed != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", failed)
+	}
+	return found, nil
+}
+
+// eachObject gives every object of a tree to look, which tells whether to go on
+// inside.
+func eachObject(node any, look func(map[string]any) (inside bool)) {
+	switch node := node.(type) {
+	case []any:
+		for _, item := range node {
+			eachObject(item, look)
+		}
+	case map[string]any:
+		if !look(node) {
+			return
+		}
+		for _, item := range node {
+			eachObject(item, look)
+		}
+	}
+}
+
+// chooseHandler returns the block of that issuer of ours, else the only one, else
+// the only one that trusts the token's issuer.
+func chooseHandler(all []*Handler, issuer, tokenIssuer string) (*Handler, error) {
+	trusts := func(h *Handler) bool {
+		return slices.ContainsFunc(h.Trust, func(t *Trust) bool { return t != nil && t.Issuer == tokenIssuer })
+	}
+	chosen := all
+	switch {
+	case issuer != "":
+		chosen = slices.DeleteFunc(slices.Clone(all), func(h *Handler) bool { return h.Issuer != issuer })
+	case len(all) > 1:
+		chosen = slices.DeleteFunc(slices.Clone(all), func(h *Handler) bool { return !trusts(h) && h.Issuer != tokenIssuer })
+	}
+	if len(chosen) == 1 {
+		return chosen[0], nil
+	}
+	names := make([]string, len(all))
+	for i, h := range all {
+		names[i] = h.Issuer
+	}
+	slices.Sort(names)
+	if len(all) == 0 {
+		return nil, errors.New("no auth_sessions block is in this configuration")
+	}
+	return nil, fmt.Errorf("say by --issuer which block the token is for: there are %s", strings.Join(names, ", "))
+}

@@ -1,0 +1,31 @@
+package caddymodule
+
+import "authsidecar/sessions/bearer"
+
+// mends say how to mend what a token is refused for.
+var mends = map[bearer.Reason]string{
+	bearer.ReasonTooLarge:      "let the identity provider put less into it: 8 KiB are taken",
+	bearer.ReasonForm:          "present a signed JWT as it was issued: three parts with dots between, nothing before or after; an opaque token cannot be verified here",
+	bearer.ReasonEncrypted:     "let the identity provider issue signed tokens for this audience: an encrypted one can be read by nobody here",
+	bearer.ReasonBase64:        "take the token as it was issued: something on the way changed or cut it",
+	bearer.ReasonHeader:        "let the issuer write a plain JSON header with alg, kid and typ, each of them once",
+	bearer.ReasonHeaderMember:  "let the issuer leave out members as jwk, jku, x5u and x5c: keys come from the configuration alone",
+	bearer.ReasonCritical:      "let the issuer sign without crit and b64: no extension is understood",
+	bearer.ReasonAlgorithm:     "let the issuer sign with the algorithm of its key, or name that one by algorithms in its trust block",
+	bearer.ReasonNested:        "present the inner token: a token in a token is not opened",
+	bearer.ReasonUnknownIssuer: "get a token of an issuer that a trust block names, byte for byte (a slash at the end counts), or add: trust <issuer> { audience <ours> }",
+	bearer.ReasonUnknownKey:    "see which keys are known: caddy auth-sessions keys; a new one is had by: caddy auth-sessions keys --refresh; a key file has to hold it",
+	bearer.ReasonSignature:     "take the token as it was issued; if it was, jwks or key in the trust block are of somebody else: another tenant, or another stage",
+	bearer.ReasonClaims:        "let the issuer write claims that are one JSON object, with each name once and the types of RFC 7519: numbers for exp, nbf and iat, text for the rest",
+	bearer.ReasonType:          "present an access token; a refresh token of ours goes to current/refresh alone. If the issuer types its access tokens otherwise, name it: types <typ>",
+	bearer.ReasonIDToken:       "present the access token and not the ID token, which is for the client that signed in",
+	bearer.ReasonBound:         "ask the issuer for a bearer token: this one is bound to a key or a certificate (cnf)",
+	bearer.ReasonAudience:      "ask the issuer for a token for our audience, or add the one that it has to audience in the trust block, if it is meant for nobody else",
+	bearer.ReasonNoExpiry:      "let the issuer put exp into it: a token without end is not taken",
+	bearer.ReasonExpired:       "get a new token; if it is new, a clock is off: compare that of this machine with the issuer's, or raise leeway",
+	bearer.ReasonLifetime:      "let the issuer make it live shorter, or raise max_lifetime in the trust block",
+	bearer.ReasonNotYet:        "wait until it begins; if it should have, a clock is off: compare that of this machine with the issuer's, or raise leeway",
+	bearer.ReasonIssuedLater:   "compare the clock of this machine with the issuer's: it was issued in the future; or raise leeway",
+	bearer.ReasonSubject:       "let the issuer put sub into it: who calls, 1 to 255 bytes without control characters and without blanks around it",
+	bearer.ReasonSession:       "sign in again: it says it is an access token of ours and does not name its session",
+}

@@ -1,0 +1,112 @@
+package caddymodule
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+
+	"authsidecar/sessions"
+)
+
+// An explainedSession tells whether the caller would get a session.
+type explainedSession struct {
+	UserID        string          `json:"user_id"`
+	Allowed       bool            `json:"allowed"`
+	Impersonation bool            `json:"is_impersonation"`
+	Rule          string          `json:"rule,omitempty"` // the first that holds
+	Rules         []explainedRule `json:"rules"`
+	Why           string          `json:"why,omitempty"`
+	Mend          string          `json:"mend,omitempty"`
+}
+
+// An explainedRule tells whether a rule holds.
+type explainedRule struct {
+	Rule  string `json:"rule"`
+	Holds bool   `json:"holds"`
+	Why   string `json:"why,omitempty"`
+}
+
+// session asks the policy.
+func (s *site) session(caller *sessions.Caller, user, reason string) (*explainedSession, error) {
+	policy, err := s.handler.policy()
+	if err != nil {
+		return nil, err
+	}
+	in := &sessions.RuleInput{Caller: caller, UserID: user, Reason: reason, ClientID: cmp.Or(caller.ClientID, s.handler.Issuer)}
+	made := &explainedSession{UserID: user, Rules: explainRules(policy, in)}
+	decision, err := policy.Decide(in)
+	switch {
+	case err == nil:
+		made.Allowed, made.Impersonation, made.Rule = true, decision.Impersonation, decision.Rule
+	case errors.Is(err, sessions.ErrReasonRequired):
+		made.Why, made.Mend = "an impersonation needs a reason", `send "reason", and try it here with --reason`
+	case caller.Own:
+		made.Why, made.Mend = "it is one of our own tokens", "call with a token of the identity provider: a session makes no sessions"
+	case caller.Acting:
+		made.Why, made.Mend = "the token acts for somebody else (act)", "call with a token of one's own: nobody impersonates twice removed"
+	case isProtected(policy, in):
+		made.Why, made.Mend = "the user is protected", "nobody may impersonate him, as protect in the configuration says"
+	default:
+		made.Why, made.Mend = "no rule allows it", "give the caller what a rule above asks for, or add a rule: allow scope, allow claim, allow expression"
+	}
+	return made, nil
+}
+
+// explainRules asks each rule by itself.
+func explainRules(policy *sessions.Policy, in *sessions.RuleInput) []explainedRule {
+	rules := make([]explainedRule, 0, len(policy.Allow)+1)
+	if policy.AllowSelf {
+		own := sessions.Policy{AllowSelf: true}
+		_, err := own.Decide(in)
+		rule := explainedRule{Rule: "self", Holds: err == nil}
+		if err != nil {
+			rule.Why = "the caller is not that user, or its issuer's subjects are no users"
+		}
+		rules = append(rules, rule)
+	}
+	for i := range policy.Allow {
+		rule := &policy.Allow[i]
+		made := explainedRule{Rule: rule.Name}
+		switch {
+		case rule.From != in.Caller.Issuer:
+			made.Why = "it is for callers of " + rule.From
+		case rule.When.Holds(in):
+			made.Holds = true
+		default:
+			made.Why = "the token does not have it"
+		}
+		rules = append(rules, made)
+	}
+	return rules
+}
+
+// isProtected tells whether protect alone says no.
+func isProtected(policy *sessions.Policy, in *sessions.RuleInput) bool {
+	open := *policy
+	open.Protect = nil
+	_, err := open.Decide(in)
+	return err == nil || errors.Is(err, sessions.ErrReasonRequired)
+}
+
+func (e *explainedSession) print(w io.Writer) error {
+	fmt.Fprintf(w, "\nA session for %s:\n", printable(e.UserID))
+	t := newTable(w)
+	t.row("RULE", "HOLDS", "")
+	for _, rule := range e.Rules {
+		t.row(rule.Rule, yesNo(rule.Holds), rule.Why)
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	var err error
+	switch {
+	case !e.Allowed:
+		_, err = fmt.Fprintf(w, "\nDenied: %s. To mend it: %s\n", e.Why, e.Mend)
+	case e.Impersonation:
+		_, err = fmt.Fprintf(w, "\nAllowed by %s, as an impersonation.\n", printable(e.Rule))
+	default:
+		_, err = fmt.Fprintf(w, "\nAllowed by %s.\n", printable(e.Rule))
+	}
+	return err
+}

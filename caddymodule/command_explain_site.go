@@ -1,0 +1,199 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/jose"
+)
+
+// A site is an auth_sessions block as the server would have it, with the keys that
+// can be had from here.
+type site struct {
+	handler  *Handler
+	issuers  []bearer.Issuer
+	keysFrom map[string]string // by issuer, for people
+	verifier *bearer.Verifier
+}
+
+// loadSite finds the block that a token of that issuer is for.
+func (e *explainer) loadSite(ctx context.Context, tokenIssuer string) (*site, error) {
+	config, err := e.loadConfig()
+	if err != nil {
+		return nil, err
+	}
+	handlers, err := handlersIn(config)
+	if err != nil {
+		return nil, err
+	}
+	h, err := chooseHandler(handlers, e.issuer, tokenIssuer)
+	if err != nil {
+		return nil, err
+	}
+	h.setDefaults()
+	if err := h.check(); err != nil {
+		return nil, fmt.Errorf("the server would refuse this configuration: %w", err)
+	}
+	var raw struct {
+		Storage json.RawMessage `json:"storage"`
+	}
+	if err := json.Unmarshal(config, &raw); err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	caddyCtx, err := caddy.ProvisionContext(&caddy.Config{StorageRaw: raw.Storage, Logging: quiet()})
+	if err != nil {
+		return nil, fmt.Errorf("reading the storage of the configuration: %w", err)
+	}
+	s := &site{handler: h, keysFrom: make(map[string]string)}
+	if err := s.load(caddyCtx, e.serverKeys(h.Issuer)); err != nil {
+		return nil, err
+	}
+	s.verifier, err = bearer.New(bearer.Config{Issuers: s.issuers})
+	return s, err
+}
+
+// quiet logs what is wrong, and nothing else.
+func quiet() *caddy.Logging {
+	return &caddy.Logging{Logs: map[string]*caddy.CustomLog{caddy.DefaultLoggerName: {BaseLog: caddy.BaseLog{Level: "ERROR"}}}}
+}
+
+// serverKeys asks the running server for the public keys that it knows; nil where it
+// cannot be asked.
+func (e *explainer) serverKeys(issuer string) *instanceStatus {
+	if e.offline {
+		return nil
+	}
+	var overview adminOverview
+	ask := e.adminClient
+	ask.issuer = issuer
+	if ask.call(http.MethodGet, "status", ask.query("keys", "true"), &overview) != nil || len(overview.Instances) != 1 {
+		return nil
+	}
+	return &overview.Instances[0]
+}
+
+// load gets the keys: of our own tokens, and of each trusted issuer.
+func (s *site) load(ctx caddy.Context, running *instanceStatus) error {
+	h := s.handler
+	own := bearer.Issuer{Name: h.Issuer, Keys: noKeys{}, Audiences: h.AccessToken.Audience, Own: true, Leeway: ownLeeway}
+	if keys, from := s.ownKeys(ctx, running); keys != nil {
+		own.Keys, s.keysFrom[own.Name] = keys, from
+	}
+	s.issuers = append(s.issuers, own)
+	inst := &instance{issuer: h.Issuer, logger: zap.NewNop()}
+	for i, t := range h.Trust {
+		made, err := newTrusted(ctx, inst, t)
+		if err != nil {
+			return fmt.Errorf("trust %s: %w", t.Issuer, err)
+		}
+		s.keysFrom[t.Issuer] = "keys of the configuration"
+		if remote, ok := made.issuer.Keys.(*bearer.Remote); ok {
+			made.issuer.Keys, s.keysFrom[t.Issuer] = remoteKeys(ctx, made, remote, t, running, i)
+		}
+		s.issuers = append(s.issuers, made.issuer)
+	}
+	return nil
+}
+
+// remoteKeys are those that the running server has, else those that are remembered.
+func remoteKeys(ctx context.Context, made *trusted, remote *bearer.Remote, t *Trust, running *instanceStatus, at int) (keys bearer.KeySource, from string) {
+	if running != nil && at < len(running.Trust) && running.Trust[at].Issuer == t.Issuer && running.Trust[at].JWKS != nil {
+		policy, err := t.keyPolicy()
+		if err == nil {
+			if set := setOf(running.Trust[at].JWKS.Keys, policy); set != nil {
+				return set, "keys of the running server, got " + ago(running.Trust[at].FetchedAt, time.Now())
+			}
+		}
+	}
+	made.load(ctx)
+	known, err := bearer.NewStatic(remote.Public()...)
+	if err != nil {
+		return noKeys{}, ""
+	}
+	return remembered{known}, "keys that were remembered " + ago(remote.Status().FetchedAt, time.Now())
+}
+
+// ownKeys are the public keys of our access tokens: the server's, of a file, or of
+// the storage.
+func (s *site) ownKeys(ctx caddy.Context, running *instanceStatus) (keys bearer.KeySource, from string) {
+	if running != nil {
+		var jwks []json.RawMessage
+		for _, key := range running.SigningKeys {
+			if key.JWK != nil {
+				jwks = append(jwks, key.JWK)
+			}
+		}
+		if set := setOf(jwks, jose.KeyPolicy{}); set != nil {
+			return set, "signing keys of the running server"
+		}
+	}
+	ring := sessions.NewRing(sessions.AccessTokenType)
+	algorithm, err := jose.ParseAlgorithm(s.handler.AccessToken.Algorithm)
+	if file := s.handler.AccessToken.Key; err == nil && file != "" {
+		if setKeyFile(ring, file, algorithm) == nil {
+			return ring, "signing key of the configuration"
+		}
+		return nil, ""
+	}
+	records, err := newKeyStore(ctx.Storage(), s.handler.Issuer).loadKeys(ctx, "access")
+	if err != nil || len(records) == 0 || ring.Set(records) != nil {
+		return nil, ""
+	}
+	return ring, "signing keys of the storage"
+}
+
+// setOf makes a source of public keys; nil where there are none.
+func setOf(jwks []json.RawMessage, policy jose.KeyPolicy) bearer.KeySource {
+	data, err := json.Marshal(jwkSet{Keys: jwks})
+	if err != nil {
+		return nil
+	}
+	set, _, err := jose.ParseSet(data, policy)
+	if err != nil || set.Len() == 0 {
+		return nil
+	}
+	source, err := bearer.NewStatic(set.Keys()...)
+	if err != nil {
+		return nil
+	}
+	return source
+}
+
+// noKeys are keys that nobody has.
+type noKeys struct{}
+
+// Key tells that nobody can tell.
+func (noKeys) Key(context.Context, string, jose.Algorithm) (*jose.Key, error) {
+	return nil, bearer.ErrKeysUnavailable
+}
+
+// Version is always the same.
+func (noKeys) Version() uint64 { return 0 }
+
+// remembered are keys that may not be the newest: of one that is not among them
+// nobody can tell.
+type remembered struct{ *bearer.Static }
+
+// Key finds the key, if it is remembered.
+func (r remembered) Key(ctx context.Context, kid string, alg jose.Algorithm) (*jose.Key, error) {
+	key, err := r.Static.Key(ctx, kid, alg)
+	if errors.Is(err, jose.ErrUnknownKey) {
+		return nil, bearer.ErrKeysUnavailable
+	}
+	return key, err
+}
+
+// Interface guards
+var (
+	_ bearer.KeySource = noKeys{}
+	_ bearer.KeySource = remembered{}
+)
