@@ -89,7 +89,11 @@ func (a *adminAPI) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	// The context of this module is that of the configuration that brought it in,
 	// which may have failed since, or not be in force yet.
-	app, err := caddy.ActiveContext().AppIfConfigured("auth_sessions")
+	active := caddy.ActiveContext()
+	if active.Context == nil {
+		return adminError(http.StatusServiceUnavailable, "Caddy is starting: try again")
+	}
+	app, err := active.AppIfConfigured("auth_sessions")
 	if err != nil {
 		return adminError(http.StatusNotFound, "no auth_sessions block is in the running configuration")
 	}
