@@ -173,7 +173,7 @@ func (l *listening) tell(ctx context.Context) error {
 	for _, payload := range heard {
 		n, err := readNotice(payload)
 		if err != nil {
-			return err
+			n.kind = 'l' // of a newer release perhaps: what it is about is in the log
 		}
 		switch n.kind {
 		case 'h':

@@ -67,8 +67,8 @@ type notice struct {
 	sent time.Duration
 }
 
-// readNotice reads what was heard. What cannot be read is an error: nobody may go on
-// as if nothing had been said.
+// readNotice reads what was heard, strictly. Nobody may go on as if nothing had been
+// said where it cannot be read.
 func readNotice(payload string) (n notice, err error) {
 	if payload == noticeLook {
 		return notice{kind: 'l'}, nil

@@ -191,7 +191,7 @@ func (s *Store) learn(r *reader) error {
 // probeNotify finds out whether the database knows NOTIFY. One that does, but not for
 // us, is refused: others who listen would not hear what we end.
 func (s *Store) probeNotify(ctx context.Context) error {
-	err := s.exec(ctx, s.sql.notify, new(args).string("probe"))
+	err := s.exec(ctx, s.sql.notify, new(args).string("h probe 0"))
 	switch code(err) {
 	case codeNoFunction, codeNotSupported:
 		s.sql.withoutNotify()
