@@ -109,15 +109,20 @@ func (t *tally) add(batch *pebble.Batch) (deleted []uint32) {
 func (t *tally) more(key []byte) {
 	switch {
 	case isUserEntry(key):
-		if i := t.counter(key); t.counts[i] < manyTallied {
-			t.counts[i]++
-		}
+		t.countOne(t.counter(key))
 	case isExpiryEntry(key):
-		i := t.bit(key[1+timeSize:])
-		t.ids[i/64] |= 1 << (i % 64)
+		t.mark(t.bit(key[1+timeSize:]))
 		t.added++
 	}
 }
+
+func (t *tally) countOne(i uint32) {
+	if t.counts[i] < manyTallied {
+		t.counts[i]++
+	}
+}
+
+func (t *tally) mark(i uint32) { t.ids[i/64] |= 1 << (i % 64) }
 
 // sub takes away what add returned, after the batch is durable.
 func (t *tally) sub(deleted []uint32) {
@@ -153,6 +158,7 @@ func (t *tally) fill(db *pebble.DB) { t.reading.Go(func() { t.read(db) }) }
 
 func (t *tally) read(db *pebble.DB) {
 	rows := 0
+	found := make([]uint32, 0, tallyStep)
 	for _, kind := range []byte{kindUser, kindExpiry} {
 		for from := []byte{kind}; from != nil; {
 			select {
@@ -160,12 +166,12 @@ func (t *tally) read(db *pebble.DB) {
 				return
 			default:
 			}
-			n, next, err := t.step(db, from, []byte{kind + 1})
-			if err != nil {
+			var err error
+			if found, from, err = t.step(db, from, kind, found[:0]); err != nil {
 				return // it stays as it is: slower, and as safe
 			}
-			rows += n
-			from = next
+			t.put(kind, found)
+			rows += len(found)
 		}
 	}
 	t.mu.Lock()
@@ -173,12 +179,12 @@ func (t *tally) read(db *pebble.DB) {
 	t.full, t.rows, t.added = true, rows, 0
 }
 
-// step counts some entries and returns how many, and where the next ones begin, nil
-// at the end.
-func (t *tally) step(db *pebble.DB, from, to []byte) (n int, next []byte, err error) {
-	iter, err := db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
+// step reads some entries of an index: what they are counted by, and where the next
+// ones begin, nil at the end.
+func (t *tally) step(db *pebble.DB, from []byte, kind byte, found []uint32) (_ []uint32, next []byte, err error) {
+	iter, err := db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: []byte{kind + 1}})
 	if err != nil {
-		return 0, nil, err
+		return nil, nil, err
 	}
 	defer func() {
 		if closing := iter.Close(); err == nil {
@@ -186,15 +192,31 @@ func (t *tally) step(db *pebble.DB, from, to []byte) (n int, next []byte, err er
 		}
 	}()
 	for iter.First(); iter.Valid(); iter.Next() {
-		if n == tallyStep {
-			return n, bytes.Clone(iter.Key()), nil
+		key := iter.Key()
+		switch {
+		case len(found) == tallyStep:
+			return found, bytes.Clone(key), nil
+		case isUserEntry(key):
+			found = append(found, t.counter(key))
+		case isExpiryEntry(key):
+			found = append(found, t.bit(key[1+timeSize:]))
 		}
-		n++
-		t.mu.Lock()
-		t.more(iter.Key())
-		t.mu.Unlock()
 	}
-	return n, nil, iter.Error()
+	return found, nil, iter.Error()
+}
+
+// put counts what was read of an index. Doing it together saves most of the time that
+// memory takes.
+func (t *tally) put(kind byte, found []uint32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, i := range found {
+		if kind == kindUser {
+			t.countOne(i)
+		} else {
+			t.mark(i)
+		}
+	}
 }
 
 // end ends reading.
