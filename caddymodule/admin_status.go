@@ -119,8 +119,11 @@ func (inst *instance) status(ctx context.Context, keys bool) instanceStatus {
 }
 
 // engine is the name of the store module.
-func (inst *instance) engine() string {
-	if module, ok := inst.opener.(caddy.Module); ok {
+func (inst *instance) engine() string { return engineOf(inst.opener) }
+
+// engineOf is the name of a store module.
+func engineOf(opener StoreOpener) string {
+	if module, ok := opener.(caddy.Module); ok {
 		return module.CaddyModule().ID.Name()
 	}
 	return "unknown"

@@ -39,7 +39,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
 	a.instances = make(map[string]*instance)
-	return nil
+	return registerMetrics(ctx.GetMetricsRegistry(), a)
 }
 
 // instanceOf returns the instance of the handler's issuer. A handler that stands

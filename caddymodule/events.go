@@ -2,21 +2,108 @@ package caddymodule
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/audit"
 )
 
-// reports are where an instance tells what happens.
-type reports struct{}
+// eventPrefix begins the names of our events in Caddy's events app; what happened
+// follows, as in auth_session_created.
+const eventPrefix = "auth_session_"
 
-func (inst *instance) newReports(ctx caddy.Context, h *Handler) error { return nil }
-func (inst *instance) openReports() error                             { return nil }
-func (inst *instance) closeReports() error                            { return nil }
+// eventTimeout bounds how long the handlers of an event may think.
+const eventTimeout = 10 * time.Second
 
-func (inst *instance) before(ctx context.Context, kind sessions.EventKind, s *sessions.Session) error {
+// events tells Caddy's events app what happens.
+type events struct {
+	app *caddyevents.App
+	ctx caddy.Context
+	// started tells that the events app knows its handlers by now. It may start after
+	// the first request.
+	started atomic.Bool
+	// asked tells that somebody wants to be asked before a session is created.
+	asked bool
+}
+
+func newEvents(ctx caddy.Context) (*events, error) {
+	app, err := ctx.App("events")
+	if err != nil {
+		return nil, fmt.Errorf("loading the events app: %w", err)
+	}
+	e := &events{app: app.(*caddyevents.App), ctx: ctx}
+	for _, s := range e.app.Subscriptions {
+		e.asked = e.asked || len(s.Events) == 0 || slices.Contains(s.Events, "") || slices.Contains(s.Events, eventPrefix+audit.EventCreating)
+	}
+	if err := e.app.On("started", e); err != nil {
+		return nil, fmt.Errorf("waiting for the events app: %w", err)
+	}
+	return e, nil
+}
+
+// Handle hears that all apps of the configuration are started.
+func (e *events) Handle(context.Context, caddy.Event) error {
+	e.started.Store(true)
 	return nil
 }
 
-func expired(s *sessions.Session) {}
+// tell tells that something happened.
+func (e *events) tell(ctx context.Context, r *audit.Record) {
+	name := eventPrefix + r.Event
+	if !e.app.ShouldEmit(name) {
+		return
+	}
+	bounded, cancel := e.context(ctx)
+	defer cancel()
+	e.app.Emit(bounded, name, dataOf(r))
+}
+
+// ask asks whether something may happen. An ErrDenied: a handler aborted the event; an
+// ErrUnavailable: not all that want to be asked could be.
+func (e *events) ask(ctx context.Context, r *audit.Record) error {
+	if e.asked && !e.started.Load() {
+		return fmt.Errorf("%w: the events app has not started", sessions.ErrUnavailable)
+	}
+	name := eventPrefix + r.Event
+	if !e.app.ShouldEmit(name) {
+		return nil
+	}
+	bounded, cancel := e.context(ctx)
+	defer cancel()
+	event := e.app.Emit(bounded, name, dataOf(r))
+	switch {
+	case event.Aborted != nil:
+		return fmt.Errorf("%w: a handler of %s says no: %w", sessions.ErrDenied, name, event.Aborted)
+	case bounded.Err() != nil:
+		return fmt.Errorf("%w: the handlers of %s took too long", sessions.ErrUnavailable, name)
+	}
+	return nil
+}
+
+// context is what handlers run in: neither a client that went away nor a reload keeps
+// them from being asked. Their placeholders are those of the event, and none of the
+// request, whose headers hold tokens.
+func (e *events) context(ctx context.Context) (caddy.Context, context.CancelFunc) {
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), eventTimeout)
+	own := e.ctx
+	own.Context = context.WithValue(bounded, caddy.ReplacerCtxKey, caddy.NewReplacer())
+	return own, cancel
+}
+
+// dataOf is a record for the handlers of an event.
+func dataOf(r *audit.Record) map[string]any {
+	data := make(map[string]any)
+	for _, f := range r.Fields() {
+		data[f.Name] = f.Value
+	}
+	return data
+}
+
+// Interface guard
+var _ caddyevents.Handler = (*events)(nil)

@@ -76,17 +76,14 @@ func isLoopback(host string) bool {
 // ServeHTTP answers the requests that are ours and hands on all others as they
 // came.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if h.serveHealth(w, r) {
+		return nil
+	}
 	verdict := h.inst.api.Route(r)
 	if verdict == httpapi.Pass {
 		return next.ServeHTTP(w, r)
 	}
-	if !h.inst.ready.Load() {
-		if err := h.inst.open(); err != nil {
-			h.inst.api.Unavailable(w, r, err)
-			return nil
-		}
-	}
-	h.inst.api.Serve(w, r, verdict)
+	h.inst.serve(w, r, verdict)
 	return nil
 }
 

@@ -233,7 +233,7 @@ func (inst *instance) slog() *slog.Logger {
 // newVerifier makes the verifier of callers' tokens. It knows our own access
 // tokens too, to tell who presents one.
 func (inst *instance) newVerifier(ctx caddy.Context, h *Handler, own *sessions.Ring) (*bearer.Verifier, error) {
-	config := bearer.Config{Issuers: []bearer.Issuer{{Name: h.Issuer, Keys: own, Audiences: h.AccessToken.Audience, Own: true, Leeway: ownLeeway}}}
+	config := bearer.Config{Told: inst.verified, Issuers: []bearer.Issuer{{Name: h.Issuer, Keys: own, Audiences: h.AccessToken.Audience, Own: true, Leeway: ownLeeway}}}
 	for _, t := range h.Trust {
 		made, err := newTrusted(ctx, inst, t)
 		if err != nil {

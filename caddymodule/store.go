@@ -38,6 +38,7 @@ type openStore struct {
 	store   sessions.Store
 	watch   sessions.Watcher
 	streams streams.Registry
+	live    liveSessions
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 }
@@ -60,7 +61,7 @@ func shareStore(ctx context.Context, module StoreOpener, logger *zap.Logger) (op
 		if err != nil {
 			return nil, err
 		}
-		return startStore(ctx, store, logger)
+		return startStore(ctx, meter(store, engineOf(module)), logger)
 	})
 	if err != nil {
 		return nil, nil, err
@@ -88,6 +89,7 @@ func startStore(ctx context.Context, store sessions.Store, logger *zap.Logger) (
 	o.running.Go(func() { o.sweep(running, logger) })
 	o.running.Go(func() { o.watch.Run(running) })
 	o.running.Go(func() { o.streams.Run(running) })
+	o.running.Go(func() { o.live.run(running, store) })
 	return o, nil
 }
 
@@ -99,7 +101,7 @@ func (o *openStore) Destruct() error {
 }
 
 func (o *openStore) closeStore() error {
-	if closer, ok := o.store.(io.Closer); ok {
+	if closer, ok := sessions.As[io.Closer](o.store); ok {
 		return closer.Close()
 	}
 	return nil
@@ -107,7 +109,7 @@ func (o *openStore) closeStore() error {
 
 // sweep deletes rows that are due, in small steps, until ctx ends.
 func (o *openStore) sweep(ctx context.Context, logger *zap.Logger) {
-	batch := func(ctx context.Context, limit int) (int, error) { return o.store.Sweep(ctx, limit, nil) }
+	batch := func(ctx context.Context, limit int) (int, error) { return o.store.Sweep(ctx, limit, expired) }
 	every(ctx, sweepPause, func() {
 		o.watch.Deny.Prune(o.store.Now())
 		drain(ctx, batch, func(err error) {

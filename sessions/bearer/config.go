@@ -10,6 +10,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"authsidecar/sessions"
 	"authsidecar/sessions/jose"
 )
 
@@ -68,6 +69,9 @@ type Config struct {
 	CacheSize int
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
+	// Told is told of each token that is verified: whose it is, nil where it is
+	// refused, and whether that was remembered. Nil is silence.
+	Told func(ctx context.Context, c *sessions.Caller, remembered bool)
 }
 
 // New checks the configuration and returns a verifier for it.
@@ -82,7 +86,7 @@ func New(c Config) (*Verifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making token cache: %w", err)
 	}
-	v := &Verifier{issuers: make(map[string]*issuer, len(c.Issuers)), cache: cache, now: clock(c.Now)}
+	v := &Verifier{issuers: make(map[string]*issuer, len(c.Issuers)), cache: cache, now: clock(c.Now), told: c.Told}
 	for i := range c.Issuers {
 		checked, err := checkIssuer(c.Issuers[i])
 		if err != nil {

@@ -24,6 +24,7 @@ type Verifier struct {
 	issuers map[string]*issuer
 	cache   *lru.Cache[digest, *verified]
 	now     func() time.Time
+	told    func(context.Context, *sessions.Caller, bool)
 
 	hits, misses, checks atomic.Uint64
 }
@@ -53,6 +54,12 @@ func (v *Verifier) Stats() Stats {
 	return Stats{Hits: v.hits.Load(), Misses: v.misses.Load(), Checks: v.checks.Load()}
 }
 
+func (v *Verifier) tell(ctx context.Context, c *sessions.Caller, remembered bool) {
+	if v.told != nil {
+		v.told(ctx, c, remembered)
+	}
+}
+
 // Verify tells who is calling with the token. The error is a *Refusal, or wraps
 // ErrKeysUnavailable. The caller is shared by all who present the token: never
 // changed.
@@ -65,6 +72,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*sessions.Caller, 
 	if known, ok := v.cache.Get(id); ok {
 		if now.Before(known.end) && known.issuer.Keys.Version() == known.version {
 			v.hits.Add(1)
+			v.tell(ctx, known.caller, true)
 			return known.caller, nil
 		}
 		v.cache.Remove(id)
@@ -72,8 +80,10 @@ func (v *Verifier) Verify(ctx context.Context, token string) (*sessions.Caller, 
 	v.misses.Add(1)
 	fresh, err := v.verify(ctx, token, now)
 	if err != nil {
+		v.tell(ctx, nil, false)
 		return nil, err
 	}
+	v.tell(ctx, fresh.caller, false)
 	v.cache.Add(id, fresh)
 	return fresh.caller, nil
 }

@@ -1,0 +1,119 @@
+package caddymodule
+
+import (
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"authsidecar/sessions"
+)
+
+// The metrics. Their labels are few and bounded: the issuer of a block (realm), the
+// issuers that it trusts, and words of ours. No user, key or address is one. Counters
+// belong to the process, so that a reload does not begin them anew; gauges are read
+// from the running configuration (collect.go).
+var (
+	creates = newCounter("creates_total",
+		"Requests for a session that were judged, by what came of them: created, repeated (the same again, by its Idempotency-Key), denied.", "realm", "outcome")
+	refreshes = newCounter("refreshes_total",
+		"Refresh tokens of sessions that were presented, by what came of them: ok, retry (the same successor again, within the grace period), reuse (a used one: the session was ended), store_behind (ahead of the store: the session was ended), policy (today's rules say no: the session was ended), dead (the session was over).", "realm", "outcome")
+	revocations = newCounter("revocations_total",
+		"Sessions that were ended before their time, by reason: revoked, replaced (by a newer one of the same user), reuse, store_behind, policy.", "realm", "reason")
+	expirations = newCounter("expirations_total", "Sessions that came to their end by themselves, and were swept by this process.", "realm")
+	rejections  = newCounter("rejections_total",
+		"Requests that were refused or failed, by reason: those of bearer tokens by what is wrong with them, the others by the answer's kind.", "realm", "reason")
+	failures     = newCounter("failures_total", "Operations on sessions that failed for reasons of ours: the store, or signing keys.", "realm")
+	trials       = newCounter("trials_total", "What rules on trial (shadow allow) would have decided: allowed, denied.", "realm", "outcome")
+	acts         = newCounter("impersonated_requests_total", "Unsafe requests of impersonated sessions that reached the app.", "realm")
+	cacheLookups = newCounter("token_cache_lookups_total", "Bearer tokens that were verified, by whether they were remembered: hit, miss.", "realm", "result")
+	auditErrors  = newCounter("audit_errors_total", "Audit lines that could not be written.", "realm")
+
+	storeSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: metricsNamespace, Name: "store_duration_seconds",
+		Help:    "How long operations of the store took, by engine and operation.",
+		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5},
+	}, []string{"engine", "operation"})
+	storeErrors = newCounter("store_errors_total", "Operations of the store that failed, by engine and operation. What a client cancelled is not counted.", "engine", "operation")
+)
+
+const metricsNamespace = "auth_sessions"
+
+func newCounter(name, help string, labels ...string) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: metricsNamespace, Name: name, Help: help}, labels)
+}
+
+// registerMetrics shows the metrics in the registry of a configuration.
+func registerMetrics(registry *prometheus.Registry, app *App) error {
+	all := []prometheus.Collector{
+		creates, refreshes, revocations, expirations, rejections, failures, trials, acts, cacheLookups, auditErrors,
+		storeSeconds, storeErrors, &gauges{app: app},
+	}
+	for _, c := range all {
+		var known prometheus.AlreadyRegisteredError
+		if err := registry.Register(c); err != nil && !errors.As(err, &known) {
+			return err
+		}
+	}
+	return nil
+}
+
+// showZeros makes the counters of a realm known before anything happened, so that the
+// first increase is one.
+func showZeros(realm string) {
+	zeros := []struct {
+		counter *prometheus.CounterVec
+		words   []string
+	}{
+		{creates, []string{"created", "repeated", "denied"}},
+		{refreshes, []string{"ok", "retry", "reuse", "store_behind", "policy", "dead"}},
+		{revocations, []string{string(sessions.EndRevoked), string(sessions.EndReplaced), string(sessions.EndReuse), string(sessions.EndStoreBehind), string(sessions.EndPolicy)}},
+		{cacheLookups, []string{"hit", "miss"}},
+		{trials, []string{"allowed", "denied"}},
+		{rejections, []string{reasonRequired, reasonUnavailable, reasonInternal}},
+	}
+	for _, z := range zeros {
+		for _, word := range z.words {
+			z.counter.WithLabelValues(realm, word)
+		}
+	}
+	for _, counter := range []*prometheus.CounterVec{expirations, failures, acts, auditErrors} {
+		counter.WithLabelValues(realm)
+	}
+}
+
+// count counts an event.
+func count(realm string, e *sessions.Event) {
+	dead := errors.Is(e.Err, sessions.ErrGrant)
+	switch e.Kind {
+	case sessions.EventCreated, sessions.EventRepeated:
+		creates.WithLabelValues(realm, string(e.Kind)).Inc()
+	case sessions.EventDenied:
+		if dead {
+			refreshes.WithLabelValues(realm, "dead").Inc()
+		} else {
+			creates.WithLabelValues(realm, "denied").Inc()
+		}
+	case sessions.EventTried:
+		outcome := "allowed"
+		if e.Err != nil {
+			outcome = "denied"
+		}
+		trials.WithLabelValues(realm, outcome).Inc()
+	case sessions.EventRefreshed:
+		refreshes.WithLabelValues(realm, "ok").Inc()
+	case sessions.EventRetried:
+		refreshes.WithLabelValues(realm, "retry").Inc()
+	case sessions.EventReuse, sessions.EventStoreBehind:
+		refreshes.WithLabelValues(realm, string(e.Kind)).Inc()
+		revocations.WithLabelValues(realm, string(e.Kind)).Inc()
+	case sessions.EventRevoked:
+		if dead {
+			refreshes.WithLabelValues(realm, "policy").Inc()
+		}
+		revocations.WithLabelValues(realm, string(e.Session.EndReason)).Inc()
+	case sessions.EventExpired:
+		expirations.WithLabelValues(realm).Inc()
+	case sessions.EventFailed:
+		failures.WithLabelValues(realm).Inc()
+	}
+}

@@ -1,0 +1,101 @@
+package caddymodule
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"authsidecar/sessions/bearer"
+)
+
+// gauges are what the metrics read from the running configuration when somebody looks.
+type gauges struct{ app *App }
+
+func newGauge(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(prometheus.BuildFQName(metricsNamespace, "", name), help, labels, nil)
+}
+
+var (
+	readyGauge   = newGauge("ready", "Whether the store and the signing keys are open.", "realm")
+	liveGauge    = newGauge("live_sessions", "Sessions that are not over, by kind (own, impersonation): an estimate, counted in the background each 5 minutes, and kept up with what this process does in between.", "realm", "kind")
+	denySetGauge = newGauge("deny_set_size", "Ended sessions and cutoffs that are remembered, so that their access tokens are refused.", "realm")
+	feedLagGauge = newGauge("feed_lag_seconds", "How long ago the feed of what other nodes end was heard last; 0 where the store has none.", "realm")
+	blindGauge   = newGauge("feed_blind_seconds", "For how long what other nodes end could not be heard; 0 while it can.", "realm")
+	signingGauge = newGauge("signing_key_since_timestamp_seconds", "Since when the present signing key signs, by use (refresh, access).", "realm", "use")
+
+	trustedKeysGauge    = newGauge("trusted_keys", "Keys of a trusted issuer that are in use.", "realm", "trusted_issuer")
+	trustedFetchedGauge = newGauge("trusted_keys_fetched_timestamp_seconds", "When the keys of a trusted issuer were got last.", "realm", "trusted_issuer")
+	trustedUsableGauge  = newGauge("trusted_keys_usable_until_timestamp_seconds", "Until when the keys of a trusted issuer are used, unless they are got again.", "realm", "trusted_issuer")
+	trustedFailingGauge = newGauge("trusted_keys_failing", "Whether getting the keys of a trusted issuer failed the last time.", "realm", "trusted_issuer")
+)
+
+// Describe names the gauges.
+func (*gauges) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		readyGauge, liveGauge, denySetGauge, feedLagGauge, blindGauge, signingGauge,
+		trustedKeysGauge, trustedFetchedGauge, trustedUsableGauge, trustedFailingGauge,
+	} {
+		ch <- d
+	}
+}
+
+// Collect reads them.
+func (g *gauges) Collect(ch chan<- prometheus.Metric) {
+	g.app.mu.Lock()
+	defer g.app.mu.Unlock()
+	for realm, inst := range g.app.instances {
+		show := func(d *prometheus.Desc, value float64, more ...string) {
+			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, append([]string{realm}, more...)...)
+		}
+		inst.showGauges(show)
+	}
+}
+
+func (inst *instance) showGauges(show func(*prometheus.Desc, float64, ...string)) {
+	inst.showTrusted(show)
+	if !inst.ready.Load() {
+		show(readyGauge, 0)
+		return
+	}
+	show(readyGauge, 1)
+	watch := &inst.store.watch
+	show(denySetGauge, float64(watch.Deny.Len()))
+	show(feedLagGauge, watch.Silence().Seconds())
+	show(blindGauge, watch.Blind().Seconds())
+	if n, ok := inst.store.live.of(inst.issuer); ok {
+		show(liveGauge, float64(n.own), "own")
+		show(liveGauge, float64(n.impersonated), "impersonation")
+	}
+	for _, r := range inst.rings {
+		if key, err := r.ring.Signing(time.Now()); err == nil && !key.From.IsZero() {
+			show(signingGauge, seconds(key.From), r.name)
+		}
+	}
+}
+
+func (inst *instance) showTrusted(show func(*prometheus.Desc, float64, ...string)) {
+	for _, t := range inst.trust {
+		source, ok := t.issuer.Keys.(interface{ Status() bearer.Status })
+		if !ok { // a secret
+			continue
+		}
+		status := source.Status()
+		show(trustedKeysGauge, float64(len(status.Keys)), t.issuer.Name)
+		if !status.FetchedAt.IsZero() {
+			show(trustedFetchedGauge, seconds(status.FetchedAt), t.issuer.Name)
+		}
+		if !status.UsableUntil.IsZero() {
+			show(trustedUsableGauge, seconds(status.UsableUntil), t.issuer.Name)
+		}
+		failing := 0.0
+		if status.Error != "" {
+			failing = 1
+		}
+		show(trustedFailingGauge, failing, t.issuer.Name)
+	}
+}
+
+func seconds(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+
+// Interface guard
+var _ prometheus.Collector = (*gauges)(nil)

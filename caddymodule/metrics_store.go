@@ -1,0 +1,143 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"authsidecar/sessions"
+)
+
+// A metered store times what it is asked, for the metrics and for the trace of the
+// request. What a store can do besides is found through Unwrap, or timed below where
+// requests wait for it.
+type metered struct {
+	store  sessions.Store
+	engine string
+}
+
+// meter returns the store with a watch beside it. It can count and rotate if the
+// store itself can.
+func meter(store sessions.Store, engine string) sessions.Store {
+	m := &metered{store: store, engine: engine}
+	for _, operation := range []string{"create", "get", "update", "list", "sweep"} {
+		storeSeconds.WithLabelValues(engine, operation)
+		storeErrors.WithLabelValues(engine, operation)
+	}
+	counting, counts := store.(sessions.CountingStore)
+	rotating, rotates := store.(sessions.Rotator)
+	switch {
+	case counts && rotates:
+		return struct {
+			*metered
+			meteredCounting
+			meteredRotating
+		}{m, meteredCounting{m, counting}, meteredRotating{m, rotating}}
+	case counts:
+		return struct {
+			*metered
+			meteredCounting
+		}{m, meteredCounting{m, counting}}
+	case rotates:
+		return struct {
+			*metered
+			meteredRotating
+		}{m, meteredRotating{m, rotating}}
+	default:
+		return m
+	}
+}
+
+// timed begins to time an operation. The caller calls done with what came of it.
+func (m *metered) timed(ctx context.Context, operation string) (done func(error)) {
+	start := time.Now()
+	return func(err error) {
+		took := time.Since(start)
+		m.seconds(operation).Observe(took.Seconds())
+		noteOf(ctx).stored(took)
+		if errors.Is(err, sessions.ErrUnavailable) && !errors.Is(err, context.Canceled) {
+			storeErrors.WithLabelValues(m.engine, operation).Inc()
+		}
+	}
+}
+
+func (m *metered) seconds(operation string) prometheus.Observer {
+	return storeSeconds.WithLabelValues(m.engine, operation)
+}
+
+// Unwrap returns the store itself.
+func (m *metered) Unwrap() sessions.Store { return m.store }
+
+// Now is the store's clock.
+func (m *metered) Now() time.Time { return m.store.Now() }
+
+func (m *metered) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, err error) {
+	done := m.timed(ctx, "create")
+	stored, created, err = m.store.Create(ctx, row)
+	done(err)
+	return stored, created, err
+}
+
+func (m *metered) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
+	done := m.timed(ctx, "get")
+	row, err := m.store.Get(ctx, key)
+	done(err)
+	return row, err
+}
+
+func (m *metered) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
+	done := m.timed(ctx, "update")
+	row, err := m.store.Update(ctx, key, fn)
+	done(err)
+	return row, err
+}
+
+func (m *metered) List(ctx context.Context, query sessions.Query) (sessions.Page, error) {
+	done := m.timed(ctx, "list")
+	page, err := m.store.List(ctx, query)
+	done(err)
+	return page, err
+}
+
+func (m *metered) Sweep(ctx context.Context, limit int, over func(*sessions.Session)) (int, error) {
+	done := m.timed(ctx, "sweep")
+	deleted, err := m.store.Sweep(ctx, limit, over)
+	done(err)
+	return deleted, err
+}
+
+type meteredCounting struct {
+	m     *metered
+	store sessions.CountingStore
+}
+
+func (c meteredCounting) CreateCounted(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
+	done := c.m.timed(ctx, "create")
+	stored, created, count, err = c.store.CreateCounted(ctx, row)
+	done(err)
+	return stored, created, count, err
+}
+
+type meteredRotating struct {
+	m     *metered
+	store sessions.Rotator
+}
+
+func (r meteredRotating) Rotate(ctx context.Context, p *sessions.Presented, fresh *sessions.Fresh) (row sessions.Session, at time.Time, rotated bool, err error) {
+	done := r.m.timed(ctx, "rotate")
+	row, at, rotated, err = r.store.Rotate(ctx, p, fresh)
+	done(err)
+	return row, at, rotated, err
+}
+
+func (r meteredRotating) Revoke(ctx context.Context, key sessions.Key, reason sessions.EndReason) (row sessions.Session, ended bool, err error) {
+	done := r.m.timed(ctx, "revoke")
+	row, ended, err = r.store.Revoke(ctx, key, reason)
+	done(err)
+	return row, ended, err
+}
+
+// Interface guard
+var _ sessions.Store = (*metered)(nil)
