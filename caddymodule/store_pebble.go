@@ -70,6 +70,7 @@ func (s *PebbleStore) OpenStore(_ context.Context, logger *zap.Logger) (sessions
 	if err != nil {
 		return nil, fmt.Errorf("store pebble %s: %w", dir, err)
 	}
+	removeScratch(dir)
 	return store, nil
 }
 

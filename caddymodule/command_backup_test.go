@@ -1,0 +1,283 @@
+package caddymodule_test
+
+import (
+	"encoding/json"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// A backup that is taken while the server serves under load holds every session that
+// was acknowledged before it began, and what it is restored to serves them.
+func TestBackup_UnderLoadHoldsWhatWasAcknowledged(t *testing.T) {
+	provider := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	app := echo(t).URL
+	const words = life + "\n\t\tsession {\n\t\t\tmax_per_user 0\n\t\t}\n\t\tstore pebble DIR/"
+	s.inForce(provider.site(s, app, words+"one"))
+	token := provider.token("alice", nil)
+
+	load := startLoad(s, token)
+	var backups []string
+	acknowledged := make(map[string][]string)
+	for round := range 3 {
+		load.waitFor(t, 150*(round+1))
+		before := load.soFar()
+		var made struct {
+			File  string
+			Bytes int64
+		}
+		if err := json.Unmarshal([]byte(s.adminCommand("backup", s.dir, "--json")), &made); err != nil || made.Bytes == 0 {
+			t.Fatalf("%v %+v", err, made)
+		}
+		name := filepath.Join(s.dir, "backup"+string(rune('0'+round))+".tar")
+		if err := os.Rename(made.File, name); err != nil { // two within a second would have one name
+			t.Fatal(err)
+		}
+		backups = append(backups, name)
+		acknowledged[name] = before
+	}
+	load.stop()
+	wantNoLeftovers(t, s.dir, "one")
+	s.stop()
+
+	for _, backup := range backups {
+		target := strings.TrimSuffix(filepath.Base(backup), ".tar")
+		got := s.sessionsCommand("", "restore", backup, filepath.Join(s.dir, target))
+		if !got.ok {
+			t.Fatalf("%+v", got)
+		}
+		wantIn(t, got.out, "store pebble "+filepath.Join(s.dir, target))
+		s.inForce(provider.site(s, app, words+target))
+		tokens := acknowledged[backup]
+		for _, refresh := range tokens {
+			if got := s.refresh(refresh); got.status != 200 {
+				t.Fatalf("%s: an acknowledged session is lost: %d %s", target, got.status, got.body)
+			}
+		}
+		t.Logf("%s: %d sessions acknowledged before it, all there", target, len(tokens))
+		s.stop()
+	}
+}
+
+// A load creates sessions until it is stopped.
+type load struct {
+	mu     sync.Mutex
+	tokens []string
+	ended  atomic.Bool
+	group  sync.WaitGroup
+}
+
+func startLoad(s *sidecar, token string) *load {
+	l := new(load)
+	for range 6 {
+		l.group.Go(func() {
+			for !l.ended.Load() {
+				got, err := tryCreate(s.url, token, `{"user_id":"alice"}`)
+				if err != nil || got.status != 200 {
+					continue
+				}
+				l.mu.Lock()
+				l.tokens = append(l.tokens, got.text("refresh_token"))
+				l.mu.Unlock()
+			}
+		})
+	}
+	return l
+}
+
+func (l *load) soFar() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tokens[:len(l.tokens):len(l.tokens)]
+}
+
+func (l *load) waitFor(t *testing.T, n int) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); len(l.soFar()) < n; {
+		if time.Now().After(deadline) {
+			t.Fatal("no load came about")
+		}
+		time.Sleep(time.Millisecond) // polling what another process does in its own time
+	}
+}
+
+func (l *load) stop() {
+	l.ended.Store(true)
+	l.group.Wait()
+}
+
+// wantNoLeftovers expects that nothing of a backup is left, in the store nor beside
+// the files that were asked for.
+func wantNoLeftovers(t *testing.T, dir, store string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if name := entry.Name(); strings.HasPrefix(name, "BACKUP-") || strings.HasPrefix(name, ".auth_sessions") || strings.HasPrefix(name, ".backup") {
+			t.Errorf("left behind: %s", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, store)); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a process left that ended while it sent a backup is gone when the store opens
+// again, and after the next backup.
+func TestBackup_TidiesUpAfterACrash(t *testing.T) {
+	provider := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	config := provider.site(s, echo(t).URL, "store pebble DIR/one")
+	s.inForce(config)
+	s.stop()
+	left := filepath.Join(s.dir, "one", "BACKUP-LEFTOVER")
+	if err := os.MkdirAll(left, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.inForce(config)
+	wantNoLeftovers(t, s.dir, "one")
+	if err := os.MkdirAll(left, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	s.adminCommand("backup", filepath.Join(s.dir, "b.tar"))
+	wantNoLeftovers(t, s.dir, "one")
+	if info, err := os.Stat(filepath.Join(s.dir, "b.tar")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
+func TestBackup_SaysWhatIsWrong(t *testing.T) {
+	provider := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	one := provider.site(s, echo(t).URL, "store pebble DIR/one")
+	two := strings.NewReplacer("SITE", "http://:"+freePort(t), "issuer https://app", "issuer https://other", "DIR/one", "DIR/two").Replace(one)
+	three := strings.NewReplacer("SITE", "http://:"+freePort(t), "issuer https://app", "issuer https://third", "pebble DIR/one", "forgetful").Replace(one)
+	s.inForce(one + two + three)
+	s.write("there.tar", "mine")
+	for _, test := range []struct {
+		name string
+		args []string
+		says string
+	}{
+		{"several stores", []string{"backup", "b.tar"}, "by --issuer"},
+		{"a file that exists", []string{"backup", "there.tar", "--issuer", "https://app.example.com"}, "exists"},
+		{"a directory that does not", []string{"backup", "nowhere/", "--issuer", "https://app.example.com"}, "no directory"},
+		{"a file in one", []string{"backup", "nowhere/b.tar", "--issuer", "https://app.example.com"}, "no such file"},
+		{"a store that makes no copy", []string{"backup", "b.tar", "--issuer", "https://third.example.com"}, "store forgetful makes no copy of itself"},
+		{"no target", []string{"backup"}, "accepts 1 arg"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := s.sessionsCommand("", append(test.args, "--address", s.admin)...)
+			if got.ok || !strings.Contains(got.err, test.says) {
+				t.Errorf("%+v, want %q", got, test.says)
+			}
+		})
+	}
+	if data, _ := os.ReadFile(filepath.Join(s.dir, "there.tar")); string(data) != "mine" {
+		t.Error("it was written over")
+	}
+	entries, _ := filepath.Glob(filepath.Join(s.dir, "*b.tar*"))
+	if len(entries) != 0 {
+		t.Errorf("left behind: %v", entries)
+	}
+	s.adminCommand("backup", "b.tar", "--issuer", "https://other.example.com")
+}
+
+// A server that ends, or is cut off, while it sends a backup leaves no file that could
+// pass for one.
+func TestBackup_BrokenOffLeavesNothing(t *testing.T) {
+	provider := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	s.inForce(provider.site(s, echo(t).URL, "store pebble DIR/one"))
+	good := s.ask("GET", "backup")
+	wantStatus(t, good, 200)
+	for name, send := range map[string]func(w http.ResponseWriter){
+		"cut": func(w http.ResponseWriter) {
+			_, _ = io.WriteString(w, good.body[:len(good.body)/2])
+			w.(http.Flusher).Flush()
+			panic(http.ErrAbortHandler)
+		},
+		"cut at its end":    func(w http.ResponseWriter) { _, _ = io.WriteString(w, good.body[:len(good.body)-1024]); panic(http.ErrAbortHandler) },
+		"short":             func(w http.ResponseWriter) { _, _ = io.WriteString(w, good.body[:1024]) },
+		"something else":    func(w http.ResponseWriter) { _, _ = io.WriteString(w, "{}") },
+		"nothing":           func(http.ResponseWriter) {},
+		"not without error": func(w http.ResponseWriter) { w.WriteHeader(500); _, _ = io.WriteString(w, good.body) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := newServer(t, func(w http.ResponseWriter, _ *http.Request) { send(w) })
+			got := s.sessionsCommand("", "backup", "b.tar", "--address", strings.TrimPrefix(server, "http://"))
+			if got.ok || got.out != "" {
+				t.Errorf("%+v", got)
+			}
+			if left, _ := filepath.Glob(filepath.Join(s.dir, "*b.tar*")); len(left) != 0 {
+				t.Errorf("left behind: %v", left)
+			}
+			if left, _ := filepath.Glob(filepath.Join(s.dir, ".b.tar*")); len(left) != 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		})
+	}
+}
+
+func TestRestore_TakesNothingThatIsNotWhole(t *testing.T) {
+	provider := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	s.inForce(provider.site(s, echo(t).URL, "store pebble DIR/one"))
+	wantStatus(t, create(t, s.url, provider.token("alice", nil), `{"user_id":"alice"}`), 200)
+	good := filepath.Join(s.dir, "good.tar")
+	s.adminCommand("backup", good)
+	data, err := os.ReadFile(good)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := func(at int) string {
+		changed := append([]byte(nil), data...)
+		changed[at] ^= 1
+		return string(changed)
+	}
+	s.write("foreign.txt", "hello")
+	tests := map[string]string{
+		"empty": "", "of something else": "hello", "cut off": string(data[:len(data)/2]), "without its list": string(data[:len(data)-4096]),
+		"with a changed name": flipped(0), "with a changed byte in a file": flipped(1600), "of the rest of a disk": strings.Repeat("\x00", 4096),
+	}
+	for name, content := range tests {
+		t.Run(name, func(t *testing.T) {
+			file, target := s.write("bad.tar", content), filepath.Join(s.dir, "target")
+			got := s.sessionsCommand("", "restore", file, target)
+			if got.ok || !strings.Contains(got.err, "nothing was restored") {
+				t.Errorf("%+v", got)
+			}
+			if _, err := os.Stat(target); err == nil {
+				t.Error("there is something")
+			}
+		})
+	}
+	for target, says := range map[string]string{s.dir: "is not empty", filepath.Join(s.dir, "good.tar"): "not a directory", "/nonexistent/a/b": "no such file"} {
+		if got := s.sessionsCommand("", "restore", good, target); got.ok || !strings.Contains(got.err, says) {
+			t.Errorf("%s: %+v", target, got)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(s.dir, "empty"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range []string{"empty", "fresh"} {
+		got := s.sessionsCommand("", "restore", good, target, "--json")
+		if !got.ok || !strings.Contains(got.out, `"sessions":1,"live":1`) {
+			t.Errorf("%s: %+v", target, got)
+		}
+	}
+	left, _ := filepath.Glob(filepath.Join(s.dir, ".*.*"))
+	if len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
