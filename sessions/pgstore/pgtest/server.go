@@ -153,3 +153,30 @@ func (s *Server) Bench(t testing.TB, database string, args ...string) string {
 	}
 	return string(out)
 }
+
+// Standby starts a server that follows this one, and that this one waits for: what it
+// commits is on both.
+func (s *Server) Standby(t testing.TB) *Server {
+	t.Helper()
+	standby := &Server{bin: s.bin, as: s.as}
+	standby.dir = directory(t, filepath.Dir(s.dir), s.as)
+	cmd := exec.Command(filepath.Join(s.bin, "pg_basebackup"), "-h", "127.0.0.1", "-p", strconv.Itoa(s.Port), "-U", "postgres",
+		"-D", standby.data(), "-R", "-X", "stream", "-c", "fast")
+	cmd.Dir, cmd.SysProcAttr, cmd.Env = standby.dir, &syscall.SysProcAttr{Credential: s.as}, append(os.Environ(), "PGPASSWORD="+Password)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("pg_basebackup: %v: %s", err, out)
+	}
+	standby.Port = freePort(t)
+	t.Cleanup(func() { standby.Kill() })
+	standby.Begin(t)
+	s.Exec(t, "postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'")
+	s.Exec(t, "postgres", "SELECT pg_reload_conf()")
+	return standby
+}
+
+// Promote makes a standby the primary, which waits for nobody.
+func (s *Server) Promote(t testing.TB) {
+	t.Helper()
+	s.Exec(t, "postgres", "ALTER SYSTEM RESET synchronous_standby_names")
+	s.Exec(t, "postgres", "SELECT pg_promote()")
+}
