@@ -38,8 +38,11 @@ func answerOf(g *sessions.Grant) *createAnswer {
 // for it.
 func (a *createAnswer) appendJSON(dst []byte) []byte {
 	for _, member := range [...]struct{ name, value string }{
-		{`{"session_id":`, a.SessionID}, {`,"user_id":`, a.UserID},
-		{`,"refresh_token":`, a.RefreshToken}, {`,"access_token":`, a.AccessToken}, {`,"token_type":`, a.TokenType},
+		{`{"session_id":`, a.SessionID},
+		{`,"user_id":`, a.UserID},
+		{`,"refresh_token":`, a.RefreshToken},
+		{`,"access_token":`, a.AccessToken},
+		{`,"token_type":`, a.TokenType},
 	} {
 		dst = strictjson.AppendQuoted(append(dst, member.name...), member.value)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -57,7 +58,7 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if r.ContentLength > maxBody {
 		return nil, problemTooLarge
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := readAll(http.MaxBytesReader(w, r.Body, maxBody), r.ContentLength)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
@@ -67,6 +68,24 @@ func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	r.Body = http.NoBody // it is read
 	return body, nil
+}
+
+// readAll is io.ReadAll for what has an expected size, or -1: few bodies are as large
+// as what that begins with, or as small.
+func readAll(from io.Reader, expected int64) ([]byte, error) {
+	body := make([]byte, 0, max(expected, 0)+1) // room to find the end
+	for {
+		n, err := from.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return body, nil
+		case err != nil:
+			return nil, err
+		case len(body) == cap(body):
+			body = slices.Grow(body, bytes.MinRead)
+		}
+	}
 }
 
 // isJSON tells whether there is one content type, and that of JSON in UTF-8.

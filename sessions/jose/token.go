@@ -54,10 +54,9 @@ func Parse(compact string) (*Token, error) {
 func checkForm(text string) error {
 	dots := 0
 	for i := range len(text) {
-		switch c := text[i]; {
-		case c == '.':
+		if c := text[i]; c == '.' {
 			dots++
-		case !base64url(c):
+		} else if !base64url[c] {
 			return ErrNotCompact
 		}
 	}
@@ -71,9 +70,13 @@ func checkForm(text string) error {
 	}
 }
 
-func base64url(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_'
-}
+// base64url tells the bytes of the alphabet of RFC 4648 section 5.
+var base64url = func() (alphabet [256]bool) {
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
+		alphabet[c] = true
+	}
+	return alphabet
+}()
 
 var strict = base64.RawURLEncoding.Strict()
 
