@@ -91,7 +91,7 @@ func adminRevokeAll(_ http.ResponseWriter, r *adminRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	done, err := inst.manager.RevokeAll(r.Context(), inst.manager.Operator(), filter, dryRun)
+	done, err := inst.manager.RevokeAll(r.Context(), inst.manager.Operator(), filter, "", dryRun)
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func TestOperator_SeesAndEndsWhatHeNames(t *testing.T) {
 			}
 			w.events = nil
 			for _, dryRun := range []bool{true, false} {
-				got, err := w.manager.RevokeAll(t.Context(), operator, test.filter, dryRun)
+				got, err := w.manager.RevokeAll(t.Context(), operator, test.filter, "", dryRun)
 				if test.filter.Empty() {
 					if !errors.Is(err, sessions.ErrForbidden) {
 						t.Errorf("error %v", err)
@@ -67,7 +67,7 @@ func TestOperator_EndsMoreThanAStepAtOnce(t *testing.T) {
 	w := managed(t)
 	w.manager.MaxPerUser = 0
 	grants := w.many(person("alice", nil), "alice", 1100)
-	got, err := w.manager.RevokeAll(t.Context(), w.manager.Operator(), sessions.Filter{User: "alice"}, false)
+	got, err := w.manager.RevokeAll(t.Context(), w.manager.Operator(), sessions.Filter{User: "alice"}, "", false)
 	must(t, err)
 	if want := (sessions.Revocation{Revoked: 1000, More: true}); got != want {
 		t.Errorf("%+v, want %+v", got, want)

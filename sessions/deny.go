@@ -169,6 +169,25 @@ func ends(cutoffs []Cutoff, f *Facts) bool {
 	return slices.ContainsFunc(cutoffs, func(c Cutoff) bool { return c.ends(f) })
 }
 
+// until returns up to when all that the filter selects is ended; the zero time where
+// no cutoff is as wide as the filter.
+func (d *denyCutoffs) until(realm string, f *Filter) (until time.Time) {
+	places := []cutoffIndex{{realm: realm}, {realm: realm, user: f.User}}
+	if f.Actor != nil {
+		places = append(places, cutoffIndex{realm: realm, actor: *f.Actor})
+	}
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	for _, at := range places {
+		for i := range d.by[at] {
+			if c := &d.by[at][i]; c.At.After(until) && f.within(&c.Filter) {
+				until = c.At
+			}
+		}
+	}
+	return until
+}
+
 // Cut puts a cutoff in force, and returns those that it makes needless.
 func (d *DenySet) Cut(c Cutoff) (replaced []Cutoff) {
 	all := &d.cutoffs

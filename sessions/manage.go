@@ -15,25 +15,24 @@ const scanPages = 10
 // may see, newest first. It can be shorter than limit, and even empty, with a
 // Next: whoever wants all goes on.
 func (m *Manager) List(ctx context.Context, r *Rights, f Filter, cursor string, limit int) (Page, error) {
-	query := r.query(m.Realm, f)
+	queries := r.queries(m.Realm, f)
 	var found Page
 	var err error
-	if query.Cursor, err = m.openCursor(cursor); err != nil {
+	if found.Next, err = m.openCursor(cursor); err != nil {
 		return Page{}, err
 	}
 	now := m.Store.Now()
 	for range scanPages {
-		query.Limit = limit - len(found.Sessions)
-		page, err := m.Store.List(ctx, query)
+		page, err := m.page(ctx, queries, found.Next, limit-len(found.Sessions))
 		if err != nil {
-			return Page{}, fmt.Errorf("listing sessions: %w", err)
+			return Page{}, err
 		}
 		for i := range page.Sessions {
 			if s := &page.Sessions[i]; f.Covers(s) && m.live(s, now) && r.Over(s) {
 				found.Sessions = append(found.Sessions, *s)
 			}
 		}
-		found.Next, query.Cursor = page.Next, page.Next
+		found.Next = page.Next
 		if page.Next == "" || len(found.Sessions) >= limit {
 			break
 		}
@@ -69,69 +68,85 @@ func (m *Manager) Revoke(ctx context.Context, r *Rights, id string) error {
 type Revocation struct {
 	// Revoked is how many sessions were ended; with dry run, would be.
 	Revoked int
-	// More tells that there are more than were counted. Where a cutoff is in
-	// force, they are over already; else the request is to be sent again.
+	// More tells that there are more than were counted. Without a Next they are over
+	// already.
 	More bool
+	// Next is the cursor to go on from, where the request is to be sent again with it.
+	Next string
 }
 
-// revokeStep is how many sessions one request ends or counts.
-const revokeStep = 1000
+// revokeStep is how many sessions one request ends or counts at the most, and
+// revokeScan how many pages of sessions are read for that.
+const (
+	revokeStep = 1000
+	revokeScan = 200
+)
 
 // RevokeAll ends all live sessions that the filter selects and the caller may
 // end. Where he may end whatever it selects, a cutoff ends them all at once, and
-// what is left of their rows is ended by SweepCutoffs. A filter that names
-// nothing is ErrForbidden.
-func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, dryRun bool) (Revocation, error) {
+// what is left of their rows is ended by SweepCutoffs. Else each is judged, and the
+// request ends a part of them: the next one goes on from the Next of its answer. A
+// filter that names nothing is ErrForbidden; a cursor of anything else ErrBadCursor.
+func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, cursor string, dryRun bool) (Revocation, error) {
 	if f.Empty() {
 		return Revocation{}, ErrForbidden
 	}
-	until := m.Store.Now()
-	selected, more, err := m.endable(ctx, r, f, until)
-	if err != nil || dryRun {
-		return Revocation{Revoked: len(selected), More: more}, err
+	store, ok := As[CutoffStore](m.Store)
+	whole := ok && !dryRun && r.overAll(&f)
+	if whole && cursor != "" {
+		return Revocation{}, ErrBadCursor // there is no going on: a cutoff ends what is before it, too
 	}
-	if store, ok := As[CutoffStore](m.Store); ok && r.overAll(&f) && (len(selected) > 0 || more) {
+	until := m.Store.Now()
+	selected, next, err := m.endable(ctx, r, f, cursor, until)
+	if err != nil {
+		return Revocation{}, err
+	}
+	done := Revocation{Revoked: len(selected), More: next != "", Next: next}
+	if dryRun {
+		return done, nil
+	}
+	if whole && (len(selected) > 0 || done.More) {
 		if err := m.addCutoff(ctx, store, Cutoff{ID: randomID(), Realm: m.Realm, Filter: f, At: until, By: r.caller.Principal}); err != nil {
 			return Revocation{}, err
 		}
+		done.Next = ""
 	}
 	for i := range selected {
 		if err := m.end(ctx, selected[i], EndRevoked, r.by()); err != nil && !errors.Is(err, ErrNotFound) {
 			return Revocation{Revoked: i, More: true}, err
 		}
 	}
-	return Revocation{Revoked: len(selected), More: more}, nil
+	return done, nil
 }
 
-// revokeScan is how many pages of sessions are read for that at the most.
-const revokeScan = 200
-
-// endable returns the keys of at most revokeStep live sessions that the filter
-// selects and the caller may end.
-func (m *Manager) endable(ctx context.Context, r *Rights, f Filter, until time.Time) (keys []Key, more bool, err error) {
-	query := r.query(m.Realm, f)
-	query.Limit = sweepPage
+// endable returns the keys of live sessions that the filter selects and the caller
+// may end: of whole pages, until that are revokeStep or so many pages were read. next
+// is the cursor of the page after these.
+func (m *Manager) endable(ctx context.Context, r *Rights, f Filter, cursor string, until time.Time) (keys []Key, next string, err error) {
+	queries := r.queries(m.Realm, f)
+	if next, err = m.openCursor(cursor); err != nil {
+		return nil, "", err
+	}
+	over := m.watch().Deny.cutoffs.until(m.Realm, &f)
 	for range revokeScan {
-		page, err := m.Store.List(ctx, query)
+		page, err := m.page(ctx, queries, next, sweepPage)
 		if err != nil {
-			return nil, false, fmt.Errorf("listing sessions: %w", err)
+			return nil, "", err
 		}
 		for i := range page.Sessions {
 			s := &page.Sessions[i]
-			if s.CreatedAt.After(until) || !f.Covers(s) || !m.live(s, until) || !r.Over(s) {
-				continue
+			if !s.CreatedAt.After(over) {
+				return keys, "", nil // and all that are older
 			}
-			if len(keys) == revokeStep {
-				return keys, true, nil
+			if !s.CreatedAt.After(until) && f.Covers(s) && m.live(s, until) && r.Over(s) {
+				keys = append(keys, s.Key())
 			}
-			keys = append(keys, s.Key())
 		}
-		if page.Next == "" {
-			return keys, false, nil
+		if next = page.Next; next == "" || len(keys)+sweepPage > revokeStep {
+			break
 		}
-		query.Cursor = page.Next
 	}
-	return keys, true, nil
+	return keys, m.sealCursor(next), nil
 }
 
 // Current returns the live session that a refresh token is of: the live token, or

@@ -112,31 +112,48 @@ func (f *Filter) selects(s *Facts) bool {
 	}
 }
 
-// query returns the filter as a query of the store. Where it names nothing, it is
+// queries returns the filter as queries of the store. Where it names nothing, it is
 // for the caller's own sessions, or the impersonations that he made. Who is no
 // manager sees nothing else of others, so that is all that is read for him.
-func (r *Rights) query(realm string, f Filter) Query {
+func (r *Rights) queries(realm string, f Filter) []Query {
 	if f.Empty() {
 		f.User = r.user
 		if r.user == "" {
 			f.Actor = &r.caller.Principal
 		}
 	}
+	filters := []Filter{f}
 	if len(r.manage) == 0 {
-		f = r.narrow(f)
+		filters = r.narrow(f)
 	}
-	return f.query(realm)
+	queries := make([]Query, len(filters))
+	for i := range filters {
+		queries[i] = filters[i].query(realm)
+	}
+	return queries
 }
 
 // narrow names in the filter of one who is no manager what he may see of it at the
-// most, so that nothing of others is read for him.
-func (r *Rights) narrow(f Filter) Filter {
+// most, so that nothing of others is read for him: of all impersonations, those of him
+// and those by him.
+func (r *Rights) narrow(f Filter) []Filter {
+	ofHim, byHim := f, f
+	ofHim.User, byHim.Actor = r.user, &r.caller.Principal
 	switch {
 	case f.Actor != nil && *f.Actor == r.caller.Principal, r.user != "" && f.User == r.user:
-	case f.Actor != nil && f.User == "" && r.user != "": // others' impersonations of him
-		f.User = r.user
+		return []Filter{f}
+	case r.user == "" || f.User != "":
+		return []Filter{byHim}
+	case f.Actor != nil: // others' impersonations of him
+		return []Filter{ofHim}
 	default:
-		f.Actor = &r.caller.Principal
+		return []Filter{ofHim, byHim}
 	}
-	return f
+}
+
+// within tells whether the other filter selects whatever this one does.
+func (f *Filter) within(o *Filter) bool {
+	sameActor := f.Actor != nil && o.Actor != nil && *f.Actor == *o.Actor
+	return (o.User == "" || o.User == f.User) && (o.Actor == nil || sameActor) &&
+		(!o.Impersonations || f.Impersonations || f.Actor != nil)
 }

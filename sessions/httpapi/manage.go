@@ -110,7 +110,7 @@ func (a *API) revokeAll(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	query, err := readQuery(r, "user_id", "actor", "actor_issuer", "impersonations", "dry_run")
+	query, err := readQuery(r, "user_id", "actor", "actor_issuer", "impersonations", "cursor", "dry_run")
 	if err != nil {
 		return err
 	}
@@ -122,14 +122,15 @@ func (a *API) revokeAll(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	revocation, err := a.manager.RevokeAll(r.Context(), rights, filter, dryRun)
+	revocation, err := a.manager.RevokeAll(r.Context(), rights, filter, query.Get("cursor"), dryRun)
 	if err != nil {
 		return err
 	}
 	writeJSON(w, http.StatusOK, "application/json", struct {
-		Revoked int  `json:"revoked"`
-		More    bool `json:"more"`
-	}{revocation.Revoked, revocation.More})
+		Revoked int    `json:"revoked"`
+		More    bool   `json:"more"`
+		Next    string `json:"next_cursor,omitempty"` // to send the request again with
+	}{revocation.Revoked, revocation.More, revocation.Next})
 	return nil
 }
 
