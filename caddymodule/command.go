@@ -23,6 +23,10 @@ Tells why a token is refused:
 
 	$ caddy auth-sessions explain --config Caddyfile < token
 
+Tells whether an audit file was tampered with:
+
+	$ caddy auth-sessions audit verify /var/log/caddy/audit.jsonl
+
 And makes what a caller needs, to try it out: a key pair that stands in for an
 identity provider, and tokens that are signed with it.
 
@@ -34,7 +38,7 @@ identity provider, and tokens that are signed with it.
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 			cmd.AddCommand(
 				statusCommand(), listCommand(), revokeCommand(), keysCommand(), rotateKeysCommand(),
-				explainCommand(), backupCommand(), restoreCommand(), copyCommand(), keygenCommand(), tokenCommand(),
+				explainCommand(), auditCommand(), backupCommand(), restoreCommand(), copyCommand(), keygenCommand(), tokenCommand(),
 			)
 		},
 	})
