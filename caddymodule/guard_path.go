@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -59,6 +60,21 @@ func (g pathGuard) matches(probe *http.Request, reading string) bool {
 		}
 	}
 	return false
+}
+
+// pathHeaders tell some apps another path than that of the request.
+var pathHeaders = [...]string{"X-Original-Url", "X-Rewrite-Url"}
+
+// clean removes what could make an app take the request for one of another path.
+func (g pathGuard) clean(header http.Header) {
+	if len(g.match) == 0 {
+		return
+	}
+	for name := range header {
+		if slices.Contains(pathHeaders[:], http.CanonicalHeaderKey(strings.NewReplacer("_", "-", ".", "-").Replace(name))) {
+			delete(header, name)
+		}
+	}
 }
 
 // requested is the URL that the client asked for, whatever it was rewritten to since.
