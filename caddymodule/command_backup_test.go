@@ -207,7 +207,10 @@ func TestBackup_BrokenOffLeavesNothing(t *testing.T) {
 			w.(http.Flusher).Flush()
 			panic(http.ErrAbortHandler)
 		},
-		"cut at its end":    func(w http.ResponseWriter) { _, _ = io.WriteString(w, good.body[:len(good.body)-1024]); panic(http.ErrAbortHandler) },
+		"cut at its end": func(w http.ResponseWriter) {
+			_, _ = io.WriteString(w, good.body[:len(good.body)-1024])
+			panic(http.ErrAbortHandler)
+		},
 		"short":             func(w http.ResponseWriter) { _, _ = io.WriteString(w, good.body[:1024]) },
 		"something else":    func(w http.ResponseWriter) { _, _ = io.WriteString(w, "{}") },
 		"nothing":           func(http.ResponseWriter) {},

@@ -97,14 +97,15 @@ func copyStores(ctx context.Context, from, to string, progressOut io.Writer) (re
 
 // storeOf reads a store as the Caddyfile has it, by its module.
 func storeOf(ctx caddy.Context, flag, words string) (StoreOpener, error) {
+	if strings.TrimSpace(words) == "" {
+		return nil, fmt.Errorf("%s names no store: write it as in the Caddyfile, as in %s \"pebble /var/lib/caddy/sessions\"", flag, flag)
+	}
 	tokens, err := caddyfile.Tokenize([]byte(words), flag)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
 	d := caddyfile.NewDispenser(tokens)
-	if !d.Next() {
-		return nil, fmt.Errorf("%s names no store: write it as in the Caddyfile, as in %s \"pebble /var/lib/caddy/sessions\"", flag, flag)
-	}
+	d.Next()
 	name := d.Val()
 	id := storeNamespace + "." + name
 	if _, err := caddy.GetModule(id); err != nil || strings.Contains(name, ".") {
