@@ -168,21 +168,5 @@ func (inst *instance) before(ctx context.Context, kind sessions.EventKind, s *se
 	return err
 }
 
-// maxActedPath is how much of a path is recorded.
-const maxActedPath = 1024
-
-// acted records an unsafe request of an impersonated session, before the app gets it.
-// An ErrUnavailable: it must not get it, since the audit is required and could not be
-// written.
-func (inst *instance) acted(ctx context.Context, c *sessions.Caller, method, path, ip string) error {
-	acts.WithLabelValues(inst.issuer).Inc()
-	r := &audit.Record{
-		Event: audit.EventActed, Issuer: inst.issuer, SessionID: c.SessionID, UserID: c.Subject,
-		Impersonation: true, Actor: c.Actor, ClientID: c.ClientID, ClientIP: ip, Method: method, Path: path[:min(len(path), maxActedPath)],
-	}
-	r.Reason, _ = c.Claims["reason"].(string)
-	return inst.audit(ctx, r)
-}
-
 // Interface guard
 var _ caddy.Destructor = (*auditFile)(nil)

@@ -49,6 +49,7 @@ func (inst *instance) observe(ctx context.Context, e *sessions.Event) {
 	count(inst.issuer, e)
 	noteOf(ctx).happened(e)
 	inst.countLive(e)
+	inst.endStreams(e)
 	switch e.Kind {
 	case sessions.EventFailed:
 		level := zapcore.ErrorLevel

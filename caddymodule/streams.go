@@ -10,11 +10,21 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"authsidecar/sessions"
 )
 
 // streamGrace is for how long a request may go on that had no response yet when its
 // session ended: it may be the one that ended it, by way of the app.
 const streamGrace = time.Second
+
+// endStreams ends what is open for a session that was ended. The deny set tells of
+// most of them too, but not of one whose last access token was over long before.
+func (inst *instance) endStreams(e *sessions.Event) {
+	if inst.store != nil && !e.Session.RevokedAt.IsZero() {
+		inst.store.streams.End(e.Session.Key())
+	}
+}
 
 // past is a deadline that is over.
 var past = time.Unix(1, 0)

@@ -25,6 +25,7 @@ type Record struct {
 	By            sessions.Principal // who asked, where that is not the actor
 	Method        string             // of a request that was made with the session
 	Path          string
+	Status        int    // of the answer to it
 	Error         string // why it was denied, or failed
 	Note          string
 }
@@ -33,7 +34,8 @@ type Record struct {
 const (
 	EventCreating   = "creating"   // a session is about to be stored
 	EventRefreshing = "refreshing" // a refresh token is about to be exchanged
-	EventActed      = "acted"      // an impersonator did what is not safe (RFC 9110 section 9.2.1)
+	EventActing     = "acting"     // an impersonator's unsafe request (RFC 9110 section 9.2.1) is about to go on
+	EventActed      = "acted"      // it was answered
 	EventRotated    = "rotated"    // the chain goes on from another file
 	EventRecovered  = "recovered"  // the file had lost or torn lines when it was opened
 )
@@ -52,7 +54,7 @@ func RecordOf(e *sessions.Event) *Record {
 	return r
 }
 
-// A Field is a named value of a record: a string or a bool.
+// A Field is a named value of a record: a string, a bool or an int.
 type Field struct {
 	Name  string
 	Value any
@@ -83,6 +85,9 @@ func (r *Record) Fields() []Field {
 	text("by_issuer", r.By.Issuer)
 	text("method", r.Method)
 	text("path", r.Path)
+	if r.Status != 0 {
+		fields = append(fields, Field{"status", r.Status})
+	}
 	text("error", r.Error)
 	text("note", r.Note)
 	return fields
