@@ -63,7 +63,7 @@ func (s *Store) checkpoint(e *engine, dir string) error {
 func (s *Store) finish(temp, dir string) error {
 	disk := s.dir.fs
 	if disk == vfs.Default {
-		if err := os.Chmod(temp, 0o700); err != nil {
+		if err := os.Chmod(temp, 0o700); err != nil { //nolint:gosec // a directory, for its owner alone
 			return err
 		}
 	}
