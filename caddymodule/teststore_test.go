@@ -1,0 +1,82 @@
+package caddymodule_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/storetest"
+)
+
+func init() {
+	if os.Getenv(asCaddy) != "" { // goldens name all the stores that there are
+		caddy.RegisterModule(switchStore{})
+	}
+}
+
+// A switchStore keeps sessions in memory, and is down while a file is there.
+type switchStore struct {
+	File string `json:"file,omitempty"`
+}
+
+func (switchStore) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "auth_sessions.stores.test_switch", New: func() caddy.Module { return new(switchStore) }}
+}
+
+func (s *switchStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	d.NextArg()
+	s.File = d.Val()
+	return nil
+}
+
+func (s *switchStore) StoreKey() (string, error) { return "test_switch " + s.File, nil }
+
+func (s *switchStore) OpenStore(_ context.Context, logger *zap.Logger) (sessions.Store, error) {
+	return &switched{Memory: new(storetest.Memory), file: s.File, logger: logger}, nil
+}
+
+type switched struct {
+	*storetest.Memory
+	file   string
+	logger *zap.Logger
+}
+
+func (s *switched) up() error {
+	if _, err := os.Stat(s.file); !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%w: switched off", sessions.ErrUnavailable)
+	}
+	return nil
+}
+
+func (s *switched) Ping(context.Context) error {
+	s.logger.Info("the test store was asked")
+	return s.up()
+}
+
+func (s *switched) CreateCounted(ctx context.Context, row sessions.Session) (sessions.Session, bool, int, error) {
+	if err := s.up(); err != nil {
+		return sessions.Session{}, false, 0, err
+	}
+	return s.Memory.CreateCounted(ctx, row)
+}
+
+func (s *switched) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
+	if err := s.up(); err != nil {
+		return sessions.Session{}, err
+	}
+	return s.Memory.Get(ctx, key)
+}
+
+func (s *switched) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
+	if err := s.up(); err != nil {
+		return sessions.Session{}, err
+	}
+	return s.Memory.Update(ctx, key, fn)
+}
