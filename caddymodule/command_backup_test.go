@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -96,7 +97,7 @@ func startLoad(s *sidecar, token string) *load {
 func (l *load) soFar() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.tokens[:len(l.tokens):len(l.tokens)]
+	return slices.Clip(l.tokens)
 }
 
 func (l *load) waitFor(t *testing.T, n int) {

@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -118,7 +117,7 @@ func storeOf(ctx caddy.Context, flag, words string) (StoreOpener, error) {
 	if d.Next() {
 		return nil, fmt.Errorf("%s: %q is too much: put the store and its words into quotes, and nothing else", flag, printable(d.Val()))
 	}
-	module, err := ctx.LoadModuleByID(id, json.RawMessage(caddyconfig.JSON(read, nil)))
+	module, err := ctx.LoadModuleByID(id, caddyconfig.JSON(read, nil))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", flag, err)
 	}

@@ -48,7 +48,7 @@ func (s *site) issuerOf(made *bearer.Explanation) bearer.Issuer {
 
 func (s *site) issuerDetail(claims sessions.Claims) string {
 	if claims == nil {
-		var trusted []string
+		trusted := make([]string, 0, len(s.issuers))
 		for _, i := range s.issuers {
 			trusted = append(trusted, i.Name)
 		}

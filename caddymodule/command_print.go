@@ -91,5 +91,5 @@ func yesNo(b bool) string {
 // isTerminal tells whether somebody sits there.
 func isTerminal(stream any) bool {
 	file, ok := stream.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd())) //nolint:gosec // a file descriptor is small
+	return ok && term.IsTerminal(int(file.Fd()))
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -75,12 +74,7 @@ func (v *Verifier) Explain(ctx context.Context, token string) *Explanation {
 	e := new(Explanation)
 	parsed, err := jose.Parse(token)
 	if err != nil {
-		refusal := refusalOf(err, ReasonForm)
-		if reason := refusal.(*Refusal).Reason; slices.Contains(ofForm, reason) || !e.pass(CheckForm, nil) {
-			e.pass(CheckForm, refusal)
-			return e
-		}
-		e.pass(CheckHeader, refusal)
+		e.unread(refusalOf(err, ReasonForm))
 		return e
 	}
 	e.pass(CheckForm, nil)
@@ -99,6 +93,17 @@ func (v *Verifier) Explain(ctx context.Context, token string) *Explanation {
 	return e
 }
 
+// unread notes why a token could not be read.
+func (e *Explanation) unread(err error) {
+	var refusal *Refusal
+	if errors.As(err, &refusal) && slices.Contains(ofForm, refusal.Reason) {
+		e.pass(CheckForm, err)
+		return
+	}
+	e.pass(CheckForm, nil)
+	e.pass(CheckHeader, err)
+}
+
 // explainKey checks the key and the signature.
 func (e *Explanation) explainKey(ctx context.Context, from *issuer, parsed *jose.Token) {
 	key, err := from.key(ctx, parsed)
@@ -110,21 +115,6 @@ func (e *Explanation) explainKey(ctx context.Context, from *issuer, parsed *jose
 		err = refusalOf(err, ReasonSignature)
 	}
 	e.pass(CheckSignature, err)
-}
-
-// key finds the one key that the token may be signed with.
-func (i *issuer) key(ctx context.Context, parsed *jose.Token) (*jose.Key, error) {
-	key, err := i.Keys.Key(ctx, parsed.Header.KeyID, jose.Algorithm(parsed.Header.Algorithm))
-	switch {
-	case err == nil:
-		return key, nil
-	case errors.Is(err, jose.ErrUnknownKey), errors.Is(err, jose.ErrAlgorithm):
-		return nil, refusalOf(err, ReasonUnknownKey)
-	case errors.Is(err, ErrKeysUnavailable):
-		return nil, fmt.Errorf("finding key: %w", err)
-	default: // whatever a source says, without a key nobody can tell
-		return nil, fmt.Errorf("finding key: %w: %w", ErrKeysUnavailable, err)
-	}
 }
 
 // explainClaims checks what the token says.

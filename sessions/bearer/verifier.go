@@ -100,14 +100,9 @@ func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (*ve
 	// The version is read before the key: keys that change in between make the
 	// token be verified again, not remembered for too long.
 	version := from.Keys.Version()
-	key, err := from.Keys.Key(ctx, parsed.Header.KeyID, jose.Algorithm(parsed.Header.Algorithm))
-	switch {
-	case errors.Is(err, jose.ErrUnknownKey), errors.Is(err, jose.ErrAlgorithm):
-		return nil, refusalOf(err, ReasonUnknownKey)
-	case errors.Is(err, ErrKeysUnavailable):
-		return nil, fmt.Errorf("finding key: %w", err)
-	case err != nil: // whatever a source says, without a key nobody can tell
-		return nil, fmt.Errorf("finding key: %w: %w", ErrKeysUnavailable, err)
+	key, err := from.key(ctx, parsed)
+	if err != nil {
+		return nil, err
 	}
 	v.checks.Add(1)
 	data, err := parsed.Verify(key)
@@ -119,6 +114,21 @@ func (v *Verifier) verify(ctx context.Context, token string, now time.Time) (*ve
 		return nil, err
 	}
 	return &verified{caller: caller, issuer: from, version: version, end: caller.ExpiresAt.Add(from.Leeway)}, nil
+}
+
+// key finds the one key that the token may be signed with.
+func (i *issuer) key(ctx context.Context, parsed *jose.Token) (*jose.Key, error) {
+	key, err := i.Keys.Key(ctx, parsed.Header.KeyID, jose.Algorithm(parsed.Header.Algorithm))
+	switch {
+	case err == nil:
+		return key, nil
+	case errors.Is(err, jose.ErrUnknownKey), errors.Is(err, jose.ErrAlgorithm):
+		return nil, refusalOf(err, ReasonUnknownKey)
+	case errors.Is(err, ErrKeysUnavailable):
+		return nil, fmt.Errorf("finding key: %w", err)
+	default: // whatever a source says, without a key nobody can tell
+		return nil, fmt.Errorf("finding key: %w: %w", ErrKeysUnavailable, err)
+	}
 }
 
 // issuerOf finds the trusted issuer that the token claims to be from, to try
