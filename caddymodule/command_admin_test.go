@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -274,4 +275,22 @@ func TestCommand_HelpAndCompletion(t *testing.T) {
 			t.Errorf("%s: %v, %s", test.args, err, out)
 		}
 	}
+}
+
+// On a terminal, long work shows a bar.
+func TestCommand_ProgressOnATerminal(t *testing.T) {
+	provider := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	s.inForce(provider.site(s, echo(t).URL, life))
+	wantStatus(t, create(t, s.url, provider.token("alice", nil), `{"user_id":"alice"}`), 200)
+	screen, terminal := openTerminal(t)
+	cmd := s.command("auth-sessions", "revoke", "--user", "alice", "--yes", "--address", s.admin)
+	cmd.Stderr = terminal
+	out, err := cmd.Output()
+	if err != nil || string(out) != "1 session ended.\n" {
+		t.Errorf("%v, %s", err, out)
+	}
+	_ = terminal.Close()
+	drawn, _ := io.ReadAll(screen) // it ends with an error, as a terminal does that nobody has open
+	wantIn(t, string(drawn), "counting sessions (1/-")
 }

@@ -1,0 +1,76 @@
+package caddymodule
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What others wrote into a session is text to a terminal, and nothing more.
+func TestTable_PrintsTextAlone(t *testing.T) {
+	var out bytes.Buffer
+	table := newTable(&out)
+	table.row("A", "B", "C")
+	table.row("\x1b[31mred", "two\nlines\tand a tab", "right-to-left \u202e")
+	table.row("", "", "")
+	if err := table.flush(); err != nil {
+		t.Fatal(err)
+	}
+	if got := out.String(); strings.ContainsAny(got, "\x1b\t\u202e") || strings.Count(got, "\n") != 3 || !strings.Contains(got, "-  ") {
+		t.Errorf("printed %q", got)
+	}
+}
+
+func TestSpan_IsAsPeopleThink(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0s", 0: "0s", 1500 * time.Millisecond: "2s", 90 * time.Second: "1m30s", 2*time.Hour + 5*time.Minute: "2h5m",
+		26 * time.Hour: "1d2h", 365 * day: "365d0h",
+	} {
+		if got := span(d); got != want {
+			t.Errorf("%s is %s, want %s", d, got, want)
+		}
+	}
+	now := time.Now()
+	if ago(time.Time{}, now) != "" || ahead(time.Time{}, now) != "" || ahead(now.Add(-1), now) != "now" || ahead(now.Add(time.Minute), now) != "in 1m0s" || ago(now.Add(-time.Minute), now) != "1m0s ago" {
+		t.Error("times are told otherwise")
+	}
+}
+
+// Where there is no terminal, long work says a line now and then, and short work
+// nothing.
+func TestProgress_SpeaksNowAndThen(t *testing.T) {
+	var out bytes.Buffer
+	p := newProgress(&out, "sessions", -1)
+	p.add(5)
+	if out.Len() != 0 {
+		t.Errorf("it said %q at once", out.String())
+	}
+	p.spoken = p.spoken.Add(-speakEvery)
+	p.add(7)
+	p.add(1)
+	p.done()
+	if got := out.String(); got != "sessions: 12 so far\n" {
+		t.Errorf("it said %q", got)
+	}
+}
+
+// A store that does not answer is in the status, and fails the command.
+func TestStatus_FailsWhereAStoreDoesNotAnswer(t *testing.T) {
+	for _, test := range []struct {
+		store storeStatus
+		feed  feedStatus
+		says  string
+		fails bool
+	}{
+		{storeStatus{Engine: "redis", OK: true, Millis: 1.25}, feedStatus{State: "hearing", Silent: 40}, "redis, answers in 1.2 ms", false},
+		{storeStatus{Engine: "redis", Error: "no route"}, feedStatus{State: "blind", Blind: 90_000}, "redis, does not answer: no route", true},
+		{storeStatus{Engine: "redis", Error: "no route"}, feedStatus{State: "blind", Blind: 90_000}, "blind for 1m30s", true},
+	} {
+		var out bytes.Buffer
+		err := printStatus(&out, &adminOverview{Instances: []instanceStatus{{Issuer: "https://app.example.com", Store: test.store, Feed: test.feed}}})
+		if (err != nil) != test.fails || !strings.Contains(out.String(), test.says) {
+			t.Errorf("%v, printed\n%s\nwant %q", err, out.String(), test.says)
+		}
+	}
+}
