@@ -37,7 +37,7 @@ func init() {
 }
 
 const (
-	quickSync  = 100 * time.Millisecond
+	quickSync  = 500 * time.Millisecond
 	quickCache = 2 * time.Second
 )
 
@@ -72,8 +72,11 @@ func (r *resourceServer) verify(s *sidecar, access string) error {
 			return fmt.Errorf("the key set may be remembered: %q", cache)
 		}
 		set, skipped, err := jose.ParseSet([]byte(got.body), jose.KeyPolicy{})
-		if err != nil || len(skipped) > 0 {
-			return fmt.Errorf("key set: %v, %v", err, skipped)
+		if err != nil {
+			return fmt.Errorf("reading key set: %w", err)
+		}
+		if len(skipped) > 0 {
+			return fmt.Errorf("keys are left out: %v", skipped)
 		}
 		r.set = set
 	}
