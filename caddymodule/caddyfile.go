@@ -115,6 +115,7 @@ func (p *parser) directive() error {
 		"allow":         p.allow,
 		"shadow":        p.shadow,
 		"manage":        p.manage,
+		"identity":      p.identity,
 		"lifecycle":     p.flag(&h.Lifecycle),
 		"protect":       p.protect,
 		"session":       p.session,
@@ -168,6 +169,8 @@ func (p *parser) impersonation() error {
 		"max_ttl":        p.duration(&i.MaxTTL, "8h"),
 		"idle":           p.duration(&i.Idle, "15m"),
 		"require_reason": p.flag(&i.RequireReason),
+		"read_only":      p.flag(&i.ReadOnly),
+		"deny":           p.list(&i.Deny, "/billing/* /account/delete"),
 	})
 }
 

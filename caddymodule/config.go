@@ -47,6 +47,10 @@ type Handler struct {
 	// allow, but for self: everybody may manage his own. Needs lifecycle.
 	Manage []*Rule `json:"manage,omitempty"`
 
+	// How the requests that go to the app are told who is asking. Default: not at all,
+	// they go as they came.
+	Identity *Identity `json:"identity,omitempty"`
+
 	// The life of sessions that users have for themselves.
 	Session *Session `json:"session,omitempty"`
 
@@ -184,6 +188,14 @@ type Impersonation struct {
 
 	// Whether a request must say why.
 	RequireReason bool `json:"require_reason,omitempty"`
+
+	// Whether their requests may only look: those that could change something are
+	// refused (403), and upgrades and CONNECT with them. Needs identity.
+	ReadOnly bool `json:"read_only,omitempty"`
+
+	// Paths that their requests never reach (403), in the forms of the `path`
+	// matcher, whatever their spelling. Needs identity.
+	Deny []string `json:"deny,omitempty"`
 }
 
 // RefreshToken says how refresh tokens are minted.

@@ -21,6 +21,9 @@ func (h *Handler) setDefaults() {
 	}
 	h.setTokenDefaults()
 	h.setLifeDefaults()
+	if h.Identity != nil {
+		h.Identity.setDefaults(h.Issuer)
+	}
 	if h.SigningKeys == nil {
 		h.SigningKeys = new(SigningKeys)
 	}

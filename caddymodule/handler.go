@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	"go.uber.org/zap"
 
 	"authsidecar/sessions/httpapi"
 )
@@ -60,14 +58,6 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// warn says what works and will hurt.
-func (h *Handler) warn() {
-	if u, err := url.Parse(h.Issuer); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
-		h.logger.Warn("tokens travel in the clear: the issuer is plain http and not this machine; serve it by https, here or in front",
-			zap.String("issuer", h.Issuer))
-	}
-}
-
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
@@ -81,7 +71,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	verdict := h.inst.api.Route(r)
 	if verdict == httpapi.Pass {
-		return next.ServeHTTP(w, r)
+		return h.forward(w, r, next)
 	}
 	h.inst.serve(w, r, verdict)
 	return nil

@@ -38,8 +38,10 @@ type instance struct {
 	keys     *keyStore
 	rings    []ringPlan
 	reports  reports
+	gate     *gate // nil without identity
 
 	opener  StoreOpener
+	guards  guards
 	store   *openStore // once ready
 	once    sync.Once
 	openErr error
@@ -63,7 +65,7 @@ const openTimeout = time.Minute
 func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error) {
 	inst := &instance{
 		issuer: h.Issuer, config: config, logger: h.logger,
-		keys: newKeyStore(ctx.Storage(), h.Issuer), opener: h.store,
+		keys: newKeyStore(ctx.Storage(), h.Issuer), opener: h.store, guards: newGuards(h),
 	}
 	keyring, err := inst.newKeyring(h)
 	if err != nil {
@@ -78,13 +80,18 @@ func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error
 	if err := inst.newReports(ctx, h); err != nil {
 		return nil, err
 	}
+	if h.Identity != nil {
+		if inst.gate, err = newGate(inst, h.Identity); err != nil {
+			return nil, err
+		}
+	}
 	actorIssuer := ""
 	if len(h.Trust) == 1 {
 		actorIssuer = h.Trust[0].Issuer
 	}
 	inst.api = httpapi.New(httpapi.Config{
 		Path: h.Path, Verifier: inst.verifier, Manager: inst.manager,
-		Lifecycle: h.Lifecycle, Keys: keyring.Access.Public, KeysMaxAge: keyCache, ActorIssuer: actorIssuer,
+		Lifecycle: h.Lifecycle, KeySet: h.Identity != nil && h.Identity.Assertion != nil, Keys: keyring.Access.Public, KeysMaxAge: keyCache, ActorIssuer: actorIssuer,
 		ClientIP: clientIP, Failed: inst.failed,
 	})
 	return inst, nil

@@ -22,11 +22,12 @@ var (
 	expirations = newCounter("expirations_total", "Sessions that came to their end by themselves, and were swept by this process.", "realm")
 	rejections  = newCounter("rejections_total",
 		"Requests that were refused or failed, by reason: those of bearer tokens by what is wrong with them, the others by the answer's kind.", "realm", "reason")
-	failures     = newCounter("failures_total", "Operations on sessions that failed for reasons of ours: the store, or signing keys.", "realm")
-	trials       = newCounter("trials_total", "What rules on trial (shadow allow) would have decided: allowed, denied.", "realm", "outcome")
-	acts         = newCounter("impersonated_requests_total", "Unsafe requests of impersonated sessions that reached the app.", "realm")
-	cacheLookups = newCounter("token_cache_lookups_total", "Bearer tokens that were verified, by whether they were remembered: hit, miss.", "realm", "result")
-	auditErrors  = newCounter("audit_errors_total", "Audit lines that could not be written.", "realm")
+	failures       = newCounter("failures_total", "Operations on sessions that failed for reasons of ours: the store, or signing keys.", "realm")
+	trials         = newCounter("trials_total", "What rules on trial (shadow allow) would have decided: allowed, denied.", "realm", "outcome")
+	acts           = newCounter("impersonated_requests_total", "Unsafe requests of impersonated sessions that reached the app.", "realm")
+	cacheLookups   = newCounter("token_cache_lookups_total", "Bearer tokens that were verified, by whether they were remembered: hit, miss.", "realm", "result")
+	shadowRefusals = newCounter("shadow_refusals_total", "Requests that identity would have refused, were require not on trial, by reason.", "realm", "reason")
+	auditErrors    = newCounter("audit_errors_total", "Audit lines that could not be written.", "realm")
 
 	storeSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: metricsNamespace, Name: "store_duration_seconds",
@@ -45,7 +46,7 @@ func newCounter(name, help string, labels ...string) *prometheus.CounterVec {
 // registerMetrics shows the metrics in the registry of a configuration.
 func registerMetrics(registry *prometheus.Registry, app *App) error {
 	all := []prometheus.Collector{
-		creates, refreshes, revocations, expirations, rejections, failures, trials, acts, cacheLookups, auditErrors,
+		creates, refreshes, revocations, expirations, rejections, failures, trials, acts, cacheLookups, auditErrors, shadowRefusals,
 		storeSeconds, storeErrors, &gauges{app: app},
 	}
 	for _, c := range all {

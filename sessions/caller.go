@@ -29,6 +29,9 @@ type Caller struct {
 	ExpiresAt time.Time
 }
 
+// IsUser tells whether the caller is a user of this app, and no service.
+func (c *Caller) IsUser() bool { return isSelf(&RuleInput{Caller: c, UserID: c.Subject}) }
+
 // Claims is a decoded JSON object of claims. The values are nil, bool, string,
 // int64 (whole numbers that fit), float64 (all others), []any and
 // map[string]any. It is shared by all who see the caller: never changed.

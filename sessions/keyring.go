@@ -78,13 +78,9 @@ func (r *Ring) Set(records []KeyRecord) error {
 	}
 	keys := make([]SigningKey, len(records))
 	for i, record := range records {
-		header, err := json.Marshal(struct {
-			Alg  string `json:"alg"`
-			Kid  string `json:"kid"`
-			Type string `json:"typ"`
-		}{string(record.Key.Algorithm()), record.Key.ID(), r.typ})
+		header, err := headerOf(record.Key, r.typ)
 		if err != nil {
-			return fmt.Errorf("serialising token header: %w", err)
+			return err
 		}
 		keys[i] = SigningKey{From: record.From, private: record.Key, public: record.Key.Public(), header: header}
 	}
@@ -140,6 +136,19 @@ func (r *Ring) Find(id string) (*SigningKey, error) {
 		}
 	}
 	return nil, r.missing()
+}
+
+// headerOf returns the header of tokens that the key signs.
+func headerOf(key *jose.PrivateKey, typ string) ([]byte, error) {
+	header, err := json.Marshal(struct {
+		Alg  string `json:"alg"`
+		Kid  string `json:"kid"`
+		Type string `json:"typ"`
+	}{string(key.Algorithm()), key.ID(), typ})
+	if err != nil {
+		return nil, fmt.Errorf("serialising token header: %w", err)
+	}
+	return header, nil
 }
 
 // Key finds the public half of a key by the id and algorithm of a token's header,

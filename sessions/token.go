@@ -120,12 +120,16 @@ func (w *jsonWriter) audience(name string, audience []string) {
 
 // sign signs the claims that write writes.
 func sign(key *SigningKey, write func(*jsonWriter)) (string, error) {
+	return signWith(key, key.header, write)
+}
+
+func signWith(key *SigningKey, header []byte, write func(*jsonWriter)) (string, error) {
 	w := claimWriters.Get().(*jsonWriter)
 	defer claimWriters.Put(w)
 	*w = append((*w)[:0], '{')
 	write(w)
 	*w = append(*w, '}')
-	token, err := key.private.Sign(key.header, *w)
+	token, err := key.private.Sign(header, *w)
 	if err != nil {
 		return "", fmt.Errorf("signing token: %w", err)
 	}

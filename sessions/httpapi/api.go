@@ -29,6 +29,8 @@ type Config struct {
 	Clients []string
 	// Lifecycle serves refreshing, listing and revoking too, and Keys.
 	Lifecycle bool
+	// KeySet serves Keys without Lifecycle, for those who verify what the app is sent.
+	KeySet bool
 	// Keys returns the public keys of access tokens, and KeysMaxAge how long
 	// others may remember them.
 	Keys       func() []*jose.Key
@@ -47,6 +49,7 @@ type Config struct {
 type API struct {
 	path, lowerPath string
 	lifecycle       bool
+	keySet          bool
 	keys            func() []*jose.Key
 	keysMaxAge      time.Duration
 	actorIssuer     string
@@ -61,7 +64,7 @@ type API struct {
 func New(c Config) *API {
 	a := &API{
 		path: c.Path, lowerPath: strings.ToLower(c.Path),
-		lifecycle: c.Lifecycle, keys: c.Keys, keysMaxAge: c.KeysMaxAge,
+		lifecycle: c.Lifecycle, keySet: c.KeySet, keys: c.Keys, keysMaxAge: c.KeysMaxAge,
 		actorIssuer: c.ActorIssuer,
 		verifier:    c.Verifier, manager: c.Manager,
 		clientIP: c.ClientIP, failed: c.Failed,
@@ -113,11 +116,15 @@ func (a *API) Unavailable(w http.ResponseWriter, r *http.Request, cause error) {
 }
 
 func (a *API) serve(w http.ResponseWriter, r *http.Request, verdict Verdict) error {
-	rest, ok := a.below(clean(r.URL.Path))
+	p := clean(r.URL.Path)
+	rest, ok := a.below(p)
+	routes := a.routes(rest)
+	if a.isKeySet(p) {
+		routes, ok = keysRoutes, true
+	}
 	if verdict != Ours || !ok {
 		return problemPath
 	}
-	routes := a.routes(rest)
 	if routes == nil {
 		return problemPath
 	}

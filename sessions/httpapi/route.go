@@ -37,6 +37,9 @@ func (a *API) Route(r *http.Request) Verdict {
 		}
 		return Alias
 	}
+	if a.keySet && a.isKeySet(clean(p)) && r.URL.Opaque == "" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		return Ours
+	}
 	if overridden(r) && a.compare(p) != Pass {
 		DropOverrides(r)
 	}
@@ -72,6 +75,12 @@ func (a *API) below(p string) (rest string, ok bool) {
 	}
 	rest = p[len(a.path):]
 	return rest, rest == "" || a.lifecycle && rest[0] == '/'
+}
+
+// isKeySet tells whether p, a cleaned path, is where the public keys are and nothing
+// else is ours.
+func (a *API) isKeySet(p string) bool {
+	return a.keySet && !a.lifecycle && strings.EqualFold(p, a.path+"/jwks.json")
 }
 
 func (a *API) isBelow(p string) bool {

@@ -1,0 +1,63 @@
+package caddymodule
+
+// identity reads how requests are told who is asking:
+//
+//	identity {
+//		require | optional | shadow
+//		exempt <paths...>
+//		header <name> <field>
+//		accept callers
+//		cookie <name>
+//		login  <url>
+//		assertion [<audiences...>]
+//		end_streams
+//	}
+func (p *parser) identity() error {
+	i := new(Identity)
+	p.handler.Identity = i
+	optional := false
+	err := p.block("identity", words{
+		"require":     p.flag(&i.Require),
+		"optional":    p.flag(&optional),
+		"shadow":      p.flag(&i.Shadow),
+		"exempt":      p.list(&i.Exempt, "/public/*"),
+		"header":      func() error { return p.identityHeader(i) },
+		"accept":      func() error { return p.accept(i) },
+		"cookie":      p.text(&i.Cookie, "__Host-session"),
+		"login":       p.text(&i.Login, "/login?next={http.request.uri_escaped}"),
+		"assertion":   func() error { return p.assertion(i) },
+		"end_streams": p.flag(&i.EndStreams),
+	}, "header")
+	if err == nil && optional && (i.Require || i.Shadow) {
+		return p.Err("identity: optional and require (or shadow) exclude each other: keep one")
+	}
+	return err
+}
+
+func (p *parser) identityHeader(i *Identity) error {
+	var header IdentityHeader
+	for _, into := range []*string{&header.Name, &header.Field} {
+		if !p.NextArg() || p.Val() == "" {
+			return p.Err("identity: header needs a name and what it tells: write header <name> <field>, as in: header X-Auth-User user_id")
+		}
+		*into = p.Val()
+	}
+	i.Headers = append(i.Headers, header)
+	return nil
+}
+
+func (p *parser) accept(i *Identity) error {
+	if !p.NextArg() || p.Val() != "callers" {
+		return p.Err("identity: accept needs to know whose tokens: write accept callers, for those of the trusted issuers")
+	}
+	i.AcceptCallers = true
+	return nil
+}
+
+func (p *parser) assertion(i *Identity) error {
+	i.Assertion = new(Assertion)
+	if audience := p.RemainingArgs(); len(audience) > 0 {
+		i.Assertion.Audience = audience
+	}
+	return nil
+}

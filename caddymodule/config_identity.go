@@ -1,0 +1,181 @@
+package caddymodule
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+
+	"authsidecar/sessions/forward"
+)
+
+// Identity says how the requests that go to the app are told who is asking. Our
+// headers are taken out of every one of them, and set where a token was verified.
+type Identity struct {
+	// Whether a request without a valid token is refused, with 401. Without, it goes to
+	// the app as anonymous. A bad token of ours is refused either way.
+	Require bool `json:"require,omitempty"`
+
+	// Paths, in the words of Caddy's path matcher, on which nothing is required and
+	// nothing refused. A path is exempt if each way to read it is.
+	Exempt []string `json:"exempt,omitempty"`
+
+	// The headers that tell the app. Default: `X-Auth-User` user_id, `X-Auth-Session`
+	// session_id, `X-Auth-Actor` actor.
+	Headers []IdentityHeader `json:"headers,omitempty"`
+
+	// Whether the tokens of trusted issuers are accepted beside our access tokens.
+	AcceptCallers bool `json:"accept_callers,omitempty"`
+
+	// The name of a cookie that holds the token where no Authorization does. Unsafe
+	// requests with it are refused where a page of another origin sent them.
+	Cookie string `json:"cookie,omitempty"`
+
+	// Where a person is sent who asks for a page and is refused: a URL or a path,
+	// placeholders allowed, as in `/login?next={http.request.uri_escaped}`. Programs
+	// get 401.
+	Login string `json:"login,omitempty"`
+
+	// A JWT for the app in place of the bearer token.
+	Assertion *Assertion `json:"assertion,omitempty"`
+
+	// Whether what stays open (WebSockets, server-sent events) ends with its session.
+	// What is open for an impersonated session always does.
+	EndStreams bool `json:"end_streams,omitempty"`
+
+	// Require on trial: what it would refuse is counted and logged, and goes to the app
+	// as anonymous.
+	Shadow bool `json:"shadow,omitempty"`
+}
+
+// IdentityHeader is a header that tells the app something.
+type IdentityHeader struct {
+	// The name of the header. Nobody else can set it.
+	Name string `json:"name"`
+
+	// What it tells: `user_id`, `session_id`, `actor`, `actor_issuer`,
+	// `is_impersonation`, `reason` or `client_id`; or a claim of the token, by its name
+	// or by a JSON pointer, which starts with a slash.
+	Field string `json:"field"`
+}
+
+// Assertion is a JWT that tells the app who is asking: of one minute, signed with the
+// key of access tokens, which the app finds at `jwks.json` below the path.
+type Assertion struct {
+	// Its "aud". Default: the issuer.
+	Audience []string `json:"audience,omitempty"`
+}
+
+func (i *Identity) setDefaults(issuer string) {
+	if i.Headers == nil {
+		i.Headers = []IdentityHeader{
+			{Name: "X-Auth-User", Field: "user_id"},
+			{Name: "X-Auth-Session", Field: "session_id"},
+			{Name: "X-Auth-Actor", Field: "actor"},
+		}
+	}
+	if i.Assertion != nil && i.Assertion.Audience == nil {
+		i.Assertion.Audience = []string{issuer}
+	}
+}
+
+func (h *Handler) checkIdentity() error {
+	i := h.Identity
+	if i == nil {
+		return nil
+	}
+	for _, check := range []func() error{i.checkModes, i.checkHeaders, i.checkExempt, i.checkCookie, i.checkLogin} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	if i.Assertion != nil {
+		return checkList("identity.assertion", "identity: assertion", i.Assertion.Audience)
+	}
+	return nil
+}
+
+func (i *Identity) checkModes() error {
+	switch {
+	case i.Require && i.Shadow:
+		return wrong("identity.shadow", "identity: shadow is require on trial: remove one of them")
+	case len(i.Exempt) > 0 && !i.Require && !i.Shadow:
+		return wrong("identity.exempt", "identity: exempt is from require, which is not there: add require, or remove exempt")
+	case i.Login != "" && !i.Require && !i.Shadow:
+		return wrong("identity.login", "identity: login is for what require refuses, which is not there: add require, or remove login")
+	}
+	return nil
+}
+
+// ownHeaders are those that requests need for what they are.
+var ownHeaders = []string{
+	"authorization", "connection", "cookie", "expect", "forwarded", "host", "origin", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "via",
+}
+
+func (i *Identity) checkHeaders() error {
+	if len(i.Headers) == 0 {
+		return wrong("identity.headers", "identity: headers is empty: name headers, or remove it for the default ones")
+	}
+	for n, header := range i.Headers {
+		lower := strings.ToLower(header.Name)
+		reserved := slices.Contains(ownHeaders, lower)
+		for _, prefix := range [...]string{"content-", "sec-", "x-forwarded-", "access-control-", "accept", "if-"} {
+			reserved = reserved || strings.HasPrefix(lower, prefix)
+		}
+		switch {
+		case !httpguts.ValidHeaderFieldName(header.Name) || strings.ContainsAny(header.Name, "_.") || len(header.Name) > 64:
+			return wrong("identity.header", "identity: header %q: no app reads such a name: write letters, digits and hyphens, as in: header X-Auth-User user_id", header.Name)
+		case reserved:
+			return wrong("identity.header", "identity: header %s is one that requests have for themselves: choose another name, as in: header X-Auth-User user_id", header.Name)
+		case !claimPath(header.Field) || hasPlaceholder(header.Field):
+			return wrong("identity.header", "identity: header %s %q: tell user_id, session_id, actor, actor_issuer, is_impersonation, reason, client_id, or a claim by its name or JSON pointer", header.Name, header.Field)
+		}
+		for _, before := range i.Headers[:n] {
+			if strings.EqualFold(before.Name, header.Name) {
+				return wrong("identity.header", "identity: header %s is given twice: keep one", header.Name)
+			}
+		}
+	}
+	return nil
+}
+
+func (i *Identity) checkExempt() error {
+	for n, pattern := range i.Exempt {
+		switch {
+		case !strings.HasPrefix(pattern, "/") && !strings.HasPrefix(pattern, "*") || hasPlaceholder(pattern) || strings.Contains(pattern, "%"):
+			return wrong("identity.exempt", "identity: exempt %q is no path: write it as it is when decoded, from the slash on, as in: exempt /public/*", pattern)
+		case slices.Contains(i.Exempt[:n], pattern):
+			return wrong("identity.exempt", "identity: exempt names %q twice: remove one", pattern)
+		}
+	}
+	return nil
+}
+
+func (i *Identity) checkCookie() error {
+	if i.Cookie != "" && !httpguts.ValidHeaderFieldName(i.Cookie) {
+		return wrong("identity.cookie", "identity: cookie %q is no name of a cookie: write it as in: cookie __Host-session", i.Cookie)
+	}
+	return nil
+}
+
+func (i *Identity) checkLogin() error {
+	if i.Login == "" {
+		return nil
+	}
+	u, err := url.Parse(strings.NewReplacer("{", "", "}", "").Replace(i.Login))
+	local := strings.HasPrefix(i.Login, "/") && !strings.HasPrefix(i.Login, "//") && !strings.Contains(i.Login, `\`)
+	if err != nil || !local && (u.Host == "" || u.Scheme != "https" && u.Scheme != "http") || strings.ContainsFunc(i.Login, func(r rune) bool { return r <= ' ' }) {
+		return wrong("identity.login", "identity: login %q is neither a path nor an http or https URL: write it as in: login /login?next={http.request.uri_escaped}", i.Login)
+	}
+	return nil
+}
+
+// fields of the headers, compiled.
+func (i *Identity) fields() (names []string, fields []forward.Field) {
+	for _, header := range i.Headers {
+		names = append(names, header.Name)
+		fields = append(fields, forward.Field(header.Field))
+	}
+	return names, fields
+}

@@ -1,0 +1,47 @@
+package sessions
+
+import (
+	"fmt"
+	"time"
+)
+
+// AssertionTTL is how long an assertion is good for.
+const AssertionTTL = time.Minute
+
+// AssertionType is the "typ" of assertions, which nobody takes for access tokens.
+const AssertionType = "JWT"
+
+// Assertion mints a token that tells the app, and nobody else, who is asking with an
+// access token: of that user, actor and session, for AssertionTTL, and never longer
+// than the access token.
+func (m *Minter) Assertion(c *Caller, user string, actor Principal, audience []string, now time.Time) (string, error) {
+	key, err := m.Keys.Access.Signing(now)
+	if err != nil {
+		return "", fmt.Errorf("minting assertion: %w", err)
+	}
+	expires := now.Add(AssertionTTL)
+	if c.ExpiresAt.Before(expires) {
+		expires = c.ExpiresAt
+	}
+	header, err := headerOf(key.private, AssertionType)
+	if err != nil {
+		return "", err
+	}
+	return signWith(key, header, func(w *jsonWriter) {
+		w.text("iss", m.Issuer)
+		w.int("exp", expires.Unix())
+		w.audience("aud", audience)
+		w.optional("sub", user)
+		w.optional("client_id", c.ClientID)
+		w.int("iat", now.Unix())
+		w.text("jti", randomID())
+		w.optional("sid", c.SessionID)
+		if actor != (Principal{}) {
+			w.name("act")
+			*w = append(*w, '{')
+			w.text("sub", actor.Subject)
+			w.text("iss", actor.Issuer)
+			*w = append(*w, '}')
+		}
+	})
+}

@@ -1,0 +1,158 @@
+package forward
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/jose"
+)
+
+// A Credential is where a request says who is asking.
+type Credential struct {
+	Token string
+	// Cookie tells that the browser sent it, whoever made it do so.
+	Cookie bool
+}
+
+// Find returns the credential of a request: the bearer token in Authorization, else,
+// where cookie names one, that cookie. bearer.ErrNoToken: there is none.
+// bearer.ErrMalformed: there is something, but no one token.
+func Find(r *http.Request, cookie string) (Credential, error) {
+	token, err := bearer.FromHeader(r.Header)
+	if !errors.Is(err, bearer.ErrNoToken) || cookie == "" {
+		return Credential{Token: token}, err
+	}
+	found := r.CookiesNamed(cookie)
+	switch {
+	case len(found) == 0:
+		return Credential{}, err
+	case len(found) > 1: // one of them was planted, and nobody knows which
+		return Credential{Cookie: true}, bearer.ErrMalformed
+	}
+	return Credential{Token: found[0].Value, Cookie: true}, nil
+}
+
+// browsers refuses what a page of another origin made a browser send.
+var browsers = http.NewCrossOriginProtection()
+
+// CrossSite tells whether a page of another origin made the browser send an unsafe
+// request: one that changes something, or that opens a connection.
+func CrossSite(r *http.Request) bool {
+	if !Unsafe(r) {
+		return false
+	}
+	probe := http.Request{Method: http.MethodPost, Header: r.Header, Host: r.Host, URL: r.URL}
+	return browsers.Check(&probe) != nil
+}
+
+// Unsafe tells whether a request may change something (RFC 9110 section 9.2.1), or
+// opens a connection on which anything can.
+func Unsafe(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		return Upgrade(r)
+	default:
+		return true
+	}
+}
+
+// Upgrade tells whether a request asks for another protocol on its connection.
+func Upgrade(r *http.Request) bool {
+	return r.Method == http.MethodConnect || len(r.Header["Upgrade"]) > 0
+}
+
+// Preflight tells whether a browser asks what it may send (Fetch, section 3.2.2). It
+// never comes with a credential.
+func Preflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
+}
+
+// Navigation tells whether a person asks for a page, and no program for data.
+func Navigation(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || Upgrade(r) || len(r.Header["Authorization"]) > 0 {
+		return false
+	}
+	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
+		return mode == "navigate"
+	}
+	return strings.Contains(r.Header.Get("Accept"), "text/html")
+}
+
+// Claims tells whether what looks like a token says that it is the issuer's, whether
+// that is true or not, and whether it says that it is a refresh token.
+func Claims(token, issuer string) (ours, refresh bool) {
+	parts := strings.Split(token, ".")
+	if len(parts) < 2 || len(token) > 4*jose.MaxTokenSize {
+		return false, false
+	}
+	var claims struct {
+		Issuer string `json:"iss"`
+	}
+	if decodeLenient(parts[1], &claims); claims.Issuer != issuer {
+		return false, false
+	}
+	var header struct {
+		Type string `json:"typ"`
+	}
+	decodeLenient(parts[0], &header)
+	return true, strings.HasSuffix(strings.ToLower(header.Type), sessions.RefreshTokenType)
+}
+
+// decodeLenient reads what some reader would.
+func decodeLenient(part string, into any) {
+	part = strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(part), "=")
+	data, err := base64.RawURLEncoding.DecodeString(part)
+	if err == nil {
+		_ = json.Unmarshal(data, into)
+	}
+}
+
+// Smuggled tells whether something in Authorization, whatever its scheme, says that it
+// is a token of the issuer.
+func Smuggled(r *http.Request, issuer string) bool {
+	for _, value := range r.Header["Authorization"] {
+		for part := range strings.FieldsFuncSeq(value, func(c rune) bool { return strings.ContainsRune(" \t,;\"=", c) }) {
+			if ours, _ := Claims(part, issuer); ours {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// DropCookies removes the cookies that are refresh tokens of the issuer, and the one
+// of that name where drop is set.
+func DropCookies(r *http.Request, issuer, name string, drop bool) {
+	if !drop && !mayHoldToken(r.Header["Cookie"]) {
+		return
+	}
+	cookies := r.Cookies()
+	kept := make([]string, 0, len(cookies))
+	for _, c := range cookies {
+		if _, refresh := Claims(c.Value, issuer); refresh || drop && c.Name == name {
+			continue
+		}
+		kept = append(kept, c.String())
+	}
+	if len(kept) == len(cookies) {
+		return
+	}
+	if r.Header["Cookie"] = []string{strings.Join(kept, "; ")}; len(kept) == 0 {
+		delete(r.Header, "Cookie")
+	}
+}
+
+// mayHoldToken tells whether there is something in a header that begins as tokens do.
+func mayHoldToken(values []string) bool {
+	for _, value := range values {
+		if strings.Contains(value, "eyJ") {
+			return true
+		}
+	}
+	return false
+}

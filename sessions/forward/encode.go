@@ -1,0 +1,142 @@
+package forward
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"authsidecar/sessions"
+)
+
+// Encode returns the value as visible ASCII: bytes outside of 0x21 to 0x7E, and "%",
+// are percent-encoded.
+func Encode(value string) string { return encode(value, "%") }
+
+// encode percent-encodes what is no visible ASCII, or one of also.
+func encode(value, also string) string {
+	plain := func(c byte) bool { return c > ' ' && c < 0x7f && strings.IndexByte(also, c) < 0 }
+	at := 0
+	for at < len(value) && plain(value[at]) {
+		at++
+	}
+	if at == len(value) {
+		return value
+	}
+	const digits = "0123456789ABCDEF"
+	out := append(make([]byte, 0, len(value)+16), value[:at]...)
+	for ; at < len(value); at++ {
+		if c := value[at]; plain(c) {
+			out = append(out, c)
+		} else {
+			out = append(out, '%', digits[c>>4], digits[c&15])
+		}
+	}
+	return string(out)
+}
+
+// render gives a claim as the value of a header; "" where there is nothing to tell.
+// The items of an array are joined by commas, of which those within items are encoded;
+// what nests in them, and objects, are JSON.
+func render(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case []any:
+		items := make([]string, len(v))
+		for i, item := range v {
+			items[i] = encode(text(item), "%,")
+		}
+		return strings.Join(items, ",")
+	default:
+		return Encode(text(v))
+	}
+}
+
+// text is a scalar as JSON writes it, but for the quotes of a string.
+func text(value any) string {
+	switch v := value.(type) {
+	case string:
+		return v
+	case bool:
+		return strconv.FormatBool(v)
+	case int64:
+		return strconv.FormatInt(v, 10)
+	default:
+		data, err := json.Marshal(v)
+		if err != nil {
+			return ""
+		}
+		return string(data)
+	}
+}
+
+// A Field is a part of what an app can be told: user_id, session_id, actor,
+// actor_issuer, is_impersonation, reason, client_id; any other is the name of a claim
+// of the token, or a JSON pointer (RFC 6901) into one.
+type Field string
+
+// fields are those that are not claims.
+var fields = map[Field]func(*Who) string{
+	"user_id":          func(w *Who) string { return w.UserID },
+	"session_id":       func(w *Who) string { return w.SessionID },
+	"actor":            func(w *Who) string { return w.Actor.Subject },
+	"actor_issuer":     func(w *Who) string { return w.Actor.Issuer },
+	"is_impersonation": func(w *Who) string { return strconv.FormatBool(w.Impersonation) },
+	"reason":           func(w *Who) string { return w.Reason },
+	"client_id":        func(w *Who) string { return w.ClientID },
+}
+
+// Value renders the field; "" where there is nothing to tell.
+func (f Field) Value(w *Who) string {
+	if get, ok := fields[f]; ok {
+		return Encode(get(w))
+	}
+	value, _ := w.Caller.Claims.Find(string(f))
+	return render(value)
+}
+
+// A Who is who is asking, to the app.
+type Who struct {
+	Caller *sessions.Caller
+	// UserID is the user; "" where the caller is a service that is nobody's user.
+	UserID    string
+	SessionID string
+	// Actor is who acts for the user, or the service that calls for itself.
+	Actor         sessions.Principal
+	Impersonation bool
+	Reason        string
+	ClientID      string
+}
+
+// Of says who a verified caller is to the app. The subject of another issuer is a user
+// of the app only where the issuer's subjects are.
+func Of(c *sessions.Caller) *Who {
+	w := &Who{Caller: c, SessionID: c.SessionID, ClientID: c.ClientID, Impersonation: c.Acting}
+	switch {
+	case c.Own:
+		w.UserID, w.Actor = c.Subject, c.Actor
+		w.Reason, _ = c.Claims["reason"].(string)
+	case c.Acting:
+		w.Actor = actorOf(c)
+		if c.User {
+			w.UserID = c.Subject
+		}
+	case c.IsUser():
+		w.UserID = c.Subject
+	default:
+		w.Actor = c.Principal
+	}
+	return w
+}
+
+// actorOf reads who acts by another issuer's token (RFC 8693 section 4.1). Its issuer
+// is the token's where it names none.
+func actorOf(c *sessions.Caller) sessions.Principal {
+	actor := sessions.Principal{Issuer: c.Issuer}
+	act, _ := c.Claims["act"].(map[string]any)
+	if issuer, ok := act["iss"].(string); ok {
+		actor.Issuer = issuer
+	}
+	actor.Subject, _ = act["sub"].(string)
+	return actor
+}

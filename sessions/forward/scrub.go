@@ -1,0 +1,127 @@
+package forward
+
+import (
+	"net/http"
+	"net/textproto"
+	"strings"
+)
+
+// Names are the names of our headers. Nobody but us sets them.
+type Names struct {
+	folded map[string]bool
+	sizes  [maxName + 1]bool
+}
+
+// maxName bounds how long a name of a header of ours is.
+const maxName = 127
+
+// NewNames returns a set of header names.
+func NewNames(names []string) *Names {
+	n := &Names{folded: make(map[string]bool, len(names))}
+	for _, name := range names {
+		n.folded[fold(name)] = true
+		n.sizes[min(len(name), maxName)] = true
+	}
+	return n
+}
+
+// Has tells whether an app could take the name for one of ours: in any case, with "_"
+// or "." for "-", as CGI and its heirs do.
+func (n *Names) Has(name string) bool {
+	if len(name) > maxName || !n.sizes[len(name)] {
+		return false
+	}
+	var folded [maxName]byte
+	for i := range len(name) {
+		folded[i] = foldByte(name[i])
+	}
+	return n.folded[string(folded[:len(name)])]
+}
+
+func fold(name string) string {
+	folded := []byte(name)
+	for i, c := range folded {
+		folded[i] = foldByte(c)
+	}
+	return string(folded)
+}
+
+func foldByte(c byte) byte {
+	switch {
+	case c >= 'A' && c <= 'Z':
+		return c + 'a' - 'A'
+	case c == '_' || c == '.':
+		return '-'
+	default:
+		return c
+	}
+}
+
+// Scrub removes our headers from the request, in place, and their names from what
+// would have others removed again (Connection: RFC 9110 section 7.6.1) or set after
+// the body (Trailer: section 6.6.2).
+func (n *Names) Scrub(r *http.Request) {
+	for name, values := range r.Header {
+		switch {
+		case n.Has(name):
+			delete(r.Header, name)
+		case isList(name):
+			n.scrubList(r.Header, name, values)
+		}
+	}
+	for name := range r.Trailer {
+		if n.Has(name) {
+			delete(r.Trailer, name)
+		}
+	}
+}
+
+// isList tells whether the header is a list of names of headers.
+func isList(name string) bool {
+	switch textproto.CanonicalMIMEHeaderKey(name) {
+	case "Connection", "Proxy-Connection", "Trailer", "Te", "Keep-Alive":
+		return true
+	default:
+		return false
+	}
+}
+
+// scrubList takes our names out of the lists.
+func (n *Names) scrubList(header http.Header, name string, values []string) {
+	if !n.listed(values) {
+		return
+	}
+	var kept []string
+	for _, value := range values {
+		var left []string
+		for item := range strings.SplitSeq(value, ",") {
+			if item = strings.Trim(item, " \t"); item != "" && !n.names(item) {
+				left = append(left, item)
+			}
+		}
+		if len(left) > 0 {
+			kept = append(kept, strings.Join(left, ", "))
+		}
+	}
+	if header[name] = kept; len(kept) == 0 {
+		delete(header, name)
+	}
+}
+
+func (n *Names) listed(values []string) bool {
+	for _, value := range values {
+		for item := range strings.SplitSeq(value, ",") {
+			if n.names(strings.Trim(item, " \t")) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// names tells whether an item of a list is a name of ours, whatever stands around it
+// that a lenient reader would not mind.
+func (n *Names) names(item string) bool {
+	item, _, _ = strings.Cut(item, ";") // as in TE: trailers;q=1
+	return n.Has(strings.Trim(item, " \t\"'"))
+}
