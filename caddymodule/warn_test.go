@@ -1,0 +1,112 @@
+package caddymodule
+
+import (
+	"strings"
+	"testing"
+)
+
+// warningsOf returns the warnings of a configuration that nobody has to be warned of,
+// with other members in it.
+func warningsOf(t *testing.T, members string) []string {
+	t.Helper()
+	quiet := []string{
+		`"issuer": "https://app.acme.dev"`,
+		`"trust": [{"issuer": "https://idp.acme.dev", "audience": ["https://app.acme.dev/auth/sessions"]}]`,
+	}
+	for _, member := range quiet {
+		name, _, _ := strings.Cut(member, " ")
+		if strings.HasPrefix(members, name) || strings.Contains(members, ", "+name) {
+			continue
+		}
+		if members != "" {
+			member += ", "
+		}
+		members = member + members
+	}
+	h := configOf(t, members)
+	if err := h.check(); err != nil {
+		t.Fatalf("%s: %v", members, err)
+	}
+	return h.warnings()
+}
+
+// Each warning names what will hurt, and how it is mended.
+func TestWarnings(t *testing.T) {
+	impersonation := func(rule string) string {
+		return `"allow": [` + rule + `], "protect": ["root"], "impersonation": {"require_reason": true}`
+	}
+	trust := func(members string) string {
+		return `"trust": [{"issuer": "https://idp.acme.dev", "audience": ["https://app.acme.dev/auth/sessions"], ` + members + `}]`
+	}
+	tests := []struct {
+		name    string
+		members string
+		want    string // "" for no warning
+	}{
+		{"nothing", ``, ""},
+		{"impersonation by the book", impersonation(`{"scope": "x"}`), ""},
+		{"plain http", `"issuer": "http://app.acme.dev"`, "serve it by https"},
+		{"plain http on this machine", `"issuer": "http://127.0.0.1:8080"`, ""},
+		{"plain http on this machine by name", `"issuer": "http://localhost"`, ""},
+
+		{"a secret", trust(`"secret": "{env.X}"`), "HMAC: who can verify these tokens can make them too"},
+		{"a key file for HMAC", trust(`"key": "k.jwk", "algorithms": ["HS512"]`), "HMAC: who can verify these tokens can make them too"},
+		{"public keys", trust(`"key": "k.jwk", "algorithms": ["ES256"]`), ""},
+
+		{"the app's audience", `"trust": [{"issuer": "https://idp.acme.dev", "audience": ["https://app.acme.dev"]}]`, "ask the issuer for tokens of an audience of its own, as https://app.acme.dev/auth/sessions"},
+		{"one of the app's audiences", `"access_token": {"audience": ["a", "https://app.acme.dev/auth/sessions"]}`, "audience https://app.acme.dev/auth/sessions is that of the app's access tokens too"},
+		{"other audiences", `"access_token": {"audience": ["https://api.acme.dev"]}`, ""},
+
+		{"a file of the example", trust(`"jwks": ".example/idp.jwks.json"`), "keys of the example"},
+		{"a file of the example, elsewhere", trust(`"key": "/srv/authsidecar/.example/idp.jwk"`), "keys of the example"},
+		{"the example's issuer", `"trust": [{"issuer": "https://idp.example.com", "audience": ["x"]}]`, "name your identity provider, and its keys"},
+		{"an issuer that nobody owns", `"trust": [{"issuer": "https://idp.test", "audience": ["x"]}]`, "keys of the example"},
+		{"the example on this machine", `"issuer": "http://127.0.0.1:8080", "trust": [{"issuer": "https://idp.example.com", "jwks": ".example/idp.jwks.json", "audience": ["x"]}]`, ""},
+		{"documentation", `"issuer": "https://app.example.com", "trust": [{"issuer": "https://idp.example.com", "audience": ["x"]}]`, ""},
+		{"a name that only looks like it", `"trust": [{"issuer": "https://notexample.com", "audience": ["x"]}]`, ""},
+
+		{"a long session", `"session": {"ttl": "91d"}`, "session: ttl is 91d"},
+		{"a very long session", `"session": {"max_ttl": "366d"}`, "session: max_ttl is 366d"},
+		{"a session that idles", `"session": {"idle": "31d"}`, "session: idle is 31d"},
+		{"a long impersonation", `"impersonation": {"ttl": "9h", "max_ttl": "9h"}`, "impersonation: ttl is 9h"},
+		{"a very long impersonation", `"impersonation": {"max_ttl": "25h"}`, "impersonation: max_ttl is 25h"},
+		{"an impersonation that idles", `"impersonation": {"idle": "3h"}`, "impersonation: idle is 3h"},
+		{"a long access token", `"access_token": {"ttl": "31m"}`, "access_token: ttl is 31m"},
+		{"a long grace", `"refresh_token": {"grace": "61s"}`, "refresh_token: grace is 1m1s"},
+		{"keys for half a year and a day", `"signing_keys": {"rotate": "181d"}`, "signing_keys: rotate is 181d"},
+		{"keys for ever", `"signing_keys": {"rotate": 0}`, "a stolen key is good for ever"},
+		{"callers' tokens for days", trust(`"max_lifetime": "25h"`), "max_lifetime is 25h"},
+		{"all lives at their limit", trust(`"max_lifetime": "24h"`) + `, "session": {"ttl": "90d", "max_ttl": "365d", "idle": "30d"}, "impersonation": {"ttl": "8h", "max_ttl": "24h", "idle": "2h"}, "access_token": {"ttl": "30m"}, "refresh_token": {"grace": "1m"}, "signing_keys": {"rotate": "180d"}`, ""},
+
+		{"impersonation without a reason", `"allow": [{"scope": "x"}], "protect": ["root"]`, "write impersonation { require_reason }"},
+		{"impersonation of everybody", `"allow": [{"scope": "x"}], "impersonation": {"require_reason": true}`, "name whom not, as in: protect user root admin-*"},
+		{"nobody left to impersonate", `"allow": [{"scope": "x"}], "protect": ["*"], "impersonation": {"require_reason": true}`, "no allow but self can ever hold"},
+
+		{"a CEL that is false", impersonation(`{"expression": "false"}`), "allow expression can never hold: `false` is false whoever calls"},
+		{"a CEL that is false after a look", impersonation(`{"expression": "1 > 2 && caller.dept == \"x\""}`), "can never hold"},
+		{"a CEL that is true", impersonation(`{"expression": "true || caller.dept == \"x\""}`), "holds for everybody who has a token"},
+		{"a CEL that asks", impersonation(`{"expression": "caller.dept == \"x\" && 1 < 2"}`), ""},
+		{"a claim iss of somebody else", impersonation(`{"claim": {"name": "iss", "value": "https://other"}}`), "the callers that it is for have iss https://idp.acme.dev"},
+		{"the claim iss that they have", impersonation(`{"claim": {"name": "iss", "value": "https://idp.acme.dev"}}`), ""},
+		{"a claim that is a time", impersonation(`{"claim": {"name": "exp", "value": "1700000000"}}`), "exp is another one in each token"},
+		{"a claim that is refused", impersonation(`{"claim": {"name": "nonce", "value": "x"}}`), "a token with nonce creates no sessions"},
+		{"a pointer into one", impersonation(`{"claim": {"name": "/act/sub", "value": "x"}}`), "a token with act creates no sessions"},
+		{"an ordinary claim", impersonation(`{"claim": {"name": "/realm/roles", "value": "x"}}`), ""},
+		{"a rule on trial", `"shadow_allow": [{"expression": "1 == 2"}]`, "shadow allow expression can never hold"},
+		{"a rule of managers", `"lifecycle": true, "manage": [{"claim": {"name": "jti", "value": "x"}}]`, "manage claim jti x can never hold"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got := warningsOf(t, tt.members)
+			if tt.want == "" {
+				if len(got) != 0 {
+					t.Errorf("warned %q", got)
+				}
+				return
+			}
+			if len(got) != 1 || !strings.Contains(got[0], tt.want) {
+				t.Errorf("warned %q, want one with %q", got, tt.want)
+			}
+		})
+	}
+}
