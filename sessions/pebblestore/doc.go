@@ -11,6 +11,9 @@
 //	Scan             gate → rows
 //	Revoked          gate → log of ends
 //
+// What Create would look for, whether the id is new and how many sessions the user
+// has, a tally in memory tells as a rule: see tally.go.
+//
 // The gate is what Close waits at. A session stays locked until its write is on
 // the disk, or for as long as nobody knows: so no operation sees a row that a
 // crash could take back.
