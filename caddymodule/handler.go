@@ -71,7 +71,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	verdict := h.inst.api.Route(r)
 	if verdict == httpapi.Pass {
-		return next.ServeHTTP(w, r)
+		return h.forward(w, r, next)
 	}
 	h.inst.serve(w, r, verdict)
 	return nil
