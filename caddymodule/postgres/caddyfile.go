@@ -25,7 +25,7 @@ func literal(dsn string) bool {
 	return found != nil && !placeholder.MatchString(found[1]+found[2])
 }
 
-const literalPassword = "store postgres: the password stands here itself: keep it out of the Caddyfile and write where it is, {env.NAME} or {file./path}"
+const literalPassword = "store postgres: the password stands here itself: keep it out of the Caddyfile and write where it is, {env.NAME} or {file./path}" //nolint:gosec // it says that there is one
 
 // UnmarshalCaddyfile sets up the store from Caddyfile tokens:
 //

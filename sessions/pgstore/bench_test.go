@@ -1,10 +1,12 @@
 package pgstore
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -112,7 +114,7 @@ func BenchmarkRefresh(b *testing.B) {
 	})
 	script := strings.NewReplacer("{s}", "bench", "{now}", strings.ReplaceAll(now, "$1", "NULL"), "{columns}", columns).Replace(`\set i random(0, 19999)
 \set c random(0, 255)
-UPDATE {s}.sessions SET generation = generation + 1, secret_prev = secret, secret = decode(lpad(to_hex(:c), 32, '0'), 'hex'), kid = 'key', rotated_from = '192.0.2.1',
+UPDATE {s}.sessions SET generation = generation + 1, secret_prev = secret, secret = decode(lpad(to_hex(:c::int), 32, '0'), 'hex'), kid = 'key', rotated_from = '192.0.2.1',
 	rotated_at = greatest(rotated_at, clock.ms), rev = rev + 1
 FROM {now}
 WHERE realm = 'https://app.example.com' AND id = convert_to('row-' || :i, 'UTF8') AND generation >= 0 AND secret <> '' AND holder <> ''
@@ -154,4 +156,36 @@ ON CONFLICT (realm, id) DO NOTHING RETURNING realm;
 `)
 	floor(b, srv, rate, "extended", script)
 	floor(b, srv, rate, "prepared", script)
+}
+
+// BenchmarkFeed is the time from the moment at which a revocation is acknowledged on
+// one node to the moment at which another heard of it; 0 where that was sooner.
+func BenchmarkFeed(b *testing.B) {
+	_, speaker := bench(b)
+	for name, opts := range map[string]Options{"listening": {}, "polling": {Poll: true}} {
+		b.Run(name, func(b *testing.B) {
+			opts.DSN, opts.Schema = speaker.opts.DSN, "bench"
+			sink := newSink()
+			following, cancel := context.WithCancel(ctx())
+			var over sync.WaitGroup
+			listener := openStore(b, opts)
+			over.Go(func() { _ = listener.Follow(following, sink) })
+			defer over.Wait()
+			defer cancel()
+			<-sink.readyC
+			var lags []time.Duration
+			for i := 0; b.Loop(); i++ {
+				row := create(b, speaker, testRow(fmt.Sprint(name, b.N, "-", i, time.Now().UnixNano()), speaker.Now()))
+				if _, _, err := speaker.Revoke(ctx(), row.Key(), sessions.EndRevoked); err != nil {
+					b.Fatal(err)
+				}
+				begin := time.Now()
+				sink.wait(b, "heard", func() bool { _, heard := sink.revoked[row.Key()]; return heard })
+				lags = append(lags, time.Since(begin))
+			}
+			slices.Sort(lags)
+			b.ReportMetric(float64(lags[len(lags)/2].Microseconds())/1000, "ms-median")
+			b.ReportMetric(float64(lags[len(lags)*99/100].Microseconds())/1000, "ms-p99")
+		})
+	}
 }

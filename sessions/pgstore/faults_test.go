@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -351,4 +354,54 @@ func TestItem4_AStatementThatHangsIsEndedByTheServer(t *testing.T) {
 	if _, ended, err := s.Revoke(ctx(), row.Key(), sessions.EndRevoked); !ended || err != nil {
 		t.Errorf("afterwards: %t, %v", ended, err)
 	}
+}
+
+// TestItem6_AFullDiskIsSaidToBeOne fills the server's disk under load, and makes room
+// again.
+func TestItem6_AFullDiskIsSaidToBeOne(t *testing.T) {
+	disk := pgtest.SmallDisk(t, 220)
+	srv := pgtest.StartIn(t, disk, "max_wal_size = '48MB'", "min_wal_size = '32MB'", "shared_buffers = '16MB'")
+	s := openStore(t, Options{DSN: srv.DSN("postgres"), Timeout: 2 * time.Second})
+	l := startLoad(t, s, 4)
+	l.more(t, 50)
+	ballast := filepath.Join(disk, "ballast")
+	f, err := os.Create(ballast)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := make([]byte, 64<<10)
+	full := func() bool {
+		for {
+			if _, err := f.Write(block); err != nil {
+				return errors.Is(err, syscall.ENOSPC)
+			}
+		}
+	}
+	if !full() {
+		t.Fatal("the disk does not become full")
+	}
+	failed := l.failed.Load()
+	big := strings.Repeat("x", 8<<10)
+	eventually(t, "calls fail", func() error {
+		for i := range 200 {
+			row := testRow(fmt.Sprintf("big-%d-%d", i, time.Now().UnixNano()), s.Now())
+			row.Reason = big + row.ID
+			if _, _, err := s.Create(ctx(), row); err != nil {
+				wantUnavailable(t, "a full disk", err)
+			} else {
+				l.know(row)
+			}
+		}
+		full()
+		if l.failed.Load() == failed {
+			return errors.New("the disk is full, and all goes well")
+		}
+		return nil
+	})
+	if err := errors.Join(f.Close(), os.Remove(ballast)); err != nil {
+		t.Fatal(err)
+	}
+	srv.Revive(t)
+	l.more(t, 50)
+	l.wantKept(t, s)
 }

@@ -187,7 +187,7 @@ func (l *listening) tell(ctx context.Context) error {
 			}
 			l.sink.Cutoff(c)
 		case 'l':
-			if _, err := l.store.look(ctx, l.sink, l.store.Now().Add(-lookBack)); err != nil {
+			if _, err := l.store.look(ctx, l.sink, l.store.Now().Add(-l.store.lookBack())); err != nil {
 				return err
 			}
 		}

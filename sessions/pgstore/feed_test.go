@@ -53,7 +53,7 @@ func (s *testSink) Revoked(key sessions.Key, at time.Time) {
 func (s *testSink) Cutoff(c sessions.Cutoff) { s.change(func() { s.cutoffs[c.ID] = c }) }
 
 // wait waits until that is so.
-func (s *testSink) wait(t *testing.T, what string, so func() bool) {
+func (s *testSink) wait(t testing.TB, what string, so func() bool) {
 	t.Helper()
 	deadline := time.After(30 * time.Second) //nolint:forbidigo // a bound, not a pause
 	for {
@@ -126,7 +126,9 @@ func wantHeard(t *testing.T, s *Store, sink *testSink) {
 		sink.wait(t, fmt.Sprintf("%q is revoked", key), func() bool { return sink.revoked[key].Equal(at) })
 	}
 	for i, filter := range []sessions.Filter{
-		{User: "\xff\x00"}, {Actor: &sessions.Principal{Issuer: "i", Subject: "s"}}, {Impersonations: true},
+		{User: "\xff\x00"},
+		{Actor: &sessions.Principal{Issuer: "i", Subject: "s"}},
+		{Impersonations: true},
 		{User: strings.Repeat("too long for a notice", 1000)},
 	} {
 		c := sessions.Cutoff{ID: fmt.Sprint("cutoff ", i), Realm: "r\x00", At: s.Now(), Filter: filter}

@@ -54,7 +54,7 @@ func (s *Store) readLog(ctx context.Context, since time.Time, tell func(key sess
 
 // lookBack is how far back each poll looks: further than the time between the moment
 // a statement reads the clock and the moment others see what it wrote.
-const lookBack = 15 * time.Second
+func (s *Store) lookBack() time.Duration { return 2*s.opts.Timeout + 5*time.Second }
 
 // poll follows by asking. A poll that is answered is a sign of life.
 func (s *Store) poll(ctx context.Context, sink sessions.FeedSink) error {
@@ -63,7 +63,7 @@ func (s *Store) poll(ctx context.Context, sink sessions.FeedSink) error {
 	since, ready := s.Now(), false
 	for {
 		asked := s.clock.passed()
-		now, err := s.look(ctx, sink, since.Add(-lookBack))
+		now, err := s.look(ctx, sink, since.Add(-s.lookBack()))
 		if err != nil {
 			return err
 		}

@@ -2,10 +2,13 @@ package pgstore
 
 import (
 	"cmp"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -116,4 +119,28 @@ func (o *Options) connection(config *pgconn.Config) {
 		// Of several hosts, the one that may write.
 		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
+}
+
+// exposed returns a host to which the way may be in the clear, or to who knows whom,
+// and is not within this machine; "" where there is none.
+func exposed(config *pgconn.Config) string {
+	if open(config.Host, config.TLSConfig) {
+		return config.Host
+	}
+	for _, f := range config.Fallbacks {
+		if open(f.Host, f.TLSConfig) {
+			return f.Host
+		}
+	}
+	return ""
+}
+
+func open(host string, config *tls.Config) bool {
+	if strings.HasPrefix(host, "/") || host == "localhost" { // a socket of this machine
+		return false
+	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
+		return false
+	}
+	return config == nil || config.InsecureSkipVerify && config.VerifyPeerCertificate == nil && config.VerifyConnection == nil
 }

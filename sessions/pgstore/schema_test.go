@@ -119,9 +119,10 @@ func everything(t *testing.T, s *Store) {
 	revoked.RevokedAt = s.Now()
 	create(t, s, revoked)
 	c := sessions.Cutoff{ID: "c", Realm: row.Realm, At: s.Now(), Filter: sessions.Filter{User: "alice"}}
-	_, _, _, counting := s.CreateCounted(ctx(), counted)
+	count := func() error { _, _, _, err := s.CreateCounted(ctx(), counted); return err }
 	_, updating := s.Update(ctx(), row.Key(), func(row sessions.Session, _ time.Time) (sessions.Session, bool) { return row, true })
-	_, _, _, rotating := s.Rotate(ctx(), &sessions.Presented{Session: row.Key(), UserID: "alice", ClientID: "app", Secret: row.Secret}, &sessions.Fresh{KeyID: "k"})
+	presented := sessions.Presented{Session: row.Key(), UserID: "alice", ClientID: "app", Secret: row.Secret}
+	rotate := func() error { _, _, _, err := s.Rotate(ctx(), &presented, &sessions.Fresh{KeyID: "k"}); return err }
 	_, _, revoking := s.Revoke(ctx(), row.Key(), sessions.EndRevoked)
 	_, listing := s.List(ctx(), sessions.Query{Realm: row.Realm, User: "alice", Limit: 1})
 	_, sweeping := s.Sweep(ctx(), 10, nil)
@@ -129,7 +130,7 @@ func everything(t *testing.T, s *Store) {
 	_, asking := s.Realms(ctx())
 	_, reading := s.Cutoffs(ctx(), row.Realm)
 	for name, err := range map[string]error{
-		"CreateCounted": counting, "Update": updating, "Rotate": rotating, "Revoke": revoking, "List": listing, "Sweep": sweeping,
+		"CreateCounted": count(), "Update": updating, "Rotate": rotate(), "Revoke": revoking, "List": listing, "Sweep": sweeping,
 		"Scan": scanning, "Realms": asking, "AddCutoff": s.AddCutoff(ctx(), c), "Cutoffs": reading, "DropCutoff": s.DropCutoff(ctx(), c),
 		"Revoked": s.Revoked(ctx(), epoch, func(sessions.Key, time.Time) {}), "Ping": s.Ping(ctx()), "Get": func() error { _, err := s.Get(ctx(), row.Key()); return err }(),
 	} {

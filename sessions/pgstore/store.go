@@ -60,6 +60,11 @@ func (s *Store) open(ctx context.Context) (err error) {
 	if s.listener, err = s.opts.listener(); err != nil {
 		return err
 	}
+	for _, c := range []*pgconn.Config{&config.ConnConfig.Config, s.listener} {
+		if host := exposed(c); host != "" {
+			s.opts.Log.Warn("nobody proves that the database is who it says, or the way to it is in the clear: set sslmode=verify-full", "host", host)
+		}
+	}
 	if err := s.connect(ctx, config); err != nil {
 		return err
 	}
@@ -103,6 +108,10 @@ func refusedSetting(err error) bool {
 
 // prepare looks at what is there, and makes what is missing.
 func (s *Store) prepare(ctx context.Context) error {
+	learn := func(r *reader) error { return s.learn(r) } // Now goes by it from the first
+	if err := s.query(ctx, s.sql.ping, s.at(), learn); err != nil {
+		return err
+	}
 	if err := s.migrate(ctx); err != nil {
 		return err
 	}

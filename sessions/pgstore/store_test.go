@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -23,8 +24,8 @@ var shared struct {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	for i := len(shared.over) - 1; i >= 0; i-- {
-		shared.over[i]()
+	for _, end := range slices.Backward(shared.over) {
+		end()
 	}
 	os.Exit(code)
 }

@@ -55,7 +55,7 @@ func (a *args) bool(b bool) *args {
 var allBinary = []int16{pgtype.BinaryFormatCode}
 
 // A reader reads the columns of one row of an answer from the left. What cannot be
-// read is an error at the end, and zero until then. Its bytes are copies.
+// read is an error at the end, and zero until then.
 type reader struct {
 	values [][]byte
 	err    error
@@ -70,8 +70,6 @@ func (r *reader) next() []byte {
 	r.values = r.values[1:]
 	return value
 }
-
-func (r *reader) bytes() []byte { return append([]byte(nil), r.next()...) }
 
 func (r *reader) text() string { return string(r.next()) }
 

@@ -83,7 +83,7 @@ func (s *Server) Begin(t testing.TB) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the server does not answer: %s", out)
 		}
-		time.Sleep(20 * time.Millisecond) //nolint:forbidigo // it recovers; nothing tells when
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 
@@ -179,4 +179,33 @@ func (s *Server) Promote(t testing.TB) {
 	t.Helper()
 	s.Exec(t, "postgres", "ALTER SYSTEM RESET synchronous_standby_names")
 	s.Exec(t, "postgres", "SELECT pg_promote()")
+}
+
+// Revive starts the server again if it ended by itself, and waits until it answers.
+func (s *Server) Revive(t testing.TB) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+		select {
+		case <-s.proc.done:
+			s.proc = launch(t, s.as, s.dir, filepath.Join(s.bin, "postgres"), "-D", s.data(), "-p", strconv.Itoa(s.Port))
+		default:
+		}
+		if _, err := s.psql("postgres", "SELECT 1"); err == nil {
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("the server does not come back: %s", s.Log())
+}
+
+// SmallDisk mounts a file system of so many megabytes in memory, and returns where. It
+// skips the test where that is not allowed.
+func SmallDisk(t testing.TB, megabytes int) string {
+	t.Helper()
+	dir := directory(t, "", credential(t))
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%dm,mode=0777", megabytes)); err != nil {
+		t.Skipf("NOT TESTED: no file system can be mounted here (be root): %v", err)
+	}
+	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
+	return dir
 }
