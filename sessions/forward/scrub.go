@@ -1,6 +1,7 @@
 package forward
 
 import (
+	"io"
 	"net/http"
 	"net/textproto"
 	"strings"
@@ -69,11 +70,39 @@ func (n *Names) Scrub(r *http.Request) {
 			n.scrubList(r.Header, name, values)
 		}
 	}
-	for name := range r.Trailer {
+	if len(r.Trailer) == 0 {
+		return
+	}
+	if n.scrubTrailer(r.Trailer); len(r.Trailer) == 0 {
+		r.Trailer = nil
+		return
+	}
+	r.Body = &trailedBody{ReadCloser: r.Body, names: n, trailer: r.Trailer}
+}
+
+func (n *Names) scrubTrailer(trailer http.Header) {
+	for name := range trailer {
 		if n.Has(name) {
-			delete(r.Trailer, name)
+			delete(trailer, name)
 		}
 	}
+}
+
+// A trailedBody is a body that trailers come after: those that were announced, and any
+// others.
+type trailedBody struct {
+	io.ReadCloser
+	names   *Names
+	trailer http.Header
+}
+
+// Read takes our headers out of the trailers as soon as these are there.
+func (b *trailedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		b.names.scrubTrailer(b.trailer)
+	}
+	return n, err
 }
 
 // isList tells whether the header is a list of names of headers.

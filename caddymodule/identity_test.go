@@ -1,0 +1,463 @@
+package caddymodule_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// told is what the app saw of a request: its headers, in lines, as echo writes them.
+func told(body, header string) []string {
+	var values []string
+	for line := range strings.Lines(body) {
+		name, value, ok := strings.Cut(strings.TrimSpace(line), ":")
+		if ok && strings.EqualFold(name, header) {
+			values = append(values, strings.TrimSpace(value))
+		}
+	}
+	return values
+}
+
+func wantTold(t testing.TB, got answer, header, want string) {
+	t.Helper()
+	values := told(got.body, header)
+	if want == "" && len(values) == 0 {
+		return
+	}
+	if len(values) != 1 || values[0] != want {
+		t.Errorf("the app is told %s %q, want %q\n%s", header, values, want, got.body)
+	}
+}
+
+// through sends a request through the site; headers are pairs.
+func (s *sidecar) through(method, path string, header ...string) answer {
+	s.t.Helper()
+	req, err := http.NewRequest(method, s.url+path, http.NoBody)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header[header[i]] = append(req.Header[header[i]], header[i+1])
+	}
+	transport := &http.Transport{DisableKeepAlives: true}
+	defer transport.CloseIdleConnections()
+	resp, err := transport.RoundTrip(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return answer{status: resp.StatusCode, header: resp.Header, body: string(data)}
+}
+
+// raw sends bytes as they are and returns what comes back.
+func (s *sidecar) raw(request string) string {
+	s.t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		s.t.Fatal(err)
+	}
+	if _, err := io.WriteString(conn, strings.ReplaceAll(request, "\n", "\r\n")); err != nil {
+		s.t.Fatal(err)
+	}
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return fmt.Sprintf("%d\n%s", resp.StatusCode, data)
+}
+
+// people are sessions that the tests of identities use.
+type people struct {
+	*idp
+	own, imp answer
+}
+
+// identitySite starts a sidecar with those words in its identity block, and sessions.
+func identitySite(t *testing.T, words string, global ...string) (*sidecar, *people) {
+	t.Helper()
+	p := &people{idp: newIDP(t, "https://idp.example.com")}
+	s := newSidecar(t, t.TempDir())
+	s.words = strings.Join(global, "")
+	s.start(p.site(s, echo(t).URL, life+"\n\t\tidentity {\n\t\t\t"+words+"\n\t\t}"))
+	p.own = create(t, s.url, p.token("alice", nil), `{"user_id":"alice"}`)
+	p.imp = create(t, s.url, p.token("carol", map[string]any{"scope": "sessions:impersonate"}), `{"user_id":"alice","reason":"ticket 4711"}`)
+	wantStatus(t, p.own, 200)
+	wantStatus(t, p.imp, 200)
+	return s, p
+}
+
+func bearerOf(a answer) string { return "Bearer " + a.text("access_token") }
+
+func TestIdentity_TheDefaultHeaders(t *testing.T) {
+	s, p := identitySite(t, "")
+	got := s.through("GET", "/app", "Authorization", bearerOf(p.own))
+	wantTold(t, got, "X-Auth-User", "alice")
+	wantTold(t, got, "X-Auth-Session", p.own.text("session_id"))
+	wantTold(t, got, "X-Auth-Actor", "")
+	wantTold(t, got, "Authorization", bearerOf(p.own)) // U5
+	got = s.through("GET", "/app", "Authorization", bearerOf(p.imp))
+	wantTold(t, got, "X-Auth-User", "alice")
+	wantTold(t, got, "X-Auth-Actor", "carol")
+	got = s.through("GET", "/app")
+	wantStatus(t, got, 200)
+	for _, name := range []string{"X-Auth-User", "X-Auth-Session", "X-Auth-Actor"} {
+		wantTold(t, got, name, "")
+	}
+}
+
+// spoofs are ways to send a header of ours, or to have it dropped, as raw lines.
+var spoofs = map[string]string{
+	"plain":                   "X-Auth-User: root\nX-Auth-Session: s\nX-Auth-Actor: a\n",
+	"twice":                   "X-Auth-User: root\nx-auth-user: root\n",
+	"in another case":         "x-AUTH-user: root\n",
+	"underscores":             "X_Auth_User: root\nX_AUTH_SESSION: s\n",
+	"mixed":                   "X-Auth_User: root\n",
+	"dots":                    "X.Auth.User: root\n",
+	"a Connection list":       "Connection: close, X-Auth-User, X-Auth-Session, x-auth-actor\n",
+	"two Connection lists":    "Connection: X-AUTH-USER\nConnection: x-auth-session,close\n",
+	"a list with TE":          "Connection: TE, X-Auth-User, close\nTE: trailers, X-Auth-User\n",
+	"a list and a twin":       "Connection: close, X_Auth_User\nX_Auth_User: root\n",
+	"a proxy's list":          "Proxy-Connection: X-Auth-User\nConnection: close\n",
+	"an announced trailer":    "Trailer: X-Auth-User\n",
+	"kept alive":              "Keep-Alive: X-Auth-User\nConnection: keep-alive, X-Auth-User\n",
+	"with what is left empty": "Connection: X-Auth-User\n",
+}
+
+func TestU1_U2_U3_NobodyElseSetsOrDropsOurHeaders(t *testing.T) {
+	for name, option := range map[string]string{
+		"as Caddy is":               "",
+		"with headers as they come": "\tservers {\n\t\texpected_underscore_headers X_Auth_User X_AUTH_SESSION X-Auth_User\n\t}\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, p := identitySite(t, "require\n\t\t\texempt /public/*", option)
+			credentials := map[string]struct{ line, path, user, session string }{
+				"anonymous": {"", "/public/x", "", ""},
+				"exempt":    {"Authorization: " + bearerOf(p.own) + "\n", "/public/x", "alice", p.own.text("session_id")},
+				"valid":     {"Authorization: " + bearerOf(p.own) + "\n", "/app", "alice", p.own.text("session_id")},
+				"bad":       {"Authorization: " + bearerOf(p.own) + "x\n", "/public/x", "", ""},
+			}
+			for who, c := range credentials {
+				for how, lines := range spoofs {
+					if !strings.Contains(lines, "Connection: ") {
+						lines += "Connection: close\n"
+					}
+					got := s.raw("GET " + c.path + " HTTP/1.1\nHost: app\n" + lines + c.line + "Connection: close\n\n")
+					seen := answer{body: got}
+					if !strings.HasPrefix(got, "200\n") {
+						t.Fatalf("%s, %s: %s", who, how, got)
+					}
+					for header, want := range map[string]string{"X-Auth-User": c.user, "X-Auth-Session": c.session, "X-Auth-Actor": ""} {
+						wantTold(t, seen, header, want)
+						for _, twin := range []string{strings.ReplaceAll(header, "-", "_"), strings.ReplaceAll(header, "-", "."), "X-Auth_User"} {
+							wantTold(t, seen, twin, "")
+						}
+					}
+					if t.Failed() {
+						t.Fatalf("%s, %s", who, how)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestU1_AnUpgradedRequest(t *testing.T) {
+	var mu sync.Mutex
+	var seen http.Header
+	app := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		seen = r.Header.Clone()
+		mu.Unlock()
+		w.WriteHeader(http.StatusNoContent)
+	})
+	p := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	s.start(p.site(s, app, life+"\n\t\tidentity"))
+	own := create(t, s.url, p.token("alice", nil), `{"user_id":"alice"}`)
+	s.through("GET", "/socket", "Connection", "Upgrade, X-Auth-User", "Upgrade", "websocket", "Sec-Websocket-Key", "dGhlIHNhbXBsZSBub25jZQ==", "Sec-Websocket-Version", "13",
+		"X-Auth-Actor", "root", "Authorization", bearerOf(own))
+	mu.Lock()
+	defer mu.Unlock()
+	if got := fmt.Sprint(seen["X-Auth-User"], seen["X-Auth-Actor"], seen["Upgrade"]); got != "[alice] [] [websocket]" {
+		t.Errorf("the app sees %s", got)
+	}
+}
+
+func TestU6_TrailersSetNothing(t *testing.T) {
+	trailers := make(chan http.Header, 2)
+	app := newServer(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		trailers <- r.Trailer.Clone()
+	})
+	p := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	s.start(p.site(s, app, life+"\n\t\tidentity"))
+	for _, announced := range []string{"Trailer: X-Auth-User, X-Other\n", "Trailer: X-Other\n", ""} {
+		s.raw("POST /app HTTP/1.1\nHost: app\nTransfer-Encoding: chunked\n" + announced + "Connection: close\n\n3\nabc\n0\nX-Auth-User: root\nX_Auth_User: root\nX-Other: x\n\n")
+		for name := range <-trailers {
+			if strings.Contains(strings.ToLower(name), "auth") {
+				t.Errorf("announced as %q: the app gets the trailer %s", announced, name)
+			}
+		}
+	}
+}
+
+func TestU4_ValuesAreVisibleASCII(t *testing.T) {
+	s, p := identitySite(t, "header X-Auth-User user_id\n\t\t\theader X-Reason reason")
+	for user, want := range map[string]string{
+		"zoë":           "zo%C3%AB",
+		"a b":           "a%20b",
+		"100%":          "100%25",
+		"a,b;c=\"d\"":   `a,b;c="d"`,
+		"日本":            "%E6%97%A5%E6%9C%AC",
+		"x@example.com": "x@example.com",
+	} {
+		got := create(t, s.url, p.token(user, nil), `{"user_id":`+fmt.Sprintf("%q", user)+`}`)
+		wantStatus(t, got, 200)
+		wantTold(t, s.through("GET", "/app", "Authorization", bearerOf(got)), "X-Auth-User", want)
+	}
+	wantTold(t, s.through("GET", "/app", "Authorization", bearerOf(p.imp)), "X-Reason", "ticket%204711")
+}
+
+func TestIdentity_EveryField(t *testing.T) {
+	s, p := identitySite(t, `accept callers
+			header X-User user_id
+			header X-Session session_id
+			header X-Actor actor
+			header X-Actor-Issuer actor_issuer
+			header X-Is-Impersonation is_impersonation
+			header X-Reason reason
+			header X-Client client_id
+			header X-Groups groups
+			header X-Level level
+			header X-Share share
+			header X-Staff staff
+			header X-Deep /realm/roles/0
+			header X-Realm realm
+			header X-None nothing`)
+	got := s.through("GET", "/app", "Authorization", bearerOf(p.imp))
+	for header, want := range map[string]string{
+		"X-User": "alice", "X-Session": p.imp.text("session_id"), "X-Actor": "carol", "X-Actor-Issuer": "https://idp.example.com",
+		"X-Is-Impersonation": "true", "X-Reason": "ticket%204711", "X-Client": "desk", "X-Groups": "",
+	} {
+		wantTold(t, got, header, want)
+	}
+	token := p.token("bob", map[string]any{
+		"groups": []any{"a", "b,c", "d e", 7, true, []any{1}}, "level": 42, "share": 0.5, "staff": false,
+		"realm": map[string]any{"roles": []any{"x"}}, "nothing": nil,
+	})
+	got = s.through("GET", "/app", "Authorization", "Bearer "+token)
+	for header, want := range map[string]string{
+		"X-User": "bob", "X-Session": "", "X-Actor": "", "X-Is-Impersonation": "false", "X-Groups": "a,b%2Cc,d%20e,7,true,[1]",
+		"X-Level": "42", "X-Share": "0.5", "X-Staff": "false", "X-Deep": "x", "X-Realm": `{"roles":["x"]}`, "X-None": "",
+	} {
+		wantTold(t, got, header, want)
+	}
+}
+
+// Who is nobody's user is not taken for one, and who acts is told.
+func TestIdentity_CallersWhoAreNoUsers(t *testing.T) {
+	s, p := identitySite(t, "accept callers")
+	got := s.through("GET", "/app", "Authorization", "Bearer "+p.token("desk", nil)) // its client_id is its subject
+	wantTold(t, got, "X-Auth-User", "")
+	wantTold(t, got, "X-Auth-Actor", "desk")
+	got = s.through("GET", "/app", "Authorization", "Bearer "+p.token("alice", map[string]any{"act": map[string]any{"sub": "mallory"}}))
+	wantTold(t, got, "X-Auth-User", "alice")
+	wantTold(t, got, "X-Auth-Actor", "mallory")
+}
+
+func TestIdentity_WhatIsRefusedAndWhatPasses(t *testing.T) {
+	foreign := newIDP(t, "https://elsewhere.example.com").token("alice", nil)
+	for name, words := range map[string]string{"optional": "", "required": "require\n\t\t\texempt /public/*"} {
+		t.Run(name, func(t *testing.T) {
+			s, p := identitySite(t, words)
+			must := map[string]int{"optional": 200, "required": 401}[name]
+			bad := "Bearer " + p.own.text("access_token")[:len(p.own.text("access_token"))-4] + "AAAA"
+			for _, c := range []struct {
+				what          string
+				authorization []string
+				status        int
+				challenge     string
+			}{
+				{"nothing", nil, must, "Bearer"},
+				{"another scheme", []string{"Basic YTpi"}, must, "Bearer"},
+				{"an opaque token of the app", []string{"Bearer abc123"}, must, `Bearer error="invalid_token"`},
+				{"another issuer's token", []string{"Bearer " + foreign}, must, `Bearer error="invalid_token"`},
+				{"a caller's token", []string{"Bearer " + p.token("alice", nil)}, must, `Bearer error="invalid_token"`},
+				{"two tokens of others", []string{"Bearer a", "Bearer b"}, must, `Bearer error="invalid_token"`},
+				{"a bad token of ours", []string{bad}, 401, `Bearer error="invalid_token"`},
+				{"two good tokens of ours", []string{bearerOf(p.own), bearerOf(p.own)}, 401, `Bearer error="invalid_token"`},
+				{"a refresh token", []string{"Bearer " + p.own.text("refresh_token")}, 401, `Bearer error="invalid_token"`},
+				{"a refresh token by another scheme", []string{"Token token=\"" + p.own.text("refresh_token") + "\""}, 401, "Bearer"},
+				{"a refresh token alone", []string{p.own.text("refresh_token")}, 401, "Bearer"},
+				{"a refresh token, padded", []string{"Bearer " + p.own.text("refresh_token") + "=="}, 401, `Bearer error="invalid_token"`},
+			} {
+				var header []string
+				for _, value := range c.authorization {
+					header = append(header, "Authorization", value)
+				}
+				got := s.through("GET", "/app", header...)
+				if got.status != c.status {
+					t.Errorf("%s: %d, want %d", c.what, got.status, c.status)
+				}
+				challenge := got.header.Get("WWW-Authenticate")
+				switch {
+				case got.status == 401 && !strings.HasPrefix(challenge, c.challenge):
+					t.Errorf("%s: challenge %q, want %q", c.what, challenge, c.challenge)
+				case got.status == 200 && (len(told(got.body, "X-Auth-User")) > 0 || len(told(got.body, "Authorization")) != len(c.authorization)):
+					t.Errorf("%s: the app sees %s", c.what, got.body)
+				}
+			}
+		})
+	}
+}
+
+func TestIdentity_Exempt(t *testing.T) {
+	s, p := identitySite(t, "require\n\t\t\texempt /public/* /login")
+	for path, status := range map[string]int{
+		"/public/": 200, "/public/a.css": 200, "/login": 200, "/LOGIN": 200, "/app": 401, "/": 401, "/publicity": 401,
+		"/public/../app": 401, "/public/%2e%2e/app": 401, "/public/..%2fapp": 401, "/public/..%252fapp": 401, "/public/..;/app": 401, `/public/..%5capp`: 401, "/login/x": 401,
+	} {
+		got := s.raw("GET " + path + " HTTP/1.1\nHost: app\nConnection: close\n\n")
+		if !strings.HasPrefix(got, fmt.Sprint(status)) {
+			t.Errorf("%s: %s, want %d", path, got[:3], status)
+		}
+	}
+	// What is bad there is not ours to refuse, and not the app's to see.
+	got := s.through("GET", "/public/x", "Authorization", "Bearer "+p.own.text("refresh_token"))
+	wantStatus(t, got, 200)
+	wantTold(t, got, "Authorization", "")
+	preflight := s.through("OPTIONS", "/app", "Origin", "https://other.example.com", "Access-Control-Request-Method", "PUT")
+	wantStatus(t, preflight, 200)
+	wantStatus(t, s.through("OPTIONS", "/app"), 401)
+}
+
+func TestIdentity_ErrorRoutesSeeTheSameRequest(t *testing.T) {
+	p := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	site := p.site(s, echo(t).URL, life+"\n\t\tidentity {\n\t\t\trequire\n\t\t}")
+	site = strings.TrimSuffix(strings.TrimSpace(site), "}") + "\thandle_errors {\n\t\trespond \"sorry {err.status_code} {header.X-Auth-User}|\"\n\t}\n}\n"
+	s.start(site)
+	got := s.through("GET", "/app", "X-Auth-User", "root")
+	wantStatus(t, got, 401)
+	if got.body != "sorry 401 |" || got.header.Get("WWW-Authenticate") != "Bearer" {
+		t.Errorf("%q, challenge %q", got.body, got.header.Get("WWW-Authenticate"))
+	}
+}
+
+func TestIdentity_Placeholders(t *testing.T) {
+	p := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	site := p.site(s, echo(t).URL, life+"\n\t\tidentity")
+	site = strings.Replace(site, "\treverse_proxy", `	log
+	@alice vars {http.auth.user.id} alice
+	@desk vars auth_sessions.actor carol
+	request_header @desk X-Desk yes
+	request_header @alice X-For "{http.auth.user.id}|{http.auth.user.session_id}|{http.auth.user.actor}|{http.auth.user.is_impersonation}|{http.auth_sessions.user.id}|{http.auth_sessions.actor}"
+	reverse_proxy`, 1)
+	s.start(site)
+	imp := create(t, s.url, p.token("carol", map[string]any{"scope": "sessions:impersonate"}), `{"user_id":"alice"}`)
+	got := s.through("GET", "/app", "Authorization", bearerOf(imp))
+	wantTold(t, got, "X-For", "alice|"+imp.text("session_id")+"|carol|true|alice|carol")
+	wantTold(t, got, "X-Desk", "yes")
+	s.waitLog(`"user_id":"alice"`)
+	wantTold(t, s.through("GET", "/app", "X-Auth-User", "alice"), "X-For", "")
+}
+
+func TestIdentity_Cookie(t *testing.T) {
+	s, p := identitySite(t, "require\n\t\t\tcookie __Host-session\n\t\t\tlogin /login?next={http.request.uri_escaped}\n\t\t\texempt /login")
+	cookie := "a=b; __Host-session=" + p.own.text("access_token")
+	host := strings.TrimPrefix(s.url, "http://")
+	for _, c := range []struct {
+		what, method string
+		header       []string
+		status       int
+	}{
+		{"a page", "GET", []string{"Cookie", cookie}, 200},
+		{"a page from elsewhere", "GET", []string{"Cookie", cookie, "Sec-Fetch-Site", "cross-site"}, 200},
+		{"a form of ours", "POST", []string{"Cookie", cookie, "Sec-Fetch-Site", "same-origin"}, 200},
+		{"a form of ours, to an old browser", "POST", []string{"Cookie", cookie, "Origin", "http://" + host}, 200},
+		{"a form from elsewhere", "POST", []string{"Cookie", cookie, "Sec-Fetch-Site", "cross-site"}, 403},
+		{"a form of a sister site", "POST", []string{"Cookie", cookie, "Sec-Fetch-Site", "same-site"}, 403},
+		{"a form from elsewhere, in an old browser", "DELETE", []string{"Cookie", cookie, "Origin", "https://evil.example.com"}, 403},
+		{"a form of nobody", "POST", []string{"Cookie", cookie, "Origin", "null"}, 403},
+		{"a socket from elsewhere", "GET", []string{"Cookie", cookie, "Connection", "Upgrade", "Upgrade", "websocket", "Origin", "https://evil.example.com"}, 403},
+		{"two cookies of that name", "GET", []string{"Cookie", cookie + "; __Host-session=x"}, 401},
+		{"a refresh token", "GET", []string{"Cookie", "__Host-session=" + p.own.text("refresh_token")}, 401},
+		{"another cookie", "GET", []string{"Cookie", "session=" + p.own.text("access_token")}, 401},
+		{"in the query", "GET", nil, 401},
+	} {
+		path := "/app"
+		if c.header == nil {
+			path += "?access_token=" + url.QueryEscape(p.own.text("access_token"))
+		}
+		if got := s.through(c.method, path, c.header...); got.status != c.status {
+			t.Errorf("%s: %d, want %d", c.what, got.status, c.status)
+		} else if c.status == 200 {
+			wantTold(t, got, "X-Auth-User", "alice")
+		}
+	}
+	// A refresh token in any other cookie goes nowhere.
+	got := s.through("GET", "/app", "Cookie", cookie+"; keep=1; r="+p.own.text("refresh_token"))
+	if strings.Contains(got.body, p.own.text("refresh_token")) || !strings.Contains(got.body, "keep=1") {
+		t.Errorf("the app sees %s", got.body)
+	}
+}
+
+func TestIdentity_Login(t *testing.T) {
+	s, p := identitySite(t, "require\n\t\t\tlogin /login?next={http.request.uri_escaped}\n\t\t\texempt /login")
+	for _, c := range []struct {
+		what, method string
+		header       []string
+		location     string
+	}{
+		{"a person", "GET", []string{"Sec-Fetch-Mode", "navigate", "Accept", "*/*"}, "/login?next=%2Fapp%3Fa%3Db%26c"},
+		{"a person with an old browser", "GET", []string{"Accept", "text/html,application/xhtml+xml"}, "/login?next=%2Fapp%3Fa%3Db%26c"},
+		{"a script", "GET", []string{"Sec-Fetch-Mode", "cors", "Accept", "text/html"}, ""},
+		{"a program", "GET", []string{"Accept", "application/json"}, ""},
+		{"a program with a token", "GET", []string{"Accept", "text/html", "Authorization", "Bearer " + p.own.text("refresh_token")}, ""},
+		{"a form", "POST", []string{"Sec-Fetch-Mode", "navigate"}, ""},
+		{"a socket", "GET", []string{"Accept", "text/html", "Connection", "Upgrade", "Upgrade", "websocket"}, ""},
+	} {
+		got := s.through(c.method, "/app?a=b&c", c.header...)
+		want := 401
+		if c.location != "" {
+			want = 302
+		}
+		if got.status != want || got.header.Get("Location") != c.location || got.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %d to %q, want %d to %q", c.what, got.status, got.header.Get("Location"), want, c.location)
+		}
+	}
+}
+
+func TestIdentity_Shadow(t *testing.T) {
+	s, p := identitySite(t, "shadow")
+	got := s.through("GET", "/app", "X-Auth-User", "root")
+	wantStatus(t, got, 200)
+	wantTold(t, got, "X-Auth-User", "")
+	s.waitLog("request would be refused: require is on trial")
+	got = s.through("GET", "/app", "Authorization", "Bearer "+p.own.text("refresh_token"))
+	wantStatus(t, got, 200)
+	wantTold(t, got, "Authorization", "")
+	wantTold(t, s.through("GET", "/app", "Authorization", bearerOf(p.own)), "X-Auth-User", "alice")
+}
