@@ -1,0 +1,49 @@
+package caddymodule
+
+import (
+	"context"
+	"net/http"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/audit"
+)
+
+// maxActedPath is how much of a path is recorded.
+const maxActedPath = 1024
+
+// An act is an unsafe request of an impersonated session.
+type act struct {
+	inst   *instance
+	ctx    context.Context
+	record audit.Record
+}
+
+// actOf is what is recorded of the request. The query never is: tokens do get there.
+func (inst *instance) actOf(r *http.Request, c *sessions.Caller) *act {
+	path := requested(r).Path
+	reason, _ := c.Claims["reason"].(string)
+	return &act{inst: inst, ctx: r.Context(), record: audit.Record{
+		Issuer: inst.issuer, SessionID: c.SessionID, UserID: c.Subject,
+		Impersonation: true, Actor: c.Actor, ClientID: c.ClientID, Reason: reason, ClientIP: clientIP(r),
+		Method: r.Method, Path: path[:min(len(path), maxActedPath)],
+	}}
+}
+
+// begin is called before the request goes on. An ErrUnavailable: it must not, since the
+// audit is required and could not be written.
+func (a *act) begin() error {
+	acts.WithLabelValues(a.inst.issuer).Inc()
+	if !a.inst.reports.audit.config.Required {
+		return nil
+	}
+	a.record.Event = audit.EventActing
+	_, err := a.inst.auditLine(&a.record, true)
+	return err
+}
+
+// answered writes the one line of the request, as soon as its answer is known. That it
+// may not be written is logged; the answer is on its way.
+func (a *act) answered(status int) {
+	a.record.Event, a.record.Status = audit.EventActed, status
+	_ = a.inst.audit(a.ctx, &a.record)
+}

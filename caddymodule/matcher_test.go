@@ -1,0 +1,109 @@
+package caddymodule_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"authsidecar/caddymodule"
+)
+
+func TestImpersonated_InEveryDirectiveBesideACatchAll(t *testing.T) {
+	const money = "@money {\n\timpersonated\n\tpath /billing/*\n}\n"
+	const proxy = "reverse_proxy APP"
+	for _, site := range []struct {
+		name, directives string
+		imp, own         int // status of /billing/x
+	}{
+		{"handle", money + "handle @money {\n\terror 403\n}\nhandle {\n\t" + proxy + "\n}", 403, 200},
+		{"handle, the catch-all first", money + "handle {\n\t" + proxy + "\n}\nhandle @money {\n\terror 403\n}", 403, 200},
+		{"handle_path", "@imp impersonated\nhandle @imp {\n\thandle_path /billing/* {\n\t\terror 402\n\t}\n}\nhandle {\n\t" + proxy + "\n}", 402, 200},
+		{"route", money + "route @money {\n\terror 403\n}\nroute {\n\t" + proxy + "\n}", 403, 200},
+		{"inside a route", money + "route {\n\terror @money 403\n\t" + proxy + "\n}", 403, 200},
+		{"redir", money + "redir @money /ask 303\nredir /other /elsewhere\n" + proxy, 303, 200},
+		{"redir beside a catch-all redir", money + "redir @money /ask 303\nredir * /elsewhere 307", 303, 307},
+		{"rewrite", money + "rewrite @money /refused\n@refused path /refused\nrespond @refused 410\n" + proxy, 410, 200},
+		{"rewrite beside a catch-all rewrite", money + "rewrite @money /refused\nrewrite * /index.php\n@refused path /refused\nrespond @refused 410\n" + proxy, 410, 200},
+		{"respond", money + "respond @money 402\n" + proxy, 402, 200},
+		{"not", "@free not impersonated\nhandle @free {\n\t" + proxy + "\n}\nhandle {\n\terror 404\n}", 404, 200},
+		{"not, in a block", "@free not {\n\timpersonated\n\tpath /billing/*\n}\nhandle @free {\n\t" + proxy + "\n}\nhandle {\n\terror 404\n}", 404, 200},
+		{"handle_errors", "@imp impersonated\nerror /billing/* 418\nhandle_errors {\n\trespond @imp 402\n\trespond 418\n}", 402, 418},
+	} {
+		t.Run(site.name, func(t *testing.T) {
+			g := startGuarded(t, "", site.directives)
+			for _, c := range []struct {
+				who, token string
+				want       int
+			}{{"an impersonation", g.imp, site.imp}, {"an own session", g.own, site.own}, {"nobody", "", site.own}} {
+				if got, _ := g.ask(c.token, "GET", "/billing/x"); got.status != c.want {
+					t.Errorf("%s: %d, want %d", c.who, got.status, c.want)
+				}
+			}
+		})
+	}
+}
+
+// Never a silent no: where nobody decided whose request it is, the matcher is an error.
+func TestImpersonated_IsAnErrorWhereNoIdentityWasDecided(t *testing.T) {
+	for _, matcher := range []string{"@imp impersonated", "@imp not impersonated", "@imp {\n\tnot {\n\t\timpersonated\n\t\tpath /billing/*\n\t}\n}", "@imp {\n\timpersonated\n\tpath /billing/*\n}"} {
+		for _, directives := range []string{
+			"handle @imp {\n\trespond 402\n}\nhandle {\n\trespond 200\n}",
+			"route @imp {\n\trespond 402\n}\nrespond 200",
+			"redir @imp /x\nrespond 200",
+			"rewrite @imp /x\nrespond 200",
+		} {
+			s := newSidecar(t, t.TempDir())
+			// Without auth_sessions in the site, and in one that has no identity.
+			s.start("SITE {\n" + matcher + "\n" + directives + "\n}\n")
+			wantUndecided(t, s, matcher+directives)
+			site, _, _ := strings.Cut(newIDP(t, "https://idp.example.com").site(s, "http://127.0.0.1:1", ""), "\treverse_proxy")
+			if err := s.reload(site + matcher + "\n" + directives + "\n}\n"); err != nil {
+				t.Fatal(err)
+			}
+			wantUndecided(t, s, "with a bare block: "+matcher+directives)
+		}
+	}
+}
+
+func wantUndecided(t *testing.T, s *sidecar, what string) {
+	t.Helper()
+	req, _ := http.NewRequest(http.MethodGet, s.url+"/billing/x", nil)
+	got, err := do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.status != http.StatusInternalServerError {
+		t.Errorf("%s: %d %s", what, got.status, got.body)
+	}
+	s.waitLog("before it is decided whose request it is")
+}
+
+// A directive that Caddy sorts before auth_sessions asks too soon.
+func TestImpersonated_IsAnErrorBeforeAuthSessions(t *testing.T) {
+	g := startGuarded(t, "", "respond 200")
+	if err := g.reload(g.site("", "@imp impersonated\nvars @imp a b\nrespond 200")); err != nil {
+		t.Fatal(err)
+	}
+	g.expect("an impersonation", g.imp, "GET", "/x", 500, false)
+	g.expect("nobody", "", "GET", "/x", 500, false)
+}
+
+func TestImpersonated_InJSON(t *testing.T) {
+	config, _, err := adapt("http://a.example.com {\n\t@imp impersonated\n\trespond @imp 402\n}\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(config), `"match":[{"impersonated":{}}]`) {
+		t.Errorf("adapted to %s", config)
+	}
+}
+
+func TestImpersonated_TakesNothing(t *testing.T) {
+	for _, text := range []string{"impersonated yes", "impersonated {\n\tx\n}", "impersonated {\n}"} {
+		if err := new(caddymodule.MatchImpersonated).UnmarshalCaddyfile(caddyfile.NewTestDispenser(text)); err == nil {
+			t.Errorf("%s: no error", text)
+		}
+	}
+}
