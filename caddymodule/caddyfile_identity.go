@@ -16,10 +16,19 @@ func (p *parser) identity() error {
 	i := new(Identity)
 	p.handler.Identity = i
 	optional := false
-	err := p.block("identity", words{
-		"require":     p.flag(&i.Require),
-		"optional":    p.flag(&optional),
-		"shadow":      p.flag(&i.Shadow),
+	mode := func(into *bool) func() error {
+		return func() error {
+			*into = true
+			if optional && (i.Require || i.Shadow) {
+				return p.Err("identity: optional is the opposite of require and shadow: keep one of them")
+			}
+			return nil
+		}
+	}
+	return p.block("identity", words{
+		"require":     mode(&i.Require),
+		"optional":    mode(&optional),
+		"shadow":      mode(&i.Shadow),
 		"exempt":      p.list(&i.Exempt, "/public/*"),
 		"header":      func() error { return p.identityHeader(i) },
 		"accept":      func() error { return p.accept(i) },
@@ -28,10 +37,6 @@ func (p *parser) identity() error {
 		"assertion":   func() error { return p.assertion(i) },
 		"end_streams": p.flag(&i.EndStreams),
 	}, "header")
-	if err == nil && optional && (i.Require || i.Shadow) {
-		return p.Err("identity: optional and require (or shadow) exclude each other: keep one")
-	}
-	return err
 }
 
 func (p *parser) identityHeader(i *Identity) error {
