@@ -70,7 +70,7 @@ func adminBackup(w http.ResponseWriter, r *adminRequest) (any, error) {
 
 // backupName is what a backup is called unless somebody names it.
 func backupName(now time.Time) string {
-	return "auth_sessions-" + now.UTC().Format("20060102T150405Z") + ".tar"
+	return "auth_sessions-" + now.UTC().Format("20060102T150405.000Z") + ".tar"
 }
 
 // ofOneStore returns an instance whose store is the one that the request is for.

@@ -18,6 +18,12 @@ import (
 func (s *sidecar) inForce(caddyfile string) {
 	s.t.Helper()
 	s.start(caddyfile)
+	s.awaitInForce()
+}
+
+// awaitInForce returns when the configuration of the process is in force.
+func (s *sidecar) awaitInForce() {
+	s.t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); s.ask("GET", "status").status == 503; {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("it is still starting:\n%s", s.log)

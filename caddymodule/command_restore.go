@@ -30,7 +30,7 @@ directory away first.
 The sessions are as they were at the backup: those that were ended since are live
 again, and those that were refreshed since end when they are refreshed next.
 
-	$ caddy auth-sessions restore /var/backups/auth_sessions-20261123T000000Z.tar /var/lib/caddy/sessions`,
+	$ caddy auth-sessions restore /var/backups/auth_sessions-20261123T000000.000Z.tar /var/lib/caddy/sessions`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			done, err := restore(cmd.Context(), args[0], args[1], newProgress(cmd.ErrOrStderr(), "sessions", -1))

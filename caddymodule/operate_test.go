@@ -1,0 +1,145 @@
+package caddymodule_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+var (
+	page      = regexp.MustCompile("(?m)^##+ (.*)$")
+	pageBlock = regexp.MustCompile("(?ms)^```sh\n(.*?)^```$")
+)
+
+// The pages for on-call people are run from top to bottom, word for word, but for
+// where their directories are, and for systemctl, chown and caddy, which stand in for
+// those of a machine.
+func TestOperate_PagesAreTried(t *testing.T) {
+	text := readRoot(t, "caddymodule/testdata/operate.md")
+	provider := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	m := newMachine(t, s, provider.site(s, echo(t).URL, life))
+	m.sh("systemctl start caddy")
+	s.awaitInForce()
+	alice, desk := provider.token("alice", nil), provider.token("carol", map[string]any{"scope": "sessions:impersonate"})
+	s.write("token", alice)
+	sessions := make(map[string]answer)
+	make := func(name, token string) {
+		t.Helper()
+		sessions[name] = create(t, s.url, token, `{"user_id":"alice"}`)
+		wantStatus(t, sessions[name], 200)
+	}
+	refresh := func(name string, want int) {
+		t.Helper()
+		got := s.refresh(sessions[name].text("refresh_token"))
+		wantStatus(t, got, want)
+		if want == 200 {
+			sessions[name] = got
+		}
+	}
+	before := map[string]func(){
+		"Back up":                     func() { make("before", alice) },
+		"Restore":                     func() { make("after", alice) },
+		"End every impersonation now": func() { make("acted", desk) },
+	}
+	after := map[string]func(){
+		"Restore":                        func() { refresh("before", 200); refresh("after", 400) },
+		"Upgrade":                        func() { refresh("before", 200) },
+		"End every impersonation now":    func() { refresh("before", 200); refresh("acted", 400) },
+		"Rotate everything after a leak": func() { refresh("before", 400); make("new", alice) },
+		"Move to another store": func() {
+			m.config(provider.site(s, echo(t).URL, life+"\n\t\tstore pebble DIR/sessions"))
+			m.sh("systemctl start caddy")
+			s.awaitInForce()
+			refresh("new", 200)
+		},
+	}
+	titles := page.FindAllStringSubmatchIndex(text, -1)
+	for i, at := range titles {
+		end := len(text)
+		if i+1 < len(titles) {
+			end = titles[i+1][0]
+		}
+		title := text[at[2]:at[3]]
+		if do := before[title]; do != nil {
+			do()
+		}
+		for _, block := range pageBlock.FindAllStringSubmatch(text[at[1]:end], -1) {
+			m.sh(block[1])
+		}
+		if do := after[title]; do != nil {
+			do()
+			delete(after, title)
+		}
+	}
+	if len(after) > 0 {
+		t.Errorf("pages that are not there: %v", after)
+	}
+	m.sh("systemctl stop caddy")
+}
+
+// The README has these pages, as soon as it has any.
+func TestOperate_PagesAreInTheREADME(t *testing.T) {
+	readme, pages := readRoot(t, "README.md"), readRoot(t, "caddymodule/testdata/operate.md")
+	if strings.Contains(readme, "\n## Operate\n") && !strings.Contains(readme, pages) {
+		t.Error("README.md has other pages than caddymodule/testdata/operate.md, which are tried")
+	}
+}
+
+// A machine is a directory with the commands and the directories that the pages name.
+type machine struct {
+	t testing.TB
+	s *sidecar
+}
+
+func newMachine(t testing.TB, s *sidecar, config string) *machine {
+	t.Helper()
+	m := &machine{t, s}
+	for _, dir := range []string{"etc/caddy", "var/backups", "bin"} {
+		if err := os.MkdirAll(filepath.Join(s.dir, dir), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.config(config)
+	m.script("bin/caddy", `AUTHSIDECAR_TEST_AS_CADDY=1 exec `+os.Args[0]+` "$@"`)
+	m.script("caddy", `AUTHSIDECAR_TEST_AS_CADDY=1 exec `+os.Args[0]+` "$@"`)
+	m.script("bin/chown", `[ -e "$3" ]`)
+	m.script("bin/systemctl", `
+case $1 in
+stop) caddy stop ;;
+start) caddy start --config "$HOME/etc/caddy/Caddyfile" >"$HOME/log" 2>&1 ;;
+restart) caddy stop && exec "$0" start ;;
+esac`)
+	t.Cleanup(func() { _ = m.command("caddy stop").Run() })
+	return m
+}
+
+func (m *machine) config(text string) { m.s.write("etc/caddy/Caddyfile", m.s.render(text)) }
+
+func (m *machine) script(name, text string) {
+	m.t.Helper()
+	if err := os.Chmod(m.s.write(name, "#!/bin/sh\n"+text+"\n"), 0o700); err != nil {
+		m.t.Fatal(err)
+	}
+}
+
+func (m *machine) command(text string) *exec.Cmd {
+	dir := m.s.dir
+	text = strings.NewReplacer("/etc/caddy", dir+"/etc/caddy", "/var/backups", dir+"/var/backups", "/var/lib/caddy", dir, "/usr/bin/caddy", dir+"/bin/caddy").Replace(text)
+	cmd := exec.Command("bash", "-euo", "pipefail", "-c", text)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "HOME="+dir, "PATH="+dir+"/bin:"+os.Getenv("PATH"), "CADDY_ADMIN="+m.s.admin, "XDG_DATA_HOME=", "XDG_CONFIG_HOME=")
+	return cmd
+}
+
+// sh runs commands as somebody would who pastes them.
+func (m *machine) sh(text string) {
+	m.t.Helper()
+	if out, err := m.command(text).CombinedOutput(); err != nil {
+		log, _ := os.ReadFile(filepath.Join(m.s.dir, "log"))
+		m.t.Fatalf("%v of\n%s\n%s\n%s", err, text, out, log)
+	}
+}
