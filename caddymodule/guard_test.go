@@ -16,7 +16,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"golang.org/x/net/http2"
 )
 
@@ -371,28 +370,5 @@ func TestGuards_ConcurrentRequestsHaveALineEach(t *testing.T) {
 	g.waitLog(`"path":"/mark","status":200}` + "\n")
 	if n := len(g.actLines()); n != 21 {
 		t.Errorf("%d lines for 21 requests", n)
-	}
-}
-
-func TestGuards_NeedIdentity(t *testing.T) {
-	adapter := caddyconfig.GetAdapter("caddyfile")
-	for _, word := range []string{"read_only", "deny /x"} {
-		_, _, err := adapter.Adapt([]byte(`http://a.example.com {
-	auth_sessions {
-		issuer https://app.example.com
-		trust https://idp.example.com {
-			audience a
-		}
-		allow self
-		impersonation {
-			ttl 1h
-			`+word+`
-		}
-	}
-}
-`), map[string]any{"filename": "Caddyfile"})
-		if err == nil || !strings.Contains(err.Error(), "add identity") || !strings.Contains(err.Error(), "at Caddyfile:10") {
-			t.Errorf("%s: %v", word, err)
-		}
 	}
 }
