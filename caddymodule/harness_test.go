@@ -46,6 +46,7 @@ type sidecar struct {
 	url   string // of the site
 	cmd   *exec.Cmd
 	log   *syncBuffer
+	logs  []*syncBuffer // of all its runs
 	done  chan struct{}
 }
 
@@ -91,7 +92,10 @@ func freePort(t testing.TB) string {
 func newSidecar(t testing.TB, dir string) *sidecar {
 	t.Helper()
 	s := &sidecar{t: t, dir: dir, admin: "127.0.0.1:" + freePort(t), url: "http://127.0.0.1:" + freePort(t)}
-	t.Cleanup(s.kill)
+	t.Cleanup(func() {
+		s.kill()
+		s.wantNoToken()
+	})
 	return s
 }
 
@@ -132,6 +136,7 @@ func (s *sidecar) run(caddyfile string) {
 	s.t.Helper()
 	file := s.write("Caddyfile", s.render(caddyfile))
 	s.cmd, s.log, s.done = s.command("run", "--config", file, "--adapter", "caddyfile"), new(syncBuffer), make(chan struct{})
+	s.logs = append(s.logs, s.log)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)
@@ -263,6 +268,7 @@ func (i *idp) token(subject string, claims map[string]any) string {
 	if err != nil {
 		i.t.Fatal(err)
 	}
+	remember(token)
 	return token
 }
 
@@ -347,6 +353,7 @@ func do(req *http.Request) (answer, error) {
 	}
 	got := answer{status: resp.StatusCode, header: resp.Header, body: string(data)}
 	_ = json.Unmarshal(data, &got.fields)
+	rememberAll(got.fields)
 	return got, nil
 }
 

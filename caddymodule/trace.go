@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/audit"
 	"authsidecar/sessions/httpapi"
 )
 
@@ -118,7 +119,7 @@ func (n *note) log(r *http.Request) {
 		{"session_id", n.session}, {"session_user", n.user}, {"session_actor", n.actor}, {"session_decision", n.decision},
 	} {
 		if f.value != "" {
-			fields.Set(zap.String(f.name, f.value))
+			fields.Set(zap.String(f.name, audit.Mask(f.value)))
 		}
 	}
 }

@@ -137,6 +137,27 @@ func TestL2_ValuesAreEncoded(t *testing.T) {
 	wantGood(t, 6, read(t, path))
 }
 
+// L1: what a caller says may be a token, or a part of one.
+func TestL1_TokensAreMasked(t *testing.T) {
+	const token = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
+	for text, want := range map[string]string{
+		token:                   "[token]",
+		"my " + token + " here": "my [token] here",
+		token[:len(token)-9]:    "[token]",
+		token[:30]:              "[token]",
+		"/x/" + token + "/y":    "/x/[token]/y",
+		"eyJ":                   "eyJ",
+		"alice":                 "alice",
+	} {
+		r := Record{UserID: text, Reason: text, ClientID: text, Error: text, Path: text}
+		for _, f := range r.Fields() {
+			if f.Name != "is_impersonation" && f.Value != want {
+				t.Errorf("%s %q is written %q, want %q", f.Name, text, f.Value, want)
+			}
+		}
+	}
+}
+
 func TestChain_FindsAnyByteThatWasChanged(t *testing.T) {
 	_, lines := written(t, 4)
 	text := strings.Join(lines, "")

@@ -2,6 +2,8 @@ package audit
 
 import (
 	"encoding/json"
+	"regexp"
+	"strings"
 	"time"
 
 	"authsidecar/sessions"
@@ -65,7 +67,7 @@ func (r *Record) Fields() []Field {
 	fields := make([]Field, 0, 12)
 	text := func(name, value string) {
 		if value != "" {
-			fields = append(fields, Field{name, value})
+			fields = append(fields, Field{name, Mask(value)})
 		}
 	}
 	text("issuer", r.Issuer)
@@ -91,6 +93,17 @@ func (r *Record) Fields() []Field {
 	text("error", r.Error)
 	text("note", r.Note)
 	return fields
+}
+
+// likeToken is what a JWT, or the beginning of one, looks like.
+var likeToken = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.-]*`)
+
+// Mask takes tokens out of a text: callers do put them where they do not belong.
+func Mask(text string) string {
+	if !strings.Contains(text, "eyJ") {
+		return text
+	}
+	return likeToken.ReplaceAllString(text, "[token]")
 }
 
 // encode writes the line of the record that comes after last, without its newline.
