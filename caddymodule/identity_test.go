@@ -39,9 +39,17 @@ func wantTold(t testing.TB, got answer, header, want string) {
 // through sends a request through the site; headers are pairs.
 func (s *sidecar) through(method, path string, header ...string) answer {
 	s.t.Helper()
-	req, err := http.NewRequest(method, s.url+path, http.NoBody)
+	got, err := s.tryThrough(method, path, header...)
 	if err != nil {
 		s.t.Fatal(err)
+	}
+	return got
+}
+
+func (s *sidecar) tryThrough(method, path string, header ...string) (answer, error) {
+	req, err := http.NewRequest(method, s.url+path, http.NoBody)
+	if err != nil {
+		return answer{}, err
 	}
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header[header[i]] = append(req.Header[header[i]], header[i+1])
@@ -50,14 +58,15 @@ func (s *sidecar) through(method, path string, header ...string) answer {
 	defer transport.CloseIdleConnections()
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
-		s.t.Fatal(err)
+		return answer{}, err
 	}
+	return readAnswer(resp)
+}
+
+func readAnswer(resp *http.Response) (answer, error) {
 	defer resp.Body.Close()
 	data, err := io.ReadAll(resp.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return answer{status: resp.StatusCode, header: resp.Header, body: string(data)}
+	return answer{status: resp.StatusCode, header: resp.Header, body: string(data)}, err
 }
 
 // raw sends bytes as they are and returns what comes back.
