@@ -28,6 +28,8 @@ type instanceStatus struct {
 	Trust       []trustStatus `json:"trust"`
 	SigningKeys []ringStatus  `json:"signing_keys"`
 	Store       storeStatus   `json:"store"`
+	// Sessions is about how many are live; absent while nobody has counted them.
+	Sessions *sessionCount `json:"sessions,omitempty"`
 	// Denied is how many sessions and cutoffs are remembered as ended.
 	Denied int        `json:"denied"`
 	Feed   feedStatus `json:"feed"`
@@ -71,6 +73,12 @@ type storeStatus struct {
 	Millis float64 `json:"answered_in_ms,omitempty"`
 }
 
+// sessionCount is how many sessions are live, of each kind.
+type sessionCount struct {
+	Own            int `json:"own"`
+	Impersonations int `json:"impersonations"`
+}
+
 // feedStatus tells whether what other nodes end is heard.
 type feedStatus struct {
 	State string `json:"state"` // none: the store has no feed; hearing; blind
@@ -112,6 +120,9 @@ func (inst *instance) status(ctx context.Context, keys bool) instanceStatus {
 	s.SigningKeys = append(inst.ringStatus("refresh", minter.Keys.Refresh, now, false), inst.ringStatus("access", minter.Keys.Access, now, keys)...)
 	if s.Ready {
 		s.Store.ask(ctx, inst.store.store)
+		if n, ok := inst.store.live.of(inst.issuer); ok {
+			s.Sessions = &sessionCount{n.own, n.impersonated}
+		}
 		s.Denied = inst.store.watch.Deny.Len()
 		s.Feed = feedOf(&inst.store.watch)
 	}

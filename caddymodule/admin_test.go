@@ -73,8 +73,9 @@ type overview struct {
 			Engine, Error string
 			OK            bool
 		}
-		Denied int
-		Feed   struct{ State string }
+		Sessions *struct{ Own, Impersonations int }
+		Denied   int
+		Feed     struct{ State string }
 	}
 }
 
@@ -251,6 +252,15 @@ func TestAdmin_ListsAndEndsSessions(t *testing.T) {
 	other := create(t, s.url, desk, `{"user_id":"bob"}`)
 	wantStatus(t, other, 200)
 
+	for deadline := time.Now().Add(30 * time.Second); ; { // the store is read through in the background
+		if n := s.status("").Instances[0].Sessions; n != nil && n.Own == 3 && n.Impersonations == 2 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("counted %+v", s.status("").Instances[0].Sessions)
+		}
+		time.Sleep(5 * time.Millisecond) // polling what another process does in its own time
+	}
 	listed := func(query string) (ids []string) {
 		t.Helper()
 		for cursor := ""; ; {

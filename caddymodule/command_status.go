@@ -49,6 +49,7 @@ func printStatus(w io.Writer, overview *adminOverview) error {
 		t.row("path", s.Path)
 		t.row("ready", yesNo(s.Ready))
 		t.row("store", describeStore(&s.Store))
+		t.row("live sessions", describeCount(s.Sessions))
 		t.row("ended, remembered", strconv.Itoa(s.Denied))
 		t.row("feed of other nodes", describeFeed(s.Feed))
 		if err := t.flush(); err != nil {
@@ -69,6 +70,13 @@ func describeStore(s *storeStatus) string {
 		return s.Engine + ", does not answer: " + s.Error
 	}
 	return fmt.Sprintf("%s, answers in %.1f ms", s.Engine, s.Millis)
+}
+
+func describeCount(n *sessionCount) string {
+	if n == nil {
+		return "not counted yet"
+	}
+	return fmt.Sprintf("about %d, and %d impersonations", n.Own, n.Impersonations)
 }
 
 func describeFeed(f feedStatus) string {
