@@ -134,7 +134,13 @@ func (s *sidecar) start(caddyfile string) {
 // run runs the process.
 func (s *sidecar) run(caddyfile string) {
 	s.t.Helper()
-	file := s.write("Caddyfile", s.render(caddyfile))
+	s.runText(s.render(caddyfile))
+}
+
+// runText runs the process with a Caddyfile as it is.
+func (s *sidecar) runText(caddyfile string) {
+	s.t.Helper()
+	file := s.write("Caddyfile", caddyfile)
 	s.cmd, s.log, s.done = s.command("run", "--config", file, "--adapter", "caddyfile"), new(syncBuffer), make(chan struct{})
 	s.logs = append(s.logs, s.log)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log

@@ -1,0 +1,178 @@
+package caddymodule_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// A collector takes the traces that Caddy exports (OTLP over http). Strings stand in the
+// protocol's bytes as they are.
+type collector struct {
+	mu   sync.Mutex
+	data strings.Builder
+	url  string
+}
+
+func newCollector(t *testing.T) *collector {
+	c := new(collector)
+	c.url = newServer(t, func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		c.mu.Lock()
+		c.data.Write(body)
+		c.mu.Unlock()
+		w.Header().Set("Content-Type", "application/x-protobuf")
+	})
+	return c
+}
+
+func (c *collector) text() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.data.String()
+}
+
+// The trace of a request tells the decision, whose token it was, whether that was
+// remembered, and how long the store took; and no token.
+func TestTraces_TellTheDecision(t *testing.T) {
+	c := newCollector(t)
+	t.Setenv("OTEL_TRACES_EXPORTER", "otlp")
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", c.url)
+	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+	provider := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	s.start(strings.Replace(provider.site(s, echo(t).URL, "lifecycle"), "SITE {", "SITE {\n\ttracing", 1))
+	alice := provider.token("alice", nil)
+	got := create(t, s.url, alice, `{"user_id":"alice"}`)
+	wantStatus(t, got, 200)
+	create(t, s.url, alice, `{"user_id":"bob"}`)
+	create(t, s.url, provider.token("alice", map[string]any{"aud": "other"}), `{"user_id":"alice"}`)
+	s.refresh(got.text("refresh_token"))
+	s.call("GET", "/current", got.text("access_token"), "")
+
+	want := []string{
+		"auth_sessions.decision", "created", "denied", "audience", "refreshed", "answered",
+		"auth_sessions.issuer", provider.issuer, "auth_sessions.cache_hit", "auth_sessions.store_seconds",
+		"auth_sessions.session_id", got.text("session_id"),
+	}
+	missing := ""
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		missing = ""
+		text := c.text()
+		for _, word := range want {
+			if !strings.Contains(text, word) {
+				missing = word
+			}
+		}
+		if missing == "" || time.Now().After(deadline) {
+			break
+		}
+		time.Sleep(10 * time.Millisecond) // it is exported in the background
+	}
+	if missing != "" {
+		t.Errorf("%q is in no trace: %q", missing, c.text())
+	}
+	s.stop()
+	if line, found := leaked(c.text(), s.secrets()...); found {
+		t.Errorf("L1: a token is in a trace: %q", line)
+	}
+}
+
+// accessLog returns the entry of the access log of that number, from 0.
+func (s *sidecar) accessLog(n int) map[string]any {
+	s.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		entries := []map[string]any{}
+		for line := range strings.Lines(s.log.String()) {
+			var entry map[string]any
+			if strings.Contains(line, `"logger":"http.log.access`) && json.Unmarshal([]byte(line), &entry) == nil {
+				entries = append(entries, entry)
+			}
+		}
+		if len(entries) > n {
+			return entries[n]
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("no entry %d in the access log\n%s", n, s.log)
+		}
+	}
+}
+
+// The access log tells which session a request was about, and who acts.
+func TestAccessLog_TellsSessionAndActor(t *testing.T) {
+	provider := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	s.start(strings.Replace(provider.site(s, echo(t).URL, "lifecycle"), "SITE {", "SITE {\n\tlog", 1))
+	desk := provider.token("carol", map[string]any{"scope": "sessions:impersonate"})
+	got := create(t, s.url, desk, `{"user_id":"alice"}`)
+	create(t, s.url, "rubbish", `{"user_id":"alice"}`)
+	s.get("GET", "/app")
+	want := map[string]any{"session_id": got.text("session_id"), "session_user": "alice", "session_actor": "carol", "session_decision": "created"}
+	first := s.accessLog(0)
+	for name, value := range want {
+		if first[name] != value {
+			t.Errorf("%s is %v, want %v", name, first[name], value)
+		}
+	}
+	if second := s.accessLog(1); second["session_decision"] != "form" || second["session_id"] != nil {
+		t.Errorf("a refused request: %v %v", second["session_decision"], second["session_id"])
+	}
+	if third := s.accessLog(2); third["session_decision"] != nil {
+		t.Errorf("the app's request: %v", third)
+	}
+}
+
+// What the README says keeps tokens out of logs, where clients put them into URLs.
+const withoutTokens = `(without_tokens) {
+	format filter {
+		request>uri regexp "eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.%-]*" "[token]"
+		request>headers>Referer regexp "eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.%-]*" "[token]"
+		resp_headers>Location regexp "eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.%-]*" "[token]"
+		headers>Location regexp "eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.%-]*" "[token]"
+	}
+}
+`
+
+func TestL1_README_KeepsTokensInURLsOutOfLogs(t *testing.T) {
+	snippet := withoutTokens
+	if text := readRoot(t, "README.md"); strings.Contains(text, "(without_tokens)") {
+		_, rest, _ := strings.Cut(text, "(without_tokens)")
+		body, _, _ := strings.Cut(rest, "```")
+		snippet = "(without_tokens)" + body
+		snippet, _, _ = strings.Cut(snippet, "\n}\n")
+		snippet += "\n}\n"
+	}
+	provider := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	bare := s.render("")
+	bare = strings.Replace(bare, "\tlog {\n", "\tlog {\n\t\timport without_tokens\n", 1)
+	app := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Location", "/next?"+r.URL.RawQuery)
+		w.WriteHeader(204)
+	})
+	site := strings.NewReplacer("SITE {", "http://:"+port(s.url)+" {\n\tlog {\n\t\timport without_tokens\n\t}", "DIR", s.dir).Replace(provider.site(s, app, ""))
+	s.runText(snippet + bare + site)
+	if err := s.wait(); err != nil {
+		t.Fatalf("%v\n%s", err, s.log)
+	}
+	token := provider.token("alice", nil)
+	for _, path := range []string{"/app?access_token=" + token, "/app/" + token + "/x", "/auth/sessions?x=1&refresh_token=" + token + "&y=2"} {
+		req, err := http.NewRequest("GET", s.url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Referer", s.url+path)
+		if _, err := do(req); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.accessLog(2)
+	if n := strings.Count(s.log.String(), "[token]"); n < 6 {
+		t.Errorf("%d tokens were taken out of the log, want 6 at the least\n%s", n, s.log)
+	}
+}
