@@ -47,7 +47,7 @@ func (inst *instance) guard(w http.ResponseWriter, r *http.Request, id *identity
 		}
 		return inst.stream(w, r, id, next, nil)
 	}
-	act := inst.actOf(r, id.Caller)
+	act := inst.actOf(r, id.Who)
 	if err := inst.guards.refuse(r, true); err != nil {
 		act.answered(http.StatusForbidden)
 		return caddyhttp.Error(http.StatusForbidden, err)

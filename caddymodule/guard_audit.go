@@ -1,11 +1,12 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
-	"authsidecar/sessions"
 	"authsidecar/sessions/audit"
+	"authsidecar/sessions/forward"
 )
 
 // maxActedPath is how much of a path is recorded.
@@ -19,13 +20,12 @@ type act struct {
 }
 
 // actOf is what is recorded of the request. The query never is: tokens do get there.
-func (inst *instance) actOf(r *http.Request, c *sessions.Caller) *act {
-	path := requested(r).Path
-	reason, _ := c.Claims["reason"].(string)
+func (inst *instance) actOf(r *http.Request, who *forward.Who) *act {
+	u := requested(r)
+	path := cmp.Or(u.Path, u.Opaque, u.Host) // the last is that of CONNECT
 	return &act{inst: inst, ctx: r.Context(), record: audit.Record{
-		Issuer: inst.issuer, SessionID: c.SessionID, UserID: c.Subject,
-		Impersonation: true, Actor: c.Actor, ClientID: c.ClientID, Reason: reason, ClientIP: clientIP(r),
-		Method: r.Method, Path: path[:min(len(path), maxActedPath)],
+		Issuer: inst.issuer, SessionID: who.SessionID, UserID: who.UserID, Impersonation: true, Actor: who.Actor,
+		ClientID: who.ClientID, Reason: who.Reason, ClientIP: clientIP(r), Method: r.Method, Path: path[:min(len(path), maxActedPath)],
 	}}
 }
 

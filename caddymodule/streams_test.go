@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -143,7 +144,8 @@ func (o *open) over() bool {
 
 // openWebSocket opens one, which echoes.
 func openWebSocket(ctx context.Context, base, token string) (*open, error) {
-	conn, _, err := websocket.Dial(ctx, base+"/ws", &websocket.DialOptions{HTTPHeader: http.Header{"Authorization": {"Bearer " + token}}})
+	header := http.Header{"Authorization": {"Bearer " + token}}
+	conn, _, err := websocket.Dial(ctx, base+"/ws", &websocket.DialOptions{HTTPHeader: header}) //nolint:bodyclose // it is the connection
 	if err != nil {
 		return nil, err
 	}
@@ -552,9 +554,7 @@ func TestStreams_OfAClientThatReadsNothing(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for name, values := range c.header {
-				req.Header[name] = values
-			}
+			maps.Copy(req.Header, c.header)
 			req.Header.Set("Authorization", "Bearer "+session.text("access_token"))
 			resp, err := c.client.RoundTrip(req)
 			if err != nil {

@@ -13,8 +13,9 @@ import (
 
 const (
 	// scanPause is how long after a look at all that is open the next one is at the
-	// soonest, however much is ended meanwhile.
-	scanPause = 20 * time.Millisecond
+	// soonest, however much is ended meanwhile: a look at 100,000 sessions takes about
+	// a tenth of it.
+	scanPause = 100 * time.Millisecond
 	// askPause is how often a look is had at what is due, askers how many ask the
 	// store at once, and askTimeout how long an answer may take.
 	askPause   = time.Second
@@ -33,7 +34,7 @@ func (r *Registry) Run(ctx context.Context) {
 	pause := time.NewTicker(scanPause)
 	defer pause.Stop()
 	for ctx.Err() == nil {
-		for _, s := range r.sessions(func(s *session) bool { return r.Watch.Deny.Denied(&s.facts) }) {
+		for _, s := range r.denied() {
 			r.End(s.facts.Key)
 		}
 		select {
@@ -45,6 +46,10 @@ func (r *Registry) Run(ctx context.Context) {
 		case <-pause.C: // which may have come long ago
 		}
 	}
+}
+
+func (r *Registry) denied() []*session {
+	return r.sessions(func(s *session) bool { return r.Watch.Deny.Denied(&s.facts) })
 }
 
 func every(ctx context.Context, pause time.Duration, do func(context.Context)) {
