@@ -1,7 +1,23 @@
 package caddymodule
 
-import "time"
+import (
+	"fmt"
+	"time"
+
+	"authsidecar/sessions"
+)
 
 // SetKeyTimes makes nodes look for new keys that often, and others remember our key
 // set for that long.
 func SetKeyTimes(sync, cache time.Duration) { keySync, keyCache = sync, cache }
+
+// DenyMany lets the handler's node remember that many revoked sessions.
+func DenyMany(h any, n int) {
+	inst := h.(*Handler).inst
+	for i := range n {
+		inst.store.watch.Deny.Deny(sessions.Key{Realm: inst.issuer, ID: fmt.Sprintf("revoked%015d", i)}, time.Now())
+	}
+}
+
+// Checks is how many signatures the handler's verifier has checked.
+func Checks(h any) uint64 { return h.(*Handler).inst.verifier.Stats().Checks }
