@@ -9,6 +9,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,8 +25,11 @@ const needServers = "AUTHSIDECAR_NEED_SERVERS"
 func find(t testing.TB, install string, patterns ...string) string {
 	t.Helper()
 	for _, pattern := range patterns {
-		if found, _ := filepath.Glob(pattern); len(found) > 0 {
-			return found[len(found)-1]
+		found, _ := filepath.Glob(pattern)
+		for _, name := range slices.Backward(found) {
+			if real, err := filepath.EvalSymlinks(name); err == nil {
+				return real
+			}
 		}
 	}
 	if os.Getenv(needServers) == "1" {

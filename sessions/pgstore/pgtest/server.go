@@ -34,8 +34,8 @@ func Start(t testing.TB, settings ...string) *Server { return StartIn(t, "", set
 // StartIn is Start with the data under a directory: "" is the one for temporary files.
 func StartIn(t testing.TB, in string, settings ...string) *Server {
 	t.Helper()
-	postgres := find(t, "postgresql", "/usr/lib/postgresql/*/bin/postgres", "/usr/local/bin/postgres", "/usr/bin/postgres")
-	s := &Server{bin: filepath.Dir(postgres), as: credential(t)}
+	initdb := find(t, "postgresql", "/usr/lib/postgresql/*/bin/initdb", "/usr/local/pgsql/bin/initdb", "/usr/local/bin/initdb", "/usr/bin/initdb")
+	s := &Server{bin: filepath.Dir(initdb), as: credential(t)}
 	s.dir = directory(t, in, s.as)
 	password := filepath.Join(s.dir, "password")
 	if err := os.WriteFile(password, []byte(Password), 0o644); err != nil {
