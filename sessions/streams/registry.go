@@ -1,7 +1,10 @@
 package streams
 
 import (
+	"maps"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"authsidecar/sessions"
@@ -22,7 +25,7 @@ type Registry struct {
 // A session is one that something is open for.
 type session struct {
 	facts sessions.Facts
-	due   time.Time // when the store is to be asked, by its clock
+	due   atomic.Pointer[time.Time] // when the store is to be asked, by its clock
 	ends  map[*hold]struct{}
 }
 
@@ -37,7 +40,8 @@ func (r *Registry) Hold(f *sessions.Facts, until time.Time, end func()) (release
 	closed := r.closed
 	s := r.open[f.Key]
 	if s == nil {
-		s = &session{facts: *f, due: until, ends: make(map[*hold]struct{}, 1)}
+		s = &session{facts: *f, ends: make(map[*hold]struct{}, 1)}
+		s.due.Store(&until)
 		if r.open == nil {
 			r.open = make(map[sessions.Key]*session)
 		}
@@ -87,24 +91,13 @@ func (r *Registry) Len() int {
 	return n
 }
 
-// sessions returns those that are selected. None of them is changed.
+// sessions returns those that are selected. They are looked at one by one, while others
+// come and go.
 func (r *Registry) sessions(selected func(*session) bool) []*session {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	var found []*session
-	for _, s := range r.open {
-		if selected(s) {
-			found = append(found, s)
-		}
-	}
-	return found
-}
-
-// postpone sets when the store is asked next.
-func (r *Registry) postpone(s *session, due time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s.due = due
+	all := slices.AppendSeq(make([]*session, 0, len(r.open)), maps.Values(r.open))
+	r.mu.Unlock()
+	return slices.DeleteFunc(all, func(s *session) bool { return !selected(s) })
 }
 
 // close ends all that is open, and whatever comes: nobody tells any more whether its
