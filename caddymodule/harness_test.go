@@ -100,7 +100,7 @@ func newSidecar(t testing.TB, dir string) *sidecar {
 }
 
 func (s *sidecar) render(caddyfile string) string {
-	return "{\n\tadmin " + s.admin + "\n\tdefault_bind 127.0.0.1\n\tauto_https off\n\tlog {\n\t\tlevel DEBUG\n\t}\n" + s.words + "}\n" +
+	return withoutTokens() + "{\n\tadmin " + s.admin + "\n\tdefault_bind 127.0.0.1\n\tauto_https off\n\tlog {\n\t\timport without_tokens\n\t\tlevel DEBUG\n\t}\n" + s.words + "}\n" +
 		strings.NewReplacer("SITE", "http://:"+port(s.url), "DIR", s.dir).Replace(caddyfile)
 }
 
@@ -134,13 +134,7 @@ func (s *sidecar) start(caddyfile string) {
 // run runs the process.
 func (s *sidecar) run(caddyfile string) {
 	s.t.Helper()
-	s.runText(s.render(caddyfile))
-}
-
-// runText runs the process with a Caddyfile as it is.
-func (s *sidecar) runText(caddyfile string) {
-	s.t.Helper()
-	file := s.write("Caddyfile", caddyfile)
+	file := s.write("Caddyfile", s.render(caddyfile))
 	s.cmd, s.log, s.done = s.command("run", "--config", file, "--adapter", "caddyfile"), new(syncBuffer), make(chan struct{})
 	s.logs = append(s.logs, s.log)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log

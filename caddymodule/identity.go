@@ -85,7 +85,9 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, next caddyhttp
 		return next.ServeHTTP(w, r)
 	}
 	g.names.Scrub(r)
+	traced(r)
 	who, err := g.judge(w, r)
+	forwarded(r, who)
 	if err != nil || who == nil {
 		return err
 	}

@@ -144,6 +144,35 @@ func (n *note) span(ctx context.Context) {
 	}
 }
 
+// traced takes notes of a request of the app, where somebody will read them.
+func traced(r *http.Request) {
+	if trace.SpanFromContext(r.Context()).IsRecording() {
+		takeNotes(r)
+	}
+}
+
+// forwarded tells the access log and the trace whose session a request of the app was
+// made with; nil is one that was refused.
+func forwarded(r *http.Request, who *identity) {
+	n := noteOf(r.Context())
+	switch {
+	case n == nil && (who == nil || who.Who == nil):
+		return
+	case n == nil:
+		n = new(note)
+	}
+	if who != nil {
+		n.decision = "anonymous"
+	}
+	if who != nil && who.Who != nil {
+		n.decision, n.session, n.user = "forwarded", who.SessionID, who.UserID
+		if who.Impersonation {
+			n.actor = who.Actor.Subject
+		}
+	}
+	n.tell(r)
+}
+
 // serve answers a request that is ours, and tells how.
 func (inst *instance) serve(w http.ResponseWriter, r *http.Request, verdict httpapi.Verdict) {
 	n := takeNotes(r)

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -127,8 +129,61 @@ func TestAccessLog_TellsSessionAndActor(t *testing.T) {
 	}
 }
 
-// What the README says keeps tokens out of logs, where clients put them into URLs.
-const withoutTokens = `(without_tokens) {
+// With identity, so does the entry of each request of the app; and its trace.
+func TestAccessLog_TellsSessionAndActorOfTheAppsRequests(t *testing.T) {
+	c := newCollector(t)
+	t.Setenv("OTEL_TRACES_EXPORTER", "otlp")
+	t.Setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", c.url)
+	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "50")
+	provider := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	s.start(strings.Replace(provider.site(s, echo(t).URL, "identity {\n\t\t\trequire\n\t\t}"), "SITE {", "SITE {\n\tlog\n\ttracing", 1))
+	desk := provider.token("carol", map[string]any{"scope": "sessions:impersonate"})
+	got := create(t, s.url, desk, `{"user_id":"alice"}`)
+	req, err := http.NewRequest("GET", s.url+"/app", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+got.text("access_token"))
+	answered, err := do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantStatus(t, answered, 200)
+	entry := s.accessLog(1)
+	for name, value := range map[string]any{"session_id": got.text("session_id"), "session_user": "alice", "session_actor": "carol", "session_decision": "forwarded"} {
+		if entry[name] != value {
+			t.Errorf("%s is %v, want %v", name, entry[name], value)
+		}
+	}
+	wantStatus(t, s.get("GET", "/app"), 401)
+	if entry := s.accessLog(2); entry["session_decision"] != "no_token" || entry["session_id"] != nil {
+		t.Errorf("a refused request: %v", entry)
+	}
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(c.text(), "forwarded") || !strings.Contains(c.text(), "no_token"); {
+		if time.Now().After(deadline) {
+			t.Fatalf("no trace of it: %q", c.text())
+		}
+		time.Sleep(10 * time.Millisecond) // it is exported in the background
+	}
+}
+
+// withoutTokens is the snippet with which the README keeps tokens out of logs, where
+// clients put them into URLs: Caddy logs these itself. All tests run with it.
+var withoutTokens = sync.OnceValue(func() string {
+	data, err := os.ReadFile(filepath.Join("..", "README.md"))
+	if err != nil {
+		panic(err)
+	}
+	if _, rest, shown := strings.Cut(string(data), "\n(without_tokens) {\n"); shown {
+		body, _, _ := strings.Cut(rest, "\n}\n")
+		return "(without_tokens) {\n" + body + "\n}\n"
+	}
+	return proposedSnippet
+})
+
+const proposedSnippet = `(without_tokens) {
 	format filter {
 		request>uri regexp "eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.%-]*" "[token]"
 		request>headers>Referer regexp "eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.%-]*" "[token]"
@@ -139,27 +194,13 @@ const withoutTokens = `(without_tokens) {
 `
 
 func TestL1_README_KeepsTokensInURLsOutOfLogs(t *testing.T) {
-	snippet := withoutTokens
-	if text := readRoot(t, "README.md"); strings.Contains(text, "(without_tokens)") {
-		_, rest, _ := strings.Cut(text, "(without_tokens)")
-		body, _, _ := strings.Cut(rest, "```")
-		snippet = "(without_tokens)" + body
-		snippet, _, _ = strings.Cut(snippet, "\n}\n")
-		snippet += "\n}\n"
-	}
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
-	bare := s.render("")
-	bare = strings.Replace(bare, "\tlog {\n", "\tlog {\n\t\timport without_tokens\n", 1)
 	app := newServer(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Location", "/next?"+r.URL.RawQuery)
 		w.WriteHeader(204)
 	})
-	site := strings.NewReplacer("SITE {", "http://:"+port(s.url)+" {\n\tlog {\n\t\timport without_tokens\n\t}", "DIR", s.dir).Replace(provider.site(s, app, ""))
-	s.runText(snippet + bare + site)
-	if err := s.wait(); err != nil {
-		t.Fatalf("%v\n%s", err, s.log)
-	}
+	s.start(strings.Replace(provider.site(s, app, ""), "SITE {", "SITE {\n\tlog {\n\t\timport without_tokens\n\t}", 1))
 	token := provider.token("alice", nil)
 	for _, path := range []string{"/app?access_token=" + token, "/app/" + token + "/x", "/auth/sessions?x=1&refresh_token=" + token + "&y=2"} {
 		req, err := http.NewRequest("GET", s.url+path, nil)
