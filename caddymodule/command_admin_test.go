@@ -5,9 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -293,4 +297,37 @@ func TestCommand_ProgressOnATerminal(t *testing.T) {
 	_ = terminal.Close()
 	drawn, _ := io.ReadAll(screen) // it ends with an error, as a terminal does that nobody has open
 	wantIn(t, string(drawn), "counting sessions (1/-")
+}
+
+// However many pages there are, one connection at a time is open for them.
+func TestCommand_KeepsNoConnections(t *testing.T) {
+	var open, most, pages atomic.Int64
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		next := "more"
+		if pages.Add(1) == 50 {
+			next = ""
+		}
+		fmt.Fprintf(w, `{"items":[{"id":"x"}],"next_cursor":%q}`, next)
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			if n := open.Add(1); n > most.Load() {
+				most.Store(n)
+			}
+		case http.StateClosed:
+			open.Add(-1)
+		default:
+		}
+	}
+	server.Start()
+	defer server.Close()
+	s := newSidecar(t, t.TempDir())
+	got := s.sessionsCommand("", "list", "--user", "alice", "--json", "--address", strings.TrimPrefix(server.URL, "http://"))
+	if !got.ok || strings.Count(got.out, "\n") != 50 {
+		t.Fatalf("%+v", got)
+	}
+	if most.Load() > 5 {
+		t.Errorf("%d connections were open at once", most.Load())
+	}
 }

@@ -82,7 +82,8 @@ func (c *adminClient) open(method, path string, query url.Values) (io.ReadCloser
 	if len(query) > 0 {
 		uri += "?" + query.Encode()
 	}
-	resp, err := caddycmd.AdminAPIRequest(address, method, uri, nil, nil)
+	// Each request of Caddy's has a client of its own, which would keep its connection.
+	resp, err := caddycmd.AdminAPIRequest(address, method, uri, http.Header{"Connection": {"close"}}, nil)
 	if err != nil {
 		return nil, adminAnswer(address, err)
 	}
