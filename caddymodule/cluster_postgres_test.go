@@ -1,0 +1,36 @@
+package caddymodule_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	_ "authsidecar/caddymodule/postgres"
+	"authsidecar/sessions/pgstore/pgtest"
+)
+
+func init() {
+	engines["postgres"] = func(t *testing.T) *engine {
+		server := pgtest.Start(t)
+		password := filepath.Join(t.TempDir(), "password")
+		if err := os.WriteFile(password, []byte(pgtest.Password), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return &engine{
+			store: fmt.Sprintf("store postgres \"postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable\" {\n\t\t\tpassword {file.%s}\n\t\t}", server.Port, password),
+			stop:  server.Stop,
+			start: func() { server.Begin(t) },
+			cutFeeds: func() {
+				conn, err := pgx.Connect(t.Context(), server.DSN("postgres"))
+				if err != nil {
+					return // the test is over
+				}
+				defer conn.Close(t.Context())
+				_, _ = conn.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'listen%' AND pid <> pg_backend_pid()`)
+			},
+		}
+	}
+}
