@@ -260,8 +260,6 @@ func TestItem6_AFrozenServerPilesUpNothing(t *testing.T) {
 	const callers = 2000
 	var all sync.WaitGroup
 	var busy atomic.Int64
-	most := atomic.Int64{}
-	begin := time.Now()
 	for range callers {
 		all.Go(func() {
 			_, err := s.Get(ctx(), row.Key())
@@ -269,15 +267,11 @@ func TestItem6_AFrozenServerPilesUpNothing(t *testing.T) {
 				busy.Add(1)
 			}
 			wantUnavailable(t, "a frozen server", err)
-			most.Store(max(most.Load(), int64(runtime.NumGoroutine())))
 		})
 	}
 	all.Wait()
 	if busy.Load() < callers-100 {
 		t.Errorf("%d of %d were told that too many wait", busy.Load(), callers)
-	}
-	if took := time.Since(begin); took > 20*time.Second {
-		t.Errorf("it took %v to refuse them", took)
 	}
 	// What is left are connections that are being closed.
 	if after := runtime.NumGoroutine(); after > before+64 {
