@@ -30,20 +30,20 @@ func (g pathGuard) denies(r *http.Request) bool {
 	if len(g.match) == 0 {
 		return false
 	}
-	return g.names(r, requested(r)) || g.names(r, r.URL)
+	came := requested(r)
+	return g.names(r, r.URL) || (came.Path != r.URL.Path || came.Opaque != r.URL.Opaque) && g.names(r, came)
 }
 
 func (g pathGuard) names(r *http.Request, u *url.URL) bool {
-	paths := []string{u.Path}
-	if u.Opaque != "" { // as in "GET x:billing": it goes to the app without its scheme
-		paths = append(paths, "/"+u.Opaque)
-	}
 	probe := (&http.Request{URL: new(url.URL)}).WithContext(r.Context())
-	for _, p := range paths {
+	for _, p := range [...]string{u.Path, "/" + u.Opaque} { // as in "GET x:billing": it goes to the app without its scheme
 		for reading := range httpapi.Readings(p) {
 			if g.matches(probe, reading) {
 				return true
 			}
+		}
+		if u.Opaque == "" {
+			break
 		}
 	}
 	return false
@@ -53,17 +53,20 @@ func (g pathGuard) names(r *http.Request, u *url.URL) bool {
 // at its end, which many apps do not mind.
 func (g pathGuard) matches(probe *http.Request, reading string) bool {
 	short := strings.TrimRight(reading, "/.")
-	for _, p := range [...]string{reading, short, short + "/"} {
-		probe.URL.Path = p
-		if match, err := g.match.MatchWithError(probe); match || err != nil {
-			return true
-		}
-	}
-	return false
+	return g.is(probe, short) || g.is(probe, short+"/") || reading != short && g.is(probe, reading)
+}
+
+func (g pathGuard) is(probe *http.Request, path string) bool {
+	probe.URL.Path = path
+	match, err := g.match.MatchWithError(probe)
+	return match || err != nil
 }
 
 // pathHeaders tell some apps another path than that of the request.
 var pathHeaders = [...]string{"X-Original-Url", "X-Rewrite-Url"}
+
+// headerTwins are what some gateways do not tell from a hyphen in a header's name.
+var headerTwins = strings.NewReplacer("_", "-", ".", "-")
 
 // clean removes what could make an app take the request for one of another path.
 func (g pathGuard) clean(header http.Header) {
@@ -71,7 +74,7 @@ func (g pathGuard) clean(header http.Header) {
 		return
 	}
 	for name := range header {
-		if slices.Contains(pathHeaders[:], http.CanonicalHeaderKey(strings.NewReplacer("_", "-", ".", "-").Replace(name))) {
+		if slices.Contains(pathHeaders[:], http.CanonicalHeaderKey(headerTwins.Replace(name))) {
 			delete(header, name)
 		}
 	}

@@ -20,6 +20,10 @@ const mostEncodings = 8
 // and all that again for each encoding that is left.
 func Readings(p string) iter.Seq[string] {
 	return func(yield func(string) bool) {
+		if plain(p) && strings.HasPrefix(p, "/") {
+			yield(p)
+			return
+		}
 		for range mostEncodings {
 			if !yield(clean(p)) || !yield(clean(simplify(p))) {
 				return
