@@ -59,7 +59,7 @@ var adminRoutes = map[string]map[string]adminRoute{
 	"status": {http.MethodGet: {adminStatus, []string{"issuer", "keys"}}},
 	"sessions": {
 		http.MethodGet:    {adminList, append([]string{"cursor", "limit"}, filterParams...)},
-		http.MethodDelete: {adminRevokeAll, append([]string{"dry_run"}, filterParams...)},
+		http.MethodDelete: {adminRevokeAll, append([]string{"dry_run", "cursor"}, filterParams...)},
 	},
 	"sessions/":    {http.MethodDelete: {adminRevoke, []string{"issuer"}}},
 	"keys/refresh": {http.MethodPost: {adminRefreshKeys, []string{"issuer"}}},

@@ -74,11 +74,12 @@ func adminList(_ http.ResponseWriter, r *adminRequest) (any, error) {
 	return answer, nil
 }
 
-// adminRevoked answers a revocation. More tells that the request is to be sent
-// again, until it is false.
+// adminRevoked answers a revocation. More tells that the request is to be sent again,
+// with Next as its cursor, until it is false.
 type adminRevoked struct {
-	Revoked int  `json:"revoked"`
-	More    bool `json:"more"`
+	Revoked int    `json:"revoked"`
+	More    bool   `json:"more"`
+	Next    string `json:"next_cursor,omitempty"`
 }
 
 // adminRevokeAll answers DELETE sessions.
@@ -91,11 +92,11 @@ func adminRevokeAll(_ http.ResponseWriter, r *adminRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	done, err := inst.manager.RevokeAll(r.Context(), inst.manager.Operator(), filter, "", dryRun)
+	done, err := inst.manager.RevokeAll(r.Context(), inst.manager.Operator(), filter, r.query.Get("cursor"), dryRun)
 	if err != nil {
 		return nil, err
 	}
-	return adminRevoked{done.Revoked, done.More}, nil
+	return adminRevoked{done.Revoked, done.More, done.Next}, nil
 }
 
 // adminRevoke answers DELETE sessions/{id}.

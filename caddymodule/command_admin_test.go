@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -129,21 +130,37 @@ func TestCommand_ListAndRevoke(t *testing.T) {
 	}
 }
 
-// More sessions than one request ends or lists.
+// More sessions than one request ends or lists, in a store that ends them by a cutoff
+// and in one that cannot.
 func TestCommand_ManySessions(t *testing.T) {
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.inForce(provider.site(s, echo(t).URL, life+"\n\t\tsession {\n\t\t\tmax_per_user 0\n\t\t}"))
-	sessions := createMany(t, s, provider.token("alice", nil), 2100)
-	if got := strings.Count(s.adminCommand("list", "--user", "alice", "--json"), "\n"); got != 2100 {
-		t.Errorf("%d listed", got)
-	}
-	wantIn(t, s.adminCommand("revoke", "--user", "alice", "--yes"), "2100 sessions ended")
-	for _, i := range []int{0, 1000, 2099} {
-		wantStatus(t, s.refresh(sessions[i]), 400)
-	}
-	if got := strings.Count(s.adminCommand("list", "--user", "alice", "--json"), "\n"); got != 0 {
-		t.Errorf("%d are left", got)
+	for _, store := range []string{"pebble", "forgetful"} {
+		t.Run(store, func(t *testing.T) {
+			provider := newIDP(t, "https://idp.example.com")
+			s := newSidecar(t, t.TempDir())
+			s.inForce(provider.site(s, echo(t).URL, life+"\n\t\tsession {\n\t\t\tmax_per_user 0\n\t\t}\n\t\tstore "+store))
+			sessions := createMany(t, s, provider.token("alice", nil), 2100)
+			if got := strings.Count(s.adminCommand("list", "--user", "alice", "--json"), "\n"); got != 2100 {
+				t.Errorf("%d listed", got)
+			}
+			counted, cursor := 0.0, ""
+			for more := true; more; {
+				got := s.ask("DELETE", "sessions?user_id=alice&dry_run=true"+cursor)
+				wantStatus(t, got, 200)
+				n, _ := got.fields["revoked"].(float64)
+				more, _ = got.fields["more"].(bool)
+				counted, cursor = counted+n, "&cursor="+url.QueryEscape(got.text("next_cursor"))
+			}
+			if counted != 2100 {
+				t.Errorf("%v counted", counted)
+			}
+			wantIn(t, s.adminCommand("revoke", "--user", "alice", "--yes"), "2100 sessions ended")
+			for _, i := range []int{0, 1000, 2099} {
+				wantStatus(t, s.refresh(sessions[i]), 400)
+			}
+			if got := strings.Count(s.adminCommand("list", "--user", "alice", "--json"), "\n"); got != 0 {
+				t.Errorf("%d are left", got)
+			}
+		})
 	}
 }
 

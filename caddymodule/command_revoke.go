@@ -100,14 +100,14 @@ func (r *revoker) revokeAll(cmd *cobra.Command) error {
 	}
 	ended := newProgress(cmd.ErrOrStderr(), "ending sessions", int64(result.Selected))
 	defer ended.done()
-	for more := true; more; {
-		var answer adminRevoked
-		if err := r.call(http.MethodDelete, "sessions", r.query(r.params()...), &answer); err != nil {
+	for answer := (adminRevoked{More: true}); answer.More; {
+		query := r.query(r.params("cursor", answer.Next)...)
+		answer = adminRevoked{}
+		if err := r.call(http.MethodDelete, "sessions", query, &answer); err != nil {
 			return fmt.Errorf("%w; %d sessions were ended before: repeat the command", err, result.Revoked)
 		}
 		result.Revoked += answer.Revoked
 		ended.add(answer.Revoked)
-		more = answer.More
 	}
 	// Where a cutoff did it, they are all over, and the server tidies up behind it.
 	result.Revoked = max(result.Revoked, result.Selected)
