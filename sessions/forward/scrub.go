@@ -26,8 +26,8 @@ func NewNames(names []string) *Names {
 	return n
 }
 
-// Has tells whether an app could take the name for one of ours: in any case, with "_"
-// or "." for "-", as CGI and its heirs do.
+// Has tells whether an app could take the name for one of ours: in any case, with
+// anything for "-" that is neither a letter nor a digit, as CGI and its heirs do.
 func (n *Names) Has(name string) bool {
 	if len(name) > maxName || !n.sizes[len(name)] {
 		return false
@@ -51,16 +51,17 @@ func foldByte(c byte) byte {
 	switch {
 	case c >= 'A' && c <= 'Z':
 		return c + 'a' - 'A'
-	case c == '_' || c == '.':
-		return '-'
-	default:
+	case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
 		return c
+	default:
+		return '-'
 	}
 }
 
 // Scrub removes our headers from the request, in place, and their names from what
 // would have others removed again (Connection: RFC 9110 section 7.6.1) or set after
-// the body (Trailer: section 6.6.2).
+// the body (Trailer: section 6.6.2). No request asks to go on in HTTP any more, which
+// nobody could scrub (Upgrade: section 7.8).
 func (n *Names) Scrub(r *http.Request) {
 	for name, values := range r.Header {
 		switch {
@@ -68,6 +69,8 @@ func (n *Names) Scrub(r *http.Request) {
 			delete(r.Header, name)
 		case isList(name):
 			n.scrubList(r.Header, name, values)
+		case name == "Upgrade" && anyHTTP(values):
+			delete(r.Header, name)
 		}
 	}
 	if len(r.Trailer) == 0 {
@@ -103,6 +106,20 @@ func (b *trailedBody) Read(p []byte) (int, error) {
 		b.names.scrubTrailer(b.trailer)
 	}
 	return n, err
+}
+
+// anyHTTP tells whether a protocol in the lists is a version of HTTP, in TLS or not, by
+// any of the names it has had: of h2c, HTTP/2.0, TLS/1.0.
+func anyHTTP(values []string) bool {
+	for _, value := range values {
+		for item := range strings.SplitSeq(strings.ToLower(value), ",") {
+			item = strings.Trim(item, " \t\"")
+			if strings.HasPrefix(item, "h2") || strings.HasPrefix(item, "h3") || strings.HasPrefix(item, "http") || strings.HasPrefix(item, "tls") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // isList tells whether the header is a list of names of headers.
