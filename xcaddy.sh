@@ -154,13 +154,15 @@ field() { printf '%s' "\$answer" | sed 's/.*"'"\$1"'":"\([^"]*\)".*/\1/'; }
 
 answer=\$(curl -s $site/auth/sessions/current/refresh -H 'Content-Type: application/json' -d '{"refresh_token": "'"\$(field refresh_token)"'"}') && echo "\$answer"
 
+curl -i $site/hello -H "Authorization: Bearer \$(field access_token)"
+
 curl -i "$site/auth/sessions?user_id=alice" -H "Authorization: Bearer \$(field access_token)"
 
 curl -i -X DELETE $site/auth/sessions/current -H "Authorization: Bearer \$(field access_token)"
 
 curl -i $site/auth/sessions/current/refresh -H 'Content-Type: application/json' -d '{"refresh_token": "'"\$(field refresh_token)"'"}'
 
-curl -i $site/auth/sessions/current -H "Authorization: Bearer \$(field access_token)"
+curl -i $site/hello -H "Authorization: Bearer \$(field access_token)"
 
 END
 }
