@@ -216,6 +216,7 @@ func (s *sidecar) reload(caddyfile string) error {
 	if err != nil {
 		return fmt.Errorf("reloading: %w\n%s", err, out)
 	}
+	http.DefaultClient.CloseIdleConnections() // Caddy closes them too, sooner or later
 	return nil
 }
 

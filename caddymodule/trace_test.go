@@ -217,3 +217,17 @@ func TestL1_README_KeepsTokensInURLsOutOfLogs(t *testing.T) {
 		t.Errorf("%d tokens were taken out of the log, want 6 at the least\n%s", n, s.log)
 	}
 }
+
+// What will hurt is said when a configuration is validated, and when Caddy starts.
+func TestWarnings_AreSaidByValidateAndAtStart(t *testing.T) {
+	provider := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	config := provider.site(s, echo(t).URL, "")
+	const warning = `"msg":"allow lets callers impersonate without saying why: write impersonation { require_reason }"`
+	out, err := s.command("validate", "--config", s.write("Caddyfile", s.render(config)), "--adapter", "caddyfile").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), warning) || !strings.Contains(string(out), `"level":"warn"`) {
+		t.Errorf("validate: %v\n%s", err, out)
+	}
+	s.start(config)
+	s.waitLog(warning)
+}

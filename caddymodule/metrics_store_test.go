@@ -1,0 +1,154 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/pebblestore"
+)
+
+type plainStore struct{ sessions.Store }
+
+type countingStore struct {
+	plainStore
+	sessions.CountingStore
+}
+
+type rotatingStore struct {
+	plainStore
+	sessions.Rotator
+}
+
+type bothStore struct {
+	plainStore
+	sessions.CountingStore
+	sessions.Rotator
+}
+
+type pingingStore struct{ plainStore }
+
+func (pingingStore) Ping(context.Context) error { return nil }
+
+// A store that is timed can do what it could before, and nothing else.
+func TestMeter_HidesNothingAndMakesNothingUp(t *testing.T) {
+	for _, tt := range []struct {
+		name             string
+		store            sessions.Store
+		counts, rotates  bool
+		pings, remembers bool
+	}{
+		{"a plain one", plainStore{}, false, false, false, false},
+		{"one that counts", countingStore{}, true, false, false, false},
+		{"one that rotates", rotatingStore{}, false, true, false, false},
+		{"one that does both", bothStore{}, true, true, false, false},
+		{"one that pings", pingingStore{}, false, false, true, false},
+		{"pebble", new(pebblestore.Store), true, false, true, true},
+	} {
+		metered := meter(tt.store, "test")
+		counting, counts := sessions.As[sessions.CountingStore](metered)
+		rotating, rotates := sessions.As[sessions.Rotator](metered)
+		_, pings := sessions.As[sessions.Pinger](metered)
+		_, remembers := sessions.As[sessions.RevocationLog](metered)
+		if counts != tt.counts || rotates != tt.rotates || pings != tt.pings || remembers != tt.remembers {
+			t.Errorf("%s: counts %v, rotates %v, pings %v, remembers %v", tt.name, counts, rotates, pings, remembers)
+		}
+		if counts && any(counting) != any(metered) || rotates && any(rotating) != any(metered) {
+			t.Errorf("%s: what requests wait for is not timed", tt.name)
+		}
+	}
+}
+
+// timedOperations returns how often an operation of an engine was timed.
+func timedOperations(t *testing.T, engine, operation string) uint64 {
+	t.Helper()
+	var m dto.Metric
+	if err := storeSeconds.WithLabelValues(engine, operation).(prometheus.Histogram).Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetHistogram().GetSampleCount()
+}
+
+func newPebble(t *testing.T) *pebblestore.Store {
+	t.Helper()
+	store, err := pebblestore.Open(pebblestore.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	return store
+}
+
+func rowOf(n int, now time.Time) sessions.Session {
+	return sessions.Session{
+		Realm: fmt.Sprintf("realm-%d", n%2), ID: fmt.Sprintf("%022d", n), UserID: fmt.Sprintf("user-%d", n), ClientID: "c", Impersonation: n%3 == 0,
+		Actor: sessions.Principal{Issuer: "i", Subject: "s"}, CreatedAt: now, RotatedAt: now, ExpiresAt: now.Add(time.Hour), Idle: time.Hour, KeyID: "k",
+	}
+}
+
+func TestMeter_TimesEachOperationOnce(t *testing.T) {
+	store := meter(newPebble(t), "timed")
+	ctx := t.Context()
+	row := rowOf(1, store.Now())
+	counting, _ := sessions.As[sessions.CountingStore](store)
+	_, _, _, err := counting.CreateCounted(ctx, row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = store.Get(ctx, row.Key())
+	_, _ = store.Update(ctx, row.Key(), func(row sessions.Session, _ time.Time) (sessions.Session, bool) { return row, false })
+	_, _ = store.List(ctx, sessions.Query{Realm: row.Realm, User: row.UserID, Limit: 1})
+	_, _ = store.Sweep(ctx, 1, nil)
+	for _, operation := range []string{"create", "get", "update", "list", "sweep"} {
+		if n := timedOperations(t, "timed", operation); n != 1 {
+			t.Errorf("%s was timed %d times", operation, n)
+		}
+	}
+}
+
+// Live sessions are counted by realm and kind, over many pages; what is over is not.
+func TestLiveSessions_CountsTheStore(t *testing.T) {
+	store := newPebble(t)
+	ctx := t.Context()
+	now := store.Now()
+	const many = 2*livePage + 7
+	want := make(map[string]liveCount)
+	for n := range many {
+		row := rowOf(n, now)
+		switch n % 10 {
+		case 8:
+			row.RevokedAt, row.EndReason = now, sessions.EndRevoked
+		case 9:
+			row.CreatedAt, row.RotatedAt, row.ExpiresAt = now.Add(-time.Hour), now.Add(-time.Hour), now.Add(-time.Minute)
+		default:
+			c := want[row.Realm]
+			c.add(row.Impersonation, 1)
+			want[row.Realm] = c
+		}
+		if _, _, err := store.Create(ctx, row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, ok := countLive(ctx, store, store.Now)
+	if !ok || len(got) != 2 || got["realm-0"] != want["realm-0"] || got["realm-1"] != want["realm-1"] {
+		t.Errorf("counted %v, want %v", got, want)
+	}
+
+	live := liveSessions{realms: got}
+	before, _ := live.of("realm-0")
+	row := rowOf(0, now)
+	live.change(&row, 1)
+	if n, _ := live.of("realm-0"); n.impersonated != before.impersonated+1 || n.own != before.own {
+		t.Errorf("%v became %v", before, n)
+	}
+	row.Realm = "empty"
+	live.change(&row, -1)
+	if n, _ := live.of("empty"); n != (liveCount{}) {
+		t.Errorf("less than nothing: %v", n)
+	}
+}
