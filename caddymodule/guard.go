@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"authsidecar/sessions/forward"
 	"authsidecar/sessions/httpapi"
 )
 
@@ -41,7 +42,7 @@ func (inst *instance) guard(w http.ResponseWriter, r *http.Request, id *identity
 	}
 	httpapi.DropOverrides(r)
 	inst.guards.paths.clean(r.Header)
-	if !isUnsafe(r) {
+	if !forward.Unsafe(r) {
 		if err := inst.guards.refuse(r, false); err != nil {
 			return caddyhttp.Error(http.StatusForbidden, err)
 		}
@@ -67,18 +68,6 @@ func (g *guards) refuse(r *http.Request, unsafe bool) error {
 		return errReadOnly
 	default:
 		return nil
-	}
-}
-
-// isUnsafe tells whether a request could change something (RFC 9110 section 9.2.1),
-// or becomes a connection on which anything could be said.
-func isUnsafe(r *http.Request) bool {
-	switch r.Method {
-	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		_, upgrade := r.Header["Upgrade"]
-		return upgrade
-	default:
-		return true
 	}
 }
 

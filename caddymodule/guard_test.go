@@ -186,7 +186,7 @@ func TestReadOnly_RefusesUpgradesAndTunnels(t *testing.T) {
 	g := startGuarded(t, "read_only", "reverse_proxy APP")
 	for _, c := range []struct{ name, request string }{
 		{"a WebSocket", "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"},
-		{"another upgrade", "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n"},
+		{"another upgrade", "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: irc\r\n"},
 		{"an upgrade by halves", "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: close\r\n"},
 		{"a tunnel", "CONNECT a.example.com:443 HTTP/1.1\r\nHost: a.example.com:443\r\nConnection: close\r\n"},
 	} {
