@@ -96,9 +96,8 @@ func TestMeter_TimesEachOperationOnce(t *testing.T) {
 	ctx := t.Context()
 	row := rowOf(1, store.Now())
 	counting, _ := sessions.As[sessions.CountingStore](store)
-	_, _, _, err := counting.CreateCounted(ctx, row)
-	if err != nil {
-		t.Fatal(err)
+	if _, created, _, err := counting.CreateCounted(ctx, row); err != nil || !created {
+		t.Fatal(created, err)
 	}
 	_, _ = store.Get(ctx, row.Key())
 	_, _ = store.Update(ctx, row.Key(), func(row sessions.Session, _ time.Time) (sessions.Session, bool) { return row, false })

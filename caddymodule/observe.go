@@ -135,8 +135,7 @@ const (
 
 // reasonOf names why a request was refused or failed, in one of a few words.
 func reasonOf(status int, err error) string {
-	var refusal *bearer.Refusal
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*bearer.Refusal](err); ok {
 		return string(refusal.Reason)
 	}
 	for _, known := range [...]struct {

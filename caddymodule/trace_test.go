@@ -62,7 +62,7 @@ func TestTraces_TellTheDecision(t *testing.T) {
 		"auth_sessions.issuer", provider.issuer, "auth_sessions.cache_hit", "auth_sessions.store_seconds",
 		"auth_sessions.session_id", got.text("session_id"),
 	}
-	missing := ""
+	var missing string
 	for deadline := time.Now().Add(30 * time.Second); ; {
 		missing = ""
 		text := c.text()

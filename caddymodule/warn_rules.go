@@ -44,7 +44,7 @@ func (h *Handler) neverHolds(r *Rule) string {
 		from = h.Trust[0].Issuer // the only one: check saw to it
 	}
 	name, value := r.Claim.Name, r.Claim.Value
-	switch top := strings.Split(strings.TrimPrefix(name, "/"), "/")[0]; top {
+	switch top, _, _ := strings.Cut(strings.TrimPrefix(name, "/"), "/"); top {
 	case "iss":
 		if value != from {
 			return fmt.Sprintf("the callers that it is for have iss %s; bind it to an issuer with from, and ask for another claim", from)
