@@ -16,8 +16,8 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
-	"authsidecar/sessions/httpapi"
 	"authsidecar/sessions/forward"
+	"authsidecar/sessions/httpapi"
 )
 
 // A gate is the identity block at work.
@@ -34,9 +34,9 @@ type gate struct {
 // it: it is never changed.
 type identity struct {
 	*forward.Who // nil: nobody that we know
-	headers []string
-	vars    []namedVar
-	find    func(key string) (any, bool)
+	headers      []string
+	vars         []namedVar
+	find         func(key string) (any, bool)
 
 	mu        sync.Mutex
 	assertion string
@@ -120,6 +120,8 @@ func (g *gate) judge(w http.ResponseWriter, r *http.Request) (*identity, error) 
 		caller, err = g.verify(r.Context(), credential.Token)
 	}
 	switch {
+	case err == nil && credential.Cookie && forward.Smuggled(r, g.inst.issuer): // beside it
+		return g.refuse(w, r, credential, http.StatusUnauthorized, bearer.ErrMalformed)
 	case err == nil && credential.Cookie && forward.CrossSite(r):
 		return g.refuse(w, r, credential, http.StatusForbidden, errCrossSite)
 	case err == nil:
@@ -133,21 +135,17 @@ func (g *gate) judge(w http.ResponseWriter, r *http.Request) (*identity, error) 
 	}
 }
 
-var (
-	errCrossSite = errors.New("a page of another origin sent this request with the browser's cookie")
-	errForeign   = errors.New("not a token that is accepted here")
-)
+var errCrossSite = errors.New("a page of another origin sent this request with the browser's cookie")
 
 // verify tells whose token it is, if it is one that the app is told of.
 func (g *gate) verify(ctx context.Context, token string) (*sessions.Caller, error) {
-	caller, err := g.inst.verifier.Verify(ctx, token)
-	switch {
-	case err != nil:
-		return nil, err
-	case !caller.Own && !g.AcceptCallers:
-		return nil, errForeign
-	case !caller.Own:
-		return caller, nil
+	verify := g.inst.verifier.VerifyOwn
+	if g.AcceptCallers {
+		verify = g.inst.verifier.Verify
+	}
+	caller, err := verify(ctx, token)
+	if err != nil || !caller.Own {
+		return caller, err
 	}
 	ended, err := g.inst.manager.Ended(ctx, caller)
 	if ended {
@@ -179,7 +177,11 @@ func (g *gate) claimed(r *http.Request, c forward.Credential) bool {
 
 // anonymous lets a request pass as nobody's, where that will do.
 func (g *gate) anonymous(w http.ResponseWriter, r *http.Request, why error) (*identity, error) {
-	if !g.Require && !g.Shadow || forward.Preflight(r) || g.isExempt(r) {
+	if !g.Require && !g.Shadow || g.isExempt(r) {
+		return nobody, nil
+	}
+	if forward.Preflight(r) {
+		httpapi.DropOverrides(r) // it is nothing else
 		return nobody, nil
 	}
 	return g.refuse(w, r, forward.Credential{}, http.StatusUnauthorized, why)

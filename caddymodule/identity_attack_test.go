@@ -48,3 +48,78 @@ func TestU1_NoHTTP2InAnUpgradedConnection(t *testing.T) {
 		}
 	}
 }
+
+// Whatever else is in a request that is somebody's, a refresh token goes no further.
+func TestU5_NoRefreshTokenBesideAGoodCredential(t *testing.T) {
+	s, p := identitySite(t, "cookie __Host-session")
+	refresh := p.own.text("refresh_token")
+	cookie := "__Host-session=" + p.own.text("access_token")
+	basic := base64.StdEncoding.EncodeToString([]byte("git:" + refresh))
+	for _, c := range []struct {
+		what, cookie  string
+		authorization []string
+		status        int
+	}{
+		{"another scheme beside the cookie", cookie, []string{"Token " + refresh}, 401},
+		{"a password", "", []string{"Basic " + basic}, 401},
+		{"a password beside the cookie", cookie, []string{"basic " + basic}, 401},
+		{"a cookie with a name that is none", "a b=" + refresh + "; keep=1", nil, 200},
+		{"a cookie in quotes", "r=\"" + refresh + "\"; keep=1", nil, 200},
+		{"a cookie with more in it", "r=%5B" + refresh + "; keep=1", nil, 200},
+		{"a cookie without a name", refresh + "; keep=1", nil, 200},
+		{"cookies of which some are odd", "keep=a b,c\"d; r=" + refresh + "; odd", nil, 200},
+	} {
+		var header []string
+		for _, value := range c.authorization {
+			header = append(header, "Authorization", value)
+		}
+		if c.cookie != "" {
+			header = append(header, "Cookie", c.cookie)
+		}
+		got := s.through("GET", "/app", header...)
+		if got.status != c.status {
+			t.Errorf("%s: %d, want %d", c.what, got.status, c.status)
+		}
+		if strings.Contains(got.body, refresh) || strings.Contains(got.body, basic) {
+			t.Errorf("%s: the app gets it", c.what)
+		}
+		if got.status == 200 && !strings.Contains(got.body, "keep=") {
+			t.Errorf("%s: other cookies are lost:\n%s", c.what, got.body)
+		}
+	}
+	// What is nobody's token is the app's affair, and others' cookies keep their spelling.
+	got := s.through("GET", "/app", "Authorization", "Basic YTpi", "Cookie", `a="x, y"; b; r=`+refresh)
+	wantTold(t, got, "Authorization", "Basic YTpi")
+	wantTold(t, got, "Cookie", `a="x, y"; b`)
+}
+
+// A token of an issuer that is trusted to create sessions is none that an app with
+// identity alone is told of: its keys make no difference, and it may be down.
+func TestIdentity_NeedsNoKeysForTokensThatItDoesNotAccept(t *testing.T) {
+	keys := newServer(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	for words, status := range map[string]int{"identity": 200, "identity {\n\t\t\taccept callers\n\t\t}": 503} {
+		p := newIDP(t, "https://idp.example.com")
+		s := newSidecar(t, t.TempDir())
+		s.start(strings.Replace(p.site(s, echo(t).URL, words), "jwks DIR/jwks.json", "jwks "+keys+"/keys", 1))
+		token := "Bearer " + p.token("alice", nil)
+		got := s.through("GET", "/app", "Authorization", token)
+		wantStatus(t, got, status)
+		if status == 200 {
+			wantTold(t, got, "Authorization", token)
+		} else if got.header.Get("Retry-After") == "" {
+			t.Error("503 without Retry-After")
+		}
+	}
+}
+
+// A preflight is let pass where a token is required: not as something else.
+func TestIdentity_APreflightIsNothingElse(t *testing.T) {
+	s, _ := identitySite(t, "require")
+	preflight := []string{"Origin", "https://other.example.com", "Access-Control-Request-Method", "PUT"}
+	got := s.through("OPTIONS", "/app?_method=DELETE&a=b", append([]string{"X-HTTP-Method-Override", "DELETE", "X_Http_Method", "DELETE"}, preflight...)...)
+	wantStatus(t, got, 200)
+	if strings.Contains(got.body, "DELETE") || !strings.HasPrefix(got.body, "OPTIONS /app?a=b\n") {
+		t.Errorf("the app gets\n%s", got.body)
+	}
+	wantStatus(t, s.through("OPTIONS", "/app", append([]string{"Connection", "Upgrade", "Upgrade", "tunnel"}, preflight...)...), 401)
+}

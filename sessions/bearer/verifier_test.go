@@ -187,6 +187,40 @@ func TestVerify_WithoutKeysNobodyCanTell(t *testing.T) {
 	}
 }
 
+// A token of another issuer is refused whether it is remembered or not, and whether its
+// issuer has keys or not: nobody asks.
+func TestVerifyOwn_KnowsNobodyElse(t *testing.T) {
+	source := &movable{}
+	source.set(static(t, idpKey()))
+	other, own := trust(t), trust(t)
+	other.Keys = source
+	own.Name, own.Own = "https://app.example.com", true
+	v := newVerifier(t, other, own)
+	ours := token(t, object{"iss": own.Name, "sid": "s1", "sid_iat": 1500})
+	refused := func(when string) {
+		t.Helper()
+		if _, err := v.VerifyOwn(t.Context(), token(t, nil)); reasonOf(t, err) != ReasonUnknownIssuer {
+			t.Errorf("%s: %v", when, err)
+		}
+	}
+	refused("never seen")
+	if _, err := v.Verify(t.Context(), token(t, nil)); err != nil {
+		t.Fatal(err)
+	}
+	refused("remembered")
+	down := ErrKeysUnavailable
+	source.fail.Store(&down)
+	refused("without keys")
+	for range 2 {
+		if got, err := v.VerifyOwn(t.Context(), ours); err != nil || !got.Own {
+			t.Errorf("our own: %v", err)
+		}
+	}
+	if stats := v.Stats(); stats.Checks != 2 {
+		t.Errorf("%d signature checks, want one of each issuer", stats.Checks)
+	}
+}
+
 func TestV22_OneKeyIDIsOneSignatureCheck(t *testing.T) {
 	i := trust(t)
 	i.Keys = static(t, idpKey(), keyOf("a", jose.ES256), keyOf("b", jose.ES256))

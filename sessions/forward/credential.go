@@ -4,7 +4,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"iter"
 	"net/http"
+	"slices"
 	"strings"
 
 	"authsidecar/sessions"
@@ -69,7 +71,7 @@ func Upgrade(r *http.Request) bool {
 // Preflight tells whether a browser asks what it may send (Fetch, section 3.2.2). It
 // never comes with a credential.
 func Preflight(r *http.Request) bool {
-	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
+	return r.Method == http.MethodOptions && !Upgrade(r) && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
 }
 
 // Navigation tells whether a person asks for a page, and no program for data.
@@ -99,7 +101,7 @@ func Claims(token, issuer string) (ours, refresh bool) {
 	var header struct {
 		Type string `json:"typ"`
 	}
-	decodeLenient(parts[0], &header)
+	decodeLenient(parts[0][max(0, strings.Index(parts[0], tokenStart)):], &header) // whatever stands before it
 	return true, strings.HasSuffix(strings.ToLower(header.Type), sessions.RefreshTokenType)
 }
 
@@ -113,10 +115,15 @@ func decodeLenient(part string, into any) {
 }
 
 // Smuggled tells whether something in Authorization, whatever its scheme, says that it
-// is a token of the issuer.
+// is a token of the issuer; a password, too.
 func Smuggled(r *http.Request, issuer string) bool {
 	for _, value := range r.Header["Authorization"] {
-		for part := range strings.FieldsFuncSeq(value, func(c rune) bool { return strings.ContainsRune(" \t,;\"=", c) }) {
+		if scheme, rest, _ := strings.Cut(value, " "); strings.EqualFold(scheme, "Basic") {
+			if data, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rest)); err == nil {
+				value = string(data)
+			}
+		}
+		for part := range pieces(value) {
 			if ours, _ := Claims(part, issuer); ours {
 				return true
 			}
@@ -125,34 +132,42 @@ func Smuggled(r *http.Request, issuer string) bool {
 	return false
 }
 
-// DropCookies removes the cookies that are refresh tokens of the issuer, and the one
-// of that name where drop is set.
-func DropCookies(r *http.Request, issuer, name string, drop bool) {
-	if !drop && !mayHoldToken(r.Header["Cookie"]) {
-		return
-	}
-	cookies := r.Cookies()
-	kept := make([]string, 0, len(cookies))
-	for _, c := range cookies {
-		if _, refresh := Claims(c.Value, issuer); refresh || drop && c.Name == name {
-			continue
-		}
-		kept = append(kept, c.String())
-	}
-	if len(kept) == len(cookies) {
-		return
-	}
-	if r.Header["Cookie"] = []string{strings.Join(kept, "; ")}; len(kept) == 0 {
-		delete(r.Header, "Cookie")
-	}
+// pieces yields what may be a token of its own in the value of a header.
+func pieces(value string) iter.Seq[string] {
+	return strings.FieldsFuncSeq(value, func(c rune) bool { return strings.ContainsRune(" \t,;:\"'=", c) })
 }
 
-// mayHoldToken tells whether there is something in a header that begins as tokens do.
-func mayHoldToken(values []string) bool {
-	for _, value := range values {
-		if strings.Contains(value, "eyJ") {
+// tokenStart is how each token begins that we ever minted: with {" in base64url.
+const tokenStart = "eyJ"
+
+// DropCookies removes the cookies that are refresh tokens of the issuer, and the one
+// of that name where drop is set. Others stay as they are, byte for byte.
+func DropCookies(r *http.Request, issuer, name string, drop bool) {
+	bad := func(cookie string) bool {
+		if before, _, _ := strings.Cut(cookie, "="); drop && strings.Trim(before, " \t") == name {
 			return true
 		}
+		if !strings.Contains(cookie, tokenStart) {
+			return false
+		}
+		for part := range pieces(cookie) {
+			if _, refresh := Claims(part, issuer); refresh {
+				return true
+			}
+		}
+		return false
 	}
-	return false
+	values := r.Header["Cookie"]
+	if !slices.ContainsFunc(values, func(value string) bool { return drop || strings.Contains(value, tokenStart) }) {
+		return
+	}
+	kept := values[:0]
+	for _, value := range values {
+		if left := strings.Join(slices.DeleteFunc(strings.Split(value, ";"), bad), ";"); strings.Trim(left, " \t") != "" {
+			kept = append(kept, strings.TrimLeft(left, " \t"))
+		}
+	}
+	if r.Header["Cookie"] = kept; len(kept) == 0 {
+		delete(r.Header, "Cookie")
+	}
 }
