@@ -65,7 +65,7 @@ func (inst *instance) healthy() error {
 		h.err = inst.checkHealth(ctx)
 		cancel()
 		h.checked = time.Now()
-		if h.err != nil && before == nil {
+		if h.err != nil && (before == nil || before.Error() != h.err.Error()) {
 			inst.logger.Error("not ready", zap.String("issuer", inst.issuer), zap.Error(h.err))
 		}
 	}

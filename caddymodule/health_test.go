@@ -91,7 +91,11 @@ func TestHealth_WaitsForTheKeys(t *testing.T) {
 	if bad.body != "unavailable\n" {
 		t.Errorf("body %q: it tells too much", bad.body)
 	}
-	s.waitLog(`there are no keys of https://idp.example.com`)
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(s.log.String(), `there are no keys of https://idp.example.com`); {
+		if s.waitHealth(503); time.Now().After(deadline) {
+			t.Fatalf("the log does not say why\n%s", s.log)
+		}
+	}
 	up.Store(true)
 	// Who presents a token makes it ask again.
 	for deadline := time.Now().Add(30 * time.Second); create(t, s.url, provider.token("alice", nil), `{"user_id":"alice"}`).status != 200; {
