@@ -6,8 +6,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
-
 	_ "authsidecar/caddymodule/postgres"
 	"authsidecar/sessions/pgstore/pgtest"
 )
@@ -24,12 +22,7 @@ func init() {
 			stop:  server.Stop,
 			start: func() { server.Begin(t) },
 			cutFeeds: func() {
-				conn, err := pgx.Connect(t.Context(), server.DSN("postgres"))
-				if err != nil {
-					return // the test is over
-				}
-				defer conn.Close(t.Context())
-				_, _ = conn.Exec(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'listen%' AND pid <> pg_backend_pid()`)
+				server.Exec(t, "postgres", `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'listen%' AND pid <> pg_backend_pid()`)
 			},
 		}
 	}

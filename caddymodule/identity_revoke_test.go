@@ -113,13 +113,13 @@ func TestRevoke_UnderLoad(t *testing.T) {
 	alice := p.token("alice", nil)
 	// Caddy cuts connections when it reloads: whoever is cut asks again.
 	send := func(method, path, authorization string) (got answer) {
-		for err := error(io.EOF); err != nil && !t.Failed(); {
+		for err := io.EOF; err != nil && !t.Failed(); {
 			got, err = s.tryThrough(method, path, "Authorization", authorization)
 		}
 		return got
 	}
 	session := func() (got answer) {
-		for err := error(io.EOF); err != nil; {
+		for err := io.EOF; err != nil; {
 			got, err = tryCreate(s.url, alice, `{"user_id":"alice"}`)
 		}
 		return got
@@ -226,7 +226,7 @@ func TestU1_U2_OverHTTP2(t *testing.T) {
 		tls  *tls.Config
 	}{
 		"h2c": {s.url, nil},
-		"h2":  {"https://localhost:" + secure, &tls.Config{InsecureSkipVerify: true}}, //nolint:gosec // the certificate is the test's own
+		"h2":  {"https://localhost:" + secure, &tls.Config{InsecureSkipVerify: true}},
 	} {
 		var protocols http.Protocols
 		protocols.SetHTTP2(true)

@@ -79,7 +79,13 @@ func impersonation(id string) *sessions.Facts {
 	return f
 }
 
-// expect checks what the watcher says of a session.
+// pass lets time pass.
+func pass(d time.Duration) {
+	time.Sleep(d) //nolint:forbidigo // testing/synctest passes it
+	synctest.Wait()
+}
+
+// expectEnded checks what the watcher says of a session.
 func expectEnded(t *testing.T, w *sessions.Watcher, f *sessions.Facts, want bool, wantErr error) {
 	t.Helper()
 	ended, err := w.Ended(t.Context(), f)
@@ -175,7 +181,7 @@ func TestWatcher_BlindAsksTheStoreOnceASecond(t *testing.T) {
 		if s.asked.Load() != 1 {
 			t.Errorf("the store was asked %d times within a second", s.asked.Load())
 		}
-		time.Sleep(sessions.FeedSilence)
+		pass(sessions.FeedSilence)
 		expectEnded(t, w, facts("live", "alice"), true, nil)
 		<-s.sinks
 		synctest.Wait()
@@ -200,15 +206,15 @@ func TestWatcher_BlindWithTheStoreDown(t *testing.T) {
 		if asked := s.asked.Load(); asked > 1 {
 			t.Errorf("a store that is down was asked %d times in a second", asked)
 		}
-		time.Sleep(sessions.BlindGrace - time.Millisecond)
+		pass(sessions.BlindGrace - time.Millisecond)
 		expectEnded(t, w, facts("own", "alice"), false, nil)
-		time.Sleep(time.Millisecond)
+		pass(time.Millisecond)
 		expectEnded(t, w, facts("own", "alice"), false, sessions.ErrUnavailable)
 		<-s.sinks // the line is up, but what was missed cannot be loaded
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		expectEnded(t, w, facts("own", "alice"), false, sessions.ErrUnavailable)
 		s.down.Store(false)
-		time.Sleep(2 * sessions.FeedHeartbeat)
+		pass(2 * sessions.FeedHeartbeat)
 		expectEnded(t, w, facts("own", "alice"), false, nil)
 	})
 }
