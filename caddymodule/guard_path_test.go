@@ -2,9 +2,12 @@ package caddymodule
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
@@ -100,6 +103,53 @@ func TestDeny_NothingWithoutAWord(t *testing.T) {
 	if newPathGuard(nil).denies(requestOf("/", nil)) {
 		t.Error("denied")
 	}
+}
+
+// Spellings may be mixed as one likes.
+func TestDeny_AnyMixOfSpellings(t *testing.T) {
+	guard := newPathGuard([]string{"/account/delete"})
+	random := rand.New(rand.NewPCG(4, 7))
+	spell := []func(string) string{
+		func(c string) string { return c },
+		strings.ToUpper,
+		func(c string) string { return fmt.Sprintf("%%%02X", c[0]) },
+		func(c string) string { return fmt.Sprintf("%%25%02x", c[0]) },
+		func(c string) string { return fmt.Sprintf("%%2525%02x", c[0]) },
+		func(c string) string { return c + "%09" },
+		func(c string) string { return map[bool]string{true: "//", false: c}[c == "/"] },
+		func(c string) string { return map[bool]string{true: "/./", false: c}[c == "/"] },
+		func(c string) string { return map[bool]string{true: ";a=b/", false: c}[c == "/"] },
+		func(c string) string { return map[bool]string{true: "/x/%2e%2e/", false: c}[c == "/"] },
+	}
+	for range 5000 {
+		target := "/"
+		for _, c := range "account/delete" {
+			target += spell[random.IntN(len(spell))](string(c))
+		}
+		if !guard.denies(requestOf(target, nil)) {
+			t.Fatalf("%s passes", target)
+		}
+	}
+}
+
+// FuzzDeny: what Caddy's own path matcher finds is denied, whatever else is.
+func FuzzDeny(f *testing.F) {
+	for _, target := range []string{"/billing/pay", "/billing%2fpay", "//billing/", "/x/../billing/a;b", "x:billing", "/%zz", "*"} {
+		f.Add(target)
+	}
+	patterns := []string{"/billing/*", "/account/delete", "*.bak", "*secret*", "/users/*/password"}
+	guard, matcher := newPathGuard(patterns), append(caddyhttp.MatchPath{}, patterns...)
+	f.Fuzz(func(t *testing.T, target string) {
+		u, err := url.ParseRequestURI(target)
+		if err != nil {
+			return
+		}
+		r := requestOf("/", nil)
+		r.URL = u
+		if matcher.Match(r) && !guard.denies(r) {
+			t.Errorf("%q passes", target)
+		}
+	})
 }
 
 // BenchmarkDeny is what an impersonated request for a plain path pays.
