@@ -124,6 +124,11 @@ func anyHTTP(values []string) bool {
 
 // isList tells whether the header is a list of names of headers.
 func isList(name string) bool {
+	switch len(name) {
+	case len("Te"), len("Trailer"), len("Connection"), len("Proxy-Connection"): // or Keep-Alive
+	default:
+		return false
+	}
 	switch textproto.CanonicalMIMEHeaderKey(name) {
 	case "Connection", "Proxy-Connection", "Trailer", "Te", "Keep-Alive":
 		return true

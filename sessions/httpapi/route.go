@@ -40,7 +40,7 @@ func (a *API) Route(r *http.Request) Verdict {
 	if a.keySet && a.isKeySet(clean(p)) && r.URL.Opaque == "" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 		return Ours
 	}
-	if overridden(r) && a.compare(p) != Pass {
+	if (plain(p) || overridden(r)) && a.compare(p) != Pass { // in the order of what is cheap to tell
 		DropOverrides(r)
 	}
 	return Pass
