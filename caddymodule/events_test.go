@@ -72,6 +72,7 @@ func TestL2_Events_TellHandlersWhatHappens(t *testing.T) {
 	s := newSidecar(t, t.TempDir())
 	s.words = "\tevents {\n\t\ton \"\" test_teller\n\t}\n"
 	s.start(provider.site(s, echo(t).URL, "lifecycle"))
+	s.waitLog("serving initial configuration") // with all apps
 	desk := provider.token("carol", map[string]any{"scope": "sessions:impersonate"})
 	got := create(t, s.url, desk, `{"user_id":"alice","reason":"ticket 4711"}`)
 	next := s.refresh(got.text("refresh_token"))

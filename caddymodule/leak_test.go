@@ -136,6 +136,7 @@ func TestL1_NoTokenInAnyOutput(t *testing.T) {
 	s.words = "\tevents {\n\t\ton \"\" test_teller\n\t}\n\tservers {\n\t\ttrace\n\t}\n"
 	config := auditSite(s, provider, echo(t).URL, "audit required\n\t\tshadow allow claim dept night\n\t\tmanage scope sessions:manage")
 	s.start(strings.Replace(config, "SITE {", "SITE {\n\tlog\n", 1))
+	s.waitLog("serving initial configuration") // with all apps
 	desk := provider.token("carol", map[string]any{"scope": "sessions:impersonate sessions:manage"})
 	got := create(t, s.url, desk, `{"user_id":"alice","reason":"ticket"}`)
 	wantStatus(t, got, 200)
