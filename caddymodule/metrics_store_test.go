@@ -92,6 +92,7 @@ func rowOf(n int, now time.Time) sessions.Session {
 }
 
 func TestMeter_TimesEachOperationOnce(t *testing.T) {
+	storeSeconds.DeletePartialMatch(prometheus.Labels{"engine": "timed"})
 	store := meter(newPebble(t), "timed")
 	ctx := t.Context()
 	row := rowOf(1, store.Now())
