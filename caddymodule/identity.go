@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -89,6 +90,7 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, next caddyhttp
 	who, err := g.judge(w, r)
 	forwarded(r, who)
 	if err != nil || who == nil {
+		g.drop(r) // a site's error routes may lead to the app
 		return err
 	}
 	if err := g.introduce(r, who); err != nil {
@@ -233,12 +235,11 @@ func (g *gate) drop(r *http.Request) {
 	if forward.Smuggled(r, g.inst.issuer) {
 		delete(r.Header, "Authorization")
 	}
-	for _, cookie := range r.CookiesNamed(g.Cookie) {
-		if ours, _ := forward.Claims(cookie.Value, g.inst.issuer); ours {
-			forward.DropCookies(r, g.inst.issuer, g.Cookie, true)
-			return
-		}
-	}
+	ours := slices.ContainsFunc(r.CookiesNamed(g.Cookie), func(cookie *http.Cookie) bool {
+		ours, _ := forward.Claims(cookie.Value, g.inst.issuer)
+		return ours
+	})
+	forward.DropCookies(r, g.inst.issuer, g.Cookie, ours)
 }
 
 func (g *gate) shadowed(r *http.Request, why error) {

@@ -115,3 +115,29 @@ func TestIdentity_APreflightIsNothingElse(t *testing.T) {
 	}
 	wantStatus(t, s.through("OPTIONS", "/app", append([]string{"Connection", "Upgrade", "Upgrade", "tunnel"}, preflight...)...), 401)
 }
+
+// Where a site's error pages come from the app, a refused request goes there as nobody's,
+// and without the token that it was refused for.
+func TestU5_NoTokenInErrorRoutes(t *testing.T) {
+	p := &people{idp: newIDP(t, "https://idp.example.com")}
+	s := newSidecar(t, t.TempDir())
+	app := echo(t).URL
+	site := p.site(s, app, life+"\n\t\tidentity {\n\t\t\trequire\n\t\t\tcookie session\n\t\t}")
+	s.start(strings.TrimSuffix(strings.TrimSpace(site), "}") + "\thandle_errors {\n\t\treverse_proxy " + strings.TrimPrefix(app, "http://") + "\n\t}\n}\n")
+	own := create(t, s.url, p.token("alice", nil), `{"user_id":"alice"}`)
+	refresh := own.text("refresh_token")
+	for what, header := range map[string][]string{
+		"in Authorization": {"Authorization", "Bearer " + refresh},
+		"in the cookie":    {"Cookie", "keep=1; session=" + refresh},
+		"in any cookie":    {"Cookie", "keep=1; other=" + refresh},
+	} {
+		got := s.through("GET", "/app", append(header, "X-Auth-User", "root")...)
+		if !strings.HasPrefix(got.body, "GET /app") || strings.Contains(got.body, refresh) {
+			t.Errorf("%s: the app gets\n%s", what, got.body)
+		}
+		wantTold(t, got, "X-Auth-User", "")
+		if header[0] == "Cookie" {
+			wantTold(t, got, "Cookie", "keep=1")
+		}
+	}
+}

@@ -14,7 +14,7 @@ import (
 func TestNames_WhatAnAppCouldTakeForOurs(t *testing.T) {
 	n := NewNames([]string{"X-Auth-User", "X-Auth-Session"})
 	for name, want := range map[string]bool{
-		"X-Auth-User": true, "x-auth-user": true, "X_AUTH_USER": true, "X.Auth-user": true, "X-Auth_Session": true,
+		"X-Auth-User": true, "x-auth-user": true, "X_AUTH_USER": true, "X.Auth-user": true, "X-Auth_Session": true, "X~Auth!User": true,
 		"X-Auth-Users": false, "XAuth-User": false, "": false, "X-Auth-User ": false, strings.Repeat("X", 300): false,
 	} {
 		if n.Has(name) != want {
