@@ -1,0 +1,153 @@
+package redisstore
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/redis/rueidis"
+)
+
+// A stripe lets in as many as it has places.
+type stripe chan struct{}
+
+// stripes is how many doors there are: sessions that share one wait for each other.
+const stripes = 256
+
+func (l stripe) try() bool {
+	select {
+	case l <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (l stripe) leave() { <-l }
+
+// door returns the one of a session. Within a process, updates wait there for each
+// other instead of trying again and again at the server.
+func (s *Store) door(label string) stripe { return s.doors[shard(label, stripes)] }
+
+// line waits in line for at most Options.Wait, if it is not too long already.
+func (s *Store) line(ctx context.Context, to stripe) error {
+	if to.try() {
+		return nil
+	}
+	if !s.waiting.try() {
+		return ErrBusy
+	}
+	defer s.waiting.leave()
+	ctx, cancel := context.WithTimeoutCause(ctx, s.opts.Wait, ErrBusy)
+	defer cancel()
+	select {
+	case to <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return unavailable(context.Cause(ctx))
+	}
+}
+
+// bounded ends when the deadline of ctx or Options.Timeout is over, whichever comes
+// first, but not when ctx is cancelled: what was sent is sent.
+func (s *Store) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.Timeout)
+	if deadline, ok := ctx.Deadline(); ok {
+		bounded, cancelToo := context.WithDeadline(bounded, deadline)
+		return bounded, func() { cancelToo(); cancel() }
+	}
+	return bounded, cancel
+}
+
+// run runs a script on a key, and returns its answer after the time.
+func (s *Store) run(ctx context.Context, sc *script, key string, args ...string) (*reader, error) {
+	if err := s.line(ctx, s.running); err != nil {
+		return nil, err
+	}
+	defer s.running.leave()
+	return s.runNow(ctx, sc, key, args...)
+}
+
+// runNow is run for those who need not wait in line.
+func (s *Store) runNow(ctx context.Context, sc *script, key string, args ...string) (*reader, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	args = append([]string{s.at()}, args...)
+	var result rueidis.RedisResult
+	if sc.write && s.opts.Replicas > 0 {
+		var err error
+		if result, err = s.runWaiting(ctx, sc, key, args); err != nil {
+			return nil, unavailable(err)
+		}
+	} else {
+		result = sc.lua.Exec(ctx, s.client, []string{key}, args)
+	}
+	values, err := result.ToArray()
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	r := &reader{values: values}
+	s.learn(r)
+	return r, r.err
+}
+
+// runWaiting runs a script, and waits for replicas on the same connection: WAIT knows
+// no other's writes.
+func (s *Store) runWaiting(ctx context.Context, sc *script, key string, args []string) (result rueidis.RedisResult, err error) {
+	err = s.client.Dedicated(func(c rueidis.DedicatedClient) error {
+		results := c.DoMulti(ctx,
+			c.B().Eval().Script(sc.text).Numkeys(1).Key(key).Arg(args...).Build(),
+			c.B().Wait().Numreplicas(int64(s.opts.Replicas)).Timeout(s.opts.ReplicaTimeout.Milliseconds()).Build())
+		result = results[0]
+		if err := result.Error(); err != nil {
+			return err
+		}
+		n, err := results[1].AsInt64()
+		if err == nil && n < int64(s.opts.Replicas) {
+			err = ErrReplicas
+		}
+		return err
+	})
+	return result, err
+}
+
+// ask sends commands that read, in one go.
+func (s *Store) ask(ctx context.Context, commands ...rueidis.Completed) ([]rueidis.RedisResult, error) {
+	if err := s.line(ctx, s.running); err != nil {
+		return nil, err
+	}
+	defer s.running.leave()
+	return s.askNow(ctx, commands...)
+}
+
+func (s *Store) askNow(ctx context.Context, commands ...rueidis.Completed) ([]rueidis.RedisResult, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	results := s.client.DoMulti(ctx, commands...)
+	for i := range results {
+		if err := results[i].Error(); err != nil && !rueidis.IsRedisNil(err) {
+			return nil, unavailable(err)
+		}
+	}
+	return results, nil
+}
+
+// at is the time that a script goes by: "" where it is the server's.
+func (s *Store) at() string {
+	if s.opts.Now != nil {
+		return millis(s.Now())
+	}
+	return ""
+}
+
+// learn reads the time of an answer.
+func (s *Store) learn(r *reader) {
+	now, err := strconv.ParseInt(r.text(), 10, 64)
+	if err != nil {
+		r.err = errCorrupt
+		return
+	}
+	r.at = fromMillis(now)
+	if s.opts.Now == nil {
+		s.clock.learn(now)
+	}
+}

@@ -1,0 +1,135 @@
+package redisstore
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// Get returns the row, or sessions.ErrNotFound.
+func (s *Store) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
+	if err := s.enter(ctx); err != nil {
+		return sessions.Session{}, err
+	}
+	defer s.leave()
+	found, _, err := s.get(ctx, key)
+	return found.row, err
+}
+
+func (s *Store) get(ctx context.Context, key sessions.Key) (found foundRow, at time.Time, err error) {
+	r, err := s.run(ctx, s.lua.get, s.keys.row(label(key)))
+	if err != nil {
+		return found, at, err
+	}
+	found, err = readRow(key, r.list())
+	return found, r.at, err
+}
+
+// mostContended is how often an update is tried that others were faster than.
+const mostContended = 50
+
+// Update behaves as if fn ran once on the row: it reads the row, and writes what fn
+// made of it if nobody wrote it meanwhile, else it begins again.
+func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
+	if err := s.enter(ctx); err != nil {
+		return sessions.Session{}, err
+	}
+	defer s.leave()
+	door := s.door(label(key))
+	if err := s.line(ctx, door); err != nil {
+		return sessions.Session{}, err
+	}
+	defer door.leave()
+	for range mostContended {
+		found, at, err := s.get(ctx, key)
+		if err != nil {
+			return sessions.Session{}, err
+		}
+		before := found.row
+		next, write := fn(found.row, at)
+		if !write {
+			return before, nil
+		}
+		next.Realm, next.ID = key.Realm, key.ID
+		stored, written, err := s.set(ctx, &found, &next, &before)
+		if err != nil || written {
+			return stored, err
+		}
+		if err := done(ctx); err != nil {
+			return sessions.Session{}, err
+		}
+	}
+	return sessions.Session{}, errContended
+}
+
+// set writes next in the place of what was found, unless that changed.
+func (s *Store) set(ctx context.Context, found *foundRow, next, before *sessions.Session) (sessions.Session, bool, error) {
+	w, err := encode(next)
+	if err != nil {
+		return sessions.Session{}, false, err
+	}
+	if !s.whole() && (w.row.PurgeAt().Before(before.PurgeAt()) || w.row.RevokedAt.IsZero() && !before.RevokedAt.IsZero()) {
+		if _, err := s.spread(ctx, found.mark, &w.row); err != nil {
+			return sessions.Session{}, false, err
+		}
+	}
+	args := w.fields([]string{string(found.mark), found.rev, millis(w.row.PurgeAt()), revoked(&w.row)})
+	r, err := s.run(ctx, s.lua.update, s.keys.row(found.mark.label()), args...)
+	if err != nil {
+		return sessions.Session{}, false, err
+	}
+	if r.int() != 1 {
+		return sessions.Session{}, false, r.err
+	}
+	if !w.row.RevokedAt.Equal(before.RevokedAt) {
+		err = s.logged(ctx, found.mark, &w.row)
+	}
+	return w.row, true, err
+}
+
+// Rotate stores the next generation if the token is the live one.
+func (s *Store) Rotate(ctx context.Context, p *sessions.Presented, fresh *sessions.Fresh) (row sessions.Session, at time.Time, rotated bool, err error) {
+	if err := s.enter(ctx); err != nil {
+		return row, at, false, err
+	}
+	defer s.leave()
+	r, err := s.run(ctx, s.lua.rotate, s.keys.row(label(p.Session)),
+		strconv.FormatUint(p.Generation, 10), string(p.Secret[:]), hashHolder(p.UserID, p.ClientID),
+		strconv.FormatUint(p.Generation+1, 10), string(fresh.Secret[:]), fresh.KeyID, fresh.From, ownFormat)
+	if err != nil || len(r.values) == 0 {
+		return row, at, false, err
+	}
+	found, err := readRow(p.Session, r.list())
+	if err != nil {
+		return row, at, false, err
+	}
+	return found.row, r.at, true, nil
+}
+
+// Revoke ends the row unless it is revoked already.
+func (s *Store) Revoke(ctx context.Context, key sessions.Key, reason sessions.EndReason) (row sessions.Session, ended bool, err error) {
+	if err := s.enter(ctx); err != nil {
+		return row, false, err
+	}
+	defer s.leave()
+	r, err := s.run(ctx, s.lua.revoke, s.keys.row(label(key)), string(reason), ownFormat)
+	if err != nil {
+		return row, false, err
+	}
+	ended = r.int() == 1
+	found, err := readRow(key, r.list())
+	if err != nil {
+		return row, false, err
+	}
+	// In a cluster also where it was revoked before: perhaps whoever did it could not
+	// finish.
+	if err := s.logged(ctx, found.mark, &found.row); err != nil {
+		return row, false, err
+	}
+	return found.row, ended, nil
+}
+
+// Interface guards
+var _ sessions.Rotator = (*Store)(nil)

@@ -1,0 +1,99 @@
+package redisstore
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// AddCutoff keeps the cutoff, and tells the others in the same script.
+func (s *Store) AddCutoff(ctx context.Context, c sessions.Cutoff) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	data, err := sessions.EncodeCutoff(&c)
+	if err != nil {
+		return unavailable(err)
+	}
+	_, err = s.run(ctx, s.lua.cut, s.keys.cutoffs(), cutoffField(&c), string(data), cutoffNotice(&c, data))
+	return err
+}
+
+// A storedCutoff is a cutoff that was not decoded.
+type storedCutoff struct {
+	key  sessions.Key
+	at   time.Time
+	data string
+}
+
+// cutoffField is the name of a cutoff among all: time, realm and id.
+func cutoffField(c *sessions.Cutoff) string {
+	return place(c.At) + label(sessions.Key{Realm: c.Realm, ID: c.ID})
+}
+
+// allCutoffs returns those of all realms, oldest first.
+func (s *Store) allCutoffs(ctx context.Context) (all []storedCutoff, err error) {
+	results, err := s.ask(ctx, s.client.B().Hgetall().Key(s.keys.cutoffs()).Build())
+	if err != nil {
+		return nil, err
+	}
+	found, err := results[0].AsStrMap()
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	for field, data := range found {
+		if len(field) < 8 {
+			return nil, errCorrupt
+		}
+		key, rest, ok := cutLabel(field[8:])
+		if !ok || rest != "" {
+			return nil, errCorrupt
+		}
+		all = append(all, storedCutoff{key: key, at: placed(field[:8]), data: data})
+	}
+	slices.SortFunc(all, func(a, b storedCutoff) int {
+		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.key.ID, b.key.ID))
+	})
+	return all, nil
+}
+
+// Cutoffs returns those of the realm, oldest first. One that cannot be read fails
+// them all: nobody may do without it.
+func (s *Store) Cutoffs(ctx context.Context, realm string) (all []sessions.Cutoff, err error) {
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.leave()
+	stored, err := s.allCutoffs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i := range stored {
+		if stored[i].key.Realm != realm {
+			continue
+		}
+		c, err := sessions.DecodeCutoff(realm, stored[i].key.ID, stored[i].at, []byte(stored[i].data))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, c)
+	}
+	return all, nil
+}
+
+// DropCutoff forgets a cutoff; that there is none is no error.
+func (s *Store) DropCutoff(ctx context.Context, c sessions.Cutoff) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	_, err := s.run(ctx, s.lua.uncut, s.keys.cutoffs(), cutoffField(&c))
+	return err
+}
+
+// Interface guards
+var _ sessions.CutoffStore = (*Store)(nil)

@@ -1,0 +1,50 @@
+// Package redisstore keeps sessions in a Redis, or a Redis Cluster, that several nodes
+// share.
+//
+//	Create, Rotate, Revoke   one script, one round trip; in a cluster two
+//	Update                   read, decide, compare-and-set on v; again if another was faster
+//	Follow                   SUBSCRIBE on a connection apart
+//
+// The server's clock decides: each script reads it once. The server must be Redis 6.2
+// or what is like it, and not evict (maxmemory-policy noeviction).
+//
+// # The keys
+//
+//	{prefix}:row:{realm, id}      hash: the row; it goes by itself a day after its PurgeAt
+//	{prefix}:user:{kind}:{hash}   sorted set: sessions of a user that are not revoked
+//	{prefix}:realm:{kind}:{hash}  of a realm
+//	{prefix}:actor:{hash}         impersonations by an actor
+//	{prefix}:all:{n}              all rows, in the order of Scan
+//	{prefix}:due:{n}              all rows, by PurgeAt or before
+//	{prefix}:log:{n}              who was ended, by when, for two hours
+//	{prefix}:cutoffs              hash: those of bulk revocations
+//	{prefix}:layout               version of all this
+//	{prefix}:feed:{db}            the channel
+//
+// # A cluster
+//
+// No script touches more than one key there, so that each key may be in any slot, and
+// is in one of its own. What an index holds is written before the row, so that what
+// exists is listed; and what is listed is read again, so that what an index holds
+// beyond that leads nowhere. An entry has a nonce of its row, and is of no other. A
+// sweep finds what was left behind by a call that broke off.
+//
+// # What is acknowledged
+//
+// A script that is answered is written as appendfsync says: nothing of it is lost in a
+// crash with "always", up to a second with "everysec". Replicas follow later: what a
+// failover loses is what they had not yet, unless Options.Replicas demands them. A
+// session whose rotation was lost so is ahead of the store: its next refresh ends it
+// (sessions.EndStoreBehind). A revocation that was lost is lost. When an answer does
+// not come nobody knows, and the error is sessions.ErrUnavailable.
+//
+// # Rights
+//
+// The least an ACL user needs; without config|get the server is not asked whether it
+// persists:
+//
+//	ACL SETUSER sidecar on >password ~auth_sessions:* &auth_sessions:* -@all
+//	  +@connection +@read +@scripting +hset +hincrby +hdel +set +del +pexpire
+//	  +zadd +zrem +time +publish +subscribe +unsubscribe +wait +info +config|get
+//	  +cluster|slots +cluster|shards
+package redisstore

@@ -1,0 +1,232 @@
+package redisstore
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/redis/rueidis"
+
+	"authsidecar/sessions"
+)
+
+// listBatch is how many entries of an index are read at once, at most.
+const listBatch = 500
+
+// List returns a page of the rows that match.
+func (s *Store) List(ctx context.Context, query sessions.Query) (page sessions.Page, err error) {
+	if err := s.enter(ctx); err != nil {
+		return page, err
+	}
+	defer s.leave()
+	sel := newSelection(s.keys, &query)
+	before, err := sel.readCursor(query.Cursor)
+	if err != nil {
+		return page, err
+	}
+	limit := max(query.Limit, 1)
+	for more := len(sel.indexes) > 0; more && len(page.Sessions) <= limit; {
+		var entries []string
+		if entries, more, err = s.entries(ctx, sel, before, min(limit+1, listBatch)); err != nil {
+			return sessions.Page{}, err
+		}
+		if len(entries) == 0 {
+			break
+		}
+		before = "(" + entries[len(entries)-1]
+		rows, err := s.listed(ctx, sel, entries)
+		if err != nil {
+			return sessions.Page{}, err
+		}
+		page.Sessions = append(page.Sessions, rows...)
+		if err := done(ctx); err != nil {
+			return sessions.Page{}, err
+		}
+	}
+	if len(page.Sessions) > limit {
+		page.Sessions = page.Sessions[:limit:limit]
+		page.Next = sel.writeCursor(&page.Sessions[limit-1])
+	}
+	return page, nil
+}
+
+// entries returns the next of all indexes of the selection, newest first, and whether
+// there are more.
+func (s *Store) entries(ctx context.Context, sel *selection, before string, n int) (entries []string, more bool, err error) {
+	commands := make([]rueidis.Completed, len(sel.indexes))
+	for i, index := range sel.indexes {
+		commands[i] = s.client.B().Zrevrangebylex().Key(index).Max(before).Min("-").Limit(0, int64(n)).Build()
+	}
+	results, err := s.ask(ctx, commands...)
+	if err != nil {
+		return nil, false, err
+	}
+	for i := range results {
+		of, err := results[i].AsStrSlice()
+		if err != nil {
+			return nil, false, unavailable(err)
+		}
+		more = more || len(of) == n
+		entries = append(entries, of...)
+	}
+	slices.SortFunc(entries, func(a, b string) int { return strings.Compare(b, a) })
+	if len(entries) > n { // what is beyond may be incomplete
+		entries, more = entries[:n], true
+	}
+	return entries, more, nil
+}
+
+// listed reads the rows of entries, those that match and are not revoked.
+func (s *Store) listed(ctx context.Context, sel *selection, entries []string) (rows []sessions.Session, err error) {
+	wanted := fields
+	if sel.query.KeysOnly {
+		wanted = []string{"m", "e"}
+	}
+	commands := make([]rueidis.Completed, len(entries))
+	keys := make([]sessions.Key, len(entries))
+	for i, e := range entries {
+		_, id, _, ok := readEntry(e)
+		if !ok {
+			return nil, errCorrupt
+		}
+		keys[i] = sessions.Key{Realm: sel.query.Realm, ID: id}
+		commands[i] = s.client.B().Hmget().Key(s.keys.row(label(keys[i]))).Field(wanted...).Build()
+	}
+	results, err := s.ask(ctx, commands...)
+	if err != nil {
+		return nil, err
+	}
+	for i, e := range entries {
+		values, err := results[i].ToArray()
+		if err != nil {
+			return nil, unavailable(err)
+		}
+		row, found, err := sel.read(keys[i], e, &reader{values: values})
+		if err != nil {
+			return nil, err
+		}
+		if found {
+			rows = append(rows, row)
+		}
+	}
+	return rows, nil
+}
+
+// read reads a row that an entry leads to. Where it leads to another than the one that
+// it is of, or to none that is to be listed, it is not found.
+func (sel *selection) read(key sessions.Key, entry string, r *reader) (row sessions.Session, found bool, err error) {
+	var m mark
+	if sel.query.KeysOnly {
+		first := r.next()
+		if r.err == nil && first.IsNil() {
+			return row, false, nil
+		}
+		m = mark(r.textOf(first))
+		if revoked := r.text(); r.err != nil || revoked != "" {
+			return row, false, r.err
+		}
+		row = sessions.Session{Realm: key.Realm, ID: key.ID}
+		row.CreatedAt, _, _, _ = readEntry(entry)
+	} else {
+		stored, err := readRow(key, r)
+		switch {
+		case err == sessions.ErrNotFound: //nolint:errorlint // as readRow returns it
+			return row, false, nil
+		case err != nil:
+			return row, false, err
+		}
+		row, m = stored.row, stored.mark
+	}
+	if !m.ok() {
+		return row, false, errCorrupt
+	}
+	return row, row.RevokedAt.IsZero() && m.entry() == entry && sel.matches(m), nil
+}
+
+// A selection is what a query asks for: entries of indexes, and what else must be so.
+type selection struct {
+	query       *sessions.Query
+	indexes     []string
+	user, actor string // hashes; "" for any
+}
+
+// newSelection chooses the indexes. Each is read in its order, and no further than a
+// page needs.
+func newSelection(k keys, q *sessions.Query) *selection {
+	sel := &selection{query: q}
+	var kinds []string
+	if q.Actor == nil && (q.Impersonations == nil || !*q.Impersonations) {
+		kinds = append(kinds, own)
+	}
+	if q.Impersonations == nil || *q.Impersonations {
+		kinds = append(kinds, acting)
+	}
+	if q.Actor != nil {
+		sel.actor = hashActor(q.Realm, q.Actor)
+	}
+	if q.User != "" {
+		sel.user = hashUser(q.Realm, q.User)
+	}
+	for _, kind := range kinds {
+		switch {
+		case q.User != "":
+			sel.indexes = append(sel.indexes, k.user(kind, sel.user))
+		case q.Actor != nil:
+			sel.indexes = append(sel.indexes, k.actor(sel.actor))
+		case q.Impersonations != nil:
+			sel.indexes = append(sel.indexes, k.realm(kind, hashRealm(q.Realm)))
+		}
+	}
+	return sel
+}
+
+func (sel *selection) matches(m mark) bool {
+	return (sel.user == "" || m.user() == sel.user) && (sel.actor == "" || m.actor() == sel.actor)
+}
+
+// name tells queries apart whose pages do not continue each other.
+func (sel *selection) name() string {
+	kind := "both"
+	if sel.query.Impersonations != nil {
+		kind = fmt.Sprint(*sel.query.Impersonations)
+	}
+	return hash("list", sel.query.Realm, sel.user, sel.actor, kind)
+}
+
+const cursorSum = 8
+
+// sum binds a place to its query.
+func sum(query string, place []byte) []byte {
+	h := sha256.Sum256(append([]byte("cursor"+query), place...))
+	return h[:cursorSum]
+}
+
+func writeCursor(query, place string) string {
+	return base64.RawURLEncoding.EncodeToString(append(sum(query, []byte(place)), place...))
+}
+
+// readCursor reads what writeCursor gave for that query.
+func readCursor(query, cursor string) (string, error) {
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil || len(raw) < cursorSum || !bytes.Equal(sum(query, raw[cursorSum:]), raw[:cursorSum]) {
+		return "", sessions.ErrBadCursor
+	}
+	return string(raw[cursorSum:]), nil
+}
+
+func (sel *selection) writeCursor(last *sessions.Session) string {
+	return writeCursor(sel.name(), place(last.CreatedAt)+escape(last.ID))
+}
+
+// readCursor returns the bound of what comes next.
+func (sel *selection) readCursor(cursor string) (before string, err error) {
+	if cursor == "" {
+		return "+", nil
+	}
+	at, err := readCursor(sel.name(), cursor)
+	return "(" + at, err
+}

@@ -1,0 +1,64 @@
+package redisstore
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// logBatch is how many entries of the log are read at once.
+const logBatch = 5000
+
+// Revoked tells which sessions were ended since. They are in a log of their own, where
+// they stay when the rows are swept.
+func (s *Store) Revoked(ctx context.Context, since time.Time, tell func(key sessions.Key, at time.Time)) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	for part := range s.shards {
+		if err := s.readLog(ctx, part, since, tell); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readLog reads a part of the log, each entry at least once.
+func (s *Store) readLog(ctx context.Context, part int, since time.Time, tell func(key sessions.Key, at time.Time)) error {
+	from, skip := float64(since.UnixMilli()), 0
+	for {
+		min := strconv.FormatFloat(from, 'f', -1, 64)
+		results, err := s.askNow(ctx, s.client.B().Zrangebyscore().Key(s.keys.log(part)).Min(min).Max("+inf").Withscores().Limit(int64(skip), logBatch).Build())
+		if err != nil {
+			return err
+		}
+		found, err := results[0].AsZScores()
+		if err != nil {
+			return unavailable(err)
+		}
+		for i := range found {
+			key, rest, ok := cutLabel(found[i].Member)
+			if !ok || rest != "" {
+				return errCorrupt
+			}
+			if at := fromMillis(int64(found[i].Score)); !at.Before(since) {
+				tell(key, at)
+			}
+		}
+		if len(found) < logBatch {
+			return nil
+		}
+		// On from the last time, which may not be through yet.
+		if last := found[len(found)-1].Score; last > from {
+			from, skip = last, 0
+		} else {
+			skip += len(found)
+		}
+		if err := done(ctx); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package redisstore
+
+import (
+	"cmp"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"time"
+
+	"github.com/redis/rueidis"
+)
+
+// Options say which server, and how it is used. The zero value is
+// redis://127.0.0.1:6379, with keys that begin with "auth_sessions:".
+type Options struct {
+	// URL is where the server is:
+	//
+	//	redis://[user[:password]@]host[:port][/db]        a server, or a node of a cluster
+	//	...?addr=host:port&addr=host:port                 more nodes of the cluster
+	//	...?master_set=name&addr=host:port                Sentinels, and what they watch
+	//	unix://[user[:password]@]/path/to/socket[?db=1]
+	//
+	// rediss:// is the same with TLS, whose certificates are verified.
+	URL string
+	// Password goes before the one of the URL. It may hold any character.
+	Password string
+	// SentinelUser and SentinelPassword are for Sentinels that ask for them.
+	SentinelUser, SentinelPassword string
+	// TLS replaces what rediss:// sets up: for a CA or a certificate of one's own.
+	// It is of no use without rediss://.
+	TLS *tls.Config
+	// Prefix is what all keys begin with, before a colon: letters, digits and _-.
+	// only. Default: auth_sessions.
+	Prefix string
+	// Replicas is how many replicas must have a write before it is acknowledged;
+	// else, after ReplicaTimeout, it is ErrReplicas. 0 asks for none.
+	Replicas int
+	// ReplicaTimeout is how long is waited for them. Default: 1 s.
+	ReplicaTimeout time.Duration
+	// MaxCalls is how many calls are under way at once. Default: 256; with Replicas,
+	// where each has a connection of its own, 64.
+	MaxCalls int
+	// Timeout bounds each call to the server. Default: 5 s.
+	Timeout time.Duration
+	// Wait bounds how long a call waits until there are fewer than MaxCalls.
+	// Default: 1 s.
+	Wait time.Duration
+	// Now replaces the server's clock, for tests. Nil is the server's.
+	Now func() time.Time
+	// Clock is this machine's, which measures how time passes between two answers
+	// of the server. Default: time.Now.
+	Clock func() time.Time
+	// Log is told what an operator should know. Nil is silence.
+	Log *slog.Logger
+}
+
+const (
+	defaultURL       = "redis://127.0.0.1:6379"
+	defaultPrefix    = "auth_sessions"
+	defaultCalls     = 256
+	defaultConnCalls = 64
+	defaultTimeout   = 5 * time.Second
+	defaultWait      = time.Second
+	// waitingPerCall is how many calls may wait for each that is under way; whoever
+	// comes after them is refused at once.
+	waitingPerCall = 8
+	// background is how many connections are kept for what waits on none: the feed,
+	// heartbeats, sweeps.
+	background = 40
+)
+
+func (o *Options) defaults() {
+	o.URL = cmp.Or(o.URL, defaultURL)
+	o.Prefix = cmp.Or(o.Prefix, defaultPrefix)
+	calls := defaultCalls
+	if o.Replicas > 0 {
+		calls = defaultConnCalls
+	}
+	o.MaxCalls = cmp.Or(max(o.MaxCalls, 0), calls)
+	o.ReplicaTimeout = cmp.Or(max(o.ReplicaTimeout, 0), defaultWait)
+	o.Timeout = cmp.Or(max(o.Timeout, 0), defaultTimeout)
+	o.Wait = cmp.Or(max(o.Wait, 0), defaultWait)
+	if o.Clock == nil {
+		o.Clock = time.Now //nolint:forbidigo // the default of the clock
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+var (
+	// errURL does not say what is wrong: that would quote the URL, and its password.
+	errURL    = errors.New("the URL cannot be read: write redis://host:6379, rediss:// for TLS")
+	errPrefix = errors.New("the prefix has other characters than letters, digits and _-")
+
+	prefixes = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}$`)
+)
+
+// known are the parameters of a URL; what is misspelt must not be passed over.
+var known = map[string]bool{"addr": true, "master_set": true, "db": true}
+
+// client makes the configuration of the client.
+func (o *Options) client() (c rueidis.ClientOption, err error) {
+	if !prefixes.MatchString(o.Prefix) {
+		return c, errPrefix
+	}
+	if o.Replicas > 0 && o.ReplicaTimeout >= o.Timeout {
+		return c, errors.New("the time that replicas have is not shorter than that of the call")
+	}
+	u, err := url.Parse(o.URL)
+	if err != nil || u.Scheme != "unix" && u.Host == "" || u.Fragment != "" {
+		return c, errURL
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return c, errURL
+	}
+	for name := range query {
+		if !known[name] {
+			return c, fmt.Errorf("the URL has a parameter %q: known are addr, db and master_set", name)
+		}
+	}
+	if c, err = rueidis.ParseURL(o.URL); err != nil {
+		return c, errURL
+	}
+	if c.TLSConfig != nil && o.TLS != nil {
+		c.TLSConfig = o.TLS.Clone()
+	}
+	c.Password = cmp.Or(o.Password, c.Password)
+	c.ClientName = "authsidecar"
+	c.Sentinel.Username, c.Sentinel.Password, c.Sentinel.TLSConfig = o.SentinelUser, o.SentinelPassword, c.TLSConfig
+	c.Sentinel.TopologyRefreshInterval = 5 * time.Second
+	c.Dialer = net.Dialer{Timeout: min(o.Timeout, 2*time.Second), KeepAlive: time.Second}
+	c.Sentinel.Dialer = c.Dialer
+	c.ConnWriteTimeout = o.Timeout
+	c.BlockingPoolSize = o.MaxCalls + background
+	// Nothing is said twice, and nothing is kept here: both are guesses.
+	c.DisableRetry, c.DisableCache = true, true
+	c.ReadBufferEachConn, c.WriteBufferEachConn = 1<<16, 1<<16
+	c.ClusterOption.MaxMovedRedirections = 5
+	return c, nil
+}
+
+// exposed returns an address to which the way is in the clear and not within this
+// machine; "" where there is none.
+func exposed(u string, c *rueidis.ClientOption) string {
+	if parsed, err := url.Parse(u); err == nil && parsed.Scheme == "unix" {
+		return ""
+	}
+	for _, addr := range c.InitAddress {
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil || host == "localhost" {
+			continue
+		}
+		if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
+			continue
+		}
+		if c.TLSConfig == nil || c.TLSConfig.InsecureSkipVerify {
+			return addr
+		}
+	}
+	return ""
+}

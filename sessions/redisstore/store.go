@@ -1,0 +1,154 @@
+package redisstore
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/redis/rueidis"
+
+	"authsidecar/sessions"
+)
+
+// Store is a sessions.Store in the keys of one prefix of a Redis, or a Redis Cluster,
+// which any number of processes share.
+type Store struct {
+	opts   Options
+	client rueidis.Client
+	keys   keys
+	feed   string // the channel
+	lua    *scripts
+	shards int // in how many parts the indexes of all rows are
+	clock  serverClock
+	node   string // tells our heartbeats from those of others
+
+	// gate is held for reading by each operation, and closed with it held.
+	gate   sync.RWMutex
+	closed bool
+
+	running stripe // calls that are under way
+	waiting stripe // calls that may wait until there are fewer
+	doors   [stripes]stripe
+}
+
+// clusterShards is in how many parts a cluster keeps the indexes of all rows, so that
+// no node has them all.
+const clusterShards = 16
+
+// layout is the version of names and members. A release knows its own and every
+// earlier one.
+const layout = 1
+
+// Open connects to the server. Its errors wrap sessions.ErrUnavailable: a server that
+// is not there, a user who may not, ErrNewer.
+func Open(ctx context.Context, opts Options) (*Store, error) {
+	opts.defaults()
+	s := &Store{
+		opts: opts, node: rand.Text(), keys: keys(opts.Prefix + ":"), shards: 1,
+		running: make(stripe, opts.MaxCalls), waiting: make(stripe, opts.MaxCalls*waitingPerCall),
+	}
+	for i := range s.doors {
+		s.doors[i] = make(stripe, 1)
+	}
+	s.clock.start(opts.Clock)
+	if err := s.open(ctx); err != nil {
+		return nil, fmt.Errorf("opening session store: %w", unavailable(err))
+	}
+	return s, nil
+}
+
+func (s *Store) open(ctx context.Context) (err error) {
+	config, err := s.opts.client()
+	if err != nil {
+		return err
+	}
+	if addr := exposed(s.opts.URL, &config); addr != "" {
+		s.opts.Log.Warn("the way to the server is in the clear: use rediss://", "addr", addr)
+	}
+	if s.client, err = rueidis.NewClient(config); err != nil {
+		return err
+	}
+	whole := s.client.Mode() != rueidis.ClientModeCluster
+	if !whole {
+		s.shards = clusterShards
+	}
+	s.feed = string(s.keys) + "feed:" + strconv.Itoa(config.SelectDB)
+	s.lua = newScripts(s.keys, whole, s.feed)
+	if err = s.checkLayout(ctx); err == nil {
+		err = s.warn(ctx)
+	}
+	if err != nil {
+		s.client.Close()
+	}
+	return err
+}
+
+func (s *Store) whole() bool { return s.shards == 1 }
+
+// checkLayout reads, or writes, which layout the keys have.
+func (s *Store) checkLayout(ctx context.Context) error {
+	r, err := s.runNow(ctx, s.lua.layout, s.keys.layout(), strconv.Itoa(layout))
+	if err != nil {
+		return err
+	}
+	if r.uint() > layout {
+		return ErrNewer
+	}
+	return r.err
+}
+
+// Close waits for operations in flight and closes the store: each later one is
+// sessions.ErrClosed.
+func (s *Store) Close() error {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	if !s.closed {
+		s.closed = true
+		s.client.Close()
+	}
+	return nil
+}
+
+// enter lets an operation in. leave it, unless there is an error.
+func (s *Store) enter(ctx context.Context) error {
+	if err := done(ctx); err != nil {
+		return err
+	}
+	if !s.gate.TryRLock() { // somebody closes it
+		return sessions.ErrClosed
+	}
+	if s.closed {
+		s.gate.RUnlock()
+		return sessions.ErrClosed
+	}
+	return nil
+}
+
+func (s *Store) leave() { s.gate.RUnlock() }
+
+// Now is the server's clock, as far as its answers told.
+func (s *Store) Now() time.Time {
+	if s.opts.Now != nil {
+		return s.opts.Now().UTC().Truncate(time.Millisecond)
+	}
+	return s.clock.now()
+}
+
+// Ping returns nil where the server answers.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	_, err := s.run(ctx, s.lua.get, s.keys.row("ping"))
+	return err
+}
+
+// Interface guards
+var (
+	_ sessions.Store  = (*Store)(nil)
+	_ sessions.Pinger = (*Store)(nil)
+)
