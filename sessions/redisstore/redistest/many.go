@@ -1,0 +1,125 @@
+package redistest
+
+import (
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Replica starts a server that follows this one.
+func (s *Server) Replica(t testing.TB, settings ...string) *Server {
+	t.Helper()
+	replica := Start(t, append([]string{fmt.Sprintf("replicaof 127.0.0.1 %d", s.Port), "repl-diskless-sync-delay 0"}, settings...)...)
+	until(t, "the replica follows", func() bool {
+		return strings.Contains(replica.CLI(t, "INFO", "replication"), "master_link_status:up")
+	})
+	return replica
+}
+
+// Sentinels starts so many that watch this server under a name.
+func (s *Server) Sentinels(t testing.TB, name string, n int) []*Server {
+	t.Helper()
+	all := make([]*Server, n)
+	for i := range all {
+		dir := directory(t, "")
+		all[i] = &Server{dir: dir, Port: freePort(t), args: []string{"--sentinel"}}
+		all[i].configure(t, []string{
+			fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d %d", name, s.Port, n/2+1),
+			fmt.Sprintf("sentinel auth-pass %s %s", name, quote(Password)),
+			fmt.Sprintf("sentinel down-after-milliseconds %s 1000", name),
+			fmt.Sprintf("sentinel failover-timeout %s 5000", name),
+			"requirepass " + quote(Password),
+			"sentinel sentinel-pass " + quote(Password),
+		})
+		t.Cleanup(all[i].Kill)
+		all[i].Begin(t)
+	}
+	until(t, "the sentinels know each other and the replicas", func() bool {
+		for _, sentinel := range all {
+			out := sentinel.CLI(t, "SENTINEL", "MASTER", name)
+			if !strings.Contains(out, "num-other-sentinels\n"+strconv.Itoa(n-1)+"\n") || strings.Contains(out, "num-slaves\n0\n") {
+				return false
+			}
+		}
+		return true
+	})
+	return all
+}
+
+// A Cluster is three masters, and a replica of each.
+type Cluster struct{ Nodes []*Server }
+
+// StartCluster starts one.
+func StartCluster(t testing.TB, settings ...string) *Cluster {
+	t.Helper()
+	c := new(Cluster)
+	create := []string{"--cluster", "create"}
+	for range 6 {
+		s := &Server{dir: directory(t, ""), Port: freePort(t)}
+		s.configure(t, append([]string{
+			`save ""`, "requirepass " + quote(Password), "masterauth " + quote(Password), "cluster-enabled yes",
+			"cluster-config-file " + filepath.Join(s.dir, "nodes.conf"), "cluster-node-timeout 2000",
+			"cluster-port " + strconv.Itoa(freePort(t)), "repl-diskless-sync-delay 0",
+		}, settings...))
+		t.Cleanup(s.Kill)
+		s.Begin(t)
+		c.Nodes = append(c.Nodes, s)
+		create = append(create, s.Addr())
+	}
+	create = append(create, "--cluster-replicas", "1", "--cluster-yes")
+	if out, err := c.Nodes[0].cli(create...); err != nil {
+		t.Fatalf("redis-cli: %v: %s", err, out)
+	}
+	until(t, "the cluster is there", func() bool {
+		for _, s := range c.Nodes {
+			if !strings.Contains(s.CLI(t, "CLUSTER", "INFO"), "cluster_state:ok") {
+				return false
+			}
+			info := s.CLI(t, "INFO", "replication")
+			if !strings.Contains(info, "state=online") && !strings.Contains(info, "master_link_status:up") {
+				return false
+			}
+		}
+		return true
+	})
+	return c
+}
+
+// URL leads to all nodes.
+func (c *Cluster) URL() string {
+	url := URL(c.Nodes[0].Port, "", Password, 0)
+	for i, s := range c.Nodes[1:] {
+		url += []string{"&", "?"}[btoi(i == 0)] + "addr=" + s.Addr()
+	}
+	return url
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Masters are the nodes that may be written to now.
+func (c *Cluster) Masters(t testing.TB) (masters []*Server) {
+	t.Helper()
+	for _, s := range c.Nodes {
+		if out, err := s.cli("ROLE"); err == nil && strings.HasPrefix(out, "master") {
+			masters = append(masters, s)
+		}
+	}
+	return masters
+}
+
+func until(t testing.TB, what string, so func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !so(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not in a minute", what)
+		}
+	}
+}

@@ -1,0 +1,132 @@
+package redistest
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A Server is a Redis server that asks everybody for the password.
+type Server struct {
+	Port int
+
+	dir  string
+	conf string
+	proc *process
+	args []string
+}
+
+// Password is that of the default user.
+const Password = "redis/test:pa55 word?@"
+
+// Start starts a server in a new directory of its own. settings are lines of
+// redis.conf. It persists nothing if they do not say so, and ends with the test.
+func Start(t testing.TB, settings ...string) *Server { return StartIn(t, "", settings...) }
+
+// StartIn is Start with the data under a directory: "" is the one for temporary files.
+func StartIn(t testing.TB, in string, settings ...string) *Server {
+	t.Helper()
+	find(t, "redis-cli")
+	s := &Server{dir: directory(t, in), Port: freePort(t)}
+	s.configure(t, append([]string{`save ""`, "requirepass " + quote(Password), "masterauth " + quote(Password)}, settings...))
+	t.Cleanup(s.Kill)
+	s.Begin(t)
+	return s
+}
+
+// configure writes redis.conf.
+func (s *Server) configure(t testing.TB, settings []string) {
+	t.Helper()
+	s.conf = filepath.Join(s.dir, "redis.conf")
+	lines := append([]string{"bind 127.0.0.1", "dir " + s.dir, "port " + strconv.Itoa(s.Port)}, settings...)
+	if err := os.WriteFile(s.conf, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func quote(text string) string { return strconv.Quote(text) }
+
+// Begin starts the server again, on the same port, with the data that it had.
+func (s *Server) Begin(t testing.TB) {
+	t.Helper()
+	s.proc = launch(t, s.dir, find(t, "redis-server"), append([]string{s.conf}, s.args...)...)
+	await(t, s.proc, s.Port)
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		out, err := s.cli("PING")
+		if err == nil && strings.HasPrefix(out, "PONG") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the server does not answer: %s", out)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// Stop ends the server as an operator does.
+func (s *Server) Stop() { s.proc.end(syscall.SIGTERM) }
+
+// Kill ends the server with all that it has in memory.
+func (s *Server) Kill() { s.proc.end(syscall.SIGKILL) }
+
+// Freeze stops the server where it stands.
+func (s *Server) Freeze() { s.proc.signal(syscall.SIGSTOP) }
+
+// Thaw lets a server go on that was frozen.
+func (s *Server) Thaw() { s.proc.signal(syscall.SIGCONT) }
+
+// Log is what the server said.
+func (s *Server) Log() string { return s.proc.out.String() }
+
+// Dir is where the server keeps its data.
+func (s *Server) Dir() string { return s.dir }
+
+// Addr is where the server listens.
+func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.Port) }
+
+// URL leads to a database of the server.
+func (s *Server) URL(database int) string { return URL(s.Port, "", Password, database) }
+
+// URL makes one.
+func URL(port int, user, password string, database int) string {
+	u := url.URL{
+		Scheme: "redis", User: url.UserPassword(user, password), Host: fmt.Sprintf("127.0.0.1:%d", port),
+		Path: "/" + strconv.Itoa(database),
+	}
+	return u.String()
+}
+
+// CLI runs redis-cli and returns what it says.
+func (s *Server) CLI(t testing.TB, args ...string) string {
+	t.Helper()
+	out, err := s.cli(args...)
+	if err != nil {
+		t.Fatalf("redis-cli: %v: %s", err, out)
+	}
+	return strings.TrimSuffix(out, "\n")
+}
+
+func (s *Server) cli(args ...string) (string, error) {
+	cmd := exec.Command("redis-cli", append([]string{"-h", "127.0.0.1", "-p", strconv.Itoa(s.Port)}, args...)...)
+	cmd.Env = append(os.Environ(), "REDISCLI_AUTH="+Password)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// Bench runs redis-benchmark and returns what it says.
+func (s *Server) Bench(t testing.TB, args ...string) string {
+	t.Helper()
+	args = append([]string{"-h", "127.0.0.1", "-p", strconv.Itoa(s.Port), "-a", Password}, args...)
+	out, err := exec.Command(find(t, "redis-benchmark"), args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("redis-benchmark: %v: %s", err, out)
+	}
+	return string(out)
+}
