@@ -8,6 +8,7 @@ import (
 
 	_ "authsidecar/caddymodule"
 	_ "authsidecar/caddymodule/postgres"
+	_ "authsidecar/caddymodule/redis"
 )
 
 func main() { caddycmd.Main() }

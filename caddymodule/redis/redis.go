@@ -1,0 +1,165 @@
+// Package redis is the store module auth_sessions.stores.redis: sessions in a Redis, or
+// a Redis Cluster, that several Caddys share.
+package redis
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/redisstore"
+)
+
+func init() {
+	caddy.RegisterModule(Store{})
+}
+
+// Store keeps the sessions in a Redis. Its texts may hold placeholders: `{env.X}`,
+// `{file.path}`.
+type Store struct {
+	// Where the server is: `redis://[user[:password]@]host[:port][/db]`, `rediss://` for
+	// TLS, `unix://`. A node of a Redis Cluster leads to the cluster; more nodes are
+	// `?addr=host:port&addr=...`. Sentinels are `?master_set=name`, and they are the
+	// addresses then. Default: `redis://127.0.0.1:6379`.
+	URL string `json:"url,omitempty"`
+	// The password, if it is not in the URL: it may hold any character as it is.
+	Password string `json:"password,omitempty"`
+	// The user and password of Sentinels that ask for them.
+	SentinelUser     string `json:"sentinel_user,omitempty"`
+	SentinelPassword string `json:"sentinel_password,omitempty"`
+	// A PEM file of the CAs that vouch for the server, instead of those of the system.
+	// For `rediss://` alone.
+	CA string `json:"ca,omitempty"`
+	// What all keys begin with, before a colon. Default: `auth_sessions`.
+	Prefix string `json:"prefix,omitempty"`
+	// How many replicas must have a write before it is acknowledged. Default: none.
+	WaitReplicas int `json:"wait_replicas,omitempty"`
+	// How long is waited for them: then the answer is 503. Default: 1 s.
+	WaitTimeout caddy.Duration `json:"wait_timeout,omitempty"`
+	// How many calls are under way at once. Default: 256; 64 with wait_replicas, where
+	// each has a connection of its own.
+	MaxCalls int `json:"max_calls,omitempty"`
+	// The bound of each call. Default: 5 s.
+	Timeout caddy.Duration `json:"timeout,omitempty"`
+}
+
+// CaddyModule returns the Caddy module information.
+func (Store) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "auth_sessions.stores.redis",
+		New: func() caddy.Module { return new(Store) },
+	}
+}
+
+// Validate checks what can be checked without a look at the server.
+func (s Store) Validate() error {
+	switch {
+	case s.MaxCalls < 0 || s.MaxCalls > mostCalls:
+		return errors.New("store redis: max_calls is 1 to 10000")
+	case s.WaitReplicas < 0 || s.WaitReplicas > mostReplicas:
+		return errors.New("store redis: wait_replicas is 0 to 100")
+	case s.Timeout < 0 || s.WaitTimeout < 0:
+		return errors.New("store redis: a time is negative")
+	default:
+		return nil
+	}
+}
+
+const (
+	mostCalls    = 10_000
+	mostReplicas = 100
+)
+
+// StoreKey is a hash of all that the store is opened with.
+func (s *Store) StoreKey() (string, error) {
+	o, ca, err := s.resolve()
+	if err != nil {
+		return "", err
+	}
+	all := fmt.Appendf(nil, "%q %q %q %q %q %q %d %d %d %d", o.URL, o.Password, o.SentinelUser, o.SentinelPassword, o.Prefix, ca,
+		o.Replicas, o.ReplicaTimeout, o.MaxCalls, o.Timeout)
+	return fmt.Sprintf("redis %x", sha256.Sum256(all)), nil
+}
+
+// OpenStore connects to the server.
+func (s *Store) OpenStore(ctx context.Context, logger *zap.Logger) (sessions.Store, error) {
+	opts, ca, err := s.resolve()
+	if err != nil {
+		return nil, err
+	}
+	if ca != "" {
+		if opts.TLS, err = trust(ca); err != nil {
+			return nil, fmt.Errorf("store redis: %w", err)
+		}
+	}
+	opts.Log = slog.New(zapslog.NewHandler(logger.Named("store").Core()))
+	store, err := redisstore.Open(ctx, opts)
+	if err != nil {
+		return nil, fmt.Errorf("store redis: %w", err)
+	}
+	return store, nil
+}
+
+// trust reads whom to believe that they are the server.
+func trust(file string) (*tls.Config, error) {
+	pem, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading ca: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s holds no certificate", file)
+	}
+	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}, nil
+}
+
+// resolve replaces the placeholders.
+func (s *Store) resolve() (opts redisstore.Options, ca string, err error) {
+	opts.Replicas, opts.ReplicaTimeout = s.WaitReplicas, time.Duration(s.WaitTimeout)
+	opts.MaxCalls, opts.Timeout = s.MaxCalls, time.Duration(s.Timeout)
+	for _, field := range []struct {
+		name, text string
+		to         *string
+	}{
+		{"the URL", s.URL, &opts.URL},
+		{"password", s.Password, &opts.Password},
+		{"sentinel_user", s.SentinelUser, &opts.SentinelUser},
+		{"sentinel_password", s.SentinelPassword, &opts.SentinelPassword},
+		{"prefix", s.Prefix, &opts.Prefix},
+		{"ca", s.CA, &ca},
+	} {
+		if *field.to, err = resolve(field.text); err != nil {
+			return redisstore.Options{}, "", fmt.Errorf("store redis: a placeholder of %s gives nothing: set it before Caddy starts", field.name)
+		}
+	}
+	return opts, ca, nil
+}
+
+// resolve replaces the placeholders of a text. One that gives nothing is an error.
+func resolve(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	resolved, err := caddy.NewReplacer().ReplaceOrErr(text, true, true)
+	return strings.TrimRight(resolved, "\r\n"), err
+}
+
+// Interface guards
+var (
+	_ caddy.Module          = (*Store)(nil)
+	_ caddy.Validator       = (*Store)(nil)
+	_ caddyfile.Unmarshaler = (*Store)(nil)
+)
