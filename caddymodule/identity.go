@@ -300,7 +300,9 @@ func (g *gate) identify(c *sessions.Caller) *identity {
 		value, ok := boxed[name]
 		return value, ours && ok
 	}
-	g.known.Add(c, a)
+	if first, ok, _ := g.known.PeekOrAdd(c, a); ok {
+		return first // by another request with the same token
+	}
 	return a
 }
 

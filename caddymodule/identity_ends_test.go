@@ -115,3 +115,29 @@ func TestIdentity_AsksNoStore(t *testing.T) {
 		wantStatus(t, s.through("GET", "/app", "Authorization", bearerOf(gone)), 401)
 	}
 }
+
+// Who asks at once with a token that nobody has seen yet shares one assertion.
+func TestIdentity_OneAssertionForAllWhoAskAtOnce(t *testing.T) {
+	s, p := identitySite(t, "accept callers\n\t\t\tassertion")
+	for n := range 10 {
+		token := "Bearer " + p.token(fmt.Sprint("user", n), nil)
+		var group sync.WaitGroup
+		var sent sync.Map
+		for range 20 {
+			group.Go(func() {
+				got, err := s.tryThrough("GET", "/app", "Authorization", token)
+				if err != nil || got.status != 200 {
+					t.Errorf("%v, status %d", err, got.status)
+					return
+				}
+				sent.Store(strings.Join(told(got.body, "Authorization"), "|"), true)
+			})
+		}
+		group.Wait()
+		different := 0
+		sent.Range(func(any, any) bool { different++; return true })
+		if different != 1 {
+			t.Errorf("token %d: %d assertions", n, different)
+		}
+	}
+}

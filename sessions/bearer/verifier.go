@@ -94,8 +94,21 @@ func (v *Verifier) verify(ctx context.Context, token string, own bool) (*session
 		return nil, err
 	}
 	v.tell(ctx, fresh.caller, false)
-	v.cache.Add(id, fresh)
-	return fresh.caller, nil
+	return v.remember(id, fresh).caller, nil
+}
+
+// remember caches a good token, and returns what all who present it at once share.
+func (v *Verifier) remember(id digest, fresh *verified) *verified {
+	known, found, _ := v.cache.PeekOrAdd(id, fresh)
+	switch {
+	case !found:
+		return fresh
+	case known.issuer == fresh.issuer && known.version == fresh.version:
+		return known
+	default: // of keys that are no more
+		v.cache.Add(id, fresh)
+		return fresh
+	}
 }
 
 func (v *Verifier) check(ctx context.Context, token string, own bool, now time.Time) (*verified, error) {

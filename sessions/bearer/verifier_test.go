@@ -111,6 +111,51 @@ func (m meanwhile) Key(ctx context.Context, kid string, alg jose.Algorithm) (*jo
 	return m.movable.Key(ctx, kid, alg)
 }
 
+// together is a source that answers when so many have asked.
+type together struct {
+	*Static
+	all *sync.WaitGroup
+}
+
+func (s together) Key(ctx context.Context, kid string, alg jose.Algorithm) (*jose.Key, error) {
+	s.all.Done()
+	s.all.Wait()
+	return s.Static.Key(ctx, kid, alg)
+}
+
+func TestCache_WhoPresentsATokenAtOnceSharesTheCaller(t *testing.T) {
+	const askers = 20
+	i := trust(t)
+	source := together{static(t, idpKey()), new(sync.WaitGroup)}
+	source.all.Add(askers)
+	i.Keys = source
+	v := newVerifier(t, i)
+	same := token(t, nil)
+	var group sync.WaitGroup
+	var callers sync.Map
+	for range askers {
+		group.Go(func() {
+			got, err := v.Verify(t.Context(), same)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			callers.Store(got, true)
+		})
+	}
+	group.Wait()
+	if got, err := v.Verify(t.Context(), same); err != nil {
+		t.Error(err)
+	} else {
+		callers.Store(got, true)
+	}
+	different := 0
+	callers.Range(func(any, any) bool { different++; return true })
+	if different != 1 {
+		t.Errorf("%d callers of one token", different)
+	}
+}
+
 func TestCache_RemembersNoRefusal(t *testing.T) {
 	now := noon
 	v, err := New(Config{Issuers: []Issuer{trust(t)}, Now: func() time.Time { return now }})
