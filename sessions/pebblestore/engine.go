@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	defaultCache    = 48 << 20
+	defaultCache    = 32 << 20
 	defaultMemTable = 24 << 20
 	// formatVersion is Pebble's own version of what it writes: raising it is
 	// raising what a predecessor has to read.

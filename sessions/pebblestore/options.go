@@ -16,7 +16,7 @@ type Options struct {
 	// store), and at debug level what Pebble does; nil is silence. No user data
 	// is logged.
 	Log *slog.Logger
-	// CacheSize is the memory for blocks read from disk, in bytes; 0 is 48 MiB.
+	// CacheSize is the memory for blocks read from disk, in bytes; 0 is 32 MiB.
 	CacheSize int64
 	// MemTableSize is how much is written to memory and log before it is written
 	// to a table, in bytes; 0 is 24 MiB. Up to three of them are in memory.
