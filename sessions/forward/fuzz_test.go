@@ -33,7 +33,7 @@ func FuzzU1_Scrub(f *testing.F) {
 					t.Fatalf("%s is left", name)
 				}
 			case name == "Connection":
-				for _, item := range strings.Split(strings.Join(now, ","), ",") {
+				for item := range strings.SplitSeq(strings.Join(now, ","), ",") {
 					if looksOurs(strings.Trim(item, " \t")) {
 						t.Fatalf("Connection names %s", item)
 					}
@@ -54,7 +54,7 @@ func FuzzU1_Scrub(f *testing.F) {
 // looksOurs says it in other words than Names.
 func looksOurs(name string) bool {
 	return strings.Join(strings.FieldsFunc(strings.ToLower(name), func(c rune) bool {
-		return !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9')
+		return (c < 'a' || c > 'z') && (c < '0' || c > '9')
 	}), "-") == "x-auth-user" && len(name) == len("x-auth-user")
 }
 
