@@ -1,0 +1,110 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/forward"
+)
+
+// nobody is an identity of which nothing is known.
+var nobody = &identity{find: func(key string) (any, bool) {
+	_, ours := ownPlaceholder(key)
+	return "", ours
+}}
+
+// identify returns what is told of a verified caller.
+func (g *gate) identify(c *sessions.Caller) *identity {
+	if known, ok := g.known.Get(c); ok {
+		return known
+	}
+	who := forward.Of(c)
+	a := &identity{Who: who, headers: make([]string, len(g.fields))}
+	for i, field := range g.fields {
+		a.headers[i] = field.Value(who)
+	}
+	told := map[string]string{
+		"id": who.UserID, "session_id": who.SessionID, "actor": who.Actor.Subject, "actor_issuer": who.Actor.Issuer,
+		"is_impersonation": strconv.FormatBool(who.Impersonation), "reason": who.Reason, "client_id": who.ClientID,
+	}
+	boxed := make(map[string]any, len(told))
+	for name, value := range told {
+		boxed[name] = value
+	}
+	for _, v := range [...]struct{ name, key string }{
+		{"user_id", "id"}, {"session_id", "session_id"}, {"actor", "actor"}, {"is_impersonation", "is_impersonation"},
+	} {
+		a.vars = append(a.vars, namedVar{"auth_sessions." + v.name, boxed[v.key]})
+	}
+	a.find = func(key string) (any, bool) {
+		name, ours := ownPlaceholder(key)
+		value, ok := boxed[name]
+		return value, ours && ok
+	}
+	if first, ok, _ := g.known.PeekOrAdd(c, a); ok {
+		return first // by another request with the same token
+	}
+	return a
+}
+
+// introduce tells the app, and the handlers and logs on the way there, who is asking.
+func (g *gate) introduce(r *http.Request, who *identity) error {
+	forward.DropCookies(r, g.inst.issuer, "", false)
+	caddyhttp.SetVar(r.Context(), identityVar, who)
+	for _, v := range who.vars {
+		caddyhttp.SetVar(r.Context(), v.name, v.value)
+	}
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Map(who.find)
+	}
+	for i, value := range who.headers {
+		if value != "" {
+			r.Header[g.Headers[i].Name] = []string{value}
+		}
+	}
+	if g.Assertion == nil || who.Who == nil {
+		return nil
+	}
+	token, err := g.assert(who)
+	if err == nil {
+		r.Header["Authorization"] = []string{"Bearer " + token}
+	}
+	return err
+}
+
+// assertionReuse is how long an assertion is sent before a new one is minted, so that
+// what the app gets is good for a while.
+const assertionReuse = sessions.AssertionTTL * 3 / 4
+
+// assert returns the assertion of the identity, minted not long ago. Who asks at the same
+// time waits for the same one.
+func (g *gate) assert(who *identity) (string, error) {
+	who.mu.Lock()
+	defer who.mu.Unlock()
+	now := g.inst.manager.Store.Now()
+	if who.assertion != "" && now.Sub(who.minted) < assertionReuse {
+		return who.assertion, nil
+	}
+	token, err := g.inst.manager.Minter.Assertion(who.Caller, who.UserID, who.Actor, g.Assertion.Audience, now)
+	if err != nil {
+		return "", err
+	}
+	who.assertion, who.minted = token, now
+	return token, nil
+}
+
+// ownPlaceholder returns what a placeholder of ours asks for: {http.auth.user.*}, which
+// other handlers that authenticate may set too, {http.auth_sessions.user.*}, which
+// nobody else does.
+func ownPlaceholder(key string) (name string, ok bool) {
+	for _, prefix := range [...]string{"http.auth.user.", "http.auth_sessions.user.", "http.auth_sessions."} {
+		if len(key) > len(prefix) && key[:len(prefix)] == prefix {
+			return key[len(prefix):], true
+		}
+	}
+	return "", false
+}
