@@ -142,8 +142,6 @@ if c[1] == m then
   end
   call('DEL', row)
   what = c[2] == '' and 'over' or 'revoked'
-elseif not c[1] and whole and call('ZSCORE', P .. 'log:0', label(m)) then
-  what = 'revoked'
 end
 if whole then
   listed(m, false)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/redis/rueidis"
 	"golang.org/x/sync/errgroup"
 
 	"authsidecar/sessions"
@@ -147,10 +148,23 @@ func (sw *sweeping) one(ctx context.Context, d *dueMark, now time.Time) (fate st
 			return "", err
 		}
 	}
-	if fate == "gone" && age.Milliseconds() >= margin {
-		fate = "over" // it went by itself
+	if fate != "gone" || age.Milliseconds() < margin {
+		return fate, nil
 	}
-	return fate, nil
+	return sw.wentBy(ctx, d.mark)
+}
+
+// wentBy tells what a row was that went by itself.
+func (sw *sweeping) wentBy(ctx context.Context, m mark) (fate string, err error) {
+	s := sw.store
+	results, err := s.askNow(ctx, s.client.B().Zscore().Key(s.keys.log(sw.part)).Member(m.label()).Build())
+	if err != nil {
+		return "", err
+	}
+	if rueidis.IsRedisNil(results[0].Error()) {
+		return "over", nil
+	}
+	return "revoked", nil
 }
 
 // trim shortens the log of revocations.

@@ -1,0 +1,352 @@
+package redisstore
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+var update = flag.Bool("update", false, "write what is stored into testdata")
+
+const golden = "testdata/stored-1.json"
+
+// goldenRow is a session each field of which says something.
+func goldenRow(id string) sessions.Session {
+	row := testRow(id, epoch)
+	row.Realm, row.Impersonation, row.Reason = "r\x00ü", true, "ticket 4711"
+	row.Actor.Subject, row.ActorClient, row.ActorClaims = "support", "desk", sessions.Claims{"scope": "a b"}
+	row.Rule, row.IP, row.UserAgent, row.RotatedFrom = "scope", "192.0.2.1", "agent/1.0", "192.0.2.2"
+	row.Generation, row.RequestHash = 1<<64-2, []byte{1, 2}
+	for i := range row.Secret {
+		row.Secret[i], row.SecretPrev[i] = byte(i), byte(255-i)
+	}
+	return row
+}
+
+// dump returns all keys of a store, as commands that would make them. Bytes are as Go
+// quotes them; the nonce is of the test.
+func dump(t *testing.T, s *Store) (commands [][]string) {
+	t.Helper()
+	c := s.client
+	names, err := c.Do(ctx(), c.B().Keys().Pattern(string(s.keys)+"*").Build()).AsStrSlice()
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		kind, err := c.Do(ctx(), c.B().Type().Key(name).Build()).ToString()
+		if err != nil {
+			t.Fatal(err)
+		}
+		command := []string{"", name}
+		switch kind {
+		case "hash":
+			command[0] = "HSET"
+			found, err := c.Do(ctx(), c.B().Hgetall().Key(name).Build()).AsStrMap()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, field := range slices.Sorted(keysOf(found)) {
+				command = append(command, field, found[field])
+			}
+		case "zset":
+			command[0] = "ZADD"
+			found, err := c.Do(ctx(), c.B().Zrange().Key(name).Min("0").Max("-1").Withscores().Build()).AsZScores()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, of := range found {
+				command = append(command, fromMillis(int64(of.Score)).Format(time.RFC3339Nano), of.Member)
+			}
+		default:
+			command[0] = "SET"
+			value, err := c.Do(ctx(), c.B().Get().Key(name).Build()).ToString()
+			if err != nil {
+				t.Fatal(err)
+			}
+			command = append(command, value)
+		}
+		commands = append(commands, command)
+	}
+	return commands
+}
+
+func keysOf(m map[string]string) func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// plain and raw write bytes so that JSON has them.
+func plain(commands [][]string, prefix, nonce string) (all [][]string) {
+	for _, command := range commands {
+		var words []string
+		for _, word := range command {
+			word = strings.ReplaceAll(strings.ReplaceAll(word, nonce, "NONCE..."), prefix, "PREFIX")
+			words = append(words, strings.Map(func(r rune) rune { return r }, latin(word)))
+		}
+		all = append(all, words)
+	}
+	return all
+}
+
+func latin(text string) string {
+	var b strings.Builder
+	for i := range len(text) {
+		b.WriteRune(rune(text[i]))
+	}
+	return b.String()
+}
+
+func raw(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		b.WriteByte(byte(r))
+	}
+	return b.String()
+}
+
+// TestItem7_WhatIsStoredIsReadByEveryRelease compares what is stored with what the
+// first release stored, puts that into another store, and reads it, changes it and
+// ends it there.
+func TestItem7_WhatIsStoredIsReadByEveryRelease(t *testing.T) {
+	var clock testClock
+	clock.set(epoch)
+	s := openStore(t, Options{Now: clock.now})
+	live := create(t, s, goldenRow("live"))
+	ended := create(t, s, goldenRow("ended"))
+	if _, _, err := s.Revoke(ctx(), ended.Key(), sessions.EndRevoked); err != nil {
+		t.Fatal(err)
+	}
+	c := sessions.Cutoff{ID: "c", Realm: "r\x00ü", At: epoch, Filter: sessions.Filter{User: "bob"}}
+	if err := s.AddCutoff(ctx(), c); err != nil {
+		t.Fatal(err)
+	}
+	commands := dump(t, s)
+	for _, row := range []sessions.Session{live, ended} {
+		found, _, err := s.get(ctx(), row.Key())
+		if err != nil {
+			t.Fatal(err)
+		}
+		commands = raws(plain(commands, s.opts.Prefix, found.mark.tail()[8:16]))
+	}
+	got, err := json.MarshalIndent(plain(commands, "PREFIX", "NONCE..."), "", "\t")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(golden, append(got, '\n'), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.TrimSpace(string(want)) != string(got) {
+		t.Errorf("stored is\n%s\nnot\n%s", got, want)
+	}
+	wantOldRead(t, want, live, ended, c)
+}
+
+func raws(commands [][]string) [][]string {
+	for _, command := range commands {
+		for i := range command {
+			command[i] = raw(command[i])
+		}
+	}
+	return commands
+}
+
+func wantOldRead(t *testing.T, stored []byte, live, ended sessions.Session, c sessions.Cutoff) {
+	t.Helper()
+	var commands [][]string
+	if err := json.Unmarshal(stored, &commands); err != nil {
+		t.Fatal(err)
+	}
+	var clock testClock
+	clock.set(epoch)
+	prefix := newPrefix()
+	writer := openStore(t, Options{})
+	for _, command := range raws(commands) {
+		for i := range command {
+			command[i] = strings.ReplaceAll(command[i], "PREFIX", prefix)
+			if at, err := time.Parse(time.RFC3339Nano, command[i]); err == nil && command[0] == "ZADD" {
+				command[i] = millis(at)
+			}
+		}
+		if err := writer.client.Do(ctx(), writer.client.B().Arbitrary(command...).Build()).Error(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := openStore(t, Options{Prefix: prefix, Now: clock.now})
+	if row := get(t, s, live.Key()); !reflect.DeepEqual(row, live) {
+		t.Errorf("read is %+v, not %+v", row, live)
+	}
+	if row := get(t, s, ended.Key()); row.RevokedAt != epoch || row.EndReason != sessions.EndRevoked {
+		t.Errorf("the one that was ended is %+v", row)
+	}
+	p := sessions.Presented{Session: live.Key(), UserID: live.UserID, ClientID: live.ClientID, Generation: live.Generation, Secret: live.Secret}
+	next, _, rotated, err := s.Rotate(ctx(), &p, &sessions.Fresh{KeyID: "k2"})
+	if err != nil || !rotated || next.Generation != 1<<64-1 || next.SecretPrev != live.Secret {
+		t.Errorf("rotated %t to %+v, %v", rotated, next, err)
+	}
+	yes := true
+	for _, query := range []sessions.Query{{User: "alice"}, {Actor: &live.Actor}, {Impersonations: &yes}} {
+		query.Realm, query.Limit = live.Realm, 5
+		if page, err := s.List(ctx(), query); err != nil || len(page.Sessions) != 1 || page.Sessions[0].ID != "live" {
+			t.Errorf("listed are %+v, %v", page.Sessions, err)
+		}
+	}
+	if all, err := s.Cutoffs(ctx(), c.Realm); err != nil || !reflect.DeepEqual(all, []sessions.Cutoff{c}) {
+		t.Errorf("cutoffs are %+v, %v", all, err)
+	}
+	told := 0
+	if err := s.Revoked(ctx(), epoch, func(key sessions.Key, at time.Time) {
+		if key == ended.Key() && at.Equal(epoch) {
+			told++
+		}
+	}); err != nil || told != 1 {
+		t.Errorf("told %d times, %v", told, err)
+	}
+	clock.advance(1000 * time.Hour)
+	if n, err := s.Sweep(ctx(), 10, nil); n != 2 || err != nil {
+		t.Errorf("swept %d, %v", n, err)
+	}
+	left := dump(t, s)
+	if len(left) != 2 { // the cutoff and the layout
+		t.Errorf("a sweep leaves %q", left)
+	}
+}
+
+// TestItem7_WhatANewerReleaseWroteIsLeftAlone, row, cutoff and layout.
+func TestItem7_WhatANewerReleaseWroteIsLeftAlone(t *testing.T) {
+	s := openStore(t, Options{})
+	row := create(t, s, testRow("one", s.Now()))
+	set := func(key, field, value string) {
+		t.Helper()
+		if err := s.client.Do(ctx(), s.client.B().Hset().Key(key).FieldValue().FieldValue(field, value).Build()).Error(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	name := s.keys.row(label(row.Key()))
+	set(name, "f", "2")
+	set(name, "b", `{"v":2,"user":"alice"}`)
+	before := dump(t, s)
+	p := sessions.Presented{Session: row.Key(), UserID: row.UserID, ClientID: row.ClientID, Secret: row.Secret}
+	_, get := s.Get(ctx(), row.Key())
+	_, updating := s.Update(ctx(), row.Key(), func(row sessions.Session, _ time.Time) (sessions.Session, bool) {
+		t.Error("the transition was called")
+		return row, true
+	})
+	_, _, revoke := s.Revoke(ctx(), row.Key(), sessions.EndRevoked)
+	_, _, create := s.Create(ctx(), row)
+	_, list := s.List(ctx(), sessions.Query{Realm: row.Realm, User: "alice", Limit: 5})
+	for name, err := range map[string]error{"Get": get, "Update": updating, "Revoke": revoke, "Create": create, "List": list} {
+		if !errors.Is(err, sessions.ErrNewerRow) {
+			t.Errorf("%s: %v, not ErrNewerRow", name, err)
+		}
+	}
+	if _, _, rotated, err := s.Rotate(ctx(), &p, &sessions.Fresh{}); rotated || err != nil {
+		t.Errorf("rotated %t, %v", rotated, err)
+	}
+	if after := dump(t, s); !reflect.DeepEqual(after, before) {
+		t.Errorf("stored is %q, not %q", after, before)
+	}
+	set(s.keys.cutoffs(), cutoffField(&sessions.Cutoff{ID: "c", Realm: "r", At: epoch}), `{"v":2}`)
+	if _, err := s.Cutoffs(ctx(), "r"); !errors.Is(err, sessions.ErrNewerRow) {
+		t.Errorf("a newer cutoff: %v", err)
+	}
+	if err := s.client.Do(ctx(), s.client.B().Set().Key(s.keys.layout()).Value("2").Build()).Error(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(ctx(), Options{URL: s.opts.URL, Prefix: s.opts.Prefix}); !errors.Is(err, ErrNewer) {
+		t.Errorf("a newer layout: %v", err)
+	}
+}
+
+// TestItem3_KeysExpire a day after their PurgeAt, by the server's clock.
+func TestItem3_KeysExpire(t *testing.T) {
+	s := openStore(t, Options{})
+	row := create(t, s, testRow("one", s.Now()))
+	ttl := func() time.Duration {
+		ms, err := s.client.Do(ctx(), s.client.B().Pttl().Key(s.keys.row(label(row.Key()))).Build()).AsInt64()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return time.Duration(ms) * time.Millisecond
+	}
+	want := func(what string, want time.Duration) {
+		t.Helper()
+		if got := ttl(); got > want || got < want-time.Minute {
+			t.Errorf("%s: goes in %v, not %v", what, got, want)
+		}
+	}
+	day := time.Duration(margin) * time.Millisecond
+	want("created", row.Idle+day)
+	if _, err := s.Update(ctx(), row.Key(), func(row sessions.Session, _ time.Time) (sessions.Session, bool) {
+		row.Idle = 10 * time.Hour
+		return row, true
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want("updated", 10*time.Hour+day)
+	p := sessions.Presented{Session: row.Key(), UserID: "alice", ClientID: "app", Secret: row.Secret}
+	if _, _, rotated, err := s.Rotate(ctx(), &p, &sessions.Fresh{}); !rotated || err != nil {
+		t.Fatal(rotated, err)
+	}
+	want("rotated", 10*time.Hour+day)
+	if _, _, err := s.Revoke(ctx(), row.Key(), sessions.EndRevoked); err != nil {
+		t.Fatal(err)
+	}
+	want("revoked", 2*time.Hour+day)
+}
+
+// TestItem3_ASweepTellsOfWhatWentByItself: of rows that expired since nobody swept, but
+// not of those that were revoked; and nothing is left of any.
+func TestItem3_ASweepTellsOfWhatWentByItself(t *testing.T) {
+	for name, url := range map[string]string{"a server": server(t).URL(0), "a cluster": cluster(t).URL()} {
+		t.Run(name, func(t *testing.T) {
+			var clock testClock
+			clock.set(epoch)
+			s := openStore(t, Options{Now: clock.now, URL: url})
+			over, revoked := create(t, s, testRow("over", epoch)), create(t, s, testRow("revoked", epoch))
+			if _, _, err := s.Revoke(ctx(), revoked.Key(), sessions.EndRevoked); err != nil {
+				t.Fatal(err)
+			}
+			for _, row := range []sessions.Session{over, revoked} {
+				if err := s.client.Do(ctx(), s.client.B().Del().Key(s.keys.row(label(row.Key()))).Build()).Error(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			clock.advance(time.Hour + time.Duration(margin)*time.Millisecond)
+			var told []string
+			if _, err := s.Sweep(ctx(), 10, func(row *sessions.Session) { told = append(told, row.ID) }); err != nil {
+				t.Fatal(err)
+			}
+			if len(told) != 1 || told[0] != "over" {
+				t.Errorf("told are %q", told)
+			}
+			for _, m := range []sessions.Session{over, revoked} {
+				at := newMark(&m, 0)
+				for _, key := range append(s.keys.listings(at), s.keys.all(shard(at.label(), s.shards)), s.keys.due(shard(at.label(), s.shards))) {
+					if n, err := s.client.Do(ctx(), s.client.B().Zcard().Key(key).Build()).AsInt64(); n != 0 || err != nil {
+						t.Errorf("%d are left in %s, %v", n, key, err)
+					}
+				}
+			}
+		})
+	}
+}
