@@ -161,7 +161,7 @@ func TestCheck_AcceptsASecretOfFullLength(t *testing.T) {
 }
 
 func TestJSON_UnknownNamesAreRefused(t *testing.T) {
-	for _, members := range []string{`{"isuer": "x"}`, `{"trust": [{"isuer": "x"}]}`, `{"impersonation": {"read_onyl": true}}`, `{"lifecycle": {}}`} {
+	for _, members := range []string{`{"isuer": "x"}`, `{"trust": [{"isuer": "x"}]}`, `{"impersonation": {"readonly": true}}`, `{"lifecycle": {}}`} {
 		if err := caddy.StrictUnmarshalJSON([]byte(members), new(Handler)); err == nil {
 			t.Errorf("%s: no error", members)
 		}
