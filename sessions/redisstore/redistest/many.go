@@ -25,7 +25,7 @@ func (s *Server) Sentinels(t testing.TB, name string, n int) []*Server {
 	all := make([]*Server, n)
 	for i := range all {
 		dir := directory(t, "")
-		all[i] = &Server{dir: dir, Port: freePort(t), args: []string{"--sentinel"}}
+		all[i] = &Server{dir: dir, Port: FreePort(t), args: []string{"--sentinel"}}
 		all[i].configure(t, []string{
 			fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d %d", name, s.Port, n/2+1),
 			fmt.Sprintf("sentinel auth-pass %s %s", name, quote(Password)),
@@ -58,11 +58,11 @@ func StartCluster(t testing.TB, settings ...string) *Cluster {
 	c := new(Cluster)
 	create := []string{"--cluster", "create"}
 	for range 6 {
-		s := &Server{dir: directory(t, ""), Port: freePort(t)}
+		s := &Server{dir: directory(t, ""), Port: FreePort(t)}
 		s.configure(t, append([]string{
 			`save ""`, "requirepass " + quote(Password), "masterauth " + quote(Password), "cluster-enabled yes",
 			"cluster-config-file " + filepath.Join(s.dir, "nodes.conf"), "cluster-node-timeout 2000",
-			"cluster-port " + strconv.Itoa(freePort(t)), "repl-diskless-sync-delay 0",
+			"cluster-port " + strconv.Itoa(FreePort(t)), "repl-diskless-sync-delay 0",
 		}, settings...))
 		t.Cleanup(s.Kill)
 		s.Begin(t)

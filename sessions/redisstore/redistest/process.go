@@ -41,8 +41,8 @@ func directory(t testing.TB, in string) string {
 	return dir
 }
 
-// freePort returns a port that nobody listens on.
-func freePort(t testing.TB) int {
+// FreePort returns a port that nobody listens on.
+func FreePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -34,7 +34,7 @@ func Start(t testing.TB, settings ...string) *Server { return StartIn(t, "", set
 func StartIn(t testing.TB, in string, settings ...string) *Server {
 	t.Helper()
 	find(t, "redis-cli")
-	s := &Server{dir: directory(t, in), Port: freePort(t)}
+	s := &Server{dir: directory(t, in), Port: FreePort(t)}
 	s.configure(t, append([]string{`save ""`, "requirepass " + quote(Password), "masterauth " + quote(Password)}, settings...))
 	t.Cleanup(s.Kill)
 	s.Begin(t)

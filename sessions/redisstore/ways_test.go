@@ -1,0 +1,279 @@
+package redisstore
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/big"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/redisstore/redistest"
+)
+
+// everything calls each method of a store that works.
+func everything(t *testing.T, s *Store) {
+	t.Helper()
+	row := create(t, s, testRow("everything", s.Now()))
+	p := sessions.Presented{Session: row.Key(), UserID: "alice", ClientID: "app", Secret: row.Secret}
+	_, _, rotated, rotate := s.Rotate(ctx(), &p, &sessions.Fresh{KeyID: "k"})
+	if !rotated {
+		t.Error("not rotated")
+	}
+	_, _, _, counted := s.CreateCounted(ctx(), testRow("counted", s.Now()))
+	_, updating := s.Update(ctx(), row.Key(), func(row sessions.Session, _ time.Time) (sessions.Session, bool) { row.Rule = "r"; return row, true })
+	_, list := s.List(ctx(), sessions.Query{Realm: row.Realm, User: "alice", Limit: 5})
+	_, _, revoke := s.Revoke(ctx(), row.Key(), sessions.EndRevoked)
+	_, scan := s.Scan(ctx(), "", 5)
+	_, realms := s.Realms(ctx())
+	c := sessions.Cutoff{ID: "c", Realm: "r", At: s.Now(), Filter: sessions.Filter{User: "u"}}
+	cut := s.AddCutoff(ctx(), c)
+	_, cutoffs := s.Cutoffs(ctx(), "r")
+	over := testRow("over", s.Now())
+	over.Idle = 0
+	create(t, s, over)
+	swept := 0
+	_, sweep := s.Sweep(ctx(), 100, func(*sessions.Session) { swept++ })
+	if swept != 1 {
+		t.Errorf("swept %d", swept)
+	}
+	for name, err := range map[string]error{
+		"Rotate": rotate, "CreateCounted": counted, "Update": updating, "List": list, "Revoke": revoke, "Scan": scan, "Realms": realms,
+		"AddCutoff": cut, "Cutoffs": cutoffs, "DropCutoff": s.DropCutoff(ctx(), c), "Sweep": sweep, "Ping": s.Ping(ctx()),
+		"Revoked": s.Revoked(ctx(), epoch, func(sessions.Key, time.Time) {}),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	sink, _ := follow(t, s)
+	wantHeard(t, s, sink)
+}
+
+// TestItem3_AUserNeedsNoMoreThanTheDocumentedRights reads them from doc.go.
+func TestItem3_AUserNeedsNoMoreThanTheDocumentedRights(t *testing.T) {
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rights, found := strings.Cut(string(doc), "//	ACL SETUSER sidecar on >password ")
+	rights, _, end := strings.Cut(rights, "package")
+	if !found || !end {
+		t.Fatal("the rights are not in doc.go")
+	}
+	words := strings.Fields(strings.ReplaceAll(rights, "//", ""))
+	const password = "a/b?c@d e"
+	for name, nodes := range map[string][]*redistest.Server{"a server": {redistest.Start(t)}, "a cluster": cluster(t).Nodes} {
+		t.Run(name, func(t *testing.T) {
+			for _, node := range nodes {
+				node.CLI(t, append([]string{"ACL", "SETUSER", "sidecar", "reset", "on", ">" + password}, words...)...)
+			}
+			prefix := defaultPrefix
+			log := new(bytes.Buffer)
+			s := openStore(t, Options{URL: redistest.URL(nodes[0].Port, "sidecar", "wrong", 0), Password: password, Prefix: prefix, Log: slog.New(slog.NewTextHandler(log, nil))})
+			everything(t, s)
+			if !strings.Contains(log.String(), "persists nothing") {
+				t.Errorf("nobody is warned: %s", log)
+			}
+			_, err := Open(ctx(), Options{URL: redistest.URL(nodes[0].Port, "sidecar", "hunter2", 0)})
+			if !errors.Is(err, sessions.ErrUnavailable) || strings.Contains(err.Error(), "hunter2") {
+				t.Errorf("a wrong password: %v", err)
+			}
+			_, err = Open(ctx(), Options{URL: redistest.URL(nodes[0].Port, "sidecar", password, 0), Prefix: "other"})
+			if !errors.Is(err, sessions.ErrUnavailable) {
+				t.Errorf("keys of others: %v", err)
+			}
+		})
+	}
+}
+
+// certificate makes one of 127.0.0.1 that vouches for itself, and returns its files.
+func certificate(t *testing.T) (pool *x509.CertPool, cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, &template, &template, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	for name, data := range map[string][]byte{cert: certPEM, key: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})} {
+		if err := os.WriteFile(name, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	pool = x509.NewCertPool()
+	pool.AppendCertsFromPEM(certPEM)
+	return pool, cert, key
+}
+
+// TestItem3_TLSIsVerified: whom nobody vouches for is not believed.
+func TestItem3_TLSIsVerified(t *testing.T) {
+	pool, cert, key := certificate(t)
+	port := redistest.FreePort(t)
+	redistest.Start(t, fmt.Sprint("tls-port ", port), "tls-cert-file "+cert, "tls-key-file "+key, "tls-auth-clients no")
+	u := strings.Replace(redistest.URL(port, "", redistest.Password, 0), "redis://", "rediss://", 1)
+	everything(t, openStore(t, Options{URL: u, TLS: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}}))
+	if _, err := Open(ctx(), Options{URL: u}); !errors.Is(err, sessions.ErrUnavailable) {
+		t.Errorf("a server that nobody vouches for is believed: %v", err)
+	}
+}
+
+func TestItem3_ASocketIsAWayToo(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "redis.sock")
+	redistest.Start(t, "unixsocket "+socket)
+	u := url.URL{Scheme: "unix", User: url.UserPassword("default", redistest.Password), Path: socket, RawQuery: "db=3"}
+	everything(t, openStore(t, Options{URL: u.String()}))
+}
+
+// TestItem3_WhatReplicasDoNotHaveIsNotAcknowledged stops the replica.
+func TestItem3_WhatReplicasDoNotHaveIsNotAcknowledged(t *testing.T) {
+	srv := redistest.Start(t)
+	replica := srv.Replica(t)
+	s := openStore(t, Options{URL: srv.URL(0), Replicas: 1, ReplicaTimeout: 300 * time.Millisecond})
+	everything(t, s)
+	row := create(t, s, testRow("one", s.Now()))
+	p := sessions.Presented{Session: row.Key(), UserID: "alice", ClientID: "app", Secret: row.Secret}
+	replica.Freeze()
+	defer replica.Thaw()
+	for name, do := range map[string]func() error{
+		"Create": func() error { _, _, err := s.Create(ctx(), testRow("two", s.Now())); return err },
+		"Rotate": func() error { _, _, _, err := s.Rotate(ctx(), &p, &sessions.Fresh{}); return err },
+		"Revoke": func() error { _, _, err := s.Revoke(ctx(), row.Key(), sessions.EndRevoked); return err },
+		"AddCutoff": func() error {
+			return s.AddCutoff(ctx(), sessions.Cutoff{ID: "c", Realm: "r", At: s.Now(), Filter: sessions.Filter{User: "u"}})
+		},
+	} {
+		if err := do(); !errors.Is(err, ErrReplicas) || !errors.Is(err, sessions.ErrUnavailable) {
+			t.Errorf("%s without a replica: %v, not ErrReplicas", name, err)
+		}
+	}
+	if _, err := s.Get(ctx(), row.Key()); err != nil {
+		t.Errorf("reading waits for nobody: %v", err)
+	}
+	replica.Thaw()
+	eventually(t, "the replica is back", func() error { _, _, err := s.Revoke(ctx(), row.Key(), sessions.EndRevoked); return err })
+}
+
+// TestItem3_WhatMakesAnswersWorthLessIsWarnedOf starts servers that are set up badly.
+func TestItem3_WhatMakesAnswersWorthLessIsWarnedOf(t *testing.T) {
+	for _, c := range []struct {
+		settings []string
+		want     string
+	}{
+		{nil, "persists nothing"},
+		{[]string{"save 60 1000"}, "persists now and then"},
+		{[]string{"appendonly yes", "appendfsync no"}, "appendfsync is no"},
+		{[]string{"appendonly yes", "maxmemory 100mb", "maxmemory-policy volatile-lru"}, "may evict"},
+		{[]string{"appendonly yes", "maxmemory 100mb", "maxmemory-policy volatile-lru", "rename-command CONFIG none"}, "may evict"},
+		{[]string{"rename-command CONFIG none"}, "persists now and then"},
+		{[]string{"appendonly yes", "maxmemory 100mb", "maxmemory-policy noeviction"}, ""},
+		{[]string{"appendonly yes", "appendfsync everysec"}, ""},
+	} {
+		log := new(bytes.Buffer)
+		openStore(t, Options{URL: redistest.Start(t, c.settings...).URL(0), Log: slog.New(slog.NewTextHandler(log, nil))})
+		if got := log.String(); !strings.Contains(got, c.want) || strings.Count(got, "level=WARN") != map[bool]int{true: 0, false: 1}[c.want == ""] {
+			t.Errorf("%q warns: %s", c.settings, got)
+		}
+	}
+}
+
+// TestItem6_AServerThatIsFullSaysSo: nothing of a transition is done, and nothing that
+// is there is touched.
+func TestItem6_AServerThatIsFullSaysSo(t *testing.T) {
+	srv := redistest.Start(t)
+	s := openStore(t, Options{URL: srv.URL(0)})
+	row := create(t, s, testRow("one", s.Now()))
+	srv.CLI(t, "CONFIG", "SET", "maxmemory", "1")
+	_, _, err := s.Create(ctx(), testRow("two", s.Now()))
+	wantUnavailable(t, "Create", err)
+	_, _, err = s.Revoke(ctx(), row.Key(), sessions.EndRevoked)
+	wantUnavailable(t, "Revoke", err)
+	if now := get(t, s, row.Key()); !now.RevokedAt.IsZero() {
+		t.Error("it was revoked, and nobody told")
+	}
+	srv.CLI(t, "CONFIG", "SET", "maxmemory", "0")
+	if _, ended, err := s.Revoke(ctx(), row.Key(), sessions.EndRevoked); !ended || err != nil {
+		t.Errorf("with room again: %t, %v", ended, err)
+	}
+	if _, err := s.Get(ctx(), sessions.Key{Realm: row.Realm, ID: "two"}); !errors.Is(err, sessions.ErrNotFound) {
+		t.Errorf("half of a session is there: %v", err)
+	}
+}
+
+// TestItem6_SentinelsLeadToTheNewMaster kills the master.
+func TestItem6_SentinelsLeadToTheNewMaster(t *testing.T) {
+	master := redistest.Start(t)
+	master.Replica(t)
+	sentinels := master.Sentinels(t, "mymaster", 3)
+	u := redistest.URL(sentinels[0].Port, "", redistest.Password, 0) + "?master_set=mymaster&addr=" + sentinels[1].Addr() + "&addr=" + sentinels[2].Addr()
+	s := openStore(t, Options{URL: u, SentinelPassword: redistest.Password, Replicas: 1, ReplicaTimeout: 2 * time.Second})
+	row := create(t, s, testRow("one", s.Now()))
+	master.Kill()
+	eventually(t, "the sentinels choose another", func() error { return s.Ping(ctx()) })
+	if now := get(t, s, row.Key()); now.Generation != 0 {
+		t.Errorf("the row is %+v", now)
+	}
+	alone := openStore(t, Options{URL: u, SentinelPassword: redistest.Password, Prefix: s.opts.Prefix})
+	eventually(t, "it may be written to", func() error { _, _, err := alone.Revoke(ctx(), row.Key(), sessions.EndRevoked); return err })
+	sink, _ := follow(t, alone)
+	wantHeard(t, alone, sink)
+}
+
+// TestItem6_AClusterFailsOverUnderLoad kills a master.
+func TestItem6_AClusterFailsOverUnderLoad(t *testing.T) {
+	c := redistest.StartCluster(t)
+	s := openStore(t, Options{URL: c.URL(), Replicas: 1, ReplicaTimeout: time.Second, Timeout: 2 * time.Second})
+	l := startLoad(t, s, 4)
+	l.more(t, 50)
+	masters := c.Masters(t)
+	// Not the one that the URL names first: its place is taken by any.
+	masters[len(masters)-1].Kill()
+	eventually(t, "a replica takes its place", func() error {
+		if n := len(c.Masters(t)); n != len(masters) {
+			return fmt.Errorf("%d masters", n)
+		}
+		return nil
+	})
+	// That shard has no replica any more, which is more than the store is to know.
+	plain := openStore(t, Options{URL: c.URL(), Prefix: s.opts.Prefix, Timeout: 2 * time.Second})
+	eventually(t, "all of it answers", func() error {
+		for i := range 50 {
+			ctx, cancel := context.WithTimeout(ctx(), 2*time.Second)
+			_, _, err := plain.Create(ctx, testRow(fmt.Sprint("after-", i), plain.Now()))
+			cancel()
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	l.stop()
+	l.wantKept(t, plain)
+}
