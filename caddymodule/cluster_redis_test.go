@@ -22,7 +22,7 @@ func init() {
 	}
 	engines["redis cluster"] = func(t *testing.T) *engine {
 		c := redistest.StartCluster(t, "appendonly yes", "appendfsync always")
-		address := c.Nodes[0].Addr() + "/0?addr=" + c.Nodes[1].Addr() + "&addr=" + c.Nodes[2].Addr()
+		address := c.Nodes[0].Addr() + "/?addr=" + c.Nodes[1].Addr() + "&addr=" + c.Nodes[2].Addr()
 		each := func(do func(*redistest.Server)) func() {
 			return func() {
 				for _, node := range c.Nodes {

@@ -125,7 +125,10 @@ func (o *Options) client() (c rueidis.ClientOption, err error) {
 			return c, fmt.Errorf("the URL has a parameter %q: known are addr, db and master_set", name)
 		}
 	}
-	if c, err = rueidis.ParseURL(o.URL); err != nil {
+	if u.Path == "/" { // which is no database
+		u.Path = ""
+	}
+	if c, err = rueidis.ParseURL(u.String()); err != nil {
 		return c, errURL
 	}
 	if c.TLSConfig != nil && o.TLS != nil {
