@@ -8,6 +8,8 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/pgstore"
 	"authsidecar/sessions/pgstore/pgtest"
+	"authsidecar/sessions/redisstore"
+	"authsidecar/sessions/redisstore/redistest"
 )
 
 func openPostgres(t *testing.T) sessions.Store {
@@ -21,9 +23,20 @@ func openPostgres(t *testing.T) sessions.Store {
 	return store
 }
 
+func openRedis(t *testing.T) sessions.Store {
+	t.Helper()
+	server := redistest.Start(t)
+	store, err := redisstore.Open(context.Background(), redisstore.Options{URL: server.URL(0), Now: func() time.Time { return copyNoon }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	return store
+}
+
 // Sessions go from an engine to another and back, and are what they were.
 func TestCopy_BetweenEngines(t *testing.T) {
-	for name, open := range map[string]func(*testing.T) sessions.Store{"postgres": openPostgres} {
+	for name, open := range map[string]func(*testing.T) sessions.Store{"postgres": openPostgres, "redis": openRedis} {
 		t.Run(name, func(t *testing.T) {
 			first, other, back := openPebble(t), open(t), openPebble(t)
 			fill(t, first, 1500)
