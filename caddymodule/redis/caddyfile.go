@@ -19,7 +19,7 @@ var (
 	inURL       = regexp.MustCompile(`^[A-Za-z]+://[^/@:]*:([^@]+)@`)
 )
 
-const literalPassword = "store redis: the password stands here itself: keep it out of the Caddyfile and write where it is, {env.NAME} or {file./path}" //nolint:gosec // it says that there is one
+const literalPassword = "store redis: the password stands here itself: keep it out of the Caddyfile and write where it is, {env.NAME} or {file./path}"
 
 // UnmarshalCaddyfile sets up the store from Caddyfile tokens:
 //

@@ -89,9 +89,23 @@ func TestAWayInTheClearIsWarnedOf(t *testing.T) {
 // the password.
 func TestOptionsAreReadStrictly(t *testing.T) {
 	for _, opts := range []Options{
-		{URL: "http://x:hunter2@h"}, {URL: "redis://"}, {URL: "redis:h"}, {URL: "x:hunter2@h:1"}, {URL: "redis://x:hunter2@h/a"}, {URL: "redis://x:hunter2@[h"},
-		{URL: "redis://x:hunter2@h?skip_verify"}, {URL: "rediss://h?skip_verify=true"}, {URL: "redis://h?addrs=b"}, {URL: "redis://h?db=x"}, {URL: "redis://h?master-set=b"},
-		{URL: "redis://x:hunter2@h#a"}, {URL: "redis://x:hunter2@h?%zz"}, {Prefix: "a{b}"}, {Prefix: "a'b"}, {Prefix: "a b"}, {Prefix: "a:"},
+		{URL: "http://x:hunter2@h"},
+		{URL: "redis://"},
+		{URL: "redis:h"},
+		{URL: "x:hunter2@h:1"},
+		{URL: "redis://x:hunter2@h/a"},
+		{URL: "redis://x:hunter2@[h"},
+		{URL: "redis://x:hunter2@h?skip_verify"},
+		{URL: "rediss://h?skip_verify=true"},
+		{URL: "redis://h?addrs=b"},
+		{URL: "redis://h?db=x"},
+		{URL: "redis://h?master-set=b"},
+		{URL: "redis://x:hunter2@h#a"},
+		{URL: "redis://x:hunter2@h?%zz"},
+		{Prefix: "a{b}"},
+		{Prefix: "a'b"},
+		{Prefix: "a b"},
+		{Prefix: "a:"},
 		{Replicas: 1, ReplicaTimeout: time.Minute},
 	} {
 		_, err := Open(ctx(), opts)

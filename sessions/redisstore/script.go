@@ -17,6 +17,7 @@ import (
 // itself, in milliseconds.
 const margin = int64(24 * time.Hour / time.Millisecond)
 
+//nolint:dupword // Lua ends much with end
 const luaHead = `
 local P, whole, kept, margin, feed = '{prefix}', {whole}, {kept}, {margin}, '{feed}'
 local row, now = KEYS[1], tonumber(ARGV[1])

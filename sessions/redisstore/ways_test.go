@@ -34,7 +34,10 @@ func everything(t *testing.T, s *Store) {
 	if !rotated {
 		t.Error("not rotated")
 	}
-	_, _, _, counted := s.CreateCounted(ctx(), testRow("counted", s.Now()))
+	_, created, _, counted := s.CreateCounted(ctx(), testRow("counted", s.Now()))
+	if !created {
+		t.Error("not created")
+	}
 	_, updating := s.Update(ctx(), row.Key(), func(row sessions.Session, _ time.Time) (sessions.Session, bool) { row.Rule = "r"; return row, true })
 	_, list := s.List(ctx(), sessions.Query{Realm: row.Realm, User: "alice", Limit: 5})
 	_, _, revoke := s.Revoke(ctx(), row.Key(), sessions.EndRevoked)

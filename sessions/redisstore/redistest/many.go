@@ -56,7 +56,6 @@ type Cluster struct{ Nodes []*Server }
 func StartCluster(t testing.TB, settings ...string) *Cluster {
 	t.Helper()
 	c := new(Cluster)
-	create := []string{"--cluster", "create"}
 	for range 6 {
 		s := &Server{dir: directory(t, ""), Port: FreePort(t)}
 		s.configure(t, append([]string{
@@ -67,9 +66,8 @@ func StartCluster(t testing.TB, settings ...string) *Cluster {
 		t.Cleanup(s.Kill)
 		s.Begin(t)
 		c.Nodes = append(c.Nodes, s)
-		create = append(create, s.Addr())
 	}
-	create = append(create, "--cluster-replicas", "1", "--cluster-yes")
+	create := append([]string{"--cluster", "create", "--cluster-replicas", "1", "--cluster-yes"}, c.addrs()...)
 	if out, err := c.Nodes[0].cli(create...); err != nil {
 		t.Fatalf("redis-cli: %v: %s", err, out)
 	}
@@ -90,18 +88,15 @@ func StartCluster(t testing.TB, settings ...string) *Cluster {
 
 // URL leads to all nodes.
 func (c *Cluster) URL() string {
-	url := URL(c.Nodes[0].Port, "", Password, 0)
-	for i, s := range c.Nodes[1:] {
-		url += []string{"&", "?"}[btoi(i == 0)] + "addr=" + s.Addr()
-	}
-	return url
+	return URL(c.Nodes[0].Port, "", Password, 0) + "?addr=" + strings.Join(c.addrs()[1:], "&addr=")
 }
 
-func btoi(b bool) int {
-	if b {
-		return 1
+func (c *Cluster) addrs() []string {
+	addrs := make([]string, len(c.Nodes))
+	for i, s := range c.Nodes {
+		addrs[i] = s.Addr()
 	}
-	return 0
+	return addrs
 }
 
 // Masters are the nodes that may be written to now.
