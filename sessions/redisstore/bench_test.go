@@ -1,7 +1,9 @@
 package redisstore
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -162,4 +164,31 @@ func BenchmarkCreate(b *testing.B) {
 // end of the realm it finds the digits in their place.
 func newFloor(s *Store) *script {
 	return &script{text: strings.ReplaceAll(s.lua.create.text, `'\0\0'`, `'00'`)}
+}
+
+// BenchmarkFeed is the time from the moment at which a revocation is acknowledged on
+// one node to the moment at which another heard of it; 0 where that was sooner.
+func BenchmarkFeed(b *testing.B) {
+	_, speaker := bench(b)
+	sink := newSink()
+	following, cancel := context.WithCancel(ctx())
+	var over sync.WaitGroup
+	listener := openStore(b, Options{URL: speaker.opts.URL, Prefix: speaker.opts.Prefix})
+	over.Go(func() { _ = listener.Follow(following, sink) })
+	defer over.Wait()
+	defer cancel()
+	<-sink.readyC
+	var lags []time.Duration
+	for i := 0; b.Loop(); i++ {
+		row := create(b, speaker, testRow(fmt.Sprint(b.N, "-", i, time.Now().UnixNano()), speaker.Now()))
+		if _, _, err := speaker.Revoke(ctx(), row.Key(), sessions.EndRevoked); err != nil {
+			b.Fatal(err)
+		}
+		begin := time.Now()
+		sink.wait(b, "heard", func() bool { _, heard := sink.revoked[row.Key()]; return heard })
+		lags = append(lags, time.Since(begin))
+	}
+	slices.Sort(lags)
+	b.ReportMetric(float64(lags[len(lags)/2].Microseconds())/1000, "ms-median")
+	b.ReportMetric(float64(lags[len(lags)*99/100].Microseconds())/1000, "ms-p99")
 }

@@ -39,7 +39,7 @@ func (s *Store) Scan(ctx context.Context, cursor string, limit int) (page sessio
 		if len(marks) < n {
 			part, after = part+1, "-"
 		} else {
-			after = "(" + marks[n-1]
+			after = "(" + string(marks[n-1])
 		}
 		if err := done(ctx); err != nil {
 			return sessions.Page{}, err
@@ -71,29 +71,32 @@ func (s *Store) readScanCursor(cursor string) (part int, after string, err error
 }
 
 // marks reads from the index of all rows.
-func (s *Store) marks(ctx context.Context, part int, after string, n int) ([]string, error) {
+func (s *Store) marks(ctx context.Context, part int, after string, n int) (marks []mark, err error) {
 	results, err := s.ask(ctx, s.client.B().Zrangebylex().Key(s.keys.all(part)).Min(after).Max("+").Limit(0, int64(n)).Build())
 	if err != nil {
 		return nil, err
 	}
-	marks, err := results[0].AsStrSlice()
+	members, err := results[0].AsStrSlice()
 	if err != nil {
 		return nil, unavailable(err)
+	}
+	for _, member := range members {
+		if !mark(member).ok() {
+			return nil, errCorrupt
+		}
+		marks = append(marks, mark(member))
 	}
 	return marks, nil
 }
 
 // scanned reads the rows of marks, those that are there.
-func (s *Store) scanned(ctx context.Context, marks []string) (rows []sessions.Session, err error) {
+func (s *Store) scanned(ctx context.Context, marks []mark) (rows []sessions.Session, err error) {
 	if len(marks) == 0 {
 		return nil, nil
 	}
 	commands := make([]rueidis.Completed, len(marks))
 	for i, m := range marks {
-		if !mark(m).ok() {
-			return nil, errCorrupt
-		}
-		commands[i] = s.client.B().Hmget().Key(s.keys.row(mark(m).label())).Field(fields...).Build()
+		commands[i] = s.client.B().Hmget().Key(s.keys.row(m.label())).Field(fields...).Build()
 	}
 	results, err := s.ask(ctx, commands...)
 	if err != nil {
@@ -104,12 +107,12 @@ func (s *Store) scanned(ctx context.Context, marks []string) (rows []sessions.Se
 		if err != nil {
 			return nil, unavailable(err)
 		}
-		found, err := readRow(mark(m).key(), &reader{values: values})
+		found, err := readRow(m.key(), &reader{values: values})
 		switch {
 		case err == sessions.ErrNotFound: //nolint:errorlint // as readRow returns it
 		case err != nil:
 			return nil, err
-		case found.mark == mark(m):
+		case found.mark == m:
 			rows = append(rows, found.row)
 		}
 	}
@@ -131,7 +134,7 @@ func (s *Store) Realms(ctx context.Context) (realms []string, err error) {
 			if len(marks) == 0 {
 				break
 			}
-			realm := mark(marks[0]).key().Realm
+			realm := marks[0].key().Realm
 			realms = append(realms, realm)
 			after = "[" + strings.TrimSuffix(escape(realm), stop) + "\x00\x01" // beyond all of it
 		}

@@ -1,0 +1,139 @@
+package redisstore
+
+import (
+	"errors"
+	"math"
+	"testing"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// TestItem2_WhatACallLeftBehindInAClusterLeadsNowhere: of one that broke off after it
+// wrote the indexes and before it wrote the row, nothing is listed or scanned, or told
+// to have ended; it is counted, and left alone for a while, since its row may be on its
+// way; then a sweep takes it away.
+func TestItem2_WhatACallLeftBehindInAClusterLeadsNowhere(t *testing.T) {
+	var clock testClock
+	clock.set(epoch)
+	s := openStore(t, Options{Now: clock.now, URL: cluster(t).URL()})
+	row := testRow("broken off", epoch)
+	row.Idle = time.Minute
+	m := newMark(&row, math.MaxUint64)
+	if _, err := s.spread(ctx(), m, &row); err != nil {
+		t.Fatal(err)
+	}
+	size := func() (n int64) {
+		for _, key := range append(s.keys.listings(m), s.keys.all(shard(m.label(), s.shards)), s.keys.due(shard(m.label(), s.shards))) {
+			of, err := s.client.Do(ctx(), s.client.B().Zcard().Key(key).Build()).AsInt64()
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += of
+		}
+		return n
+	}
+	if n := size(); n != 4 {
+		t.Fatalf("%d entries were written", n)
+	}
+	for _, keysOnly := range []bool{false, true} {
+		page, err := s.List(ctx(), sessions.Query{Realm: row.Realm, User: "alice", Limit: 5, KeysOnly: keysOnly})
+		if err != nil || len(page.Sessions) != 0 || page.Next != "" {
+			t.Errorf("listed are %+v, %v", page, err)
+		}
+	}
+	if page, err := s.Scan(ctx(), "", 5); err != nil || len(page.Sessions) != 0 || page.Next != "" {
+		t.Errorf("scanned are %+v, %v", page, err)
+	}
+	if _, _, count, err := s.CreateCounted(ctx(), testRow("other", epoch)); err != nil || count != 2 {
+		t.Errorf("%d are counted, %v", count, err)
+	}
+	before := size()
+	sweep := func() {
+		t.Helper()
+		n, err := s.Sweep(ctx(), 10, func(row *sessions.Session) { t.Errorf("%q is told", row.ID) })
+		if n != 0 || err != nil {
+			t.Errorf("swept %d, %v", n, err)
+		}
+	}
+	clock.advance(time.Minute + orphanAge - time.Millisecond)
+	if sweep(); size() != before {
+		t.Error("it was taken away too soon")
+	}
+	clock.advance(time.Millisecond)
+	if sweep(); size() != before-4 {
+		t.Errorf("%d of 4 are left", size()-before+4)
+	}
+	if _, err := s.Get(ctx(), sessions.Key{Realm: row.Realm, ID: "other"}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestItem2_ARevocationThatBrokeOffInAClusterIsFinishedByTheNext: the row is ended, but
+// is in no log; who revokes it again writes it there.
+func TestItem2_ARevocationThatBrokeOffInAClusterIsFinishedByTheNext(t *testing.T) {
+	s := openStore(t, Options{URL: cluster(t).URL()})
+	row := create(t, s, testRow("one", s.Now()))
+	if _, err := s.run(ctx(), s.lua.revoke, s.keys.row(label(row.Key())), string(sessions.EndRevoked), ownFormat); err != nil {
+		t.Fatal(err)
+	}
+	told := func() (n int) {
+		if err := s.Revoked(ctx(), epoch, func(sessions.Key, time.Time) { n++ }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	if n := told(); n != 0 {
+		t.Fatalf("told %d times", n)
+	}
+	if page, err := s.List(ctx(), sessions.Query{Realm: row.Realm, User: "alice", Limit: 5, KeysOnly: true}); err != nil || len(page.Sessions) != 0 {
+		t.Errorf("listed are %+v, %v", page, err)
+	}
+	if _, ended, err := s.Revoke(ctx(), row.Key(), sessions.EndRevoked); ended || err != nil {
+		t.Errorf("revoked again: %t, %v", ended, err)
+	}
+	if n := told(); n != 1 {
+		t.Errorf("told %d times", n)
+	}
+}
+
+// TestRevokedReadsALogThatIsLong, of many that ended at one time.
+func TestRevokedReadsALogThatIsLong(t *testing.T) {
+	s := openStore(t, Options{})
+	const many = 2*logBatch + 7
+	for begin := 0; begin < many; begin += 1000 {
+		command := []string{"ZADD", s.keys.log(0)}
+		for i := begin; i < min(begin+1000, many); i++ {
+			at := epoch.Add(time.Duration(max(0, i-many+3)) * time.Millisecond)
+			command = append(command, millis(at), label(sessions.Key{Realm: "r", ID: string(place(epoch.Add(time.Duration(i)*time.Millisecond)))}))
+		}
+		if err := s.client.Do(ctx(), s.client.B().Arbitrary(command...).Build()).Error(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	told := make(map[sessions.Key]bool)
+	if err := s.Revoked(ctx(), epoch, func(key sessions.Key, _ time.Time) { told[key] = true }); err != nil || len(told) != many {
+		t.Errorf("%d of %d are told, %v", len(told), many, err)
+	}
+}
+
+// TestAForeignMarkIsNotGuessed at.
+func TestAForeignMarkIsNotGuessed(t *testing.T) {
+	s := openStore(t, Options{})
+	for _, key := range []string{s.keys.all(0), s.keys.due(0), s.keys.log(0), s.keys.user(own, hashUser("r", "u"))} {
+		if err := s.client.Do(ctx(), s.client.B().Zadd().Key(key).ScoreMember().ScoreMember(0, "foreign").Build()).Error(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, scan := s.Scan(ctx(), "", 5)
+	_, sweep := s.Sweep(ctx(), 5, nil)
+	_, list := s.List(ctx(), sessions.Query{Realm: "r", User: "u", Limit: 5})
+	_, realms := s.Realms(ctx())
+	for name, err := range map[string]error{
+		"Scan": scan, "Sweep": sweep, "List": list, "Realms": realms, "Revoked": s.Revoked(ctx(), time.UnixMilli(0), func(sessions.Key, time.Time) {}),
+	} {
+		if !errors.Is(err, errCorrupt) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
