@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -26,6 +25,13 @@ type Memory struct {
 	rows    map[sessions.Key][]byte // as EncodeRow gave them, so that no row is aliased
 	cutoffs map[memoryCutoff][]byte // as EncodeCutoff gave them
 	ended   map[sessions.Key]time.Time
+	read    map[sessions.Key]*readRow // rows that were decoded, to match them again
+}
+
+// A readRow is what a row was decoded to. Nobody outside gets it.
+type readRow struct {
+	of  *byte // the first of its encoding
+	row sessions.Session
 }
 
 // Create puts the row if no row of that key exists.
@@ -103,14 +109,23 @@ func (m *Memory) List(ctx context.Context, query sessions.Query) (sessions.Page,
 	if err != nil {
 		return sessions.Page{}, err
 	}
+	slices.SortFunc(found, newestFirst)
 	if after != nil {
-		found = slices.DeleteFunc(found, func(s sessions.Session) bool { return newestFirst(s, *after) <= 0 })
+		found = slices.DeleteFunc(found, func(s *sessions.Session) bool { return newestFirst(s, after) <= 0 })
 	}
+	var page sessions.Page
 	if limit := max(query.Limit, 1); len(found) > limit {
-		last := &found[limit-1]
-		return sessions.Page{Sessions: found[:limit:limit], Next: writeCursor(&query, last)}, nil
+		found = found[:limit:limit]
+		page.Next = writeCursor(&query, found[limit-1])
 	}
-	return sessions.Page{Sessions: found}, nil
+	for _, row := range found {
+		own, err := m.get(row.Key())
+		if err != nil {
+			return sessions.Page{}, err
+		}
+		page.Sessions = append(page.Sessions, own)
+	}
+	return page, nil
 }
 
 // Sweep deletes rows that are due.
@@ -201,23 +216,34 @@ func (m *Memory) put(row *sessions.Session) (sessions.Session, error) {
 	return m.get(row.Key())
 }
 
-// match returns all rows of the query, newest first.
-func (m *Memory) match(query *sessions.Query) ([]sessions.Session, error) {
-	var found []sessions.Session
-	for _, key := range slices.Collect(maps.Keys(m.rows)) {
+// match returns all rows of the query, which are nobody else's, in no order.
+func (m *Memory) match(query *sessions.Query) ([]*sessions.Session, error) {
+	var found []*sessions.Session
+	for key, data := range m.rows {
 		if key.Realm != query.Realm {
 			continue
 		}
-		row, err := m.get(key)
+		row, err := m.decoded(key, data)
 		if err != nil {
 			return nil, err
 		}
-		if matches(query, &row) {
+		if matches(query, row) {
 			found = append(found, row)
 		}
 	}
-	slices.SortFunc(found, newestFirst)
 	return found, nil
+}
+
+func (m *Memory) decoded(key sessions.Key, data []byte) (*sessions.Session, error) {
+	if known, ok := m.read[key]; ok && known.of == &data[0] {
+		return &known.row, nil
+	}
+	row, err := sessions.DecodeRow(key, data)
+	if m.read == nil {
+		m.read = make(map[sessions.Key]*readRow)
+	}
+	m.read[key] = &readRow{of: &data[0], row: row}
+	return &m.read[key].row, err
 }
 
 func matches(query *sessions.Query, row *sessions.Session) bool {
@@ -232,7 +258,7 @@ func matches(query *sessions.Query, row *sessions.Session) bool {
 	}
 }
 
-func newestFirst(a, b sessions.Session) int {
+func newestFirst(a, b *sessions.Session) int {
 	return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID))
 }
 

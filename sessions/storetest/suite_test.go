@@ -410,11 +410,11 @@ func (b *broken) listWhere(also func(*sessions.Query, *sessions.Session) bool) f
 			if err != nil {
 				return page, err
 			}
-			if key.Realm == q.Realm && (matches(&q, &row) || also(&q, &row)) && (after == nil || newestFirst(row, *after) > 0) {
+			if key.Realm == q.Realm && (matches(&q, &row) || also(&q, &row)) && (after == nil || newestFirst(&row, after) > 0) {
 				page.Sessions = append(page.Sessions, row)
 			}
 		}
-		slices.SortFunc(page.Sessions, newestFirst)
+		slices.SortFunc(page.Sessions, func(a, b sessions.Session) int { return newestFirst(&a, &b) })
 		if len(page.Sessions) > q.Limit {
 			page.Sessions = page.Sessions[:q.Limit]
 			page.Next = writeCursor(&q, &page.Sessions[q.Limit-1])
