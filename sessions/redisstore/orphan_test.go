@@ -105,7 +105,7 @@ func TestRevokedReadsALogThatIsLong(t *testing.T) {
 		command := []string{"ZADD", s.keys.log(0)}
 		for i := begin; i < min(begin+1000, many); i++ {
 			at := epoch.Add(time.Duration(max(0, i-many+3)) * time.Millisecond)
-			command = append(command, millis(at), label(sessions.Key{Realm: "r", ID: string(place(epoch.Add(time.Duration(i)*time.Millisecond)))}))
+			command = append(command, millis(at), label(sessions.Key{Realm: "r", ID: place(epoch.Add(time.Duration(i) * time.Millisecond))}))
 		}
 		if err := s.client.Do(ctx(), s.client.B().Arbitrary(command...).Build()).Error(); err != nil {
 			t.Fatal(err)
