@@ -68,6 +68,12 @@ func TestItem6_AnAnswerThatIsLostIsNoAnswer(t *testing.T) {
 	if _, _, err := direct.Revoke(ctx(), nobody.Session, sessions.EndRevoked); !errors.Is(err, sessions.ErrNotFound) {
 		t.Fatal(err)
 	}
+	connected := func() (err error) {
+		for range 100 {
+			err = errors.Join(err, s.Ping(ctx()))
+		}
+		return err
+	}
 	for _, call := range []struct {
 		name string
 		do   func() error
@@ -100,14 +106,9 @@ func TestItem6_AnAnswerThatIsLostIsNoAnswer(t *testing.T) {
 		},
 	} {
 		t.Run(call.name, func(t *testing.T) {
-			// All connections are there: on a new one nothing would be said, since what
-			// is lost is the answer to its greeting.
-			eventually(t, "the store is there", func() (err error) {
-				for range 100 {
-					err = errors.Join(err, s.Ping(ctx()))
-				}
-				return err
-			})
+			// On a new connection nothing would be said, since what is lost is the answer
+			// to its greeting.
+			eventually(t, "all connections are there", connected)
 			toxic(t, p, `{"name": "lost", "type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`)
 			wantUnavailable(t, call.name, call.do())
 			eventually(t, call.name+" was committed", call.done)
@@ -119,7 +120,7 @@ func TestItem6_AnAnswerThatIsLostIsNoAnswer(t *testing.T) {
 			if err := p.Start(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the store is back", func() error { return s.Ping(ctx()) })
+			eventually(t, "the store is back", connected)
 		})
 	}
 	// The token whose rotation nobody was told of gets the same successor.
@@ -270,5 +271,24 @@ func TestItem3_ATokenAheadOfARestoredDumpEndsItsSession(t *testing.T) {
 	out, ended := present(&p, &sessions.Fresh{Secret: [16]byte{8}, KeyID: "k"})
 	if out.Kind != sessions.EventStoreBehind || ended.EndReason != sessions.EndStoreBehind || ended.RevokedAt.IsZero() {
 		t.Errorf("the token that is ahead: %v, then %+v", out, ended)
+	}
+}
+
+// TestItem6_ARestartCostsNoCallAfterIt: each connection that it cut is found to be, so
+// that none fails that comes when the server is back.
+func TestItem6_ARestartCostsNoCallAfterIt(t *testing.T) {
+	srv := redistest.Start(t, "appendonly yes")
+	s := openStore(t, Options{URL: srv.URL(0)})
+	for range 100 {
+		if err := s.Ping(ctx()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	srv.Stop()
+	srv.Begin(t)
+	for i := range 100 {
+		if _, _, err := s.Create(ctx(), testRow(fmt.Sprint(i), s.Now())); err != nil {
+			t.Errorf("call %d: %v", i, err)
+		}
 	}
 }

@@ -144,6 +144,9 @@ func (o *Options) client() (c rueidis.ClientOption, err error) {
 	c.BlockingPoolSize = o.MaxCalls + background
 	// Nothing is said twice, and nothing is kept here: both are guesses.
 	c.DisableRetry, c.DisableCache = true, true
+	// Somebody reads on each connection always, so that one that is cut is not used
+	// again.
+	c.AlwaysPipelining = true
 	c.ReadBufferEachConn, c.WriteBufferEachConn = 1<<16, 1<<16
 	c.ClusterOption.MaxMovedRedirections = 5
 	return c, nil

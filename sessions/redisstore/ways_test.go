@@ -262,6 +262,11 @@ func TestItem6_AClusterFailsOverUnderLoad(t *testing.T) {
 		if n := len(c.Masters(t)); n != len(masters) {
 			return fmt.Errorf("%d masters", n)
 		}
+		for _, node := range c.Masters(t) {
+			if info := node.CLI(t, "CLUSTER", "INFO"); !strings.Contains(info, "cluster_state:ok") {
+				return errors.New(info)
+			}
+		}
 		return nil
 	})
 	// That shard has no replica any more, which is more than the store is to know.
