@@ -137,3 +137,41 @@ func TestAForeignMarkIsNotGuessed(t *testing.T) {
 		}
 	}
 }
+
+// TestItem2_ASessionIsListedOnceWhereACallBeforeItBrokeOff, of the same id and user.
+func TestItem2_ASessionIsListedOnceWhereACallBeforeItBrokeOff(t *testing.T) {
+	s := openStore(t, Options{URL: cluster(t).URL()})
+	row := testRow("twice", s.Now())
+	if _, err := s.spread(ctx(), newMark(&row, math.MaxUint64), &row); err != nil {
+		t.Fatal(err)
+	}
+	create(t, s, row)
+	for _, keysOnly := range []bool{false, true} {
+		page, err := s.List(ctx(), sessions.Query{Realm: row.Realm, User: "alice", Limit: 5, KeysOnly: keysOnly})
+		if err != nil || len(page.Sessions) != 1 {
+			t.Errorf("listed are %+v, %v", page, err)
+		}
+	}
+	if page, err := s.Scan(ctx(), "", 5); err != nil || len(page.Sessions) != 1 {
+		t.Errorf("scanned are %+v, %v", page, err)
+	}
+}
+
+// TestItem5_ALateHeartbeatIsNoSignOfLife, nor is that of another node.
+func TestItem5_ALateHeartbeatIsNoSignOfLife(t *testing.T) {
+	var clock testClock
+	clock.set(epoch)
+	s := &Store{node: "me"}
+	s.clock.start(clock.now)
+	sink := newSink()
+	l := listening{store: s, sink: sink}
+	clock.advance(10 * time.Second)
+	for _, beat := range []notice{{node: "me", sent: 9 * time.Second}, {node: "other", sent: 10 * time.Second}} {
+		if l.beat(&beat); sink.ready+sink.alive > 0 {
+			t.Errorf("%+v is a sign of life", beat)
+		}
+	}
+	if l.beat(&notice{node: "me", sent: 9001 * time.Millisecond}); sink.ready != 1 || sink.alive != 1 {
+		t.Error("a heartbeat in time is none")
+	}
+}
