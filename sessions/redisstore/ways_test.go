@@ -78,14 +78,14 @@ func TestItem3_AUserNeedsNoMoreThanTheDocumentedRights(t *testing.T) {
 	if !found || !end {
 		t.Fatal("the rights are not in doc.go")
 	}
-	words := strings.Fields(strings.ReplaceAll(rights, "//", ""))
 	const password = "a/b?c@d e"
 	for name, nodes := range map[string][]*redistest.Server{"a server": {redistest.Start(t)}, "a cluster": cluster(t).Nodes} {
 		t.Run(name, func(t *testing.T) {
+			prefix := newPrefix()
+			words := strings.Fields(strings.NewReplacer("//", "", defaultPrefix, prefix).Replace(rights))
 			for _, node := range nodes {
 				node.CLI(t, append([]string{"ACL", "SETUSER", "sidecar", "reset", "on", ">" + password}, words...)...)
 			}
-			prefix := defaultPrefix
 			log := new(bytes.Buffer)
 			s := openStore(t, Options{URL: redistest.URL(nodes[0].Port, "sidecar", "wrong", 0), Password: password, Prefix: prefix, Log: slog.New(slog.NewTextHandler(log, nil))})
 			everything(t, s)
