@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -44,7 +45,7 @@ func (c *tripCounter) listen(t *testing.T, port int) int {
 				_ = client.Close()
 			}()
 			go func() {
-				c.read(io.TeeReader(client, server))
+				c.forward(client, server)
 				_ = server.Close()
 			}()
 		}
@@ -52,8 +53,9 @@ func (c *tripCounter) listen(t *testing.T, port int) int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// read reads what a client says: a message without a type, then those with one.
-func (c *tripCounter) read(r io.Reader) {
+// forward hands on what a client says, a message without a type and then those with
+// one, each after it was counted: who has an answer finds it counted.
+func (c *tripCounter) forward(r io.Reader, w io.Writer) {
 	for head := make([]byte, 5); ; {
 		n := 5
 		if head[0] == 0 {
@@ -68,11 +70,18 @@ func (c *tripCounter) read(r io.Reader) {
 		}
 		switch {
 		case n == 4:
-			head[0] = 1
+			head[0] = 1 // the next ones have a type
 		case head[0] == 'S' || head[0] == 'Q':
 			c.trips.Add(1)
 		case head[0] == 'P' && body[0] != 0:
 			c.prepared.Add(1)
+		}
+		said := head
+		if n == 4 {
+			said = head[1:]
+		}
+		if _, err := w.Write(append(slices.Clone(said), body...)); err != nil {
+			return
 		}
 	}
 }
