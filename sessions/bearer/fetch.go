@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -28,6 +29,7 @@ var (
 	errRedirect     = errors.New("redirected to another origin, or too often")
 	errDiscovery    = errors.New("not a discovery document")
 	errOtherIssuer  = errors.New("discovery document of another issuer")
+	errDiscovered   = errors.New("discovery document leads from https to http, or to an address of this machine or its link: if that is right, configure the URL of the keys")
 	errBadDirective = errors.New("not a max-age")
 )
 
@@ -102,7 +104,23 @@ func (r *Remote) discover(ctx context.Context) (*url.URL, error) {
 	if name != r.config.Issuer { // RFC 8414 section 3.3
 		return nil, errOtherIssuer
 	}
-	return checkURL(keys, r.config.InsecureHTTP)
+	return r.checkDiscovered(issuer, keys)
+}
+
+// checkDiscovered checks where an issuer says that its keys are. What is published with
+// https stays with https (OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2), and
+// nobody but an issuer on this machine sends us to what listens there for this machine
+// alone: Caddy's admin endpoint, metadata of a cloud (RFC 9728 section 7.7). Private
+// addresses are where identity providers of companies are.
+func (r *Remote) checkDiscovered(issuer *url.URL, keys string) (*url.URL, error) {
+	found, err := checkURL(keys, r.config.InsecureHTTP)
+	if err != nil {
+		return nil, err
+	}
+	if found.Scheme != issuer.Scheme && found.Scheme != "https" || isLocal(found.Hostname()) && !isLocal(issuer.Hostname()) {
+		return nil, errDiscovered
+	}
+	return found, nil
 }
 
 // get reads a small document. It sends and keeps no cookies and no credentials.
@@ -157,6 +175,24 @@ func checkURL(raw string, insecure bool) (*url.URL, error) {
 
 func isLoopback(host string) bool {
 	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
+}
+
+// isLocal reports whether a host is written as this machine or something on its link:
+// localhost (RFC 6761 section 6.3), a loopback, unspecified or link-local address, in any
+// of the ways in which inet_aton reads one. Names are not resolved: over https a
+// certificate proves them, wherever they lead.
+func isLocal(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		_, err = strconv.ParseUint(host[strings.LastIndexByte(host, '.')+1:], 0, 64)
+		return err == nil // as 127.1, 0x7f000001: no name ends in a number
+	}
+	ip = ip.Unmap()
+	return ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast()
 }
 
 // checkRedirect stays at the origin that was asked.

@@ -318,6 +318,81 @@ func TestDiscovery_FindsTheKeysOfExactlyThisIssuer(t *testing.T) {
 	}
 }
 
+// A wire answers for each URL, and writes down what it was asked.
+type wire struct {
+	answers map[string]string
+	asked   []string
+}
+
+func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
+	w.asked = append(w.asked, req.URL.String())
+	rec := httptest.NewRecorder()
+	if body, ok := w.answers[req.URL.String()]; ok {
+		fmt.Fprint(rec, body)
+	} else {
+		rec.WriteHeader(http.StatusNotFound)
+	}
+	return rec.Result(), nil
+}
+
+// A discovery document makes nobody ask Caddy's admin endpoint, a cloud's metadata, or
+// anything in plain HTTP for what was published with TLS.
+func TestJ1_DiscoveryDoesNotLeadIntoThisMachine(t *testing.T) {
+	const remote = "https://idp.example.com"
+	for _, test := range []struct {
+		issuer, keys string
+		insecure, ok bool
+	}{
+		{issuer: remote, keys: "http://127.0.0.1:2019/config/"},
+		{issuer: remote, keys: "http://127.0.0.1:2019/config/", insecure: true},
+		{issuer: remote, keys: "http://localhost:2019/config/"},
+		{issuer: remote, keys: "http://[::1]:2019/config/"},
+		{issuer: remote, keys: "http://keys.example.com/", insecure: true},
+		{issuer: remote, keys: "https://127.0.0.1/"},
+		{issuer: remote, keys: "https://127.9.9.9/"},
+		{issuer: remote, keys: "https://localhost/"},
+		{issuer: remote, keys: "https://LOCALHOST./"},
+		{issuer: remote, keys: "https://caddy.localhost/"},
+		{issuer: remote, keys: "https://[::1]/"},
+		{issuer: remote, keys: "https://[::ffff:127.0.0.1]/"},
+		{issuer: remote, keys: "https://0.0.0.0/"},
+		{issuer: remote, keys: "https://[::]/"},
+		{issuer: remote, keys: "https://127.1/"},
+		{issuer: remote, keys: "https://0177.0.0.1/"},
+		{issuer: remote, keys: "https://0x7f.0.0.0x1/"},
+		{issuer: remote, keys: "https://2130706433/"},
+		{issuer: remote, keys: "https://169.254.169.254/latest/"},
+		{issuer: remote, keys: "https://[fe80::1%25eth0]/"},
+		{issuer: "http://idp.internal", keys: "http://127.0.0.1:2019/config/", insecure: true},
+		{issuer: "http://idp.internal", keys: "http://169.254.169.254/latest/", insecure: true},
+		{issuer: "https://localhost:8443", keys: "http://localhost:2019/config/"},
+
+		{issuer: remote, keys: "https://keys.example.com/", ok: true},
+		{issuer: remote, keys: "https://10.0.0.1:6443/openid/v1/jwks", ok: true},
+		{issuer: remote, keys: "https://1.example/", ok: true},
+		{issuer: "http://idp.internal", keys: "http://idp.internal/keys", insecure: true, ok: true},
+		{issuer: "http://idp.internal", keys: "https://idp.internal/keys", insecure: true, ok: true},
+		{issuer: "http://127.0.0.1:8081", keys: "http://localhost:8081/keys", ok: true},
+		{issuer: "http://localhost:8081", keys: "https://idp.example.com/keys", ok: true},
+		{issuer: "https://localhost:8443", keys: "https://127.0.0.1:8443/keys", ok: true},
+	} {
+		t.Run(fmt.Sprint(test.issuer, " to ", test.keys, " ", test.insecure), func(t *testing.T) {
+			w := &wire{answers: map[string]string{
+				test.issuer + "/.well-known/openid-configuration": encode(t, object{"issuer": test.issuer, "jwks_uri": test.keys}),
+				test.keys: published(t, idpKey()),
+			}}
+			r, err := fetchFrom(t, RemoteConfig{Issuer: test.issuer, InsecureHTTP: test.insecure, Transport: w})
+			if test.ok {
+				must(t, err)
+				return
+			}
+			if !errors.Is(err, errDiscovered) || r.Version() != 0 || len(w.asked) != 1 {
+				t.Errorf("got %v, and asked for %q", err, w.asked)
+			}
+		})
+	}
+}
+
 func TestRemote_OverHTTPS(t *testing.T) {
 	server := httptest.NewUnstartedServer(status(200, published(t, idpKey())))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // we hang up on it
