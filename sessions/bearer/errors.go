@@ -50,14 +50,20 @@ const (
 	ReasonSession       Reason = "session"      // a token of ours without "sid"
 )
 
-// A Refusal is the error for a token that is not good. It holds nothing of the
-// token.
+// A Refusal is the error for a token that is not good.
 type Refusal struct { //nolint:errname // it is one, and no fault
 	Reason Reason
-	err    error
+	// Issuer is the configured issuer that the token says it is of; "" for none.
+	Issuer string
+	// Claimed is the "iss" of a token of any other issuer: whatever somebody wrote
+	// there. "" where none can be read.
+	Claimed string
+
+	err error
 }
 
-// Error returns a sentence that depends on the Reason alone.
+// Error returns a sentence that depends on the Reason alone: nothing of the token is in
+// it.
 func (r *Refusal) Error() string { return "bearer token refused: " + string(r.Reason) }
 
 // Unwrap returns the sentinel of jose that the refusal comes from, if it comes
@@ -87,7 +93,7 @@ var refusals = []struct {
 
 // refusalOf makes a refusal of an error of jose; fallback is for errors that it
 // does not name.
-func refusalOf(err error, fallback Reason) error {
+func refusalOf(err error, fallback Reason) *Refusal {
 	for _, r := range refusals {
 		if errors.Is(err, r.err) {
 			return &Refusal{Reason: r.reason, err: r.err}

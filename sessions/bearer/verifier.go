@@ -75,7 +75,7 @@ func (v *Verifier) VerifyOwn(ctx context.Context, token string) (*sessions.Calle
 
 func (v *Verifier) verify(ctx context.Context, token string, own bool) (*sessions.Caller, error) {
 	if len(token) > jose.MaxTokenSize {
-		return nil, &Refusal{Reason: ReasonTooLarge, err: jose.ErrTooLarge}
+		return nil, v.attributed(&Refusal{Reason: ReasonTooLarge, err: jose.ErrTooLarge}, token)
 	}
 	now := v.now()
 	id := digest(sha256.Sum256([]byte(token)))
@@ -114,15 +114,24 @@ func (v *Verifier) remember(id digest, fresh *verified) *verified {
 func (v *Verifier) check(ctx context.Context, token string, own bool, now time.Time) (*verified, error) {
 	parsed, err := jose.Parse(token)
 	if err != nil {
-		return nil, refusalOf(err, ReasonForm)
+		return nil, v.attributed(refusalOf(err, ReasonForm), token)
 	}
 	from, err := v.issuerOf(parsed)
 	if err != nil {
 		return nil, err
 	}
 	if own && !from.Own {
-		return nil, refuse(ReasonUnknownIssuer)
+		return nil, &Refusal{Reason: ReasonUnknownIssuer, Issuer: from.Name}
 	}
+	fresh, err := v.checkAs(ctx, parsed, from, now)
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
+		refusal.Issuer = from.Name
+	}
+	return fresh, err
+}
+
+// checkAs checks a token by the keys and the configuration of the issuer.
+func (v *Verifier) checkAs(ctx context.Context, parsed *jose.Token, from *issuer, now time.Time) (*verified, error) {
 	// The version is read before the key: keys that change in between make the
 	// token be verified again, not remembered for too long.
 	version := from.Keys.Version()
@@ -175,6 +184,7 @@ func (v *Verifier) issuerOf(parsed *jose.Token) (*issuer, error) {
 		if from := v.issuers[name]; from != nil {
 			return from, nil
 		}
+		return nil, &Refusal{Reason: ReasonUnknownIssuer, Claimed: name}
 	}
 	return nil, refuse(ReasonUnknownIssuer)
 }

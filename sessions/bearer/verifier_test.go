@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"authsidecar/sessions"
 	"authsidecar/sessions/jose"
 )
 
@@ -312,6 +313,39 @@ func TestL1_ErrorsHoldNothingOfTheToken(t *testing.T) {
 			if strings.Contains(cause.Error(), mark) || strings.Contains(cause.Error(), bad) {
 				t.Errorf("%s: %v", name, cause)
 			}
+		}
+	}
+}
+
+// Whoever writes a log needs to know whose tokens are refused, and which of those names
+// somebody only made up.
+func TestRefusal_SaysWhoseTheTokenIs(t *testing.T) {
+	own := trust(t)
+	own.Name, own.Own = "https://app.example.com", true
+	v := newVerifier(t, trust(t), own)
+	for name, test := range map[string]struct {
+		token           string
+		verify          func(context.Context, string) (*sessions.Caller, error)
+		issuer, claimed string
+	}{
+		"of another audience":        {token(t, object{"aud": "x"}), v.Verify, idp, ""},
+		"expired":                    {token(t, object{"exp": 1}), v.Verify, idp, ""},
+		"of an unknown key":          {sign(t, keyOf("a", jose.ES256), header(keyOf("a", jose.ES256), nil), claims(nil)), v.Verify, idp, ""},
+		"badly signed":               {token(t, nil) + "AA", v.Verify, idp, ""},
+		"ours without a session":     {token(t, object{"iss": own.Name}), v.Verify, own.Name, ""},
+		"of an issuer nobody trusts": {token(t, object{"iss": "https://x"}), v.Verify, "", "https://x"},
+		"of an issuer with a slash":  {token(t, object{"iss": idp + "/"}), v.Verify, "", idp + "/"},
+		"without an issuer":          {token(t, object{"iss": absent}), v.Verify, "", ""},
+		"opaque":                     {"abc", v.Verify, "", ""},
+		"padded":                     {token(t, nil) + "=", v.Verify, idp, ""},
+		"with a key in its header":   {sign(t, idpKey(), header(idpKey(), object{"jwk": 1}), claims(nil)), v.Verify, idp, ""},
+		"too large":                  {token(t, object{"groups": strings.Repeat("x", jose.MaxTokenSize*3/4)}), v.Verify, idp, ""},
+		"where only ours count":      {token(t, nil), v.VerifyOwn, idp, ""},
+	} {
+		_, err := test.verify(t.Context(), test.token)
+		refusal, ok := errors.AsType[*Refusal](err)
+		if !ok || refusal.Issuer != test.issuer || refusal.Claimed != test.claimed {
+			t.Errorf("%s: %+v", name, err)
 		}
 	}
 }

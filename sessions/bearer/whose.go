@@ -34,3 +34,15 @@ func (v *Verifier) IssuerOf(token string) string {
 	}
 	return name
 }
+
+// attributed says in a refusal whose the token claims to be, which is of no form that can
+// be verified.
+func (v *Verifier) attributed(r *Refusal, token string) error {
+	name := v.IssuerOf(token)
+	if from := v.issuers[name]; from != nil {
+		r.Issuer = from.Name
+	} else {
+		r.Claimed = name
+	}
+	return r
+}
