@@ -27,5 +27,6 @@ var mends = map[bearer.Reason]string{
 	bearer.ReasonNotYet:        "wait until it begins; if it should have, a clock is off: compare that of this machine with the issuer's, or raise leeway",
 	bearer.ReasonIssuedLater:   "compare the clock of this machine with the issuer's: it was issued in the future; or raise leeway",
 	bearer.ReasonSubject:       "let the issuer put sub into it: who calls, 1 to 255 bytes without control characters and without blanks around it",
+	bearer.ReasonActor:         "let the issuer name in act who uses the token for its subject, by sub: as it is nobody could be told; or call with a token of one's own",
 	bearer.ReasonSession:       "sign in again: it says it is an access token of ours and does not name its session",
 }

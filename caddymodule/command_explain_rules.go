@@ -60,7 +60,11 @@ func explainRules(policy *sessions.Policy, in *sessions.RuleInput) []explainedRu
 		own := sessions.Policy{AllowSelf: true}
 		_, err := own.Decide(in)
 		rule := explainedRule{Rule: "self", Holds: err == nil}
-		if err != nil {
+		switch {
+		case err == nil:
+		case in.Caller.IsMachine():
+			rule.Why = "the token says that it is a machine's, and no user's"
+		default:
 			rule.Why = "the caller is not that user, or its issuer's subjects are no users"
 		}
 		rules = append(rules, rule)

@@ -295,6 +295,36 @@ func TestIdentity_CallersWhoAreNoUsers(t *testing.T) {
 	wantTold(t, got, "X-Auth-Actor", "mallory")
 }
 
+// The token of a machine that has a user's name is told as the actor. One that somebody
+// uses for the user, and does not say who, is nobody's.
+func TestIdentity_NeitherMachinesNorUnnamedActorsAreToldAsTheUser(t *testing.T) {
+	for _, words := range []string{"accept callers", "accept callers\n\t\t\trequire"} {
+		s, p := identitySite(t, words)
+		for name, claims := range map[string]map[string]any{
+			"azp": {"azp": "alice"}, "cid": {"cid": "alice"}, "appid": {"appid": "alice"}, "gty": {"gty": "client-credentials"},
+			"idtyp": {"idtyp": "app"}, "name": {"preferred_username": "service-account-alice"},
+		} {
+			got := s.through("GET", "/app", "Authorization", "Bearer "+p.token("alice", claims))
+			wantStatus(t, got, 200)
+			wantTold(t, got, "X-Auth-User", "")
+			wantTold(t, got, "X-Auth-Actor", "alice")
+			if t.Failed() {
+				t.Fatalf("with %q, a machine by its %s", words, name)
+			}
+		}
+		for _, act := range []any{map[string]any{}, map[string]any{"client_id": "desk"}, map[string]any{"sub": ""}, "mallory", 7} {
+			got := s.through("GET", "/app", "Authorization", "Bearer "+p.token("alice", map[string]any{"act": act}))
+			if strings.Contains(words, "require") {
+				wantStatus(t, got, 401)
+				continue
+			}
+			wantStatus(t, got, 200)
+			wantTold(t, got, "X-Auth-User", "")
+			wantTold(t, got, "X-Auth-Actor", "")
+		}
+	}
+}
+
 func TestIdentity_WhatIsRefusedAndWhatPasses(t *testing.T) {
 	foreign := newIDP(t, "https://elsewhere.example.com").token("alice", nil)
 	for name, words := range map[string]string{"optional": "", "required": "require\n\t\t\texempt /public/*"} {

@@ -10,7 +10,8 @@ type Caller struct {
 	// Scopes are the values of the token's scope (RFC 8693 section 4.2), else
 	// of its scp, as some issuers call it.
 	Scopes []string
-	// User tells that the subjects of this issuer are this app's user ids.
+	// User tells that the subjects of this issuer are this app's user ids, those
+	// of machines apart: see IsUser.
 	User bool
 	// Own tells that the token is an access token of ours, of the session
 	// SessionID.
@@ -19,7 +20,7 @@ type Caller struct {
 	// Acting tells that the token has an act claim: somebody uses it for its
 	// subject, who is not the one calling.
 	Acting bool
-	// Actor is who uses it, as its act claim says; only of our own tokens.
+	// Actor is who uses it, as its act claim says (RFC 8693 section 4.1).
 	Actor Principal
 	// SessionCreated is when the session of our own token was created.
 	SessionCreated time.Time
@@ -28,9 +29,6 @@ type Caller struct {
 	// ExpiresAt is when the token ends, without leeway.
 	ExpiresAt time.Time
 }
-
-// IsUser tells whether the caller is a user of this app, and no service.
-func (c *Caller) IsUser() bool { return isSelf(&RuleInput{Caller: c, UserID: c.Subject}) }
 
 // Claims is a decoded JSON object of claims. The values are nil, bool, string,
 // int64 (whole numbers that fit), float64 (all others), []any and

@@ -9,17 +9,6 @@ import (
 	"authsidecar/sessions"
 )
 
-func TestV25_AServiceIsNoUserWhateverItsIssuerCallsClients(t *testing.T) {
-	for _, name := range []string{"client_id", "azp", "cid", "appid"} {
-		m := newManager(t, start())
-		by := caller("alice")
-		by.Claims[name] = "alice"
-		if _, err := m.Create(context.Background(), &sessions.CreateRequest{Caller: by, UserID: "alice"}); !errors.Is(err, sessions.ErrDenied) {
-			t.Errorf("%s: %v, want ErrDenied", name, err)
-		}
-	}
-}
-
 func TestRefresh_ASessionStaysOfItsKind(t *testing.T) {
 	m := newManager(t, start())
 	m.Policy.AllowSelf = false

@@ -69,7 +69,7 @@ func (p *Policy) Decide(in *RuleInput) (Decision, error) {
 	if in.Caller.Acting {
 		return Decision{}, errCallerActing
 	}
-	if p.AllowSelf && isSelf(in) {
+	if p.AllowSelf && in.Caller.IsUser() && in.Caller.Subject == in.UserID {
 		return Decision{Rule: "self"}, nil
 	}
 	if p.protected(in.UserID) {
@@ -86,21 +86,6 @@ func (p *Policy) Decide(in *RuleInput) (Decision, error) {
 		return Decision{Impersonation: true, Rule: rule.Name}, nil
 	}
 	return Decision{}, errNoRule
-}
-
-// isSelf tells whether the caller is the user. A service is not a user, even
-// where a user has its name (RFC 9700 section 4.15).
-func isSelf(in *RuleInput) bool {
-	c := in.Caller
-	if !c.User || c.Subject != in.UserID {
-		return false
-	}
-	for _, name := range [...]string{"client_id", "azp", "cid", "appid"} { // as issuers call it
-		if c.Claims[name] == any(c.Subject) {
-			return false
-		}
-	}
-	return c.Subject != c.ClientID
 }
 
 func (p *Policy) protected(userID string) bool {

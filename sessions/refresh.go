@@ -175,8 +175,9 @@ func (m *Manager) permit(row *Session) error {
 		Principal: row.Actor,
 		ClientID:  row.ActorClient,
 		Scopes:    row.ActorClaims.Scopes(),
-		User:      users,
-		Claims:    row.ActorClaims,
+		// Whether they were the user themselves was decided by all of their claims.
+		User:   users && !row.Impersonation,
+		Claims: row.ActorClaims,
 	}
 	in := RuleInput{Caller: &caller, UserID: row.UserID, Reason: row.Reason, ClientID: row.ClientID}
 	decision, err := m.Policy.Decide(&in)

@@ -25,7 +25,7 @@ func (m *Manager) RightsOf(c *Caller, ip string) (*Rights, error) {
 		return nil, ErrForbidden
 	}
 	r := &Rights{caller: c, ip: ip}
-	if c.Own || isSelf(&RuleInput{Caller: c, UserID: c.Subject}) {
+	if c.Own || c.IsUser() {
 		r.user = c.Subject
 	}
 	for i := range m.Manage {

@@ -132,21 +132,38 @@ func (i *issuer) caller(claims sessions.Claims, end time.Time) (*sessions.Caller
 	if !ok {
 		return nil, refuse(ReasonClaims)
 	}
-	_, acting := claims["act"]
 	caller := &sessions.Caller{
 		Principal: sessions.Principal{Issuer: i.Name, Subject: sub},
 		ClientID:  client,
 		Scopes:    claims.Scopes(),
 		User:      i.Users,
 		Own:       i.Own,
-		Acting:    acting,
 		Claims:    claims,
 		ExpiresAt: end,
+	}
+	if act, acting := claims["act"]; acting {
+		caller.Acting = true
+		if caller.Actor, ok = i.actor(act); !ok {
+			return nil, refuse(ReasonActor)
+		}
 	}
 	if i.Own && !ofSession(caller) {
 		return nil, refuse(ReasonSession)
 	}
 	return caller, nil
+}
+
+// actor reads who uses the token for its subject (RFC 8693 section 4.1): by a subject
+// of the issuer that is named beside it, else of the token's own. Of a token that says
+// that somebody acts, and not who, nobody could be told. Our own tokens name both.
+func (i *issuer) actor(act any) (actor sessions.Principal, ok bool) {
+	members, _ := act.(map[string]any)
+	actor.Subject, _ = members["sub"].(string)
+	actor.Issuer = i.Name
+	if iss, named := members["iss"]; named || i.Own {
+		actor.Issuer, _ = iss.(string)
+	}
+	return actor, actor.Issuer != "" && sessions.CheckUserID(actor.Subject) == nil
 }
 
 // ofSession fills in what our own tokens say of their session, all of which tells
@@ -155,12 +172,6 @@ func ofSession(c *sessions.Caller) bool {
 	created, ok := c.Claims["sid_iat"].(int64)
 	c.SessionID, _ = c.Claims["sid"].(string)
 	c.SessionCreated = time.UnixMilli(created).UTC()
-	if c.Acting {
-		act, _ := c.Claims["act"].(map[string]any)
-		c.Actor.Issuer, _ = act["iss"].(string)
-		c.Actor.Subject, _ = act["sub"].(string)
-		ok = ok && c.Actor.Issuer != "" && c.Actor.Subject != ""
-	}
 	return ok && c.SessionID != ""
 }
 

@@ -300,10 +300,34 @@ func TestV25_TokensThatAreNotForCalling(t *testing.T) {
 	}
 	expect(t, v, token(t, object{"cnf": object{"jkt": "x"}}), ReasonBound)
 
-	for name, act := range map[string]any{"object": object{"sub": "bob"}, "null": nil, "string": "bob"} {
+}
+
+func TestVerify_TellsWhoActs(t *testing.T) {
+	v := newVerifier(t, trust(t))
+	for want, act := range map[sessions.Principal]object{
+		{Issuer: idp, Subject: "bob"}:                      {"sub": "bob", "act": object{"sub": "eve"}},
+		{Issuer: "https://other.example", Subject: "desk"}: {"sub": "desk", "iss": "https://other.example"},
+	} {
 		got, err := v.Verify(t.Context(), token(t, object{"act": act}))
-		if err != nil || !got.Acting {
-			t.Errorf("act is an %s: %+v, %v", name, got, err)
+		if err != nil || !got.Acting || got.Actor != want || got.Subject != "alice" {
+			t.Errorf("%v: %+v, %v", act, got, err)
+		}
+	}
+	for _, act := range []any{
+		nil, "bob", []any{object{"sub": "bob"}}, object{}, object{"client_id": "desk"}, object{"sub": nil}, object{"sub": ""}, object{"sub": 7},
+		object{"sub": "a\nb"}, object{"sub": "bob", "iss": nil}, object{"sub": "bob", "iss": ""}, object{"sub": "bob", "iss": 7}, object{"act": object{"sub": "bob"}},
+	} {
+		expect(t, v, token(t, object{"act": act}), ReasonActor)
+	}
+}
+
+func TestV25_AMachinesTokenIsNoUsers(t *testing.T) {
+	users := trust(t)
+	users.Users = true
+	v := newVerifier(t, users)
+	for name, changes := range map[string]object{"its own client": {"azp": "alice"}, "client credentials": {"gty": "client-credentials"}, "an app": {"idtyp": "app"}} {
+		if got, err := v.Verify(t.Context(), token(t, changes)); err != nil || got.IsUser() {
+			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
 }
@@ -329,7 +353,7 @@ func TestVerify_UsersAndOwnAreTheIssuers(t *testing.T) {
 		expect(t, v, token(t, object{"iss": own.Name, "sid": "s1", "sid_iat": created}), ReasonSession)
 	}
 	for _, act := range []any{nil, "x", object{}, object{"sub": "a"}, object{"iss": "a"}, object{"iss": "", "sub": "a"}, object{"iss": 1, "sub": "a"}} {
-		expect(t, v, token(t, object{"iss": own.Name, "sid": "s1", "sid_iat": 1, "act": act}), ReasonSession)
+		expect(t, v, token(t, object{"iss": own.Name, "sid": "s1", "sid_iat": 1, "act": act}), ReasonActor)
 	}
 	got, err = v.Verify(t.Context(), token(t, object{"iss": own.Name, "sid": "s1", "sid_iat": 1, "act": object{"iss": "i", "sub": "a"}}))
 	if err != nil || got.Actor != (sessions.Principal{Issuer: "i", Subject: "a"}) {

@@ -47,6 +47,7 @@ const (
 	ReasonNotYet        Reason = "not_yet"      // "nbf" is in the future
 	ReasonIssuedLater   Reason = "issued_later" // "iat" is in the future
 	ReasonSubject       Reason = "subject"      // no "sub", or none that can be one
+	ReasonActor         Reason = "actor"        // "act" names nobody
 	ReasonSession       Reason = "session"      // a token of ours without "sid"
 )
 

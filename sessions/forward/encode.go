@@ -109,7 +109,7 @@ type Who struct {
 }
 
 // Of says who a verified caller is to the app. The subject of another issuer is a user
-// of the app only where the issuer's subjects are.
+// of the app only where the issuer's subjects are, and it is no machine's.
 func Of(c *sessions.Caller) *Who {
 	w := &Who{Caller: c, SessionID: c.SessionID, ClientID: c.ClientID, Impersonation: c.Acting}
 	switch {
@@ -117,8 +117,8 @@ func Of(c *sessions.Caller) *Who {
 		w.UserID, w.Actor = c.Subject, c.Actor
 		w.Reason, _ = c.Claims["reason"].(string)
 	case c.Acting:
-		w.Actor = actorOf(c)
-		if c.User {
+		w.Actor = c.Actor
+		if c.IsUser() {
 			w.UserID = c.Subject
 		}
 	case c.IsUser():
@@ -127,16 +127,4 @@ func Of(c *sessions.Caller) *Who {
 		w.Actor = c.Principal
 	}
 	return w
-}
-
-// actorOf reads who acts by another issuer's token (RFC 8693 section 4.1). Its issuer
-// is the token's where it names none.
-func actorOf(c *sessions.Caller) sessions.Principal {
-	actor := sessions.Principal{Issuer: c.Issuer}
-	act, _ := c.Claims["act"].(map[string]any)
-	if issuer, ok := act["iss"].(string); ok {
-		actor.Issuer = issuer
-	}
-	actor.Subject, _ = act["sub"].(string)
-	return actor
 }

@@ -133,7 +133,11 @@ func TestOf_WhoIsToldToTheApp(t *testing.T) {
 	stranger := user
 	stranger.User = false
 	delegated := user
-	delegated.Acting, delegated.Claims = true, sessions.Claims{"act": map[string]any{"sub": "desk"}}
+	delegated.Acting, delegated.Actor = true, desk
+	relayed := delegated
+	relayed.Claims = sessions.Claims{"gty": "client-credentials"}
+	app := user
+	app.Claims = sessions.Claims{"idtyp": "app"}
 	for name, c := range map[string]struct {
 		caller *sessions.Caller
 		want   Who
@@ -144,6 +148,8 @@ func TestOf_WhoIsToldToTheApp(t *testing.T) {
 		"a service":                 {&service, Who{ClientID: "bob", Actor: user.Principal}},
 		"a subject that is no user": {&stranger, Who{ClientID: "web", Actor: user.Principal}},
 		"delegation elsewhere":      {&delegated, Who{UserID: "bob", ClientID: "web", Actor: desk, Impersonation: true}},
+		"who acts for a machine":    {&relayed, Who{ClientID: "web", Actor: desk, Impersonation: true}},
+		"an app":                    {&app, Who{ClientID: "web", Actor: user.Principal}},
 	} {
 		c.want.Caller = c.caller
 		if got := Of(c.caller); *got != c.want {
