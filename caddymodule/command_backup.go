@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"authsidecar/caddymodule/backup"
 )
 
 func backupCommand() *cobra.Command {
@@ -82,7 +84,7 @@ func backupTarget(target string, now time.Time) (string, error) {
 	info, err := os.Stat(target)
 	switch {
 	case err == nil && info.IsDir():
-		target = filepath.Join(target, backupName(now))
+		target = filepath.Join(target, backup.Name(now))
 	case strings.HasSuffix(target, string(filepath.Separator)):
 		return "", fmt.Errorf("there is no directory %s: make it first", target)
 	}
@@ -94,14 +96,14 @@ func backupTarget(target string, now time.Time) (string, error) {
 
 // saveBackup writes a backup to a file, which has its name once it is whole and on
 // the disk.
-func saveBackup(name string, body io.Reader) (list *backupContents, err error) {
+func saveBackup(name string, body io.Reader) (list *backup.Contents, err error) {
 	temp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, ignoreAbsent(os.Remove(temp.Name()))) }()
 	body = io.TeeReader(body, temp)
-	list, err = readBackup(body, discard)
+	list, err = backup.Read(body, nil)
 	if err == nil {
 		_, err = io.Copy(io.Discard, body) // what stands behind the last entry
 	}

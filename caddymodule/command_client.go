@@ -11,6 +11,8 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"authsidecar/caddymodule/adminapi"
 )
 
 // An adminClient asks the admin endpoint of a running Caddy, as its flags say.
@@ -47,7 +49,7 @@ func (c *adminClient) addCompletions(cmd *cobra.Command) {
 	complete("adapter", func() []string { return []string{"caddyfile"} })
 	complete("address", func() []string { return []string{"localhost:2019", "unix//run/caddy/admin.sock"} })
 	complete("issuer", func() (names []string) {
-		var overview adminOverview
+		var overview adminapi.Overview
 		if c.call(http.MethodGet, "status", nil, &overview) == nil {
 			for _, inst := range overview.Instances {
 				names = append(names, inst.Issuer)
@@ -78,7 +80,7 @@ func (c *adminClient) open(method, path string, query url.Values) (io.ReadCloser
 	if err != nil {
 		return nil, fmt.Errorf("finding the admin endpoint: %w", err)
 	}
-	uri := adminBase + path
+	uri := adminapi.Base + path
 	if len(query) > 0 {
 		uri += "?" + query.Encode()
 	}

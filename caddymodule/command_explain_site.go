@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"authsidecar/caddymodule/adminapi"
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/jose"
@@ -68,11 +69,11 @@ func quiet() *caddy.Logging {
 
 // serverKeys asks the running server for the public keys that it knows; nil where it
 // cannot be asked.
-func (e *explainer) serverKeys(issuer string) *instanceStatus {
+func (e *explainer) serverKeys(issuer string) *adminapi.InstanceStatus {
 	if e.offline {
 		return nil
 	}
-	var overview adminOverview
+	var overview adminapi.Overview
 	ask := e.adminClient
 	ask.issuer = issuer
 	if ask.call(http.MethodGet, "status", ask.query("keys", "true"), &overview) != nil || len(overview.Instances) != 1 {
@@ -82,7 +83,7 @@ func (e *explainer) serverKeys(issuer string) *instanceStatus {
 }
 
 // load gets the keys: of our own tokens, and of each trusted issuer.
-func (s *site) load(ctx caddy.Context, running *instanceStatus) error {
+func (s *site) load(ctx caddy.Context, running *adminapi.InstanceStatus) error {
 	h := s.handler
 	own := bearer.Issuer{Name: h.Issuer, Keys: noKeys{}, Audiences: h.AccessToken.Audience, Own: true, Leeway: ownLeeway}
 	if keys, from := s.ownKeys(ctx, running); keys != nil {
@@ -105,7 +106,7 @@ func (s *site) load(ctx caddy.Context, running *instanceStatus) error {
 }
 
 // remoteKeys are those that the running server has, else those that are remembered.
-func remoteKeys(ctx context.Context, made *trusted, remote *bearer.Remote, t *Trust, running *instanceStatus, at int) (keys bearer.KeySource, from string) {
+func remoteKeys(ctx context.Context, made *trusted, remote *bearer.Remote, t *Trust, running *adminapi.InstanceStatus, at int) (keys bearer.KeySource, from string) {
 	if running != nil && at < len(running.Trust) && running.Trust[at].Issuer == t.Issuer && running.Trust[at].JWKS != nil {
 		policy, err := t.keyPolicy()
 		if err == nil {
@@ -124,7 +125,7 @@ func remoteKeys(ctx context.Context, made *trusted, remote *bearer.Remote, t *Tr
 
 // ownKeys are the public keys of our access tokens: the server's, of a file, or of
 // the storage.
-func (s *site) ownKeys(ctx caddy.Context, running *instanceStatus) (keys bearer.KeySource, from string) {
+func (s *site) ownKeys(ctx caddy.Context, running *adminapi.InstanceStatus) (keys bearer.KeySource, from string) {
 	if running != nil {
 		var jwks []json.RawMessage
 		for _, key := range running.SigningKeys {
@@ -153,7 +154,7 @@ func (s *site) ownKeys(ctx caddy.Context, running *instanceStatus) (keys bearer.
 
 // setOf makes a source of public keys; nil where there are none.
 func setOf(jwks []json.RawMessage, policy jose.KeyPolicy) bearer.KeySource {
-	data, err := json.Marshal(jwkSet{Keys: jwks})
+	data, err := json.Marshal(adminapi.KeySet{Keys: jwks})
 	if err != nil {
 		return nil
 	}

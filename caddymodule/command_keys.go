@@ -5,6 +5,8 @@ import (
 	"net/http"
 
 	"github.com/spf13/cobra"
+
+	"authsidecar/caddymodule/adminapi"
 )
 
 func keysCommand() *cobra.Command {
@@ -33,7 +35,7 @@ they are due:
 func (c *adminClient) keys(cmd *cobra.Command, refresh bool) error {
 	var failed error
 	if refresh {
-		var answer adminRefreshed
+		var answer adminapi.Refreshed
 		if err := c.call(http.MethodPost, "keys/refresh", c.query(), &answer); err != nil {
 			return err
 		}
@@ -43,7 +45,7 @@ func (c *adminClient) keys(cmd *cobra.Command, refresh bool) error {
 			}
 		}
 	}
-	var overview adminOverview
+	var overview adminapi.Overview
 	if err := c.call(http.MethodGet, "status", c.query(), &overview); err != nil {
 		return err
 	}
@@ -51,9 +53,9 @@ func (c *adminClient) keys(cmd *cobra.Command, refresh bool) error {
 		s := &overview.Instances[i]
 		if c.json {
 			if err := printJSON(cmd.OutOrStdout(), struct {
-				Issuer      string        `json:"issuer"`
-				Trust       []trustStatus `json:"trust"`
-				SigningKeys []ringStatus  `json:"signing_keys"`
+				Issuer      string                 `json:"issuer"`
+				Trust       []adminapi.TrustStatus `json:"trust"`
+				SigningKeys []adminapi.SigningKey  `json:"signing_keys"`
 			}{s.Issuer, s.Trust, s.SigningKeys}); err != nil {
 				return err
 			}
@@ -80,7 +82,7 @@ yours are not touched.
 	$ caddy auth-sessions rotate-keys --issuer https://app.example.com`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var answer adminRotated
+			var answer adminapi.Rotated
 			if err := c.call(http.MethodPost, "keys/rotate", c.query(), &answer); err != nil {
 				return err
 			}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"authsidecar/caddymodule/adminapi"
 )
 
 // A sessionFilter says which sessions a command is about.
@@ -45,14 +47,14 @@ func (f *sessionFilter) params(pairs ...string) []string {
 }
 
 // each gives pages of the sessions to page, at most limit of them; 0 is all.
-func (f *sessionFilter) each(limit int, page func([]adminSession) error) error {
+func (f *sessionFilter) each(limit int, page func([]adminapi.Session) error) error {
 	cursor, left := "", limit
 	for {
-		size := adminMaxLimit
+		size := adminapi.MaxLimit
 		if limit > 0 {
-			size = min(left, adminMaxLimit)
+			size = min(left, adminapi.MaxLimit)
 		}
-		var got adminPage
+		var got adminapi.Page
 		query := f.query(f.params("cursor", cursor, "limit", strconv.Itoa(size))...)
 		if err := f.call(http.MethodGet, "sessions", query, &got); err != nil {
 			return err
@@ -108,7 +110,7 @@ func (f *sessionFilter) list(out, progressOut io.Writer, limit int) error {
 		shown = newProgress(progressOut, "sessions", -1)
 		defer shown.done()
 	}
-	return f.each(limit, func(page []adminSession) error {
+	return f.each(limit, func(page []adminapi.Session) error {
 		if shown != nil {
 			shown.add(len(page))
 		}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"authsidecar/caddymodule/adminapi"
 )
 
 // What others wrote into a session is text to a terminal, and nothing more.
@@ -58,17 +60,17 @@ func TestProgress_SpeaksNowAndThen(t *testing.T) {
 // A store that does not answer is in the status, and fails the command.
 func TestStatus_FailsWhereAStoreDoesNotAnswer(t *testing.T) {
 	for _, test := range []struct {
-		store storeStatus
-		feed  feedStatus
+		store adminapi.StoreStatus
+		feed  adminapi.FeedStatus
 		says  string
 		fails bool
 	}{
-		{storeStatus{Engine: "redis", OK: true, Millis: 1.25}, feedStatus{State: "hearing", Silent: 40}, "redis, answers in 1.2 ms", false},
-		{storeStatus{Engine: "redis", Error: "no route"}, feedStatus{State: "blind", Blind: 90_000}, "redis, does not answer: no route", true},
-		{storeStatus{Engine: "redis", Error: "no route"}, feedStatus{State: "blind", Blind: 90_000}, "blind for 1m30s", true},
+		{adminapi.StoreStatus{Engine: "redis", OK: true, Millis: 1.25}, adminapi.FeedStatus{State: "hearing", Silent: 40}, "redis, answers in 1.2 ms", false},
+		{adminapi.StoreStatus{Engine: "redis", Error: "no route"}, adminapi.FeedStatus{State: "blind", Blind: 90_000}, "redis, does not answer: no route", true},
+		{adminapi.StoreStatus{Engine: "redis", Error: "no route"}, adminapi.FeedStatus{State: "blind", Blind: 90_000}, "blind for 1m30s", true},
 	} {
 		var out bytes.Buffer
-		err := printStatus(&out, &adminOverview{Instances: []instanceStatus{{Issuer: "https://app.example.com", Store: test.store, Feed: test.feed}}})
+		err := printStatus(&out, &adminapi.Overview{Instances: []adminapi.InstanceStatus{{Issuer: "https://app.example.com", Store: test.store, Feed: test.feed}}})
 		if (err != nil) != test.fails || !strings.Contains(out.String(), test.says) {
 			t.Errorf("%v, printed\n%s\nwant %q", err, out.String(), test.says)
 		}

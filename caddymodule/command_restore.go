@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"authsidecar/caddymodule/backup"
 	"authsidecar/sessions"
 	"authsidecar/sessions/pebblestore"
 )
@@ -58,9 +59,9 @@ type restored struct {
 }
 
 // restore puts a backup into a directory, which has its name once all is checked.
-func restore(ctx context.Context, backup, dir string, shown *progress) (done restored, err error) {
+func restore(ctx context.Context, name, dir string, shown *progress) (done restored, err error) {
 	defer shown.done()
-	file, err := os.Open(backup)
+	file, err := os.Open(name)
 	if err != nil {
 		return done, err
 	}
@@ -108,19 +109,8 @@ func mustBeEmpty(dir string) error {
 }
 
 // unpack writes the files of a backup into a directory.
-func unpack(backup io.Reader, dir string) (*backupContents, error) {
-	list, err := readBackup(backup, func(name string, content io.Reader) error {
-		path := filepath.Join(dir, filepath.FromSlash(name)) // it is local: readBackup saw to it
-		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-			return err
-		}
-		file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(file, content)
-		return errors.Join(err, file.Sync(), file.Close())
-	})
+func unpack(file io.Reader, dir string) (*backup.Contents, error) {
+	list, err := backup.Unpack(file, dir)
 	if err != nil {
 		return nil, err
 	}

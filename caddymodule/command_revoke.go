@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"authsidecar/caddymodule/adminapi"
 )
 
 var errWhichSessions = errors.New("say which sessions: --user <id>, --actor <sub>, or --impersonations for all of these")
@@ -72,7 +74,7 @@ func (r *revoker) revokeIDs(cmd *cobra.Command, ids []string) error {
 	result := revokeResult{Selected: len(ids)}
 	var failed []error
 	for _, id := range ids {
-		var answer adminRevoked
+		var answer adminapi.Revoked
 		err := r.call(http.MethodDelete, "sessions/"+url.PathEscape(id), r.query(), &answer)
 		if err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", printable(id), err))
@@ -86,7 +88,7 @@ func (r *revoker) revokeIDs(cmd *cobra.Command, ids []string) error {
 func (r *revoker) revokeAll(cmd *cobra.Command) error {
 	result := revokeResult{DryRun: r.dryRun}
 	counted := newProgress(cmd.ErrOrStderr(), "counting sessions", -1)
-	err := r.each(0, func(page []adminSession) error {
+	err := r.each(0, func(page []adminapi.Session) error {
 		counted.add(len(page))
 		result.Selected += len(page)
 		return nil
@@ -100,9 +102,9 @@ func (r *revoker) revokeAll(cmd *cobra.Command) error {
 	}
 	ended := newProgress(cmd.ErrOrStderr(), "ending sessions", int64(result.Selected))
 	defer ended.done()
-	for answer := (adminRevoked{More: true}); answer.More; {
+	for answer := (adminapi.Revoked{More: true}); answer.More; {
 		query := r.query(r.params("cursor", answer.Next)...)
-		answer = adminRevoked{}
+		answer = adminapi.Revoked{}
 		if err := r.call(http.MethodDelete, "sessions", query, &answer); err != nil {
 			return fmt.Errorf("%w; %d sessions were ended before: repeat the command", err, result.Revoked)
 		}

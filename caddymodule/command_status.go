@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"authsidecar/caddymodule/adminapi"
 )
 
 func statusCommand() *cobra.Command {
@@ -25,7 +27,7 @@ answer.
 	$ caddy auth-sessions status --address localhost:2019 --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var overview adminOverview
+			var overview adminapi.Overview
 			if err := c.call(http.MethodGet, "status", c.query(), &overview); err != nil {
 				return err
 			}
@@ -40,7 +42,7 @@ answer.
 	return cmd
 }
 
-func printStatus(w io.Writer, overview *adminOverview) error {
+func printStatus(w io.Writer, overview *adminapi.Overview) error {
 	var failed error
 	for i := range overview.Instances {
 		s := &overview.Instances[i]
@@ -65,21 +67,21 @@ func printStatus(w io.Writer, overview *adminOverview) error {
 	return failed
 }
 
-func describeStore(s *storeStatus) string {
+func describeStore(s *adminapi.StoreStatus) string {
 	if !s.OK {
 		return s.Engine + ", does not answer: " + s.Error
 	}
 	return fmt.Sprintf("%s, answers in %.1f ms", s.Engine, s.Millis)
 }
 
-func describeCount(n *sessionCount) string {
+func describeCount(n *adminapi.SessionCount) string {
 	if n == nil {
 		return "not counted yet"
 	}
 	return fmt.Sprintf("about %d, and %d impersonations", n.Own, n.Impersonations)
 }
 
-func describeFeed(f feedStatus) string {
+func describeFeed(f adminapi.FeedStatus) string {
 	switch f.State {
 	case "none":
 		return "none: no other node shares the store"
@@ -91,7 +93,7 @@ func describeFeed(f feedStatus) string {
 }
 
 // printKeys prints the keys of an instance: those it trusts, and those it signs with.
-func printKeys(w io.Writer, s *instanceStatus) error {
+func printKeys(w io.Writer, s *adminapi.InstanceStatus) error {
 	now := time.Now()
 	t := newTable(w)
 	fmt.Fprintln(t.w)

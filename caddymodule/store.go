@@ -118,5 +118,25 @@ func (o *openStore) sweep(ctx context.Context, logger *zap.Logger) {
 	})
 }
 
+// engineOf is the name of a store module.
+func engineOf(opener StoreOpener) string {
+	if module, ok := opener.(caddy.Module); ok {
+		return module.CaddyModule().ID.Name()
+	}
+	return "unknown"
+}
+
+// ping tells whether the store answers.
+func ping(ctx context.Context, store sessions.Store) error {
+	if pinger, ok := sessions.As[sessions.Pinger](store); ok {
+		return pinger.Ping(ctx)
+	}
+	_, err := store.Get(ctx, sessions.Key{})
+	if errors.Is(err, sessions.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
 // Interface guards
 var _ caddy.Destructor = (*openStore)(nil)

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
 
+	"authsidecar/caddymodule/adminapi"
 	"authsidecar/sessions"
 	"authsidecar/sessions/pebblestore"
 )
@@ -70,7 +71,7 @@ func (s *PebbleStore) OpenStore(_ context.Context, logger *zap.Logger) (sessions
 	if err != nil {
 		return nil, fmt.Errorf("store pebble %s: %w", dir, err)
 	}
-	removeScratch(dir)
+	adminapi.RemoveCopies(dir)
 	return store, nil
 }
 

@@ -1,4 +1,4 @@
-package caddymodule
+package adminapi
 
 import (
 	"cmp"
@@ -12,15 +12,15 @@ import (
 // Pages of the admin API have so many sessions where the request does not say, and
 // at the most.
 const (
-	adminLimit    = 100
-	adminMaxLimit = 1000
+	defaultLimit = 100
+	MaxLimit     = 1000
 )
 
 // filterParams say which sessions are meant.
 var filterParams = []string{"issuer", "user_id", "actor", "actor_issuer", "impersonations"}
 
-// An adminSession is a session as the operator sees it. There is no token in it.
-type adminSession struct {
+// An Session is a session as the operator sees it. There is no token in it.
+type Session struct {
 	ID            string              `json:"id"`
 	UserID        string              `json:"user_id"`
 	Impersonation bool                `json:"is_impersonation"`
@@ -36,8 +36,8 @@ type adminSession struct {
 	IdleExpiresAt time.Time           `json:"idle_expires_at"`
 }
 
-func newAdminSession(s *sessions.Session) adminSession {
-	shown := adminSession{
+func newSession(s *sessions.Session) Session {
+	shown := Session{
 		ID: s.ID, UserID: s.UserID, Impersonation: s.Impersonation, Reason: s.Reason, Rule: s.Rule, ClientID: s.ClientID,
 		IP: s.IP, UserAgent: s.UserAgent, CreatedAt: s.CreatedAt, LastUsedAt: s.RotatedAt, ExpiresAt: s.ExpiresAt, IdleExpiresAt: s.End(),
 	}
@@ -47,43 +47,43 @@ func newAdminSession(s *sessions.Session) adminSession {
 	return shown
 }
 
-// adminPage answers a listing.
-type adminPage struct {
-	Items []adminSession `json:"items"`
-	Next  string         `json:"next_cursor,omitempty"`
+// Page answers a listing.
+type Page struct {
+	Items []Session `json:"items"`
+	Next  string    `json:"next_cursor,omitempty"`
 }
 
-// adminList answers GET sessions.
-func adminList(_ http.ResponseWriter, r *adminRequest) (any, error) {
+// list answers GET sessions.
+func list(_ http.ResponseWriter, r *request) (any, error) {
 	inst, filter, err := r.filter()
 	if err != nil {
 		return nil, err
 	}
-	limit, err := strconv.Atoi(cmp.Or(r.query.Get("limit"), strconv.Itoa(adminLimit)))
-	if err != nil || limit < 1 || limit > adminMaxLimit {
-		return nil, adminError(http.StatusBadRequest, "limit is not 1 to %d", adminMaxLimit)
+	limit, err := strconv.Atoi(cmp.Or(r.query.Get("limit"), strconv.Itoa(defaultLimit)))
+	if err != nil || limit < 1 || limit > MaxLimit {
+		return nil, badRequest("limit is not 1 to %d", MaxLimit)
 	}
-	page, err := inst.manager.List(r.Context(), inst.manager.Operator(), filter, r.query.Get("cursor"), limit)
+	page, err := inst.Manager.List(r.Context(), inst.Manager.Operator(), filter, r.query.Get("cursor"), limit)
 	if err != nil {
 		return nil, err
 	}
-	answer := adminPage{Items: make([]adminSession, len(page.Sessions)), Next: page.Next}
+	answer := Page{Items: make([]Session, len(page.Sessions)), Next: page.Next}
 	for i := range page.Sessions {
-		answer.Items[i] = newAdminSession(&page.Sessions[i])
+		answer.Items[i] = newSession(&page.Sessions[i])
 	}
 	return answer, nil
 }
 
-// adminRevoked answers a revocation. More tells that the request is to be sent again,
+// Revoked answers a revocation. More tells that the request is to be sent again,
 // with Next as its cursor, until it is false.
-type adminRevoked struct {
+type Revoked struct {
 	Revoked int    `json:"revoked"`
 	More    bool   `json:"more"`
 	Next    string `json:"next_cursor,omitempty"`
 }
 
-// adminRevokeAll answers DELETE sessions.
-func adminRevokeAll(_ http.ResponseWriter, r *adminRequest) (any, error) {
+// revokeAll answers DELETE sessions.
+func revokeAll(_ http.ResponseWriter, r *request) (any, error) {
 	inst, filter, err := r.filter()
 	if err != nil {
 		return nil, err
@@ -92,27 +92,27 @@ func adminRevokeAll(_ http.ResponseWriter, r *adminRequest) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	done, err := inst.manager.RevokeAll(r.Context(), inst.manager.Operator(), filter, r.query.Get("cursor"), dryRun)
+	done, err := inst.Manager.RevokeAll(r.Context(), inst.Manager.Operator(), filter, r.query.Get("cursor"), dryRun)
 	if err != nil {
 		return nil, err
 	}
-	return adminRevoked{done.Revoked, done.More, done.Next}, nil
+	return Revoked{done.Revoked, done.More, done.Next}, nil
 }
 
-// adminRevoke answers DELETE sessions/{id}.
-func adminRevoke(_ http.ResponseWriter, r *adminRequest) (any, error) {
+// revoke answers DELETE sessions/{id}.
+func revoke(_ http.ResponseWriter, r *request) (any, error) {
 	inst, err := r.instance()
 	if err != nil {
 		return nil, err
 	}
-	if err := inst.manager.Revoke(r.Context(), inst.manager.Operator(), r.id); err != nil {
+	if err := inst.Manager.Revoke(r.Context(), inst.Manager.Operator(), r.id); err != nil {
 		return nil, err
 	}
-	return adminRevoked{Revoked: 1}, nil
+	return Revoked{Revoked: 1}, nil
 }
 
 // filter reads which sessions are meant, of which instance.
-func (r *adminRequest) filter() (inst *instance, f sessions.Filter, err error) {
+func (r *request) filter() (inst *Instance, f sessions.Filter, err error) {
 	if inst, err = r.instance(); err != nil {
 		return nil, f, err
 	}
@@ -121,15 +121,15 @@ func (r *adminRequest) filter() (inst *instance, f sessions.Filter, err error) {
 		return nil, f, err
 	}
 	switch actor, issuer := r.query.Get("actor"), r.query.Get("actor_issuer"); {
-	case actor != "" && issuer == "" && len(inst.trust) != 1:
-		return nil, f, adminError(http.StatusBadRequest, "several issuers are trusted: say by actor_issuer whose %q is meant", actor)
+	case actor != "" && issuer == "" && len(inst.Trusted) != 1:
+		return nil, f, badRequest("several issuers are trusted: say by actor_issuer whose %q is meant", actor)
 	case actor != "":
-		f.Actor = &sessions.Principal{Issuer: cmp.Or(issuer, inst.trust[0].issuer.Name), Subject: actor}
+		f.Actor = &sessions.Principal{Issuer: cmp.Or(issuer, inst.Trusted[0].Name), Subject: actor}
 	case issuer != "":
-		return nil, f, adminError(http.StatusBadRequest, "actor_issuer goes with actor")
+		return nil, f, badRequest("actor_issuer goes with actor")
 	}
 	if f.Empty() {
-		return nil, f, adminError(http.StatusBadRequest, "say which sessions: user_id, actor or impersonations=true")
+		return nil, f, badRequest("say which sessions: user_id, actor or impersonations=true")
 	}
 	return inst, f, nil
 }

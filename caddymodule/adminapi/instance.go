@@ -1,0 +1,108 @@
+package adminapi
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"go.uber.org/zap"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+)
+
+// A Source knows the auth_sessions blocks of the running configuration. The auth_sessions app
+// implements it.
+type Source interface {
+	// AdminInstances returns the blocks, in the order of their issuers.
+	AdminInstances() []*Instance
+}
+
+// An Instance is an auth_sessions block at work: what the API may ask of it and do.
+type Instance struct {
+	Issuer string // of the tokens it mints
+	Path   string // where its sessions are created
+	// Ready reports whether the store and the signing keys are open. Before that, the
+	// manager's Store and Watch are not to be touched, nor Ping and Live called.
+	Ready   bool
+	Manager *sessions.Manager
+	Trusted []bearer.Issuer // in the order of the configuration
+	Rings   []Ring
+	// RotateKeys makes new signing keys now. Nil: all of them are the operator's files.
+	RotateKeys func(context.Context) error
+
+	Engine string // the name of the store's module
+	// Ping reports whether the store answers, and Live about how many sessions it has that
+	// are not over; ok is false while nobody has counted them.
+	Ping func(context.Context) error
+	Live func() (n SessionCount, ok bool)
+	// CopyDir is the directory in which copies of the store stand while they are sent.
+	CopyDir func() (string, error)
+
+	Logger *zap.Logger
+}
+
+// A Ring is the signing keys of one use.
+type Ring struct {
+	Use       string // refresh or access
+	Keys      *sessions.Ring
+	Generated bool // else they are of a file
+}
+
+// instances returns those that the request names: the one of its issuer, or all, in
+// the order of their issuers.
+func (r *request) instances() ([]*Instance, error) {
+	name := r.query.Get("issuer")
+	if name == "" {
+		return r.all, nil
+	}
+	at := slices.IndexFunc(r.all, func(inst *Instance) bool { return inst.Issuer == name })
+	if at < 0 {
+		return nil, notFound("no auth_sessions block has the issuer %q: there are %s", name, issuers(r.all))
+	}
+	return r.all[at : at+1], nil
+}
+
+// instance returns the one that the request is for, open.
+func (r *request) instance() (*Instance, error) {
+	found, err := r.instances()
+	switch {
+	case err != nil:
+		return nil, err
+	case len(found) == 0:
+		return nil, sessions.ErrClosed
+	case len(found) > 1:
+		return nil, badRequest("there are several issuers: name one of %s", issuers(found))
+	case !found[0].Ready:
+		return nil, sessions.ErrClosed
+	}
+	return found[0], nil
+}
+
+// ofOneStore returns an instance whose store is the one that the request is for.
+func (r *request) ofOneStore() (*Instance, error) {
+	found, err := r.instances()
+	if err != nil {
+		return nil, err
+	}
+	for _, inst := range found {
+		if !inst.Ready {
+			return nil, sessions.ErrClosed
+		}
+		if inst.Manager.Watch != found[0].Manager.Watch { // each open store has its own
+			return nil, badRequest("there are several stores: name one of the issuers %s", issuers(found))
+		}
+	}
+	if len(found) == 0 {
+		return nil, sessions.ErrClosed
+	}
+	return found[0], nil
+}
+
+func issuers(all []*Instance) string {
+	named := make([]string, len(all))
+	for i, inst := range all {
+		named[i] = inst.Issuer
+	}
+	return strings.Join(named, ", ")
+}

@@ -1,0 +1,189 @@
+package adminapi
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/jose"
+)
+
+// An Overview answers GET status.
+type Overview struct {
+	Instances []InstanceStatus `json:"instances"`
+}
+
+// InstanceStatus tells how an issuer of ours does. It holds no secret.
+type InstanceStatus struct {
+	Issuer      string        `json:"issuer"`
+	Path        string        `json:"path"`
+	Ready       bool          `json:"ready"`
+	Trust       []TrustStatus `json:"trust"`
+	SigningKeys []SigningKey  `json:"signing_keys"`
+	Store       StoreStatus   `json:"store"`
+	// Sessions is about how many are live; absent while nobody has counted them.
+	Sessions *SessionCount `json:"sessions,omitempty"`
+	// Denied is how many sessions and cutoffs are remembered as ended.
+	Denied int        `json:"denied"`
+	Feed   FeedStatus `json:"feed"`
+}
+
+// TrustStatus is a trusted issuer, and its keys.
+type TrustStatus struct {
+	bearer.Status
+	Audience []string `json:"audience"`
+	Users    bool     `json:"users"`
+	// JWKS are its public keys, where they were asked for.
+	JWKS *KeySet `json:"jwks,omitempty"`
+}
+
+// KeySet is public keys, as RFC 7517 section 5 writes them.
+type KeySet struct {
+	Keys []json.RawMessage `json:"keys"`
+}
+
+// SigningKey is a signing key.
+type SigningKey struct {
+	Use       string            `json:"use"` // refresh or access
+	ID        string            `json:"kid"`
+	Algorithm jose.Algorithm    `json:"alg"`
+	State     sessions.KeyState `json:"state"`
+	// Generated tells that it lives in Caddy's storage and is rotated; else it is of
+	// a file.
+	Generated bool      `json:"generated"`
+	From      time.Time `json:"signs_from,omitzero"`
+	Until     time.Time `json:"signs_until,omitzero"`
+	// JWK is its public half, of keys for access tokens, where it was asked for.
+	JWK json.RawMessage `json:"jwk,omitempty"`
+}
+
+// StoreStatus tells whether the store answers.
+type StoreStatus struct {
+	Engine string `json:"engine"`
+	OK     bool   `json:"ok"`
+	Error  string `json:"error,omitempty"`
+	// Millis is how long the answer took.
+	Millis float64 `json:"answered_in_ms,omitempty"`
+}
+
+// SessionCount is how many sessions are live, of each kind.
+type SessionCount struct {
+	Own            int `json:"own"`
+	Impersonations int `json:"impersonations"`
+}
+
+// FeedStatus tells whether what other nodes end is heard.
+type FeedStatus struct {
+	State string `json:"state"` // none: the store has no feed; hearing; blind
+	// Silent is how long ago it was heard last, Blind for how long the node has been
+	// blind, in milliseconds.
+	Silent int64 `json:"silent_ms,omitempty"`
+	Blind  int64 `json:"blind_ms,omitempty"`
+}
+
+// status answers GET status. keys=true adds public keys.
+func status(_ http.ResponseWriter, r *request) (any, error) {
+	found, err := r.instances()
+	if err != nil {
+		return nil, err
+	}
+	keys, err := r.flag("keys")
+	if err != nil {
+		return nil, err
+	}
+	overview := Overview{Instances: make([]InstanceStatus, len(found))}
+	for i, inst := range found {
+		overview.Instances[i] = statusOf(r.Context(), inst, keys)
+	}
+	return overview, nil
+}
+
+func statusOf(ctx context.Context, inst *Instance, keys bool) InstanceStatus {
+	s := InstanceStatus{
+		Issuer: inst.Issuer, Path: inst.Path, Ready: inst.Ready,
+		Trust: make([]TrustStatus, len(inst.Trusted)),
+		Store: StoreStatus{Engine: inst.Engine},
+		Feed:  FeedStatus{State: "none"},
+	}
+	for i := range inst.Trusted {
+		s.Trust[i] = trustStatus(&inst.Trusted[i], keys)
+	}
+	s.SigningKeys = signingKeys(inst.Rings, keys)
+	if s.Ready {
+		s.Store.ask(ctx, inst.Ping)
+		if n, ok := inst.Live(); ok {
+			s.Sessions = &n
+		}
+		s.Denied = inst.Manager.Watch.Deny.Len()
+		s.Feed = feedStatus(inst.Manager.Watch)
+	}
+	return s
+}
+
+func trustStatus(issuer *bearer.Issuer, keys bool) TrustStatus {
+	s := TrustStatus{Status: bearer.Status{Source: "secret", Keys: []bearer.KeyStatus{}}, Audience: issuer.Audiences, Users: issuer.Users}
+	if source, ok := issuer.Keys.(interface{ Status() bearer.Status }); ok {
+		s.Status = source.Status()
+	}
+	s.Issuer = issuer.Name
+	if source, ok := issuer.Keys.(interface{ Public() []*jose.Key }); keys && ok {
+		s.JWKS = &KeySet{Keys: publicJWKs(source.Public())}
+	}
+	return s
+}
+
+// publicJWKs leaves out what is not for others.
+func publicJWKs(keys []*jose.Key) []json.RawMessage {
+	set := make([]json.RawMessage, 0, len(keys))
+	for _, key := range keys {
+		if jwk, err := key.PublicJWK(); err == nil {
+			set = append(set, jwk)
+		}
+	}
+	return set
+}
+
+// signingKeys describes the keys of all rings; public adds the public halves of those for
+// access tokens.
+func signingKeys(rings []Ring, public bool) []SigningKey {
+	now := time.Now()
+	shown := []SigningKey{}
+	for _, ring := range rings {
+		for _, k := range ring.Keys.Describe(now) {
+			key := SigningKey{Use: ring.Use, ID: k.ID, Algorithm: k.Algorithm, State: k.State, Generated: ring.Generated, From: k.From, Until: k.Until}
+			if public && ring.Use == "access" {
+				key.JWK, _ = k.Public.PublicJWK() // it is never symmetric
+			}
+			shown = append(shown, key)
+		}
+	}
+	return shown
+}
+
+// askTimeout is how long a store may take to tell that it is there.
+const askTimeout = 2 * time.Second
+
+func (s *StoreStatus) ask(ctx context.Context, ping func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	began := time.Now()
+	err := ping(ctx)
+	s.Millis = float64(time.Since(began).Microseconds()) / 1000
+	if s.OK = err == nil; !s.OK {
+		s.Error = err.Error()
+	}
+}
+
+func feedStatus(w *sessions.Watcher) FeedStatus {
+	s := FeedStatus{State: "none", Silent: w.Silence().Milliseconds(), Blind: w.Blind().Milliseconds()}
+	switch {
+	case w.Blind() > 0:
+		s.State = "blind"
+	case w.Silence() > 0:
+		s.State = "hearing"
+	}
+	return s
+}
