@@ -263,6 +263,7 @@ func TestIdentity_EveryField(t *testing.T) {
 			header X-Staff staff
 			header X-Deep /realm/roles/0
 			header X-Realm realm
+			header X-Title title
 			header X-None nothing`)
 	got := s.through("GET", "/app", "Authorization", bearerOf(p.imp))
 	for header, want := range map[string]string{
@@ -272,13 +273,13 @@ func TestIdentity_EveryField(t *testing.T) {
 		wantTold(t, got, header, want)
 	}
 	token := p.token("bob", map[string]any{
-		"groups": []any{"a", "b,c", "d e", 7, true, []any{1}}, "level": 42, "share": 0.5, "staff": false,
+		"groups": []any{"a", "b,c", "d e", 7, true, []any{1}}, "level": 42, "title": "x,admin", "share": 0.5, "staff": false,
 		"realm": map[string]any{"roles": []any{"x"}}, "nothing": nil,
 	})
 	got = s.through("GET", "/app", "Authorization", "Bearer "+token)
 	for header, want := range map[string]string{
 		"X-User": "bob", "X-Session": "", "X-Actor": "", "X-Is-Impersonation": "false", "X-Groups": "a,b%2Cc,d%20e,7,true,[1]",
-		"X-Level": "42", "X-Share": "0.5", "X-Staff": "false", "X-Deep": "x", "X-Realm": `{"roles":["x"]}`, "X-None": "",
+		"X-Level": "42", "X-Title": "x%2Cadmin", "X-Share": "0.5", "X-Staff": "false", "X-Deep": "x", "X-Realm": `{"roles":["x"]}`, "X-None": "",
 	} {
 		wantTold(t, got, header, want)
 	}

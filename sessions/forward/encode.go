@@ -35,8 +35,8 @@ func encode(value, also string) string {
 }
 
 // render gives a claim as the value of a header; "" where there is nothing to tell.
-// The items of an array are joined by commas, of which those within items are encoded;
-// what nests in them, and objects, are JSON.
+// The items of an array are joined by commas, and no other comma stands there as it is:
+// a text cannot pass for a list. What nests in items, and objects, are JSON.
 func render(value any) string {
 	switch v := value.(type) {
 	case nil:
@@ -48,7 +48,7 @@ func render(value any) string {
 		}
 		return strings.Join(items, ",")
 	default:
-		return Encode(text(v))
+		return encode(text(v), "%,")
 	}
 }
 

@@ -180,12 +180,35 @@ func TestCrossSite_SafeRequestsFromAnywhere(t *testing.T) {
 	}
 }
 
+// An app that splits a header at its commas is never told a list that the token has not.
+func FuzzU4_OnlyTheItemsOfAnArrayAreAList(f *testing.F) {
+	f.Add("x,admin", "y")
+	f.Add("%2C", ",")
+	f.Fuzz(func(t *testing.T, first, second string) {
+		for _, items := range [][]any{{first}, {first, second}} {
+			parts := strings.Split(render(items), ",")
+			for i, part := range parts {
+				if back, err := url.PathUnescape(part); err != nil || len(parts) != len(items) || back != items[i] {
+					t.Fatalf("%q is told as %q", items, parts)
+				}
+			}
+		}
+		if got := render(first); strings.Contains(got, ",") {
+			t.Fatalf("%q is told as %q", first, got)
+		}
+	})
+}
+
 func TestField_Render(t *testing.T) {
 	w := &Who{Caller: &sessions.Caller{Claims: sessions.Claims{
+		"text": "x,admin", "two": []any{"x", "admin"}, "one": []any{"x,admin"}, "pair": map[string]any{"a": "x", "b": "y"},
 		"list": []any{"a", "b,c", 1.5, nil, map[string]any{"x": "y"}}, "empty": []any{}, "object": map[string]any{"a b": int64(1)}, "null": nil,
 	}}}
 	got := []string{Field("list").Value(w), Field("empty").Value(w), Field("object").Value(w), Field("null").Value(w), Field("/object/a b").Value(w), Field("none").Value(w)}
 	want := []string{`a,b%2Cc,1.5,null,{"x":"y"}`, "", `{"a%20b":1}`, "", "1", ""}
+	for field, value := range map[Field]string{"text": "x%2Cadmin", "two": "x,admin", "one": "x%2Cadmin", "pair": `{"a":"x"%2C"b":"y"}`} {
+		got, want = append(got, field.Value(w)), append(want, value)
+	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
