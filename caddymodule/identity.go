@@ -67,7 +67,11 @@ func newGate(inst *instance, i *Identity) (*gate, error) {
 	g := &gate{Identity: i, inst: inst, known: known, exempt: caddyhttp.MatchPath(i.Exempt)}
 	var names []string
 	names, g.fields = i.fields()
-	g.names = forward.NewNames(names)
+	var replaced []string
+	if i.Assertion != nil {
+		replaced = []string{"Authorization"}
+	}
+	g.names = forward.NewNames(names, replaced...)
 	for n := range g.Headers {
 		g.Headers[n].Name = http.CanonicalHeaderKey(g.Headers[n].Name)
 	}

@@ -141,3 +141,66 @@ func TestU5_NoTokenInErrorRoutes(t *testing.T) {
 		}
 	}
 }
+
+// The header that the assertion goes in is ours: whoever has it dropped would be told to
+// the app by the other headers alone.
+func TestU2_NobodyDropsTheAssertion(t *testing.T) {
+	s, p := identitySite(t, "assertion")
+	for how, lines := range map[string]string{
+		"listed":                   "Connection: close, Authorization\n",
+		"listed in another case":   "Connection: AUTHORIZATION, close\n",
+		"listed twice":             "Connection: authorization\nConnection: close,Authorization,Authorization\n",
+		"listed in quotes":         "Connection: close, \"Authorization\"\n",
+		"with X-Auth-User":         "Connection: close, X-Auth-User, Authorization\n",
+		"listed for a proxy":       "Connection: close, Proxy-Connection\nProxy-Connection: Authorization\n",
+		"kept alive":               "Keep-Alive: Authorization\nConnection: close, Keep-Alive, Authorization\n",
+		"as a trailer":             "Connection: close, TE\nTE: trailers, Authorization\nTrailer: Authorization\n",
+		"with what is left empty":  "Connection: Authorization\nConnection: close\n",
+		"an upgrade that is h2c":   "Connection: Upgrade, Authorization, close\nUpgrade: h2c\n",
+		"listed with a parameter":  "Connection: close, Authorization;q=1\n",
+		"listed with odd blanks":   "Connection: close,\t Authorization \t\n",
+		"listed among many others": "Connection: " + strings.Repeat("x, ", 50) + "Authorization, close\n",
+	} {
+		got := s.raw("GET /app HTTP/1.1\nHost: app\n" + lines + "Authorization: " + bearerOf(p.own) + "\n\n")
+		wantTold(t, answer{body: got}, "X-Auth-User", "alice")
+		sent := told(got, "Authorization")
+		if len(sent) != 1 || !strings.HasPrefix(sent[0], "Bearer ey") || sent[0] == bearerOf(p.own) {
+			t.Errorf("%s: the app gets Authorization %q", how, sent)
+		}
+	}
+}
+
+// An assertion is in place of the token: that goes no further, wherever it was.
+func TestU5_NoAccessTokenBesideTheAssertion(t *testing.T) {
+	s, p := identitySite(t, "cookie session\n\t\t\taccept callers\n\t\t\tassertion")
+	access, caller := p.own.text("access_token"), p.token("bob", nil)
+	foreign := newIDP(t, "https://elsewhere.example.com").token("bob", nil)
+	for what, c := range map[string]struct {
+		header     []string
+		user, left string
+	}{
+		"alone":                           {[]string{"Cookie", "session=" + access}, "alice", ""},
+		"among others":                    {[]string{"Cookie", `a="x, y"; b;session=` + access + "; =c;d=\te "}, "alice", `a="x, y"; b; =c;d=` + "\te"},
+		"with blanks":                     {[]string{"Cookie", "keep=1;\tsession =" + access}, "alice", "keep=1"},
+		"in quotes":                       {[]string{"Cookie", "session=\"" + access + "\"; keep=1"}, "alice", "keep=1"},
+		"in the second field":             {[]string{"Cookie", "keep=1", "Cookie", "session=" + access}, "alice", "keep=1"},
+		"beside the same in the header":   {[]string{"Authorization", "Bearer " + access, "Cookie", "session=" + access + "; keep=1"}, "alice", "keep=1"},
+		"of a caller":                     {[]string{"Cookie", "session=" + caller + "; keep=1"}, "bob", "keep=1"},
+		"behind a token of somebody else": {[]string{"Authorization", "Bearer " + foreign, "Cookie", "session=" + access + "; keep=1"}, "", "keep=1"},
+		"in half a quote":                 {[]string{"Cookie", "session=\"" + access + "; keep=1"}, "", "keep=1"},
+		"of a name that is not ours":      {[]string{"Cookie", "Session=x; sessions=y"}, "", "Session=x; sessions=y"},
+	} {
+		got := s.through("GET", "/app", c.header...)
+		if got.status != 200 {
+			t.Errorf("%s: status %d", what, got.status)
+			continue
+		}
+		wantTold(t, got, "X-Auth-User", c.user)
+		if strings.Contains(got.body, access) || strings.Contains(got.body, caller) {
+			t.Errorf("%s: the app gets the token", what)
+		}
+		if cookies := strings.Join(told(got.body, "Cookie"), "|"); cookies != c.left {
+			t.Errorf("%s: the app gets the cookies %q, want %q", what, cookies, c.left)
+		}
+	}
+}

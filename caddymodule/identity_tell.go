@@ -53,7 +53,11 @@ func (g *gate) identify(c *sessions.Caller) *identity {
 
 // introduce tells the app, and the handlers and logs on the way there, who is asking.
 func (g *gate) introduce(r *http.Request, who *identity) error {
-	forward.DropCookies(r, g.inst.issuer, "", false)
+	if g.Assertion != nil { // in place of the token, wherever that was
+		forward.DropCookies(r, g.inst.issuer, g.Cookie, who.Who != nil)
+	} else {
+		forward.DropCookies(r, g.inst.issuer, "", false)
+	}
 	caddyhttp.SetVar(r.Context(), identityVar, who)
 	for _, v := range who.vars {
 		caddyhttp.SetVar(r.Context(), v.name, v.value)

@@ -140,18 +140,21 @@ func pieces(value string) iter.Seq[string] {
 // tokenStart is how each token begins that we ever minted: with {" in base64url.
 const tokenStart = "eyJ"
 
-// DropCookies removes the cookies that are refresh tokens of the issuer, and the one
-// of that name where drop is set. Others stay as they are, byte for byte.
+// DropCookies removes the cookies that are refresh tokens of the issuer; of those of that
+// name each that says it is a token of the issuer, and all of them where drop is set.
+// Others stay as they are, byte for byte.
 func DropCookies(r *http.Request, issuer, name string, drop bool) {
 	bad := func(cookie string) bool {
-		if before, _, _ := strings.Cut(cookie, "="); drop && strings.Trim(before, " \t") == name {
+		before, _, _ := strings.Cut(cookie, "=")
+		named := name != "" && strings.Trim(before, " \t") == name
+		if named && drop {
 			return true
 		}
 		if !strings.Contains(cookie, tokenStart) {
 			return false
 		}
 		for part := range pieces(cookie) {
-			if _, refresh := Claims(part, issuer); refresh {
+			if ours, refresh := Claims(part, issuer); refresh || ours && named {
 				return true
 			}
 		}

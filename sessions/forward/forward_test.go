@@ -103,6 +103,7 @@ func TestClaims_WhatSaysThatItIsOurs(t *testing.T) {
 func TestDropCookies(t *testing.T) {
 	const issuer = "https://app.example.com"
 	refresh := unsigned(`{"typ":"rt+jwt"}`, `{"iss":"https://app.example.com"}`)
+	access := unsigned(`{"typ":"at+jwt"}`, `{"iss":"https://app.example.com"}`)
 	for _, c := range []struct {
 		is, want string
 		drop     bool
@@ -112,6 +113,13 @@ func TestDropCookies(t *testing.T) {
 		{"r=" + refresh, "", false},
 		{"a=b; session=eyJx", "a=b; session=eyJx", false},
 		{"a=b; session=x", "a=b", true},
+		{"a=b; session=" + access + "; c=\"d,e\";f", "a=b; c=\"d,e\";f", false},
+		{"session=\"" + access + "\"; a=b", "a=b", false},
+		{"session=\"" + access + "; a=b", "a=b", false},
+		{"a=b; session = " + access, "a=b", false},
+		{"a=b; session=" + access + "; session=x", "a=b; session=x", false},
+		{"session=" + access + "; a=b; session=\"x\"; session", "a=b", true},
+		{"Session=" + access + "; sessions=" + access, "Session=" + access + "; sessions=" + access, false},
 	} {
 		r := &http.Request{Header: http.Header{"Cookie": {c.is}}}
 		DropCookies(r, issuer, "session", c.drop)

@@ -7,36 +7,47 @@ import (
 	"strings"
 )
 
-// Names are the names of our headers. Nobody but us sets them.
+// Names are the names of headers that we set. Nobody else does.
 type Names struct {
-	folded map[string]bool
+	folded map[string]bool // true: it is removed; false: it may not be listed
 	sizes  [maxName + 1]bool
 }
 
 // maxName bounds how long a name of a header of ours is.
 const maxName = 127
 
-// NewNames returns a set of header names.
-func NewNames(names []string) *Names {
-	n := &Names{folded: make(map[string]bool, len(names))}
-	for _, name := range names {
-		n.folded[fold(name)] = true
-		n.sizes[min(len(name), maxName)] = true
+// NewNames returns a set of header names: those that only we send, and those that we
+// replace in a request that may have its own. The latter stay, but no list names them.
+func NewNames(ours []string, replaced ...string) *Names {
+	n := &Names{folded: make(map[string]bool, len(ours)+len(replaced))}
+	add := func(names []string, removed bool) {
+		for _, name := range names {
+			n.folded[fold(name)] = removed
+			n.sizes[min(len(name), maxName)] = true
+		}
 	}
+	add(replaced, false)
+	add(ours, true)
 	return n
 }
 
-// Has tells whether an app could take the name for one of ours: in any case, with
-// anything for "-" that is neither a letter nor a digit, as CGI and its heirs do.
+// Has reports whether an app could take the name for one that only we send: in any case,
+// with anything for "-" that is neither a letter nor a digit, as CGI and its heirs do.
 func (n *Names) Has(name string) bool {
+	removed, _ := n.find(name)
+	return removed
+}
+
+func (n *Names) find(name string) (removed, known bool) {
 	if len(name) > maxName || !n.sizes[len(name)] {
-		return false
+		return false, false
 	}
 	var folded [maxName]byte
 	for i := range len(name) {
 		folded[i] = foldByte(name[i])
 	}
-	return n.folded[string(folded[:len(name)])]
+	removed, known = n.folded[string(folded[:len(name)])]
+	return removed, known
 }
 
 func fold(name string) string {
@@ -85,7 +96,7 @@ func (n *Names) Scrub(r *http.Request) {
 
 func (n *Names) scrubTrailer(trailer http.Header) {
 	for name := range trailer {
-		if n.Has(name) {
+		if _, known := n.find(name); known {
 			delete(trailer, name)
 		}
 	}
@@ -170,9 +181,10 @@ func (n *Names) listed(values []string) bool {
 	return false
 }
 
-// names tells whether an item of a list is a name of ours, whatever stands around it
+// names reports whether an item of a list is a name of ours, whatever stands around it
 // that a lenient reader would not mind.
 func (n *Names) names(item string) bool {
 	item, _, _ = strings.Cut(item, ";") // as in TE: trailers;q=1
-	return n.Has(strings.Trim(item, " \t\"'"))
+	_, known := n.find(strings.Trim(item, " \t\"'"))
+	return known
 }
