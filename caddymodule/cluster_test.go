@@ -92,6 +92,7 @@ func (s *sidecar) refusedWithin(token string, limit time.Duration) time.Duration
 	}
 }
 
+// Covers S5, S1.
 func TestCluster_CreateHereRefreshThereRevokeElsewhere(t *testing.T) {
 	eachEngine(t, func(t *testing.T, e *engine) {
 		c := newCluster(t, e, 3, "")

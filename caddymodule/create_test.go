@@ -40,6 +40,7 @@ func TestCreate_AnswersAsStackAuthDoes(t *testing.T) {
 	}
 }
 
+// Covers H1, H7, H8.
 func TestCreate_EveryRefusal(t *testing.T) {
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())

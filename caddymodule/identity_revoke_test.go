@@ -15,6 +15,7 @@ import (
 )
 
 // After the answer to whatever ends a session, its access token is good for nothing.
+// Covers S5.
 func TestRevoke_HoldsForTheVeryNextRequest(t *testing.T) {
 	p := &people{idp: newIDP(t, "https://idp.example.com")}
 	s := newSidecar(t, t.TempDir())

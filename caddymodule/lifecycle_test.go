@@ -43,6 +43,7 @@ func (a answer) text(field string) string {
 	return text
 }
 
+// Covers O12.
 func TestLife_CreateRefreshListRevoke(t *testing.T) {
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
@@ -100,6 +101,7 @@ func TestLife_ReuseEndsTheSession(t *testing.T) {
 	s.waitLog("session reuse")
 }
 
+// Covers S1.
 func TestLife_AHundredTabsRefreshAtOnce(t *testing.T) {
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())

@@ -145,6 +145,7 @@ func (s *sidecar) refreshAndDie(token, point, config string) (lost answer) {
 // The server dies between commit and answer. The client, which has the old token
 // alone, asks again after the restart, and gets the successor that it was about to
 // get, byte for byte, as often as it asks; then it goes on from there.
+// Covers S2.
 func TestLost_TheSameSuccessorAfterARestart(t *testing.T) {
 	for _, point := range []string{beforeCommit, afterCommit, beforeAnswer} {
 		t.Run(point, func(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 var byAdmin = sessions.Principal{Subject: sessions.AdminSubject}
 
+// Covers O12.
 func TestOperator_SeesAndEndsWhatHeNames(t *testing.T) {
 	desk := service("carol", "desk")
 	tests := []struct {

@@ -9,6 +9,7 @@ import (
 	"authsidecar/sessions"
 )
 
+// Covers M4.
 func TestRefresh_ASessionStaysOfItsKind(t *testing.T) {
 	m := newManager(t, start())
 	m.Policy.AllowSelf = false

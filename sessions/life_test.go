@@ -46,6 +46,7 @@ var moments = []struct {
 
 // A session is over at its end, not before and not later: whichever end comes
 // first.
+// Covers M5.
 func TestEnd_ToTheMillisecond(t *testing.T) {
 	desk := person("carol", sessions.Claims{"scope": "desk"})
 	tests := []struct {
@@ -130,6 +131,7 @@ func TestEnd_OfARetry(t *testing.T) {
 	w.refused(g.RefreshToken, victim, sessions.EventDenied, "session expired")
 }
 
+// Covers M5.
 func TestLifetime_AtItsLimits(t *testing.T) {
 	callers := []struct {
 		name   string

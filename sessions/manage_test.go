@@ -555,6 +555,7 @@ func TestSweepCutoffs_LearnsOfOthers(t *testing.T) {
 	w.sweepCutoffs(10, 3)
 }
 
+// Covers H10.
 func TestManage_ForeignSessionsAreNotFound(t *testing.T) {
 	w := managed(t)
 	own, made := w.create(person("alice", nil), "alice"), w.create(scoped("carol", "desk"), "alice")

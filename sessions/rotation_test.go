@@ -26,6 +26,7 @@ func liveRow() Session {
 	}
 }
 
+// Covers S1, S4.
 func TestRotation_EachRowOfTheTable(t *testing.T) {
 	const grace = 30 * time.Second
 	no := errors.New("no")

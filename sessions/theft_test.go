@@ -303,6 +303,7 @@ func TestTheft_GraceZeroClosesIt(t *testing.T) {
 
 // A client whose answer got lost gets it again, byte for byte; its access token
 // is a fresh one that counts from the transition.
+// Covers S2.
 func TestRetry_IsTheSameSuccessor(t *testing.T) {
 	w := newWorld(t)
 	first := w.create(person("alice", nil), "alice")

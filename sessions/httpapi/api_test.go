@@ -249,6 +249,7 @@ func TestL3_PanicsAndUnknownErrorsAre500AndToldToUsAlone(t *testing.T) {
 	}
 }
 
+// Covers H7, H8.
 func TestO11_ProblemsAreWellFormed(t *testing.T) {
 	for _, p := range []*problem{
 		problemRequest, problemCredentials, problemUserID, problemLifetime, problemText, problemClient, problemReason, problemKey, problemNoToken,

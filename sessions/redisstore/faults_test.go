@@ -236,6 +236,7 @@ func TestItem3_ScriptsAreLoadedAgainAfterAFlush(t *testing.T) {
 
 // TestItem3_ATokenAheadOfARestoredDumpEndsItsSession takes the server back to what it
 // saved before a rotation.
+// Covers S4.
 func TestItem3_ATokenAheadOfARestoredDumpEndsItsSession(t *testing.T) {
 	srv := redistest.Start(t)
 	s := openStore(t, Options{URL: srv.URL(0)})

@@ -49,6 +49,7 @@ func TestV13_WhatRFC8259AndAllParsersReadAlikeIsAccepted(t *testing.T) {
 	}
 }
 
+// Covers H1.
 func TestV11_V13_WhatTwoParsersMayReadInTwoWaysIsRefused(t *testing.T) {
 	for data, want := range refused {
 		if err := Check([]byte(data), 8); !errors.Is(err, want) {
