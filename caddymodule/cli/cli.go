@@ -1,11 +1,12 @@
-package caddymodule
+package cli
 
 import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 )
 
-func init() {
+// Register registers the command with Caddy.
+func Register(read ReadBlock) {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "auth-sessions",
 		Usage: "<command>",
@@ -38,7 +39,7 @@ identity provider, and tokens that are signed with it.
 			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
 			cmd.AddCommand(
 				statusCommand(), listCommand(), revokeCommand(), keysCommand(), rotateKeysCommand(),
-				explainCommand(), auditCommand(), backupCommand(), restoreCommand(), copyCommand(), keygenCommand(), tokenCommand(),
+				explainCommand(read), auditCommand(), backupCommand(), restoreCommand(), copyCommand(), keygenCommand(), tokenCommand(),
 			)
 		},
 	})

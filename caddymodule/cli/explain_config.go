@@ -1,4 +1,4 @@
-package caddymodule
+package cli
 
 import (
 	"encoding/json"
@@ -36,25 +36,32 @@ func (e *explainer) loadConfig() ([]byte, error) {
 	return io.ReadAll(resp.Body)
 }
 
+// A handler is an auth_sessions block of a configuration, and what it is chosen by.
+type handler struct {
+	Issuer string
+	Trust  []struct{ Issuer string }
+	raw    []byte
+}
+
 // handlersIn finds the blocks of a configuration, wherever they stand, one an issuer.
-func handlersIn(config []byte) ([]*Handler, error) {
+func handlersIn(config []byte) ([]*handler, error) {
 	var tree any
 	if err := json.Unmarshal(config, &tree); err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	var found []*Handler
+	var found []*handler
 	var failed error
 	eachObject(tree, func(node map[string]any) bool {
 		if node["handler"] != any("auth_sessions") {
 			return true
 		}
-		h := new(Handler)
+		h := new(handler)
 		data, err := json.Marshal(node)
 		if err == nil {
-			err = json.Unmarshal(data, h)
+			h.raw, err = data, json.Unmarshal(data, h)
 		}
 		failed = errors.Join(failed, err)
-		if !slices.ContainsFunc(found, func(have *Handler) bool { return have.Issuer == h.Issuer }) {
+		if !slices.ContainsFunc(found, func(have *handler) bool { return have.Issuer == h.Issuer }) {
 			found = append(found, h)
 		}
 		return false
@@ -85,16 +92,16 @@ func eachObject(node any, look func(map[string]any) (inside bool)) {
 
 // chooseHandler returns the block of that issuer of ours, else the only one, else
 // the only one that trusts the token's issuer.
-func chooseHandler(all []*Handler, issuer, tokenIssuer string) (*Handler, error) {
-	trusts := func(h *Handler) bool {
-		return slices.ContainsFunc(h.Trust, func(t *Trust) bool { return t != nil && t.Issuer == tokenIssuer })
+func chooseHandler(all []*handler, issuer, tokenIssuer string) (*handler, error) {
+	trusts := func(h *handler) bool {
+		return slices.ContainsFunc(h.Trust, func(t struct{ Issuer string }) bool { return t.Issuer == tokenIssuer })
 	}
 	chosen := all
 	switch {
 	case issuer != "":
-		chosen = slices.DeleteFunc(slices.Clone(all), func(h *Handler) bool { return h.Issuer != issuer })
+		chosen = slices.DeleteFunc(slices.Clone(all), func(h *handler) bool { return h.Issuer != issuer })
 	case len(all) > 1:
-		chosen = slices.DeleteFunc(slices.Clone(all), func(h *Handler) bool { return !trusts(h) && h.Issuer != tokenIssuer })
+		chosen = slices.DeleteFunc(slices.Clone(all), func(h *handler) bool { return !trusts(h) && h.Issuer != tokenIssuer })
 	}
 	if len(chosen) == 1 {
 		return chosen[0], nil

@@ -1,4 +1,4 @@
-package caddymodule
+package cli
 
 import (
 	"errors"
@@ -16,13 +16,14 @@ import (
 // An explainer tells what becomes of a token, as its flags say.
 type explainer struct {
 	adminClient
+	read    ReadBlock
 	offline bool
 	user    string
 	reason  string
 }
 
-func explainCommand() *cobra.Command {
-	e := new(explainer)
+func explainCommand(read ReadBlock) *cobra.Command {
+	e := &explainer{read: read}
 	cmd := &cobra.Command{
 		Use:   "explain [--config <file>] [--adapter <name>] [--issuer <issuer>] [--user <id> [--reason <text>]] [--offline] [--json] < token",
 		Short: "Tells which check refuses a token, and how to mend it",
@@ -85,12 +86,10 @@ func (e *explainer) run(cmd *cobra.Command) error {
 		return err
 	}
 	made := site.verifier.Explain(cmd.Context(), token)
-	result := &explained{Issuer: site.handler.Issuer, Verdict: "accepted", Checks: site.steps(made)}
+	result := &explained{Issuer: site.Issuer, Verdict: "accepted", Checks: site.steps(made)}
 	result.judge(made.Refused())
 	if e.user != "" && made.Caller != nil {
-		if result.Session, err = site.session(made.Caller, e.user, e.reason); err != nil {
-			return err
-		}
+		result.Session = site.session(made.Caller, e.user, e.reason)
 	}
 	if e.json {
 		err = printJSON(cmd.OutOrStdout(), result)

@@ -1,4 +1,4 @@
-package caddymodule
+package cli
 
 import (
 	"cmp"
@@ -28,14 +28,10 @@ type explainedRule struct {
 }
 
 // session asks the policy.
-func (s *site) session(caller *sessions.Caller, user, reason string) (*explainedSession, error) {
-	policy, err := s.handler.policy()
-	if err != nil {
-		return nil, err
-	}
-	in := &sessions.RuleInput{Caller: caller, UserID: user, Reason: reason, ClientID: cmp.Or(caller.ClientID, s.handler.Issuer)}
-	made := &explainedSession{UserID: user, Rules: explainRules(policy, in)}
-	decision, err := policy.Decide(in)
+func (s *site) session(caller *sessions.Caller, user, reason string) *explainedSession {
+	in := &sessions.RuleInput{Caller: caller, UserID: user, Reason: reason, ClientID: cmp.Or(caller.ClientID, s.Issuer)}
+	made := &explainedSession{UserID: user, Rules: explainRules(s.Policy, in)}
+	decision, err := s.Policy.Decide(in)
 	switch {
 	case err == nil:
 		made.Allowed, made.Impersonation, made.Rule = true, decision.Impersonation, decision.Rule
@@ -45,12 +41,12 @@ func (s *site) session(caller *sessions.Caller, user, reason string) (*explained
 		made.Why, made.Mend = "it is one of our own tokens", "call with a token of the identity provider: a session makes no sessions"
 	case caller.Acting:
 		made.Why, made.Mend = "the token acts for somebody else (act)", "call with a token of one's own: nobody impersonates twice removed"
-	case isProtected(policy, in):
+	case isProtected(s.Policy, in):
 		made.Why, made.Mend = "the user is protected", "nobody may impersonate him, as protect in the configuration says"
 	default:
 		made.Why, made.Mend = "no rule allows it", "give the caller what a rule above asks for, or add a rule: allow scope, allow claim, allow expression"
 	}
-	return made, nil
+	return made
 }
 
 // explainRules asks each rule by itself.

@@ -1,4 +1,4 @@
-package caddymodule
+package cli
 
 import (
 	"context"
@@ -58,6 +58,15 @@ compared, brought up to date, and never taken back.
 	return cmd
 }
 
+// storeNamespace is that of store modules.
+const storeNamespace = "auth_sessions.stores"
+
+// A storeOpener is a store module: see caddymodule.StoreOpener.
+type storeOpener interface {
+	StoreKey() (string, error)
+	OpenStore(ctx context.Context, logger *zap.Logger) (sessions.Store, error)
+}
+
 func knownStores() (names []string) {
 	for _, module := range caddy.GetModules(storeNamespace) {
 		names = append(names, module.ID.Name())
@@ -95,7 +104,7 @@ func copyStores(ctx context.Context, from, to string, progressOut io.Writer) (re
 }
 
 // storeOf reads a store as the Caddyfile has it, by its module.
-func storeOf(ctx caddy.Context, flag, words string) (StoreOpener, error) {
+func storeOf(ctx caddy.Context, flag, words string) (storeOpener, error) {
 	if strings.TrimSpace(words) == "" {
 		return nil, fmt.Errorf("%s names no store: write it as in the Caddyfile, as in %s \"pebble /var/lib/caddy/sessions\"", flag, flag)
 	}
@@ -121,14 +130,14 @@ func storeOf(ctx caddy.Context, flag, words string) (StoreOpener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
-	opener, ok := module.(StoreOpener)
+	opener, ok := module.(storeOpener)
 	if !ok {
 		return nil, fmt.Errorf("%s: %s is no store", flag, name)
 	}
 	return opener, nil
 }
 
-func sameStore(a, b StoreOpener) (bool, error) {
+func sameStore(a, b storeOpener) (bool, error) {
 	first, err := a.StoreKey()
 	if err != nil {
 		return false, fmt.Errorf("--from: %w", err)
@@ -141,7 +150,7 @@ func sameStore(a, b StoreOpener) (bool, error) {
 }
 
 // openStoreOf opens a store. What is locked by a running Caddy is an error.
-func openStoreOf(ctx context.Context, flag string, opener StoreOpener) (store sessions.Store, shut func() error, err error) {
+func openStoreOf(ctx context.Context, flag string, opener storeOpener) (store sessions.Store, shut func() error, err error) {
 	store, err = opener.OpenStore(ctx, zap.NewNop())
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w; if Caddy runs with it, stop Caddy first", flag, err)

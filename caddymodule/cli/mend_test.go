@@ -1,4 +1,4 @@
-package caddymodule
+package cli
 
 import (
 	"go/ast"
@@ -13,7 +13,7 @@ import (
 // Every reason that package bearer has for refusing a token has a mend, and nothing
 // else has one.
 func TestMends_AreComplete(t *testing.T) {
-	file, err := goparser.ParseFile(token.NewFileSet(), "../sessions/bearer/errors.go", nil, 0)
+	file, err := goparser.ParseFile(token.NewFileSet(), "../../sessions/bearer/errors.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

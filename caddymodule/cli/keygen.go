@@ -1,4 +1,4 @@
-package caddymodule
+package cli
 
 import (
 	"encoding/json"
@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -52,7 +53,7 @@ A key for the refresh_token block:
 func (k *keygen) run(cmd *cobra.Command) error {
 	algorithm, err := jose.ParseAlgorithm(k.algorithm)
 	if err != nil {
-		return fmt.Errorf("--algorithm %q is not known: choose from %s", k.algorithm, names(jose.Asymmetric()))
+		return fmt.Errorf("--algorithm %q is not known: choose from %s", k.algorithm, asymmetricNames())
 	}
 	if algorithm.Symmetric() {
 		return fmt.Errorf("--algorithm %s has a shared secret and no key pair: make one with: openssl rand -hex 64", algorithm)
@@ -73,6 +74,15 @@ func (k *keygen) run(cmd *cobra.Command) error {
 		return err
 	}
 	return k.write(cmd, k.jwks, public, 0o644)
+}
+
+func asymmetricNames() string {
+	all := jose.Asymmetric()
+	names := make([]string, len(all))
+	for i, algorithm := range all {
+		names[i] = string(algorithm)
+	}
+	return strings.Join(names, ", ")
 }
 
 // mayWrite tells whether the file may be written, before anything is.

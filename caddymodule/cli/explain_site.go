@@ -1,4 +1,4 @@
-package caddymodule
+package cli
 
 import (
 	"context"
@@ -9,10 +9,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"go.uber.org/zap"
 
 	"authsidecar/caddymodule/adminapi"
-	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/jose"
 )
@@ -20,7 +18,7 @@ import (
 // A site is an auth_sessions block as the server would have it, with the keys that
 // can be had from here.
 type site struct {
-	handler  *Handler
+	*Block
 	issuers  []bearer.Issuer
 	keysFrom map[string]string // by issuer, for people
 	verifier *bearer.Verifier
@@ -40,10 +38,6 @@ func (e *explainer) loadSite(ctx context.Context, tokenIssuer string) (*site, er
 	if err != nil {
 		return nil, err
 	}
-	h.setDefaults()
-	if err := h.check(); err != nil {
-		return nil, fmt.Errorf("the server would refuse this configuration: %w", err)
-	}
 	var raw struct {
 		Storage json.RawMessage `json:"storage"`
 	}
@@ -54,10 +48,12 @@ func (e *explainer) loadSite(ctx context.Context, tokenIssuer string) (*site, er
 	if err != nil {
 		return nil, fmt.Errorf("reading the storage of the configuration: %w", err)
 	}
-	s := &site{handler: h, keysFrom: make(map[string]string)}
-	if err := s.load(caddyCtx, e.serverKeys(h.Issuer)); err != nil {
+	block, err := e.read(caddyCtx, h.raw)
+	if err != nil {
 		return nil, err
 	}
+	s := &site{Block: block, keysFrom: make(map[string]string)}
+	s.load(ctx, e.serverKeys(block.Issuer))
 	s.verifier, err = bearer.New(bearer.Config{Issuers: s.issuers})
 	return s, err
 }
@@ -83,39 +79,32 @@ func (e *explainer) serverKeys(issuer string) *adminapi.InstanceStatus {
 }
 
 // load gets the keys: of our own tokens, and of each trusted issuer.
-func (s *site) load(ctx caddy.Context, running *adminapi.InstanceStatus) error {
-	h := s.handler
-	own := bearer.Issuer{Name: h.Issuer, Keys: noKeys{}, Audiences: h.AccessToken.Audience, Own: true, Leeway: ownLeeway}
+func (s *site) load(ctx context.Context, running *adminapi.InstanceStatus) {
+	own := s.Own
+	own.Keys = noKeys{}
 	if keys, from := s.ownKeys(ctx, running); keys != nil {
 		own.Keys, s.keysFrom[own.Name] = keys, from
 	}
 	s.issuers = append(s.issuers, own)
-	inst := &instance{issuer: h.Issuer, logger: zap.NewNop()}
-	for i, t := range h.Trust {
-		made, err := newTrusted(ctx, inst, t)
-		if err != nil {
-			return fmt.Errorf("trust %s: %w", t.Issuer, err)
+	for i := range s.Trusted {
+		t := &s.Trusted[i]
+		issuer := t.Issuer
+		s.keysFrom[issuer.Name] = "keys of the configuration"
+		if remote, ok := issuer.Keys.(*bearer.Remote); ok {
+			issuer.Keys, s.keysFrom[issuer.Name] = remoteKeys(ctx, t, remote, running, i)
 		}
-		s.keysFrom[t.Issuer] = "keys of the configuration"
-		if remote, ok := made.issuer.Keys.(*bearer.Remote); ok {
-			made.issuer.Keys, s.keysFrom[t.Issuer] = remoteKeys(ctx, made, remote, t, running, i)
-		}
-		s.issuers = append(s.issuers, made.issuer)
+		s.issuers = append(s.issuers, issuer)
 	}
-	return nil
 }
 
 // remoteKeys are those that the running server has, else those that are remembered.
-func remoteKeys(ctx context.Context, made *trusted, remote *bearer.Remote, t *Trust, running *adminapi.InstanceStatus, at int) (keys bearer.KeySource, from string) {
-	if running != nil && at < len(running.Trust) && running.Trust[at].Issuer == t.Issuer && running.Trust[at].JWKS != nil {
-		policy, err := t.keyPolicy()
-		if err == nil {
-			if set := setOf(running.Trust[at].JWKS.Keys, policy); set != nil {
-				return set, "keys of the running server, got " + ago(running.Trust[at].FetchedAt, time.Now())
-			}
+func remoteKeys(ctx context.Context, t *Trusted, remote *bearer.Remote, running *adminapi.InstanceStatus, at int) (keys bearer.KeySource, from string) {
+	if running != nil && at < len(running.Trust) && running.Trust[at].Issuer == t.Name && running.Trust[at].JWKS != nil {
+		if set := setOf(running.Trust[at].JWKS.Keys, t.Accepts); set != nil {
+			return set, "keys of the running server, got " + ago(running.Trust[at].FetchedAt, time.Now())
 		}
 	}
-	made.load(ctx)
+	t.Load(ctx)
 	known, err := bearer.NewStatic(remote.Public()...)
 	if err != nil {
 		return noKeys{}, ""
@@ -123,9 +112,8 @@ func remoteKeys(ctx context.Context, made *trusted, remote *bearer.Remote, t *Tr
 	return remembered{known}, "keys that were remembered " + ago(remote.Status().FetchedAt, time.Now())
 }
 
-// ownKeys are the public keys of our access tokens: the server's, of a file, or of
-// the storage.
-func (s *site) ownKeys(ctx caddy.Context, running *adminapi.InstanceStatus) (keys bearer.KeySource, from string) {
+// ownKeys are the public keys of our access tokens: the server's, or those of the block.
+func (s *site) ownKeys(ctx context.Context, running *adminapi.InstanceStatus) (keys bearer.KeySource, from string) {
 	if running != nil {
 		var jwks []json.RawMessage
 		for _, key := range running.SigningKeys {
@@ -137,19 +125,7 @@ func (s *site) ownKeys(ctx caddy.Context, running *adminapi.InstanceStatus) (key
 			return set, "signing keys of the running server"
 		}
 	}
-	ring := sessions.NewRing(sessions.AccessTokenType)
-	algorithm, err := jose.ParseAlgorithm(s.handler.AccessToken.Algorithm)
-	if file := s.handler.AccessToken.Key; err == nil && file != "" {
-		if setKeyFile(ring, file, algorithm) == nil {
-			return ring, "signing key of the configuration"
-		}
-		return nil, ""
-	}
-	records, err := newKeyStore(ctx.Storage(), s.handler.Issuer).loadKeys(ctx, "access")
-	if err != nil || len(records) == 0 || ring.Set(records) != nil {
-		return nil, ""
-	}
-	return ring, "signing keys of the storage"
+	return s.OwnKeys()
 }
 
 // setOf makes a source of public keys; nil where there are none.

@@ -1,4 +1,4 @@
-package caddymodule
+package cli
 
 import (
 	"encoding/json"
@@ -10,6 +10,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 )
 
@@ -67,6 +68,8 @@ func ahead(at, now time.Time) string {
 	}
 }
 
+const day = 24 * time.Hour
+
 // span prints a duration to two places: 3d4h, 12m30s.
 func span(d time.Duration) string {
 	d = max(d, 0).Round(time.Second)
@@ -92,4 +95,47 @@ func yesNo(b bool) string {
 func isTerminal(stream any) bool {
 	file, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// A progress tells on the error output how far long work is: a bar on a terminal,
+// else a line now and then. It says nothing of what is soon done.
+type progress struct {
+	out    io.Writer
+	what   string
+	bar    *progressbar.ProgressBar
+	count  int64
+	spoken time.Time
+}
+
+// speakEvery is how often a line is printed where there is no terminal.
+const speakEvery = 10 * time.Second
+
+// newProgress begins work on so many things, -1 where nobody knows.
+func newProgress(out io.Writer, what string, total int64) *progress {
+	p := &progress{out: out, what: what, spoken: time.Now()}
+	if isTerminal(out) {
+		p.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(what),
+			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(total > 0))
+	}
+	return p
+}
+
+// add tells that more is done.
+func (p *progress) add(n int) {
+	p.count += int64(n)
+	switch {
+	case p.bar != nil:
+		_ = p.bar.Add(n) // it is for the eye
+	case time.Since(p.spoken) >= speakEvery:
+		p.spoken = time.Now()
+		fmt.Fprintf(p.out, "%s: %d so far\n", p.what, p.count)
+	}
+}
+
+// done ends it.
+func (p *progress) done() {
+	if p.bar != nil {
+		_ = p.bar.Finish() // it is for the eye
+	}
 }

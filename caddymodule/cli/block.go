@@ -1,0 +1,34 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/jose"
+)
+
+// ReadBlock reads an auth_sessions handler, as it stands in a configuration, and checks it as a
+// server does. It asks no network. The storage is that of the context.
+type ReadBlock func(ctx caddy.Context, handler []byte) (*Block, error)
+
+// A Block is an auth_sessions block, as far as the fate of a token depends on it.
+type Block struct {
+	Issuer string        // of the tokens it mints
+	Own    bearer.Issuer // accepts our own access tokens; without Keys
+	// OwnKeys returns the keys of these, and says where they are from; nil where there are none.
+	OwnKeys func() (keys bearer.KeySource, from string)
+	Trusted []Trusted // in the order of the configuration
+	Policy  *sessions.Policy
+}
+
+// Trusted is an issuer that a block trusts.
+type Trusted struct {
+	bearer.Issuer
+	// Accepts says which keys it may have.
+	Accepts jose.KeyPolicy
+	// Load reads the keys that are remembered of it, where Keys is a bearer.Remote.
+	Load func(context.Context)
+}

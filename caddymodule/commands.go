@@ -1,0 +1,70 @@
+package caddymodule
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"authsidecar/caddymodule/cli"
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/jose"
+)
+
+func init() {
+	cli.Register(readBlock)
+}
+
+// readBlock reads a handler for the commands.
+func readBlock(ctx caddy.Context, handler []byte) (*cli.Block, error) {
+	h := new(Handler)
+	if err := json.Unmarshal(handler, h); err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	h.setDefaults()
+	if err := h.check(); err != nil {
+		return nil, fmt.Errorf("the server would refuse this configuration: %w", err)
+	}
+	policy, err := h.policy()
+	if err != nil {
+		return nil, err
+	}
+	block := &cli.Block{
+		Issuer: h.Issuer, Policy: policy,
+		Own:     bearer.Issuer{Name: h.Issuer, Audiences: h.AccessToken.Audience, Own: true, Leeway: ownLeeway},
+		OwnKeys: func() (bearer.KeySource, string) { return h.accessKeys(ctx) },
+	}
+	inst := &instance{issuer: h.Issuer, logger: zap.NewNop()}
+	for _, t := range h.Trust {
+		made, err := newTrusted(ctx, inst, t)
+		if err != nil {
+			return nil, fmt.Errorf("trust %s: %w", t.Issuer, err)
+		}
+		accepts, err := t.keyPolicy()
+		if err != nil {
+			return nil, fmt.Errorf("trust %s: %w", t.Issuer, err)
+		}
+		block.Trusted = append(block.Trusted, cli.Trusted{Issuer: made.issuer, Accepts: accepts, Load: made.load})
+	}
+	return block, nil
+}
+
+// accessKeys are the keys of access tokens: of the file, or of the storage; nil where there are
+// none.
+func (h *Handler) accessKeys(ctx caddy.Context) (keys bearer.KeySource, from string) {
+	ring := sessions.NewRing(sessions.AccessTokenType)
+	algorithm, err := jose.ParseAlgorithm(h.AccessToken.Algorithm)
+	if file := h.AccessToken.Key; err == nil && file != "" {
+		if setKeyFile(ring, file, algorithm) == nil {
+			return ring, "signing key of the configuration"
+		}
+		return nil, ""
+	}
+	records, err := newKeyStore(ctx.Storage(), h.Issuer).loadKeys(ctx, "access")
+	if err != nil || len(records) == 0 || ring.Set(records) != nil {
+		return nil, ""
+	}
+	return ring, "signing keys of the storage"
+}
