@@ -98,6 +98,31 @@ func TestL2_Audit_HasALineForEverything(t *testing.T) {
 	}
 }
 
+// Who is named like the beginning of a token is recorded by that name, in the audit and in
+// the access log; a caller's token that a client took for a name is not.
+func TestAudit_NamesLikeTokensAreNames(t *testing.T) {
+	provider := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	s.start(strings.Replace(auditSite(s, provider, echo(t).URL, ""), "SITE {", "SITE {\n\tlog", 1))
+	const name, victim = "eyJabcdefghij", "eyJhbGciOiJFUzI1NiJ9"
+	desk := provider.token(name, map[string]any{"scope": "sessions:impersonate", "client_id": name})
+	got := create(t, s.url, desk, `{"user_id":"`+victim+`"}`)
+	wantStatus(t, got, 200)
+	const short = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJlIHRoYXQgaXMgbG9uZyBlbm91Z2g"
+	remember(short)
+	create(t, s.url, desk, `{"user_id":"`+short+`"}`)
+	lines := s.auditLines()
+	if lines[0]["actor"] != name || lines[0]["user_id"] != victim || lines[0]["client_id"] != name {
+		t.Errorf("line %v", lines[0])
+	}
+	if user, _ := lines[1]["user_id"].(string); !strings.HasPrefix(user, "[token sha256:") {
+		t.Errorf("line %v", lines[1])
+	}
+	if entry := s.accessLog(0); entry["session_actor"] != name || entry["session_user"] != victim {
+		t.Errorf("entry %v", entry)
+	}
+}
+
 // A session that came to its end is told to the audit when it is swept, in its realm.
 func TestAudit_TellsWhatWasSwept(t *testing.T) {
 	provider := newIDP(t, "https://idp.example.com")

@@ -119,7 +119,7 @@ func (n *note) log(r *http.Request) {
 		{"session_id", n.session}, {"session_user", n.user}, {"session_actor", n.actor}, {"session_decision", n.decision},
 	} {
 		if f.value != "" {
-			fields.Set(zap.String(f.name, audit.Mask(f.value)))
+			fields.Set(zap.String(f.name, audit.MaskIdentity(f.value)))
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -139,22 +140,59 @@ func TestL2_ValuesAreEncoded(t *testing.T) {
 
 // L1: what a caller says may be a token, or a part of one.
 func TestL1_TokensAreMasked(t *testing.T) {
-	const token = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
+	const token = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJlIHRoYXQgaXMgbG9uZw"
 	for text, want := range map[string]string{
 		token:                   "[token]",
 		"my " + token + " here": "my [token] here",
-		token[:len(token)-9]:    "[token]",
+		token[:len(token)-30]:   "[token]",
 		token[:30]:              "[token]",
 		"/x/" + token + "/y":    "/x/[token]/y",
 		"eyJ":                   "eyJ",
 		"alice":                 "alice",
 	} {
-		r := Record{UserID: text, Reason: text, ClientID: text, Error: text, Path: text}
-		for _, f := range r.Fields() {
-			if f.Name != "is_impersonation" && f.Value != want {
+		hasClaims := strings.Contains(text, ".")
+		for _, f := range (&Record{UserID: text, Actor: sessions.Principal{Subject: text}, ClientID: text, By: sessions.Principal{Subject: text}}).Fields() {
+			if hasClaims && f.Name != "is_impersonation" && withoutHashes(t, f.Value) != want {
 				t.Errorf("%s %q is written %q, want %q", f.Name, text, f.Value, want)
 			}
 		}
+		for _, f := range (&Record{Reason: text, Error: text, Path: text, Note: text}).Fields() {
+			if withoutHashes(t, f.Value) != want {
+				t.Errorf("%s %q is written %q, want %q", f.Name, text, f.Value, want)
+			}
+		}
+	}
+}
+
+var hashes = regexp.MustCompile(` sha256:[0-9a-f]{32}\]`)
+
+func withoutHashes(t *testing.T, value any) string {
+	t.Helper()
+	text, ok := value.(string)
+	if !ok {
+		t.Fatalf("%v is no text", value)
+	}
+	return hashes.ReplaceAllString(text, "]")
+}
+
+// Who chooses their name, or that of a document, does not choose to stay out of the audit.
+func TestMask_NobodyHidesBehindANameLikeAToken(t *testing.T) {
+	signed := func(name string) string {
+		return "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9." + strings.Repeat(name, 22)
+	}
+	for _, name := range []string{"eyJabcdefghij", "eyJhbGciOiJFUzI1NiJ9", "eyJones.the.baker", "x-eyJabcdefghij@example.com"} {
+		r := Record{
+			UserID: name, Actor: sessions.Principal{Issuer: name, Subject: name}, ClientID: name, SessionID: name, Issuer: name,
+			By: sessions.Principal{Issuer: name, Subject: name}, Rule: name,
+		}
+		for _, f := range r.Fields() {
+			if f.Name != "is_impersonation" && f.Value != name {
+				t.Errorf("%s %q is written %q", f.Name, name, f.Value)
+			}
+		}
+	}
+	if MaskIdentity(signed("a")) == MaskIdentity(signed("b")) || Mask("/docs/eyJabcdefghij") == Mask("/docs/eyJklmnopqrst") {
+		t.Error("two are written as one")
 	}
 }
 
