@@ -18,7 +18,7 @@ var (
 // where their directories are, and for systemctl, chown and caddy, which stand in for
 // those of a machine.
 func TestOperate_PagesAreTried(t *testing.T) {
-	text := readRoot(t, "caddymodule/testdata/operate.md")
+	text := readRoot(t, "caddymodule/docs/operations.md")
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	m := newMachine(t, s, provider.site(s, echo(t).URL, life))
@@ -41,14 +41,14 @@ func TestOperate_PagesAreTried(t *testing.T) {
 		}
 	}
 	before := map[string]func(){
-		"Back up":                     func() { make("before", alice) },
-		"Restore":                     func() { make("after", alice) },
-		"End every impersonation now": func() { make("acted", desk) },
+		"Back up":                        func() { make("before", alice) },
+		"Restore":                        func() { make("after", alice) },
+		"Revoke every impersonation now": func() { make("acted", desk) },
 	}
 	after := map[string]func(){
 		"Restore":                        func() { refresh("before", 200); refresh("after", 400) },
 		"Upgrade":                        func() { refresh("before", 200) },
-		"End every impersonation now":    func() { refresh("before", 200); refresh("acted", 400) },
+		"Revoke every impersonation now": func() { refresh("before", 200); refresh("acted", 400) },
 		"Rotate everything after a leak": func() { refresh("before", 400); make("new", alice) },
 		"Move to another store": func() {
 			m.config(provider.site(s, echo(t).URL, life+"\n\t\tstore pebble DIR/sessions"))
@@ -79,14 +79,6 @@ func TestOperate_PagesAreTried(t *testing.T) {
 		t.Errorf("pages that are not there: %v", after)
 	}
 	m.sh("systemctl stop caddy")
-}
-
-// The README has these pages.
-func TestOperate_PagesAreInTheREADME(t *testing.T) {
-	readme, pages := readRoot(t, "README.md"), readRoot(t, "caddymodule/testdata/operate.md")
-	if !strings.Contains(readme, strings.TrimSpace(pages)) {
-		t.Error("README.md has other pages than caddymodule/testdata/operate.md, which are tried")
-	}
 }
 
 // A machine is a directory with the commands and the directories that the pages name.

@@ -3,6 +3,7 @@ package caddymodule_test
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -10,6 +11,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"authsidecar/caddymodule"
 )
 
 var (
@@ -17,17 +20,67 @@ var (
 	bareDirective  = regexp.MustCompile(`^(auth_sessions|handle|@\w+)\s`)
 )
 
-// What the README shows of the Caddyfile is what this build takes: each block is
+// What the README and the pages show of the Caddyfile is what this build takes: each block is
 // formatted and adapts, by itself or, where it is a bare directive, in a site.
-func TestREADME_CaddyfileBlocksAdapt(t *testing.T) {
-	text := readRoot(t, "README.md")
-	blocks := caddyfileBlock.FindAllStringSubmatchIndex(text, -1)
-	if len(blocks) == 0 {
-		t.Fatal("README.md has no block of Caddyfile")
+func TestPages_CaddyfileBlocksAdapt(t *testing.T) {
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, at := range blocks {
-		line := 1 + strings.Count(text[:at[2]], "\n")
-		t.Run("line "+strconv.Itoa(line), func(t *testing.T) { adapts(t, text[at[2]:at[3]]) })
+	shown := 0
+	for _, page := range append(pages, "../README.md") {
+		text := readRoot(t, "caddymodule/"+filepath.ToSlash(page))
+		for _, at := range caddyfileBlock.FindAllStringSubmatchIndex(text, -1) {
+			shown++
+			line := 1 + strings.Count(text[:at[2]], "\n")
+			t.Run(filepath.Base(page)+":"+strconv.Itoa(line), func(t *testing.T) { adapts(t, text[at[2]:at[3]]) })
+		}
+	}
+	if shown < 8 {
+		t.Errorf("found %d blocks of Caddyfile", shown)
+	}
+}
+
+// The page about the directive names every field of the configuration.
+func TestPages_NameEveryWord(t *testing.T) {
+	pages := readRoot(t, "caddymodule/docs/directive.md") + readRoot(t, "caddymodule/docs/identity.md") + readRoot(t, "caddymodule/docs/stores.md")
+	var walk func(reflect.Type)
+	seen := make(map[reflect.Type]bool)
+	walk = func(at reflect.Type) {
+		for at.Kind() == reflect.Pointer || at.Kind() == reflect.Slice {
+			at = at.Elem()
+		}
+		if at.Kind() != reflect.Struct || seen[at] {
+			return
+		}
+		seen[at] = true
+		for field := range at.Fields() {
+			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if name == "" || name == "-" {
+				continue
+			}
+			if !regexp.MustCompile("[`.]" + name + "[`.\\[ ]").MatchString(pages) {
+				t.Errorf("%s.%s: no page names %q", at.Name(), field.Name, name)
+			}
+			walk(field.Type)
+		}
+	}
+	walk(reflect.TypeFor[caddymodule.Handler]())
+}
+
+// Every link from one page to another, or to a file of the repository, leads somewhere.
+func TestPages_LinksLeadSomewhere(t *testing.T) {
+	pages, err := filepath.Glob("docs/*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`)
+	for _, page := range append(pages, "../README.md", "../.github/SECURITY.md", "../.github/CONTRIBUTING.md") {
+		for _, found := range link.FindAllStringSubmatch(readRoot(t, "caddymodule/"+filepath.ToSlash(page)), -1) {
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), found[1])); err != nil {
+				t.Errorf("%s: %v", page, err)
+			}
+		}
 	}
 }
 
