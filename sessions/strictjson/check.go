@@ -38,9 +38,20 @@ func (m *Member) Text() (text string, ok bool) {
 	return string(raw), err == nil
 }
 
+// OuterMembers is Members, but a name may come twice in what is nested: whoever
+// uses a value checks it by itself, so that one that is bad does not spoil those
+// beside it.
+func OuterMembers(data []byte, maxDepth int) ([]Member, error) {
+	return members(data, maxDepth, true)
+}
+
 // Members is CheckObject, and returns the members of the object in their order.
 func Members(data []byte, maxDepth int) ([]Member, error) {
-	s := scanner{data: data, depth: maxDepth, objectOnly: true, marked: maxDepth - 1, members: make([]Member, 0, 8)}
+	return members(data, maxDepth, false)
+}
+
+func members(data []byte, maxDepth int, outer bool) ([]Member, error) {
+	s := scanner{data: data, depth: maxDepth, objectOnly: true, marked: maxDepth - 1, outer: outer, members: make([]Member, 0, 8)}
 	if err := s.check(); err != nil {
 		return nil, err
 	}

@@ -115,6 +115,20 @@ func TestMembersKeepTheirOrderAndAsTheyAreWritten(t *testing.T) {
 	}
 }
 
+func TestOuterMembersLeaveWhatIsNestedToWhoeverUsesIt(t *testing.T) {
+	got, err := OuterMembers([]byte(`{"a":[{"x":1,"x":2}],"b":{"y":1}}`), 3)
+	if err != nil || len(got) != 2 || string(got[0].Value) != `[{"x":1,"x":2}]` || !errors.Is(Check(got[0].Value, 3), ErrDuplicate) {
+		t.Errorf("%s, %v", got, err)
+	}
+	for data, want := range map[string]error{
+		`{"a":1,"a":2}`: ErrDuplicate, `{"a":1,"b":{"x":1,"x":2},"\u0061":2}`: ErrDuplicate, `{"a":[[[]]]}`: ErrDepth, `{"a":{"x":"\ud800","x":1}}`: ErrEncoding, `{"a":{"x":1,"x":}}`: ErrSyntax,
+	} {
+		if _, err := OuterMembers([]byte(data), 3); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", data, err, want)
+		}
+	}
+}
+
 func TestAMembersValueCannotGrowIntoTheData(t *testing.T) {
 	data := []byte(`{"a":1,"b":2}`)
 	members, _ := Members(data, 1)

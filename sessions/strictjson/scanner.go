@@ -15,7 +15,8 @@ type scanner struct {
 	depth int // how many objects and arrays may still be opened
 
 	objectOnly bool
-	marked     int // the depth whose members are kept, or -1
+	marked     int  // the depth whose members are kept, or -1
+	outer      bool // names may repeat below the members that are kept
 	members    []Member
 }
 
@@ -144,7 +145,7 @@ func (s *scanner) object(names [][]byte) error {
 		more, err = s.next('}')
 	}
 	s.depth++
-	if err == nil && repeated(names) {
+	if err == nil && (!s.outer || s.depth > s.marked) && repeated(names) {
 		err = ErrDuplicate
 	}
 	return err
