@@ -114,12 +114,12 @@ func claimText(value any) string {
 
 // mends say how to mend what a token is refused for.
 var mends = map[bearer.Reason]string{
-	bearer.ReasonTooLarge:      "let the identity provider put less into it: 8 KiB are taken",
+	bearer.ReasonTooLarge:      "let the identity provider put less into it: 16 KiB are taken",
 	bearer.ReasonForm:          "present a signed JWT as it was issued: three parts with dots between, nothing before or after; an opaque token cannot be verified here",
 	bearer.ReasonEncrypted:     "let the identity provider issue signed tokens for this audience: an encrypted one can be read by nobody here",
 	bearer.ReasonBase64:        "take the token as it was issued: something on the way changed or cut it",
 	bearer.ReasonHeader:        "let the issuer write a plain JSON header with alg, kid and typ, each of them once",
-	bearer.ReasonHeaderMember:  "let the issuer leave out members as jwk, jku, x5u and x5c: keys come from the configuration alone",
+	bearer.ReasonHeaderMember:  "let the issuer leave out b64: what is signed is always base64url",
 	bearer.ReasonCritical:      "let the issuer sign without crit and b64: no extension is understood",
 	bearer.ReasonAlgorithm:     "let the issuer sign with the algorithm of its key, or name that one by algorithms in its trust block",
 	bearer.ReasonNested:        "present the inner token: a token in a token is not opened",

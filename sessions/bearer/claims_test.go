@@ -299,7 +299,6 @@ func TestV25_TokensThatAreNotForCalling(t *testing.T) {
 		expect(t, v, token(t, object{name: nil}), ReasonIDToken)
 	}
 	expect(t, v, token(t, object{"cnf": object{"jkt": "x"}}), ReasonBound)
-
 }
 
 func TestVerify_TellsWhoActs(t *testing.T) {
@@ -314,8 +313,18 @@ func TestVerify_TellsWhoActs(t *testing.T) {
 		}
 	}
 	for _, act := range []any{
-		nil, "bob", []any{object{"sub": "bob"}}, object{}, object{"client_id": "desk"}, object{"sub": nil}, object{"sub": ""}, object{"sub": 7},
-		object{"sub": "a\nb"}, object{"sub": "bob", "iss": nil}, object{"sub": "bob", "iss": ""}, object{"sub": "bob", "iss": 7}, object{"act": object{"sub": "bob"}},
+		nil, "bob",
+		[]any{object{"sub": "bob"}},
+		object{},
+		object{"client_id": "desk"},
+		object{"sub": nil},
+		object{"sub": ""},
+		object{"sub": 7},
+		object{"sub": "a\nb"},
+		object{"sub": "bob", "iss": nil},
+		object{"sub": "bob", "iss": ""},
+		object{"sub": "bob", "iss": 7},
+		object{"act": object{"sub": "bob"}},
 	} {
 		expect(t, v, token(t, object{"act": act}), ReasonActor)
 	}

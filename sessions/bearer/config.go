@@ -65,7 +65,7 @@ type Config struct {
 	// Issuers are the trusted ones, each name once. Required.
 	Issuers []Issuer
 	// CacheSize is how many verified tokens are remembered. Default:
-	// DefaultCacheSize. One takes up to some 30 KiB, and 3 KiB as a rule.
+	// DefaultCacheSize. One takes up to some 60 KiB, and 3 KiB as a rule.
 	CacheSize int
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time

@@ -29,8 +29,8 @@ const (
 	ReasonEncrypted     Reason = "encrypted"      // a JWE
 	ReasonBase64        Reason = "base64"         // not canonical base64url
 	ReasonHeader        Reason = "header"         // not strict JSON, or of wrong types
-	ReasonHeaderMember  Reason = "header_member"  // a member that we do not let in
-	ReasonCritical      Reason = "critical"       // "crit" or "b64"
+	ReasonHeaderMember  Reason = "header_member"  // "b64" (RFC 7797)
+	ReasonCritical      Reason = "critical"       // "crit"
 	ReasonAlgorithm     Reason = "algorithm"      // not the key's, or none that we know
 	ReasonNested        Reason = "nested"         // a JWT in a JWT
 	ReasonUnknownIssuer Reason = "unknown_issuer" // no "iss", or none that is trusted

@@ -127,7 +127,7 @@ func logChange(ctx context.Context, log *slog.Logger, now *snapshot, skipped []j
 	for _, key := range now.status() {
 		ids = append(ids, key.ID)
 	}
-	log.InfoContext(ctx, "keys changed", slog.Any("kids", ids))
+	log.InfoContext(ctx, "keys changed", slog.Any("kids", slices.Compact(ids))) // one for each algorithm
 	for _, s := range skipped {
 		log.WarnContext(ctx, "key left out", slog.Int("index", s.Index), slog.String("kid", s.KeyID), slog.Any("error", s.Err))
 	}

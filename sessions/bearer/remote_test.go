@@ -119,7 +119,7 @@ func TestJ3_LastGoodKeysAreKeptForABoundedTime(t *testing.T) {
 		"empty body":       func(p *publisher) { p.publish(200, ``) },
 		"unusable keys":    func(p *publisher) { p.publish(200, jwks(t, object{"kty": "AKP", "alg": "ML-DSA-44", "kid": "x"})) },
 		"keys twice":       func(p *publisher) { p.publish(200, `{"keys":[],"keys":[`+encode(t, jwk(t, other, nil))+`]}`) },
-		"101 keys":         func(p *publisher) { p.publish(200, many(t, 101)) },
+		"501 keys":         func(p *publisher) { p.publish(200, many(t, 501)) },
 		"over 1 MiB":       func(p *publisher) { p.publish(200, published(t, other)+strings.Repeat(" ", 1<<20)) },
 		"a body that ends": func(p *publisher) { p.publish(200, published(t, other)[:50]) },
 	} {

@@ -39,6 +39,7 @@ func expectAll(t *testing.T, v *Verifier, tests []spoil) {
 			if test.want != "" && v.cache.Len() != 0 {
 				t.Error("a refused token is remembered")
 			}
+			v.cache.Purge()
 		})
 	}
 }
@@ -138,15 +139,13 @@ func TestV5_KeysOnlyFromTheConfiguration(t *testing.T) {
 	public := jwk(t, evil, nil)
 	v := newVerifier(t, trust(t))
 	for name, value := range map[string]any{
-		"jwk": public, "jku": server.URL, "x5u": server.URL, "x5c": []string{"AAAA"},
+		"jwk": public, "jku": server.URL, "x5u": server.URL, "x5c": []string{"AAAA"}, "x5t": evil.ID(), "x5t#S256": evil.ID(), "cat": "cl_B7d4PD111AAA",
 	} {
-		for _, signer := range []*jose.PrivateKey{evil, idpKey()} {
-			expect(t, v, sign(t, signer, header(signer, object{name: value}), claims(nil)), ReasonHeaderMember)
-		}
+		expect(t, v, sign(t, idpKey(), header(idpKey(), object{name: value}), claims(nil)), "")
+		expect(t, v, sign(t, evil, header(evil, object{name: value}), claims(nil)), ReasonUnknownKey)
+		expect(t, v, sign(t, evil, header(idpKey(), object{name: value}), claims(nil)), ReasonSignature)
+		expect(t, v, sign(t, evil, header(evil, object{name: value, "kid": absent}), claims(nil)), ReasonSignature)
 	}
-	// Some issuers send thumbprints beside the kid: they select nothing.
-	expect(t, v, sign(t, idpKey(), header(idpKey(), object{"x5t": "AAAA", "x5t#S256": "AAAA"}), claims(nil)), "")
-	expect(t, v, sign(t, evil, header(evil, object{"x5t": "AAAA"}), claims(nil)), ReasonUnknownKey)
 	if hits.Load() != 0 {
 		t.Error("a header was followed")
 	}
@@ -195,7 +194,6 @@ func TestV7V8_NoExtensions(t *testing.T) {
 	for name, members := range map[string]object{
 		"b64 false": {"b64": false},
 		"b64 true":  {"b64": true},
-		"zip":       {"zip": "DEF"},
 	} {
 		tests = append(tests, spoil{name, sign(t, idpKey(), header(idpKey(), members), claims(nil)), ReasonHeaderMember})
 	}
@@ -243,10 +241,12 @@ func TestV11_NoNameTwice(t *testing.T) {
 
 func TestV12_NamesOfHeadersAreCaseSensitive(t *testing.T) {
 	expectAll(t, newVerifier(t, trust(t)), []spoil{
-		{"Alg", sign(t, idpKey(), header(idpKey(), object{"alg": absent, "Alg": "ES256"}), claims(nil)), ReasonHeaderMember},
-		{"ALG beside alg", sign(t, idpKey(), header(idpKey(), object{"ALG": "none"}), claims(nil)), ReasonHeaderMember},
-		{"Kid", sign(t, idpKey(), header(idpKey(), object{"Kid": "x"}), claims(nil)), ReasonHeaderMember},
-		{"Typ", sign(t, idpKey(), header(idpKey(), object{"Typ": "rt+jwt"}), claims(nil)), ReasonHeaderMember},
+		{"Alg", sign(t, idpKey(), header(idpKey(), object{"alg": absent, "Alg": "ES256"}), claims(nil)), ReasonAlgorithm},
+		{"typ", sign(t, idpKey(), header(idpKey(), object{"typ": "rt+jwt", "Typ": "JWT"}), claims(nil)), ReasonType},
+		{"crit", sign(t, idpKey(), header(idpKey(), object{"crit": []string{"Alg"}, "Alg": "ES256"}), claims(nil)), ReasonCritical},
+		{"ALG beside alg says nothing", sign(t, idpKey(), header(idpKey(), object{"ALG": "none"}), claims(nil)), ""},
+		{"nor does Kid", sign(t, idpKey(), header(idpKey(), object{"Kid": "x"}), claims(nil)), ""},
+		{"nor Typ", sign(t, idpKey(), header(idpKey(), object{"Typ": "rt+jwt"}), claims(nil)), ""},
 	})
 }
 
@@ -437,7 +437,7 @@ func TestV21_KeysAreUsedForWhatTheyAreFor(t *testing.T) {
 func TestV22_SizeIsBounded(t *testing.T) {
 	v := newVerifier(t, trust(t))
 	var within, over string // the last that fits, and the first that does not
-	for n := 5000; over == ""; n++ {
+	for n := 11000; over == ""; n++ {
 		if got := token(t, object{"pad": strings.Repeat("x", n)}); len(got) <= jose.MaxTokenSize {
 			within = got
 		} else {

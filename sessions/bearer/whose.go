@@ -4,16 +4,19 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"strings"
+
+	"authsidecar/sessions/jose"
 )
 
-// maxHeaders is how large all headers of a request may be: no token is larger.
-const maxHeaders = 16 << 10
+// maxClaimed is how large a token may be to be asked whose it says it is: some of those
+// that are too large to be verified are told by their issuer.
+const maxClaimed = 4 * jose.MaxTokenSize
 
 // IssuerOf returns the "iss" that a token claims to have, verified by nobody; ""
 // if it has none. It reads tokens that Verify refuses for their form, too: to
 // mistake a broken token of somebody's for none of his would be the worse error.
 func (v *Verifier) IssuerOf(token string) string {
-	if len(token) > maxHeaders {
+	if len(token) > maxClaimed {
 		return ""
 	}
 	parts := strings.Split(token, ".")

@@ -7,7 +7,8 @@ import (
 	"slices"
 )
 
-// An Algorithm is a JWS algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1).
+// An Algorithm is a JWS algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1,
+// RFC 9864 section 2.2).
 type Algorithm string
 
 // The algorithms. There is no "none" and no ES256K.
@@ -16,19 +17,22 @@ const (
 	ES384 Algorithm = "ES384"
 	ES512 Algorithm = "ES512"
 	EdDSA Algorithm = "EdDSA" // with Ed25519
-	RS256 Algorithm = "RS256"
-	RS384 Algorithm = "RS384"
-	RS512 Algorithm = "RS512"
-	PS256 Algorithm = "PS256"
-	PS384 Algorithm = "PS384"
-	PS512 Algorithm = "PS512"
-	HS256 Algorithm = "HS256"
-	HS384 Algorithm = "HS384"
-	HS512 Algorithm = "HS512"
+	// Ed25519 is what RFC 9864 calls EdDSA with Ed25519. Which of the two a key and a
+	// token say is theirs: one does not stand for the other.
+	Ed25519 Algorithm = "Ed25519"
+	RS256   Algorithm = "RS256"
+	RS384   Algorithm = "RS384"
+	RS512   Algorithm = "RS512"
+	PS256   Algorithm = "PS256"
+	PS384   Algorithm = "PS384"
+	PS512   Algorithm = "PS512"
+	HS256   Algorithm = "HS256"
+	HS384   Algorithm = "HS384"
+	HS512   Algorithm = "HS512"
 )
 
 var (
-	asymmetric = []Algorithm{ES256, ES384, ES512, EdDSA, RS256, RS384, RS512, PS256, PS384, PS512}
+	asymmetric = []Algorithm{ES256, ES384, ES512, EdDSA, Ed25519, RS256, RS384, RS512, PS256, PS384, PS512}
 	symmetric  = []Algorithm{HS256, HS384, HS512}
 )
 
@@ -40,19 +44,20 @@ type kind struct {
 }
 
 var kinds = map[Algorithm]kind{
-	ES256: {kty: "EC", crv: "P-256", hash: crypto.SHA256},
-	ES384: {kty: "EC", crv: "P-384", hash: crypto.SHA384},
-	ES512: {kty: "EC", crv: "P-521", hash: crypto.SHA512},
-	EdDSA: {kty: "OKP", crv: "Ed25519"},
-	RS256: {kty: "RSA", hash: crypto.SHA256},
-	RS384: {kty: "RSA", hash: crypto.SHA384},
-	RS512: {kty: "RSA", hash: crypto.SHA512},
-	PS256: {kty: "RSA", hash: crypto.SHA256, pss: true},
-	PS384: {kty: "RSA", hash: crypto.SHA384, pss: true},
-	PS512: {kty: "RSA", hash: crypto.SHA512, pss: true},
-	HS256: {kty: "oct", hash: crypto.SHA256},
-	HS384: {kty: "oct", hash: crypto.SHA384},
-	HS512: {kty: "oct", hash: crypto.SHA512},
+	ES256:   {kty: "EC", crv: "P-256", hash: crypto.SHA256},
+	ES384:   {kty: "EC", crv: "P-384", hash: crypto.SHA384},
+	ES512:   {kty: "EC", crv: "P-521", hash: crypto.SHA512},
+	EdDSA:   {kty: "OKP", crv: "Ed25519"},
+	Ed25519: {kty: "OKP", crv: "Ed25519"},
+	RS256:   {kty: "RSA", hash: crypto.SHA256},
+	RS384:   {kty: "RSA", hash: crypto.SHA384},
+	RS512:   {kty: "RSA", hash: crypto.SHA512},
+	PS256:   {kty: "RSA", hash: crypto.SHA256, pss: true},
+	PS384:   {kty: "RSA", hash: crypto.SHA384, pss: true},
+	PS512:   {kty: "RSA", hash: crypto.SHA512, pss: true},
+	HS256:   {kty: "oct", hash: crypto.SHA256},
+	HS384:   {kty: "oct", hash: crypto.SHA384},
+	HS512:   {kty: "oct", hash: crypto.SHA512},
 }
 
 // ParseAlgorithm returns the algorithm of that name, in that case, or
@@ -64,19 +69,20 @@ func ParseAlgorithm(name string) (Algorithm, error) {
 	return Algorithm(name), nil
 }
 
-// Symmetric tells whether whoever verifies can sign, too.
+// Symmetric reports whether whoever verifies can sign, too.
 func (a Algorithm) Symmetric() bool { return kinds[a].kty == "oct" }
 
 // Asymmetric returns all algorithms with public keys.
 func Asymmetric() []Algorithm { return slices.Clone(asymmetric) }
 
-// pick returns the one algorithm of a key: what it says, or of those that are
-// allowed the first that fits (RFC 8725 section 3.1).
-func pick(says string, kty, crv string, allowed []Algorithm) (Algorithm, error) {
+// fitting returns the algorithms of a key: the one that it says, or, where it says
+// none, those of its type (RFC 7517 section 4.4), as far as they are allowed.
+func fitting(says string, kty, crv string, allowed []Algorithm) []Algorithm {
+	var fit []Algorithm
 	for _, alg := range allowed {
 		if k := kinds[alg]; k.kty == kty && k.crv == crv && (says == "" || says == string(alg)) {
-			return alg, nil
+			fit = append(fit, alg)
 		}
 	}
-	return "", ErrAlgorithm
+	return fit
 }

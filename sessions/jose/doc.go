@@ -1,6 +1,6 @@
 // Package jose reads and writes compact JWS (RFC 7515) and JWK (RFC 7517) and
 // is stricter than both: one spelling a token, one algorithm a key, one key a
-// token.
+// token. A JWK that is good for several algorithms is a Key for each of them.
 //
 // A token goes one way, and each step knows nothing of the next:
 //

@@ -17,7 +17,8 @@ var (
 	// ErrHeader means that a header is not strict JSON, or a member has the
 	// wrong type or size.
 	ErrHeader = errors.New("token header is malformed")
-	// ErrHeaderMember means that a header has a member that is not allowed.
+	// ErrHeaderMember means that a header has "b64" (RFC 7797), which changes what
+	// is signed.
 	ErrHeaderMember = errors.New("token header has a member that is not allowed")
 	// ErrCritical means that a header has "crit": no extension is understood.
 	ErrCritical = errors.New("token header has critical extensions")
@@ -52,6 +53,6 @@ var (
 	ErrSymmetricKey = errors.New("key is symmetric")
 	// ErrMixedKeys means that symmetric and asymmetric keys are in one set.
 	ErrMixedKeys = errors.New("symmetric and asymmetric keys in one set")
-	// ErrDuplicateKey means that two keys have one ID.
+	// ErrDuplicateKey means that two different keys have one ID and one algorithm.
 	ErrDuplicateKey = errors.New("key ID is not unique")
 )

@@ -9,16 +9,15 @@ import (
 
 // A Header is what a token says of itself (RFC 7515 section 4.1). Type, KeyID and
 // ContentType are "" where the member is absent; where it is there, it is not
-// empty.
+// empty, but for KeyID: an empty "kid" names no key.
 //
-// Other members are refused: those that bring or name a key (jwk, jku, x5u, x5c),
-// that change what is signed (b64), that say what must be understood (crit), and
-// all that are unknown. x5t and x5t#S256 stand beside kid in the tokens of some
-// issuers: they are ignored.
+// Members that say what must be understood (crit) or that change what is signed
+// (b64, RFC 7797) are refused. All others are ignored, as RFC 7515 section 4 says:
+// those that are unknown, and those that bring or name a key (jwk, jku, x5u, x5c,
+// x5t), which select none and are not looked at.
 type Header struct{ Algorithm, KeyID, Type, ContentType string }
 
-// maxHeaderDepth is enough to tell a header that is not allowed from one that is
-// not JSON.
+// maxHeaderDepth is enough for a jwk, which is the deepest of the known members.
 const maxHeaderDepth = 8
 
 func parseHeader(data []byte) (h Header, err error) {
@@ -37,15 +36,18 @@ func parseHeader(data []byte) (h Header, err error) {
 			into = &h.Type
 		case "cty":
 			into = &h.ContentType
-		case "x5t", "x5t#S256":
-			into = new(string)
 		case "crit":
 			return h, ErrCritical
-		default:
+		case "b64":
 			return h, ErrHeaderMember
+		default:
+			continue
 		}
 		if *into, err = headerText(&member); err != nil {
 			return h, err
+		}
+		if *into == "" && member.Name != "kid" {
+			return h, fmt.Errorf("%w: a member is an empty string", ErrHeader)
 		}
 	}
 	if _, err := ParseAlgorithm(h.Algorithm); err != nil {
@@ -59,13 +61,13 @@ func parseHeader(data []byte) (h Header, err error) {
 
 func headerText(member *strictjson.Member) (string, error) {
 	text, ok := member.Text()
-	if !ok || text == "" || len(text) > maxIDSize {
-		return "", fmt.Errorf("%w: a member is not a string of 1 to %d bytes", ErrHeader, maxIDSize)
+	if !ok || len(text) > maxIDSize {
+		return "", fmt.Errorf("%w: a member is not a string of up to %d bytes", ErrHeader, maxIDSize)
 	}
 	return text, nil
 }
 
-// isToken tells whether a content type is that of a token (RFC 7519 section 5.2).
+// isToken reports whether a content type is that of a token (RFC 7519 section 5.2).
 func isToken(contentType string) bool {
 	name := strings.TrimPrefix(strings.ToLower(contentType), "application/")
 	return name == "jwt" || name == "jose" || strings.HasSuffix(name, "+jwt")

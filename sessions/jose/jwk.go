@@ -4,25 +4,34 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
+
+	"authsidecar/sessions/strictjson"
 )
 
-// A jwk is a JSON Web Key as it is written. Its JSON was checked by strictjson.
+// A jwk is a JSON Web Key as it is written.
 type jwk struct {
 	kty, crv, alg, use, kid string
 	operations              []string
 	members                 map[string]json.RawMessage
 }
 
-// readJWK reads what describes a key. With an error, too, kid is what could be
-// read of it.
+// readJWK reads what describes a key, which is strict JSON. With an error, too, kid
+// and kty are what could be read of them.
 func readJWK(raw json.RawMessage) (w jwk, err error) {
-	if raw[0] != '{' || json.Unmarshal(raw, &w.members) != nil {
+	if err := strictjson.CheckObject(raw, maxKeyDepth); err != nil {
+		return w, fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	if json.Unmarshal(raw, &w.members) != nil {
 		return w, fmt.Errorf("%w: it is not an object", ErrKey)
+	}
+	if w.kid, err = w.id(); err != nil {
+		return w, err
 	}
 	for _, member := range []struct {
 		name string
 		text *string
-	}{{"kid", &w.kid}, {"kty", &w.kty}, {"crv", &w.crv}, {"alg", &w.alg}, {"use", &w.use}} {
+	}{{"kty", &w.kty}, {"crv", &w.crv}, {"alg", &w.alg}, {"use", &w.use}} {
 		if *member.text, err = w.text(member.name); err != nil {
 			return w, err
 		}
@@ -33,6 +42,16 @@ func readJWK(raw json.RawMessage) (w jwk, err error) {
 		}
 	}
 	return w, nil
+}
+
+// id returns the "kid". It should be a string (RFC 7517 section 4.5); a whole number,
+// as some issuers write it, is its digits.
+func (w *jwk) id() (string, error) {
+	raw := w.members["kid"]
+	if len(raw) > 0 && len(raw) <= maxIDSize && strings.Trim(string(raw), "0123456789") == "" {
+		return string(raw), nil
+	}
+	return w.text("kid")
 }
 
 // text returns a member that is a short string, or "" where it is absent.
@@ -69,7 +88,7 @@ func (w *jwk) private() bool {
 	return false
 }
 
-// usable tells whether the key is meant for one of these operations (RFC 7517
+// usable reports whether the key is meant for one of these operations (RFC 7517
 // sections 4.2 and 4.3).
 func (w *jwk) usable(operations ...string) error {
 	if _, there := w.members["use"]; there && w.use != "sig" {
@@ -88,9 +107,9 @@ func (w *jwk) usable(operations ...string) error {
 
 func isAsymmetric(kty string) bool { return kty == "EC" || kty == "OKP" || kty == "RSA" }
 
-// key returns the key that verifies. With private, a private key is as good as
-// its public part.
-func (w *jwk) key(p KeyPolicy, private bool) (*Key, error) {
+// keys returns the keys that verify, one for each algorithm. With private, a private
+// key is as good as its public part.
+func (w *jwk) keys(p KeyPolicy, private bool) ([]*Key, error) {
 	operations := []string{"verify"}
 	switch {
 	case w.kty == "oct" && !p.Symmetric:
@@ -114,5 +133,5 @@ func (w *jwk) key(p KeyPolicy, private bool) (*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newKey(w.kid, w.alg, material, p.allowed())
+	return newKeys(w.kid, w.alg, material, p.allowed())
 }

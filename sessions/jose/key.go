@@ -1,6 +1,7 @@
 package jose
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
@@ -27,27 +28,34 @@ type Key struct {
 	material func() any
 }
 
-// newKey binds key material to one of the allowed algorithms: to the one that it
-// says it is for, or, where it says nothing, to the first that fits.
-func newKey(id, says string, key any, allowed []Algorithm) (*Key, error) {
-	public, err := publicJWK(key)
+// newKeys binds key material to the allowed algorithms, each to a key of its own: to
+// the one that it says it is for, or, where it says nothing, to those that fit and
+// that it is strong enough for. There is one key at least, or an error.
+func newKeys(id, says string, material any, allowed []Algorithm) ([]*Key, error) {
+	public, err := publicJWK(material)
 	if err != nil {
 		return nil, err
 	}
-	alg, err := pick(says, public.Type, public.Curve, allowed)
+	thumbprint, err := public.thumbprint()
+	if secret, ok := material.([]byte); ok {
+		thumbprint = localPrint(secret)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := checkStrength(key, alg); err != nil {
-		return nil, err
+	why := ErrAlgorithm
+	var keys []*Key
+	for _, alg := range fitting(says, public.Type, public.Curve, allowed) {
+		if err := checkStrength(material, alg); err != nil {
+			why = err // of RSA the same for all, of a secret that is too short for this one
+			continue
+		}
+		keys = append(keys, &Key{id: id, algorithm: alg, thumbprint: thumbprint, material: func() any { return material }})
 	}
-	k := &Key{id: id, algorithm: alg, material: func() any { return key }}
-	if secret, ok := key.([]byte); ok {
-		k.thumbprint = localPrint(secret)
-		return k, nil
+	if len(keys) == 0 {
+		return nil, why
 	}
-	k.thumbprint, err = public.thumbprint()
-	return k, err
+	return keys, nil
 }
 
 // NewSecret returns an HMAC key, without ID. It is ErrWeakKey where it is
@@ -57,7 +65,15 @@ func NewSecret(secret []byte, alg Algorithm) (*Key, error) {
 	if !alg.Symmetric() {
 		return nil, fmt.Errorf("%w for a secret", ErrAlgorithm)
 	}
-	return newKey("", string(alg), append([]byte(nil), secret...), symmetric)
+	return first(newKeys("", string(alg), bytes.Clone(secret), symmetric))
+}
+
+// first returns the first of the keys that newKeys made.
+func first(keys []*Key, err error) (*Key, error) {
+	if err != nil {
+		return nil, err
+	}
+	return keys[0], nil
 }
 
 // ID returns the "kid" that the key came with, or "".

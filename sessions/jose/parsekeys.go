@@ -16,18 +16,20 @@ import (
 
 // ParseKeys reads what an operator's file holds: one PEM block (a PKIX public
 // key, a certificate, whose dates and issuer nobody asks for, or a private key,
-// whose public part is taken), one JWK, or a JWK set. Keys of a set are skipped as
-// ParseSet does it, but private ones are as good as their public part, and a
-// weak one is an error, ErrWeakKey. The errors hold nothing of the file.
+// whose public part is taken), one JWK, or a JWK set. A key that does not say its
+// algorithm is there once for each that the policy allows and its type has. Keys of
+// a set are skipped as ParseSet does it, but private ones are as good as their
+// public part, and a weak one is an error, ErrWeakKey. The errors hold nothing of
+// the file.
 func ParseKeys(data []byte, p KeyPolicy) (*Set, []Skipped, error) {
 	if len(data) > maxSetSize {
 		return nil, nil, fmt.Errorf("%w: more than %d bytes", ErrKey, maxSetSize)
 	}
 	data = bytes.TrimSpace(data)
 	if !bytes.HasPrefix(data, []byte("{")) {
-		return single(parsePEM(data, p))
+		return one(parsePEM(data, p))
 	}
-	members, err := strictjson.Members(data, maxKeyDepth)
+	members, err := strictjson.OuterMembers(data, maxKeyDepth) // in detail where it is known what they are
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrKey, err)
 	}
@@ -40,14 +42,15 @@ func ParseKeys(data []byte, p KeyPolicy) (*Set, []Skipped, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return single(w.key(p, true))
+	return one(w.keys(p, true))
 }
 
-func single(key *Key, err error) (*Set, []Skipped, error) {
+// one makes a set of the keys that were made of one.
+func one(keys []*Key, err error) (*Set, []Skipped, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	set, err := NewSet(key)
+	set, err := NewSet(keys...)
 	return set, nil, err
 }
 
@@ -64,7 +67,7 @@ func parseFileSet(data []byte, p KeyPolicy) (*Set, []Skipped, error) {
 	return set, skipped, nil
 }
 
-func parsePEM(data []byte, p KeyPolicy) (*Key, error) {
+func parsePEM(data []byte, p KeyPolicy) ([]*Key, error) {
 	block, err := onlyBlock(data)
 	if err != nil {
 		return nil, err
@@ -88,7 +91,7 @@ func parsePEM(data []byte, p KeyPolicy) (*Key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: its PEM cannot be read", ErrKey)
 	}
-	return newKey("", "", public, p.allowed())
+	return newKeys("", "", public, p.allowed())
 }
 
 // onlyBlock returns the one block of a file. What OpenSSL writes before the key

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"authsidecar/sessions/strictjson"
 )
@@ -11,7 +12,7 @@ import (
 // Bounds of what is read.
 const (
 	maxSetSize  = 1 << 20
-	maxSetKeys  = 100
+	maxSetKeys  = 500
 	maxKeyDepth = 8
 	maxIDSize   = 256
 )
@@ -20,11 +21,11 @@ const (
 // asymmetric ones.
 type KeyPolicy struct {
 	// Algorithms are those that keys may have. A key that does not say its
-	// algorithm gets the first that fits it. nil: all asymmetric ones, and with
-	// Symmetric the HMAC ones, too; an RSA key is then for RS256.
+	// algorithm gets all of them that fit its type. nil: all asymmetric ones, and
+	// with Symmetric the HMAC ones, too.
 	Algorithms []Algorithm
-	// Symmetric accepts "oct" keys, for files and secrets of this machine. A set
-	// of both kinds is then refused.
+	// Symmetric accepts "oct" keys, for files and secrets of this machine, where no
+	// public key stands beside them.
 	Symmetric bool
 }
 
@@ -52,13 +53,16 @@ type Skipped struct {
 }
 
 // ParseSet reads a JWK set from outside (RFC 7517 section 5), of up to 1 MiB and
-// 100 keys. Keys that cannot be used are skipped, with the reason: of an unknown
-// kty, crv or alg, not for signatures, weak, private, symmetric (unless the
-// policy takes them), and all keys of a kid that comes twice, unless the others are
-// for something else. So the set may be empty: the caller decides what that means.
+// 500 keys. Keys that cannot be used are skipped, with the reason: of an unknown
+// kty, crv or alg, not for signatures, weak, private, no strict JSON, symmetric
+// (unless the policy takes them and no public key stands beside them), and those of
+// one kid and one algorithm that are two different keys. So the set may be empty:
+// the caller decides what that means.
 //
-// ErrKeySet means that data is no such set, ErrMixedKeys that the policy takes
-// symmetric keys and the set has both kinds.
+// A key that does not say its algorithm is there once for each that the policy
+// allows and its type has. A key that stands there twice is there once.
+//
+// ErrKeySet means that data is no such set.
 func ParseSet(data []byte, p KeyPolicy) (*Set, []Skipped, error) {
 	return parseSet(data, p, false)
 }
@@ -69,41 +73,91 @@ func parseSet(data []byte, p KeyPolicy, private bool) (*Set, []Skipped, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	keys := make([]*Key, len(members))
-	var skipped []Skipped
-	count := map[string]int{}
-	var oct, other bool
+	entries := make([]entry, len(members))
 	for i, raw := range members {
-		w, err := readJWK(raw)
-		oct, other = oct || w.kty == "oct", other || isAsymmetric(w.kty)
-		if err == nil {
-			keys[i], err = w.key(p, private)
-		}
-		if err != nil {
-			skipped = append(skipped, Skipped{i, w.kid, err})
-		}
-		if !elsewhere(err) {
-			count[w.kid]++
-		}
+		entries[i] = readEntry(raw, p, private)
 	}
-	if p.Symmetric && oct && other {
-		return nil, nil, ErrMixedKeys
-	}
-	usable := make([]*Key, 0, len(keys))
-	for i, key := range keys {
-		switch {
-		case key == nil:
-		case key.id != "" && count[key.id] > 1:
-			skipped = append(skipped, Skipped{i, key.id, ErrDuplicateKey})
-		default:
-			usable = append(usable, key)
+	dropSecrets(entries)
+	dropAmbiguous(entries)
+	var keys []*Key
+	var skipped []Skipped
+	for i, e := range entries {
+		if e.err != nil {
+			skipped = append(skipped, Skipped{i, e.kid, e.err})
+			continue
 		}
+		keys = append(keys, e.keys...)
 	}
-	set, err := NewSet(usable...)
+	set, err := NewSet(keys...)
 	return set, skipped, err
 }
 
-// elsewhere tells whether a key is good for something else, so that its kid is not
+// An entry is a key of a set as it was read: a Key for each algorithm, or why not.
+type entry struct {
+	kid, kty string
+	keys     []*Key
+	err      error
+}
+
+func readEntry(raw json.RawMessage, p KeyPolicy, private bool) entry {
+	w, err := readJWK(raw)
+	e := entry{kid: w.kid, kty: w.kty, err: err}
+	if err == nil {
+		e.keys, e.err = w.keys(p, private)
+	}
+	return e
+}
+
+// dropSecrets takes the symmetric keys out of a set that has public ones: whoever
+// publishes the one may have published the other (RFC 8725 section 2.1).
+func dropSecrets(entries []entry) {
+	if !slices.ContainsFunc(entries, func(e entry) bool { return isAsymmetric(e.kty) }) {
+		return
+	}
+	for i := range entries {
+		if e := &entries[i]; e.kty == "oct" && e.err == nil {
+			e.err = ErrMixedKeys
+		}
+	}
+}
+
+// A claimant is whose a kid is: an algorithm's, or the type's of a key that cannot be
+// used.
+type claimant struct{ kid, name string }
+
+// dropAmbiguous takes out the keys that a kid and an algorithm do not tell apart.
+func dropAmbiguous(entries []entry) {
+	prints, several := map[claimant]string{}, map[claimant]bool{}
+	for _, e := range entries {
+		if e.err != nil && !elsewhere(e.err) {
+			several[claimant{e.kid, e.kty}] = true
+		}
+		if e.err != nil {
+			continue
+		}
+		for _, key := range e.keys {
+			its := claimant{e.kid, string(key.algorithm)}
+			known, taken := prints[its]
+			several[its] = several[its] || taken && known != key.thumbprint
+			prints[its] = key.thumbprint
+		}
+	}
+	for i := range entries {
+		e := &entries[i]
+		if e.kid == "" || e.err != nil {
+			continue
+		}
+		ambiguous := several[claimant{e.kid, e.kty}]
+		for _, key := range e.keys {
+			ambiguous = ambiguous || several[claimant{e.kid, string(key.algorithm)}]
+		}
+		if ambiguous {
+			e.err = ErrDuplicateKey
+		}
+	}
+}
+
+// elsewhere reports whether a key is good for something else, so that its kid is not
 // in the way of one that is good here. Of a key that is merely bad, it is.
 func elsewhere(err error) bool {
 	return errors.Is(err, ErrKeyUse) || errors.Is(err, ErrAlgorithm) || errors.Is(err, ErrUnsupportedKey)
@@ -114,7 +168,7 @@ func setMembers(data []byte) ([]json.RawMessage, error) {
 	if len(data) > maxSetSize {
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrKeySet, maxSetSize)
 	}
-	members, err := strictjson.Members(data, maxKeyDepth)
+	members, err := strictjson.OuterMembers(data, maxKeyDepth)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKeySet, err)
 	}

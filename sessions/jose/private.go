@@ -12,8 +12,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
-
-	"authsidecar/sessions/strictjson"
 )
 
 // generatedRSA is how many bits a new RSA key has.
@@ -73,9 +71,6 @@ func ParsePrivate(data []byte, alg Algorithm) (*PrivateKey, error) {
 }
 
 func parsePrivateJWK(data []byte, alg Algorithm) (*PrivateKey, error) {
-	if err := strictjson.CheckObject(data, maxKeyDepth); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrKey, err)
-	}
 	w, err := readJWK(data)
 	if err != nil {
 		return nil, err
@@ -107,7 +102,7 @@ func newPrivateKey(signer crypto.Signer, alg Algorithm) (*PrivateKey, error) {
 	if key, ok := public.(ecdsa.PublicKey); ok {
 		public = &key
 	}
-	key, err := newKey("", string(alg), public, asymmetric)
+	key, err := first(newKeys("", string(alg), public, asymmetric))
 	if err != nil {
 		return nil, err
 	}

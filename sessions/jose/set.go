@@ -8,13 +8,15 @@ import (
 // A Set is keys to choose from. It never changes.
 type Set struct {
 	keys []*Key
-	byID map[string]*Key
+	byID map[string][]*Key // under "" those without an ID
 }
 
-// NewSet returns a set of these keys. Symmetric and asymmetric ones together are
-// ErrMixedKeys (RFC 8725 section 2.1), two of one ID ErrDuplicateKey.
+// NewSet returns a set of these keys; what comes twice is there once. Symmetric and
+// asymmetric ones together are ErrMixedKeys (RFC 8725 section 2.1), two different
+// keys of one ID and one algorithm ErrDuplicateKey. One ID may stand for keys of
+// several algorithms (RFC 7517 section 4.5).
 func NewSet(keys ...*Key) (*Set, error) {
-	s := &Set{keys: slices.Clone(keys), byID: make(map[string]*Key, len(keys))}
+	s := &Set{keys: make([]*Key, 0, len(keys)), byID: make(map[string][]*Key, len(keys))}
 	for _, key := range keys {
 		if key == nil || key.material == nil {
 			return nil, fmt.Errorf("%w: it is nil", ErrKey)
@@ -22,60 +24,78 @@ func NewSet(keys ...*Key) (*Set, error) {
 		if key.algorithm.Symmetric() != keys[0].algorithm.Symmetric() {
 			return nil, ErrMixedKeys
 		}
-		if key.id == "" {
-			continue
+		if err := s.add(key); err != nil {
+			return nil, err
 		}
-		if s.byID[key.id] != nil {
-			return nil, ErrDuplicateKey
-		}
-		s.byID[key.id] = key
 	}
 	return s, nil
 }
 
-// Len returns how many keys there are.
+// add adds a key, unless it is there already.
+func (s *Set) add(key *Key) error {
+	for _, other := range s.byID[key.id] {
+		switch {
+		case other.algorithm != key.algorithm:
+		case other.thumbprint == key.thumbprint:
+			return nil
+		case key.id != "":
+			return ErrDuplicateKey
+		}
+	}
+	s.keys = append(s.keys, key)
+	s.byID[key.id] = append(s.byID[key.id], key)
+	return nil
+}
+
+// Len returns how many keys there are: one that is good for several algorithms
+// counts for each.
 func (s *Set) Len() int { return len(s.keys) }
 
 // Keys returns all keys. The slice is the caller's.
 func (s *Set) Keys() []*Key { return slices.Clone(s.keys) }
 
 // Lookup finds the one key that a token with this header may be signed with: the
-// key of that ID, or without an ID the only key of that algorithm. A lone key
-// without an ID of its own (PEM, secret) answers to any, and so do several of them
-// (a secret for several algorithms). There is never a second one to try.
+// key of that ID and that algorithm, or without an ID the only key of that
+// algorithm. Where no key has an ID of its own (PEM, secret), they answer to any.
+// There is never a second one to try.
 //
 // ErrUnknownKey means that there is none, ErrAlgorithm that it has another
 // algorithm.
 func (s *Set) Lookup(kid string, alg Algorithm) (*Key, error) {
-	key := s.byID[kid]
-	switch {
-	case key != nil:
-	case len(s.keys) == 1 && (kid == "" || s.keys[0].id == ""):
-		key = s.keys[0]
-	case kid == "" || len(s.byID) == 0:
-		return s.only(alg)
-	default:
-		return nil, ErrUnknownKey
+	candidates, named := s.keys, false
+	if kid != "" {
+		if candidates = s.byID[kid]; len(candidates) > 0 {
+			named = true
+		} else if candidates = s.byID[""]; len(candidates) < len(s.keys) {
+			return nil, ErrUnknownKey
+		}
 	}
-	if key.algorithm != alg {
-		return nil, ErrAlgorithm
-	}
-	return key, nil
-}
-
-func (s *Set) only(alg Algorithm) (*Key, error) {
 	var found *Key
-	for _, key := range s.keys {
+	for _, key := range candidates {
 		if key.algorithm != alg {
 			continue
 		}
-		if found != nil {
+		if found != nil && found.thumbprint != key.thumbprint {
 			return nil, ErrUnknownKey
 		}
 		found = key
 	}
-	if found == nil {
+	switch {
+	case found != nil:
+		return found, nil
+	case named || alike(candidates):
+		return nil, ErrAlgorithm
+	default:
 		return nil, ErrUnknownKey
 	}
-	return found, nil
+}
+
+// alike reports whether there is one key, for whatever algorithms.
+func alike(keys []*Key) bool {
+	for _, key := range keys {
+		if key.thumbprint != keys[0].thumbprint {
+			return false
+		}
+	}
+	return len(keys) > 0
 }

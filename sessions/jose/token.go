@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// MaxTokenSize is how many bytes a token may have.
-const MaxTokenSize = 8 << 10
+// MaxTokenSize is how many bytes a token may have: 200 groups of an identity
+// provider make 11 KB.
+const MaxTokenSize = 16 << 10
 
 // A Token is a compact JWS (RFC 7515 section 7.1) that nobody has verified yet.
 type Token struct {
@@ -20,7 +21,7 @@ type Token struct {
 
 // Parse reads the form of a token, and its header; it verifies nothing. A token
 // has one spelling: three segments of canonical base64url, no padding, no space.
-// Its header is strict JSON of a few strings: see Header.
+// Its header is strict JSON: see Header.
 //
 // The errors are those of this package, and hold nothing of the token.
 func Parse(compact string) (*Token, error) {

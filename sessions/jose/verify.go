@@ -40,7 +40,7 @@ func (t *Token) verifySignature(k *Key) ([]byte, error) {
 	if t.Header.Algorithm != string(k.algorithm) {
 		return nil, ErrAlgorithm
 	}
-	verifier, err := jws.NewVerifier(jwa.SignatureAlgorithm(k.algorithm))
+	verifier, err := jws.NewVerifier(kinds[k.algorithm].library(k.algorithm))
 	if err != nil {
 		return nil, ErrAlgorithm
 	}
@@ -51,6 +51,15 @@ func (t *Token) verifySignature(k *Key) ([]byte, error) {
 		return nil, err
 	}
 	return t.payload, nil
+}
+
+// library returns the library's name of the algorithm: it does not know those of RFC
+// 9864.
+func (k kind) library(alg Algorithm) jwa.SignatureAlgorithm {
+	if k.crv == "Ed25519" {
+		return jwa.EdDSA
+	}
+	return jwa.SignatureAlgorithm(alg)
 }
 
 // checkSalt refuses PSS signatures with a salt of another length than the hash's

@@ -159,7 +159,7 @@ var wrongSignatureVectors = map[int]otherwise{
 
 func TestV20_WycheproofSignatures(t *testing.T) {
 	runVectors(t, "json_web_signature_test.json", wrongSignatureVectors, outcomes{
-		nil: 42, ErrSignature: 298, ErrNotCompact: 30, ErrAlgorithm: 15, ErrHeader: 6, ErrKeyUse: 4, ErrUnknownKey: 3, ErrBase64: 2, ErrHeaderMember: 1,
+		nil: 42, ErrSignature: 299, ErrNotCompact: 30, ErrAlgorithm: 15, ErrHeader: 6, ErrKeyUse: 4, ErrUnknownKey: 3, ErrBase64: 2,
 	})
 }
 
@@ -216,7 +216,7 @@ var encrypted = otherwise{ErrEncrypted, "it is a good JWE: encrypted tokens are 
 
 func TestV9_V20_WycheproofCrypto(t *testing.T) {
 	runVectors(t, "json_web_crypto_test.json", map[int]otherwise{50: encrypted, 67: encrypted}, outcomes{
-		nil: 4, ErrNotCompact: 29, ErrEncrypted: 23, ErrSignature: 13, ErrHeader: 6, ErrUnknownKey: 3, ErrAlgorithm: 2, ErrHeaderMember: 1, ErrMixedKeys: 1, ErrWeakKey: 1,
+		nil: 4, ErrNotCompact: 29, ErrEncrypted: 23, ErrSignature: 14, ErrHeader: 6, ErrUnknownKey: 3, ErrAlgorithm: 2, ErrMixedKeys: 1, ErrWeakKey: 1,
 	})
 }
 
