@@ -18,8 +18,7 @@ func (inst *instance) background() []func(context.Context) {
 	if len(inst.rings) > 0 {
 		runs = append(runs, inst.keepKeys)
 	}
-	runs = append(runs, inst.sweepCutoffs)
-	return runs
+	return append(runs, inst.sweepCutoffs, inst.reports.refused.run)
 }
 
 // every does something each pause, until ctx ends.

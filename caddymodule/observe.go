@@ -16,14 +16,16 @@ import (
 
 // reports are where an instance tells what happens.
 type reports struct {
-	audit  *auditor
-	events *events
-	health health
+	audit   *auditor
+	events  *events
+	refused refusedLog
+	health  health
 }
 
 // newReports prepares them, as far as that needs no file.
 func (inst *instance) newReports(ctx caddy.Context, h *Handler) (err error) {
 	inst.reports.audit = newAuditor(h, inst.logger)
+	inst.reports.refused = refusedLog{logger: inst.logger, issuer: inst.issuer, kinds: make(map[refusedKind]*refusedCount)}
 	inst.reports.events, err = newEvents(ctx)
 	showZeros(inst.issuer)
 	return err
@@ -105,12 +107,13 @@ func (inst *instance) verified(ctx context.Context, c *sessions.Caller, remember
 	noteOf(ctx).told(c, remembered)
 }
 
-// failed logs a request of ours that was refused (at debug: the caller's fault)
-// or failed (at error: ours).
+// failed logs a request that was refused (at debug, and what is wrong with tokens at info,
+// not each of them: the caller's fault) or failed (at error: ours).
 func (inst *instance) failed(r *http.Request, status int, err error) {
 	reason := reasonOf(status, err)
 	rejections.WithLabelValues(inst.issuer, reason).Inc()
 	noteOf(r.Context()).refused(reason)
+	inst.reports.refused.note(err, clientIP(r))
 	level := zapcore.DebugLevel
 	if status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
 		level = zapcore.ErrorLevel
@@ -143,7 +146,7 @@ func reasonOf(status int, err error) string {
 		reason string
 	}{
 		{bearer.ErrNoToken, "no_token"},
-		{bearer.ErrMalformed, "malformed_credentials"},
+		{bearer.ErrMalformed, string(malformed)},
 		{sessions.ErrReasonRequired, reasonRequired},
 		{sessions.ErrGrant, "invalid_grant"},
 		{sessions.ErrEnded, "ended"},

@@ -198,7 +198,7 @@ func (s *site) steps(made *bearer.Explanation) []explainedStep {
 		case !done:
 			shown.Result, shown.Detail = "skipped", "it needs what the checks before it did not find"
 		case errors.As(step.Err, &refusal):
-			shown.Result, shown.Reason, shown.Mend = "refused", refusal.Reason, mends[refusal.Reason]
+			shown.Result, shown.Reason, shown.Mend = "refused", refusal.Reason, Mend(refusal.Reason)
 		case step.Err != nil:
 			shown.Result = "unknown"
 			if shown.Detail = s.keysFrom[s.issuerOf(made).Name]; shown.Detail == "" {

@@ -112,7 +112,9 @@ func claimText(value any) string {
 	return string(data)
 }
 
-// mends say how to mend what a token is refused for.
+// Mend says how to mend what a token is refused for.
+func Mend(reason bearer.Reason) string { return mends[reason] }
+
 var mends = map[bearer.Reason]string{
 	bearer.ReasonTooLarge:      "let the identity provider put less into it: 16 KiB are taken",
 	bearer.ReasonForm:          "present a signed JWT as it was issued: three parts with dots between, nothing before or after; an opaque token cannot be verified here",

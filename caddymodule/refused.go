@@ -1,0 +1,132 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"authsidecar/caddymodule/cli"
+	"authsidecar/sessions/audit"
+	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/forward"
+)
+
+// A refusedLog tells the operator, at Caddy's default level, which tokens are refused and how
+// to mend that: for each reason and issuer at once, then each refusedPause with how many there
+// were since. Issuers that are not configured share an entry of each reason, so that nobody who
+// makes names up fills the memory or the log.
+type refusedLog struct {
+	logger *zap.Logger
+	issuer string // ours
+
+	mu    sync.Mutex
+	kinds map[refusedKind]*refusedCount
+}
+
+// refusedPause is how often a kind of refusal is logged.
+const refusedPause = time.Second
+
+// A refusedKind is what is logged together.
+type refusedKind struct {
+	reason bearer.Reason
+	issuer string // a configured one, or ""
+}
+
+// A refusedCount is what came of a kind since its last line.
+type refusedCount struct {
+	count    int
+	logged   time.Time
+	claimed  string // of the last one
+	clientIP string
+}
+
+// malformed is the reason where there is no one token to refuse.
+const malformed bearer.Reason = "malformed_credentials"
+
+// note counts a refused request, if it was refused for its token.
+func (l *refusedLog) note(err error, clientIP string) {
+	var kind refusedKind
+	claimed := ""
+	if refusal, ok := errors.AsType[*bearer.Refusal](err); ok {
+		kind, claimed = refusedKind{refusal.Reason, refusal.Issuer}, refusal.Claimed
+	} else if errors.Is(err, bearer.ErrMalformed) {
+		kind.reason = malformed
+	} else {
+		return
+	}
+	if kind == (refusedKind{bearer.ReasonExpired, l.issuer}) {
+		return // how clients learn that it is time to refresh
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := l.kinds[kind]
+	if c == nil {
+		c = new(refusedCount)
+		l.kinds[kind] = c
+	}
+	c.count++
+	c.claimed, c.clientIP = claimed, clientIP
+	if c.logged.IsZero() {
+		l.write(kind, c)
+	}
+}
+
+// run writes what is due, until ctx ends, and then the rest.
+func (l *refusedLog) run(ctx context.Context) {
+	every(ctx, refusedPause, func() { l.flush(refusedPause) })
+	l.flush(0)
+}
+
+// flush writes the kinds whose last line is that old, and forgets those of which there were no
+// more.
+func (l *refusedLog) flush(age time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for kind, c := range l.kinds {
+		switch {
+		case time.Since(c.logged) < age:
+		case c.count > 0:
+			l.write(kind, c)
+		default:
+			delete(l.kinds, kind)
+		}
+	}
+}
+
+func (l *refusedLog) write(kind refusedKind, c *refusedCount) {
+	fields := []zap.Field{zap.String("issuer", l.issuer), zap.String("reason", string(kind.reason)), zap.Int("count", c.count)}
+	if kind.issuer != "" {
+		fields = append(fields, zap.String("trusted_issuer", kind.issuer))
+	} else if c.claimed != "" {
+		fields = append(fields, zap.String("unknown_issuer", claimedIssuer(c.claimed)))
+	}
+	fields = append(fields, zap.String("client_ip", c.clientIP), zap.String("mend", refusedMend(kind)))
+	l.logger.Info("bearer token refused", fields...)
+	c.count, c.logged = 0, time.Now()
+}
+
+// refusedMend says what to do about a kind.
+func refusedMend(kind refusedKind) string {
+	switch {
+	case kind.reason == malformed:
+		return "send one token, once: Authorization: Bearer <token>"
+	case kind.reason == bearer.ReasonUnknownIssuer && kind.issuer != "":
+		return "requests of the app are made with access tokens of this site; to accept those of trusted issuers too, write: identity { accept callers }"
+	default:
+		return cli.Mend(kind.reason)
+	}
+}
+
+// maxClaimedIssuer is how much of a made-up name is logged, in bytes.
+const maxClaimedIssuer = 128
+
+// claimedIssuer makes a name that anybody may have made up fit for a log.
+func claimedIssuer(name string) string {
+	if len(name) > maxClaimedIssuer {
+		return audit.Mask(forward.Encode(name[:maxClaimedIssuer])) + "..."
+	}
+	return audit.Mask(forward.Encode(name))
+}

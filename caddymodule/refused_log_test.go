@@ -1,0 +1,116 @@
+package caddymodule_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+// refusals returns what the log tells of refused tokens at Caddy's default level, by reason and
+// issuer: how many, and the last line.
+func (s *sidecar) refusals() (counts map[string]int, lines map[string]map[string]any, all int) {
+	s.t.Helper()
+	counts, lines = make(map[string]int), make(map[string]map[string]any)
+	for line := range strings.Lines(s.log.String()) {
+		var entry map[string]any
+		if !strings.Contains(line, `"msg":"bearer token refused"`) || json.Unmarshal([]byte(line), &entry) != nil {
+			continue
+		}
+		if entry["level"] != "info" || entry["issuer"] != "https://app.example.com" || entry["client_ip"] != "127.0.0.1" {
+			s.t.Errorf("line %v", entry)
+		}
+		name := fmt.Sprint(entry["reason"])
+		if issuer, ok := entry["trusted_issuer"]; ok {
+			name += " of " + issuer.(string)
+		}
+		counts[name] += int(entry["count"].(float64))
+		lines[name] = entry
+		all++
+	}
+	return counts, lines, all
+}
+
+// waitRefusals returns when the log has told of so many of each.
+func (s *sidecar) waitRefusals(want map[string]int) (lines map[string]map[string]any, all int) {
+	s.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		counts, lines, all := s.refusals()
+		missing := false
+		for name, count := range want {
+			missing = missing || counts[name] != count
+		}
+		if !missing && len(counts) == len(want) {
+			return lines, all
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("the log tells of %v, want %v\n%s", counts, want, s.log)
+		}
+		time.Sleep(10 * time.Millisecond) // polling what another process writes
+	}
+}
+
+// Whoever sets this up sees in the log, as it is by default, why a token gets 401, and what to
+// do about it.
+func TestRefusedTokens_AreInTheLog(t *testing.T) {
+	p := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	s.start(p.site(s, echo(t).URL, life+"\n\t\tidentity {\n\t\t\trequire\n\t\t}"))
+	own := create(t, s.url, p.token("alice", nil), `{"user_id":"alice"}`)
+	stranger := newIDP(t, "https://idp.example.com/")
+	forger := newIDP(t, p.issuer)
+	for _, token := range []string{
+		p.token("alice", map[string]any{"aud": "https://api.example.com"}), p.token("alice", map[string]any{"aud": "https://api.example.com"}),
+		p.token("alice", map[string]any{"exp": 1}), stranger.token("alice", nil), forger.token("alice", nil), "rubbish",
+	} {
+		wantStatus(t, create(t, s.url, token, `{"user_id":"alice"}`), 401)
+	}
+	wantStatus(t, create(t, s.url, "", `{"user_id":"alice"}`), 401) // without a token: the answer says it
+	s.call("GET", "/current", own.text("refresh_token"), "")
+	for _, header := range [][]string{
+		{"Authorization", "Bearer " + p.token("alice", nil)},
+		{"Authorization", bearerOf(own), "Authorization", bearerOf(own)},
+	} {
+		wantStatus(t, s.through("GET", "/app", header...), 401)
+	}
+	lines, _ := s.waitRefusals(map[string]int{
+		"audience of https://idp.example.com": 2, "expired of https://idp.example.com": 1, "unknown_key of https://idp.example.com": 1,
+		"unknown_issuer": 1, "form": 1, "unknown_issuer of https://idp.example.com": 1, "unknown_key of https://app.example.com": 1,
+		"malformed_credentials": 1,
+	})
+	for name, mend := range map[string]string{
+		"audience of https://idp.example.com": "audience in the trust block", "unknown_issuer": "add: trust <issuer>",
+		"unknown_issuer of https://idp.example.com": "accept callers", "malformed_credentials": "Authorization: Bearer",
+		"unknown_key of https://idp.example.com": "caddy auth-sessions keys",
+	} {
+		if got := fmt.Sprint(lines[name]["mend"]); !strings.Contains(got, mend) {
+			t.Errorf("%s: the mend is %q", name, got)
+		}
+	}
+	if got := lines["unknown_issuer"]["unknown_issuer"]; got != "https://idp.example.com/" {
+		t.Errorf("the issuer that nobody trusts is told as %q", got)
+	}
+}
+
+// Who invents issuers does not fill the log.
+func TestRefusedTokens_AFloodOfInventedIssuersIsAFewLines(t *testing.T) {
+	p := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	s.start(p.site(s, echo(t).URL, ""))
+	const flood = 500
+	for i := range flood {
+		evil := newIDPName(p, fmt.Sprintf("https://%d.example.com/\n\x1b[2J\u202e%s", i, strings.Repeat("x", 2000)))
+		wantStatus(t, create(t, s.url, evil.token("alice", nil), `{"user_id":"alice"}`), 401)
+	}
+	lines, all := s.waitRefusals(map[string]int{"unknown_issuer": flood})
+	if all > flood/10 {
+		t.Errorf("%d lines tell of %d tokens", all, flood)
+	}
+	if got := fmt.Sprint(lines["unknown_issuer"]["unknown_issuer"]); len(got) > 500 || strings.ContainsAny(got, "\n\x1b\u202e") {
+		t.Errorf("the issuer is told as %q", got)
+	}
+}
+
+// newIDPName is the provider under another name.
+func newIDPName(p *idp, name string) *idp { return &idp{t: p.t, issuer: name, key: p.key} }
