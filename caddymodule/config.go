@@ -35,7 +35,8 @@ type Handler struct {
 	Shadow []*Rule `json:"shadow_allow,omitempty"`
 
 	// User ids that nobody may impersonate, whatever allows it. `*` stands for
-	// any run of characters. Compared after NFKC and case folding too.
+	// any run of characters. All spellings count that differ by case in any language,
+	// by NFKC, or by characters that nobody sees.
 	Protect []string `json:"protect,omitempty"`
 
 	// Whether refreshing, listing and revoking sessions is served too, below the

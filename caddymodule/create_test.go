@@ -44,7 +44,7 @@ func TestCreate_AnswersAsStackAuthDoes(t *testing.T) {
 func TestCreate_EveryRefusal(t *testing.T) {
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
-	s.start(provider.site(s, echo(t).URL, "protect user root\n\t\timpersonation {\n\t\t\trequire_reason\n\t\t}"))
+	s.start(provider.site(s, echo(t).URL, "protect user root admin-*\n\t\timpersonation {\n\t\t\trequire_reason\n\t\t}"))
 	alice := provider.token("alice", nil)
 	desk := provider.token("carol", map[string]any{"scope": "sessions:impersonate"})
 	const good = `{"user_id":"alice"}`
@@ -67,6 +67,8 @@ func TestCreate_EveryRefusal(t *testing.T) {
 		{"for somebody protected", desk, `{"user_id":"root","reason":"x"}`, nil, 403, "insufficient_scope"},
 		{"V25: a token that acts", provider.token("alice", map[string]any{"act": map[string]any{"sub": "x"}}), good, nil, 403, "insufficient_scope"},
 		{"V25: a service named like a user", provider.token("alice", map[string]any{"client_id": "alice"}), good, nil, 403, "insufficient_scope"},
+		{"for somebody protected, by a dotless i", desk, `{"user_id":"adm\u0131n-1","reason":"x"}`, nil, 403, "insufficient_scope"},
+		{"for somebody protected, by a dotted I", desk, `{"user_id":"ADM\u0130N-1","reason":"x"}`, nil, 403, "insufficient_scope"},
 		{"without the reason that is required", desk, good, nil, 400, "reason_required"},
 		{"longer than the maximum", alice, `{"user_id":"alice","expires_in_millis":31536000001}`, nil, 400, "invalid_lifetime"},
 		{"an impersonation longer than its maximum", desk, `{"user_id":"alice","reason":"x","expires_in_millis":28800001}`, nil, 400, "invalid_lifetime"},
@@ -81,6 +83,11 @@ func TestCreate_EveryRefusal(t *testing.T) {
 		{"a user that is a number", alice, `{"user_id":1}`, nil, 400, "invalid_request"},
 		{"a user that is null", alice, `{"user_id":null}`, nil, 400, "invalid_request"},
 		{"a user with a control", alice, `{"user_id":"a\u0000b"}`, nil, 400, "invalid_user_id"},
+		{"a user with a variation selector", desk, `{"user_id":"root\ufe0f","reason":"x"}`, nil, 400, "invalid_user_id"},
+		{"a user with a Hangul filler", desk, `{"user_id":"ro\u3164ot","reason":"x"}`, nil, 400, "invalid_user_id"},
+		{"a user with a blank of Braille", desk, `{"user_id":"root\u2800","reason":"x"}`, nil, 400, "invalid_user_id"},
+		{"a user with a grapheme joiner", desk, `{"user_id":"r\u034foot","reason":"x"}`, nil, 400, "invalid_user_id"},
+		{"a user with a Mongolian selector", desk, `{"user_id":"roo\u180bt","reason":"x"}`, nil, 400, "invalid_user_id"},
 		{"a user with bidi", alice, `{"user_id":"a\u202eb"}`, nil, 400, "invalid_user_id"},
 		{"H1: a name twice", alice, `{"user_id":"alice","user_id":"alice"}`, nil, 400, "invalid_request"},
 		{"H1: a name twice, once escaped", alice, `{"user_id":"alice","user\u005fid":"root"}`, nil, 400, "invalid_request"},

@@ -35,13 +35,15 @@ var (
 	errNoRule       = fmt.Errorf("%w: no rule allows it", ErrDenied)
 	errProtected    = fmt.Errorf("%w: the user is protected", ErrDenied)
 	errCallerOwn    = fmt.Errorf("%w: the token is one of ours", ErrDenied)
+	errOldName      = fmt.Errorf("%w: %w", ErrDenied, ErrUserID)
 	errCallerActing = fmt.Errorf("%w: the token acts for somebody else", ErrDenied)
 )
 
 // Errors of requests: the caller asked for what nobody can have.
 var (
 	// ErrUserID means that the user id is not 1 to 255 bytes of UTF-8 without
-	// control, format and bidi characters, and without white space at its ends.
+	// control, format, bidi and invisible characters, and without white space at its
+	// ends.
 	ErrUserID = errors.New("user id is not acceptable")
 	// ErrLifetime means that the requested life is not positive, or longer than
 	// the maximum that applies.

@@ -247,6 +247,29 @@ func playPolicy(t *testing.T, caller *sessions.Caller, change func(*sessions.Man
 	w.refused(g.RefreshToken, victim, sessions.EventDenied, "session revoked")
 }
 
+// A name that an earlier release accepted, and that none has today, ends the session: it
+// would be refused with each of its access tokens.
+func TestPolicy_ANameOfAnEarlierReleaseEndsItsSession(t *testing.T) {
+	for name, change := range map[string]func(*sessions.Session){
+		"of the user":  func(s *sessions.Session) { s.UserID += "\ufe0f" },
+		"of the actor": func(s *sessions.Session) { s.Actor.Subject += "\u3164" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			g := w.create(person("carol", sessions.Claims{"scope": "desk"}), "alice")
+			row, err := w.store.Update(t.Context(), g.Session.Key(), func(row sessions.Session, _ time.Time) (sessions.Session, bool) {
+				change(&row)
+				return row, true
+			})
+			must(t, err)
+			token, err := w.manager.Minter.Refresh(&row)
+			must(t, err)
+			w.refused(token, victim, sessions.EventRevoked, "user id is not acceptable")
+			w.wantEnded(g, sessions.EndPolicy)
+		})
+	}
+}
+
 // A user's own session does not become somebody's impersonation because another
 // rule would allow that.
 func TestPolicy_AnOwnSessionStaysOne(t *testing.T) {

@@ -4,9 +4,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"golang.org/x/text/cases"
-	"golang.org/x/text/unicode/norm"
 )
 
 // RuleInput is what a rule judges: who asks, for whom, and what they say.
@@ -47,7 +44,8 @@ type Policy struct {
 	AllowSelf bool
 	// Allow are the rules for everybody else, in order.
 	Allow []Rule
-	// Protect are user ids, or globs with *, that nobody may impersonate.
+	// Protect are user ids, or globs with *, that nobody may impersonate, however they
+	// are spelt (see fold).
 	Protect []string
 	// RequireReason asks for a reason for each impersonation.
 	RequireReason bool
@@ -99,24 +97,6 @@ func (p *Policy) protected(userID string) bool {
 		}
 	}
 	return false
-}
-
-// fold maps what a lenient app could take for the same name to one name: NFKC
-// and case folding, and NFKC again for what folding has composed anew.
-func fold(s string) string {
-	if isASCII(s) {
-		return strings.ToLower(s)
-	}
-	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(s)))
-}
-
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= 0x80 {
-			return false
-		}
-	}
-	return true
 }
 
 // glob matches a pattern whose * stands for any run of characters.

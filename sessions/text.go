@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -14,11 +15,11 @@ const (
 )
 
 // CheckUserID tells whether s can be a user id: 1 to MaxUserID bytes of UTF-8,
-// no control, format (which bidi is) and surrogate characters, no U+FFFD, and
-// no white space at its ends. Ids are compared byte for byte; nothing is
+// no control, format (which bidi is), invisible and surrogate characters, no U+FFFD,
+// and no white space at its ends. Ids are compared byte for byte; nothing is
 // trimmed, folded or normalised. The error is ErrUserID.
 func CheckUserID(s string) error {
-	if s == "" || len(s) > MaxUserID || !cleanText(s) {
+	if s == "" || len(s) > MaxUserID || !cleanText(s) || strings.ContainsFunc(s, isInvisible) {
 		return ErrUserID
 	}
 	first, _ := utf8.DecodeRuneInString(s)
