@@ -106,7 +106,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		w.Header().Set("Connection", "close")
 		defer func() { _ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) }()
 	}
-	p.write(w)
+	p.Write(w)
 }
 
 // Unavailable answers a request that is ours while the store or the keys are not

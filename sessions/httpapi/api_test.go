@@ -191,7 +191,7 @@ func TestH4_CookiesAuthenticateNobody(t *testing.T) {
 
 func code(t *testing.T, w *httptest.ResponseRecorder) string {
 	t.Helper()
-	var p problem
+	var p Problem
 	if err := json.Unmarshal(w.Body.Bytes(), &p); err != nil {
 		t.Fatalf("%v in %s", err, w.Body)
 	}
@@ -251,13 +251,13 @@ func TestL3_PanicsAndUnknownErrorsAre500AndToldToUsAlone(t *testing.T) {
 
 // Covers H7, H8.
 func TestO11_ProblemsAreWellFormed(t *testing.T) {
-	for _, p := range []*problem{
+	for _, p := range []*Problem{
 		problemRequest, problemCredentials, problemUserID, problemLifetime, problemText, problemClient, problemReason, problemKey, problemNoToken,
 		problemToken, problemDenied, problemForbidden, problemPath, problemSession, problemMethod, problemFilter, problemCursor, problemGrant,
 		problemHolder, problemSpent, problemTooLarge, problemMedia, problemMismatch, problemInternal, problemUnavailable,
 	} {
 		w := httptest.NewRecorder()
-		p.write(w)
+		p.Write(w)
 		if w.Code != p.Status || p.Status < 400 || p.Title == "" || p.Type != problemType+p.Code {
 			t.Errorf("problem %+v", p)
 		}

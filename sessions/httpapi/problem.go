@@ -11,9 +11,9 @@ import (
 	"authsidecar/sessions/bearer"
 )
 
-// A problem is an error answer: problem details of RFC 9457. All its text is
+// A Problem is an error answer: problem details of RFC 9457. All its text is
 // fixed, so that no answer holds what a request sent.
-type problem struct {
+type Problem struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`
 	Status int    `json:"status"`
@@ -30,50 +30,51 @@ type problem struct {
 // problemType prefixes the code to the problem's type URI.
 const problemType = "urn:problem-type:auth-sessions:"
 
-func newProblem(status int, code, title, detail string) *problem {
-	return &problem{Type: problemType + code, Title: title, Status: status, Detail: detail, Code: code}
+// NewProblem returns a problem. A code never changes its meaning.
+func NewProblem(status int, code, title, detail string) *Problem {
+	return &Problem{Type: problemType + code, Title: title, Status: status, Detail: detail, Code: code}
 }
 
 // The error answers. A code never changes its meaning.
 var (
-	problemRequest = newProblem(400, "invalid_request", "Invalid request",
+	problemRequest = NewProblem(400, "invalid_request", "Invalid request",
 		"The body must be one JSON object with user_id, and optionally expires_in_millis, is_impersonation, reason and client_id, each at most once and of its type.")
-	problemCredentials = newProblem(400, "invalid_request", "Invalid request",
+	problemCredentials = NewProblem(400, "invalid_request", "Invalid request",
 		"Send exactly one bearer token, in one Authorization header.")
-	problemUserID = newProblem(400, "invalid_user_id", "Invalid user id",
+	problemUserID = NewProblem(400, "invalid_user_id", "Invalid user id",
 		"user_id must be 1 to 255 bytes, without control or invisible characters and without white space at its ends.")
-	problemLifetime = newProblem(400, "invalid_lifetime", "Invalid lifetime",
+	problemLifetime = NewProblem(400, "invalid_lifetime", "Invalid lifetime",
 		"expires_in_millis must be more than 0 and at most the maximum that is configured for this kind of session.")
-	problemText = newProblem(400, "invalid_text", "Invalid text",
+	problemText = NewProblem(400, "invalid_text", "Invalid text",
 		"reason may have 500 bytes and client_id 255, without control or invisible characters.")
-	problemClient = newProblem(400, "invalid_client_id", "Invalid client", "client_id is none of the configured clients.")
-	problemReason = newProblem(400, "reason_required", "Reason required", "Say in reason why you act as this user.")
-	problemKey    = newProblem(400, "invalid_idempotency_key", "Invalid idempotency key",
+	problemClient = NewProblem(400, "invalid_client_id", "Invalid client", "client_id is none of the configured clients.")
+	problemReason = NewProblem(400, "reason_required", "Reason required", "Say in reason why you act as this user.")
+	problemKey    = NewProblem(400, "invalid_idempotency_key", "Invalid idempotency key",
 		"Send one Idempotency-Key of 1 to 255 visible ASCII characters.")
 
-	problemNoToken = newProblem(401, "missing_token", "Authentication required",
+	problemNoToken = NewProblem(401, "missing_token", "Authentication required",
 		"Send a JWT of a trusted issuer as bearer token in the Authorization header.")
-	problemToken     = newProblem(401, "invalid_token", "Invalid token", "The bearer token is not valid here, or no longer.")
-	problemDenied    = newProblem(403, "insufficient_scope", "Not allowed", "This caller may not have a session for this user.")
-	problemPath      = newProblem(404, "not_found", "Not found", "There is nothing at this spelling of the path.")
-	problemForbidden = newProblem(403, "insufficient_scope", "Not allowed", "This caller may not manage these sessions.")
-	problemSession   = newProblem(404, "not_found", "Not found", "There is no such session, or none that this caller may see.")
-	problemMethod    = newProblem(405, "method_not_allowed", "Method not allowed", "Allow says what can be done here.")
-	problemFilter    = newProblem(400, "invalid_request", "Invalid request",
+	problemToken     = NewProblem(401, "invalid_token", "Invalid token", "The bearer token is not valid here, or no longer.")
+	problemDenied    = NewProblem(403, "insufficient_scope", "Not allowed", "This caller may not have a session for this user.")
+	problemPath      = NewProblem(404, "not_found", "Not found", "There is nothing at this spelling of the path.")
+	problemForbidden = NewProblem(403, "insufficient_scope", "Not allowed", "This caller may not manage these sessions.")
+	problemSession   = NewProblem(404, "not_found", "Not found", "There is no such session, or none that this caller may see.")
+	problemMethod    = NewProblem(405, "method_not_allowed", "Method not allowed", "Allow says what can be done here.")
+	problemFilter    = NewProblem(400, "invalid_request", "Invalid request",
 		"Name the sessions: user_id, actor (with actor_issuer where it is not the caller's) or impersonations=true, each at most once; a page by cursor and limit (1 to 100).")
-	problemCursor = newProblem(400, "invalid_cursor", "Invalid cursor", "Take cursor from next_cursor of the page before, with the same filter.")
-	problemGrant  = newProblem(400, "invalid_grant", "Invalid refresh token", "The refresh token is not valid, or no longer.")
-	problemHolder = newProblem(400, "invalid_request", "Invalid request",
+	problemCursor = NewProblem(400, "invalid_cursor", "Invalid cursor", "Take cursor from next_cursor of the page before, with the same filter.")
+	problemGrant  = NewProblem(400, "invalid_grant", "Invalid refresh token", "The refresh token is not valid, or no longer.")
+	problemHolder = NewProblem(400, "invalid_request", "Invalid request",
 		"The body must be one JSON object with refresh_token alone, a string.")
-	problemSpent = newProblem(409, "idempotency_key_spent", "Already answered",
+	problemSpent = NewProblem(409, "idempotency_key_spent", "Already answered",
 		"The session of this Idempotency-Key was created before and its tokens cannot be answered again. Use a new key for a new session.")
-	problemTooLarge = newProblem(413, "body_too_large", "Body too large", "The body may have 4096 bytes.")
-	problemMedia    = newProblem(415, "unsupported_media_type", "Unsupported media type",
+	problemTooLarge = NewProblem(413, "body_too_large", "Body too large", "The body may have 4096 bytes.")
+	problemMedia    = NewProblem(415, "unsupported_media_type", "Unsupported media type",
 		"Send the body as application/json in UTF-8, without Content-Encoding.")
-	problemMismatch = newProblem(422, "idempotency_key_reused", "Idempotency key reused",
+	problemMismatch = NewProblem(422, "idempotency_key_reused", "Idempotency key reused",
 		"This Idempotency-Key was used for another request.")
-	problemInternal    = newProblem(500, "internal", "Internal error", "Something went wrong here. It was logged.")
-	problemUnavailable = newProblem(503, "unavailable", "Unavailable", "Try again soon: nothing was lost.")
+	problemInternal    = NewProblem(500, "internal", "Internal error", "Something went wrong here. It was logged.")
+	problemUnavailable = NewProblem(503, "unavailable", "Unavailable", "Try again soon: nothing was lost.")
 )
 
 func init() {
@@ -86,8 +87,8 @@ func init() {
 
 // problemOf is the one place that maps errors to the wire. Whatever it does not
 // know is a 500 and no hint.
-func problemOf(err error) *problem {
-	var own *problem
+func problemOf(err error) *Problem {
+	var own *Problem
 	var refusal *bearer.Refusal
 	switch {
 	case errors.As(err, &own):
@@ -140,9 +141,10 @@ func isUnavailable(err error) bool {
 }
 
 // Error makes a problem an error that problemOf passes through.
-func (p *problem) Error() string { return p.Detail }
+func (p *Problem) Error() string { return p.Detail }
 
-func (p *problem) write(w http.ResponseWriter) {
+// Write answers with the problem as application/problem+json.
+func (p *Problem) Write(w http.ResponseWriter) {
 	header := w.Header()
 	switch p.challenge {
 	case "":
