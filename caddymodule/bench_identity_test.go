@@ -22,7 +22,7 @@ import (
 )
 
 // accessToken creates a session and returns its access token.
-func (s *bench) accessToken(b *testing.B) string {
+func (s *bench) accessToken(b testing.TB) string {
 	b.Helper()
 	r := withVars(httptest.NewRequest("POST", "/auth/sessions", strings.NewReader(`{"user_id":"alice"}`)))
 	r.Header.Set("Content-Type", "application/json")

@@ -42,7 +42,7 @@ type bench struct {
 }
 
 // newBench takes more members of the handler's configuration, as JSON.
-func newBench(b *testing.B, dir string, members ...string) *bench {
+func newBench(b testing.TB, dir string, members ...string) *bench {
 	b.Helper()
 	provider := newIDP(b, "https://idp.example.com")
 	file := filepath.Join(b.TempDir(), "jwks.json")

@@ -21,3 +21,6 @@ func DenyMany(h any, n int) {
 
 // Checks is how many signatures the handler's verifier has checked.
 func Checks(h any) uint64 { return h.(*Handler).inst.verifier.Stats().Checks }
+
+// ForgetKeys leaves the handler without keys to sign with.
+func ForgetKeys(h any) { h.(*Handler).inst.manager.Minter.Keys = sessions.NewKeyring() }

@@ -10,12 +10,6 @@ import (
 	"authsidecar/sessions/httpapi"
 )
 
-// Why a request of an impersonated session is refused.
-var (
-	errDenied   = errors.New("an impersonated session may not go there (deny)")
-	errReadOnly = errors.New("an impersonated session may only look (read_only)")
-)
-
 // guards are what impersonated sessions are kept from, and who is told.
 type guards struct {
 	paths      pathGuard
@@ -40,30 +34,27 @@ func (inst *instance) guard(w http.ResponseWriter, r *http.Request, id *identity
 		}
 		return inst.stream(w, r, id, next, nil)
 	}
-	httpapi.DropOverrides(r)
+	dropOverrides(r)
 	inst.guards.paths.clean(r.Header)
-	if !forward.Unsafe(r) {
-		if err := inst.guards.refuse(r, false); err != nil {
-			return caddyhttp.Error(http.StatusForbidden, err)
-		}
+	unsafe := forward.Unsafe(r)
+	if closed := inst.guards.closed(r, unsafe); closed != nil {
+		return &refusal{Problem: closed, gate: inst.gate, who: id}
+	}
+	if !unsafe {
 		return inst.stream(w, r, id, next, nil)
 	}
 	act := inst.actOf(r, id.Who)
-	if err := inst.guards.refuse(r, true); err != nil {
-		act.answered(http.StatusForbidden)
-		return caddyhttp.Error(http.StatusForbidden, err)
-	}
 	if err := act.begin(); err != nil {
-		return inst.gate.unavailable(w, r, err)
+		return inst.gate.unavailable(err)
 	}
 	return inst.stream(w, r, id, next, act.answered)
 }
 
-// refuse tells why an impersonated session may not do this.
-func (g *guards) refuse(r *http.Request, unsafe bool) error {
+// closed says why an impersonated session may not do this; nil: it may.
+func (g *guards) closed(r *http.Request, unsafe bool) *httpapi.Problem {
 	switch {
 	case g.paths.denies(r):
-		return errDenied
+		return errDeny
 	case g.readOnly && unsafe:
 		return errReadOnly
 	default:

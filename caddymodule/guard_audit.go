@@ -12,7 +12,8 @@ import (
 // maxActedPath is how much of a path is recorded.
 const maxActedPath = 1024
 
-// An act is an unsafe request of an impersonated session.
+// An act is a request that is recorded: an unsafe one of an impersonated session, or one
+// that was refused.
 type act struct {
 	inst   *instance
 	ctx    context.Context
@@ -24,7 +25,7 @@ func (inst *instance) actOf(r *http.Request, who *forward.Who) *act {
 	u := requested(r)
 	path := cmp.Or(u.Path, u.Opaque, u.Host) // the last is that of CONNECT
 	return &act{inst: inst, ctx: r.Context(), record: audit.Record{
-		Issuer: inst.issuer, SessionID: who.SessionID, UserID: who.UserID, Impersonation: true, Actor: who.Actor,
+		Issuer: inst.issuer, SessionID: who.SessionID, UserID: who.UserID, Impersonation: who.Impersonation, Actor: who.Actor,
 		ClientID: who.ClientID, Reason: who.Reason, ClientIP: clientIP(r), Method: r.Method, Path: path[:min(len(path), maxActedPath)],
 	}}
 }
@@ -45,5 +46,11 @@ func (a *act) begin() error {
 // may not be written is logged; the answer is on its way.
 func (a *act) answered(status int) {
 	a.record.Event, a.record.Status = audit.EventActed, status
+	_ = a.inst.audit(a.ctx, &a.record)
+}
+
+// refused writes the one line of a request that does not get to the app.
+func (a *act) refused(f *refusal) {
+	a.record.Event, a.record.Status, a.record.Error = audit.EventRefused, f.Status, f.reason()
 	_ = a.inst.audit(a.ctx, &a.record)
 }

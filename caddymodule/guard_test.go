@@ -258,11 +258,12 @@ func TestH5_OverridesOfImpersonatedSessionsAreDropped(t *testing.T) {
 	}
 }
 
-// actLines returns what was written about impersonated unsafe requests.
+// actLines returns what was written about impersonated requests: of those that reached the
+// app the unsafe ones, and those that were refused.
 func (s *sidecar) actLines() (lines []map[string]any) {
 	s.t.Helper()
 	for line := range strings.Lines(s.log.String()) {
-		if !strings.Contains(line, `"session acted"`) || !strings.HasSuffix(line, "\n") {
+		if !strings.Contains(line, `"session acted"`) && !strings.Contains(line, `"session refused"`) || !strings.HasSuffix(line, "\n") {
 			continue
 		}
 		var fields map[string]any
@@ -290,7 +291,7 @@ func TestL2_OneLineForEachImpersonatedUnsafeRequest(t *testing.T) {
 		{"refused", "PUT", "/billing/x", line{"PUT", "/billing/x", 403}, nil},
 		{"an app that is down", "PATCH", "/down", line{"PATCH", "/down", 502}, nil},
 		{"safe", "GET", "/app", line{}, nil},
-		{"safe and refused", "GET", "/billing/x", line{}, nil},
+		{"safe and refused", "GET", "/billing/x", line{"GET", "/billing/x", 403}, nil},
 	} {
 		before, mark := len(g.actLines()), "/mark/"+strings.ReplaceAll(c.name, " ", "-")
 		g.ask(g.imp, c.method, c.target, c.header...)
@@ -318,13 +319,13 @@ func TestL2_OneLineForEachImpersonatedUnsafeRequest(t *testing.T) {
 func TestL2_WhatTheLineSays(t *testing.T) {
 	g := startGuarded(t, "read_only", "reverse_proxy APP")
 	g.ask(g.imp, "POST", "/app?token=secret", "User-Agent", "me")
-	g.waitLog(`"path":"/app","status":403}` + "\n")
+	g.waitLog(`"path":"/app","status":403,"error":"read_only"}` + "\n")
 	lines := g.actLines()
 	claims := decodePart(t, g.imp, 1)
 	want := map[string]any{
 		"level": "info", "logger": "http.handlers.auth_sessions.audit", "issuer": "https://app.example.com",
 		"session_id": claims["sid"], "user_id": "alice", "actor": "desk", "actor_issuer": "https://idp.example.com",
-		"reason": "ticket 4711", "client_id": "desk", "is_impersonation": true, "client_ip": "127.0.0.1", "method": "POST", "path": "/app", "status": 403.0,
+		"reason": "ticket 4711", "client_id": "desk", "is_impersonation": true, "client_ip": "127.0.0.1", "method": "POST", "path": "/app", "status": 403.0, "error": "read_only", "msg": "session refused",
 	}
 	for name, value := range want {
 		if len(lines) != 1 || lines[0][name] != value {

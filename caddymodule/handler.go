@@ -69,8 +69,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	if h.serveHealth(w, r) {
 		return nil
 	}
+	query := len(r.URL.RawQuery)
 	verdict := h.inst.api.Route(r)
 	if verdict == httpapi.Pass {
+		if len(r.URL.RawQuery) < query {
+			dropOverrides(r) // from the URL too that error routes get
+		}
 		return h.forward(w, r, next)
 	}
 	h.inst.serve(w, r, verdict)

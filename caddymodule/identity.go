@@ -24,12 +24,15 @@ type gate struct {
 	fields []forward.Field
 	exempt caddyhttp.MatchPath
 	known  *lru.Cache[*sessions.Caller, *identity]
+	nobody *identity // of whom nothing is known
+	routes sync.Map  // whether routes of a *caddyhttp.Server catch errors
 }
 
 // An identity is who is asking, as it was decided for a request. Those of one token share
 // it: it is never changed.
 type identity struct {
-	*forward.Who // nil: nobody that we know
+	*forward.Who       // nil: nobody that we know
+	gate         *gate // that decided it
 	headers      []string
 	vars         []namedVar
 	find         func(key string) (any, bool)
@@ -47,17 +50,20 @@ type namedVar struct {
 // identityVar is the variable that the identity of a request is in.
 const identityVar = "auth_sessions.identity"
 
-// identityOf returns who is asking; ok is false where nobody decided.
+// identityOf returns who is asking; ok is false where no gate decided.
 func identityOf(r *http.Request) (who *identity, ok bool) {
 	who, ok = caddyhttp.GetVar(r.Context(), identityVar).(*identity)
 	return who, ok
 }
 
-// impersonated tells whether somebody acts as somebody else.
-func (id *identity) impersonated() bool { return id.Who != nil && id.Impersonation }
+// known reports whether it is somebody; nil is nobody.
+func (id *identity) known() bool { return id != nil && id.Who != nil }
+
+// impersonated reports whether somebody acts as somebody else.
+func (id *identity) impersonated() bool { return id.known() && id.Impersonation }
 
 // ours tells whether it is a session of ours.
-func (id *identity) ours() bool { return id.Who != nil && id.Caller.Own }
+func (id *identity) ours() bool { return id.known() && id.Caller.Own }
 
 func newGate(inst *instance, i *Identity) (*gate, error) {
 	known, err := lru.New[*sessions.Caller, *identity](bearer.DefaultCacheSize)
@@ -65,6 +71,7 @@ func newGate(inst *instance, i *Identity) (*gate, error) {
 		return nil, err
 	}
 	g := &gate{Identity: i, inst: inst, known: known, exempt: caddyhttp.MatchPath(i.Exempt)}
+	g.nobody = &identity{gate: g, find: findNothing}
 	var names []string
 	names, g.fields = i.fields()
 	var replaced []string
@@ -84,31 +91,37 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, next caddyhttp
 	if g == nil {
 		return next.ServeHTTP(w, r)
 	}
-	g.names.Scrub(r)
-	traced(r)
-	who, err := g.judge(w, r)
-	forwarded(r, who)
-	if err != nil || who == nil {
-		g.drop(r) // a site's error routes may lead to the app
-		return err
+	who, err := g.serve(w, r, next)
+	if err != nil {
+		return g.fail(w, r, who, err)
 	}
-	if err := g.introduce(r, who); err != nil {
-		return g.unavailable(w, r, err)
-	}
-	return h.inst.guard(w, r, who, next)
+	return nil
 }
 
-// judge decides who is asking. Where the answer is a refusal the error is it, or the
-// request was answered and the identity is nil.
-func (g *gate) judge(w http.ResponseWriter, r *http.Request) (*identity, error) {
+// serve hands a request on, if it may. who is whose it is, nil where that is not decided.
+func (g *gate) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (who *identity, err error) {
+	g.names.Scrub(r)
+	traced(r)
+	if who, err = g.judge(r); err != nil {
+		return nil, err
+	}
+	forwarded(r, who)
+	if err := g.introduce(r, who); err != nil {
+		return who, g.unavailable(err)
+	}
+	return who, g.inst.guard(w, r, who, next)
+}
+
+// judge decides who is asking, or refuses the request.
+func (g *gate) judge(r *http.Request) (*identity, error) {
 	if !g.inst.ready.Load() {
 		if err := g.inst.open(); err != nil {
-			return nil, g.unavailable(w, r, err)
+			return nil, g.unavailable(err)
 		}
 	}
 	credential, err := forward.Find(r, g.Cookie)
 	if errors.Is(err, bearer.ErrNoToken) && len(r.Header["Authorization"]) == 0 {
-		return g.anonymous(w, r, err)
+		return g.anonymous(r, err)
 	}
 	var caller *sessions.Caller
 	if err == nil {
@@ -116,21 +129,19 @@ func (g *gate) judge(w http.ResponseWriter, r *http.Request) (*identity, error) 
 	}
 	switch {
 	case err == nil && credential.Cookie && forward.Smuggled(r, g.inst.issuer): // beside it
-		return g.refuse(w, r, credential, http.StatusUnauthorized, bearer.ErrMalformed)
+		return g.refuse(r, &refusal{Problem: errTokens, cause: bearer.ErrMalformed})
 	case err == nil && credential.Cookie && forward.CrossSite(r):
-		return g.refuse(w, r, credential, http.StatusForbidden, errCrossSite)
+		return g.refuse(r, &refusal{Problem: errCrossOrigin, who: g.identify(caller)})
 	case err == nil:
 		return g.identify(caller), nil
 	case isUnavailable(err):
-		return nil, g.unavailable(w, r, err)
+		return nil, g.unavailable(err)
 	case g.claimed(r, credential):
-		return g.refuse(w, r, credential, http.StatusUnauthorized, err)
+		return g.refuse(r, &refusal{Problem: badToken(err, credential), cause: err})
 	default: // somebody else's, and the app's affair
-		return g.anonymous(w, r, err)
+		return g.anonymous(r, err)
 	}
 }
-
-var errCrossSite = errors.New("a page of another origin sent this request with the browser's cookie")
 
 // verify tells whose token it is, if it is one that the app is told of.
 func (g *gate) verify(ctx context.Context, token string) (*sessions.Caller, error) {

@@ -7,8 +7,6 @@ import (
 	"net/url"
 	"slices"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"authsidecar/sessions"
@@ -27,56 +25,43 @@ func isUnavailable(err error) bool {
 }
 
 // anonymous lets a request pass as nobody's, where that will do.
-func (g *gate) anonymous(w http.ResponseWriter, r *http.Request, why error) (*identity, error) {
+func (g *gate) anonymous(r *http.Request, cause error) (*identity, error) {
 	if !g.Require && !g.Shadow || g.isExempt(r) {
-		return nobody, nil
+		return g.nobody, nil
 	}
 	if forward.Preflight(r) {
-		httpapi.DropOverrides(r) // it is nothing else
-		return nobody, nil
+		dropOverrides(r) // it is nothing else
+		return g.nobody, nil
 	}
-	return g.refuse(w, r, forward.Credential{}, http.StatusUnauthorized, why)
+	return g.refuse(r, &refusal{Problem: badToken(cause, forward.Credential{}), cause: cause})
+}
+
+// badToken is what a client is told whose credential is not good.
+func badToken(cause error, c forward.Credential) *httpapi.Problem {
+	switch {
+	case errors.Is(cause, bearer.ErrNoToken):
+		return errNoToken
+	case errors.Is(cause, bearer.ErrMalformed) && !c.Cookie:
+		return errTokens
+	default:
+		return errToken
+	}
 }
 
 // refuse refuses a request, unless it is exempt, or require is on trial: then it goes
 // on without what it came with.
-func (g *gate) refuse(w http.ResponseWriter, r *http.Request, c forward.Credential, status int, why error) (*identity, error) {
+func (g *gate) refuse(r *http.Request, f *refusal) (*identity, error) {
 	exempt := g.isExempt(r)
 	if exempt || g.Shadow {
 		if !exempt {
-			g.shadowed(r, why)
+			g.shadowed(r, f)
 		}
 		g.drop(r)
-		return nobody, nil
+		return g.nobody, nil
 	}
-	g.inst.failed(r, status, why)
-	header := w.Header()
-	header.Set("Cache-Control", "no-store")
-	if g.Login != "" && forward.Navigation(r) && status == http.StatusUnauthorized {
-		g.toLogin(w, r)
-		return nil, nil
-	}
-	switch {
-	case status == http.StatusForbidden:
-	case errors.Is(why, bearer.ErrNoToken):
-		header.Set("WWW-Authenticate", "Bearer")
-	case errors.Is(why, bearer.ErrMalformed) && !c.Cookie:
-		header.Set("WWW-Authenticate", `Bearer error="invalid_token", error_description="Send one bearer token, in one Authorization header."`)
-	default:
-		header.Set("WWW-Authenticate", `Bearer error="invalid_token", error_description="The bearer token is not valid here, or no longer."`)
-	}
-	return nil, caddyhttp.Error(status, why)
-}
-
-// toLogin sends a person to where he can sign in.
-func (g *gate) toLogin(w http.ResponseWriter, r *http.Request) {
-	target := g.Login
-	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		target = repl.ReplaceAll(target, "")
-	}
-	w.Header().Set("Location", target)
-	w.Header().Set("Vary", "Authorization, Cookie, Sec-Fetch-Mode, Accept")
-	w.WriteHeader(http.StatusFound)
+	f.gate = g
+	f.toLogin = g.Login != "" && forward.Navigation(r) && f.Status == http.StatusUnauthorized
+	return nil, f
 }
 
 // drop takes out of a request what says that it is ours and is not good.
@@ -91,19 +76,12 @@ func (g *gate) drop(r *http.Request) {
 	forward.DropCookies(r, g.inst.issuer, g.Cookie, ours)
 }
 
-func (g *gate) shadowed(r *http.Request, why error) {
-	reason := reasonOf(http.StatusUnauthorized, why)
+func (g *gate) shadowed(r *http.Request, f *refusal) {
+	reason := f.reason()
 	shadowRefusals.WithLabelValues(g.inst.issuer, reason).Inc()
 	g.inst.logger.Info("request would be refused: require is on trial",
 		zap.String("issuer", g.inst.issuer), zap.String("reason", reason), zap.String("client_ip", clientIP(r)),
 		zap.String("method", r.Method), zap.String("path", r.URL.Path))
-}
-
-// unavailable answers where nobody can tell who is asking, or whether he still may.
-func (g *gate) unavailable(w http.ResponseWriter, r *http.Request, err error) error {
-	g.inst.failed(r, http.StatusServiceUnavailable, err)
-	w.Header().Set("Retry-After", "1")
-	return caddyhttp.Error(http.StatusServiceUnavailable, err)
 }
 
 // isExempt tells whether every way to read the request's path is exempt.

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
@@ -11,11 +12,11 @@ import (
 	"authsidecar/sessions/forward"
 )
 
-// nobody is an identity of which nothing is known.
-var nobody = &identity{find: func(key string) (any, bool) {
+// findNothing finds our placeholders, and nothing in them.
+func findNothing(key string) (any, bool) {
 	_, ours := ownPlaceholder(key)
 	return "", ours
-}}
+}
 
 // identify returns what is told of a verified caller.
 func (g *gate) identify(c *sessions.Caller) *identity {
@@ -23,7 +24,7 @@ func (g *gate) identify(c *sessions.Caller) *identity {
 		return known
 	}
 	who := forward.Of(c)
-	a := &identity{Who: who, headers: make([]string, len(g.fields))}
+	a := &identity{Who: who, gate: g, headers: make([]string, len(g.fields))}
 	for i, field := range g.fields {
 		a.headers[i] = field.Value(who)
 	}
@@ -58,16 +59,11 @@ func (g *gate) introduce(r *http.Request, who *identity) error {
 	} else {
 		forward.DropCookies(r, g.inst.issuer, "", false)
 	}
-	caddyhttp.SetVar(r.Context(), identityVar, who)
-	for _, v := range who.vars {
-		caddyhttp.SetVar(r.Context(), v.name, v.value)
-	}
-	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		repl.Map(who.find)
-	}
-	for i, value := range who.headers {
+	decide(r, who)
+	values := slices.Clone(who.headers) // later handlers may change them in place
+	for i, value := range values {
 		if value != "" {
-			r.Header[g.Headers[i].Name] = []string{value}
+			r.Header[g.Headers[i].Name] = values[i : i+1 : i+1]
 		}
 	}
 	if g.Assertion == nil || who.Who == nil {
@@ -78,6 +74,27 @@ func (g *gate) introduce(r *http.Request, who *identity) error {
 		r.Header["Authorization"] = []string{"Bearer " + token}
 	}
 	return err
+}
+
+// decide keeps whose request it is where the matcher, the placeholders and other blocks
+// find it, in place of what was decided before.
+func decide(r *http.Request, who *identity) {
+	vars, ok := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
+	if !ok {
+		return
+	}
+	before, decided := vars[identityVar].(*identity)
+	vars[identityVar] = who
+	if decided {
+		for _, v := range before.vars {
+			delete(vars, v.name)
+		}
+	} else if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Map(func(key string) (any, bool) { return vars[identityVar].(*identity).find(key) })
+	}
+	for _, v := range who.vars {
+		vars[v.name] = v.value
+	}
 }
 
 // assertionReuse is how long an assertion is sent before a new one is minted, so that

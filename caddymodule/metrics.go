@@ -70,7 +70,7 @@ func showZeros(realm string) {
 		{revocations, []string{string(sessions.EndRevoked), string(sessions.EndReplaced), string(sessions.EndReuse), string(sessions.EndStoreBehind), string(sessions.EndPolicy)}},
 		{cacheLookups, []string{"hit", "miss"}},
 		{trials, []string{"allowed", "denied"}},
-		{rejections, []string{reasonRequired, reasonUnavailable, reasonInternal}},
+		{rejections, []string{reasonRequired, reasonUnavailable, reasonInternal, errReadOnly.Code, errDeny.Code, errCrossOrigin.Code}},
 	}
 	for _, z := range zeros {
 		for _, word := range z.words {

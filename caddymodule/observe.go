@@ -138,8 +138,11 @@ const (
 
 // reasonOf names why a request was refused or failed, in one of a few words.
 func reasonOf(status int, err error) string {
-	if refusal, ok := errors.AsType[*bearer.Refusal](err); ok {
-		return string(refusal.Reason)
+	if token, ok := errors.AsType[*bearer.Refusal](err); ok {
+		return string(token.Reason)
+	}
+	if request, ok := errors.AsType[*refusal](err); ok {
+		return request.reason()
 	}
 	for _, known := range [...]struct {
 		err    error

@@ -13,6 +13,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/audit"
+	"authsidecar/sessions/forward"
 	"authsidecar/sessions/httpapi"
 )
 
@@ -152,25 +153,45 @@ func traced(r *http.Request) {
 }
 
 // forwarded tells the access log and the trace whose session a request of the app was
-// made with; nil is one that was refused.
+// made with.
 func forwarded(r *http.Request, who *identity) {
 	n := noteOf(r.Context())
 	switch {
-	case n == nil && (who == nil || who.Who == nil):
+	case n == nil && who.Who == nil:
 		return
 	case n == nil:
 		n = new(note)
 	}
-	if who != nil {
-		n.decision = "anonymous"
-	}
-	if who != nil && who.Who != nil {
-		n.decision, n.session, n.user = "forwarded", who.SessionID, who.UserID
-		if who.Impersonation {
-			n.actor = who.Actor.Subject
-		}
+	n.decision = "anonymous"
+	if who.Who != nil {
+		n.decision = "forwarded"
+		n.made(who.Who)
 	}
 	n.tell(r)
+}
+
+// noteRefusal tells them why it does not get to the app, and whose it was, where that is
+// known.
+func noteRefusal(r *http.Request, f *refusal) {
+	n := noteOf(r.Context())
+	if n == nil {
+		n = new(note)
+	}
+	if n.decision = f.reason(); f.Status < http.StatusInternalServerError {
+		n.decision = "denied:" + n.decision
+	}
+	if f.who != nil {
+		n.made(f.who.Who)
+	}
+	n.tell(r)
+}
+
+// made notes with which session a request was made.
+func (n *note) made(who *forward.Who) {
+	n.session, n.user = who.SessionID, who.UserID
+	if who.Impersonation {
+		n.actor = who.Actor.Subject
+	}
 }
 
 // serve answers a request that is ours, and tells how.

@@ -158,10 +158,10 @@ func TestAccessLog_TellsSessionAndActorOfTheAppsRequests(t *testing.T) {
 		}
 	}
 	wantStatus(t, s.get("GET", "/app"), 401)
-	if entry := s.accessLog(2); entry["session_decision"] != "no_token" || entry["session_id"] != nil {
+	if entry := s.accessLog(2); entry["session_decision"] != "denied:no_token" || entry["session_id"] != nil {
 		t.Errorf("a refused request: %v", entry)
 	}
-	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(c.text(), "forwarded") || !strings.Contains(c.text(), "no_token"); {
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(c.text(), "forwarded") || !strings.Contains(c.text(), "denied:no_token"); {
 		if time.Now().After(deadline) {
 			t.Fatalf("no trace of it: %q", c.text())
 		}

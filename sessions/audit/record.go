@@ -40,6 +40,7 @@ const (
 	EventRefreshing = "refreshing" // a refresh token is about to be exchanged
 	EventActing     = "acting"     // an impersonator's unsafe request (RFC 9110 section 9.2.1) is about to go on
 	EventActed      = "acted"      // it was answered
+	EventRefused    = "refused"    // a request that was made with a session did not get to the app: Error is the reason
 	EventRotated    = "rotated"    // the chain goes on from another file
 	EventRecovered  = "recovered"  // the file had lost or torn lines when it was opened
 )

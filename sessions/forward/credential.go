@@ -74,11 +74,13 @@ func Preflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && !Upgrade(r) && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
 }
 
-// Navigation tells whether a person asks for a page, and no program for data.
+// Navigation tells whether a person goes to a page.
 func Navigation(r *http.Request) bool {
-	if r.Method != http.MethodGet && r.Method != http.MethodHead || Upgrade(r) || len(r.Header["Authorization"]) > 0 {
-		return false
-	}
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && !Upgrade(r) && len(r.Header["Authorization"]) == 0 && Person(r)
+}
+
+// Person reports whether the answer is for a person to read, and not for a program.
+func Person(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode == "navigate"
 	}
@@ -117,19 +119,38 @@ func decodeLenient(part string, into any) {
 // Smuggled tells whether something in Authorization, whatever its scheme, says that it
 // is a token of the issuer; a password, too.
 func Smuggled(r *http.Request, issuer string) bool {
-	for _, value := range r.Header["Authorization"] {
-		if scheme, rest, _ := strings.Cut(value, " "); strings.EqualFold(scheme, "Basic") {
-			if data, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rest)); err == nil {
-				value = string(data)
-			}
+	return slices.ContainsFunc(r.Header["Authorization"], func(value string) bool { return holdsToken(value, issuer) })
+}
+
+// holdsToken reports whether a part of a header's value says that it is a token of the
+// issuer.
+func holdsToken(value, issuer string) bool {
+	if scheme, rest, _ := strings.Cut(value, " "); strings.EqualFold(scheme, "Basic") {
+		if data, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rest)); err == nil {
+			value = string(data)
 		}
-		for part := range pieces(value) {
-			if ours, _ := Claims(part, issuer); ours {
-				return true
-			}
+	}
+	for part := range pieces(value) {
+		if ours, _ := Claims(part, issuer); ours {
+			return true
 		}
 	}
 	return false
+}
+
+// DropTokens removes what says that it is a token of the issuer: the headers that hold
+// one, and of the cookies those that do.
+func DropTokens(header http.Header, issuer string) {
+	holds := func(value string) bool { return holdsToken(value, issuer) }
+	for name, values := range header {
+		switch {
+		case !slices.ContainsFunc(values, holds):
+		case name == "Cookie":
+			dropCookies(header, holds)
+		default:
+			delete(header, name)
+		}
+	}
 }
 
 // pieces yields what may be a token of its own in the value of a header.
@@ -160,17 +181,22 @@ func DropCookies(r *http.Request, issuer, name string, drop bool) {
 		}
 		return false
 	}
-	values := r.Header["Cookie"]
-	if !slices.ContainsFunc(values, func(value string) bool { return drop || strings.Contains(value, tokenStart) }) {
+	if !slices.ContainsFunc(r.Header["Cookie"], func(value string) bool { return drop || strings.Contains(value, tokenStart) }) {
 		return
 	}
+	dropCookies(r.Header, bad)
+}
+
+// dropCookies removes the cookies that are bad.
+func dropCookies(header http.Header, bad func(cookie string) bool) {
+	values := header["Cookie"]
 	kept := values[:0]
 	for _, value := range values {
 		if left := strings.Join(slices.DeleteFunc(strings.Split(value, ";"), bad), ";"); strings.Trim(left, " \t") != "" {
 			kept = append(kept, strings.TrimLeft(left, " \t"))
 		}
 	}
-	if r.Header["Cookie"] = kept; len(kept) == 0 {
-		delete(r.Header, "Cookie")
+	if header["Cookie"] = kept; len(kept) == 0 {
+		delete(header, "Cookie")
 	}
 }

@@ -94,6 +94,15 @@ func (n *Names) Scrub(r *http.Request) {
 	r.Body = &trailedBody{ReadCloser: r.Body, names: n, trailer: r.Trailer}
 }
 
+// Delete removes the headers that only we send, and nothing else.
+func (n *Names) Delete(header http.Header) {
+	for name := range header {
+		if n.Has(name) {
+			delete(header, name)
+		}
+	}
+}
+
 func (n *Names) scrubTrailer(trailer http.Header) {
 	for name := range trailer {
 		if _, known := n.find(name); known {

@@ -1,0 +1,105 @@
+package caddymodule
+
+import (
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/forward"
+	"authsidecar/sessions/httpapi"
+)
+
+// disown makes a request nobody's: it has no header, token, cookie or method override of
+// ours any more, and the placeholders are empty. In place, since error routes have
+// the same header. Only the matcher still knows an impersonated session: what keeps one
+// from something goes on to. refused: before who was decided, or after.
+func (g *gate) disown(r *http.Request, who *identity, refused bool) {
+	if !g.Shadow { // then those are others'
+		g.names.Delete(r.Header)
+	}
+	if g.AcceptCallers && (refused || who.known() && !who.ours()) { // the token is another issuer's
+		if _, err := bearer.FromHeader(r.Header); err == nil {
+			delete(r.Header, "Authorization")
+		}
+		forward.DropCookies(r, g.inst.issuer, g.Cookie, g.Cookie != "")
+	}
+	forward.DropTokens(r.Header, g.inst.issuer)
+	dropOverrides(r)
+	gone := &identity{gate: g, find: findNothing}
+	if who.impersonated() {
+		gone.Who = who.Who
+	}
+	decide(r, gone)
+}
+
+// dropOverrides removes what could make an app take the request for one of another method:
+// from the URL too that Caddy puts back before error routes, and that PHP is told of.
+func dropOverrides(r *http.Request) {
+	httpapi.DropOverrides(r)
+	original := requested(r)
+	before := len(original.RawQuery)
+	httpapi.DropOverrides(&http.Request{URL: original})
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok && len(original.RawQuery) < before {
+		repl.Set("http.request.orig_uri", original.RequestURI())
+	}
+}
+
+// caught reports whether error routes take the error: routes of the server's that match
+// as they will, or any that stand around us (as JSON can have them, and nobody tells a
+// handler). The site's words go before ours.
+func (g *gate) caught(r *http.Request, err error) bool {
+	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if !ok || server == nil {
+		return true
+	}
+	around, known := g.routes.Load(server)
+	if !known {
+		around = catch(server.Routes)
+		for _, route := range server.NamedRoutes {
+			around = around.(bool) || catch(caddyhttp.RouteList{*route})
+		}
+		g.routes.Store(server, around)
+	}
+	if around.(bool) || server.Errors == nil {
+		return around.(bool)
+	}
+	probe := server.Errors.WithError(r, err)
+	probe.URL = requested(r) // as Caddy puts it back
+	return take(server.Errors.Routes, probe)
+}
+
+// catch reports whether errors are caught somewhere in the routes.
+func catch(routes caddyhttp.RouteList) bool {
+	for _, route := range routes {
+		for _, handler := range route.Handlers {
+			if sub, ok := handler.(*caddyhttp.Subroute); ok && (sub.Errors != nil || catch(sub.Routes)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// take reports whether a route has a handler for the request, or cannot tell.
+func take(routes caddyhttp.RouteList, r *http.Request) bool {
+	for _, route := range routes {
+		match, err := route.MatcherSets.AnyMatchWithError(r)
+		if err != nil {
+			return true
+		}
+		if !match {
+			continue
+		}
+		for _, handler := range route.Handlers {
+			if sub, ok := handler.(*caddyhttp.Subroute); !ok || take(sub.Routes, r) {
+				return true
+			}
+		}
+		if route.Terminal {
+			return false
+		}
+	}
+	return false
+}

@@ -1,0 +1,130 @@
+package caddymodule
+
+import (
+	"cmp"
+	"errors"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"authsidecar/sessions/forward"
+	"authsidecar/sessions/httpapi"
+)
+
+// What clients are told whose requests do not get to the app. The code is also the reason
+// in the access log, the metrics and the audit, where the cause is not more exact.
+var (
+	errNoToken = httpapi.NewProblem(401, "missing_token", "Authentication required",
+		"Sign in, or send an access token as bearer token in the Authorization header.")
+	errToken       = httpapi.NewProblem(401, "invalid_token", "Invalid token", "The bearer token is not valid here, or no longer.")
+	errTokens      = httpapi.NewProblem(401, "invalid_token", "Invalid token", "Send one bearer token, in one Authorization header.")
+	errCrossOrigin = httpapi.NewProblem(403, "cross_origin", "From another site",
+		"This request would change something, and a page of another site may have sent it.")
+	errReadOnly = httpapi.NewProblem(403, "read_only", "Read only",
+		"You act as another user and may look, but this request would change something.")
+	errDeny = httpapi.NewProblem(403, "deny", "Not as another user",
+		"You act as another user, and this is closed to whoever does.")
+	errUnavailable = httpapi.NewProblem(503, "unavailable", "Unavailable", "Try again soon: nothing was lost.")
+)
+
+// A refusal is the error for a request of the app that does not get there. Its text, which
+// is {err.message} on error routes, is fixed: why a token is not good is in the log alone.
+type refusal struct {
+	*httpapi.Problem
+	gate    *gate
+	who     *identity // whose request it is, where that is known
+	cause   error     // for the log; nil: the problem says it all
+	toLogin bool      // the client is a person who is sent to where they can sign in
+}
+
+// Error returns what the client is told.
+func (f *refusal) Error() string { return f.Detail }
+
+// reason names the cause, in one of a few words.
+func (f *refusal) reason() string {
+	if f.cause == nil {
+		return f.Code
+	}
+	return reasonOf(f.Status, f.cause)
+}
+
+// unavailable is the refusal where nobody can tell who is asking, or whether they still may.
+func (g *gate) unavailable(cause error) error {
+	return &refusal{Problem: errUnavailable, gate: g, cause: cause}
+}
+
+// fail is where errors leave: refusals, and what later handlers return. Whoever is refused
+// is nobody from here on, since error routes may lead to the app. So is whoever gets an
+// error that is not the site's own fault, and each impersonated session.
+func (g *gate) fail(w http.ResponseWriter, r *http.Request, who *identity, err error) error {
+	refused, ok := errors.AsType[*refusal](err)
+	if !ok && !who.impersonated() && (g.Shadow || statusOf(err) >= http.StatusInternalServerError) {
+		return err
+	}
+	if ok && refused.who != nil {
+		who = refused.who
+	}
+	g.disown(r, who, ok)
+	if !ok || refused.gate != g { // it was reported by the gate that refused
+		return err
+	}
+	g.report(r, refused)
+	return g.answer(w, r, refused)
+}
+
+// report counts and records a refusal.
+func (g *gate) report(r *http.Request, f *refusal) {
+	g.inst.failed(r, f.Status, cmp.Or[error](f.cause, f))
+	noteRefusal(r, f)
+	if f.who != nil {
+		g.inst.actOf(r, f.who.Who).refused(f)
+	}
+}
+
+// answer answers a refused request, or leaves it to the error routes of the site: without
+// any that take it, Caddy would send a status and nothing else.
+func (g *gate) answer(w http.ResponseWriter, r *http.Request, f *refusal) error {
+	header := w.Header()
+	header.Set("Cache-Control", "no-store")
+	switch f.Status {
+	case http.StatusUnauthorized:
+		header.Set("WWW-Authenticate", challenge(f.Problem))
+	case http.StatusServiceUnavailable:
+		header.Set("Retry-After", "1")
+	}
+	if f.toLogin {
+		g.sendToLogin(w, r)
+		return nil
+	}
+	if err := caddyhttp.Error(f.Status, f); g.caught(r, err) {
+		return err
+	}
+	header.Add("Vary", "Accept, Sec-Fetch-Mode")
+	if forward.Person(r) {
+		f.WritePage(w)
+	} else {
+		f.Write(w)
+	}
+	return nil
+}
+
+// challenge is the WWW-Authenticate of a 401 (RFC 6750 section 3): without an error code
+// where no credential was sent.
+func challenge(p *httpapi.Problem) string {
+	if p == errNoToken {
+		return "Bearer"
+	}
+	return `Bearer error="invalid_token", error_description="` + p.Detail + `"`
+}
+
+// sendToLogin sends a person to where they can sign in.
+func (g *gate) sendToLogin(w http.ResponseWriter, r *http.Request) {
+	target := g.Login
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		target = repl.ReplaceAll(target, "")
+	}
+	w.Header().Set("Location", target)
+	w.Header().Set("Vary", "Authorization, Cookie, Sec-Fetch-Mode, Accept")
+	w.WriteHeader(http.StatusFound)
+}
