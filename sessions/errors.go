@@ -12,6 +12,8 @@ var (
 	// ErrUnavailable means that the store did not answer, or that nobody knows
 	// whether it did what it was asked to. Callers answer 503.
 	ErrUnavailable = errors.New("session store unavailable")
+	// ErrNoStore means that a store was to be opened and not made, and is not there.
+	ErrNoStore = errors.New("there is no session store")
 	// ErrClosed means that the store was closed, as on a reload that moves it.
 	ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
 	// ErrNewerRow means that a row was written by a newer release in a format

@@ -14,6 +14,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"authsidecar/sessions"
 )
 
 // A directory of ours holds a marker that says so, and in which format. It is
@@ -42,6 +44,15 @@ func (d directory) prepare() error {
 		return err
 	}
 	return d.fs.MkdirAll(d.path, 0o700)
+}
+
+// mustExist returns sessions.ErrNoStore where there is no finished store. It changes nothing.
+func (d directory) mustExist() error {
+	finished, err := d.inspect()
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !finished {
+		return sessions.ErrNoStore
+	}
+	return err
 }
 
 // inspect tells whether the directory holds a finished store. It changes

@@ -226,6 +226,39 @@ func TestAnEmptyDirectoryIsTaken(t *testing.T) {
 	}
 }
 
+// Whoever only wants to read a store does not make one by a slip of the pen.
+func TestMustExist_MakesNothing(t *testing.T) {
+	for name, make := range map[string]func(dir string){
+		"nothing":                    func(string) {},
+		"an empty directory":         func(dir string) { _ = os.Mkdir(dir, 0o700) },
+		"a lock":                     func(dir string) { write(t, filepath.Join(dir, lockName), "") },
+		"an interrupted making":      func(dir string) { write(t, filepath.Join(dir, markerName), markerText(format)+making) },
+		"one whose parent is absent": func(string) {},
+	} {
+		parent := t.TempDir()
+		dir := filepath.Join(parent, "store")
+		make(dir)
+		before := contents(t, parent)
+		if name == "one whose parent is absent" {
+			dir = filepath.Join(dir, "store")
+		}
+		if _, err := Open(Options{Dir: dir, MustExist: true}); !errors.Is(err, sessions.ErrNoStore) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if after := contents(t, parent); !maps.Equal(before, after) {
+			t.Errorf("%s: %v became %v", name, before, after)
+		}
+	}
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "notes.txt"), "notes")
+	if _, err := Open(Options{Dir: dir, MustExist: true}); !errors.Is(err, ErrForeign) {
+		t.Errorf("something else: %v", err)
+	}
+	dir = filepath.Join(t.TempDir(), "store")
+	filled(t, dir, 3)
+	openStore(t, Options{Dir: dir, MustExist: true})
+}
+
 func TestAMakingThatWasInterruptedIsMadeAgain(t *testing.T) {
 	for name, make := range map[string]func(dir string){
 		"before Pebble": func(string) {},

@@ -37,7 +37,7 @@ func unavailable(err error) error {
 
 // refusal leaves the errors of Open as they are, and wraps those of the system.
 func refusal(err error) error {
-	for _, known := range []error{ErrInUse, ErrForeign, ErrNewer, ErrCorrupt} {
+	for _, known := range []error{ErrInUse, ErrForeign, sessions.ErrNoStore, ErrNewer, ErrCorrupt} {
 		if errors.Is(err, known) {
 			return err
 		}

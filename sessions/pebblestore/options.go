@@ -10,6 +10,8 @@ type Options struct {
 	// Dir is the directory of the database. It is made, for its owner alone, if
 	// it does not exist; it may exist and be empty.
 	Dir string
+	// MustExist opens a store that is there, and makes none: sessions.ErrNoStore.
+	MustExist bool
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Log is told what an operator wants to know (a full disk, a repaired

@@ -39,7 +39,7 @@ type Store struct {
 const reviveEvery = time.Second
 
 // Open opens the store, or makes one in an empty or absent directory. After
-// ErrInUse, ErrForeign, ErrNewer and ErrCorrupt the directory is as it was. All
+// ErrInUse, ErrForeign, sessions.ErrNoStore, ErrNewer and ErrCorrupt the directory is as it was. All
 // other errors wrap sessions.ErrUnavailable: a disk that is full or fails, or no
 // right to the directory.
 func Open(opts Options) (*Store, error) { return open(opts, vfs.Default) }
@@ -59,6 +59,11 @@ func open(opts Options, fs vfs.FS) (*Store, error) {
 }
 
 func (s *Store) open() (err error) {
+	if s.opts.MustExist {
+		if err := s.dir.mustExist(); err != nil {
+			return refusal(err)
+		}
+	}
 	if err := s.dir.prepare(); err != nil {
 		return unavailable(err)
 	}

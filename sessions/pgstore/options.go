@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +27,8 @@ type Options struct {
 	Password string
 	// Schema is where the tables are; any name. Default: auth_sessions.
 	Schema string
+	// MustExist opens a store that is there, and makes none: sessions.ErrNoStore.
+	MustExist bool
 	// ListenDSN is where LISTEN is said: past a PgBouncer in transaction mode, which
 	// hears nothing. Default: the DSN.
 	ListenDSN string
@@ -119,6 +123,23 @@ func (o *Options) connection(config *pgconn.Config) {
 		// Of several hosts, the one that may write.
 		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
+}
+
+// Location says which database it is, for people, without who may use it; "" if the
+// options cannot be read.
+func (o Options) Location() string {
+	o.defaults()
+	config, err := pgconn.ParseConfig(o.DSN)
+	if err != nil {
+		return ""
+	}
+	hosts := []string{fmt.Sprintf("%s:%d", config.Host, config.Port)}
+	for _, f := range config.Fallbacks { // each host again, without TLS
+		if host := fmt.Sprintf("%s:%d", f.Host, f.Port); !slices.Contains(hosts, host) {
+			hosts = append(hosts, host)
+		}
+	}
+	return fmt.Sprintf("%s, database %s, schema %s", strings.Join(hosts, ","), config.Database, o.Schema)
 }
 
 // exposed returns a host to which the way may be in the clear, or to who knows whom,

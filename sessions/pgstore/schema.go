@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"authsidecar/sessions"
 )
 
 // What the release knows of the schema. A release that changes the tables so that
@@ -88,6 +90,9 @@ func (s *Store) migrate(ctx context.Context) error {
 	version, err := s.version(ctx)
 	if err == nil && version >= schemaVersion || errors.Is(err, ErrNewer) {
 		return err
+	}
+	if missing(err) && s.opts.MustExist {
+		return sessions.ErrNoStore
 	}
 	if err != nil && !missing(err) {
 		return fmt.Errorf("reading the version of schema %s: %w", s.sql.schema, hint(err))

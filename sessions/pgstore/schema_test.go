@@ -44,6 +44,44 @@ func TestTenNodesThatStartAtOnceMakeOneSchema(t *testing.T) {
 	}
 }
 
+// Whoever only wants to read a store does not make one by a slip of the pen.
+func TestMustExist_MakesNothing(t *testing.T) {
+	made := openStore(t, Options{})
+	empty := newSchema()
+	schemas := func() string {
+		return server(t).Exec(t, "postgres", "SELECT count(*) FROM pg_catalog.pg_namespace")
+	}
+	before := schemas()
+	if _, err := Open(ctx(), Options{DSN: server(t).DSN("postgres"), Schema: empty, MustExist: true}); !errors.Is(err, sessions.ErrNoStore) {
+		t.Errorf("no schema: %v", err)
+	}
+	if after := schemas(); after != before {
+		t.Error("a schema was made")
+	}
+	name := pgx.Identifier{empty}.Sanitize()
+	server(t).Exec(t, "postgres", "CREATE SCHEMA "+name)
+	if _, err := Open(ctx(), Options{DSN: server(t).DSN("postgres"), Schema: empty, MustExist: true}); !errors.Is(err, sessions.ErrNoStore) {
+		t.Errorf("a schema without tables: %v", err)
+	}
+	if got := server(t).Exec(t, "postgres", "SELECT count(*) FROM information_schema.tables WHERE table_schema = '"+empty+"'"); got != "0" {
+		t.Errorf("%s tables were made", got)
+	}
+	openStore(t, Options{Schema: made.opts.Schema, MustExist: true})
+}
+
+func TestLocation_SaysWhereAndNotWhoMay(t *testing.T) {
+	for dsn, want := range map[string]string{
+		"postgres://sidecar:hunter2@db.example.com/app":                        "db.example.com:5432, database app, schema s",
+		"host=a,b port=5433 user=x password=hunter2 dbname=app sslmode=prefer": "a:5433,b:5433, database app, schema s",
+		"host=/run/postgresql user=x dbname=app":                               "/run/postgresql:5432, database app, schema s",
+		"postgres://x:hunter2@[nowhere":                                        "",
+	} {
+		if got := (Options{DSN: dsn, Schema: "s"}).Location(); got != want {
+			t.Errorf("%s: %q", dsn, got)
+		}
+	}
+}
+
 // TestASchemaOfANewerReleaseIsLeftAlone, unless it says that this one may go on.
 func TestASchemaOfANewerReleaseIsLeftAlone(t *testing.T) {
 	first := openStore(t, Options{})

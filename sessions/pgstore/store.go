@@ -35,7 +35,7 @@ type Store struct {
 
 // Open connects to the database, and makes or migrates the schema where that is not
 // done yet. Its errors wrap sessions.ErrUnavailable: a server that is not there, a
-// role that may not, ErrNewer.
+// role that may not, sessions.ErrNoStore, ErrNewer.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts.defaults()
 	s := &Store{

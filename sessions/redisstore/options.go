@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -37,6 +38,8 @@ type Options struct {
 	// Prefix is what all keys begin with, before a colon: letters, digits and _-.
 	// only. Default: auth_sessions.
 	Prefix string
+	// MustExist opens a store that is there, and makes none: sessions.ErrNoStore.
+	MustExist bool
 	// Replicas is how many replicas must have a write before it is acknowledged;
 	// else, after ReplicaTimeout, it is ErrReplicas. 0 asks for none.
 	Replicas int
@@ -150,6 +153,21 @@ func (o *Options) client() (c rueidis.ClientOption, err error) {
 	c.ReadBufferEachConn, c.WriteBufferEachConn = 1<<16, 1<<16
 	c.ClusterOption.MaxMovedRedirections = 5
 	return c, nil
+}
+
+// Location says which database it is, for people, without who may use it; "" if the
+// options cannot be read.
+func (o Options) Location() string {
+	o.defaults()
+	c, err := o.client()
+	if err != nil {
+		return ""
+	}
+	servers := strings.Join(c.InitAddress, ",")
+	if c.Sentinel.MasterSet != "" {
+		servers = c.Sentinel.MasterSet + " of " + servers
+	}
+	return fmt.Sprintf("%s, database %d, prefix %s", servers, c.SelectDB, o.Prefix)
 }
 
 // exposed returns an address to which the way is in the clear and not within this

@@ -43,7 +43,7 @@ const clusterShards = 16
 const layout = 1
 
 // Open connects to the server. Its errors wrap sessions.ErrUnavailable: a server that
-// is not there, a user who may not, ErrNewer.
+// is not there, a user who may not, sessions.ErrNoStore, ErrNewer.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts.defaults()
 	s := &Store{
@@ -77,7 +77,13 @@ func (s *Store) open(ctx context.Context) (err error) {
 	}
 	s.feed = string(s.keys) + "feed:" + strconv.Itoa(config.SelectDB)
 	s.lua = newScripts(s.keys, whole, s.feed)
-	if err = s.checkLayout(ctx); err == nil {
+	if s.opts.MustExist {
+		err = s.mustExist(ctx)
+	}
+	if err == nil {
+		err = s.checkLayout(ctx)
+	}
+	if err == nil {
 		err = s.warn(ctx)
 	}
 	if err != nil {
@@ -87,6 +93,15 @@ func (s *Store) open(ctx context.Context) (err error) {
 }
 
 func (s *Store) whole() bool { return s.shards == 1 }
+
+// mustExist returns sessions.ErrNoStore where nobody wrote a layout. It changes nothing.
+func (s *Store) mustExist(ctx context.Context) error {
+	results, err := s.askNow(ctx, s.client.B().Get().Key(s.keys.layout()).Build())
+	if err == nil && rueidis.IsRedisNil(results[0].Error()) {
+		return sessions.ErrNoStore
+	}
+	return err
+}
 
 // checkLayout reads, or writes, which layout the keys have.
 func (s *Store) checkLayout(ctx context.Context) error {

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -54,6 +55,37 @@ func cluster(t testing.TB) *redistest.Cluster {
 		shared.cluster = redistest.StartCluster(lasting{t})
 	}
 	return shared.cluster
+}
+
+// Whoever only wants to read a store does not make one by a slip of the pen.
+func TestMustExist_MakesNothing(t *testing.T) {
+	made := openStore(t, Options{})
+	create(t, made, testRow("one", made.Now()))
+	names := func() string { return server(t).CLI(t, "KEYS", "*") }
+	before := names()
+	_, err := Open(ctx(), Options{URL: server(t).URL(0), Prefix: newPrefix(), MustExist: true})
+	if !errors.Is(err, sessions.ErrNoStore) {
+		t.Errorf("another prefix: %v", err)
+	}
+	if after := names(); len(after) != len(before) {
+		t.Errorf("keys were made: %s", after)
+	}
+	openStore(t, Options{Prefix: made.opts.Prefix, MustExist: true})
+}
+
+func TestLocation_SaysWhereAndNotWhoMay(t *testing.T) {
+	for url, want := range map[string]string{
+		"":                                       "127.0.0.1:6379, database 0, prefix auth_sessions",
+		"rediss://user:hunter2@db.example.com/3": "db.example.com:6379, database 3, prefix auth_sessions",
+		"redis://:hunter2@a:7000?addr=b:7001":    "a:7000,b:7001, database 0, prefix auth_sessions",
+		"redis://user:hunter2@a:26379?master_set=main&addr=b:26379": "main of a:26379,b:26379, database 0, prefix auth_sessions",
+		"unix://user:hunter2@/run/redis.sock?db=2":                  "/run/redis.sock, database 2, prefix auth_sessions",
+		"redis://user:hunter2@[nowhere":                             "",
+	} {
+		if got := (Options{URL: url}).Location(); got != want {
+			t.Errorf("%s: %q", url, got)
+		}
+	}
 }
 
 var opened atomic.Int64
