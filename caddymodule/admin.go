@@ -31,7 +31,7 @@ func (inst *instance) forAdmin() *adminapi.Instance {
 		Issuer: inst.issuer, Path: strings.TrimPrefix(minter.RefreshAudience, inst.issuer), Ready: inst.ready.Load(),
 		Manager: inst.manager, Trusted: make([]bearer.Issuer, len(inst.trust)),
 		Rings:  []adminapi.Ring{{Use: "refresh", Keys: minter.Keys.Refresh}, {Use: "access", Keys: minter.Keys.Access}},
-		Engine: engineOf(inst.opener), CopyDir: inst.copyDir, Logger: inst.logger,
+		Engine: engineOf(inst.opener), Location: locationOf(inst.opener), CopyDir: inst.copyDir, Logger: inst.logger,
 		Ping: func(ctx context.Context) error { return ping(ctx, inst.store.store) },
 		Live: func() (adminapi.SessionCount, bool) {
 			n, ok := inst.store.live.of(inst.issuer)

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -128,6 +129,20 @@ func TestCommand_ListAndRevoke(t *testing.T) {
 	if gone.ok || !strings.Contains(gone.err, "no such session") {
 		t.Errorf("it was over: %+v", gone)
 	}
+}
+
+// Where the sessions are is in the log when they are opened, and in the status.
+func TestCommand_StatusSaysWhereTheStoreIs(t *testing.T) {
+	provider := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	s.inForce(provider.site(s, echo(t).URL, life+"\n\t\tstore pebble DIR/x/../sessions"))
+	dir, err := filepath.EvalSymlinks(s.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.waitLog(`"msg":"session store is open","issuer":"https://app.example.com","store":"pebble","location":"` + dir + `/sessions"`)
+	wantIn(t, s.adminCommand("status"), "store is at", dir+"/sessions\n")
+	wantIn(t, s.adminCommand("status", "--json"), `"store":{"engine":"pebble","location":"`+dir+`/sessions","ok":true`)
 }
 
 // More sessions than one request ends or lists, in a store that ends them by a cutoff

@@ -1,6 +1,8 @@
 package caddymodule_test
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -59,12 +61,17 @@ func TestCopy_CarriesSessionsToAnotherStore(t *testing.T) {
 func TestCopy_SaysWhatIsWrong(t *testing.T) {
 	s := newSidecar(t, t.TempDir())
 	s.write("file", "")
+	if err := os.MkdirAll(filepath.Join(s.dir, "data", "photos"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct{ name, from, to, says string }{
 		{"no such engine", "mysql x", "pebble two", "has forgetful, pebble"},
 		{"a name with a dot", "pebble.x", "pebble two", "not in this build"},
 		{"nothing", "", "pebble two", "names no store"},
 		{"a word too much", "pebble one two", "pebble two", "followed by too much"},
 		{"more than a store", "pebble one\npebble two", "pebble three", "too much"},
+		{"a place where none is", "pebble nowhere", "pebble two", "there is no session store at " + s.dir + "/nowhere: name the one that Caddy uses"},
+		{"a directory of something else", "pebble data", "pebble two", "not empty"},
 		{"the same store", "pebble one", "pebble ./one", "the same store"},
 		{"a store that is none", "pebble file", "pebble two", "file"},
 		{"a store that cannot be read whole", "forgetful", "pebble two", "cannot be read whole"},
@@ -73,6 +80,11 @@ func TestCopy_SaysWhatIsWrong(t *testing.T) {
 			got := s.sessionsCommand("", "copy", "--from", test.from, "--to", test.to)
 			if got.ok || got.out != "" || !strings.Contains(got.err, test.says) {
 				t.Errorf("%+v, want %q", got, test.says)
+			}
+			for _, dir := range []string{"nowhere", "one", "two", "three"} {
+				if _, err := os.Lstat(filepath.Join(s.dir, dir)); err == nil {
+					t.Errorf("%s was made", dir)
+				}
 			}
 		})
 	}

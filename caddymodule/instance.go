@@ -214,6 +214,7 @@ func (inst *instance) openAll(ctx context.Context) error {
 	}
 	inst.release = release
 	inst.store = store
+	inst.logger.Info("session store is open", zap.String("issuer", inst.issuer), zap.String("store", engineOf(inst.opener)), zap.String("location", locationOf(inst.opener)))
 	if err := inst.openReports(); err != nil {
 		return err
 	}

@@ -28,6 +28,20 @@ type StoreOpener interface {
 	OpenStore(ctx context.Context, logger *zap.Logger) (sessions.Store, error)
 }
 
+// A StoreLocator is a StoreOpener that says where its database is: for people, without
+// passwords, "" if that cannot be told.
+type StoreLocator interface {
+	StoreLocation() string
+}
+
+// locationOf is where the database of a store module is, if it says so.
+func locationOf(opener StoreOpener) string {
+	if locator, ok := opener.(StoreLocator); ok {
+		return locator.StoreLocation()
+	}
+	return ""
+}
+
 // stores are the open stores of this process, by their keys: a reload, and several
 // blocks, share them.
 var stores = caddy.NewUsagePool()

@@ -60,14 +60,32 @@ func (s *PebbleStore) StoreKey() (string, error) {
 	return "pebble " + dir, nil
 }
 
-// OpenStore opens the database.
+// StoreLocation is the directory.
+func (s *PebbleStore) StoreLocation() string {
+	dir, err := canonical(s.directory())
+	if err != nil {
+		return s.directory()
+	}
+	return dir
+}
+
+// OpenStore opens the database, and makes it if it is not there yet.
 func (s *PebbleStore) OpenStore(_ context.Context, logger *zap.Logger) (sessions.Store, error) {
+	return s.open(logger, false)
+}
+
+// OpenExisting opens the database, if it is there.
+func (s *PebbleStore) OpenExisting(_ context.Context, logger *zap.Logger) (sessions.Store, error) {
+	return s.open(logger, true)
+}
+
+func (s *PebbleStore) open(logger *zap.Logger, mustExist bool) (sessions.Store, error) {
 	dir, err := canonical(s.directory())
 	if err != nil {
 		return nil, fmt.Errorf("store pebble: %w", err)
 	}
 	log := logger.Named("store")
-	store, err := pebblestore.Open(pebblestore.Options{Dir: dir, Log: slog.New(zapslog.NewHandler(log.Core()))})
+	store, err := pebblestore.Open(pebblestore.Options{Dir: dir, MustExist: mustExist, Log: slog.New(zapslog.NewHandler(log.Core()))})
 	if err != nil {
 		return nil, fmt.Errorf("store pebble %s: %w", dir, err)
 	}
@@ -106,6 +124,7 @@ func canonical(dir string) (string, error) {
 // Interface guards
 var (
 	_ StoreOpener           = (*PebbleStore)(nil)
+	_ StoreLocator          = (*PebbleStore)(nil)
 	_ caddy.Module          = (*PebbleStore)(nil)
 	_ caddyfile.Unmarshaler = (*PebbleStore)(nil)
 )

@@ -31,7 +31,8 @@ type Instance struct {
 	// RotateKeys makes new signing keys now. Nil: all of them are the operator's files.
 	RotateKeys func(context.Context) error
 
-	Engine string // the name of the store's module
+	Engine   string // the name of the store's module
+	Location string // where the store is, for people; "" where it does not say
 	// Ping reports whether the store answers, and Live about how many sessions it has that
 	// are not over; ok is false while nobody has counted them.
 	Ping func(context.Context) error

@@ -63,8 +63,10 @@ type SigningKey struct {
 // StoreStatus tells whether the store answers.
 type StoreStatus struct {
 	Engine string `json:"engine"`
-	OK     bool   `json:"ok"`
-	Error  string `json:"error,omitempty"`
+	// Location is where it is, for people: without passwords.
+	Location string `json:"location,omitempty"`
+	OK       bool   `json:"ok"`
+	Error    string `json:"error,omitempty"`
 	// Millis is how long the answer took.
 	Millis float64 `json:"answered_in_ms,omitempty"`
 }
@@ -105,7 +107,7 @@ func statusOf(ctx context.Context, inst *Instance, keys bool) InstanceStatus {
 	s := InstanceStatus{
 		Issuer: inst.Issuer, Path: inst.Path, Ready: inst.Ready,
 		Trust: make([]TrustStatus, len(inst.Trusted)),
-		Store: StoreStatus{Engine: inst.Engine},
+		Store: StoreStatus{Engine: inst.Engine, Location: inst.Location},
 		Feed:  FeedStatus{State: "none"},
 	}
 	for i := range inst.Trusted {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -103,6 +104,10 @@ func (v *auditVerify) verify(files []string) (*verdict, error) {
 	if says.Missing = chain.Missing(); len(says.Missing) > 0 {
 		says.OK = false
 		return says, fmt.Errorf("no line has the hash %s: lines were cut off, or a file is missing", says.Missing[0])
+	}
+	if says.Lines == 0 {
+		says.OK = false
+		return says, fmt.Errorf("%s: no line is there, so that nothing was verified: name the file that audit file names", strings.Join(files, ", "))
 	}
 	return says, nil
 }

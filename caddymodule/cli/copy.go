@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/pebblestore"
 )
 
 func copyCommand() *cobra.Command {
@@ -26,7 +27,8 @@ func copyCommand() *cobra.Command {
 Carries all sessions, of all issuers, from one store to another, and reads them
 again to check that they arrived. Stores are written as in the store line of a
 Caddyfile. Refresh tokens that are good before are good after: the signing keys
-are in Caddy's storage and stay where they are.
+are in Caddy's storage and stay where they are. A source that is no store is an
+error, and nothing is made then.
 
 Stop Caddy first, so that nothing changes meanwhile; then copy, change the store
 line and start it. It can be broken off and repeated: what is there already is
@@ -67,6 +69,11 @@ type storeOpener interface {
 	OpenStore(ctx context.Context, logger *zap.Logger) (sessions.Store, error)
 }
 
+// An existingOpener is one that can tell a store that is there from one that it would make.
+type existingOpener interface {
+	OpenExisting(ctx context.Context, logger *zap.Logger) (sessions.Store, error)
+}
+
 func knownStores() (names []string) {
 	for _, module := range caddy.GetModules(storeNamespace) {
 		names = append(names, module.ID.Name())
@@ -89,18 +96,25 @@ func copyStores(ctx context.Context, from, to string, progressOut io.Writer) (re
 	if same, err := sameStore(source, target); err != nil || same {
 		return nil, errors.Join(err, map[bool]error{true: errors.New("--from and --to are the same store: there is nothing to carry")}[same])
 	}
-	read, closeRead, err := openStoreOf(caddyCtx, "--from", source)
+	read, closeRead, err := openStoreOf(caddyCtx, "--from", source, true)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, closeRead()) }()
-	write, closeWrite, err := openStoreOf(caddyCtx, "--to", target)
+	if _, err := realmsOf(ctx, read); err != nil { // before a target is made for nothing
+		return nil, err
+	}
+	write, closeWrite, err := openStoreOf(caddyCtx, "--to", target, false)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, closeWrite()) }()
 	c := copier{from: read, to: write, progress: func(what string) *progress { return newProgress(progressOut, what, -1) }}
-	return c.run(ctx)
+	if report, err = c.run(ctx); err != nil {
+		return nil, err
+	}
+	report.From, report.To = locationOf(source), locationOf(target)
+	return report, nil
 }
 
 // storeOf reads a store as the Caddyfile has it, by its module.
@@ -149,15 +163,33 @@ func sameStore(a, b storeOpener) (bool, error) {
 	return first == second, nil
 }
 
-// openStoreOf opens a store. What is locked by a running Caddy is an error.
-func openStoreOf(ctx context.Context, flag string, opener storeOpener) (store sessions.Store, shut func() error, err error) {
-	store, err = opener.OpenStore(ctx, zap.NewNop())
-	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w; if Caddy runs with it, stop Caddy first", flag, err)
+// openStoreOf opens a store; one that must exist is not made. What a running Caddy has open is
+// an error.
+func openStoreOf(ctx context.Context, flag string, opener storeOpener, mustExist bool) (store sessions.Store, shut func() error, err error) {
+	open := opener.OpenStore
+	if existing, ok := opener.(existingOpener); ok && mustExist {
+		open = existing.OpenExisting
+	}
+	store, err = open(ctx, zap.NewNop())
+	switch {
+	case errors.Is(err, sessions.ErrNoStore):
+		return nil, nil, fmt.Errorf("%s: there is no session store at %s: name the one that Caddy uses, which it tells in its log when it starts", flag, locationOf(opener))
+	case errors.Is(err, pebblestore.ErrInUse):
+		return nil, nil, fmt.Errorf("%s: %w: stop Caddy first", flag, err)
+	case err != nil:
+		return nil, nil, fmt.Errorf("%s: %w", flag, err)
 	}
 	shut = func() error { return nil }
 	if closer, ok := store.(io.Closer); ok {
 		shut = closer.Close
 	}
 	return store, shut, nil
+}
+
+// locationOf is where a store is, for people.
+func locationOf(opener storeOpener) string {
+	if locator, ok := opener.(interface{ StoreLocation() string }); ok {
+		return locator.StoreLocation()
+	}
+	return "a place that it does not tell"
 }

@@ -23,18 +23,20 @@ type copier struct {
 // A copyReport tells what was carried. Read is what the source has, without what it
 // is about to sweep; it is Created, Updated, Same and Newer in the target.
 type copyReport struct {
-	Read    int64 `json:"read"`
-	Created int64 `json:"created"`
-	Updated int64 `json:"updated"` // there from before, and behind
-	Same    int64 `json:"same"`    // there from before
-	Newer   int64 `json:"newer"`   // gone on in the target: left alone
-	Cutoffs int64 `json:"cutoffs"`
-	Checked int64 `json:"checked"` // read again and found right
+	From    string `json:"from"` // where that is
+	To      string `json:"to"`
+	Read    int64  `json:"read"`
+	Created int64  `json:"created"`
+	Updated int64  `json:"updated"` // there from before, and behind
+	Same    int64  `json:"same"`    // there from before
+	Newer   int64  `json:"newer"`   // gone on in the target: left alone
+	Cutoffs int64  `json:"cutoffs"`
+	Checked int64  `json:"checked"` // read again and found right
 }
 
 func (r *copyReport) print(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "%s read: %d created, %d updated, %d there already, %d newer there. %d cutoffs.\nAll %d were read again and are right.\n",
-		plural(int(r.Read)), r.Created, r.Updated, r.Same, r.Newer, r.Cutoffs, r.Checked)
+	_, err := fmt.Fprintf(w, "From %s\nto   %s\n%s read: %d created, %d updated, %d there already, %d newer there. %d cutoffs.\nAll %d were read again and are right.\n",
+		printable(r.From), printable(r.To), plural(int(r.Read)), r.Created, r.Updated, r.Same, r.Newer, r.Cutoffs, r.Checked)
 	return err
 }
 
@@ -48,7 +50,7 @@ var errDiffers = errors.New("the target has another session of the same id: it i
 // the rows; and reads all of them again.
 func (c *copier) run(ctx context.Context) (*copyReport, error) {
 	report := new(copyReport)
-	realms, err := c.realms(ctx)
+	realms, err := realmsOf(ctx, c.from)
 	if err != nil {
 		return nil, err
 	}
@@ -78,8 +80,8 @@ func (c *copier) run(ctx context.Context) (*copyReport, error) {
 	return report, nil
 }
 
-func (c *copier) realms(ctx context.Context) ([]string, error) {
-	scanner, ok := sessions.As[sessions.Scanner](c.from)
+func realmsOf(ctx context.Context, source sessions.Store) ([]string, error) {
+	scanner, ok := sessions.As[sessions.Scanner](source)
 	if !ok {
 		return nil, errors.New("--from: this store cannot be read whole")
 	}

@@ -122,7 +122,7 @@ func unpack(file io.Reader, dir string) (*backup.Contents, error) {
 
 // check reads every session.
 func (r *restored) check(ctx context.Context, dir string, shown *progress) (err error) {
-	store, err := pebblestore.Open(pebblestore.Options{Dir: dir})
+	store, err := pebblestore.Open(pebblestore.Options{Dir: dir, MustExist: true})
 	if err != nil {
 		return err
 	}

@@ -18,10 +18,10 @@ func statusCommand() *cobra.Command {
 		Use:   "status [--issuer <issuer>] [--json]",
 		Short: "Tells how a running server does",
 		Long: `
-Asks a running server how each of its auth_sessions blocks does: its store, what
-it remembers as ended, whether it hears what other nodes end, the keys of the
-issuers that it trusts, and its own. It ends with an error where a store does not
-answer.
+Asks a running server how each of its auth_sessions blocks does: its store and
+where that is, what it remembers as ended, whether it hears what other nodes end,
+the keys of the issuers that it trusts, and its own. It ends with an error where a
+store does not answer.
 
 	$ caddy auth-sessions status
 	$ caddy auth-sessions status --address localhost:2019 --json`,
@@ -51,6 +51,7 @@ func printStatus(w io.Writer, overview *adminapi.Overview) error {
 		t.row("path", s.Path)
 		t.row("ready", yesNo(s.Ready))
 		t.row("store", describeStore(&s.Store))
+		t.row("store is at", s.Store.Location)
 		t.row("live sessions", describeCount(s.Sessions))
 		t.row("ended, remembered", strconv.Itoa(s.Denied))
 		t.row("feed of other nodes", describeFeed(s.Feed))

@@ -79,13 +79,32 @@ func (s *Store) StoreKey() (string, error) {
 	return fmt.Sprintf("postgres %x", sha256.Sum256(all)), nil
 }
 
+// StoreLocation is the server, the database in it, and the schema.
+func (s *Store) StoreLocation() string {
+	opts, err := s.resolve()
+	if err != nil {
+		return ""
+	}
+	return opts.Location()
+}
+
 // OpenStore connects to the database, and makes or migrates the schema if that is not
 // done yet.
 func (s *Store) OpenStore(ctx context.Context, logger *zap.Logger) (sessions.Store, error) {
+	return s.open(ctx, logger, false)
+}
+
+// OpenExisting connects to the database, if it has a store of ours.
+func (s *Store) OpenExisting(ctx context.Context, logger *zap.Logger) (sessions.Store, error) {
+	return s.open(ctx, logger, true)
+}
+
+func (s *Store) open(ctx context.Context, logger *zap.Logger, mustExist bool) (sessions.Store, error) {
 	opts, err := s.resolve()
 	if err != nil {
 		return nil, err
 	}
+	opts.MustExist = mustExist
 	opts.Log = slog.New(zapslog.NewHandler(logger.Named("store").Core()))
 	store, err := pgstore.Open(ctx, opts)
 	if err != nil {

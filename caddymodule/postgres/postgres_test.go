@@ -165,6 +165,19 @@ func TestTheStoreOpensWithAPasswordFromTheEnvironment(t *testing.T) {
 	if err := store.(interface{ Close() error }).Close(); err != nil {
 		t.Error(err)
 	}
+	existing, err := load(t, config).OpenExisting(ctx, zap.New(core))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := existing.(interface{ Close() error }).Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := load(t, strings.Replace(config, "a schema", "other", 1)).OpenExisting(ctx, zap.New(core)); !errors.Is(err, sessions.ErrNoStore) {
+		t.Errorf("where none is: %v", err)
+	}
+	if got, want := load(t, config).StoreLocation(), fmt.Sprintf("127.0.0.1:%d, database postgres, schema a schema", server.Port); got != want {
+		t.Errorf("the store is at %q, want %q", got, want)
+	}
 	const wrong = "hunter2 of another"
 	t.Setenv("PGTEST_PASSWORD", wrong)
 	for _, config := range []string{config, `{"dsn": "postgres://x:hunter2 of another@[nowhere/?sslmode=wrong"}`, `{"dsn": "host=127.0.0.1 port=x password='hunter2 of another'"}`} {
@@ -184,4 +197,7 @@ func TestTheStoreOpensWithAPasswordFromTheEnvironment(t *testing.T) {
 }
 
 // Interface guards
-var _ caddymodule.StoreOpener = (*Store)(nil)
+var (
+	_ caddymodule.StoreOpener  = (*Store)(nil)
+	_ caddymodule.StoreLocator = (*Store)(nil)
+)

@@ -94,12 +94,31 @@ func (s *Store) StoreKey() (string, error) {
 	return fmt.Sprintf("redis %x", sha256.Sum256(all)), nil
 }
 
+// StoreLocation is the server, the database in it, and the prefix.
+func (s *Store) StoreLocation() string {
+	opts, _, err := s.resolve()
+	if err != nil {
+		return ""
+	}
+	return opts.Location()
+}
+
 // OpenStore connects to the server.
 func (s *Store) OpenStore(ctx context.Context, logger *zap.Logger) (sessions.Store, error) {
+	return s.open(ctx, logger, false)
+}
+
+// OpenExisting connects to the server, if it has a store of ours.
+func (s *Store) OpenExisting(ctx context.Context, logger *zap.Logger) (sessions.Store, error) {
+	return s.open(ctx, logger, true)
+}
+
+func (s *Store) open(ctx context.Context, logger *zap.Logger, mustExist bool) (sessions.Store, error) {
 	opts, ca, err := s.resolve()
 	if err != nil {
 		return nil, err
 	}
+	opts.MustExist = mustExist
 	if ca != "" {
 		if opts.TLS, err = trust(ca); err != nil {
 			return nil, fmt.Errorf("store redis: %w", err)

@@ -174,6 +174,19 @@ func TestTheStoreOpensWithAPasswordFromTheEnvironment(t *testing.T) {
 	if logs.FilterMessageSnippet("persists nothing").Len() != 1 {
 		t.Errorf("nobody was warned of a server that persists nothing: %v", logs.All())
 	}
+	existing, err := load(t, config).OpenExisting(ctx, zap.New(core))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := existing.(interface{ Close() error }).Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := load(t, strings.Replace(config, "mine", "other", 1)).OpenExisting(ctx, zap.New(core)); !errors.Is(err, sessions.ErrNoStore) {
+		t.Errorf("where none is: %v", err)
+	}
+	if got, want := load(t, config).StoreLocation(), fmt.Sprintf("%s, database 1, prefix mine", server.Addr()); got != want {
+		t.Errorf("the store is at %q, want %q", got, want)
+	}
 	const wrong = "hunter2 of another"
 	t.Setenv("REDISTEST_PASSWORD", wrong)
 	for _, config := range []string{
@@ -196,4 +209,7 @@ func TestTheStoreOpensWithAPasswordFromTheEnvironment(t *testing.T) {
 }
 
 // Interface guards
-var _ caddymodule.StoreOpener = (*Store)(nil)
+var (
+	_ caddymodule.StoreOpener  = (*Store)(nil)
+	_ caddymodule.StoreLocator = (*Store)(nil)
+)
