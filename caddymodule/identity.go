@@ -99,17 +99,38 @@ func (h *Handler) forward(w http.ResponseWriter, r *http.Request, next caddyhttp
 }
 
 // serve hands a request on, if it may. who is whose it is, nil where that is not decided.
+// What another block decided before stays.
 func (g *gate) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (who *identity, err error) {
-	g.names.Scrub(r)
+	before, _ := identityOf(r)
+	if before != nil && before.gate == g { // the same block, once more
+		return before, next.ServeHTTP(w, r)
+	}
+	g.scrub(r, before)
 	traced(r)
 	if who, err = g.judge(r); err != nil {
-		return nil, err
+		return before, err
+	}
+	g.withhold(r, who)
+	if before.known() {
+		if who.known() && !who.Same(before.Who) {
+			return before, &refusal{Problem: errTwoIdentities, gate: g, who: before}
+		}
+		return before, next.ServeHTTP(w, r)
 	}
 	forwarded(r, who)
 	if err := g.introduce(r, who); err != nil {
 		return who, g.unavailable(err)
 	}
 	return who, g.inst.guard(w, r, who, next)
+}
+
+// scrub takes the headers of ours out of a request, but those that a block before set.
+func (g *gate) scrub(r *http.Request, before *identity) {
+	var set *forward.Names
+	if before.known() && !before.gate.Shadow {
+		set = before.gate.names
+	}
+	g.names.Scrub(r, set)
 }
 
 // judge decides who is asking, or refuses the request.

@@ -25,6 +25,8 @@ var (
 		"You act as another user and may look, but this request would change something.")
 	errDeny = httpapi.NewProblem(403, "deny", "Not as another user",
 		"You act as another user, and this is closed to whoever does.")
+	errTwoIdentities = httpapi.NewProblem(400, "two_identities", "Two people at once",
+		"This request came with sessions of two people: sign out of one of them, or send one token.")
 	errUnavailable = httpapi.NewProblem(503, "unavailable", "Unavailable", "Try again soon: nothing was lost.")
 )
 

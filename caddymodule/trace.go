@@ -147,7 +147,7 @@ func (n *note) span(ctx context.Context) {
 
 // traced takes notes of a request of the app, where somebody will read them.
 func traced(r *http.Request) {
-	if trace.SpanFromContext(r.Context()).IsRecording() {
+	if trace.SpanFromContext(r.Context()).IsRecording() && noteOf(r.Context()) == nil {
 		takeNotes(r)
 	}
 }

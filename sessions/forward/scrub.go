@@ -72,12 +72,15 @@ func foldByte(c byte) byte {
 // Scrub removes our headers from the request, in place, and their names from what
 // would have others removed again (Connection: RFC 9110 section 7.6.1) or set after
 // the body (Trailer: section 6.6.2). No request asks to go on in HTTP any more, which
-// nobody could scrub (Upgrade: section 7.8).
-func (n *Names) Scrub(r *http.Request) {
+// nobody could scrub (Upgrade: section 7.8). The headers of kept stay, which may be nil:
+// they were set by us.
+func (n *Names) Scrub(r *http.Request, kept *Names) {
 	for name, values := range r.Header {
 		switch {
 		case n.Has(name):
-			delete(r.Header, name)
+			if kept == nil || !kept.Has(name) {
+				delete(r.Header, name)
+			}
 		case isList(name):
 			n.scrubList(r.Header, name, values)
 		case name == "Upgrade" && anyHTTP(values):
