@@ -22,7 +22,8 @@ type Identity struct {
 	Exempt []string `json:"exempt,omitempty"`
 
 	// The headers that tell the app. Default: `X-Auth-User` user_id, `X-Auth-Session`
-	// session_id, `X-Auth-Actor` actor.
+	// session_id, `X-Auth-Actor` actor. Those three are removed from requests whatever
+	// is set.
 	Headers []IdentityHeader `json:"headers,omitempty"`
 
 	// Whether the tokens of trusted issuers are accepted beside our access tokens.
@@ -45,7 +46,8 @@ type Identity struct {
 	EndStreams bool `json:"end_streams,omitempty"`
 
 	// Require on trial: what it would refuse is counted and logged, and goes to the app
-	// as anonymous.
+	// as anonymous. No header is set, and none of the app's is removed; those that will
+	// be are logged.
 	Shadow bool `json:"shadow,omitempty"`
 }
 
@@ -67,13 +69,17 @@ type Assertion struct {
 	Audience []string `json:"audience,omitempty"`
 }
 
+// defaultHeaders are set unless others are configured, and removed from requests in any
+// case: an app may read one that its configuration does not name.
+var defaultHeaders = []IdentityHeader{
+	{Name: "X-Auth-User", Field: "user_id"},
+	{Name: "X-Auth-Session", Field: "session_id"},
+	{Name: "X-Auth-Actor", Field: "actor"},
+}
+
 func (i *Identity) setDefaults(issuer string) {
 	if i.Headers == nil {
-		i.Headers = []IdentityHeader{
-			{Name: "X-Auth-User", Field: "user_id"},
-			{Name: "X-Auth-Session", Field: "session_id"},
-			{Name: "X-Auth-Actor", Field: "actor"},
-		}
+		i.Headers = slices.Clone(defaultHeaders)
 	}
 	if i.Assertion != nil && i.Assertion.Audience == nil {
 		i.Assertion.Audience = []string{issuer}
@@ -171,11 +177,13 @@ func (i *Identity) checkLogin() error {
 	return nil
 }
 
-// fields of the headers, compiled.
+// fields returns what the headers tell, and the names that nobody else may use.
 func (i *Identity) fields() (names []string, fields []forward.Field) {
 	for _, header := range i.Headers {
-		names = append(names, header.Name)
 		fields = append(fields, forward.Field(header.Field))
+	}
+	for _, header := range slices.Concat(i.Headers, defaultHeaders) {
+		names = append(names, header.Name)
 	}
 	return names, fields
 }

@@ -26,6 +26,7 @@ type gate struct {
 	known  *lru.Cache[*sessions.Caller, *identity]
 	nobody *identity // of whom nothing is known
 	routes sync.Map  // whether routes of a *caddyhttp.Server catch errors
+	trials sync.Map  // headers that were seen while require is on trial
 }
 
 // An identity is who is asking, as it was decided for a request. Those of one token share
@@ -126,6 +127,10 @@ func (g *gate) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Hand
 
 // scrub takes the headers of ours out of a request, but those that a block before set.
 func (g *gate) scrub(r *http.Request, before *identity) {
+	if g.Shadow {
+		g.tryScrub(r)
+		return
+	}
 	var set *forward.Names
 	if before.known() && !before.gate.Shadow {
 		set = before.gate.names

@@ -84,6 +84,20 @@ func (g *gate) shadowed(r *http.Request, f *refusal) {
 		zap.String("method", r.Method), zap.String("path", r.URL.Path))
 }
 
+// tryScrub says once of each header that requests come with that it will be removed.
+func (g *gate) tryScrub(r *http.Request) {
+	for name := range r.Header {
+		folded, ours := g.names.Fold(name)
+		if !ours {
+			continue
+		}
+		if _, said := g.trials.LoadOrStore(folded, true); !said {
+			g.inst.logger.Warn("requests come with a header that is removed once require is no longer on trial",
+				zap.String("issuer", g.inst.issuer), zap.String("header", name))
+		}
+	}
+}
+
 // isExempt tells whether every way to read the request's path is exempt.
 func (g *gate) isExempt(r *http.Request) bool {
 	if len(g.exempt) == 0 || r.URL.Opaque != "" {

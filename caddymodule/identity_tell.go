@@ -54,16 +54,20 @@ func (g *gate) identify(c *sessions.Caller) *identity {
 
 // withhold takes out of a request the tokens of ours that are not for the app.
 func (g *gate) withhold(r *http.Request, who *identity) {
-	if g.Assertion != nil { // in place of the token, wherever that was
+	if g.Assertion != nil && !g.Shadow { // in place of the token, wherever that was
 		forward.DropCookies(r, g.inst.issuer, g.Cookie, who.known())
 	} else {
 		forward.DropCookies(r, g.inst.issuer, "", false)
 	}
 }
 
-// introduce tells the app, and the handlers and logs on the way there, who is asking.
+// introduce tells the app, and the handlers and logs on the way there, who is asking. Where
+// require is on trial, the app is told nothing.
 func (g *gate) introduce(r *http.Request, who *identity) error {
 	decide(r, who)
+	if g.Shadow {
+		return nil
+	}
 	values := slices.Clone(who.headers) // later handlers may change them in place
 	for i, value := range values {
 		if value != "" {

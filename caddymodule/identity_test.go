@@ -490,14 +490,49 @@ func TestIdentity_Login(t *testing.T) {
 	}
 }
 
+// On trial, the app gets what it got before: none of its headers is taken away and none
+// set, and it is said once which will be.
 func TestIdentity_Shadow(t *testing.T) {
-	s, p := identitySite(t, "shadow")
-	got := s.through("GET", "/app", "X-Auth-User", "root")
-	wantStatus(t, got, 200)
-	wantTold(t, got, "X-Auth-User", "")
+	s, p := identitySite(t, "shadow\n\t\t\tassertion\n\t\t\theader X-User user_id")
+	for range 3 {
+		for _, authorization := range []string{"Basic YTpi", bearerOf(p.own), bearerOf(p.imp)} {
+			got := s.through("GET", "/app", "Authorization", authorization, "X-Auth-User", "root", "X-User", "root", "Connection", "Upgrade", "Upgrade", "h2c")
+			wantStatus(t, got, 200)
+			for name, want := range map[string]string{"X-Auth-User": "root", "X-User": "root", "X-Auth-Session": "", "X-Auth-Actor": "", "Authorization": authorization, "Upgrade": "h2c"} {
+				wantTold(t, got, name, want)
+			}
+		}
+	}
+	wantStatus(t, s.through("GET", "/app", "x_auth_actor", "root"), 200)
 	s.waitLog("request would be refused: require is on trial")
-	got = s.through("GET", "/app", "Authorization", "Bearer "+p.own.text("refresh_token"))
+	const says = "a header that is removed once require is no longer on trial"
+	for _, header := range []string{"X-Auth-User", "X-User"} {
+		s.waitLog(says + `","issuer":"https://app.example.com","header":"` + header + `"}`)
+	}
+	if n := strings.Count(s.log.String(), says); n != 2 {
+		t.Errorf("said %d times", n)
+	}
+	// A refresh token never goes anywhere.
+	got := s.through("GET", "/app", "Authorization", "Bearer "+p.own.text("refresh_token"))
 	wantStatus(t, got, 200)
 	wantTold(t, got, "Authorization", "")
-	wantTold(t, s.through("GET", "/app", "Authorization", bearerOf(p.own)), "X-Auth-User", "alice")
+}
+
+// The default names are ours, whatever names are configured.
+func TestU1_TheDefaultNamesAreOursWhateverIsConfigured(t *testing.T) {
+	for _, words := range []string{"header X-Auth-User user_id\n\t\t\theader X-Auth-Actor actor", "header X-Who user_id", "require\n\t\t\texempt *\n\t\t\theader X-Who user_id"} {
+		s, p := identitySite(t, words)
+		for _, authorization := range []string{"", "Basic YTpi", bearerOf(p.own), bearerOf(p.imp)} {
+			for how, lines := range spoofs {
+				got := s.raw("GET /app HTTP/1.1\nHost: app\n" + lines + "Authorization: " + authorization + "\nConnection: close\n\n")
+				for _, name := range []string{"X-Auth-User", "X-Auth-Session", "X-Auth-Actor"} {
+					for _, value := range told(got, name) {
+						if value == "root" || value == "s" || value == "a" {
+							t.Errorf("%s, %s: the app is told %s %s", words, how, name, value)
+						}
+					}
+				}
+			}
+		}
+	}
 }

@@ -38,6 +38,14 @@ func (n *Names) Has(name string) bool {
 	return removed
 }
 
+// Fold returns the one spelling of all those for which Has holds.
+func (n *Names) Fold(name string) (folded string, ok bool) {
+	if !n.Has(name) {
+		return "", false
+	}
+	return fold(name), true
+}
+
 func (n *Names) find(name string) (removed, known bool) {
 	if len(name) > maxName || !n.sizes[len(name)] {
 		return false, false
