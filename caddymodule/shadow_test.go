@@ -14,13 +14,14 @@ func TestShadow_ARuleOnTrialDecidesNothing(t *testing.T) {
 
 	tried := func(user, says string) {
 		t.Helper()
-		s.waitLog(`"msg":"session tried"`)
-		for line := range strings.Lines(s.log.String()) {
-			if strings.Contains(line, `"msg":"session tried"`) && strings.Contains(line, `"user_id":"`+user+`"`) && strings.Contains(line, says) {
-				return
+		waitUntil(t, "the trial for "+user+" says "+says, func() bool {
+			for line := range strings.Lines(s.log.String()) {
+				if strings.Contains(line, `"msg":"session tried"`) && strings.Contains(line, `"user_id":"`+user+`"`) && strings.Contains(line, says) {
+					return true
+				}
 			}
-		}
-		t.Errorf("no word of the trial for %s: %s\n%s", user, says, s.log)
+			return false
+		})
 	}
 	wantProblem(t, create(t, s.url, night, `{"user_id":"alice"}`), 403, "insufficient_scope")
 	tried("alice", `"rule":"claim dept night-shift"`)
