@@ -262,3 +262,31 @@ func TestLife_KeySetAndMethods(t *testing.T) {
 		}
 	}
 }
+
+// A rule that a reload brings asks the sessions that are there for what was recorded of
+// their callers. That a claim was not recorded is not that it was not there.
+func TestLife_AReloadedRuleHoldsByNothingThatWasNotRecorded(t *testing.T) {
+	provider := newIDP(t, "https://idp.example.com")
+	for _, absent := range []string{`!has(caller.contractor)`, `!("contractor" in caller)`, `size(caller) < 9`, `!caller.exists(c, c == "contractor")`} {
+		t.Run(absent, func(t *testing.T) {
+			s := newSidecar(t, t.TempDir())
+			before := provider.site(s, echo(t).URL, life)
+			after := strings.Replace(before, "allow scope sessions:impersonate",
+				"allow expression `caller.scope.contains(\"sessions:impersonate\") && "+absent+"`", 1)
+			s.start(before)
+			contractor := provider.token("carol", map[string]any{"scope": "sessions:impersonate", "contractor": true, "a": 1, "b": 2})
+			employee := provider.token("erin", map[string]any{"scope": "sessions:impersonate"})
+			made := create(t, s.url, contractor, `{"user_id":"alice"}`)
+			wantStatus(t, made, 200)
+			if err := s.reload(after); err != nil {
+				t.Fatal(err)
+			}
+			wantProblem(t, create(t, s.url, contractor, `{"user_id":"alice"}`), 403, "insufficient_scope")
+			wantProblem(t, s.refresh(made.text("refresh_token")), 400, "invalid_grant")
+
+			made = create(t, s.url, employee, `{"user_id":"alice"}`)
+			wantStatus(t, made, 200)
+			wantStatus(t, s.refresh(made.text("refresh_token")), 200)
+		})
+	}
+}

@@ -1,6 +1,9 @@
 package sessions
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A Caller is a party whose bearer JWT was verified.
 type Caller struct {
@@ -24,10 +27,35 @@ type Caller struct {
 	Actor Principal
 	// SessionCreated is when the session of our own token was created.
 	SessionCreated time.Time
-	// Claims are all claims of the token.
+	// Claims are all claims of the token; where Recorded is set, those that a row
+	// recorded of a caller who is not here.
 	Claims Claims
+	// Recorded is nil where the token is here.
+	Recorded *Recorded
 	// ExpiresAt is when the token ends, without leeway.
 	ExpiresAt time.Time
+}
+
+// Recorded tells what a row knows beside the claims that it recorded.
+type Recorded struct {
+	// Absent are claims that the token did not have.
+	Absent []string
+	// Whole tells that the token had no claims but those that were recorded.
+	Whole bool
+}
+
+// knows reports whether it is known what the caller's token said of all that the
+// condition looks at: a condition is not asked about less. Where a claim is not there it
+// may hold for that very reason, and where it was not recorded it must not.
+func (c *Caller) knows(when Condition) bool {
+	if c.Recorded == nil || c.Recorded.Whole {
+		return true
+	}
+	names, all := when.Claims()
+	return !all && !slices.ContainsFunc(names, func(name string) bool {
+		_, has := c.Claims[name]
+		return !has && !slices.Contains(c.Recorded.Absent, name)
+	})
 }
 
 // Claims is a decoded JSON object of claims. The values are nil, bool, string,

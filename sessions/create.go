@@ -121,7 +121,7 @@ func (m *Manager) judge(req *CreateRequest, now time.Time) (*Session, error) {
 		return s, err
 	}
 	s.Impersonation, s.Rule = decision.Impersonation, decision.Rule
-	s.ActorClaims = m.Policy.Looked(req.Caller)
+	m.Policy.record(s, req.Caller)
 	if err := m.setLife(s, req.Lifetime); err != nil {
 		return s, err
 	}

@@ -35,6 +35,7 @@ var (
 	ErrReasonRequired = errors.New("a reason is required")
 
 	errNoRule       = fmt.Errorf("%w: no rule allows it", ErrDenied)
+	errNotRecorded  = fmt.Errorf("%w: no rule allows it by what was recorded of the caller's claims", ErrDenied)
 	errProtected    = fmt.Errorf("%w: the user is protected", ErrDenied)
 	errCallerOwn    = fmt.Errorf("%w: the token is one of ours", ErrDenied)
 	errOldName      = fmt.Errorf("%w: %w", ErrDenied, ErrUserID)

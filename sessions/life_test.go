@@ -173,6 +173,48 @@ func TestLifetime_AtItsLimits(t *testing.T) {
 	}
 }
 
+// without holds for callers who do not have a claim.
+type without string
+
+func (w without) Holds(in *sessions.RuleInput) bool {
+	_, has := in.Caller.Claims[string(w)]
+	return !has
+}
+func (w without) Claims() ([]string, bool) { return []string{string(w)}, false }
+func (without) PerSession() bool           { return false }
+
+// A row of an earlier release does not say what was absent. What the rule looks at that
+// allowed it was looked at then too; of all else nothing is known.
+func TestPolicy_ARowOfAnEarlierRelease(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		allow sessions.Rule
+		why   string
+	}{
+		{"by its own rule", sessions.Rule{Name: "scope desk", When: sessions.HasScope("desk")}, ""},
+		{"by another rule that asks the same", sessions.Rule{Name: "desk", When: sessions.HasScope("desk")}, "no rule allows it by what was recorded"},
+		{"by what is there", sessions.Rule{Name: "claim scp desk", When: sessions.HasClaim{Name: "scp", Value: "desk"}}, ""},
+		{"by what is not there", sessions.Rule{Name: "x", When: without("contractor")}, "no rule allows it by what was recorded"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			g := w.create(person("carol", sessions.Claims{"scp": "desk", "contractor": true}), "alice")
+			_, err := w.store.Update(t.Context(), g.Session.Key(), func(row sessions.Session, _ time.Time) (sessions.Session, bool) {
+				row.ActorAbsent = nil
+				return row, true
+			})
+			must(t, err)
+			tt.allow.From = provider
+			w.reload(func(m *sessions.Manager) { m.Policy.Allow = []sessions.Rule{tt.allow} })
+			if tt.why == "" {
+				w.refresh(g.RefreshToken, victim, sessions.EventRefreshed)
+				return
+			}
+			w.refused(g.RefreshToken, victim, sessions.EventRevoked, tt.why)
+		})
+	}
+}
+
 // At each refresh today's policy is asked with what the row recorded.
 func TestPolicy_IsAskedAgain(t *testing.T) {
 	desk := person("carol", sessions.Claims{"scope": "openid desk"})
@@ -200,7 +242,16 @@ func TestPolicy_IsAskedAgain(t *testing.T) {
 		}, "no rule allows it"},
 		{"the rule asks for what was not recorded", support, func(m *sessions.Manager) {
 			m.Policy.Allow[1].When = sessions.HasClaim{Name: "email", Value: "carol@example.com"}
-		}, "no rule allows it"},
+		}, "no rule allows it by what was recorded"},
+		{"the rule asks for what is not there, and was looked for", support, func(m *sessions.Manager) {
+			m.Policy.Allow[1].When = without("scope")
+		}, ""},
+		{"the rule asks for what is not there, and was not looked for", desk, func(m *sessions.Manager) {
+			m.Policy.Allow = []sessions.Rule{{From: provider, When: without("contractor")}}
+		}, "no rule allows it by what was recorded"},
+		{"another scope claim was not looked for", support, func(m *sessions.Manager) {
+			m.Policy.Allow = []sessions.Rule{{From: provider, When: without("contractor")}, m.Policy.Allow[1]}
+		}, ""},
 		{"the user is protected now", desk, func(m *sessions.Manager) { m.Policy.Protect = []string{"ALI*"} }, "protected"},
 		{"the user is protected now, from others", self, func(m *sessions.Manager) { m.Policy.Protect = []string{"alice"} }, ""},
 		{"another user is protected now", desk, func(m *sessions.Manager) { m.Policy.Protect = []string{"root"} }, ""},

@@ -18,9 +18,9 @@ type RuleInput struct {
 // judged does not hold.
 type Condition interface {
 	Holds(in *RuleInput) bool
-	// Claims names the top-level claims of the caller that it looks at. A row
-	// records them, so that the condition can be asked again. all means that it
-	// may look at any.
+	// Claims names the top-level claims of the caller that it looks at, whether they
+	// are there or not. A row records them, so that the condition can be asked again;
+	// where they were not recorded it does not hold. all means that it may look at any.
 	Claims() (names []string, all bool)
 	// PerSession tells that the answer may differ from one session to the next,
 	// by its user, reason or client.
@@ -73,9 +73,17 @@ func (p *Policy) Decide(in *RuleInput) (Decision, error) {
 	if p.protected(in.UserID) {
 		return Decision{}, errProtected
 	}
+	no := errNoRule
 	for i := range p.Allow {
 		rule := &p.Allow[i]
-		if rule.From != in.Caller.Issuer || !rule.When.Holds(in) {
+		if rule.From != in.Caller.Issuer {
+			continue
+		}
+		if !in.Caller.knows(rule.When) {
+			no = errNotRecorded
+			continue
+		}
+		if !rule.When.Holds(in) {
 			continue
 		}
 		if p.RequireReason && in.Reason == "" {
@@ -83,7 +91,7 @@ func (p *Policy) Decide(in *RuleInput) (Decision, error) {
 		}
 		return Decision{Impersonation: true, Rule: rule.Name}, nil
 	}
-	return Decision{}, errNoRule
+	return Decision{}, no
 }
 
 func (p *Policy) protected(userID string) bool {
@@ -122,28 +130,56 @@ func glob(pattern, s string) bool {
 	}
 }
 
-// Looked returns the part of the caller's claims that the rules of its issuer
-// look at: what a row keeps of it.
-func (p *Policy) Looked(c *Caller) Claims {
-	kept := Claims{}
+// record notes in the row what the rules of the caller's issuer look at, so that they can
+// be asked again.
+func (p *Policy) record(s *Session, c *Caller) {
 	for i := range p.Allow {
 		if p.Allow[i].From != c.Issuer {
 			continue
 		}
 		names, all := p.Allow[i].When.Claims()
 		if all {
-			return c.Claims
+			s.ActorClaims, s.ActorAbsent, s.ActorWhole = c.Claims, nil, true
+			return
 		}
 		for _, name := range names {
-			if value, ok := c.Claims[name]; ok {
-				kept[name] = value
-			}
+			s.record(name, c.Claims)
 		}
 	}
-	if len(kept) == 0 {
-		return nil
+}
+
+// record notes what the token said of a claim.
+func (s *Session) record(name string, claims Claims) {
+	value, ok := claims[name]
+	if !ok {
+		if !slices.Contains(s.ActorAbsent, name) {
+			s.ActorAbsent = append(s.ActorAbsent, name)
+		}
+		return
 	}
-	return kept
+	if s.ActorClaims == nil {
+		s.ActorClaims = Claims{}
+	}
+	s.ActorClaims[name] = value
+}
+
+// recorded returns the caller of a row, as far as it was recorded. Rows of earlier
+// releases do not say what was absent; but what the rule looks at that allowed them was
+// looked at then too.
+func (p *Policy) recorded(s *Session) *Caller {
+	c := &Caller{
+		Principal: s.Actor, ClientID: s.ActorClient, Scopes: s.ActorClaims.Scopes(), Claims: s.ActorClaims,
+		Recorded: &Recorded{Absent: s.ActorAbsent, Whole: s.ActorWhole},
+	}
+	if len(s.ActorAbsent) > 0 || s.ActorWhole {
+		return c
+	}
+	for i := range p.Allow {
+		if p.Allow[i].Name == s.Rule && p.Allow[i].From == s.Actor.Issuer {
+			c.Recorded.Absent, c.Recorded.Whole = p.Allow[i].When.Claims()
+		}
+	}
+	return c
 }
 
 // HasScope holds for callers whose token has this scope value.

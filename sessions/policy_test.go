@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -124,13 +125,20 @@ func TestPolicy_KeepsOnlyTheClaimsThatRulesLookAt(t *testing.T) {
 		{From: idp, When: HasClaim{Name: "/org/teams", Value: "b"}},
 		{From: ci, When: brokenCondition{}},
 	}}
-	kept := p.Looked(user("carol"))
-	if len(kept) != 1 || kept["org"] == nil {
-		t.Errorf("kept %v, want org alone", kept)
+	var row Session
+	p.record(&row, user("carol"))
+	if len(row.ActorClaims) != 1 || row.ActorClaims["org"] == nil || len(row.ActorAbsent) != 0 || row.ActorWhole {
+		t.Errorf("kept %+v, want org alone", row)
+	}
+	p.Allow = append(p.Allow, Rule{From: idp, When: HasScope("x")}, Rule{From: idp, When: HasScope("y")})
+	p.record(&row, user("carol"))
+	if len(row.ActorClaims) != 1 || !slices.Equal(row.ActorAbsent, []string{"scope", "scp"}) || row.ActorWhole {
+		t.Errorf("kept %+v, want that there is no scope", row)
 	}
 	p.Allow = append(p.Allow, Rule{From: idp, When: brokenCondition{}})
-	if kept := p.Looked(user("carol")); len(kept) != 4 {
-		t.Errorf("kept %v, want all", kept)
+	p.record(&row, user("carol"))
+	if len(row.ActorClaims) != 4 || len(row.ActorAbsent) != 0 || !row.ActorWhole {
+		t.Errorf("kept %+v, want all", row)
 	}
 }
 

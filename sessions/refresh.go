@@ -174,15 +174,10 @@ func (m *Manager) permit(row *Session) error {
 	case CheckUserID(row.UserID) != nil, CheckUserID(row.Actor.Subject) != nil: // of a release that let more in
 		return errOldName
 	}
-	caller := Caller{
-		Principal: row.Actor,
-		ClientID:  row.ActorClient,
-		Scopes:    row.ActorClaims.Scopes(),
-		// Whether they were the user themselves was decided by all of their claims.
-		User:   users && !row.Impersonation,
-		Claims: row.ActorClaims,
-	}
-	in := RuleInput{Caller: &caller, UserID: row.UserID, Reason: row.Reason, ClientID: row.ClientID}
+	caller := m.Policy.recorded(row)
+	// Whether they were the user themselves was decided by all of their claims.
+	caller.User = users && !row.Impersonation
+	in := RuleInput{Caller: caller, UserID: row.UserID, Reason: row.Reason, ClientID: row.ClientID}
 	decision, err := m.Policy.Decide(&in)
 	if err != nil {
 		return err

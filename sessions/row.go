@@ -42,6 +42,10 @@ func EncodeRow(s *Session) ([]byte, error) {
 	if err := w.claims("claims", s.ActorClaims); err != nil {
 		return nil, fmt.Errorf("encoding session row: %w", err)
 	}
+	w.names("absent", s.ActorAbsent)
+	if s.ActorWhole {
+		w = append(w, `,"whole":true`...)
+	}
 	w.optional("rule", s.Rule)
 	w.optional("ip", s.IP)
 	w.optional("ua", s.UserAgent)

@@ -76,7 +76,7 @@ func exampleRow() Session {
 		Realm: "https://app.example.com", ID: "Zm9vYmFyYmF6cXV4MTIzNA", UserID: "alice", ClientID: "my-app",
 		Impersonation: true, Reason: "ticket 4711", Actor: Principal{Issuer: "https://idp.example.com", Subject: "support-7"},
 		ActorClient: "desk", ActorClaims: Claims{"scope": "openid sessions:impersonate", "level": int64(3), "part": 0.5},
-		Rule: "scope sessions:impersonate", IP: "192.0.2.7", UserAgent: "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101",
+		ActorAbsent: []string{"scp", "dept"}, ActorWhole: true, Rule: "scope sessions:impersonate", IP: "192.0.2.7", UserAgent: "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101",
 		CreatedAt: fromMillis(1700000000123), ExpiresAt: fromMillis(1702592000123), Idle: 336 * time.Hour,
 		Generation: 3, Secret: [SecretSize]byte{1, 2, 3}, SecretPrev: [SecretSize]byte{9, 8, 7},
 		KeyID: "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I", RotatedAt: fromMillis(1700000900123), RotatedFrom: "192.0.2.8",

@@ -103,10 +103,6 @@ func (r *rowReader) words(name string) (err error) {
 		err = r.principal(&s.Actor)
 	case "actor_client":
 		s.ActorClient, err = r.string()
-	case "claims":
-		if s.ActorClaims, err = r.claims(); len(s.ActorClaims) == 0 {
-			s.ActorClaims = nil
-		}
 	case "rule":
 		s.Rule, err = r.string()
 	case "ip":
@@ -122,9 +118,36 @@ func (r *rowReader) words(name string) (err error) {
 		text, err = r.string()
 		s.EndReason = EndReason(text)
 	default:
+		err = r.recorded(name)
+	}
+	return err
+}
+
+// recorded reads the members that hold what the caller's token said.
+func (r *rowReader) recorded(name string) (err error) {
+	s := &r.row
+	switch name {
+	case "claims":
+		if s.ActorClaims, err = r.claims(); len(s.ActorClaims) == 0 {
+			s.ActorClaims = nil
+		}
+	case "absent":
+		s.ActorAbsent, err = r.names()
+	case "whole":
+		s.ActorWhole, err = r.bool()
+	default:
 		_, err = r.value()
 	}
 	return err
+}
+
+func (r *rowReader) names() (names []string, err error) {
+	err = r.list('[', ']', func() error {
+		name, err := r.string()
+		names = append(names, name)
+		return err
+	})
+	return names, err
 }
 
 func (r *rowReader) principal(p *Principal) error {

@@ -44,6 +44,11 @@ type Session struct {
 	// ActorClaims are the caller's claims that the rules looked at: what the
 	// policy is asked with again at each refresh.
 	ActorClaims Claims `json:"claims,omitempty"`
+	// ActorAbsent are the claims that the rules looked at and the caller's token did
+	// not have. Of all that is neither here nor in ActorClaims nobody knows what the
+	// token said, unless ActorWhole is set: then ActorClaims are all of its claims.
+	ActorAbsent []string `json:"absent,omitempty"`
+	ActorWhole  bool     `json:"whole,omitempty"`
 	// Rule is the rule that allowed the session, for people.
 	Rule string `json:"rule,omitempty"`
 	// IP and UserAgent are of the request that created the session.

@@ -178,6 +178,7 @@ func (s *suite) full() sessions.Session {
 		"nothing": nil, "yes": true, "text": "é\"\\\u2028<", "whole": int64(1<<53 + 1), "negative": int64(-5), "part": 1.5,
 		"big": 1e300, "list": []any{"a", int64(1), []any{}, map[string]any{"deep": int64(2)}}, "object": map[string]any{"x": "y"},
 	}
+	row.ActorAbsent, row.ActorWhole = []string{"email", `dept "x"`}, true
 	row.IP, row.UserAgent, row.RotatedFrom = "192.0.2.1", "agent/1.0 \t", "2001:db8::1"
 	row.Generation = 1<<64 - 1
 	row.Idle = 90*time.Minute + time.Millisecond
@@ -226,6 +227,7 @@ func aliasing(s *suite) {
 		row.ActorClaims["text"] = "spoilt"
 		row.ActorClaims["list"].([]any)[0] = "spoilt"
 		row.RequestHash[0] = 99
+		row.ActorAbsent[0] = "spoilt"
 	}
 	stored := s.create(mine)
 	spoil(&mine)
