@@ -384,3 +384,63 @@ func newServer(t testing.TB, f http.HandlerFunc) string {
 	t.Cleanup(server.Close)
 	return server.URL
 }
+
+// awaitInForce returns when the configuration of the process is in force.
+func (s *sidecar) awaitInForce() {
+	s.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); s.ask("GET", "status").status == 503; {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("it is still starting:\n%s", s.log)
+		}
+		time.Sleep(time.Millisecond) // polling what another process does in its own time
+	}
+}
+
+// ask sends a request to the admin endpoint.
+func (s *sidecar) ask(method, path string, header ...string) answer {
+	s.t.Helper()
+	req, err := http.NewRequest(method, "http://"+s.admin+"/auth_sessions/"+path, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	got, err := do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return got
+}
+
+// An outcome is what a command printed, and whether it ended well.
+type outcome struct {
+	out, err string
+	ok       bool
+}
+
+// sessionsCommand runs caddy auth-sessions with these words, for the sidecar.
+func (s *sidecar) sessionsCommand(stdin string, args ...string) outcome {
+	s.t.Helper()
+	return s.runSessions(func(cmd *exec.Cmd) { cmd.Stdin = strings.NewReader(stdin) }, args...)
+}
+
+func (s *sidecar) runSessions(change func(*exec.Cmd), args ...string) outcome {
+	s.t.Helper()
+	cmd := s.command(append([]string{"auth-sessions"}, args...)...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	change(cmd)
+	err := cmd.Run()
+	return outcome{out.String(), errs.String(), err == nil}
+}
+
+// adminCommand runs a command against the sidecar's admin endpoint and expects success.
+func (s *sidecar) adminCommand(args ...string) string {
+	s.t.Helper()
+	got := s.sessionsCommand("", append([]string{args[0], "--address", s.admin}, args[1:]...)...)
+	if !got.ok {
+		s.t.Fatalf("%v: %s%s", args, got.out, got.err)
+	}
+	return got.out
+}

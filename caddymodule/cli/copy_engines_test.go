@@ -36,8 +36,10 @@ func openRedis(t *testing.T) sessions.Store {
 
 // Sessions go from an engine to another and back, and are what they were.
 func TestCopy_BetweenEngines(t *testing.T) {
+	t.Parallel()
 	for name, open := range map[string]func(*testing.T) sessions.Store{"postgres": openPostgres, "redis": openRedis} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			first, other, back := openPebble(t), open(t), openPebble(t)
 			fill(t, first, 1500)
 			want := copyReport{Read: 1500, Created: 1500, Cutoffs: 1, Checked: 1500}

@@ -1,4 +1,4 @@
-package caddymodule_test
+package adminapi_test
 
 import (
 	"encoding/json"
@@ -10,44 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"authsidecar/caddymodule/internal/sidecartest"
 	"authsidecar/sessions/jose"
 )
-
-// inForce starts the process and returns when its configuration is in force, which is
-// a moment after the site answers.
-func (s *sidecar) inForce(caddyfile string) {
-	s.t.Helper()
-	s.start(caddyfile)
-	s.awaitInForce()
-}
-
-// awaitInForce returns when the configuration of the process is in force.
-func (s *sidecar) awaitInForce() {
-	s.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); s.ask("GET", "status").status == 503; {
-		if time.Now().After(deadline) {
-			s.t.Fatalf("it is still starting:\n%s", s.log)
-		}
-		time.Sleep(time.Millisecond) // polling what another process does in its own time
-	}
-}
-
-// ask sends a request to the admin endpoint.
-func (s *sidecar) ask(method, path string, header ...string) answer {
-	s.t.Helper()
-	req, err := http.NewRequest(method, "http://"+s.admin+"/auth_sessions/"+path, nil)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	for i := 0; i+1 < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
-	}
-	got, err := do(req)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return got
-}
 
 // An overview is what GET status answers.
 type overview struct {
@@ -79,30 +44,24 @@ type overview struct {
 	}
 }
 
-func (s *sidecar) status(query string) overview {
-	s.t.Helper()
-	got := s.ask("GET", "status"+query)
-	wantStatus(s.t, got, 200)
+func status(t *testing.T, s *sidecartest.Sidecar, query string) overview {
+	t.Helper()
+	got := s.Ask("GET", "status"+query)
+	sidecartest.WantStatus(t, got, 200)
 	var o overview
-	if err := json.Unmarshal([]byte(got.body), &o); err != nil {
-		s.t.Fatalf("%v in %s", err, got.body)
+	if err := json.Unmarshal([]byte(got.Body), &o); err != nil {
+		t.Fatalf("%v in %s", err, got.Body)
 	}
 	return o
 }
 
-// twoSites are two blocks, of the issuers app and other.
-func twoSites(t *testing.T, s *sidecar, provider *idp) string {
-	t.Helper()
-	one := provider.site(s, echo(t).URL, life)
-	two := strings.NewReplacer("SITE", "http://:"+freePort(t), "app.example.com {", "app.example.com {", "issuer https://app.example.com", "issuer https://other.example.com").Replace(one)
-	return one + two
-}
-
 func TestAdmin_StatusTellsOfEveryInstance(t *testing.T) {
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.inForce(twoSites(t, s, provider))
-	o := s.status("")
+	t.Parallel()
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := sidecartest.New(t)
+	sites, _ := provider.TwoSites(s, sidecartest.Echo(t), sidecartest.Lifecycle)
+	s.Start(sites)
+	o := status(t, s, "")
 	if len(o.Instances) != 2 || o.Instances[0].Issuer != "https://app.example.com" || o.Instances[1].Issuer != "https://other.example.com" {
 		t.Fatalf("%+v", o)
 	}
@@ -111,7 +70,7 @@ func TestAdmin_StatusTellsOfEveryInstance(t *testing.T) {
 			t.Errorf("%+v", inst)
 		}
 		trust := inst.Trust[0]
-		if trust.Issuer != provider.issuer || !trust.Users || trust.FetchedAt == "" || len(trust.Keys) != 1 || trust.Keys[0].Kid != provider.key.ID() || trust.JWKS != nil {
+		if trust.Issuer != provider.Issuer || !trust.Users || trust.FetchedAt == "" || len(trust.Keys) != 1 || trust.Keys[0].Kid != provider.Key.ID() || trust.JWKS != nil {
 			t.Errorf("%+v", trust)
 		}
 		if len(inst.SigningKeys) != 2 {
@@ -123,16 +82,17 @@ func TestAdmin_StatusTellsOfEveryInstance(t *testing.T) {
 			}
 		}
 	}
-	if one := s.status("?issuer=https://other.example.com"); len(one.Instances) != 1 {
+	if one := status(t, s, "?issuer=https://other.example.com"); len(one.Instances) != 1 {
 		t.Errorf("%+v", one)
 	}
 }
 
 func TestAdmin_StatusShowsPublicKeysAlone(t *testing.T) {
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.inForce(provider.site(s, echo(t).URL, life))
-	inst := s.status("?keys=true").Instances[0]
+	t.Parallel()
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := sidecartest.New(t)
+	s.Start(provider.Site(s, sidecartest.Echo(t), sidecartest.Lifecycle))
+	inst := status(t, s, "?keys=true").Instances[0]
 	keys := append(inst.Trust[0].JWKS.Keys, inst.SigningKeys[1].JWK)
 	if inst.SigningKeys[0].JWK != nil {
 		t.Error("the key of refresh tokens is shown")
@@ -152,44 +112,47 @@ func TestAdmin_StatusShowsPublicKeysAlone(t *testing.T) {
 // What is in force counts: after a reload the new configuration, and after one that
 // failed the old one still.
 func TestAdmin_SeesTheConfigurationInForce(t *testing.T) {
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	app := echo(t).URL
-	config := provider.site(s, app, life)
+	t.Parallel()
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := sidecartest.New(t)
+	app := sidecartest.Echo(t)
+	config := provider.Site(s, app, sidecartest.Lifecycle)
 	other := strings.Replace(config, "issuer https://app.example.com", "issuer https://other.example.com", 1)
-	s.inForce(config)
+	s.Start(config)
 	issuers := func() (all string) {
-		for _, inst := range s.status("").Instances {
+		for _, inst := range status(t, s, "").Instances {
 			all += inst.Issuer
 		}
 		return all
 	}
-	if err := s.reload(other); err != nil {
+	if err := s.Reload(other); err != nil {
 		t.Fatal(err)
 	}
 	if got := issuers(); got != "https://other.example.com" {
 		t.Errorf("after a reload: %s", got)
 	}
-	s.write("not-a-store", "")
-	if err := s.reload(strings.Replace(config, life, life+"\n\t\tstore pebble DIR/not-a-store", 1)); err == nil {
+	s.Write("not-a-store", "")
+	if err := s.Reload(strings.Replace(config, sidecartest.Lifecycle, sidecartest.Lifecycle+"\n\t\tstore pebble DIR/not-a-store", 1)); err == nil {
 		t.Fatal("it took a file for a directory")
 	}
 	if got := issuers(); got != "https://other.example.com" {
 		t.Errorf("after a reload that failed: %s", got)
 	}
-	if err := s.reload("SITE {\n\trespond ok\n}\n"); err != nil {
+	if err := s.Reload("SITE {\n\trespond ok\n}\n"); err != nil {
 		t.Fatal(err)
 	}
-	got := s.ask("GET", "status")
-	if got.status != 404 || got.text("error") == "" {
-		t.Errorf("without a block: %d %s", got.status, got.body)
+	got := s.Ask("GET", "status")
+	if got.Status != 404 || got.Text("error") == "" {
+		t.Errorf("without a block: %d %s", got.Status, got.Body)
 	}
 }
 
 func TestAdmin_SpeaksCaddysConventions(t *testing.T) {
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.inForce(twoSites(t, s, provider))
+	t.Parallel()
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := sidecartest.New(t)
+	sites, _ := provider.TwoSites(s, sidecartest.Echo(t), sidecartest.Lifecycle)
+	s.Start(sites)
 	const app = "issuer=https://app.example.com"
 	tests := []struct {
 		name, method, path string
@@ -223,54 +186,55 @@ func TestAdmin_SpeaksCaddysConventions(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got := s.ask(test.method, test.path)
-			if got.status != test.status || !strings.Contains(got.text("error"), test.says) || len(got.fields) != 1 {
-				t.Errorf("%d %s, want %d and %q", got.status, got.body, test.status, test.says)
+			got := s.Ask(test.method, test.path)
+			if got.Status != test.status || !strings.Contains(got.Text("error"), test.says) || len(got.Fields) != 1 {
+				t.Errorf("%d %s, want %d and %q", got.Status, got.Body, test.status, test.says)
 			}
-			if test.status == 405 && got.header.Get("Allow") == "" {
+			if test.status == 405 && got.Header.Get("Allow") == "" {
 				t.Error("405 without Allow")
 			}
 		})
 	}
 	for _, header := range [][2]string{{"Origin", "https://evil.example.com"}, {"Sec-Fetch-Mode", "no-cors"}} {
-		if got := s.ask("DELETE", "sessions?impersonations=true&"+app, header[0], header[1]); got.status != 403 && got.status != 400 {
-			t.Errorf("%s: %d %s", header, got.status, got.body)
+		if got := s.Ask("DELETE", "sessions?impersonations=true&"+app, header[0], header[1]); got.Status != 403 && got.Status != 400 {
+			t.Errorf("%s: %d %s", header, got.Status, got.Body)
 		}
 	}
 }
 
 func TestAdmin_ListsAndEndsSessions(t *testing.T) {
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.inForce(provider.site(s, echo(t).URL, life))
-	alice, desk := provider.token("alice", nil), provider.token("carol", map[string]any{"scope": "sessions:impersonate"})
+	t.Parallel()
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := sidecartest.New(t)
+	s.Start(provider.Site(s, sidecartest.Echo(t), sidecartest.Lifecycle))
+	alice, desk := provider.Token("alice", nil), provider.Token("carol", map[string]any{"scope": "sessions:impersonate"})
 	for range 3 {
-		wantStatus(t, create(t, s.url, alice, `{"user_id":"alice"}`), 200)
+		sidecartest.WantStatus(t, s.Create(alice, `{"user_id":"alice"}`), 200)
 	}
-	acted := create(t, s.url, desk, `{"user_id":"alice","reason":"ticket 4711"}`)
-	wantStatus(t, acted, 200)
-	other := create(t, s.url, desk, `{"user_id":"bob"}`)
-	wantStatus(t, other, 200)
+	acted := s.Create(desk, `{"user_id":"alice","reason":"ticket 4711"}`)
+	sidecartest.WantStatus(t, acted, 200)
+	other := s.Create(desk, `{"user_id":"bob"}`)
+	sidecartest.WantStatus(t, other, 200)
 
 	for deadline := time.Now().Add(30 * time.Second); ; { // the store is read through in the background
-		if n := s.status("").Instances[0].Sessions; n != nil && n.Own == 3 && n.Impersonations == 2 {
+		if n := status(t, s, "").Instances[0].Sessions; n != nil && n.Own == 3 && n.Impersonations == 2 {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("counted %+v", s.status("").Instances[0].Sessions)
+			t.Fatalf("counted %+v", status(t, s, "").Instances[0].Sessions)
 		}
 		time.Sleep(5 * time.Millisecond) // polling what another process does in its own time
 	}
 	listed := func(query string) (ids []string) {
 		t.Helper()
 		for cursor := ""; ; {
-			got := s.ask("GET", "sessions?limit=2&"+query+cursor)
-			wantStatus(t, got, 200)
-			items, _ := got.fields["items"].([]any)
+			got := s.Ask("GET", "sessions?limit=2&"+query+cursor)
+			sidecartest.WantStatus(t, got, 200)
+			items, _ := got.Fields["items"].([]any)
 			for _, item := range items {
 				ids = append(ids, item.(map[string]any)["id"].(string))
 			}
-			next := got.text("next_cursor")
+			next := got.Text("next_cursor")
 			if next == "" {
 				return ids
 			}
@@ -285,77 +249,80 @@ func TestAdmin_ListsAndEndsSessions(t *testing.T) {
 			t.Errorf("%s: %d sessions, want %d", query, len(got), want)
 		}
 	}
-	page := s.ask("GET", "sessions?user_id=alice&impersonations=true")
-	if !strings.Contains(page.body, `"actor":{"iss":"https://idp.example.com","sub":"carol"},"reason":"ticket 4711","rule":"scope sessions:impersonate"`) || strings.Contains(page.body, "eyJ") {
-		t.Errorf("a listed session: %s", page.body)
+	page := s.Ask("GET", "sessions?user_id=alice&impersonations=true")
+	if !strings.Contains(page.Body, `"actor":{"iss":"https://idp.example.com","sub":"carol"},"reason":"ticket 4711","rule":"scope sessions:impersonate"`) || strings.Contains(page.Body, "eyJ") {
+		t.Errorf("a listed session: %s", page.Body)
 	}
-	wantFields(t, s.ask("DELETE", "sessions?user_id=alice&dry_run=true"), map[string]any{"revoked": 4.0, "more": false})
+	sidecartest.WantFields(t, s.Ask("DELETE", "sessions?user_id=alice&dry_run=true"), map[string]any{"revoked": 4.0, "more": false})
 	if got := listed("user_id=alice"); len(got) != 4 {
 		t.Error("a dry run ended something")
 	}
-	wantFields(t, s.ask("DELETE", "sessions/"+acted.text("session_id")), map[string]any{"revoked": 1.0})
-	wantFields(t, s.ask("DELETE", "sessions?user_id=alice"), map[string]any{"revoked": 3.0, "more": false})
+	sidecartest.WantFields(t, s.Ask("DELETE", "sessions/"+acted.Text("session_id")), map[string]any{"revoked": 1.0})
+	sidecartest.WantFields(t, s.Ask("DELETE", "sessions?user_id=alice"), map[string]any{"revoked": 3.0, "more": false})
 	if got := listed("user_id=alice"); len(got) != 0 {
 		t.Errorf("%d sessions are left", len(got))
 	}
-	wantStatus(t, s.refresh(acted.text("refresh_token")), 400)
-	wantStatus(t, s.refresh(other.text("refresh_token")), 200)
-	s.waitLog(`"by":"admin"`)
-	if got := s.status("").Instances[0].Denied; got < 4 {
+	sidecartest.WantStatus(t, s.Refresh(acted.Text("refresh_token")), 400)
+	sidecartest.WantStatus(t, s.Refresh(other.Text("refresh_token")), 200)
+	s.WaitLog(`"by":"admin"`)
+	if got := status(t, s, "").Instances[0].Denied; got < 4 {
 		t.Errorf("%d are remembered as ended", got)
 	}
 }
 
 func TestAdmin_AsksIssuersForTheirKeysNow(t *testing.T) {
-	first, second := newIDP(t, "https://idp.example.com"), newIDP(t, "https://idp.example.com")
-	var now atomic.Pointer[idp]
+	t.Parallel()
+	first, second := sidecartest.NewIDP(t, "https://idp.example.com"), sidecartest.NewIDP(t, "https://idp.example.com")
+	var now atomic.Pointer[sidecartest.IDP]
 	now.Store(first)
-	jwks := newServer(t, func(w http.ResponseWriter, _ *http.Request) {
+	jwks := sidecartest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		provider := now.Load()
 		if provider == nil {
 			w.WriteHeader(http.StatusBadGateway)
 			return
 		}
-		_, _ = io.WriteString(w, provider.jwks())
+		_, _ = io.WriteString(w, provider.JWKS())
 	})
-	s := newSidecar(t, t.TempDir())
-	s.inForce(strings.Replace(first.site(s, echo(t).URL, life), "jwks DIR/jwks.json", "jwks "+jwks, 1))
-	for _, provider := range []*idp{first, second, first} {
+	s := sidecartest.New(t)
+	s.Start(strings.Replace(first.Site(s, sidecartest.Echo(t), sidecartest.Lifecycle), "jwks DIR/jwks.json", "jwks "+jwks, 1))
+	for _, provider := range []*sidecartest.IDP{first, second, first} {
 		now.Store(provider)
-		wantStatus(t, s.ask("POST", "keys/refresh"), 200)
-		trust := s.status("").Instances[0].Trust[0]
-		if len(trust.Keys) != 1 || trust.Keys[0].Kid != provider.key.ID() || trust.RefreshAt == "" || trust.Error != "" {
-			t.Errorf("%+v, want the key %s", trust, provider.key.ID())
+		sidecartest.WantStatus(t, s.Ask("POST", "keys/refresh"), 200)
+		trust := status(t, s, "").Instances[0].Trust[0]
+		if len(trust.Keys) != 1 || trust.Keys[0].Kid != provider.Key.ID() || trust.RefreshAt == "" || trust.Error != "" {
+			t.Errorf("%+v, want the key %s", trust, provider.Key.ID())
 		}
 	}
 	now.Store(nil)
-	got := s.ask("POST", "keys/refresh")
-	wantStatus(t, got, 200)
-	if trust := s.status("").Instances[0].Trust[0]; !strings.Contains(got.body, "unavailable") || trust.Error == "" || len(trust.Keys) != 1 {
-		t.Errorf("%s, and %+v", got.body, trust)
+	got := s.Ask("POST", "keys/refresh")
+	sidecartest.WantStatus(t, got, 200)
+	if trust := status(t, s, "").Instances[0].Trust[0]; !strings.Contains(got.Body, "unavailable") || trust.Error == "" || len(trust.Keys) != 1 {
+		t.Errorf("%s, and %+v", got.Body, trust)
 	}
 }
 
 func TestAdmin_RotatesSigningKeys(t *testing.T) {
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.inForce(provider.site(s, echo(t).URL, life))
-	session := create(t, s.url, provider.token("alice", nil), `{"user_id":"alice"}`)
-	wantStatus(t, session, 200)
-	wantStatus(t, s.ask("POST", "keys/rotate"), 200)
+	t.Parallel()
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := sidecartest.New(t)
+	s.Start(provider.Site(s, sidecartest.Echo(t), sidecartest.Lifecycle))
+	session := s.Create(provider.Token("alice", nil), `{"user_id":"alice"}`)
+	sidecartest.WantStatus(t, session, 200)
+	sidecartest.WantStatus(t, s.Ask("POST", "keys/rotate"), 200)
 	states := ""
-	for _, key := range s.status("").Instances[0].SigningKeys {
+	for _, key := range status(t, s, "").Instances[0].SigningKeys {
 		states += key.Use + " " + key.State + ", "
 	}
 	if states != "refresh signing, refresh next, access signing, access next, " {
 		t.Errorf("keys: %s", states)
 	}
-	wantStatus(t, s.refresh(session.text("refresh_token")), 200)
+	sidecartest.WantStatus(t, s.Refresh(session.Text("refresh_token")), 200)
 }
 
 func TestAdmin_LeavesKeyFilesAlone(t *testing.T) {
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
+	t.Parallel()
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := sidecartest.New(t)
 	for name, alg := range map[string]jose.Algorithm{"refresh.jwk": jose.EdDSA, "access.jwk": jose.ES256} {
 		key, err := jose.Generate(alg)
 		if err != nil {
@@ -365,14 +332,14 @@ func TestAdmin_LeavesKeyFilesAlone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.write(name, string(jwk))
+		s.Write(name, string(jwk))
 	}
-	s.inForce(provider.site(s, echo(t).URL, "refresh_token {\n\t\t\tkey DIR/refresh.jwk\n\t\t}\n\t\taccess_token {\n\t\t\tkey DIR/access.jwk\n\t\t}"))
-	got := s.ask("POST", "keys/rotate")
-	if got.status != 409 || !strings.Contains(got.text("error"), "files") {
-		t.Errorf("%d %s", got.status, got.body)
+	s.Start(provider.Site(s, sidecartest.Echo(t), "refresh_token {\n\t\t\tkey DIR/refresh.jwk\n\t\t}\n\t\taccess_token {\n\t\t\tkey DIR/access.jwk\n\t\t}"))
+	got := s.Ask("POST", "keys/rotate")
+	if got.Status != 409 || !strings.Contains(got.Text("error"), "files") {
+		t.Errorf("%d %s", got.Status, got.Body)
 	}
-	for _, key := range s.status("").Instances[0].SigningKeys {
+	for _, key := range status(t, s, "").Instances[0].SigningKeys {
 		if key.Generated || key.State != "signing" {
 			t.Errorf("%+v", key)
 		}

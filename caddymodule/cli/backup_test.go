@@ -1,4 +1,4 @@
-package caddymodule_test
+package cli_test
 
 import (
 	"encoding/json"
@@ -13,17 +13,20 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 // A backup that is taken while the server serves under load holds every session that
 // was acknowledged before it began, and what it is restored to serves them.
 func TestBackup_UnderLoadHoldsWhatWasAcknowledged(t *testing.T) {
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	app := echo(t).URL
-	const words = life + "\n\t\tsession {\n\t\t\tmax_per_user 0\n\t\t}\n\t\tstore pebble DIR/"
-	s.inForce(provider.site(s, app, words+"one"))
-	token := provider.token("alice", nil)
+	t.Parallel()
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := sidecartest.New(t)
+	app := sidecartest.Echo(t)
+	const words = sidecartest.Lifecycle + "\n\t\tsession {\n\t\t\tmax_per_user 0\n\t\t}\n\t\tstore pebble DIR/"
+	s.Start(provider.Site(s, app, words+"one"))
+	token := provider.Token("alice", nil)
 
 	load := startLoad(s, token)
 	var backups []string
@@ -35,32 +38,32 @@ func TestBackup_UnderLoadHoldsWhatWasAcknowledged(t *testing.T) {
 			File  string
 			Bytes int64
 		}
-		if err := json.Unmarshal([]byte(s.adminCommand("backup", s.dir, "--json")), &made); err != nil || made.Bytes == 0 {
+		if err := json.Unmarshal([]byte(s.MustSessions("backup", s.Dir, "--json")), &made); err != nil || made.Bytes == 0 {
 			t.Fatalf("%v %+v", err, made)
 		}
 		backups = append(backups, made.File)
 		acknowledged[made.File] = before
 	}
 	load.stop()
-	wantNoLeftovers(t, s.dir, "one")
-	s.stop()
+	wantNoLeftovers(t, s.Dir, "one")
+	s.Stop()
 
 	for _, backup := range backups {
 		target := strings.TrimSuffix(filepath.Base(backup), ".tar")
-		got := s.sessionsCommand("", "restore", backup, filepath.Join(s.dir, target))
-		if !got.ok {
+		got := s.Sessions("", "restore", backup, filepath.Join(s.Dir, target))
+		if !got.OK {
 			t.Fatalf("%+v", got)
 		}
-		wantIn(t, got.out, "store pebble "+filepath.Join(s.dir, target))
-		s.inForce(provider.site(s, app, words+target))
+		sidecartest.WantIn(t, got.Out, "store pebble "+filepath.Join(s.Dir, target))
+		s.Start(provider.Site(s, app, words+target))
 		tokens := acknowledged[backup]
 		for _, refresh := range tokens {
-			if got := s.refresh(refresh); got.status != 200 {
-				t.Fatalf("%s: an acknowledged session is lost: %d %s", target, got.status, got.body)
+			if got := s.Refresh(refresh); got.Status != 200 {
+				t.Fatalf("%s: an acknowledged session is lost: %d %s", target, got.Status, got.Body)
 			}
 		}
 		t.Logf("%s: %d sessions acknowledged before it, all there", target, len(tokens))
-		s.stop()
+		s.Stop()
 	}
 }
 
@@ -72,17 +75,17 @@ type load struct {
 	group  sync.WaitGroup
 }
 
-func startLoad(s *sidecar, token string) *load {
+func startLoad(s *sidecartest.Sidecar, token string) *load {
 	l := new(load)
 	for range 6 {
 		l.group.Go(func() {
 			for !l.ended.Load() {
-				got, err := tryCreate(s.url, token, `{"user_id":"alice"}`)
-				if err != nil || got.status != 200 {
+				got, err := s.TryCreate(token, `{"user_id":"alice"}`)
+				if err != nil || got.Status != 200 {
 					continue
 				}
 				l.mu.Lock()
-				l.tokens = append(l.tokens, got.text("refresh_token"))
+				l.tokens = append(l.tokens, got.Text("refresh_token"))
 				l.mu.Unlock()
 			}
 		})
@@ -132,35 +135,37 @@ func wantNoLeftovers(t *testing.T, dir, store string) {
 // What a process left that ended while it sent a backup is gone when the store opens
 // again, and after the next backup.
 func TestBackup_TidiesUpAfterACrash(t *testing.T) {
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	config := provider.site(s, echo(t).URL, "store pebble DIR/one")
-	s.inForce(config)
-	s.stop()
-	left := filepath.Join(s.dir, "one", "BACKUP-LEFTOVER")
+	t.Parallel()
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := sidecartest.New(t)
+	config := provider.Site(s, sidecartest.Echo(t), "store pebble DIR/one")
+	s.Start(config)
+	s.Stop()
+	left := filepath.Join(s.Dir, "one", "BACKUP-LEFTOVER")
 	if err := os.MkdirAll(left, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	s.inForce(config)
-	wantNoLeftovers(t, s.dir, "one")
+	s.Start(config)
+	wantNoLeftovers(t, s.Dir, "one")
 	if err := os.MkdirAll(left, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	s.adminCommand("backup", filepath.Join(s.dir, "b.tar"))
-	wantNoLeftovers(t, s.dir, "one")
-	if info, err := os.Stat(filepath.Join(s.dir, "b.tar")); err != nil || info.Mode().Perm() != 0o600 {
+	s.MustSessions("backup", filepath.Join(s.Dir, "b.tar"))
+	wantNoLeftovers(t, s.Dir, "one")
+	if info, err := os.Stat(filepath.Join(s.Dir, "b.tar")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info, err)
 	}
 }
 
 func TestBackup_SaysWhatIsWrong(t *testing.T) {
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	one := provider.site(s, echo(t).URL, "store pebble DIR/one")
-	two := strings.NewReplacer("SITE", "http://:"+freePort(t), "issuer https://app", "issuer https://other", "DIR/one", "DIR/two").Replace(one)
-	three := strings.NewReplacer("SITE", "http://:"+freePort(t), "issuer https://app", "issuer https://third", "pebble DIR/one", "forgetful").Replace(one)
-	s.inForce(one + two + three)
-	s.write("there.tar", "mine")
+	t.Parallel()
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := sidecartest.New(t)
+	one := provider.Site(s, sidecartest.Echo(t), "store pebble DIR/one")
+	two := strings.NewReplacer("SITE", "http://:"+sidecartest.Port(t), "issuer https://app", "issuer https://other", "DIR/one", "DIR/two").Replace(one)
+	three := strings.NewReplacer("SITE", "http://:"+sidecartest.Port(t), "issuer https://app", "issuer https://third", "pebble DIR/one", "forgetful").Replace(one)
+	s.Start(one + two + three)
+	s.Write("there.tar", "mine")
 	for _, test := range []struct {
 		name string
 		args []string
@@ -174,55 +179,56 @@ func TestBackup_SaysWhatIsWrong(t *testing.T) {
 		{"no target", []string{"backup"}, "accepts 1 arg"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got := s.sessionsCommand("", append(test.args, "--address", s.admin)...)
-			if got.ok || !strings.Contains(got.err, test.says) {
+			got := s.Sessions("", append(test.args, "--address", s.Admin)...)
+			if got.OK || !strings.Contains(got.Err, test.says) {
 				t.Errorf("%+v, want %q", got, test.says)
 			}
 		})
 	}
-	if data, _ := os.ReadFile(filepath.Join(s.dir, "there.tar")); string(data) != "mine" {
+	if data, _ := os.ReadFile(filepath.Join(s.Dir, "there.tar")); string(data) != "mine" {
 		t.Error("it was written over")
 	}
-	entries, _ := filepath.Glob(filepath.Join(s.dir, "*b.tar*"))
+	entries, _ := filepath.Glob(filepath.Join(s.Dir, "*b.tar*"))
 	if len(entries) != 0 {
 		t.Errorf("left behind: %v", entries)
 	}
-	s.adminCommand("backup", "b.tar", "--issuer", "https://other.example.com")
+	s.MustSessions("backup", "b.tar", "--issuer", "https://other.example.com")
 }
 
 // A server that ends, or is cut off, while it sends a backup leaves no file that could
 // pass for one.
 func TestBackup_BrokenOffLeavesNothing(t *testing.T) {
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.inForce(provider.site(s, echo(t).URL, "store pebble DIR/one"))
-	good := s.ask("GET", "backup")
-	wantStatus(t, good, 200)
+	t.Parallel()
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := sidecartest.New(t)
+	s.Start(provider.Site(s, sidecartest.Echo(t), "store pebble DIR/one"))
+	good := s.Ask("GET", "backup")
+	sidecartest.WantStatus(t, good, 200)
 	for name, send := range map[string]func(w http.ResponseWriter){
 		"cut": func(w http.ResponseWriter) {
-			_, _ = io.WriteString(w, good.body[:len(good.body)/2])
+			_, _ = io.WriteString(w, good.Body[:len(good.Body)/2])
 			w.(http.Flusher).Flush()
 			panic(http.ErrAbortHandler)
 		},
 		"cut at its end": func(w http.ResponseWriter) {
-			_, _ = io.WriteString(w, good.body[:len(good.body)-1024])
+			_, _ = io.WriteString(w, good.Body[:len(good.Body)-1024])
 			panic(http.ErrAbortHandler)
 		},
-		"short":             func(w http.ResponseWriter) { _, _ = io.WriteString(w, good.body[:1024]) },
+		"short":             func(w http.ResponseWriter) { _, _ = io.WriteString(w, good.Body[:1024]) },
 		"something else":    func(w http.ResponseWriter) { _, _ = io.WriteString(w, "{}") },
 		"nothing":           func(http.ResponseWriter) {},
-		"not without error": func(w http.ResponseWriter) { w.WriteHeader(500); _, _ = io.WriteString(w, good.body) },
+		"not without error": func(w http.ResponseWriter) { w.WriteHeader(500); _, _ = io.WriteString(w, good.Body) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			server := newServer(t, func(w http.ResponseWriter, _ *http.Request) { send(w) })
-			got := s.sessionsCommand("", "backup", "b.tar", "--address", strings.TrimPrefix(server, "http://"))
-			if got.ok || got.out != "" {
+			server := sidecartest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { send(w) })
+			got := s.Sessions("", "backup", "b.tar", "--address", strings.TrimPrefix(server, "http://"))
+			if got.OK || got.Out != "" {
 				t.Errorf("%+v", got)
 			}
-			if left, _ := filepath.Glob(filepath.Join(s.dir, "*b.tar*")); len(left) != 0 {
+			if left, _ := filepath.Glob(filepath.Join(s.Dir, "*b.tar*")); len(left) != 0 {
 				t.Errorf("left behind: %v", left)
 			}
-			if left, _ := filepath.Glob(filepath.Join(s.dir, ".b.tar*")); len(left) != 0 {
+			if left, _ := filepath.Glob(filepath.Join(s.Dir, ".b.tar*")); len(left) != 0 {
 				t.Errorf("left behind: %v", left)
 			}
 		})
@@ -230,12 +236,13 @@ func TestBackup_BrokenOffLeavesNothing(t *testing.T) {
 }
 
 func TestRestore_TakesNothingThatIsNotWhole(t *testing.T) {
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.inForce(provider.site(s, echo(t).URL, "store pebble DIR/one"))
-	wantStatus(t, create(t, s.url, provider.token("alice", nil), `{"user_id":"alice"}`), 200)
-	good := filepath.Join(s.dir, "good.tar")
-	s.adminCommand("backup", good)
+	t.Parallel()
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := sidecartest.New(t)
+	s.Start(provider.Site(s, sidecartest.Echo(t), "store pebble DIR/one"))
+	sidecartest.WantStatus(t, s.Create(provider.Token("alice", nil), `{"user_id":"alice"}`), 200)
+	good := filepath.Join(s.Dir, "good.tar")
+	s.MustSessions("backup", good)
 	data, err := os.ReadFile(good)
 	if err != nil {
 		t.Fatal(err)
@@ -245,16 +252,16 @@ func TestRestore_TakesNothingThatIsNotWhole(t *testing.T) {
 		changed[at] ^= 1
 		return string(changed)
 	}
-	s.write("foreign.txt", "hello")
+	s.Write("foreign.txt", "hello")
 	tests := map[string]string{
 		"empty": "", "of something else": "hello", "cut off": string(data[:len(data)/2]), "without its list": string(data[:len(data)-4096]),
 		"with a changed name": flipped(0), "with a changed byte in a file": flipped(1600), "of the rest of a disk": strings.Repeat("\x00", 4096),
 	}
 	for name, content := range tests {
 		t.Run(name, func(t *testing.T) {
-			file, target := s.write("bad.tar", content), filepath.Join(s.dir, "target")
-			got := s.sessionsCommand("", "restore", file, target)
-			if got.ok || !strings.Contains(got.err, "nothing was restored") {
+			file, target := s.Write("bad.tar", content), filepath.Join(s.Dir, "target")
+			got := s.Sessions("", "restore", file, target)
+			if got.OK || !strings.Contains(got.Err, "nothing was restored") {
 				t.Errorf("%+v", got)
 			}
 			if _, err := os.Stat(target); err == nil {
@@ -262,21 +269,21 @@ func TestRestore_TakesNothingThatIsNotWhole(t *testing.T) {
 			}
 		})
 	}
-	for target, says := range map[string]string{s.dir: "is not empty", filepath.Join(s.dir, "good.tar"): "not a directory", "/nonexistent/a/b": "no such file"} {
-		if got := s.sessionsCommand("", "restore", good, target); got.ok || !strings.Contains(got.err, says) {
+	for target, says := range map[string]string{s.Dir: "is not empty", filepath.Join(s.Dir, "good.tar"): "not a directory", "/nonexistent/a/b": "no such file"} {
+		if got := s.Sessions("", "restore", good, target); got.OK || !strings.Contains(got.Err, says) {
 			t.Errorf("%s: %+v", target, got)
 		}
 	}
-	if err := os.Mkdir(filepath.Join(s.dir, "empty"), 0o700); err != nil {
+	if err := os.Mkdir(filepath.Join(s.Dir, "empty"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	for _, target := range []string{"empty", "fresh"} {
-		got := s.sessionsCommand("", "restore", good, target, "--json")
-		if !got.ok || !strings.Contains(got.out, `"sessions":1,"live":1`) {
+		got := s.Sessions("", "restore", good, target, "--json")
+		if !got.OK || !strings.Contains(got.Out, `"sessions":1,"live":1`) {
 			t.Errorf("%s: %+v", target, got)
 		}
 	}
-	left, _ := filepath.Glob(filepath.Join(s.dir, ".*.*"))
+	left, _ := filepath.Glob(filepath.Join(s.Dir, ".*.*"))
 	if len(left) != 0 {
 		t.Errorf("left behind: %v", left)
 	}

@@ -1,0 +1,112 @@
+package sidecartest
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+)
+
+// Root returns the top folder of the module. Tests run in the folder of their package.
+var Root = sync.OnceValue(func() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		panic(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			panic("no go.mod is above the working directory")
+		}
+		dir = filepath.Dir(dir)
+	}
+})
+
+// Binary returns the Caddy that tests run.
+func Binary(t testing.TB) string {
+	t.Helper()
+	file, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// binary builds it, or finds that it is up to date. Processes take turns.
+var binary = sync.OnceValues(func() (file string, err error) {
+	if err := lookAtSources(); err != nil {
+		return "", err
+	}
+	args := buildArgs()
+	dir, err := cacheDir(args)
+	if err != nil {
+		return "", err
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = lock.Close() }() // and with it the lock
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return "", fmt.Errorf("locking %s: %w", lock.Name(), err)
+	}
+	file = filepath.Join(dir, "caddy")
+	build := exec.Command("go", append(append([]string{"build"}, args...), "-o", file, "./caddymodule/internal/sidecartest/testcaddy")...)
+	build.Dir = Root()
+	if out, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building Caddy: %w\n%s", err, out)
+	}
+	return file, nil
+})
+
+// buildArgs are the flags of go build that this test was built with.
+func buildArgs() []string {
+	var args []string
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "-race" || s.Key == "-tags" {
+				args = append(args, s.Key+"="+s.Value)
+			}
+		}
+	}
+	return args
+}
+
+// cacheDir returns the folder of the binary that is made of this checkout with these flags.
+func cacheDir(args []string) (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256([]byte(Root() + "\n" + strings.Join(args, "\n")))
+	dir := filepath.Join(cache, "authsidecar-test", hex.EncodeToString(sum[:8]))
+	return dir, os.MkdirAll(dir, 0o700)
+}
+
+// lookAtSources reads the folders that the binary is made of, so that go test knows that what it
+// remembers of this test depends on them.
+func lookAtSources() error {
+	for _, top := range []string{"caddymodule", "sessions"} {
+		err := filepath.WalkDir(filepath.Join(Root(), top), func(_ string, entry fs.DirEntry, err error) error {
+			if err == nil && entry.IsDir() && entry.Name() == "testdata" {
+				return filepath.SkipDir
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	_, err := os.Stat(filepath.Join(Root(), "go.sum"))
+	return err
+}

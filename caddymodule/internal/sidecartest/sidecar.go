@@ -1,0 +1,163 @@
+package sidecartest
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A Sidecar is a Caddy with the module: a process of its own that listens on the loopback.
+type Sidecar struct {
+	Dir    string   // HOME, XDG_* and working directory
+	Admin  string   // host and port of the admin endpoint
+	URL    string   // of the site
+	Global string   // more of the global block, a line each
+	Env    []string // more of the environment, as in NAME=value
+	Client *http.Client
+
+	t      testing.TB
+	binary string
+	cmd    *exec.Cmd
+	logs   []*log // of all its runs
+	ended  chan struct{}
+}
+
+// New prepares a sidecar with a folder of its own. At the end of the test it is killed, and what
+// it wrote is searched for tokens and secrets.
+func New(t testing.TB) *Sidecar {
+	t.Helper()
+	s := &Sidecar{
+		Dir: t.TempDir(), Admin: "127.0.0.1:" + Port(t), URL: "http://127.0.0.1:" + Port(t),
+		Client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}},
+		t:      t, binary: Binary(t),
+	}
+	t.Cleanup(func() {
+		s.Kill()
+		s.Client.CloseIdleConnections()
+		s.WantNoToken()
+	})
+	return s
+}
+
+// Render returns a whole Caddyfile: in what it is given, SITE stands for the address of the site,
+// and DIR for the folder.
+func (s *Sidecar) Render(caddyfile string) string {
+	_, port, _ := strings.Cut(strings.TrimPrefix(s.URL, "http://"), ":")
+	return withoutTokens() + "{\n\tadmin " + s.Admin + "\n\tdefault_bind 127.0.0.1\n\tauto_https off\n\tlog {\n\t\timport without_tokens\n\t\tlevel DEBUG\n\t}\n" + s.Global + "}\n" +
+		strings.NewReplacer("SITE", "http://:"+port, "DIR", s.Dir).Replace(caddyfile)
+}
+
+// Command returns a command of this Caddy, as in caddy version, in the sidecar's environment.
+func (s *Sidecar) Command(args ...string) *exec.Cmd {
+	cmd := exec.Command(s.binary, args...)
+	cmd.Dir = s.Dir
+	cmd.Env = append(append(os.Environ(), s.Env...), "HOME="+s.Dir, "XDG_DATA_HOME="+s.Dir+"/data", "XDG_CONFIG_HOME="+s.Dir+"/config")
+	return cmd
+}
+
+// Write writes a file into the folder, and returns its path.
+func (s *Sidecar) Write(name, text string) string {
+	s.t.Helper()
+	file := filepath.Join(s.Dir, name)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return file
+}
+
+// Start runs the process, and returns when the configuration is in force.
+func (s *Sidecar) Start(caddyfile string) {
+	s.t.Helper()
+	s.Run(caddyfile)
+	if err := s.Wait(); err != nil {
+		s.t.Fatalf("%v\n%s", err, s.Log())
+	}
+}
+
+// Run runs the process and does not wait for it.
+func (s *Sidecar) Run(caddyfile string) {
+	s.t.Helper()
+	file := s.Write("Caddyfile", s.Render(caddyfile))
+	s.cmd, s.ended = s.Command("run", "--config", file, "--adapter", "caddyfile"), make(chan struct{})
+	log := new(log)
+	s.logs = append(s.logs, log)
+	s.cmd.Stdout, s.cmd.Stderr = log, log
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	go func(cmd *exec.Cmd, ended chan struct{}) {
+		_ = cmd.Wait()
+		close(ended)
+	}(s.cmd, s.ended)
+}
+
+// Wait returns when the configuration is in force, and an error when the process ends before.
+func (s *Sidecar) Wait() error {
+	for {
+		select {
+		case <-s.ended:
+			return fmt.Errorf("caddy ended: %v", s.cmd.ProcessState)
+		default:
+		}
+		if got, err := s.TryAsk("GET", "status"); err == nil && got.Status != http.StatusServiceUnavailable {
+			return nil
+		}
+		time.Sleep(2 * time.Millisecond) // polling what another process does in its own time
+	}
+}
+
+// StartRefused runs the process, which is to end by itself, and returns what it logged.
+func (s *Sidecar) StartRefused(caddyfile string) string {
+	s.t.Helper()
+	s.Run(caddyfile)
+	select {
+	case <-s.ended:
+	case <-time.After(time.Minute):
+		s.t.Fatalf("it started:\n%s", s.Log())
+	}
+	if s.cmd.ProcessState.Success() {
+		s.t.Fatalf("it ended well:\n%s", s.Log())
+	}
+	return s.Log()
+}
+
+// Reload gives the running process another configuration.
+func (s *Sidecar) Reload(caddyfile string) error {
+	file := s.Write("Caddyfile", s.Render(caddyfile))
+	out, err := s.Command("reload", "--config", file, "--adapter", "caddyfile", "--address", s.Admin, "--force").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("reloading: %w\n%s", err, out)
+	}
+	s.Client.CloseIdleConnections() // Caddy closes them too, sooner or later
+	return nil
+}
+
+// Kill ends the process as a power cut would, and Stop as an operator does. They return when it
+// has ended.
+func (s *Sidecar) Kill() { s.end(syscall.SIGKILL) }
+
+// Stop ends the process as an operator does: see Kill.
+func (s *Sidecar) Stop() { s.end(syscall.SIGTERM) }
+
+func (s *Sidecar) end(sig os.Signal) {
+	if s.cmd != nil && s.cmd.Process != nil {
+		_ = s.cmd.Process.Signal(sig)
+		<-s.ended
+	}
+	s.Client.CloseIdleConnections() // nobody is behind them any more
+}
+
+// Process returns the running process, and Ended what is closed when it has ended.
+func (s *Sidecar) Process() *os.Process { return s.cmd.Process }
+
+// Ended returns a channel that is closed when the process has ended; State is valid then.
+func (s *Sidecar) Ended() <-chan struct{} { return s.ended }
+
+// State says how the process ended.
+func (s *Sidecar) State() *os.ProcessState { return s.cmd.ProcessState }

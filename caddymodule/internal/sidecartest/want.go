@@ -1,0 +1,68 @@
+package sidecartest
+
+import (
+	"strings"
+	"testing"
+)
+
+// WantStatus ends the test where the status is another.
+func WantStatus(t testing.TB, got Answer, status int) {
+	t.Helper()
+	if got.Status != status {
+		t.Fatalf("status %d, want %d: %s", got.Status, status, got.Body)
+	}
+}
+
+// WantHeaders checks header fields: names and values in turn.
+func WantHeaders(t testing.TB, got Answer, pairs ...string) {
+	t.Helper()
+	for i := 0; i < len(pairs); i += 2 {
+		if value := got.Header.Get(pairs[i]); value != pairs[i+1] {
+			t.Errorf("%s: %q, want %q", pairs[i], value, pairs[i+1])
+		}
+	}
+}
+
+// WantFields checks fields of a JSON body.
+func WantFields(t testing.TB, got Answer, fields map[string]any) {
+	t.Helper()
+	for name, value := range fields {
+		if got.Fields[name] != value {
+			t.Errorf("%s is %v, want %v", name, got.Fields[name], value)
+		}
+	}
+}
+
+// WantProblem checks an error answer against RFC 9457 and RFC 6750.
+func WantProblem(t testing.TB, got Answer, status int, code string) {
+	t.Helper()
+	WantStatus(t, got, status)
+	WantHeaders(t, got, "Content-Type", "application/problem+json", "Cache-Control", "no-store", "X-Content-Type-Options", "nosniff")
+	WantFields(t, got, map[string]any{"code": code, "status": float64(status), "type": "urn:problem-type:auth-sessions:" + code})
+	if got.Fields["title"] == "" || got.Fields["detail"] == "" || len(got.Fields) != 5 {
+		t.Errorf("problem %s", got.Body)
+	}
+	challenge := got.Header.Get("WWW-Authenticate")
+	switch {
+	case code == "missing_token":
+		if challenge != "Bearer" {
+			t.Errorf("challenge %q, want one without an error code", challenge)
+		}
+	case status == 401 || status == 403:
+		if !strings.HasPrefix(challenge, `Bearer error="`+code+`"`) {
+			t.Errorf("challenge %q", challenge)
+		}
+	case challenge != "":
+		t.Errorf("challenge %q, want none", challenge)
+	}
+}
+
+// WantIn checks that a text has all of the parts.
+func WantIn(t testing.TB, text string, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		if !strings.Contains(text, part) {
+			t.Errorf("%q is not in\n%s", part, text)
+		}
+	}
+}
