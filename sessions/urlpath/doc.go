@@ -1,0 +1,10 @@
+// Package urlpath knows that servers differ in what they make of the path of a URL.
+//
+//	Canonical   the path has no variants: all servers read it alike
+//	Fold        what is left of a canonical path where look-alikes are one letter
+//	Target      our own paths, and whether a path is a variant of one
+//	Local       a path of this site, to which a browser may be sent back
+//
+// Who decides by paths, decides by canonical ones alone; what else arrives is refused, or
+// gets no privilege.
+package urlpath

@@ -1,0 +1,130 @@
+package urlpath
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// maxEncodings is how often a path may be encoded and still name a Target.
+const maxEncodings = 8
+
+// A Target is a path that is somebody's own.
+type Target struct {
+	segments []string
+	below    bool
+}
+
+// NewTarget returns the target that is the path, absolute and clean, and with below all
+// that is below it.
+func NewTarget(path string, below bool) Target {
+	return Target{segments: strings.Split(strings.ToLower(strings.TrimPrefix(path, "/")), "/"), below: below}
+}
+
+// Names reports whether some server could read the path of u as the target. Where it is
+// in doubt it could: the path is decoded as often as it was encoded, all that some server
+// cuts off is cut, and with dot segments in it any segment may go.
+func (t Target) Names(u *url.URL) bool {
+	p := "/" + u.Opaque // as in "POST x:auth/sessions": it goes to the app without its scheme
+	if u.Opaque == "" {
+		p = u.Path
+	}
+	p = simplify(p)
+	segments, dotted := split(p)
+	if dotted {
+		return t.among(segments)
+	}
+	for start := range len(segments) {
+		// //host/path is a URL without its scheme, and /x.php/path a script's own path.
+		cut := start == 0 || start == 1 && strings.HasPrefix(p, "//") || segments[start-1].script
+		if cut && t.begins(segments[start:]) {
+			return true
+		}
+	}
+	return false
+}
+
+// A segment of a path, without what servers cut from it.
+type segment struct {
+	name   string
+	script bool
+	ends   bool // something was cut: some servers cut all that follows it, too
+}
+
+// simplify decodes p and folds what it holds, until nothing is left to decode.
+func simplify(p string) string {
+	for range maxEncodings {
+		decoded := unescape(p)
+		decoded = strings.ReplaceAll(decoded, "\x00", "?") // where a C string ends
+		decoded = strings.ReplaceAll(Fold(decoded), `\`, "/")
+		if decoded == p {
+			break
+		}
+		p = decoded
+	}
+	return strings.ToLower(p)
+}
+
+// unescape decodes what is encoded rightly, and leaves the rest as it is.
+func unescape(p string) string {
+	var out strings.Builder
+	for {
+		before, after, found := strings.Cut(p, "%")
+		out.WriteString(before)
+		if !found {
+			return out.String()
+		}
+		if code, ok := unhex(after); ok {
+			out.WriteByte(code)
+			after = after[2:]
+		} else {
+			out.WriteByte('%')
+		}
+		p = after
+	}
+}
+
+// split returns the segments of a simplified path but empty ones; dotted reports whether
+// one of them is a way up.
+func split(p string) (segments []segment, dotted bool) {
+	for part := range strings.SplitSeq(p, "/") {
+		s := segment{name: part}
+		if end := strings.IndexAny(part, ";?#"); end >= 0 {
+			s.name, s.ends = part[:end], true
+		}
+		s.script = isScript(s.name) || strings.Contains(s.name, ".php")
+		name := strings.TrimRight(s.name, ".")
+		dotted = dotted || name == "" && len(s.name) > 1
+		if s.name = name; name != "" {
+			segments = append(segments, s)
+		} else if last := len(segments) - 1; s.ends && last >= 0 {
+			segments[last].ends = true
+		}
+	}
+	return segments, dotted
+}
+
+// begins reports whether the segments are those of the target, and what may follow them.
+func (t Target) begins(segments []segment) bool {
+	if len(segments) < len(t.segments) {
+		return false
+	}
+	for i, want := range t.segments {
+		if segments[i].name != want {
+			return false
+		}
+	}
+	return t.below || len(segments) == len(t.segments) || segments[len(t.segments)-1].ends
+}
+
+// among reports whether the segments of the target are among them, in their order.
+func (t Target) among(segments []segment) bool {
+	for _, want := range t.segments {
+		at := slices.IndexFunc(segments, func(s segment) bool { return s.name == want })
+		if at < 0 {
+			return false
+		}
+		segments = segments[at+1:]
+	}
+	return true
+}
