@@ -11,6 +11,7 @@ package caddymodule
 //		login  <url>
 //		assertion [<audiences...>]
 //		end_streams
+//		path_headers trusted_proxies
 //	}
 func (p *parser) identity() error {
 	i := new(Identity)
@@ -26,16 +27,17 @@ func (p *parser) identity() error {
 		}
 	}
 	return p.block("identity", words{
-		"require":     mode(&i.Require),
-		"optional":    mode(&optional),
-		"shadow":      mode(&i.Shadow),
-		"exempt":      p.list(&i.Exempt, "/public/*"),
-		"header":      func() error { return p.identityHeader(i) },
-		"accept":      func() error { return p.accept(i) },
-		"cookie":      p.text(&i.Cookie, "__Host-session"),
-		"login":       p.text(&i.Login, "/login?next={http.request.uri_escaped}"),
-		"assertion":   func() error { return p.assertion(i) },
-		"end_streams": p.flag(&i.EndStreams),
+		"require":      mode(&i.Require),
+		"optional":     mode(&optional),
+		"shadow":       mode(&i.Shadow),
+		"exempt":       p.list(&i.Exempt, "/public/*"),
+		"header":       func() error { return p.identityHeader(i) },
+		"accept":       func() error { return p.accept(i) },
+		"cookie":       p.text(&i.Cookie, "__Host-session"),
+		"login":        p.text(&i.Login, "/login?next={http.request.uri_escaped}"),
+		"assertion":    func() error { return p.assertion(i) },
+		"end_streams":  p.flag(&i.EndStreams),
+		"path_headers": p.text(&i.PathHeaders, fromTrustedProxies),
 	}, "header")
 }
 

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"authsidecar/sessions/forward"
+	"authsidecar/sessions/urlpath"
 )
 
 // Identity says how the requests that go to the app are told who is asking. Our
@@ -18,7 +19,7 @@ type Identity struct {
 	Require bool `json:"require,omitempty"`
 
 	// Paths, in the words of Caddy's path matcher, on which nothing is required and
-	// nothing refused. A path is exempt if each way to read it is.
+	// nothing refused. Only a canonical path is exempt: one that all servers read alike.
 	Exempt []string `json:"exempt,omitempty"`
 
 	// The headers that tell the app. Default: `X-Auth-User` user_id, `X-Auth-Session`
@@ -44,6 +45,12 @@ type Identity struct {
 	// Whether what stays open (WebSockets, server-sent events) ends with its session.
 	// What is open for an impersonated session always does.
 	EndStreams bool `json:"end_streams,omitempty"`
+
+	// `trusted_proxies`: keep the headers that tell an app another path than that of the
+	// request (`X-Original-URL` and its like) where one of the server's `trusted_proxies`
+	// sent it. Neither `exempt` nor `deny` looks at them. Default: they are removed from
+	// every request.
+	PathHeaders string `json:"path_headers,omitempty"`
 
 	// Require on trial: what it would refuse is counted and logged, and goes to the app
 	// as anonymous. No header is set, and none of the app's is removed; those that will
@@ -91,7 +98,7 @@ func (h *Handler) checkIdentity() error {
 	if i == nil {
 		return nil
 	}
-	for _, check := range []func() error{i.checkModes, i.checkHeaders, i.checkExempt, i.checkCookie, i.checkLogin} {
+	for _, check := range []func() error{i.checkModes, i.checkHeaders, i.checkExempt, i.checkCookie, i.checkLogin, i.checkPathHeaders} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -151,9 +158,21 @@ func (i *Identity) checkExempt() error {
 		switch {
 		case !strings.HasPrefix(pattern, "/") && !strings.HasPrefix(pattern, "*") || hasPlaceholder(pattern) || strings.Contains(pattern, "%"):
 			return wrong("identity.exempt", "identity: exempt %q is no path: write it as it is when decoded, from the slash on, as in: exempt /public/*", pattern)
+		case !urlpath.Canonical(&url.URL{Path: "/" + strings.TrimPrefix(strings.ReplaceAll(pattern, "*", "x"), "/")}):
+			return wrong("identity.exempt", "identity: exempt %q names no canonical path, and only those are exempt: without empty or dotted segments, without ; and \\, with nothing after the name of a script; write it as in: exempt /public/*", pattern)
 		case slices.Contains(i.Exempt[:n], pattern):
 			return wrong("identity.exempt", "identity: exempt names %q twice: remove one", pattern)
 		}
+	}
+	return nil
+}
+
+// fromTrustedProxies is what path_headers may say.
+const fromTrustedProxies = "trusted_proxies"
+
+func (i *Identity) checkPathHeaders() error {
+	if i.PathHeaders != "" && i.PathHeaders != fromTrustedProxies {
+		return wrong("identity.path_headers", "identity: path_headers %q: write path_headers trusted_proxies to keep them from the trusted_proxies of the server, or remove it", i.PathHeaders)
 	}
 	return nil
 }

@@ -35,7 +35,7 @@ func (inst *instance) guard(w http.ResponseWriter, r *http.Request, id *identity
 		return inst.stream(w, r, id, next, nil)
 	}
 	dropOverrides(r)
-	inst.guards.paths.clean(r.Header)
+	inst.gate.guardPath(r)
 	unsafe := forward.Unsafe(r)
 	if closed := inst.guards.closed(r, unsafe); closed != nil {
 		return &refusal{Problem: closed, gate: inst.gate, who: id}

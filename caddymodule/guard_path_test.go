@@ -7,11 +7,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"authsidecar/sessions/urlpath/pathtest"
 )
 
 func requestOf(target string, original *url.URL) *http.Request {
@@ -25,7 +28,7 @@ func requestOf(target string, original *url.URL) *http.Request {
 }
 
 func TestDeny_PathsInEverySpelling(t *testing.T) {
-	guard := newPathGuard([]string{"/Billing/*", "/account/delete", "*.bak", "/users/*/password", "/straße"})
+	guard := newPathGuard([]string{"/Billing/*", "/account/delete", "*.bak", "/users/*/password", "/straße", "/billing.php", "/pay.pl"})
 	for _, c := range []struct {
 		name, target string
 		denied       bool
@@ -39,6 +42,10 @@ func TestDeny_PathsInEverySpelling(t *testing.T) {
 		{"with a slash", "/account/delete/", true},
 		{"with a query", "/account/delete?x=y", true},
 		{"below a guarded path", "/account/delete/x", false},
+		{"a guarded script", "/billing.php", true},
+		{"what follows a guarded script", "/billing.php/x", true},
+		{"what follows a guarded file", "/pay.pl/x", true},
+		{"beside a guarded file", "/pay.plx", false},
 		{"above it", "/account", false},
 		{"in capitals", "/ACCOUNT/Delete", true},
 		{"an ending", "/dump.bak", true},
@@ -74,7 +81,15 @@ func TestDeny_PathsInEverySpelling(t *testing.T) {
 		{"another scheme, encoded", "x:account%2fdelete", true},
 		{"something else", "/app", false},
 		{"the root", "/", false},
-		{"the server itself", "*", false},
+		{"a name with blanks and letters beyond ASCII", "/M%C3%A4rz%202026.pdf", false},
+		{"an address", "/users/alice%40example.com", false},
+		{"the server itself", "*", true},
+		{"a host that some apps read", "//x/app", true},
+		{"what some apps read as another path", "/app//../x", true},
+		{"the same, encoded", "/app%2Fx", true},
+		{"the same, encoded twice", "/app%252Fx", true},
+		{"a parameter of another path", "/app;x", true},
+		{"what follows any script", "/index.php/app", true},
 	} {
 		if got := guard.denies(requestOf(c.target, nil)); got != c.denied {
 			t.Errorf("%s: %s denied: %t, want %t", c.name, c.target, got, c.denied)
@@ -96,6 +111,39 @@ func TestDeny_WhatWasRewrittenBefore(t *testing.T) {
 		if got := guard.denies(requestOf(c.is, came)); got != c.denied {
 			t.Errorf("%s: %t, want %t", c.name, got, c.denied)
 		}
+	}
+}
+
+func TestDeny_WhatWasRewrittenFromAVariant(t *testing.T) {
+	guard := newPathGuard([]string{"/billing/*"})
+	came, _ := url.ParseRequestURI("/app//x")
+	if !guard.denies(requestOf("/app/x", came)) || !guard.denies(requestOf("/app//x", requestOf("/app/x", nil).URL)) {
+		t.Error("a variant passes")
+	}
+	if guard.denies(requestOf("/app/x?y", requestOf("/api/app/x?y", nil).URL)) {
+		t.Error("a canonical path does not pass")
+	}
+}
+
+// WebDAV names a second path in a header.
+func TestDeny_WhereWebDAVCopiesTo(t *testing.T) {
+	guard := newPathGuard([]string{"/private/*"})
+	for destination, denied := range map[string]bool{
+		"https://app.example.com/files/x": false, "/files/x": false, "https://app.example.com/private/x": true, "/private/x": true, "/files/../private/x": true, "": true, "//x/y": false, "://": true,
+	} {
+		r := requestOf("/files/a", nil)
+		r.Header.Set("Destination", destination)
+		if got := guard.denies(r); got != denied {
+			t.Errorf("to %q: denied: %t, want %t", destination, got, denied)
+		}
+	}
+}
+
+func TestDeny_DoesNotAllocateForCanonicalPaths(t *testing.T) {
+	guard := newPathGuard([]string{"/billing/*", "/account/delete", "/admin/*"})
+	r := requestOf("/api/v1/items/4711?page=2", nil)
+	if n := testing.AllocsPerRun(100, func() { guard.denies(r) }); n != 0 {
+		t.Errorf("%v allocations", n)
 	}
 }
 
@@ -132,12 +180,13 @@ func TestDeny_AnyMixOfSpellings(t *testing.T) {
 	}
 }
 
-// FuzzDeny: what Caddy's own path matcher finds is denied, whatever else is.
+// FuzzDeny: what Caddy's own path matcher finds is denied, and what any server that we
+// know reads as such a path, whatever else is.
 func FuzzDeny(f *testing.F) {
-	for _, target := range []string{"/billing/pay", "/billing%2fpay", "//billing/", "/x/../billing/a;b", "x:billing", "/%zz", "*"} {
+	for _, target := range append(variants, "/billing/pay", "/billing%2fpay", "//billing/", "/x/../billing/a;b", "x:billing", "/%zz", "*") {
 		f.Add(target)
 	}
-	patterns := []string{"/billing/*", "/account/delete", "*.bak", "*secret*", "/users/*/password"}
+	patterns := []string{"/billing/*", "/account/delete", "*.bak", "*secret*", "/users/*/password", "/billing.php"}
 	guard, matcher := newPathGuard(patterns), append(caddyhttp.MatchPath{}, patterns...)
 	f.Fuzz(func(t *testing.T, target string) {
 		u, err := url.ParseRequestURI(target)
@@ -146,10 +195,83 @@ func FuzzDeny(f *testing.F) {
 		}
 		r := requestOf("/", nil)
 		r.URL = u
-		if matcher.Match(r) && !guard.denies(r) {
-			t.Errorf("%q passes", target)
+		if guard.denies(r) {
+			return
+		}
+		for _, server := range slices.Concat(pathtest.Servers, pathtest.Folding) {
+			read := server.Read(u.EscapedPath())
+			for _, p := range []string{read, read + "/", strings.TrimSuffix(read, "/")} {
+				if match, _ := matchPath(matcher, r, p); match {
+					t.Errorf("%q passes, and is read as %q by %s", target, read, server.Name)
+				}
+			}
 		}
 	})
+}
+
+// FuzzExempt: what is exempt is so for any server that we know.
+func FuzzExempt(f *testing.F) {
+	for _, target := range variants {
+		f.Add(target)
+	}
+	patterns := []string{"/public/*", "/login", "*.css", "/users/*/avatar"}
+	exempt, err := newExemptPath(patterns)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, target string) {
+		u, err := url.ParseRequestURI(target)
+		if err != nil {
+			return
+		}
+		r := requestOf("/", nil)
+		r.URL = u
+		if !exempt.exempts(r) {
+			return
+		}
+		for _, server := range slices.Concat(pathtest.Servers, pathtest.Folding) {
+			read := server.Read(u.EscapedPath())
+			if read == u.EscapedPath() { // where it is not decoded
+				read = u.Path
+			}
+			if match, _ := matchPath(exempt.match, r, read); !match {
+				t.Errorf("%q is exempt, and read as %q by %s", target, read, server.Name)
+			}
+		}
+	})
+}
+
+// variants are what servers read in several ways, and canonical paths.
+var variants = []string{
+	"/public/x", "/public/", "//public/admin", "/admin/../public/x", "/public/../admin", "/public/%2e%2e/admin", "/public/..%2fadmin", "/public/..;/admin", `/public/..\admin`,
+	"/public%2Fx", "/public/%252e%252e/admin", "/public/x%00", "/login;x", "/login%20", "/login.", "/admin.php/x.css", "/admin.phpx.css", "/admin%3Fx.css", "/admin#x.css", "/admin;x.css",
+	"/public/M%C3%A4rz%202026.pdf", "/public/%EF%BC%8F..%EF%BC%8Fadmin", "/public/..%EF%BC%8F..%EF%BC%8Fadmin", "/public/%E2%80%A5/admin", "/users/a%40b/avatar", "/users/a/b%2Favatar", "//x/login",
+	"/account/delete%E2%80%8B", "/%EF%BC%A2illing/x", "/billing.php/x", "/x.cgi/y.css", `/\x/login`,
+}
+
+func TestExempt_OnlyCanonicalPaths(t *testing.T) {
+	exempt, err := newExemptPath([]string{"/public/*", "/login", "*.css"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for target, want := range map[string]bool{
+		"/public/x": true, "/public/": true, "/login": true, "/LOGIN": true, "/a.css": true, "/public/M%C3%A4rz%202026.pdf": true, "/public/a%40b": true,
+		"/public": false, "/login/": false, "/": false, "//public/x": false, "/public//x": false, "/admin/../public/x": false, "/public/./x": false, "/%70ublic/x": false, "/public/a%2Fb": false,
+		"/public/a;b": false, "/admin.php/x.css": false, "/admin.cgi/x.css": false, "/public/..%EF%BC%8F..%EF%BC%8Fadmin": false, "http:login": false, "*": false,
+	} {
+		if got := exempt.exempts(requestOf(target, nil)); got != want {
+			t.Errorf("%s exempt: %t, want %t", target, got, want)
+		}
+	}
+	came, _ := url.ParseRequestURI("//public/x")
+	if exempt.exempts(requestOf("/public/x", came)) {
+		t.Error("exempt by what a variant was rewritten to")
+	}
+	copied := requestOf("/public/x", nil)
+	copied.Header.Set("Destination", "/admin/x")
+	if exempt.exempts(copied) {
+		t.Error("exempt, and copies to another path")
+	}
 }
 
 // BenchmarkDeny is what an impersonated request for a plain path pays.

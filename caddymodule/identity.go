@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	lru "github.com/hashicorp/golang-lru/v2"
 
@@ -21,8 +21,9 @@ type gate struct {
 	*Identity
 	inst   *instance
 	names  *forward.Names
+	strict *forward.Names // and forward.PathHeaders
 	fields []forward.Field
-	exempt caddyhttp.MatchPath
+	exempt exemptPath
 	known  *lru.Cache[*sessions.Caller, *identity]
 	nobody *identity // of whom nothing is known
 	routes sync.Map  // whether routes of a *caddyhttp.Server catch errors
@@ -71,19 +72,21 @@ func newGate(inst *instance, i *Identity) (*gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gate{Identity: i, inst: inst, known: known, exempt: caddyhttp.MatchPath(i.Exempt)}
+	g := &gate{Identity: i, inst: inst, known: known}
 	g.nobody = &identity{gate: g, find: findNothing}
-	var names []string
-	names, g.fields = i.fields()
+	names, fields := i.fields()
+	g.fields = fields
 	var replaced []string
 	if i.Assertion != nil {
 		replaced = []string{"Authorization"}
 	}
 	g.names = forward.NewNames(names, replaced...)
+	g.strict = forward.NewNames(slices.Concat(names, forward.PathHeaders), replaced...)
 	for n := range g.Headers {
 		g.Headers[n].Name = http.CanonicalHeaderKey(g.Headers[n].Name)
 	}
-	return g, g.exempt.Provision(caddy.Context{})
+	g.exempt, err = newExemptPath(i.Exempt)
+	return g, err
 }
 
 // forward hands a request on to the app: without identity as it came.
@@ -125,7 +128,8 @@ func (g *gate) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Hand
 	return who, g.inst.guard(w, r, who, next)
 }
 
-// scrub takes the headers of ours out of a request, but those that a block before set.
+// scrub takes the headers of ours out of a request, but those that a block before set, and
+// those that rename its path.
 func (g *gate) scrub(r *http.Request, before *identity) {
 	if g.Shadow {
 		g.tryScrub(r)
@@ -135,7 +139,7 @@ func (g *gate) scrub(r *http.Request, before *identity) {
 	if before.known() && !before.gate.Shadow {
 		set = before.gate.names
 	}
-	g.names.Scrub(r, set)
+	g.removed(r).Scrub(r, set)
 }
 
 // judge decides who is asking, or refuses the request.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 
 	"go.uber.org/zap"
@@ -26,7 +25,7 @@ func isUnavailable(err error) bool {
 
 // anonymous lets a request pass as nobody's, where that will do.
 func (g *gate) anonymous(r *http.Request, cause error) (*identity, error) {
-	if !g.Require && !g.Shadow || g.isExempt(r) {
+	if !g.Require && !g.Shadow || g.exempt.exempts(r) {
 		return g.nobody, nil
 	}
 	if forward.Preflight(r) {
@@ -51,7 +50,7 @@ func badToken(cause error, c forward.Credential) *httpapi.Problem {
 // refuse refuses a request, unless it is exempt, or require is on trial: then it goes
 // on without what it came with.
 func (g *gate) refuse(r *http.Request, f *refusal) (*identity, error) {
-	exempt := g.isExempt(r)
+	exempt := g.exempt.exempts(r)
 	if exempt || g.Shadow {
 		if !exempt {
 			g.shadowed(r, f)
@@ -86,8 +85,9 @@ func (g *gate) shadowed(r *http.Request, f *refusal) {
 
 // tryScrub says once of each header that requests come with that it will be removed.
 func (g *gate) tryScrub(r *http.Request) {
+	names := g.removed(r)
 	for name := range r.Header {
-		folded, ours := g.names.Fold(name)
+		folded, ours := names.Fold(name)
 		if !ours {
 			continue
 		}
@@ -96,19 +96,4 @@ func (g *gate) tryScrub(r *http.Request) {
 				zap.String("issuer", g.inst.issuer), zap.String("header", name))
 		}
 	}
-}
-
-// isExempt tells whether every way to read the request's path is exempt.
-func (g *gate) isExempt(r *http.Request) bool {
-	if len(g.exempt) == 0 || r.URL.Opaque != "" {
-		return false
-	}
-	probe := (&http.Request{URL: new(url.URL)}).WithContext(r.Context())
-	for reading := range httpapi.Readings(r.URL.Path) {
-		probe.URL.Path = reading
-		if match, err := g.exempt.MatchWithError(probe); !match || err != nil {
-			return false
-		}
-	}
-	return true
 }
