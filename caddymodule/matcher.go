@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
@@ -16,7 +17,14 @@ func init() {
 // MatchImpersonated matches the requests of impersonated sessions: of those that
 // somebody has for another user. Where no auth_sessions handler with identity decided
 // whose request it is, before this matcher is asked, it is an error, never a no.
-type MatchImpersonated struct{}
+type MatchImpersonated struct {
+	// Paths, in the words of `deny`: only requests that name one of them match then, or
+	// whose path is not canonical, so that the app could take it for one of them. This is
+	// for refusing: do not let through what matches.
+	Paths []string `json:"paths,omitempty"`
+
+	guard pathGuard
+}
 
 // CaddyModule returns the Caddy module information.
 func (MatchImpersonated) CaddyModule() caddy.ModuleInfo {
@@ -28,11 +36,12 @@ func (MatchImpersonated) CaddyModule() caddy.ModuleInfo {
 
 // UnmarshalCaddyfile sets up the matcher from Caddyfile tokens:
 //
-//	impersonated
-func (*MatchImpersonated) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+//	impersonated [<paths...>]
+func (m *MatchImpersonated) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	for d.Next() {
-		if d.NextArg() {
-			return d.Errf("impersonated takes no value: remove %q", d.Val())
+		m.Paths = append(m.Paths, d.RemainingArgs()...)
+		if err := m.Validate(); err != nil {
+			return d.Err(err.Error())
 		}
 		if opensBlock(d) {
 			return d.Err("impersonated takes no block: remove the braces")
@@ -41,19 +50,42 @@ func (*MatchImpersonated) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
+// Provision compiles the paths.
+func (m *MatchImpersonated) Provision(caddy.Context) error {
+	m.guard = newPathGuard(m.Paths)
+	return nil
+}
+
+// Validate checks the paths.
+func (m *MatchImpersonated) Validate() error {
+	for _, pattern := range m.Paths {
+		why := badPattern(pattern)
+		if why == "" && hasPlaceholder(pattern) {
+			why = "has a placeholder"
+		}
+		if why != "" {
+			return fmt.Errorf("impersonated %q %s: write nothing or paths, as in: impersonated /billing/* /account/delete", pattern, why)
+		}
+	}
+	return nil
+}
+
 var errUndecided = errors.New("the matcher impersonated is asked before it is decided whose request it is: it needs identity in auth_sessions, and that to come before it (put both in a route block, in this order)")
 
-// MatchWithError tells whether it is a request of an impersonated session.
-func (MatchImpersonated) MatchWithError(r *http.Request) (bool, error) {
+// MatchWithError reports whether it is a request of an impersonated session, for one of
+// the paths where there are some.
+func (m MatchImpersonated) MatchWithError(r *http.Request) (bool, error) {
 	id, decided := identityOf(r)
 	if !decided {
 		return false, caddyhttp.Error(http.StatusInternalServerError, errUndecided)
 	}
-	return id.impersonated(), nil
+	return id.impersonated() && (len(m.Paths) == 0 || m.guard.denies(r)), nil
 }
 
 // Interface guards
 var (
 	_ caddyfile.Unmarshaler             = (*MatchImpersonated)(nil)
+	_ caddy.Provisioner                 = (*MatchImpersonated)(nil)
+	_ caddy.Validator                   = (*MatchImpersonated)(nil)
 	_ caddyhttp.RequestMatcherWithError = (*MatchImpersonated)(nil)
 )

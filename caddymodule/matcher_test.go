@@ -13,12 +13,15 @@ import (
 func TestImpersonated_InEveryDirectiveBesideACatchAll(t *testing.T) {
 	const money = "@money {\n\timpersonated\n\tpath /billing/*\n}\n"
 	const proxy = "reverse_proxy APP"
+	const refuse = "@money impersonated /billing/* /account/delete\nhandle @money {\n\terror 403\n}\n"
 	for _, site := range []struct {
 		name, directives string
 		imp, own         int // status of /billing/x
 	}{
 		{"handle", money + "handle @money {\n\terror 403\n}\nhandle {\n\t" + proxy + "\n}", 403, 200},
 		{"handle, the catch-all first", money + "handle {\n\t" + proxy + "\n}\nhandle @money {\n\terror 403\n}", 403, 200},
+		{"paths of its own", refuse + proxy, 403, 200},
+		{"paths of its own, behind a rewrite", "@money impersonated /billing/*\nrewrite * /index.php\nrespond @money 402\n" + proxy, 402, 200},
 		{"handle_path", "@imp impersonated\nhandle @imp {\n\thandle_path /billing/* {\n\t\terror 402\n\t}\n}\nhandle {\n\t" + proxy + "\n}", 402, 200},
 		{"route", money + "route @money {\n\terror 403\n}\nroute {\n\t" + proxy + "\n}", 403, 200},
 		{"inside a route", money + "route {\n\terror @money 403\n\t" + proxy + "\n}", 403, 200},
@@ -90,6 +93,22 @@ func TestImpersonated_IsAnErrorBeforeAuthSessions(t *testing.T) {
 	g.expect("nobody", "", "GET", "/x", 500, false)
 }
 
+// What an app could take for one of the paths is one of them.
+func TestImpersonated_PathsInAnyVariant(t *testing.T) {
+	g := startGuarded(t, "", "@money impersonated /billing/* /account/delete\nhandle @money {\n\terror 403\n}\nreverse_proxy APP")
+	for _, target := range []string{
+		"/billing/pay", "/billing", "/account/delete/", "//billing/pay", "//x/account/delete", "/x/../account/delete", "/account%2Fdelete", "/account;x/delete", "/x.php/account/delete", "/ACCOUNT/delete",
+	} {
+		for token, want := range map[string]string{g.imp: "403", g.own: "200"} {
+			got := rawExchange(t, g.url, "GET "+target+" HTTP/1.1\r\nHost: same.example.com\r\nAuthorization: Bearer "+token+"\r\nConnection: close\r\n\r\n")
+			if !strings.HasPrefix(got, "HTTP/1.1 "+want) {
+				t.Errorf("%s: %s, want %s", target, strings.SplitN(got, "\r\n", 2)[0], want)
+			}
+		}
+	}
+	g.expect("elsewhere", g.imp, "GET", "/M%C3%A4rz%202026.pdf", 200, true)
+}
+
 func TestImpersonated_InJSON(t *testing.T) {
 	config, _, err := adapt("http://a.example.com {\n\t@imp impersonated\n\trespond @imp 402\n}\n")
 	if err != nil {
@@ -98,10 +117,19 @@ func TestImpersonated_InJSON(t *testing.T) {
 	if !strings.Contains(string(config), `"match":[{"impersonated":{}}]`) {
 		t.Errorf("adapted to %s", config)
 	}
+	for _, block := range []string{"@imp impersonated /a /b*", "@imp {\n\t\timpersonated /a\n\t\timpersonated /b*\n\t}"} {
+		config, _, err = adapt("http://a.example.com {\n\t" + block + "\n\trespond @imp 402\n}\n")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(config), `"match":[{"impersonated":{"paths":["/a","/b*"]}}]`) {
+			t.Errorf("adapted to %s", config)
+		}
+	}
 }
 
-func TestImpersonated_TakesNothing(t *testing.T) {
-	for _, text := range []string{"impersonated yes", "impersonated {\n\tx\n}", "impersonated {\n}"} {
+func TestImpersonated_TakesPathsOnly(t *testing.T) {
+	for _, text := range []string{"impersonated yes", "impersonated /a {path}", "impersonated /a//b", "impersonated /a%2Fb", "impersonated {\n\tx\n}", "impersonated {\n}"} {
 		if err := new(caddymodule.MatchImpersonated).UnmarshalCaddyfile(caddyfile.NewTestDispenser(text)); err == nil {
 			t.Errorf("%s: no error", text)
 		}
