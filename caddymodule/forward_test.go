@@ -154,6 +154,7 @@ func TestH6_AliasesNeverReachTheApp(t *testing.T) {
 	aliases := []string{
 		"/auth/sessions/", "/auth/sessions;x", "/auth;v=1/sessions", "/auth/sessions%20", "/auth/sessions%00", "/auth%5csessions", "/auth%252fsessions",
 		"/auth/%252e/sessions", "/auth/sessions%2f", "/auth/sessions.", "/auth/sessions%3b", "/auth/sessions%09",
+		"//x/auth/sessions", "///x/auth/sessions", `/\x/auth/sessions`, "/%2Fx/auth/sessions", "/x/..;/auth/sessions", "/index.php/auth/sessions", "/auth/sessions/..", "x:auth/sessions",
 	}
 	same := []string{"/auth/sessions", "//auth//sessions", "/auth/./sessions", "/x/../auth/sessions", "/AUTH/SESSIONS", "/auth%2fsessions", "/%61uth/sessions", "/auth/%2e/sessions"}
 	for _, site := range []string{"", "rewrite * /app{uri}", "uri strip_prefix /auth", "uri path_regexp /+ /", "try_files {path} /index.html", "redir /auth/* /elsewhere", "route {\n\t\trewrite /x/* /auth/sessions\n\t}"} {

@@ -47,24 +47,24 @@ type Config struct {
 
 // An API answers the requests that Route says are ours.
 type API struct {
-	path, lowerPath string
-	lifecycle       bool
-	keySet          bool
-	keys            func() []*jose.Key
-	keysMaxAge      time.Duration
-	actorIssuer     string
-	verifier        *bearer.Verifier
-	manager         *sessions.Manager
-	clients         map[string]bool
-	clientIP        func(*http.Request) string
-	failed          func(*http.Request, int, error)
+	own, ownKeys ownPath
+	lifecycle    bool
+	keySet       bool // without lifecycle
+	keys         func() []*jose.Key
+	keysMaxAge   time.Duration
+	actorIssuer  string
+	verifier     *bearer.Verifier
+	manager      *sessions.Manager
+	clients      map[string]bool
+	clientIP     func(*http.Request) string
+	failed       func(*http.Request, int, error)
 }
 
 // New returns an API.
 func New(c Config) *API {
 	a := &API{
-		path: c.Path, lowerPath: strings.ToLower(c.Path),
-		lifecycle: c.Lifecycle, keySet: c.KeySet, keys: c.Keys, keysMaxAge: c.KeysMaxAge,
+		own: newOwnPath(c.Path, c.Lifecycle), ownKeys: newOwnPath(c.Path+"/jwks.json", false),
+		lifecycle: c.Lifecycle, keySet: c.KeySet && !c.Lifecycle, keys: c.Keys, keysMaxAge: c.KeysMaxAge,
 		actorIssuer: c.ActorIssuer,
 		verifier:    c.Verifier, manager: c.Manager,
 		clientIP: c.ClientIP, failed: c.Failed,
@@ -116,15 +116,11 @@ func (a *API) Unavailable(w http.ResponseWriter, r *http.Request, cause error) {
 }
 
 func (a *API) serve(w http.ResponseWriter, r *http.Request, verdict Verdict) error {
-	p := clean(r.URL.Path)
-	rest, ok := a.below(p)
-	routes := a.routes(rest)
-	if a.isKeySet(p) {
-		routes, ok = keysRoutes, true
-	}
-	if verdict != Ours || !ok {
+	if verdict != Ours {
 		return problemPath
 	}
+	rest, _ := a.own.rest(clean(r.URL.Path))
+	routes := a.routes(rest)
 	if routes == nil {
 		return problemPath
 	}
@@ -159,6 +155,8 @@ var (
 // nothing is.
 func (a *API) routes(rest string) []route {
 	switch {
+	case a.keySet && rest != "":
+		return keysRoutes
 	case !a.lifecycle:
 		return bareRoutes
 	case rest == "":

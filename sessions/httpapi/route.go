@@ -2,7 +2,12 @@ package httpapi
 
 import (
 	"net/http"
+	"net/url"
+	"path"
 	"strings"
+	"unicode/utf8"
+
+	"authsidecar/sessions/urlpath"
 )
 
 // A Verdict tells whose request it is.
@@ -14,101 +19,89 @@ const (
 	Pass Verdict = iota
 	// Ours: POST on the path; with lifecycle, all on the path and below it.
 	Ours
-	// Alias: spelt so that a lenient app could still take it for one of ours.
-	// Nobody gets it: 404.
+	// Alias: a variant of one of our paths, which the app could take for ours. Nobody
+	// gets it: 404.
 	Alias
 )
 
-// Route tells whose request it is. Paths are compared as Caddy's own path
-// matcher does: decoded, cleaned, case-insensitive. It does not allocate for
-// requests that are plainly spelt.
+// Route tells whose request it is. Paths are compared as Caddy's own path matcher does:
+// decoded, cleaned, in any case. What else some server could read as ours is nobody's. It
+// does not allocate for canonical paths of ASCII.
 //
 // A request for our path by a method that we do not own is the app's; what could
 // make the app take it for ours (method override headers, the _method parameter)
 // is removed from it.
 func (a *API) Route(r *http.Request) Verdict {
-	p := r.URL.Path
-	if r.URL.Opaque != "" { // as in "POST x:auth/sessions": it goes to the app without its scheme
-		p = "/" + r.URL.Opaque
-	}
 	if a.lifecycle || strings.EqualFold(r.Method, http.MethodPost) {
-		if verdict := a.compare(p); verdict != Ours || r.URL.Opaque == "" {
+		return a.own.verdict(r.URL)
+	}
+	if a.keySet && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		if verdict := a.ownKeys.verdict(r.URL); verdict != Pass {
 			return verdict
 		}
-		return Alias
 	}
-	if a.keySet && a.isKeySet(clean(p)) && r.URL.Opaque == "" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
-		return Ours
-	}
-	if (plain(p) || overridden(r)) && a.compare(p) != Pass { // in the order of what is cheap to tell
+	if overridden(r) && a.own.verdict(r.URL) != Pass {
 		DropOverrides(r)
 	}
 	return Pass
 }
 
-// compare tells whether p is our path, an alias of it, or neither.
-func (a *API) compare(p string) Verdict {
-	switch {
-	case plain(p):
-		if _, ok := a.below(p); ok {
+// An ownPath is a path of ours.
+type ownPath struct {
+	path, lower string
+	below       bool // whether all below it is ours too
+	target      urlpath.Target
+}
+
+func newOwnPath(path string, below bool) ownPath {
+	return ownPath{path: path, lower: strings.ToLower(path), below: below, target: urlpath.NewTarget(path, below)}
+}
+
+// verdict reports whether the path of u is this one, a variant of it, or neither.
+func (o *ownPath) verdict(u *url.URL) Verdict {
+	canonical := urlpath.Canonical(u)
+	if u.Opaque == "" {
+		p := u.Path
+		if !canonical {
+			p = clean(p)
+		}
+		if _, ok := o.rest(p); ok {
 			return Ours
 		}
-		if strings.EqualFold(strings.TrimRight(p, "/."), a.path) {
-			return Alias
-		}
-		return Pass
-	case a.isBelow(clean(p)):
-		return Ours
-	case a.lenient(p):
-		return Alias
-	default:
+	}
+	if canonical && isASCII(u.Path) && !strings.EqualFold(strings.TrimSuffix(u.Path, "/"), o.path) {
 		return Pass
 	}
+	if o.target.Names(u) {
+		return Alias
+	}
+	return Pass
 }
 
-// below returns what follows our path in p, a cleaned path: "" for the path
-// itself, and with lifecycle what is below it, with its slash. ok tells whether
-// p is ours at all.
-func (a *API) below(p string) (rest string, ok bool) {
-	if len(p) < len(a.path) || strings.ToLower(p[:len(a.path)]) != a.lowerPath {
+// rest returns what follows the path in p, a cleaned path: "" for the path itself, and
+// for what is below it its slash and the rest. ok reports whether p is ours at all.
+func (o *ownPath) rest(p string) (rest string, ok bool) {
+	if len(p) < len(o.path) || strings.ToLower(p[:len(o.path)]) != o.lower {
 		return "", false
 	}
-	rest = p[len(a.path):]
-	return rest, rest == "" || a.lifecycle && rest[0] == '/'
+	rest = p[len(o.path):]
+	return rest, rest == "" || o.below && rest[0] == '/'
 }
 
-// isKeySet tells whether p, a cleaned path, is where the public keys are and nothing
-// else is ours.
-func (a *API) isKeySet(p string) bool {
-	return a.keySet && !a.lifecycle && strings.EqualFold(p, a.path+"/jwks.json")
+// clean cleans a decoded path as Caddy's path matcher does.
+func clean(p string) string {
+	cleaned := path.Clean("/" + p)
+	if cleaned != "/" && strings.HasSuffix(p, "/") {
+		return cleaned + "/"
+	}
+	return cleaned
 }
 
-func (a *API) isBelow(p string) bool {
-	_, ok := a.below(p)
-	return ok
-}
-
-// plain tells whether a path has but one reading: no empty or dotted segments,
-// nothing encoded twice, no parameters, backslashes, blanks, controls, or bytes
-// beyond ASCII.
-func plain(p string) bool {
-	for i := range len(p) {
-		switch c := p[i]; {
-		case c <= ' ' || c >= 0x7f || c == '%' || c == ';' || c == '\\' || c == '?' || c == '#':
-			return false
-		case (c == '/' || c == '.') && i > 0 && p[i-1] == '/':
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
 			return false
 		}
 	}
 	return true
-}
-
-// lenient tells whether some app could read p as our path.
-func (a *API) lenient(p string) bool {
-	for reading := range Readings(p) {
-		if a.isBelow(strings.ToLower(strings.TrimRight(reading, "/."))) {
-			return true
-		}
-	}
-	return false
 }

@@ -25,16 +25,18 @@ func TestH6_SpellingsOfOurPath(t *testing.T) {
 			"/%61uth/sessions", "/auth%2fsessions", "/auth/%2e/sessions", "/../auth/sessions", "/auth/sessions/.", "http://other.example.com/auth/sessions",
 		},
 		Alias: {
+			"//x/auth/sessions", "///user@x:80/auth/sessions", `/\x/auth/sessions`, "/%2Fx/auth/sessions",
 			"/auth/sessions/", "/auth/sessions//", "/auth/sessions;x", "/auth;v=1/sessions", "/auth/sessions%3bx", "/auth/sessions%20",
 			"/%20auth/sessions", "/auth/sessions%00", "/auth/sessions%00.png", "/auth%5csessions", `/auth\sessions`, "/auth/sessions%2f",
 			"/auth%252fsessions", "/auth/%252e/sessions", "/%2561uth/sessions", "/%252561uth/sessions", "/auth/sessions%0a", "/auth/sessions%09",
-			"/auth/sessions.", "/auth/se\u017f\u017fions", "/auth/\uff53essions", "/auth/sessions%e3%80%80", "/auth/sessions%ff", "/auth/sessions/;x",
+			"/auth/sessions.", "/auth/se\u017f\u017fions", "/auth/\uff53essions", "/auth/se%C5%BF%C5%BFions", "/auth/%EF%BD%93essions", "/auth/sessions%e3%80%80", "/auth/sessions%ff", "/auth/sessions/;x",
 			"/auth/sessions%c2%a0", "/auth/..;/auth/sessions", "x:auth/sessions", "http:auth/sessions", "x:%2fauth/sessions",
 			"/auth/%2573essions;%25zz", "/auth%252fsessions;%25zz", "/auth/sessions%3fx", "/auth/sessions%23x", "/auth/sessions%e2%80%8b", "/auth/sessions%c2%ad", "/auth/sessions%ef%bb%bf",
+			"/index.php/auth/sessions", "/auth/sessions/..", "/auth/x/..;/sessions",
 		},
 		Pass: {
 			"/", "/auth", "/auth/session", "/auth/sessionss", "/auth/sessions/current", "/auth/sessions/x", "/x/auth/sessions", "/auth/sessions.json",
-			"/auth-sessions", "/authsessions", "/auth/ses%2fsions", "/a%20b", "/%E4%BD%A0", "/auth/sessions/..", "/?p=/auth/sessions",
+			"/auth-sessions", "/authsessions", "/auth/ses%2fsions", "/a%20b", "/%E4%BD%A0", "/?p=/auth/sessions", "//x/y", "/a%2Fb", "*",
 		},
 	}
 	for want, targets := range tests {
@@ -42,6 +44,28 @@ func TestH6_SpellingsOfOurPath(t *testing.T) {
 			if _, got := routed(t, "POST", target); got != want {
 				t.Errorf("POST %s: verdict %v, want %v", target, got, want)
 			}
+		}
+	}
+}
+
+// With an assertion alone only the public keys are ours beside the path itself.
+func TestH6_SpellingsOfTheKeySet(t *testing.T) {
+	a := New(Config{Path: "/auth/sessions", KeySet: true})
+	for target, want := range map[string]Verdict{
+		"/auth/sessions/jwks.json": Ours, "/Auth/Sessions/JWKS.json": Ours, "//x/auth/sessions/jwks.json": Alias, "/auth/sessions/jwks.json;x": Alias, "/auth/sessions/jwks.json/": Alias,
+		"/auth/sessions": Pass, "/auth/sessions/x": Pass, "/jwks.json": Pass, "//x/auth/sessions": Pass,
+	} {
+		for _, method := range []string{"GET", "HEAD"} {
+			r := httptest.NewRequest(method, "/", nil)
+			r.URL, _ = url.ParseRequestURI(target)
+			if got := a.Route(r); got != want {
+				t.Errorf("%s %s: verdict %v, want %v", method, target, got, want)
+			}
+		}
+		r := httptest.NewRequest("DELETE", "/", nil)
+		r.URL, _ = url.ParseRequestURI(target)
+		if got := a.Route(r); got != Pass {
+			t.Errorf("DELETE %s: verdict %v", target, got)
 		}
 	}
 }
@@ -63,7 +87,7 @@ func TestH5_PostInAnotherCaseIsNotTheApps(t *testing.T) {
 func TestLifecycle_OwnsAllBelowThePath(t *testing.T) {
 	a := New(Config{Path: "/auth/sessions", Lifecycle: true})
 	for target, want := range map[string]Verdict{
-		"/auth/sessions": Ours, "/auth/sessions/current": Ours, "/AUTH//sessions/x/y": Ours, "/auth/sessions/": Ours, "/auth/sessionsx": Pass,
+		"/auth/sessions": Ours, "/auth/sessions/current": Ours, "/AUTH//sessions/x/y": Ours, "/auth/sessions/": Ours, "/auth/sessionsx": Pass, "//x/auth/sessions/y": Alias,
 		"/auth/sessions;x/current": Alias, "/auth%252fsessions/current": Alias, "/auth/sessions%5ccurrent": Alias, "/auth": Pass, "/x/auth/sessions/current": Pass,
 	} {
 		u, err := url.ParseRequestURI(target)
