@@ -95,12 +95,14 @@ func TestCommand_ListAndRevoke(t *testing.T) {
 	}
 }
 
-// Where the sessions are is in the log when they are opened, and in the status.
+// Where the sessions are is in the log when they are opened, and in the status; a store that was
+// not there yet is told from one that was.
 func TestCommand_StatusSaysWhereTheStoreIs(t *testing.T) {
 	t.Parallel()
 	provider := sidecartest.NewIDP(t, "https://idp.example.com")
 	s := sidecartest.New(t)
-	s.Start(provider.Site(s, sidecartest.Echo(t), sidecartest.Lifecycle+"\n\t\tstore pebble DIR/x/../sessions"))
+	config := provider.Site(s, sidecartest.Echo(t), sidecartest.Lifecycle+"\n\t\tstore pebble DIR/x/../sessions")
+	s.Start(config)
 	dir, err := filepath.EvalSymlinks(s.Dir)
 	if err != nil {
 		t.Fatal(err)
@@ -108,6 +110,14 @@ func TestCommand_StatusSaysWhereTheStoreIs(t *testing.T) {
 	s.WaitLog(`"msg":"session store is open","issuer":"https://app.example.com","store":"pebble","location":"` + dir + `/sessions"`)
 	sidecartest.WantIn(t, s.MustSessions("status"), "store is at", dir+"/sessions\n")
 	sidecartest.WantIn(t, s.MustSessions("status", "--json"), `"store":{"engine":"pebble","location":"`+dir+`/sessions","ok":true`)
+	const made = "there was no session store: a new one was made"
+	sidecartest.WantIn(t, s.Log(), made)
+	s.Stop()
+	s.Start(config)
+	s.WaitLog("session store is open")
+	if strings.Contains(s.Log(), made) {
+		t.Error("a store that was there was made")
+	}
 }
 
 // More sessions than one request ends or lists, in a store that ends them by a cutoff

@@ -102,6 +102,7 @@ func (s *Store) make() error {
 	if err := s.dir.mark(markerText(format)); err != nil {
 		return unavailable(errors.Join(err, s.engine.Load().close()))
 	}
+	s.opts.Log.Info("there was no session store: a new one was made")
 	return nil
 }
 

@@ -200,5 +200,6 @@ func (s *Store) begin(ctx context.Context, conn *pgconn.PgConn, say func(string)
 			return err
 		}
 	}
+	s.opts.Log.Info("there was no session store: a new one is made", "schema", s.opts.Schema)
 	return say(s.sql.makeVersion)
 }

@@ -66,7 +66,14 @@ func TestMustExist_MakesNothing(t *testing.T) {
 	if got := server(t).Exec(t, "postgres", "SELECT count(*) FROM information_schema.tables WHERE table_schema = '"+empty+"'"); got != "0" {
 		t.Errorf("%s tables were made", got)
 	}
-	openStore(t, Options{Schema: made.opts.Schema, MustExist: true})
+	log := new(testLog)
+	openStore(t, Options{Schema: made.opts.Schema, MustExist: true, Log: log.logger()})
+	if strings.Contains(log.String(), "a new one is made") {
+		t.Errorf("the log says %s", log)
+	}
+	if openStore(t, Options{Log: log.logger()}); !strings.Contains(log.String(), "there was no session store: a new one is made") {
+		t.Errorf("the log says %s", log)
+	}
 }
 
 func TestLocation_SaysWhereAndNotWhoMay(t *testing.T) {

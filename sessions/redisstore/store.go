@@ -77,13 +77,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	}
 	s.feed = string(s.keys) + "feed:" + strconv.Itoa(config.SelectDB)
 	s.lua = newScripts(s.keys, whole, s.feed)
-	if s.opts.MustExist {
-		err = s.mustExist(ctx)
-	}
-	if err == nil {
-		err = s.checkLayout(ctx)
-	}
-	if err == nil {
+	if err = s.checkLayout(ctx); err == nil {
 		err = s.warn(ctx)
 	}
 	if err != nil {
@@ -94,17 +88,18 @@ func (s *Store) open(ctx context.Context) (err error) {
 
 func (s *Store) whole() bool { return s.shards == 1 }
 
-// mustExist returns sessions.ErrNoStore where nobody wrote a layout. It changes nothing.
-func (s *Store) mustExist(ctx context.Context) error {
-	results, err := s.askNow(ctx, s.client.B().Get().Key(s.keys.layout()).Build())
-	if err == nil && rueidis.IsRedisNil(results[0].Error()) {
-		return sessions.ErrNoStore
-	}
-	return err
-}
-
 // checkLayout reads, or writes, which layout the keys have.
 func (s *Store) checkLayout(ctx context.Context) error {
+	found, err := s.askNow(ctx, s.client.B().Get().Key(s.keys.layout()).Build())
+	if err != nil {
+		return err
+	}
+	if rueidis.IsRedisNil(found[0].Error()) {
+		if s.opts.MustExist {
+			return sessions.ErrNoStore
+		}
+		s.opts.Log.Info("there was no session store: a new one is made", "prefix", s.opts.Prefix)
+	}
 	r, err := s.runNow(ctx, s.lua.layout, s.keys.layout(), strconv.Itoa(layout))
 	if err != nil {
 		return err

@@ -1,11 +1,14 @@
 package redisstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -70,7 +73,15 @@ func TestMustExist_MakesNothing(t *testing.T) {
 	if after := names(); len(after) != len(before) {
 		t.Errorf("keys were made: %s", after)
 	}
-	openStore(t, Options{Prefix: made.opts.Prefix, MustExist: true})
+	log := new(bytes.Buffer)
+	logger := slog.New(slog.NewTextHandler(log, nil))
+	openStore(t, Options{Prefix: made.opts.Prefix, MustExist: true, Log: logger})
+	if strings.Contains(log.String(), "a new one is made") {
+		t.Errorf("the log says %s", log)
+	}
+	if openStore(t, Options{Log: logger}); !strings.Contains(log.String(), "there was no session store: a new one is made") {
+		t.Errorf("the log says %s", log)
+	}
 }
 
 func TestLocation_SaysWhereAndNotWhoMay(t *testing.T) {
