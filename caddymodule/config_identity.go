@@ -121,9 +121,9 @@ func (i *Identity) checkModes() error {
 	return nil
 }
 
-// ownHeaders are those that requests need for what they are.
+// ownHeaders are those that requests need for what they are, or that no proxy hands on.
 var ownHeaders = []string{
-	"authorization", "connection", "cookie", "expect", "forwarded", "host", "origin", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade", "via",
+	"authorization", "connection", "cookie", "expect", "forwarded", "host", "keep-alive", "origin", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "via",
 }
 
 func (i *Identity) checkHeaders() error {
