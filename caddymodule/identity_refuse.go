@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/audit"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/forward"
 	"authsidecar/sessions/httpapi"
@@ -80,7 +81,7 @@ func (g *gate) shadowed(r *http.Request, f *refusal) {
 	shadowRefusals.WithLabelValues(g.inst.issuer, reason).Inc()
 	g.inst.logger.Info("request would be refused: require is on trial",
 		zap.String("issuer", g.inst.issuer), zap.String("reason", reason), zap.String("client_ip", clientIP(r)),
-		zap.String("method", r.Method), zap.String("path", r.URL.Path))
+		zap.String("method", r.Method), zap.String("path", audit.Mask(r.URL.Path)))
 }
 
 // tryScrub says once of each header that requests come with that it will be removed.

@@ -494,6 +494,7 @@ func TestIdentity_Login(t *testing.T) {
 // set, and it is said once which will be.
 func TestIdentity_Shadow(t *testing.T) {
 	s, p := identitySite(t, "shadow\n\t\t\tassertion\n\t\t\theader X-User user_id")
+	wantStatus(t, s.through("GET", "/reset/"+p.token("alice", nil)), 200) // L1: its path is logged
 	for range 3 {
 		for _, authorization := range []string{"Basic YTpi", bearerOf(p.own), bearerOf(p.imp)} {
 			got := s.through("GET", "/app", "Authorization", authorization, "X-Auth-User", "root", "X-User", "root", "Connection", "Upgrade", "Upgrade", "h2c")
