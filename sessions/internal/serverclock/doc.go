@@ -1,0 +1,2 @@
+// Package serverclock estimates the clock of a server that is asked over a network.
+package serverclock
