@@ -54,14 +54,16 @@ func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error
 			return nil, err
 		}
 	}
-	stored, created, few, err := m.put(ctx, wanted)
+	stored, created, few, err := m.put(ctx, *wanted)
 	if err != nil {
 		err = fmt.Errorf("storing session: %w", err)
 		m.observe(ctx, EventFailed, wanted, err)
 		return nil, err
 	}
 	kind := EventCreated
-	if !created {
+	if created {
+		now = stored.RotatedAt
+	} else {
 		kind = EventRepeated
 		if err := m.repeatable(&stored, wanted, now); err != nil {
 			m.observe(ctx, EventDenied, wanted, err)
@@ -80,15 +82,18 @@ func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error
 	return grant, nil
 }
 
-// put stores the row if there is none. few tells that the user has no more sessions
-// of that kind than he may, where the store knows.
-func (m *Manager) put(ctx context.Context, row *Session) (stored Session, created, few bool, err error) {
+// put stores the row if there is none, with the store's time for that of this node.
+// few reports whether the user has no more sessions of that kind than they may, where
+// the store knows.
+func (m *Manager) put(ctx context.Context, row Session) (stored Session, created, few bool, err error) {
+	life := row.ExpiresAt.Sub(row.CreatedAt)
+	row.CreatedAt, row.RotatedAt, row.ExpiresAt = time.Time{}, time.Time{}, time.Time{}.Add(life)
 	counting, ok := As[CountingStore](m.Store)
 	if !ok {
-		stored, created, err = m.Store.Create(ctx, *row)
+		stored, created, err = m.Store.Create(ctx, row)
 		return stored, created, false, err
 	}
-	stored, created, count, err := counting.CreateCounted(ctx, *row)
+	stored, created, count, err := counting.CreateCounted(ctx, row)
 	return stored, created, count <= m.MaxPerUser, err
 }
 
@@ -189,7 +194,7 @@ func (m *Manager) repeatable(stored, wanted *Session, now time.Time) error {
 	if subtle.ConstantTimeCompare(stored.RequestHash, wanted.RequestHash) != 1 || len(wanted.RequestHash) == 0 {
 		return ErrIdempotencyMismatch
 	}
-	if !m.live(stored, now) || stored.Impersonation != wanted.Impersonation || stored.Generation != 0 || now.Sub(stored.CreatedAt) > repeatWindow {
+	if !m.live(stored, now) || stored.Impersonation != wanted.Impersonation || stored.Generation != 0 || now.Sub(stored.RotatedAt) > repeatWindow {
 		return ErrIdempotencySpent
 	}
 	return nil

@@ -13,7 +13,8 @@ type Cutoff struct {
 	ID    string // unique
 	Realm string
 	Filter
-	// At is the store's clock when it was made: later sessions are not ended.
+	// At is when it was added, by the store's clock; CutoffStore says what else it
+	// tells. Zero is one that was not added yet. Later sessions are not ended.
 	At time.Time
 	// By is who asked for it, for the log.
 	By Principal
@@ -22,10 +23,17 @@ type Cutoff struct {
 // ends tells whether the cutoff ended the session.
 func (c *Cutoff) ends(f *Facts) bool { return !f.CreatedAt.After(c.At) && c.selects(f) }
 
-// A CutoffStore is a Store that keeps cutoffs.
+// A CutoffStore is a Store that keeps cutoffs, and orders them with the sessions that
+// begin: of a session whose Create returned before AddCutoff was called, CreatedAt is
+// not after At; of one whose Create was called after AddCutoff returned, it is. That
+// holds whichever nodes they were called on, whatever clocks say and however often two
+// things happen in one millisecond. What is called at the same time may come in either
+// order.
 type CutoffStore interface {
-	// AddCutoff keeps the cutoff. It survives a crash when it returns.
-	AddCutoff(ctx context.Context, c Cutoff) error
+	// AddCutoff keeps the cutoff, and returns it as it is kept: where it has no At,
+	// the store gives it one, by its clock in the step that writes it. A cutoff that
+	// has one is a copy. It survives a crash when AddCutoff returns.
+	AddCutoff(ctx context.Context, c Cutoff) (Cutoff, error)
 	// Cutoffs returns those of the realm, oldest first.
 	Cutoffs(ctx context.Context, realm string) ([]Cutoff, error)
 	// DropCutoff forgets a cutoff; that there is none is no error.
@@ -43,9 +51,22 @@ func (m *Manager) LoadCutoffs(ctx context.Context) error {
 	return m.watch().loadCutoffs(ctx, m.Store, m.Realm)
 }
 
+// Newest returns the CreatedAt of the newest session that the cutoff may end, zero
+// where there is none: a store whose clock may be set back adds it no sooner.
+func (c *Cutoff) Newest(ctx context.Context, store Store) (time.Time, error) {
+	query := c.query(c.Realm)
+	query.Limit, query.KeysOnly = 1, true
+	page, err := store.List(ctx, query)
+	if err != nil || len(page.Sessions) == 0 {
+		return time.Time{}, err
+	}
+	return page.Sessions[0].CreatedAt, nil
+}
+
 // addCutoff makes a cutoff durable, and then in force.
 func (m *Manager) addCutoff(ctx context.Context, store CutoffStore, c Cutoff) error {
-	if err := store.AddCutoff(ctx, c); err != nil {
+	c, err := store.AddCutoff(ctx, c)
+	if err != nil {
 		return fmt.Errorf("storing cutoff: %w", err)
 	}
 	for _, old := range m.watch().Deny.Cut(c) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 )
 
 // scanPages bounds how much of the store one request reads, so that a filter that
@@ -83,8 +82,9 @@ const (
 )
 
 // RevokeAll ends all live sessions that the filter selects and the caller may
-// end. Where he may end whatever it selects, a cutoff ends them all at once, and
-// what is left of their rows is ended by SweepCutoffs. Else each is judged, and the
+// end. Where he may end whatever it selects, a cutoff ends them all at once, also
+// those of which no row was found, and what is left of their rows is ended by
+// SweepCutoffs. Else each is judged, and the
 // request ends a part of them: the next one goes on from the Next of its answer. A
 // filter that names nothing is ErrForbidden; a cursor of anything else ErrBadCursor.
 func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, cursor string, dryRun bool) (Revocation, error) {
@@ -96,8 +96,7 @@ func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, cursor str
 	if whole && cursor != "" {
 		return Revocation{}, ErrBadCursor // there is no going on: a cutoff ends what is before it, too
 	}
-	until := m.Store.Now()
-	selected, next, err := m.endable(ctx, r, f, cursor, until)
+	selected, next, err := m.endable(ctx, r, f, cursor)
 	if err != nil {
 		return Revocation{}, err
 	}
@@ -105,8 +104,8 @@ func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, cursor str
 	if dryRun {
 		return done, nil
 	}
-	if whole && (len(selected) > 0 || done.More) {
-		if err := m.addCutoff(ctx, store, Cutoff{ID: randomID(), Realm: m.Realm, Filter: f, At: until, By: r.caller.Principal}); err != nil {
+	if whole {
+		if err := m.addCutoff(ctx, store, Cutoff{ID: randomID(), Realm: m.Realm, Filter: f, By: r.caller.Principal}); err != nil {
 			return Revocation{}, err
 		}
 		done.Next = ""
@@ -122,12 +121,12 @@ func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, cursor str
 // endable returns the keys of live sessions that the filter selects and the caller
 // may end: of whole pages, until that are revokeStep or so many pages were read. next
 // is the cursor of the page after these.
-func (m *Manager) endable(ctx context.Context, r *Rights, f Filter, cursor string, until time.Time) (keys []Key, next string, err error) {
+func (m *Manager) endable(ctx context.Context, r *Rights, f Filter, cursor string) (keys []Key, next string, err error) {
 	queries := r.queries(m.Realm, f)
 	if next, err = m.openCursor(cursor); err != nil {
 		return nil, "", err
 	}
-	over := m.watch().Deny.cutoffs.until(m.Realm, &f)
+	now, over := m.Store.Now(), m.watch().Deny.cutoffs.until(m.Realm, &f)
 	for range revokeScan {
 		page, err := m.page(ctx, queries, next, sweepPage)
 		if err != nil {
@@ -138,7 +137,7 @@ func (m *Manager) endable(ctx context.Context, r *Rights, f Filter, cursor strin
 			if !s.CreatedAt.After(over) {
 				return keys, "", nil // and all that are older
 			}
-			if !s.CreatedAt.After(until) && f.Covers(s) && m.live(s, until) && r.Over(s) {
+			if f.Covers(s) && m.live(s, now) && r.Over(s) {
 				keys = append(keys, s.Key())
 			}
 		}

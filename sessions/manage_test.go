@@ -12,6 +12,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/pebblestore"
+	"authsidecar/sessions/storetest"
 )
 
 // ofUser judges by the user of the session.
@@ -190,7 +191,8 @@ func (w *world) over(g *sessions.Grant, owner *sessions.Caller) {
 // ourToken is the holder of an access token of ours.
 func ourToken(g *sessions.Grant) *sessions.Caller {
 	return &sessions.Caller{
-		Principal: sessions.Principal{Issuer: issuer, Subject: g.Session.UserID}, Own: true, SessionID: g.Session.ID, Acting: g.Session.Impersonation,
+		Principal: sessions.Principal{Issuer: issuer, Subject: g.Session.UserID}, Own: true, SessionID: g.Session.ID, SessionCreated: g.Session.CreatedAt,
+		Acting: g.Session.Impersonation,
 	}
 }
 
@@ -491,7 +493,10 @@ type failing struct {
 	sessions.CutoffStore
 }
 
-func (failing) AddCutoff(context.Context, sessions.Cutoff) error { return sessions.ErrUnavailable }
+func (failing) AddCutoff(context.Context, sessions.Cutoff) (sessions.Cutoff, error) {
+	return sessions.Cutoff{}, sessions.ErrUnavailable
+}
+
 func (failing) Cutoffs(context.Context, string) ([]sessions.Cutoff, error) {
 	return nil, sessions.ErrNewerRow
 }
@@ -516,7 +521,8 @@ func TestRevokeAll_AnIdempotencyKeyBringsNothingBack(t *testing.T) {
 	}
 }
 
-// Nobody fills the store with cutoffs.
+// A user does not fill the store with cutoffs. A manager leaves one for each user, also
+// for those of whom nothing is found.
 func TestRevokeAll_CutoffsDoNotPileUp(t *testing.T) {
 	w := managed(t)
 	alice := person("alice", nil)
@@ -530,12 +536,46 @@ func TestRevokeAll_CutoffsDoNotPileUp(t *testing.T) {
 		actor := sessions.Principal{Issuer: provider, Subject: fmt.Sprint(i)}
 		w.wantRevoked(alice, sessions.Filter{User: "alice", Actor: &actor}, false, sessions.Revocation{})
 		w.wantRevoked(alice, sessions.Filter{User: "alice", Impersonations: true}, false, sessions.Revocation{})
-		w.wantRevoked(service("robot", "admin"), sessions.Filter{User: fmt.Sprint(i)}, false, sessions.Revocation{})
 	}
 	w.sweepCutoffs(100, 0)
 	if n := len(w.cutoffs()); n != 1 {
 		t.Errorf("%d cutoffs of one user, want 1", n)
 	}
+	for i := range 20 {
+		w.wantRevoked(service("robot", "admin"), sessions.Filter{User: fmt.Sprint(i % 5)}, false, sessions.Revocation{})
+	}
+	w.sweepCutoffs(100, 0)
+	if n := len(w.cutoffs()); n != 6 {
+		t.Errorf("%d cutoffs, want one of each of 6 users", n)
+	}
+}
+
+// Who revokes finds what is there, and ends what is not found: a row may be on its way,
+// and an access token outlives its row.
+func TestRevokeAll_ThatFindsNothingEndsAccessTokensAllTheSame(t *testing.T) {
+	w := managed(t)
+	alice := person("alice", nil)
+	g := w.create(alice, "alice")
+	w.manager.Store = nothing{w.store.(*storetest.Memory)}
+	w.wantRevoked(alice, sessions.Filter{User: "alice"}, false, sessions.Revocation{})
+	if ended, err := w.manager.Ended(t.Context(), ourToken(g)); !ended || err != nil {
+		t.Errorf("the access token is good (%v)", err)
+	}
+	if n := len(w.cutoffs()); n != 1 {
+		t.Errorf("%d cutoffs, want 1", n)
+	}
+	w.now = w.now.Add(-time.Hour)
+	later := w.create(alice, "alice")
+	if ended, err := w.manager.Ended(t.Context(), ourToken(later)); ended || err != nil {
+		t.Errorf("the access token of one that came later is over (%v)", err)
+	}
+}
+
+// nothing lists nothing.
+type nothing struct{ *storetest.Memory }
+
+func (nothing) List(context.Context, sessions.Query) (sessions.Page, error) {
+	return sessions.Page{}, nil
 }
 
 // Whoever shares the store learns of a cutoff with the next sweep.

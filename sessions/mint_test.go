@@ -88,7 +88,7 @@ func wantMinted(t *testing.T, m *Minter, s *Session, expires time.Time) {
 	if s.Impersonation {
 		want.Reason = s.Reason
 	}
-	if got := written(func(w *jsonWriter) { m.accessClaims(w, s, "the-id", expires) }); got != plainly(t, want) {
+	if got := written(func(w *jsonWriter) { m.accessClaims(w, s, "the-id", s.RotatedAt, expires) }); got != plainly(t, want) {
 		t.Errorf("access claims are\n%s, not\n%s", got, plainly(t, want))
 	}
 	valid := func(s string) string { return strings.ToValidUTF8(s, "") }

@@ -55,6 +55,8 @@ type Session struct {
 	IP        string `json:"ip,omitempty"`
 	UserAgent string `json:"ua,omitempty"`
 
+	// CreatedAt is when the session began, and its place in the order of what begins and
+	// of cutoffs (CutoffStore). Zero is a session that has not begun.
 	CreatedAt time.Time `json:"-"`
 	// ExpiresAt is the absolute end. Nothing extends it.
 	ExpiresAt time.Time `json:"-"`
@@ -95,6 +97,13 @@ const (
 	EndStoreBehind EndReason = "store_behind" // a token was ahead of the store
 	EndPolicy      EndReason = "policy"       // today's policy says no
 )
+
+// Begin sets the times of a session that begins now, at that place of the order, which
+// is now or somewhat later. ExpiresAt keeps its distance from CreatedAt.
+func (s *Session) Begin(now, place time.Time) {
+	life := s.ExpiresAt.Sub(s.CreatedAt)
+	s.CreatedAt, s.RotatedAt, s.ExpiresAt = place, now, now.Add(life)
+}
 
 // Key returns the name of the session.
 func (s *Session) Key() Key { return Key{Realm: s.Realm, ID: s.ID} }

@@ -19,6 +19,11 @@ type Store interface {
 	// Create puts the row if no row of that key exists, and returns the row
 	// that is stored now: created is false, and nothing was written, where one
 	// existed already (live or not).
+	//
+	// A row without a CreatedAt begins now: the store sets its times (Begin), by the
+	// store's clock in the step that writes it, and to a place after every cutoff that
+	// was added before Create was called (CutoffStore). A row that has one is a copy,
+	// and is stored as it is.
 	Create(ctx context.Context, row Session) (stored Session, created bool, err error)
 
 	// Get returns the row, or ErrNotFound. Ended rows are returned until swept.

@@ -56,29 +56,35 @@ func (m *Minter) refreshClaims(w *jsonWriter, s *Session) {
 	w.act(s)
 }
 
-// Access mints an access token (RFC 9068) for the live generation of the row
-// and returns when it ends: AccessTTL after the transition at the latest, and
-// never after the session.
+// Access mints an access token (RFC 9068) for the live generation of the row, whose
+// transition (or a retry of it) was at now, and returns when it ends: AccessTTL after
+// the transition at the latest, and never after the session. It is never issued later
+// than now: a clock that was put back is behind RotatedAt, and nobody takes a token of
+// the future.
 func (m *Minter) Access(s *Session, now time.Time) (string, time.Time, error) {
 	key, err := m.Keys.Access.Signing(now)
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("minting access token: %w", err)
 	}
-	expires := s.RotatedAt.Add(m.AccessTTL)
+	issued := s.RotatedAt
+	if now.Before(issued) {
+		issued = now
+	}
+	expires := issued.Add(m.AccessTTL)
 	if end := s.End(); end.Before(expires) {
 		expires = end
 	}
-	token, err := sign(key, func(w *jsonWriter) { m.accessClaims(w, s, randomID(), expires) })
+	token, err := sign(key, func(w *jsonWriter) { m.accessClaims(w, s, randomID(), issued, expires) })
 	return token, expires, err
 }
 
-func (m *Minter) accessClaims(w *jsonWriter, s *Session, id string, expires time.Time) {
+func (m *Minter) accessClaims(w *jsonWriter, s *Session, id string, issued, expires time.Time) {
 	w.text("iss", m.Issuer)
 	w.int("exp", expires.Unix())
 	w.audience("aud", m.AccessAudience)
 	w.text("sub", s.UserID)
 	w.text("client_id", s.ClientID)
-	w.int("iat", s.RotatedAt.Unix())
+	w.int("iat", issued.Unix())
 	w.text("jti", id)
 	w.text("sid", s.ID)
 	w.int("sid_iat", s.CreatedAt.UnixMilli()) // when the session was created

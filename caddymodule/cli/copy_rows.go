@@ -192,7 +192,7 @@ func (c *copier) cutoffs(ctx context.Context, realms []string, report *copyRepor
 			return errors.New("the target keeps none: wait two hours after the last bulk revocation, and copy then")
 		}
 		for _, cutoff := range all {
-			if err := store.AddCutoff(ctx, cutoff); err != nil {
+			if _, err := store.AddCutoff(ctx, cutoff); err != nil {
 				return err
 			}
 			report.Cutoffs++

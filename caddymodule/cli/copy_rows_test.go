@@ -44,7 +44,7 @@ func fill(t *testing.T, store sessions.Store, n int) {
 			revokeRow(t, store, row.Key())
 		}
 	}
-	err := store.(sessions.CutoffStore).AddCutoff(t.Context(), sessions.Cutoff{
+	_, err := store.(sessions.CutoffStore).AddCutoff(t.Context(), sessions.Cutoff{
 		ID: "cut", Realm: "https://realm1", Filter: sessions.Filter{User: "user1"}, At: copyNoon, By: sessions.Principal{Subject: "admin"},
 	})
 	if err != nil {

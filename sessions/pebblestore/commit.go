@@ -103,6 +103,9 @@ func (e *engine) commitQueue() {
 func (e *engine) commitGroup(group []*commit) {
 	batch, err := e.merge(group)
 	if err == nil {
+		err = e.clock.store(batch)
+	}
+	if err == nil {
 		e.tally.renew(e.db)
 		deleted := e.tally.add(batch)
 		if err = batch.Commit(pebble.Sync); err == nil {

@@ -2,7 +2,6 @@ package pebblestore
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"time"
 
@@ -12,30 +11,36 @@ import (
 )
 
 // AddCutoff keeps the cutoff.
-func (s *Store) AddCutoff(ctx context.Context, c sessions.Cutoff) error {
+func (s *Store) AddCutoff(ctx context.Context, c sessions.Cutoff) (sessions.Cutoff, error) {
 	data, err := sessions.EncodeCutoff(&c)
 	if err != nil {
-		return unavailable(err)
+		return c, unavailable(err)
 	}
-	return s.writeCutoff(ctx, &c, func(e *engine, b *pebble.Batch, key []byte) error {
-		return errors.Join(b.Set(key, data, nil), e.nameRealm(b, hashString(c.Realm), c.Realm))
+	err = s.writeCutoff(ctx, func(e *engine, b *pebble.Batch) error {
+		if c.At.IsZero() {
+			c.At = s.clock.cutoff()
+		} else {
+			s.clock.copied(c.At)
+		}
+		return errors.Join(b.Set(appendCutoffKey(nil, &c), data, nil), e.nameRealm(b, hashString(c.Realm), c.Realm))
 	})
+	return c, err
 }
 
 // DropCutoff forgets a cutoff; that there is none is no error.
 func (s *Store) DropCutoff(ctx context.Context, c sessions.Cutoff) error {
-	return s.writeCutoff(ctx, &c, func(_ *engine, b *pebble.Batch, key []byte) error { return b.Delete(key, nil) })
+	return s.writeCutoff(ctx, func(_ *engine, b *pebble.Batch) error { return b.Delete(appendCutoffKey(nil, &c), nil) })
 }
 
-// writeCutoff commits one change to the key of a cutoff.
-func (s *Store) writeCutoff(ctx context.Context, c *sessions.Cutoff, change func(e *engine, b *pebble.Batch, key []byte) error) error {
+// writeCutoff commits one change to a cutoff.
+func (s *Store) writeCutoff(ctx context.Context, change func(e *engine, b *pebble.Batch) error) error {
 	e, err := s.enterWriting(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.leave()
 	batch := e.db.NewBatch()
-	if err := change(e, batch, appendCutoffKey(nil, c)); err != nil {
+	if err := change(e, batch); err != nil {
 		_ = batch.Close()
 		return unavailable(cause(err))
 	}
@@ -102,7 +107,7 @@ func cutoffKey(key []byte) (at time.Time, id string, ok bool) {
 		return time.Time{}, "", false
 	}
 	key = key[realmEnd:]
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(key) ^ (1 << 63))), string(key[timeSize:]), true
+	return storedTime(key), string(key[timeSize:]), true
 }
 
 // Interface guards

@@ -55,9 +55,14 @@ func TestCutoffsAreThereWhenTheStoreIsOpenedAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	again(func(s *Store) error { return s.AddCutoff(ctx(), second) }, second)
-	again(func(s *Store) error { return s.AddCutoff(ctx(), first) }, first, second)
+	again(func(s *Store) error { return add(s, second) }, second)
+	again(func(s *Store) error { return add(s, first) }, first, second)
 	again(func(s *Store) error { return s.DropCutoff(ctx(), first) }, second)
+}
+
+func add(s *Store, c sessions.Cutoff) error {
+	_, err := s.AddCutoff(ctx(), c)
+	return err
 }
 
 func TestX_ACutoffOnAFullDiskIsUnavailable(t *testing.T) {
@@ -66,13 +71,13 @@ func TestX_ACutoffOnAFullDiskIsUnavailable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.AddCutoff(ctx(), aCutoff()); err != nil {
+	if err := add(s, aCutoff()); err != nil {
 		t.Fatal(err)
 	}
 	fs.fail(full)
 	second := aCutoff()
 	second.ID = "two"
-	for name, err := range map[string]error{"AddCutoff": s.AddCutoff(ctx(), second), "DropCutoff": s.DropCutoff(ctx(), aCutoff())} {
+	for name, err := range map[string]error{"AddCutoff": add(s, second), "DropCutoff": s.DropCutoff(ctx(), aCutoff())} {
 		if !errors.Is(err, sessions.ErrUnavailable) {
 			t.Errorf("%s: %v, not ErrUnavailable", name, err)
 		}
@@ -99,7 +104,7 @@ func TestACutoffThatCannotBeReadFailsThemAll(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := openStore(t, Options{})
-			if err := s.AddCutoff(ctx(), aCutoff()); err != nil {
+			if err := add(s, aCutoff()); err != nil {
 				t.Fatal(err)
 			}
 			key := append(appendPrefix(nil, kindCutoff, hashString(cutoffRealm)), c.key...)

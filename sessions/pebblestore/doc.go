@@ -18,6 +18,12 @@
 // the disk, or for as long as nobody knows: so no operation sees a row that a
 // crash could take back.
 //
+// # Time
+//
+// The clock of the machine may be set back. That of the store never runs back, also when
+// it is opened again, and what begins and what is cut off are ordered whatever it says:
+// see clock.go.
+//
 // # A disk that fails
 //
 // Pebble ends the process when its log cannot be written. So it never learns of
@@ -41,6 +47,7 @@
 //	log       time of the end, realm, id                (of what was revoked)
 //	cutoff    time, id                                  → EncodeCutoff
 //	realm                                               → its name
+//	clock       (of no realm)                           → how far the time and the order are
 //
 // "Newest first" is the inverted time of creation, then the inverted id. Rows
 // that are revoked have no entries in the first three indexes. A rotation moves

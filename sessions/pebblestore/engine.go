@@ -30,6 +30,7 @@ type engine struct {
 	seed    maphash.Seed
 	tally   *tally
 	realms  realms
+	clock   *clock
 	copying sync.Mutex // of the one copy being made
 
 	mu         sync.Mutex

@@ -22,6 +22,7 @@ const (
 	kindRevoked = 0x06
 	kindCutoff  = 0x07
 	kindRealm   = 0x08
+	kindClock   = 0x09
 )
 
 const (
@@ -134,6 +135,11 @@ func expiryKey(key []byte) (realm hash, id string, ok bool) {
 func appendTime(dst []byte, t time.Time) []byte {
 	return binary.BigEndian.AppendUint64(dst, uint64(t.UnixMilli())^(1<<63))
 }
+
+// storedTime reads what appendTime wrote.
+func storedTime(b []byte) time.Time { return fromMillis(int64(binary.BigEndian.Uint64(b) ^ (1 << 63))) }
+
+func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
 // appendPlace writes where a session stands in a listing: newest first, and of
 // the same time the greater id first. Of two ids of which one begins the other,

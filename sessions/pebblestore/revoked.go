@@ -2,7 +2,6 @@ package pebblestore
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"time"
 
@@ -106,8 +105,7 @@ func revokedKey(key []byte) (at time.Time, realm hash, id string, ok bool) {
 	if len(key) < head+hashSize {
 		return time.Time{}, hash{}, "", false
 	}
-	at = time.UnixMilli(int64(binary.BigEndian.Uint64(key[1:]) ^ (1 << 63))).UTC()
-	return at, hash(key[head : head+hashSize]), string(key[head+hashSize:]), true
+	return storedTime(key[1:]), hash(key[head : head+hashSize]), string(key[head+hashSize:]), true
 }
 
 // Interface guards

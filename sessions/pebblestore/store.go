@@ -21,9 +21,10 @@ import (
 
 // Store is a sessions.Store in one directory of this machine.
 type Store struct {
-	opts Options
-	dir  directory
-	lock io.Closer
+	opts  Options
+	dir   directory
+	lock  io.Closer
+	clock *clock
 
 	// gate is held for reading by each operation, and closed with it held.
 	gate   sync.RWMutex
@@ -51,7 +52,9 @@ func open(opts Options, fs vfs.FS) (*Store, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{opts: opts, dir: directory{fs: fs, path: opts.Dir}, sweeping: make(chan struct{}, 1)}
+	s := &Store{
+		opts: opts, dir: directory{fs: fs, path: opts.Dir}, clock: newClock(opts.Now, opts.Log), sweeping: make(chan struct{}, 1),
+	}
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("opening session store: %w", err)
 	}
@@ -120,6 +123,10 @@ func (s *Store) start(exists bool) error {
 	if s.dir.fs == vfs.Default {
 		_ = os.Chmod(s.dir.fs.PathJoin(s.dir.path, lockName), 0o600) // the one file that Pebble's lock made; it is empty
 	}
+	if err := s.clock.load(e); err != nil {
+		return unavailable(errors.Join(err, e.close()))
+	}
+	e.clock = s.clock
 	s.engine.Store(e)
 	return nil
 }
@@ -198,8 +205,8 @@ func (s *Store) current() (*engine, error) {
 	return s.engine.Load(), nil
 }
 
-// Now is the store's clock.
-func (s *Store) Now() time.Time { return s.opts.Now().UTC().Truncate(time.Millisecond) }
+// Now is the store's clock, which never runs back.
+func (s *Store) Now() time.Time { return fromMillis(s.clock.read()) }
 
 // Get returns the row, or sessions.ErrNotFound. It waits for a write of that
 // session that is in flight.

@@ -35,3 +35,10 @@ func TestTheStoreKeepsTheContract(t *testing.T) {
 }
 
 func ctx() context.Context { return context.Background() }
+
+func TestNodesKeepTheirOrder(t *testing.T) {
+	storetest.RunNodes(t, func(t *testing.T) (near, far sessions.Store) {
+		s := openStore(t, Options{})
+		return s, storetest.Far(s, storetest.FarAway)
+	})
+}

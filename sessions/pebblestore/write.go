@@ -24,7 +24,6 @@ func (s *Store) CreateCounted(ctx context.Context, row sessions.Session) (stored
 		return sessions.Session{}, false, 0, err
 	}
 	defer s.leave()
-	normalise(&row)
 	w := newWriter(e, row.Key())
 	defer w.close()
 	if err := w.lock(ctx); err != nil {
@@ -36,6 +35,12 @@ func (s *Store) CreateCounted(ctx context.Context, row sessions.Session) (stored
 			return stored, false, 0, err
 		}
 	}
+	if row.CreatedAt.IsZero() {
+		s.clock.begin(&row)
+	} else {
+		s.clock.copied(row.CreatedAt)
+	}
+	normalise(&row)
 	if err := w.put(nil, &row); err != nil {
 		return sessions.Session{}, false, 0, err
 	}

@@ -3,6 +3,7 @@ package pgstore
 import (
 	"context"
 	"crypto/sha256"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 )
@@ -119,16 +120,17 @@ func (s *Store) bounded(ctx context.Context) (context.Context, context.CancelFun
 // query says a statement, and calls row for each row of the answer. Where that is an
 // error, so is query.
 func (s *Store) query(ctx context.Context, sql string, a *args, row func(*reader) error) error {
-	return s.do(ctx, func(ctx context.Context, conn *pgconn.PgConn) error { return ask(ctx, conn, sql, a, row) })
+	return s.do(ctx, func(ctx context.Context, conn *pgconn.PgConn) error { return s.ask(ctx, conn, sql, a, row) })
 }
 
 func (s *Store) exec(ctx context.Context, sql string, a *args) error {
 	return s.query(ctx, sql, a, func(*reader) error { return nil })
 }
 
-func ask(ctx context.Context, conn *pgconn.PgConn, sql string, a *args, row func(*reader) error) error {
+func (s *Store) ask(ctx context.Context, conn *pgconn.PgConn, sql string, a *args, row func(*reader) error) error {
+	asked := s.clock.Passed()
 	answer := conn.ExecParams(ctx, sql, a.values, a.types, a.formats, allBinary)
-	err := readRows(answer, row)
+	err := readRows(asked, answer, row)
 	if _, closing := answer.Close(); closing != nil {
 		return closing
 	}
@@ -136,9 +138,9 @@ func ask(ctx context.Context, conn *pgconn.PgConn, sql string, a *args, row func
 }
 
 // readRows reads an answer to its end, or to the first row that fails.
-func readRows(answer *pgconn.ResultReader, row func(*reader) error) error {
+func readRows(asked time.Duration, answer *pgconn.ResultReader, row func(*reader) error) error {
 	for answer.NextRow() {
-		r := reader{values: answer.Values()}
+		r := reader{values: answer.Values(), asked: asked}
 		if err := row(&r); err != nil {
 			return err
 		}

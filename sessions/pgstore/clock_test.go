@@ -1,7 +1,6 @@
 package pgstore
 
 import (
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,23 +37,6 @@ func TestS6_TheServersClockDecides(t *testing.T) {
 			t.Fatal(err)
 		}
 		near("RevokedAt", ended.RevokedAt)
-	}
-}
-
-func TestNowNeverGoesBack(t *testing.T) {
-	var local atomic.Int64
-	var c serverClock
-	c.start(func() time.Time { return time.UnixMilli(local.Load()) })
-	for _, step := range []struct{ local, server, want int64 }{
-		{0, 1000, 1000}, {100, 0, 1100}, {100, 900, 1100}, {200, 0, 1100}, {350, 0, 1150}, {350, 5000, 5000}, {351, 0, 5001},
-	} {
-		local.Store(step.local)
-		if step.server != 0 {
-			c.learn(step.server)
-		}
-		if got := c.now().UnixMilli(); got != step.want {
-			t.Errorf("%+v: now is %d", step, got)
-		}
 	}
 }
 

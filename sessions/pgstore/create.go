@@ -33,17 +33,20 @@ func (s *Store) put(ctx context.Context, row *sessions.Session, counted bool) (s
 		return stored, false, 0, err
 	}
 	defer s.leave()
-	w, err := encode(row)
-	if err != nil {
+	p := putting{store: s, user: hashUser(row.UserID), counted: counted, begins: row.CreatedAt.IsZero()}
+	if p.begins {
+		now := s.Now()
+		row.Begin(now, now)
+	}
+	if p.w, err = encode(row); err != nil {
 		return stored, false, 0, err
 	}
-	p := putting{store: s, w: w, user: hashUser(row.UserID), counted: counted}
 	for range tries {
 		if err := p.put(ctx); err != nil {
 			return stored, false, 0, err
 		}
 		if p.created {
-			return w.row, true, p.count, nil
+			return p.w.row, true, p.count, nil
 		}
 		if p.found {
 			return p.old, false, 0, nil
@@ -60,6 +63,7 @@ type putting struct {
 	w       *storedRow
 	user    []byte
 	counted bool
+	begins  bool
 
 	created, found bool
 	count          int
@@ -82,7 +86,7 @@ func (p *putting) args() *args {
 	row := &p.w.row
 	a := p.store.at().text(row.Realm).text(row.ID)
 	a.int(rand.Int64N(math.MaxInt64 / 2)) //nolint:gosec // no secret: it tells a row from one that had its name before
-	a = p.w.lasting(p.w.changing(a))
+	a = p.w.lasting(p.w.changing(a)).bool(p.begins)
 	if !row.RevokedAt.IsZero() {
 		a.string(name(row.Key()))
 	}
@@ -109,12 +113,13 @@ func (p *putting) putCounted(ctx context.Context) error {
 		batch.ExecParams(s.sql.lock, a.values, a.types, a.formats, allBinary)
 		a = p.args()
 		batch.ExecParams(s.sql.createCounted, a.values, a.types, a.formats, allBinary)
+		asked := s.clock.Passed()
 		answers := conn.ExecBatch(ctx, batch)
 		locked := func(*reader) error { return nil }
 		var err error
 		for _, read := range []func(*reader) error{locked, p.read} {
 			if err == nil && answers.NextResult() {
-				err = readRows(answers.ResultReader(), read)
+				err = readRows(asked, answers.ResultReader(), read)
 			}
 		}
 		if closing := answers.Close(); closing != nil {
@@ -125,12 +130,17 @@ func (p *putting) putCounted(ctx context.Context) error {
 }
 
 func (p *putting) read(r *reader) error {
+	at := *r
 	if err := p.store.learn(r); err != nil {
 		return err
 	}
-	p.created, p.count = r.bool(), int(r.int())+1
+	created, place := r.bool(), fromMillis(r.int())
+	p.count = int(r.int()) + 1
 	if p.count > mostCounted {
 		p.count = math.MaxInt
+	}
+	if p.created = created; created && p.begins {
+		p.w.row.Begin(fromMillis(at.int()), place)
 	}
 	if p.created || r.err != nil || r.values[0] == nil {
 		return r.err

@@ -2,22 +2,36 @@ package pgstore
 
 import (
 	"context"
+	"time"
 
 	"authsidecar/sessions"
 )
 
 // AddCutoff keeps the cutoff, and tells the others in the same transaction.
-func (s *Store) AddCutoff(ctx context.Context, c sessions.Cutoff) error {
+func (s *Store) AddCutoff(ctx context.Context, c sessions.Cutoff) (sessions.Cutoff, error) {
 	if err := s.enter(ctx); err != nil {
-		return err
+		return c, err
 	}
 	defer s.leave()
 	data, err := sessions.EncodeCutoff(&c)
 	if err != nil {
-		return unavailable(err)
+		return c, unavailable(err)
 	}
-	a := s.at().text(c.Realm).text(c.ID).int(millis(c.At)).bytes(data).string(cutoffNotice(&c, data))
-	return s.exec(ctx, s.sql.addCutoff, a)
+	newest := time.Time{}
+	if c.At.IsZero() {
+		if newest, err = c.Newest(ctx, s); err != nil {
+			return c, err
+		}
+	}
+	a := maybeMillis(s.at().text(c.Realm).text(c.ID), c.At).bytes(data).string(cutoffNotice(&c, data)).int(millis(newest))
+	err = s.query(ctx, s.sql.addCutoff, a, func(r *reader) error {
+		if err := s.learn(r); err != nil {
+			return err
+		}
+		c.At = fromMillis(r.int())
+		return r.err
+	})
+	return c, err
 }
 
 // Cutoffs returns those of the realm, oldest first. One that cannot be read fails

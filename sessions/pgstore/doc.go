@@ -5,7 +5,10 @@
 //	Update                   read, decide, compare-and-set on rev; again if another was faster
 //	Follow                   LISTEN on a connection apart; else a poll each 250 ms
 //
-// The server's clock decides: each statement reads it once. A statement is sent with
+// The server's clock decides: each statement reads it once. What begins is put after the
+// cutoffs that its statement sees, and a cutoff no sooner than the newest session that it
+// ends: so their order needs no clock, and a failover to a server whose clock is behind
+// changes nothing. A statement is sent with
 // its arguments and leaves nothing behind in the server's session, so that a PgBouncer
 // in transaction mode may stand before it; only LISTEN must go past that
 // (Options.ListenDSN), or the log of revocations is polled.

@@ -122,7 +122,7 @@ func (l *listening) beat(ctx context.Context) error {
 	s := l.store
 	ticker := time.NewTicker(sessions.FeedHeartbeat)
 	defer ticker.Stop()
-	began := s.clock.passed()
+	began := s.clock.Passed()
 	sent := 0
 	for {
 		err := s.sendHeartbeat(ctx)
@@ -130,7 +130,7 @@ func (l *listening) beat(ctx context.Context) error {
 			sent++
 		}
 		last := max(began, time.Duration(l.last.Load()))
-		switch silence := s.clock.passed() - last; {
+		switch silence := s.clock.Passed() - last; {
 		case ctx.Err() != nil:
 			return nil
 		case silence < mostSilence:
@@ -153,7 +153,7 @@ func (l *listening) beat(ctx context.Context) error {
 func (s *Store) sendHeartbeat(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, sessions.FeedSilence)
 	defer cancel()
-	beat := fmt.Sprintf("h %s %d", s.node, s.clock.passed().Nanoseconds())
+	beat := fmt.Sprintf("h %s %d", s.node, s.clock.Passed().Nanoseconds())
 	return s.aside(ctx, s.sql.notify, new(args).string(beat), func(*reader) error { return nil })
 }
 
@@ -163,7 +163,7 @@ func (s *Store) aside(ctx context.Context, sql string, a *args, row func(*reader
 		return err
 	}
 	defer s.leave()
-	return s.doNow(ctx, func(ctx context.Context, conn *pgconn.PgConn) error { return ask(ctx, conn, sql, a, row) })
+	return s.doNow(ctx, func(ctx context.Context, conn *pgconn.PgConn) error { return s.ask(ctx, conn, sql, a, row) })
 }
 
 // tell passes on what was heard.
@@ -199,7 +199,7 @@ func (l *listening) tell(ctx context.Context) error {
 // would come as late.
 func (l *listening) hear(n *notice) {
 	s := l.store
-	if n.node != s.node || s.clock.passed()-n.sent >= sessions.FeedSilence {
+	if n.node != s.node || s.clock.Passed()-n.sent >= sessions.FeedSilence {
 		return
 	}
 	l.last.Store(int64(n.sent))

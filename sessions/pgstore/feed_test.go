@@ -132,7 +132,7 @@ func wantHeard(t *testing.T, s *Store, sink *testSink) {
 		{User: strings.Repeat("too long for a notice", 1000)},
 	} {
 		c := sessions.Cutoff{ID: fmt.Sprint("cutoff ", i), Realm: "r\x00", At: s.Now(), Filter: filter}
-		if err := s.AddCutoff(ctx(), c); err != nil {
+		if _, err := s.AddCutoff(ctx(), c); err != nil {
 			t.Fatal(err)
 		}
 		sink.wait(t, fmt.Sprint("cutoff ", i), func() bool { return reflect.DeepEqual(sink.cutoffs[c.ID], c) })
@@ -294,7 +294,7 @@ func TestNoticesAreReadStrictly(t *testing.T) {
 func FuzzNotice(f *testing.F) {
 	c := sessions.Cutoff{ID: "c", Realm: "r", At: epoch, Filter: sessions.Filter{User: "\xff"}}
 	f.Add("r 5 "+name(sessions.Key{Realm: "r", ID: ""}), "r")
-	f.Add(cutoffNotice(&c, []byte(`{"v":1}`)), "x")
+	f.Add("c 5 "+cutoffNotice(&c, []byte(`{"v":1}`)), "x")
 	f.Add("h node 77", "\x00")
 	f.Fuzz(func(t *testing.T, payload, text string) {
 		_, _ = readNotice(payload)

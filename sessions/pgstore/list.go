@@ -28,15 +28,13 @@ func (s *Store) List(ctx context.Context, query sessions.Query) (page sessions.P
 	}
 	err = s.query(ctx, sql, sel.args, func(r *reader) error {
 		key := sessions.Key{Realm: query.Realm, ID: r.text()}
-		row := sessions.Session{Realm: key.Realm, ID: key.ID, CreatedAt: fromMillis(r.int())}
-		if !query.KeysOnly {
-			var err error
-			if row, _, err = readRow(key, r); err != nil {
-				return err
-			}
+		if query.KeysOnly {
+			page.Sessions = append(page.Sessions, sessions.Session{Realm: key.Realm, ID: key.ID, CreatedAt: fromMillis(r.int())})
+			return r.err
 		}
+		row, _, err := readRow(key, r)
 		page.Sessions = append(page.Sessions, row)
-		return r.err
+		return err
 	})
 	if err != nil {
 		return sessions.Page{}, err
@@ -81,7 +79,7 @@ func (sel *selection) sql(schema string, after *place) string {
 	}
 	what := "id, created_at"
 	if !sel.query.KeysOnly {
-		what += ", " + columns
+		what = "id, " + columns
 	}
 	limit := sel.arg(func(a *args) *args { return a.int(int64(sel.limit) + 1) })
 	order := " ORDER BY %s DESC, id DESC LIMIT " + limit

@@ -62,7 +62,7 @@ func (s *Store) poll(ctx context.Context, sink sessions.FeedSink) error {
 	defer ticker.Stop()
 	since, ready := s.Now(), false
 	for {
-		asked := s.clock.passed()
+		asked := s.clock.Passed()
 		now, err := s.look(ctx, sink, since.Add(-s.lookBack()))
 		if err != nil {
 			return err
@@ -72,7 +72,7 @@ func (s *Store) poll(ctx context.Context, sink sessions.FeedSink) error {
 			ready = true
 			sink.Ready()
 		}
-		if s.clock.passed()-asked < sessions.FeedSilence {
+		if s.clock.Passed()-asked < sessions.FeedSilence {
 			sink.Alive()
 		}
 		select {

@@ -48,11 +48,12 @@ func unword(s string) (string, error) {
 	return string(raw), nil
 }
 
-// cutoffNotice is what the feed says of a cutoff.
+// cutoffNotice is what the feed says of a cutoff after its time; "" where that is too long
+// for a notice.
 func cutoffNotice(c *sessions.Cutoff, data []byte) string {
-	notice := fmt.Sprintf("c %d %s %s %s", millis(c.At), word(c.Realm), word(c.ID), word(string(data)))
+	notice := fmt.Sprintf("%s %s %s", word(c.Realm), word(c.ID), word(string(data)))
 	if len(notice) > mostNotified {
-		return noticeLook
+		return ""
 	}
 	return notice
 }

@@ -28,6 +28,7 @@ func hashUser(id string) []byte              { return hash("user", id) }
 func hashActor(p *sessions.Principal) []byte { return hash("actor", p.Issuer, p.Subject) }
 func hashHolder(user, client string) []byte  { return hash("holder", user, client) }
 func millis(t time.Time) int64               { return t.UnixMilli() }
+func fromMillis(ms int64) time.Time          { return time.UnixMilli(ms).UTC() }
 func maybeMillis(a *args, t time.Time) *args {
 	if t.IsZero() {
 		return a.null()
@@ -60,12 +61,12 @@ var kept = func() int64 {
 }()
 
 // columns are what a row is read from, in the order of readRow.
-const columns = "rev, generation, secret, secret_prev, kid, rotated_at, rotated_from, revoked_at, end_reason, data"
+const columns = "created_at, expires_at, rev, generation, secret, secret_prev, kid, rotated_at, rotated_from, revoked_at, end_reason, data"
 
 // readRow reads columns.
 func readRow(key sessions.Key, r *reader) (row sessions.Session, rev int64, err error) {
-	rev = r.int()
-	hot := sessions.Session{Generation: uint64(r.int())}
+	hot := sessions.Session{CreatedAt: fromMillis(r.int()), ExpiresAt: fromMillis(r.int())}
+	rev, hot.Generation = r.int(), uint64(r.int())
 	r.array(hot.Secret[:])
 	r.array(hot.SecretPrev[:])
 	hot.KeyID, hot.RotatedAt, hot.RotatedFrom = r.text(), fromMillis(r.int()), r.text()
@@ -84,8 +85,10 @@ func readRow(key sessions.Key, r *reader) (row sessions.Session, rev int64, err 
 	return row, rev, nil
 }
 
-// overlay puts what changes in rotations over what was decoded.
+// overlay puts what changes in rotations, and what was set in the step that wrote the row,
+// over what was decoded.
 func overlay(row, hot *sessions.Session) {
+	row.CreatedAt, row.ExpiresAt = hot.CreatedAt, hot.ExpiresAt
 	row.Generation, row.Secret, row.SecretPrev, row.KeyID = hot.Generation, hot.Secret, hot.SecretPrev, hot.KeyID
 	row.RotatedAt, row.RotatedFrom = hot.RotatedAt, hot.RotatedFrom
 	row.RevokedAt, row.EndReason = hot.RevokedAt, hot.EndReason

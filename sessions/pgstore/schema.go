@@ -128,7 +128,7 @@ func (s *Store) version(ctx context.Context) (version int64, err error) {
 
 func (s *Store) versionOn(ctx context.Context, conn *pgconn.PgConn) (version int64, err error) {
 	oldest := int64(0)
-	err = ask(ctx, conn, s.sql.version, new(args), func(r *reader) error {
+	err = s.ask(ctx, conn, s.sql.version, new(args), func(r *reader) error {
 		version, oldest = r.int(), r.int()
 		return r.err
 	})
@@ -188,7 +188,7 @@ func (s *Store) begin(ctx context.Context, conn *pgconn.PgConn, say func(string)
 		return err
 	}
 	there := false
-	err := ask(ctx, conn, s.sql.seesSchema, new(args).string(s.opts.Schema), func(r *reader) error {
+	err := s.ask(ctx, conn, s.sql.seesSchema, new(args).string(s.opts.Schema), func(r *reader) error {
 		there = true
 		return nil
 	})

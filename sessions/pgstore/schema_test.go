@@ -173,10 +173,11 @@ func everything(t *testing.T, s *Store) {
 	_, sweeping := s.Sweep(ctx(), 10, nil)
 	_, scanning := s.Scan(ctx(), "", 1)
 	_, asking := s.Realms(ctx())
+	_, adding := s.AddCutoff(ctx(), c)
 	_, reading := s.Cutoffs(ctx(), row.Realm)
 	for name, err := range map[string]error{
 		"CreateCounted": count(), "Update": updating, "Rotate": rotate(), "Revoke": revoking, "List": listing, "Sweep": sweeping,
-		"Scan": scanning, "Realms": asking, "AddCutoff": s.AddCutoff(ctx(), c), "Cutoffs": reading, "DropCutoff": s.DropCutoff(ctx(), c),
+		"Scan": scanning, "Realms": asking, "AddCutoff": adding, "Cutoffs": reading, "DropCutoff": s.DropCutoff(ctx(), c),
 		"Revoked": s.Revoked(ctx(), epoch, func(sessions.Key, time.Time) {}), "Ping": s.Ping(ctx()), "Get": func() error { _, err := s.Get(ctx(), row.Key()); return err }(),
 	} {
 		if err != nil {
@@ -221,7 +222,7 @@ func TestRowsThatAReleaseWroteAreReadByTheNext(t *testing.T) {
 	for _, row := range goldenRows() {
 		create(t, writer, row)
 	}
-	if err := writer.AddCutoff(ctx(), cutoff); err != nil {
+	if _, err := writer.AddCutoff(ctx(), cutoff); err != nil {
 		t.Fatal(err)
 	}
 	written := dump(t, writer)
@@ -298,7 +299,7 @@ func TestARowOfANewerReleaseIsNobodysGuess(t *testing.T) {
 		t.Errorf("a newer row was changed from\n%s\nto\n%s", before, after)
 	}
 	c := sessions.Cutoff{ID: "c", Realm: row.Realm, At: s.Now(), Filter: sessions.Filter{User: "alice"}}
-	if err := s.AddCutoff(ctx(), c); err != nil {
+	if _, err := s.AddCutoff(ctx(), c); err != nil {
 		t.Fatal(err)
 	}
 	server(t).Exec(t, "postgres", fmt.Sprintf(`UPDATE %s.cutoffs SET data = convert_to('{"v":2}', 'UTF8')`, s.sql.schema))

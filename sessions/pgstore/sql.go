@@ -62,7 +62,7 @@ func (s *statements) write(notify string) {
 		return words.Replace(sql)
 	}
 	s.notify = words.Replace("SELECT " + strings.ReplaceAll(notify, "{what}", "$1"))
-	s.addCutoff = words.Replace(sqlAddCutoff + strings.ReplaceAll(notify, "{what}", "$6"))
+	s.addCutoff = words.Replace(sqlAddCutoff + strings.ReplaceAll(notify, "{what}", "CASE WHEN $6 = '' THEN '"+noticeLook+"' ELSE 'c ' || stamp.at || ' ' || $6 END") + " FROM stamp")
 	s.writeChanges(text)
 	s.writeRest(words.Replace)
 	s.writeSchema(words.Replace)
@@ -70,7 +70,7 @@ func (s *statements) write(notify string) {
 
 func (s *statements) writeChanges(text func(sql string, name int) string) {
 	create := func(with, count, told string) string {
-		return text(fmt.Sprintf(sqlCreate, with, count, told), 23)
+		return text(fmt.Sprintf(sqlCreate, with, count, told), 24)
 	}
 	few := fmt.Sprintf(sqlCount, mostCounted+1)
 	s.create = create("", "0::bigint", "NULL::text")
@@ -102,15 +102,19 @@ const (
 	coalesce(current_setting('fsync', true) = 'off', false)`
 
 	// sqlCreate puts a row, or answers what is there. The row that it puts is not yet
-	// seen by the rest of the statement.
-	sqlCreate = `WITH ended AS (
+	// seen by the rest of the statement. What begins ($23), by the clock of a node, begins
+	// by the server's, and after all cutoffs.
+	sqlCreate = `WITH stamp AS (
+	SELECT clock.ms, CASE WHEN $23 THEN clock.ms - $22 ELSE 0 END AS late, CASE WHEN $23
+		THEN greatest(clock.ms, (SELECT max(at) + 1 FROM {s}.cutoffs WHERE realm = $2)) ELSE $22 END AS created_at FROM {now}
+), ended AS (
 	INSERT INTO {s}.sessions (realm, id, rev, format, holder, expires_at, idle, due_at, generation, secret, secret_prev, kid,
 		rotated_at, rotated_from, revoked_at, end_reason, data, user_key, actor_key, impersonation, created_at)
-	VALUES ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+	SELECT $2, $3, $4, $5, $6, $7 + late, $8, $9 + late, $10, $11, $12, $13, $14 + late, $15, $16, $17, $18, $19, $20, $21, created_at FROM stamp
 	ON CONFLICT (realm, id) DO NOTHING RETURNING realm, id, revoked_at
 )%s
-SELECT clock.ms, EXISTS (SELECT 1 FROM ended), %s, old.*, %s
-FROM {now} LEFT JOIN (SELECT {columns} FROM {s}.sessions WHERE realm = $2 AND id = $3) AS old ON true`
+SELECT stamp.ms, EXISTS (SELECT 1 FROM ended), stamp.created_at, %s, old.*, %s
+FROM stamp LEFT JOIN (SELECT {columns} FROM {s}.sessions WHERE realm = $2 AND id = $3) AS old ON true`
 
 	// sqlCount counts the others, to a bound.
 	sqlCount = `(SELECT count(*) FROM (SELECT 1 FROM {s}.sessions
@@ -169,9 +173,10 @@ SELECT clock.ms, found.n, gone.id IS NOT NULL, gone.* FROM clock, (SELECT count(
 	SELECT realm, id, at, logged FROM {s}.revocations WHERE (logged, realm, id) >= ($2, $3, $4)
 	ORDER BY logged, realm, id LIMIT $5) AS log ON true`
 
-	sqlAddCutoff = `WITH added AS (
-	INSERT INTO {s}.cutoffs (realm, id, at, data, logged) SELECT $2, $3, $4, $5, clock.ms FROM {now}
+	// sqlAddCutoff adds one at $4, or now, and then no sooner than $7.
+	sqlAddCutoff = `WITH stamp AS (SELECT clock.ms, coalesce($4, greatest(clock.ms, $7)) AS at FROM {now}), added AS (
+	INSERT INTO {s}.cutoffs (realm, id, at, data, logged) SELECT $2, $3, at, $5, ms FROM stamp
 	ON CONFLICT (realm, at, id) DO UPDATE SET data = excluded.data, logged = excluded.logged
 )
-SELECT `
+SELECT stamp.ms, stamp.at, `
 )

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/serverclock"
 )
 
 // Store is a sessions.Store in one schema of a PostgreSQL database, which any number
@@ -21,7 +22,7 @@ type Store struct {
 	pool     *pgxpool.Pool
 	listener *pgconn.Config
 	sql      *statements
-	clock    serverClock
+	clock    *serverclock.Clock
 	node     string // tells our heartbeats from those of others
 
 	// gate is held for reading by each operation, and closed with it held.
@@ -39,13 +40,12 @@ type Store struct {
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts.defaults()
 	s := &Store{
-		opts: opts, node: rand.Text(), sql: newStatements(opts.Schema),
+		opts: opts, node: rand.Text(), sql: newStatements(opts.Schema), clock: serverclock.New(opts.Clock),
 		running: make(stripe, opts.MaxConns), waiting: make(stripe, opts.MaxConns*waitingPerConn),
 	}
 	for i := range s.doors {
 		s.doors[i] = make(stripe, 1)
 	}
-	s.clock.start(opts.Clock)
 	if err := s.open(ctx); err != nil {
 		return nil, fmt.Errorf("opening session store: %w", unavailable(err))
 	}
@@ -167,7 +167,7 @@ func (s *Store) Now() time.Time {
 	if s.opts.Now != nil {
 		return s.opts.Now().UTC().Truncate(time.Millisecond)
 	}
-	return s.clock.now()
+	return s.clock.Now()
 }
 
 // Ping returns nil where the database answers.
@@ -192,7 +192,7 @@ func (s *Store) at() *args {
 func (s *Store) learn(r *reader) error {
 	now := r.int()
 	if r.err == nil && s.opts.Now == nil {
-		s.clock.learn(now)
+		s.clock.Learn(r.asked, now)
 	}
 	return r.err
 }

@@ -78,3 +78,26 @@ func TestTheStoreKeepsTheContract(t *testing.T) {
 }
 
 func ctx() context.Context { return context.Background() }
+
+// farAway is the way to a server for a node that is far from it.
+func farAway(t *testing.T, srv *pgtest.Server) (dsn string) {
+	t.Helper()
+	p, port := proxy(t, srv)
+	for _, stream := range []string{"upstream", "downstream"} {
+		toxic(t, p, fmt.Sprintf(`{"type":"latency","stream":%q,"attributes":{"latency":%d}}`, stream, storetest.FarAway.Milliseconds()))
+	}
+	return pgtest.DSN(port, "postgres", "postgres", pgtest.Password)
+}
+
+func TestNodesKeepTheirOrder(t *testing.T) {
+	for name, poll := range map[string]bool{"who listen": false, "who poll": true} {
+		t.Run(name, func(t *testing.T) {
+			storetest.RunNodes(t, func(t *testing.T) (near, far sessions.Store) {
+				opts := Options{Schema: newSchema(), Poll: poll}
+				near = openStore(t, opts)
+				opts.DSN = farAway(t, server(t))
+				return near, openStore(t, opts)
+			})
+		})
+	}
+}

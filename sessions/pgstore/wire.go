@@ -2,6 +2,7 @@ package pgstore
 
 import (
 	"encoding/binary"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
 )
@@ -58,6 +59,7 @@ var allBinary = []int16{pgtype.BinaryFormatCode}
 // read is an error at the end, and zero until then.
 type reader struct {
 	values [][]byte
+	asked  time.Duration // when that was, by Clock.Passed
 	err    error
 }
 

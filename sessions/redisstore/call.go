@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"github.com/redis/rueidis"
 )
@@ -72,30 +73,35 @@ func (s *Store) runNow(ctx context.Context, sc *script, key string, args ...stri
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
 	args = append([]string{s.at()}, args...)
+	keys := []string{key}
+	if sc == s.lua.cut {
+		keys = append(keys, s.keys.place())
+	}
+	asked := s.clock.Passed()
 	var result rueidis.RedisResult
 	if sc.write && s.opts.Replicas > 0 {
 		var err error
-		if result, err = s.runWaiting(ctx, sc, key, args); err != nil {
+		if result, err = s.runWaiting(ctx, sc, keys, args); err != nil {
 			return nil, unavailable(err)
 		}
 	} else {
-		result = sc.lua.Exec(ctx, s.client, []string{key}, args)
+		result = sc.lua.Exec(ctx, s.client, keys, args)
 	}
 	values, err := result.ToArray()
 	if err != nil {
 		return nil, unavailable(err)
 	}
 	r := &reader{values: values}
-	s.learn(r)
+	s.learn(asked, r)
 	return r, r.err
 }
 
 // runWaiting runs a script, and waits for replicas on the same connection: WAIT knows
 // no other's writes.
-func (s *Store) runWaiting(ctx context.Context, sc *script, key string, args []string) (result rueidis.RedisResult, err error) {
+func (s *Store) runWaiting(ctx context.Context, sc *script, keys, args []string) (result rueidis.RedisResult, err error) {
 	err = s.client.Dedicated(func(c rueidis.DedicatedClient) error {
 		results := c.DoMulti(ctx,
-			c.B().Eval().Script(sc.text).Numkeys(1).Key(key).Arg(args...).Build(),
+			c.B().Eval().Script(sc.text).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build(),
 			c.B().Wait().Numreplicas(int64(s.opts.Replicas)).Timeout(s.opts.ReplicaTimeout.Milliseconds()).Build())
 		result = results[0]
 		if err := result.Error(); err != nil {
@@ -139,8 +145,8 @@ func (s *Store) at() string {
 	return ""
 }
 
-// learn reads the time of an answer.
-func (s *Store) learn(r *reader) {
+// learn reads the time of an answer to what was asked then.
+func (s *Store) learn(asked time.Duration, r *reader) {
 	now, err := strconv.ParseInt(r.text(), 10, 64)
 	if err != nil {
 		r.err = errCorrupt
@@ -148,6 +154,6 @@ func (s *Store) learn(r *reader) {
 	}
 	r.at = fromMillis(now)
 	if s.opts.Now == nil {
-		s.clock.learn(now)
+		s.clock.Learn(asked, now)
 	}
 }

@@ -2,8 +2,12 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"sync/atomic"
+	"time"
+
+	"github.com/redis/rueidis"
 
 	"authsidecar/sessions"
 )
@@ -25,34 +29,90 @@ func (s *Store) put(ctx context.Context, row *sessions.Session) (stored sessions
 		return stored, false, 0, err
 	}
 	defer s.leave()
+	begins := row.CreatedAt.IsZero()
+	if begins {
+		now := s.Now()
+		row.Begin(now, now)
+	}
 	w, err := encode(row)
 	if err != nil {
 		return stored, false, 0, err
 	}
-	m := newMark(&w.row, rand.Uint64()) //nolint:gosec // no secret: it tells a row from one that had its name before
-	if !s.whole() {
-		if count, err = s.spread(ctx, m, &w.row); err != nil {
+	m, began := newMark(&w.row, nonce()), ""
+	if s.whole() && begins {
+		began = millis(w.row.CreatedAt)
+	} else if !s.whole() {
+		if m, count, err = s.prepare(ctx, m, w, begins); err != nil {
 			return stored, false, 0, err
 		}
 	}
-	args := w.fields([]string{string(m), millis(w.row.PurgeAt()), revoked(&w.row)})
+	args := w.fields([]string{string(m), millis(w.row.PurgeAt()), revoked(&w.row), began})
 	r, err := s.run(ctx, s.lua.create, s.keys.row(m.label()), args...)
 	if err != nil {
 		return stored, false, 0, err
 	}
-	if created, counted := r.int() == 1, r.int(); created {
-		if s.whole() {
-			count = int(counted) + 1
-		}
-		return w.row, true, count, s.logged(ctx, m, &w.row)
+	if created, counted := r.int() == 1, r.int(); !created {
+		stored, err := s.instead(ctx, m, r)
+		return stored, false, 0, err
+	} else if s.whole() {
+		count = int(counted) + 1
 	}
-	old, err := readRow(w.row.Key(), r.list())
+	if began != "" {
+		w.row.Begin(r.at, r.time())
+	}
+	return w.row, true, count, errors.Join(r.err, s.logged(ctx, m, &w.row))
+}
+
+// instead reads the row that was there already.
+func (s *Store) instead(ctx context.Context, m mark, r *reader) (sessions.Session, error) {
+	old, err := readRow(m.key(), r.list())
 	if err == nil && !s.whole() {
 		// Ours came to nothing; what it left in the indexes leads nowhere, and a
 		// sweep finds it.
 		_ = s.gather(ctx, m)
 	}
-	return old.row, false, 0, err
+	return old.row, err
+}
+
+func nonce() uint64 {
+	return rand.Uint64() //nolint:gosec // no secret: it tells a row from one that had its name before
+}
+
+// prepare spreads a row in a cluster. What begins has the time of the server that this
+// node estimates: where a cutoff was added after that, the row gets a place after it, and
+// other entries.
+func (s *Store) prepare(ctx context.Context, m mark, w *storedRow, begins bool) (_ mark, count int, err error) {
+	var newest time.Time
+	calls := []func(context.Context) error{
+		func(ctx context.Context) (err error) { count, err = s.spread(ctx, m, &w.row); return err },
+	}
+	if begins {
+		calls = append(calls, func(ctx context.Context) (err error) { newest, err = s.newestCutoff(ctx); return err })
+	}
+	err = together(ctx, calls)
+	if err != nil || newest.Before(w.row.CreatedAt) || !begins {
+		return m, count, err
+	}
+	if err := s.gather(ctx, m); err != nil {
+		return m, 0, err
+	}
+	w.row.Begin(w.row.RotatedAt, newest.Add(time.Millisecond))
+	m = newMark(&w.row, nonce())
+	count, err = s.spread(ctx, m, &w.row)
+	return m, count, err
+}
+
+// newestCutoff is the place of the newest cutoff that was added yet, in any realm.
+func (s *Store) newestCutoff(ctx context.Context) (time.Time, error) {
+	results, err := s.askNow(ctx, s.client.B().Get().Key(s.keys.place()).Build())
+	if err != nil {
+		return time.Time{}, err
+	}
+	ms, err := results[0].AsInt64()
+	if err != nil && !rueidis.IsRedisNil(err) {
+		return time.Time{}, unavailable(err)
+	}
+	return fromMillis(ms), nil
 }
 
 // spread puts the row into the indexes of a cluster, before it is there itself: what

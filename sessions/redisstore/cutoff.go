@@ -10,17 +10,29 @@ import (
 )
 
 // AddCutoff keeps the cutoff, and tells the others in the same script.
-func (s *Store) AddCutoff(ctx context.Context, c sessions.Cutoff) error {
+func (s *Store) AddCutoff(ctx context.Context, c sessions.Cutoff) (sessions.Cutoff, error) {
 	if err := s.enter(ctx); err != nil {
-		return err
+		return c, err
 	}
 	defer s.leave()
 	data, err := sessions.EncodeCutoff(&c)
 	if err != nil {
-		return unavailable(err)
+		return c, unavailable(err)
 	}
-	_, err = s.run(ctx, s.lua.cut, s.keys.cutoffs(), cutoffField(&c), string(data), cutoffNotice(&c, data))
-	return err
+	at, from := millis(c.At), place(c.At)
+	if c.At.IsZero() {
+		newest, err := c.Newest(ctx, s)
+		if err != nil {
+			return c, err
+		}
+		at, from = "", millis(newest)
+	}
+	r, err := s.run(ctx, s.lua.cut, s.keys.cutoffs(), at, from, label(sessions.Key{Realm: c.Realm, ID: c.ID}), string(data))
+	if err != nil {
+		return c, err
+	}
+	c.At = r.time()
+	return c, r.err
 }
 
 // A storedCutoff is a cutoff that was not decoded.

@@ -5,7 +5,10 @@
 //	Update                   read, decide, compare-and-set on v; again if another was faster
 //	Follow                   SUBSCRIBE on a connection apart
 //
-// The server's clock decides: each script reads it once. The server must be Redis 6.2
+// The server's clock decides: each script reads it once. What begins is put after the
+// newest cutoff, and a cutoff no sooner than the newest session that it ends: so their order
+// needs no clock, and a failover to a server whose clock is behind changes nothing. The
+// server must be Redis 6.2
 // or what is like it, and not evict (maxmemory-policy noeviction).
 //
 // # The keys
@@ -18,16 +21,18 @@
 //	{prefix}:due:{n}              all rows, by PurgeAt or before
 //	{prefix}:log:{n}              who was ended, by when, for two hours
 //	{prefix}:cutoffs              hash: those of bulk revocations
+//	{prefix}:place:{...}          the place of the newest of these, in their slot
 //	{prefix}:layout               version of all this
 //	{prefix}:feed:{db}            the channel
 //
 // # A cluster
 //
-// No script touches more than one key there, so that each key may be in any slot, and
-// is in one of its own. What an index holds is written before the row, so that what
-// exists is listed; and what is listed is read again, so that what an index holds
-// beyond that leads nowhere. An entry has a nonce of its row, and is of no other. A
-// sweep finds what was left behind by a call that broke off.
+// No script touches more than one key there, or than two of one slot, so that each key may
+// be in any slot. What an index holds is written before the row, so that what exists is
+// listed; and what is listed is read again, so that what an index holds beyond that leads
+// nowhere. An entry has a nonce of its row, and is of no other. A sweep finds what was left
+// behind by a call that broke off. Since the indexes need it first, a session begins at the
+// time that this node estimates; the newest cutoff is asked for beside it.
 //
 // # What is acknowledged
 //

@@ -68,11 +68,11 @@ func (l *listening) run(ctx context.Context, lost <-chan error) error {
 	s := l.store
 	ticker := time.NewTicker(sessions.FeedHeartbeat)
 	defer ticker.Stop()
-	began := s.clock.passed()
+	began := s.clock.Passed()
 	for {
 		err := s.sendHeartbeat(ctx)
 		last := max(began, time.Duration(l.last.Load()))
-		if silence := s.clock.passed() - last; silence >= mostSilence {
+		if silence := s.clock.Passed() - last; silence >= mostSilence {
 			if err == nil {
 				err = errSilent
 			}
@@ -103,7 +103,7 @@ func (s *Store) sendHeartbeat(ctx context.Context) error {
 	defer s.leave()
 	ctx, cancel := context.WithTimeout(ctx, sessions.FeedSilence)
 	defer cancel()
-	beat := fmt.Sprintf("h %s %d", s.node, s.clock.passed().Nanoseconds())
+	beat := fmt.Sprintf("h %s %d", s.node, s.clock.Passed().Nanoseconds())
 	_, err := s.askNow(ctx, s.client.B().Publish().Channel(s.feed).Message(beat).Build())
 	return err
 }
@@ -160,7 +160,7 @@ func (l *listening) hear(payload string) {
 // would come as late.
 func (l *listening) beat(n *notice) {
 	s := l.store
-	if n.node != s.node || s.clock.passed()-n.sent >= sessions.FeedSilence {
+	if n.node != s.node || s.clock.Passed()-n.sent >= sessions.FeedSilence {
 		return
 	}
 	l.last.Store(int64(n.sent))

@@ -89,6 +89,8 @@ func place(at time.Time) string {
 	return string(binary.BigEndian.AppendUint64(nil, uint64(at.UnixMilli())^1<<63))
 }
 
+func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
 func placed(b string) time.Time {
 	return fromMillis(int64(binary.BigEndian.Uint64([]byte(b)) ^ 1<<63))
 }
@@ -101,13 +103,14 @@ func (m mark) ok() bool {
 	return ok && len(rest) == tailSize
 }
 
-func (m mark) label() string     { return string(m[:len(m)-tailSize]) }
-func (m mark) tail() string      { return string(m[len(m)-tailSize:]) }
-func (m mark) key() sessions.Key { key, _, _ := cutLabel(string(m)); return key }
-func (m mark) kind() string      { return m.tail()[16:17] }
-func (m mark) realm() string     { return m.tail()[17 : 17+hashSize] }
-func (m mark) user() string      { return m.tail()[17+hashSize : 17+2*hashSize] }
-func (m mark) actor() string     { return m.tail()[17+2*hashSize:] }
+func (m mark) label() string      { return string(m[:len(m)-tailSize]) }
+func (m mark) tail() string       { return string(m[len(m)-tailSize:]) }
+func (m mark) created() time.Time { return placed(m.tail()[:8]) }
+func (m mark) key() sessions.Key  { key, _, _ := cutLabel(string(m)); return key }
+func (m mark) kind() string       { return m.tail()[16:17] }
+func (m mark) realm() string      { return m.tail()[17 : 17+hashSize] }
+func (m mark) user() string       { return m.tail()[17+hashSize : 17+2*hashSize] }
+func (m mark) actor() string      { return m.tail()[17+2*hashSize:] }
 
 // entry is what a listing holds of the row, oldest first:
 //
@@ -134,9 +137,13 @@ func (k keys) realm(kind, hash string) string { return string(k) + "realm:" + ki
 func (k keys) actor(hash string) string       { return string(k) + "actor:" + hash }
 func (k keys) cutoffs() string                { return string(k) + "cutoffs" }
 func (k keys) layout() string                 { return string(k) + "layout" }
-func (k keys) all(shard int) string           { return string(k) + "all:" + strconv.Itoa(shard) }
-func (k keys) due(shard int) string           { return string(k) + "due:" + strconv.Itoa(shard) }
-func (k keys) log(shard int) string           { return string(k) + "log:" + strconv.Itoa(shard) }
+
+// place is where the place of the newest cutoff is, in the same slot as the cutoffs.
+func (k keys) place() string { return string(k) + "place:{" + k.cutoffs() + "}" }
+
+func (k keys) all(shard int) string { return string(k) + "all:" + strconv.Itoa(shard) }
+func (k keys) due(shard int) string { return string(k) + "due:" + strconv.Itoa(shard) }
+func (k keys) log(shard int) string { return string(k) + "log:" + strconv.Itoa(shard) }
 
 // listings are the indexes that a row that is not revoked is in.
 func (k keys) listings(m mark) []string {

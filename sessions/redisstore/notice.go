@@ -17,11 +17,6 @@ import (
 
 var errNotice = errors.New("a notice on our channel cannot be read")
 
-// cutoffNotice is what the feed says of a cutoff.
-func cutoffNotice(c *sessions.Cutoff, data []byte) string {
-	return "c " + millis(c.At) + " " + label(sessions.Key{Realm: c.Realm, ID: c.ID}) + string(data)
-}
-
 // A notice is what was heard.
 type notice struct {
 	kind byte // r, c or h

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/serverclock"
 )
 
 // TestItem2_WhatACallLeftBehindInAClusterLeadsNowhere: of one that broke off after it
@@ -161,8 +162,7 @@ func TestItem2_ASessionIsListedOnceWhereACallBeforeItBrokeOff(t *testing.T) {
 func TestItem5_ALateHeartbeatIsNoSignOfLife(t *testing.T) {
 	var clock testClock
 	clock.set(epoch)
-	s := &Store{node: "me"}
-	s.clock.start(clock.now)
+	s := &Store{node: "me", clock: serverclock.New(clock.now)}
 	sink := newSink()
 	l := listening{store: s, sink: sink}
 	clock.advance(10 * time.Second)

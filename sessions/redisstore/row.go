@@ -10,15 +10,16 @@ import (
 )
 
 // A row is a hash. What does not change in a rotation is in the field b, as EncodeRow
-// gives it; what does has fields of its own, which go before what b says of it. Times
-// are in milliseconds.
+// gives it; what does has fields of its own, which go before what b says of it. So do
+// those that the step set which wrote the row: created at, which is in the mark, and
+// expires at. Times are in milliseconds.
 //
 //	m  mark          v  revision       f  format of b   h  hash of user and client
 //	x  expires at    d  idle           g  generation    s, p  secret, the one before
 //	k  key id        t  rotated at     o  rotated from  e, w  revoked at, why
 
 // fields are what a row is read from, in the order of readRow.
-var fields = []string{"m", "v", "g", "s", "p", "k", "t", "o", "e", "w", "b"}
+var fields = []string{"m", "v", "x", "g", "s", "p", "k", "t", "o", "e", "w", "b"}
 
 func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
 
@@ -85,7 +86,7 @@ func readRow(key sessions.Key, r *reader) (found foundRow, err error) {
 		return found, sessions.ErrNotFound
 	}
 	found.mark, found.rev = mark(r.textOf(first)), r.text()
-	hot := sessions.Session{Generation: r.uint()}
+	hot := sessions.Session{ExpiresAt: r.time(), Generation: r.uint()}
 	r.array(hot.Secret[:])
 	r.array(hot.SecretPrev[:])
 	hot.KeyID, hot.RotatedAt, hot.RotatedFrom = r.text(), r.time(), r.text()
@@ -103,12 +104,15 @@ func readRow(key sessions.Key, r *reader) (found foundRow, err error) {
 	if !found.mark.ok() || found.mark.key() != key {
 		return foundRow{}, errCorrupt
 	}
+	hot.CreatedAt = found.mark.created()
 	overlay(&found.row, &hot)
 	return found, nil
 }
 
-// overlay puts what changes in rotations over what was decoded.
+// overlay puts what changes in rotations, and what was set in the step that wrote the row,
+// over what was decoded.
 func overlay(row, hot *sessions.Session) {
+	row.CreatedAt, row.ExpiresAt = hot.CreatedAt, hot.ExpiresAt
 	row.Generation, row.Secret, row.SecretPrev, row.KeyID = hot.Generation, hot.Secret, hot.SecretPrev, hot.KeyID
 	row.RotatedAt, row.RotatedFrom = hot.RotatedAt, hot.RotatedFrom
 	row.RevokedAt, row.EndReason = hot.RevokedAt, hot.EndReason

@@ -19,7 +19,7 @@ const margin = int64(24 * time.Hour / time.Millisecond)
 
 //nolint:dupword // Lua ends much with end
 const luaHead = `
-local P, whole, kept, margin, feed = '{prefix}', {whole}, {kept}, {margin}, '{feed}'
+local P, whole, kept, margin, feed, newest = '{prefix}', {whole}, {kept}, {margin}, '{feed}', '{place}'
 local row, now = KEYS[1], tonumber(ARGV[1])
 local function call(...) return redis.call(...) end
 local function ms(n) return string.format('%.0f', n) end
@@ -34,7 +34,17 @@ local function purge(e, x, t, d)
 end
 local function read() return call('HMGET', row, {fields}) end
 local function keep(at) call('PEXPIRE', row, ms(math.max(at - now, 0) + margin)) end
+-- as place in Go, from 1970 on
+local function place(at)
+  local b = ''
+  for _ = 1, 7 do
+    b = string.char(at % 256) .. b
+    at = math.floor(at / 256)
+  end
+  return '\128' .. b
+end
 local function label(m) return string.sub(m, 1, -{tail} - 1) end
+local function placed(m, at) return label(m) .. place(at) .. string.sub(m, -{tail} + 8) end
 local function user(m)
   local tail = string.sub(m, -{tail})
   return P .. 'user:' .. string.sub(tail, 17, 17) .. ':' .. string.sub(tail, 40, 61)
@@ -60,21 +70,32 @@ local function ended(m, at)
 end
 `
 
-// luaCreate: mark, PurgeAt, revoked at, fields and values. {time, 1, count} or
-// {time, 0, 0, row}.
+// luaCreate: mark, PurgeAt, revoked at, when it begins by the clock of the node or "",
+// fields and values. What begins does so by the server's clock, and its place is after all
+// cutoffs: in a cluster that is seen to before. {time, 1, count, created at} or {time, 0,
+// 0, row}.
 const luaCreate = `
 local old = read()
 if old[1] then return { ms(now), 0, 0, old } end
-local m, e, count = ARGV[2], ARGV[4], 0
-call('HSET', row, 'm', m, 'v', 1, unpack(ARGV, 5))
-keep(tonumber(ARGV[3]))
-due(m, tonumber(ARGV[3]))
+local m, at, e, begins = ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
+local count, created, late = 0, 0, 0
+if begins then
+  created = math.max(now, tonumber(call('GET', newest) or '0') + 1)
+  m, late = placed(m, created), now - begins
+end
+call('HSET', row, 'm', m, 'v', 1, unpack(ARGV, 6))
+if late ~= 0 then
+  call('HINCRBY', row, 'x', ms(late))
+  call('HINCRBY', row, 't', ms(late))
+end
+keep(at + late)
+due(m, at + late)
 if whole then
   call('ZADD', P .. 'all:0', 0, m)
   count = call('ZCARD', user(m))
 end
 if e == '' then listed(m, true) else ended(m, e) end
-return { ms(now), 1, count }
+return { ms(now), 1, count, ms(created) }
 `
 
 // luaGet: {time, row}.
@@ -195,11 +216,18 @@ call('PUBLISH', feed, 'r ' .. ARGV[3] .. ' ' .. ARGV[2])
 return { ms(now) }
 `
 
-// luaCut: field, value, what the feed says. {time}.
+// luaCut: at, as place gives it, or "" and the newest that it is to end; label, value. At
+// KEYS[2] is the place of the newest cutoff. {time, at}.
 const luaCut = `
-call('HSET', row, ARGV[2], ARGV[3])
-call('PUBLISH', feed, ARGV[4])
-return { ms(now) }
+local at, field = tonumber(ARGV[2]), ARGV[3]
+if not at then
+  at = math.max(now, tonumber(ARGV[3]))
+  field = place(at)
+end
+call('HSET', row, field .. ARGV[4], ARGV[5])
+if at > tonumber(call('GET', KEYS[2]) or '0') then call('SET', KEYS[2], ms(at)) end
+call('PUBLISH', feed, 'c ' .. ms(at) .. ' ' .. ARGV[4] .. ARGV[5])
+return { ms(now), ms(at) }
 `
 
 // luaUncut: field. {time}.
@@ -232,7 +260,7 @@ func newScripts(prefix keys, whole bool, feed string) *scripts {
 	head := strings.NewReplacer(
 		"{prefix}", string(prefix), "{whole}", strconv.FormatBool(whole), "{kept}", strconv.FormatInt(kept, 10),
 		"{margin}", strconv.FormatInt(margin, 10), "{feed}", feed, "{fields}", "'"+strings.Join(fields, "', '")+"'",
-		"{tail}", strconv.Itoa(tailSize),
+		"{tail}", strconv.Itoa(tailSize), "{place}", prefix.place(),
 	).Replace(luaHead)
 	write := func(lua string) *script {
 		return &script{lua: rueidis.NewLuaScript(head + lua), text: head + lua, write: true}

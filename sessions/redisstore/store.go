@@ -11,6 +11,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/serverclock"
 )
 
 // Store is a sessions.Store in the keys of one prefix of a Redis, or a Redis Cluster,
@@ -22,7 +23,7 @@ type Store struct {
 	feed   string // the channel
 	lua    *scripts
 	shards int // in how many parts the indexes of all rows are
-	clock  serverClock
+	clock  *serverclock.Clock
 	node   string // tells our heartbeats from those of others
 
 	// gate is held for reading by each operation, and closed with it held.
@@ -47,13 +48,12 @@ const layout = 1
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts.defaults()
 	s := &Store{
-		opts: opts, node: rand.Text(), keys: keys(opts.Prefix + ":"), shards: 1,
+		opts: opts, node: rand.Text(), keys: keys(opts.Prefix + ":"), shards: 1, clock: serverclock.New(opts.Clock),
 		running: make(stripe, opts.MaxCalls), waiting: make(stripe, opts.MaxCalls*waitingPerCall),
 	}
 	for i := range s.doors {
 		s.doors[i] = make(stripe, 1)
 	}
-	s.clock.start(opts.Clock)
 	if err := s.open(ctx); err != nil {
 		return nil, fmt.Errorf("opening session store: %w", unavailable(err))
 	}
@@ -144,7 +144,7 @@ func (s *Store) Now() time.Time {
 	if s.opts.Now != nil {
 		return s.opts.Now().UTC().Truncate(time.Millisecond)
 	}
-	return s.clock.now()
+	return s.clock.Now()
 }
 
 // Ping returns nil where the server answers.

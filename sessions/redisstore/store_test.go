@@ -138,3 +138,29 @@ func TestItem1_TheStoreKeepsTheContractInACluster(t *testing.T) {
 		return openStore(t, Options{Now: now, URL: cluster(t).URL()})
 	})
 }
+
+// farAway is the way to a server for a node that is far from it.
+func farAway(t *testing.T, srv *redistest.Server) (url string) {
+	t.Helper()
+	p, port := proxy(t, srv)
+	for _, stream := range []string{"upstream", "downstream"} {
+		toxic(t, p, fmt.Sprintf(`{"type":"latency","stream":%q,"attributes":{"latency":%d}}`, stream, storetest.FarAway.Milliseconds()))
+	}
+	return redistest.URL(port, "", redistest.Password, 0)
+}
+
+func TestNodesKeepTheirOrder(t *testing.T) {
+	storetest.RunNodes(t, func(t *testing.T) (near, far sessions.Store) {
+		opts := Options{Prefix: newPrefix()}
+		near = openStore(t, opts)
+		opts.URL = farAway(t, server(t))
+		return near, openStore(t, opts)
+	})
+}
+
+func TestNodesKeepTheirOrderInACluster(t *testing.T) {
+	storetest.RunNodes(t, func(t *testing.T) (near, far sessions.Store) {
+		opts := Options{URL: cluster(t).URL(), Prefix: newPrefix()}
+		return openStore(t, opts), storetest.Far(openStore(t, opts), storetest.FarAway)
+	})
+}

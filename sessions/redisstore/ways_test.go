@@ -44,7 +44,7 @@ func everything(t *testing.T, s *Store) {
 	_, scan := s.Scan(ctx(), "", 5)
 	_, realms := s.Realms(ctx())
 	c := sessions.Cutoff{ID: "c", Realm: "r", At: s.Now(), Filter: sessions.Filter{User: "u"}}
-	cut := s.AddCutoff(ctx(), c)
+	_, cut := s.AddCutoff(ctx(), c)
 	_, cutoffs := s.Cutoffs(ctx(), "r")
 	over := testRow("over", s.Now())
 	over.Idle, over.RotatedAt = 0, s.Now().Add(-time.Second) // our clock may be ahead of the server's
@@ -170,7 +170,8 @@ func TestItem3_WhatReplicasDoNotHaveIsNotAcknowledged(t *testing.T) {
 		"Rotate": func() error { _, _, _, err := s.Rotate(ctx(), &p, &sessions.Fresh{}); return err },
 		"Revoke": func() error { _, _, err := s.Revoke(ctx(), row.Key(), sessions.EndRevoked); return err },
 		"AddCutoff": func() error {
-			return s.AddCutoff(ctx(), sessions.Cutoff{ID: "c", Realm: "r", At: s.Now(), Filter: sessions.Filter{User: "u"}})
+			_, err := s.AddCutoff(ctx(), sessions.Cutoff{ID: "c", Realm: "r", At: s.Now(), Filter: sessions.Filter{User: "u"}})
+			return err
 		},
 	} {
 		if err := do(); !errors.Is(err, ErrReplicas) || !errors.Is(err, sessions.ErrUnavailable) {

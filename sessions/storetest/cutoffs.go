@@ -25,9 +25,11 @@ func (s *suite) cutoff(id string) sessions.Cutoff {
 	return sessions.Cutoff{ID: id, Realm: realm, At: s.store.Now(), Filter: sessions.Filter{User: "alice"}}
 }
 
-func (s *suite) addCutoff(c sessions.Cutoff) {
+func (s *suite) addCutoff(c sessions.Cutoff) sessions.Cutoff {
 	s.Helper()
-	s.must(s.cutoffStore().AddCutoff(s.Context(), c))
+	kept, err := s.cutoffStore().AddCutoff(s.Context(), c)
+	s.must(err)
+	return kept
 }
 
 func (s *suite) dropCutoff(c sessions.Cutoff) {
@@ -177,7 +179,7 @@ func cutoffsOfHostileText(s *suite) {
 func cutoffsOfAll(s *suite) {
 	c := s.cutoff("everybody")
 	c.Filter = sessions.Filter{}
-	if err := s.cutoffStore().AddCutoff(s.Context(), c); err == nil {
+	if _, err := s.cutoffStore().AddCutoff(s.Context(), c); err == nil {
 		s.Error("a cutoff that names nothing was kept")
 	}
 	s.wantCutoffs(realm)
@@ -230,7 +232,7 @@ func cutoffsClosed(s *suite) {
 // everyCutoffCall calls each method of a CutoffStore and returns the errors.
 func (s *suite) everyCutoffCall(ctx context.Context, kept sessions.Cutoff) map[string]error {
 	store := s.cutoffStore()
-	add := store.AddCutoff(ctx, s.cutoff("another"))
+	_, add := store.AddCutoff(ctx, s.cutoff("another"))
 	all, list := store.Cutoffs(ctx, realm)
 	if len(all) > 0 {
 		s.Errorf("%d cutoffs came with %v", len(all), list)

@@ -44,6 +44,9 @@ func (m *Memory) Create(ctx context.Context, row sessions.Session) (sessions.Ses
 		stored, err := m.get(row.Key())
 		return stored, false, err
 	}
+	if row.CreatedAt.IsZero() {
+		m.begin(&row)
+	}
 	stored, err := m.put(&row)
 	return stored, err == nil, err
 }

@@ -22,21 +22,46 @@ func cutoffKey(c *sessions.Cutoff) memoryCutoff {
 	return memoryCutoff{c.Realm, c.At.UnixMilli(), c.ID}
 }
 
-// AddCutoff keeps the cutoff.
-func (m *Memory) AddCutoff(ctx context.Context, c sessions.Cutoff) error {
+// AddCutoff keeps the cutoff. One that has no time gets the store's, or that of the
+// newest row.
+func (m *Memory) AddCutoff(ctx context.Context, c sessions.Cutoff) (sessions.Cutoff, error) {
 	if err := m.lock(ctx); err != nil {
-		return err
+		return c, err
 	}
 	defer m.mu.Unlock()
 	data, err := sessions.EncodeCutoff(&c)
 	if err != nil {
-		return fmt.Errorf("%w: %w", sessions.ErrUnavailable, err)
+		return c, fmt.Errorf("%w: %w", sessions.ErrUnavailable, err)
+	}
+	if c.At.IsZero() {
+		c.At = m.Now()
+		for key, data := range m.rows {
+			row, err := m.decoded(key, data)
+			if err != nil {
+				return c, err
+			}
+			if row.CreatedAt.After(c.At) {
+				c.At = row.CreatedAt
+			}
+		}
 	}
 	if m.cutoffs == nil {
 		m.cutoffs = make(map[memoryCutoff][]byte)
 	}
 	m.cutoffs[cutoffKey(&c)] = data
-	return nil
+	return c, nil
+}
+
+// begin sets the times of a row: its place is after all cutoffs.
+func (m *Memory) begin(row *sessions.Session) {
+	now := m.Now()
+	place := now
+	for key := range m.cutoffs {
+		if after := time.UnixMilli(key.at + 1).UTC(); after.After(place) {
+			place = after
+		}
+	}
+	row.Begin(now, place)
 }
 
 // Cutoffs returns those of the realm, oldest first.

@@ -154,7 +154,7 @@ func scanRealms(s *suite) {
 		for _, of := range []string{realm, "cut"} {
 			c := s.cutoff("one")
 			c.Realm = of
-			s.must(cutoffs.AddCutoff(s.Context(), c))
+			s.addCutoff(c)
 		}
 		s.wantRealms(append([]string{realm, "cut"}, hostile...)...)
 		c := s.cutoff("one")

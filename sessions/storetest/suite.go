@@ -90,6 +90,13 @@ var checks = []struct {
 	{"cutoffs are not aliased", cutoffsAreNotAliased},
 	{"a cancelled context does no work on cutoffs", cutoffsCancelled},
 	{"a closed store says so of cutoffs", cutoffsClosed},
+	{"a session that begins has the store's times", beginsNow},
+	{"what begins and what is cut off are in order in one millisecond", orderInOneMillisecond},
+	{"what begins and what is cut off are in order while the clock is set back", orderWhileTheClockIsSetBack},
+	{"what begins is after all cutoffs", orderOfManyCutoffs},
+	{"what is copied has its place in the order", orderOfCopies},
+	{"a place in the order is no time", orderAheadOfTheClock},
+	{"many who begin and cut off at once keep their order", orderContended},
 }
 
 // epoch is when the suite begins.

@@ -48,9 +48,9 @@ type broken struct {
 	extras
 }
 
-func (b *broken) AddCutoff(ctx context.Context, c sessions.Cutoff) error {
+func (b *broken) AddCutoff(ctx context.Context, c sessions.Cutoff) (sessions.Cutoff, error) {
 	if b.cutoff != nil && !b.cutoff(&c) {
-		return nil
+		return c, nil
 	}
 	return b.Memory.AddCutoff(ctx, c)
 }
@@ -488,4 +488,11 @@ func TestTheSuiteCatchesBrokenStores(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestNodesOfOneMemoryKeepTheirOrder(t *testing.T) {
+	RunNodes(t, func(*testing.T) (near, far sessions.Store) {
+		m := new(Memory)
+		return m, Far(m, FarAway)
+	})
 }

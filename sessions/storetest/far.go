@@ -1,0 +1,76 @@
+package storetest
+
+import (
+	"context"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// A managed store is what a sessions.Manager makes use of.
+type managed interface {
+	sessions.Store
+	sessions.CountingStore
+	sessions.CutoffStore
+}
+
+// Far is a store at the end of a long way: each call takes so long there, and its answer
+// so long back. Where there is a network, a slow one is better.
+func Far(store sessions.Store, way time.Duration) sessions.Store {
+	return far{managed: store.(managed), way: way}
+}
+
+type far struct {
+	managed
+
+	way time.Duration
+}
+
+// pass lets the time of one way pass.
+func (f far) pass() { <-time.NewTimer(f.way).C }
+
+// travel goes there now, and comes back when it is called.
+func (f far) travel() (back func()) {
+	f.pass()
+	return f.pass
+}
+
+func (f far) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
+	defer f.travel()()
+	return f.managed.Create(ctx, row)
+}
+
+func (f far) CreateCounted(ctx context.Context, row sessions.Session) (sessions.Session, bool, int, error) {
+	defer f.travel()()
+	return f.managed.CreateCounted(ctx, row)
+}
+
+func (f far) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
+	defer f.travel()()
+	return f.managed.Get(ctx, key)
+}
+
+func (f far) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
+	defer f.travel()()
+	return f.managed.Update(ctx, key, fn)
+}
+
+func (f far) List(ctx context.Context, query sessions.Query) (sessions.Page, error) {
+	defer f.travel()()
+	return f.managed.List(ctx, query)
+}
+
+func (f far) AddCutoff(ctx context.Context, c sessions.Cutoff) (sessions.Cutoff, error) {
+	defer f.travel()()
+	return f.managed.AddCutoff(ctx, c)
+}
+
+func (f far) Cutoffs(ctx context.Context, realm string) ([]sessions.Cutoff, error) {
+	defer f.travel()()
+	return f.managed.Cutoffs(ctx, realm)
+}
+
+func (f far) DropCutoff(ctx context.Context, c sessions.Cutoff) error {
+	defer f.travel()()
+	return f.managed.DropCutoff(ctx, c)
+}

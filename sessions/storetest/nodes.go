@@ -1,0 +1,240 @@
+package storetest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// FarAway is how long one way to the store takes for a node that is far from it.
+const FarAway = 20 * time.Millisecond
+
+// RunNodes proves that a revocation ends what was answered before it was asked for, and
+// nothing that was asked for after it was answered, whichever of two nodes did what. open
+// opens the same empty store twice, by a clock that nobody stops: from near, and from
+// FarAway. Where a process has the store for itself, the second is Far.
+func RunNodes(t *testing.T, open func(t *testing.T) (near, far sessions.Store)) {
+	for _, check := range []struct {
+		name string
+		run  func(t *testing.T, near, far *node)
+	}{
+		{"what a node created another one revokes", createdElsewhere},
+		{"what is created after a revocation lives", createdAfter},
+		{"in one millisecond a node creates, revokes and creates", createdAtOnce},
+	} {
+		t.Run(check.name, func(t *testing.T) {
+			near, far := open(t)
+			nodes := newNodes(t, near, far)
+			check.run(t, nodes[0], nodes[1])
+		})
+	}
+}
+
+// rounds are how often each node does each thing.
+const rounds = 30
+
+// A node is a manager of the store, and what it knows of revocations.
+type node struct {
+	*sessions.Manager
+	t *testing.T
+}
+
+// newNodes makes a node of each of the stores. They have the same keys.
+func newNodes(t *testing.T, stores ...sessions.Store) []*node {
+	t.Helper()
+	keys := sessions.NewKeyring()
+	for _, ring := range []*sessions.Ring{keys.Refresh, keys.Access} {
+		plan := sessions.Schedule{Algorithm: "EdDSA"}
+		records, _, err := plan.Plan(nil, stores[0].Now())
+		if err == nil {
+			err = ring.Set(records)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	life := sessions.Lifetimes{TTL: time.Hour, MaxTTL: time.Hour, Idle: time.Hour}
+	var watch *sessions.Watcher
+	nodes := make([]*node, len(stores))
+	for i, store := range stores {
+		if _, shared := sessions.As[sessions.RevocationFeed](store); shared || watch == nil {
+			watch = watchStore(t, store)
+		}
+		nodes[i] = &node{t: t, Manager: &sessions.Manager{
+			Realm: realm, Store: store, Watch: watch, Policy: &sessions.Policy{AllowSelf: true}, Trusted: map[string]bool{provider: true},
+			Minter: &sessions.Minter{Issuer: realm, RefreshAudience: realm, AccessAudience: []string{realm}, AccessTTL: time.Minute, Keys: keys},
+			Own:    life, Impersonation: life, MaxPerUser: 100,
+		}}
+		if err := nodes[i].LoadCutoffs(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return nodes
+}
+
+const provider = "https://idp.example.com"
+
+// watchStore follows the revocations of a store until the test ends.
+func watchStore(t *testing.T, store sessions.Store) *sessions.Watcher {
+	t.Helper()
+	watch := &sessions.Watcher{Store: store}
+	if err := watch.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		watch.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-over
+	})
+	return watch
+}
+
+func caller(user string) *sessions.Caller {
+	return &sessions.Caller{Principal: sessions.Principal{Issuer: provider, Subject: user}, ClientID: "app", User: true}
+}
+
+func (n *node) create(user string) *sessions.Grant {
+	n.t.Helper()
+	grant, err := n.Create(n.t.Context(), &sessions.CreateRequest{Caller: caller(user), UserID: user})
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	return grant
+}
+
+// revokeAll ends all sessions of the user, who has so many.
+func (n *node) revokeAll(user string, want int) {
+	n.t.Helper()
+	rights, err := n.RightsOf(caller(user), "192.0.2.1")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	got, err := n.RevokeAll(n.t.Context(), rights, sessions.Filter{User: user}, "", false)
+	if err != nil || got != (sessions.Revocation{Revoked: want}) {
+		n.t.Errorf("revoked are %+v, not %d: %v", got, want, err)
+	}
+}
+
+// wantOver expects that the session is over here, at once, and on the others as soon as
+// they hear of it.
+func (n *node) wantOver(grant *sessions.Grant, others ...*node) {
+	n.t.Helper()
+	facts := grant.Session.Facts()
+	if ended, err := n.Watch.Ended(n.t.Context(), &facts); !ended {
+		n.t.Errorf("a session that was revoked lives on: %v", err)
+	}
+	for _, node := range append(others, n) {
+		if _, err := node.Refresh(n.t.Context(), &sessions.RefreshRequest{Token: grant.RefreshToken}); !errors.Is(err, sessions.ErrGrant) {
+			n.t.Errorf("a session that was revoked is refreshed: %v", err)
+		}
+		node.hears(&facts)
+	}
+}
+
+// hears waits until the node knows that the session was ended.
+func (n *node) hears(facts *sessions.Facts) {
+	n.t.Helper()
+	changes, stop := n.Watch.Deny.Changes()
+	defer stop()
+	ctx, cancel := context.WithTimeout(n.t.Context(), 30*time.Second)
+	defer cancel()
+	for {
+		if n.Watch.Deny.Denied(facts) {
+			return
+		}
+		select {
+		case <-changes:
+		case <-ctx.Done():
+			n.t.Fatal("a node hears nothing of a revocation")
+		}
+	}
+}
+
+// wantLive expects that the session lives on all nodes, whatever they heard by then.
+func wantLive(grant *sessions.Grant, nodes ...*node) {
+	facts := grant.Session.Facts()
+	token := grant.RefreshToken
+	for _, n := range nodes {
+		n.t.Helper()
+		if ended, err := n.Watch.Ended(n.t.Context(), &facts); ended || err != nil {
+			n.t.Errorf("a session that nobody revoked is over: %v", err)
+		}
+		next, err := n.Refresh(n.t.Context(), &sessions.RefreshRequest{Token: token})
+		if err != nil {
+			n.t.Errorf("a session that nobody revoked is not refreshed: %v", err)
+			return
+		}
+		token = next.RefreshToken
+	}
+}
+
+// users calls play for so many users of that name, a few at once.
+func users(name string, play func(user string)) {
+	const atOnce = 6
+	together(atOnce, func(i int) {
+		for round := i; round < rounds; round += atOnce {
+			play(fmt.Sprint(name, " ", round))
+		}
+	})
+}
+
+func createdElsewhere(_ *testing.T, near, far *node) {
+	for _, way := range [][2]*node{{near, far}, {far, near}} {
+		creates, revokes := way[0], way[1]
+		users(fmt.Sprint("near ", creates == near), func(user string) {
+			grants := []*sessions.Grant{creates.create(user), creates.create(user)}
+			revokes.revokeAll(user, 2)
+			for _, grant := range grants {
+				revokes.wantOver(grant, creates)
+			}
+		})
+	}
+}
+
+func createdAfter(t *testing.T, near, far *node) {
+	for _, way := range [][2]*node{{near, far}, {far, near}} {
+		revokes, creates := way[0], way[1]
+		users(fmt.Sprint("near ", creates == near), func(user string) {
+			before := revokes.create(user)
+			revokes.revokeAll(user, 1)
+			after := creates.create(user)
+			wantLive(after, creates, revokes)
+			revokes.wantOver(before, creates)
+			wantLive(creates.create(user), revokes, creates)
+			facts := after.Session.Facts()
+			for _, n := range way {
+				if n.Watch.Deny.Denied(&facts) {
+					t.Error("a session that nobody revoked is over once the revocation before it is heard of")
+				}
+			}
+		})
+		for _, n := range way { // of no sessions at all
+			n.revokeAll("nobody "+fmt.Sprint(n == near), 0)
+		}
+	}
+	if all, err := near.Store.(sessions.CutoffStore).Cutoffs(t.Context(), realm); err != nil || len(all) < rounds+2 {
+		t.Errorf("%d cutoffs are kept, of %d at least: %v", len(all), rounds+2, err)
+	}
+}
+
+func createdAtOnce(_ *testing.T, near, _ *node) {
+	users("user", func(user string) {
+		last := near.create(user)
+		for range 10 {
+			near.revokeAll(user, 1)
+			next := near.create(user)
+			near.wantOver(last)
+			last = next
+		}
+		wantLive(last, near)
+	})
+}
