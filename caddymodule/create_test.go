@@ -25,7 +25,7 @@ func TestCreate_AnswersAsStackAuthDoes(t *testing.T) {
 	}
 
 	desk := provider.token("carol", map[string]any{"scope": "openid sessions:impersonate"})
-	other := create(t, s.url, desk, `{"user_id":"alice","expires_in_millis":3600000,"is_impersonation":false,"reason":"ticket 4711","client_id":"my-app"}`)
+	other := create(t, s.url, desk, `{"user_id":"alice","expires_in_millis":3600000,"is_impersonation":false,"reason":"ticket 4711","client_id":"desk"}`)
 	wantStatus(t, other, 200)
 	wantFields(t, other, map[string]any{"user_id": "alice", "is_impersonation": true})
 	if other.fields["session_id"] == own.fields["session_id"] {
@@ -35,9 +35,58 @@ func TestCreate_AnswersAsStackAuthDoes(t *testing.T) {
 	if act, _ := access["act"].(map[string]any); act["sub"] != "carol" || act["iss"] != provider.issuer {
 		t.Errorf("act %v, want the caller", access["act"])
 	}
-	if access["client_id"] != "my-app" {
+	if access["client_id"] != "desk" {
 		t.Errorf("client_id %v", access["client_id"])
 	}
+}
+
+// Who may have a session for a user may have it for the client of their own token. For
+// another one a rule must hold by that client.
+func TestCreate_NobodyNamesAnotherClientUnlessARuleDoes(t *testing.T) {
+	provider := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	site := provider.site(s, echo(t).URL, life+"\n\t\tallow expression `caller.dept == \"ops\" && client_id == \"admin-console\"`")
+	s.start(site)
+	alice := provider.token("alice", nil)
+	desk := provider.token("carol", map[string]any{"scope": "sessions:impersonate"})
+	ops := provider.token("dave", map[string]any{"dept": "ops"})
+	plain := provider.token("alice", map[string]any{"client_id": nil})
+	body := func(client string) string { return `{"user_id":"alice","client_id":"` + client + `"}` }
+	for _, tt := range []struct {
+		name, token, client string
+		status              int
+		code                string
+	}{
+		{"a user's own client", alice, "desk", 200, ""},
+		{"another client for oneself", alice, "admin-console", 400, "invalid_client_id"},
+		{"the issuer, which is not the caller's client", alice, "https://app.example.com", 400, "invalid_client_id"},
+		{"the issuer, where the token names no client", plain, "https://app.example.com", 200, ""},
+		{"another client, where the token names none", plain, "admin-console", 400, "invalid_client_id"},
+		{"another client, by a rule that does not look at it", desk, "admin-console", 400, "invalid_client_id"},
+		{"another client, by a rule that names it", ops, "admin-console", 200, ""},
+		{"one's own client, by a rule that names another", ops, "desk", 403, "insufficient_scope"},
+		{"a third client, by a rule that names another", ops, "billing", 403, "insufficient_scope"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got := create(t, s.url, tt.token, body(tt.client))
+			if tt.status != 200 {
+				wantProblem(t, got, tt.status, tt.code)
+				return
+			}
+			wantStatus(t, got, 200)
+			if client := decodePart(t, got.text("access_token"), 1)["client_id"]; client != tt.client {
+				t.Errorf("client_id %v", client)
+			}
+		})
+	}
+	made := create(t, s.url, ops, body("admin-console"))
+	wantStatus(t, made, 200)
+	made = s.refresh(made.text("refresh_token"))
+	wantStatus(t, made, 200)
+	if err := s.reload(strings.Replace(site, ` && client_id == "admin-console"`, "", 1)); err != nil {
+		t.Fatal(err)
+	}
+	wantProblem(t, s.refresh(made.text("refresh_token")), 400, "invalid_grant") // nothing says that client any more
 }
 
 // Covers H1, H7, H8.

@@ -67,14 +67,14 @@ func sideBySide(s *sidecar, provider *idp, app, keys string) string {
 }
 
 // busy is a sidecar of two sites after traffic of every kind.
-func busy(t *testing.T) (s *sidecar, config string, desk string) {
+func busy(t *testing.T) (s *sidecar, config string, provider *idp) {
 	t.Helper()
-	provider := newIDP(t, "https://idp.example.com")
+	provider = newIDP(t, "https://idp.example.com")
 	keys := newServer(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(provider.jwks())) })
 	s = newSidecar(t, t.TempDir())
 	config = sideBySide(s, provider, echo(t).URL, keys)
 	s.start(config)
-	desk = provider.token("carol", map[string]any{"scope": "sessions:impersonate"})
+	desk := provider.token("carol", map[string]any{"scope": "sessions:impersonate"})
 	alice := provider.token("alice", nil)
 	for deadline := time.Now().Add(30 * time.Second); s.scrape()[`auth_sessions_live_sessions{kind="own",realm="https://app.example.com"}`] == ""; {
 		if time.Now().After(deadline) {
@@ -96,7 +96,7 @@ func busy(t *testing.T) (s *sidecar, config string, desk string) {
 	s.refresh(own.text("refresh_token"))
 	s.call("DELETE", "/current", acting.text("access_token"), "")
 	wantStatus(t, create(t, s.url, alice, `{"user_id":"alice"}`), 200)
-	return s, config, desk
+	return s, config, provider
 }
 
 var afterBusy = map[string]string{
@@ -182,7 +182,7 @@ func number(text string) float64 {
 
 // Labels are few, whoever calls: no user, key or address is one.
 func TestMetrics_HaveFewSeries(t *testing.T) {
-	s, _, desk := busy(t)
+	s, _, provider := busy(t)
 	series := func() int {
 		n := 0
 		for name := range s.scrape() {
@@ -194,7 +194,9 @@ func TestMetrics_HaveFewSeries(t *testing.T) {
 	}
 	before := series()
 	for i := range 50 {
-		create(t, s.url, desk, `{"user_id":"user-`+strconv.Itoa(i)+`","reason":"r`+strconv.Itoa(i)+`","client_id":"c`+strconv.Itoa(i)+`"}`)
+		n := strconv.Itoa(i)
+		desk := provider.token("carol", map[string]any{"scope": "sessions:impersonate", "client_id": "c" + n})
+		wantStatus(t, create(t, s.url, desk, `{"user_id":"user-`+n+`","reason":"r`+n+`"}`), 200)
 		create(t, s.url, "x"+strconv.Itoa(i), `{}`)
 	}
 	if after := series(); after > before+1 { // one is the reason that is new

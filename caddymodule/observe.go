@@ -151,6 +151,7 @@ func reasonOf(status int, err error) string {
 		{bearer.ErrNoToken, "no_token"},
 		{bearer.ErrMalformed, string(malformed)},
 		{sessions.ErrReasonRequired, reasonRequired},
+		{sessions.ErrClient, "client"},
 		{sessions.ErrGrant, "invalid_grant"},
 		{sessions.ErrEnded, "ended"},
 		{sessions.ErrForbidden, "forbidden"},

@@ -25,8 +25,9 @@ type CreateRequest struct {
 	Lifetime *time.Duration
 	// Reason is why, for people: at most MaxReason bytes.
 	Reason string
-	// ClientID is the OAuth client that gets the session; "" for the caller's
-	// own, and our issuer where it has none.
+	// ClientID is the OAuth client that gets the session; "" for the caller's own, and
+	// our issuer where it has none. Another one needs a rule that holds by it, or
+	// Manager.Clients.
 	ClientID string
 	// IdempotencyKey makes repeating the request safe; "" for none.
 	IdempotencyKey string
@@ -37,7 +38,7 @@ type CreateRequest struct {
 
 // Create makes a session for a user if the policy lets the caller have one. The
 // errors are ErrUserID, ErrText, ErrLifetime, ErrDenied, ErrReasonRequired,
-// ErrIdempotencyMismatch, ErrIdempotencySpent, ErrNoKey and ErrUnavailable.
+// ErrClient, ErrIdempotencyMismatch, ErrIdempotencySpent, ErrNoKey and ErrUnavailable.
 //
 // The grant is returned after the row is durable.
 func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error) {
@@ -120,8 +121,7 @@ func (m *Manager) judge(req *CreateRequest, now time.Time) (*Session, error) {
 		s.Reason, s.ClientID = clip(s.Reason, MaxReason), clip(s.ClientID, MaxClientID)
 		return s, ErrText
 	}
-	in := RuleInput{Caller: req.Caller, UserID: req.UserID, Reason: req.Reason, ClientID: s.ClientID}
-	decision, err := m.Policy.Decide(&in)
+	decision, err := m.Policy.Decide(m.input(req.Caller, s))
 	if err != nil {
 		return s, err
 	}
@@ -137,6 +137,14 @@ func (m *Manager) judge(req *CreateRequest, now time.Time) (*Session, error) {
 	s.KeyID = key.ID()
 	m.identify(s, req)
 	return s, nil
+}
+
+// input is what rules are asked about a session of that caller.
+func (m *Manager) input(c *Caller, s *Session) *RuleInput {
+	return &RuleInput{
+		Caller: c, UserID: s.UserID, Reason: s.Reason, ClientID: s.ClientID,
+		OtherClient: s.ClientID != cmp.Or(c.ClientID, m.Realm) && !m.Clients[s.ClientID],
+	}
 }
 
 // setLife sets the ends of the session, or returns ErrLifetime.

@@ -43,7 +43,8 @@ func TestCreate_RepeatedRequests(t *testing.T) {
 			r.UserID = "bob"
 		}, sessions.ErrIdempotencyMismatch},
 		{"with another reason", nil, 0, func(_ *testing.T, _ *sessions.Manager, _ *sessions.Grant, r *sessions.CreateRequest) { r.Reason = "y" }, sessions.ErrIdempotencyMismatch},
-		{"with another client", nil, 0, func(_ *testing.T, _ *sessions.Manager, _ *sessions.Grant, r *sessions.CreateRequest) {
+		{"with another client", nil, 0, func(_ *testing.T, m *sessions.Manager, _ *sessions.Grant, r *sessions.CreateRequest) {
+			m.Clients = map[string]bool{"y": true}
 			r.ClientID = "y"
 		}, sessions.ErrIdempotencyMismatch},
 		{"with another life", nil, 0, func(_ *testing.T, _ *sessions.Manager, _ *sessions.Grant, r *sessions.CreateRequest) {
@@ -222,5 +223,54 @@ func checkClaims(t *testing.T, token, names, hostile string) {
 	act, _ := claims["act"].(map[string]any)
 	if len(claims) != len(strings.Fields(names)) || claims["sub"] != `</script>"\` || claims["client_id"] != hostile || act["sub"] != hostile || len(act) != 2 {
 		t.Errorf("claims %v", claims)
+	}
+}
+
+func TestCreate_WhoseClientItIs(t *testing.T) {
+	m := newManager(t, start())
+	m.Clients = map[string]bool{"listed": true}
+	for _, tt := range []struct {
+		name, own, asked, want string
+	}{
+		{"the caller's own", "desk", "", "desk"},
+		{"the caller's own, by name", "desk", "desk", "desk"},
+		{"none", "", "", ourIssuer},
+		{"none, and the default by name", "", ourIssuer, ourIssuer},
+		{"a listed one", "desk", "listed", "listed"},
+		{"a listed one, of a caller without", "", "listed", "listed"},
+		{"another one", "desk", "console", ""},
+		{"the default of others", "desk", ourIssuer, ""},
+		{"another one, of a caller without", "", "console", ""},
+	} {
+		for _, by := range []*sessions.Caller{caller("alice"), caller("carol", "act")} {
+			by.ClientID = tt.own
+			grant, err := m.Create(t.Context(), &sessions.CreateRequest{Caller: by, UserID: "alice", ClientID: tt.asked})
+			if tt.want == "" {
+				if !errors.Is(err, sessions.ErrClient) {
+					t.Errorf("%s: %v, want ErrClient", tt.name, err)
+				}
+				continue
+			}
+			if err != nil || grant.Session.ClientID != tt.want {
+				t.Errorf("%s: %+v %v", tt.name, grant, err)
+				continue
+			}
+			if _, err := m.Refresh(t.Context(), &sessions.RefreshRequest{Token: grant.RefreshToken}); err != nil {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+		}
+	}
+}
+
+func TestRefresh_AClientThatIsListedNoMoreEndsItsSessions(t *testing.T) {
+	m := newManager(t, start())
+	m.Clients = map[string]bool{"listed": true}
+	grant, err := m.Create(t.Context(), &sessions.CreateRequest{Caller: caller("alice"), UserID: "alice", ClientID: "listed"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Clients = nil
+	if _, err := m.Refresh(t.Context(), &sessions.RefreshRequest{Token: grant.RefreshToken}); !errors.Is(err, sessions.ErrGrant) {
+		t.Errorf("%v, want ErrGrant", err)
 	}
 }

@@ -33,6 +33,9 @@ var (
 	// ErrReasonRequired means that the policy would say yes to the same request
 	// with a reason.
 	ErrReasonRequired = errors.New("a reason is required")
+	// ErrClient means that the policy would say yes to the same request for the
+	// caller's own client.
+	ErrClient = errors.New("caller may not name this client")
 
 	errNoRule       = fmt.Errorf("%w: no rule allows it", ErrDenied)
 	errNotRecorded  = fmt.Errorf("%w: no rule allows it by what was recorded of the caller's claims", ErrDenied)

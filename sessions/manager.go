@@ -35,6 +35,9 @@ type Manager struct {
 	// Trusted are the issuers whose callers may have sessions; the value tells
 	// whether their subjects are our users. It is asked again at each refresh.
 	Trusted map[string]bool
+	// Clients are the OAuth clients that any caller may have a session for. They are
+	// asked again at each refresh.
+	Clients map[string]bool
 	// Grace is for how long a rotated refresh token may be repeated.
 	Grace time.Duration
 	// IDSecret makes session ids from idempotency keys: at least 32 bytes, the

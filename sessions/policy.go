@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +13,9 @@ type RuleInput struct {
 	UserID   string
 	Reason   string
 	ClientID string
+	// OtherClient tells that ClientID is not the caller's own, nor one that any caller
+	// may name.
+	OtherClient bool
 }
 
 // A Condition is the part of a rule that judges. A condition that cannot be
@@ -59,7 +63,8 @@ type Decision struct {
 
 // Decide tells whether the caller may have a session for in.UserID. A no is an
 // error that wraps ErrDenied, or ErrReasonRequired where only the reason is
-// missing. A session is an impersonation unless the caller is the user.
+// missing, or ErrClient where it is the client. A session is an impersonation
+// unless the caller is the user.
 func (p *Policy) Decide(in *RuleInput) (Decision, error) {
 	if in.Caller.Own {
 		return Decision{}, errCallerOwn
@@ -68,6 +73,9 @@ func (p *Policy) Decide(in *RuleInput) (Decision, error) {
 		return Decision{}, errCallerActing
 	}
 	if p.AllowSelf && in.Caller.IsUser() && in.Caller.Subject == in.UserID {
+		if in.OtherClient {
+			return Decision{}, ErrClient
+		}
 		return Decision{Rule: "self"}, nil
 	}
 	if p.protected(in.UserID) {
@@ -79,19 +87,35 @@ func (p *Policy) Decide(in *RuleInput) (Decision, error) {
 		if rule.From != in.Caller.Issuer {
 			continue
 		}
-		if !in.Caller.knows(rule.When) {
-			no = errNotRecorded
-			continue
-		}
-		if !rule.When.Holds(in) {
-			continue
-		}
-		if p.RequireReason && in.Reason == "" {
+		switch err := rule.permits(in); {
+		case err == nil && p.RequireReason && in.Reason == "":
 			return Decision{}, ErrReasonRequired
+		case err == nil:
+			return Decision{Impersonation: true, Rule: rule.Name}, nil
+		case !errors.Is(err, errNoRule):
+			no = err
 		}
-		return Decision{Impersonation: true, Rule: rule.Name}, nil
 	}
 	return Decision{}, no
+}
+
+// permits asks the rule. Another client than the caller's own it permits only by that
+// client: where it holds whatever the client is, it was written without a thought of it.
+func (r *Rule) permits(in *RuleInput) error {
+	switch {
+	case !in.Caller.knows(r.When):
+		return errNotRecorded
+	case !r.When.Holds(in):
+		return errNoRule
+	case !in.OtherClient:
+		return nil
+	}
+	nameless := *in
+	nameless.ClientID = ""
+	if r.When.Holds(&nameless) {
+		return ErrClient
+	}
+	return nil
 }
 
 func (p *Policy) protected(userID string) bool {

@@ -184,3 +184,51 @@ func TestH2_UserIDs(t *testing.T) {
 		}
 	}
 }
+
+// forClients holds for requests of these clients, anyButClients of all but them.
+type (
+	forClients    []string
+	anyButClients []string
+)
+
+func (f forClients) Holds(in *RuleInput) bool     { return slices.Contains(f, in.ClientID) }
+func (forClients) Claims() ([]string, bool)       { return nil, false }
+func (forClients) PerSession() bool               { return true }
+func (a anyButClients) Holds(in *RuleInput) bool  { return !slices.Contains(a, in.ClientID) }
+func (anyButClients) Claims() ([]string, bool)    { return nil, false }
+func (anyButClients) PerSession() bool            { return true }
+func ruleOf(name string, when Condition) (r Rule) { return Rule{Name: name, From: idp, When: when} }
+
+func TestPolicy_AnotherClientNeedsARuleThatHoldsByIt(t *testing.T) {
+	scope, console := ruleOf("scope", HasScope("impersonate")), ruleOf("console", forClients{"console"})
+	desk := user("carol", "impersonate")
+	for _, tt := range []struct {
+		name   string
+		policy Policy
+		caller *Caller
+		user   string
+		client string
+		want   error
+		rule   string
+	}{
+		{"a rule for all clients", Policy{Allow: []Rule{scope}}, desk, "alice", "console", ErrClient, ""},
+		{"a rule for that client", Policy{Allow: []Rule{console}}, desk, "alice", "console", nil, "console"},
+		{"a rule for that client after one for all", Policy{Allow: []Rule{scope, console}}, desk, "alice", "console", nil, "console"},
+		{"a rule for that client before one for all", Policy{Allow: []Rule{console, scope}}, desk, "alice", "console", nil, "console"},
+		{"a rule for another client", Policy{Allow: []Rule{console}}, desk, "alice", "billing", errNoRule, ""},
+		{"a rule for another client, and one for all", Policy{Allow: []Rule{scope, console}}, desk, "alice", "billing", ErrClient, ""},
+		{"a rule that spares a client says yes to none", Policy{Allow: []Rule{ruleOf("", anyButClients{"console"})}}, desk, "alice", "billing", ErrClient, ""},
+		{"oneself", Policy{AllowSelf: true}, user("alice"), "alice", "console", ErrClient, ""},
+		{"oneself, where a rule would impersonate", Policy{AllowSelf: true, Allow: []Rule{console}}, user("alice"), "alice", "console", ErrClient, ""},
+		{"nobody's rule", Policy{}, desk, "alice", "console", errNoRule, ""},
+		{"a protected user", Policy{Allow: []Rule{scope}, Protect: []string{"root"}}, desk, "root", "console", errProtected, ""},
+		{"a reason that is missing too", Policy{Allow: []Rule{console}, RequireReason: true}, desk, "alice", "console", ErrReasonRequired, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := tt.policy.Decide(&RuleInput{Caller: tt.caller, UserID: tt.user, ClientID: tt.client, OtherClient: true})
+			if !errors.Is(err, tt.want) || (tt.want == nil) != (err == nil) || got.Rule != tt.rule {
+				t.Errorf("rule %q, error %v; want %q, %v", got.Rule, err, tt.rule, tt.want)
+			}
+		})
+	}
+}

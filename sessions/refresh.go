@@ -177,8 +177,7 @@ func (m *Manager) permit(row *Session) error {
 	caller := m.Policy.recorded(row)
 	// Whether they were the user themselves was decided by all of their claims.
 	caller.User = users && !row.Impersonation
-	in := RuleInput{Caller: caller, UserID: row.UserID, Reason: row.Reason, ClientID: row.ClientID}
-	decision, err := m.Policy.Decide(&in)
+	decision, err := m.Policy.Decide(m.input(caller, row))
 	if err != nil {
 		return err
 	}

@@ -11,8 +11,7 @@ func (m *Manager) try(ctx context.Context, req *CreateRequest, wanted *Session, 
 	if m.Trial == nil || errors.Is(cause, ErrUserID) || errors.Is(cause, ErrText) {
 		return
 	}
-	in := RuleInput{Caller: req.Caller, UserID: wanted.UserID, Reason: wanted.Reason, ClientID: wanted.ClientID}
-	decision, err := m.Trial.Decide(&in)
+	decision, err := m.Trial.Decide(m.input(req.Caller, wanted))
 	tried := *wanted
 	tried.ID = "" // there is no session by this
 	tried.Rule, tried.Impersonation = decision.Rule, decision.Impersonation

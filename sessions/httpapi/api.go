@@ -25,8 +25,6 @@ type Config struct {
 	Verifier *bearer.Verifier
 	// Manager creates the sessions.
 	Manager *sessions.Manager
-	// Clients are the client ids that a request may name; nil for any.
-	Clients []string
 	// Lifecycle serves refreshing, listing and revoking too, and Keys.
 	Lifecycle bool
 	// KeySet serves Keys without Lifecycle, for those who verify what the app is sent.
@@ -55,27 +53,19 @@ type API struct {
 	actorIssuer  string
 	verifier     *bearer.Verifier
 	manager      *sessions.Manager
-	clients      map[string]bool
 	clientIP     func(*http.Request) string
 	failed       func(*http.Request, int, error)
 }
 
 // New returns an API.
 func New(c Config) *API {
-	a := &API{
+	return &API{
 		own: newOwnPath(c.Path, c.Lifecycle), ownKeys: newOwnPath(c.Path+"/jwks.json", false),
 		lifecycle: c.Lifecycle, keySet: c.KeySet && !c.Lifecycle, keys: c.Keys, keysMaxAge: c.KeysMaxAge,
 		actorIssuer: c.ActorIssuer,
 		verifier:    c.Verifier, manager: c.Manager,
 		clientIP: c.ClientIP, failed: c.Failed,
 	}
-	if c.Clients != nil {
-		a.clients = make(map[string]bool, len(c.Clients))
-		for _, id := range c.Clients {
-			a.clients[id] = true
-		}
-	}
-	return a
 }
 
 // Serve answers a request for which Route gave the verdict, which is not Pass.

@@ -33,7 +33,7 @@ func (a *API) create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	req, err := a.parseCreate(r, body)
+	req, err := parseCreate(r, body)
 	if err != nil {
 		return err
 	}
@@ -106,7 +106,7 @@ func isJSON(contentTypes []string) bool {
 
 // parseCreate reads the request, strictly: what two parsers could read in two
 // ways is refused.
-func (a *API) parseCreate(r *http.Request, body []byte) (*sessions.CreateRequest, error) {
+func parseCreate(r *http.Request, body []byte) (*sessions.CreateRequest, error) {
 	members, err := strictjson.Members(body, maxDepth)
 	if err != nil {
 		return nil, problemRequest
@@ -137,9 +137,6 @@ func (a *API) parseCreate(r *http.Request, body []byte) (*sessions.CreateRequest
 	}
 	if !hasUser {
 		return nil, problemRequest
-	}
-	if req.ClientID != "" && a.clients != nil && !a.clients[req.ClientID] {
-		return nil, problemClient
 	}
 	req.IdempotencyKey, err = idempotencyKey(r.Header)
 	return &req, err

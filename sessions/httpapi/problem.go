@@ -47,7 +47,8 @@ var (
 		"expires_in_millis must be more than 0 and at most the maximum that is configured for this kind of session.")
 	problemText = NewProblem(400, "invalid_text", "Invalid text",
 		"reason may have 500 bytes and client_id 255, without control or invisible characters.")
-	problemClient = NewProblem(400, "invalid_client_id", "Invalid client", "client_id is none of the configured clients.")
+	problemClient = NewProblem(400, "invalid_client_id", "Invalid client",
+		"This caller may not name another client than that of its token: leave client_id out.")
 	problemReason = NewProblem(400, "reason_required", "Reason required", "Say in reason why you act as this user.")
 	problemKey    = NewProblem(400, "invalid_idempotency_key", "Invalid idempotency key",
 		"Send one Idempotency-Key of 1 to 255 visible ASCII characters.")
@@ -109,6 +110,8 @@ func problemOf(err error) *Problem {
 		return problemText
 	case errors.Is(err, sessions.ErrReasonRequired):
 		return problemReason
+	case errors.Is(err, sessions.ErrClient):
+		return problemClient
 	case errors.Is(err, sessions.ErrDenied): // for every reason: who is protected is nobody's to know
 		return problemDenied
 	case errors.Is(err, sessions.ErrForbidden):
