@@ -164,6 +164,34 @@ func TestL1_TokensAreMasked(t *testing.T) {
 	}
 }
 
+// Whoever makes a text long stays in the audit, and so does what they did: both ends of it.
+func TestRecord_NothingIsTooLongToBeWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "audit.jsonl")
+	w := mustOpen(t, path)
+	for _, filler := range []string{"/.", "&", "\x00", "\xff", "\u2028"} {
+		long := "/begin" + strings.Repeat(filler, 1<<20/len(filler)) + "/account/delete"
+		who := sessions.Principal{Issuer: long, Subject: long}
+		_, err := w.Append(&Record{
+			Event: EventActed, Issuer: long, SessionID: long, UserID: long, Actor: who, ClientID: long, Rule: long, Reason: long,
+			EndReason: long, ClientIP: long, By: who, Method: long, Path: long, Status: 200, Error: long, Note: long,
+		}, false)
+		if err != nil {
+			t.Errorf("%q: %v", filler, err)
+		}
+	}
+	text := read(t, path)
+	if c, err := verify(text); err != nil || c.Lines != 5 {
+		t.Fatalf("%d lines, %v", c.Lines, err)
+	}
+	if strings.Count(text, `"path":"/begin`) != 5 || strings.Count(text, `/account/delete","status":200`) != 5 {
+		t.Error("the ends of the path are not in the audit")
+	}
+	a, b := "/a"+strings.Repeat("x", 5000)+"/z", "/a"+strings.Repeat("x", 2500)+"y"+strings.Repeat("x", 2499)+"/z"
+	if shorten(a) == shorten(b) || len(shorten(a)) > maxText || shorten(a[:maxText]) != a[:maxText] {
+		t.Errorf("%s, %s", shorten(a), shorten(b))
+	}
+}
+
 var hashes = regexp.MustCompile(` sha256:[0-9a-f]{32}\]`)
 
 func withoutHashes(t *testing.T, value any) string {

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"strings"
 	"time"
@@ -66,12 +67,12 @@ type Field struct {
 }
 
 // Fields returns what the record says, in the order in which it is written: identities as
-// they are, other text without what looks like a token.
+// they are, other text without what looks like a token, and of what is long both ends.
 func (r *Record) Fields() []Field {
 	fields := make([]Field, 0, 12)
 	write := func(name, value string) {
 		if value != "" {
-			fields = append(fields, Field{name, value})
+			fields = append(fields, Field{name, shorten(value)})
 		}
 	}
 	write("issuer", r.Issuer)
@@ -89,7 +90,7 @@ func (r *Record) Fields() []Field {
 	write("client_ip", r.ClientIP)
 	write("by", MaskIdentity(r.By.Subject))
 	write("by_issuer", r.By.Issuer)
-	write("method", r.Method)
+	write("method", Mask(r.Method))
 	write("path", Mask(r.Path))
 	if r.Status != 0 {
 		fields = append(fields, Field{"status", r.Status})
@@ -97,6 +98,27 @@ func (r *Record) Fields() []Field {
 	write("error", Mask(r.Error))
 	write("note", Mask(r.Note))
 	return fields
+}
+
+// maxText is how much of a text is written, in bytes. A line of nothing but long texts fits
+// maxLine then, even where each byte is escaped by six.
+const maxText = 640
+
+// shorten keeps both ends of a text that is too long, and a hash of all of it: so nobody
+// who makes a text long keeps what they did out of the audit.
+func shorten(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	between := fmt.Sprintf("...[%d bytes sha256:%s]...", len(text), hashText(text))
+	half := (maxText - len(between)) / 2
+	return text[:half] + between + text[len(text)-half:]
+}
+
+// hashText names a text that is not written.
+func hashText(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:16])
 }
 
 var (
@@ -118,10 +140,7 @@ func mask(pattern *regexp.Regexp, text string) string {
 	if !strings.Contains(text, "eyJ") {
 		return text
 	}
-	return pattern.ReplaceAllStringFunc(text, func(token string) string {
-		sum := sha256.Sum256([]byte(token))
-		return "[token sha256:" + hex.EncodeToString(sum[:16]) + "]"
-	})
+	return pattern.ReplaceAllStringFunc(text, func(token string) string { return "[token sha256:" + hashText(token) + "]" })
 }
 
 // encode writes the line of the record that comes after last, without its newline.
