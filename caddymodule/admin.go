@@ -9,7 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"authsidecar/caddymodule/adminapi"
-	"authsidecar/sessions/bearer"
+	"authsidecar/caddymodule/internal/canonical"
 )
 
 // AdminInstances returns what the admin API knows of the instances, in the order of their
@@ -29,17 +29,14 @@ func (inst *instance) forAdmin() *adminapi.Instance {
 	minter := inst.manager.Minter
 	shown := &adminapi.Instance{
 		Issuer: inst.issuer, Path: strings.TrimPrefix(minter.RefreshAudience, inst.issuer), Ready: inst.ready.Load(),
-		Manager: inst.manager, Trusted: make([]bearer.Issuer, len(inst.trust)),
+		Manager: inst.manager, Trusted: inst.trusted(),
 		Rings:  []adminapi.Ring{{Use: "refresh", Keys: minter.Keys.Refresh}, {Use: "access", Keys: minter.Keys.Access}},
 		Engine: engineOf(inst.opener), Location: locationOf(inst.opener), CopyDir: inst.copyDir, Logger: inst.logger,
 		Ping: func(ctx context.Context) error { return ping(ctx, inst.store.store) },
 		Live: func() (adminapi.SessionCount, bool) {
-			n, ok := inst.store.live.of(inst.issuer)
-			return adminapi.SessionCount{Own: n.own, Impersonations: n.impersonated}, ok
+			n, ok := inst.store.live.Of(inst.issuer)
+			return adminapi.SessionCount{Own: n.Own, Impersonations: n.Impersonated}, ok
 		},
-	}
-	for i, t := range inst.trust {
-		shown.Trusted[i] = t.issuer
 	}
 	for i := range shown.Rings {
 		ring := &shown.Rings[i]
@@ -55,7 +52,7 @@ func (inst *instance) forAdmin() *adminapi.Instance {
 // to no room.
 func (inst *instance) copyDir() (string, error) {
 	if embedded, ok := inst.opener.(*PebbleStore); ok {
-		return canonical(embedded.directory())
+		return canonical.Path(embedded.directory())
 	}
 	return filepath.Join(caddy.AppDataDir(), "auth_sessions"), nil
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+
+	"authsidecar/caddymodule/observe"
 )
 
 func init() {
@@ -39,7 +41,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 func (a *App) Provision(ctx caddy.Context) error {
 	a.logger = ctx.Logger()
 	a.instances = make(map[string]*instance)
-	return registerMetrics(ctx.GetMetricsRegistry(), a)
+	return observe.Register(ctx.GetMetricsRegistry(), a.reporters)
 }
 
 // instanceOf returns the instance of the handler's issuer. A handler that stands
@@ -60,6 +62,17 @@ func (a *App) instanceOf(ctx caddy.Context, h *Handler, config []byte) (*instanc
 	}
 	a.instances[h.Issuer] = made
 	return made, nil
+}
+
+// reporters returns those of the instances.
+func (a *App) reporters() []*observe.Reporter {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := make([]*observe.Reporter, 0, len(a.instances))
+	for _, inst := range a.instances {
+		all = append(all, inst.reports)
+	}
+	return all
 }
 
 // Start opens every instance and keeps its keys fresh. An instance that cannot

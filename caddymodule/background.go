@@ -2,9 +2,10 @@ package caddymodule
 
 import (
 	"context"
-	"time"
 
 	"go.uber.org/zap"
+
+	"authsidecar/caddymodule/internal/periodic"
 )
 
 // background returns what runs until the configuration is replaced.
@@ -18,21 +19,7 @@ func (inst *instance) background() []func(context.Context) {
 	if len(inst.rings) > 0 {
 		runs = append(runs, inst.keepKeys)
 	}
-	return append(runs, inst.sweepCutoffs, inst.reports.refused.run)
-}
-
-// every does something each pause, until ctx ends.
-func every(ctx context.Context, pause time.Duration, do func()) {
-	ticker := time.NewTicker(pause)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-			do()
-		}
-	}
+	return append(runs, inst.sweepCutoffs, inst.reports.Run)
 }
 
 // drain sweeps, sweepBatch at a time, until nothing is left or it fails.
@@ -51,7 +38,7 @@ func drain(ctx context.Context, sweep func(context.Context, int) (int, error), f
 // keepKeys follows the storage, so that a node sees the keys that another made,
 // and makes the next ones when they are due.
 func (inst *instance) keepKeys(ctx context.Context) {
-	every(ctx, keySync, func() {
+	periodic.Run(ctx, keySync, func() {
 		for i := range inst.rings {
 			r := &inst.rings[i]
 			if err := inst.keys.syncRing(ctx, r); err != nil && ctx.Err() == nil {
@@ -72,5 +59,5 @@ func (inst *instance) sweepCutoffs(ctx context.Context) {
 		})
 	}
 	round()
-	every(ctx, sweepPause, round)
+	periodic.Run(ctx, sweepPause, round)
 }

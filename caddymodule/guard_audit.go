@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 
+	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions/audit"
 	"authsidecar/sessions/forward"
 )
@@ -26,31 +27,25 @@ func (inst *instance) actOf(r *http.Request, who *forward.Who) *act {
 	path := cmp.Or(u.Path, u.Opaque, u.Host) // the last is that of CONNECT
 	return &act{inst: inst, ctx: r.Context(), record: audit.Record{
 		Issuer: inst.issuer, SessionID: who.SessionID, UserID: who.UserID, Impersonation: who.Impersonation, Actor: who.Actor,
-		ClientID: who.ClientID, Reason: who.Reason, ClientIP: clientIP(r), Method: r.Method, Path: path[:min(len(path), maxActedPath)],
+		ClientID: who.ClientID, Reason: who.Reason, ClientIP: observe.ClientIP(r), Method: r.Method, Path: path[:min(len(path), maxActedPath)],
 	}}
 }
 
 // begin is called before the request goes on. An ErrUnavailable: it must not, since the
 // audit is required and could not be written.
 func (a *act) begin() error {
-	acts.WithLabelValues(a.inst.issuer).Inc()
-	if !a.inst.reports.audit.config.Required {
-		return nil
-	}
-	a.record.Event = audit.EventActing
-	_, err := a.inst.auditLine(&a.record, true)
-	return err
+	return a.inst.reports.Acting(&a.record)
 }
 
 // answered writes the one line of the request, as soon as its answer is known. That it
 // may not be written is logged; the answer is on its way.
 func (a *act) answered(status int) {
 	a.record.Event, a.record.Status = audit.EventActed, status
-	_ = a.inst.audit(a.ctx, &a.record)
+	_ = a.inst.reports.Record(a.ctx, &a.record)
 }
 
 // refused writes the one line of a request that does not get to the app.
 func (a *act) refused(f *refusal) {
-	a.record.Event, a.record.Status, a.record.Error = audit.EventRefused, f.Status, f.reason()
-	_ = a.inst.audit(a.ctx, &a.record)
+	a.record.Event, a.record.Status, a.record.Error = audit.EventRefused, f.Status, f.Reason()
+	_ = a.inst.reports.Record(a.ctx, &a.record)
 }

@@ -66,7 +66,8 @@ func isLoopback(host string) bool {
 // ServeHTTP answers the requests that are ours and hands on all others as they
 // came.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if h.serveHealth(w, r) {
+	if h.Health != "" && r.URL.Path == h.Health {
+		h.inst.reports.ServeHealth(w, r)
 		return nil
 	}
 	query := len(r.URL.RawQuery)

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/forward"
@@ -110,7 +111,7 @@ func (g *gate) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Hand
 		return before, next.ServeHTTP(w, r)
 	}
 	g.scrub(r, before)
-	traced(r)
+	observe.Traced(r)
 	if who, err = g.judge(r); err != nil {
 		return before, err
 	}
@@ -121,7 +122,7 @@ func (g *gate) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Hand
 		}
 		return before, next.ServeHTTP(w, r)
 	}
-	forwarded(r, who)
+	observe.Forwarded(r, who.Who)
 	if err := g.introduce(r, who); err != nil {
 		return who, g.unavailable(err)
 	}

@@ -9,7 +9,6 @@ import (
 	"go.uber.org/zap"
 
 	"authsidecar/sessions"
-	"authsidecar/sessions/audit"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/forward"
 	"authsidecar/sessions/httpapi"
@@ -54,7 +53,7 @@ func (g *gate) refuse(r *http.Request, f *refusal) (*identity, error) {
 	exempt := g.exempt.exempts(r)
 	if exempt || g.Shadow {
 		if !exempt {
-			g.shadowed(r, f)
+			g.inst.reports.WouldRefuse(r, f.Reason())
 		}
 		g.drop(r)
 		return g.nobody, nil
@@ -74,14 +73,6 @@ func (g *gate) drop(r *http.Request) {
 		return ours
 	})
 	forward.DropCookies(r, g.inst.issuer, g.Cookie, ours)
-}
-
-func (g *gate) shadowed(r *http.Request, f *refusal) {
-	reason := f.reason()
-	shadowRefusals.WithLabelValues(g.inst.issuer, reason).Inc()
-	g.inst.logger.Info("request would be refused: require is on trial",
-		zap.String("issuer", g.inst.issuer), zap.String("reason", reason), zap.String("client_ip", clientIP(r)),
-		zap.String("method", r.Method), zap.String("path", audit.Mask(r.URL.Path)))
 }
 
 // tryScrub says once of each header that requests come with that it will be removed.

@@ -5,17 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
 
+	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/httpapi"
@@ -37,7 +36,7 @@ type instance struct {
 	trust    []*trusted
 	keys     *keyStore
 	rings    []ringPlan
-	reports  reports
+	reports  *observe.Reporter
 	gate     *gate // nil without identity
 
 	opener  StoreOpener
@@ -74,10 +73,10 @@ func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error
 	if inst.verifier, err = inst.newVerifier(ctx, h, keyring.Access); err != nil {
 		return nil, err
 	}
-	if inst.manager, err = inst.newManager(h, keyring); err != nil {
+	if err := inst.newReports(ctx, h); err != nil {
 		return nil, err
 	}
-	if err := inst.newReports(ctx, h); err != nil {
+	if inst.manager, err = inst.newManager(h, keyring); err != nil {
 		return nil, err
 	}
 	if h.Identity != nil {
@@ -92,7 +91,7 @@ func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error
 	inst.api = httpapi.New(httpapi.Config{
 		Path: h.Path, Verifier: inst.verifier, Manager: inst.manager,
 		Lifecycle: h.Lifecycle, KeySet: h.Identity != nil && h.Identity.Assertion != nil, Keys: keyring.Access.Public, KeysMaxAge: keyCache, ActorIssuer: actorIssuer,
-		ClientIP: clientIP, Failed: inst.failed,
+		ClientIP: observe.ClientIP, Failed: inst.reports.Failed,
 	})
 	return inst, nil
 }
@@ -122,8 +121,7 @@ func (inst *instance) newManager(h *Handler, keyring *sessions.Keyring) (*sessio
 		Grace:         time.Duration(*h.RefreshToken.Grace),
 		Trusted:       make(map[string]bool, len(h.Trust)),
 		Observe:       inst.observe,
-		Before:        inst.before,
-		Over:          expired,
+		Before:        inst.reports.Before,
 		Minter: &sessions.Minter{
 			Issuer:          h.Issuer,
 			RefreshAudience: h.Issuer + h.Path,
@@ -215,10 +213,12 @@ func (inst *instance) openAll(ctx context.Context) error {
 	inst.release = release
 	inst.store = store
 	inst.logger.Info("session store is open", zap.String("issuer", inst.issuer), zap.String("store", engineOf(inst.opener)), zap.String("location", locationOf(inst.opener)))
-	if err := inst.openReports(); err != nil {
+	if err := inst.reports.Open(); err != nil {
 		return err
 	}
+	store.realms.Store(inst.issuer, inst)
 	inst.manager.Store, inst.manager.Watch, inst.manager.IDSecret = store.store, &store.watch, secret
+	inst.manager.Over = store.expired
 	return inst.manager.LoadCutoffs(ctx)
 }
 
@@ -226,10 +226,11 @@ func (inst *instance) close() error {
 	// Whoever opens it from now on finds that it is over.
 	inst.once.Do(func() { inst.openErr = sessions.ErrClosed })
 	inst.ready.Store(false)
-	err := inst.closeReports()
+	err := inst.reports.Close()
 	if inst.release == nil {
 		return err
 	}
+	inst.store.realms.CompareAndDelete(inst.issuer, inst)
 	return errors.Join(err, inst.release())
 }
 
@@ -251,9 +252,4 @@ func (inst *instance) newVerifier(ctx caddy.Context, h *Handler, own *sessions.R
 		config.Issuers = append(config.Issuers, made.issuer)
 	}
 	return bearer.New(config)
-}
-
-func clientIP(r *http.Request) string {
-	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	return ip
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions/forward"
 	"authsidecar/sessions/httpapi"
 )
@@ -43,12 +44,20 @@ type refusal struct {
 // Error returns what the client is told.
 func (f *refusal) Error() string { return f.Detail }
 
-// reason names the cause, in one of a few words.
-func (f *refusal) reason() string {
+// Reason names the cause, in one of a few words.
+func (f *refusal) Reason() string {
 	if f.cause == nil {
 		return f.Code
 	}
-	return reasonOf(f.Status, f.cause)
+	return observe.Reason(f.Status, f.cause)
+}
+
+// session returns whose request it is; nil where that is not known.
+func (f *refusal) session() *forward.Who {
+	if f.who == nil {
+		return nil
+	}
+	return f.who.Who
 }
 
 // unavailable is the refusal where nobody can tell who is asking, or whether they still may.
@@ -77,9 +86,8 @@ func (g *gate) fail(w http.ResponseWriter, r *http.Request, who *identity, err e
 
 // report counts and records a refusal.
 func (g *gate) report(r *http.Request, f *refusal) {
-	g.inst.failed(r, f.Status, cmp.Or[error](f.cause, f))
-	noteRefusal(r, f)
-	if f.who != nil {
+	g.inst.reports.Failed(r, f.Status, cmp.Or[error](f.cause, f))
+	if observe.Refused(r, f.Status, f.Reason(), f.session()); f.who != nil {
 		g.inst.actOf(r, f.who.Who).refused(f)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"authsidecar/caddymodule/internal/periodic"
+	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions"
 	"authsidecar/sessions/streams"
 )
@@ -52,7 +54,8 @@ type openStore struct {
 	store   sessions.Store
 	watch   sessions.Watcher
 	streams streams.Registry
-	live    liveSessions
+	live    observe.Live
+	realms  sync.Map // the *instance of each realm: it is told of what is swept
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 }
@@ -75,7 +78,7 @@ func shareStore(ctx context.Context, module StoreOpener, logger *zap.Logger) (op
 		if err != nil {
 			return nil, err
 		}
-		return startStore(ctx, meter(store, engineOf(module)), logger)
+		return startStore(ctx, observe.Meter(store, engineOf(module)), logger)
 	})
 	if err != nil {
 		return nil, nil, err
@@ -103,7 +106,7 @@ func startStore(ctx context.Context, store sessions.Store, logger *zap.Logger) (
 	o.running.Go(func() { o.sweep(running, logger) })
 	o.running.Go(func() { o.watch.Run(running) })
 	o.running.Go(func() { o.streams.Run(running) })
-	o.running.Go(func() { o.live.run(running, store) })
+	o.running.Go(func() { o.live.Run(running, store) })
 	return o, nil
 }
 
@@ -123,13 +126,21 @@ func (o *openStore) closeStore() error {
 
 // sweep deletes rows that are due, in small steps, until ctx ends.
 func (o *openStore) sweep(ctx context.Context, logger *zap.Logger) {
-	batch := func(ctx context.Context, limit int) (int, error) { return o.store.Sweep(ctx, limit, expired) }
-	every(ctx, sweepPause, func() {
+	batch := func(ctx context.Context, limit int) (int, error) { return o.store.Sweep(ctx, limit, o.expired) }
+	periodic.Run(ctx, sweepPause, func() {
 		o.watch.Deny.Prune(o.store.Now())
 		drain(ctx, batch, func(err error) {
 			logger.Error("expired sessions could not be swept; this is tried again", zap.Error(err))
 		})
 	})
+}
+
+// expired tells the instance of its realm that a session came to its end and was swept. A realm
+// that no block is of has nobody to tell.
+func (o *openStore) expired(s *sessions.Session) {
+	if inst, ok := o.realms.Load(s.Realm); ok {
+		inst.(*instance).observe(context.Background(), &sessions.Event{Kind: sessions.EventExpired, Session: s})
+	}
 }
 
 // engineOf is the name of a store module.

@@ -2,10 +2,8 @@ package caddymodule
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 
 	"github.com/caddyserver/caddy/v2"
@@ -14,6 +12,7 @@ import (
 	"go.uber.org/zap/exp/zapslog"
 
 	"authsidecar/caddymodule/adminapi"
+	"authsidecar/caddymodule/internal/canonical"
 	"authsidecar/sessions"
 	"authsidecar/sessions/pebblestore"
 )
@@ -53,7 +52,7 @@ func (s *PebbleStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // StoreKey names the directory.
 func (s *PebbleStore) StoreKey() (string, error) {
-	dir, err := canonical(s.directory())
+	dir, err := canonical.Path(s.directory())
 	if err != nil {
 		return "", fmt.Errorf("store pebble: %w", err)
 	}
@@ -62,7 +61,7 @@ func (s *PebbleStore) StoreKey() (string, error) {
 
 // StoreLocation is the directory.
 func (s *PebbleStore) StoreLocation() string {
-	dir, err := canonical(s.directory())
+	dir, err := canonical.Path(s.directory())
 	if err != nil {
 		return s.directory()
 	}
@@ -80,7 +79,7 @@ func (s *PebbleStore) OpenExisting(_ context.Context, logger *zap.Logger) (sessi
 }
 
 func (s *PebbleStore) open(logger *zap.Logger, mustExist bool) (sessions.Store, error) {
-	dir, err := canonical(s.directory())
+	dir, err := canonical.Path(s.directory())
 	if err != nil {
 		return nil, fmt.Errorf("store pebble: %w", err)
 	}
@@ -98,27 +97,6 @@ func (s *PebbleStore) directory() string {
 		return s.Dir
 	}
 	return filepath.Join(caddy.AppDataDir(), "auth_sessions", "pebble")
-}
-
-// canonical returns the one absolute name of a directory that may not exist yet.
-func canonical(dir string) (string, error) {
-	absolute, err := filepath.Abs(dir)
-	if err != nil {
-		return "", err
-	}
-	resolved, err := filepath.EvalSymlinks(absolute)
-	if err == nil {
-		return resolved, nil
-	}
-	if !errors.Is(err, os.ErrNotExist) {
-		return "", err
-	}
-	parent := filepath.Dir(absolute)
-	if parent == absolute {
-		return absolute, nil
-	}
-	parent, err = canonical(parent)
-	return filepath.Join(parent, filepath.Base(absolute)), err
 }
 
 // Interface guards

@@ -1,4 +1,4 @@
-package caddymodule
+package observe
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"authsidecar/caddymodule/cli"
+	"authsidecar/caddymodule/internal/periodic"
 	"authsidecar/sessions/audit"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/forward"
@@ -21,6 +21,7 @@ import (
 type refusedLog struct {
 	logger *zap.Logger
 	issuer string // ours
+	mend   func(reason bearer.Reason, known bool) string
 
 	mu    sync.Mutex
 	kinds map[refusedKind]*refusedCount
@@ -43,8 +44,8 @@ type refusedCount struct {
 	clientIP string
 }
 
-// malformed is the reason where there is no one token to refuse.
-const malformed bearer.Reason = "malformed_credentials"
+// Malformed is the reason where there is no one token to refuse.
+const Malformed bearer.Reason = "malformed_credentials"
 
 // note counts a refused request, if it was refused for its token.
 func (l *refusedLog) note(err error, clientIP string) {
@@ -53,7 +54,7 @@ func (l *refusedLog) note(err error, clientIP string) {
 	if refusal, ok := errors.AsType[*bearer.Refusal](err); ok {
 		kind, claimed = refusedKind{refusal.Reason, refusal.Issuer}, refusal.Claimed
 	} else if errors.Is(err, bearer.ErrMalformed) {
-		kind.reason = malformed
+		kind.reason = Malformed
 	} else {
 		return
 	}
@@ -76,7 +77,7 @@ func (l *refusedLog) note(err error, clientIP string) {
 
 // run writes what is due, until ctx ends, and then the rest.
 func (l *refusedLog) run(ctx context.Context) {
-	every(ctx, refusedPause, func() { l.flush(refusedPause) })
+	periodic.Run(ctx, refusedPause, func() { l.flush(refusedPause) })
 	l.flush(0)
 }
 
@@ -103,21 +104,9 @@ func (l *refusedLog) write(kind refusedKind, c *refusedCount) {
 	} else if c.claimed != "" {
 		fields = append(fields, zap.String("unknown_issuer", claimedIssuer(c.claimed)))
 	}
-	fields = append(fields, zap.String("client_ip", c.clientIP), zap.String("mend", refusedMend(kind)))
+	fields = append(fields, zap.String("client_ip", c.clientIP), zap.String("mend", l.mend(kind.reason, kind.issuer != "")))
 	l.logger.Info("bearer token refused", fields...)
 	c.count, c.logged = 0, time.Now()
-}
-
-// refusedMend says what to do about a kind.
-func refusedMend(kind refusedKind) string {
-	switch {
-	case kind.reason == malformed:
-		return "send one token, once: Authorization: Bearer <token>"
-	case kind.reason == bearer.ReasonUnknownIssuer && kind.issuer != "":
-		return "requests of the app are made with access tokens of this site; to accept those of trusted issuers too, write: identity { accept callers }"
-	default:
-		return cli.Mend(kind.reason)
-	}
 }
 
 // maxClaimedIssuer is how much of a made-up name is logged, in bytes.

@@ -1,15 +1,13 @@
-package caddymodule
+package observe
 
 import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"authsidecar/sessions/bearer"
 )
 
 // gauges are what the metrics read from the running configuration when somebody looks.
-type gauges struct{ app *App }
+type gauges struct{ blocks func() []*Reporter }
 
 func newGauge(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc(prometheus.BuildFQName(metricsNamespace, "", name), help, labels, nil)
@@ -41,57 +39,54 @@ func (*gauges) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect reads them.
 func (g *gauges) Collect(ch chan<- prometheus.Metric) {
-	g.app.mu.Lock()
-	defer g.app.mu.Unlock()
-	for realm, inst := range g.app.instances {
+	for _, r := range g.blocks() {
 		show := func(d *prometheus.Desc, value float64, more ...string) {
-			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, append([]string{realm}, more...)...)
+			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, value, append([]string{r.issuer}, more...)...)
 		}
-		inst.showGauges(show)
+		r.block.showGauges(r.issuer, show)
 	}
 }
 
-func (inst *instance) showGauges(show func(*prometheus.Desc, float64, ...string)) {
-	inst.showTrusted(show)
-	if !inst.ready.Load() {
+func (b *Block) showGauges(realm string, show func(*prometheus.Desc, float64, ...string)) {
+	b.showTrusted(show)
+	if !b.Ready() {
 		show(readyGauge, 0)
 		return
 	}
 	show(readyGauge, 1)
-	watch := &inst.store.watch
+	watch := b.Watch()
 	show(denySetGauge, float64(watch.Deny.Len()))
 	show(feedLagGauge, watch.Silence().Seconds())
 	show(blindGauge, watch.Blind().Seconds())
-	if n, ok := inst.store.live.of(inst.issuer); ok {
-		show(liveGauge, float64(n.own), "own")
-		show(liveGauge, float64(n.impersonated), "impersonation")
+	if n, ok := b.Live().Of(realm); ok {
+		show(liveGauge, float64(n.Own), "own")
+		show(liveGauge, float64(n.Impersonated), "impersonation")
 	}
-	for _, r := range inst.rings {
-		if key, err := r.ring.Signing(time.Now()); err == nil && !key.From.IsZero() {
-			show(signingGauge, seconds(key.From), r.name)
+	for _, r := range b.Rings {
+		if key, err := r.Keys.Signing(time.Now()); err == nil && !key.From.IsZero() {
+			show(signingGauge, seconds(key.From), r.Use)
 		}
 	}
 }
 
-func (inst *instance) showTrusted(show func(*prometheus.Desc, float64, ...string)) {
-	for _, t := range inst.trust {
-		source, ok := t.issuer.Keys.(interface{ Status() bearer.Status })
-		if !ok { // a secret
+func (b *Block) showTrusted(show func(*prometheus.Desc, float64, ...string)) {
+	for _, issuer := range b.Trusted {
+		status, known := keysOf(issuer)
+		if !known {
 			continue
 		}
-		status := source.Status()
-		show(trustedKeysGauge, float64(len(status.Keys)), t.issuer.Name)
+		show(trustedKeysGauge, float64(len(status.Keys)), issuer.Name)
 		if !status.FetchedAt.IsZero() {
-			show(trustedFetchedGauge, seconds(status.FetchedAt), t.issuer.Name)
+			show(trustedFetchedGauge, seconds(status.FetchedAt), issuer.Name)
 		}
 		if !status.UsableUntil.IsZero() {
-			show(trustedUsableGauge, seconds(status.UsableUntil), t.issuer.Name)
+			show(trustedUsableGauge, seconds(status.UsableUntil), issuer.Name)
 		}
 		failing := 0.0
 		if status.Error != "" {
 			failing = 1
 		}
-		show(trustedFailingGauge, failing, t.issuer.Name)
+		show(trustedFailingGauge, failing, issuer.Name)
 	}
 }
 

@@ -1,4 +1,4 @@
-package caddymodule
+package observe
 
 import (
 	"context"
@@ -20,7 +20,7 @@ import (
 func TestRefusedLog_IsALineASecondForEachKind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zapcore.InfoLevel)
-		l := refusedLog{logger: zap.New(core), issuer: "https://app.example.com", kinds: make(map[refusedKind]*refusedCount)}
+		l := refusedLog{logger: zap.New(core), issuer: "https://app.example.com", mend: noMend, kinds: make(map[refusedKind]*refusedCount)}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go l.run(ctx)
@@ -58,7 +58,7 @@ func TestRefusedLog_IsALineASecondForEachKind(t *testing.T) {
 func TestRefusedLog_ForgetsWhatIsOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zapcore.InfoLevel)
-		l := refusedLog{logger: zap.New(core), kinds: make(map[refusedKind]*refusedCount)}
+		l := refusedLog{logger: zap.New(core), mend: noMend, kinds: make(map[refusedKind]*refusedCount)}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go l.run(ctx)
@@ -90,3 +90,5 @@ func TestL2_MadeUpIssuersAreEncoded(t *testing.T) {
 		t.Errorf("a token is logged: %q", got)
 	}
 }
+
+func noMend(bearer.Reason, bool) string { return "" }

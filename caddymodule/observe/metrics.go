@@ -1,4 +1,4 @@
-package caddymodule
+package observe
 
 import (
 	"errors"
@@ -11,7 +11,7 @@ import (
 // The metrics. Their labels are few and bounded: the issuer of a block (realm), the
 // issuers that it trusts, and words of ours. No user, key or address is one. Counters
 // belong to the process, so that a reload does not begin them anew; gauges are read
-// from the running configuration (collect.go).
+// from the running configuration (gauges.go).
 var (
 	creates = newCounter("creates_total",
 		"Requests for a session that were judged, by what came of them: created, repeated (the same again, by its Idempotency-Key), denied.", "realm", "outcome")
@@ -43,11 +43,11 @@ func newCounter(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: metricsNamespace, Name: name, Help: help}, labels)
 }
 
-// registerMetrics shows the metrics in the registry of a configuration.
-func registerMetrics(registry *prometheus.Registry, app *App) error {
+// Register shows the metrics in the registry of a configuration. blocks returns its blocks.
+func Register(registry *prometheus.Registry, blocks func() []*Reporter) error {
 	all := []prometheus.Collector{
 		creates, refreshes, revocations, expirations, rejections, failures, trials, acts, cacheLookups, auditErrors, shadowRefusals,
-		storeSeconds, storeErrors, &gauges{app: app},
+		storeSeconds, storeErrors, &gauges{blocks: blocks},
 	}
 	for _, c := range all {
 		var known prometheus.AlreadyRegisteredError
@@ -59,8 +59,8 @@ func registerMetrics(registry *prometheus.Registry, app *App) error {
 }
 
 // showZeros makes the counters of a realm known before anything happened, so that the
-// first increase is one.
-func showZeros(realm string) {
+// first increase is one. refusals are more reasons of rejections.
+func showZeros(realm string, refusals []string) {
 	zeros := []struct {
 		counter *prometheus.CounterVec
 		words   []string
@@ -70,7 +70,7 @@ func showZeros(realm string) {
 		{revocations, []string{string(sessions.EndRevoked), string(sessions.EndReplaced), string(sessions.EndReuse), string(sessions.EndStoreBehind), string(sessions.EndPolicy)}},
 		{cacheLookups, []string{"hit", "miss"}},
 		{trials, []string{"allowed", "denied"}},
-		{rejections, []string{reasonRequired, reasonUnavailable, reasonInternal, errReadOnly.Code, errDeny.Code, errCrossOrigin.Code}},
+		{rejections, append([]string{reasonRequired, reasonUnavailable, reasonInternal}, refusals...)},
 	}
 	for _, z := range zeros {
 		for _, word := range z.words {

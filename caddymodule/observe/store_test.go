@@ -1,4 +1,4 @@
-package caddymodule
+package observe
 
 import (
 	"context"
@@ -50,7 +50,7 @@ func TestMeter_HidesNothingAndMakesNothingUp(t *testing.T) {
 		{"one that pings", pingingStore{}, false, false, true, false},
 		{"pebble", new(pebblestore.Store), true, false, true, true},
 	} {
-		metered := meter(tt.store, "test")
+		metered := Meter(tt.store, "test")
 		counting, counts := sessions.As[sessions.CountingStore](metered)
 		rotating, rotates := sessions.As[sessions.Rotator](metered)
 		_, pings := sessions.As[sessions.Pinger](metered)
@@ -93,7 +93,7 @@ func rowOf(n int, now time.Time) sessions.Session {
 
 func TestMeter_TimesEachOperationOnce(t *testing.T) {
 	storeSeconds.DeletePartialMatch(prometheus.Labels{"engine": "timed"})
-	store := meter(newPebble(t), "timed")
+	store := Meter(newPebble(t), "timed")
 	ctx := t.Context()
 	row := rowOf(1, store.Now())
 	counting, _ := sessions.As[sessions.CountingStore](store)
@@ -117,7 +117,7 @@ func TestLiveSessions_CountsTheStore(t *testing.T) {
 	ctx := t.Context()
 	now := store.Now()
 	const many = 2*livePage + 7
-	want := make(map[string]liveCount)
+	want := make(map[string]LiveCount)
 	for n := range many {
 		row := rowOf(n, now)
 		switch n % 10 {
@@ -139,16 +139,16 @@ func TestLiveSessions_CountsTheStore(t *testing.T) {
 		t.Errorf("counted %v, want %v", got, want)
 	}
 
-	live := liveSessions{realms: got}
-	before, _ := live.of("realm-0")
+	live := Live{realms: got}
+	before, _ := live.Of("realm-0")
 	row := rowOf(0, now)
 	live.change(&row, 1)
-	if n, _ := live.of("realm-0"); n.impersonated != before.impersonated+1 || n.own != before.own {
+	if n, _ := live.Of("realm-0"); n.Impersonated != before.Impersonated+1 || n.Own != before.Own {
 		t.Errorf("%v became %v", before, n)
 	}
 	row.Realm = "empty"
 	live.change(&row, -1)
-	if n, _ := live.of("empty"); n != (liveCount{}) {
+	if n, _ := live.Of("empty"); n != (LiveCount{}) {
 		t.Errorf("less than nothing: %v", n)
 	}
 }

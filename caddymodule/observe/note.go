@@ -1,4 +1,4 @@
-package caddymodule
+package observe
 
 import (
 	"context"
@@ -14,7 +14,6 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/audit"
 	"authsidecar/sessions/forward"
-	"authsidecar/sessions/httpapi"
 )
 
 // A note is what a request is remembered by: for its trace, and for the access log.
@@ -145,43 +144,44 @@ func (n *note) span(ctx context.Context) {
 	}
 }
 
-// traced takes notes of a request of the app, where somebody will read them.
-func traced(r *http.Request) {
+// Traced begins to remember a request of the app, where somebody will read it: one that is
+// traced.
+func Traced(r *http.Request) {
 	if trace.SpanFromContext(r.Context()).IsRecording() && noteOf(r.Context()) == nil {
 		takeNotes(r)
 	}
 }
 
-// forwarded tells the access log and the trace whose session a request of the app was
-// made with.
-func forwarded(r *http.Request, who *identity) {
+// Forwarded tells the access log and the trace whose session a request of the app was made with;
+// nil is nobody's.
+func Forwarded(r *http.Request, who *forward.Who) {
 	n := noteOf(r.Context())
 	switch {
-	case n == nil && who.Who == nil:
+	case n == nil && who == nil:
 		return
 	case n == nil:
 		n = new(note)
 	}
 	n.decision = "anonymous"
-	if who.Who != nil {
+	if who != nil {
 		n.decision = "forwarded"
-		n.made(who.Who)
+		n.made(who)
 	}
 	n.tell(r)
 }
 
-// noteRefusal tells them why it does not get to the app, and whose it was, where that is
-// known.
-func noteRefusal(r *http.Request, f *refusal) {
+// Refused tells them why a request of the app does not get there, and whose it was; nil: that is
+// not known.
+func Refused(r *http.Request, status int, reason string, who *forward.Who) {
 	n := noteOf(r.Context())
 	if n == nil {
 		n = new(note)
 	}
-	if n.decision = f.reason(); f.Status < http.StatusInternalServerError {
+	if n.decision = reason; status < http.StatusInternalServerError {
 		n.decision = "denied:" + n.decision
 	}
-	if f.who != nil {
-		n.made(f.who.Who)
+	if who != nil {
+		n.made(who)
 	}
 	n.tell(r)
 }
@@ -194,15 +194,8 @@ func (n *note) made(who *forward.Who) {
 	}
 }
 
-// serve answers a request that is ours, and tells how.
-func (inst *instance) serve(w http.ResponseWriter, r *http.Request, verdict httpapi.Verdict) {
+// Answered begins to remember a request that we answer. Call tell when that is done.
+func Answered(r *http.Request) (tell func()) {
 	n := takeNotes(r)
-	defer n.tell(r)
-	if !inst.ready.Load() {
-		if err := inst.open(); err != nil {
-			inst.api.Unavailable(w, r, err)
-			return
-		}
-	}
-	inst.api.Serve(w, r, verdict)
+	return func() { n.tell(r) }
 }

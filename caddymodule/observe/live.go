@@ -1,23 +1,24 @@
-package caddymodule
+package observe
 
 import (
 	"context"
 	"sync"
 	"time"
 
+	"authsidecar/caddymodule/internal/periodic"
 	"authsidecar/sessions"
 )
 
-// liveSessions estimates how many sessions of each realm a store has that are not
+// Live estimates how many sessions of each realm a store has that are not
 // over. The store is read through in the background, slowly; from then on, what this
 // process creates and ends counts, until the next time.
-type liveSessions struct {
+type Live struct {
 	mu     sync.Mutex
-	realms map[string]liveCount // nil: not counted yet
+	realms map[string]LiveCount // nil: not counted yet
 }
 
-// A liveCount is how many sessions are live, of each kind.
-type liveCount struct{ own, impersonated int }
+// A LiveCount is how many sessions are live, of each kind.
+type LiveCount struct{ Own, Impersonated int }
 
 // The store is read through each liveEvery, livePage rows at a time, and left alone
 // after each page liveRest times as long as it took: so it takes a twentieth of a
@@ -28,15 +29,26 @@ const (
 	liveRest  = 20
 )
 
-// of returns the count of a realm; ok tells whether there is one.
-func (l *liveSessions) of(realm string) (n liveCount, ok bool) {
+// Of returns the count of a realm; ok reports whether there is one.
+func (l *Live) Of(realm string) (n LiveCount, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.realms[realm], l.realms != nil
 }
 
+// happened counts what came or went by an event.
+func (l *Live) happened(e *sessions.Event) {
+	switch e.Kind {
+	case sessions.EventCreated:
+		l.change(e.Session, 1)
+	case sessions.EventRevoked, sessions.EventReuse, sessions.EventStoreBehind, sessions.EventExpired:
+		l.change(e.Session, -1)
+	default:
+	}
+}
+
 // change notes that a session came or went.
-func (l *liveSessions) change(s *sessions.Session, by int) {
+func (l *Live) change(s *sessions.Session, by int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.realms != nil {
@@ -46,16 +58,16 @@ func (l *liveSessions) change(s *sessions.Session, by int) {
 	}
 }
 
-func (n *liveCount) add(impersonated bool, by int) {
+func (n *LiveCount) add(impersonated bool, by int) {
 	if impersonated {
-		n.impersonated = max(0, n.impersonated+by)
+		n.Impersonated = max(0, n.Impersonated+by)
 	} else {
-		n.own = max(0, n.own+by)
+		n.Own = max(0, n.Own+by)
 	}
 }
 
-// run counts until ctx ends. A store that cannot be read through is not counted.
-func (l *liveSessions) run(ctx context.Context, store sessions.Store) {
+// Run counts until ctx ends. A store that cannot be read through is not counted.
+func (l *Live) Run(ctx context.Context, store sessions.Store) {
 	scanner, ok := sessions.As[sessions.Scanner](store)
 	if !ok {
 		return
@@ -68,12 +80,12 @@ func (l *liveSessions) run(ctx context.Context, store sessions.Store) {
 		}
 	}
 	round()
-	every(ctx, liveEvery, round)
+	periodic.Run(ctx, liveEvery, round)
 }
 
 // countLive reads the store through. ok tells that it got to the end.
-func countLive(ctx context.Context, store sessions.Scanner, clock func() time.Time) (counted map[string]liveCount, ok bool) {
-	counted = make(map[string]liveCount)
+func countLive(ctx context.Context, store sessions.Scanner, clock func() time.Time) (counted map[string]LiveCount, ok bool) {
+	counted = make(map[string]LiveCount)
 	for cursor := ""; ; {
 		start := time.Now()
 		page, err := store.Scan(ctx, cursor, livePage)

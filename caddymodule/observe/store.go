@@ -1,4 +1,4 @@
-package caddymodule
+package observe
 
 import (
 	"context"
@@ -18,9 +18,9 @@ type metered struct {
 	engine string
 }
 
-// meter returns the store with a watch beside it. It can count and rotate if the
+// Meter returns a store that reports how long the store takes. It can count and rotate if the
 // store itself can.
-func meter(store sessions.Store, engine string) sessions.Store {
+func Meter(store sessions.Store, engine string) sessions.Store {
 	m := &metered{store: store, engine: engine}
 	for _, operation := range []string{"create", "get", "update", "list", "sweep"} {
 		storeSeconds.WithLabelValues(engine, operation)

@@ -1,4 +1,4 @@
-package caddymodule
+package observe
 
 import (
 	"context"
@@ -11,40 +11,24 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
+	"authsidecar/caddymodule/internal/canonical"
+	"authsidecar/caddymodule/internal/periodic"
 	"authsidecar/sessions"
 	"authsidecar/sessions/audit"
 )
 
-// opened are the open instances by their issuers: who is told what was swept.
-var opened sync.Map
-
-// expired tells the instance of its realm that a session came to its end and was
-// swept. A realm that no block is of has nobody to tell.
-func expired(s *sessions.Session) {
-	if inst, ok := opened.Load(s.Realm); ok {
-		inst.(*instance).observe(context.Background(), &sessions.Event{Kind: sessions.EventExpired, Session: s})
-	}
-}
-
 // An auditor writes the records of an instance: into a log of their own, and into the
 // file, where there is one.
 type auditor struct {
-	logger *zap.Logger
-	config Audit
-	file   *auditFile
-	key    string
+	logger   *zap.Logger
+	path     string // as configured; "": there is no file
+	required bool
+	file     *auditFile
+	key      string
 }
 
 // auditName is what the audit's logger is called, after the handler's.
 const auditName = "audit"
-
-func newAuditor(h *Handler, logger *zap.Logger) *auditor {
-	a := &auditor{logger: logger.Named(auditName)}
-	if h.Audit != nil {
-		a.config = *h.Audit
-	}
-	return a
-}
 
 // auditFiles are the open files of this process, by their paths: a reload, and
 // several blocks, share them.
@@ -61,14 +45,14 @@ type auditFile struct {
 const auditSync = time.Second
 
 func (a *auditor) open() error {
-	if a.config.File == "" {
+	if a.path == "" {
 		return nil
 	}
-	path, err := canonical(filepath.Dir(a.config.File))
+	path, err := canonical.Path(filepath.Dir(a.path))
 	if err != nil {
-		return fmt.Errorf("audit file %s: %w", a.config.File, err)
+		return fmt.Errorf("audit file %s: %w", a.path, err)
 	}
-	path = filepath.Join(path, filepath.Base(a.config.File))
+	path = filepath.Join(path, filepath.Base(a.path))
 	value, _, err := auditFiles.LoadOrNew(path, func() (caddy.Destructor, error) {
 		writer, err := audit.Open(audit.Options{Path: path})
 		if err != nil {
@@ -77,7 +61,7 @@ func (a *auditor) open() error {
 		return startAuditFile(writer, a.logger), nil
 	})
 	if err != nil {
-		return fmt.Errorf("audit file %s: %w", a.config.File, err)
+		return fmt.Errorf("audit file %s: %w", a.path, err)
 	}
 	a.key, a.file = path, value.(*auditFile)
 	return nil
@@ -89,7 +73,7 @@ func startAuditFile(writer *audit.Writer, logger *zap.Logger) *auditFile {
 	f.cancel = cancel
 	f.running.Go(func() {
 		failing := false
-		every(ctx, auditSync, func() {
+		periodic.Run(ctx, auditSync, func() {
 			err := writer.Sync()
 			if err != nil && !failing {
 				logger.Error("the audit file cannot be written; this is tried again", zap.Error(err))
@@ -124,47 +108,58 @@ func (a *auditor) write(r *audit.Record, durable bool) (audit.Position, error) {
 	return a.file.writer.Append(r, durable)
 }
 
-// audit records what happened: in the file, in the log, and as an event of Caddy's.
-// Where the audit is required, what is not on disk then is an ErrUnavailable.
-func (inst *instance) audit(ctx context.Context, r *audit.Record) error {
-	at, err := inst.auditLine(r, r.Event != string(sessions.EventExpired))
-	inst.logRecord(inst.reports.audit.logger, zapcore.InfoLevel, r, at)
-	inst.reports.events.tell(ctx, r)
+// Record records what happened: in the file, in the log, and as an event of Caddy's. Where
+// the audit is required, what is not on disk then is an ErrUnavailable.
+func (r *Reporter) Record(ctx context.Context, record *audit.Record) error {
+	at, err := r.auditLine(record, record.Event != string(sessions.EventExpired))
+	logRecord(r.audit.logger, zapcore.InfoLevel, record, at)
+	r.events.tell(ctx, record)
+	return err
+}
+
+// Acting records that an unsafe request of an impersonated session is about to go on. An
+// ErrUnavailable: it must not, since the audit is required and could not be written.
+func (r *Reporter) Acting(record *audit.Record) error {
+	acts.WithLabelValues(r.issuer).Inc()
+	if !r.audit.required {
+		return nil
+	}
+	record.Event = audit.EventActing
+	_, err := r.auditLine(record, true)
 	return err
 }
 
 // auditLine writes a record into the file. Where the audit is required, it is durable
 // when this returns, if anybody waits for it.
-func (inst *instance) auditLine(r *audit.Record, wait bool) (audit.Position, error) {
-	a := inst.reports.audit
-	at, err := a.write(r, a.config.Required && wait)
+func (r *Reporter) auditLine(record *audit.Record, wait bool) (audit.Position, error) {
+	at, err := r.audit.write(record, r.audit.required && wait)
 	if err == nil {
 		return at, nil
 	}
-	auditErrors.WithLabelValues(inst.issuer).Inc()
-	a.logger.Error("an audit line could not be written", zap.String("event", r.Event), zap.String("issuer", r.Issuer), zap.String("session_id", r.SessionID), zap.Error(err))
-	if !a.config.Required {
+	auditErrors.WithLabelValues(r.issuer).Inc()
+	r.audit.logger.Error("an audit line could not be written", zap.String("event", record.Event), zap.String("issuer", record.Issuer), zap.String("session_id", record.SessionID), zap.Error(err))
+	if !r.audit.required {
 		return at, nil
 	}
 	return at, fmt.Errorf("%w: %w", sessions.ErrUnavailable, err)
 }
 
-// before is asked before a session is stored or refreshed: handlers of Caddy's events
+// Before is asked before a session is stored or refreshed: handlers of Caddy's events
 // may say no, and where the audit is required, what is about to happen is on disk when
 // this returns.
-func (inst *instance) before(ctx context.Context, kind sessions.EventKind, s *sessions.Session) error {
-	r := audit.RecordOf(&sessions.Event{Kind: kind, Session: s, IP: s.IP})
-	r.Event = audit.EventRefreshing
+func (r *Reporter) Before(ctx context.Context, kind sessions.EventKind, s *sessions.Session) error {
+	record := audit.RecordOf(&sessions.Event{Kind: kind, Session: s, IP: s.IP})
+	record.Event = audit.EventRefreshing
 	if kind == sessions.EventCreated {
-		r.Event = audit.EventCreating
-		if err := inst.reports.events.ask(ctx, r); err != nil {
+		record.Event = audit.EventCreating
+		if err := r.events.ask(ctx, record); err != nil {
 			return err
 		}
 	}
-	if !inst.reports.audit.config.Required {
+	if !r.audit.required {
 		return nil
 	}
-	_, err := inst.auditLine(r, true)
+	_, err := r.auditLine(record, true)
 	return err
 }
 

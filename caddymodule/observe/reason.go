@@ -1,0 +1,60 @@
+package observe
+
+import (
+	"errors"
+	"net/http"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+)
+
+// Reasons of rejections that alerts know.
+const (
+	reasonRequired    = "reason_required"
+	reasonUnavailable = "unavailable"
+	reasonInternal    = "internal"
+)
+
+// Reason names why a request was refused or failed, in one of a few words. An error with a method
+// Reason names it itself.
+func Reason(status int, err error) string {
+	if token, ok := errors.AsType[*bearer.Refusal](err); ok {
+		return string(token.Reason)
+	}
+	var request interface{ Reason() string }
+	if errors.As(err, &request) {
+		return request.Reason()
+	}
+	for _, known := range [...]struct {
+		err    error
+		reason string
+	}{
+		{bearer.ErrNoToken, "no_token"},
+		{bearer.ErrMalformed, string(Malformed)},
+		{sessions.ErrReasonRequired, reasonRequired},
+		{sessions.ErrClient, "client"},
+		{sessions.ErrGrant, "invalid_grant"},
+		{sessions.ErrEnded, "ended"},
+		{sessions.ErrForbidden, "forbidden"},
+		{sessions.ErrDenied, "denied"},
+		{bearer.ErrKeysUnavailable, "keys_unavailable"},
+	} {
+		if errors.Is(err, known.err) {
+			return known.reason
+		}
+	}
+	switch status {
+	case http.StatusNotFound:
+		return "not_found"
+	case http.StatusMethodNotAllowed:
+		return "method"
+	case http.StatusConflict, http.StatusUnprocessableEntity:
+		return "idempotency"
+	case http.StatusServiceUnavailable:
+		return reasonUnavailable
+	case http.StatusInternalServerError:
+		return reasonInternal
+	default:
+		return "invalid_request"
+	}
+}

@@ -1,0 +1,171 @@
+package observe
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/audit"
+	"authsidecar/sessions/bearer"
+)
+
+// A Config is what a Reporter is made of.
+type Config struct {
+	Issuer string      // of the block: its realm
+	Logger *zap.Logger // of the handler
+
+	// AuditFile is the file of the audit, "" for none. AuditRequired: nothing happens to a
+	// session that is not on disk in it.
+	AuditFile     string
+	AuditRequired bool
+
+	// Refusals are reasons of rejections that are counted from 0 on, beside those known here.
+	Refusals []string
+	// Mend says what to do about tokens that are refused for a reason; known: they are of an
+	// issuer that is configured.
+	Mend func(reason bearer.Reason, known bool) string
+
+	Block Block
+}
+
+// A Block is an auth_sessions block at work, as far as it is looked at to say how it does. Before
+// it is ready, its Ping and Watch are not called.
+type Block struct {
+	Trusted []bearer.Issuer
+	Rings   []Ring
+	Ready   func() bool
+	Ping    func(context.Context) error // reports whether the store answers
+	Watch   func() *sessions.Watcher
+	Live    func() *Live // nil before the store is open
+}
+
+// A Ring is the signing keys of one use.
+type Ring struct {
+	Use  string // refresh or access
+	Keys *sessions.Ring
+}
+
+// A Reporter reports what happens in one auth_sessions block, and how it does.
+type Reporter struct {
+	issuer  string
+	logger  *zap.Logger
+	block   Block
+	audit   *auditor
+	events  *events
+	refused refusedLog
+	health  health
+}
+
+// New makes the reporter of a block, as far as that needs no file.
+func New(ctx caddy.Context, c Config) (*Reporter, error) {
+	events, err := newEvents(ctx)
+	if err != nil {
+		return nil, err
+	}
+	showZeros(c.Issuer, c.Refusals)
+	return &Reporter{
+		issuer: c.Issuer, logger: c.Logger, block: c.Block, events: events,
+		audit:   &auditor{logger: c.Logger.Named(auditName), path: c.AuditFile, required: c.AuditRequired},
+		refused: refusedLog{logger: c.Logger, issuer: c.Issuer, mend: c.Mend, kinds: make(map[refusedKind]*refusedCount)},
+	}, nil
+}
+
+// Open opens the file of the audit.
+func (r *Reporter) Open() error { return r.audit.open() }
+
+// Close closes the file of the audit. What happens from now on is not in it.
+func (r *Reporter) Close() error { return r.audit.close() }
+
+// Run writes what is logged now and then, until ctx ends.
+func (r *Reporter) Run(ctx context.Context) { r.refused.run(ctx) }
+
+// Event reports what happened to a session: who, as whom, why and from where. There is no
+// token in an event.
+func (r *Reporter) Event(ctx context.Context, e *sessions.Event) {
+	count(r.issuer, e)
+	noteOf(ctx).happened(e)
+	if live := r.block.Live(); live != nil {
+		live.happened(e)
+	}
+	switch e.Kind {
+	case sessions.EventFailed:
+		level := zapcore.ErrorLevel
+		if errors.Is(e.Err, context.Canceled) {
+			level = zapcore.InfoLevel
+		}
+		logRecord(r.logger, level, audit.RecordOf(e), audit.Position{})
+	case sessions.EventTried:
+		logRecord(r.logger, zapcore.InfoLevel, audit.RecordOf(e), audit.Position{})
+	default:
+		_ = r.Record(ctx, audit.RecordOf(e)) // it happened: what cannot be written is logged
+	}
+}
+
+// logRecord writes a record into a log.
+func logRecord(logger *zap.Logger, level zapcore.Level, r *audit.Record, at audit.Position) {
+	entry := logger.Check(level, "session "+r.Event)
+	if entry == nil {
+		return
+	}
+	var fields []zap.Field
+	for _, f := range r.Fields() {
+		fields = append(fields, zap.Any(f.Name, f.Value))
+	}
+	if at.Seq > 0 {
+		fields = append(fields, zap.Uint64("audit_seq", at.Seq), zap.Stringer("audit_sha256", at.Hash))
+	}
+	entry.Write(fields...)
+}
+
+// Verified reports a bearer token that was verified: whose it is, nil for nobody's, and whether
+// it was remembered.
+func (r *Reporter) Verified(ctx context.Context, c *sessions.Caller, remembered bool) {
+	result := "miss"
+	if remembered {
+		result = "hit"
+	}
+	cacheLookups.WithLabelValues(r.issuer, result).Inc()
+	noteOf(ctx).told(c, remembered)
+}
+
+// Failed reports a request that was refused (at debug, and what is wrong with tokens at info,
+// not each of them: the caller's fault) or failed (at error: ours).
+func (r *Reporter) Failed(req *http.Request, status int, err error) {
+	reason, ip := Reason(status, err), ClientIP(req)
+	rejections.WithLabelValues(r.issuer, reason).Inc()
+	noteOf(req.Context()).refused(reason)
+	r.refused.note(err, ip)
+	level := zapcore.DebugLevel
+	if status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
+		level = zapcore.ErrorLevel
+	}
+	if entry := r.logger.Check(level, "request refused"); entry != nil {
+		entry.Write(
+			zap.String("issuer", r.issuer),
+			zap.Int("status", status),
+			zap.String("client_ip", ip),
+			zap.String("reason", reason),
+			zap.Error(err),
+		)
+	}
+}
+
+// WouldRefuse reports a request that would have been refused, were that not on trial.
+func (r *Reporter) WouldRefuse(req *http.Request, reason string) {
+	shadowRefusals.WithLabelValues(r.issuer, reason).Inc()
+	r.logger.Info("request would be refused: require is on trial",
+		zap.String("issuer", r.issuer), zap.String("reason", reason), zap.String("client_ip", ClientIP(req)),
+		zap.String("method", req.Method), zap.String("path", audit.Mask(req.URL.Path)))
+}
+
+// ClientIP returns the address of the client, as Caddy's trusted proxies say.
+func ClientIP(r *http.Request) string {
+	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	return ip
+}

@@ -1,0 +1,89 @@
+package caddymodule
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"authsidecar/caddymodule/cli"
+	"authsidecar/caddymodule/observe"
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/httpapi"
+)
+
+// newReports makes what reports what happens here.
+func (inst *instance) newReports(ctx caddy.Context, h *Handler) (err error) {
+	config := observe.Config{
+		Issuer: inst.issuer, Logger: inst.logger, Mend: refusedMend,
+		Refusals: []string{errReadOnly.Code, errDeny.Code, errCrossOrigin.Code},
+		Block: observe.Block{
+			Trusted: inst.trusted(),
+			Ready:   inst.ready.Load,
+			Ping:    func(ctx context.Context) error { return ping(ctx, inst.store.store) },
+			Watch:   func() *sessions.Watcher { return &inst.store.watch },
+			Live:    inst.live,
+		},
+	}
+	for _, r := range inst.rings {
+		config.Block.Rings = append(config.Block.Rings, observe.Ring{Use: r.name, Keys: r.ring})
+	}
+	if h.Audit != nil {
+		config.AuditFile, config.AuditRequired = h.Audit.File, h.Audit.Required
+	}
+	inst.reports, err = observe.New(ctx, config)
+	return err
+}
+
+// trusted returns the issuers that are trusted, in the order of the configuration.
+func (inst *instance) trusted() []bearer.Issuer {
+	issuers := make([]bearer.Issuer, len(inst.trust))
+	for i, t := range inst.trust {
+		issuers[i] = t.issuer
+	}
+	return issuers
+}
+
+// live is the count of sessions in the store; nil before it is open.
+func (inst *instance) live() *observe.Live {
+	if inst.store == nil {
+		return nil
+	}
+	return &inst.store.live
+}
+
+// refusedMend says what to do about a refused token.
+func refusedMend(reason bearer.Reason, known bool) string {
+	switch {
+	case reason == observe.Malformed:
+		return "send one token, once: Authorization: Bearer <token>"
+	case reason == bearer.ReasonUnknownIssuer && known:
+		return "requests of the app are made with access tokens of this site; to accept those of trusted issuers too, write: identity { accept callers }"
+	default:
+		return cli.Mend(reason)
+	}
+}
+
+// observe is told what happened to a session.
+func (inst *instance) observe(ctx context.Context, e *sessions.Event) {
+	inst.endStreams(e)
+	inst.reports.Event(ctx, e)
+}
+
+// verified is told of each bearer token that was verified.
+func (inst *instance) verified(ctx context.Context, c *sessions.Caller, remembered bool) {
+	inst.reports.Verified(ctx, c, remembered)
+}
+
+// serve answers a request that is ours.
+func (inst *instance) serve(w http.ResponseWriter, r *http.Request, verdict httpapi.Verdict) {
+	defer observe.Answered(r)()
+	if !inst.ready.Load() {
+		if err := inst.open(); err != nil {
+			inst.api.Unavailable(w, r, err)
+			return
+		}
+	}
+	inst.api.Serve(w, r, verdict)
+}
