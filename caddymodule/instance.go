@@ -55,7 +55,8 @@ type ringPlan struct {
 	plan sessions.Schedule
 }
 
-// ownLeeway is how far the clocks of our own nodes may be apart.
+// ownLeeway is how far two nodes may be apart in what they think that the store's clock
+// says.
 const ownLeeway = 2 * time.Second
 
 // openTimeout bounds how long start-up may wait for the storage's lock.
@@ -239,10 +240,19 @@ func (inst *instance) slog() *slog.Logger {
 	return slog.New(zapslog.NewHandler(inst.logger.Core()))
 }
 
+// now is the store's clock, which the times of our own tokens are by, whatever that of this
+// node says.
+func (inst *instance) now() time.Time {
+	if !inst.ready.Load() {
+		return time.Now() // there is no token that anybody could have
+	}
+	return inst.manager.Store.Now()
+}
+
 // newVerifier makes the verifier of callers' tokens. It knows our own access
 // tokens too, to tell who presents one.
 func (inst *instance) newVerifier(ctx caddy.Context, h *Handler, own *sessions.Ring) (*bearer.Verifier, error) {
-	config := bearer.Config{Told: inst.verified, Issuers: []bearer.Issuer{{Name: h.Issuer, Keys: own, Audiences: h.AccessToken.Audience, Own: true, Leeway: ownLeeway}}}
+	config := bearer.Config{Told: inst.verified, Issuers: []bearer.Issuer{{Name: h.Issuer, Keys: own, Audiences: h.AccessToken.Audience, Own: true, Leeway: ownLeeway, Now: inst.now}}}
 	for _, t := range h.Trust {
 		made, err := newTrusted(ctx, inst, t)
 		if err != nil {

@@ -58,6 +58,9 @@ type Issuer struct {
 	// Own tells that these are our own access tokens: they must name their
 	// session ("sid").
 	Own bool
+	// Now is the clock that its tokens are judged by. Default: that of the Config.
+	// Our own tokens have the store's times: Store.Now.
+	Now func() time.Time
 }
 
 // A Config is what a Verifier is made of.
@@ -67,7 +70,7 @@ type Config struct {
 	// CacheSize is how many verified tokens are remembered. Default:
 	// DefaultCacheSize. One takes up to some 60 KiB, and 3 KiB as a rule.
 	CacheSize int
-	// Now is the clock. Default: time.Now.
+	// Now is the clock that tokens are judged by. Default: time.Now.
 	Now func() time.Time
 	// Told is told of each token that is verified: whose it is, nil where it is
 	// refused, and whether that was remembered. Nil is silence.
@@ -86,11 +89,14 @@ func New(c Config) (*Verifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making token cache: %w", err)
 	}
-	v := &Verifier{issuers: make(map[string]*issuer, len(c.Issuers)), cache: cache, now: clock(c.Now), told: c.Told}
+	v := &Verifier{issuers: make(map[string]*issuer, len(c.Issuers)), cache: cache, told: c.Told}
 	for i := range c.Issuers {
 		checked, err := checkIssuer(c.Issuers[i])
 		if err != nil {
 			return nil, fmt.Errorf("issuer %q: %w", c.Issuers[i].Name, err)
+		}
+		if checked.Now == nil {
+			checked.Now = clock(c.Now)
 		}
 		if v.issuers[checked.Name] != nil {
 			return nil, fmt.Errorf("issuer %q: configured twice", checked.Name)

@@ -89,7 +89,7 @@ func (v *Verifier) Explain(ctx context.Context, token string) *Explanation {
 		e.pass(CheckType, &Refusal{Reason: ReasonClaims, err: jose.ErrClaims})
 		return e
 	}
-	e.explainClaims(from, v.now())
+	e.explainClaims(from, from.Now())
 	return e
 }
 

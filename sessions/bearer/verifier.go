@@ -23,7 +23,6 @@ const maxDepth = 16
 type Verifier struct {
 	issuers map[string]*issuer
 	cache   *lru.Cache[digest, *verified]
-	now     func() time.Time
 	told    func(context.Context, *sessions.Caller, bool)
 
 	hits, misses, checks atomic.Uint64
@@ -77,10 +76,9 @@ func (v *Verifier) verify(ctx context.Context, token string, own bool) (*session
 	if len(token) > jose.MaxTokenSize {
 		return nil, v.attributed(&Refusal{Reason: ReasonTooLarge, err: jose.ErrTooLarge}, token)
 	}
-	now := v.now()
 	id := digest(sha256.Sum256([]byte(token)))
 	if known, ok := v.cache.Get(id); ok && (known.issuer.Own || !own) {
-		if now.Before(known.end) && known.issuer.Keys.Version() == known.version {
+		if known.issuer.Now().Before(known.end) && known.issuer.Keys.Version() == known.version {
 			v.hits.Add(1)
 			v.tell(ctx, known.caller, true)
 			return known.caller, nil
@@ -88,7 +86,7 @@ func (v *Verifier) verify(ctx context.Context, token string, own bool) (*session
 		v.cache.Remove(id)
 	}
 	v.misses.Add(1)
-	fresh, err := v.check(ctx, token, own, now)
+	fresh, err := v.check(ctx, token, own)
 	if err != nil {
 		v.tell(ctx, nil, false)
 		return nil, err
@@ -111,7 +109,7 @@ func (v *Verifier) remember(id digest, fresh *verified) *verified {
 	}
 }
 
-func (v *Verifier) check(ctx context.Context, token string, own bool, now time.Time) (*verified, error) {
+func (v *Verifier) check(ctx context.Context, token string, own bool) (*verified, error) {
 	parsed, err := jose.Parse(token)
 	if err != nil {
 		return nil, v.attributed(refusalOf(err, ReasonForm), token)
@@ -123,7 +121,7 @@ func (v *Verifier) check(ctx context.Context, token string, own bool, now time.T
 	if own && !from.Own {
 		return nil, &Refusal{Reason: ReasonUnknownIssuer, Issuer: from.Name}
 	}
-	fresh, err := v.checkAs(ctx, parsed, from, now)
+	fresh, err := v.checkAs(ctx, parsed, from)
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		refusal.Issuer = from.Name
 	}
@@ -131,7 +129,7 @@ func (v *Verifier) check(ctx context.Context, token string, own bool, now time.T
 }
 
 // checkAs checks a token by the keys and the configuration of the issuer.
-func (v *Verifier) checkAs(ctx context.Context, parsed *jose.Token, from *issuer, now time.Time) (*verified, error) {
+func (v *Verifier) checkAs(ctx context.Context, parsed *jose.Token, from *issuer) (*verified, error) {
 	// The version is read before the key: keys that change in between make the
 	// token be verified again, not remembered for too long.
 	version := from.Keys.Version()
@@ -144,7 +142,7 @@ func (v *Verifier) checkAs(ctx context.Context, parsed *jose.Token, from *issuer
 	if err != nil {
 		return nil, refusalOf(err, ReasonSignature)
 	}
-	caller, err := from.judge(parsed.Header.Type, data, now)
+	caller, err := from.judge(parsed.Header.Type, data, from.Now())
 	if err != nil {
 		return nil, err
 	}

@@ -267,6 +267,43 @@ func TestVerifyOwn_KnowsNobodyElse(t *testing.T) {
 	}
 }
 
+// Our own tokens are of the store's clock, those of others of this node's, whichever of the
+// two is wrong; remembered ones too.
+func TestS6_OurOwnTokensAreJudgedByTheClockOfTheStore(t *testing.T) {
+	for _, off := range []time.Duration{-time.Hour, -2500 * time.Millisecond, 0, 2500 * time.Millisecond, time.Hour} {
+		node, store := noon, noon
+		other, own := trust(t), trust(t)
+		own.Name, own.Own, own.Now = "https://app.example.com", true, func() time.Time { return store }
+		v, err := New(Config{Issuers: []Issuer{other, own}, Now: func() time.Time { return node }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		theirs := token(t, nil)
+		ours := token(t, object{"iss": own.Name, "sid": "s1", "sid_iat": 1500, "iat": noon.Unix()})
+		for _, step := range []struct {
+			what, token string
+			clock       *time.Time
+			at          time.Time
+			want        Reason
+		}{
+			{"our own, by a wrong clock of the node", ours, &node, noon.Add(off), ""},
+			{"our own, remembered", ours, &node, noon.Add(off - time.Second), ""},
+			{"our own, at its end", ours, &store, noon.Add(10 * time.Minute), ReasonExpired},
+			{"our own, before it was issued", ours, &store, noon.Add(-time.Second), ReasonIssuedLater},
+			{"theirs, by a wrong clock of the store", theirs, &store, noon.Add(off), ""},
+			{"theirs, remembered", theirs, &store, noon.Add(off + time.Hour), ""},
+			{"theirs, at its end", theirs, &node, noon.Add(10 * time.Minute), ReasonExpired},
+			{"theirs, before it was issued", theirs, &node, noon.Add(-61 * time.Second), ReasonIssuedLater},
+		} {
+			node, store = noon, noon
+			*step.clock = step.at
+			if _, err := v.Verify(t.Context(), step.token); reasonOf(t, err) != step.want {
+				t.Errorf("%s, off by %v: %v, want %q", step.what, off, err, step.want)
+			}
+		}
+	}
+}
+
 func TestV22_OneKeyIDIsOneSignatureCheck(t *testing.T) {
 	i := trust(t)
 	i.Keys = static(t, idpKey(), keyOf("a", jose.ES256), keyOf("b", jose.ES256))

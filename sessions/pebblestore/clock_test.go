@@ -42,7 +42,7 @@ func (m *machine) clock() *clock {
 
 // A second of a machine whose clock is set, and what the store's clock says then, before
 // or after the right time.
-func TestTheClockOfTheStoreNeverRunsBack(t *testing.T) {
+func TestS6_TheClockOfTheStoreNeverRunsBack(t *testing.T) {
 	const ms = time.Millisecond
 	for name, steps := range map[string][]struct{ pass, set, want time.Duration }{
 		"that is right":         {{0, 0, 0}, {time.Second, 0, 0}, {time.Hour, 0, 0}},
@@ -224,7 +224,7 @@ func (n *clockNode) wantOver(grant *sessions.Grant) {
 
 // The clock is 40 s ahead for a while, then right again, in a store that goes on or that
 // is opened again each time.
-func TestX_TheClockIsPutBack(t *testing.T) {
+func TestS6_TheClockIsPutBack(t *testing.T) {
 	for name, set := range map[string]func(n *clockNode, by time.Duration){
 		"while the store is open": func(n *clockNode, by time.Duration) { n.m.off += by },
 		"while it is not":         (*clockNode).restart,
@@ -263,7 +263,7 @@ func TestX_TheClockIsPutBack(t *testing.T) {
 
 // An answer got lost just before the clock was set: the token that comes again is no
 // stolen one. Half a minute is as long as it was.
-func TestX_ARetryIsNoReuseWhileTheClockIsSet(t *testing.T) {
+func TestS6_ARetryIsNoReuseWhileTheClockIsSet(t *testing.T) {
 	for _, set := range [][]time.Duration{{40 * time.Second}, {40 * time.Second, -40 * time.Second}, {-40 * time.Second}, {-time.Hour, time.Hour}} {
 		n := newClockNode(t)
 		first := n.create("alice")

@@ -36,7 +36,7 @@ func TestTheStoreKeepsTheContract(t *testing.T) {
 
 func ctx() context.Context { return context.Background() }
 
-func TestNodesKeepTheirOrder(t *testing.T) {
+func TestS6_NodesKeepTheirOrder(t *testing.T) {
 	storetest.RunNodes(t, func(t *testing.T) (near, far sessions.Store) {
 		s := openStore(t, Options{})
 		return s, storetest.Far(s, storetest.FarAway)

@@ -89,7 +89,7 @@ func farAway(t *testing.T, srv *pgtest.Server) (dsn string) {
 	return pgtest.DSN(port, "postgres", "postgres", pgtest.Password)
 }
 
-func TestNodesKeepTheirOrder(t *testing.T) {
+func TestS6_NodesKeepTheirOrder(t *testing.T) {
 	for name, poll := range map[string]bool{"who listen": false, "who poll": true} {
 		t.Run(name, func(t *testing.T) {
 			storetest.RunNodes(t, func(t *testing.T) (near, far sessions.Store) {
@@ -100,4 +100,12 @@ func TestNodesKeepTheirOrder(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestS6_NodesWhoseClocksAreWrongAgree(t *testing.T) {
+	opts := Options{Schema: newSchema()}
+	storetest.RunClocks(t, func(t *testing.T, clock func() time.Time) sessions.Store {
+		opts.Clock = clock
+		return openStore(t, opts)
+	})
 }

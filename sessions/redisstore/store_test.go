@@ -149,7 +149,7 @@ func farAway(t *testing.T, srv *redistest.Server) (url string) {
 	return redistest.URL(port, "", redistest.Password, 0)
 }
 
-func TestNodesKeepTheirOrder(t *testing.T) {
+func TestS6_NodesKeepTheirOrder(t *testing.T) {
 	storetest.RunNodes(t, func(t *testing.T) (near, far sessions.Store) {
 		opts := Options{Prefix: newPrefix()}
 		near = openStore(t, opts)
@@ -158,9 +158,17 @@ func TestNodesKeepTheirOrder(t *testing.T) {
 	})
 }
 
-func TestNodesKeepTheirOrderInACluster(t *testing.T) {
+func TestS6_NodesKeepTheirOrderInACluster(t *testing.T) {
 	storetest.RunNodes(t, func(t *testing.T) (near, far sessions.Store) {
 		opts := Options{URL: cluster(t).URL(), Prefix: newPrefix()}
 		return openStore(t, opts), storetest.Far(openStore(t, opts), storetest.FarAway)
+	})
+}
+
+func TestS6_NodesWhoseClocksAreWrongAgree(t *testing.T) {
+	opts := Options{Prefix: newPrefix()}
+	storetest.RunClocks(t, func(t *testing.T, clock func() time.Time) sessions.Store {
+		opts.Clock = clock
+		return openStore(t, opts)
 	})
 }

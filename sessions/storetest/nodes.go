@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
 )
 
 // FarAway is how long one way to the store takes for a node that is far from it.
@@ -34,13 +35,34 @@ func RunNodes(t *testing.T, open func(t *testing.T) (near, far sessions.Store)) 
 	}
 }
 
+// RunClocks proves that nodes agree on what is good whatever their own clocks say. open opens
+// one store each time, by a clock of the node that is as good as time.Now, but for what it
+// says.
+func RunClocks(t *testing.T, open func(t *testing.T, clock func() time.Time) sessions.Store) {
+	offs := []time.Duration{0, -2500 * time.Millisecond, 2500 * time.Millisecond, -time.Hour, time.Hour}
+	stores := make([]sessions.Store, len(offs))
+	for i, off := range offs {
+		stores[i] = open(t, func() time.Time { return time.Now().Add(off) }) //nolint:forbidigo // the clock of a machine that is wrong
+	}
+	nodes := newNodes(t, stores...)
+	for i, one := range nodes {
+		user := fmt.Sprint("user ", i)
+		before := one.create(user)
+		last := wantLive(before, nodes...)
+		nodes[len(nodes)-1-i].revokeAll(user, 1)
+		nodes[len(nodes)-1-i].wantOver(last, nodes...)
+		wantLive(one.create(user), nodes...)
+	}
+}
+
 // rounds are how often each node does each thing.
 const rounds = 30
 
 // A node is a manager of the store, and what it knows of revocations.
 type node struct {
 	*sessions.Manager
-	t *testing.T
+	t        *testing.T
+	verifier *bearer.Verifier
 }
 
 // newNodes makes a node of each of the stores. They have the same keys.
@@ -69,14 +91,23 @@ func newNodes(t *testing.T, stores ...sessions.Store) []*node {
 			Minter: &sessions.Minter{Issuer: realm, RefreshAudience: realm, AccessAudience: []string{realm}, AccessTTL: time.Minute, Keys: keys},
 			Own:    life, Impersonation: life, MaxPerUser: 100,
 		}}
-		if err := nodes[i].LoadCutoffs(t.Context()); err != nil {
+		err := nodes[i].LoadCutoffs(t.Context())
+		if err == nil {
+			nodes[i].verifier, err = bearer.New(bearer.Config{Issuers: []bearer.Issuer{
+				{Name: realm, Keys: keys.Access, Audiences: []string{realm}, Own: true, Leeway: leeway, Now: store.Now},
+			}})
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	return nodes
 }
 
-const provider = "https://idp.example.com"
+const (
+	provider = "https://idp.example.com"
+	leeway   = 2 * time.Second // of what two nodes think that the store's clock says
+)
 
 // watchStore follows the revocations of a store until the test ends.
 func watchStore(t *testing.T, store sessions.Store) *sessions.Watcher {
@@ -159,21 +190,34 @@ func (n *node) hears(facts *sessions.Facts) {
 	}
 }
 
-// wantLive expects that the session lives on all nodes, whatever they heard by then.
-func wantLive(grant *sessions.Grant, nodes ...*node) {
-	facts := grant.Session.Facts()
-	token := grant.RefreshToken
+// wantLive expects that the session lives on all nodes, whatever they heard by then, and
+// returns what the last refresh got.
+func wantLive(grant *sessions.Grant, nodes ...*node) *sessions.Grant {
 	for _, n := range nodes {
 		n.t.Helper()
-		if ended, err := n.Watch.Ended(n.t.Context(), &facts); ended || err != nil {
-			n.t.Errorf("a session that nobody revoked is over: %v", err)
+		for _, node := range nodes {
+			node.takes(grant)
 		}
-		next, err := n.Refresh(n.t.Context(), &sessions.RefreshRequest{Token: token})
+		next, err := n.Refresh(n.t.Context(), &sessions.RefreshRequest{Token: grant.RefreshToken})
 		if err != nil {
 			n.t.Errorf("a session that nobody revoked is not refreshed: %v", err)
-			return
+			return grant
 		}
-		token = next.RefreshToken
+		grant = next
+	}
+	return grant
+}
+
+// takes expects that the node takes the access token.
+func (n *node) takes(grant *sessions.Grant) {
+	n.t.Helper()
+	who, err := n.verifier.VerifyOwn(n.t.Context(), grant.AccessToken)
+	if err != nil {
+		n.t.Errorf("a fresh access token is refused: %v", err)
+		return
+	}
+	if ended, err := n.Ended(n.t.Context(), who); ended || err != nil {
+		n.t.Errorf("a session that nobody revoked is over: %v", err)
 	}
 }
 

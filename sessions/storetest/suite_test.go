@@ -490,7 +490,7 @@ func TestTheSuiteCatchesBrokenStores(t *testing.T) {
 	}
 }
 
-func TestNodesOfOneMemoryKeepTheirOrder(t *testing.T) {
+func TestS6_NodesOfOneMemoryKeepTheirOrder(t *testing.T) {
 	RunNodes(t, func(*testing.T) (near, far sessions.Store) {
 		m := new(Memory)
 		return m, Far(m, FarAway)
