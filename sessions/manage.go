@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // scanPages bounds how much of the store one request reads, so that a filter that
@@ -148,32 +149,48 @@ func (m *Manager) endable(ctx context.Context, r *Rights, f Filter, cursor strin
 	return keys, m.sealCursor(next), nil
 }
 
-// Current returns the live session that a refresh token is of: the live token, or
-// the one before it, whose holder may have lost an answer. The errors wrap
-// ErrGrant or ErrUnavailable.
-func (m *Manager) Current(ctx context.Context, token string) (Session, error) {
-	now := m.Store.Now()
+// Current returns the live session that a refresh token is of, presented from ip. The errors are
+// those of Refresh. A token that proves a reuse revokes its session, as it does at a refresh.
+func (m *Manager) Current(ctx context.Context, token, ip string) (Session, error) {
 	p, err := m.Minter.ReadRefresh(token)
 	if err != nil {
 		return Session{}, err
 	}
-	s, err := m.Store.Get(ctx, p.Session)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return Session{}, errUnknown
-	case err != nil:
-		return Session{}, fmt.Errorf("reading session: %w", err)
+	row, err := m.Store.Get(ctx, p.Session)
+	if err != nil {
+		return Session{}, m.unread(err)
 	}
-	if err := alive(&s, p, now); err != nil {
-		return Session{}, err
+	_, write, out := m.inspect(row, p, m.Store.Now())
+	if !write {
+		return row, out.Err
 	}
-	if m.cut(&s) {
-		return Session{}, errRevoked
+	row, err = m.Store.Update(ctx, p.Session, func(row Session, at time.Time) (next Session, write bool) {
+		next, write, out = m.inspect(row, p, at)
+		return next, write
+	})
+	if err != nil {
+		return Session{}, m.unread(err)
 	}
-	if !p.isLive(&s) && (!p.isBefore(&s) || now.Sub(s.RotatedAt) >= m.Grace) {
-		return Session{}, errReuse
+	m.deny(&row)
+	m.report(ctx, &Event{Kind: out.Kind, Session: &row, IP: ip, Err: out.Err})
+	return row, out.Err
+}
+
+// unread is the error of a row that a refresh token names and that cannot be had.
+func (m *Manager) unread(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return errUnknown
 	}
-	return s, nil
+	return fmt.Errorf("reading session: %w", err)
+}
+
+// inspect is the transition of a row when a refresh token is presented for no refresh.
+func (m *Manager) inspect(row Session, p *Presented, now time.Time) (next Session, write bool, out Outcome) {
+	if m.cut(&row) {
+		return row, false, Outcome{Kind: EventDenied, Err: errRevoked}
+	}
+	rules := Rotation{Grace: m.Grace}
+	return rules.Inspect(row, p, now)
 }
 
 // CurrentOf returns the live session that an access token of ours is of.

@@ -78,20 +78,13 @@ func (r *Rotation) Present(row Session, p *Presented, fresh *Fresh, now time.Tim
 	if err := alive(&row, p, now); err != nil {
 		return row, false, Outcome{Kind: EventDenied, Err: err}
 	}
-	live, before := p.isLive(&row), p.isBefore(&row)
-	age := max(0, now.Sub(row.RotatedAt))
-	switch {
-	case p.Generation >= row.Generation && !live:
-		return end(row, now, EndStoreBehind, Outcome{Kind: EventStoreBehind, Err: errStoreBehind})
-	case p.Generation < row.Generation && !before:
-		return end(row, now, EndReuse, Outcome{Kind: EventReuse, Err: errReuse})
-	case before && age >= r.Grace:
-		return end(row, now, EndReuse, Outcome{Kind: EventReuse, Err: errGraceExpired})
+	if reason, out := r.misuse(&row, p, now); out.Err != nil {
+		return end(row, now, reason, out)
 	}
 	if err := r.Permit(&row); err != nil {
 		return end(row, now, EndPolicy, Outcome{Kind: EventRevoked, Err: fmt.Errorf("%w: %w", errPolicy, err)})
 	}
-	if before {
+	if !p.isLive(&row) {
 		return row, false, Outcome{Kind: EventRetried}
 	}
 	row.Generation++
@@ -102,6 +95,36 @@ func (r *Rotation) Present(row Session, p *Presented, fresh *Fresh, now time.Tim
 		row.RotatedAt = now
 	}
 	return row, true, Outcome{Kind: EventRefreshed}
+}
+
+// Inspect is the transition of a row when a refresh token is presented for anything else than a
+// refresh. What proves a reuse, or a store that lost writes, is stored and refused as Present does
+// it: nobody finds out whether a copied token is still good without that being noticed. Otherwise
+// nothing is stored, and the zero Outcome means that the token is good.
+func (r *Rotation) Inspect(row Session, p *Presented, now time.Time) (next Session, write bool, out Outcome) {
+	if err := alive(&row, p, now); err != nil {
+		return row, false, Outcome{Kind: EventDenied, Err: err}
+	}
+	if reason, out := r.misuse(&row, p, now); out.Err != nil {
+		return end(row, now, reason, out)
+	}
+	return row, false, Outcome{}
+}
+
+// misuse returns why a token of a live row proves that its session is to be revoked; the zero
+// Outcome where it is the live token, or the one before within Grace.
+func (r *Rotation) misuse(row *Session, p *Presented, now time.Time) (EndReason, Outcome) {
+	live, before := p.isLive(row), p.isBefore(row)
+	switch {
+	case p.Generation >= row.Generation && !live:
+		return EndStoreBehind, Outcome{Kind: EventStoreBehind, Err: errStoreBehind}
+	case p.Generation < row.Generation && !before:
+		return EndReuse, Outcome{Kind: EventReuse, Err: errReuse}
+	case before && max(0, now.Sub(row.RotatedAt)) >= r.Grace:
+		return EndReuse, Outcome{Kind: EventReuse, Err: errGraceExpired}
+	default:
+		return "", Outcome{}
+	}
 }
 
 // alive tells why a token of this row is good for nothing before its generation

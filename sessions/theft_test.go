@@ -441,3 +441,61 @@ func TestRefresh_AStoreFaultIsNoVerdict(t *testing.T) {
 	}
 	w.refresh(grant.RefreshToken, victim, sessions.EventRefreshed)
 }
+
+// A thief who asks whether a copied token is still good gives themselves away.
+func TestTheft_ProbingWithAUsedTokenRevokesTheSession(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		used func(w *world) (*sessions.Grant, string)
+		kind sessions.EventKind
+	}{
+		{"the token before, after the grace period", func(w *world) (*sessions.Grant, string) {
+			first := w.create(person("alice", nil), "alice")
+			live := w.refresh(first.RefreshToken, victim, sessions.EventRefreshed)
+			w.now = w.now.Add(grace)
+			return live, first.RefreshToken
+		}, sessions.EventReuse},
+		{"a token two generations old", func(w *world) (*sessions.Grant, string) {
+			first := w.create(person("alice", nil), "alice")
+			second := w.refresh(first.RefreshToken, victim, sessions.EventRefreshed)
+			return w.refresh(second.RefreshToken, victim, sessions.EventRefreshed), first.RefreshToken
+		}, sessions.EventReuse},
+		{"a token that is ahead of a store that lost writes", func(w *world) (*sessions.Grant, string) {
+			first := w.create(person("alice", nil), "alice")
+			before := w.row(first)
+			ahead := w.refresh(first.RefreshToken, victim, sessions.EventRefreshed)
+			_, err := w.store.Update(w.t.Context(), before.Key(), func(sessions.Session, time.Time) (sessions.Session, bool) { return before, true })
+			must(w.t, err)
+			return first, ahead.RefreshToken
+		}, sessions.EventStoreBehind},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			live, used := c.used(w)
+			if _, err := w.manager.Current(t.Context(), used, thief); !errors.Is(err, sessions.ErrGrant) {
+				t.Fatalf("%v, want ErrGrant", err)
+			}
+			if e := w.last(); e.Kind != c.kind || e.IP != thief {
+				t.Errorf("event %s from %s, want %s", e.Kind, e.IP, c.kind)
+			}
+			w.refused(live.RefreshToken, victim, sessions.EventDenied, "revoked")
+		})
+	}
+}
+
+// What proves nothing changes nothing.
+func TestTheft_ProbingWithAGoodTokenChangesNothing(t *testing.T) {
+	w := newWorld(t)
+	first := w.create(person("alice", nil), "alice")
+	second := w.refresh(first.RefreshToken, victim, sessions.EventRefreshed)
+	before := w.row(second)
+	for _, token := range []string{first.RefreshToken, second.RefreshToken} {
+		if _, err := w.manager.Current(t.Context(), token, victim); err != nil {
+			t.Error(err)
+		}
+	}
+	if after := w.row(second); after.Generation != before.Generation || !after.RevokedAt.IsZero() {
+		t.Errorf("%+v became %+v", before, after)
+	}
+	w.refresh(second.RefreshToken, victim, sessions.EventRefreshed)
+}
