@@ -49,6 +49,7 @@ func (s *sidecar) auditVerify(args ...string) (string, error) {
 // Everything that happens to a session is a line: who, as whom, why, from where, by
 // which rule. The log has it too, under its own name, with the line's hash.
 func TestL2_Audit_HasALineForEverything(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(auditSite(s, provider, echo(t).URL, "protect user root\n\t\trefresh_token {\n\t\t\tgrace 30s\n\t\t}"))
@@ -101,6 +102,7 @@ func TestL2_Audit_HasALineForEverything(t *testing.T) {
 // Who is named like the beginning of a token is recorded by that name, in the audit and in
 // the access log; a caller's token that a client took for a name is not.
 func TestAudit_NamesLikeTokensAreNames(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(strings.Replace(auditSite(s, provider, echo(t).URL, ""), "SITE {", "SITE {\n\tlog", 1))
@@ -125,6 +127,7 @@ func TestAudit_NamesLikeTokensAreNames(t *testing.T) {
 
 // A session that came to its end is told to the audit when it is swept, in its realm.
 func TestAudit_TellsWhatWasSwept(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(auditSite(s, provider, echo(t).URL, ""))
@@ -144,6 +147,7 @@ func TestAudit_TellsWhatWasSwept(t *testing.T) {
 // The chain goes on over reloads, kill -9, restarts and rotations, and the command
 // finds what somebody changed.
 func TestAudit_OneChainWhateverHappens(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	config := auditSite(s, provider, echo(t).URL, "")
@@ -198,6 +202,7 @@ func TestAudit_OneChainWhateverHappens(t *testing.T) {
 // With audit required, no session is created or refreshed unless its line is on disk
 // before; and it works again when the disk does.
 func TestAudit_RequiredIsFirst(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(auditSite(s, provider, echo(t).URL, "audit required"))
@@ -237,6 +242,7 @@ func TestAudit_RequiredIsFirst(t *testing.T) {
 
 // Without required, the audit's disk is nobody's concern but the operator's.
 func TestAudit_NotRequiredStopsNothing(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(auditSite(s, provider, echo(t).URL, ""))
@@ -255,6 +261,7 @@ func TestAudit_NotRequiredStopsNothing(t *testing.T) {
 
 // Who cannot write the audit does not start, and does not take a reload.
 func TestAudit_RefusesAFileThatIsNotItsOwn(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	config := auditSite(s, provider, echo(t).URL, "")
@@ -275,6 +282,7 @@ func TestAudit_RefusesAFileThatIsNotItsOwn(t *testing.T) {
 
 // What a validated configuration says of an audit file is not done.
 func TestAudit_ValidateLeavesTheFileAlone(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	file := s.write("Caddyfile", s.render(auditSite(s, provider, echo(t).URL, "")))

@@ -94,6 +94,7 @@ func (s *sidecar) refusedWithin(token string, limit time.Duration) time.Duration
 
 // Covers S5, S1.
 func TestCluster_CreateHereRefreshThereRevokeElsewhere(t *testing.T) {
+	t.Parallel()
 	eachEngine(t, func(t *testing.T, e *engine) {
 		c := newCluster(t, e, 3, "")
 		alice := c.token("alice", nil)
@@ -122,6 +123,7 @@ func TestCluster_CreateHereRefreshThereRevokeElsewhere(t *testing.T) {
 }
 
 func TestCluster_ManyAreRevokedEverywhere(t *testing.T) {
+	t.Parallel()
 	eachEngine(t, func(t *testing.T, e *engine) {
 		c := newCluster(t, e, 3, "")
 		alice := c.token("alice", nil)
@@ -146,6 +148,7 @@ func TestCluster_ManyAreRevokedEverywhere(t *testing.T) {
 }
 
 func TestCluster_OneSuccessorThroughAllNodes(t *testing.T) {
+	t.Parallel()
 	eachEngine(t, func(t *testing.T, e *engine) {
 		c := newCluster(t, e, 3, "")
 		first := create(t, c.nodes[0].url, c.token("alice", nil), `{"user_id":"alice"}`)
@@ -169,6 +172,7 @@ func TestCluster_OneSuccessorThroughAllNodes(t *testing.T) {
 
 // While a node cannot hear the others it asks the store, and refuses all the same.
 func TestCluster_AFeedThatIsCut(t *testing.T) {
+	t.Parallel()
 	eachEngine(t, func(t *testing.T, e *engine) {
 		c := newCluster(t, e, 2, "")
 		alice := c.token("alice", nil)
@@ -199,6 +203,7 @@ func TestCluster_AFeedThatIsCut(t *testing.T) {
 // With the store down, nobody can tell whether somebody else ended a session: those
 // of impersonators wait, those of users go on for a while, and nothing is minted.
 func TestCluster_TheStoreIsDown(t *testing.T) {
+	t.Parallel()
 	eachEngine(t, func(t *testing.T, e *engine) {
 		c := newCluster(t, e, 2, "")
 		alice := c.token("alice", nil)

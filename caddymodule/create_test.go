@@ -8,6 +8,7 @@ import (
 )
 
 func TestCreate_AnswersAsStackAuthDoes(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, ""))
@@ -43,6 +44,7 @@ func TestCreate_AnswersAsStackAuthDoes(t *testing.T) {
 // Who may have a session for a user may have it for the client of their own token. For
 // another one a rule must hold by that client.
 func TestCreate_NobodyNamesAnotherClientUnlessARuleDoes(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	site := provider.site(s, echo(t).URL, life+"\n\t\tallow expression `caller.dept == \"ops\" && client_id == \"admin-console\"`")
@@ -91,6 +93,7 @@ func TestCreate_NobodyNamesAnotherClientUnlessARuleDoes(t *testing.T) {
 
 // Covers H1, H7, H8.
 func TestCreate_EveryRefusal(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, "protect user root admin-*\n\t\timpersonation {\n\t\t\trequire_reason\n\t\t}"))
@@ -168,6 +171,7 @@ func TestCreate_EveryRefusal(t *testing.T) {
 }
 
 func TestH3_JSONWithCharsetIsJSON(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, ""))
@@ -177,6 +181,7 @@ func TestH3_JSONWithCharsetIsJSON(t *testing.T) {
 }
 
 func TestV23_V24_Credentials(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, ""))
@@ -202,6 +207,7 @@ func TestV23_V24_Credentials(t *testing.T) {
 }
 
 func TestCreate_RepeatedWithAnIdempotencyKey(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, "protect user root"))

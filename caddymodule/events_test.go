@@ -68,6 +68,7 @@ func (s *sidecar) told(event string) (lines []string) {
 
 // Handlers of Caddy's events are told everything that the audit has, and no token.
 func TestL2_Events_TellHandlersWhatHappens(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.words = "\tevents {\n\t\ton \"\" test_teller\n\t}\n"
@@ -101,6 +102,7 @@ func TestL2_Events_TellHandlersWhatHappens(t *testing.T) {
 // A handler that aborts auth_session_creating is a no: 403, and nothing is stored,
 // also after a reload. One that only fails is logged by Caddy, as with all its events.
 func TestEvents_AHandlerCanVeto(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.words = "\tevents {\n\t\ton auth_session_creating test_teller\n\t}\n"
@@ -129,6 +131,7 @@ func TestEvents_AHandlerCanVeto(t *testing.T) {
 // A veto holds from the first request on: before all apps are up, and while a reload
 // replaces them.
 func TestEvents_AVetoHoldsWhileCaddyStartsAndReloads(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	token := provider.token("vetoed", nil)
 	rounds := 10

@@ -22,6 +22,7 @@ import (
 // reaches the app, and the answer the client, as through the same Caddy without
 // our directive.
 func TestForward_SameBytesAsWithoutUs(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	app := echo(t)
 	s := newSidecar(t, t.TempDir())
@@ -81,6 +82,7 @@ func rawExchange(t *testing.T, base, request string) string {
 }
 
 func TestForward_WebSocketAndStreamedUpload(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") == "" {
@@ -149,6 +151,7 @@ func streamHash(w http.ResponseWriter, r *http.Request) {
 // H6: spellings that a lenient app could take for our path never reach it, in
 // sites that rewrite, too.
 func TestH6_AliasesNeverReachTheApp(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	app := echo(t)
 	aliases := []string{
@@ -192,6 +195,7 @@ func rawPost(t *testing.T, base, target string) int {
 }
 
 func TestH5_MethodOverridesOnOurPath(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, ""))

@@ -21,6 +21,7 @@ func pathHeaders(value string) (header []string) {
 const expectAll = "\tservers {\n\t\texpected_underscore_headers X_* Script_* Path_*\n\t\texpected_dot_headers X.* Script.* Path.*\n"
 
 func TestPathHeaders_NeverReachTheApp(t *testing.T) {
+	t.Parallel()
 	for _, words := range []string{"", "require\n\t\t\texempt /public/*", "require\n\t\t\texempt /public/*\n\t\t\tpath_headers trusted_proxies"} {
 		p := newIDP(t, "https://idp.example.com")
 		s := newSidecar(t, t.TempDir())
@@ -42,6 +43,7 @@ func TestPathHeaders_NeverReachTheApp(t *testing.T) {
 }
 
 func TestPathHeaders_OfTrustedProxiesAreKept(t *testing.T) {
+	t.Parallel()
 	p := newIDP(t, "https://idp.example.com")
 	for _, words := range []string{"path_headers trusted_proxies", "shadow"} {
 		s := newSidecar(t, t.TempDir())
@@ -54,6 +56,7 @@ func TestPathHeaders_OfTrustedProxiesAreKept(t *testing.T) {
 
 // Even in shadow mode deny looks at the path that the app sees.
 func TestPathHeaders_OfImpersonationsNeverEvadeDeny(t *testing.T) {
+	t.Parallel()
 	g := startGuarded(t, "deny /billing/*", "reverse_proxy APP")
 	if err := g.reload(strings.Replace(g.site("deny /billing/*", "reverse_proxy APP"), "\t\tidentity\n", "\t\tidentity {\n\t\t\tshadow\n\t\t}\n", 1)); err != nil {
 		t.Fatal(err)

@@ -98,6 +98,7 @@ func (g *guarded) expect(what string, token, method, path string, status int, re
 }
 
 func TestDeny_HoldsWhateverTheOrderOfDirectives(t *testing.T) {
+	t.Parallel()
 	for _, site := range []struct {
 		name, directives string
 		passed           int
@@ -125,6 +126,7 @@ func TestDeny_HoldsWhateverTheOrderOfDirectives(t *testing.T) {
 }
 
 func TestDeny_SeesThePathAsItCameAndAsItIs(t *testing.T) {
+	t.Parallel()
 	g := startGuarded(t, "deny /billing/*", "reverse_proxy APP")
 	block := g.site("deny /billing/*", "")
 	before, rest, _ := strings.Cut(block, "\tauth_sessions {")
@@ -143,6 +145,7 @@ func TestDeny_SeesThePathAsItCameAndAsItIs(t *testing.T) {
 }
 
 func TestDeny_RawSpellingsOverTheWire(t *testing.T) {
+	t.Parallel()
 	g := startGuarded(t, "deny /billing/* /account/delete", "reverse_proxy APP")
 	for _, target := range []string{
 		"//billing/pay", "/./billing/pay", "/x/../billing/pay", "/billing%2fpay", "/account%252fdelete", "/account/delete/", "/account;x=y/delete",
@@ -162,6 +165,7 @@ func TestDeny_RawSpellingsOverTheWire(t *testing.T) {
 }
 
 func TestDeny_IsForTheSitesErrorPages(t *testing.T) {
+	t.Parallel()
 	g := startGuarded(t, "deny /billing/*\nread_only", "reverse_proxy APP\nhandle_errors {\n\trespond \"{err.status_code}: ask alice\" 403\n}")
 	for _, method := range []string{"GET", "POST"} {
 		if got, _ := g.ask(g.imp, method, "/billing/pay"); got.status != 403 || got.body != "403: ask alice" {
@@ -171,6 +175,7 @@ func TestDeny_IsForTheSitesErrorPages(t *testing.T) {
 }
 
 func TestReadOnly_RefusesWhatIsUnsafe(t *testing.T) {
+	t.Parallel()
 	g := startGuarded(t, "read_only", "reverse_proxy APP")
 	for _, method := range []string{"GET", "HEAD", "OPTIONS", "TRACE"} {
 		g.expect("safe", g.imp, method, "/app", 200, true)
@@ -183,6 +188,7 @@ func TestReadOnly_RefusesWhatIsUnsafe(t *testing.T) {
 }
 
 func TestReadOnly_RefusesUpgradesAndTunnels(t *testing.T) {
+	t.Parallel()
 	g := startGuarded(t, "read_only", "reverse_proxy APP")
 	for _, c := range []struct{ name, request string }{
 		{"a WebSocket", "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"},
@@ -246,6 +252,7 @@ func extendedConnect(t *testing.T, url, token string, body io.Reader) *http.Requ
 }
 
 func TestH5_OverridesOfImpersonatedSessionsAreDropped(t *testing.T) {
+	t.Parallel()
 	g := startGuarded(t, "read_only", "reverse_proxy APP")
 	header := []string{"X-Http-Method-Override", "DELETE", "X-Http-Method", "DELETE", "X-Method-Override", "DELETE"}
 	got := g.expect("an impersonation", g.imp, "GET", "/app?_method=DELETE&a=b", 200, true, header...)
@@ -276,6 +283,7 @@ func (s *sidecar) actLines() (lines []map[string]any) {
 }
 
 func TestL2_OneLineForEachImpersonatedUnsafeRequest(t *testing.T) {
+	t.Parallel()
 	g := startGuarded(t, "deny /billing/*", "reverse_proxy /down* 127.0.0.1:1\nreverse_proxy APP")
 	type line struct {
 		method, path string
@@ -317,6 +325,7 @@ func TestL2_OneLineForEachImpersonatedUnsafeRequest(t *testing.T) {
 }
 
 func TestL2_WhatTheLineSays(t *testing.T) {
+	t.Parallel()
 	g := startGuarded(t, "read_only", "reverse_proxy APP")
 	g.ask(g.imp, "POST", "/app?token=secret", "User-Agent", "me")
 	g.waitLog(`"path":"/app","status":403,"error":"read_only"}` + "\n")
@@ -339,6 +348,7 @@ func TestL2_WhatTheLineSays(t *testing.T) {
 
 // Where the audit is required, the app gets nothing that is not on disk.
 func TestAudit_RequiredIsWrittenBeforeTheAppIsAsked(t *testing.T) {
+	t.Parallel()
 	g := startGuarded(t, "", "reverse_proxy APP")
 	dir := g.dir + "/audit"
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -361,6 +371,7 @@ func TestAudit_RequiredIsWrittenBeforeTheAppIsAsked(t *testing.T) {
 }
 
 func TestGuards_ConcurrentRequestsHaveALineEach(t *testing.T) {
+	t.Parallel()
 	g := startGuarded(t, "", "reverse_proxy APP")
 	var all sync.WaitGroup
 	for range 20 {

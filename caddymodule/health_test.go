@@ -41,6 +41,7 @@ func (s *sidecar) waitHealth(status int) answer {
 
 // Health tells whether this can serve, and nothing else.
 func TestHealth_TellsReadinessWithoutDetail(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, "health /auth/health"))
@@ -64,6 +65,7 @@ func TestHealth_TellsReadinessWithoutDetail(t *testing.T) {
 
 // Without the word, the path is the app's.
 func TestHealth_IsTheAppsWithoutTheWord(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, ""))
@@ -75,6 +77,7 @@ func TestHealth_IsTheAppsWithoutTheWord(t *testing.T) {
 // J6: without the keys of an issuer this is not ready; as soon as they are there it is.
 // A probe costs the issuer nothing.
 func TestHealth_WaitsForTheKeys(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	var up atomic.Bool
 	keys := newServer(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -108,6 +111,7 @@ func TestHealth_WaitsForTheKeys(t *testing.T) {
 
 // A store that does not answer is told, and so is its return.
 func TestHealth_AsksTheStoreOnceASecond(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, "health /auth/health\n\t\tstore test_switch DIR/down"))

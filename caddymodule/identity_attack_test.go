@@ -14,6 +14,7 @@ import (
 // An app that would go on in HTTP/2 on the same connection would be told there, by the
 // client itself, who is asking: nobody looks at what is said on an upgraded connection.
 func TestU1_NoHTTP2InAnUpgradedConnection(t *testing.T) {
+	t.Parallel()
 	app := newServer(t, func(w http.ResponseWriter, r *http.Request) { // one that does as it is asked
 		if upgrade := r.Header.Get("Upgrade"); upgrade != "" {
 			w.Header().Set("Connection", "Upgrade")
@@ -43,6 +44,7 @@ func TestU1_NoHTTP2InAnUpgradedConnection(t *testing.T) {
 
 // Whatever else is in a request that is somebody's, a refresh token goes no further.
 func TestU5_NoRefreshTokenBesideAGoodCredential(t *testing.T) {
+	t.Parallel()
 	s, p := identitySite(t, "cookie __Host-session")
 	refresh := p.own.text("refresh_token")
 	cookie := "__Host-session=" + p.own.text("access_token")
@@ -88,6 +90,7 @@ func TestU5_NoRefreshTokenBesideAGoodCredential(t *testing.T) {
 // A token of an issuer that is trusted to create sessions is none that an app with
 // identity alone is told of: its keys make no difference, and it may be down.
 func TestIdentity_NeedsNoKeysForTokensThatItDoesNotAccept(t *testing.T) {
+	t.Parallel()
 	keys := newServer(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
 	for words, status := range map[string]int{"identity": 200, "identity {\n\t\t\taccept callers\n\t\t}": 503} {
 		p := newIDP(t, "https://idp.example.com")
@@ -106,6 +109,7 @@ func TestIdentity_NeedsNoKeysForTokensThatItDoesNotAccept(t *testing.T) {
 
 // A preflight is let pass where a token is required: not as something else.
 func TestIdentity_APreflightIsNothingElse(t *testing.T) {
+	t.Parallel()
 	s, _ := identitySite(t, "require")
 	preflight := []string{"Origin", "https://other.example.com", "Access-Control-Request-Method", "PUT"}
 	got := s.through("OPTIONS", "/app?_method=DELETE&a=b", append([]string{"X-HTTP-Method-Override", "DELETE", "X_Http_Method", "DELETE"}, preflight...)...)
@@ -119,6 +123,7 @@ func TestIdentity_APreflightIsNothingElse(t *testing.T) {
 // Where a site's error pages come from the app, a refused request goes there as nobody's,
 // and without the token that it was refused for.
 func TestU5_NoTokenInErrorRoutes(t *testing.T) {
+	t.Parallel()
 	p := &people{idp: newIDP(t, "https://idp.example.com")}
 	s := newSidecar(t, t.TempDir())
 	app := echo(t).URL
@@ -145,6 +150,7 @@ func TestU5_NoTokenInErrorRoutes(t *testing.T) {
 // The header that the assertion goes in is ours: whoever has it dropped would be told to
 // the app by the other headers alone.
 func TestU2_NobodyDropsTheAssertion(t *testing.T) {
+	t.Parallel()
 	s, p := identitySite(t, "assertion")
 	for how, lines := range map[string]string{
 		"listed":                   "Connection: close, Authorization\n",
@@ -172,6 +178,7 @@ func TestU2_NobodyDropsTheAssertion(t *testing.T) {
 
 // An assertion is in place of the token: that goes no further, wherever it was.
 func TestU5_NoAccessTokenBesideTheAssertion(t *testing.T) {
+	t.Parallel()
 	s, p := identitySite(t, "cookie session\n\t\t\taccept callers\n\t\t\tassertion")
 	access, caller := p.own.text("access_token"), p.token("bob", nil)
 	foreign := newIDP(t, "https://elsewhere.example.com").token("bob", nil)

@@ -12,6 +12,7 @@ import (
 // What the operator ends, at the admin endpoint or by a command, is over with the next
 // request too.
 func TestRevoke_ByTheOperator(t *testing.T) {
+	t.Parallel()
 	s, p := identitySite(t, "")
 	s.awaitInForce()
 	own := func() answer { return create(t, s.url, p.token("alice", nil), `{"user_id":"alice"}`) }
@@ -51,6 +52,7 @@ func TestRevoke_ByTheOperator(t *testing.T) {
 // Many sessions end while they are all in use: each by its own call, one in two by those
 // of its user. None passes after the answer.
 func TestRevoke_OfSessionsInUse(t *testing.T) {
+	t.Parallel()
 	s, p := identitySite(t, "require")
 	const users, requests = 16, 200
 	var group sync.WaitGroup
@@ -98,6 +100,7 @@ func TestRevoke_OfSessionsInUse(t *testing.T) {
 // The app's requests are answered from memory, those of a token that is seen for the
 // first time too: the store may be down.
 func TestIdentity_AsksNoStore(t *testing.T) {
+	t.Parallel()
 	p := &people{idp: newIDP(t, "https://idp.example.com")}
 	s := newSidecar(t, t.TempDir())
 	s.start(p.site(s, echo(t).URL, life+"\n\t\tstore test_switch DIR/down\n\t\tidentity {\n\t\t\trequire\n\t\t\tassertion\n\t\t}"))
@@ -118,6 +121,7 @@ func TestIdentity_AsksNoStore(t *testing.T) {
 
 // Who asks at once with a token that nobody has seen yet shares one assertion.
 func TestIdentity_OneAssertionForAllWhoAskAtOnce(t *testing.T) {
+	t.Parallel()
 	s, p := identitySite(t, "accept callers\n\t\t\tassertion")
 	for n := range 10 {
 		token := "Bearer " + p.token(fmt.Sprint("user", n), nil)

@@ -17,6 +17,7 @@ import (
 // After the answer to whatever ends a session, its access token is good for nothing.
 // Covers S5.
 func TestRevoke_HoldsForTheVeryNextRequest(t *testing.T) {
+	t.Parallel()
 	p := &people{idp: newIDP(t, "https://idp.example.com")}
 	s := newSidecar(t, t.TempDir())
 	site := p.site(s, echo(t).URL, life+"\n\t\tidentity\n\t\tsession {\n\t\t\tmax_per_user 3\n\t\t}\n\t\trefresh_token {\n\t\t\tgrace 0s\n\t\t}")
@@ -68,6 +69,7 @@ func TestRevoke_HoldsForTheVeryNextRequest(t *testing.T) {
 }
 
 func TestRevoke_HoldsThroughReloadsAndRestarts(t *testing.T) {
+	t.Parallel()
 	p := &people{idp: newIDP(t, "https://idp.example.com")}
 	s := newSidecar(t, t.TempDir())
 	site := p.site(s, echo(t).URL, life+"\n\t\tidentity")
@@ -107,6 +109,7 @@ func TestRevoke_HoldsThroughReloadsAndRestarts(t *testing.T) {
 }
 
 func TestRevoke_UnderLoad(t *testing.T) {
+	t.Parallel()
 	p := &people{idp: newIDP(t, "https://idp.example.com")}
 	s := newSidecar(t, t.TempDir())
 	site := p.site(s, echo(t).URL, life+"\n\t\tidentity")
@@ -164,6 +167,7 @@ func TestRevoke_UnderLoad(t *testing.T) {
 // The app verifies what it is sent with the keys that it finds below the path, with a
 // library that nobody here wrote.
 func TestIdentity_Assertion(t *testing.T) {
+	t.Parallel()
 	p := &people{idp: newIDP(t, "https://idp.example.com")}
 	s := newSidecar(t, t.TempDir())
 	s.start(p.site(s, echo(t).URL, "identity {\n\t\t\taccept callers\n\t\t\tassertion https://api.example.com\n\t\t}"))
@@ -215,6 +219,7 @@ func TestIdentity_Assertion(t *testing.T) {
 
 // The same over HTTP/2, with and without TLS.
 func TestU1_U2_OverHTTP2(t *testing.T) {
+	t.Parallel()
 	p := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.words = "\tservers {\n\t\tprotocols h1 h2 h2c\n\t}\n"

@@ -118,6 +118,7 @@ func identitySite(t *testing.T, words string, global ...string) (*sidecar, *peop
 func bearerOf(a answer) string { return "Bearer " + a.text("access_token") }
 
 func TestIdentity_TheDefaultHeaders(t *testing.T) {
+	t.Parallel()
 	s, p := identitySite(t, "")
 	got := s.through("GET", "/app", "Authorization", bearerOf(p.own))
 	wantTold(t, got, "X-Auth-User", "alice")
@@ -153,6 +154,7 @@ var spoofs = map[string]string{
 }
 
 func TestU1_U2_U3_NobodyElseSetsOrDropsOurHeaders(t *testing.T) {
+	t.Parallel()
 	for name, option := range map[string]string{
 		"as Caddy is":               "",
 		"with headers as they come": "\tservers {\n\t\texpected_underscore_headers X_Auth_User X_AUTH_SESSION X-Auth_User\n\t}\n",
@@ -191,6 +193,7 @@ func TestU1_U2_U3_NobodyElseSetsOrDropsOurHeaders(t *testing.T) {
 }
 
 func TestU1_AnUpgradedRequest(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	var seen http.Header
 	app := newServer(t, func(w http.ResponseWriter, r *http.Request) {
@@ -213,6 +216,7 @@ func TestU1_AnUpgradedRequest(t *testing.T) {
 }
 
 func TestU6_TrailersSetNothing(t *testing.T) {
+	t.Parallel()
 	trailers := make(chan http.Header, 2)
 	app := newServer(t, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
@@ -232,6 +236,7 @@ func TestU6_TrailersSetNothing(t *testing.T) {
 }
 
 func TestU4_ValuesAreVisibleASCII(t *testing.T) {
+	t.Parallel()
 	s, p := identitySite(t, "header X-Auth-User user_id\n\t\t\theader X-Reason reason")
 	for user, want := range map[string]string{
 		"zoë":           "zo%C3%AB",
@@ -249,6 +254,7 @@ func TestU4_ValuesAreVisibleASCII(t *testing.T) {
 }
 
 func TestIdentity_EveryField(t *testing.T) {
+	t.Parallel()
 	s, p := identitySite(t, `accept callers
 			header X-User user_id
 			header X-Session session_id
@@ -287,6 +293,7 @@ func TestIdentity_EveryField(t *testing.T) {
 
 // Who is nobody's user is not taken for one, and who acts is told.
 func TestIdentity_CallersWhoAreNoUsers(t *testing.T) {
+	t.Parallel()
 	s, p := identitySite(t, "accept callers")
 	got := s.through("GET", "/app", "Authorization", "Bearer "+p.token("desk", nil)) // its client_id is its subject
 	wantTold(t, got, "X-Auth-User", "")
@@ -299,6 +306,7 @@ func TestIdentity_CallersWhoAreNoUsers(t *testing.T) {
 // The token of a machine that has a user's name is told as the actor. One that somebody
 // uses for the user, and does not say who, is nobody's.
 func TestIdentity_NeitherMachinesNorUnnamedActorsAreToldAsTheUser(t *testing.T) {
+	t.Parallel()
 	for _, words := range []string{"accept callers", "accept callers\n\t\t\trequire"} {
 		s, p := identitySite(t, words)
 		for name, claims := range map[string]map[string]any{
@@ -327,6 +335,7 @@ func TestIdentity_NeitherMachinesNorUnnamedActorsAreToldAsTheUser(t *testing.T) 
 }
 
 func TestIdentity_WhatIsRefusedAndWhatPasses(t *testing.T) {
+	t.Parallel()
 	foreign := newIDP(t, "https://elsewhere.example.com").token("alice", nil)
 	for name, words := range map[string]string{"optional": "", "required": "require\n\t\t\texempt /public/*"} {
 		t.Run(name, func(t *testing.T) {
@@ -373,6 +382,7 @@ func TestIdentity_WhatIsRefusedAndWhatPasses(t *testing.T) {
 }
 
 func TestIdentity_Exempt(t *testing.T) {
+	t.Parallel()
 	s, p := identitySite(t, "require\n\t\t\texempt /public/* /login")
 	for path, status := range map[string]int{
 		"/public/": 200, "/public/a.css": 200, "/login": 200, "/LOGIN": 200, "/app": 401, "/": 401, "/publicity": 401,
@@ -393,6 +403,7 @@ func TestIdentity_Exempt(t *testing.T) {
 }
 
 func TestIdentity_ErrorRoutesSeeTheSameRequest(t *testing.T) {
+	t.Parallel()
 	p := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	site := p.site(s, echo(t).URL, life+"\n\t\tidentity {\n\t\t\trequire\n\t\t}")
@@ -406,6 +417,7 @@ func TestIdentity_ErrorRoutesSeeTheSameRequest(t *testing.T) {
 }
 
 func TestIdentity_Placeholders(t *testing.T) {
+	t.Parallel()
 	p := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	site := p.site(s, echo(t).URL, life+"\n\t\tidentity")
@@ -425,6 +437,7 @@ func TestIdentity_Placeholders(t *testing.T) {
 }
 
 func TestIdentity_Cookie(t *testing.T) {
+	t.Parallel()
 	s, p := identitySite(t, "require\n\t\t\tcookie __Host-session\n\t\t\tlogin /login?next={http.request.uri_escaped}\n\t\t\texempt /login")
 	cookie := "a=b; __Host-session=" + p.own.text("access_token")
 	host := strings.TrimPrefix(s.url, "http://")
@@ -465,6 +478,7 @@ func TestIdentity_Cookie(t *testing.T) {
 }
 
 func TestIdentity_Login(t *testing.T) {
+	t.Parallel()
 	s, p := identitySite(t, "require\n\t\t\tlogin /login?next={http.request.uri_escaped}\n\t\t\texempt /login")
 	for _, c := range []struct {
 		what, method string
@@ -493,6 +507,7 @@ func TestIdentity_Login(t *testing.T) {
 // On trial, the app gets what it got before: none of its headers is taken away and none
 // set, and it is said once which will be.
 func TestIdentity_Shadow(t *testing.T) {
+	t.Parallel()
 	s, p := identitySite(t, "shadow\n\t\t\tassertion\n\t\t\theader X-User user_id")
 	wantStatus(t, s.through("GET", "/reset/"+p.token("alice", nil)), 200) // L1: its path is logged
 	for range 3 {
@@ -521,6 +536,7 @@ func TestIdentity_Shadow(t *testing.T) {
 
 // The default names are ours, whatever names are configured.
 func TestU1_TheDefaultNamesAreOursWhateverIsConfigured(t *testing.T) {
+	t.Parallel()
 	for _, words := range []string{"header X-Auth-User user_id\n\t\t\theader X-Auth-Actor actor", "header X-Who user_id", "require\n\t\t\texempt *\n\t\t\theader X-Who user_id"} {
 		s, p := identitySite(t, words)
 		for _, authorization := range []string{"", "Basic YTpi", bearerOf(p.own), bearerOf(p.imp)} {

@@ -69,6 +69,7 @@ func kidsOf(t *testing.T, data []byte) []string {
 // Ten processes that start together on one storage agree on one key of each kind
 // and on one secret.
 func TestKeys_TenProcessesStartTogether(t *testing.T) {
+	t.Parallel()
 	const nodes = 10
 	provider := newIDP(t, "https://idp.example.com")
 	app := echo(t).URL
@@ -130,6 +131,7 @@ func TestKeys_TenProcessesStartTogether(t *testing.T) {
 
 // A restart goes on with the keys that are there.
 func TestKeys_ARestartKeepsThem(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	config := provider.site(s, echo(t).URL, life)
@@ -149,6 +151,7 @@ func TestKeys_ARestartKeepsThem(t *testing.T) {
 // What cannot be read ends the start, by a message that names the file and shows
 // none of it, and stays as it was.
 func TestKeys_DamageIsAStartUpError(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	config := provider.site(s, echo(t).URL, "")
@@ -285,6 +288,7 @@ func edKey(t *testing.T) ed25519.PrivateKey {
 
 // An operator's keys sign; none is generated beside them.
 func TestKeys_OfTheOperator(t *testing.T) {
+	t.Parallel()
 	for name, keys := range map[string]struct{ refresh, access string }{
 		"PEM": {pemOf(t, edKey(t)), pemOf(t, ecKey(t, elliptic.P256()))},
 		"JWK": {jwkOf(t, jose.EdDSA), jwkOf(t, jose.ES256)},
@@ -333,6 +337,7 @@ func TestKeys_OfTheOperator(t *testing.T) {
 
 // A weak or a wrong key is refused before anything starts.
 func TestKeys_OfTheOperatorAreChecked(t *testing.T) {
+	t.Parallel()
 	weak, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // to be refused
 	if err != nil {
 		t.Fatal(err)

@@ -131,6 +131,7 @@ func TestL1_TheSearchFindsATokenAnywhere(t *testing.T) {
 // L1 with everything on: access logs, a DEBUG log, an audit, events and traces, and
 // tokens where they do not belong.
 func TestL1_NoTokenInAnyOutput(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.words = "\tevents {\n\t\ton \"\" test_teller\n\t}\n\tservers {\n\t\ttrace\n\t}\n"

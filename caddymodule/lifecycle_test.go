@@ -45,6 +45,7 @@ func (a answer) text(field string) string {
 
 // Covers O12.
 func TestLife_CreateRefreshListRevoke(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, life))
@@ -90,6 +91,7 @@ func TestLife_CreateRefreshListRevoke(t *testing.T) {
 }
 
 func TestLife_ReuseEndsTheSession(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, life+"\n\t\trefresh_token {\n\t\t\tgrace 0s\n\t\t}"))
@@ -103,6 +105,7 @@ func TestLife_ReuseEndsTheSession(t *testing.T) {
 
 // Covers S1.
 func TestLife_AHundredTabsRefreshAtOnce(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, life))
@@ -128,6 +131,7 @@ func TestLife_AHundredTabsRefreshAtOnce(t *testing.T) {
 }
 
 func TestLife_ImpersonatorsReachTheirCurrentSessionAlone(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, life))
@@ -162,6 +166,7 @@ func TestLife_ImpersonatorsReachTheirCurrentSessionAlone(t *testing.T) {
 }
 
 func TestLife_RevokeMany(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, life))
@@ -196,6 +201,7 @@ func TestLife_RevokeMany(t *testing.T) {
 }
 
 func TestLife_Pages(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, life))
@@ -229,6 +235,7 @@ func TestLife_Pages(t *testing.T) {
 }
 
 func TestLife_KeySetAndMethods(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, life))
@@ -266,6 +273,7 @@ func TestLife_KeySetAndMethods(t *testing.T) {
 // A rule that a reload brings asks the sessions that are there for what was recorded of
 // their callers. That a claim was not recorded is not that it was not there.
 func TestLife_AReloadedRuleHoldsByNothingThatWasNotRecorded(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	for _, absent := range []string{`!has(caller.contractor)`, `!("contractor" in caller)`, `size(caller) < 9`, `!caller.exists(c, c == "contractor")`} {
 		t.Run(absent, func(t *testing.T) {

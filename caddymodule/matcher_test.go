@@ -11,6 +11,7 @@ import (
 )
 
 func TestImpersonated_InEveryDirectiveBesideACatchAll(t *testing.T) {
+	t.Parallel()
 	const money = "@money {\n\timpersonated\n\tpath /billing/*\n}\n"
 	const proxy = "reverse_proxy APP"
 	const refuse = "@money impersonated /billing/* /account/delete\nhandle @money {\n\terror 403\n}\n"
@@ -50,6 +51,7 @@ func TestImpersonated_InEveryDirectiveBesideACatchAll(t *testing.T) {
 
 // Never a silent no: where nobody decided whose request it is, the matcher is an error.
 func TestImpersonated_IsAnErrorWhereNoIdentityWasDecided(t *testing.T) {
+	t.Parallel()
 	for _, matcher := range []string{"@imp impersonated", "@imp not impersonated", "@imp {\n\tnot {\n\t\timpersonated\n\t\tpath /billing/*\n\t}\n}", "@imp {\n\timpersonated\n\tpath /billing/*\n}"} {
 		for _, directives := range []string{
 			"handle @imp {\n\trespond 402\n}\nhandle {\n\trespond 200\n}",
@@ -85,6 +87,7 @@ func wantUndecided(t *testing.T, s *sidecar, what string) {
 
 // A directive that Caddy sorts before auth_sessions asks too soon.
 func TestImpersonated_IsAnErrorBeforeAuthSessions(t *testing.T) {
+	t.Parallel()
 	g := startGuarded(t, "", "respond 200")
 	if err := g.reload(g.site("", "@imp impersonated\nvars @imp a b\nrespond 200")); err != nil {
 		t.Fatal(err)
@@ -95,6 +98,7 @@ func TestImpersonated_IsAnErrorBeforeAuthSessions(t *testing.T) {
 
 // What an app could take for one of the paths is one of them.
 func TestImpersonated_PathsInAnyVariant(t *testing.T) {
+	t.Parallel()
 	g := startGuarded(t, "", "@money impersonated /billing/* /account/delete\nhandle @money {\n\terror 403\n}\nreverse_proxy APP")
 	for _, target := range []string{
 		"/billing/pay", "/billing", "/account/delete/", "//billing/pay", "//x/account/delete", "/x/../account/delete", "/account%2Fdelete", "/account;x/delete", "/x.php/account/delete", "/ACCOUNT/delete",

@@ -129,6 +129,7 @@ var afterBusy = map[string]string{
 
 // Metrics count what happened, for each of two blocks, and go on over a reload.
 func TestMetrics_CountAndSurviveAReload(t *testing.T) {
+	t.Parallel()
 	s, config, _ := busy(t)
 	before := s.scrape()
 	wantMetrics(t, before, afterBusy)
@@ -182,6 +183,7 @@ func number(text string) float64 {
 
 // Labels are few, whoever calls: no user, key or address is one.
 func TestMetrics_HaveFewSeries(t *testing.T) {
+	t.Parallel()
 	s, _, provider := busy(t)
 	series := func() int {
 		n := 0
@@ -211,6 +213,7 @@ func TestMetrics_HaveFewSeries(t *testing.T) {
 
 // A store that fails is counted, with the operation.
 func TestMetrics_CountStoreErrors(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, "store test_switch DIR/down"))
@@ -229,6 +232,7 @@ var metricName = regexp.MustCompile(`\bauth_sessions_[a-z_]+[a-z]`)
 // Every metric that the dashboard and the alerts name, with each label that they name,
 // is in a scrape of the real server, so that none of them waits for what never comes.
 func TestMonitoring_NamesWhatIsScraped(t *testing.T) {
+	t.Parallel()
 	s, _, _ := busy(t)
 	labels := make(map[string]map[string]bool) // by metric
 	for full := range s.scrape() {

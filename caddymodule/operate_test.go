@@ -18,6 +18,7 @@ var (
 // where their directories are, and for systemctl, chown and caddy, which stand in for
 // those of a machine.
 func TestOperate_PagesAreTried(t *testing.T) {
+	t.Parallel()
 	text := readRoot(t, "caddymodule/docs/operations.md")
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())

@@ -13,6 +13,7 @@ import (
 // Access tokens verify with client libraries that fetch our key set and keep it.
 
 func TestM2_AccessTokensVerifyWithGoOIDC(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, life))
@@ -44,6 +45,7 @@ except jwt.PyJWKClientError:
 `
 
 func TestM2_AccessTokensVerifyWithPyJWT(t *testing.T) {
+	t.Parallel()
 	python := pythonWithJWT(t)
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())

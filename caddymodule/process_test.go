@@ -21,6 +21,7 @@ import (
 // under load again and again; a session is looked for by repeating its request
 // with its idempotency key, which is answered with the very same refresh token.
 func TestKill_AcknowledgedSessionsSurvive(t *testing.T) {
+	t.Parallel()
 	kills := 100
 	if testing.Short() {
 		kills = 5
@@ -86,6 +87,7 @@ func loadUntilKilled(t *testing.T, s *sidecar, token string, round int) map[stri
 // A reload under load, also one that moves the store, answers no 500 and drops no
 // acknowledged session.
 func TestReload_UnderLoad(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	app := echo(t).URL
@@ -136,6 +138,7 @@ func TestReload_UnderLoad(t *testing.T) {
 }
 
 func TestReload_LosesNoSession(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	app := echo(t).URL
@@ -159,6 +162,7 @@ func TestReload_LosesNoSession(t *testing.T) {
 // 100 reloads leave the number of threads' worth of goroutines and open files
 // flat.
 func TestReload_LeaksNothing(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	app := echo(t).URL
@@ -214,6 +218,7 @@ func (s *sidecar) openFiles() int {
 // Two blocks with one directory share one open store, and their realms never
 // meet.
 func TestRealms_ShareAStoreAndNeverMeet(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	app := echo(t).URL
@@ -235,6 +240,7 @@ func TestRealms_ShareAStoreAndNeverMeet(t *testing.T) {
 }
 
 func TestStart_RefusesAForeignDirectoryAndLeavesItAlone(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	foreign := filepath.Join(s.dir, "foreign")
@@ -257,6 +263,7 @@ func TestStart_RefusesAForeignDirectoryAndLeavesItAlone(t *testing.T) {
 // caddy validate works beside a running server, without one, and with the
 // identity provider down, and leaves no file behind.
 func TestValidate_TouchesNothing(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	config := provider.site(s, echo(t).URL, "")
@@ -286,6 +293,7 @@ func TestValidate_TouchesNothing(t *testing.T) {
 }
 
 func TestH11_PlainHTTPOffTheLoopbackIsWarnedOf(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	config := provider.site(s, echo(t).URL, "")
@@ -304,6 +312,7 @@ func TestH11_PlainHTTPOffTheLoopbackIsWarnedOf(t *testing.T) {
 // L2: what callers send cannot forge a line of the log, and every event says who,
 // as whom, why and from where.
 func TestL2_EventsAreWholeLines(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, life))
@@ -368,6 +377,7 @@ func tree(t *testing.T, dir string) string {
 // J6, and the last good set over a restart: the provider may be down when the
 // sidecar starts.
 func TestJ6_TheProviderIsDown(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	var down atomic.Bool
 	jwks := newServer(t, func(w http.ResponseWriter, _ *http.Request) {

@@ -55,6 +55,7 @@ func wantNobody(t *testing.T, what string, got answer) {
 //
 // Covers H5, U1, U5.
 func TestRefusals_AreNobodysOnErrorRoutes(t *testing.T) {
+	t.Parallel()
 	s, p := newSidecar(t, t.TempDir()), &people{idp: newIDP(t, "https://idp.example.com")}
 	other := newIDP(t, "https://down.example.com")
 	app, keys := echo(t).URL, newServer(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
@@ -157,6 +158,7 @@ func TestRefusals_AreNobodysOnErrorRoutes(t *testing.T) {
 //
 // Covers H5.
 func TestRefusals_AnOverrideOnOurPathDoesNotComeBack(t *testing.T) {
+	t.Parallel()
 	s, app := newSidecar(t, t.TempDir()), echo(t).URL
 	s.start(errorRoutes(newIDP(t, "https://idp.example.com").site(s, app, ""), app, "\n\terror /auth/* 418"))
 	got := s.through("GET", "/auth/sessions?_method=POST&a=b", "X-Http-Method-Override", "POST")
@@ -194,6 +196,7 @@ func TestRefusals_AreNobodysWhereWeFail(t *testing.T) {
 //
 // Covers L2, O11.
 func TestRefusals_SayWhatHappened(t *testing.T) {
+	t.Parallel()
 	s, p := newSidecar(t, t.TempDir()), &people{idp: newIDP(t, "https://idp.example.com")}
 	site := p.site(s, echo(t).URL, life+"\n\t\tidentity {\n\t\t\trequire\n\t\t\tcookie session\n\t\t}\n\t\timpersonation {\n\t\t\tread_only\n\t\t\tdeny /billing/*\n\t\t}")
 	s.start(strings.Replace(site, "SITE {", "SITE {\n\tlog", 1))
@@ -253,6 +256,7 @@ func TestRefusals_SayWhatHappened(t *testing.T) {
 // The site's error routes go before ours, wherever they are and whatever they match; where
 // none takes the error, the answer is ours.
 func TestRefusals_LeaveTheAnswerToErrorRoutes(t *testing.T) {
+	t.Parallel()
 	s, p := newSidecar(t, t.TempDir()), &people{idp: newIDP(t, "https://idp.example.com")}
 	site := strings.TrimSuffix(strings.TrimSpace(p.site(s, echo(t).URL, life+"\n\t\tidentity {\n\t\t\trequire\n\t\t}")), "}")
 	host := strings.Replace(site, "SITE", s.url, 1)

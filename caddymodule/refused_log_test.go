@@ -54,6 +54,7 @@ func (s *sidecar) waitRefusals(want map[string]int) (lines map[string]map[string
 // Whoever sets this up sees in the log, as it is by default, why a token gets 401, and what to
 // do about it.
 func TestRefusedTokens_AreInTheLog(t *testing.T) {
+	t.Parallel()
 	p := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(p.site(s, echo(t).URL, life+"\n\t\tidentity {\n\t\t\trequire\n\t\t}"))
@@ -95,6 +96,7 @@ func TestRefusedTokens_AreInTheLog(t *testing.T) {
 
 // Who invents issuers does not fill the log.
 func TestRefusedTokens_AFloodOfInventedIssuersIsAFewLines(t *testing.T) {
+	t.Parallel()
 	p := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(p.site(s, echo(t).URL, ""))

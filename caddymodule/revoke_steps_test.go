@@ -10,6 +10,7 @@ import (
 // A request counts and ends so many sessions; what it says of the rest is what the next
 // one is sent with.
 func TestLife_RevokeManyInSteps(t *testing.T) {
+	t.Parallel()
 	const all, step = 1001, 1000
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())

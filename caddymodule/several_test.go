@@ -163,6 +163,7 @@ func TestSeveral_TheFirstOnTrialKeepsNoForgedHeader(t *testing.T) {
 
 // A block that is in the chain twice, as by an import, decides once.
 func TestSeveral_TheSameBlockTwiceIsOne(t *testing.T) {
+	t.Parallel()
 	p := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	site := p.site(s, echo(t).URL, "lifecycle\n\t\tidentity {\n\t\t\tassertion\n\t\t}")

@@ -7,6 +7,7 @@ import (
 
 // A rule on trial says what it would decide, and grants nothing.
 func TestShadow_ARuleOnTrialDecidesNothing(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, "protect user root\n\t\tshadow allow claim dept night-shift"))

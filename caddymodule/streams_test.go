@@ -337,6 +337,7 @@ func (s *streaming) waitIdle() {
 // A thousand WebSockets and a thousand streams of events run through; of them, those of
 // impersonated sessions end, and nothing else.
 func TestStreams_AThousandOfEachRunUntouchedAndEndWithTheirSession(t *testing.T) {
+	t.Parallel()
 	const each, perSession = 1000, 50
 	s := startStreaming(t, "", "")
 	streams := make([][2]*open, each)
@@ -379,6 +380,7 @@ func TestStreams_AThousandOfEachRunUntouchedAndEndWithTheirSession(t *testing.T)
 }
 
 func TestStreams_OfAllSessionsEndWithEndStreams(t *testing.T) {
+	t.Parallel()
 	s := startStreaming(t, "identity {\n\t\t\tend_streams\n\t\t}", "")
 	alice, other := s.session(false, ""), s.session(false, "")
 	token := alice.text("access_token")
@@ -394,6 +396,7 @@ func TestStreams_OfAllSessionsEndWithEndStreams(t *testing.T) {
 
 // Every way to end a session ends what is open for it.
 func TestStreams_EndByEveryWayToEndASession(t *testing.T) {
+	t.Parallel()
 	s := startStreaming(t, "refresh_token {\n\t\t\tgrace 0s\n\t\t}\n\t\tsession {\n\t\t\tmax_per_user 3\n\t\t}", "")
 	other := s.session(false, "")
 	for _, way := range []struct {
@@ -429,6 +432,7 @@ func TestStreams_EndByEveryWayToEndASession(t *testing.T) {
 }
 
 func TestStreams_EndWhenTheSessionIsIdleOrNoMoreAllowed(t *testing.T) {
+	t.Parallel()
 	const words = "access_token {\n\t\t\tttl 1s\n\t\t}\n\t\timpersonation {\n\t\t\tidle 2s\n\t\t}"
 	s := startStreaming(t, words, "stream_close_delay 1h")
 	idle, used := s.session(true, ""), s.session(true, "")
@@ -461,6 +465,7 @@ func (*streaming) drain(streams []*open) {
 
 // A configuration that takes over does not lose sight of what is open.
 func TestStreams_OutliveAReloadAndEndAfterIt(t *testing.T) {
+	t.Parallel()
 	s := startStreaming(t, "", "stream_close_delay 1h")
 	session := s.session(true, "")
 	token := session.text("access_token")
@@ -477,6 +482,7 @@ func TestStreams_OutliveAReloadAndEndAfterIt(t *testing.T) {
 
 // What Caddy does with upgraded connections at a reload is left to Caddy.
 func TestStreams_WebSocketsAtAReloadAreCaddysMatter(t *testing.T) {
+	t.Parallel()
 	s := startStreaming(t, "", "")
 	token := s.session(true, "").text("access_token")
 	socket, events := s.webSocket(token), s.events(token)
@@ -489,6 +495,7 @@ func TestStreams_WebSocketsAtAReloadAreCaddysMatter(t *testing.T) {
 
 // Without a store that could tell, nothing stays open.
 func TestStreams_EndWithTheLastConfigurationThatKnowsTheirStore(t *testing.T) {
+	t.Parallel()
 	s := startStreaming(t, "", "stream_close_delay 1h")
 	token := s.session(true, "").text("access_token")
 	streams := []*open{s.webSocket(token), s.events(token)}
@@ -536,6 +543,7 @@ func TestStreams_OverHTTP2(t *testing.T) {
 
 // A client that does not read holds nothing open.
 func TestStreams_OfAClientThatReadsNothing(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		client http.RoundTripper
@@ -572,6 +580,7 @@ func TestStreams_OfAClientThatReadsNothing(t *testing.T) {
 // The request that ended its own session, by way of the app, is answered; one that
 // waits for ever is not.
 func TestStreams_ALogoutIsAnswered(t *testing.T) {
+	t.Parallel()
 	s := startStreaming(t, "", "")
 	session := s.session(true, "")
 	token := session.text("access_token")
@@ -605,6 +614,7 @@ func TestStreams_ALogoutIsAnswered(t *testing.T) {
 
 // A WebSocket is written down when it opens, not when it ends.
 func TestL2_AWebSocketHasItsLineAtOnce(t *testing.T) {
+	t.Parallel()
 	s := startStreaming(t, "", "")
 	token := s.session(true, "").text("access_token")
 	socket := s.webSocket(token)
@@ -617,6 +627,7 @@ func TestL2_AWebSocketHasItsLineAtOnce(t *testing.T) {
 
 // A connection whose other side is gone is not held.
 func TestStreams_AreForgottenWhenTheyEndByThemselves(t *testing.T) {
+	t.Parallel()
 	s := startStreaming(t, "", "")
 	session := s.session(true, "")
 	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))

@@ -43,6 +43,7 @@ func (s *sidecar) storedKey(use, kid string) *josev4.JSONWebKey {
 }
 
 func TestM1_M2_M3_TokensVerifyWithALibraryThatIsNotOurs(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, ""))
@@ -109,6 +110,7 @@ func TestM1_M2_M3_TokensVerifyWithALibraryThatIsNotOurs(t *testing.T) {
 }
 
 func TestV18_OurOwnTokensCannotCreateSessions(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, ""))
@@ -119,6 +121,7 @@ func TestV18_OurOwnTokensCannotCreateSessions(t *testing.T) {
 }
 
 func TestS7_TheStoreHoldsNoToken(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(provider.site(s, echo(t).URL, ""))

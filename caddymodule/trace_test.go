@@ -107,6 +107,7 @@ func (s *sidecar) accessLog(n int) map[string]any {
 
 // The access log tells which session a request was about, and who acts.
 func TestAccessLog_TellsSessionAndActor(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	s.start(strings.Replace(provider.site(s, echo(t).URL, "lifecycle"), "SITE {", "SITE {\n\tlog", 1))
@@ -185,6 +186,7 @@ var withoutTokens = sync.OnceValue(func() string {
 })
 
 func TestL1_TheDocumentedFilterKeepsTokensInURLsOutOfLogs(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	app := newServer(t, func(w http.ResponseWriter, r *http.Request) {
@@ -211,6 +213,7 @@ func TestL1_TheDocumentedFilterKeepsTokensInURLsOutOfLogs(t *testing.T) {
 
 // What will hurt is said when a configuration is validated, and when Caddy starts.
 func TestWarnings_AreSaidByValidateAndAtStart(t *testing.T) {
+	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
 	config := provider.site(s, echo(t).URL, "")
