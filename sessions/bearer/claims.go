@@ -2,71 +2,41 @@ package bearer
 
 import (
 	"math"
-	"slices"
 	"time"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/jose"
 )
 
-// judge makes a caller of verified claims, or says what is wrong with them.
-func (i *issuer) judge(typ string, data []byte, now time.Time) (*sessions.Caller, error) {
+// judge makes a caller of verified claims, or says what is wrong with them. until is
+// how long it stays so.
+func (i *issuer) judge(typ string, data []byte, now time.Time) (caller *sessions.Caller, until time.Time, err error) {
 	var claims sessions.Claims
 	if err := claims.UnmarshalJSON(data); err != nil { // without a check of its form, which was strict
-		return nil, &Refusal{Reason: ReasonClaims, err: jose.ErrClaims}
+		return nil, until, &Refusal{Reason: ReasonClaims, err: jose.ErrClaims}
 	}
 	if claims["iss"] != any(i.Name) {
-		return nil, refuse(ReasonUnknownIssuer)
+		return nil, until, refuse(ReasonUnknownIssuer)
 	}
 	if err := i.checkKind(typ, claims); err != nil {
-		return nil, err
+		return nil, until, err
 	}
-	if !i.isAudience(claims["aud"]) {
-		return nil, refuse(ReasonAudience)
+	if !i.isAudience(claims) {
+		return nil, until, refuse(ReasonAudience)
 	}
 	end, err := i.checkTimes(claims, now)
 	if err != nil {
-		return nil, err
+		return nil, until, err
 	}
-	return i.caller(claims, end)
-}
-
-// checkKind refuses tokens that are not for calling: those of another type, ID
-// tokens (RFC 9068 section 5) and those that only the holder of a key may use.
-func (i *issuer) checkKind(typ string, claims sessions.Claims) error {
-	if !i.types[mediaType(typ)] {
-		return refuse(ReasonType)
+	stale, err := i.checkIDToken(typ, claims, now)
+	if err != nil {
+		return nil, until, err
 	}
-	for _, name := range [...]string{"nonce", "at_hash", "c_hash"} {
-		if _, has := claims[name]; has {
-			return refuse(ReasonIDToken)
-		}
+	if until = end.Add(i.Leeway); !stale.IsZero() && stale.Before(until) {
+		until = stale
 	}
-	if _, has := claims["cnf"]; has {
-		return refuse(ReasonBound)
-	}
-	return nil
-}
-
-// isAudience tells whether "aud" (a string, or an array of strings: RFC 7519
-// section 4.1.3) names us.
-func (i *issuer) isAudience(aud any) bool {
-	switch aud := aud.(type) {
-	case string:
-		return slices.Contains(i.Audiences, aud)
-	case []any:
-		found := false
-		for _, item := range aud {
-			name, ok := item.(string)
-			if !ok {
-				return false
-			}
-			found = found || slices.Contains(i.Audiences, name)
-		}
-		return found
-	default:
-		return false
-	}
+	caller, err = i.caller(claims, end)
+	return caller, until, err
 }
 
 // checkTimes returns the token's end, if now is between its times.
@@ -124,16 +94,16 @@ func numericDate(value any) (time.Time, bool) {
 }
 
 func (i *issuer) caller(claims sessions.Claims, end time.Time) (*sessions.Caller, error) {
-	sub, _ := claims["sub"].(string)
-	if sessions.CheckUserID(sub) != nil { // it goes where user ids go: rows, logs, tokens
-		return nil, refuse(ReasonSubject)
+	subject, err := i.subject(claims)
+	if err != nil {
+		return nil, err
 	}
 	client, ok := text(claims, "client_id", "azp")
 	if !ok {
 		return nil, refuse(ReasonClaims)
 	}
 	caller := &sessions.Caller{
-		Principal: sessions.Principal{Issuer: i.Name, Subject: sub},
+		Principal: sessions.Principal{Issuer: i.Name, Subject: subject},
 		ClientID:  client,
 		Scopes:    claims.Scopes(),
 		User:      i.Users,

@@ -19,6 +19,7 @@ const (
 	MaxLeeway          = 5 * time.Minute
 	DefaultMaxLifetime = 24 * time.Hour
 	MaxMaxLifetime     = 10 * 366 * 24 * time.Hour
+	MaxIDTokens        = 24 * time.Hour
 	DefaultCacheSize   = 10_000
 )
 
@@ -41,8 +42,22 @@ type Issuer struct {
 	Name string
 	// Keys are its keys, and no other issuer's. Required.
 	Keys KeySource
-	// Audiences are our names: one must be in the "aud" of a token. Required.
+	// Audiences are our names: one must be in the "aud" of a token. Required. "*" is
+	// none: a token that is for anybody is not for us.
 	Audiences []string
+	// AudienceClaims are where the audience is looked for in tokens that have no "aud",
+	// or an empty one: the first of them that a token has decides. Names, or JSON
+	// pointers (RFC 6901). Default: nowhere, and such tokens are refused.
+	AudienceClaims []string
+	// UserClaim names who is calling, by its name or by a JSON pointer: text, or a whole
+	// number, which counts as its decimal digits. Default: "sub", which is text.
+	UserClaim string
+	// Unverified lets UserClaim be an email address that the issuer does not say to have
+	// verified. Whoever can write any address there can call as anybody.
+	Unverified bool
+	// IDTokens accepts ID tokens too, if they were issued no longer ago, 0 to MaxIDTokens.
+	// Default: those that say that they are ID tokens are refused.
+	IDTokens time.Duration
 	// Types are the "typ" headers that its tokens may have, in any case, with or
 	// without "application/" (RFC 7515 section 4.1.9); NoType for tokens without.
 	// Default: at+jwt, JWT and none; at+jwt alone if Own. Types of tokens that are
@@ -129,8 +144,12 @@ func checkIssuer(i Issuer) (*issuer, error) {
 		return nil, errors.New("no name")
 	case i.Keys == nil:
 		return nil, errors.New("no keys")
-	case len(i.Audiences) == 0 || slices.Contains(i.Audiences, ""):
-		return nil, errors.New("no audience, or an empty one")
+	case len(i.Audiences) == 0 || slices.Contains(i.Audiences, "") || slices.Contains(i.Audiences, "*"):
+		return nil, errors.New(`no audience, or an empty one, or "*"`)
+	case slices.Contains(i.AudienceClaims, ""):
+		return nil, errors.New("an audience claim without a name")
+	case i.IDTokens < 0 || i.IDTokens > MaxIDTokens:
+		return nil, fmt.Errorf("age of ID tokens is not 0 to %s", MaxIDTokens)
 	case i.Leeway < 0 || i.Leeway > MaxLeeway:
 		return nil, fmt.Errorf("leeway is not 0 to %s", MaxLeeway)
 	case i.MaxLifetime < 0 || i.MaxLifetime > MaxMaxLifetime:
@@ -139,7 +158,7 @@ func checkIssuer(i Issuer) (*issuer, error) {
 	if i.MaxLifetime == 0 {
 		i.MaxLifetime = DefaultMaxLifetime
 	}
-	i.Audiences = slices.Clone(i.Audiences)
+	i.Audiences, i.AudienceClaims = slices.Clone(i.Audiences), slices.Clone(i.AudienceClaims)
 	types, err := checkTypes(i.Types, i.Own)
 	return &issuer{Issuer: i, types: types}, err
 }

@@ -36,17 +36,20 @@ const (
 	ReasonUnknownIssuer Reason = "unknown_issuer" // no "iss", or none that is trusted
 	ReasonUnknownKey    Reason = "unknown_key"    // the issuer has no such key
 	ReasonSignature     Reason = "signature"
-	ReasonClaims        Reason = "claims" // not strict JSON, or of wrong types
-	ReasonType          Reason = "type"   // "typ" is not one of those that the issuer's tokens have
-	ReasonIDToken       Reason = "id_token"
-	ReasonBound         Reason = "bound" // "cnf": not a bearer's (RFC 9449 section 7.2)
+	ReasonClaims        Reason = "claims"       // not strict JSON, or of wrong types
+	ReasonType          Reason = "type"         // "typ" is not one of those that the issuer's tokens have
+	ReasonKind          Reason = "kind"         // it says that it is for something else than calling
+	ReasonIDToken       Reason = "id_token"     // it says that it is an ID token
+	ReasonIDTokenAge    Reason = "id_token_age" // an ID token without "iat", or too old
+	ReasonBound         Reason = "bound"        // "cnf": not a bearer's (RFC 9449 section 7.2)
 	ReasonAudience      Reason = "audience"
 	ReasonNoExpiry      Reason = "no_expiry"
 	ReasonExpired       Reason = "expired"
 	ReasonLifetime      Reason = "lifetime"     // "exp" is too far away
 	ReasonNotYet        Reason = "not_yet"      // "nbf" is in the future
 	ReasonIssuedLater   Reason = "issued_later" // "iat" is in the future
-	ReasonSubject       Reason = "subject"      // no "sub", or none that can be one
+	ReasonSubject       Reason = "subject"      // the claim that names the caller is missing, or cannot
+	ReasonUnverified    Reason = "unverified"   // it is an email address that the issuer did not verify
 	ReasonActor         Reason = "actor"        // "act" names nobody
 	ReasonSession       Reason = "session"      // a token of ours without "sid"
 )

@@ -122,11 +122,14 @@ func (e *Explanation) explainClaims(from *issuer, now time.Time) {
 	verified := e.Refused() == nil
 	e.pass(CheckType, from.checkKind(e.Header.Type, e.Claims))
 	var audience error
-	if !from.isAudience(e.Claims["aud"]) {
+	if !from.isAudience(e.Claims) {
 		audience = refuse(ReasonAudience)
 	}
 	e.pass(CheckAudience, audience)
 	end, err := from.checkTimes(e.Claims, now)
+	if err == nil {
+		_, err = from.checkIDToken(e.Header.Type, e.Claims, now)
+	}
 	e.pass(CheckTimes, err)
 	caller, err := from.caller(e.Claims, end)
 	if e.pass(CheckSubject, err); verified && e.Refused() == nil {

@@ -96,6 +96,16 @@ func change(base, changes object) object {
 	return base
 }
 
+// both are two lots of changes, of which the later counts.
+func both(first, second object) object {
+	all := maps.Clone(first)
+	if all == nil {
+		all = object{}
+	}
+	maps.Copy(all, second)
+	return all
+}
+
 func sign(t testing.TB, key *jose.PrivateKey, header, claims object) string {
 	t.Helper()
 	return signRaw(t, key, encode(t, header), encode(t, claims))

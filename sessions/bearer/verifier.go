@@ -37,7 +37,7 @@ type verified struct {
 	caller  *sessions.Caller
 	issuer  *issuer
 	version uint64
-	end     time.Time // exp and leeway
+	end     time.Time // exp, or the age of an ID token, and leeway
 }
 
 // Stats counts what a Verifier did since it was made.
@@ -142,11 +142,11 @@ func (v *Verifier) checkAs(ctx context.Context, parsed *jose.Token, from *issuer
 	if err != nil {
 		return nil, refusalOf(err, ReasonSignature)
 	}
-	caller, err := from.judge(parsed.Header.Type, data, from.Now())
+	caller, until, err := from.judge(parsed.Header.Type, data, from.Now())
 	if err != nil {
 		return nil, err
 	}
-	return &verified{caller: caller, issuer: from, version: version, end: caller.ExpiresAt.Add(from.Leeway)}, nil
+	return &verified{caller: caller, issuer: from, version: version, end: until}, nil
 }
 
 // key finds the one key that the token may be signed with.

@@ -1,0 +1,55 @@
+package bearer
+
+import (
+	"strconv"
+	"strings"
+
+	"authsidecar/sessions"
+)
+
+// subject returns the name of who is calling: "sub", or the claim that the
+// configuration names. Whole numbers count as their decimal text where it names the
+// claim; of those that do not fit nobody knows which they were.
+func (i *issuer) subject(claims sessions.Claims) (string, error) {
+	name := i.UserClaim
+	if name == "" {
+		name = "sub"
+	}
+	value, _ := claims.Find(name)
+	subject, _ := value.(string)
+	if number, ok := value.(int64); ok && i.UserClaim != "" {
+		subject = strconv.FormatInt(number, 10)
+	}
+	if sessions.CheckUserID(subject) != nil { // it goes where user ids go: rows, logs, tokens
+		return "", refuse(ReasonSubject)
+	}
+	if IsEmail(name) && !i.Unverified && !isVerified(name, claims) {
+		return "", refuse(ReasonUnverified)
+	}
+	return subject, nil
+}
+
+// IsEmail reports whether a claim is an email address by its name. Whoever can change
+// theirs to another's is that other, unless the issuer verifies it.
+func IsEmail(name string) bool { return name[strings.LastIndexByte(name, '/')+1:] == "email" }
+
+// isVerified reports whether the issuer says that it verified the email address:
+// email_verified beside it (OpenID Connect Core 1.0 section 5.1; Apple writes it as
+// text), else the mark of Entra ID, xms_edov. A mark that says no is a no.
+func isVerified(name string, claims sessions.Claims) bool {
+	beside := name[:strings.LastIndexByte(name, '/')+1] + "email_verified"
+	if mark, has := claims.Find(beside); has {
+		return isTrue(mark)
+	}
+	return isTrue(claims["xms_edov"])
+}
+
+// isTrue reports whether a mark says yes, in the ways in which issuers write that.
+func isTrue(mark any) bool {
+	switch mark {
+	case any(true), any("true"), any("1"), any(int64(1)):
+		return true
+	default:
+		return false
+	}
+}
