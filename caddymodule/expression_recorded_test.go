@@ -130,7 +130,7 @@ func managerWith(t *testing.T, src string) *sessions.Manager {
 	lives := sessions.Lifetimes{TTL: time.Hour, MaxTTL: time.Hour, Idle: time.Hour}
 	m := &sessions.Manager{
 		Realm: "https://app.example.com", Store: new(storetest.Memory), Own: lives, Impersonation: lives,
-		Trusted: map[string]bool{"https://idp.example.com": false},
+		Trusted: func(issuer string) *sessions.Trust { return &sessions.Trust{Name: issuer} },
 		Minter:  &sessions.Minter{Issuer: "https://app.example.com", RefreshAudience: "r", AccessAudience: []string{"a"}, AccessTTL: time.Minute, Keys: testKeys(t)},
 	}
 	allow(m, src)

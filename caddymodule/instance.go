@@ -120,7 +120,7 @@ func (inst *instance) newManager(h *Handler, keyring *sessions.Keyring) (*sessio
 		Impersonation: h.Impersonation.lifetimes(),
 		MaxPerUser:    *h.Session.MaxPerUser,
 		Grace:         time.Duration(*h.RefreshToken.Grace),
-		Trusted:       make(map[string]bool, len(h.Trust)),
+		Trusted:       inst.verifier.Trust,
 		Observe:       inst.observe,
 		Before:        inst.reports.Before,
 		Minter: &sessions.Minter{
@@ -130,9 +130,6 @@ func (inst *instance) newManager(h *Handler, keyring *sessions.Keyring) (*sessio
 			AccessTTL:       time.Duration(h.AccessToken.TTL),
 			Keys:            keyring,
 		},
-	}
-	for _, t := range inst.trust {
-		m.Trusted[t.issuer.Name] = t.issuer.Users
 	}
 	return m, nil
 }

@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -8,10 +9,12 @@ import (
 // A Caller is a party whose bearer JWT was verified.
 type Caller struct {
 	Principal
+	// Trust is what rules call the issuer; "" for its own name. See From.
+	Trust string
 	// ClientID is the token's client_id (RFC 9068), else its azp.
 	ClientID string
-	// Scopes are the values of the token's scope (RFC 8693 section 4.2), else
-	// of its scp, as some issuers call it.
+	// Scopes are the values of the token's scope (RFC 8693 section 4.2), as
+	// Claims.Scopes reads it.
 	Scopes []string
 	// User tells that the subjects of this issuer are this app's user ids, those
 	// of machines apart: see IsUser.
@@ -57,6 +60,32 @@ func (c *Caller) knows(when Condition) bool {
 		return !has && !slices.Contains(c.Recorded.Absent, name)
 	})
 }
+
+// From returns what rules call the issuer of the caller: the name that all of its
+// spellings have in the configuration, and its own otherwise.
+func (c *Caller) From() string { return cmp.Or(c.Trust, c.Issuer) }
+
+// sub returns the "sub" of the token where another claim names the caller; "" where it
+// is the same, or none that can be one.
+func (c *Caller) sub() string {
+	sub, _ := c.Claims["sub"].(string)
+	if sub == c.Subject || len(sub) > MaxUserID {
+		return ""
+	}
+	return sub
+}
+
+// sid returns the "sid" of the token of an issuer's session (OpenID Connect Front-Channel
+// Logout 1.0 section 3); "" where there is none that can be kept.
+func (c *Caller) sid() string {
+	if sid, _ := c.Claims["sid"].(string); len(sid) <= maxSID {
+		return sid
+	}
+	return ""
+}
+
+// maxSID is how many bytes of an issuer's session id are kept.
+const maxSID = 255
 
 // Claims is a decoded JSON object of claims. The values are nil, bool, string,
 // int64 (whole numbers that fit), float64 (all others), []any and

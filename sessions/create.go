@@ -108,6 +108,8 @@ func (m *Manager) judge(req *CreateRequest, now time.Time) (*Session, error) {
 		Reason:      req.Reason,
 		Actor:       req.Caller.Principal,
 		ActorClient: req.Caller.ClientID,
+		ActorSub:    req.Caller.sub(),
+		ActorSID:    req.Caller.sid(),
 		IP:          req.IP,
 		UserAgent:   clip(req.UserAgent, maxAgent),
 		CreatedAt:   now,
@@ -126,7 +128,7 @@ func (m *Manager) judge(req *CreateRequest, now time.Time) (*Session, error) {
 		return s, err
 	}
 	s.Impersonation, s.Rule = decision.Impersonation, decision.Rule
-	m.Policy.record(s, req.Caller)
+	m.record(s, req.Caller)
 	if err := m.setLife(s, req.Lifetime); err != nil {
 		return s, err
 	}

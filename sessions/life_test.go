@@ -255,9 +255,11 @@ func TestPolicy_IsAskedAgain(t *testing.T) {
 		{"the user is protected now", desk, func(m *sessions.Manager) { m.Policy.Protect = []string{"ALI*"} }, "protected"},
 		{"the user is protected now, from others", self, func(m *sessions.Manager) { m.Policy.Protect = []string{"alice"} }, ""},
 		{"another user is protected now", desk, func(m *sessions.Manager) { m.Policy.Protect = []string{"root"} }, ""},
-		{"the issuer is not trusted any more", desk, func(m *sessions.Manager) { m.Trusted = map[string]bool{"https://other.example.com": true} }, "not trusted"},
+		{"the issuer is not trusted any more", desk, func(m *sessions.Manager) {
+			m.Trusted = trusting(sessions.Trust{Name: "https://other.example.com", Users: true})
+		}, "not trusted"},
 		{"the user's issuer is not trusted any more", self, func(m *sessions.Manager) { m.Trusted = nil }, "not trusted"},
-		{"the issuer's subjects are not our users any more", self, func(m *sessions.Manager) { m.Trusted[provider] = false }, "no rule allows it"},
+		{"the issuer's subjects are not our users any more", self, func(m *sessions.Manager) { m.Trusted = trusting(sessions.Trust{Name: provider}) }, "no rule allows it"},
 		{"users may have no sessions any more", self, func(m *sessions.Manager) { m.Policy.AllowSelf = false }, "no rule allows it"},
 		{"a reason is required now", desk, func(m *sessions.Manager) { m.Policy.RequireReason = true }, "a reason is required"},
 		{"nothing is allowed any more", desk, func(m *sessions.Manager) { m.Policy = &sessions.Policy{} }, "no rule allows it"},

@@ -32,9 +32,9 @@ type Manager struct {
 	// MaxPerUser is how many sessions of each kind a user may have; the least
 	// recently used ones give way. 0 is no limit.
 	MaxPerUser int
-	// Trusted are the issuers whose callers may have sessions; the value tells
-	// whether their subjects are our users. It is asked again at each refresh.
-	Trusted map[string]bool
+	// Trusted returns what is configured for an issuer, and nil for one that is not
+	// trusted. It is asked again at each refresh. Nil trusts nobody.
+	Trusted func(issuer string) *Trust
 	// Clients are the OAuth clients that any caller may have a session for. They are
 	// asked again at each refresh.
 	Clients map[string]bool

@@ -35,8 +35,8 @@ type Condition interface {
 type Rule struct {
 	// Name says the rule as the operator wrote it, for logs.
 	Name string
-	// From is the issuer whose callers it is for. It is never empty: a scope of
-	// one issuer means nothing from another.
+	// From is the issuer whose callers it is for, as Caller.From names it. It is
+	// never empty: a scope of one issuer means nothing from another.
 	From string
 	When Condition
 }
@@ -84,7 +84,7 @@ func (p *Policy) Decide(in *RuleInput) (Decision, error) {
 	no := errNoRule
 	for i := range p.Allow {
 		rule := &p.Allow[i]
-		if rule.From != in.Caller.Issuer {
+		if rule.From != in.Caller.From() {
 			continue
 		}
 		switch err := rule.permits(in); {
@@ -154,14 +154,17 @@ func glob(pattern, s string) bool {
 	}
 }
 
-// record notes in the row what the rules of the caller's issuer look at, so that they can
-// be asked again.
-func (p *Policy) record(s *Session, c *Caller) {
+// record notes in the row what the rules of the caller's issuer, and further conditions,
+// look at, so that they can be asked again.
+func (p *Policy) record(s *Session, c *Caller, further ...Condition) {
+	asked := slices.Clip(further)
 	for i := range p.Allow {
-		if p.Allow[i].From != c.Issuer {
-			continue
+		if p.Allow[i].From == c.From() {
+			asked = append(asked, p.Allow[i].When)
 		}
-		names, all := p.Allow[i].When.Claims()
+	}
+	for _, when := range asked {
+		names, all := when.Claims()
 		if all {
 			s.ActorClaims, s.ActorAbsent, s.ActorWhole = c.Claims, nil, true
 			return
@@ -190,16 +193,16 @@ func (s *Session) record(name string, claims Claims) {
 // recorded returns the caller of a row, as far as it was recorded. Rows of earlier
 // releases do not say what was absent; but what the rule looks at that allowed them was
 // looked at then too.
-func (p *Policy) recorded(s *Session) *Caller {
+func (p *Policy) recorded(s *Session, trust *Trust) *Caller {
 	c := &Caller{
-		Principal: s.Actor, ClientID: s.ActorClient, Scopes: s.ActorClaims.Scopes(), Claims: s.ActorClaims,
+		Principal: s.Actor, Trust: trust.Name, ClientID: s.ActorClient, Scopes: s.ActorClaims.Scopes(), Claims: s.ActorClaims,
 		Recorded: &Recorded{Absent: s.ActorAbsent, Whole: s.ActorWhole},
 	}
 	if len(s.ActorAbsent) > 0 || s.ActorWhole {
 		return c
 	}
 	for i := range p.Allow {
-		if p.Allow[i].Name == s.Rule && p.Allow[i].From == s.Actor.Issuer {
+		if p.Allow[i].Name == s.Rule && p.Allow[i].From == c.From() {
 			c.Recorded.Absent, c.Recorded.Whole = p.Allow[i].When.Claims()
 		}
 	}
@@ -215,14 +218,15 @@ func (s HasScope) Holds(in *RuleInput) bool {
 }
 
 // Claims names the claims that scopes are read from.
-func (HasScope) Claims() ([]string, bool) { return []string{"scope", "scp"}, false }
+func (HasScope) Claims() ([]string, bool) { return slices.Clone(scopeClaims), false }
 
 // PerSession tells no: only the caller counts.
 func (HasScope) PerSession() bool { return false }
 
-// HasClaim holds for callers whose claim Name is Value, or an array that has
-// it. A Name that starts with "/" is a JSON pointer (RFC 6901). Numbers and
-// booleans are compared as JSON writes them.
+// HasClaim holds for callers whose claim Name is Value, an array that has it, or an
+// object that has it as a key, of which it does not say false or null. A Name that
+// starts with "/" is a JSON pointer (RFC 6901). Numbers and booleans are compared as
+// JSON writes them.
 type HasClaim struct{ Name, Value string }
 
 // Holds tells whether the caller has the claim.
@@ -231,14 +235,18 @@ func (h HasClaim) Holds(in *RuleInput) bool {
 	if !ok {
 		return false
 	}
-	if list, isList := value.([]any); isList {
-		for _, item := range list {
-			if text, ok := scalar(item); ok && text == h.Value {
-				return true
-			}
-		}
-		return false
+	switch value := value.(type) {
+	case []any:
+		return slices.ContainsFunc(value, h.is)
+	case map[string]any:
+		member := value[h.Value]
+		return member != nil && member != any(false)
+	default:
+		return h.is(value)
 	}
+}
+
+func (h HasClaim) is(value any) bool {
 	text, ok := scalar(value)
 	return ok && text == h.Value
 }

@@ -132,13 +132,57 @@ func TestPolicy_KeepsOnlyTheClaimsThatRulesLookAt(t *testing.T) {
 	}
 	p.Allow = append(p.Allow, Rule{From: idp, When: HasScope("x")}, Rule{From: idp, When: HasScope("y")})
 	p.record(&row, user("carol"))
-	if len(row.ActorClaims) != 1 || !slices.Equal(row.ActorAbsent, []string{"scope", "scp"}) || row.ActorWhole {
+	if len(row.ActorClaims) != 1 || !slices.Equal(row.ActorAbsent, scopeClaims) || row.ActorWhole {
 		t.Errorf("kept %+v, want that there is no scope", row)
 	}
 	p.Allow = append(p.Allow, Rule{From: idp, When: brokenCondition{}})
 	p.record(&row, user("carol"))
 	if len(row.ActorClaims) != 4 || len(row.ActorAbsent) != 0 || !row.ActorWhole {
 		t.Errorf("kept %+v, want all", row)
+	}
+}
+
+func TestPolicy_KeepsTheClaimsThatFurtherConditionsLookAt(t *testing.T) {
+	p := Policy{Allow: []Rule{{From: idp, When: HasClaim{Name: "/org/teams", Value: "b"}}}}
+	further := make([]Condition, 2, 4)
+	further[0], further[1] = HasClaim{Name: "email", Value: "x"}, HasClaim{Name: "mfa", Value: "true"}
+	var row Session
+	p.record(&row, &Caller{Principal: Principal{Issuer: idp}, Claims: Claims{"org": "o", "email": "e", "sub": "s"}}, further...)
+	if len(row.ActorClaims) != 2 || row.ActorClaims["email"] != any("e") || !slices.Equal(row.ActorAbsent, []string{"mfa"}) || further[:3][2] != nil {
+		t.Errorf("kept %v, absent %v, and wrote %v", row.ActorClaims, row.ActorAbsent, further[:3])
+	}
+}
+
+func TestHasClaim_MatchesAKeyOfAnObject(t *testing.T) {
+	claims := Claims{"roles": map[string]any{
+		"support": map[string]any{"1654": "demo"}, "admin": true, "empty": map[string]any{}, "zero": int64(0), "no": false, "none": nil, "support,admin": "x",
+	}}
+	for value, want := range map[string]bool{"support": true, "admin": true, "empty": true, "zero": true, "no": false, "none": false, "Support": false, "suppor": false, "1654": false, "demo": false} {
+		for name, claims := range map[string]Claims{"roles": claims, "/a/roles": {"a": map[string]any(claims)}} {
+			if got := (HasClaim{Name: name, Value: value}).Holds(&RuleInput{Caller: &Caller{Claims: claims}}); got != want {
+				t.Errorf("%s %s: %v", name, value, got)
+			}
+		}
+	}
+}
+
+func TestScopes_AnEmptyClaimHidesNoOther(t *testing.T) {
+	for _, tt := range []struct {
+		claims Claims
+		want   []string
+	}{
+		{Claims{"scope": "a b", "scp": "c", "scopes": "d"}, []string{"a", "b"}},
+		{Claims{"scope": "", "scp": []any{"c"}}, []string{"c"}},
+		{Claims{"scope": []any{}, "scp": "", "scopes": []any{"d"}}, []string{"d"}},
+		{Claims{"scope": nil, "scopes": " d  e "}, []string{"d", "e"}},
+		{Claims{"scope": int64(7), "scp": "c"}, []string{"c"}},
+		{Claims{"scope": []any{"", int64(1), "a b"}}, []string{"a b"}},
+		{Claims{"Scope": "a"}, nil},
+		{Claims{}, nil},
+	} {
+		if got := tt.claims.Scopes(); !slices.Equal(got, tt.want) {
+			t.Errorf("%v: %q, want %q", tt.claims, got, tt.want)
+		}
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"authsidecar/sessions/jose"
@@ -167,16 +165,19 @@ func (m *Minter) readClaims(data []byte) (*Presented, error) {
 // permit asks today's policy about a session, with what its row recorded of the
 // caller. It is pure.
 func (m *Manager) permit(row *Session) error {
-	users, trusted := m.Trusted[row.Actor.Issuer]
+	trust := m.trust(row.Actor.Issuer)
 	switch {
-	case !trusted:
+	case trust == nil:
 		return errUntrusted
 	case CheckUserID(row.UserID) != nil, CheckUserID(row.Actor.Subject) != nil: // of a release that let more in
 		return errOldName
 	}
-	caller := m.Policy.recorded(row)
-	// Whether they were the user themselves was decided by all of their claims.
-	caller.User = users && !row.Impersonation
+	caller := m.Policy.recorded(row, trust)
+	if !trust.Accepts(caller) {
+		return errUnaccepted
+	}
+	// Whether they were a person, and the user themselves, was decided by all of their claims.
+	caller.User = !row.Impersonation && trust.IsUserOf(caller)
 	decision, err := m.Policy.Decide(m.input(caller, row))
 	if err != nil {
 		return err
@@ -185,27 +186,4 @@ func (m *Manager) permit(row *Session) error {
 		return errNoRule // it may be no more what it was
 	}
 	return nil
-}
-
-// Scopes returns the scope values of a token: those of scope (RFC 8693 section
-// 4.2), else those of scp, which some issuers send as an array.
-func (c Claims) Scopes() []string {
-	value, ok := c["scope"]
-	if !ok {
-		value = c["scp"]
-	}
-	switch v := value.(type) {
-	case string:
-		return slices.DeleteFunc(strings.Split(v, " "), func(s string) bool { return s == "" })
-	case []any:
-		scopes := make([]string, 0, len(v))
-		for _, item := range v {
-			if s, ok := item.(string); ok {
-				scopes = append(scopes, s)
-			}
-		}
-		return scopes
-	default:
-		return nil
-	}
 }

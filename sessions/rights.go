@@ -30,7 +30,7 @@ func (m *Manager) RightsOf(c *Caller, ip string) (*Rights, error) {
 	}
 	for i := range m.Manage {
 		when := m.Manage[i].When
-		if m.Manage[i].From == c.Issuer && (when.PerSession() || when.Holds(&RuleInput{Caller: c})) {
+		if m.Manage[i].From == c.From() && (when.PerSession() || when.Holds(&RuleInput{Caller: c})) {
 			r.manage = append(r.manage, m.Manage[i])
 		}
 	}

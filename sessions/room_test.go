@@ -46,7 +46,7 @@ func newManager(t *testing.T, c *clock) *sessions.Manager {
 			AllowSelf: true,
 			Allow:     []sessions.Rule{{Name: "scope act", From: idpIssuer, When: sessions.HasScope("act")}},
 		},
-		Trusted:       map[string]bool{idpIssuer: true},
+		Trusted:       trusting(sessions.Trust{Name: idpIssuer, Users: true}),
 		Own:           sessions.Lifetimes{TTL: 30 * day, MaxTTL: 365 * day, Idle: 14 * day},
 		Impersonation: sessions.Lifetimes{TTL: time.Hour, MaxTTL: 8 * time.Hour, Idle: 15 * time.Minute},
 		Grace:         30 * time.Second,

@@ -24,6 +24,7 @@ var (
 	errReuse        = fmt.Errorf("%w: used before", ErrGrant)
 	errStoreBehind  = fmt.Errorf("%w: ahead of the store, which lost writes", ErrGrant)
 	errUntrusted    = fmt.Errorf("%w: the caller's issuer is not trusted any more", ErrDenied)
+	errUnaccepted   = fmt.Errorf("%w: the caller does not satisfy what their trust asks of every token", ErrDenied)
 	errPolicy       = fmt.Errorf("%w: today's policy says no", ErrGrant)
 	errGraceExpired = fmt.Errorf("%w, and repeated after the grace period", errReuse)
 )

@@ -37,14 +37,8 @@ func EncodeRow(s *Session) ([]byte, error) {
 		w = append(w, `,"imp":true`...)
 	}
 	w.optional("reason", s.Reason)
-	w.principal("actor", &s.Actor)
-	w.optional("actor_client", s.ActorClient)
-	if err := w.claims("claims", s.ActorClaims); err != nil {
+	if err := w.actor(s); err != nil {
 		return nil, fmt.Errorf("encoding session row: %w", err)
-	}
-	w.names("absent", s.ActorAbsent)
-	if s.ActorWhole {
-		w = append(w, `,"whole":true`...)
 	}
 	w.optional("rule", s.Rule)
 	w.optional("ip", s.IP)
@@ -68,4 +62,20 @@ func EncodeRow(s *Session) ([]byte, error) {
 		w.bytes(fieldRequest, s.RequestHash)
 	}
 	return append(w, '}'), nil
+}
+
+// actor writes who created the session, and what is recorded of their token.
+func (w *jsonWriter) actor(s *Session) error {
+	w.principal("actor", &s.Actor)
+	w.optional("actor_client", s.ActorClient)
+	w.optional("actor_sub", s.ActorSub)
+	w.optional("actor_sid", s.ActorSID)
+	if err := w.claims("claims", s.ActorClaims); err != nil {
+		return err
+	}
+	w.names("absent", s.ActorAbsent)
+	if s.ActorWhole {
+		*w = append(*w, `,"whole":true`...)
+	}
+	return nil
 }

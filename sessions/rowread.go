@@ -86,39 +86,27 @@ func (r *rowReader) member(name []byte) (err error) {
 	return err
 }
 
-// words reads the members that hold text.
+// words reads the members that hold text, and those that are objects.
 func (r *rowReader) words(name string) (err error) {
 	s := &r.row
 	switch name {
 	case "user":
 		r.seen |= seenUser
 		s.UserID, err = r.string()
-	case "client":
-		s.ClientID, err = r.string()
 	case "imp":
 		s.Impersonation, err = r.bool()
-	case "reason":
-		s.Reason, err = r.string()
 	case "actor":
 		err = r.principal(&s.Actor)
-	case "actor_client":
-		s.ActorClient, err = r.string()
-	case "rule":
-		s.Rule, err = r.string()
-	case "ip":
-		s.IP, err = r.string()
-	case "ua":
-		s.UserAgent, err = r.string()
-	case "kid":
-		s.KeyID, err = r.string()
-	case "rip":
-		s.RotatedFrom, err = r.string()
 	case "end":
 		var text string
 		text, err = r.string()
 		s.EndReason = EndReason(text)
 	default:
-		err = r.recorded(name)
+		if into := s.optional(name); into != nil {
+			*into, err = r.string()
+		} else {
+			err = r.recorded(name)
+		}
 	}
 	return err
 }
@@ -148,6 +136,35 @@ func (r *rowReader) names() (names []string, err error) {
 		return err
 	})
 	return names, err
+}
+
+// optional returns the field of a text that a row may be without; nil where there is no
+// such member.
+func (s *Session) optional(name string) *string {
+	switch name {
+	case "client":
+		return &s.ClientID
+	case "reason":
+		return &s.Reason
+	case "actor_client":
+		return &s.ActorClient
+	case "actor_sub":
+		return &s.ActorSub
+	case "actor_sid":
+		return &s.ActorSID
+	case "rule":
+		return &s.Rule
+	case "ip":
+		return &s.IP
+	case "ua":
+		return &s.UserAgent
+	case "kid":
+		return &s.KeyID
+	case "rip":
+		return &s.RotatedFrom
+	default:
+		return nil
+	}
 }
 
 func (r *rowReader) principal(p *Principal) error {

@@ -41,6 +41,10 @@ type Session struct {
 	Actor Principal `json:"actor"`
 	// ActorClient is the client_id or azp of the caller's token.
 	ActorClient string `json:"actor_client,omitempty"`
+	// ActorSub is the "sub" of the caller's token where another claim names them, and
+	// ActorSID its "sid": by which the issuer says that somebody signed out.
+	ActorSub string `json:"actor_sub,omitempty"`
+	ActorSID string `json:"actor_sid,omitempty"`
 	// ActorClaims are the caller's claims that the rules looked at: what the
 	// policy is asked with again at each refresh.
 	ActorClaims Claims `json:"claims,omitempty"`

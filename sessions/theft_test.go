@@ -54,7 +54,7 @@ func newWorld(t *testing.T, change ...func(*sessions.Manager)) *world {
 // reload is what a new configuration does: another manager of the same store.
 func (w *world) reload(change ...func(*sessions.Manager)) {
 	w.manager = &sessions.Manager{
-		Realm: issuer, Store: w.store, Grace: grace, Trusted: map[string]bool{provider: true},
+		Realm: issuer, Store: w.store, Grace: grace, Trusted: trusting(sessions.Trust{Name: provider, Users: true}),
 		Policy: &sessions.Policy{AllowSelf: true, Allow: []sessions.Rule{
 			{Name: "scope desk", From: provider, When: sessions.HasScope("desk")},
 			{Name: "claim dept", From: provider, When: sessions.HasClaim{Name: "/org/dept", Value: "support"}},

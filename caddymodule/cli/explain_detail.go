@@ -142,6 +142,7 @@ var mends = map[bearer.Reason]string{
 	bearer.ReasonIssuedLater:   "compare the clock of this machine with the issuer's: it was issued in the future; or raise leeway",
 	bearer.ReasonSubject:       "let the issuer put sub into it: who calls, 1 to 255 bytes without control characters and without blanks around it; or name the claim that says it, as in: user_claim oid",
 	bearer.ReasonUnverified:    "let the issuer verify the address and say so with email_verified; where nobody can change theirs to another's, write: user_claim email unverified",
+	bearer.ReasonOnly:          "get a token that satisfies each only in the trust block, or mend these",
 	bearer.ReasonActor:         "let the issuer name in act who uses the token for its subject, by sub: as it is nobody could be told; or call with a token of one's own",
 	bearer.ReasonSession:       "sign in again: it says it is an access token of ours and does not name its session",
 }

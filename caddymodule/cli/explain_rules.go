@@ -69,7 +69,7 @@ func explainRules(policy *sessions.Policy, in *sessions.RuleInput) []explainedRu
 		rule := &policy.Allow[i]
 		made := explainedRule{Rule: rule.Name}
 		switch {
-		case rule.From != in.Caller.Issuer:
+		case rule.From != in.Caller.From():
 			made.Why = "it is for callers of " + rule.From
 		case rule.When.Holds(in):
 			made.Holds = true

@@ -10,12 +10,12 @@ import (
 
 // judge makes a caller of verified claims, or says what is wrong with them. until is
 // how long it stays so.
-func (i *issuer) judge(typ string, data []byte, now time.Time) (caller *sessions.Caller, until time.Time, err error) {
+func (i *source) judge(typ string, data []byte, now time.Time) (caller *sessions.Caller, until time.Time, err error) {
 	var claims sessions.Claims
 	if err := claims.UnmarshalJSON(data); err != nil { // without a check of its form, which was strict
 		return nil, until, &Refusal{Reason: ReasonClaims, err: jose.ErrClaims}
 	}
-	if claims["iss"] != any(i.Name) {
+	if claims["iss"] != any(i.name) {
 		return nil, until, refuse(ReasonUnknownIssuer)
 	}
 	if err := i.checkKind(typ, claims); err != nil {
@@ -35,8 +35,13 @@ func (i *issuer) judge(typ string, data []byte, now time.Time) (caller *sessions
 	if until = end.Add(i.Leeway); !stale.IsZero() && stale.Before(until) {
 		until = stale
 	}
-	caller, err = i.caller(claims, end)
-	return caller, until, err
+	if caller, err = i.caller(claims, end); err != nil {
+		return nil, until, err
+	}
+	if !i.trust.Accepts(caller) {
+		return nil, until, refuse(ReasonOnly)
+	}
+	return caller, until, nil
 }
 
 // checkTimes returns the token's end, if now is between its times.
@@ -93,7 +98,8 @@ func numericDate(value any) (time.Time, bool) {
 	}
 }
 
-func (i *issuer) caller(claims sessions.Claims, end time.Time) (*sessions.Caller, error) {
+// caller tells who is calling. What every caller has to satisfy is not asked yet.
+func (i *source) caller(claims sessions.Claims, end time.Time) (*sessions.Caller, error) {
 	subject, err := i.subject(claims)
 	if err != nil {
 		return nil, err
@@ -103,10 +109,10 @@ func (i *issuer) caller(claims sessions.Claims, end time.Time) (*sessions.Caller
 		return nil, refuse(ReasonClaims)
 	}
 	caller := &sessions.Caller{
-		Principal: sessions.Principal{Issuer: i.Name, Subject: subject},
+		Principal: sessions.Principal{Issuer: i.name, Subject: subject},
+		Trust:     i.trust.Name,
 		ClientID:  client,
 		Scopes:    claims.Scopes(),
-		User:      i.Users,
 		Own:       i.Own,
 		Claims:    claims,
 		ExpiresAt: end,
@@ -120,16 +126,17 @@ func (i *issuer) caller(claims sessions.Claims, end time.Time) (*sessions.Caller
 	if i.Own && !ofSession(caller) {
 		return nil, refuse(ReasonSession)
 	}
+	caller.User = i.trust.IsUserOf(caller)
 	return caller, nil
 }
 
 // actor reads who uses the token for its subject (RFC 8693 section 4.1): by a subject
 // of the issuer that is named beside it, else of the token's own. Of a token that says
 // that somebody acts, and not who, nobody could be told. Our own tokens name both.
-func (i *issuer) actor(act any) (actor sessions.Principal, ok bool) {
+func (i *source) actor(act any) (actor sessions.Principal, ok bool) {
 	members, _ := act.(map[string]any)
 	actor.Subject, _ = members["sub"].(string)
-	actor.Issuer = i.Name
+	actor.Issuer = i.name
 	if iss, named := members["iss"]; named || i.Own {
 		actor.Issuer, _ = iss.(string)
 	}

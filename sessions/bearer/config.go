@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -40,8 +41,20 @@ type KeySource interface {
 type Issuer struct {
 	// Name is the "iss" of its tokens, byte for byte. Required.
 	Name string
+	// Issuers are further names, under the same keys: spellings of Name, for which rules
+	// call it Name, or patterns with one path segment "*", which stands for a tenant. Of
+	// each tenant rules know its own name alone, so that nobody is somebody by the rules
+	// for others.
+	Issuers []string
+	// Tenants are those whose subjects are this app's user ids, as far as Users says.
+	Tenants []string
 	// Keys are its keys, and no other issuer's. Required.
 	Keys KeySource
+	// Secret is HMAC keys beside Keys, while an issuer replaces the one by the other.
+	// Tokens of HMAC algorithms are verified by them alone, and no others are.
+	Secret *Static
+	// Header is where its tokens are, beside Authorization; "" for nowhere. See Find.
+	Header string
 	// Audiences are our names: one must be in the "aud" of a token. Required. "*" is
 	// none: a token that is for anybody is not for us.
 	Audiences []string
@@ -68,8 +81,12 @@ type Issuer struct {
 	// MaxLifetime is how far from now "exp" may be, up to MaxMaxLifetime. Default:
 	// DefaultMaxLifetime.
 	MaxLifetime time.Duration
-	// Users tells that its subjects are this app's user ids.
-	Users bool
+	// Users tells that its subjects are this app's user ids, and UsersWhen of which
+	// callers alone; nil: of all.
+	Users     bool
+	UsersWhen sessions.Condition
+	// Only are what every token has to satisfy. They see the caller alone.
+	Only []sessions.Condition
 	// Own tells that these are our own access tokens: they must name their
 	// session ("sid").
 	Own bool
@@ -113,10 +130,9 @@ func New(c Config) (*Verifier, error) {
 		if checked.Now == nil {
 			checked.Now = clock(c.Now)
 		}
-		if v.issuers[checked.Name] != nil {
-			return nil, fmt.Errorf("issuer %q: configured twice", checked.Name)
+		if err := v.add(checked); err != nil {
+			return nil, fmt.Errorf("issuer %q: %w", checked.Name, err)
 		}
-		v.issuers[checked.Name] = checked
 	}
 	if len(v.issuers) == 0 {
 		return nil, errors.New("no trusted issuer")
@@ -136,6 +152,7 @@ func clock(now func() time.Time) func() time.Time {
 type issuer struct {
 	Issuer
 	types map[string]bool // as mediaType returns them
+	trust sessions.Trust  // what is asked of callers, by Name
 }
 
 func checkIssuer(i Issuer) (*issuer, error) {
@@ -144,6 +161,8 @@ func checkIssuer(i Issuer) (*issuer, error) {
 		return nil, errors.New("no name")
 	case i.Keys == nil:
 		return nil, errors.New("no keys")
+	case i.Secret != nil && !i.Secret.symmetric():
+		return nil, errors.New("a secret that is none")
 	case len(i.Audiences) == 0 || slices.Contains(i.Audiences, "") || slices.Contains(i.Audiences, "*"):
 		return nil, errors.New(`no audience, or an empty one, or "*"`)
 	case slices.Contains(i.AudienceClaims, ""):
@@ -155,12 +174,30 @@ func checkIssuer(i Issuer) (*issuer, error) {
 	case i.MaxLifetime < 0 || i.MaxLifetime > MaxMaxLifetime:
 		return nil, fmt.Errorf("maximum lifetime is not 0 to %s", MaxMaxLifetime)
 	}
+	if err := i.checkTenants(); err != nil {
+		return nil, err
+	}
 	if i.MaxLifetime == 0 {
 		i.MaxLifetime = DefaultMaxLifetime
 	}
 	i.Audiences, i.AudienceClaims = slices.Clone(i.Audiences), slices.Clone(i.AudienceClaims)
 	types, err := checkTypes(i.Types, i.Own)
-	return &issuer{Issuer: i, types: types}, err
+	i.Header = http.CanonicalHeaderKey(i.Header)
+	trust := sessions.Trust{Name: i.Name, Users: i.Users, UsersWhen: i.UsersWhen, Only: i.Only}
+	return &issuer{Issuer: i, types: types, trust: trust}, err
+}
+
+func (i *Issuer) checkTenants() error {
+	switch {
+	case slices.Contains(i.Issuers, ""):
+		return errors.New("a further name that is empty")
+	case slices.ContainsFunc(i.Tenants, func(tenant string) bool { return !isTenant(tenant) }):
+		return errors.New("a tenant that no name can have")
+	case len(i.Tenants) > 0 && !slices.ContainsFunc(i.Issuers, func(name string) bool { return strings.Contains(name, "*") }):
+		return errors.New("tenants, but no name with a * for them")
+	default:
+		return nil
+	}
 }
 
 // neverTypes are of tokens that are for something else than calling (RFC 8725

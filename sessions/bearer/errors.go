@@ -50,6 +50,7 @@ const (
 	ReasonIssuedLater   Reason = "issued_later" // "iat" is in the future
 	ReasonSubject       Reason = "subject"      // the claim that names the caller is missing, or cannot
 	ReasonUnverified    Reason = "unverified"   // it is an email address that the issuer did not verify
+	ReasonOnly          Reason = "only"         // it does not satisfy what every token of its issuer has to
 	ReasonActor         Reason = "actor"        // "act" names nobody
 	ReasonSession       Reason = "session"      // a token of ours without "sid"
 )

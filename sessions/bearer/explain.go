@@ -25,6 +25,7 @@ const (
 	CheckAudience  Check = "audience"
 	CheckTimes     Check = "times"
 	CheckSubject   Check = "subject"
+	CheckOnly      Check = "only" // where the issuer has conditions
 )
 
 // A Step is what came of a check.
@@ -80,16 +81,16 @@ func (v *Verifier) Explain(ctx context.Context, token string) *Explanation {
 	e.pass(CheckForm, nil)
 	e.pass(CheckHeader, nil)
 	e.Header = parsed.Header
-	from, err := v.issuerOf(parsed)
+	from, err := v.sourceOf(parsed)
 	if !e.pass(CheckIssuer, err) {
 		return e
 	}
-	e.explainKey(ctx, from, parsed)
+	e.explainKey(ctx, from.issuer, parsed)
 	if json.Unmarshal(parsed.Unverified(), &e.Claims) != nil {
 		e.pass(CheckType, &Refusal{Reason: ReasonClaims, err: jose.ErrClaims})
 		return e
 	}
-	e.explainClaims(from, from.Now())
+	e.explainClaims(&from, from.Now())
 	return e
 }
 
@@ -118,7 +119,7 @@ func (e *Explanation) explainKey(ctx context.Context, from *issuer, parsed *jose
 }
 
 // explainClaims checks what the token says.
-func (e *Explanation) explainClaims(from *issuer, now time.Time) {
+func (e *Explanation) explainClaims(from *source, now time.Time) {
 	verified := e.Refused() == nil
 	e.pass(CheckType, from.checkKind(e.Header.Type, e.Claims))
 	var audience error
@@ -132,7 +133,13 @@ func (e *Explanation) explainClaims(from *issuer, now time.Time) {
 	}
 	e.pass(CheckTimes, err)
 	caller, err := from.caller(e.Claims, end)
-	if e.pass(CheckSubject, err); verified && e.Refused() == nil {
+	if e.pass(CheckSubject, err) && len(from.Only) > 0 {
+		if !from.trust.Accepts(caller) {
+			err = refuse(ReasonOnly)
+		}
+		e.pass(CheckOnly, err)
+	}
+	if verified && e.Refused() == nil {
 		e.Caller = caller
 	}
 }

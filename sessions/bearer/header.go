@@ -1,9 +1,44 @@
 package bearer
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 )
+
+// A Credential is a bearer token, and where in a request it stood.
+type Credential struct {
+	Token string
+	// Header is the header in which its issuer has its tokens; "" for Authorization. A
+	// browser, or what stands before us, sends it by itself: like a cookie it proves
+	// nobody's will.
+	Header string
+}
+
+// Find returns the bearer token of a request, as FromHeader does. Where there is none,
+// it is what stands in the header of an issuer that has its tokens there: one field, and
+// one such header.
+func (v *Verifier) Find(h http.Header) (Credential, error) {
+	token, err := FromHeader(h)
+	if !errors.Is(err, ErrNoToken) {
+		return Credential{Token: token}, err
+	}
+	var found Credential
+	for _, name := range v.headers {
+		values := h[name]
+		if len(values) == 0 || len(values) == 1 && values[0] == "" {
+			continue
+		}
+		if len(values) > 1 || found.Header != "" || !isToken68(values[0]) {
+			return Credential{Header: name}, ErrMalformed
+		}
+		found = Credential{values[0], name}
+	}
+	if found.Header == "" {
+		return Credential{}, ErrNoToken
+	}
+	return found, nil
+}
 
 // FromHeader returns the bearer token of a request (RFC 6750 section 2.1): one
 // Authorization field, the scheme in any case, one or more spaces, one token.

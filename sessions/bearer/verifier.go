@@ -21,9 +21,11 @@ const maxDepth = 16
 // A Verifier verifies bearer tokens and remembers the good ones. It is safe for
 // concurrent use.
 type Verifier struct {
-	issuers map[string]*issuer
-	cache   *lru.Cache[digest, *verified]
-	told    func(context.Context, *sessions.Caller, bool)
+	issuers  map[string]*issuer // by all of their names
+	patterns []pattern          // and where one is open
+	headers  []string           // where tokens are, beside Authorization
+	cache    *lru.Cache[digest, *verified]
+	told     func(context.Context, *sessions.Caller, bool)
 
 	hits, misses, checks atomic.Uint64
 }
@@ -63,21 +65,37 @@ func (v *Verifier) tell(ctx context.Context, c *sessions.Caller, remembered bool
 // ErrKeysUnavailable. The caller is shared by all who present the token: never
 // changed.
 func (v *Verifier) Verify(ctx context.Context, token string) (*sessions.Caller, error) {
-	return v.verify(ctx, token, false)
+	return v.verify(ctx, token, expected{})
+}
+
+// VerifyFound is Verify for what Find found: a token of a header of its own is good
+// where its issuer has its tokens there, and no other's is.
+func (v *Verifier) VerifyFound(ctx context.Context, c Credential) (*sessions.Caller, error) {
+	return v.verify(ctx, c.Token, expected{header: c.Header})
 }
 
 // VerifyOwn is Verify for our own access tokens. All others are refused as those of an
 // unknown issuer: nobody is asked for keys to find out more.
 func (v *Verifier) VerifyOwn(ctx context.Context, token string) (*sessions.Caller, error) {
-	return v.verify(ctx, token, true)
+	return v.verify(ctx, token, expected{own: true})
 }
 
-func (v *Verifier) verify(ctx context.Context, token string, own bool) (*sessions.Caller, error) {
+// expected is whose tokens are expected.
+type expected struct {
+	own    bool   // ours
+	header string // those of issuers that have theirs in this header; "" for any
+}
+
+func (e expected) is(i *issuer) bool {
+	return (i.Own || !e.own) && (e.header == "" || i.Header == e.header)
+}
+
+func (v *Verifier) verify(ctx context.Context, token string, of expected) (*sessions.Caller, error) {
 	if len(token) > jose.MaxTokenSize {
 		return nil, v.attributed(&Refusal{Reason: ReasonTooLarge, err: jose.ErrTooLarge}, token)
 	}
 	id := digest(sha256.Sum256([]byte(token)))
-	if known, ok := v.cache.Get(id); ok && (known.issuer.Own || !own) {
+	if known, ok := v.cache.Get(id); ok && of.is(known.issuer) {
 		if known.issuer.Now().Before(known.end) && known.issuer.Keys.Version() == known.version {
 			v.hits.Add(1)
 			v.tell(ctx, known.caller, true)
@@ -86,7 +104,7 @@ func (v *Verifier) verify(ctx context.Context, token string, own bool) (*session
 		v.cache.Remove(id)
 	}
 	v.misses.Add(1)
-	fresh, err := v.check(ctx, token, own)
+	fresh, err := v.check(ctx, token, of)
 	if err != nil {
 		v.tell(ctx, nil, false)
 		return nil, err
@@ -109,19 +127,19 @@ func (v *Verifier) remember(id digest, fresh *verified) *verified {
 	}
 }
 
-func (v *Verifier) check(ctx context.Context, token string, own bool) (*verified, error) {
+func (v *Verifier) check(ctx context.Context, token string, of expected) (*verified, error) {
 	parsed, err := jose.Parse(token)
 	if err != nil {
 		return nil, v.attributed(refusalOf(err, ReasonForm), token)
 	}
-	from, err := v.issuerOf(parsed)
+	from, err := v.sourceOf(parsed)
 	if err != nil {
 		return nil, err
 	}
-	if own && !from.Own {
+	if !of.is(from.issuer) {
 		return nil, &Refusal{Reason: ReasonUnknownIssuer, Issuer: from.Name}
 	}
-	fresh, err := v.checkAs(ctx, parsed, from)
+	fresh, err := v.checkAs(ctx, parsed, &from)
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		refusal.Issuer = from.Name
 	}
@@ -129,7 +147,7 @@ func (v *Verifier) check(ctx context.Context, token string, own bool) (*verified
 }
 
 // checkAs checks a token by the keys and the configuration of the issuer.
-func (v *Verifier) checkAs(ctx context.Context, parsed *jose.Token, from *issuer) (*verified, error) {
+func (v *Verifier) checkAs(ctx context.Context, parsed *jose.Token, from *source) (*verified, error) {
 	// The version is read before the key: keys that change in between make the
 	// token be verified again, not remembered for too long.
 	version := from.Keys.Version()
@@ -146,12 +164,16 @@ func (v *Verifier) checkAs(ctx context.Context, parsed *jose.Token, from *issuer
 	if err != nil {
 		return nil, err
 	}
-	return &verified{caller: caller, issuer: from, version: version, end: until}, nil
+	return &verified{caller: caller, issuer: from.issuer, version: version, end: until}, nil
 }
 
 // key finds the one key that the token may be signed with.
 func (i *issuer) key(ctx context.Context, parsed *jose.Token) (*jose.Key, error) {
-	key, err := i.Keys.Key(ctx, parsed.Header.KeyID, jose.Algorithm(parsed.Header.Algorithm))
+	alg, keys := jose.Algorithm(parsed.Header.Algorithm), i.Keys
+	if i.Secret != nil && alg.Symmetric() {
+		keys = i.Secret
+	}
+	key, err := keys.Key(ctx, parsed.Header.KeyID, alg)
 	switch {
 	case err == nil:
 		return key, nil
@@ -164,12 +186,12 @@ func (i *issuer) key(ctx context.Context, parsed *jose.Token) (*jose.Key, error)
 	}
 }
 
-// issuerOf finds the trusted issuer that the token claims to be from, to try
+// sourceOf finds the trusted issuer that the token claims to be from, to try
 // its keys and no others.
-func (v *Verifier) issuerOf(parsed *jose.Token) (*issuer, error) {
+func (v *Verifier) sourceOf(parsed *jose.Token) (source, error) {
 	members, err := strictjson.Members(parsed.Unverified(), maxDepth)
 	if err != nil {
-		return nil, &Refusal{Reason: ReasonClaims, err: jose.ErrClaims}
+		return source{}, &Refusal{Reason: ReasonClaims, err: jose.ErrClaims}
 	}
 	for _, m := range members {
 		if m.Name != "iss" {
@@ -177,12 +199,12 @@ func (v *Verifier) issuerOf(parsed *jose.Token) (*issuer, error) {
 		}
 		name, ok := m.Text()
 		if !ok {
-			return nil, refuse(ReasonClaims)
+			return source{}, refuse(ReasonClaims)
 		}
-		if from := v.issuers[name]; from != nil {
+		if from, ok := v.source(name); ok {
 			return from, nil
 		}
-		return nil, &Refusal{Reason: ReasonUnknownIssuer, Claimed: name}
+		return source{}, &Refusal{Reason: ReasonUnknownIssuer, Claimed: name}
 	}
-	return nil, refuse(ReasonUnknownIssuer)
+	return source{}, refuse(ReasonUnknownIssuer)
 }

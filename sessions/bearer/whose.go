@@ -42,7 +42,7 @@ func (v *Verifier) IssuerOf(token string) string {
 // be verified.
 func (v *Verifier) attributed(r *Refusal, token string) error {
 	name := v.IssuerOf(token)
-	if from := v.issuers[name]; from != nil {
+	if from, ok := v.source(name); ok {
 		r.Issuer = from.Name
 	} else {
 		r.Claimed = name

@@ -78,7 +78,7 @@ func newFixture(t *testing.T) *fixture {
 		Failed:   func(_ *http.Request, _ int, err error) { f.said = append(f.said, err.Error()) },
 		Manager: &sessions.Manager{
 			Realm: issuer, Store: f.store, Policy: &sessions.Policy{AllowSelf: true}, Own: life, Impersonation: life,
-			Trusted: map[string]bool{trusted: true}, IDSecret: make([]byte, 32),
+			Trusted: verifier.Trust, IDSecret: make([]byte, 32),
 			Minter: &sessions.Minter{Issuer: issuer, RefreshAudience: issuer + "/auth/sessions", AccessAudience: []string{issuer}, AccessTTL: time.Minute, Keys: keyring},
 		},
 	})

@@ -126,7 +126,7 @@ func newClockNode(t *testing.T) *clockNode {
 	}
 	life := sessions.Lifetimes{TTL: 24 * time.Hour, MaxTTL: 24 * time.Hour, Idle: 12 * time.Hour}
 	n.Manager = &sessions.Manager{
-		Realm: "https://app.example.com", Policy: &sessions.Policy{AllowSelf: true}, Trusted: map[string]bool{"https://idp.example.com": true},
+		Realm: "https://app.example.com", Policy: &sessions.Policy{AllowSelf: true}, Trusted: func(string) *sessions.Trust { return &sessions.Trust{Name: "https://idp.example.com", Users: true} },
 		Minter: &sessions.Minter{
 			Issuer: "https://app.example.com", RefreshAudience: "here", AccessAudience: []string{"app"}, AccessTTL: 10 * time.Minute, Keys: keys,
 		},

@@ -87,7 +87,7 @@ func newNodes(t *testing.T, stores ...sessions.Store) []*node {
 			watch = watchStore(t, store)
 		}
 		nodes[i] = &node{t: t, Manager: &sessions.Manager{
-			Realm: realm, Store: store, Watch: watch, Policy: &sessions.Policy{AllowSelf: true}, Trusted: map[string]bool{provider: true},
+			Realm: realm, Store: store, Watch: watch, Policy: &sessions.Policy{AllowSelf: true}, Trusted: func(string) *sessions.Trust { return &sessions.Trust{Name: provider, Users: true} },
 			Minter: &sessions.Minter{Issuer: realm, RefreshAudience: realm, AccessAudience: []string{realm}, AccessTTL: time.Minute, Keys: keys},
 			Own:    life, Impersonation: life, MaxPerUser: 100,
 		}}

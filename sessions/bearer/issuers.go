@@ -1,0 +1,149 @@
+package bearer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"authsidecar/sessions"
+)
+
+// A source is whose a token says that it is: a trusted issuer, by the name that the
+// token has for it, and what rules call that.
+type source struct {
+	*issuer
+	name  string
+	trust *sessions.Trust
+}
+
+// A pattern is a name of issuers with one path segment left open: the tenant.
+type pattern struct {
+	before, after string
+	issuer        *issuer
+}
+
+// parsePattern reads a name with one "*", which is a whole segment of its path.
+func parsePattern(name string, i *issuer) (pattern, error) {
+	before, after, _ := strings.Cut(name, "*")
+	_, path, rooted := strings.Cut(before, "://")
+	host, _, segmented := strings.Cut(path, "/")
+	switch {
+	case !rooted || !segmented || host == "" || !strings.HasSuffix(before, "/"), after != "" && after[0] != '/', strings.Contains(after, "*"):
+		return pattern{}, fmt.Errorf("%q: * stands for one whole segment of the path, once", name)
+	}
+	return pattern{before: before, after: after, issuer: i}, nil
+}
+
+// tenant returns what a name has where the pattern is open.
+func (p *pattern) tenant(name string) (tenant string, ok bool) {
+	rest, ok := strings.CutPrefix(name, p.before)
+	if !ok {
+		return "", false
+	}
+	tenant, ok = strings.CutSuffix(rest, p.after)
+	return tenant, ok && isTenant(tenant)
+}
+
+// maxTenant is how many bytes a tenant's name may have.
+const maxTenant = 128
+
+// isTenant reports whether a segment can be the name of a tenant: it is written in
+// characters that mean nothing else in a URL (RFC 3986 section 2.3).
+func isTenant(segment string) bool {
+	if segment == "" || len(segment) > maxTenant || strings.Trim(segment, ".") == "" {
+		return false
+	}
+	for i := range len(segment) {
+		if c := segment[i]; !base64url(c) && c != '.' && c != '~' {
+			return false
+		}
+	}
+	return true
+}
+
+func base64url(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_'
+}
+
+// overlap reports whether a name could be of both patterns, or names.
+func overlap(a, b string) bool {
+	first, second := strings.Split(a, "/"), strings.Split(b, "/")
+	if len(first) != len(second) {
+		return false
+	}
+	for i, segment := range first {
+		other := second[i]
+		switch {
+		case segment == other, segment == "*" && isTenant(other), other == "*" && isTenant(segment):
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// add makes the verifier know an issuer by its names, which no other one has: each
+// issuer has keys of its own.
+func (v *Verifier) add(i *issuer) error {
+	for _, name := range append([]string{i.Name}, i.Issuers...) {
+		open := name != i.Name && strings.Contains(name, "*")
+		if v.taken(name, i, open) {
+			return fmt.Errorf("%q is configured twice, or is a name of another one", name)
+		}
+		if !open {
+			v.issuers[name] = i
+			continue
+		}
+		p, err := parsePattern(name, i)
+		if err != nil {
+			return err
+		}
+		v.patterns = append(v.patterns, p)
+	}
+	if i.Header != "" && !slices.Contains(v.headers, i.Header) {
+		v.headers = append(v.headers, i.Header)
+	}
+	return nil
+}
+
+// taken reports whether the issuer may not have a name, or an open pattern of them: it
+// is another's, or a token would be of two tenants.
+func (v *Verifier) taken(name string, i *issuer, open bool) bool {
+	for known, owner := range v.issuers {
+		if known == name || owner != i && overlap(known, name) {
+			return true
+		}
+	}
+	for _, p := range v.patterns {
+		if overlap(p.before+"*"+p.after, name) && (open || p.issuer != i) {
+			return true
+		}
+	}
+	return false
+}
+
+// source returns whose a token is that has this "iss"; ok is false for one that is not
+// trusted.
+func (v *Verifier) source(name string) (from source, ok bool) {
+	if i := v.issuers[name]; i != nil {
+		return source{i, name, &i.trust}, true
+	}
+	for i := range v.patterns {
+		p := &v.patterns[i]
+		if tenant, ok := p.tenant(name); ok {
+			trust := p.issuer.trust
+			trust.Name, trust.Users = name, trust.Users && slices.Contains(p.issuer.Tenants, tenant)
+			return source{p.issuer, name, &trust}, true
+		}
+	}
+	return source{}, false
+}
+
+// Trust returns what is configured of the callers of an issuer, by the name that their
+// tokens have for it; nil for one that is not trusted.
+func (v *Verifier) Trust(issuer string) *sessions.Trust {
+	if from, ok := v.source(issuer); ok && !from.Own {
+		return from.trust
+	}
+	return nil
+}

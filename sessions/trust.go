@@ -1,0 +1,59 @@
+package sessions
+
+import "slices"
+
+// A Trust is what a configuration says of the callers of an issuer, apart from how their
+// tokens are verified.
+type Trust struct {
+	// Name is what rules call the issuer (Rule.From): one name for all of its spellings,
+	// and one for each of its tenants.
+	Name string
+	// Users reports whether the issuer's subjects are this app's user ids, and UsersWhen
+	// of which callers alone; nil: of all.
+	Users     bool
+	UsersWhen Condition
+	// Only are what every caller has to satisfy.
+	Only []Condition
+}
+
+// Accepts reports whether a caller satisfies all that every caller has to.
+func (t *Trust) Accepts(c *Caller) bool {
+	return !slices.ContainsFunc(t.Only, func(when Condition) bool { return !c.satisfies(when) })
+}
+
+// IsUserOf reports whether a caller's subject is a user id of this app, unless it is a
+// machine's.
+func (t *Trust) IsUserOf(c *Caller) bool {
+	return t.Users && (t.UsersWhen == nil || c.satisfies(t.UsersWhen))
+}
+
+// satisfies reports whether a condition that looks at the caller alone is known to hold.
+func (c *Caller) satisfies(when Condition) bool {
+	return c.knows(when) && when.Holds(&RuleInput{Caller: c})
+}
+
+// conditions returns all that the trust asks of a caller.
+func (t *Trust) conditions() []Condition {
+	if t.UsersWhen == nil {
+		return t.Only
+	}
+	return append(slices.Clip(t.Only), t.UsersWhen)
+}
+
+// trust returns what is configured for an issuer; nil where it is not trusted.
+func (m *Manager) trust(issuer string) *Trust {
+	if m.Trusted == nil {
+		return nil
+	}
+	return m.Trusted(issuer)
+}
+
+// record notes in the row what the rules, and the conditions of the caller's trust, look
+// at.
+func (m *Manager) record(s *Session, c *Caller) {
+	var asked []Condition
+	if trust := m.trust(c.Issuer); trust != nil {
+		asked = trust.conditions()
+	}
+	m.Policy.record(s, c, asked...)
+}
