@@ -31,7 +31,8 @@ type Identity struct {
 	AcceptCallers bool `json:"accept_callers,omitempty"`
 
 	// The name of a cookie that holds the token where no Authorization does. Unsafe
-	// requests with it are refused where a page of another origin sent them.
+	// requests with it are refused unless the browser says that a page of this site sent
+	// them. One that is over is expired, if it has Path=/ and no Domain.
 	Cookie string `json:"cookie,omitempty"`
 
 	// Where a person is sent who asks for a page and is refused: a URL or a path,

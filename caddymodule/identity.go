@@ -112,7 +112,7 @@ func (g *gate) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Hand
 	}
 	g.scrub(r, before)
 	observe.Traced(r)
-	if who, err = g.judge(r); err != nil {
+	if who, err = g.judge(w, r); err != nil {
 		return before, err
 	}
 	g.withhold(r, who)
@@ -144,21 +144,16 @@ func (g *gate) scrub(r *http.Request, before *identity) {
 }
 
 // judge decides who is asking, or refuses the request.
-func (g *gate) judge(r *http.Request) (*identity, error) {
+func (g *gate) judge(w http.ResponseWriter, r *http.Request) (*identity, error) {
 	if !g.inst.ready.Load() {
 		if err := g.inst.open(); err != nil {
 			return nil, g.unavailable(err)
 		}
 	}
-	credential, err := forward.Find(r, g.Cookie)
-	if errors.Is(err, bearer.ErrNoToken) && len(r.Header["Authorization"]) == 0 {
-		return g.anonymous(r, err)
-	}
-	var caller *sessions.Caller
-	if err == nil {
-		caller, err = g.verify(r.Context(), credential.Token)
-	}
+	credential, caller, err := g.authenticate(r)
 	switch {
+	case errors.Is(err, bearer.ErrNoToken) && len(r.Header["Authorization"]) == 0:
+		return g.anonymous(r, err)
 	case err == nil && credential.Cookie && forward.Smuggled(r, g.inst.issuer): // beside it
 		return g.refuse(r, &refusal{Problem: errTokens, cause: bearer.ErrMalformed})
 	case err == nil && credential.Cookie && forward.CrossSite(r):
@@ -167,11 +162,35 @@ func (g *gate) judge(r *http.Request) (*identity, error) {
 		return g.identify(caller), nil
 	case isUnavailable(err):
 		return nil, g.unavailable(err)
-	case g.claimed(r, credential):
+	case forward.Smuggled(r, g.inst.issuer), errors.Is(err, forward.ErrSeveral):
 		return g.refuse(r, &refusal{Problem: badToken(err, credential), cause: err})
+	case credential.Cookie && g.claimed(r):
+		return g.over(w, r, err)
 	default: // somebody else's, and the app's affair
 		return g.anonymous(r, err)
 	}
+}
+
+// authenticate finds the credential of a request and tells whose it is. Of several cookies
+// the one counts that is good.
+func (g *gate) authenticate(r *http.Request) (forward.Credential, *sessions.Caller, error) {
+	c, err := forward.Find(r, g.Cookie)
+	if err != nil {
+		return c, nil, err
+	}
+	caller, err := g.verify(r.Context(), c.Token)
+	for _, token := range c.Others {
+		other, why := g.verify(r.Context(), token)
+		switch ours, _ := forward.Claims(token, g.inst.issuer); {
+		case isUnavailable(err):
+			return c, nil, err
+		case err == nil && why == nil:
+			return c, nil, forward.ErrSeveral
+		case why == nil, err != nil && ours, isUnavailable(why): // or what says more about why not
+			caller, err = other, why
+		}
+	}
+	return c, caller, err
 }
 
 // verify tells whose token it is, if it is one that the app is told of.
@@ -191,14 +210,10 @@ func (g *gate) verify(ctx context.Context, token string) (*sessions.Caller, erro
 	return caller, err
 }
 
-// claimed tells whether a bad credential says that it is ours.
-func (g *gate) claimed(r *http.Request, c forward.Credential) bool {
-	if c.Cookie {
-		for _, cookie := range r.CookiesNamed(g.Cookie) {
-			if ours, _ := forward.Claims(cookie.Value, g.inst.issuer); ours {
-				return true
-			}
-		}
-	}
-	return forward.Smuggled(r, g.inst.issuer)
+// claimed reports whether a cookie of the name says that it is a token of ours.
+func (g *gate) claimed(r *http.Request) bool {
+	return slices.ContainsFunc(r.CookiesNamed(g.Cookie), func(cookie *http.Cookie) bool {
+		ours, _ := forward.Claims(cookie.Value, g.inst.issuer)
+		return ours
+	})
 }

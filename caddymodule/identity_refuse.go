@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
+	"strings"
 
 	"go.uber.org/zap"
 
@@ -40,6 +40,8 @@ func badToken(cause error, c forward.Credential) *httpapi.Problem {
 	switch {
 	case errors.Is(cause, bearer.ErrNoToken):
 		return errNoToken
+	case errors.Is(cause, forward.ErrSeveral):
+		return errSeveral
 	case errors.Is(cause, bearer.ErrMalformed) && !c.Cookie:
 		return errTokens
 	default:
@@ -59,8 +61,35 @@ func (g *gate) refuse(r *http.Request, f *refusal) (*identity, error) {
 		return g.nobody, nil
 	}
 	f.gate = g
-	f.toLogin = g.Login != "" && forward.Navigation(r) && f.Status == http.StatusUnauthorized
+	f.toLogin = g.Login != "" && forward.Navigation(r) && f.Status == http.StatusUnauthorized &&
+		f.Problem != errSeveral // which signing in would not mend
 	return nil, f
+}
+
+// over is for a cookie that says it is ours and is not good, or no longer. It is expired;
+// what changes nothing goes on as if it had not been there, and where somebody meant to
+// change something, they are told to sign in again.
+func (g *gate) over(w http.ResponseWriter, r *http.Request, cause error) (*identity, error) {
+	if !g.Shadow {
+		g.expire(w, r)
+	}
+	if g.Require || g.Shadow || forward.Unsafe(r) {
+		return g.refuse(r, &refusal{Problem: errOver, cause: cause})
+	}
+	g.drop(r)
+	return g.nobody, nil
+}
+
+// expire takes the cookie from the browser, if it is of the whole site and of this host
+// alone: others cannot be named without knowing how they were set.
+func (g *gate) expire(w http.ResponseWriter, r *http.Request) {
+	lower := strings.ToLower(g.Cookie)
+	gone := http.Cookie{ //nolint:gosec // a site that speaks plain HTTP could not expire a Secure one
+		Name: g.Cookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Secure: r.TLS != nil || strings.HasPrefix(lower, "__host-") || strings.HasPrefix(lower, "__secure-"),
+	}
+	w.Header().Add("Set-Cookie", gone.String()) // one that the app sets comes after it
+	w.Header().Set("Cache-Control", "no-store")
 }
 
 // drop takes out of a request what says that it is ours and is not good.
@@ -68,11 +97,7 @@ func (g *gate) drop(r *http.Request) {
 	if forward.Smuggled(r, g.inst.issuer) {
 		delete(r.Header, "Authorization")
 	}
-	ours := slices.ContainsFunc(r.CookiesNamed(g.Cookie), func(cookie *http.Cookie) bool {
-		ours, _ := forward.Claims(cookie.Value, g.inst.issuer)
-		return ours
-	})
-	forward.DropCookies(r, g.inst.issuer, g.Cookie, ours)
+	forward.DropCookies(r, g.inst.issuer, g.Cookie, g.claimed(r))
 }
 
 // tryScrub says once of each header that requests come with that it will be removed.

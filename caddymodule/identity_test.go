@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -434,47 +433,6 @@ func TestIdentity_Placeholders(t *testing.T) {
 	wantTold(t, got, "X-Desk", "yes")
 	s.waitLog(`"user_id":"alice"`)
 	wantTold(t, s.through("GET", "/app", "X-Auth-User", "alice"), "X-For", "")
-}
-
-func TestIdentity_Cookie(t *testing.T) {
-	t.Parallel()
-	s, p := identitySite(t, "require\n\t\t\tcookie __Host-session\n\t\t\tlogin /login?next={http.request.uri_escaped}\n\t\t\texempt /login")
-	cookie := "a=b; __Host-session=" + p.own.text("access_token")
-	host := strings.TrimPrefix(s.url, "http://")
-	for _, c := range []struct {
-		what, method string
-		header       []string
-		status       int
-	}{
-		{"a page", "GET", []string{"Cookie", cookie}, 200},
-		{"a page from elsewhere", "GET", []string{"Cookie", cookie, "Sec-Fetch-Site", "cross-site"}, 200},
-		{"a form of ours", "POST", []string{"Cookie", cookie, "Sec-Fetch-Site", "same-origin"}, 200},
-		{"a form of ours, to an old browser", "POST", []string{"Cookie", cookie, "Origin", "http://" + host}, 200},
-		{"a form from elsewhere", "POST", []string{"Cookie", cookie, "Sec-Fetch-Site", "cross-site"}, 403},
-		{"a form of a sister site", "POST", []string{"Cookie", cookie, "Sec-Fetch-Site", "same-site"}, 403},
-		{"a form from elsewhere, in an old browser", "DELETE", []string{"Cookie", cookie, "Origin", "https://evil.example.com"}, 403},
-		{"a form of nobody", "POST", []string{"Cookie", cookie, "Origin", "null"}, 403},
-		{"a socket from elsewhere", "GET", []string{"Cookie", cookie, "Connection", "Upgrade", "Upgrade", "websocket", "Origin", "https://evil.example.com"}, 403},
-		{"two cookies of that name", "GET", []string{"Cookie", cookie + "; __Host-session=x"}, 401},
-		{"a refresh token", "GET", []string{"Cookie", "__Host-session=" + p.own.text("refresh_token")}, 401},
-		{"another cookie", "GET", []string{"Cookie", "session=" + p.own.text("access_token")}, 401},
-		{"in the query", "GET", nil, 401},
-	} {
-		path := "/app"
-		if c.header == nil {
-			path += "?access_token=" + url.QueryEscape(p.own.text("access_token"))
-		}
-		if got := s.through(c.method, path, c.header...); got.status != c.status {
-			t.Errorf("%s: %d, want %d", c.what, got.status, c.status)
-		} else if c.status == 200 {
-			wantTold(t, got, "X-Auth-User", "alice")
-		}
-	}
-	// A refresh token in any other cookie goes nowhere.
-	got := s.through("GET", "/app", "Cookie", cookie+"; keep=1; r="+p.own.text("refresh_token"))
-	if strings.Contains(got.body, p.own.text("refresh_token")) || !strings.Contains(got.body, "keep=1") {
-		t.Errorf("the app sees %s", got.body)
-	}
 }
 
 func TestIdentity_Login(t *testing.T) {

@@ -18,10 +18,13 @@ import (
 var (
 	errNoToken = httpapi.NewProblem(401, "missing_token", "Authentication required",
 		"Sign in, or send an access token as bearer token in the Authorization header.")
-	errToken       = httpapi.NewProblem(401, "invalid_token", "Invalid token", "The bearer token is not valid here, or no longer.")
-	errTokens      = httpapi.NewProblem(401, "invalid_token", "Invalid token", "Send one bearer token, in one Authorization header.")
+	errToken   = httpapi.NewProblem(401, "invalid_token", "Invalid token", "The bearer token is not valid here, or no longer.")
+	errTokens  = httpapi.NewProblem(401, "invalid_token", "Invalid token", "Send one bearer token, in one Authorization header.")
+	errOver    = httpapi.NewProblem(401, "session_over", "Signed out", "This session is over. Sign in again.")
+	errSeveral = httpapi.NewProblem(401, "invalid_token", "Several sessions at once",
+		"Several sessions came in cookies of one name. Delete the cookies of this site and sign in again.")
 	errCrossOrigin = httpapi.NewProblem(403, "cross_origin", "From another site",
-		"This request would change something, and a page of another site may have sent it.")
+		"This request would change something, and the browser does not say that a page of this site sent it.")
 	errReadOnly = httpapi.NewProblem(403, "read_only", "Read only",
 		"You act as another user and may look, but this request would change something.")
 	errDeny = httpapi.NewProblem(403, "deny", "Not as another user",

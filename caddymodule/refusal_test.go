@@ -289,14 +289,13 @@ func TestRefusals_LeaveTheAnswerToErrorRoutes(t *testing.T) {
 	if err := s.reload(host + "}\n"); err != nil {
 		t.Fatal(err)
 	}
-	req, _ := http.NewRequest("PUT", "http://"+s.admin+"/config/apps/http/servers/srv0/routes/0/handle/0/errors",
-		strings.NewReader(`{"routes":[{"handle":[{"handler":"static_response","status_code":"418","body":"around"}]}]}`))
-	req.Header.Set("Content-Type", "application/json")
-	got, err := do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantStatus(t, got, 200)
+	waitUntil(t, "the configuration is changed", func() bool { // its server changes hands at a reload
+		req, _ := http.NewRequest("PUT", "http://"+s.admin+"/config/apps/http/servers/srv0/routes/0/handle/0/errors",
+			strings.NewReader(`{"routes":[{"handle":[{"handler":"static_response","status_code":"418","body":"around"}]}]}`))
+		req.Header.Set("Content-Type", "application/json")
+		got, err := do(req)
+		return err == nil && (got.status == 200 || got.status == 409) // 409: it is there
+	})
 	if got := s.through("GET", "/app"); got.status != 418 || got.body != "around" {
 		t.Errorf("around us: %d %s", got.status, got.body)
 	}

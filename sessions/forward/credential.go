@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"iter"
 	"net/http"
 	"slices"
@@ -19,34 +20,60 @@ type Credential struct {
 	Token string
 	// Cookie tells that the browser sent it, whoever made it do so.
 	Cookie bool
+	// Others are what other cookies of the name hold: left over, or planted by a sister
+	// site. Which one counts is seen when they are verified.
+	Others []string
 }
 
+// maxCookies bounds how many different tokens are verified for a request.
+const maxCookies = 8
+
+// ErrSeveral means that several cookies of the name are good, or more than anybody would
+// verify: some were planted, and nobody knows which.
+var ErrSeveral = fmt.Errorf("%w: several cookies of that name", bearer.ErrMalformed)
+
 // Find returns the credential of a request: the bearer token in Authorization, else,
-// where cookie names one, that cookie. bearer.ErrNoToken: there is none.
-// bearer.ErrMalformed: there is something, but no one token.
+// where cookie names one, the cookies of that name. bearer.ErrNoToken: there is none.
+// bearer.ErrMalformed: there is something, but no one token; ErrSeveral is one of these.
 func Find(r *http.Request, cookie string) (Credential, error) {
 	token, err := bearer.FromHeader(r.Header)
 	if !errors.Is(err, bearer.ErrNoToken) || cookie == "" {
 		return Credential{Token: token}, err
 	}
 	found := r.CookiesNamed(cookie)
-	switch {
-	case len(found) == 0:
+	switch len(found) {
+	case 0:
 		return Credential{}, err
-	case len(found) > 1: // one of them was planted, and nobody knows which
-		return Credential{Cookie: true}, bearer.ErrMalformed
+	case 1:
+		return Credential{Token: found[0].Value, Cookie: true}, nil
 	}
-	return Credential{Token: found[0].Value, Cookie: true}, nil
+	var tokens []string
+	for _, c := range found {
+		if strings.Contains(c.Value, ".") && !slices.Contains(tokens, c.Value) {
+			tokens = append(tokens, c.Value)
+		}
+	}
+	switch {
+	case len(tokens) == 0:
+		return Credential{Token: found[0].Value, Cookie: true}, nil
+	case len(tokens) > maxCookies:
+		return Credential{Cookie: true}, ErrSeveral
+	}
+	return Credential{Token: tokens[0], Cookie: true, Others: tokens[1:]}, nil
 }
 
 // browsers refuses what a page of another origin made a browser send.
 var browsers = http.NewCrossOriginProtection()
 
-// CrossSite tells whether a page of another origin made the browser send an unsafe
-// request: one that changes something, or that opens a connection.
+// CrossSite reports whether a page of another origin may have made the browser send an
+// unsafe request: one that changes something, or that opens a connection. One that says
+// neither Sec-Fetch-Site nor Origin proves nothing, so it may.
 func CrossSite(r *http.Request) bool {
 	if !Unsafe(r) {
 		return false
+	}
+	if r.Header.Get("Sec-Fetch-Site") == "" && r.Header.Get("Origin") == "" {
+		return true
 	}
 	probe := http.Request{Method: http.MethodPost, Header: r.Header, Host: r.Host, URL: r.URL}
 	return browsers.Check(&probe) != nil

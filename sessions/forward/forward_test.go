@@ -178,7 +178,9 @@ func TestCrossSite_SafeRequestsFromAnywhere(t *testing.T) {
 		{"POST", http.Header{"Sec-Fetch-Site": {"same-origin"}}, false},
 		{"PATCH", http.Header{"Sec-Fetch-Site": {"same-site"}}, true},
 		{"POST", http.Header{"Origin": {"https://app.example.com"}}, false},
-		{"POST", http.Header{}, false},
+		{"POST", http.Header{}, true},
+		{"GET", http.Header{}, false},
+		{"GET", http.Header{"Upgrade": {"websocket"}}, true},
 		{"BREW", http.Header{"Sec-Fetch-Site": {"cross-site"}}, true},
 	} {
 		r := &http.Request{Method: c.method, Host: "app.example.com", Header: c.header, URL: &url.URL{Path: "/"}}
