@@ -31,7 +31,7 @@ var (
 		"You act as another user, and this is closed to whoever does.")
 	errTwoIdentities = httpapi.NewProblem(400, "two_identities", "Two people at once",
 		"This request came with sessions of two people: sign out of one of them, or send one token.")
-	errUnavailable = httpapi.NewProblem(503, "unavailable", "Unavailable", "Try again soon: nothing was lost.")
+	errUnavailable = httpapi.NewProblem(503, "unavailable", "Unavailable", "Try again soon.")
 )
 
 // A refusal is the error for a request of the app that does not get there. Its text, which

@@ -55,6 +55,7 @@ type API struct {
 	manager      *sessions.Manager
 	clientIP     func(*http.Request) string
 	failed       func(*http.Request, int, error)
+	bodies       bodies
 }
 
 // New returns an API.

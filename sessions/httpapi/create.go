@@ -3,25 +3,16 @@ package httpapi
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
-	"mime"
 	"net/http"
-	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/strictjson"
 )
 
-// maxBody is the most that a request body may have, in bytes, maxDepth how deep
-// its JSON may nest.
-const (
-	maxBody  = 4096
-	maxDepth = 4
-)
+// maxDepth is how deep the JSON of a body may nest.
+const maxDepth = 4
 
 // create answers POST on our path.
 func (a *API) create(w http.ResponseWriter, r *http.Request) error {
@@ -29,7 +20,7 @@ func (a *API) create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, err := readBody(w, r)
+	body, err := a.bodies.read(w, r)
 	if err != nil {
 		return err
 	}
@@ -45,63 +36,6 @@ func (a *API) create(w http.ResponseWriter, r *http.Request) error {
 	}
 	writeGrant(w, grant)
 	return nil
-}
-
-// readBody reads a JSON body, no more than maxBody of it.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if !isJSON(r.Header.Values("Content-Type")) {
-		return nil, problemMedia
-	}
-	if len(r.Header.Values("Content-Encoding")) != 0 {
-		return nil, problemMedia
-	}
-	if r.ContentLength > maxBody {
-		return nil, problemTooLarge
-	}
-	body, err := readAll(http.MaxBytesReader(w, r.Body, maxBody), r.ContentLength)
-	var tooLarge *http.MaxBytesError
-	switch {
-	case errors.As(err, &tooLarge):
-		return nil, problemTooLarge
-	case err != nil:
-		return nil, problemRequest // the client went away, or framed it wrongly
-	}
-	r.Body = http.NoBody // it is read
-	return body, nil
-}
-
-// readAll is io.ReadAll for what has an expected size, or -1: few bodies are as large
-// as what that begins with, or as small.
-func readAll(from io.Reader, expected int64) ([]byte, error) {
-	body := make([]byte, 0, max(expected, 0)+1) // room to find the end
-	for {
-		n, err := from.Read(body[len(body):cap(body)])
-		body = body[:len(body)+n]
-		switch {
-		case errors.Is(err, io.EOF):
-			return body, nil
-		case err != nil:
-			return nil, err
-		case len(body) == cap(body):
-			body = slices.Grow(body, bytes.MinRead)
-		}
-	}
-}
-
-// isJSON tells whether there is one content type, and that of JSON in UTF-8.
-func isJSON(contentTypes []string) bool {
-	if len(contentTypes) != 1 {
-		return false
-	}
-	if contentTypes[0] == "application/json" { // as nearly always
-		return true
-	}
-	mediaType, params, err := mime.ParseMediaType(contentTypes[0])
-	if err != nil || mediaType != "application/json" {
-		return false
-	}
-	charset, ok := params["charset"]
-	return !ok || strings.EqualFold(charset, "utf-8")
 }
 
 // parseCreate reads the request, strictly: what two parsers could read in two

@@ -17,7 +17,7 @@ import (
 
 // refresh answers POST <path>/current/refresh.
 func (a *API) refresh(w http.ResponseWriter, r *http.Request) error {
-	token, err := readRefreshToken(w, r)
+	token, err := a.readRefreshToken(w, r)
 	if err != nil {
 		return err
 	}
@@ -30,8 +30,8 @@ func (a *API) refresh(w http.ResponseWriter, r *http.Request) error {
 }
 
 // readRefreshToken reads the body of a holder of a refresh token.
-func readRefreshToken(w http.ResponseWriter, r *http.Request) (string, error) {
-	body, err := readBody(w, r)
+func (a *API) readRefreshToken(w http.ResponseWriter, r *http.Request) (string, error) {
+	body, err := a.bodies.read(w, r)
 	if err != nil {
 		return "", err
 	}
@@ -51,7 +51,7 @@ func readRefreshToken(w http.ResponseWriter, r *http.Request) (string, error) {
 func (a *API) held(w http.ResponseWriter, r *http.Request) (*sessions.Session, error) {
 	_, err := bearer.FromHeader(r.Header)
 	if errors.Is(err, bearer.ErrNoToken) && r.ContentLength != 0 {
-		token, err := readRefreshToken(w, r)
+		token, err := a.readRefreshToken(w, r)
 		if err != nil {
 			return nil, err
 		}

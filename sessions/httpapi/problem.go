@@ -72,10 +72,12 @@ var (
 	problemTooLarge = NewProblem(413, "body_too_large", "Body too large", "The body may have 4096 bytes.")
 	problemMedia    = NewProblem(415, "unsupported_media_type", "Unsupported media type",
 		"Send the body as application/json in UTF-8, without Content-Encoding.")
+	problemTimeout  = NewProblem(408, "request_timeout", "Request timeout", "The body did not arrive in time. Send the request again.")
 	problemMismatch = NewProblem(422, "idempotency_key_reused", "Idempotency key reused",
 		"This Idempotency-Key was used for another request.")
 	problemInternal    = NewProblem(500, "internal", "Internal error", "Something went wrong here. It was logged.")
-	problemUnavailable = NewProblem(503, "unavailable", "Unavailable", "Try again soon: nothing was lost.")
+	problemBusy        = NewProblem(503, "unavailable", "Unavailable", "Too many requests are being read. Try again soon.")
+	problemUnavailable = NewProblem(503, "unavailable", "Unavailable", "Try again soon.")
 )
 
 func init() {
@@ -84,6 +86,7 @@ func init() {
 	problemDenied.challenge = "insufficient_scope"
 	problemForbidden.challenge = "insufficient_scope"
 	problemUnavailable.retryAfter = 1
+	problemBusy.retryAfter = 1
 }
 
 // problemOf is the one place that maps errors to the wire. Whatever it does not

@@ -1,0 +1,160 @@
+package httpapi
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// pipes is a listener whose connections are pipes: their deadlines go by the clock of a synctest bubble.
+type pipes struct {
+	accept chan net.Conn
+	once   sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	conn, ok := <-p.accept
+	if !ok {
+		return nil, net.ErrClosed
+	}
+	return conn, nil
+}
+
+func (p *pipes) Close() error {
+	p.once.Do(func() { close(p.accept) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{} }
+
+// dial opens a connection and sends what it is given.
+func (p *pipes) dial(t *testing.T, data string) net.Conn {
+	t.Helper()
+	client, server := net.Pipe()
+	p.accept <- server
+	if _, err := io.WriteString(client, data); err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// servePipes serves the API over pipes, until the test is over.
+func servePipes(t *testing.T, api *API) *pipes {
+	t.Helper()
+	listener := &pipes{accept: make(chan net.Conn)}
+	server := &http.Server{
+		ReadHeaderTimeout: time.Minute,
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { api.Serve(w, r, api.Route(r)) }),
+	}
+	done := make(chan error)
+	go func() { done <- server.Serve(listener) }()
+	t.Cleanup(func() {
+		_ = server.Close()
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	})
+	return listener
+}
+
+const slowRefresh = "POST /auth/sessions/current/refresh HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 21\r\n\r\n"
+
+func readAnswer(t *testing.T, conn net.Conn) *http.Response {
+	t.Helper()
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.Copy(io.Discard, answer.Body)
+	_ = answer.Body.Close()
+	return answer
+}
+
+func TestBody_OneThatDoesNotComeIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		listener := servePipes(t, newFixture(t).api)
+		begin := time.Now()
+		conn := listener.dial(t, slowRefresh+`{"refresh`)
+		defer func() { _ = conn.Close() }()
+		answer := readAnswer(t, conn)
+		if took := time.Since(begin); answer.StatusCode != http.StatusRequestTimeout || !answer.Close || took != bodyTimeout {
+			t.Errorf("status %d after %v, closed %t; want 408 after %v, closed", answer.StatusCode, took, answer.Close, bodyTimeout)
+		}
+	})
+}
+
+// The deadline of a body is not that of its connection, which serves the next request much later.
+func TestBody_ItsDeadlineGoesWithIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		listener := servePipes(t, newFixture(t).api)
+		conn := listener.dial(t, slowRefresh)
+		defer func() { _ = conn.Close() }()
+		for range 3 {
+			time.Sleep(bodyTimeout - time.Millisecond)
+			if _, err := io.WriteString(conn, `{"refresh_token":"x"}`); err != nil {
+				t.Fatal(err)
+			}
+			if answer := readAnswer(t, conn); answer.StatusCode != http.StatusBadRequest || answer.Close {
+				t.Fatalf("status %d, closed %t; want 400 on a connection that goes on", answer.StatusCode, answer.Close)
+			}
+			time.Sleep(2 * bodyTimeout)
+			if _, err := io.WriteString(conn, slowRefresh); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+func TestBody_SlowOnesAreBoundedAndLeaveRoomForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		listener := servePipes(t, f.api)
+		var slow []net.Conn
+		defer func() {
+			for _, conn := range slow {
+				_ = conn.Close()
+			}
+		}()
+		for range maxBodies {
+			slow = append(slow, listener.dial(t, slowRefresh))
+		}
+		synctest.Wait()
+		if open := f.api.bodies.open.Load(); open != maxBodies {
+			t.Fatalf("%d bodies are open, want %d", open, maxBodies)
+		}
+		tooMany := listener.dial(t, slowRefresh)
+		answer := readAnswer(t, tooMany)
+		_ = tooMany.Close()
+		if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") != "1" {
+			t.Errorf("one more gets %d, retry after %q; want 503 after 1", answer.StatusCode, answer.Header.Get("Retry-After"))
+		}
+		for _, conn := range slow {
+			go func() { _, _ = io.Copy(io.Discard, conn) }()
+		}
+		time.Sleep(bodyTimeoutMany)
+		synctest.Wait()
+		if open := f.api.bodies.open.Load(); open > manyBodies {
+			t.Errorf("%d bodies are open after %v, want %d at most", open, bodyTimeoutMany, manyBodies)
+		}
+		honest := listener.dial(t, slowRefresh+`{"refresh_token":"x"}`)
+		defer func() { _ = honest.Close() }()
+		if answer := readAnswer(t, honest); answer.StatusCode != http.StatusBadRequest {
+			t.Errorf("a whole body gets %d, want 400: it was read", answer.StatusCode)
+		}
+		time.Sleep(bodyTimeout)
+		synctest.Wait()
+		if open := f.api.bodies.open.Load(); open != 0 {
+			t.Errorf("%d bodies are open after %v, want none", open, bodyTimeout)
+		}
+		if said := strings.Join(f.said, "\n"); strings.Contains(said, "panic") {
+			t.Error(said)
+		}
+	})
+}
