@@ -66,15 +66,26 @@ func servePipes(t *testing.T, api *API) *pipes {
 
 const slowRefresh = "POST /auth/sessions/current/refresh HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 21\r\n\r\n"
 
-func readAnswer(t *testing.T, conn net.Conn) *http.Response {
+func pass(d time.Duration) {
+	time.Sleep(d) //nolint:forbidigo // testing/synctest passes it
+}
+
+// An answer is what a response says before its body.
+type answer struct {
+	status     int
+	retryAfter string
+	last       bool // the connection is closed after it
+}
+
+func readAnswer(t *testing.T, conn net.Conn) answer {
 	t.Helper()
-	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _ = io.Copy(io.Discard, answer.Body)
-	_ = answer.Body.Close()
-	return answer
+	_, _ = io.Copy(io.Discard, response.Body)
+	_ = response.Body.Close()
+	return answer{response.StatusCode, response.Header.Get("Retry-After"), response.Close}
 }
 
 func TestBody_OneThatDoesNotComeIsGivenUp(t *testing.T) {
@@ -83,9 +94,9 @@ func TestBody_OneThatDoesNotComeIsGivenUp(t *testing.T) {
 		begin := time.Now()
 		conn := listener.dial(t, slowRefresh+`{"refresh`)
 		defer func() { _ = conn.Close() }()
-		answer := readAnswer(t, conn)
-		if took := time.Since(begin); answer.StatusCode != http.StatusRequestTimeout || !answer.Close || took != bodyTimeout {
-			t.Errorf("status %d after %v, closed %t; want 408 after %v, closed", answer.StatusCode, took, answer.Close, bodyTimeout)
+		got := readAnswer(t, conn)
+		if took := time.Since(begin); got.status != http.StatusRequestTimeout || !got.last || took != bodyTimeout {
+			t.Errorf("status %d after %v, closed %t; want 408 after %v, closed", got.status, took, got.last, bodyTimeout)
 		}
 	})
 }
@@ -97,14 +108,14 @@ func TestBody_ItsDeadlineGoesWithIt(t *testing.T) {
 		conn := listener.dial(t, slowRefresh)
 		defer func() { _ = conn.Close() }()
 		for range 3 {
-			time.Sleep(bodyTimeout - time.Millisecond)
+			pass(bodyTimeout - time.Millisecond)
 			if _, err := io.WriteString(conn, `{"refresh_token":"x"}`); err != nil {
 				t.Fatal(err)
 			}
-			if answer := readAnswer(t, conn); answer.StatusCode != http.StatusBadRequest || answer.Close {
-				t.Fatalf("status %d, closed %t; want 400 on a connection that goes on", answer.StatusCode, answer.Close)
+			if got := readAnswer(t, conn); got.status != http.StatusBadRequest || got.last {
+				t.Fatalf("status %d, closed %t; want 400 on a connection that goes on", got.status, got.last)
 			}
-			time.Sleep(2 * bodyTimeout)
+			pass(2 * bodyTimeout)
 			if _, err := io.WriteString(conn, slowRefresh); err != nil {
 				t.Fatal(err)
 			}
@@ -130,25 +141,25 @@ func TestBody_SlowOnesAreBoundedAndLeaveRoomForOthers(t *testing.T) {
 			t.Fatalf("%d bodies are open, want %d", open, maxBodies)
 		}
 		tooMany := listener.dial(t, slowRefresh)
-		answer := readAnswer(t, tooMany)
+		got := readAnswer(t, tooMany)
 		_ = tooMany.Close()
-		if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") != "1" {
-			t.Errorf("one more gets %d, retry after %q; want 503 after 1", answer.StatusCode, answer.Header.Get("Retry-After"))
+		if got.status != http.StatusServiceUnavailable || got.retryAfter != "1" {
+			t.Errorf("one more gets %d, retry after %q; want 503 after 1", got.status, got.retryAfter)
 		}
 		for _, conn := range slow {
 			go func() { _, _ = io.Copy(io.Discard, conn) }()
 		}
-		time.Sleep(bodyTimeoutMany)
+		pass(bodyTimeoutMany)
 		synctest.Wait()
 		if open := f.api.bodies.open.Load(); open > manyBodies {
 			t.Errorf("%d bodies are open after %v, want %d at most", open, bodyTimeoutMany, manyBodies)
 		}
 		honest := listener.dial(t, slowRefresh+`{"refresh_token":"x"}`)
 		defer func() { _ = honest.Close() }()
-		if answer := readAnswer(t, honest); answer.StatusCode != http.StatusBadRequest {
-			t.Errorf("a whole body gets %d, want 400: it was read", answer.StatusCode)
+		if got := readAnswer(t, honest); got.status != http.StatusBadRequest {
+			t.Errorf("a whole body gets %d, want 400: it was read", got.status)
 		}
-		time.Sleep(bodyTimeout)
+		pass(bodyTimeout)
 		synctest.Wait()
 		if open := f.api.bodies.open.Load(); open != 0 {
 			t.Errorf("%d bodies are open after %v, want none", open, bodyTimeout)
