@@ -8,6 +8,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"authsidecar/caddymodule/internal/placeholder"
 )
 
 const directive = "auth_sessions"
@@ -83,7 +85,9 @@ func (p *parser) check() error {
 		return p.WrapErr(err)
 	}
 	whole.setDefaults()
-	err = whole.check()
+	if err = placed(placeholder.Check(whole)); err == nil { // what they stand for may be known to the server alone
+		err = whole.check()
+	}
 	var f *fault
 	if !errors.As(err, &f) {
 		return err

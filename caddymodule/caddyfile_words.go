@@ -2,13 +2,14 @@ package caddymodule
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"authsidecar/caddymodule/internal/placeholder"
 )
 
 // words are what a block knows: each reads what follows it.
@@ -154,6 +155,9 @@ func (p *parser) durationOrZero(into **caddy.Duration, example string) func() er
 		if err != nil {
 			return err
 		}
+		if placeholder.In(value) {
+			return p.Errf("%s: %s: %w", p.name, word, placeholder.ErrRefused)
+		}
 		d, err := caddy.ParseDuration(value)
 		if err != nil {
 			return p.Errf("%s: %s %q is no duration: write it as in: %s %s", p.name, word, value, word, example)
@@ -191,6 +195,9 @@ func (p *parser) count(into **int, example string) func() error {
 		if err != nil {
 			return err
 		}
+		if placeholder.In(value) {
+			return p.Errf("%s: %s: %w", p.name, word, placeholder.ErrRefused)
+		}
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 0 {
 			return p.Errf("%s: %s %q is no whole number: write it as in: %s %s", p.name, word, value, word, example)
@@ -199,8 +206,6 @@ func (p *parser) count(into **int, example string) func() error {
 		return nil
 	}
 }
-
-var secretPlaceholder = regexp.MustCompile(`^\{(env|file)\.[^{}]+\}$`)
 
 // secret reads where a secret is to be found. The secret itself is refused: a
 // Caddyfile, and the JSON it becomes, are kept and shown in many places. No
@@ -212,7 +217,7 @@ func (p *parser) secret(into *string) func() error {
 		if err != nil {
 			return err
 		}
-		if !secretPlaceholder.MatchString(value) {
+		if !placeholder.Alone(value) {
 			return p.Errf("%s: the %s stands here itself: keep it out of the Caddyfile and write where it is, {env.NAME} or {file./path} ({$NAME} would copy it in)", p.name, word)
 		}
 		*into = value

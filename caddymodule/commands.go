@@ -23,8 +23,7 @@ func readBlock(ctx caddy.Context, handler []byte) (*cli.Block, error) {
 	if err := json.Unmarshal(handler, h); err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	h.setDefaults()
-	if err := h.check(); err != nil {
+	if err := h.prepare(); err != nil {
 		return nil, fmt.Errorf("the server would refuse this configuration: %w", err)
 	}
 	policy, err := h.policy()

@@ -7,6 +7,9 @@ import (
 	"go.uber.org/zap"
 )
 
+// Texts that take {env.NAME} and {file.path} say so by the tag placeholders; all others
+// refuse them (package placeholder).
+
 // Handler gives the users of an app sessions. It answers POST on its path: it
 // verifies the caller's bearer JWT, decides whether that caller may have a
 // session for the user it names, and mints a refresh token and an access token.
@@ -37,7 +40,7 @@ type Handler struct {
 	// User ids that nobody may impersonate, whatever allows it. `*` stands for
 	// any run of characters. All spellings count that differ by case in any language,
 	// by NFKC, or by characters that nobody sees.
-	Protect []string `json:"protect,omitempty"`
+	Protect []string `json:"protect,omitempty" placeholders:"resolve"`
 
 	// Whether refreshing, listing and revoking sessions is served too, below the
 	// path, and there the public keys of access tokens. All methods and all paths
@@ -96,15 +99,15 @@ type Trust struct {
 	JWKS string `json:"jwks,omitempty"`
 
 	// A file with the issuer's public keys: PEM, a JWK or a JWK set.
-	Key string `json:"key,omitempty"`
+	Key string `json:"key,omitempty" placeholders:"resolve"`
 
 	// A shared secret for HMAC: its bytes, at least 32. Placeholders are
 	// resolved when the configuration is loaded: `{env.NAME}` or `{file.path}`.
-	Secret string `json:"secret,omitempty"`
+	Secret string `json:"secret,omitempty" placeholders:"secret"`
 
 	// What we are called in the "aud" of its tokens, of which one must be there.
 	// Required.
-	Audience []string `json:"audience"`
+	Audience []string `json:"audience" placeholders:"resolve"`
 
 	// The algorithms that its tokens may be signed with. Default: what the keys
 	// themselves say, asymmetric only; HS256 with a secret.
@@ -133,7 +136,7 @@ type Rule struct {
 	Self bool `json:"self,omitempty"`
 
 	// Callers whose token has this scope may have sessions for other users.
-	Scope string `json:"scope,omitempty"`
+	Scope string `json:"scope,omitempty" placeholders:"resolve"`
 
 	// Callers whose token has this claim may have sessions for other users.
 	Claim *ClaimRule `json:"claim,omitempty"`
@@ -141,7 +144,7 @@ type Rule struct {
 	// Callers for whom this CEL expression is true may have sessions for other
 	// users. It sees `caller` (the claims of the caller's token), and the
 	// strings `user_id`, `reason` and `client_id`. An error is a no.
-	Expression string `json:"expression,omitempty"`
+	Expression string `json:"expression,omitempty" placeholders:"code"`
 
 	// The issuer whose callers the rule is for. Required, except for self, where
 	// several issuers are trusted: a scope of one means nothing from another.
@@ -155,7 +158,7 @@ type ClaimRule struct {
 	Name string `json:"name"`
 
 	// The value that the claim must be, or hold where it is an array.
-	Value string `json:"value"`
+	Value string `json:"value" placeholders:"resolve"`
 }
 
 // Session bounds the sessions that users have for themselves.
@@ -213,7 +216,7 @@ type RefreshToken struct {
 
 	// A file with the private key to sign with, PEM or JWK, instead of a
 	// generated one.
-	Key string `json:"key,omitempty"`
+	Key string `json:"key,omitempty" placeholders:"resolve"`
 }
 
 // AccessToken says how access tokens are minted.
@@ -226,10 +229,10 @@ type AccessToken struct {
 
 	// A file with the private key to sign with, PEM or JWK, instead of a
 	// generated one.
-	Key string `json:"key,omitempty"`
+	Key string `json:"key,omitempty" placeholders:"resolve"`
 
 	// Their "aud". Default: the issuer.
-	Audience []string `json:"audience,omitempty"`
+	Audience []string `json:"audience,omitempty" placeholders:"resolve"`
 }
 
 // SigningKeys says how generated keys are kept.

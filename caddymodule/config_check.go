@@ -58,14 +58,11 @@ func (h *Handler) checkIssuer() error {
 }
 
 // absoluteURL reads an http or https URL that is written in its one normal form
-// and has no user, no fragment and no placeholder. No error repeats a password.
+// and has no user and no fragment. No error repeats a password.
 func absoluteURL(s string) (*url.URL, error) {
 	shown := strconv.Quote(s)
 	if strings.Contains(s, "@") {
 		shown = "the URL"
-	}
-	if hasPlaceholder(s) {
-		return nil, fmt.Errorf("%s has a placeholder: write the value, or {$NAME}, which is read when the Caddyfile is", shown)
 	}
 	u, err := url.Parse(s)
 	switch {
@@ -81,8 +78,6 @@ func absoluteURL(s string) (*url.URL, error) {
 	return u, nil
 }
 
-func hasPlaceholder(s string) bool { return strings.ContainsAny(s, "{}") }
-
 func (h *Handler) checkPath() error {
 	if why := badPath(h.Path); why != "" {
 		return wrong("path", "path %q %s: write an absolute path, as in: path /auth/sessions", h.Path, why)
@@ -97,8 +92,6 @@ func badPath(p string) string {
 		return "does not start with a slash"
 	case p == "/":
 		return "is the whole site"
-	case hasPlaceholder(p):
-		return "has a placeholder"
 	case strings.Contains(p, "*"):
 		return "has a wildcard"
 	case strings.ContainsAny(p, `%;?#\`):
@@ -128,15 +121,14 @@ func (h *Handler) checkProtect() error {
 	return nil
 }
 
-// checkList refuses a list that is empty, or has empty or repeated values or
-// placeholders.
+// checkList refuses a list that is empty, or has empty or repeated values.
 func checkList(at, what string, list []string) error {
 	if len(list) == 0 {
 		return wrong(at, "%s names nothing: name at least one", what)
 	}
 	for i, value := range list {
-		if value == "" || hasPlaceholder(value) {
-			return wrong(at, "%s %q is empty or has a placeholder: write the value, or {$NAME}, which is read when the Caddyfile is", what, value)
+		if value == "" {
+			return wrong(at, "%s has an empty value: write one, or remove it", what)
 		}
 		if slices.Contains(list[:i], value) {
 			return wrong(at, "%s names %q twice: remove one", what, value)

@@ -8,7 +8,7 @@ type Audit struct {
 	// `caddy auth-sessions audit verify` tells whether one was changed, removed or
 	// swapped. It is made where it is not there, for its owner alone to read. Default:
 	// none.
-	File string `json:"file,omitempty"`
+	File string `json:"file,omitempty" placeholders:"resolve"`
 
 	// Whether nothing happens to a session that is not in the file: the line is on
 	// disk before a session is created or refreshed, or the answer is 503. Needs a
@@ -23,8 +23,6 @@ func (h *Handler) checkAudit() error {
 		return nil
 	case a.File == "":
 		return wrong("audit", "audit has no file: write audit file <path>, where the lines are to be")
-	case hasPlaceholder(a.File):
-		return wrong("audit", "audit file %q has a placeholder: write the path, or {$NAME}, which is read when the Caddyfile is", a.File)
 	}
 	return nil
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"authsidecar/caddymodule/internal/placeholder"
 )
 
 func (h *Handler) checkRules() error {
@@ -58,7 +60,7 @@ func (r *Rule) check(at, word string) error {
 	}
 	switch {
 	case r.Scope != "":
-		if strings.ContainsFunc(r.Scope, notInScope) {
+		if strings.ContainsFunc(r.Scope, notInScope) && !placeholder.Pending(r.Scope) {
 			return wrong(at, "%s scope %q: no scope looks like that: name one, without blanks and quotes", word, r.Scope)
 		}
 	case r.Claim != nil:

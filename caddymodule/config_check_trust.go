@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"authsidecar/caddymodule/internal/placeholder"
 	"authsidecar/sessions/jose"
 )
 
@@ -43,9 +44,6 @@ func (h *Handler) checkTrusts() error {
 
 func (t *Trust) check(at string) error {
 	name := "trust " + t.Issuer
-	if hasPlaceholder(t.Issuer) {
-		return wrong(at, "%s: placeholders are not known here: write the value, or {$NAME}, which is read when the Caddyfile is", name)
-	}
 	if len(t.Audience) == 0 {
 		return wrong(at+".audience", "%s: no audience: say what its tokens call us, as in: audience https://app.example.com/auth/sessions", name)
 	}
@@ -89,8 +87,8 @@ func (t *Trust) checkSource(at, name string) error {
 		if err := checkKeyURL(t.JWKS); err != nil {
 			return wrong(at+".jwks", "%s: jwks: %w", name, err)
 		}
-	case hasPlaceholder(t.Secret):
-		if !secretPlaceholder.MatchString(t.Secret) {
+	case placeholder.In(t.Secret):
+		if !placeholder.Alone(t.Secret) {
 			return wrong(at+".secret", "%s: the secret has braces and is not one placeholder: write {env.NAME} or {file./path}", name)
 		}
 	case t.Secret != "" && len(t.Secret) < minSecret:

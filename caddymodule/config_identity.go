@@ -38,7 +38,7 @@ type Identity struct {
 	// Where a person is sent who asks for a page and is refused: a URL or a path,
 	// placeholders allowed, as in `/login?next={http.request.uri_escaped}`. Programs
 	// get 401.
-	Login string `json:"login,omitempty"`
+	Login string `json:"login,omitempty" placeholders:"request"`
 
 	// A JWT for the app in place of the bearer token.
 	Assertion *Assertion `json:"assertion,omitempty"`
@@ -74,7 +74,7 @@ type IdentityHeader struct {
 // key of access tokens, which the app finds at `jwks.json` below the path.
 type Assertion struct {
 	// Its "aud". Default: the issuer.
-	Audience []string `json:"audience,omitempty"`
+	Audience []string `json:"audience,omitempty" placeholders:"resolve"`
 }
 
 // defaultHeaders are set unless others are configured, and removed from requests in any
@@ -142,7 +142,7 @@ func (i *Identity) checkHeaders() error {
 			return wrong("identity.header", "identity: header %q: no app reads such a name: write letters, digits and hyphens, as in: header X-Auth-User user_id", header.Name)
 		case reserved:
 			return wrong("identity.header", "identity: header %s is one that requests have for themselves: choose another name, as in: header X-Auth-User user_id", header.Name)
-		case !claimPath(header.Field) || hasPlaceholder(header.Field):
+		case !claimPath(header.Field):
 			return wrong("identity.header", "identity: header %s %q: tell user_id, session_id, actor, actor_issuer, is_impersonation, reason, client_id, or a claim by its name or JSON pointer", header.Name, header.Field)
 		}
 		for _, before := range i.Headers[:n] {
@@ -157,7 +157,7 @@ func (i *Identity) checkHeaders() error {
 func (i *Identity) checkExempt() error {
 	for n, pattern := range i.Exempt {
 		switch {
-		case !strings.HasPrefix(pattern, "/") && !strings.HasPrefix(pattern, "*") || hasPlaceholder(pattern) || strings.Contains(pattern, "%"):
+		case !strings.HasPrefix(pattern, "/") && !strings.HasPrefix(pattern, "*") || strings.Contains(pattern, "%"):
 			return wrong("identity.exempt", "identity: exempt %q is no path: write it as it is when decoded, from the slash on, as in: exempt /public/*", pattern)
 		case !urlpath.Canonical(&url.URL{Path: "/" + strings.TrimPrefix(strings.ReplaceAll(pattern, "*", "x"), "/")}):
 			return wrong("identity.exempt", "identity: exempt %q names no canonical path, and only those are exempt: without empty or dotted segments, without ; and \\, with nothing after the name of a script; write it as in: exempt /public/*", pattern)

@@ -29,8 +29,7 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 // anywhere.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
-	h.setDefaults()
-	if err := h.check(); err != nil {
+	if err := h.prepare(); err != nil {
 		return err
 	}
 	h.warn()

@@ -8,6 +8,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"authsidecar/caddymodule/internal/placeholder"
 )
 
 func init() {
@@ -58,12 +60,11 @@ func (m *MatchImpersonated) Provision(caddy.Context) error {
 
 // Validate checks the paths.
 func (m *MatchImpersonated) Validate() error {
+	if err := placeholder.Check(&m); err != nil {
+		return fmt.Errorf("impersonated %w", err)
+	}
 	for _, pattern := range m.Paths {
-		why := badPattern(pattern)
-		if why == "" && hasPlaceholder(pattern) {
-			why = "has a placeholder"
-		}
-		if why != "" {
+		if why := badPattern(pattern); why != "" {
 			return fmt.Errorf("impersonated %q %s: write nothing or paths, as in: impersonated /billing/* /account/delete", pattern, why)
 		}
 	}

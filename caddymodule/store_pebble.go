@@ -13,6 +13,7 @@ import (
 
 	"authsidecar/caddymodule/adminapi"
 	"authsidecar/caddymodule/internal/canonical"
+	"authsidecar/caddymodule/internal/placeholder"
 	"authsidecar/sessions"
 	"authsidecar/sessions/pebblestore"
 )
@@ -25,7 +26,7 @@ func init() {
 type PebbleStore struct {
 	// The directory of the database. Default: `auth_sessions/pebble` in Caddy's
 	// data directory.
-	Dir string `json:"dir,omitempty"`
+	Dir string `json:"dir,omitempty" placeholders:"resolve"`
 }
 
 // CaddyModule returns the Caddy module information.
@@ -44,8 +45,19 @@ func (s *PebbleStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		s.Dir = d.Val()
 	}
+	if err := placeholder.Check(s); err != nil {
+		return d.Errf("store pebble: %v", err)
+	}
 	if d.NextArg() || opensBlock(d) {
 		return d.Err("store pebble is followed by too much: write store pebble [<directory>]")
+	}
+	return nil
+}
+
+// Provision gives the placeholders their values.
+func (s *PebbleStore) Provision(caddy.Context) error {
+	if err := placeholder.ResolveAll(s); err != nil {
+		return fmt.Errorf("store pebble: %w", err)
 	}
 	return nil
 }
@@ -104,5 +116,6 @@ var (
 	_ StoreOpener           = (*PebbleStore)(nil)
 	_ StoreLocator          = (*PebbleStore)(nil)
 	_ caddy.Module          = (*PebbleStore)(nil)
+	_ caddy.Provisioner     = (*PebbleStore)(nil)
 	_ caddyfile.Unmarshaler = (*PebbleStore)(nil)
 )

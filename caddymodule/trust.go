@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"authsidecar/caddymodule/internal/placeholder"
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/jose"
@@ -135,10 +136,11 @@ func (t *Trust) keyPolicy() (jose.KeyPolicy, error) {
 }
 
 func (made *trusted) fromSecret(t *Trust, algorithms []jose.Algorithm) error {
-	secret, err := resolveSecret(t.Secret)
+	text, err := placeholder.Resolve(t.Secret)
 	if err != nil {
 		return fmt.Errorf("secret: %w", err)
 	}
+	secret := []byte(text)
 	keys := make([]*jose.Key, len(algorithms))
 	for i, algorithm := range algorithms {
 		if keys[i], err = jose.NewSecret(secret, algorithm); err != nil {
@@ -148,16 +150,6 @@ func (made *trusted) fromSecret(t *Trust, algorithms []jose.Algorithm) error {
 	source, err := bearer.NewStatic(keys...)
 	made.issuer.Keys = source
 	return err
-}
-
-// resolveSecret replaces the placeholder that a secret is written as. Nothing
-// there is an error: an empty secret is everybody's.
-func resolveSecret(text string) ([]byte, error) {
-	secret, err := caddy.NewReplacer().ReplaceOrErr(text, true, true)
-	if err != nil {
-		return nil, fmt.Errorf("%s gives nothing: set it before Caddy starts", text)
-	}
-	return []byte(strings.TrimRight(secret, "\r\n")), nil
 }
 
 func (made *trusted) fromFile(ctx context.Context, inst *instance, path string, policy jose.KeyPolicy) error {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"authsidecar/caddymodule/internal/placeholder"
 )
 
 // words are those of the block.
@@ -15,14 +17,13 @@ var words = []string{"listen", "max_conns", "password", "schema", "timeout"}
 
 // A password stands elsewhere: in the environment, or in a file.
 var (
-	placeholder = regexp.MustCompile(`^\{(env|file)\.[^{}]+\}$`)
-	inDSN       = regexp.MustCompile(`(?i)(?:^[a-z]+://[^/@:]*:([^@/]+)@|\bpassword\s*=\s*([^\s&]+))`)
+	inDSN = regexp.MustCompile(`(?i)(?:^[a-z]+://[^/@:]*:([^@/]+)@|\bpassword\s*=\s*([^\s&]+))`)
 )
 
 // literal tells whether a DSN has a password in it.
 func literal(dsn string) bool {
 	found := inDSN.FindStringSubmatch(dsn)
-	return found != nil && !placeholder.MatchString(found[1]+found[2])
+	return found != nil && !placeholder.Alone(found[1]+found[2])
 }
 
 const literalPassword = "store postgres: the password stands here itself: keep it out of the Caddyfile and write where it is, {env.NAME} or {file./path}" //nolint:gosec // it says that there is one
@@ -44,6 +45,9 @@ func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		}
 		if literal(s.DSN) {
 			return d.Err(literalPassword)
+		}
+		if err := placeholder.Check(s); err != nil {
+			return d.Errf("store postgres: %v", err)
 		}
 	}
 	if d.NextArg() {
@@ -68,6 +72,9 @@ func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		if d.NextArg() {
 			return d.Errf("store postgres: %s takes one value: put it in quotes if it has blanks", word)
 		}
+		if err := placeholder.Check(s); err != nil {
+			return d.Errf("store postgres: %v", err)
+		}
 	}
 	return nil
 }
@@ -76,7 +83,7 @@ func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (s *Store) word(d *caddyfile.Dispenser, word, value string) error {
 	switch word {
 	case "password":
-		if !placeholder.MatchString(value) {
+		if !placeholder.Alone(value) {
 			return d.Err(literalPassword)
 		}
 		s.Password = value

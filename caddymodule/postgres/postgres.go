@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -16,6 +15,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
 
+	"authsidecar/caddymodule/internal/placeholder"
 	"authsidecar/sessions"
 	"authsidecar/sessions/pgstore"
 )
@@ -30,15 +30,15 @@ type Store struct {
 	// The database: a URL (`postgres://user@host/database?sslmode=verify-full`) or words
 	// (`host=... user=...`). What it does not say is taken from the environment: `PGHOST`,
 	// `PGUSER`, `PGPASSWORD`, `PGSSLMODE` and so on.
-	DSN string `json:"dsn,omitempty"`
+	DSN string `json:"dsn,omitempty" placeholders:"resolve"`
 	// The password, if it is not in the DSN: it may hold any character as it is.
-	Password string `json:"password,omitempty"`
+	Password string `json:"password,omitempty" placeholders:"resolve"`
 	// The schema of the tables, which is made if it is not there. Default: `auth_sessions`.
-	Schema string `json:"schema,omitempty"`
+	Schema string `json:"schema,omitempty" placeholders:"resolve"`
 	// Where revocations are listened for, if the DSN leads to a PgBouncer in transaction
 	// mode: the DSN of the database itself. `off` asks for them each 250 ms instead.
 	// Default: the DSN.
-	Listen string `json:"listen,omitempty"`
+	Listen string `json:"listen,omitempty" placeholders:"resolve"`
 	// How many statements run at once. Three more connections are kept for work in the
 	// background. Default: 16.
 	MaxConns int `json:"max_conns,omitempty"`
@@ -57,6 +57,14 @@ func (Store) CaddyModule() caddy.ModuleInfo {
 // off is the Listen of who polls.
 const off = "off"
 
+// Provision gives the placeholders their values.
+func (s *Store) Provision(caddy.Context) error {
+	if err := placeholder.ResolveAll(s); err != nil {
+		return fmt.Errorf("store postgres: %w", err)
+	}
+	return nil
+}
+
 // Validate checks what can be checked without a look at the database.
 func (s Store) Validate() error {
 	switch {
@@ -71,20 +79,14 @@ func (s Store) Validate() error {
 
 // StoreKey is a hash of all that the store is opened with.
 func (s *Store) StoreKey() (string, error) {
-	o, err := s.resolve()
-	if err != nil {
-		return "", err
-	}
+	o := s.options()
 	all := fmt.Appendf(nil, "%q %q %q %q %t %d %d", o.DSN, o.Password, o.Schema, o.ListenDSN, o.Poll, o.MaxConns, o.Timeout)
 	return fmt.Sprintf("postgres %x", sha256.Sum256(all)), nil
 }
 
 // StoreLocation is the server, the database in it, and the schema.
 func (s *Store) StoreLocation() string {
-	opts, err := s.resolve()
-	if err != nil {
-		return ""
-	}
+	opts := s.options()
 	return opts.Location()
 }
 
@@ -100,10 +102,7 @@ func (s *Store) OpenExisting(ctx context.Context, logger *zap.Logger) (sessions.
 }
 
 func (s *Store) open(ctx context.Context, logger *zap.Logger, mustExist bool) (sessions.Store, error) {
-	opts, err := s.resolve()
-	if err != nil {
-		return nil, err
-	}
+	opts := s.options()
 	opts.MustExist = mustExist
 	opts.Log = slog.New(zapslog.NewHandler(logger.Named("store").Core()))
 	store, err := pgstore.Open(ctx, opts)
@@ -113,41 +112,22 @@ func (s *Store) open(ctx context.Context, logger *zap.Logger, mustExist bool) (s
 	return store, nil
 }
 
-// resolve replaces the placeholders.
-func (s *Store) resolve() (opts pgstore.Options, err error) {
-	opts.MaxConns = s.MaxConns
-	opts.Timeout = time.Duration(s.Timeout)
-	for _, field := range []struct {
-		name, text string
-		to         *string
-	}{
-		{"the DSN", s.DSN, &opts.DSN},
-		{"password", s.Password, &opts.Password},
-		{"schema", s.Schema, &opts.Schema},
-		{"listen", s.Listen, &opts.ListenDSN},
-	} {
-		if *field.to, err = resolve(field.text); err != nil {
-			return pgstore.Options{}, fmt.Errorf("store postgres: a placeholder of %s gives nothing: set it before Caddy starts", field.name)
-		}
+// options are what the store is opened with.
+func (s *Store) options() pgstore.Options {
+	opts := pgstore.Options{
+		DSN: s.DSN, Password: s.Password, Schema: s.Schema, ListenDSN: s.Listen,
+		MaxConns: s.MaxConns, Timeout: time.Duration(s.Timeout),
 	}
 	if opts.ListenDSN == off {
 		opts.ListenDSN, opts.Poll = "", true
 	}
-	return opts, nil
-}
-
-// resolve replaces the placeholders of a text. One that gives nothing is an error.
-func resolve(text string) (string, error) {
-	if text == "" {
-		return "", nil
-	}
-	resolved, err := caddy.NewReplacer().ReplaceOrErr(text, true, true)
-	return strings.TrimRight(resolved, "\r\n"), err
+	return opts
 }
 
 // Interface guards
 var (
 	_ caddy.Module          = (*Store)(nil)
+	_ caddy.Provisioner     = (*Store)(nil)
 	_ caddy.Validator       = (*Store)(nil)
 	_ caddyfile.Unmarshaler = (*Store)(nil)
 )

@@ -20,6 +20,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"authsidecar/caddymodule"
+	"authsidecar/caddymodule/internal/placeholder/placeholdertest"
 	"authsidecar/sessions"
 	"authsidecar/sessions/pgstore/pgtest"
 )
@@ -98,16 +99,29 @@ func TestValidateTouchesNoNetwork(t *testing.T) {
 	}
 }
 
+func TestPlaceholders_NoTextKeepsOne(t *testing.T) {
+	placeholdertest.Run(t, func(s *Store) error { return s.Provision(caddy.Context{}) }, nil)
+}
+
 // load makes the module as Caddy does.
 func load(t *testing.T, config string) *Store {
+	t.Helper()
+	store, err := tryLoad(t, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+func tryLoad(t *testing.T, config string) (*Store, error) {
 	t.Helper()
 	caddyCtx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
 	t.Cleanup(cancel)
 	module, err := caddyCtx.LoadModuleByID("auth_sessions.stores.postgres", json.RawMessage(config))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
-	return module.(*Store)
+	return module.(*Store), nil
 }
 
 // TestTheKeyOfAStoreNamesAllThatMatters expects one key for what is the same store, and
@@ -141,8 +155,14 @@ func TestTheKeyOfAStoreNamesAllThatMatters(t *testing.T) {
 		}
 		seen[k] = config
 	}
-	if _, err := load(t, `{"password": "{env.PGTEST_NOWHERE}"}`).StoreKey(); err == nil || !strings.Contains(err.Error(), "password") {
-		t.Errorf("a password that is not there: %v", err)
+	for config, want := range map[string]string{
+		`{"password": "{env.PGTEST_NOWHERE}"}`:    "password: {env.PGTEST_NOWHERE} gives nothing",
+		`{"password": "{http.request.host}"}`:     "password: braces are for placeholders",
+		`{"dsn": "{env.PGTEST_NOWHERE}/hunter2"}`: "dsn: {env.PGTEST_NOWHERE} gives nothing",
+	} {
+		if _, err := tryLoad(t, config); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: %v", config, err)
+		}
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"authsidecar/caddymodule/internal/placeholder"
 )
 
 // words are those of the block.
@@ -15,8 +17,7 @@ var words = []string{"ca", "max_calls", "password", "prefix", "sentinel_password
 
 // A password stands elsewhere: in the environment, or in a file.
 var (
-	placeholder = regexp.MustCompile(`^\{(env|file)\.[^{}]+\}$`)
-	inURL       = regexp.MustCompile(`^[A-Za-z]+://[^/@:]*:([^@]+)@`)
+	inURL = regexp.MustCompile(`^[A-Za-z]+://[^/@:]*:([^@]+)@`)
 )
 
 const literalPassword = "store redis: the password stands here itself: keep it out of the Caddyfile and write where it is, {env.NAME} or {file./path}"
@@ -39,8 +40,11 @@ func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		if s.URL = d.Val(); s.URL == "" {
 			return d.Err("store redis has an empty URL: leave it away for redis://127.0.0.1:6379")
 		}
-		if found := inURL.FindStringSubmatch(s.URL); found != nil && !placeholder.MatchString(found[1]) {
+		if found := inURL.FindStringSubmatch(s.URL); found != nil && !placeholder.Alone(found[1]) {
 			return d.Err(literalPassword)
+		}
+		if err := placeholder.Check(s); err != nil {
+			return d.Errf("store redis: %v", err)
 		}
 	}
 	if d.NextArg() {
@@ -58,6 +62,9 @@ func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		seen[word] = true
 		if err := s.line(d, word); err != nil {
 			return err
+		}
+		if err := placeholder.Check(s); err != nil {
+			return d.Errf("store redis: %v", err)
 		}
 	}
 	return nil
@@ -81,7 +88,7 @@ func (s *Store) line(d *caddyfile.Dispenser, word string) error {
 func (s *Store) word(d *caddyfile.Dispenser, word, value string) (err error) {
 	switch word {
 	case "password", "sentinel_password":
-		if !placeholder.MatchString(value) {
+		if !placeholder.Alone(value) {
 			return d.Err(literalPassword)
 		}
 		if word == "password" {

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -19,6 +18,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
 
+	"authsidecar/caddymodule/internal/placeholder"
 	"authsidecar/sessions"
 	"authsidecar/sessions/redisstore"
 )
@@ -34,17 +34,17 @@ type Store struct {
 	// TLS, `unix://`. A node of a Redis Cluster leads to the cluster; more nodes are
 	// `?addr=host:port&addr=...`. Sentinels are `?master_set=name`, and they are the
 	// addresses then. Default: `redis://127.0.0.1:6379`.
-	URL string `json:"url,omitempty"`
+	URL string `json:"url,omitempty" placeholders:"resolve"`
 	// The password, if it is not in the URL: it may hold any character as it is.
-	Password string `json:"password,omitempty"`
+	Password string `json:"password,omitempty" placeholders:"resolve"`
 	// The user and password of Sentinels that ask for them.
-	SentinelUser     string `json:"sentinel_user,omitempty"`
-	SentinelPassword string `json:"sentinel_password,omitempty"`
+	SentinelUser     string `json:"sentinel_user,omitempty" placeholders:"resolve"`
+	SentinelPassword string `json:"sentinel_password,omitempty" placeholders:"resolve"`
 	// A PEM file of the CAs that vouch for the server, instead of those of the system.
 	// For `rediss://` alone.
-	CA string `json:"ca,omitempty"`
+	CA string `json:"ca,omitempty" placeholders:"resolve"`
 	// What all keys begin with, before a colon. Default: `auth_sessions`.
-	Prefix string `json:"prefix,omitempty"`
+	Prefix string `json:"prefix,omitempty" placeholders:"resolve"`
 	// How many replicas must have a write before it is acknowledged. Default: none.
 	WaitReplicas int `json:"wait_replicas,omitempty"`
 	// How long is waited for them: then the answer is 503. Default: 1 s.
@@ -62,6 +62,14 @@ func (Store) CaddyModule() caddy.ModuleInfo {
 		ID:  "auth_sessions.stores.redis",
 		New: func() caddy.Module { return new(Store) },
 	}
+}
+
+// Provision gives the placeholders their values.
+func (s *Store) Provision(caddy.Context) error {
+	if err := placeholder.ResolveAll(s); err != nil {
+		return fmt.Errorf("store redis: %w", err)
+	}
+	return nil
 }
 
 // Validate checks what can be checked without a look at the server.
@@ -85,21 +93,15 @@ const (
 
 // StoreKey is a hash of all that the store is opened with.
 func (s *Store) StoreKey() (string, error) {
-	o, ca, err := s.resolve()
-	if err != nil {
-		return "", err
-	}
-	all := fmt.Appendf(nil, "%q %q %q %q %q %q %d %d %d %d", o.URL, o.Password, o.SentinelUser, o.SentinelPassword, o.Prefix, ca,
+	o := s.options()
+	all := fmt.Appendf(nil, "%q %q %q %q %q %q %d %d %d %d", o.URL, o.Password, o.SentinelUser, o.SentinelPassword, o.Prefix, s.CA,
 		o.Replicas, o.ReplicaTimeout, o.MaxCalls, o.Timeout)
 	return fmt.Sprintf("redis %x", sha256.Sum256(all)), nil
 }
 
 // StoreLocation is the server, the database in it, and the prefix.
 func (s *Store) StoreLocation() string {
-	opts, _, err := s.resolve()
-	if err != nil {
-		return ""
-	}
+	opts := s.options()
 	return opts.Location()
 }
 
@@ -114,13 +116,11 @@ func (s *Store) OpenExisting(ctx context.Context, logger *zap.Logger) (sessions.
 }
 
 func (s *Store) open(ctx context.Context, logger *zap.Logger, mustExist bool) (sessions.Store, error) {
-	opts, ca, err := s.resolve()
-	if err != nil {
-		return nil, err
-	}
+	opts := s.options()
 	opts.MustExist = mustExist
-	if ca != "" {
-		if opts.TLS, err = trust(ca); err != nil {
+	if s.CA != "" {
+		var err error
+		if opts.TLS, err = trust(s.CA); err != nil {
 			return nil, fmt.Errorf("store redis: %w", err)
 		}
 	}
@@ -145,40 +145,19 @@ func trust(file string) (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}, nil
 }
 
-// resolve replaces the placeholders.
-func (s *Store) resolve() (opts redisstore.Options, ca string, err error) {
-	opts.Replicas, opts.ReplicaTimeout = s.WaitReplicas, time.Duration(s.WaitTimeout)
-	opts.MaxCalls, opts.Timeout = s.MaxCalls, time.Duration(s.Timeout)
-	for _, field := range []struct {
-		name, text string
-		to         *string
-	}{
-		{"the URL", s.URL, &opts.URL},
-		{"password", s.Password, &opts.Password},
-		{"sentinel_user", s.SentinelUser, &opts.SentinelUser},
-		{"sentinel_password", s.SentinelPassword, &opts.SentinelPassword},
-		{"prefix", s.Prefix, &opts.Prefix},
-		{"ca", s.CA, &ca},
-	} {
-		if *field.to, err = resolve(field.text); err != nil {
-			return redisstore.Options{}, "", fmt.Errorf("store redis: a placeholder of %s gives nothing: set it before Caddy starts", field.name)
-		}
+// options are what the store is opened with.
+func (s *Store) options() redisstore.Options {
+	return redisstore.Options{
+		URL: s.URL, Password: s.Password, SentinelUser: s.SentinelUser, SentinelPassword: s.SentinelPassword, Prefix: s.Prefix,
+		Replicas: s.WaitReplicas, ReplicaTimeout: time.Duration(s.WaitTimeout),
+		MaxCalls: s.MaxCalls, Timeout: time.Duration(s.Timeout),
 	}
-	return opts, ca, nil
-}
-
-// resolve replaces the placeholders of a text. One that gives nothing is an error.
-func resolve(text string) (string, error) {
-	if text == "" {
-		return "", nil
-	}
-	resolved, err := caddy.NewReplacer().ReplaceOrErr(text, true, true)
-	return strings.TrimRight(resolved, "\r\n"), err
 }
 
 // Interface guards
 var (
 	_ caddy.Module          = (*Store)(nil)
+	_ caddy.Provisioner     = (*Store)(nil)
 	_ caddy.Validator       = (*Store)(nil)
 	_ caddyfile.Unmarshaler = (*Store)(nil)
 )
