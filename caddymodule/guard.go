@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"authsidecar/sessions"
 	"authsidecar/sessions/forward"
 	"authsidecar/sessions/httpapi"
 )
@@ -69,13 +70,17 @@ func (inst *instance) stream(w http.ResponseWriter, r *http.Request, id *identit
 	status := http.StatusInternalServerError // of a panic
 	defer func() {
 		s.begin(status)
-		s.finish()
+		s.stop()
 	}()
 	if id.ours() {
 		facts := inst.manager.Facts(id.Caller)
 		defer inst.store.streams.Hold(&facts, id.Caller.ExpiresAt, s.end)()
 	}
 	err := next.ServeHTTP(s, r)
+	if !s.finish(err) {
+		status = errOver.Status
+		return &refusal{Problem: errOver, gate: inst.gate, cause: sessions.ErrEnded}
+	}
 	status = statusOf(err)
 	return err
 }

@@ -2,8 +2,12 @@ package caddymodule
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,7 +54,7 @@ func TestStream_AMomentToAnswer(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			s, r := newStream(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil), nil)
-			defer s.finish()
+			defer s.stop()
 			c.begin(s)
 			begun := time.Now()
 			s.end()
@@ -75,33 +79,96 @@ func TestStream_TellsItsStatusOnce(t *testing.T) {
 	}
 }
 
-// What is over is not touched: its writer is somebody else's by then.
-func TestStream_IsLeftAloneWhenItIsOver(t *testing.T) {
-	w := new(deadlines)
+// A deadline is for who waits for a client, and for nobody else: what is over, and what
+// waits for nothing, keeps its connection.
+func TestStream_SetsADeadlineOnlyWhereSomebodyWaits(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		wait        func(s *stream, r *http.Request)
+		read, write bool
+	}{
+		{"nobody", func(*stream, *http.Request) {}, false, false},
+		{"a handler that was served", func(s *stream, _ *http.Request) { s.stop() }, false, false},
+		{"a writer", func(s *stream, _ *http.Request) { _, _ = s.Write([]byte("x")) }, false, true},
+		{"a copy", func(s *stream, _ *http.Request) { _, _ = s.ReadFrom(strings.NewReader("x")) }, false, true},
+		{"a flush", func(s *stream, _ *http.Request) { _ = s.FlushError() }, false, true},
+		{"a reader", func(_ *stream, r *http.Request) { _, _ = r.Body.Read(make([]byte, 1)) }, true, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newStuck()
+			s, r := newStream(w, httptest.NewRequest(http.MethodPost, "/", w), nil)
+			s.begin(http.StatusOK)
+			var waiting sync.WaitGroup
+			waiting.Go(func() { c.wait(s, r) })
+			if c.read || c.write {
+				<-w.waits
+			} else {
+				waiting.Wait()
+			}
+			s.end()
+			waiting.Wait()
+			if w.read != c.read || w.write != c.write {
+				t.Errorf("deadlines: read %t, write %t", w.read, w.write)
+			}
+			if s.served {
+				return
+			}
+			if _, err := s.Write([]byte("y")); !errors.Is(err, errStreamOver) {
+				t.Errorf("it is written on: %v", err)
+			}
+		})
+	}
+}
+
+// A deadline that Caddy sets after ours does not let anybody wait on.
+func TestStream_WakesWhoeverWaitsAsLongAsHeDoes(t *testing.T) {
+	w := newStuck()
+	w.deaf = 3
 	s, _ := newStream(w, httptest.NewRequest(http.MethodGet, "/", nil), nil)
-	s.WriteHeader(http.StatusOK)
-	s.finish()
+	s.begin(http.StatusOK)
+	var waiting sync.WaitGroup
+	waiting.Go(func() { _, _ = s.Write([]byte("x")) })
+	<-w.waits
 	s.end()
-	if w.set != 0 {
-		t.Errorf("%d deadlines were set", w.set)
-	}
-	s, _ = newStream(w, httptest.NewRequest(http.MethodGet, "/", nil), nil)
-	s.WriteHeader(http.StatusOK)
-	s.end()
-	if w.set != 2 {
-		t.Errorf("%d deadlines were set while it was open", w.set)
+	waiting.Wait()
+	if w.deaf != 0 {
+		t.Errorf("%d more deadlines were needed", w.deaf)
 	}
 }
 
-// deadlines counts those that are set.
-type deadlines struct {
+// A stuck client neither reads nor writes, until a deadline is over.
+type stuck struct {
 	httptest.ResponseRecorder
-	set int
+	waits       chan struct{}
+	woken       chan struct{}
+	deaf        int // deadlines that come to nothing
+	read, write bool
 }
 
-func (d *deadlines) Header() http.Header              { return make(http.Header) }
-func (d *deadlines) SetReadDeadline(time.Time) error  { d.set++; return nil }
-func (d *deadlines) SetWriteDeadline(time.Time) error { d.set++; return nil }
+func newStuck() *stuck { return &stuck{waits: make(chan struct{}), woken: make(chan struct{})} }
+
+func (w *stuck) wait() error {
+	close(w.waits)
+	<-w.woken
+	return os.ErrDeadlineExceeded
+}
+
+func (w *stuck) wake(which *bool) error {
+	*which = true
+	if w.deaf--; w.deaf < 0 {
+		w.deaf = 0
+		close(w.woken)
+	}
+	return nil
+}
+
+func (w *stuck) Header() http.Header               { return make(http.Header) }
+func (w *stuck) Write([]byte) (int, error)         { return 0, w.wait() }
+func (w *stuck) ReadFrom(io.Reader) (int64, error) { return 0, w.wait() }
+func (w *stuck) FlushError() error                 { return w.wait() }
+func (w *stuck) Read([]byte) (int, error)          { return 0, w.wait() }
+func (w *stuck) SetReadDeadline(time.Time) error   { return w.wake(&w.read) }
+func (w *stuck) SetWriteDeadline(time.Time) error  { return w.wake(&w.write) }
 
 func TestStatusOf(t *testing.T) {
 	for _, c := range []struct {

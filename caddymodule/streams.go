@@ -1,9 +1,7 @@
 package caddymodule
 
 import (
-	"bufio"
 	"context"
-	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -14,9 +12,14 @@ import (
 	"authsidecar/sessions"
 )
 
-// streamGrace is for how long a request may go on that had no response yet when its
-// session ended: it may be the one that ended it, by way of the app.
-const streamGrace = time.Second
+const (
+	// streamGrace is for how long a request may go on that had no response yet when its
+	// session ended: it may be the one that ended it, by way of the app.
+	streamGrace = time.Second
+	// wakePause is the pause after which a call that still waits for the client is woken
+	// again.
+	wakePause = 50 * time.Millisecond
+)
 
 // endStreams ends what is open for a session that was ended. The deny set tells of
 // most of them too, but not of one whose last access token was over long before.
@@ -30,19 +33,31 @@ func (inst *instance) endStreams(e *sessions.Event) {
 var past = time.Unix(1, 0)
 
 // A stream is a request and its response, which can be ended from outside: a
-// WebSocket, server-sent events, whatever else stays open.
+// WebSocket, server-sent events, whatever else stays open. Once it is cut off, reads
+// and writes fail. A deadline is set on the connection only where a read or a write is
+// in flight: net/http takes one that passes while nothing is read for a client that
+// left, and cancels every later request on that connection.
 type stream struct {
 	*caddyhttp.ResponseWriterWrapper
 	cancel context.CancelFunc
 	// began is told the status of the response, once, as soon as it is known.
 	began func(status int)
+	http1 bool
+	body  streamBody
 
-	mu    sync.Mutex
-	begun bool
-	ended bool
-	over  bool
-	conn  net.Conn // hijacked
-	late  *time.Timer
+	mu      sync.Mutex
+	begun   bool
+	ended   bool
+	served  bool // the handler returned: it is not cut off any more
+	over    bool // the writer must not be used any more
+	cut     bool // reads and writes fail
+	broken  bool // a write failed or was refused
+	closing bool // a read deadline was set: the connection must not be used again
+	writing int  // calls in flight
+	reading int
+	reads   sync.WaitGroup // the same
+	conn    net.Conn       // hijacked
+	timer   *time.Timer
 }
 
 // newStream returns the stream of a request and the request to go on with.
@@ -50,9 +65,14 @@ func newStream(w http.ResponseWriter, r *http.Request, began func(status int)) (
 	ctx, cancel := context.WithCancel(r.Context())
 	s := &stream{
 		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
-		cancel:                cancel, began: began,
+		cancel:                cancel, began: began, http1: r.ProtoMajor == 1,
 	}
-	return s, r.WithContext(ctx)
+	r = r.WithContext(ctx)
+	if r.Body != nil && r.Body != http.NoBody {
+		s.body.ReadCloser, s.body.stream = r.Body, s
+		r.Body = &s.body
+	}
+	return s, r
 }
 
 // end ends the stream; a response that did not begin has a moment to.
@@ -60,102 +80,102 @@ func (s *stream) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.ended || s.over:
+	case s.ended || s.served:
 	case s.begun:
-		s.cut()
+		s.cutOff()
 	default:
-		s.late = time.AfterFunc(streamGrace, func() {
+		s.timer = time.AfterFunc(streamGrace, func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			s.cut()
+			s.cutOff()
 		})
 	}
 	s.ended = true
 }
 
-// cut cancels the request, on which reverse_proxy closes both sides, and wakes
+// cutOff cancels the request, on which reverse_proxy closes both sides, and wakes
 // whoever waits for a client that neither reads nor writes.
-func (s *stream) cut() {
-	if s.over {
-		return // the writer is not ours any more
+func (s *stream) cutOff() {
+	if s.served || s.cut {
+		return
 	}
+	s.cut = true
 	s.cancel()
 	if s.conn != nil {
 		_ = s.conn.Close()
 		return
 	}
-	control := http.NewResponseController(s.ResponseWriter)
-	_ = control.SetReadDeadline(past) // those that know no deadlines have nobody who waits
-	_ = control.SetWriteDeadline(past)
+	s.wake()
 }
 
-// finish is called when the request was served.
-func (s *stream) finish() {
+// wake lets reads and writes in flight fail, again and again until none is left: Caddy
+// sets deadlines of its own, and one of them may come after ours.
+func (s *stream) wake() {
+	if s.over || s.writing+s.reading == 0 {
+		return
+	}
+	if s.writing > 0 {
+		// Not by way of Caddy's wrapper, which only the writing goroutine may use.
+		_ = http.NewResponseController(innermost(s.ResponseWriter)).SetWriteDeadline(past)
+	}
+	if s.reading > 0 {
+		err := http.NewResponseController(s.ResponseWriter).SetReadDeadline(past)
+		s.closing = s.closing || s.http1 && err == nil
+	}
+	s.timer = time.AfterFunc(wakePause, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.wake()
+	})
+}
+
+func innermost(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = wrapper.Unwrap()
+	}
+}
+
+// finish is called when the handler returned, and reports whether the response stands. If
+// the client has a part of it, the connection is aborted, or the stream in it, so that
+// nobody takes the part for the whole. If nothing was sent, the request is to be refused.
+func (s *stream) finish(err error) bool {
+	s.stop()
+	if !s.broken && !s.closing && (!s.cut || err == nil) {
+		return true
+	}
+	if s.http1 && s.body.unread() { // net/http would wait for the rest before it closes the connection
+		s.closing = true
+		_ = http.NewResponseController(s.ResponseWriter).SetReadDeadline(past)
+	}
+	if s.begun {
+		panic(http.ErrAbortHandler)
+	}
+	header := s.Header()
+	clear(header) // of the response that was not sent
+	if s.closing {
+		header.Set("Connection", "close")
+	}
+	return false
+}
+
+// stop ends the use of the request and of its writer.
+func (s *stream) stop() {
+	s.mu.Lock()
+	s.served = true
+	closing := s.closing
+	s.mu.Unlock()
+	if closing {
+		s.reads.Wait() // net/http would clear the deadline of a read in flight
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.over = true
-	if s.late != nil {
-		s.late.Stop()
+	if s.timer != nil {
+		s.timer.Stop()
 	}
 	s.cancel()
 }
-
-// begin notes that the response begins.
-func (s *stream) begin(status int) {
-	if status < 200 && status != http.StatusSwitchingProtocols {
-		return
-	}
-	s.mu.Lock()
-	first := !s.begun
-	s.begun = true
-	s.mu.Unlock()
-	if first && s.began != nil {
-		s.began(status)
-	}
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (s *stream) WriteHeader(status int) {
-	s.begin(status)
-	s.ResponseWriterWrapper.WriteHeader(status)
-}
-
-// Write implements http.ResponseWriter.
-func (s *stream) Write(p []byte) (int, error) {
-	s.begin(http.StatusOK)
-	return s.ResponseWriterWrapper.Write(p)
-}
-
-// ReadFrom implements io.ReaderFrom.
-func (s *stream) ReadFrom(r io.Reader) (int64, error) {
-	s.begin(http.StatusOK)
-	return s.ResponseWriterWrapper.ReadFrom(r)
-}
-
-// FlushError is what http.ResponseController flushes with.
-func (s *stream) FlushError() error {
-	s.begin(http.StatusOK)
-	return http.NewResponseController(s.ResponseWriter).Flush()
-}
-
-// Hijack is what http.ResponseController hijacks with.
-func (s *stream) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	conn, buffered, err := http.NewResponseController(s.ResponseWriter).Hijack()
-	if err != nil {
-		return nil, nil, err
-	}
-	s.begin(http.StatusSwitchingProtocols)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.conn = conn; s.ended {
-		s.cut()
-	}
-	return conn, buffered, nil
-}
-
-// Interface guards
-var (
-	_ http.ResponseWriter = (*stream)(nil)
-	_ http.Hijacker       = (*stream)(nil)
-	_ io.ReaderFrom       = (*stream)(nil)
-)

@@ -37,6 +37,8 @@ func newStreamApp(t *testing.T) *streamApp {
 	mux.HandleFunc("/ws", a.echo)
 	mux.HandleFunc("/events", a.events)
 	mux.HandleFunc("/flood", a.flood)
+	mux.HandleFunc("/echo", func(w http.ResponseWriter, r *http.Request) { _, _ = io.Copy(w, r.Body) })
+	mux.HandleFunc("/upload", func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
 	mux.HandleFunc("/hang", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	mux.HandleFunc("/logout", func(w http.ResponseWriter, r *http.Request) {
 		a.logout(r)
