@@ -111,7 +111,7 @@ func (g *gate) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Hand
 		return before, next.ServeHTTP(w, r)
 	}
 	g.scrub(r, before)
-	observe.Traced(r)
+	observe.Arrived(r)
 	if who, err = g.judge(w, r); err != nil {
 		return before, err
 	}

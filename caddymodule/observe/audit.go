@@ -108,12 +108,12 @@ func (a *auditor) write(r *audit.Record, durable bool) (audit.Position, error) {
 	return a.file.writer.Append(r, durable)
 }
 
-// Record records what happened: in the file, in the log, and as an event of Caddy's. Where
-// the audit is required, what is not on disk then is an ErrUnavailable.
+// Record records what happened: in the file, in the log, and as an event of Caddy's. An
+// ErrUnavailable: the audit is required, and the record is not on disk.
 func (r *Reporter) Record(ctx context.Context, record *audit.Record) error {
 	at, err := r.auditLine(record, record.Event != string(sessions.EventExpired))
 	logRecord(r.audit.logger, zapcore.InfoLevel, record, at)
-	r.events.tell(ctx, record)
+	r.events.emit(ctx, record)
 	return err
 }
 

@@ -1,5 +1,5 @@
-// Package observe reports what happens in auth_sessions blocks, and how they do: to whom it may
-// concern, and without a token.
+// Package observe reports what happens in auth_sessions blocks, and their state: in metrics, an
+// audit, Caddy's events, access logs, traces and the log. No token gets into any of them.
 //
 //	an event of a session      Reporter.Event     metrics, audit, Caddy's events, the log
 //	a request of ours          Answered           access log, trace
@@ -7,7 +7,7 @@
 //	a request that was refused Reporter.Failed    metrics, the log
 //	an impersonated request    Reporter.Acting    metrics, audit
 //	a call of the store        Meter              metrics, trace
-//	how a block does           Block              gauges, the health path
+//	the state of a block       Block              gauges, the health path
 //
-// A [Reporter] is that of one block. What it has to know of the block, a [Block] says.
+// A [Reporter] is that of one block, whose state it reads through a [Block].
 package observe

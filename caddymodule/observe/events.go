@@ -21,14 +21,14 @@ const eventPrefix = "auth_session_"
 // eventTimeout bounds how long the handlers of an event may think.
 const eventTimeout = 10 * time.Second
 
-// events tells Caddy's events app what happens.
+// events emits what happens in Caddy's events app.
 type events struct {
 	app *caddyevents.App
 	ctx caddy.Context
-	// started tells that the events app knows its handlers by now. It may start after
-	// the first request.
+	// started: the events app has its handlers by now. It may start after the first
+	// request.
 	started atomic.Bool
-	// asked tells that somebody wants to be asked before a session is created.
+	// asked: some handler wants to be asked before a session is created.
 	asked bool
 }
 
@@ -47,14 +47,14 @@ func newEvents(ctx caddy.Context) (*events, error) {
 	return e, nil
 }
 
-// Handle hears that all apps of the configuration are started.
+// Handle is called when all apps of the configuration have started.
 func (e *events) Handle(context.Context, caddy.Event) error {
 	e.started.Store(true)
 	return nil
 }
 
-// tell tells that something happened.
-func (e *events) tell(ctx context.Context, r *audit.Record) {
+// emit emits what happened.
+func (e *events) emit(ctx context.Context, r *audit.Record) {
 	name := eventPrefix + r.Event
 	if !e.app.ShouldEmit(name) {
 		return
@@ -65,7 +65,7 @@ func (e *events) tell(ctx context.Context, r *audit.Record) {
 }
 
 // ask asks whether something may happen. An ErrDenied: a handler aborted the event; an
-// ErrUnavailable: not all that want to be asked could be.
+// ErrUnavailable: not all handlers could be asked.
 func (e *events) ask(ctx context.Context, r *audit.Record) error {
 	if e.asked && !e.started.Load() {
 		return fmt.Errorf("%w: the events app has not started", sessions.ErrUnavailable)

@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// gauges are what the metrics read from the running configuration when somebody looks.
+// gauges are the metrics that are read from the running configuration when they are scraped.
 type gauges struct{ blocks func() []*Reporter }
 
 func newGauge(name, help string, labels ...string) *prometheus.Desc {
@@ -15,16 +15,16 @@ func newGauge(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	readyGauge   = newGauge("ready", "Whether the store and the signing keys are open.", "realm")
-	liveGauge    = newGauge("live_sessions", "Sessions that are not over, by kind (own, impersonation): an estimate, counted in the background each 5 minutes, and kept up with what this process does in between.", "realm", "kind")
-	denySetGauge = newGauge("deny_set_size", "Ended sessions and cutoffs that are remembered, so that their access tokens are refused.", "realm")
-	feedLagGauge = newGauge("feed_lag_seconds", "How long ago the feed of what other nodes end was heard last; 0 where the store has none.", "realm")
-	blindGauge   = newGauge("feed_blind_seconds", "For how long what other nodes end could not be heard; 0 while it can.", "realm")
-	signingGauge = newGauge("signing_key_since_timestamp_seconds", "Since when the present signing key signs, by use (refresh, access).", "realm", "use")
+	liveGauge    = newGauge("live_sessions", "Sessions that are not over, by kind (own, impersonation): an estimate, counted in the background every 5 minutes, and updated in between by what this process does.", "realm", "kind")
+	denySetGauge = newGauge("deny_set_size", "Revoked sessions and cutoffs in the deny list, whose access tokens are refused.", "realm")
+	feedLagGauge = newGauge("feed_lag_seconds", "How long ago the feed of what other nodes revoke was heard last; 0 where the store has none.", "realm")
+	blindGauge   = newGauge("feed_blind_seconds", "For how long this node has been degraded: it cannot hear what other nodes revoke; 0 while it can.", "realm")
+	signingGauge = newGauge("signing_key_since_timestamp_seconds", "Since when the current signing key signs, by use (refresh, access).", "realm", "use")
 
 	trustedKeysGauge    = newGauge("trusted_keys", "Keys of a trusted issuer that are in use.", "realm", "trusted_issuer")
-	trustedFetchedGauge = newGauge("trusted_keys_fetched_timestamp_seconds", "When the keys of a trusted issuer were got last.", "realm", "trusted_issuer")
-	trustedUsableGauge  = newGauge("trusted_keys_usable_until_timestamp_seconds", "Until when the keys of a trusted issuer are used, unless they are got again.", "realm", "trusted_issuer")
-	trustedFailingGauge = newGauge("trusted_keys_failing", "Whether getting the keys of a trusted issuer failed the last time.", "realm", "trusted_issuer")
+	trustedFetchedGauge = newGauge("trusted_keys_fetched_timestamp_seconds", "When the keys of a trusted issuer were fetched last.", "realm", "trusted_issuer")
+	trustedUsableGauge  = newGauge("trusted_keys_usable_until_timestamp_seconds", "Until when the keys of a trusted issuer are used, unless they are fetched again.", "realm", "trusted_issuer")
+	trustedFailingGauge = newGauge("trusted_keys_failing", "Whether the last fetch of the keys of a trusted issuer failed.", "realm", "trusted_issuer")
 )
 
 // Describe names the gauges.

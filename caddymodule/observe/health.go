@@ -14,16 +14,15 @@ import (
 	"authsidecar/sessions/bearer"
 )
 
-// health remembers whether a block can serve, for a second: probes, however many,
-// cost the store one question.
+// health caches for a second whether a block can serve: probes, however many, cost the store
+// one question.
 type health struct {
 	mu      sync.Mutex
 	checked time.Time
 	err     error
 }
 
-// healthEvery is for how long an answer holds, healthTimeout how long the store may
-// think about it.
+// healthEvery is how long the cached answer is used, healthTimeout how long the store may take.
 const (
 	healthEvery   = time.Second
 	healthTimeout = 2 * time.Second

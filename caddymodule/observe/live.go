@@ -36,8 +36,8 @@ func (l *Live) Of(realm string) (n LiveCount, ok bool) {
 	return l.realms[realm], l.realms != nil
 }
 
-// happened counts what came or went by an event.
-func (l *Live) happened(e *sessions.Event) {
+// count counts the session that an event begins or ends.
+func (l *Live) count(e *sessions.Event) {
 	switch e.Kind {
 	case sessions.EventCreated:
 		l.change(e.Session, 1)
@@ -47,7 +47,7 @@ func (l *Live) happened(e *sessions.Event) {
 	}
 }
 
-// change notes that a session came or went.
+// change counts a session that began or ended.
 func (l *Live) change(s *sessions.Session, by int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -83,7 +83,7 @@ func (l *Live) Run(ctx context.Context, store sessions.Store) {
 	periodic.Run(ctx, liveEvery, round)
 }
 
-// countLive reads the store through. ok tells that it got to the end.
+// countLive reads the store through. ok reports whether that it got to the end.
 func countLive(ctx context.Context, store sessions.Scanner, clock func() time.Time) (counted map[string]LiveCount, ok bool) {
 	counted = make(map[string]LiveCount)
 	for cursor := ""; ; {

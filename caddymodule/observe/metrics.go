@@ -10,24 +10,24 @@ import (
 
 // The metrics. Their labels are few and bounded: the issuer of a block (realm), the
 // issuers that it trusts, and words of ours. No user, key or address is one. Counters
-// belong to the process, so that a reload does not begin them anew; gauges are read
+// belong to the process, so that a reload does not reset them; gauges are read
 // from the running configuration (gauges.go).
 var (
 	creates = newCounter("creates_total",
-		"Requests for a session that were judged, by what came of them: created, repeated (the same again, by its Idempotency-Key), denied.", "realm", "outcome")
+		"Requests for a session that were decided, by outcome: created, repeated (the same again, by its Idempotency-Key), denied.", "realm", "outcome")
 	refreshes = newCounter("refreshes_total",
-		"Refresh tokens of sessions that were presented, by what came of them: ok, retry (the same successor again, within the grace period), reuse (a used one: the session was ended), store_behind (ahead of the store: the session was ended), policy (today's rules say no: the session was ended), dead (the session was over).", "realm", "outcome")
+		"Refresh tokens of sessions that were presented, by outcome: ok, retry (the same successor again, within the grace period), reuse (a used one: the session was revoked), store_behind (ahead of the store: the session was revoked), policy (today's rules deny it: the session was revoked), dead (the session was over).", "realm", "outcome")
 	revocations = newCounter("revocations_total",
-		"Sessions that were ended before their time, by reason: revoked, replaced (by a newer one of the same user), reuse, store_behind, policy.", "realm", "reason")
-	expirations = newCounter("expirations_total", "Sessions that came to their end by themselves, and were swept by this process.", "realm")
+		"Sessions that were revoked, by reason: revoked, replaced (by a newer one of the same user), reuse, store_behind, policy.", "realm", "reason")
+	expirations = newCounter("expirations_total", "Sessions that expired, and were swept by this process.", "realm")
 	rejections  = newCounter("rejections_total",
-		"Requests that were refused or failed, by reason: those of bearer tokens by what is wrong with them, the others by the answer's kind.", "realm", "reason")
-	failures       = newCounter("failures_total", "Operations on sessions that failed for reasons of ours: the store, or signing keys.", "realm")
-	trials         = newCounter("trials_total", "What rules on trial (shadow allow) would have decided: allowed, denied.", "realm", "outcome")
-	acts           = newCounter("impersonated_requests_total", "Unsafe requests of impersonated sessions that reached the app.", "realm")
-	cacheLookups   = newCounter("token_cache_lookups_total", "Bearer tokens that were verified, by whether they were remembered: hit, miss.", "realm", "result")
-	shadowRefusals = newCounter("shadow_refusals_total", "Requests that identity would have refused, were require not on trial, by reason.", "realm", "reason")
-	auditErrors    = newCounter("audit_errors_total", "Audit lines that could not be written.", "realm")
+		"Requests that were refused or failed, by reason: of bearer tokens what is wrong with them, else the kind of answer.", "realm", "reason")
+	failures        = newCounter("failures_total", "Operations on sessions that failed for reasons of ours: the store, or signing keys.", "realm")
+	shadowDecisions = newCounter("trials_total", "What shadow rules would have decided: allowed, denied.", "realm", "outcome")
+	acts            = newCounter("impersonated_requests_total", "Unsafe requests of impersonated sessions that reached the app.", "realm")
+	cacheLookups    = newCounter("token_cache_lookups_total", "Bearer tokens that were verified, by whether they were in the cache: hit, miss.", "realm", "result")
+	shadowRefusals  = newCounter("shadow_refusals_total", "Requests that identity would have refused, were it not in shadow mode, by reason.", "realm", "reason")
+	auditErrors     = newCounter("audit_errors_total", "Audit lines that could not be written.", "realm")
 
 	storeSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Namespace: metricsNamespace, Name: "store_duration_seconds",
@@ -43,10 +43,11 @@ func newCounter(name, help string, labels ...string) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: metricsNamespace, Name: name, Help: help}, labels)
 }
 
-// Register shows the metrics in the registry of a configuration. blocks returns its blocks.
+// Register registers the metrics with the registry of a configuration. blocks returns the
+// reporters of its blocks.
 func Register(registry *prometheus.Registry, blocks func() []*Reporter) error {
 	all := []prometheus.Collector{
-		creates, refreshes, revocations, expirations, rejections, failures, trials, acts, cacheLookups, auditErrors, shadowRefusals,
+		creates, refreshes, revocations, expirations, rejections, failures, shadowDecisions, acts, cacheLookups, auditErrors, shadowRefusals,
 		storeSeconds, storeErrors, &gauges{blocks: blocks},
 	}
 	for _, c := range all {
@@ -58,8 +59,8 @@ func Register(registry *prometheus.Registry, blocks func() []*Reporter) error {
 	return nil
 }
 
-// showZeros makes the counters of a realm known before anything happened, so that the
-// first increase is one. refusals are more reasons of rejections.
+// showZeros exports the counters of a realm from the start, as 0, so that the first increase is
+// seen. refusals are more reasons of rejections.
 func showZeros(realm string, refusals []string) {
 	zeros := []struct {
 		counter *prometheus.CounterVec
@@ -69,7 +70,7 @@ func showZeros(realm string, refusals []string) {
 		{refreshes, []string{"ok", "retry", "reuse", "store_behind", "policy", "dead"}},
 		{revocations, []string{string(sessions.EndRevoked), string(sessions.EndReplaced), string(sessions.EndReuse), string(sessions.EndStoreBehind), string(sessions.EndPolicy)}},
 		{cacheLookups, []string{"hit", "miss"}},
-		{trials, []string{"allowed", "denied"}},
+		{shadowDecisions, []string{"allowed", "denied"}},
 		{rejections, append([]string{reasonRequired, reasonUnavailable, reasonInternal}, refusals...)},
 	}
 	for _, z := range zeros {
@@ -99,7 +100,7 @@ func count(realm string, e *sessions.Event) {
 		if e.Err != nil {
 			outcome = "denied"
 		}
-		trials.WithLabelValues(realm, outcome).Inc()
+		shadowDecisions.WithLabelValues(realm, outcome).Inc()
 	case sessions.EventRefreshed:
 		refreshes.WithLabelValues(realm, "ok").Inc()
 	case sessions.EventRetried:

@@ -14,10 +14,10 @@ import (
 	"authsidecar/sessions/forward"
 )
 
-// A refusedLog tells the operator, at Caddy's default level, which tokens are refused and how
-// to mend that: for each reason and issuer at once, then each refusedPause with how many there
-// were since. Issuers that are not configured share an entry of each reason, so that nobody who
-// makes names up fills the memory or the log.
+// A refusedLog logs, at Caddy's default level, which tokens are refused and what to do about it:
+// the first of each reason and issuer at once, and then, every refusedPause, how many there were
+// since. Issuers that are not configured share the entries of one issuer, so that whoever makes
+// names up fills neither the memory nor the log.
 type refusedLog struct {
 	logger *zap.Logger
 	issuer string // ours
@@ -36,7 +36,7 @@ type refusedKind struct {
 	issuer string // a configured one, or ""
 }
 
-// A refusedCount is what came of a kind since its last line.
+// A refusedCount counts a kind since its last line.
 type refusedCount struct {
 	count    int
 	logged   time.Time
@@ -47,8 +47,8 @@ type refusedCount struct {
 // Malformed is the reason where there is no one token to refuse.
 const Malformed bearer.Reason = "malformed_credentials"
 
-// note counts a refused request, if it was refused for its token.
-func (l *refusedLog) note(err error, clientIP string) {
+// count counts a refused request, if it was refused for its token.
+func (l *refusedLog) count(err error, clientIP string) {
 	var kind refusedKind
 	claimed := ""
 	if refusal, ok := errors.AsType[*bearer.Refusal](err); ok {

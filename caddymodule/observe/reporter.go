@@ -34,8 +34,8 @@ type Config struct {
 	Block Block
 }
 
-// A Block is an auth_sessions block at work, as far as it is looked at to say how it does. Before
-// it is ready, its Ping and Watch are not called.
+// A Block is the state of an auth_sessions block, for the gauges and the health path. Ping and
+// Watch are not called before it is ready.
 type Block struct {
 	Trusted []bearer.Issuer
 	Rings   []Ring
@@ -51,7 +51,7 @@ type Ring struct {
 	Keys *sessions.Ring
 }
 
-// A Reporter reports what happens in one auth_sessions block, and how it does.
+// A Reporter reports what happens in one auth_sessions block, and its state.
 type Reporter struct {
 	issuer  string
 	logger  *zap.Logger
@@ -82,16 +82,16 @@ func (r *Reporter) Open() error { return r.audit.open() }
 // Close closes the file of the audit. What happens from now on is not in it.
 func (r *Reporter) Close() error { return r.audit.close() }
 
-// Run writes what is logged now and then, until ctx ends.
+// Run writes the lines that are logged at intervals, until ctx ends.
 func (r *Reporter) Run(ctx context.Context) { r.refused.run(ctx) }
 
 // Event reports what happened to a session: who, as whom, why and from where. There is no
 // token in an event.
 func (r *Reporter) Event(ctx context.Context, e *sessions.Event) {
 	count(r.issuer, e)
-	noteOf(ctx).happened(e)
+	summaryOf(ctx).setEvent(e)
 	if live := r.block.Live(); live != nil {
-		live.happened(e)
+		live.count(e)
 	}
 	switch e.Kind {
 	case sessions.EventFailed:
@@ -124,14 +124,14 @@ func logRecord(logger *zap.Logger, level zapcore.Level, r *audit.Record, at audi
 }
 
 // Verified reports a bearer token that was verified: whose it is, nil for nobody's, and whether
-// it was remembered.
-func (r *Reporter) Verified(ctx context.Context, c *sessions.Caller, remembered bool) {
+// that was in the cache.
+func (r *Reporter) Verified(ctx context.Context, c *sessions.Caller, cached bool) {
 	result := "miss"
-	if remembered {
+	if cached {
 		result = "hit"
 	}
 	cacheLookups.WithLabelValues(r.issuer, result).Inc()
-	noteOf(ctx).told(c, remembered)
+	summaryOf(ctx).setCaller(c, cached)
 }
 
 // Failed reports a request that was refused (at debug, and what is wrong with tokens at info,
@@ -139,8 +139,8 @@ func (r *Reporter) Verified(ctx context.Context, c *sessions.Caller, remembered 
 func (r *Reporter) Failed(req *http.Request, status int, err error) {
 	reason, ip := Reason(status, err), ClientIP(req)
 	rejections.WithLabelValues(r.issuer, reason).Inc()
-	noteOf(req.Context()).refused(reason)
-	r.refused.note(err, ip)
+	summaryOf(req.Context()).setReason(reason)
+	r.refused.count(err, ip)
 	level := zapcore.DebugLevel
 	if status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
 		level = zapcore.ErrorLevel

@@ -10,16 +10,15 @@ import (
 	"authsidecar/sessions"
 )
 
-// A metered store times what it is asked, for the metrics and for the trace of the
-// request. What a store can do besides is found through Unwrap, or timed below where
-// requests wait for it.
+// A metered store times the operations of a store, for the metrics and for the trace of the
+// request. The optional interfaces of the store are found through Unwrap; those that requests
+// wait for are timed below.
 type metered struct {
 	store  sessions.Store
 	engine string
 }
 
-// Meter returns a store that reports how long the store takes. It can count and rotate if the
-// store itself can.
+// Meter returns the store with its operations timed. It counts and rotates if the store does.
 func Meter(store sessions.Store, engine string) sessions.Store {
 	m := &metered{store: store, engine: engine}
 	for _, operation := range []string{"create", "get", "update", "list", "sweep"} {
@@ -50,13 +49,13 @@ func Meter(store sessions.Store, engine string) sessions.Store {
 	}
 }
 
-// timed begins to time an operation. The caller calls done with what came of it.
+// timed begins to time an operation. The caller calls done with its error.
 func (m *metered) timed(ctx context.Context, operation string) (done func(error)) {
 	start := time.Now()
 	return func(err error) {
 		took := time.Since(start)
 		m.seconds(operation).Observe(took.Seconds())
-		noteOf(ctx).stored(took)
+		summaryOf(ctx).addStoreTime(took)
 		if errors.Is(err, sessions.ErrUnavailable) && !errors.Is(err, context.Canceled) {
 			storeErrors.WithLabelValues(m.engine, operation).Inc()
 		}

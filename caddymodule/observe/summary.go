@@ -1,0 +1,192 @@
+package observe
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+	"go.uber.org/zap"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/audit"
+	"authsidecar/sessions/forward"
+)
+
+// A summary is what the trace and the access log entry of a request say of it. It holds no
+// token. The methods of a nil summary do nothing.
+type summary struct {
+	mu       sync.Mutex
+	decision string // what was done, or why not
+	issuer   string // of the token that it came with
+	verified bool   // the token was valid
+	cached   bool   // and in the cache
+	session  string
+	user     string
+	actor    string
+	store    time.Duration // how long the store was waited for
+}
+
+const summaryVar = "auth_sessions.summary"
+
+// newSummary begins the summary of a request.
+func newSummary(r *http.Request) *summary {
+	s := new(summary)
+	caddyhttp.SetVar(r.Context(), summaryVar, s)
+	return s
+}
+
+// summaryOf returns the summary of the request that ctx is of; nil if there is none.
+func summaryOf(ctx context.Context) *summary {
+	s, _ := caddyhttp.GetVar(ctx, summaryVar).(*summary)
+	return s
+}
+
+func (s *summary) change(do func()) {
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	do()
+}
+
+func (s *summary) addStoreTime(took time.Duration) { s.change(func() { s.store += took }) }
+
+// setCaller sets whose token it was; nil is nobody's.
+func (s *summary) setCaller(c *sessions.Caller, cached bool) {
+	s.change(func() {
+		if c != nil {
+			s.verified, s.cached, s.issuer = true, cached, c.Issuer
+		}
+	})
+}
+
+// setEvent sets the decision to what happened to a session. The first one stays.
+func (s *summary) setEvent(e *sessions.Event) {
+	s.change(func() {
+		if e.Kind == sessions.EventTried || e.Kind == sessions.EventExpired {
+			return // of a rule that decides nothing, and of other users' sessions
+		}
+		if s.decision == "" {
+			s.decision = string(e.Kind)
+			s.setSession(e.Session.ID, e.Session.UserID, e.Session.Impersonation, e.Session.Actor)
+		}
+	})
+}
+
+// setReason sets the decision to why the request was refused, or failed.
+func (s *summary) setReason(reason string) {
+	s.change(func() {
+		if s.decision == "" {
+			s.decision = reason
+		}
+	})
+}
+
+func (s *summary) setSession(id, user string, impersonation bool, actor sessions.Principal) {
+	s.session, s.user = id, user
+	if impersonation {
+		s.actor = actor.Subject
+	}
+}
+
+// answered is the decision where nothing happened to a session.
+const answered = "answered"
+
+// write adds the summary to the access log entry and to the trace of its request.
+func (s *summary) write(r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.decision == "" {
+		s.decision = answered
+	}
+	s.log(r)
+	s.trace(r.Context())
+}
+
+func (s *summary) log(r *http.Request) {
+	fields, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields)
+	if !ok {
+		return
+	}
+	for _, f := range [...]struct{ name, value string }{
+		{"session_id", s.session}, {"session_user", s.user}, {"session_actor", s.actor}, {"session_decision", s.decision},
+	} {
+		if f.value != "" {
+			fields.Set(zap.String(f.name, audit.MaskIdentity(f.value)))
+		}
+	}
+}
+
+func (s *summary) trace(ctx context.Context) {
+	span := trace.SpanFromContext(ctx)
+	if !span.IsRecording() {
+		return
+	}
+	span.SetAttributes(
+		attribute.String("auth_sessions.decision", s.decision),
+		attribute.Float64("auth_sessions.store_seconds", s.store.Seconds()),
+	)
+	if s.session != "" {
+		span.SetAttributes(attribute.String("auth_sessions.session_id", s.session))
+	}
+	if s.verified {
+		span.SetAttributes(
+			attribute.String("auth_sessions.issuer", s.issuer),
+			attribute.Bool("auth_sessions.cache_hit", s.cached),
+		)
+	}
+}
+
+// Answered begins the summary of a request that we answer. The caller calls done with the
+// answer written.
+func Answered(r *http.Request) (done func()) {
+	s := newSummary(r)
+	return func() { s.write(r) }
+}
+
+// Arrived begins the summary of a request of the app, if it is traced. Forwarded or Refused ends
+// it.
+func Arrived(r *http.Request) {
+	if trace.SpanFromContext(r.Context()).IsRecording() && summaryOf(r.Context()) == nil {
+		newSummary(r)
+	}
+}
+
+// Forwarded reports that a request goes on to the app, with whose session; nil is nobody's.
+func Forwarded(r *http.Request, who *forward.Who) {
+	s := summaryOf(r.Context())
+	if s == nil && who == nil {
+		return
+	}
+	if who == nil {
+		s.end(r, "anonymous", nil)
+	} else {
+		s.end(r, "forwarded", who)
+	}
+}
+
+// Refused reports why a request does not get to the app, and with whose session it came; nil: that
+// is not known.
+func Refused(r *http.Request, status int, reason string, who *forward.Who) {
+	if status < http.StatusInternalServerError {
+		reason = "denied:" + reason
+	}
+	summaryOf(r.Context()).end(r, reason, who)
+}
+
+// end writes the summary of a request of the app. Nil is one that was not begun.
+func (s *summary) end(r *http.Request, decision string, who *forward.Who) {
+	if s == nil {
+		s = new(summary)
+	}
+	s.decision = decision
+	if who != nil {
+		s.setSession(who.SessionID, who.UserID, who.Impersonation, who.Actor)
+	}
+	s.write(r)
+}
