@@ -36,8 +36,8 @@ type Identity struct {
 	Cookie string `json:"cookie,omitempty"`
 
 	// Where a person is sent who asks for a page and is refused: a URL or a path,
-	// placeholders allowed, as in `/login?next={http.request.uri_escaped}`. Programs
-	// get 401.
+	// placeholders allowed, as in `/login?next={http.request.uri_escaped}`. In the query
+	// they are escaped; what would lead away from the site is left out. Programs get 401.
 	Login string `json:"login,omitempty" placeholders:"request"`
 
 	// A JWT for the app in place of the bearer token.

@@ -460,6 +460,10 @@ func TestIdentity_Login(t *testing.T) {
 			t.Errorf("%s: %d to %q, want %d to %q", c.what, got.status, got.header.Get("Location"), want, c.location)
 		}
 	}
+	got := rawExchange(t, s.url, "GET //evil.example/x HTTP/1.1\r\nHost: app.example.com\r\nAccept: text/html\r\nConnection: close\r\n\r\n")
+	if !strings.HasPrefix(got, "HTTP/1.1 302 ") || !strings.Contains(got, "\r\nLocation: /login?next=/\r\n") {
+		t.Errorf("with the path of another host: %s", got)
+	}
 }
 
 // On trial, the app gets what it got before: none of its headers is taken away and none

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"authsidecar/caddymodule/observe"
@@ -129,15 +128,4 @@ func challenge(p *httpapi.Problem) string {
 		return "Bearer"
 	}
 	return `Bearer error="invalid_token", error_description="` + p.Detail + `"`
-}
-
-// sendToLogin sends a person to where they can sign in.
-func (g *gate) sendToLogin(w http.ResponseWriter, r *http.Request) {
-	target := g.Login
-	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		target = repl.ReplaceAll(target, "")
-	}
-	w.Header().Set("Location", target)
-	w.Header().Set("Vary", "Authorization, Cookie, Sec-Fetch-Mode, Accept")
-	w.WriteHeader(http.StatusFound)
 }

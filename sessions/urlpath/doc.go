@@ -4,6 +4,7 @@
 //	Fold        what is left of a canonical path where look-alikes are one letter
 //	Target      our own paths, and whether a path is a variant of one
 //	Local       a path of this site, to which a browser may be sent back
+//	Relative    that, or a word: no URL of another site
 //
 // Who decides by paths, decides by canonical ones alone; what else arrives is refused, or
 // gets no privilege.

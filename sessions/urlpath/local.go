@@ -6,19 +6,23 @@ import "strings"
 const maxLocal = 2048
 
 // Local reports whether target is a path of the site that it is given to, with or without
-// a query, however it is encoded and whatever decodes or cleans it. A browser leaves a site
-// for //host and for /\host; it takes tabs and line ends out of a URL before it looks
-// (WHATWG URL, basic URL parser).
-func Local(target string) bool {
-	if len(target) > maxLocal || strings.ContainsFunc(target, isControl) {
+// a query, however it is encoded and whatever decodes or cleans it.
+func Local(target string) bool { return strings.HasPrefix(target, "/") && Relative(target) }
+
+// Relative reports whether text, wherever a page takes it for a URL, does not lead away
+// from the site of that page, decoded or not. A browser leaves a site for a URL with a
+// scheme, for //host and for /\host; it takes blanks off the start of a URL and tabs and
+// line ends out of it before it looks (WHATWG URL, basic URL parser).
+func Relative(text string) bool {
+	if len(text) > maxLocal || strings.ContainsFunc(text, isControl) {
 		return false
 	}
-	p := target
+	p := text
 	if end := strings.IndexAny(p, "?#"); end >= 0 {
 		p = p[:end]
 	}
 	for range maxEncodings {
-		if !strings.HasPrefix(p, "/") || strings.Contains(p, "//") || strings.Contains(p, `\`) || strings.ContainsFunc(p, isControl) {
+		if strings.ContainsFunc(p, isControl) || strings.Contains(p, `\`) || leaves(strings.TrimLeft(p, " ")) {
 			return false
 		}
 		decoded := unescape(p)
@@ -28,6 +32,18 @@ func Local(target string) bool {
 		p = decoded
 	}
 	return false
+}
+
+// leaves reports whether the URL of which this is the path, or begins with what looks like
+// one, has a host or a scheme, or has once it was cleaned.
+func leaves(p string) bool {
+	if strings.HasPrefix(p, "/") {
+		return strings.Contains(p, "//")
+	}
+	scheme, _, found := strings.Cut(p, ":")
+	return found && scheme != "" && !strings.ContainsFunc(scheme, func(r rune) bool {
+		return (r|0x20 < 'a' || r|0x20 > 'z') && (r < '0' || r > '9') && r != '+' && r != '-' && r != '.'
+	})
 }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }

@@ -1,0 +1,76 @@
+package caddymodule
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"authsidecar/sessions/urlpath"
+)
+
+// sendToLogin sends a person to where they can sign in.
+func (g *gate) sendToLogin(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Location", loginURL(r, g.Login))
+	w.Header().Set("Vary", "Authorization, Cookie, Sec-Fetch-Mode, Accept")
+	w.WriteHeader(http.StatusFound)
+}
+
+// loginURL fills in the placeholders of login. Its page may send people to what it is told,
+// so nothing that a client chose leads away from this site: such values are left out, and a
+// URI that leads away is that of the root. In the query values are escaped, so that none
+// adds a parameter.
+func loginURL(r *http.Request, login string) string {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return login
+	}
+	local := urlpath.Local(r.URL.RequestURI()) && urlpath.Local(requested(r).RequestURI())
+	inPath := func(name string, value any) (any, error) {
+		text := caddy.ToString(value)
+		switch {
+		case !local && isURI(name):
+			return rootOf(name), nil
+		case fromClient(name) && !urlpath.Relative(text):
+			return "", nil
+		default:
+			return text, nil
+		}
+	}
+	inQuery := func(name string, value any) (any, error) {
+		text, err := inPath(name, value)
+		if !strings.HasPrefix(name, "http.") || strings.HasSuffix(name, "_escaped") {
+			return text, err
+		}
+		return url.QueryEscape(caddy.ToString(text)), err
+	}
+	path, query, found := strings.Cut(login, "?")
+	path, _ = repl.ReplaceFunc(path, inPath)
+	if !found {
+		return path
+	}
+	query, _ = repl.ReplaceFunc(query, inQuery)
+	return path + "?" + query
+}
+
+// isURI reports whether the placeholder is the URI of the request, or a part of it.
+func isURI(name string) bool {
+	return strings.HasPrefix(name, "http.request.uri") || strings.HasPrefix(name, "http.request.orig_uri")
+}
+
+// rootOf is what the placeholder of a URI is for the root of the site.
+func rootOf(name string) string {
+	switch name[strings.LastIndex(name, "uri"):] {
+	case "uri", "uri_escaped", "uri.path", "uri.path_escaped", "uri.path.dir":
+		return "/"
+	default:
+		return ""
+	}
+}
+
+// fromClient reports whether a link decides what the placeholder is. The host, of which a
+// port may look like a URL's scheme, is the site's.
+func fromClient(name string) bool {
+	return strings.HasPrefix(name, "http.") && name != "http.request.host" && name != "http.request.hostport"
+}
