@@ -4,14 +4,15 @@ import (
 	"cmp"
 	"context"
 	"net/http"
+	"path"
 
 	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions/audit"
 	"authsidecar/sessions/forward"
 )
 
-// maxActedPath is how much of a path is recorded.
-const maxActedPath = 1024
+// longPath is how long a path is, in bytes, that may hide what it names.
+const longPath = 256
 
 // An act is a request that is recorded: an unsafe one of an impersonated session, or one
 // that was refused.
@@ -24,11 +25,19 @@ type act struct {
 // actOf is what is recorded of the request. The query never is: tokens do get there.
 func (inst *instance) actOf(r *http.Request, who *forward.Who) *act {
 	u := requested(r)
-	path := cmp.Or(u.Path, u.Opaque, u.Host) // the last is that of CONNECT
 	return &act{inst: inst, ctx: r.Context(), record: audit.Record{
 		Issuer: inst.issuer, SessionID: who.SessionID, UserID: who.UserID, Impersonation: who.Impersonation, Actor: who.Actor,
-		ClientID: who.ClientID, Reason: who.Reason, ClientIP: observe.ClientIP(r), Method: r.Method, Path: path[:min(len(path), maxActedPath)],
+		ClientID: who.ClientID, Reason: who.Reason, ClientIP: observe.ClientIP(r), Method: r.Method, Path: recordable(cmp.Or(u.Path, u.Opaque, u.Host)), // the last is that of CONNECT
 	}}
+}
+
+// recordable returns a path as it is recorded. Of a long one the audit keeps both ends, so
+// what is left of it without its detours comes last.
+func recordable(p string) string {
+	if cleaned := path.Clean("/" + p); len(p) > longPath && len(cleaned) < len(p)-1 {
+		return p + " = " + cleaned
+	}
+	return p
 }
 
 // begin is called before the request goes on. An ErrUnavailable: it must not, since the

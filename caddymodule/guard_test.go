@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -320,6 +321,28 @@ func TestL2_OneLineForEachImpersonatedUnsafeRequest(t *testing.T) {
 			if got != c.want {
 				t.Errorf("%s: %v, want %v", c.name, got, c.want)
 			}
+		}
+	}
+}
+
+// However long the way to it, the line says what was asked for.
+func TestL2_ALongPathHidesNothing(t *testing.T) {
+	g := startGuarded(t, "", "reverse_proxy APP")
+	for n, target := range []string{
+		strings.Repeat("/.", 520) + "/account/delete", strings.Repeat("/.", 5000) + "/account/delete", "/account/delete" + strings.Repeat("/.", 5000),
+		strings.Repeat("/x/..", 1000) + "/account/delete" + strings.Repeat("/y/..", 1000), strings.Repeat("/", 9000) + "account/delete" + strings.Repeat("/", 5000),
+	} {
+		before := len(g.actLines())
+		got := rawExchange(t, g.url, "POST "+target+" HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nAuthorization: Bearer "+g.imp+"\r\nConnection: close\r\n\r\n")
+		if !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+			t.Fatalf("%.30s… of %d bytes: %.40s", target, len(target), got)
+		}
+		mark := "/mark/" + strconv.Itoa(n) // what was written before it is there when it is
+		g.ask(g.imp, "POST", mark)
+		g.waitLog(`"path":"` + mark + `","status":200}` + "\n")
+		path := g.actLines()[before]["path"].(string)
+		if !strings.Contains(path, "/account/delete") || !strings.HasPrefix(path, target[:200]) || len(path) > 1000 {
+			t.Errorf("%.30s… of %d bytes is recorded as %s", target, len(target), path)
 		}
 	}
 }
