@@ -190,6 +190,9 @@ func normalise(row *sessions.Session) {
 	if len(row.ActorClaims) == 0 {
 		row.ActorClaims = nil
 	}
+	if len(row.ActorAbsent) == 0 {
+		row.ActorAbsent = nil
+	}
 	if len(row.RequestHash) == 0 {
 		row.RequestHash = nil
 	}
