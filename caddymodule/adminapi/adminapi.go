@@ -19,7 +19,7 @@ func init() {
 	caddy.RegisterModule(API{})
 }
 
-// API serves /auth_sessions/ on Caddy's admin endpoint: what on-call people
+// API serves /auth_sessions/ on Caddy's admin endpoint: what operators
 // ask and do. Who may reach that endpoint may do everything here, as with the rest
 // of it.
 type API struct{}
@@ -40,7 +40,7 @@ func (a *API) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{Pattern: Base, Handler: caddy.AdminHandlerFunc(a.serve)}}
 }
 
-// An request is a request to the admin API whose path and method are known.
+// A request is a request to the admin API whose path and method are known.
 type request struct {
 	*http.Request
 	all   []*Instance // of the running configuration
@@ -48,7 +48,7 @@ type request struct {
 	id    string // what follows sessions/ in the path
 }
 
-// An route answers a path below Base. What it returns is sent as JSON,
+// A route answers a path below Base. What it returns is sent as JSON,
 // unless it wrote an answer itself and returns nil.
 type route struct {
 	serve  func(http.ResponseWriter, *request) (any, error)
@@ -159,7 +159,7 @@ func fault(err error) error {
 	case errors.Is(err, sessions.ErrNotFound):
 		return notFound("no such session, or it is over")
 	case errors.Is(err, sessions.ErrBadCursor):
-		return badRequest("the cursor is none of ours")
+		return badRequest("the cursor is not one of this API")
 	case errors.Is(err, sessions.ErrUnavailable):
 		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: err}
 	default:

@@ -74,8 +74,8 @@ func list(_ http.ResponseWriter, r *request) (any, error) {
 	return answer, nil
 }
 
-// Revoked answers a revocation. More tells that the request is to be sent again,
-// with Next as its cursor, until it is false.
+// Revoked answers a revocation. More: send the request again, with Next as its cursor, until it
+// is false.
 type Revoked struct {
 	Revoked int    `json:"revoked"`
 	More    bool   `json:"more"`

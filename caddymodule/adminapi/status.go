@@ -16,7 +16,7 @@ type Overview struct {
 	Instances []InstanceStatus `json:"instances"`
 }
 
-// InstanceStatus tells how an issuer of ours does. It holds no secret.
+// InstanceStatus is the state of an auth_sessions block. It holds no secret.
 type InstanceStatus struct {
 	Issuer      string        `json:"issuer"`
 	Path        string        `json:"path"`
@@ -51,8 +51,7 @@ type SigningKey struct {
 	ID        string            `json:"kid"`
 	Algorithm jose.Algorithm    `json:"alg"`
 	State     sessions.KeyState `json:"state"`
-	// Generated tells that it lives in Caddy's storage and is rotated; else it is of
-	// a file.
+	// Generated: it is in Caddy's storage and is rotated; else it is of a file.
 	Generated bool      `json:"generated"`
 	From      time.Time `json:"signs_from,omitzero"`
 	Until     time.Time `json:"signs_until,omitzero"`
@@ -60,7 +59,7 @@ type SigningKey struct {
 	JWK json.RawMessage `json:"jwk,omitempty"`
 }
 
-// StoreStatus tells whether the store answers.
+// StoreStatus is the state of the store.
 type StoreStatus struct {
 	Engine string `json:"engine"`
 	// Location is where it is, for people: without passwords.
@@ -77,7 +76,7 @@ type SessionCount struct {
 	Impersonations int `json:"impersonations"`
 }
 
-// FeedStatus tells whether what other nodes end is heard.
+// FeedStatus is the state of the feed of what other nodes revoke.
 type FeedStatus struct {
 	State string `json:"state"` // none: the store has no feed; hearing; blind
 	// Silent is how long ago it was heard last, Blind for how long the node has been

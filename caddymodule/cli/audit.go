@@ -26,21 +26,21 @@ func auditVerifyCommand() *cobra.Command {
 	v := new(auditVerify)
 	cmd := &cobra.Command{
 		Use:   "verify <file>... [--head <sha256>]... [--json]",
-		Short: "Tells whether lines of audit files were changed, removed or swapped",
+		Short: "Verifies that no line of audit files was changed, removed or swapped",
 		Long: `
-Verifies files that the audit word of auth_sessions wrote: that each line is as it
-was written, and that none is missing, swapped or made up. Files of one audit that
-were rotated are given together, the oldest first.
+Verifies the audit files of auth_sessions: every line is as it was written, and none
+is missing, swapped or forged. Give the rotated files of one audit together, the
+oldest first.
 
-Lines that are cut off at the end leave a file that is good. Each entry of the log
-"http.handlers.auth_sessions.audit" has the hash of its line (audit_sha256): keep
-the log elsewhere, and give its last one as --head. It has to be in the files.
+A file whose last lines were cut off still verifies. To detect that, keep the log
+"http.handlers.auth_sessions.audit" elsewhere: each entry has the hash of its line
+(audit_sha256). Give the last one as --head: it must be in the files.
 
 	$ caddy auth-sessions audit verify /var/log/caddy/audit.jsonl.1 /var/log/caddy/audit.jsonl`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, files []string) error { return v.run(cmd, files) },
 	}
-	cmd.Flags().StringArrayVar(&v.heads, "head", nil, "Hash of a line that has to be there; repeatable")
+	cmd.Flags().StringArrayVar(&v.heads, "head", nil, "Hash of a line that must be there; repeatable")
 	cmd.Flags().BoolVar(&v.json, "json", false, "Print JSON, for scripts")
 	return cmd
 }
@@ -50,8 +50,8 @@ type auditVerify struct {
 	json  bool
 }
 
-// verdict is what there is to say about audit files.
-type verdict struct {
+// auditResult is the result of verifying audit files, and the JSON of it.
+type auditResult struct {
 	OK      bool     `json:"ok"`
 	Lines   int      `json:"lines"`
 	First   uint64   `json:"first,omitempty"`
@@ -64,52 +64,52 @@ type verdict struct {
 }
 
 func (v *auditVerify) run(cmd *cobra.Command, files []string) error {
-	says, err := v.verify(files)
-	if says == nil {
+	result, err := v.verify(files)
+	if result == nil {
 		return err
 	}
 	if v.json {
-		return errors.Join(printJSON(cmd.OutOrStdout(), says), err)
+		return errors.Join(printJSON(cmd.OutOrStdout(), result), err)
 	}
 	if err == nil {
-		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d lines, number %d to %d, are as they were written.\nHead: %s\n", says.Lines, says.First, says.Last, says.Head)
+		_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d lines, number %d to %d, are as they were written.\nHead: %s\n", result.Lines, result.First, result.Last, result.Head)
 	}
 	return err
 }
 
-// verify returns no verdict where a file cannot be read.
-func (v *auditVerify) verify(files []string) (*verdict, error) {
+// verify returns no result where a file cannot be read.
+func (v *auditVerify) verify(files []string) (*auditResult, error) {
 	chain := new(audit.Chain)
 	for _, head := range v.heads {
 		if err := chain.Expect(head); err != nil {
 			return nil, fmt.Errorf("--head %s: %w", head, err)
 		}
 	}
-	says := &verdict{OK: true}
+	result := &auditResult{OK: true}
 	var flaw *audit.Flaw
 	for _, file := range files {
 		err := readAudit(chain, file)
 		if errors.As(err, &flaw) {
-			says.OK, says.File, says.Line, says.Flaw = false, file, flaw.Line, flaw.What
+			result.OK, result.File, result.Line, result.Flaw = false, file, flaw.Line, flaw.What
 			break
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	says.Lines, says.First, says.Last, says.Head = chain.Lines, chain.Begins.Seq, chain.Last.Seq, chain.Last.Hash.String()
+	result.Lines, result.First, result.Last, result.Head = chain.Lines, chain.Begins.Seq, chain.Last.Seq, chain.Last.Hash.String()
 	if flaw != nil {
-		return says, fmt.Errorf("%s: %w", says.File, flaw)
+		return result, fmt.Errorf("%s: %w", result.File, flaw)
 	}
-	if says.Missing = chain.Missing(); len(says.Missing) > 0 {
-		says.OK = false
-		return says, fmt.Errorf("no line has the hash %s: lines were cut off, or a file is missing", says.Missing[0])
+	if result.Missing = chain.Missing(); len(result.Missing) > 0 {
+		result.OK = false
+		return result, fmt.Errorf("no line has the hash %s: lines were cut off, or a file is missing", result.Missing[0])
 	}
-	if says.Lines == 0 {
-		says.OK = false
-		return says, fmt.Errorf("%s: no line is there, so that nothing was verified: name the file that audit file names", strings.Join(files, ", "))
+	if result.Lines == 0 {
+		result.OK = false
+		return result, fmt.Errorf("%s: no line is there, so that nothing was verified: name the file that audit file names", strings.Join(files, ", "))
 	}
-	return says, nil
+	return result, nil
 }
 
 func readAudit(chain *audit.Chain, name string) error {

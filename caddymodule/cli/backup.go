@@ -20,14 +20,14 @@ func backupCommand() *cobra.Command {
 	c := new(adminClient)
 	cmd := &cobra.Command{
 		Use:   "backup <directory or file> [--issuer <issuer>] [--json]",
-		Short: "Takes a consistent copy of the embedded store while it serves",
+		Short: "Takes a consistent backup of the embedded store while it serves",
 		Long: `
-Takes a copy of the embedded store of a running server: every session that was
-acknowledged before. It is one tar file. In a directory it gets a name with the
-time; a file of that name must not exist. It is there whole or not at all.
+Takes a backup of the embedded store of a running server, with every session that was
+acknowledged before. It is one tar file. In a directory it is named by the time. It
+never overwrites a file, and is there whole or not at all.
 
-It holds no token and no key, but who has sessions. The signing keys are in
-Caddy's storage: copy that too, without them all sessions end.
+It holds no token and no key, but it says who has sessions. The signing keys are in
+Caddy's storage: back that up too, since all sessions end without them.
 
 	$ caddy auth-sessions backup /var/backups
 	$ caddy auth-sessions backup sessions.tar`,
@@ -70,7 +70,7 @@ func (c *adminClient) backup(cmd *cobra.Command, target string) error {
 	return err
 }
 
-// countingWriter tells a progress how many bytes there were.
+// countingWriter adds the bytes that are written to a progress.
 type countingWriter struct{ to *progress }
 
 // Write counts.

@@ -10,26 +10,26 @@ func Register(read ReadBlock) {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "auth-sessions",
 		Usage: "<command>",
-		Short: "Runs auth_sessions: looks at sessions, ends them, backs them up",
+		Short: "Manages auth_sessions: lists, revokes and backs up sessions",
 		Long: `
-Asks and steers a running server with auth_sessions, through Caddy's admin
-endpoint, and does what is done while it is stopped.
+Manages a running server with auth_sessions through Caddy's admin endpoint, and its
+files and stores while it is stopped.
 
 	$ caddy auth-sessions status
 	$ caddy auth-sessions list --user alice
 	$ caddy auth-sessions revoke --impersonations
 	$ caddy auth-sessions backup /var/backups
 
-Tells why a token is refused:
+Explain why a token is refused:
 
 	$ caddy auth-sessions explain --config Caddyfile < token
 
-Tells whether an audit file was tampered with:
+Verify that nobody has tampered with an audit file:
 
 	$ caddy auth-sessions audit verify /var/log/caddy/audit.jsonl
 
-And makes what a caller needs, to try it out: a key pair that stands in for an
-identity provider, and tokens that are signed with it.
+Make what a caller needs, to try it out: a key pair that stands in for an identity
+provider, and tokens that are signed with it.
 
 	$ caddy auth-sessions keygen --output idp.jwk --jwks idp.jwks.json
 	$ caddy auth-sessions token --key idp.jwk --issuer https://idp.example.com \

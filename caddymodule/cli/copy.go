@@ -22,17 +22,16 @@ func copyCommand() *cobra.Command {
 	asJSON := false
 	cmd := &cobra.Command{
 		Use:   "copy --from <store> --to <store> [--json]",
-		Short: "Carries all sessions from one store to another",
+		Short: "Copies all sessions from one store to another",
 		Long: `
-Carries all sessions, of all issuers, from one store to another, and reads them
-again to check that they arrived. Stores are written as in the store line of a
-Caddyfile. Refresh tokens that are good before are good after: the signing keys
-are in Caddy's storage and stay where they are. A source that is no store is an
-error, and nothing is made then.
+Copies all sessions, of all issuers, from one store to another, and reads them again
+to check that they arrived. Write the stores as in the store line of a Caddyfile.
+Refresh tokens stay valid: the signing keys are in Caddy's storage, and stay there.
+If the source is not a store, the command fails and creates nothing.
 
-Stop Caddy first, so that nothing changes meanwhile; then copy, change the store
-line and start it. It can be broken off and repeated: what is there already is
-compared, brought up to date, and never taken back.
+Stop Caddy first, so that nothing changes meanwhile; then copy, change the store line
+and start it. You can interrupt the command and repeat it: sessions that are in the
+target already are compared and updated, and never set back.
 
 	$ caddy auth-sessions copy --from "pebble /var/lib/caddy/sessions" --to "postgres {env.DATABASE_URL}"
 	$ caddy auth-sessions copy --from "redis redis://localhost" --to "pebble /var/lib/caddy/sessions"`,
@@ -173,7 +172,7 @@ func openStoreOf(ctx context.Context, flag string, opener storeOpener, mustExist
 	store, err = open(ctx, zap.NewNop())
 	switch {
 	case errors.Is(err, sessions.ErrNoStore):
-		return nil, nil, fmt.Errorf("%s: there is no session store at %s: name the one that Caddy uses, which it tells in its log when it starts", flag, locationOf(opener))
+		return nil, nil, fmt.Errorf("%s: there is no session store at %s: name the one that Caddy uses, which it logs when it starts", flag, locationOf(opener))
 	case errors.Is(err, pebblestore.ErrInUse):
 		return nil, nil, fmt.Errorf("%s: %w: stop Caddy first", flag, err)
 	case err != nil:

@@ -20,8 +20,8 @@ type copier struct {
 	progress func(what string) *progress
 }
 
-// A copyReport tells what was carried. Read is what the source has, without what it
-// is about to sweep; it is Created, Updated, Same and Newer in the target.
+// A copyReport counts the sessions. Read is what the source has, without what it is about to
+// sweep: the sum of Created, Updated, Same and Newer.
 type copyReport struct {
 	From    string `json:"from"` // where that is
 	To      string `json:"to"`
@@ -149,13 +149,13 @@ func (c *copier) update(ctx context.Context, row *sessions.Session) error {
 	return err
 }
 
-// sameSession tells whether both rows are of one session: what never changes is the
+// sameSession reports whether both rows are of one session: what never changes is the
 // same.
 func sameSession(a, b *sessions.Session) bool {
 	return a.Key() == b.Key() && a.UserID == b.UserID && a.Impersonation == b.Impersonation && a.Actor == b.Actor && a.CreatedAt.Equal(b.CreatedAt)
 }
 
-// behind tells whether the row of the source is what became of the target's.
+// behind reports whether the row of the source is a later state of the target's.
 func behind(have, row *sessions.Session) bool {
 	if have.Generation != row.Generation {
 		return have.Generation < row.Generation && have.RevokedAt.IsZero()

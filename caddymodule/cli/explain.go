@@ -13,7 +13,7 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// An explainer tells what becomes of a token, as its flags say.
+// An explainer explains what becomes of a token, as its flags say.
 type explainer struct {
 	adminClient
 	read    ReadBlock
@@ -26,18 +26,16 @@ func explainCommand(read ReadBlock) *cobra.Command {
 	e := &explainer{read: read}
 	cmd := &cobra.Command{
 		Use:   "explain [--config <file>] [--adapter <name>] [--issuer <issuer>] [--user <id> [--reason <text>]] [--offline] [--json] < token",
-		Short: "Tells which check refuses a token, and how to mend it",
+		Short: "Explains which check refuses a token, and what to do about it",
 		Long: `
-Reads a caller's token from the standard input and makes the checks that the
-server makes, one by one: form, header, issuer, key, signature, type, audience,
-times and subject; and with --user, which allow rule would hold for a session for
-that user. It says of each no how to mend it. The token is not printed, nor sent
-to anybody.
+Reads a caller's token from standard input and makes the checks that the server makes,
+one by one: form, header, issuer, key, signature, type, audience, times and subject.
+With --user, it also shows which allow rule holds for a session for that user. For each
+failed check it says what to do. The token is neither printed nor sent anywhere.
 
-The configuration is that of --config, else the Caddyfile in this directory, else
-that of the running server. Keys of an identity provider are those of the running
-server, else those that it has remembered in Caddy's storage; with --offline no
-server is asked.
+The configuration is that of --config, else the Caddyfile in this directory, else that
+of the running server. The keys of identity providers are those of the running server,
+else those that it has stored in Caddy's storage. With --offline, no server is asked.
 
 	$ caddy auth-sessions explain --config Caddyfile < token
 	$ caddy auth-sessions explain --config Caddyfile --user alice --reason "ticket 4711" < token`,
@@ -46,9 +44,9 @@ server is asked.
 	}
 	e.addFlags(cmd)
 	e.addJSON(cmd)
-	cmd.Flags().BoolVar(&e.offline, "offline", false, "Ask no running server")
+	cmd.Flags().BoolVar(&e.offline, "offline", false, "Do not ask a running server")
 	cmd.Flags().StringVarP(&e.user, "user", "u", "", "Whose session the caller would ask for")
-	cmd.Flags().StringVar(&e.reason, "reason", "", "The reason that he would give")
+	cmd.Flags().StringVar(&e.reason, "reason", "", "The reason that the caller would give")
 	for _, flag := range []string{"user", "reason"} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions) // it is there
 	}
@@ -87,7 +85,7 @@ func (e *explainer) run(cmd *cobra.Command) error {
 	}
 	made := site.verifier.Explain(cmd.Context(), token)
 	result := &explained{Issuer: site.Issuer, Verdict: "accepted", Checks: site.steps(made)}
-	result.judge(made.Refused())
+	result.setVerdict(made.Refused())
 	if e.user != "" && made.Caller != nil {
 		result.Session = site.session(made.Caller, e.user, e.reason)
 	}
@@ -125,8 +123,8 @@ func readToken(in io.Reader) (string, error) {
 // blocks by it.
 func issuerClaim(token string) string { return new(bearer.Verifier).IssuerOf(token) }
 
-// judge says what becomes of the token.
-func (r *explained) judge(err error) {
+// setVerdict sets what becomes of the token, whose checks end with that error.
+func (r *explained) setVerdict(err error) {
 	var refusal *bearer.Refusal
 	switch {
 	case errors.As(err, &refusal):
@@ -149,7 +147,7 @@ func (r *explained) err() error {
 	case r.Verdict == "refused":
 		return fmt.Errorf("the token is refused: %s", r.Reason)
 	case r.Verdict == "unknown":
-		return errors.New("nobody can tell whether the token is good: the keys of its issuer are not at hand")
+		return errors.New("unknown whether the token is good: the keys of its issuer are not at hand")
 	case r.Session != nil && !r.Session.Allowed:
 		return errors.New("the token is good, and the session is denied")
 	default:

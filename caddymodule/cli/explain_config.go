@@ -72,8 +72,7 @@ func handlersIn(config []byte) ([]*handler, error) {
 	return found, nil
 }
 
-// eachObject gives every object of a tree to look, which tells whether to go on
-// inside.
+// eachObject calls look with every object of a tree; look reports whether to go on inside.
 func eachObject(node any, look func(map[string]any) (inside bool)) {
 	switch node := node.(type) {
 	case []any:

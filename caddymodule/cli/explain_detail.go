@@ -11,7 +11,7 @@ import (
 	"authsidecar/sessions/bearer"
 )
 
-// detail tells what a check looked at: what the token says, and what is wanted.
+// detail returns what a check looked at: what the token says, and what is expected.
 func (s *site) detail(check bearer.Check, made *bearer.Explanation) string {
 	issuer := s.issuerOf(made)
 	switch check {

@@ -9,7 +9,7 @@ import (
 	"authsidecar/sessions"
 )
 
-// An explainedSession tells whether the caller would get a session.
+// An explainedSession says whether the caller would get a session, and why.
 type explainedSession struct {
 	UserID        string          `json:"user_id"`
 	Allowed       bool            `json:"allowed"`
@@ -20,7 +20,7 @@ type explainedSession struct {
 	Mend          string          `json:"mend,omitempty"`
 }
 
-// An explainedRule tells whether a rule holds.
+// An explainedRule says whether a rule holds.
 type explainedRule struct {
 	Rule  string `json:"rule"`
 	Holds bool   `json:"holds"`
@@ -81,7 +81,7 @@ func explainRules(policy *sessions.Policy, in *sessions.RuleInput) []explainedRu
 	return rules
 }
 
-// isProtected tells whether protect alone says no.
+// isProtected reports whether protect alone denies it.
 func isProtected(policy *sessions.Policy, in *sessions.RuleInput) bool {
 	open := *policy
 	open.Protect = nil

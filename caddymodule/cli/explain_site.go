@@ -148,7 +148,7 @@ func setOf(jwks []json.RawMessage, policy jose.KeyPolicy) bearer.KeySource {
 // noKeys are keys that nobody has.
 type noKeys struct{}
 
-// Key tells that nobody can tell.
+// Key finds none, which says nothing about the token.
 func (noKeys) Key(context.Context, string, jose.Algorithm) (*jose.Key, error) {
 	return nil, bearer.ErrKeysUnavailable
 }

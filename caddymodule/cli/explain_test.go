@@ -102,7 +102,7 @@ func TestExplain_TellsWhichCheckRefuses(t *testing.T) {
 		{"of another key", stranger.Token("alice", nil), "key unknown_key"},
 		{"another's signature", stolen, "signature signature"},
 		{"a refresh token", typed("rt+jwt"), "type type"},
-		{"an ID token", provider.Token("alice", map[string]any{"nonce": "x"}), "type id_token"},
+		{"an ID token", provider.Token("alice", map[string]any{"typ": "ID"}), "type id_token"},
 		{"a bound one", provider.Token("alice", map[string]any{"cnf": map[string]any{"jkt": "x"}}), "type bound"},
 		{"for somebody else", provider.Token("alice", map[string]any{"aud": "https://else.example.com"}), "audience audience"},
 		{"without end", provider.Token("alice", map[string]any{"exp": nil}), "times no_expiry"},

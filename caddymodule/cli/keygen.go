@@ -26,12 +26,12 @@ func keygenCommand() *cobra.Command {
 	k := new(keygen)
 	cmd := &cobra.Command{
 		Use:   "keygen [--algorithm <name>] [--output <file>] [--jwks <file>] [--force]",
-		Short: "Makes a signing key and its public key set",
+		Short: "Generates a signing key and its public key set",
 		Long: `
-Makes a new signing key, and the JWK set of its public half. The private key is
-written as a JWK that its owner alone may read; whoever has it can sign as you.
-What is given no file goes to the standard output, a line each: the private key
-first, then the public set. A file that exists is left alone unless you --force.
+Generates a signing key, and the JWK set of its public half. The private key is written
+as a JWK that only its owner may read: whoever has it can sign as you. Without files,
+the private key and then the public set go to standard output, a line each. Existing
+files are overwritten only with --force.
 
 A key pair in two files, the second for the jwks line of a trust block:
 
@@ -43,10 +43,10 @@ A key for the refresh_token block:
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return k.run(cmd) },
 	}
-	cmd.Flags().StringVarP(&k.algorithm, "algorithm", "a", "ES256", "What the key signs with, as ES256, EdDSA or RS256")
+	cmd.Flags().StringVarP(&k.algorithm, "algorithm", "a", "ES256", "What the key signs with: ES256, EdDSA, RS256, …")
 	cmd.Flags().StringVarP(&k.output, "output", "o", "", "File for the private key")
 	cmd.Flags().StringVarP(&k.jwks, "jwks", "j", "", "File for the public key set")
-	cmd.Flags().BoolVarP(&k.force, "force", "f", false, "Overwrite files that exist")
+	cmd.Flags().BoolVarP(&k.force, "force", "f", false, "Overwrite existing files")
 	return cmd
 }
 
@@ -85,7 +85,7 @@ func asymmetricNames() string {
 	return strings.Join(names, ", ")
 }
 
-// mayWrite tells whether the file may be written, before anything is.
+// mayWrite returns an error where the file must not be written.
 func (k *keygen) mayWrite(file string) error {
 	if file == "" || k.force {
 		return nil

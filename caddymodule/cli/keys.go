@@ -14,13 +14,13 @@ func keysCommand() *cobra.Command {
 	refresh := false
 	cmd := &cobra.Command{
 		Use:   "keys [--refresh] [--issuer <issuer>] [--json]",
-		Short: "Shows the keys in use, and asks trusted issuers for theirs",
+		Short: "Shows the keys in use, and fetches those of trusted issuers",
 		Long: `
-Shows the keys of the issuers that a running server trusts, and its own. No key is
-printed, only what names it.
+Shows the keys of the issuers that a running server trusts, and its own: their ids, not
+the keys.
 
-After an identity provider has withdrawn a key, ask for its keys now and not when
-they are due:
+After an identity provider has withdrawn a key, fetch its keys now instead of when they
+are due:
 
 	$ caddy auth-sessions keys --refresh`,
 		Args: cobra.NoArgs,
@@ -28,7 +28,7 @@ they are due:
 	}
 	c.addFlags(cmd)
 	c.addJSON(cmd)
-	cmd.Flags().BoolVar(&refresh, "refresh", false, "Ask the trusted issuers for their keys now")
+	cmd.Flags().BoolVar(&refresh, "refresh", false, "Fetch the keys of the trusted issuers now")
 	return cmd
 }
 
@@ -73,11 +73,10 @@ func rotateKeysCommand() *cobra.Command {
 	c := new(adminClient)
 	cmd := &cobra.Command{
 		Use:   "rotate-keys [--issuer <issuer>] [--json]",
-		Short: "Makes new signing keys now",
+		Short: "Rotates the signing keys now",
 		Long: `
-Makes a running server sign with new keys, before the old ones are due. What the
-old ones signed goes on being good until it expires. Keys that are in files of
-yours are not touched.
+Makes a running server sign with new keys before the current ones are due. What the old
+keys signed stays valid until it expires. Keys in files of yours are not touched.
 
 	$ caddy auth-sessions rotate-keys --issuer https://app.example.com`,
 		Args: cobra.NoArgs,

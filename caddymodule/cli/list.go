@@ -33,7 +33,7 @@ func (f *sessionFilter) addFlags(cmd *cobra.Command) {
 	}
 }
 
-// empty tells that nothing is named.
+// empty reports whether no session is selected.
 func (f *sessionFilter) empty() bool {
 	return f.user == "" && f.actor == "" && f.actorIssuer == "" && !f.impersonations
 }
@@ -76,9 +76,9 @@ func listCommand() *cobra.Command {
 		Use:   "list (--user <id> | --actor <sub> | --impersonations) [--limit <n>] [--issuer <issuer>] [--json]",
 		Short: "Lists live sessions",
 		Long: `
-Lists the live sessions of a running server, newest first: those of a user, those
-in which somebody acts as others, or all impersonations. With --json, each session
-is a line.
+Lists the live sessions of a running server, newest first: those of a user, those in
+which an actor acts as other users, or all impersonations. With --json, each session is
+a line.
 
 	$ caddy auth-sessions list --user alice
 	$ caddy auth-sessions list --actor carol --actor-issuer https://idp.example.com
@@ -96,7 +96,7 @@ is a line.
 	}
 	f.addFlags(cmd)
 	f.addJSON(cmd)
-	cmd.Flags().IntVarP(&limit, "limit", "n", 0, "The most sessions to list; 0 is all of them")
+	cmd.Flags().IntVarP(&limit, "limit", "n", 0, "How many sessions to list at most; 0 for all")
 	return cmd
 }
 

@@ -91,14 +91,14 @@ func yesNo(b bool) string {
 	return "no"
 }
 
-// isTerminal tells whether somebody sits there.
+// isTerminal reports whether a stream is a terminal.
 func isTerminal(stream any) bool {
 	file, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// A progress tells on the error output how far long work is: a bar on a terminal,
-// else a line now and then. It says nothing of what is soon done.
+// A progress shows on the error output how far long work has come: a bar on a terminal,
+// else a line now and then. Short work shows nothing.
 type progress struct {
 	out    io.Writer
 	what   string
@@ -121,7 +121,7 @@ func newProgress(out io.Writer, what string, total int64) *progress {
 	return p
 }
 
-// add tells that more is done.
+// add counts n more as done.
 func (p *progress) add(n int) {
 	p.count += int64(n)
 	switch {

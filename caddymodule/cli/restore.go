@@ -21,15 +21,15 @@ func restoreCommand() *cobra.Command {
 	asJSON := false
 	cmd := &cobra.Command{
 		Use:   "restore <backup> <directory> [--json]",
-		Short: "Checks a backup and puts it into an empty directory",
+		Short: "Checks a backup and restores it to an empty directory",
 		Long: `
-Checks a backup of the embedded store, reads every session in it, and puts it into
-a directory that is empty or not there yet. Then name that directory in the store
-line of the Caddyfile and start Caddy. Nothing is written over: move the old
-directory away first.
+Checks a backup of the embedded store, reads every session in it, and restores it to a
+directory that is empty or does not exist. Then name that directory in the store line
+of the Caddyfile and start Caddy. Nothing is overwritten: move the old directory away
+first.
 
-The sessions are as they were at the backup: those that were ended since are live
-again, and those that were refreshed since end when they are refreshed next.
+The sessions are as they were at the time of the backup: those that were revoked since
+are live again, and those that were refreshed since are revoked at their next refresh.
 
 	$ caddy auth-sessions restore /var/backups/auth_sessions-20261123T000000.000Z.tar /var/lib/caddy/sessions`,
 		Args: cobra.ExactArgs(2),
@@ -50,7 +50,7 @@ again, and those that were refreshed since end when they are refreshed next.
 	return cmd
 }
 
-// restored tells what a backup holds.
+// restored is the result of a restore, and the JSON of it.
 type restored struct {
 	Dir      string    `json:"directory"`
 	At       time.Time `json:"at"`

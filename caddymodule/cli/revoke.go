@@ -26,12 +26,11 @@ func revokeCommand() *cobra.Command {
 	r := new(revoker)
 	cmd := &cobra.Command{
 		Use:   "revoke (<session id>... | --user <id> | --actor <sub> | --impersonations) [--dry-run] [--yes] [--issuer <issuer>] [--json]",
-		Short: "Ends sessions now",
+		Short: "Revokes sessions now",
 		Long: `
-Ends sessions of a running server, with all of their tokens, at once and on every
-node: by their ids, of a user, by an actor, or all impersonations. It tells how
-many they are and asks before it does so, unless you say --yes. An id that begins
-with a dash comes after two of them:
+Revokes sessions of a running server and all of their tokens, at once and on every node:
+by id, by user, by actor, or all impersonations. Unless you give --yes, it says how many
+they are and asks first. Put two dashes before an id that begins with one:
 
 	$ caddy auth-sessions revoke -- -qt9-mGy2As_mR1WxL8HVQ
 	$ caddy auth-sessions revoke 1v2xmk325nYsCSYdrYLs0g
@@ -52,7 +51,7 @@ with a dash comes after two of them:
 	}
 	r.addFlags(cmd)
 	r.addJSON(cmd)
-	cmd.Flags().BoolVar(&r.dryRun, "dry-run", false, "Only count them")
+	cmd.Flags().BoolVar(&r.dryRun, "dry-run", false, "Only count the sessions")
 	cmd.Flags().BoolVarP(&r.yes, "yes", "y", false, "Do not ask")
 	return cmd
 }

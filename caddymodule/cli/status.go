@@ -16,12 +16,11 @@ func statusCommand() *cobra.Command {
 	c := new(adminClient)
 	cmd := &cobra.Command{
 		Use:   "status [--issuer <issuer>] [--json]",
-		Short: "Tells how a running server does",
+		Short: "Shows the state of a running server",
 		Long: `
-Asks a running server how each of its auth_sessions blocks does: its store and
-where that is, what it remembers as ended, whether it hears what other nodes end,
-the keys of the issuers that it trusts, and its own. It ends with an error where a
-store does not answer.
+Shows the state of each auth_sessions block of a running server: its store, its deny
+list, its feed of what other nodes revoke, the keys of the issuers that it trusts, and
+its own. It fails if a store does not answer.
 
 	$ caddy auth-sessions status
 	$ caddy auth-sessions status --address localhost:2019 --json`,

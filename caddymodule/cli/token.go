@@ -32,19 +32,19 @@ func tokenCommand() *cobra.Command {
 	m := new(tokenMaker)
 	cmd := &cobra.Command{
 		Use:   "token --key <file> --issuer <iss> --sub <sub> --audience <aud> [--scope <scopes>] [--client-id <id>] [--claim <name>=<json>] [--ttl <duration>] [--type <typ>]",
-		Short: "Makes a token for a caller",
+		Short: "Mints a token for a caller",
 		Long: `
-Makes a signed access token (RFC 9068), as an identity provider would give it to
-a caller, and prints it and nothing else. The sidecar accepts it if it trusts
-the issuer with the public half of the key.
+Mints an access token (RFC 9068) as an identity provider would issue it to a caller, and
+prints nothing else. The sidecar accepts it if it trusts the issuer with the public half
+of the key.
 
 A user's token:
 
 	$ caddy auth-sessions token --key idp.jwk --issuer https://idp.example.com \
 		--audience https://app.example.com/auth/sessions --sub alice
 
-A support desk's token, with a scope and claims of its own. The value of a claim
-is JSON, so that text has quotes:
+A support desk's token, with a scope and more claims. The value of a claim is JSON, so
+text needs quotes:
 
 	$ caddy auth-sessions token --key idp.jwk --issuer https://idp.example.com \
 		--audience https://app.example.com/auth/sessions --sub carol --client-id desk \
