@@ -55,6 +55,15 @@ func (d directory) mustExist() error {
 	return err
 }
 
+// memTable is the size of a memtable on this volume.
+func (d directory) memTable() uint64 {
+	usage, err := d.fs.GetDiskUsage(d.path)
+	if err != nil || usage.TotalBytes == 0 { // there are file systems that do not know
+		return defaultMemTable
+	}
+	return memTable(usage.TotalBytes)
+}
+
 // inspect tells whether the directory holds a finished store. It changes
 // nothing. The errors are ErrForeign, ErrNewer and those of the system.
 func (d directory) inspect() (finished bool, err error) {
@@ -109,15 +118,67 @@ func (d directory) mark(text string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// probe tells whether the disk takes writes.
+// probe reports whether the disk has the room that Pebble needs to open a database: for
+// what it always writes, and for the tables that it makes of its logs. An open that runs
+// out of room half-way would hold its memory and goroutines for ever.
 func (d directory) probe() error {
-	name := d.fs.PathJoin(d.path, probeName)
-	err := d.write(name, make([]byte, probeSize))
-	return errors.Join(err, d.remove(name))
+	logs, err := d.logs()
+	if err != nil {
+		return err
+	}
+	room := int64(probeSize)
+	for _, size := range logs {
+		room += size
+	}
+	err = d.reserve(room)
+	if errors.Is(err, syscall.ENOSPC) && d.fs == vfs.Default {
+		for name, size := range logs {
+			_ = os.Truncate(name, size) // frees what was allocated behind the end
+		}
+		err = d.reserve(room)
+	}
+	return err
 }
 
 // probeSize is about what Pebble writes when it opens a database.
 const probeSize = 256 << 10
+
+// logs returns the size of each of Pebble's logs.
+func (d directory) logs() (map[string]int64, error) {
+	names, err := d.fs.List(d.path)
+	if err != nil {
+		return nil, err
+	}
+	sizes := make(map[string]int64)
+	for _, name := range names {
+		if !strings.HasSuffix(name, ".log") {
+			continue
+		}
+		name = d.fs.PathJoin(d.path, name)
+		info, err := d.fs.Stat(name)
+		if err != nil {
+			return nil, err
+		}
+		sizes[name] = info.Size()
+	}
+	return sizes, nil
+}
+
+// reserve allocates room, where the file system can do that, and writes a part of it.
+func (d directory) reserve(room int64) error {
+	name := d.fs.PathJoin(d.path, probeName)
+	f, err := d.fs.Create(name, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	if err = f.Preallocate(0, room); !errors.Is(err, syscall.ENOSPC) {
+		_, err = f.Write(make([]byte, probeSize))
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close(), d.remove(name))
+}
 
 func (d directory) remove(name string) error {
 	if err := d.fs.Remove(name); !errors.Is(err, fs.ErrNotExist) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -379,13 +380,14 @@ func TestX_OpeningFailsCleanlyWhateverWriteFails(t *testing.T) {
 	}
 }
 
-// A real disk of 16 MB.
-func TestX_ARealDiskThatIsFull(t *testing.T) {
+// mountDisk mounts a real disk of that size.
+func mountDisk(t *testing.T, size string) string {
+	t.Helper()
 	mount := filepath.Join(t.TempDir(), "disk")
 	if err := os.Mkdir(mount, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", mount).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", mount).CombinedOutput(); err != nil {
 		t.Skipf("NOT TESTED: a real full disk needs the right to mount one: %v: %s", err, out)
 	}
 	t.Cleanup(func() {
@@ -393,21 +395,36 @@ func TestX_ARealDiskThatIsFull(t *testing.T) {
 			t.Errorf("%v: %s", err, out)
 		}
 	})
-	dir, ballast := filepath.Join(mount, "store"), filepath.Join(mount, "ballast")
-	s, err := Open(Options{Dir: dir, MemTableSize: 256 << 10})
+	return mount
+}
+
+// fill takes all the room that is left on a disk, until freed.
+func fill(t *testing.T, mount string) (free func()) {
+	t.Helper()
+	ballast := filepath.Join(mount, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 64<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	return func() {
+		if err := os.Remove(ballast); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestX_ARealDiskThatIsFull(t *testing.T) {
+	mount := mountDisk(t, "16m")
+	dir := filepath.Join(mount, "store")
+	s, err := Open(Options{Dir: dir})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := work(t, 8, func() *Store { return s })
 	for range 5 {
 		w.until(&w.oks, w.oks.Load()+200)
-		if err := os.WriteFile(ballast, make([]byte, 32<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
-			t.Fatalf("the disk is not full: %v", err)
-		}
+		free := fill(t, mount)
 		w.until(&w.fails, w.fails.Load()+20)
-		if err := os.Remove(ballast); err != nil {
-			t.Fatal(err)
-		}
+		free()
 	}
 	w.until(&w.oks, w.oks.Load()+100)
 	w.end()
@@ -418,4 +435,89 @@ func TestX_ARealDiskThatIsFull(t *testing.T) {
 	s = openStore(t, Options{Dir: dir})
 	w.check(s)
 	t.Logf("%d sessions, %d writes acknowledged, %d refused", len(w.acked), w.oks.Load(), w.fails.Load())
+}
+
+// Most of a small disk is there for sessions, and not for logs that hold next to nothing.
+func TestX_ASmallDiskIsThereForSessions(t *testing.T) {
+	mount := mountDisk(t, "55m")
+	s := openStore(t, Options{Dir: filepath.Join(mount, "store")})
+	var data int
+	w := work(t, 8, func() *Store { return s })
+	for data < 20<<20 && w.fails.Load() == 0 {
+		w.until(&w.oks, w.oks.Load()+100)
+		data = 0
+		for _, file := range files(t, s.dir.path) {
+			data += int(file.Size())
+		}
+	}
+	w.end()
+	if data < 20<<20 {
+		t.Errorf("the disk is full of %d KB", data>>10)
+	}
+}
+
+// What was written before a restart that found no room is all there when there is some:
+// also where logs of an earlier release took the room for nothing.
+func TestX_ASmallDiskThatWasFullComesBack(t *testing.T) {
+	for name, size := range map[string]uint64{"this release": 0, "a release whose logs were larger": 24 << 20} {
+		t.Run(name, func(t *testing.T) {
+			mount := mountDisk(t, "55m")
+			dir := filepath.Join(mount, "store")
+			s, err := Open(Options{Dir: dir, MemTableSize: size})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := work(t, 8, func() *Store { return s })
+			w.until(&w.oks, 2000)
+			free := func() {}
+			if size == 0 {
+				free = fill(t, mount)
+			}
+			w.until(&w.fails, w.fails.Load()+20)
+			w.end()
+			_ = s.Close()
+			if size == 0 {
+				goroutines := runtime.NumGoroutine()
+				for range 10 { // nothing is left behind by trying
+					if _, err := Open(Options{Dir: dir}); !errors.Is(err, sessions.ErrUnavailable) {
+						t.Fatalf("on a full disk: %v, want ErrUnavailable", err)
+					}
+				}
+				if n := runtime.NumGoroutine(); n > goroutines {
+					t.Errorf("%d goroutines more", n-goroutines)
+				}
+			}
+			free()
+			s = openStore(t, Options{Dir: dir})
+			w.check(s)
+			if _, _, err := s.Create(ctx(), row("after", "alice")); err != nil {
+				t.Error(err)
+			}
+			t.Logf("%d writes acknowledged, %d refused", w.oks.Load(), w.fails.Load())
+		})
+	}
+}
+
+func files(t *testing.T, dir string) (infos []os.FileInfo) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, entry := range entries {
+		if info, err := entry.Info(); err == nil { // else it is gone
+			infos = append(infos, info)
+		}
+	}
+	return infos
+}
+
+func TestTheMemtableFitsTheVolume(t *testing.T) {
+	for volume, want := range map[uint64]uint64{
+		0: 256 << 10, 1 << 20: 256 << 10, 16 << 20: 512 << 10, 64 << 20: 2 << 20, 767 << 20: 767 << 15, 768 << 20: 24 << 20, 1 << 50: 24 << 20,
+	} {
+		if got := memTable(volume); got != want {
+			t.Errorf("on %d bytes: %d, want %d", volume, got, want)
+		}
+	}
 }

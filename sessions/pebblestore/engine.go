@@ -13,8 +13,7 @@ import (
 )
 
 const (
-	defaultCache    = 32 << 20
-	defaultMemTable = 24 << 20
+	defaultCache = 32 << 20
 	// formatVersion is Pebble's own version of what it writes: raising it is
 	// raising what a predecessor has to read.
 	formatVersion = pebble.FormatWALSyncChunks
@@ -99,16 +98,12 @@ func pebbleOptions(opts *Options) *pebble.Options {
 	if cache <= 0 {
 		cache = defaultCache
 	}
-	memTable := opts.MemTableSize
-	if memTable == 0 {
-		memTable = defaultMemTable
-	}
 	log := opts.Log
 	p := &pebble.Options{
 		Comparer:                    comparer,
 		FormatMajorVersion:          formatVersion,
-		CacheSize:                   cache + 2*int64(memTable), // one is written, one flushed: Pebble takes both from it
-		MemTableSize:                memTable,
+		CacheSize:                   cache + 2*int64(opts.MemTableSize), // one is written, one flushed: Pebble takes both from it
+		MemTableSize:                opts.MemTableSize,
 		MemTableStopWritesThreshold: 3,
 		MaxOpenFiles:                256,
 		L0CompactionThreshold:       8,

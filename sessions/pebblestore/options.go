@@ -21,6 +21,18 @@ type Options struct {
 	// CacheSize is the memory for blocks read from disk, in bytes; 0 is 32 MiB.
 	CacheSize int64
 	// MemTableSize is how much is written to memory and log before it is written
-	// to a table, in bytes; 0 is 24 MiB. Up to three of them are in memory.
+	// to a table, in bytes; 0 is 24 MiB, or 1/32 of the volume where that is less. Up to
+	// three of them are in memory, and up to five logs of that size are on the disk.
 	MemTableSize uint64
+}
+
+const (
+	defaultMemTable = 24 << 20
+	leastMemTable   = 256 << 10
+)
+
+// memTable is the size of a memtable on a volume of that size: Pebble allocates a log of
+// that size for each, however little is in it, and they must leave room for the sessions.
+func memTable(volume uint64) uint64 {
+	return min(max(volume/32, leastMemTable), defaultMemTable)
 }

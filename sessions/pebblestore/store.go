@@ -70,6 +70,9 @@ func (s *Store) open() (err error) {
 	if err := s.dir.prepare(); err != nil {
 		return unavailable(err)
 	}
+	if s.opts.MemTableSize == 0 {
+		s.opts.MemTableSize = s.dir.memTable()
+	}
 	if _, err := s.dir.inspect(); err != nil {
 		return refusal(err)
 	}
