@@ -3,6 +3,8 @@ package bearer
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,6 +32,7 @@ var (
 	errDiscovery    = errors.New("not a discovery document")
 	errOtherIssuer  = errors.New("discovery document of another issuer")
 	errDiscovered   = errors.New("discovery document leads from https to http, or to an address of this machine or its link: if that is right, configure the URL of the keys")
+	errToken        = errors.New("the bearer token for the URL cannot be read, or is none")
 	errBadDirective = errors.New("not a max-age")
 )
 
@@ -123,7 +126,8 @@ func (r *Remote) checkDiscovered(issuer *url.URL, keys string) (*url.URL, error)
 	return found, nil
 }
 
-// get reads a small document. It sends and keeps no cookies and no credentials.
+// get reads a small document. It sends and keeps no cookies, and no credentials but the
+// token for the URL of the keys.
 func (r *Remote) get(ctx context.Context, from *url.URL) ([]byte, http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from.String(), nil)
 	if err != nil {
@@ -131,6 +135,13 @@ func (r *Remote) get(ctx context.Context, from *url.URL) ([]byte, http.Header, e
 	}
 	req.Header.Set("Accept", "application/jwk-set+json, application/json")
 	req.Header.Set("User-Agent", "authsidecar")
+	if r.config.Token != nil && from == r.jwks {
+		token, err := r.config.Token()
+		if err != nil || !isToken68(token) {
+			return nil, nil, errToken
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
 	res, err := r.client.Do(req)
 	if err != nil {
 		if inURL, ok := errors.AsType[*url.Error](err); ok {
@@ -152,8 +163,9 @@ func (r *Remote) get(ctx context.Context, from *url.URL) ([]byte, http.Header, e
 	return data, res.Header, nil
 }
 
-func defaultTransport() http.RoundTripper {
+func defaultTransport(roots *x509.CertPool) http.RoundTripper {
 	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	t.DisableKeepAlives = true  // the next request is minutes away
 	t.DisableCompression = true // what is read is what was sent
 	t.MaxResponseHeaderBytes = 64 << 10

@@ -1,6 +1,7 @@
 package bearer
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -403,4 +404,56 @@ func TestRemote_OverHTTPS(t *testing.T) {
 	}
 	_, err := fetchFrom(t, RemoteConfig{URL: server.URL, Transport: server.Client().Transport})
 	must(t, err)
+	roots := x509.NewCertPool()
+	roots.AddCert(server.Certificate())
+	_, err = fetchFrom(t, RemoteConfig{URL: server.URL, RootCAs: roots})
+	must(t, err)
+	if _, err := fetchFrom(t, RemoteConfig{URL: server.URL, RootCAs: x509.NewCertPool()}); err == nil {
+		t.Error("a certificate of nobody that is believed: accepted")
+	}
+}
+
+// A key server that asks who is asking is told, each time anew; nobody else is.
+func TestJ1_ATokenForTheURLOfTheKeysAlone(t *testing.T) {
+	const secret = "s3cret-token"
+	sent := ""
+	server := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer "+sent {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		fmt.Fprint(w, published(t, idpKey()))
+	})
+	reads := 0
+	token := func() (string, error) { // as of a file that is replaced
+		reads++
+		sent = fmt.Sprint(secret, reads)
+		return sent, nil
+	}
+	r, err := fetchFrom(t, RemoteConfig{URL: server.URL, Token: token})
+	must(t, err)
+	r.refresh(t.Context())
+	must(t, r.err)
+	if reads != 2 {
+		t.Errorf("it was read %d times", reads)
+	}
+
+	for name, token := range map[string]func() (string, error){
+		"that cannot be read": func() (string, error) { return "", errors.New(secret) },
+		"that is empty":       func() (string, error) { return "", nil },
+		"that is two lines":   func() (string, error) { return secret + "\r\nX-Other: 1", nil },
+	} {
+		r, err := fetchFrom(t, RemoteConfig{URL: server.URL, Token: token})
+		if !errors.Is(err, errToken) || strings.Contains(r.Status().Error, secret) {
+			t.Errorf("a token %s: %v", name, err)
+		}
+	}
+	if _, err := NewRemote(RemoteConfig{Issuer: server.URL, Token: token}); err == nil {
+		t.Error("a token for whoever a discovery document names: accepted")
+	}
+	elsewhere := serve(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("%q went elsewhere", r.Header["Authorization"]) })
+	leads := serve(t, redirect(elsewhere.URL))
+	if _, err := fetchFrom(t, RemoteConfig{URL: leads.URL, Token: func() (string, error) { return secret, nil }}); !errors.Is(err, errRedirect) {
+		t.Errorf("%v", err)
+	}
 }

@@ -3,6 +3,7 @@ package bearer
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -54,6 +55,12 @@ type RemoteConfig struct {
 	Cooldown time.Duration
 	// Timeout is how long a fetch may take in all. Default and maximum: MaxFetch.
 	Timeout time.Duration
+	// RootCAs are whom to believe that they are the issuer, or the server of URL. Default:
+	// whom the system believes.
+	RootCAs *x509.CertPool
+	// Token returns a bearer token for URL, and for nobody else, each time that it is
+	// asked. Nil for none.
+	Token func() (string, error)
 	// Transport makes the requests. Default: the one of net/http, with the proxy
 	// of the environment, no kept connections and no compression.
 	Transport http.RoundTripper
@@ -100,6 +107,9 @@ func NewRemote(c RemoteConfig) (*Remote, error) {
 	if c.Keys.Symmetric {
 		return nil, errors.New("symmetric keys are not for publishing")
 	}
+	if c.Token != nil && c.URL == "" {
+		return nil, errors.New("a token for no URL")
+	}
 	if err := c.setTimes(); err != nil {
 		return nil, err
 	}
@@ -113,7 +123,7 @@ func NewRemote(c RemoteConfig) (*Remote, error) {
 		r.jwks, r.source = base, (&url.URL{Scheme: base.Scheme, Host: base.Host, Path: base.Path}).String()
 	}
 	if c.Transport == nil {
-		c.Transport = defaultTransport()
+		c.Transport = defaultTransport(c.RootCAs)
 	}
 	r.client = &http.Client{Transport: c.Transport, CheckRedirect: checkRedirect}
 	c.Log, c.Now = logger(c.Log).With(slog.String("issuer", c.Issuer)), clock(c.Now)
