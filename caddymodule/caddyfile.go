@@ -142,16 +142,26 @@ func (p *parser) trust() error {
 		return err
 	}
 	return p.block(at, words{
-		"jwks":         p.text(&t.JWKS, "https://idp.example.com/jwks.json"),
-		"key":          p.text(&t.Key, "/etc/keys/idp.pem"),
-		"secret":       p.secret(&t.Secret),
-		"audience":     p.list(&t.Audience, "https://app.example.com/auth/sessions"),
-		"algorithms":   p.list(&t.Algorithms, "ES256 EdDSA"),
-		"types":        p.list(&t.Types, "at+jwt JWT none"),
-		"leeway":       p.durationOrZero(&t.Leeway, "30s"),
-		"max_lifetime": p.duration(&t.MaxLifetime, "24h"),
-		"users":        p.flagPointer(&t.Users),
-	})
+		"jwks":           p.text(&t.JWKS, "https://idp.example.com/jwks.json"),
+		"key":            p.text(&t.Key, "/etc/keys/idp.pem"),
+		"secret":         p.secret(&t.Secret),
+		"ca":             p.text(&t.CA, "/etc/ssl/internal-ca.pem"),
+		"insecure_http":  p.flag(&t.InsecureHTTP),
+		"jwks_token":     p.secret(&t.JWKSToken),
+		"issuers":        p.list(&t.Issuers, "https://idp.example.com/*/v2.0"),
+		"tenants":        p.list(&t.Tenants, "9122040d-6c67-4c5b-b112-36a304b66dad"),
+		"audience":       p.list(&t.Audience, "https://app.example.com/auth/sessions"),
+		"audience_claim": p.list(&t.AudienceClaim, "client_id"),
+		"user_claim":     func() error { return p.userClaim(t) },
+		"only":           func() error { return p.only(t, at) },
+		"id_tokens":      func() error { return p.idTokens(t) },
+		"token_header":   p.text(&t.TokenHeader, "Cf-Access-Jwt-Assertion"),
+		"algorithms":     p.list(&t.Algorithms, "ES256 EdDSA"),
+		"types":          p.list(&t.Types, "at+jwt JWT none"),
+		"leeway":         p.durationOrZero(&t.Leeway, "30s"),
+		"max_lifetime":   p.duration(&t.MaxLifetime, "24h"),
+		"users":          func() error { return p.users(t) },
+	}, "only")
 }
 
 func (p *parser) session() error {

@@ -140,13 +140,6 @@ func (*parser) flag(into *bool) func() error {
 	}
 }
 
-func (p *parser) flagPointer(into **bool) func() error {
-	return func() error {
-		*into = new(bool)
-		return p.flag(*into)()
-	}
-}
-
 // durationOrZero reads a duration that may be zero.
 func (p *parser) durationOrZero(into **caddy.Duration, example string) func() error {
 	return func() error {

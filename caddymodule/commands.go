@@ -41,7 +41,7 @@ func readBlock(ctx caddy.Context, handler []byte) (*cli.Block, error) {
 		if err != nil {
 			return nil, fmt.Errorf("trust %s: %w", t.Issuer, err)
 		}
-		accepts, err := t.keyPolicy()
+		accepts, _, err := t.algorithms()
 		if err != nil {
 			return nil, fmt.Errorf("trust %s: %w", t.Issuer, err)
 		}

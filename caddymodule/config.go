@@ -87,9 +87,9 @@ type Handler struct {
 	inst   *instance
 }
 
-// Trust is an issuer whose JWTs are accepted from callers. Its keys come from
-// exactly one of jwks, key and secret, or from what OpenID Connect discovery
-// says at the issuer where none of them is given.
+// Trust is an issuer whose JWTs are accepted from callers. Its keys come from one of
+// jwks and key, or from what OpenID Connect discovery says at the issuer where
+// neither is given; or they are a secret, alone or beside jwks or key.
 type Trust struct {
 	// The "iss" of its tokens, compared byte for byte. Required.
 	Issuer string `json:"issuer"`
@@ -123,10 +123,62 @@ type Trust struct {
 	// The longest time from now at which a token may expire. Default: 24 hours.
 	MaxLifetime caddy.Duration `json:"max_lifetime,omitempty"`
 
+	// A file with the certificates (PEM) of whom to believe that they are the issuer,
+	// and the server of jwks. Default: whom the system believes.
+	CA string `json:"ca,omitempty" placeholders:"resolve"`
+
+	// Whether the keys may be had over plain HTTP: in a network that nobody else is in.
+	// Whoever is can make up keys, and call as anybody.
+	InsecureHTTP bool `json:"insecure_http,omitempty"`
+
+	// A bearer token for the URL of jwks, read again each time: `{file.path}` or
+	// `{env.NAME}`. It goes to that URL alone.
+	JWKSToken string `json:"jwks_token,omitempty" placeholders:"secret"`
+
+	// Further names of the issuer, under the same keys: spellings that its tokens have for
+	// it, or patterns with `*` for one segment of the path, the tenant. Rules for a tenant
+	// name it, with from: whoever administers another one can give themselves any role.
+	Issuers []string `json:"issuers,omitempty"`
+
+	// The tenants whose subjects are this app's user ids, as far as users says. Default:
+	// none.
+	Tenants []string `json:"tenants,omitempty" placeholders:"resolve"`
+
+	// The claims where the audience is looked for in tokens that have no "aud", or an
+	// empty one: the first that a token has decides. Names, or JSON pointers.
+	// Default: none, and such tokens are refused.
+	AudienceClaim []string `json:"audience_claim,omitempty"`
+
+	// The claim that names the caller: its name, or a JSON pointer. Whole numbers count as
+	// their digits. An email address has to be verified: email_verified, or the mark of
+	// Entra ID. Default: `sub`
+	UserClaim string `json:"user_claim,omitempty"`
+
+	// Whether user_claim may be an email address that the issuer does not say to have
+	// verified. Whoever can write another's address there is that other.
+	Unverified bool `json:"unverified,omitempty"`
+
+	// What every token must satisfy, in the forms of allow: scope, claim and expression,
+	// which sees `caller` alone. Asked again at each refresh.
+	Only []*Rule `json:"only,omitempty"`
+
+	// How old an ID token may be, where they are accepted; at most 24 hours. In the
+	// Caddyfile 10 minutes where no age is said. Default: those that say that they are ID
+	// tokens are refused.
+	IDTokens caddy.Duration `json:"id_tokens,omitempty"`
+
+	// The header where its tokens are, beside Authorization. It is taken out of the
+	// requests that go to the app. What comes in it counts as a cookie does: unsafe
+	// requests from other origins are refused.
+	TokenHeader string `json:"token_header,omitempty"`
+
 	// Whether the subjects of its tokens are this app's user ids, so that they
 	// can have sessions for themselves. Default: true where it is the only
 	// trusted issuer, else false.
 	Users *bool `json:"users,omitempty"`
+
+	// Whose subjects are, if not those of all, in the forms of only.
+	UsersIf *Rule `json:"users_if,omitempty"`
 }
 
 // Rule allows sessions. It holds exactly one of self, scope, claim and

@@ -93,11 +93,15 @@ func claimPath(s string) bool {
 // nothing from another, so that with several of them a rule says which.
 func (h *Handler) checkFrom(at, word string, r *Rule) error {
 	trusted := make([]string, len(h.Trust))
-	users := false
+	users, tenants := false, ""
 	for i, t := range h.Trust {
 		trusted[i] = t.Issuer
 		users = users || *t.Users
+		if t.hasTenants() {
+			tenants = t.Issuer
+		}
 	}
+	_, known := h.trustedAs(r.From)
 	switch {
 	case r.Self && r.From != "":
 		return wrong(at, "allow self takes no from: it is for the trusted issuers with the word users")
@@ -105,8 +109,12 @@ func (h *Handler) checkFrom(at, word string, r *Rule) error {
 		return wrong(at, "allow self: no trusted issuer's subjects are our users: write users in the trust block whose are")
 	case r.Self:
 		return nil
-	case r.From != "" && !slices.Contains(trusted, r.From):
+	case strings.Contains(r.From, "*"):
+		return wrong(at, "%s %s from %s: a rule names one tenant: whoever administers another can give themselves any role; write one for each", word, r.kind(), r.From)
+	case r.From != "" && !known:
 		return wrong(at, "%s %s from %s: that issuer is not trusted: trusted are %s", word, r.kind(), r.From, names(trusted))
+	case r.From == "" && tenants != "":
+		return wrong(at, "%s %s: trust %s has tenants, each of them somebody else's: say whose callers it is for, as in: %s %s from <issuer with the tenant>", word, r.kind(), tenants, word, r.kind())
 	case r.From == "" && len(trusted) > 1:
 		return wrong(at, "%s %s: several issuers are trusted: say whose callers it is for, as in: %s %s from %s", word, r.kind(), word, r.kind(), trusted[0])
 	}

@@ -39,7 +39,7 @@ func (h *Handler) checkTrusts() error {
 			return err
 		}
 	}
-	return nil
+	return h.checkNames()
 }
 
 func (t *Trust) check(at string) error {
@@ -50,6 +50,9 @@ func (t *Trust) check(at string) error {
 	if err := checkList(at+".audience", name+": audience", t.Audience); err != nil {
 		return err
 	}
+	if slices.Contains(t.Audience, "*") {
+		return wrong(at+".audience", "%s: audience * is everybody: whoever is sent a token of its users could have sessions with it; name what its tokens call us", name)
+	}
 	if err := t.checkSource(at, name); err != nil {
 		return err
 	}
@@ -57,6 +60,9 @@ func (t *Trust) check(at string) error {
 		return err
 	}
 	if err := t.checkTypes(at, name); err != nil {
+		return err
+	}
+	if err := t.checkCaller(at, name); err != nil {
 		return err
 	}
 	if *t.Leeway < 0 || *t.Leeway > caddy.Duration(5*time.Minute) {
@@ -70,23 +76,22 @@ func (t *Trust) check(at string) error {
 
 // checkSource checks where the keys come from.
 func (t *Trust) checkSource(at, name string) error {
-	var given []string
-	for _, source := range [...]struct{ word, value string }{{"jwks", t.JWKS}, {"key", t.Key}, {"secret", t.Secret}} {
-		if source.value != "" {
-			given = append(given, source.word)
-		}
-	}
 	switch {
-	case len(given) > 1:
-		return wrong(at+"."+given[1], "%s has %s: an issuer has one set of keys; keep one of them", name, strings.Join(given, " and "))
-	case len(given) == 0:
-		if err := checkKeyURL(t.Issuer); err != nil {
+	case t.JWKS != "" && t.Key != "":
+		return wrong(at+".key", "%s has jwks and key: an issuer has one set of keys; keep one of them", name)
+	case t.JWKS == "" && t.Key == "" && t.Secret == "":
+		if err := t.checkKeyURL(t.Issuer); err != nil {
 			return wrong(at, "%s has no jwks, key or secret, and cannot be asked for its keys: %w", name, err)
 		}
 	case strings.Contains(t.JWKS, "://"):
-		if err := checkKeyURL(t.JWKS); err != nil {
+		if err := t.checkKeyURL(t.JWKS); err != nil {
 			return wrong(at+".jwks", "%s: jwks: %w", name, err)
 		}
+	}
+	if err := t.checkFetch(at, name); err != nil {
+		return err
+	}
+	switch {
 	case placeholder.In(t.Secret):
 		if !placeholder.Alone(t.Secret) {
 			return wrong(at+".secret", "%s: the secret has braces and is not one placeholder: write {env.NAME} or {file./path}", name)
@@ -97,22 +102,47 @@ func (t *Trust) checkSource(at, name string) error {
 	return nil
 }
 
+// checkFetch checks what is said of how the keys are fetched, if they are.
+func (t *Trust) checkFetch(at, name string) error {
+	for word, given := range map[string]bool{"ca": t.CA != "", "insecure_http": t.InsecureHTTP} {
+		if given && !t.isRemote() {
+			return wrong(at+"."+word, "%s: %s is for keys that are fetched, and these are not: remove it", name, word)
+		}
+	}
+	switch {
+	case t.JWKSToken != "" && !isURL(t.JWKS):
+		return wrong(at+".jwks_token", "%s: jwks_token goes to the URL of jwks alone: name that too, as in: jwks https://kubernetes.default.svc/openid/v1/jwks", name)
+	case t.JWKSToken != "" && !placeholder.Alone(t.JWKSToken):
+		return wrong(at+".jwks_token", "%s: the jwks_token stands here itself: write where it is, {env.NAME} or {file./path}", name)
+	}
+	return nil
+}
+
+// isRemote reports whether the keys are fetched from a server.
+func (t *Trust) isRemote() bool {
+	return isURL(t.JWKS) || t.JWKS == "" && t.Key == "" && t.Secret == ""
+}
+
+// beside reports whether there are a secret and public keys.
+func (t *Trust) beside() bool { return t.Secret != "" && (t.JWKS != "" || t.Key != "") }
+
 // checkKeyURL refuses URLs that keys cannot be had from. Whoever sits between us
-// and the issuer could send keys of his own over http.
-func checkKeyURL(s string) error {
+// and the issuer could send keys of their own over http.
+func (t *Trust) checkKeyURL(s string) error {
 	u, err := absoluteURL(s)
 	if err != nil {
 		return err
 	}
 	ip := net.ParseIP(u.Hostname())
-	if u.Scheme != "https" && !ip.IsLoopback() && u.Hostname() != "localhost" {
-		return fmt.Errorf("%q is not protected on its way: write it with https (http is for this machine alone), or keep the keys in a file", s)
+	if u.Scheme != "https" && !t.InsecureHTTP && !ip.IsLoopback() && u.Hostname() != "localhost" {
+		return fmt.Errorf("%q is not protected on its way: write it with https (http is for this machine alone), keep the keys in a file, or write insecure_http where the network has nobody else in it", s)
 	}
 	return nil
 }
 
 // checkAlgorithms keeps symmetric and asymmetric keys apart (RFC 8725 section
-// 2.1): who can verify with the one can never sign with the other.
+// 2.1): who can verify with the one can never sign with the other. Where there are
+// both, each has algorithms of its own.
 func (t *Trust) checkAlgorithms(at, name string) error {
 	at += ".algorithms"
 	if t.Algorithms == nil {
@@ -131,12 +161,15 @@ func (t *Trust) checkAlgorithms(at, name string) error {
 			symmetric++
 		}
 	}
-	remote := t.Secret == "" && t.Key == "" && (t.JWKS == "" || isURL(t.JWKS))
 	switch {
-	case symmetric > 0 && symmetric < len(t.Algorithms):
-		return wrong(at, "%s: algorithms mixes HMAC with asymmetric ones: keep one kind", name)
-	case symmetric > 0 && remote:
+	case symmetric > 0 && symmetric < len(t.Algorithms) && !t.beside():
+		return wrong(at, "%s: algorithms mixes HMAC with asymmetric ones: keep one kind, or give both a secret and the issuer's public keys, with jwks or key", name)
+	case symmetric == len(t.Algorithms) && t.beside():
+		return wrong(at, "%s: algorithms has none for the public keys: name theirs too, or remove jwks and key", name)
+	case symmetric > 0 && t.Secret == "" && t.isRemote():
 		return wrong(at, "%s: HMAC needs a secret, never a key set from a URL: give secret, or name asymmetric algorithms", name)
+	case symmetric == 0 && t.beside():
+		return wrong(at, "%s: algorithms has none for the secret: name HS256, HS384 or HS512 too, or remove secret", name)
 	case symmetric == 0 && t.Secret != "":
 		return wrong(at, "%s: a secret is for HS256, HS384 and HS512 alone: name one of them, or give the issuer's public keys with jwks or key", name)
 	}

@@ -37,7 +37,7 @@ func (t *Trust) setDefaults(alone bool) {
 	if t.Types == nil {
 		t.Types = []string{"at+jwt", "JWT", "none"}
 	}
-	if t.Algorithms == nil && t.Secret != "" {
+	if t.Algorithms == nil && t.Secret != "" && !t.beside() {
 		t.Algorithms = []string{"HS256"}
 	}
 	orPointer(&t.Leeway, caddy.Duration(30*time.Second))

@@ -13,8 +13,9 @@ import (
 // No text of a configuration keeps a placeholder, whatever words the grammar will have.
 func TestPlaceholders_NoTextKeepsOne(t *testing.T) {
 	kept := map[string]string{
-		"trust.0.secret": "it is resolved where it is used, and refused if it is more than one placeholder: TestCheck_RefusesWhatOnlyJSONCanSay",
-		"identity.login": "it has placeholders of requests: TestPlaceholders_OfRequestsAreLeftToThem",
+		"trust.0.secret":     "it is resolved where it is used, and refused if it is more than one placeholder: TestCheck_RefusesWhatOnlyJSONCanSay",
+		"trust.0.jwks_token": "it is resolved each time that the keys are fetched, and refused if it is more than one placeholder: TestCheck_RefusesWhatOnlyJSONCanSay",
+		"identity.login":     "it has placeholders of requests: TestPlaceholders_OfRequestsAreLeftToThem",
 	}
 	placeholdertest.Run(t, (*Handler).prepare, kept)
 	placeholdertest.Run(t, func(s *PebbleStore) error { return s.Provision(caddy.Context{}) }, nil)

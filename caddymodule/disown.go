@@ -25,6 +25,7 @@ func (g *gate) disown(r *http.Request, who *identity, refused bool) {
 		}
 		forward.DropCookies(r, g.inst.issuer, g.Cookie, g.Cookie != "")
 	}
+	g.inst.dropTokenHeaders(r)
 	forward.DropTokens(r.Header, g.inst.issuer)
 	dropOverrides(r)
 	gone := &identity{gate: g, find: findNothing}

@@ -94,6 +94,7 @@ func newGate(inst *instance, i *Identity) (*gate, error) {
 func (h *Handler) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	g := h.inst.gate
 	if g == nil {
+		h.inst.dropTokenHeaders(r)
 		return next.ServeHTTP(w, r)
 	}
 	who, err := g.serve(w, r, next)
@@ -175,6 +176,9 @@ func (g *gate) judge(w http.ResponseWriter, r *http.Request) (*identity, error) 
 // the one counts that is good.
 func (g *gate) authenticate(r *http.Request) (forward.Credential, *sessions.Caller, error) {
 	c, err := forward.Find(r, g.Cookie)
+	if errors.Is(err, bearer.ErrNoToken) && g.AcceptCallers {
+		return g.fromTokenHeader(r)
+	}
 	if err != nil {
 		return c, nil, err
 	}
@@ -191,6 +195,17 @@ func (g *gate) authenticate(r *http.Request) (forward.Credential, *sessions.Call
 		}
 	}
 	return c, caller, err
+}
+
+// fromTokenHeader tells whose the token is that stands in a header of its issuer's. It
+// counts as a cookie: whoever makes a browser send a request makes it send that too.
+func (g *gate) fromTokenHeader(r *http.Request) (forward.Credential, *sessions.Caller, error) {
+	found, err := g.inst.verifier.Find(r.Header)
+	if err != nil {
+		return forward.Credential{}, nil, err
+	}
+	caller, err := g.inst.verifier.VerifyFound(r.Context(), found)
+	return forward.Credential{Token: found.Token, Cookie: true}, caller, err
 }
 
 // verify tells whose token it is, if it is one that the app is told of.

@@ -54,6 +54,7 @@ func (g *gate) identify(c *sessions.Caller) *identity {
 
 // withhold takes out of a request the tokens of ours that are not for the app.
 func (g *gate) withhold(r *http.Request, who *identity) {
+	g.inst.dropTokenHeaders(r)
 	if g.Assertion != nil && !g.Shadow { // in place of the token, wherever that was
 		forward.DropCookies(r, g.inst.issuer, g.Cookie, who.known())
 	} else {

@@ -17,6 +17,7 @@ import (
 	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/forward"
 	"authsidecar/sessions/httpapi"
 	"authsidecar/sessions/jose"
 )
@@ -38,6 +39,8 @@ type instance struct {
 	rings    []ringPlan
 	reports  *observe.Reporter
 	gate     *gate // nil without identity
+
+	tokenHeaders *forward.Names // where callers' tokens are, beside Authorization; nil: nowhere
 
 	opener  StoreOpener
 	guards  guards
@@ -65,7 +68,7 @@ const openTimeout = time.Minute
 func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error) {
 	inst := &instance{
 		issuer: h.Issuer, config: config, logger: h.logger,
-		keys: newKeyStore(ctx.Storage(), h.Issuer), opener: h.store, guards: newGuards(h),
+		keys: newKeyStore(ctx.Storage(), h.Issuer), opener: h.store, guards: newGuards(h), tokenHeaders: h.tokenHeaders(),
 	}
 	keyring, err := inst.newKeyring(h)
 	if err != nil {
@@ -92,7 +95,7 @@ func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error
 	inst.api = httpapi.New(httpapi.Config{
 		Path: h.Path, Verifier: inst.verifier, Manager: inst.manager,
 		Lifecycle: h.Lifecycle, KeySet: h.Identity != nil && h.Identity.Assertion != nil, Keys: keyring.Access.Public, KeysMaxAge: keyCache, ActorIssuer: actorIssuer,
-		ClientIP: observe.ClientIP, Failed: inst.reports.Failed,
+		CrossSite: forward.CrossSite, ClientIP: observe.ClientIP, Failed: inst.reports.Failed,
 	})
 	return inst, nil
 }

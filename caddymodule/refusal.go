@@ -22,9 +22,8 @@ var (
 	errOver    = httpapi.NewProblem(401, "session_over", "Signed out", "This session is over. Sign in again.")
 	errSeveral = httpapi.NewProblem(401, "invalid_token", "Several sessions at once",
 		"Several sessions came in cookies of one name. Delete the cookies of this site and sign in again.")
-	errCrossOrigin = httpapi.NewProblem(403, "cross_origin", "From another site",
-		"This request would change something, and the browser does not say that a page of this site sent it.")
-	errReadOnly = httpapi.NewProblem(403, "read_only", "Read only",
+	errCrossOrigin = httpapi.ErrCrossOrigin
+	errReadOnly    = httpapi.NewProblem(403, "read_only", "Read only",
 		"You act as another user and may look, but this request would change something.")
 	errDeny = httpapi.NewProblem(403, "deny", "Not as another user",
 		"You act as another user, and this is closed to whoever does.")

@@ -3,7 +3,11 @@ package caddymodule
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
+	"errors"
 	"fmt"
+	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -13,6 +17,7 @@ import (
 	"authsidecar/caddymodule/internal/placeholder"
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/forward"
 	"authsidecar/sessions/jose"
 )
 
@@ -55,16 +60,14 @@ func (h *Handler) rules(configured []*Rule) ([]sessions.Rule, error) {
 		if err != nil {
 			return nil, err
 		}
-		if made.From == "" {
-			made.From = h.Trust[0].Issuer // the only one: check saw to it
-		}
+		made.From, _ = h.trustedAs(cmp.Or(rule.From, h.Trust[0].Issuer)) // the only one: check saw to it
 		rules = append(rules, made)
 	}
 	return rules, nil
 }
 
 func (r *Rule) make() (sessions.Rule, error) {
-	rule := sessions.Rule{From: r.From}
+	var rule sessions.Rule
 	switch {
 	case r.Scope != "":
 		rule.Name, rule.When = "scope "+r.Scope, sessions.HasScope(r.Scope)
@@ -97,21 +100,25 @@ func isURL(s string) bool {
 // here, so that what is wrong with them shows when a configuration is validated;
 // the network is left alone until run.
 func newTrusted(ctx caddy.Context, inst *instance, t *Trust) (*trusted, error) {
-	made := &trusted{issuer: bearer.Issuer{
-		Name:        t.Issuer,
-		Audiences:   t.Audience,
-		Types:       t.Types,
-		Leeway:      time.Duration(*t.Leeway),
-		MaxLifetime: time.Duration(t.MaxLifetime),
-		Users:       *t.Users,
-	}}
-	policy, err := t.keyPolicy()
+	issuer, err := t.issuer()
 	if err != nil {
 		return nil, err
 	}
+	made := &trusted{issuer: issuer}
+	policy, hmac, err := t.algorithms()
+	if err != nil {
+		return nil, err
+	}
+	var secret *bearer.Static
+	if t.Secret != "" {
+		if secret, err = newSecret(t, hmac); err != nil {
+			return nil, err
+		}
+	}
 	switch {
-	case t.Secret != "":
-		err = made.fromSecret(t, policy.Algorithms)
+	case t.Secret != "" && !t.beside():
+		made.issuer.Keys = secret
+		return made, nil
 	case t.Key != "":
 		err = made.fromFile(ctx, inst, t.Key, policy)
 	case t.JWKS != "" && !isURL(t.JWKS):
@@ -119,37 +126,78 @@ func newTrusted(ctx caddy.Context, inst *instance, t *Trust) (*trusted, error) {
 	default:
 		err = made.fromRemote(ctx, inst, t, policy)
 	}
+	made.issuer.Secret = secret
 	return made, err
 }
 
-func (t *Trust) keyPolicy() (jose.KeyPolicy, error) {
-	var policy jose.KeyPolicy
-	for _, name := range t.Algorithms {
-		algorithm, err := jose.ParseAlgorithm(name)
-		if err != nil {
-			return policy, fmt.Errorf("algorithms: %w", err)
-		}
-		policy.Algorithms = append(policy.Algorithms, algorithm)
-		policy.Symmetric = algorithm.Symmetric()
+// issuer returns all of the trust but its keys.
+func (t *Trust) issuer() (bearer.Issuer, error) {
+	issuer := bearer.Issuer{
+		Name:           t.Issuer,
+		Issuers:        t.Issuers,
+		Tenants:        t.Tenants,
+		Audiences:      t.Audience,
+		AudienceClaims: t.AudienceClaim,
+		UserClaim:      t.UserClaim,
+		Unverified:     t.Unverified,
+		IDTokens:       time.Duration(t.IDTokens),
+		Header:         t.TokenHeader,
+		Types:          t.Types,
+		Leeway:         time.Duration(*t.Leeway),
+		MaxLifetime:    time.Duration(t.MaxLifetime),
+		Users:          *t.Users,
 	}
-	return policy, nil
+	for _, r := range t.Only {
+		made, err := r.make()
+		if err != nil {
+			return issuer, fmt.Errorf("only: %w", err)
+		}
+		issuer.Only = append(issuer.Only, made.When)
+	}
+	if t.UsersIf != nil {
+		made, err := t.UsersIf.make()
+		if err != nil {
+			return issuer, fmt.Errorf("users: %w", err)
+		}
+		issuer.UsersWhen = made.When
+	}
+	return issuer, nil
 }
 
-func (made *trusted) fromSecret(t *Trust, algorithms []jose.Algorithm) error {
+// algorithms returns which keys are used, and the algorithms of the secret where there is
+// one beside them or alone: HS256 unless others are named.
+func (t *Trust) algorithms() (keys jose.KeyPolicy, secret []jose.Algorithm, err error) {
+	for _, name := range t.Algorithms {
+		algorithm, err := jose.ParseAlgorithm(name)
+		switch {
+		case err != nil:
+			return keys, nil, fmt.Errorf("algorithms: %w", err)
+		case algorithm.Symmetric() && t.Secret != "":
+			secret = append(secret, algorithm)
+		default:
+			keys.Algorithms = append(keys.Algorithms, algorithm)
+			keys.Symmetric = algorithm.Symmetric()
+		}
+	}
+	if secret == nil && t.Secret != "" {
+		secret = []jose.Algorithm{jose.HS256}
+	}
+	return keys, secret, nil
+}
+
+func newSecret(t *Trust, algorithms []jose.Algorithm) (*bearer.Static, error) {
 	text, err := placeholder.Resolve(t.Secret)
 	if err != nil {
-		return fmt.Errorf("secret: %w", err)
+		return nil, fmt.Errorf("secret: %w", err)
 	}
 	secret := []byte(text)
 	keys := make([]*jose.Key, len(algorithms))
 	for i, algorithm := range algorithms {
 		if keys[i], err = jose.NewSecret(secret, algorithm); err != nil {
-			return fmt.Errorf("secret: it has %d bytes: %w; make one with: openssl rand -hex 64", len(secret), err)
+			return nil, fmt.Errorf("secret: it has %d bytes: %w; make one with: openssl rand -hex 64", len(secret), err)
 		}
 	}
-	source, err := bearer.NewStatic(keys...)
-	made.issuer.Keys = source
-	return err
+	return bearer.NewStatic(keys...)
 }
 
 func (made *trusted) fromFile(ctx context.Context, inst *instance, path string, policy jose.KeyPolicy) error {
@@ -165,11 +213,20 @@ func (made *trusted) fromFile(ctx context.Context, inst *instance, path string, 
 }
 
 func (made *trusted) fromRemote(ctx caddy.Context, inst *instance, t *Trust, policy jose.KeyPolicy) error {
-	insecure := strings.HasPrefix(cmp.Or(t.JWKS, t.Issuer), "http://")
-	remote, err := bearer.NewRemote(bearer.RemoteConfig{
-		Issuer: t.Issuer, URL: t.JWKS, Keys: policy, InsecureHTTP: insecure,
+	config := bearer.RemoteConfig{
+		Issuer: t.Issuer, URL: t.JWKS, Keys: policy, InsecureHTTP: t.InsecureHTTP,
 		Memory: newIssuerMemory(ctx.Storage(), t.Issuer, t.JWKS), Log: inst.slog(),
-	})
+	}
+	var err error
+	if t.CA != "" {
+		if config.RootCAs, err = readCAs(t.CA); err != nil {
+			return fmt.Errorf("ca %s: %w", t.CA, err)
+		}
+	}
+	if t.JWKSToken != "" {
+		config.Token = func() (string, error) { return placeholder.Resolve(t.JWKSToken) }
+	}
+	remote, err := bearer.NewRemote(config)
 	if err != nil {
 		return err
 	}
@@ -181,4 +238,39 @@ func (made *trusted) fromRemote(ctx caddy.Context, inst *instance, t *Trust, pol
 		}
 	}
 	return nil
+}
+
+// tokenHeaders are the headers where the tokens of trusted issuers are; nil for none.
+func (h *Handler) tokenHeaders() *forward.Names {
+	var names []string
+	for _, t := range h.Trust {
+		if t.TokenHeader != "" {
+			names = append(names, t.TokenHeader)
+		}
+	}
+	if names == nil {
+		return nil
+	}
+	return forward.NewNames(names)
+}
+
+// dropTokenHeaders takes the tokens of trusted issuers out of a request, where they are not
+// in Authorization: they are for us.
+func (inst *instance) dropTokenHeaders(r *http.Request) {
+	if inst.tokenHeaders != nil {
+		inst.tokenHeaders.Delete(r.Header)
+	}
+}
+
+// readCAs reads the certificates of whom to believe.
+func readCAs(file string) (*x509.CertPool, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, errors.Unwrap(err) // the path is in the message already
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(data) {
+		return nil, errors.New("there is no certificate in it that can be read: it has to be PEM")
+	}
+	return pool, nil
 }

@@ -10,12 +10,37 @@ import (
 	"cel.dev/cel-go/common/types"
 )
 
+// A ruleList is the rules of a word.
+type ruleList struct {
+	word  string
+	rules []*Rule
+}
+
+// conditions are what a trust asks of callers, as rules for them.
+func (t *Trust) conditions() []ruleList {
+	bound := func(word string, rules ...*Rule) ruleList {
+		list := ruleList{word: "trust " + t.Issuer + ": " + word}
+		for _, r := range rules {
+			one := *r
+			one.From = t.Issuer
+			list.rules = append(list.rules, &one)
+		}
+		return list
+	}
+	lists := []ruleList{bound("only", t.Only...)}
+	if t.UsersIf != nil {
+		lists = append(lists, bound("users", t.UsersIf))
+	}
+	return lists
+}
+
 // warnRules warns of rules that can never hold, and of those that always do.
 func (h *Handler) warnRules() (found []string) {
-	for _, list := range []struct {
-		word  string
-		rules []*Rule
-	}{{"allow", h.Allow}, {"shadow allow", h.Shadow}, {"manage", h.Manage}} {
+	lists := []ruleList{{"allow", h.Allow}, {"shadow allow", h.Shadow}, {"manage", h.Manage}}
+	for _, t := range h.Trust {
+		lists = append(lists, t.conditions()...)
+	}
+	for _, list := range lists {
 		for _, r := range list.rules {
 			if why := h.neverHolds(r); why != "" {
 				found = append(found, fmt.Sprintf("%s %s can never hold: %s", list.word, r.kind(), why))
@@ -46,12 +71,13 @@ func (h *Handler) neverHolds(r *Rule) string {
 	name, value := r.Claim.Name, r.Claim.Value
 	switch top, _, _ := strings.Cut(strings.TrimPrefix(name, "/"), "/"); top {
 	case "iss":
-		if value != from {
+		of, _ := h.trustedAs(from)
+		if its, known := h.trustedAs(value); !known || its != of {
 			return fmt.Sprintf("the callers that it is for have iss %s; bind it to an issuer with from, and ask for another claim", from)
 		}
 	case "exp", "iat", "nbf", "auth_time", "jti":
 		return top + " is another one in each token; ask for another claim"
-	case "act", "nonce", "at_hash", "c_hash", "cnf":
+	case "act", "cnf":
 		return "a token with " + top + " creates no sessions; ask for another claim"
 	}
 	return ""

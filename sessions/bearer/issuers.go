@@ -1,6 +1,7 @@
 package bearer
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,6 +23,9 @@ type pattern struct {
 	issuer        *issuer
 }
 
+// ErrPattern means that a name of issuers has a "*" where none may be.
+var ErrPattern = errors.New("* stands for one whole segment of the path, once")
+
 // parsePattern reads a name with one "*", which is a whole segment of its path.
 func parsePattern(name string, i *issuer) (pattern, error) {
 	before, after, _ := strings.Cut(name, "*")
@@ -29,7 +33,7 @@ func parsePattern(name string, i *issuer) (pattern, error) {
 	host, _, segmented := strings.Cut(path, "/")
 	switch {
 	case !rooted || !segmented || host == "" || !strings.HasSuffix(before, "/"), after != "" && after[0] != '/', strings.Contains(after, "*"):
-		return pattern{}, fmt.Errorf("%q: * stands for one whole segment of the path, once", name)
+		return pattern{}, fmt.Errorf("%q: %w", name, ErrPattern)
 	}
 	return pattern{before: before, after: after, issuer: i}, nil
 }
@@ -82,13 +86,39 @@ func overlap(a, b string) bool {
 	return true
 }
 
+// CheckNames returns the place of the first issuer one of whose names is another's, or
+// can be none, and why; -1 and nil where there is none. Only names are looked at.
+func CheckNames(issuers []Issuer) (at int, err error) {
+	v := &Verifier{issuers: make(map[string]*issuer, len(issuers))}
+	for at := range issuers {
+		if err := v.add(&issuer{Issuer: issuers[at]}); err != nil {
+			return at, err
+		}
+	}
+	return -1, nil
+}
+
+// TrustedAs returns what rules call an issuer (see Issuer.Issuers) of which the
+// configuration has this name; ok is false where it has not.
+func (i *Issuer) TrustedAs(name string) (trust string, ok bool) {
+	v := &Verifier{issuers: make(map[string]*issuer)}
+	if v.add(&issuer{Issuer: *i, trust: sessions.Trust{Name: i.Name}}) != nil {
+		return "", false
+	}
+	from, ok := v.source(name)
+	if !ok {
+		return "", false
+	}
+	return from.trust.Name, true
+}
+
 // add makes the verifier know an issuer by its names, which no other one has: each
 // issuer has keys of its own.
 func (v *Verifier) add(i *issuer) error {
 	for _, name := range append([]string{i.Name}, i.Issuers...) {
 		open := name != i.Name && strings.Contains(name, "*")
 		if v.taken(name, i, open) {
-			return fmt.Errorf("%q is configured twice, or is a name of another one", name)
+			return fmt.Errorf("%q is named twice, or is the name of another issuer", name)
 		}
 		if !open {
 			v.issuers[name] = i

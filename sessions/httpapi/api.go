@@ -36,6 +36,10 @@ type Config struct {
 	// ActorIssuer is the issuer of actors that a request names without one; "" for
 	// the caller's own.
 	ActorIssuer string
+	// CrossSite reports whether a page of another origin made a browser send a request
+	// that changes something. It is asked where the token stands in a header that is sent
+	// without anybody's will. Nil: of every such request it may have.
+	CrossSite func(*http.Request) bool
 	// ClientIP tells the address that a request came from.
 	ClientIP func(*http.Request) string
 	// Failed is told of every request that was refused or failed, and with
@@ -53,6 +57,7 @@ type API struct {
 	actorIssuer  string
 	verifier     *bearer.Verifier
 	manager      *sessions.Manager
+	crossSite    func(*http.Request) bool
 	clientIP     func(*http.Request) string
 	failed       func(*http.Request, int, error)
 	bodies       bodies
@@ -65,7 +70,7 @@ func New(c Config) *API {
 		lifecycle: c.Lifecycle, keySet: c.KeySet && !c.Lifecycle, keys: c.Keys, keysMaxAge: c.KeysMaxAge,
 		actorIssuer: c.ActorIssuer,
 		verifier:    c.Verifier, manager: c.Manager,
-		clientIP: c.ClientIP, failed: c.Failed,
+		crossSite: c.CrossSite, clientIP: c.ClientIP, failed: c.Failed,
 	}
 }
 
@@ -173,11 +178,14 @@ func (a *API) authenticate(r *http.Request) (*sessions.Caller, error) {
 			return nil, problemCredentials
 		}
 	}
-	token, err := bearer.FromHeader(r.Header)
+	found, err := a.verifier.Find(r.Header)
 	if err != nil {
 		return nil, err
 	}
-	caller, err := a.verifier.Verify(r.Context(), token)
+	if found.Header != "" && (a.crossSite == nil || a.crossSite(r)) {
+		return nil, ErrCrossOrigin
+	}
+	caller, err := a.verifier.VerifyFound(r.Context(), found)
 	if err != nil || !caller.Own {
 		return caller, err
 	}

@@ -55,7 +55,11 @@ var (
 
 	problemNoToken = NewProblem(401, "missing_token", "Authentication required",
 		"Send a JWT of a trusted issuer as bearer token in the Authorization header.")
-	problemToken     = NewProblem(401, "invalid_token", "Invalid token", "The bearer token is not valid here, or no longer.")
+	problemToken = NewProblem(401, "invalid_token", "Invalid token", "The bearer token is not valid here, or no longer.")
+	// ErrCrossOrigin is for unsafe requests whose credential a browser sends by itself, and
+	// that no page of this site is known to have sent.
+	ErrCrossOrigin = NewProblem(403, "cross_origin", "From another site",
+		"This request would change something, and the browser does not say that a page of this site sent it.")
 	problemDenied    = NewProblem(403, "insufficient_scope", "Not allowed", "This caller may not have a session for this user.")
 	problemPath      = NewProblem(404, "not_found", "Not found", "There is nothing at this spelling of the path.")
 	problemForbidden = NewProblem(403, "insufficient_scope", "Not allowed", "This caller may not manage these sessions.")

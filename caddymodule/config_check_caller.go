@@ -1,0 +1,153 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"golang.org/x/net/http/httpguts"
+
+	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/forward"
+)
+
+// checkCaller checks what says who is calling by the tokens of an issuer, and what these
+// have to satisfy.
+func (t *Trust) checkCaller(at, name string) error {
+	if t.AudienceClaim != nil {
+		if err := checkList(at+".audience_claim", name+": audience_claim", t.AudienceClaim); err != nil {
+			return err
+		}
+	}
+	for _, claim := range t.AudienceClaim {
+		if !claimPath(claim) || claim == "aud" {
+			return wrong(at+".audience_claim", "%s: audience_claim %q: name a claim other than aud, or a JSON pointer into one, as in: audience_claim client_id", name, claim)
+		}
+	}
+	switch {
+	case t.UserClaim != "" && !claimPath(t.UserClaim):
+		return wrong(at+".user_claim", "%s: user_claim %q: name a claim, or write a JSON pointer into one, as in: user_claim oid", name, t.UserClaim)
+	case t.Unverified && !bearer.IsEmail(t.UserClaim):
+		return wrong(at+".user_claim", "%s: unverified is for email addresses: remove it", name)
+	case t.IDTokens < 0 || t.IDTokens > caddy.Duration(bearer.MaxIDTokens):
+		return wrong(at+".id_tokens", "%s: id_tokens is %s: write more than nothing and at most %s", name, show(t.IDTokens), show(caddy.Duration(bearer.MaxIDTokens)))
+	}
+	return t.checkConditions(at, name)
+}
+
+func (t *Trust) checkConditions(at, name string) error {
+	for i, r := range t.Only {
+		place := fmt.Sprintf("%s.only.%d", at, i)
+		if err := r.checkCondition(place, name+": only"); err != nil {
+			return err
+		}
+		if slices.ContainsFunc(t.Only[:i], r.equal) {
+			return wrong(place, "%s: only %s is given twice: remove one", name, r.kind())
+		}
+	}
+	if t.UsersIf == nil {
+		return nil
+	}
+	if !*t.Users {
+		return wrong(at+".users", "%s: users_if says which of its callers are users, and users that none are: remove one", name)
+	}
+	return t.UsersIf.checkCondition(at+".users", name+": users")
+}
+
+// checkCondition checks a rule that is asked of a caller, whatever they want.
+func (r *Rule) checkCondition(at, word string) error {
+	if r == nil || r.Self || r.From != "" {
+		return wrong(at, "%s takes a scope, a claim or an expression, and nothing else", word)
+	}
+	if err := r.check(at, word); err != nil {
+		return err
+	}
+	if r.Expression == "" {
+		return nil
+	}
+	if compiled, err := compileExpression(r.Expression); err == nil && compiled.PerSession() {
+		return wrong(at, "%s expression: it is asked of the caller alone: ask about caller, and in allow about user_id, reason and client_id", word)
+	}
+	return nil
+}
+
+func (t *Trust) checkTokenHeader(at, name string, ours *forward.Names) error {
+	if t.TokenHeader == "" {
+		return nil
+	}
+	lower := strings.ToLower(t.TokenHeader)
+	reserved := slices.Contains(ownHeaders, lower)
+	for _, prefix := range [...]string{"content-", "sec-", "access-control-", "accept", "if-"} {
+		reserved = reserved || strings.HasPrefix(lower, prefix)
+	}
+	switch {
+	case !httpguts.ValidHeaderFieldName(t.TokenHeader) || strings.ContainsAny(t.TokenHeader, "_.") || len(t.TokenHeader) > 64:
+		return wrong(at+".token_header", "%s: token_header %q: nothing can come in such a header: write letters, digits and hyphens, as in: token_header Cf-Access-Jwt-Assertion", name, t.TokenHeader)
+	case reserved || ours.Has(t.TokenHeader):
+		return wrong(at+".token_header", "%s: token_header %s is one that requests have for something else: name the one that the tokens are in (those in Authorization are always found)", name, t.TokenHeader)
+	}
+	return nil
+}
+
+// checkNames checks the names of all issuers: each of them has keys of its own, so that
+// nobody has a name of another.
+func (h *Handler) checkNames() error {
+	issuers := []bearer.Issuer{{Name: h.Issuer}}
+	ours := forward.NewNames(h.identityHeaders())
+	for i, t := range h.Trust {
+		at, name := fmt.Sprintf("trust.%d", i), "trust "+t.Issuer
+		if t.Issuers != nil {
+			if err := checkList(at+".issuers", name+": issuers", t.Issuers); err != nil {
+				return err
+			}
+		}
+		if t.Tenants != nil {
+			if err := checkList(at+".tenants", name+": tenants", t.Tenants); err != nil {
+				return err
+			}
+		}
+		if len(t.Tenants) > 0 && !t.hasTenants() {
+			return wrong(at+".tenants", "%s: tenants needs to know where they are named: write it as in: issuers https://idp.example.com/*/v2.0", name)
+		}
+		if err := t.checkTokenHeader(at, name, ours); err != nil {
+			return err
+		}
+		issuers = append(issuers, bearer.Issuer{Name: t.Issuer, Issuers: t.Issuers})
+	}
+	place, err := bearer.CheckNames(issuers)
+	if err == nil {
+		return nil
+	}
+	mend := "an issuer has keys of its own, so that nobody has a name of another: remove it"
+	if errors.Is(err, bearer.ErrPattern) {
+		mend = "write it as in: issuers https://idp.example.com/*/v2.0"
+	}
+	return wrong(fmt.Sprintf("trust.%d.issuers", place-1), "trust %s: issuers: %w; %s", issuers[place].Name, err, mend)
+}
+
+// identityHeaders are the headers that tell the app who is asking.
+func (h *Handler) identityHeaders() []string {
+	if h.Identity == nil {
+		return nil
+	}
+	names, _ := h.Identity.fields()
+	return names
+}
+
+// hasTenants reports whether a name of the issuer is open for tenants.
+func (t *Trust) hasTenants() bool {
+	return slices.ContainsFunc(t.Issuers, func(name string) bool { return strings.Contains(name, "*") })
+}
+
+// trustedAs returns what rules call the issuer of that name.
+func (h *Handler) trustedAs(name string) (trust string, ok bool) {
+	for _, t := range h.Trust {
+		issuer := bearer.Issuer{Name: t.Issuer, Issuers: t.Issuers}
+		if trust, ok := issuer.TrustedAs(name); ok {
+			return trust, true
+		}
+	}
+	return "", false
+}
