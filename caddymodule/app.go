@@ -75,13 +75,18 @@ func (a *App) reporters() []*observe.Reporter {
 	return all
 }
 
-// Start opens every instance and keeps its keys fresh. An instance that cannot
-// be opened refuses the configuration.
+// Start opens every instance and keeps its keys fresh. What is wrong with an instance until
+// somebody mends it refuses the configuration. What may pass by itself does not: other sites
+// have nothing to do with it, and it is opened as soon as that can be done. A reload, though,
+// that leads to another store than the one that serves is refused as long as that is down.
 func (a *App) Start() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
 	for _, inst := range a.instances {
-		if err := inst.open(); err != nil {
+		inst.opening.begin(inst)
+	}
+	for _, inst := range a.instances {
+		if err := inst.open(ctx); err != nil && (!passes(err) || inst.moves()) {
 			cancel()
 			return fmt.Errorf("auth_sessions %s: %w", inst.issuer, err)
 		}

@@ -39,6 +39,9 @@ func drain(ctx context.Context, sweep func(context.Context, int) (int, error), f
 // and makes the next ones when they are due.
 func (inst *instance) keepKeys(ctx context.Context) {
 	periodic.Run(ctx, keySync, func() {
+		if !inst.ready.Load() {
+			return // they are loaded when it opens
+		}
 		for i := range inst.rings {
 			r := &inst.rings[i]
 			if err := inst.keys.syncRing(ctx, r); err != nil && ctx.Err() == nil {
@@ -53,6 +56,9 @@ func (inst *instance) keepKeys(ctx context.Context) {
 // others made, in small steps.
 func (inst *instance) sweepCutoffs(ctx context.Context) {
 	round := func() {
+		if !inst.ready.Load() {
+			return
+		}
 		drain(ctx, inst.manager.SweepCutoffs, func(err error) {
 			inst.logger.Error("revoked sessions could not be swept; they are over, and this is tried again",
 				zap.String("issuer", inst.issuer), zap.Error(err))

@@ -74,7 +74,7 @@ func (inst *instance) stream(w http.ResponseWriter, r *http.Request, id *identit
 	}()
 	if id.ours() {
 		facts := inst.manager.Facts(id.Caller)
-		defer inst.store.streams.Hold(&facts, id.Caller.ExpiresAt, s.end)()
+		defer inst.store.Load().streams.Hold(&facts, id.Caller.ExpiresAt, s.end)()
 	}
 	err := next.ServeHTTP(s, r)
 	if !s.finish(err) {

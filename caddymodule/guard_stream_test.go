@@ -23,7 +23,8 @@ import (
 func TestStreams_EndLongAfterTheLastAccessToken(t *testing.T) {
 	store := &openStore{}
 	store.watch.Store, store.streams.Store, store.streams.Watch = new(storetest.Memory), new(storetest.Memory), &store.watch
-	inst := &instance{store: store}
+	inst := new(instance)
+	inst.store.Store(store)
 	key := sessions.Key{Realm: "r", ID: "one"}
 	ended := 0
 	store.streams.Hold(&sessions.Facts{Key: key}, time.Now().Add(time.Hour), func() { ended++ })

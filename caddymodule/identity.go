@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"sync"
@@ -146,11 +147,6 @@ func (g *gate) scrub(r *http.Request, before *identity) {
 
 // judge decides who is asking, or refuses the request.
 func (g *gate) judge(w http.ResponseWriter, r *http.Request) (*identity, error) {
-	if !g.inst.ready.Load() {
-		if err := g.inst.open(); err != nil {
-			return nil, g.unavailable(err)
-		}
-	}
 	credential, caller, err := g.authenticate(r)
 	switch {
 	case errors.Is(err, bearer.ErrNoToken) && len(r.Header["Authorization"]) == 0:
@@ -214,6 +210,9 @@ func (g *gate) verify(ctx context.Context, token string) (*sessions.Caller, erro
 	if g.AcceptCallers {
 		verify = g.inst.verifier.Verify
 	}
+	if cause := g.inst.open(ctx); cause != nil {
+		return nil, g.unopened(ctx, token, verify, cause)
+	}
 	caller, err := verify(ctx, token)
 	if err != nil || !caller.Own {
 		return caller, err
@@ -223,6 +222,17 @@ func (g *gate) verify(ctx context.Context, token string) (*sessions.Caller, erro
 		err = sessions.ErrEnded
 	}
 	return caller, err
+}
+
+// unopened is verify while the store or the keys are not open: of a token that would have to be
+// looked up, or would be good, nobody can say that it is. What is wrong with others is as ever.
+func (g *gate) unopened(ctx context.Context, token string, verify func(context.Context, string) (*sessions.Caller, error), cause error) error {
+	if ours, _ := forward.Claims(token, g.inst.issuer); !ours {
+		if _, err := verify(ctx, token); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", sessions.ErrUnavailable, cause)
 }
 
 // claimed reports whether a cookie of the name says that it is a token of ours.

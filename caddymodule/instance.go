@@ -25,7 +25,7 @@ import (
 // An instance is one issuer at work: what the handlers of that issuer share.
 // It is built when the configuration is provisioned, without a look at the
 // network or the disk's databases, and opened when the app starts or when the
-// first request comes, whichever is sooner.
+// first request comes, whichever is sooner, or as soon as that can be done.
 type instance struct {
 	issuer string
 	config []byte // the handler it was made for, as JSON
@@ -44,9 +44,8 @@ type instance struct {
 
 	opener  StoreOpener
 	guards  guards
-	store   *openStore // once ready
-	once    sync.Once
-	openErr error
+	opening *opening
+	store   atomic.Pointer[openStore] // once ready
 	ready   atomic.Bool
 	release func() error
 }
@@ -62,13 +61,13 @@ type ringPlan struct {
 // says.
 const ownLeeway = 2 * time.Second
 
-// openTimeout bounds how long start-up may wait for the storage's lock.
-const openTimeout = time.Minute
+// serving are the instances that are ready, by issuer: the one before a reload too.
+var serving sync.Map
 
 func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error) {
 	inst := &instance{
 		issuer: h.Issuer, config: config, logger: h.logger,
-		keys: newKeyStore(ctx.Storage(), h.Issuer), opener: h.store, guards: newGuards(h), tokenHeaders: h.tokenHeaders(),
+		keys: newKeyStore(ctx.Storage(), h.Issuer), opener: h.store, guards: newGuards(h), tokenHeaders: h.tokenHeaders(), opening: newOpening(),
 	}
 	keyring, err := inst.newKeyring(h)
 	if err != nil {
@@ -180,19 +179,20 @@ func setKeyFile(ring *sessions.Ring, file string, algorithm jose.Algorithm) erro
 	return ring.Set([]sessions.KeyRecord{{Key: key}})
 }
 
-// open opens the store and loads the keys, once. It returns the same error ever
-// after.
-func (inst *instance) open() error {
-	inst.once.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), openTimeout)
-		defer cancel()
-		inst.openErr = inst.openAll(ctx)
-		inst.ready.Store(inst.openErr == nil)
-	})
-	return inst.openErr
+// open returns nil when the store and the keys are open. Otherwise it begins to open them, and
+// returns why they are not yet.
+func (inst *instance) open(ctx context.Context) error {
+	if inst.ready.Load() {
+		return nil
+	}
+	inst.opening.begin(inst)
+	return inst.opening.wait(ctx)
 }
 
-func (inst *instance) openAll(ctx context.Context) error {
+// try loads the keys and opens the store, all of it or nothing.
+func (inst *instance) try(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
 	for i := range inst.rings {
 		if err := inst.keys.syncRing(ctx, &inst.rings[i]); err != nil {
 			return err
@@ -211,27 +211,48 @@ func (inst *instance) openAll(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening the store: %w", err)
 	}
-	inst.release = release
-	inst.store = store
-	inst.logger.Info("session store is open", zap.String("issuer", inst.issuer), zap.String("store", engineOf(inst.opener)), zap.String("location", locationOf(inst.opener)))
-	if err := inst.reports.Open(); err != nil {
-		return err
+	if err := inst.use(ctx, store, secret); err != nil {
+		return errors.Join(err, release())
 	}
+	inst.release = release
+	inst.store.Store(store)
+	inst.ready.Store(true)
 	store.realms.Store(inst.issuer, inst)
+	serving.Store(inst.issuer, inst)
+	inst.logger.Info("session store is open", zap.String("issuer", inst.issuer), zap.String("store", engineOf(inst.opener)), zap.String("location", locationOf(inst.opener)))
+	return nil
+}
+
+// use prepares what works with the store.
+func (inst *instance) use(ctx context.Context, store *openStore, secret []byte) error {
 	inst.manager.Store, inst.manager.Watch, inst.manager.IDSecret = store.store, &store.watch, secret
 	inst.manager.Over = store.expired
-	return inst.manager.LoadCutoffs(ctx)
+	if err := inst.manager.LoadCutoffs(ctx); err != nil {
+		return err
+	}
+	return inst.reports.Open()
+}
+
+// moves reports whether the process serves the issuer with another store.
+func (inst *instance) moves() bool {
+	before, ok := serving.Load(inst.issuer)
+	if !ok || before == inst {
+		return false
+	}
+	was, err := before.(*instance).opener.StoreKey()
+	is, err2 := inst.opener.StoreKey()
+	return err != nil || err2 != nil || was != is
 }
 
 func (inst *instance) close() error {
-	// Whoever opens it from now on finds that it is over.
-	inst.once.Do(func() { inst.openErr = sessions.ErrClosed })
+	inst.opening.end()
 	inst.ready.Store(false)
+	serving.CompareAndDelete(inst.issuer, inst)
 	err := inst.reports.Close()
 	if inst.release == nil {
 		return err
 	}
-	inst.store.realms.CompareAndDelete(inst.issuer, inst)
+	inst.store.Load().realms.CompareAndDelete(inst.issuer, inst)
 	return errors.Join(err, inst.release())
 }
 

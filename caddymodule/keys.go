@@ -122,7 +122,7 @@ func (inst *instance) rotateKeys(ctx context.Context) error {
 	if len(inst.rings) == 0 {
 		return errKeyFiles
 	}
-	if err := inst.open(); err != nil {
+	if err := inst.open(ctx); err != nil {
 		return err
 	}
 	for i := range inst.rings {

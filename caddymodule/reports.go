@@ -21,8 +21,8 @@ func (inst *instance) newReports(ctx caddy.Context, h *Handler) (err error) {
 		Block: observe.Block{
 			Trusted: inst.trusted(),
 			Ready:   inst.ready.Load,
-			Ping:    func(ctx context.Context) error { return ping(ctx, inst.store.store) },
-			Watch:   func() *sessions.Watcher { return &inst.store.watch },
+			Ping:    func(ctx context.Context) error { return ping(ctx, inst.store.Load().store) },
+			Watch:   func() *sessions.Watcher { return &inst.store.Load().watch },
 			Live:    inst.live,
 		},
 	}
@@ -47,10 +47,11 @@ func (inst *instance) trusted() []bearer.Issuer {
 
 // live is the count of sessions in the store; nil before it is open.
 func (inst *instance) live() *observe.Live {
-	if inst.store == nil {
+	store := inst.store.Load()
+	if store == nil {
 		return nil
 	}
-	return &inst.store.live
+	return &store.live
 }
 
 // refusedMend says what to do about a refused token.
@@ -79,11 +80,9 @@ func (inst *instance) verified(ctx context.Context, c *sessions.Caller, remember
 // serve answers a request that is ours.
 func (inst *instance) serve(w http.ResponseWriter, r *http.Request, verdict httpapi.Verdict) {
 	defer observe.Answered(r)()
-	if !inst.ready.Load() {
-		if err := inst.open(); err != nil {
-			inst.api.Unavailable(w, r, err)
-			return
-		}
+	if err := inst.open(r.Context()); err != nil {
+		inst.api.Unavailable(w, r, err)
+		return
 	}
 	inst.api.Serve(w, r, verdict)
 }

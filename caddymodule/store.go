@@ -25,7 +25,8 @@ type StoreOpener interface {
 	// resolving names of files, and holds no secret as it is (hash it).
 	StoreKey() (string, error)
 	// OpenStore opens the database. It is called when the app starts, never when a
-	// configuration is only validated. Where the store implements io.Closer it is
+	// configuration is only validated. An error that wraps sessions.ErrUnavailable, and
+	// not sessions.ErrSetup, is tried again; any other refuses the configuration. Where the store implements io.Closer it is
 	// closed when nobody needs it any more.
 	OpenStore(ctx context.Context, logger *zap.Logger) (sessions.Store, error)
 }

@@ -24,8 +24,8 @@ const (
 // endStreams ends what is open for a session that was ended. The deny set tells of
 // most of them too, but not of one whose last access token was over long before.
 func (inst *instance) endStreams(e *sessions.Event) {
-	if inst.store != nil && !e.Session.RevokedAt.IsZero() {
-		inst.store.streams.End(e.Session.Key())
+	if store := inst.store.Load(); store != nil && !e.Session.RevokedAt.IsZero() {
+		store.streams.End(e.Session.Key())
 	}
 }
 

@@ -40,7 +40,9 @@ type endingSite struct {
 func newEndingSite() *endingSite {
 	store := &openStore{}
 	store.watch.Store, store.streams.Store, store.streams.Watch = new(storetest.Memory), new(storetest.Memory), &store.watch
-	return &endingSite{inst: &instance{store: store, manager: &sessions.Manager{Realm: "r"}}}
+	inst := &instance{manager: &sessions.Manager{Realm: "r"}}
+	inst.store.Store(store)
+	return &endingSite{inst: inst}
 }
 
 // later ends the session a moment later.
@@ -49,7 +51,7 @@ func (e *endingSite) later(id string) {
 		for range rand.IntN(10) {
 			runtime.Gosched()
 		}
-		e.inst.store.streams.End(sessions.Key{Realm: "r", ID: id})
+		e.inst.store.Load().streams.End(sessions.Key{Realm: "r", ID: id})
 	}()
 }
 
@@ -247,7 +249,7 @@ func TestStreams_AConnectionIsAsGoodAsBeforeWhenASessionEndedOnIt(t *testing.T) 
 				}
 				all.Wait()
 				t.Logf("%d were cut, %d were answered", site.cut.Load(), site.whole.Load())
-				if n := site.inst.store.streams.Len(); n != 0 {
+				if n := site.inst.store.Load().streams.Len(); n != 0 {
 					t.Errorf("%d streams are held", n)
 				}
 			})

@@ -20,7 +20,8 @@ func init() {
 	}
 }
 
-// A switchStore keeps sessions in memory, and is down while a file is there.
+// A switchStore keeps sessions in memory, and is down while a file is there: it cannot be
+// opened either.
 type switchStore struct {
 	File string `json:"file,omitempty"`
 }
@@ -39,7 +40,8 @@ func (s *switchStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (s *switchStore) StoreKey() (string, error) { return "test_switch " + s.File, nil }
 
 func (s *switchStore) OpenStore(_ context.Context, logger *zap.Logger) (sessions.Store, error) {
-	return &switched{Memory: new(storetest.Memory), file: s.File, logger: logger}, nil
+	opened := &switched{Memory: new(storetest.Memory), file: s.File, logger: logger}
+	return opened, opened.up()
 }
 
 type switched struct {

@@ -12,6 +12,10 @@ var (
 	// ErrUnavailable means that the store did not answer, or that nobody knows
 	// whether it did what it was asked to. Callers answer 503.
 	ErrUnavailable = errors.New("session store unavailable")
+	// ErrSetup means that a store cannot be opened whenever that is tried, until somebody
+	// changes the configuration, a right, or what is there. Also where the error is
+	// ErrUnavailable as well.
+	ErrSetup = errors.New("session store cannot be opened like this")
 	// ErrNoStore means that a store was to be opened and not made, and is not there.
 	ErrNoStore = errors.New("there is no session store")
 	// ErrClosed means that the store was closed, as on a reload that moves it.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"syscall"
 
 	"authsidecar/sessions"
 )
@@ -42,7 +44,19 @@ func refusal(err error) error {
 			return err
 		}
 	}
+	if misplaced(err) {
+		return fmt.Errorf("%w: %w", sessions.ErrSetup, unavailable(cause(err)))
+	}
 	return unavailable(cause(err))
+}
+
+// misplaced reports whether the system says that the directory cannot be one of ours, and not
+// that its disk is full or fails.
+func misplaced(err error) bool {
+	errno, ok := errors.AsType[syscall.Errno](err)
+	return ok && slices.Contains([]syscall.Errno{
+		syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ENOENT, syscall.ENOTDIR, syscall.EEXIST, syscall.ELOOP, syscall.ENAMETOOLONG, syscall.EINVAL,
+	}, errno)
 }
 
 // done tells whether the caller still waits.

@@ -41,8 +41,8 @@ const reviveEvery = time.Second
 
 // Open opens the store, or makes one in an empty or absent directory. After
 // ErrInUse, ErrForeign, sessions.ErrNoStore, ErrNewer and ErrCorrupt the directory is as it was. All
-// other errors wrap sessions.ErrUnavailable: a disk that is full or fails, or no
-// right to the directory.
+// other errors wrap sessions.ErrUnavailable: a disk that is full or fails. No right to the
+// directory, or a place where none can be, is sessions.ErrSetup too.
 func Open(opts Options) (*Store, error) { return open(opts, vfs.Default) }
 
 func open(opts Options, fs vfs.FS) (*Store, error) {
@@ -68,7 +68,7 @@ func (s *Store) open() (err error) {
 		}
 	}
 	if err := s.dir.prepare(); err != nil {
-		return unavailable(err)
+		return refusal(err)
 	}
 	if s.opts.MemTableSize == 0 {
 		s.opts.MemTableSize = s.dir.memTable()
@@ -100,7 +100,7 @@ func (s *Store) open() (err error) {
 // make makes a new store.
 func (s *Store) make() error {
 	if err := s.dir.mark(markerText(format) + making); err != nil {
-		return unavailable(err)
+		return refusal(err)
 	}
 	if err := s.start(false); err != nil {
 		return err
@@ -115,7 +115,7 @@ func (s *Store) make() error {
 // start opens the database.
 func (s *Store) start(exists bool) error {
 	if err := s.dir.probe(); err != nil {
-		return unavailable(cause(err))
+		return refusal(err)
 	}
 	opts := pebbleOptions(&s.opts)
 	opts.ErrorIfNotExists = exists

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -22,6 +23,20 @@ var (
 	errContended = fmt.Errorf("%w: others changed the session again and again", sessions.ErrUnavailable)
 	errCorrupt   = fmt.Errorf("%w: what the database answered cannot be read", sessions.ErrUnavailable)
 )
+
+// refusal wraps the errors of Open: those that do not pass by themselves, but when somebody
+// changes the options, the rights of the role, or what is there, are sessions.ErrSetup as well.
+func refusal(err error) error {
+	class := code(err)
+	setup := class == codeNoDatabase || strings.HasPrefix(class, classAuthorization) || strings.HasPrefix(class, classSyntaxOrAccess)
+	for _, known := range []error{errDSN, ErrNewer, sessions.ErrNoStore} {
+		setup = setup || errors.Is(err, known)
+	}
+	if setup {
+		return fmt.Errorf("%w: %w", sessions.ErrSetup, unavailable(err))
+	}
+	return unavailable(err)
+}
 
 // unavailable wraps an error so that its outcome reads as unknown.
 func unavailable(err error) error {
@@ -59,6 +74,10 @@ const (
 	codeCrashShutdown   = "57P02"
 	codeCannotConnect   = "57P03"
 	codeDatabaseDropped = "57P04"
+	codeNoDatabase      = "3D000"
+
+	classAuthorization  = "28" // whoever we say that we are
+	classSyntaxOrAccess = "42" // no right, or tables that are not ours
 )
 
 // code returns the server's code for an error, or "".

@@ -35,7 +35,8 @@ type Store struct {
 }
 
 // Open connects to the database, and makes or migrates the schema where that is not
-// done yet. Its errors wrap sessions.ErrUnavailable: a server that is not there, a
+// done yet. Its errors wrap sessions.ErrUnavailable: a server that is not there. Those that
+// stay, whenever it is tried again, are sessions.ErrSetup too: a DSN that cannot be read, a
 // role that may not, sessions.ErrNoStore, ErrNewer.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts.defaults()
@@ -47,7 +48,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		s.doors[i] = make(stripe, 1)
 	}
 	if err := s.open(ctx); err != nil {
-		return nil, fmt.Errorf("opening session store: %w", unavailable(err))
+		return nil, fmt.Errorf("opening session store: %w", refusal(err))
 	}
 	return s, nil
 }

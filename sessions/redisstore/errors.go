@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/redis/rueidis"
 
 	"authsidecar/sessions"
 )
@@ -22,6 +26,25 @@ var (
 	errContended = fmt.Errorf("%w: others changed the session again and again", sessions.ErrUnavailable)
 	errCorrupt   = fmt.Errorf("%w: what the server answered cannot be read", sessions.ErrUnavailable)
 )
+
+// refusal wraps the errors of Open: those that do not pass by themselves are
+// sessions.ErrSetup as well.
+func refusal(err error) error {
+	err = unavailable(err)
+	if errors.Is(err, ErrNewer) || errors.Is(err, sessions.ErrNoStore) || refusedUs(err) {
+		return fmt.Errorf("%w: %w", sessions.ErrSetup, err)
+	}
+	return err
+}
+
+// refusedUs reports whether the server is there and does not take what we are, or has
+// something else where our keys belong.
+func refusedUs(err error) bool {
+	answer, ok := errors.AsType[*rueidis.RedisError](err)
+	return ok && slices.ContainsFunc([]string{
+		"WRONGPASS", "NOAUTH", "NOPERM", "WRONGTYPE", "ERR invalid password", "ERR AUTH", "ERR Client sent AUTH", "ERR DB index", "ERR invalid DB index",
+	}, func(begin string) bool { return strings.HasPrefix(answer.Error(), begin) })
+}
 
 // unavailable wraps an error so that its outcome reads as unknown.
 func unavailable(err error) error {

@@ -43,8 +43,9 @@ const clusterShards = 16
 // earlier one.
 const layout = 1
 
-// Open connects to the server. Its errors wrap sessions.ErrUnavailable: a server that
-// is not there, a user who may not, sessions.ErrNoStore, ErrNewer.
+// Open connects to the server. Its errors wrap sessions.ErrUnavailable: a server that is not
+// there. Those that stay, whenever it is tried again, are sessions.ErrSetup too: options that
+// cannot be used, a user who may not, sessions.ErrNoStore, ErrNewer.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts.defaults()
 	s := &Store{
@@ -55,7 +56,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		s.doors[i] = make(stripe, 1)
 	}
 	if err := s.open(ctx); err != nil {
-		return nil, fmt.Errorf("opening session store: %w", unavailable(err))
+		return nil, fmt.Errorf("opening session store: %w", refusal(err))
 	}
 	return s, nil
 }
@@ -63,7 +64,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 func (s *Store) open(ctx context.Context) (err error) {
 	config, err := s.opts.client()
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", sessions.ErrSetup, err)
 	}
 	if addr := exposed(s.opts.URL, &config); addr != "" {
 		s.opts.Log.Warn("the way to the server is in the clear: use rediss://", "addr", addr)

@@ -1,0 +1,137 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+
+	"go.uber.org/zap"
+
+	"authsidecar/sessions"
+)
+
+// An opening opens an instance, in a goroutine of its own. What it needs may be down: then it
+// is tried again, until it is open or closed. One try is under way at a time, however many
+// wait for it.
+type opening struct {
+	once   sync.Once
+	cancel context.CancelFunc
+	tried  chan struct{} // closed when the first try is over
+	ended  chan struct{} // closed when no more will come
+
+	mu  sync.Mutex
+	err error // of the last try
+}
+
+// openTimeout bounds a try, which may wait for the lock of Caddy's storage, and openWait for
+// how long the start of Caddy, or a request, waits for the first one.
+const (
+	openTimeout = time.Minute
+	openWait    = 10 * time.Second
+)
+
+// The pauses between tries double from the first to the last, and then some: nodes that wait
+// for one server do not come all at once.
+const (
+	openPauseFirst = 200 * time.Millisecond
+	openPauseLast  = 5 * time.Second
+)
+
+func newOpening() *opening {
+	return &opening{tried: make(chan struct{}), ended: make(chan struct{})}
+}
+
+// begin begins to try, once.
+func (o *opening) begin(inst *instance) {
+	o.once.Do(func() {
+		ctx, cancel := context.WithCancel(context.Background())
+		o.cancel = cancel
+		go func() {
+			defer close(o.ended)
+			o.run(ctx, inst)
+		}()
+	})
+}
+
+// run tries until it succeeds, or ctx ends.
+func (o *opening) run(ctx context.Context, inst *instance) {
+	began, pause, said := time.Now(), openPauseFirst, false
+	for first := true; ; first = false {
+		err := inst.try(ctx)
+		if err == nil && !first {
+			inst.logger.Info("session store and signing keys are open now", zap.String("issuer", inst.issuer), zap.Duration("after", time.Since(began)))
+		}
+		o.set(err)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if by := passes(err); by && !said || !by && !first && said {
+			inst.logger.Error("the session store or the signing keys cannot be opened; what needs them is answered with 503, and this is tried again until they can",
+				zap.String("issuer", inst.issuer), zap.String("store", engineOf(inst.opener)), zap.String("location", locationOf(inst.opener)), zap.Error(err))
+			said = by // said once, and once more if it will not pass by itself
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause + rand.N(pause/4)): //nolint:gosec // nobody gains by guessing a pause
+			pause = min(2*pause, openPauseLast)
+		}
+	}
+}
+
+// set keeps how a try ended.
+func (o *opening) set(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.err = err
+	select {
+	case <-o.tried:
+	default:
+		close(o.tried)
+	}
+}
+
+// wait returns when the first try is over, and how the last one ended: nil is open.
+func (o *opening) wait(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, openWait)
+	defer cancel()
+	select {
+	case <-o.tried:
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return o.err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: it is being opened", sessions.ErrUnavailable)
+	}
+}
+
+// end returns when nothing is tried any more. Whoever opens from now on finds that it is over.
+func (o *opening) end() {
+	o.once.Do(func() {
+		o.cancel = func() {}
+		close(o.ended)
+	})
+	o.cancel()
+	<-o.ended
+	o.set(sessions.ErrClosed)
+}
+
+// passes reports whether a failure may be gone when it is tried again: a server that does not
+// answer, a disk that is full. Others are the operator's to mend.
+func passes(err error) bool {
+	if errors.Is(err, sessions.ErrSetup) {
+		return false
+	}
+	for _, cause := range [...]error{sessions.ErrUnavailable, context.DeadlineExceeded, syscall.ENOSPC, syscall.EDQUOT, syscall.EIO} {
+		if errors.Is(err, cause) {
+			return true
+		}
+	}
+	_, network := errors.AsType[*net.OpError](err) // of Caddy's storage, which may be a server's
+	return network
+}

@@ -1,0 +1,243 @@
+package caddymodule_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// A downSite is a site whose store may be down, beside another that has nothing to do with it.
+type downSite struct {
+	*sidecar
+	*idp
+	config string
+	other  string // where the other one is
+}
+
+func newDownSite(t *testing.T, store string) *downSite {
+	t.Helper()
+	d := &downSite{sidecar: newSidecar(t, t.TempDir()), idp: newIDP(t, "https://idp.example.com"), other: "http://127.0.0.1:" + freePort(t)}
+	d.config = d.with(echo(t).URL, store)
+	return d
+}
+
+func (d *downSite) with(app, store string) string {
+	return d.site(d.sidecar, app, life+"\n\t\thealth /auth/health\n\t\tidentity\n\t\t"+store) + "http://:" + port(d.other) + " {\n\trespond \"another site\"\n}\n"
+}
+
+// session starts the site, creates a session, stops the site, and returns the access token.
+func (d *downSite) session(t *testing.T) string {
+	t.Helper()
+	d.start(d.config)
+	got := create(t, d.url, d.token("alice", nil), `{"user_id":"alice"}`)
+	wantStatus(t, got, 200)
+	d.stop()
+	return got.text("access_token")
+}
+
+// wantDown asserts what is answered while the store is down.
+func (d *downSite) wantDown(t *testing.T, access string) {
+	t.Helper()
+	req, err := http.NewRequest("GET", d.other, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if other, err := do(req); err != nil || other.body != "another site" {
+		t.Errorf("the other site: %v %s", err, other.body)
+	}
+	d.waitHealth(503)
+	for name, got := range map[string]answer{
+		"nobody":         d.through("GET", "/hello"),
+		"an API key":     d.through("GET", "/hello", "Authorization", "Bearer sk-4711"),
+		"another cookie": d.through("GET", "/hello", "Cookie", "theme=dark"),
+	} {
+		if got.status != 200 || got.header.Get("X-App") != "echo" {
+			t.Errorf("%s is not forwarded: %d %s", name, got.status, got.body)
+		}
+	}
+	if access != "" {
+		refused := d.visit(access)
+		wantStatus(t, refused, 503)
+		wantHeaders(t, refused, "Retry-After", "1")
+	}
+	caller := d.token("alice", nil)
+	for name, got := range map[string]answer{
+		"create": create(t, d.url, caller, `{"user_id":"alice"}`), "list": d.call("GET", "", caller, ""),
+		"refresh": d.refresh(caller), "revoke": d.call("DELETE", "?user_id=alice", caller, ""),
+	} {
+		if got.status != 503 || got.header.Get("Retry-After") != "1" {
+			t.Errorf("%s: %d %s", name, got.status, got.body)
+		}
+	}
+}
+
+// wantUp asserts that all works again, by itself, and what the log said.
+func (d *downSite) wantUp(t *testing.T, access string) {
+	t.Helper()
+	d.waitHealth(200)
+	if access != "" {
+		wantStatus(t, d.visit(access), 200)
+	}
+	wantStatus(t, create(t, d.url, d.token("alice", nil), `{"user_id":"alice"}`), 200)
+	d.waitLog("are open now")
+	if n := strings.Count(d.log.String(), "cannot be opened; what needs them"); n != 1 {
+		t.Errorf("the log says %d times that the store cannot be opened\n%s", n, d.log)
+	}
+}
+
+func TestStart_AServerThatIsDownTakesNoOtherSiteDown(t *testing.T) {
+	t.Parallel()
+	eachEngine(t, func(t *testing.T, e *engine) {
+		d := newDownSite(t, e.store)
+		access := d.session(t)
+		e.stop()
+		d.start(d.config)
+		d.wantDown(t, access)
+		e.start()
+		d.wantUp(t, access)
+	})
+}
+
+// Covers S3.
+func TestStart_ADiskThatIsFullTakesNoOtherSiteDown(t *testing.T) {
+	t.Parallel()
+	mount := smallDisk(t, "48m")
+	d := newDownSite(t, "store pebble "+mount+"/store")
+	access := d.session(t)
+	ballast := filepath.Join(mount, "ballast")
+	if err := os.WriteFile(ballast, make([]byte, 96<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
+		t.Fatalf("the disk is not full: %v", err)
+	}
+	d.start(d.config)
+	d.wantDown(t, access)
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	d.wantUp(t, access)
+}
+
+// smallDisk mounts a disk of that size.
+func smallDisk(t *testing.T, size string) string {
+	t.Helper()
+	mount := filepath.Join(t.TempDir(), "disk")
+	if err := os.Mkdir(mount, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", mount).CombinedOutput(); err != nil {
+		t.Skipf("NOT TESTED: a full disk needs the right to mount one: %v: %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.CommandContext(context.Background(), "umount", "-l", mount).CombinedOutput(); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	return mount
+}
+
+// What does not pass by itself is told when Caddy starts, whatever the store.
+func TestStart_WhatSomebodyHasToMendIsAnErrorAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"redis", "postgres"} {
+		t.Run(name+", a wrong password", func(t *testing.T) {
+			right := engines[name](t).store
+			d := newDownSite(t, passwordFile.ReplaceAllLiteralString(right, "{file.DIR/wrong}"))
+			d.write("wrong", "it is not")
+			wantSaid(t, d.startRefused(d.config), "session store cannot be opened like this")
+		})
+	}
+	t.Run("pebble, a file where the directory belongs", func(t *testing.T) {
+		d := newDownSite(t, "store pebble DIR/file/store")
+		d.write("file", "")
+		wantSaid(t, d.startRefused(d.config), "not a directory")
+	})
+}
+
+var passwordFile = regexp.MustCompile(`\{file\.[^}]*\}`)
+
+func wantSaid(t *testing.T, said, want string) {
+	t.Helper()
+	if !strings.Contains(said, want) {
+		t.Errorf("%q is not in\n%s", want, said)
+	}
+}
+
+// While a store is down reloads go on, none waits for it, and none leaves anything behind.
+func TestReload_WhileTheStoreIsDownLeaksNothing(t *testing.T) {
+	t.Parallel()
+	d := newDownSite(t, "store test_switch DIR/down")
+	d.write("down", "")
+	d.start(d.config)
+	d.awaitInForce()
+	reload := func(times int) {
+		for range times {
+			if err := d.reload(d.config); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	reload(3)
+	before := d.goroutines()
+	reload(20)
+	if after := d.goroutines(); after > before+12 {
+		t.Errorf("%d goroutines after 20 reloads, %d before", after, before)
+	}
+	d.wantDown(t, "")
+	if err := os.Remove(filepath.Join(d.dir, "down")); err != nil {
+		t.Fatal(err)
+	}
+	d.waitHealth(200)
+	wantStatus(t, create(t, d.url, d.token("alice", nil), `{"user_id":"alice"}`), 200)
+	d.stop()
+	if strings.Contains(d.log.String(), "panic") {
+		t.Errorf("a panic:\n%s", d.log)
+	}
+}
+
+// A reload that leads to a store that is down is refused while another store serves: a slip of
+// the pen takes nothing down. One that changes something else is not.
+func TestReload_ToAStoreThatIsDownLeavesTheOneThatServes(t *testing.T) {
+	t.Parallel()
+	d := newDownSite(t, "store test_switch DIR/down")
+	app := echo(t).URL
+	d.start(d.with(app, "store test_switch DIR/one"))
+	d.waitHealth(200)
+	d.write("down", "")
+	if err := d.reload(d.with(app, "store test_switch DIR/down")); err == nil || !strings.Contains(err.Error(), "switched off") {
+		t.Errorf("the reload to a store that is down: %v", err)
+	}
+	wantStatus(t, create(t, d.url, d.token("alice", nil), `{"user_id":"alice"}`), 200)
+}
+
+// With accept callers a token of a trusted issuer names somebody: nobody can tell yet.
+func TestStart_ATokenThatWouldNameSomebodyIs503WhileTheStoreIsDown(t *testing.T) {
+	t.Parallel()
+	d := newDownSite(t, "store test_switch DIR/down")
+	d.write("down", "")
+	d.start(strings.Replace(d.config, "\t\tidentity\n", "\t\tidentity {\n\t\t\taccept callers\n\t\t\tcookie sid\n\t\t}\n", 1))
+	token := d.token("alice", nil)
+	got := d.through("GET", "/hello", "Authorization", "Bearer "+token)
+	wantStatus(t, got, 503)
+	wantHeaders(t, got, "Retry-After", "1")
+	got = d.through("GET", "/hello", "Cookie", "sid="+token)
+	wantStatus(t, got, 503)
+	if got.header.Get("Set-Cookie") != "" {
+		t.Error("the cookie was expired though nobody knows that it is over")
+	}
+	wantStatus(t, d.through("GET", "/hello", "Authorization", "Bearer "+token+"x"), 200) // nobody's, and the app's affair
+	if err := os.Remove(filepath.Join(d.dir, "down")); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(30 * time.Second); d.through("GET", "/hello", "Authorization", "Bearer "+token).status != 200; {
+		if time.Now().After(deadline) {
+			t.Fatalf("it does not recover\n%s", d.log)
+		}
+	}
+}
