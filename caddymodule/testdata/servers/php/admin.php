@@ -1,0 +1,1 @@
+<?php header("X-Route: admin");
