@@ -121,6 +121,21 @@ func TestStream_SetsADeadlineOnlyWhereSomebodyWaits(t *testing.T) {
 	}
 }
 
+// A response that comes too late leaves nothing in the refusal: no cookie, no redirect. What
+// the site sets on every response stays.
+func TestStream_NothingOfALateResponseIsSent(t *testing.T) {
+	w := httptest.NewRecorder()
+	w.Header().Set("Strict-Transport-Security", "max-age=1")
+	s, _ := newStream(w, httptest.NewRequest(http.MethodPost, "/", nil), nil)
+	s.cutOff()
+	s.Header().Set("Location", "/welcome")
+	s.Header().Set("Set-Cookie", "sid=1")
+	s.WriteHeader(http.StatusSeeOther)
+	if s.finish(nil) || len(w.Header()) != 1 || w.Header().Get("Strict-Transport-Security") == "" {
+		t.Errorf("headers %v", w.Header())
+	}
+}
+
 // A deadline that Caddy sets after ours does not let anybody wait on.
 func TestStream_WakesWhoeverWaitsAsLongAsHeDoes(t *testing.T) {
 	w := newStuck()

@@ -2,8 +2,10 @@ package caddymodule
 
 import (
 	"context"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,6 +46,7 @@ type stream struct {
 	began func(status int)
 	http1 bool
 	body  streamBody
+	names []string // of headers that were set before
 
 	mu      sync.Mutex
 	begun   bool
@@ -66,9 +69,10 @@ func newStream(w http.ResponseWriter, r *http.Request, began func(status int)) (
 	s := &stream{
 		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
 		cancel:                cancel, began: began, http1: r.ProtoMajor == 1,
+		names: slices.Collect(maps.Keys(w.Header())),
 	}
 	r = r.WithContext(ctx)
-	if r.Body != nil && r.Body != http.NoBody {
+	if r.Body != nil && r.ContentLength != 0 {
 		s.body.ReadCloser, s.body.stream = r.Body, s
 		r.Body = &s.body
 	}
@@ -155,7 +159,7 @@ func (s *stream) finish(err error) bool {
 		panic(http.ErrAbortHandler)
 	}
 	header := s.Header()
-	clear(header) // of the response that was not sent
+	maps.DeleteFunc(header, func(name string, _ []string) bool { return !slices.Contains(s.names, name) }) // those of the response
 	if s.closing {
 		header.Set("Connection", "close")
 	}

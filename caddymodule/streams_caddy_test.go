@@ -128,6 +128,9 @@ func (r *endedRound) hang() {
 		if resp.StatusCode != http.StatusUnauthorized || !strings.Contains(resp.Header.Get("WWW-Authenticate"), "invalid_token") || !strings.Contains(string(data), "session_over") {
 			r.t.Errorf("a request of a session that ended: %s, %v, %s, %v", resp.Status, resp.Header, data, err)
 		}
+		if resp.Close {
+			r.t.Error("the connection is closed for nothing")
+		}
 	}()
 	r.waitOpen(1)
 	r.revoke()

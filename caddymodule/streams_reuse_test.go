@@ -84,8 +84,8 @@ func (e *endingSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// plain answers at once. It is ended in the middle, or when all is said but nobody has
-// turned to the next request yet.
+// plain answers at once. Its session ends in the middle of that, or when the answer is
+// complete and the handler has not returned yet.
 func (e *endingSite) plain(w http.ResponseWriter, r *http.Request) error {
 	id := r.Header.Get("Session")
 	w.Header().Set("Content-Length", "8")
@@ -108,7 +108,7 @@ func (e *endingSite) plain(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// allSaid tells of every other session that it is to end when all is said.
+// allSaid reports whether the session is to end when the answer is complete: every other one does.
 func allSaid(id string) bool { return len(id) > 0 && id[len(id)-1]%2 == 0 }
 
 // upload begins to answer, and reads on.
