@@ -183,7 +183,7 @@ func (a *API) authenticate(r *http.Request) (*sessions.Caller, error) {
 		return nil, err
 	}
 	if found.Header != "" && (a.crossSite == nil || a.crossSite(r)) {
-		return nil, ErrCrossOrigin
+		return nil, problemCrossOrigin
 	}
 	caller, err := a.verifier.VerifyFound(r.Context(), found)
 	if err != nil || !caller.Own {

@@ -60,12 +60,13 @@ var (
 	// that no page of this site is known to have sent.
 	ErrCrossOrigin = NewProblem(403, "cross_origin", "From another site",
 		"This request would change something, and the browser does not say that a page of this site sent it.")
-	problemDenied    = NewProblem(403, "insufficient_scope", "Not allowed", "This caller may not have a session for this user.")
-	problemPath      = NewProblem(404, "not_found", "Not found", "There is nothing at this spelling of the path.")
-	problemForbidden = NewProblem(403, "insufficient_scope", "Not allowed", "This caller may not manage these sessions.")
-	problemSession   = NewProblem(404, "not_found", "Not found", "There is no such session, or none that this caller may see.")
-	problemMethod    = NewProblem(405, "method_not_allowed", "Method not allowed", "Allow says what can be done here.")
-	problemFilter    = NewProblem(400, "invalid_request", "Invalid request",
+	problemCrossOrigin = func(p Problem) *Problem { return &p }(*ErrCrossOrigin)
+	problemDenied      = NewProblem(403, "insufficient_scope", "Not allowed", "This caller may not have a session for this user.")
+	problemPath        = NewProblem(404, "not_found", "Not found", "There is nothing at this spelling of the path.")
+	problemForbidden   = NewProblem(403, "insufficient_scope", "Not allowed", "This caller may not manage these sessions.")
+	problemSession     = NewProblem(404, "not_found", "Not found", "There is no such session, or none that this caller may see.")
+	problemMethod      = NewProblem(405, "method_not_allowed", "Method not allowed", "Allow says what can be done here.")
+	problemFilter      = NewProblem(400, "invalid_request", "Invalid request",
 		"Name the sessions: user_id, actor (with actor_issuer where it is not the caller's) or impersonations=true, each at most once; a page by cursor and limit (1 to 100).")
 	problemCursor = NewProblem(400, "invalid_cursor", "Invalid cursor", "Take cursor from next_cursor of the page before, with the same filter.")
 	problemGrant  = NewProblem(400, "invalid_grant", "Invalid refresh token", "The refresh token is not valid, or no longer.")
@@ -86,6 +87,7 @@ var (
 
 func init() {
 	problemNoToken.challenge = "-"
+	problemCrossOrigin.challenge = "-" // in Authorization the same token would do
 	problemToken.challenge = "invalid_token"
 	problemDenied.challenge = "insufficient_scope"
 	problemForbidden.challenge = "insufficient_scope"
