@@ -67,7 +67,9 @@ func (g *gate) caught(r *http.Request, err error) bool {
 		return around.(bool)
 	}
 	probe := server.Errors.WithError(r, err)
-	probe.URL = requested(r) // as Caddy puts it back
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok { // as Caddy puts it back
+		probe.Method, probe.URL = original.Method, original.URL
+	}
 	return take(server.Errors.Routes, probe)
 }
 

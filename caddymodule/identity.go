@@ -149,14 +149,14 @@ func (g *gate) scrub(r *http.Request, before *identity) {
 func (g *gate) judge(w http.ResponseWriter, r *http.Request) (*identity, error) {
 	credential, caller, err := g.authenticate(r)
 	switch {
-	case errors.Is(err, bearer.ErrNoToken) && len(r.Header["Authorization"]) == 0:
-		return g.anonymous(r, err)
 	case err == nil && credential.Cookie && forward.Smuggled(r, g.inst.issuer): // beside it
 		return g.refuse(r, &refusal{Problem: errTokens, cause: bearer.ErrMalformed})
 	case err == nil && credential.Cookie && forward.CrossSite(r):
 		return g.refuse(r, &refusal{Problem: errCrossOrigin, who: g.identify(caller)})
 	case err == nil:
 		return g.identify(caller), nil
+	case errors.Is(err, bearer.ErrNoToken) && len(r.Header["Authorization"]) == 0:
+		return g.anonymous(r, err)
 	case isUnavailable(err):
 		return nil, g.unavailable(err)
 	case forward.Smuggled(r, g.inst.issuer), errors.Is(err, forward.ErrSeveral):

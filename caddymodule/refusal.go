@@ -89,7 +89,7 @@ func (g *gate) fail(w http.ResponseWriter, r *http.Request, who *identity, err e
 func (g *gate) report(r *http.Request, f *refusal) {
 	g.inst.reports.Failed(r, f.Status, cmp.Or[error](f.cause, f))
 	if observe.Refused(r, f.Status, f.Reason(), f.session()); f.who != nil {
-		g.inst.actOf(r, f.who.Who).refused(f)
+		f.who.gate.inst.actOf(r, f.who.Who).refused(f) // in the audit of the session's realm
 	}
 }
 

@@ -276,6 +276,7 @@ func TestRefusals_LeaveTheAnswerToErrorRoutes(t *testing.T) {
 		{"for this path", site + "handle_errors {\nhandle /app {\n" + page + "\n}\n}\n}\n", "/app", theirs},
 		{"for another path", site + "handle_errors {\nhandle /other {\n" + page + "\n}\n}\n}\n", "/app", ours},
 		{"by what the client asked for", strings.Replace(site, "\tauth_sessions {", "\troute {\n\trewrite * /index.html\n\tauth_sessions {", 1) + "\t}\nhandle_errors {\nhandle /app {\n" + page + "\n}\n}\n}\n", "/app", theirs},
+		{"by the method that the client used", strings.Replace(site, "\tauth_sessions {", "\troute {\n\tmethod POST\n\tauth_sessions {", 1) + "\t}\nhandle_errors {\n@get method GET\nhandle @get {\n" + page + "\n}\n}\n}\n", "/app", theirs},
 		{"by the message", site + "handle_errors {\n@it expression `{err.message}.startsWith('Sign in')`\nhandle @it {\n" + page + "\n}\n}\n}\n", "/app", theirs},
 	} {
 		if err := s.reload(c.site); err != nil {

@@ -131,6 +131,7 @@ func TestSeveral_TwoIdentitiesAreRefused(t *testing.T) {
 		}
 	}
 	c.waitLog(`"session_decision":"denied:two_identities"`)
+	c.waitLog(`"msg":"session refused","issuer":"https://app.example.com","session_id":"` + c.own.text("session_id"))
 	c.wantWho("the first", c.through("GET", "/app", "Cookie", "a="+c.own.text("access_token")), c.own, "alice", "")
 	c.wantWho("the second", c.through("GET", "/app", "Cookie", "b="+c.bob.text("access_token")), c.bob, "bob", "")
 
