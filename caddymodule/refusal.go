@@ -24,11 +24,11 @@ var (
 		"Several sessions came in cookies of one name. Delete the cookies of this site and sign in again.")
 	errCrossOrigin = httpapi.ErrCrossOrigin
 	errReadOnly    = httpapi.NewProblem(403, "read_only", "Read only",
-		"You act as another user and may look, but this request would change something.")
-	errDeny = httpapi.NewProblem(403, "deny", "Not as another user",
-		"You act as another user, and this is closed to whoever does.")
+		"While you act as another user you may look at things, but not change them.")
+	errDeny = httpapi.NewProblem(403, "deny", "Not while acting as another user",
+		"This is closed while you act as another user.")
 	errTwoIdentities = httpapi.NewProblem(400, "two_identities", "Two people at once",
-		"This request came with sessions of two people: sign out of one of them, or send one token.")
+		"This request came with the sessions of two people. Sign out of one of them, or send one token.")
 	errUnavailable = httpapi.NewProblem(503, "unavailable", "Unavailable", "Try again soon.")
 )
 
