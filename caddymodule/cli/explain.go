@@ -34,8 +34,9 @@ With --user, it also shows which allow rule holds for a session for that user. F
 failed check it says what to do. The token is neither printed nor sent anywhere.
 
 The configuration is that of --config, else the Caddyfile in this directory, else that
-of the running server. The keys of identity providers are those of the running server,
-else those that it has stored in Caddy's storage. With --offline, no server is asked.
+of the running server. Without one, it shows which section of the page about issuers
+fits the token. The keys of identity providers are those of the running server, else
+those that it has stored in Caddy's storage. With --offline, no server is asked.
 
 	$ caddy auth-sessions explain --config Caddyfile < token
 	$ caddy auth-sessions explain --config Caddyfile --user alice --reason "ticket 4711" < token`,
@@ -59,6 +60,10 @@ type explained struct {
 	Verdict string          `json:"verdict"` // accepted, refused or unknown
 	Reason  bearer.Reason   `json:"reason,omitempty"`
 	Checks  []explainedStep `json:"checks"`
+	// Trust is the issuer of a token of whom nothing is configured, as the token says, and
+	// Section is that of the page about issuers which shows what to write for it.
+	Trust   string `json:"trust,omitempty"`
+	Section string `json:"section,omitempty"`
 	// Session is what he would get, where a user was named.
 	Session *explainedSession `json:"session,omitempty"`
 }
@@ -79,7 +84,11 @@ func (e *explainer) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	site, err := e.loadSite(cmd.Context(), issuerClaim(token))
+	issuer := issuerClaim(token)
+	site, err := e.loadSite(cmd.Context(), issuer)
+	if errors.Is(err, errNoBlock) {
+		return errors.Join(e.show(cmd.OutOrStdout(), &explained{Verdict: "unknown", Checks: []explainedStep{}, Trust: issuer, Section: sectionOf(issuer)}), err)
+	}
 	if err != nil {
 		return err
 	}
@@ -89,12 +98,17 @@ func (e *explainer) run(cmd *cobra.Command) error {
 	if e.user != "" && made.Caller != nil {
 		result.Session = site.session(made.Caller, e.user, e.reason)
 	}
-	if e.json {
-		err = printJSON(cmd.OutOrStdout(), result)
-	} else {
-		err = result.print(cmd.OutOrStdout())
+	if result.Reason == bearer.ReasonUnknownIssuer {
+		result.Trust, result.Section = issuer, sectionOf(issuer)
 	}
-	return errors.Join(err, result.err())
+	return errors.Join(e.show(cmd.OutOrStdout(), result), result.err())
+}
+
+func (e *explainer) show(w io.Writer, result *explained) error {
+	if e.json {
+		return printJSON(w, result)
+	}
+	return result.print(w)
 }
 
 // readToken reads a token, as people have them at hand: with blanks around it, or
@@ -156,6 +170,10 @@ func (r *explained) err() error {
 }
 
 func (r *explained) print(w io.Writer) error {
+	if len(r.Checks) == 0 {
+		_, err := fmt.Fprintln(w, pointer(r.Trust, r.Section))
+		return err
+	}
 	t := newTable(w)
 	t.row("CHECK", "RESULT", "")
 	for _, step := range r.Checks {
@@ -168,6 +186,9 @@ func (r *explained) print(w io.Writer) error {
 		if step.Mend != "" {
 			fmt.Fprintf(w, "\nTo mend the %s: %s\n", step.Check, step.Mend)
 		}
+	}
+	if r.Trust != "" {
+		fmt.Fprintf(w, "\n%s\n", pointer(r.Trust, r.Section))
 	}
 	if r.Session != nil {
 		return r.Session.print(w)

@@ -22,7 +22,7 @@ func (e *explainer) loadConfig() ([]byte, error) {
 		return config, nil
 	}
 	if e.offline {
-		return nil, errors.New("no configuration is here: name one by --config")
+		return nil, fmt.Errorf("%w: no configuration is here: name one by --config", errNoBlock)
 	}
 	address, err := caddycmd.DetermineAdminAPIAddress(e.address, nil, "", "")
 	if err != nil {
@@ -30,7 +30,7 @@ func (e *explainer) loadConfig() ([]byte, error) {
 	}
 	resp, err := caddycmd.AdminAPIRequest(address, http.MethodGet, "/config/", nil, nil)
 	if err != nil {
-		return nil, fmt.Errorf("no configuration is here, and no server to ask for its own: name one by --config (%w)", err)
+		return nil, fmt.Errorf("%w: no configuration is here, and no server to ask for its own: name one by --config (%w)", errNoBlock, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	return io.ReadAll(resp.Body)
@@ -111,7 +111,7 @@ func chooseHandler(all []*handler, issuer, tokenIssuer string) (*handler, error)
 	}
 	slices.Sort(names)
 	if len(all) == 0 {
-		return nil, errors.New("no auth_sessions block is in this configuration")
+		return nil, fmt.Errorf("%w: no auth_sessions block is in this configuration", errNoBlock)
 	}
 	return nil, fmt.Errorf("say by --issuer which block the token is for: there are %s", strings.Join(names, ", "))
 }

@@ -25,6 +25,7 @@ func wantSecret(t testing.TB, got sidecartest.Outcome, token string) {
 // An explanation is what --json prints.
 type explanation struct {
 	Issuer, Verdict, Reason string
+	Trust, Section          string
 	Checks                  []struct{ Check, Result, Reason, Detail, Mend string }
 	Session                 *struct {
 		Allowed       bool
@@ -286,5 +287,32 @@ func TestExplain_FindsTheBlock(t *testing.T) {
 	}
 	if got := run("--config", s.Dir+"/two"); got.OK || !strings.Contains(got.Err, "jwks.json") {
 		t.Errorf("without its key file: %+v", got)
+	}
+}
+
+// Whoever has a token and no configuration is told which section of the page about issuers to
+// read, and that nothing was checked.
+func TestExplain_ShowsTheSectionOfABareToken(t *testing.T) {
+	t.Parallel()
+	s := sidecartest.New(t)
+	for issuer, want := range map[string]string{
+		"https://example.eu.auth0.com/": "section Auth0", "https://idp.example.com": "look through docs/issuers.md", "evil\n\x1b[31m": `"evil\n\x1b[31m"`,
+	} {
+		token := sidecartest.NewIDP(t, issuer).Token("alice", nil)
+		got := s.Sessions(token, "explain", "--offline")
+		wantSecret(t, got, token)
+		if got.OK || !strings.Contains(got.Out, want) || !strings.Contains(got.Err, "nothing was checked") || !strings.Contains(got.Err, "--config") {
+			t.Errorf("%s: %+v", issuer, got)
+		}
+	}
+	if got := s.Sessions("no token", "explain", "--offline"); got.OK || !strings.Contains(got.Out, "is no JWT") {
+		t.Errorf("no token: %+v", got)
+	}
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	file := s.Write("Caddyfile", s.Render(provider.Site(s, sidecartest.Echo(t), "")))
+	token := sidecartest.NewIDP(t, "https://sso.example.com/realms/demo").Token("alice", nil)
+	_, e := explain(t, s, token, "--offline", "--config", file, "--adapter", "caddyfile")
+	if e.Reason != "unknown_issuer" || e.Section != "Keycloak" || e.Trust != "https://sso.example.com/realms/demo" {
+		t.Errorf("another issuer: %+v", e)
 	}
 }

@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+)
+
+// errNoBlock is where there is nothing to check a token by.
+var errNoBlock = errors.New("nothing was checked")
+
+// sections are those of the page about issuers, by what the issuers of tokens are called. Those
+// that everybody runs at an address of their own, with nothing in it that tells, are not here.
+var sections = []struct {
+	title  string
+	issuer *regexp.Regexp
+}{
+	{"Auth0", hosted(`[^/]+\.auth0\.com`)},
+	{"Okta", hosted(`[^/]+\.(okta|oktapreview|okta-emea)\.com`)},
+	{"Microsoft Entra ID", hosted(`(login\.microsoftonline\.(com|us)|login\.partner\.microsoftonline\.cn|sts\.windows\.net|[^/]+\.ciamlogin\.com)`)},
+	{"Google", regexp.MustCompile(`^(https://)?accounts\.google\.com$`)},
+	{"Firebase", hosted(`(securetoken|session\.firebase)\.google\.com`)},
+	{"Amazon Cognito", hosted(`cognito-idp\.[^/]+\.amazonaws\.com`)},
+	{"Keycloak", regexp.MustCompile(`^https?://.*/realms/[^/]+$`)},
+	{"Zitadel", hosted(`[^/]+\.zitadel\.cloud`)},
+	{"Clerk", hosted(`(clerk\.[^/]+|[^/]+\.clerk\.accounts\.dev)`)},
+	{"Supabase", regexp.MustCompile(`^https?://[^/]+/auth/v1$`)},
+	{"Kubernetes", regexp.MustCompile(`^(kubernetes/serviceaccount|https://(kubernetes\.default\.svc(\..*)?|oidc\.eks\.[^/]+/id/.*|container\.googleapis\.com/.*))$`)},
+	{"GitHub Actions", hosted(`token\.actions\.githubusercontent\.com`)},
+	{"GitLab CI", hosted(`gitlab\.com`)},
+	{"Cloudflare Access", hosted(`[^/]+\.cloudflareaccess\.com`)},
+	{"Google IAP", regexp.MustCompile(`^https://cloud\.google\.com/iap$`)},
+	{"authentik", regexp.MustCompile(`^https?://[^/]+(/.*)?/application/o/[^/]+/$`)},
+	{"Apple", hosted(`appleid\.apple\.com`)},
+	{"WorkOS", hosted(`api\.workos\.com`)},
+	{"Descope", regexp.MustCompile(`^(https://api\.[^/]*descope\.com/.*|P2[0-9A-Za-z]+)$`)},
+	{"Logto", hosted(`[^/]+\.logto\.app`)},
+	{"Stack Auth", hosted(`api\.stack-auth\.com`)},
+}
+
+// hosted matches issuers at hosts of that pattern.
+func hosted(host string) *regexp.Regexp { return regexp.MustCompile(`^https://` + host + `(/|$)`) }
+
+// sectionOf returns the title of the section about an issuer of that name; "" for none.
+func sectionOf(issuer string) string {
+	for _, s := range sections {
+		if s.issuer.MatchString(issuer) {
+			return s.title
+		}
+	}
+	return ""
+}
+
+// pointer says where it is written what to do about tokens of an issuer.
+func pointer(issuer, section string) string {
+	switch {
+	case issuer == "":
+		return "The token names no issuer, or is no JWT."
+	case section == "":
+		return fmt.Sprintf("The token says that its issuer is %q. Nothing in that tells what it is: look through docs/issuers.md for it.", issuer)
+	default:
+		return fmt.Sprintf("The token says that its issuer is %q. What to write for it is in docs/issuers.md, section %s.", issuer, section)
+	}
+}
