@@ -201,6 +201,11 @@ func (g *gate) fromTokenHeader(r *http.Request) (forward.Credential, *sessions.C
 		return forward.Credential{}, nil, err
 	}
 	caller, err := g.inst.verifier.VerifyFound(r.Context(), found)
+	if err == nil {
+		if cause := g.inst.open(r.Context()); cause != nil {
+			caller, err = nil, fmt.Errorf("%w: %w", sessions.ErrUnavailable, cause)
+		}
+	}
 	return forward.Credential{Token: found.Token, Cookie: true}, caller, err
 }
 
