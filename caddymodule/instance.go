@@ -226,7 +226,7 @@ func (inst *instance) try(ctx context.Context) error {
 // use prepares what works with the store.
 func (inst *instance) use(ctx context.Context, store *openStore, secret []byte) error {
 	inst.manager.Store, inst.manager.Watch, inst.manager.IDSecret = store.store, &store.watch, secret
-	inst.manager.Over = store.expired
+	inst.manager.Over, inst.manager.Minter.StoreID = store.expired, store.watch.Identity
 	if err := inst.manager.LoadCutoffs(ctx); err != nil {
 		return err
 	}

@@ -61,10 +61,13 @@ type openStore struct {
 	running sync.WaitGroup
 }
 
-// A store is swept each sweepPause, sweepBatch rows at a time.
+// A store is swept each sweepPause, sweepBatch rows at a time, and asked who it is each
+// identifyPause.
 const (
 	sweepPause = 10 * time.Second
 	sweepBatch = 500
+
+	identifyPause = time.Second
 )
 
 // shareStore returns the open store of the module, or opens it. Whoever got it calls
@@ -106,9 +109,19 @@ func startStore(ctx context.Context, store sessions.Store, logger *zap.Logger) (
 	o.cancel = cancel
 	o.running.Go(func() { o.sweep(running, logger) })
 	o.running.Go(func() { o.watch.Run(running) })
+	o.running.Go(func() { o.identify(running, logger) })
 	o.running.Go(func() { o.streams.Run(running) })
 	o.running.Go(func() { o.live.Run(running, store) })
 	return o, nil
+}
+
+// identify finds out, each identifyPause, whether the store was emptied.
+func (o *openStore) identify(ctx context.Context, logger *zap.Logger) {
+	periodic.Run(ctx, identifyPause, func() {
+		if changed, _ := o.watch.Identify(ctx); changed { // a store that is down is told of elsewhere
+			logger.Error("the session store was emptied or replaced: access tokens that were minted before are refused")
+		}
+	})
 }
 
 // Destruct ends what runs and closes the store.

@@ -30,6 +30,9 @@ type Caller struct {
 	Actor Principal
 	// SessionCreated is when the session of our own token was created.
 	SessionCreated time.Time
+	// StoreID is the identity of the store that our own token was minted with; "" where it
+	// says none.
+	StoreID string
 	// Claims are all claims of the token; where Recorded is set, those that a row
 	// recorded of a caller who is not here.
 	Claims Claims

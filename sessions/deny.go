@@ -16,6 +16,7 @@ type Facts struct {
 	Impersonation bool
 	Actor         Principal // of an impersonation
 	CreatedAt     time.Time
+	StoreID       string // of the store that has the session; "" is not known
 }
 
 // Facts returns those of the session.

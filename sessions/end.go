@@ -58,6 +58,7 @@ func (m *Manager) Facts(c *Caller) Facts {
 		Impersonation: c.Acting,
 		Actor:         c.Actor,
 		CreatedAt:     c.SessionCreated,
+		StoreID:       c.StoreID,
 	}
 }
 

@@ -51,6 +51,15 @@ type CountingStore interface {
 	CreateCounted(ctx context.Context, row Session) (stored Session, created bool, count int, err error)
 }
 
+// An IdentifiedStore is a Store that can be told from each other, and from what stood in its
+// place before: access tokens carry its identity, and are of no session of another one.
+type IdentifiedStore interface {
+	// Identity is a short random text that is kept with the rows: lost with them, copied
+	// with no copy of rows to another store. Where there is none, one is made. It is asked
+	// each second: what another process made instead is found.
+	Identity(ctx context.Context) (string, error)
+}
+
 // A RevocationLog is a Store that remembers, for RevocationMemory at the least,
 // which sessions were ended before their time.
 type RevocationLog interface {

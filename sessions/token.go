@@ -28,6 +28,9 @@ type Minter struct {
 	AccessTTL time.Duration
 	// Keys sign.
 	Keys *Keyring
+	// StoreID returns the identity of the store (Watcher.Identity), which access tokens
+	// carry; nil is none.
+	StoreID func() string
 }
 
 // Refresh mints the live refresh token of the row: the same bytes each time,
@@ -88,6 +91,9 @@ func (m *Minter) accessClaims(w *jsonWriter, s *Session, id string, issued, expi
 	w.text("jti", id)
 	w.text("sid", s.ID)
 	w.int("sid_iat", s.CreatedAt.UnixMilli()) // when the session was created
+	if m.StoreID != nil {
+		w.optional("store", m.StoreID())
+	}
 	w.act(s)
 	if s.Impersonation {
 		w.optional("reason", s.Reason)

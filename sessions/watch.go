@@ -30,6 +30,8 @@ type Watcher struct {
 	// silence.
 	Lost func(error)
 
+	identity atomic.Pointer[string] // of the store
+
 	state  atomic.Pointer[sight]
 	realms sync.Map // of cutoffs that are loaded
 	glance glances
@@ -90,7 +92,7 @@ func (w *Watcher) Silence() time.Duration {
 // Ended tells whether the session was ended before its time. ErrUnavailable: nobody
 // can tell.
 func (w *Watcher) Ended(ctx context.Context, f *Facts) (bool, error) {
-	if w.Deny.Denied(f) {
+	if w.elsewhere(f) || w.Deny.Denied(f) {
 		return true, nil
 	}
 	if w.state.Load() == nil {
@@ -111,6 +113,9 @@ func (w *Watcher) Ended(ctx context.Context, f *Facts) (bool, error) {
 // Start begins to watch the store: a store without a feed is nobody else's, and what
 // it remembers is loaded. An error means that nobody knows what was ended.
 func (w *Watcher) Start(ctx context.Context) error {
+	if _, err := w.Identify(ctx); err != nil {
+		return fmt.Errorf("asking for the identity: %w", err)
+	}
 	now := w.now()
 	if _, ok := As[RevocationFeed](w.Store); ok {
 		w.state.Store(&sight{since: now, heard: now, feed: true}) // until Run heard it

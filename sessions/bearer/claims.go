@@ -149,7 +149,9 @@ func ofSession(c *sessions.Caller) bool {
 	created, ok := c.Claims["sid_iat"].(int64)
 	c.SessionID, _ = c.Claims["sid"].(string)
 	c.SessionCreated = time.UnixMilli(created).UTC()
-	return ok && c.SessionID != ""
+	var known bool
+	c.StoreID, known = text(c.Claims, "store")
+	return ok && c.SessionID != "" && known
 }
 
 // text returns the first of the claims that is there. All that are must be

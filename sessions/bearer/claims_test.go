@@ -359,6 +359,9 @@ func TestVerify_UsersAndOwnAreTheIssuers(t *testing.T) {
 	for _, created := range []any{absent, nil, "1", 1.5} {
 		expect(t, v, token(t, object{"iss": own.Name, "sid": "s1", "sid_iat": created}), ReasonSession)
 	}
+	for _, store := range []any{nil, 1, object{}} {
+		expect(t, v, token(t, object{"iss": own.Name, "sid": "s1", "sid_iat": 1, "store": store}), ReasonSession)
+	}
 	for _, act := range []any{nil, "x", object{}, object{"sub": "a"}, object{"iss": "a"}, object{"iss": "", "sub": "a"}, object{"iss": 1, "sub": "a"}} {
 		expect(t, v, token(t, object{"iss": own.Name, "sid": "s1", "sid_iat": 1, "act": act}), ReasonActor)
 	}

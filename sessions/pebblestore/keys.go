@@ -23,6 +23,7 @@ const (
 	kindCutoff  = 0x07
 	kindRealm   = 0x08
 	kindClock   = 0x09
+	kindID      = 0x0a
 )
 
 const (

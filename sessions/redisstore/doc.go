@@ -23,6 +23,7 @@
 //	{prefix}:cutoffs              hash: those of bulk revocations
 //	{prefix}:place:{...}          the place of the newest of these, in their slot
 //	{prefix}:layout               version of all this
+//	{prefix}:identity             what tells this store from one that was emptied
 //	{prefix}:feed:{db}            the channel
 //
 // # A cluster

@@ -137,6 +137,7 @@ func (k keys) realm(kind, hash string) string { return string(k) + "realm:" + ki
 func (k keys) actor(hash string) string       { return string(k) + "actor:" + hash }
 func (k keys) cutoffs() string                { return string(k) + "cutoffs" }
 func (k keys) layout() string                 { return string(k) + "layout" }
+func (k keys) identity() string               { return string(k) + "identity" }
 
 // place is where the place of the newest cutoff is, in the same slot as the cutoffs.
 func (k keys) place() string { return string(k) + "place:{" + k.cutoffs() + "}" }

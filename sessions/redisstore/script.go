@@ -236,7 +236,7 @@ call('HDEL', row, ARGV[2])
 return { ms(now) }
 `
 
-// luaLayout: our layout. {time, what is there}.
+// luaLayout: what to put if nothing is there. {time, what is there}.
 const luaLayout = `
 call('SET', row, ARGV[2], 'NX')
 return { ms(now), call('GET', row) }

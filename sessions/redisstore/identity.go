@@ -1,0 +1,33 @@
+package redisstore
+
+import (
+	"context"
+
+	"github.com/redis/rueidis"
+
+	"authsidecar/sessions"
+)
+
+// Identity is what tells this store from each other. One that was emptied gets another.
+func (s *Store) Identity(ctx context.Context) (string, error) {
+	if err := s.enter(ctx); err != nil {
+		return "", err
+	}
+	defer s.leave()
+	results, err := s.askNow(ctx, s.client.B().Get().Key(s.keys.identity()).Build())
+	if err != nil {
+		return "", err
+	}
+	found, err := results[0].ToString()
+	if err == nil || !rueidis.IsRedisNil(err) {
+		return found, unavailable(err)
+	}
+	r, err := s.runNow(ctx, s.lua.layout, s.keys.identity(), sessions.NewIdentity())
+	if err != nil {
+		return "", err
+	}
+	return r.text(), r.err
+}
+
+// Interface guard
+var _ sessions.IdentifiedStore = (*Store)(nil)
