@@ -6,7 +6,6 @@ import (
 	"path"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/text/unicode/norm"
 
@@ -15,97 +14,88 @@ import (
 )
 
 // A pathGuard knows the paths that a request may not name. It compares canonical paths as
-// Caddy's path matcher does, and takes all others for such paths.
-type pathGuard struct{ match caddyhttp.MatchPath }
+// Caddy's path matcher does, and takes all others for guarded ones.
+type pathGuard struct{ patterns pathPatterns }
 
 func newPathGuard(patterns []string) pathGuard {
-	match := make(caddyhttp.MatchPath, 0, 2*len(patterns))
+	all := make([]string, 0, 4*len(patterns))
 	for _, pattern := range patterns {
-		match = append(match, guarded(strings.ToLower(norm.NFKC.String(pattern)))...)
+		all = append(all, guarded(norm.NFKC.String(pattern))...)
 	}
-	return pathGuard{match}
+	return pathGuard{newPathPatterns(all)}
 }
 
 // guarded returns the pattern, and those of what many apps take for the same: a path with
-// or without the slash at its end, and what follows the name of a file.
+// or without the slash at its end, or with a format behind a dot, and what follows the name
+// of a file.
 func guarded(pattern string) []string {
 	patterns := []string{pattern}
 	if folder, below := strings.CutSuffix(pattern, "/*"); below && folder != "" {
-		return append(patterns, folder)
+		return append(patterns, folder, folder+".*")
 	}
-	if short, slash := strings.CutSuffix(pattern, "/"); slash && short != "" {
-		return append(patterns, short)
+	if pattern == "/" || strings.HasSuffix(pattern, "*") && strings.Count(pattern, "*") == 1 {
+		return patterns
 	}
-	if !strings.HasSuffix(pattern, "*") || strings.Count(pattern, "*") > 1 {
-		patterns = append(patterns, pattern+"/")
+	short := strings.TrimSuffix(pattern, "/")
+	patterns = append(patterns, short, short+"/")
+	switch file := path.Base(short); {
+	case strings.HasSuffix(file, "*"):
+		return patterns
+	case strings.Contains(file, "."):
+		return append(patterns, short+"/*")
+	default:
+		return append(patterns, short+".*")
 	}
-	if file := path.Base(pattern); strings.Contains(file, ".") && !strings.HasSuffix(file, "*") {
-		patterns = append(patterns, pattern+"/*")
-	}
-	return patterns
 }
 
 // denies reports whether the request names a guarded path, or could: as it came, as it
 // was rewritten so far, or as the target of what it copies or moves (RFC 4918 section
 // 10.3).
 func (g pathGuard) denies(r *http.Request) bool {
-	if len(g.match) == 0 {
+	if len(g.patterns) == 0 {
 		return false
 	}
 	came := requested(r)
-	if g.names(r, r.URL) || !urlpath.Canonical(came) || came.Path != r.URL.Path && g.names(r, came) {
+	if g.names(r.URL) || !urlpath.Canonical(came) || came.Path != r.URL.Path && g.names(came) {
 		return true
 	}
 	for _, destination := range r.Header["Destination"] {
-		if u, err := url.Parse(destination); err != nil || g.names(r, u) {
+		if u, err := url.Parse(destination); err != nil || g.names(u) {
 			return true
 		}
 	}
 	return false
 }
 
-func (g pathGuard) names(r *http.Request, u *url.URL) bool {
+func (g pathGuard) names(u *url.URL) bool {
 	if !urlpath.Canonical(u) {
 		return true
 	}
-	folded := urlpath.Fold(u.Path)
-	return g.is(r, u.Path) || folded != u.Path && g.is(r, folded)
-}
-
-func (g pathGuard) is(r *http.Request, p string) bool {
-	match, err := matchPath(g.match, r, p)
-	return match || err != nil
+	f := folded(u.Path)
+	return g.patterns.match(u.Path) || f != u.Path && g.patterns.match(f)
 }
 
 // An exemptPath knows the paths that are exempt.
-type exemptPath struct{ match caddyhttp.MatchPath }
-
-func newExemptPath(patterns []string) (exemptPath, error) {
-	match := append(caddyhttp.MatchPath{}, patterns...)
-	return exemptPath{match}, match.Provision(caddy.Context{})
-}
+type exemptPath struct{ patterns pathPatterns }
 
 // exempts reports whether the request names an exempt path and nothing else: only a
 // canonical path is one.
 func (e exemptPath) exempts(r *http.Request) bool {
-	if len(e.match) == 0 || !urlpath.Canonical(r.URL) || !urlpath.Canonical(requested(r)) || len(r.Header["Destination"]) > 0 {
+	if len(e.patterns) == 0 || !urlpath.Canonical(r.URL) || !urlpath.Canonical(requested(r)) || len(r.Header["Destination"]) > 0 {
 		return false
 	}
-	folded := urlpath.Fold(r.URL.Path)
-	return e.is(r, r.URL.Path) && (folded == r.URL.Path || e.is(r, folded))
+	f := folded(r.URL.Path)
+	return e.patterns.match(r.URL.Path) && (f == r.URL.Path || e.patterns.match(f))
 }
 
-func (e exemptPath) is(r *http.Request, p string) bool {
-	match, err := matchPath(e.match, r, p)
-	return match && err == nil
-}
-
-// matchPath asks the patterns for the path p, in place of that of the request.
-func matchPath(patterns caddyhttp.MatchPath, r *http.Request, p string) (bool, error) {
-	if p != r.URL.Path {
-		r = (&http.Request{URL: &url.URL{Path: p}}).WithContext(r.Context())
+// folded is what the canonical path p is where look-alikes are one letter: those of slashes
+// and dots may make it another.
+func folded(p string) string {
+	f := urlpath.Fold(p)
+	if f == p {
+		return p
 	}
-	return patterns.MatchWithError(r)
+	return caddyhttp.CleanPath(f, true)
 }
 
 // removed are the headers that no request may come with: those that only we set, and those
@@ -120,7 +110,7 @@ func (g *gate) removed(r *http.Request) *forward.Names {
 // guardPath makes sure that what deny looks at is the path that the app sees, in shadow mode
 // too, which leaves the app its headers otherwise.
 func (g *gate) guardPath(r *http.Request) {
-	if g.Shadow && len(g.inst.guards.paths.match) > 0 && !g.trustsPathHeaders(r) {
+	if g.Shadow && len(g.inst.guards.paths.patterns) > 0 && !g.trustsPathHeaders(r) {
 		forward.DropPathHeaders(r)
 	}
 }

@@ -74,7 +74,7 @@ func newGate(inst *instance, i *Identity) (*gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gate{Identity: i, inst: inst, known: known}
+	g := &gate{Identity: i, inst: inst, known: known, exempt: exemptPath{newPathPatterns(i.Exempt)}}
 	g.nobody = &identity{gate: g, find: findNothing}
 	names, fields := i.fields()
 	g.fields = fields
@@ -87,8 +87,7 @@ func newGate(inst *instance, i *Identity) (*gate, error) {
 	for n := range g.Headers {
 		g.Headers[n].Name = http.CanonicalHeaderKey(g.Headers[n].Name)
 	}
-	g.exempt, err = newExemptPath(i.Exempt)
-	return g, err
+	return g, nil
 }
 
 // forward hands a request on to the app: without identity as it came.

@@ -32,15 +32,23 @@ func isSettled(p string) bool {
 	}
 	start := 1 // of the segment
 	for i := 1; i < len(p); i++ {
-		switch c := p[i]; {
+		c := p[i]
+		if isOrdinary[c] {
+			continue
+		}
+		switch {
 		case c == '/':
 			if segment := p[start:i]; !endsWell(segment) || isScript(segment) {
 				return false
 			}
 			start = i + 1
-		case c == '.' && isPHP(p[i+1:]), c < ' ', c == 0x7f, c == '%', c == ';', c == '\\', c == '?', c == '#':
+		case c == '.':
+			if isPHP(p[i+1:]) {
+				return false
+			}
+		case c < utf8.RuneSelf: // a control, or one of % ; \ ? #
 			return false
-		case c >= utf8.RuneSelf:
+		default:
 			r, size := utf8.DecodeRuneInString(p[i:])
 			if r == utf8.RuneError && size == 1 || unicode.IsControl(r) {
 				return false
@@ -94,6 +102,15 @@ const (
 )
 
 var isUnreserved, isUnencoded = setOf(unreserved), setOf(unencoded)
+
+// isOrdinary are the bytes of a decoded path of which nothing is made: ASCII that can be
+// seen, and blanks, but for what ends a segment, a name or a path somewhere.
+var isOrdinary = func() (set [256]bool) {
+	for c := ' '; c < 0x7f; c++ {
+		set[c] = !strings.ContainsRune(`/.%;\?#`, c)
+	}
+	return set
+}()
 
 func setOf(chars string) (set [256]bool) {
 	for i := range len(chars) {
