@@ -39,6 +39,7 @@ func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error)
 //		allow   claim <name> <value> [from <issuer>]
 //		allow   expression <cel>     [from <issuer>]
 //		protect user <user ids...>
+//		claims  <names...> { ... }
 //		lifecycle
 //		manage  scope | claim | expression ... [from <issuer>]
 //		session       { ... }
@@ -120,6 +121,7 @@ func (p *parser) directive() error {
 		"shadow":        p.shadow,
 		"manage":        p.manage,
 		"identity":      p.identity,
+		"claims":        p.claims,
 		"lifecycle":     p.flag(&h.Lifecycle),
 		"protect":       p.protect,
 		"session":       p.session,

@@ -295,3 +295,50 @@ func hmacToken(t *testing.T, secret string, claims map[string]any) string {
 	remember(token)
 	return token
 }
+
+// The groups of a user are told after a refresh too; those of whoever acts as them are not.
+func TestClaims_OfAUsersOwnTokenReachTheApp(t *testing.T) {
+	provider := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	s.start(provider.site(s, echo(t).URL, "lifecycle\n\t\tclaims groups email\n\t\tidentity {\n\t\t\theader X-Auth-User user_id\n\t\t\theader X-Auth-Groups groups\n\t\t}"))
+	told := func(token any, header ...string) string {
+		req, err := http.NewRequest("GET", s.url+"/page", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+token.(string))
+		for i := 0; i+1 < len(header); i += 2 {
+			req.Header[header[i]] = []string{header[i+1]}
+		}
+		got, err := do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantStatus(t, got, 200)
+		return got.body
+	}
+	groups := map[string]any{"groups": []string{"staff", "on call"}, "scope": "sessions:impersonate"}
+	made := create(t, s.url, provider.token("alice", groups), `{"user_id":"alice"}`)
+	wantStatus(t, made, 200)
+	for range 2 {
+		if got := told(made.fields["access_token"], "X-Auth-Groups", "admin"); !strings.Contains(got, "X-Auth-Groups: staff,on%20call\r\n") || strings.Contains(got, "admin") {
+			t.Errorf("the app was told:\n%s", got)
+		}
+		req, err := http.NewRequest("POST", s.url+"/auth/sessions/current/refresh", strings.NewReader(`{"refresh_token":"`+made.fields["refresh_token"].(string)+`"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		if made, err = do(req); err != nil {
+			t.Fatal(err)
+		}
+		wantStatus(t, made, 200)
+	}
+	acting := create(t, s.url, provider.token("carol", groups), `{"user_id":"alice"}`)
+	wantStatus(t, acting, 200)
+	if got := told(acting.fields["access_token"], "X-Auth-Groups", "admin"); strings.Contains(got, "X-Auth-Groups") || !strings.Contains(got, "X-Auth-User: alice") {
+		t.Errorf("carol's groups are alice's:\n%s", got)
+	}
+	huge := provider.token("alice", map[string]any{"groups": []string{strings.Repeat("g", 5000)}})
+	wantProblem(t, create(t, s.url, huge, `{"user_id":"alice"}`), 400, "claims_too_large")
+}

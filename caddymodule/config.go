@@ -51,6 +51,10 @@ type Handler struct {
 	// allow, but for self: everybody may manage his own. Needs lifecycle.
 	Manage []*Rule `json:"manage,omitempty"`
 
+	// The claims of a user's own token that their session keeps, so that access tokens have
+	// them, and a header can tell the app. Default: none.
+	Claims *Claims `json:"claims,omitempty"`
+
 	// How the requests that go to the app are told who is asking. Default: not at all,
 	// they go as they came.
 	Identity *Identity `json:"identity,omitempty"`

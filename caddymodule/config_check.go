@@ -33,7 +33,7 @@ func wrong(at, format string, args ...any) error {
 func (h *Handler) check() error {
 	checks := []func() error{
 		h.checkIssuer, h.checkPath, h.checkTrusts, h.checkRules, h.checkProtect,
-		h.checkAccessToken, h.checkRefreshToken, h.checkSession, h.checkImpersonation, h.checkGuards, h.checkSigningKeys, h.checkIdentity, h.checkAudit, h.checkHealth,
+		h.checkAccessToken, h.checkRefreshToken, h.checkSession, h.checkImpersonation, h.checkGuards, h.checkSigningKeys, h.checkClaims, h.checkIdentity, h.checkAudit, h.checkHealth,
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {

@@ -21,6 +21,9 @@ func (h *Handler) setDefaults() {
 	}
 	h.setTokenDefaults()
 	h.setLifeDefaults()
+	if h.Claims != nil {
+		h.Claims.setDefaults()
+	}
 	if h.Identity != nil {
 		h.Identity.setDefaults(h.Issuer)
 	}

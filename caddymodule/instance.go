@@ -113,6 +113,7 @@ func (inst *instance) newManager(h *Handler, keyring *sessions.Keyring) (*sessio
 	if err != nil {
 		return nil, err
 	}
+	claims, claimsAge := h.kept()
 	m := &sessions.Manager{
 		Realm:         h.Issuer,
 		Policy:        policy,
@@ -130,6 +131,8 @@ func (inst *instance) newManager(h *Handler, keyring *sessions.Keyring) (*sessio
 			RefreshAudience: h.Issuer + h.Path,
 			AccessAudience:  h.AccessToken.Audience,
 			AccessTTL:       time.Duration(h.AccessToken.TTL),
+			Claims:          claims,
+			ClaimsAge:       claimsAge,
 			Keys:            keyring,
 		},
 	}

@@ -22,7 +22,7 @@ func (h *Handler) warn() {
 
 // warnings are of a configuration whose defaults are set and that check is content with.
 func (h *Handler) warnings() (found []string) {
-	for _, look := range []func() []string{h.warnIssuer, h.warnTrust, h.warnCallers, h.warnLives, h.warnImpersonation, h.warnRules} {
+	for _, look := range []func() []string{h.warnIssuer, h.warnTrust, h.warnCallers, h.warnClaims, h.warnLives, h.warnImpersonation, h.warnRules} {
 		found = append(found, look()...)
 	}
 	return found

@@ -88,6 +88,12 @@ func TestWarnings(t *testing.T) {
 		{"a condition that always holds", trust(`"only": [{"expression": "1 < 2"}]`), "only expression holds for everybody"},
 		{"users whom nothing makes one", trust(`"users": true, "users_if": {"expression": "false"}`), "users expression can never hold"},
 
+		{"a header that nothing fills", `"identity": {"headers": [{"name": "X-Auth-Groups", "field": "groups"}]}`, "header X-Auth-Groups groups is always empty"},
+		{"a header of a nested claim that nothing fills", `"claims": {"names": ["groups"]}, "identity": {"headers": [{"name": "X-Auth-Roles", "field": "/realm_access/roles"}]}`, "keep it of the callers' tokens with: claims realm_access"},
+		{"a header that is filled", `"claims": {"names": ["groups", "realm~access"]}, "identity": {"headers": [{"name": "X-Auth-User", "field": "user_id"}, {"name": "X-Auth-Groups", "field": "groups"}, {"name": "X-Auth-Roles", "field": "/realm~0access/roles"}, {"name": "X-Auth-Since", "field": "sid_iat"}]}`, ""},
+		{"a header that callers' tokens fill", `"identity": {"accept_callers": true, "headers": [{"name": "X-Auth-Groups", "field": "groups"}]}`, ""},
+		{"claims for long", `"claims": {"names": ["groups"], "max_age": "25h"}`, "claims: max_age is 25h"},
+
 		{"all lives at their limit", trust(`"max_lifetime": "24h"`) + `, "session": {"ttl": "90d", "max_ttl": "365d", "idle": "30d"}, "impersonation": {"ttl": "8h", "max_ttl": "24h", "idle": "2h"}, "access_token": {"ttl": "30m"}, "refresh_token": {"grace": "1m"}, "signing_keys": {"rotate": "180d"}`, ""},
 
 		{"impersonation without a reason", `"allow": [{"scope": "x"}], "protect": ["root"]`, "write impersonation { require_reason }"},

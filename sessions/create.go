@@ -37,7 +37,7 @@ type CreateRequest struct {
 }
 
 // Create makes a session for a user if the policy lets the caller have one. The
-// errors are ErrUserID, ErrText, ErrLifetime, ErrDenied, ErrReasonRequired,
+// errors are ErrUserID, ErrText, ErrKept, ErrLifetime, ErrDenied, ErrReasonRequired,
 // ErrClient, ErrIdempotencyMismatch, ErrIdempotencySpent, ErrNoKey and ErrUnavailable.
 //
 // The grant is returned after the row is durable.
@@ -128,7 +128,9 @@ func (m *Manager) judge(req *CreateRequest, now time.Time) (*Session, error) {
 		return s, err
 	}
 	s.Impersonation, s.Rule = decision.Impersonation, decision.Rule
-	m.record(s, req.Caller)
+	if err := m.record(s, req.Caller, now); err != nil {
+		return s, err
+	}
 	if err := m.setLife(s, req.Lifetime); err != nil {
 		return s, err
 	}

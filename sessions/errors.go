@@ -61,6 +61,9 @@ var (
 	// ErrText means that the reason or the client id is too long or has control
 	// characters.
 	ErrText = errors.New("text is not acceptable")
+	// ErrKept means that the claims of the caller's token that the session is to keep
+	// have more than MaxKept bytes.
+	ErrKept = errors.New("claims to keep are too large")
 	// ErrIdempotencyMismatch means that the Idempotency-Key was used for another
 	// request.
 	ErrIdempotencyMismatch = errors.New("idempotency key was used for another request")

@@ -21,6 +21,7 @@ const (
 	fieldRotated    = "rotated"
 	fieldRevoked    = "revoked"
 	fieldRequest    = "request"
+	fieldKept       = "kept_at"
 )
 
 var zeroSecret [SecretSize]byte
@@ -77,5 +78,9 @@ func (w *jsonWriter) actor(s *Session) error {
 	if s.ActorWhole {
 		*w = append(*w, `,"whole":true`...)
 	}
-	return nil
+	if len(s.Kept) == 0 {
+		return nil
+	}
+	w.int(fieldKept, s.KeptAt.UnixMilli())
+	return w.claims("kept", s.Kept)
 }

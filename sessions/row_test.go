@@ -25,6 +25,7 @@ type plainRow struct {
 	Rotated    int64  `json:"rotated"`
 	Revoked    int64  `json:"revoked,omitempty"`
 	Request    string `json:"request,omitempty"`
+	KeptMillis int64  `json:"kept_at,omitempty"`
 }
 
 func toPlain(s *Session) plainRow {
@@ -39,6 +40,9 @@ func toPlain(s *Session) plainRow {
 	}
 	if !s.RevokedAt.IsZero() {
 		r.Revoked = s.RevokedAt.UnixMilli()
+	}
+	if len(s.Kept) > 0 {
+		r.KeptMillis = s.KeptAt.UnixMilli()
 	}
 	// The inner struct has the members of these names too, without a tag.
 	r.Session.Realm, r.Session.ID = "", ""
@@ -65,6 +69,9 @@ func fromPlain(t *testing.T, key Key, data []byte) Session {
 		}
 		copy(to, raw)
 	}
+	if r.KeptMillis != 0 {
+		s.KeptAt = fromMillis(r.KeptMillis)
+	}
 	if r.Request != "" {
 		s.RequestHash, _ = base64.RawURLEncoding.DecodeString(r.Request)
 	}
@@ -76,6 +83,7 @@ func exampleRow() Session {
 		Realm: "https://app.example.com", ID: "Zm9vYmFyYmF6cXV4MTIzNA", UserID: "alice", ClientID: "my-app",
 		Impersonation: true, Reason: "ticket 4711", Actor: Principal{Issuer: "https://idp.example.com", Subject: "support-7"},
 		ActorClient: "desk", ActorClaims: Claims{"scope": "openid sessions:impersonate", "level": int64(3), "part": 0.5},
+		ActorSub: "f:uuid:7", ActorSID: "08a5", Kept: Claims{"groups": []any{"a"}}, KeptAt: fromMillis(1699999999000),
 		ActorAbsent: []string{"scp", "dept"}, ActorWhole: true, Rule: "scope sessions:impersonate", IP: "192.0.2.7", UserAgent: "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101",
 		CreatedAt: fromMillis(1700000000123), ExpiresAt: fromMillis(1702592000123), Idle: 336 * time.Hour,
 		Generation: 3, Secret: [SecretSize]byte{1, 2, 3}, SecretPrev: [SecretSize]byte{9, 8, 7},

@@ -123,6 +123,10 @@ func (r *rowReader) recorded(name string) (err error) {
 		s.ActorAbsent, err = r.names()
 	case "whole":
 		s.ActorWhole, err = r.bool()
+	case "kept":
+		s.Kept, err = r.claims()
+	case fieldKept:
+		err = r.time(&s.KeptAt)
 	default:
 		_, err = r.value()
 	}

@@ -53,6 +53,10 @@ type Session struct {
 	// token said, unless ActorWhole is set: then ActorClaims are all of its claims.
 	ActorAbsent []string `json:"absent,omitempty"`
 	ActorWhole  bool     `json:"whole,omitempty"`
+	// Kept are the claims of the caller's token that a user's own session keeps for its
+	// access tokens, and KeptAt is when the caller's token was issued.
+	Kept   Claims    `json:"kept,omitempty"`
+	KeptAt time.Time `json:"-"`
 	// Rule is the rule that allowed the session, for people.
 	Rule string `json:"rule,omitempty"`
 	// IP and UserAgent are of the request that created the session.

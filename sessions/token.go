@@ -26,6 +26,10 @@ type Minter struct {
 	AccessAudience []string
 	// AccessTTL is the life of an access token, unless the session ends sooner.
 	AccessTTL time.Duration
+	// Claims name what a user's own session keeps of its caller's token, and its access
+	// tokens have, until that token is ClaimsAge old. Names that are reserved are left out.
+	Claims    []string
+	ClaimsAge time.Duration
 	// Keys sign.
 	Keys *Keyring
 	// StoreID returns the identity of the store (Watcher.Identity), which access tokens
@@ -98,6 +102,7 @@ func (m *Minter) accessClaims(w *jsonWriter, s *Session, id string, issued, expi
 	if s.Impersonation {
 		w.optional("reason", s.Reason)
 	}
+	m.kept(w, s, expires)
 }
 
 // act writes who acts as the subject, where that is somebody else (RFC 8693 section

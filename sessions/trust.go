@@ -1,6 +1,9 @@
 package sessions
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // A Trust is what a configuration says of the callers of an issuer, apart from how their
 // tokens are verified.
@@ -49,11 +52,12 @@ func (m *Manager) trust(issuer string) *Trust {
 }
 
 // record notes in the row what the rules, and the conditions of the caller's trust, look
-// at.
-func (m *Manager) record(s *Session, c *Caller) {
+// at, and what the session keeps of the caller's token.
+func (m *Manager) record(s *Session, c *Caller, now time.Time) error {
 	var asked []Condition
 	if trust := m.trust(c.Issuer); trust != nil {
 		asked = trust.conditions()
 	}
 	m.Policy.record(s, c, asked...)
+	return m.keep(s, c, now)
 }

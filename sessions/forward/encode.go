@@ -86,6 +86,20 @@ var fields = map[Field]func(*Who) string{
 	"client_id":        func(w *Who) string { return w.ClientID },
 }
 
+// Claim returns the name of the claim that the field is, or is in; ok is false where it
+// is none.
+func (f Field) Claim() (name string, ok bool) {
+	if _, known := fields[f]; known {
+		return "", false
+	}
+	name, nested := strings.CutPrefix(string(f), "/")
+	if nested {
+		name, _, _ = strings.Cut(name, "/")
+		name = strings.NewReplacer("~1", "/", "~0", "~").Replace(name)
+	}
+	return name, true
+}
+
 // Value renders the field; "" where there is nothing to tell.
 func (f Field) Value(w *Who) string {
 	if get, ok := fields[f]; ok {

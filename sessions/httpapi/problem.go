@@ -47,6 +47,8 @@ var (
 		"expires_in_millis must be more than 0 and at most the maximum that is configured for this kind of session.")
 	problemText = NewProblem(400, "invalid_text", "Invalid text",
 		"reason may have 500 bytes and client_id 255, without control or invisible characters.")
+	problemKept = NewProblem(400, "claims_too_large", "Claims too large",
+		"The claims of this token that the session is to keep have more than 4096 bytes as JSON: let the issuer put less into them, as fewer groups.")
 	problemClient = NewProblem(400, "invalid_client_id", "Invalid client",
 		"This caller may not name another client than that of its token: leave client_id out.")
 	problemReason = NewProblem(400, "reason_required", "Reason required", "Say in reason why you act as this user.")
@@ -95,6 +97,19 @@ func init() {
 	problemBusy.retryAfter = 1
 }
 
+// ofRequests are the problems of what a request asks for.
+var ofRequests = []struct {
+	err     error
+	problem *Problem
+}{
+	{sessions.ErrUserID, problemUserID},
+	{sessions.ErrLifetime, problemLifetime},
+	{sessions.ErrText, problemText},
+	{sessions.ErrKept, problemKept},
+	{sessions.ErrReasonRequired, problemReason},
+	{sessions.ErrClient, problemClient},
+}
+
 // problemOf is the one place that maps errors to the wire. Whatever it does not
 // know is a 500 and no hint.
 func problemOf(err error) *Problem {
@@ -111,16 +126,13 @@ func problemOf(err error) *Problem {
 		return problemCredentials
 	case errors.As(err, &refusal), errors.Is(err, sessions.ErrEnded):
 		return problemToken
-	case errors.Is(err, sessions.ErrUserID):
-		return problemUserID
-	case errors.Is(err, sessions.ErrLifetime):
-		return problemLifetime
-	case errors.Is(err, sessions.ErrText):
-		return problemText
-	case errors.Is(err, sessions.ErrReasonRequired):
-		return problemReason
-	case errors.Is(err, sessions.ErrClient):
-		return problemClient
+	}
+	for _, p := range ofRequests {
+		if errors.Is(err, p.err) {
+			return p.problem
+		}
+	}
+	switch {
 	case errors.Is(err, sessions.ErrDenied): // for every reason: who is protected is nobody's to know
 		return problemDenied
 	case errors.Is(err, sessions.ErrForbidden):

@@ -179,6 +179,7 @@ func (s *suite) full() sessions.Session {
 		"big": 1e300, "list": []any{"a", int64(1), []any{}, map[string]any{"deep": int64(2)}}, "object": map[string]any{"x": "y"},
 	}
 	row.ActorAbsent, row.ActorWhole = []string{"email", `dept "x"`}, true
+	row.Kept, row.KeptAt = sessions.Claims{"groups": []any{"a", "ü"}, "level": int64(3)}, row.CreatedAt.Add(-time.Minute)
 	row.ActorSub, row.ActorSID = "f:uuid:support", "08a5019c"
 	row.IP, row.UserAgent, row.RotatedFrom = "192.0.2.1", "agent/1.0 \t", "2001:db8::1"
 	row.Generation = 1<<64 - 1

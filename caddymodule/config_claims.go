@@ -1,0 +1,81 @@
+package caddymodule
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/forward"
+)
+
+// Claims says what the sessions that users have for themselves keep of the tokens that they
+// were created with.
+type Claims struct {
+	// The claims that are kept, by their names, and that access tokens have after a refresh
+	// too: 4 KiB at most, as JSON. At least one.
+	Names []string `json:"names"`
+
+	// How long after it was issued what the caller's token said is told: nobody asks its
+	// issuer again. At most 30 days. Default: 1 day.
+	MaxAge caddy.Duration `json:"max_age,omitempty"`
+}
+
+// maxClaimsAge bounds for how long claims are told that nobody asks for again.
+const maxClaimsAge = 30 * day
+
+func (c *Claims) setDefaults() { orDefault(&c.MaxAge, caddy.Duration(day)) }
+
+func (h *Handler) checkClaims() error {
+	c := h.Claims
+	if c == nil {
+		return nil
+	}
+	if err := checkList("claims", "claims", c.Names); err != nil {
+		return err
+	}
+	for _, name := range c.Names {
+		switch {
+		case sessions.ReservedClaim(name):
+			return wrong("claims", "claims %s: our tokens have a claim of that name that is not what the caller's says, or none at all: remove it", name)
+		case strings.HasPrefix(name, "/") || len(name) > 128 || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }):
+			return wrong("claims", "claims %q: name whole claims: nested ones are kept with what they are in, and a header finds them by a JSON pointer", name)
+		}
+	}
+	if c.MaxAge < 0 || c.MaxAge > caddy.Duration(maxClaimsAge) {
+		return wrong("claims.max_age", "claims: max_age is %s: write more than nothing and at most %s", show(c.MaxAge), show(caddy.Duration(maxClaimsAge)))
+	}
+	return nil
+}
+
+// kept returns the names of the claims that are kept, and for how long.
+func (h *Handler) kept() (names []string, age time.Duration) {
+	if h.Claims == nil {
+		return nil, 0
+	}
+	return h.Claims.Names, time.Duration(h.Claims.MaxAge)
+}
+
+// ownClaims are the claims that our access tokens have anyhow.
+var ownClaims = []string{"iss", "exp", "aud", "sub", "client_id", "iat", "jti", "sid", "sid_iat", "act", "reason"}
+
+// warnClaims warns of claims that are told for long, and of headers that no token of ours
+// can fill.
+func (h *Handler) warnClaims() (found []string) {
+	names, age := h.kept()
+	if age > day {
+		found = append(found, "claims: max_age is "+show(caddy.Duration(age))+": whoever loses a group at the identity provider is told by it that long; write at most 1d, unless you have to")
+	}
+	if h.Identity == nil || h.Identity.AcceptCallers {
+		return found
+	}
+	for _, header := range h.Identity.Headers {
+		claim, ok := forward.Field(header.Field).Claim()
+		if ok && !slices.Contains(names, claim) && !slices.Contains(ownClaims, claim) {
+			found = append(found, "identity: header "+header.Name+" "+header.Field+" is always empty: our access tokens have no such claim; keep it of the callers' tokens with: claims "+claim)
+		}
+	}
+	return found
+}

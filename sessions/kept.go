@@ -1,0 +1,77 @@
+package sessions
+
+import (
+	"slices"
+	"time"
+)
+
+// MaxKept is how many bytes the claims may have, as JSON, that a session keeps of the
+// token of its user.
+const MaxKept = 4096
+
+// reserved are claims that say what a token is, whose, for whom, until when, or what it
+// is good for: what another issuer says of its own token is not true of ours. They are
+// those of RFC 7519 section 4.1, RFC 9068 section 2.2, RFC 8693 section 4, RFC 7800, RFC
+// 8417, OpenID Connect Core 1.0 section 2, ours, and what others call them.
+var reserved = []string{
+	"iss", "sub", "aud", "exp", "nbf", "iat", "jti",
+	"client_id", "scope", "scp", "scopes", "azp", "cid", "appid", "gty", "idtyp",
+	"act", "may_act", "cnf", "events", "sub_id", "toe", "txn",
+	"nonce", "auth_time", "at_hash", "c_hash", "s_hash", "typ", "token_use",
+	"sid", "sid_iat", "reason", "gen", "rnd",
+}
+
+// ReservedClaim reports whether a claim of that name is never kept of a caller's token.
+func ReservedClaim(name string) bool { return slices.Contains(reserved, name) }
+
+// keep notes in the row of a user's own session the claims of their token that it keeps,
+// and when they were true. An impersonated session keeps none: they are the actor's.
+func (m *Manager) keep(s *Session, c *Caller, now time.Time) error {
+	if s.Impersonation {
+		return nil
+	}
+	for _, name := range m.Minter.Claims {
+		value, has := c.Claims[name]
+		if !has || value == nil {
+			continue
+		}
+		if s.Kept == nil {
+			s.Kept = Claims{}
+		}
+		s.Kept[name] = value
+	}
+	if s.Kept == nil {
+		return nil
+	}
+	w := jsonWriter{'{'}
+	if err := w.claims("kept", s.Kept); err != nil || len(w) > MaxKept+len(`{"kept":`) {
+		s.Kept = nil
+		return ErrKept
+	}
+	s.KeptAt = now
+	if issued, ok := c.Claims["iat"].(int64); ok && issued < now.Unix() {
+		s.KeptAt = time.Unix(max(issued, 0), 0).UTC()
+	}
+	return nil
+}
+
+// kept writes the claims that a user's own session keeps, where they are fresh for as long
+// as the token lives.
+func (m *Minter) kept(w *jsonWriter, s *Session, expires time.Time) {
+	if s.Impersonation || len(s.Kept) == 0 || expires.After(s.KeptAt.Add(m.ClaimsAge)) {
+		return
+	}
+	for _, name := range m.Claims {
+		value, has := s.Kept[name]
+		if !has || ReservedClaim(name) {
+			continue
+		}
+		before := len(*w)
+		*w = append(*w, ',')
+		w.quote(name)
+		*w = append(*w, ':')
+		if w.value(value) != nil {
+			*w = (*w)[:before] // no claim that JSON gave
+		}
+	}
+}
