@@ -47,11 +47,12 @@ func TestCreate_NobodyNamesAnotherClientUnlessARuleDoes(t *testing.T) {
 	t.Parallel()
 	provider := newIDP(t, "https://idp.example.com")
 	s := newSidecar(t, t.TempDir())
-	site := provider.site(s, echo(t).URL, life+"\n\t\tallow expression `caller.dept == \"ops\" && client_id == \"admin-console\"`")
+	site := provider.site(s, echo(t).URL, life+"\n\t\tallow expression `caller.dept == \"ops\" && client_id == \"admin-console\"`\n\t\tallow expression `caller.dept == \"it\" && client_id.split(\"-\")[1] != \"console\"`")
 	s.start(site)
 	alice := provider.token("alice", nil)
 	desk := provider.token("carol", map[string]any{"scope": "sessions:impersonate"})
 	ops := provider.token("dave", map[string]any{"dept": "ops"})
+	it := provider.token("erin", map[string]any{"dept": "it"})
 	plain := provider.token("alice", map[string]any{"client_id": nil})
 	body := func(client string) string { return `{"user_id":"alice","client_id":"` + client + `"}` }
 	for _, tt := range []struct {
@@ -67,6 +68,7 @@ func TestCreate_NobodyNamesAnotherClientUnlessARuleDoes(t *testing.T) {
 		{"another client, by a rule that does not look at it", desk, "admin-console", 400, "invalid_client_id"},
 		{"another client, by a rule that names it", ops, "admin-console", 200, ""},
 		{"one's own client, by a rule that names another", ops, "desk", 403, "insufficient_scope"},
+		{"another client, by a rule that cannot be judged without one", it, "web-root", 400, "invalid_client_id"},
 		{"a third client, by a rule that names another", ops, "billing", 403, "insufficient_scope"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -23,7 +23,7 @@ func (g *gate) disown(r *http.Request, who *identity, refused bool) {
 		if _, err := bearer.FromHeader(r.Header); err == nil {
 			delete(r.Header, "Authorization")
 		}
-		forward.DropCookies(r, g.inst.issuer, g.Cookie, g.Cookie != "")
+		forward.DropCookies(r, g.inst.issuer, g.Cookie, "", g.Cookie != "")
 	}
 	g.inst.dropTokenHeaders(r)
 	forward.DropTokens(r.Header, g.inst.issuer)

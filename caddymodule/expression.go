@@ -103,7 +103,10 @@ func (e *expression) Holds(in *sessions.RuleInput) bool {
 		celReason:   in.Reason,
 		celClientID: in.ClientID,
 	})
-	return err == nil && result == types.True
+	if err != nil {
+		return in.ErrorHolds
+	}
+	return result == types.True
 }
 
 // Claims names the top-level claims of the caller that the expression looks at.

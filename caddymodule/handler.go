@@ -66,6 +66,7 @@ func isLoopback(host string) bool {
 // came.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if h.Health != "" && r.URL.Path == h.Health {
+		defer httpapi.LeaveBody(w, r)()
 		h.inst.reports.ServeHealth(w, r)
 		return nil
 	}

@@ -153,8 +153,10 @@ func (g *gate) judge(w http.ResponseWriter, r *http.Request) (*identity, error) 
 	case err == nil && credential.Cookie && forward.CrossSite(r):
 		return g.refuse(r, &refusal{Problem: errCrossOrigin, who: g.identify(caller)})
 	case err == nil:
+		g.keepCookie(r, credential.Token)
 		return g.identify(caller), nil
 	case errors.Is(err, bearer.ErrNoToken) && len(r.Header["Authorization"]) == 0:
+		g.keepCookie(r, "")
 		return g.anonymous(r, err)
 	case isUnavailable(err):
 		return nil, g.unavailable(err)
@@ -163,7 +165,16 @@ func (g *gate) judge(w http.ResponseWriter, r *http.Request) (*identity, error) 
 	case credential.Cookie && g.claimed(r):
 		return g.over(w, r, err)
 	default: // somebody else's, and the app's affair
+		g.keepCookie(r, "")
 		return g.anonymous(r, err)
+	}
+}
+
+// keepCookie takes the cookies with tokens of ours out of a request, but the one that decided
+// who is asking: an app that reads its cookie itself is told of nobody whom no guard has seen.
+func (g *gate) keepCookie(r *http.Request, decided string) {
+	if g.Cookie != "" && !g.Shadow {
+		forward.DropCookies(r, g.inst.issuer, g.Cookie, decided, false)
 	}
 }
 
@@ -186,7 +197,7 @@ func (g *gate) authenticate(r *http.Request) (forward.Credential, *sessions.Call
 		case err == nil && why == nil:
 			return c, nil, forward.ErrSeveral
 		case why == nil, err != nil && ours, isUnavailable(why): // or what says more about why not
-			caller, err = other, why
+			c.Token, caller, err = token, other, why
 		}
 	}
 	return c, caller, err

@@ -168,3 +168,30 @@ func TestIdentity_TheAppsOwnCookieIsSetLast(t *testing.T) {
 		t.Errorf("Set-Cookie %q", set)
 	}
 }
+
+// A token in a cookie that decided nothing does not get to the app, which may read it itself:
+// no guard has seen it.
+func TestIdentity_ACookieThatDidNotDecideStaysHere(t *testing.T) {
+	t.Parallel()
+	s, p := identitySite(t, "cookie sid\n\t\t\taccept callers")
+	acted := p.imp.text("access_token")
+	desk := p.token("desk", nil)
+	for what, header := range map[string][]string{
+		"beside somebody else's bearer token": {"Authorization", "Bearer x", "Cookie", "a=b; sid=" + acted},
+		"beside a caller's token":             {"Authorization", "Bearer " + desk, "Cookie", "a=b; sid=" + acted},
+		"percent-encoded":                     {"Cookie", "a=b; sid=" + strings.ReplaceAll(acted, ".", "%2E")},
+		"with one encoded letter":             {"Cookie", "a=b; sid=" + strings.Replace(acted, ".e", ".%65", 1)},
+		"as an array":                         {"Cookie", "a=b; sid[]=" + acted},
+		"with half a quote":                   {"Cookie", "a=b; sid=\"" + acted},
+		"in several ways":                     {"Cookie", "a=b; sid=" + p.own.text("access_token") + "; sid=" + strings.ReplaceAll(acted, ".", "%2E")},
+	} {
+		got := s.through("GET", "/app", header...)
+		if got.status != 200 || !strings.Contains(got.body, "a=b") {
+			t.Errorf("%s: %d %s", what, got.status, got.body)
+		}
+		claims := strings.Split(acted, ".")[1]
+		if strings.Contains(got.body, claims[1:]) {
+			t.Errorf("%s: the app sees %s", what, got.body)
+		}
+	}
+}

@@ -97,7 +97,7 @@ func (g *gate) drop(r *http.Request) {
 	if forward.Smuggled(r, g.inst.issuer) {
 		delete(r.Header, "Authorization")
 	}
-	forward.DropCookies(r, g.inst.issuer, g.Cookie, g.claimed(r))
+	forward.DropCookies(r, g.inst.issuer, g.Cookie, "", g.claimed(r))
 }
 
 // tryScrub says once of each header that requests come with that it will be removed.

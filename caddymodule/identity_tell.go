@@ -56,9 +56,9 @@ func (g *gate) identify(c *sessions.Caller) *identity {
 func (g *gate) withhold(r *http.Request, who *identity) {
 	g.inst.dropTokenHeaders(r)
 	if g.Assertion != nil && !g.Shadow { // in place of the token, wherever that was
-		forward.DropCookies(r, g.inst.issuer, g.Cookie, who.known())
+		forward.DropCookies(r, g.inst.issuer, g.Cookie, "", who.known())
 	} else {
-		forward.DropCookies(r, g.inst.issuer, "", false)
+		forward.DropCookies(r, g.inst.issuer, "", "", false)
 	}
 }
 

@@ -104,12 +104,13 @@ func (g *gate) answer(w http.ResponseWriter, r *http.Request, f *refusal) error 
 	case http.StatusServiceUnavailable:
 		header.Set("Retry-After", "1")
 	}
+	if err := caddyhttp.Error(f.Status, f); !f.toLogin && g.caught(r, err) {
+		return err
+	}
+	defer httpapi.LeaveBody(w, r)()
 	if f.toLogin {
 		g.sendToLogin(w, r)
 		return nil
-	}
-	if err := caddyhttp.Error(f.Status, f); g.caught(r, err) {
-		return err
 	}
 	header.Add("Vary", "Accept, Sec-Fetch-Mode")
 	if forward.Person(r) {

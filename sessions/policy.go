@@ -16,10 +16,13 @@ type RuleInput struct {
 	// OtherClient tells that ClientID is not the caller's own, nor one that any caller
 	// may name.
 	OtherClient bool
+	// ErrorHolds is what a condition that cannot be judged counts as. False, but where
+	// holding is what denies.
+	ErrorHolds bool
 }
 
 // A Condition is the part of a rule that judges. A condition that cannot be
-// judged does not hold.
+// judged does not hold, unless ErrorHolds says so.
 type Condition interface {
 	Holds(in *RuleInput) bool
 	// Claims names the top-level claims of the caller that it looks at, whether they
@@ -111,7 +114,7 @@ func (r *Rule) permits(in *RuleInput) error {
 		return nil
 	}
 	nameless := *in
-	nameless.ClientID = ""
+	nameless.ClientID, nameless.ErrorHolds = "", true
 	if r.When.Holds(&nameless) {
 		return ErrClient
 	}

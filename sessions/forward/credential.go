@@ -8,6 +8,7 @@ import (
 	"iter"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"authsidecar/sessions"
@@ -114,24 +115,31 @@ func Person(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
-// Claims tells whether what looks like a token says that it is the issuer's, whether
-// that is true or not, and whether it says that it is a refresh token.
+// maxParts bounds how much of what has dots in it is read.
+const maxParts = 16
+
+// Claims reports whether what looks like a token, or has one behind a prefix, says that it is
+// the issuer's, whether that is true or not, and whether it says that it is a refresh token.
 func Claims(token, issuer string) (ours, refresh bool) {
-	parts := strings.Split(token, ".")
-	if len(parts) < 2 || len(token) > 4*jose.MaxTokenSize {
+	if len(token) > 4*jose.MaxTokenSize {
 		return false, false
 	}
-	var claims struct {
-		Issuer string `json:"iss"`
+	parts := strings.SplitN(token, ".", maxParts)
+	for i := 1; i < len(parts); i++ {
+		var claims struct {
+			Issuer string `json:"iss"`
+		}
+		if decodeLenient(parts[i], &claims); claims.Issuer != issuer {
+			continue
+		}
+		var header struct {
+			Type string `json:"typ"`
+		}
+		before := parts[i-1]
+		decodeLenient(before[max(0, strings.Index(before, tokenStart)):], &header) // whatever stands before it
+		ours, refresh = true, refresh || strings.HasSuffix(strings.ToLower(header.Type), sessions.RefreshTokenType)
 	}
-	if decodeLenient(parts[1], &claims); claims.Issuer != issuer {
-		return false, false
-	}
-	var header struct {
-		Type string `json:"typ"`
-	}
-	decodeLenient(parts[0][max(0, strings.Index(parts[0], tokenStart)):], &header) // whatever stands before it
-	return true, strings.HasSuffix(strings.ToLower(header.Type), sessions.RefreshTokenType)
+	return ours, refresh
 }
 
 // decodeLenient reads what some reader would.
@@ -180,25 +188,54 @@ func DropTokens(header http.Header, issuer string) {
 	}
 }
 
-// pieces yields what may be a token of its own in the value of a header.
+// pieces yields what may be a token of its own in the value of a header, as it stands and as
+// apps decode it that take values for percent-encoded.
 func pieces(value string) iter.Seq[string] {
-	return strings.FieldsFuncSeq(value, func(c rune) bool { return strings.ContainsRune(" \t,;:\"'=", c) })
+	return func(yield func(string) bool) {
+		for _, spelling := range [...]string{value, unescape(value)} {
+			for piece := range strings.FieldsFuncSeq(spelling, func(c rune) bool { return strings.ContainsRune(" \t,;:\"'=", c) }) {
+				if !yield(piece) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// unescape decodes what is percent-encoded and leaves the rest; "" where nothing is.
+func unescape(value string) string {
+	if !strings.Contains(value, "%") {
+		return ""
+	}
+	decoded := make([]byte, 0, len(value))
+	for i := 0; i < len(value); i++ {
+		if value[i] == '%' && i+2 < len(value) {
+			if c, err := strconv.ParseUint(value[i+1:i+3], 16, 8); err == nil {
+				decoded = append(decoded, byte(c))
+				i += 2
+				continue
+			}
+		}
+		decoded = append(decoded, value[i])
+	}
+	return string(decoded)
 }
 
 // tokenStart is how each token begins that we ever minted: with {" in base64url.
 const tokenStart = "eyJ"
 
 // DropCookies removes the cookies that are refresh tokens of the issuer; of those of that
-// name each that says it is a token of the issuer, and all of them where drop is set.
-// Others stay as they are, byte for byte.
-func DropCookies(r *http.Request, issuer, name string, drop bool) {
+// name, however an app may read it, each that says it is a token of the issuer and is not
+// keep, and all of them where drop is set. Others stay as they are, byte for byte.
+func DropCookies(r *http.Request, issuer, name, keep string, drop bool) {
 	bad := func(cookie string) bool {
-		before, _, _ := strings.Cut(cookie, "=")
-		named := name != "" && strings.Trim(before, " \t") == name
+		before, value, _ := strings.Cut(cookie, "=")
+		before, _, _ = strings.Cut(strings.Trim(before, " \t"), "[") // as PHP reads arrays
+		named := name != "" && before == name
 		if named && drop {
 			return true
 		}
-		if !strings.Contains(cookie, tokenStart) {
+		if !mayHoldToken(cookie) || named && keep != "" && strings.Trim(value, " \t\"") == keep {
 			return false
 		}
 		for part := range pieces(cookie) {
@@ -208,10 +245,14 @@ func DropCookies(r *http.Request, issuer, name string, drop bool) {
 		}
 		return false
 	}
-	if !slices.ContainsFunc(r.Header["Cookie"], func(value string) bool { return drop || strings.Contains(value, tokenStart) }) {
+	if !slices.ContainsFunc(r.Header["Cookie"], func(value string) bool { return drop || mayHoldToken(value) }) {
 		return
 	}
 	dropCookies(r.Header, bad)
+}
+
+func mayHoldToken(cookie string) bool {
+	return strings.Contains(cookie, tokenStart) || strings.Contains(cookie, "%")
 }
 
 // dropCookies removes the cookies that are bad.

@@ -80,7 +80,9 @@ func TestClaims_WhatSaysThatItIsOurs(t *testing.T) {
 		refresh:                               {true, true},
 		refresh + "==":                        {true, true},
 		access + ".more":                      {true, false},
-		strings.Replace(access, ".", "..", 1): {false, false},
+		strings.Replace(access, ".", "..", 1): {true, false},
+		"foo." + refresh:                      {true, true},
+		"a.b.c." + access:                     {true, false},
 		unsigned(`{}`, `{"iss":"https://other.example.com"}`): {false, false},
 		unsigned(`{}`, `{"iss":7}`):                           {false, false},
 		"abc":                                                 {false, false},
@@ -119,13 +121,30 @@ func TestDropCookies(t *testing.T) {
 		{"a=b; session = " + access, "a=b", false},
 		{"a=b; session=" + access + "; session=x", "a=b; session=x", false},
 		{"session=" + access + "; a=b; session=\"x\"; session", "a=b", true},
+		{"session=" + strings.Replace(access, ".e", ".%65", 1) + "; a=b", "a=b", false},
+		{"session=" + strings.ReplaceAll(access, ".", "%2E") + "; a=b%", "a=b%", false},
+		{"a=100%; x=" + strings.Replace(refresh, ".e", ".%65", 1), "a=100%", false},
+		{"session[]=" + access + "; a=b", "a=b", false},
+		{"session=" + access + "\\; a=b", "a=b", false},
+		{"session=" + access + "\"; a=b", "a=b", false},
 		{"Session=" + access + "; sessions=" + access, "Session=" + access + "; sessions=" + access, false},
 	} {
 		r := &http.Request{Header: http.Header{"Cookie": {c.is}}}
-		DropCookies(r, issuer, "session", c.drop)
+		DropCookies(r, issuer, "session", "", c.drop)
 		if got := strings.Join(r.Header["Cookie"], "|"); got != c.want {
 			t.Errorf("%s becomes %q, want %q", c.is, got, c.want)
 		}
+	}
+}
+
+func TestDropCookies_TheOneThatDecidedStays(t *testing.T) {
+	const issuer = "https://app.example.com"
+	decided := unsigned(`{"typ":"at+jwt"}`, `{"iss":"https://app.example.com","sid":"1"}`)
+	other := unsigned(`{"typ":"at+jwt"}`, `{"iss":"https://app.example.com","sid":"2"}`)
+	r := &http.Request{Header: http.Header{"Cookie": {"session=" + other + "; session=" + decided + "; session=" + strings.Replace(other, ".e", ".%65", 1)}}}
+	DropCookies(r, issuer, "session", decided, false)
+	if got := strings.Join(r.Header["Cookie"], "|"); got != "session="+decided {
+		t.Errorf("left: %q", got)
 	}
 }
 

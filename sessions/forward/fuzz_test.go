@@ -76,7 +76,7 @@ func FuzzU5_DropCookies(f *testing.F) {
 			return
 		}
 		r := &http.Request{Header: http.Header{"Cookie": {before + ";" + name + refresh + after, "other=1"}}}
-		DropCookies(r, issuer, "", false)
+		DropCookies(r, issuer, "", "", false)
 		left := strings.Join(r.Header["Cookie"], "|")
 		if strings.Contains(left, refresh) {
 			t.Fatalf("left: %q", left)

@@ -97,12 +97,18 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if a.failed != nil {
 		a.failed(r, p.Status, err)
 	}
-	if r.ProtoMajor == 1 && r.ContentLength != 0 && r.Body != http.NoBody {
-		// The body was not read, and may never come: the answer does not wait for it.
-		w.Header().Set("Connection", "close")
-		defer func() { _ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) }()
-	}
+	defer LeaveBody(w, r)()
 	p.Write(w)
+}
+
+// LeaveBody is called before a request is answered whose body nobody reads: it may never come,
+// and the answer does not wait for it. The function that it returns is called afterwards.
+func LeaveBody(w http.ResponseWriter, r *http.Request) (answered func()) {
+	if r.ProtoMajor != 1 || r.ContentLength == 0 || r.Body == http.NoBody {
+		return func() {}
+	}
+	w.Header().Set("Connection", "close")
+	return func() { _ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) }
 }
 
 // Unavailable answers a request that is ours while the store or the keys are not
@@ -123,6 +129,9 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, verdict Verdict) err
 	methods := make([]string, len(routes))
 	for i, route := range routes {
 		if route.method == r.Method {
+			if !route.reads {
+				defer LeaveBody(w, r)()
+			}
 			return route.serve(a, w, r)
 		}
 		methods[i] = route.method
@@ -134,17 +143,18 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, verdict Verdict) err
 // A route is what is served for a method.
 type route struct {
 	method string
+	reads  bool // its body, itself
 	serve  func(*API, http.ResponseWriter, *http.Request) error
 }
 
 // What is served at our path, and below it.
 var (
-	bareRoutes    = []route{{"POST", (*API).create}}
-	pathRoutes    = []route{{"POST", (*API).create}, {"GET", (*API).list}, {"DELETE", (*API).revokeAll}}
-	currentRoutes = []route{{"GET", (*API).current}, {"DELETE", (*API).signOut}}
-	refreshRoutes = []route{{"POST", (*API).refresh}}
-	keysRoutes    = []route{{"GET", (*API).jwks}, {"HEAD", (*API).jwks}}
-	idRoutes      = []route{{"GET", (*API).get}, {"DELETE", (*API).revoke}}
+	bareRoutes    = []route{{"POST", true, (*API).create}}
+	pathRoutes    = []route{{"POST", true, (*API).create}, {"GET", false, (*API).list}, {"DELETE", false, (*API).revokeAll}}
+	currentRoutes = []route{{"GET", true, (*API).current}, {"DELETE", true, (*API).signOut}}
+	refreshRoutes = []route{{"POST", true, (*API).refresh}}
+	keysRoutes    = []route{{"GET", false, (*API).jwks}, {"HEAD", false, (*API).jwks}}
+	idRoutes      = []route{{"GET", false, (*API).get}, {"DELETE", false, (*API).revoke}}
 )
 
 // routes returns what is served at our path (rest is "") or below it; nil if

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"authsidecar/sessions/jose"
 )
 
 // pipes is a listener whose connections are pipes: their deadlines go by the clock of a synctest bubble.
@@ -166,6 +168,25 @@ func TestBody_SlowOnesAreBoundedAndLeaveRoomForOthers(t *testing.T) {
 		}
 		if said := strings.Join(f.said, "\n"); strings.Contains(said, "panic") {
 			t.Error(said)
+		}
+	})
+}
+
+// An answer that needs no body does not wait for one.
+func TestBody_ThatNobodyReadsIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t)
+		f.api.keys = func() []*jose.Key { return nil }
+		listener := servePipes(t, f.api)
+		for target, want := range map[string]int{
+			"GET /auth/sessions/jwks.json": 200, "GET /auth/sessions?user_id=alice": 200, "GET /auth/sessions/current": 401, "DELETE /auth/sessions?user_id=alice": 200, "PUT /auth/sessions": 405,
+		} {
+			begin := time.Now()
+			conn := listener.dial(t, target+" HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer "+f.token+"\r\nContent-Length: 100\r\n\r\n")
+			if got := readAnswer(t, conn); got.status != want || !got.last || time.Since(begin) != 0 {
+				t.Errorf("%s: status %d after %v, closed %t; want %d at once, closed", target, got.status, time.Since(begin), got.last, want)
+			}
+			_ = conn.Close()
 		}
 	})
 }

@@ -58,6 +58,7 @@ func (a *API) held(w http.ResponseWriter, r *http.Request) (*sessions.Session, e
 		session, err := a.manager.Current(r.Context(), token, a.clientIP(r))
 		return &session, err
 	}
+	defer LeaveBody(w, r)()
 	caller, err := a.authenticate(r)
 	if err != nil {
 		return nil, err

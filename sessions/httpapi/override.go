@@ -55,5 +55,14 @@ func DropOverrides(r *http.Request) {
 func isMethodParameter(part string) bool {
 	name, _, _ := strings.Cut(part, "=")
 	decoded, err := url.QueryUnescape(name)
-	return err == nil && len(decoded) == len("_method") && strings.ContainsAny(decoded[:1], "_.[ ") && strings.EqualFold(decoded[1:], "method")
+	return err == nil && (isMethodName(decoded) || isMethodName(strings.TrimLeft(decoded, " ")))
+}
+
+// isMethodName reports whether an app may read the name of a parameter as _method. PHP ends it at
+// a NUL, and takes what follows a bracket for the index of an array.
+func isMethodName(name string) bool {
+	const method = "_method"
+	name, _, _ = strings.Cut(name, "\x00")
+	return len(name) >= len(method) && strings.ContainsAny(name[:1], "_.[ ") &&
+		strings.EqualFold(name[1:len(method)], method[1:]) && (len(name) == len(method) || name[len(method)] == '[')
 }

@@ -7,7 +7,7 @@ import (
 )
 
 func TestH5_OverridesAndTheirTwinsAreDropped(t *testing.T) {
-	r := httptest.NewRequest(http.MethodGet, "/app?a=b.c&.method=PUT&my_method=x&%5Fmethod=PUT;d", nil)
+	r := httptest.NewRequest(http.MethodGet, "/app?a=b.c&.method=PUT&my_method=x&%5Fmethod=PUT;d&+_method=PUT&%20%20_method=PUT&_method%00x=PUT&_method[]=PUT&_method%5Ba%5D=PUT", nil)
 	for _, name := range []string{"X-HTTP-Method-Override", "X_HTTP_METHOD_OVERRIDE", "X.Http.Method", "x-method_override"} {
 		r.Header.Set(name, "PUT")
 	}
