@@ -3,6 +3,7 @@ package pgstore
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"math"
 	"math/rand/v2"
 
@@ -33,8 +34,10 @@ func (s *Store) put(ctx context.Context, row *sessions.Session, counted bool) (s
 		return stored, false, 0, err
 	}
 	defer s.leave()
-	p := putting{store: s, user: hashUser(row.UserID), counted: counted, begins: row.CreatedAt.IsZero()}
-	if p.begins {
+	p := putting{store: s, user: hashUser(row.UserID), counted: counted}
+	put := p.put
+	if row.CreatedAt.IsZero() {
+		put = p.begin
 		now := s.Now()
 		row.Begin(now, now)
 	}
@@ -42,7 +45,7 @@ func (s *Store) put(ctx context.Context, row *sessions.Session, counted bool) (s
 		return stored, false, 0, err
 	}
 	for range tries {
-		if err := p.put(ctx); err != nil {
+		if err := put(ctx); err != nil {
 			return stored, false, 0, err
 		}
 		if p.created {
@@ -63,39 +66,62 @@ type putting struct {
 	w       *storedRow
 	user    []byte
 	counted bool
-	begins  bool
 
 	created, found bool
 	count          int
 	old            sessions.Session // what was found instead
 }
 
+// put stores the row as it is, or reads what is there.
 func (p *putting) put(ctx context.Context) error {
 	s := p.store
-	sql := s.sql.create
 	switch {
 	case !p.w.row.RevokedAt.IsZero():
-		sql = s.sql.createEnded
+		return s.query(ctx, s.sql.createEnded, p.args(), p.read)
 	case p.counted:
-		return p.putCounted(ctx)
+		return p.locked(ctx, s.sql.createCounted, p.read)
+	default:
+		return s.query(ctx, s.sql.create, p.args(), p.read)
 	}
-	return s.query(ctx, sql, p.args(), p.read)
+}
+
+// begin stores the row as one that begins now. Its id is new as a rule: else one more
+// statement reads what is there.
+func (p *putting) begin(ctx context.Context) (err error) {
+	s := p.store
+	if p.counted {
+		err = p.locked(ctx, s.sql.beginCounted, p.began)
+	} else {
+		err = s.do(ctx, func(ctx context.Context, conn *pgconn.PgConn) error {
+			p.created = false // where it is said again, of which nothing came
+			return s.ask(ctx, conn, s.sql.begin, p.args(), p.began)
+		})
+	}
+	if err != nil || p.created {
+		return err
+	}
+	found, err := s.get(ctx, p.w.row.Key())
+	if errors.Is(err, sessions.ErrNotFound) { // it was swept meanwhile
+		return nil
+	}
+	p.old, p.found = found.row, err == nil
+	return err
 }
 
 func (p *putting) args() *args {
 	row := &p.w.row
 	a := p.store.at().text(row.Realm).text(row.ID)
 	a.int(rand.Int64N(math.MaxInt64 / 2)) //nolint:gosec // no secret: it tells a row from one that had its name before
-	a = p.w.lasting(p.w.changing(a)).bool(p.begins)
+	a = p.w.lasting(p.w.changing(a))
 	if !row.RevokedAt.IsZero() {
 		a.string(name(row.Key()))
 	}
 	return a
 }
 
-// putCounted takes the lock of the user before it counts: both are one transaction,
-// since they are sent as one.
-func (p *putting) putCounted(ctx context.Context) error {
+// locked takes the lock of the user before a statement that counts: both are one
+// transaction, since they are sent as one.
+func (p *putting) locked(ctx context.Context, sql string, read func(*reader) error) error {
 	s, row := p.store, &p.w.row
 	kind := byte(0)
 	if row.Impersonation {
@@ -108,16 +134,16 @@ func (p *putting) putCounted(ctx context.Context) error {
 	}
 	defer door.leave()
 	return s.do(ctx, func(ctx context.Context, conn *pgconn.PgConn) error {
+		p.created = false
 		batch := new(pgconn.Batch)
 		a := new(args).int(int64(binary.BigEndian.Uint64(lock)))
 		batch.ExecParams(s.sql.lock, a.values, a.types, a.formats, allBinary)
 		a = p.args()
-		batch.ExecParams(s.sql.createCounted, a.values, a.types, a.formats, allBinary)
+		batch.ExecParams(sql, a.values, a.types, a.formats, allBinary)
 		asked := s.clock.Passed()
 		answers := conn.ExecBatch(ctx, batch)
-		locked := func(*reader) error { return nil }
 		var err error
-		for _, read := range []func(*reader) error{locked, p.read} {
+		for _, read := range []func(*reader) error{func(*reader) error { return nil }, read} {
 			if err == nil && answers.NextResult() {
 				err = readRows(asked, answers.ResultReader(), read)
 			}
@@ -129,19 +155,34 @@ func (p *putting) putCounted(ctx context.Context) error {
 	})
 }
 
-func (p *putting) read(r *reader) error {
+// began reads when the row began, its place, and how many others there are.
+func (p *putting) began(r *reader) error {
 	at := *r
 	if err := p.store.learn(r); err != nil {
 		return err
 	}
-	created, place := r.bool(), fromMillis(r.int())
-	p.count = int(r.int()) + 1
-	if p.count > mostCounted {
-		p.count = math.MaxInt
-	}
-	if p.created = created; created && p.begins {
+	place := fromMillis(r.int())
+	p.setCount(r)
+	if p.created = r.err == nil; p.created {
 		p.w.row.Begin(fromMillis(at.int()), place)
 	}
+	return r.err
+}
+
+// setCount reads how many others there are.
+func (p *putting) setCount(r *reader) {
+	if p.count = int(r.int()) + 1; p.count > mostCounted {
+		p.count = math.MaxInt
+	}
+}
+
+// read reads what came of put.
+func (p *putting) read(r *reader) error {
+	if err := p.store.learn(r); err != nil {
+		return err
+	}
+	p.created = r.bool()
+	p.setCount(r)
 	if p.created || r.err != nil || r.values[0] == nil {
 		return r.err
 	}

@@ -15,6 +15,7 @@ type statements struct {
 	silent  bool // it has no NOTIFY
 
 	ping, settings, notify, lock       string
+	begin, beginCounted                string
 	create, createEnded, createCounted string
 	get, update, updateEnding          string
 	rotate, revoke, sweep, forget      string
@@ -70,9 +71,10 @@ func (s *statements) write(notify string) {
 
 func (s *statements) writeChanges(text func(sql string, name int) string) {
 	create := func(with, count, told string) string {
-		return text(fmt.Sprintf(sqlCreate, with, count, told), 24)
+		return text(fmt.Sprintf(sqlCreate, with, count, told), 23)
 	}
 	few := fmt.Sprintf(sqlCount, mostCounted+1)
+	s.begin, s.beginCounted = text(fmt.Sprintf(sqlBegin, "0::bigint"), 0), text(fmt.Sprintf(sqlBegin, few), 0)
 	s.create = create("", "0::bigint", "NULL::text")
 	s.createCounted = create("", few, "NULL::text")
 	s.createEnded = create(", {logged}", few, "(SELECT {told} FROM ended)")
@@ -101,20 +103,24 @@ const (
 	sqlSettings = `SELECT coalesce(current_setting('synchronous_commit', true) = 'off', false),
 	coalesce(current_setting('fsync', true) = 'off', false)`
 
-	// sqlCreate puts a row, or answers what is there. The row that it puts is not yet
-	// seen by the rest of the statement. What begins ($23), by the clock of a node, begins
-	// by the server's, and after all cutoffs.
-	sqlCreate = `WITH stamp AS (
-	SELECT clock.ms, CASE WHEN $23 THEN clock.ms - $22 ELSE 0 END AS late, CASE WHEN $23
-		THEN greatest(clock.ms, (SELECT max(at) + 1 FROM {s}.cutoffs WHERE realm = $2)) ELSE $22 END AS created_at FROM {now}
-), ended AS (
-	INSERT INTO {s}.sessions (realm, id, rev, format, holder, expires_at, idle, due_at, generation, secret, secret_prev, kid,
+	sqlInsert = `INSERT INTO {s}.sessions (realm, id, rev, format, holder, expires_at, idle, due_at, generation, secret, secret_prev, kid,
 		rotated_at, rotated_from, revoked_at, end_reason, data, user_key, actor_key, impersonation, created_at)
-	SELECT $2, $3, $4, $5, $6, $7 + late, $8, $9 + late, $10, $11, $12, $13, $14 + late, $15, $16, $17, $18, $19, $20, $21, created_at FROM stamp
+`
+
+	// sqlBegin puts a row that begins by the server's clock, and after all cutoffs. $7 and $9
+	// are by that of a node, as $14 is, which says when it began there.
+	sqlBegin = sqlInsert + `	SELECT $2, $3, $4, $5, $6, $7 - $14 + ms, $8, $9 - $14 + ms, $10, $11, $12, $13, ms, $15, $16, $17, $18, $19, $20, $21,
+		greatest(ms, (SELECT max(at) + 1 FROM {s}.cutoffs WHERE realm = $2)) FROM {now}
+	ON CONFLICT (realm, id) DO NOTHING RETURNING rotated_at, created_at, %s`
+
+	// sqlCreate puts a row, or answers what is there. The row that it puts is not yet
+	// seen by the rest of the statement.
+	sqlCreate = `WITH ended AS (
+	` + sqlInsert + `	VALUES ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
 	ON CONFLICT (realm, id) DO NOTHING RETURNING realm, id, revoked_at
 )%s
-SELECT stamp.ms, EXISTS (SELECT 1 FROM ended), stamp.created_at, %s, old.*, %s
-FROM stamp LEFT JOIN (SELECT {columns} FROM {s}.sessions WHERE realm = $2 AND id = $3) AS old ON true`
+SELECT clock.ms, EXISTS (SELECT 1 FROM ended), %s, old.*, %s
+FROM {now} LEFT JOIN (SELECT {columns} FROM {s}.sessions WHERE realm = $2 AND id = $3) AS old ON true`
 
 	// sqlCount counts the others, to a bound.
 	sqlCount = `(SELECT count(*) FROM (SELECT 1 FROM {s}.sessions

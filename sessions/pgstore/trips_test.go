@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/pgstore/pgtest"
@@ -100,6 +101,8 @@ func TestItem2_ATransitionIsOneRoundTrip(t *testing.T) {
 	}{
 		{"Create", 1, func() error { _, _, err := s.Create(ctx(), row); return err }},
 		{"Create of one that is there", 1, func() error { _, _, err := s.Create(ctx(), row); return err }},
+		{"Create of one that begins", 1, func() error { _, _, err := s.Create(ctx(), testRow("begins", time.Time{})); return err }},
+		{"CreateCounted of one that begins", 1, func() error { _, _, _, err := s.CreateCounted(ctx(), testRow("counted", time.Time{})); return err }},
 		{"CreateCounted", 1, func() error { _, _, _, err := s.CreateCounted(ctx(), testRow("two", s.Now())); return err }},
 		{"Rotate", 1, func() error { _, _, _, err := s.Rotate(ctx(), &p, &sessions.Fresh{KeyID: "k"}); return err }},
 		{"Rotate of what is not live", 1, func() error { _, _, _, err := s.Rotate(ctx(), &p, &sessions.Fresh{KeyID: "k"}); return err }},

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/redisstore/redistest"
@@ -101,6 +102,10 @@ func TestItem2_ATransitionIsOneRoundTrip(t *testing.T) {
 		}{
 			{"Create", "EVALSHA", func() error { _, _, err := s.Create(ctx(), row); return err }},
 			{"Create of one that is there", "EVALSHA", func() error { _, _, err := s.Create(ctx(), row); return err }},
+			{"CreateCounted of one that begins", "EVALSHA", func() error {
+				_, _, _, err := s.CreateCounted(ctx(), testRow(newPrefix(), time.Time{}))
+				return err
+			}},
 			{"CreateCounted", "EVALSHA", func() error { _, _, _, err := s.CreateCounted(ctx(), testRow(newPrefix(), s.Now())); return err }},
 			{"Rotate", "EVALSHA", func() error { _, _, _, err := s.Rotate(ctx(), &p, &sessions.Fresh{KeyID: "k"}); return err }},
 			{"Rotate of what is not live", "EVALSHA", func() error { _, _, _, err := s.Rotate(ctx(), &p, &sessions.Fresh{KeyID: "k"}); return err }},
