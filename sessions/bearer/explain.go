@@ -85,7 +85,7 @@ func (v *Verifier) Explain(ctx context.Context, token string) *Explanation {
 	if !e.pass(CheckIssuer, err) {
 		return e
 	}
-	e.explainKey(ctx, from.issuer, parsed)
+	e.explainKey(ctx, &from, parsed)
 	if json.Unmarshal(parsed.Unverified(), &e.Claims) != nil {
 		e.pass(CheckType, &Refusal{Reason: ReasonClaims, err: jose.ErrClaims})
 		return e
@@ -106,7 +106,7 @@ func (e *Explanation) unread(err error) {
 }
 
 // explainKey checks the key and the signature.
-func (e *Explanation) explainKey(ctx context.Context, from *issuer, parsed *jose.Token) {
+func (e *Explanation) explainKey(ctx context.Context, from *source, parsed *jose.Token) {
 	key, err := from.key(ctx, parsed)
 	if !e.pass(CheckKey, err) {
 		return

@@ -7,14 +7,16 @@ import (
 	"strings"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/jose"
 )
 
 // A source is whose a token says that it is: a trusted issuer, by the name that the
 // token has for it, and what rules call that.
 type source struct {
 	*issuer
-	name  string
-	trust *sessions.Trust
+	name   string
+	trust  *sessions.Trust
+	tenant string // of a name that a pattern stands for
 }
 
 // A pattern is a name of issuers with one path segment left open: the tenant.
@@ -156,17 +158,48 @@ func (v *Verifier) taken(name string, i *issuer, open bool) bool {
 // trusted.
 func (v *Verifier) source(name string) (from source, ok bool) {
 	if i := v.issuers[name]; i != nil {
-		return source{i, name, &i.trust}, true
+		return source{i, name, &i.trust, ""}, true
 	}
 	for i := range v.patterns {
 		p := &v.patterns[i]
 		if tenant, ok := p.tenant(name); ok {
 			trust := p.issuer.trust
 			trust.Name, trust.Users = name, trust.Users && slices.Contains(p.issuer.Tenants, tenant)
-			return source{p.issuer, name, &trust}, true
+			return source{p.issuer, name, &trust, tenant}, true
 		}
 	}
 	return source{}, false
+}
+
+// anyTenant stands for one in the issuer of a key.
+const anyTenant = "{tenantid}"
+
+// has reports whether the source signs with a key, as far as the key says whose it is:
+// issuers that publish one set have keys of their own in it. All spellings are one
+// issuer; of a tenant, those with its name in them.
+func (s *source) has(key *jose.Key) bool {
+	of := key.Issuer()
+	return of == "" || s.calls(s.Name, of) || slices.ContainsFunc(s.Issuers, func(name string) bool { return s.calls(name, of) })
+}
+
+// calls reports whether a key of this issuer is the source's by a name of the
+// configuration.
+func (s *source) calls(name, of string) bool {
+	open := name != s.Name && strings.Contains(name, "*")
+	switch {
+	case open != (s.tenant != ""):
+		return false
+	case open:
+		return of == strings.Replace(name, "*", s.tenant, 1) || of == strings.Replace(name, "*", anyTenant, 1)
+	case of == name || !strings.Contains(of, anyTenant):
+		return of == name
+	}
+	p, err := parsePattern(strings.Replace(of, anyTenant, "*", 1), nil)
+	if err != nil {
+		return false
+	}
+	_, ok := p.tenant(name)
+	return ok
 }
 
 // Trust returns what is configured of the callers of an issuer, by the name that their

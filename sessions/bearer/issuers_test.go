@@ -1,6 +1,7 @@
 package bearer
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -174,5 +175,61 @@ func TestVerify_TheIssuerOfATokenIsTheOneThatItNames(t *testing.T) {
 	refusal := new(Refusal)
 	if _, err := v.Verify(t.Context(), token(t, object{"iss": login + "foreign/v2.0", "aud": "x"})); !asRefusal(err, &refusal) || refusal.Issuer != idp || refusal.Claimed != "" {
 		t.Errorf("%+v", err)
+	}
+}
+
+// sharedSet is a set as several issuers share it: each key by its name, and of the
+// issuer that it says, if any.
+func sharedSet(t *testing.T, issuers map[string]any) *Static {
+	t.Helper()
+	keys := make([]any, 0, len(issuers))
+	for name, issuer := range issuers {
+		keys = append(keys, jwk(t, keyOf(name, jose.ES256), object{"issuer": issuer}))
+	}
+	set, _, err := jose.ParseSet([]byte(jwks(t, keys...)), jose.KeyPolicy{})
+	must(t, err)
+	s, err := NewStatic(set.Keys()...)
+	must(t, err)
+	return s
+}
+
+// Key confusion: one set has the keys of all tenants, and those of other issuers, whose
+// users anybody may be. What a key says of its issuer is held to.
+func TestV25_AKeyThatNamesItsIssuerVerifiesNoOthersTokens(t *testing.T) {
+	i := trust(t)
+	i.Name, i.Tenants, i.Users = home, []string{"branch"}, true
+	i.Issuers = []string{open, "https://sts.example.net/home/", "https://sts.example.net/*/"}
+	i.Keys = sharedSet(t, map[string]any{
+		"tenants": login + "{tenantid}/v2.0", "consumers": login + "consumers/v2.0", "home": home, "old": "https://sts.example.net/{tenantid}/", "all": absent,
+		"elsewhere": login + "home/{tenantid}", "part": login + "h{tenantid}/v2.0", "twice": login + "{tenantid}/{tenantid}", "host": "https://{tenantid}/home/v2.0", "any": "{tenantid}", "star": open,
+		"number": 7, "null": nil, "list": []string{home}, "object": object{}, "empty": "",
+	})
+	v := newVerifier(t, i)
+	names := map[string]string{
+		home: "home", "https://sts.example.net/home/": "home",
+		login + "branch/v2.0": "branch", "https://sts.example.net/branch/": "branch",
+		login + "consumers/v2.0": "consumers",
+	}
+	good := map[string][]string{
+		"tenants": {"home", "branch", "consumers"}, "old": {"home", "branch", "consumers"}, "all": {"home", "branch", "consumers"},
+		"home": {"home"}, "consumers": {"consumers"},
+		"elsewhere": {"home"}, // it says that it is of home/v2.0 too; but no pattern has its tenant there
+		"part":      nil, "twice": nil, "host": nil, "any": nil, "star": nil, "number": nil, "null": nil, "list": nil, "object": nil, "empty": nil,
+	}
+	for name, tenants := range good {
+		key := keyOf(name, jose.ES256)
+		for iss, tenant := range names {
+			var want Reason
+			if !slices.Contains(tenants, tenant) {
+				want = ReasonUnknownKey
+			}
+			signed := sign(t, key, header(key, nil), claims(object{"iss": iss}))
+			if _, err := v.Verify(t.Context(), signed); reasonOf(t, err) != want {
+				t.Errorf("%s signed by %s: %v, want %q", iss, name, err, want)
+			}
+			if got := reasonOf(t, v.Explain(t.Context(), signed).Refused()); got != want {
+				t.Errorf("%s signed by %s: explained as %q, want %q", iss, name, got, want)
+			}
+		}
 	}
 }

@@ -168,13 +168,15 @@ func (v *Verifier) checkAs(ctx context.Context, parsed *jose.Token, from *source
 }
 
 // key finds the one key that the token may be signed with.
-func (i *issuer) key(ctx context.Context, parsed *jose.Token) (*jose.Key, error) {
-	alg, keys := jose.Algorithm(parsed.Header.Algorithm), i.Keys
-	if i.Secret != nil && alg.Symmetric() {
-		keys = i.Secret
+func (s *source) key(ctx context.Context, parsed *jose.Token) (*jose.Key, error) {
+	alg, keys := jose.Algorithm(parsed.Header.Algorithm), s.Keys
+	if s.Secret != nil && alg.Symmetric() {
+		keys = s.Secret
 	}
 	key, err := keys.Key(ctx, parsed.Header.KeyID, alg)
 	switch {
+	case err == nil && !s.has(key):
+		return nil, refusalOf(jose.ErrUnknownKey, ReasonUnknownKey)
 	case err == nil:
 		return key, nil
 	case errors.Is(err, jose.ErrUnknownKey), errors.Is(err, jose.ErrAlgorithm):

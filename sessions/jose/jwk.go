@@ -11,9 +11,9 @@ import (
 
 // A jwk is a JSON Web Key as it is written.
 type jwk struct {
-	kty, crv, alg, use, kid string
-	operations              []string
-	members                 map[string]json.RawMessage
+	kty, crv, alg, use, kid, issuer string
+	operations                      []string
+	members                         map[string]json.RawMessage
 }
 
 // readJWK reads what describes a key, which is strict JSON. With an error, too, kid
@@ -31,10 +31,13 @@ func readJWK(raw json.RawMessage) (w jwk, err error) {
 	for _, member := range []struct {
 		name string
 		text *string
-	}{{"kty", &w.kty}, {"crv", &w.crv}, {"alg", &w.alg}, {"use", &w.use}} {
+	}{{"kty", &w.kty}, {"crv", &w.crv}, {"alg", &w.alg}, {"use", &w.use}, {"issuer", &w.issuer}} {
 		if *member.text, err = w.text(member.name); err != nil {
 			return w, err
 		}
+	}
+	if _, there := w.members["issuer"]; there && w.issuer == "" {
+		return w, fmt.Errorf("%w: its issuer is nobody", ErrKey)
 	}
 	if raw, there := w.members["key_ops"]; there {
 		if raw[0] != '[' || json.Unmarshal(raw, &w.operations) != nil || len(w.operations) == 0 {
@@ -133,5 +136,9 @@ func (w *jwk) keys(p KeyPolicy, private bool) ([]*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newKeys(w.kid, w.alg, material, p.allowed())
+	keys, err := newKeys(w.kid, w.alg, material, p.allowed())
+	for _, key := range keys {
+		key.issuer = w.issuer
+	}
+	return keys, err
 }

@@ -22,6 +22,7 @@ type Key struct {
 	id         string
 	algorithm  Algorithm
 	thumbprint string
+	issuer     string
 	// material is what verifies: *ecdsa.PublicKey, ed25519.PublicKey, *rsa.PublicKey
 	// or the []byte of a secret. No formatting looks into a function, but it does
 	// behind a pointer, for a verb that does not fit.
@@ -86,6 +87,17 @@ func (k *Key) Algorithm() Algorithm { return k.algorithm }
 // of a symmetric key would help to guess it, so there it is something that tells
 // keys apart in this process alone.
 func (k *Key) Thumbprint() string { return k.thumbprint }
+
+// Issuer returns the "issuer" that the key came with, or "": whose tokens alone it
+// verifies, which is for the caller to check. Several issuers that publish one set tell
+// their keys apart by it, as Microsoft's do: there "{tenantid}" stands for any tenant.
+// https://learn.microsoft.com/en-us/entra/identity-platform/access-tokens#validate-the-issuer
+func (k *Key) Issuer() string { return k.issuer }
+
+// same reports whether the keys are one, of one issuer, for whatever algorithms.
+func (k *Key) same(other *Key) bool {
+	return k.thumbprint == other.thumbprint && k.issuer == other.issuer
+}
 
 // PublicJWK returns the key as a JWK for all to see, with the members kty, crv,
 // x, y, n, e, kid, use and alg, as far as they apply, and nothing else. A

@@ -697,6 +697,28 @@ func TestJ5_TwoKeysOfOneIDAndOneAlgorithmAreDropped(t *testing.T) {
 	}
 }
 
+// Which issuer's a key is, is not for its place in the set to say.
+func TestJ5_OneKeyOfTwoIssuersIsDropped(t *testing.T) {
+	for name, kid := range map[string]any{"with an ID": "one", "without": absent} {
+		a := with(publicOf(t, keyOf("good", ES256)), object{"kid": kid, "issuer": "https://a"})
+		b := with(a, object{"issuer": "https://b"})
+		open := with(a, object{"issuer": absent})
+		for _, pair := range [][]any{{a, b}, {b, a}, {a, open}, {open, a}} {
+			set, _, err := ParseSet(jwks(t, pair...), KeyPolicy{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if key, err := set.Lookup("", ES256); err == nil {
+				t.Errorf("%s: the key of %q", name, key.Issuer())
+			}
+		}
+		set, _, err := ParseSet(jwks(t, a, a), KeyPolicy{})
+		if err != nil || set.Len() != 1 || set.Keys()[0].Issuer() != "https://a" {
+			t.Errorf("%s, twice the same: %v, %v", name, set, err)
+		}
+	}
+}
+
 func TestJ2_ANumericIDIsItsDigits(t *testing.T) {
 	key := keyOf("good", ES256)
 	set, skipped, err := ParseSet(jwks(t, with(publicOf(t, key), object{"kid": json.RawMessage("100000000000000000000000001")}), publicOf(t, keyOf("evil", ES256))), KeyPolicy{})

@@ -54,7 +54,7 @@ type Skipped struct {
 
 // ParseSet reads a JWK set from outside (RFC 7517 section 5), of up to 1 MiB and
 // 500 keys. Keys that cannot be used are skipped, with the reason: of an unknown
-// kty, crv or alg, not for signatures, weak, private, no strict JSON, symmetric
+// kty, crv or alg, of an issuer that is no text, not for signatures, weak, private, no strict JSON, symmetric
 // (unless the policy takes them and no public key stands beside them), and those of
 // one kid and one algorithm that are two different keys. So the set may be empty:
 // the caller decides what that means.
@@ -127,7 +127,7 @@ type claimant struct{ kid, name string }
 
 // dropAmbiguous takes out the keys that a kid and an algorithm do not tell apart.
 func dropAmbiguous(entries []entry) {
-	prints, several := map[claimant]string{}, map[claimant]bool{}
+	holders, several := map[claimant]*Key{}, map[claimant]bool{}
 	for _, e := range entries {
 		if e.err != nil && !elsewhere(e.err) {
 			several[claimant{e.kid, e.kty}] = true
@@ -137,9 +137,9 @@ func dropAmbiguous(entries []entry) {
 		}
 		for _, key := range e.keys {
 			its := claimant{e.kid, string(key.algorithm)}
-			known, taken := prints[its]
-			several[its] = several[its] || taken && known != key.thumbprint
-			prints[its] = key.thumbprint
+			known, taken := holders[its]
+			several[its] = several[its] || taken && !known.same(key)
+			holders[its] = key
 		}
 	}
 	for i := range entries {

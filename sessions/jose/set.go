@@ -36,7 +36,7 @@ func (s *Set) add(key *Key) error {
 	for _, other := range s.byID[key.id] {
 		switch {
 		case other.algorithm != key.algorithm:
-		case other.thumbprint == key.thumbprint:
+		case other.same(key):
 			return nil
 		case key.id != "":
 			return ErrDuplicateKey
@@ -75,7 +75,7 @@ func (s *Set) Lookup(kid string, alg Algorithm) (*Key, error) {
 		if key.algorithm != alg {
 			continue
 		}
-		if found != nil && found.thumbprint != key.thumbprint {
+		if found != nil && !found.same(key) {
 			return nil, ErrUnknownKey
 		}
 		found = key
@@ -93,7 +93,7 @@ func (s *Set) Lookup(kid string, alg Algorithm) (*Key, error) {
 // alike reports whether there is one key, for whatever algorithms.
 func alike(keys []*Key) bool {
 	for _, key := range keys {
-		if key.thumbprint != keys[0].thumbprint {
+		if !key.same(keys[0]) {
 			return false
 		}
 	}
