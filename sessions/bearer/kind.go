@@ -23,11 +23,12 @@ const (
 // logout token of any "typ" has. "nonce", "at_hash" and "c_hash" say nothing: Dex,
 // authentik and older Keycloak put them into access tokens.
 func kindOf(typ string, claims sessions.Claims) kind {
+	if _, event := claims["events"].(map[string]any); event {
+		return kindOther
+	}
 	said := kindUnsaid
 	if mediaType(typ) == "at+jwt" {
 		said = kindAccess
-	} else if _, event := claims["events"].(map[string]any); event {
-		return kindOther
 	}
 	for _, name := range [...]string{"token_use", "typ"} {
 		word, _ := claims[name].(string)

@@ -68,8 +68,16 @@ func TestV18_WhatDoesNotSayWhatItIsForIsDecidedByItsAudience(t *testing.T) {
 			expect(t, v, signed(both(changes, object{"aud": "desk"})), ReasonAudience)
 		}
 	}
-	// What is typed as an access token may call a claim of its own as it likes.
-	expect(t, v, token(t, object{"events": object{"a": 1}}), "")
+}
+
+// What tells of events is for no caller, whatever the header calls it.
+func TestV18_ATypeOfTheHeaderDoesNotHideThatATokenTellsOfEvents(t *testing.T) {
+	v := newVerifier(t, trust(t))
+	for _, typ := range []any{"at+jwt", "application/at+jwt", "AT+JWT", "JWT", absent} {
+		for _, events := range []object{{}, {"a": 1}, {"http://schemas.openid.net/event/backchannel-logout": object{}}} {
+			expect(t, v, sign(t, idpKey(), header(idpKey(), object{"typ": typ}), claims(object{"events": events})), ReasonKind)
+		}
+	}
 }
 
 func TestV18_IDTokensAreForAClientOfOursAndFresh(t *testing.T) {
