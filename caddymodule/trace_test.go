@@ -211,6 +211,24 @@ func TestL1_TheDocumentedFilterKeepsTokensInURLsOutOfLogs(t *testing.T) {
 	}
 }
 
+// Caddy hides Authorization and cookies only, and notes the headers before they are removed.
+func TestL1_TheDocumentedFilterKeepsTokensInHeadersOutOfLogs(t *testing.T) {
+	t.Parallel()
+	provider := newIDP(t, "https://idp.example.com")
+	for _, name := range []string{"Cf-Access-Jwt-Assertion", "X-Goog-Iap-Jwt-Assertion"} {
+		s := newSidecar(t, t.TempDir())
+		site := provider.callersSite(s, echo(t).URL, "audience "+audience+"\n\t\t\ttoken_header "+name, "")
+		s.start(strings.Replace(site, "SITE {", "SITE {\n\tlog {\n\t\timport without_tokens\n\t}", 1))
+		s.waitLog("format filter { request>headers>" + name + " delete }")
+		token := provider.token("alice", nil)
+		wantStatus(t, create(t, s.url, "", `{"user_id":"alice"}`, name, token, "Sec-Fetch-Site", "same-origin"), 200)
+		s.accessLog(0)
+		if log := s.log.String(); strings.Contains(log, token) || !strings.Contains(log, `"Sec-Fetch-Site"`) {
+			t.Errorf("%s: the token is in the log, or no header is:\n%s", name, log)
+		}
+	}
+}
+
 // What will hurt is said when a configuration is validated, and when Caddy starts.
 func TestWarnings_AreSaidByValidateAndAtStart(t *testing.T) {
 	t.Parallel()

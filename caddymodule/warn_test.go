@@ -84,6 +84,7 @@ func TestWarnings(t *testing.T) {
 		{"addresses of several tenants", trust(`"user_claim": "email", "issuers": ["https://a/*"], "tenants": ["b", "c"], "users": true`), "each of them can say"},
 		{"addresses of one tenant", trust(`"user_claim": "email", "issuers": ["https://a/*"], "tenants": ["b"], "users": true`), ""},
 		{"plain http to the keys", trust(`"insecure_http": true, "jwks": "http://idp.internal/keys"`), "insecure_http: whoever is on the way"},
+		{"tokens in a header of their own", trust(`"token_header": "cf-access-jwt-assertion"`), "format filter { request>headers>Cf-Access-Jwt-Assertion delete }"},
 		{"a condition that never holds", trust(`"only": [{"claim": {"name": "iss", "value": "https://other"}}]`), "only claim iss https://other can never hold"},
 		{"a condition that always holds", trust(`"only": [{"expression": "1 < 2"}]`), "only expression holds for everybody"},
 		{"users whom nothing makes one", trust(`"users": true, "users_if": {"expression": "false"}`), "users expression can never hold"},

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -33,6 +34,9 @@ func (h *Handler) warnCallers() (found []string) {
 		}
 		if t.IDTokens > caddy.Duration(time.Hour) {
 			found = append(found, fmt.Sprintf("%s: id_tokens is %s: an ID token that leaked, by the URL of a logout, makes sessions that long; write at most 1h, unless you have to", name, show(t.IDTokens)))
+		}
+		if t.TokenHeader != "" {
+			found = append(found, fmt.Sprintf("%s: token_header %s: Caddy logs this header in clear, where requests are logged; have in each log: format filter { request>headers>%s delete }", name, t.TokenHeader, http.CanonicalHeaderKey(t.TokenHeader)))
 		}
 	}
 	return found
