@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"path"
+	"strings"
 
 	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions/audit"
@@ -34,10 +35,23 @@ func (inst *instance) actOf(r *http.Request, who *forward.Who) *act {
 // recordable returns a path as it is recorded. Of a long one the audit keeps both ends, so
 // what is left of it without its detours comes last.
 func recordable(p string) string {
-	if cleaned := path.Clean("/" + p); len(p) > longPath && len(cleaned) < len(p)-1 {
-		return p + " = " + cleaned
+	if len(p) <= longPath {
+		return p
+	}
+	if direct := direct(p); len(direct) < len(p)-1 {
+		return p + " = " + direct
 	}
 	return p
+}
+
+// direct returns a path as a server understands it for which "\" is "/" and what follows
+// ";" is a parameter, which names nothing.
+func direct(p string) string {
+	segments := strings.Split(strings.ReplaceAll(p, `\`, "/"), "/")
+	for i, segment := range segments {
+		segments[i], _, _ = strings.Cut(segment, ";")
+	}
+	return path.Clean("/" + strings.Join(segments, "/"))
 }
 
 // begin is called before the request goes on. An ErrUnavailable: it must not, since the
