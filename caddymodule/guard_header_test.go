@@ -42,15 +42,15 @@ func TestPathHeaders_NeverReachTheApp(t *testing.T) {
 	}
 }
 
-func TestPathHeaders_OfTrustedProxiesAreKept(t *testing.T) {
+func TestPathHeaders_OfTrustedProxiesAreKeptByAWord(t *testing.T) {
 	t.Parallel()
 	p := newIDP(t, "https://idp.example.com")
-	for _, words := range []string{"path_headers trusted_proxies", "shadow"} {
+	for words, want := range map[string]string{"path_headers trusted_proxies": "/app/x", "shadow": "/app/x", "optional": ""} {
 		s := newSidecar(t, t.TempDir())
 		s.words = "\tservers {\n\t\ttrusted_proxies static 127.0.0.1\n\t}\n"
 		s.start(p.site(s, echo(t).URL, "identity {\n\t\t\t"+words+"\n\t\t}"))
 		got := s.through("GET", "/x", "X-Original-Url", "/app/x", "X-Auth-User", "root")
-		wantTold(t, got, "X-Original-Url", "/app/x")
+		wantTold(t, got, "X-Original-Url", want)
 	}
 }
 

@@ -138,6 +138,10 @@ func TestDeny_WhatWasRewrittenFromAVariant(t *testing.T) {
 	if !guard.denies(requestOf("/app/x", came)) || !guard.denies(requestOf("/app//x", requestOf("/app/x", nil).URL)) {
 		t.Error("a variant passes")
 	}
+	encoded, _ := url.ParseRequestURI("/app%2Fx")
+	if !guard.denies(requestOf("/app/x", encoded)) {
+		t.Error("a variant passes that was decoded since")
+	}
 	if guard.denies(requestOf("/app/x?y", requestOf("/api/app/x?y", nil).URL)) {
 		t.Error("a canonical path does not pass")
 	}
