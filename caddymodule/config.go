@@ -254,7 +254,8 @@ type Impersonation struct {
 	ReadOnly bool `json:"read_only,omitempty"`
 
 	// Paths that their requests never reach (403), in the forms of the `path`
-	// matcher, whatever their spelling. Needs identity.
+	// matcher; nor do they reach any whose spelling servers read in different ways.
+	// Needs identity.
 	Deny []string `json:"deny,omitempty"`
 }
 

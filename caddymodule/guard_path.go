@@ -56,7 +56,7 @@ func (g pathGuard) denies(r *http.Request) bool {
 		return false
 	}
 	came := requested(r)
-	if g.names(r.URL) || !urlpath.Canonical(came) || came.Path != r.URL.Path && g.names(came) {
+	if !isCanonical(r) || g.names(r.URL) || came.Path != r.URL.Path && g.names(came) {
 		return true
 	}
 	for _, destination := range r.Header["Destination"] {
@@ -81,11 +81,17 @@ type exemptPath struct{ patterns pathPatterns }
 // exempts reports whether the request names an exempt path and nothing else: only a
 // canonical path is one.
 func (e exemptPath) exempts(r *http.Request) bool {
-	if len(e.patterns) == 0 || !urlpath.Canonical(r.URL) || !urlpath.Canonical(requested(r)) || len(r.Header["Destination"]) > 0 {
+	if len(e.patterns) == 0 || !isCanonical(r) || len(r.Header["Destination"]) > 0 {
 		return false
 	}
 	f := folded(r.URL.Path)
 	return e.patterns.match(r.URL.Path) && (f == r.URL.Path || e.patterns.match(f))
+}
+
+// isCanonical reports whether the path of the request is canonical, as it came and as it was
+// rewritten so far.
+func isCanonical(r *http.Request) bool {
+	return urlpath.Canonical(r.URL) && urlpath.Canonical(requested(r))
 }
 
 // folded is what the canonical path p is where look-alikes are one letter: those of slashes

@@ -27,6 +27,8 @@ var (
 		"While you act as another user you may look at things, but not change them.")
 	errDeny = httpapi.NewProblem(403, "deny", "Not while acting as another user",
 		"This is closed while you act as another user.")
+	errVariant = httpapi.NewProblem(403, "path_variant", "Not while acting as another user",
+		"The app could take this address for another one. While you act as another user, use its plain spelling.")
 	errTwoIdentities = httpapi.NewProblem(400, "two_identities", "Two people at once",
 		"This request came with the sessions of two people. Sign out of one of them, or send one token.")
 	errUnavailable = httpapi.NewProblem(503, "unavailable", "Unavailable", "Try again soon.")

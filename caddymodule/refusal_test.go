@@ -114,6 +114,7 @@ func TestRefusals_AreNobodysOnErrorRoutes(t *testing.T) {
 		refused("keys that cannot be had", "GET", "/app", "Authorization", "Bearer "+other.token("alice", nil))
 		refused("a token in another header", "GET", "/app", "Proxy-Authorization", "Bearer "+access)
 		refused("deny", "GET", "/billing/x", "Authorization", imp)
+		refused("a variant where deny stands", "GET", "/app;x", "Authorization", imp)
 		refused("deny, unsafe", "POST", "/billing/x", "Authorization", imp)
 		refused("deny, with a cookie", "POST", "/billing/x", "Cookie", "session="+p.imp.text("access_token"), "Origin", "http://"+host)
 		refused("deny, with another issuer's token", "GET", "/billing/x", "Authorization", acted)
@@ -212,6 +213,7 @@ func TestRefusals_SayWhatHappened(t *testing.T) {
 	}{
 		{"read_only", "POST", "/app", p.imp, 403, []string{"Authorization", imp}},
 		{"deny", "GET", "/billing/x", p.imp, 403, []string{"Authorization", imp}},
+		{"path_variant", "GET", "/app;x", p.imp, 403, []string{"Authorization", imp}},
 		{"cross_origin", "POST", "/app", p.own, 403, []string{"Cookie", cookie, "Origin", "https://evil.example.com"}},
 		{"no_token", "GET", "/app", answer{}, 401, nil},
 		{"signature", "GET", "/app", answer{}, 401, []string{"Authorization", forged}},

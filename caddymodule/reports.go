@@ -17,7 +17,7 @@ import (
 func (inst *instance) newReports(ctx caddy.Context, h *Handler) (err error) {
 	config := observe.Config{
 		Issuer: inst.issuer, Logger: inst.logger, Mend: refusedMend,
-		Refusals: []string{errReadOnly.Code, errDeny.Code, errCrossOrigin.Code},
+		Refusals: []string{errReadOnly.Code, errDeny.Code, errVariant.Code, errCrossOrigin.Code},
 		Block: observe.Block{
 			Trusted: inst.trusted(),
 			Ready:   inst.ready.Load,
