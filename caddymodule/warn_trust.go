@@ -30,7 +30,11 @@ func (h *Handler) warnCallers() (found []string) {
 			found = append(found, fmt.Sprintf("%s: user_claim %s with several tenants: each of them can say that its users have any address; name a claim that is different in each, as oid or sub", name, t.UserClaim))
 		}
 		if t.InsecureHTTP {
-			found = append(found, name+": insecure_http: whoever is on the way to its keys can make up others, and call as anybody; let it serve them by https, with ca for a certificate authority of your own")
+			what := "can make up others, and call as anybody"
+			if t.JWKSToken != "" {
+				what += ", and reads jwks_token"
+			}
+			found = append(found, name+": insecure_http: whoever is on the way to its keys "+what+"; let it serve them by https, with ca for a certificate authority of your own")
 		}
 		if t.IDTokens > caddy.Duration(time.Hour) {
 			found = append(found, fmt.Sprintf("%s: id_tokens is %s: an ID token that leaked, by the URL of a logout, makes sessions that long; write at most 1h, unless you have to", name, show(t.IDTokens)))

@@ -2,6 +2,7 @@ package sessions
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -21,8 +22,11 @@ var reserved = []string{
 	"sid", "sid_iat", "reason", "gen", "rnd",
 }
 
-// ReservedClaim reports whether a claim of that name is never kept of a caller's token.
-func ReservedClaim(name string) bool { return slices.Contains(reserved, name) }
+// ReservedClaim reports whether a claim of that name is never kept of a caller's token. In
+// any case: there are readers that take the one for the other.
+func ReservedClaim(name string) bool {
+	return slices.ContainsFunc(reserved, func(known string) bool { return strings.EqualFold(known, name) })
+}
 
 // keep notes in the row of a user's own session the claims of their token that it keeps,
 // and when they were true. An impersonated session keeps none: they are the actor's.

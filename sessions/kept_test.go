@@ -122,7 +122,12 @@ func TestKept_ReservedClaimsAreOurs(t *testing.T) {
 			t.Errorf("%s is not reserved", name)
 		}
 	}
-	if sessions.ReservedClaim("groups") || sessions.ReservedClaim("SUB") {
+	for _, name := range []string{"SUB", "Act", "\u017fub"} { // as encoding/json reads them
+		if !sessions.ReservedClaim(name) {
+			t.Errorf("%s is not reserved", name)
+		}
+	}
+	if sessions.ReservedClaim("groups") || sessions.ReservedClaim("subject") {
 		t.Error("too much is reserved")
 	}
 }

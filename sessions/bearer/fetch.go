@@ -207,9 +207,10 @@ func isLocal(host string) bool {
 	return ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast()
 }
 
-// checkRedirect stays at the origin that was asked.
+// checkRedirect stays at the origin that was asked; a token that is for one URL goes to no
+// other.
 func checkRedirect(req *http.Request, via []*http.Request) error {
-	if len(via) > maxRedirects || req.URL.User != nil || originOf(req.URL) != originOf(via[0].URL) {
+	if len(via) > maxRedirects || via[0].Header["Authorization"] != nil || req.URL.User != nil || originOf(req.URL) != originOf(via[0].URL) {
 		return errRedirect
 	}
 	return nil

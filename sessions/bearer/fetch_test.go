@@ -452,8 +452,15 @@ func TestJ1_ATokenForTheURLOfTheKeysAlone(t *testing.T) {
 		t.Error("a token for whoever a discovery document names: accepted")
 	}
 	elsewhere := serve(t, func(_ http.ResponseWriter, r *http.Request) { t.Errorf("%q went elsewhere", r.Header["Authorization"]) })
-	leads := serve(t, redirect(elsewhere.URL))
-	if _, err := fetchFrom(t, RemoteConfig{URL: leads.URL, Token: func() (string, error) { return secret, nil }}); !errors.Is(err, errRedirect) {
-		t.Errorf("%v", err)
+	for _, to := range []string{elsewhere.URL, "/elsewhere"} {
+		leads := serve(t, func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/elsewhere" {
+				t.Errorf("%q went elsewhere", r.Header["Authorization"])
+			}
+			redirect(to)(w, r)
+		})
+		if _, err := fetchFrom(t, RemoteConfig{URL: leads.URL, Token: func() (string, error) { return secret, nil }}); !errors.Is(err, errRedirect) {
+			t.Errorf("%v", err)
+		}
 	}
 }

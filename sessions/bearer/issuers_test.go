@@ -233,3 +233,43 @@ func TestV25_AKeyThatNamesItsIssuerVerifiesNoOthersTokens(t *testing.T) {
 		}
 	}
 }
+
+// FuzzPatterns: no token is of two issuers, however their names are made.
+func FuzzPatterns(f *testing.F) {
+	for _, names := range [][3]string{
+		{open, open, home},
+		{open, login + "home/*", home},
+		{open, home, home},
+		{login + "*/*", login + "a/*", login + "a/b"},
+		{login + "*", login + "*/x", login + "a"},
+		{"https://a/*/b/c", "https://a/b/*/c", "https://a/b/b/c"},
+		{"a://b/*", "a://b/*c", "a://b/c"},
+	} {
+		f.Add(names[0], names[1], names[2])
+	}
+	keys := static(f, keyOf("a", jose.ES256))
+	f.Fuzz(func(t *testing.T, first, second, name string) {
+		v, err := New(Config{Issuers: []Issuer{
+			{Name: "first", Issuers: []string{first}, Keys: keys, Audiences: []string{app}},
+			{Name: "second", Issuers: []string{second}, Keys: keys, Audiences: []string{app}},
+		}})
+		if err != nil {
+			return
+		}
+		owners := map[*issuer]bool{}
+		if i := v.issuers[name]; i != nil {
+			owners[i] = true
+		}
+		for i := range v.patterns {
+			if tenant, ok := v.patterns[i].tenant(name); ok {
+				owners[v.patterns[i].issuer] = true
+				if !isTenant(tenant) || strings.Count(name, "/") != strings.Count(v.patterns[i].before+v.patterns[i].after, "/") {
+					t.Errorf("%q is taken for one of %q*%q", name, v.patterns[i].before, v.patterns[i].after)
+				}
+			}
+		}
+		if len(owners) > 1 {
+			t.Errorf("%q is of %q and of %q", name, first, second)
+		}
+	})
+}
