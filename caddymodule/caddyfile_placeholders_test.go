@@ -26,16 +26,23 @@ var grammar = map[string]lines{
 		"shadow":  {"shadow allow scope %s", "shadow allow claim x %s", "shadow allow expression `caller.x == \"%s\"`"},
 		"manage":  {"lifecycle\nmanage scope %s", "lifecycle\nmanage claim x %s", "lifecycle\nmanage expression `caller.x == \"%s\"`"},
 		"protect": {"protect user %s", "protect user root %s"}, "audit": {"audit file %s"}, "store": {"store pebble %s", "store pebble %s/db"}, "lifecycle": {"lifecycle"},
+		"claims": {"claims %s", "claims groups %s"},
 	},
 	"trust https://idp.example.com": {
 		"jwks": {"jwks %s"}, "key": {"key %s"}, "secret": {"secret %s"}, "audience": {"audience %s", "audience x %s"},
-		"algorithms": {"algorithms %s"}, "types": {"types %s"}, "leeway": {"leeway %s"}, "max_lifetime": {"max_lifetime %s"}, "users": {"users"},
+		"algorithms": {"algorithms %s"}, "types": {"types %s"}, "leeway": {"leeway %s"}, "max_lifetime": {"max_lifetime %s"},
+		"users": {"users", "users scope %s", "users claim %s x", "users claim x %s", "users expression `caller.x == \"%s\"`"},
+		"only":  {"only scope %s", "only claim %s x", "only claim x %s", "only expression `caller.x == \"%s\"`"},
+		"ca":    {"ca %s"}, "insecure_http": {"insecure_http"}, "jwks_token": {"jwks https://idp.example.com/jwks\njwks_token %s"},
+		"issuers": {"issuers %s"}, "tenants": {"issuers https://idp.example.com/*/v2\ntenants %s"},
+		"audience_claim": {"audience_claim %s"}, "user_claim": {"user_claim %s"}, "id_tokens": {"id_tokens", "id_tokens %s"}, "token_header": {"token_header %s"},
 	},
 	"session":       {"ttl": {"ttl %s"}, "max_ttl": {"max_ttl %s"}, "idle": {"idle %s"}, "max_per_user": {"max_per_user %s"}},
 	"impersonation": {"ttl": {"ttl %s"}, "max_ttl": {"max_ttl %s"}, "idle": {"idle %s"}, "require_reason": {"require_reason"}, "read_only": {"read_only"}, "deny": {"deny %s", "deny /x/%s"}},
 	"refresh_token": {"grace": {"grace %s"}, "algorithm": {"algorithm %s"}, "key": {"key %s"}},
 	"access_token":  {"ttl": {"ttl %s"}, "algorithm": {"algorithm %s"}, "key": {"key %s"}, "audience": {"audience %s"}},
 	"signing_keys":  {"rotate": {"rotate %s"}},
+	"claims groups": {"max_age": {"max_age %s"}},
 	"identity": {
 		"require": {"require"}, "optional": {"optional"}, "shadow": {"shadow"}, "exempt": {"require\nexempt %s", "require\nexempt /x/%s"},
 		"header": {"header %s user_id", "header X-Auth-User %s"}, "accept": {"accept callers"}, "cookie": {"cookie %s"}, "login": {"require\nlogin /%s"},
@@ -116,8 +123,8 @@ func wantNoPlaceholder(t *testing.T, word, text string) {
 	if err := caddymodule.Prepare(h); err != nil && strings.Contains(err.Error(), "{") {
 		t.Errorf("adapted, and then refused for a brace: %v", err)
 	}
-	if word == "secret" { // it stays one until its key is made
-		h.Trust[0].Secret = ""
+	if word == "secret" || word == "jwks_token" { // they stay until they are used
+		h.Trust[0].Secret, h.Trust[0].JWKSToken = "", ""
 	}
 	left, err := json.Marshal(struct {
 		*caddymodule.Handler
