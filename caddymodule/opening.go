@@ -102,15 +102,15 @@ func (o *opening) wait(ctx context.Context) error {
 	defer cancel()
 	select {
 	case <-o.tried:
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		return o.err
+		return o.failed()
 	case <-ctx.Done():
 		return fmt.Errorf("%w: it is being opened", sessions.ErrUnavailable)
 	}
 }
 
-// end returns when nothing is tried any more. Whoever opens from now on finds that it is over.
+// end returns when nothing is tried any more. Whoever waits for what never opened finds that it is
+// over. What did open stays so: requests of a configuration that was replaced go on for as long as
+// the store does, which says itself when it is closed.
 func (o *opening) end() {
 	o.once.Do(func() {
 		o.cancel = func() {}
@@ -118,7 +118,21 @@ func (o *opening) end() {
 	})
 	o.cancel()
 	<-o.ended
+	select {
+	case <-o.tried:
+		if o.failed() == nil {
+			return
+		}
+	default:
+	}
 	o.set(sessions.ErrClosed)
+}
+
+// failed returns how the last try ended; nil is open.
+func (o *opening) failed() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
 }
 
 // passes reports whether a failure may be gone when it is tried again: a server that does not
