@@ -267,8 +267,8 @@ func (inst *instance) slog() *slog.Logger {
 // now is the store's clock, which the times of our own tokens are by, whatever that of this
 // node says.
 func (inst *instance) now() time.Time {
-	if !inst.ready.Load() {
-		return time.Now() // there is no token that anybody could have
+	if inst.store.Load() == nil { // it never opened: there is no token that anybody could have
+		return time.Now()
 	}
 	return inst.manager.Store.Now()
 }

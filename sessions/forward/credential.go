@@ -230,8 +230,7 @@ const tokenStart = "eyJ"
 func DropCookies(r *http.Request, issuer, name, keep string, drop bool) {
 	bad := func(cookie string) bool {
 		before, value, _ := strings.Cut(cookie, "=")
-		before, _, _ = strings.Cut(strings.Trim(before, " \t"), "[") // as PHP reads arrays
-		named := name != "" && before == name
+		named := name != "" && isName(strings.Trim(before, " \t"), name)
 		if named && drop {
 			return true
 		}
@@ -249,6 +248,27 @@ func DropCookies(r *http.Request, issuer, name, keep string, drop bool) {
 		return
 	}
 	dropCookies(r.Header, bad)
+}
+
+// isName reports whether an app may read the name of a cookie as that one. PHP decodes it, takes
+// what follows a bracket for the index of an array, and dots, blanks and brackets for underscores.
+func isName(read, name string) bool {
+	if read == name {
+		return true
+	}
+	if decoded := unescape(read); decoded != "" {
+		read = strings.TrimLeft(decoded, " ")
+	}
+	read, _, _ = strings.Cut(read, "\x00")
+	if len(read) < len(name) || len(read) > len(name) && read[len(name)] != '[' {
+		return false
+	}
+	for i := range len(name) {
+		if read[i] != name[i] && (name[i] != '_' || !strings.ContainsRune("._ [", rune(read[i]))) {
+			return false
+		}
+	}
+	return true
 }
 
 func mayHoldToken(cookie string) bool {

@@ -148,6 +148,21 @@ func TestDropCookies_TheOneThatDecidedStays(t *testing.T) {
 	}
 }
 
+func TestDropCookies_NamesThatPHPReadsAsOurs(t *testing.T) {
+	const issuer = "https://app.example.com"
+	access := unsigned(`{"typ":"at+jwt"}`, `{"iss":"https://app.example.com"}`)
+	for name, dropped := range map[string]bool{
+		"access_token": true, "access.token": true, "access token": true, "access[token": true, "access%5Ftoken": true, "access%2Etoken": true, "access_token[]": true,
+		"access.token[x]": true, "%20access_token": true, "access_token%00x": true, "access-token": false, "access_tokens": false, "access": false, "x[access_token]": false,
+	} {
+		r := &http.Request{Header: http.Header{"Cookie": {"a=b; " + name + "=" + access}}}
+		DropCookies(r, issuer, "access_token", "", false)
+		if got := !strings.Contains(strings.Join(r.Header["Cookie"], ""), access); got != dropped {
+			t.Errorf("%s: dropped %t, want %t", name, got, dropped)
+		}
+	}
+}
+
 func TestOf_WhoIsToldToTheApp(t *testing.T) {
 	const idp = "https://idp.example.com"
 	desk := sessions.Principal{Issuer: idp, Subject: "desk"}
