@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -54,6 +55,7 @@ type fixture struct {
 	api   *API
 	token string
 	store *faulty
+	mu    sync.Mutex
 	said  []string // what Failed was told
 }
 
@@ -75,7 +77,11 @@ func newFixture(t *testing.T) *fixture {
 	f.api = New(Config{
 		Path: "/auth/sessions", Verifier: verifier, Lifecycle: true,
 		ClientIP: func(*http.Request) string { return "192.0.2.1" },
-		Failed:   func(_ *http.Request, _ int, err error) { f.said = append(f.said, err.Error()) },
+		Failed: func(_ *http.Request, _ int, err error) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.said = append(f.said, err.Error())
+		},
 		Manager: &sessions.Manager{
 			Realm: issuer, Store: f.store, Policy: &sessions.Policy{AllowSelf: true}, Own: life, Impersonation: life,
 			Trusted: verifier.Trust, IDSecret: make([]byte, 32),

@@ -166,6 +166,8 @@ func TestBody_SlowOnesAreBoundedAndLeaveRoomForOthers(t *testing.T) {
 		if open := f.api.bodies.open.Load(); open != 0 {
 			t.Errorf("%d bodies are open after %v, want none", open, bodyTimeout)
 		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
 		if said := strings.Join(f.said, "\n"); strings.Contains(said, "panic") {
 			t.Error(said)
 		}
