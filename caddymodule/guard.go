@@ -54,9 +54,10 @@ func (inst *instance) guard(w http.ResponseWriter, r *http.Request, id *identity
 // closed says why an impersonated session may not do this; nil: it may.
 func (g *guards) closed(r *http.Request, unsafe bool) *httpapi.Problem {
 	switch {
-	case g.paths.denies(r) && !isCanonical(r):
-		return errVariant
 	case g.paths.denies(r):
+		if !isCanonical(r) {
+			return errVariant
+		}
 		return errDeny
 	case g.readOnly && unsafe:
 		return errReadOnly

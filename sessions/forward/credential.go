@@ -8,12 +8,12 @@ import (
 	"iter"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/jose"
+	"authsidecar/sessions/urlpath"
 )
 
 // A Credential is where a request says who is asking.
@@ -207,18 +207,7 @@ func unescape(value string) string {
 	if !strings.Contains(value, "%") {
 		return ""
 	}
-	decoded := make([]byte, 0, len(value))
-	for i := 0; i < len(value); i++ {
-		if value[i] == '%' && i+2 < len(value) {
-			if c, err := strconv.ParseUint(value[i+1:i+3], 16, 8); err == nil {
-				decoded = append(decoded, byte(c))
-				i += 2
-				continue
-			}
-		}
-		decoded = append(decoded, value[i])
-	}
-	return string(decoded)
+	return urlpath.Unescape(value)
 }
 
 // tokenStart is how each token begins that we ever minted: with {" in base64url.

@@ -25,7 +25,7 @@ func Relative(text string) bool {
 		if strings.ContainsFunc(p, isControl) || strings.Contains(p, `\`) || leaves(strings.TrimLeft(p, " ")) {
 			return false
 		}
-		decoded := unescape(p)
+		decoded := Unescape(p)
 		if decoded == p {
 			return true
 		}

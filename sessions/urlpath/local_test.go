@@ -48,7 +48,7 @@ func FuzzRelative(f *testing.F) {
 			return
 		}
 		decoded, _ := url.PathUnescape(target)
-		for _, way := range []string{target, unescape(target), decoded} {
+		for _, way := range []string{target, Unescape(target), decoded} {
 			u, err := base.Parse(strings.NewReplacer(`\`, "/", "\t", "", "\r", "", "\n", "").Replace(strings.TrimLeft(way, " "))) // as a browser does
 			if err == nil && (u.Host != base.Host || u.Scheme != base.Scheme) {
 				t.Errorf("%q leads to %s", target, u)

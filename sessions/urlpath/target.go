@@ -54,7 +54,7 @@ type segment struct {
 // simplify decodes p and folds what it holds, until nothing is left to decode.
 func simplify(p string) string {
 	for range maxEncodings {
-		decoded := unescape(p)
+		decoded := Unescape(p)
 		decoded = strings.ReplaceAll(decoded, "\x00", "?") // where a C string ends
 		decoded = strings.ReplaceAll(Fold(decoded), `\`, "/")
 		if decoded == p {
@@ -65,8 +65,8 @@ func simplify(p string) string {
 	return strings.ToLower(p)
 }
 
-// unescape decodes what is encoded rightly, and leaves the rest as it is.
-func unescape(p string) string {
+// Unescape decodes what is encoded rightly, and leaves the rest as it is.
+func Unescape(p string) string {
 	var out strings.Builder
 	for {
 		before, after, found := strings.Cut(p, "%")
