@@ -8,9 +8,9 @@ import (
 	"go.uber.org/zap"
 
 	"authsidecar/caddymodule/cli"
-	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/jose"
+	"authsidecar/sessions/keyring"
 )
 
 func init() {
@@ -53,7 +53,7 @@ func readBlock(ctx caddy.Context, handler []byte) (*cli.Block, error) {
 // accessKeys are the keys of access tokens: of the file, or of the storage; nil where there are
 // none.
 func (h *Handler) accessKeys(ctx caddy.Context) (keys bearer.KeySource, from string) {
-	ring := sessions.NewRing(sessions.AccessTokenType)
+	ring := keyring.NewRing(keyring.AccessTokenType)
 	algorithm, err := jose.ParseAlgorithm(h.AccessToken.Algorithm)
 	if file := h.AccessToken.Key; err == nil && file != "" {
 		if setKeyFile(ring, file, algorithm) == nil {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/keyring"
 )
 
 // SetKeyTimes makes nodes look for new keys that often, and others remember our key
@@ -23,7 +24,7 @@ func DenyMany(h any, n int) {
 func Checks(h any) uint64 { return h.(*Handler).inst.verifier.Stats().Checks }
 
 // ForgetKeys leaves the handler without keys to sign with.
-func ForgetKeys(h any) { h.(*Handler).inst.manager.Minter.Keys = sessions.NewKeyring() }
+func ForgetKeys(h any) { h.(*Handler).inst.manager.Minter.Keys = keyring.New() }
 
 // Prepare is what Provision does first.
 func Prepare(h *Handler) error { return h.prepare() }

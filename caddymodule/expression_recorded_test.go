@@ -8,6 +8,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/jose"
+	"authsidecar/sessions/keyring"
 	"authsidecar/sessions/storetest"
 )
 
@@ -151,15 +152,15 @@ func allow(m *sessions.Manager, src string) {
 	m.Policy = &sessions.Policy{Allow: []sessions.Rule{{Name: "expression " + src, From: "https://idp.example.com", When: compiled[src]}}}
 }
 
-func testKeys(t *testing.T) *sessions.Keyring {
+func testKeys(t *testing.T) *keyring.Keyring {
 	t.Helper()
-	keys := sessions.NewKeyring()
-	for alg, ring := range map[jose.Algorithm]*sessions.Ring{jose.EdDSA: keys.Refresh, jose.ES256: keys.Access} {
+	keys := keyring.New()
+	for alg, ring := range map[jose.Algorithm]*keyring.Ring{jose.EdDSA: keys.Refresh, jose.ES256: keys.Access} {
 		key, err := jose.Generate(alg)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := ring.Set([]sessions.KeyRecord{{Key: key}}); err != nil {
+		if err := ring.Set([]keyring.Record{{Key: key}}); err != nil {
 			t.Fatal(err)
 		}
 	}

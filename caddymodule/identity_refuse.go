@@ -12,10 +12,11 @@ import (
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/forward"
 	"authsidecar/sessions/httpapi"
+	"authsidecar/sessions/keyring"
 )
 
 func isUnavailable(err error) bool {
-	for _, cause := range [...]error{sessions.ErrUnavailable, sessions.ErrNoKey, bearer.ErrKeysUnavailable, context.Canceled, context.DeadlineExceeded} {
+	for _, cause := range [...]error{sessions.ErrUnavailable, keyring.ErrNoKey, bearer.ErrKeysUnavailable, context.Canceled, context.DeadlineExceeded} {
 		if errors.Is(err, cause) {
 			return true
 		}

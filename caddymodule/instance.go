@@ -20,6 +20,7 @@ import (
 	"authsidecar/sessions/forward"
 	"authsidecar/sessions/httpapi"
 	"authsidecar/sessions/jose"
+	"authsidecar/sessions/keyring"
 )
 
 // An instance is one issuer at work: what the handlers of that issuer share.
@@ -53,8 +54,8 @@ type instance struct {
 // A ringPlan is a ring of generated keys and when they change.
 type ringPlan struct {
 	name string
-	ring *sessions.Ring
-	plan sessions.Schedule
+	ring *keyring.Ring
+	plan keyring.Schedule
 }
 
 // ownLeeway is how far two nodes may be apart in what they think that the store's clock
@@ -69,17 +70,17 @@ func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error
 		issuer: h.Issuer, config: config, logger: h.logger,
 		keys: newKeyStore(ctx.Storage(), h.Issuer), opener: h.store, guards: newGuards(h), tokenHeaders: h.tokenHeaders(), opening: newOpening(),
 	}
-	keyring, err := inst.newKeyring(h)
+	keys, err := inst.newKeyring(h)
 	if err != nil {
 		return nil, err
 	}
-	if inst.verifier, err = inst.newVerifier(ctx, h, keyring.Access); err != nil {
+	if inst.verifier, err = inst.newVerifier(ctx, h, keys.Access); err != nil {
 		return nil, err
 	}
 	if err := inst.newReports(ctx, h); err != nil {
 		return nil, err
 	}
-	if inst.manager, err = inst.newManager(h, keyring); err != nil {
+	if inst.manager, err = inst.newManager(h, keys); err != nil {
 		return nil, err
 	}
 	if h.Identity != nil {
@@ -93,14 +94,14 @@ func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error
 	}
 	inst.api = httpapi.New(httpapi.Config{
 		Path: h.Path, Verifier: inst.verifier, Manager: inst.manager,
-		Lifecycle: h.Lifecycle, KeySet: h.Identity != nil && h.Identity.Assertion != nil, Keys: keyring.Access.Public, KeysMaxAge: keyCache, ActorIssuer: actorIssuer,
+		Lifecycle: h.Lifecycle, KeySet: h.Identity != nil && h.Identity.Assertion != nil, Keys: keys.Access.Public, KeysMaxAge: keyCache, ActorIssuer: actorIssuer,
 		CrossSite: forward.CrossSite, ClientIP: observe.ClientIP, Failed: inst.reports.Failed,
 	})
 	return inst, nil
 }
 
 // newManager makes the manager; its store comes when the instance opens.
-func (inst *instance) newManager(h *Handler, keyring *sessions.Keyring) (*sessions.Manager, error) {
+func (inst *instance) newManager(h *Handler, keys *keyring.Keyring) (*sessions.Manager, error) {
 	policy, err := h.policy()
 	if err != nil {
 		return nil, err
@@ -133,7 +134,7 @@ func (inst *instance) newManager(h *Handler, keyring *sessions.Keyring) (*sessio
 			AccessTTL:       time.Duration(h.AccessToken.TTL),
 			Claims:          claims,
 			ClaimsAge:       claimsAge,
-			Keys:            keyring,
+			Keys:            keys,
 		},
 	}
 	return m, nil
@@ -141,16 +142,16 @@ func (inst *instance) newManager(h *Handler, keyring *sessions.Keyring) (*sessio
 
 // newKeyring makes the rings of signing keys: of the operator's key files, or to
 // be filled from the storage when the instance opens.
-func (inst *instance) newKeyring(h *Handler) (*sessions.Keyring, error) {
-	keyring := sessions.NewKeyring()
+func (inst *instance) newKeyring(h *Handler) (*keyring.Keyring, error) {
+	keys := keyring.New()
 	longest := max(time.Duration(h.Session.MaxTTL), time.Duration(h.Impersonation.MaxTTL), keyKeep)
 	uses := []struct {
 		name, file, algorithm string
-		ring                  *sessions.Ring
+		ring                  *keyring.Ring
 		keep                  time.Duration
 	}{
-		{"refresh", h.RefreshToken.Key, h.RefreshToken.Algorithm, keyring.Refresh, longest},
-		{"access", h.AccessToken.Key, h.AccessToken.Algorithm, keyring.Access, time.Duration(h.AccessToken.TTL) + keyCache},
+		{"refresh", h.RefreshToken.Key, h.RefreshToken.Algorithm, keys.Refresh, longest},
+		{"access", h.AccessToken.Key, h.AccessToken.Algorithm, keys.Access, time.Duration(h.AccessToken.TTL) + keyCache},
 	}
 	for _, use := range uses {
 		algorithm, err := jose.ParseAlgorithm(use.algorithm)
@@ -163,14 +164,14 @@ func (inst *instance) newKeyring(h *Handler) (*sessions.Keyring, error) {
 			}
 			continue
 		}
-		inst.rings = append(inst.rings, ringPlan{name: use.name, ring: use.ring, plan: sessions.Schedule{
+		inst.rings = append(inst.rings, ringPlan{name: use.name, ring: use.ring, plan: keyring.Schedule{
 			Algorithm: algorithm, Rotate: time.Duration(*h.SigningKeys.Rotate), Publish: keyPublish(), Keep: use.keep,
 		}})
 	}
-	return keyring, nil
+	return keys, nil
 }
 
-func setKeyFile(ring *sessions.Ring, file string, algorithm jose.Algorithm) error {
+func setKeyFile(ring *keyring.Ring, file string, algorithm jose.Algorithm) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return errors.Unwrap(err) // the path is in the message already
@@ -179,7 +180,7 @@ func setKeyFile(ring *sessions.Ring, file string, algorithm jose.Algorithm) erro
 	if err != nil {
 		return err
 	}
-	return ring.Set([]sessions.KeyRecord{{Key: key}})
+	return ring.Set([]keyring.Record{{Key: key}})
 }
 
 // open returns nil when the store and the keys are open. Otherwise it begins to open them, and
@@ -275,7 +276,7 @@ func (inst *instance) now() time.Time {
 
 // newVerifier makes the verifier of callers' tokens. It knows our own access
 // tokens too, to tell who presents one.
-func (inst *instance) newVerifier(ctx caddy.Context, h *Handler, own *sessions.Ring) (*bearer.Verifier, error) {
+func (inst *instance) newVerifier(ctx caddy.Context, h *Handler, own *keyring.Ring) (*bearer.Verifier, error) {
 	config := bearer.Config{Told: inst.verified, Issuers: []bearer.Issuer{{Name: h.Issuer, Keys: own, Audiences: h.AccessToken.Audience, Own: true, Leeway: ownLeeway, Now: inst.now}}}
 	for _, t := range h.Trust {
 		made, err := newTrusted(ctx, inst, t)

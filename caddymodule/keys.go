@@ -16,7 +16,7 @@ import (
 
 	"github.com/caddyserver/certmagic"
 
-	"authsidecar/sessions"
+	"authsidecar/sessions/keyring"
 )
 
 // Each node looks for new signing keys each keySync. They sign when nobody can be
@@ -85,7 +85,7 @@ func (k *keyStore) renewRing(ctx context.Context, r *ringPlan) error {
 
 // set gives the ring the keys that were read at that time. Whatever was made since
 // then signs no sooner than keyPublish later, by a clock that may be ahead of ours.
-func (r *ringPlan) set(records []sessions.KeyRecord, at time.Time) error {
+func (r *ringPlan) set(records []keyring.Record, at time.Time) error {
 	if err := r.ring.Set(records); err != nil {
 		return err
 	}
@@ -95,8 +95,8 @@ func (r *ringPlan) set(records []sessions.KeyRecord, at time.Time) error {
 
 // change stores what becomes of the keys, while no other node changes them.
 func (k *keyStore) change(
-	ctx context.Context, r *ringPlan, plan func([]sessions.KeyRecord, time.Time) ([]sessions.KeyRecord, bool, error),
-) (records []sessions.KeyRecord, err error) {
+	ctx context.Context, r *ringPlan, plan func([]keyring.Record, time.Time) ([]keyring.Record, bool, error),
+) (records []keyring.Record, err error) {
 	err = k.locked(ctx, func() error {
 		current, err := k.loadRing(ctx, r)
 		if err != nil {
@@ -106,7 +106,7 @@ func (k *keyStore) change(
 		if records, changed, err = plan(current, time.Now()); err != nil || !changed {
 			return err
 		}
-		data, err := sessions.EncodeKeys(records)
+		data, err := keyring.Encode(records)
 		if err != nil {
 			return err
 		}
@@ -151,7 +151,7 @@ func (k *keyStore) locked(ctx context.Context, do func() error) (err error) {
 
 // loadRing reads the keys of a ring. None is no error where it never had any: keys
 // that are gone are not replaced, since all sessions would end.
-func (k *keyStore) loadRing(ctx context.Context, r *ringPlan) ([]sessions.KeyRecord, error) {
+func (k *keyStore) loadRing(ctx context.Context, r *ringPlan) ([]keyring.Record, error) {
 	records, err := k.loadKeys(ctx, r.name)
 	if err == nil && len(records) == 0 && len(r.ring.Public()) > 0 {
 		return nil, fmt.Errorf("%s is gone from Caddy's storage: put it back; to end all sessions and start with new keys, restart",
@@ -161,12 +161,12 @@ func (k *keyStore) loadRing(ctx context.Context, r *ringPlan) ([]sessions.KeyRec
 }
 
 // loadKeys reads the keys of that name; none is no error.
-func (k *keyStore) loadKeys(ctx context.Context, name string) ([]sessions.KeyRecord, error) {
+func (k *keyStore) loadKeys(ctx context.Context, name string) ([]keyring.Record, error) {
 	data, err := k.load(ctx, name+".json")
 	if err != nil || data == nil {
 		return nil, err
 	}
-	records, err := sessions.DecodeKeys(data)
+	records, err := keyring.Decode(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s in Caddy's storage cannot be used: %w; restore it from a backup, or remove it to end all sessions and start with new keys", path.Join(k.prefix, name+".json"), err)
 	}

@@ -3,7 +3,6 @@ package sessions_test
 import (
 	"errors"
 	"testing"
-	"time"
 
 	"authsidecar/sessions"
 )
@@ -98,29 +97,6 @@ func TestOperator_EndsOne(t *testing.T) {
 	for _, id := range []string{g.Session.ID, "unknown"} {
 		if err := w.manager.Revoke(t.Context(), w.manager.Operator(), id); !errors.Is(err, sessions.ErrNotFound) {
 			t.Errorf("%s: error %v", id, err)
-		}
-	}
-}
-
-func TestRing_DescribesItsKeys(t *testing.T) {
-	at := time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
-	ring := sessions.NewRing(sessions.AccessTokenType)
-	if got := ring.Describe(at); len(got) != 0 {
-		t.Errorf("an empty ring has %v", got)
-	}
-	var records []sessions.KeyRecord
-	for i := range 3 {
-		records = append(records, sessions.KeyRecord{From: at.Add(time.Duration(i-1) * time.Hour), Key: generate(t, "ES256")})
-	}
-	must(t, ring.Set(records))
-	keys := ring.Describe(at.Add(time.Minute))
-	for i, want := range []sessions.KeyState{sessions.KeyRetired, sessions.KeySigning, sessions.KeyNext} {
-		k := keys[i]
-		if k.State != want || k.ID != records[i].Key.ID() || !k.From.Equal(records[i].From) || k.Algorithm != "ES256" || k.Public == nil {
-			t.Errorf("key %d is %+v, want %s", i, k, want)
-		}
-		if i < 2 && !k.Until.Equal(records[i+1].From) || i == 2 && !k.Until.IsZero() {
-			t.Errorf("key %d signs until %v", i, k.Until)
 		}
 	}
 }

@@ -23,11 +23,8 @@ func (m *Minter) Assertion(c *Caller, user string, actor Principal, audience []s
 	if c.ExpiresAt.Before(expires) {
 		expires = c.ExpiresAt
 	}
-	header, err := headerOf(key.private, AssertionType)
-	if err != nil {
-		return "", err
-	}
-	return signWith(key, header, func(w *jsonWriter) {
+	signer := func(claims []byte) (string, error) { return key.SignAs(AssertionType, claims) }
+	return sign(signer, func(w *jsonWriter) {
 		w.text("iss", m.Issuer)
 		w.int("exp", expires.Unix())
 		w.audience("aud", audience)

@@ -38,7 +38,7 @@ type CreateRequest struct {
 
 // Create makes a session for a user if the policy lets the caller have one. The
 // errors are ErrUserID, ErrText, ErrKept, ErrLifetime, ErrDenied, ErrReasonRequired,
-// ErrClient, ErrIdempotencyMismatch, ErrIdempotencySpent, ErrNoKey and ErrUnavailable.
+// ErrClient, ErrIdempotencyMismatch, ErrIdempotencySpent, keyring.ErrNoKey and ErrUnavailable.
 //
 // The grant is returned after the row is durable.
 func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error) {

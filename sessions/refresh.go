@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"authsidecar/sessions/jose"
+	"authsidecar/sessions/keyring"
 )
 
 // A RefreshRequest presents a refresh token.
@@ -19,7 +20,7 @@ type RefreshRequest struct {
 
 // Refresh exchanges a refresh token for its successor and a new access token.
 // The errors wrap ErrGrant where the token is good for nothing, ErrUnavailable
-// or ErrNoKey where nobody can tell: then the same token may be sent again.
+// or keyring.ErrNoKey where that is unknown: then the same token may be sent again.
 func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, error) {
 	presented, err := m.Minter.ReadRefresh(req.Token)
 	if err != nil {
@@ -111,17 +112,17 @@ func (m *Manager) present(row Session, p *Presented, fresh *Fresh, now time.Time
 // ErrUnavailable where its key may be one that this node has not seen yet.
 func (m *Minter) ReadRefresh(token string) (*Presented, error) {
 	parsed, err := jose.Parse(token)
-	if err != nil || parsed.Header.Type != RefreshTokenType {
+	if err != nil || parsed.Header.Type != keyring.RefreshTokenType {
 		return nil, errTokenForm
 	}
 	key, err := m.Keys.Refresh.Find(parsed.Header.KeyID)
 	switch {
-	case errors.Is(err, ErrUnavailable):
-		return nil, fmt.Errorf("reading refresh token: %w", err)
+	case errors.Is(err, keyring.ErrIncomplete):
+		return nil, fmt.Errorf("reading refresh token: %w: %w", ErrUnavailable, err)
 	case err != nil:
 		return nil, errTokenKey
 	}
-	data, err := parsed.Verify(key.public)
+	data, err := parsed.Verify(key.Public())
 	if err != nil {
 		return nil, errTokenKey
 	}

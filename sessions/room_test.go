@@ -9,6 +9,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/jose"
+	"authsidecar/sessions/keyring"
 	"authsidecar/sessions/storetest"
 )
 
@@ -28,13 +29,13 @@ const (
 // sessions for themselves, and who may impersonate with the scope "act".
 func newManager(t *testing.T, c *clock) *sessions.Manager {
 	t.Helper()
-	keys := sessions.NewKeyring()
-	for ring, alg := range map[*sessions.Ring]jose.Algorithm{keys.Refresh: jose.EdDSA, keys.Access: jose.ES256} {
+	keys := keyring.New()
+	for ring, alg := range map[*keyring.Ring]jose.Algorithm{keys.Refresh: jose.EdDSA, keys.Access: jose.ES256} {
 		key, err := jose.Generate(alg)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := ring.Set([]sessions.KeyRecord{{Key: key}}); err != nil {
+		if err := ring.Set([]keyring.Record{{Key: key}}); err != nil {
 			t.Fatal(err)
 		}
 	}

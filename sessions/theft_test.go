@@ -12,6 +12,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/jose"
+	"authsidecar/sessions/keyring"
 	"authsidecar/sessions/storetest"
 )
 
@@ -32,7 +33,7 @@ type world struct {
 	t          *testing.T
 	now        time.Time
 	store      sessions.Store
-	keys       *sessions.Keyring
+	keys       *keyring.Keyring
 	refreshKey *jose.PrivateKey
 	manager    *sessions.Manager
 	events     []sessions.Event
@@ -42,11 +43,11 @@ type world struct {
 // "desk" or the claim dept=support for others.
 func newWorld(t *testing.T, change ...func(*sessions.Manager)) *world {
 	t.Helper()
-	w := &world{t: t, now: time.Date(2026, 5, 6, 7, 8, 9, 123e6, time.UTC), keys: sessions.NewKeyring()}
+	w := &world{t: t, now: time.Date(2026, 5, 6, 7, 8, 9, 123e6, time.UTC), keys: keyring.New()}
 	w.store = &storetest.Memory{Clock: func() time.Time { return w.now }}
 	w.refreshKey = generate(t, jose.EdDSA)
-	must(t, w.keys.Refresh.Set([]sessions.KeyRecord{{Key: w.refreshKey}}))
-	must(t, w.keys.Access.Set([]sessions.KeyRecord{{Key: generate(t, jose.ES256)}}))
+	must(t, w.keys.Refresh.Set([]keyring.Record{{Key: w.refreshKey}}))
+	must(t, w.keys.Access.Set([]keyring.Record{{Key: generate(t, jose.ES256)}}))
 	w.reload(change...)
 	return w
 }
@@ -349,17 +350,17 @@ func TestForged_IsRefusedBeforeTheStore(t *testing.T) {
 		if !strings.Contains(claims, old) {
 			t.Fatalf("no %s in %s", old, claims)
 		}
-		return sign(own, own.ID(), sessions.RefreshTokenType, strings.Replace(claims, old, new, 1))
+		return sign(own, own.ID(), keyring.RefreshTokenType, strings.Replace(claims, old, new, 1))
 	}
 	parts := strings.Split(real.RefreshToken, ".")
 	tampered := claimsPart(strings.Replace(claims, `"sub":"alice"`, `"sub":"bob"`, 1))
 	for name, token := range map[string]string{
 		"nothing":                    "",
 		"rubbish":                    "rubbish",
-		"another key":                sign(other, other.ID(), sessions.RefreshTokenType, claims),
-		"another key under our kid":  sign(other, own.ID(), sessions.RefreshTokenType, claims),
-		"no kid":                     sign(own, "", sessions.RefreshTokenType, claims),
-		"type at+jwt":                sign(own, own.ID(), sessions.AccessTokenType, claims),
+		"another key":                sign(other, other.ID(), keyring.RefreshTokenType, claims),
+		"another key under our kid":  sign(other, own.ID(), keyring.RefreshTokenType, claims),
+		"no kid":                     sign(own, "", keyring.RefreshTokenType, claims),
+		"type at+jwt":                sign(own, own.ID(), keyring.AccessTokenType, claims),
 		"type JWT":                   sign(own, own.ID(), "JWT", claims),
 		"type RT+JWT":                sign(own, own.ID(), "RT+JWT", claims),
 		"another audience":           mine(`"aud":"`+refreshes+`"`, `"aud":"`+issuer+`"`),
@@ -371,7 +372,7 @@ func TestForged_IsRefusedBeforeTheStore(t *testing.T) {
 		"no signature":               parts[0] + "." + parts[1] + ".",
 		"half of it":                 real.RefreshToken[:len(real.RefreshToken)/2],
 		"the access token":           real.AccessToken,
-		"the refresh key's access":   sign(own, own.ID(), sessions.AccessTokenType, claimsOf(t, real.AccessToken)),
+		"the refresh key's access":   sign(own, own.ID(), keyring.AccessTokenType, claimsOf(t, real.AccessToken)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := w.row(real)

@@ -6,13 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
-)
 
-// Types of the tokens we mint (header "typ"). No resource server accepts a
-// refresh token: its type, its audience and its key are all its own.
-const (
-	RefreshTokenType = "rt+jwt"
-	AccessTokenType  = "at+jwt" // RFC 9068 section 2.1
+	"authsidecar/sessions/keyring"
 )
 
 // A Minter makes the tokens of sessions. It signs bytes that it serialised
@@ -31,7 +26,7 @@ type Minter struct {
 	Claims    []string
 	ClaimsAge time.Duration
 	// Keys sign.
-	Keys *Keyring
+	Keys *keyring.Keyring
 	// StoreID returns the identity of the store (Watcher.Identity), which access tokens
 	// carry; nil is none.
 	StoreID func() string
@@ -39,13 +34,13 @@ type Minter struct {
 
 // Refresh mints the live refresh token of the row: the same bytes each time,
 // since the row holds all that goes in and the signature is deterministic.
-// ErrNoKey means that the key that once signed it is gone.
+// keyring.ErrNoKey means that the key that signed it is gone.
 func (m *Minter) Refresh(s *Session) (string, error) {
 	key, err := m.Keys.Refresh.Find(s.KeyID)
 	if err != nil {
 		return "", fmt.Errorf("minting refresh token: %w", err)
 	}
-	return sign(key, func(w *jsonWriter) { m.refreshClaims(w, s) })
+	return sign(key.Sign, func(w *jsonWriter) { m.refreshClaims(w, s) })
 }
 
 // refreshClaims writes claims in an order that never changes, since what an earlier
@@ -81,7 +76,7 @@ func (m *Minter) Access(s *Session, now time.Time) (string, time.Time, error) {
 	if end := s.End(); end.Before(expires) {
 		expires = end
 	}
-	token, err := sign(key, func(w *jsonWriter) { m.accessClaims(w, s, randomID(), issued, expires) })
+	token, err := sign(key.Sign, func(w *jsonWriter) { m.accessClaims(w, s, randomID(), issued, expires) })
 	return token, expires, err
 }
 
@@ -135,22 +130,14 @@ func (w *jsonWriter) audience(name string, audience []string) {
 	w.shut(sep, '[', ']')
 }
 
-// sign signs the claims that write writes.
-func sign(key *SigningKey, write func(*jsonWriter)) (string, error) {
-	return signWith(key, key.header, write)
-}
-
-func signWith(key *SigningKey, header []byte, write func(*jsonWriter)) (string, error) {
+// sign returns a token, by sign, of the claims that write writes.
+func sign(sign func(claims []byte) (string, error), write func(*jsonWriter)) (string, error) {
 	w := claimWriters.Get().(*jsonWriter)
 	defer claimWriters.Put(w)
 	*w = append((*w)[:0], '{')
 	write(w)
 	*w = append(*w, '}')
-	token, err := key.private.Sign(header, *w)
-	if err != nil {
-		return "", fmt.Errorf("signing token: %w", err)
-	}
-	return token, nil
+	return sign(*w)
 }
 
 var claimWriters = sync.Pool{New: func() any { return new(jsonWriter) }}

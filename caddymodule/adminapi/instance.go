@@ -9,6 +9,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/keyring"
 )
 
 // A Source knows the auth_sessions blocks of the running configuration. The auth_sessions app
@@ -46,7 +47,7 @@ type Instance struct {
 // A Ring is the signing keys of one use.
 type Ring struct {
 	Use       string // refresh or access
-	Keys      *sessions.Ring
+	Keys      *keyring.Ring
 	Generated bool // else they are of a file
 }
 

@@ -9,6 +9,7 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/jose"
+	"authsidecar/sessions/keyring"
 )
 
 // An Overview answers GET status.
@@ -47,10 +48,10 @@ type KeySet struct {
 
 // SigningKey is a signing key.
 type SigningKey struct {
-	Use       string            `json:"use"` // refresh or access
-	ID        string            `json:"kid"`
-	Algorithm jose.Algorithm    `json:"alg"`
-	State     sessions.KeyState `json:"state"`
+	Use       string         `json:"use"` // refresh or access
+	ID        string         `json:"kid"`
+	Algorithm jose.Algorithm `json:"alg"`
+	State     keyring.State  `json:"state"`
 	// Generated: it is in Caddy's storage and is rotated; else it is of a file.
 	Generated bool      `json:"generated"`
 	From      time.Time `json:"signs_from,omitzero"`

@@ -13,6 +13,7 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/audit"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/keyring"
 )
 
 // A Config is what a Reporter is made of.
@@ -48,7 +49,7 @@ type Block struct {
 // A Ring is the signing keys of one use.
 type Ring struct {
 	Use  string // refresh or access
-	Keys *sessions.Ring
+	Keys *keyring.Ring
 }
 
 // A Reporter reports what happens in one auth_sessions block, and its state.

@@ -11,8 +11,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"authsidecar/sessions"
 	"authsidecar/sessions/jose"
+	"authsidecar/sessions/keyring"
 )
 
 // maxKeyData is how many bytes of keys are read from a file, a server or a
@@ -149,5 +149,5 @@ var (
 	_ KeySource = (*Static)(nil)
 	_ KeySource = (*File)(nil)
 	_ KeySource = (*Remote)(nil)
-	_ KeySource = (*sessions.Ring)(nil)
+	_ KeySource = (*keyring.Ring)(nil)
 )

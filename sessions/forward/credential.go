@@ -10,9 +10,9 @@ import (
 	"slices"
 	"strings"
 
-	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/jose"
+	"authsidecar/sessions/keyring"
 	"authsidecar/sessions/urlpath"
 )
 
@@ -137,7 +137,7 @@ func Claims(token, issuer string) (ours, refresh bool) {
 		}
 		before := parts[i-1]
 		decodeLenient(before[max(0, strings.Index(before, tokenStart)):], &header) // whatever stands before it
-		ours, refresh = true, refresh || strings.HasSuffix(strings.ToLower(header.Type), sessions.RefreshTokenType)
+		ours, refresh = true, refresh || strings.HasSuffix(strings.ToLower(header.Type), keyring.RefreshTokenType)
 	}
 	return ours, refresh
 }

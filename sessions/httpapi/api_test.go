@@ -17,6 +17,7 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/jose"
+	"authsidecar/sessions/keyring"
 	"authsidecar/sessions/storetest"
 )
 
@@ -61,14 +62,14 @@ type fixture struct {
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	keyring, idp := sessions.NewKeyring(), newKey(t, jose.ES256)
-	setKey(t, keyring.Refresh, jose.EdDSA)
-	setKey(t, keyring.Access, jose.ES256)
-	keys, err := bearer.NewStatic(idp.Public())
+	keys, idp := keyring.New(), newKey(t, jose.ES256)
+	setKey(t, keys.Refresh, jose.EdDSA)
+	setKey(t, keys.Access, jose.ES256)
+	trustedKeys, err := bearer.NewStatic(idp.Public())
 	if err != nil {
 		t.Fatal(err)
 	}
-	verifier, err := bearer.New(bearer.Config{Issuers: []bearer.Issuer{{Name: trusted, Keys: keys, Audiences: []string{issuer}, Users: true}}})
+	verifier, err := bearer.New(bearer.Config{Issuers: []bearer.Issuer{{Name: trusted, Keys: trustedKeys, Audiences: []string{issuer}, Users: true}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +86,7 @@ func newFixture(t *testing.T) *fixture {
 		Manager: &sessions.Manager{
 			Realm: issuer, Store: f.store, Policy: &sessions.Policy{AllowSelf: true}, Own: life, Impersonation: life,
 			Trusted: verifier.Trust, IDSecret: make([]byte, 32),
-			Minter: &sessions.Minter{Issuer: issuer, RefreshAudience: issuer + "/auth/sessions", AccessAudience: []string{issuer}, AccessTTL: time.Minute, Keys: keyring},
+			Minter: &sessions.Minter{Issuer: issuer, RefreshAudience: issuer + "/auth/sessions", AccessAudience: []string{issuer}, AccessTTL: time.Minute, Keys: keys},
 		},
 	})
 	f.token, err = idp.Sign([]byte(`{"alg":"ES256","kid":"`+idp.ID()+`","typ":"at+jwt"}`),
@@ -105,9 +106,9 @@ func newKey(t *testing.T, alg jose.Algorithm) *jose.PrivateKey {
 	return key
 }
 
-func setKey(t *testing.T, ring *sessions.Ring, alg jose.Algorithm) {
+func setKey(t *testing.T, ring *keyring.Ring, alg jose.Algorithm) {
 	t.Helper()
-	if err := ring.Set([]sessions.KeyRecord{{Key: newKey(t, alg)}}); err != nil {
+	if err := ring.Set([]keyring.Record{{Key: newKey(t, alg)}}); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/keyring"
 )
 
 // A Problem is an error answer: problem details of RFC 9457. All its text is
@@ -154,7 +155,7 @@ func problemOf(err error) *Problem {
 
 func isUnavailable(err error) bool {
 	for _, cause := range [...]error{
-		sessions.ErrUnavailable, sessions.ErrNoKey, bearer.ErrKeysUnavailable, ErrNotReady,
+		sessions.ErrUnavailable, keyring.ErrNoKey, bearer.ErrKeysUnavailable, ErrNotReady,
 		context.Canceled, context.DeadlineExceeded,
 	} {
 		if errors.Is(err, cause) {

@@ -14,6 +14,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/keyring"
 )
 
 // A machine has a clock that somebody sets, and a log.
@@ -117,9 +118,9 @@ type clockNode struct {
 func newClockNode(t *testing.T) *clockNode {
 	t.Helper()
 	n := &clockNode{t: t, m: new(machine), dir: filepath.Join(t.TempDir(), "store")}
-	keys := sessions.NewKeyring()
-	for _, ring := range []*sessions.Ring{keys.Refresh, keys.Access} {
-		plan := sessions.Schedule{Algorithm: "EdDSA"}
+	keys := keyring.New()
+	for _, ring := range []*keyring.Ring{keys.Refresh, keys.Access} {
+		plan := keyring.Schedule{Algorithm: "EdDSA"}
 		records, _, err := plan.Plan(nil, right)
 		n.must(err)
 		n.must(ring.Set(records))

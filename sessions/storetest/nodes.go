@@ -9,6 +9,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/keyring"
 )
 
 // FarAway is how long one way to the store takes for a node that is far from it.
@@ -68,9 +69,9 @@ type node struct {
 // newNodes makes a node of each of the stores. They have the same keys.
 func newNodes(t *testing.T, stores ...sessions.Store) []*node {
 	t.Helper()
-	keys := sessions.NewKeyring()
-	for _, ring := range []*sessions.Ring{keys.Refresh, keys.Access} {
-		plan := sessions.Schedule{Algorithm: "EdDSA"}
+	keys := keyring.New()
+	for _, ring := range []*keyring.Ring{keys.Refresh, keys.Access} {
+		plan := keyring.Schedule{Algorithm: "EdDSA"}
 		records, _, err := plan.Plan(nil, stores[0].Now())
 		if err == nil {
 			err = ring.Set(records)
