@@ -1,7 +1,6 @@
 package pgstore
 
 import (
-	"bytes"
 	"log/slog"
 	"strings"
 	"sync"
@@ -11,27 +10,11 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/pgstore/pgtest"
 	"authsidecar/sessions/storetest"
+	"authsidecar/sessions/storetest/servertest"
 )
 
-// testLog is a log that a test reads.
-type testLog struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *testLog) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-func (l *testLog) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-func (l *testLog) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }
+// logger writes to a log that a test reads.
+func logger(log *servertest.Log) *slog.Logger { return slog.New(slog.NewTextHandler(log, nil)) }
 
 // TestItem4_TheContractHoldsThroughPgBouncer in transaction mode, whose three
 // connections go from client to client.
@@ -73,8 +56,8 @@ func TestItem5_ThroughPgBouncerTheFeedIsPolled(t *testing.T) {
 		polled       bool
 	}{{"alone", "", true}, {"with a way past it", srv.DSN("postgres"), false}} {
 		t.Run(c.name, func(t *testing.T) {
-			log := new(testLog)
-			s := openStore(t, Options{DSN: dsn, ListenDSN: c.listen, Log: log.logger()})
+			log := new(servertest.Log)
+			s := openStore(t, Options{DSN: dsn, ListenDSN: c.listen, Log: logger(log)})
 			sink, _ := follow(t, s)
 			wantHeard(t, openStore(t, Options{DSN: dsn, Schema: s.opts.Schema}), sink)
 			if polled := strings.Contains(log.String(), "asked for revocations instead"); polled != c.polled {

@@ -16,6 +16,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/pgstore/pgtest"
+	"authsidecar/sessions/storetest/servertest"
 )
 
 var update = flag.Bool("update", false, "write what this release stores into testdata")
@@ -66,12 +67,12 @@ func TestMustExist_MakesNothing(t *testing.T) {
 	if got := server(t).Exec(t, "postgres", "SELECT count(*) FROM information_schema.tables WHERE table_schema = '"+empty+"'"); got != "0" {
 		t.Errorf("%s tables were made", got)
 	}
-	log := new(testLog)
-	openStore(t, Options{Schema: made.opts.Schema, MustExist: true, Log: log.logger()})
+	log := new(servertest.Log)
+	openStore(t, Options{Schema: made.opts.Schema, MustExist: true, Log: logger(log)})
 	if strings.Contains(log.String(), "a new one is made") {
 		t.Errorf("the log says %s", log)
 	}
-	if openStore(t, Options{Log: log.logger()}); !strings.Contains(log.String(), "there was no session store: a new one is made") {
+	if openStore(t, Options{Log: logger(log)}); !strings.Contains(log.String(), "there was no session store: a new one is made") {
 		t.Errorf("the log says %s", log)
 	}
 }

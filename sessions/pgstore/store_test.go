@@ -3,9 +3,6 @@ package pgstore
 import (
 	"context"
 	"fmt"
-	"os"
-	"slices"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,37 +10,15 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/pgstore/pgtest"
 	"authsidecar/sessions/storetest"
+	"authsidecar/sessions/storetest/servertest"
 )
 
 // shared is a server that tests share which do it no harm.
-var shared struct {
-	sync.Mutex
-	server *pgtest.Server
-	over   []func()
-}
+var shared = servertest.Shared[*pgtest.Server]{Start: func(t testing.TB) *pgtest.Server { return pgtest.Start(t) }}
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	for _, end := range slices.Backward(shared.over) {
-		end()
-	}
-	os.Exit(code)
-}
+func server(t testing.TB) *pgtest.Server { t.Helper(); return shared.Get(t) }
 
-// lasting is a test that ends with the process.
-type lasting struct{ testing.TB }
-
-func (lasting) Cleanup(f func()) { shared.over = append(shared.over, f) }
-
-func server(t testing.TB) *pgtest.Server {
-	t.Helper()
-	shared.Lock()
-	defer shared.Unlock()
-	if shared.server == nil {
-		shared.server = pgtest.Start(lasting{t})
-	}
-	return shared.server
-}
+func TestMain(m *testing.M) { servertest.Main(m) }
 
 var schemas atomic.Int64
 

@@ -6,10 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,48 +14,20 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/redisstore/redistest"
 	"authsidecar/sessions/storetest"
+	"authsidecar/sessions/storetest/servertest"
 )
 
-// shared are servers that tests share which do them no harm.
-var shared struct {
-	sync.Mutex
-	server  *redistest.Server
-	cluster *redistest.Cluster
-	over    []func()
-}
+// shared, and sharedCluster, are servers that tests share which do them no harm.
+var (
+	shared        = servertest.Shared[*redistest.Server]{Start: func(t testing.TB) *redistest.Server { return redistest.Start(t) }}
+	sharedCluster = servertest.Shared[*redistest.Cluster]{Start: func(t testing.TB) *redistest.Cluster { return redistest.StartCluster(t) }}
+)
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	for _, end := range slices.Backward(shared.over) {
-		end()
-	}
-	os.Exit(code)
-}
+func server(t testing.TB) *redistest.Server { t.Helper(); return shared.Get(t) }
 
-// lasting is a test that ends with the process.
-type lasting struct{ testing.TB }
+func cluster(t testing.TB) *redistest.Cluster { t.Helper(); return sharedCluster.Get(t) }
 
-func (lasting) Cleanup(f func()) { shared.over = append(shared.over, f) }
-
-func server(t testing.TB) *redistest.Server {
-	t.Helper()
-	shared.Lock()
-	defer shared.Unlock()
-	if shared.server == nil {
-		shared.server = redistest.Start(lasting{t})
-	}
-	return shared.server
-}
-
-func cluster(t testing.TB) *redistest.Cluster {
-	t.Helper()
-	shared.Lock()
-	defer shared.Unlock()
-	if shared.cluster == nil {
-		shared.cluster = redistest.StartCluster(lasting{t})
-	}
-	return shared.cluster
-}
+func TestMain(m *testing.M) { servertest.Main(m) }
 
 // Whoever only wants to read a store does not make one by a slip of the pen.
 func TestMustExist_MakesNothing(t *testing.T) {

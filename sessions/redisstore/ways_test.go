@@ -23,6 +23,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/redisstore/redistest"
+	"authsidecar/sessions/storetest/servertest"
 )
 
 // everything calls each method of a store that works.
@@ -139,7 +140,7 @@ func certificate(t *testing.T) (pool *x509.CertPool, cert, key string) {
 // TestItem3_TLSIsVerified: whom nobody vouches for is not believed.
 func TestItem3_TLSIsVerified(t *testing.T) {
 	pool, cert, key := certificate(t)
-	port := redistest.FreePort(t)
+	port := servertest.Port(t)
 	redistest.Start(t, fmt.Sprint("tls-port ", port), "tls-cert-file "+cert, "tls-key-file "+key, "tls-auth-clients no")
 	u := strings.Replace(redistest.URL(port, "", redistest.Password, 0), "redis://", "rediss://", 1)
 	everything(t, openStore(t, Options{URL: u, TLS: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}}))

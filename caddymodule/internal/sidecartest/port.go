@@ -2,40 +2,13 @@ package sidecartest
 
 import (
 	"strconv"
-	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
+	"authsidecar/sessions/storetest/servertest"
 )
 
-// Port reserves a port of the loopback for a server that the test starts: the system gives it to
-// nobody else as long as the test runs. The server's socket needs SO_REUSEADDR or SO_REUSEPORT,
-// which all servers set that can be started again at once. Until it listens, connections are
-// refused.
+// Port reserves a port of the loopback for a server that the test starts.
 func Port(t testing.TB) string {
 	t.Helper()
-	syscall.ForkLock.RLock()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
-	if err == nil {
-		unix.CloseOnExec(fd)
-	}
-	syscall.ForkLock.RUnlock()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = unix.Close(fd) })
-	for _, option := range []int{unix.SO_REUSEADDR, unix.SO_REUSEPORT} {
-		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, 1); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// It is bound and never listens: so it is in nobody's way but of who asks for any port.
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	address, err := unix.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strconv.Itoa(address.(*unix.SockaddrInet4).Port)
+	return strconv.Itoa(servertest.Port(t))
 }

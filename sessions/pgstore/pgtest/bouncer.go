@@ -6,15 +6,17 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"authsidecar/sessions/storetest/servertest"
 )
 
 // Bouncer starts a PgBouncer in transaction mode before the server, with few
 // connections so that its clients share them, and returns its port.
 func (s *Server) Bouncer(t testing.TB, settings string) int {
 	t.Helper()
-	name := find(t, "pgbouncer", "/usr/sbin/pgbouncer", "/usr/local/bin/pgbouncer", "/usr/bin/pgbouncer")
-	dir := directory(t, "", s.as)
-	port := freePort(t)
+	name := servertest.Find(t, "pgbouncer", "pgbouncer", "/usr/sbin/pgbouncer")
+	dir := servertest.Dir(t, "", s.as)
+	port := servertest.Port(t)
 	users := filepath.Join(dir, "users")
 	config := filepath.Join(dir, "pgbouncer.ini")
 	write := func(name, text string) {
@@ -36,8 +38,11 @@ default_pool_size = 3
 max_client_conn = 500
 %s
 `, s.Port, port, users, settings))
-	p := launch(t, s.as, dir, name, config)
-	t.Cleanup(func() { p.end(syscall.SIGKILL) })
-	await(t, p, port)
+	p := servertest.Launch(t, s.as, dir, name, config)
+	t.Cleanup(func() { p.End(syscall.SIGKILL) })
+	p.WaitReady(t, func() error {
+		_, err := s.psqlAt(port, "postgres", "SELECT 1")
+		return err
+	})
 	return port
 }

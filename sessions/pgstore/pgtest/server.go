@@ -10,18 +10,19 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"authsidecar/sessions/storetest/servertest"
 )
 
-// A Server is a PostgreSQL server with fsync on, whose superuser is postgres, and
-// which asks everybody for his password.
+// A Server is a PostgreSQL server whose superuser is postgres, and which asks everybody for a
+// password. It does not sync to the disk: the settings of a test that needs that say fsync = on.
 type Server struct {
 	Port int
 
 	bin  string
 	dir  string
 	as   *syscall.Credential
-	proc *process
+	proc *servertest.Process
 }
 
 // Password is that of the superuser.
@@ -34,15 +35,21 @@ func Start(t testing.TB, settings ...string) *Server { return StartIn(t, "", set
 // StartIn is Start with the data under a directory: "" is the one for temporary files.
 func StartIn(t testing.TB, in string, settings ...string) *Server {
 	t.Helper()
-	initdb := find(t, "postgresql", "/usr/lib/postgresql/*/bin/initdb", "/usr/local/pgsql/bin/initdb", "/usr/local/bin/initdb", "/usr/bin/initdb")
-	s := &Server{bin: filepath.Dir(initdb), as: credential(t)}
-	s.dir = directory(t, in, s.as)
+	initdb := servertest.Find(t, "postgresql", "/usr/lib/postgresql/*/bin/initdb", "/usr/local/pgsql/bin/initdb", "initdb")
+	if real, err := filepath.EvalSymlinks(initdb); err == nil {
+		initdb = real // beside the programs of the same version
+	}
+	s := &Server{bin: filepath.Dir(initdb), as: servertest.Unprivileged(t)}
+	s.dir = servertest.Dir(t, in, s.as)
 	password := filepath.Join(s.dir, "password")
 	if err := os.WriteFile(password, []byte(Password), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	s.run(t, "initdb", "-D", s.data(), "-U", "postgres", "-A", "scram-sha-256", "--pwfile", password, "-E", "UTF8", "--locale", "C", "-N")
-	settings = append([]string{"unix_socket_directories = ''", "listen_addresses = '127.0.0.1'", "max_connections = 200"}, settings...)
+	s.run(t, filepath.Join(s.bin, "initdb"), "-D", s.data(), "-U", "postgres", "-A", "scram-sha-256", "--pwfile", password, "-E", "UTF8", "--locale", "C", "-N")
+	settings = append([]string{
+		"unix_socket_directories = ''", "listen_addresses = '127.0.0.1'", "max_connections = 200",
+		"fsync = off", "full_page_writes = off", "autovacuum_naptime = 1h",
+	}, settings...)
 	f, err := os.OpenFile(filepath.Join(s.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)
@@ -53,57 +60,72 @@ func StartIn(t testing.TB, in string, settings ...string) *Server {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s.Port = freePort(t)
-	t.Cleanup(func() { s.Kill() })
+	s.Port = servertest.Port(t)
+	t.Cleanup(s.Kill)
 	s.Begin(t)
 	return s
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
+// command is a program of the server's, as the superuser of the one at that port.
+func (s *Server) command(port int, name string, args ...string) *exec.Cmd {
+	cmd := exec.Command(filepath.Join(s.bin, name), append([]string{"-h", "127.0.0.1", "-p", strconv.Itoa(port), "-U", "postgres"}, args...)...)
+	cmd.Env = append(os.Environ(), "PGPASSWORD="+Password, "PGCONNECT_TIMEOUT=2")
+	return cmd
+}
+
 func (s *Server) run(t testing.TB, name string, args ...string) {
 	t.Helper()
-	cmd := exec.Command(filepath.Join(s.bin, name), args...)
+	cmd := exec.Command(name, args...)
 	cmd.Dir, cmd.SysProcAttr = s.dir, &syscall.SysProcAttr{Credential: s.as}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%s: %v: %s", name, err, out)
+	mustRun(t, cmd)
+}
+
+// mustRun returns what the command says.
+func mustRun(t testing.TB, cmd *exec.Cmd) string {
+	t.Helper()
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v: %s", filepath.Base(cmd.Path), err, out)
 	}
+	return string(out)
+}
+
+func (s *Server) launch(t testing.TB) {
+	s.proc = servertest.Launch(t, s.as, s.dir, filepath.Join(s.bin, "postgres"), "-D", s.data(), "-p", strconv.Itoa(s.Port))
+}
+
+// answers returns nil where the server takes statements.
+func (s *Server) answers() error {
+	_, err := s.psql("postgres", "SELECT 1")
+	return err
 }
 
 // Begin starts the server again, on the same port.
 func (s *Server) Begin(t testing.TB) {
 	t.Helper()
-	s.proc = launch(t, s.as, s.dir, filepath.Join(s.bin, "postgres"), "-D", s.data(), "-p", strconv.Itoa(s.Port))
-	await(t, s.proc, s.Port)
-	for deadline := time.Now().Add(30 * time.Second); ; {
-		out, err := s.psql("postgres", "SELECT 1")
-		if err == nil {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the server does not answer: %s", out)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	s.launch(t)
+	s.proc.WaitReady(t, s.answers)
 }
 
 // Stop ends the server as an operator does who cannot wait: all connections are cut.
-func (s *Server) Stop() { s.proc.end(syscall.SIGINT) }
+func (s *Server) Stop() { s.proc.End(syscall.SIGINT) }
 
 // Kill ends the server with all that it has in memory.
 func (s *Server) Kill() {
-	s.proc.signal(syscall.SIGKILL)
-	s.proc.end(syscall.SIGKILL)
+	s.proc.Signal(syscall.SIGKILL)
+	s.proc.End(syscall.SIGKILL)
 }
 
 // Freeze stops the server where it stands, Thaw lets it go on.
-func (s *Server) Freeze() { s.proc.signal(syscall.SIGSTOP) }
+func (s *Server) Freeze() { s.proc.Signal(syscall.SIGSTOP) }
 
 // Thaw lets a server go on that was frozen.
-func (s *Server) Thaw() { s.proc.signal(syscall.SIGCONT) }
+func (s *Server) Thaw() { s.proc.Signal(syscall.SIGCONT) }
 
 // Log is what the server said.
-func (s *Server) Log() string { return s.proc.out.String() }
+func (s *Server) Log() string { return s.proc.Log.String() }
 
 // DSN is a URL of the database, as the superuser.
 func (s *Server) DSN(database string) string { return s.DSNOf(database, "postgres", Password) }
@@ -127,31 +149,27 @@ func (s *Server) Exec(t testing.TB, database, sql string) string {
 	t.Helper()
 	out, err := s.psql(database, sql)
 	if err != nil {
-		t.Fatalf("psql: %v: %s", err, out)
+		t.Fatalf("psql: %v", err)
 	}
 	return strings.TrimSpace(out)
 }
 
-func (s *Server) psql(database, sql string) (string, error) {
-	cmd := exec.Command(filepath.Join(s.bin, "psql"), "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1",
-		"-p", strconv.Itoa(s.Port), "-U", "postgres", "-d", database)
-	cmd.Env = append(os.Environ(), "PGPASSWORD="+Password, "PGCONNECT_TIMEOUT=2")
+func (s *Server) psql(database, sql string) (string, error) { return s.psqlAt(s.Port, database, sql) }
+
+func (s *Server) psqlAt(port int, database, sql string) (string, error) {
+	cmd := s.command(port, "psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", database)
 	cmd.Stdin = strings.NewReader(sql)
 	out, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, out)
+	}
 	return string(out), err
 }
 
 // Bench runs pgbench on a database and returns what it says.
 func (s *Server) Bench(t testing.TB, database string, args ...string) string {
 	t.Helper()
-	args = append([]string{"-h", "127.0.0.1", "-p", strconv.Itoa(s.Port), "-U", "postgres"}, append(args, database)...)
-	cmd := exec.Command(filepath.Join(s.bin, "pgbench"), args...)
-	cmd.Env = append(os.Environ(), "PGPASSWORD="+Password)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("pgbench: %v: %s", err, out)
-	}
-	return string(out)
+	return mustRun(t, s.command(s.Port, "pgbench", append(args, database)...))
 }
 
 // Standby starts a server that follows this one, and that this one waits for: what it
@@ -159,15 +177,12 @@ func (s *Server) Bench(t testing.TB, database string, args ...string) string {
 func (s *Server) Standby(t testing.TB) *Server {
 	t.Helper()
 	standby := &Server{bin: s.bin, as: s.as}
-	standby.dir = directory(t, filepath.Dir(s.dir), s.as)
-	cmd := exec.Command(filepath.Join(s.bin, "pg_basebackup"), "-h", "127.0.0.1", "-p", strconv.Itoa(s.Port), "-U", "postgres",
-		"-D", standby.data(), "-R", "-X", "stream", "-c", "fast")
-	cmd.Dir, cmd.SysProcAttr, cmd.Env = standby.dir, &syscall.SysProcAttr{Credential: s.as}, append(os.Environ(), "PGPASSWORD="+Password)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("pg_basebackup: %v: %s", err, out)
-	}
-	standby.Port = freePort(t)
-	t.Cleanup(func() { standby.Kill() })
+	standby.dir = servertest.Dir(t, filepath.Dir(s.dir), s.as)
+	cmd := s.command(s.Port, "pg_basebackup", "-D", standby.data(), "-R", "-X", "stream", "-c", "fast")
+	cmd.Dir, cmd.SysProcAttr = standby.dir, &syscall.SysProcAttr{Credential: s.as}
+	mustRun(t, cmd)
+	standby.Port = servertest.Port(t)
+	t.Cleanup(standby.Kill)
 	standby.Begin(t)
 	s.Exec(t, "postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'")
 	s.Exec(t, "postgres", "SELECT pg_reload_conf()")
@@ -184,25 +199,21 @@ func (s *Server) Promote(t testing.TB) {
 // Revive starts the server again if it ended by itself, and waits until it answers.
 func (s *Server) Revive(t testing.TB) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+	servertest.Until(t, "the server comes back", func() error {
 		select {
-		case <-s.proc.done:
-			s.proc = launch(t, s.as, s.dir, filepath.Join(s.bin, "postgres"), "-D", s.data(), "-p", strconv.Itoa(s.Port))
+		case <-s.proc.Done:
+			s.launch(t)
 		default:
 		}
-		if _, err := s.psql("postgres", "SELECT 1"); err == nil {
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatalf("the server does not come back: %s", s.Log())
+		return s.answers()
+	})
 }
 
 // SmallDisk mounts a file system of so many megabytes in memory, and returns where. It
 // skips the test where that is not allowed.
 func SmallDisk(t testing.TB, megabytes int) string {
 	t.Helper()
-	dir := directory(t, "", credential(t))
+	dir := servertest.Dir(t, "", servertest.Unprivileged(t))
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%dm,mode=0777", megabytes)); err != nil {
 		t.Skipf("NOT TESTED: no file system can be mounted here (be root): %v", err)
 	}

@@ -1,12 +1,14 @@
 package redistest
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
+
+	"authsidecar/sessions/storetest/servertest"
 )
 
 // Replica starts a server that follows this one.
@@ -24,9 +26,8 @@ func (s *Server) Sentinels(t testing.TB, name string, n int) []*Server {
 	t.Helper()
 	all := make([]*Server, n)
 	for i := range all {
-		dir := directory(t, "")
-		all[i] = &Server{dir: dir, Port: FreePort(t), args: []string{"--sentinel"}}
-		all[i].configure(t, []string{
+		all[i] = &Server{dir: servertest.Dir(t, "", nil), Port: servertest.Port(t), args: []string{"--sentinel"}}
+		all[i].start(t, []string{
 			fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d %d", name, s.Port, n/2+1),
 			fmt.Sprintf("sentinel auth-pass %s %s", name, quote(Password)),
 			fmt.Sprintf("sentinel down-after-milliseconds %s 1000", name),
@@ -34,8 +35,6 @@ func (s *Server) Sentinels(t testing.TB, name string, n int) []*Server {
 			"requirepass " + quote(Password),
 			"sentinel sentinel-pass " + quote(Password),
 		})
-		t.Cleanup(all[i].Kill)
-		all[i].Begin(t)
 	}
 	until(t, "the sentinels know each other and the replicas", func() bool {
 		for _, sentinel := range all {
@@ -57,14 +56,12 @@ func StartCluster(t testing.TB, settings ...string) *Cluster {
 	t.Helper()
 	c := new(Cluster)
 	for range 6 {
-		s := &Server{dir: directory(t, ""), Port: FreePort(t)}
-		s.configure(t, append([]string{
+		s := &Server{dir: servertest.Dir(t, "", nil), Port: servertest.Port(t)}
+		s.start(t, append([]string{
 			`save ""`, "requirepass " + quote(Password), "masterauth " + quote(Password), "cluster-enabled yes",
 			"cluster-config-file " + filepath.Join(s.dir, "nodes.conf"), "cluster-node-timeout 2000",
-			"cluster-port " + strconv.Itoa(FreePort(t)), "repl-diskless-sync-delay 0",
+			"cluster-port " + strconv.Itoa(servertest.Port(t)), "repl-diskless-sync-delay 0",
 		}, settings...))
-		t.Cleanup(s.Kill)
-		s.Begin(t)
 		c.Nodes = append(c.Nodes, s)
 	}
 	create := append([]string{"--cluster", "create", "--cluster-replicas", "1", "--cluster-yes"}, c.addrs()...)
@@ -112,9 +109,10 @@ func (c *Cluster) Masters(t testing.TB) (masters []*Server) {
 
 func until(t testing.TB, what string, so func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(time.Minute); !so(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not in a minute", what)
+	servertest.Until(t, what, func() error {
+		if !so() {
+			return errors.New("it is not so")
 		}
-	}
+		return nil
+	})
 }

@@ -1,6 +1,7 @@
 package redistest
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -10,7 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
+
+	"authsidecar/sessions/storetest/servertest"
 )
 
 // A Server is a Redis server that asks everybody for the password.
@@ -19,7 +21,7 @@ type Server struct {
 
 	dir  string
 	conf string
-	proc *process
+	proc *servertest.Process
 	args []string
 }
 
@@ -33,22 +35,21 @@ func Start(t testing.TB, settings ...string) *Server { return StartIn(t, "", set
 // StartIn is Start with the data under a directory: "" is the one for temporary files.
 func StartIn(t testing.TB, in string, settings ...string) *Server {
 	t.Helper()
-	find(t, "redis-cli")
-	s := &Server{dir: directory(t, in), Port: FreePort(t)}
-	s.configure(t, append([]string{`save ""`, "requirepass " + quote(Password), "masterauth " + quote(Password)}, settings...))
-	t.Cleanup(s.Kill)
-	s.Begin(t)
+	s := &Server{dir: servertest.Dir(t, in, nil), Port: servertest.Port(t)}
+	s.start(t, append([]string{`save ""`, "requirepass " + quote(Password), "masterauth " + quote(Password)}, settings...))
 	return s
 }
 
-// configure writes redis.conf.
-func (s *Server) configure(t testing.TB, settings []string) {
+// start writes redis.conf, and starts the server until the test ends.
+func (s *Server) start(t testing.TB, settings []string) {
 	t.Helper()
 	s.conf = filepath.Join(s.dir, "redis.conf")
 	lines := append([]string{"bind 127.0.0.1", "dir " + s.dir, "port " + strconv.Itoa(s.Port)}, settings...)
 	if err := os.WriteFile(s.conf, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(s.Kill)
+	s.Begin(t)
 }
 
 func quote(text string) string { return strconv.Quote(text) }
@@ -56,34 +57,36 @@ func quote(text string) string { return strconv.Quote(text) }
 // Begin starts the server again, on the same port, with the data that it had.
 func (s *Server) Begin(t testing.TB) {
 	t.Helper()
-	s.proc = launch(t, s.dir, find(t, "redis-server"), append([]string{s.conf}, s.args...)...)
-	await(t, s.proc, s.Port)
-	for deadline := time.Now().Add(30 * time.Second); ; {
+	s.proc = servertest.Launch(t, nil, s.dir, find(t, "redis-server"), append([]string{s.conf}, s.args...)...)
+	s.proc.WaitReady(t, func() error {
 		out, err := s.cli("PING")
-		if err == nil && strings.HasPrefix(out, "PONG") {
-			return
+		if err == nil && !strings.HasPrefix(out, "PONG") {
+			err = errors.New(out) // it loads its data
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("the server does not answer: %s", out)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+		return err
+	})
+}
+
+// find returns where a program of Redis is.
+func find(t testing.TB, name string) string {
+	t.Helper()
+	return servertest.Find(t, "redis-server", name)
 }
 
 // Stop ends the server as an operator does.
-func (s *Server) Stop() { s.proc.end(syscall.SIGTERM) }
+func (s *Server) Stop() { s.proc.End(syscall.SIGTERM) }
 
 // Kill ends the server with all that it has in memory.
-func (s *Server) Kill() { s.proc.end(syscall.SIGKILL) }
+func (s *Server) Kill() { s.proc.End(syscall.SIGKILL) }
 
 // Freeze stops the server where it stands.
-func (s *Server) Freeze() { s.proc.signal(syscall.SIGSTOP) }
+func (s *Server) Freeze() { s.proc.Signal(syscall.SIGSTOP) }
 
 // Thaw lets a server go on that was frozen.
-func (s *Server) Thaw() { s.proc.signal(syscall.SIGCONT) }
+func (s *Server) Thaw() { s.proc.Signal(syscall.SIGCONT) }
 
 // Log is what the server said.
-func (s *Server) Log() string { return s.proc.out.String() }
+func (s *Server) Log() string { return s.proc.Log.String() }
 
 // Dir is where the server keeps its data.
 func (s *Server) Dir() string { return s.dir }

@@ -1,12 +1,13 @@
-package sidecartest
+package servertest
 
 import (
+	"fmt"
 	"net"
 	"testing"
 )
 
 func TestPort_IsGivenToNobodyElse(t *testing.T) {
-	address := "127.0.0.1:" + Port(t)
+	address := fmt.Sprint("127.0.0.1:", Port(t))
 	if conn, err := net.Dial("tcp", address); err == nil {
 		_ = conn.Close()
 		t.Fatal("somebody listens")

@@ -1,0 +1,70 @@
+package servertest
+
+import (
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"testing"
+)
+
+// needServers is the environment variable with which a program that is not installed fails the
+// test.
+const needServers = "AUTHSIDECAR_NEED_SERVERS"
+
+// Find returns where the program of a Debian package is: its name, or patterns of which the last
+// match is the newest version. Where there is none, the test is skipped.
+func Find(t testing.TB, pkg string, patterns ...string) string {
+	t.Helper()
+	for _, pattern := range patterns {
+		if path, err := exec.LookPath(pattern); err == nil {
+			return path
+		}
+		if found, _ := filepath.Glob(pattern); len(found) > 0 {
+			return found[len(found)-1]
+		}
+	}
+	name := filepath.Base(patterns[0])
+	if os.Getenv(needServers) == "1" {
+		t.Fatalf("%s is not installed: apt-get install -y %s", name, pkg)
+	}
+	t.Skipf("NOT TESTED: %s is not installed: apt-get install -y %s", name, pkg)
+	return ""
+}
+
+// Unprivileged returns the user that a server runs as which refuses to be root; nil is the user
+// of the test.
+func Unprivileged(t testing.TB) *syscall.Credential {
+	t.Helper()
+	if os.Getuid() != 0 {
+		return nil
+	}
+	for _, name := range []string{"postgres", "nobody"} {
+		if u, err := user.Lookup(name); err == nil {
+			uid, _ := strconv.ParseUint(u.Uid, 10, 32)
+			gid, _ := strconv.ParseUint(u.Gid, 10, 32)
+			return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+		}
+	}
+	t.Fatal("there is no user postgres or nobody to run a server as")
+	return nil
+}
+
+// Dir makes a folder for a server that runs as that user. It is removed after the test. parent ""
+// is the folder for temporary files, which any user can reach.
+func Dir(t testing.TB, parent string, as *syscall.Credential) string {
+	t.Helper()
+	dir, err := os.MkdirTemp(parent, "servertest-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if as != nil {
+		if err := os.Chown(dir, int(as.Uid), int(as.Gid)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}

@@ -1,0 +1,55 @@
+package servertest
+
+import (
+	"os"
+	"slices"
+	"sync"
+	"testing"
+)
+
+// lasting is what ends with the process.
+var lasting struct {
+	sync.Mutex
+	ends []func()
+}
+
+// A lastingTB is a test whose Cleanup is that of the process.
+type lastingTB struct{ testing.TB }
+
+func (lastingTB) Cleanup(f func()) {
+	lasting.Lock()
+	defer lasting.Unlock()
+	lasting.ends = append(lasting.ends, f)
+}
+
+// A Shared starts something once, for all tests of a package that do it no harm. Its package needs
+// Main.
+type Shared[T any] struct {
+	Start func(testing.TB) T
+
+	mu      sync.Mutex
+	started bool
+	value   T
+}
+
+// Get returns what is shared.
+func (s *Shared[T]) Get(t testing.TB) T {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.started {
+		s.value = s.Start(lastingTB{t})
+		s.started = true
+	}
+	return s.value
+}
+
+// Main is the TestMain of a package with something Shared.
+func Main(m *testing.M) {
+	code := m.Run()
+	lasting.Lock()
+	for _, end := range slices.Backward(lasting.ends) {
+		end()
+	}
+	os.Exit(code)
+}
