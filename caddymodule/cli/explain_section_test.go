@@ -16,7 +16,7 @@ func TestExplain_FindsTheSectionOfEachIssuer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	untold := []string{"Authelia", "Dex", "Ory Hydra", "SPIFFE"}
+	untold := []string{"Authelia", "Dex", "oidc-provider", "better-auth", "Ory Hydra", "SPIFFE"}
 	trust := regexp.MustCompile(`(?m)^\s+trust (\S+) \{$`)
 	found := 0
 	for _, section := range strings.Split(string(page), "\n## ")[1:] {

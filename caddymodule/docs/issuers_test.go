@@ -56,6 +56,7 @@ type issuersPage struct {
 	blocks map[string][]string // by section
 	run    []string            // the sections that say that they were run
 	urls   map[string]string   // by the name of the site
+	real   map[string]string   // the addresses of issuers that run here, by section
 }
 
 var block = regexp.MustCompile("(?ms)^```caddyfile\n(.*?)^```$")
@@ -76,10 +77,12 @@ func newIssuersPage(t *testing.T) *issuersPage {
 			t.Errorf("%s: no block", title)
 		}
 		_, read, _ := strings.Cut(section, "\n\n")
-		if run := strings.HasPrefix(read, "*Run.* "); !run && !strings.HasPrefix(read, "*Read.* ") {
-			t.Errorf("%s does not begin with what was run or read", title)
-		} else if run {
+		switch mark, _, _ := strings.Cut(read, " "); mark {
+		case "*Run.*":
 			page.run = append(page.run, title)
+		case "*Read.*", "*Real.*":
+		default:
+			t.Errorf("%s does not begin with what was run or read", title)
 		}
 	}
 	return page
@@ -130,28 +133,42 @@ func (p *issuersPage) start(t *testing.T, keys *callerKeys) {
 	p.Start(all.String())
 }
 
-// site is a block as a site of its own: with another address and issuer, and with our keys in
-// place of the issuer's.
-func (p *issuersPage) site(t *testing.T, want expected) string {
+// block returns a block of the page; it trusts the issuer that runs here, if one does.
+func (p *issuersPage) block(t *testing.T, want expected) string {
 	t.Helper()
 	if want.block > len(p.blocks[want.section]) {
 		t.Fatalf("%s has no block %d", want.section, want.block)
 	}
-	port := sidecartest.Port(t)
+	text := p.blocks[want.section][want.block-1]
+	if p.real[want.section] == "" {
+		return text
+	}
+	return strings.ReplaceAll(text, trust.FindStringSubmatch(text)[1], p.real[want.section])
+}
+
+var trust = regexp.MustCompile(`(?m)^\t\ttrust (\S+) \{$`)
+
+// site is a block as a site of its own: with another address and issuer, and with our keys in
+// place of the issuer's, unless that runs here.
+func (p *issuersPage) site(t *testing.T, want expected) string {
+	t.Helper()
+	port, ours := sidecartest.Port(t), p.real[want.section] == ""
 	p.urls[want.site()] = "http://127.0.0.1:" + port
 	var site strings.Builder
 	changed := want.change == ""
-	for line := range strings.Lines(p.blocks[want.section][want.block-1]) {
+	for line := range strings.Lines(p.block(t, want)) {
 		word, _, _ := strings.Cut(strings.TrimSpace(line), " ")
 		switch {
 		case word == "app.example.com":
 			line = "http://:" + port + " {\n"
 		case word == "issuer":
 			line = "\t\tissuer " + want.site() + "\n"
-		case word == "trust":
+		case word == "trust" && ours:
 			line += "\t\t\tjwks DIR/jwks.json\n"
-		case word == "jwks" || word == "jwks_token" || word == "ca":
+		case (word == "jwks" || word == "jwks_token" || word == "ca") && ours:
 			continue
+		case word == "audience" && want.change == otherAudience:
+			line, changed = "\t\t\taudience https://nobody.example.com\n", true
 		case word == "reverse_proxy":
 			line = "\treverse_proxy " + strings.TrimPrefix(p.app, "http://") + "\n"
 		case word == "allow" && want.change == onlySelf:

@@ -175,11 +175,12 @@ const (
 	refused                          // 401, and the log says why
 )
 
-// Changes of a block: users alone may have sessions, and the app is told who calls; or a word is
-// left out.
+// Changes of a block: users alone may have sessions, and the app is told who calls; or it has
+// another audience; or a word is left out.
 const (
-	onlySelf    = "allow self alone"
-	withoutOnly = "only"
+	onlySelf      = "allow self alone"
+	otherAudience = "another audience"
+	withoutOnly   = "only"
 )
 
 // expected is what must come of a token with a block of the page.
