@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/endpoint"
 	"authsidecar/sessions/strictjson"
 )
 
@@ -60,5 +61,5 @@ func writeGrant(w http.ResponseWriter, grant *sessions.Grant) {
 	scratch := scratches.Get().(*[]byte)
 	defer scratches.Put(scratch)
 	*scratch = answerOf(grant).appendJSON((*scratch)[:0])
-	writeData(w, http.StatusOK, "application/json", *scratch)
+	endpoint.Write(w, http.StatusOK, "application/json", *scratch)
 }

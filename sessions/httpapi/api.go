@@ -5,13 +5,14 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"runtime/debug"
 	"strings"
 	"time"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/internal/endpoint"
 	"authsidecar/sessions/jose"
+	"authsidecar/sessions/urlpath"
 )
 
 // ErrNotReady means that the store or the keys are not open yet.
@@ -49,7 +50,7 @@ type Config struct {
 
 // An API answers the requests that Route says are ours.
 type API struct {
-	own, ownKeys ownPath
+	own, ownKeys urlpath.Own
 	lifecycle    bool
 	keySet       bool // without lifecycle
 	keys         func() []*jose.Key
@@ -60,13 +61,13 @@ type API struct {
 	crossSite    func(*http.Request) bool
 	clientIP     func(*http.Request) string
 	failed       func(*http.Request, int, error)
-	bodies       bodies
+	bodies       endpoint.Bodies
 }
 
 // New returns an API.
 func New(c Config) *API {
 	return &API{
-		own: newOwnPath(c.Path, c.Lifecycle), ownKeys: newOwnPath(c.Path+"/jwks.json", false),
+		own: urlpath.NewOwn(c.Path, c.Lifecycle), ownKeys: urlpath.NewOwn(c.Path+"/jwks.json", false),
 		lifecycle: c.Lifecycle, keySet: c.KeySet && !c.Lifecycle, keys: c.Keys, keysMaxAge: c.KeysMaxAge,
 		actorIssuer: c.ActorIssuer,
 		verifier:    c.Verifier, manager: c.Manager,
@@ -77,18 +78,9 @@ func New(c Config) *API {
 // Serve answers a request for which Route gave the verdict, which is not Pass.
 // A panic is answered 500, and told as a failure with its stack.
 func (a *API) Serve(w http.ResponseWriter, r *http.Request, verdict Verdict) {
-	if err := a.serveSafely(w, r, verdict); err != nil {
+	if err := endpoint.Safely(func() error { return a.serve(w, r, verdict) }); err != nil {
 		a.fail(w, r, err)
 	}
-}
-
-func (a *API) serveSafely(w http.ResponseWriter, r *http.Request, verdict Verdict) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
-		}
-	}()
-	return a.serve(w, r, verdict)
 }
 
 // fail answers an error.
@@ -101,16 +93,6 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p.Write(w)
 }
 
-// LeaveBody is called before a request is answered whose body nobody reads: it may never come,
-// and the answer does not wait for it. The function that it returns is called afterwards.
-func LeaveBody(w http.ResponseWriter, r *http.Request) (answered func()) {
-	if r.ProtoMajor != 1 || r.ContentLength == 0 || r.Body == http.NoBody {
-		return func() {}
-	}
-	w.Header().Set("Connection", "close")
-	return func() { _ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) }
-}
-
 // Unavailable answers a request that is ours while the store or the keys are not
 // open.
 func (a *API) Unavailable(w http.ResponseWriter, r *http.Request, cause error) {
@@ -121,7 +103,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, verdict Verdict) err
 	if verdict != Ours {
 		return problemPath
 	}
-	rest, _ := a.own.rest(clean(r.URL.Path))
+	rest, _ := a.own.Rest(urlpath.Clean(r.URL.Path))
 	routes := a.routes(rest)
 	if routes == nil {
 		return problemPath

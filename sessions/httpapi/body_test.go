@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"authsidecar/sessions/internal/endpoint"
 	"authsidecar/sessions/jose"
 )
 
@@ -97,8 +98,8 @@ func TestBody_OneThatDoesNotComeIsGivenUp(t *testing.T) {
 		conn := listener.dial(t, slowRefresh+`{"refresh`)
 		defer func() { _ = conn.Close() }()
 		got := readAnswer(t, conn)
-		if took := time.Since(begin); got.status != http.StatusRequestTimeout || !got.last || took != bodyTimeout {
-			t.Errorf("status %d after %v, closed %t; want 408 after %v, closed", got.status, took, got.last, bodyTimeout)
+		if took := time.Since(begin); got.status != http.StatusRequestTimeout || !got.last || took != endpoint.BodyTimeout {
+			t.Errorf("status %d after %v, closed %t; want 408 after %v, closed", got.status, took, got.last, endpoint.BodyTimeout)
 		}
 	})
 }
@@ -110,14 +111,14 @@ func TestBody_ItsDeadlineGoesWithIt(t *testing.T) {
 		conn := listener.dial(t, slowRefresh)
 		defer func() { _ = conn.Close() }()
 		for range 3 {
-			pass(bodyTimeout - time.Millisecond)
+			pass(endpoint.BodyTimeout - time.Millisecond)
 			if _, err := io.WriteString(conn, `{"refresh_token":"x"}`); err != nil {
 				t.Fatal(err)
 			}
 			if got := readAnswer(t, conn); got.status != http.StatusBadRequest || got.last {
 				t.Fatalf("status %d, closed %t; want 400 on a connection that goes on", got.status, got.last)
 			}
-			pass(2 * bodyTimeout)
+			pass(2 * endpoint.BodyTimeout)
 			if _, err := io.WriteString(conn, slowRefresh); err != nil {
 				t.Fatal(err)
 			}
@@ -135,12 +136,12 @@ func TestBody_SlowOnesAreBoundedAndLeaveRoomForOthers(t *testing.T) {
 				_ = conn.Close()
 			}
 		}()
-		for range maxBodies {
+		for range endpoint.MaxBodies {
 			slow = append(slow, listener.dial(t, slowRefresh))
 		}
 		synctest.Wait()
-		if open := f.api.bodies.open.Load(); open != maxBodies {
-			t.Fatalf("%d bodies are open, want %d", open, maxBodies)
+		if open := f.api.bodies.Open(); open != endpoint.MaxBodies {
+			t.Fatalf("%d bodies are open, want %d", open, endpoint.MaxBodies)
 		}
 		tooMany := listener.dial(t, slowRefresh)
 		got := readAnswer(t, tooMany)
@@ -151,20 +152,20 @@ func TestBody_SlowOnesAreBoundedAndLeaveRoomForOthers(t *testing.T) {
 		for _, conn := range slow {
 			go func() { _, _ = io.Copy(io.Discard, conn) }()
 		}
-		pass(bodyTimeoutMany)
+		pass(endpoint.BodyTimeoutMany)
 		synctest.Wait()
-		if open := f.api.bodies.open.Load(); open > manyBodies {
-			t.Errorf("%d bodies are open after %v, want %d at most", open, bodyTimeoutMany, manyBodies)
+		if open := f.api.bodies.Open(); open > endpoint.ManyBodies {
+			t.Errorf("%d bodies are open after %v, want %d at most", open, endpoint.BodyTimeoutMany, endpoint.ManyBodies)
 		}
 		honest := listener.dial(t, slowRefresh+`{"refresh_token":"x"}`)
 		defer func() { _ = honest.Close() }()
 		if got := readAnswer(t, honest); got.status != http.StatusBadRequest {
 			t.Errorf("a whole body gets %d, want 400: it was read", got.status)
 		}
-		pass(bodyTimeout)
+		pass(endpoint.BodyTimeout)
 		synctest.Wait()
-		if open := f.api.bodies.open.Load(); open != 0 {
-			t.Errorf("%d bodies are open after %v, want none", open, bodyTimeout)
+		if open := f.api.bodies.Open(); open != 0 {
+			t.Errorf("%d bodies are open after %v, want none", open, endpoint.BodyTimeout)
 		}
 		f.mu.Lock()
 		defer f.mu.Unlock()

@@ -20,7 +20,7 @@ func (a *API) create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, err := a.bodies.read(w, r)
+	body, err := a.readBody(w, r)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ func (a *API) refresh(w http.ResponseWriter, r *http.Request) error {
 
 // readRefreshToken reads the body of a holder of a refresh token.
 func (a *API) readRefreshToken(w http.ResponseWriter, r *http.Request) (string, error) {
-	body, err := a.bodies.read(w, r)
+	body, err := a.readBody(w, r)
 	if err != nil {
 		return "", err
 	}

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/urlpath"
 )
 
 // Pages of listings have so many sessions where the request does not say, and at
@@ -179,7 +180,7 @@ func readFlag(query url.Values, name string) (bool, error) {
 }
 
 // sessionID returns the id in the path of a request that routes knows.
-func sessionID(r *http.Request) string { return path.Base(clean(r.URL.Path)) }
+func sessionID(r *http.Request) string { return path.Base(urlpath.Clean(r.URL.Path)) }
 
 // isSessionID tells whether s has the form of our session ids: 128 bits in
 // base64url.

@@ -5,6 +5,8 @@ import (
 	_ "embed"
 	"html/template"
 	"net/http"
+
+	"authsidecar/sessions/internal/endpoint"
 )
 
 //go:embed page.html
@@ -21,5 +23,5 @@ func (p *Problem) WritePage(w http.ResponseWriter) {
 		return
 	}
 	w.Header().Set("Content-Security-Policy", "default-src 'none'")
-	writeData(w, p.Status, "text/html; charset=utf-8", text.Bytes())
+	endpoint.Write(w, p.Status, "text/html; charset=utf-8", text.Bytes())
 }

@@ -9,6 +9,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/internal/endpoint"
 	"authsidecar/sessions/keyring"
 )
 
@@ -190,18 +191,5 @@ func writeJSON(w http.ResponseWriter, status int, contentType string, value any)
 	if err != nil {
 		status, data = http.StatusInternalServerError, nil
 	}
-	writeData(w, status, contentType, data)
-}
-
-// writeData answers with JSON.
-func writeData(w http.ResponseWriter, status int, contentType string, data []byte) {
-	values := []string{contentType, "no-store", "no-cache", "nosniff", strconv.Itoa(len(data))}
-	header := w.Header()
-	header["Content-Type"] = values[0:1:1]
-	header["Cache-Control"] = values[1:2:2]
-	header["Pragma"] = values[2:3:3] // RFC 6749 section 5.1
-	header["X-Content-Type-Options"] = values[3:4:4]
-	header["Content-Length"] = values[4:5:5]
-	w.WriteHeader(status)
-	_, _ = w.Write(data)
+	endpoint.Write(w, status, contentType, data)
 }

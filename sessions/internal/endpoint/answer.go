@@ -1,0 +1,31 @@
+package endpoint
+
+import (
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+)
+
+// Write answers with data that is for its one reader, and for no cache (RFC 6749 section 5.1).
+func Write(w http.ResponseWriter, status int, contentType string, data []byte) {
+	values := []string{contentType, "no-store", "no-cache", "nosniff", strconv.Itoa(len(data))}
+	header := w.Header()
+	header["Content-Type"] = values[0:1:1]
+	header["Cache-Control"] = values[1:2:2]
+	header["Pragma"] = values[2:3:3]
+	header["X-Content-Type-Options"] = values[3:4:4]
+	header["Content-Length"] = values[4:5:5]
+	w.WriteHeader(status)
+	_, _ = w.Write(data)
+}
+
+// Safely returns what serve does; a panic is an error with its stack.
+func Safely(serve func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return serve()
+}

@@ -1,0 +1,122 @@
+package endpoint
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// For how long a body is read, and how many at once. A body comes with its header, as a
+// rule; one that does not costs a connection and a goroutine, whoever sent it.
+const (
+	BodyTimeout     = 10 * time.Second
+	BodyTimeoutMany = time.Second // of those that come when ManyBodies are open already
+	ManyBodies      = 256
+	MaxBodies       = 2048
+)
+
+// Errors of bodies.
+var (
+	// ErrTooLarge means that a body has more bytes than it may.
+	ErrTooLarge = errors.New("the body is too large")
+	// ErrTimeout means that a body did not come in time.
+	ErrTimeout = errors.New("the body did not come in time")
+	// ErrBusy means that MaxBodies are being read.
+	ErrBusy = errors.New("too many bodies are being read")
+	// ErrBroken means that the client went away, or framed the body wrongly.
+	ErrBroken = errors.New("the body does not end")
+)
+
+// Bodies are the request bodies that are being read. The zero value is ready.
+type Bodies struct{ open atomic.Int64 }
+
+// Open returns how many there are.
+func (b *Bodies) Open() int64 { return b.open.Load() }
+
+// Read reads a body, no more than most bytes of it.
+func (b *Bodies) Read(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
+	if r.ContentLength > most {
+		return nil, ErrTooLarge
+	}
+	open := b.open.Add(1)
+	defer b.open.Add(-1)
+	timeout := BodyTimeout
+	switch {
+	case open > MaxBodies:
+		return nil, ErrBusy
+	case open > ManyBodies:
+		timeout = BodyTimeoutMany
+	}
+	conn := http.NewResponseController(w)
+	// The error is that there is no connection, as in tests: then all there is can be read.
+	_ = conn.SetReadDeadline(time.Now().Add(timeout)) //nolint:forbidigo // the connection goes by the machine's clock
+	body, err := readAll(http.MaxBytesReader(w, r.Body, most), r.ContentLength)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, ErrTooLarge
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, ErrTimeout
+	case err != nil:
+		return nil, ErrBroken
+	}
+	_ = conn.SetReadDeadline(time.Time{}) // the deadline is the body's and not the connection's
+	r.Body = http.NoBody                  // it is read
+	return body, nil
+}
+
+// mostExpected is how much memory a body gets before it comes, in bytes.
+const mostExpected = 4096
+
+// readAll is io.ReadAll for what has an expected size, or -1: few bodies are as large
+// as what that begins with, or as small.
+func readAll(from io.Reader, expected int64) ([]byte, error) {
+	body := make([]byte, 0, min(max(expected, 0), mostExpected)+1) // room to find the end
+	for {
+		n, err := from.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return body, nil
+		case err != nil:
+			return nil, err
+		case len(body) == cap(body):
+			body = slices.Grow(body, bytes.MinRead)
+		}
+	}
+}
+
+// IsMedia reports whether a body is not encoded and has one content type, that media type in
+// UTF-8.
+func IsMedia(h http.Header, want string) bool {
+	contentTypes := h["Content-Type"]
+	if len(contentTypes) != 1 || len(h["Content-Encoding"]) != 0 {
+		return false
+	}
+	if contentTypes[0] == want { // as nearly always
+		return true
+	}
+	mediaType, params, err := mime.ParseMediaType(contentTypes[0])
+	if err != nil || mediaType != want {
+		return false
+	}
+	charset, ok := params["charset"]
+	return !ok || strings.EqualFold(charset, "utf-8")
+}
+
+// LeaveBody is called before a request is answered whose body nobody reads: it may never come,
+// and the answer does not wait for it. The function that it returns is called afterwards.
+func LeaveBody(w http.ResponseWriter, r *http.Request) (answered func()) {
+	if r.ProtoMajor != 1 || r.ContentLength == 0 || r.Body == http.NoBody {
+		return func() {}
+	}
+	w.Header().Set("Connection", "close")
+	return func() { _ = http.NewResponseController(w).SetReadDeadline(time.Unix(1, 0)) }
+}
