@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"authsidecar/sessions/httpapi"
+	"authsidecar/sessions/urlpath"
 )
 
 func init() {
@@ -71,15 +72,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		return nil
 	}
 	query := len(r.URL.RawQuery)
-	verdict := h.inst.api.Route(r)
-	if verdict == httpapi.Pass {
-		if len(r.URL.RawQuery) < query {
-			dropOverrides(r) // from the URL too that error routes get
+	for _, own := range h.inst.own {
+		if verdict := own.Route(r); verdict != urlpath.Pass {
+			h.inst.serve(own, w, r, verdict)
+			return nil
 		}
-		return h.forward(w, r, next)
 	}
-	h.inst.serve(w, r, verdict)
-	return nil
+	if len(r.URL.RawQuery) < query {
+		dropOverrides(r) // from the URL too that error routes get
+	}
+	return h.forward(w, r, next)
 }
 
 // Interface guards

@@ -32,7 +32,7 @@ type instance struct {
 	config []byte // the handler it was made for, as JSON
 	logger *zap.Logger
 
-	api      *httpapi.API
+	own      []endpoints
 	verifier *bearer.Verifier
 	manager  *sessions.Manager
 	trust    []*trusted
@@ -92,11 +92,11 @@ func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error
 	if len(h.Trust) == 1 {
 		actorIssuer = h.Trust[0].Issuer
 	}
-	inst.api = httpapi.New(httpapi.Config{
+	inst.own = append(inst.own, httpapi.New(httpapi.Config{
 		Path: h.Path, Verifier: inst.verifier, Manager: inst.manager,
 		Lifecycle: h.Lifecycle, KeySet: h.Identity != nil && h.Identity.Assertion != nil, Keys: keys.Access.Public, KeysMaxAge: keyCache, ActorIssuer: actorIssuer,
 		CrossSite: forward.CrossSite, ClientIP: observe.ClientIP, Failed: inst.reports.Failed,
-	})
+	}))
 	return inst, nil
 }
 

@@ -10,7 +10,7 @@ import (
 	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
-	"authsidecar/sessions/httpapi"
+	"authsidecar/sessions/urlpath"
 )
 
 // newReports makes what reports what happens here.
@@ -77,12 +77,22 @@ func (inst *instance) verified(ctx context.Context, c *sessions.Caller, remember
 	inst.reports.Verified(ctx, c, remembered)
 }
 
+// endpoints are some of our own.
+type endpoints interface {
+	// Route reports whose request it is. It does not allocate for requests that pass.
+	Route(r *http.Request) urlpath.Verdict
+	// Serve answers a request for which Route gave the verdict, which is not Pass.
+	Serve(w http.ResponseWriter, r *http.Request, verdict urlpath.Verdict)
+	// Unavailable answers such a request while the store or the keys are not open.
+	Unavailable(w http.ResponseWriter, r *http.Request, cause error)
+}
+
 // serve answers a request that is ours.
-func (inst *instance) serve(w http.ResponseWriter, r *http.Request, verdict httpapi.Verdict) {
+func (inst *instance) serve(own endpoints, w http.ResponseWriter, r *http.Request, verdict urlpath.Verdict) {
 	defer observe.Answered(r)()
 	if err := inst.open(r.Context()); err != nil {
-		inst.api.Unavailable(w, r, err)
+		own.Unavailable(w, r, err)
 		return
 	}
-	inst.api.Serve(w, r, verdict)
+	own.Serve(w, r, verdict)
 }
