@@ -120,7 +120,7 @@ func wantNoPlaceholder(t *testing.T, word, text string) {
 		}
 		h.StoreRaw = nil
 	}
-	if err := caddymodule.Prepare(h); err != nil && strings.Contains(err.Error(), "{") {
+	if err := h.Prepare(); err != nil && strings.Contains(err.Error(), "{") {
 		t.Errorf("adapted, and then refused for a brace: %v", err)
 	}
 	if word == "secret" || word == "jwks_token" { // they stay until they are used

@@ -23,10 +23,10 @@ func readBlock(ctx caddy.Context, handler []byte) (*cli.Block, error) {
 	if err := json.Unmarshal(handler, h); err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	if err := h.prepare(); err != nil {
+	if err := h.Prepare(); err != nil {
 		return nil, fmt.Errorf("the server would refuse this configuration: %w", err)
 	}
-	policy, err := h.policy()
+	policy, err := h.Policy()
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func readBlock(ctx caddy.Context, handler []byte) (*cli.Block, error) {
 		if err != nil {
 			return nil, fmt.Errorf("trust %s: %w", t.Issuer, err)
 		}
-		accepts, _, err := t.algorithms()
+		accepts, _, err := t.KeyPolicy()
 		if err != nil {
 			return nil, fmt.Errorf("trust %s: %w", t.Issuer, err)
 		}

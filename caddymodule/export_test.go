@@ -25,6 +25,3 @@ func Checks(h any) uint64 { return h.(*Handler).inst.verifier.Stats().Checks }
 
 // ForgetKeys leaves the handler without keys to sign with.
 func ForgetKeys(h any) { h.(*Handler).inst.manager.Minter.Keys = keyring.New() }
-
-// Prepare is what Provision does first.
-func Prepare(h *Handler) error { return h.prepare() }

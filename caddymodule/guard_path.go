@@ -9,20 +9,21 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"golang.org/x/text/unicode/norm"
 
+	"authsidecar/caddymodule/internal/pathpattern"
 	"authsidecar/sessions/forward"
 	"authsidecar/sessions/urlpath"
 )
 
 // A pathGuard knows the paths that a request may not name. It compares canonical paths as
 // Caddy's path matcher does, and takes all others for guarded ones.
-type pathGuard struct{ patterns pathPatterns }
+type pathGuard struct{ patterns pathpattern.Set }
 
 func newPathGuard(patterns []string) pathGuard {
 	all := make([]string, 0, 4*len(patterns))
 	for _, pattern := range patterns {
 		all = append(all, guarded(norm.NFKC.String(pattern))...)
 	}
-	return pathGuard{newPathPatterns(all)}
+	return pathGuard{pathpattern.New(all)}
 }
 
 // guarded returns the pattern, and those of what many apps take for the same: a path with
@@ -72,11 +73,11 @@ func (g pathGuard) names(u *url.URL) bool {
 		return true
 	}
 	f := folded(u.Path)
-	return g.patterns.match(u.Path) || f != u.Path && g.patterns.match(f)
+	return g.patterns.Match(u.Path) || f != u.Path && g.patterns.Match(f)
 }
 
 // An exemptPath knows the paths that are exempt.
-type exemptPath struct{ patterns pathPatterns }
+type exemptPath struct{ patterns pathpattern.Set }
 
 // exempts reports whether the request names an exempt path and nothing else: only a
 // canonical path is one.
@@ -85,7 +86,7 @@ func (e exemptPath) exempts(r *http.Request) bool {
 		return false
 	}
 	f := folded(r.URL.Path)
-	return e.patterns.match(r.URL.Path) && (f == r.URL.Path || e.patterns.match(f))
+	return e.patterns.Match(r.URL.Path) && (f == r.URL.Path || e.patterns.Match(f))
 }
 
 // isCanonical reports whether the path of the request is canonical, as it came and as it was
@@ -124,7 +125,7 @@ func (g *gate) guardPath(r *http.Request) {
 // trustsPathHeaders reports whether the request comes from one of the proxies that Caddy
 // trusts, and these are trusted with the headers that rename a path.
 func (g *gate) trustsPathHeaders(r *http.Request) bool {
-	if g.PathHeaders != fromTrustedProxies {
+	if !g.TrustsPathHeaders() {
 		return false
 	}
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)

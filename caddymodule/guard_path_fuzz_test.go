@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"authsidecar/caddymodule/internal/pathpattern"
 	"authsidecar/sessions/urlpath"
 	"authsidecar/sessions/urlpath/pathtest"
 )
@@ -32,7 +33,7 @@ func FuzzPatterns(f *testing.F) {
 			return
 		}
 		want := caddyMatches(caddyhttp.MatchPath{strings.ToLower(pattern)}, u.Path)
-		if got := newPathPatterns([]string{pattern}).match(u.Path); got != want {
+		if got := pathpattern.New([]string{pattern}).Match(u.Path); got != want {
 			t.Errorf("%q matches %q: %t, and %t for Caddy", pattern, target, got, want)
 		}
 	})
@@ -73,7 +74,7 @@ func FuzzExempt(f *testing.F) {
 		f.Add(target)
 	}
 	patterns := []string{"/public/*", "/login", "*.css", "/users/*/avatar"}
-	exempt, matcher := exemptPath{newPathPatterns(patterns)}, append(caddyhttp.MatchPath{}, patterns...)
+	exempt, matcher := exemptPath{pathpattern.New(patterns)}, append(caddyhttp.MatchPath{}, patterns...)
 	f.Fuzz(func(t *testing.T, target string) {
 		u, err := url.ParseRequestURI(target)
 		if err != nil {

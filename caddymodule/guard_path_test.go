@@ -12,6 +12,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"authsidecar/caddymodule/internal/pathpattern"
 )
 
 func requestOf(target string, original *url.URL) *http.Request {
@@ -203,7 +205,7 @@ func TestDeny_AnyMixOfSpellings(t *testing.T) {
 }
 
 func TestExempt_OnlyCanonicalPaths(t *testing.T) {
-	exempt := exemptPath{newPathPatterns([]string{"/public/*", "/login", "*.css"})}
+	exempt := exemptPath{pathpattern.New([]string{"/public/*", "/login", "*.css"})}
 	for target, want := range map[string]bool{
 		"/public/x": true, "/public/": true, "/login": true, "/LOGIN": true, "/a.css": true, "/public/M%C3%A4rz%202026.pdf": true, "/public/a%40b": true,
 		"/public": false, "/login/": false, "/": false, "//public/x": false, "/public//x": false, "/admin/../public/x": false, "/public/./x": false, "/%70ublic/x": false, "/public/a%2Fb": false,

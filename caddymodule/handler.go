@@ -3,18 +3,31 @@ package caddymodule
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
+	"authsidecar/caddymodule/config"
 	"authsidecar/sessions/httpapi"
 	"authsidecar/sessions/urlpath"
 )
 
 func init() {
 	caddy.RegisterModule(Handler{})
+}
+
+// Handler gives the users of an app sessions. It answers POST on its path: it
+// verifies the caller's bearer JWT, decides whether that caller may have a
+// session for the user it names, and mints a refresh token and an access token.
+// All other requests go on to the next handler, untouched.
+type Handler struct {
+	config.Block
+
+	logger *zap.Logger
+	store  StoreOpener
+	inst   *instance
 }
 
 // CaddyModule returns the Caddy module information.
@@ -30,11 +43,13 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 // anywhere.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.logger = ctx.Logger()
-	if err := h.prepare(); err != nil {
+	if err := h.Prepare(); err != nil {
 		return err
 	}
-	h.warn()
-	config, err := json.Marshal(h) // before loading modules takes their part away
+	for _, text := range h.Warnings() {
+		h.logger.Warn(text, zap.String("issuer", h.Issuer))
+	}
+	asJSON, err := json.Marshal(h) // before loading modules takes their part away
 	if err != nil {
 		return fmt.Errorf("comparing configurations: %w", err)
 	}
@@ -44,23 +59,18 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	}
 	opener, ok := store.(StoreOpener)
 	if !ok {
-		return fmt.Errorf("store %T is none: it opens none", store)
+		return fmt.Errorf("store %T does not implement StoreOpener", store)
 	}
 	h.store = opener
 	app, err := ctx.App("auth_sessions")
 	if err != nil {
 		return err
 	}
-	h.inst, err = app.(*App).instanceOf(ctx, h, config)
+	h.inst, err = app.(*App).instanceOf(ctx, h, asJSON)
 	if err != nil {
 		return fmt.Errorf("auth_sessions %s: %w", h.Issuer, err)
 	}
 	return nil
-}
-
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // ServeHTTP answers the requests that are ours and hands on all others as they

@@ -12,6 +12,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"authsidecar/caddymodule/config"
+	"authsidecar/caddymodule/internal/pathpattern"
 	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
@@ -20,7 +22,7 @@ import (
 
 // A gate is the identity block at work.
 type gate struct {
-	*Identity
+	*config.Identity
 	inst   *instance
 	names  *forward.Names
 	strict *forward.Names // and forward.PathHeaders
@@ -69,14 +71,14 @@ func (id *identity) impersonated() bool { return id.known() && id.Impersonation 
 // ours tells whether it is a session of ours.
 func (id *identity) ours() bool { return id.known() && id.Caller.Own }
 
-func newGate(inst *instance, i *Identity) (*gate, error) {
+func newGate(inst *instance, i *config.Identity) (*gate, error) {
 	known, err := lru.New[*sessions.Caller, *identity](bearer.DefaultCacheSize)
 	if err != nil {
 		return nil, err
 	}
-	g := &gate{Identity: i, inst: inst, known: known, exempt: exemptPath{newPathPatterns(i.Exempt)}}
+	g := &gate{Identity: i, inst: inst, known: known, exempt: exemptPath{pathpattern.New(i.Exempt)}}
 	g.nobody = &identity{gate: g, find: findNothing}
-	names, fields := i.fields()
+	names, fields := i.Fields()
 	g.fields = fields
 	var replaced []string
 	if i.Assertion != nil {

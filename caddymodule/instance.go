@@ -68,7 +68,7 @@ var serving sync.Map
 func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error) {
 	inst := &instance{
 		issuer: h.Issuer, config: config, logger: h.logger,
-		keys: newKeyStore(ctx.Storage(), h.Issuer), opener: h.store, guards: newGuards(h), tokenHeaders: h.tokenHeaders(), opening: newOpening(),
+		keys: newKeyStore(ctx.Storage(), h.Issuer), opener: h.store, guards: newGuards(h), tokenHeaders: h.TokenHeaders(), opening: newOpening(),
 	}
 	keys, err := inst.newKeyring(h)
 	if err != nil {
@@ -102,26 +102,26 @@ func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error
 
 // newManager makes the manager; its store comes when the instance opens.
 func (inst *instance) newManager(h *Handler, keys *keyring.Keyring) (*sessions.Manager, error) {
-	policy, err := h.policy()
+	policy, err := h.Policy()
 	if err != nil {
 		return nil, err
 	}
-	trial, err := h.trial()
+	trial, err := h.ShadowPolicy()
 	if err != nil {
 		return nil, err
 	}
-	manage, err := h.rules(h.Manage)
+	manage, err := h.ManageRules()
 	if err != nil {
 		return nil, err
 	}
-	claims, claimsAge := h.kept()
+	claims, claimsAge := h.KeptClaims()
 	m := &sessions.Manager{
 		Realm:         h.Issuer,
 		Policy:        policy,
 		Trial:         trial,
 		Manage:        manage,
-		Own:           h.Session.lifetimes(),
-		Impersonation: h.Impersonation.lifetimes(),
+		Own:           h.Session.Lifetimes(),
+		Impersonation: h.Impersonation.Lifetimes(),
 		MaxPerUser:    *h.Session.MaxPerUser,
 		Grace:         time.Duration(*h.RefreshToken.Grace),
 		Trusted:       inst.verifier.Trust,

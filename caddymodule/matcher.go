@@ -9,6 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"authsidecar/caddymodule/config"
+	"authsidecar/caddymodule/internal/pathpattern"
 	"authsidecar/caddymodule/internal/placeholder"
 )
 
@@ -45,7 +47,7 @@ func (m *MatchImpersonated) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		if err := m.Validate(); err != nil {
 			return d.Err(err.Error())
 		}
-		if opensBlock(d) {
+		if config.OpensBlock(d) {
 			return d.Err("impersonated takes no block: remove the braces")
 		}
 	}
@@ -64,7 +66,7 @@ func (m *MatchImpersonated) Validate() error {
 		return fmt.Errorf("impersonated %w", err)
 	}
 	for _, pattern := range m.Paths {
-		if why := badPattern(pattern); why != "" {
+		if why := pathpattern.Check(pattern); why != "" {
 			return fmt.Errorf("impersonated %q %s: write nothing or paths, as in: impersonated /billing/* /account/delete", pattern, why)
 		}
 	}

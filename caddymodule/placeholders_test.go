@@ -7,6 +7,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"authsidecar/caddymodule"
+	"authsidecar/caddymodule/internal/placeholder/placeholdertest"
 )
 
 // What the environment and files say is what the rules, the store and the keys go by.
@@ -106,4 +111,10 @@ func TestL1_WhatAPlaceholderGivesIsShownNowhere(t *testing.T) {
 			t.Errorf("the secret is in the log:\n%s", s.log)
 		}
 	}
+}
+
+// What is a module of its own keeps none either.
+func TestPlaceholders_NoTextOfAModuleKeepsOne(t *testing.T) {
+	placeholdertest.Run(t, func(s *caddymodule.PebbleStore) error { return s.Provision(caddy.Context{}) }, nil)
+	placeholdertest.Run(t, func(m *caddymodule.MatchImpersonated) error { return m.Validate() }, nil)
 }

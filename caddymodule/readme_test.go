@@ -56,6 +56,9 @@ func TestPages_NameEveryWord(t *testing.T) {
 		seen[at] = true
 		for field := range at.Fields() {
 			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+			if field.Anonymous {
+				walk(field.Type)
+			}
 			if name == "" || name == "-" {
 				continue
 			}
@@ -66,6 +69,9 @@ func TestPages_NameEveryWord(t *testing.T) {
 		}
 	}
 	walk(reflect.TypeFor[caddymodule.Handler]())
+	if len(seen) < 10 {
+		t.Errorf("found the fields of %d types", len(seen))
+	}
 }
 
 // Every link from one page to another, or to a file of the repository, leads somewhere.

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/zap/exp/zapslog"
 
 	"authsidecar/caddymodule/adminapi"
+	"authsidecar/caddymodule/config"
 	"authsidecar/caddymodule/internal/canonical"
 	"authsidecar/caddymodule/internal/placeholder"
 	"authsidecar/sessions"
@@ -48,7 +49,7 @@ func (s *PebbleStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err := placeholder.Check(s); err != nil {
 		return d.Errf("store pebble: %v", err)
 	}
-	if d.NextArg() || opensBlock(d) {
+	if d.NextArg() || config.OpensBlock(d) {
 		return d.Err("store pebble is followed by too much: write store pebble [<directory>]")
 	}
 	return nil

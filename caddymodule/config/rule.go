@@ -1,31 +1,65 @@
-package caddymodule
+package config
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 
+	"authsidecar/caddymodule/config/expression"
 	"authsidecar/caddymodule/internal/placeholder"
+	"authsidecar/sessions"
 )
 
-func (h *Handler) checkRules() error {
-	if len(h.Allow) == 0 {
+// Rule allows sessions. It holds exactly one of self, scope, claim and
+// expression.
+type Rule struct {
+	// Users may have sessions for themselves.
+	Self bool `json:"self,omitempty"`
+
+	// Callers whose token has this scope may have sessions for other users.
+	Scope string `json:"scope,omitempty" placeholders:"resolve"`
+
+	// Callers whose token has this claim may have sessions for other users.
+	Claim *ClaimRule `json:"claim,omitempty"`
+
+	// Callers for whom this CEL expression is true may have sessions for other
+	// users. It sees `caller` (the claims of the caller's token), and the
+	// strings `user_id`, `reason` and `client_id`. An error is a no.
+	Expression string `json:"expression,omitempty" placeholders:"code"`
+
+	// The issuer whose callers the rule is for. Required, except for self, where
+	// several issuers are trusted: a scope of one means nothing from another.
+	From string `json:"from,omitempty"`
+}
+
+// ClaimRule asks for a claim.
+type ClaimRule struct {
+	// The name of the claim, or a JSON pointer (RFC 6901) into nested ones,
+	// which starts with a slash.
+	Name string `json:"name"`
+
+	// The value that the claim must be, or hold where it is an array.
+	Value string `json:"value" placeholders:"resolve"`
+}
+
+func (b *Block) checkRules() error {
+	if len(b.Allow) == 0 {
 		return wrong("allow", "no allow: nobody could have a session; say who may, as in: allow self")
 	}
-	if err := h.checkRuleList("allow", h.Allow); err != nil {
+	if err := b.checkRuleList("allow", b.Allow); err != nil {
 		return err
 	}
-	if err := h.checkRuleList("shadow allow", h.Shadow); err != nil {
+	if err := b.checkRuleList("shadow allow", b.Shadow); err != nil {
 		return err
 	}
-	if len(h.Manage) > 0 && !h.Lifecycle {
+	if len(b.Manage) > 0 && !b.Lifecycle {
 		return wrong("manage", "manage is for listing and revoking, which only lifecycle serves: add lifecycle, or remove manage")
 	}
-	return h.checkRuleList("manage", h.Manage)
+	return b.checkRuleList("manage", b.Manage)
 }
 
 // checkRuleList checks the rules of a word, allow or manage.
-func (h *Handler) checkRuleList(word string, rules []*Rule) error {
+func (b *Block) checkRuleList(word string, rules []*Rule) error {
 	for i, r := range rules {
 		at := fmt.Sprintf("%s.%d", word, i)
 		if r == nil {
@@ -37,7 +71,7 @@ func (h *Handler) checkRuleList(word string, rules []*Rule) error {
 		if err := r.check(at, word); err != nil {
 			return err
 		}
-		if err := h.checkFrom(at, word, r); err != nil {
+		if err := b.checkFrom(at, word, r); err != nil {
 			return err
 		}
 		if slices.ContainsFunc(rules[:i], r.equal) {
@@ -47,7 +81,7 @@ func (h *Handler) checkRuleList(word string, rules []*Rule) error {
 	return nil
 }
 
-// check tells whether the rule is exactly one of its kinds, and could ever hold.
+// check reports whether the rule is exactly one of its kinds, and could ever hold.
 func (r *Rule) check(at, word string) error {
 	kinds := 0
 	for _, given := range [...]bool{r.Self, r.Scope != "", r.Claim != nil, r.Expression != ""} {
@@ -68,19 +102,19 @@ func (r *Rule) check(at, word string) error {
 			return wrong(at, "%s claim %q %q: write the name of a claim, or a JSON pointer like /realm/roles, and the value it must have", word, r.Claim.Name, r.Claim.Value)
 		}
 	case r.Expression != "":
-		if _, err := compileExpression(r.Expression); err != nil {
+		if _, err := expression.Compile(r.Expression); err != nil {
 			return wrong(at, "%s expression: %w", word, err)
 		}
 	}
 	return nil
 }
 
-// notInScope tells whether no scope can have r (RFC 6749 section 3.3).
+// notInScope reports whether no scope can have r (RFC 6749 section 3.3).
 func notInScope(r rune) bool {
 	return r <= ' ' || r >= 0x7f || r == '"' || r == '\\'
 }
 
-// claimPath tells whether s names a claim, or is a JSON pointer into one.
+// claimPath reports whether s names a claim, or is a JSON pointer into one.
 func claimPath(s string) bool {
 	if s == "" || s == "/" {
 		return false
@@ -91,17 +125,17 @@ func claimPath(s string) bool {
 
 // checkFrom checks whose callers the rule is for. A scope of one issuer means
 // nothing from another, so that with several of them a rule says which.
-func (h *Handler) checkFrom(at, word string, r *Rule) error {
-	trusted := make([]string, len(h.Trust))
+func (b *Block) checkFrom(at, word string, r *Rule) error {
+	trusted := make([]string, len(b.Trust))
 	users, tenants := false, ""
-	for i, t := range h.Trust {
+	for i, t := range b.Trust {
 		trusted[i] = t.Issuer
 		users = users || *t.Users
 		if t.hasTenants() {
 			tenants = t.Issuer
 		}
 	}
-	_, known := h.trustedAs(r.From)
+	_, known := b.trustedAs(r.From)
 	switch {
 	case r.Self && r.From != "":
 		return wrong(at, "allow self takes no from: it is for the trusted issuers with the word users")
@@ -137,4 +171,22 @@ func (r *Rule) kind() string {
 
 func (r *Rule) equal(o *Rule) bool {
 	return r.kind() == o.kind() && r.Expression == o.Expression && r.From == o.From
+}
+
+func (r *Rule) make() (sessions.Rule, error) {
+	var rule sessions.Rule
+	switch {
+	case r.Scope != "":
+		rule.Name, rule.When = "scope "+r.Scope, sessions.HasScope(r.Scope)
+	case r.Claim != nil:
+		rule.Name = "claim " + r.Claim.Name + " " + r.Claim.Value
+		rule.When = sessions.HasClaim{Name: r.Claim.Name, Value: r.Claim.Value}
+	default:
+		compiled, err := expression.Compile(r.Expression)
+		if err != nil {
+			return rule, fmt.Errorf("expression: %w", err)
+		}
+		rule.Name, rule.When = "expression "+r.Expression, compiled
+	}
+	return rule, nil
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package config
 
 import (
 	"fmt"
@@ -27,13 +27,13 @@ func wrong(at, format string, args ...any) error {
 	return &fault{at: at, err: fmt.Errorf(format, args...)}
 }
 
-// check tells what is wrong with a configuration whose defaults are set, as far
+// Check tells what is wrong with a configuration whose defaults are set, as far
 // as that can be told without reading a file or the network. Its errors are
 // faults.
-func (h *Handler) check() error {
+func (b *Block) Check() error {
 	checks := []func() error{
-		h.checkIssuer, h.checkPath, h.checkTrusts, h.checkRules, h.checkProtect,
-		h.checkAccessToken, h.checkRefreshToken, h.checkSession, h.checkImpersonation, h.checkGuards, h.checkSigningKeys, h.checkClaims, h.checkIdentity, h.checkAudit, h.checkHealth,
+		b.checkIssuer, b.checkPath, b.checkTrusts, b.checkRules, b.checkProtect,
+		b.checkAccessToken, b.checkRefreshToken, b.checkSession, b.checkImpersonation, b.checkGuards, b.checkSigningKeys, b.checkClaims, b.checkIdentity, b.checkAudit, b.checkHealth,
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {
@@ -43,16 +43,16 @@ func (h *Handler) check() error {
 	return nil
 }
 
-func (h *Handler) checkIssuer() error {
-	if h.Issuer == "" {
+func (b *Block) checkIssuer() error {
+	if b.Issuer == "" {
 		return wrong("issuer", "issuer is missing: say what our tokens name as theirs, as in: issuer https://app.example.com")
 	}
-	u, err := absoluteURL(h.Issuer)
+	u, err := absoluteURL(b.Issuer)
 	if err != nil {
 		return wrong("issuer", "issuer: %w", err)
 	}
 	if u.RawQuery != "" || u.ForceQuery {
-		return wrong("issuer", "issuer %q has a query: remove it", h.Issuer)
+		return wrong("issuer", "issuer %q has a query: remove it", b.Issuer)
 	}
 	return nil
 }
@@ -78,9 +78,9 @@ func absoluteURL(s string) (*url.URL, error) {
 	return u, nil
 }
 
-func (h *Handler) checkPath() error {
-	if why := badPath(h.Path); why != "" {
-		return wrong("path", "path %q %s: write an absolute path, as in: path /auth/sessions", h.Path, why)
+func (b *Block) checkPath() error {
+	if why := badPath(b.Path); why != "" {
+		return wrong("path", "path %q %s: write an absolute path, as in: path /auth/sessions", b.Path, why)
 	}
 	return nil
 }
@@ -106,15 +106,15 @@ func badPath(p string) string {
 	return ""
 }
 
-func (h *Handler) checkProtect() error {
-	if h.Protect != nil && len(h.Protect) == 0 {
+func (b *Block) checkProtect() error {
+	if b.Protect != nil && len(b.Protect) == 0 {
 		return wrong("protect", "protect names nobody: name user ids, or remove it")
 	}
-	for i, pattern := range h.Protect {
+	for i, pattern := range b.Protect {
 		if sessions.CheckUserID(pattern) != nil {
 			return wrong("protect", "protect: %q can be no user id: mend it or remove it", pattern)
 		}
-		if slices.Contains(h.Protect[:i], pattern) {
+		if slices.Contains(b.Protect[:i], pattern) {
 			return wrong("protect", "protect names %q twice: remove one", pattern)
 		}
 	}

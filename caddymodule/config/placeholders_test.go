@@ -1,11 +1,9 @@
-package caddymodule
+package config
 
 import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/caddyserver/caddy/v2"
 
 	"authsidecar/caddymodule/internal/placeholder/placeholdertest"
 )
@@ -17,19 +15,17 @@ func TestPlaceholders_NoTextKeepsOne(t *testing.T) {
 		"trust.0.jwks_token": "it is resolved each time that the keys are fetched, and refused if it is more than one placeholder: TestCheck_RefusesWhatOnlyJSONCanSay",
 		"identity.login":     "it has placeholders of requests: TestPlaceholders_OfRequestsAreLeftToThem",
 	}
-	placeholdertest.Run(t, (*Handler).prepare, kept)
-	placeholdertest.Run(t, func(s *PebbleStore) error { return s.Provision(caddy.Context{}) }, nil)
-	placeholdertest.Run(t, func(m *MatchImpersonated) error { return m.Validate() }, nil)
+	placeholdertest.Run(t, (*Block).Prepare, kept)
 }
 
 func TestPlaceholders_OfRequestsAreLeftToThem(t *testing.T) {
 	t.Setenv("PH_HOST", "login.example.com")
 	h := configOf(t, `"identity": {"require": true, "login": "https://{env.PH_HOST}/?next={http.request.uri_escaped}"}`)
-	if err := h.prepare(); err != nil || h.Identity.Login != "https://login.example.com/?next={http.request.uri_escaped}" {
+	if err := h.Prepare(); err != nil || h.Identity.Login != "https://login.example.com/?next={http.request.uri_escaped}" {
 		t.Errorf("%q, %v", h.Identity.Login, err)
 	}
 	h = configOf(t, `"identity": {"require": true, "login": "https://{env.PH_NONE}/"}`)
-	if err := h.prepare(); err == nil || !strings.Contains(err.Error(), "identity login: {env.PH_NONE} gives nothing") {
+	if err := h.Prepare(); err == nil || !strings.Contains(err.Error(), "identity login: {env.PH_NONE} gives nothing") {
 		t.Errorf("%v", err)
 	}
 }
@@ -39,12 +35,12 @@ func TestPlaceholders_AListIsOneNameAWord(t *testing.T) {
 	t.Setenv("PH_ADMINS", "root admin-*")
 	t.Setenv("PH_COMMAS", "root,admin-*")
 	h := configOf(t, `"protect": ["eve", "{env.PH_ADMINS}"]`)
-	if err := h.prepare(); err != nil || !slices.Equal(h.Protect, []string{"eve", "root", "admin-*"}) {
+	if err := h.Prepare(); err != nil || !slices.Equal(h.Protect, []string{"eve", "root", "admin-*"}) {
 		t.Errorf("%q, %v", h.Protect, err)
 	}
 	for text, want := range map[string]string{"{env.PH_COMMAS}": "put blanks", "x-{env.PH_ADMINS}": "several words", "{env.PH_NONE}": "gives nothing"} {
 		h := configOf(t, `"protect": ["`+text+`"]`)
-		if err := h.prepare(); err == nil || !strings.Contains(err.Error(), "protect: ") || !strings.Contains(err.Error(), want) {
+		if err := h.Prepare(); err == nil || !strings.Contains(err.Error(), "protect: ") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package caddymodule
+package config
 
 import (
 	"net/url"
@@ -94,8 +94,8 @@ func (i *Identity) setDefaults(issuer string) {
 	}
 }
 
-func (h *Handler) checkIdentity() error {
-	i := h.Identity
+func (b *Block) checkIdentity() error {
+	i := b.Identity
 	if i == nil {
 		return nil
 	}
@@ -171,6 +171,10 @@ func (i *Identity) checkExempt() error {
 // fromTrustedProxies is what path_headers may say.
 const fromTrustedProxies = "trusted_proxies"
 
+// TrustsPathHeaders reports whether the headers that rename a path are kept where a trusted
+// proxy of the server sent them.
+func (i *Identity) TrustsPathHeaders() bool { return i.PathHeaders == fromTrustedProxies }
+
 func (i *Identity) checkPathHeaders() error {
 	if i.PathHeaders != "" && i.PathHeaders != fromTrustedProxies {
 		return wrong("identity.path_headers", "identity: path_headers %q: write path_headers trusted_proxies to keep them from the trusted_proxies of the server, or remove it", i.PathHeaders)
@@ -197,8 +201,8 @@ func (i *Identity) checkLogin() error {
 	return nil
 }
 
-// fields returns what the headers tell, and the names that nobody else may use.
-func (i *Identity) fields() (names []string, fields []forward.Field) {
+// Fields returns what the headers tell, and the names that nobody else may use.
+func (i *Identity) Fields() (names []string, fields []forward.Field) {
 	for _, header := range i.Headers {
 		fields = append(fields, forward.Field(header.Field))
 	}

@@ -1,9 +1,12 @@
-package caddymodule
+package config
 
 import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
 )
 
 // allow reads a rule that lets callers have sessions:
@@ -13,7 +16,7 @@ import (
 //	allow claim <name> <value> [from <issuer>]
 //	allow expression <cel> [from <issuer>]
 func (p *parser) allow() error {
-	return p.rule("allow", &p.handler.Allow, "self", "scope", "claim", "expression")
+	return p.rule("allow", &p.config.Allow, "self", "scope", "claim", "expression")
 }
 
 // shadow reads a rule on trial, in the forms of allow:
@@ -23,13 +26,13 @@ func (p *parser) shadow() error {
 	if !p.NextArg() || p.Val() != "allow" {
 		return p.Err("shadow puts a rule on trial: write shadow allow <rule>, as in: shadow allow scope sessions:impersonate")
 	}
-	return p.rule("shadow allow", &p.handler.Shadow, "self", "scope", "claim", "expression")
+	return p.rule("shadow allow", &p.config.Shadow, "self", "scope", "claim", "expression")
 }
 
 // manage reads a rule that lets callers see and end others' sessions, in the
 // same forms but self.
 func (p *parser) manage() error {
-	return p.rule("manage", &p.handler.Manage, "scope", "claim", "expression")
+	return p.rule("manage", &p.config.Manage, "scope", "claim", "expression")
 }
 
 // protect reads who is never impersonated:
@@ -41,7 +44,7 @@ func (p *parser) protect() error {
 	}
 	defer func(outer string) { p.name = outer }(p.name)
 	p.name = "protect"
-	return p.list(&p.handler.Protect, "root admin-*")()
+	return p.list(&p.config.Protect, "root admin-*")()
 }
 
 // ruleForms are the forms of rules.
@@ -108,4 +111,98 @@ func (p *parser) from(r *Rule) error {
 	}
 	p.NextArg()
 	return p.text(&r.From, "https://idp.example.com")()
+}
+
+// conditions are the forms of conditions on a caller.
+var conditions = []string{"scope", "claim", "expression"}
+
+// condition reads a condition on callers, in the forms of allow but for self and from.
+// word is what it is of.
+func (p *parser) condition(word string) (*Rule, error) {
+	kind := p.Val()
+	if !slices.Contains(conditions, kind) {
+		return nil, p.unknown(word, kind, conditions)
+	}
+	r := new(Rule)
+	var values []*string
+	switch kind {
+	case "scope":
+		values = []*string{&r.Scope}
+	case "claim":
+		r.Claim = new(ClaimRule)
+		values = []*string{&r.Claim.Name, &r.Claim.Value}
+	case "expression":
+		values = []*string{&r.Expression}
+	}
+	for _, value := range values {
+		if !p.NextArg() || p.Val() == "" {
+			return nil, p.Errf("%s is cut short: write %s %s", word, word, ruleForms[kind])
+		}
+		*value = p.Val()
+	}
+	return r, nil
+}
+
+// only reads what every token has to satisfy:
+//
+//	only scope <scope>
+//	only claim <name> <value>
+//	only expression <cel>
+func (p *parser) only(t *Trust, at string) error {
+	p.mark(fmt.Sprintf("%s.only.%d", at, len(t.Only)))
+	if !p.NextArg() {
+		return p.Err("only needs to know what: write only scope <scope>, only claim <name> <value>, or only expression <cel>")
+	}
+	r, err := p.condition("only")
+	if err != nil {
+		return err
+	}
+	t.Only = append(t.Only, r)
+	return nil
+}
+
+// users reads whether the subjects of an issuer are the app's users, and of which callers:
+//
+//	users [scope <scope> | claim <name> <value> | expression <cel>]
+func (p *parser) users(t *Trust) error {
+	users := true
+	t.Users = &users
+	if !p.NextArg() {
+		return nil
+	}
+	var err error
+	t.UsersIf, err = p.condition("users")
+	return err
+}
+
+// userClaim reads which claim names the caller:
+//
+//	user_claim <name> [unverified]
+func (p *parser) userClaim(t *Trust) error {
+	if err := p.text(&t.UserClaim, "email")(); err != nil {
+		return err
+	}
+	if !p.NextArg() {
+		return nil
+	}
+	if p.Val() != "unverified" {
+		return p.Errf("trust: user_claim %s is followed by %q: write user_claim %s, or user_claim %s unverified where the issuer does not say that it verifies addresses", t.UserClaim, p.Val(), t.UserClaim, t.UserClaim)
+	}
+	t.Unverified = true
+	return nil
+}
+
+// idTokenAge is how old an ID token may be where id_tokens does not say.
+const idTokenAge = 10 * time.Minute
+
+// idTokens reads whether ID tokens are accepted, and how old:
+//
+//	id_tokens [<age>]
+func (p *parser) idTokens(t *Trust) error {
+	next := *p.Dispenser
+	if !next.NextArg() {
+		t.IDTokens = caddy.Duration(idTokenAge)
+		return nil
+	}
+	return p.duration(&t.IDTokens, "10m")()
 }

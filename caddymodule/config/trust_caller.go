@@ -1,4 +1,4 @@
-package caddymodule
+package config
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http/httpguts"
 
+	"authsidecar/caddymodule/config/expression"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/forward"
 )
@@ -67,7 +68,7 @@ func (r *Rule) checkCondition(at, word string) error {
 	if r.Expression == "" {
 		return nil
 	}
-	if compiled, err := compileExpression(r.Expression); err == nil && compiled.PerSession() {
+	if compiled, err := expression.Compile(r.Expression); err == nil && compiled.PerSession() {
 		return wrong(at, "%s expression: it is asked of the caller alone: ask about caller, and in allow about user_id, reason and client_id", word)
 	}
 	return nil
@@ -93,10 +94,10 @@ func (t *Trust) checkTokenHeader(at, name string, ours *forward.Names) error {
 
 // checkNames checks the names of all issuers: each of them has keys of its own, so that
 // nobody has a name of another.
-func (h *Handler) checkNames() error {
-	issuers := []bearer.Issuer{{Name: h.Issuer}}
-	ours := forward.NewNames(h.identityHeaders())
-	for i, t := range h.Trust {
+func (b *Block) checkNames() error {
+	issuers := []bearer.Issuer{{Name: b.Issuer}}
+	ours := forward.NewNames(b.identityHeaders())
+	for i, t := range b.Trust {
 		at, name := fmt.Sprintf("trust.%d", i), "trust "+t.Issuer
 		if t.Issuers != nil {
 			if err := checkList(at+".issuers", name+": issuers", t.Issuers); err != nil {
@@ -128,26 +129,10 @@ func (h *Handler) checkNames() error {
 }
 
 // identityHeaders are the headers that tell the app who is asking.
-func (h *Handler) identityHeaders() []string {
-	if h.Identity == nil {
+func (b *Block) identityHeaders() []string {
+	if b.Identity == nil {
 		return nil
 	}
-	names, _ := h.Identity.fields()
+	names, _ := b.Identity.Fields()
 	return names
-}
-
-// hasTenants reports whether a name of the issuer is open for tenants.
-func (t *Trust) hasTenants() bool {
-	return slices.ContainsFunc(t.Issuers, func(name string) bool { return strings.Contains(name, "*") })
-}
-
-// trustedAs returns what rules call the issuer of that name.
-func (h *Handler) trustedAs(name string) (trust string, ok bool) {
-	for _, t := range h.Trust {
-		issuer := bearer.Issuer{Name: t.Issuer, Issuers: t.Issuers}
-		if trust, ok := issuer.TrustedAs(name); ok {
-			return trust, true
-		}
-	}
-	return "", false
 }

@@ -1,4 +1,4 @@
-package caddymodule
+package config
 
 import (
 	"slices"
@@ -28,8 +28,8 @@ const maxClaimsAge = 30 * day
 
 func (c *Claims) setDefaults() { orDefault(&c.MaxAge, caddy.Duration(day)) }
 
-func (h *Handler) checkClaims() error {
-	c := h.Claims
+func (b *Block) checkClaims() error {
+	c := b.Claims
 	if c == nil {
 		return nil
 	}
@@ -50,12 +50,12 @@ func (h *Handler) checkClaims() error {
 	return nil
 }
 
-// kept returns the names of the claims that are kept, and for how long.
-func (h *Handler) kept() (names []string, age time.Duration) {
-	if h.Claims == nil {
+// KeptClaims returns the names of the claims that are kept, and for how long.
+func (b *Block) KeptClaims() (names []string, age time.Duration) {
+	if b.Claims == nil {
 		return nil, 0
 	}
-	return h.Claims.Names, time.Duration(h.Claims.MaxAge)
+	return b.Claims.Names, time.Duration(b.Claims.MaxAge)
 }
 
 // ownClaims are the claims that our access tokens have anyhow.
@@ -63,19 +63,33 @@ var ownClaims = []string{"iss", "exp", "aud", "sub", "client_id", "iat", "jti", 
 
 // warnClaims warns of claims that are told for long, and of headers that no token of ours
 // can fill.
-func (h *Handler) warnClaims() (found []string) {
-	names, age := h.kept()
+func (b *Block) warnClaims() (found []string) {
+	names, age := b.KeptClaims()
 	if age > day {
 		found = append(found, "claims: max_age is "+show(caddy.Duration(age))+": whoever loses a group at the identity provider is told by it that long; write at most 1d, unless you have to")
 	}
-	if h.Identity == nil || h.Identity.AcceptCallers {
+	if b.Identity == nil || b.Identity.AcceptCallers {
 		return found
 	}
-	for _, header := range h.Identity.Headers {
+	for _, header := range b.Identity.Headers {
 		claim, ok := forward.Field(header.Field).Claim()
 		if ok && !slices.Contains(names, claim) && !slices.Contains(ownClaims, claim) {
 			found = append(found, "identity: header "+header.Name+" "+header.Field+" is always empty: our access tokens have no such claim; keep it of the callers' tokens with: claims "+claim)
 		}
 	}
 	return found
+}
+
+// claims reads what users' own sessions keep of their callers' tokens:
+//
+//	claims <names...> {
+//		max_age <duration>
+//	}
+func (p *parser) claims() error {
+	c := new(Claims)
+	p.config.Claims = c
+	if err := p.list(&c.Names, "groups email")(); err != nil {
+		return err
+	}
+	return p.block("claims", words{"max_age": p.duration(&c.MaxAge, "1d")})
 }

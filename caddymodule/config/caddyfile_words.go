@@ -1,4 +1,4 @@
-package caddymodule
+package config
 
 import (
 	"maps"
@@ -46,15 +46,15 @@ func (p *parser) block(at string, known words, repeatable ...string) error {
 		if p.NextArg() {
 			return p.Errf("%s: %s is followed by too many words: remove what is too much, or put what has blanks in quotes", name, word)
 		}
-		if opensBlock(p.Dispenser) {
+		if OpensBlock(p.Dispenser) {
 			return p.Errf("%s: %s takes no block: remove the braces", name, word)
 		}
 	}
 	return nil
 }
 
-// opensBlock tells whether the next thing on this line is an open brace.
-func opensBlock(d *caddyfile.Dispenser) bool {
+// OpensBlock reports whether the next thing on this line is an open brace.
+func OpensBlock(d *caddyfile.Dispenser) bool {
 	next := *d
 	for next.NextArg() {
 	}

@@ -1,4 +1,4 @@
-package caddymodule
+package expression
 
 import (
 	"fmt"
@@ -57,9 +57,9 @@ var celEnv = sync.OnceValues(func() (*cel.Env, error) {
 	)
 })
 
-// An expression is a condition in CEL that was compiled. It is safe for
+// A Compiled expression is a condition in CEL. It is safe for
 // concurrent use.
-type expression struct {
+type Compiled struct {
 	program cel.Program
 	claims  []string
 	all     bool
@@ -67,9 +67,9 @@ type expression struct {
 	perSession bool
 }
 
-// compileExpression compiles a CEL expression, which must give a bool. The error
+// Compile compiles a CEL expression, which must give a bool. The error
 // says what is wrong with it and where in it.
-func compileExpression(src string) (*expression, error) {
+func Compile(src string) (*Compiled, error) {
 	env, err := celEnv()
 	if err != nil {
 		return nil, fmt.Errorf("preparing CEL: %w", err)
@@ -88,7 +88,7 @@ func compileExpression(src string) (*expression, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the expression: %w", err)
 	}
-	e := &expression{program: program}
+	e := &Compiled{program: program}
 	e.claims, e.all = lookedAt(compiled.NativeRep())
 	e.perSession = looksBeyondCaller(compiled.NativeRep())
 	return e, nil
@@ -96,7 +96,7 @@ func compileExpression(src string) (*expression, error) {
 
 // Holds judges the expression. An error in it is a no: a claim that is absent or
 // of another type, and too much work.
-func (e *expression) Holds(in *sessions.RuleInput) bool {
+func (e *Compiled) Holds(in *sessions.RuleInput) bool {
 	result, _, err := e.program.Eval(map[string]any{
 		celCaller:   map[string]any(in.Caller.Claims),
 		celUserID:   in.UserID,
@@ -110,10 +110,10 @@ func (e *expression) Holds(in *sessions.RuleInput) bool {
 }
 
 // Claims names the top-level claims of the caller that the expression looks at.
-func (e *expression) Claims() (names []string, all bool) { return e.claims, e.all }
+func (e *Compiled) Claims() (names []string, all bool) { return e.claims, e.all }
 
-// PerSession tells whether the expression looks at more than the caller.
-func (e *expression) PerSession() bool { return e.perSession }
+// PerSession reports whether the expression looks at more than the caller.
+func (e *Compiled) PerSession() bool { return e.perSession }
 
 // lookedAt finds the claims that an expression names. all tells that it also
 // uses the caller in another way than by the name of a claim, and so may look at
@@ -148,7 +148,7 @@ func uncounted(compiled *ast.AST) (name string) {
 	return name
 }
 
-// looksBeyondCaller tells whether an expression uses what differs between the
+// looksBeyondCaller reports whether an expression uses what differs between the
 // sessions of one caller.
 func looksBeyondCaller(compiled *ast.AST) (beyond bool) {
 	ast.PreOrderVisit(compiled.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
@@ -193,5 +193,37 @@ func claimName(object, key ast.Expr) (string, bool) {
 	return name, ok
 }
 
+// Constant reports whether a CEL expression is the same whoever calls, and what.
+func Constant(src string) (value, constant bool) {
+	if src == "" {
+		return false, false
+	}
+	env, err := celEnv()
+	if err != nil {
+		return false, false
+	}
+	compiled, issues := env.Compile(src)
+	if issues.Err() != nil {
+		return false, false
+	}
+	folding, err := cel.NewConstantFoldingOptimizer()
+	if err != nil {
+		return false, false
+	}
+	optimizer, err := cel.NewStaticOptimizer(folding)
+	if err != nil {
+		return false, false
+	}
+	folded, issues := optimizer.Optimize(env, compiled)
+	if issues.Err() != nil {
+		return false, false
+	}
+	expr := folded.NativeRep().Expr()
+	if expr.Kind() != ast.LiteralKind {
+		return false, false
+	}
+	return expr.AsLiteral() == types.True, true
+}
+
 // Interface guard
-var _ sessions.Condition = (*expression)(nil)
+var _ sessions.Condition = (*Compiled)(nil)

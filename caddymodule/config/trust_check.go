@@ -1,4 +1,4 @@
-package caddymodule
+package config
 
 import (
 	"fmt"
@@ -20,26 +20,26 @@ const minSecret = 32
 // refusedTypes are of tokens that are never a caller's (RFC 8725 section 3.11).
 var refusedTypes = []string{"rt+jwt", "logout+jwt", "dpop+jwt", "secevent+jwt"}
 
-func (h *Handler) checkTrusts() error {
-	if len(h.Trust) == 0 {
-		return wrong("trust", "no trust: name the issuer of your callers' tokens, as in: trust https://idp.example.com { audience %s%s }", h.Issuer, h.Path)
+func (b *Block) checkTrusts() error {
+	if len(b.Trust) == 0 {
+		return wrong("trust", "no trust: name the issuer of your callers' tokens, as in: trust https://idp.example.com { audience %s%s }", b.Issuer, b.Path)
 	}
-	for i, t := range h.Trust {
+	for i, t := range b.Trust {
 		at := fmt.Sprintf("trust.%d", i)
 		if t == nil || t.Issuer == "" {
 			return wrong(at, "trust without an issuer: name whose tokens it is about, as in: trust https://idp.example.com")
 		}
-		if t.Issuer == h.Issuer {
+		if t.Issuer == b.Issuer {
 			return wrong(at, "trust %s is our own issuer: our tokens make nobody a caller; name your identity provider", t.Issuer)
 		}
-		if slices.ContainsFunc(h.Trust[:i], func(o *Trust) bool { return o.Issuer == t.Issuer }) {
+		if slices.ContainsFunc(b.Trust[:i], func(o *Trust) bool { return o.Issuer == t.Issuer }) {
 			return wrong(at, "trust %s is given twice: an issuer has one set of keys; make one block of the two", t.Issuer)
 		}
 		if err := t.check(at); err != nil {
 			return err
 		}
 	}
-	return h.checkNames()
+	return b.checkNames()
 }
 
 func (t *Trust) check(at string) error {
@@ -105,7 +105,7 @@ func (t *Trust) checkSource(at, name string) error {
 // checkFetch checks what is said of how the keys are fetched, if they are.
 func (t *Trust) checkFetch(at, name string) error {
 	for word, given := range map[string]bool{"ca": t.CA != "", "insecure_http": t.InsecureHTTP} {
-		if given && !t.isRemote() {
+		if given && !t.IsRemote() {
 			return wrong(at+"."+word, "%s: %s is for keys that are fetched, and these are not: remove it", name, word)
 		}
 	}
@@ -117,14 +117,6 @@ func (t *Trust) checkFetch(at, name string) error {
 	}
 	return nil
 }
-
-// isRemote reports whether the keys are fetched from a server.
-func (t *Trust) isRemote() bool {
-	return isURL(t.JWKS) || t.JWKS == "" && t.Key == "" && t.Secret == ""
-}
-
-// beside reports whether there are a secret and public keys.
-func (t *Trust) beside() bool { return t.Secret != "" && (t.JWKS != "" || t.Key != "") }
 
 // checkKeyURL refuses URLs that keys cannot be had from. Whoever sits between us
 // and the issuer could send keys of their own over http.
@@ -166,7 +158,7 @@ func (t *Trust) checkAlgorithms(at, name string) error {
 		return wrong(at, "%s: algorithms mixes HMAC with asymmetric ones: keep one kind, or give both a secret and the issuer's public keys, with jwks or key", name)
 	case symmetric == len(t.Algorithms) && t.beside():
 		return wrong(at, "%s: algorithms has none for the public keys: name theirs too, or remove jwks and key", name)
-	case symmetric > 0 && t.Secret == "" && t.isRemote():
+	case symmetric > 0 && t.Secret == "" && t.IsRemote():
 		return wrong(at, "%s: HMAC needs a secret, never a key set from a URL: give secret, or name asymmetric algorithms", name)
 	case symmetric == 0 && t.beside():
 		return wrong(at, "%s: algorithms has none for the secret: name HS256, HS384 or HS512 too, or remove secret", name)

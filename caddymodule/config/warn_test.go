@@ -1,4 +1,4 @@
-package caddymodule
+package config
 
 import (
 	"strings"
@@ -24,10 +24,10 @@ func warningsOf(t *testing.T, members string) []string {
 		members = member + members
 	}
 	h := configOf(t, members)
-	if err := h.check(); err != nil {
+	if err := h.Check(); err != nil {
 		t.Fatalf("%s: %v", members, err)
 	}
-	return h.warnings()
+	return h.Warnings()
 }
 
 // Each warning names what will hurt, and how it is mended.

@@ -1,4 +1,4 @@
-package caddymodule
+package expression
 
 import (
 	"errors"
@@ -139,11 +139,11 @@ func managerWith(t *testing.T, src string) *sessions.Manager {
 }
 
 // compiled are the expressions of these tests, compiled once.
-var compiled = map[string]*expression{}
+var compiled = map[string]*Compiled{}
 
 func allow(m *sessions.Manager, src string) {
 	if compiled[src] == nil {
-		made, err := compileExpression(src)
+		made, err := Compile(src)
 		if err != nil {
 			panic(fmt.Sprintf("%s: %v", src, err))
 		}

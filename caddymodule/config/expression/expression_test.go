@@ -1,4 +1,4 @@
-package caddymodule
+package expression
 
 import (
 	"fmt"
@@ -10,9 +10,9 @@ import (
 	"authsidecar/sessions"
 )
 
-func mustCompile(t testing.TB, src string) *expression {
+func mustCompile(t testing.TB, src string) *Compiled {
 	t.Helper()
-	e, err := compileExpression(src)
+	e, err := Compile(src)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +117,7 @@ func TestExpression_IsRefused(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := compileExpression(tt.src)
+			_, err := Compile(tt.src)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("error %v, want %q in it", err, tt.want)
 			}

@@ -1,4 +1,4 @@
-package caddymodule
+package config
 
 // identity reads how requests are told who is asking:
 //
@@ -15,7 +15,7 @@ package caddymodule
 //	}
 func (p *parser) identity() error {
 	i := new(Identity)
-	p.handler.Identity = i
+	p.config.Identity = i
 	optional := false
 	mode := func(into *bool) func() error {
 		return func() error {

@@ -1,4 +1,4 @@
-package caddymodule
+package config
 
 import (
 	"encoding/json"
@@ -20,7 +20,7 @@ const bareJSON = `{
 
 // configOf reads the bare configuration with other members in it, strictly, and
 // sets the defaults.
-func configOf(t *testing.T, members string) *Handler {
+func configOf(t *testing.T, members string) *Block {
 	t.Helper()
 	var all, more map[string]json.RawMessage
 	if err := json.Unmarshal([]byte(bareJSON), &all); err != nil {
@@ -34,7 +34,7 @@ func configOf(t *testing.T, members string) *Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := new(Handler)
+	h := new(Block)
 	if err := caddy.StrictUnmarshalJSON(data, h); err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +44,7 @@ func configOf(t *testing.T, members string) *Handler {
 
 func TestDefaults(t *testing.T) {
 	h := configOf(t, "")
-	if err := h.check(); err != nil {
+	if err := h.Check(); err != nil {
 		t.Fatalf("the least configuration: %v", err)
 	}
 	got, err := json.Marshal(h)
@@ -70,25 +70,25 @@ func TestDefaults(t *testing.T) {
 func TestDefaults_GiveWay(t *testing.T) {
 	tests := []struct {
 		members string
-		shows   func(*Handler) string
+		shows   func(*Block) string
 		want    string
 	}{
-		{`"access_token": {"ttl": "1m"}`, func(h *Handler) string { return show(*h.RefreshToken.Grace) }, "15s"},
-		{`"access_token": {"ttl": "1h"}`, func(h *Handler) string { return show(h.Impersonation.Idle) }, "1h30m"},
-		{`"session": {"max_ttl": "1h"}`, func(h *Handler) string { return show(h.Session.TTL) }, "1h"},
-		{`"impersonation": {"max_ttl": "10m"}`, func(h *Handler) string { return show(h.Impersonation.TTL) }, "10m"},
-		{`"refresh_token": {"grace": 0}`, func(h *Handler) string { return show(*h.RefreshToken.Grace) }, "0s"},
-		{`"signing_keys": {"rotate": 0}`, func(h *Handler) string { return show(*h.SigningKeys.Rotate) }, "0s"},
-		{`"session": {"max_per_user": 0}`, func(h *Handler) string { return fmt.Sprint(*h.Session.MaxPerUser) }, "0"},
-		{`"trust": [{"issuer": "a", "key": "a.pem", "audience": ["x"], "leeway": 0}]`, func(h *Handler) string { return show(*h.Trust[0].Leeway) }, "0s"},
-		{`"trust": [{"issuer": "a", "key": "a.pem", "audience": ["x"], "users": false}], "allow": [{"scope": "x"}]`, func(h *Handler) string { return fmt.Sprint(*h.Trust[0].Users) }, "false"},
-		{`"trust": [{"issuer": "a", "secret": "{env.A}", "audience": ["x"]}]`, func(h *Handler) string { return fmt.Sprint(h.Trust[0].Algorithms) }, "[HS256]"},
-		{`"trust": [{"issuer": "a", "key": "a.pem", "audience": ["x"]}, {"issuer": "b", "key": "b.pem", "audience": ["x"]}], "allow": [{"scope": "x", "from": "a"}]`, func(h *Handler) string { return fmt.Sprint(*h.Trust[0].Users || *h.Trust[1].Users) }, "false"},
+		{`"access_token": {"ttl": "1m"}`, func(h *Block) string { return show(*h.RefreshToken.Grace) }, "15s"},
+		{`"access_token": {"ttl": "1h"}`, func(h *Block) string { return show(h.Impersonation.Idle) }, "1h30m"},
+		{`"session": {"max_ttl": "1h"}`, func(h *Block) string { return show(h.Session.TTL) }, "1h"},
+		{`"impersonation": {"max_ttl": "10m"}`, func(h *Block) string { return show(h.Impersonation.TTL) }, "10m"},
+		{`"refresh_token": {"grace": 0}`, func(h *Block) string { return show(*h.RefreshToken.Grace) }, "0s"},
+		{`"signing_keys": {"rotate": 0}`, func(h *Block) string { return show(*h.SigningKeys.Rotate) }, "0s"},
+		{`"session": {"max_per_user": 0}`, func(h *Block) string { return fmt.Sprint(*h.Session.MaxPerUser) }, "0"},
+		{`"trust": [{"issuer": "a", "key": "a.pem", "audience": ["x"], "leeway": 0}]`, func(h *Block) string { return show(*h.Trust[0].Leeway) }, "0s"},
+		{`"trust": [{"issuer": "a", "key": "a.pem", "audience": ["x"], "users": false}], "allow": [{"scope": "x"}]`, func(h *Block) string { return fmt.Sprint(*h.Trust[0].Users) }, "false"},
+		{`"trust": [{"issuer": "a", "secret": "{env.A}", "audience": ["x"]}]`, func(h *Block) string { return fmt.Sprint(h.Trust[0].Algorithms) }, "[HS256]"},
+		{`"trust": [{"issuer": "a", "key": "a.pem", "audience": ["x"]}, {"issuer": "b", "key": "b.pem", "audience": ["x"]}], "allow": [{"scope": "x", "from": "a"}]`, func(h *Block) string { return fmt.Sprint(*h.Trust[0].Users || *h.Trust[1].Users) }, "false"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.members, func(t *testing.T) {
 			h := configOf(t, tt.members)
-			if err := h.check(); err != nil {
+			if err := h.Check(); err != nil {
 				t.Error(err)
 			}
 			if got := tt.shows(h); got != tt.want {
@@ -151,7 +151,7 @@ func TestCheck_RefusesWhatOnlyJSONCanSay(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			err := configOf(t, tt.members).check()
+			err := configOf(t, tt.members).Check()
 			var f *fault
 			if !errors.As(err, &f) {
 				t.Fatalf("error %v, want a fault", err)
@@ -168,14 +168,14 @@ func TestCheck_RefusesWhatOnlyJSONCanSay(t *testing.T) {
 
 func TestCheck_AcceptsASecretOfFullLength(t *testing.T) {
 	h := configOf(t, `"trust": [{"issuer": "a", "audience": ["x"], "secret": "`+strings.Repeat("x", 32)+`"}]`)
-	if err := h.check(); err != nil {
+	if err := h.Check(); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestJSON_UnknownNamesAreRefused(t *testing.T) {
 	for _, members := range []string{`{"isuer": "x"}`, `{"trust": [{"isuer": "x"}]}`, `{"impersonation": {"readonly": true}}`, `{"lifecycle": {}}`} {
-		if err := caddy.StrictUnmarshalJSON([]byte(members), new(Handler)); err == nil {
+		if err := caddy.StrictUnmarshalJSON([]byte(members), new(Block)); err == nil {
 			t.Errorf("%s: no error", members)
 		}
 	}

@@ -1,0 +1,73 @@
+package config
+
+import "strings"
+
+// Audit says how what happens is recorded, beside the log.
+type Audit struct {
+	// A file of JSON lines, each of which holds the hash of the one before:
+	// `caddy auth-sessions audit verify` reports whether one was changed, removed or
+	// swapped. It is made where it is not there, for its owner alone to read. Default:
+	// none.
+	File string `json:"file,omitempty" placeholders:"resolve"`
+
+	// Whether nothing happens to a session that is not in the file: the line is on
+	// disk before a session is created or refreshed, or the answer is 503. Needs a
+	// file.
+	Required bool `json:"required,omitempty"`
+}
+
+func (b *Block) checkAudit() error {
+	a := b.Audit
+	switch {
+	case a == nil:
+		return nil
+	case a.File == "":
+		return wrong("audit", "audit has no file: write audit file <path>, where the lines are to be")
+	}
+	return nil
+}
+
+func (b *Block) checkHealth() error {
+	if b.Health == "" {
+		return nil
+	}
+	if why := badPath(b.Health); why != "" {
+		return wrong("health", "health %q %s: write an absolute path, as in: health /auth/health", b.Health, why)
+	}
+	lower, ours := strings.ToLower(b.Health), strings.ToLower(b.Path)
+	if lower == ours || strings.HasPrefix(lower, ours+"/") {
+		return wrong("health", "health %s is where sessions are: choose a path that is not at or below %s", b.Health, b.Path)
+	}
+	return nil
+}
+
+// audit reads where the record of what happened goes, and whether nothing may
+// happen without it:
+//
+//	audit file <path>
+//	audit required
+func (p *parser) audit() error {
+	b := p.config
+	if b.Audit == nil {
+		b.Audit = new(Audit)
+	}
+	if !p.NextArg() {
+		return p.Err("audit needs to know what: write audit file <path>, or audit required")
+	}
+	word := p.Val()
+	switch {
+	case word == "file" && b.Audit.File != "":
+		return p.Err("audit file is given twice: keep one")
+	case word == "file":
+		defer func(outer string) { p.name = outer }(p.name)
+		p.name = "audit"
+		return p.text(&b.Audit.File, "/var/log/caddy/audit.jsonl")()
+	case word == "required" && b.Audit.Required:
+		return p.Err("audit required is given twice: keep one")
+	case word == "required":
+		b.Audit.Required = true
+		return nil
+	default:
+		return p.unknown("audit", word, []string{"file", "required"})
+	}
+}

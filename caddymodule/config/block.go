@@ -1,0 +1,152 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"authsidecar/caddymodule/internal/placeholder"
+)
+
+// Texts that take {env.NAME} and {file.path} say so by the tag placeholders; all others
+// refuse them (package placeholder).
+
+// Block is an auth_sessions block: what an operator writes, in the Caddyfile or as JSON.
+type Block struct {
+	// The "iss" of the tokens that are minted: an absolute http or https URL
+	// without query and fragment. It also names the realm: blocks of one
+	// issuer share their sessions, those of different issuers never see each
+	// other's. Required.
+	Issuer string `json:"issuer"`
+
+	// Where sessions are created: an absolute, clean path without trailing
+	// slash, wildcards and placeholders. Default: `/auth/sessions`
+	Path string `json:"path,omitempty"`
+
+	// The issuers whose bearer JWTs callers may present, each with its own keys.
+	// At least one is required.
+	Trust []*Trust `json:"trust"`
+
+	// Who may have a session for whom; what no rule allows is denied. At least
+	// one is required.
+	Allow []*Rule `json:"allow"`
+
+	// Rules on trial, in the forms of allow: what they would decide of each request
+	// is logged, and none of them ever grants anything.
+	Shadow []*Rule `json:"shadow_allow,omitempty"`
+
+	// User ids that nobody may impersonate, whatever allows it. `*` stands for
+	// any run of characters. All spellings count that differ by case in any language,
+	// by NFKC, or by characters that nobody sees.
+	Protect []string `json:"protect,omitempty" placeholders:"resolve"`
+
+	// Whether refreshing, listing and revoking sessions is served too, below the
+	// path, and there the public keys of access tokens. All methods and all paths
+	// below it are then ours.
+	Lifecycle bool `json:"lifecycle,omitempty"`
+
+	// Whose callers may list and revoke the sessions of others, in the forms of
+	// allow, but for self: everybody may manage his own. Needs lifecycle.
+	Manage []*Rule `json:"manage,omitempty"`
+
+	// The claims of a user's own token that their session keeps, so that access tokens have
+	// them, and a header can tell the app. Default: none.
+	Claims *Claims `json:"claims,omitempty"`
+
+	// How the requests that go to the app are told who is asking. Default: not at all,
+	// they go as they came.
+	Identity *Identity `json:"identity,omitempty"`
+
+	// The life of sessions that users have for themselves.
+	Session *Session `json:"session,omitempty"`
+
+	// The life of sessions that callers have for other users, and what is asked
+	// of these.
+	Impersonation *Impersonation `json:"impersonation,omitempty"`
+
+	// How refresh tokens are minted.
+	RefreshToken *RefreshToken `json:"refresh_token,omitempty"`
+
+	// How access tokens are minted.
+	AccessToken *AccessToken `json:"access_token,omitempty"`
+
+	// The signing keys that are generated and kept in Caddy's storage.
+	SigningKeys *SigningKeys `json:"signing_keys,omitempty"`
+
+	// The record of who acted as whom, beside the log.
+	Audit *Audit `json:"audit,omitempty"`
+
+	// A path whose GET reports whether this can serve: 200, or 503, and nothing more.
+	// Default: none.
+	Health string `json:"health,omitempty"`
+
+	// Where sessions are stored. Default: `{"engine": "pebble"}`, in Caddy's
+	// data directory.
+	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=auth_sessions.stores inline_key=engine"`
+}
+
+// Prepare makes of what was written what is meant: with defaults, and with values for
+// placeholders. Its errors are faults.
+func (b *Block) Prepare() error {
+	b.setDefaults()
+	if err := placed(placeholder.ResolveAll(b)); err != nil {
+		return err
+	}
+	return b.Check()
+}
+
+// placed makes a fault of what is wrong with a placeholder.
+func placed(err error) error {
+	var wrongOne *placeholder.Error
+	if !errors.As(err, &wrongOne) {
+		return err
+	}
+	return wrong(wordsOf.Replace(wrongOne.At), "%w", wrongOne)
+}
+
+// wordsOf are the words of the Caddyfile whose names in JSON are others.
+var wordsOf = strings.NewReplacer("shadow_allow.", "shadow allow.", "identity.headers.", "identity.header.")
+
+const day = 24 * time.Hour
+
+// setDefaults fills in what the configuration leaves open, so that all blocks are
+// there afterwards. Where a default could contradict what the operator wrote, it
+// gives way.
+func (b *Block) setDefaults() {
+	orDefault(&b.Path, "/auth/sessions")
+	for _, t := range b.Trust {
+		if t != nil {
+			t.setDefaults(len(b.Trust) == 1)
+		}
+	}
+	b.setTokenDefaults()
+	b.setLifeDefaults()
+	if b.Claims != nil {
+		b.Claims.setDefaults()
+	}
+	if b.Identity != nil {
+		b.Identity.setDefaults(b.Issuer)
+	}
+	if b.SigningKeys == nil {
+		b.SigningKeys = new(SigningKeys)
+	}
+	orPointer(&b.SigningKeys.Rotate, caddy.Duration(30*day))
+	if b.StoreRaw == nil {
+		b.StoreRaw = json.RawMessage(`{"engine":"pebble"}`)
+	}
+}
+
+func orDefault[T comparable](value *T, otherwise T) {
+	if *value == *new(T) {
+		*value = otherwise
+	}
+}
+
+func orPointer[T any](value **T, otherwise T) {
+	if *value == nil {
+		*value = &otherwise
+	}
+}

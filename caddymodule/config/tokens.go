@@ -1,0 +1,190 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/jose"
+)
+
+// Session bounds the sessions that users have for themselves.
+type Session struct {
+	// The life of a session whose request asks for none. Default: 30 days.
+	TTL caddy.Duration `json:"ttl,omitempty"`
+
+	// The longest life that a request may ask for. Default: 365 days.
+	MaxTTL caddy.Duration `json:"max_ttl,omitempty"`
+
+	// A session that is not refreshed for that long is over. At least twice the
+	// life of an access token. Default: 14 days.
+	Idle caddy.Duration `json:"idle,omitempty"`
+
+	// How many sessions of each kind a user may have; the least recently used
+	// one gives way. 0 is no limit. Default: 200
+	MaxPerUser *int `json:"max_per_user,omitempty"`
+}
+
+// RefreshToken says how refresh tokens are minted.
+type RefreshToken struct {
+	// For how long a refresh token that was used can be used again, for the same
+	// successor: what keeps a client signed in that lost the answer. From 0 to 5
+	// minutes, and at most a quarter of the life of an access token.
+	// Default: 30 seconds.
+	Grace *caddy.Duration `json:"grace,omitempty"`
+
+	// What they are signed with: `EdDSA` or `RS256`, which are deterministic.
+	// Default: `EdDSA`
+	Algorithm string `json:"algorithm,omitempty"`
+
+	// A file with the private key to sign with, PEM or JWK, instead of a
+	// generated one.
+	Key string `json:"key,omitempty" placeholders:"resolve"`
+}
+
+// AccessToken says how access tokens are minted.
+type AccessToken struct {
+	// Their life, at most 1 hour. Default: 10 minutes.
+	TTL caddy.Duration `json:"ttl,omitempty"`
+
+	// What they are signed with; an asymmetric one. Default: `ES256`
+	Algorithm string `json:"algorithm,omitempty"`
+
+	// A file with the private key to sign with, PEM or JWK, instead of a
+	// generated one.
+	Key string `json:"key,omitempty" placeholders:"resolve"`
+
+	// Their "aud". Default: the issuer.
+	Audience []string `json:"audience,omitempty" placeholders:"resolve"`
+}
+
+// SigningKeys says how generated keys are kept.
+type SigningKeys struct {
+	// How long a key signs before the next one does: at least 1 day, or 0 for
+	// ever. Default: 30 days.
+	Rotate *caddy.Duration `json:"rotate,omitempty"`
+}
+
+// longest is the longest life of anything.
+const longest = caddy.Duration(3650 * day)
+
+func (b *Block) checkAccessToken() error {
+	a := b.AccessToken
+	if a.TTL <= 0 || a.TTL > caddy.Duration(time.Hour) {
+		return wrong("access_token.ttl", "access_token: ttl is %s: an access token lives for more than nothing and for at most 1h", show(a.TTL))
+	}
+	if alg, err := jose.ParseAlgorithm(a.Algorithm); err != nil || alg.Symmetric() {
+		return wrong("access_token.algorithm", "access_token: algorithm %q is not for that: write one of %s", a.Algorithm, names(jose.Asymmetric()))
+	}
+	return checkList("access_token.audience", "access_token: audience", a.Audience)
+}
+
+func (b *Block) checkRefreshToken() error {
+	r := b.RefreshToken
+	most := min(b.AccessToken.TTL/4, caddy.Duration(5*time.Minute))
+	if *r.Grace < 0 || *r.Grace > most {
+		return wrong("refresh_token.grace", "refresh_token: grace is %s: write 0s to %s, a quarter of what an access token lives (ttl %s) and never more than 5m",
+			show(*r.Grace), show(most), show(b.AccessToken.TTL))
+	}
+	if alg := jose.Algorithm(r.Algorithm); alg != jose.EdDSA && alg != jose.RS256 {
+		return wrong("refresh_token.algorithm", "refresh_token: algorithm %q is not for that: write EdDSA or RS256, which sign deterministically", r.Algorithm)
+	}
+	return nil
+}
+
+func (b *Block) checkSession() error {
+	s := b.Session
+	if *s.MaxPerUser < 0 {
+		return wrong("session.max_per_user", "session: max_per_user is %d: write how many sessions a user may have, or 0 for any number", *s.MaxPerUser)
+	}
+	if err := checkLife("session", s.TTL, s.MaxTTL, s.Idle); err != nil {
+		return err
+	}
+	if s.Idle < 2*b.AccessToken.TTL {
+		return wrong("session.idle", "session: idle is %s: it must be at least %s, twice what an access token lives (ttl %s)",
+			show(s.Idle), show(2*b.AccessToken.TTL), show(b.AccessToken.TTL))
+	}
+	return nil
+}
+
+func checkLife(block string, ttl, maxTTL, idle caddy.Duration) error {
+	lives := []struct {
+		word string
+		life caddy.Duration
+	}{{"ttl", ttl}, {"max_ttl", maxTTL}, {"idle", idle}}
+	for _, l := range lives {
+		if l.life <= 0 || l.life > longest {
+			return wrong(block+"."+l.word, "%s: %s is %s: write more than nothing and at most %s", block, l.word, show(l.life), show(longest))
+		}
+	}
+	if ttl > maxTTL {
+		return wrong(block+".ttl", "%s: ttl %s is longer than max_ttl %s: shorten the one or raise the other", block, show(ttl), show(maxTTL))
+	}
+	return nil
+}
+
+func (b *Block) checkSigningKeys() error {
+	rotate := *b.SigningKeys.Rotate
+	if rotate != 0 && (rotate < caddy.Duration(day) || rotate > longest) {
+		return wrong("signing_keys.rotate", "signing_keys: rotate is %s: write at least 1d, or 0s to keep a key for ever", show(rotate))
+	}
+	return nil
+}
+
+// show writes a duration as an operator would.
+func show(d caddy.Duration) string {
+	t := time.Duration(d)
+	if t != 0 && t%day == 0 {
+		return fmt.Sprintf("%dd", t/day)
+	}
+	s := t.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+func (s *Session) Lifetimes() sessions.Lifetimes {
+	return sessions.Lifetimes{TTL: time.Duration(s.TTL), MaxTTL: time.Duration(s.MaxTTL), Idle: time.Duration(s.Idle)}
+}
+
+func (b *Block) setTokenDefaults() {
+	if b.AccessToken == nil {
+		b.AccessToken = new(AccessToken)
+	}
+	orDefault(&b.AccessToken.TTL, caddy.Duration(10*time.Minute))
+	orDefault(&b.AccessToken.Algorithm, "ES256")
+	if b.AccessToken.Audience == nil {
+		b.AccessToken.Audience = []string{b.Issuer}
+	}
+	if b.RefreshToken == nil {
+		b.RefreshToken = new(RefreshToken)
+	}
+	orPointer(&b.RefreshToken.Grace, min(caddy.Duration(30*time.Second), b.AccessToken.TTL/4))
+	orDefault(&b.RefreshToken.Algorithm, "EdDSA")
+}
+
+func (b *Block) setLifeDefaults() {
+	if b.Session == nil {
+		b.Session = new(Session)
+	}
+	s := b.Session
+	orDefault(&s.MaxTTL, caddy.Duration(365*day))
+	orDefault(&s.TTL, min(caddy.Duration(30*day), s.MaxTTL))
+	orDefault(&s.Idle, caddy.Duration(14*day))
+	orPointer(&s.MaxPerUser, 200)
+
+	if b.Impersonation == nil {
+		b.Impersonation = new(Impersonation)
+	}
+	i := b.Impersonation
+	orDefault(&i.MaxTTL, caddy.Duration(8*time.Hour))
+	orDefault(&i.TTL, min(caddy.Duration(time.Hour), i.MaxTTL))
+	orDefault(&i.Idle, max(caddy.Duration(15*time.Minute), b.AccessToken.TTL*3/2))
+}

@@ -1,0 +1,174 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"authsidecar/sessions/bearer"
+)
+
+// Warnings say what works and will hurt, each with its mend. They are of a configuration whose defaults are set and that Check is content with.
+func (b *Block) Warnings() (found []string) {
+	for _, look := range []func() []string{b.warnIssuer, b.warnTrust, b.warnCallers, b.warnClaims, b.warnLives, b.warnImpersonation, b.warnRules} {
+		found = append(found, look()...)
+	}
+	return found
+}
+
+func (b *Block) warnIssuer() (found []string) {
+	if u, err := url.Parse(b.Issuer); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+		found = append(found, "tokens travel in the clear: the issuer is plain http and not this machine; serve it by https, here or in front")
+	}
+	return found
+}
+
+func (b *Block) warnTrust() (found []string) {
+	for _, t := range b.Trust {
+		name := "trust " + t.Issuer
+		if t.symmetric() {
+			found = append(found, name+": HMAC: who can verify these tokens can make them too, here and at the issuer; let the issuer sign with a key pair, and name its public keys with jwks or key")
+		}
+		for _, audience := range t.Audience {
+			if slices.Contains(b.AccessToken.Audience, audience) {
+				found = append(found, fmt.Sprintf("%s: audience %s is that of the app's access tokens too: whoever is sent a token for the app could have sessions with it; ask the issuer for tokens of an audience of its own, as %s%s",
+					name, audience, b.Issuer, b.Path))
+			}
+		}
+		if b.exampleKeys(t) {
+			found = append(found, name+": keys of the example: whoever has the file can call himself anybody; name your identity provider, and its keys")
+		}
+	}
+	return found
+}
+
+// exampleDir is where xcaddy.sh keeps the keys that stand in for an identity provider.
+const exampleDir = ".example"
+
+// exampleKeys reports whether the example's keys are trusted off this machine: those of
+// its folder, or of a name that nobody can own (RFC 2606), unless ours is one too.
+func (b *Block) exampleKeys(t *Trust) bool {
+	ours := hostOf(b.Issuer)
+	if isLoopback(ours) {
+		return false
+	}
+	for _, file := range []string{t.JWKS, t.Key} {
+		if !isURL(file) && slices.Contains(strings.Split(filepath.ToSlash(file), "/"), exampleDir) {
+			return true
+		}
+	}
+	return isReserved(hostOf(t.Issuer)) && !isReserved(ours)
+}
+
+func hostOf(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Hostname())
+}
+
+// isReserved reports whether a host is for documentation and tests alone.
+func isReserved(host string) bool {
+	for _, name := range []string{"example.com", "example.net", "example.org", "example", "test", "invalid"} {
+		if host == name || strings.HasSuffix(host, "."+name) {
+			return true
+		}
+	}
+	return false
+}
+
+// warnLives warns of lives that are longer than is wise. Each can be written, since
+// there are apps that need it.
+func (b *Block) warnLives() (found []string) {
+	lives := []struct {
+		what string
+		life caddy.Duration
+		most time.Duration
+		why  string
+	}{
+		{"session: ttl", b.Session.TTL, 90 * day, "a forgotten session is good that long"},
+		{"session: max_ttl", b.Session.MaxTTL, 365 * day, "a request may ask for that"},
+		{"session: idle", b.Session.Idle, 30 * day, "a stolen refresh token that nobody misses is good that long"},
+		{"impersonation: ttl", b.Impersonation.TTL, 8 * time.Hour, "longer than a shift"},
+		{"impersonation: max_ttl", b.Impersonation.MaxTTL, 24 * time.Hour, "longer than a day's work"},
+		{"impersonation: idle", b.Impersonation.Idle, 2 * time.Hour, "whoever left his desk has left it open"},
+		{"access_token: ttl", b.AccessToken.TTL, 30 * time.Minute, "where nobody asks this sidecar, a revoked session goes on that long"},
+		{"refresh_token: grace", *b.RefreshToken.Grace, time.Minute, "a thief who is that quick is not seen"},
+		{"signing_keys: rotate", *b.SigningKeys.Rotate, 180 * day, "a stolen key is good that long"},
+	}
+	for _, l := range lives {
+		if l.life > caddy.Duration(l.most) {
+			found = append(found, fmt.Sprintf("%s is %s: %s; write at most %s, unless you have to", l.what, show(l.life), l.why, show(caddy.Duration(l.most))))
+		}
+	}
+	if *b.SigningKeys.Rotate == 0 && (b.RefreshToken.Key == "" || b.AccessToken.Key == "") {
+		found = append(found, "signing_keys: rotate is 0s: a stolen key is good for ever; write at most 180d, or rotate by hand")
+	}
+	for _, t := range b.Trust {
+		if t.MaxLifetime > caddy.Duration(day) {
+			found = append(found, fmt.Sprintf("trust %s: max_lifetime is %s: a stolen token of a caller makes sessions that long; write at most 1d, unless you have to", t.Issuer, show(t.MaxLifetime)))
+		}
+	}
+	return found
+}
+
+// warnImpersonation warns of impersonation that nobody explains, or that spares nobody.
+func (b *Block) warnImpersonation() (found []string) {
+	if !slices.ContainsFunc(b.Allow, func(r *Rule) bool { return !r.Self }) {
+		return nil
+	}
+	if !b.Impersonation.RequireReason {
+		found = append(found, "allow lets callers impersonate without saying why: write impersonation { require_reason }")
+	}
+	if len(b.Protect) == 0 {
+		found = append(found, "allow lets callers impersonate everybody, administrators too: name whom not, as in: protect user root admin-*")
+	}
+	return found
+}
+
+// mutable are claims that people, or those who administer them, can often change to
+// somebody else's.
+var mutable = []string{"preferred_username", "username", "upn", "unique_name", "nickname", "name", "phone_number"}
+
+// warnCallers warns of trusts that can take one caller for another.
+func (b *Block) warnCallers() (found []string) {
+	for _, t := range b.Trust {
+		name := "trust " + t.Issuer
+		last := t.UserClaim[strings.LastIndexByte(t.UserClaim, '/')+1:]
+		switch {
+		case t.Unverified:
+			found = append(found, fmt.Sprintf("%s: user_claim %s unverified: whoever can write another's address into their profile can call as them; name a claim that nobody can change, as oid or sub", name, t.UserClaim))
+		case slices.Contains(mutable, last):
+			found = append(found, fmt.Sprintf("%s: user_claim %s: whoever can change theirs to another's can call as them; name a claim that nobody can change, as oid or sub", name, t.UserClaim))
+		case bearer.IsEmail(t.UserClaim) && len(t.Tenants) > 1 && *t.Users:
+			found = append(found, fmt.Sprintf("%s: user_claim %s with several tenants: each of them can say that its users have any address; name a claim that is different in each, as oid or sub", name, t.UserClaim))
+		}
+		if t.InsecureHTTP {
+			what := "can make up others, and call as anybody"
+			if t.JWKSToken != "" {
+				what += ", and reads jwks_token"
+			}
+			found = append(found, name+": insecure_http: whoever is on the way to its keys "+what+"; let it serve them by https, with ca for a certificate authority of your own")
+		}
+		if t.IDTokens > caddy.Duration(time.Hour) {
+			found = append(found, fmt.Sprintf("%s: id_tokens is %s: an ID token that leaked, by the URL of a logout, makes sessions that long; write at most 1h, unless you have to", name, show(t.IDTokens)))
+		}
+		if t.TokenHeader != "" {
+			found = append(found, fmt.Sprintf("%s: token_header %s: Caddy logs this header in clear, where requests are logged; have in each log: format filter { request>headers>%s delete }", name, t.TokenHeader, http.CanonicalHeaderKey(t.TokenHeader)))
+		}
+	}
+	return found
+}
+
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
