@@ -111,7 +111,7 @@ func TestClaimsAreWrittenAsTheLibraryDoesIt(t *testing.T) {
 		for range rand.N(3) {
 			m.AccessAudience = append(m.AccessAudience, pick())
 		}
-		at := fromMillis(rand.Int64N(4e12) - 2e12)
+		at := time.UnixMilli(rand.Int64N(4e12) - 2e12).UTC()
 		wantMinted(t, m, &Session{
 			ID: pick(), UserID: pick(), ClientID: pick(), Reason: pick(), Actor: Principal{pick(), pick()}, Impersonation: rand.N(2) == 0,
 			CreatedAt: at, RotatedAt: at.Add(time.Hour), ExpiresAt: at.Add(time.Duration(rand.Int64N(1e15))), Idle: time.Hour,

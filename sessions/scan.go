@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"math"
@@ -240,4 +241,32 @@ func (s *scanner) number() (any, error) {
 		return int64(f), nil
 	}
 	return f, nil
+}
+
+func (s *scanner) uint() (uint64, error) {
+	text, _, err := s.literal()
+	if err != nil {
+		return 0, err
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return 0, errScan
+	}
+	return n, nil
+}
+
+func (s *scanner) secret(secret *[SecretSize]byte) error {
+	text, err := s.text()
+	if err != nil {
+		return err
+	}
+	var buf [2 * SecretSize]byte
+	if len(text) != base64.RawURLEncoding.EncodedLen(SecretSize) {
+		return errScan
+	}
+	if n, err := base64.RawURLEncoding.Decode(buf[:], text); err != nil || n != SecretSize {
+		return errScan
+	}
+	*secret = [SecretSize]byte(buf[:])
+	return nil
 }

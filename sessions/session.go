@@ -25,73 +25,73 @@ type Key struct {
 //
 // All times are UTC in whole milliseconds. A zero time means "never".
 type Session struct {
-	Realm string `json:"-"`
-	ID    string `json:"-"`
+	Realm string
+	ID    string
 
 	// UserID is whom the session is for: the "sub" of its tokens.
-	UserID string `json:"user"`
+	UserID string
 	// ClientID is the OAuth client that the session is bound to.
-	ClientID string `json:"client"`
+	ClientID string
 	// Impersonation tells that the caller is not the user.
-	Impersonation bool `json:"imp,omitempty"`
+	Impersonation bool
 	// Reason is why the caller wanted the session, in the caller's words.
-	Reason string `json:"reason,omitempty"`
+	Reason string
 
 	// Actor is the caller who created the session.
-	Actor Principal `json:"actor"`
+	Actor Principal
 	// ActorClient is the client_id or azp of the caller's token.
-	ActorClient string `json:"actor_client,omitempty"`
+	ActorClient string
 	// ActorSub is the "sub" of the caller's token where another claim names them, and
 	// ActorSID its "sid": by which the issuer says that somebody signed out.
-	ActorSub string `json:"actor_sub,omitempty"`
-	ActorSID string `json:"actor_sid,omitempty"`
+	ActorSub string
+	ActorSID string
 	// ActorClaims are the caller's claims that the rules looked at: what the
 	// policy is asked with again at each refresh.
-	ActorClaims Claims `json:"claims,omitempty"`
+	ActorClaims Claims
 	// ActorAbsent are the claims that the rules looked at and the caller's token did
 	// not have. Of all that is neither here nor in ActorClaims nobody knows what the
 	// token said, unless ActorWhole is set: then ActorClaims are all of its claims.
-	ActorAbsent []string `json:"absent,omitempty"`
-	ActorWhole  bool     `json:"whole,omitempty"`
+	ActorAbsent []string
+	ActorWhole  bool
 	// Kept are the claims of the caller's token that a user's own session keeps for its
 	// access tokens, and KeptAt is when the caller's token was issued.
-	Kept   Claims    `json:"kept,omitempty"`
-	KeptAt time.Time `json:"-"`
+	Kept   Claims
+	KeptAt time.Time
 	// Rule is the rule that allowed the session, for people.
-	Rule string `json:"rule,omitempty"`
+	Rule string
 	// IP and UserAgent are of the request that created the session.
-	IP        string `json:"ip,omitempty"`
-	UserAgent string `json:"ua,omitempty"`
+	IP        string
+	UserAgent string
 
 	// CreatedAt is when the session began, and its place in the order of what begins and
 	// of cutoffs (CutoffStore). Zero is a session that has not begun.
-	CreatedAt time.Time `json:"-"`
+	CreatedAt time.Time
 	// ExpiresAt is the absolute end. Nothing extends it.
-	ExpiresAt time.Time `json:"-"`
+	ExpiresAt time.Time
 	// Idle is how long the session lives unused; at most ExpiresAt.
-	Idle time.Duration `json:"-"`
+	Idle time.Duration
 
 	// Generation is the number of rotations so far.
-	Generation uint64 `json:"-"`
+	Generation uint64
 	// Secret is the random part of the live refresh token, SecretPrev that of
 	// the one before it.
-	Secret     [SecretSize]byte `json:"-"`
-	SecretPrev [SecretSize]byte `json:"-"`
+	Secret     [SecretSize]byte
+	SecretPrev [SecretSize]byte
 	// KeyID names the key that signed the live refresh token.
-	KeyID string `json:"kid"`
+	KeyID string
 	// RotatedAt is when the live generation began, and so when the session was
 	// last used. It never goes back.
-	RotatedAt time.Time `json:"-"`
+	RotatedAt time.Time
 	// RotatedFrom is the address that the last rotation came from.
-	RotatedFrom string `json:"rip,omitempty"`
+	RotatedFrom string
 
 	// RevokedAt is when the session was ended before its time, EndReason why.
-	RevokedAt time.Time `json:"-"`
-	EndReason EndReason `json:"end,omitempty"`
+	RevokedAt time.Time
+	EndReason EndReason
 
 	// RequestHash is the SHA-256 of the request that created the session, kept
 	// where it came with an Idempotency-Key; else empty.
-	RequestHash []byte `json:"-"`
+	RequestHash []byte
 }
 
 // EndReason tells why a session was ended before its time.

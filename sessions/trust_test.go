@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/rowcodec"
 )
 
 // trusting trusts the issuers that the trusts are named for.
@@ -112,9 +113,9 @@ func TestRow_KeepsWhatTheIssuerCallsTheCaller(t *testing.T) {
 		if row.ActorSub != tt.sub || row.ActorSID != tt.sid || row.Actor.Subject != "alice" {
 			t.Errorf("%s: %q %q", name, row.ActorSub, row.ActorSID)
 		}
-		data, err := sessions.EncodeRow(&row)
+		data, err := rowcodec.Encode(&row)
 		must(t, err)
-		again, err := sessions.DecodeRow(row.Key(), data)
+		again, err := rowcodec.Decode(row.Key(), data)
 		must(t, err)
 		if again.ActorSub != tt.sub || again.ActorSID != tt.sid {
 			t.Errorf("%s: read as %q %q", name, again.ActorSub, again.ActorSID)

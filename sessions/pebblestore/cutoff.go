@@ -8,11 +8,12 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/rowcodec"
 )
 
 // AddCutoff keeps the cutoff.
 func (s *Store) AddCutoff(ctx context.Context, c sessions.Cutoff) (sessions.Cutoff, error) {
-	data, err := sessions.EncodeCutoff(&c)
+	data, err := rowcodec.EncodeCutoff(&c)
 	if err != nil {
 		return c, unavailable(err)
 	}
@@ -84,7 +85,7 @@ func readCutoffs(ctx context.Context, iter *pebble.Iterator, realm string) ([]se
 		if err != nil {
 			return nil, unavailable(cause(err))
 		}
-		c, err := sessions.DecodeCutoff(realm, id, at, data)
+		c, err := rowcodec.DecodeCutoff(realm, id, at, data)
 		if err != nil {
 			return nil, err
 		}

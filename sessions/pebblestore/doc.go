@@ -39,13 +39,13 @@
 // A key is a kind byte, then (all but the expiry index and the log) 16 bytes of the
 // SHA-256 of the realm, then:
 //
-//	row       id                                        → EncodeRow
+//	row       id                                        → rowcodec.Encode
 //	user      hash of user, kind, newest first          → hash of actor, if impersonation
 //	actor     hash of actor, newest first               (impersonations only)
 //	all       newest first                              (impersonations only)
 //	expiry    time, realm, id                           (a lower bound of PurgeAt)
 //	log       time of the end, realm, id                (of what was revoked)
-//	cutoff    time, id                                  → EncodeCutoff
+//	cutoff    time, id                                  → rowcodec.EncodeCutoff
 //	realm                                               → its name
 //	clock       (of no realm)                           → how far the time and the order are
 //

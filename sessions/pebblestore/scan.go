@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/rowcodec"
 )
 
 // scanMark begins the cursors of Scan, so that none of a listing passes for one. The
@@ -73,7 +74,7 @@ func (e *engine) scanned(iter *pebble.Iterator) (sessions.Session, error) {
 	if err != nil {
 		return sessions.Session{}, cause(err)
 	}
-	return sessions.DecodeRow(sessions.Key{Realm: name, ID: string(key[realmEnd:])}, data)
+	return rowcodec.Decode(sessions.Key{Realm: name, ID: string(key[realmEnd:])}, data)
 }
 
 // readScanCursor returns the first key that the page may have.

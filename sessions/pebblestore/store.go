@@ -17,6 +17,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/rowcodec"
 )
 
 // Store is a sessions.Store in one directory of this machine.
@@ -236,7 +237,7 @@ func (e *engine) get(key sessions.Key, rowKey []byte) (sessions.Session, error) 
 		return sessions.Session{}, err
 	}
 	defer func() { _ = closer.Close() }()
-	return sessions.DecodeRow(key, data)
+	return rowcodec.Decode(key, data)
 }
 
 // read reads what is stored under a key, good until it is closed.
@@ -271,7 +272,7 @@ func (e *engine) find(key sessions.Key, rowKey []byte) (row sessions.Session, er
 	if err != nil {
 		return sessions.Session{}, unavailable(cause(err))
 	}
-	return sessions.DecodeRow(key, data)
+	return rowcodec.Decode(key, data)
 }
 
 // Interface guards

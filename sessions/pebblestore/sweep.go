@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/rowcodec"
 )
 
 // sweepBatch is how many sessions are locked and deleted at once.
@@ -138,7 +139,7 @@ func (b *sweep) entry(ctx context.Context, entry []byte) error {
 	if err != nil && !errors.Is(err, errUnnamed) {
 		return err
 	}
-	row, err := sessions.DecodeRow(sessions.Key{Realm: name, ID: id}, data)
+	row, err := rowcodec.Decode(sessions.Key{Realm: name, ID: id}, data)
 	switch {
 	case err != nil: // a newer release's: it must not keep others from being swept
 		return b.batch.Set(appendExpiryKey(nil, b.now.Add(unreadable), realm, id), nil, nil)

@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/rowcodec"
 )
 
 // Create puts the row if no row of that key exists.
@@ -136,7 +137,7 @@ func (w *writer) commit(ctx context.Context) error {
 
 // put writes next in place of row, which is nil where there is none.
 func (w *writer) put(row, next *sessions.Session) error {
-	data, err := sessions.EncodeRow(next)
+	data, err := rowcodec.Encode(next)
 	if err != nil {
 		return unavailable(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/rowcodec"
 )
 
 // Get returns the row, or sessions.ErrNotFound.
@@ -112,7 +113,7 @@ func (s *Store) Rotate(ctx context.Context, p *sessions.Presented, fresh *sessio
 	defer s.leave()
 	a := s.at().text(p.Session.Realm).text(p.Session.ID)
 	a.int(int64(p.Generation)).bytes(p.Secret[:]).bytes(hashHolder(p.UserID, p.ClientID))
-	a.int(int64(p.Generation + 1)).bytes(fresh.Secret[:]).text(fresh.KeyID).text(fresh.From).int(ownFormat)
+	a.int(int64(p.Generation + 1)).bytes(fresh.Secret[:]).text(fresh.KeyID).text(fresh.From).int(rowcodec.Format)
 	err = s.query(ctx, s.sql.rotate, a, func(r *reader) error {
 		found, err := s.found(p.Session, r)
 		row, at, rotated = found.row, found.at, err == nil
@@ -131,7 +132,7 @@ func (s *Store) Revoke(ctx context.Context, key sessions.Key, reason sessions.En
 	}
 	defer s.leave()
 	for range mostContended {
-		a := s.at().text(key.Realm).text(key.ID).text(string(reason)).int(kept).int(ownFormat).string(name(key))
+		a := s.at().text(key.Realm).text(key.ID).text(string(reason)).int(kept).int(rowcodec.Format).string(name(key))
 		err = sessions.ErrNotFound
 		asking := s.query(ctx, s.sql.revoke, a, func(r *reader) error {
 			if err := s.learn(r); err != nil {

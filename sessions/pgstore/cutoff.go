@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/rowcodec"
 )
 
 // AddCutoff keeps the cutoff, and tells the others in the same transaction.
@@ -13,7 +14,7 @@ func (s *Store) AddCutoff(ctx context.Context, c sessions.Cutoff) (sessions.Cuto
 		return c, err
 	}
 	defer s.leave()
-	data, err := sessions.EncodeCutoff(&c)
+	data, err := rowcodec.EncodeCutoff(&c)
 	if err != nil {
 		return c, unavailable(err)
 	}
@@ -58,7 +59,7 @@ func readCutoff(realm string, r *reader) (sessions.Cutoff, error) {
 	if r.err != nil {
 		return sessions.Cutoff{}, r.err
 	}
-	return sessions.DecodeCutoff(realm, id, at, data)
+	return rowcodec.DecodeCutoff(realm, id, at, data)
 }
 
 // DropCutoff forgets a cutoff; that there is none is no error.

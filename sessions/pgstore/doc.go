@@ -16,7 +16,7 @@
 //
 // # The schema
 //
-//	sessions      a row a session: what does not change in a rotation as EncodeRow gives
+//	sessions      a row a session: what does not change in a rotation as rowcodec.Encode gives
 //	              it, the rest in columns that a statement can compare and set
 //	revocations   who was ended and when, for two hours, also when the row is swept
 //	cutoffs       those of bulk revocations

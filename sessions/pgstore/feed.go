@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/rowcodec"
 )
 
 // Follow tells the sink what any node ends: by listening, or, where the database
@@ -181,7 +182,7 @@ func (l *listening) tell(ctx context.Context) error {
 		case 'r':
 			l.sink.Revoked(n.key, n.at)
 		case 'c':
-			c, err := sessions.DecodeCutoff(n.key.Realm, n.key.ID, n.at, n.data)
+			c, err := rowcodec.DecodeCutoff(n.key.Realm, n.key.ID, n.at, n.data)
 			if err != nil {
 				return err
 			}

@@ -1,17 +1,15 @@
 package pgstore
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"math"
-	"strconv"
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/rowcodec"
 )
 
-// What does not change in a rotation is in the column data, as EncodeRow gives it;
+// What does not change in a rotation is in the column data, as rowcodec gives it;
 // what does is in columns of its own, which go before what data says of it.
 
 // hash names a text, or several, in an index: of one length, whatever they hold.
@@ -35,23 +33,6 @@ func maybeMillis(a *args, t time.Time) *args {
 	}
 	return a.int(millis(t))
 }
-
-// formatOf reads the version of what EncodeRow gave, which it begins with.
-func formatOf(data []byte) int64 {
-	text, _ := bytes.CutPrefix(data, []byte(`{"v":`))
-	digits, _, _ := bytes.Cut(text, []byte(`,`))
-	n, err := strconv.ParseInt(string(digits), 10, 64)
-	if err != nil {
-		return math.MaxInt64 // what nobody reads
-	}
-	return n
-}
-
-// ownFormat is the version that this release writes.
-var ownFormat = func() int64 {
-	data, _ := sessions.EncodeRow(new(sessions.Session))
-	return formatOf(data)
-}()
 
 // kept is how long a revoked row is kept, in milliseconds, as PurgeAt says.
 var kept = func() int64 {
@@ -78,7 +59,7 @@ func readRow(key sessions.Key, r *reader) (row sessions.Session, rev int64, err 
 	if r.err != nil {
 		return row, 0, r.err
 	}
-	if row, err = sessions.DecodeRow(key, data); err != nil {
+	if row, err = rowcodec.Decode(key, data); err != nil {
 		return sessions.Session{}, 0, err
 	}
 	overlay(&row, &hot)
@@ -101,11 +82,11 @@ type storedRow struct {
 }
 
 func encode(row *sessions.Session) (*storedRow, error) {
-	data, err := sessions.EncodeRow(row)
+	data, err := rowcodec.Encode(row)
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	stored, err := sessions.DecodeRow(row.Key(), data)
+	stored, err := rowcodec.Decode(row.Key(), data)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +96,7 @@ func encode(row *sessions.Session) (*storedRow, error) {
 // changing adds the columns that an update may change: statements.changing.
 func (w *storedRow) changing(a *args) *args {
 	row := &w.row
-	a.int(formatOf(w.data)).bytes(hashHolder(row.UserID, row.ClientID))
+	a.int(rowcodec.Format).bytes(hashHolder(row.UserID, row.ClientID))
 	a.int(millis(row.ExpiresAt)).int(row.Idle.Milliseconds()).int(millis(row.PurgeAt()))
 	a.int(int64(row.Generation)).bytes(row.Secret[:]).bytes(row.SecretPrev[:]).text(row.KeyID)
 	a.int(millis(row.RotatedAt)).text(row.RotatedFrom)

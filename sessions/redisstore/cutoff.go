@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/rowcodec"
 )
 
 // AddCutoff keeps the cutoff, and tells the others in the same script.
@@ -15,7 +16,7 @@ func (s *Store) AddCutoff(ctx context.Context, c sessions.Cutoff) (sessions.Cuto
 		return c, err
 	}
 	defer s.leave()
-	data, err := sessions.EncodeCutoff(&c)
+	data, err := rowcodec.EncodeCutoff(&c)
 	if err != nil {
 		return c, unavailable(err)
 	}
@@ -88,7 +89,7 @@ func (s *Store) Cutoffs(ctx context.Context, realm string) (all []sessions.Cutof
 		if stored[i].key.Realm != realm {
 			continue
 		}
-		c, err := sessions.DecodeCutoff(realm, stored[i].key.ID, stored[i].at, []byte(stored[i].data))
+		c, err := rowcodec.DecodeCutoff(realm, stored[i].key.ID, stored[i].at, []byte(stored[i].data))
 		if err != nil {
 			return nil, err
 		}

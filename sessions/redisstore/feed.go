@@ -10,6 +10,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/rowcodec"
 )
 
 // Silence of so long ends a connection: then the next one is tried.
@@ -120,7 +121,7 @@ func (l *listening) look(ctx context.Context) error {
 		return err
 	}
 	for i := range cutoffs {
-		c, err := sessions.DecodeCutoff(cutoffs[i].key.Realm, cutoffs[i].key.ID, cutoffs[i].at, []byte(cutoffs[i].data))
+		c, err := rowcodec.DecodeCutoff(cutoffs[i].key.Realm, cutoffs[i].key.ID, cutoffs[i].at, []byte(cutoffs[i].data))
 		if err != nil {
 			return err
 		}
@@ -139,7 +140,7 @@ func (l *listening) hear(payload string) {
 	n, err := readNotice(payload)
 	var c sessions.Cutoff
 	if err == nil && n.kind == 'c' {
-		c, err = sessions.DecodeCutoff(n.key.Realm, n.key.ID, n.at, []byte(n.data))
+		c, err = rowcodec.DecodeCutoff(n.key.Realm, n.key.ID, n.at, []byte(n.data))
 	}
 	switch {
 	case err != nil: // of a newer release perhaps: what it is about is in the store

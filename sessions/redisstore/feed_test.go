@@ -17,6 +17,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/redisstore/redistest"
+	"authsidecar/sessions/rowcodec"
 )
 
 // A testSink remembers what it was told.
@@ -183,7 +184,7 @@ func TestItem5_WhatCannotBeReadIsLookedUp(t *testing.T) {
 		row := create(t, s, testRow("silent", s.Now()))
 		at := s.Now()
 		c := sessions.Cutoff{ID: "c", Realm: "r", At: at, Filter: sessions.Filter{User: "u"}}
-		data, err := sessions.EncodeCutoff(&c)
+		data, err := rowcodec.EncodeCutoff(&c)
 		if err != nil {
 			t.Fatal(err)
 		}

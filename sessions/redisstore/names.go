@@ -1,7 +1,6 @@
 package redisstore
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -163,14 +162,4 @@ func shard(label string, of int) int {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(label))
 	return int(h.Sum32() % uint32(of))
-}
-
-// formatOf reads the version of what EncodeRow gave, which it begins with.
-func formatOf(data []byte) string {
-	text, _ := bytes.CutPrefix(data, []byte(`{"v":`))
-	digits, _, _ := bytes.Cut(text, []byte(`,`))
-	if _, err := strconv.ParseUint(string(digits), 10, 31); err != nil {
-		return strconv.Itoa(1 << 30) // what nobody reads
-	}
-	return string(digits)
 }

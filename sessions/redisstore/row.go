@@ -7,9 +7,10 @@ import (
 	"github.com/redis/rueidis"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/rowcodec"
 )
 
-// A row is a hash. What does not change in a rotation is in the field b, as EncodeRow
+// A row is a hash. What does not change in a rotation is in the field b, as rowcodec.Encode
 // gives it; what does has fields of its own, which go before what b says of it. So do
 // those that the step set which wrote the row: created at, which is in the mark, and
 // expires at. Times are in milliseconds.
@@ -24,10 +25,7 @@ var fields = []string{"m", "v", "x", "g", "s", "p", "k", "t", "o", "e", "w", "b"
 func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
 
 // ownFormat is the version that this release writes.
-var ownFormat = func() string {
-	data, _ := sessions.EncodeRow(new(sessions.Session))
-	return formatOf(data)
-}()
+var ownFormat = strconv.Itoa(rowcodec.Format)
 
 // kept is how long a revoked row is kept, in milliseconds, as PurgeAt says.
 var kept = func() int64 {
@@ -43,11 +41,11 @@ type storedRow struct {
 }
 
 func encode(row *sessions.Session) (*storedRow, error) {
-	data, err := sessions.EncodeRow(row)
+	data, err := rowcodec.Encode(row)
 	if err != nil {
 		return nil, unavailable(err)
 	}
-	stored, err := sessions.DecodeRow(row.Key(), data)
+	stored, err := rowcodec.Decode(row.Key(), data)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +64,7 @@ func revoked(row *sessions.Session) string {
 func (w *storedRow) fields(args []string) []string {
 	row := &w.row
 	return append(args,
-		"f", formatOf(w.data), "h", hashHolder(row.UserID, row.ClientID), "x", millis(row.ExpiresAt),
+		"f", ownFormat, "h", hashHolder(row.UserID, row.ClientID), "x", millis(row.ExpiresAt),
 		"d", strconv.FormatInt(row.Idle.Milliseconds(), 10), "g", strconv.FormatUint(row.Generation, 10),
 		"s", string(row.Secret[:]), "p", string(row.SecretPrev[:]), "k", row.KeyID, "t", millis(row.RotatedAt),
 		"o", row.RotatedFrom, "e", revoked(row), "w", string(row.EndReason), "b", string(w.data))
@@ -98,7 +96,7 @@ func readRow(key sessions.Key, r *reader) (found foundRow, err error) {
 	if r.err != nil {
 		return found, r.err
 	}
-	if found.row, err = sessions.DecodeRow(key, []byte(data)); err != nil {
+	if found.row, err = rowcodec.Decode(key, []byte(data)); err != nil {
 		return foundRow{}, err
 	}
 	if !found.mark.ok() || found.mark.key() != key {

@@ -11,6 +11,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/rowcodec"
 )
 
 // What is played of each session: by so many at once, in so many steps each.
@@ -168,7 +169,7 @@ func (g *game) do(player int, q *question) {
 func (g *game) call(q *question) (row sessions.Session, a answered, err error) {
 	switch q.move {
 	case moveCreate:
-		row, err = sessions.DecodeRow(g.key, []byte(q.row))
+		row, err = rowcodec.Decode(g.key, []byte(q.row))
 		if err == nil {
 			row, a.created, err = g.store.Create(g.Context(), row)
 		}
@@ -185,7 +186,7 @@ func (g *game) call(q *question) (row sessions.Session, a answered, err error) {
 }
 
 func (g *game) encode(row sessions.Session) string {
-	data, err := sessions.EncodeRow(&row)
+	data, err := rowcodec.Encode(&row)
 	if err != nil {
 		g.Errorf("encoding: %v", err)
 	}

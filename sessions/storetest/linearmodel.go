@@ -6,6 +6,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/rowcodec"
 )
 
 // A question is what a store is asked; answered is what it said.
@@ -38,7 +39,7 @@ func (q *question) transition(row sessions.Session, now time.Time) (next session
 }
 
 // rowModel is a store of one row, asked by one at a time. Its state is the row as
-// EncodeRow gives it, or "".
+// rowcodec.Encode gives it, or "".
 func rowModel(key sessions.Key) porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return "" },
@@ -58,7 +59,7 @@ func (q *question) model(key sessions.Key, before string, at time.Time) (after s
 	case q.move == moveCreate, q.move == moveGet, before == "":
 		return before, answered{row: before}
 	}
-	row, err := sessions.DecodeRow(key, []byte(before))
+	row, err := rowcodec.Decode(key, []byte(before))
 	if err != nil {
 		return before, answered{}
 	}
@@ -66,7 +67,7 @@ func (q *question) model(key sessions.Key, before string, at time.Time) (after s
 	if !write {
 		return before, answered{row: before, kind: kind, at: at}
 	}
-	data, err := sessions.EncodeRow(&next)
+	data, err := rowcodec.Encode(&next)
 	if err != nil {
 		return before, answered{}
 	}

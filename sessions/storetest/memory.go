@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/rowcodec"
 )
 
 // Memory is a sessions.Store that keeps everything in memory and nothing for
@@ -22,8 +23,8 @@ type Memory struct {
 
 	mu      sync.Mutex
 	closed  bool
-	rows    map[sessions.Key][]byte // as EncodeRow gave them, so that no row is aliased
-	cutoffs map[memoryCutoff][]byte // as EncodeCutoff gave them
+	rows    map[sessions.Key][]byte // as rowcodec.Encode gave them, so that no row is aliased
+	cutoffs map[memoryCutoff][]byte // as rowcodec.EncodeCutoff gave them
 	ended   map[sessions.Key]time.Time
 	read    map[sessions.Key]*readRow // rows that were decoded, to match them again
 }
@@ -203,11 +204,11 @@ func (m *Memory) get(key sessions.Key) (sessions.Session, error) {
 	if !ok {
 		return sessions.Session{}, sessions.ErrNotFound
 	}
-	return sessions.DecodeRow(key, data)
+	return rowcodec.Decode(key, data)
 }
 
 func (m *Memory) put(row *sessions.Session) (sessions.Session, error) {
-	data, err := sessions.EncodeRow(row)
+	data, err := rowcodec.Encode(row)
 	if err != nil {
 		return sessions.Session{}, fmt.Errorf("%w: %w", sessions.ErrUnavailable, err)
 	}
@@ -241,7 +242,7 @@ func (m *Memory) decoded(key sessions.Key, data []byte) (*sessions.Session, erro
 	if known, ok := m.read[key]; ok && known.of == &data[0] {
 		return &known.row, nil
 	}
-	row, err := sessions.DecodeRow(key, data)
+	row, err := rowcodec.Decode(key, data)
 	if m.read == nil {
 		m.read = make(map[sessions.Key]*readRow)
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/rowcodec"
 )
 
 // memoryCutoff is the key of a cutoff.
@@ -29,7 +30,7 @@ func (m *Memory) AddCutoff(ctx context.Context, c sessions.Cutoff) (sessions.Cut
 		return c, err
 	}
 	defer m.mu.Unlock()
-	data, err := sessions.EncodeCutoff(&c)
+	data, err := rowcodec.EncodeCutoff(&c)
 	if err != nil {
 		return c, fmt.Errorf("%w: %w", sessions.ErrUnavailable, err)
 	}
@@ -75,7 +76,7 @@ func (m *Memory) Cutoffs(ctx context.Context, realm string) ([]sessions.Cutoff, 
 		if key.realm != realm {
 			continue
 		}
-		c, err := sessions.DecodeCutoff(realm, key.id, time.UnixMilli(key.at), m.cutoffs[key])
+		c, err := rowcodec.DecodeCutoff(realm, key.id, time.UnixMilli(key.at), m.cutoffs[key])
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,88 @@
+package rowcodec
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"authsidecar/sessions"
+)
+
+// Format is the version of the encodings that this release writes.
+const Format = 1
+
+// options are how values are written and read. What is not UTF-8 is written and read as
+// U+FFFD, as earlier releases did.
+var options = jsontext.AllowInvalidUTF8(true)
+
+// withoutNull refuses null for whatever we know: we write none. It costs as much as all
+// the rest, and so is for values that may have one.
+var withoutNull = json.JoinOptions(options, json.WithUnmarshalers(
+	json.UnmarshalFromFunc(func(d *jsontext.Decoder, _ any) error {
+		if d.PeekKind() == 'n' {
+			return errNull
+		}
+		return errors.ErrUnsupported
+	})))
+
+var errNull = errors.New("a member is null")
+
+// unmarshal reads a value; what names it in the error, which holds nothing of it.
+func unmarshal(data []byte, into any, what string) error {
+	reading := options
+	if bytes.Contains(data, []byte("null")) {
+		reading = withoutNull
+	}
+	switch err := json.Unmarshal(data, into, reading); {
+	case errors.Is(err, sessions.ErrNewerRow):
+		return sessions.ErrNewerRow
+	case err != nil:
+		return corrupt(what)
+	default:
+		return nil
+	}
+}
+
+func corrupt(what string) error {
+	return fmt.Errorf("%w: %s is corrupt", sessions.ErrUnavailable, what)
+}
+
+// A version is that of an encoding. Reading stops at one that is not known.
+type version int64
+
+// UnmarshalJSONFrom reads a version, or is sessions.ErrNewerRow.
+func (v *version) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	var n int64
+	if err := json.UnmarshalDecode(d, &n); err != nil {
+		return err
+	}
+	if *v = version(n); n > Format {
+		return sessions.ErrNewerRow
+	}
+	return nil
+}
+
+// A blob is base64url without padding.
+type blob []byte
+
+// AppendText appends the text of the blob.
+func (b blob) AppendText(to []byte) ([]byte, error) {
+	return base64.RawURLEncoding.AppendEncode(to, b), nil
+}
+
+// UnmarshalText reads the text of a blob.
+func (b *blob) UnmarshalText(text []byte) (err error) {
+	if len(text) > 0 {
+		*b, err = base64.RawURLEncoding.AppendDecode(nil, text)
+	}
+	return err
+}
+
+// fill copies the blob and reports whether it has the right length.
+func (b blob) fill(secret *[sessions.SecretSize]byte) bool {
+	return copy(secret[:], b) == len(secret) && len(b) == len(secret)
+}

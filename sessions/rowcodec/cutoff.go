@@ -1,0 +1,78 @@
+package rowcodec
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"authsidecar/sessions"
+)
+
+// A cutoff is the value of a sessions.Cutoff. Names are bytes, since who asks for a cutoff
+// may name what is not UTF-8, and what is read again must select the same.
+type cutoff struct {
+	Version        version    `json:"v"`
+	User           []byte     `json:"user,omitempty"`
+	Actor          *principal `json:"actor,omitzero"`
+	Impersonations bool       `json:"imp,omitzero"`
+	By             *principal `json:"by,omitzero"`
+}
+
+type principal struct {
+	Issuer  []byte `json:"iss"`
+	Subject []byte `json:"sub"`
+}
+
+func principalOf(p *sessions.Principal) *principal {
+	return &principal{Issuer: []byte(p.Issuer), Subject: []byte(p.Subject)}
+}
+
+func (p *principal) read() sessions.Principal {
+	return sessions.Principal{Issuer: string(p.Issuer), Subject: string(p.Subject)}
+}
+
+var errCutoffOfAll = errors.New("cutoff selects everything")
+
+// EncodeCutoff returns the value under which a store keeps the cutoff. One that names
+// nothing is an error: nobody may revoke all sessions of a realm by accident.
+func EncodeCutoff(c *sessions.Cutoff) ([]byte, error) {
+	if c.Empty() {
+		return nil, fmt.Errorf("encoding cutoff: %w", errCutoffOfAll)
+	}
+	stored := cutoff{Version: Format, User: []byte(c.User), Impersonations: c.Impersonations}
+	if c.Actor != nil {
+		stored.Actor = principalOf(c.Actor)
+	}
+	if c.By != (sessions.Principal{}) {
+		stored.By = principalOf(&c.By)
+	}
+	data, err := json.Marshal(&stored, options)
+	if err != nil {
+		return nil, fmt.Errorf("encoding cutoff: %w", err)
+	}
+	return data, nil
+}
+
+// DecodeCutoff reads what EncodeCutoff gave.
+func DecodeCutoff(realm, id string, at time.Time, data []byte) (sessions.Cutoff, error) {
+	var stored cutoff
+	if err := unmarshal(data, &stored, "cutoff"); err != nil {
+		return sessions.Cutoff{}, err
+	}
+	c := sessions.Cutoff{
+		Realm: realm, ID: id, At: fromMillis(at.UnixMilli()),
+		Filter: sessions.Filter{User: string(stored.User), Impersonations: stored.Impersonations},
+	}
+	if stored.Actor != nil {
+		c.Actor = new(stored.Actor.read())
+	}
+	if stored.By != nil {
+		c.By = stored.By.read()
+	}
+	if stored.Version < 1 || c.Empty() {
+		return sessions.Cutoff{}, corrupt("cutoff")
+	}
+	return c, nil
+}

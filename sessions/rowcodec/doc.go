@@ -1,0 +1,13 @@
+// Package rowcodec turns sessions and cutoffs into the bytes under which stores keep them,
+// and back. Both are JSON objects (RFC 8259):
+//
+//	member "v"   the version of the encoding; it comes first
+//	times        Unix milliseconds
+//	bytes        base64url of sessions, base64 of cutoffs
+//	empty        left out
+//
+// Realm and ID are the key, and not part of the value; of a cutoff its time, too. A release
+// reads its own version and every earlier one. What it does not know the version of is
+// sessions.ErrNewerRow, and what it cannot read wraps sessions.ErrUnavailable: nobody may
+// guess what a session is, or whom a cutoff revokes.
+package rowcodec

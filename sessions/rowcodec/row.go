@@ -1,0 +1,102 @@
+package rowcodec
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"authsidecar/sessions"
+)
+
+// A row is the value of a session. Members that are pointers must be there: without them
+// a row says nothing that could be trusted.
+type row struct {
+	Version       version            `json:"v"`
+	User          *string            `json:"user"`
+	Client        string             `json:"client"`
+	Impersonation bool               `json:"imp,omitzero"`
+	Reason        string             `json:"reason,omitzero"`
+	Actor         sessions.Principal `json:"actor"`
+	ActorClient   string             `json:"actor_client,omitzero"`
+	ActorSub      string             `json:"actor_sub,omitzero"`
+	ActorSID      string             `json:"actor_sid,omitzero"`
+	ActorClaims   sessions.Claims    `json:"claims,omitempty"`
+	ActorAbsent   []string           `json:"absent,omitempty"`
+	ActorWhole    bool               `json:"whole,omitzero"`
+	KeptAt        *int64             `json:"kept_at,omitzero"`
+	Kept          sessions.Claims    `json:"kept,omitempty"`
+	Rule          string             `json:"rule,omitzero"`
+	IP            string             `json:"ip,omitzero"`
+	UserAgent     string             `json:"ua,omitzero"`
+	KeyID         string             `json:"kid"`
+	RotatedFrom   string             `json:"rip,omitzero"`
+	EndReason     sessions.EndReason `json:"end,omitzero"`
+	Created       int64              `json:"created"`
+	Expires       *int64             `json:"expires"`
+	Idle          *int64             `json:"idle"` // milliseconds
+	Generation    *uint64            `json:"gen"`
+	Secret        blob               `json:"rnd"`
+	SecretPrev    blob               `json:"rnd_prev,omitempty"`
+	Rotated       *int64             `json:"rotated"`
+	Revoked       *int64             `json:"revoked,omitzero"`
+	RequestHash   blob               `json:"request,omitempty"`
+}
+
+// Encode returns the value under which a store keeps the session.
+func Encode(s *sessions.Session) ([]byte, error) {
+	expires, idle, rotated := s.ExpiresAt.UnixMilli(), s.Idle.Milliseconds(), s.RotatedAt.UnixMilli()
+	r := row{
+		Version: Format, User: &s.UserID, Client: s.ClientID, Impersonation: s.Impersonation, Reason: s.Reason,
+		Actor: s.Actor, ActorClient: s.ActorClient, ActorSub: s.ActorSub, ActorSID: s.ActorSID,
+		ActorClaims: s.ActorClaims, ActorAbsent: s.ActorAbsent, ActorWhole: s.ActorWhole, Kept: s.Kept,
+		Rule: s.Rule, IP: s.IP, UserAgent: s.UserAgent, KeyID: s.KeyID, RotatedFrom: s.RotatedFrom, EndReason: s.EndReason,
+		Created: s.CreatedAt.UnixMilli(), Expires: &expires, Idle: &idle, Generation: &s.Generation,
+		Secret: s.Secret[:], Rotated: &rotated, RequestHash: s.RequestHash,
+	}
+	if len(s.Kept) > 0 {
+		r.KeptAt = new(s.KeptAt.UnixMilli())
+	}
+	if s.SecretPrev != ([sessions.SecretSize]byte{}) {
+		r.SecretPrev = s.SecretPrev[:]
+	}
+	if !s.RevokedAt.IsZero() {
+		r.Revoked = new(s.RevokedAt.UnixMilli())
+	}
+	data, err := json.Marshal(&r, options)
+	if err != nil {
+		return nil, fmt.Errorf("encoding session row: %w", err)
+	}
+	return data, nil
+}
+
+// Decode reads what Encode gave.
+func Decode(key sessions.Key, data []byte) (sessions.Session, error) {
+	var r row
+	if err := unmarshal(data, &r, "row"); err != nil {
+		return sessions.Session{}, err
+	}
+	s := sessions.Session{
+		Realm: key.Realm, ID: key.ID, ClientID: r.Client, Impersonation: r.Impersonation, Reason: r.Reason,
+		Actor: r.Actor, ActorClient: r.ActorClient, ActorSub: r.ActorSub, ActorSID: r.ActorSID,
+		ActorClaims: r.ActorClaims, ActorAbsent: r.ActorAbsent, ActorWhole: r.ActorWhole, Kept: r.Kept,
+		Rule: r.Rule, IP: r.IP, UserAgent: r.UserAgent, KeyID: r.KeyID, RotatedFrom: r.RotatedFrom, EndReason: r.EndReason,
+		CreatedAt: fromMillis(r.Created), RequestHash: r.RequestHash,
+	}
+	ok := r.Version > 0 && r.User != nil && r.Expires != nil && r.Idle != nil && r.Generation != nil && r.Rotated != nil &&
+		r.Secret.fill(&s.Secret) && (r.SecretPrev == nil || r.SecretPrev.fill(&s.SecretPrev))
+	if !ok || *r.Idle != time.Duration(*r.Idle*int64(time.Millisecond)).Milliseconds() {
+		return sessions.Session{}, corrupt("row")
+	}
+	s.UserID, s.Generation = *r.User, *r.Generation
+	s.ExpiresAt, s.RotatedAt, s.Idle = fromMillis(*r.Expires), fromMillis(*r.Rotated), time.Duration(*r.Idle)*time.Millisecond
+	if r.KeptAt != nil {
+		s.KeptAt = fromMillis(*r.KeptAt)
+	}
+	if r.Revoked != nil {
+		s.RevokedAt = fromMillis(*r.Revoked)
+	}
+	return s, nil
+}
+
+func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
