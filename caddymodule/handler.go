@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"authsidecar/caddymodule/config"
+	"authsidecar/caddymodule/identity"
 	"authsidecar/sessions/httpapi"
 	"authsidecar/sessions/urlpath"
 )
@@ -89,9 +90,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		}
 	}
 	if len(r.URL.RawQuery) < query {
-		dropOverrides(r) // from the URL too that error routes get
+		identity.DropOverrides(r) // from the URL too that error routes get
 	}
-	return h.forward(w, r, next)
+	return h.inst.forward(w, r, next)
+}
+
+// forward hands a request on to the app: without identity as it came, but for callers' tokens.
+func (inst *instance) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if inst.identity != nil {
+		return inst.identity.ServeHTTP(w, r, next)
+	}
+	inst.tokenHeaders.Delete(r.Header)
+	return next.ServeHTTP(w, r)
 }
 
 // Interface guards

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
 
+	"authsidecar/caddymodule/identity"
 	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
@@ -21,6 +22,7 @@ import (
 	"authsidecar/sessions/httpapi"
 	"authsidecar/sessions/jose"
 	"authsidecar/sessions/keyring"
+	"authsidecar/sessions/streams"
 )
 
 // An instance is one issuer at work: what the handlers of that issuer share.
@@ -39,12 +41,11 @@ type instance struct {
 	keys     *keyStore
 	rings    []ringPlan
 	reports  *observe.Reporter
-	gate     *gate // nil without identity
+	identity *identity.Middleware // nil without the block
 
 	tokenHeaders *forward.Names // where callers' tokens are, beside Authorization; nil: nowhere
 
 	opener  StoreOpener
-	guards  guards
 	opening *opening
 	store   atomic.Pointer[openStore] // once ready
 	ready   atomic.Bool
@@ -68,7 +69,7 @@ var serving sync.Map
 func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error) {
 	inst := &instance{
 		issuer: h.Issuer, config: config, logger: h.logger,
-		keys: newKeyStore(ctx.Storage(), h.Issuer), opener: h.store, guards: newGuards(h), tokenHeaders: h.TokenHeaders(), opening: newOpening(),
+		keys: newKeyStore(ctx.Storage(), h.Issuer), opener: h.store, tokenHeaders: h.TokenHeaders(), opening: newOpening(),
 	}
 	keys, err := inst.newKeyring(h)
 	if err != nil {
@@ -84,7 +85,12 @@ func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error
 		return nil, err
 	}
 	if h.Identity != nil {
-		if inst.gate, err = newGate(inst, h.Identity); err != nil {
+		if inst.identity, err = identity.New(identity.Config{
+			Identity: h.Identity, Impersonation: h.Impersonation,
+			Issuer: h.Issuer, TokenHeaders: inst.tokenHeaders, Logger: h.logger,
+			Verifier: inst.verifier, Manager: inst.manager, Reports: inst.reports,
+			Open: inst.open, Streams: func() *streams.Registry { return &inst.store.Load().streams },
+		}); err != nil {
 			return nil, err
 		}
 	}

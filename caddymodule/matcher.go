@@ -10,6 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"authsidecar/caddymodule/config"
+	"authsidecar/caddymodule/identity"
 	"authsidecar/caddymodule/internal/pathpattern"
 	"authsidecar/caddymodule/internal/placeholder"
 )
@@ -27,7 +28,7 @@ type MatchImpersonated struct {
 	// for refusing: do not let through what matches.
 	Paths []string `json:"paths,omitempty"`
 
-	guard pathGuard
+	guard identity.PathGuard
 }
 
 // CaddyModule returns the Caddy module information.
@@ -56,7 +57,7 @@ func (m *MatchImpersonated) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // Provision compiles the paths.
 func (m *MatchImpersonated) Provision(caddy.Context) error {
-	m.guard = newPathGuard(m.Paths)
+	m.guard = identity.NewPathGuard(m.Paths)
 	return nil
 }
 
@@ -78,11 +79,11 @@ var errUndecided = errors.New("the matcher impersonated is asked before it is de
 // MatchWithError reports whether it is a request of an impersonated session, for one of
 // the paths where there are some.
 func (m MatchImpersonated) MatchWithError(r *http.Request) (bool, error) {
-	id, decided := identityOf(r)
+	impersonated, decided := identity.Impersonated(r)
 	if !decided {
 		return false, caddyhttp.Error(http.StatusInternalServerError, errUndecided)
 	}
-	return id.impersonated() && (len(m.Paths) == 0 || m.guard.denies(r)), nil
+	return impersonated && (len(m.Paths) == 0 || m.guard.Denies(r)), nil
 }
 
 // Interface guards

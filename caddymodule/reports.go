@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"authsidecar/caddymodule/cli"
+	"authsidecar/caddymodule/identity"
 	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
@@ -17,7 +18,7 @@ import (
 func (inst *instance) newReports(ctx caddy.Context, h *Handler) (err error) {
 	config := observe.Config{
 		Issuer: inst.issuer, Logger: inst.logger, Mend: refusedMend,
-		Refusals: []string{errReadOnly.Code, errDeny.Code, errVariant.Code, errCrossOrigin.Code},
+		Refusals: identity.RefusalCodes,
 		Block: observe.Block{
 			Trusted: inst.trusted(),
 			Ready:   inst.ready.Load,
@@ -70,6 +71,14 @@ func refusedMend(reason bearer.Reason, known bool) string {
 func (inst *instance) observe(ctx context.Context, e *sessions.Event) {
 	inst.endStreams(e)
 	inst.reports.Event(ctx, e)
+}
+
+// endStreams ends what is open for a session that was ended. The deny set tells of
+// most of them too, but not of one whose last access token was over long before.
+func (inst *instance) endStreams(e *sessions.Event) {
+	if store := inst.store.Load(); store != nil && !e.Session.RevokedAt.IsZero() {
+		store.streams.End(e.Session.Key())
+	}
 }
 
 // verified is told of each bearer token that was verified.

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 
 	"github.com/caddyserver/caddy/v2"
@@ -109,14 +108,6 @@ func (made *trusted) fromRemote(ctx caddy.Context, inst *instance, t *config.Tru
 		}
 	}
 	return nil
-}
-
-// dropTokenHeaders takes the tokens of trusted issuers out of a request, where they are not
-// in Authorization: they are for us.
-func (inst *instance) dropTokenHeaders(r *http.Request) {
-	if inst.tokenHeaders != nil {
-		inst.tokenHeaders.Delete(r.Header)
-	}
 }
 
 // readCAs reads the certificates of whom to believe.

@@ -105,8 +105,11 @@ func (n *Names) Scrub(r *http.Request, kept *Names) {
 	r.Body = &trailedBody{ReadCloser: r.Body, names: n, trailer: r.Trailer}
 }
 
-// Delete removes the headers that only we send, and nothing else.
+// Delete removes the headers that only we send, and nothing else; nil: nothing.
 func (n *Names) Delete(header http.Header) {
+	if n == nil {
+		return
+	}
 	for name := range header {
 		if n.Has(name) {
 			delete(header, name)

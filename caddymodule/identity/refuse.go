@@ -1,4 +1,4 @@
-package caddymodule
+package identity
 
 import (
 	"context"
@@ -25,15 +25,15 @@ func isUnavailable(err error) bool {
 }
 
 // anonymous lets a request pass as nobody's, where that will do.
-func (g *gate) anonymous(r *http.Request, cause error) (*identity, error) {
-	if !g.Require && !g.Shadow || g.exempt.exempts(r) {
-		return g.nobody, nil
+func (m *Middleware) anonymous(r *http.Request, cause error) (*identity, error) {
+	if !m.Require && !m.Shadow || m.exempt.exempts(r) {
+		return m.nobody, nil
 	}
 	if forward.Preflight(r) {
-		dropOverrides(r) // it is nothing else
-		return g.nobody, nil
+		DropOverrides(r) // it is nothing else
+		return m.nobody, nil
 	}
-	return g.refuse(r, &refusal{Problem: badToken(cause, forward.Credential{}), cause: cause})
+	return m.refuse(r, &refusal{Problem: badToken(cause, forward.Credential{}), cause: cause})
 }
 
 // badToken is what a client is told whose credential is not good.
@@ -52,17 +52,17 @@ func badToken(cause error, c forward.Credential) *httpapi.Problem {
 
 // refuse refuses a request, unless it is exempt, or require is on trial: then it goes
 // on without what it came with.
-func (g *gate) refuse(r *http.Request, f *refusal) (*identity, error) {
-	exempt := g.exempt.exempts(r)
-	if exempt || g.Shadow {
+func (m *Middleware) refuse(r *http.Request, f *refusal) (*identity, error) {
+	exempt := m.exempt.exempts(r)
+	if exempt || m.Shadow {
 		if !exempt {
-			g.inst.reports.WouldRefuse(r, f.Reason())
+			m.Reports.WouldRefuse(r, f.Reason())
 		}
-		g.drop(r)
-		return g.nobody, nil
+		m.drop(r)
+		return m.nobody, nil
 	}
-	f.gate = g
-	f.toLogin = g.Login != "" && forward.Navigation(r) && f.Status == http.StatusUnauthorized &&
+	f.by = m
+	f.toLogin = m.Login != "" && forward.Navigation(r) && f.Status == http.StatusUnauthorized &&
 		f.Problem != errSeveral // which signing in would not mend
 	return nil, f
 }
@@ -70,23 +70,23 @@ func (g *gate) refuse(r *http.Request, f *refusal) (*identity, error) {
 // over is for a cookie that says it is ours and is not good, or no longer. It is expired;
 // what changes nothing goes on as if it had not been there, and where somebody meant to
 // change something, they are told to sign in again.
-func (g *gate) over(w http.ResponseWriter, r *http.Request, cause error) (*identity, error) {
-	if !g.Shadow {
-		g.expire(w, r)
+func (m *Middleware) over(w http.ResponseWriter, r *http.Request, cause error) (*identity, error) {
+	if !m.Shadow {
+		m.expire(w, r)
 	}
-	if g.Require || g.Shadow || forward.Unsafe(r) {
-		return g.refuse(r, &refusal{Problem: errOver, cause: cause})
+	if m.Require || m.Shadow || forward.Unsafe(r) {
+		return m.refuse(r, &refusal{Problem: errOver, cause: cause})
 	}
-	g.drop(r)
-	return g.nobody, nil
+	m.drop(r)
+	return m.nobody, nil
 }
 
 // expire takes the cookie from the browser, if it is of the whole site and of this host
 // alone: others cannot be named without knowing how they were set.
-func (g *gate) expire(w http.ResponseWriter, r *http.Request) {
-	lower := strings.ToLower(g.Cookie)
+func (m *Middleware) expire(w http.ResponseWriter, r *http.Request) {
+	lower := strings.ToLower(m.Cookie)
 	gone := http.Cookie{ //nolint:gosec // a site that speaks plain HTTP could not expire a Secure one
-		Name: g.Cookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Name: m.Cookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		Secure: r.TLS != nil || strings.HasPrefix(lower, "__host-") || strings.HasPrefix(lower, "__secure-"),
 	}
 	w.Header().Add("Set-Cookie", gone.String()) // one that the app sets comes after it
@@ -94,24 +94,24 @@ func (g *gate) expire(w http.ResponseWriter, r *http.Request) {
 }
 
 // drop takes out of a request what says that it is ours and is not good.
-func (g *gate) drop(r *http.Request) {
-	if forward.Smuggled(r, g.inst.issuer) {
+func (m *Middleware) drop(r *http.Request) {
+	if forward.Smuggled(r, m.Issuer) {
 		delete(r.Header, "Authorization")
 	}
-	forward.DropCookies(r, g.inst.issuer, g.Cookie, "", g.claimed(r))
+	forward.DropCookies(r, m.Issuer, m.Cookie, "", m.claimed(r))
 }
 
 // tryScrub says once of each header that requests come with that it will be removed.
-func (g *gate) tryScrub(r *http.Request) {
-	names := g.removed(r)
+func (m *Middleware) tryScrub(r *http.Request) {
+	names := m.removed(r)
 	for name := range r.Header {
 		folded, ours := names.Fold(name)
 		if !ours {
 			continue
 		}
-		if _, said := g.trials.LoadOrStore(folded, true); !said {
-			g.inst.logger.Warn("requests come with a header that is removed once require is no longer on trial",
-				zap.String("issuer", g.inst.issuer), zap.String("header", name))
+		if _, said := m.seen.LoadOrStore(folded, true); !said {
+			m.Logger.Warn("requests come with a header that is removed once require is no longer on trial",
+				zap.String("issuer", m.Issuer), zap.String("header", name))
 		}
 	}
 }

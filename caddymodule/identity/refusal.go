@@ -1,4 +1,4 @@
-package caddymodule
+package identity
 
 import (
 	"cmp"
@@ -34,11 +34,15 @@ var (
 	errUnavailable = httpapi.NewProblem(503, "unavailable", "Unavailable", "Try again soon.")
 )
 
+// RefusalCodes are those of the refusals that are counted from 0 on, so that an alert on one of
+// them sees the first.
+var RefusalCodes = []string{errReadOnly.Code, errDeny.Code, errVariant.Code, errCrossOrigin.Code}
+
 // A refusal is the error for a request of the app that does not get there. Its text, which
 // is {err.message} on error routes, is fixed: why a token is not good is in the log alone.
 type refusal struct {
 	*httpapi.Problem
-	gate    *gate
+	by      *Middleware
 	who     *identity // whose request it is, where that is known
 	cause   error     // for the log; nil: the problem says it all
 	toLogin bool      // the client is a person who is sent to where they can sign in
@@ -64,40 +68,40 @@ func (f *refusal) session() *forward.Who {
 }
 
 // unavailable is the refusal where nobody can tell who is asking, or whether they still may.
-func (g *gate) unavailable(cause error) error {
-	return &refusal{Problem: errUnavailable, gate: g, cause: cause}
+func (m *Middleware) unavailable(cause error) error {
+	return &refusal{Problem: errUnavailable, by: m, cause: cause}
 }
 
 // fail is where errors leave: refusals, and what later handlers return. Whoever is refused
 // is nobody from here on, since error routes may lead to the app. So is whoever gets an
 // error that is not the site's own fault, and each impersonated session.
-func (g *gate) fail(w http.ResponseWriter, r *http.Request, who *identity, err error) error {
+func (m *Middleware) fail(w http.ResponseWriter, r *http.Request, who *identity, err error) error {
 	refused, ok := errors.AsType[*refusal](err)
-	if !ok && !who.impersonated() && (g.Shadow || statusOf(err) >= http.StatusInternalServerError) {
+	if !ok && !who.impersonated() && (m.Shadow || statusOf(err) >= http.StatusInternalServerError) {
 		return err
 	}
 	if ok && refused.who != nil {
 		who = refused.who
 	}
-	g.disown(r, who, ok)
-	if !ok || refused.gate != g { // it was reported by the gate that refused
+	m.disown(r, who, ok)
+	if !ok || refused.by != m { // the block that refused has reported it
 		return err
 	}
-	g.report(r, refused)
-	return g.answer(w, r, refused)
+	m.report(r, refused)
+	return m.answer(w, r, refused)
 }
 
 // report counts and records a refusal.
-func (g *gate) report(r *http.Request, f *refusal) {
-	g.inst.reports.Failed(r, f.Status, cmp.Or[error](f.cause, f))
+func (m *Middleware) report(r *http.Request, f *refusal) {
+	m.Reports.Failed(r, f.Status, cmp.Or[error](f.cause, f))
 	if observe.Refused(r, f.Status, f.Reason(), f.session()); f.who != nil {
-		f.who.gate.inst.actOf(r, f.who.Who).refused(f) // in the audit of the session's realm
+		f.who.by.actOf(r, f.who.Who).refused(f) // in the audit of the session's realm
 	}
 }
 
 // answer answers a refused request, or leaves it to the error routes of the site: without
 // any that take it, Caddy would send a status and nothing else.
-func (g *gate) answer(w http.ResponseWriter, r *http.Request, f *refusal) error {
+func (m *Middleware) answer(w http.ResponseWriter, r *http.Request, f *refusal) error {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
 	switch f.Status {
@@ -106,12 +110,12 @@ func (g *gate) answer(w http.ResponseWriter, r *http.Request, f *refusal) error 
 	case http.StatusServiceUnavailable:
 		header.Set("Retry-After", "1")
 	}
-	if err := caddyhttp.Error(f.Status, f); !f.toLogin && g.caught(r, err) {
+	if err := caddyhttp.Error(f.Status, f); !f.toLogin && m.caught(r, err) {
 		return err
 	}
 	defer httpapi.LeaveBody(w, r)()
 	if f.toLogin {
-		g.sendToLogin(w, r)
+		m.sendToLogin(w, r)
 		return nil
 	}
 	header.Add("Vary", "Accept, Sec-Fetch-Mode")

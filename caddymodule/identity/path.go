@@ -1,4 +1,4 @@
-package caddymodule
+package identity
 
 import (
 	"net/http"
@@ -14,16 +14,16 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// A pathGuard knows the paths that a request may not name. It compares canonical paths as
+// A PathGuard knows the paths that a request may not name. It compares canonical paths as
 // Caddy's path matcher does, and takes all others for guarded ones.
-type pathGuard struct{ patterns pathpattern.Set }
+type PathGuard struct{ patterns pathpattern.Set }
 
-func newPathGuard(patterns []string) pathGuard {
+func NewPathGuard(patterns []string) PathGuard {
 	all := make([]string, 0, 4*len(patterns))
 	for _, pattern := range patterns {
 		all = append(all, guarded(norm.NFKC.String(pattern))...)
 	}
-	return pathGuard{pathpattern.New(all)}
+	return PathGuard{pathpattern.New(all)}
 }
 
 // guarded returns the pattern, and those of what many apps take for the same: a path with
@@ -49,10 +49,10 @@ func guarded(pattern string) []string {
 	}
 }
 
-// denies reports whether the request names a guarded path, or could: as it came, as it
+// Denies reports whether the request names a guarded path, or could: as it came, as it
 // was rewritten so far, or as the target of what it copies or moves (RFC 4918 section
 // 10.3).
-func (g pathGuard) denies(r *http.Request) bool {
+func (g PathGuard) Denies(r *http.Request) bool {
 	if len(g.patterns) == 0 {
 		return false
 	}
@@ -68,7 +68,7 @@ func (g pathGuard) denies(r *http.Request) bool {
 	return false
 }
 
-func (g pathGuard) names(u *url.URL) bool {
+func (g PathGuard) names(u *url.URL) bool {
 	if !urlpath.Canonical(u) {
 		return true
 	}
@@ -107,25 +107,25 @@ func folded(p string) string {
 
 // removed are the headers that no request may come with: those that only we set, and those
 // that rename its path, unless a proxy sends them that is trusted with these.
-func (g *gate) removed(r *http.Request) *forward.Names {
-	if g.trustsPathHeaders(r) {
-		return g.names
+func (m *Middleware) removed(r *http.Request) *forward.Names {
+	if m.trustsPathHeaders(r) {
+		return m.names
 	}
-	return g.strict
+	return m.strict
 }
 
 // guardPath makes sure that what deny looks at is the path that the app sees, in shadow mode
 // too, which leaves the app its headers otherwise.
-func (g *gate) guardPath(r *http.Request) {
-	if g.Shadow && len(g.inst.guards.paths.patterns) > 0 && !g.trustsPathHeaders(r) {
+func (m *Middleware) guardPath(r *http.Request) {
+	if m.Shadow && len(m.guards.paths.patterns) > 0 && !m.trustsPathHeaders(r) {
 		forward.DropPathHeaders(r)
 	}
 }
 
 // trustsPathHeaders reports whether the request comes from one of the proxies that Caddy
 // trusts, and these are trusted with the headers that rename a path.
-func (g *gate) trustsPathHeaders(r *http.Request) bool {
-	if !g.TrustsPathHeaders() {
+func (m *Middleware) trustsPathHeaders(r *http.Request) bool {
+	if !m.TrustsPathHeaders() {
 		return false
 	}
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)

@@ -1,4 +1,4 @@
-package caddymodule
+package identity
 
 import (
 	"net/http"
@@ -19,13 +19,13 @@ func findNothing(key string) (any, bool) {
 }
 
 // identify returns what is told of a verified caller.
-func (g *gate) identify(c *sessions.Caller) *identity {
-	if known, ok := g.known.Get(c); ok {
+func (m *Middleware) identify(c *sessions.Caller) *identity {
+	if known, ok := m.known.Get(c); ok {
 		return known
 	}
 	who := forward.Of(c)
-	a := &identity{Who: who, gate: g, headers: make([]string, len(g.fields))}
-	for i, field := range g.fields {
+	a := &identity{Who: who, by: m, headers: make([]string, len(m.fields))}
+	for i, field := range m.fields {
 		a.headers[i] = field.Value(who)
 	}
 	told := map[string]string{
@@ -46,39 +46,39 @@ func (g *gate) identify(c *sessions.Caller) *identity {
 		value, ok := boxed[name]
 		return value, ours && ok
 	}
-	if first, ok, _ := g.known.PeekOrAdd(c, a); ok {
+	if first, ok, _ := m.known.PeekOrAdd(c, a); ok {
 		return first // by another request with the same token
 	}
 	return a
 }
 
 // withhold takes out of a request the tokens of ours that are not for the app.
-func (g *gate) withhold(r *http.Request, who *identity) {
-	g.inst.dropTokenHeaders(r)
-	if g.Assertion != nil && !g.Shadow { // in place of the token, wherever that was
-		forward.DropCookies(r, g.inst.issuer, g.Cookie, "", who.known())
+func (m *Middleware) withhold(r *http.Request, who *identity) {
+	m.TokenHeaders.Delete(r.Header)
+	if m.Assertion != nil && !m.Shadow { // in place of the token, wherever that was
+		forward.DropCookies(r, m.Issuer, m.Cookie, "", who.known())
 	} else {
-		forward.DropCookies(r, g.inst.issuer, "", "", false)
+		forward.DropCookies(r, m.Issuer, "", "", false)
 	}
 }
 
-// introduce tells the app, and the handlers and logs on the way there, who is asking. Where
+// setHeaders tells the app, and the handlers and logs on the way there, who is asking. Where
 // require is on trial, the app is told nothing.
-func (g *gate) introduce(r *http.Request, who *identity) error {
+func (m *Middleware) setHeaders(r *http.Request, who *identity) error {
 	decide(r, who)
-	if g.Shadow {
+	if m.Shadow {
 		return nil
 	}
 	values := slices.Clone(who.headers) // later handlers may change them in place
 	for i, value := range values {
 		if value != "" {
-			r.Header[g.Headers[i].Name] = values[i : i+1 : i+1]
+			r.Header[m.Headers[i].Name] = values[i : i+1 : i+1]
 		}
 	}
-	if g.Assertion == nil || who.Who == nil {
+	if m.Assertion == nil || who.Who == nil {
 		return nil
 	}
-	token, err := g.assert(who)
+	token, err := m.assert(who)
 	if err == nil {
 		r.Header["Authorization"] = []string{"Bearer " + token}
 	}
@@ -112,14 +112,14 @@ const assertionReuse = sessions.AssertionTTL * 3 / 4
 
 // assert returns the assertion of the identity, minted not long ago. Who asks at the same
 // time waits for the same one.
-func (g *gate) assert(who *identity) (string, error) {
+func (m *Middleware) assert(who *identity) (string, error) {
 	who.mu.Lock()
 	defer who.mu.Unlock()
-	now := g.inst.manager.Store.Now()
+	now := m.Manager.Store.Now()
 	if who.assertion != "" && now.Sub(who.minted) < assertionReuse {
 		return who.assertion, nil
 	}
-	token, err := g.inst.manager.Minter.Assertion(who.Caller, who.UserID, who.Actor, g.Assertion.Audience, now)
+	token, err := m.Manager.Minter.Assertion(who.Caller, who.UserID, who.Actor, m.Assertion.Audience, now)
 	if err != nil {
 		return "", err
 	}

@@ -1,4 +1,4 @@
-package caddymodule
+package identity
 
 import (
 	"net/url"
@@ -46,7 +46,7 @@ func FuzzDeny(f *testing.F) {
 		f.Add(target)
 	}
 	patterns := []string{"/billing/*", "/account/delete", "*.bak", "*secret*", "/users/*/password", "/billing.php"}
-	guard, matcher := newPathGuard(patterns), append(caddyhttp.MatchPath{}, patterns...)
+	guard, matcher := NewPathGuard(patterns), append(caddyhttp.MatchPath{}, patterns...)
 	f.Fuzz(func(t *testing.T, target string) {
 		u, err := url.ParseRequestURI(target)
 		if err != nil {
@@ -54,7 +54,7 @@ func FuzzDeny(f *testing.F) {
 		}
 		r := requestOf("/", nil)
 		r.URL = u
-		if guard.denies(r) {
+		if guard.Denies(r) {
 			return
 		}
 		for _, server := range slices.Concat(pathtest.Servers, pathtest.Folding) {

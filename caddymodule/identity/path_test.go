@@ -1,4 +1,4 @@
-package caddymodule
+package identity
 
 import (
 	"context"
@@ -27,7 +27,7 @@ func requestOf(target string, original *url.URL) *http.Request {
 }
 
 func TestDeny_PathsInEverySpelling(t *testing.T) {
-	guard := newPathGuard([]string{"/Billing/*", "/account/delete", "*.bak", "/users/*/password", "/straße", "/billing.php", "/pay.pl"})
+	guard := NewPathGuard([]string{"/Billing/*", "/account/delete", "*.bak", "/users/*/password", "/straße", "/billing.php", "/pay.pl"})
 	for _, c := range []struct {
 		name, target string
 		denied       bool
@@ -94,7 +94,7 @@ func TestDeny_PathsInEverySpelling(t *testing.T) {
 		{"a parameter of another path", "/app;x", true},
 		{"what follows any script", "/index.php/app", true},
 	} {
-		if got := guard.denies(requestOf(c.target, nil)); got != c.denied {
+		if got := guard.Denies(requestOf(c.target, nil)); got != c.denied {
 			t.Errorf("%s: %s denied: %t, want %t", c.name, c.target, got, c.denied)
 		}
 	}
@@ -108,9 +108,9 @@ func TestDeny_TheRootIsNotAllBelowIt(t *testing.T) {
 		"/a/":  {"/": false, "/a": true, "/a/": true, "/a.json": true, "/a/b": false},
 		"*/b*": {"/a/b": true, "/a/c": false},
 	} {
-		guard := newPathGuard([]string{pattern})
+		guard := NewPathGuard([]string{pattern})
 		for target, denied := range want {
-			if guard.denies(requestOf(target, nil)) != denied {
+			if guard.Denies(requestOf(target, nil)) != denied {
 				t.Errorf("deny %s, %s: %t", pattern, target, !denied)
 			}
 		}
@@ -118,7 +118,7 @@ func TestDeny_TheRootIsNotAllBelowIt(t *testing.T) {
 }
 
 func TestDeny_WhatWasRewrittenBefore(t *testing.T) {
-	guard := newPathGuard([]string{"/billing/*"})
+	guard := NewPathGuard([]string{"/billing/*"})
 	for _, c := range []struct {
 		name, came, is string
 		denied         bool
@@ -128,58 +128,58 @@ func TestDeny_WhatWasRewrittenBefore(t *testing.T) {
 		{"from and to others", "/b/pay", "/c/pay", false},
 	} {
 		came, _ := url.Parse(c.came)
-		if got := guard.denies(requestOf(c.is, came)); got != c.denied {
+		if got := guard.Denies(requestOf(c.is, came)); got != c.denied {
 			t.Errorf("%s: %t, want %t", c.name, got, c.denied)
 		}
 	}
 }
 
 func TestDeny_WhatWasRewrittenFromAVariant(t *testing.T) {
-	guard := newPathGuard([]string{"/billing/*"})
+	guard := NewPathGuard([]string{"/billing/*"})
 	came, _ := url.ParseRequestURI("/app//x")
-	if !guard.denies(requestOf("/app/x", came)) || !guard.denies(requestOf("/app//x", requestOf("/app/x", nil).URL)) {
+	if !guard.Denies(requestOf("/app/x", came)) || !guard.Denies(requestOf("/app//x", requestOf("/app/x", nil).URL)) {
 		t.Error("a variant passes")
 	}
 	encoded, _ := url.ParseRequestURI("/app%2Fx")
-	if !guard.denies(requestOf("/app/x", encoded)) {
+	if !guard.Denies(requestOf("/app/x", encoded)) {
 		t.Error("a variant passes that was decoded since")
 	}
-	if guard.denies(requestOf("/app/x?y", requestOf("/api/app/x?y", nil).URL)) {
+	if guard.Denies(requestOf("/app/x?y", requestOf("/api/app/x?y", nil).URL)) {
 		t.Error("a canonical path does not pass")
 	}
 }
 
 // WebDAV names a second path in a header.
 func TestDeny_WhereWebDAVCopiesTo(t *testing.T) {
-	guard := newPathGuard([]string{"/private/*"})
+	guard := NewPathGuard([]string{"/private/*"})
 	for destination, denied := range map[string]bool{
 		"https://app.example.com/files/x": false, "/files/x": false, "https://app.example.com/private/x": true, "/private/x": true, "/files/../private/x": true, "": true, "//x/y": false, "://": true,
 	} {
 		r := requestOf("/files/a", nil)
 		r.Header.Set("Destination", destination)
-		if got := guard.denies(r); got != denied {
+		if got := guard.Denies(r); got != denied {
 			t.Errorf("to %q: denied: %t, want %t", destination, got, denied)
 		}
 	}
 }
 
 func TestDeny_DoesNotAllocateForCanonicalPaths(t *testing.T) {
-	guard := newPathGuard([]string{"/billing/*", "/account/delete", "/admin/*"})
+	guard := NewPathGuard([]string{"/billing/*", "/account/delete", "/admin/*"})
 	r := requestOf("/api/v1/items/4711?page=2", nil)
-	if n := testing.AllocsPerRun(100, func() { guard.denies(r) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { guard.Denies(r) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
 
 func TestDeny_NothingWithoutAWord(t *testing.T) {
-	if newPathGuard(nil).denies(requestOf("/", nil)) {
+	if NewPathGuard(nil).Denies(requestOf("/", nil)) {
 		t.Error("denied")
 	}
 }
 
 // Spellings may be mixed as one likes.
 func TestDeny_AnyMixOfSpellings(t *testing.T) {
-	guard := newPathGuard([]string{"/account/delete"})
+	guard := NewPathGuard([]string{"/account/delete"})
 	random := rand.New(rand.NewPCG(4, 7))
 	spell := []func(string) string{
 		func(c string) string { return c },
@@ -198,7 +198,7 @@ func TestDeny_AnyMixOfSpellings(t *testing.T) {
 		for _, c := range "account/delete" {
 			target += spell[random.IntN(len(spell))](string(c))
 		}
-		if !guard.denies(requestOf(target, nil)) {
+		if !guard.Denies(requestOf(target, nil)) {
 			t.Fatalf("%s passes", target)
 		}
 	}
@@ -228,11 +228,11 @@ func TestExempt_OnlyCanonicalPaths(t *testing.T) {
 
 // BenchmarkDeny is what an impersonated request for a plain path pays.
 func BenchmarkDeny(b *testing.B) {
-	guard := newPathGuard([]string{"/billing/*", "/account/delete", "/admin/*"})
+	guard := NewPathGuard([]string{"/billing/*", "/account/delete", "/admin/*"})
 	r := requestOf("/api/v1/items/4711?page=2", nil)
 	b.ReportAllocs()
 	for b.Loop() {
-		if guard.denies(r) {
+		if guard.Denies(r) {
 			b.Fatal("denied")
 		}
 	}

@@ -1,4 +1,4 @@
-package caddymodule
+package identity
 
 import (
 	"errors"
@@ -13,48 +13,48 @@ import (
 
 // guards are what impersonated sessions are kept from, and who is told.
 type guards struct {
-	paths      pathGuard
+	paths      PathGuard
 	readOnly   bool
 	endStreams bool // of all sessions, not of impersonated ones alone
 }
 
-func newGuards(h *Handler) guards {
+func newGuards(c Config) guards {
 	return guards{
-		paths:      newPathGuard(h.Impersonation.Deny),
-		readOnly:   h.Impersonation.ReadOnly,
-		endStreams: h.Identity != nil && h.Identity.EndStreams,
+		paths:      NewPathGuard(c.Impersonation.Deny),
+		readOnly:   c.Impersonation.ReadOnly,
+		endStreams: c.EndStreams,
 	}
 }
 
 // guard lets a request whose identity was decided go on to next, if it may, and ends
 // it when its session ends, if that is asked for.
-func (inst *instance) guard(w http.ResponseWriter, r *http.Request, id *identity, next caddyhttp.Handler) error {
+func (m *Middleware) guard(w http.ResponseWriter, r *http.Request, id *identity, next caddyhttp.Handler) error {
 	if !id.impersonated() {
-		if !inst.guards.endStreams || !id.ours() {
+		if !m.guards.endStreams || !id.ours() {
 			return next.ServeHTTP(w, r)
 		}
-		return inst.stream(w, r, id, next, nil)
+		return m.stream(w, r, id, next, nil)
 	}
-	dropOverrides(r)
-	inst.gate.guardPath(r)
+	DropOverrides(r)
+	m.guardPath(r)
 	unsafe := forward.Unsafe(r)
-	if closed := inst.guards.closed(r, unsafe); closed != nil {
-		return &refusal{Problem: closed, gate: inst.gate, who: id}
+	if closed := m.guards.closed(r, unsafe); closed != nil {
+		return &refusal{Problem: closed, by: m, who: id}
 	}
 	if !unsafe {
-		return inst.stream(w, r, id, next, nil)
+		return m.stream(w, r, id, next, nil)
 	}
-	act := inst.actOf(r, id.Who)
+	act := m.actOf(r, id.Who)
 	if err := act.begin(); err != nil {
-		return inst.gate.unavailable(err)
+		return m.unavailable(err)
 	}
-	return inst.stream(w, r, id, next, act.answered)
+	return m.stream(w, r, id, next, act.answered)
 }
 
 // closed says why an impersonated session may not do this; nil: it may.
 func (g *guards) closed(r *http.Request, unsafe bool) *httpapi.Problem {
 	switch {
-	case g.paths.denies(r):
+	case g.paths.Denies(r):
 		if !isCanonical(r) {
 			return errVariant
 		}
@@ -68,7 +68,7 @@ func (g *guards) closed(r *http.Request, unsafe bool) *httpapi.Problem {
 
 // stream serves a request that ends when its session does. began is told the status
 // of the response; nil is nobody.
-func (inst *instance) stream(w http.ResponseWriter, r *http.Request, id *identity, next caddyhttp.Handler, began func(int)) error {
+func (m *Middleware) stream(w http.ResponseWriter, r *http.Request, id *identity, next caddyhttp.Handler, began func(int)) error {
 	s, r := newStream(w, r, began)
 	status := http.StatusInternalServerError // of a panic
 	defer func() {
@@ -76,13 +76,13 @@ func (inst *instance) stream(w http.ResponseWriter, r *http.Request, id *identit
 		s.stop()
 	}()
 	if id.ours() {
-		facts := inst.manager.Facts(id.Caller)
-		defer inst.store.Load().streams.Hold(&facts, id.Caller.ExpiresAt, s.end)()
+		facts := m.Manager.Facts(id.Caller)
+		defer m.Streams().Hold(&facts, id.Caller.ExpiresAt, s.end)()
 	}
 	err := next.ServeHTTP(s, r)
 	if !s.finish(err) {
 		status = errOver.Status
-		return &refusal{Problem: errOver, gate: inst.gate, cause: sessions.ErrEnded}
+		return &refusal{Problem: errOver, by: m, cause: sessions.ErrEnded}
 	}
 	status = statusOf(err)
 	return err

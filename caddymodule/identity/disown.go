@@ -1,4 +1,4 @@
-package caddymodule
+package identity
 
 import (
 	"net/http"
@@ -15,29 +15,29 @@ import (
 // ours any more, and the placeholders are empty. In place, since error routes have
 // the same header. Only the matcher still knows an impersonated session: what keeps one
 // from something goes on to. refused: before who was decided, or after.
-func (g *gate) disown(r *http.Request, who *identity, refused bool) {
-	if !g.Shadow { // then those are others'
-		g.names.Delete(r.Header)
+func (m *Middleware) disown(r *http.Request, who *identity, refused bool) {
+	if !m.Shadow { // then those are others'
+		m.names.Delete(r.Header)
 	}
-	if g.AcceptCallers && (refused || who.known() && !who.ours()) { // the token is another issuer's
+	if m.AcceptCallers && (refused || who.known() && !who.ours()) { // the token is another issuer's
 		if _, err := bearer.FromHeader(r.Header); err == nil {
 			delete(r.Header, "Authorization")
 		}
-		forward.DropCookies(r, g.inst.issuer, g.Cookie, "", g.Cookie != "")
+		forward.DropCookies(r, m.Issuer, m.Cookie, "", m.Cookie != "")
 	}
-	g.inst.dropTokenHeaders(r)
-	forward.DropTokens(r.Header, g.inst.issuer)
-	dropOverrides(r)
-	gone := &identity{gate: g, find: findNothing}
+	m.TokenHeaders.Delete(r.Header)
+	forward.DropTokens(r.Header, m.Issuer)
+	DropOverrides(r)
+	gone := &identity{by: m, find: findNothing}
 	if who.impersonated() {
 		gone.Who = who.Who
 	}
 	decide(r, gone)
 }
 
-// dropOverrides removes what could make an app take the request for one of another method:
+// DropOverrides removes what could make an app take the request for one of another method:
 // from the URL too that Caddy puts back before error routes, and that PHP is told of.
-func dropOverrides(r *http.Request) {
+func DropOverrides(r *http.Request) {
 	httpapi.DropOverrides(r)
 	original := requested(r)
 	before := len(original.RawQuery)
@@ -50,18 +50,18 @@ func dropOverrides(r *http.Request) {
 // caught reports whether error routes take the error: routes of the server's that match
 // as they will, or any that stand around us (as JSON can have them, and nobody tells a
 // handler). The site's words go before ours.
-func (g *gate) caught(r *http.Request, err error) bool {
+func (m *Middleware) caught(r *http.Request, err error) bool {
 	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok || server == nil {
 		return true
 	}
-	around, known := g.routes.Load(server)
+	around, known := m.routes.Load(server)
 	if !known {
 		around = catch(server.Routes)
 		for _, route := range server.NamedRoutes {
 			around = around.(bool) || catch(caddyhttp.RouteList{*route})
 		}
-		g.routes.Store(server, around)
+		m.routes.Store(server, around)
 	}
 	if around.(bool) || server.Errors == nil {
 		return around.(bool)

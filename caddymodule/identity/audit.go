@@ -1,4 +1,4 @@
-package caddymodule
+package identity
 
 import (
 	"cmp"
@@ -18,16 +18,16 @@ const longPath = 256
 // An act is a request that is recorded: an unsafe one of an impersonated session, or one
 // that was refused.
 type act struct {
-	inst   *instance
+	by     *Middleware
 	ctx    context.Context
 	record audit.Record
 }
 
 // actOf is what is recorded of the request. The query never is: tokens do get there.
-func (inst *instance) actOf(r *http.Request, who *forward.Who) *act {
+func (m *Middleware) actOf(r *http.Request, who *forward.Who) *act {
 	u := requested(r)
-	return &act{inst: inst, ctx: r.Context(), record: audit.Record{
-		Issuer: inst.issuer, SessionID: who.SessionID, UserID: who.UserID, Impersonation: who.Impersonation, Actor: who.Actor,
+	return &act{by: m, ctx: r.Context(), record: audit.Record{
+		Issuer: m.Issuer, SessionID: who.SessionID, UserID: who.UserID, Impersonation: who.Impersonation, Actor: who.Actor,
 		ClientID: who.ClientID, Reason: who.Reason, ClientIP: observe.ClientIP(r), Method: r.Method, Path: recordable(cmp.Or(u.Path, u.Opaque, u.Host)), // the last is that of CONNECT
 	}}
 }
@@ -57,18 +57,18 @@ func direct(p string) string {
 // begin is called before the request goes on. An ErrUnavailable: it must not, since the
 // audit is required and could not be written.
 func (a *act) begin() error {
-	return a.inst.reports.Acting(&a.record)
+	return a.by.Reports.Acting(&a.record)
 }
 
 // answered writes the one line of the request, as soon as its answer is known. That it
 // may not be written is logged; the answer is on its way.
 func (a *act) answered(status int) {
 	a.record.Event, a.record.Status = audit.EventActed, status
-	_ = a.inst.reports.Record(a.ctx, &a.record)
+	_ = a.by.Reports.Record(a.ctx, &a.record)
 }
 
 // refused writes the one line of a request that does not get to the app.
 func (a *act) refused(f *refusal) {
 	a.record.Event, a.record.Status, a.record.Error = audit.EventRefused, f.Status, f.Reason()
-	_ = a.inst.reports.Record(a.ctx, &a.record)
+	_ = a.by.Reports.Record(a.ctx, &a.record)
 }

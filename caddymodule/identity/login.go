@@ -1,4 +1,4 @@
-package caddymodule
+package identity
 
 import (
 	"net/http"
@@ -11,8 +11,8 @@ import (
 )
 
 // sendToLogin sends a person to where they can sign in.
-func (g *gate) sendToLogin(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Location", loginURL(r, g.Login))
+func (m *Middleware) sendToLogin(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Location", loginURL(r, m.Login))
 	w.Header().Set("Vary", "Authorization, Cookie, Sec-Fetch-Mode, Accept")
 	w.WriteHeader(http.StatusFound)
 }

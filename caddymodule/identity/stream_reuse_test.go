@@ -1,4 +1,4 @@
-package caddymodule
+package identity
 
 import (
 	"crypto/tls"
@@ -23,6 +23,7 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/forward"
 	"authsidecar/sessions/storetest"
+	"authsidecar/sessions/streams"
 )
 
 // ending is how many sessions are ended in the middle of a request, for each protocol and
@@ -32,18 +33,22 @@ const ending = 10_000
 // An endingSite serves requests of sessions that are ended while they are served, and
 // others.
 type endingSite struct {
-	inst   *instance
+	app    *Middleware
+	open   streams.Registry
 	cut    atomic.Int64 // requests that did not get to their end
 	whole  atomic.Int64
 	served sync.Map // by session: a channel that is closed when its request was served
 }
 
 func newEndingSite() *endingSite {
-	store := &openStore{}
-	store.watch.Store, store.streams.Store, store.streams.Watch = new(storetest.Memory), new(storetest.Memory), &store.watch
-	inst := &instance{manager: &sessions.Manager{Realm: "r"}}
-	inst.store.Store(store)
-	return &endingSite{inst: inst}
+	e := new(endingSite)
+	store := new(storetest.Memory)
+	e.open.Store, e.open.Watch = store, &sessions.Watcher{Store: store}
+	e.app = &Middleware{Config: Config{
+		Manager: &sessions.Manager{Realm: "r"},
+		Streams: func() *streams.Registry { return &e.open },
+	}}
+	return e
 }
 
 // later ends the session a moment later.
@@ -52,7 +57,7 @@ func (e *endingSite) later(id string) {
 		for range rand.IntN(10) {
 			runtime.Gosched()
 		}
-		e.inst.store.Load().streams.End(sessions.Key{Realm: "r", ID: id})
+		e.open.End(sessions.Key{Realm: "r", ID: id})
 	}()
 }
 
@@ -79,7 +84,7 @@ func (e *endingSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			close(served.(chan struct{}))
 		}
 	}()
-	err := e.inst.stream(w, r, who, caddyhttp.HandlerFunc(serve), nil)
+	err := e.app.stream(w, r, who, caddyhttp.HandlerFunc(serve), nil)
 	if ended = err != nil; ended {
 		w.WriteHeader(http.StatusUnauthorized)
 	}
@@ -265,7 +270,7 @@ func TestStreams_AConnectionIsAsGoodAsBeforeWhenASessionEndedOnIt(t *testing.T) 
 				}
 				all.Wait()
 				t.Logf("%d were cut, %d were answered", site.cut.Load(), site.whole.Load())
-				if n := site.inst.store.Load().streams.Len(); n != 0 {
+				if n := site.open.Len(); n != 0 {
 					t.Errorf("%d streams are held", n)
 				}
 			})

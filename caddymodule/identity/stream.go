@@ -1,4 +1,4 @@
-package caddymodule
+package identity
 
 import (
 	"context"
@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"authsidecar/sessions"
 )
 
 const (
@@ -22,14 +20,6 @@ const (
 	// again.
 	wakePause = 50 * time.Millisecond
 )
-
-// endStreams ends what is open for a session that was ended. The deny set tells of
-// most of them too, but not of one whose last access token was over long before.
-func (inst *instance) endStreams(e *sessions.Event) {
-	if store := inst.store.Load(); store != nil && !e.Session.RevokedAt.IsZero() {
-		store.streams.End(e.Session.Key())
-	}
-}
 
 // past is a deadline that is over.
 var past = time.Unix(1, 0)

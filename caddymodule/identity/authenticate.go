@@ -1,0 +1,127 @@
+package identity
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/forward"
+)
+
+// authenticate decides who is asking, or refuses the request.
+func (m *Middleware) authenticate(w http.ResponseWriter, r *http.Request) (*identity, error) {
+	credential, caller, err := m.credential(r)
+	switch {
+	case err == nil && credential.Cookie && forward.Smuggled(r, m.Issuer): // beside it
+		return m.refuse(r, &refusal{Problem: errTokens, cause: bearer.ErrMalformed})
+	case err == nil && credential.Cookie && forward.CrossSite(r):
+		return m.refuse(r, &refusal{Problem: errCrossOrigin, who: m.identify(caller)})
+	case err == nil:
+		m.keepCookie(r, credential.Token)
+		return m.identify(caller), nil
+	case errors.Is(err, bearer.ErrNoToken) && len(r.Header["Authorization"]) == 0:
+		m.keepCookie(r, "")
+		return m.anonymous(r, err)
+	case isUnavailable(err):
+		return nil, m.unavailable(err)
+	case forward.Smuggled(r, m.Issuer), errors.Is(err, forward.ErrSeveral):
+		return m.refuse(r, &refusal{Problem: badToken(err, credential), cause: err})
+	case credential.Cookie && m.claimed(r):
+		return m.over(w, r, err)
+	default: // somebody else's, and the app's affair
+		m.keepCookie(r, "")
+		return m.anonymous(r, err)
+	}
+}
+
+// keepCookie takes the cookies with tokens of ours out of a request, but the one that decided
+// who is asking: an app that reads its cookie itself is told of nobody whom no guard has seen.
+func (m *Middleware) keepCookie(r *http.Request, decided string) {
+	if m.Cookie != "" && !m.Shadow {
+		forward.DropCookies(r, m.Issuer, m.Cookie, decided, false)
+	}
+}
+
+// credential finds the credential of a request and tells whose it is. Of several cookies
+// the one counts that is good.
+func (m *Middleware) credential(r *http.Request) (forward.Credential, *sessions.Caller, error) {
+	c, err := forward.Find(r, m.Cookie)
+	if errors.Is(err, bearer.ErrNoToken) && m.AcceptCallers {
+		return m.fromTokenHeader(r)
+	}
+	if err != nil {
+		return c, nil, err
+	}
+	caller, err := m.verify(r.Context(), c.Token)
+	for _, token := range c.Others {
+		other, why := m.verify(r.Context(), token)
+		switch ours, _ := forward.Claims(token, m.Issuer); {
+		case isUnavailable(err):
+			return c, nil, err
+		case err == nil && why == nil:
+			return c, nil, forward.ErrSeveral
+		case why == nil, err != nil && ours, isUnavailable(why): // or what says more about why not
+			c.Token, caller, err = token, other, why
+		}
+	}
+	return c, caller, err
+}
+
+// fromTokenHeader tells whose the token is that stands in a header of its issuer's. It
+// counts as a cookie: whoever makes a browser send a request makes it send that too.
+func (m *Middleware) fromTokenHeader(r *http.Request) (forward.Credential, *sessions.Caller, error) {
+	found, err := m.Verifier.Find(r.Header)
+	if err != nil {
+		return forward.Credential{}, nil, err
+	}
+	caller, err := m.Verifier.VerifyFound(r.Context(), found)
+	if err == nil {
+		if cause := m.Open(r.Context()); cause != nil {
+			caller, err = nil, fmt.Errorf("%w: %w", sessions.ErrUnavailable, cause)
+		}
+	}
+	return forward.Credential{Token: found.Token, Cookie: true}, caller, err
+}
+
+// verify tells whose token it is, if it is one that the app is told of.
+func (m *Middleware) verify(ctx context.Context, token string) (*sessions.Caller, error) {
+	verify := m.Verifier.VerifyOwn
+	if m.AcceptCallers {
+		verify = m.Verifier.Verify
+	}
+	if cause := m.Open(ctx); cause != nil {
+		return nil, m.unopened(ctx, token, verify, cause)
+	}
+	caller, err := verify(ctx, token)
+	if err != nil || !caller.Own {
+		return caller, err
+	}
+	ended, err := m.Manager.Ended(ctx, caller)
+	if ended {
+		err = sessions.ErrEnded
+	}
+	return caller, err
+}
+
+// unopened is verify while the store or the keys are not open: of a token that would have to be
+// looked up, or would be good, nobody can say that it is. What is wrong with others is as ever.
+func (m *Middleware) unopened(ctx context.Context, token string, verify func(context.Context, string) (*sessions.Caller, error), cause error) error {
+	if ours, _ := forward.Claims(token, m.Issuer); !ours {
+		if _, err := verify(ctx, token); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", sessions.ErrUnavailable, cause)
+}
+
+// claimed reports whether a cookie of the name says that it is a token of ours.
+func (m *Middleware) claimed(r *http.Request) bool {
+	return slices.ContainsFunc(r.CookiesNamed(m.Cookie), func(cookie *http.Cookie) bool {
+		ours, _ := forward.Claims(cookie.Value, m.Issuer)
+		return ours
+	})
+}
