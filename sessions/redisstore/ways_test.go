@@ -241,12 +241,13 @@ func TestItem6_SentinelsLeadToTheNewMaster(t *testing.T) {
 	s := openStore(t, Options{URL: u, SentinelPassword: redistest.Password, Replicas: 1, ReplicaTimeout: 2 * time.Second})
 	row := create(t, s, testRow("one", s.Now()))
 	master.Kill()
-	eventually(t, "the sentinels choose another", func() error { return s.Ping(ctx()) })
+	redistest.Failover(t, sentinels[0], "mymaster")
+	servertest.Until(t, "the store finds the new master", func() error { return s.Ping(ctx()) })
 	if now := get(t, s, row.Key()); now.Generation != 0 {
 		t.Errorf("the row is %+v", now)
 	}
 	alone := openStore(t, Options{URL: u, SentinelPassword: redistest.Password, Prefix: s.opts.Prefix})
-	eventually(t, "it may be written to", func() error { _, _, err := alone.Revoke(ctx(), row.Key(), sessions.EndRevoked); return err })
+	servertest.Until(t, "it may be written to", func() error { _, _, err := alone.Revoke(ctx(), row.Key(), sessions.EndRevoked); return err })
 	sink, _ := follow(t, alone)
 	wantHeard(t, alone, sink)
 }

@@ -48,6 +48,19 @@ func (s *Server) Sentinels(t testing.TB, name string, n int) []*Server {
 	return all
 }
 
+// Failover has a sentinel make a replica the master. Alone they would agree on it first, in their
+// own time, which on a busy machine is long: an election that nobody wins is held again after 10 s.
+func Failover(t testing.TB, sentinel *Server, name string) {
+	t.Helper()
+	servertest.Until(t, "a replica becomes the master", func() error {
+		out, err := sentinel.cli("SENTINEL", "FAILOVER", name)
+		if err == nil && !strings.HasPrefix(out, "OK") && !strings.HasPrefix(out, "INPROG") { // it may have begun by itself
+			err = errors.New(out)
+		}
+		return err
+	})
+}
+
 // A Cluster is three masters, and a replica of each.
 type Cluster struct{ Nodes []*Server }
 
