@@ -10,6 +10,7 @@ import (
 
 	"authsidecar/caddymodule/adminapi"
 	"authsidecar/caddymodule/internal/canonical"
+	"authsidecar/sessions/revocation"
 )
 
 // AdminInstances returns what the admin API knows of the instances, in the order of their
@@ -32,7 +33,8 @@ func (inst *instance) forAdmin() *adminapi.Instance {
 		Manager: inst.manager, Trusted: inst.trusted(),
 		Rings:  []adminapi.Ring{{Use: "refresh", Keys: minter.Keys.Refresh}, {Use: "access", Keys: minter.Keys.Access}},
 		Engine: engineOf(inst.opener), Location: locationOf(inst.opener), CopyDir: inst.copyDir, Logger: inst.logger,
-		Ping: func(ctx context.Context) error { return ping(ctx, inst.store.Load().store) },
+		Watch: func() *revocation.Watcher { return &inst.store.Load().watch },
+		Ping:  func(ctx context.Context) error { return ping(ctx, inst.store.Load().store) },
 		Live: func() (adminapi.SessionCount, bool) {
 			n, ok := inst.store.Load().live.Of(inst.issuer)
 			return adminapi.SessionCount{Own: n.Own, Impersonations: n.Impersonated}, ok

@@ -59,7 +59,10 @@ func (inst *instance) sweepCutoffs(ctx context.Context) {
 		if !inst.ready.Load() {
 			return
 		}
-		drain(ctx, inst.manager.SweepCutoffs, func(err error) {
+		sweep := func(ctx context.Context, limit int) (int, error) {
+			return inst.store.Load().watch.SweepCutoffs(ctx, inst.manager, limit)
+		}
+		drain(ctx, sweep, func(err error) {
 			inst.logger.Error("revoked sessions could not be swept; they are over, and this is tried again",
 				zap.String("issuer", inst.issuer), zap.Error(err))
 		})

@@ -16,7 +16,7 @@ func SetKeyTimes(sync, cache time.Duration) { keySync, keyCache = sync, cache }
 func DenyMany(h any, n int) {
 	inst := h.(*Handler).inst
 	for i := range n {
-		inst.store.Load().watch.Deny.Deny(sessions.Key{Realm: inst.issuer, ID: fmt.Sprintf("revoked%015d", i)}, time.Now())
+		inst.store.Load().watch.Deny.Add(sessions.Key{Realm: inst.issuer, ID: fmt.Sprintf("revoked%015d", i)}, time.Now())
 	}
 }
 

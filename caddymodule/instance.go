@@ -235,9 +235,9 @@ func (inst *instance) try(ctx context.Context) error {
 
 // use prepares what works with the store.
 func (inst *instance) use(ctx context.Context, store *openStore, secret []byte) error {
-	inst.manager.Store, inst.manager.Watch, inst.manager.IDSecret = store.store, &store.watch, secret
+	inst.manager.Store, inst.manager.Revocations, inst.manager.IDSecret = store.store, &store.watch, secret
 	inst.manager.Over, inst.manager.Minter.StoreID = store.expired, store.watch.Identity
-	if err := inst.manager.LoadCutoffs(ctx); err != nil {
+	if err := store.watch.LoadCutoffs(ctx, inst.issuer); err != nil {
 		return err
 	}
 	return inst.reports.Open()

@@ -11,6 +11,7 @@ import (
 	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/urlpath"
 )
 
@@ -23,7 +24,7 @@ func (inst *instance) newReports(ctx caddy.Context, h *Handler) (err error) {
 			Trusted: inst.trusted(),
 			Ready:   inst.ready.Load,
 			Ping:    func(ctx context.Context) error { return ping(ctx, inst.store.Load().store) },
-			Watch:   func() *sessions.Watcher { return &inst.store.Load().watch },
+			Watch:   func() *revocation.Watcher { return &inst.store.Load().watch },
 			Live:    inst.live,
 		},
 	}

@@ -13,6 +13,7 @@ import (
 	"authsidecar/caddymodule/internal/periodic"
 	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/streams"
 )
 
@@ -53,7 +54,7 @@ var stores = caddy.NewUsagePool()
 // open for its sessions, and what runs as long as it is open.
 type openStore struct {
 	store   sessions.Store
-	watch   sessions.Watcher
+	watch   revocation.Watcher
 	streams streams.Registry
 	live    observe.Live
 	realms  sync.Map // the *instance of each realm: it is told of what is swept

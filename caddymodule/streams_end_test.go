@@ -17,7 +17,7 @@ func TestStreams_EndLongAfterTheLastAccessToken(t *testing.T) {
 	inst.store.Store(store)
 	key := sessions.Key{Realm: "r", ID: "one"}
 	ended := 0
-	store.streams.Hold(&sessions.Facts{Key: key}, time.Now().Add(time.Hour), func() { ended++ })
+	store.streams.Hold(&sessions.Ref{Key: key}, time.Now().Add(time.Hour), func() { ended++ })
 	row := sessions.Session{Realm: "r", ID: "one"}
 	if inst.endStreams(&sessions.Event{Kind: sessions.EventRefreshed, Session: &row}); ended != 0 {
 		t.Error("ended with a session that goes on")

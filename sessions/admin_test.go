@@ -77,7 +77,7 @@ func TestOperator_EndsMoreThanAStepAtOnce(t *testing.T) {
 	}
 	w.events = nil
 	w.managedReload() // what is swept later, too, is in the log as he did it
-	must(t, w.manager.LoadCutoffs(t.Context()))
+	must(t, w.watch().LoadCutoffs(t.Context(), issuer))
 	w.sweepCutoffs(500, 100)
 	for _, e := range w.events {
 		if e.By != byAdmin {

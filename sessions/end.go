@@ -20,7 +20,7 @@ func (m *Manager) end(ctx context.Context, key Key, reason EndReason, by ender) 
 	if err != nil {
 		return fmt.Errorf("ending session: %w", err)
 	}
-	m.deny(&row)
+	m.revocations().Remember(&row)
 	if ended {
 		m.report(ctx, &Event{Kind: EventRevoked, Session: &row, By: by.by, IP: by.ip})
 	}
@@ -42,17 +42,21 @@ func (m *Manager) revoke(ctx context.Context, key Key, reason EndReason) (row Se
 	return row, ended, err
 }
 
-// deny keeps the access tokens of a row that was revoked from being used, unless
-// they are over as it is.
-func (m *Manager) deny(row *Session) {
-	if !row.RevokedAt.IsZero() && row.RevokedAt.Sub(row.RotatedAt) < RevocationMemory {
-		m.watch().Deny.Deny(row.Key(), row.RevokedAt)
-	}
+// RevokeRow revokes a session on behalf of by, whose right to do that was decided before: a
+// bulk revocation revokes the rows that it selects one by one. ErrNotFound: it was swept.
+func (m *Manager) RevokeRow(ctx context.Context, key Key, by Principal) error {
+	return m.end(ctx, key, EndRevoked, ender{by: by})
 }
 
-// Facts returns what an access token of ours says of its session.
-func (m *Manager) Facts(c *Caller) Facts {
-	return Facts{
+// cutOff reports whether a bulk revocation revoked the session.
+func (m *Manager) cutOff(s *Session) bool { return m.revocations().RevokedByCutoff(s.Ref()) }
+
+// live reports whether the session is not over at now.
+func (m *Manager) live(s *Session, now time.Time) bool { return s.Live(now) && !m.cutOff(s) }
+
+// Ref returns the reference to the session that an access token of ours has.
+func (m *Manager) Ref(c *Caller) Ref {
+	return Ref{
 		Key:           Key{Realm: m.Realm, ID: c.SessionID},
 		UserID:        c.Subject,
 		Impersonation: c.Acting,
@@ -62,9 +66,8 @@ func (m *Manager) Facts(c *Caller) Facts {
 	}
 }
 
-// Ended tells whether the session of an access token of ours was ended.
-// ErrUnavailable: nobody can tell now.
-func (m *Manager) Ended(ctx context.Context, c *Caller) (bool, error) {
-	f := m.Facts(c)
-	return m.watch().Ended(ctx, &f)
+// Revoked reports whether the session of an access token of ours was revoked. An error
+// wraps ErrUnavailable: that is unknown.
+func (m *Manager) Revoked(ctx context.Context, c *Caller) (bool, error) {
+	return m.revocations().Revoked(ctx, m.Ref(c))
 }

@@ -51,57 +51,6 @@ type CountingStore interface {
 	CreateCounted(ctx context.Context, row Session) (stored Session, created bool, count int, err error)
 }
 
-// An IdentifiedStore is a Store that can be told from each other, and from what stood in its
-// place before: access tokens carry its identity, and are of no session of another one.
-type IdentifiedStore interface {
-	// Identity is a short random text that is kept with the rows: lost with them, copied
-	// with no copy of rows to another store. Where there is none, one is made. It is asked
-	// each second: what another process made instead is found.
-	Identity(ctx context.Context) (string, error)
-}
-
-// A RevocationLog is a Store that remembers, for RevocationMemory at the least,
-// which sessions were ended before their time.
-type RevocationLog interface {
-	// Revoked calls tell for each session, of all realms, whose RevokedAt is not
-	// before since, in any order, possibly twice. It is called once at start-up and
-	// after each loss of a feed; rows that were swept or deleted meanwhile must not
-	// be missing.
-	Revoked(ctx context.Context, since time.Time, tell func(key Key, at time.Time)) error
-}
-
-// A RevocationFeed is a Store that several nodes share, and that tells each of them
-// what any of them ended.
-type RevocationFeed interface {
-	RevocationLog
-	// Follow tells the sink what is ended from now on, until ctx ends or it lost
-	// its connection: it returns an error always, and is called again after a pause.
-	// It calls Ready once, as soon as nothing that is committed from then on can be
-	// missed, and Alive each FeedHeartbeat or so, when it heard the engine (its own
-	// heartbeat coming back, or an answered poll). It never blocks on anything but
-	// the engine, and starts no goroutine that outlives it.
-	Follow(ctx context.Context, sink FeedSink) error
-}
-
-// A FeedSink is told what a feed hears. Its methods do not block.
-type FeedSink interface {
-	Ready()
-	Alive()
-	Revoked(key Key, at time.Time)
-	Cutoff(c Cutoff)
-}
-
-// What feeds and logs of revocations are held to.
-const (
-	// RevocationMemory is for how long an ended session is remembered: the longest
-	// life of an access token, and leeway.
-	RevocationMemory = time.Hour + time.Minute
-	// FeedHeartbeat is how often a feed proves that it lives, FeedSilence after how
-	// long without a word it counts as cut.
-	FeedHeartbeat = 250 * time.Millisecond
-	FeedSilence   = time.Second
-)
-
 // A Scanner is a Store that can be read whole, to copy it.
 type Scanner interface {
 	// Scan returns a page of the rows of all realms, revoked ones too, in an order

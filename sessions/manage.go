@@ -80,20 +80,20 @@ type Revocation struct {
 const (
 	revokeStep = 1000
 	revokeScan = 200
+	revokePage = 100 // rows of a page
 )
 
 // RevokeAll ends all live sessions that the filter selects and the caller may
-// end. Where he may end whatever it selects, a cutoff ends them all at once, also
-// those of which no row was found, and what is left of their rows is ended by
-// SweepCutoffs. Else each is judged, and the
+// end. Where they may end whatever it selects, a cutoff revokes them all at once, also
+// those of which no row was found, and what is left of their rows is revoked by
+// revocation.Watcher.SweepCutoffs. Else the caller's right is decided for each, and the
 // request ends a part of them: the next one goes on from the Next of its answer. A
 // filter that names nothing is ErrForbidden; a cursor of anything else ErrBadCursor.
 func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, cursor string, dryRun bool) (Revocation, error) {
 	if f.Empty() {
 		return Revocation{}, ErrForbidden
 	}
-	store, ok := As[CutoffStore](m.Store)
-	whole := ok && !dryRun && r.overAll(&f)
+	whole := !dryRun && m.revocations().KeepsCutoffs() && r.overAll(&f)
 	if whole && cursor != "" {
 		return Revocation{}, ErrBadCursor // there is no going on: a cutoff ends what is before it, too
 	}
@@ -106,7 +106,7 @@ func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, cursor str
 		return done, nil
 	}
 	if whole {
-		if err := m.addCutoff(ctx, store, Cutoff{ID: randomID(), Realm: m.Realm, Filter: f, By: r.caller.Principal}); err != nil {
+		if err := m.revocations().AddCutoff(ctx, m.Realm, f, r.caller.Principal); err != nil {
 			return Revocation{}, err
 		}
 		done.Next = ""
@@ -127,9 +127,9 @@ func (m *Manager) endable(ctx context.Context, r *Rights, f Filter, cursor strin
 	if next, err = m.openCursor(cursor); err != nil {
 		return nil, "", err
 	}
-	now, over := m.Store.Now(), m.watch().Deny.cutoffs.until(m.Realm, &f)
+	now, over := m.Store.Now(), m.revocations().RevokedUntil(m.Realm, &f)
 	for range revokeScan {
-		page, err := m.page(ctx, queries, next, sweepPage)
+		page, err := m.page(ctx, queries, next, revokePage)
 		if err != nil {
 			return nil, "", err
 		}
@@ -142,7 +142,7 @@ func (m *Manager) endable(ctx context.Context, r *Rights, f Filter, cursor strin
 				keys = append(keys, s.Key())
 			}
 		}
-		if next = page.Next; next == "" || len(keys)+sweepPage > revokeStep {
+		if next = page.Next; next == "" || len(keys)+revokePage > revokeStep {
 			break
 		}
 	}
@@ -174,7 +174,7 @@ func (m *Manager) Current(ctx context.Context, token, ip string) (Session, error
 	if out.Err == nil { // by the store's time it is within the grace period after all
 		return row, nil
 	}
-	m.deny(&row)
+	m.revocations().Remember(&row)
 	m.report(ctx, &Event{Kind: out.Kind, Session: &row, IP: ip, Err: out.Err})
 	return row, out.Err
 }
@@ -189,7 +189,7 @@ func (m *Manager) unread(err error) error {
 
 // inspect is the transition of a row when a refresh token is presented for no refresh.
 func (m *Manager) inspect(row Session, p *Presented, now time.Time) (next Session, write bool, out Outcome) {
-	if m.cut(&row) {
+	if m.cutOff(&row) {
 		return row, false, Outcome{Kind: EventDenied, Err: errRevoked}
 	}
 	rules := Rotation{Grace: m.Grace}

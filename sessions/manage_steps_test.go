@@ -34,7 +34,7 @@ func (w *world) onDisk() *lister {
 	must(w.t, err)
 	w.t.Cleanup(func() { must(w.t, store.Close()) })
 	l := &lister{Store: store}
-	w.manager.Store = l
+	w.use(l)
 	return l
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/pebblestore"
+	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/storetest"
 )
 
@@ -96,16 +97,16 @@ func (w *world) wantRevoked(c *sessions.Caller, f sessions.Filter, dryRun bool, 
 	}
 }
 
-func (w *world) cutoffs() []sessions.Cutoff {
+func (w *world) cutoffs() []revocation.Cutoff {
 	w.t.Helper()
-	all, err := w.store.(sessions.CutoffStore).Cutoffs(w.t.Context(), issuer)
+	all, err := w.store.(revocation.Store).Cutoffs(w.t.Context(), issuer)
 	must(w.t, err)
 	return all
 }
 
 func (w *world) sweepCutoffs(limit, want int) {
 	w.t.Helper()
-	ended, err := w.manager.SweepCutoffs(w.t.Context(), limit)
+	ended, err := w.watch().SweepCutoffs(w.t.Context(), w.manager, limit)
 	must(w.t, err)
 	if ended != want {
 		w.t.Errorf("swept %d rows of %d, want %d", ended, limit, want)
@@ -288,11 +289,11 @@ func (w *world) playSweep(grants []*sessions.Grant, left int) {
 			w.t.Errorf("before the cutoffs are loaded: %v; this is not about loading them", err)
 		}
 	}
-	must(w.t, w.manager.LoadCutoffs(w.t.Context()))
+	must(w.t, w.watch().LoadCutoffs(w.t.Context(), issuer))
 	w.over(grants[1], person("alice", nil))
 	w.sweepCutoffs(100, 100)
 	w.managedReload()
-	must(w.t, w.manager.LoadCutoffs(w.t.Context()))
+	must(w.t, w.watch().LoadCutoffs(w.t.Context(), issuer))
 	w.sweepCutoffs(100, left-199) // and the one that was made anew
 	w.sweepCutoffs(100, 0)
 	if len(w.cutoffs()) != 1 {
@@ -346,7 +347,7 @@ func TestSweepCutoffs_BoundsAllTogether(t *testing.T) {
 func TestRevokeAll_WithoutCutoffs(t *testing.T) {
 	alice := person("alice", nil)
 	w := managed(t)
-	w.manager.Store = struct{ sessions.Store }{w.store}
+	w.use(struct{ sessions.Store }{w.store})
 	w.many(alice, "alice", 1003)
 	for _, want := range []sessions.Revocation{{Revoked: 1000, More: true}, {Revoked: 3}, {}} {
 		w.wantRevoked(alice, sessions.Filter{User: "alice"}, false, want)
@@ -473,31 +474,28 @@ func TestRevokeAll_WhereTheCutoffCannotBeStored(t *testing.T) {
 	w := managed(t)
 	alice := person("alice", nil)
 	g := w.create(alice, "alice")
-	w.manager.Store = failing{w.store, w.store.(sessions.CutoffStore)}
+	w.use(failing{w.store.(*storetest.Memory)})
 	got, err := w.manager.RevokeAll(t.Context(), w.rights(alice), sessions.Filter{User: "alice"}, "", false)
 	if !errors.Is(err, sessions.ErrUnavailable) || got.Revoked != 0 {
 		t.Errorf("revoked %+v, %v", got, err)
 	}
 	w.refresh(g.RefreshToken, victim, sessions.EventRefreshed)
-	if _, err := w.manager.SweepCutoffs(t.Context(), 10); !errors.Is(err, sessions.ErrUnavailable) {
+	if _, err := w.watch().SweepCutoffs(t.Context(), w.manager, 10); !errors.Is(err, sessions.ErrUnavailable) {
 		t.Errorf("sweeping: %v", err)
 	}
-	if err := w.manager.LoadCutoffs(t.Context()); !errors.Is(err, sessions.ErrUnavailable) {
+	if err := w.watch().LoadCutoffs(t.Context(), issuer); !errors.Is(err, sessions.ErrUnavailable) {
 		t.Errorf("loading: %v", err)
 	}
 }
 
 // failing keeps no cutoff.
-type failing struct {
-	sessions.Store
-	sessions.CutoffStore
+type failing struct{ *storetest.Memory }
+
+func (failing) AddCutoff(context.Context, revocation.Cutoff) (revocation.Cutoff, error) {
+	return revocation.Cutoff{}, sessions.ErrUnavailable
 }
 
-func (failing) AddCutoff(context.Context, sessions.Cutoff) (sessions.Cutoff, error) {
-	return sessions.Cutoff{}, sessions.ErrUnavailable
-}
-
-func (failing) Cutoffs(context.Context, string) ([]sessions.Cutoff, error) {
+func (failing) Cutoffs(context.Context, string) ([]revocation.Cutoff, error) {
 	return nil, sessions.ErrNewerRow
 }
 
@@ -556,9 +554,9 @@ func TestRevokeAll_ThatFindsNothingEndsAccessTokensAllTheSame(t *testing.T) {
 	w := managed(t)
 	alice := person("alice", nil)
 	g := w.create(alice, "alice")
-	w.manager.Store = nothing{w.store.(*storetest.Memory)}
+	w.use(nothing{w.store.(*storetest.Memory)})
 	w.wantRevoked(alice, sessions.Filter{User: "alice"}, false, sessions.Revocation{})
-	if ended, err := w.manager.Ended(t.Context(), ourToken(g)); !ended || err != nil {
+	if ended, err := w.manager.Revoked(t.Context(), ourToken(g)); !ended || err != nil {
 		t.Errorf("the access token is good (%v)", err)
 	}
 	if n := len(w.cutoffs()); n != 1 {
@@ -566,7 +564,7 @@ func TestRevokeAll_ThatFindsNothingEndsAccessTokensAllTheSame(t *testing.T) {
 	}
 	w.now = w.now.Add(-time.Hour)
 	later := w.create(alice, "alice")
-	if ended, err := w.manager.Ended(t.Context(), ourToken(later)); ended || err != nil {
+	if ended, err := w.manager.Revoked(t.Context(), ourToken(later)); ended || err != nil {
 		t.Errorf("the access token of one that came later is over (%v)", err)
 	}
 }
@@ -585,7 +583,7 @@ func TestSweepCutoffs_LearnsOfOthers(t *testing.T) {
 	grants := w.many(alice, "alice", 1005)
 	first := w.manager
 	w.managedReload()
-	must(t, w.manager.LoadCutoffs(t.Context()))
+	must(t, w.watch().LoadCutoffs(t.Context(), issuer))
 	second := w.manager
 	w.manager = first
 	w.wantRevoked(alice, sessions.Filter{User: "alice"}, false, sessions.Revocation{Revoked: 1000, More: true})
@@ -732,7 +730,7 @@ func TestList_TenThousandSessionsOfOneUser(t *testing.T) {
 	store, err := pebblestore.Open(pebblestore.Options{Dir: filepath.Join(t.TempDir(), "store"), Now: func() time.Time { return w.now }})
 	must(t, err)
 	defer func() { must(t, store.Close()) }()
-	w.manager.Store = store
+	w.use(store)
 	alice := person("alice", nil)
 	row := w.create(alice, "alice").Session
 	want := []string{row.ID}

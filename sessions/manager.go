@@ -55,12 +55,10 @@ type Manager struct {
 	// make room. Nil is silence.
 	Over func(*Session)
 
-	// Watch knows what was ended not long ago: one for all who share the store. Nil
-	// is a watcher of its own.
-	Watch *Watcher
+	// Revocations knows what was revoked: a revocation.Watcher, one for all who share the
+	// store. Nil: the store is asked about each access token, and there are no cutoffs.
+	Revocations Revocations
 
-	own   Watcher
-	swept map[string]bool // cutoffs whose rows are ended
 	rooms rooms
 }
 
@@ -105,11 +103,11 @@ type Grant struct {
 	Now time.Time
 }
 
-func (m *Manager) watch() *Watcher {
-	if m.Watch != nil {
-		return m.Watch
+func (m *Manager) revocations() Revocations {
+	if m.Revocations != nil {
+		return m.Revocations
 	}
-	return &m.own
+	return askStore{m.Store}
 }
 
 // report tells the observer.

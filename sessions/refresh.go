@@ -49,7 +49,7 @@ func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, err
 		m.report(ctx, &Event{Kind: EventFailed, Session: &Session{Realm: m.Realm, ID: presented.Session.ID}, IP: req.IP, Err: err})
 		return nil, err
 	}
-	m.deny(&row)
+	m.revocations().Remember(&row)
 	event := Event{Kind: out.Kind, Session: &row, IP: req.IP, Err: out.Err}
 	if out.Err != nil || out.Kind == "" {
 		m.report(ctx, &event)
@@ -87,7 +87,7 @@ func (m *Manager) rotate(ctx context.Context, p *Presented, fresh *Fresh) (row S
 // endorse asks what present asks before a rotation, of a row that was rotated
 // already: a no ends the session just as well.
 func (m *Manager) endorse(ctx context.Context, row Session) (Session, Outcome, error) {
-	if m.cut(&row) {
+	if m.cutOff(&row) {
 		return row, Outcome{Kind: EventDenied, Err: errRevoked}, nil
 	}
 	no := m.permit(&row)
@@ -100,7 +100,7 @@ func (m *Manager) endorse(ctx context.Context, row Session) (Session, Outcome, e
 
 // present is the transition of a row when a refresh token is presented.
 func (m *Manager) present(row Session, p *Presented, fresh *Fresh, now time.Time) (next Session, write bool, out Outcome) {
-	if m.cut(&row) {
+	if m.cutOff(&row) {
 		return row, false, Outcome{Kind: EventDenied, Err: errRevoked}
 	}
 	rules := Rotation{Grace: m.Grace, Permit: m.permit}

@@ -80,8 +80,8 @@ type Filter struct {
 // Empty tells whether the filter names nothing.
 func (f *Filter) Empty() bool { return *f == Filter{} }
 
-// query returns the filter as a query of the store.
-func (f *Filter) query(realm string) Query {
+// Query returns the filter as a query of the store.
+func (f *Filter) Query(realm string) Query {
 	q := Query{Realm: realm, User: f.User, Actor: f.Actor}
 	if f.Impersonations {
 		q.Impersonations = &f.Impersonations
@@ -89,23 +89,18 @@ func (f *Filter) query(realm string) Query {
 	return q
 }
 
-// same tells whether both filters name the same.
-func (f *Filter) same(o *Filter) bool {
-	sameActor := f.Actor == o.Actor || f.Actor != nil && o.Actor != nil && *f.Actor == *o.Actor
-	return f.User == o.User && sameActor && f.Impersonations == o.Impersonations
-}
-
 // Covers tells whether the filter selects the session.
 func (f *Filter) Covers(s *Session) bool {
-	facts := s.Facts()
-	return f.selects(&facts)
+	r := s.Ref()
+	return f.Selects(&r)
 }
 
-func (f *Filter) selects(s *Facts) bool {
+// Selects is Covers for what an access token says of its session.
+func (f *Filter) Selects(r *Ref) bool {
 	switch {
-	case f.User != "" && f.User != s.UserID,
-		f.Actor != nil && (!s.Impersonation || *f.Actor != s.Actor),
-		f.Impersonations && !s.Impersonation:
+	case f.User != "" && f.User != r.UserID,
+		f.Actor != nil && (!r.Impersonation || *f.Actor != r.Actor),
+		f.Impersonations && !r.Impersonation:
 		return false
 	default:
 		return true
@@ -128,7 +123,7 @@ func (r *Rights) queries(realm string, f Filter) []Query {
 	}
 	queries := make([]Query, len(filters))
 	for i := range filters {
-		queries[i] = filters[i].query(realm)
+		queries[i] = filters[i].Query(realm)
 	}
 	return queries
 }
@@ -149,11 +144,4 @@ func (r *Rights) narrow(f Filter) []Filter {
 	default:
 		return []Filter{ofHim, byHim}
 	}
-}
-
-// within tells whether the other filter selects whatever this one does.
-func (f *Filter) within(o *Filter) bool {
-	sameActor := f.Actor != nil && o.Actor != nil && *f.Actor == *o.Actor
-	return (o.User == "" || o.User == f.User) && (o.Actor == nil || sameActor) &&
-		(!o.Impersonations || f.Impersonations || f.Actor != nil)
 }

@@ -64,7 +64,7 @@ type Session struct {
 	UserAgent string
 
 	// CreatedAt is when the session began, and its place in the order of what begins and
-	// of cutoffs (CutoffStore). Zero is a session that has not begun.
+	// of cutoffs (revocation.Store). Zero is a session that has not begun.
 	CreatedAt time.Time
 	// ExpiresAt is the absolute end. Nothing extends it.
 	ExpiresAt time.Time

@@ -22,7 +22,7 @@ type Store interface {
 	//
 	// A row without a CreatedAt begins now: the store sets its times (Begin), by the
 	// store's clock in the step that writes it, and to a place after every cutoff that
-	// was added before Create was called (CutoffStore). A row that has one is a copy,
+	// was added before Create was called (revocation.Store). A row that has one is a copy,
 	// and is stored as it is.
 	Create(ctx context.Context, row Session) (stored Session, created bool, err error)
 

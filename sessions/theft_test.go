@@ -13,6 +13,7 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/jose"
 	"authsidecar/sessions/keyring"
+	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/storetest"
 )
 
@@ -67,10 +68,18 @@ func (w *world) reload(change ...func(*sessions.Manager)) {
 		Impersonation: sessions.Lifetimes{TTL: time.Hour, MaxTTL: 8 * time.Hour, Idle: 15 * time.Minute},
 		Observe:       func(_ context.Context, e *sessions.Event) { w.events = append(w.events, *e) },
 	}
+	w.use(w.store)
 	for _, do := range change {
 		do(w.manager)
 	}
 }
+
+// use gives the manager another store, and what knows its revocations.
+func (w *world) use(store sessions.Store) {
+	w.manager.Store, w.manager.Revocations = store, &revocation.Watcher{Store: store}
+}
+
+func (w *world) watch() *revocation.Watcher { return w.manager.Revocations.(*revocation.Watcher) }
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -337,7 +346,7 @@ func TestForged_IsRefusedBeforeTheStore(t *testing.T) {
 	w := newWorld(t)
 	real := w.create(person("alice", nil), "alice")
 	counted := &counting{Store: w.store}
-	w.manager.Store = counted // and w.row looks at the store behind it
+	w.use(counted) // and w.row looks at the store behind it
 	own := w.refreshKey
 	claims := claimsOf(t, real.RefreshToken)
 	other := generate(t, jose.EdDSA)

@@ -27,7 +27,7 @@ type Minter struct {
 	ClaimsAge time.Duration
 	// Keys sign.
 	Keys *keyring.Keyring
-	// StoreID returns the identity of the store (Watcher.Identity), which access tokens
+	// StoreID returns the identity of the store (revocation.Watcher.Identity), which access tokens
 	// carry; nil is none.
 	StoreID func() string
 }

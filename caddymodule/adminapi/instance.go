@@ -10,6 +10,7 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/keyring"
+	"authsidecar/sessions/revocation"
 )
 
 // A Source knows the auth_sessions blocks of the running configuration. The auth_sessions app
@@ -34,6 +35,8 @@ type Instance struct {
 
 	Engine   string // the name of the store's module
 	Location string // where the store is, for people; "" where it does not say
+	// Watch returns what knows the revocations of the open store.
+	Watch func() *revocation.Watcher
 	// Ping reports whether the store answers, and Live about how many sessions it has that
 	// are not over; ok is false while nobody has counted them.
 	Ping func(context.Context) error
@@ -91,7 +94,7 @@ func (r *request) ofOneStore() (*Instance, error) {
 		if !inst.Ready {
 			return nil, sessions.ErrClosed
 		}
-		if inst.Manager.Watch != found[0].Manager.Watch { // each open store has its own
+		if inst.Watch() != found[0].Watch() { // each open store has its own
 			return nil, badRequest("there are several stores: name one of the issuers %s", issuers(found))
 		}
 	}

@@ -6,10 +6,10 @@ import (
 	"net/http"
 	"time"
 
-	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/jose"
 	"authsidecar/sessions/keyring"
+	"authsidecar/sessions/revocation"
 )
 
 // An Overview answers GET status.
@@ -119,8 +119,8 @@ func statusOf(ctx context.Context, inst *Instance, keys bool) InstanceStatus {
 		if n, ok := inst.Live(); ok {
 			s.Sessions = &n
 		}
-		s.Denied = inst.Manager.Watch.Deny.Len()
-		s.Feed = feedStatus(inst.Manager.Watch)
+		s.Denied = inst.Watch().Deny.Len()
+		s.Feed = feedStatus(inst.Watch())
 	}
 	return s
 }
@@ -179,12 +179,12 @@ func (s *StoreStatus) ask(ctx context.Context, ping func(context.Context) error)
 	}
 }
 
-func feedStatus(w *sessions.Watcher) FeedStatus {
-	s := FeedStatus{State: "none", Silent: w.Silence().Milliseconds(), Blind: w.Blind().Milliseconds()}
+func feedStatus(w *revocation.Watcher) FeedStatus {
+	s := FeedStatus{State: "none", Silent: w.FeedAge().Milliseconds(), Blind: w.Degraded().Milliseconds()}
 	switch {
-	case w.Blind() > 0:
+	case w.Degraded() > 0:
 		s.State = "blind"
-	case w.Silence() > 0:
+	case w.FeedAge() > 0:
 		s.State = "hearing"
 	}
 	return s

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
 // A copier carries sessions from one store to another.
@@ -187,7 +188,7 @@ func (c *copier) cutoffs(ctx context.Context, realms []string, report *copyRepor
 		if err != nil {
 			return err
 		}
-		store, ok := sessions.As[sessions.CutoffStore](c.to)
+		store, ok := sessions.As[revocation.Store](c.to)
 		if !ok && len(all) > 0 {
 			return errors.New("the target keeps none: wait two hours after the last bulk revocation, and copy then")
 		}
@@ -201,8 +202,8 @@ func (c *copier) cutoffs(ctx context.Context, realms []string, report *copyRepor
 	return nil
 }
 
-func cutoffsOf(ctx context.Context, store sessions.Store, realm string) ([]sessions.Cutoff, error) {
-	cutoffs, ok := sessions.As[sessions.CutoffStore](store)
+func cutoffsOf(ctx context.Context, store sessions.Store, realm string) ([]revocation.Cutoff, error) {
+	cutoffs, ok := sessions.As[revocation.Store](store)
 	if !ok {
 		return nil, nil
 	}
@@ -219,7 +220,7 @@ func (c *copier) checkCutoffs(ctx context.Context, realms []string) error {
 		if err != nil {
 			return fmt.Errorf("checking cutoffs: %w", err)
 		}
-		known := make(map[string]sessions.Cutoff, len(have))
+		known := make(map[string]revocation.Cutoff, len(have))
 		for _, cutoff := range have {
 			known[cutoff.ID] = cutoff
 		}

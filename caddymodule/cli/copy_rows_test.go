@@ -12,6 +12,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/pebblestore"
+	"authsidecar/sessions/revocation"
 )
 
 var copyNoon = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
@@ -44,7 +45,7 @@ func fill(t *testing.T, store sessions.Store, n int) {
 			revokeRow(t, store, row.Key())
 		}
 	}
-	_, err := store.(sessions.CutoffStore).AddCutoff(t.Context(), sessions.Cutoff{
+	_, err := store.(revocation.Store).AddCutoff(t.Context(), revocation.Cutoff{
 		ID: "cut", Realm: "https://realm1", Filter: sessions.Filter{User: "user1"}, At: copyNoon, By: sessions.Principal{Subject: "admin"},
 	})
 	if err != nil {
@@ -135,7 +136,7 @@ func TestCopy_IsTheSameInEveryWay(t *testing.T) {
 		}
 	}
 	ended := func(store sessions.Store) (n int) {
-		log, ok := sessions.As[sessions.RevocationLog](store)
+		log, ok := sessions.As[revocation.Store](store)
 		if !ok {
 			t.Fatal("the store remembers nothing")
 		}

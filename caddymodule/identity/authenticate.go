@@ -100,7 +100,7 @@ func (m *Middleware) verify(ctx context.Context, token string) (*sessions.Caller
 	if err != nil || !caller.Own {
 		return caller, err
 	}
-	ended, err := m.Manager.Ended(ctx, caller)
+	ended, err := m.Manager.Revoked(ctx, caller)
 	if ended {
 		err = sessions.ErrEnded
 	}

@@ -76,7 +76,7 @@ func (m *Middleware) stream(w http.ResponseWriter, r *http.Request, id *identity
 		s.stop()
 	}()
 	if id.ours() {
-		facts := m.Manager.Facts(id.Caller)
+		facts := m.Manager.Ref(id.Caller)
 		defer m.Streams().Hold(&facts, id.Caller.ExpiresAt, s.end)()
 	}
 	err := next.ServeHTTP(s, r)

@@ -22,6 +22,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/forward"
+	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/storetest"
 	"authsidecar/sessions/streams"
 )
@@ -43,7 +44,7 @@ type endingSite struct {
 func newEndingSite() *endingSite {
 	e := new(endingSite)
 	store := new(storetest.Memory)
-	e.open.Store, e.open.Watch = store, &sessions.Watcher{Store: store}
+	e.open.Store, e.open.Watch = store, &revocation.Watcher{Store: store}
 	e.app = &Middleware{Config: Config{
 		Manager: &sessions.Manager{Realm: "r"},
 		Streams: func() *streams.Registry { return &e.open },

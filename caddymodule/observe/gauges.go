@@ -56,8 +56,8 @@ func (b *Block) showGauges(realm string, show func(*prometheus.Desc, float64, ..
 	show(readyGauge, 1)
 	watch := b.Watch()
 	show(denySetGauge, float64(watch.Deny.Len()))
-	show(feedLagGauge, watch.Silence().Seconds())
-	show(blindGauge, watch.Blind().Seconds())
+	show(feedLagGauge, watch.FeedAge().Seconds())
+	show(blindGauge, watch.Degraded().Seconds())
 	if n, ok := b.Live().Of(realm); ok {
 		show(liveGauge, float64(n.Own), "own")
 		show(liveGauge, float64(n.Impersonated), "impersonation")

@@ -14,6 +14,7 @@ import (
 	"authsidecar/sessions/audit"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/keyring"
+	"authsidecar/sessions/revocation"
 )
 
 // A Config is what a Reporter is made of.
@@ -42,7 +43,7 @@ type Block struct {
 	Rings   []Ring
 	Ready   func() bool
 	Ping    func(context.Context) error // reports whether the store answers
-	Watch   func() *sessions.Watcher
+	Watch   func() *revocation.Watcher
 	Live    func() *Live // nil before the store is open
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/pebblestore"
+	"authsidecar/sessions/revocation"
 )
 
 type plainStore struct{ sessions.Store }
@@ -54,7 +55,7 @@ func TestMeter_HidesNothingAndMakesNothingUp(t *testing.T) {
 		counting, counts := sessions.As[sessions.CountingStore](metered)
 		rotating, rotates := sessions.As[sessions.Rotator](metered)
 		_, pings := sessions.As[sessions.Pinger](metered)
-		_, remembers := sessions.As[sessions.RevocationLog](metered)
+		_, remembers := sessions.As[revocation.Store](metered)
 		if counts != tt.counts || rotates != tt.rotates || pings != tt.pings || remembers != tt.remembers {
 			t.Errorf("%s: counts %v, rotates %v, pings %v, remembers %v", tt.name, counts, rotates, pings, remembers)
 		}

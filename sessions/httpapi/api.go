@@ -181,7 +181,7 @@ func (a *API) authenticate(r *http.Request) (*sessions.Caller, error) {
 	if err != nil || !caller.Own {
 		return caller, err
 	}
-	ended, err := a.manager.Ended(r.Context(), caller)
+	ended, err := a.manager.Revoked(r.Context(), caller)
 	if ended {
 		err = sessions.ErrEnded
 	}

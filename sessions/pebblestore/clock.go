@@ -25,7 +25,7 @@ import (
 // rotated just before it would be over: a refresh token that is repeated after a lost
 // answer would be taken for a stolen one.
 //
-// The clock also orders what begins and what is cut off (sessions.CutoffStore). How far it
+// The clock also orders what begins and what is cut off (revocation.Store). How far it
 // and that order are is written with each commit: it begins there when the store is opened
 // again.
 type clock struct {

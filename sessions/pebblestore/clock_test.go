@@ -15,6 +15,7 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/keyring"
+	"authsidecar/sessions/revocation"
 )
 
 // A machine has a clock that somebody sets, and a log.
@@ -112,6 +113,7 @@ type clockNode struct {
 	m        *machine
 	dir      string
 	store    *Store
+	watch    *revocation.Watcher
 	verifier *bearer.Verifier
 }
 
@@ -146,9 +148,10 @@ func (n *clockNode) open() {
 	n.t.Helper()
 	n.store = openStore(n.t, Options{Dir: n.dir, Now: n.m.wall, Log: n.m.log()})
 	n.m.follow(n.store.clock)
-	n.Store, n.Watch = n.store, &sessions.Watcher{Store: n.store}
-	n.must(n.Watch.Start(ctx()))
-	n.must(n.LoadCutoffs(ctx()))
+	n.watch = &revocation.Watcher{Store: n.store}
+	n.Store, n.Revocations = n.store, n.watch
+	n.must(n.watch.Start(ctx()))
+	n.must(n.watch.LoadCutoffs(ctx(), n.Realm))
 }
 
 // restart is what an operator does, or a crash, while the clock of the machine is set.
@@ -194,7 +197,7 @@ func (n *clockNode) wantAccess(grant *sessions.Grant) {
 	n.t.Helper()
 	who, err := n.verifier.VerifyOwn(ctx(), grant.AccessToken)
 	n.must(err)
-	if ended, err := n.Ended(ctx(), who); ended || err != nil {
+	if ended, err := n.Revoked(ctx(), who); ended || err != nil {
 		n.t.Errorf("the access token is over, %v", err)
 	}
 	if life := who.ExpiresAt.Sub(n.store.Now()); life < 9*time.Minute || life > 10*time.Minute {
@@ -217,8 +220,7 @@ func (n *clockNode) wantOver(grant *sessions.Grant) {
 	if _, err := n.Refresh(ctx(), &sessions.RefreshRequest{Token: grant.RefreshToken}); !errors.Is(err, sessions.ErrGrant) {
 		n.t.Errorf("a session that was revoked is refreshed: %v", err)
 	}
-	facts := grant.Session.Facts()
-	if ended, err := n.Watch.Ended(ctx(), &facts); !ended {
+	if ended, err := n.watch.Revoked(ctx(), grant.Session.Ref()); !ended {
 		n.t.Errorf("a session that was revoked lives on: %v", err)
 	}
 }

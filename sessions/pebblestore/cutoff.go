@@ -7,12 +7,12 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
-	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/rowcodec"
 )
 
 // AddCutoff keeps the cutoff.
-func (s *Store) AddCutoff(ctx context.Context, c sessions.Cutoff) (sessions.Cutoff, error) {
+func (s *Store) AddCutoff(ctx context.Context, c revocation.Cutoff) (revocation.Cutoff, error) {
 	data, err := rowcodec.EncodeCutoff(&c)
 	if err != nil {
 		return c, unavailable(err)
@@ -28,8 +28,8 @@ func (s *Store) AddCutoff(ctx context.Context, c sessions.Cutoff) (sessions.Cuto
 	return c, err
 }
 
-// DropCutoff forgets a cutoff; that there is none is no error.
-func (s *Store) DropCutoff(ctx context.Context, c sessions.Cutoff) error {
+// RemoveCutoff forgets a cutoff; that there is none is no error.
+func (s *Store) RemoveCutoff(ctx context.Context, c revocation.Cutoff) error {
 	return s.writeCutoff(ctx, func(_ *engine, b *pebble.Batch) error { return b.Delete(appendCutoffKey(nil, &c), nil) })
 }
 
@@ -50,7 +50,7 @@ func (s *Store) writeCutoff(ctx context.Context, change func(e *engine, b *pebbl
 
 // Cutoffs returns those of the realm, oldest first. One that cannot be read fails
 // them all: nobody may do without it.
-func (s *Store) Cutoffs(ctx context.Context, realm string) ([]sessions.Cutoff, error) {
+func (s *Store) Cutoffs(ctx context.Context, realm string) ([]revocation.Cutoff, error) {
 	e, err := s.enter(ctx)
 	if err != nil {
 		return nil, err
@@ -71,8 +71,8 @@ func (s *Store) Cutoffs(ctx context.Context, realm string) ([]sessions.Cutoff, e
 	return all, nil
 }
 
-func readCutoffs(ctx context.Context, iter *pebble.Iterator, realm string) ([]sessions.Cutoff, error) {
-	var all []sessions.Cutoff
+func readCutoffs(ctx context.Context, iter *pebble.Iterator, realm string) ([]revocation.Cutoff, error) {
+	var all []revocation.Cutoff
 	for iter.First(); iter.Valid(); iter.Next() {
 		if err := done(ctx); err != nil {
 			return nil, err
@@ -97,7 +97,7 @@ func readCutoffs(ctx context.Context, iter *pebble.Iterator, realm string) ([]se
 	return all, nil
 }
 
-func appendCutoffKey(dst []byte, c *sessions.Cutoff) []byte {
+func appendCutoffKey(dst []byte, c *revocation.Cutoff) []byte {
 	dst = appendTime(appendPrefix(dst, kindCutoff, hashString(c.Realm)), c.At)
 	return append(dst, c.ID...)
 }
@@ -112,4 +112,4 @@ func cutoffKey(key []byte) (at time.Time, id string, ok bool) {
 }
 
 // Interface guards
-var _ sessions.CutoffStore = (*Store)(nil)
+var _ revocation.Store = (*Store)(nil)

@@ -10,12 +10,13 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
 const cutoffRealm = "https://app.example.com"
 
-func aCutoff() sessions.Cutoff {
-	return sessions.Cutoff{
+func aCutoff() revocation.Cutoff {
+	return revocation.Cutoff{
 		ID: "one", Realm: cutoffRealm, At: time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC),
 		Filter: sessions.Filter{
 			User: "alice", Actor: &sessions.Principal{Issuer: "https://idp.example.com", Subject: "support"}, Impersonations: true,
@@ -23,7 +24,7 @@ func aCutoff() sessions.Cutoff {
 	}
 }
 
-func wantCutoffs(t *testing.T, s *Store, want ...sessions.Cutoff) {
+func wantCutoffs(t *testing.T, s *Store, want ...revocation.Cutoff) {
 	t.Helper()
 	got, err := s.Cutoffs(ctx(), cutoffRealm)
 	if err != nil {
@@ -38,7 +39,7 @@ func TestCutoffsAreThereWhenTheStoreIsOpenedAgain(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	first, second := aCutoff(), aCutoff()
 	second.ID, second.At = "two", second.At.Add(time.Millisecond)
-	again := func(do func(*Store) error, want ...sessions.Cutoff) {
+	again := func(do func(*Store) error, want ...revocation.Cutoff) {
 		t.Helper()
 		s, err := Open(Options{Dir: dir})
 		if err != nil {
@@ -57,10 +58,10 @@ func TestCutoffsAreThereWhenTheStoreIsOpenedAgain(t *testing.T) {
 	}
 	again(func(s *Store) error { return add(s, second) }, second)
 	again(func(s *Store) error { return add(s, first) }, first, second)
-	again(func(s *Store) error { return s.DropCutoff(ctx(), first) }, second)
+	again(func(s *Store) error { return s.RemoveCutoff(ctx(), first) }, second)
 }
 
-func add(s *Store, c sessions.Cutoff) error {
+func add(s *Store, c revocation.Cutoff) error {
 	_, err := s.AddCutoff(ctx(), c)
 	return err
 }
@@ -77,7 +78,7 @@ func TestX_ACutoffOnAFullDiskIsUnavailable(t *testing.T) {
 	fs.fail(full)
 	second := aCutoff()
 	second.ID = "two"
-	for name, err := range map[string]error{"AddCutoff": add(s, second), "DropCutoff": s.DropCutoff(ctx(), aCutoff())} {
+	for name, err := range map[string]error{"AddCutoff": add(s, second), "RemoveCutoff": s.RemoveCutoff(ctx(), aCutoff())} {
 		if !errors.Is(err, sessions.ErrUnavailable) {
 			t.Errorf("%s: %v, not ErrUnavailable", name, err)
 		}

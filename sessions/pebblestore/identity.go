@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
 // Identity is what tells this store from each other. It is in checkpoints too.
@@ -29,7 +30,7 @@ func (s *Store) Identity(ctx context.Context) (string, error) {
 		e.unlock(stripe)
 		return "", err
 	}
-	made, batch := sessions.NewIdentity(), e.db.NewBatch()
+	made, batch := revocation.NewIdentity(), e.db.NewBatch()
 	if err := batch.Set(key, []byte(made), nil); err != nil {
 		e.unlock(stripe)
 		return "", unavailable(errors.Join(cause(err), batch.Close()))
@@ -38,4 +39,4 @@ func (s *Store) Identity(ctx context.Context) (string, error) {
 }
 
 // Interface guard
-var _ sessions.IdentifiedStore = (*Store)(nil)
+var _ revocation.Store = (*Store)(nil)

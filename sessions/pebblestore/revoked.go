@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
 // What was ended before its time stands in a log by that time, whatever becomes of
@@ -16,7 +17,7 @@ import (
 // it is compacted.
 const (
 	logMargin = 10 * time.Minute
-	logKept   = sessions.RevocationMemory + logMargin
+	logKept   = revocation.Retention + logMargin
 )
 
 // Revoked tells what was ended from since on.
@@ -109,4 +110,4 @@ func revokedKey(key []byte) (at time.Time, realm hash, id string, ok bool) {
 }
 
 // Interface guards
-var _ sessions.RevocationLog = (*Store)(nil)
+var _ revocation.Store = (*Store)(nil)

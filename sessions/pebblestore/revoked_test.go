@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
 // keysOf counts the keys of a kind.
@@ -71,7 +72,7 @@ func TestTheLogOfEndsStaysSmall(t *testing.T) {
 		}
 		most = max(most, keysOf(t, s, kindRevoked))
 	}
-	if want := int((logKept + 2*logMargin) / time.Minute); most > want || most < int(sessions.RevocationMemory/time.Minute) {
+	if want := int((logKept + 2*logMargin) / time.Minute); most > want || most < int(revocation.Retention/time.Minute) {
 		t.Errorf("the log holds %d entries, one a minute", most)
 	}
 }

@@ -12,23 +12,24 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/rowcodec"
 )
 
 // Follow tells the sink what any node ends: by listening, or, where the database
-// cannot be listened to, by asking each sessions.FeedHeartbeat.
+// cannot be listened to, by asking each revocation.Heartbeat.
 //
 // What proves that it hears is a heartbeat of its own, sent the way that revocations
 // go (through the pool) and heard where it listens, in less than
-// sessions.FeedSilence: so a pooler that swallows notices, a listener that hangs on a
+// revocation.FeedTimeout: so a pooler that swallows notices, a listener that hangs on a
 // server that is not the primary any more, and a channel that lags are all silence.
-func (s *Store) Follow(ctx context.Context, sink sessions.FeedSink) error {
+func (s *Store) Follow(ctx context.Context, sink revocation.Sink) error {
 	if !s.opts.Poll && !s.sql.silent {
 		err := s.listen(ctx, sink)
 		if !errors.Is(err, errDeaf) {
 			return err
 		}
-		s.opts.Log.Warn("the database cannot be listened to here: it is asked for revocations instead", "each", sessions.FeedHeartbeat.String())
+		s.opts.Log.Warn("the database cannot be listened to here: it is asked for revocations instead", "each", revocation.Heartbeat.String())
 	}
 	return s.poll(ctx, sink)
 }
@@ -40,7 +41,7 @@ var (
 )
 
 // listen follows by LISTEN, until ctx ends or it hears itself no more.
-func (s *Store) listen(ctx context.Context, sink sessions.FeedSink) error {
+func (s *Store) listen(ctx context.Context, sink revocation.Sink) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	l := listening{store: s, sink: sink}
@@ -107,7 +108,7 @@ func (s *Store) tune(ctx context.Context, config *pgconn.Config) (*pgconn.PgConn
 // A listening is one connection that listens.
 type listening struct {
 	store *Store
-	sink  sessions.FeedSink
+	sink  revocation.Sink
 	heard []string // not yet told; of the goroutine that listens
 
 	ready bool
@@ -116,12 +117,12 @@ type listening struct {
 
 // Silence of so long ends a connection: then the next one is tried. Before anything
 // was heard at all it means that nothing can be.
-const mostSilence = 2 * sessions.FeedSilence
+const mostSilence = 2 * revocation.FeedTimeout
 
 // beat sends heartbeats until ctx ends or they do not come back.
 func (l *listening) beat(ctx context.Context) error {
 	s := l.store
-	ticker := time.NewTicker(sessions.FeedHeartbeat)
+	ticker := time.NewTicker(revocation.Heartbeat)
 	defer ticker.Stop()
 	began := s.clock.Passed()
 	sent := 0
@@ -152,7 +153,7 @@ func (l *listening) beat(ctx context.Context) error {
 
 // sendHeartbeat says that this node is there, in time or not at all.
 func (s *Store) sendHeartbeat(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, sessions.FeedSilence)
+	ctx, cancel := context.WithTimeout(ctx, revocation.FeedTimeout)
 	defer cancel()
 	beat := fmt.Sprintf("h %s %d", s.node, s.clock.Passed().Nanoseconds())
 	return s.aside(ctx, s.sql.notify, new(args).string(beat), func(*reader) error { return nil })
@@ -200,7 +201,7 @@ func (l *listening) tell(ctx context.Context) error {
 // would come as late.
 func (l *listening) hear(n *notice) {
 	s := l.store
-	if n.node != s.node || s.clock.Passed()-n.sent >= sessions.FeedSilence {
+	if n.node != s.node || s.clock.Passed()-n.sent >= revocation.FeedTimeout {
 		return
 	}
 	l.last.Store(int64(n.sent))
@@ -212,4 +213,4 @@ func (l *listening) hear(n *notice) {
 }
 
 // Interface guards
-var _ sessions.RevocationFeed = (*Store)(nil)
+var _ revocation.Feed = (*Store)(nil)

@@ -16,6 +16,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/pgstore/pgtest"
+	"authsidecar/sessions/revocation"
 )
 
 // A testSink remembers what it was told.
@@ -26,13 +27,13 @@ type testSink struct {
 	ready   int
 	alive   int
 	revoked map[sessions.Key]time.Time
-	cutoffs map[string]sessions.Cutoff
+	cutoffs map[string]revocation.Cutoff
 	changed chan struct{} // closed with each change
 }
 
 func newSink() *testSink {
 	return &testSink{
-		readyC: make(chan struct{}), revoked: make(map[sessions.Key]time.Time), cutoffs: make(map[string]sessions.Cutoff),
+		readyC: make(chan struct{}), revoked: make(map[sessions.Key]time.Time), cutoffs: make(map[string]revocation.Cutoff),
 		changed: make(chan struct{}),
 	}
 }
@@ -50,7 +51,7 @@ func (s *testSink) Alive() { s.change(func() { s.alive++ }) }
 func (s *testSink) Revoked(key sessions.Key, at time.Time) {
 	s.change(func() { s.revoked[key] = at })
 }
-func (s *testSink) Cutoff(c sessions.Cutoff) { s.change(func() { s.cutoffs[c.ID] = c }) }
+func (s *testSink) Cutoff(c revocation.Cutoff) { s.change(func() { s.cutoffs[c.ID] = c }) }
 
 // wait waits until that is so.
 func (s *testSink) wait(t testing.TB, what string, so func() bool) {
@@ -131,7 +132,7 @@ func wantHeard(t *testing.T, s *Store, sink *testSink) {
 		{Impersonations: true},
 		{User: strings.Repeat("too long for a notice", 1000)},
 	} {
-		c := sessions.Cutoff{ID: fmt.Sprint("cutoff ", i), Realm: "r\x00", At: s.Now(), Filter: filter}
+		c := revocation.Cutoff{ID: fmt.Sprint("cutoff ", i), Realm: "r\x00", At: s.Now(), Filter: filter}
 		if _, err := s.AddCutoff(ctx(), c); err != nil {
 			t.Fatal(err)
 		}
@@ -292,7 +293,7 @@ func TestNoticesAreReadStrictly(t *testing.T) {
 }
 
 func FuzzNotice(f *testing.F) {
-	c := sessions.Cutoff{ID: "c", Realm: "r", At: epoch, Filter: sessions.Filter{User: "\xff"}}
+	c := revocation.Cutoff{ID: "c", Realm: "r", At: epoch, Filter: sessions.Filter{User: "\xff"}}
 	f.Add("r 5 "+name(sessions.Key{Realm: "r", ID: ""}), "r")
 	f.Add("c 5 "+cutoffNotice(&c, []byte(`{"v":1}`)), "x")
 	f.Add("h node 77", "\x00")

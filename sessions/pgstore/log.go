@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
 // logBatch is how many entries of the log one statement reads.
@@ -57,8 +58,8 @@ func (s *Store) readLog(ctx context.Context, since time.Time, tell func(key sess
 func (s *Store) lookBack() time.Duration { return 2*s.opts.Timeout + 5*time.Second }
 
 // poll follows by asking. A poll that is answered is a sign of life.
-func (s *Store) poll(ctx context.Context, sink sessions.FeedSink) error {
-	ticker := time.NewTicker(sessions.FeedHeartbeat)
+func (s *Store) poll(ctx context.Context, sink revocation.Sink) error {
+	ticker := time.NewTicker(revocation.Heartbeat)
 	defer ticker.Stop()
 	since, ready := s.Now(), false
 	for {
@@ -72,7 +73,7 @@ func (s *Store) poll(ctx context.Context, sink sessions.FeedSink) error {
 			ready = true
 			sink.Ready()
 		}
-		if s.clock.Passed()-asked < sessions.FeedSilence {
+		if s.clock.Passed()-asked < revocation.FeedTimeout {
 			sink.Alive()
 		}
 		select {
@@ -84,7 +85,7 @@ func (s *Store) poll(ctx context.Context, sink sessions.FeedSink) error {
 }
 
 // look tells the sink what was ended since.
-func (s *Store) look(ctx context.Context, sink sessions.FeedSink, since time.Time) (now time.Time, err error) {
+func (s *Store) look(ctx context.Context, sink revocation.Sink, since time.Time) (now time.Time, err error) {
 	now, err = s.readLog(ctx, since, sink.Revoked)
 	if err != nil {
 		return now, err

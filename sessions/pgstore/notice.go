@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
 // What is said on the channel, in words:
@@ -50,7 +51,7 @@ func unword(s string) (string, error) {
 
 // cutoffNotice is what the feed says of a cutoff after its time; "" where that is too long
 // for a notice.
-func cutoffNotice(c *sessions.Cutoff, data []byte) string {
+func cutoffNotice(c *revocation.Cutoff, data []byte) string {
 	notice := fmt.Sprintf("%s %s %s", word(c.Realm), word(c.ID), word(string(data)))
 	if len(notice) > mostNotified {
 		return ""

@@ -32,7 +32,7 @@ type Options struct {
 	// ListenDSN is where LISTEN is said: past a PgBouncer in transaction mode, which
 	// hears nothing. Default: the DSN.
 	ListenDSN string
-	// Poll asks for what was revoked, each sessions.FeedHeartbeat, instead of
+	// Poll asks for what was revoked, each revocation.Heartbeat, instead of
 	// listening. That is done by itself where the database cannot be listened to.
 	Poll bool
 	// MaxConns is how many statements run at once. Background work has two

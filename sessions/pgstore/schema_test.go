@@ -16,6 +16,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/pgstore/pgtest"
+	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/storetest/servertest"
 )
 
@@ -164,7 +165,7 @@ func everything(t *testing.T, s *Store) {
 	revoked := testRow("three", s.Now())
 	revoked.RevokedAt = s.Now()
 	create(t, s, revoked)
-	c := sessions.Cutoff{ID: "c", Realm: row.Realm, At: s.Now(), Filter: sessions.Filter{User: "alice"}}
+	c := revocation.Cutoff{ID: "c", Realm: row.Realm, At: s.Now(), Filter: sessions.Filter{User: "alice"}}
 	count := func() error { _, _, _, err := s.CreateCounted(ctx(), counted); return err }
 	_, updating := s.Update(ctx(), row.Key(), func(row sessions.Session, _ time.Time) (sessions.Session, bool) { return row, true })
 	presented := sessions.Presented{Session: row.Key(), UserID: "alice", ClientID: "app", Secret: row.Secret}
@@ -178,7 +179,7 @@ func everything(t *testing.T, s *Store) {
 	_, reading := s.Cutoffs(ctx(), row.Realm)
 	for name, err := range map[string]error{
 		"CreateCounted": count(), "Update": updating, "Rotate": rotate(), "Revoke": revoking, "List": listing, "Sweep": sweeping,
-		"Scan": scanning, "Realms": asking, "AddCutoff": adding, "Cutoffs": reading, "DropCutoff": s.DropCutoff(ctx(), c),
+		"Scan": scanning, "Realms": asking, "AddCutoff": adding, "Cutoffs": reading, "RemoveCutoff": s.RemoveCutoff(ctx(), c),
 		"Revoked": s.Revoked(ctx(), epoch, func(sessions.Key, time.Time) {}), "Ping": s.Ping(ctx()), "Get": func() error { _, err := s.Get(ctx(), row.Key()); return err }(),
 	} {
 		if err != nil {
@@ -217,7 +218,7 @@ func goldenRows() []sessions.Session {
 func TestRowsThatAReleaseWroteAreReadByTheNext(t *testing.T) {
 	var clock testClock
 	clock.set(epoch)
-	cutoff := sessions.Cutoff{ID: "c\x00", Realm: "other \x00", At: epoch, Filter: sessions.Filter{User: "\xff", Impersonations: true}}
+	cutoff := revocation.Cutoff{ID: "c\x00", Realm: "other \x00", At: epoch, Filter: sessions.Filter{User: "\xff", Impersonations: true}}
 
 	writer := openStore(t, Options{Now: clock.now})
 	for _, row := range goldenRows() {
@@ -299,7 +300,7 @@ func TestARowOfANewerReleaseIsNobodysGuess(t *testing.T) {
 	if after := dump(t, s); after != before {
 		t.Errorf("a newer row was changed from\n%s\nto\n%s", before, after)
 	}
-	c := sessions.Cutoff{ID: "c", Realm: row.Realm, At: s.Now(), Filter: sessions.Filter{User: "alice"}}
+	c := revocation.Cutoff{ID: "c", Realm: row.Realm, At: s.Now(), Filter: sessions.Filter{User: "alice"}}
 	if _, err := s.AddCutoff(ctx(), c); err != nil {
 		t.Fatal(err)
 	}

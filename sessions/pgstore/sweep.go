@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
 // sweepBatch is how many rows one statement looks at.
@@ -65,7 +66,7 @@ func (s *Store) sweepSome(ctx context.Context, most int) (looked int, gone []ses
 
 // logKept is how long a revocation stays in the log, in milliseconds: longer than
 // anybody asks for.
-const logKept = int64(2 * sessions.RevocationMemory / 1e6)
+const logKept = int64(2 * revocation.Retention / 1e6)
 
 // forget shortens the log of revocations.
 func (s *Store) forget(ctx context.Context, most int) error {

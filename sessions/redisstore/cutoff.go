@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/rowcodec"
 )
 
 // AddCutoff keeps the cutoff, and tells the others in the same script.
-func (s *Store) AddCutoff(ctx context.Context, c sessions.Cutoff) (sessions.Cutoff, error) {
+func (s *Store) AddCutoff(ctx context.Context, c revocation.Cutoff) (revocation.Cutoff, error) {
 	if err := s.enter(ctx); err != nil {
 		return c, err
 	}
@@ -44,7 +45,7 @@ type storedCutoff struct {
 }
 
 // cutoffField is the name of a cutoff among all: time, realm and id.
-func cutoffField(c *sessions.Cutoff) string {
+func cutoffField(c *revocation.Cutoff) string {
 	return place(c.At) + label(sessions.Key{Realm: c.Realm, ID: c.ID})
 }
 
@@ -76,7 +77,7 @@ func (s *Store) allCutoffs(ctx context.Context) (all []storedCutoff, err error) 
 
 // Cutoffs returns those of the realm, oldest first. One that cannot be read fails
 // them all: nobody may do without it.
-func (s *Store) Cutoffs(ctx context.Context, realm string) (all []sessions.Cutoff, err error) {
+func (s *Store) Cutoffs(ctx context.Context, realm string) (all []revocation.Cutoff, err error) {
 	if err := s.enter(ctx); err != nil {
 		return nil, err
 	}
@@ -98,8 +99,8 @@ func (s *Store) Cutoffs(ctx context.Context, realm string) (all []sessions.Cutof
 	return all, nil
 }
 
-// DropCutoff forgets a cutoff; that there is none is no error.
-func (s *Store) DropCutoff(ctx context.Context, c sessions.Cutoff) error {
+// RemoveCutoff forgets a cutoff; that there is none is no error.
+func (s *Store) RemoveCutoff(ctx context.Context, c revocation.Cutoff) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
@@ -109,4 +110,4 @@ func (s *Store) DropCutoff(ctx context.Context, c sessions.Cutoff) error {
 }
 
 // Interface guards
-var _ sessions.CutoffStore = (*Store)(nil)
+var _ revocation.Store = (*Store)(nil)

@@ -10,21 +10,22 @@ import (
 	"github.com/redis/rueidis"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/rowcodec"
 )
 
 // Silence of so long ends a connection: then the next one is tried.
-const mostSilence = 2 * sessions.FeedSilence
+const mostSilence = 2 * revocation.FeedTimeout
 
 var errSilent = fmt.Errorf("%w: the heartbeat does not come back", sessions.ErrUnavailable)
 
 // Follow tells the sink what any node ends, by listening on a connection of its own.
 //
 // What proves that it hears is a heartbeat of its own, sent the way that revocations
-// go and heard where it listens, in less than sessions.FeedSilence: so a listener that
+// go and heard where it listens, in less than revocation.FeedTimeout: so a listener that
 // hangs on a server that nobody writes to any more, and a channel that lags, are both
 // silence.
-func (s *Store) Follow(ctx context.Context, sink sessions.FeedSink) error {
+func (s *Store) Follow(ctx context.Context, sink revocation.Sink) error {
 	if err := s.enter(ctx); err != nil {
 		return err
 	}
@@ -47,7 +48,7 @@ func (s *Store) Follow(ctx context.Context, sink sessions.FeedSink) error {
 // A listening is one connection that listens.
 type listening struct {
 	store  *Store
-	sink   sessions.FeedSink
+	sink   revocation.Sink
 	unread chan struct{} // something was said that nobody could read
 
 	last atomic.Int64 // when the newest heartbeat that was heard was sent
@@ -67,7 +68,7 @@ func (l *listening) end() {
 // run sends heartbeats until ctx ends or they do not come back.
 func (l *listening) run(ctx context.Context, lost <-chan error) error {
 	s := l.store
-	ticker := time.NewTicker(sessions.FeedHeartbeat)
+	ticker := time.NewTicker(revocation.Heartbeat)
 	defer ticker.Stop()
 	began := s.clock.Passed()
 	for {
@@ -102,7 +103,7 @@ func (s *Store) sendHeartbeat(ctx context.Context) error {
 		return err
 	}
 	defer s.leave()
-	ctx, cancel := context.WithTimeout(ctx, sessions.FeedSilence)
+	ctx, cancel := context.WithTimeout(ctx, revocation.FeedTimeout)
 	defer cancel()
 	beat := fmt.Sprintf("h %s %d", s.node, s.clock.Passed().Nanoseconds())
 	_, err := s.askNow(ctx, s.client.B().Publish().Channel(s.feed).Message(beat).Build())
@@ -113,7 +114,7 @@ func (s *Store) sendHeartbeat(ctx context.Context) error {
 // among it.
 func (l *listening) look(ctx context.Context) error {
 	s := l.store
-	if err := s.Revoked(ctx, s.Now().Add(-sessions.RevocationMemory), l.sink.Revoked); err != nil {
+	if err := s.Revoked(ctx, s.Now().Add(-revocation.Retention), l.sink.Revoked); err != nil {
 		return err
 	}
 	cutoffs, err := s.allCutoffs(ctx)
@@ -138,7 +139,7 @@ func (l *listening) hear(payload string) {
 		return
 	}
 	n, err := readNotice(payload)
-	var c sessions.Cutoff
+	var c revocation.Cutoff
 	if err == nil && n.kind == 'c' {
 		c, err = rowcodec.DecodeCutoff(n.key.Realm, n.key.ID, n.at, []byte(n.data))
 	}
@@ -161,7 +162,7 @@ func (l *listening) hear(payload string) {
 // would come as late.
 func (l *listening) beat(n *notice) {
 	s := l.store
-	if n.node != s.node || s.clock.Passed()-n.sent >= sessions.FeedSilence {
+	if n.node != s.node || s.clock.Passed()-n.sent >= revocation.FeedTimeout {
 		return
 	}
 	l.last.Store(int64(n.sent))
@@ -173,4 +174,4 @@ func (l *listening) beat(n *notice) {
 }
 
 // Interface guards
-var _ sessions.RevocationFeed = (*Store)(nil)
+var _ revocation.Feed = (*Store)(nil)

@@ -17,6 +17,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/redisstore/redistest"
+	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/rowcodec"
 )
 
@@ -28,13 +29,13 @@ type testSink struct {
 	ready   int
 	alive   int
 	revoked map[sessions.Key]time.Time
-	cutoffs map[string]sessions.Cutoff
+	cutoffs map[string]revocation.Cutoff
 	changed chan struct{} // closed with each change
 }
 
 func newSink() *testSink {
 	return &testSink{
-		readyC: make(chan struct{}), revoked: make(map[sessions.Key]time.Time), cutoffs: make(map[string]sessions.Cutoff),
+		readyC: make(chan struct{}), revoked: make(map[sessions.Key]time.Time), cutoffs: make(map[string]revocation.Cutoff),
 		changed: make(chan struct{}),
 	}
 }
@@ -52,7 +53,7 @@ func (s *testSink) Alive() { s.change(func() { s.alive++ }) }
 func (s *testSink) Revoked(key sessions.Key, at time.Time) {
 	s.change(func() { s.revoked[key] = at })
 }
-func (s *testSink) Cutoff(c sessions.Cutoff) { s.change(func() { s.cutoffs[c.ID] = c }) }
+func (s *testSink) Cutoff(c revocation.Cutoff) { s.change(func() { s.cutoffs[c.ID] = c }) }
 
 // wait waits until that is so.
 func (s *testSink) wait(t testing.TB, what string, so func() bool) {
@@ -133,7 +134,7 @@ func wantHeard(t *testing.T, s *Store, sink *testSink) {
 		{Impersonations: true},
 		{User: strings.Repeat("too long for a notice", 1000)},
 	} {
-		c := sessions.Cutoff{ID: fmt.Sprint("cutoff ", i), Realm: "r\x00", At: s.Now(), Filter: filter}
+		c := revocation.Cutoff{ID: fmt.Sprint("cutoff ", i), Realm: "r\x00", At: s.Now(), Filter: filter}
 		if _, err := s.AddCutoff(ctx(), c); err != nil {
 			t.Fatal(err)
 		}
@@ -183,7 +184,7 @@ func TestItem5_WhatCannotBeReadIsLookedUp(t *testing.T) {
 		sink, ended := follow(t, s)
 		row := create(t, s, testRow("silent", s.Now()))
 		at := s.Now()
-		c := sessions.Cutoff{ID: "c", Realm: "r", At: at, Filter: sessions.Filter{User: "u"}}
+		c := revocation.Cutoff{ID: "c", Realm: "r", At: at, Filter: sessions.Filter{User: "u"}}
 		data, err := rowcodec.EncodeCutoff(&c)
 		if err != nil {
 			t.Fatal(err)
@@ -303,7 +304,7 @@ func TestNoticesAreReadStrictly(t *testing.T) {
 }
 
 func FuzzNotice(f *testing.F) {
-	c := sessions.Cutoff{ID: "c", Realm: "r", At: epoch, Filter: sessions.Filter{User: "\xff"}}
+	c := revocation.Cutoff{ID: "c", Realm: "r", At: epoch, Filter: sessions.Filter{User: "\xff"}}
 	f.Add("r 5 "+label(sessions.Key{Realm: "r", ID: ""}), "r")
 	f.Add("c 5 "+label(sessions.Key{Realm: c.Realm, ID: c.ID})+`{"v":1}`, "\x00")
 	f.Add("h node 77", "a\x00\xff\x00")

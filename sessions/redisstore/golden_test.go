@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
 var update = flag.Bool("update", false, "write what is stored into testdata")
@@ -133,7 +134,7 @@ func TestItem7_WhatIsStoredIsReadByEveryRelease(t *testing.T) {
 	if _, _, err := s.Revoke(ctx(), ended.Key(), sessions.EndRevoked); err != nil {
 		t.Fatal(err)
 	}
-	c := sessions.Cutoff{ID: "c", Realm: "r\x00ü", At: epoch, Filter: sessions.Filter{User: "bob"}}
+	c := revocation.Cutoff{ID: "c", Realm: "r\x00ü", At: epoch, Filter: sessions.Filter{User: "bob"}}
 	if _, err := s.AddCutoff(ctx(), c); err != nil {
 		t.Fatal(err)
 	}
@@ -179,7 +180,7 @@ func raws(commands [][]string) [][]string {
 	return commands
 }
 
-func wantOldRead(t *testing.T, file string, live, ended sessions.Session, c sessions.Cutoff) {
+func wantOldRead(t *testing.T, file string, live, ended sessions.Session, c revocation.Cutoff) {
 	t.Helper()
 	stored, err := os.ReadFile(file)
 	if err != nil {
@@ -223,7 +224,7 @@ func wantOldRead(t *testing.T, file string, live, ended sessions.Session, c sess
 			t.Errorf("listed are %+v, %v", page.Sessions, err)
 		}
 	}
-	if all, err := s.Cutoffs(ctx(), c.Realm); err != nil || !reflect.DeepEqual(all, []sessions.Cutoff{c}) {
+	if all, err := s.Cutoffs(ctx(), c.Realm); err != nil || !reflect.DeepEqual(all, []revocation.Cutoff{c}) {
 		t.Errorf("cutoffs are %+v, %v", all, err)
 	}
 	told := 0
@@ -279,7 +280,7 @@ func TestItem7_WhatANewerReleaseWroteIsLeftAlone(t *testing.T) {
 	if after := dump(t, s); !reflect.DeepEqual(after, before) {
 		t.Errorf("stored is %q, not %q", after, before)
 	}
-	set(s.keys.cutoffs(), cutoffField(&sessions.Cutoff{ID: "c", Realm: "r", At: epoch}), `{"v":2}`)
+	set(s.keys.cutoffs(), cutoffField(&revocation.Cutoff{ID: "c", Realm: "r", At: epoch}), `{"v":2}`)
 	if _, err := s.Cutoffs(ctx(), "r"); !errors.Is(err, sessions.ErrNewerRow) {
 		t.Errorf("a newer cutoff: %v", err)
 	}

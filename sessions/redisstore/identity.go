@@ -5,7 +5,7 @@ import (
 
 	"github.com/redis/rueidis"
 
-	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
 // Identity is what tells this store from each other. One that was emptied gets another.
@@ -22,7 +22,7 @@ func (s *Store) Identity(ctx context.Context) (string, error) {
 	if err == nil || !rueidis.IsRedisNil(err) {
 		return found, unavailable(err)
 	}
-	r, err := s.runNow(ctx, s.lua.layout, s.keys.identity(), sessions.NewIdentity())
+	r, err := s.runNow(ctx, s.lua.layout, s.keys.identity(), revocation.NewIdentity())
 	if err != nil {
 		return "", err
 	}
@@ -30,4 +30,4 @@ func (s *Store) Identity(ctx context.Context) (string, error) {
 }
 
 // Interface guard
-var _ sessions.IdentifiedStore = (*Store)(nil)
+var _ revocation.Store = (*Store)(nil)

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
 const (
@@ -20,7 +21,7 @@ const (
 	// perhaps its row is on its way.
 	orphanAge = 10 * time.Minute
 	// logKept is how long a revocation stays in the log: longer than anybody asks for.
-	logKept = 2 * sessions.RevocationMemory
+	logKept = 2 * revocation.Retention
 )
 
 // Sweep deletes rows that are due, and what they left in the indexes. A row that went

@@ -23,6 +23,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/redisstore/redistest"
+	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/storetest/servertest"
 )
 
@@ -44,7 +45,7 @@ func everything(t *testing.T, s *Store) {
 	_, _, revoke := s.Revoke(ctx(), row.Key(), sessions.EndRevoked)
 	_, scan := s.Scan(ctx(), "", 5)
 	_, realms := s.Realms(ctx())
-	c := sessions.Cutoff{ID: "c", Realm: "r", At: s.Now(), Filter: sessions.Filter{User: "u"}}
+	c := revocation.Cutoff{ID: "c", Realm: "r", At: s.Now(), Filter: sessions.Filter{User: "u"}}
 	_, cut := s.AddCutoff(ctx(), c)
 	_, cutoffs := s.Cutoffs(ctx(), "r")
 	over := testRow("over", s.Now())
@@ -57,7 +58,7 @@ func everything(t *testing.T, s *Store) {
 	}
 	for name, err := range map[string]error{
 		"Rotate": rotate, "CreateCounted": counted, "Update": updating, "List": list, "Revoke": revoke, "Scan": scan, "Realms": realms,
-		"AddCutoff": cut, "Cutoffs": cutoffs, "DropCutoff": s.DropCutoff(ctx(), c), "Sweep": sweep, "Ping": s.Ping(ctx()),
+		"AddCutoff": cut, "Cutoffs": cutoffs, "RemoveCutoff": s.RemoveCutoff(ctx(), c), "Sweep": sweep, "Ping": s.Ping(ctx()),
 		"Revoked": s.Revoked(ctx(), epoch, func(sessions.Key, time.Time) {}),
 	} {
 		if err != nil {
@@ -171,7 +172,7 @@ func TestItem3_WhatReplicasDoNotHaveIsNotAcknowledged(t *testing.T) {
 		"Rotate": func() error { _, _, _, err := s.Rotate(ctx(), &p, &sessions.Fresh{}); return err },
 		"Revoke": func() error { _, _, err := s.Revoke(ctx(), row.Key(), sessions.EndRevoked); return err },
 		"AddCutoff": func() error {
-			_, err := s.AddCutoff(ctx(), sessions.Cutoff{ID: "c", Realm: "r", At: s.Now(), Filter: sessions.Filter{User: "u"}})
+			_, err := s.AddCutoff(ctx(), revocation.Cutoff{ID: "c", Realm: "r", At: s.Now(), Filter: sessions.Filter{User: "u"}})
 			return err
 		},
 	} {

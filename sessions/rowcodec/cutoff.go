@@ -8,9 +8,10 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
-// A cutoff is the value of a sessions.Cutoff. Names are bytes, since who asks for a cutoff
+// A cutoff is the value of a revocation.Cutoff. Names are bytes, since who asks for a cutoff
 // may name what is not UTF-8, and what is read again must select the same.
 type cutoff struct {
 	Version        version    `json:"v"`
@@ -37,7 +38,7 @@ var errCutoffOfAll = errors.New("cutoff selects everything")
 
 // EncodeCutoff returns the value under which a store keeps the cutoff. One that names
 // nothing is an error: nobody may revoke all sessions of a realm by accident.
-func EncodeCutoff(c *sessions.Cutoff) ([]byte, error) {
+func EncodeCutoff(c *revocation.Cutoff) ([]byte, error) {
 	if c.Empty() {
 		return nil, fmt.Errorf("encoding cutoff: %w", errCutoffOfAll)
 	}
@@ -56,12 +57,12 @@ func EncodeCutoff(c *sessions.Cutoff) ([]byte, error) {
 }
 
 // DecodeCutoff reads what EncodeCutoff gave.
-func DecodeCutoff(realm, id string, at time.Time, data []byte) (sessions.Cutoff, error) {
+func DecodeCutoff(realm, id string, at time.Time, data []byte) (revocation.Cutoff, error) {
 	var stored cutoff
 	if err := unmarshal(data, &stored, "cutoff"); err != nil {
-		return sessions.Cutoff{}, err
+		return revocation.Cutoff{}, err
 	}
-	c := sessions.Cutoff{
+	c := revocation.Cutoff{
 		Realm: realm, ID: id, At: fromMillis(at.UnixMilli()),
 		Filter: sessions.Filter{User: string(stored.User), Impersonations: stored.Impersonations},
 	}
@@ -72,7 +73,7 @@ func DecodeCutoff(realm, id string, at time.Time, data []byte) (sessions.Cutoff,
 		c.By = stored.By.read()
 	}
 	if stored.Version < 1 || c.Empty() {
-		return sessions.Cutoff{}, corrupt("cutoff")
+		return revocation.Cutoff{}, corrupt("cutoff")
 	}
 	return c, nil
 }

@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
 func TestACutoffIsWrittenAndReadAsEarlierReleasesDid(t *testing.T) {
 	at := fromMillis(1700000000123)
-	for golden, want := range map[string]sessions.Cutoff{
+	for golden, want := range map[string]revocation.Cutoff{
 		`{"v":1,"user":"YWxpY2X/"}`: {Filter: sessions.Filter{User: "alice\xff"}},
 		`{"v":1,"actor":{"iss":"aXNz","sub":"c3Vi"},"imp":true,"by":{"iss":"Yg==","sub":"Yw=="}}`: {
 			Filter: sessions.Filter{Actor: &sessions.Principal{Issuer: "iss", Subject: "sub"}, Impersonations: true},
@@ -43,7 +44,7 @@ func TestACutoffThatCannotBeReadIsNotGuessedAt(t *testing.T) {
 			t.Errorf("%s: %v, not %v", data, err, want)
 		}
 	}
-	if _, err := EncodeCutoff(&sessions.Cutoff{}); err == nil {
+	if _, err := EncodeCutoff(&revocation.Cutoff{}); err == nil {
 		t.Error("a cutoff of all was written")
 	}
 }

@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
 // cutoffStore returns the store as one that keeps cutoffs, if it is one.
-func (s *suite) cutoffStore() sessions.CutoffStore {
-	store, ok := s.store.(sessions.CutoffStore)
+func (s *suite) cutoffStore() revocation.Store {
+	store, ok := s.store.(revocation.Store)
 	if !ok {
 		s.Skip("the store keeps no cutoffs")
 	}
@@ -21,24 +22,24 @@ func (s *suite) cutoffStore() sessions.CutoffStore {
 }
 
 // cutoff returns one of alice's sessions, made now.
-func (s *suite) cutoff(id string) sessions.Cutoff {
-	return sessions.Cutoff{ID: id, Realm: realm, At: s.store.Now(), Filter: sessions.Filter{User: "alice"}}
+func (s *suite) cutoff(id string) revocation.Cutoff {
+	return revocation.Cutoff{ID: id, Realm: realm, At: s.store.Now(), Filter: sessions.Filter{User: "alice"}}
 }
 
-func (s *suite) addCutoff(c sessions.Cutoff) sessions.Cutoff {
+func (s *suite) addCutoff(c revocation.Cutoff) revocation.Cutoff {
 	s.Helper()
 	kept, err := s.cutoffStore().AddCutoff(s.Context(), c)
 	s.must(err)
 	return kept
 }
 
-func (s *suite) dropCutoff(c sessions.Cutoff) {
+func (s *suite) dropCutoff(c revocation.Cutoff) {
 	s.Helper()
-	s.must(s.cutoffStore().DropCutoff(s.Context(), c))
+	s.must(s.cutoffStore().RemoveCutoff(s.Context(), c))
 }
 
 // wantCutoffs expects exactly these, in this order.
-func (s *suite) wantCutoffs(realm string, want ...sessions.Cutoff) {
+func (s *suite) wantCutoffs(realm string, want ...revocation.Cutoff) {
 	s.Helper()
 	got, err := s.cutoffStore().Cutoffs(s.Context(), realm)
 	s.must(err)
@@ -57,7 +58,7 @@ func (s *suite) wantCutoffs(realm string, want ...sessions.Cutoff) {
 func cutoffsRoundTrip(s *suite) {
 	s.wantCutoffs(realm)
 	actor := &sessions.Principal{Issuer: "https://idp.example.com", Subject: "support"}
-	var want []sessions.Cutoff
+	var want []revocation.Cutoff
 	for i, filter := range []sessions.Filter{
 		{User: "alice"},
 		{Actor: actor},
@@ -79,7 +80,7 @@ func cutoffsRoundTrip(s *suite) {
 
 func cutoffsOldestFirst(s *suite) {
 	now := s.store.Now()
-	var want []sessions.Cutoff
+	var want []revocation.Cutoff
 	for i, off := range []time.Duration{
 		-100 * 365 * 24 * time.Hour, -1, 0, time.Millisecond, 255 * time.Millisecond, 256 * time.Millisecond, time.Hour, 24 * time.Hour,
 	} {
@@ -97,7 +98,7 @@ func cutoffsOldestFirst(s *suite) {
 
 // Two of the same time are two, in whatever order.
 func cutoffsOfOneTime(s *suite) {
-	var want []sessions.Cutoff
+	var want []revocation.Cutoff
 	for _, id := range []string{"b", "a", "ab"} {
 		c := s.cutoff(id)
 		c.User = "user " + id
@@ -107,7 +108,7 @@ func cutoffsOfOneTime(s *suite) {
 	s.addCutoff(want[1])
 	got, err := s.cutoffStore().Cutoffs(s.Context(), realm)
 	s.must(err)
-	byID := func(a, b sessions.Cutoff) int { return cmp.Compare(a.ID, b.ID) }
+	byID := func(a, b revocation.Cutoff) int { return cmp.Compare(a.ID, b.ID) }
 	slices.SortFunc(got, byID)
 	slices.SortFunc(want, byID)
 	if !reflect.DeepEqual(got, want) {
@@ -151,7 +152,7 @@ func cutoffsDrop(s *suite) {
 }
 
 func cutoffsOfHostileText(s *suite) {
-	var want []sessions.Cutoff
+	var want []revocation.Cutoff
 	for i, text := range hostile {
 		c := s.cutoff(text)
 		c.Filter = sessions.Filter{User: text}
@@ -230,12 +231,12 @@ func cutoffsClosed(s *suite) {
 }
 
 // everyCutoffCall calls each method of a CutoffStore and returns the errors.
-func (s *suite) everyCutoffCall(ctx context.Context, kept sessions.Cutoff) map[string]error {
+func (s *suite) everyCutoffCall(ctx context.Context, kept revocation.Cutoff) map[string]error {
 	store := s.cutoffStore()
 	_, add := store.AddCutoff(ctx, s.cutoff("another"))
 	all, list := store.Cutoffs(ctx, realm)
 	if len(all) > 0 {
 		s.Errorf("%d cutoffs came with %v", len(all), list)
 	}
-	return map[string]error{"AddCutoff": add, "Cutoffs": list, "DropCutoff": store.DropCutoff(ctx, kept)}
+	return map[string]error{"AddCutoff": add, "Cutoffs": list, "RemoveCutoff": store.RemoveCutoff(ctx, kept)}
 }

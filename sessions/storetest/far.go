@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
 // A managed store is what a sessions.Manager makes use of.
 type managed interface {
 	sessions.Store
 	sessions.CountingStore
-	sessions.CutoffStore
+	revocation.Store
 }
 
 // Far is a store at the end of a long way: each call takes so long there, and its answer
@@ -60,17 +61,17 @@ func (f far) List(ctx context.Context, query sessions.Query) (sessions.Page, err
 	return f.managed.List(ctx, query)
 }
 
-func (f far) AddCutoff(ctx context.Context, c sessions.Cutoff) (sessions.Cutoff, error) {
+func (f far) AddCutoff(ctx context.Context, c revocation.Cutoff) (revocation.Cutoff, error) {
 	defer f.travel()()
 	return f.managed.AddCutoff(ctx, c)
 }
 
-func (f far) Cutoffs(ctx context.Context, realm string) ([]sessions.Cutoff, error) {
+func (f far) Cutoffs(ctx context.Context, realm string) ([]revocation.Cutoff, error) {
 	defer f.travel()()
 	return f.managed.Cutoffs(ctx, realm)
 }
 
-func (f far) DropCutoff(ctx context.Context, c sessions.Cutoff) error {
+func (f far) RemoveCutoff(ctx context.Context, c revocation.Cutoff) error {
 	defer f.travel()()
-	return f.managed.DropCutoff(ctx, c)
+	return f.managed.RemoveCutoff(ctx, c)
 }

@@ -21,12 +21,13 @@ type Memory struct {
 	// Clock is the store's clock; nil is time.Now.
 	Clock func() time.Time
 
-	mu      sync.Mutex
-	closed  bool
-	rows    map[sessions.Key][]byte // as rowcodec.Encode gave them, so that no row is aliased
-	cutoffs map[memoryCutoff][]byte // as rowcodec.EncodeCutoff gave them
-	ended   map[sessions.Key]time.Time
-	read    map[sessions.Key]*readRow // rows that were decoded, to match them again
+	mu       sync.Mutex
+	closed   bool
+	rows     map[sessions.Key][]byte // as rowcodec.Encode gave them, so that no row is aliased
+	identity string
+	cutoffs  map[memoryCutoff][]byte // as rowcodec.EncodeCutoff gave them
+	ended    map[sessions.Key]time.Time
+	read     map[sessions.Key]*readRow // rows that were decoded, to match them again
 }
 
 // A readRow is what a row was decoded to. Nobody outside gets it.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/rowcodec"
 )
 
@@ -19,13 +20,13 @@ type memoryCutoff struct {
 	id    string
 }
 
-func cutoffKey(c *sessions.Cutoff) memoryCutoff {
+func cutoffKey(c *revocation.Cutoff) memoryCutoff {
 	return memoryCutoff{c.Realm, c.At.UnixMilli(), c.ID}
 }
 
 // AddCutoff keeps the cutoff. One that has no time gets the store's, or that of the
 // newest row.
-func (m *Memory) AddCutoff(ctx context.Context, c sessions.Cutoff) (sessions.Cutoff, error) {
+func (m *Memory) AddCutoff(ctx context.Context, c revocation.Cutoff) (revocation.Cutoff, error) {
 	if err := m.lock(ctx); err != nil {
 		return c, err
 	}
@@ -66,12 +67,12 @@ func (m *Memory) begin(row *sessions.Session) {
 }
 
 // Cutoffs returns those of the realm, oldest first.
-func (m *Memory) Cutoffs(ctx context.Context, realm string) ([]sessions.Cutoff, error) {
+func (m *Memory) Cutoffs(ctx context.Context, realm string) ([]revocation.Cutoff, error) {
 	if err := m.lock(ctx); err != nil {
 		return nil, err
 	}
 	defer m.mu.Unlock()
-	var all []sessions.Cutoff
+	var all []revocation.Cutoff
 	for _, key := range slices.SortedFunc(maps.Keys(m.cutoffs), oldestFirst) {
 		if key.realm != realm {
 			continue
@@ -85,8 +86,8 @@ func (m *Memory) Cutoffs(ctx context.Context, realm string) ([]sessions.Cutoff, 
 	return all, nil
 }
 
-// DropCutoff forgets a cutoff; that there is none is no error.
-func (m *Memory) DropCutoff(ctx context.Context, c sessions.Cutoff) error {
+// RemoveCutoff forgets a cutoff; that there is none is no error.
+func (m *Memory) RemoveCutoff(ctx context.Context, c revocation.Cutoff) error {
 	if err := m.lock(ctx); err != nil {
 		return err
 	}
@@ -98,6 +99,3 @@ func (m *Memory) DropCutoff(ctx context.Context, c sessions.Cutoff) error {
 func oldestFirst(a, b memoryCutoff) int {
 	return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.id, b.id))
 }
-
-// Interface guards
-var _ sessions.CutoffStore = (*Memory)(nil)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
 // Revoked tells what was ended from since on. It remembers for ever.
@@ -26,6 +27,18 @@ func (m *Memory) Revoked(ctx context.Context, since time.Time, tell func(key ses
 		}
 	}
 	return nil
+}
+
+// Identity returns a text that each Memory has for itself.
+func (m *Memory) Identity(ctx context.Context) (string, error) {
+	if err := m.lock(ctx); err != nil {
+		return "", err
+	}
+	defer m.mu.Unlock()
+	if m.identity == "" {
+		m.identity = revocation.NewIdentity()
+	}
+	return m.identity, nil
 }
 
 // remember keeps when a row was ended.
@@ -111,6 +124,6 @@ func (m *Memory) Realms(ctx context.Context) ([]string, error) {
 
 // Interface guards
 var (
-	_ sessions.RevocationLog = (*Memory)(nil)
-	_ sessions.Scanner       = (*Memory)(nil)
+	_ revocation.Store = (*Memory)(nil)
+	_ sessions.Scanner = (*Memory)(nil)
 )

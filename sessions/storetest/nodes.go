@@ -10,6 +10,7 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/keyring"
+	"authsidecar/sessions/revocation"
 )
 
 // FarAway is how long one way to the store takes for a node that is far from it.
@@ -63,6 +64,7 @@ const rounds = 30
 type node struct {
 	*sessions.Manager
 	t        *testing.T
+	watch    *revocation.Watcher
 	verifier *bearer.Verifier
 }
 
@@ -81,18 +83,18 @@ func newNodes(t *testing.T, stores ...sessions.Store) []*node {
 		}
 	}
 	life := sessions.Lifetimes{TTL: time.Hour, MaxTTL: time.Hour, Idle: time.Hour}
-	var watch *sessions.Watcher
+	var watch *revocation.Watcher
 	nodes := make([]*node, len(stores))
 	for i, store := range stores {
-		if _, shared := sessions.As[sessions.RevocationFeed](store); shared || watch == nil {
+		if _, shared := sessions.As[revocation.Feed](store); shared || watch == nil {
 			watch = watchStore(t, store)
 		}
-		nodes[i] = &node{t: t, Manager: &sessions.Manager{
-			Realm: realm, Store: store, Watch: watch, Policy: &sessions.Policy{AllowSelf: true}, Trusted: func(string) *sessions.Trust { return &sessions.Trust{Name: provider, Users: true} },
+		nodes[i] = &node{t: t, watch: watch, Manager: &sessions.Manager{
+			Realm: realm, Store: store, Revocations: watch, Policy: &sessions.Policy{AllowSelf: true}, Trusted: func(string) *sessions.Trust { return &sessions.Trust{Name: provider, Users: true} },
 			Minter: &sessions.Minter{Issuer: realm, RefreshAudience: realm, AccessAudience: []string{realm}, AccessTTL: time.Minute, Keys: keys},
 			Own:    life, Impersonation: life, MaxPerUser: 100,
 		}}
-		err := nodes[i].LoadCutoffs(t.Context())
+		err := watch.LoadCutoffs(t.Context(), realm)
 		if err == nil {
 			nodes[i].verifier, err = bearer.New(bearer.Config{Issuers: []bearer.Issuer{
 				{Name: realm, Keys: keys.Access, Audiences: []string{realm}, Own: true, Leeway: leeway, Now: store.Now},
@@ -111,9 +113,9 @@ const (
 )
 
 // watchStore follows the revocations of a store until the test ends.
-func watchStore(t *testing.T, store sessions.Store) *sessions.Watcher {
+func watchStore(t *testing.T, store sessions.Store) *revocation.Watcher {
 	t.Helper()
-	watch := &sessions.Watcher{Store: store}
+	watch := &revocation.Watcher{Store: store}
 	if err := watch.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -160,8 +162,8 @@ func (n *node) revokeAll(user string, want int) {
 // they hear of it.
 func (n *node) wantOver(grant *sessions.Grant, others ...*node) {
 	n.t.Helper()
-	facts := grant.Session.Facts()
-	if ended, err := n.Watch.Ended(n.t.Context(), &facts); !ended {
+	facts := grant.Session.Ref()
+	if ended, err := n.watch.Revoked(n.t.Context(), facts); !ended {
 		n.t.Errorf("a session that was revoked lives on: %v", err)
 	}
 	for _, node := range append(others, n) {
@@ -173,14 +175,14 @@ func (n *node) wantOver(grant *sessions.Grant, others ...*node) {
 }
 
 // hears waits until the node knows that the session was ended.
-func (n *node) hears(facts *sessions.Facts) {
+func (n *node) hears(facts *sessions.Ref) {
 	n.t.Helper()
-	changes, stop := n.Watch.Deny.Changes()
+	changes, stop := n.watch.Deny.Changes()
 	defer stop()
 	ctx, cancel := context.WithTimeout(n.t.Context(), 30*time.Second)
 	defer cancel()
 	for {
-		if n.Watch.Deny.Denied(facts) {
+		if n.watch.Deny.Revoked(facts) {
 			return
 		}
 		select {
@@ -217,7 +219,7 @@ func (n *node) takes(grant *sessions.Grant) {
 		n.t.Errorf("a fresh access token is refused: %v", err)
 		return
 	}
-	if ended, err := n.Ended(n.t.Context(), who); ended || err != nil {
+	if ended, err := n.Revoked(n.t.Context(), who); ended || err != nil {
 		n.t.Errorf("a session that nobody revoked is over: %v", err)
 	}
 }
@@ -255,9 +257,9 @@ func createdAfter(t *testing.T, near, far *node) {
 			wantLive(after, creates, revokes)
 			revokes.wantOver(before, creates)
 			wantLive(creates.create(user), revokes, creates)
-			facts := after.Session.Facts()
+			facts := after.Session.Ref()
 			for _, n := range way {
-				if n.Watch.Deny.Denied(&facts) {
+				if n.watch.Deny.Revoked(&facts) {
 					t.Error("a session that nobody revoked is over once the revocation before it is heard of")
 				}
 			}
@@ -266,7 +268,7 @@ func createdAfter(t *testing.T, near, far *node) {
 			n.revokeAll("nobody "+fmt.Sprint(n == near), 0)
 		}
 	}
-	if all, err := near.Store.(sessions.CutoffStore).Cutoffs(t.Context(), realm); err != nil || len(all) < rounds+2 {
+	if all, err := near.Store.(revocation.Store).Cutoffs(t.Context(), realm); err != nil || len(all) < rounds+2 {
 		t.Errorf("%d cutoffs are kept, of %d at least: %v", len(all), rounds+2, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
 // begin creates a session that begins now: the store sets its times.
@@ -23,13 +24,13 @@ func unbegun(row sessions.Session) sessions.Session {
 }
 
 // cut adds a cutoff now.
-func (s *suite) cut(id string, f sessions.Filter) sessions.Cutoff {
+func (s *suite) cut(id string, f sessions.Filter) revocation.Cutoff {
 	s.Helper()
-	return s.addCutoff(sessions.Cutoff{ID: id, Realm: realm, Filter: f})
+	return s.addCutoff(revocation.Cutoff{ID: id, Realm: realm, Filter: f})
 }
 
 // wantOrder expects that the cutoff stands between the two sessions.
-func (s *suite) wantOrder(before sessions.Session, c sessions.Cutoff, after sessions.Session) {
+func (s *suite) wantOrder(before sessions.Session, c revocation.Cutoff, after sessions.Session) {
 	s.Helper()
 	if before.CreatedAt.After(c.At) {
 		s.Errorf("%q began at %v, after the cutoff at %v that came later", before.ID, before.CreatedAt, c.At)
@@ -133,7 +134,7 @@ func orderWhileTheClockIsSetBack(s *suite) {
 func orderOfManyCutoffs(s *suite) {
 	s.cutoffStore()
 	began := s.begin(s.session("first", "alice"))
-	var all []sessions.Cutoff
+	var all []revocation.Cutoff
 	for i := range 30 {
 		all = append(all, s.cut(fmt.Sprint(i), sessions.Filter{User: fmt.Sprint("user ", i%3)}))
 	}
@@ -207,7 +208,7 @@ func orderContended(s *suite) {
 				s.Error(err)
 				return
 			}
-			c, err := store.AddCutoff(s.Context(), sessions.Cutoff{ID: fmt.Sprint(i, " ", n), Realm: realm, Filter: sessions.Filter{User: user}})
+			c, err := store.AddCutoff(s.Context(), revocation.Cutoff{ID: fmt.Sprint(i, " ", n), Realm: realm, Filter: sessions.Filter{User: user}})
 			if err != nil {
 				s.Error(err)
 				return

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
 func init() {
@@ -53,7 +54,7 @@ var orderMistakes = []struct {
 		b.beginAs(func(row *sessions.Session, now time.Time) { row.CreatedAt, row.RotatedAt = now, now })
 	}},
 	{"a cutoff has the time of the clock alone", "what begins and what is cut off are in order while the clock is set back", func(b *broken) {
-		b.cutoff = func(c *sessions.Cutoff) bool {
+		b.cutoff = func(c *revocation.Cutoff) bool {
 			if c.At.IsZero() {
 				c.At = b.Now()
 			}
@@ -61,7 +62,7 @@ var orderMistakes = []struct {
 		}
 	}},
 	{"each cutoff takes a millisecond", "what begins is after all cutoffs", func(b *broken) {
-		b.cutoff = func(c *sessions.Cutoff) bool {
+		b.cutoff = func(c *revocation.Cutoff) bool {
 			if c.At.IsZero() {
 				c.At = b.Now()
 				if next := b.newest().Add(time.Millisecond); next.After(c.At) {
@@ -80,7 +81,7 @@ var orderMistakes = []struct {
 		}
 	}},
 	{"a cutoff that is copied is added now", "what is copied has its place in the order", func(b *broken) {
-		b.cutoff = func(c *sessions.Cutoff) bool {
+		b.cutoff = func(c *revocation.Cutoff) bool {
 			c.At = time.Time{}
 			return true
 		}

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
-// log returns the store as a sessions.RevocationLog; the check is over where it is
+// log returns the store as a revocation.Store; the check is over where it is
 // none.
-func (s *suite) log() sessions.RevocationLog {
+func (s *suite) log() revocation.Store {
 	s.Helper()
-	store, ok := sessions.As[sessions.RevocationLog](s.store)
+	store, ok := sessions.As[revocation.Store](s.store)
 	if !ok {
 		s.Skip("the store keeps no log of what was ended")
 	}
@@ -96,13 +97,13 @@ func revokedMemory(s *suite) {
 		}
 		s.clock.advance(15 * time.Minute)
 		s.sweep(1000)
-		since := s.store.Now().Add(-sessions.RevocationMemory)
+		since := s.store.Now().Add(-revocation.Retention)
 		maps.DeleteFunc(want, func(_ sessions.Key, at time.Time) bool { return at.Before(since) })
 		s.wantRevoked(since, want)
 	}
-	s.clock.advance(sessions.RevocationMemory)
+	s.clock.advance(revocation.Retention)
 	s.sweep(1000)
-	s.wantRevoked(s.store.Now().Add(-sessions.RevocationMemory+time.Millisecond), nil)
+	s.wantRevoked(s.store.Now().Add(-revocation.Retention+time.Millisecond), nil)
 }
 
 // revokedCopied: who copies a store creates rows that are ended.
@@ -156,7 +157,7 @@ func sweepTells(s *suite) {
 // everyExtra calls what the store can do besides, and returns the errors.
 func (s *suite) everyExtra(ctx context.Context) map[string]error {
 	all := make(map[string]error)
-	if store, ok := sessions.As[sessions.RevocationLog](s.store); ok {
+	if store, ok := sessions.As[revocation.Store](s.store); ok {
 		all["Revoked"] = store.Revoked(ctx, epoch, func(sessions.Key, time.Time) {})
 	}
 	if store, ok := sessions.As[sessions.Scanner](s.store); ok {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
 // scanner returns the store as a sessions.Scanner; the check is over where it is
@@ -147,10 +148,10 @@ func scanRealms(s *suite) {
 	}
 	s.wantRealms(slices.Clone(hostile)...)
 	kept := s.session("kept", "alice")
-	kept.Idle = 20 * sessions.RevocationMemory
+	kept.Idle = 20 * revocation.Retention
 	s.create(kept)
 	s.create(s.session("gone", "alice"))
-	if cutoffs, ok := sessions.As[sessions.CutoffStore](s.store); ok {
+	if cutoffs, ok := sessions.As[revocation.Store](s.store); ok {
 		for _, of := range []string{realm, "cut"} {
 			c := s.cutoff("one")
 			c.Realm = of
@@ -159,9 +160,9 @@ func scanRealms(s *suite) {
 		s.wantRealms(append([]string{realm, "cut"}, hostile...)...)
 		c := s.cutoff("one")
 		c.Realm = "cut"
-		s.must(cutoffs.DropCutoff(s.Context(), c))
+		s.must(cutoffs.RemoveCutoff(s.Context(), c))
 	}
-	s.clock.advance(10 * sessions.RevocationMemory)
+	s.clock.advance(10 * revocation.Retention)
 	s.sweep(1000)
 	s.wantRealms(realm)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
 func TestMemoryKeepsTheContract(t *testing.T) {
@@ -41,28 +42,28 @@ type broken struct {
 
 	count func(context.Context, *sessions.Session) (int, error)
 
-	cutoff func(*sessions.Cutoff) bool // what becomes of one that is added: false is forgotten
-	drop   func(context.Context, sessions.Cutoff) error
-	order  func([]sessions.Cutoff)
+	cutoff func(*revocation.Cutoff) bool // what becomes of one that is added: false is forgotten
+	drop   func(context.Context, revocation.Cutoff) error
+	order  func([]revocation.Cutoff)
 
 	extras
 }
 
-func (b *broken) AddCutoff(ctx context.Context, c sessions.Cutoff) (sessions.Cutoff, error) {
+func (b *broken) AddCutoff(ctx context.Context, c revocation.Cutoff) (revocation.Cutoff, error) {
 	if b.cutoff != nil && !b.cutoff(&c) {
 		return c, nil
 	}
 	return b.Memory.AddCutoff(ctx, c)
 }
 
-func (b *broken) DropCutoff(ctx context.Context, c sessions.Cutoff) error {
+func (b *broken) RemoveCutoff(ctx context.Context, c revocation.Cutoff) error {
 	if b.drop != nil {
 		return b.drop(ctx, c)
 	}
-	return b.Memory.DropCutoff(ctx, c)
+	return b.Memory.RemoveCutoff(ctx, c)
 }
 
-func (b *broken) Cutoffs(ctx context.Context, realm string) ([]sessions.Cutoff, error) {
+func (b *broken) Cutoffs(ctx context.Context, realm string) ([]revocation.Cutoff, error) {
 	all, err := b.Memory.Cutoffs(ctx, realm)
 	if b.order != nil {
 		b.order(all)
@@ -333,7 +334,7 @@ var mistakes = []struct {
 		}
 	}},
 	{"a cutoff forgets its kind", "each field of a cutoff survives a round trip", func(b *broken) {
-		b.cutoff = func(c *sessions.Cutoff) bool {
+		b.cutoff = func(c *revocation.Cutoff) bool {
 			if c.User != "" {
 				c.Impersonations = false
 			}
@@ -341,51 +342,53 @@ var mistakes = []struct {
 		}
 	}},
 	{"a cutoff takes an actor without a name for none", "each field of a cutoff survives a round trip", func(b *broken) {
-		b.cutoff = func(c *sessions.Cutoff) bool { return c.Actor == nil || *c.Actor != sessions.Principal{} }
+		b.cutoff = func(c *revocation.Cutoff) bool { return c.Actor == nil || *c.Actor != sessions.Principal{} }
 	}},
 	{"a cutoff is kept to the second", "each field of a cutoff survives a round trip", func(b *broken) {
-		b.cutoff = func(c *sessions.Cutoff) bool {
+		b.cutoff = func(c *revocation.Cutoff) bool {
 			c.At = c.At.Truncate(time.Second)
 			return true
 		}
 	}},
-	{"cutoffs are newest first", "cutoffs are oldest first", func(b *broken) { b.order = slices.Reverse[[]sessions.Cutoff] }},
+	{"cutoffs are newest first", "cutoffs are oldest first", func(b *broken) { b.order = slices.Reverse[[]revocation.Cutoff] }},
 	{"cutoffs are kept by their time alone", "cutoffs of one time are each kept once", func(b *broken) {
-		b.cutoff = func(c *sessions.Cutoff) bool {
+		b.cutoff = func(c *revocation.Cutoff) bool {
 			c.ID = "one"
 			return true
 		}
 	}},
 	{"realms share cutoffs", "a cutoff stays in its realm", func(b *broken) {
-		b.cutoff = func(c *sessions.Cutoff) bool {
+		b.cutoff = func(c *revocation.Cutoff) bool {
 			c.Realm = realm
 			return true
 		}
 	}},
 	{"dropping an absent cutoff fails", "a dropped cutoff is gone, and may be dropped again", func(b *broken) {
-		b.drop = func(ctx context.Context, c sessions.Cutoff) error {
+		b.drop = func(ctx context.Context, c revocation.Cutoff) error {
 			all, err := b.Memory.Cutoffs(ctx, c.Realm)
-			if !slices.ContainsFunc(all, func(have sessions.Cutoff) bool { return have.ID == c.ID }) {
+			if !slices.ContainsFunc(all, func(have revocation.Cutoff) bool { return have.ID == c.ID }) {
 				return errors.Join(err, sessions.ErrNotFound)
 			}
-			return b.Memory.DropCutoff(ctx, c)
+			return b.Memory.RemoveCutoff(ctx, c)
 		}
 	}},
 	{"a cutoff is not dropped", "a dropped cutoff is gone, and may be dropped again", func(b *broken) {
-		b.drop = func(context.Context, sessions.Cutoff) error { return nil }
+		b.drop = func(context.Context, revocation.Cutoff) error { return nil }
 	}},
 	{"a cutoff has no other text than UTF-8", "any text is in a cutoff", func(b *broken) {
-		b.cutoff = func(c *sessions.Cutoff) bool {
+		b.cutoff = func(c *revocation.Cutoff) bool {
 			c.User = strings.ToValidUTF8(c.User, "?")
 			return true
 		}
 	}},
 	{"a cutoff is dropped though nobody waits", "a cancelled context does no work on cutoffs", func(b *broken) {
-		b.drop = func(_ context.Context, c sessions.Cutoff) error { return b.Memory.DropCutoff(context.Background(), c) }
+		b.drop = func(_ context.Context, c revocation.Cutoff) error {
+			return b.Memory.RemoveCutoff(context.Background(), c)
+		}
 	}},
 	{"a closed store keeps cutoffs", "a closed store says so of cutoffs", func(b *broken) {
-		b.drop = func(ctx context.Context, c sessions.Cutoff) error {
-			if err := b.Memory.DropCutoff(ctx, c); !errors.Is(err, sessions.ErrClosed) {
+		b.drop = func(ctx context.Context, c revocation.Cutoff) error {
+			if err := b.Memory.RemoveCutoff(ctx, c); !errors.Is(err, sessions.ErrClosed) {
 				return err
 			}
 			return nil

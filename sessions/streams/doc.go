@@ -8,7 +8,7 @@
 //	                             the deny set only keeps who could still have a token
 //	its access token is over     the store is asked whether the session goes on,
 //	its idle or absolute end     and again whenever it would be over
-//	blind (sessions.Watcher)     each second what a request would be asked
+//	blind (revocation.Watcher)     each second what a request would be asked
 //
 // No stream costs the store anything before its access token is over.
 package streams

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
 // A Registry knows what is open, by session. One serves all who share a store. It is
 // safe for concurrent use.
 type Registry struct {
 	// Watch tells what was ended, Store until when a session goes on.
-	Watch *sessions.Watcher
+	Watch *revocation.Watcher
 	Store sessions.Store
 
 	mu     sync.Mutex
@@ -24,7 +25,7 @@ type Registry struct {
 
 // A session is one that something is open for.
 type session struct {
-	facts sessions.Facts
+	facts sessions.Ref
 	due   atomic.Pointer[time.Time] // when the store is to be asked, by its clock
 	ends  map[*hold]struct{}
 }
@@ -34,7 +35,7 @@ type hold struct{ end func() }
 // Hold calls end, once, when the session is over, unless release was called before.
 // until is the end of the access token that it was opened with. end must not block;
 // it may still be running when release returns.
-func (r *Registry) Hold(f *sessions.Facts, until time.Time, end func()) (release func()) {
+func (r *Registry) Hold(f *sessions.Ref, until time.Time, end func()) (release func()) {
 	h := &hold{end: end}
 	r.mu.Lock()
 	closed := r.closed
@@ -49,7 +50,7 @@ func (r *Registry) Hold(f *sessions.Facts, until time.Time, end func()) (release
 	}
 	s.ends[h] = struct{}{}
 	r.mu.Unlock()
-	if closed || r.Watch.Deny.Denied(f) { // it was ended after the request was judged
+	if closed || r.Watch.Deny.Revoked(f) { // it was ended after the request was judged
 		r.End(f.Key)
 	}
 	return func() { r.release(f.Key, h) }

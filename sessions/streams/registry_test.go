@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/storetest"
 	"authsidecar/sessions/streams"
 )
@@ -42,7 +43,7 @@ type harness struct {
 func start(t *testing.T) *harness {
 	t.Helper()
 	store := new(counting)
-	h := &harness{t: t, store: store, Registry: &streams.Registry{Store: store, Watch: &sessions.Watcher{Store: store}}}
+	h := &harness{t: t, store: store, Registry: &streams.Registry{Store: store, Watch: &revocation.Watcher{Store: store}}}
 	if err := h.Watch.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,7 @@ func start(t *testing.T) *harness {
 }
 
 // session stores one that lives a day, idle for at most two hours.
-func (h *harness) session(id string, impersonation bool) *sessions.Facts {
+func (h *harness) session(id string, impersonation bool) *sessions.Ref {
 	h.t.Helper()
 	now := h.store.Now()
 	row := sessions.Session{
@@ -67,12 +68,12 @@ func (h *harness) session(id string, impersonation bool) *sessions.Facts {
 	if _, _, err := h.store.Create(h.t.Context(), row); err != nil {
 		h.t.Fatal(err)
 	}
-	f := row.Facts()
+	f := row.Ref()
 	return &f
 }
 
 // refresh is what moves the idle end of a session.
-func (h *harness) refresh(f *sessions.Facts) {
+func (h *harness) refresh(f *sessions.Ref) {
 	h.t.Helper()
 	_, err := h.store.Update(h.t.Context(), f.Key, func(row sessions.Session, now time.Time) (sessions.Session, bool) {
 		row.RotatedAt = now
@@ -89,7 +90,7 @@ type flag struct {
 	release func()
 }
 
-func (h *harness) hold(f *sessions.Facts) *flag {
+func (h *harness) hold(f *sessions.Ref) *flag {
 	ended := new(flag)
 	ended.release = h.Hold(f, h.store.Now().Add(10*time.Minute), func() { ended.Add(1) })
 	return ended
@@ -116,7 +117,7 @@ func TestStream_EndsWhenItsSessionIsRevoked(t *testing.T) {
 		first, second, third := h.hold(one), h.hold(one), h.hold(other)
 		released := h.hold(one)
 		released.release()
-		h.Watch.Deny.Deny(one.Key, h.store.Now())
+		h.Watch.Deny.Add(one.Key, h.store.Now())
 		h.expect("the first", first, 1)
 		h.expect("the second of the same session", second, 1)
 		h.expect("another session's", third, 0)
@@ -133,7 +134,7 @@ func TestStream_EndsByACutoff(t *testing.T) {
 		before := h.hold(h.session("before", true))
 		own := h.hold(h.session("own", false))
 		pass(time.Second)
-		h.Watch.Deny.Cut(sessions.Cutoff{ID: "c", Realm: "r", Filter: sessions.Filter{Impersonations: true}, At: h.store.Now()})
+		h.Watch.Deny.AddCutoff(revocation.Cutoff{ID: "c", Realm: "r", Filter: sessions.Filter{Impersonations: true}, At: h.store.Now()})
 		pass(time.Second)
 		h.expect("an impersonation from before", before, 1)
 		h.expect("a session that is none", own, 0)
@@ -144,7 +145,7 @@ func TestStream_EndsThatWasOpenedWhileItsSessionWas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t)
 		f := h.session("one", true)
-		h.Watch.Deny.Deny(f.Key, h.store.Now())
+		h.Watch.Deny.Add(f.Key, h.store.Now())
 		h.expect("too late", h.hold(f), 1)
 	})
 }
@@ -200,7 +201,7 @@ func TestStream_EndsAtTheAbsoluteEnd(t *testing.T) {
 func TestStream_WhoseSessionNobodyKnows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t)
-		swept := h.hold(&sessions.Facts{Key: sessions.Key{Realm: "r", ID: "swept"}, UserID: "alice"})
+		swept := h.hold(&sessions.Ref{Key: sessions.Key{Realm: "r", ID: "swept"}, UserID: "alice"})
 		pass(10*time.Minute + 2*time.Second)
 		h.expect("after its access token", swept, 1)
 	})
@@ -225,7 +226,7 @@ func TestStream_WhileTheStoreIsDown(t *testing.T) {
 // A mute store has a feed that never says a word: its watcher is blind.
 type mute struct{ counting }
 
-func (*mute) Follow(ctx context.Context, _ sessions.FeedSink) error {
+func (*mute) Follow(ctx context.Context, _ revocation.Sink) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
@@ -233,7 +234,7 @@ func (*mute) Follow(ctx context.Context, _ sessions.FeedSink) error {
 func TestStream_WhileTheNodeIsBlind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := new(mute)
-		r := &streams.Registry{Store: store, Watch: &sessions.Watcher{Store: store}}
+		r := &streams.Registry{Store: store, Watch: &revocation.Watcher{Store: store}}
 		h := &harness{t: t, store: &store.counting, Registry: r}
 		if err := r.Watch.Start(t.Context()); err != nil {
 			t.Fatal(err)
@@ -258,7 +259,7 @@ func TestStream_WhileTheNodeIsBlind(t *testing.T) {
 		pass(3 * time.Second)
 		h.expect("nobody can tell of an impersonation", second, 1)
 		h.expect("an own session has a little time", third, 0)
-		pass(sessions.BlindGrace)
+		pass(revocation.DegradedGrace)
 		h.expect("and no more", third, 1)
 	})
 }
@@ -280,14 +281,14 @@ func TestStream_ChangesAreTakenTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t)
 		var all []*flag
-		var facts []*sessions.Facts
+		var facts []*sessions.Ref
 		for i := range 1000 {
 			f := h.session(fmt.Sprint(i), i%2 == 0)
 			facts, all = append(facts, f), append(all, h.hold(f))
 		}
 		begun := time.Now()
 		for _, f := range facts {
-			h.Watch.Deny.Deny(f.Key, h.store.Now())
+			h.Watch.Deny.Add(f.Key, h.store.Now())
 		}
 		for h.Len() > 0 {
 			pass(time.Millisecond)

@@ -49,7 +49,7 @@ func (r *Registry) Run(ctx context.Context) {
 }
 
 func (r *Registry) denied() []*session {
-	return r.sessions(func(s *session) bool { return r.Watch.Deny.Denied(&s.facts) })
+	return r.sessions(func(s *session) bool { return r.Watch.Deny.Revoked(&s.facts) })
 }
 
 func every(ctx context.Context, pause time.Duration, do func(context.Context)) {
@@ -68,7 +68,7 @@ func every(ctx context.Context, pause time.Duration, do func(context.Context)) {
 // ask asks whether the sessions that are due go on; all of them, if the watcher does
 // not hear what others end.
 func (r *Registry) ask(ctx context.Context) {
-	now, blind := r.Store.Now(), r.Watch.Blind() > 0
+	now, blind := r.Store.Now(), r.Watch.Degraded() > 0
 	var group errgroup.Group
 	group.SetLimit(askers)
 	for _, s := range r.sessions(func(s *session) bool { return blind || s.isDue(now) }) {
@@ -88,7 +88,7 @@ func (s *session) isDue(now time.Time) bool { return !now.Before(*s.due.Load()) 
 // over tells whether the session is over.
 func (r *Registry) over(ctx context.Context, s *session, due bool) bool {
 	if !due {
-		ended, err := r.Watch.Ended(ctx, &s.facts)
+		ended, err := r.Watch.Revoked(ctx, s.facts)
 		return ended || err != nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
@@ -104,5 +104,5 @@ func (r *Registry) over(ctx context.Context, s *session, due bool) bool {
 	}
 	end := row.End()
 	s.due.Store(&end)
-	return r.Watch.Deny.Denied(&s.facts)
+	return r.Watch.Deny.Revoked(&s.facts)
 }

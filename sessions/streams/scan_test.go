@@ -6,16 +6,17 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/storetest"
 )
 
 // BenchmarkScan is one look at 100,000 open streams of as many sessions, with as many
 // others ended.
 func BenchmarkScan(b *testing.B) {
-	r := &Registry{Store: new(storetest.Memory), Watch: new(sessions.Watcher)}
+	r := &Registry{Store: new(storetest.Memory), Watch: new(revocation.Watcher)}
 	for i := range 100_000 {
-		r.Hold(&sessions.Facts{Key: sessions.Key{Realm: "r", ID: fmt.Sprint("open", i)}, UserID: "alice"}, time.Now(), func() {})
-		r.Watch.Deny.Deny(sessions.Key{Realm: "r", ID: fmt.Sprint("ended", i)}, time.Now())
+		r.Hold(&sessions.Ref{Key: sessions.Key{Realm: "r", ID: fmt.Sprint("open", i)}, UserID: "alice"}, time.Now(), func() {})
+		r.Watch.Deny.Add(sessions.Key{Realm: "r", ID: fmt.Sprint("ended", i)}, time.Now())
 	}
 	for b.Loop() {
 		if found := r.denied(); len(found) != 0 {
@@ -26,8 +27,8 @@ func BenchmarkScan(b *testing.B) {
 
 // BenchmarkHold is what a request costs that may stay open.
 func BenchmarkHold(b *testing.B) {
-	r := &Registry{Store: new(storetest.Memory), Watch: new(sessions.Watcher)}
-	f := &sessions.Facts{Key: sessions.Key{Realm: "r", ID: "one"}, UserID: "alice"}
+	r := &Registry{Store: new(storetest.Memory), Watch: new(revocation.Watcher)}
+	f := &sessions.Ref{Key: sessions.Key{Realm: "r", ID: "one"}, UserID: "alice"}
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Hold(f, time.Now(), func() {})()

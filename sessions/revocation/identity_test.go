@@ -1,4 +1,4 @@
-package sessions_test
+package revocation_test
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/storetest"
 )
 
@@ -21,10 +22,10 @@ func (s *namedStore) Identity(context.Context) (string, error) { return s.name, 
 
 func TestWatcher_TokensOfAnotherStoreAreOver(t *testing.T) {
 	store := &namedStore{Memory: new(storetest.Memory), name: "one"}
-	w := &sessions.Watcher{Store: store}
+	w := &revocation.Watcher{Store: store}
 	ended := func(storeID string) bool {
 		t.Helper()
-		got, err := w.Ended(t.Context(), &sessions.Facts{Key: sessions.Key{Realm: "r", ID: "s"}, StoreID: storeID, CreatedAt: time.Now()})
+		got, err := w.Revoked(t.Context(), sessions.Ref{Key: sessions.Key{Realm: "r", ID: "s"}, StoreID: storeID, CreatedAt: time.Now()})
 		if err != nil {
 			t.Fatal(err)
 		}

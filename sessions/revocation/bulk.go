@@ -1,0 +1,196 @@
+package revocation
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// Remember makes the access tokens of a row stop working where it was revoked, unless
+// they have all expired before that.
+func (w *Watcher) Remember(row *sessions.Session) {
+	if !row.RevokedAt.IsZero() && row.RevokedAt.Sub(row.RotatedAt) < Retention {
+		w.Deny.Add(row.Key(), row.RevokedAt)
+	}
+}
+
+// RevokedByCutoff reports whether a cutoff revoked the session, by memory alone.
+func (w *Watcher) RevokedByCutoff(r sessions.Ref) bool { return w.Deny.cutoffs.revoke(&r) }
+
+// RevokedUntil returns the latest time up to which everything that the filter selects is
+// revoked by a cutoff; zero where no cutoff covers the filter.
+func (w *Watcher) RevokedUntil(realm string, f *sessions.Filter) time.Time {
+	return w.Deny.cutoffs.until(realm, f)
+}
+
+// KeepsCutoffs reports whether the store keeps cutoffs.
+func (w *Watcher) KeepsCutoffs() bool {
+	_, ok := sessions.As[Store](w.Store)
+	return ok
+}
+
+// AddCutoff revokes what the filter selects: the cutoff is durable, and in force, when it
+// returns.
+func (w *Watcher) AddCutoff(ctx context.Context, realm string, f sessions.Filter, by sessions.Principal) error {
+	store, ok := sessions.As[Store](w.Store)
+	if !ok {
+		return fmt.Errorf("%w: %T keeps no cutoffs", sessions.ErrUnavailable, w.Store)
+	}
+	c, err := store.AddCutoff(ctx, Cutoff{ID: rand.Text(), Realm: realm, Filter: f, By: by})
+	if err != nil {
+		return fmt.Errorf("storing cutoff: %w", err)
+	}
+	for _, old := range w.Deny.AddCutoff(c) {
+		// It does no harm if that fails: the new one revokes all that the old one did, and
+		// SweepCutoffs removes old ones.
+		_ = store.RemoveCutoff(ctx, old)
+	}
+	return nil
+}
+
+// LoadCutoffs puts the stored cutoffs of a realm in force, and forgets those that others
+// removed. It is called before anything is asked about the realm; SweepCutoffs, and a feed
+// that comes back, call it again.
+func (w *Watcher) LoadCutoffs(ctx context.Context, realm string) error {
+	store, ok := sessions.As[Store](w.Store)
+	if !ok {
+		return nil
+	}
+	w.mu.Lock()
+	if w.loads == nil {
+		w.loads = make(map[string]bool)
+	}
+	w.loads[realm] = true
+	w.mu.Unlock()
+	stored, err := store.Cutoffs(ctx, realm)
+	if err != nil {
+		return fmt.Errorf("reading cutoffs: %w", err)
+	}
+	now := w.Store.Now()
+	for _, c := range w.Deny.Cutoffs(realm) {
+		removed := !slices.ContainsFunc(stored, func(have Cutoff) bool { return have.ID == c.ID })
+		if removed && now.Sub(c.At) >= cutoffRetention {
+			w.Deny.RemoveCutoff(c)
+		}
+	}
+	for _, c := range stored {
+		w.Deny.AddCutoff(c)
+	}
+	return nil
+}
+
+// load reads what was revoked within Retention, and the cutoffs.
+func (w *Watcher) load(ctx context.Context) error {
+	store, ok := sessions.As[Store](w.Store)
+	if !ok {
+		return nil
+	}
+	if err := store.Revoked(ctx, w.Store.Now().Add(-Retention), w.Deny.Add); err != nil {
+		return fmt.Errorf("reading what was revoked: %w", err)
+	}
+	for _, realm := range w.realms() {
+		if err := w.LoadCutoffs(ctx, realm); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// realms returns those whose cutoffs are loaded.
+func (w *Watcher) realms() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Collect(maps.Keys(w.loads))
+}
+
+// SweepCutoffs revokes the rows that the cutoffs of m's realm select, at most limit of
+// them, and removes the cutoffs that are older than any access token. It returns how many
+// it revoked; fewer than limit means that none is left. Calls for one realm must not
+// overlap.
+func (w *Watcher) SweepCutoffs(ctx context.Context, m *sessions.Manager, limit int) (revoked int, err error) {
+	store, ok := sessions.As[Store](w.Store)
+	if !ok {
+		return 0, nil
+	}
+	if err := w.LoadCutoffs(ctx, m.Realm); err != nil {
+		return 0, err
+	}
+	for _, c := range w.Deny.Cutoffs(m.Realm) {
+		old := w.Store.Now().Sub(c.At) >= cutoffRetention
+		if !old && w.isSwept(c.ID) {
+			continue
+		}
+		// An old one is swept once more: a row may have been copied in later.
+		n, done, err := w.sweepCutoff(ctx, &c, limit-revoked, m)
+		revoked += n
+		if err != nil || !done {
+			return revoked, err
+		}
+		w.setSwept(c.ID, !old)
+		if !old {
+			continue
+		}
+		if err := store.RemoveCutoff(ctx, c); err != nil {
+			return revoked, fmt.Errorf("removing cutoff: %w", err)
+		}
+		w.Deny.RemoveCutoff(c)
+	}
+	return revoked, nil
+}
+
+func (w *Watcher) isSwept(id string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.swept[id]
+}
+
+func (w *Watcher) setSwept(id string, swept bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !swept {
+		delete(w.swept, id)
+		return
+	}
+	if w.swept == nil {
+		w.swept = make(map[string]bool)
+	}
+	w.swept[id] = true
+}
+
+// sweepPage is how many rows are read at once to revoke them.
+const sweepPage = 100
+
+// sweepCutoff revokes at most limit rows of one cutoff. done reports whether none is left.
+func (w *Watcher) sweepCutoff(ctx context.Context, c *Cutoff, limit int, m *sessions.Manager) (revoked int, done bool, err error) {
+	query := c.Query(c.Realm)
+	query.Limit = sweepPage
+	for {
+		page, err := w.Store.List(ctx, query)
+		if err != nil {
+			return revoked, false, fmt.Errorf("listing sessions: %w", err)
+		}
+		for i := range page.Sessions {
+			s := &page.Sessions[i]
+			if r := s.Ref(); !c.Revokes(&r) {
+				continue
+			}
+			if revoked == limit {
+				return revoked, false, nil
+			}
+			if err := m.RevokeRow(ctx, s.Key(), c.By); err != nil && !errors.Is(err, sessions.ErrNotFound) {
+				return revoked, false, err
+			}
+			revoked++
+		}
+		if page.Next == "" {
+			return revoked, true, nil
+		}
+		query.Cursor = page.Next
+	}
+}

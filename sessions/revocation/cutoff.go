@@ -1,0 +1,56 @@
+package revocation
+
+import (
+	"context"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// A Cutoff revokes, at once, all sessions of a realm that a filter selects and that were
+// created until a time. Their rows are revoked one by one afterwards (SweepCutoffs).
+type Cutoff struct {
+	ID    string // unique
+	Realm string
+	sessions.Filter
+	// At is when it was added, by the store's clock (Store.AddCutoff). Sessions created
+	// later are not revoked. Zero: not added yet.
+	At time.Time
+	// By is who asked for it, for the log.
+	By sessions.Principal
+}
+
+// cutoffRetention is how long a cutoff is kept after its rows are revoked: longer than
+// any access token minted before it can live, as the rows of revoked sessions are.
+const cutoffRetention = 2 * time.Hour
+
+// Revokes reports whether the cutoff revoked the session.
+func (c *Cutoff) Revokes(s *sessions.Ref) bool { return !s.CreatedAt.After(c.At) && c.Selects(s) }
+
+// Newest returns the CreatedAt of the newest session that the cutoff selects, zero where
+// there is none: a store whose clock may be set back gives the cutoff no earlier At.
+func (c *Cutoff) Newest(ctx context.Context, store sessions.Store) (time.Time, error) {
+	query := c.Query(c.Realm)
+	query.Limit, query.KeysOnly = 1, true
+	page, err := store.List(ctx, query)
+	if err != nil || len(page.Sessions) == 0 {
+		return time.Time{}, err
+	}
+	return page.Sessions[0].CreatedAt, nil
+}
+
+// sameFilter reports whether both filters name the same.
+func sameFilter(a, b *sessions.Filter) bool {
+	return a.User == b.User && samePrincipal(a.Actor, b.Actor) && a.Impersonations == b.Impersonations
+}
+
+func samePrincipal(a, b *sessions.Principal) bool {
+	return a == b || a != nil && b != nil && *a == *b
+}
+
+// covers reports whether the wide filter selects every session that the narrow one does.
+func covers(wide, narrow *sessions.Filter) bool {
+	return (wide.User == "" || wide.User == narrow.User) &&
+		(wide.Actor == nil || samePrincipal(wide.Actor, narrow.Actor)) &&
+		(!wide.Impersonations || narrow.Impersonations || narrow.Actor != nil)
+}

@@ -1,0 +1,69 @@
+package revocation
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// following is the sink of one connection of a feed.
+type following struct {
+	w     *Watcher
+	ready chan struct{}
+}
+
+// run follows the feed until its connection is lost.
+func (f *following) run(ctx context.Context, feed Feed) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var loading sync.WaitGroup
+	loading.Go(func() { f.catchUp(ctx) })
+	defer loading.Wait()
+	defer cancel()
+	return feed.Follow(ctx, f)
+}
+
+func (f *following) Ready() {
+	f.Alive()
+	f.ready <- struct{}{}
+}
+
+func (f *following) Alive() {
+	now := f.w.now()
+	f.w.change(func(s *state) { s.heard = now })
+}
+
+func (f *following) Revoked(key sessions.Key, at time.Time) { f.w.Deny.Add(key, at) }
+
+func (f *following) Cutoff(c Cutoff) { f.w.Deny.AddCutoff(c) }
+
+// catchUp loads what the feed missed, as soon as it is ready; from then on the watcher is
+// not degraded.
+func (f *following) catchUp(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-f.ready:
+	}
+	for ctx.Err() == nil {
+		err := f.w.load(ctx)
+		if err == nil {
+			f.w.change(func(s *state) { s.since = time.Time{} })
+			return
+		}
+		if ctx.Err() == nil {
+			f.w.lost(err)
+		}
+		pause(ctx, Heartbeat)
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

@@ -1,0 +1,239 @@
+package revocation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// A Watcher reports whether a session was revoked, from memory: what this process revoked,
+// and what a store that others share says that they revoked. While it cannot hear them it
+// is degraded and asks the store. It is safe for concurrent use.
+type Watcher struct {
+	// Deny is what is known to be revoked.
+	Deny DenyList
+	// Store is watched. It need not implement the Store of this package: without, nothing
+	// survives a restart, and there are no cutoffs.
+	Store sessions.Store
+	// Clock times the silence of the feed; it is not the store's. Default: time.Now.
+	Clock func() time.Time
+	// Lost is called with the reason when a feed ended, or when what it missed could not be
+	// loaded. Default: nothing is reported.
+	Lost func(error)
+
+	identity atomic.Pointer[string] // of the store
+	state    atomic.Pointer[state]  // nil before Start
+	answers  answers
+
+	mu    sync.Mutex
+	loads map[string]bool // realms whose cutoffs are loaded
+	swept map[string]bool // ids of cutoffs whose rows are revoked
+}
+
+// state is what a watcher knows of its feed.
+type state struct {
+	since time.Time // degraded since then; zero: it is not
+	heard time.Time // when the feed last gave a sign of life
+	feed  bool      // there is one
+}
+
+func (w *Watcher) now() time.Time {
+	if w.Clock == nil {
+		return time.Now() //nolint:forbidigo // the default of the clock
+	}
+	return w.Clock()
+}
+
+// degraded returns since when the watcher has been degraded.
+func (w *Watcher) degraded(now time.Time) (since time.Time, degraded bool) {
+	s := w.state.Load()
+	switch {
+	case s == nil:
+		return time.Time{}, false
+	case !s.since.IsZero():
+		return s.since, true
+	case s.feed && now.Sub(s.heard) > FeedTimeout:
+		return s.heard.Add(FeedTimeout), true
+	default:
+		return time.Time{}, false
+	}
+}
+
+// Degraded returns how long the watcher has been degraded; 0 means that it is not.
+func (w *Watcher) Degraded() time.Duration {
+	now := w.now()
+	since, degraded := w.degraded(now)
+	if !degraded {
+		return 0
+	}
+	return max(now.Sub(since), 1)
+}
+
+// FeedAge returns how long ago the feed last gave a sign of life; 0 without a feed.
+func (w *Watcher) FeedAge() time.Duration {
+	s := w.state.Load()
+	if s == nil || !s.feed {
+		return 0
+	}
+	return max(w.now().Sub(s.heard), 1)
+}
+
+// Start loads what the store remembers, or waits for the feed, which Run follows. An error
+// means that it is unknown what was revoked.
+func (w *Watcher) Start(ctx context.Context) error {
+	if _, err := w.Identify(ctx); err != nil {
+		return fmt.Errorf("reading the identity of the store: %w", err)
+	}
+	now := w.now()
+	if _, ok := sessions.As[Feed](w.Store); ok {
+		w.state.Store(&state{since: now, heard: now, feed: true}) // degraded until Run hears it
+		return nil
+	}
+	if _, ok := sessions.As[Store](w.Store); !ok {
+		w.state.Store(&state{since: now}) // for ever: it remembers nothing
+		return nil
+	}
+	return w.load(ctx)
+}
+
+// Run follows the feed of the store, if it has one, until ctx ends.
+func (w *Watcher) Run(ctx context.Context) {
+	feed, ok := sessions.As[Feed](w.Store)
+	if !ok {
+		return
+	}
+	for ctx.Err() == nil {
+		f := following{w: w, ready: make(chan struct{}, 1)}
+		err := f.run(ctx, feed)
+		w.change(func(s *state) {
+			if s.since.IsZero() {
+				s.since = w.now()
+			}
+		})
+		if ctx.Err() == nil {
+			w.lost(fmt.Errorf("following the revocations of other nodes: %w", err))
+		}
+		pause(ctx, Heartbeat)
+	}
+}
+
+func (w *Watcher) lost(err error) {
+	if w.Lost != nil {
+		w.Lost(err)
+	}
+}
+
+// change replaces the state.
+func (w *Watcher) change(change func(*state)) {
+	for {
+		old := w.state.Load()
+		next := *old
+		change(&next)
+		if w.state.CompareAndSwap(old, &next) {
+			return
+		}
+	}
+}
+
+// Revoked reports whether the session of an access token was revoked. An error wraps
+// sessions.ErrUnavailable: that is unknown.
+func (w *Watcher) Revoked(ctx context.Context, r sessions.Ref) (bool, error) {
+	if w.elsewhere(&r) || w.Deny.Revoked(&r) {
+		return true, nil
+	}
+	if w.state.Load() == nil {
+		return false, nil
+	}
+	now := w.now()
+	since, degraded := w.degraded(now)
+	if !degraded {
+		return false, nil
+	}
+	revoked, err := w.ask(ctx, r, now)
+	if err != nil && !r.Impersonation && now.Sub(since) < DegradedGrace {
+		return false, nil
+	}
+	return revoked, err
+}
+
+// ask asks the store. Whatever asks for the same session within a second gets the same
+// answer, and a store that is down is asked once.
+func (w *Watcher) ask(ctx context.Context, r sessions.Ref, now time.Time) (bool, error) {
+	a, asks := w.answers.of(r.Key, now)
+	if asks {
+		a.revoked, a.err = w.look(context.WithoutCancel(ctx), &r)
+		if a.err != nil {
+			w.answers.fail(a.err, now)
+		}
+		close(a.done)
+	}
+	select {
+	case <-a.done:
+		return a.revoked, a.err
+	case <-ctx.Done():
+		return false, fmt.Errorf("%w: %w", sessions.ErrUnavailable, ctx.Err())
+	}
+}
+
+// look reads the row and the cutoffs.
+func (w *Watcher) look(ctx context.Context, r *sessions.Ref) (revoked bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, FeedTimeout)
+	defer cancel()
+	row, err := w.Store.Get(ctx, r.Key)
+	switch {
+	case errors.Is(err, sessions.ErrNotFound):
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("reading session: %w", err)
+	case !row.RevokedAt.IsZero():
+		w.Deny.Add(r.Key, row.RevokedAt)
+		return true, nil
+	}
+	if err := w.LoadCutoffs(ctx, r.Realm); err != nil {
+		return false, err
+	}
+	return w.Deny.Revoked(r), nil
+}
+
+// Identify reads the identity of the store, and reports whether it changed: the store was
+// emptied, or another is in its place. Access tokens that were minted before are of no
+// session in it.
+func (w *Watcher) Identify(ctx context.Context) (changed bool, err error) {
+	store, ok := sessions.As[Store](w.Store)
+	if !ok {
+		return false, nil
+	}
+	is, err := store.Identity(ctx)
+	if err != nil {
+		return false, err
+	}
+	was := w.identity.Load()
+	if was != nil && *was == is {
+		return false, nil
+	}
+	w.identity.Store(&is)
+	return was != nil, nil
+}
+
+// Identity returns the identity that the store gave last; "" where it has none.
+func (w *Watcher) Identity() string {
+	if is := w.identity.Load(); is != nil {
+		return *is
+	}
+	return ""
+}
+
+// elsewhere reports whether an access token says that its session is in another store. A
+// token that says nothing was minted by an earlier release, or for a store without an
+// identity.
+func (w *Watcher) elsewhere(r *sessions.Ref) bool {
+	return r.StoreID != "" && r.StoreID != w.Identity()
+}
+
+// Interface guards
+var _ sessions.Revocations = (*Watcher)(nil)
