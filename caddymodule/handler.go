@@ -82,15 +82,15 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.inst.reports.ServeHealth(w, r)
 		return nil
 	}
-	query := len(r.URL.RawQuery)
 	for _, own := range h.inst.own {
-		if verdict := own.Route(r); verdict != urlpath.Pass {
-			h.inst.serve(own, w, r, verdict)
+		switch m := own.Route(r); m.Owner {
+		case urlpath.Pass:
+		case urlpath.PassPlain:
+			identity.DropOverrides(r)
+		default:
+			h.inst.serve(own, w, r, m)
 			return nil
 		}
-	}
-	if len(r.URL.RawQuery) < query {
-		identity.DropOverrides(r) // from the URL too that error routes get
 	}
 	return h.inst.forward(w, r, next)
 }

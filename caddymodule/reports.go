@@ -90,19 +90,19 @@ func (inst *instance) verified(ctx context.Context, c *sessions.Caller, remember
 // endpoints are some of our own.
 type endpoints interface {
 	// Route reports whose request it is. It does not allocate for requests that pass.
-	Route(r *http.Request) urlpath.Verdict
-	// Serve answers a request for which Route gave the verdict, which is not Pass.
-	Serve(w http.ResponseWriter, r *http.Request, verdict urlpath.Verdict)
+	Route(r *http.Request) urlpath.Match
+	// Serve answers a request that is not the app's, as Route found it.
+	Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match)
 	// Unavailable answers such a request while the store or the keys are not open.
 	Unavailable(w http.ResponseWriter, r *http.Request, cause error)
 }
 
 // serve answers a request that is ours.
-func (inst *instance) serve(own endpoints, w http.ResponseWriter, r *http.Request, verdict urlpath.Verdict) {
+func (inst *instance) serve(own endpoints, w http.ResponseWriter, r *http.Request, m urlpath.Match) {
 	defer observe.Answered(r)()
 	if err := inst.open(r.Context()); err != nil {
 		own.Unavailable(w, r, err)
 		return
 	}
-	own.Serve(w, r, verdict)
+	own.Serve(w, r, m)
 }

@@ -64,10 +64,13 @@ type API struct {
 	bodies       endpoint.Bodies
 }
 
+// keysPath is where the public keys are, below the path.
+const keysPath = "/jwks.json"
+
 // New returns an API.
 func New(c Config) *API {
 	return &API{
-		own: urlpath.NewOwn(c.Path, c.Lifecycle), ownKeys: urlpath.NewOwn(c.Path+"/jwks.json", false),
+		own: urlpath.NewOwn(c.Path, c.Lifecycle), ownKeys: urlpath.NewOwn(c.Path+keysPath, false),
 		lifecycle: c.Lifecycle, keySet: c.KeySet && !c.Lifecycle, keys: c.Keys, keysMaxAge: c.KeysMaxAge,
 		actorIssuer: c.ActorIssuer,
 		verifier:    c.Verifier, manager: c.Manager,
@@ -75,10 +78,10 @@ func New(c Config) *API {
 	}
 }
 
-// Serve answers a request for which Route gave the verdict, which is not Pass.
+// Serve answers a request that is not the app's, as Route found it.
 // A panic is answered 500, and told as a failure with its stack.
-func (a *API) Serve(w http.ResponseWriter, r *http.Request, verdict Verdict) {
-	if err := endpoint.Safely(func() error { return a.serve(w, r, verdict) }); err != nil {
+func (a *API) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) {
+	if err := endpoint.Safely(func() error { return a.serve(w, r, m) }); err != nil {
 		a.fail(w, r, err)
 	}
 }
@@ -99,12 +102,11 @@ func (a *API) Unavailable(w http.ResponseWriter, r *http.Request, cause error) {
 	a.fail(w, r, fmt.Errorf("%w: %w", ErrNotReady, cause))
 }
 
-func (a *API) serve(w http.ResponseWriter, r *http.Request, verdict Verdict) error {
-	if verdict != Ours {
+func (a *API) serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) error {
+	if m.Owner != urlpath.Ours {
 		return problemPath
 	}
-	rest, _ := a.own.Rest(urlpath.Clean(r.URL.Path))
-	routes := a.routes(rest)
+	routes := a.routes(m.Rest)
 	if routes == nil {
 		return problemPath
 	}
@@ -153,7 +155,7 @@ func (a *API) routes(rest string) []route {
 		return currentRoutes
 	case rest == "/current/refresh":
 		return refreshRoutes
-	case rest == "/jwks.json":
+	case rest == keysPath:
 		return keysRoutes
 	case isSessionID(rest[1:]):
 		return idRoutes

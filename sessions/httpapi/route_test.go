@@ -5,9 +5,13 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"testing"
+
+	"authsidecar/sessions/jose"
+	"authsidecar/sessions/urlpath"
 )
 
-func routed(t *testing.T, method, target string) (*http.Request, Verdict) {
+// routed returns a request as the app gets it where it is the app's, and whose it is.
+func routed(t *testing.T, method, target string) (*http.Request, urlpath.Owner) {
 	t.Helper()
 	u, err := url.ParseRequestURI(target)
 	if err != nil {
@@ -15,16 +19,26 @@ func routed(t *testing.T, method, target string) (*http.Request, Verdict) {
 	}
 	r := httptest.NewRequest(method, "/", nil)
 	r.URL = u
-	return r, New(Config{Path: "/auth/sessions"}).Route(r)
+	return r, ownerOf(New(Config{Path: "/auth/sessions"}), r)
+}
+
+// ownerOf returns whose a request is; where the app gets it without overrides, they are dropped.
+func ownerOf(a *API, r *http.Request) urlpath.Owner {
+	owner := a.Route(r).Owner
+	if owner == urlpath.PassPlain {
+		DropOverrides(r)
+		return urlpath.Pass
+	}
+	return owner
 }
 
 func TestH6_SpellingsOfOurPath(t *testing.T) {
-	tests := map[Verdict][]string{
-		Ours: {
+	tests := map[urlpath.Owner][]string{
+		urlpath.Ours: {
 			"/auth/sessions", "/auth/sessions?x=y", "/AUTH/Sessions", "//auth///sessions", "/auth/./sessions", "/x/../auth/sessions",
 			"/%61uth/sessions", "/auth%2fsessions", "/auth/%2e/sessions", "/../auth/sessions", "/auth/sessions/.", "http://other.example.com/auth/sessions",
 		},
-		Alias: {
+		urlpath.Alias: {
 			"//x/auth/sessions", "///user@x:80/auth/sessions", `/\x/auth/sessions`, "/%2Fx/auth/sessions",
 			"/auth/sessions/", "/auth/sessions//", "/auth/sessions;x", "/auth;v=1/sessions", "/auth/sessions%3bx", "/auth/sessions%20",
 			"/%20auth/sessions", "/auth/sessions%00", "/auth/sessions%00.png", "/auth%5csessions", `/auth\sessions`, "/auth/sessions%2f",
@@ -34,7 +48,7 @@ func TestH6_SpellingsOfOurPath(t *testing.T) {
 			"/auth/%2573essions;%25zz", "/auth%252fsessions;%25zz", "/auth/sessions%3fx", "/auth/sessions%23x", "/auth/sessions%e2%80%8b", "/auth/sessions%c2%ad", "/auth/sessions%ef%bb%bf",
 			"/index.php/auth/sessions", "/auth/sessions/..", "/auth/x/..;/sessions",
 		},
-		Pass: {
+		urlpath.Pass: {
 			"/", "/auth", "/auth/session", "/auth/sessionss", "/auth/sessions/current", "/auth/sessions/x", "/x/auth/sessions", "/auth/sessions.json",
 			"/auth-sessions", "/authsessions", "/auth/ses%2fsions", "/a%20b", "/%E4%BD%A0", "/?p=/auth/sessions", "//x/y", "/a%2Fb", "*",
 		},
@@ -42,7 +56,7 @@ func TestH6_SpellingsOfOurPath(t *testing.T) {
 	for want, targets := range tests {
 		for _, target := range targets {
 			if _, got := routed(t, "POST", target); got != want {
-				t.Errorf("POST %s: verdict %v, want %v", target, got, want)
+				t.Errorf("POST %s: owner %v, want %v", target, got, want)
 			}
 		}
 	}
@@ -51,44 +65,44 @@ func TestH6_SpellingsOfOurPath(t *testing.T) {
 // With an assertion alone only the public keys are ours beside the path itself.
 func TestH6_SpellingsOfTheKeySet(t *testing.T) {
 	a := New(Config{Path: "/auth/sessions", KeySet: true})
-	for target, want := range map[string]Verdict{
-		"/auth/sessions/jwks.json": Ours, "/Auth/Sessions/JWKS.json": Ours, "//x/auth/sessions/jwks.json": Alias, "/auth/sessions/jwks.json;x": Alias, "/auth/sessions/jwks.json/": Alias,
-		"/auth/sessions": Pass, "/auth/sessions/x": Pass, "/jwks.json": Pass, "//x/auth/sessions": Pass,
+	for target, want := range map[string]urlpath.Owner{
+		"/auth/sessions/jwks.json": urlpath.Ours, "/Auth/Sessions/JWKS.json": urlpath.Ours, "//x/auth/sessions/jwks.json": urlpath.Alias, "/auth/sessions/jwks.json;x": urlpath.Alias, "/auth/sessions/jwks.json/": urlpath.Alias,
+		"/auth/sessions": urlpath.Pass, "/auth/sessions/x": urlpath.Pass, "/jwks.json": urlpath.Pass, "//x/auth/sessions": urlpath.Pass,
 	} {
 		for _, method := range []string{"GET", "HEAD"} {
 			r := httptest.NewRequest(method, "/", nil)
 			r.URL, _ = url.ParseRequestURI(target)
-			if got := a.Route(r); got != want {
-				t.Errorf("%s %s: verdict %v, want %v", method, target, got, want)
+			if got := a.Route(r).Owner; got != want {
+				t.Errorf("%s %s: owner %v, want %v", method, target, got, want)
 			}
 		}
 		r := httptest.NewRequest("DELETE", "/", nil)
 		r.URL, _ = url.ParseRequestURI(target)
-		if got := a.Route(r); got != Pass {
-			t.Errorf("DELETE %s: verdict %v", target, got)
+		if got := a.Route(r).Owner; got != urlpath.Pass {
+			t.Errorf("DELETE %s: owner %v", target, got)
 		}
 	}
 }
 
 func TestH5_OtherMethodsAreTheApps(t *testing.T) {
 	for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "QUERY"} {
-		if _, got := routed(t, method, "/auth/sessions"); got != Pass {
-			t.Errorf("%s: verdict %v, want Pass", method, got)
+		if _, got := routed(t, method, "/auth/sessions"); got != urlpath.Pass {
+			t.Errorf("%s: owner %v, want Pass", method, got)
 		}
 	}
 }
 
 func TestH5_PostInAnotherCaseIsNotTheApps(t *testing.T) {
-	if _, got := routed(t, "post", "/auth/sessions"); got != Ours {
-		t.Errorf("verdict %v, want Ours, which answers 405", got)
+	if _, got := routed(t, "post", "/auth/sessions"); got != urlpath.Ours {
+		t.Errorf("owner %v, want Ours, which answers 405", got)
 	}
 }
 
 func TestLifecycle_OwnsAllBelowThePath(t *testing.T) {
 	a := New(Config{Path: "/auth/sessions", Lifecycle: true})
-	for target, want := range map[string]Verdict{
-		"/auth/sessions": Ours, "/auth/sessions/current": Ours, "/AUTH//sessions/x/y": Ours, "/auth/sessions/": Ours, "/auth/sessionsx": Pass, "//x/auth/sessions/y": Alias,
-		"/auth/sessions;x/current": Alias, "/auth%252fsessions/current": Alias, "/auth/sessions%5ccurrent": Alias, "/auth": Pass, "/x/auth/sessions/current": Pass,
+	for target, want := range map[string]urlpath.Owner{
+		"/auth/sessions": urlpath.Ours, "/auth/sessions/current": urlpath.Ours, "/AUTH//sessions/x/y": urlpath.Ours, "/auth/sessions/": urlpath.Ours, "/auth/sessionsx": urlpath.Pass, "//x/auth/sessions/y": urlpath.Alias,
+		"/auth/sessions;x/current": urlpath.Alias, "/auth%252fsessions/current": urlpath.Alias, "/auth/sessions%5ccurrent": urlpath.Alias, "/auth": urlpath.Pass, "/x/auth/sessions/current": urlpath.Pass,
 	} {
 		u, err := url.ParseRequestURI(target)
 		if err != nil {
@@ -97,8 +111,8 @@ func TestLifecycle_OwnsAllBelowThePath(t *testing.T) {
 		for _, method := range []string{"GET", "POST", "OPTIONS", "DELETE"} {
 			r := httptest.NewRequest(method, "/", nil)
 			r.URL = u
-			if got := a.Route(r); got != want {
-				t.Errorf("%s %s: verdict %v, want %v", method, target, got, want)
+			if got := a.Route(r).Owner; got != want {
+				t.Errorf("%s %s: owner %v, want %v", method, target, got, want)
 			}
 		}
 	}
@@ -126,7 +140,7 @@ func TestH5_AMethodOverrideCannotReachTheAppOnOurPath(t *testing.T) {
 			r := httptest.NewRequest("GET", "/", nil)
 			r.URL = u
 			r.Header.Set(name, "POST")
-			New(Config{Path: "/auth/sessions"}).Route(r)
+			ownerOf(New(Config{Path: "/auth/sessions"}), r)
 			if got := r.Header.Get(name); got != want {
 				t.Errorf("GET %s: %s is %q, want %q", target, name, got, want)
 			}
@@ -141,5 +155,18 @@ func TestRoute_DoesNotAllocateForTheApp(t *testing.T) {
 		if n := testing.AllocsPerRun(100, func() { a.Route(r) }); n != 0 {
 			t.Errorf("%s: %v allocations", method, n)
 		}
+	}
+}
+
+// What Route found is all that Serve needs: the path is matched once.
+func TestServe_MatchesThePathNoSecondTime(t *testing.T) {
+	a := New(Config{Path: "/auth/sessions", Lifecycle: true, Keys: func() []*jose.Key { return nil }})
+	r := httptest.NewRequest("GET", "/AUTH//sessions/jwks.json", nil)
+	m := a.Route(r)
+	r.URL = &url.URL{Path: "/elsewhere"}
+	w := httptest.NewRecorder()
+	a.Serve(w, r, m)
+	if w.Code != http.StatusOK || w.Body.String() != `{"keys":[]}` {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }

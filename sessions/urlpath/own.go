@@ -7,19 +7,32 @@ import (
 	"unicode/utf8"
 )
 
-// A Verdict says whose the path of a request is.
-type Verdict int
+// An Owner is whose a request is.
+type Owner int
 
-// The verdicts.
+// The owners.
 const (
-	// Pass: the app's.
-	Pass Verdict = iota
-	// Ours: it is one of ours.
+	// Pass: the app.
+	Pass Owner = iota
+	// PassPlain: the app, without what could make it take the request for one of another
+	// method, which would be ours.
+	PassPlain
+	// Ours: we.
 	Ours
-	// Alias: a variant of one of our paths, which the app could take for ours. Nobody
-	// gets it: 404.
+	// Alias: nobody. It is a variant of one of our paths, which the app could take for ours:
+	// 404.
 	Alias
 )
+
+// A Match is what a path of a request was found to be. It holds all that is needed to answer,
+// so that the path is matched once.
+type Match struct {
+	Owner Owner
+	// At is the place of the path of ours among those that First looked at.
+	At int
+	// Rest is what follows the path of ours, where that is below it: its slash and the rest.
+	Rest string
+}
 
 // An Own is a path of ours. Paths are compared as Caddy's own path matcher does: decoded,
 // cleaned, in any case. What else some server could read as ours is nobody's.
@@ -34,44 +47,44 @@ func NewOwn(path string, below bool) Own {
 	return Own{path: path, lower: strings.ToLower(path), below: below, target: NewTarget(path, below)}
 }
 
-// Verdict reports whether the path of u is this one, a variant of it, or neither. It does
-// not allocate for canonical paths of ASCII.
-func (o *Own) Verdict(u *url.URL) Verdict { return o.verdict(u, Canonical(u)) }
+// Match reports whether the path of u is this one, a variant of it, or neither. It does not
+// allocate for canonical paths of ASCII.
+func (o *Own) Match(u *url.URL) Match { return o.match(u, Canonical(u)) }
 
-// First returns the place of the first of the paths that u's is, or is a variant of, and
-// which of both; -1 and Pass where it is neither of any.
-func First(paths []Own, u *url.URL) (at int, verdict Verdict) {
+// First returns the match of the first of the paths that u's is, or is a variant of.
+func First(paths []Own, u *url.URL) Match {
 	canonical := Canonical(u)
 	for at := range paths {
-		if verdict := paths[at].verdict(u, canonical); verdict != Pass {
-			return at, verdict
+		if m := paths[at].match(u, canonical); m.Owner != Pass {
+			m.At = at
+			return m
 		}
 	}
-	return -1, Pass
+	return Match{}
 }
 
-func (o *Own) verdict(u *url.URL, canonical bool) Verdict {
+func (o *Own) match(u *url.URL, canonical bool) Match {
 	if u.Opaque == "" {
 		p := u.Path
 		if !canonical {
 			p = Clean(p)
 		}
-		if _, ok := o.Rest(p); ok {
-			return Ours
+		if rest, ok := o.rest(p); ok {
+			return Match{Owner: Ours, Rest: rest}
 		}
 	}
 	if canonical && isASCII(u.Path) && !strings.EqualFold(strings.TrimSuffix(u.Path, "/"), o.path) {
-		return Pass
+		return Match{}
 	}
 	if o.target.Names(u) {
-		return Alias
+		return Match{Owner: Alias}
 	}
-	return Pass
+	return Match{}
 }
 
-// Rest returns what follows the path in p, a cleaned path: "" for the path itself, and
+// rest returns what follows the path in p, a cleaned path: "" for the path itself, and
 // for what is below it its slash and the rest. ok reports whether p is ours at all.
-func (o *Own) Rest(p string) (rest string, ok bool) {
+func (o *Own) rest(p string) (rest string, ok bool) {
 	if len(p) < len(o.path) || strings.ToLower(p[:len(o.path)]) != o.lower {
 		return "", false
 	}
