@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/sharedtest"
 	"authsidecar/sessions/pgstore/pgtest"
 	"authsidecar/sessions/storetest"
 	"authsidecar/sessions/storetest/servertest"
@@ -16,20 +17,22 @@ import (
 // logger writes to a log that a test reads.
 func logger(log *servertest.Log) *slog.Logger { return slog.New(slog.NewTextHandler(log, nil)) }
 
-// TestItem4_TheContractHoldsThroughPgBouncer in transaction mode, whose three
+// TestTheContractHoldsThroughPgBouncer in transaction mode, whose three
 // connections go from client to client.
-func TestItem4_TheContractHoldsThroughPgBouncer(t *testing.T) {
+func TestTheContractHoldsThroughPgBouncer(t *testing.T) {
+	t.Parallel()
 	port := server(t).Bouncer(t, "")
-	dsn := pgtest.DSN(port, "postgres", "postgres", pgtest.Password)
+	dsn := at(port)
 	storetest.Run(t, func(t *testing.T, now func() time.Time) sessions.Store {
 		return openStore(t, Options{DSN: dsn, Now: now})
 	})
 }
 
-// TestItem4_TenNodesMigrateThroughPgBouncer at once.
-func TestItem4_TenNodesMigrateThroughPgBouncer(t *testing.T) {
+// TestTenNodesMigrateThroughPgBouncer at once.
+func TestTenNodesMigrateThroughPgBouncer(t *testing.T) {
+	t.Parallel()
 	port := server(t).Bouncer(t, "")
-	dsn := pgtest.DSN(port, "postgres", "postgres", pgtest.Password)
+	dsn := at(port)
 	schema := newSchema()
 	var all sync.WaitGroup
 	for range 10 {
@@ -45,12 +48,13 @@ func TestItem4_TenNodesMigrateThroughPgBouncer(t *testing.T) {
 	all.Wait()
 }
 
-// TestItem5_ThroughPgBouncerTheFeedIsPolled, unless LISTEN has a way past it. Either
+// TestThroughPgBouncerTheFeedIsPolled, unless LISTEN has a way past it. Either
 // way the same is heard.
-func TestItem5_ThroughPgBouncerTheFeedIsPolled(t *testing.T) {
+func TestThroughPgBouncerTheFeedIsPolled(t *testing.T) {
+	t.Parallel()
 	srv := pgtest.Start(t)
 	port := srv.Bouncer(t, "")
-	dsn := pgtest.DSN(port, "postgres", "postgres", pgtest.Password)
+	dsn := at(port)
 	for _, c := range []struct {
 		name, listen string
 		polled       bool
@@ -58,8 +62,8 @@ func TestItem5_ThroughPgBouncerTheFeedIsPolled(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			log := new(servertest.Log)
 			s := openStore(t, Options{DSN: dsn, ListenDSN: c.listen, Log: logger(log)})
-			sink, _ := follow(t, s)
-			wantHeard(t, openStore(t, Options{DSN: dsn, Schema: s.opts.Schema}), sink)
+			sink, _ := sharedtest.Follow(t, s)
+			sharedtest.WantHeard(t, openStore(t, Options{DSN: dsn, Schema: s.opts.Schema}), sink)
 			if polled := strings.Contains(log.String(), "asked for revocations instead"); polled != c.polled {
 				t.Errorf("polled: %t, and the log says: %s", polled, log.String())
 			}
@@ -70,11 +74,12 @@ func TestItem5_ThroughPgBouncerTheFeedIsPolled(t *testing.T) {
 	}
 }
 
-// TestItem4_AStatementLeavesNothingInTheServersSession looks at what a server's
+// TestAStatementLeavesNothingInTheServersSession looks at what a server's
 // connection remembers after each transition was made on it.
-func TestItem4_AStatementLeavesNothingInTheServersSession(t *testing.T) {
+func TestAStatementLeavesNothingInTheServersSession(t *testing.T) {
+	t.Parallel()
 	s := openStore(t, Options{MaxConns: 1})
-	everything(t, s)
+	sharedtest.Everything(t, s)
 	for _, sql := range []string{
 		"SELECT count(*) FROM pg_prepared_statements", "SELECT count(*) FROM pg_cursors WHERE name <> ''",
 		"SELECT count(*) FROM pg_listening_channels()", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()",

@@ -9,13 +9,15 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/sharedtest"
+	"authsidecar/sessions/storetest/servertest"
 )
 
 // fill puts n sessions into the database behind the store's back: created a second
 // apart, for a user each hundred of them share, or for one.
 func fill(t testing.TB, s *Store, prefix string, n int, change func(*sessions.Session)) {
 	t.Helper()
-	row := testRow(prefix, s.Now().Add(-time.Hour))
+	row := sharedtest.Row(prefix, s.Now().Add(-time.Hour))
 	change(&row)
 	w, err := encode(&row)
 	if err != nil {
@@ -61,9 +63,10 @@ func pages(t *testing.T, s *Store, sql string, a *args) (int, string) {
 	return 0, ""
 }
 
-// TestItem4_ListingAndSweepingStayFlat asks a table of 160,000 rows, before and after
+// TestListingAndSweepingStayFlat asks a table of 160,000 rows, before and after
 // the server knows what is in it, and counts the pages that are looked at.
-func TestItem4_ListingAndSweepingStayFlat(t *testing.T) {
+func TestListingAndSweepingStayFlat(t *testing.T) {
+	t.Parallel()
 	s := openStore(t, Options{Timeout: time.Minute})
 	actor := sessions.Principal{Issuer: "https://idp.example.com", Subject: "busy"}
 	everybody := func(row *sessions.Session) { row.Idle = 20 * time.Hour }
@@ -74,7 +77,7 @@ func TestItem4_ListingAndSweepingStayFlat(t *testing.T) {
 		row.UserID, row.Impersonation, row.Actor, row.RevokedAt = "many", true, actor, s.Now()
 	})
 	fill(t, s, "due-", 20_000, func(row *sessions.Session) { row.UserID, row.Idle = "gone", time.Millisecond })
-	few := create(t, s, testRow("few", s.Now()))
+	few := sharedtest.Create(t, s, sharedtest.Row("few", s.Now()))
 	yes := true
 	for _, known := range []bool{false, true} {
 		if known {
@@ -98,7 +101,7 @@ func TestItem4_ListingAndSweepingStayFlat(t *testing.T) {
 				}
 			}
 		}
-		counting := putting{store: s, w: &storedRow{row: testRow(fmt.Sprint("counted", known), s.Now())}}
+		counting := putting{store: s, w: &storedRow{row: sharedtest.Row(fmt.Sprint("counted", known), s.Now())}}
 		counting.w.row.UserID = "many"
 		w, err := encode(&counting.w.row)
 		if err != nil {
@@ -117,13 +120,14 @@ func TestItem4_ListingAndSweepingStayFlat(t *testing.T) {
 	}
 }
 
-// TestItem4_ARotationWritesNoIndex counts the updates that PostgreSQL calls HOT.
-func TestItem4_ARotationWritesNoIndex(t *testing.T) {
+// TestARotationWritesNoIndex counts the updates that PostgreSQL calls HOT. It is alone: a page keeps
+// old rows as long as somebody else reads beside it.
+func TestARotationWritesNoIndex(t *testing.T) {
 	s := openStore(t, Options{MaxConns: 1})
-	row := create(t, s, testRow("hot", s.Now()))
+	row := sharedtest.Create(t, s, sharedtest.Row("hot", s.Now()))
 	const rotations = 200
 	for range rotations {
-		p := sessions.Presented{Session: row.Key(), UserID: "alice", ClientID: "app", Generation: row.Generation, Secret: row.Secret}
+		p := *sharedtest.Token(&row)
 		var rotated bool
 		var err error
 		if row, _, rotated, err = s.Rotate(ctx(), &p, &sessions.Fresh{Secret: [16]byte{byte(p.Generation)}, KeyID: "key"}); err != nil || !rotated {
@@ -132,7 +136,7 @@ func TestItem4_ARotationWritesNoIndex(t *testing.T) {
 	}
 	// What a connection did is counted when it ends, or a second later.
 	s.pool.Reset()
-	eventually(t, "the updates are counted", func() error {
+	servertest.Until(t, "the updates are counted", func() error {
 		got := server(t).Exec(t, "postgres", "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'sessions' AND quote_ident(schemaname) = '"+
 			strings.ReplaceAll(s.sql.schema, "'", "''")+"'")
 		if got != fmt.Sprintf("%d|%d", rotations, rotations) {

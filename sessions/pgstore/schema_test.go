@@ -1,7 +1,6 @@
 package pgstore
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -15,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/sharedtest"
 	"authsidecar/sessions/pgstore/pgtest"
 	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/storetest/servertest"
@@ -23,6 +23,7 @@ import (
 var update = flag.Bool("update", false, "write what this release stores into testdata")
 
 func TestTenNodesThatStartAtOnceMakeOneSchema(t *testing.T) {
+	t.Parallel()
 	for _, schema := range []string{newSchema(), "UPPER lower", `a"b.c`, "select", strings.Repeat("x", 63)} {
 		var all sync.WaitGroup
 		for range 10 {
@@ -79,6 +80,7 @@ func TestMustExist_MakesNothing(t *testing.T) {
 }
 
 func TestLocation_SaysWhereAndNotWhoMay(t *testing.T) {
+	t.Parallel()
 	for dsn, want := range map[string]string{
 		"postgres://sidecar:hunter2@db.example.com/app":                        "db.example.com:5432, database app, schema s",
 		"host=a,b port=5433 user=x password=hunter2 dbname=app sslmode=prefer": "a:5433,b:5433, database app, schema s",
@@ -93,8 +95,9 @@ func TestLocation_SaysWhereAndNotWhoMay(t *testing.T) {
 
 // TestASchemaOfANewerReleaseIsLeftAlone, unless it says that this one may go on.
 func TestASchemaOfANewerReleaseIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	first := openStore(t, Options{})
-	row := create(t, first, testRow("one", first.Now()))
+	row := sharedtest.Create(t, first, sharedtest.Row("one", first.Now()))
 	for _, c := range []struct {
 		oldest int
 		want   error
@@ -105,7 +108,7 @@ func TestASchemaOfANewerReleaseIsLeftAlone(t *testing.T) {
 			t.Errorf("opening a schema for releases from %d on: %v, not %v", c.oldest, err, c.want)
 		}
 		if err == nil {
-			get(t, s, row.Key())
+			sharedtest.Get(t, s, row.Key())
 			_ = s.Close()
 		}
 	}
@@ -117,6 +120,7 @@ func TestASchemaOfANewerReleaseIsLeftAlone(t *testing.T) {
 // TestTheRightsThatAreDocumentedSuffice plays the two roles of the package's
 // documentation: one that makes the schema, and one that may use it only.
 func TestTheRightsThatAreDocumentedSuffice(t *testing.T) {
+	t.Parallel()
 	srv := server(t)
 	schema := newSchema()
 	name := pgx.Identifier{schema}.Sanitize()
@@ -145,7 +149,7 @@ func TestTheRightsThatAreDocumentedSuffice(t *testing.T) {
 	}
 	_ = owner.Close()
 	s := openStore(t, user)
-	everything(t, s)
+	sharedtest.Everything(t, s)
 	for _, sql := range []string{
 		"DROP TABLE " + name + ".sessions", "CREATE TABLE " + name + ".mine (x int)", "TRUNCATE " + name + ".sessions",
 		"CREATE TABLE public.mine (x int)",
@@ -156,59 +160,17 @@ func TestTheRightsThatAreDocumentedSuffice(t *testing.T) {
 	}
 }
 
-// everything calls each method once.
-func everything(t *testing.T, s *Store) {
-	t.Helper()
-	row := create(t, s, testRow("one", s.Now()))
-	counted := testRow("two", s.Now())
-	counted.Impersonation = true
-	revoked := testRow("three", s.Now())
-	revoked.RevokedAt = s.Now()
-	create(t, s, revoked)
-	c := revocation.Cutoff{ID: "c", Realm: row.Realm, At: s.Now(), Filter: sessions.Filter{User: "alice"}}
-	count := func() error { _, _, _, err := s.CreateCounted(ctx(), counted); return err }
-	_, updating := s.Update(ctx(), row.Key(), func(row sessions.Session, _ time.Time) (sessions.Session, bool) { return row, true })
-	presented := sessions.Presented{Session: row.Key(), UserID: "alice", ClientID: "app", Secret: row.Secret}
-	rotate := func() error { _, _, _, err := s.Rotate(ctx(), &presented, &sessions.Fresh{KeyID: "k"}); return err }
-	_, _, revoking := s.Revoke(ctx(), row.Key(), sessions.EndRevoked)
-	_, listing := s.List(ctx(), sessions.Query{Realm: row.Realm, User: "alice", Limit: 1})
-	_, sweeping := s.Sweep(ctx(), 10, nil)
-	_, scanning := s.Scan(ctx(), "", 1)
-	_, asking := s.Realms(ctx())
-	_, adding := s.AddCutoff(ctx(), c)
-	_, reading := s.Cutoffs(ctx(), row.Realm)
-	for name, err := range map[string]error{
-		"CreateCounted": count(), "Update": updating, "Rotate": rotate(), "Revoke": revoking, "List": listing, "Sweep": sweeping,
-		"Scan": scanning, "Realms": asking, "AddCutoff": adding, "Cutoffs": reading, "RemoveCutoff": s.RemoveCutoff(ctx(), c),
-		"Revoked": s.Revoked(ctx(), epoch, func(sessions.Key, time.Time) {}), "Ping": s.Ping(ctx()), "Get": func() error { _, err := s.Get(ctx(), row.Key()); return err }(),
-	} {
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	sink := newSink()
-	following, cancel := context.WithTimeout(ctx(), time.Minute)
-	defer cancel()
-	go func() {
-		<-sink.readyC
-		cancel()
-	}()
-	if err := s.Follow(following, sink); !errors.Is(err, context.Canceled) {
-		t.Errorf("Follow: %v", err)
-	}
-}
-
 const golden = "testdata/rows_v1.sql"
 
 // goldenRows are those of the golden file.
 func goldenRows() []sessions.Session {
-	own, full := testRow("own", epoch), testRow("full\x00\xff", epoch)
+	own, full := sharedtest.Row("own", sharedtest.Epoch), sharedtest.Row("full\x00\xff", sharedtest.Epoch)
 	full.Realm = "other \x00"
 	full.Impersonation, full.Actor.Subject, full.Reason, full.Rule = true, "support", "ticket \"4711\" ü", "scope x"
 	full.ActorClient, full.ActorClaims = "desk", sessions.Claims{"scope": "a b"}
 	full.IP, full.UserAgent, full.RotatedFrom = "192.0.2.1", "agent", "2001:db8::1"
-	full.Generation, full.SecretPrev, full.RotatedAt = 1<<64-1, [16]byte{255, 1}, epoch.Add(time.Minute)
-	full.RevokedAt, full.EndReason, full.RequestHash = epoch.Add(time.Hour), sessions.EndReuse, []byte{0, 255}
+	full.Generation, full.SecretPrev, full.RotatedAt = 1<<64-1, [16]byte{255, 1}, sharedtest.Epoch.Add(time.Minute)
+	full.RevokedAt, full.EndReason, full.RequestHash = sharedtest.Epoch.Add(time.Hour), sessions.EndReuse, []byte{0, 255}
 	return []sessions.Session{own, full}
 }
 
@@ -216,13 +178,13 @@ func goldenRows() []sessions.Session {
 // expects this release to write the same. A release that changes the format adds a
 // file, and reads all of them.
 func TestRowsThatAReleaseWroteAreReadByTheNext(t *testing.T) {
-	var clock testClock
-	clock.set(epoch)
-	cutoff := revocation.Cutoff{ID: "c\x00", Realm: "other \x00", At: epoch, Filter: sessions.Filter{User: "\xff", Impersonations: true}}
+	t.Parallel()
+	clock := sharedtest.NewClock()
+	cutoff := revocation.Cutoff{ID: "c\x00", Realm: "other \x00", At: sharedtest.Epoch, Filter: sessions.Filter{User: "\xff", Impersonations: true}}
 
-	writer := openStore(t, Options{Now: clock.now})
+	writer := openStore(t, Options{Now: clock.Now})
 	for _, row := range goldenRows() {
-		create(t, writer, row)
+		sharedtest.Create(t, writer, row)
 	}
 	if _, err := writer.AddCutoff(ctx(), cutoff); err != nil {
 		t.Fatal(err)
@@ -241,10 +203,10 @@ func TestRowsThatAReleaseWroteAreReadByTheNext(t *testing.T) {
 		t.Errorf("this release writes\n%s\nnot\n%s", written, stored)
 	}
 
-	reader := openStore(t, Options{Now: clock.now})
+	reader := openStore(t, Options{Now: clock.Now})
 	server(t).Exec(t, "postgres", "SET search_path = "+reader.sql.schema+";\n"+string(stored))
 	for _, row := range goldenRows() {
-		if got := get(t, reader, row.Key()); !reflect.DeepEqual(got, row) {
+		if got := sharedtest.Get(t, reader, row.Key()); !reflect.DeepEqual(got, row) {
 			t.Errorf("read is %+v, not %+v", got, row)
 		}
 	}
@@ -274,8 +236,9 @@ FROM (SELECT row_to_json(x) AS j FROM {s}.{t} AS x ORDER BY x.realm, x.id) AS ro
 
 // TestARowOfANewerReleaseIsNobodysGuess has rows and cutoffs of a format to come.
 func TestARowOfANewerReleaseIsNobodysGuess(t *testing.T) {
+	t.Parallel()
 	s := openStore(t, Options{})
-	row := create(t, s, testRow("newer", s.Now()))
+	row := sharedtest.Create(t, s, sharedtest.Row("newer", s.Now()))
 	server(t).Exec(t, "postgres", fmt.Sprintf(`UPDATE %s.sessions SET format = format + 1,
 	data = convert_to(replace(convert_from(data, 'UTF8'), '"v":1', '"v":2'), 'UTF8')`, s.sql.schema))
 	before := dump(t, s)
@@ -293,7 +256,7 @@ func TestARowOfANewerReleaseIsNobodysGuess(t *testing.T) {
 			t.Errorf("%s: %v, not ErrNewerRow", name, err)
 		}
 	}
-	_, _, rotated, err := s.Rotate(ctx(), &sessions.Presented{Session: row.Key(), UserID: "alice", ClientID: "app", Secret: row.Secret}, &sessions.Fresh{KeyID: "k"})
+	_, _, rotated, err := s.Rotate(ctx(), sharedtest.Token(&row), &sessions.Fresh{KeyID: "k"})
 	if rotated || err != nil {
 		t.Errorf("a newer row was rotated: %v", err)
 	}
@@ -322,7 +285,7 @@ func TestTheEnvironmentSaysWhereTheDatabaseIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	everything(t, s)
+	sharedtest.Everything(t, s)
 	_ = s.Close()
 	t.Setenv("PGSSLMODE", "require")
 	if _, err := Open(ctx(), Options{Schema: newSchema()}); err == nil || !strings.Contains(err.Error(), "TLS") {
@@ -332,6 +295,7 @@ func TestTheEnvironmentSaysWhereTheDatabaseIs(t *testing.T) {
 
 // TestNoErrorHoldsThePassword opens with what cannot work.
 func TestNoErrorHoldsThePassword(t *testing.T) {
+	t.Parallel()
 	const password = "hunter2"
 	for _, opts := range []Options{
 		{DSN: server(t).DSNOf("postgres", "postgres", password)},

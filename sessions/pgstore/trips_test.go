@@ -5,15 +5,13 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"authsidecar/sessions"
-	"authsidecar/sessions/pgstore/pgtest"
+	"authsidecar/sessions/internal/sharedtest"
 )
 
 // A tripCounter stands before the server and counts how often a client waits for it:
@@ -21,37 +19,6 @@ import (
 type tripCounter struct {
 	trips    atomic.Int64
 	prepared atomic.Int64 // statements that were given a name
-}
-
-func (c *tripCounter) listen(t *testing.T, port int) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			server, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-			if err != nil {
-				_ = client.Close()
-				return
-			}
-			go func() {
-				_, _ = io.Copy(client, server)
-				_ = client.Close()
-			}()
-			go func() {
-				c.forward(client, server)
-				_ = server.Close()
-			}()
-		}
-	}()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // forward hands on what a client says, a message without a type and then those with
@@ -87,13 +54,14 @@ func (c *tripCounter) forward(r io.Reader, w io.Writer) {
 	}
 }
 
-// TestItem2_ATransitionIsOneRoundTrip counts them.
-func TestItem2_ATransitionIsOneRoundTrip(t *testing.T) {
+// TestATransitionIsOneRoundTrip counts them.
+func TestATransitionIsOneRoundTrip(t *testing.T) {
+	t.Parallel()
 	var counter tripCounter
-	port := counter.listen(t, server(t).Port)
-	s := openStore(t, Options{DSN: pgtest.DSN(port, "postgres", "postgres", pgtest.Password)})
-	row := testRow("one", s.Now())
-	p := sessions.Presented{Session: row.Key(), UserID: "alice", ClientID: "app", Secret: row.Secret}
+	port := sharedtest.Tap(t, server(t).Port, counter.forward)
+	s := openStore(t, Options{DSN: at(port)})
+	row := sharedtest.Row("one", s.Now())
+	p := *sharedtest.Token(&row)
 	for _, call := range []struct {
 		name string
 		want int64
@@ -101,9 +69,12 @@ func TestItem2_ATransitionIsOneRoundTrip(t *testing.T) {
 	}{
 		{"Create", 1, func() error { _, _, err := s.Create(ctx(), row); return err }},
 		{"Create of one that is there", 1, func() error { _, _, err := s.Create(ctx(), row); return err }},
-		{"Create of one that begins", 1, func() error { _, _, err := s.Create(ctx(), testRow("begins", time.Time{})); return err }},
-		{"CreateCounted of one that begins", 1, func() error { _, _, _, err := s.CreateCounted(ctx(), testRow("counted", time.Time{})); return err }},
-		{"CreateCounted", 1, func() error { _, _, _, err := s.CreateCounted(ctx(), testRow("two", s.Now())); return err }},
+		{"Create of one that begins", 1, func() error { _, _, err := s.Create(ctx(), sharedtest.Row("begins", time.Time{})); return err }},
+		{"CreateCounted of one that begins", 1, func() error {
+			_, _, _, err := s.CreateCounted(ctx(), sharedtest.Row("counted", time.Time{}))
+			return err
+		}},
+		{"CreateCounted", 1, func() error { _, _, _, err := s.CreateCounted(ctx(), sharedtest.Row("two", s.Now())); return err }},
 		{"Rotate", 1, func() error { _, _, _, err := s.Rotate(ctx(), &p, &sessions.Fresh{KeyID: "k"}); return err }},
 		{"Rotate of what is not live", 1, func() error { _, _, _, err := s.Rotate(ctx(), &p, &sessions.Fresh{KeyID: "k"}); return err }},
 		{"Revoke", 1, func() error { _, _, err := s.Revoke(ctx(), row.Key(), sessions.EndRevoked); return err }},
@@ -130,45 +101,13 @@ func TestItem2_ATransitionIsOneRoundTrip(t *testing.T) {
 	}
 }
 
-// TestItem2_TheCountOfManyNodesIsNeverTooLow creates sessions of one user on four
-// nodes at once: the last one counts them all.
-func TestItem2_TheCountOfManyNodesIsNeverTooLow(t *testing.T) {
-	schema := newSchema()
-	nodes := make([]*Store, 4)
-	for i := range nodes {
-		nodes[i] = openStore(t, Options{Schema: schema})
-	}
-	for round := range 20 {
-		var all sync.WaitGroup
-		counts := make([]int, 16)
-		for i := range counts {
-			row := testRow(fmt.Sprint(round, "-", i), nodes[0].Now())
-			row.UserID = fmt.Sprint("user-", round)
-			all.Go(func() {
-				_, created, count, err := nodes[i%4].CreateCounted(ctx(), row)
-				if err != nil || !created {
-					t.Error(created, err)
-				}
-				counts[i] = count
-			})
-		}
-		all.Wait()
-		seen := make(map[int]bool)
-		for _, n := range counts {
-			if n < 1 || n > len(counts) || seen[n] {
-				t.Fatalf("round %d: the counts are %v", round, counts)
-			}
-			seen[n] = true
-		}
-	}
-}
-
 // TestWhoHasManyIsToldThatThereIsNoEnd of them.
 func TestWhoHasManyIsToldThatThereIsNoEnd(t *testing.T) {
+	t.Parallel()
 	s := openStore(t, Options{})
 	for _, c := range []struct{ fill, want int }{{mostCounted - 1, mostCounted}, {1, math.MaxInt}} {
 		fill(t, s, fmt.Sprint("many-", c.fill), c.fill, func(row *sessions.Session) { row.UserID, row.Idle = "many", 1000*3600*1e9 })
-		row := testRow(fmt.Sprint("counted-", c.fill), s.Now())
+		row := sharedtest.Row(fmt.Sprint("counted-", c.fill), s.Now())
 		row.UserID = "many"
 		if _, _, count, err := s.CreateCounted(ctx(), row); err != nil || count != c.want {
 			t.Errorf("%d are counted, not %d (%v)", count, c.want, err)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/sharedtest"
 	"authsidecar/sessions/revocation"
 )
 
@@ -24,7 +25,7 @@ const golden = "testdata/stored-2.json"
 
 // goldenRow is a session each field of which says something.
 func goldenRow(id string) sessions.Session {
-	row := testRow(id, epoch)
+	row := sharedtest.Row(id, sharedtest.Epoch)
 	row.Realm, row.Impersonation, row.Reason = "r\x00ü", true, "ticket 4711"
 	row.Actor.Subject, row.ActorClient, row.ActorClaims = "support", "desk", sessions.Claims{"scope": "a b"}
 	row.Rule, row.IP, row.UserAgent, row.RotatedFrom = "scope", "192.0.2.1", "agent/1.0", "192.0.2.2"
@@ -122,19 +123,19 @@ func raw(text string) string {
 	return b.String()
 }
 
-// TestItem7_WhatIsStoredIsReadByEveryRelease compares what is stored with what this
+// TestWhatIsStoredIsReadByEveryRelease compares what is stored with what this
 // release stored before, puts what any release stored into another store, and reads it,
 // changes it and ends it there.
-func TestItem7_WhatIsStoredIsReadByEveryRelease(t *testing.T) {
-	var clock testClock
-	clock.set(epoch)
-	s := openStore(t, Options{Now: clock.now})
-	live := create(t, s, goldenRow("live"))
-	ended := create(t, s, goldenRow("ended"))
+func TestWhatIsStoredIsReadByEveryRelease(t *testing.T) {
+	t.Parallel()
+	clock := sharedtest.NewClock()
+	s := openStore(t, Options{Now: clock.Now})
+	live := sharedtest.Create(t, s, goldenRow("live"))
+	ended := sharedtest.Create(t, s, goldenRow("ended"))
 	if _, _, err := s.Revoke(ctx(), ended.Key(), sessions.EndRevoked); err != nil {
 		t.Fatal(err)
 	}
-	c := revocation.Cutoff{ID: "c", Realm: "r\x00ü", At: epoch, Filter: sessions.Filter{User: "bob"}}
+	c := revocation.Cutoff{ID: "c", Realm: "r\x00ü", At: sharedtest.Epoch, Filter: sessions.Filter{User: "bob"}}
 	if _, err := s.AddCutoff(ctx(), c); err != nil {
 		t.Fatal(err)
 	}
@@ -190,8 +191,7 @@ func wantOldRead(t *testing.T, file string, live, ended sessions.Session, c revo
 	if err := json.Unmarshal(stored, &commands); err != nil {
 		t.Fatal(err)
 	}
-	var clock testClock
-	clock.set(epoch)
+	clock := sharedtest.NewClock()
 	prefix := newPrefix()
 	writer := openStore(t, Options{})
 	for _, command := range raws(commands) {
@@ -205,14 +205,14 @@ func wantOldRead(t *testing.T, file string, live, ended sessions.Session, c revo
 			t.Fatal(err)
 		}
 	}
-	s := openStore(t, Options{Prefix: prefix, Now: clock.now})
-	if row := get(t, s, live.Key()); !reflect.DeepEqual(row, live) {
+	s := openStore(t, Options{Prefix: prefix, Now: clock.Now})
+	if row := sharedtest.Get(t, s, live.Key()); !reflect.DeepEqual(row, live) {
 		t.Errorf("read is %+v, not %+v", row, live)
 	}
-	if row := get(t, s, ended.Key()); row.RevokedAt != epoch || row.EndReason != sessions.EndRevoked {
+	if row := sharedtest.Get(t, s, ended.Key()); row.RevokedAt != sharedtest.Epoch || row.EndReason != sessions.EndRevoked {
 		t.Errorf("the one that was ended is %+v", row)
 	}
-	p := sessions.Presented{Session: live.Key(), UserID: live.UserID, ClientID: live.ClientID, Generation: live.Generation, Secret: live.Secret}
+	p := *sharedtest.Token(&live)
 	next, _, rotated, err := s.Rotate(ctx(), &p, &sessions.Fresh{KeyID: "k2"})
 	if err != nil || !rotated || next.Generation != 1<<64-1 || next.SecretPrev != live.Secret {
 		t.Errorf("rotated %t to %+v, %v", rotated, next, err)
@@ -228,14 +228,14 @@ func wantOldRead(t *testing.T, file string, live, ended sessions.Session, c revo
 		t.Errorf("cutoffs are %+v, %v", all, err)
 	}
 	told := 0
-	if err := s.Revoked(ctx(), epoch, func(key sessions.Key, at time.Time) {
-		if key == ended.Key() && at.Equal(epoch) {
+	if err := s.Revoked(ctx(), sharedtest.Epoch, func(key sessions.Key, at time.Time) {
+		if key == ended.Key() && at.Equal(sharedtest.Epoch) {
 			told++
 		}
 	}); err != nil || told != 1 {
 		t.Errorf("told %d times, %v", told, err)
 	}
-	clock.advance(1000 * time.Hour)
+	clock.Advance(1000 * time.Hour)
 	if n, err := s.Sweep(ctx(), 10, nil); n != 2 || err != nil {
 		t.Errorf("swept %d, %v", n, err)
 	}
@@ -246,10 +246,11 @@ func wantOldRead(t *testing.T, file string, live, ended sessions.Session, c revo
 	}
 }
 
-// TestItem7_WhatANewerReleaseWroteIsLeftAlone, row, cutoff and layout.
-func TestItem7_WhatANewerReleaseWroteIsLeftAlone(t *testing.T) {
+// TestWhatANewerReleaseWroteIsLeftAlone, row, cutoff and layout.
+func TestWhatANewerReleaseWroteIsLeftAlone(t *testing.T) {
+	t.Parallel()
 	s := openStore(t, Options{})
-	row := create(t, s, testRow("one", s.Now()))
+	row := sharedtest.Create(t, s, sharedtest.Row("one", s.Now()))
 	set := func(key, field, value string) {
 		t.Helper()
 		if err := s.client.Do(ctx(), s.client.B().Hset().Key(key).FieldValue().FieldValue(field, value).Build()).Error(); err != nil {
@@ -260,7 +261,7 @@ func TestItem7_WhatANewerReleaseWroteIsLeftAlone(t *testing.T) {
 	set(name, "f", "2")
 	set(name, "b", `{"v":2,"user":"alice"}`)
 	before := dump(t, s)
-	p := sessions.Presented{Session: row.Key(), UserID: row.UserID, ClientID: row.ClientID, Secret: row.Secret}
+	p := *sharedtest.Token(&row)
 	_, get := s.Get(ctx(), row.Key())
 	_, updating := s.Update(ctx(), row.Key(), func(row sessions.Session, _ time.Time) (sessions.Session, bool) {
 		t.Error("the transition was called")
@@ -280,7 +281,7 @@ func TestItem7_WhatANewerReleaseWroteIsLeftAlone(t *testing.T) {
 	if after := dump(t, s); !reflect.DeepEqual(after, before) {
 		t.Errorf("stored is %q, not %q", after, before)
 	}
-	set(s.keys.cutoffs(), cutoffField(&revocation.Cutoff{ID: "c", Realm: "r", At: epoch}), `{"v":2}`)
+	set(s.keys.cutoffs(), cutoffField(&revocation.Cutoff{ID: "c", Realm: "r", At: sharedtest.Epoch}), `{"v":2}`)
 	if _, err := s.Cutoffs(ctx(), "r"); !errors.Is(err, sessions.ErrNewerRow) {
 		t.Errorf("a newer cutoff: %v", err)
 	}
@@ -292,10 +293,11 @@ func TestItem7_WhatANewerReleaseWroteIsLeftAlone(t *testing.T) {
 	}
 }
 
-// TestItem3_KeysExpire a day after their PurgeAt, by the server's clock.
-func TestItem3_KeysExpire(t *testing.T) {
+// TestKeysExpire a day after their PurgeAt, by the server's clock.
+func TestKeysExpire(t *testing.T) {
+	t.Parallel()
 	s := openStore(t, Options{})
-	one := create(t, s, testRow("one", s.Now()))
+	one := sharedtest.Create(t, s, sharedtest.Row("one", s.Now()))
 	key := one.Key()
 	want := func(what string, purge func(row *sessions.Session) time.Time) {
 		t.Helper()
@@ -303,7 +305,7 @@ func TestItem3_KeysExpire(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		row := get(t, s, key)
+		row := sharedtest.Get(t, s, key)
 		// It is set to so many milliseconds from when the script gets to it, which is a little later.
 		if late := time.UnixMilli(at).Sub(purge(&row).Add(time.Duration(margin) * time.Millisecond)); late < 0 || late > time.Minute {
 			t.Errorf("%s: goes %v late", what, late)
@@ -320,27 +322,24 @@ func TestItem3_KeysExpire(t *testing.T) {
 		t.Fatal(err)
 	}
 	want("updated", idle(10*time.Hour))
-	row := get(t, s, key)
-	p := sessions.Presented{Session: key, UserID: "alice", ClientID: "app", Secret: row.Secret}
-	if _, _, rotated, err := s.Rotate(ctx(), &p, &sessions.Fresh{}); !rotated || err != nil {
+	row := sharedtest.Get(t, s, key)
+	if _, _, rotated, err := s.Rotate(ctx(), sharedtest.Token(&row), &sessions.Fresh{}); !rotated || err != nil {
 		t.Fatal(rotated, err)
 	}
 	want("rotated", idle(10*time.Hour))
-	if _, _, err := s.Revoke(ctx(), key, sessions.EndRevoked); err != nil {
-		t.Fatal(err)
-	}
+	sharedtest.Revoke(t, s, key)
 	want("revoked", func(row *sessions.Session) time.Time { return row.RevokedAt.Add(2 * time.Hour) })
 }
 
-// TestItem3_ASweepTellsOfWhatWentByItself: of rows that expired since nobody swept, but
+// TestASweepTellsOfWhatWentByItself: of rows that expired since nobody swept, but
 // not of those that were revoked; and nothing is left of any.
-func TestItem3_ASweepTellsOfWhatWentByItself(t *testing.T) {
+func TestASweepTellsOfWhatWentByItself(t *testing.T) {
+	t.Parallel()
 	for name, url := range map[string]string{"a server": server(t).URL(0), "a cluster": cluster(t).URL()} {
 		t.Run(name, func(t *testing.T) {
-			var clock testClock
-			clock.set(epoch)
-			s := openStore(t, Options{Now: clock.now, URL: url})
-			over, revoked := create(t, s, testRow("over", epoch)), create(t, s, testRow("revoked", epoch))
+			clock := sharedtest.NewClock()
+			s := openStore(t, Options{Now: clock.Now, URL: url})
+			over, revoked := sharedtest.Create(t, s, sharedtest.Row("over", sharedtest.Epoch)), sharedtest.Create(t, s, sharedtest.Row("revoked", sharedtest.Epoch))
 			if _, _, err := s.Revoke(ctx(), revoked.Key(), sessions.EndRevoked); err != nil {
 				t.Fatal(err)
 			}
@@ -349,7 +348,7 @@ func TestItem3_ASweepTellsOfWhatWentByItself(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			clock.advance(time.Hour + time.Duration(margin)*time.Millisecond)
+			clock.Advance(time.Hour + time.Duration(margin)*time.Millisecond)
 			var told []string
 			if _, err := s.Sweep(ctx(), 10, func(row *sessions.Session) { told = append(told, row.ID) }); err != nil {
 				t.Fatal(err)

@@ -8,17 +8,18 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/serverclock"
+	"authsidecar/sessions/internal/sharedtest"
 )
 
-// TestItem2_WhatACallLeftBehindInAClusterLeadsNowhere: of one that broke off after it
+// TestWhatACallLeftBehindInAClusterLeadsNowhere: of one that broke off after it
 // wrote the indexes and before it wrote the row, nothing is listed or scanned, or told
 // to have ended; it is counted, and left alone for a while, since its row may be on its
 // way; then a sweep takes it away.
-func TestItem2_WhatACallLeftBehindInAClusterLeadsNowhere(t *testing.T) {
-	var clock testClock
-	clock.set(epoch)
-	s := openStore(t, Options{Now: clock.now, URL: cluster(t).URL()})
-	row := testRow("broken off", epoch)
+func TestWhatACallLeftBehindInAClusterLeadsNowhere(t *testing.T) {
+	t.Parallel()
+	clock := sharedtest.NewClock()
+	s := openStore(t, Options{Now: clock.Now, URL: cluster(t).URL()})
+	row := sharedtest.Row("broken off", sharedtest.Epoch)
 	row.Idle = time.Minute
 	m := newMark(&row, math.MaxUint64)
 	if _, err := s.spread(ctx(), m, &row); err != nil {
@@ -46,7 +47,7 @@ func TestItem2_WhatACallLeftBehindInAClusterLeadsNowhere(t *testing.T) {
 	if page, err := s.Scan(ctx(), "", 5); err != nil || len(page.Sessions) != 0 || page.Next != "" {
 		t.Errorf("scanned are %+v, %v", page, err)
 	}
-	if _, _, count, err := s.CreateCounted(ctx(), testRow("other", epoch)); err != nil || count != 2 {
+	if _, _, count, err := s.CreateCounted(ctx(), sharedtest.Row("other", sharedtest.Epoch)); err != nil || count != 2 {
 		t.Errorf("%d are counted, %v", count, err)
 	}
 	before := size()
@@ -57,11 +58,11 @@ func TestItem2_WhatACallLeftBehindInAClusterLeadsNowhere(t *testing.T) {
 			t.Errorf("swept %d, %v", n, err)
 		}
 	}
-	clock.advance(time.Minute + orphanAge - time.Millisecond)
+	clock.Advance(time.Minute + orphanAge - time.Millisecond)
 	if sweep(); size() != before {
 		t.Error("it was taken away too soon")
 	}
-	clock.advance(time.Millisecond)
+	clock.Advance(time.Millisecond)
 	if sweep(); size() != before-4 {
 		t.Errorf("%d of 4 are left", size()-before+4)
 	}
@@ -70,16 +71,17 @@ func TestItem2_WhatACallLeftBehindInAClusterLeadsNowhere(t *testing.T) {
 	}
 }
 
-// TestItem2_ARevocationThatBrokeOffInAClusterIsFinishedByTheNext: the row is ended, but
+// TestARevocationThatBrokeOffInAClusterIsFinishedByTheNext: the row is ended, but
 // is in no log; who revokes it again writes it there.
-func TestItem2_ARevocationThatBrokeOffInAClusterIsFinishedByTheNext(t *testing.T) {
+func TestARevocationThatBrokeOffInAClusterIsFinishedByTheNext(t *testing.T) {
+	t.Parallel()
 	s := openStore(t, Options{URL: cluster(t).URL()})
-	row := create(t, s, testRow("one", s.Now()))
+	row := sharedtest.Create(t, s, sharedtest.Row("one", s.Now()))
 	if _, err := s.run(ctx(), s.lua.revoke, s.keys.row(label(row.Key())), string(sessions.EndRevoked), ownFormat); err != nil {
 		t.Fatal(err)
 	}
 	told := func() (n int) {
-		if err := s.Revoked(ctx(), epoch, func(sessions.Key, time.Time) { n++ }); err != nil {
+		if err := s.Revoked(ctx(), sharedtest.Epoch, func(sessions.Key, time.Time) { n++ }); err != nil {
 			t.Fatal(err)
 		}
 		return n
@@ -100,26 +102,28 @@ func TestItem2_ARevocationThatBrokeOffInAClusterIsFinishedByTheNext(t *testing.T
 
 // TestRevokedReadsALogThatIsLong, of many that ended at one time.
 func TestRevokedReadsALogThatIsLong(t *testing.T) {
+	t.Parallel()
 	s := openStore(t, Options{})
 	const many = 2*logBatch + 7
 	for begin := 0; begin < many; begin += 1000 {
 		command := []string{"ZADD", s.keys.log(0)}
 		for i := begin; i < min(begin+1000, many); i++ {
-			at := epoch.Add(time.Duration(max(0, i-many+3)) * time.Millisecond)
-			command = append(command, millis(at), label(sessions.Key{Realm: "r", ID: place(epoch.Add(time.Duration(i) * time.Millisecond))}))
+			at := sharedtest.Epoch.Add(time.Duration(max(0, i-many+3)) * time.Millisecond)
+			command = append(command, millis(at), label(sessions.Key{Realm: "r", ID: place(sharedtest.Epoch.Add(time.Duration(i) * time.Millisecond))}))
 		}
 		if err := s.client.Do(ctx(), s.client.B().Arbitrary(command...).Build()).Error(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	told := make(map[sessions.Key]bool)
-	if err := s.Revoked(ctx(), epoch, func(key sessions.Key, _ time.Time) { told[key] = true }); err != nil || len(told) != many {
+	if err := s.Revoked(ctx(), sharedtest.Epoch, func(key sessions.Key, _ time.Time) { told[key] = true }); err != nil || len(told) != many {
 		t.Errorf("%d of %d are told, %v", len(told), many, err)
 	}
 }
 
 // TestAForeignMarkIsNotGuessed at.
 func TestAForeignMarkIsNotGuessed(t *testing.T) {
+	t.Parallel()
 	s := openStore(t, Options{})
 	for _, key := range []string{s.keys.all(0), s.keys.due(0), s.keys.log(0), s.keys.user(own, hashUser("r", "u"))} {
 		if err := s.client.Do(ctx(), s.client.B().Zadd().Key(key).ScoreMember().ScoreMember(0, "foreign").Build()).Error(); err != nil {
@@ -139,14 +143,15 @@ func TestAForeignMarkIsNotGuessed(t *testing.T) {
 	}
 }
 
-// TestItem2_ASessionIsListedOnceWhereACallBeforeItBrokeOff, of the same id and user.
-func TestItem2_ASessionIsListedOnceWhereACallBeforeItBrokeOff(t *testing.T) {
+// TestASessionIsListedOnceWhereACallBeforeItBrokeOff, of the same id and user.
+func TestASessionIsListedOnceWhereACallBeforeItBrokeOff(t *testing.T) {
+	t.Parallel()
 	s := openStore(t, Options{URL: cluster(t).URL()})
-	row := testRow("twice", s.Now())
+	row := sharedtest.Row("twice", s.Now())
 	if _, err := s.spread(ctx(), newMark(&row, math.MaxUint64), &row); err != nil {
 		t.Fatal(err)
 	}
-	create(t, s, row)
+	sharedtest.Create(t, s, row)
 	for _, keysOnly := range []bool{false, true} {
 		page, err := s.List(ctx(), sessions.Query{Realm: row.Realm, User: "alice", Limit: 5, KeysOnly: keysOnly})
 		if err != nil || len(page.Sessions) != 1 {
@@ -158,20 +163,24 @@ func TestItem2_ASessionIsListedOnceWhereACallBeforeItBrokeOff(t *testing.T) {
 	}
 }
 
-// TestItem5_ALateHeartbeatIsNoSignOfLife, nor is that of another node.
-func TestItem5_ALateHeartbeatIsNoSignOfLife(t *testing.T) {
-	var clock testClock
-	clock.set(epoch)
-	s := &Store{node: "me", clock: serverclock.New(clock.now)}
-	sink := newSink()
+// TestALateHeartbeatIsNoSignOfLife, nor is that of another node.
+func TestALateHeartbeatIsNoSignOfLife(t *testing.T) {
+	t.Parallel()
+	clock := sharedtest.NewClock()
+	s := &Store{node: "me", clock: serverclock.New(clock.Now)}
+	sink := sharedtest.NewSink()
 	l := listening{store: s, sink: sink}
-	clock.advance(10 * time.Second)
+	clock.Advance(10 * time.Second)
+	heard := func() (n int) {
+		sink.Read(func(h *sharedtest.Heard) { n = h.Ready + h.Alive })
+		return n
+	}
 	for _, beat := range []notice{{node: "me", sent: 9 * time.Second}, {node: "other", sent: 10 * time.Second}} {
-		if l.beat(&beat); sink.ready+sink.alive > 0 {
+		if l.beat(&beat); heard() > 0 {
 			t.Errorf("%+v is a sign of life", beat)
 		}
 	}
-	if l.beat(&notice{node: "me", sent: 9001 * time.Millisecond}); sink.ready != 1 || sink.alive != 1 {
+	if l.beat(&notice{node: "me", sent: 9001 * time.Millisecond}); heard() != 2 {
 		t.Error("a heartbeat in time is none")
 	}
 }

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/sharedtest"
 	"authsidecar/sessions/redisstore/redistest"
 	"authsidecar/sessions/storetest"
 	"authsidecar/sessions/storetest/servertest"
@@ -32,7 +34,7 @@ func TestMain(m *testing.M) { servertest.Main(m) }
 // Whoever only wants to read a store does not make one by a slip of the pen.
 func TestMustExist_MakesNothing(t *testing.T) {
 	made := openStore(t, Options{})
-	create(t, made, testRow("one", made.Now()))
+	sharedtest.Create(t, made, sharedtest.Row("one", made.Now()))
 	names := func() string { return server(t).CLI(t, "KEYS", "*") }
 	before := names()
 	_, err := Open(ctx(), Options{URL: server(t).URL(0), Prefix: newPrefix(), MustExist: true})
@@ -54,6 +56,7 @@ func TestMustExist_MakesNothing(t *testing.T) {
 }
 
 func TestLocation_SaysWhereAndNotWhoMay(t *testing.T) {
+	t.Parallel()
 	for url, want := range map[string]string{
 		"":                                       "127.0.0.1:6379, database 0, prefix auth_sessions",
 		"rediss://user:hunter2@db.example.com/3": "db.example.com:6379, database 3, prefix auth_sessions",
@@ -96,45 +99,79 @@ func openStore(t testing.TB, opts Options) *Store {
 
 func ctx() context.Context { return context.Background() }
 
-func TestItem1_TheStoreKeepsTheContract(t *testing.T) {
+// at is the way to a server by a port.
+func at(port int) string { return redistest.URL(port, "", redistest.Password, 0) }
+
+// kind is how the tests of package sharedtest open a store.
+var kind = sharedtest.Kind{
+	Open: func(t testing.TB, o sharedtest.Options) sharedtest.Store {
+		return openStore(t, Options{
+			URL: at(cmp.Or(o.Port, o.Feed, server(t).Port)), Prefix: o.Name,
+			MaxCalls: o.Calls, Timeout: o.Limit, Wait: o.Wait, Now: o.Now, Clock: o.Clock, Log: o.Log,
+		})
+	},
+	Port: func(t testing.TB) int { return server(t).Port },
+	Own: func(t testing.TB) (sharedtest.Server, int) {
+		srv := redistest.Start(t)
+		return srv, srv.Port
+	},
+	Busy:     ErrBusy,
+	CutFeeds: func(t testing.TB) { server(t).CLI(t, "CLIENT", "KILL", "TYPE", "pubsub") },
+}
+
+// ofCluster is the kind of stores in the shared cluster.
+var ofCluster = sharedtest.Kind{
+	Open: func(t testing.TB, o sharedtest.Options) sharedtest.Store {
+		return openStore(t, Options{URL: cluster(t).URL(), Prefix: o.Name, Now: o.Now, Clock: o.Clock, Log: o.Log})
+	},
+}
+
+func TestTheStoreKeepsTheContract(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T, now func() time.Time) sessions.Store {
 		return openStore(t, Options{Now: now})
 	})
 }
 
-func TestItem1_TheStoreKeepsTheContractInACluster(t *testing.T) {
+func TestTheStoreKeepsTheContractInACluster(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T, now func() time.Time) sessions.Store {
 		return openStore(t, Options{Now: now, URL: cluster(t).URL()})
 	})
 }
 
-// farAway is the way to a server for a node that is far from it.
-func farAway(t *testing.T, srv *redistest.Server) (url string) {
-	t.Helper()
-	p, port := proxy(t, srv)
-	for _, stream := range []string{"upstream", "downstream"} {
-		toxic(t, p, fmt.Sprintf(`{"type":"latency","stream":%q,"attributes":{"latency":%d}}`, stream, storetest.FarAway.Milliseconds()))
-	}
-	return redistest.URL(port, "", redistest.Password, 0)
-}
+// Covers S6.
+func TestNodesShareTheStore(t *testing.T) { sharedtest.Run(t, &kind) }
 
-func TestS6_NodesKeepTheirOrder(t *testing.T) {
+// Covers S6.
+func TestNodesShareTheStoreInACluster(t *testing.T) { sharedtest.Run(t, &ofCluster) }
+
+// The server and the way to it fail.
+func TestFaultsAreUnavailable(t *testing.T) { sharedtest.Faults(t, &kind) }
+
+// Covers S6.
+func TestNodesKeepTheirOrder(t *testing.T) {
+	t.Parallel()
 	storetest.RunNodes(t, func(t *testing.T) (near, far sessions.Store) {
 		opts := Options{Prefix: newPrefix()}
 		near = openStore(t, opts)
-		opts.URL = farAway(t, server(t))
+		opts.URL = at(sharedtest.FarAway(t, server(t).Port))
 		return near, openStore(t, opts)
 	})
 }
 
-func TestS6_NodesKeepTheirOrderInACluster(t *testing.T) {
+// Covers S6.
+func TestNodesKeepTheirOrderInACluster(t *testing.T) {
+	t.Parallel()
 	storetest.RunNodes(t, func(t *testing.T) (near, far sessions.Store) {
 		opts := Options{URL: cluster(t).URL(), Prefix: newPrefix()}
 		return openStore(t, opts), storetest.Far(openStore(t, opts), storetest.FarAway)
 	})
 }
 
-func TestS6_NodesWhoseClocksAreWrongAgree(t *testing.T) {
+// Covers S6.
+func TestNodesWhoseClocksAreWrongAgree(t *testing.T) {
+	t.Parallel()
 	opts := Options{Prefix: newPrefix()}
 	storetest.RunClocks(t, func(t *testing.T, clock func() time.Time) sessions.Store {
 		opts.Clock = clock

@@ -4,14 +4,13 @@ import (
 	"bufio"
 	"fmt"
 	"io"
-	"net"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"authsidecar/sessions"
-	"authsidecar/sessions/redisstore/redistest"
+	"authsidecar/sessions/internal/sharedtest"
 )
 
 // A tripCounter stands before the server and writes down what clients ask for.
@@ -27,39 +26,9 @@ func (c *tripCounter) take() (asked []string) {
 	return asked
 }
 
-func (c *tripCounter) listen(t *testing.T, port int) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			server, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-			if err != nil {
-				_ = client.Close()
-				return
-			}
-			go func() {
-				_, _ = io.Copy(client, server)
-				_ = client.Close()
-			}()
-			go func() {
-				c.pass(bufio.NewReader(client), server)
-				_ = server.Close()
-			}()
-		}
-	}()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // pass passes commands on, arrays of strings, once they are written down.
-func (c *tripCounter) pass(r *bufio.Reader, to io.Writer) {
+func (c *tripCounter) pass(client io.Reader, to io.Writer) {
+	r := bufio.NewReader(client)
 	for {
 		var words, size int
 		if _, err := fmt.Fscanf(r, "*%d\r\n", &words); err != nil {
@@ -87,15 +56,16 @@ func (c *tripCounter) pass(r *bufio.Reader, to io.Writer) {
 	}
 }
 
-// TestItem2_ATransitionIsOneRoundTrip counts commands, of which none waits for less
+// TestATransitionIsOneRoundTrip counts commands, of which none waits for less
 // than one.
-func TestItem2_ATransitionIsOneRoundTrip(t *testing.T) {
+func TestATransitionIsOneRoundTrip(t *testing.T) {
+	t.Parallel()
 	var counter tripCounter
-	port := counter.listen(t, server(t).Port)
-	s := openStore(t, Options{URL: redistest.URL(port, "", redistest.Password, 0)})
+	port := sharedtest.Tap(t, server(t).Port, counter.pass)
+	s := openStore(t, Options{URL: at(port)})
 	for round := range 2 {
-		row := testRow(fmt.Sprint(round), s.Now())
-		p := sessions.Presented{Session: row.Key(), UserID: "alice", ClientID: "app", Secret: row.Secret}
+		row := sharedtest.Row(fmt.Sprint(round), s.Now())
+		p := *sharedtest.Token(&row)
 		for _, call := range []struct {
 			name, want string
 			do         func() error
@@ -103,10 +73,10 @@ func TestItem2_ATransitionIsOneRoundTrip(t *testing.T) {
 			{"Create", "EVALSHA", func() error { _, _, err := s.Create(ctx(), row); return err }},
 			{"Create of one that is there", "EVALSHA", func() error { _, _, err := s.Create(ctx(), row); return err }},
 			{"CreateCounted of one that begins", "EVALSHA", func() error {
-				_, _, _, err := s.CreateCounted(ctx(), testRow(newPrefix(), time.Time{}))
+				_, _, _, err := s.CreateCounted(ctx(), sharedtest.Row(newPrefix(), time.Time{}))
 				return err
 			}},
-			{"CreateCounted", "EVALSHA", func() error { _, _, _, err := s.CreateCounted(ctx(), testRow(newPrefix(), s.Now())); return err }},
+			{"CreateCounted", "EVALSHA", func() error { _, _, _, err := s.CreateCounted(ctx(), sharedtest.Row(newPrefix(), s.Now())); return err }},
 			{"Rotate", "EVALSHA", func() error { _, _, _, err := s.Rotate(ctx(), &p, &sessions.Fresh{KeyID: "k"}); return err }},
 			{"Rotate of what is not live", "EVALSHA", func() error { _, _, _, err := s.Rotate(ctx(), &p, &sessions.Fresh{KeyID: "k"}); return err }},
 			{"Revoke", "EVALSHA", func() error { _, _, err := s.Revoke(ctx(), row.Key(), sessions.EndRevoked); return err }},
@@ -121,42 +91,5 @@ func TestItem2_ATransitionIsOneRoundTrip(t *testing.T) {
 				t.Errorf("%s: asks for %q, not %q", call.name, got, call.want)
 			}
 		}
-	}
-}
-
-// TestItem2_TheCountOfManyNodesIsNeverTooLow creates sessions of one user on four
-// nodes at once: the last one counts them all.
-func TestItem2_TheCountOfManyNodesIsNeverTooLow(t *testing.T) {
-	for name, url := range map[string]string{"a server": server(t).URL(0), "a cluster": cluster(t).URL()} {
-		t.Run(name, func(t *testing.T) {
-			prefix := newPrefix()
-			nodes := make([]*Store, 4)
-			for i := range nodes {
-				nodes[i] = openStore(t, Options{URL: url, Prefix: prefix})
-			}
-			for round := range 10 {
-				var all sync.WaitGroup
-				counts := make([]int, 16)
-				for i := range counts {
-					row := testRow(fmt.Sprint(round, "-", i), nodes[0].Now())
-					row.UserID = fmt.Sprint("user-", round)
-					all.Go(func() {
-						_, created, count, err := nodes[i%4].CreateCounted(ctx(), row)
-						if err != nil || !created {
-							t.Error(created, err)
-						}
-						counts[i] = count
-					})
-				}
-				all.Wait()
-				seen := make(map[int]bool)
-				for _, n := range counts {
-					if n < 1 || n > len(counts) || seen[n] {
-						t.Fatalf("round %d: the counts are %v", round, counts)
-					}
-					seen[n] = true
-				}
-			}
-		})
 	}
 }

@@ -22,55 +22,15 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/sharedtest"
 	"authsidecar/sessions/redisstore/redistest"
 	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/storetest/servertest"
 )
 
-// everything calls each method of a store that works.
-func everything(t *testing.T, s *Store) {
-	t.Helper()
-	row := create(t, s, testRow("everything", s.Now()))
-	p := sessions.Presented{Session: row.Key(), UserID: "alice", ClientID: "app", Secret: row.Secret}
-	_, _, rotated, rotate := s.Rotate(ctx(), &p, &sessions.Fresh{KeyID: "k"})
-	if !rotated {
-		t.Error("not rotated")
-	}
-	_, created, _, counted := s.CreateCounted(ctx(), testRow("counted", s.Now()))
-	if !created {
-		t.Error("not created")
-	}
-	_, updating := s.Update(ctx(), row.Key(), func(row sessions.Session, _ time.Time) (sessions.Session, bool) { row.Rule = "r"; return row, true })
-	_, list := s.List(ctx(), sessions.Query{Realm: row.Realm, User: "alice", Limit: 5})
-	_, _, revoke := s.Revoke(ctx(), row.Key(), sessions.EndRevoked)
-	_, scan := s.Scan(ctx(), "", 5)
-	_, realms := s.Realms(ctx())
-	c := revocation.Cutoff{ID: "c", Realm: "r", At: s.Now(), Filter: sessions.Filter{User: "u"}}
-	_, cut := s.AddCutoff(ctx(), c)
-	_, cutoffs := s.Cutoffs(ctx(), "r")
-	over := testRow("over", s.Now())
-	over.Idle, over.RotatedAt = 0, s.Now().Add(-time.Second) // our clock may be ahead of the server's
-	create(t, s, over)
-	swept := 0
-	_, sweep := s.Sweep(ctx(), 100, func(*sessions.Session) { swept++ })
-	if swept != 1 {
-		t.Errorf("swept %d", swept)
-	}
-	for name, err := range map[string]error{
-		"Rotate": rotate, "CreateCounted": counted, "Update": updating, "List": list, "Revoke": revoke, "Scan": scan, "Realms": realms,
-		"AddCutoff": cut, "Cutoffs": cutoffs, "RemoveCutoff": s.RemoveCutoff(ctx(), c), "Sweep": sweep, "Ping": s.Ping(ctx()),
-		"Revoked": s.Revoked(ctx(), epoch, func(sessions.Key, time.Time) {}),
-	} {
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	sink, _ := follow(t, s)
-	wantHeard(t, s, sink)
-}
-
-// TestItem3_AUserNeedsNoMoreThanTheDocumentedRights reads them from doc.go.
-func TestItem3_AUserNeedsNoMoreThanTheDocumentedRights(t *testing.T) {
+// TestAUserNeedsNoMoreThanTheDocumentedRights reads them from doc.go.
+func TestAUserNeedsNoMoreThanTheDocumentedRights(t *testing.T) {
+	t.Parallel()
 	doc, err := os.ReadFile("doc.go")
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +50,7 @@ func TestItem3_AUserNeedsNoMoreThanTheDocumentedRights(t *testing.T) {
 			}
 			log := new(bytes.Buffer)
 			s := openStore(t, Options{URL: redistest.URL(nodes[0].Port, "sidecar", "wrong", 0), Password: password, Prefix: prefix, Log: slog.New(slog.NewTextHandler(log, nil))})
-			everything(t, s)
+			sharedtest.Everything(t, s)
 			if !strings.Contains(log.String(), "persists nothing") {
 				t.Errorf("nobody is warned: %s", log)
 			}
@@ -138,37 +98,40 @@ func certificate(t *testing.T) (pool *x509.CertPool, cert, key string) {
 	return pool, cert, key
 }
 
-// TestItem3_TLSIsVerified: whom nobody vouches for is not believed.
-func TestItem3_TLSIsVerified(t *testing.T) {
+// TestTLSIsVerified: whom nobody vouches for is not believed.
+func TestTLSIsVerified(t *testing.T) {
+	t.Parallel()
 	pool, cert, key := certificate(t)
 	port := servertest.Port(t)
 	redistest.Start(t, fmt.Sprint("tls-port ", port), "tls-cert-file "+cert, "tls-key-file "+key, "tls-auth-clients no")
-	u := strings.Replace(redistest.URL(port, "", redistest.Password, 0), "redis://", "rediss://", 1)
-	everything(t, openStore(t, Options{URL: u, TLS: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}}))
+	u := strings.Replace(at(port), "redis://", "rediss://", 1)
+	sharedtest.Everything(t, openStore(t, Options{URL: u, TLS: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}}))
 	if _, err := Open(ctx(), Options{URL: u}); !errors.Is(err, sessions.ErrUnavailable) {
 		t.Errorf("a server that nobody vouches for is believed: %v", err)
 	}
 }
 
-func TestItem3_ASocketIsAWayToo(t *testing.T) {
+func TestASocketIsAWayToo(t *testing.T) {
+	t.Parallel()
 	socket := filepath.Join(t.TempDir(), "redis.sock")
 	redistest.Start(t, "unixsocket "+socket)
 	u := url.URL{Scheme: "unix", User: url.UserPassword("default", redistest.Password), Path: socket, RawQuery: "db=3"}
-	everything(t, openStore(t, Options{URL: u.String()}))
+	sharedtest.Everything(t, openStore(t, Options{URL: u.String()}))
 }
 
-// TestItem3_WhatReplicasDoNotHaveIsNotAcknowledged stops the replica.
-func TestItem3_WhatReplicasDoNotHaveIsNotAcknowledged(t *testing.T) {
+// TestWhatReplicasDoNotHaveIsNotAcknowledged stops the replica.
+func TestWhatReplicasDoNotHaveIsNotAcknowledged(t *testing.T) {
+	t.Parallel()
 	srv := redistest.Start(t)
 	replica := srv.Replica(t)
 	s := openStore(t, Options{URL: srv.URL(0), Replicas: 1, ReplicaTimeout: 300 * time.Millisecond})
-	everything(t, s)
-	row := create(t, s, testRow("one", s.Now()))
-	p := sessions.Presented{Session: row.Key(), UserID: "alice", ClientID: "app", Secret: row.Secret}
+	sharedtest.Everything(t, s)
+	row := sharedtest.Create(t, s, sharedtest.Row("one", s.Now()))
+	p := *sharedtest.Token(&row)
 	replica.Freeze()
 	defer replica.Thaw()
 	for name, do := range map[string]func() error{
-		"Create": func() error { _, _, err := s.Create(ctx(), testRow("two", s.Now())); return err },
+		"Create": func() error { _, _, err := s.Create(ctx(), sharedtest.Row("two", s.Now())); return err },
 		"Rotate": func() error { _, _, _, err := s.Rotate(ctx(), &p, &sessions.Fresh{}); return err },
 		"Revoke": func() error { _, _, err := s.Revoke(ctx(), row.Key(), sessions.EndRevoked); return err },
 		"AddCutoff": func() error {
@@ -184,11 +147,12 @@ func TestItem3_WhatReplicasDoNotHaveIsNotAcknowledged(t *testing.T) {
 		t.Errorf("reading waits for nobody: %v", err)
 	}
 	replica.Thaw()
-	eventually(t, "the replica is back", func() error { _, _, err := s.Revoke(ctx(), row.Key(), sessions.EndRevoked); return err })
+	servertest.Until(t, "the replica is back", func() error { _, _, err := s.Revoke(ctx(), row.Key(), sessions.EndRevoked); return err })
 }
 
-// TestItem3_WhatMakesAnswersWorthLessIsWarnedOf starts servers that are set up badly.
-func TestItem3_WhatMakesAnswersWorthLessIsWarnedOf(t *testing.T) {
+// TestWhatMakesAnswersWorthLessIsWarnedOf starts servers that are set up badly.
+func TestWhatMakesAnswersWorthLessIsWarnedOf(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		settings []string
 		want     string
@@ -210,18 +174,19 @@ func TestItem3_WhatMakesAnswersWorthLessIsWarnedOf(t *testing.T) {
 	}
 }
 
-// TestItem6_AServerThatIsFullSaysSo: nothing of a transition is done, and nothing that
+// TestAServerThatIsFullSaysSo: nothing of a transition is done, and nothing that
 // is there is touched.
-func TestItem6_AServerThatIsFullSaysSo(t *testing.T) {
+func TestAServerThatIsFullSaysSo(t *testing.T) {
+	t.Parallel()
 	srv := redistest.Start(t)
 	s := openStore(t, Options{URL: srv.URL(0)})
-	row := create(t, s, testRow("one", s.Now()))
+	row := sharedtest.Create(t, s, sharedtest.Row("one", s.Now()))
 	srv.CLI(t, "CONFIG", "SET", "maxmemory", "1")
-	_, _, err := s.Create(ctx(), testRow("two", s.Now()))
-	wantUnavailable(t, "Create", err)
+	_, _, err := s.Create(ctx(), sharedtest.Row("two", s.Now()))
+	sharedtest.WantUnavailable(t, "Create", err)
 	_, _, err = s.Revoke(ctx(), row.Key(), sessions.EndRevoked)
-	wantUnavailable(t, "Revoke", err)
-	if now := get(t, s, row.Key()); !now.RevokedAt.IsZero() {
+	sharedtest.WantUnavailable(t, "Revoke", err)
+	if now := sharedtest.Get(t, s, row.Key()); !now.RevokedAt.IsZero() {
 		t.Error("it was revoked, and nobody told")
 	}
 	srv.CLI(t, "CONFIG", "SET", "maxmemory", "0")
@@ -233,36 +198,38 @@ func TestItem6_AServerThatIsFullSaysSo(t *testing.T) {
 	}
 }
 
-// TestItem6_SentinelsLeadToTheNewMaster kills the master.
-func TestItem6_SentinelsLeadToTheNewMaster(t *testing.T) {
+// TestSentinelsLeadToTheNewMaster kills the master.
+func TestSentinelsLeadToTheNewMaster(t *testing.T) {
+	t.Parallel()
 	master := redistest.Start(t)
 	master.Replica(t)
 	sentinels := master.Sentinels(t, "mymaster", 3)
 	u := redistest.URL(sentinels[0].Port, "", redistest.Password, 0) + "?master_set=mymaster&addr=" + sentinels[1].Addr() + "&addr=" + sentinels[2].Addr()
 	s := openStore(t, Options{URL: u, SentinelPassword: redistest.Password, Replicas: 1, ReplicaTimeout: 2 * time.Second})
-	row := create(t, s, testRow("one", s.Now()))
+	row := sharedtest.Create(t, s, sharedtest.Row("one", s.Now()))
 	master.Kill()
 	redistest.Failover(t, sentinels[0], "mymaster")
 	servertest.Until(t, "the store finds the new master", func() error { return s.Ping(ctx()) })
-	if now := get(t, s, row.Key()); now.Generation != 0 {
+	if now := sharedtest.Get(t, s, row.Key()); now.Generation != 0 {
 		t.Errorf("the row is %+v", now)
 	}
 	alone := openStore(t, Options{URL: u, SentinelPassword: redistest.Password, Prefix: s.opts.Prefix})
 	servertest.Until(t, "it may be written to", func() error { _, _, err := alone.Revoke(ctx(), row.Key(), sessions.EndRevoked); return err })
-	sink, _ := follow(t, alone)
-	wantHeard(t, alone, sink)
+	sink, _ := sharedtest.Follow(t, alone)
+	sharedtest.WantHeard(t, alone, sink)
 }
 
-// TestItem6_AClusterFailsOverUnderLoad kills a master.
-func TestItem6_AClusterFailsOverUnderLoad(t *testing.T) {
+// TestAClusterFailsOverUnderLoad kills a master.
+func TestAClusterFailsOverUnderLoad(t *testing.T) {
+	t.Parallel()
 	c := redistest.StartCluster(t)
 	s := openStore(t, Options{URL: c.URL(), Replicas: 1, ReplicaTimeout: time.Second, Timeout: 2 * time.Second})
-	l := startLoad(t, s, 4)
-	l.more(t, 50)
+	l := sharedtest.StartLoad(t, s, 4)
+	l.More(t, 50)
 	masters := c.Masters(t)
 	// Not the one that the URL names first: its place is taken by any.
 	masters[len(masters)-1].Kill()
-	eventually(t, "a replica takes its place", func() error {
+	servertest.Until(t, "a replica takes its place", func() error {
 		if n := len(c.Masters(t)); n != len(masters) {
 			return fmt.Errorf("%d masters", n)
 		}
@@ -275,10 +242,10 @@ func TestItem6_AClusterFailsOverUnderLoad(t *testing.T) {
 	})
 	// That shard has no replica any more, which is more than the store is to know.
 	plain := openStore(t, Options{URL: c.URL(), Prefix: s.opts.Prefix, Timeout: 2 * time.Second})
-	eventually(t, "all of it answers", func() error {
+	servertest.Until(t, "all of it answers", func() error {
 		for i := range 50 {
 			ctx, cancel := context.WithTimeout(ctx(), 2*time.Second)
-			_, _, err := plain.Create(ctx, testRow(fmt.Sprint("after-", i), plain.Now()))
+			_, _, err := plain.Create(ctx, sharedtest.Row(fmt.Sprint("after-", i), plain.Now()))
 			cancel()
 			if err != nil {
 				return err
@@ -286,6 +253,6 @@ func TestItem6_AClusterFailsOverUnderLoad(t *testing.T) {
 		}
 		return nil
 	})
-	l.stop()
-	l.wantKept(t, plain)
+	l.Stop()
+	l.WantKept(t, plain)
 }

@@ -30,6 +30,7 @@ func RunNodes(t *testing.T, open func(t *testing.T) (near, far sessions.Store)) 
 		{"in one millisecond a node creates, revokes and creates", createdAtOnce},
 	} {
 		t.Run(check.name, func(t *testing.T) {
+			t.Parallel()
 			near, far := open(t)
 			nodes := newNodes(t, near, far)
 			check.run(t, nodes[0], nodes[1])

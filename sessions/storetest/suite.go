@@ -16,12 +16,13 @@ import (
 )
 
 // Run proves the contract of sessions.Store on a store. newStore opens an empty
-// one whose clock is now, and closes it at the end of the test. What is said
+// one whose clock is now, and closes it at the end of the test. Several are open at once. What is said
 // about closed stores is tested where it is an io.Closer, whose Close may be
 // called twice.
 func Run(t *testing.T, newStore func(t *testing.T, now func() time.Time) sessions.Store) {
 	for _, check := range checks {
 		t.Run(check.name, func(t *testing.T) {
+			t.Parallel()
 			clock := &clock{}
 			clock.set(epoch)
 			check.run(&suite{T: t, store: newStore(t, clock.now), clock: clock})

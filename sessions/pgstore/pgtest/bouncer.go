@@ -41,7 +41,7 @@ max_client_conn = 500
 	p := servertest.Launch(t, s.as, dir, name, config)
 	t.Cleanup(func() { p.End(syscall.SIGKILL) })
 	p.WaitReady(t, func() error {
-		_, err := s.psqlAt(port, "postgres", "SELECT 1")
+		_, err := exec(DSN(port, "postgres", "postgres", Password), "SELECT 1")
 		return err
 	})
 	return port

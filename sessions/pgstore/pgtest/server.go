@@ -1,15 +1,20 @@
 package pgtest
 
 import (
+	"bytes"
+	"context"
 	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
+	osexec "os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"authsidecar/sessions/storetest/servertest"
 )
@@ -68,22 +73,22 @@ func StartIn(t testing.TB, in string, settings ...string) *Server {
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
 
-// command is a program of the server's, as the superuser of the one at that port.
-func (s *Server) command(port int, name string, args ...string) *exec.Cmd {
-	cmd := exec.Command(filepath.Join(s.bin, name), append([]string{"-h", "127.0.0.1", "-p", strconv.Itoa(port), "-U", "postgres"}, args...)...)
-	cmd.Env = append(os.Environ(), "PGPASSWORD="+Password, "PGCONNECT_TIMEOUT=2")
+// command is a program of the server's, as its superuser.
+func (s *Server) command(name string, args ...string) *osexec.Cmd {
+	cmd := osexec.Command(filepath.Join(s.bin, name), append([]string{"-h", "127.0.0.1", "-p", strconv.Itoa(s.Port), "-U", "postgres"}, args...)...)
+	cmd.Env = append(os.Environ(), "PGPASSWORD="+Password)
 	return cmd
 }
 
 func (s *Server) run(t testing.TB, name string, args ...string) {
 	t.Helper()
-	cmd := exec.Command(name, args...)
+	cmd := osexec.Command(name, args...)
 	cmd.Dir, cmd.SysProcAttr = s.dir, &syscall.SysProcAttr{Credential: s.as}
 	mustRun(t, cmd)
 }
 
 // mustRun returns what the command says.
-func mustRun(t testing.TB, cmd *exec.Cmd) string {
+func mustRun(t testing.TB, cmd *osexec.Cmd) string {
 	t.Helper()
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -98,7 +103,7 @@ func (s *Server) launch(t testing.TB) {
 
 // answers returns nil where the server takes statements.
 func (s *Server) answers() error {
-	_, err := s.psql("postgres", "SELECT 1")
+	_, err := exec(s.DSN("postgres"), "SELECT 1")
 	return err
 }
 
@@ -144,32 +149,39 @@ func DSN(port int, database, user, password string) string {
 	return u.String()
 }
 
-// Exec says SQL to a database as the superuser.
+// Exec says SQL to a database as the superuser, and returns the rows of the answer: lines, whose
+// columns are parted by "|".
 func (s *Server) Exec(t testing.TB, database, sql string) string {
 	t.Helper()
-	out, err := s.psql(database, sql)
+	out, err := exec(s.DSN(database), sql)
 	if err != nil {
-		t.Fatalf("psql: %v", err)
+		t.Fatal(err)
 	}
-	return strings.TrimSpace(out)
+	return out
 }
 
-func (s *Server) psql(database, sql string) (string, error) { return s.psqlAt(s.Port, database, sql) }
-
-func (s *Server) psqlAt(port int, database, sql string) (string, error) {
-	cmd := s.command(port, "psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-d", database)
-	cmd.Stdin = strings.NewReader(sql)
-	out, err := cmd.CombinedOutput()
+func exec(dsn, sql string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	conn, err := pgconn.Connect(ctx, dsn)
 	if err != nil {
-		err = fmt.Errorf("%w: %s", err, out)
+		return "", err
 	}
-	return string(out), err
+	defer func() { _ = conn.Close(ctx) }()
+	results, err := conn.Exec(ctx, sql).ReadAll()
+	var lines []string
+	for _, result := range results {
+		for _, row := range result.Rows {
+			lines = append(lines, string(bytes.Join(row, []byte("|"))))
+		}
+	}
+	return strings.Join(lines, "\n"), err
 }
 
 // Bench runs pgbench on a database and returns what it says.
 func (s *Server) Bench(t testing.TB, database string, args ...string) string {
 	t.Helper()
-	return mustRun(t, s.command(s.Port, "pgbench", append(args, database)...))
+	return mustRun(t, s.command("pgbench", append(args, database)...))
 }
 
 // Standby starts a server that follows this one, and that this one waits for: what it
@@ -178,7 +190,7 @@ func (s *Server) Standby(t testing.TB) *Server {
 	t.Helper()
 	standby := &Server{bin: s.bin, as: s.as}
 	standby.dir = servertest.Dir(t, filepath.Dir(s.dir), s.as)
-	cmd := s.command(s.Port, "pg_basebackup", "-D", standby.data(), "-R", "-X", "stream", "-c", "fast")
+	cmd := s.command("pg_basebackup", "-D", standby.data(), "-R", "-X", "stream", "-c", "fast")
 	cmd.Dir, cmd.SysProcAttr = standby.dir, &syscall.SysProcAttr{Credential: s.as}
 	mustRun(t, cmd)
 	standby.Port = servertest.Port(t)

@@ -1,8 +1,10 @@
 package servertest
 
 import (
+	"flag"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"testing"
 )
@@ -44,8 +46,16 @@ func (s *Shared[T]) Get(t testing.TB) T {
 	return s.value
 }
 
+// atOnce is how many parallel tests run at once, unless -parallel says more: they wait for servers
+// more than they compute.
+const atOnce = 8
+
 // Main is the TestMain of a package with something Shared.
 func Main(m *testing.M) {
+	flag.Parse()
+	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
+		_ = parallel.Value.Set(strconv.Itoa(atOnce))
+	}
 	code := m.Run()
 	lasting.Lock()
 	for _, end := range slices.Backward(lasting.ends) {

@@ -1,0 +1,105 @@
+package sharedtest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// Clients is how many clients benchmarks play.
+const Clients = 64
+
+const benchRows = 20_000
+
+// clients runs op in as many goroutines, b.N times in all, and reports how often in a second.
+func clients(b *testing.B, op func(client, i int) error) (rate float64) {
+	b.Helper()
+	var next atomic.Int64
+	begin := time.Now()
+	together(Clients, func(client int) {
+		for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
+			if err := op(client, int(i)); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	rate = float64(b.N) / time.Since(begin).Seconds()
+	b.ReportMetric(rate, "ops/s")
+	return rate
+}
+
+// BenchmarkRefresh rotates the tokens of rows that fill has written, and returns how many in a
+// second.
+func BenchmarkRefresh(b *testing.B, s Store, filled func()) (rate float64) {
+	b.Helper()
+	rows := make([]sessions.Session, benchRows)
+	together(Clients, func(client int) {
+		for i := client; i < len(rows); i += Clients {
+			rows[i] = Row(fmt.Sprintf("row-%d", i), s.Now())
+			if _, _, err := s.Create(ctx(), rows[i]); err != nil {
+				b.Error(err)
+			}
+		}
+	})
+	filled()
+	var turn [Clients]int
+	b.ResetTimer()
+	return clients(b, func(client, _ int) error {
+		turn[client] = (turn[client] + 1) % (benchRows / Clients)
+		row := &rows[client+turn[client]*Clients]
+		fresh := sessions.Fresh{Secret: [sessions.SecretSize]byte{byte(client), byte(row.Generation)}, KeyID: "key", From: "192.0.2.1"}
+		next, _, rotated, err := s.Rotate(ctx(), Token(row), &fresh)
+		if err == nil && !rotated {
+			err = fmt.Errorf("%s was not rotated", row.ID)
+		}
+		*row = next
+		return err
+	})
+}
+
+// BenchmarkCreate creates sessions that begin, counted or not, and returns how many in a second.
+func BenchmarkCreate(b *testing.B, s Store, counted bool) (rate float64) {
+	b.Helper()
+	b.ResetTimer()
+	return clients(b, func(client, i int) (err error) {
+		row := Row(fmt.Sprintf("%d-%d", client, i), time.Time{}) // it begins now
+		row.UserID = fmt.Sprint("user-", i%10_000)
+		if counted {
+			_, _, _, err = s.CreateCounted(ctx(), row)
+		} else {
+			_, _, err = s.Create(ctx(), row)
+		}
+		return err
+	})
+}
+
+// BenchmarkFeed is the time from the moment at which a revocation is acknowledged on one node to
+// the moment at which another one heard of it; 0 where that was sooner.
+func BenchmarkFeed(b *testing.B, speaker, listener Store) {
+	b.Helper()
+	sink := NewSink()
+	following, cancel := context.WithCancel(ctx())
+	var over sync.WaitGroup
+	over.Go(func() { _ = listener.Follow(following, sink) })
+	defer over.Wait()
+	defer cancel()
+	sink.Wait(b, "ready", func(h *Heard) bool { return h.Ready == 1 })
+	var lags []time.Duration
+	for b.Loop() {
+		row := Create(b, speaker, Row(NewName(), speaker.Now()))
+		Revoke(b, speaker, row.Key())
+		begin := time.Now()
+		sink.WaitRevoked(b, row.Key())
+		lags = append(lags, time.Since(begin))
+	}
+	slices.Sort(lags)
+	b.ReportMetric(float64(lags[len(lags)/2].Microseconds())/1000, "ms-median")
+	b.ReportMetric(float64(lags[len(lags)*99/100].Microseconds())/1000, "ms-p99")
+}

@@ -1,0 +1,373 @@
+package sharedtest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/Shopify/toxiproxy/v2"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/storetest/servertest"
+)
+
+// Faults proves what holds where the server, or the way to it, fails.
+func Faults(t *testing.T, kind *Kind) {
+	// The first two are alone: all feeds of the server end, and all goroutines are counted.
+	t.Run("a feed that the server ends says so", func(t *testing.T) {
+		feedEnds(t, kind, func(*toxiproxy.Proxy) { kind.CutFeeds(t) })
+	})
+	t.Run("a server that hangs keeps few waiting", func(t *testing.T) { frozen(t, kind) })
+	for _, check := range []struct {
+		name string
+		run  func(t *testing.T, kind *Kind)
+	}{
+		{"a feed whose answers are lost says so", func(t *testing.T, kind *Kind) {
+			feedEnds(t, kind, func(p *toxiproxy.Proxy) { Toxic(t, p, lost) })
+		}},
+		{"a feed whose connection ends says so", func(t *testing.T, kind *Kind) {
+			feedEnds(t, kind, func(p *toxiproxy.Proxy) { p.Stop() })
+		}},
+		{"a feed that lags is no feed", feedLags},
+		{"a transition whose answer is lost has an unknown outcome", lostAnswers},
+		{"a call ends with its deadline", deadline},
+	} {
+		t.Run(check.name, func(t *testing.T) {
+			t.Parallel()
+			check.run(t, kind)
+		})
+	}
+}
+
+// feedEnds cuts what is listened to, and follows again when the way is clear.
+func feedEnds(t *testing.T, kind *Kind, cut func(p *toxiproxy.Proxy)) {
+	p, port := Proxy(t, kind.Port(t))
+	s := kind.Open(t, Options{Feed: port})
+	sink, ended := Follow(t, s)
+	cut(p)
+	if err := <-ended; !errors.Is(err, sessions.ErrUnavailable) {
+		t.Errorf("it ended with %v", err)
+	}
+	sink.Read(func(h *Heard) {
+		if h.Alive == 0 {
+			t.Error("it never lived")
+		}
+	})
+	_ = p.Toxics.RemoveToxic(ctx(), "lost")
+	p.Stop()
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	servertest.Until(t, "the store is back", func() error { return s.Ping(ctx()) })
+	again, _ := Follow(t, s)
+	row := Create(t, s, Row("again", s.Now()))
+	Revoke(t, s, row.Key())
+	again.WaitRevoked(t, row.Key())
+}
+
+// feedLags delays what is heard: heartbeats come, but as late as revocations would.
+func feedLags(t *testing.T, kind *Kind) {
+	p, port := Proxy(t, kind.Port(t))
+	sink, ended := Follow(t, kind.Open(t, Options{Feed: port}))
+	Toxic(t, p, `{"type": "latency", "stream": "downstream", "attributes": {"latency": 1500}}`)
+	if err := <-ended; !errors.Is(err, sessions.ErrUnavailable) {
+		t.Errorf("it ended with %v", err)
+	}
+	sink.Read(func(h *Heard) {
+		if h.Ready != 1 {
+			t.Errorf("ready %d times", h.Ready)
+		}
+	})
+}
+
+// lostAnswers commits transitions whose answers never come.
+func lostAnswers(t *testing.T, kind *Kind) {
+	name := NewName()
+	p, port := Proxy(t, kind.Port(t))
+	direct := kind.Open(t, Options{Name: name})
+	s := kind.Open(t, Options{Name: name, Port: port, Limit: time.Second})
+	row := Create(t, direct, Row("rotated", direct.Now()))
+	revoked := Create(t, direct, Row("revoked", direct.Now()))
+	presented, fresh := Token(&row), sessions.Fresh{Secret: [sessions.SecretSize]byte{2}, KeyID: "k"}
+	// What the server learns with the first call of each kind it knows by now: what is lost is
+	// the answer of the transition.
+	nobody := sessions.Presented{Session: sessions.Key{ID: "nobody"}}
+	if _, _, _, err := direct.Rotate(ctx(), &nobody, &fresh); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := direct.Revoke(ctx(), nobody.Session, sessions.EndRevoked); !errors.Is(err, sessions.ErrNotFound) {
+		t.Fatal(err)
+	}
+	// On a new connection nothing would be said, since what is lost is the answer to its greeting.
+	connected := func() (err error) {
+		for range 100 {
+			err = errors.Join(err, s.Ping(ctx()))
+		}
+		return err
+	}
+	for _, call := range []struct {
+		name string
+		do   func() error
+		done func() error // what it did
+	}{
+		{
+			"Create",
+			func() error { _, _, err := s.Create(ctx(), Row("created", s.Now())); return err },
+			func() error { _, err := direct.Get(ctx(), sessions.Key{Realm: row.Realm, ID: "created"}); return err },
+		},
+		{
+			"Rotate",
+			func() error { _, _, _, err := s.Rotate(ctx(), presented, &fresh); return err },
+			func() error {
+				if now := Get(t, direct, row.Key()); now.Generation != 1 || now.Secret != fresh.Secret {
+					return fmt.Errorf("generation %d", now.Generation)
+				}
+				return nil
+			},
+		},
+		{
+			"Revoke",
+			func() error { _, _, err := s.Revoke(ctx(), revoked.Key(), sessions.EndRevoked); return err },
+			func() error {
+				if Get(t, direct, revoked.Key()).RevokedAt.IsZero() {
+					return errors.New("not revoked")
+				}
+				return nil
+			},
+		},
+	} {
+		servertest.Until(t, "all connections are there", connected)
+		Toxic(t, p, lost)
+		WantUnavailable(t, call.name, call.do())
+		servertest.Until(t, call.name+" is committed", call.done)
+		p.Stop()
+		if err := p.Toxics.RemoveToxic(ctx(), "lost"); err != nil {
+			t.Fatal(err)
+		}
+		WantUnavailable(t, call.name+" without a server", call.do())
+		if err := p.Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	servertest.Until(t, "the store is back", connected)
+	wantRetried(t, s, presented, fresh.Secret)
+	if _, ended, err := s.Revoke(ctx(), revoked.Key(), sessions.EndReuse); ended || err != nil {
+		t.Errorf("ended twice: %v", err)
+	}
+}
+
+// wantRetried expects that a token whose rotation nobody heard of gets the same successor.
+func wantRetried(t *testing.T, s Store, p *sessions.Presented, successor [sessions.SecretSize]byte) {
+	t.Helper()
+	if _, _, rotated, err := s.Rotate(ctx(), p, &sessions.Fresh{KeyID: "k"}); rotated || err != nil {
+		t.Errorf("rotated twice: %v", err)
+	}
+	rules := sessions.Rotation{Grace: time.Minute, Permit: func(*sessions.Session) error { return nil }}
+	var out sessions.Outcome
+	now, err := s.Update(ctx(), p.Session, func(row sessions.Session, at time.Time) (next sessions.Session, write bool) {
+		next, write, out = rules.Present(row, p, &sessions.Fresh{}, at)
+		return next, write
+	})
+	if err != nil || out.Kind != sessions.EventRetried || now.Secret != successor {
+		t.Errorf("presented again: %v of generation %d, %v", out, now.Generation, err)
+	}
+}
+
+// frozen has more calls than there are places, and counts who waits.
+func frozen(t *testing.T, kind *Kind) {
+	srv, port := kind.Own(t)
+	s := kind.Open(t, Options{Port: port, Calls: 4, Limit: 700 * time.Millisecond, Wait: 300 * time.Millisecond})
+	row := Create(t, s, Row("one", s.Now()))
+	srv.Freeze()
+	defer srv.Thaw()
+	before := runtime.NumGoroutine()
+	const callers = 1200
+	var busy atomic.Int64
+	together(callers, func(int) {
+		_, err := s.Get(ctx(), row.Key())
+		if errors.Is(err, kind.Busy) {
+			busy.Add(1)
+		}
+		WantUnavailable(t, "a frozen server", err)
+	})
+	if n := busy.Load(); n < callers-100 {
+		t.Errorf("%d of %d found too many before them", n, callers)
+	}
+	// What is left are connections that are being closed.
+	if left := runtime.NumGoroutine() - before; left > 64 {
+		t.Errorf("%d goroutines are left of %d", left, callers)
+	}
+	srv.Thaw()
+	servertest.Until(t, "the store is back", func() error { _, err := s.Get(ctx(), row.Key()); return err })
+}
+
+// deadline has a server that hangs, and a limit that is never reached.
+func deadline(t *testing.T, kind *Kind) {
+	srv, port := kind.Own(t)
+	s := kind.Open(t, Options{Port: port, Limit: time.Hour})
+	row := Create(t, s, Row("one", s.Now()))
+	srv.Freeze()
+	defer srv.Thaw()
+	short, cancel := context.WithTimeout(ctx(), 200*time.Millisecond)
+	defer cancel()
+	_, _, err := s.Revoke(short, row.Key(), sessions.EndRevoked)
+	WantUnavailable(t, "a frozen server", err)
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("the deadline ends in %v", err)
+	}
+}
+
+// A Load creates, rotates and revokes sessions until it is stopped, and remembers what was
+// acknowledged.
+type Load struct {
+	Failed atomic.Int64 // calls
+	Stop   func()
+
+	store   Store
+	mu      sync.Mutex
+	rows    map[sessions.Key]sessions.Session // as they were acknowledged last
+	unclear map[sessions.Key]bool             // those of calls that failed
+}
+
+// StartLoad starts so many workers.
+func StartLoad(t *testing.T, s Store, workers int) *Load {
+	t.Helper()
+	l := &Load{store: s, rows: make(map[sessions.Key]sessions.Session), unclear: make(map[sessions.Key]bool)}
+	loading, cancel := context.WithCancel(ctx())
+	var all sync.WaitGroup
+	for w := range workers {
+		all.Go(func() {
+			for i := 0; loading.Err() == nil; i++ {
+				if !l.one(t, fmt.Sprintf("%s-%d-%d", t.Name(), w, i), i) {
+					// A server that is down is not asked by everybody all the time.
+					pause := time.NewTimer(5 * time.Millisecond)
+					<-pause.C
+				}
+			}
+		})
+	}
+	l.Stop = sync.OnceFunc(func() { cancel(); all.Wait() })
+	t.Cleanup(l.Stop)
+	return l
+}
+
+// one plays a session: it is created, then rotated twice, then perhaps revoked.
+func (l *Load) one(t *testing.T, id string, i int) bool {
+	row := Row(id, l.store.Now())
+	stored, created, err := l.store.Create(ctx(), row)
+	if err == nil && !created {
+		t.Errorf("%q was there", id)
+	}
+	if !l.Know(t, row.Key(), stored, err) {
+		return false
+	}
+	for n := range 2 {
+		next, _, rotated, err := l.store.Rotate(ctx(), Token(&stored), &sessions.Fresh{Secret: [sessions.SecretSize]byte{3, byte(n), byte(i)}, KeyID: "k"})
+		if err == nil && !rotated {
+			t.Errorf("%q was not rotated", id)
+			return false
+		}
+		if !l.Know(t, row.Key(), next, err) {
+			return false
+		}
+		stored = next
+	}
+	if i%2 == 0 {
+		return true
+	}
+	ended, _, err := l.store.Revoke(ctx(), row.Key(), sessions.EndRevoked)
+	return l.Know(t, row.Key(), ended, err)
+}
+
+// Know remembers what came of a call, and reports whether it was acknowledged.
+func (l *Load) Know(t *testing.T, key sessions.Key, row sessions.Session, err error) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		WantUnavailable(t, "under load", err)
+		l.unclear[key] = true
+		l.Failed.Add(1)
+		return false
+	}
+	l.rows[key] = row
+	return true
+}
+
+func (l *Load) count() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.rows)
+}
+
+// More waits until so many more sessions are acknowledged.
+func (l *Load) More(t *testing.T, n int) {
+	t.Helper()
+	want := l.count() + n
+	servertest.Until(t, "more sessions", func() error {
+		if have := l.count(); have < want {
+			return fmt.Errorf("%d of %d", have, want)
+		}
+		return nil
+	})
+}
+
+// UntilFails waits until one more call fails.
+func (l *Load) UntilFails(t *testing.T) {
+	t.Helper()
+	failed := l.Failed.Load()
+	servertest.Until(t, "calls fail", func() error {
+		if l.Failed.Load() == failed {
+			return errors.New("all goes well")
+		}
+		return nil
+	})
+}
+
+// WantKept ends the load, and wants each row as it was acknowledged, or, where a call failed, that
+// or what came of the call; and each that is live is listed.
+func (l *Load) WantKept(t *testing.T, s Store) {
+	t.Helper()
+	l.Stop()
+	if len(l.rows) == 0 {
+		t.Error("nothing was acknowledged")
+	}
+	listed := make(map[sessions.Key]int)
+	query := sessions.Query{Realm: "https://app.example.com", User: "alice", Limit: 400}
+	for {
+		page, err := s.List(ctx(), query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range page.Sessions {
+			listed[page.Sessions[i].Key()]++
+		}
+		if query.Cursor = page.Next; page.Next == "" {
+			break
+		}
+	}
+	for key, want := range l.rows {
+		got, err := s.Get(ctx(), key)
+		switch {
+		case err != nil:
+			t.Errorf("%s is lost: %v", key.ID, err)
+			continue
+		case got.Generation < want.Generation || got.RevokedAt.IsZero() && !want.RevokedAt.IsZero():
+			t.Errorf("%s is at generation %d, not %d", key.ID, got.Generation, want.Generation)
+		case !l.unclear[key] && (got.Generation != want.Generation || got.Secret != want.Secret || !got.RevokedAt.Equal(want.RevokedAt)):
+			t.Errorf("%s is %+v, not %+v", key.ID, got, want)
+		}
+		wanted := 0
+		if got.RevokedAt.IsZero() {
+			wanted = 1
+		}
+		if listed[key] != wanted {
+			t.Errorf("%s is listed %d times, not %d", key.ID, listed[key], wanted)
+		}
+	}
+	t.Logf("%d sessions, %d calls failed", len(l.rows), l.Failed.Load())
+}

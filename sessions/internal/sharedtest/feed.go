@@ -1,0 +1,200 @@
+package sharedtest
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
+)
+
+// Heard is what a feed said.
+type Heard struct {
+	Ready, Alive int
+	Revoked      map[sessions.Key]time.Time
+	Cutoffs      map[string]revocation.Cutoff // by id
+}
+
+// A Sink remembers what a feed says.
+type Sink struct {
+	mu      sync.Mutex
+	heard   Heard
+	changed chan struct{} // closed with each change
+}
+
+// NewSink returns one that heard nothing yet.
+func NewSink() *Sink {
+	return &Sink{
+		heard:   Heard{Revoked: make(map[sessions.Key]time.Time), Cutoffs: make(map[string]revocation.Cutoff)},
+		changed: make(chan struct{}),
+	}
+}
+
+func (s *Sink) change(f func(*Heard)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f(&s.heard)
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// Ready is a revocation.Sink's, as Alive, Revoked and Cutoff are.
+func (s *Sink) Ready() { s.change(func(h *Heard) { h.Ready++ }) }
+
+// Alive counts.
+func (s *Sink) Alive() { s.change(func(h *Heard) { h.Alive++ }) }
+
+// Revoked remembers.
+func (s *Sink) Revoked(key sessions.Key, at time.Time) {
+	s.change(func(h *Heard) { h.Revoked[key] = at })
+}
+
+// Cutoff remembers.
+func (s *Sink) Cutoff(c revocation.Cutoff) { s.change(func(h *Heard) { h.Cutoffs[c.ID] = c }) }
+
+// Read looks at what was heard.
+func (s *Sink) Read(look func(*Heard)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	look(&s.heard)
+}
+
+// Wait waits until that is so.
+func (s *Sink) Wait(t testing.TB, what string, so func(*Heard) bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	for {
+		s.mu.Lock()
+		ok, changed := so(&s.heard), s.changed
+		s.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			t.Fatalf("%s: not in 30 s", what)
+		}
+	}
+}
+
+// WaitRevoked waits until a revocation was heard.
+func (s *Sink) WaitRevoked(t testing.TB, key sessions.Key) {
+	t.Helper()
+	s.Wait(t, fmt.Sprintf("%q is revoked", key), func(h *Heard) bool { return !h.Revoked[key].IsZero() })
+}
+
+// Follow follows a store until the test ends. It returns once the feed is ready, with what Follow
+// will return.
+func Follow(t testing.TB, s revocation.Feed) (*Sink, <-chan error) {
+	t.Helper()
+	sink := NewSink()
+	following, cancel := context.WithCancel(ctx())
+	ended := make(chan error, 1)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		ended <- s.Follow(following, sink)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-over
+	})
+	sink.Wait(t, "ready", func(h *Heard) bool { return h.Ready == 1 })
+	return sink, ended
+}
+
+// WantHeard has one node end sessions in every way, and another one hear of each.
+func WantHeard(t testing.TB, s Store, sink *Sink) {
+	t.Helper()
+	now := s.Now()
+	for _, realm := range []string{"r", "", "r\x00\xff " + strings.Repeat("long ", 60)} {
+		var keys []sessions.Key
+		for _, id := range []string{"revoked", "updated", "born"} {
+			row := Row(id+"\x00 ü", now)
+			row.Realm = realm
+			if id == "born" {
+				row.RevokedAt = now
+			}
+			row = Create(t, s, row)
+			keys = append(keys, row.Key())
+		}
+		Revoke(t, s, keys[0])
+		_, err := s.Update(ctx(), keys[1], func(row sessions.Session, now time.Time) (sessions.Session, bool) {
+			row.RevokedAt, row.EndReason = now, sessions.EndReuse
+			return row, true
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range keys {
+			at := Get(t, s, key).RevokedAt
+			sink.Wait(t, fmt.Sprintf("%q is revoked", key), func(h *Heard) bool { return h.Revoked[key].Equal(at) })
+		}
+	}
+	for i, filter := range []sessions.Filter{
+		{User: "\xff\x00"},
+		{Actor: &sessions.Principal{Issuer: "i", Subject: "s"}},
+		{Impersonations: true},
+		{User: strings.Repeat("too long for a notice", 1000)},
+	} {
+		c := revocation.Cutoff{ID: fmt.Sprint("cutoff ", i), Realm: "r\x00", At: s.Now(), Filter: filter}
+		if _, err := s.AddCutoff(ctx(), c); err != nil {
+			t.Fatal(err)
+		}
+		sink.Wait(t, c.ID, func(h *Heard) bool { return reflect.DeepEqual(h.Cutoffs[c.ID], c) })
+	}
+	alive := 0
+	sink.Read(func(h *Heard) { alive = h.Alive })
+	sink.Wait(t, "alive again", func(h *Heard) bool { return h.Alive >= alive+2 })
+}
+
+// Everything calls each method of a store that works and has no rows.
+func Everything(t testing.TB, s Store) {
+	t.Helper()
+	row := Create(t, s, Row("everything", s.Now()))
+	_, _, rotated, rotate := s.Rotate(ctx(), Token(&row), &sessions.Fresh{KeyID: "k"})
+	if !rotated {
+		t.Error("not rotated")
+	}
+	counted := Row("counted", s.Now())
+	counted.Impersonation = true
+	_, created, _, count := s.CreateCounted(ctx(), counted)
+	if !created {
+		t.Error("not created")
+	}
+	_, update := s.Update(ctx(), row.Key(), func(row sessions.Session, _ time.Time) (sessions.Session, bool) { row.Rule = "r"; return row, true })
+	_, list := s.List(ctx(), sessions.Query{Realm: row.Realm, User: "alice", Limit: 5})
+	_, _, revoke := s.Revoke(ctx(), row.Key(), sessions.EndRevoked)
+	_, scan := s.Scan(ctx(), "", 5)
+	_, realms := s.Realms(ctx())
+	c := revocation.Cutoff{ID: "c", Realm: "r", At: s.Now(), Filter: sessions.Filter{User: "u"}}
+	_, cut := s.AddCutoff(ctx(), c)
+	_, cutoffs := s.Cutoffs(ctx(), "r")
+	over := Row("over", s.Now())
+	over.Idle, over.RotatedAt = 0, s.Now().Add(-time.Second) // our clock may be ahead of the server's
+	Create(t, s, over)
+	swept, sweep := s.Sweep(ctx(), 100, nil)
+	if swept != 1 {
+		t.Errorf("swept %d", swept)
+	}
+	for name, err := range map[string]error{
+		"Rotate": rotate, "CreateCounted": count, "Update": update, "List": list, "Revoke": revoke, "Scan": scan, "Realms": realms,
+		"AddCutoff": cut, "Cutoffs": cutoffs, "RemoveCutoff": s.RemoveCutoff(ctx(), c), "Sweep": sweep, "Ping": s.Ping(ctx()),
+		"Revoked": s.Revoked(ctx(), Epoch, func(sessions.Key, time.Time) {}),
+	} {
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	sink, _ := Follow(t, s)
+	WantHeard(t, s, sink)
+}
+
+// Interface guard
+var _ revocation.Sink = (*Sink)(nil)

@@ -1,0 +1,132 @@
+package sharedtest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
+)
+
+// A Store is one that several nodes share.
+type Store interface {
+	sessions.Store
+	sessions.CountingStore
+	sessions.Rotator
+	revocation.Feed
+	sessions.Scanner
+	sessions.Pinger
+	io.Closer
+}
+
+// A Kind is how stores of one kind are opened.
+type Kind struct {
+	// Open opens a store on the shared server until the test ends.
+	Open func(t testing.TB, o Options) Store
+	// Port returns where the shared server listens.
+	Port func(t testing.TB) int
+	// Own starts a server for one test, and returns where it listens.
+	Own func(t testing.TB) (Server, int)
+	// Busy is the error of a call that found too many before it.
+	Busy error
+	// CutFeeds has the shared server end all connections that feeds listen on.
+	CutFeeds func(t testing.TB)
+}
+
+// Options are those that stores of all kinds have.
+type Options struct {
+	Name  string        // of the schema, or the prefix; "" is one that no other test uses
+	Port  int           // where the server is asked; 0 is that of the shared one
+	Feed  int           // where its feed is listened to; 0 is Port
+	Calls int           // how many are made at once
+	Limit time.Duration // of one call
+	Wait  time.Duration // until a call can be made
+	Now   func() time.Time
+	Clock func() time.Time
+	Log   *slog.Logger
+}
+
+// A Server is one that hangs while it is frozen.
+type Server interface {
+	Freeze()
+	Thaw()
+}
+
+// Epoch is when tests begin whose clock stands still.
+var Epoch = time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)
+
+// A Clock stands still until it is set.
+type Clock struct{ at atomic.Int64 }
+
+// NewClock returns one that says Epoch.
+func NewClock() *Clock {
+	c := new(Clock)
+	c.Set(Epoch)
+	return c
+}
+
+// Now returns what the clock says.
+func (c *Clock) Now() time.Time { return time.UnixMilli(c.at.Load()) }
+
+// Set sets the clock.
+func (c *Clock) Set(at time.Time) { c.at.Store(at.UnixMilli()) }
+
+// Advance sets the clock forward.
+func (c *Clock) Advance(d time.Duration) { c.at.Add(d.Milliseconds()) }
+
+// Row is a session of alice's that lives a day and may be idle for an hour.
+func Row(id string, now time.Time) sessions.Session {
+	return sessions.Session{
+		Realm: "https://app.example.com", ID: id, UserID: "alice", ClientID: "app", KeyID: "key",
+		Actor:     sessions.Principal{Issuer: "https://idp.example.com", Subject: "alice"},
+		CreatedAt: now, RotatedAt: now, ExpiresAt: now.Add(24 * time.Hour), Idle: time.Hour, Secret: [sessions.SecretSize]byte{1},
+	}
+}
+
+// Token is the live refresh token of a row.
+func Token(row *sessions.Session) *sessions.Presented {
+	return &sessions.Presented{
+		Session: row.Key(), UserID: row.UserID, ClientID: row.ClientID, Generation: row.Generation, Secret: row.Secret,
+	}
+}
+
+// Create puts a row that is not there.
+func Create(t testing.TB, s sessions.Store, row sessions.Session) sessions.Session {
+	t.Helper()
+	stored, created, err := s.Create(context.Background(), row)
+	if err != nil || !created {
+		t.Fatalf("creating %q: %t, %v", row.ID, created, err)
+	}
+	return stored
+}
+
+// Get reads a row that is there.
+func Get(t testing.TB, s sessions.Store, key sessions.Key) sessions.Session {
+	t.Helper()
+	row, err := s.Get(context.Background(), key)
+	if err != nil {
+		t.Fatalf("getting %q: %v", key.ID, err)
+	}
+	return row
+}
+
+// Revoke revokes a row that is live.
+func Revoke(t testing.TB, s Store, key sessions.Key) {
+	t.Helper()
+	if _, ended, err := s.Revoke(context.Background(), key, sessions.EndRevoked); err != nil || !ended {
+		t.Fatalf("revoking %q: %t, %v", key.ID, ended, err)
+	}
+}
+
+// WantUnavailable expects an error that says nothing about the session.
+func WantUnavailable(t testing.TB, what string, err error) {
+	t.Helper()
+	if !errors.Is(err, sessions.ErrUnavailable) || errors.Is(err, sessions.ErrNotFound) {
+		t.Errorf("%s: %v, not ErrUnavailable", what, err)
+	}
+}

@@ -1,0 +1,81 @@
+package sharedtest
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/Shopify/toxiproxy/v2"
+	"github.com/rs/zerolog"
+
+	"authsidecar/sessions/storetest"
+	"authsidecar/sessions/storetest/servertest"
+)
+
+// Proxy puts a proxy before a port of this machine, and returns its port.
+func Proxy(t testing.TB, to int) (*toxiproxy.Proxy, int) {
+	t.Helper()
+	port := servertest.Port(t)
+	proxies := toxiproxy.NewServer(toxiproxy.NewMetricsContainer(nil), zerolog.New(io.Discard))
+	p := toxiproxy.NewProxy(proxies, "server", fmt.Sprint("127.0.0.1:", port), fmt.Sprint("127.0.0.1:", to))
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Stop)
+	return p, port
+}
+
+// Toxic has a proxy do what it says, in the words of toxiproxy.
+func Toxic(t testing.TB, p *toxiproxy.Proxy, json string) {
+	t.Helper()
+	if _, err := p.Toxics.AddToxicJson(strings.NewReader(json)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// lost is the toxic that swallows all answers.
+const lost = `{"name": "lost", "type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`
+
+// FarAway is the way to a port for a node that is storetest.FarAway from it.
+func FarAway(t testing.TB, to int) (port int) {
+	t.Helper()
+	p, port := Proxy(t, to)
+	for _, stream := range []string{"upstream", "downstream"} {
+		Toxic(t, p, fmt.Sprintf(`{"type":"latency","stream":%q,"attributes":{"latency":%d}}`, stream, storetest.FarAway.Milliseconds()))
+	}
+	return port
+}
+
+// Tap stands before a port and has read pass on what each client says.
+func Tap(t testing.TB, to int, pass func(client io.Reader, server io.Writer)) (port int) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	go func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", to))
+			if err != nil {
+				_ = client.Close()
+				return
+			}
+			go func() {
+				_, _ = io.Copy(client, server)
+				_ = client.Close()
+			}()
+			go func() {
+				pass(client, server)
+				_ = server.Close()
+			}()
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).Port
+}
