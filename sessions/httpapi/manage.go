@@ -116,7 +116,10 @@ func (a *API) revokeAll(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	filter, err := a.readFilter(query, caller)
-	if err != nil || filter.Empty() {
+	if err != nil {
+		return err
+	}
+	if filter.Empty() {
 		return problemFilter
 	}
 	dryRun, err := readFlag(query, "dry_run")
