@@ -15,18 +15,19 @@ import (
 	"testing"
 )
 
-// Root returns the top folder of the module. Tests run in the folder of their package.
+// Root returns the top folder of the repository. Tests run in the folder of their package, which may
+// be of a module within.
 var Root = sync.OnceValue(func() string {
 	dir, err := os.Getwd()
 	if err != nil {
 		panic(err)
 	}
 	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "xcaddy.sh")); err == nil {
 			return dir
 		}
 		if dir == filepath.Dir(dir) {
-			panic("no go.mod is above the working directory")
+			panic("no xcaddy.sh is in or above the working directory")
 		}
 		dir = filepath.Dir(dir)
 	}

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"go.uber.org/zap"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/storetest"
+)
+
+func init() { caddy.RegisterModule(flawed{}) }
+
+// flawed is a store module that keeps sessions in memory, and goes by the files of a folder: while
+// there is one named "waits" it does not open, with "down" it cannot be reached, and with "fails"
+// it fails in a way that nobody foresaw.
+type flawed struct {
+	Dir string `json:"dir"`
+}
+
+func (flawed) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "auth_sessions.stores.flawed", New: func() caddy.Module { return new(flawed) }}
+}
+
+func (f *flawed) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	if !d.Args(&f.Dir) {
+		return d.ArgErr()
+	}
+	return nil
+}
+
+func (f *flawed) StoreKey() (string, error) { return "flawed " + f.Dir, nil }
+
+func (f *flawed) OpenStore(ctx context.Context, _ *zap.Logger) (sessions.Store, error) {
+	for f.is("waits") {
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Millisecond):
+		}
+	}
+	if err := f.flaw(); err != nil {
+		return nil, err
+	}
+	return &flawedStore{Store: new(storetest.Memory), flaw: f.flaw}, nil
+}
+
+func (f *flawed) is(name string) bool {
+	_, err := os.Stat(filepath.Join(f.Dir, name))
+	return err == nil
+}
+
+func (f *flawed) flaw() error {
+	switch {
+	case f.is("down"):
+		return fmt.Errorf("%w: it is down", sessions.ErrUnavailable)
+	case f.is("fails"):
+		return errors.New("nobody foresaw this")
+	default:
+		return nil
+	}
+}
+
+type flawedStore struct {
+	sessions.Store
+	flaw func() error
+}
+
+func (s *flawedStore) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
+	if err := s.flaw(); err != nil {
+		return sessions.Session{}, false, err
+	}
+	return s.Store.Create(ctx, row)
+}
+
+func (s *flawedStore) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
+	if err := s.flaw(); err != nil {
+		return sessions.Session{}, err
+	}
+	return s.Store.Get(ctx, key)
+}
+
+func (s *flawedStore) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
+	if err := s.flaw(); err != nil {
+		return sessions.Session{}, err
+	}
+	return s.Store.Update(ctx, key, fn)
+}
+
+func (s *flawedStore) List(ctx context.Context, query sessions.Query) (sessions.Page, error) {
+	if err := s.flaw(); err != nil {
+		return sessions.Page{}, err
+	}
+	return s.Store.List(ctx, query)
+}
+
+// Checkpoint writes more than a connection takes that nobody reads from.
+func (s *flawedStore) Checkpoint(_ context.Context, dir string) error {
+	if err := s.flaw(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "rows"), make([]byte, 64<<20), 0o600)
+}

@@ -1,0 +1,81 @@
+package openapi
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// YAML describes every endpoint, at the paths of the defaults.
+//
+//go:embed openapi.yaml
+var YAML []byte
+
+// A Site is what a block serves.
+type Site struct {
+	// Path is where sessions are created, Health the path of the word health.
+	Path, Health string
+	// Words are those of the block that serve something: lifecycle, health, and "keys" where
+	// it serves the keys of access tokens. What needs another is left out.
+	Words []string
+}
+
+// The paths of the description.
+const (
+	defaultPath   = "/auth/sessions"
+	defaultHealth = "/healthz"
+)
+
+// Of returns the description of a site, as JSON. Its server is where it is served.
+func Of(site Site) ([]byte, error) {
+	var all map[string]any
+	if err := yaml.Unmarshal(YAML, &all); err != nil {
+		return nil, fmt.Errorf("reading the description: %w", err)
+	}
+	all["servers"] = []any{map[string]any{"url": "/"}} // RFC 3986 section 5.1: of the address that it came from
+	on := map[string]bool{"": true}
+	for _, word := range site.Words {
+		on[word] = true
+	}
+	paths := map[string]any{}
+	for path, item := range all["paths"].(map[string]any) {
+		if keepServed(item.(map[string]any), on) {
+			paths[site.at(path)] = item
+		}
+	}
+	all["paths"] = paths
+	return json.Marshal(all)
+}
+
+// methods are those of the operations of a path.
+var methods = [...]string{"get", "head", "post", "delete"}
+
+// keepServed removes the operations of a path that are off, and reports whether others are left.
+func keepServed(item map[string]any, on map[string]bool) (left bool) {
+	for _, method := range methods {
+		operation, ok := item[method].(map[string]any)
+		if !ok {
+			continue
+		}
+		if word, _ := operation["x-served-with"].(string); !on[word] {
+			delete(item, method)
+			continue
+		}
+		left = true
+	}
+	return left
+}
+
+// at returns a path of the description as the site has it.
+func (s *Site) at(path string) string {
+	if path == defaultHealth {
+		return s.Health
+	}
+	if rest, ok := strings.CutPrefix(path, defaultPath); ok {
+		return s.Path + rest
+	}
+	return path
+}

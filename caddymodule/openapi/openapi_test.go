@@ -1,0 +1,56 @@
+package openapi_test
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"testing"
+
+	"authsidecar/caddymodule/openapi"
+)
+
+func TestOf_HasWhatTheSiteServes(t *testing.T) {
+	tests := map[string]struct {
+		site openapi.Site
+		want []string
+	}{
+		"a bare block": {openapi.Site{Path: "/auth/sessions"}, []string{"/auth/sessions post"}},
+		"its own paths": {
+			openapi.Site{Path: "/a", Health: "/up", Words: []string{"health", "keys"}},
+			[]string{"/a post", "/a/jwks.json get", "/a/jwks.json head", "/up get", "/up head"},
+		},
+		"a whole life": {openapi.Site{Path: "/a", Words: []string{"lifecycle"}}, []string{
+			"/a delete", "/a get", "/a post", "/a/current delete", "/a/current get", "/a/current/refresh post", "/a/{id} delete", "/a/{id} get",
+		}},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			data, err := openapi.Of(tc.site)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got struct {
+				Servers []struct{ URL string }
+				Paths   map[string]map[string]any
+			}
+			if err := json.Unmarshal(data, &got); err != nil {
+				t.Fatal(err)
+			}
+			var operations []string
+			for path, item := range got.Paths {
+				for method := range item {
+					if method != "parameters" {
+						operations = append(operations, path+" "+method)
+					}
+				}
+			}
+			slices.Sort(operations)
+			if !slices.Equal(operations, tc.want) {
+				t.Errorf("%q", operations)
+			}
+			if len(got.Servers) != 1 || got.Servers[0].URL != "/" {
+				t.Errorf("servers %v", slices.Collect(maps.Keys(got.Paths)))
+			}
+		})
+	}
+}
