@@ -45,7 +45,11 @@ func readBlock(ctx caddy.Context, handler []byte) (*cli.Block, error) {
 		if err != nil {
 			return nil, fmt.Errorf("trust %s: %w", t.Issuer, err)
 		}
-		block.Trusted = append(block.Trusted, cli.Trusted{Issuer: made.issuer, Accepts: accepts, Load: made.load})
+		trusted := cli.Trusted{Issuer: made.issuer, Accepts: accepts, Algorithms: t.Algorithms, Load: made.load}
+		for _, only := range t.Only {
+			trusted.OnlyNames = append(trusted.OnlyNames, only.Name())
+		}
+		block.Trusted = append(block.Trusted, trusted)
 	}
 	return block, nil
 }

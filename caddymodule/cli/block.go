@@ -29,6 +29,10 @@ type Trusted struct {
 	bearer.Issuer
 	// Accepts says which keys it may have.
 	Accepts jose.KeyPolicy
+	// Algorithms are those that the configuration names, of keys and secret; none for the default.
+	Algorithms []string
+	// OnlyNames are the conditions of Only, as a Caddyfile writes them.
+	OnlyNames []string
 	// Load reads the keys that are remembered of it, where Keys is a bearer.Remote.
 	Load func(context.Context)
 }

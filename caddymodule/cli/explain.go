@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +18,7 @@ import (
 type explainer struct {
 	adminClient
 	read    ReadBlock
+	envFile []string
 	offline bool
 	user    string
 	reason  string
@@ -25,18 +27,20 @@ type explainer struct {
 func explainCommand(read ReadBlock) *cobra.Command {
 	e := &explainer{read: read}
 	cmd := &cobra.Command{
-		Use:   "explain [--config <file>] [--adapter <name>] [--issuer <issuer>] [--user <id> [--reason <text>]] [--offline] [--json] < token",
+		Use:   "explain [--config <file>] [--adapter <name>] [--envfile <file>] [--issuer <issuer>] [--user <id> [--reason <text>]] [--offline] [--json] < token",
 		Short: "Explains which check refuses a token, and what to do about it",
 		Long: `
 Reads a caller's token from standard input and makes the checks that the server makes,
 one by one: form, header, issuer, key, signature, type, audience, times and subject.
 With --user, it also shows which allow rule holds for a session for that user. For each
-failed check it says what to do. The token is neither printed nor sent anywhere.
+failed check it says what to do and, where the configuration can help, the lines to
+write. The token is neither printed nor sent anywhere.
 
 The configuration is that of --config, else the Caddyfile in this directory, else that
-of the running server. Without one, it shows which section of the page about issuers
-fits the token. The keys of identity providers are those of the running server, else
-those that it has stored in Caddy's storage. With --offline, no server is asked.
+of the running server (--address). Without one, it shows which section of the page about
+issuers fits the token. The keys of identity providers are those of the running server,
+else they are asked for them, else they are those that the server has stored in Caddy's
+storage. With --offline, nobody is asked. --envfile is that of caddy run.
 
 	$ caddy auth-sessions explain --config Caddyfile < token
 	$ caddy auth-sessions explain --config Caddyfile --user alice --reason "ticket 4711" < token`,
@@ -45,7 +49,8 @@ those that it has stored in Caddy's storage. With --offline, no server is asked.
 	}
 	e.addFlags(cmd)
 	e.addJSON(cmd)
-	cmd.Flags().BoolVar(&e.offline, "offline", false, "Do not ask a running server")
+	cmd.Flags().StringSliceVar(&e.envFile, "envfile", nil, "Environment file(s) to load")
+	cmd.Flags().BoolVar(&e.offline, "offline", false, "Ask neither a running server nor identity providers")
 	cmd.Flags().StringVarP(&e.user, "user", "u", "", "Whose session the caller would ask for")
 	cmd.Flags().StringVar(&e.reason, "reason", "", "The reason that the caller would give")
 	for _, flag := range []string{"user", "reason"} {
@@ -74,6 +79,9 @@ type explainedStep struct {
 	Reason bearer.Reason `json:"reason,omitempty"`
 	Detail string        `json:"detail,omitempty"`
 	Mend   string        `json:"mend,omitempty"`
+	// Lines are what to write into the block of the issuer, where that helps, in place of the lines
+	// that begin with the same words.
+	Lines []string `json:"lines,omitempty"`
 }
 
 func (e *explainer) run(cmd *cobra.Command) error {
@@ -92,6 +100,7 @@ func (e *explainer) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	site.token = token
 	made := site.verifier.Explain(cmd.Context(), token)
 	result := &explained{Issuer: site.Issuer, Verdict: "accepted", Checks: site.steps(made)}
 	result.setVerdict(made.Refused())
@@ -184,7 +193,10 @@ func (r *explained) print(w io.Writer) error {
 	}
 	for _, step := range r.Checks {
 		if step.Mend != "" {
-			fmt.Fprintf(w, "\nTo mend the %s: %s\n", step.Check, step.Mend)
+			fmt.Fprintf(w, "\nTo mend the %s: %s\n", step.Check, printable(step.Mend))
+			for _, line := range step.Lines {
+				fmt.Fprintf(w, "\t%s\n", printable(line))
+			}
 		}
 	}
 	if r.Trust != "" {
@@ -202,34 +214,43 @@ var order = []bearer.Check{
 	bearer.CheckType, bearer.CheckAudience, bearer.CheckTimes, bearer.CheckSubject,
 }
 
-// steps says what came of each check.
+// steps says what came of each check. Conditions are shown where there are some.
 func (s *site) steps(made *bearer.Explanation) []explainedStep {
 	byCheck := make(map[bearer.Check]bearer.Step)
 	for _, step := range made.Steps {
 		byCheck[step.Check] = step
 	}
-	steps := make([]explainedStep, len(order))
-	for i, check := range order {
-		step, done := byCheck[check]
-		shown := explainedStep{Check: check, Result: "ok", Detail: s.detail(check, made)}
-		var refusal *bearer.Refusal
-		switch {
-		case !done:
-			shown.Result, shown.Detail = "skipped", "it needs what the checks before it did not find"
-		case errors.As(step.Err, &refusal):
-			shown.Result, shown.Reason, shown.Mend = "refused", refusal.Reason, Mend(refusal.Reason)
-		case step.Err != nil:
-			shown.Result = "unknown"
-			if shown.Detail = s.keysFrom[s.issuerOf(made).Name]; shown.Detail == "" {
-				shown.Detail = "the keys of this issuer are not at hand"
-			} else {
-				shown.Detail = "it is not among the " + shown.Detail + ", and there may be newer ones"
-			}
-			shown.Mend = "run this where a server runs that has them (--address), or where its storage can be read; a server that has none either says why: caddy auth-sessions keys --refresh"
+	steps := make([]explainedStep, 0, len(order)+1)
+	for _, check := range order {
+		shown := explainedStep{Check: check, Result: "skipped", Detail: "it needs what the checks before it did not find"}
+		if step, done := byCheck[check]; done {
+			shown = s.step(step, made)
 		}
-		steps[i] = shown
+		steps = append(steps, shown)
+	}
+	if step, done := byCheck[bearer.CheckOnly]; done {
+		steps = append(steps, s.step(step, made))
 	}
 	return steps
+}
+
+// step says what came of a check.
+func (s *site) step(step bearer.Step, made *bearer.Explanation) explainedStep {
+	shown := explainedStep{Check: step.Check, Result: "ok", Detail: s.detail(step.Check, made)}
+	if refusal, ok := errors.AsType[*bearer.Refusal](step.Err); ok {
+		advice := s.advise(refusal.Reason, made, time.Now())
+		shown.Result, shown.Reason, shown.Mend, shown.Lines = "refused", refusal.Reason, advice.mend, advice.lines
+	} else if step.Err != nil {
+		name := s.issuerOf(made).Name
+		advice := s.adviseKeys(name)
+		shown.Result, shown.Mend, shown.Lines = "unknown", advice.mend, advice.lines
+		if shown.Detail = s.keysFrom[name]; shown.Detail == "" {
+			shown.Detail = "the keys of this issuer are not at hand"
+		} else {
+			shown.Detail = "it is not among the " + shown.Detail + ", and there may be newer ones"
+		}
+	}
+	return shown
 }
 
 // keyName names the key that a header asks for.

@@ -10,10 +10,17 @@ import (
 	"strings"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+
+	"authsidecar/sessions/bearer"
 )
 
 // loadConfig reads the configuration, as JSON.
 func (e *explainer) loadConfig() ([]byte, error) {
+	for _, file := range e.envFile {
+		if err := loadEnv(file); err != nil {
+			return nil, fmt.Errorf("--envfile: %w", err)
+		}
+	}
 	config, _, _, err := caddycmd.LoadConfig(e.config, e.adapter)
 	if err != nil {
 		return nil, fmt.Errorf("--config: %w", err)
@@ -30,7 +37,7 @@ func (e *explainer) loadConfig() ([]byte, error) {
 	}
 	resp, err := caddycmd.AdminAPIRequest(address, http.MethodGet, "/config/", nil, nil)
 	if err != nil {
-		return nil, fmt.Errorf("%w: no configuration is here, and no server to ask for its own: name one by --config (%w)", errNoBlock, err)
+		return nil, fmt.Errorf("%w: no configuration is here, and no server answers at %s to be asked for its own: name a configuration by --config, or the admin endpoint of the server by --address (%w)", errNoBlock, address, err)
 	}
 	defer func() { _ = resp.Body.Close() }()
 	return io.ReadAll(resp.Body)
@@ -39,8 +46,13 @@ func (e *explainer) loadConfig() ([]byte, error) {
 // A handler is an auth_sessions block of a configuration, and what it is chosen by.
 type handler struct {
 	Issuer string
-	Trust  []struct{ Issuer string }
+	Trust  []handlerTrust
 	raw    []byte
+}
+
+type handlerTrust struct {
+	Issuer  string
+	Issuers []string
 }
 
 // handlersIn finds the blocks of a configuration, wherever they stand, one an issuer.
@@ -93,7 +105,9 @@ func eachObject(node any, look func(map[string]any) (inside bool)) {
 // the only one that trusts the token's issuer.
 func chooseHandler(all []*handler, issuer, tokenIssuer string) (*handler, error) {
 	trusts := func(h *handler) bool {
-		return slices.ContainsFunc(h.Trust, func(t struct{ Issuer string }) bool { return t.Issuer == tokenIssuer })
+		return slices.ContainsFunc(h.Trust, func(t handlerTrust) bool {
+			return isOf(tokenIssuer, bearer.Issuer{Name: t.Issuer, Issuers: t.Issuers})
+		})
 	}
 	chosen := all
 	switch {

@@ -1,7 +1,10 @@
 package cli
 
 import (
+	"cmp"
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,15 +12,18 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/jose"
 )
 
 // detail returns what a check looked at: what the token says, and what is expected.
 func (s *site) detail(check bearer.Check, made *bearer.Explanation) string {
 	issuer := s.issuerOf(made)
 	switch check {
+	case bearer.CheckForm:
+		return formDetail(s.token)
 	case bearer.CheckHeader:
 		if made.Header.Algorithm == "" {
-			return "" // it could not be read
+			return headerDetail(s.token)
 		}
 		return keyName(made.Header)
 	case bearer.CheckIssuer:
@@ -27,11 +33,15 @@ func (s *site) detail(check bearer.Check, made *bearer.Explanation) string {
 	case bearer.CheckType:
 		return fmt.Sprintf("typ %s", said(made.Header.Type))
 	case bearer.CheckAudience:
-		return fmt.Sprintf("it is for %s; we are %s", claimText(made.Claims["aud"]), strings.Join(issuer.Audiences, ", "))
+		return fmt.Sprintf("aud %s; we are %s", claimText(made.Claims["aud"]), strings.Join(issuer.Audiences, ", "))
 	case bearer.CheckTimes:
 		return timesDetail(made.Claims, time.Now())
 	case bearer.CheckSubject:
-		return fmt.Sprintf("sub %s, client %s", claimText(made.Claims["sub"]), claimText(firstOf(made.Claims, "client_id", "azp")))
+		name := userClaim(issuer)
+		value, _ := made.Claims.Find(name)
+		return fmt.Sprintf("%s %s, client %s", name, claimText(value), claimText(firstOf(made.Claims, "client_id", "azp")))
+	case bearer.CheckOnly:
+		return strings.Join(s.unmet(made), "; ")
 	default:
 		return ""
 	}
@@ -39,22 +49,86 @@ func (s *site) detail(check bearer.Check, made *bearer.Explanation) string {
 
 // issuerOf is the one that the token claims to be from; none is empty.
 func (s *site) issuerOf(made *bearer.Explanation) bearer.Issuer {
-	at := slices.IndexFunc(s.issuers, func(i bearer.Issuer) bool { return made.Claims["iss"] == any(i.Name) })
+	name, _ := made.Claims["iss"].(string)
+	at := slices.IndexFunc(s.issuers, func(i bearer.Issuer) bool { return isOf(name, i) })
 	if at < 0 {
 		return bearer.Issuer{}
 	}
 	return s.issuers[at]
 }
 
-func (s *site) issuerDetail(claims sessions.Claims) string {
-	if claims == nil {
-		trusted := make([]string, 0, len(s.issuers))
-		for _, i := range s.issuers {
-			trusted = append(trusted, i.Name)
-		}
-		return "trusted are " + strings.Join(trusted, ", ")
+// isOf reports whether a token with this iss is of that issuer.
+func isOf(name string, i bearer.Issuer) bool {
+	_, ok := i.TrustedAs(name)
+	return ok
+}
+
+// trusted is what is configured of the token's issuer; empty for our own.
+func (s *site) trusted(made *bearer.Explanation) Trusted {
+	name, _ := made.Claims["iss"].(string)
+	at := slices.IndexFunc(s.Trusted, func(t Trusted) bool { return isOf(name, t.Issuer) })
+	if at < 0 {
+		return Trusted{}
 	}
-	return claimText(claims["iss"])
+	return s.Trusted[at]
+}
+
+// unmet are the conditions that the token does not satisfy, each with what it has instead.
+func (s *site) unmet(made *bearer.Explanation) []string {
+	names := s.trusted(made).OnlyNames
+	said := make([]string, 0, len(made.Unmet))
+	for _, at := range made.Unmet {
+		name := names[at]
+		switch fields := strings.Fields(name); fields[0] {
+		case "claim":
+			value, _ := made.Claims.Find(fields[1])
+			name += fmt.Sprintf(", and its %s is %s", fields[1], claimText(value))
+		case "scope":
+			name += fmt.Sprintf(", and its scopes are %s", claimText(made.Claims.Scopes()))
+		}
+		said = append(said, "only "+name)
+	}
+	return said
+}
+
+func userClaim(i bearer.Issuer) string { return cmp.Or(i.UserClaim, "sub") }
+
+// formDetail says of what form a token is.
+func formDetail(token string) string {
+	if parts := strings.Count(token, ".") + 1; parts != 3 || len(token) > jose.MaxTokenSize {
+		return fmt.Sprintf("%d bytes, parts between dots: %d", len(token), parts)
+	}
+	return ""
+}
+
+// headerDetail says what is wrong with a header that cannot be taken.
+func headerDetail(token string) string {
+	_, err := jose.Parse(token)
+	first, _, _ := strings.Cut(token, ".")
+	var members map[string]any
+	if data, failed := base64.RawURLEncoding.DecodeString(first); failed != nil || json.Unmarshal(data, &members) != nil {
+		return "it is no JSON object"
+	}
+	for member, cause := range map[string]error{"crit": jose.ErrCritical, "b64": jose.ErrHeaderMember, "alg": jose.ErrAlgorithm, "cty": jose.ErrNested} {
+		if errors.Is(err, cause) {
+			return member + " " + claimText(members[member])
+		}
+	}
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+func (s *site) issuerDetail(claims sessions.Claims) string {
+	trusted := make([]string, 0, len(s.issuers))
+	for _, i := range s.issuers {
+		if name, _ := claims["iss"].(string); isOf(name, i) {
+			return claimText(name)
+		}
+		trusted = append(trusted, i.Name)
+	}
+	return fmt.Sprintf("it is of %s; trusted are %s", claimText(claims["iss"]), strings.Join(trusted, ", "))
 }
 
 func timesDetail(claims sessions.Claims, now time.Time) string {
@@ -110,39 +184,4 @@ func claimText(value any) string {
 		return string(data[:300]) + "…"
 	}
 	return string(data)
-}
-
-// Mend says how to mend what a token is refused for.
-func Mend(reason bearer.Reason) string { return mends[reason] }
-
-var mends = map[bearer.Reason]string{
-	bearer.ReasonTooLarge:      "let the identity provider put less into it: 16 KiB are taken",
-	bearer.ReasonForm:          "present a signed JWT as it was issued: three parts with dots between, nothing before or after; an opaque token cannot be verified here",
-	bearer.ReasonEncrypted:     "let the identity provider issue signed tokens for this audience: an encrypted one can be read by nobody here",
-	bearer.ReasonBase64:        "take the token as it was issued: something on the way changed or cut it",
-	bearer.ReasonHeader:        "let the issuer write a plain JSON header with alg, kid and typ, each of them once",
-	bearer.ReasonHeaderMember:  "let the issuer leave out b64: what is signed is always base64url",
-	bearer.ReasonCritical:      "let the issuer sign without crit and b64: no extension is understood",
-	bearer.ReasonAlgorithm:     "let the issuer sign with the algorithm of its key, or name that one by algorithms in its trust block",
-	bearer.ReasonNested:        "present the inner token: a token in a token is not opened",
-	bearer.ReasonUnknownIssuer: "get a token of an issuer that a trust block names, byte for byte (a slash at the end counts), or add: trust <issuer> { audience <ours> }",
-	bearer.ReasonUnknownKey:    "see which keys are known: caddy auth-sessions keys; a new one is had by: caddy auth-sessions keys --refresh; a key file has to hold it",
-	bearer.ReasonSignature:     "take the token as it was issued; if it was, jwks or key in the trust block are of somebody else: another tenant, or another stage",
-	bearer.ReasonClaims:        "let the issuer write claims that are one JSON object, with each name once and the types of RFC 7519: numbers for exp, nbf and iat, text for the rest",
-	bearer.ReasonType:          "present an access token; a refresh token of ours goes to current/refresh alone. If the issuer types its access tokens otherwise, name it: types <typ>",
-	bearer.ReasonKind:          "present an access token: this one says that it is for something else, refreshing, signing out or telling of an event",
-	bearer.ReasonIDToken:       "present the access token and not the ID token, which is for the client that signed in; or accept them in the trust block: id_tokens",
-	bearer.ReasonIDTokenAge:    "present an ID token that was issued just now, with iat in it; or say in the trust block how old it may be, as in: id_tokens 1h",
-	bearer.ReasonBound:         "ask the issuer for a bearer token: this one is bound to a key or a certificate (cnf)",
-	bearer.ReasonAudience:      "ask the issuer for a token for our audience, or add the one that it has to audience in the trust block, if it is meant for nobody else; of a token without aud say in which claim it is, as in: audience_claim client_id",
-	bearer.ReasonNoExpiry:      "let the issuer put exp into it: a token without end is not taken",
-	bearer.ReasonExpired:       "get a new token; if it is new, a clock is off: compare that of this machine with the issuer's, or raise leeway",
-	bearer.ReasonLifetime:      "let the issuer make it live shorter, or raise max_lifetime in the trust block",
-	bearer.ReasonNotYet:        "wait until it begins; if it should have, a clock is off: compare that of this machine with the issuer's, or raise leeway",
-	bearer.ReasonIssuedLater:   "compare the clock of this machine with the issuer's: it was issued in the future; or raise leeway",
-	bearer.ReasonSubject:       "let the issuer put sub into it: who calls, 1 to 255 bytes without control characters and without blanks around it; or name the claim that says it, as in: user_claim oid",
-	bearer.ReasonUnverified:    "let the issuer verify the address and say so with email_verified; where nobody can change theirs to another's, write: user_claim email unverified",
-	bearer.ReasonOnly:          "get a token that satisfies each only in the trust block, or mend these",
-	bearer.ReasonActor:         "let the issuer name in act who uses the token for its subject, by sub: as it is nobody could be told; or call with a token of one's own",
-	bearer.ReasonSession:       "sign in again: it says it is an access token of ours and does not name its session",
 }

@@ -21,7 +21,9 @@ type site struct {
 	*Block
 	issuers  []bearer.Issuer
 	keysFrom map[string]string // by issuer, for people
+	keysErr  map[string]error  // by issuer, of those who were asked
 	verifier *bearer.Verifier
+	token    string
 }
 
 // loadSite finds the block that a token of that issuer is for.
@@ -52,8 +54,8 @@ func (e *explainer) loadSite(ctx context.Context, tokenIssuer string) (*site, er
 	if err != nil {
 		return nil, err
 	}
-	s := &site{Block: block, keysFrom: make(map[string]string)}
-	s.load(ctx, e.serverKeys(block.Issuer))
+	s := &site{Block: block, keysFrom: make(map[string]string), keysErr: make(map[string]error)}
+	s.load(ctx, e.serverKeys(block.Issuer), e.offline)
 	s.verifier, err = bearer.New(bearer.Config{Issuers: s.issuers})
 	return s, err
 }
@@ -79,7 +81,7 @@ func (e *explainer) serverKeys(issuer string) *adminapi.InstanceStatus {
 }
 
 // load gets the keys: of our own tokens, and of each trusted issuer.
-func (s *site) load(ctx context.Context, running *adminapi.InstanceStatus) {
+func (s *site) load(ctx context.Context, running *adminapi.InstanceStatus, offline bool) {
 	own := s.Own
 	own.Keys = noKeys{}
 	if keys, from := s.ownKeys(ctx, running); keys != nil {
@@ -91,25 +93,41 @@ func (s *site) load(ctx context.Context, running *adminapi.InstanceStatus) {
 		issuer := t.Issuer
 		s.keysFrom[issuer.Name] = "keys of the configuration"
 		if remote, ok := issuer.Keys.(*bearer.Remote); ok {
-			issuer.Keys, s.keysFrom[issuer.Name] = remoteKeys(ctx, t, remote, running, i)
+			issuer.Keys, s.keysFrom[issuer.Name], s.keysErr[issuer.Name] = remoteKeys(ctx, t, remote, runningKeys(running, t, i), offline)
 		}
 		s.issuers = append(s.issuers, issuer)
 	}
 }
 
-// remoteKeys are those that the running server has, else those that are remembered.
-func remoteKeys(ctx context.Context, t *Trusted, remote *bearer.Remote, running *adminapi.InstanceStatus, at int) (keys bearer.KeySource, from string) {
-	if running != nil && at < len(running.Trust) && running.Trust[at].Issuer == t.Name && running.Trust[at].JWKS != nil {
-		if set := setOf(running.Trust[at].JWKS.Keys, t.Accepts); set != nil {
-			return set, "keys of the running server, got " + ago(running.Trust[at].FetchedAt, time.Now())
+// runningKeys are those that the running server has of the issuer at that place; nil for none.
+func runningKeys(running *adminapi.InstanceStatus, t *Trusted, at int) *adminapi.TrustStatus {
+	if running == nil || at >= len(running.Trust) || running.Trust[at].Issuer != t.Name || running.Trust[at].JWKS == nil {
+		return nil
+	}
+	return &running.Trust[at]
+}
+
+// remoteKeys are those that the running server has, else those that the issuer gives, else those
+// that are remembered. The error is of asking the issuer.
+func remoteKeys(ctx context.Context, t *Trusted, remote *bearer.Remote, running *adminapi.TrustStatus, offline bool) (keys bearer.KeySource, from string, err error) {
+	if running != nil {
+		if set := setOf(running.JWKS.Keys, t.Accepts); set != nil {
+			return set, "keys of the running server, got " + ago(running.FetchedAt, time.Now()), nil
+		}
+	}
+	if !offline {
+		var got []*jose.Key
+		if got, err = remote.Fetch(ctx); err == nil {
+			keys, err = bearer.NewStatic(got...)
+			return keys, "keys of the issuer, got just now", err
 		}
 	}
 	t.Load(ctx)
-	known, err := bearer.NewStatic(remote.Public()...)
-	if err != nil {
-		return noKeys{}, ""
+	known, failed := bearer.NewStatic(remote.Public()...)
+	if failed != nil {
+		return noKeys{}, "", err
 	}
-	return remembered{known}, "keys that were remembered " + ago(remote.Status().FetchedAt, time.Now())
+	return remembered{known}, "keys that were remembered " + ago(remote.Status().FetchedAt, time.Now()), err
 }
 
 // ownKeys are the public keys of our access tokens: the server's, or those of the block.

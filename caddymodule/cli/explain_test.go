@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ func wantSecret(t testing.TB, got sidecartest.Outcome, token string) {
 type explanation struct {
 	Issuer, Verdict, Reason string
 	Trust, Section          string
-	Checks                  []struct{ Check, Result, Reason, Detail, Mend string }
+	Checks                  []explainedCheck
 	Session                 *struct {
 		Allowed       bool
 		Impersonation bool `json:"is_impersonation"`
@@ -37,6 +38,11 @@ type explanation struct {
 		}
 		Why, Mend string
 	}
+}
+
+type explainedCheck struct {
+	Check, Result, Reason, Detail, Mend string
+	Lines                               []string
 }
 
 func explain(t *testing.T, s *sidecartest.Sidecar, token string, args ...string) (sidecartest.Outcome, explanation) {
@@ -194,12 +200,19 @@ func TestExplain_TellsWhichRuleWouldHold(t *testing.T) {
 	}
 }
 
-// Keys of a URL are the running server's, else those that were remembered; where there
-// are none, nobody can tell, and it says so.
+// Keys of a URL are the running server's, else those that the issuer gives, else those that were
+// remembered; where there are none, nobody can tell, and it says so.
 func TestExplain_KeysOfAURL(t *testing.T) {
 	t.Parallel()
 	provider, stranger := sidecartest.NewIDP(t, "https://idp.example.com"), sidecartest.NewIDP(t, "https://idp.example.com")
-	jwks := sidecartest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(provider.JWKS())) })
+	var gone atomic.Bool
+	jwks := sidecartest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if gone.Load() {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write([]byte(provider.JWKS()))
+	})
 	s := sidecartest.New(t)
 	config := strings.Replace(provider.Site(s, sidecartest.Echo(t), ""), "jwks DIR/jwks.json", "jwks "+jwks, 1)
 	s.Write("Caddyfile", s.Render(config))
@@ -213,8 +226,9 @@ func TestExplain_KeysOfAURL(t *testing.T) {
 			t.Errorf("%s, want %s and %q\n%s%s", e.Verdict, verdict, detail, got.Out, got.Err)
 		}
 	}
-	check(good, "unknown", "not at hand")
-	check(expired, "refused", "not at hand") // whatever the keys are
+	check(good, "unknown", "not at hand", "--offline")
+	check(expired, "refused", "not at hand", "--offline") // whatever the keys are
+	check(good, "accepted", "of the issuer, got just now")
 	s.Start(config)
 	sidecartest.WantStatus(t, s.Ask("POST", "keys/refresh"), 200)
 	check(good, "accepted", "of the running server")
@@ -224,8 +238,11 @@ func TestExplain_KeysOfAURL(t *testing.T) {
 	}
 	check(good, "accepted", "remembered", "--offline")
 	s.Stop()
+	check(good, "accepted", "remembered", "--offline")
+	check(stranger.Token("alice", nil), "unknown", "there may be newer ones", "--offline")
+	check(stranger.Token("alice", nil), "refused", "of the issuer, got just now")
+	gone.Store(true)
 	check(good, "accepted", "remembered")
-	check(stranger.Token("alice", nil), "unknown", "there may be newer ones")
 }
 
 // Our own access token is one of ours, and makes no sessions; our refresh token is
@@ -309,6 +326,9 @@ func TestExplain_ShowsTheSectionOfABareToken(t *testing.T) {
 		t.Errorf("no token: %+v", got)
 	}
 	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	if got := s.Sessions(provider.Token("alice", nil), "explain", "--address", s.Admin); got.OK || !strings.Contains(got.Err, "no server answers at "+s.Admin) || !strings.Contains(got.Err, "by --address") {
+		t.Errorf("no server: %+v", got)
+	}
 	file := s.Write("Caddyfile", s.Render(provider.Site(s, sidecartest.Echo(t), "")))
 	token := sidecartest.NewIDP(t, "https://sso.example.com/realms/demo").Token("alice", nil)
 	_, e := explain(t, s, token, "--offline", "--config", file, "--adapter", "caddyfile")

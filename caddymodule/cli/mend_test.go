@@ -1,4 +1,4 @@
-package cli
+package cli_test
 
 import (
 	"go/ast"
@@ -7,17 +7,18 @@ import (
 	"strconv"
 	"testing"
 
+	"authsidecar/caddymodule/cli"
 	"authsidecar/sessions/bearer"
 )
 
-// Every reason that package bearer has for refusing a token has a mend, and nothing
-// else has one.
-func TestMends_AreComplete(t *testing.T) {
+// reasons are all that package bearer has for refusing a token.
+func reasons(t *testing.T) map[bearer.Reason]bool {
+	t.Helper()
 	file, err := goparser.ParseFile(token.NewFileSet(), "../../sessions/bearer/errors.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	reasons := make(map[bearer.Reason]bool)
+	found := make(map[bearer.Reason]bool)
 	ast.Inspect(file, func(node ast.Node) bool {
 		spec, ok := node.(*ast.ValueSpec)
 		if !ok {
@@ -30,19 +31,26 @@ func TestMends_AreComplete(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		reasons[bearer.Reason(text)] = true
+		found[bearer.Reason(text)] = true
 		return true
 	})
-	if len(reasons) < 20 {
-		t.Fatalf("only %d reasons were found", len(reasons))
+	if len(found) < 20 {
+		t.Fatalf("only %d reasons were found", len(found))
 	}
-	for reason := range reasons {
-		if len(mends[reason]) < 20 {
+	return found
+}
+
+// Every reason that package bearer has for refusing a token has a mend, and nothing
+// else has one.
+func TestMends_AreComplete(t *testing.T) {
+	all := reasons(t)
+	for reason := range all {
+		if len(cli.Mends[reason]) < 20 {
 			t.Errorf("%s has no mend", reason)
 		}
 	}
-	for reason := range mends {
-		if !reasons[reason] {
+	for reason := range cli.Mends {
+		if !all[reason] {
 			t.Errorf("%s is no reason", reason)
 		}
 	}

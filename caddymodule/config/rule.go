@@ -173,20 +173,27 @@ func (r *Rule) equal(o *Rule) bool {
 	return r.kind() == o.kind() && r.Expression == o.Expression && r.From == o.From
 }
 
+// Name is the rule as a Caddyfile writes it, after its word.
+func (r *Rule) Name() string {
+	if r.Expression != "" {
+		return "expression " + r.Expression
+	}
+	return r.kind()
+}
+
 func (r *Rule) make() (sessions.Rule, error) {
-	var rule sessions.Rule
+	rule := sessions.Rule{Name: r.Name()}
 	switch {
 	case r.Scope != "":
-		rule.Name, rule.When = "scope "+r.Scope, sessions.HasScope(r.Scope)
+		rule.When = sessions.HasScope(r.Scope)
 	case r.Claim != nil:
-		rule.Name = "claim " + r.Claim.Name + " " + r.Claim.Value
 		rule.When = sessions.HasClaim{Name: r.Claim.Name, Value: r.Claim.Value}
 	default:
 		compiled, err := expression.Compile(r.Expression)
 		if err != nil {
 			return rule, fmt.Errorf("expression: %w", err)
 		}
-		rule.Name, rule.When = "expression "+r.Expression, compiled
+		rule.When = compiled
 	}
 	return rule, nil
 }

@@ -10,15 +10,13 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"authsidecar/caddymodule/internal/placeholder"
+	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/jose"
 )
 
 // minSecret is the least length of a shared secret, in bytes: that of HS256
 // (RFC 7518 section 3.2).
 const minSecret = 32
-
-// refusedTypes are of tokens that are never a caller's (RFC 8725 section 3.11).
-var refusedTypes = []string{"rt+jwt", "logout+jwt", "dpop+jwt", "secevent+jwt"}
 
 func (b *Block) checkTrusts() error {
 	if len(b.Trust) == 0 {
@@ -174,7 +172,7 @@ func (t *Trust) checkTypes(at, name string) error {
 		return err
 	}
 	for _, word := range t.Types {
-		if slices.Contains(refusedTypes, strings.TrimPrefix(strings.ToLower(word), "application/")) {
+		if bearer.IsNeverCallers(word) {
 			return wrong(at, "%s: tokens of type %s are never a caller's: remove it", name, word)
 		}
 	}

@@ -161,7 +161,7 @@ func checkIssuer(i Issuer) (*issuer, error) {
 		return nil, errors.New("no name")
 	case i.Keys == nil:
 		return nil, errors.New("no keys")
-	case i.Secret != nil && !i.Secret.symmetric():
+	case i.Secret != nil && !i.Secret.Symmetric():
 		return nil, errors.New("a secret that is none")
 	case len(i.Audiences) == 0 || slices.Contains(i.Audiences, "") || slices.Contains(i.Audiences, "*"):
 		return nil, errors.New(`no audience, or an empty one, or "*"`)
@@ -204,6 +204,10 @@ func (i *Issuer) checkTenants() error {
 // section 3.11), whatever a configuration says: refresh tokens, logout tokens,
 // DPoP proofs, security events.
 var neverTypes = map[string]bool{"rt+jwt": true, "logout+jwt": true, "dpop+jwt": true, "secevent+jwt": true}
+
+// IsNeverCallers reports whether a "typ" is of tokens that are for something else than calling:
+// no Issuer may have it in its Types.
+func IsNeverCallers(typ string) bool { return neverTypes[mediaType(typ)] }
 
 func checkTypes(names []string, own bool) (map[string]bool, error) {
 	switch {

@@ -16,6 +16,8 @@ var (
 	// ErrKeysUnavailable means that nobody can tell now whether a token is good,
 	// since its issuer's keys cannot be had. Callers answer 503.
 	ErrKeysUnavailable = errors.New("keys of the issuer are unavailable")
+	// ErrDiscovery means that the issuer did not say where its keys are.
+	ErrDiscovery = errors.New("discovering keys")
 )
 
 // A Reason says why a token was refused: one word a cause, for logs, metrics

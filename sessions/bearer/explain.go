@@ -46,6 +46,8 @@ type Explanation struct {
 	// people: nothing in them was verified unless Caller is set.
 	Header jose.Header
 	Claims sessions.Claims
+	// Unmet are the places, in Issuer.Only, of the conditions that the token does not satisfy.
+	Unmet []int
 	// Caller is who is calling, where no check said no.
 	Caller *sessions.Caller
 }
@@ -81,12 +83,13 @@ func (v *Verifier) Explain(ctx context.Context, token string) *Explanation {
 	e.pass(CheckForm, nil)
 	e.pass(CheckHeader, nil)
 	e.Header = parsed.Header
+	unread := json.Unmarshal(parsed.Unverified(), &e.Claims)
 	from, err := v.sourceOf(parsed)
 	if !e.pass(CheckIssuer, err) {
 		return e
 	}
 	e.explainKey(ctx, &from, parsed)
-	if json.Unmarshal(parsed.Unverified(), &e.Claims) != nil {
+	if unread != nil {
 		e.pass(CheckType, &Refusal{Reason: ReasonClaims, err: jose.ErrClaims})
 		return e
 	}
@@ -123,23 +126,43 @@ func (e *Explanation) explainClaims(from *source, now time.Time) {
 	verified := e.Refused() == nil
 	e.pass(CheckType, from.checkKind(e.Header.Type, e.Claims))
 	var audience error
+	_, fresh := from.checkIDToken(e.Header.Type, e.Claims, now)
+	if isRefusal(fresh, ReasonAudience) { // by azp
+		audience, fresh = fresh, nil
+	}
 	if !from.isAudience(e.Claims) {
 		audience = refuse(ReasonAudience)
 	}
 	e.pass(CheckAudience, audience)
 	end, err := from.checkTimes(e.Claims, now)
 	if err == nil {
-		_, err = from.checkIDToken(e.Header.Type, e.Claims, now)
+		err = fresh
 	}
 	e.pass(CheckTimes, err)
 	caller, err := from.caller(e.Claims, end)
 	if e.pass(CheckSubject, err) && len(from.Only) > 0 {
-		if !from.trust.Accepts(caller) {
-			err = refuse(ReasonOnly)
-		}
-		e.pass(CheckOnly, err)
+		e.explainOnly(from, caller)
 	}
 	if verified && e.Refused() == nil {
 		e.Caller = caller
 	}
+}
+
+// explainOnly checks what every token has to satisfy.
+func (e *Explanation) explainOnly(from *source, caller *sessions.Caller) {
+	for i := range from.Only {
+		if one := (sessions.Trust{Only: from.Only[i : i+1]}); !one.Accepts(caller) {
+			e.Unmet = append(e.Unmet, i)
+		}
+	}
+	var err error
+	if len(e.Unmet) > 0 {
+		err = refuse(ReasonOnly)
+	}
+	e.pass(CheckOnly, err)
+}
+
+func isRefusal(err error, reason Reason) bool {
+	refusal, ok := errors.AsType[*Refusal](err)
+	return ok && refusal.Reason == reason
 }

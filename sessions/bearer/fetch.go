@@ -36,10 +36,22 @@ var (
 	errBadDirective = errors.New("not a max-age")
 )
 
-// statusError is the status of an answer that is not 200.
-type statusError int
+// A StatusError is the status of an answer that is not 200.
+type StatusError int
 
-func (s statusError) Error() string { return "answer has status " + strconv.Itoa(int(s)) }
+// Error says which.
+func (s StatusError) Error() string { return "answer has status " + strconv.Itoa(int(s)) }
+
+// An OtherIssuerError is a discovery document that is not of the issuer that was asked (RFC 8414
+// section 3.3). Name is whose it says it is, and Keys where it says that the keys are: whatever
+// somebody wrote there.
+type OtherIssuerError struct{ Name, Keys string }
+
+// Error says nothing of the document.
+func (*OtherIssuerError) Error() string { return errOtherIssuer.Error() }
+
+// Unwrap returns what all of them are.
+func (*OtherIssuerError) Unwrap() error { return errOtherIssuer }
 
 // fetched is a usable set of keys as it was got.
 type fetched struct {
@@ -55,7 +67,7 @@ func (r *Remote) fetch(ctx context.Context) (*fetched, error) {
 	if from == nil {
 		found, err := r.discover(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("discovering keys: %w", err)
+			return nil, fmt.Errorf("%w: %w", ErrDiscovery, err)
 		}
 		from = found
 	}
@@ -82,7 +94,7 @@ func (r *Remote) discover(ctx context.Context) (*url.URL, error) {
 	path := strings.TrimSuffix(issuer.EscapedPath(), "/")
 	origin := &url.URL{Scheme: issuer.Scheme, Host: issuer.Host}
 	data, _, err := r.get(ctx, origin.JoinPath(path, ".well-known/openid-configuration"))
-	if _, answered := errors.AsType[statusError](err); answered {
+	if _, answered := errors.AsType[StatusError](err); answered {
 		data, _, err = r.get(ctx, origin.JoinPath(".well-known/oauth-authorization-server", path))
 	}
 	if err != nil {
@@ -105,7 +117,7 @@ func (r *Remote) discover(ctx context.Context) (*url.URL, error) {
 		}
 	}
 	if name != r.config.Issuer { // RFC 8414 section 3.3
-		return nil, errOtherIssuer
+		return nil, &OtherIssuerError{Name: name, Keys: keys}
 	}
 	return r.checkDiscovered(issuer, keys)
 }
@@ -151,7 +163,7 @@ func (r *Remote) get(ctx context.Context, from *url.URL) ([]byte, http.Header, e
 	}
 	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusOK {
-		return nil, nil, statusError(res.StatusCode)
+		return nil, nil, StatusError(res.StatusCode)
 	}
 	data, err := io.ReadAll(io.LimitReader(res.Body, maxKeyData+1))
 	if err != nil {

@@ -285,7 +285,7 @@ func TestDiscovery_FindsTheKeysOfExactlyThisIssuer(t *testing.T) {
 		"RFC 8414":                 {"", oauth, `{"issuer":"%[1]s","jwks_uri":"%[1]s/keys"}`, nil},
 		"RFC 8414 with a path":     {"/a/b", oauth + "/a/b", `{"issuer":"%[1]s/a/b","jwks_uri":"%[1]s/keys"}`, nil},
 		"more than we know":        {"", oidc, `{"x":{"y":[{}]},"issuer":"%[1]s","jwks_uri":"%[1]s/keys"}`, nil},
-		"nowhere":                  {"", "/", `{"issuer":"%[1]s","jwks_uri":"%[1]s/keys"}`, statusError(404)},
+		"nowhere":                  {"", "/", `{"issuer":"%[1]s","jwks_uri":"%[1]s/keys"}`, StatusError(404)},
 		"another issuer":           {"", oidc, `{"issuer":"https://x","jwks_uri":"%[1]s/keys"}`, errOtherIssuer},
 		"an issuer with a slash":   {"", oidc, `{"issuer":"%[1]s/","jwks_uri":"%[1]s/keys"}`, errOtherIssuer},
 		"no issuer":                {"", oidc, `{"jwks_uri":"%[1]s/keys"}`, errOtherIssuer},
@@ -314,6 +314,12 @@ func TestDiscovery_FindsTheKeysOfExactlyThisIssuer(t *testing.T) {
 			r, err := fetchFrom(t, RemoteConfig{Issuer: server.URL + test.issuer})
 			if !errors.Is(err, test.want) || (r.Version() != 0) != (test.want == nil) {
 				t.Errorf("got %v, want %v", err, test.want)
+			}
+			if keys, once := r.Fetch(t.Context()); (once == nil) != (err == nil) || len(keys) > 0 != (err == nil) || err != nil && !errors.Is(once, ErrDiscovery) {
+				t.Errorf("asked once more: %d keys, %v", len(keys), once)
+			}
+			if other, ok := errors.AsType[*OtherIssuerError](err); ok && (other.Name == server.URL || other.Keys != server.URL+"/keys") {
+				t.Errorf("the document is of %q, with keys at %q", other.Name, other.Keys)
 			}
 		})
 	}

@@ -42,8 +42,8 @@ func (s *Static) Key(_ context.Context, kid string, alg jose.Algorithm) (*jose.K
 	return s.set.Lookup(kid, alg)
 }
 
-// symmetric reports whether they are HMAC keys.
-func (s *Static) symmetric() bool { return s.set.Keys()[0].Algorithm().Symmetric() }
+// Symmetric reports whether they are HMAC keys.
+func (s *Static) Symmetric() bool { return s.set.Keys()[0].Algorithm().Symmetric() }
 
 // Version is always the same.
 func (s *Static) Version() uint64 { return 1 }

@@ -19,6 +19,18 @@ func (r *Remote) Refresh(ctx context.Context) error {
 	return r.renew(ctx)
 }
 
+// Fetch asks the issuer for its keys once, without a Run, and returns them: nothing is remembered.
+// The error wraps ErrDiscovery where it did not say where they are.
+func (r *Remote) Fetch(ctx context.Context) ([]*jose.Key, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.config.Timeout)
+	defer cancel()
+	got, err := r.fetch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return got.set.Keys(), nil
+}
+
 // Refresh reads the file now, as Load does.
 func (f *File) Refresh(ctx context.Context) error { return f.Load(ctx) }
 

@@ -1,0 +1,208 @@
+package cli
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/jose"
+)
+
+// An advice is what to do about a check that refuses a token.
+type advice struct {
+	mend string
+	// lines are what to write into the block of the issuer, in place of the lines that begin with
+	// the same words; none where nothing in the configuration helps.
+	lines []string
+}
+
+// A refusal is a token that a check refuses, and whose it says it is.
+type refusal struct {
+	*site
+	*bearer.Explanation
+
+	of  Trusted // empty for an issuer that is not trusted
+	now time.Time
+}
+
+// advisers are asked of the reasons for which the token and the configuration say more than the
+// reason does.
+var advisers = map[bearer.Reason]func(*refusal) advice{
+	bearer.ReasonUnknownIssuer: (*refusal).issuer,
+	bearer.ReasonAlgorithm:     (*refusal).key,
+	bearer.ReasonUnknownKey:    (*refusal).key,
+	bearer.ReasonClaims:        (*refusal).claims,
+	bearer.ReasonType:          (*refusal).typ,
+	bearer.ReasonKind:          (*refusal).kind,
+	bearer.ReasonIDToken:       (*refusal).idToken,
+	bearer.ReasonIDTokenAge:    (*refusal).idTokenAge,
+	bearer.ReasonAudience:      (*refusal).audience,
+	bearer.ReasonExpired:       (*refusal).expired,
+	bearer.ReasonLifetime:      (*refusal).lifetime,
+	bearer.ReasonNotYet:        func(r *refusal) advice { return r.early("nbf") },
+	bearer.ReasonIssuedLater:   func(r *refusal) advice { return r.early("iat") },
+	bearer.ReasonSubject:       (*refusal).subject,
+	bearer.ReasonUnverified:    (*refusal).unverified,
+	bearer.ReasonOnly:          (*refusal).only,
+}
+
+// advise says what to do about a reason. Of a token that its issuer did not sign nobody knows what
+// it would say: no line is made of what stands in it.
+func (s *site) advise(reason bearer.Reason, made *bearer.Explanation, now time.Time) advice {
+	if made.Claims["iss"] == any(s.Own.Name) {
+		return advice{mend: MendOwn(reason)}
+	}
+	adviser := advisers[reason]
+	forged := slices.ContainsFunc(made.Steps, func(step bearer.Step) bool { return step.Check == bearer.CheckSignature && step.Err != nil })
+	if adviser == nil || made.Claims == nil && reason != bearer.ReasonUnknownIssuer || forged {
+		return advice{mend: Mend(reason)}
+	}
+	return adviser(&refusal{s, made, s.trusted(made), now})
+}
+
+// plain are texts that stand in a Caddyfile as they are: what is in a token, others have written.
+var plain = regexp.MustCompile(`^[A-Za-z0-9/][A-Za-z0-9._~:/?@!$&+,;=|%-]{0,254}$`)
+
+// line writes a line of words; nil where one of them cannot stand in it.
+func line(words ...string) []string {
+	for _, word := range words {
+		if !plain.MatchString(word) {
+			return nil
+		}
+	}
+	return []string{strings.Join(words, " ")}
+}
+
+// with is the line of a list with one more word in it, in place of the one that is there.
+func with(word string, list []string, more string) []string {
+	if slices.Contains(list, more) {
+		return nil
+	}
+	if !plain.MatchString(more) {
+		return nil
+	}
+	return []string{strings.Join(append(append([]string{word}, list...), more), " ")}
+}
+
+// issuer advises on a token of an issuer that is not trusted.
+func (r *refusal) issuer() advice {
+	iss, ok := r.Claims["iss"].(string)
+	if !ok {
+		return advice{mend: "let the issuer put iss into it: of a token without nobody knows whose keys to try"}
+	}
+	for _, t := range r.Trusted {
+		if !slices.ContainsFunc(append([]string{t.Name}, t.Issuers...), func(name string) bool { return spelling(name) == spelling(iss) }) {
+			continue
+		}
+		if other, ok := asOther(r.keysErr[t.Name]); ok && other.Name == iss {
+			return advice{mend: fmt.Sprintf("that is how the issuer calls itself; write it so, in place of %s:", t.Name), lines: line("trust", iss)}
+		}
+		return advice{
+			mend:  fmt.Sprintf("iss is another spelling of %s, and is compared byte for byte. If both are of the same issuer and keys, write into its trust block:", t.Name),
+			lines: with("issuers", t.Issuers, iss),
+		}
+	}
+	means := audienceOf(r.Claims, bearer.Issuer{})
+	if !strings.HasPrefix(iss, "https://") || means == nil || line(iss) == nil {
+		return advice{mend: "get a token of an issuer that a trust block names; or, if this one is yours, trust it, with jwks for where its keys are and audience for what its tokens are for"}
+	}
+	return advice{
+		mend:  "get a token of an issuer that a trust block names; or, if this one is yours and what its tokens are for is this app, add the block that follows (rules then say from which issuer; jwks, if it has no discovery document):",
+		lines: append(append([]string{"trust " + iss + " {"}, means...), "}"),
+	}
+}
+
+// spelling is what is the same in all spellings of an issuer.
+func spelling(issuer string) string {
+	issuer = strings.ToLower(strings.TrimSuffix(issuer, "/"))
+	return strings.TrimPrefix(strings.TrimPrefix(issuer, "https://"), "http://")
+}
+
+// key advises on a token for which the issuer has no key.
+func (r *refusal) key() advice {
+	alg := jose.Algorithm(r.Header.Algorithm)
+	if alg.Symmetric() {
+		return r.sharedSecret(alg)
+	}
+	if named := r.of.Accepts.Algorithms; len(named) > 0 && !slices.Contains(named, alg) {
+		return advice{
+			mend:  fmt.Sprintf("it is signed with %s, which algorithms leaves out. If the issuer means to, write:", alg),
+			lines: with("algorithms", r.of.Algorithms, string(alg)),
+		}
+	}
+	if isSecret(r.of) {
+		return advice{mend: fmt.Sprintf("it is signed with %s, and the trust block has a shared secret alone: say where the public keys are, by jwks or key", alg)}
+	}
+	return advice{mend: fmt.Sprintf("its key is %s, and among those of the issuer is none such. New keys are had by caddy auth-sessions keys --refresh; a key file has to hold it; if the issuer's keys are elsewhere, name that by jwks", keyName(r.Header))}
+}
+
+// sharedSecret advises on a token that is signed with a secret.
+func (r *refusal) sharedSecret(alg jose.Algorithm) advice {
+	if r.of.Secret == nil && !isSecret(r.of) {
+		mend := fmt.Sprintf("it is signed with a secret (%s), which whoever verifies it could sign with too. Best let the issuer sign with a key pair; or put the secret into the environment, and write:", alg)
+		return advice{mend: mend, lines: append([]string{"secret {env.IDP_SECRET}"}, r.secretAlgorithms(alg)...)}
+	}
+	return advice{mend: fmt.Sprintf("the secret is not for %s. If the issuer signs with that, write:", alg), lines: r.secretAlgorithms(alg)}
+}
+
+// secretAlgorithms is the line for a secret of that algorithm, if one is needed.
+func (r *refusal) secretAlgorithms(alg jose.Algorithm) []string {
+	named := r.of.Algorithms
+	switch {
+	case len(named) == 0 && alg == jose.HS256:
+		return nil
+	case len(named) == 0 && !isSecret(r.of): // the public keys keep theirs
+		for _, public := range jose.Asymmetric() {
+			named = append(named, string(public))
+		}
+	}
+	return with("algorithms", named, string(alg))
+}
+
+// isSecret reports whether an issuer has a shared secret and no other keys.
+func isSecret(t Trusted) bool {
+	static, ok := t.Keys.(*bearer.Static)
+	return ok && static.Symmetric()
+}
+
+// texts returns the text of a claim: one, or a list of them; ok is false for what is neither.
+func texts(claim any) (list []string, ok bool) {
+	switch claim := claim.(type) {
+	case string:
+		return []string{claim}, true
+	case []any:
+		for _, item := range claim {
+			text, isText := item.(string)
+			if !isText {
+				return nil, false
+			}
+			list = append(list, text)
+		}
+		return list, true
+	default:
+		return nil, false
+	}
+}
+
+// audienceOf returns the lines by which a token names the audience that it has; nil where it has
+// none that can be named.
+func audienceOf(claims sessions.Claims, of bearer.Issuer) []string {
+	if list, ok := texts(claims["aud"]); ok && len(list) > 0 && list[0] != "" {
+		return with("audience", of.Audiences, list[0])
+	} else if _, has := claims["aud"]; has && !ok {
+		return nil
+	}
+	for _, name := range append(slices.Clone(of.AudienceClaims), "client_id", "azp", "cid", "appid") {
+		value, _ := claims.Find(name)
+		list, ok := texts(value)
+		if !ok || len(list) == 0 {
+			continue
+		}
+		return append(with("audience_claim", of.AudienceClaims, name), with("audience", of.Audiences, list[0])...)
+	}
+	return nil
+}

@@ -1,0 +1,191 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+)
+
+// audience advises on a token that is for somebody else, or for nobody.
+func (r *refusal) audience() advice {
+	aud := r.Claims["aud"]
+	list, ok := texts(aud)
+	lines := audienceOf(r.Claims, r.of.Issuer)
+	switch {
+	case slices.ContainsFunc(list, func(name string) bool { return slices.Contains(r.of.Audiences, name) }): // an ID token
+		azp, _ := r.Claims["azp"].(string)
+		if azp == "" {
+			return advice{mend: "it is an ID token for several audiences: let the issuer say by azp whose it is"}
+		}
+		return advice{
+			mend:  fmt.Sprintf("it is an ID token for the client %q (azp). If that is an app of yours, write:", azp),
+			lines: with("audience", r.of.Audiences, azp),
+		}
+	case ok && len(list) > 0 && list[0] != "":
+		return advice{mend: fmt.Sprintf("its audience (aud) is %s. Ask the issuer for a token for ours; or, if that names this app and nobody else, write:", claimText(aud)), lines: lines}
+	case lines != nil:
+		return advice{mend: "it has no audience (aud), and names its client elsewhere. Best let the issuer put our audience into it; or, if that client is an app of yours, write:", lines: lines}
+	default:
+		return advice{mend: fmt.Sprintf("let the issuer put our audience into it: its aud is %s, and nothing else says what it is for", claimText(aud))}
+	}
+}
+
+// claims advises on claims of the wrong type, as far as they can be read.
+func (r *refusal) claims() advice {
+	for _, name := range []string{"exp", "nbf", "iat"} {
+		switch value, has := r.Claims[name]; value.(type) {
+		case int64, float64:
+		default:
+			if has {
+				return advice{mend: fmt.Sprintf("let the issuer write %s as a number of seconds (RFC 7519 section 2): it is %s", name, claimText(value))}
+			}
+		}
+	}
+	for _, name := range []string{"client_id", "azp"} {
+		if value, has := r.Claims[name]; has {
+			if _, ok := value.(string); !ok {
+				return advice{mend: fmt.Sprintf("let the issuer write %s as text: it is %s", name, claimText(value))}
+			}
+		}
+	}
+	return advice{mend: Mend(bearer.ReasonClaims)}
+}
+
+// typ advises on a token of another type.
+func (r *refusal) typ() advice {
+	typ := cmp.Or(r.Header.Type, bearer.NoType)
+	if bearer.IsNeverCallers(typ) {
+		return advice{mend: fmt.Sprintf("present an access token: one of the type %s is for something else than calling", typ)}
+	}
+	return advice{
+		mend:  fmt.Sprintf("its typ is %s. If the issuer's access tokens have that, write:", typ),
+		lines: with("types", r.of.Types, typ),
+	}
+}
+
+// kind advises on a token that says that it is for something else.
+func (r *refusal) kind() advice {
+	for _, name := range []string{"events", "token_use", "typ"} {
+		if value, has := r.Claims[name]; has {
+			return advice{mend: fmt.Sprintf("present an access token: by its claim %s (%s) this one is for something else than calling", name, claimText(value))}
+		}
+	}
+	return advice{mend: Mend(bearer.ReasonKind)}
+}
+
+func (r *refusal) idToken() advice {
+	name := "typ"
+	if strings.EqualFold(fmt.Sprint(r.Claims["token_use"]), "id") {
+		name = "token_use"
+	}
+	return advice{
+		mend:  fmt.Sprintf("its claim %s says that it is an ID token, which is for the client that signed in: present the access token. Where there is none, write:", name),
+		lines: line("id_tokens"),
+	}
+}
+
+// idTokenAge advises on an ID token that is too old.
+func (r *refusal) idTokenAge() advice {
+	issued, ok := seconds(r.Claims["iat"])
+	age := r.now.Sub(issued)
+	if !ok || age > bearer.MaxIDTokens-time.Minute {
+		return advice{mend: fmt.Sprintf("present an ID token that was issued just now, with iat in it: its iat is %s", claimText(r.Claims["iat"]))}
+	}
+	mend := fmt.Sprintf("it was issued %s: present one that was issued just now, since ID tokens leak by the URLs of logouts. If it may be older all the same, write:", ago(issued, r.now))
+	if r.Claims["typ"] == nil && r.Claims["token_use"] == nil {
+		mend = "it does not say that it is an ID token: without id_tokens its age is not asked. With it, " + mend
+	}
+	return advice{
+		mend:  mend,
+		lines: line("id_tokens", whole(age, time.Hour, "h")),
+	}
+}
+
+func (r *refusal) expired() advice {
+	end, _ := seconds(r.Claims["exp"])
+	return advice{mend: fmt.Sprintf("get a new token: by its exp it is over since %s; if it is new, a clock is off: compare that of this machine with the issuer's", ago(end, r.now))}
+}
+
+func (r *refusal) lifetime() advice {
+	end, _ := seconds(r.Claims["exp"])
+	left := end.Sub(r.now)
+	mend := fmt.Sprintf("by its exp it is good for %s more. Let the issuer make it live shorter", span(left))
+	if left > bearer.MaxMaxLifetime {
+		return advice{mend: mend + ": none is taken that is good for more than 10 years"}
+	}
+	return advice{mend: mend + ", or write:", lines: line("max_lifetime", whole(left, day, "d"))}
+}
+
+// early advises on a token that begins in the future, by that claim.
+func (r *refusal) early(claim string) advice {
+	at, _ := seconds(r.Claims[claim])
+	mend := fmt.Sprintf("its %s is %s: compare the clock of this machine with the issuer's", claim, ahead(at, r.now))
+	if at.Sub(r.now) > bearer.MaxLeeway {
+		return advice{mend: mend + "; clocks may differ by 5 minutes at most"}
+	}
+	return advice{mend: mend + ". Until they agree, write:", lines: line("leeway", whole(at.Sub(r.now), time.Minute, "m"))}
+}
+
+// subjects are claims that name callers at issuers of our page, those first that never change.
+var subjects = []string{"sub", "oid", "uid", "user_id", "common_name", "username", "client_id", "azp", "email"}
+
+// subject advises on a token that does not say who calls.
+func (r *refusal) subject() advice {
+	name := userClaim(r.of.Issuer)
+	value, _ := r.Claims.Find(name)
+	mend := fmt.Sprintf("its %s is %s. Let the issuer put it in: 1 to 255 bytes of text without control characters and without blanks around it", name, claimText(value))
+	for _, other := range subjects {
+		found := r.Claims[other]
+		if number, ok := found.(int64); ok {
+			found = fmt.Sprint(number)
+		} else if other == name {
+			continue
+		}
+		if text, ok := found.(string); !ok || sessions.CheckUserID(text) != nil {
+			continue
+		}
+		words := []string{"user_claim", other}
+		if other == "email" && r.Claims["email_verified"] != any(true) {
+			words = append(words, "unverified")
+		}
+		return advice{mend: mend + fmt.Sprintf("; or, if %s %s names the caller for good and nobody else ever, write:", other, claimText(r.Claims[other])), lines: line(words...)}
+	}
+	return advice{mend: mend}
+}
+
+func (r *refusal) unverified() advice {
+	name := userClaim(r.of.Issuer)
+	return advice{
+		mend:  fmt.Sprintf("let the issuer verify %s and say so: email_verified is %s. Only where nobody can change theirs to another's, write:", name, claimText(r.Claims["email_verified"])),
+		lines: line("user_claim", name, "unverified"),
+	}
+}
+
+// only advises on a token that does not satisfy a condition: there is no line to add but one to
+// take away.
+func (r *refusal) only() advice {
+	return advice{mend: "get a token that satisfies what follows, or change or remove it: " + strings.Join(r.unmet(r.Explanation), "; ")}
+}
+
+// seconds reads a time of a token.
+func seconds(claim any) (time.Time, bool) {
+	switch n := claim.(type) {
+	case int64:
+		return time.Unix(n, 0).UTC(), true
+	case float64:
+		return time.Unix(int64(n), 0).UTC(), true
+	default:
+		return time.Time{}, false
+	}
+}
+
+// whole is a duration in whole units, rounded up.
+func whole(d, unit time.Duration, name string) string {
+	return fmt.Sprintf("%d%s", max(1, int(math.Ceil(float64(d)/float64(unit)))), name)
+}
