@@ -13,12 +13,8 @@ import (
 func init() {
 	engines["postgres"] = func(t *testing.T) *engine {
 		server := pgtest.Start(t)
-		password := filepath.Join(t.TempDir(), "password")
-		if err := os.WriteFile(password, []byte(pgtest.Password), 0o600); err != nil {
-			t.Fatal(err)
-		}
 		return &engine{
-			store: fmt.Sprintf("store postgres \"postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable\" {\n\t\t\tpassword {file.%s}\n\t\t}", server.Port, password),
+			store: storePostgres(t, server),
 			stop:  server.Stop,
 			start: func() { server.Begin(t) },
 			cutFeeds: func() {
@@ -26,4 +22,14 @@ func init() {
 			},
 		}
 	}
+}
+
+// storePostgres are the words of a block whose store is in that server.
+func storePostgres(t *testing.T, server *pgtest.Server) string {
+	t.Helper()
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte(pgtest.Password), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("store postgres \"postgres://postgres@127.0.0.1:%d/postgres?sslmode=disable\" {\n\t\t\tpassword {file.%s}\n\t\t}", server.Port, password)
 }

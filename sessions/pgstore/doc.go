@@ -20,7 +20,8 @@
 //	              it, the rest in columns that a statement can compare and set
 //	revocations   who was ended and when, for two hours, also when the row is swept
 //	cutoffs       those of bulk revocations
-//	version       of the schema
+//	identity      what tells this store from each other
+//	version       of the schema: 2; a release that knows 1 alone goes on with it
 //
 // Whichever node comes first makes or migrates it, under an advisory lock. Rows that
 // are revoked are in no index but that of the sweeper, whose due_at is PurgeAt or

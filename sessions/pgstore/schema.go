@@ -16,7 +16,7 @@ import (
 // this one can go on with them adds a migration and leaves oldest as it is; else it
 // raises oldest to its own version.
 const (
-	schemaVersion = 1
+	schemaVersion = 2
 	schemaOldest  = 1 // the release that may still use what this one migrated
 )
 
@@ -68,6 +68,11 @@ CREATE TABLE {s}.cutoffs (
 	PRIMARY KEY (realm, at, id)
 );
 CREATE INDEX cutoffs_logged ON {s}.cutoffs (logged);
+`, `
+CREATE TABLE {s}.identity (
+	one boolean PRIMARY KEY CHECK (one), -- there is one row
+	id  bytea   NOT NULL
+);
 `}
 
 func (s *statements) writeSchema(text func(string) string) {

@@ -21,6 +21,7 @@ type statements struct {
 	rotate, revoke, sweep, forget      string
 	addCutoff, cutoffs, dropCutoff     string
 	log, recentCutoffs                 string
+	identity, makeIdentity             string
 	scan, realmOfRows, realmOfCutoffs  string
 	version, makeVersion, storeVersion string
 	lockSchema, makeSchema, seesSchema string
@@ -94,6 +95,8 @@ func (s *statements) writeRest(text func(string) string) {
 	s.dropCutoff = text("DELETE FROM {s}.cutoffs WHERE realm = $1 AND at = $2 AND id = $3")
 	s.log = text(sqlLog)
 	s.recentCutoffs = text("SELECT realm, id, at, data FROM {s}.cutoffs WHERE logged >= $1 ORDER BY logged")
+	s.identity = text("SELECT id FROM {s}.identity")
+	s.makeIdentity = text("INSERT INTO {s}.identity (one, id) VALUES (true, $1) ON CONFLICT (one) DO NOTHING")
 	s.scan = text("SELECT realm, id, {columns} FROM {s}.sessions WHERE (realm, id) >= ($1, $2) ORDER BY realm, id LIMIT $3")
 	s.realmOfRows = text("SELECT realm FROM {s}.sessions WHERE realm >= $1 ORDER BY realm LIMIT 1")
 	s.realmOfCutoffs = text("SELECT realm FROM {s}.cutoffs WHERE realm >= $1 ORDER BY realm LIMIT 1")
