@@ -346,7 +346,7 @@ func fill(b *testing.B, dir string) {
 					Actor: sessions.Principal{Issuer: "https://idp.example.com", Subject: fmt.Sprint("filler", n)}, Rule: "self",
 					CreatedAt: now, RotatedAt: now, ExpiresAt: now.Add(24 * time.Hour), Idle: 24 * time.Hour, KeyID: "k",
 				}
-				if _, _, err := store.Create(context.Background(), row); err != nil {
+				if _, _, _, err := store.Create(context.Background(), row); err != nil {
 					failed.Add(1)
 				}
 			}

@@ -166,10 +166,10 @@ func engineOf(opener StoreOpener) string {
 	return "unknown"
 }
 
-// ping tells whether the store answers.
+// ping reports whether the store answers.
 func ping(ctx context.Context, store sessions.Store) error {
-	if pinger, ok := sessions.As[sessions.Pinger](store); ok {
-		return pinger.Ping(ctx)
+	if admin, ok := sessions.As[sessions.AdminStore](store); ok {
+		return admin.Ping(ctx)
 	}
 	_, err := store.Get(ctx, sessions.Key{})
 	if errors.Is(err, sessions.ErrNotFound) {

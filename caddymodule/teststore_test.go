@@ -62,11 +62,11 @@ func (s *switched) Ping(context.Context) error {
 	return s.up()
 }
 
-func (s *switched) CreateCounted(ctx context.Context, row sessions.Session) (sessions.Session, bool, int, error) {
+func (s *switched) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, int, error) {
 	if err := s.up(); err != nil {
 		return sessions.Session{}, false, 0, err
 	}
-	return s.Memory.CreateCounted(ctx, row)
+	return s.Memory.Create(ctx, row)
 }
 
 func (s *switched) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {

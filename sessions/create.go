@@ -55,7 +55,7 @@ func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error
 			return nil, err
 		}
 	}
-	stored, created, few, err := m.put(ctx, *wanted)
+	stored, created, count, err := m.put(ctx, *wanted)
 	if err != nil {
 		err = fmt.Errorf("storing session: %w", err)
 		m.observe(ctx, EventFailed, wanted, err)
@@ -77,25 +77,17 @@ func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error
 		return nil, err
 	}
 	m.observe(ctx, kind, &stored, nil)
-	if created && !few {
+	if created && count > m.MaxPerUser {
 		m.makeRoom(ctx, &stored)
 	}
 	return grant, nil
 }
 
-// put stores the row if there is none, with the store's time for that of this node.
-// few reports whether the user has no more sessions of that kind than they may, where
-// the store knows.
-func (m *Manager) put(ctx context.Context, row Session) (stored Session, created, few bool, err error) {
+// put is Store.Create with the store's time for that of this node.
+func (m *Manager) put(ctx context.Context, row Session) (stored Session, created bool, count int, err error) {
 	life := row.ExpiresAt.Sub(row.CreatedAt)
 	row.CreatedAt, row.RotatedAt, row.ExpiresAt = time.Time{}, time.Time{}, time.Time{}.Add(life)
-	counting, ok := As[CountingStore](m.Store)
-	if !ok {
-		stored, created, err = m.Store.Create(ctx, row)
-		return stored, created, false, err
-	}
-	stored, created, count, err := counting.CreateCounted(ctx, row)
-	return stored, created, count <= m.MaxPerUser, err
+	return m.Store.Create(ctx, row)
 }
 
 // judge returns the row that the request is to get. Where the answer is no, the

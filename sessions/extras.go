@@ -41,36 +41,15 @@ type Rotator interface {
 	Revoke(ctx context.Context, key Key, reason EndReason) (row Session, ended bool, err error)
 }
 
-// A CountingStore is a Store that counts while it creates.
-type CountingStore interface {
-	// CreateCounted is Create. count is how many rows of the same realm, user and
-	// kind (Impersonation) are stored now that are not revoked, this one among them,
-	// or more than that: what is over but not swept may count, and what is counted
-	// may be an estimate that is too high, never one that is too low. It is
-	// meaningless where created is false.
-	CreateCounted(ctx context.Context, row Session) (stored Session, created bool, count int, err error)
-}
-
-// A Scanner is a Store that can be read whole, to copy it.
-type Scanner interface {
+// An AdminStore is a Store that the tools of operators can check and copy.
+type AdminStore interface {
+	// Ping returns nil where the store reads and writes, or an error that wraps
+	// ErrUnavailable. A Store without it is asked for a session that does not exist.
+	Ping(ctx context.Context) error
 	// Scan returns a page of the rows of all realms, revoked ones too, in an order
 	// of its own that does not change. Rows that are created meanwhile are seen or
 	// not. Cursor and Next are as in List.
 	Scan(ctx context.Context, cursor string, limit int) (Page, error)
 	// Realms returns the realms that have rows or cutoffs.
 	Realms(ctx context.Context) ([]string, error)
-}
-
-// A Checkpointer is a Store that makes a consistent copy of itself while it serves.
-type Checkpointer interface {
-	// Checkpoint makes the copy in dir, which must not exist. It holds everything
-	// that was acknowledged before the call.
-	Checkpoint(ctx context.Context, dir string) error
-}
-
-// A Pinger is a Store that can tell whether it answers, for readiness. A Store that
-// is none is asked for a session that does not exist.
-type Pinger interface {
-	// Ping returns nil, or an error that wraps ErrUnavailable.
-	Ping(ctx context.Context) error
 }

@@ -49,7 +49,7 @@ func (w *world) copies(g *sessions.Grant, n int) {
 				row := g.Session
 				row.ID = fmt.Sprintf("%s-%05d", row.UserID, i)
 				row.CreatedAt = row.CreatedAt.Add(-time.Duration(i+1) * time.Millisecond)
-				if _, created, err := w.manager.Store.Create(w.t.Context(), row); err != nil || !created {
+				if _, created, _, err := w.manager.Store.Create(w.t.Context(), row); err != nil || !created {
 					w.t.Errorf("created %t: %v", created, err)
 				}
 			}

@@ -744,7 +744,7 @@ func TestList_TenThousandSessionsOfOneUser(t *testing.T) {
 				row := row
 				row.ID = want[i]
 				row.CreatedAt = row.CreatedAt.Add(time.Duration(i/3) * time.Millisecond) // some at the same time
-				if _, created, err := store.Create(t.Context(), row); err != nil || !created {
+				if _, created, _, err := store.Create(t.Context(), row); err != nil || !created {
 					t.Errorf("created %t: %v", created, err)
 				}
 			}

@@ -20,11 +20,16 @@ type Store interface {
 	// that is stored now: created is false, and nothing was written, where one
 	// existed already (live or not).
 	//
+	// count is how many rows of the same realm, user and kind (Impersonation) are stored
+	// then that are not revoked, this one among them. It may be too high, since expired
+	// rows count until they are swept, and never too low: math.MaxInt where the store does
+	// not know. 0 where created is false.
+	//
 	// A row without a CreatedAt begins now: the store sets its times (Begin), by the
 	// store's clock in the step that writes it, and to a place after every cutoff that
 	// was added before Create was called (revocation.Store). A row that has one is a copy,
 	// and is stored as it is.
-	Create(ctx context.Context, row Session) (stored Session, created bool, err error)
+	Create(ctx context.Context, row Session) (stored Session, created bool, count int, err error)
 
 	// Get returns the row, or ErrNotFound. Ended rows are returned until swept.
 	Get(ctx context.Context, key Key) (Session, error)

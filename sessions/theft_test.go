@@ -414,7 +414,7 @@ type counting struct {
 	calls atomic.Int64
 }
 
-func (c *counting) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
+func (c *counting) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, int, error) {
 	c.calls.Add(1)
 	return c.Store.Create(ctx, row)
 }

@@ -28,6 +28,14 @@ var backingUp sync.Mutex
 // chunkTimeout is how long whoever takes a backup may take for a piece of it.
 const chunkTimeout = time.Minute
 
+// A checkpointer is a store that makes a consistent copy of itself while it serves: the
+// embedded one.
+type checkpointer interface {
+	// Checkpoint makes the copy in dir, which must not exist. It holds everything that was
+	// acknowledged before the call.
+	Checkpoint(ctx context.Context, dir string) error
+}
+
 // sendBackup answers GET backup: a consistent copy of an embedded store, as a tar
 // file that backup.Read reads. Whatever was acknowledged before the request is in it.
 func sendBackup(w http.ResponseWriter, r *request) (any, error) {
@@ -35,7 +43,7 @@ func sendBackup(w http.ResponseWriter, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	source, ok := sessions.As[sessions.Checkpointer](inst.Manager.Store)
+	source, ok := sessions.As[checkpointer](inst.Manager.Store)
 	if !ok {
 		return nil, refuse(http.StatusNotImplemented,
 			"store %s makes no copy of itself: back it up with the tools of its engine, or carry it over with caddy auth-sessions copy", inst.Engine)

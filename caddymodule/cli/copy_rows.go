@@ -82,7 +82,7 @@ func (c *copier) run(ctx context.Context) (*copyReport, error) {
 }
 
 func realmsOf(ctx context.Context, source sessions.Store) ([]string, error) {
-	scanner, ok := sessions.As[sessions.Scanner](source)
+	scanner, ok := sessions.As[sessions.AdminStore](source)
 	if !ok {
 		return nil, errors.New("--from: this store cannot be read whole")
 	}
@@ -118,7 +118,7 @@ func (c *copier) each(ctx context.Context, what string, do func(context.Context,
 func (c *copier) row(ctx context.Context, row *sessions.Session, report *copyReport) error {
 	fresh := *row
 	fresh.RevokedAt, fresh.EndReason = time.Time{}, ""
-	have, created, err := c.to.Create(ctx, fresh)
+	have, created, _, err := c.to.Create(ctx, fresh)
 	if err != nil {
 		return err
 	}

@@ -38,7 +38,7 @@ func fill(t *testing.T, store sessions.Store, n int) {
 			CreatedAt: copyNoon, RotatedAt: copyNoon, ExpiresAt: copyNoon.Add(day), Idle: time.Hour, Generation: uint64(i % 5), KeyID: "k",
 		}
 		row.Secret[0] = byte(i)
-		if _, _, err := store.Create(t.Context(), row); err != nil {
+		if _, _, _, err := store.Create(t.Context(), row); err != nil {
 			t.Fatal(err)
 		}
 		if i%10 == 0 {
@@ -89,9 +89,9 @@ type broken struct {
 
 func (b *broken) Unwrap() sessions.Store { return b.Store }
 
-func (b *broken) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
+func (b *broken) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, int, error) {
 	if b.left.Add(-1) < 0 {
-		return sessions.Session{}, false, sessions.ErrUnavailable
+		return sessions.Session{}, false, 0, sessions.ErrUnavailable
 	}
 	return b.Store.Create(ctx, row)
 }
@@ -209,7 +209,7 @@ func TestCopy_RefusesATargetWithOtherSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	row.UserID = "somebody else"
-	if _, _, err := to.Create(t.Context(), row); err != nil {
+	if _, _, _, err := to.Create(t.Context(), row); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := runCopy(t, from, to); !errors.Is(err, errDiffers) {

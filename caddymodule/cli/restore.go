@@ -145,7 +145,7 @@ const scanPage = 1000
 
 // scanAll gives every row of a store to page, in pages.
 func scanAll(ctx context.Context, store sessions.Store, page func([]sessions.Session) error) error {
-	scanner, ok := sessions.As[sessions.Scanner](store)
+	scanner, ok := sessions.As[sessions.AdminStore](store)
 	if !ok {
 		return errors.New("the store cannot be read whole")
 	}

@@ -68,7 +68,7 @@ func (n *LiveCount) add(impersonated bool, by int) {
 
 // Run counts until ctx ends. A store that cannot be read through is not counted.
 func (l *Live) Run(ctx context.Context, store sessions.Store) {
-	scanner, ok := sessions.As[sessions.Scanner](store)
+	scanner, ok := sessions.As[sessions.AdminStore](store)
 	if !ok {
 		return
 	}
@@ -84,7 +84,7 @@ func (l *Live) Run(ctx context.Context, store sessions.Store) {
 }
 
 // countLive reads the store through. ok reports whether that it got to the end.
-func countLive(ctx context.Context, store sessions.Scanner, clock func() time.Time) (counted map[string]LiveCount, ok bool) {
+func countLive(ctx context.Context, store sessions.AdminStore, clock func() time.Time) (counted map[string]LiveCount, ok bool) {
 	counted = make(map[string]LiveCount)
 	for cursor := ""; ; {
 		start := time.Now()

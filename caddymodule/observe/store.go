@@ -18,35 +18,20 @@ type metered struct {
 	engine string
 }
 
-// Meter returns the store with its operations timed. It counts and rotates if the store does.
+// Meter returns the store with its operations timed. It rotates if the store does.
 func Meter(store sessions.Store, engine string) sessions.Store {
 	m := &metered{store: store, engine: engine}
 	for _, operation := range []string{"create", "get", "update", "list", "sweep"} {
 		storeSeconds.WithLabelValues(engine, operation)
 		storeErrors.WithLabelValues(engine, operation)
 	}
-	counting, counts := store.(sessions.CountingStore)
-	rotating, rotates := store.(sessions.Rotator)
-	switch {
-	case counts && rotates:
-		return struct {
-			*metered
-			meteredCounting
-			meteredRotating
-		}{m, meteredCounting{m, counting}, meteredRotating{m, rotating}}
-	case counts:
-		return struct {
-			*metered
-			meteredCounting
-		}{m, meteredCounting{m, counting}}
-	case rotates:
+	if rotating, ok := store.(sessions.Rotator); ok {
 		return struct {
 			*metered
 			meteredRotating
 		}{m, meteredRotating{m, rotating}}
-	default:
-		return m
 	}
+	return m
 }
 
 // timed begins to time an operation. The caller calls done with its error.
@@ -72,11 +57,11 @@ func (m *metered) Unwrap() sessions.Store { return m.store }
 // Now is the store's clock.
 func (m *metered) Now() time.Time { return m.store.Now() }
 
-func (m *metered) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, err error) {
+func (m *metered) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
 	done := m.timed(ctx, "create")
-	stored, created, err = m.store.Create(ctx, row)
+	stored, created, count, err = m.store.Create(ctx, row)
 	done(err)
-	return stored, created, err
+	return stored, created, count, err
 }
 
 func (m *metered) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
@@ -105,18 +90,6 @@ func (m *metered) Sweep(ctx context.Context, limit int, over func(*sessions.Sess
 	deleted, err := m.store.Sweep(ctx, limit, over)
 	done(err)
 	return deleted, err
-}
-
-type meteredCounting struct {
-	m     *metered
-	store sessions.CountingStore
-}
-
-func (c meteredCounting) CreateCounted(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
-	done := c.m.timed(ctx, "create")
-	stored, created, count, err = c.store.CreateCounted(ctx, row)
-	done(err)
-	return stored, created, count, err
 }
 
 type meteredRotating struct {

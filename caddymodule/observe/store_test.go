@@ -16,50 +16,40 @@ import (
 
 type plainStore struct{ sessions.Store }
 
-type countingStore struct {
-	plainStore
-	sessions.CountingStore
-}
-
 type rotatingStore struct {
 	plainStore
-	sessions.Rotator
-}
-
-type bothStore struct {
-	plainStore
-	sessions.CountingStore
 	sessions.Rotator
 }
 
 type pingingStore struct{ plainStore }
 
 func (pingingStore) Ping(context.Context) error { return nil }
+func (pingingStore) Scan(context.Context, string, int) (sessions.Page, error) {
+	return sessions.Page{}, nil
+}
+func (pingingStore) Realms(context.Context) ([]string, error) { return nil, nil }
 
 // A store that is timed can do what it could before, and nothing else.
 func TestMeter_HidesNothingAndMakesNothingUp(t *testing.T) {
 	for _, tt := range []struct {
 		name             string
 		store            sessions.Store
-		counts, rotates  bool
+		rotates          bool
 		pings, remembers bool
 	}{
-		{"a plain one", plainStore{}, false, false, false, false},
-		{"one that counts", countingStore{}, true, false, false, false},
-		{"one that rotates", rotatingStore{}, false, true, false, false},
-		{"one that does both", bothStore{}, true, true, false, false},
-		{"one that pings", pingingStore{}, false, false, true, false},
-		{"pebble", new(pebblestore.Store), true, false, true, true},
+		{"a plain one", plainStore{}, false, false, false},
+		{"one that rotates", rotatingStore{}, true, false, false},
+		{"one that pings", pingingStore{}, false, true, false},
+		{"pebble", new(pebblestore.Store), false, true, true},
 	} {
 		metered := Meter(tt.store, "test")
-		counting, counts := sessions.As[sessions.CountingStore](metered)
 		rotating, rotates := sessions.As[sessions.Rotator](metered)
-		_, pings := sessions.As[sessions.Pinger](metered)
+		_, pings := sessions.As[sessions.AdminStore](metered)
 		_, remembers := sessions.As[revocation.Store](metered)
-		if counts != tt.counts || rotates != tt.rotates || pings != tt.pings || remembers != tt.remembers {
-			t.Errorf("%s: counts %v, rotates %v, pings %v, remembers %v", tt.name, counts, rotates, pings, remembers)
+		if rotates != tt.rotates || pings != tt.pings || remembers != tt.remembers {
+			t.Errorf("%s: rotates %v, pings %v, remembers %v", tt.name, rotates, pings, remembers)
 		}
-		if counts && any(counting) != any(metered) || rotates && any(rotating) != any(metered) {
+		if rotates && any(rotating) != any(metered) {
 			t.Errorf("%s: what requests wait for is not timed", tt.name)
 		}
 	}
@@ -97,8 +87,7 @@ func TestMeter_TimesEachOperationOnce(t *testing.T) {
 	store := Meter(newPebble(t), "timed")
 	ctx := t.Context()
 	row := rowOf(1, store.Now())
-	counting, _ := sessions.As[sessions.CountingStore](store)
-	if _, created, _, err := counting.CreateCounted(ctx, row); err != nil || !created {
+	if _, created, _, err := store.Create(ctx, row); err != nil || !created {
 		t.Fatal(created, err)
 	}
 	_, _ = store.Get(ctx, row.Key())
@@ -131,7 +120,7 @@ func TestLiveSessions_CountsTheStore(t *testing.T) {
 			c.add(row.Impersonation, 1)
 			want[row.Realm] = c
 		}
-		if _, _, err := store.Create(ctx, row); err != nil {
+		if _, _, _, err := store.Create(ctx, row); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -29,18 +29,11 @@ type faulty struct {
 	fault func() error
 }
 
-func (f *faulty) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
-	if err := f.fault(); err != nil {
-		return sessions.Session{}, false, err
-	}
-	return f.Memory.Create(ctx, row)
-}
-
-func (f *faulty) CreateCounted(ctx context.Context, row sessions.Session) (sessions.Session, bool, int, error) {
+func (f *faulty) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, int, error) {
 	if err := f.fault(); err != nil {
 		return sessions.Session{}, false, 0, err
 	}
-	return f.Memory.CreateCounted(ctx, row)
+	return f.Memory.Create(ctx, row)
 }
 
 func (f *faulty) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {

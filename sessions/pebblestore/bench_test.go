@@ -53,7 +53,7 @@ func preload(b testing.TB, s *Store, n int) {
 	for range 256 {
 		all.Go(func() {
 			for next.Add(1) <= int64(n) {
-				if _, _, err := s.Create(ctx(), benchRow(benchID.Add(1), s.Now())); err != nil {
+				if _, _, _, err := s.Create(ctx(), benchRow(benchID.Add(1), s.Now())); err != nil {
 					b.Error(err)
 					return
 				}
@@ -101,7 +101,7 @@ func sizes(b *testing.B, run func(b *testing.B, s *Store)) {
 func BenchmarkCreate(b *testing.B) {
 	sizes(b, func(b *testing.B, s *Store) {
 		parallel(b, func() error {
-			_, created, err := s.Create(ctx(), benchRow(benchID.Add(1), time.Time{})) // it begins now
+			_, created, _, err := s.Create(ctx(), benchRow(benchID.Add(1), time.Time{})) // it begins now
 			if err == nil && !created {
 				err = os.ErrExist
 			}

@@ -80,7 +80,7 @@ func (s *Store) finish(temp, dir string) error {
 	return errors.Join(parent.Sync(), parent.Close())
 }
 
-// Ping tells whether the store reads and writes.
+// Ping returns nil where the store reads and writes.
 func (s *Store) Ping(ctx context.Context) error {
 	e, err := s.enterWriting(ctx)
 	if err != nil {
@@ -96,9 +96,3 @@ func (s *Store) Ping(ctx context.Context) error {
 	}
 	return unavailable(err)
 }
-
-// Interface guards
-var (
-	_ sessions.Checkpointer = (*Store)(nil)
-	_ sessions.Pinger       = (*Store)(nil)
-)

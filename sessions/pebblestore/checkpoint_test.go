@@ -31,7 +31,7 @@ func TestACopyMadeWhileServingIsAStore(t *testing.T) {
 				return
 			default:
 			}
-			if _, _, err := s.Create(ctx(), row(fmt.Sprint(i), "alice")); err != nil {
+			if _, _, _, err := s.Create(ctx(), row(fmt.Sprint(i), "alice")); err != nil {
 				t.Error(err)
 				return
 			}
@@ -78,7 +78,7 @@ func TestACopyMadeWhileServingIsAStore(t *testing.T) {
 		}
 	}
 	later := row("later", "bob")
-	if _, _, err := theCopy.Create(ctx(), later); err != nil {
+	if _, _, _, err := theCopy.Create(ctx(), later); err != nil {
 		t.Error(err)
 	}
 	if _, err := s.Get(ctx(), later.Key()); !errors.Is(err, sessions.ErrNotFound) {
@@ -123,7 +123,7 @@ func TestX_ACopyThatCannotBeMadeHarmsNothing(t *testing.T) {
 					t.Error(err)
 				}
 			}()
-			if _, _, err := s.Create(ctx(), row("one", "alice")); err != nil {
+			if _, _, _, err := s.Create(ctx(), row("one", "alice")); err != nil {
 				t.Fatal(err)
 			}
 			if err := s.engine.Load().db.Flush(); err != nil { // so that there is a table to copy
@@ -138,7 +138,7 @@ func TestX_ACopyThatCannotBeMadeHarmsNothing(t *testing.T) {
 			if left, _ := os.ReadDir(copies); len(left) > 0 {
 				t.Errorf("%v is left", left)
 			}
-			if _, _, err := s.Create(ctx(), row("two", "alice")); err != nil {
+			if _, _, _, err := s.Create(ctx(), row("two", "alice")); err != nil {
 				t.Errorf("creating afterwards: %v", err)
 			}
 			if s.engine.Load() != was {
@@ -168,7 +168,7 @@ func TestX_AFullDiskIsNotReady(t *testing.T) {
 	disk.fail(full)
 	c, cancel := context.WithCancel(ctx())
 	defer cancel()
-	if _, _, err := s.Create(c, row("one", "alice")); !errors.Is(err, sessions.ErrUnavailable) {
+	if _, _, _, err := s.Create(c, row("one", "alice")); !errors.Is(err, sessions.ErrUnavailable) {
 		t.Errorf("creating: %v", err)
 	}
 	if err := s.Ping(ctx()); !errors.Is(err, sessions.ErrUnavailable) {

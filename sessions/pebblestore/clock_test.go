@@ -339,7 +339,7 @@ func TestAStoreWithoutAClock(t *testing.T) {
 			t.Errorf("a clock %q: %v, not %v", c.value, err, c.want)
 		}
 		if err == nil {
-			if _, created, err := again.Create(context.Background(), sessions.Session{Realm: "r", ID: "i", UserID: "u", Idle: time.Hour}); !created || err != nil {
+			if _, created, _, err := again.Create(context.Background(), sessions.Session{Realm: "r", ID: "i", UserID: "u", Idle: time.Hour}); !created || err != nil {
 				t.Error(created, err)
 			}
 			if err := again.Close(); err != nil {

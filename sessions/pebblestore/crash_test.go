@@ -39,7 +39,7 @@ func writeUntilKilled(dir string) {
 	for w := range crashWriters {
 		all.Go(func() {
 			for n := 0; ; n++ {
-				r, _, err := s.Create(ctx(), row(fmt.Sprintf("%d-%d-%d", os.Getpid(), w, n), fmt.Sprint("user-", w)))
+				r, _, _, err := s.Create(ctx(), row(fmt.Sprintf("%d-%d-%d", os.Getpid(), w, n), fmt.Sprint("user-", w)))
 				for range 3 {
 					if err != nil {
 						fmt.Println("error", err)

@@ -74,7 +74,7 @@ func filled(t *testing.T, dir string, n int) {
 		t.Fatal(err)
 	}
 	for i := range n {
-		if _, _, err := s.Create(t.Context(), row(fmt.Sprint(i), "alice")); err != nil {
+		if _, _, _, err := s.Create(t.Context(), row(fmt.Sprint(i), "alice")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -82,7 +82,7 @@ func filled(t *testing.T, dir string, n int) {
 		t.Fatal(err)
 	}
 	for i := range n {
-		if _, _, err := s.Create(t.Context(), row(fmt.Sprint(n+i), "alice")); err != nil {
+		if _, _, _, err := s.Create(t.Context(), row(fmt.Sprint(n+i), "alice")); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -305,7 +305,7 @@ func TestADirectoryInUseIsNotOpened(t *testing.T) {
 			t.Errorf("in another process: %s", out)
 		}
 	}
-	if _, _, err := s.Create(t.Context(), row("1", "alice")); err != nil {
+	if _, _, _, err := s.Create(t.Context(), row("1", "alice")); err != nil {
 		t.Error(err)
 	}
 }
@@ -317,7 +317,7 @@ func TestADirectoryThatWasClosedIsOpened(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, _, err := s.Create(t.Context(), row(fmt.Sprint(i), "alice")); err != nil {
+		if _, _, _, err := s.Create(t.Context(), row(fmt.Sprint(i), "alice")); err != nil {
 			t.Error(err)
 		}
 		page, err := s.List(t.Context(), sessions.Query{Realm: "https://app.example.com", User: "alice", Limit: 9})

@@ -148,7 +148,7 @@ func work(t *testing.T, workers int, get func() *Store) *workload {
 func (w *workload) session(s *Store, id, user string) (ok bool) {
 	r := row(id, user)
 	r.Reason = strings.Repeat("because ", 50)
-	r, _, err := s.Create(ctx(), r)
+	r, _, _, err := s.Create(ctx(), r)
 	for range 2 {
 		if !w.note(r, err) {
 			return false
@@ -367,7 +367,7 @@ func TestX_OpeningFailsCleanlyWhateverWriteFails(t *testing.T) {
 			if err != nil {
 				t.Fatalf("after write %d failed with %v: %v", n, errno, err)
 			}
-			if _, _, err := s.Create(ctx(), row("1", "alice")); err != nil {
+			if _, _, _, err := s.Create(ctx(), row("1", "alice")); err != nil {
 				t.Error(err)
 			}
 			if err := s.Close(); err != nil {
@@ -500,7 +500,7 @@ func TestX_ASmallDiskThatWasFullComesBack(t *testing.T) {
 			free()
 			s = openStore(t, Options{Dir: dir})
 			w.check(s)
-			if _, _, err := s.Create(ctx(), row("after", "alice")); err != nil {
+			if _, _, _, err := s.Create(ctx(), row("after", "alice")); err != nil {
 				t.Error(err)
 			}
 			t.Logf("%d writes acknowledged, %d refused", w.oks.Load(), w.fails.Load())

@@ -62,7 +62,7 @@ func TestTheLogOfEndsStaysSmall(t *testing.T) {
 	for i := range 500 { // 8 hours, one end a minute
 		r := row(fmt.Sprint(i), "alice")
 		r.CreatedAt, r.RotatedAt = now, now
-		if _, _, err := s.Create(ctx(), r); err != nil {
+		if _, _, _, err := s.Create(ctx(), r); err != nil {
 			t.Fatal(err)
 		}
 		revoke(t, s, r.Key())
@@ -85,7 +85,7 @@ func TestRowsOfARealmWithoutANameAreNotGuessed(t *testing.T) {
 	kept, due := row("kept", "alice"), row("due", "alice")
 	due.Idle = time.Hour
 	for _, r := range []sessions.Session{kept, due} {
-		if _, _, err := s.Create(ctx(), r); err != nil {
+		if _, _, _, err := s.Create(ctx(), r); err != nil {
 			t.Fatal(err)
 		}
 	}

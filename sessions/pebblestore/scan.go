@@ -92,4 +92,4 @@ func readScanCursor(cursor string) (from []byte, err error) {
 }
 
 // Interface guards
-var _ sessions.Scanner = (*Store)(nil)
+var _ sessions.AdminStore = (*Store)(nil)

@@ -101,7 +101,7 @@ func (w *town) person(id string, i int) {
 	r := row(id, fmt.Sprint("user-", rand.IntN(500)))
 	r.CreatedAt, r.RotatedAt, r.Idle, r.Impersonation = w.store.Now(), w.store.Now(), townIdle, i%5 == 0
 	r.UserAgent = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
-	if _, _, err := w.store.Create(ctx(), r); err != nil {
+	if _, _, _, err := w.store.Create(ctx(), r); err != nil {
 		w.t.Error(err)
 		return
 	}

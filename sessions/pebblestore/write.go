@@ -11,15 +11,9 @@ import (
 	"authsidecar/sessions/rowcodec"
 )
 
-// Create puts the row if no row of that key exists.
-func (s *Store) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
-	stored, created, _, err := s.CreateCounted(ctx, row)
-	return stored, created, err
-}
-
-// CreateCounted is Create, and tells what the tally knows: math.MaxInt for a
-// while after the store was opened.
-func (s *Store) CreateCounted(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
+// Create puts the row if no row of that key exists, and counts by the tally: math.MaxInt
+// for a while after the store was opened.
+func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
 	e, err := s.enterWriting(ctx)
 	if err != nil {
 		return sessions.Session{}, false, 0, err
@@ -198,6 +192,3 @@ func normalise(row *sessions.Session) {
 		row.RequestHash = nil
 	}
 }
-
-// Interface guards
-var _ sessions.CountingStore = (*Store)(nil)

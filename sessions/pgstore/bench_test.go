@@ -80,7 +80,7 @@ INSERT INTO {s}.sessions (realm, id, rev, format, holder, expires_at, idle, due_
 SELECT 'https://app.example.com', convert_to('pgbench-' || :i, 'UTF8'), 1, 1, decode(md5('h'), 'hex'), ms + 86400000, 3600000, ms + 3600000, 0,
 	decode(md5('s'), 'hex'), decode(md5('p'), 'hex'), 'key', ms, '192.0.2.1', '', convert_to(repeat('x', 300), 'UTF8'), decode(md5('u' || :u), 'hex'),
 	decode(md5('a' || :u), 'hex'), false, ms
-FROM (SELECT floor(extract(sharedtest.Epoch FROM clock_timestamp()) * 1000)::bigint AS ms) AS clock
+FROM (SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint AS ms) AS clock
 ON CONFLICT (realm, id) DO NOTHING RETURNING realm;
 `)
 	floor(b, srv, rate, "extended", script)

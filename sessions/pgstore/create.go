@@ -16,32 +16,22 @@ import (
 // anybody knows: then he is told that there is no end of them.
 const mostCounted = 1000
 
-// Create puts the row if no row of that key exists.
-func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, err error) {
-	stored, created, _, err = s.put(ctx, &row, false)
-	return stored, created, err
-}
-
-// CreateCounted is Create, and counts the user's sessions of that kind, this one
-// among them; math.MaxInt where there are more than a thousand. Of those who do so at
-// once for one user, each counts the ones before it.
-func (s *Store) CreateCounted(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
-	return s.put(ctx, &row, true)
-}
-
-func (s *Store) put(ctx context.Context, row *sessions.Session, counted bool) (stored sessions.Session, created bool, count int, err error) {
+// Create puts the row if no row of that key exists, and counts the user's sessions of that
+// kind: math.MaxInt where there are more than a thousand. Of those who do so at once for
+// one user, each counts the ones before it.
+func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
 	if err := s.enter(ctx); err != nil {
 		return stored, false, 0, err
 	}
 	defer s.leave()
-	p := putting{store: s, user: hashUser(row.UserID), counted: counted}
+	p := putting{store: s, user: hashUser(row.UserID)}
 	put := p.put
 	if row.CreatedAt.IsZero() {
 		put = p.begin
 		now := s.Now()
 		row.Begin(now, now)
 	}
-	if p.w, err = encode(row); err != nil {
+	if p.w, err = encode(&row); err != nil {
 		return stored, false, 0, err
 	}
 	for range tries {
@@ -62,10 +52,9 @@ func (s *Store) put(ctx context.Context, row *sessions.Session, counted bool) (s
 
 // putting is a row on its way into the store.
 type putting struct {
-	store   *Store
-	w       *storedRow
-	user    []byte
-	counted bool
+	store *Store
+	w     *storedRow
+	user  []byte
 
 	created, found bool
 	count          int
@@ -75,29 +64,17 @@ type putting struct {
 // put stores the row as it is, or reads what is there.
 func (p *putting) put(ctx context.Context) error {
 	s := p.store
-	switch {
-	case !p.w.row.RevokedAt.IsZero():
+	if !p.w.row.RevokedAt.IsZero() {
 		return s.query(ctx, s.sql.createEnded, p.args(), p.read)
-	case p.counted:
-		return p.locked(ctx, s.sql.createCounted, p.read)
-	default:
-		return s.query(ctx, s.sql.create, p.args(), p.read)
 	}
+	return p.locked(ctx, s.sql.create, p.read)
 }
 
 // begin stores the row as one that begins now. Its id is new as a rule: else one more
 // statement reads what is there.
 func (p *putting) begin(ctx context.Context) (err error) {
 	s := p.store
-	if p.counted {
-		err = p.locked(ctx, s.sql.beginCounted, p.began)
-	} else {
-		err = s.do(ctx, func(ctx context.Context, conn *pgconn.PgConn) error {
-			p.created = false // where it is said again, of which nothing came
-			return s.ask(ctx, conn, s.sql.begin, p.args(), p.began)
-		})
-	}
-	if err != nil || p.created {
+	if err = p.locked(ctx, s.sql.begin, p.began); err != nil || p.created {
 		return err
 	}
 	found, err := s.get(ctx, p.w.row.Key())
@@ -134,7 +111,7 @@ func (p *putting) locked(ctx context.Context, sql string, read func(*reader) err
 	}
 	defer door.leave()
 	return s.do(ctx, func(ctx context.Context, conn *pgconn.PgConn) error {
-		p.created = false
+		p.created = false // where it is said again, of which nothing came
 		batch := new(pgconn.Batch)
 		a := new(args).int(int64(binary.BigEndian.Uint64(lock)))
 		batch.ExecParams(s.sql.lock, a.values, a.types, a.formats, allBinary)
@@ -190,6 +167,3 @@ func (p *putting) read(r *reader) error {
 	p.old, p.found = old, err == nil
 	return err
 }
-
-// Interface guards
-var _ sessions.CountingStore = (*Store)(nil)

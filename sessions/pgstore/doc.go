@@ -1,8 +1,8 @@
 // Package pgstore keeps sessions in a PostgreSQL database that several nodes share.
 //
-//	Create, Rotate, Revoke   one statement, one round trip; one more where a session that
-//	                         is to begin is there already
-//	CreateCounted            a lock of the user and that statement, sent as one
+//	Create                   a lock of the user and one statement, sent as one; one more where a
+//	                         session that is to begin is there already
+//	Rotate, Revoke           one statement, one round trip
 //	Update                   read, decide, compare-and-set on rev; again if another was faster
 //	Follow                   LISTEN on a connection apart; else a poll each 250 ms
 //

@@ -157,7 +157,7 @@ func TestAFullDiskIsSaidToBeOne(t *testing.T) {
 		for i := range 200 {
 			row := sharedtest.Row(fmt.Sprintf("big-%d-%d", i, time.Now().UnixNano()), s.Now())
 			row.Reason = big + row.ID
-			if _, _, err := s.Create(ctx(), row); err != nil {
+			if _, _, _, err := s.Create(ctx(), row); err != nil {
 				sharedtest.WantUnavailable(t, "a full disk", err)
 			} else {
 				l.Know(t, row.Key(), row, nil)

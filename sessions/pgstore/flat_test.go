@@ -108,7 +108,7 @@ func TestListingAndSweepingStayFlat(t *testing.T) {
 			t.Fatal(err)
 		}
 		counting.w = w
-		if n, plan := pages(t, s, s.sql.createCounted, counting.args()); n > 2*mostCounted {
+		if n, plan := pages(t, s, s.sql.create, counting.args()); n > 2*mostCounted {
 			t.Errorf("known %t: counting looks at %d pages:\n%s", known, n, plan)
 		}
 		if n, plan := pages(t, s, s.sql.sweep, s.at().int(100).int(kept)); n > 3000 {

@@ -84,4 +84,4 @@ func (s *Store) Realms(ctx context.Context) (realms []string, err error) {
 }
 
 // Interface guards
-var _ sessions.Scanner = (*Store)(nil)
+var _ sessions.AdminStore = (*Store)(nil)

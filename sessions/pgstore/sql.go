@@ -15,8 +15,7 @@ type statements struct {
 	silent  bool // it has no NOTIFY
 
 	ping, settings, notify, lock       string
-	begin, beginCounted                string
-	create, createEnded, createCounted string
+	begin, create, createEnded         string
 	get, update, updateEnding          string
 	rotate, revoke, sweep, forget      string
 	addCutoff, cutoffs, dropCutoff     string
@@ -75,9 +74,8 @@ func (s *statements) writeChanges(text func(sql string, name int) string) {
 		return text(fmt.Sprintf(sqlCreate, with, count, told), 23)
 	}
 	few := fmt.Sprintf(sqlCount, mostCounted+1)
-	s.begin, s.beginCounted = text(fmt.Sprintf(sqlBegin, "0::bigint"), 0), text(fmt.Sprintf(sqlBegin, few), 0)
-	s.create = create("", "0::bigint", "NULL::text")
-	s.createCounted = create("", few, "NULL::text")
+	s.begin = text(fmt.Sprintf(sqlBegin, few), 0)
+	s.create = create("", few, "NULL::text")
 	s.createEnded = create(", {logged}", few, "(SELECT {told} FROM ended)")
 	s.update = text(fmt.Sprintf(sqlUpdate, "", "NULL::text"), 19)
 	s.updateEnding = text(fmt.Sprintf(sqlUpdate, ", {logged}", "{told}"), 19)

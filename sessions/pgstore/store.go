@@ -215,6 +215,5 @@ func (s *Store) probeNotify(ctx context.Context) error {
 
 // Interface guards
 var (
-	_ sessions.Store  = (*Store)(nil)
-	_ sessions.Pinger = (*Store)(nil)
+	_ sessions.Store = (*Store)(nil)
 )

@@ -12,19 +12,9 @@ import (
 	"authsidecar/sessions"
 )
 
-// Create puts the row if no row of that key exists.
-func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, err error) {
-	stored, created, _, err = s.put(ctx, &row)
-	return stored, created, err
-}
-
-// CreateCounted is Create, and counts the user's sessions of that kind that are not
-// swept, this one among them.
-func (s *Store) CreateCounted(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
-	return s.put(ctx, &row)
-}
-
-func (s *Store) put(ctx context.Context, row *sessions.Session) (stored sessions.Session, created bool, count int, err error) {
+// Create puts the row if no row of that key exists, and counts the user's sessions of that
+// kind that are not swept.
+func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
 	if err := s.enter(ctx); err != nil {
 		return stored, false, 0, err
 	}
@@ -34,7 +24,7 @@ func (s *Store) put(ctx context.Context, row *sessions.Session) (stored sessions
 		now := s.Now()
 		row.Begin(now, now)
 	}
-	w, err := encode(row)
+	w, err := encode(&row)
 	if err != nil {
 		return stored, false, 0, err
 	}
@@ -168,6 +158,3 @@ func (s *Store) logged(ctx context.Context, m mark, row *sessions.Session) error
 		s.quietly(s.lua.log, s.keys.log(part), m.label(), revoked(row)),
 		s.quietly(s.lua.sooner, s.keys.due(part), string(m), millis(row.PurgeAt()))))
 }
-
-// Interface guards
-var _ sessions.CountingStore = (*Store)(nil)

@@ -110,7 +110,7 @@ func TestARestartCostsNoCallAfterIt(t *testing.T) {
 	srv.Stop()
 	srv.Begin(t)
 	for i := range 100 {
-		if _, _, err := s.Create(ctx(), sharedtest.Row(fmt.Sprint(i), s.Now())); err != nil {
+		if _, _, _, err := s.Create(ctx(), sharedtest.Row(fmt.Sprint(i), s.Now())); err != nil {
 			t.Errorf("call %d: %v", i, err)
 		}
 	}

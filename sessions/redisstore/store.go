@@ -160,6 +160,5 @@ func (s *Store) Ping(ctx context.Context) error {
 
 // Interface guards
 var (
-	_ sessions.Store  = (*Store)(nil)
-	_ sessions.Pinger = (*Store)(nil)
+	_ sessions.Store = (*Store)(nil)
 )

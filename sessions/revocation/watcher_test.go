@@ -102,7 +102,7 @@ func put(t *testing.T, store sessions.Store, id string) {
 		Realm: "r", ID: id, UserID: "alice", ClientID: "c", Actor: sessions.Principal{Issuer: "i", Subject: "alice"}, KeyID: "k",
 		CreatedAt: now, RotatedAt: now, ExpiresAt: now.Add(24 * time.Hour), Idle: 24 * time.Hour,
 	}
-	if _, _, err := store.Create(t.Context(), row); err != nil {
+	if _, _, _, err := store.Create(t.Context(), row); err != nil {
 		t.Fatal(err)
 	}
 }

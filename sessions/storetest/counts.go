@@ -8,22 +8,11 @@ import (
 	"authsidecar/sessions"
 )
 
-// counting returns the store as a sessions.CountingStore; the check is over where
-// it is none.
-func (s *suite) counting() sessions.CountingStore {
-	s.Helper()
-	store, ok := sessions.As[sessions.CountingStore](s.store)
-	if !ok {
-		s.Skip("the store does not count")
-	}
-	return store
-}
-
 // wantCount creates the row and wants it to be the n-th of its user and kind, or a
 // later one.
 func (s *suite) wantCount(row sessions.Session, n int) {
 	s.Helper()
-	stored, created, count, err := s.counting().CreateCounted(s.Context(), row)
+	stored, created, count, err := s.store.Create(s.Context(), row)
 	s.must(err)
 	if !created {
 		s.Fatalf("%q existed", row.ID)
@@ -48,10 +37,9 @@ func countAtLeast(s *suite) {
 }
 
 func countOnce(s *suite) {
-	s.counting()
 	row := s.create(s.session("one", "alice"))
 	again := s.session("one", "bob")
-	stored, created, _, err := s.counting().CreateCounted(s.Context(), again)
+	stored, created, _, err := s.store.Create(s.Context(), again)
 	s.must(err)
 	if created {
 		s.Error("it was created again")
@@ -62,7 +50,6 @@ func countOnce(s *suite) {
 // countAfterEnds ends sessions twice, in every way, so that whoever takes one away
 // too often counts too few.
 func countAfterEnds(s *suite) {
-	s.counting()
 	for i := range 4 {
 		s.create(s.session(fmt.Sprint("kept", i), "alice"))
 	}
@@ -90,10 +77,9 @@ func countAfterEnds(s *suite) {
 // once, the last one sees them all.
 func countContended(s *suite) {
 	const rows = 24
-	store := s.counting()
 	var most atomic.Int64
 	together(rows, func(i int) {
-		_, _, count, err := store.CreateCounted(s.Context(), s.session(fmt.Sprint("row", i), "alice"))
+		_, _, count, err := s.store.Create(s.Context(), s.session(fmt.Sprint("row", i), "alice"))
 		if err != nil {
 			s.Error(err)
 		}

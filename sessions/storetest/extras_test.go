@@ -102,10 +102,10 @@ var extraMistakes = []struct {
 	}},
 	{"a row that is created has no end", "a session that is copied is told with its end", func(b *broken) {
 		create := b.create
-		b.create = func(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
-			stored, created, err := create(ctx, row)
+		b.create = func(ctx context.Context, row sessions.Session) (sessions.Session, bool, int, error) {
+			stored, created, count, err := create(ctx, row)
 			delete(b.ended, row.Key())
-			return stored, created, err
+			return stored, created, count, err
 		}
 	}},
 	{"a cancelled context reads the log", "a cancelled context does no work", func(b *broken) {

@@ -11,7 +11,6 @@ import (
 // A managed store is what a sessions.Manager makes use of.
 type managed interface {
 	sessions.Store
-	sessions.CountingStore
 	revocation.Store
 }
 
@@ -36,14 +35,9 @@ func (f far) travel() (back func()) {
 	return f.pass
 }
 
-func (f far) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
+func (f far) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, int, error) {
 	defer f.travel()()
 	return f.managed.Create(ctx, row)
-}
-
-func (f far) CreateCounted(ctx context.Context, row sessions.Session) (sessions.Session, bool, int, error) {
-	defer f.travel()()
-	return f.managed.CreateCounted(ctx, row)
 }
 
 func (f far) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {

@@ -171,7 +171,7 @@ func (g *game) call(q *question) (row sessions.Session, a answered, err error) {
 	case moveCreate:
 		row, err = rowcodec.Decode(g.key, []byte(q.row))
 		if err == nil {
-			row, a.created, err = g.store.Create(g.Context(), row)
+			row, a.created, _, err = g.store.Create(g.Context(), row)
 		}
 	case moveGet:
 		row, err = g.store.Get(g.Context(), g.key)

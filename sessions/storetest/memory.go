@@ -37,40 +37,23 @@ type readRow struct {
 }
 
 // Create puts the row if no row of that key exists.
-func (m *Memory) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
+func (m *Memory) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
 	if err := m.lock(ctx); err != nil {
-		return sessions.Session{}, false, err
+		return sessions.Session{}, false, 0, err
 	}
 	defer m.mu.Unlock()
 	if _, taken := m.rows[row.Key()]; taken {
 		stored, err := m.get(row.Key())
-		return stored, false, err
+		return stored, false, 0, err
 	}
 	if row.CreatedAt.IsZero() {
 		m.begin(&row)
 	}
-	stored, err := m.put(&row)
-	return stored, err == nil, err
-}
-
-// CreateCounted is Create, and counts exactly.
-func (m *Memory) CreateCounted(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
-	stored, created, err = m.Create(ctx, row)
-	if err != nil || !created {
-		return stored, created, 0, err
+	if stored, err = m.put(&row); err != nil {
+		return stored, false, 0, err
 	}
-	count, err = m.count(ctx, &row)
-	return stored, created, count, err
-}
-
-// count returns how many sessions are listed of that user and kind.
-func (m *Memory) count(ctx context.Context, row *sessions.Session) (int, error) {
-	if err := m.lock(ctx); err != nil {
-		return 0, err
-	}
-	defer m.mu.Unlock()
 	found, err := m.match(&sessions.Query{Realm: row.Realm, User: row.UserID, Impersonations: &row.Impersonation})
-	return len(found), err
+	return stored, err == nil, len(found), err
 }
 
 // Get returns the row, or sessions.ErrNotFound.
@@ -306,7 +289,4 @@ func (m *Memory) readCursor(query *sessions.Query) (*sessions.Session, error) {
 }
 
 // Interface guards
-var (
-	_ sessions.Store         = (*Memory)(nil)
-	_ sessions.CountingStore = (*Memory)(nil)
-)
+var _ sessions.Store = (*Memory)(nil)

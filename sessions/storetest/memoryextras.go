@@ -41,6 +41,15 @@ func (m *Memory) Identity(ctx context.Context) (string, error) {
 	return m.identity, nil
 }
 
+// Ping returns nil until the store is closed.
+func (m *Memory) Ping(ctx context.Context) error {
+	if err := m.lock(ctx); err != nil {
+		return err
+	}
+	m.mu.Unlock()
+	return nil
+}
+
 // remember keeps when a row was ended.
 func (m *Memory) remember(row *sessions.Session) {
 	if row.RevokedAt.IsZero() {
@@ -124,6 +133,6 @@ func (m *Memory) Realms(ctx context.Context) ([]string, error) {
 
 // Interface guards
 var (
-	_ revocation.Store = (*Memory)(nil)
-	_ sessions.Scanner = (*Memory)(nil)
+	_ revocation.Store    = (*Memory)(nil)
+	_ sessions.AdminStore = (*Memory)(nil)
 )

@@ -14,7 +14,7 @@ func init() {
 
 // beginAs sets the times of what begins in another way.
 func (b *broken) beginAs(begin func(row *sessions.Session, now time.Time)) {
-	b.create = func(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
+	b.create = func(ctx context.Context, row sessions.Session) (sessions.Session, bool, int, error) {
 		if row.CreatedAt.IsZero() {
 			begin(&row, b.Now())
 		}
@@ -73,7 +73,7 @@ var orderMistakes = []struct {
 		}
 	}},
 	{"a session that is copied begins anew", "what is copied has its place in the order", func(b *broken) {
-		b.create = func(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
+		b.create = func(ctx context.Context, row sessions.Session) (sessions.Session, bool, int, error) {
 			if newest := b.newest(); !row.CreatedAt.After(newest) {
 				row.Begin(b.Now(), newest.Add(time.Millisecond))
 			}

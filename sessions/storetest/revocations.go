@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"time"
@@ -160,15 +159,10 @@ func (s *suite) everyExtra(ctx context.Context) map[string]error {
 	if store, ok := sessions.As[revocation.Store](s.store); ok {
 		all["Revoked"] = store.Revoked(ctx, epoch, func(sessions.Key, time.Time) {})
 	}
-	if store, ok := sessions.As[sessions.Scanner](s.store); ok {
+	if store, ok := sessions.As[sessions.AdminStore](s.store); ok {
+		all["Ping"] = store.Ping(ctx)
 		_, all["Scan"] = store.Scan(ctx, "", 1)
 		_, all["Realms"] = store.Realms(ctx)
-	}
-	if store, ok := sessions.As[sessions.Pinger](s.store); ok {
-		all["Ping"] = store.Ping(ctx)
-	}
-	if store, ok := sessions.As[sessions.Checkpointer](s.store); ok {
-		all["Checkpoint"] = store.Checkpoint(ctx, filepath.Join(s.TempDir(), "copy"))
 	}
 	return all
 }

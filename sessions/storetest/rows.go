@@ -35,7 +35,7 @@ func createOnce(s *suite) {
 	s.wantRow(stored, s.get(first.Key()))
 	second := s.session("one", "bob")
 	second.Generation = 7
-	stored, created, err := s.store.Create(s.Context(), second)
+	stored, created, _, err := s.store.Create(s.Context(), second)
 	s.must(err)
 	if created {
 		s.Error("created a second time")
@@ -55,7 +55,7 @@ func createContended(s *suite) {
 		var created atomic.Int32
 		users := make([]string, workers)
 		together(workers, func(i int) {
-			row, mine, err := s.store.Create(s.Context(), s.session(id, fmt.Sprint("user-", i)))
+			row, mine, _, err := s.store.Create(s.Context(), s.session(id, fmt.Sprint("user-", i)))
 			if err != nil {
 				s.Error(err)
 			}
@@ -99,7 +99,7 @@ func createAfterEnd(s *suite) {
 	s.create(row)
 	s.clock.advance(48 * time.Hour)
 	again := s.session("ended", "alice")
-	stored, created, err := s.store.Create(s.Context(), again)
+	stored, created, _, err := s.store.Create(s.Context(), again)
 	s.must(err)
 	if created {
 		s.Error("a session that ended was replaced before it was swept")

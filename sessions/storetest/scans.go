@@ -10,11 +10,11 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// scanner returns the store as a sessions.Scanner; the check is over where it is
+// scanner returns the store as a sessions.AdminStore; the check is over where it is
 // none.
-func (s *suite) scanner() sessions.Scanner {
+func (s *suite) scanner() sessions.AdminStore {
 	s.Helper()
-	store, ok := sessions.As[sessions.Scanner](s.store)
+	store, ok := sessions.As[sessions.AdminStore](s.store)
 	if !ok {
 		s.Skip("the store is not read whole")
 	}

@@ -65,7 +65,7 @@ func (h *harness) session(id string, impersonation bool) *sessions.Ref {
 		Actor:     sessions.Principal{Issuer: "i", Subject: "desk"},
 		CreatedAt: now, RotatedAt: now, ExpiresAt: now.Add(24 * time.Hour), Idle: 2 * time.Hour,
 	}
-	if _, _, err := h.store.Create(h.t.Context(), row); err != nil {
+	if _, _, _, err := h.store.Create(h.t.Context(), row); err != nil {
 		h.t.Fatal(err)
 	}
 	f := row.Ref()

@@ -43,7 +43,7 @@ func BenchmarkRefresh(b *testing.B, s Store, filled func()) (rate float64) {
 	together(Clients, func(client int) {
 		for i := client; i < len(rows); i += Clients {
 			rows[i] = Row(fmt.Sprintf("row-%d", i), s.Now())
-			if _, _, err := s.Create(ctx(), rows[i]); err != nil {
+			if _, _, _, err := s.Create(ctx(), rows[i]); err != nil {
 				b.Error(err)
 			}
 		}
@@ -72,9 +72,9 @@ func BenchmarkCreate(b *testing.B, s Store, counted bool) (rate float64) {
 		row := Row(fmt.Sprintf("%d-%d", client, i), time.Time{}) // it begins now
 		row.UserID = fmt.Sprint("user-", i%10_000)
 		if counted {
-			_, _, _, err = s.CreateCounted(ctx(), row)
+			_, _, _, err = s.Create(ctx(), row)
 		} else {
-			_, _, err = s.Create(ctx(), row)
+			_, _, _, err = s.Create(ctx(), row)
 		}
 		return err
 	})

@@ -117,7 +117,7 @@ func lostAnswers(t *testing.T, kind *Kind) {
 	}{
 		{
 			"Create",
-			func() error { _, _, err := s.Create(ctx(), Row("created", s.Now())); return err },
+			func() error { _, _, _, err := s.Create(ctx(), Row("created", s.Now())); return err },
 			func() error { _, err := direct.Get(ctx(), sessions.Key{Realm: row.Realm, ID: "created"}); return err },
 		},
 		{
@@ -259,7 +259,7 @@ func StartLoad(t *testing.T, s Store, workers int) *Load {
 // one plays a session: it is created, then rotated twice, then perhaps revoked.
 func (l *Load) one(t *testing.T, id string, i int) bool {
 	row := Row(id, l.store.Now())
-	stored, created, err := l.store.Create(ctx(), row)
+	stored, created, _, err := l.store.Create(ctx(), row)
 	if err == nil && !created {
 		t.Errorf("%q was there", id)
 	}

@@ -16,11 +16,9 @@ import (
 // A Store is one that several nodes share.
 type Store interface {
 	sessions.Store
-	sessions.CountingStore
 	sessions.Rotator
 	revocation.Feed
-	sessions.Scanner
-	sessions.Pinger
+	sessions.AdminStore
 	io.Closer
 }
 
@@ -98,7 +96,7 @@ func Token(row *sessions.Session) *sessions.Presented {
 // Create puts a row that is not there.
 func Create(t testing.TB, s sessions.Store, row sessions.Session) sessions.Session {
 	t.Helper()
-	stored, created, err := s.Create(context.Background(), row)
+	stored, created, _, err := s.Create(context.Background(), row)
 	if err != nil || !created {
 		t.Fatalf("creating %q: %t, %v", row.ID, created, err)
 	}

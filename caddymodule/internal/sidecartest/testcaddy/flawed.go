@@ -74,9 +74,9 @@ type flawedStore struct {
 	flaw func() error
 }
 
-func (s *flawedStore) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, error) {
+func (s *flawedStore) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, int, error) {
 	if err := s.flaw(); err != nil {
-		return sessions.Session{}, false, err
+		return sessions.Session{}, false, 0, err
 	}
 	return s.Store.Create(ctx, row)
 }
