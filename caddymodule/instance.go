@@ -101,7 +101,7 @@ func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error
 	inst.own = append(inst.own, httpapi.New(httpapi.Config{
 		Path: h.Path, Verifier: inst.verifier, Manager: inst.manager,
 		Lifecycle: h.Lifecycle, KeySet: h.Identity != nil && h.Identity.Assertion != nil, Keys: keys.Access.Public, KeysMaxAge: keyCache, ActorIssuer: actorIssuer,
-		CrossSite: forward.CrossSite, ClientIP: observe.ClientIP, Failed: inst.reports.Failed,
+		CrossSite: forward.CrossSite, ClientIP: observe.ClientIP, Observer: observer{inst},
 	}))
 	return inst, nil
 }
@@ -131,8 +131,7 @@ func (inst *instance) newManager(h *Handler, keys *keyring.Keyring) (*sessions.M
 		MaxPerUser:    *h.Session.MaxPerUser,
 		Grace:         time.Duration(*h.RefreshToken.Grace),
 		Trusted:       inst.verifier.Trust,
-		Observe:       inst.observe,
-		Before:        inst.reports.Before,
+		Observer:      observer{inst},
 		Minter: &sessions.Minter{
 			Issuer:          h.Issuer,
 			RefreshAudience: h.Issuer + h.Path,
@@ -236,7 +235,7 @@ func (inst *instance) try(ctx context.Context) error {
 // use prepares what works with the store.
 func (inst *instance) use(ctx context.Context, store *openStore, secret []byte) error {
 	inst.manager.Store, inst.manager.Revocations, inst.manager.IDSecret = store.store, &store.watch, secret
-	inst.manager.Over, inst.manager.Minter.StoreID = store.expired, store.watch.Identity
+	inst.manager.Minter.StoreID = store.watch.Identity
 	if err := store.watch.LoadCutoffs(ctx, inst.issuer); err != nil {
 		return err
 	}
@@ -283,7 +282,7 @@ func (inst *instance) now() time.Time {
 // newVerifier makes the verifier of callers' tokens. It knows our own access
 // tokens too, to tell who presents one.
 func (inst *instance) newVerifier(ctx caddy.Context, h *Handler, own *keyring.Ring) (*bearer.Verifier, error) {
-	config := bearer.Config{Told: inst.verified, Issuers: []bearer.Issuer{{Name: h.Issuer, Keys: own, Audiences: h.AccessToken.Audience, Own: true, Leeway: ownLeeway, Now: inst.now}}}
+	config := bearer.Config{Observer: observer{inst}, Issuers: []bearer.Issuer{{Name: h.Issuer, Keys: own, Audiences: h.AccessToken.Audience, Own: true, Leeway: ownLeeway, Now: inst.now}}}
 	for _, t := range h.Trust {
 		made, err := newTrusted(ctx, inst, t)
 		if err != nil {

@@ -68,23 +68,40 @@ func refusedMend(reason bearer.Reason, known bool) string {
 	}
 }
 
-// observe is told what happened to a session.
-func (inst *instance) observe(ctx context.Context, e *sessions.Event) {
-	inst.endStreams(e)
-	inst.reports.Event(ctx, e)
+// An observer is what an instance hears what happens by: it reports it, and ends what is open
+// for a session that was revoked.
+type observer struct{ *instance }
+
+// Before implements sessions.Observer.
+func (o observer) Before(ctx context.Context, kind sessions.EventKind, s *sessions.Session) error {
+	return o.reports.Before(ctx, kind, s)
 }
 
-// endStreams ends what is open for a session that was ended. The deny set tells of
-// most of them too, but not of one whose last access token was over long before.
-func (inst *instance) endStreams(e *sessions.Event) {
-	if store := inst.store.Load(); store != nil && !e.Session.RevokedAt.IsZero() {
+// Event implements sessions.Observer.
+func (o observer) Event(ctx context.Context, e *sessions.Event) {
+	o.endStreams(e)
+	o.reports.Event(ctx, e)
+}
+
+// endStreams ends what is open for a session that was revoked. The deny list says so of most of
+// them too, but not of one whose last access token was over long before.
+func (o observer) endStreams(e *sessions.Event) {
+	if store := o.store.Load(); store != nil && !e.Session.RevokedAt.IsZero() {
 		store.streams.End(e.Session.Key())
 	}
 }
 
-// verified is told of each bearer token that was verified.
-func (inst *instance) verified(ctx context.Context, c *sessions.Caller, remembered bool) {
-	inst.reports.Verified(ctx, c, remembered)
+// Expired implements sessions.Observer: the store knows whose the session was.
+func (o observer) Expired(s *sessions.Session) { o.store.Load().expired(s) }
+
+// Verified implements sessions.Observer.
+func (o observer) Verified(ctx context.Context, c *sessions.Caller, remembered bool) {
+	o.reports.Verified(ctx, c, remembered)
+}
+
+// Failed implements sessions.Observer.
+func (o observer) Failed(ctx context.Context, status int, err error) {
+	o.reports.Failed(ctx, status, err)
 }
 
 // endpoints are some of our own.
@@ -106,3 +123,6 @@ func (inst *instance) serve(own endpoints, w http.ResponseWriter, r *http.Reques
 	}
 	own.Serve(w, r, m)
 }
+
+// Interface guard
+var _ sessions.Observer = observer{}

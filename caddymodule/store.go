@@ -154,7 +154,7 @@ func (o *openStore) sweep(ctx context.Context, logger *zap.Logger) {
 // that no block is of has nobody to tell.
 func (o *openStore) expired(s *sessions.Session) {
 	if inst, ok := o.realms.Load(s.Realm); ok {
-		inst.(*instance).observe(context.Background(), &sessions.Event{Kind: sessions.EventExpired, Session: s})
+		observer{inst.(*instance)}.Event(context.Background(), &sessions.Event{Kind: sessions.EventExpired, Session: s})
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 func TestStreams_EndLongAfterTheLastAccessToken(t *testing.T) {
 	store := &openStore{}
 	store.watch.Store, store.streams.Store, store.streams.Watch = new(storetest.Memory), new(storetest.Memory), &store.watch
-	inst := new(instance)
+	inst := observer{new(instance)}
 	inst.store.Store(store)
 	key := sessions.Key{Realm: "r", ID: "one"}
 	ended := 0

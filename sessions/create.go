@@ -49,11 +49,9 @@ func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error
 		m.observe(ctx, EventDenied, wanted, err)
 		return nil, err
 	}
-	if m.Before != nil {
-		if err := m.Before(ctx, EventCreated, wanted); err != nil {
-			m.observe(ctx, EventDenied, wanted, err)
-			return nil, err
-		}
+	if err := m.observer().Before(ctx, EventCreated, wanted); err != nil {
+		m.observe(ctx, EventDenied, wanted, err)
+		return nil, err
 	}
 	stored, created, count, err := m.put(ctx, *wanted)
 	if err != nil {

@@ -142,10 +142,18 @@ func TestCreate_Lifetimes(t *testing.T) {
 	}
 }
 
+// onEvent is an observer that hears of events.
+type onEvent struct {
+	sessions.Silent
+	do func(*sessions.Event)
+}
+
+func (o onEvent) Event(_ context.Context, e *sessions.Event) { o.do(e) }
+
 func TestCreate_WhatTheRowKeepsOfTheRequest(t *testing.T) {
 	m := newManager(t, start())
 	var events []sessions.EventKind
-	m.Observe = func(_ context.Context, e *sessions.Event) { events = append(events, e.Kind) }
+	m.Observer = onEvent{do: func(e *sessions.Event) { events = append(events, e.Kind) }}
 	by := caller("carol", "act", "openid")
 	by.ClientID = "desk"
 	grant, err := m.Create(context.Background(), &sessions.CreateRequest{

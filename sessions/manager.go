@@ -43,17 +43,9 @@ type Manager struct {
 	// IDSecret makes session ids from idempotency keys: at least 32 bytes, the
 	// same on all nodes.
 	IDSecret []byte
-	// Observe is told of everything that happened, after it did. It must not
-	// keep the event. Nil is silence.
-	Observe func(context.Context, *Event)
-	// Before is asked before a session is stored, and before a refresh token is
-	// exchanged (EventRefreshed), with what is known of the session then. An error
-	// is returned as it is, and nothing happens: one that wraps ErrDenied or
-	// ErrUnavailable tells the caller why. Nil lets all pass.
-	Before func(context.Context, EventKind, *Session) error
-	// Over is told of sessions of any realm that came to their end and were swept to
-	// make room. Nil is silence.
-	Over func(*Session)
+	// Observer hears of everything that happens, and is asked before some of it. Nil is
+	// Silent.
+	Observer Observer
 
 	// Revocations knows what was revoked: a revocation.Watcher, one for all who share the
 	// store. Nil: the store is asked about each access token, and there are no cutoffs.
@@ -110,12 +102,15 @@ func (m *Manager) revocations() Revocations {
 	return askStore{m.Store}
 }
 
-// report tells the observer.
-func (m *Manager) report(ctx context.Context, e *Event) {
-	if m.Observe != nil {
-		m.Observe(ctx, e)
+func (m *Manager) observer() Observer {
+	if m.Observer != nil {
+		return m.Observer
 	}
+	return Silent{}
 }
+
+// report tells the observer.
+func (m *Manager) report(ctx context.Context, e *Event) { m.observer().Event(ctx, e) }
 
 // observe tells the observer of what the request did that the session is from.
 func (m *Manager) observe(ctx context.Context, kind EventKind, s *Session, err error) {

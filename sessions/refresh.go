@@ -33,11 +33,9 @@ func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, err
 	fresh := Fresh{KeyID: signer.ID(), From: req.IP}
 	_, _ = rand.Read(fresh.Secret[:]) // it never fails: it ends the process instead
 
-	if m.Before != nil {
-		asked := Session{Realm: m.Realm, ID: presented.Session.ID, UserID: presented.UserID, ClientID: presented.ClientID}
-		if err := m.Before(ctx, EventRefreshed, &asked); err != nil {
-			return nil, err
-		}
+	asked := Session{Realm: m.Realm, ID: presented.Session.ID, UserID: presented.UserID, ClientID: presented.ClientID}
+	if err := m.observer().Before(ctx, EventRefreshed, &asked); err != nil {
+		return nil, err
 	}
 	row, now, out, err := m.rotate(ctx, presented, &fresh)
 	switch {

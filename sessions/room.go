@@ -81,7 +81,7 @@ func (m *Manager) endOldest(ctx context.Context, created *Session) error {
 	}
 	// What came to its end takes nobody's place. Sweeping it costs next to nothing
 	// where it is done already.
-	deleted, err := m.Store.Sweep(ctx, sweepRoom, m.Over)
+	deleted, err := m.Store.Sweep(ctx, sweepRoom, m.observer().Expired)
 	if err == nil && deleted > 0 {
 		found, err = m.occupants(ctx, created)
 	}

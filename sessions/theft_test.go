@@ -66,7 +66,7 @@ func (w *world) reload(change ...func(*sessions.Manager)) {
 		},
 		Own:           sessions.Lifetimes{TTL: 30 * 24 * time.Hour, MaxTTL: 365 * 24 * time.Hour, Idle: 14 * 24 * time.Hour},
 		Impersonation: sessions.Lifetimes{TTL: time.Hour, MaxTTL: 8 * time.Hour, Idle: 15 * time.Minute},
-		Observe:       func(_ context.Context, e *sessions.Event) { w.events = append(w.events, *e) },
+		Observer:      onEvent{do: func(e *sessions.Event) { w.events = append(w.events, *e) }},
 	}
 	w.use(w.store)
 	for _, do := range change {

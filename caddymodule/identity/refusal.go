@@ -93,7 +93,7 @@ func (m *Middleware) fail(w http.ResponseWriter, r *http.Request, who *identity,
 
 // report counts and records a refusal.
 func (m *Middleware) report(r *http.Request, f *refusal) {
-	m.Reports.Failed(r, f.Status, cmp.Or[error](f.cause, f))
+	m.Reports.Failed(r.Context(), f.Status, cmp.Or[error](f.cause, f))
 	if observe.Refused(r, f.Status, f.Reason(), f.session()); f.who != nil {
 		f.who.by.actOf(r, f.who.Who).refused(f) // in the audit of the session's realm
 	}

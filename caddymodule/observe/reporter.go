@@ -138,10 +138,10 @@ func (r *Reporter) Verified(ctx context.Context, c *sessions.Caller, cached bool
 
 // Failed reports a request that was refused (at debug, and what is wrong with tokens at info,
 // not each of them: the caller's fault) or failed (at error: ours).
-func (r *Reporter) Failed(req *http.Request, status int, err error) {
-	reason, ip := Reason(status, err), ClientIP(req)
+func (r *Reporter) Failed(ctx context.Context, status int, err error) {
+	reason, ip := Reason(status, err), clientIP(ctx)
 	rejections.WithLabelValues(r.issuer, reason).Inc()
-	summaryOf(req.Context()).setReason(reason)
+	summaryOf(ctx).setReason(reason)
 	r.refused.count(err, ip)
 	level := zapcore.DebugLevel
 	if status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
@@ -167,7 +167,9 @@ func (r *Reporter) WouldRefuse(req *http.Request, reason string) {
 }
 
 // ClientIP returns the address of the client, as Caddy's trusted proxies say.
-func ClientIP(r *http.Request) string {
-	ip, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+func ClientIP(r *http.Request) string { return clientIP(r.Context()) }
+
+func clientIP(ctx context.Context) string {
+	ip, _ := caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
 	return ip
 }

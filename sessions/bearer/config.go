@@ -104,9 +104,8 @@ type Config struct {
 	CacheSize int
 	// Now is the clock that tokens are judged by. Default: time.Now.
 	Now func() time.Time
-	// Told is told of each token that is verified: whose it is, nil where it is
-	// refused, and whether that was remembered. Nil is silence.
-	Told func(ctx context.Context, c *sessions.Caller, remembered bool)
+	// Observer hears of each token that is verified. Nil is sessions.Silent.
+	Observer sessions.Observer
 }
 
 // New checks the configuration and returns a verifier for it.
@@ -121,7 +120,10 @@ func New(c Config) (*Verifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making token cache: %w", err)
 	}
-	v := &Verifier{issuers: make(map[string]*issuer, len(c.Issuers)), cache: cache, told: c.Told}
+	v := &Verifier{issuers: make(map[string]*issuer, len(c.Issuers)), cache: cache, observer: c.Observer}
+	if v.observer == nil {
+		v.observer = sessions.Silent{}
+	}
 	for i := range c.Issuers {
 		checked, err := checkIssuer(c.Issuers[i])
 		if err != nil {

@@ -25,7 +25,7 @@ type Verifier struct {
 	patterns []pattern          // and where one is open
 	headers  []string           // where tokens are, beside Authorization
 	cache    *lru.Cache[digest, *verified]
-	told     func(context.Context, *sessions.Caller, bool)
+	observer sessions.Observer
 
 	hits, misses, checks atomic.Uint64
 }
@@ -53,12 +53,6 @@ type Stats struct {
 // Stats returns the counters.
 func (v *Verifier) Stats() Stats {
 	return Stats{Hits: v.hits.Load(), Misses: v.misses.Load(), Checks: v.checks.Load()}
-}
-
-func (v *Verifier) tell(ctx context.Context, c *sessions.Caller, remembered bool) {
-	if v.told != nil {
-		v.told(ctx, c, remembered)
-	}
 }
 
 // Verify tells who is calling with the token. The error is a *Refusal, or wraps
@@ -98,7 +92,7 @@ func (v *Verifier) verify(ctx context.Context, token string, of expected) (*sess
 	if known, ok := v.cache.Get(id); ok && of.is(known.issuer) {
 		if known.issuer.Now().Before(known.end) && known.issuer.Keys.Version() == known.version {
 			v.hits.Add(1)
-			v.tell(ctx, known.caller, true)
+			v.observer.Verified(ctx, known.caller, true)
 			return known.caller, nil
 		}
 		v.cache.Remove(id)
@@ -106,10 +100,10 @@ func (v *Verifier) verify(ctx context.Context, token string, of expected) (*sess
 	v.misses.Add(1)
 	fresh, err := v.check(ctx, token, of)
 	if err != nil {
-		v.tell(ctx, nil, false)
+		v.observer.Verified(ctx, nil, false)
 		return nil, err
 	}
-	v.tell(ctx, fresh.caller, false)
+	v.observer.Verified(ctx, fresh.caller, false)
 	return v.remember(id, fresh).caller, nil
 }
 

@@ -43,9 +43,8 @@ type Config struct {
 	CrossSite func(*http.Request) bool
 	// ClientIP tells the address that a request came from.
 	ClientIP func(*http.Request) string
-	// Failed is told of every request that was refused or failed, and with
-	// which status. Nil is silence.
-	Failed func(r *http.Request, status int, err error)
+	// Observer hears of every request that was refused or failed. Nil is sessions.Silent.
+	Observer sessions.Observer
 }
 
 // An API answers the requests that Route says are ours.
@@ -60,7 +59,7 @@ type API struct {
 	manager      *sessions.Manager
 	crossSite    func(*http.Request) bool
 	clientIP     func(*http.Request) string
-	failed       func(*http.Request, int, error)
+	observer     sessions.Observer
 	bodies       endpoint.Bodies
 }
 
@@ -69,12 +68,15 @@ const keysPath = "/jwks.json"
 
 // New returns an API.
 func New(c Config) *API {
+	if c.Observer == nil {
+		c.Observer = sessions.Silent{}
+	}
 	return &API{
 		own: urlpath.NewOwn(c.Path, c.Lifecycle), ownKeys: urlpath.NewOwn(c.Path+keysPath, false),
 		lifecycle: c.Lifecycle, keySet: c.KeySet && !c.Lifecycle, keys: c.Keys, keysMaxAge: c.KeysMaxAge,
 		actorIssuer: c.ActorIssuer,
 		verifier:    c.Verifier, manager: c.Manager,
-		crossSite: c.CrossSite, clientIP: c.ClientIP, failed: c.Failed,
+		crossSite: c.CrossSite, clientIP: c.ClientIP, observer: c.Observer,
 	}
 }
 
@@ -89,9 +91,7 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) {
 // fail answers an error.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(err)
-	if a.failed != nil {
-		a.failed(r, p.Status, err)
-	}
+	a.observer.Failed(r.Context(), p.Status, err)
 	defer LeaveBody(w, r)()
 	p.Write(w)
 }

@@ -46,6 +46,8 @@ func (f *faulty) Update(ctx context.Context, key sessions.Key, fn sessions.Trans
 var nowhere map[string]int
 
 type fixture struct {
+	sessions.Silent
+
 	api   *API
 	token string
 	store *faulty
@@ -71,11 +73,7 @@ func newFixture(t *testing.T) *fixture {
 	f.api = New(Config{
 		Path: "/auth/sessions", Verifier: verifier, Lifecycle: true,
 		ClientIP: func(*http.Request) string { return "192.0.2.1" },
-		Failed: func(_ *http.Request, _ int, err error) {
-			f.mu.Lock()
-			defer f.mu.Unlock()
-			f.said = append(f.said, err.Error())
-		},
+		Observer: f,
 		Manager: &sessions.Manager{
 			Realm: issuer, Store: f.store, Policy: &sessions.Policy{AllowSelf: true}, Own: life, Impersonation: life,
 			Trusted: verifier.Trust, IDSecret: make([]byte, 32),
@@ -88,6 +86,13 @@ func newFixture(t *testing.T) *fixture {
 		t.Fatal(err)
 	}
 	return f
+}
+
+// Failed implements sessions.Observer.
+func (f *fixture) Failed(_ context.Context, _ int, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.said = append(f.said, err.Error())
 }
 
 func newKey(t *testing.T, alg jose.Algorithm) *jose.PrivateKey {

@@ -1,0 +1,47 @@
+package sessions
+
+import "context"
+
+// An Observer hears what happens: from a Manager, from the verifier of callers' tokens, and
+// from the endpoints. It is their one way back to who configured them. It returns soon, keeps
+// nothing that it is given, and is safe for concurrent use.
+type Observer interface {
+	// Before is asked before a session is stored (EventCreated), and before a refresh token
+	// is exchanged (EventRefreshed), with what is known of the session then. An error is
+	// returned as it is, and nothing happens: one that wraps ErrDenied or ErrUnavailable
+	// says why.
+	Before(ctx context.Context, kind EventKind, s *Session) error
+	// Event hears of everything that happened to a session, after it did.
+	Event(ctx context.Context, e *Event)
+	// Expired hears of sessions of any realm that came to their end and were swept to make
+	// space for new ones.
+	Expired(s *Session)
+	// Verified hears of each bearer token: whose it is, nil where it is refused, and whether
+	// that was remembered from an earlier request.
+	Verified(ctx context.Context, c *Caller, remembered bool)
+	// Failed hears of each request that was refused or failed, with the status of the
+	// answer. ctx is that of the request.
+	Failed(ctx context.Context, status int, err error)
+}
+
+// Silent is an Observer that lets everything pass and does nothing: the default, and a start
+// for those who need one method.
+type Silent struct{}
+
+// Before lets everything pass.
+func (Silent) Before(context.Context, EventKind, *Session) error { return nil }
+
+// Event does nothing.
+func (Silent) Event(context.Context, *Event) {}
+
+// Expired does nothing.
+func (Silent) Expired(*Session) {}
+
+// Verified does nothing.
+func (Silent) Verified(context.Context, *Caller, bool) {}
+
+// Failed does nothing.
+func (Silent) Failed(context.Context, int, error) {}
+
+// Interface guard
+var _ Observer = Silent{}
