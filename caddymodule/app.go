@@ -75,21 +75,13 @@ func (a *App) reporters() []*observe.Reporter {
 	return all
 }
 
-// Start opens every instance and keeps its keys fresh. What is wrong with an instance until
-// somebody mends it refuses the configuration. What may pass by itself does not: other sites
-// have nothing to do with it, and it is opened as soon as that can be done. A reload, though,
-// that leads to another store than the one that serves is refused as long as that is down.
+// Start opens every instance and keeps its keys fresh.
 func (a *App) Start() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
-	for _, inst := range a.instances {
-		inst.opening.begin(inst)
-	}
-	for _, inst := range a.instances {
-		if err := inst.open(ctx); err != nil && (!passes(err) || inst.moves()) {
-			cancel()
-			return fmt.Errorf("auth_sessions %s: %w", inst.issuer, err)
-		}
+	if err := a.open(ctx, inForce()); err != nil {
+		cancel()
+		return err
 	}
 	for _, inst := range a.instances {
 		for _, run := range inst.background() {
@@ -97,6 +89,44 @@ func (a *App) Start() error {
 		}
 	}
 	return nil
+}
+
+// inForce returns the app of the configuration that serves while a new one starts; nil where
+// there is none.
+func inForce() *App {
+	app, err := caddy.ActiveContext().AppIfConfigured("auth_sessions")
+	if err != nil {
+		return nil
+	}
+	return app.(*App)
+}
+
+// open opens all instances, side by side. What is wrong with one until somebody mends it refuses
+// the configuration. What may pass by itself does not: other sites have nothing to do with it,
+// and it is opened as soon as that can be done. A reload, though, that leads to another store
+// than the one that serves is refused as long as that is down.
+func (a *App) open(ctx context.Context, before *App) error {
+	ctx, cancel := context.WithTimeout(ctx, openWait)
+	defer cancel()
+	for _, inst := range a.instances {
+		inst.opening.begin(inst)
+	}
+	for _, inst := range a.instances {
+		if err := inst.open(ctx); err != nil && (!passes(err) || inst.moves(before.instance(inst.issuer))) {
+			return fmt.Errorf("auth_sessions %s: %w", inst.issuer, err)
+		}
+	}
+	return nil
+}
+
+// instance returns the instance of an issuer; nil where there is none.
+func (a *App) instance(issuer string) *instance {
+	if a == nil {
+		return nil
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.instances[issuer]
 }
 
 // Stop ends the background work. Requests in flight go on.

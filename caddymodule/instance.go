@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -62,9 +61,6 @@ type ringPlan struct {
 // ownLeeway is how far two nodes may be apart in what they think that the store's clock
 // says.
 const ownLeeway = 2 * time.Second
-
-// serving are the instances that are ready, by issuer: the one before a reload too.
-var serving sync.Map
 
 func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error) {
 	inst := &instance{
@@ -226,8 +222,7 @@ func (inst *instance) try(ctx context.Context) error {
 	inst.release = release
 	inst.store.Store(store)
 	inst.ready.Store(true)
-	store.realms.Store(inst.issuer, inst)
-	serving.Store(inst.issuer, inst)
+	store.observers.add(inst.issuer, observer{inst})
 	inst.logger.Info("session store is open", zap.String("issuer", inst.issuer), zap.String("store", engineOf(inst.opener)), zap.String("location", locationOf(inst.opener)))
 	return nil
 }
@@ -242,13 +237,12 @@ func (inst *instance) use(ctx context.Context, store *openStore, secret []byte) 
 	return inst.reports.Open()
 }
 
-// moves reports whether the process serves the issuer with another store.
-func (inst *instance) moves() bool {
-	before, ok := serving.Load(inst.issuer)
-	if !ok || before == inst {
+// moves reports whether another store serves the issuer, by the instance that is replaced.
+func (inst *instance) moves(before *instance) bool {
+	if before == nil || !before.ready.Load() {
 		return false
 	}
-	was, err := before.(*instance).opener.StoreKey()
+	was, err := before.opener.StoreKey()
 	is, err2 := inst.opener.StoreKey()
 	return err != nil || err2 != nil || was != is
 }
@@ -256,12 +250,11 @@ func (inst *instance) moves() bool {
 func (inst *instance) close() error {
 	inst.opening.end()
 	inst.ready.Store(false)
-	serving.CompareAndDelete(inst.issuer, inst)
 	err := inst.reports.Close()
 	if inst.release == nil {
 		return err
 	}
-	inst.store.Load().realms.CompareAndDelete(inst.issuer, inst)
+	inst.store.Load().observers.remove(inst.issuer, observer{inst})
 	return errors.Join(err, inst.release())
 }
 

@@ -3,6 +3,8 @@ package caddymodule
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"authsidecar/sessions"
 )
@@ -22,5 +24,43 @@ func TestOpening_WhatIsOpenStaysOpenForRequestsOnTheirWay(t *testing.T) {
 		if err := o.wait(t.Context()); !errors.Is(err, sessions.ErrClosed) {
 			t.Errorf("%s: %v, want ErrClosed", name, err)
 		}
+	}
+}
+
+// Caddy waits for the first try of all instances together, not for one after the other.
+func TestStart_InstancesOpenSideBySide(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		app := &App{instances: make(map[string]*instance)}
+		for _, issuer := range []string{"https://a.example.com", "https://b.example.com", "https://c.example.com"} {
+			slow := &instance{issuer: issuer, opening: newOpening()}
+			slow.opening.once.Do(func() {}) // it is being opened, and does not get to an end
+			app.instances[issuer] = slow
+		}
+		began := time.Now()
+		if err := app.open(t.Context(), nil); err != nil {
+			t.Errorf("what may pass by itself refuses the configuration: %v", err)
+		}
+		if took := time.Since(began); took != openWait {
+			t.Errorf("it took %s, want %s", took, openWait)
+		}
+	})
+}
+
+// While a reload is on its way a realm has two observers.
+func TestObservers_TheLastOneCountsUntilItIsGone(t *testing.T) {
+	var all observers
+	before, after := observer{new(instance)}, observer{new(instance)}
+	all.add("r", before)
+	all.add("r", after)
+	if all.of("r") != after {
+		t.Error("the new one does not count")
+	}
+	all.remove("r", after) // the reload failed
+	if all.of("r") != before {
+		t.Error("the one that serves is forgotten")
+	}
+	all.remove("r", before)
+	if all.of("r") != nil || all.of("other") != nil {
+		t.Error("one is left")
 	}
 }

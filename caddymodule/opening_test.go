@@ -240,3 +240,24 @@ func TestStart_ATokenThatWouldNameSomebodyIs503WhileTheStoreIsDown(t *testing.T)
 		}
 	}
 }
+
+// A reload that fails after another block of it was opened changes nothing: what serves is known
+// to serve, and the next reload is judged by it.
+func TestReload_AFailedOneLeavesWhatServes(t *testing.T) {
+	t.Parallel()
+	d := newDownSite(t, "store test_switch DIR/down")
+	app := echo(t).URL
+	good := d.with(app, "store test_switch DIR/one")
+	d.write("file", "")
+	second := strings.NewReplacer("SITE", "http://:"+freePort(t), "issuer https://app.example.com", "issuer https://other.example.com").Replace(d.site(d.sidecar, app, "store pebble DIR/file/store"))
+	d.start(good)
+	d.waitHealth(200)
+	if err := d.reload(good + second); err == nil || !strings.Contains(err.Error(), "not a directory") {
+		t.Fatalf("a store that is a file: %v", err)
+	}
+	d.write("down", "")
+	if err := d.reload(d.with(app, "store test_switch DIR/down")); err == nil || !strings.Contains(err.Error(), "switched off") {
+		t.Errorf("the reload to a store that is down: %v", err)
+	}
+	wantStatus(t, create(t, d.url, d.token("alice", nil), `{"user_id":"alice"}`), 200)
+}

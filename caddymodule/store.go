@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -53,13 +54,13 @@ var stores = caddy.NewUsagePool()
 // An openStore is a store in the pool, what is known of its revocations, what is
 // open for its sessions, and what runs as long as it is open.
 type openStore struct {
-	store   sessions.Store
-	watch   revocation.Watcher
-	streams streams.Registry
-	live    observe.Live
-	realms  sync.Map // the *instance of each realm: it is told of what is swept
-	cancel  context.CancelFunc
-	running sync.WaitGroup
+	store     sessions.Store
+	watch     revocation.Watcher
+	streams   streams.Registry
+	live      observe.Live
+	observers observers // of the realms
+	cancel    context.CancelFunc
+	running   sync.WaitGroup
 }
 
 // A store is swept each sweepPause, sweepBatch rows at a time, and asked who it is each
@@ -150,12 +151,44 @@ func (o *openStore) sweep(ctx context.Context, logger *zap.Logger) {
 	})
 }
 
-// expired tells the instance of its realm that a session came to its end and was swept. A realm
-// that no block is of has nobody to tell.
+// expired reports to the observer of its realm that a session came to its end and was swept. A
+// realm that no block is of has none.
 func (o *openStore) expired(s *sessions.Session) {
-	if inst, ok := o.realms.Load(s.Realm); ok {
-		observer{inst.(*instance)}.Event(context.Background(), &sessions.Event{Kind: sessions.EventExpired, Session: s})
+	if observer := o.observers.of(s.Realm); observer != nil {
+		observer.Event(context.Background(), &sessions.Event{Kind: sessions.EventExpired, Session: s})
 	}
+}
+
+// observers are those of the realms in a store. A reload has two of one realm for a while: the
+// last one counts, and the one before again if the reload fails.
+type observers struct {
+	mu      sync.Mutex
+	byRealm map[string][]sessions.Observer
+}
+
+func (o *observers) add(realm string, observer sessions.Observer) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.byRealm == nil {
+		o.byRealm = make(map[string][]sessions.Observer)
+	}
+	o.byRealm[realm] = append(o.byRealm[realm], observer)
+}
+
+func (o *observers) remove(realm string, observer sessions.Observer) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.byRealm[realm] = slices.DeleteFunc(o.byRealm[realm], func(other sessions.Observer) bool { return other == observer })
+}
+
+// of returns the observer of a realm; nil where there is none.
+func (o *observers) of(realm string) sessions.Observer {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if all := o.byRealm[realm]; len(all) > 0 {
+		return all[len(all)-1]
+	}
+	return nil
 }
 
 // engineOf is the name of a store module.
