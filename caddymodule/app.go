@@ -47,16 +47,16 @@ func (a *App) Provision(ctx caddy.Context) error {
 // instanceOf returns the instance of the handler's issuer. A handler that stands
 // in the configuration several times (a site with two listeners) is one
 // instance; two that differ under one issuer are an error.
-func (a *App) instanceOf(ctx caddy.Context, h *Handler, config []byte) (*instance, error) {
+func (a *App) instanceOf(h *Handler) (*instance, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if known, ok := a.instances[h.Issuer]; ok {
-		if !bytes.Equal(known.config, config) {
+		if !bytes.Equal(known.asJSON, h.asJSON) {
 			return nil, fmt.Errorf("issuer %q is configured twice, differently: give each auth_sessions block its own issuer, or make them the same", h.Issuer)
 		}
 		return known, nil
 	}
-	made, err := newInstance(ctx, h, config)
+	made, err := newInstance(h)
 	if err != nil {
 		return nil, err
 	}

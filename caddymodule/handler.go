@@ -26,9 +26,12 @@ func init() {
 type Handler struct {
 	config.Block
 
+	ctx    caddy.Context
 	logger *zap.Logger
+	asJSON []byte // the block, to compare it with others
 	store  StoreOpener
-	inst   *instance
+	app    *App
+	inst   *instance // once validated
 }
 
 // CaddyModule returns the Caddy module information.
@@ -39,19 +42,15 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision sets up the handler. It reads the operator's key files and nothing
-// else: no network, no database, so that a configuration can be validated
-// anywhere.
+// Provision sets defaults, gives placeholders their values and loads the store's module. It
+// reads no network and no database, so that a configuration can be validated anywhere.
 func (h *Handler) Provision(ctx caddy.Context) error {
-	h.logger = ctx.Logger()
-	if err := h.Prepare(); err != nil {
+	h.ctx, h.logger = ctx, ctx.Logger()
+	if err := h.Resolve(); err != nil {
 		return err
 	}
-	for _, text := range h.Warnings() {
-		h.logger.Warn(text, zap.String("issuer", h.Issuer))
-	}
-	asJSON, err := json.Marshal(h) // before loading modules takes their part away
-	if err != nil {
+	var err error
+	if h.asJSON, err = json.Marshal(h); err != nil { // before loading modules takes their part away
 		return fmt.Errorf("comparing configurations: %w", err)
 	}
 	store, err := ctx.LoadModule(h, "StoreRaw")
@@ -67,8 +66,21 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	h.inst, err = app.(*App).instanceOf(ctx, h, asJSON)
-	if err != nil {
+	h.app = app.(*App)
+	return nil
+}
+
+// Validate checks the block, and then the files that it names: the instance is made of them. It
+// warns of what works and will hurt.
+func (h *Handler) Validate() error {
+	if err := h.Check(); err != nil {
+		return err
+	}
+	for _, text := range h.Warnings() {
+		h.logger.Warn(text, zap.String("issuer", h.Issuer))
+	}
+	var err error
+	if h.inst, err = h.app.instanceOf(h); err != nil {
 		return fmt.Errorf("auth_sessions %s: %w", h.Issuer, err)
 	}
 	return nil
@@ -107,5 +119,6 @@ func (inst *instance) forward(w http.ResponseWriter, r *http.Request, next caddy
 // Interface guards
 var (
 	_ caddy.Provisioner           = (*Handler)(nil)
+	_ caddy.Validator             = (*Handler)(nil)
 	_ caddyhttp.MiddlewareHandler = (*Handler)(nil)
 )

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 	"go.uber.org/zap/exp/zapslog"
 
@@ -30,7 +29,7 @@ import (
 // first request comes, whichever is sooner, or as soon as that can be done.
 type instance struct {
 	issuer string
-	config []byte // the handler it was made for, as JSON
+	asJSON []byte // the handler it was made for
 	logger *zap.Logger
 
 	own      []endpoints
@@ -62,19 +61,19 @@ type ringPlan struct {
 // says.
 const ownLeeway = 2 * time.Second
 
-func newInstance(ctx caddy.Context, h *Handler, config []byte) (*instance, error) {
+func newInstance(h *Handler) (*instance, error) {
 	inst := &instance{
-		issuer: h.Issuer, config: config, logger: h.logger,
-		keys: newKeyStore(ctx.Storage(), h.Issuer), opener: h.store, tokenHeaders: h.TokenHeaders(), opening: newOpening(),
+		issuer: h.Issuer, asJSON: h.asJSON, logger: h.logger,
+		keys: newKeyStore(h.ctx.Storage(), h.Issuer), opener: h.store, tokenHeaders: h.TokenHeaders(), opening: newOpening(),
 	}
 	keys, err := inst.newKeyring(h)
 	if err != nil {
 		return nil, err
 	}
-	if inst.verifier, err = inst.newVerifier(ctx, h, keys.Access); err != nil {
+	if inst.verifier, err = inst.newVerifier(h, keys.Access); err != nil {
 		return nil, err
 	}
-	if err := inst.newReports(ctx, h); err != nil {
+	if err := inst.newReports(h); err != nil {
 		return nil, err
 	}
 	if inst.manager, err = inst.newManager(h, keys); err != nil {
@@ -274,10 +273,10 @@ func (inst *instance) now() time.Time {
 
 // newVerifier makes the verifier of callers' tokens. It knows our own access
 // tokens too, to tell who presents one.
-func (inst *instance) newVerifier(ctx caddy.Context, h *Handler, own *keyring.Ring) (*bearer.Verifier, error) {
+func (inst *instance) newVerifier(h *Handler, own *keyring.Ring) (*bearer.Verifier, error) {
 	config := bearer.Config{Observer: observer{inst}, Issuers: []bearer.Issuer{{Name: h.Issuer, Keys: own, Audiences: h.AccessToken.Audience, Own: true, Leeway: ownLeeway, Now: inst.now}}}
 	for _, t := range h.Trust {
-		made, err := newTrusted(ctx, inst, t)
+		made, err := newTrusted(h.ctx, inst, t)
 		if err != nil {
 			return nil, fmt.Errorf("trust %s: %w", t.Issuer, err)
 		}

@@ -412,3 +412,23 @@ func TestJ6_TheProviderIsDown(t *testing.T) {
 	s.start(config)
 	wantStatus(t, create(t, s.url, token, `{"user_id":"alice"}`), 200)
 }
+
+// What is wrong with a configuration is found by Validate, as Caddy says it: the module is
+// provisioned first, whatever is in it.
+func TestValidate_SaysWhatIsWrongWithAConfiguration(t *testing.T) {
+	t.Parallel()
+	s := newSidecar(t, t.TempDir())
+	for handler, want := range map[string]string{
+		`{}`:                                 "issuer is missing",
+		`{"issuer":"https://a.example.com"}`: "no trust",
+		`{"issuer":"https://a.example.com","trust":[null],"allow":[null]}`:                  "trust without an issuer",
+		`{"issuer":"https://a.example.com","trust":[{"issuer":"https://idp.example.com"}]}`: "trust https://idp.example.com: no audience",
+	} {
+		config := `{"apps":{"http":{"servers":{"x":{"routes":[{"handle":[` + strings.Replace(handler, "{", `{"handler":"auth_sessions",`, 1) + `]}]}}}}}`
+		s.write("config.json", strings.Replace(config, ",}", "}", 1))
+		out, err := s.command("validate", "--config", filepath.Join(s.dir, "config.json")).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "http.handlers.auth_sessions: invalid configuration: "+want) {
+			t.Errorf("%s: %v\n%s", handler, err, out)
+		}
+	}
+}

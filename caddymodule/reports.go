@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"authsidecar/caddymodule/cli"
 	"authsidecar/caddymodule/identity"
 	"authsidecar/caddymodule/observe"
@@ -16,7 +14,7 @@ import (
 )
 
 // newReports makes what reports what happens here.
-func (inst *instance) newReports(ctx caddy.Context, h *Handler) (err error) {
+func (inst *instance) newReports(h *Handler) (err error) {
 	config := observe.Config{
 		Issuer: inst.issuer, Logger: inst.logger, Mend: refusedMend,
 		Refusals: identity.RefusalCodes,
@@ -34,7 +32,7 @@ func (inst *instance) newReports(ctx caddy.Context, h *Handler) (err error) {
 	if h.Audit != nil {
 		config.AuditFile, config.AuditRequired = h.Audit.File, h.Audit.Required
 	}
-	inst.reports, err = observe.New(ctx, config)
+	inst.reports, err = observe.New(h.ctx, config)
 	return err
 }
 

@@ -88,14 +88,19 @@ type Block struct {
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=auth_sessions.stores inline_key=engine"`
 }
 
-// Prepare makes of what was written what is meant: with defaults, and with values for
-// placeholders. Its errors are faults.
+// Prepare sets defaults, gives placeholders their values, and checks what is left. Its errors
+// name the word that is wrong.
 func (b *Block) Prepare() error {
-	b.setDefaults()
-	if err := placed(placeholder.ResolveAll(b)); err != nil {
+	if err := b.Resolve(); err != nil {
 		return err
 	}
 	return b.Check()
+}
+
+// Resolve sets defaults and gives placeholders their values.
+func (b *Block) Resolve() error {
+	b.setDefaults()
+	return placed(placeholder.ResolveAll(b))
 }
 
 // placed makes a fault of what is wrong with a placeholder.
