@@ -51,7 +51,7 @@ func TestCurrent_TheTokenBeforeCountsWithinGraceAlone(t *testing.T) {
 		{second.RefreshToken, 0, false}, // the session was revoked: that was a reuse
 	} {
 		c.forward(tt.after)
-		if _, err := m.Current(context.Background(), tt.token, ""); (err == nil) != tt.good {
+		if _, err := m.Current(context.Background(), &sessions.RefreshRequest{Token: tt.token}); (err == nil) != tt.good {
 			t.Errorf("after %v: %v, want good %v", tt.after, err, tt.good)
 		}
 	}

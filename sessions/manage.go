@@ -149,11 +149,15 @@ func (m *Manager) endable(ctx context.Context, r *Rights, f Filter, cursor strin
 	return keys, m.sealCursor(next), nil
 }
 
-// Current returns the live session that a refresh token is of, presented from ip. The errors are
-// those of Refresh. A token that proves a reuse revokes its session, as it does at a refresh.
-func (m *Manager) Current(ctx context.Context, token, ip string) (Session, error) {
-	p, err := m.Minter.ReadRefresh(token)
+// Current returns the live session that a refresh token is of. The errors are those of Refresh,
+// but without a client the token of any is good: who holds it may look, and sign out. A token that
+// proves a reuse revokes its session, as it does at a refresh.
+func (m *Manager) Current(ctx context.Context, req *RefreshRequest) (Session, error) {
+	p, err := m.Minter.ReadRefresh(req.Token)
 	if err != nil {
+		return Session{}, err
+	}
+	if err := m.bound(p, req); errors.Is(err, ErrOtherClient) {
 		return Session{}, err
 	}
 	row, err := m.Store.Get(ctx, p.Session)
@@ -175,7 +179,7 @@ func (m *Manager) Current(ctx context.Context, token, ip string) (Session, error
 		return row, nil
 	}
 	m.revocations().Remember(&row)
-	m.report(ctx, &Event{Kind: out.Kind, Session: &row, IP: ip, Err: out.Err})
+	m.report(ctx, &Event{Kind: out.Kind, Session: &row, IP: req.IP, Err: out.Err})
 	return row, out.Err
 }
 

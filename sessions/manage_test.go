@@ -180,7 +180,7 @@ func (w *world) over(g *sessions.Grant, owner *sessions.Caller) {
 	if err := w.manager.Revoke(w.t.Context(), w.rights(owner), g.Session.ID); !errors.Is(err, sessions.ErrNotFound) {
 		w.t.Errorf("Revoke: %v, want ErrNotFound", err)
 	}
-	if _, err := w.manager.Current(w.t.Context(), g.RefreshToken, maker); !errors.Is(err, sessions.ErrGrant) {
+	if _, err := w.manager.Current(w.t.Context(), &sessions.RefreshRequest{Token: g.RefreshToken, IP: maker}); !errors.Is(err, sessions.ErrGrant) {
 		w.t.Errorf("Current: %v, want ErrGrant", err)
 	}
 	own := ourToken(g)

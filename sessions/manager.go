@@ -38,6 +38,9 @@ type Manager struct {
 	// Clients are the OAuth clients that any caller may have a session for. They are
 	// asked again at each refresh.
 	Clients map[string]bool
+	// Confidential are those of Clients that authenticate: a refresh token of theirs is good
+	// for nothing without it (RefreshRequest.Client).
+	Confidential map[string]bool
 	// Grace is for how long a rotated refresh token may be repeated.
 	Grace time.Duration
 	// IDSecret makes session ids from idempotency keys: at least 32 bytes, the

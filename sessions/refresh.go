@@ -14,6 +14,10 @@ import (
 // A RefreshRequest presents a refresh token.
 type RefreshRequest struct {
 	Token string
+	// Client is the OAuth client that presents it, as it was authenticated: it gets its own
+	// sessions alone. "" is whoever holds the token, which is not enough for those of
+	// confidential clients.
+	Client string
 	// IP is the address that the request comes from.
 	IP string
 }
@@ -25,6 +29,9 @@ func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, err
 	presented, err := m.Minter.ReadRefresh(req.Token)
 	if err != nil {
 		return nil, err // of no session: nothing happened to any
+	}
+	if err := m.bound(presented, req); err != nil {
+		return nil, err
 	}
 	signer, err := m.Minter.Keys.Refresh.Signing(m.Store.Now())
 	if err != nil {
@@ -59,6 +66,19 @@ func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, err
 	}
 	m.report(ctx, &event)
 	return grant, err
+}
+
+// bound reports why the client that presents a refresh token may not have what it is good
+// for: it is another's (RFC 6749 section 6). Nothing happens to the session.
+func (m *Manager) bound(p *Presented, req *RefreshRequest) error {
+	switch {
+	case req.Client != "" && req.Client != p.ClientID:
+		return ErrOtherClient
+	case req.Client == "" && m.Confidential[p.ClientID]:
+		return errConfidential
+	default:
+		return nil
+	}
 }
 
 // rotate presents the token to its row: in one step where the store can do that and

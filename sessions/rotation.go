@@ -12,10 +12,18 @@ import (
 // reason. The reasons are for the log.
 var ErrGrant = errors.New("refresh token is not valid")
 
+// ErrForged means that a refresh token is not one that we signed. ErrOtherClient means that
+// it is one of another client than presents it.
+var (
+	ErrForged      = fmt.Errorf("%w: not one of ours", ErrGrant)
+	ErrOtherClient = fmt.Errorf("%w: of another client", ErrGrant)
+)
+
 // Why a refresh token is not valid.
 var (
-	errTokenForm    = fmt.Errorf("%w: not a refresh token of ours", ErrGrant)
-	errTokenKey     = fmt.Errorf("%w: signed by no key of ours", ErrGrant)
+	errTokenForm    = fmt.Errorf("%w: by its form or its claims", ErrForged)
+	errTokenKey     = fmt.Errorf("%w: signed by no key of ours", ErrForged)
+	errConfidential = fmt.Errorf("%w: its client has to authenticate", ErrGrant)
 	errUnknown      = fmt.Errorf("%w: session unknown", ErrGrant)
 	errForeign      = fmt.Errorf("%w: not of this session's user or client", ErrGrant)
 	errRevoked      = fmt.Errorf("%w: session revoked", ErrGrant)

@@ -482,7 +482,7 @@ func TestTheft_ProbingWithAUsedTokenRevokesTheSession(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
 			live, used := c.used(w)
-			if _, err := w.manager.Current(t.Context(), used, thief); !errors.Is(err, sessions.ErrGrant) {
+			if _, err := w.manager.Current(t.Context(), &sessions.RefreshRequest{Token: used, IP: thief}); !errors.Is(err, sessions.ErrGrant) {
 				t.Fatalf("%v, want ErrGrant", err)
 			}
 			if e := w.last(); e.Kind != c.kind || e.IP != thief {
@@ -500,7 +500,7 @@ func TestTheft_ProbingWithAGoodTokenChangesNothing(t *testing.T) {
 	second := w.refresh(first.RefreshToken, victim, sessions.EventRefreshed)
 	before := w.row(second)
 	for _, token := range []string{first.RefreshToken, second.RefreshToken} {
-		if _, err := w.manager.Current(t.Context(), token, victim); err != nil {
+		if _, err := w.manager.Current(t.Context(), &sessions.RefreshRequest{Token: token, IP: victim}); err != nil {
 			t.Error(err)
 		}
 	}

@@ -55,7 +55,7 @@ func (a *API) held(w http.ResponseWriter, r *http.Request) (*sessions.Session, e
 		if err != nil {
 			return nil, err
 		}
-		session, err := a.manager.Current(r.Context(), token, a.clientIP(r))
+		session, err := a.manager.Current(r.Context(), &sessions.RefreshRequest{Token: token, IP: a.clientIP(r)})
 		return &session, err
 	}
 	defer LeaveBody(w, r)()

@@ -1,0 +1,90 @@
+package sessions_test
+
+import (
+	"errors"
+	"testing"
+
+	"authsidecar/sessions"
+)
+
+// The session of client "gateway", which has to authenticate, beside that of a public one.
+func clientSessions(t *testing.T) (m *sessions.Manager, gateway, app *sessions.Grant) {
+	t.Helper()
+	m = newManager(t, start())
+	m.Clients = map[string]bool{"gateway": true, "app": true}
+	m.Confidential = map[string]bool{"gateway": true}
+	grant := func(client string) *sessions.Grant {
+		g, err := m.Create(t.Context(), &sessions.CreateRequest{Caller: caller("alice"), UserID: "alice", ClientID: client})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	return m, grant("gateway"), grant("app")
+}
+
+// Covers O3.
+func TestRefresh_ASessionIsBoundToItsClient(t *testing.T) {
+	m, gateway, app := clientSessions(t)
+	for _, tt := range []struct {
+		name, token, client string
+		want                error
+	}{
+		{"another client's, who presents a confidential one's", gateway.RefreshToken, "app", sessions.ErrOtherClient},
+		{"another client's, who presents a public one's", app.RefreshToken, "gateway", sessions.ErrOtherClient},
+		{"nobody's, of a confidential client", gateway.RefreshToken, "", sessions.ErrGrant},
+	} {
+		req := &sessions.RefreshRequest{Token: tt.token, Client: tt.client}
+		if _, err := m.Refresh(t.Context(), req); !errors.Is(err, tt.want) || !errors.Is(err, sessions.ErrGrant) {
+			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
+		}
+	}
+	// Nothing was rotated, and nothing was revoked: the same tokens are good for their clients.
+	for _, tt := range []struct{ token, client string }{{gateway.RefreshToken, "gateway"}, {app.RefreshToken, "app"}} {
+		grant, err := m.Refresh(t.Context(), &sessions.RefreshRequest{Token: tt.token, Client: tt.client})
+		if err != nil || grant.Session.Generation != 1 {
+			t.Fatalf("%s: %v", tt.client, err)
+		}
+	}
+}
+
+func TestRefresh_OfAPublicClientNeedsTheTokenAlone(t *testing.T) {
+	m, _, app := clientSessions(t)
+	if _, err := m.Refresh(t.Context(), &sessions.RefreshRequest{Token: app.RefreshToken}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRefresh_AClientThatIsNoMoreEndsItsSessions(t *testing.T) {
+	m, gateway, _ := clientSessions(t)
+	delete(m.Clients, "gateway")
+	delete(m.Confidential, "gateway")
+	if _, err := m.Refresh(t.Context(), &sessions.RefreshRequest{Token: gateway.RefreshToken}); !errors.Is(err, sessions.ErrGrant) {
+		t.Errorf("%v, want ErrGrant", err)
+	}
+}
+
+func TestCurrent_AnotherClientsTokenIsRefusedAndNothingHappensToIt(t *testing.T) {
+	m, gateway, _ := clientSessions(t)
+	if _, err := m.Current(t.Context(), &sessions.RefreshRequest{Token: gateway.RefreshToken, Client: "app"}); !errors.Is(err, sessions.ErrOtherClient) {
+		t.Errorf("%v, want ErrOtherClient", err)
+	}
+	for _, client := range []string{"gateway", ""} {
+		if _, err := m.Current(t.Context(), &sessions.RefreshRequest{Token: gateway.RefreshToken, Client: client}); err != nil {
+			t.Errorf("by %q: %v", client, err)
+		}
+	}
+}
+
+func TestRefresh_WhatWeDidNotSignIsForged(t *testing.T) {
+	m, gateway, _ := clientSessions(t)
+	other, _, _ := clientSessions(t)
+	for _, token := range []string{"", "x", gateway.AccessToken, gateway.RefreshToken + "x"} {
+		if _, err := m.Refresh(t.Context(), &sessions.RefreshRequest{Token: token, Client: "gateway"}); !errors.Is(err, sessions.ErrForged) {
+			t.Errorf("%.10q: %v, want ErrForged", token, err)
+		}
+	}
+	if _, err := other.Refresh(t.Context(), &sessions.RefreshRequest{Token: gateway.RefreshToken, Client: "gateway"}); !errors.Is(err, sessions.ErrForged) {
+		t.Errorf("by another's key: %v, want ErrForged", err)
+	}
+}
