@@ -1,0 +1,102 @@
+package oauthapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+)
+
+// Bounds of client assertions.
+const (
+	assertionLeeway   = 30 * time.Second
+	assertionLifetime = time.Hour // what common libraries make them good for
+)
+
+// assertions verifies the assertions of clients: JWTs of the client, about itself, for us
+// (RFC 7523 section 3), each of them good once (OpenID Connect Core 1.0 section 9).
+type assertions struct {
+	verifier  *bearer.Verifier // nil: no client has keys
+	audiences []string
+	seen      map[string]*replays // by client
+}
+
+func newAssertions(c *Config, endpoints []string) (*assertions, error) {
+	a := &assertions{audiences: append([]string{c.Issuer}, endpoints...), seen: make(map[string]*replays)}
+	config := bearer.Config{Now: c.Now, CacheSize: 1} // one that is good is not good again
+	for i := range c.Clients {
+		client := &c.Clients[i]
+		if client.Keys == nil {
+			continue
+		}
+		a.seen[client.ID] = &replays{now: c.Now}
+		config.Issuers = append(config.Issuers, bearer.Issuer{
+			Name: client.ID, Keys: client.Keys, Audiences: a.audiences, Leeway: assertionLeeway, MaxLifetime: assertionLifetime,
+			Types: []string{"JWT", "client-authentication+jwt", bearer.NoType},
+		})
+	}
+	if len(config.Issuers) == 0 {
+		return a, nil
+	}
+	var err error
+	a.verifier, err = bearer.New(config)
+	return a, err
+}
+
+// byAssertion tells which client a credential with an assertion is of.
+func (all *clients) byAssertion(ctx context.Context, c credential) (*Client, error) {
+	id, err := all.assertions.verify(ctx, c.assertion)
+	switch {
+	case err != nil:
+		return nil, err
+	case c.id != "" && c.id != id:
+		return nil, errClientID
+	default:
+		return all.find(id), nil
+	}
+}
+
+// verify returns the client that an assertion is of. It takes each of them once.
+func (a *assertions) verify(ctx context.Context, assertion string) (client string, err error) {
+	if a.verifier == nil {
+		return "", errClient
+	}
+	caller, err := a.verifier.Verify(ctx, assertion)
+	switch {
+	case errors.Is(err, bearer.ErrKeysUnavailable):
+		return "", fmt.Errorf("verifying assertion: %w", err)
+	case err != nil:
+		return "", errClient
+	}
+	id, _ := caller.Claims["jti"].(string)
+	if caller.Subject != caller.Issuer || caller.Acting || id == "" || !a.forUsAlone(caller.Claims["aud"]) {
+		return "", errClient
+	}
+	switch fresh, full := a.seen[caller.Issuer].add(id, caller.ExpiresAt.Add(assertionLeeway)); {
+	case full:
+		return "", fmt.Errorf("remembering assertion: %w", sessions.ErrUnavailable)
+	case !fresh:
+		return "", errClient
+	default:
+		return caller.Issuer, nil
+	}
+}
+
+// forUsAlone reports whether all that an audience names is us. One that is for others too can
+// be presented here by any of them.
+func (a *assertions) forUsAlone(aud any) bool {
+	list, ok := aud.([]any)
+	if !ok {
+		list = []any{aud}
+	}
+	for _, item := range list {
+		if name, _ := item.(string); !slices.Contains(a.audiences, name) {
+			return false
+		}
+	}
+	return true
+}

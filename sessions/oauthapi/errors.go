@@ -1,0 +1,147 @@
+package oauthapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/internal/endpoint"
+	"authsidecar/sessions/keyring"
+)
+
+// An answerError is an error answer. All its text is fixed, and in the characters of RFC
+// 6749 section 5.2, so that no answer holds what a request sent.
+type answerError struct {
+	status      int
+	code        string
+	description string
+	retryAfter  int // in seconds
+}
+
+func (e *answerError) Error() string { return e.description }
+
+// Reason names the error for metrics.
+func (e *answerError) Reason() string {
+	if e.status == http.StatusTooManyRequests {
+		return "rate_limited"
+	}
+	return e.code
+}
+
+// Codes of RFC 6749 section 5.2, RFC 7009 section 2.2.1 and RFC 8707 section 2; the last
+// two are of RFC 6749 section 4.1.2.1, for what the others have no word for.
+const (
+	codeRequest     = "invalid_request"
+	codeClient      = "invalid_client"
+	codeGrant       = "invalid_grant"
+	codeGrantType   = "unsupported_grant_type"
+	codeScope       = "invalid_scope"
+	codeTarget      = "invalid_target"
+	codeTokenType   = "unsupported_token_type"
+	codeUnavailable = "temporarily_unavailable"
+	codeInternal    = "server_error"
+)
+
+func invalidRequest(description string) *answerError {
+	return &answerError{status: http.StatusBadRequest, code: codeRequest, description: description}
+}
+
+// The error answers.
+var (
+	errPath   = &answerError{status: http.StatusNotFound, code: codeRequest, description: "There is nothing at this spelling of the path."}
+	errMethod = &answerError{status: http.StatusMethodNotAllowed, code: codeRequest, description: "Allow says by which method this can be asked."}
+
+	errMedia    = invalidRequest("Send the parameters in the body, as application/x-www-form-urlencoded in UTF-8, without Content-Encoding.")
+	errForm     = invalidRequest("The body is no form: each value is encoded as application/x-www-form-urlencoded, in UTF-8.")
+	errQuery    = invalidRequest("Send the parameters in the body: a URL is kept in logs.")
+	errRepeated = invalidRequest("A parameter is there twice.")
+	errTooLarge = &answerError{status: http.StatusRequestEntityTooLarge, code: codeRequest, description: "The body may have 40 KiB."}
+	errTimeout  = &answerError{status: http.StatusRequestTimeout, code: codeRequest, description: "The body did not arrive in time. Send the request again."}
+
+	errMethods  = invalidRequest("Authenticate by one method: the Authorization header, client_secret, or client_assertion.")
+	errClientID = invalidRequest("client_id names another client than the one that authenticates.")
+	errClient   = &answerError{status: http.StatusUnauthorized, code: codeClient, description: "The client is unknown, or did not authenticate as it has to."}
+	errLimited  = &answerError{status: http.StatusTooManyRequests, code: codeUnavailable, description: "Too many attempts from this address have failed. Try again later."}
+
+	errNoGrantType  = invalidRequest("grant_type is missing.")
+	errGrantType    = &answerError{status: http.StatusBadRequest, code: codeGrantType, description: "grant_type is refresh_token, or that of RFC 8693 for token exchange."}
+	errNoRefresh    = invalidRequest("refresh_token is missing.")
+	errNoToken      = invalidRequest("token is missing.")
+	errGrant        = &answerError{status: http.StatusBadRequest, code: codeGrant, description: "The refresh token is not valid, or no longer, or was issued to another client."}
+	errScope        = &answerError{status: http.StatusBadRequest, code: codeScope, description: "Sessions have no scope that could be asked for: leave scope out."}
+	errTarget       = &answerError{status: http.StatusBadRequest, code: codeTarget, description: "Access tokens are for the audiences that are configured, and this is none of them."}
+	errForeignToken = &answerError{status: http.StatusBadRequest, code: codeTokenType, description: "The token is of another issuer: revoke it there."}
+
+	errSubject   = invalidRequest("subject_token and subject_token_type are both needed.")
+	errActor     = invalidRequest("actor_token and actor_token_type go together.")
+	errNoActor   = invalidRequest("A user id as subject_token needs the JWT of the caller as actor_token.")
+	errTokenType = invalidRequest("A token type is not known here: a token is a jwt, access_token or id_token, or the subject a user id.")
+	errRequested = invalidRequest("requested_token_type is access_token or refresh_token.")
+	errUser      = invalidRequest("The subject_token is of nobody who can be a user here.")
+	errTokens    = invalidRequest("The subject_token or the actor_token is not valid here, or no longer.")
+	errMayAct    = invalidRequest("The subject_token says that others may act, and not this actor.")
+	errDenied    = invalidRequest("This caller may not have a session for this user.")
+	errReason    = invalidRequest("Say in reason why you act as this user.")
+	errUserID    = invalidRequest("A user id has 1 to 255 bytes, without control or invisible characters and without white space at its ends.")
+	errText      = invalidRequest("reason may have 500 bytes, without control or invisible characters.")
+	errKept      = invalidRequest("The claims of the token that the session is to keep are too large.")
+
+	errInternal    = &answerError{status: http.StatusInternalServerError, code: codeInternal, description: "Something went wrong here. It was logged."}
+	errUnavailable = &answerError{status: http.StatusServiceUnavailable, code: codeUnavailable, description: "Try again soon.", retryAfter: 1}
+)
+
+// causes are in an order: an error may wrap several of them.
+var causes = []struct {
+	err    error
+	answer *answerError
+}{
+	{sessions.ErrGrant, errGrant}, // for every reason, that of the policy too: clients can do but one thing
+	{sessions.ErrEnded, errTokens},
+	{sessions.ErrUserID, errUserID},
+	{sessions.ErrText, errText},
+	{sessions.ErrKept, errKept},
+	{sessions.ErrReasonRequired, errReason},
+	{sessions.ErrDenied, errDenied}, // for every reason: who is protected is nobody's to know
+	{sessions.ErrClient, errDenied},
+	{endpoint.ErrTooLarge, errTooLarge},
+	{endpoint.ErrTimeout, errTimeout},
+	{endpoint.ErrBroken, errForm}, // the client went away, or framed it wrongly
+	{endpoint.ErrBusy, errUnavailable},
+	{sessions.ErrUnavailable, errUnavailable}, // never invalid_grant: clients throw a session away on that
+	{keyring.ErrNoKey, errUnavailable},
+	{bearer.ErrKeysUnavailable, errUnavailable},
+	{context.Canceled, errUnavailable},
+	{context.DeadlineExceeded, errUnavailable},
+}
+
+// errorOf is the one place that maps errors to the wire. Whatever it does not know is a 500
+// and no hint.
+func errorOf(err error) *answerError {
+	if own, ok := errors.AsType[*answerError](err); ok {
+		return own
+	}
+	if _, ok := errors.AsType[*bearer.Refusal](err); ok { // RFC 8693 section 2.2.2: invalid_request
+		return errTokens
+	}
+	for i := range causes {
+		if errors.Is(err, causes[i].err) {
+			return causes[i].answer
+		}
+	}
+	return errInternal
+}
+
+// write answers with the error. Whoever tried the Authorization header is told which scheme
+// it takes (RFC 6749 section 5.2).
+func (e *answerError) write(w http.ResponseWriter, request http.Header) {
+	if e.status == http.StatusUnauthorized && len(request["Authorization"]) > 0 {
+		w.Header().Set("WWW-Authenticate", `Basic realm="oauth", charset="UTF-8"`)
+	}
+	if e.retryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(e.retryAfter))
+	}
+	endpoint.Write(w, e.status, "application/json", []byte(`{"error":"`+e.code+`","error_description":"`+e.description+`"}`))
+}

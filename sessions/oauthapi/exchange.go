@@ -1,0 +1,125 @@
+package oauthapi
+
+import (
+	"cmp"
+	"net/http"
+
+	"authsidecar/sessions"
+)
+
+// Token types (RFC 8693 section 3). TokenTypeUserID is ours: of a subject_token that is a user
+// id as it is, for which the actor_token answers.
+const (
+	TokenTypeUserID = "urn:auth-sessions:token-type:user-id" //nolint:gosec // the name of a type
+
+	tokenTypeAccess  = "urn:ietf:params:oauth:token-type:access_token"  //nolint:gosec // as above
+	tokenTypeRefresh = "urn:ietf:params:oauth:token-type:refresh_token" //nolint:gosec // as above
+	tokenTypeID      = "urn:ietf:params:oauth:token-type:id_token"      //nolint:gosec // as above
+	tokenTypeJWT     = "urn:ietf:params:oauth:token-type:jwt"           //nolint:gosec // as above
+)
+
+// exchange answers a token exchange (RFC 8693): the standard form of creating a session. It is
+// decided by the same policy.
+func (a *API) exchange(w http.ResponseWriter, req *request) error {
+	issued := cmp.Or(req.get("requested_token_type"), tokenTypeAccess)
+	if issued != tokenTypeAccess && issued != tokenTypeRefresh {
+		return errRequested
+	}
+	if err := a.checkAsked(req.form); err != nil {
+		return err
+	}
+	caller, user, err := a.parties(req)
+	if err != nil {
+		return err
+	}
+	grant, err := a.Sessions.Create(req.Context(), &sessions.CreateRequest{
+		Caller: caller, UserID: user, Reason: req.get("reason"), ClientID: req.client.ID, IP: req.ip, UserAgent: req.UserAgent(),
+	})
+	if err != nil {
+		return err
+	}
+	writeGrant(w, grant, issued)
+	return nil
+}
+
+// parties returns who calls, and for which user:
+//
+//	subject_token   actor_token    caller        user
+//	a user id       token          of the actor  as it says
+//	token           another token  of the actor  the subject's
+//	token           -              the subject   the subject's
+func (a *API) parties(req *request) (caller *sessions.Caller, user string, err error) {
+	token, actor := req.get("subject_token"), req.get("actor_token")
+	kind, actorKind := req.get("subject_token_type"), req.get("actor_token_type")
+	switch {
+	case token == "" || kind == "":
+		return nil, "", errSubject
+	case (actor == "") != (actorKind == ""):
+		return nil, "", errActor
+	case kind == TokenTypeUserID && actor == "":
+		return nil, "", errNoActor
+	case kind == TokenTypeUserID:
+		caller, err = a.callerOf(req, actor, actorKind)
+		return caller, token, err
+	}
+	subject, err := a.subjectOf(req, token, kind)
+	if err != nil || actor == "" {
+		return subject, subjectID(subject), err
+	}
+	if caller, err = a.callerOf(req, actor, actorKind); err != nil {
+		return nil, "", err
+	}
+	if !mayAct(subject, caller) {
+		return nil, "", errMayAct
+	}
+	return caller, subjectID(subject), nil
+}
+
+func subjectID(c *sessions.Caller) string {
+	if c == nil {
+		return ""
+	}
+	return c.Subject
+}
+
+// callerOf returns whose token it is: one of a trusted issuer, for us.
+func (a *API) callerOf(req *request, token, kind string) (*sessions.Caller, error) {
+	switch kind {
+	case tokenTypeJWT, tokenTypeAccess, tokenTypeID:
+	default:
+		return nil, errTokenType
+	}
+	caller, err := a.Verifier.Verify(req.Context(), token)
+	return caller, a.refused(req, err)
+}
+
+// subjectOf is callerOf for a token that says who the user is: it is of a person who is one
+// here, and who holds it themselves.
+func (a *API) subjectOf(req *request, token, kind string) (*sessions.Caller, error) {
+	subject, err := a.callerOf(req, token, kind)
+	if err == nil && (subject.Own || subject.Acting || !subject.IsUser()) {
+		return nil, errUser
+	}
+	return subject, err
+}
+
+// mayAct reports whether a subject's token lets the actor act: one that names who may (RFC
+// 8693 section 4.4) lets nobody else. It allows nothing that the policy does not.
+func mayAct(subject, actor *sessions.Caller) bool {
+	value, said := subject.Claims["may_act"]
+	if !said {
+		return true
+	}
+	named, _ := value.(map[string]any)
+	if _, named := named["iss"]; !named && actor.Issuer != subject.Issuer { // a subject is one of its issuer
+		return false
+	}
+	for name, want := range named {
+		text, isText := want.(string)
+		if !isText || actor.Claims[name] != any(text) {
+			return false
+		}
+	}
+	_, has := named["sub"]
+	return has
+}

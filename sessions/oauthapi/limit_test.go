@@ -1,0 +1,97 @@
+package oauthapi
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestLimit_FailuresOfAnAddressAreSlowedDown(t *testing.T) {
+	f := newFixture(t)
+	wrong := strings.Repeat("x", MinSecret)
+	guess := func() answer { return f.postBasic("/token", "gateway", wrong, "grant_type", "refresh_token") }
+	for range limitBurst {
+		f.want(guess(), 401, "invalid_client")
+	}
+	for _, limited := range []answer{guess(), f.postBasic("/token", "gateway", secret, "grant_type", "refresh_token"), f.post("/introspect", "token", "x"), f.post("/revoke", "client_id", "app", "token", "x")} {
+		f.want(limited, 429, "temporarily_unavailable")
+		if limited.header.Get("Retry-After") != strconv.Itoa(int(limitEvery/time.Second)) {
+			t.Errorf("Retry-After is %q", limited.header.Get("Retry-After"))
+		}
+	}
+	r := formRequest("/oauth/revoke", "client_id=app&token=x")
+	r.RemoteAddr = "192.0.2.7:1234"
+	f.want(f.send(r), 200, "") // others are not
+	f.now = f.now.Add(limitEvery)
+	f.want(guess(), 401, "invalid_client")
+	f.want(guess(), 429, "temporarily_unavailable")
+	f.now = f.now.Add(limitBurst * limitEvery)
+	f.want(f.postBasic("/token", "gateway", secret, "grant_type", "x"), 400, "unsupported_grant_type")
+	if f.store.calls != 0 {
+		t.Error("the store was asked")
+	}
+}
+
+func TestLimit_ForgedTokensCountAndThoseThatAreOverDoNot(t *testing.T) {
+	f := newFixture(t)
+	other := newFixture(t)
+	forged := other.session().text("refresh_token")
+	old := f.session().text("refresh_token")
+	expired := f.token("alice", map[string]any{"exp": f.now.Add(-time.Second).Unix()})
+	f.want(f.post("/revoke", "client_id", "app", "token", old), 200, "")
+	for range 2 * limitBurst {
+		f.want(f.refresh(old), 400, "invalid_grant")
+		f.want(f.exchange("subject_token", expired, "subject_token_type", tokenTypeJWT), 400, "invalid_request")
+	}
+	calls := f.store.calls
+	for i := range limitBurst {
+		switch i % 3 {
+		case 0:
+			f.want(f.refresh(forged), 400, "invalid_grant")
+		case 1:
+			f.want(f.post("/revoke", "client_id", "app", "token", forged), 200, "")
+		default:
+			f.want(f.exchange("subject_token", other.token("alice", nil), "subject_token_type", tokenTypeJWT), 400, "invalid_request")
+		}
+	}
+	f.want(f.refresh(forged), 429, "temporarily_unavailable")
+	if f.store.calls != calls {
+		t.Error("the store was asked")
+	}
+}
+
+// A back end brings what its users send it: one of them does not keep out the others.
+func TestLimit_WhatAClientBringsThatAuthenticatesDoesNotCount(t *testing.T) {
+	f := newFixture(t)
+	forged := newFixture(t).session().text("refresh_token")
+	for range 2 * limitBurst {
+		f.want(f.postBasic("/token", "gateway", secret, "grant_type", "refresh_token", "refresh_token", forged), 400, "invalid_grant")
+		f.want(f.postBasic("/introspect", "gateway", secret, "token", forged), 200, "")
+	}
+}
+
+func TestLimit_AddressesOfOneCustomerAreOneAndMemoryIsBounded(t *testing.T) {
+	now := time.Now()
+	l := newLimiter(func() time.Time { return now })
+	for i := range limitBurst {
+		l.failed(fmt.Sprintf("2001:db8:1:2::%x", i))
+	}
+	if l.wait("2001:db8:1:2:ffff::1") == 0 || l.wait("2001:db8:1:2::1%eth0") == 0 || l.wait("2001:db8:1:3::1") != 0 || l.wait("192.0.2.1") != 0 {
+		t.Error("a network of 64 bits is one address, and no other is")
+	}
+	for range limitBurst {
+		l.failed("::ffff:192.0.2.9")
+		l.failed("no address")
+	}
+	if l.wait("192.0.2.9") == 0 || l.wait("192.0.2.8") != 0 || l.wait("no address") == 0 {
+		t.Error("an IPv4 address is one, however it is written")
+	}
+	for i := range 2 * limitAddresses {
+		l.failed(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255))
+	}
+	if l.until.Len() != limitAddresses {
+		t.Errorf("%d addresses are remembered", l.until.Len())
+	}
+}
