@@ -28,7 +28,7 @@ func isInvisible(r rune) bool { return r >= 0x80 && unicode.Is(invisible, r) }
 
 // fold maps all spellings that a lenient app could take for the same name to one: those
 // that differ by case, in any language, by compatibility (NFKC), by which white space
-// they have, and by what nobody sees. It is not for showing.
+// and which dashes they have, and by what nobody sees. It is not for showing.
 func fold(s string) string {
 	if isASCII(s) {
 		return strings.ToLower(s)
@@ -60,6 +60,8 @@ func foldOnce(s string) string {
 			continue
 		case r >= 0x80 && unicode.IsSpace(r):
 			r = ' '
+		case r >= 0x80 && unicode.Is(unicode.Dash, r): // hyphens, minus and the like
+			r = '-'
 		case !unicode.Is(unicode.M, r):
 			dotted = unicode.Is(unicode.Soft_Dotted, r)
 		case r == '\u0307' && dotted:

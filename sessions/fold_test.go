@@ -154,11 +154,17 @@ func TestProtect_SeesThroughSpellings(t *testing.T) {
 		"root", "ROOT", "ｒｏｏｔ", "ro\u034fot", "root\ufe0f", "\u3164root", "ro\u2800ot", "ro\u180bot", "r\U000e0100oot", "ro\u00adot",
 		"admin-1", "ADMIN-1", "admın-1", "ADMİN-1", "admi\u0307n-1", "ADMI\u0307N-1", "adm\u1d62n-1", "Ａdmin-x", "admin-",
 		"istanbul", "ISTANBUL", "ıstanbul", "İSTANBUL", "STRASSE", "STRAẞE", "ſtraſſe", "sys\u00a0op", "SYS\u3000OP", "sys\u1680op", "ﬆraße",
+		"admin\u20101", "admin\u20111", "admin\u20121", "admin\u20131", "admin\u20141", "admin\u20151", "admin\u22121",
 	} {
 		if !p.protected(id) {
 			t.Errorf("%q is not protected", id)
 		}
 	}
+	everyRune(func(r rune) {
+		if id := "admin" + string(r) + "1"; p.protected(id) != unicode.Is(unicode.Dash, r) {
+			t.Errorf("%q is protected %v", id, p.protected(id))
+		}
+	})
 	for _, id := range []string{"roof", "toor", "r\u00f6\u00f6t", "\u0440oot", "admin", "xadmin-1", "istanbul2", "sysop", "strase"} {
 		if p.protected(id) {
 			t.Errorf("%q is protected", id)
