@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestIdentity_Cookie(t *testing.T) {
@@ -152,6 +153,26 @@ func TestIdentity_ACookieThatIsOver(t *testing.T) {
 		}
 		// In Authorization it is a program's, which has to hear of it.
 		wantStatus(t, s.through("GET", "/app2", "Authorization", bearerOf(revoked)), 401)
+	}
+}
+
+// A cookie whose access token has merely expired says nothing of its session.
+func TestIdentity_ACookieThatHasExpiredIsNotOfASessionThatIsOver(t *testing.T) {
+	t.Parallel()
+	p := newIDP(t, "https://idp.example.com")
+	s := newSidecar(t, t.TempDir())
+	s.start(p.site(s, echo(t).URL, life+"\n\t\taccess_token {\n\t\t\tttl 1s\n\t\t}\n\t\trefresh_token {\n\t\t\tgrace 0s\n\t\t}\n\t\tidentity {\n\t\t\tcookie sid\n\t\t}"))
+	cookie := "sid=" + create(t, s.url, p.token("alice", nil), `{"user_id":"alice"}`).text("access_token")
+	for deadline := time.Now().Add(30 * time.Second); ; {
+		got := s.through("POST", "/app", "Cookie", cookie, "Sec-Fetch-Site", "same-origin")
+		if got.status == 200 && time.Now().Before(deadline) {
+			time.Sleep(100 * time.Millisecond) // polling for what the clock does
+			continue
+		}
+		if got.status != 401 || !strings.Contains(got.body, `"token_expired"`) || strings.Contains(got.body, "over") {
+			t.Errorf("%d %s", got.status, got.body)
+		}
+		return
 	}
 }
 

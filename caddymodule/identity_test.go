@@ -461,7 +461,7 @@ func TestIdentity_Login(t *testing.T) {
 		}
 	}
 	got := rawExchange(t, s.url, "GET //evil.example/x HTTP/1.1\r\nHost: app.example.com\r\nAccept: text/html\r\nConnection: close\r\n\r\n")
-	if !strings.HasPrefix(got, "HTTP/1.1 302 ") || !strings.Contains(got, "\r\nLocation: /login?next=/\r\n") {
+	if !strings.HasPrefix(got, "HTTP/1.1 302 ") || !strings.Contains(got, "\r\nLocation: /login?next=/\r\n") || strings.Contains(got, "Authenticate") {
 		t.Errorf("with the path of another host: %s", got)
 	}
 }

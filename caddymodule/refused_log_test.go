@@ -94,6 +94,25 @@ func TestRefusedTokens_AreInTheLog(t *testing.T) {
 	}
 }
 
+// What is wrong with our own tokens is no trust block's, and what is wrong with cookies no header's.
+func TestRefusedTokens_OfOurOwnAndOfCookiesHaveMendsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	s, p := identitySite(t, "require\n\t\t\tcookie sid")
+	forger := newIDP(t, "https://app.example.com")
+	for _, claims := range []map[string]any{nil, {"aud": "https://app.example.com", "sid": "x"}} {
+		wantStatus(t, s.through("GET", "/app", "Authorization", "Bearer "+forger.token("alice", claims)), 401)
+	}
+	other := create(t, s.url, p.token("mallory", nil), `{"user_id":"mallory"}`).text("access_token")
+	wantStatus(t, s.through("GET", "/app", "Cookie", "sid="+p.own.text("access_token")+"; sid="+other), 401)
+	lines, _ := s.waitRefusals(map[string]int{"unknown_key of https://app.example.com": 2, "several_cookies": 1})
+	for name, mend := range map[string]string{"unknown_key of https://app.example.com": "sign in again", "several_cookies": "delete the cookies"} {
+		got := fmt.Sprint(lines[name]["mend"])
+		if !strings.Contains(got, mend) || strings.Contains(got, "trust") || strings.Contains(got, "Authorization") {
+			t.Errorf("%s: the mend is %q", name, got)
+		}
+	}
+}
+
 // Who invents issuers does not fill the log.
 func TestRefusedTokens_AFloodOfInventedIssuersIsAFewLines(t *testing.T) {
 	t.Parallel()

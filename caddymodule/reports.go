@@ -16,7 +16,7 @@ import (
 // newReports makes what reports what happens here.
 func (inst *instance) newReports(h *Handler) (err error) {
 	config := observe.Config{
-		Issuer: inst.issuer, Logger: inst.logger, Mend: refusedMend,
+		Issuer: inst.issuer, Logger: inst.logger, Mend: inst.refusedMend,
 		Refusals: identity.RefusalCodes,
 		Block: observe.Block{
 			Trusted: inst.trusted(),
@@ -54,12 +54,16 @@ func (inst *instance) live() *observe.Live {
 	return &store.live
 }
 
-// refusedMend says what to do about a refused token.
-func refusedMend(reason bearer.Reason, known bool) string {
+// refusedMend says what to do about a refused token of that issuer.
+func (inst *instance) refusedMend(reason bearer.Reason, issuer string) string {
 	switch {
 	case reason == observe.Malformed:
 		return "send one token, once: Authorization: Bearer <token>"
-	case reason == bearer.ReasonUnknownIssuer && known:
+	case reason == observe.Several:
+		return "delete the cookies of the site in the browser and sign in again: two sessions came in cookies of one name. If it happens again, look for what sets one of them: a sister site, or another Path or Domain than before"
+	case issuer == inst.issuer:
+		return cli.MendOwn(reason)
+	case reason == bearer.ReasonUnknownIssuer && issuer != "":
 		return "requests of the app are made with access tokens of this site; to accept those of trusted issuers too, write: identity { accept callers }"
 	default:
 		return cli.Mend(reason)

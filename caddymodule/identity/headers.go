@@ -127,9 +127,9 @@ func (m *Middleware) assert(who *identity) (string, error) {
 	return token, nil
 }
 
-// ownPlaceholder returns what a placeholder of ours asks for: {http.auth.user.*}, which
-// other handlers that authenticate may set too, {http.auth_sessions.user.*}, which
-// nobody else does.
+// ownPlaceholder returns what a placeholder asks for that is ours: {http.auth.user.*}, which
+// other handlers that authenticate set too, and {http.auth_sessions.user.*} and
+// {http.auth_sessions.*}, which nobody else does.
 func ownPlaceholder(key string) (name string, ok bool) {
 	for _, prefix := range [...]string{"http.auth.user.", "http.auth_sessions.user.", "http.auth_sessions."} {
 		if len(key) > len(prefix) && key[:len(prefix)] == prefix {

@@ -20,6 +20,7 @@ var (
 	errToken   = httpapi.NewProblem(401, "invalid_token", "Invalid token", "The bearer token is not valid here, or no longer.")
 	errTokens  = httpapi.NewProblem(401, "invalid_token", "Invalid token", "Send one bearer token, in one Authorization header.")
 	errOver    = httpapi.NewProblem(401, "session_over", "Signed out", "This session is over. Sign in again.")
+	errExpired = httpapi.NewProblem(401, "token_expired", "Expired", "The access token in the cookie has expired. Refresh the session, or sign in again.")
 	errSeveral = httpapi.NewProblem(401, "invalid_token", "Several sessions at once",
 		"Several sessions came in cookies of one name. Delete the cookies of this site and sign in again.")
 	errCrossOrigin = httpapi.ErrCrossOrigin
@@ -104,10 +105,11 @@ func (m *Middleware) report(r *http.Request, f *refusal) {
 func (m *Middleware) answer(w http.ResponseWriter, r *http.Request, f *refusal) error {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
-	switch f.Status {
-	case http.StatusUnauthorized:
+	switch {
+	case f.toLogin:
+	case f.Status == http.StatusUnauthorized:
 		header.Set("WWW-Authenticate", challenge(f.Problem))
-	case http.StatusServiceUnavailable:
+	case f.Status == http.StatusServiceUnavailable:
 		header.Set("Retry-After", "1")
 	}
 	if err := caddyhttp.Error(f.Status, f); !f.toLogin && m.caught(r, err) {

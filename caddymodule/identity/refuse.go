@@ -67,7 +67,7 @@ func (m *Middleware) refuse(r *http.Request, f *refusal) (*identity, error) {
 	return nil, f
 }
 
-// over is for a cookie that says it is ours and is not good, or no longer. It is expired;
+// over is for a cookie that says it is ours and is not good, or no longer. It is taken away;
 // what changes nothing goes on as if it had not been there, and where somebody meant to
 // change something, they are told to sign in again.
 func (m *Middleware) over(w http.ResponseWriter, r *http.Request, cause error) (*identity, error) {
@@ -75,7 +75,11 @@ func (m *Middleware) over(w http.ResponseWriter, r *http.Request, cause error) (
 		m.expire(w, r)
 	}
 	if m.Require || m.Shadow || forward.Unsafe(r) {
-		return m.refuse(r, &refusal{Problem: errOver, cause: cause})
+		problem := errOver
+		if refusal, ok := errors.AsType[*bearer.Refusal](cause); ok && refusal.Reason == bearer.ReasonExpired {
+			problem = errExpired // of the session nothing is known
+		}
+		return m.refuse(r, &refusal{Problem: problem, cause: cause})
 	}
 	m.drop(r)
 	return m.nobody, nil

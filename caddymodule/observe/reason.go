@@ -6,6 +6,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/forward"
 )
 
 // Reasons of rejections that alerts know.
@@ -30,6 +31,7 @@ func Reason(status int, err error) string {
 		reason string
 	}{
 		{bearer.ErrNoToken, "no_token"},
+		{forward.ErrSeveral, string(Several)},
 		{bearer.ErrMalformed, string(Malformed)},
 		{sessions.ErrReasonRequired, reasonRequired},
 		{sessions.ErrClient, "client"},

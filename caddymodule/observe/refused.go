@@ -21,7 +21,7 @@ import (
 type refusedLog struct {
 	logger *zap.Logger
 	issuer string // ours
-	mend   func(reason bearer.Reason, known bool) string
+	mend   func(reason bearer.Reason, issuer string) string
 
 	mu    sync.Mutex
 	kinds map[refusedKind]*refusedCount
@@ -44,8 +44,12 @@ type refusedCount struct {
 	clientIP string
 }
 
-// Malformed is the reason where there is no one token to refuse.
-const Malformed bearer.Reason = "malformed_credentials"
+// The reasons where there is no one token to refuse: what a request says of who sends it cannot be
+// read, or several cookies are good.
+const (
+	Malformed bearer.Reason = "malformed_credentials"
+	Several   bearer.Reason = "several_cookies"
+)
 
 // count counts a refused request, if it was refused for its token.
 func (l *refusedLog) count(err error, clientIP string) {
@@ -53,6 +57,8 @@ func (l *refusedLog) count(err error, clientIP string) {
 	claimed := ""
 	if refusal, ok := errors.AsType[*bearer.Refusal](err); ok {
 		kind, claimed = refusedKind{refusal.Reason, refusal.Issuer}, refusal.Claimed
+	} else if errors.Is(err, forward.ErrSeveral) {
+		kind.reason = Several
 	} else if errors.Is(err, bearer.ErrMalformed) {
 		kind.reason = Malformed
 	} else {
@@ -104,7 +110,7 @@ func (l *refusedLog) write(kind refusedKind, c *refusedCount) {
 	} else if c.claimed != "" {
 		fields = append(fields, zap.String("unknown_issuer", claimedIssuer(c.claimed)))
 	}
-	fields = append(fields, zap.String("client_ip", c.clientIP), zap.String("mend", l.mend(kind.reason, kind.issuer != "")))
+	fields = append(fields, zap.String("client_ip", c.clientIP), zap.String("mend", l.mend(kind.reason, kind.issuer)))
 	l.logger.Info("bearer token refused", fields...)
 	c.count, c.logged = 0, time.Now()
 }

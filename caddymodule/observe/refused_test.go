@@ -91,4 +91,4 @@ func TestL2_MadeUpIssuersAreEncoded(t *testing.T) {
 	}
 }
 
-func noMend(bearer.Reason, bool) string { return "" }
+func noMend(bearer.Reason, string) string { return "" }

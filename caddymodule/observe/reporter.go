@@ -29,9 +29,9 @@ type Config struct {
 
 	// Refusals are reasons of rejections that are counted from 0 on, beside those known here.
 	Refusals []string
-	// Mend says what to do about tokens that are refused for a reason; known: they are of an
-	// issuer that is configured.
-	Mend func(reason bearer.Reason, known bool) string
+	// Mend says what to do about tokens that are refused for a reason: of this issuer, which is
+	// configured or our own; "" for any other.
+	Mend func(reason bearer.Reason, issuer string) string
 
 	Block Block
 }
