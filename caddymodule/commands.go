@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap"
 
 	"authsidecar/caddymodule/cli"
+	"authsidecar/caddymodule/cli/explain"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/jose"
 	"authsidecar/sessions/keyring"
@@ -18,7 +19,7 @@ func init() {
 }
 
 // readBlock reads a handler for the commands.
-func readBlock(ctx caddy.Context, handler []byte) (*cli.Block, error) {
+func readBlock(ctx caddy.Context, handler []byte) (*explain.Block, error) {
 	h := new(Handler)
 	if err := json.Unmarshal(handler, h); err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
@@ -30,7 +31,7 @@ func readBlock(ctx caddy.Context, handler []byte) (*cli.Block, error) {
 	if err != nil {
 		return nil, err
 	}
-	block := &cli.Block{
+	block := &explain.Block{
 		Issuer: h.Issuer, Policy: policy,
 		Own:     bearer.Issuer{Name: h.Issuer, Audiences: h.AccessToken.Audience, Own: true, Leeway: ownLeeway},
 		OwnKeys: func() (bearer.KeySource, string) { return h.accessKeys(ctx) },
@@ -45,7 +46,7 @@ func readBlock(ctx caddy.Context, handler []byte) (*cli.Block, error) {
 		if err != nil {
 			return nil, fmt.Errorf("trust %s: %w", t.Issuer, err)
 		}
-		trusted := cli.Trusted{Issuer: made.issuer, Accepts: accepts, Algorithms: t.Algorithms, Load: made.load}
+		trusted := explain.Trusted{Issuer: made.issuer, Accepts: accepts, Algorithms: t.Algorithms, Load: made.load}
 		for _, only := range t.Only {
 			trusted.OnlyNames = append(trusted.OnlyNames, only.Name())
 		}

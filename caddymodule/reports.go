@@ -4,7 +4,7 @@ import (
 	"context"
 	"net/http"
 
-	"authsidecar/caddymodule/cli"
+	"authsidecar/caddymodule/cli/explain"
 	"authsidecar/caddymodule/identity"
 	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions"
@@ -66,7 +66,7 @@ func (inst *instance) refusedMend(reason bearer.Reason, issuer string) string {
 	case reason == bearer.ReasonUnknownIssuer && issuer != "":
 		return "requests of the app are made with access tokens of this site; to accept those of trusted issuers too, write: identity { accept callers }"
 	default:
-		return cli.Mend(reason)
+		return explain.Mend(reason)
 	}
 }
 

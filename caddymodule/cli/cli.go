@@ -1,9 +1,16 @@
 package cli
 
 import (
+	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"authsidecar/caddymodule/cli/explain"
 )
+
+// ReadBlock reads an auth_sessions handler, as it stands in a configuration, and checks it as a
+// server does. It asks no network. The storage is that of the context.
+type ReadBlock func(ctx caddy.Context, handler []byte) (*explain.Block, error)
 
 // Register registers the command with Caddy.
 func Register(read ReadBlock) {

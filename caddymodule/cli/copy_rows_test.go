@@ -35,7 +35,7 @@ func fill(t *testing.T, store sessions.Store, n int) {
 			Realm: fmt.Sprint("https://realm", i%2), ID: fmt.Sprintf("session-%05d", i), UserID: fmt.Sprint("user", i%7), ClientID: "app",
 			Impersonation: i%3 == 0, Actor: sessions.Principal{Issuer: "https://idp.example.com", Subject: "carol"},
 			ActorClaims: sessions.Claims{"scope": "a b", "level": int64(4), "rate": 1.5, "roles": []any{"x"}}, Reason: "why \"not\"",
-			CreatedAt: copyNoon, RotatedAt: copyNoon, ExpiresAt: copyNoon.Add(day), Idle: time.Hour, Generation: uint64(i % 5), KeyID: "k",
+			CreatedAt: copyNoon, RotatedAt: copyNoon, ExpiresAt: copyNoon.Add(24 * time.Hour), Idle: time.Hour, Generation: uint64(i % 5), KeyID: "k",
 		}
 		row.Secret[0] = byte(i)
 		if _, _, _, err := store.Create(t.Context(), row); err != nil {

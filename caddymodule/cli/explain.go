@@ -5,13 +5,11 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
+	"authsidecar/caddymodule/cli/explain"
 	"authsidecar/sessions"
-	"authsidecar/sessions/bearer"
-	"authsidecar/sessions/jose"
 )
 
 // An explainer explains what becomes of a token, as its flags say.
@@ -59,31 +57,6 @@ storage. With --offline, nobody is asked. --envfile is that of caddy run.
 	return cmd
 }
 
-// explained is what is printed. There is no token in it.
-type explained struct {
-	Issuer  string          `json:"issuer"`
-	Verdict string          `json:"verdict"` // accepted, refused or unknown
-	Reason  bearer.Reason   `json:"reason,omitempty"`
-	Checks  []explainedStep `json:"checks"`
-	// Trust is the issuer of a token of whom nothing is configured, as the token says, and
-	// Section is that of the page about issuers which shows what to write for it.
-	Trust   string `json:"trust,omitempty"`
-	Section string `json:"section,omitempty"`
-	// Session is what he would get, where a user was named.
-	Session *explainedSession `json:"session,omitempty"`
-}
-
-type explainedStep struct {
-	Check  bearer.Check  `json:"check"`
-	Result string        `json:"result"` // ok, refused, unknown or skipped
-	Reason bearer.Reason `json:"reason,omitempty"`
-	Detail string        `json:"detail,omitempty"`
-	Mend   string        `json:"mend,omitempty"`
-	// Lines are what to write into the block of the issuer, where that helps, in place of the lines
-	// that begin with the same words.
-	Lines []string `json:"lines,omitempty"`
-}
-
 func (e *explainer) run(cmd *cobra.Command) error {
 	if e.user != "" && sessions.CheckUserID(e.user) != nil {
 		return fmt.Errorf("--user is no user id: it has 1 to 255 bytes, no control characters, and no blanks around it")
@@ -92,32 +65,22 @@ func (e *explainer) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	issuer := issuerClaim(token)
-	site, err := e.loadSite(cmd.Context(), issuer)
+	site, err := e.loadSite(cmd.Context(), explain.IssuerClaim(token))
 	if errors.Is(err, errNoBlock) {
-		return errors.Join(e.show(cmd.OutOrStdout(), &explained{Verdict: "unknown", Checks: []explainedStep{}, Trust: issuer, Section: sectionOf(issuer)}), err)
+		return errors.Join(e.show(cmd.OutOrStdout(), explain.Unknown(token)), err)
 	}
 	if err != nil {
 		return err
 	}
-	site.token = token
-	made := site.verifier.Explain(cmd.Context(), token)
-	result := &explained{Issuer: site.Issuer, Verdict: "accepted", Checks: site.steps(made)}
-	result.setVerdict(made.Refused())
-	if e.user != "" && made.Caller != nil {
-		result.Session = site.session(made.Caller, e.user, e.reason)
-	}
-	if result.Reason == bearer.ReasonUnknownIssuer {
-		result.Trust, result.Section = issuer, sectionOf(issuer)
-	}
-	return errors.Join(e.show(cmd.OutOrStdout(), result), result.err())
+	result := site.Explain(cmd.Context(), token, e.user, e.reason)
+	return errors.Join(e.show(cmd.OutOrStdout(), result), result.Err())
 }
 
-func (e *explainer) show(w io.Writer, result *explained) error {
+func (e *explainer) show(w io.Writer, result *explain.Result) error {
 	if e.json {
 		return printJSON(w, result)
 	}
-	return result.print(w)
+	return printResult(w, result)
 }
 
 // readToken reads a token, as people have them at hand: with blanks around it, or
@@ -142,45 +105,9 @@ func readToken(in io.Reader) (string, error) {
 	return token, nil
 }
 
-// issuerClaim is what the token says, verified by nobody, to choose between several
-// blocks by it.
-func issuerClaim(token string) string { return new(bearer.Verifier).IssuerOf(token) }
-
-// setVerdict sets what becomes of the token, whose checks end with that error.
-func (r *explained) setVerdict(err error) {
-	var refusal *bearer.Refusal
-	switch {
-	case errors.As(err, &refusal):
-		r.Verdict, r.Reason = "refused", refusal.Reason
-	case err == nil:
-	default:
-		r.Verdict = "unknown"
-		for _, step := range r.Checks { // another check says no whatever the keys are
-			if step.Result == "refused" {
-				r.Verdict, r.Reason = "refused", step.Reason
-				return
-			}
-		}
-	}
-}
-
-// err is how the command ends.
-func (r *explained) err() error {
-	switch {
-	case r.Verdict == "refused":
-		return fmt.Errorf("the token is refused: %s", r.Reason)
-	case r.Verdict == "unknown":
-		return errors.New("unknown whether the token is good: the keys of its issuer are not at hand")
-	case r.Session != nil && !r.Session.Allowed:
-		return errors.New("the token is good, and the session is denied")
-	default:
-		return nil
-	}
-}
-
-func (r *explained) print(w io.Writer) error {
+func printResult(w io.Writer, r *explain.Result) error {
 	if len(r.Checks) == 0 {
-		_, err := fmt.Fprintln(w, pointer(r.Trust, r.Section))
+		_, err := fmt.Fprintln(w, explain.Pointer(r.Trust, r.Section))
 		return err
 	}
 	t := newTable(w)
@@ -200,63 +127,32 @@ func (r *explained) print(w io.Writer) error {
 		}
 	}
 	if r.Trust != "" {
-		fmt.Fprintf(w, "\n%s\n", pointer(r.Trust, r.Section))
+		fmt.Fprintf(w, "\n%s\n", explain.Pointer(r.Trust, r.Section))
 	}
 	if r.Session != nil {
-		return r.Session.print(w)
+		return printSession(w, r.Session)
 	}
 	return nil
 }
 
-// order is that of the checks.
-var order = []bearer.Check{
-	bearer.CheckForm, bearer.CheckHeader, bearer.CheckIssuer, bearer.CheckKey, bearer.CheckSignature,
-	bearer.CheckType, bearer.CheckAudience, bearer.CheckTimes, bearer.CheckSubject,
-}
-
-// steps says what came of each check. Conditions are shown where there are some.
-func (s *site) steps(made *bearer.Explanation) []explainedStep {
-	byCheck := make(map[bearer.Check]bearer.Step)
-	for _, step := range made.Steps {
-		byCheck[step.Check] = step
+func printSession(w io.Writer, e *explain.Session) error {
+	fmt.Fprintf(w, "\nA session for %s:\n", printable(e.UserID))
+	t := newTable(w)
+	t.row("RULE", "HOLDS", "")
+	for _, rule := range e.Rules {
+		t.row(rule.Rule, yesNo(rule.Holds), rule.Why)
 	}
-	steps := make([]explainedStep, 0, len(order)+1)
-	for _, check := range order {
-		shown := explainedStep{Check: check, Result: "skipped", Detail: "it needs what the checks before it did not find"}
-		if step, done := byCheck[check]; done {
-			shown = s.step(step, made)
-		}
-		steps = append(steps, shown)
+	if err := t.flush(); err != nil {
+		return err
 	}
-	if step, done := byCheck[bearer.CheckOnly]; done {
-		steps = append(steps, s.step(step, made))
+	var err error
+	switch {
+	case !e.Allowed:
+		_, err = fmt.Fprintf(w, "\nDenied: %s. To mend it: %s\n", e.Why, e.Mend)
+	case e.Impersonation:
+		_, err = fmt.Fprintf(w, "\nAllowed by %s, as an impersonation.\n", printable(e.Rule))
+	default:
+		_, err = fmt.Fprintf(w, "\nAllowed by %s.\n", printable(e.Rule))
 	}
-	return steps
-}
-
-// step says what came of a check.
-func (s *site) step(step bearer.Step, made *bearer.Explanation) explainedStep {
-	shown := explainedStep{Check: step.Check, Result: "ok", Detail: s.detail(step.Check, made)}
-	if refusal, ok := errors.AsType[*bearer.Refusal](step.Err); ok {
-		advice := s.advise(refusal.Reason, made, time.Now())
-		shown.Result, shown.Reason, shown.Mend, shown.Lines = "refused", refusal.Reason, advice.mend, advice.lines
-	} else if step.Err != nil {
-		name := s.issuerOf(made).Name
-		advice := s.adviseKeys(name)
-		shown.Result, shown.Mend, shown.Lines = "unknown", advice.mend, advice.lines
-		if shown.Detail = s.keysFrom[name]; shown.Detail == "" {
-			shown.Detail = "the keys of this issuer are not at hand"
-		} else {
-			shown.Detail = "it is not among the " + shown.Detail + ", and there may be newer ones"
-		}
-	}
-	return shown
-}
-
-// keyName names the key that a header asks for.
-func keyName(h jose.Header) string {
-	if h.KeyID == "" {
-		return h.Algorithm + ", without a kid"
-	}
-	return fmt.Sprintf("%s, kid %q", h.Algorithm, h.KeyID)
+	return err
 }

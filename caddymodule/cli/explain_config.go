@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,8 +10,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 
+	"authsidecar/caddymodule/adminapi"
+	"authsidecar/caddymodule/cli/explain"
 	"authsidecar/sessions/bearer"
 )
 
@@ -106,7 +110,9 @@ func eachObject(node any, look func(map[string]any) (inside bool)) {
 func chooseHandler(all []*handler, issuer, tokenIssuer string) (*handler, error) {
 	trusts := func(h *handler) bool {
 		return slices.ContainsFunc(h.Trust, func(t handlerTrust) bool {
-			return isOf(tokenIssuer, bearer.Issuer{Name: t.Issuer, Issuers: t.Issuers})
+			issuer := bearer.Issuer{Name: t.Issuer, Issuers: t.Issuers}
+			_, ok := issuer.TrustedAs(tokenIssuer)
+			return ok
 		})
 	}
 	chosen := all
@@ -129,3 +135,57 @@ func chooseHandler(all []*handler, issuer, tokenIssuer string) (*handler, error)
 	}
 	return nil, fmt.Errorf("say by --issuer which block the token is for: there are %s", strings.Join(names, ", "))
 }
+
+// loadSite finds the block that a token of that issuer is for.
+func (e *explainer) loadSite(ctx context.Context, tokenIssuer string) (*explain.Site, error) {
+	config, err := e.loadConfig()
+	if err != nil {
+		return nil, err
+	}
+	handlers, err := handlersIn(config)
+	if err != nil {
+		return nil, err
+	}
+	h, err := chooseHandler(handlers, e.issuer, tokenIssuer)
+	if err != nil {
+		return nil, err
+	}
+	var raw struct {
+		Storage json.RawMessage `json:"storage"`
+	}
+	if err := json.Unmarshal(config, &raw); err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	caddyCtx, err := caddy.ProvisionContext(&caddy.Config{StorageRaw: raw.Storage, Logging: quiet()})
+	if err != nil {
+		return nil, fmt.Errorf("reading the storage of the configuration: %w", err)
+	}
+	block, err := e.read(caddyCtx, h.raw)
+	if err != nil {
+		return nil, err
+	}
+	return explain.New(ctx, block, e.serverKeys(block.Issuer), e.offline)
+}
+
+// serverKeys asks the running server for the public keys that it knows; nil where it
+// cannot be asked.
+func (e *explainer) serverKeys(issuer string) *adminapi.InstanceStatus {
+	if e.offline {
+		return nil
+	}
+	var overview adminapi.Overview
+	ask := e.adminClient
+	ask.issuer = issuer
+	if ask.call(http.MethodGet, "status", ask.query("keys", "true"), &overview) != nil || len(overview.Instances) != 1 {
+		return nil
+	}
+	return &overview.Instances[0]
+}
+
+// quiet logs what is wrong, and nothing else.
+func quiet() *caddy.Logging {
+	return &caddy.Logging{Logs: map[string]*caddy.CustomLog{caddy.DefaultLoggerName: {BaseLog: caddy.BaseLog{Level: "ERROR"}}}}
+}
+
+// errNoBlock is where there is nothing to check a token by.
+var errNoBlock = errors.New("nothing was checked")

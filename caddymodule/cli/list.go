@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"authsidecar/caddymodule/adminapi"
+	"authsidecar/caddymodule/internal/reltime"
 )
 
 // A sessionFilter says which sessions a command is about.
@@ -127,7 +128,7 @@ func (f *sessionFilter) list(out, progressOut io.Writer, limit int) error {
 			if s.Actor != nil {
 				actor = s.Actor.Subject
 			}
-			t.row(s.ID, s.UserID, actor, moment(s.CreatedAt), ago(s.LastUsedAt, now), ahead(s.IdleExpiresAt, now), s.IP, s.ClientID, s.Reason)
+			t.row(s.ID, s.UserID, actor, moment(s.CreatedAt), reltime.Ago(s.LastUsedAt, now), reltime.Ahead(s.IdleExpiresAt, now), s.IP, s.ClientID, s.Reason)
 		}
 		return t.flush()
 	})

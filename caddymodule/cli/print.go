@@ -49,41 +49,6 @@ func printJSON(w io.Writer, value any) error {
 	return encoder.Encode(value)
 }
 
-// ago and ahead print a time as people think of it; none is nothing.
-func ago(at, now time.Time) string {
-	if at.IsZero() {
-		return ""
-	}
-	return span(now.Sub(at)) + " ago"
-}
-
-func ahead(at, now time.Time) string {
-	switch {
-	case at.IsZero():
-		return ""
-	case !at.After(now):
-		return "now"
-	default:
-		return "in " + span(at.Sub(now))
-	}
-}
-
-const day = 24 * time.Hour
-
-// span prints a duration to two places: 3d4h, 12m30s.
-func span(d time.Duration) string {
-	d = max(d, 0).Round(time.Second)
-	days := d / day
-	switch rest := d % day; {
-	case days > 0:
-		return fmt.Sprintf("%dd%dh", days, rest/time.Hour)
-	case d >= time.Hour:
-		return fmt.Sprintf("%dh%dm", d/time.Hour, d%time.Hour/time.Minute)
-	default:
-		return d.String()
-	}
-}
-
 func yesNo(b bool) string {
 	if b {
 		return "yes"

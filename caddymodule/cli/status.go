@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"authsidecar/caddymodule/adminapi"
+	"authsidecar/caddymodule/internal/reltime"
 )
 
 func statusCommand() *cobra.Command {
@@ -86,7 +87,7 @@ func describeFeed(f adminapi.FeedStatus) string {
 	case "none":
 		return "none: no other node shares the store"
 	case "blind":
-		return fmt.Sprintf("blind for %s: the store is asked for each session", span(time.Duration(f.Blind)*time.Millisecond))
+		return fmt.Sprintf("blind for %s: the store is asked for each session", reltime.Span(time.Duration(f.Blind)*time.Millisecond))
 	default:
 		return fmt.Sprintf("%s, %d ms ago", f.State, f.Silent)
 	}
@@ -100,14 +101,14 @@ func printKeys(w io.Writer, s *adminapi.InstanceStatus) error {
 	t.row("TRUSTED ISSUER", "KID", "ALG", "GOT", "NEXT", "TROUBLE")
 	for _, trust := range s.Trust {
 		for _, key := range trust.Keys {
-			t.row(trust.Issuer, key.ID, string(key.Algorithm), ago(trust.FetchedAt, now), ahead(trust.RefreshAt, now), trust.Error)
+			t.row(trust.Issuer, key.ID, string(key.Algorithm), reltime.Ago(trust.FetchedAt, now), reltime.Ahead(trust.RefreshAt, now), trust.Error)
 		}
 		if len(trust.Keys) == 0 {
 			kind := "none yet"
 			if trust.Source == "secret" {
 				kind = "a secret"
 			}
-			t.row(trust.Issuer, kind, "", ago(trust.FetchedAt, now), ahead(trust.RefreshAt, now), trust.Error)
+			t.row(trust.Issuer, kind, "", reltime.Ago(trust.FetchedAt, now), reltime.Ahead(trust.RefreshAt, now), trust.Error)
 		}
 	}
 	if err := t.flush(); err != nil {

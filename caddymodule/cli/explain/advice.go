@@ -1,4 +1,4 @@
-package cli
+package explain
 
 import (
 	"fmt"
@@ -22,7 +22,7 @@ type advice struct {
 
 // A refusal is a token that a check refuses, and whose it says it is.
 type refusal struct {
-	*site
+	*Site
 	*bearer.Explanation
 
 	of  Trusted // empty for an issuer that is not trusted
@@ -52,7 +52,7 @@ var advisers = map[bearer.Reason]func(*refusal) advice{
 
 // advise says what to do about a reason. Of a token that its issuer did not sign nobody knows what
 // it would say: no line is made of what stands in it.
-func (s *site) advise(reason bearer.Reason, made *bearer.Explanation, now time.Time) advice {
+func (s *Site) advise(reason bearer.Reason, made *bearer.Explanation, now time.Time) advice {
 	if made.Claims["iss"] == any(s.Own.Name) {
 		return advice{mend: MendOwn(reason)}
 	}

@@ -1,18 +1,12 @@
-package cli
+package explain
 
 import (
 	"context"
-
-	"github.com/caddyserver/caddy/v2"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/jose"
 )
-
-// ReadBlock reads an auth_sessions handler, as it stands in a configuration, and checks it as a
-// server does. It asks no network. The storage is that of the context.
-type ReadBlock func(ctx caddy.Context, handler []byte) (*Block, error)
 
 // A Block is an auth_sessions block, as far as the fate of a token depends on it.
 type Block struct {

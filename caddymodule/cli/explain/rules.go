@@ -1,36 +1,34 @@
-package cli
+package explain
 
 import (
 	"cmp"
 	"errors"
-	"fmt"
-	"io"
 
 	"authsidecar/sessions"
 )
 
-// An explainedSession says whether the caller would get a session, and why.
-type explainedSession struct {
-	UserID        string          `json:"user_id"`
-	Allowed       bool            `json:"allowed"`
-	Impersonation bool            `json:"is_impersonation"`
-	Rule          string          `json:"rule,omitempty"` // the first that holds
-	Rules         []explainedRule `json:"rules"`
-	Why           string          `json:"why,omitempty"`
-	Mend          string          `json:"mend,omitempty"`
+// An Session says whether the caller would get a session, and why.
+type Session struct {
+	UserID        string `json:"user_id"`
+	Allowed       bool   `json:"allowed"`
+	Impersonation bool   `json:"is_impersonation"`
+	Rule          string `json:"rule,omitempty"` // the first that holds
+	Rules         []Rule `json:"rules"`
+	Why           string `json:"why,omitempty"`
+	Mend          string `json:"mend,omitempty"`
 }
 
-// An explainedRule says whether a rule holds.
-type explainedRule struct {
+// An Rule says whether a rule holds.
+type Rule struct {
 	Rule  string `json:"rule"`
 	Holds bool   `json:"holds"`
 	Why   string `json:"why,omitempty"`
 }
 
 // session asks the policy.
-func (s *site) session(caller *sessions.Caller, user, reason string) *explainedSession {
+func (s *Site) session(caller *sessions.Caller, user, reason string) *Session {
 	in := &sessions.RuleInput{Caller: caller, UserID: user, Reason: reason, ClientID: cmp.Or(caller.ClientID, s.Issuer)}
-	made := &explainedSession{UserID: user, Rules: explainRules(s.Policy, in)}
+	made := &Session{UserID: user, Rules: explainRules(s.Policy, in)}
 	decision, err := s.Policy.Decide(in)
 	switch {
 	case err == nil:
@@ -50,12 +48,12 @@ func (s *site) session(caller *sessions.Caller, user, reason string) *explainedS
 }
 
 // explainRules asks each rule by itself.
-func explainRules(policy *sessions.Policy, in *sessions.RuleInput) []explainedRule {
-	rules := make([]explainedRule, 0, len(policy.Allow)+1)
+func explainRules(policy *sessions.Policy, in *sessions.RuleInput) []Rule {
+	rules := make([]Rule, 0, len(policy.Allow)+1)
 	if policy.AllowSelf {
 		own := sessions.Policy{AllowSelf: true}
 		_, err := own.Decide(in)
-		rule := explainedRule{Rule: "self", Holds: err == nil}
+		rule := Rule{Rule: "self", Holds: err == nil}
 		switch {
 		case err == nil:
 		case in.Caller.IsMachine():
@@ -67,7 +65,7 @@ func explainRules(policy *sessions.Policy, in *sessions.RuleInput) []explainedRu
 	}
 	for i := range policy.Allow {
 		rule := &policy.Allow[i]
-		made := explainedRule{Rule: rule.Name}
+		made := Rule{Rule: rule.Name}
 		switch {
 		case rule.From != in.Caller.From():
 			made.Why = "it is for callers of " + rule.From
@@ -87,26 +85,4 @@ func isProtected(policy *sessions.Policy, in *sessions.RuleInput) bool {
 	open.Protect = nil
 	_, err := open.Decide(in)
 	return err == nil || errors.Is(err, sessions.ErrReasonRequired)
-}
-
-func (e *explainedSession) print(w io.Writer) error {
-	fmt.Fprintf(w, "\nA session for %s:\n", printable(e.UserID))
-	t := newTable(w)
-	t.row("RULE", "HOLDS", "")
-	for _, rule := range e.Rules {
-		t.row(rule.Rule, yesNo(rule.Holds), rule.Why)
-	}
-	if err := t.flush(); err != nil {
-		return err
-	}
-	var err error
-	switch {
-	case !e.Allowed:
-		_, err = fmt.Fprintf(w, "\nDenied: %s. To mend it: %s\n", e.Why, e.Mend)
-	case e.Impersonation:
-		_, err = fmt.Fprintf(w, "\nAllowed by %s, as an impersonation.\n", printable(e.Rule))
-	default:
-		_, err = fmt.Fprintf(w, "\nAllowed by %s.\n", printable(e.Rule))
-	}
-	return err
 }

@@ -1,4 +1,4 @@
-package cli
+package explain
 
 import (
 	"cmp"
@@ -10,13 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"authsidecar/caddymodule/internal/reltime"
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/jose"
 )
 
 // detail returns what a check looked at: what the token says, and what is expected.
-func (s *site) detail(check bearer.Check, made *bearer.Explanation) string {
+func (s *Site) detail(check bearer.Check, made *bearer.Explanation) string {
 	issuer := s.issuerOf(made)
 	switch check {
 	case bearer.CheckForm:
@@ -48,7 +49,7 @@ func (s *site) detail(check bearer.Check, made *bearer.Explanation) string {
 }
 
 // issuerOf is the one that the token claims to be from; none is empty.
-func (s *site) issuerOf(made *bearer.Explanation) bearer.Issuer {
+func (s *Site) issuerOf(made *bearer.Explanation) bearer.Issuer {
 	name, _ := made.Claims["iss"].(string)
 	at := slices.IndexFunc(s.issuers, func(i bearer.Issuer) bool { return isOf(name, i) })
 	if at < 0 {
@@ -64,7 +65,7 @@ func isOf(name string, i bearer.Issuer) bool {
 }
 
 // trusted is what is configured of the token's issuer; empty for our own.
-func (s *site) trusted(made *bearer.Explanation) Trusted {
+func (s *Site) trusted(made *bearer.Explanation) Trusted {
 	name, _ := made.Claims["iss"].(string)
 	at := slices.IndexFunc(s.Trusted, func(t Trusted) bool { return isOf(name, t.Issuer) })
 	if at < 0 {
@@ -74,7 +75,7 @@ func (s *site) trusted(made *bearer.Explanation) Trusted {
 }
 
 // unmet are the conditions that the token does not satisfy, each with what it has instead.
-func (s *site) unmet(made *bearer.Explanation) []string {
+func (s *Site) unmet(made *bearer.Explanation) []string {
 	names := s.trusted(made).OnlyNames
 	said := make([]string, 0, len(made.Unmet))
 	for _, at := range made.Unmet {
@@ -120,7 +121,7 @@ func headerDetail(token string) string {
 	return err.Error()
 }
 
-func (s *site) issuerDetail(claims sessions.Claims) string {
+func (s *Site) issuerDetail(claims sessions.Claims) string {
 	trusted := make([]string, 0, len(s.issuers))
 	for _, i := range s.issuers {
 		if name, _ := claims["iss"].(string); isOf(name, i) {
@@ -146,9 +147,9 @@ func timesDetail(claims sessions.Claims, now time.Time) string {
 		at := time.Unix(seconds, 0).UTC()
 		near := "now"
 		if at.Before(now) {
-			near = ago(at, now)
+			near = reltime.Ago(at, now)
 		} else if at.After(now) {
-			near = ahead(at, now)
+			near = reltime.Ahead(at, now)
 		}
 		parts = append(parts, fmt.Sprintf("%s %s (%s)", name, at.Format(time.RFC3339), near))
 	}

@@ -1,6 +1,11 @@
-package cli
+package explain
 
-import "authsidecar/sessions/bearer"
+import (
+	"maps"
+	"slices"
+
+	"authsidecar/sessions/bearer"
+)
 
 // MendOwn says how to mend what a token is refused for that says it is an access token of this site:
 // no trust block is about those.
@@ -19,6 +24,9 @@ func MendOwn(reason bearer.Reason) string {
 
 // Mend says how to mend what a token is refused for.
 func Mend(reason bearer.Reason) string { return mends[reason] }
+
+// Reasons returns all reasons that there is a mend for.
+func Reasons() []bearer.Reason { return slices.Sorted(maps.Keys(mends)) }
 
 var mends = map[bearer.Reason]string{
 	bearer.ReasonTooLarge:      "let the identity provider put less into it: 16 KiB are taken",

@@ -1,23 +1,20 @@
-package cli
+package explain
 
 import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"net/http"
 	"time"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"authsidecar/caddymodule/adminapi"
+	"authsidecar/caddymodule/internal/reltime"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/jose"
 )
 
-// A site is an auth_sessions block as the server would have it, with the keys that
+// A Site is an auth_sessions block as the server would have it, with the keys that
 // can be had from here.
-type site struct {
+type Site struct {
 	*Block
 	issuers  []bearer.Issuer
 	keysFrom map[string]string // by issuer, for people
@@ -26,62 +23,17 @@ type site struct {
 	token    string
 }
 
-// loadSite finds the block that a token of that issuer is for.
-func (e *explainer) loadSite(ctx context.Context, tokenIssuer string) (*site, error) {
-	config, err := e.loadConfig()
-	if err != nil {
-		return nil, err
-	}
-	handlers, err := handlersIn(config)
-	if err != nil {
-		return nil, err
-	}
-	h, err := chooseHandler(handlers, e.issuer, tokenIssuer)
-	if err != nil {
-		return nil, err
-	}
-	var raw struct {
-		Storage json.RawMessage `json:"storage"`
-	}
-	if err := json.Unmarshal(config, &raw); err != nil {
-		return nil, fmt.Errorf("reading the configuration: %w", err)
-	}
-	caddyCtx, err := caddy.ProvisionContext(&caddy.Config{StorageRaw: raw.Storage, Logging: quiet()})
-	if err != nil {
-		return nil, fmt.Errorf("reading the storage of the configuration: %w", err)
-	}
-	block, err := e.read(caddyCtx, h.raw)
-	if err != nil {
-		return nil, err
-	}
-	s := &site{Block: block, keysFrom: make(map[string]string), keysErr: make(map[string]error)}
-	s.load(ctx, e.serverKeys(block.Issuer), e.offline)
-	s.verifier, err = bearer.New(bearer.Config{Issuers: s.issuers})
-	return s, err
-}
-
-// quiet logs what is wrong, and nothing else.
-func quiet() *caddy.Logging {
-	return &caddy.Logging{Logs: map[string]*caddy.CustomLog{caddy.DefaultLoggerName: {BaseLog: caddy.BaseLog{Level: "ERROR"}}}}
-}
-
-// serverKeys asks the running server for the public keys that it knows; nil where it
-// cannot be asked.
-func (e *explainer) serverKeys(issuer string) *adminapi.InstanceStatus {
-	if e.offline {
-		return nil
-	}
-	var overview adminapi.Overview
-	ask := e.adminClient
-	ask.issuer = issuer
-	if ask.call(http.MethodGet, "status", ask.query("keys", "true"), &overview) != nil || len(overview.Instances) != 1 {
-		return nil
-	}
-	return &overview.Instances[0]
+// New returns the block with the keys that can be had: of the running server, nil for none, of
+// the issuers, unless offline, and of the storage.
+func New(ctx context.Context, block *Block, running *adminapi.InstanceStatus, offline bool) (site *Site, err error) {
+	site = &Site{Block: block, keysFrom: make(map[string]string), keysErr: make(map[string]error)}
+	site.load(ctx, running, offline)
+	site.verifier, err = bearer.New(bearer.Config{Issuers: site.issuers})
+	return site, err
 }
 
 // load gets the keys: of our own tokens, and of each trusted issuer.
-func (s *site) load(ctx context.Context, running *adminapi.InstanceStatus, offline bool) {
+func (s *Site) load(ctx context.Context, running *adminapi.InstanceStatus, offline bool) {
 	own := s.Own
 	own.Keys = noKeys{}
 	if keys, from := s.ownKeys(ctx, running); keys != nil {
@@ -112,7 +64,7 @@ func runningKeys(running *adminapi.InstanceStatus, t *Trusted, at int) *adminapi
 func remoteKeys(ctx context.Context, t *Trusted, remote *bearer.Remote, running *adminapi.TrustStatus, offline bool) (keys bearer.KeySource, from string, err error) {
 	if running != nil {
 		if set := setOf(running.JWKS.Keys, t.Accepts); set != nil {
-			return set, "keys of the running server, got " + ago(running.FetchedAt, time.Now()), nil
+			return set, "keys of the running server, got " + reltime.Ago(running.FetchedAt, time.Now()), nil
 		}
 	}
 	if !offline {
@@ -127,11 +79,11 @@ func remoteKeys(ctx context.Context, t *Trusted, remote *bearer.Remote, running 
 	if failed != nil {
 		return noKeys{}, "", err
 	}
-	return remembered{known}, "keys that were remembered " + ago(remote.Status().FetchedAt, time.Now()), err
+	return remembered{known}, "keys that were remembered " + reltime.Ago(remote.Status().FetchedAt, time.Now()), err
 }
 
 // ownKeys are the public keys of our access tokens: the server's, or those of the block.
-func (s *site) ownKeys(ctx context.Context, running *adminapi.InstanceStatus) (keys bearer.KeySource, from string) {
+func (s *Site) ownKeys(ctx context.Context, running *adminapi.InstanceStatus) (keys bearer.KeySource, from string) {
 	if running != nil {
 		var jwks []json.RawMessage
 		for _, key := range running.SigningKeys {

@@ -1,4 +1,4 @@
-package cli
+package explain
 
 import (
 	"os"
@@ -12,7 +12,7 @@ import (
 // those that have nothing in their address which tells.
 func TestExplain_FindsTheSectionOfEachIssuer(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("../docs/issuers.md")
+	page, err := os.ReadFile("../../docs/issuers.md")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestExplain_FindsTheSectionOfEachIssuer(t *testing.T) {
 		}
 		for _, block := range trust.FindAllStringSubmatch(section, -1) {
 			found++
-			if got := sectionOf(block[1]); got != want {
+			if got := SectionOf(block[1]); got != want {
 				t.Errorf("%s: section %q, want %q", block[1], got, want)
 			}
 		}
@@ -36,7 +36,7 @@ func TestExplain_FindsTheSectionOfEachIssuer(t *testing.T) {
 		t.Errorf("found %d blocks", found)
 	}
 	for _, issuer := range []string{"", "https://auth0.com.evil.example", "https://evil.example/x.auth0.com", "http://accounts.google.com", "https://idp.example.com"} {
-		if got := sectionOf(issuer); got != "" {
+		if got := SectionOf(issuer); got != "" {
 			t.Errorf("%q is taken for %s", issuer, got)
 		}
 	}

@@ -1,4 +1,4 @@
-package cli
+package explain
 
 import (
 	"cmp"
@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"authsidecar/caddymodule/internal/reltime"
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 )
@@ -97,7 +98,7 @@ func (r *refusal) idTokenAge() advice {
 	if !ok || age > bearer.MaxIDTokens-time.Minute {
 		return advice{mend: fmt.Sprintf("present an ID token that was issued just now, with iat in it: its iat is %s", claimText(r.Claims["iat"]))}
 	}
-	mend := fmt.Sprintf("it was issued %s: present one that was issued just now, since ID tokens leak by the URLs of logouts. If it may be older all the same, write:", ago(issued, r.now))
+	mend := fmt.Sprintf("it was issued %s: present one that was issued just now, since ID tokens leak by the URLs of logouts. If it may be older all the same, write:", reltime.Ago(issued, r.now))
 	if r.Claims["typ"] == nil && r.Claims["token_use"] == nil {
 		mend = "it does not say that it is an ID token: without id_tokens its age is not asked. With it, " + mend
 	}
@@ -109,23 +110,23 @@ func (r *refusal) idTokenAge() advice {
 
 func (r *refusal) expired() advice {
 	end, _ := seconds(r.Claims["exp"])
-	return advice{mend: fmt.Sprintf("get a new token: by its exp it is over since %s; if it is new, a clock is off: compare that of this machine with the issuer's", ago(end, r.now))}
+	return advice{mend: fmt.Sprintf("get a new token: by its exp it is over since %s; if it is new, a clock is off: compare that of this machine with the issuer's", reltime.Ago(end, r.now))}
 }
 
 func (r *refusal) lifetime() advice {
 	end, _ := seconds(r.Claims["exp"])
 	left := end.Sub(r.now)
-	mend := fmt.Sprintf("by its exp it is good for %s more. Let the issuer make it live shorter", span(left))
+	mend := fmt.Sprintf("by its exp it is good for %s more. Let the issuer make it live shorter", reltime.Span(left))
 	if left > bearer.MaxMaxLifetime {
 		return advice{mend: mend + ": none is taken that is good for more than 10 years"}
 	}
-	return advice{mend: mend + ", or write:", lines: line("max_lifetime", whole(left, day, "d"))}
+	return advice{mend: mend + ", or write:", lines: line("max_lifetime", whole(left, 24*time.Hour, "d"))}
 }
 
 // early advises on a token that begins in the future, by that claim.
 func (r *refusal) early(claim string) advice {
 	at, _ := seconds(r.Claims[claim])
-	mend := fmt.Sprintf("its %s is %s: compare the clock of this machine with the issuer's", claim, ahead(at, r.now))
+	mend := fmt.Sprintf("its %s is %s: compare the clock of this machine with the issuer's", claim, reltime.Ahead(at, r.now))
 	if at.Sub(r.now) > bearer.MaxLeeway {
 		return advice{mend: mend + "; clocks may differ by 5 minutes at most"}
 	}

@@ -1,13 +1,9 @@
-package cli
+package explain
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 )
-
-// errNoBlock is where there is nothing to check a token by.
-var errNoBlock = errors.New("nothing was checked")
 
 // sections are those of the page about issuers, by what the issuers of tokens are called. Those
 // that everybody runs at an address of their own, with nothing in it that tells, are not here.
@@ -41,8 +37,8 @@ var sections = []struct {
 // hosted matches issuers at hosts of that pattern.
 func hosted(host string) *regexp.Regexp { return regexp.MustCompile(`^https://` + host + `(/|$)`) }
 
-// sectionOf returns the title of the section about an issuer of that name; "" for none.
-func sectionOf(issuer string) string {
+// SectionOf returns the title of the section about an issuer of that name; "" for none.
+func SectionOf(issuer string) string {
 	for _, s := range sections {
 		if s.issuer.MatchString(issuer) {
 			return s.title
@@ -51,8 +47,8 @@ func sectionOf(issuer string) string {
 	return ""
 }
 
-// pointer says where it is written what to do about tokens of an issuer.
-func pointer(issuer, section string) string {
+// Pointer says where it is written what to do about tokens of an issuer.
+func Pointer(issuer, section string) string {
 	switch {
 	case issuer == "":
 		return "The token names no issuer, or is no JWT."

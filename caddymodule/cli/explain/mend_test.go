@@ -1,4 +1,4 @@
-package cli_test
+package explain
 
 import (
 	"go/ast"
@@ -7,14 +7,13 @@ import (
 	"strconv"
 	"testing"
 
-	"authsidecar/caddymodule/cli"
 	"authsidecar/sessions/bearer"
 )
 
 // reasons are all that package bearer has for refusing a token.
 func reasons(t *testing.T) map[bearer.Reason]bool {
 	t.Helper()
-	file, err := goparser.ParseFile(token.NewFileSet(), "../../sessions/bearer/errors.go", nil, 0)
+	file, err := goparser.ParseFile(token.NewFileSet(), "../../../sessions/bearer/errors.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,11 +44,11 @@ func reasons(t *testing.T) map[bearer.Reason]bool {
 func TestMends_AreComplete(t *testing.T) {
 	all := reasons(t)
 	for reason := range all {
-		if len(cli.Mends[reason]) < 20 {
+		if len(mends[reason]) < 20 {
 			t.Errorf("%s has no mend", reason)
 		}
 	}
-	for reason := range cli.Mends {
+	for reason := range mends {
 		if !all[reason] {
 			t.Errorf("%s is no reason", reason)
 		}

@@ -1,4 +1,4 @@
-package cli
+package explain
 
 import (
 	"crypto/x509"
@@ -12,7 +12,7 @@ import (
 
 // adviseKeys says what to do where the keys of an issuer are not at hand, by what came of asking
 // for them.
-func (s *site) adviseKeys(name string) advice {
+func (s *Site) adviseKeys(name string) advice {
 	err := s.keysErr[name]
 	if err == nil {
 		return advice{mend: "run this where a server runs that has them (--address), where its storage can be read, or without --offline"}
@@ -30,11 +30,11 @@ func (s *site) adviseKeys(name string) advice {
 		return advice{mend: "the server of the keys asks who wants them. If it takes a bearer token, write where that is:", lines: []string{"jwks_token {file./path/to/token}"}}
 	case answered && discovery:
 		return advice{
-			mend:  "the issuer has no discovery document: it answers " + fmt.Sprint(int(status)) + ". Its documentation says where its key set is" + inSection(sectionOf(name)) + ", often as follows:",
+			mend:  "the issuer has no discovery document: it answers " + fmt.Sprint(int(status)) + ". Its documentation says where its key set is" + inSection(SectionOf(name)) + ", often as follows:",
 			lines: []string{"jwks " + strings.TrimSuffix(name, "/") + "/.well-known/jwks.json"},
 		}
 	case discovery:
-		return advice{mend: "the keys were not found by discovery: " + err.Error() + ". Mend that, or name the URL of the key set by jwks" + inSection(sectionOf(name))}
+		return advice{mend: "the keys were not found by discovery: " + err.Error() + ". Mend that, or name the URL of the key set by jwks" + inSection(SectionOf(name))}
 	default:
 		return advice{mend: "the keys cannot be got: " + err.Error()}
 	}

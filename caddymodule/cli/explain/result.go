@@ -1,0 +1,149 @@
+package explain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/jose"
+)
+
+// A Result is what becomes of a token. There is no token in it.
+type Result struct {
+	Issuer  string        `json:"issuer"`
+	Verdict string        `json:"verdict"` // accepted, refused or unknown
+	Reason  bearer.Reason `json:"reason,omitempty"`
+	Checks  []Step        `json:"checks"`
+	// Trust is the issuer of a token of whom nothing is configured, as the token says, and
+	// Section is that of the page about issuers which shows what to write for it.
+	Trust   string `json:"trust,omitempty"`
+	Section string `json:"section,omitempty"`
+	// Session is what the caller would get, where a user was named.
+	Session *Session `json:"session,omitempty"`
+}
+
+// A Step is what came of a check.
+type Step struct {
+	Check  bearer.Check  `json:"check"`
+	Result string        `json:"result"` // ok, refused, unknown or skipped
+	Reason bearer.Reason `json:"reason,omitempty"`
+	Detail string        `json:"detail,omitempty"`
+	Mend   string        `json:"mend,omitempty"`
+	// Lines are what to write into the block of the issuer, where that helps, in place of the lines
+	// that begin with the same words.
+	Lines []string `json:"lines,omitempty"`
+}
+
+// Unknown is the result of a token that nothing is configured for.
+func Unknown(token string) *Result {
+	issuer := IssuerClaim(token)
+	return &Result{Verdict: "unknown", Checks: []Step{}, Trust: issuer, Section: SectionOf(issuer)}
+}
+
+// Explain makes the checks that the server makes of a token, and asks the policy for a session
+// for the user, if one is named.
+func (s *Site) Explain(ctx context.Context, token, user, reason string) *Result {
+	s.token = token
+	made := s.verifier.Explain(ctx, token)
+	result := &Result{Issuer: s.Issuer, Verdict: "accepted", Checks: s.steps(made)}
+	result.setVerdict(made.Refused())
+	if user != "" && made.Caller != nil {
+		result.Session = s.session(made.Caller, user, reason)
+	}
+	if result.Reason == bearer.ReasonUnknownIssuer {
+		issuer := IssuerClaim(token)
+		result.Trust, result.Section = issuer, SectionOf(issuer)
+	}
+	return result
+}
+
+// setVerdict sets what becomes of the token, whose checks end with that error.
+func (r *Result) setVerdict(err error) {
+	var refusal *bearer.Refusal
+	switch {
+	case errors.As(err, &refusal):
+		r.Verdict, r.Reason = "refused", refusal.Reason
+	case err == nil:
+	default:
+		r.Verdict = "unknown"
+		for _, step := range r.Checks { // another check says no whatever the keys are
+			if step.Result == "refused" {
+				r.Verdict, r.Reason = "refused", step.Reason
+				return
+			}
+		}
+	}
+}
+
+// Err returns why the token is not good, or the session denied; nil: neither.
+func (r *Result) Err() error {
+	switch {
+	case r.Verdict == "refused":
+		return fmt.Errorf("the token is refused: %s", r.Reason)
+	case r.Verdict == "unknown":
+		return errors.New("unknown whether the token is good: the keys of its issuer are not at hand")
+	case r.Session != nil && !r.Session.Allowed:
+		return errors.New("the token is good, and the session is denied")
+	default:
+		return nil
+	}
+}
+
+// order is that of the checks.
+var order = []bearer.Check{
+	bearer.CheckForm, bearer.CheckHeader, bearer.CheckIssuer, bearer.CheckKey, bearer.CheckSignature,
+	bearer.CheckType, bearer.CheckAudience, bearer.CheckTimes, bearer.CheckSubject,
+}
+
+// steps says what came of each check. Conditions are shown where there are some.
+func (s *Site) steps(made *bearer.Explanation) []Step {
+	byCheck := make(map[bearer.Check]bearer.Step)
+	for _, step := range made.Steps {
+		byCheck[step.Check] = step
+	}
+	steps := make([]Step, 0, len(order)+1)
+	for _, check := range order {
+		shown := Step{Check: check, Result: "skipped", Detail: "it needs what the checks before it did not find"}
+		if step, done := byCheck[check]; done {
+			shown = s.step(step, made)
+		}
+		steps = append(steps, shown)
+	}
+	if step, done := byCheck[bearer.CheckOnly]; done {
+		steps = append(steps, s.step(step, made))
+	}
+	return steps
+}
+
+// step says what came of a check.
+func (s *Site) step(step bearer.Step, made *bearer.Explanation) Step {
+	shown := Step{Check: step.Check, Result: "ok", Detail: s.detail(step.Check, made)}
+	if refusal, ok := errors.AsType[*bearer.Refusal](step.Err); ok {
+		advice := s.advise(refusal.Reason, made, time.Now())
+		shown.Result, shown.Reason, shown.Mend, shown.Lines = "refused", refusal.Reason, advice.mend, advice.lines
+	} else if step.Err != nil {
+		name := s.issuerOf(made).Name
+		advice := s.adviseKeys(name)
+		shown.Result, shown.Mend, shown.Lines = "unknown", advice.mend, advice.lines
+		if shown.Detail = s.keysFrom[name]; shown.Detail == "" {
+			shown.Detail = "the keys of this issuer are not at hand"
+		} else {
+			shown.Detail = "it is not among the " + shown.Detail + ", and there may be newer ones"
+		}
+	}
+	return shown
+}
+
+// keyName names the key that a header asks for.
+func keyName(h jose.Header) string {
+	if h.KeyID == "" {
+		return h.Algorithm + ", without a kid"
+	}
+	return fmt.Sprintf("%s, kid %q", h.Algorithm, h.KeyID)
+}
+
+// IssuerClaim is what the token says, verified by nobody, to choose between several
+// blocks by it.
+func IssuerClaim(token string) string { return new(bearer.Verifier).IssuerOf(token) }
