@@ -62,7 +62,7 @@ func (inst *instance) refusedMend(reason bearer.Reason, issuer string) string {
 	case reason == observe.Several:
 		return "delete the cookies of the site in the browser and sign in again: two sessions came in cookies of one name. If it happens again, look for what sets one of them: a sister site, or another Path or Domain than before"
 	case issuer == inst.issuer:
-		return cli.MendOwn(reason)
+		return explain.MendOwn(reason)
 	case reason == bearer.ReasonUnknownIssuer && issuer != "":
 		return "requests of the app are made with access tokens of this site; to accept those of trusted issuers too, write: identity { accept callers }"
 	default:

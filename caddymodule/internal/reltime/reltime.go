@@ -14,7 +14,7 @@ func Ago(at, now time.Time) string {
 	return Span(now.Sub(at)) + " ago"
 }
 
-// Ahead returns when a time will be, as in in 12m30s, or now; "" for the zero time.
+// Ahead returns when a time will be, in 12m30s or now; "" for the zero time.
 func Ahead(at, now time.Time) string {
 	switch {
 	case at.IsZero():
