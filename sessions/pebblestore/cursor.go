@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
 )
 
 // A cursor is the name of its query and the place of the last row of the page.
@@ -60,7 +61,7 @@ func (sel *selection) scanPlaces(ctx context.Context, e *engine, after []byte, m
 	n := 0
 	for iter.First(); iter.Valid(); iter.Next() {
 		if n++; n%1024 == 0 {
-			if err := done(ctx); err != nil {
+			if err := calls.Done(ctx); err != nil {
 				return nil, err
 			}
 		}

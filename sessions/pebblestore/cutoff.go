@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"authsidecar/sessions/internal/calls"
 	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/rowcodec"
 )
@@ -74,7 +75,7 @@ func (s *Store) Cutoffs(ctx context.Context, realm string) ([]revocation.Cutoff,
 func readCutoffs(ctx context.Context, iter *pebble.Iterator, realm string) ([]revocation.Cutoff, error) {
 	var all []revocation.Cutoff
 	for iter.First(); iter.Valid(); iter.Next() {
-		if err := done(ctx); err != nil {
+		if err := calls.Done(ctx); err != nil {
 			return nil, err
 		}
 		at, id, ok := cutoffKey(iter.Key())

@@ -1,13 +1,12 @@
 package pebblestore
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"syscall"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
 )
 
 // Errors of Open. The directory is as it was.
@@ -25,17 +24,7 @@ var (
 
 var errNoRoom = errors.New("no space left on its disk")
 
-// unavailable wraps an error so that its outcome reads as unknown.
-func unavailable(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, sessions.ErrUnavailable):
-		return err
-	default:
-		return fmt.Errorf("%w: %w", sessions.ErrUnavailable, err)
-	}
-}
+func unavailable(err error) error { return calls.Unavailable(err) }
 
 // refusal leaves the errors of Open as they are, and wraps those of the system.
 func refusal(err error) error {
@@ -44,10 +33,7 @@ func refusal(err error) error {
 			return err
 		}
 	}
-	if misplaced(err) {
-		return fmt.Errorf("%w: %w", sessions.ErrSetup, unavailable(cause(err)))
-	}
-	return unavailable(cause(err))
+	return calls.Refusal(cause(err), misplaced(err))
 }
 
 // misplaced reports whether the system says that the directory cannot be one of ours, and not
@@ -57,12 +43,4 @@ func misplaced(err error) bool {
 	return ok && slices.Contains([]syscall.Errno{
 		syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ENOENT, syscall.ENOTDIR, syscall.EEXIST, syscall.ELOOP, syscall.ENAMETOOLONG, syscall.EINVAL,
 	}, errno)
-}
-
-// done tells whether the caller still waits.
-func done(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return unavailable(err)
-	}
-	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
 )
 
 // List returns a page of the rows that match. It does not wait for writes in
@@ -154,7 +155,7 @@ func (sel *selection) page(ctx context.Context, e *engine, w *walk, q *sessions.
 	var last []byte
 	for n := 0; ; n++ {
 		if n%64 == 63 {
-			if err := done(ctx); err != nil {
+			if err := calls.Done(ctx); err != nil {
 				return sessions.Page{}, err
 			}
 		}

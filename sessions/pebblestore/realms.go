@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
 )
 
 // Keys hold the hash of a realm, and this table its name. It is written with the
@@ -98,7 +99,7 @@ func (e *engine) eachRealm(ctx context.Context, kind byte, tell func(hash, strin
 	}
 	defer func() { err = errors.Join(err, cause(iter.Close())) }()
 	for valid := iter.First(); valid; {
-		if err := done(ctx); err != nil {
+		if err := calls.Done(ctx); err != nil {
 			return err
 		}
 		key := iter.Key()

@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
 	"authsidecar/sessions/revocation"
 )
 
@@ -40,7 +41,7 @@ func (e *engine) revoked(ctx context.Context, since time.Time, tell func(session
 	defer func() { err = errors.Join(err, cause(iter.Close())) }()
 	for n := 0; ; n++ {
 		if n%1024 == 0 {
-			if err := done(ctx); err != nil {
+			if err := calls.Done(ctx); err != nil {
 				return err
 			}
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
 	"authsidecar/sessions/rowcodec"
 )
 
@@ -43,7 +44,7 @@ func (e *engine) scan(ctx context.Context, from []byte, limit int) (page session
 	}()
 	var last []byte
 	for iter.First(); iter.Valid(); iter.Next() {
-		if err := done(ctx); err != nil {
+		if err := calls.Done(ctx); err != nil {
 			return page, err
 		}
 		if len(page.Sessions) == limit {

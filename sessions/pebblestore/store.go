@@ -17,6 +17,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
 	"authsidecar/sessions/rowcodec"
 )
 
@@ -27,9 +28,7 @@ type Store struct {
 	lock  io.Closer
 	clock *clock
 
-	// gate is held for reading by each operation, and closed with it held.
-	gate   sync.RWMutex
-	closed bool
+	gate calls.Gate
 
 	engine   atomic.Pointer[engine]
 	reviving sync.Mutex
@@ -139,33 +138,23 @@ func (s *Store) start(exists bool) error {
 // sessions.ErrClosed. Where the disk is full or fails, what Pebble was about to
 // write stays parked, and the error says so; nothing acknowledged is lost.
 func (s *Store) Close() error {
-	s.gate.Lock()
-	defer s.gate.Unlock()
-	if s.closed {
-		return nil
-	}
-	s.closed = true
-	err := s.engine.Load().close()
-	return errors.Join(err, s.lock.Close())
+	return s.gate.Close(func() error { return errors.Join(s.engine.Load().close(), s.lock.Close()) })
 }
 
 // enter lets an operation in. leave it, unless there is an error.
 func (s *Store) enter(ctx context.Context) (*engine, error) {
-	if err := done(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return nil, err
-	}
-	if !s.gate.TryRLock() { // somebody closes it
-		return nil, sessions.ErrClosed
 	}
 	e, err := s.current()
 	if err != nil {
-		s.gate.RUnlock()
+		s.leave()
 		return nil, err
 	}
 	return e, nil
 }
 
-func (s *Store) leave() { s.gate.RUnlock() }
+func (s *Store) leave() { s.gate.Leave() }
 
 // enterWriting lets an operation in that is about to write.
 func (s *Store) enterWriting(ctx context.Context) (*engine, error) {
@@ -182,9 +171,6 @@ func (s *Store) enterWriting(ctx context.Context) (*engine, error) {
 
 // current returns the engine, a new one if it died.
 func (s *Store) current() (*engine, error) {
-	if s.closed {
-		return nil, sessions.ErrClosed
-	}
 	e := s.engine.Load()
 	dead := e.guard.Dead()
 	if dead == nil {

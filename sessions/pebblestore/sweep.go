@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
 	"authsidecar/sessions/rowcodec"
 )
 
@@ -65,7 +66,7 @@ type sweep struct {
 // run looks at up to most entries that are due. more tells that there may be
 // others.
 func (b *sweep) run(ctx context.Context) (more bool, err error) {
-	if err := done(ctx); err != nil {
+	if err := calls.Done(ctx); err != nil {
 		return false, err
 	}
 	due, err := b.due()

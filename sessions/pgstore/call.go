@@ -2,71 +2,25 @@ package pgstore
 
 import (
 	"context"
-	"crypto/sha256"
+	"encoding/binary"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"authsidecar/sessions/internal/calls"
 )
 
-// A stripe lets in as many as it has places.
-type stripe chan struct{}
-
-// stripes is how many doors there are: sessions, and users, that share one wait for
-// each other.
-const stripes = 256
-
-func (l stripe) try() bool {
-	select {
-	case l <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-func (l stripe) leave() { <-l }
-
-// enter waits for a place, until ctx ends.
-func (l stripe) enter(ctx context.Context) error {
-	if l.try() {
-		return nil
-	}
-	select {
-	case l <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// door returns the one of a session or a user. Within a process, they wait there for
-// each other instead of in the database, where each would take a connection.
-func (s *Store) door(name []byte) stripe {
-	sum := sha256.Sum256(name)
-	return s.doors[sum[0]]
-}
-
-// line waits in line for at most Options.Wait, if it is not too long already.
-func (s *Store) line(ctx context.Context, to stripe) error {
-	if to.try() {
-		return nil
-	}
-	if !s.waiting.try() {
-		return ErrBusy
-	}
-	defer s.waiting.leave()
-	ctx, cancel := context.WithTimeoutCause(ctx, s.opts.Wait, ErrBusy)
-	defer cancel()
-	return unavailable(to.enter(ctx))
-}
+// hash32 chooses a door for what has this hash.
+func hash32(name []byte) uint32 { return binary.BigEndian.Uint32(name) }
 
 // do runs a statement on a connection, and again where the server says that nothing
 // came of it.
 func (s *Store) do(ctx context.Context, statement func(context.Context, *pgconn.PgConn) error) error {
-	if err := s.line(ctx, s.running); err != nil {
+	lane, err := s.lanes.Run(ctx)
+	if err != nil {
 		return err
 	}
-	defer s.running.leave()
+	defer lane.Leave()
 	return s.doNow(ctx, statement)
 }
 
@@ -97,24 +51,13 @@ func (s *Store) once(ctx context.Context, statement func(context.Context, *pgcon
 		return unavailable(err)
 	}
 	defer conn.Release()
-	ctx, cancel = s.bounded(ctx)
+	ctx, cancel = calls.Bounded(ctx, s.opts.Timeout)
 	defer cancel()
 	err = statement(ctx, conn.Conn().PgConn())
 	if spoilt(err) {
 		_ = conn.Conn().Close(ctx)
 	}
 	return unavailable(err)
-}
-
-// bounded ends when the deadline of ctx or Options.Timeout is over, whichever comes
-// first, but not when ctx is cancelled.
-func (s *Store) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.Timeout)
-	if deadline, ok := ctx.Deadline(); ok {
-		bounded, cancelToo := context.WithDeadline(bounded, deadline)
-		return bounded, func() { cancelToo(); cancel() }
-	}
-	return bounded, cancel
 }
 
 // query says a statement, and calls row for each row of the answer. Where that is an

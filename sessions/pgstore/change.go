@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
+	"authsidecar/sessions/internal/storedrow"
 	"authsidecar/sessions/rowcodec"
 )
 
@@ -48,9 +50,6 @@ func (s *Store) found(key sessions.Key, r *reader) (found foundRow, err error) {
 	return found, err
 }
 
-// mostContended is how often an update is tried that others were faster than.
-const mostContended = 50
-
 // Update behaves as if fn ran once on the row: it reads the row, and writes what fn
 // made of it if nobody wrote it meanwhile, else it begins again.
 func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
@@ -58,12 +57,12 @@ func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transi
 		return sessions.Session{}, err
 	}
 	defer s.leave()
-	door := s.door(hash("session", key.Realm, key.ID))
-	if err := s.line(ctx, door); err != nil {
+	door, err := s.lanes.Door(ctx, hash32(hash("session", key.Realm, key.ID)))
+	if err != nil {
 		return sessions.Session{}, err
 	}
-	defer door.leave()
-	for range mostContended {
+	defer door.Leave()
+	for range calls.MostContended {
 		found, err := s.get(ctx, key)
 		if err != nil {
 			return sessions.Session{}, err
@@ -78,11 +77,11 @@ func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transi
 		if err != nil || written {
 			return stored, err
 		}
-		if err := done(ctx); err != nil {
+		if err := calls.Done(ctx); err != nil {
 			return sessions.Session{}, err
 		}
 	}
-	return sessions.Session{}, errContended
+	return sessions.Session{}, calls.ErrContended
 }
 
 // set writes next in the place of what was found, unless that changed.
@@ -93,7 +92,7 @@ func (s *Store) set(ctx context.Context, found *foundRow, next *sessions.Session
 	}
 	a := w.changing(s.at().text(next.Realm).text(next.ID).int(found.rev))
 	sql := s.sql.update
-	if !w.row.RevokedAt.IsZero() && !w.row.RevokedAt.Equal(revoked) {
+	if !w.Session.RevokedAt.IsZero() && !w.Session.RevokedAt.Equal(revoked) {
 		sql = s.sql.updateEnding
 		a.string(name(next.Key()))
 	}
@@ -102,7 +101,7 @@ func (s *Store) set(ctx context.Context, found *foundRow, next *sessions.Session
 		written = true
 		return s.learn(r)
 	})
-	return w.row, written, err
+	return w.Session, written, err
 }
 
 // Rotate stores the next generation if the token is the live one.
@@ -131,8 +130,8 @@ func (s *Store) Revoke(ctx context.Context, key sessions.Key, reason sessions.En
 		return row, false, err
 	}
 	defer s.leave()
-	for range mostContended {
-		a := s.at().text(key.Realm).text(key.ID).text(string(reason)).int(kept).int(rowcodec.Format).string(name(key))
+	for range calls.MostContended {
+		a := s.at().text(key.Realm).text(key.ID).text(string(reason)).int(storedrow.KeptRevoked).int(rowcodec.Format).string(name(key))
 		err = sessions.ErrNotFound
 		asking := s.query(ctx, s.sql.revoke, a, func(r *reader) error {
 			if err := s.learn(r); err != nil {
@@ -153,7 +152,7 @@ func (s *Store) Revoke(ctx context.Context, key sessions.Key, reason sessions.En
 		// Somebody else revoked it while this statement waited: what it saw besides
 		// is from before.
 	}
-	return sessions.Session{}, false, errContended
+	return sessions.Session{}, false, calls.ErrContended
 }
 
 // Interface guards

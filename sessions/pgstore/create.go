@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
 )
 
 // mostCounted bounds what counting costs. Who has more has too many for all that
@@ -39,7 +40,7 @@ func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessio
 			return stored, false, 0, err
 		}
 		if p.created {
-			return p.w.row, true, p.count, nil
+			return p.w.Session, true, p.count, nil
 		}
 		if p.found {
 			return p.old, false, 0, nil
@@ -47,7 +48,7 @@ func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessio
 		// It was put by somebody else a moment ago, so that this statement was too
 		// late to put it and too early to see it.
 	}
-	return stored, false, 0, errContended
+	return stored, false, 0, calls.ErrContended
 }
 
 // putting is a row on its way into the store.
@@ -64,7 +65,7 @@ type putting struct {
 // put stores the row as it is, or reads what is there.
 func (p *putting) put(ctx context.Context) error {
 	s := p.store
-	if !p.w.row.RevokedAt.IsZero() {
+	if !p.w.Session.RevokedAt.IsZero() {
 		return s.query(ctx, s.sql.createEnded, p.args(), p.read)
 	}
 	return p.locked(ctx, s.sql.create, p.read)
@@ -77,7 +78,7 @@ func (p *putting) begin(ctx context.Context) (err error) {
 	if err = p.locked(ctx, s.sql.begin, p.began); err != nil || p.created {
 		return err
 	}
-	found, err := s.get(ctx, p.w.row.Key())
+	found, err := s.get(ctx, p.w.Session.Key())
 	if errors.Is(err, sessions.ErrNotFound) { // it was swept meanwhile
 		return nil
 	}
@@ -86,7 +87,7 @@ func (p *putting) begin(ctx context.Context) (err error) {
 }
 
 func (p *putting) args() *args {
-	row := &p.w.row
+	row := &p.w.Session
 	a := p.store.at().text(row.Realm).text(row.ID)
 	a.int(rand.Int64N(math.MaxInt64 / 2)) //nolint:gosec // no secret: it tells a row from one that had its name before
 	a = p.w.lasting(p.w.changing(a))
@@ -99,17 +100,17 @@ func (p *putting) args() *args {
 // locked takes the lock of the user before a statement that counts: both are one
 // transaction, since they are sent as one.
 func (p *putting) locked(ctx context.Context, sql string, read func(*reader) error) error {
-	s, row := p.store, &p.w.row
+	s, row := p.store, &p.w.Session
 	kind := byte(0)
 	if row.Impersonation {
 		kind = 1
 	}
 	lock := hash("user", s.sql.schema, row.Realm, string(p.user), string(kind))
-	door := s.door(lock)
-	if err := s.line(ctx, door); err != nil {
+	door, err := s.lanes.Door(ctx, hash32(lock))
+	if err != nil {
 		return err
 	}
-	defer door.leave()
+	defer door.Leave()
 	return s.do(ctx, func(ctx context.Context, conn *pgconn.PgConn) error {
 		p.created = false // where it is said again, of which nothing came
 		batch := new(pgconn.Batch)
@@ -141,7 +142,7 @@ func (p *putting) began(r *reader) error {
 	place := fromMillis(r.int())
 	p.setCount(r)
 	if p.created = r.err == nil; p.created {
-		p.w.row.Begin(fromMillis(at.int()), place)
+		p.w.Session.Begin(fromMillis(at.int()), place)
 	}
 	return r.err
 }
@@ -163,7 +164,7 @@ func (p *putting) read(r *reader) error {
 	if p.created || r.err != nil || r.values[0] == nil {
 		return r.err
 	}
-	old, _, err := readRow(p.w.row.Key(), r)
+	old, _, err := readRow(p.w.Session.Key(), r)
 	p.old, p.found = old, err == nil
 	return err
 }

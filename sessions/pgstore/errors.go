@@ -1,7 +1,6 @@
 package pgstore
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
 )
 
 // Errors of Open and of each operation. All of them wrap sessions.ErrUnavailable.
@@ -19,9 +19,6 @@ var (
 	// ErrBusy means that too many wait for a connection already, or that none came
 	// free in time. Nothing was done.
 	ErrBusy = fmt.Errorf("%w: no connection came free", sessions.ErrUnavailable)
-
-	errContended = fmt.Errorf("%w: others changed the session again and again", sessions.ErrUnavailable)
-	errCorrupt   = fmt.Errorf("%w: what the database answered cannot be read", sessions.ErrUnavailable)
 )
 
 // refusal wraps the errors of Open: those that do not pass by themselves, but when somebody
@@ -29,34 +26,10 @@ var (
 func refusal(err error) error {
 	class := code(err)
 	setup := class == codeNoDatabase || strings.HasPrefix(class, classAuthorization) || strings.HasPrefix(class, classSyntaxOrAccess)
-	for _, known := range []error{errDSN, ErrNewer, sessions.ErrNoStore} {
-		setup = setup || errors.Is(err, known)
-	}
-	if setup {
-		return fmt.Errorf("%w: %w", sessions.ErrSetup, unavailable(err))
-	}
-	return unavailable(err)
+	return calls.Refusal(err, setup || errors.Is(err, errDSN) || errors.Is(err, ErrNewer))
 }
 
-// unavailable wraps an error so that its outcome reads as unknown.
-func unavailable(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, sessions.ErrUnavailable):
-		return err
-	default:
-		return fmt.Errorf("%w: %w", sessions.ErrUnavailable, err)
-	}
-}
-
-// done tells whether the caller still waits.
-func done(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return unavailable(err)
-	}
-	return nil
-}
+func unavailable(err error) error { return calls.Unavailable(err) }
 
 // What the server's errors mean (PostgreSQL, appendix A).
 const (

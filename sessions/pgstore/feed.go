@@ -3,26 +3,20 @@ package pgstore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
+	"authsidecar/sessions/internal/feed"
 	"authsidecar/sessions/revocation"
-	"authsidecar/sessions/rowcodec"
 )
 
-// Follow tells the sink what any node ends: by listening, or, where the database
-// cannot be listened to, by asking each revocation.Heartbeat.
-//
-// What proves that it hears is a heartbeat of its own, sent the way that revocations
-// go (through the pool) and heard where it listens, in less than
-// revocation.FeedTimeout: so a pooler that swallows notices, a listener that hangs on a
-// server that is not the primary any more, and a channel that lags are all silence.
+// Follow reports to the sink what any node revokes: by listening, or, where the database
+// cannot be listened to, by asking each revocation.Heartbeat. Heartbeats go the way that
+// revocations go, through the pool.
 func (s *Store) Follow(ctx context.Context, sink revocation.Sink) error {
 	if !s.opts.Poll && !s.sql.silent {
 		err := s.listen(ctx, sink)
@@ -34,17 +28,22 @@ func (s *Store) Follow(ctx context.Context, sink revocation.Sink) error {
 	return s.poll(ctx, sink)
 }
 
-var (
-	// errDeaf means that listening is of no use here.
-	errDeaf   = errors.New("nothing is heard where we listen")
-	errSilent = fmt.Errorf("%w: the heartbeat does not come back", sessions.ErrUnavailable)
-)
+// errDeaf means that listening is of no use here.
+var errDeaf = errors.New("nothing is heard where we listen")
+
+// A listening is one connection that listens.
+type listening struct {
+	feed.Listener
+
+	store *Store
+	heard []string // and not yet passed on; of the goroutine that listens
+}
 
 // listen follows by LISTEN, until ctx ends or it hears itself no more.
 func (s *Store) listen(ctx context.Context, sink revocation.Sink) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	l := listening{store: s, sink: sink}
+	l := listening{store: s, Listener: feed.Listener{Node: s.node, Clock: s.clock, Sink: sink, Name: readName}}
 	config := s.listener.Copy()
 	config.OnNotification = func(_ *pgconn.PgConn, n *pgconn.Notification) {
 		if n.Channel == s.sql.channel {
@@ -56,10 +55,11 @@ func (s *Store) listen(ctx context.Context, sink revocation.Sink) error {
 		return err
 	}
 	defer func() {
-		closing, cancel := s.bounded(context.WithoutCancel(ctx))
+		closing, cancel := calls.Bounded(context.WithoutCancel(ctx), s.opts.Timeout)
 		defer cancel()
 		_ = conn.Close(closing)
 	}()
+	l.Begin()
 	var beating sync.WaitGroup
 	defer beating.Wait()
 	defer cancel(nil)
@@ -71,7 +71,7 @@ func (s *Store) listen(ctx context.Context, sink revocation.Sink) error {
 			}
 			return unlessDeaf(err)
 		}
-		if err := l.tell(ctx); err != nil {
+		if err := l.pass(ctx); err != nil {
 			return unavailable(err)
 		}
 	}
@@ -105,43 +105,27 @@ func (s *Store) tune(ctx context.Context, config *pgconn.Config) (*pgconn.PgConn
 	}
 }
 
-// A listening is one connection that listens.
-type listening struct {
-	store *Store
-	sink  revocation.Sink
-	heard []string // not yet told; of the goroutine that listens
-
-	ready bool
-	last  atomic.Int64 // when the newest heartbeat that was heard was sent
-}
-
-// Silence of so long ends a connection: then the next one is tried. Before anything
-// was heard at all it means that nothing can be.
-const mostSilence = 2 * revocation.FeedTimeout
-
-// beat sends heartbeats until ctx ends or they do not come back.
+// beat sends heartbeats until ctx ends or they do not come back. Where none ever did, the
+// database cannot be listened to.
 func (l *listening) beat(ctx context.Context) error {
-	s := l.store
 	ticker := time.NewTicker(revocation.Heartbeat)
 	defer ticker.Stop()
-	began := s.clock.Passed()
 	sent := 0
 	for {
-		err := s.sendHeartbeat(ctx)
+		err := l.store.notify(ctx, l.Heartbeat())
 		if err == nil {
 			sent++
 		}
-		last := max(began, time.Duration(l.last.Load()))
-		switch silence := s.clock.Passed() - last; {
+		switch silence, heard := l.Silence(); {
 		case ctx.Err() != nil:
 			return nil
-		case silence < mostSilence:
+		case silence < feed.MostSilence:
 		case err != nil:
 			return err
-		case l.last.Load() == 0 && sent > 2:
+		case !heard && sent > 2:
 			return errDeaf
 		default:
-			return errSilent
+			return feed.ErrSilent
 		}
 		select {
 		case <-ctx.Done():
@@ -151,12 +135,11 @@ func (l *listening) beat(ctx context.Context) error {
 	}
 }
 
-// sendHeartbeat says that this node is there, in time or not at all.
-func (s *Store) sendHeartbeat(ctx context.Context) error {
+// notify says something on the channel, in time or not at all.
+func (s *Store) notify(ctx context.Context, text string) error {
 	ctx, cancel := context.WithTimeout(ctx, revocation.FeedTimeout)
 	defer cancel()
-	beat := fmt.Sprintf("h %s %d", s.node, s.clock.Passed().Nanoseconds())
-	return s.aside(ctx, s.sql.notify, new(args).string(beat), func(*reader) error { return nil })
+	return s.aside(ctx, s.sql.notify, new(args).string(text), func(*reader) error { return nil })
 }
 
 // aside is query for what does not wait in line.
@@ -168,48 +151,19 @@ func (s *Store) aside(ctx context.Context, sql string, a *args, row func(*reader
 	return s.doNow(ctx, func(ctx context.Context, conn *pgconn.PgConn) error { return s.ask(ctx, conn, sql, a, row) })
 }
 
-// tell passes on what was heard.
-func (l *listening) tell(ctx context.Context) error {
+// pass passes on what was heard. What cannot be read is looked up in the log.
+func (l *listening) pass(ctx context.Context) error {
 	heard := l.heard
 	l.heard = nil
 	for _, payload := range heard {
-		n, err := readNotice(payload)
-		if err != nil {
-			n.kind = 'l' // of a newer release perhaps: what it is about is in the log
+		if l.Hear(payload) == nil {
+			continue
 		}
-		switch n.kind {
-		case 'h':
-			l.hear(&n)
-		case 'r':
-			l.sink.Revoked(n.key, n.at)
-		case 'c':
-			c, err := rowcodec.DecodeCutoff(n.key.Realm, n.key.ID, n.at, n.data)
-			if err != nil {
-				return err
-			}
-			l.sink.Cutoff(c)
-		case 'l':
-			if _, err := l.store.look(ctx, l.sink, l.store.Now().Add(-l.store.lookBack())); err != nil {
-				return err
-			}
+		if _, err := l.store.look(ctx, l.Sink, l.store.Now().Add(-l.store.lookBack())); err != nil {
+			return err
 		}
 	}
 	return nil
-}
-
-// hear takes a heartbeat. One that comes late proves nothing: what else is said here
-// would come as late.
-func (l *listening) hear(n *notice) {
-	s := l.store
-	if n.node != s.node || s.clock.Passed()-n.sent >= revocation.FeedTimeout {
-		return
-	}
-	l.last.Store(int64(n.sent))
-	if !l.ready {
-		l.ready = true
-		l.sink.Ready()
-	}
-	l.sink.Alive()
 }
 
 // Interface guards

@@ -10,6 +10,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/sharedtest"
+	"authsidecar/sessions/internal/storedrow"
 	"authsidecar/sessions/storetest/servertest"
 )
 
@@ -101,17 +102,17 @@ func TestListingAndSweepingStayFlat(t *testing.T) {
 				}
 			}
 		}
-		counting := putting{store: s, w: &storedRow{row: sharedtest.Row(fmt.Sprint("counted", known), s.Now())}}
-		counting.w.row.UserID = "many"
-		w, err := encode(&counting.w.row)
+		row := sharedtest.Row(fmt.Sprint("counted", known), s.Now())
+		row.UserID = "many"
+		w, err := encode(&row)
 		if err != nil {
 			t.Fatal(err)
 		}
-		counting.w = w
+		counting := putting{store: s, w: w}
 		if n, plan := pages(t, s, s.sql.create, counting.args()); n > 2*mostCounted {
 			t.Errorf("known %t: counting looks at %d pages:\n%s", known, n, plan)
 		}
-		if n, plan := pages(t, s, s.sql.sweep, s.at().int(100).int(kept)); n > 3000 {
+		if n, plan := pages(t, s, s.sql.sweep, s.at().int(100).int(storedrow.KeptRevoked)); n > 3000 {
 			t.Errorf("known %t: sweeping 100 rows looks at %d pages:\n%s", known, n, plan)
 		}
 		if n, plan := pages(t, s, s.sql.log, s.at().int(0).text("").text("").int(10)); n > 50 {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/storedrow"
 	"authsidecar/sessions/rowcodec"
 )
 
@@ -34,13 +35,6 @@ func maybeMillis(a *args, t time.Time) *args {
 	return a.int(millis(t))
 }
 
-// kept is how long a revoked row is kept, in milliseconds, as PurgeAt says.
-var kept = func() int64 {
-	at := time.UnixMilli(0)
-	row := sessions.Session{RotatedAt: at, RevokedAt: at, ExpiresAt: at.AddDate(1, 0, 0), Idle: 1000 * time.Hour}
-	return row.PurgeAt().Sub(at).Milliseconds()
-}()
-
 // columns are what a row is read from, in the order of readRow.
 const columns = "created_at, expires_at, rev, generation, secret, secret_prev, kid, rotated_at, rotated_from, revoked_at, end_reason, data"
 
@@ -59,53 +53,31 @@ func readRow(key sessions.Key, r *reader) (row sessions.Session, rev int64, err 
 	if r.err != nil {
 		return row, 0, r.err
 	}
-	if row, err = rowcodec.Decode(key, data); err != nil {
-		return sessions.Session{}, 0, err
-	}
-	overlay(&row, &hot)
-	return row, rev, nil
+	row, err = storedrow.Decode(key, data, &hot)
+	return row, rev, err
 }
 
-// overlay puts what changes in rotations, and what was set in the step that wrote the row,
-// over what was decoded.
-func overlay(row, hot *sessions.Session) {
-	row.CreatedAt, row.ExpiresAt = hot.CreatedAt, hot.ExpiresAt
-	row.Generation, row.Secret, row.SecretPrev, row.KeyID = hot.Generation, hot.Secret, hot.SecretPrev, hot.KeyID
-	row.RotatedAt, row.RotatedFrom = hot.RotatedAt, hot.RotatedFrom
-	row.RevokedAt, row.EndReason = hot.RevokedAt, hot.EndReason
-}
-
-// A storedRow is a row as it is written, and as it will be read.
-type storedRow struct {
-	row  sessions.Session
-	data []byte
-}
+// A storedRow is a row as it is written.
+type storedRow struct{ *storedrow.Row }
 
 func encode(row *sessions.Session) (*storedRow, error) {
-	data, err := rowcodec.Encode(row)
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	stored, err := rowcodec.Decode(row.Key(), data)
-	if err != nil {
-		return nil, err
-	}
-	return &storedRow{row: stored, data: data}, nil
+	w, err := storedrow.Encode(row)
+	return &storedRow{w}, err
 }
 
 // changing adds the columns that an update may change: statements.changing.
 func (w *storedRow) changing(a *args) *args {
-	row := &w.row
+	row := &w.Session
 	a.int(rowcodec.Format).bytes(hashHolder(row.UserID, row.ClientID))
 	a.int(millis(row.ExpiresAt)).int(row.Idle.Milliseconds()).int(millis(row.PurgeAt()))
 	a.int(int64(row.Generation)).bytes(row.Secret[:]).bytes(row.SecretPrev[:]).text(row.KeyID)
 	a.int(millis(row.RotatedAt)).text(row.RotatedFrom)
 	maybeMillis(a, row.RevokedAt).text(string(row.EndReason))
-	return a.bytes(w.data)
+	return a.bytes(w.Data)
 }
 
 // lasting adds the columns that are written once: statements.lasting.
 func (w *storedRow) lasting(a *args) *args {
-	row := &w.row
+	row := &w.Session
 	return a.bytes(hashUser(row.UserID)).bytes(hashActor(&row.Actor)).bool(row.Impersonation).int(millis(row.CreatedAt))
 }

@@ -5,13 +5,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
 	"authsidecar/sessions/internal/serverclock"
 )
 
@@ -24,14 +24,8 @@ type Store struct {
 	sql      *statements
 	clock    *serverclock.Clock
 	node     string // tells our heartbeats from those of others
-
-	// gate is held for reading by each operation, and closed with it held.
-	gate   sync.RWMutex
-	closed bool
-
-	running stripe // calls that have a connection, or are about to
-	waiting stripe // calls that may wait for one
-	doors   [stripes]stripe
+	gate     calls.Gate
+	lanes    *calls.Lanes
 }
 
 // Open connects to the database, and makes or migrates the schema where that is not
@@ -41,11 +35,8 @@ type Store struct {
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts.defaults()
 	s := &Store{
-		opts: opts, node: rand.Text(), sql: newStatements(opts.Schema), clock: serverclock.New(opts.Clock),
-		running: make(stripe, opts.MaxConns), waiting: make(stripe, opts.MaxConns*waitingPerConn),
-	}
-	for i := range s.doors {
-		s.doors[i] = make(stripe, 1)
+		opts: opts, node: rand.Text(), sql: newStatements(opts.Schema), clock: serverclock.New(opts.Clock, opts.Now),
+		lanes: calls.NewLanes(opts.MaxConns, waitingPerConn, opts.Wait, ErrBusy),
 	}
 	if err := s.open(ctx); err != nil {
 		return nil, fmt.Errorf("opening session store: %w", refusal(err))
@@ -137,39 +128,19 @@ func (s *Store) warn(ctx context.Context) error {
 // Close waits for operations in flight and closes the store: each later one is
 // sessions.ErrClosed.
 func (s *Store) Close() error {
-	s.gate.Lock()
-	defer s.gate.Unlock()
-	if !s.closed {
-		s.closed = true
+	return s.gate.Close(func() error {
 		s.pool.Close()
-	}
-	return nil
+		return nil
+	})
 }
 
-// enter lets an operation in. leave it, unless there is an error.
-func (s *Store) enter(ctx context.Context) error {
-	if err := done(ctx); err != nil {
-		return err
-	}
-	if !s.gate.TryRLock() { // somebody closes it
-		return sessions.ErrClosed
-	}
-	if s.closed {
-		s.gate.RUnlock()
-		return sessions.ErrClosed
-	}
-	return nil
-}
+// enter lets a call in, which leaves unless there is an error.
+func (s *Store) enter(ctx context.Context) error { return s.gate.Enter(ctx) }
 
-func (s *Store) leave() { s.gate.RUnlock() }
+func (s *Store) leave() { s.gate.Leave() }
 
-// Now is the server's clock, as far as its answers told.
-func (s *Store) Now() time.Time {
-	if s.opts.Now != nil {
-		return s.opts.Now().UTC().Truncate(time.Millisecond)
-	}
-	return s.clock.Now()
-}
+// Now is the server's clock, as far as it is known from its answers.
+func (s *Store) Now() time.Time { return s.clock.Now() }
 
 // Ping returns nil where the database answers.
 func (s *Store) Ping(ctx context.Context) error {
@@ -183,8 +154,8 @@ func (s *Store) Ping(ctx context.Context) error {
 // at begins the arguments of a statement that asks for the time: $1, which is NULL
 // where it is the server's.
 func (s *Store) at() *args {
-	if s.opts.Now != nil {
-		return new(args).int(s.Now().UnixMilli())
+	if now := s.clock.Fixed(); now != nil {
+		return new(args).int(*now)
 	}
 	return new(args).null()
 }
@@ -192,7 +163,7 @@ func (s *Store) at() *args {
 // learn reads the time of an answer.
 func (s *Store) learn(r *reader) error {
 	now := r.int()
-	if r.err == nil && s.opts.Now == nil {
+	if r.err == nil {
 		s.clock.Learn(r.asked, now)
 	}
 	return r.err

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
+	"authsidecar/sessions/internal/storedrow"
 	"authsidecar/sessions/revocation"
 )
 
@@ -32,7 +34,7 @@ func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Sessio
 		if looked < most {
 			return deleted, s.forget(ctx, limit)
 		}
-		if err := done(ctx); err != nil {
+		if err := calls.Done(ctx); err != nil {
 			return deleted, err
 		}
 	}
@@ -41,7 +43,7 @@ func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Sessio
 
 // sweepSome looks at the next rows, and deletes those of them that are due.
 func (s *Store) sweepSome(ctx context.Context, most int) (looked int, gone []sessions.Session, err error) {
-	err = s.query(ctx, s.sql.sweep, s.at().int(int64(most)).int(kept), func(r *reader) error {
+	err = s.query(ctx, s.sql.sweep, s.at().int(int64(most)).int(storedrow.KeptRevoked), func(r *reader) error {
 		if err := s.learn(r); err != nil {
 			return err
 		}

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"authsidecar/sessions/internal/calls"
 )
 
 // Statements speak bytea, bigint and boolean, in binary, and a little text. Nothing is
@@ -65,7 +67,7 @@ type reader struct {
 
 func (r *reader) next() []byte {
 	if len(r.values) == 0 {
-		r.err = errCorrupt
+		r.err = calls.ErrCorrupt
 		return nil
 	}
 	value := r.values[0]
@@ -79,7 +81,7 @@ func (r *reader) text() string { return string(r.next()) }
 func (r *reader) int() int64 {
 	n, ok := r.maybe()
 	if !ok {
-		r.err = errCorrupt
+		r.err = calls.ErrCorrupt
 	}
 	return n
 }
@@ -91,7 +93,7 @@ func (r *reader) maybe() (n int64, ok bool) {
 		return 0, false
 	}
 	if len(value) != 8 {
-		r.err = errCorrupt
+		r.err = calls.ErrCorrupt
 		return 0, false
 	}
 	return int64(binary.BigEndian.Uint64(value)), true
@@ -100,7 +102,7 @@ func (r *reader) maybe() (n int64, ok bool) {
 func (r *reader) bool() bool {
 	value := r.next()
 	if len(value) != 1 {
-		r.err = errCorrupt
+		r.err = calls.ErrCorrupt
 		return false
 	}
 	return value[0] != 0
@@ -109,6 +111,6 @@ func (r *reader) bool() bool {
 // array reads bytes of one size.
 func (r *reader) array(dst []byte) {
 	if value := r.next(); copy(dst, value) != len(dst) || len(value) != len(dst) {
-		r.err = errCorrupt
+		r.err = calls.ErrCorrupt
 	}
 }

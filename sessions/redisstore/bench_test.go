@@ -84,7 +84,7 @@ func BenchmarkCreate(b *testing.B) {
 		b.Fatal(err)
 	}
 	row.Secret = [16]byte([]byte("0123456789abcdef"))
-	w.row.Secret, w.row.SecretPrev = row.Secret, row.Secret
+	w.Session.Secret, w.Session.SecretPrev = row.Secret, row.Secret
 	m := strings.NewReplacer("\x00", "0").Replace(string(newMark(&row, 0x4141414141414141)))
 	m = strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
@@ -94,7 +94,7 @@ func BenchmarkCreate(b *testing.B) {
 	}, m)
 	m = "__rand_int__" + m[12:]
 	args := w.fields([]string{"", m, millis(row.PurgeAt()), "", millis(row.CreatedAt)})
-	args[len(args)-1] = strings.Repeat("x", len(w.data))
+	args[len(args)-1] = strings.Repeat("x", len(w.Data))
 	floor(b, srv, rate, newFloor(s), s.keys.row("bench-__rand_int__"), args...)
 }
 

@@ -6,71 +6,23 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"authsidecar/sessions/internal/calls"
 )
-
-// A stripe lets in as many as it has places.
-type stripe chan struct{}
-
-// stripes is how many doors there are: sessions that share one wait for each other.
-const stripes = 256
-
-func (l stripe) try() bool {
-	select {
-	case l <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-func (l stripe) leave() { <-l }
-
-// door returns the one of a session. Within a process, updates wait there for each
-// other instead of trying again and again at the server.
-func (s *Store) door(label string) stripe { return s.doors[shard(label, stripes)] }
-
-// line waits in line for at most Options.Wait, if it is not too long already.
-func (s *Store) line(ctx context.Context, to stripe) error {
-	if to.try() {
-		return nil
-	}
-	if !s.waiting.try() {
-		return ErrBusy
-	}
-	defer s.waiting.leave()
-	ctx, cancel := context.WithTimeoutCause(ctx, s.opts.Wait, ErrBusy)
-	defer cancel()
-	select {
-	case to <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return unavailable(context.Cause(ctx))
-	}
-}
-
-// bounded ends when the deadline of ctx or Options.Timeout is over, whichever comes
-// first, but not when ctx is cancelled: what was sent is sent.
-func (s *Store) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.Timeout)
-	if deadline, ok := ctx.Deadline(); ok {
-		bounded, cancelToo := context.WithDeadline(bounded, deadline)
-		return bounded, func() { cancelToo(); cancel() }
-	}
-	return bounded, cancel
-}
 
 // run runs a script on a key, and returns its answer after the time.
 func (s *Store) run(ctx context.Context, sc *script, key string, args ...string) (*reader, error) {
-	if err := s.line(ctx, s.running); err != nil {
+	lane, err := s.lanes.Run(ctx)
+	if err != nil {
 		return nil, err
 	}
-	defer s.running.leave()
+	defer lane.Leave()
 	return s.runNow(ctx, sc, key, args...)
 }
 
 // runNow is run for those who need not wait in line.
 func (s *Store) runNow(ctx context.Context, sc *script, key string, args ...string) (*reader, error) {
-	ctx, cancel := s.bounded(ctx)
+	ctx, cancel := calls.Bounded(ctx, s.opts.Timeout)
 	defer cancel()
 	args = append([]string{s.at()}, args...)
 	keys := []string{key}
@@ -118,15 +70,16 @@ func (s *Store) runWaiting(ctx context.Context, sc *script, keys, args []string)
 
 // ask sends commands that read, in one go.
 func (s *Store) ask(ctx context.Context, commands ...rueidis.Completed) ([]rueidis.RedisResult, error) {
-	if err := s.line(ctx, s.running); err != nil {
+	lane, err := s.lanes.Run(ctx)
+	if err != nil {
 		return nil, err
 	}
-	defer s.running.leave()
+	defer lane.Leave()
 	return s.askNow(ctx, commands...)
 }
 
 func (s *Store) askNow(ctx context.Context, commands ...rueidis.Completed) ([]rueidis.RedisResult, error) {
-	ctx, cancel := s.bounded(ctx)
+	ctx, cancel := calls.Bounded(ctx, s.opts.Timeout)
 	defer cancel()
 	results := s.client.DoMulti(ctx, commands...)
 	for i := range results {
@@ -139,8 +92,8 @@ func (s *Store) askNow(ctx context.Context, commands ...rueidis.Completed) ([]ru
 
 // at is the time that a script goes by: "" where it is the server's.
 func (s *Store) at() string {
-	if s.opts.Now != nil {
-		return millis(s.Now())
+	if now := s.clock.Fixed(); now != nil {
+		return strconv.FormatInt(*now, 10)
 	}
 	return ""
 }
@@ -149,11 +102,9 @@ func (s *Store) at() string {
 func (s *Store) learn(asked time.Duration, r *reader) {
 	now, err := strconv.ParseInt(r.text(), 10, 64)
 	if err != nil {
-		r.err = errCorrupt
+		r.err = calls.ErrCorrupt
 		return
 	}
 	r.at = fromMillis(now)
-	if s.opts.Now == nil {
-		s.clock.Learn(asked, now)
-	}
+	s.clock.Learn(asked, now)
 }

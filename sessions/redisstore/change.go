@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
 )
 
 // Get returns the row, or sessions.ErrNotFound.
@@ -27,9 +28,6 @@ func (s *Store) get(ctx context.Context, key sessions.Key) (found foundRow, at t
 	return found, r.at, err
 }
 
-// mostContended is how often an update is tried that others were faster than.
-const mostContended = 50
-
 // Update behaves as if fn ran once on the row: it reads the row, and writes what fn
 // made of it if nobody wrote it meanwhile, else it begins again.
 func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
@@ -37,12 +35,12 @@ func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transi
 		return sessions.Session{}, err
 	}
 	defer s.leave()
-	door := s.door(label(key))
-	if err := s.line(ctx, door); err != nil {
+	door, err := s.lanes.Door(ctx, hash32(label(key)))
+	if err != nil {
 		return sessions.Session{}, err
 	}
-	defer door.leave()
-	for range mostContended {
+	defer door.Leave()
+	for range calls.MostContended {
 		found, at, err := s.get(ctx, key)
 		if err != nil {
 			return sessions.Session{}, err
@@ -57,11 +55,11 @@ func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transi
 		if err != nil || written {
 			return stored, err
 		}
-		if err := done(ctx); err != nil {
+		if err := calls.Done(ctx); err != nil {
 			return sessions.Session{}, err
 		}
 	}
-	return sessions.Session{}, errContended
+	return sessions.Session{}, calls.ErrContended
 }
 
 // set writes next in the place of what was found, unless that changed.
@@ -70,12 +68,12 @@ func (s *Store) set(ctx context.Context, found *foundRow, next, before *sessions
 	if err != nil {
 		return sessions.Session{}, false, err
 	}
-	if !s.whole() && (w.row.PurgeAt().Before(before.PurgeAt()) || w.row.RevokedAt.IsZero() && !before.RevokedAt.IsZero()) {
-		if _, err := s.spread(ctx, found.mark, &w.row); err != nil {
+	if !s.whole() && (w.Session.PurgeAt().Before(before.PurgeAt()) || w.Session.RevokedAt.IsZero() && !before.RevokedAt.IsZero()) {
+		if _, err := s.spread(ctx, found.mark, &w.Session); err != nil {
 			return sessions.Session{}, false, err
 		}
 	}
-	args := w.fields([]string{string(found.mark), found.rev, millis(w.row.PurgeAt()), revoked(&w.row)})
+	args := w.fields([]string{string(found.mark), found.rev, millis(w.Session.PurgeAt()), revoked(&w.Session)})
 	r, err := s.run(ctx, s.lua.update, s.keys.row(found.mark.label()), args...)
 	if err != nil {
 		return sessions.Session{}, false, err
@@ -83,10 +81,10 @@ func (s *Store) set(ctx context.Context, found *foundRow, next, before *sessions
 	if r.int() != 1 {
 		return sessions.Session{}, false, r.err
 	}
-	if !w.row.RevokedAt.Equal(before.RevokedAt) {
-		err = s.logged(ctx, found.mark, &w.row)
+	if !w.Session.RevokedAt.Equal(before.RevokedAt) {
+		err = s.logged(ctx, found.mark, &w.Session)
 	}
-	return w.row, true, err
+	return w.Session, true, err
 }
 
 // Rotate stores the next generation if the token is the live one.

@@ -28,15 +28,15 @@ func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessio
 	if err != nil {
 		return stored, false, 0, err
 	}
-	m, began := newMark(&w.row, nonce()), ""
+	m, began := newMark(&w.Session, nonce()), ""
 	if s.whole() && begins {
-		began = millis(w.row.CreatedAt)
+		began = millis(w.Session.CreatedAt)
 	} else if !s.whole() {
 		if m, count, err = s.prepare(ctx, m, w, begins); err != nil {
 			return stored, false, 0, err
 		}
 	}
-	args := w.fields([]string{string(m), millis(w.row.PurgeAt()), revoked(&w.row), began})
+	args := w.fields([]string{string(m), millis(w.Session.PurgeAt()), revoked(&w.Session), began})
 	r, err := s.run(ctx, s.lua.create, s.keys.row(m.label()), args...)
 	if err != nil {
 		return stored, false, 0, err
@@ -48,9 +48,9 @@ func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessio
 		count = int(counted) + 1
 	}
 	if began != "" {
-		w.row.Begin(r.at, r.time())
+		w.Session.Begin(r.at, r.time())
 	}
-	return w.row, true, count, errors.Join(r.err, s.logged(ctx, m, &w.row))
+	return w.Session, true, count, errors.Join(r.err, s.logged(ctx, m, &w.Session))
 }
 
 // instead reads the row that was there already.
@@ -74,21 +74,21 @@ func nonce() uint64 {
 func (s *Store) prepare(ctx context.Context, m mark, w *storedRow, begins bool) (_ mark, count int, err error) {
 	var newest time.Time
 	calls := []func(context.Context) error{
-		func(ctx context.Context) (err error) { count, err = s.spread(ctx, m, &w.row); return err },
+		func(ctx context.Context) (err error) { count, err = s.spread(ctx, m, &w.Session); return err },
 	}
 	if begins {
 		calls = append(calls, func(ctx context.Context) (err error) { newest, err = s.newestCutoff(ctx); return err })
 	}
 	err = together(ctx, calls)
-	if err != nil || newest.Before(w.row.CreatedAt) || !begins {
+	if err != nil || newest.Before(w.Session.CreatedAt) || !begins {
 		return m, count, err
 	}
 	if err := s.gather(ctx, m); err != nil {
 		return m, 0, err
 	}
-	w.row.Begin(w.row.RotatedAt, newest.Add(time.Millisecond))
-	m = newMark(&w.row, nonce())
-	count, err = s.spread(ctx, m, &w.row)
+	w.Session.Begin(w.Session.RotatedAt, newest.Add(time.Millisecond))
+	m = newMark(&w.Session, nonce())
+	count, err = s.spread(ctx, m, &w.Session)
 	return m, count, err
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
 	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/rowcodec"
 )
@@ -44,6 +45,10 @@ type storedCutoff struct {
 	data string
 }
 
+func (c *storedCutoff) decode() (revocation.Cutoff, error) {
+	return rowcodec.DecodeCutoff(c.key.Realm, c.key.ID, c.at, []byte(c.data))
+}
+
 // cutoffField is the name of a cutoff among all: time, realm and id.
 func cutoffField(c *revocation.Cutoff) string {
 	return place(c.At) + label(sessions.Key{Realm: c.Realm, ID: c.ID})
@@ -61,11 +66,11 @@ func (s *Store) allCutoffs(ctx context.Context) (all []storedCutoff, err error) 
 	}
 	for field, data := range found {
 		if len(field) < 8 {
-			return nil, errCorrupt
+			return nil, calls.ErrCorrupt
 		}
 		key, rest, ok := cutLabel(field[8:])
 		if !ok || rest != "" {
-			return nil, errCorrupt
+			return nil, calls.ErrCorrupt
 		}
 		all = append(all, storedCutoff{key: key, at: placed(field[:8]), data: data})
 	}
@@ -90,7 +95,7 @@ func (s *Store) Cutoffs(ctx context.Context, realm string) (all []revocation.Cut
 		if stored[i].key.Realm != realm {
 			continue
 		}
-		c, err := rowcodec.DecodeCutoff(realm, stored[i].key.ID, stored[i].at, []byte(stored[i].data))
+		c, err := stored[i].decode()
 		if err != nil {
 			return nil, err
 		}

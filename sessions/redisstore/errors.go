@@ -1,7 +1,6 @@
 package redisstore
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,6 +9,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
 )
 
 // Errors of Open and of each operation. All of them wrap sessions.ErrUnavailable.
@@ -22,19 +22,12 @@ var (
 	// ErrReplicas means that a write is not on as many replicas as Options.Replicas
 	// asks for. It may be lost, or stay.
 	ErrReplicas = fmt.Errorf("%w: too few replicas confirmed the write", sessions.ErrUnavailable)
-
-	errContended = fmt.Errorf("%w: others changed the session again and again", sessions.ErrUnavailable)
-	errCorrupt   = fmt.Errorf("%w: what the server answered cannot be read", sessions.ErrUnavailable)
 )
 
 // refusal wraps the errors of Open: those that do not pass by themselves are
 // sessions.ErrSetup as well.
 func refusal(err error) error {
-	err = unavailable(err)
-	if errors.Is(err, ErrNewer) || errors.Is(err, sessions.ErrNoStore) || refusedUs(err) {
-		return fmt.Errorf("%w: %w", sessions.ErrSetup, err)
-	}
-	return err
+	return calls.Refusal(err, errors.Is(err, ErrNewer) || refusedUs(err))
 }
 
 // refusedUs reports whether the server is there and does not take what we are, or has
@@ -46,22 +39,4 @@ func refusedUs(err error) bool {
 	}, func(begin string) bool { return strings.HasPrefix(answer.Error(), begin) })
 }
 
-// unavailable wraps an error so that its outcome reads as unknown.
-func unavailable(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, sessions.ErrUnavailable):
-		return err
-	default:
-		return fmt.Errorf("%w: %w", sessions.ErrUnavailable, err)
-	}
-}
-
-// done tells whether the caller still waits.
-func done(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return unavailable(err)
-	}
-	return nil
-}
+func unavailable(err error) error { return calls.Unavailable(err) }

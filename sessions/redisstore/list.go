@@ -12,6 +12,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
 )
 
 // listBatch is how many entries of an index are read at once, at most.
@@ -43,7 +44,7 @@ func (s *Store) List(ctx context.Context, query sessions.Query) (page sessions.P
 			return sessions.Page{}, err
 		}
 		page.Sessions = append(page.Sessions, rows...)
-		if err := done(ctx); err != nil {
+		if err := calls.Done(ctx); err != nil {
 			return sessions.Page{}, err
 		}
 	}
@@ -91,7 +92,7 @@ func (s *Store) listed(ctx context.Context, sel *selection, entries []string) (r
 	for i, e := range entries {
 		_, id, _, ok := readEntry(e)
 		if !ok {
-			return nil, errCorrupt
+			return nil, calls.ErrCorrupt
 		}
 		keys[i] = sessions.Key{Realm: sel.query.Realm, ID: id}
 		commands[i] = s.client.B().Hmget().Key(s.keys.row(label(keys[i]))).Field(wanted...).Build()
@@ -142,7 +143,7 @@ func (sel *selection) read(key sessions.Key, entry string, r *reader) (row sessi
 		row, m = stored.row, stored.mark
 	}
 	if !m.ok() {
-		return row, false, errCorrupt
+		return row, false, calls.ErrCorrupt
 	}
 	return row, row.RevokedAt.IsZero() && m.entry() == entry && sel.matches(m), nil
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
 )
 
 // logBatch is how many entries of the log are read at once.
@@ -42,7 +43,7 @@ func (s *Store) readLog(ctx context.Context, part int, since time.Time, tell fun
 		for i := range found {
 			key, rest, ok := cutLabel(found[i].Member)
 			if !ok || rest != "" {
-				return errCorrupt
+				return calls.ErrCorrupt
 			}
 			if at := fromMillis(int64(found[i].Score)); !at.Before(since) {
 				tell(key, at)
@@ -57,7 +58,7 @@ func (s *Store) readLog(ctx context.Context, part int, since time.Time, tell fun
 		} else {
 			skip += len(found)
 		}
-		if err := done(ctx); err != nil {
+		if err := calls.Done(ctx); err != nil {
 			return err
 		}
 	}

@@ -154,12 +154,16 @@ func (k keys) listings(m mark) []string {
 	return of
 }
 
-// shard tells in which of so many parts of an index a row is.
+// shard returns in which of so many parts of an index a row is.
 func shard(label string, of int) int {
 	if of == 1 {
 		return 0
 	}
+	return int(hash32(label) % uint32(of))
+}
+
+func hash32(label string) uint32 {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(label))
-	return int(h.Sum32() % uint32(of))
+	return h.Sum32()
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
-	"authsidecar/sessions/internal/serverclock"
+	"authsidecar/sessions/internal/calls"
 	"authsidecar/sessions/internal/sharedtest"
 )
 
@@ -137,7 +137,7 @@ func TestAForeignMarkIsNotGuessed(t *testing.T) {
 	for name, err := range map[string]error{
 		"Scan": scan, "Sweep": sweep, "List": list, "Realms": realms, "Revoked": s.Revoked(ctx(), time.UnixMilli(0), func(sessions.Key, time.Time) {}),
 	} {
-		if !errors.Is(err, errCorrupt) {
+		if !errors.Is(err, calls.ErrCorrupt) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -160,27 +160,5 @@ func TestASessionIsListedOnceWhereACallBeforeItBrokeOff(t *testing.T) {
 	}
 	if page, err := s.Scan(ctx(), "", 5); err != nil || len(page.Sessions) != 1 {
 		t.Errorf("scanned are %+v, %v", page, err)
-	}
-}
-
-// TestALateHeartbeatIsNoSignOfLife, nor is that of another node.
-func TestALateHeartbeatIsNoSignOfLife(t *testing.T) {
-	t.Parallel()
-	clock := sharedtest.NewClock()
-	s := &Store{node: "me", clock: serverclock.New(clock.Now)}
-	sink := sharedtest.NewSink()
-	l := listening{store: s, sink: sink}
-	clock.Advance(10 * time.Second)
-	heard := func() (n int) {
-		sink.Read(func(h *sharedtest.Heard) { n = h.Ready + h.Alive })
-		return n
-	}
-	for _, beat := range []notice{{node: "me", sent: 9 * time.Second}, {node: "other", sent: 10 * time.Second}} {
-		if l.beat(&beat); heard() > 0 {
-			t.Errorf("%+v is a sign of life", beat)
-		}
-	}
-	if l.beat(&notice{node: "me", sent: 9001 * time.Millisecond}); heard() != 2 {
-		t.Error("a heartbeat in time is none")
 	}
 }

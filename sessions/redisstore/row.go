@@ -7,6 +7,8 @@ import (
 	"github.com/redis/rueidis"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
+	"authsidecar/sessions/internal/storedrow"
 	"authsidecar/sessions/rowcodec"
 )
 
@@ -27,29 +29,12 @@ func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
 // ownFormat is the version that this release writes.
 var ownFormat = strconv.Itoa(rowcodec.Format)
 
-// kept is how long a revoked row is kept, in milliseconds, as PurgeAt says.
-var kept = func() int64 {
-	at := time.UnixMilli(0)
-	row := sessions.Session{RotatedAt: at, RevokedAt: at, ExpiresAt: at.AddDate(1, 0, 0), Idle: 1000 * time.Hour}
-	return row.PurgeAt().Sub(at).Milliseconds()
-}()
-
-// A storedRow is a row as it is written, and as it will be read.
-type storedRow struct {
-	row  sessions.Session
-	data []byte
-}
+// A storedRow is a row as it is written.
+type storedRow struct{ *storedrow.Row }
 
 func encode(row *sessions.Session) (*storedRow, error) {
-	data, err := rowcodec.Encode(row)
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	stored, err := rowcodec.Decode(row.Key(), data)
-	if err != nil {
-		return nil, err
-	}
-	return &storedRow{row: stored, data: data}, nil
+	w, err := storedrow.Encode(row)
+	return &storedRow{w}, err
 }
 
 // revoked is RevokedAt as it is stored.
@@ -62,12 +47,12 @@ func revoked(row *sessions.Session) string {
 
 // fields adds names and values of all that an update may change.
 func (w *storedRow) fields(args []string) []string {
-	row := &w.row
+	row := &w.Session
 	return append(args,
 		"f", ownFormat, "h", hashHolder(row.UserID, row.ClientID), "x", millis(row.ExpiresAt),
 		"d", strconv.FormatInt(row.Idle.Milliseconds(), 10), "g", strconv.FormatUint(row.Generation, 10),
 		"s", string(row.Secret[:]), "p", string(row.SecretPrev[:]), "k", row.KeyID, "t", millis(row.RotatedAt),
-		"o", row.RotatedFrom, "e", revoked(row), "w", string(row.EndReason), "b", string(w.data))
+		"o", row.RotatedFrom, "e", revoked(row), "w", string(row.EndReason), "b", string(w.Data))
 }
 
 // A foundRow is a row as it was found.
@@ -96,24 +81,12 @@ func readRow(key sessions.Key, r *reader) (found foundRow, err error) {
 	if r.err != nil {
 		return found, r.err
 	}
-	if found.row, err = rowcodec.Decode(key, []byte(data)); err != nil {
-		return foundRow{}, err
-	}
 	if !found.mark.ok() || found.mark.key() != key {
-		return foundRow{}, errCorrupt
+		return foundRow{}, calls.ErrCorrupt
 	}
 	hot.CreatedAt = found.mark.created()
-	overlay(&found.row, &hot)
-	return found, nil
-}
-
-// overlay puts what changes in rotations, and what was set in the step that wrote the row,
-// over what was decoded.
-func overlay(row, hot *sessions.Session) {
-	row.CreatedAt, row.ExpiresAt = hot.CreatedAt, hot.ExpiresAt
-	row.Generation, row.Secret, row.SecretPrev, row.KeyID = hot.Generation, hot.Secret, hot.SecretPrev, hot.KeyID
-	row.RotatedAt, row.RotatedFrom = hot.RotatedAt, hot.RotatedFrom
-	row.RevokedAt, row.EndReason = hot.RevokedAt, hot.EndReason
+	found.row, err = storedrow.Decode(key, []byte(data), &hot)
+	return found, err
 }
 
 // A reader reads an answer from the left. What cannot be read is an error at the end,
@@ -126,7 +99,7 @@ type reader struct {
 
 func (r *reader) next() rueidis.RedisMessage {
 	if len(r.values) == 0 {
-		r.err = errCorrupt
+		r.err = calls.ErrCorrupt
 		return rueidis.RedisMessage{}
 	}
 	value := r.values[0]
@@ -142,7 +115,7 @@ func (r *reader) list() *reader {
 	}
 	values, err := value.ToArray()
 	if err != nil {
-		r.err = errCorrupt
+		r.err = calls.ErrCorrupt
 	}
 	return &reader{values: values, err: r.err}
 }
@@ -155,7 +128,7 @@ func (r *reader) textOf(value rueidis.RedisMessage) string {
 	}
 	text, err := value.ToString()
 	if err != nil {
-		r.err = errCorrupt
+		r.err = calls.ErrCorrupt
 	}
 	return text
 }
@@ -167,7 +140,7 @@ func (r *reader) int() int64 {
 	}
 	n, err := value.AsInt64()
 	if err != nil {
-		r.err = errCorrupt
+		r.err = calls.ErrCorrupt
 	}
 	return n
 }
@@ -175,7 +148,7 @@ func (r *reader) int() int64 {
 func (r *reader) uint() uint64 {
 	n, err := strconv.ParseUint(r.text(), 10, 64)
 	if err != nil {
-		r.err = errCorrupt
+		r.err = calls.ErrCorrupt
 	}
 	return n
 }
@@ -185,7 +158,7 @@ func (r *reader) time() time.Time { return r.timeOf(r.text()) }
 func (r *reader) timeOf(text string) time.Time {
 	ms, err := strconv.ParseInt(text, 10, 64)
 	if err != nil {
-		r.err = errCorrupt
+		r.err = calls.ErrCorrupt
 	}
 	return fromMillis(ms)
 }
@@ -193,6 +166,6 @@ func (r *reader) timeOf(text string) time.Time {
 // array reads bytes of one size.
 func (r *reader) array(dst []byte) {
 	if value := r.text(); copy(dst, value) != len(dst) || len(value) != len(dst) {
-		r.err = errCorrupt
+		r.err = calls.ErrCorrupt
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/rueidis"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
 )
 
 const scanName = "scan"
@@ -41,7 +42,7 @@ func (s *Store) Scan(ctx context.Context, cursor string, limit int) (page sessio
 		} else {
 			after = "(" + string(marks[n-1])
 		}
-		if err := done(ctx); err != nil {
+		if err := calls.Done(ctx); err != nil {
 			return sessions.Page{}, err
 		}
 	}
@@ -82,7 +83,7 @@ func (s *Store) marks(ctx context.Context, part int, after string, n int) (marks
 	}
 	for _, member := range members {
 		if !mark(member).ok() {
-			return nil, errCorrupt
+			return nil, calls.ErrCorrupt
 		}
 		marks = append(marks, mark(member))
 	}

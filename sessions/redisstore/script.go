@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"authsidecar/sessions/internal/storedrow"
 )
 
 // Each transition is one script, on one row: KEYS[1]. Its first argument is the time,
@@ -258,7 +260,7 @@ type scripts struct {
 
 func newScripts(prefix keys, whole bool, feed string) *scripts {
 	head := strings.NewReplacer(
-		"{prefix}", string(prefix), "{whole}", strconv.FormatBool(whole), "{kept}", strconv.FormatInt(kept, 10),
+		"{prefix}", string(prefix), "{whole}", strconv.FormatBool(whole), "{kept}", strconv.FormatInt(storedrow.KeptRevoked, 10),
 		"{margin}", strconv.FormatInt(margin, 10), "{feed}", feed, "{fields}", "'"+strings.Join(fields, "', '")+"'",
 		"{tail}", strconv.Itoa(tailSize), "{place}", prefix.place(),
 	).Replace(luaHead)

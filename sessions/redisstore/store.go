@@ -5,12 +5,12 @@ import (
 	"crypto/rand"
 	"fmt"
 	"strconv"
-	"sync"
 	"time"
 
 	"github.com/redis/rueidis"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
 	"authsidecar/sessions/internal/serverclock"
 )
 
@@ -25,14 +25,8 @@ type Store struct {
 	shards int // in how many parts the indexes of all rows are
 	clock  *serverclock.Clock
 	node   string // tells our heartbeats from those of others
-
-	// gate is held for reading by each operation, and closed with it held.
-	gate   sync.RWMutex
-	closed bool
-
-	running stripe // calls that are under way
-	waiting stripe // calls that may wait until there are fewer
-	doors   [stripes]stripe
+	gate   calls.Gate
+	lanes  *calls.Lanes
 }
 
 // clusterShards is in how many parts a cluster keeps the indexes of all rows, so that
@@ -49,11 +43,8 @@ const layout = 1
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts.defaults()
 	s := &Store{
-		opts: opts, node: rand.Text(), keys: keys(opts.Prefix + ":"), shards: 1, clock: serverclock.New(opts.Clock),
-		running: make(stripe, opts.MaxCalls), waiting: make(stripe, opts.MaxCalls*waitingPerCall),
-	}
-	for i := range s.doors {
-		s.doors[i] = make(stripe, 1)
+		opts: opts, node: rand.Text(), keys: keys(opts.Prefix + ":"), shards: 1, clock: serverclock.New(opts.Clock, opts.Now),
+		lanes: calls.NewLanes(opts.MaxCalls, waitingPerCall, opts.Wait, ErrBusy),
 	}
 	if err := s.open(ctx); err != nil {
 		return nil, fmt.Errorf("opening session store: %w", refusal(err))
@@ -114,39 +105,19 @@ func (s *Store) checkLayout(ctx context.Context) error {
 // Close waits for operations in flight and closes the store: each later one is
 // sessions.ErrClosed.
 func (s *Store) Close() error {
-	s.gate.Lock()
-	defer s.gate.Unlock()
-	if !s.closed {
-		s.closed = true
+	return s.gate.Close(func() error {
 		s.client.Close()
-	}
-	return nil
+		return nil
+	})
 }
 
-// enter lets an operation in. leave it, unless there is an error.
-func (s *Store) enter(ctx context.Context) error {
-	if err := done(ctx); err != nil {
-		return err
-	}
-	if !s.gate.TryRLock() { // somebody closes it
-		return sessions.ErrClosed
-	}
-	if s.closed {
-		s.gate.RUnlock()
-		return sessions.ErrClosed
-	}
-	return nil
-}
+// enter lets a call in, which leaves unless there is an error.
+func (s *Store) enter(ctx context.Context) error { return s.gate.Enter(ctx) }
 
-func (s *Store) leave() { s.gate.RUnlock() }
+func (s *Store) leave() { s.gate.Leave() }
 
-// Now is the server's clock, as far as its answers told.
-func (s *Store) Now() time.Time {
-	if s.opts.Now != nil {
-		return s.opts.Now().UTC().Truncate(time.Millisecond)
-	}
-	return s.clock.Now()
-}
+// Now is the server's clock, as far as it is known from its answers.
+func (s *Store) Now() time.Time { return s.clock.Now() }
 
 // Ping returns nil where the server answers.
 func (s *Store) Ping(ctx context.Context) error {

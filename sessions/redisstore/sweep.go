@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
 	"authsidecar/sessions/revocation"
 )
 
@@ -68,7 +69,7 @@ func (sw *sweeping) run(ctx context.Context, limit int) error {
 		} else if len(marks) < n || left == len(marks) {
 			return sw.trim(ctx, limit)
 		}
-		if err := done(ctx); err != nil {
+		if err := calls.Done(ctx); err != nil {
 			return err
 		}
 	}
@@ -85,7 +86,7 @@ func (sw *sweeping) look(ctx context.Context, n int) (marks []dueMark, now time.
 	for list := r.list(); len(list.values) > 0 && list.err == nil; {
 		d := dueMark{mark: mark(list.text()), score: list.text()}
 		if list.err != nil || !d.mark.ok() {
-			return nil, now, errCorrupt
+			return nil, now, calls.ErrCorrupt
 		}
 		marks = append(marks, d)
 	}
@@ -134,7 +135,7 @@ func (sw *sweeping) one(ctx context.Context, d *dueMark, now time.Time) (fate st
 	}
 	came, err := strconv.ParseFloat(d.score, 64)
 	if err != nil {
-		return "", errCorrupt
+		return "", calls.ErrCorrupt
 	}
 	age := now.Sub(fromMillis(int64(came)))
 	switch {

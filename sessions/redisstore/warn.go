@@ -6,12 +6,14 @@ import (
 	"strings"
 
 	"github.com/redis/rueidis"
+
+	"authsidecar/sessions/internal/calls"
 )
 
 // warn tells the operator what makes answers worth less than they say. A server that
 // does not let itself be asked is believed to know.
 func (s *Store) warn(ctx context.Context) error {
-	ctx, cancel := s.bounded(ctx)
+	ctx, cancel := calls.Bounded(ctx, s.opts.Timeout)
 	defer cancel()
 	for addr, node := range s.client.Nodes() {
 		settings := readSettings(ctx, node)

@@ -13,6 +13,7 @@ import (
 // the answer: two bounds of how far the clocks are apart, which the next answers make
 // narrower. The estimate is the middle of them.
 type Clock struct {
+	fixed   func() time.Time // goes before all of this, if it is not nil
 	local   func() time.Time
 	started time.Time
 
@@ -34,9 +35,10 @@ const (
 )
 
 // New returns a clock that says what local does, until it learns better. local is
-// time.Now, or as good: two of its times are compared by a clock that nobody sets.
-func New(local func() time.Time) *Clock {
-	c := &Clock{local: local, started: local()}
+// time.Now, or as good: two of its times are compared by a clock that nobody sets. Where
+// fixed is not nil, the clock says what that does, and tells the server: it is for tests.
+func New(local, fixed func() time.Time) *Clock {
+	c := &Clock{local: local, fixed: fixed, started: local()}
 	c.offset.Store(int64(sinceEpoch(c.started)))
 	return c
 }
@@ -51,6 +53,9 @@ func (c *Clock) Passed() time.Duration { return c.local().Sub(c.started) }
 // Learn takes what the server's clock said, in Unix milliseconds, in an answer that just
 // came. asked is Passed before the question.
 func (c *Clock) Learn(asked time.Duration, server int64) {
+	if c.fixed != nil {
+		return
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.Passed()
@@ -70,6 +75,9 @@ func (c *Clock) Learn(asked time.Duration, server int64) {
 // Now is the server's clock, in whole milliseconds. It does not go back while the estimate
 // gets better, but where the server's does.
 func (c *Clock) Now() time.Time {
+	if now := c.Fixed(); now != nil {
+		return time.UnixMilli(*now).UTC()
+	}
 	now := (time.Duration(c.offset.Load()) + c.Passed()).Milliseconds()
 	for {
 		last := c.last.Load()
@@ -80,4 +88,13 @@ func (c *Clock) Now() time.Time {
 			return time.UnixMilli(now).UTC()
 		}
 	}
+}
+
+// Fixed returns the time that the server is to go by, in Unix milliseconds; nil is its own.
+func (c *Clock) Fixed() *int64 {
+	if c.fixed == nil {
+		return nil
+	}
+	ms := c.fixed().UnixMilli()
+	return &ms
 }

@@ -19,7 +19,7 @@ var begin = time.Date(2026, 5, 6, 7, 8, 9, 123e6, time.UTC)
 func newWorld(t *testing.T, off time.Duration) *world {
 	t.Helper()
 	w := &world{t: t, off: off}
-	w.clock = New(func() time.Time { return begin.Add(w.passed) })
+	w.clock = New(func() time.Time { return begin.Add(w.passed) }, nil)
 	return w
 }
 

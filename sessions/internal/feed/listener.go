@@ -1,0 +1,106 @@
+package feed
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/internal/serverclock"
+	"authsidecar/sessions/revocation"
+	"authsidecar/sessions/rowcodec"
+)
+
+// ErrUnread means that something was said which cannot be read.
+var ErrUnread = errors.New("a notice on our channel cannot be read")
+
+// ErrSilent means that the heartbeat of this node does not come back.
+var ErrSilent = fmt.Errorf("%w: the heartbeat does not come back", sessions.ErrUnavailable)
+
+// MostSilence is how long nothing may be heard on a connection before another one is tried.
+const MostSilence = 2 * revocation.FeedTimeout
+
+// A Listener passes on to a sink what is heard on one connection.
+//
+// What proves that it hears is a heartbeat of its own, sent the way that revocations go and heard
+// where it listens, in less than revocation.FeedTimeout: so a pooler that swallows notices, a
+// listener that hangs on a server that nobody writes to any more, and a channel that lags are all
+// silence.
+type Listener struct {
+	Node  string // names it among the nodes
+	Clock *serverclock.Clock
+	Sink  revocation.Sink
+	// Name reads a name and what follows it.
+	Name func(text string) (key sessions.Key, data string, ok bool)
+
+	began time.Duration
+	ready bool
+	last  atomic.Int64 // when the newest heartbeat that was heard was sent
+}
+
+// Begin is called when the connection listens.
+func (l *Listener) Begin() { l.began = l.Clock.Passed() }
+
+// Heartbeat returns what the node is to say now.
+func (l *Listener) Heartbeat() string {
+	return fmt.Sprintf("h %s %d", l.Node, l.Clock.Passed().Nanoseconds())
+}
+
+// Silence returns since when no heartbeat came back, and whether one ever did.
+func (l *Listener) Silence() (since time.Duration, heard bool) {
+	last := l.last.Load()
+	return l.Clock.Passed() - max(l.began, time.Duration(last)), last != 0
+}
+
+// Hear passes on what was said. After ErrUnread the sink is to be told what the store has.
+func (l *Listener) Hear(payload string) error {
+	words := strings.SplitN(payload, " ", 3)
+	if len(words) != 3 {
+		return ErrUnread
+	}
+	if words[0] == "h" {
+		return l.hear(words[1], words[2])
+	}
+	ms, err := strconv.ParseInt(words[1], 10, 64)
+	key, data, ok := l.Name(words[2])
+	if err != nil || !ok {
+		return ErrUnread
+	}
+	at := time.UnixMilli(ms).UTC()
+	switch {
+	case words[0] == "r" && data == "":
+		l.Sink.Revoked(key, at)
+		return nil
+	case words[0] == "c":
+		c, err := rowcodec.DecodeCutoff(key.Realm, key.ID, at, []byte(data))
+		if err != nil {
+			return ErrUnread
+		}
+		l.Sink.Cutoff(c)
+		return nil
+	default:
+		return ErrUnread
+	}
+}
+
+// hear takes a heartbeat. One that comes late proves nothing: what else is said here would come as
+// late.
+func (l *Listener) hear(node, sent string) error {
+	ns, err := strconv.ParseInt(sent, 10, 64)
+	if err != nil {
+		return ErrUnread
+	}
+	if node != l.Node || l.Clock.Passed()-time.Duration(ns) >= revocation.FeedTimeout {
+		return nil
+	}
+	l.last.Store(ns)
+	if !l.ready {
+		l.ready = true
+		l.Sink.Ready()
+	}
+	l.Sink.Alive()
+	return nil
+}
