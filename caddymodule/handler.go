@@ -94,8 +94,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.inst.reports.ServeHealth(w, r)
 		return nil
 	}
+	asked := h.inst.cors.Asked(r)
 	for _, own := range h.inst.own {
-		switch m := own.Route(r); m.Owner {
+		switch m := own.Route(asked); m.Owner {
 		case urlpath.Pass:
 		case urlpath.PassPlain:
 			identity.DropOverrides(r)

@@ -14,8 +14,10 @@ import (
 
 	"authsidecar/caddymodule/identity"
 	"authsidecar/caddymodule/observe"
+	"authsidecar/caddymodule/openapi"
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/cors"
 	"authsidecar/sessions/forward"
 	"authsidecar/sessions/httpapi"
 	"authsidecar/sessions/jose"
@@ -33,6 +35,7 @@ type instance struct {
 	logger *zap.Logger
 
 	own      []endpoints
+	cors     *cors.Policy
 	verifier *bearer.Verifier
 	manager  *sessions.Manager
 	trust    []*trusted
@@ -65,6 +68,7 @@ func newInstance(h *Handler) (*instance, error) {
 	inst := &instance{
 		issuer: h.Issuer, asJSON: h.asJSON, logger: h.logger,
 		keys: newKeyStore(h.ctx.Storage(), h.Issuer), opener: h.store, tokenHeaders: h.TokenHeaders(), opening: newOpening(),
+		cors: cors.New(h.CORS),
 	}
 	keys, err := inst.newKeyring(h)
 	if err != nil {
@@ -89,16 +93,33 @@ func newInstance(h *Handler) (*instance, error) {
 			return nil, err
 		}
 	}
-	actorIssuer := ""
-	if len(h.Trust) == 1 {
-		actorIssuer = h.Trust[0].Issuer
+	api, err := inst.newAPI(h, keys)
+	if err != nil {
+		return nil, err
 	}
-	inst.own = append(inst.own, httpapi.New(httpapi.Config{
-		Path: h.Path, Verifier: inst.verifier, Manager: inst.manager,
-		Lifecycle: h.Lifecycle, KeySet: h.Identity != nil && h.Identity.Assertion != nil, Keys: keys.Access.Public, KeysMaxAge: keyCache, ActorIssuer: actorIssuer,
-		CrossSite: forward.CrossSite, ClientIP: observe.ClientIP, Observer: observer{inst},
-	}))
+	inst.own = append(inst.own, api)
 	return inst, nil
+}
+
+// newAPI makes what answers on the path and below it.
+func (inst *instance) newAPI(h *Handler, keys *keyring.Keyring) (*httpapi.API, error) {
+	c := httpapi.Config{
+		Path: h.Path, Verifier: inst.verifier, Manager: inst.manager,
+		Lifecycle: h.Lifecycle, KeySet: h.Identity != nil && h.Identity.Assertion != nil, Keys: keys.Access.Public, KeysMaxAge: keyCache,
+		CrossSite: forward.CrossSite, ClientIP: observe.ClientIP, Observer: observer{inst},
+	}
+	if len(h.Trust) == 1 {
+		c.ActorIssuer = h.Trust[0].Issuer
+	}
+	if h.OpenAPI {
+		var err error
+		if c.OpenAPI, err = openapi.Of(openapi.Site{
+			Path: h.Path, Health: h.Health, Lifecycle: h.Lifecycle, Keys: c.Lifecycle || c.KeySet,
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return httpapi.New(c), nil
 }
 
 // newManager makes the manager; its store comes when the instance opens.

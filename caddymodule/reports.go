@@ -119,6 +119,9 @@ type endpoints interface {
 // serve answers a request that is ours.
 func (inst *instance) serve(own endpoints, w http.ResponseWriter, r *http.Request, m urlpath.Match) {
 	defer observe.Answered(r)()
+	if inst.cors.Serve(w, r) {
+		return
+	}
 	if err := inst.open(r.Context()); err != nil {
 		own.Unavailable(w, r, err)
 		return

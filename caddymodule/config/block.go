@@ -56,6 +56,15 @@ type Block struct {
 	// them, and a header can tell the app. Default: none.
 	Claims *Claims `json:"claims,omitempty"`
 
+	// The origins whose scripts may call our endpoints, as browsers send them:
+	// `https://spa.example.com`. No credentials of a browser are taken from them. What the
+	// app allows to other origins is its own matter. Default: none.
+	CORS []string `json:"cors,omitempty"`
+
+	// Whether a description of what this block serves (OpenAPI 3.1) is served at
+	// openapi.json below the path, to anyone.
+	OpenAPI bool `json:"openapi,omitempty"`
+
 	// How the requests that go to the app are told who is asking. Default: not at all,
 	// they go as they came.
 	Identity *Identity `json:"identity,omitempty"`

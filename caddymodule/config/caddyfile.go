@@ -31,6 +31,8 @@ const directive = "auth_sessions"
 //		protect user <user ids...>
 //		claims  <names...> { ... }
 //		lifecycle
+//		cors    <origins...>
+//		openapi
 //		manage  scope | claim | expression ... [from <issuer>]
 //		identity      { ... }
 //		session       { ... }
@@ -114,6 +116,8 @@ func (p *parser) directive() error {
 		"identity":      p.identity,
 		"claims":        p.claims,
 		"lifecycle":     p.flag(&b.Lifecycle),
+		"cors":          p.list(&b.CORS, "https://spa.example.com"),
+		"openapi":       p.flag(&b.OpenAPI),
 		"protect":       p.protect,
 		"session":       p.session,
 		"impersonation": p.impersonation,

@@ -17,7 +17,7 @@ import (
 
 // Warnings say what works and will hurt, each with its mend. They are of a configuration whose defaults are set and that Check is content with.
 func (b *Block) Warnings() (found []string) {
-	for _, look := range []func() []string{b.warnIssuer, b.warnTrust, b.warnCallers, b.warnClaims, b.warnLives, b.warnImpersonation, b.warnRules} {
+	for _, look := range []func() []string{b.warnIssuer, b.warnTrust, b.warnCallers, b.warnClaims, b.warnLives, b.warnImpersonation, b.warnRules, b.warnCORS} {
 		found = append(found, look()...)
 	}
 	return found

@@ -48,6 +48,8 @@ func TestWarnings(t *testing.T) {
 		{"plain http", `"issuer": "http://app.acme.dev"`, "serve it by https"},
 		{"plain http on this machine", `"issuer": "http://127.0.0.1:8080"`, ""},
 		{"plain http on this machine by name", `"issuer": "http://localhost"`, ""},
+		{"scripts that come by plain http", `"cors": ["https://spa.acme.dev", "http://old.acme.dev"]`, "cors http://old.acme.dev: plain http"},
+		{"scripts of this machine", `"cors": ["https://spa.acme.dev", "http://localhost:5173"]`, ""},
 
 		{"a secret", trust(`"secret": "{env.X}"`), "HMAC: who can verify these tokens can make them too"},
 		{"a key file for HMAC", trust(`"key": "k.jwk", "algorithms": ["HS512"]`), "HMAC: who can verify these tokens can make them too"},

@@ -12,12 +12,13 @@ import (
 	"sync"
 	"testing"
 
-	"authsidecar/caddymodule/internal/sidecartest"
 	"github.com/pb33f/libopenapi"
 	validator "github.com/pb33f/libopenapi-validator"
 	"github.com/pb33f/libopenapi-validator/config"
 	"github.com/pb33f/libopenapi-validator/paths"
 	v3 "github.com/pb33f/libopenapi/datamodel/high/v3"
+
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 // A contract is an OpenAPI description, and which of its responses have been seen.

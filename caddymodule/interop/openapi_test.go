@@ -36,6 +36,7 @@ type scene struct {
 // described are words of a block with which each described error can be had.
 const described = sidecartest.Lifecycle + `
 		health /healthz
+		openapi
 		claims groups
 		protect user root
 		impersonation {
@@ -117,7 +118,7 @@ func liveDescribed(t *testing.T, c *contract) {
 	third := want(s.Create(s.alice, `{"user_id":"alice"}`), 200)
 	want(s.Call("DELETE", "/"+third.Text("session_id"), s.alice, ""), 200)
 
-	for _, path := range []string{"/auth/sessions/jwks.json", "/healthz"} {
+	for _, path := range []string{"/auth/sessions/jwks.json", "/auth/sessions/openapi.json", "/healthz"} {
 		for _, method := range []string{"GET", "HEAD"} {
 			got := want(s.send(method, path, ""), 200)
 			if tag := got.Header.Get("ETag"); tag != "" {
@@ -248,7 +249,7 @@ func askInTrouble(t *testing.T, c *contract) {
 		t.Fatal(err)
 	}
 	id := strings.Repeat("A", 22)
-	for _, document := range []string{"/auth/sessions/jwks.json", "/healthz"} {
+	for _, document := range []string{"/auth/sessions/jwks.json", "/auth/sessions/openapi.json", "/healthz"} {
 		sidecartest.WantStatus(t, s.send("GET", document, ""), 503)
 		sidecartest.WantStatus(t, s.send("HEAD", document, ""), 503)
 	}
@@ -319,4 +320,28 @@ func TestOpenAPI_DescribesEachMethod(t *testing.T) {
 			t.Errorf("%s allows %q and is described with %q", path, allow, want)
 		}
 	}
+}
+
+// What a site serves of the description is valid, and has what the site has.
+func TestOpenAPI_OfASiteIsServedWhereAWordTurnsItOn(t *testing.T) {
+	t.Parallel()
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := sidecartest.New(t)
+	s.Start(provider.Site(s, sidecartest.Echo(t), "path /a\n\t\topenapi"))
+	got := s.Get("GET", "/a/openapi.json")
+	sidecartest.WantStatus(t, got, 200)
+	c := readContract(t, []byte(got.Body))
+	var paths []string
+	for path := range c.model.Paths.PathItems.FromOldest() {
+		paths = append(paths, path)
+	}
+	slices.Sort(paths)
+	if !slices.Equal(paths, []string{"/a", "/a/openapi.json"}) {
+		t.Errorf("it describes %q", paths)
+	}
+	sidecartest.WantIn(t, s.Get("POST", "/a/openapi.json").Body, "POST /a/openapi.json") // the app's
+
+	without := sidecartest.New(t)
+	without.Start(provider.Site(without, sidecartest.Echo(t), ""))
+	sidecartest.WantIn(t, without.Get("GET", "/auth/sessions/openapi.json").Body, "GET /auth/sessions/openapi.json")
 }

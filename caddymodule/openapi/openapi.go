@@ -16,11 +16,13 @@ var YAML []byte
 
 // A Site is what a block serves.
 type Site struct {
-	// Path is where sessions are created, Health the path of the word health.
-	Path, Health string
-	// Words are those of the block that serve something: lifecycle, health, and "keys" where
-	// it serves the keys of access tokens. What needs another is left out.
-	Words []string
+	// Path is where sessions are created.
+	Path string
+	// Health is the path of the word health, "" without it.
+	Health string
+	// Lifecycle and Keys report whether the word lifecycle is on, and whether the public keys of
+	// access tokens are served.
+	Lifecycle, Keys bool
 }
 
 // The paths of the description.
@@ -36,10 +38,7 @@ func Of(site Site) ([]byte, error) {
 		return nil, fmt.Errorf("reading the description: %w", err)
 	}
 	all["servers"] = []any{map[string]any{"url": "/"}} // RFC 3986 section 5.1: of the address that it came from
-	on := map[string]bool{"": true}
-	for _, word := range site.Words {
-		on[word] = true
-	}
+	on := map[string]bool{"": true, "openapi": true, "lifecycle": site.Lifecycle, "keys": site.Keys, "health": site.Health != ""}
 	paths := map[string]any{}
 	for path, item := range all["paths"].(map[string]any) {
 		if keepServed(item.(map[string]any), on) {

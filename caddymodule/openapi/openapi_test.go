@@ -14,13 +14,13 @@ func TestOf_HasWhatTheSiteServes(t *testing.T) {
 		site openapi.Site
 		want []string
 	}{
-		"a bare block": {openapi.Site{Path: "/auth/sessions"}, []string{"/auth/sessions post"}},
+		"a bare block": {openapi.Site{Path: "/auth/sessions"}, []string{"/auth/sessions post", "/auth/sessions/openapi.json get", "/auth/sessions/openapi.json head"}},
 		"its own paths": {
-			openapi.Site{Path: "/a", Health: "/up", Words: []string{"health", "keys"}},
-			[]string{"/a post", "/a/jwks.json get", "/a/jwks.json head", "/up get", "/up head"},
+			openapi.Site{Path: "/a", Health: "/up", Keys: true},
+			[]string{"/a post", "/a/jwks.json get", "/a/jwks.json head", "/a/openapi.json get", "/a/openapi.json head", "/up get", "/up head"},
 		},
-		"a whole life": {openapi.Site{Path: "/a", Words: []string{"lifecycle"}}, []string{
-			"/a delete", "/a get", "/a post", "/a/current delete", "/a/current get", "/a/current/refresh post", "/a/{id} delete", "/a/{id} get",
+		"a whole life": {openapi.Site{Path: "/a", Lifecycle: true}, []string{
+			"/a delete", "/a get", "/a post", "/a/current delete", "/a/current get", "/a/current/refresh post", "/a/openapi.json get", "/a/openapi.json head", "/a/{id} delete", "/a/{id} get",
 		}},
 	}
 	for name, tc := range tests {

@@ -34,6 +34,8 @@ type Config struct {
 	// others may remember them.
 	Keys       func() []*jose.Key
 	KeysMaxAge time.Duration
+	// OpenAPI is a description of what is served, as JSON. Nil: it is not.
+	OpenAPI []byte
 	// ActorIssuer is the issuer of actors that a request names without one; "" for
 	// the caller's own.
 	ActorIssuer string
@@ -49,22 +51,20 @@ type Config struct {
 
 // An API answers the requests that Route says are ours.
 type API struct {
-	own, ownKeys urlpath.Own
-	lifecycle    bool
-	keySet       bool // without lifecycle
-	keys         func() []*jose.Key
-	keysMaxAge   time.Duration
-	actorIssuer  string
-	verifier     *bearer.Verifier
-	manager      *sessions.Manager
-	crossSite    func(*http.Request) bool
-	clientIP     func(*http.Request) string
-	observer     sessions.Observer
-	bodies       endpoint.Bodies
+	own         urlpath.Own
+	documents   []document
+	lifecycle   bool
+	openAPI     []byte
+	keys        func() []*jose.Key
+	keysMaxAge  time.Duration
+	actorIssuer string
+	verifier    *bearer.Verifier
+	manager     *sessions.Manager
+	crossSite   func(*http.Request) bool
+	clientIP    func(*http.Request) string
+	observer    sessions.Observer
+	bodies      endpoint.Bodies
 }
-
-// keysPath is where the public keys are, below the path.
-const keysPath = "/jwks.json"
 
 // New returns an API.
 func New(c Config) *API {
@@ -72,8 +72,8 @@ func New(c Config) *API {
 		c.Observer = sessions.Silent{}
 	}
 	return &API{
-		own: urlpath.NewOwn(c.Path, c.Lifecycle), ownKeys: urlpath.NewOwn(c.Path+keysPath, false),
-		lifecycle: c.Lifecycle, keySet: c.KeySet && !c.Lifecycle, keys: c.Keys, keysMaxAge: c.KeysMaxAge,
+		own: urlpath.NewOwn(c.Path, c.Lifecycle), documents: documentsOf(&c),
+		lifecycle: c.Lifecycle, openAPI: c.OpenAPI, keys: c.Keys, keysMaxAge: c.KeysMaxAge,
 		actorIssuer: c.ActorIssuer,
 		verifier:    c.Verifier, manager: c.Manager,
 		crossSite: c.CrossSite, clientIP: c.ClientIP, observer: c.Observer,
@@ -137,16 +137,18 @@ var (
 	pathRoutes    = []route{{"POST", true, (*API).create}, {"GET", false, (*API).list}, {"DELETE", false, (*API).revokeAll}}
 	currentRoutes = []route{{"GET", true, (*API).current}, {"DELETE", true, (*API).signOut}}
 	refreshRoutes = []route{{"POST", true, (*API).refresh}}
-	keysRoutes    = []route{{"GET", false, (*API).jwks}, {"HEAD", false, (*API).jwks}}
 	idRoutes      = []route{{"GET", false, (*API).get}, {"DELETE", false, (*API).revoke}}
 )
 
 // routes returns what is served at our path (rest is "") or below it; nil if
 // nothing is.
 func (a *API) routes(rest string) []route {
+	for i := range a.documents {
+		if rest == a.documents[i].rest {
+			return a.documents[i].routes
+		}
+	}
 	switch {
-	case a.keySet && rest != "":
-		return keysRoutes
 	case !a.lifecycle:
 		return bareRoutes
 	case rest == "":
@@ -155,8 +157,6 @@ func (a *API) routes(rest string) []route {
 		return currentRoutes
 	case rest == "/current/refresh":
 		return refreshRoutes
-	case rest == keysPath:
-		return keysRoutes
 	case isSessionID(rest[1:]):
 		return idRoutes
 	default:

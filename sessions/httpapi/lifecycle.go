@@ -1,13 +1,8 @@
 package httpapi
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"authsidecar/sessions"
@@ -131,51 +126,3 @@ func shown(s *sessions.Session, current string) *sessionView {
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
-
-// jwks answers GET <path>/jwks.json: the public keys of access tokens.
-func (a *API) jwks(w http.ResponseWriter, r *http.Request) error {
-	set := struct {
-		Keys []json.RawMessage `json:"keys"`
-	}{Keys: []json.RawMessage{}}
-	for _, key := range a.keys() {
-		jwk, err := key.PublicJWK()
-		if err != nil {
-			return fmt.Errorf("publishing keys: %w", err)
-		}
-		set.Keys = append(set.Keys, jwk)
-	}
-	data, err := json.Marshal(set)
-	if err != nil {
-		return fmt.Errorf("publishing keys: %w", err)
-	}
-	sum := sha256.Sum256(data)
-	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
-	header := w.Header()
-	header.Set("Content-Type", "application/jwk-set+json")
-	header.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(a.keysMaxAge/time.Second)))
-	header.Set("ETag", tag)
-	header.Set("X-Content-Type-Options", "nosniff")
-	if matches(r.Header.Values("If-None-Match"), tag) {
-		w.WriteHeader(http.StatusNotModified)
-		return nil
-	}
-	header.Set("Content-Length", fmt.Sprint(len(data)))
-	w.WriteHeader(http.StatusOK)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(data)
-	}
-	return nil
-}
-
-// matches tells whether an If-None-Match names the tag (RFC 9110 section 13.1.2).
-func matches(fields []string, tag string) bool {
-	for _, field := range fields {
-		for candidate := range strings.SplitSeq(field, ",") {
-			candidate = strings.TrimSpace(candidate)
-			if candidate == "*" || strings.TrimPrefix(candidate, "W/") == tag {
-				return true
-			}
-		}
-	}
-	return false
-}
