@@ -12,13 +12,10 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// cutoffStore returns the store as one that keeps cutoffs, if it is one.
+// cutoffStore returns the store as one that keeps cutoffs.
 func (s *suite) cutoffStore() revocation.Store {
-	store, ok := s.store.(revocation.Store)
-	if !ok {
-		s.Skip("the store keeps no cutoffs")
-	}
-	return store
+	s.Helper()
+	return part[revocation.Store](s)
 }
 
 // cutoff returns one of alice's sessions, made now.

@@ -13,9 +13,9 @@ import (
 
 // extras are what a broken store does wrong that not each store can do.
 type extras struct {
-	revoked func(ctx context.Context, since time.Time, tell func(sessions.Key, time.Time)) error
-	scan    func(ctx context.Context, cursor string, limit int) (sessions.Page, error)
-	realms  func(ctx context.Context) ([]string, error)
+	log    func(ctx context.Context, since time.Time, report func(sessions.Key, time.Time)) error
+	scan   func(ctx context.Context, cursor string, limit int) (sessions.Page, error)
+	realms func(ctx context.Context) ([]string, error)
 }
 
 func (b *broken) Scan(ctx context.Context, cursor string, limit int) (sessions.Page, error) {
@@ -47,11 +47,11 @@ func (b *broken) scanWithout(out func(i int, row *sessions.Session) bool) {
 	}
 }
 
-func (b *broken) Revoked(ctx context.Context, since time.Time, tell func(sessions.Key, time.Time)) error {
-	if b.revoked != nil {
-		return b.revoked(ctx, since, tell)
+func (b *broken) Revoked(ctx context.Context, since time.Time, report func(sessions.Key, time.Time)) error {
+	if b.log != nil {
+		return b.log(ctx, since, report)
 	}
-	return b.Memory.Revoked(ctx, since, tell)
+	return b.Memory.Revoked(ctx, since, report)
 }
 
 func init() {
@@ -62,55 +62,55 @@ var extraMistakes = []struct {
 	name, caught string
 	make         func(*broken)
 }{
-	{"the log of what was ended is made of the rows", "what was ended is told as long as a token may live", func(b *broken) {
+	{"the log of what was ended is made of the rows", "what was revoked is reported as long as a token may live", func(b *broken) {
 		sweep := b.sweep
 		b.sweep = func(ctx context.Context, limit int, over func(*sessions.Session)) (int, error) {
 			n, err := sweep(ctx, limit, over)
-			maps.DeleteFunc(b.ended, func(key sessions.Key, _ time.Time) bool { return b.rows[key] == nil })
+			maps.DeleteFunc(b.Memory.revoked, func(key sessions.Key, _ time.Time) bool { return b.rows[key] == nil })
 			return n, err
 		}
 	}},
-	{"the log is of one realm", "what was ended is told, of all realms, once swept too", func(b *broken) {
-		b.revoked = func(ctx context.Context, since time.Time, tell func(sessions.Key, time.Time)) error {
+	{"the log is of one realm", "what was revoked is reported, of all realms, once swept too", func(b *broken) {
+		b.log = func(ctx context.Context, since time.Time, report func(sessions.Key, time.Time)) error {
 			return b.Memory.Revoked(ctx, since, func(key sessions.Key, at time.Time) {
 				if key.Realm == realm {
-					tell(key, at)
+					report(key, at)
 				}
 			})
 		}
 	}},
-	{"the log tells what was ended after a time alone", "what was ended is told from a time on", func(b *broken) {
-		b.revoked = func(ctx context.Context, since time.Time, tell func(sessions.Key, time.Time)) error {
-			return b.Memory.Revoked(ctx, since.Add(time.Millisecond), tell)
+	{"the log reports what was ended after a time alone", "what was revoked is reported from a time on", func(b *broken) {
+		b.log = func(ctx context.Context, since time.Time, report func(sessions.Key, time.Time)) error {
+			return b.Memory.Revoked(ctx, since.Add(time.Millisecond), report)
 		}
 	}},
-	{"the log tells everything", "what was ended is told from a time on", func(b *broken) {
-		b.revoked = func(ctx context.Context, _ time.Time, tell func(sessions.Key, time.Time)) error {
-			return b.Memory.Revoked(ctx, time.Time{}, tell)
+	{"the log reports everything", "what was revoked is reported from a time on", func(b *broken) {
+		b.log = func(ctx context.Context, _ time.Time, report func(sessions.Key, time.Time)) error {
+			return b.Memory.Revoked(ctx, time.Time{}, report)
 		}
 	}},
-	{"the log forgets what is written again", "what was ended is told, of all realms, once swept too", func(b *broken) {
+	{"the log forgets what is written again", "what was revoked is reported, of all realms, once swept too", func(b *broken) {
 		update := b.update
 		b.update = func(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
 			before, _ := b.Memory.Get(ctx, key)
 			row, err := update(ctx, key, fn)
 			if !before.RevokedAt.IsZero() {
-				delete(b.ended, key)
+				delete(b.Memory.revoked, key)
 			}
 			return row, err
 		}
 	}},
-	{"a row that is created has no end", "a session that is copied is told with its end", func(b *broken) {
+	{"a row that is created has no end", "a session that is copied is reported with its revocation", func(b *broken) {
 		create := b.create
 		b.create = func(ctx context.Context, row sessions.Session) (sessions.Session, bool, int, error) {
 			stored, created, count, err := create(ctx, row)
-			delete(b.ended, row.Key())
+			delete(b.Memory.revoked, row.Key())
 			return stored, created, count, err
 		}
 	}},
 	{"a cancelled context reads the log", "a cancelled context does no work", func(b *broken) {
-		b.revoked = func(_ context.Context, since time.Time, tell func(sessions.Key, time.Time)) error {
-			return b.Memory.Revoked(context.Background(), since, tell)
+		b.log = func(_ context.Context, since time.Time, report func(sessions.Key, time.Time)) error {
+			return b.Memory.Revoked(context.Background(), since, report)
 		}
 	}},
 	{"a scan leaves out what was revoked", "a scan has each row of all realms, whole", func(b *broken) {
@@ -174,17 +174,17 @@ var extraMistakes = []struct {
 			return b.Memory.Scan(context.Background(), cursor, limit)
 		}
 	}},
-	{"a sweep tells of what was revoked too", "a sweep tells of each session that nobody ended", func(b *broken) {
+	{"a sweep reports what was revoked too", "a sweep reports each session that expired", func(b *broken) {
 		b.sweep = func(ctx context.Context, limit int, over func(*sessions.Session)) (int, error) {
-			return b.tellSweep(ctx, limit, over, func(*sessions.Session) bool { return true })
+			return b.reportSweep(ctx, limit, over, func(*sessions.Session) bool { return true })
 		}
 	}},
-	{"a sweep tells of nothing", "a sweep tells of each session that nobody ended", func(b *broken) {
+	{"a sweep reports nothing", "a sweep reports each session that expired", func(b *broken) {
 		b.sweep = func(ctx context.Context, limit int, over func(*sessions.Session)) (int, error) {
-			return b.tellSweep(ctx, limit, over, func(*sessions.Session) bool { return false })
+			return b.reportSweep(ctx, limit, over, func(*sessions.Session) bool { return false })
 		}
 	}},
-	{"a sweep tells before it deletes", "a sweep tells of each session that nobody ended", func(b *broken) {
+	{"a sweep reports before it deletes", "a sweep reports each session that expired", func(b *broken) {
 		sweep := b.sweep
 		b.sweep = func(ctx context.Context, limit int, over func(*sessions.Session)) (int, error) {
 			var gone []sessions.Session
@@ -198,7 +198,7 @@ var extraMistakes = []struct {
 			return n, err
 		}
 	}},
-	{"a sweep forgets whose session it was", "a sweep tells of each session that nobody ended", func(b *broken) {
+	{"a sweep forgets which session it was", "a sweep reports each session that expired", func(b *broken) {
 		sweep := b.sweep
 		b.sweep = func(ctx context.Context, limit int, over func(*sessions.Session)) (int, error) {
 			return sweep(ctx, limit, func(row *sessions.Session) {
@@ -210,8 +210,8 @@ var extraMistakes = []struct {
 	}},
 }
 
-// tellSweep sweeps, and tells of what it deleted that is so.
-func (b *broken) tellSweep(ctx context.Context, limit int, over func(*sessions.Session), so func(*sessions.Session) bool) (int, error) {
+// reportSweep sweeps, and reports of what it deleted that is so.
+func (b *broken) reportSweep(ctx context.Context, limit int, over func(*sessions.Session), so func(*sessions.Session) bool) (int, error) {
 	var gone []sessions.Session
 	n, err := b.sweepWhere(func(row *sessions.Session, now time.Time) bool {
 		due := !row.PurgeAt().After(now) && len(gone) < limit

@@ -1,159 +1,58 @@
 package storetest
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/rowcodec"
 )
 
-// Memory is a sessions.Store that keeps everything in memory and nothing for
-// long: Create and Update outlive no process. Its zero value is ready to use.
+// Memory is a sessions.Store in memory, for tests, and the example of how to write one: it
+// keeps the whole contract until the process ends. One lock makes each method atomic. Its
+// zero value is ready to use.
 type Memory struct {
-	// Clock is the store's clock; nil is time.Now.
+	// Clock is the store's clock. Default: time.Now.
 	Clock func() time.Time
 
 	mu       sync.Mutex
 	closed   bool
-	rows     map[sessions.Key][]byte // as rowcodec.Encode gave them, so that no row is aliased
 	identity string
-	cutoffs  map[memoryCutoff][]byte // as rowcodec.EncodeCutoff gave them
-	ended    map[sessions.Key]time.Time
-	read     map[sessions.Key]*readRow // rows that were decoded, to match them again
+	rows     map[sessions.Key]*sessions.Session // shared with nobody
+	revoked  map[sessions.Key]time.Time         // outlives the rows
+	cutoffs  []revocation.Cutoff
 }
 
-// A readRow is what a row was decoded to. Nobody outside gets it.
-type readRow struct {
-	of  *byte // the first of its encoding
-	row sessions.Session
-}
-
-// Create puts the row if no row of that key exists.
-func (m *Memory) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
-	if err := m.lock(ctx); err != nil {
-		return sessions.Session{}, false, 0, err
+// locked runs do with the store locked.
+func locked[T any](ctx context.Context, m *Memory, do func() (T, error)) (none T, err error) {
+	if err := ctx.Err(); err != nil {
+		return none, fmt.Errorf("%w: %w", sessions.ErrUnavailable, err)
 	}
+	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, taken := m.rows[row.Key()]; taken {
-		stored, err := m.get(row.Key())
-		return stored, false, 0, err
+	if m.closed {
+		return none, sessions.ErrClosed
 	}
-	if row.CreatedAt.IsZero() {
-		m.begin(&row)
-	}
-	if stored, err = m.put(&row); err != nil {
-		return stored, false, 0, err
-	}
-	found, err := m.match(&sessions.Query{Realm: row.Realm, User: row.UserID, Impersonations: &row.Impersonation})
-	return stored, err == nil, len(found), err
+	return do()
 }
 
-// Get returns the row, or sessions.ErrNotFound.
-func (m *Memory) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
-	if err := m.lock(ctx); err != nil {
-		return sessions.Session{}, err
-	}
+// Close closes the store.
+func (m *Memory) Close() error {
+	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.get(key)
+	m.closed = true
+	return nil
 }
 
-// Update runs fn once on the row and stores what it returns.
-func (m *Memory) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
-	if err := m.lock(ctx); err != nil {
-		return sessions.Session{}, err
-	}
-	defer m.mu.Unlock()
-	row, err := m.get(key)
-	if err != nil {
-		return sessions.Session{}, err
-	}
-	next, write := fn(row, m.Now())
-	if !write {
-		return m.get(key)
-	}
-	next.Realm, next.ID = key.Realm, key.ID
-	return m.put(&next)
-}
-
-// List returns a page of the rows that match.
-func (m *Memory) List(ctx context.Context, query sessions.Query) (sessions.Page, error) {
-	after, err := m.readCursor(&query)
-	if err != nil {
-		return sessions.Page{}, err
-	}
-	if err := m.lock(ctx); err != nil {
-		return sessions.Page{}, err
-	}
-	defer m.mu.Unlock()
-	found, err := m.match(&query)
-	if err != nil {
-		return sessions.Page{}, err
-	}
-	slices.SortFunc(found, newestFirst)
-	if after != nil {
-		found = slices.DeleteFunc(found, func(s *sessions.Session) bool { return newestFirst(s, after) <= 0 })
-	}
-	var page sessions.Page
-	if limit := max(query.Limit, 1); len(found) > limit {
-		found = found[:limit:limit]
-		page.Next = writeCursor(&query, found[limit-1])
-	}
-	for _, row := range found {
-		own, err := m.get(row.Key())
-		if err != nil {
-			return sessions.Page{}, err
-		}
-		page.Sessions = append(page.Sessions, own)
-	}
-	return page, nil
-}
-
-// Sweep deletes rows that are due.
-func (m *Memory) Sweep(ctx context.Context, limit int, over func(*sessions.Session)) (int, error) {
-	if err := m.lock(ctx); err != nil {
-		return 0, err
-	}
-	deleted, expired, err := m.sweep(limit)
-	m.mu.Unlock()
-	for i := range expired {
-		if over != nil {
-			over(&expired[i])
-		}
-	}
-	return deleted, err
-}
-
-func (m *Memory) sweep(limit int) (deleted int, expired []sessions.Session, err error) {
-	now := m.Now()
-	for key := range m.rows {
-		if deleted >= limit {
-			break
-		}
-		row, err := m.get(key)
-		if err != nil {
-			return deleted, expired, err
-		}
-		if row.PurgeAt().After(now) {
-			continue
-		}
-		delete(m.rows, key)
-		deleted++
-		if row.RevokedAt.IsZero() {
-			expired = append(expired, row)
-		}
-	}
-	return deleted, expired, nil
-}
-
-// Now is the store's clock.
+// Now returns the time by the store's clock.
 func (m *Memory) Now() time.Time {
 	now := m.Clock
 	if now == nil {
@@ -162,131 +61,227 @@ func (m *Memory) Now() time.Time {
 	return now().UTC().Truncate(time.Millisecond)
 }
 
-// Close ends the store: each method returns sessions.ErrClosed from now on.
-func (m *Memory) Close() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.closed, m.rows, m.cutoffs, m.ended = true, nil, nil, nil
-	return nil
-}
-
-// lock takes the store for one operation, unless there is none to be had.
-func (m *Memory) lock(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("%w: %w", sessions.ErrUnavailable, err)
-	}
-	m.mu.Lock()
-	if m.closed {
-		m.mu.Unlock()
-		return sessions.ErrClosed
-	}
-	return nil
-}
-
-func (m *Memory) get(key sessions.Key) (sessions.Session, error) {
-	data, ok := m.rows[key]
-	if !ok {
-		return sessions.Session{}, sessions.ErrNotFound
-	}
-	return rowcodec.Decode(key, data)
-}
-
-func (m *Memory) put(row *sessions.Session) (sessions.Session, error) {
+// clone returns a row that shares nothing, by way of its bytes.
+func clone(row *sessions.Session) (sessions.Session, error) {
 	data, err := rowcodec.Encode(row)
 	if err != nil {
 		return sessions.Session{}, fmt.Errorf("%w: %w", sessions.ErrUnavailable, err)
 	}
-	if m.rows == nil {
-		m.rows = make(map[sessions.Key][]byte)
-	}
-	m.rows[row.Key()] = data
-	m.remember(row)
-	return m.get(row.Key())
+	return rowcodec.Decode(row.Key(), data)
 }
 
-// match returns all rows of the query, which are nobody else's, in no order.
-func (m *Memory) match(query *sessions.Query) ([]*sessions.Session, error) {
-	var found []*sessions.Session
-	for key, data := range m.rows {
-		if key.Realm != query.Realm {
-			continue
+func (m *Memory) get(key sessions.Key) (sessions.Session, error) {
+	if row := m.rows[key]; row != nil {
+		return clone(row)
+	}
+	return sessions.Session{}, sessions.ErrNotFound
+}
+
+func (m *Memory) put(row *sessions.Session) (sessions.Session, error) {
+	stored, err := clone(row)
+	if err != nil {
+		return sessions.Session{}, err
+	}
+	if m.rows == nil {
+		m.rows, m.revoked = make(map[sessions.Key]*sessions.Session), make(map[sessions.Key]time.Time)
+	}
+	m.rows[row.Key()] = &stored
+	if !row.RevokedAt.IsZero() {
+		m.revoked[row.Key()] = row.RevokedAt
+	}
+	return clone(&stored)
+}
+
+// Create puts the row if no row of that key exists.
+func (m *Memory) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
+	stored, err = locked(ctx, m, func() (sessions.Session, error) {
+		if m.rows[row.Key()] != nil {
+			return m.get(row.Key())
 		}
-		row, err := m.decoded(key, data)
+		if row.CreatedAt.IsZero() {
+			row.Begin(m.Now(), m.place())
+		}
+		stored, err := m.put(&row)
+		created = err == nil
+		count = len(m.match(&sessions.Query{Realm: row.Realm, User: row.UserID, Impersonations: &row.Impersonation}))
+		return stored, err
+	})
+	if !created {
+		count = 0
+	}
+	return stored, created, count, err
+}
+
+// place returns the place in the order of a session that begins now: after all cutoffs.
+func (m *Memory) place() time.Time {
+	place := m.Now()
+	for _, c := range m.cutoffs {
+		if after := c.At.Add(time.Millisecond); after.After(place) {
+			place = after
+		}
+	}
+	return place
+}
+
+// Get returns the row.
+func (m *Memory) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
+	return locked(ctx, m, func() (sessions.Session, error) { return m.get(key) })
+}
+
+// Update runs fn once on the row and stores what it returns.
+func (m *Memory) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
+	return locked(ctx, m, func() (sessions.Session, error) {
+		row, err := m.get(key)
 		if err != nil {
-			return nil, err
+			return sessions.Session{}, err
 		}
-		if matches(query, row) {
+		next, write := fn(row, m.Now())
+		if !write {
+			return m.get(key)
+		}
+		next.Realm, next.ID = key.Realm, key.ID
+		return m.put(&next)
+	})
+}
+
+// match returns the rows that a query selects, in no order.
+func (m *Memory) match(query *sessions.Query) (found []*sessions.Session) {
+	for key, row := range m.rows {
+		if key.Realm == query.Realm && matches(query, row) {
 			found = append(found, row)
 		}
 	}
-	return found, nil
-}
-
-func (m *Memory) decoded(key sessions.Key, data []byte) (*sessions.Session, error) {
-	if known, ok := m.read[key]; ok && known.of == &data[0] {
-		return &known.row, nil
-	}
-	row, err := rowcodec.Decode(key, data)
-	if m.read == nil {
-		m.read = make(map[sessions.Key]*readRow)
-	}
-	m.read[key] = &readRow{of: &data[0], row: row}
-	return &m.read[key].row, err
+	return found
 }
 
 func matches(query *sessions.Query, row *sessions.Session) bool {
-	switch {
-	case !row.RevokedAt.IsZero(),
-		query.User != "" && row.UserID != query.User,
-		query.Actor != nil && (!row.Impersonation || row.Actor != *query.Actor),
-		query.Impersonations != nil && row.Impersonation != *query.Impersonations:
-		return false
-	default:
-		return true
-	}
+	return row.RevokedAt.IsZero() &&
+		(query.User == "" || row.UserID == query.User) &&
+		(query.Actor == nil || row.Impersonation && row.Actor == *query.Actor) &&
+		(query.Impersonations == nil || row.Impersonation == *query.Impersonations)
 }
 
 func newestFirst(a, b *sessions.Session) int {
 	return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(b.ID, a.ID))
 }
 
-// memoryCursor is the last row of a page, and the query that it belongs to.
+// List returns a page of the rows that the query selects.
+func (m *Memory) List(ctx context.Context, query sessions.Query) (sessions.Page, error) {
+	return locked(ctx, m, func() (sessions.Page, error) {
+		return page(query.Cursor, queryName(&query), query.Limit, newestFirst, m.match(&query))
+	})
+}
+
+// Scan returns a page of all rows, by realm and id.
+func (m *Memory) Scan(ctx context.Context, cursor string, limit int) (sessions.Page, error) {
+	byKey := func(a, b *sessions.Session) int {
+		return cmp.Or(cmp.Compare(a.Realm, b.Realm), cmp.Compare(a.ID, b.ID))
+	}
+	return locked(ctx, m, func() (sessions.Page, error) {
+		return page(cursor, "scan", limit, byKey, slices.Collect(maps.Values(m.rows)))
+	})
+}
+
+// page returns the rows after a cursor, which is the last row of the page before, and what
+// it was a page of.
+func page(cursor, of string, limit int, order func(a, b *sessions.Session) int, rows []*sessions.Session) (page sessions.Page, err error) {
+	after, err := readCursor(cursor, of)
+	if err != nil {
+		return page, err
+	}
+	slices.SortFunc(rows, order)
+	for _, row := range rows {
+		if after != nil && order(row, after) <= 0 {
+			continue
+		}
+		if len(page.Sessions) == max(limit, 1) {
+			page.Next = writeCursor(&page.Sessions[len(page.Sessions)-1], of)
+			break
+		}
+		own, err := clone(row)
+		if err != nil {
+			return sessions.Page{}, err
+		}
+		page.Sessions = append(page.Sessions, own)
+	}
+	return page, nil
+}
+
+// A memoryCursor is the text of a cursor. Names are bytes, since they may not be UTF-8.
 type memoryCursor struct {
-	Query   []byte
-	Created int64
-	ID      []byte
+	Of, Realm, ID []byte
+	Created       int64
 }
 
 // queryName tells queries apart whose pages do not continue each other.
-func queryName(query *sessions.Query) []byte {
-	q := *query
-	q.Cursor, q.Limit, q.KeysOnly = "", 0, false
-	return fmt.Appendf(nil, "%q %q %q %v", q.Realm, q.User, deref(q.Actor), deref(q.Impersonations))
+func queryName(q *sessions.Query) string {
+	data, _ := json.Marshal([]any{q.Actor, q.Impersonations})
+	return fmt.Sprintf("%q %q %q", q.Realm, q.User, data)
 }
 
-func deref[T any](p *T) any {
-	if p == nil {
-		return nil
-	}
-	return *p
-}
-
-func writeCursor(query *sessions.Query, last *sessions.Session) string {
-	data, _ := json.Marshal(memoryCursor{queryName(query), last.CreatedAt.UnixMilli(), []byte(last.ID)})
+func writeCursor(last *sessions.Session, of string) string {
+	data, _ := json.Marshal(memoryCursor{[]byte(of), []byte(last.Realm), []byte(last.ID), last.CreatedAt.UnixMilli()})
 	return base64.RawURLEncoding.EncodeToString(data)
 }
 
-func (m *Memory) readCursor(query *sessions.Query) (*sessions.Session, error) {
-	if query.Cursor == "" {
+func readCursor(cursor, of string) (last *sessions.Session, err error) {
+	if cursor == "" {
 		return nil, nil
 	}
 	var c memoryCursor
-	data, err := base64.RawURLEncoding.DecodeString(query.Cursor)
-	if err != nil || json.Unmarshal(data, &c) != nil || !bytes.Equal(c.Query, queryName(query)) {
+	data, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || json.Unmarshal(data, &c) != nil || string(c.Of) != of {
 		return nil, sessions.ErrBadCursor
 	}
-	return &sessions.Session{ID: string(c.ID), CreatedAt: time.UnixMilli(c.Created)}, nil
+	return &sessions.Session{Realm: string(c.Realm), ID: string(c.ID), CreatedAt: time.UnixMilli(c.Created)}, nil
+}
+
+// Sweep deletes rows that are due.
+func (m *Memory) Sweep(ctx context.Context, limit int, over func(*sessions.Session)) (deleted int, err error) {
+	var expired []*sessions.Session
+	deleted, err = locked(ctx, m, func() (n int, err error) {
+		for key, row := range m.rows {
+			if n == limit || row.PurgeAt().After(m.Now()) {
+				continue
+			}
+			delete(m.rows, key)
+			n++
+			if row.RevokedAt.IsZero() {
+				expired = append(expired, row)
+			}
+		}
+		return n, nil
+	})
+	for _, row := range expired {
+		if over != nil {
+			over(row)
+		}
+	}
+	return deleted, err
+}
+
+// Ping returns nil until the store is closed.
+func (m *Memory) Ping(ctx context.Context) error {
+	_, err := locked(ctx, m, func() (any, error) { return nil, nil })
+	return err
+}
+
+// Realms returns the realms that have rows or cutoffs.
+func (m *Memory) Realms(ctx context.Context) ([]string, error) {
+	return locked(ctx, m, func() ([]string, error) {
+		realms := make(map[string]bool)
+		for key := range m.rows {
+			realms[key.Realm] = true
+		}
+		for _, c := range m.cutoffs {
+			realms[c.Realm] = true
+		}
+		return slices.Collect(maps.Keys(realms)), nil
+	})
 }
 
 // Interface guards
-var _ sessions.Store = (*Memory)(nil)
+var (
+	_ sessions.Store      = (*Memory)(nil)
+	_ sessions.AdminStore = (*Memory)(nil)
+)

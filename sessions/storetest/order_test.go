@@ -26,9 +26,9 @@ func (b *broken) beginAs(begin func(row *sessions.Session, now time.Time)) {
 func (b *broken) newest() (newest time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for key := range b.cutoffs {
-		if at := time.UnixMilli(key.at).UTC(); at.After(newest) {
-			newest = at
+	for _, c := range b.cutoffs {
+		if c.At.After(newest) {
+			newest = c.At
 		}
 	}
 	return newest
@@ -38,22 +38,22 @@ var orderMistakes = []struct {
 	name, caught string
 	make         func(*broken)
 }{
-	{"what begins has the time of the clock alone", "what begins and what is cut off are in order in one millisecond", func(b *broken) {
+	{"what begins has the time of the clock alone", "sessions and cutoffs are in order in one millisecond", func(b *broken) {
 		b.beginAs(func(row *sessions.Session, now time.Time) { row.Begin(now, now) })
 	}},
-	{"what begins has the time of a node that is far away", "many who begin and cut off at once keep their order", func(b *broken) {
+	{"what begins has the time of a node that is far away", "concurrent sessions and cutoffs keep their order", func(b *broken) {
 		b.beginAs(func(row *sessions.Session, now time.Time) { row.Begin(now, now.Add(-20*time.Millisecond)) })
 	}},
-	{"what begins has the time of a node that is ahead", "a session that begins has the store's times", func(b *broken) {
+	{"what begins has the time of a node that is ahead", "a new session has the store's times", func(b *broken) {
 		b.beginAs(func(row *sessions.Session, now time.Time) {
 			now = now.Add(20 * time.Millisecond)
 			row.Begin(now, now)
 		})
 	}},
-	{"what begins has no end", "a session that begins has the store's times", func(b *broken) {
+	{"what begins has no end", "a new session has the store's times", func(b *broken) {
 		b.beginAs(func(row *sessions.Session, now time.Time) { row.CreatedAt, row.RotatedAt = now, now })
 	}},
-	{"a cutoff has the time of the clock alone", "what begins and what is cut off are in order while the clock is set back", func(b *broken) {
+	{"a cutoff has the time of the clock alone", "sessions and cutoffs are in order while the clock is set back", func(b *broken) {
 		b.cutoff = func(c *revocation.Cutoff) bool {
 			if c.At.IsZero() {
 				c.At = b.Now()
@@ -61,7 +61,7 @@ var orderMistakes = []struct {
 			return true
 		}
 	}},
-	{"each cutoff takes a millisecond", "what begins is after all cutoffs", func(b *broken) {
+	{"each cutoff takes a millisecond", "a new session is after all cutoffs", func(b *broken) {
 		b.cutoff = func(c *revocation.Cutoff) bool {
 			if c.At.IsZero() {
 				c.At = b.Now()

@@ -7,20 +7,59 @@ import (
 	"io"
 	"maps"
 	"reflect"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/revocation"
 )
 
-// Run proves the contract of sessions.Store on a store. newStore opens an empty
-// one whose clock is now, and closes it at the end of the test. Several are open at once. What is said
-// about closed stores is tested where it is an io.Closer, whose Close may be
-// called twice.
-func Run(t *testing.T, newStore func(t *testing.T, now func() time.Time) sessions.Store) {
+// A Part is what a store can do besides sessions.Store.
+type Part string
+
+// The parts of a store.
+const (
+	Revocation Part = "revocation.Store"
+	Admin      Part = "sessions.AdminStore"
+	Close      Part = "io.Closer" // Close may be called twice
+)
+
+// has reports whether the store implements the part.
+func (p Part) has(store sessions.Store) (ok bool) {
+	switch p {
+	case Revocation:
+		_, ok = sessions.As[revocation.Store](store)
+	case Admin:
+		_, ok = sessions.As[sessions.AdminStore](store)
+	case Close:
+		_, ok = sessions.As[io.Closer](store)
+	}
+	return ok
+}
+
+// Run proves the contract of a store. newStore opens an empty one whose clock is now, and
+// closes it at the end of the test; several are open at once. A store implements every
+// Part, but those that are named: what is missing without being named, or named without
+// being missing, fails the test.
+func Run(t *testing.T, newStore func(t *testing.T, now func() time.Time) sessions.Store, without ...Part) {
+	t.Run("the store implements what it should", func(t *testing.T) {
+		store := newStore(t, time.Now) //nolint:forbidigo // nothing is timed
+		for _, part := range []Part{Revocation, Admin, Close} {
+			switch named := slices.Contains(without, part); {
+			case !part.has(store) && !named:
+				t.Errorf("%T does not implement %s: implement it, or say so to Run", store, part)
+			case part.has(store) && named:
+				t.Errorf("%T implements %s: do not name it to Run", store, part)
+			}
+		}
+	})
 	for _, check := range checks {
+		if slices.ContainsFunc(check.needs, func(part Part) bool { return slices.Contains(without, part) }) {
+			continue
+		}
 		t.Run(check.name, func(t *testing.T) {
 			t.Parallel()
 			clock := &clock{}
@@ -31,73 +70,74 @@ func Run(t *testing.T, newStore func(t *testing.T, now func() time.Time) session
 }
 
 var checks = []struct {
-	name string
-	run  func(*suite)
+	name  string
+	run   func(*suite)
+	needs []Part
 }{
-	{"an absent session is not found", absence},
-	{"a session is created once", createOnce},
-	{"of many who create the same session one does", createContended},
-	{"a session that ended is in nobody's way until swept", createAfterEnd},
-	{"an update is stored", update},
-	{"no update is lost", updateContended},
-	{"refreshes at once are as if one after the other", linearizable},
-	{"a transition that does not write changes nothing", updateWithoutWrite},
-	{"the store's clock is UTC in milliseconds", clockIsMilliseconds},
-	{"each field survives a round trip", roundTrip},
-	{"each field survives an update", roundTripUpdate},
-	{"rows are not aliased", aliasing},
-	{"any text is a realm, an id and a user", hostileText},
-	{"the same id in two realms is two sessions", realmsOfKeys},
-	{"a listing stays in its realm", realmsOfListings},
-	{"a listing is newest first, and ties go by id", listOrder},
-	{"a listing selects by user, actor and kind", listSelects},
-	{"pages cover a listing once", listPages},
-	{"paging goes on while sessions come and go", listPagesWhileChanging},
-	{"keys alone are the same listing", listKeysOnly},
-	{"a revoked session leaves every listing", listRevoked},
-	{"a cursor that is none is refused", badCursor},
-	{"a cursor of another query leaks nothing", foreignCursor},
-	{"a sweep deletes what is due and nothing else", sweepDue},
-	{"a sweep keeps to its limit and gets on", sweepLimit},
-	{"a session used since is not swept", sweepUsed},
-	{"a revoked session is swept sooner", sweepRevoked},
-	{"sweeps at once delete each session once", sweepContended},
-	{"a session used during a sweep is whole or gone", sweepRace},
-	{"a swept session can be created again", createAfterSweep},
-	{"a session is counted with all others of its user and kind", countAtLeast},
-	{"a session is created once where it is counted", countOnce},
-	{"no end of a session is counted twice", countAfterEnds},
-	{"sessions that are created at once are all counted", countContended},
-	{"what was ended is told, of all realms, once swept too", revokedTold},
-	{"what was ended is told from a time on", revokedSince},
-	{"what was ended is told as long as a token may live", revokedMemory},
-	{"a session that is copied is told with its end", revokedCopied},
-	{"a sweep tells of each session that nobody ended", sweepTells},
-	{"a scan has each row of all realms, whole", scanWhole},
-	{"a scan goes on while sessions come and go", scanWhileChanging},
-	{"a scan begins at no other cursor than its own", scanCursors},
-	{"realms are those that have rows or cutoffs", scanRealms},
-	{"a cancelled context does no work", cancelled},
-	{"a closed store says so", closed},
-	{"closing waits for who is inside", closedUnderLoad},
-	{"each field of a cutoff survives a round trip", cutoffsRoundTrip},
-	{"cutoffs are oldest first", cutoffsOldestFirst},
-	{"cutoffs of one time are each kept once", cutoffsOfOneTime},
-	{"a cutoff stays in its realm", cutoffsOfRealms},
-	{"a dropped cutoff is gone, and may be dropped again", cutoffsDrop},
-	{"any text is in a cutoff", cutoffsOfHostileText},
-	{"a cutoff that names nothing is not kept", cutoffsOfAll},
-	{"a cutoff and the rows leave each other alone", cutoffsKeepRows},
-	{"cutoffs are not aliased", cutoffsAreNotAliased},
-	{"a cancelled context does no work on cutoffs", cutoffsCancelled},
-	{"a closed store says so of cutoffs", cutoffsClosed},
-	{"a session that begins has the store's times", beginsNow},
-	{"what begins and what is cut off are in order in one millisecond", orderInOneMillisecond},
-	{"what begins and what is cut off are in order while the clock is set back", orderWhileTheClockIsSetBack},
-	{"what begins is after all cutoffs", orderOfManyCutoffs},
-	{"what is copied has its place in the order", orderOfCopies},
-	{"a place in the order is no time", orderAheadOfTheClock},
-	{"many who begin and cut off at once keep their order", orderContended},
+	{"an absent session is not found", absence, nil},
+	{"a session is created once", createOnce, nil},
+	{"of many who create the same session one does", createContended, nil},
+	{"the id of a revoked session stays taken until it is swept", createAfterEnd, nil},
+	{"an update is stored", update, nil},
+	{"no update is lost", updateContended, nil},
+	{"refreshes at once are as if one after the other", linearizable, nil},
+	{"a transition that does not write changes nothing", updateWithoutWrite, nil},
+	{"the store's clock is UTC in milliseconds", clockIsMilliseconds, nil},
+	{"each field survives a round trip", roundTrip, nil},
+	{"each field survives an update", roundTripUpdate, nil},
+	{"rows are not aliased", aliasing, nil},
+	{"any text is a realm, an id and a user", hostileText, nil},
+	{"the same id in two realms is two sessions", realmsOfKeys, nil},
+	{"a listing stays in its realm", realmsOfListings, nil},
+	{"a listing is newest first, and ties go by id", listOrder, nil},
+	{"a listing selects by user, actor and kind", listSelects, nil},
+	{"pages cover a listing once", listPages, nil},
+	{"paging goes on while sessions come and go", listPagesWhileChanging, nil},
+	{"keys alone are the same listing", listKeysOnly, nil},
+	{"a revoked session leaves every listing", listRevoked, nil},
+	{"a text that is no cursor is refused", badCursor, nil},
+	{"a cursor of another query leaks nothing", foreignCursor, nil},
+	{"a sweep deletes what is due and nothing else", sweepDue, nil},
+	{"a sweep keeps to its limit and gets on", sweepLimit, nil},
+	{"a session used since is not swept", sweepUsed, nil},
+	{"a revoked session is swept sooner", sweepRevoked, nil},
+	{"sweeps at once delete each session once", sweepContended, nil},
+	{"a session used during a sweep is whole or gone", sweepRace, nil},
+	{"a swept session can be created again", createAfterSweep, nil},
+	{"a session is counted with all others of its user and kind", countAtLeast, nil},
+	{"a session is created once where it is counted", countOnce, nil},
+	{"no end of a session is counted twice", countAfterEnds, nil},
+	{"sessions that are created at once are all counted", countContended, nil},
+	{"what was revoked is reported, of all realms, once swept too", revokedTold, []Part{Revocation}},
+	{"what was revoked is reported from a time on", revokedSince, []Part{Revocation}},
+	{"what was revoked is reported as long as a token may live", revokedMemory, []Part{Revocation}},
+	{"a session that is copied is reported with its revocation", revokedCopied, []Part{Revocation}},
+	{"a sweep reports each session that expired", sweepTells, nil},
+	{"a scan has each row of all realms, whole", scanWhole, []Part{Admin}},
+	{"a scan goes on while sessions come and go", scanWhileChanging, []Part{Admin}},
+	{"a scan begins at no other cursor than its own", scanCursors, []Part{Admin}},
+	{"realms are those that have rows or cutoffs", scanRealms, []Part{Revocation}},
+	{"a cancelled context does no work", cancelled, nil},
+	{"a closed store answers no call", closed, []Part{Close}},
+	{"closing waits for calls in progress", closedUnderLoad, []Part{Close}},
+	{"each field of a cutoff survives a round trip", cutoffsRoundTrip, []Part{Revocation}},
+	{"cutoffs are oldest first", cutoffsOldestFirst, []Part{Revocation}},
+	{"cutoffs of one time are each kept once", cutoffsOfOneTime, []Part{Revocation}},
+	{"a cutoff stays in its realm", cutoffsOfRealms, []Part{Revocation}},
+	{"a removed cutoff is gone, and may be removed again", cutoffsDrop, []Part{Revocation}},
+	{"any text is in a cutoff", cutoffsOfHostileText, []Part{Revocation}},
+	{"a cutoff that names nothing is not kept", cutoffsOfAll, []Part{Revocation}},
+	{"a cutoff and the rows leave each other alone", cutoffsKeepRows, []Part{Revocation}},
+	{"cutoffs are not aliased", cutoffsAreNotAliased, []Part{Revocation}},
+	{"a cancelled context does no work on cutoffs", cutoffsCancelled, []Part{Revocation}},
+	{"a closed store answers no call about cutoffs", cutoffsClosed, []Part{Revocation, Close}},
+	{"a new session has the store's times", beginsNow, nil},
+	{"sessions and cutoffs are in order in one millisecond", orderInOneMillisecond, []Part{Revocation}},
+	{"sessions and cutoffs are in order while the clock is set back", orderWhileTheClockIsSetBack, []Part{Revocation}},
+	{"a new session is after all cutoffs", orderOfManyCutoffs, []Part{Revocation}},
+	{"what is copied has its place in the order", orderOfCopies, []Part{Revocation}},
+	{"a place in the order is no time", orderAheadOfTheClock, []Part{Revocation}},
+	{"concurrent sessions and cutoffs keep their order", orderContended, []Part{Revocation}},
 }
 
 // epoch is when the suite begins.
@@ -248,13 +288,19 @@ func (s *suite) sweep(limit int) int {
 	return n
 }
 
-// close closes the store, if it can be.
+// close closes the store.
 func (s *suite) close() {
-	closer, ok := s.store.(io.Closer)
+	s.must(part[io.Closer](s).Close())
+}
+
+// part returns the store as a T, which it implements.
+func part[T any](s *suite) T {
+	s.Helper()
+	store, ok := sessions.As[T](s.store)
 	if !ok {
-		s.Skip("the store has no Close")
+		s.Fatalf("%T does not implement %T", s.store, (*T)(nil))
 	}
-	s.must(closer.Close())
+	return store
 }
 
 // wantErrors expects that each error is all of these.

@@ -230,7 +230,7 @@ var mistakes = []struct {
 			if q.Limit < 3 || q.Cursor == "" {
 				return b.Memory.List(ctx, q)
 			}
-			after, err := b.readCursor(&q)
+			after, err := readCursor(q.Cursor, queryName(&q))
 			if err != nil {
 				return sessions.Page{}, err
 			}
@@ -245,9 +245,9 @@ var mistakes = []struct {
 			return !row.RevokedAt.IsZero() && (q.User == "" || q.User == row.UserID)
 		})
 	}},
-	{"any cursor begins anew", "a cursor that is none is refused", func(b *broken) {
+	{"any cursor begins anew", "a text that is no cursor is refused", func(b *broken) {
 		b.list = func(ctx context.Context, q sessions.Query) (sessions.Page, error) {
-			if _, err := b.readCursor(&q); err != nil {
+			if _, err := readCursor(q.Cursor, queryName(&q)); err != nil {
 				q.Cursor = ""
 			}
 			return b.Memory.List(ctx, q)
@@ -283,7 +283,7 @@ var mistakes = []struct {
 			return b.Memory.Create(context.Background(), row)
 		}
 	}},
-	{"a closed store still answers", "a closed store says so", func(b *broken) {
+	{"a closed store still answers", "a closed store answers no call", func(b *broken) {
 		b.list = func(ctx context.Context, q sessions.Query) (sessions.Page, error) {
 			page, err := b.Memory.List(ctx, q)
 			if errors.Is(err, sessions.ErrClosed) {
@@ -348,7 +348,7 @@ var mistakes = []struct {
 			return true
 		}
 	}},
-	{"dropping an absent cutoff fails", "a dropped cutoff is gone, and may be dropped again", func(b *broken) {
+	{"dropping an absent cutoff fails", "a removed cutoff is gone, and may be removed again", func(b *broken) {
 		b.drop = func(ctx context.Context, c revocation.Cutoff) error {
 			all, err := b.Memory.Cutoffs(ctx, c.Realm)
 			if !slices.ContainsFunc(all, func(have revocation.Cutoff) bool { return have.ID == c.ID }) {
@@ -357,7 +357,7 @@ var mistakes = []struct {
 			return b.Memory.RemoveCutoff(ctx, c)
 		}
 	}},
-	{"a cutoff is not dropped", "a dropped cutoff is gone, and may be dropped again", func(b *broken) {
+	{"a cutoff is not dropped", "a removed cutoff is gone, and may be removed again", func(b *broken) {
 		b.drop = func(context.Context, revocation.Cutoff) error { return nil }
 	}},
 	{"a cutoff has no other text than UTF-8", "any text is in a cutoff", func(b *broken) {
@@ -371,7 +371,7 @@ var mistakes = []struct {
 			return b.Memory.RemoveCutoff(context.Background(), c)
 		}
 	}},
-	{"a closed store keeps cutoffs", "a closed store says so of cutoffs", func(b *broken) {
+	{"a closed store keeps cutoffs", "a closed store answers no call about cutoffs", func(b *broken) {
 		b.drop = func(ctx context.Context, c revocation.Cutoff) error {
 			if err := b.Memory.RemoveCutoff(ctx, c); !errors.Is(err, sessions.ErrClosed) {
 				return err
@@ -384,59 +384,37 @@ var mistakes = []struct {
 // listWhere adds to a listing what also matches.
 func (b *broken) listWhere(also func(*sessions.Query, *sessions.Session) bool) func(context.Context, sessions.Query) (sessions.Page, error) {
 	return func(ctx context.Context, q sessions.Query) (sessions.Page, error) {
-		after, err := b.readCursor(&q)
-		if err != nil {
-			return sessions.Page{}, err
-		}
-		if err := b.lock(ctx); err != nil {
-			return sessions.Page{}, err
-		}
-		defer b.mu.Unlock()
-		var page sessions.Page
-		for key := range b.rows {
-			row, err := b.Memory.get(key)
-			if err != nil {
-				return page, err
+		return locked(ctx, b.Memory, func() (sessions.Page, error) {
+			found := b.match(&q)
+			for _, row := range b.rows {
+				if row.Realm == q.Realm && !matches(&q, row) && also(&q, row) {
+					found = append(found, row)
+				}
 			}
-			if key.Realm == q.Realm && (matches(&q, &row) || also(&q, &row)) && (after == nil || newestFirst(&row, after) > 0) {
-				page.Sessions = append(page.Sessions, row)
-			}
-		}
-		slices.SortFunc(page.Sessions, func(a, b sessions.Session) int { return newestFirst(&a, &b) })
-		if len(page.Sessions) > q.Limit {
-			page.Sessions = page.Sessions[:q.Limit]
-			page.Next = writeCursor(&q, &page.Sessions[q.Limit-1])
-		}
-		return page, nil
+			return page(q.Cursor, queryName(&q), q.Limit, newestFirst, found)
+		})
 	}
 }
 
 func (b *broken) sweepWhere(due func(*sessions.Session, time.Time) bool) func(context.Context, int, func(*sessions.Session)) (int, error) {
 	return func(ctx context.Context, limit int, over func(*sessions.Session)) (n int, err error) {
-		if err := b.lock(ctx); err != nil {
-			return 0, err
-		}
-		var gone []sessions.Session
-		defer func() {
-			b.mu.Unlock()
-			for i := range gone {
-				if over != nil && gone[i].RevokedAt.IsZero() {
-					over(&gone[i])
+		var gone []*sessions.Session
+		n, err = locked(ctx, b.Memory, func() (n int, err error) {
+			for key, row := range b.rows {
+				if n < limit && due(row, b.Now()) {
+					delete(b.rows, key)
+					gone = append(gone, row)
+					n++
 				}
 			}
-		}()
-		for key := range b.rows {
-			row, err := b.Memory.get(key)
-			if err != nil {
-				return n, err
-			}
-			if n < limit && due(&row, b.Now()) {
-				delete(b.rows, key)
-				gone = append(gone, row)
-				n++
+			return n, nil
+		})
+		for _, row := range gone {
+			if over != nil && row.RevokedAt.IsZero() {
+				over(row)
 			}
 		}
-		return n, nil
+		return n, err
 	}
 }
 
@@ -476,6 +454,40 @@ func TestTheSuiteCatchesBrokenStores(t *testing.T) {
 			}
 		})
 	}
+}
+
+// less names the store that lacks every part, for TestAStoreThatLacksParts in a process of
+// its own.
+const less = "a store that lacks parts"
+
+func TestAStoreThatLacksParts(t *testing.T) {
+	if os.Getenv(mistaken) == less {
+		Run(t, func(_ *testing.T, now func() time.Time) sessions.Store {
+			return struct{ sessions.Store }{&Memory{Clock: now}}
+		})
+	}
+}
+
+func TestTheSuiteLeavesNothingOutUnasked(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "-test.run=^TestAStoreThatLacksParts$/^the_store_implements_what_it_should$", "-test.count=1")
+	cmd.Env = append(os.Environ(), mistaken+"="+less)
+	out, err := cmd.CombinedOutput()
+	for _, part := range []Part{Revocation, Admin, Close} {
+		if err == nil || !strings.Contains(string(out), "does not implement "+string(part)) {
+			t.Errorf("%s is missing, and nothing says so: %v\n%s", part, err, out)
+		}
+	}
+}
+
+func TestAStoreThatSaysWhatItLacksKeepsTheContract(t *testing.T) {
+	Run(t, func(_ *testing.T, now func() time.Time) sessions.Store {
+		return struct{ sessions.Store }{&Memory{Clock: now}}
+	},
+		Revocation, Admin, Close)
 }
 
 func TestS6_NodesOfOneMemoryKeepTheirOrder(t *testing.T) {
