@@ -26,7 +26,7 @@ func (m *Middleware) authenticate(w http.ResponseWriter, r *http.Request) (*iden
 	case errors.Is(err, bearer.ErrNoToken) && len(r.Header["Authorization"]) == 0:
 		m.keepCookie(r, "")
 		return m.anonymous(r, err)
-	case isUnavailable(err):
+	case bearer.IsUnavailable(err):
 		return nil, m.unavailable(err)
 	case forward.Smuggled(r, m.Issuer), errors.Is(err, forward.ErrSeveral):
 		return m.refuse(r, &refusal{Problem: badToken(err, credential), cause: err})
@@ -60,11 +60,11 @@ func (m *Middleware) credential(r *http.Request) (forward.Credential, *sessions.
 	for _, token := range c.Others {
 		other, why := m.verify(r.Context(), token)
 		switch ours, _ := forward.Claims(token, m.Issuer); {
-		case isUnavailable(err):
+		case bearer.IsUnavailable(err):
 			return c, nil, err
 		case err == nil && why == nil:
 			return c, nil, forward.ErrSeveral
-		case why == nil, err != nil && ours, isUnavailable(why): // or what says more about why not
+		case why == nil, err != nil && ours, bearer.IsUnavailable(why): // or what says more about why not
 			c.Token, caller, err = token, other, why
 		}
 	}

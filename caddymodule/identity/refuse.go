@@ -1,28 +1,16 @@
 package identity
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strings"
 
 	"go.uber.org/zap"
 
-	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/forward"
 	"authsidecar/sessions/httpapi"
-	"authsidecar/sessions/keyring"
 )
-
-func isUnavailable(err error) bool {
-	for _, cause := range [...]error{sessions.ErrUnavailable, keyring.ErrNoKey, bearer.ErrKeysUnavailable, context.Canceled, context.DeadlineExceeded} {
-		if errors.Is(err, cause) {
-			return true
-		}
-	}
-	return false
-}
 
 // anonymous lets a request pass as nobody's, where that will do.
 func (m *Middleware) anonymous(r *http.Request, cause error) (*identity, error) {

@@ -1,9 +1,12 @@
 package bearer
 
 import (
+	"context"
 	"errors"
 
+	"authsidecar/sessions"
 	"authsidecar/sessions/jose"
+	"authsidecar/sessions/keyring"
 )
 
 var (
@@ -19,6 +22,17 @@ var (
 	// ErrDiscovery means that the issuer did not say where its keys are.
 	ErrDiscovery = errors.New("discovering keys")
 )
+
+// IsUnavailable reports whether an error leaves open who is calling, or whether they still may:
+// the answer is 503, and no word about the token.
+func IsUnavailable(err error) bool {
+	for _, cause := range [...]error{ErrKeysUnavailable, sessions.ErrUnavailable, keyring.ErrNoKey, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, cause) {
+			return true
+		}
+	}
+	return false
+}
 
 // A Reason says why a token was refused: one word a cause, for logs, metrics
 // and tests. Clients are not told.

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -14,9 +13,6 @@ import (
 	"authsidecar/sessions/jose"
 	"authsidecar/sessions/urlpath"
 )
-
-// ErrNotReady means that the store or the keys are not open yet.
-var ErrNotReady = errors.New("not ready")
 
 // Config is what an API is made of.
 type Config struct {
@@ -99,7 +95,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 // Unavailable answers a request that is ours while the store or the keys are not
 // open.
 func (a *API) Unavailable(w http.ResponseWriter, r *http.Request, cause error) {
-	a.fail(w, r, fmt.Errorf("%w: %w", ErrNotReady, cause))
+	a.fail(w, r, fmt.Errorf("%w: not ready: %w", sessions.ErrUnavailable, cause))
 }
 
 func (a *API) serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) error {

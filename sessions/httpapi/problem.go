@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -10,7 +9,6 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/internal/endpoint"
-	"authsidecar/sessions/keyring"
 )
 
 // A Problem is an error answer: problem details of RFC 9457. All its text is
@@ -147,23 +145,11 @@ func problemOf(err error) *Problem {
 		return problemMismatch
 	case errors.Is(err, sessions.ErrIdempotencySpent):
 		return problemSpent
-	case isUnavailable(err):
+	case bearer.IsUnavailable(err):
 		return problemUnavailable
 	default:
 		return problemInternal
 	}
-}
-
-func isUnavailable(err error) bool {
-	for _, cause := range [...]error{
-		sessions.ErrUnavailable, keyring.ErrNoKey, bearer.ErrKeysUnavailable, ErrNotReady,
-		context.Canceled, context.DeadlineExceeded,
-	} {
-		if errors.Is(err, cause) {
-			return true
-		}
-	}
-	return false
 }
 
 // Error makes a problem an error that problemOf passes through.

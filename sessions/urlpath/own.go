@@ -73,7 +73,7 @@ func (o *Own) match(u *url.URL, canonical bool) Match {
 			return Match{Owner: Ours, Rest: rest}
 		}
 	}
-	if canonical && isASCII(u.Path) && !strings.EqualFold(strings.TrimSuffix(u.Path, "/"), o.path) {
+	if canonical && !strings.ContainsFunc(u.Path, beyondASCII) && !strings.EqualFold(strings.TrimSuffix(u.Path, "/"), o.path) {
 		return Match{}
 	}
 	if o.target.Names(u) {
@@ -101,11 +101,4 @@ func Clean(p string) string {
 	return cleaned
 }
 
-func isASCII(s string) bool {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
-}
+func beyondASCII(r rune) bool { return r >= utf8.RuneSelf }
