@@ -8,14 +8,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 // auditSite is a site whose audit is in DIR/audit/audit.jsonl.
-func auditSite(s *sidecar, provider *idp, app, words string) string {
-	if err := os.MkdirAll(filepath.Join(s.dir, "audit"), 0o700); err != nil {
+func auditSite(s *sidecar, provider *sidecartest.IDP, app, words string) string {
+	if err := os.MkdirAll(filepath.Join(s.Dir, "audit"), 0o700); err != nil {
 		s.t.Fatal(err)
 	}
-	return provider.site(s, app, "lifecycle\n\t\taudit file DIR/audit/audit.jsonl\n\t\t"+words)
+	return provider.Site(s.Sidecar, app, "lifecycle\n\t\taudit file DIR/audit/audit.jsonl\n\t\t"+words)
 }
 
 // auditLines returns the records of the audit file.
@@ -33,7 +35,7 @@ func (s *sidecar) auditLines() (records []map[string]any) {
 
 func (s *sidecar) auditText() string {
 	s.t.Helper()
-	data, err := os.ReadFile(filepath.Join(s.dir, "audit", "audit.jsonl"))
+	data, err := os.ReadFile(filepath.Join(s.Dir, "audit", "audit.jsonl"))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -42,7 +44,7 @@ func (s *sidecar) auditText() string {
 
 // auditVerify runs the command.
 func (s *sidecar) auditVerify(args ...string) (string, error) {
-	out, err := s.command(append([]string{"auth-sessions", "audit", "verify"}, args...)...).CombinedOutput()
+	out, err := s.Command(append([]string{"auth-sessions", "audit", "verify"}, args...)...).CombinedOutput()
 	return string(out), err
 }
 
@@ -50,32 +52,32 @@ func (s *sidecar) auditVerify(args ...string) (string, error) {
 // which rule. The log has it too, under its own name, with the line's hash.
 func TestL2_Audit_HasALineForEverything(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(auditSite(s, provider, echo(t).URL, "protect user root\n\t\trefresh_token {\n\t\t\tgrace 30s\n\t\t}"))
-	alice := provider.token("alice", nil)
-	desk := provider.token("carol", map[string]any{"scope": "sessions:impersonate"})
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(auditSite(s, provider, sidecartest.Echo(t), "protect user root\n\t\trefresh_token {\n\t\t\tgrace 30s\n\t\t}"))
+	alice := provider.Token("alice", nil)
+	desk := provider.Token("carol", map[string]any{"scope": "sessions:impersonate"})
 
-	own := create(t, s.url, alice, `{"user_id":"alice"}`)
-	acting := create(t, s.url, desk, `{"user_id":"alice","reason":"ticket \u0034711"}`)
-	create(t, s.url, desk, `{"user_id":"root","reason":"curious"}`)
-	next := s.refresh(own.text("refresh_token"))
-	s.refresh(own.text("refresh_token")) // again, within the grace period
-	last := s.refresh(next.text("refresh_token"))
-	s.refresh(own.text("refresh_token")) // twice removed: stolen
-	s.refresh(last.text("refresh_token"))
-	s.call("DELETE", "/current", acting.text("access_token"), "")
+	own := s.Create(alice, `{"user_id":"alice"}`)
+	acting := s.Create(desk, `{"user_id":"alice","reason":"ticket \u0034711"}`)
+	s.Create(desk, `{"user_id":"root","reason":"curious"}`)
+	next := s.Refresh(own.Text("refresh_token"))
+	s.Refresh(own.Text("refresh_token")) // again, within the grace period
+	last := s.Refresh(next.Text("refresh_token"))
+	s.Refresh(own.Text("refresh_token")) // twice removed: stolen
+	s.Refresh(last.Text("refresh_token"))
+	s.Call("DELETE", "/current", acting.Text("access_token"), "")
 
 	want := []map[string]any{
-		{"event": "created", "user_id": "alice", "actor": "alice", "rule": "self", "is_impersonation": false, "session_id": own.text("session_id")},
-		{"event": "created", "user_id": "alice", "actor": "carol", "actor_issuer": provider.issuer, "rule": "scope sessions:impersonate", "is_impersonation": true, "reason": "ticket 4711", "client_ip": "127.0.0.1", "client_id": "desk"},
+		{"event": "created", "user_id": "alice", "actor": "alice", "rule": "self", "is_impersonation": false, "session_id": own.Text("session_id")},
+		{"event": "created", "user_id": "alice", "actor": "carol", "actor_issuer": provider.Issuer, "rule": "scope sessions:impersonate", "is_impersonation": true, "reason": "ticket 4711", "client_ip": "127.0.0.1", "client_id": "desk"},
 		{"event": "denied", "user_id": "root", "actor": "carol", "reason": "curious", "error": "caller may not have this session: the user is protected"},
-		{"event": "refreshed", "session_id": own.text("session_id"), "client_ip": "127.0.0.1"},
-		{"event": "retried", "session_id": own.text("session_id")},
-		{"event": "refreshed", "session_id": own.text("session_id")},
-		{"event": "reuse", "session_id": own.text("session_id"), "end_reason": "reuse"},
-		{"event": "denied", "session_id": own.text("session_id"), "error": "refresh token is not valid: session revoked"},
-		{"event": "revoked", "session_id": acting.text("session_id"), "end_reason": "revoked", "by": "carol"},
+		{"event": "refreshed", "session_id": own.Text("session_id"), "client_ip": "127.0.0.1"},
+		{"event": "retried", "session_id": own.Text("session_id")},
+		{"event": "refreshed", "session_id": own.Text("session_id")},
+		{"event": "reuse", "session_id": own.Text("session_id"), "end_reason": "reuse"},
+		{"event": "denied", "session_id": own.Text("session_id"), "error": "refresh token is not valid: session revoked"},
+		{"event": "revoked", "session_id": acting.Text("session_id"), "end_reason": "revoked", "by": "carol"},
 	}
 	got := s.auditLines()
 	if len(got) != len(want) {
@@ -88,9 +90,9 @@ func TestL2_Audit_HasALineForEverything(t *testing.T) {
 				t.Errorf("line %d: %s is %v, want %v", i+1, name, got[i][name], value)
 			}
 		}
-		s.waitLog(`"audit_sha256":"` + got[i]["sha256"].(string) + `"`)
+		s.WaitLog(`"audit_sha256":"` + got[i]["sha256"].(string) + `"`)
 	}
-	if !regexp.MustCompile(`"logger":"http\.handlers\.auth_sessions\.audit","msg":"session created"`).MatchString(s.log.String()) {
+	if !regexp.MustCompile(`"logger":"http\.handlers\.auth_sessions\.audit","msg":"session created"`).MatchString(s.Log()) {
 		t.Error("the log has it under another name")
 	}
 	out, err := s.auditVerify("audit/audit.jsonl", "--head", got[8]["sha256"].(string))
@@ -103,16 +105,16 @@ func TestL2_Audit_HasALineForEverything(t *testing.T) {
 // the access log; a caller's token that a client took for a name is not.
 func TestAudit_NamesLikeTokensAreNames(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(strings.Replace(auditSite(s, provider, echo(t).URL, ""), "SITE {", "SITE {\n\tlog", 1))
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(strings.Replace(auditSite(s, provider, sidecartest.Echo(t), ""), "SITE {", "SITE {\n\tlog", 1))
 	const name, victim = "eyJabcdefghij", "eyJhbGciOiJFUzI1NiJ9"
-	desk := provider.token(name, map[string]any{"scope": "sessions:impersonate", "client_id": name})
-	got := create(t, s.url, desk, `{"user_id":"`+victim+`"}`)
-	wantStatus(t, got, 200)
+	desk := provider.Token(name, map[string]any{"scope": "sessions:impersonate", "client_id": name})
+	got := s.Create(desk, `{"user_id":"`+victim+`"}`)
+	sidecartest.WantStatus(t, got, 200)
 	const short = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2lnbmF0dXJlIHRoYXQgaXMgbG9uZyBlbm91Z2g"
-	remember(short)
-	create(t, s.url, desk, `{"user_id":"`+short+`"}`)
+	sidecartest.Remember(short)
+	s.Create(desk, `{"user_id":"`+short+`"}`)
 	lines := s.auditLines()
 	if lines[0]["actor"] != name || lines[0]["user_id"] != victim || lines[0]["client_id"] != name {
 		t.Errorf("line %v", lines[0])
@@ -128,18 +130,18 @@ func TestAudit_NamesLikeTokensAreNames(t *testing.T) {
 // A session that came to its end is told to the audit when it is swept, in its realm.
 func TestAudit_TellsWhatWasSwept(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(auditSite(s, provider, echo(t).URL, ""))
-	got := create(t, s.url, provider.token("alice", nil), `{"user_id":"alice","expires_in_millis":1}`)
-	wantStatus(t, got, 200)
-	s.waitLog(`"msg":"session expired"`)
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(auditSite(s, provider, sidecartest.Echo(t), ""))
+	got := s.Create(provider.Token("alice", nil), `{"user_id":"alice","expires_in_millis":1}`)
+	sidecartest.WantStatus(t, got, 200)
+	s.WaitLog(`"msg":"session expired"`)
 	for deadline := time.Now().Add(10 * time.Second); len(s.auditLines()) < 2; {
 		if time.Now().After(deadline) {
 			t.Fatal(s.auditText())
 		}
 	}
-	if r := s.auditLines()[1]; r["event"] != "expired" || r["session_id"] != got.text("session_id") || r["issuer"] != "https://app.example.com" {
+	if r := s.auditLines()[1]; r["event"] != "expired" || r["session_id"] != got.Text("session_id") || r["issuer"] != "https://app.example.com" {
 		t.Errorf("line %v", r)
 	}
 }
@@ -148,33 +150,33 @@ func TestAudit_TellsWhatWasSwept(t *testing.T) {
 // finds what somebody changed.
 func TestAudit_OneChainWhateverHappens(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	config := auditSite(s, provider, echo(t).URL, "")
-	token := provider.token("alice", nil)
-	mint := func() { wantStatus(t, create(t, s.url, token, `{"user_id":"alice"}`), 200) }
-	s.start(config)
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	config := auditSite(s, provider, sidecartest.Echo(t), "")
+	token := provider.Token("alice", nil)
+	mint := func() { sidecartest.WantStatus(t, s.Create(token, `{"user_id":"alice"}`), 200) }
+	s.Start(config)
 	mint()
-	if err := s.reload(config); err != nil {
+	if err := s.Reload(config); err != nil {
 		t.Fatal(err)
 	}
 	mint()
-	s.kill()
-	file := filepath.Join(s.dir, "audit", "audit.jsonl")
+	s.Kill()
+	file := filepath.Join(s.Dir, "audit", "audit.jsonl")
 	torn, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, _ = torn.WriteString(`{"seq":3,"ti`)
 	_ = torn.Close()
-	s.start(config)
+	s.Start(config)
 	mint()
 	if err := os.Rename(file, file+".1"); err != nil {
 		t.Fatal(err)
 	}
 	mint()
-	s.stop()
-	s.start(config)
+	s.Stop()
+	s.Start(config)
 	mint()
 
 	both := []string{"audit/audit.jsonl.1", "audit/audit.jsonl", "--json"}
@@ -182,14 +184,14 @@ func TestAudit_OneChainWhateverHappens(t *testing.T) {
 	if err != nil || !strings.Contains(out, `{"ok":true,"lines":7,"first":1,"last":7,`) {
 		t.Fatalf("verify: %v\n%s", err, out)
 	}
-	s.stop() // it would notice within a second, and mend a torn line
+	s.Stop() // it would notice within a second, and mend a torn line
 	whole := s.auditText()
 	for name, text := range map[string]string{
 		"changed": strings.Replace(whole, `"user_id":"alice"`, `"user_id":"bobby"`, 1),
 		"removed": whole[strings.IndexByte(whole, '\n')+1:],
 		"cut":     whole[:len(whole)-9],
 	} {
-		s.write("audit/audit.jsonl", text)
+		s.Write("audit/audit.jsonl", text)
 		out, err := s.auditVerify(both...)
 		if err == nil || !strings.Contains(out, `{"ok":false,`) || !strings.Contains(out, `"file":"audit/audit.jsonl","line":`) {
 			t.Errorf("%s: %v\n%s", name, err, out)
@@ -204,16 +206,16 @@ func TestAudit_OneChainWhateverHappens(t *testing.T) {
 // before; and it works again when the disk does.
 func TestAudit_RequiredIsFirst(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(auditSite(s, provider, echo(t).URL, "audit required"))
-	token := provider.token("alice", nil)
-	first := create(t, s.url, token, `{"user_id":"alice"}`)
-	wantStatus(t, first, 200)
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(auditSite(s, provider, sidecartest.Echo(t), "audit required"))
+	token := provider.Token("alice", nil)
+	first := s.Create(token, `{"user_id":"alice"}`)
+	sidecartest.WantStatus(t, first, 200)
 	var events []string
 	for _, r := range s.auditLines() {
 		events = append(events, r["event"].(string))
-		if r["session_id"] != first.text("session_id") {
+		if r["session_id"] != first.Text("session_id") {
 			t.Errorf("of another session: %v", r)
 		}
 	}
@@ -221,21 +223,21 @@ func TestAudit_RequiredIsFirst(t *testing.T) {
 		t.Errorf("lines %v, want the intent and the outcome", events)
 	}
 
-	dir := filepath.Join(s.dir, "audit")
+	dir := filepath.Join(s.Dir, "audit")
 	if err := os.Rename(dir, dir+".gone"); err != nil {
 		t.Fatal(err)
 	}
-	wantProblem(t, create(t, s.url, token, `{"user_id":"alice"}`, "Idempotency-Key", "k"), 503, "unavailable")
-	wantProblem(t, s.refresh(first.text("refresh_token")), 503, "unavailable")
+	sidecartest.WantProblem(t, s.Create(token, `{"user_id":"alice"}`, "Idempotency-Key", "k"), 503, "unavailable")
+	sidecartest.WantProblem(t, s.Refresh(first.Text("refresh_token")), 503, "unavailable")
 	if err := os.Rename(dir+".gone", dir); err != nil {
 		t.Fatal(err)
 	}
-	listed := s.call("GET", "?user_id=alice", first.text("access_token"), "")
-	if items, _ := listed.fields["items"].([]any); len(items) != 1 {
-		t.Errorf("%d sessions: one was created without its line\n%s", len(items), listed.body)
+	listed := s.Call("GET", "?user_id=alice", first.Text("access_token"), "")
+	if items, _ := listed.Fields["items"].([]any); len(items) != 1 {
+		t.Errorf("%d sessions: one was created without its line\n%s", len(items), listed.Body)
 	}
-	wantStatus(t, s.refresh(first.text("refresh_token")), 200) // it was not used
-	wantStatus(t, create(t, s.url, token, `{"user_id":"alice"}`, "Idempotency-Key", "k"), 200)
+	sidecartest.WantStatus(t, s.Refresh(first.Text("refresh_token")), 200) // it was not used
+	sidecartest.WantStatus(t, s.Create(token, `{"user_id":"alice"}`, "Idempotency-Key", "k"), 200)
 	if out, err := s.auditVerify("audit/audit.jsonl"); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -244,17 +246,17 @@ func TestAudit_RequiredIsFirst(t *testing.T) {
 // Without required, the audit's disk is nobody's concern but the operator's.
 func TestAudit_NotRequiredStopsNothing(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(auditSite(s, provider, echo(t).URL, ""))
-	token := provider.token("alice", nil)
-	wantStatus(t, create(t, s.url, token, `{"user_id":"alice"}`), 200) // it is open
-	dir := filepath.Join(s.dir, "audit")
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(auditSite(s, provider, sidecartest.Echo(t), ""))
+	token := provider.Token("alice", nil)
+	sidecartest.WantStatus(t, s.Create(token, `{"user_id":"alice"}`), 200) // it is open
+	dir := filepath.Join(s.Dir, "audit")
 	if err := os.Rename(dir, dir+".gone"); err != nil {
 		t.Fatal(err)
 	}
-	wantStatus(t, create(t, s.url, token, `{"user_id":"alice"}`), 200)
-	s.waitLog("an audit line could not be written")
+	sidecartest.WantStatus(t, s.Create(token, `{"user_id":"alice"}`), 200)
+	s.WaitLog("an audit line could not be written")
 	if got := s.scrape()[`auth_sessions_audit_errors_total{realm="https://app.example.com"}`]; got != "1" {
 		t.Errorf("audit errors %q", got)
 	}
@@ -263,20 +265,20 @@ func TestAudit_NotRequiredStopsNothing(t *testing.T) {
 // Who cannot write the audit does not start, and does not take a reload.
 func TestAudit_RefusesAFileThatIsNotItsOwn(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	config := auditSite(s, provider, echo(t).URL, "")
-	s.write("audit/audit.jsonl", "somebody else's line\n")
-	if out := s.startRefused(config); !strings.Contains(out, "does not end in a line of ours") {
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	config := auditSite(s, provider, sidecartest.Echo(t), "")
+	s.Write("audit/audit.jsonl", "somebody else's line\n")
+	if out := s.StartRefused(config); !strings.Contains(out, "does not end in a line of ours") {
 		t.Errorf("said %s", out)
 	}
-	if err := os.Remove(filepath.Join(s.dir, "audit", "audit.jsonl")); err != nil {
+	if err := os.Remove(filepath.Join(s.Dir, "audit", "audit.jsonl")); err != nil {
 		t.Fatal(err)
 	}
-	s.start(config)
-	other := newSidecar(t, t.TempDir())
-	shared := strings.ReplaceAll(strings.ReplaceAll(config, "DIR/audit", s.dir+"/audit"), "DIR/jwks.json", s.dir+"/jwks.json")
-	if out := other.startRefused(shared); !strings.Contains(out, "another process writes this audit file") {
+	s.Start(config)
+	other := newSidecar(t)
+	shared := strings.ReplaceAll(strings.ReplaceAll(config, "DIR/audit", s.Dir+"/audit"), "DIR/jwks.json", s.Dir+"/jwks.json")
+	if out := other.StartRefused(shared); !strings.Contains(out, "another process writes this audit file") {
 		t.Errorf("said %s", out)
 	}
 }
@@ -284,13 +286,13 @@ func TestAudit_RefusesAFileThatIsNotItsOwn(t *testing.T) {
 // What a validated configuration says of an audit file is not done.
 func TestAudit_ValidateLeavesTheFileAlone(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	file := s.write("Caddyfile", s.render(auditSite(s, provider, echo(t).URL, "")))
-	if out, err := s.command("validate", "--config", file, "--adapter", "caddyfile").CombinedOutput(); err != nil {
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	file := s.Write("Caddyfile", s.Render(auditSite(s, provider, sidecartest.Echo(t), "")))
+	if out, err := s.Command("validate", "--config", file, "--adapter", "caddyfile").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if _, err := os.Stat(filepath.Join(s.dir, "audit", "audit.jsonl")); !os.IsNotExist(err) {
+	if _, err := os.Stat(filepath.Join(s.Dir, "audit", "audit.jsonl")); !os.IsNotExist(err) {
 		t.Errorf("it was made: %v", err)
 	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"authsidecar/caddymodule"
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 // accessToken creates a session and returns its access token.
@@ -26,7 +27,7 @@ func (s *bench) accessToken(b testing.TB) string {
 	b.Helper()
 	r := withVars(httptest.NewRequest("POST", "/auth/sessions", strings.NewReader(`{"user_id":"alice"}`)))
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Authorization", "Bearer "+s.idp.token("alice", nil))
+	r.Header.Set("Authorization", "Bearer "+s.idp.Token("alice", nil))
 	w := httptest.NewRecorder()
 	if err := s.handler.ServeHTTP(w, r, nothing); err != nil || w.Code != 200 {
 		b.Fatal(err, w.Body)
@@ -111,14 +112,14 @@ func counted(calls int, f func()) (wall, cpu time.Duration, mallocs uint64) {
 // per second over the first's, x-cpu its requests per second of the server's processors'
 // time, which others on the machine disturb less.
 func BenchmarkProxy(b *testing.B) {
-	app := newServer(b, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the app") })
-	p := newIDP(b, "https://idp.example.com")
-	s := newSidecar(b, b.TempDir())
-	site := p.site(s, app, "identity {\n\t\t\trequire\n\t\t}")
-	plain := freePort(b)
-	s.start(fmt.Sprintf("%s\nhttp://:%s {\n\treverse_proxy %s\n}\n", site, plain, strings.TrimPrefix(app, "http://")))
+	app := sidecartest.Serve(b, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the app") })
+	p := sidecartest.NewIDP(b, "https://idp.example.com")
+	s := newSidecar(b)
+	site := p.Site(s.Sidecar, app, "identity {\n\t\t\trequire\n\t\t}")
+	plain := sidecartest.Port(b)
+	s.Start(fmt.Sprintf("%s\nhttp://:%s {\n\treverse_proxy %s\n}\n", site, plain, strings.TrimPrefix(app, "http://")))
 	s.quiet()
-	own := create(b, s.url, p.token("alice", nil), `{"user_id":"alice"}`)
+	own := s.Create(p.Token("alice", nil), `{"user_id":"alice"}`)
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: goroutinesAtOnce}}
 	defer client.CloseIdleConnections()
 	ask := func(base string) func() {
@@ -136,7 +137,7 @@ func BenchmarkProxy(b *testing.B) {
 			}
 		}
 	}
-	floor, whole := ask("http://127.0.0.1:"+plain), ask(s.url)
+	floor, whole := ask("http://127.0.0.1:"+plain), ask(s.URL)
 	together(goroutinesAtOnce, 500, floor)
 	together(goroutinesAtOnce, 500, whole)
 	var wall, floorWall, cpu, floorCPU time.Duration
@@ -158,23 +159,22 @@ func BenchmarkProxy(b *testing.B) {
 // quiet ends the lines that a request has in the log of tests: they cost more than we do.
 func (s *sidecar) quiet() {
 	s.t.Helper()
-	s.awaitInForce()
-	req, err := http.NewRequest("PATCH", "http://"+s.admin+"/config/logging/logs/default/level", strings.NewReader(`"ERROR"`))
+	req, err := http.NewRequest("PATCH", "http://"+s.Admin+"/config/logging/logs/default/level", strings.NewReader(`"ERROR"`))
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	got, err := do(req)
+	got, err := s.Do(req)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	wantStatus(s.t, got, http.StatusOK)
+	sidecartest.WantStatus(s.t, got, http.StatusOK)
 }
 
 // processorTime is what the process has used of all processors.
 func (s *sidecar) processorTime() time.Duration {
 	s.t.Helper()
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.cmd.Process.Pid))
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.Process().Pid))
 	if err != nil {
 		s.t.Skip("no /proc here to read times in")
 	}

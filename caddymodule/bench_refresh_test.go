@@ -36,7 +36,7 @@ func BenchmarkRefresh(b *testing.B) {
 func benchRefresh(b *testing.B, s *bench, stay bool) {
 	tokens := make(chan []byte, goroutinesAtOnce)
 	create, refresh := url.URL{Path: "/auth/sessions"}, url.URL{Path: "/auth/sessions/current/refresh"}
-	desk := "Bearer " + s.idp.token("desk", map[string]any{"scope": "sessions:impersonate"})
+	desk := "Bearer " + s.idp.Token("desk", map[string]any{"scope": "sessions:impersonate"})
 	for i := range goroutinesAtOnce {
 		token := s.exchange(&create, desk, fmt.Appendf(nil, `{"user_id":"user%d"}`, i))
 		if token == nil {

@@ -26,6 +26,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"authsidecar/caddymodule/internal/sidecartest"
 	"authsidecar/sessions"
 	"authsidecar/sessions/pebblestore"
 )
@@ -37,16 +38,16 @@ const goroutinesAtOnce = 64
 // directory on disk.
 type bench struct {
 	handler caddyhttp.MiddlewareHandler
-	idp     *idp
+	idp     *sidecartest.IDP
 	dir     string
 }
 
 // newBench takes more members of the handler's configuration, as JSON.
 func newBench(b testing.TB, dir string, members ...string) *bench {
 	b.Helper()
-	provider := newIDP(b, "https://idp.example.com")
+	provider := sidecartest.NewIDP(b, "https://idp.example.com")
 	file := filepath.Join(b.TempDir(), "jwks.json")
-	if err := os.WriteFile(file, []byte(provider.jwks()), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(provider.JWKS()), 0o600); err != nil {
 		b.Fatal(err)
 	}
 	quiet := json.RawMessage(`{"output":"discard"}`)
@@ -59,7 +60,7 @@ func newBench(b testing.TB, dir string, members ...string) *bench {
 		b.Fatal(err)
 	}
 	raw := fmt.Sprintf(`{"issuer":"https://app.example.com","trust":[{"issuer":%q,"jwks":%q,"audience":[%q]}],"allow":[{"self":true},{"scope":"sessions:impersonate"}],"store":{"engine":"pebble","dir":%q}%s}`,
-		provider.issuer, file, audience, dir, strings.Join(append([]string{""}, members...), ","))
+		provider.Issuer, file, sidecartest.Audience, dir, strings.Join(append([]string{""}, members...), ","))
 	handler, err := ctx.LoadModuleByID("http.handlers.auth_sessions", json.RawMessage(raw))
 	if err != nil {
 		b.Fatal(err)
@@ -160,7 +161,7 @@ func benchCreate(b *testing.B, s *bench, different int, users func(int) int) {
 		if different == 1 {
 			subject = "desk"
 		}
-		tokens[i] = "Bearer " + s.idp.token(subject, map[string]any{"scope": "sessions:impersonate", "jti": fmt.Sprint(i)})
+		tokens[i] = "Bearer " + s.idp.Token(subject, map[string]any{"scope": "sessions:impersonate", "jti": fmt.Sprint(i)})
 	}
 	target := url.URL{Path: "/auth/sessions"}
 	var next atomic.Int64
@@ -275,19 +276,19 @@ func BenchmarkStart(b *testing.B) {
 		b.Fatal(err)
 	}
 	fill(b, dir)
-	provider := newIDP(b, "https://idp.example.com")
-	s := newSidecar(b, b.TempDir())
-	config := provider.site(s, "127.0.0.1:1", "store pebble "+absolute)
-	token := provider.token("alice", nil)
+	provider := sidecartest.NewIDP(b, "https://idp.example.com")
+	s := newSidecar(b)
+	config := provider.Site(s.Sidecar, "127.0.0.1:1", "store pebble "+absolute)
+	token := provider.Token("alice", nil)
 	var after, resident float64
 	for b.Loop() {
-		s.start(config)
-		wantStatus(b, create(b, s.url, token, `{"user_id":"alice"}`), http.StatusOK)
+		s.Start(config)
+		sidecartest.WantStatus(b, s.Create(token, `{"user_id":"alice"}`), http.StatusOK)
 		b.StopTimer()
 		after = s.residentMB()
-		together(8, 20_000, func() { _, _ = tryCreate(s.url, token, `{"user_id":"alice"}`) })
+		together(8, 20_000, func() { _, _ = s.TryCreate(token, `{"user_id":"alice"}`) })
 		resident = s.residentMB()
-		s.stop()
+		s.Stop()
 		b.StartTimer()
 	}
 	b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms-start")
@@ -298,7 +299,7 @@ func BenchmarkStart(b *testing.B) {
 // residentMB returns the resident memory of the process.
 func (s *sidecar) residentMB() float64 {
 	s.t.Helper()
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.Process().Pid))
 	if err != nil {
 		s.t.Skip("no /proc here to read memory in")
 	}

@@ -2,7 +2,6 @@ package caddymodule_test
 
 import (
 	"context"
-	"os"
 	"testing"
 	"time"
 
@@ -10,12 +9,13 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
 
+	"authsidecar/caddymodule/internal/sidecartest"
 	"authsidecar/sessions"
 	"authsidecar/sessions/storetest"
 )
 
 func init() {
-	if os.Getenv(asCaddy) != "" { // goldens name all the stores that there are
+	if sidecartest.AsCaddy() { // goldens name all the stores that there are
 		caddy.RegisterModule(clockStore{})
 	}
 }
@@ -50,25 +50,25 @@ func TestS6_TheClockOfANodeIsNotTheStores(t *testing.T) {
 	for _, off := range []string{"-1h", "-2500ms", "2500ms", "1h"} {
 		t.Run(off, func(t *testing.T) {
 			t.Parallel()
-			p := newIDP(t, "https://idp.example.com")
-			s := newSidecar(t, t.TempDir())
-			s.start(p.site(s, echo(t).URL, life+"\n\t\tstore test_clock "+off+"\n\t\tidentity {\n\t\t\trequire\n\t\t}"))
-			first := create(t, s.url, p.token("alice", nil), `{"user_id":"alice"}`)
-			wantStatus(t, first, 200)
-			wantStatus(t, s.visit(first.text("access_token")), 200)
-			next := s.refresh(first.text("refresh_token"))
-			wantStatus(t, next, 200)
-			wantStatus(t, s.visit(next.text("access_token")), 200)
-			wantStatus(t, s.call("GET", "/current", next.text("access_token"), ""), 200)
-			wantStatus(t, s.call("DELETE", "?user_id=alice", next.text("access_token"), ""), 200)
-			wantStatus(t, s.visit(next.text("access_token")), 401)
-			again := create(t, s.url, p.token("alice", nil), `{"user_id":"alice"}`)
-			wantStatus(t, s.visit(again.text("access_token")), 200)
+			p := sidecartest.NewIDP(t, "https://idp.example.com")
+			s := newSidecar(t)
+			s.Start(p.Site(s.Sidecar, sidecartest.Echo(t), sidecartest.Lifecycle+"\n\t\tstore test_clock "+off+"\n\t\tidentity {\n\t\t\trequire\n\t\t}"))
+			first := s.Create(p.Token("alice", nil), `{"user_id":"alice"}`)
+			sidecartest.WantStatus(t, first, 200)
+			sidecartest.WantStatus(t, s.visit(first.Text("access_token")), 200)
+			next := s.Refresh(first.Text("refresh_token"))
+			sidecartest.WantStatus(t, next, 200)
+			sidecartest.WantStatus(t, s.visit(next.Text("access_token")), 200)
+			sidecartest.WantStatus(t, s.Call("GET", "/current", next.Text("access_token"), ""), 200)
+			sidecartest.WantStatus(t, s.Call("DELETE", "?user_id=alice", next.Text("access_token"), ""), 200)
+			sidecartest.WantStatus(t, s.visit(next.Text("access_token")), 401)
+			again := s.Create(p.Token("alice", nil), `{"user_id":"alice"}`)
+			sidecartest.WantStatus(t, s.visit(again.Text("access_token")), 200)
 
-			old := p.token("alice", map[string]any{"exp": time.Now().Add(-time.Minute).Unix()})
-			early := p.token("alice", map[string]any{"iat": time.Now().Add(time.Minute).Unix()})
+			old := p.Token("alice", map[string]any{"exp": time.Now().Add(-time.Minute).Unix()})
+			early := p.Token("alice", map[string]any{"iat": time.Now().Add(time.Minute).Unix()})
 			for _, token := range []string{old, early} {
-				wantStatus(t, create(t, s.url, token, `{"user_id":"alice"}`), 401)
+				sidecartest.WantStatus(t, s.Create(token, `{"user_id":"alice"}`), 401)
 			}
 		})
 	}

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 // An engine is a server that several nodes share as their store.
@@ -23,7 +25,7 @@ var engines = map[string]func(t *testing.T) *engine{}
 // A cluster is nodes that share a store and Caddy's storage, as behind one load
 // balancer.
 type cluster struct {
-	*idp
+	*sidecartest.IDP
 	engine *engine
 	nodes  []*sidecar
 }
@@ -31,17 +33,17 @@ type cluster struct {
 // newCluster starts as many nodes on the engine. more are words of the block.
 func newCluster(t *testing.T, e *engine, size int, more string) *cluster {
 	t.Helper()
-	c := &cluster{idp: newIDP(t, "https://idp.example.com"), engine: e}
-	storage, app := t.TempDir(), echo(t).URL
+	c := &cluster{IDP: sidecartest.NewIDP(t, "https://idp.example.com"), engine: e}
+	storage, app := t.TempDir(), sidecartest.Echo(t)
 	for range size {
-		s := newSidecar(t, t.TempDir())
-		s.words = "\tstorage file_system " + storage + "\n"
+		s := newSidecar(t)
+		s.Global = "\tstorage file_system " + storage + "\n"
 		c.nodes = append(c.nodes, s)
 	}
 	var starting sync.WaitGroup
 	for _, s := range c.nodes {
 		starting.Go(func() {
-			s.start(c.site(s, app, life+"\n\t\tidentity\n\t\t"+e.store+"\n\t\t"+more))
+			s.Start(c.Site(s.Sidecar, app, sidecartest.Lifecycle+"\n\t\tidentity\n\t\t"+e.store+"\n\t\t"+more))
 		})
 	}
 	starting.Wait()
@@ -59,14 +61,14 @@ func eachEngine(t *testing.T, test func(t *testing.T, e *engine)) {
 }
 
 // visit asks the app through a node.
-func (s *sidecar) visit(token string) answer {
+func (s *sidecar) visit(token string) sidecartest.Answer {
 	s.t.Helper()
-	req, err := http.NewRequest("GET", s.url+"/hello", http.NoBody)
+	req, err := http.NewRequest("GET", s.URL+"/hello", http.NoBody)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	req.Header.Set("Authorization", "Bearer "+token)
-	got, err := do(req)
+	got, err := s.Do(req)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -82,12 +84,12 @@ func (s *sidecar) refusedWithin(token string, limit time.Duration) time.Duration
 		got := s.visit(token)
 		took := time.Since(began)
 		switch {
-		case got.status == 401:
+		case got.Status == 401:
 			return took
-		case got.status != 200:
-			s.t.Fatalf("status %d: %s", got.status, got.body)
+		case got.Status != 200:
+			s.t.Fatalf("status %d: %s", got.Status, got.Body)
 		case took > limit:
-			s.t.Fatalf("a revoked access token is good after %s\n%s", took, s.log)
+			s.t.Fatalf("a revoked access token is good after %s\n%s", took, s.Log())
 		}
 	}
 }
@@ -97,27 +99,27 @@ func TestCluster_CreateHereRefreshThereRevokeElsewhere(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, e *engine) {
 		c := newCluster(t, e, 3, "")
-		alice := c.token("alice", nil)
-		first := create(t, c.nodes[0].url, alice, `{"user_id":"alice"}`)
-		wantStatus(t, first, 200)
-		second := c.nodes[1].refresh(first.text("refresh_token"))
-		wantStatus(t, second, 200)
-		retry := c.nodes[2].refresh(first.text("refresh_token"))
-		wantStatus(t, retry, 200)
-		if retry.text("refresh_token") != second.text("refresh_token") {
+		alice := c.Token("alice", nil)
+		first := c.nodes[0].Create(alice, `{"user_id":"alice"}`)
+		sidecartest.WantStatus(t, first, 200)
+		second := c.nodes[1].Refresh(first.Text("refresh_token"))
+		sidecartest.WantStatus(t, second, 200)
+		retry := c.nodes[2].Refresh(first.Text("refresh_token"))
+		sidecartest.WantStatus(t, retry, 200)
+		if retry.Text("refresh_token") != second.Text("refresh_token") {
 			t.Error("a retry at another node got another successor")
 		}
 		for i, s := range c.nodes {
-			wantStatus(t, s.visit(second.text("access_token")), 200)
-			if got := s.call("GET", "/"+first.text("session_id"), alice, ""); got.status != 200 {
-				t.Errorf("node %d does not see the session: %s", i, got.body)
+			sidecartest.WantStatus(t, s.visit(second.Text("access_token")), 200)
+			if got := s.Call("GET", "/"+first.Text("session_id"), alice, ""); got.Status != 200 {
+				t.Errorf("node %d does not see the session: %s", i, got.Body)
 			}
 		}
-		wantStatus(t, c.nodes[2].call("DELETE", "/"+first.text("session_id"), alice, ""), 200)
-		wantStatus(t, c.nodes[2].visit(second.text("access_token")), 401)
+		sidecartest.WantStatus(t, c.nodes[2].Call("DELETE", "/"+first.Text("session_id"), alice, ""), 200)
+		sidecartest.WantStatus(t, c.nodes[2].visit(second.Text("access_token")), 401)
 		for i, s := range c.nodes[:2] {
-			t.Logf("node %d refuses the access token after %s", i, s.refusedWithin(second.text("access_token"), 5*time.Second))
-			wantProblem(t, s.refresh(second.text("refresh_token")), 400, "invalid_grant")
+			t.Logf("node %d refuses the access token after %s", i, s.refusedWithin(second.Text("access_token"), 5*time.Second))
+			sidecartest.WantProblem(t, s.Refresh(second.Text("refresh_token")), 400, "invalid_grant")
 		}
 	})
 }
@@ -126,23 +128,23 @@ func TestCluster_ManyAreRevokedEverywhere(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, e *engine) {
 		c := newCluster(t, e, 3, "")
-		alice := c.token("alice", nil)
+		alice := c.Token("alice", nil)
 		var tokens []string
 		for i := range 10 {
-			tokens = append(tokens, create(t, c.nodes[i%3].url, alice, `{"user_id":"alice"}`).text("access_token"))
+			tokens = append(tokens, c.nodes[i%3].Create(alice, `{"user_id":"alice"}`).Text("access_token"))
 		}
-		bob := create(t, c.nodes[0].url, c.token("bob", nil), `{"user_id":"bob"}`)
-		wantStatus(t, c.nodes[0].call("DELETE", "?user_id=alice", alice, ""), 200)
+		bob := c.nodes[0].Create(c.Token("bob", nil), `{"user_id":"bob"}`)
+		sidecartest.WantStatus(t, c.nodes[0].Call("DELETE", "?user_id=alice", alice, ""), 200)
 		for _, s := range c.nodes {
 			for _, token := range tokens {
 				s.refusedWithin(token, 5*time.Second)
 			}
-			wantStatus(t, s.visit(bob.text("access_token")), 200)
+			sidecartest.WantStatus(t, s.visit(bob.Text("access_token")), 200)
 		}
 		// Who comes back is in again, at once and everywhere.
-		again := create(t, c.nodes[1].url, alice, `{"user_id":"alice"}`)
+		again := c.nodes[1].Create(alice, `{"user_id":"alice"}`)
 		for _, s := range c.nodes {
-			wantStatus(t, s.visit(again.text("access_token")), 200)
+			sidecartest.WantStatus(t, s.visit(again.Text("access_token")), 200)
 		}
 	})
 }
@@ -151,16 +153,16 @@ func TestCluster_OneSuccessorThroughAllNodes(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, e *engine) {
 		c := newCluster(t, e, 3, "")
-		first := create(t, c.nodes[0].url, c.token("alice", nil), `{"user_id":"alice"}`)
+		first := c.nodes[0].Create(c.Token("alice", nil), `{"user_id":"alice"}`)
 		var mu sync.Mutex
 		var group sync.WaitGroup
 		successors := make(map[string]int)
 		for i := range 60 {
 			group.Go(func() {
-				got := c.nodes[i%3].refresh(first.text("refresh_token"))
+				got := c.nodes[i%3].Refresh(first.Text("refresh_token"))
 				mu.Lock()
 				defer mu.Unlock()
-				successors[fmt.Sprint(got.status, got.text("refresh_token"))]++
+				successors[fmt.Sprint(got.Status, got.Text("refresh_token"))]++
 			})
 		}
 		group.Wait()
@@ -175,7 +177,7 @@ func TestCluster_AFeedThatIsCut(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, e *engine) {
 		c := newCluster(t, e, 2, "")
-		alice := c.token("alice", nil)
+		alice := c.Token("alice", nil)
 		stop := make(chan struct{})
 		var cutting sync.WaitGroup
 		cutting.Go(func() {
@@ -190,12 +192,12 @@ func TestCluster_AFeedThatIsCut(t *testing.T) {
 		})
 		defer cutting.Wait()
 		defer close(stop)
-		c.nodes[1].waitLog("revocations of other nodes cannot be heard")
+		c.nodes[1].WaitLog("revocations of other nodes cannot be heard")
 		for range 10 {
-			session := create(t, c.nodes[0].url, alice, `{"user_id":"alice"}`)
-			wantStatus(t, c.nodes[1].visit(session.text("access_token")), 200)
-			wantStatus(t, c.nodes[0].call("DELETE", "/"+session.text("session_id"), alice, ""), 200)
-			c.nodes[1].refusedWithin(session.text("access_token"), 5*time.Second)
+			session := c.nodes[0].Create(alice, `{"user_id":"alice"}`)
+			sidecartest.WantStatus(t, c.nodes[1].visit(session.Text("access_token")), 200)
+			sidecartest.WantStatus(t, c.nodes[0].Call("DELETE", "/"+session.Text("session_id"), alice, ""), 200)
+			c.nodes[1].refusedWithin(session.Text("access_token"), 5*time.Second)
 		}
 	})
 }
@@ -206,47 +208,47 @@ func TestCluster_TheStoreIsDown(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, e *engine) {
 		c := newCluster(t, e, 2, "")
-		alice := c.token("alice", nil)
-		desk := c.token("carol", map[string]any{"scope": "sessions:impersonate"})
-		own := create(t, c.nodes[0].url, alice, `{"user_id":"alice"}`)
-		imp := create(t, c.nodes[0].url, desk, `{"user_id":"alice","reason":"ticket"}`)
-		ended := create(t, c.nodes[0].url, alice, `{"user_id":"alice"}`)
-		wantStatus(t, c.nodes[0].call("DELETE", "/"+ended.text("session_id"), alice, ""), 200)
-		c.nodes[1].refusedWithin(ended.text("access_token"), 5*time.Second)
+		alice := c.Token("alice", nil)
+		desk := c.Token("carol", map[string]any{"scope": "sessions:impersonate"})
+		own := c.nodes[0].Create(alice, `{"user_id":"alice"}`)
+		imp := c.nodes[0].Create(desk, `{"user_id":"alice","reason":"ticket"}`)
+		ended := c.nodes[0].Create(alice, `{"user_id":"alice"}`)
+		sidecartest.WantStatus(t, c.nodes[0].Call("DELETE", "/"+ended.Text("session_id"), alice, ""), 200)
+		c.nodes[1].refusedWithin(ended.Text("access_token"), 5*time.Second)
 		e.stop()
-		c.nodes[1].waitLog("revocations of other nodes cannot be heard")
+		c.nodes[1].WaitLog("revocations of other nodes cannot be heard")
 		for deadline := time.Now().Add(20 * time.Second); ; {
-			got := c.nodes[1].visit(imp.text("access_token"))
-			if got.status == 503 && got.header.Get("Retry-After") != "" {
+			got := c.nodes[1].visit(imp.Text("access_token"))
+			if got.Status == 503 && got.Header.Get("Retry-After") != "" {
 				break
 			}
-			if got.status != 200 || time.Now().After(deadline) {
-				t.Fatalf("an impersonator with the store down: %d", got.status)
+			if got.Status != 200 || time.Now().After(deadline) {
+				t.Fatalf("an impersonator with the store down: %d", got.Status)
 			}
 		}
-		wantStatus(t, c.nodes[1].visit(own.text("access_token")), 200)
-		wantStatus(t, c.nodes[1].visit(ended.text("access_token")), 401)
-		for _, got := range []answer{
-			c.nodes[1].refresh(own.text("refresh_token")),
-			create(t, c.nodes[1].url, alice, `{"user_id":"alice"}`),
-			c.nodes[1].call("DELETE", "/"+own.text("session_id"), alice, ""),
+		sidecartest.WantStatus(t, c.nodes[1].visit(own.Text("access_token")), 200)
+		sidecartest.WantStatus(t, c.nodes[1].visit(ended.Text("access_token")), 401)
+		for _, got := range []sidecartest.Answer{
+			c.nodes[1].Refresh(own.Text("refresh_token")),
+			c.nodes[1].Create(alice, `{"user_id":"alice"}`),
+			c.nodes[1].Call("DELETE", "/"+own.Text("session_id"), alice, ""),
 		} {
-			wantProblem(t, got, 503, "unavailable")
-			if got.header.Get("Retry-After") == "" {
+			sidecartest.WantProblem(t, got, 503, "unavailable")
+			if got.Header.Get("Retry-After") == "" {
 				t.Error("no Retry-After")
 			}
 		}
 		e.start()
 		for deadline := time.Now().Add(60 * time.Second); ; {
-			if c.nodes[1].visit(imp.text("access_token")).status == 200 {
+			if c.nodes[1].visit(imp.Text("access_token")).Status == 200 {
 				break
 			}
 			if time.Now().After(deadline) {
-				t.Fatalf("it does not recover\n%s", c.nodes[1].log)
+				t.Fatalf("it does not recover\n%s", c.nodes[1].Log())
 			}
 			time.Sleep(10 * time.Millisecond) // polling a server that comes back
 		}
-		wantStatus(t, c.nodes[1].refresh(own.text("refresh_token")), 200)
-		wantStatus(t, c.nodes[1].visit(ended.text("access_token")), 401)
+		sidecartest.WantStatus(t, c.nodes[1].Refresh(own.Text("refresh_token")), 200)
+		sidecartest.WantStatus(t, c.nodes[1].visit(ended.Text("access_token")), 401)
 	})
 }

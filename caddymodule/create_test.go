@@ -5,35 +5,37 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 func TestCreate_AnswersAsStackAuthDoes(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(provider.site(s, echo(t).URL, ""))
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(provider.Site(s.Sidecar, sidecartest.Echo(t), ""))
 
-	own := create(t, s.url, provider.token("alice", nil), `{"user_id":"alice"}`)
-	wantStatus(t, own, 200)
-	wantHeaders(t, own, "Content-Type", "application/json", "Cache-Control", "no-store", "Pragma", "no-cache", "X-Content-Type-Options", "nosniff")
-	if len(own.fields) != 8 {
-		t.Errorf("fields %v, want 8", own.fields)
+	own := s.Create(provider.Token("alice", nil), `{"user_id":"alice"}`)
+	sidecartest.WantStatus(t, own, 200)
+	sidecartest.WantHeaders(t, own, "Content-Type", "application/json", "Cache-Control", "no-store", "Pragma", "no-cache", "X-Content-Type-Options", "nosniff")
+	if len(own.Fields) != 8 {
+		t.Errorf("fields %v, want 8", own.Fields)
 	}
-	wantFields(t, own, map[string]any{"user_id": "alice", "token_type": "Bearer", "expires_in": 600.0, "is_impersonation": false})
-	end, err := time.Parse(time.RFC3339, own.fields["refresh_expires_at"].(string))
+	sidecartest.WantFields(t, own, map[string]any{"user_id": "alice", "token_type": "Bearer", "expires_in": 600.0, "is_impersonation": false})
+	end, err := time.Parse(time.RFC3339, own.Fields["refresh_expires_at"].(string))
 	if err != nil || time.Until(end) < 29*24*time.Hour || time.Until(end) > 30*24*time.Hour {
-		t.Errorf("refresh_expires_at %v, want in 30 days", own.fields["refresh_expires_at"])
+		t.Errorf("refresh_expires_at %v, want in 30 days", own.Fields["refresh_expires_at"])
 	}
 
-	desk := provider.token("carol", map[string]any{"scope": "openid sessions:impersonate"})
-	other := create(t, s.url, desk, `{"user_id":"alice","expires_in_millis":3600000,"is_impersonation":false,"reason":"ticket 4711","client_id":"desk"}`)
-	wantStatus(t, other, 200)
-	wantFields(t, other, map[string]any{"user_id": "alice", "is_impersonation": true})
-	if other.fields["session_id"] == own.fields["session_id"] {
+	desk := provider.Token("carol", map[string]any{"scope": "openid sessions:impersonate"})
+	other := s.Create(desk, `{"user_id":"alice","expires_in_millis":3600000,"is_impersonation":false,"reason":"ticket 4711","client_id":"desk"}`)
+	sidecartest.WantStatus(t, other, 200)
+	sidecartest.WantFields(t, other, map[string]any{"user_id": "alice", "is_impersonation": true})
+	if other.Fields["session_id"] == own.Fields["session_id"] {
 		t.Error("two sessions have one id")
 	}
-	access := decodePart(t, other.fields["access_token"].(string), 1)
-	if act, _ := access["act"].(map[string]any); act["sub"] != "carol" || act["iss"] != provider.issuer {
+	access := sidecartest.Part(t, other.Fields["access_token"].(string), 1)
+	if act, _ := access["act"].(map[string]any); act["sub"] != "carol" || act["iss"] != provider.Issuer {
 		t.Errorf("act %v, want the caller", access["act"])
 	}
 	if access["client_id"] != "desk" {
@@ -45,15 +47,15 @@ func TestCreate_AnswersAsStackAuthDoes(t *testing.T) {
 // another one a rule must hold by that client.
 func TestCreate_NobodyNamesAnotherClientUnlessARuleDoes(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	site := provider.site(s, echo(t).URL, life+"\n\t\tallow expression `caller.dept == \"ops\" && client_id == \"admin-console\"`\n\t\tallow expression `caller.dept == \"it\" && client_id.split(\"-\")[1] != \"console\"`")
-	s.start(site)
-	alice := provider.token("alice", nil)
-	desk := provider.token("carol", map[string]any{"scope": "sessions:impersonate"})
-	ops := provider.token("dave", map[string]any{"dept": "ops"})
-	it := provider.token("erin", map[string]any{"dept": "it"})
-	plain := provider.token("alice", map[string]any{"client_id": nil})
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	site := provider.Site(s.Sidecar, sidecartest.Echo(t), sidecartest.Lifecycle+"\n\t\tallow expression `caller.dept == \"ops\" && client_id == \"admin-console\"`\n\t\tallow expression `caller.dept == \"it\" && client_id.split(\"-\")[1] != \"console\"`")
+	s.Start(site)
+	alice := provider.Token("alice", nil)
+	desk := provider.Token("carol", map[string]any{"scope": "sessions:impersonate"})
+	ops := provider.Token("dave", map[string]any{"dept": "ops"})
+	it := provider.Token("erin", map[string]any{"dept": "it"})
+	plain := provider.Token("alice", map[string]any{"client_id": nil})
 	body := func(client string) string { return `{"user_id":"alice","client_id":"` + client + `"}` }
 	for _, tt := range []struct {
 		name, token, client string
@@ -72,35 +74,35 @@ func TestCreate_NobodyNamesAnotherClientUnlessARuleDoes(t *testing.T) {
 		{"a third client, by a rule that names another", ops, "billing", 403, "insufficient_scope"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := create(t, s.url, tt.token, body(tt.client))
+			got := s.Create(tt.token, body(tt.client))
 			if tt.status != 200 {
-				wantProblem(t, got, tt.status, tt.code)
+				sidecartest.WantProblem(t, got, tt.status, tt.code)
 				return
 			}
-			wantStatus(t, got, 200)
-			if client := decodePart(t, got.text("access_token"), 1)["client_id"]; client != tt.client {
+			sidecartest.WantStatus(t, got, 200)
+			if client := sidecartest.Part(t, got.Text("access_token"), 1)["client_id"]; client != tt.client {
 				t.Errorf("client_id %v", client)
 			}
 		})
 	}
-	made := create(t, s.url, ops, body("admin-console"))
-	wantStatus(t, made, 200)
-	made = s.refresh(made.text("refresh_token"))
-	wantStatus(t, made, 200)
-	if err := s.reload(strings.Replace(site, ` && client_id == "admin-console"`, "", 1)); err != nil {
+	made := s.Create(ops, body("admin-console"))
+	sidecartest.WantStatus(t, made, 200)
+	made = s.Refresh(made.Text("refresh_token"))
+	sidecartest.WantStatus(t, made, 200)
+	if err := s.Reload(strings.Replace(site, ` && client_id == "admin-console"`, "", 1)); err != nil {
 		t.Fatal(err)
 	}
-	wantProblem(t, s.refresh(made.text("refresh_token")), 400, "invalid_grant") // nothing says that client any more
+	sidecartest.WantProblem(t, s.Refresh(made.Text("refresh_token")), 400, "invalid_grant") // nothing says that client any more
 }
 
 // Covers H1, H7, H8.
 func TestCreate_EveryRefusal(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(provider.site(s, echo(t).URL, "protect user root admin-*\n\t\timpersonation {\n\t\t\trequire_reason\n\t\t}"))
-	alice := provider.token("alice", nil)
-	desk := provider.token("carol", map[string]any{"scope": "sessions:impersonate"})
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(provider.Site(s.Sidecar, sidecartest.Echo(t), "protect user root admin-*\n\t\timpersonation {\n\t\t\trequire_reason\n\t\t}"))
+	alice := provider.Token("alice", nil)
+	desk := provider.Token("carol", map[string]any{"scope": "sessions:impersonate"})
 	const good = `{"user_id":"alice"}`
 	tests := []struct {
 		name   string
@@ -113,14 +115,14 @@ func TestCreate_EveryRefusal(t *testing.T) {
 		{"no token", "", good, nil, 401, "missing_token"},
 		{"another scheme", "", good, []string{"Authorization", "Basic YTpi"}, 401, "missing_token"},
 		{"rubbish", "rubbish", good, nil, 401, "invalid_token"},
-		{"an expired token", provider.token("alice", map[string]any{"exp": time.Now().Add(-time.Hour).Unix()}), good, nil, 401, "invalid_token"},
-		{"a token for another audience", provider.token("alice", map[string]any{"aud": "other"}), good, nil, 401, "invalid_token"},
-		{"a token of another issuer", newIDP(t, "https://other.example.com").token("alice", nil), good, nil, 401, "invalid_token"},
-		{"V16: another issuer's key under a trusted name", newIDP(t, provider.issuer).token("alice", nil), good, nil, 401, "invalid_token"},
+		{"an expired token", provider.Token("alice", map[string]any{"exp": time.Now().Add(-time.Hour).Unix()}), good, nil, 401, "invalid_token"},
+		{"a token for another audience", provider.Token("alice", map[string]any{"aud": "other"}), good, nil, 401, "invalid_token"},
+		{"a token of another issuer", sidecartest.NewIDP(t, "https://other.example.com").Token("alice", nil), good, nil, 401, "invalid_token"},
+		{"V16: another issuer's key under a trusted name", sidecartest.NewIDP(t, provider.Issuer).Token("alice", nil), good, nil, 401, "invalid_token"},
 		{"for somebody else without a rule", alice, `{"user_id":"bob"}`, nil, 403, "insufficient_scope"},
 		{"for somebody protected", desk, `{"user_id":"root","reason":"x"}`, nil, 403, "insufficient_scope"},
-		{"V25: a token that acts", provider.token("alice", map[string]any{"act": map[string]any{"sub": "x"}}), good, nil, 403, "insufficient_scope"},
-		{"V25: a service named like a user", provider.token("alice", map[string]any{"client_id": "alice"}), good, nil, 403, "insufficient_scope"},
+		{"V25: a token that acts", provider.Token("alice", map[string]any{"act": map[string]any{"sub": "x"}}), good, nil, 403, "insufficient_scope"},
+		{"V25: a service named like a user", provider.Token("alice", map[string]any{"client_id": "alice"}), good, nil, 403, "insufficient_scope"},
 		{"for somebody protected, by a dotless i", desk, `{"user_id":"adm\u0131n-1","reason":"x"}`, nil, 403, "insufficient_scope"},
 		{"for somebody protected, by a dotted I", desk, `{"user_id":"ADM\u0130N-1","reason":"x"}`, nil, 403, "insufficient_scope"},
 		{"without the reason that is required", desk, good, nil, 400, "reason_required"},
@@ -166,119 +168,70 @@ func TestCreate_EveryRefusal(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got := create(t, s.url, tt.token, tt.body, tt.header...)
-			wantProblem(t, got, tt.status, tt.code)
+			got := s.Create(tt.token, tt.body, tt.header...)
+			sidecartest.WantProblem(t, got, tt.status, tt.code)
 		})
 	}
 }
 
 func TestH3_JSONWithCharsetIsJSON(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(provider.site(s, echo(t).URL, ""))
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(provider.Site(s.Sidecar, sidecartest.Echo(t), ""))
 	for _, contentType := range []string{"application/json;charset=UTF-8", `Application/JSON; charset="utf-8"`} {
-		wantStatus(t, create(t, s.url, provider.token("alice", nil), `{"user_id":"alice"}`, "Content-Type", contentType), 200)
+		sidecartest.WantStatus(t, s.Create(provider.Token("alice", nil), `{"user_id":"alice"}`, "Content-Type", contentType), 200)
 	}
 }
 
 func TestV23_V24_Credentials(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(provider.site(s, echo(t).URL, ""))
-	token := provider.token("alice", nil)
-	post := func(query string, authorization ...string) answer {
-		req, _ := http.NewRequest("POST", s.url+"/auth/sessions"+query, strings.NewReader(`{"user_id":"alice"}`))
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(provider.Site(s.Sidecar, sidecartest.Echo(t), ""))
+	token := provider.Token("alice", nil)
+	post := func(query string, authorization ...string) sidecartest.Answer {
+		req, _ := http.NewRequest("POST", s.URL+"/auth/sessions"+query, strings.NewReader(`{"user_id":"alice"}`))
 		req.Header.Set("Content-Type", "application/json")
 		req.Header["Authorization"] = authorization
-		got, err := do(req)
+		got, err := s.Do(req)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return got
 	}
 	for _, good := range []string{"Bearer " + token, "bearer " + token, "BEARER   " + token} {
-		wantStatus(t, post("", good), 200)
+		sidecartest.WantStatus(t, post("", good), 200)
 	}
-	wantProblem(t, post("", "Bearer "+token, "Bearer "+token), 400, "invalid_request")
-	wantProblem(t, post("?access_token="+token, "Bearer "+token), 400, "invalid_request")
-	wantProblem(t, post("?access_token="+token), 400, "invalid_request")
-	wantProblem(t, post("?%61ccess_token=x", "Bearer "+token), 400, "invalid_request")
-	wantProblem(t, post("", "Bearer "+token+", Bearer "+token), 400, "invalid_request")
+	sidecartest.WantProblem(t, post("", "Bearer "+token, "Bearer "+token), 400, "invalid_request")
+	sidecartest.WantProblem(t, post("?access_token="+token, "Bearer "+token), 400, "invalid_request")
+	sidecartest.WantProblem(t, post("?access_token="+token), 400, "invalid_request")
+	sidecartest.WantProblem(t, post("?%61ccess_token=x", "Bearer "+token), 400, "invalid_request")
+	sidecartest.WantProblem(t, post("", "Bearer "+token+", Bearer "+token), 400, "invalid_request")
 }
 
 func TestCreate_RepeatedWithAnIdempotencyKey(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(provider.site(s, echo(t).URL, "protect user root"))
-	alice, bob := provider.token("alice", nil), provider.token("bob", nil)
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(provider.Site(s.Sidecar, sidecartest.Echo(t), "protect user root"))
+	alice, bob := provider.Token("alice", nil), provider.Token("bob", nil)
 	key := []string{"Idempotency-Key", "7c0e-1"}
 
-	first := create(t, s.url, alice, `{"user_id":"alice","reason":"x"}`, key...)
-	wantStatus(t, first, 200)
-	again := create(t, s.url, provider.token("alice", nil), `{"reason":"x", "user_id":"alice"}`, key...)
-	wantStatus(t, again, 200)
+	first := s.Create(alice, `{"user_id":"alice","reason":"x"}`, key...)
+	sidecartest.WantStatus(t, first, 200)
+	again := s.Create(provider.Token("alice", nil), `{"reason":"x", "user_id":"alice"}`, key...)
+	sidecartest.WantStatus(t, again, 200)
 	for _, field := range []string{"session_id", "refresh_token", "refresh_expires_at"} {
-		if first.fields[field] != again.fields[field] {
-			t.Errorf("%s differs: %v and %v", field, first.fields[field], again.fields[field])
+		if first.Fields[field] != again.Fields[field] {
+			t.Errorf("%s differs: %v and %v", field, first.Fields[field], again.Fields[field])
 		}
 	}
-	wantProblem(t, create(t, s.url, alice, `{"user_id":"alice","reason":"y"}`, key...), 422, "idempotency_key_reused")
-	wantProblem(t, create(t, s.url, alice, `{"user_id":"bob"}`, key...), 403, "insufficient_scope")
-	other := create(t, s.url, bob, `{"user_id":"bob"}`, key...)
-	wantStatus(t, other, 200)
-	if other.fields["session_id"] == first.fields["session_id"] {
+	sidecartest.WantProblem(t, s.Create(alice, `{"user_id":"alice","reason":"y"}`, key...), 422, "idempotency_key_reused")
+	sidecartest.WantProblem(t, s.Create(alice, `{"user_id":"bob"}`, key...), 403, "insufficient_scope")
+	other := s.Create(bob, `{"user_id":"bob"}`, key...)
+	sidecartest.WantStatus(t, other, 200)
+	if other.Fields["session_id"] == first.Fields["session_id"] {
 		t.Error("two callers with one key got one session")
-	}
-}
-
-func wantStatus(t testing.TB, got answer, status int) {
-	t.Helper()
-	if got.status != status {
-		t.Fatalf("status %d, want %d: %s", got.status, status, got.body)
-	}
-}
-
-func wantHeaders(t testing.TB, got answer, pairs ...string) {
-	t.Helper()
-	for i := 0; i < len(pairs); i += 2 {
-		if value := got.header.Get(pairs[i]); value != pairs[i+1] {
-			t.Errorf("%s: %q, want %q", pairs[i], value, pairs[i+1])
-		}
-	}
-}
-
-func wantFields(t testing.TB, got answer, fields map[string]any) {
-	t.Helper()
-	for name, value := range fields {
-		if got.fields[name] != value {
-			t.Errorf("%s is %v, want %v", name, got.fields[name], value)
-		}
-	}
-}
-
-// wantProblem checks an error answer against RFC 9457 and RFC 6750.
-func wantProblem(t testing.TB, got answer, status int, code string) {
-	t.Helper()
-	wantStatus(t, got, status)
-	wantHeaders(t, got, "Content-Type", "application/problem+json", "Cache-Control", "no-store", "X-Content-Type-Options", "nosniff")
-	wantFields(t, got, map[string]any{"code": code, "status": float64(status), "type": "urn:problem-type:auth-sessions:" + code})
-	if got.fields["title"] == "" || got.fields["detail"] == "" || len(got.fields) != 5 {
-		t.Errorf("problem %s", got.body)
-	}
-	challenge := got.header.Get("WWW-Authenticate")
-	switch {
-	case code == "missing_token", code == "cross_origin":
-		if challenge != "Bearer" {
-			t.Errorf("challenge %q, want one without an error code", challenge)
-		}
-	case status == 401 || status == 403:
-		if !strings.HasPrefix(challenge, `Bearer error="`+code+`"`) {
-			t.Errorf("challenge %q", challenge)
-		}
-	case challenge != "":
-		t.Errorf("challenge %q, want none", challenge)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyevents"
 	"go.uber.org/zap"
+
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 func init() { caddy.RegisterModule(eventTeller{}) }
@@ -58,7 +60,7 @@ var _ caddyevents.Handler = (*eventTeller)(nil)
 
 // told returns what the handler of events was told: the log's lines.
 func (s *sidecar) told(event string) (lines []string) {
-	for line := range strings.Lines(s.log.String()) {
+	for line := range strings.Lines(s.Log()) {
 		if strings.Contains(line, `"msg":"told","event":"`+event+`"`) {
 			lines = append(lines, line)
 		}
@@ -69,18 +71,18 @@ func (s *sidecar) told(event string) (lines []string) {
 // Handlers of Caddy's events are told everything that the audit has, and no token.
 func TestL2_Events_TellHandlersWhatHappens(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.words = "\tevents {\n\t\ton \"\" test_teller\n\t}\n"
-	s.start(provider.site(s, echo(t).URL, "lifecycle"))
-	s.waitLog("serving initial configuration") // with all apps
-	desk := provider.token("carol", map[string]any{"scope": "sessions:impersonate"})
-	got := create(t, s.url, desk, `{"user_id":"alice","reason":"ticket 4711"}`)
-	next := s.refresh(got.text("refresh_token"))
-	s.call("DELETE", "/current", next.text("access_token"), "")
-	create(t, s.url, provider.token("alice", nil), `{"user_id":"bob"}`)
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Global = "\tevents {\n\t\ton \"\" test_teller\n\t}\n"
+	s.Start(provider.Site(s.Sidecar, sidecartest.Echo(t), "lifecycle"))
+	s.WaitLog("serving initial configuration") // with all apps
+	desk := provider.Token("carol", map[string]any{"scope": "sessions:impersonate"})
+	got := s.Create(desk, `{"user_id":"alice","reason":"ticket 4711"}`)
+	next := s.Refresh(got.Text("refresh_token"))
+	s.Call("DELETE", "/current", next.Text("access_token"), "")
+	s.Create(provider.Token("alice", nil), `{"user_id":"bob"}`)
 
-	s.waitLog(`"event":"auth_session_denied"`)
+	s.WaitLog(`"event":"auth_session_denied"`)
 	for _, event := range []string{"creating", "created", "refreshed", "revoked", "denied"} {
 		lines := s.told("auth_session_" + event)
 		if len(lines) == 0 {
@@ -103,48 +105,48 @@ func TestL2_Events_TellHandlersWhatHappens(t *testing.T) {
 // also after a reload. One that only fails is logged by Caddy, as with all its events.
 func TestEvents_AHandlerCanVeto(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.words = "\tevents {\n\t\ton auth_session_creating test_teller\n\t}\n"
-	config := provider.site(s, echo(t).URL, "lifecycle")
-	s.start(config)
-	token := provider.token("vetoed", nil)
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Global = "\tevents {\n\t\ton auth_session_creating test_teller\n\t}\n"
+	config := provider.Site(s.Sidecar, sidecartest.Echo(t), "lifecycle")
+	s.Start(config)
+	token := provider.Token("vetoed", nil)
 	for range 2 {
-		var got answer
-		for got = create(t, s.url, token, `{"user_id":"vetoed"}`); got.status == 503; { // not all apps are up
-			got = create(t, s.url, token, `{"user_id":"vetoed"}`)
+		var got sidecartest.Answer
+		for got = s.Create(token, `{"user_id":"vetoed"}`); got.Status == 503; { // not all apps are up
+			got = s.Create(token, `{"user_id":"vetoed"}`)
 		}
-		wantProblem(t, got, 403, "insufficient_scope")
-		wantStatus(t, create(t, s.url, provider.token("broken", nil), `{"user_id":"broken"}`), 200)
-		listed := s.call("GET", "?user_id=vetoed", token, "")
-		wantStatus(t, listed, 200)
-		if items, _ := listed.fields["items"].([]any); len(items) != 0 {
-			t.Errorf("it was stored: %s", listed.body)
+		sidecartest.WantProblem(t, got, 403, "insufficient_scope")
+		sidecartest.WantStatus(t, s.Create(provider.Token("broken", nil), `{"user_id":"broken"}`), 200)
+		listed := s.Call("GET", "?user_id=vetoed", token, "")
+		sidecartest.WantStatus(t, listed, 200)
+		if items, _ := listed.Fields["items"].([]any); len(items) != 0 {
+			t.Errorf("it was stored: %s", listed.Body)
 		}
-		if err := s.reload(config); err != nil {
+		if err := s.Reload(config); err != nil {
 			t.Fatal(err)
 		}
 	}
-	s.waitLog(`a handler of auth_session_creating says no`)
+	s.WaitLog(`a handler of auth_session_creating says no`)
 }
 
 // A veto holds from the first request on: before all apps are up, and while a reload
 // replaces them.
 func TestEvents_AVetoHoldsWhileCaddyStartsAndReloads(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	token := provider.token("vetoed", nil)
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	token := provider.Token("vetoed", nil)
 	rounds := 10
 	if testing.Short() {
 		rounds = 3
 	}
 	for range rounds {
-		s := newSidecar(t, t.TempDir())
-		s.words = "\tevents {\n\t\ton auth_session_creating test_teller\n\t}\n"
-		config := provider.site(s, echo(t).URL, "")
-		s.run(config)
+		s := newSidecar(t)
+		s.Global = "\tevents {\n\t\ton auth_session_creating test_teller\n\t}\n"
+		config := provider.Site(s.Sidecar, sidecartest.Echo(t), "")
+		s.Run(config)
 		stop := make(chan struct{})
-		bad := make(chan answer, 1)
+		bad := make(chan sidecartest.Answer, 1)
 		go func() {
 			defer close(bad)
 			for {
@@ -153,24 +155,24 @@ func TestEvents_AVetoHoldsWhileCaddyStartsAndReloads(t *testing.T) {
 					return
 				default:
 				}
-				if got, err := tryCreate(s.url, token, `{"user_id":"vetoed"}`); err == nil && got.status != 403 && got.status != 503 {
+				if got, err := s.TryCreate(token, `{"user_id":"vetoed"}`); err == nil && got.Status != 403 && got.Status != 503 {
 					bad <- got
 					return
 				}
 			}
 		}()
-		if err := s.wait(); err != nil {
+		if err := s.Wait(); err != nil {
 			t.Fatal(err)
 		}
 		for range 3 {
-			if err := s.reload(config); err != nil {
+			if err := s.Reload(config); err != nil {
 				t.Error(err)
 			}
 		}
 		close(stop)
 		if got, ok := <-bad; ok {
-			t.Fatalf("it was let through: %d %s", got.status, got.body)
+			t.Fatalf("it was let through: %d %s", got.Status, got.Body)
 		}
-		s.kill()
+		s.Kill()
 	}
 }

@@ -2,18 +2,18 @@ package caddymodule_test
 
 import (
 	"context"
-	"os"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
 
+	"authsidecar/caddymodule/internal/sidecartest"
 	"authsidecar/sessions"
 	"authsidecar/sessions/storetest"
 )
 
 func init() {
-	if os.Getenv(asCaddy) != "" { // what the others adapt here knows what a build knows
+	if sidecartest.AsCaddy() { // what the others adapt here knows what a build knows
 		caddy.RegisterModule(forgetful{})
 	}
 }

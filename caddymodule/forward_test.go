@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/coder/websocket"
+
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 // A bare block intercepts POST on its path and nothing else: every other request
@@ -23,11 +25,11 @@ import (
 // our directive.
 func TestForward_SameBytesAsWithoutUs(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	app := echo(t)
-	s := newSidecar(t, t.TempDir())
-	plain := "http://127.0.0.1:" + freePort(t)
-	s.start(provider.site(s, app.URL, "") + "http://:" + port(plain) + " {\n\treverse_proxy " + strings.TrimPrefix(app.URL, "http://") + "\n}\n")
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	app := sidecartest.Echo(t)
+	s := newSidecar(t)
+	plain := "http://127.0.0.1:" + sidecartest.Port(t)
+	s.Start(provider.Site(s.Sidecar, app, "") + "http://:" + sidecartest.PortOf(plain) + " {\n\treverse_proxy " + strings.TrimPrefix(app, "http://") + "\n}\n")
 
 	methods := []string{"GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "POST"}
 	targets := []string{
@@ -43,7 +45,7 @@ func TestForward_SameBytesAsWithoutUs(t *testing.T) {
 			}
 			for _, body := range []string{"", "{\"user_id\":\"alice\"}"} {
 				request := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: same.example.com\r\n%sContent-Length: %d\r\nConnection: close\r\n\r\n%s", method, target, headers, len(body), body)
-				got, want := rawExchange(t, s.url, request), rawExchange(t, plain, request)
+				got, want := rawExchange(t, s.URL, request), rawExchange(t, plain, request)
 				if !strings.Contains(want, "X-App: echo") {
 					t.Fatalf("%s %s did not reach the app: %s", method, target, want)
 				}
@@ -83,7 +85,7 @@ func rawExchange(t *testing.T, base, request string) string {
 
 func TestForward_WebSocketAndStreamedUpload(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") == "" {
 			streamHash(w, r)
@@ -105,11 +107,11 @@ func TestForward_WebSocketAndStreamedUpload(t *testing.T) {
 		}
 	}))
 	t.Cleanup(app.Close)
-	s := newSidecar(t, t.TempDir())
-	s.start(provider.site(s, app.URL, ""))
+	s := newSidecar(t)
+	s.Start(provider.Site(s.Sidecar, app.URL, ""))
 
 	for _, path := range []string{"/ws", "/auth/sessions"} {
-		conn, resp, err := websocket.Dial(context.Background(), "ws"+strings.TrimPrefix(s.url, "http")+path, nil)
+		conn, resp, err := websocket.Dial(context.Background(), "ws"+strings.TrimPrefix(s.URL, "http")+path, nil)
 		if err != nil {
 			t.Fatalf("%s: %v", path, err)
 		}
@@ -131,7 +133,7 @@ func TestForward_WebSocketAndStreamedUpload(t *testing.T) {
 	source, sum := make([]byte, size), sha256.New()
 	_, _ = rand.Read(source)
 	sum.Write(source)
-	resp, err := http.Post(s.url+"/upload", "application/octet-stream", io.MultiReader(bytes.NewReader(source))) // of unknown length: chunked
+	resp, err := http.Post(s.URL+"/upload", "application/octet-stream", io.MultiReader(bytes.NewReader(source))) // of unknown length: chunked
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,8 +154,8 @@ func streamHash(w http.ResponseWriter, r *http.Request) {
 // sites that rewrite, too.
 func TestH6_AliasesNeverReachTheApp(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	app := echo(t)
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	app := sidecartest.Echo(t)
 	aliases := []string{
 		"/auth/sessions/", "/auth/sessions;x", "/auth;v=1/sessions", "/auth/sessions%20", "/auth/sessions%00", "/auth%5csessions", "/auth%252fsessions",
 		"/auth/%252e/sessions", "/auth/sessions%2f", "/auth/sessions.", "/auth/sessions%3b", "/auth/sessions%09",
@@ -161,20 +163,20 @@ func TestH6_AliasesNeverReachTheApp(t *testing.T) {
 	}
 	same := []string{"/auth/sessions", "//auth//sessions", "/auth/./sessions", "/x/../auth/sessions", "/AUTH/SESSIONS", "/auth%2fsessions", "/%61uth/sessions", "/auth/%2e/sessions"}
 	for _, site := range []string{"", "rewrite * /app{uri}", "uri strip_prefix /auth", "uri path_regexp /+ /", "try_files {path} /index.html", "redir /auth/* /elsewhere", "route {\n\t\trewrite /x/* /auth/sessions\n\t}"} {
-		s := newSidecar(t, t.TempDir())
-		config := provider.site(s, app.URL, "")
-		s.start(strings.Replace(config, "\treverse_proxy", "\t"+site+"\n\treverse_proxy", 1))
+		s := newSidecar(t)
+		config := provider.Site(s.Sidecar, app, "")
+		s.Start(strings.Replace(config, "\treverse_proxy", "\t"+site+"\n\treverse_proxy", 1))
 		for _, target := range aliases {
-			if got := rawPost(t, s.url, target); got != 404 {
+			if got := rawPost(t, s.URL, target); got != 404 {
 				t.Errorf("%q: POST %s: %d, want 404", site, target, got)
 			}
 		}
 		for _, target := range same {
-			if got := rawPost(t, s.url, target); got != 401 {
+			if got := rawPost(t, s.URL, target); got != 401 {
 				t.Errorf("%q: POST %s: %d, want 401 from the endpoint", site, target, got)
 			}
 		}
-		s.stop()
+		s.Stop()
 	}
 }
 
@@ -196,19 +198,19 @@ func rawPost(t *testing.T, base, target string) int {
 
 func TestH5_MethodOverridesOnOurPath(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(provider.site(s, echo(t).URL, ""))
-	req, _ := http.NewRequest("GET", s.url+"/auth/sessions?_method=POST&a=b", nil)
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(provider.Site(s.Sidecar, sidecartest.Echo(t), ""))
+	req, _ := http.NewRequest("GET", s.URL+"/auth/sessions?_method=POST&a=b", nil)
 	req.Header.Set("X-HTTP-Method-Override", "POST")
-	got, err := do(req)
+	got, err := s.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantStatus(t, got, 200)
-	if strings.Contains(strings.ToLower(got.body), "method") || !strings.Contains(got.body, "GET /auth/sessions?a=b") {
-		t.Errorf("the app saw an override: %s", got.body)
+	sidecartest.WantStatus(t, got, 200)
+	if strings.Contains(strings.ToLower(got.Body), "method") || !strings.Contains(got.Body, "GET /auth/sessions?a=b") {
+		t.Errorf("the app saw an override: %s", got.Body)
 	}
-	got = create(t, s.url, provider.token("alice", nil), `{"user_id":"alice"}`, "X-Http-Method-Override", "GET")
-	wantStatus(t, got, 200)
+	got = s.Create(provider.Token("alice", nil), `{"user_id":"alice"}`, "X-Http-Method-Override", "GET")
+	sidecartest.WantStatus(t, got, 200)
 }

@@ -18,6 +18,8 @@ import (
 	"testing"
 
 	"golang.org/x/net/http2"
+
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 // A guarded site runs with identity. Its app counts what reached it.
@@ -27,14 +29,14 @@ type guarded struct {
 	count atomic.Int64
 	imp   string // access token of an impersonation of alice by the desk
 	own   string // access token of alice's own
-	idp   *idp
+	idp   *sidecartest.IDP
 }
 
 // startGuarded starts a site with words in its impersonation block, and directives
 // behind auth_sessions, in which APP stands for the app.
 func startGuarded(t *testing.T, words, directives string) *guarded {
 	t.Helper()
-	g := &guarded{sidecar: newSidecar(t, t.TempDir()), idp: newIDP(t, "https://idp.example.com")}
+	g := &guarded{sidecar: newSidecar(t), idp: sidecartest.NewIDP(t, "https://idp.example.com")}
 	g.app = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g.count.Add(1)
 		if r.Header.Get("X-Fail") != "" {
@@ -45,30 +47,30 @@ func startGuarded(t *testing.T, words, directives string) *guarded {
 		_ = r.Header.Write(w)
 	}))
 	t.Cleanup(g.app.Close)
-	g.words = "\tservers {\n\t\tprotocols h1 h2c\n\t}\n"
-	g.start(g.site(words, directives))
-	g.imp = g.session(`{"user_id":"alice","reason":"ticket 4711"}`, g.idp.token("desk", map[string]any{"scope": "sessions:impersonate"})).text("access_token")
-	g.own = g.session(`{"user_id":"alice"}`, g.idp.token("alice", nil)).text("access_token")
+	g.Global = "\tservers {\n\t\tprotocols h1 h2c\n\t}\n"
+	g.Start(g.site(words, directives))
+	g.imp = g.session(`{"user_id":"alice","reason":"ticket 4711"}`, g.idp.Token("desk", map[string]any{"scope": "sessions:impersonate"})).Text("access_token")
+	g.own = g.session(`{"user_id":"alice"}`, g.idp.Token("alice", nil)).Text("access_token")
 	return g
 }
 
 func (g *guarded) site(words, directives string) string {
-	site := g.idp.site(g.sidecar, g.app.URL, "lifecycle\n\t\tidentity\n\t\timpersonation {\n"+words+"\n\t\t}")
+	site := g.idp.Site(g.Sidecar, g.app.URL, "lifecycle\n\t\tidentity\n\t\timpersonation {\n"+words+"\n\t\t}")
 	before, _, _ := strings.Cut(site, "\treverse_proxy ")
 	return before + strings.ReplaceAll(directives, "APP", strings.TrimPrefix(g.app.URL, "http://")) + "\n}\n"
 }
 
-func (g *guarded) session(body, token string) answer {
+func (g *guarded) session(body, token string) sidecartest.Answer {
 	g.t.Helper()
-	got := create(g.t, g.url, token, body)
-	wantStatus(g.t, got, 200)
+	got := g.Create(token, body)
+	sidecartest.WantStatus(g.t, got, 200)
 	return got
 }
 
 // ask sends a request of a session, and tells whether it reached the app.
-func (g *guarded) ask(token, method, path string, header ...string) (got answer, reached bool) {
+func (g *guarded) ask(token, method, path string, header ...string) (got sidecartest.Answer, reached bool) {
 	g.t.Helper()
-	req, err := http.NewRequest(method, g.url+path, nil)
+	req, err := http.NewRequest(method, g.URL+path, nil)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -86,14 +88,14 @@ func (g *guarded) ask(token, method, path string, header ...string) (got answer,
 	}
 	defer resp.Body.Close()
 	data, _ := io.ReadAll(resp.Body)
-	return answer{status: resp.StatusCode, header: resp.Header, body: string(data)}, g.count.Load() > before
+	return sidecartest.Answer{Status: resp.StatusCode, Header: resp.Header, Body: string(data)}, g.count.Load() > before
 }
 
-func (g *guarded) expect(what string, token, method, path string, status int, reached bool, header ...string) answer {
+func (g *guarded) expect(what string, token, method, path string, status int, reached bool, header ...string) sidecartest.Answer {
 	g.t.Helper()
 	got, did := g.ask(token, method, path, header...)
-	if got.status != status || did != reached {
-		g.t.Errorf("%s: %s %s: %d, reached the app: %t; want %d, %t", what, method, path, got.status, did, status, reached)
+	if got.Status != status || did != reached {
+		g.t.Errorf("%s: %s %s: %d, reached the app: %t; want %d, %t", what, method, path, got.Status, did, status, reached)
 	}
 	return got
 }
@@ -137,7 +139,7 @@ func TestDeny_SeesThePathAsItCameAndAsItIs(t *testing.T) {
 		{"a guarded path that was rewritten", "rewrite * /index.php", "/billing/pay"},
 	} {
 		site := before + "\troute {\n\t\t" + c.rewrite + "\n" + inner + "\n\t\treverse_proxy " + strings.TrimPrefix(g.app.URL, "http://") + "\n\t}\n}\n"
-		if err := g.reload(site); err != nil {
+		if err := g.Reload(site); err != nil {
 			t.Fatal(err)
 		}
 		g.expect(c.name, g.imp, "GET", c.path, 403, false)
@@ -153,15 +155,15 @@ func TestDeny_RawSpellingsOverTheWire(t *testing.T) {
 		"/x/..;/billing/pay", `/account\delete`, "/account/delete%00", "/BILLING/pay", "http://same.example.com/billing/pay", "x:billing/pay", "/billing",
 	} {
 		before := g.count.Load()
-		got := rawExchange(t, g.url, "GET "+target+" HTTP/1.1\r\nHost: same.example.com\r\nAuthorization: Bearer "+g.imp+"\r\nConnection: close\r\n\r\n")
+		got := rawExchange(t, g.URL, "GET "+target+" HTTP/1.1\r\nHost: same.example.com\r\nAuthorization: Bearer "+g.imp+"\r\nConnection: close\r\n\r\n")
 		if !strings.HasPrefix(got, "HTTP/1.1 403 ") && !strings.HasPrefix(got, "HTTP/1.1 400 ") || g.count.Load() != before {
 			t.Errorf("%s: %s", target, strings.SplitN(got, "\r\n", 2)[0])
 		}
 	}
 	g.expect("headers that name another path", g.imp, "GET", "/app", 200, true)
 	got, _ := g.ask(g.imp, "GET", "/app", "X-Original-Url", "/billing/pay", "X-Rewrite-Url", "/billing/pay")
-	if strings.Contains(got.body, "/billing/pay") {
-		t.Errorf("the app was told another path: %s", got.body)
+	if strings.Contains(got.Body, "/billing/pay") {
+		t.Errorf("the app was told another path: %s", got.Body)
 	}
 }
 
@@ -169,8 +171,8 @@ func TestDeny_IsForTheSitesErrorPages(t *testing.T) {
 	t.Parallel()
 	g := startGuarded(t, "deny /billing/*\nread_only", "reverse_proxy APP\nhandle_errors {\n\trespond \"{err.status_code}: ask alice\" 403\n}")
 	for _, method := range []string{"GET", "POST"} {
-		if got, _ := g.ask(g.imp, method, "/billing/pay"); got.status != 403 || got.body != "403: ask alice" {
-			t.Errorf("%s: %d %s", method, got.status, got.body)
+		if got, _ := g.ask(g.imp, method, "/billing/pay"); got.Status != 403 || got.Body != "403: ask alice" {
+			t.Errorf("%s: %d %s", method, got.Status, got.Body)
 		}
 	}
 }
@@ -198,7 +200,7 @@ func TestReadOnly_RefusesUpgradesAndTunnels(t *testing.T) {
 		{"a tunnel", "CONNECT a.example.com:443 HTTP/1.1\r\nHost: a.example.com:443\r\nConnection: close\r\n"},
 	} {
 		before := g.count.Load()
-		conn, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
+		conn, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,7 +222,7 @@ func TestReadOnly_RefusesWebSocketsOverHTTP2(t *testing.T) {
 	g := startGuarded(t, "read_only", "reverse_proxy APP")
 	for token, want := range map[string]int{g.imp: 403, g.own: 200} { // the app's 200 is no upgrade; it got there
 		before := g.count.Load()
-		resp, err := h2c().RoundTrip(extendedConnect(t, g.url+"/ws", token, http.NoBody))
+		resp, err := h2c().RoundTrip(extendedConnect(t, g.URL+"/ws", token, http.NoBody))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -257,12 +259,12 @@ func TestH5_OverridesOfImpersonatedSessionsAreDropped(t *testing.T) {
 	g := startGuarded(t, "read_only", "reverse_proxy APP")
 	header := []string{"X-Http-Method-Override", "DELETE", "X-Http-Method", "DELETE", "X-Method-Override", "DELETE"}
 	got := g.expect("an impersonation", g.imp, "GET", "/app?_method=DELETE&a=b", 200, true, header...)
-	if strings.Contains(got.body, "DELETE") || !strings.HasPrefix(got.body, "GET /app?a=b\n") {
-		t.Errorf("the app saw an override:\n%s", got.body)
+	if strings.Contains(got.Body, "DELETE") || !strings.HasPrefix(got.Body, "GET /app?a=b\n") {
+		t.Errorf("the app saw an override:\n%s", got.Body)
 	}
 	got = g.expect("an own session", g.own, "GET", "/app?_method=DELETE", 200, true, header...)
-	if strings.Count(got.body, "DELETE") != 4 {
-		t.Errorf("an own session's request was changed:\n%s", got.body)
+	if strings.Count(got.Body, "DELETE") != 4 {
+		t.Errorf("an own session's request was changed:\n%s", got.Body)
 	}
 }
 
@@ -270,7 +272,7 @@ func TestH5_OverridesOfImpersonatedSessionsAreDropped(t *testing.T) {
 // app the unsafe ones, and those that were refused.
 func (s *sidecar) actLines() (lines []map[string]any) {
 	s.t.Helper()
-	for line := range strings.Lines(s.log.String()) {
+	for line := range strings.Lines(s.Log()) {
 		if !strings.Contains(line, `"session acted"`) && !strings.Contains(line, `"session refused"`) || !strings.HasSuffix(line, "\n") {
 			continue
 		}
@@ -307,7 +309,7 @@ func TestL2_OneLineForEachImpersonatedUnsafeRequest(t *testing.T) {
 		g.ask(g.own, c.method, c.target, c.header...)
 		g.ask("", c.method, c.target, c.header...)
 		g.ask(g.imp, "POST", mark) // what was written before it is there when it is
-		g.waitLog(`"path":"` + mark + `","status":200}` + "\n")
+		g.WaitLog(`"path":"` + mark + `","status":200}` + "\n")
 		lines := g.actLines()[before:]
 		if c.want == (line{}) {
 			if len(lines) != 1 {
@@ -333,13 +335,13 @@ func TestL2_ALongPathHidesNothing(t *testing.T) {
 		strings.Repeat("/x/..", 1000) + "/account/delete" + strings.Repeat("/y/..", 1000), strings.Repeat("/", 9000) + "account/delete" + strings.Repeat("/", 5000),
 	} {
 		before := len(g.actLines())
-		got := rawExchange(t, g.url, "POST "+target+" HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nAuthorization: Bearer "+g.imp+"\r\nConnection: close\r\n\r\n")
+		got := rawExchange(t, g.URL, "POST "+target+" HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nAuthorization: Bearer "+g.imp+"\r\nConnection: close\r\n\r\n")
 		if !strings.HasPrefix(got, "HTTP/1.1 200 ") {
 			t.Fatalf("%.30s… of %d bytes: %.40s", target, len(target), got)
 		}
 		mark := "/mark/" + strconv.Itoa(n) // what was written before it is there when it is
 		g.ask(g.imp, "POST", mark)
-		g.waitLog(`"path":"` + mark + `","status":200}` + "\n")
+		g.WaitLog(`"path":"` + mark + `","status":200}` + "\n")
 		path := g.actLines()[before]["path"].(string)
 		if !strings.Contains(path, "/account/delete") || !strings.HasPrefix(path, target[:200]) || len(path) > 1000 {
 			t.Errorf("%.30s… of %d bytes is recorded as %s", target, len(target), path)
@@ -351,9 +353,9 @@ func TestL2_WhatTheLineSays(t *testing.T) {
 	t.Parallel()
 	g := startGuarded(t, "read_only", "reverse_proxy APP")
 	g.ask(g.imp, "POST", "/app?token=secret", "User-Agent", "me")
-	g.waitLog(`"path":"/app","status":403,"error":"read_only"}` + "\n")
+	g.WaitLog(`"path":"/app","status":403,"error":"read_only"}` + "\n")
 	lines := g.actLines()
-	claims := decodePart(t, g.imp, 1)
+	claims := sidecartest.Part(t, g.imp, 1)
 	want := map[string]any{
 		"level": "info", "logger": "http.handlers.auth_sessions.audit", "issuer": "https://app.example.com",
 		"session_id": claims["sid"], "user_id": "alice", "actor": "desk", "actor_issuer": "https://idp.example.com",
@@ -373,12 +375,12 @@ func TestL2_WhatTheLineSays(t *testing.T) {
 func TestAudit_RequiredIsWrittenBeforeTheAppIsAsked(t *testing.T) {
 	t.Parallel()
 	g := startGuarded(t, "", "reverse_proxy APP")
-	dir := g.dir + "/audit"
+	dir := g.Dir + "/audit"
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	site := strings.Replace(g.site("", "reverse_proxy APP"), "\t\tlifecycle\n", "\t\tlifecycle\n\t\taudit required\n\t\taudit file "+dir+"/audit.jsonl\n", 1)
-	if err := g.reload(site); err != nil {
+	if err := g.Reload(site); err != nil {
 		t.Fatal(err)
 	}
 	g.expect("while it can be written", g.imp, "POST", "/app", 200, true)
@@ -402,7 +404,7 @@ func TestGuards_ConcurrentRequestsHaveALineEach(t *testing.T) {
 	}
 	all.Wait()
 	g.ask(g.imp, "POST", "/mark")
-	g.waitLog(`"path":"/mark","status":200}` + "\n")
+	g.WaitLog(`"path":"/mark","status":200}` + "\n")
 	if n := len(g.actLines()); n != 21 {
 		t.Errorf("%d lines for 21 requests", n)
 	}

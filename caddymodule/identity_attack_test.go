@@ -9,26 +9,28 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 // An app that would go on in HTTP/2 on the same connection would be told there, by the
 // client itself, who is asking: nobody looks at what is said on an upgraded connection.
 func TestU1_NoHTTP2InAnUpgradedConnection(t *testing.T) {
 	t.Parallel()
-	app := newServer(t, func(w http.ResponseWriter, r *http.Request) { // one that does as it is asked
+	app := sidecartest.Serve(t, func(w http.ResponseWriter, r *http.Request) { // one that does as it is asked
 		if upgrade := r.Header.Get("Upgrade"); upgrade != "" {
 			w.Header().Set("Connection", "Upgrade")
 			w.Header().Set("Upgrade", upgrade)
 			w.WriteHeader(http.StatusSwitchingProtocols)
 		}
 	})
-	p := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(p.site(s, app, life+"\n\t\tidentity"))
+	p := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(p.Site(s.Sidecar, app, sidecartest.Lifecycle+"\n\t\tidentity"))
 	for upgrade, want := range map[string]string{
 		"h2c": "200", "H2C": "200", "websocket, h2c": "200", "h2c;x=1": "200", "HTTP/2.0": "200", "TLS/1.0, HTTP/1.1": "200", "websocket": "101",
 	} {
-		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+		conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,8 +48,8 @@ func TestU1_NoHTTP2InAnUpgradedConnection(t *testing.T) {
 func TestU5_NoRefreshTokenBesideAGoodCredential(t *testing.T) {
 	t.Parallel()
 	s, p := identitySite(t, "cookie __Host-session")
-	refresh := p.own.text("refresh_token")
-	cookie := "__Host-session=" + p.own.text("access_token")
+	refresh := p.own.Text("refresh_token")
+	cookie := "__Host-session=" + p.own.Text("access_token")
 	basic := base64.StdEncoding.EncodeToString([]byte("git:" + refresh))
 	for _, c := range []struct {
 		what, cookie  string
@@ -71,14 +73,14 @@ func TestU5_NoRefreshTokenBesideAGoodCredential(t *testing.T) {
 			header = append(header, "Cookie", c.cookie)
 		}
 		got := s.through("GET", "/app", header...)
-		if got.status != c.status {
-			t.Errorf("%s: %d, want %d", c.what, got.status, c.status)
+		if got.Status != c.status {
+			t.Errorf("%s: %d, want %d", c.what, got.Status, c.status)
 		}
-		if strings.Contains(got.body, refresh) || strings.Contains(got.body, basic) {
+		if strings.Contains(got.Body, refresh) || strings.Contains(got.Body, basic) {
 			t.Errorf("%s: the app gets it", c.what)
 		}
-		if got.status == 200 && !strings.Contains(got.body, "keep=") {
-			t.Errorf("%s: other cookies are lost:\n%s", c.what, got.body)
+		if got.Status == 200 && !strings.Contains(got.Body, "keep=") {
+			t.Errorf("%s: other cookies are lost:\n%s", c.what, got.Body)
 		}
 	}
 	// What is nobody's token is the app's affair, and others' cookies keep their spelling.
@@ -91,17 +93,17 @@ func TestU5_NoRefreshTokenBesideAGoodCredential(t *testing.T) {
 // identity alone is told of: its keys make no difference, and it may be down.
 func TestIdentity_NeedsNoKeysForTokensThatItDoesNotAccept(t *testing.T) {
 	t.Parallel()
-	keys := newServer(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	keys := sidecartest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
 	for words, status := range map[string]int{"identity": 200, "identity {\n\t\t\taccept callers\n\t\t}": 503} {
-		p := newIDP(t, "https://idp.example.com")
-		s := newSidecar(t, t.TempDir())
-		s.start(strings.Replace(p.site(s, echo(t).URL, words), "jwks DIR/jwks.json", "jwks "+keys+"/keys", 1))
-		token := "Bearer " + p.token("alice", nil)
+		p := sidecartest.NewIDP(t, "https://idp.example.com")
+		s := newSidecar(t)
+		s.Start(strings.Replace(p.Site(s.Sidecar, sidecartest.Echo(t), words), "jwks DIR/jwks.json", "jwks "+keys+"/keys", 1))
+		token := "Bearer " + p.Token("alice", nil)
 		got := s.through("GET", "/app", "Authorization", token)
-		wantStatus(t, got, status)
+		sidecartest.WantStatus(t, got, status)
 		if status == 200 {
 			wantTold(t, got, "Authorization", token)
-		} else if got.header.Get("Retry-After") == "" {
+		} else if got.Header.Get("Retry-After") == "" {
 			t.Error("503 without Retry-After")
 		}
 	}
@@ -113,32 +115,32 @@ func TestIdentity_APreflightIsNothingElse(t *testing.T) {
 	s, _ := identitySite(t, "require")
 	preflight := []string{"Origin", "https://other.example.com", "Access-Control-Request-Method", "PUT"}
 	got := s.through("OPTIONS", "/app?_method=DELETE&a=b", append([]string{"X-HTTP-Method-Override", "DELETE", "X_Http_Method", "DELETE"}, preflight...)...)
-	wantStatus(t, got, 200)
-	if strings.Contains(got.body, "DELETE") || !strings.HasPrefix(got.body, "OPTIONS /app?a=b\n") {
-		t.Errorf("the app gets\n%s", got.body)
+	sidecartest.WantStatus(t, got, 200)
+	if strings.Contains(got.Body, "DELETE") || !strings.HasPrefix(got.Body, "OPTIONS /app?a=b\n") {
+		t.Errorf("the app gets\n%s", got.Body)
 	}
-	wantStatus(t, s.through("OPTIONS", "/app", append([]string{"Connection", "Upgrade", "Upgrade", "tunnel"}, preflight...)...), 401)
+	sidecartest.WantStatus(t, s.through("OPTIONS", "/app", append([]string{"Connection", "Upgrade", "Upgrade", "tunnel"}, preflight...)...), 401)
 }
 
 // Where a site's error pages come from the app, a refused request goes there as nobody's,
 // and without the token that it was refused for.
 func TestU5_NoTokenInErrorRoutes(t *testing.T) {
 	t.Parallel()
-	p := &people{idp: newIDP(t, "https://idp.example.com")}
-	s := newSidecar(t, t.TempDir())
-	app := echo(t).URL
-	site := p.site(s, app, life+"\n\t\tidentity {\n\t\t\trequire\n\t\t\tcookie session\n\t\t}")
-	s.start(strings.TrimSuffix(strings.TrimSpace(site), "}") + "\thandle_errors {\n\t\treverse_proxy " + strings.TrimPrefix(app, "http://") + "\n\t}\n}\n")
-	own := create(t, s.url, p.token("alice", nil), `{"user_id":"alice"}`)
-	refresh := own.text("refresh_token")
+	p := &people{IDP: sidecartest.NewIDP(t, "https://idp.example.com")}
+	s := newSidecar(t)
+	app := sidecartest.Echo(t)
+	site := p.Site(s.Sidecar, app, sidecartest.Lifecycle+"\n\t\tidentity {\n\t\t\trequire\n\t\t\tcookie session\n\t\t}")
+	s.Start(strings.TrimSuffix(strings.TrimSpace(site), "}") + "\thandle_errors {\n\t\treverse_proxy " + strings.TrimPrefix(app, "http://") + "\n\t}\n}\n")
+	own := s.Create(p.Token("alice", nil), `{"user_id":"alice"}`)
+	refresh := own.Text("refresh_token")
 	for what, header := range map[string][]string{
 		"in Authorization": {"Authorization", "Bearer " + refresh},
 		"in the cookie":    {"Cookie", "keep=1; session=" + refresh},
 		"in any cookie":    {"Cookie", "keep=1; other=" + refresh},
 	} {
 		got := s.through("GET", "/app", append(header, "X-Auth-User", "root")...)
-		if !strings.HasPrefix(got.body, "GET /app") || strings.Contains(got.body, refresh) {
-			t.Errorf("%s: the app gets\n%s", what, got.body)
+		if !strings.HasPrefix(got.Body, "GET /app") || strings.Contains(got.Body, refresh) {
+			t.Errorf("%s: the app gets\n%s", what, got.Body)
 		}
 		wantTold(t, got, "X-Auth-User", "")
 		if header[0] == "Cookie" {
@@ -168,7 +170,7 @@ func TestU2_NobodyDropsTheAssertion(t *testing.T) {
 		"listed among many others": "Connection: " + strings.Repeat("x, ", 50) + "Authorization, close\n",
 	} {
 		got := s.raw("GET /app HTTP/1.1\nHost: app\n" + lines + "Authorization: " + bearerOf(p.own) + "\n\n")
-		wantTold(t, answer{body: got}, "X-Auth-User", "alice")
+		wantTold(t, sidecartest.Answer{Body: got}, "X-Auth-User", "alice")
 		sent := told(got, "Authorization")
 		if len(sent) != 1 || !strings.HasPrefix(sent[0], "Bearer ey") || sent[0] == bearerOf(p.own) {
 			t.Errorf("%s: the app gets Authorization %q", how, sent)
@@ -180,8 +182,8 @@ func TestU2_NobodyDropsTheAssertion(t *testing.T) {
 func TestU5_NoAccessTokenBesideTheAssertion(t *testing.T) {
 	t.Parallel()
 	s, p := identitySite(t, "cookie session\n\t\t\taccept callers\n\t\t\tassertion")
-	access, caller := p.own.text("access_token"), p.token("bob", nil)
-	foreign := newIDP(t, "https://elsewhere.example.com").token("bob", nil)
+	access, caller := p.own.Text("access_token"), p.Token("bob", nil)
+	foreign := sidecartest.NewIDP(t, "https://elsewhere.example.com").Token("bob", nil)
 	for what, c := range map[string]struct {
 		header     []string
 		user, left string
@@ -198,15 +200,15 @@ func TestU5_NoAccessTokenBesideTheAssertion(t *testing.T) {
 		"of a name that is not ours":      {[]string{"Cookie", "Session=x; sessions=y"}, "", "Session=x; sessions=y"},
 	} {
 		got := s.through("GET", "/app", c.header...)
-		if got.status != 200 {
-			t.Errorf("%s: status %d", what, got.status)
+		if got.Status != 200 {
+			t.Errorf("%s: status %d", what, got.Status)
 			continue
 		}
 		wantTold(t, got, "X-Auth-User", c.user)
-		if strings.Contains(got.body, access) || strings.Contains(got.body, caller) {
+		if strings.Contains(got.Body, access) || strings.Contains(got.Body, caller) {
 			t.Errorf("%s: the app gets the token", what)
 		}
-		if cookies := strings.Join(told(got.body, "Cookie"), "|"); cookies != c.left {
+		if cookies := strings.Join(told(got.Body, "Cookie"), "|"); cookies != c.left {
 			t.Errorf("%s: the app gets the cookies %q, want %q", what, cookies, c.left)
 		}
 	}

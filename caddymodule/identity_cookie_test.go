@@ -6,13 +6,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 func TestIdentity_Cookie(t *testing.T) {
 	t.Parallel()
 	s, p := identitySite(t, "require\n\t\t\tcookie __Host-session\n\t\t\tlogin /login?next={http.request.uri_escaped}\n\t\t\texempt /login")
-	cookie := "a=b; __Host-session=" + p.own.text("access_token")
-	host := strings.TrimPrefix(s.url, "http://")
+	cookie := "a=b; __Host-session=" + p.own.Text("access_token")
+	host := strings.TrimPrefix(s.URL, "http://")
 	for _, c := range []struct {
 		what, method string
 		header       []string
@@ -29,24 +31,24 @@ func TestIdentity_Cookie(t *testing.T) {
 		{"a socket from elsewhere", "GET", []string{"Cookie", cookie, "Connection", "Upgrade", "Upgrade", "websocket", "Origin", "https://evil.example.com"}, 403},
 		{"an upload without a word of where from", "POST", []string{"Cookie", cookie}, 403},
 		{"a socket without a word of where from", "GET", []string{"Cookie", cookie, "Connection", "Upgrade", "Upgrade", "websocket"}, 403},
-		{"a refresh token", "GET", []string{"Cookie", "__Host-session=" + p.own.text("refresh_token")}, 401},
-		{"another cookie", "GET", []string{"Cookie", "session=" + p.own.text("access_token")}, 401},
+		{"a refresh token", "GET", []string{"Cookie", "__Host-session=" + p.own.Text("refresh_token")}, 401},
+		{"another cookie", "GET", []string{"Cookie", "session=" + p.own.Text("access_token")}, 401},
 		{"in the query", "GET", nil, 401},
 	} {
 		path := "/app"
 		if c.header == nil {
-			path += "?access_token=" + url.QueryEscape(p.own.text("access_token"))
+			path += "?access_token=" + url.QueryEscape(p.own.Text("access_token"))
 		}
-		if got := s.through(c.method, path, c.header...); got.status != c.status {
-			t.Errorf("%s: %d, want %d", c.what, got.status, c.status)
+		if got := s.through(c.method, path, c.header...); got.Status != c.status {
+			t.Errorf("%s: %d, want %d", c.what, got.Status, c.status)
 		} else if c.status == 200 {
 			wantTold(t, got, "X-Auth-User", "alice")
 		}
 	}
 	// A refresh token in any other cookie goes nowhere.
-	got := s.through("GET", "/app", "Cookie", cookie+"; keep=1; r="+p.own.text("refresh_token"))
-	if strings.Contains(got.body, p.own.text("refresh_token")) || !strings.Contains(got.body, "keep=1") {
-		t.Errorf("the app sees %s", got.body)
+	got := s.through("GET", "/app", "Cookie", cookie+"; keep=1; r="+p.own.Text("refresh_token"))
+	if strings.Contains(got.Body, p.own.Text("refresh_token")) || !strings.Contains(got.Body, "keep=1") {
+		t.Errorf("the app sees %s", got.Body)
 	}
 }
 
@@ -54,10 +56,10 @@ func TestIdentity_Cookie(t *testing.T) {
 func TestIdentity_TwoGoodCookiesAreNoWayToLogin(t *testing.T) {
 	t.Parallel()
 	s, p := identitySite(t, "require\n\t\t\tlogin /login\n\t\t\tcookie sid")
-	other := create(t, s.url, p.token("mallory", nil), `{"user_id":"mallory"}`).text("access_token")
-	got := s.through("GET", "/app", "Cookie", "sid="+p.own.text("access_token")+"; sid="+other, "Sec-Fetch-Mode", "navigate")
-	if got.status != 401 || !strings.Contains(got.body, "Delete the cookies of this site") || got.header.Get("Set-Cookie") != "" {
-		t.Errorf("%d %v %s", got.status, got.header, got.body)
+	other := s.Create(p.Token("mallory", nil), `{"user_id":"mallory"}`).Text("access_token")
+	got := s.through("GET", "/app", "Cookie", "sid="+p.own.Text("access_token")+"; sid="+other, "Sec-Fetch-Mode", "navigate")
+	if got.Status != 401 || !strings.Contains(got.Body, "Delete the cookies of this site") || got.Header.Get("Set-Cookie") != "" {
+		t.Errorf("%d %v %s", got.Status, got.Header, got.Body)
 	}
 }
 
@@ -67,9 +69,9 @@ func TestIdentity_SeveralCookiesOfOneName(t *testing.T) {
 	t.Parallel()
 	for _, mode := range []string{"", "require"} {
 		s, p := identitySite(t, mode+"\n\t\t\tcookie sid")
-		good, other := p.own.text("access_token"), create(t, s.url, p.token("mallory", nil), `{"user_id":"mallory"}`).text("access_token")
+		good, other := p.own.Text("access_token"), s.Create(p.Token("mallory", nil), `{"user_id":"mallory"}`).Text("access_token")
 		bad := good[:len(good)-4] + "AAAA"
-		foreign := newIDP(t, "https://elsewhere.example.com").token("root", nil)
+		foreign := sidecartest.NewIDP(t, "https://elsewhere.example.com").Token("root", nil)
 		const fits = "x."
 		for what, c := range map[string]struct {
 			values []string
@@ -83,7 +85,7 @@ func TestIdentity_SeveralCookiesOfOneName(t *testing.T) {
 			"a bad one of ours":              {[]string{bad, good}, 200, "alice"},
 			"a bad one of ours, behind":      {[]string{good, bad}, 200, "alice"},
 			"another issuer's":               {[]string{foreign, good}, 200, "alice"},
-			"a refresh token":                {[]string{p.own.text("refresh_token"), good}, 200, "alice"},
+			"a refresh token":                {[]string{p.own.Text("refresh_token"), good}, 200, "alice"},
 			"the same twice":                 {[]string{good, good}, 200, "alice"},
 			"many that are none":             {append(strings.Split(strings.Repeat("x ", 100), " "), good), 200, "alice"},
 			"two good ones":                  {[]string{good, other}, 401, ""},
@@ -98,9 +100,9 @@ func TestIdentity_SeveralCookiesOfOneName(t *testing.T) {
 				cookies += "; sid=" + value
 			}
 			got := s.through("GET", "/app", "Cookie", cookies)
-			if got.status != c.status {
-				t.Errorf("%s, %s: %d, want %d", mode, what, got.status, c.status)
-			} else if got.status == 200 {
+			if got.Status != c.status {
+				t.Errorf("%s, %s: %d, want %d", mode, what, got.Status, c.status)
+			} else if got.Status == 200 {
 				wantTold(t, got, "X-Auth-User", c.user)
 			}
 		}
@@ -114,20 +116,20 @@ func TestIdentity_ACookieThatIsOver(t *testing.T) {
 	for _, c := range []struct{ mode, name string }{{"optional", "sid"}, {"optional", "__Host-sid"}, {"require", "sid"}, {"require\n\t\t\tlogin /login", "sid"}, {"require\n\t\t\texempt /app", "sid"}} {
 		s, p := identitySite(t, c.mode+"\n\t\t\tcookie "+c.name)
 		passes := !strings.HasPrefix(c.mode, "require") || strings.Contains(c.mode, "exempt")
-		revoked := create(t, s.url, p.token("alice", nil), `{"user_id":"alice"}`)
-		wantStatus(t, s.call("DELETE", "/current", revoked.text("access_token"), ""), 200)
-		good := p.own.text("access_token")
+		revoked := s.Create(p.Token("alice", nil), `{"user_id":"alice"}`)
+		sidecartest.WantStatus(t, s.Call("DELETE", "/current", revoked.Text("access_token"), ""), 200)
+		good := p.own.Text("access_token")
 		for what, value := range map[string]string{
-			"revoked": revoked.text("access_token"), "of a key that is gone": good[:len(good)-4] + "AAAA", "a refresh token": p.own.text("refresh_token"),
+			"revoked": revoked.Text("access_token"), "of a key that is gone": good[:len(good)-4] + "AAAA", "a refresh token": p.own.Text("refresh_token"),
 		} {
-			ask := func(method string, header ...string) answer {
+			ask := func(method string, header ...string) sidecartest.Answer {
 				return s.through(method, "/app", append(header, "Cookie", "keep=1; "+c.name+"="+value, "Sec-Fetch-Site", "same-origin")...)
 			}
 			expired := c.name + "=; Path=/; Max-Age=0; HttpOnly; " + map[bool]string{true: "Secure; "}[strings.HasPrefix(c.name, "__")] + "SameSite=Lax"
 			for _, method := range []string{"GET", "HEAD", "OPTIONS"} {
 				got := ask(method)
-				if want := map[bool]int{true: 200, false: 401}[passes]; got.status != want || got.header.Get("Set-Cookie") != expired || got.header.Get("Cache-Control") != "no-store" {
-					t.Errorf("%s, %s, %s: %d, Set-Cookie %q; want %d, %q", c.mode, what, method, got.status, got.header.Get("Set-Cookie"), want, expired)
+				if want := map[bool]int{true: 200, false: 401}[passes]; got.Status != want || got.Header.Get("Set-Cookie") != expired || got.Header.Get("Cache-Control") != "no-store" {
+					t.Errorf("%s, %s, %s: %d, Set-Cookie %q; want %d, %q", c.mode, what, method, got.Status, got.Header.Get("Set-Cookie"), want, expired)
 				}
 				if passes && method == "GET" {
 					wantTold(t, got, "Cookie", "keep=1")
@@ -135,8 +137,8 @@ func TestIdentity_ACookieThatIsOver(t *testing.T) {
 				}
 			}
 			got := ask("GET", "Sec-Fetch-Mode", "navigate")
-			if strings.Contains(c.mode, "login") && (got.status != 302 || got.header.Get("Set-Cookie") != expired) {
-				t.Errorf("%s, %s: a person gets %d", c.mode, what, got.status)
+			if strings.Contains(c.mode, "login") && (got.Status != 302 || got.Header.Get("Set-Cookie") != expired) {
+				t.Errorf("%s, %s: a person gets %d", c.mode, what, got.Status)
 			}
 			for _, header := range [][]string{nil, {"Accept", "text/html"}, {"Connection", "Upgrade", "Upgrade", "websocket"}} {
 				method := "POST"
@@ -145,32 +147,32 @@ func TestIdentity_ACookieThatIsOver(t *testing.T) {
 				}
 				got := ask(method, header...)
 				if strings.Contains(c.mode, "exempt") {
-					wantStatus(t, got, 200)
-				} else if got.status != 401 || !strings.Contains(got.body, "Sign in again.") || got.header.Get("Set-Cookie") != expired {
-					t.Errorf("%s, %s, %v: %d %s", c.mode, what, header, got.status, got.body)
+					sidecartest.WantStatus(t, got, 200)
+				} else if got.Status != 401 || !strings.Contains(got.Body, "Sign in again.") || got.Header.Get("Set-Cookie") != expired {
+					t.Errorf("%s, %s, %v: %d %s", c.mode, what, header, got.Status, got.Body)
 				}
 			}
 		}
 		// In Authorization it is a program's, which has to hear of it.
-		wantStatus(t, s.through("GET", "/app2", "Authorization", bearerOf(revoked)), 401)
+		sidecartest.WantStatus(t, s.through("GET", "/app2", "Authorization", bearerOf(revoked)), 401)
 	}
 }
 
 // A cookie whose access token has merely expired says nothing of its session.
 func TestIdentity_ACookieThatHasExpiredIsNotOfASessionThatIsOver(t *testing.T) {
 	t.Parallel()
-	p := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(p.site(s, echo(t).URL, life+"\n\t\taccess_token {\n\t\t\tttl 1s\n\t\t}\n\t\trefresh_token {\n\t\t\tgrace 0s\n\t\t}\n\t\tidentity {\n\t\t\tcookie sid\n\t\t}"))
-	cookie := "sid=" + create(t, s.url, p.token("alice", nil), `{"user_id":"alice"}`).text("access_token")
+	p := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(p.Site(s.Sidecar, sidecartest.Echo(t), sidecartest.Lifecycle+"\n\t\taccess_token {\n\t\t\tttl 1s\n\t\t}\n\t\trefresh_token {\n\t\t\tgrace 0s\n\t\t}\n\t\tidentity {\n\t\t\tcookie sid\n\t\t}"))
+	cookie := "sid=" + s.Create(p.Token("alice", nil), `{"user_id":"alice"}`).Text("access_token")
 	for deadline := time.Now().Add(30 * time.Second); ; {
 		got := s.through("POST", "/app", "Cookie", cookie, "Sec-Fetch-Site", "same-origin")
-		if got.status == 200 && time.Now().Before(deadline) {
+		if got.Status == 200 && time.Now().Before(deadline) {
 			time.Sleep(100 * time.Millisecond) // polling for what the clock does
 			continue
 		}
-		if got.status != 401 || !strings.Contains(got.body, `"token_expired"`) || strings.Contains(got.body, "over") {
-			t.Errorf("%d %s", got.status, got.body)
+		if got.Status != 401 || !strings.Contains(got.Body, `"token_expired"`) || strings.Contains(got.Body, "over") {
+			t.Errorf("%d %s", got.Status, got.Body)
 		}
 		return
 	}
@@ -179,13 +181,13 @@ func TestIdentity_ACookieThatHasExpiredIsNotOfASessionThatIsOver(t *testing.T) {
 // An app that signs somebody in while an old cookie is expired has the last word.
 func TestIdentity_TheAppsOwnCookieIsSetLast(t *testing.T) {
 	t.Parallel()
-	app := newServer(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Add("Set-Cookie", "sid=new; Path=/") })
-	p := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(p.site(s, app, "identity {\n\t\t\tcookie sid\n\t\t}"))
-	own := create(t, s.url, p.token("alice", nil), `{"user_id":"alice"}`).text("access_token")
+	app := sidecartest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { w.Header().Add("Set-Cookie", "sid=new; Path=/") })
+	p := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(p.Site(s.Sidecar, app, "identity {\n\t\t\tcookie sid\n\t\t}"))
+	own := s.Create(p.Token("alice", nil), `{"user_id":"alice"}`).Text("access_token")
 	got := s.through("GET", "/app", "Cookie", "sid="+own[:len(own)-4]+"AAAA")
-	if set := got.header["Set-Cookie"]; len(set) != 2 || set[1] != "sid=new; Path=/" {
+	if set := got.Header["Set-Cookie"]; len(set) != 2 || set[1] != "sid=new; Path=/" {
 		t.Errorf("Set-Cookie %q", set)
 	}
 }
@@ -195,8 +197,8 @@ func TestIdentity_TheAppsOwnCookieIsSetLast(t *testing.T) {
 func TestIdentity_ACookieThatDidNotDecideStaysHere(t *testing.T) {
 	t.Parallel()
 	s, p := identitySite(t, "cookie sid\n\t\t\taccept callers")
-	acted := p.imp.text("access_token")
-	desk := p.token("desk", nil)
+	acted := p.imp.Text("access_token")
+	desk := p.Token("desk", nil)
 	for what, header := range map[string][]string{
 		"beside somebody else's bearer token": {"Authorization", "Bearer x", "Cookie", "a=b; sid=" + acted},
 		"beside a caller's token":             {"Authorization", "Bearer " + desk, "Cookie", "a=b; sid=" + acted},
@@ -204,15 +206,15 @@ func TestIdentity_ACookieThatDidNotDecideStaysHere(t *testing.T) {
 		"with one encoded letter":             {"Cookie", "a=b; sid=" + strings.Replace(acted, ".e", ".%65", 1)},
 		"as an array":                         {"Cookie", "a=b; sid[]=" + acted},
 		"with half a quote":                   {"Cookie", "a=b; sid=\"" + acted},
-		"in several ways":                     {"Cookie", "a=b; sid=" + p.own.text("access_token") + "; sid=" + strings.ReplaceAll(acted, ".", "%2E")},
+		"in several ways":                     {"Cookie", "a=b; sid=" + p.own.Text("access_token") + "; sid=" + strings.ReplaceAll(acted, ".", "%2E")},
 	} {
 		got := s.through("GET", "/app", header...)
-		if got.status != 200 || !strings.Contains(got.body, "a=b") {
-			t.Errorf("%s: %d %s", what, got.status, got.body)
+		if got.Status != 200 || !strings.Contains(got.Body, "a=b") {
+			t.Errorf("%s: %d %s", what, got.Status, got.Body)
 		}
 		claims := strings.Split(acted, ".")[1]
-		if strings.Contains(got.body, claims[1:]) {
-			t.Errorf("%s: the app sees %s", what, got.body)
+		if strings.Contains(got.Body, claims[1:]) {
+			t.Errorf("%s: the app sees %s", what, got.Body)
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 // told is what the app saw of a request: its headers, in lines, as echo writes them.
@@ -24,19 +26,19 @@ func told(body, header string) []string {
 	return values
 }
 
-func wantTold(t testing.TB, got answer, header, want string) {
+func wantTold(t testing.TB, got sidecartest.Answer, header, want string) {
 	t.Helper()
-	values := told(got.body, header)
+	values := told(got.Body, header)
 	if want == "" && len(values) == 0 {
 		return
 	}
 	if len(values) != 1 || values[0] != want {
-		t.Errorf("the app is told %s %q, want %q\n%s", header, values, want, got.body)
+		t.Errorf("the app is told %s %q, want %q\n%s", header, values, want, got.Body)
 	}
 }
 
 // through sends a request through the site; headers are pairs.
-func (s *sidecar) through(method, path string, header ...string) answer {
+func (s *sidecar) through(method, path string, header ...string) sidecartest.Answer {
 	s.t.Helper()
 	got, err := s.tryThrough(method, path, header...)
 	if err != nil {
@@ -45,10 +47,10 @@ func (s *sidecar) through(method, path string, header ...string) answer {
 	return got
 }
 
-func (s *sidecar) tryThrough(method, path string, header ...string) (answer, error) {
-	req, err := http.NewRequest(method, s.url+path, http.NoBody)
+func (s *sidecar) tryThrough(method, path string, header ...string) (sidecartest.Answer, error) {
+	req, err := http.NewRequest(method, s.URL+path, http.NoBody)
 	if err != nil {
-		return answer{}, err
+		return sidecartest.Answer{}, err
 	}
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header[header[i]] = append(req.Header[header[i]], header[i+1])
@@ -57,21 +59,16 @@ func (s *sidecar) tryThrough(method, path string, header ...string) (answer, err
 	defer transport.CloseIdleConnections()
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
-		return answer{}, err
+		return sidecartest.Answer{}, err
 	}
-	return readAnswer(resp)
-}
-
-func readAnswer(resp *http.Response) (answer, error) {
 	defer resp.Body.Close()
-	data, err := io.ReadAll(resp.Body)
-	return answer{status: resp.StatusCode, header: resp.Header, body: string(data)}, err
+	return sidecartest.Read(resp)
 }
 
 // raw sends bytes as they are and returns what comes back.
 func (s *sidecar) raw(request string) string {
 	s.t.Helper()
-	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -96,39 +93,39 @@ func (s *sidecar) raw(request string) string {
 
 // people are sessions that the tests of identities use.
 type people struct {
-	*idp
-	own, imp answer
+	*sidecartest.IDP
+	own, imp sidecartest.Answer
 }
 
 // identitySite starts a sidecar with those words in its identity block, and sessions.
 func identitySite(t *testing.T, words string, global ...string) (*sidecar, *people) {
 	t.Helper()
-	p := &people{idp: newIDP(t, "https://idp.example.com")}
-	s := newSidecar(t, t.TempDir())
-	s.words = strings.Join(global, "")
-	s.start(p.site(s, echo(t).URL, life+"\n\t\tidentity {\n\t\t\t"+words+"\n\t\t}"))
-	p.own = create(t, s.url, p.token("alice", nil), `{"user_id":"alice"}`)
-	p.imp = create(t, s.url, p.token("carol", map[string]any{"scope": "sessions:impersonate"}), `{"user_id":"alice","reason":"ticket 4711"}`)
-	wantStatus(t, p.own, 200)
-	wantStatus(t, p.imp, 200)
+	p := &people{IDP: sidecartest.NewIDP(t, "https://idp.example.com")}
+	s := newSidecar(t)
+	s.Global = strings.Join(global, "")
+	s.Start(p.Site(s.Sidecar, sidecartest.Echo(t), sidecartest.Lifecycle+"\n\t\tidentity {\n\t\t\t"+words+"\n\t\t}"))
+	p.own = s.Create(p.Token("alice", nil), `{"user_id":"alice"}`)
+	p.imp = s.Create(p.Token("carol", map[string]any{"scope": "sessions:impersonate"}), `{"user_id":"alice","reason":"ticket 4711"}`)
+	sidecartest.WantStatus(t, p.own, 200)
+	sidecartest.WantStatus(t, p.imp, 200)
 	return s, p
 }
 
-func bearerOf(a answer) string { return "Bearer " + a.text("access_token") }
+func bearerOf(a sidecartest.Answer) string { return "Bearer " + a.Text("access_token") }
 
 func TestIdentity_TheDefaultHeaders(t *testing.T) {
 	t.Parallel()
 	s, p := identitySite(t, "")
 	got := s.through("GET", "/app", "Authorization", bearerOf(p.own))
 	wantTold(t, got, "X-Auth-User", "alice")
-	wantTold(t, got, "X-Auth-Session", p.own.text("session_id"))
+	wantTold(t, got, "X-Auth-Session", p.own.Text("session_id"))
 	wantTold(t, got, "X-Auth-Actor", "")
 	wantTold(t, got, "Authorization", bearerOf(p.own)) // U5
 	got = s.through("GET", "/app", "Authorization", bearerOf(p.imp))
 	wantTold(t, got, "X-Auth-User", "alice")
 	wantTold(t, got, "X-Auth-Actor", "carol")
 	got = s.through("GET", "/app")
-	wantStatus(t, got, 200)
+	sidecartest.WantStatus(t, got, 200)
 	for _, name := range []string{"X-Auth-User", "X-Auth-Session", "X-Auth-Actor"} {
 		wantTold(t, got, name, "")
 	}
@@ -162,8 +159,8 @@ func TestU1_U2_U3_NobodyElseSetsOrDropsOurHeaders(t *testing.T) {
 			s, p := identitySite(t, "require\n\t\t\texempt /public/*", option)
 			credentials := map[string]struct{ line, path, user, session string }{
 				"anonymous": {"", "/public/x", "", ""},
-				"exempt":    {"Authorization: " + bearerOf(p.own) + "\n", "/public/x", "alice", p.own.text("session_id")},
-				"valid":     {"Authorization: " + bearerOf(p.own) + "\n", "/app", "alice", p.own.text("session_id")},
+				"exempt":    {"Authorization: " + bearerOf(p.own) + "\n", "/public/x", "alice", p.own.Text("session_id")},
+				"valid":     {"Authorization: " + bearerOf(p.own) + "\n", "/app", "alice", p.own.Text("session_id")},
 				"bad":       {"Authorization: " + bearerOf(p.own) + "x\n", "/public/x", "", ""},
 			}
 			for who, c := range credentials {
@@ -172,7 +169,7 @@ func TestU1_U2_U3_NobodyElseSetsOrDropsOurHeaders(t *testing.T) {
 						lines += "Connection: close\n"
 					}
 					got := s.raw("GET " + c.path + " HTTP/1.1\nHost: app\n" + lines + c.line + "Connection: close\n\n")
-					seen := answer{body: got}
+					seen := sidecartest.Answer{Body: got}
 					if !strings.HasPrefix(got, "200\n") {
 						t.Fatalf("%s, %s: %s", who, how, got)
 					}
@@ -195,16 +192,16 @@ func TestU1_AnUpgradedRequest(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	var seen http.Header
-	app := newServer(t, func(w http.ResponseWriter, r *http.Request) {
+	app := sidecartest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		seen = r.Header.Clone()
 		mu.Unlock()
 		w.WriteHeader(http.StatusNoContent)
 	})
-	p := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(p.site(s, app, life+"\n\t\tidentity"))
-	own := create(t, s.url, p.token("alice", nil), `{"user_id":"alice"}`)
+	p := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(p.Site(s.Sidecar, app, sidecartest.Lifecycle+"\n\t\tidentity"))
+	own := s.Create(p.Token("alice", nil), `{"user_id":"alice"}`)
 	s.through("GET", "/socket", "Connection", "Upgrade, X-Auth-User", "Upgrade", "websocket", "Sec-Websocket-Key", "dGhlIHNhbXBsZSBub25jZQ==", "Sec-Websocket-Version", "13",
 		"X-Auth-Actor", "root", "Authorization", bearerOf(own))
 	mu.Lock()
@@ -217,13 +214,13 @@ func TestU1_AnUpgradedRequest(t *testing.T) {
 func TestU6_TrailersSetNothing(t *testing.T) {
 	t.Parallel()
 	trailers := make(chan http.Header, 2)
-	app := newServer(t, func(_ http.ResponseWriter, r *http.Request) {
+	app := sidecartest.Serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		trailers <- r.Trailer.Clone()
 	})
-	p := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(p.site(s, app, life+"\n\t\tidentity"))
+	p := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(p.Site(s.Sidecar, app, sidecartest.Lifecycle+"\n\t\tidentity"))
 	for _, announced := range []string{"Trailer: X-Auth-User, X-Other\n", "Trailer: X-Other\n", ""} {
 		s.raw("POST /app HTTP/1.1\nHost: app\nTransfer-Encoding: chunked\n" + announced + "Connection: close\n\n3\nabc\n0\nX-Auth-User: root\nX_Auth_User: root\nX-Other: x\n\n")
 		for name := range <-trailers {
@@ -245,8 +242,8 @@ func TestU4_ValuesAreVisibleASCII(t *testing.T) {
 		"日本":            "%E6%97%A5%E6%9C%AC",
 		"x@example.com": "x@example.com",
 	} {
-		got := create(t, s.url, p.token(user, nil), `{"user_id":`+fmt.Sprintf("%q", user)+`}`)
-		wantStatus(t, got, 200)
+		got := s.Create(p.Token(user, nil), `{"user_id":`+fmt.Sprintf("%q", user)+`}`)
+		sidecartest.WantStatus(t, got, 200)
 		wantTold(t, s.through("GET", "/app", "Authorization", bearerOf(got)), "X-Auth-User", want)
 	}
 	wantTold(t, s.through("GET", "/app", "Authorization", bearerOf(p.imp)), "X-Reason", "ticket%204711")
@@ -272,12 +269,12 @@ func TestIdentity_EveryField(t *testing.T) {
 			header X-None nothing`)
 	got := s.through("GET", "/app", "Authorization", bearerOf(p.imp))
 	for header, want := range map[string]string{
-		"X-User": "alice", "X-Session": p.imp.text("session_id"), "X-Actor": "carol", "X-Actor-Issuer": "https://idp.example.com",
+		"X-User": "alice", "X-Session": p.imp.Text("session_id"), "X-Actor": "carol", "X-Actor-Issuer": "https://idp.example.com",
 		"X-Is-Impersonation": "true", "X-Reason": "ticket%204711", "X-Client": "desk", "X-Groups": "",
 	} {
 		wantTold(t, got, header, want)
 	}
-	token := p.token("bob", map[string]any{
+	token := p.Token("bob", map[string]any{
 		"groups": []any{"a", "b,c", "d e", 7, true, []any{1}}, "level": 42, "title": "x,admin", "share": 0.5, "staff": false,
 		"realm": map[string]any{"roles": []any{"x"}}, "nothing": nil,
 	})
@@ -294,10 +291,10 @@ func TestIdentity_EveryField(t *testing.T) {
 func TestIdentity_CallersWhoAreNoUsers(t *testing.T) {
 	t.Parallel()
 	s, p := identitySite(t, "accept callers")
-	got := s.through("GET", "/app", "Authorization", "Bearer "+p.token("desk", nil)) // its client_id is its subject
+	got := s.through("GET", "/app", "Authorization", "Bearer "+p.Token("desk", nil)) // its client_id is its subject
 	wantTold(t, got, "X-Auth-User", "")
 	wantTold(t, got, "X-Auth-Actor", "desk")
-	got = s.through("GET", "/app", "Authorization", "Bearer "+p.token("alice", map[string]any{"act": map[string]any{"sub": "mallory"}}))
+	got = s.through("GET", "/app", "Authorization", "Bearer "+p.Token("alice", map[string]any{"act": map[string]any{"sub": "mallory"}}))
 	wantTold(t, got, "X-Auth-User", "alice")
 	wantTold(t, got, "X-Auth-Actor", "mallory")
 }
@@ -312,8 +309,8 @@ func TestIdentity_NeitherMachinesNorUnnamedActorsAreToldAsTheUser(t *testing.T) 
 			"azp": {"azp": "alice"}, "cid": {"cid": "alice"}, "appid": {"appid": "alice"}, "gty": {"gty": "client-credentials"},
 			"idtyp": {"idtyp": "app"}, "name": {"preferred_username": "service-account-alice"},
 		} {
-			got := s.through("GET", "/app", "Authorization", "Bearer "+p.token("alice", claims))
-			wantStatus(t, got, 200)
+			got := s.through("GET", "/app", "Authorization", "Bearer "+p.Token("alice", claims))
+			sidecartest.WantStatus(t, got, 200)
 			wantTold(t, got, "X-Auth-User", "")
 			wantTold(t, got, "X-Auth-Actor", "alice")
 			if t.Failed() {
@@ -321,12 +318,12 @@ func TestIdentity_NeitherMachinesNorUnnamedActorsAreToldAsTheUser(t *testing.T) 
 			}
 		}
 		for _, act := range []any{map[string]any{}, map[string]any{"client_id": "desk"}, map[string]any{"sub": ""}, "mallory", 7} {
-			got := s.through("GET", "/app", "Authorization", "Bearer "+p.token("alice", map[string]any{"act": act}))
+			got := s.through("GET", "/app", "Authorization", "Bearer "+p.Token("alice", map[string]any{"act": act}))
 			if strings.Contains(words, "require") {
-				wantStatus(t, got, 401)
+				sidecartest.WantStatus(t, got, 401)
 				continue
 			}
-			wantStatus(t, got, 200)
+			sidecartest.WantStatus(t, got, 200)
 			wantTold(t, got, "X-Auth-User", "")
 			wantTold(t, got, "X-Auth-Actor", "")
 		}
@@ -335,12 +332,12 @@ func TestIdentity_NeitherMachinesNorUnnamedActorsAreToldAsTheUser(t *testing.T) 
 
 func TestIdentity_WhatIsRefusedAndWhatPasses(t *testing.T) {
 	t.Parallel()
-	foreign := newIDP(t, "https://elsewhere.example.com").token("alice", nil)
+	foreign := sidecartest.NewIDP(t, "https://elsewhere.example.com").Token("alice", nil)
 	for name, words := range map[string]string{"optional": "", "required": "require\n\t\t\texempt /public/*"} {
 		t.Run(name, func(t *testing.T) {
 			s, p := identitySite(t, words)
 			must := map[string]int{"optional": 200, "required": 401}[name]
-			bad := "Bearer " + p.own.text("access_token")[:len(p.own.text("access_token"))-4] + "AAAA"
+			bad := "Bearer " + p.own.Text("access_token")[:len(p.own.Text("access_token"))-4] + "AAAA"
 			for _, c := range []struct {
 				what          string
 				authorization []string
@@ -351,29 +348,29 @@ func TestIdentity_WhatIsRefusedAndWhatPasses(t *testing.T) {
 				{"another scheme", []string{"Basic YTpi"}, must, "Bearer"},
 				{"an opaque token of the app", []string{"Bearer abc123"}, must, `Bearer error="invalid_token"`},
 				{"another issuer's token", []string{"Bearer " + foreign}, must, `Bearer error="invalid_token"`},
-				{"a caller's token", []string{"Bearer " + p.token("alice", nil)}, must, `Bearer error="invalid_token"`},
+				{"a caller's token", []string{"Bearer " + p.Token("alice", nil)}, must, `Bearer error="invalid_token"`},
 				{"two tokens of others", []string{"Bearer a", "Bearer b"}, must, `Bearer error="invalid_token"`},
 				{"a bad token of ours", []string{bad}, 401, `Bearer error="invalid_token"`},
 				{"two good tokens of ours", []string{bearerOf(p.own), bearerOf(p.own)}, 401, `Bearer error="invalid_token"`},
-				{"a refresh token", []string{"Bearer " + p.own.text("refresh_token")}, 401, `Bearer error="invalid_token"`},
-				{"a refresh token by another scheme", []string{"Token token=\"" + p.own.text("refresh_token") + "\""}, 401, "Bearer"},
-				{"a refresh token alone", []string{p.own.text("refresh_token")}, 401, "Bearer"},
-				{"a refresh token, padded", []string{"Bearer " + p.own.text("refresh_token") + "=="}, 401, `Bearer error="invalid_token"`},
+				{"a refresh token", []string{"Bearer " + p.own.Text("refresh_token")}, 401, `Bearer error="invalid_token"`},
+				{"a refresh token by another scheme", []string{"Token token=\"" + p.own.Text("refresh_token") + "\""}, 401, "Bearer"},
+				{"a refresh token alone", []string{p.own.Text("refresh_token")}, 401, "Bearer"},
+				{"a refresh token, padded", []string{"Bearer " + p.own.Text("refresh_token") + "=="}, 401, `Bearer error="invalid_token"`},
 			} {
 				var header []string
 				for _, value := range c.authorization {
 					header = append(header, "Authorization", value)
 				}
 				got := s.through("GET", "/app", header...)
-				if got.status != c.status {
-					t.Errorf("%s: %d, want %d", c.what, got.status, c.status)
+				if got.Status != c.status {
+					t.Errorf("%s: %d, want %d", c.what, got.Status, c.status)
 				}
-				challenge := got.header.Get("WWW-Authenticate")
+				challenge := got.Header.Get("WWW-Authenticate")
 				switch {
-				case got.status == 401 && !strings.HasPrefix(challenge, c.challenge):
+				case got.Status == 401 && !strings.HasPrefix(challenge, c.challenge):
 					t.Errorf("%s: challenge %q, want %q", c.what, challenge, c.challenge)
-				case got.status == 200 && (len(told(got.body, "X-Auth-User")) > 0 || len(told(got.body, "Authorization")) != len(c.authorization)):
-					t.Errorf("%s: the app sees %s", c.what, got.body)
+				case got.Status == 200 && (len(told(got.Body, "X-Auth-User")) > 0 || len(told(got.Body, "Authorization")) != len(c.authorization)):
+					t.Errorf("%s: the app sees %s", c.what, got.Body)
 				}
 			}
 		})
@@ -393,45 +390,45 @@ func TestIdentity_Exempt(t *testing.T) {
 		}
 	}
 	// What is bad there is not ours to refuse, and not the app's to see.
-	got := s.through("GET", "/public/x", "Authorization", "Bearer "+p.own.text("refresh_token"))
-	wantStatus(t, got, 200)
+	got := s.through("GET", "/public/x", "Authorization", "Bearer "+p.own.Text("refresh_token"))
+	sidecartest.WantStatus(t, got, 200)
 	wantTold(t, got, "Authorization", "")
 	preflight := s.through("OPTIONS", "/app", "Origin", "https://other.example.com", "Access-Control-Request-Method", "PUT")
-	wantStatus(t, preflight, 200)
-	wantStatus(t, s.through("OPTIONS", "/app"), 401)
+	sidecartest.WantStatus(t, preflight, 200)
+	sidecartest.WantStatus(t, s.through("OPTIONS", "/app"), 401)
 }
 
 func TestIdentity_ErrorRoutesSeeTheSameRequest(t *testing.T) {
 	t.Parallel()
-	p := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	site := p.site(s, echo(t).URL, life+"\n\t\tidentity {\n\t\t\trequire\n\t\t}")
+	p := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	site := p.Site(s.Sidecar, sidecartest.Echo(t), sidecartest.Lifecycle+"\n\t\tidentity {\n\t\t\trequire\n\t\t}")
 	site = strings.TrimSuffix(strings.TrimSpace(site), "}") + "\thandle_errors {\n\t\trespond \"sorry {err.status_code} {header.X-Auth-User}|\"\n\t}\n}\n"
-	s.start(site)
+	s.Start(site)
 	got := s.through("GET", "/app", "X-Auth-User", "root")
-	wantStatus(t, got, 401)
-	if got.body != "sorry 401 |" || got.header.Get("WWW-Authenticate") != "Bearer" {
-		t.Errorf("%q, challenge %q", got.body, got.header.Get("WWW-Authenticate"))
+	sidecartest.WantStatus(t, got, 401)
+	if got.Body != "sorry 401 |" || got.Header.Get("WWW-Authenticate") != "Bearer" {
+		t.Errorf("%q, challenge %q", got.Body, got.Header.Get("WWW-Authenticate"))
 	}
 }
 
 func TestIdentity_Placeholders(t *testing.T) {
 	t.Parallel()
-	p := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	site := p.site(s, echo(t).URL, life+"\n\t\tidentity")
+	p := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	site := p.Site(s.Sidecar, sidecartest.Echo(t), sidecartest.Lifecycle+"\n\t\tidentity")
 	site = strings.Replace(site, "\treverse_proxy", `	log
 	@alice vars {http.auth.user.id} alice
 	@desk vars auth_sessions.actor carol
 	request_header @desk X-Desk yes
 	request_header @alice X-For "{http.auth.user.id}|{http.auth.user.session_id}|{http.auth.user.actor}|{http.auth.user.is_impersonation}|{http.auth_sessions.user.id}|{http.auth_sessions.actor}"
 	reverse_proxy`, 1)
-	s.start(site)
-	imp := create(t, s.url, p.token("carol", map[string]any{"scope": "sessions:impersonate"}), `{"user_id":"alice"}`)
+	s.Start(site)
+	imp := s.Create(p.Token("carol", map[string]any{"scope": "sessions:impersonate"}), `{"user_id":"alice"}`)
 	got := s.through("GET", "/app", "Authorization", bearerOf(imp))
-	wantTold(t, got, "X-For", "alice|"+imp.text("session_id")+"|carol|true|alice|carol")
+	wantTold(t, got, "X-For", "alice|"+imp.Text("session_id")+"|carol|true|alice|carol")
 	wantTold(t, got, "X-Desk", "yes")
-	s.waitLog(`"user_id":"alice"`)
+	s.WaitLog(`"user_id":"alice"`)
 	wantTold(t, s.through("GET", "/app", "X-Auth-User", "alice"), "X-For", "")
 }
 
@@ -447,7 +444,7 @@ func TestIdentity_Login(t *testing.T) {
 		{"a person with an old browser", "GET", []string{"Accept", "text/html,application/xhtml+xml"}, "/login?next=%2Fapp%3Fa%3Db%26c"},
 		{"a script", "GET", []string{"Sec-Fetch-Mode", "cors", "Accept", "text/html"}, ""},
 		{"a program", "GET", []string{"Accept", "application/json"}, ""},
-		{"a program with a token", "GET", []string{"Accept", "text/html", "Authorization", "Bearer " + p.own.text("refresh_token")}, ""},
+		{"a program with a token", "GET", []string{"Accept", "text/html", "Authorization", "Bearer " + p.own.Text("refresh_token")}, ""},
 		{"a form", "POST", []string{"Sec-Fetch-Mode", "navigate"}, ""},
 		{"a socket", "GET", []string{"Accept", "text/html", "Connection", "Upgrade", "Upgrade", "websocket"}, ""},
 	} {
@@ -456,11 +453,11 @@ func TestIdentity_Login(t *testing.T) {
 		if c.location != "" {
 			want = 302
 		}
-		if got.status != want || got.header.Get("Location") != c.location || got.header.Get("Cache-Control") != "no-store" {
-			t.Errorf("%s: %d to %q, want %d to %q", c.what, got.status, got.header.Get("Location"), want, c.location)
+		if got.Status != want || got.Header.Get("Location") != c.location || got.Header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %d to %q, want %d to %q", c.what, got.Status, got.Header.Get("Location"), want, c.location)
 		}
 	}
-	got := rawExchange(t, s.url, "GET //evil.example/x HTTP/1.1\r\nHost: app.example.com\r\nAccept: text/html\r\nConnection: close\r\n\r\n")
+	got := rawExchange(t, s.URL, "GET //evil.example/x HTTP/1.1\r\nHost: app.example.com\r\nAccept: text/html\r\nConnection: close\r\n\r\n")
 	if !strings.HasPrefix(got, "HTTP/1.1 302 ") || !strings.Contains(got, "\r\nLocation: /login?next=/\r\n") || strings.Contains(got, "Authenticate") {
 		t.Errorf("with the path of another host: %s", got)
 	}
@@ -471,28 +468,28 @@ func TestIdentity_Login(t *testing.T) {
 func TestIdentity_Shadow(t *testing.T) {
 	t.Parallel()
 	s, p := identitySite(t, "shadow\n\t\t\tassertion\n\t\t\theader X-User user_id")
-	wantStatus(t, s.through("GET", "/reset/"+p.token("alice", nil)), 200) // L1: its path is logged
+	sidecartest.WantStatus(t, s.through("GET", "/reset/"+p.Token("alice", nil)), 200) // L1: its path is logged
 	for range 3 {
 		for _, authorization := range []string{"Basic YTpi", bearerOf(p.own), bearerOf(p.imp)} {
 			got := s.through("GET", "/app", "Authorization", authorization, "X-Auth-User", "root", "X-User", "root", "Connection", "Upgrade", "Upgrade", "h2c")
-			wantStatus(t, got, 200)
+			sidecartest.WantStatus(t, got, 200)
 			for name, want := range map[string]string{"X-Auth-User": "root", "X-User": "root", "X-Auth-Session": "", "X-Auth-Actor": "", "Authorization": authorization, "Upgrade": "h2c"} {
 				wantTold(t, got, name, want)
 			}
 		}
 	}
-	wantStatus(t, s.through("GET", "/app", "x_auth_actor", "root"), 200)
-	s.waitLog("request would be refused: require is on trial")
+	sidecartest.WantStatus(t, s.through("GET", "/app", "x_auth_actor", "root"), 200)
+	s.WaitLog("request would be refused: require is on trial")
 	const says = "a header that is removed once require is no longer on trial"
 	for _, header := range []string{"X-Auth-User", "X-User"} {
-		s.waitLog(says + `","issuer":"https://app.example.com","header":"` + header + `"}`)
+		s.WaitLog(says + `","issuer":"https://app.example.com","header":"` + header + `"}`)
 	}
-	if n := strings.Count(s.log.String(), says); n != 2 {
+	if n := strings.Count(s.Log(), says); n != 2 {
 		t.Errorf("said %d times", n)
 	}
 	// A refresh token never goes anywhere.
-	got := s.through("GET", "/app", "Authorization", "Bearer "+p.own.text("refresh_token"))
-	wantStatus(t, got, 200)
+	got := s.through("GET", "/app", "Authorization", "Bearer "+p.own.Text("refresh_token"))
+	sidecartest.WantStatus(t, got, 200)
 	wantTold(t, got, "Authorization", "")
 }
 

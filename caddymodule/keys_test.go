@@ -17,6 +17,7 @@ import (
 	"sync"
 	"testing"
 
+	"authsidecar/caddymodule/internal/sidecartest"
 	"authsidecar/sessions/jose"
 )
 
@@ -71,21 +72,21 @@ func kidsOf(t *testing.T, data []byte) []string {
 func TestKeys_TenProcessesStartTogether(t *testing.T) {
 	t.Parallel()
 	const nodes = 10
-	provider := newIDP(t, "https://idp.example.com")
-	app := echo(t).URL
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	app := sidecartest.Echo(t)
 	storage := t.TempDir()
 	sidecars := make([]*sidecar, nodes)
 	for i := range sidecars {
-		s := newSidecar(t, t.TempDir())
-		s.words = "\tstorage file_system " + storage + "\n"
-		s.run(provider.site(s, app, life+"\n\t\tstore pebble DIR/store"))
+		s := newSidecar(t)
+		s.Global = "\tstorage file_system " + storage + "\n"
+		s.Run(provider.Site(s.Sidecar, app, sidecartest.Lifecycle+"\n\t\tstore pebble DIR/store"))
 		sidecars[i] = s
 	}
 	var group sync.WaitGroup
 	for _, s := range sidecars {
 		group.Go(func() {
-			if err := s.wait(); err != nil {
-				t.Errorf("%v\n%s", err, s.log)
+			if err := s.Wait(); err != nil {
+				t.Errorf("%v\n%s", err, s.Log())
 			}
 		})
 	}
@@ -106,21 +107,21 @@ func TestKeys_TenProcessesStartTogether(t *testing.T) {
 		}
 		want[field] = kids[0]
 	}
-	token, first := provider.token("alice", nil), ""
+	token, first := provider.Token("alice", nil), ""
 	for i, s := range sidecars {
-		got := create(t, s.url, token, `{"user_id":"alice"}`, "Idempotency-Key", "same")
-		wantStatus(t, got, 200)
+		got := s.Create(token, `{"user_id":"alice"}`, "Idempotency-Key", "same")
+		sidecartest.WantStatus(t, got, 200)
 		for field, kid := range want {
-			if have := decodePart(t, got.text(field), 0)["kid"]; have != kid {
+			if have := sidecartest.Part(t, got.Text(field), 0)["kid"]; have != kid {
 				t.Errorf("node %d signs its %s with %v, want %s", i, field, have, kid)
 			}
 		}
-		if id := got.text("session_id"); first == "" {
+		if id := got.Text("session_id"); first == "" {
 			first = id
 		} else if id != first {
 			t.Errorf("node %d makes another session id of the same idempotency key: its secret differs", i)
 		}
-		wantStatus(t, s.refresh(got.text("refresh_token")), 200)
+		sidecartest.WantStatus(t, s.Refresh(got.Text("refresh_token")), 200)
 	}
 	for name, data := range secretFiles(t, storage) {
 		if !bytes.Equal(data, files[name]) {
@@ -132,16 +133,16 @@ func TestKeys_TenProcessesStartTogether(t *testing.T) {
 // A restart goes on with the keys that are there.
 func TestKeys_ARestartKeepsThem(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	config := provider.site(s, echo(t).URL, life)
-	s.start(config)
-	token := create(t, s.url, provider.token("alice", nil), `{"user_id":"alice"}`).text("refresh_token")
-	before := secretFiles(t, filepath.Join(s.dir, "data", "caddy"))
-	s.stop()
-	s.start(config)
-	wantStatus(t, s.refresh(token), 200)
-	for name, data := range secretFiles(t, filepath.Join(s.dir, "data", "caddy")) {
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	config := provider.Site(s.Sidecar, sidecartest.Echo(t), sidecartest.Lifecycle)
+	s.Start(config)
+	token := s.Create(provider.Token("alice", nil), `{"user_id":"alice"}`).Text("refresh_token")
+	before := secretFiles(t, filepath.Join(s.Dir, "data", "caddy"))
+	s.Stop()
+	s.Start(config)
+	sidecartest.WantStatus(t, s.Refresh(token), 200)
+	for name, data := range secretFiles(t, filepath.Join(s.Dir, "data", "caddy")) {
 		if !bytes.Equal(data, before[name]) {
 			t.Errorf("%s changed", name)
 		}
@@ -152,13 +153,13 @@ func TestKeys_ARestartKeepsThem(t *testing.T) {
 // none of it, and stays as it was.
 func TestKeys_DamageIsAStartUpError(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	config := provider.site(s, echo(t).URL, "")
-	s.start(config)
-	wantStatus(t, create(t, s.url, provider.token("alice", nil), `{"user_id":"alice"}`), 200)
-	s.stop()
-	storage := filepath.Join(s.dir, "data", "caddy")
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	config := provider.Site(s.Sidecar, sidecartest.Echo(t), "")
+	s.Start(config)
+	sidecartest.WantStatus(t, s.Create(provider.Token("alice", nil), `{"user_id":"alice"}`), 200)
+	s.Stop()
+	storage := filepath.Join(s.Dir, "data", "caddy")
 	good := secretFiles(t, storage)
 	if len(good) != 3 {
 		t.Fatalf("%d files", len(good))
@@ -189,7 +190,7 @@ func TestKeys_DamageIsAStartUpError(t *testing.T) {
 				if err := os.WriteFile(path[0], damaged, 0o600); err != nil {
 					t.Fatal(err)
 				}
-				said := s.startRefused(config)
+				said := s.StartRefused(config)
 				if !strings.Contains(said, name) || !strings.Contains(said, "restore it from a backup") {
 					t.Errorf("it does not say what is wrong, and what to do:\n%s", said)
 				}
@@ -210,7 +211,7 @@ func TestKeys_DamageIsAStartUpError(t *testing.T) {
 			if err := os.Mkdir(path[0], 0o700); err != nil {
 				t.Fatal(err)
 			}
-			if said := s.startRefused(config); !strings.Contains(said, name) {
+			if said := s.StartRefused(config); !strings.Contains(said, name) {
 				t.Errorf("it does not name the file:\n%s", said)
 			}
 			if info, err := os.Stat(path[0]); err != nil || !info.IsDir() {
@@ -225,7 +226,7 @@ func TestKeys_DamageIsAStartUpError(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.start(config) // and with what was restored it starts
+	s.Start(config) // and with what was restored it starts
 }
 
 // wantNoSecret expects that a text shows no private part of the stored keys.
@@ -294,28 +295,28 @@ func TestKeys_OfTheOperator(t *testing.T) {
 		"JWK": {jwkOf(t, jose.EdDSA), jwkOf(t, jose.ES256)},
 	} {
 		t.Run(name, func(t *testing.T) {
-			provider := newIDP(t, "https://idp.example.com")
-			s := newSidecar(t, t.TempDir())
-			s.write("refresh.key", keys.refresh)
-			s.write("access.key", keys.access)
-			config := provider.site(s, echo(t).URL, life+`
+			provider := sidecartest.NewIDP(t, "https://idp.example.com")
+			s := newSidecar(t)
+			s.Write("refresh.key", keys.refresh)
+			s.Write("access.key", keys.access)
+			config := provider.Site(s.Sidecar, sidecartest.Echo(t), sidecartest.Lifecycle+`
 		refresh_token {
 			key DIR/refresh.key
 		}
 		access_token {
 			key DIR/access.key
 		}`)
-			s.start(config)
-			got := create(t, s.url, provider.token("alice", nil), `{"user_id":"alice"}`)
-			wantStatus(t, got, 200)
-			got = s.refresh(got.text("refresh_token"))
-			wantStatus(t, got, 200)
+			s.Start(config)
+			got := s.Create(provider.Token("alice", nil), `{"user_id":"alice"}`)
+			sidecartest.WantStatus(t, got, 200)
+			got = s.Refresh(got.Text("refresh_token"))
+			sidecartest.WantStatus(t, got, 200)
 			for field, text := range map[string]string{"refresh_token": keys.refresh, "access_token": keys.access} {
 				key, err := jose.ParsePrivate([]byte(text), "")
 				if err != nil {
 					t.Fatal(err)
 				}
-				token, err := jose.Parse(got.text(field))
+				token, err := jose.Parse(got.Text(field))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -323,14 +324,14 @@ func TestKeys_OfTheOperator(t *testing.T) {
 					t.Errorf("%s is not signed with the operator's key: %v", field, err)
 				}
 			}
-			for file := range secretFiles(t, filepath.Join(s.dir, "data", "caddy")) {
+			for file := range secretFiles(t, filepath.Join(s.Dir, "data", "caddy")) {
 				if file != "id_secret" {
 					t.Errorf("%s was generated", file)
 				}
 			}
-			s.stop()
-			s.start(config)
-			wantStatus(t, s.refresh(got.text("refresh_token")), 200)
+			s.Stop()
+			s.Start(config)
+			sidecartest.WantStatus(t, s.Refresh(got.Text("refresh_token")), 200)
 		})
 	}
 }
@@ -371,17 +372,17 @@ func TestKeys_OfTheOperatorAreChecked(t *testing.T) {
 		{"an empty file", "refresh_token", "", ""},
 		{"rubbish", "refresh_token", "", "rubbish"},
 	}
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
 	validate := func(block, more string) (string, error) {
-		config := provider.site(s, "http://127.0.0.1:1", fmt.Sprintf("%s {\n\t\t\tkey DIR/operator.key\n\t\t\t%s\n\t\t}", block, more))
-		file := s.write("Caddyfile", s.render(config))
-		out, err := s.command("validate", "--config", file, "--adapter", "caddyfile").CombinedOutput()
+		config := provider.Site(s.Sidecar, "http://127.0.0.1:1", fmt.Sprintf("%s {\n\t\t\tkey DIR/operator.key\n\t\t\t%s\n\t\t}", block, more))
+		file := s.Write("Caddyfile", s.Render(config))
+		out, err := s.Command("validate", "--config", file, "--adapter", "caddyfile").CombinedOutput()
 		return string(out), err
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s.write("operator.key", tt.key)
+			s.Write("operator.key", tt.key)
 			out, err := validate(tt.block, tt.more)
 			if err == nil {
 				t.Fatalf("it is valid:\n%s", out)
@@ -395,7 +396,7 @@ func TestKeys_OfTheOperatorAreChecked(t *testing.T) {
 		})
 	}
 	t.Run("no file", func(t *testing.T) {
-		if err := os.Remove(filepath.Join(s.dir, "operator.key")); err != nil {
+		if err := os.Remove(filepath.Join(s.Dir, "operator.key")); err != nil {
 			t.Fatal(err)
 		}
 		if out, err := validate("refresh_token", ""); err == nil || !strings.Contains(out, "operator.key") {
@@ -403,7 +404,7 @@ func TestKeys_OfTheOperatorAreChecked(t *testing.T) {
 		}
 	})
 	t.Run("and a good one is valid", func(t *testing.T) {
-		s.write("operator.key", pemOf(t, ed))
+		s.Write("operator.key", pemOf(t, ed))
 		if out, err := validate("refresh_token", ""); err != nil {
 			t.Errorf("%v:\n%s", err, out)
 		}

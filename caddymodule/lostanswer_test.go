@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"authsidecar/caddymodule"
+	"authsidecar/caddymodule/internal/sidecartest"
 	"authsidecar/sessions"
 	"authsidecar/sessions/pebblestore"
 )
@@ -34,7 +35,7 @@ const (
 const faultPoints = "AUTHSIDECAR_TEST_FAULT_POINTS"
 
 func init() {
-	if os.Getenv(asCaddy) == "" || os.Getenv(faultPoints) == "" {
+	if !sidecartest.AsCaddy() || os.Getenv(faultPoints) == "" {
 		return
 	}
 	caddy.RegisterModule(mortalStore{})
@@ -107,38 +108,38 @@ func (mortalHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 func mortal(t *testing.T, words string) (s *sidecar, config, caller string) {
 	t.Helper()
 	t.Setenv(faultPoints, "1")
-	provider := newIDP(t, "https://idp.example.com")
-	s = newSidecar(t, t.TempDir())
-	config = provider.site(s, echo(t).URL, words+"\n\t\tstore mortal DIR/store")
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s = newSidecar(t)
+	config = provider.Site(s.Sidecar, sidecartest.Echo(t), words+"\n\t\tstore mortal DIR/store")
 	config = strings.Replace(config, "SITE {\n", "SITE {\n\tmortal\n", 1)
-	s.start(config)
-	return s, config, provider.token("alice", nil)
+	s.Start(config)
+	return s, config, provider.Token("alice", nil)
 }
 
 // refreshAndDie refreshes a token in a process that dies of it at the point, starts
 // the next one, and returns what the client would have got, where it was made.
-func (s *sidecar) refreshAndDie(token, point, config string) (lost answer) {
+func (s *sidecar) refreshAndDie(token, point, config string) (lost sidecartest.Answer) {
 	s.t.Helper()
-	s.write(point, "")
+	s.Write(point, "")
 	body, err := json.Marshal(map[string]string{"refresh_token": token})
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	resp, err := http.Post(s.url+"/auth/sessions/current/refresh", "application/json", bytes.NewReader(body))
+	resp, err := http.Post(s.URL+"/auth/sessions/current/refresh", "application/json", bytes.NewReader(body))
 	if err == nil {
 		_ = resp.Body.Close()
 		s.t.Fatalf("it answered %s instead of dying", resp.Status)
 	}
-	<-s.done
-	if status := s.cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGKILL {
-		s.t.Fatalf("it ended otherwise: %v", s.cmd.ProcessState)
+	<-s.Ended()
+	if status := s.State().Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGKILL {
+		s.t.Fatalf("it ended otherwise: %v", s.State())
 	}
-	if data, err := os.ReadFile(filepath.Join(s.dir, "answer.json")); err == nil {
-		if err := json.Unmarshal(data, &lost.fields); err != nil {
+	if data, err := os.ReadFile(filepath.Join(s.Dir, "answer.json")); err == nil {
+		if err := json.Unmarshal(data, &lost.Fields); err != nil {
 			s.t.Fatal(err)
 		}
 	}
-	s.start(config)
+	s.Start(config)
 	return lost
 }
 
@@ -150,35 +151,35 @@ func TestLost_TheSameSuccessorAfterARestart(t *testing.T) {
 	for _, point := range []string{beforeCommit, afterCommit, beforeAnswer} {
 		t.Run(point, func(t *testing.T) {
 			s, config, caller := mortal(t, "lifecycle")
-			first := create(t, s.url, caller, `{"user_id":"alice","expires_in_millis":3600000}`)
-			wantStatus(t, first, http.StatusOK)
-			token := first.text("refresh_token")
+			first := s.Create(caller, `{"user_id":"alice","expires_in_millis":3600000}`)
+			sidecartest.WantStatus(t, first, http.StatusOK)
+			token := first.Text("refresh_token")
 			for range 3 { // each rotation is lost
 				lost := s.refreshAndDie(token, point, config)
-				again := s.refresh(token)
-				wantStatus(t, again, http.StatusOK)
-				if made := lost.text("refresh_token"); (made != "") != (point == beforeAnswer) {
+				again := s.Refresh(token)
+				sidecartest.WantStatus(t, again, http.StatusOK)
+				if made := lost.Text("refresh_token"); (made != "") != (point == beforeAnswer) {
 					t.Fatalf("an answer was made: %t", made != "")
-				} else if made != "" && again.text("refresh_token") != made {
-					t.Errorf("the retry got another successor than the one that was lost:\n%s\n%s", made, again.text("refresh_token"))
+				} else if made != "" && again.Text("refresh_token") != made {
+					t.Errorf("the retry got another successor than the one that was lost:\n%s\n%s", made, again.Text("refresh_token"))
 				}
 				for range 3 {
-					if more := s.refresh(token); more.text("refresh_token") != again.text("refresh_token") {
-						t.Errorf("a retry got another successor: %d %s", more.status, more.body)
+					if more := s.Refresh(token); more.Text("refresh_token") != again.Text("refresh_token") {
+						t.Errorf("a retry got another successor: %d %s", more.Status, more.Body)
 					}
 				}
-				s.waitLog("session retried")
-				if did := strings.Contains(s.log.String(), "session refreshed"); did != (point == beforeCommit) {
+				s.WaitLog("session retried")
+				if did := strings.Contains(s.Log(), "session refreshed"); did != (point == beforeCommit) {
 					t.Errorf("the retry made a successor: %t", did)
 				}
 				for _, field := range []string{"session_id", "refresh_expires_at"} {
-					if again.text(field) != first.text(field) {
-						t.Errorf("%s is %q, was %q", field, again.text(field), first.text(field))
+					if again.Text(field) != first.Text(field) {
+						t.Errorf("%s is %q, was %q", field, again.Text(field), first.Text(field))
 					}
 				}
-				token = again.text("refresh_token")
+				token = again.Text("refresh_token")
 			}
-			wantStatus(t, s.refresh(token), http.StatusOK)
+			sidecartest.WantStatus(t, s.Refresh(token), http.StatusOK)
 		})
 	}
 }
@@ -190,21 +191,21 @@ func TestLost_TooLateIsReuse(t *testing.T) {
 	for _, point := range []string{afterCommit, beforeAnswer} {
 		t.Run(point, func(t *testing.T) {
 			s, config, caller := mortal(t, "lifecycle\n\t\trefresh_token {\n\t\t\tgrace "+grace.String()+"\n\t\t}")
-			token := create(t, s.url, caller, `{"user_id":"alice"}`).text("refresh_token")
+			token := s.Create(caller, `{"user_id":"alice"}`).Text("refresh_token")
 			lost := s.refreshAndDie(token, point, config)
 			time.Sleep(grace) // the grace began before the process died: it is over for sure
-			late := s.refresh(token)
-			wantStatus(t, late, http.StatusBadRequest)
-			if late.fields["code"] != "invalid_grant" {
-				t.Errorf("refused as %v", late.fields["code"])
+			late := s.Refresh(token)
+			sidecartest.WantStatus(t, late, http.StatusBadRequest)
+			if late.Fields["code"] != "invalid_grant" {
+				t.Errorf("refused as %v", late.Fields["code"])
 			}
-			s.waitLog(`"reuse"`)
-			if made := lost.text("refresh_token"); made != "" {
-				wantStatus(t, s.refresh(made), http.StatusBadRequest)
+			s.WaitLog(`"reuse"`)
+			if made := lost.Text("refresh_token"); made != "" {
+				sidecartest.WantStatus(t, s.Refresh(made), http.StatusBadRequest)
 			}
-			listed := s.call("GET", "?user_id=alice", caller, "")
-			if items, _ := listed.fields["items"].([]any); listed.status != http.StatusOK || len(items) != 0 {
-				t.Errorf("the session goes on: %d %s", listed.status, listed.body)
+			listed := s.Call("GET", "?user_id=alice", caller, "")
+			if items, _ := listed.Fields["items"].([]any); listed.Status != http.StatusOK || len(items) != 0 {
+				t.Errorf("the session goes on: %d %s", listed.Status, listed.Body)
 			}
 		})
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"authsidecar/caddymodule"
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 func TestImpersonated_InEveryDirectiveBesideACatchAll(t *testing.T) {
@@ -41,8 +42,8 @@ func TestImpersonated_InEveryDirectiveBesideACatchAll(t *testing.T) {
 				who, token string
 				want       int
 			}{{"an impersonation", g.imp, site.imp}, {"an own session", g.own, site.own}, {"nobody", "", site.own}} {
-				if got, _ := g.ask(c.token, "GET", "/billing/x"); got.status != c.want {
-					t.Errorf("%s: %d, want %d", c.who, got.status, c.want)
+				if got, _ := g.ask(c.token, "GET", "/billing/x"); got.Status != c.want {
+					t.Errorf("%s: %d, want %d", c.who, got.Status, c.want)
 				}
 			}
 		})
@@ -59,12 +60,12 @@ func TestImpersonated_IsAnErrorWhereNoIdentityWasDecided(t *testing.T) {
 			"redir @imp /x\nrespond 200",
 			"rewrite @imp /x\nrespond 200",
 		} {
-			s := newSidecar(t, t.TempDir())
+			s := newSidecar(t)
 			// Without auth_sessions in the site, and in one that has no identity.
-			s.start("SITE {\n" + matcher + "\n" + directives + "\n}\n")
+			s.Start("SITE {\n" + matcher + "\n" + directives + "\n}\n")
 			wantUndecided(t, s, matcher+directives)
-			site, _, _ := strings.Cut(newIDP(t, "https://idp.example.com").site(s, "http://127.0.0.1:1", ""), "\treverse_proxy")
-			if err := s.reload(site + matcher + "\n" + directives + "\n}\n"); err != nil {
+			site, _, _ := strings.Cut(sidecartest.NewIDP(t, "https://idp.example.com").Site(s.Sidecar, "http://127.0.0.1:1", ""), "\treverse_proxy")
+			if err := s.Reload(site + matcher + "\n" + directives + "\n}\n"); err != nil {
 				t.Fatal(err)
 			}
 			wantUndecided(t, s, "with a bare block: "+matcher+directives)
@@ -74,22 +75,22 @@ func TestImpersonated_IsAnErrorWhereNoIdentityWasDecided(t *testing.T) {
 
 func wantUndecided(t *testing.T, s *sidecar, what string) {
 	t.Helper()
-	req, _ := http.NewRequest(http.MethodGet, s.url+"/billing/x", nil)
-	got, err := do(req)
+	req, _ := http.NewRequest(http.MethodGet, s.URL+"/billing/x", nil)
+	got, err := s.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.status != http.StatusInternalServerError {
-		t.Errorf("%s: %d %s", what, got.status, got.body)
+	if got.Status != http.StatusInternalServerError {
+		t.Errorf("%s: %d %s", what, got.Status, got.Body)
 	}
-	s.waitLog("before it is decided whose request it is")
+	s.WaitLog("before it is decided whose request it is")
 }
 
 // A directive that Caddy sorts before auth_sessions asks too soon.
 func TestImpersonated_IsAnErrorBeforeAuthSessions(t *testing.T) {
 	t.Parallel()
 	g := startGuarded(t, "", "respond 200")
-	if err := g.reload(g.site("", "@imp impersonated\nvars @imp a b\nrespond 200")); err != nil {
+	if err := g.Reload(g.site("", "@imp impersonated\nvars @imp a b\nrespond 200")); err != nil {
 		t.Fatal(err)
 	}
 	g.expect("an impersonation", g.imp, "GET", "/x", 500, false)
@@ -104,7 +105,7 @@ func TestImpersonated_PathsInAnyVariant(t *testing.T) {
 		"/billing/pay", "/billing", "/account/delete/", "//billing/pay", "//x/account/delete", "/x/../account/delete", "/account%2Fdelete", "/account;x/delete", "/x.php/account/delete", "/ACCOUNT/delete",
 	} {
 		for token, want := range map[string]string{g.imp: "403", g.own: "200"} {
-			got := rawExchange(t, g.url, "GET "+target+" HTTP/1.1\r\nHost: same.example.com\r\nAuthorization: Bearer "+token+"\r\nConnection: close\r\n\r\n")
+			got := rawExchange(t, g.URL, "GET "+target+" HTTP/1.1\r\nHost: same.example.com\r\nAuthorization: Bearer "+token+"\r\nConnection: close\r\n\r\n")
 			if !strings.HasPrefix(got, "HTTP/1.1 "+want) {
 				t.Errorf("%s: %s, want %s", target, strings.SplitN(got, "\r\n", 2)[0], want)
 			}

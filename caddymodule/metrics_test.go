@@ -14,22 +14,24 @@ import (
 	"time"
 
 	"gopkg.in/yaml.v3"
+
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 // scrape returns the metrics that the admin endpoint shows, by name and labels.
 func (s *sidecar) scrape() map[string]string {
 	s.t.Helper()
-	req, err := http.NewRequest("GET", "http://"+s.admin+"/metrics", nil)
+	req, err := http.NewRequest("GET", "http://"+s.Admin+"/metrics", nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	got, err := do(req)
+	got, err := s.Do(req)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	wantStatus(s.t, got, 200)
+	sidecartest.WantStatus(s.t, got, 200)
 	metrics := make(map[string]string)
-	for line := range strings.Lines(got.body) {
+	for line := range strings.Lines(got.Body) {
 		if line = strings.TrimSuffix(line, "\n"); !strings.HasPrefix(line, "#") {
 			at := strings.LastIndexByte(line, ' ')
 			metrics[line[:at]] = line[at+1:]
@@ -59,43 +61,43 @@ func wantMetrics(t *testing.T, got, want map[string]string) {
 }
 
 // sideBySide is a Caddyfile with two blocks side by side, the first with keys from a URL.
-func sideBySide(s *sidecar, provider *idp, app, keys string) string {
-	first := strings.Replace(provider.site(s, app, "lifecycle\n\t\taudit file DIR/audit.jsonl\n\t\tshadow allow claim dept night\n\t\timpersonation {\n\t\t\trequire_reason\n\t\t}"),
+func sideBySide(s *sidecar, provider *sidecartest.IDP, app, keys string) string {
+	first := strings.Replace(provider.Site(s.Sidecar, app, "lifecycle\n\t\taudit file DIR/audit.jsonl\n\t\tshadow allow claim dept night\n\t\timpersonation {\n\t\t\trequire_reason\n\t\t}"),
 		"jwks DIR/jwks.json", "jwks "+keys, 1)
-	second := strings.Replace(provider.site(s, app, ""), "issuer https://app.example.com", "issuer https://other.example.com", 1)
-	return first + strings.Replace(second, "SITE", "http://127.0.0.2:"+port(s.url), 1)
+	second := strings.Replace(provider.Site(s.Sidecar, app, ""), "issuer https://app.example.com", "issuer https://other.example.com", 1)
+	return first + strings.Replace(second, "SITE", "http://127.0.0.2:"+sidecartest.PortOf(s.URL), 1)
 }
 
 // busy is a sidecar of two sites after traffic of every kind.
-func busy(t *testing.T) (s *sidecar, config string, provider *idp) {
+func busy(t *testing.T) (s *sidecar, config string, provider *sidecartest.IDP) {
 	t.Helper()
-	provider = newIDP(t, "https://idp.example.com")
-	keys := newServer(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(provider.jwks())) })
-	s = newSidecar(t, t.TempDir())
-	config = sideBySide(s, provider, echo(t).URL, keys)
-	s.start(config)
-	desk := provider.token("carol", map[string]any{"scope": "sessions:impersonate"})
-	alice := provider.token("alice", nil)
+	provider = sidecartest.NewIDP(t, "https://idp.example.com")
+	keys := sidecartest.Serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(provider.JWKS())) })
+	s = newSidecar(t)
+	config = sideBySide(s, provider, sidecartest.Echo(t), keys)
+	s.Start(config)
+	desk := provider.Token("carol", map[string]any{"scope": "sessions:impersonate"})
+	alice := provider.Token("alice", nil)
 	for deadline := time.Now().Add(30 * time.Second); s.scrape()[`auth_sessions_live_sessions{kind="own",realm="https://app.example.com"}`] == ""; {
 		if time.Now().After(deadline) {
 			t.Fatal("nobody counts the sessions")
 		}
 	}
-	own := create(t, s.url, alice, `{"user_id":"alice"}`, "Idempotency-Key", "k")
-	wantStatus(t, own, 200)
-	create(t, s.url, alice, `{"user_id":"alice"}`, "Idempotency-Key", "k")
-	create(t, s.url, alice, `{"user_id":"bob"}`)
-	create(t, s.url, desk, `{"user_id":"alice"}`)
-	create(t, s.url, "", `{"user_id":"alice"}`)
-	create(t, s.url, provider.token("alice", map[string]any{"aud": "other"}), `{"user_id":"alice"}`)
-	acting := create(t, s.url, desk, `{"user_id":"alice","reason":"ticket"}`)
-	next := s.refresh(own.text("refresh_token"))
-	s.refresh(own.text("refresh_token"))
-	s.refresh(next.text("refresh_token"))
-	s.refresh(own.text("refresh_token"))
-	s.refresh(own.text("refresh_token"))
-	s.call("DELETE", "/current", acting.text("access_token"), "")
-	wantStatus(t, create(t, s.url, alice, `{"user_id":"alice"}`), 200)
+	own := s.Create(alice, `{"user_id":"alice"}`, "Idempotency-Key", "k")
+	sidecartest.WantStatus(t, own, 200)
+	s.Create(alice, `{"user_id":"alice"}`, "Idempotency-Key", "k")
+	s.Create(alice, `{"user_id":"bob"}`)
+	s.Create(desk, `{"user_id":"alice"}`)
+	s.Create("", `{"user_id":"alice"}`)
+	s.Create(provider.Token("alice", map[string]any{"aud": "other"}), `{"user_id":"alice"}`)
+	acting := s.Create(desk, `{"user_id":"alice","reason":"ticket"}`)
+	next := s.Refresh(own.Text("refresh_token"))
+	s.Refresh(own.Text("refresh_token"))
+	s.Refresh(next.Text("refresh_token"))
+	s.Refresh(own.Text("refresh_token"))
+	s.Refresh(own.Text("refresh_token"))
+	s.Call("DELETE", "/current", acting.Text("access_token"), "")
+	sidecartest.WantStatus(t, s.Create(alice, `{"user_id":"alice"}`), 200)
 	return s, config, provider
 }
 
@@ -156,7 +158,7 @@ func TestMetrics_CountAndSurviveAReload(t *testing.T) {
 		}
 	}
 	for range 3 {
-		if err := s.reload(config); err != nil {
+		if err := s.Reload(config); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -197,9 +199,9 @@ func TestMetrics_HaveFewSeries(t *testing.T) {
 	before := series()
 	for i := range 50 {
 		n := strconv.Itoa(i)
-		desk := provider.token("carol", map[string]any{"scope": "sessions:impersonate", "client_id": "c" + n})
-		wantStatus(t, create(t, s.url, desk, `{"user_id":"user-`+n+`","reason":"r`+n+`"}`), 200)
-		create(t, s.url, "x"+strconv.Itoa(i), `{}`)
+		desk := provider.Token("carol", map[string]any{"scope": "sessions:impersonate", "client_id": "c" + n})
+		sidecartest.WantStatus(t, s.Create(desk, `{"user_id":"user-`+n+`","reason":"r`+n+`"}`), 200)
+		s.Create("x"+strconv.Itoa(i), `{}`)
 	}
 	if after := series(); after > before+1 { // one is the reason that is new
 		t.Errorf("%d series became %d", before, after)
@@ -214,12 +216,12 @@ func TestMetrics_HaveFewSeries(t *testing.T) {
 // A store that fails is counted, with the operation.
 func TestMetrics_CountStoreErrors(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(provider.site(s, echo(t).URL, "store test_switch DIR/down"))
-	wantStatus(t, create(t, s.url, provider.token("alice", nil), `{"user_id":"alice"}`), 200)
-	s.write("down", "")
-	wantProblem(t, create(t, s.url, provider.token("alice", nil), `{"user_id":"alice"}`), 503, "unavailable")
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(provider.Site(s.Sidecar, sidecartest.Echo(t), "store test_switch DIR/down"))
+	sidecartest.WantStatus(t, s.Create(provider.Token("alice", nil), `{"user_id":"alice"}`), 200)
+	s.Write("down", "")
+	sidecartest.WantProblem(t, s.Create(provider.Token("alice", nil), `{"user_id":"alice"}`), 503, "unavailable")
 	got := s.scrape()
 	if n := got[`auth_sessions_store_errors_total{engine="test_switch",operation="create"}`]; n != "1" {
 		t.Errorf("store errors %q", n)

@@ -12,35 +12,37 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 // A downSite is a site whose store may be down, beside another that has nothing to do with it.
 type downSite struct {
 	*sidecar
-	*idp
+	*sidecartest.IDP
 	config string
 	other  string // where the other one is
 }
 
 func newDownSite(t *testing.T, store string) *downSite {
 	t.Helper()
-	d := &downSite{sidecar: newSidecar(t, t.TempDir()), idp: newIDP(t, "https://idp.example.com"), other: "http://127.0.0.1:" + freePort(t)}
-	d.config = d.with(echo(t).URL, store)
+	d := &downSite{sidecar: newSidecar(t), IDP: sidecartest.NewIDP(t, "https://idp.example.com"), other: "http://127.0.0.1:" + sidecartest.Port(t)}
+	d.config = d.with(sidecartest.Echo(t), store)
 	return d
 }
 
 func (d *downSite) with(app, store string) string {
-	return d.site(d.sidecar, app, life+"\n\t\thealth /auth/health\n\t\tidentity\n\t\t"+store) + "http://:" + port(d.other) + " {\n\trespond \"another site\"\n}\n"
+	return d.Site(d.Sidecar, app, sidecartest.Lifecycle+"\n\t\thealth /auth/health\n\t\tidentity\n\t\t"+store) + "http://:" + sidecartest.PortOf(d.other) + " {\n\trespond \"another site\"\n}\n"
 }
 
 // session starts the site, creates a session, stops the site, and returns the access token.
 func (d *downSite) session(t *testing.T) string {
 	t.Helper()
-	d.start(d.config)
-	got := create(t, d.url, d.token("alice", nil), `{"user_id":"alice"}`)
-	wantStatus(t, got, 200)
-	d.stop()
-	return got.text("access_token")
+	d.Start(d.config)
+	got := d.Create(d.Token("alice", nil), `{"user_id":"alice"}`)
+	sidecartest.WantStatus(t, got, 200)
+	d.Stop()
+	return got.Text("access_token")
 }
 
 // wantDown asserts what is answered while the store is down.
@@ -50,31 +52,31 @@ func (d *downSite) wantDown(t *testing.T, access string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if other, err := do(req); err != nil || other.body != "another site" {
-		t.Errorf("the other site: %v %s", err, other.body)
+	if other, err := d.Do(req); err != nil || other.Body != "another site" {
+		t.Errorf("the other site: %v %s", err, other.Body)
 	}
 	d.waitHealth(503)
-	for name, got := range map[string]answer{
+	for name, got := range map[string]sidecartest.Answer{
 		"nobody":         d.through("GET", "/hello"),
 		"an API key":     d.through("GET", "/hello", "Authorization", "Bearer sk-4711"),
 		"another cookie": d.through("GET", "/hello", "Cookie", "theme=dark"),
 	} {
-		if got.status != 200 || got.header.Get("X-App") != "echo" {
-			t.Errorf("%s is not forwarded: %d %s", name, got.status, got.body)
+		if got.Status != 200 || got.Header.Get("X-App") != "echo" {
+			t.Errorf("%s is not forwarded: %d %s", name, got.Status, got.Body)
 		}
 	}
 	if access != "" {
 		refused := d.visit(access)
-		wantStatus(t, refused, 503)
-		wantHeaders(t, refused, "Retry-After", "1")
+		sidecartest.WantStatus(t, refused, 503)
+		sidecartest.WantHeaders(t, refused, "Retry-After", "1")
 	}
-	caller := d.token("alice", nil)
-	for name, got := range map[string]answer{
-		"create": create(t, d.url, caller, `{"user_id":"alice"}`), "list": d.call("GET", "", caller, ""),
-		"refresh": d.refresh(caller), "revoke": d.call("DELETE", "?user_id=alice", caller, ""),
+	caller := d.Token("alice", nil)
+	for name, got := range map[string]sidecartest.Answer{
+		"create": d.Create(caller, `{"user_id":"alice"}`), "list": d.Call("GET", "", caller, ""),
+		"refresh": d.Refresh(caller), "revoke": d.Call("DELETE", "?user_id=alice", caller, ""),
 	} {
-		if got.status != 503 || got.header.Get("Retry-After") != "1" {
-			t.Errorf("%s: %d %s", name, got.status, got.body)
+		if got.Status != 503 || got.Header.Get("Retry-After") != "1" {
+			t.Errorf("%s: %d %s", name, got.Status, got.Body)
 		}
 	}
 }
@@ -84,12 +86,12 @@ func (d *downSite) wantUp(t *testing.T, access string) {
 	t.Helper()
 	d.waitHealth(200)
 	if access != "" {
-		wantStatus(t, d.visit(access), 200)
+		sidecartest.WantStatus(t, d.visit(access), 200)
 	}
-	wantStatus(t, create(t, d.url, d.token("alice", nil), `{"user_id":"alice"}`), 200)
-	d.waitLog("are open now")
-	if n := strings.Count(d.log.String(), "cannot be opened; what needs them"); n != 1 {
-		t.Errorf("the log says %d times that the store cannot be opened\n%s", n, d.log)
+	sidecartest.WantStatus(t, d.Create(d.Token("alice", nil), `{"user_id":"alice"}`), 200)
+	d.WaitLog("are open now")
+	if n := strings.Count(d.Log(), "cannot be opened; what needs them"); n != 1 {
+		t.Errorf("the log says %d times that the store cannot be opened\n%s", n, d.Log())
 	}
 }
 
@@ -99,7 +101,7 @@ func TestStart_AServerThatIsDownTakesNoOtherSiteDown(t *testing.T) {
 		d := newDownSite(t, e.store)
 		access := d.session(t)
 		e.stop()
-		d.start(d.config)
+		d.Start(d.config)
 		d.wantDown(t, access)
 		e.start()
 		d.wantUp(t, access)
@@ -115,7 +117,7 @@ func TestStart_ADiskThatIsFullTakesNoOtherSiteDown(t *testing.T) {
 	if err := os.WriteFile(ballast, make([]byte, 96<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
 		t.Fatalf("the disk is not full: %v", err)
 	}
-	d.start(d.config)
+	d.Start(d.config)
 	d.wantDown(t, "")
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)
@@ -148,14 +150,14 @@ func TestStart_WhatSomebodyHasToMendIsAnErrorAtOnce(t *testing.T) {
 		t.Run(name+", a wrong password", func(t *testing.T) {
 			right := engines[name](t).store
 			d := newDownSite(t, passwordFile.ReplaceAllLiteralString(right, "{file.DIR/wrong}"))
-			d.write("wrong", "it is not")
-			wantSaid(t, d.startRefused(d.config), "session store cannot be opened like this")
+			d.Write("wrong", "it is not")
+			wantSaid(t, d.StartRefused(d.config), "session store cannot be opened like this")
 		})
 	}
 	t.Run("pebble, a file where the directory belongs", func(t *testing.T) {
 		d := newDownSite(t, "store pebble DIR/file/store")
-		d.write("file", "")
-		wantSaid(t, d.startRefused(d.config), "not a directory")
+		d.Write("file", "")
+		wantSaid(t, d.StartRefused(d.config), "not a directory")
 	})
 }
 
@@ -172,12 +174,11 @@ func wantSaid(t *testing.T, said, want string) {
 func TestReload_WhileTheStoreIsDownLeaksNothing(t *testing.T) {
 	t.Parallel()
 	d := newDownSite(t, "store test_switch DIR/down")
-	d.write("down", "")
-	d.start(d.config)
-	d.awaitInForce()
+	d.Write("down", "")
+	d.Start(d.config)
 	reload := func(times int) {
 		for range times {
-			if err := d.reload(d.config); err != nil {
+			if err := d.Reload(d.config); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -189,14 +190,14 @@ func TestReload_WhileTheStoreIsDownLeaksNothing(t *testing.T) {
 		t.Errorf("%d goroutines after 20 reloads, %d before", after, before)
 	}
 	d.wantDown(t, "")
-	if err := os.Remove(filepath.Join(d.dir, "down")); err != nil {
+	if err := os.Remove(filepath.Join(d.Dir, "down")); err != nil {
 		t.Fatal(err)
 	}
 	d.waitHealth(200)
-	wantStatus(t, create(t, d.url, d.token("alice", nil), `{"user_id":"alice"}`), 200)
-	d.stop()
-	if strings.Contains(d.log.String(), "panic") {
-		t.Errorf("a panic:\n%s", d.log)
+	sidecartest.WantStatus(t, d.Create(d.Token("alice", nil), `{"user_id":"alice"}`), 200)
+	d.Stop()
+	if strings.Contains(d.Log(), "panic") {
+		t.Errorf("a panic:\n%s", d.Log())
 	}
 }
 
@@ -205,38 +206,38 @@ func TestReload_WhileTheStoreIsDownLeaksNothing(t *testing.T) {
 func TestReload_ToAStoreThatIsDownLeavesTheOneThatServes(t *testing.T) {
 	t.Parallel()
 	d := newDownSite(t, "store test_switch DIR/down")
-	app := echo(t).URL
-	d.start(d.with(app, "store test_switch DIR/one"))
+	app := sidecartest.Echo(t)
+	d.Start(d.with(app, "store test_switch DIR/one"))
 	d.waitHealth(200)
-	d.write("down", "")
-	if err := d.reload(d.with(app, "store test_switch DIR/down")); err == nil || !strings.Contains(err.Error(), "switched off") {
+	d.Write("down", "")
+	if err := d.Reload(d.with(app, "store test_switch DIR/down")); err == nil || !strings.Contains(err.Error(), "switched off") {
 		t.Errorf("the reload to a store that is down: %v", err)
 	}
-	wantStatus(t, create(t, d.url, d.token("alice", nil), `{"user_id":"alice"}`), 200)
+	sidecartest.WantStatus(t, d.Create(d.Token("alice", nil), `{"user_id":"alice"}`), 200)
 }
 
 // With accept callers a token of a trusted issuer names somebody: nobody can tell yet.
 func TestStart_ATokenThatWouldNameSomebodyIs503WhileTheStoreIsDown(t *testing.T) {
 	t.Parallel()
 	d := newDownSite(t, "store test_switch DIR/down")
-	d.write("down", "")
-	d.start(strings.Replace(d.config, "\t\tidentity\n", "\t\tidentity {\n\t\t\taccept callers\n\t\t\tcookie sid\n\t\t}\n", 1))
-	token := d.token("alice", nil)
+	d.Write("down", "")
+	d.Start(strings.Replace(d.config, "\t\tidentity\n", "\t\tidentity {\n\t\t\taccept callers\n\t\t\tcookie sid\n\t\t}\n", 1))
+	token := d.Token("alice", nil)
 	got := d.through("GET", "/hello", "Authorization", "Bearer "+token)
-	wantStatus(t, got, 503)
-	wantHeaders(t, got, "Retry-After", "1")
+	sidecartest.WantStatus(t, got, 503)
+	sidecartest.WantHeaders(t, got, "Retry-After", "1")
 	got = d.through("GET", "/hello", "Cookie", "sid="+token)
-	wantStatus(t, got, 503)
-	if got.header.Get("Set-Cookie") != "" {
+	sidecartest.WantStatus(t, got, 503)
+	if got.Header.Get("Set-Cookie") != "" {
 		t.Error("the cookie was expired though nobody knows that it is over")
 	}
-	wantStatus(t, d.through("GET", "/hello", "Authorization", "Bearer "+token+"x"), 200) // nobody's, and the app's affair
-	if err := os.Remove(filepath.Join(d.dir, "down")); err != nil {
+	sidecartest.WantStatus(t, d.through("GET", "/hello", "Authorization", "Bearer "+token+"x"), 200) // nobody's, and the app's affair
+	if err := os.Remove(filepath.Join(d.Dir, "down")); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(30 * time.Second); d.through("GET", "/hello", "Authorization", "Bearer "+token).status != 200; {
+	for deadline := time.Now().Add(30 * time.Second); d.through("GET", "/hello", "Authorization", "Bearer "+token).Status != 200; {
 		if time.Now().After(deadline) {
-			t.Fatalf("it does not recover\n%s", d.log)
+			t.Fatalf("it does not recover\n%s", d.Log())
 		}
 	}
 }
@@ -246,18 +247,18 @@ func TestStart_ATokenThatWouldNameSomebodyIs503WhileTheStoreIsDown(t *testing.T)
 func TestReload_AFailedOneLeavesWhatServes(t *testing.T) {
 	t.Parallel()
 	d := newDownSite(t, "store test_switch DIR/down")
-	app := echo(t).URL
+	app := sidecartest.Echo(t)
 	good := d.with(app, "store test_switch DIR/one")
-	d.write("file", "")
-	second := strings.NewReplacer("SITE", "http://:"+freePort(t), "issuer https://app.example.com", "issuer https://other.example.com").Replace(d.site(d.sidecar, app, "store pebble DIR/file/store"))
-	d.start(good)
+	d.Write("file", "")
+	second := strings.NewReplacer("SITE", "http://:"+sidecartest.Port(t), "issuer https://app.example.com", "issuer https://other.example.com").Replace(d.Site(d.Sidecar, app, "store pebble DIR/file/store"))
+	d.Start(good)
 	d.waitHealth(200)
-	if err := d.reload(good + second); err == nil || !strings.Contains(err.Error(), "not a directory") {
+	if err := d.Reload(good + second); err == nil || !strings.Contains(err.Error(), "not a directory") {
 		t.Fatalf("a store that is a file: %v", err)
 	}
-	d.write("down", "")
-	if err := d.reload(d.with(app, "store test_switch DIR/down")); err == nil || !strings.Contains(err.Error(), "switched off") {
+	d.Write("down", "")
+	if err := d.Reload(d.with(app, "store test_switch DIR/down")); err == nil || !strings.Contains(err.Error(), "switched off") {
 		t.Errorf("the reload to a store that is down: %v", err)
 	}
-	wantStatus(t, create(t, d.url, d.token("alice", nil), `{"user_id":"alice"}`), 200)
+	sidecartest.WantStatus(t, d.Create(d.Token("alice", nil), `{"user_id":"alice"}`), 200)
 }

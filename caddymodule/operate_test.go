@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 var (
@@ -20,23 +22,23 @@ var (
 func TestOperate_PagesAreTried(t *testing.T) {
 	t.Parallel()
 	text := readRoot(t, "caddymodule/docs/operations.md")
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	m := newMachine(t, s, provider.site(s, echo(t).URL, life))
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	m := newMachine(t, s, provider.Site(s.Sidecar, sidecartest.Echo(t), sidecartest.Lifecycle))
 	m.sh("systemctl start caddy")
-	s.awaitInForce()
-	alice, desk := provider.token("alice", nil), provider.token("carol", map[string]any{"scope": "sessions:impersonate"})
-	s.write("token", alice)
-	sessions := make(map[string]answer)
+	m.wait()
+	alice, desk := provider.Token("alice", nil), provider.Token("carol", map[string]any{"scope": "sessions:impersonate"})
+	s.Write("token", alice)
+	sessions := make(map[string]sidecartest.Answer)
 	make := func(name, token string) {
 		t.Helper()
-		sessions[name] = create(t, s.url, token, `{"user_id":"alice"}`)
-		wantStatus(t, sessions[name], 200)
+		sessions[name] = s.Create(token, `{"user_id":"alice"}`)
+		sidecartest.WantStatus(t, sessions[name], 200)
 	}
 	refresh := func(name string, want int) {
 		t.Helper()
-		got := s.refresh(sessions[name].text("refresh_token"))
-		wantStatus(t, got, want)
+		got := s.Refresh(sessions[name].Text("refresh_token"))
+		sidecartest.WantStatus(t, got, want)
 		if want == 200 {
 			sessions[name] = got
 		}
@@ -52,9 +54,9 @@ func TestOperate_PagesAreTried(t *testing.T) {
 		"Revoke every impersonation now": func() { refresh("before", 200); refresh("acted", 400) },
 		"Rotate everything after a leak": func() { refresh("before", 400); make("new", alice) },
 		"Move to another store": func() {
-			m.config(provider.site(s, echo(t).URL, life+"\n\t\tstore pebble DIR/sessions"))
+			m.config(provider.Site(s.Sidecar, sidecartest.Echo(t), sidecartest.Lifecycle+"\n\t\tstore pebble DIR/sessions"))
 			m.sh("systemctl start caddy")
-			s.awaitInForce()
+			m.wait()
 			refresh("new", 200)
 		},
 	}
@@ -92,13 +94,13 @@ func newMachine(t testing.TB, s *sidecar, config string) *machine {
 	t.Helper()
 	m := &machine{t, s}
 	for _, dir := range []string{"etc/caddy", "var/backups", "bin"} {
-		if err := os.MkdirAll(filepath.Join(s.dir, dir), 0o700); err != nil {
+		if err := os.MkdirAll(filepath.Join(s.Dir, dir), 0o700); err != nil {
 			t.Fatal(err)
 		}
 	}
 	m.config(config)
-	m.script("bin/caddy", `AUTHSIDECAR_TEST_AS_CADDY=1 exec `+os.Args[0]+` "$@"`)
-	m.script("caddy", `AUTHSIDECAR_TEST_AS_CADDY=1 exec `+os.Args[0]+` "$@"`)
+	m.script("bin/caddy", `exec `+s.Command().Path+` "$@"`)
+	m.script("caddy", `exec `+s.Command().Path+` "$@"`)
 	m.script("bin/chown", `[ -e "$3" ]`)
 	m.script("bin/systemctl", `
 case $1 in
@@ -110,29 +112,37 @@ esac`)
 	return m
 }
 
-func (m *machine) config(text string) { m.s.write("etc/caddy/Caddyfile", m.s.render(text)) }
+func (m *machine) config(text string) { m.s.Write("etc/caddy/Caddyfile", m.s.Render(text)) }
 
 func (m *machine) script(name, text string) {
 	m.t.Helper()
-	if err := os.Chmod(m.s.write(name, "#!/bin/sh\n"+text+"\n"), 0o700); err != nil {
+	if err := os.Chmod(m.s.Write(name, "#!/bin/sh\n"+text+"\n"), 0o700); err != nil {
 		m.t.Fatal(err)
 	}
 }
 
 func (m *machine) command(text string) *exec.Cmd {
-	dir := m.s.dir
+	dir := m.s.Dir
 	text = strings.NewReplacer("/etc/caddy", dir+"/etc/caddy", "/var/backups", dir+"/var/backups", "/var/lib/caddy", dir, "/usr/bin/caddy", dir+"/bin/caddy").Replace(text)
 	cmd := exec.Command("bash", "-euo", "pipefail", "-c", text)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "HOME="+dir, "PATH="+dir+"/bin:"+os.Getenv("PATH"), "CADDY_ADMIN="+m.s.admin, "XDG_DATA_HOME=", "XDG_CONFIG_HOME=")
+	cmd.Env = append(m.s.Command().Env, "PATH="+dir+"/bin:"+os.Getenv("PATH"), "CADDY_ADMIN="+m.s.Admin, "XDG_DATA_HOME=", "XDG_CONFIG_HOME=")
 	return cmd
+}
+
+// wait returns when the configuration is in force.
+func (m *machine) wait() {
+	m.t.Helper()
+	if err := m.s.Wait(); err != nil {
+		m.t.Fatal(err)
+	}
 }
 
 // sh runs commands as somebody would who pastes them.
 func (m *machine) sh(text string) {
 	m.t.Helper()
 	if out, err := m.command(text).CombinedOutput(); err != nil {
-		log, _ := os.ReadFile(filepath.Join(m.s.dir, "log"))
+		log, _ := os.ReadFile(filepath.Join(m.s.Dir, "log"))
 		m.t.Fatalf("%v of\n%s\n%s\n%s", err, text, out, log)
 	}
 }

@@ -8,24 +8,26 @@ import (
 	"testing"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 // Access tokens verify with client libraries that fetch our key set and keep it.
 
 func TestM2_AccessTokensVerifyWithGoOIDC(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(provider.site(s, echo(t).URL, life))
-	got := create(t, s.url, provider.token("alice", nil), `{"user_id":"alice"}`)
-	keys := oidc.NewRemoteKeySet(context.Background(), s.url+"/auth/sessions/jwks.json")
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(provider.Site(s.Sidecar, sidecartest.Echo(t), sidecartest.Lifecycle))
+	got := s.Create(provider.Token("alice", nil), `{"user_id":"alice"}`)
+	keys := oidc.NewRemoteKeySet(context.Background(), s.URL+"/auth/sessions/jwks.json")
 	for range 2 { // fetched, and kept
-		claims, err := keys.VerifySignature(context.Background(), got.text("access_token"))
+		claims, err := keys.VerifySignature(context.Background(), got.Text("access_token"))
 		if err != nil || !strings.Contains(string(claims), `"sub":"alice"`) {
 			t.Errorf("access token: %v", err)
 		}
 	}
-	if _, err := keys.VerifySignature(context.Background(), got.text("refresh_token")); err == nil {
+	if _, err := keys.VerifySignature(context.Background(), got.Text("refresh_token")); err == nil {
 		t.Error("M1: a refresh token passes for an access token")
 	}
 }
@@ -47,11 +49,11 @@ except jwt.PyJWKClientError:
 func TestM2_AccessTokensVerifyWithPyJWT(t *testing.T) {
 	t.Parallel()
 	python := pythonWithJWT(t)
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(provider.site(s, echo(t).URL, life))
-	got := create(t, s.url, provider.token("alice", nil), `{"user_id":"alice"}`)
-	cmd := exec.Command(python, "-c", pyjwt, s.url+"/auth/sessions/jwks.json", got.text("access_token"), got.text("refresh_token"))
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(provider.Site(s.Sidecar, sidecartest.Echo(t), sidecartest.Lifecycle))
+	got := s.Create(provider.Token("alice", nil), `{"user_id":"alice"}`)
+	cmd := exec.Command(python, "-c", pyjwt, s.URL+"/auth/sessions/jwks.json", got.Text("access_token"), got.Text("refresh_token"))
 	out, err := cmd.CombinedOutput()
 	if err != nil || string(out) != "alice\nrefused\n" {
 		t.Errorf("PyJWT says %q, %v", out, err)

@@ -12,46 +12,47 @@ import (
 
 	"authsidecar/caddymodule"
 	"authsidecar/caddymodule/internal/placeholder/placeholdertest"
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 // What the environment and files say is what the rules, the store and the keys go by.
 func TestPlaceholders_AreResolvedWhenCaddyStarts(t *testing.T) {
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
 	for name, value := range map[string]string{
-		"PH_SCOPE": "sessions:impersonate", "PH_ADMINS": "root admin-*", "PH_PLACE": s.dir + "/elsewhere", "PH_DEPT": "support", "PH_AUDIENCE": audience, "PH_AUDIT": s.dir + "/audit.jsonl",
+		"PH_SCOPE": "sessions:impersonate", "PH_ADMINS": "root admin-*", "PH_PLACE": s.Dir + "/elsewhere", "PH_DEPT": "support", "PH_AUDIENCE": sidecartest.Audience, "PH_AUDIT": s.Dir + "/audit.jsonl",
 	} {
 		t.Setenv(name, value)
 	}
-	s.write("protected", "eve\nmallory\n")
-	site := provider.site(s, echo(t).URL, `allow claim dept {env.PH_DEPT}
+	s.Write("protected", "eve\nmallory\n")
+	site := provider.Site(s.Sidecar, sidecartest.Echo(t), `allow claim dept {env.PH_DEPT}
 		protect user {env.PH_ADMINS} {file.DIR/protected}
 		store pebble {env.PH_PLACE}/db
 		audit file {env.PH_AUDIT}`)
 	site = strings.Replace(site, "allow scope sessions:impersonate", "allow scope {env.PH_SCOPE}", 1)
-	s.start(strings.Replace(site, "audience "+audience, "audience {env.PH_AUDIENCE}", 1))
+	s.Start(strings.Replace(site, "audience "+sidecartest.Audience, "audience {env.PH_AUDIENCE}", 1))
 
-	desk := provider.token("carol", map[string]any{"scope": "sessions:impersonate"})
-	support := provider.token("dave", map[string]any{"dept": "support"})
+	desk := provider.Token("carol", map[string]any{"scope": "sessions:impersonate"})
+	support := provider.Token("dave", map[string]any{"dept": "support"})
 	for _, token := range []string{desk, support} {
-		wantStatus(t, create(t, s.url, token, `{"user_id":"alice"}`), 200)
+		sidecartest.WantStatus(t, s.Create(token, `{"user_id":"alice"}`), 200)
 		for _, user := range []string{"root", "admin-1", "ADMİN-2", "eve", "mallory"} {
-			wantProblem(t, create(t, s.url, token, `{"user_id":"`+user+`"}`), 403, "insufficient_scope")
+			sidecartest.WantProblem(t, s.Create(token, `{"user_id":"`+user+`"}`), 403, "insufficient_scope")
 		}
 	}
-	wantProblem(t, create(t, s.url, provider.token("mia", map[string]any{"scope": "{env.PH_SCOPE}", "dept": "{env.PH_DEPT}"}), `{"user_id":"alice"}`), 403, "insufficient_scope")
-	for _, file := range []string{s.dir + "/elsewhere/db/MANIFEST-000001", s.dir + "/audit.jsonl"} {
+	sidecartest.WantProblem(t, s.Create(provider.Token("mia", map[string]any{"scope": "{env.PH_SCOPE}", "dept": "{env.PH_DEPT}"}), `{"user_id":"alice"}`), 403, "insufficient_scope")
+	for _, file := range []string{s.Dir + "/elsewhere/db/MANIFEST-000001", s.Dir + "/audit.jsonl"} {
 		if found, err := filepath.Glob(strings.Replace(file, "000001", "*", 1)); err != nil || len(found) == 0 {
 			t.Errorf("%s is not there: %v", file, err)
 		}
 	}
-	if found, _ := filepath.Glob(s.dir + "/{*"); len(found) != 0 {
+	if found, _ := filepath.Glob(s.Dir + "/{*"); len(found) != 0 {
 		t.Errorf("%q was made of a placeholder", found)
 	}
 }
 
 func TestPlaceholders_OneThatGivesNothingRefusesToStart(t *testing.T) {
-	provider := newIDP(t, "https://idp.example.com")
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
 	t.Setenv("PH_EMPTY", "")
 	for words, want := range map[string]string{
 		"protect user {env.PH_NONE}":        "protect: {env.PH_NONE} gives nothing",
@@ -66,11 +67,11 @@ func TestPlaceholders_OneThatGivesNothingRefusesToStart(t *testing.T) {
 		"allow claim {env.PH_NONE} support": "{$NAME}",
 	} {
 		t.Run(strings.NewReplacer("{", "", "}", "").Replace(words), func(t *testing.T) {
-			s := newSidecar(t, t.TempDir())
-			if log := s.startRefused(provider.site(s, echo(t).URL, words)); !strings.Contains(log, want) {
+			s := newSidecar(t)
+			if log := s.StartRefused(provider.Site(s.Sidecar, sidecartest.Echo(t), words)); !strings.Contains(log, want) {
 				t.Errorf("no %q in\n%s", want, log)
 			}
-			if found, _ := filepath.Glob(s.dir + "/{*"); len(found) != 0 {
+			if found, _ := filepath.Glob(s.Dir + "/{*"); len(found) != 0 {
 				t.Errorf("%q was made", found)
 			}
 		})
@@ -83,32 +84,32 @@ func TestL1_WhatAPlaceholderGivesIsShownNowhere(t *testing.T) {
 	const secret = "hunter2-hunter2-hunter2-hunter2-hunter2"
 	t.Setenv("PH_SECRET", secret)
 	t.Setenv("PH_SHORT", "hunter2")
-	s := newSidecar(t, t.TempDir())
-	if err := os.WriteFile(s.dir+"/secret", []byte(secret+"\n"), 0o600); err != nil {
+	s := newSidecar(t)
+	if err := os.WriteFile(s.Dir+"/secret", []byte(secret+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	site := func(words string) string {
-		return "SITE {\n\tauth_sessions {\n\t\tissuer https://app.example.com\n\t\ttrust https://idp.example.com {\n\t\t\taudience " + audience + "\n\t\t\tsecret " + words + "\n\t\t}\n\t\tallow self\n\t}\n}\n"
+		return "SITE {\n\tauth_sessions {\n\t\tissuer https://app.example.com\n\t\ttrust https://idp.example.com {\n\t\t\taudience " + sidecartest.Audience + "\n\t\t\tsecret " + words + "\n\t\t}\n\t\tallow self\n\t}\n}\n"
 	}
 	for _, words := range []string{"{env.PH_SHORT}", "{env.PH_NONE}", "{file.DIR/none}"} {
-		if log := s.startRefused(site(words)); strings.Contains(log, "hunter2") {
+		if log := s.StartRefused(site(words)); strings.Contains(log, "hunter2") {
 			t.Errorf("%s: the secret is in the log:\n%s", words, log)
 		}
 	}
 	for _, words := range []string{"{env.PH_SECRET}", "{file.DIR/secret}"} {
-		s.start(site(words))
-		resp, err := http.Get("http://" + s.admin + "/config/")
+		s.Start(site(words))
+		resp, err := http.Get("http://" + s.Admin + "/config/")
 		if err != nil {
 			t.Fatal(err)
 		}
 		config, err := io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
-		if err != nil || strings.Contains(string(config), "hunter2") || !strings.Contains(string(config), strings.ReplaceAll(words, "DIR", s.dir)) {
+		if err != nil || strings.Contains(string(config), "hunter2") || !strings.Contains(string(config), strings.ReplaceAll(words, "DIR", s.Dir)) {
 			t.Errorf("%v: the configuration is\n%s", err, config)
 		}
-		s.kill()
-		if strings.Contains(s.log.String(), "hunter2") {
-			t.Errorf("the secret is in the log:\n%s", s.log)
+		s.Kill()
+		if strings.Contains(s.Log(), "hunter2") {
+			t.Errorf("the secret is in the log:\n%s", s.Log())
 		}
 	}
 }

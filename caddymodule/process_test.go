@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 // An acknowledged session survives kill -9 at any moment. The sidecar is killed
@@ -26,24 +28,26 @@ func TestKill_AcknowledgedSessionsSurvive(t *testing.T) {
 	if testing.Short() {
 		kills = 5
 	}
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	config := provider.site(s, echo(t).URL, "session {\n\t\t\tmax_per_user 0\n\t\t}")
-	token := provider.token("alice", nil)
-	total := 0
-	for round := range kills {
-		s.start(config)
-		acked := loadUntilKilled(t, s, token, round)
-		s.start(config)
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	config := provider.Site(s.Sidecar, sidecartest.Echo(t), "session {\n\t\t\tmax_per_user 0\n\t\t}")
+	token := provider.Token("alice", nil)
+	total, acked := 0, make(map[string]string)
+	check := func(round int) {
+		s.Start(config)
 		for key, refresh := range acked {
-			got := create(t, s.url, token, `{"user_id":"alice"}`, "Idempotency-Key", key)
-			if got.status != 200 || got.fields["refresh_token"] != refresh {
-				t.Fatalf("round %d: session of %s is lost or another: %d %s\n%s", round, key, got.status, got.body, s.log)
+			got := s.Create(token, `{"user_id":"alice"}`, "Idempotency-Key", key)
+			if got.Status != 200 || got.Fields["refresh_token"] != refresh {
+				t.Fatalf("round %d: session of %s is lost or another: %d %s\n%s", round, key, got.Status, got.Body, s.Log())
 			}
 		}
 		total += len(acked)
-		s.kill()
 	}
+	for round := range kills {
+		check(round)
+		acked = loadUntilKilled(t, s, token, round)
+	}
+	check(kills)
 	if total < kills {
 		t.Errorf("only %d sessions were acknowledged in %d rounds: nothing was tested", total, kills)
 	}
@@ -63,24 +67,24 @@ func loadUntilKilled(t *testing.T, s *sidecar, token string, round int) map[stri
 		group.Go(func() {
 			for n := 0; ; n++ {
 				key := fmt.Sprintf("%d-%d-%d", round, worker, n)
-				got, err := tryCreate(s.url, token, `{"user_id":"alice"}`, "Idempotency-Key", key)
+				got, err := s.TryCreate(token, `{"user_id":"alice"}`, "Idempotency-Key", key)
 				if err != nil {
 					return // killed
 				}
 				mu.Lock()
-				if got.status == 200 {
-					acked[key] = got.fields["refresh_token"].(string)
+				if got.Status == 200 {
+					acked[key] = got.Fields["refresh_token"].(string)
 				}
 				enough := len(acked) >= killAt
 				mu.Unlock()
 				if enough {
-					_ = s.cmd.Process.Signal(syscall.SIGKILL)
+					_ = s.Process().Signal(syscall.SIGKILL)
 				}
 			}
 		})
 	}
 	group.Wait()
-	<-s.done
+	<-s.Ended()
 	return acked
 }
 
@@ -88,13 +92,13 @@ func loadUntilKilled(t *testing.T, s *sidecar, token string, round int) map[stri
 // acknowledged session.
 func TestReload_UnderLoad(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	app := echo(t).URL
-	one := provider.site(s, app, "store pebble DIR/one")
-	two := provider.site(s, app, "store pebble DIR/two")
-	s.start(one)
-	token := provider.token("alice", nil)
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	app := sidecartest.Echo(t)
+	one := provider.Site(s.Sidecar, app, "store pebble DIR/one")
+	two := provider.Site(s.Sidecar, app, "store pebble DIR/two")
+	s.Start(one)
+	token := provider.Token("alice", nil)
 
 	var statuses sync.Map
 	var stop atomic.Bool
@@ -102,11 +106,11 @@ func TestReload_UnderLoad(t *testing.T) {
 	for range 4 {
 		group.Go(func() {
 			for !stop.Load() {
-				got, err := tryCreate(s.url, token, `{"user_id":"alice"}`)
+				got, err := s.TryCreate(token, `{"user_id":"alice"}`)
 				if err != nil {
 					continue // Caddy closes idle connections on a reload: so it does without us
 				}
-				count, _ := statuses.LoadOrStore(got.status, new(atomic.Int64))
+				count, _ := statuses.LoadOrStore(got.Status, new(atomic.Int64))
 				count.(*atomic.Int64).Add(1)
 			}
 		})
@@ -116,7 +120,7 @@ func TestReload_UnderLoad(t *testing.T) {
 		if i%2 == 0 {
 			config = two
 		}
-		if err := s.reload(config); err != nil {
+		if err := s.Reload(config); err != nil {
 			t.Error(err)
 		}
 	}
@@ -132,29 +136,29 @@ func TestReload_UnderLoad(t *testing.T) {
 	if _, some := statuses.Load(200); !some {
 		t.Error("nothing was created")
 	}
-	if strings.Contains(s.log.String(), "panic") {
+	if strings.Contains(s.Log(), "panic") {
 		t.Error("a panic in the log")
 	}
 }
 
 func TestReload_LosesNoSession(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	app := echo(t).URL
-	one, two := provider.site(s, app, "store pebble DIR/one"), provider.site(s, app, "store pebble DIR/two")
-	token := provider.token("alice", nil)
-	s.start(one)
-	first := create(t, s.url, token, `{"user_id":"alice"}`, "Idempotency-Key", "k")
-	wantStatus(t, first, 200)
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	app := sidecartest.Echo(t)
+	one, two := provider.Site(s.Sidecar, app, "store pebble DIR/one"), provider.Site(s.Sidecar, app, "store pebble DIR/two")
+	token := provider.Token("alice", nil)
+	s.Start(one)
+	first := s.Create(token, `{"user_id":"alice"}`, "Idempotency-Key", "k")
+	sidecartest.WantStatus(t, first, 200)
 	for _, config := range []string{one, two, one} {
-		if err := s.reload(config); err != nil {
+		if err := s.Reload(config); err != nil {
 			t.Fatal(err)
 		}
 	}
-	again := create(t, s.url, token, `{"user_id":"alice"}`, "Idempotency-Key", "k")
-	wantStatus(t, again, 200)
-	if first.fields["refresh_token"] != again.fields["refresh_token"] {
+	again := s.Create(token, `{"user_id":"alice"}`, "Idempotency-Key", "k")
+	sidecartest.WantStatus(t, again, 200)
+	if first.Fields["refresh_token"] != again.Fields["refresh_token"] {
 		t.Error("the session is another after reloads")
 	}
 }
@@ -163,18 +167,18 @@ func TestReload_LosesNoSession(t *testing.T) {
 // flat.
 func TestReload_LeaksNothing(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	app := echo(t).URL
-	configs := []string{provider.site(s, app, ""), provider.site(s, app, "store pebble DIR/other")}
-	s.start(configs[0])
-	token := provider.token("alice", nil)
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	app := sidecartest.Echo(t)
+	configs := []string{provider.Site(s.Sidecar, app, ""), provider.Site(s.Sidecar, app, "store pebble DIR/other")}
+	s.Start(configs[0])
+	token := provider.Token("alice", nil)
 	reload := func(times int) {
 		for i := range times {
-			if err := s.reload(configs[(i+1)%2]); err != nil {
+			if err := s.Reload(configs[(i+1)%2]); err != nil {
 				t.Fatal(err)
 			}
-			wantStatus(t, create(t, s.url, token, `{"user_id":"alice"}`), 200)
+			sidecartest.WantStatus(t, s.Create(token, `{"user_id":"alice"}`), 200)
 		}
 	}
 	reload(10)
@@ -193,7 +197,7 @@ func TestReload_LeaksNothing(t *testing.T) {
 // goroutines asks the admin API how many goroutines the process has.
 func (s *sidecar) goroutines() int {
 	s.t.Helper()
-	resp, err := http.Get("http://" + s.admin + "/debug/pprof/goroutine?debug=1")
+	resp, err := http.Get("http://" + s.Admin + "/debug/pprof/goroutine?debug=1")
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -208,7 +212,7 @@ func (s *sidecar) goroutines() int {
 
 func (s *sidecar) openFiles() int {
 	s.t.Helper()
-	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.cmd.Process.Pid))
+	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.Process().Pid))
 	if err != nil {
 		s.t.Skip("no /proc here to count open files in")
 	}
@@ -219,38 +223,38 @@ func (s *sidecar) openFiles() int {
 // meet.
 func TestRealms_ShareAStoreAndNeverMeet(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	app := echo(t).URL
-	other := "http://127.0.0.1:" + freePort(t)
-	config := provider.site(s, app, "store pebble DIR/shared")
-	second := strings.NewReplacer("SITE", "http://:"+port(other), "issuer https://app.example.com", "issuer https://other.example.com").Replace(config)
-	s.start(config + second)
-	token := provider.token("alice", nil)
-	first := create(t, s.url, token, `{"user_id":"alice"}`, "Idempotency-Key", "k")
-	wantStatus(t, first, 200)
-	again := create(t, other, token, `{"user_id":"alice","reason":"another body"}`, "Idempotency-Key", "k")
-	wantStatus(t, again, 200) // in one realm it would be 422
-	if first.fields["session_id"] == again.fields["session_id"] {
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	app := sidecartest.Echo(t)
+	other := "http://127.0.0.1:" + sidecartest.Port(t)
+	config := provider.Site(s.Sidecar, app, "store pebble DIR/shared")
+	second := strings.NewReplacer("SITE", "http://:"+sidecartest.PortOf(other), "issuer https://app.example.com", "issuer https://other.example.com").Replace(config)
+	s.Start(config + second)
+	token := provider.Token("alice", nil)
+	first := s.Create(token, `{"user_id":"alice"}`, "Idempotency-Key", "k")
+	sidecartest.WantStatus(t, first, 200)
+	again := s.CreateAt(other, token, `{"user_id":"alice","reason":"another body"}`, "Idempotency-Key", "k")
+	sidecartest.WantStatus(t, again, 200) // in one realm it would be 422
+	if first.Fields["session_id"] == again.Fields["session_id"] {
 		t.Error("two realms share a session")
 	}
-	if iss := decodePart(t, again.fields["refresh_token"].(string), 1)["iss"]; iss != "https://other.example.com" {
+	if iss := sidecartest.Part(t, again.Fields["refresh_token"].(string), 1)["iss"]; iss != "https://other.example.com" {
 		t.Errorf("issuer %v", iss)
 	}
 }
 
 func TestStart_RefusesAForeignDirectoryAndLeavesItAlone(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	foreign := filepath.Join(s.dir, "foreign")
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	foreign := filepath.Join(s.Dir, "foreign")
 	if err := os.MkdirAll(foreign, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(foreign, "precious.txt"), []byte("mine"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	log := s.startRefused(provider.site(s, echo(t).URL, "store pebble DIR/foreign"))
+	log := s.StartRefused(provider.Site(s.Sidecar, sidecartest.Echo(t), "store pebble DIR/foreign"))
 	if !strings.Contains(log, foreign) || !strings.Contains(log, "https://app.example.com") {
 		t.Errorf("the error names neither the directory nor the block:\n%s", log)
 	}
@@ -264,42 +268,42 @@ func TestStart_RefusesAForeignDirectoryAndLeavesItAlone(t *testing.T) {
 // identity provider down, and leaves no file behind.
 func TestValidate_TouchesNothing(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	config := provider.site(s, echo(t).URL, "")
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	config := provider.Site(s.Sidecar, sidecartest.Echo(t), "")
 	remote := strings.Replace(config, "jwks DIR/jwks.json", "jwks https://127.0.0.1:1/jwks.json", 1)
 	discovery := strings.Replace(config, "jwks DIR/jwks.json", "", 1)
 	for name, text := range map[string]string{"a key file": config, "a key set that is down": remote, "discovery that is down": discovery} {
-		before := tree(t, s.dir)
-		file := s.write("check.caddyfile", s.render(text))
-		out, err := s.command("validate", "--config", file, "--adapter", "caddyfile").CombinedOutput()
+		before := tree(t, s.Dir)
+		file := s.Write("check.caddyfile", s.Render(text))
+		out, err := s.Command("validate", "--config", file, "--adapter", "caddyfile").CombinedOutput()
 		if err != nil {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}
 		if err := os.Remove(file); err != nil {
 			t.Fatal(err)
 		}
-		if after := tree(t, s.dir); after != before {
+		if after := tree(t, s.Dir); after != before {
 			t.Errorf("%s: left behind\n%s\nwas\n%s", name, after, before)
 		}
 	}
-	s.start(config)
-	file := s.write("Caddyfile", s.render(config))
-	out, err := s.command("validate", "--config", file, "--adapter", "caddyfile").CombinedOutput()
+	s.Start(config)
+	file := s.Write("Caddyfile", s.Render(config))
+	out, err := s.Command("validate", "--config", file, "--adapter", "caddyfile").CombinedOutput()
 	if err != nil {
 		t.Errorf("beside a running server: %v\n%s", err, out)
 	}
-	wantStatus(t, create(t, s.url, provider.token("alice", nil), `{"user_id":"alice"}`), 200)
+	sidecartest.WantStatus(t, s.Create(provider.Token("alice", nil), `{"user_id":"alice"}`), 200)
 }
 
 func TestH11_PlainHTTPOffTheLoopbackIsWarnedOf(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	config := provider.site(s, echo(t).URL, "")
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	config := provider.Site(s.Sidecar, sidecartest.Echo(t), "")
 	for issuer, warned := range map[string]bool{"https://app.example.com": false, "http://127.0.0.1:8080": false, "http://[::1]": false, "http://app.example.com": true} {
-		file := s.write("check.caddyfile", s.render(strings.Replace(config, "issuer https://app.example.com", "issuer "+issuer, 1)))
-		out, err := s.command("validate", "--config", file, "--adapter", "caddyfile").CombinedOutput()
+		file := s.Write("check.caddyfile", s.Render(strings.Replace(config, "issuer https://app.example.com", "issuer "+issuer, 1)))
+		out, err := s.Command("validate", "--config", file, "--adapter", "caddyfile").CombinedOutput()
 		if err != nil {
 			t.Errorf("%s: %v\n%s", issuer, err, out)
 		}
@@ -313,20 +317,20 @@ func TestH11_PlainHTTPOffTheLoopbackIsWarnedOf(t *testing.T) {
 // as whom, why and from where.
 func TestL2_EventsAreWholeLines(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(provider.site(s, echo(t).URL, life))
-	desk := provider.token("carol", map[string]any{"scope": "sessions:impersonate"})
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(provider.Site(s.Sidecar, sidecartest.Echo(t), sidecartest.Lifecycle))
+	desk := provider.Token("carol", map[string]any{"scope": "sessions:impersonate"})
 	for _, body := range []string{
 		`{"user_id":"alice","reason":"ticket \"4711\""}`, `{"user_id":"a\n{\"level\":\"info\"}"}`, `{"user_id":"a\u001b[31m"}`,
 		`{"user_id":"alice","reason":"a\r\nb"}`, `{"user_id":"alice","client_id":"a\u202eb"}`,
 	} {
-		create(t, s.url, desk, body, "User-Agent", "evil \u202e")
+		s.Create(desk, body, "User-Agent", "evil \u202e")
 	}
-	s.waitLog("session created")
-	s.waitLog("text is not acceptable")
+	s.WaitLog("session created")
+	s.WaitLog("text is not acceptable")
 	id := ""
-	for line := range strings.Lines(s.log.String()) {
+	for line := range strings.Lines(s.Log()) {
 		var entry map[string]any
 		if err := json.Unmarshal([]byte(line), &entry); err != nil {
 			t.Errorf("a line that is no JSON: %q", line)
@@ -340,7 +344,7 @@ func TestL2_EventsAreWholeLines(t *testing.T) {
 		}
 		id, _ = entry["session_id"].(string)
 		for name, want := range map[string]any{
-			"user_id": "alice", "actor": "carol", "actor_issuer": provider.issuer, "is_impersonation": true, "reason": `ticket "4711"`,
+			"user_id": "alice", "actor": "carol", "actor_issuer": provider.Issuer, "is_impersonation": true, "reason": `ticket "4711"`,
 			"rule": "scope sessions:impersonate", "client_ip": "127.0.0.1", "client_id": "desk",
 		} {
 			if entry[name] != want {
@@ -351,9 +355,9 @@ func TestL2_EventsAreWholeLines(t *testing.T) {
 	if id == "" {
 		t.Error("no event of a session that was created")
 	}
-	officer := provider.token("alice", nil)
-	wantStatus(t, s.call("DELETE", "/"+id, officer, ""), 200)
-	s.waitLog(`"by":"alice"`)
+	officer := provider.Token("alice", nil)
+	sidecartest.WantStatus(t, s.Call("DELETE", "/"+id, officer, ""), 200)
+	s.WaitLog(`"by":"alice"`)
 }
 
 // tree lists the files below dir, without what Caddy itself writes when it
@@ -378,46 +382,46 @@ func tree(t *testing.T, dir string) string {
 // sidecar starts.
 func TestJ6_TheProviderIsDown(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
 	var down atomic.Bool
-	jwks := newServer(t, func(w http.ResponseWriter, _ *http.Request) {
+	jwks := sidecartest.Serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		if down.Load() {
 			w.WriteHeader(http.StatusBadGateway)
 			return
 		}
-		_, _ = io.WriteString(w, provider.jwks())
+		_, _ = io.WriteString(w, provider.JWKS())
 	})
-	s := newSidecar(t, t.TempDir())
-	config := strings.Replace(provider.site(s, echo(t).URL, ""), "jwks DIR/jwks.json", "jwks "+jwks, 1)
-	token := provider.token("alice", nil)
+	s := newSidecar(t)
+	config := strings.Replace(provider.Site(s.Sidecar, sidecartest.Echo(t), ""), "jwks DIR/jwks.json", "jwks "+jwks, 1)
+	token := provider.Token("alice", nil)
 
 	down.Store(true)
-	s.start(config)
-	got := create(t, s.url, token, `{"user_id":"alice"}`)
-	wantProblem(t, got, 503, "unavailable")
-	wantHeaders(t, got, "Retry-After", "1")
+	s.Start(config)
+	got := s.Create(token, `{"user_id":"alice"}`)
+	sidecartest.WantProblem(t, got, 503, "unavailable")
+	sidecartest.WantHeaders(t, got, "Retry-After", "1")
 
 	down.Store(false)
 	for deadline := time.Now().Add(2 * time.Minute); ; {
-		if got = create(t, s.url, token, `{"user_id":"alice"}`); got.status == 200 {
+		if got = s.Create(token, `{"user_id":"alice"}`); got.Status == 200 {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("it never recovered: %d %s\n%s", got.status, got.body, s.log)
+			t.Fatalf("it never recovered: %d %s\n%s", got.Status, got.Body, s.Log())
 		}
 		time.Sleep(50 * time.Millisecond) // polling what another process does in its own time
 	}
-	s.stop()
+	s.Stop()
 	down.Store(true)
-	s.start(config)
-	wantStatus(t, create(t, s.url, token, `{"user_id":"alice"}`), 200)
+	s.Start(config)
+	sidecartest.WantStatus(t, s.Create(token, `{"user_id":"alice"}`), 200)
 }
 
 // What is wrong with a configuration is found by Validate, as Caddy says it: the module is
 // provisioned first, whatever is in it.
 func TestValidate_SaysWhatIsWrongWithAConfiguration(t *testing.T) {
 	t.Parallel()
-	s := newSidecar(t, t.TempDir())
+	s := newSidecar(t)
 	for handler, want := range map[string]string{
 		`{}`:                                 "issuer is missing",
 		`{"issuer":"https://a.example.com"}`: "no trust",
@@ -425,8 +429,8 @@ func TestValidate_SaysWhatIsWrongWithAConfiguration(t *testing.T) {
 		`{"issuer":"https://a.example.com","trust":[{"issuer":"https://idp.example.com"}]}`: "trust https://idp.example.com: no audience",
 	} {
 		config := `{"apps":{"http":{"servers":{"x":{"routes":[{"handle":[` + strings.Replace(handler, "{", `{"handler":"auth_sessions",`, 1) + `]}]}}}}}`
-		s.write("config.json", strings.Replace(config, ",}", "}", 1))
-		out, err := s.command("validate", "--config", filepath.Join(s.dir, "config.json")).CombinedOutput()
+		s.Write("config.json", strings.Replace(config, ",}", "}", 1))
+		out, err := s.Command("validate", "--config", filepath.Join(s.Dir, "config.json")).CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "http.handlers.auth_sessions: invalid configuration: "+want) {
 			t.Errorf("%s: %v\n%s", handler, err, out)
 		}

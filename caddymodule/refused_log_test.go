@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 // refusals returns what the log tells of refused tokens at Caddy's default level, by reason and
@@ -13,7 +15,7 @@ import (
 func (s *sidecar) refusals() (counts map[string]int, lines map[string]map[string]any, all int) {
 	s.t.Helper()
 	counts, lines = make(map[string]int), make(map[string]map[string]any)
-	for line := range strings.Lines(s.log.String()) {
+	for line := range strings.Lines(s.Log()) {
 		var entry map[string]any
 		if !strings.Contains(line, `"msg":"bearer token refused"`) || json.Unmarshal([]byte(line), &entry) != nil {
 			continue
@@ -45,7 +47,7 @@ func (s *sidecar) waitRefusals(want map[string]int) (lines map[string]map[string
 			return lines, all
 		}
 		if time.Now().After(deadline) {
-			s.t.Fatalf("the log tells of %v, want %v\n%s", counts, want, s.log)
+			s.t.Fatalf("the log tells of %v, want %v\n%s", counts, want, s.Log())
 		}
 		time.Sleep(10 * time.Millisecond) // polling what another process writes
 	}
@@ -55,25 +57,25 @@ func (s *sidecar) waitRefusals(want map[string]int) (lines map[string]map[string
 // do about it.
 func TestRefusedTokens_AreInTheLog(t *testing.T) {
 	t.Parallel()
-	p := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(p.site(s, echo(t).URL, life+"\n\t\tidentity {\n\t\t\trequire\n\t\t}"))
-	own := create(t, s.url, p.token("alice", nil), `{"user_id":"alice"}`)
-	stranger := newIDP(t, "https://idp.example.com/")
-	forger := newIDP(t, p.issuer)
+	p := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(p.Site(s.Sidecar, sidecartest.Echo(t), sidecartest.Lifecycle+"\n\t\tidentity {\n\t\t\trequire\n\t\t}"))
+	own := s.Create(p.Token("alice", nil), `{"user_id":"alice"}`)
+	stranger := sidecartest.NewIDP(t, "https://idp.example.com/")
+	forger := sidecartest.NewIDP(t, p.Issuer)
 	for _, token := range []string{
-		p.token("alice", map[string]any{"aud": "https://api.example.com"}), p.token("alice", map[string]any{"aud": "https://api.example.com"}),
-		p.token("alice", map[string]any{"exp": 1}), stranger.token("alice", nil), forger.token("alice", nil), "rubbish",
+		p.Token("alice", map[string]any{"aud": "https://api.example.com"}), p.Token("alice", map[string]any{"aud": "https://api.example.com"}),
+		p.Token("alice", map[string]any{"exp": 1}), stranger.Token("alice", nil), forger.Token("alice", nil), "rubbish",
 	} {
-		wantStatus(t, create(t, s.url, token, `{"user_id":"alice"}`), 401)
+		sidecartest.WantStatus(t, s.Create(token, `{"user_id":"alice"}`), 401)
 	}
-	wantStatus(t, create(t, s.url, "", `{"user_id":"alice"}`), 401) // without a token: the answer says it
-	s.call("GET", "/current", own.text("refresh_token"), "")
+	sidecartest.WantStatus(t, s.Create("", `{"user_id":"alice"}`), 401) // without a token: the answer says it
+	s.Call("GET", "/current", own.Text("refresh_token"), "")
 	for _, header := range [][]string{
-		{"Authorization", "Bearer " + p.token("alice", nil)},
+		{"Authorization", "Bearer " + p.Token("alice", nil)},
 		{"Authorization", bearerOf(own), "Authorization", bearerOf(own)},
 	} {
-		wantStatus(t, s.through("GET", "/app", header...), 401)
+		sidecartest.WantStatus(t, s.through("GET", "/app", header...), 401)
 	}
 	lines, _ := s.waitRefusals(map[string]int{
 		"audience of https://idp.example.com": 2, "expired of https://idp.example.com": 1, "unknown_key of https://idp.example.com": 1,
@@ -98,12 +100,12 @@ func TestRefusedTokens_AreInTheLog(t *testing.T) {
 func TestRefusedTokens_OfOurOwnAndOfCookiesHaveMendsOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	s, p := identitySite(t, "require\n\t\t\tcookie sid")
-	forger := newIDP(t, "https://app.example.com")
+	forger := sidecartest.NewIDP(t, "https://app.example.com")
 	for _, claims := range []map[string]any{nil, {"aud": "https://app.example.com", "sid": "x"}} {
-		wantStatus(t, s.through("GET", "/app", "Authorization", "Bearer "+forger.token("alice", claims)), 401)
+		sidecartest.WantStatus(t, s.through("GET", "/app", "Authorization", "Bearer "+forger.Token("alice", claims)), 401)
 	}
-	other := create(t, s.url, p.token("mallory", nil), `{"user_id":"mallory"}`).text("access_token")
-	wantStatus(t, s.through("GET", "/app", "Cookie", "sid="+p.own.text("access_token")+"; sid="+other), 401)
+	other := s.Create(p.Token("mallory", nil), `{"user_id":"mallory"}`).Text("access_token")
+	sidecartest.WantStatus(t, s.through("GET", "/app", "Cookie", "sid="+p.own.Text("access_token")+"; sid="+other), 401)
 	lines, _ := s.waitRefusals(map[string]int{"unknown_key of https://app.example.com": 2, "several_cookies": 1})
 	for name, mend := range map[string]string{"unknown_key of https://app.example.com": "sign in again", "several_cookies": "delete the cookies"} {
 		got := fmt.Sprint(lines[name]["mend"])
@@ -116,13 +118,14 @@ func TestRefusedTokens_OfOurOwnAndOfCookiesHaveMendsOfTheirOwn(t *testing.T) {
 // Who invents issuers does not fill the log.
 func TestRefusedTokens_AFloodOfInventedIssuersIsAFewLines(t *testing.T) {
 	t.Parallel()
-	p := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(p.site(s, echo(t).URL, ""))
+	p := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(p.Site(s.Sidecar, sidecartest.Echo(t), ""))
 	const flood = 500
 	for i := range flood {
-		evil := newIDPName(p, fmt.Sprintf("https://%d.example.com/\n\x1b[2J\u202e%s", i, strings.Repeat("x", 2000)))
-		wantStatus(t, create(t, s.url, evil.token("alice", nil), `{"user_id":"alice"}`), 401)
+		evil := *p
+		evil.Issuer = fmt.Sprintf("https://%d.example.com/\n\x1b[2J\u202e%s", i, strings.Repeat("x", 2000))
+		sidecartest.WantStatus(t, s.Create(evil.Token("alice", nil), `{"user_id":"alice"}`), 401)
 	}
 	lines, all := s.waitRefusals(map[string]int{"unknown_issuer": flood})
 	if all > flood/10 {
@@ -132,6 +135,3 @@ func TestRefusedTokens_AFloodOfInventedIssuersIsAFewLines(t *testing.T) {
 		t.Errorf("the issuer is told as %q", got)
 	}
 }
-
-// newIDPName is the provider under another name.
-func newIDPName(p *idp, name string) *idp { return &idp{t: p.t, issuer: name, key: p.key} }

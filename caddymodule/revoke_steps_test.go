@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"sync"
 	"testing"
+
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 // A request counts and ends so many sessions; what it says of the rest is what the next
@@ -12,23 +14,23 @@ import (
 func TestLife_RevokeManyInSteps(t *testing.T) {
 	t.Parallel()
 	const all, step = 1001, 1000
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(provider.site(s, echo(t).URL, life+"\n\t\tsession {\n\t\t\tmax_per_user 0\n\t\t}"))
-	alice := provider.token("alice", nil)
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(provider.Site(s.Sidecar, sidecartest.Echo(t), sidecartest.Lifecycle+"\n\t\tsession {\n\t\t\tmax_per_user 0\n\t\t}"))
+	alice := provider.Token("alice", nil)
 	var group sync.WaitGroup
 	for worker := range 16 {
 		group.Go(func() {
 			for i := worker; i < all; i += 16 {
-				if got, err := tryCreate(s.url, alice, `{"user_id":"alice"}`); err != nil || got.status != http.StatusOK {
-					t.Error(got.status, err)
+				if got, err := s.TryCreate(alice, `{"user_id":"alice"}`); err != nil || got.Status != http.StatusOK {
+					t.Error(got.Status, err)
 				}
 			}
 		})
 	}
 	group.Wait()
-	first := s.call("DELETE", "?user_id=alice&dry_run=true", alice, "")
-	cursor := url.QueryEscape(first.text("next_cursor"))
+	first := s.Call("DELETE", "?user_id=alice&dry_run=true", alice, "")
+	cursor := url.QueryEscape(first.Text("next_cursor"))
 	for _, c := range []struct {
 		name, query string
 		status      int
@@ -41,21 +43,21 @@ func TestLife_RevokeManyInSteps(t *testing.T) {
 		{"all is ended at once", "?user_id=alice", 200, map[string]any{"revoked": float64(step), "more": true}},
 		{"and then there is no more", "?user_id=alice", 200, map[string]any{"revoked": 0.0, "more": false}},
 	} {
-		got := s.call("DELETE", c.query, alice, "")
-		if got.status != c.status {
-			t.Errorf("%s: %d %s", c.name, got.status, got.body)
+		got := s.Call("DELETE", c.query, alice, "")
+		if got.Status != c.status {
+			t.Errorf("%s: %d %s", c.name, got.Status, got.Body)
 		}
 		for field, want := range c.want {
-			if got.fields[field] != want {
-				t.Errorf("%s: %s is %v, not %v", c.name, field, got.fields[field], want)
+			if got.Fields[field] != want {
+				t.Errorf("%s: %s is %v, not %v", c.name, field, got.Fields[field], want)
 			}
 		}
-		if _, next := got.fields["next_cursor"]; next {
-			t.Errorf("%s: %s", c.name, got.body)
+		if _, next := got.Fields["next_cursor"]; next {
+			t.Errorf("%s: %s", c.name, got.Body)
 		}
 	}
-	wantStatus(t, first, 200)
-	wantFields(t, first, map[string]any{"revoked": float64(step), "more": true})
+	sidecartest.WantStatus(t, first, 200)
+	sidecartest.WantFields(t, first, map[string]any{"revoked": float64(step), "more": true})
 	if cursor == "" {
 		t.Error("there is more, and no telling where")
 	}

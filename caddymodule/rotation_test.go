@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"authsidecar/caddymodule"
+	"authsidecar/caddymodule/internal/sidecartest"
 	"authsidecar/sessions/jose"
 )
 
@@ -23,7 +24,7 @@ const keyTimes = "AUTHSIDECAR_TEST_KEY_TIMES"
 
 func init() {
 	var sync, cache time.Duration
-	if text := os.Getenv(keyTimes); os.Getenv(asCaddy) != "" && text != "" {
+	if text := os.Getenv(keyTimes); sidecartest.AsCaddy() && text != "" {
 		words := strings.Fields(text)
 		var err error
 		if sync, err = time.ParseDuration(words[0]); err == nil {
@@ -45,14 +46,14 @@ const (
 func quickKeys(t *testing.T) { t.Setenv(keyTimes, fmt.Sprint(quickSync, " ", quickCache)) }
 
 // nodes starts sidecars that share a storage, each with a store of its own.
-func nodes(t *testing.T, provider *idp, storage string, n int) []*sidecar {
+func nodes(t *testing.T, provider *sidecartest.IDP, storage string, n int) []*sidecar {
 	t.Helper()
-	app := echo(t).URL
+	app := sidecartest.Echo(t)
 	all := make([]*sidecar, n)
 	for i := range all {
-		s := newSidecar(t, t.TempDir())
-		s.words = "\tstorage file_system " + storage + "\n"
-		s.start(provider.site(s, app, "lifecycle\n\t\tstore pebble DIR/store"))
+		s := newSidecar(t)
+		s.Global = "\tstorage file_system " + storage + "\n"
+		s.Start(provider.Site(s.Sidecar, app, "lifecycle\n\t\tstore pebble DIR/store"))
 		all[i] = s
 	}
 	return all
@@ -67,11 +68,11 @@ type resourceServer struct {
 func (r *resourceServer) verify(s *sidecar, access string) error {
 	if time.Since(r.fetched) >= quickCache {
 		r.fetched = time.Now()
-		got := s.call("GET", "/jwks.json", "", "")
-		if cache := got.header.Get("Cache-Control"); !strings.Contains(cache, fmt.Sprint("max-age=", int(quickCache.Seconds()))) {
+		got := s.Call("GET", "/jwks.json", "", "")
+		if cache := got.Header.Get("Cache-Control"); !strings.Contains(cache, fmt.Sprint("max-age=", int(quickCache.Seconds()))) {
 			return fmt.Errorf("the key set may be remembered: %q", cache)
 		}
-		set, skipped, err := jose.ParseSet([]byte(got.body), jose.KeyPolicy{})
+		set, skipped, err := jose.ParseSet([]byte(got.Body), jose.KeyPolicy{})
 		if err != nil {
 			return fmt.Errorf("reading key set: %w", err)
 		}
@@ -102,25 +103,25 @@ func use(t *testing.T, all []*sidecar, i int, token string, stop <-chan struct{}
 			return
 		default:
 		}
-		got := all[i].refresh(token)
-		if got.status != http.StatusOK {
-			t.Errorf("node %d refreshes: %d %s", i, got.status, got.body)
+		got := all[i].Refresh(token)
+		if got.Status != http.StatusOK {
+			t.Errorf("node %d refreshes: %d %s", i, got.Status, got.Body)
 			return
 		}
-		token = got.text("refresh_token")
-		access := got.text("access_token")
+		token = got.Text("refresh_token")
+		access := got.Text("access_token")
 		for j, s := range all {
 			if err := servers[j].verify(s, access); err != nil {
 				t.Errorf("node %d signed; of node %d: %v", i, j, err)
 				return
 			}
 		}
-		if listed := all[i].call("GET", "?user_id=alice", access, ""); listed.status != http.StatusOK {
-			t.Errorf("node %d signed, and says %d %s", i, listed.status, listed.body)
+		if listed := all[i].Call("GET", "?user_id=alice", access, ""); listed.Status != http.StatusOK {
+			t.Errorf("node %d signed, and says %d %s", i, listed.Status, listed.Body)
 			return
 		}
-		refreshKid, _ := decodePart(t, token, 0)["kid"].(string)
-		accessKid, _ := decodePart(t, access, 0)["kid"].(string)
+		refreshKid, _ := sidecartest.Part(t, token, 0)["kid"].(string)
+		accessKid, _ := sidecartest.Part(t, access, 0)["kid"].(string)
 		signed(refreshKid, accessKid)
 		time.Sleep(20 * time.Millisecond) // a client refreshes now and then
 	}
@@ -169,20 +170,20 @@ func TestKeys_RotateWhileServing(t *testing.T) {
 		"due": func(t *testing.T, storage string, _ *sidecar) { age(t, storage, 30*24*time.Hour) },
 		"asked for": func(t *testing.T, _ string, s *sidecar) {
 			for range 2 { // the second time is one too many, and makes no key
-				req, err := http.NewRequest("POST", "http://"+s.admin+"/auth_sessions/keys/rotate", nil)
+				req, err := http.NewRequest("POST", "http://"+s.Admin+"/auth_sessions/keys/rotate", nil)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if got, err := do(req); err != nil || got.status != http.StatusOK {
+				if got, err := s.Do(req); err != nil || got.Status != http.StatusOK {
 					t.Fatal(got, err)
 				}
 			}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			provider, storage := newIDP(t, "https://idp.example.com"), t.TempDir()
+			provider, storage := sidecartest.NewIDP(t, "https://idp.example.com"), t.TempDir()
 			all := nodes(t, provider, storage, 3)
-			caller := provider.token("alice", nil)
+			caller := provider.Token("alice", nil)
 			idle := make([]string, len(all))
 			var mu sync.Mutex
 			var group sync.WaitGroup
@@ -190,8 +191,8 @@ func TestKeys_RotateWhileServing(t *testing.T) {
 			seen := map[string]bool{}
 			stop := make(chan struct{})
 			for i, s := range all {
-				idle[i] = create(t, s.url, caller, `{"user_id":"alice"}`).text("refresh_token")
-				token := create(t, s.url, caller, `{"user_id":"alice"}`).text("refresh_token")
+				idle[i] = s.Create(caller, `{"user_id":"alice"}`).Text("refresh_token")
+				token := s.Create(caller, `{"user_id":"alice"}`).Text("refresh_token")
 				group.Go(func() {
 					use(t, all, i, token, stop, func(refreshKid, accessKid string) {
 						mu.Lock()
@@ -219,10 +220,10 @@ func TestKeys_RotateWhileServing(t *testing.T) {
 				t.Errorf("%d keys signed, of two kinds, before and after", len(seen))
 			}
 			for i, s := range all {
-				if got := s.refresh(idle[i]); got.status != http.StatusOK {
-					t.Errorf("a token of before, at node %d: %d %s", i, got.status, got.body)
+				if got := s.Refresh(idle[i]); got.Status != http.StatusOK {
+					t.Errorf("a token of before, at node %d: %d %s", i, got.Status, got.Body)
 				}
-				if strings.Contains(s.log.String(), "signed by no key of ours") {
+				if strings.Contains(s.Log(), "signed by no key of ours") {
 					t.Errorf("node %d refused a key", i)
 				}
 			}
@@ -250,15 +251,15 @@ func waitUntil(t *testing.T, what string, so func() bool) {
 // refused for good, but later.
 func TestKeys_TheStorageIsGoneWhileServing(t *testing.T) {
 	quickKeys(t)
-	provider, storage := newIDP(t, "https://idp.example.com"), filepath.Join(t.TempDir(), "storage")
+	provider, storage := sidecartest.NewIDP(t, "https://idp.example.com"), filepath.Join(t.TempDir(), "storage")
 	s := nodes(t, provider, storage, 1)[0]
-	mine := create(t, s.url, provider.token("alice", nil), `{"user_id":"alice"}`).text("refresh_token")
+	mine := s.Create(provider.Token("alice", nil), `{"user_id":"alice"}`).Text("refresh_token")
 	// What a node signed that made a key meanwhile.
 	key, err := jose.Generate(jose.EdDSA)
 	if err != nil {
 		t.Fatal(err)
 	}
-	claims, err := json.Marshal(decodePart(t, mine, 1))
+	claims, err := json.Marshal(sidecartest.Part(t, mine, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -266,23 +267,23 @@ func TestKeys_TheStorageIsGoneWhileServing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantStatus(t, s.refresh(other), http.StatusBadRequest) // with the storage: it is nobody's
+	sidecartest.WantStatus(t, s.Refresh(other), http.StatusBadRequest) // with the storage: it is nobody's
 	before := secretFiles(t, storage)
 	if err := os.Rename(storage, storage+"-away"); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, "an unknown key may be another node's", func() bool { return s.refresh(other).status == http.StatusServiceUnavailable })
-	got := s.refresh(mine)
-	wantStatus(t, got, http.StatusOK)
-	s.waitLog("is gone from Caddy's storage")
+	waitUntil(t, "an unknown key may be another node's", func() bool { return s.Refresh(other).Status == http.StatusServiceUnavailable })
+	got := s.Refresh(mine)
+	sidecartest.WantStatus(t, got, http.StatusOK)
+	s.WaitLog("is gone from Caddy's storage")
 	if err := os.RemoveAll(storage); err != nil { // it may have been made anew, for locks
 		t.Fatal(err)
 	}
 	if err := os.Rename(storage+"-away", storage); err != nil {
 		t.Fatal(err)
 	}
-	waitUntil(t, "it is nobody's again", func() bool { return s.refresh(other).status == http.StatusBadRequest })
-	wantStatus(t, s.refresh(got.text("refresh_token")), http.StatusOK)
+	waitUntil(t, "it is nobody's again", func() bool { return s.Refresh(other).Status == http.StatusBadRequest })
+	sidecartest.WantStatus(t, s.Refresh(got.Text("refresh_token")), http.StatusOK)
 	for name, data := range secretFiles(t, storage) {
 		if !bytes.Equal(data, before[name]) {
 			t.Errorf("%s changed", name)

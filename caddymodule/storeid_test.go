@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"authsidecar/caddymodule/internal/sidecartest"
 	"authsidecar/sessions/pgstore/pgtest"
 	"authsidecar/sessions/redisstore/redistest"
 )
@@ -13,26 +14,26 @@ import (
 func TestStoreID_AReloadToAnotherFolderRefusesTheTokensOfTheFirst(t *testing.T) {
 	t.Parallel()
 	d := newDownSite(t, "store pebble DIR/one")
-	app := echo(t).URL
+	app := sidecartest.Echo(t)
 	one, two := d.with(app, "store pebble DIR/one"), d.with(app, "store pebble DIR/two")
-	d.start(one)
-	alice := d.token("alice", nil)
-	first := create(t, d.url, alice, `{"user_id":"alice"}`).text("access_token")
-	wantStatus(t, d.visit(first), 200)
-	if err := d.reload(two); err != nil {
+	d.Start(one)
+	alice := d.Token("alice", nil)
+	first := d.Create(alice, `{"user_id":"alice"}`).Text("access_token")
+	sidecartest.WantStatus(t, d.visit(first), 200)
+	if err := d.Reload(two); err != nil {
 		t.Fatal(err)
 	}
-	wantStatus(t, d.visit(first), 401)
-	second := create(t, d.url, alice, `{"user_id":"alice"}`).text("access_token")
-	wantStatus(t, d.visit(second), 200)
-	if err := d.reload(one); err != nil {
+	sidecartest.WantStatus(t, d.visit(first), 401)
+	second := d.Create(alice, `{"user_id":"alice"}`).Text("access_token")
+	sidecartest.WantStatus(t, d.visit(second), 200)
+	if err := d.Reload(one); err != nil {
 		t.Fatal(err)
 	}
-	wantStatus(t, d.visit(first), 200)
-	wantStatus(t, d.visit(second), 401)
-	d.stop()
-	d.start(one)
-	wantStatus(t, d.visit(first), 200)
+	sidecartest.WantStatus(t, d.visit(first), 200)
+	sidecartest.WantStatus(t, d.visit(second), 401)
+	d.Stop()
+	d.Start(one)
+	sidecartest.WantStatus(t, d.visit(first), 200)
 }
 
 // Who empties the server's database ends all sessions in it, also those whose revocation was
@@ -55,8 +56,8 @@ func TestStoreID_AnEmptiedServerRefusesTheTokensOfBefore(t *testing.T) {
 			return store, func() {
 				server.Exec(t, "postgres", "DROP SCHEMA auth_sessions CASCADE")
 				another := newDownSite(t, store) // a node that starts makes it again
-				another.start(another.config)
-				another.stop()
+				another.Start(another.config)
+				another.Stop()
 			}
 		},
 	} {
@@ -64,26 +65,26 @@ func TestStoreID_AnEmptiedServerRefusesTheTokensOfBefore(t *testing.T) {
 			t.Parallel()
 			store, empty := start(t)
 			d := newDownSite(t, store)
-			d.start(d.config)
-			alice := d.token("alice", nil)
-			made := func() answer {
-				got := create(t, d.url, alice, `{"user_id":"alice"}`)
-				wantStatus(t, got, 200)
-				wantStatus(t, d.visit(got.text("access_token")), 200)
+			d.Start(d.config)
+			alice := d.Token("alice", nil)
+			made := func() sidecartest.Answer {
+				got := d.Create(alice, `{"user_id":"alice"}`)
+				sidecartest.WantStatus(t, got, 200)
+				sidecartest.WantStatus(t, d.visit(got.Text("access_token")), 200)
 				return got
 			}
 			good, revoked := made(), made()
-			wantStatus(t, d.call("DELETE", "/"+revoked.text("session_id"), alice, ""), 200)
-			d.stop()
+			sidecartest.WantStatus(t, d.Call("DELETE", "/"+revoked.Text("session_id"), alice, ""), 200)
+			d.Stop()
 			empty()
-			d.start(d.config)
-			wantStatus(t, d.visit(good.text("access_token")), 401)
-			wantStatus(t, d.visit(revoked.text("access_token")), 401)
+			d.Start(d.config)
+			sidecartest.WantStatus(t, d.visit(good.Text("access_token")), 401)
+			sidecartest.WantStatus(t, d.visit(revoked.Text("access_token")), 401)
 
 			running := made()
 			empty()
-			t.Logf("a running node refuses the access token after %s", d.refusedWithin(running.text("access_token"), 10*time.Second))
-			d.waitLog("the session store was emptied or replaced")
+			t.Logf("a running node refuses the access token after %s", d.refusedWithin(running.Text("access_token"), 10*time.Second))
+			d.WaitLog("the session store was emptied or replaced")
 			made()
 		})
 	}

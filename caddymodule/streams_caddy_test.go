@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/quic-go/quic-go/http3"
+
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 // certificate writes the files of a certificate for 127.0.0.1 and returns the lines that
@@ -25,8 +27,8 @@ func (s *sidecar) certificate() (words string, trust *tls.Config) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	cert := s.write("cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]})))
-	private := s.write("key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
+	cert := s.Write("cert.pem", string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]})))
+	private := s.Write("key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})))
 	return "tls " + cert + " " + private, server.Client().Transport.(*http.Transport).TLSClientConfig
 }
 
@@ -35,11 +37,11 @@ func (s *sidecar) certificate() (words string, trust *tls.Config) {
 func TestStreams_ThroughCaddyAConnectionIsAsGoodAsBeforeWhenASessionEndedOnIt(t *testing.T) {
 	t.Parallel()
 	rounds := map[string]int{"events": 30, "answer": 30, "upload": 2, "hang": 2} // these have a second to answer
-	s := &streaming{sidecar: newSidecar(t, t.TempDir()), t: t, app: newStreamApp(t), idp: newIDP(t, "https://idp.example.com"), ctx: t.Context()}
-	secure := "https://127.0.0.1:" + freePort(t)
+	s := &streaming{sidecar: newSidecar(t), t: t, app: newStreamApp(t), idp: sidecartest.NewIDP(t, "https://idp.example.com"), ctx: t.Context()}
+	secure := "https://127.0.0.1:" + sidecartest.Port(t)
 	words, trust := s.certificate()
 	site := s.site("")
-	s.start(site + strings.Replace(site, "SITE {", secure+" {\n"+words, 1))
+	s.Start(site + strings.Replace(site, "SITE {", secure+" {\n"+words, 1))
 	h3 := &http3.Transport{TLSClientConfig: trust.Clone()}
 	defer func() { _ = h3.Close() }()
 	for name, client := range map[string]http.RoundTripper{
@@ -51,7 +53,7 @@ func TestStreams_ThroughCaddyAConnectionIsAsGoodAsBeforeWhenASessionEndedOnIt(t 
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				for range rounds[kind] {
 					session := s.session(true, "")
-					r := &endedRound{streaming: s, t: t, client: client, base: secure, token: session.text("access_token"), id: session.text("session_id")}
+					r := &endedRound{streaming: s, t: t, client: client, base: secure, token: session.Text("access_token"), id: session.Text("session_id")}
 					meanwhile(r)
 					r.use(name)
 				}
@@ -79,7 +81,9 @@ func (r *endedRound) request(method, path string, body io.Reader) *http.Request 
 	return req
 }
 
-func (r *endedRound) revoke() { wantStatus(r.t, r.call("DELETE", "/"+r.id, r.desk(), ""), 200) }
+func (r *endedRound) revoke() {
+	sidecartest.WantStatus(r.t, r.Call("DELETE", "/"+r.id, r.desk(), ""), 200)
+}
 
 // events are open.
 func (r *endedRound) events() {

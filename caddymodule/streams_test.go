@@ -17,6 +17,8 @@ import (
 
 	"github.com/coder/websocket"
 	"golang.org/x/sync/errgroup"
+
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 // A streamApp serves WebSockets that echo, server-sent events, and what takes its
@@ -215,7 +217,7 @@ type streaming struct {
 	*sidecar
 	t    *testing.T
 	app  *streamApp
-	idp  *idp
+	idp  *sidecartest.IDP
 	ctx  context.Context
 	rest string
 }
@@ -226,10 +228,10 @@ func startStreaming(t *testing.T, words, proxy string) *streaming {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	t.Cleanup(cancel)
-	s := &streaming{sidecar: newSidecar(t, t.TempDir()), t: t, app: newStreamApp(t), idp: newIDP(t, "https://idp.example.com"), ctx: ctx}
-	s.sidecar.words = "\tservers {\n\t\tprotocols h1 h2c\n\t}\n"
+	s := &streaming{sidecar: newSidecar(t), t: t, app: newStreamApp(t), idp: sidecartest.NewIDP(t, "https://idp.example.com"), ctx: ctx}
+	s.sidecar.Global = "\tservers {\n\t\tprotocols h1 h2c\n\t}\n"
 	s.rest = proxy
-	s.start(s.site(words))
+	s.Start(s.site(words))
 	return s
 }
 
@@ -237,29 +239,29 @@ func (s *streaming) site(words string) string {
 	if !strings.Contains(words, "identity") {
 		words += "\nidentity"
 	}
-	site := s.idp.site(s.sidecar, s.app.URL, "lifecycle\n\t\tmanage scope sessions:manage\n\t\t"+words)
+	site := s.idp.Site(s.Sidecar, s.app.URL, "lifecycle\n\t\tmanage scope sessions:manage\n\t\t"+words)
 	return strings.TrimSuffix(site, "\n}\n") + " {\n" + s.rest + "\n}\n}\n"
 }
 
 func (s *streaming) desk() string {
-	return s.idp.token("desk", map[string]any{"scope": "sessions:impersonate sessions:manage"})
+	return s.idp.Token("desk", map[string]any{"scope": "sessions:impersonate sessions:manage"})
 }
 
 // session creates one: of alice by the desk, or her own.
-func (s *streaming) session(impersonation bool, more string) answer {
+func (s *streaming) session(impersonation bool, more string) sidecartest.Answer {
 	s.t.Helper()
-	token := s.idp.token("alice", nil)
+	token := s.idp.Token("alice", nil)
 	if impersonation {
 		token = s.desk()
 	}
-	got := create(s.t, s.url, token, `{"user_id":"alice"`+more+`}`)
-	wantStatus(s.t, got, 200)
+	got := s.Create(token, `{"user_id":"alice"`+more+`}`)
+	sidecartest.WantStatus(s.t, got, 200)
 	return got
 }
 
 func (s *streaming) webSocket(token string) *open {
 	s.t.Helper()
-	o, err := openWebSocket(s.ctx, s.url, token)
+	o, err := openWebSocket(s.ctx, s.URL, token)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -268,7 +270,7 @@ func (s *streaming) webSocket(token string) *open {
 
 func (s *streaming) events(token string) *open {
 	s.t.Helper()
-	o, err := openEvents(s.ctx, &http.Transport{DisableKeepAlives: true}, s.url, token)
+	o, err := openEvents(s.ctx, &http.Transport{DisableKeepAlives: true}, s.URL, token)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -321,12 +323,12 @@ func (s *streaming) waitOpen(want int64) {
 func (s *streaming) waitIdle() {
 	s.t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; {
-		req, _ := http.NewRequestWithContext(s.ctx, http.MethodGet, "http://"+s.admin+"/debug/pprof/goroutine?debug=2", nil)
-		got, err := do(req)
+		req, _ := http.NewRequestWithContext(s.ctx, http.MethodGet, "http://"+s.Admin+"/debug/pprof/goroutine?debug=2", nil)
+		got, err := s.Do(req)
 		if err != nil {
 			s.t.Fatal(err)
 		}
-		if !strings.Contains(got.body, "reverseproxy.(*Handler).ServeHTTP") {
+		if !strings.Contains(got.Body, "reverseproxy.(*Handler).ServeHTTP") {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -345,7 +347,7 @@ func TestStreams_AThousandOfEachRunUntouchedAndEndWithTheirSession(t *testing.T)
 	streams := make([][2]*open, each)
 	tokens := make([]string, each/perSession)
 	for i := range tokens {
-		tokens[i] = s.session(i%2 == 0, "").text("access_token")
+		tokens[i] = s.session(i%2 == 0, "").Text("access_token")
 	}
 	transport := &http.Transport{}
 	var group errgroup.Group
@@ -353,10 +355,10 @@ func TestStreams_AThousandOfEachRunUntouchedAndEndWithTheirSession(t *testing.T)
 	for i := range streams {
 		group.Go(func() (err error) {
 			token := tokens[i/perSession]
-			if streams[i][0], err = openWebSocket(s.ctx, s.url, token); err != nil {
+			if streams[i][0], err = openWebSocket(s.ctx, s.URL, token); err != nil {
 				return err
 			}
-			streams[i][1], err = openEvents(s.ctx, transport, s.url, token)
+			streams[i][1], err = openEvents(s.ctx, transport, s.URL, token)
 			return err
 		})
 	}
@@ -373,10 +375,10 @@ func TestStreams_AThousandOfEachRunUntouchedAndEndWithTheirSession(t *testing.T)
 		}
 	}
 	s.untouched("before anything ended", all...)
-	wantStatus(t, s.call("DELETE", "?impersonations=true", s.desk(), ""), 200)
+	sidecartest.WantStatus(t, s.Call("DELETE", "?impersonations=true", s.desk(), ""), 200)
 	took := s.waitEnded("revoked", impersonated...)
 	t.Logf("%d streams ended within %s", len(impersonated), took)
-	wantStatus(t, s.call("DELETE", "?user_id=alice", s.desk(), ""), 200)
+	sidecartest.WantStatus(t, s.Call("DELETE", "?user_id=alice", s.desk(), ""), 200)
 	s.untouched("of sessions that nobody impersonated", own...)
 	s.waitOpen(int64(len(own)))
 }
@@ -385,12 +387,12 @@ func TestStreams_OfAllSessionsEndWithEndStreams(t *testing.T) {
 	t.Parallel()
 	s := startStreaming(t, "identity {\n\t\t\tend_streams\n\t\t}", "")
 	alice, other := s.session(false, ""), s.session(false, "")
-	token := alice.text("access_token")
+	token := alice.Text("access_token")
 	ending := []*open{s.webSocket(token), s.events(token)}
-	going := []*open{s.webSocket(other.text("access_token")), s.events(other.text("access_token"))}
+	going := []*open{s.webSocket(other.Text("access_token")), s.events(other.Text("access_token"))}
 	nobody := s.events("")
 	s.untouched("before", append(append(ending, going...), nobody)...)
-	wantStatus(t, s.call("DELETE", "/current", token, ""), 200)
+	sidecartest.WantStatus(t, s.Call("DELETE", "/current", token, ""), 200)
 	s.waitEnded("revoked", ending...)
 	s.untouched("of another session, and of nobody", append(going, nobody)...)
 	s.waitOpen(3)
@@ -403,27 +405,29 @@ func TestStreams_EndByEveryWayToEndASession(t *testing.T) {
 	other := s.session(false, "")
 	for _, way := range []struct {
 		name, more string
-		end        func(session answer)
+		end        func(session sidecartest.Answer)
 	}{
-		{"by its id", "", func(a answer) { s.call("DELETE", "/"+a.text("session_id"), s.desk(), "") }},
-		{"by its access token", "", func(a answer) { s.call("DELETE", "/current", a.text("access_token"), "") }},
-		{"by its refresh token", "", func(a answer) { s.call("DELETE", "/current", "", `{"refresh_token":"`+a.text("refresh_token")+`"}`) }},
-		{"by its user", "", func(answer) { s.call("DELETE", "?user_id=alice", s.desk(), "") }},
-		{"by its actor", "", func(answer) { s.call("DELETE", "?actor=desk", s.desk(), "") }},
-		{"with all impersonations", "", func(answer) { s.call("DELETE", "?impersonations=true", s.desk(), "") }},
-		{"by a stolen refresh token", "", func(a answer) {
-			wantStatus(t, s.refresh(a.text("refresh_token")), 200)
-			wantStatus(t, s.refresh(a.text("refresh_token")), 400)
+		{"by its id", "", func(a sidecartest.Answer) { s.Call("DELETE", "/"+a.Text("session_id"), s.desk(), "") }},
+		{"by its access token", "", func(a sidecartest.Answer) { s.Call("DELETE", "/current", a.Text("access_token"), "") }},
+		{"by its refresh token", "", func(a sidecartest.Answer) {
+			s.Call("DELETE", "/current", "", `{"refresh_token":"`+a.Text("refresh_token")+`"}`)
 		}},
-		{"by newer sessions", "", func(answer) {
+		{"by its user", "", func(sidecartest.Answer) { s.Call("DELETE", "?user_id=alice", s.desk(), "") }},
+		{"by its actor", "", func(sidecartest.Answer) { s.Call("DELETE", "?actor=desk", s.desk(), "") }},
+		{"with all impersonations", "", func(sidecartest.Answer) { s.Call("DELETE", "?impersonations=true", s.desk(), "") }},
+		{"by a stolen refresh token", "", func(a sidecartest.Answer) {
+			sidecartest.WantStatus(t, s.Refresh(a.Text("refresh_token")), 200)
+			sidecartest.WantStatus(t, s.Refresh(a.Text("refresh_token")), 400)
+		}},
+		{"by newer sessions", "", func(sidecartest.Answer) {
 			for range 3 {
 				s.session(true, "")
 			}
 		}},
-		{"by its absolute end", `,"expires_in_millis":1500`, func(answer) {}},
+		{"by its absolute end", `,"expires_in_millis":1500`, func(sidecartest.Answer) {}},
 	} {
 		session := s.session(true, way.more)
-		token := session.text("access_token")
+		token := session.Text("access_token")
 		streams := []*open{s.webSocket(token), s.events(token)}
 		s.untouched(way.name+": before", streams...)
 		way.end(session)
@@ -438,20 +442,20 @@ func TestStreams_EndWhenTheSessionIsIdleOrNoMoreAllowed(t *testing.T) {
 	const words = "access_token {\n\t\t\tttl 1s\n\t\t}\n\t\timpersonation {\n\t\t\tidle 2s\n\t\t}"
 	s := startStreaming(t, words, "stream_close_delay 1h")
 	idle, used := s.session(true, ""), s.session(true, "")
-	left := []*open{s.webSocket(idle.text("access_token")), s.events(idle.text("access_token"))}
-	kept := []*open{s.webSocket(used.text("access_token")), s.events(used.text("access_token"))}
+	left := []*open{s.webSocket(idle.Text("access_token")), s.events(idle.Text("access_token"))}
+	kept := []*open{s.webSocket(used.Text("access_token")), s.events(used.Text("access_token"))}
 	for done := false; !done; {
-		used = s.refresh(used.text("refresh_token"))
-		wantStatus(t, used, 200)
+		used = s.Refresh(used.Text("refresh_token"))
+		sidecartest.WantStatus(t, used, 200)
 		s.untouched("as long as it is used", kept...)
 		done = left[0].over() && left[1].over()
 		s.drain(left)
 		time.Sleep(100 * time.Millisecond) // a client that refreshes now and then
 	}
-	if err := s.reload(s.site(words + "\n\t\tprotect user alice")); err != nil {
+	if err := s.Reload(s.site(words + "\n\t\tprotect user alice")); err != nil {
 		t.Fatal(err)
 	}
-	wantStatus(t, s.refresh(used.text("refresh_token")), 400)
+	sidecartest.WantStatus(t, s.Refresh(used.Text("refresh_token")), 400)
 	s.waitEnded("no more allowed", kept...)
 }
 
@@ -470,15 +474,15 @@ func TestStreams_OutliveAReloadAndEndAfterIt(t *testing.T) {
 	t.Parallel()
 	s := startStreaming(t, "", "stream_close_delay 1h")
 	session := s.session(true, "")
-	token := session.text("access_token")
+	token := session.Text("access_token")
 	streams := []*open{s.webSocket(token), s.events(token)}
 	for i := range 3 {
-		if err := s.reload(s.site(fmt.Sprintf("protect user root%d", i))); err != nil {
+		if err := s.Reload(s.site(fmt.Sprintf("protect user root%d", i))); err != nil {
 			t.Fatal(err)
 		}
 		s.untouched("after a reload", streams...)
 	}
-	wantStatus(t, s.call("DELETE", "/"+session.text("session_id"), s.desk(), ""), 200)
+	sidecartest.WantStatus(t, s.Call("DELETE", "/"+session.Text("session_id"), s.desk(), ""), 200)
 	s.waitEnded("revoked after a reload", streams...)
 }
 
@@ -486,9 +490,9 @@ func TestStreams_OutliveAReloadAndEndAfterIt(t *testing.T) {
 func TestStreams_WebSocketsAtAReloadAreCaddysMatter(t *testing.T) {
 	t.Parallel()
 	s := startStreaming(t, "", "")
-	token := s.session(true, "").text("access_token")
+	token := s.session(true, "").Text("access_token")
 	socket, events := s.webSocket(token), s.events(token)
-	if err := s.reload(s.site("protect user root")); err != nil {
+	if err := s.Reload(s.site("protect user root")); err != nil {
 		t.Fatal(err)
 	}
 	s.waitEnded("without stream_close_delay", socket)
@@ -499,9 +503,9 @@ func TestStreams_WebSocketsAtAReloadAreCaddysMatter(t *testing.T) {
 func TestStreams_EndWithTheLastConfigurationThatKnowsTheirStore(t *testing.T) {
 	t.Parallel()
 	s := startStreaming(t, "", "stream_close_delay 1h")
-	token := s.session(true, "").text("access_token")
+	token := s.session(true, "").Text("access_token")
 	streams := []*open{s.webSocket(token), s.events(token)}
-	if err := s.reload("SITE {\n\trespond 200\n}\n"); err != nil {
+	if err := s.Reload("SITE {\n\trespond 200\n}\n"); err != nil {
 		t.Fatal(err)
 	}
 	s.waitEnded("nobody knows their session", streams...)
@@ -511,14 +515,14 @@ func TestStreams_OverHTTP2(t *testing.T) {
 	t.Setenv("GODEBUG", "http2xconnect=1") // of the server too
 	s := startStreaming(t, "", "")
 	session := s.session(true, "")
-	token := session.text("access_token")
+	token := session.Text("access_token")
 	client := h2c()
-	events, err := openEvents(s.ctx, client, s.url, token)
+	events, err := openEvents(s.ctx, client, s.URL, token)
 	if err != nil {
 		t.Fatal(err)
 	}
 	body, write := io.Pipe()
-	resp, err := client.RoundTrip(extendedConnect(t, s.url+"/ws", token, body))
+	resp, err := client.RoundTrip(extendedConnect(t, s.URL+"/ws", token, body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -535,7 +539,7 @@ func TestStreams_OverHTTP2(t *testing.T) {
 		t.Fatalf("%q, %v", got, err)
 	}
 	s.untouched("before", events)
-	wantStatus(t, s.call("DELETE", "/"+session.text("session_id"), s.desk(), ""), 200)
+	sidecartest.WantStatus(t, s.Call("DELETE", "/"+session.Text("session_id"), s.desk(), ""), 200)
 	s.waitEnded("revoked", events)
 	if _, err := io.ReadFull(resp.Body, got); err == nil {
 		t.Errorf("the WebSocket went on: %q", got)
@@ -560,19 +564,19 @@ func TestStreams_OfAClientThatReadsNothing(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			s := startStreaming(t, "", "")
 			session := s.session(true, "")
-			req, err := http.NewRequestWithContext(s.ctx, http.MethodGet, s.url+"/flood", nil)
+			req, err := http.NewRequestWithContext(s.ctx, http.MethodGet, s.URL+"/flood", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			maps.Copy(req.Header, c.header)
-			req.Header.Set("Authorization", "Bearer "+session.text("access_token"))
+			req.Header.Set("Authorization", "Bearer "+session.Text("access_token"))
 			resp, err := c.client.RoundTrip(req)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer resp.Body.Close()
 			s.app.waitStuck()
-			wantStatus(t, s.call("DELETE", "/"+session.text("session_id"), s.desk(), ""), 200)
+			sidecartest.WantStatus(t, s.Call("DELETE", "/"+session.Text("session_id"), s.desk(), ""), 200)
 			s.waitOpen(0)
 			s.waitIdle()
 		})
@@ -585,26 +589,26 @@ func TestStreams_ALogoutIsAnswered(t *testing.T) {
 	t.Parallel()
 	s := startStreaming(t, "", "")
 	session := s.session(true, "")
-	token := session.text("access_token")
+	token := session.Text("access_token")
 	s.app.logout = func(r *http.Request) {
 		own := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
-		if got := s.call("DELETE", "/current", own, ""); got.status != http.StatusOK {
-			t.Errorf("logging out: %d", got.status)
+		if got := s.Call("DELETE", "/current", own, ""); got.Status != http.StatusOK {
+			t.Errorf("logging out: %d", got.Status)
 		}
 	}
 	hanging := make(chan error, 1)
 	go func() {
-		req, _ := http.NewRequestWithContext(s.ctx, http.MethodGet, s.url+"/hang", nil)
+		req, _ := http.NewRequestWithContext(s.ctx, http.MethodGet, s.URL+"/hang", nil)
 		req.Header.Set("Authorization", "Bearer "+token)
-		_, err := do(req)
+		_, err := s.Do(req)
 		hanging <- err
 	}()
 	s.waitOpen(1)
-	req, _ := http.NewRequestWithContext(s.ctx, http.MethodPost, s.url+"/logout", nil)
+	req, _ := http.NewRequestWithContext(s.ctx, http.MethodPost, s.URL+"/logout", nil)
 	req.Header.Set("Authorization", "Bearer "+token)
-	got, err := do(req)
-	if err != nil || got.status != http.StatusOK || got.body != "good bye" {
-		t.Errorf("logging out: %v, %d %s", err, got.status, got.body)
+	got, err := s.Do(req)
+	if err != nil || got.Status != http.StatusOK || got.Body != "good bye" {
+		t.Errorf("logging out: %v, %d %s", err, got.Status, got.Body)
 	}
 	select {
 	case <-hanging:
@@ -618,9 +622,9 @@ func TestStreams_ALogoutIsAnswered(t *testing.T) {
 func TestL2_AWebSocketHasItsLineAtOnce(t *testing.T) {
 	t.Parallel()
 	s := startStreaming(t, "", "")
-	token := s.session(true, "").text("access_token")
+	token := s.session(true, "").Text("access_token")
 	socket := s.webSocket(token)
-	s.waitLog(`"path":"/ws","status":101}` + "\n")
+	s.WaitLog(`"path":"/ws","status":101}` + "\n")
 	s.untouched("after it", socket)
 	if lines := s.actLines(); len(lines) != 1 || lines[0]["method"] != "GET" {
 		t.Errorf("lines %v", lines)
@@ -632,13 +636,13 @@ func TestStreams_AreForgottenWhenTheyEndByThemselves(t *testing.T) {
 	t.Parallel()
 	s := startStreaming(t, "", "")
 	session := s.session(true, "")
-	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprintf(conn, "GET /events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n", session.text("access_token"))
+	fmt.Fprintf(conn, "GET /events HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer %s\r\n\r\n", session.Text("access_token"))
 	s.waitOpen(1)
 	_ = conn.Close()
 	s.waitOpen(0)
-	wantStatus(t, s.call("DELETE", "/"+session.text("session_id"), s.desk(), ""), 200)
+	sidecartest.WantStatus(t, s.Call("DELETE", "/"+session.Text("session_id"), s.desk(), ""), 200)
 }

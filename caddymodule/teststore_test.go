@@ -10,12 +10,13 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
 
+	"authsidecar/caddymodule/internal/sidecartest"
 	"authsidecar/sessions"
 	"authsidecar/sessions/storetest"
 )
 
 func init() {
-	if os.Getenv(asCaddy) != "" { // goldens name all the stores that there are
+	if sidecartest.AsCaddy() { // goldens name all the stores that there are
 		caddy.RegisterModule(switchStore{})
 	}
 }

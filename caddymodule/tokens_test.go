@@ -10,13 +10,15 @@ import (
 
 	josev4 "github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	"authsidecar/caddymodule/internal/sidecartest"
 )
 
 // storedKey returns the public half of a key that the sidecar made for itself:
 // what a resource server gets from jwks.json.
 func (s *sidecar) storedKey(use, kid string) *josev4.JSONWebKey {
 	s.t.Helper()
-	files, err := filepath.Glob(filepath.Join(s.dir, "data", "caddy", "auth_sessions", "*", use+".json"))
+	files, err := filepath.Glob(filepath.Join(s.Dir, "data", "caddy", "auth_sessions", "*", use+".json"))
 	if err != nil || len(files) != 1 {
 		s.t.Fatalf("key files %v %v, want one", files, err)
 	}
@@ -44,13 +46,13 @@ func (s *sidecar) storedKey(use, kid string) *josev4.JSONWebKey {
 
 func TestM1_M2_M3_TokensVerifyWithALibraryThatIsNotOurs(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(provider.site(s, echo(t).URL, ""))
-	desk := provider.token("carol", map[string]any{"scope": "sessions:impersonate", "client_id": nil, "azp": "desk"})
-	got := create(t, s.url, desk, `{"user_id":"alice","expires_in_millis":300000}`)
-	wantStatus(t, got, 200)
-	wantFields(t, got, map[string]any{"expires_in": 300.0})
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(provider.Site(s.Sidecar, sidecartest.Echo(t), ""))
+	desk := provider.Token("carol", map[string]any{"scope": "sessions:impersonate", "client_id": nil, "azp": "desk"})
+	got := s.Create(desk, `{"user_id":"alice","expires_in_millis":300000}`)
+	sidecartest.WantStatus(t, got, 200)
+	sidecartest.WantFields(t, got, map[string]any{"expires_in": 300.0})
 
 	type claims struct {
 		jwt.Claims
@@ -63,23 +65,23 @@ func TestM1_M2_M3_TokensVerifyWithALibraryThatIsNotOurs(t *testing.T) {
 	}
 	read := func(field, use string, alg josev4.SignatureAlgorithm, typ string) claims {
 		t.Helper()
-		raw := got.fields[field].(string)
+		raw := got.Fields[field].(string)
 		token, err := jwt.ParseSigned(raw, []josev4.SignatureAlgorithm{alg})
 		if err != nil {
 			t.Fatalf("%s: %v", field, err)
 		}
 		header := token.Headers[0]
-		if header.ExtraHeaders["typ"] != typ || len(decodePart(t, raw, 0)) != 3 {
-			t.Errorf("%s: header %v", field, decodePart(t, raw, 0))
+		if header.ExtraHeaders["typ"] != typ || len(sidecartest.Part(t, raw, 0)) != 3 {
+			t.Errorf("%s: header %v", field, sidecartest.Part(t, raw, 0))
 		}
 		var c claims
 		if err := token.Claims(s.storedKey(use, header.KeyID), &c); err != nil {
 			t.Fatalf("%s: %v", field, err)
 		}
-		if c.Session != got.fields["session_id"] || c.Client != "desk" || c.Subject != "alice" || c.Issuer != "https://app.example.com" {
+		if c.Session != got.Fields["session_id"] || c.Client != "desk" || c.Subject != "alice" || c.Issuer != "https://app.example.com" {
 			t.Errorf("%s: claims %+v", field, c)
 		}
-		if c.Actor["sub"] != "carol" || c.Actor["iss"] != provider.issuer || len(c.Actor) != 2 {
+		if c.Actor["sub"] != "carol" || c.Actor["iss"] != provider.Issuer || len(c.Actor) != 2 {
 			t.Errorf("%s: act %v", field, c.Actor)
 		}
 		life := c.Expiry.Time().Sub(c.IssuedAt.Time())
@@ -102,8 +104,8 @@ func TestM1_M2_M3_TokensVerifyWithALibraryThatIsNotOurs(t *testing.T) {
 	}
 
 	// Each has a key of its own: no resource server takes a refresh token.
-	token, _ := jwt.ParseSigned(got.fields["refresh_token"].(string), []josev4.SignatureAlgorithm{josev4.EdDSA, josev4.ES256})
-	access2, _ := jwt.ParseSigned(got.fields["access_token"].(string), []josev4.SignatureAlgorithm{josev4.ES256})
+	token, _ := jwt.ParseSigned(got.Fields["refresh_token"].(string), []josev4.SignatureAlgorithm{josev4.EdDSA, josev4.ES256})
+	access2, _ := jwt.ParseSigned(got.Fields["access_token"].(string), []josev4.SignatureAlgorithm{josev4.ES256})
 	if err := token.Claims(s.storedKey("access", access2.Headers[0].KeyID), &claims{}); err == nil {
 		t.Error("the access key verifies a refresh token")
 	}
@@ -111,27 +113,27 @@ func TestM1_M2_M3_TokensVerifyWithALibraryThatIsNotOurs(t *testing.T) {
 
 func TestV18_OurOwnTokensCannotCreateSessions(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(provider.site(s, echo(t).URL, ""))
-	got := create(t, s.url, provider.token("alice", nil), `{"user_id":"alice"}`)
-	wantStatus(t, got, 200)
-	wantProblem(t, create(t, s.url, got.fields["refresh_token"].(string), `{"user_id":"alice"}`), 401, "invalid_token")
-	wantProblem(t, create(t, s.url, got.fields["access_token"].(string), `{"user_id":"alice"}`), 403, "insufficient_scope")
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(provider.Site(s.Sidecar, sidecartest.Echo(t), ""))
+	got := s.Create(provider.Token("alice", nil), `{"user_id":"alice"}`)
+	sidecartest.WantStatus(t, got, 200)
+	sidecartest.WantProblem(t, s.Create(got.Fields["refresh_token"].(string), `{"user_id":"alice"}`), 401, "invalid_token")
+	sidecartest.WantProblem(t, s.Create(got.Fields["access_token"].(string), `{"user_id":"alice"}`), 403, "insufficient_scope")
 }
 
 func TestS7_TheStoreHoldsNoToken(t *testing.T) {
 	t.Parallel()
-	provider := newIDP(t, "https://idp.example.com")
-	s := newSidecar(t, t.TempDir())
-	s.start(provider.site(s, echo(t).URL, ""))
-	token := provider.token("alice", nil)
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(provider.Site(s.Sidecar, sidecartest.Echo(t), ""))
+	token := provider.Token("alice", nil)
 	for range 20 {
-		wantStatus(t, create(t, s.url, token, `{"user_id":"alice"}`), 200)
+		sidecartest.WantStatus(t, s.Create(token, `{"user_id":"alice"}`), 200)
 	}
-	s.stop()
+	s.Stop()
 	seen := 0
-	err := filepath.WalkDir(filepath.Join(s.dir, "data"), func(path string, entry os.DirEntry, err error) error {
+	err := filepath.WalkDir(filepath.Join(s.Dir, "data"), func(path string, entry os.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
@@ -149,7 +151,7 @@ func TestS7_TheStoreHoldsNoToken(t *testing.T) {
 	if err != nil || seen == 0 {
 		t.Errorf("read %d bytes: %v", seen, err)
 	}
-	if log := s.log.String(); regexp.MustCompile(`eyJ[A-Za-z0-9_-]{10}`).MatchString(log) {
+	if log := s.Log(); regexp.MustCompile(`eyJ[A-Za-z0-9_-]{10}`).MatchString(log) {
 		t.Error("L1: the log holds what looks like a token")
 	}
 }

@@ -3,6 +3,7 @@ package caddymodule_test
 import (
 	"bufio"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,6 +13,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"authsidecar/caddymodule/internal/sidecartest"
+	"authsidecar/sessions/storetest/servertest"
 )
 
 // needServers in the environment makes a missing server a failure. Without, the test is
@@ -45,7 +49,7 @@ func routeOf(path string) string {
 
 func goServer(t *testing.T) string {
 	t.Helper()
-	return newServer(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-Route", routeOf(r.URL.Path)) })
+	return sidecartest.Serve(t, func(w http.ResponseWriter, r *http.Request) { w.Header().Set("X-Route", routeOf(r.URL.Path)) })
 }
 
 func serveMux(t *testing.T) string {
@@ -126,31 +130,24 @@ func phpFPM(t *testing.T) string {
 	if len(found) == 0 {
 		missing(t, "php-fpm", "php-fpm")
 	}
-	dir, address := t.TempDir(), "127.0.0.1:"+freePort(t)
+	dir, address := t.TempDir(), "127.0.0.1:"+sidecartest.Port(t)
 	config := filepath.Join(dir, "fpm.conf")
-	text := "[global]\nerror_log = " + dir + "/log\ndaemonize = no\n[www]\nlisten = " + address + "\npm = static\npm.max_children = 2\n"
+	text := "[global]\nerror_log = /proc/self/fd/2\ndaemonize = no\n[www]\nlisten = " + address + "\npm = static\npm.max_children = 2\n"
 	if os.Geteuid() == 0 {
 		text += "user = nobody\ngroup = nogroup\n"
 	}
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(found[0], "-F", "-n", "-y", config)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(done) }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		<-done
+	server := servertest.Launch(t, nil, dir, found[0], "-F", "-n", "-y", config)
+	t.Cleanup(func() { server.End(syscall.SIGTERM) })
+	server.WaitReady(t, func() error {
+		conn, err := net.Dial("tcp", address)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
 	})
-	server := &sidecar{url: "http://" + address, cmd: cmd, done: done}
-	if err := server.wait(); err != nil {
-		log, _ := os.ReadFile(filepath.Join(dir, "log"))
-		t.Fatalf("php-fpm: %v\n%s", err, log)
-	}
 	return address
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"authsidecar/caddymodule/internal/sidecartest"
 	"authsidecar/sessions/urlpath/pathtest"
 )
 
@@ -56,17 +57,17 @@ func TestH6_GuardsHoldInFrontOfRealServers(t *testing.T) {
 	for name, start := range behind {
 		t.Run(name, func(t *testing.T) {
 			proxied := start(t)
-			p := newIDP(t, "https://idp.example.com")
-			s := newSidecar(t, t.TempDir())
-			open, bare := "http://127.0.0.1:"+freePort(t), "http://127.0.0.1:"+freePort(t)
+			p := sidecartest.NewIDP(t, "https://idp.example.com")
+			s := newSidecar(t)
+			open, bare := "http://127.0.0.1:"+sidecartest.Port(t), "http://127.0.0.1:"+sidecartest.Port(t)
 			site := func(address, issuer, words string) string {
-				text, _, _ := strings.Cut(p.site(s, "", words), "\treverse_proxy ")
+				text, _, _ := strings.Cut(p.Site(s.Sidecar, "", words), "\treverse_proxy ")
 				return strings.NewReplacer("SITE", address, "issuer https://app.example.com", "issuer "+issuer).Replace(text) + "\t" + proxied + "\n}\n"
 			}
-			s.start(site("SITE", "https://app.example.com", variantIdentity+variantDeny) + site("http://:"+port(bare), "https://bare.example.com", "") +
-				"http://:" + port(open) + " {\n\t" + proxied + "\n}\n")
-			imp := create(t, s.url, p.token("desk", map[string]any{"scope": "sessions:impersonate"}), `{"user_id":"alice"}`).text("access_token")
-			wantGuarded(t, s.url, open, "Authorization: Bearer "+imp)
+			s.Start(site("SITE", "https://app.example.com", variantIdentity+variantDeny) + site("http://:"+sidecartest.PortOf(bare), "https://bare.example.com", "") +
+				"http://:" + sidecartest.PortOf(open) + " {\n\t" + proxied + "\n}\n")
+			imp := s.Create(p.Token("desk", map[string]any{"scope": "sessions:impersonate"}), `{"user_id":"alice"}`).Text("access_token")
+			wantGuarded(t, s.URL, open, "Authorization: Bearer "+imp)
 			wantOwn(t, bare, open)
 		})
 	}

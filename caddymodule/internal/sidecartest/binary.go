@@ -33,10 +33,13 @@ var Root = sync.OnceValue(func() string {
 	}
 })
 
-// Binary returns the Caddy that tests run.
+// Binary returns the Caddy that tests run: see Main.
 func Binary(t testing.TB) string {
 	t.Helper()
-	file, err := binary()
+	file, err := os.Executable()
+	if !own.Load() {
+		file, err = binary()
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"authsidecar/sessions/storetest/servertest"
 )
 
 // A Sidecar is a Caddy with the module: a process of its own that listens on the loopback.
@@ -24,7 +26,7 @@ type Sidecar struct {
 	t      testing.TB
 	binary string
 	cmd    *exec.Cmd
-	logs   []*log // of all its runs
+	logs   []*servertest.Log // of all its runs
 	ended  chan struct{}
 }
 
@@ -48,16 +50,15 @@ func New(t testing.TB) *Sidecar {
 // Render returns a whole Caddyfile: in what it is given, SITE stands for the address of the site,
 // and DIR for the folder.
 func (s *Sidecar) Render(caddyfile string) string {
-	_, port, _ := strings.Cut(strings.TrimPrefix(s.URL, "http://"), ":")
 	return withoutTokens() + "{\n\tadmin " + s.Admin + "\n\tdefault_bind 127.0.0.1\n\tauto_https off\n\tlog {\n\t\timport without_tokens\n\t\tlevel DEBUG\n\t}\n" + s.Global + "}\n" +
-		strings.NewReplacer("SITE", "http://:"+port, "DIR", s.Dir).Replace(caddyfile)
+		strings.NewReplacer("SITE", "http://:"+PortOf(s.URL), "DIR", s.Dir).Replace(caddyfile)
 }
 
 // Command returns a command of this Caddy, as in caddy version, in the sidecar's environment.
 func (s *Sidecar) Command(args ...string) *exec.Cmd {
 	cmd := exec.Command(s.binary, args...)
 	cmd.Dir = s.Dir
-	cmd.Env = append(append(os.Environ(), s.Env...), "HOME="+s.Dir, "XDG_DATA_HOME="+s.Dir+"/data", "XDG_CONFIG_HOME="+s.Dir+"/config")
+	cmd.Env = append(append(os.Environ(), s.Env...), asCaddy+"=1", "HOME="+s.Dir, "XDG_DATA_HOME="+s.Dir+"/data", "XDG_CONFIG_HOME="+s.Dir+"/config")
 	return cmd
 }
 
@@ -85,7 +86,7 @@ func (s *Sidecar) Run(caddyfile string) {
 	s.t.Helper()
 	file := s.Write("Caddyfile", s.Render(caddyfile))
 	s.cmd, s.ended = s.Command("run", "--config", file, "--adapter", "caddyfile"), make(chan struct{})
-	log := new(log)
+	log := new(servertest.Log)
 	s.logs = append(s.logs, log)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	if err := s.cmd.Start(); err != nil {
