@@ -164,7 +164,11 @@ func (e *explainer) loadSite(ctx context.Context, tokenIssuer string) (*explain.
 	if err != nil {
 		return nil, err
 	}
-	return explain.New(ctx, block, e.serverKeys(block.Issuer), e.offline)
+	asked := tokenIssuer
+	if e.offline {
+		asked = ""
+	}
+	return explain.New(ctx, block, e.serverKeys(block.Issuer), asked)
 }
 
 // serverKeys asks the running server for the public keys that it knows; nil where it

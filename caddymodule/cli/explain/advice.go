@@ -77,15 +77,20 @@ func line(words ...string) []string {
 	return []string{strings.Join(words, " ")}
 }
 
-// with is the line of a list with one more word in it, in place of the one that is there.
+// with is the line of a list with one more word in it, in place of the one that is there; nil where
+// it has that word, or it cannot stand in a line.
 func with(word string, list []string, more string) []string {
-	if slices.Contains(list, more) {
+	if slices.Contains(list, more) || !plain.MatchString(more) {
 		return nil
 	}
-	if !plain.MatchString(more) {
-		return nil
+	words := []string{word}
+	for _, have := range list {
+		if !plain.MatchString(have) {
+			have = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(have) + `"`
+		}
+		words = append(words, have)
 	}
-	return []string{strings.Join(append(append([]string{word}, list...), more), " ")}
+	return []string{strings.Join(append(words, more), " ")}
 }
 
 // issuer advises on a token of an issuer that is not trusted.
@@ -95,7 +100,7 @@ func (r *refusal) issuer() advice {
 		return advice{mend: "let the issuer put iss into it: of a token without nobody knows whose keys to try"}
 	}
 	for _, t := range r.Trusted {
-		if !slices.ContainsFunc(append([]string{t.Name}, t.Issuers...), func(name string) bool { return spelling(name) == spelling(iss) }) {
+		if !isSpelling(iss, t.Issuer) {
 			continue
 		}
 		if other, ok := asOther(r.keysErr[t.Name]); ok && other.Name == iss {
@@ -114,6 +119,11 @@ func (r *refusal) issuer() advice {
 		mend:  "get a token of an issuer that a trust block names; or, if this one is yours and what its tokens are for is this app, add the block that follows (rules then say from which issuer; jwks, if it has no discovery document):",
 		lines: append(append([]string{"trust " + iss + " {"}, means...), "}"),
 	}
+}
+
+// isSpelling reports whether a name is one of the issuer's, but for how it is written.
+func isSpelling(name string, of bearer.Issuer) bool {
+	return slices.ContainsFunc(append([]string{of.Name}, of.Issuers...), func(known string) bool { return spelling(known) == spelling(name) })
 }
 
 // spelling is what is the same in all spellings of an issuer.

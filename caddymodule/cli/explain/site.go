@@ -24,16 +24,16 @@ type Site struct {
 }
 
 // New returns the block with the keys that can be had: of the running server, nil for none, of
-// the issuers, unless offline, and of the storage.
-func New(ctx context.Context, block *Block, running *adminapi.InstanceStatus, offline bool) (site *Site, err error) {
+// the issuer that may be asked, "" for none, and of the storage.
+func New(ctx context.Context, block *Block, running *adminapi.InstanceStatus, asked string) (site *Site, err error) {
 	site = &Site{Block: block, keysFrom: make(map[string]string), keysErr: make(map[string]error)}
-	site.load(ctx, running, offline)
+	site.load(ctx, running, asked)
 	site.verifier, err = bearer.New(bearer.Config{Issuers: site.issuers})
 	return site, err
 }
 
 // load gets the keys: of our own tokens, and of each trusted issuer.
-func (s *Site) load(ctx context.Context, running *adminapi.InstanceStatus, offline bool) {
+func (s *Site) load(ctx context.Context, running *adminapi.InstanceStatus, asked string) {
 	own := s.Own
 	own.Keys = noKeys{}
 	if keys, from := s.ownKeys(ctx, running); keys != nil {
@@ -45,7 +45,8 @@ func (s *Site) load(ctx context.Context, running *adminapi.InstanceStatus, offli
 		issuer := t.Issuer
 		s.keysFrom[issuer.Name] = "keys of the configuration"
 		if remote, ok := issuer.Keys.(*bearer.Remote); ok {
-			issuer.Keys, s.keysFrom[issuer.Name], s.keysErr[issuer.Name] = remoteKeys(ctx, t, remote, runningKeys(running, t, i), offline)
+			ask := asked != "" && (isOf(asked, issuer) || isSpelling(asked, issuer))
+			issuer.Keys, s.keysFrom[issuer.Name], s.keysErr[issuer.Name] = remoteKeys(ctx, t, remote, runningKeys(running, t, i), ask)
 		}
 		s.issuers = append(s.issuers, issuer)
 	}
@@ -61,13 +62,13 @@ func runningKeys(running *adminapi.InstanceStatus, t *Trusted, at int) *adminapi
 
 // remoteKeys are those that the running server has, else those that the issuer gives, else those
 // that are remembered. The error is of asking the issuer.
-func remoteKeys(ctx context.Context, t *Trusted, remote *bearer.Remote, running *adminapi.TrustStatus, offline bool) (keys bearer.KeySource, from string, err error) {
+func remoteKeys(ctx context.Context, t *Trusted, remote *bearer.Remote, running *adminapi.TrustStatus, ask bool) (keys bearer.KeySource, from string, err error) {
 	if running != nil {
 		if set := setOf(running.JWKS.Keys, t.Accepts); set != nil {
 			return set, "keys of the running server, got " + reltime.Ago(running.FetchedAt, time.Now()), nil
 		}
 	}
-	if !offline {
+	if ask {
 		var got []*jose.Key
 		if got, err = remote.Fetch(ctx); err == nil {
 			keys, err = bearer.NewStatic(got...)
