@@ -69,7 +69,7 @@ func TestCopy_SaysWhatIsWrong(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, test := range []struct{ name, from, to, says string }{
-		{"no such engine", "mysql x", "pebble two", "has forgetful, pebble"},
+		{"no such engine", "mysql x", "pebble two", "forgetful, pebble"},
 		{"a name with a dot", "pebble.x", "pebble two", "not in this build"},
 		{"nothing", "", "pebble two", "names no store"},
 		{"a word too much", "pebble one two", "pebble two", "followed by too much"},
