@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -86,6 +87,7 @@ func adviceCases(t *testing.T, provider *sidecartest.IDP) []adviceCase {
 		{bearer.ReasonAudience, with(map[string]any{"aud": "spa\n\t\t} #"}), "", "spa", false},
 		{bearer.ReasonAudience, with(map[string]any{"aud": nil, "client_id": "spa"}), "", "client", true}, // Amazon Cognito
 		{bearer.ReasonAudience, with(map[string]any{"aud": []any{}, "client_id": nil, "cid": "spa"}), "audience_claim client_id", "client", true},
+		{bearer.ReasonAudience, with(map[string]any{"aud": nil, "client_id": "spa"}), `audience_claim "the \"client\""`, "client", true},
 		{bearer.ReasonAudience, with(map[string]any{"aud": nil, "client_id": nil}), "", "aud is nothing", false},
 		{bearer.ReasonAudience, with(map[string]any{"azp": "spa", "typ": "ID"}), "id_tokens", `"spa" (azp)`, true},
 		{bearer.ReasonAudience, with(map[string]any{"aud": []any{sidecartest.Audience, "x"}, "typ": "ID"}), "id_tokens", "azp", false},
@@ -281,6 +283,31 @@ func TestExplain_EachAdviceOnKeysThatCannotBeHadWorks(t *testing.T) {
 				t.Errorf("%s with %s: %+v", e.Verdict, line, e.Checks)
 			}
 		})
+	}
+}
+
+// The token of one issuer is no other issuer's business.
+func TestExplain_AsksTheIssuerOfTheTokenAlone(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	other := sidecartest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		http.NotFound(w, r)
+	})
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := sidecartest.New(t)
+	config := strings.NewReplacer("\t\tallow self\n", "\t\ttrust "+other+" {\n\t\t\taudience x\n\t\t\tusers\n\t\t}\n\t\tallow self\n",
+		"sessions:impersonate", "sessions:impersonate from https://idp.example.com").Replace(provider.Site(s, "http://localhost:1", ""))
+	file := s.Write("Caddyfile", s.Render(config))
+	if _, e := explain(t, s, provider.Token("alice", nil), "--config", file); e.Verdict != "accepted" || asked.Load() > 0 {
+		t.Errorf("%s, asked %d times: %+v", e.Verdict, asked.Load(), e.Checks)
+	}
+	theirs := sidecartest.NewIDP(t, other)
+	if _, e := explain(t, s, theirs.Token("alice", nil), "--config", file, "--offline"); e.Verdict == "accepted" || asked.Load() > 0 {
+		t.Errorf("offline: %s, asked %d times", e.Verdict, asked.Load())
+	}
+	if _, e := explain(t, s, theirs.Token("alice", nil), "--config", file); e.Verdict == "accepted" || asked.Load() == 0 {
+		t.Errorf("%s, asked %d times", e.Verdict, asked.Load())
 	}
 }
 

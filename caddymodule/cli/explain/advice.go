@@ -116,7 +116,7 @@ func (r *refusal) issuer() advice {
 		return advice{mend: "get a token of an issuer that a trust block names; or, if this one is yours, trust it, with jwks for where its keys are and audience for what its tokens are for"}
 	}
 	return advice{
-		mend:  "get a token of an issuer that a trust block names; or, if this one is yours and what its tokens are for is this app, add the block that follows (rules then say from which issuer; jwks, if it has no discovery document):",
+		mend:  "get a token of an issuer that a trust block names; or, if this one is yours and what its tokens are for is this app, add the block that follows (rules then say from which issuer, and users stands in the block of whom allow self is for; add jwks if it has no discovery document):",
 		lines: append(append([]string{"trust " + iss + " {"}, means...), "}"),
 	}
 }
