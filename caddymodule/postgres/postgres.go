@@ -4,18 +4,14 @@ package postgres
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
-	"go.uber.org/zap/exp/zapslog"
 
-	"authsidecar/caddymodule/internal/placeholder"
+	"authsidecar/caddymodule/internal/storemodule"
 	"authsidecar/sessions"
 	"authsidecar/sessions/pgstore"
 )
@@ -57,18 +53,19 @@ func (Store) CaddyModule() caddy.ModuleInfo {
 // off is the Listen of who polls.
 const off = "off"
 
+// name is that of the module, after its namespace.
+const name = "postgres"
+
+// mostConns is the most that MaxConns may be.
+const mostConns = 1000
+
 // Provision gives the placeholders their values.
-func (s *Store) Provision(caddy.Context) error {
-	if err := placeholder.ResolveAll(s); err != nil {
-		return fmt.Errorf("store postgres: %w", err)
-	}
-	return nil
-}
+func (s *Store) Provision(caddy.Context) error { return storemodule.Resolve(name, s) }
 
 // Validate checks what can be checked without a look at the database.
 func (s Store) Validate() error {
 	switch {
-	case s.MaxConns < 0 || s.MaxConns > 1000:
+	case s.MaxConns < 0 || s.MaxConns > mostConns:
 		return errors.New("store postgres: max_conns is 1 to 1000")
 	case s.Timeout < 0:
 		return errors.New("store postgres: timeout is negative")
@@ -80,8 +77,7 @@ func (s Store) Validate() error {
 // StoreKey is a hash of all that the store is opened with.
 func (s *Store) StoreKey() (string, error) {
 	o := s.options()
-	all := fmt.Appendf(nil, "%q %q %q %q %t %d %d", o.DSN, o.Password, o.Schema, o.ListenDSN, o.Poll, o.MaxConns, o.Timeout)
-	return fmt.Sprintf("postgres %x", sha256.Sum256(all)), nil
+	return storemodule.Key(name, o.DSN, o.Password, o.Schema, o.ListenDSN, o.Poll, o.MaxConns, o.Timeout), nil
 }
 
 // StoreLocation is the server, the database in it, and the schema.
@@ -103,11 +99,10 @@ func (s *Store) OpenExisting(ctx context.Context, logger *zap.Logger) (sessions.
 
 func (s *Store) open(ctx context.Context, logger *zap.Logger, mustExist bool) (sessions.Store, error) {
 	opts := s.options()
-	opts.MustExist = mustExist
-	opts.Log = slog.New(zapslog.NewHandler(logger.Named("store").Core()))
+	opts.MustExist, opts.Log = mustExist, storemodule.Log(logger)
 	store, err := pgstore.Open(ctx, opts)
 	if err != nil {
-		return nil, fmt.Errorf("store postgres: %w", err)
+		return nil, storemodule.Wrap(name, err)
 	}
 	return store, nil
 }

@@ -4,21 +4,18 @@ package redis
 
 import (
 	"context"
-	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
-	"go.uber.org/zap/exp/zapslog"
 
-	"authsidecar/caddymodule/internal/placeholder"
+	"authsidecar/caddymodule/internal/storemodule"
 	"authsidecar/sessions"
 	"authsidecar/sessions/redisstore"
 )
@@ -64,13 +61,11 @@ func (Store) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
+// name is that of the module, after its namespace.
+const name = "redis"
+
 // Provision gives the placeholders their values.
-func (s *Store) Provision(caddy.Context) error {
-	if err := placeholder.ResolveAll(s); err != nil {
-		return fmt.Errorf("store redis: %w", err)
-	}
-	return nil
-}
+func (s *Store) Provision(caddy.Context) error { return storemodule.Resolve(name, s) }
 
 // Validate checks what can be checked without a look at the server.
 func (s Store) Validate() error {
@@ -94,9 +89,8 @@ const (
 // StoreKey is a hash of all that the store is opened with.
 func (s *Store) StoreKey() (string, error) {
 	o := s.options()
-	all := fmt.Appendf(nil, "%q %q %q %q %q %q %d %d %d %d", o.URL, o.Password, o.SentinelUser, o.SentinelPassword, o.Prefix, s.CA,
-		o.Replicas, o.ReplicaTimeout, o.MaxCalls, o.Timeout)
-	return fmt.Sprintf("redis %x", sha256.Sum256(all)), nil
+	return storemodule.Key(name, o.URL, o.Password, o.SentinelUser, o.SentinelPassword, o.Prefix, s.CA,
+		o.Replicas, o.ReplicaTimeout, o.MaxCalls, o.Timeout), nil
 }
 
 // StoreLocation is the server, the database in it, and the prefix.
@@ -117,17 +111,16 @@ func (s *Store) OpenExisting(ctx context.Context, logger *zap.Logger) (sessions.
 
 func (s *Store) open(ctx context.Context, logger *zap.Logger, mustExist bool) (sessions.Store, error) {
 	opts := s.options()
-	opts.MustExist = mustExist
+	opts.MustExist, opts.Log = mustExist, storemodule.Log(logger)
 	if s.CA != "" {
 		var err error
 		if opts.TLS, err = trust(s.CA); err != nil {
-			return nil, fmt.Errorf("store redis: %w", err)
+			return nil, storemodule.Wrap(name, err)
 		}
 	}
-	opts.Log = slog.New(zapslog.NewHandler(logger.Named("store").Core()))
 	store, err := redisstore.Open(ctx, opts)
 	if err != nil {
-		return nil, fmt.Errorf("store redis: %w", err)
+		return nil, storemodule.Wrap(name, err)
 	}
 	return store, nil
 }

@@ -243,7 +243,7 @@ func TestARowOfANewerReleaseIsNobodysGuess(t *testing.T) {
 	data = convert_to(replace(convert_from(data, 'UTF8'), '"v":1', '"v":2'), 'UTF8')`, s.sql.schema))
 	before := dump(t, s)
 	_, get := s.Get(ctx(), row.Key())
-	_, _, _, creating := s.Create(ctx(), row)
+	creating := sharedtest.CreateErr(s, row)
 	_, updating := s.Update(ctx(), row.Key(), func(row sessions.Session, _ time.Time) (sessions.Session, bool) {
 		t.Error("the transition was called")
 		return row, true

@@ -268,7 +268,7 @@ func TestWhatANewerReleaseWroteIsLeftAlone(t *testing.T) {
 		return row, true
 	})
 	_, _, revoke := s.Revoke(ctx(), row.Key(), sessions.EndRevoked)
-	_, _, _, create := s.Create(ctx(), row)
+	create := sharedtest.CreateErr(s, row)
 	_, list := s.List(ctx(), sessions.Query{Realm: row.Realm, User: "alice", Limit: 5})
 	for name, err := range map[string]error{"Get": get, "Update": updating, "Revoke": revoke, "Create": create, "List": list} {
 		if !errors.Is(err, sessions.ErrNewerRow) {

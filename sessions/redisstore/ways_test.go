@@ -131,7 +131,7 @@ func TestWhatReplicasDoNotHaveIsNotAcknowledged(t *testing.T) {
 	replica.Freeze()
 	defer replica.Thaw()
 	for name, do := range map[string]func() error{
-		"Create": func() error { _, _, _, err := s.Create(ctx(), sharedtest.Row("two", s.Now())); return err },
+		"Create": func() error { return sharedtest.CreateErr(s, sharedtest.Row("two", s.Now())) },
 		"Rotate": func() error { _, _, _, err := s.Rotate(ctx(), &p, &sessions.Fresh{}); return err },
 		"Revoke": func() error { _, _, err := s.Revoke(ctx(), row.Key(), sessions.EndRevoked); return err },
 		"AddCutoff": func() error {
@@ -182,7 +182,7 @@ func TestAServerThatIsFullSaysSo(t *testing.T) {
 	s := openStore(t, Options{URL: srv.URL(0)})
 	row := sharedtest.Create(t, s, sharedtest.Row("one", s.Now()))
 	srv.CLI(t, "CONFIG", "SET", "maxmemory", "1")
-	_, _, _, err := s.Create(ctx(), sharedtest.Row("two", s.Now()))
+	err := sharedtest.CreateErr(s, sharedtest.Row("two", s.Now()))
 	sharedtest.WantUnavailable(t, "Create", err)
 	_, _, err = s.Revoke(ctx(), row.Key(), sessions.EndRevoked)
 	sharedtest.WantUnavailable(t, "Revoke", err)

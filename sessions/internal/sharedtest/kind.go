@@ -103,6 +103,12 @@ func Create(t testing.TB, s sessions.Store, row sessions.Session) sessions.Sessi
 	return stored
 }
 
+// CreateErr is the error of creating a row.
+func CreateErr(s sessions.Store, row sessions.Session) error {
+	_, _, _, err := s.Create(context.Background(), row) //nolint:dogsled // who wants more calls Create
+	return err
+}
+
 // Get reads a row that is there.
 func Get(t testing.TB, s sessions.Store, key sessions.Key) sessions.Session {
 	t.Helper()
