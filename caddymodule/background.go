@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -11,7 +12,7 @@ import (
 // background returns what runs until the configuration is replaced.
 func (inst *instance) background() []func(context.Context) {
 	var runs []func(context.Context)
-	for _, t := range inst.trust {
+	for _, t := range slices.Concat(inst.trust, inst.clients) {
 		if t.run != nil {
 			runs = append(runs, t.run)
 		}

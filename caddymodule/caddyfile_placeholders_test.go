@@ -26,7 +26,12 @@ var grammar = map[string]lines{
 		"shadow":  {"shadow allow scope %s", "shadow allow claim x %s", "shadow allow expression `caller.x == \"%s\"`"},
 		"manage":  {"lifecycle\nmanage scope %s", "lifecycle\nmanage claim x %s", "lifecycle\nmanage expression `caller.x == \"%s\"`"},
 		"protect": {"protect user %s", "protect user root %s"}, "audit": {"audit file %s"}, "store": {"store pebble %s", "store pebble %s/db"}, "lifecycle": {"lifecycle"},
-		"claims": {"claims %s", "claims groups %s"},
+		"claims": {"claims %s", "claims groups %s"}, "discovery": {"discovery"},
+	},
+	"oauth": {"path": {"client a {\npublic\n}\npath /%s"}, "client": {"client %s {\npublic\n}"}},
+	"oauth {\nclient a": {
+		"public": {"public"}, "secret": {"secret %s", "secret {env.X} %s"}, "secret_sha256": {"secret_sha256 %s"}, "jwks": {"jwks %s"},
+		"ca": {"jwks https://client.example.com/jwks.json\nca %s"}, "insecure_http": {"jwks http://client.example.com/jwks.json\ninsecure_http"},
 	},
 	"trust https://idp.example.com": {
 		"jwks": {"jwks %s"}, "key": {"key %s"}, "secret": {"secret %s"}, "audience": {"audience %s", "audience x %s"},
@@ -59,7 +64,7 @@ var base = map[string]string{
 func blockWith(block, line string) string {
 	word := line
 	if block != "" {
-		line = block + " {\n" + line + "\n}"
+		line = block + " {\n" + line + "\n}" + strings.Repeat("\n}", strings.Count(block, "{"))
 		word = block
 	}
 	first, _, _ := strings.Cut(word, " ")
@@ -125,6 +130,9 @@ func wantNoPlaceholder(t *testing.T, word, text string) {
 	}
 	if word == "secret" || word == "jwks_token" { // they stay until they are used
 		h.Trust[0].Secret, h.Trust[0].JWKSToken = "", ""
+		if h.OAuth != nil {
+			h.OAuth.Clients[0].Secrets = nil
+		}
 	}
 	left, err := json.Marshal(struct {
 		*caddymodule.Handler

@@ -79,6 +79,10 @@ func (h *Handler) Validate() error {
 	for _, text := range h.Warnings() {
 		h.logger.Warn(text, zap.String("issuer", h.Issuer))
 	}
+	if h.Lifecycle && !h.Discovers() {
+		h.logger.Info("libraries that verify access tokens look for the public keys at discovery documents, whose paths are the app's; to serve them, write: discovery",
+			zap.String("issuer", h.Issuer), zap.String("path", "/.well-known/openid-configuration"), zap.String("keys", h.Path+"/jwks.json"))
+	}
 	var err error
 	if h.inst, err = h.app.instanceOf(h); err != nil {
 		return fmt.Errorf("auth_sessions %s: %w", h.Issuer, err)

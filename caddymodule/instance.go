@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +40,7 @@ type instance struct {
 	verifier *bearer.Verifier
 	manager  *sessions.Manager
 	trust    []*trusted
+	clients  []*trusted // those that authenticate by keys: their issuer is the client
 	keys     *keyStore
 	rings    []ringPlan
 	reports  *observe.Reporter
@@ -98,14 +100,14 @@ func newInstance(h *Handler) (*instance, error) {
 		return nil, err
 	}
 	inst.own = append(inst.own, api)
-	return inst, nil
+	return inst, inst.addOAuth(h, keys)
 }
 
 // newAPI makes what answers on the path and below it.
 func (inst *instance) newAPI(h *Handler, keys *keyring.Keyring) (*httpapi.API, error) {
 	c := httpapi.Config{
 		Path: h.Path, Verifier: inst.verifier, Manager: inst.manager,
-		Lifecycle: h.Lifecycle, KeySet: h.Identity != nil && h.Identity.Assertion != nil, Keys: keys.Access.Public, KeysMaxAge: keyCache,
+		Lifecycle: h.Lifecycle, KeySet: h.PublishesKeys(), Keys: keys.Access.Public, KeysMaxAge: keyCache,
 		CrossSite: forward.CrossSite, ClientIP: observe.ClientIP, Observer: observer{inst},
 	}
 	if len(h.Trust) == 1 {
@@ -158,6 +160,7 @@ func (inst *instance) newManager(h *Handler, keys *keyring.Keyring) (*sessions.M
 			Keys:            keys,
 		},
 	}
+	m.Clients, m.Confidential = h.ClientNames()
 	return m, nil
 }
 
@@ -227,7 +230,7 @@ func (inst *instance) try(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, t := range inst.trust {
+	for _, t := range slices.Concat(inst.trust, inst.clients) {
 		if t.load != nil {
 			t.load(ctx)
 		}

@@ -48,6 +48,13 @@ type Block struct {
 	// below it are then ours.
 	Lifecycle bool `json:"lifecycle,omitempty"`
 
+	// The OAuth endpoints, and the clients that may use them. Default: none.
+	OAuth *OAuth `json:"oauth,omitempty"`
+
+	// Whether the discovery documents are served, below `/.well-known/`, where libraries that
+	// verify access tokens look for the public keys. With oauth they are in any case.
+	Discovery bool `json:"discovery,omitempty"`
+
 	// Whose callers may list and revoke the sessions of others, in the forms of
 	// allow, but for self: everybody may manage his own. Needs lifecycle.
 	Manage []*Rule `json:"manage,omitempty"`
@@ -122,7 +129,7 @@ func placed(err error) error {
 }
 
 // wordsOf are the words of the Caddyfile whose names in JSON are others.
-var wordsOf = strings.NewReplacer("shadow_allow.", "shadow allow.", "identity.headers.", "identity.header.")
+var wordsOf = strings.NewReplacer("shadow_allow.", "shadow allow.", "identity.headers.", "identity.header.", "oauth.clients.", "client.")
 
 const day = 24 * time.Hour
 
@@ -140,6 +147,9 @@ func (b *Block) setDefaults() {
 	b.setLifeDefaults()
 	if b.Claims != nil {
 		b.Claims.setDefaults()
+	}
+	if b.OAuth != nil {
+		orDefault(&b.OAuth.Path, "/oauth")
 	}
 	if b.Identity != nil {
 		b.Identity.setDefaults(b.Issuer)

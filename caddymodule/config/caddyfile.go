@@ -34,6 +34,8 @@ const directive = "auth_sessions"
 //		cors    <origins...>
 //		openapi
 //		manage  scope | claim | expression ... [from <issuer>]
+//		oauth         { ... }
+//		discovery
 //		identity      { ... }
 //		session       { ... }
 //		impersonation { ... }
@@ -118,6 +120,8 @@ func (p *parser) directive() error {
 		"lifecycle":     p.flag(&b.Lifecycle),
 		"cors":          p.list(&b.CORS, "https://spa.example.com"),
 		"openapi":       p.flag(&b.OpenAPI),
+		"oauth":         p.oauth,
+		"discovery":     p.flag(&b.Discovery),
 		"protect":       p.protect,
 		"session":       p.session,
 		"impersonation": p.impersonation,

@@ -211,9 +211,13 @@ func (p *parser) secret(into *string) func() error {
 			return err
 		}
 		if !placeholder.Alone(value) {
-			return p.Errf("%s: the %s stands here itself: keep it out of the Caddyfile and write where it is, {env.NAME} or {file./path} ({$NAME} would copy it in)", p.name, word)
+			return p.secretItself(word)
 		}
 		*into = value
 		return nil
 	}
+}
+
+func (p *parser) secretItself(word string) error {
+	return p.Errf("%s: the %s stands here itself: keep it out of the Caddyfile and write where it is, {env.NAME} or {file./path} ({$NAME} would copy it in)", p.name, word)
 }

@@ -78,11 +78,11 @@ func (t *Trust) checkSource(at, name string) error {
 	case t.JWKS != "" && t.Key != "":
 		return wrong(at+".key", "%s has jwks and key: an issuer has one set of keys; keep one of them", name)
 	case t.JWKS == "" && t.Key == "" && t.Secret == "":
-		if err := t.checkKeyURL(t.Issuer); err != nil {
+		if err := checkKeyURL(t.Issuer, t.InsecureHTTP); err != nil {
 			return wrong(at, "%s has no jwks, key or secret, and cannot be asked for its keys: %w", name, err)
 		}
 	case strings.Contains(t.JWKS, "://"):
-		if err := t.checkKeyURL(t.JWKS); err != nil {
+		if err := checkKeyURL(t.JWKS, t.InsecureHTTP); err != nil {
 			return wrong(at+".jwks", "%s: jwks: %w", name, err)
 		}
 	}
@@ -117,14 +117,14 @@ func (t *Trust) checkFetch(at, name string) error {
 }
 
 // checkKeyURL refuses URLs that keys cannot be had from. Whoever sits between us
-// and the issuer could send keys of their own over http.
-func (t *Trust) checkKeyURL(s string) error {
+// and the issuer could send keys of their own over http, unless that is said to be secure.
+func checkKeyURL(s string, insecure bool) error {
 	u, err := absoluteURL(s)
 	if err != nil {
 		return err
 	}
 	ip := net.ParseIP(u.Hostname())
-	if u.Scheme != "https" && !t.InsecureHTTP && !ip.IsLoopback() && u.Hostname() != "localhost" {
+	if u.Scheme != "https" && !insecure && !ip.IsLoopback() && u.Hostname() != "localhost" {
 		return fmt.Errorf("%q is not protected on its way: write it with https (http is for this machine alone), keep the keys in a file, or write insecure_http where the network has nobody else in it", s)
 	}
 	return nil

@@ -58,9 +58,8 @@ type Config struct {
 	Now func() time.Time
 	// ClientIP returns the address that a request came from.
 	ClientIP func(*http.Request) string
-	// Failed is told of every request that was refused or failed, and with which status. Nil
-	// is silence.
-	Failed func(r *http.Request, status int, err error)
+	// Observer hears of every request that was refused or failed. Nil is sessions.Silent.
+	Observer sessions.Observer
 }
 
 // An API answers the requests that Route says are ours.
@@ -85,6 +84,9 @@ func New(c Config) (*API, error) {
 	u, err := url.Parse(c.Issuer)
 	if err != nil || u.Host == "" {
 		return nil, errors.New("the issuer is not an absolute URL")
+	}
+	if c.Observer == nil {
+		c.Observer = sessions.Silent{}
 	}
 	if c.Now == nil {
 		c.Now = time.Now //nolint:forbidigo // the default of the clock
@@ -142,9 +144,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) err
 // fail answers an error.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	known := errorOf(err)
-	if a.Failed != nil {
-		a.Failed(r, known.status, err)
-	}
+	a.Observer.Failed(r.Context(), known.status, err)
 	defer endpoint.LeaveBody(w, r)()
 	known.write(w, r.Header)
 }

@@ -114,13 +114,21 @@ func newFixture(t testing.TB) *fixture {
 		},
 		Audience: []string{issuer}, Sessions: f.manager, Verifier: verifier, Now: clock,
 		ClientIP: func(r *http.Request) string { return strings.TrimSuffix(r.RemoteAddr, ":1234") },
-		Failed:   func(_ *http.Request, _ int, err error) { f.failed = append(f.failed, err) },
+		Observer: recorder{f: f},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return f
 }
+
+// A recorder keeps why requests failed.
+type recorder struct {
+	sessions.Silent
+	f *fixture
+}
+
+func (r recorder) Failed(_ context.Context, _ int, err error) { r.f.failed = append(r.f.failed, err) }
 
 func newKey(t testing.TB, alg jose.Algorithm) *jose.PrivateKey {
 	t.Helper()
