@@ -46,6 +46,14 @@ func newBrowser(t testing.TB) *browser {
 	return b
 }
 
+// tab opens another tab of the same profile.
+func (b *browser) tab() *browser {
+	b.t.Helper()
+	ctx, stop := chromedp.NewContext(b.ctx)
+	b.t.Cleanup(stop)
+	return &browser{t: b.t, ctx: ctx}
+}
+
 // visit opens a page.
 func (b *browser) visit(url string) {
 	b.t.Helper()
