@@ -16,6 +16,12 @@ import (
 	"authsidecar/sessions/pgstore"
 )
 
+// name is that of the module, after its namespace.
+const name = "postgres"
+
+// mostConns is the most that MaxConns may be.
+const mostConns = 1000
+
 func init() {
 	caddy.RegisterModule(Store{})
 }
@@ -53,12 +59,6 @@ func (Store) CaddyModule() caddy.ModuleInfo {
 // off is the Listen of who polls.
 const off = "off"
 
-// name is that of the module, after its namespace.
-const name = "postgres"
-
-// mostConns is the most that MaxConns may be.
-const mostConns = 1000
-
 // Provision gives the placeholders their values.
 func (s *Store) Provision(caddy.Context) error { return storemodule.Resolve(name, s) }
 
@@ -89,22 +89,16 @@ func (s *Store) StoreLocation() string {
 // OpenStore connects to the database, and makes or migrates the schema if that is not
 // done yet.
 func (s *Store) OpenStore(ctx context.Context, logger *zap.Logger) (sessions.Store, error) {
-	return s.open(ctx, logger, false)
+	opts := s.options()
+	opts.Log = storemodule.Log(logger)
+	return storemodule.Open(ctx, name, pgstore.Open, opts)
 }
 
 // OpenExisting connects to the database, if it has a store of ours.
 func (s *Store) OpenExisting(ctx context.Context, logger *zap.Logger) (sessions.Store, error) {
-	return s.open(ctx, logger, true)
-}
-
-func (s *Store) open(ctx context.Context, logger *zap.Logger, mustExist bool) (sessions.Store, error) {
 	opts := s.options()
-	opts.MustExist, opts.Log = mustExist, storemodule.Log(logger)
-	store, err := pgstore.Open(ctx, opts)
-	if err != nil {
-		return nil, storemodule.Wrap(name, err)
-	}
-	return store, nil
+	opts.MustExist, opts.Log = true, storemodule.Log(logger)
+	return storemodule.Open(ctx, name, pgstore.Open, opts)
 }
 
 // options are what the store is opened with.

@@ -118,11 +118,7 @@ func (s *Store) open(ctx context.Context, logger *zap.Logger, mustExist bool) (s
 			return nil, storemodule.Wrap(name, err)
 		}
 	}
-	store, err := redisstore.Open(ctx, opts)
-	if err != nil {
-		return nil, storemodule.Wrap(name, err)
-	}
-	return store, nil
+	return storemodule.Open(ctx, name, redisstore.Open, opts)
 }
 
 // trust reads whom to believe that they are the server.

@@ -109,7 +109,7 @@ func (c *copyFS) Create(name string, k vfs.DiskWriteCategory) (vfs.File, error) 
 
 func (c *copyFS) Link(from, to string) error { return errors.Join(c.of(to), syscall.EXDEV) }
 
-func TestX_ACopyThatCannotBeMadeHarmsNothing(t *testing.T) {
+func TestACopyThatCannotBeMadeHarmsNothing(t *testing.T) {
 	for _, fault := range []error{syscall.ENOSPC, syscall.EIO, syscall.EACCES, syscall.EROFS} {
 		t.Run(fault.Error(), func(t *testing.T) {
 			inside := filepath.Join(t.TempDir(), "store")
@@ -156,7 +156,7 @@ func TestX_ACopyThatCannotBeMadeHarmsNothing(t *testing.T) {
 	}
 }
 
-func TestX_AFullDiskIsNotReady(t *testing.T) {
+func TestAFullDiskIsNotReady(t *testing.T) {
 	disk := faulty()
 	s, err := open(Options{Dir: filepath.Join(t.TempDir(), "store")}, disk)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"authsidecar/sessions"
 )
 
-// A clock tells the time of a store. It goes by the machine's, and never runs back,
+// A clock is that of a store. It goes by the machine's, and never runs back,
 // whatever that does:
 //
 //	the machine's clock                    the store's

@@ -8,6 +8,11 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
+// Pebble has a queue of commits of its own, but does not come back from a disk that is full or hangs.
+// Here whoever waits can stop waiting, and one that fails fails all that it was committed with:
+// TestAFullDiskIsUnavailableAndWritesWorkAgainWhenThereIsRoom and
+// TestADyingDiskIsUnavailableAndTheStoreOpensAgain. The clock is stored with each commit, in order.
+
 // A commit is a write that waits for its turn, and the locks of the sessions
 // that it is about. Whoever made it may stop waiting; the locks stay until it
 // is done.
@@ -106,10 +111,10 @@ func (e *engine) commitGroup(group []*commit) {
 		err = e.clock.store(batch)
 	}
 	if err == nil {
-		e.tally.renew(e.db)
-		deleted := e.tally.add(batch)
+		e.filter.renew(e.db)
+		deleted := e.filter.add(batch)
 		if err = batch.Commit(pebble.Sync); err == nil {
-			e.tally.sub(deleted)
+			e.filter.sub(deleted)
 		}
 	}
 	e.reuse(batch, err)

@@ -95,7 +95,8 @@ func readAcknowledged(r io.Reader, into map[string]state, first chan<- struct{})
 	}
 }
 
-func TestX_WhatWasAcknowledgedSurvivesKill9(t *testing.T) {
+func TestWhatWasAcknowledgedSurvivesKill9(t *testing.T) {
+	t.Parallel()
 	rounds := 20
 	if testing.Short() {
 		rounds = 3
@@ -189,7 +190,7 @@ func checkAcknowledged(t *testing.T, s *Store, acknowledged map[string]state) {
 
 // A machine that loses its power loses what no fsync brought to the disk, which
 // a killed process does not.
-func TestX_WhatWasAcknowledgedSurvivesAPowerCut(t *testing.T) {
+func TestWhatWasAcknowledgedSurvivesAPowerCut(t *testing.T) {
 	for range 10 {
 		disk := vfs.NewCrashableMem()
 		s := openOn(t, disk, "/store", nil)

@@ -66,7 +66,7 @@ func add(s *Store, c revocation.Cutoff) error {
 	return err
 }
 
-func TestX_ACutoffOnAFullDiskIsUnavailable(t *testing.T) {
+func TestACutoffOnAFullDiskIsUnavailable(t *testing.T) {
 	fs := faulty()
 	s, err := open(Options{Dir: filepath.Join(t.TempDir(), "store")}, fs)
 	if err != nil {

@@ -64,7 +64,7 @@ func (d directory) memTable() uint64 {
 	return memTable(usage.TotalBytes)
 }
 
-// inspect tells whether the directory holds a finished store. It changes
+// inspect reports whether the directory holds a finished store. It changes
 // nothing. The errors are ErrForeign, ErrNewer and those of the system.
 func (d directory) inspect() (finished bool, err error) {
 	names, err := d.fs.List(d.path)

@@ -223,7 +223,8 @@ func openOn(t *testing.T, fs vfs.FS, dir string, now func() time.Time) *Store {
 	return s
 }
 
-func TestX_AFullDiskIsUnavailableAndWritesWorkAgainWhenThereIsRoom(t *testing.T) {
+func TestAFullDiskIsUnavailableAndWritesWorkAgainWhenThereIsRoom(t *testing.T) {
+	t.Parallel()
 	disk, dir := faulty(), filepath.Join(t.TempDir(), "store")
 	s := openOn(t, disk, dir, nil)
 	w := work(t, 16, func() *Store { return s })
@@ -279,7 +280,7 @@ func checkReadsGoOn(t *testing.T, s *Store, w *workload) {
 	}
 }
 
-func TestX_ADyingDiskIsUnavailableAndTheStoreOpensAgain(t *testing.T) {
+func TestADyingDiskIsUnavailableAndTheStoreOpensAgain(t *testing.T) {
 	disk, dir := faulty(), filepath.Join(t.TempDir(), "store")
 	var clock atomic.Int64
 	s := openOn(t, disk, dir, func() time.Time { return time.UnixMilli(1700000000000 + clock.Load()) })
@@ -311,7 +312,7 @@ func TestX_ADyingDiskIsUnavailableAndTheStoreOpensAgain(t *testing.T) {
 	t.Logf("%d sessions, %d writes acknowledged, %d refused", len(w.acked), w.oks.Load(), w.fails.Load())
 }
 
-func TestX_AStoreClosesThoughItsDiskIsFull(t *testing.T) {
+func TestAStoreClosesThoughItsDiskIsFull(t *testing.T) {
 	for name, fault := range map[string]func(string) error{"full": full, "broken": broken} {
 		disk, dir := faulty(), filepath.Join(t.TempDir(), "store")
 		s := openOn(t, disk, dir, nil)
@@ -343,7 +344,8 @@ func TestX_AStoreClosesThoughItsDiskIsFull(t *testing.T) {
 	}
 }
 
-func TestX_OpeningFailsCleanlyWhateverWriteFails(t *testing.T) {
+func TestOpeningFailsCleanlyWhateverWriteFails(t *testing.T) {
+	t.Parallel()
 	for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EIO} {
 		opened := 0
 		for n := 1; opened < 3 && n < 500; n++ {
@@ -412,7 +414,7 @@ func fill(t *testing.T, mount string) (free func()) {
 	}
 }
 
-func TestX_ARealDiskThatIsFull(t *testing.T) {
+func TestARealDiskThatIsFull(t *testing.T) {
 	mount := mountDisk(t, "16m")
 	dir := filepath.Join(mount, "store")
 	s, err := Open(Options{Dir: dir})
@@ -438,7 +440,8 @@ func TestX_ARealDiskThatIsFull(t *testing.T) {
 }
 
 // Most of a small disk is there for sessions, and not for logs that hold next to nothing.
-func TestX_ASmallDiskIsThereForSessions(t *testing.T) {
+func TestASmallDiskIsThereForSessions(t *testing.T) {
+	t.Parallel()
 	mount := mountDisk(t, "55m")
 	s := openStore(t, Options{Dir: filepath.Join(mount, "store")})
 	var data int
@@ -458,7 +461,7 @@ func TestX_ASmallDiskIsThereForSessions(t *testing.T) {
 
 // What was written before a restart that found no room is all there when there is some:
 // also where logs of an earlier release took the room for nothing.
-func TestX_ASmallDiskThatWasFullComesBack(t *testing.T) {
+func TestASmallDiskThatWasFullComesBack(t *testing.T) {
 	for name, size := range map[string]uint64{"this release": 0, "a release whose logs were larger": 24 << 20} {
 		t.Run(name, func(t *testing.T) {
 			mount := mountDisk(t, "55m")

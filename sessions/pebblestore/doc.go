@@ -11,8 +11,8 @@
 //	Scan             gate → rows
 //	Revoked          gate → log of ends
 //
-// What Create would look for, whether the id is new and how many sessions the user
-// has, a tally in memory tells as a rule: see tally.go.
+// Whether the id is new, and how many sessions the user has, Create knows from a filter in
+// memory as a rule: see filter.go.
 //
 // The gate is what Close waits at. A session stays locked until its write is on
 // the disk, or for as long as nobody knows: so no operation sees a row that a

@@ -27,7 +27,7 @@ type engine struct {
 	guard   *guard
 	locks   [stripes]chan struct{}
 	seed    maphash.Seed
-	tally   *tally
+	filter  *filter
 	realms  realms
 	clock   *clock
 	copying sync.Mutex // of the one copy being made
@@ -43,7 +43,7 @@ type engine struct {
 // openEngine opens the database. It returns also where the disk does not let
 // Pebble open it: what it began then stays parked behind the guard.
 func openEngine(opts *Options, fs vfs.FS, ours *pebble.Options) (*engine, error) {
-	e := &engine{seed: maphash.MakeSeed(), tally: newTally()}
+	e := &engine{seed: maphash.MakeSeed(), filter: newFilter()}
 	for i := range e.locks {
 		e.locks[i] = make(chan struct{}, 1)
 	}
@@ -59,7 +59,7 @@ func openEngine(opts *Options, fs vfs.FS, ours *pebble.Options) (*engine, error)
 	select {
 	case err := <-opened:
 		if err == nil {
-			e.tally.fill(e.db)
+			e.filter.fill(e.db)
 		}
 		return e, err
 	case <-e.guard.Trouble():
@@ -129,7 +129,7 @@ func (e *engine) close() error {
 	if e.guard.Err() == nil {
 		go func() {
 			e.commits.Wait() // for those, too, for which nobody waits any more
-			e.tally.end()
+			e.filter.end()
 			if e.merged != nil {
 				_ = e.merged.Close()
 			}

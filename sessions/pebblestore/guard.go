@@ -17,7 +17,9 @@ import (
 const retryRoom = 50 * time.Millisecond
 
 // A guard is the file system as one opened Pebble sees it: one in which no write
-// ever fails. See doc.go. What is not in Pebble's own directory is a copy of it, and
+// ever fails. See doc.go. Pebble's vfs.OnDiskFull tries a write once more, and then ends the process:
+// TestAFullDiskIsUnavailableAndWritesWorkAgainWhenThereIsRoom, TestARealDiskThatIsFull and
+// TestOpeningFailsCleanlyWhateverWriteFails need more. What is not in Pebble's own directory is a copy of it, and
 // may fail.
 type guard struct {
 	vfs.FS
@@ -42,7 +44,7 @@ func newGuard(inner vfs.FS, dir string, report func(error)) *guard {
 	return g
 }
 
-// Trouble is closed when nobody can be told that anything was written.
+// Trouble is closed while no write can be acknowledged.
 func (g *guard) Trouble() <-chan struct{} { return *g.trouble.Load() }
 
 // Err returns why nothing can be written, or nil. Dead is the part of it that
@@ -141,7 +143,7 @@ func (g *guard) roomAgain(stalled bool) {
 	}
 }
 
-// guards tells whether the file is Pebble's own.
+// guards reports whether the file is Pebble's own.
 func (g *guard) guards(name string) bool {
 	name = g.PathJoin(name)
 	return name == g.dir || g.PathDir(name) == g.dir

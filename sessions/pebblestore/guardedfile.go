@@ -60,5 +60,5 @@ func final(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("syncing: %v", cause(err)) //nolint:errorlint // a full disk must not be told from others
+	return fmt.Errorf("syncing: %v", cause(err)) //nolint:errorlint // a full disk is like any other error here
 }

@@ -8,7 +8,7 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// Identity is what tells this store from each other. It is in checkpoints too.
+// Identity is a text that no other store has. It is in checkpoints too.
 func (s *Store) Identity(ctx context.Context) (string, error) {
 	e, err := s.enter(ctx)
 	if err != nil {

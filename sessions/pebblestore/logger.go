@@ -9,7 +9,7 @@ import (
 // chatter is what Pebble logs to.
 type chatter struct {
 	log *slog.Logger
-	// fatal is told of what Pebble wants to end the process for.
+	// fatal gets the error for which Pebble would end the process.
 	fatal func(error)
 }
 

@@ -14,7 +14,7 @@ type Options struct {
 	MustExist bool
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
-	// Log is told what an operator wants to know (a full disk, a repaired
+	// Log gets what an operator wants to know (a full disk, a repaired
 	// store), and at debug level what Pebble does; nil is silence. No user data
 	// is logged.
 	Log *slog.Logger

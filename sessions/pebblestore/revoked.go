@@ -21,17 +21,17 @@ const (
 	logKept   = revocation.Retention + logMargin
 )
 
-// Revoked tells what was ended from since on.
-func (s *Store) Revoked(ctx context.Context, since time.Time, tell func(key sessions.Key, at time.Time)) error {
+// Revoked reports what was revoked from since on.
+func (s *Store) Revoked(ctx context.Context, since time.Time, report func(key sessions.Key, at time.Time)) error {
 	e, err := s.enter(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.leave()
-	return unavailable(e.revoked(ctx, since, tell))
+	return unavailable(e.revoked(ctx, since, report))
 }
 
-func (e *engine) revoked(ctx context.Context, since time.Time, tell func(sessions.Key, time.Time)) (err error) {
+func (e *engine) revoked(ctx context.Context, since time.Time, report func(sessions.Key, time.Time)) (err error) {
 	// A time between two milliseconds is after the first of them.
 	from := appendTime([]byte{kindRevoked}, since.Add(time.Millisecond-1))
 	iter, err := e.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: []byte{kindRevoked + 1}})
@@ -56,7 +56,7 @@ func (e *engine) revoked(ctx context.Context, since time.Time, tell func(session
 		if err != nil {
 			return err
 		}
-		tell(sessions.Key{Realm: name, ID: id}, at)
+		report(sessions.Key{Realm: name, ID: id}, at)
 	}
 }
 

@@ -56,6 +56,7 @@ func TestTheLogOfEndsIsThereWhenTheStoreIsOpenedAgain(t *testing.T) {
 
 // What is older than anybody asks for goes, in few steps.
 func TestTheLogOfEndsStaysSmall(t *testing.T) {
+	t.Parallel()
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	s := openStore(t, Options{Now: func() time.Time { return now }})
 	most := 0

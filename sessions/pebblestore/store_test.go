@@ -29,6 +29,7 @@ func openStore(t testing.TB, opts Options) *Store {
 }
 
 func TestTheStoreKeepsTheContract(t *testing.T) {
+	t.Parallel()
 	storetest.Run(t, func(t *testing.T, now func() time.Time) sessions.Store {
 		return openStore(t, Options{Now: now})
 	})
@@ -37,6 +38,7 @@ func TestTheStoreKeepsTheContract(t *testing.T) {
 func ctx() context.Context { return context.Background() }
 
 func TestS6_NodesKeepTheirOrder(t *testing.T) {
+	t.Parallel()
 	storetest.RunNodes(t, func(t *testing.T) (near, far sessions.Store) {
 		s := openStore(t, Options{})
 		return s, storetest.Far(s, storetest.FarAway)

@@ -60,10 +60,10 @@ type sweep struct {
 	locks   []uint16
 	gone    map[string]bool // rows: several entries may stand for one
 	deleted int
-	over    []sessions.Session // those that nobody ended
+	over    []sessions.Session // those that nobody revoked
 }
 
-// run looks at up to most entries that are due. more tells that there may be
+// run looks at up to most entries that are due. more reports whether there may be
 // others.
 func (b *sweep) run(ctx context.Context) (more bool, err error) {
 	if err := calls.Done(ctx); err != nil {

@@ -11,8 +11,8 @@ import (
 	"authsidecar/sessions/rowcodec"
 )
 
-// Create puts the row if no row of that key exists, and counts by the tally: math.MaxInt
-// for a while after the store was opened.
+// Create puts the row if no row of that key exists, and counts by the filter, which may
+// count too many: math.MaxInt for a while after the store was opened.
 func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
 	e, err := s.enterWriting(ctx)
 	if err != nil {
@@ -24,7 +24,7 @@ func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessio
 	if err := w.lock(ctx); err != nil {
 		return sessions.Session{}, false, 0, err
 	}
-	if !e.tally.absent(w.rowKey) {
+	if !e.filter.absent(w.rowKey) {
 		stored, err = e.find(row.Key(), w.rowKey)
 		if !errors.Is(err, sessions.ErrNotFound) {
 			return stored, false, 0, err
@@ -43,7 +43,7 @@ func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessio
 		return sessions.Session{}, false, 0, err
 	}
 	var buf [userPrefix]byte
-	return row, true, e.tally.count(appendUserPrefix(buf[:0], w.realm, hashString(row.UserID), row.Impersonation)), nil
+	return row, true, e.filter.count(appendUserPrefix(buf[:0], w.realm, hashString(row.UserID), row.Impersonation)), nil
 }
 
 // Update runs fn once on the row, with the session locked, and stores what it

@@ -13,18 +13,18 @@ import (
 	"authsidecar/sessions/internal/calls"
 )
 
-// mostCounted bounds what counting costs. Who has more has too many for all that
-// anybody knows: then he is told that there is no end of them.
+// mostCounted bounds what counting costs. A user with more sessions is counted as
+// math.MaxInt.
 const mostCounted = 1000
 
 // Create puts the row if no row of that key exists, and counts the user's sessions of that
 // kind: math.MaxInt where there are more than a thousand. Of those who do so at once for
 // one user, each counts the ones before it.
 func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
-	if err := s.enter(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return stored, false, 0, err
 	}
-	defer s.leave()
+	defer s.gate.Leave()
 	p := putting{store: s, user: hashUser(row.UserID)}
 	put := p.put
 	if row.CreatedAt.IsZero() {
@@ -89,7 +89,7 @@ func (p *putting) begin(ctx context.Context) (err error) {
 func (p *putting) args() *args {
 	row := &p.w.Session
 	a := p.store.at().text(row.Realm).text(row.ID)
-	a.int(rand.Int64N(math.MaxInt64 / 2)) //nolint:gosec // no secret: it tells a row from one that had its name before
+	a.int(rand.Int64N(math.MaxInt64 / 2)) //nolint:gosec // no secret: it distinguishes a row from one that had its key before
 	a = p.w.lasting(p.w.changing(a))
 	if !row.RevokedAt.IsZero() {
 		a.string(name(row.Key()))

@@ -20,7 +20,7 @@
 //	              it, the rest in columns that a statement can compare and set
 //	revocations   who was ended and when, for two hours, also when the row is swept
 //	cutoffs       those of bulk revocations
-//	identity      what tells this store from each other
+//	identity      a text that no other store has
 //	version       of the schema: 2; a release that knows 1 alone goes on with it
 //
 // Whichever node comes first makes or migrates it, under an advisory lock. Rows that

@@ -61,7 +61,7 @@ func code(err error) string {
 	return ""
 }
 
-// undone tells that nothing came of a statement, and that it may be said again.
+// undone reports whether a statement changed nothing and may be sent again.
 func undone(err error) bool {
 	switch code(err) {
 	case codeSerialization, codeDeadlock:
@@ -71,7 +71,7 @@ func undone(err error) bool {
 	}
 }
 
-// spoilt tells that a connection is good for nothing any more, though it is open: it
+// spoilt reports whether a connection that is open is of no more use: it
 // leads to a server that must not write, or that goes away.
 func spoilt(err error) bool {
 	switch code(err) {

@@ -8,7 +8,7 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// Identity is what tells this store from each other. A schema that was made anew has another, and
+// Identity is a text that no other store has. A schema that was made anew has another, and
 // one whose table identity was emptied gets another.
 func (s *Store) Identity(ctx context.Context) (string, error) {
 	found, err := s.identity(ctx)

@@ -13,10 +13,10 @@ import (
 
 // List returns a page of the rows that match.
 func (s *Store) List(ctx context.Context, query sessions.Query) (page sessions.Page, err error) {
-	if err := s.enter(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return page, err
 	}
-	defer s.leave()
+	defer s.gate.Leave()
 	sel := selection{query: &query, args: new(args).text(query.Realm), limit: max(query.Limit, 1)}
 	after, err := readCursor(sel.name(), query.Cursor)
 	if err != nil {
@@ -117,7 +117,7 @@ func (sel *selection) where() []string {
 	return parts
 }
 
-// name tells queries apart whose pages do not continue each other.
+// name is different for queries whose pages do not continue each other.
 func (sel *selection) name() []byte {
 	q := sel.query
 	parts := []string{q.Realm, q.User}

@@ -11,12 +11,12 @@ import (
 // logBatch is how many entries of the log one statement reads.
 const logBatch = 5000
 
-// Revoked tells which sessions were ended since. They are in a log of their own, where
+// Revoked reports which sessions were revoked since. They are in a log of their own, where
 // they stay when the rows are swept.
-func (s *Store) Revoked(ctx context.Context, since time.Time, tell func(key sessions.Key, at time.Time)) error {
+func (s *Store) Revoked(ctx context.Context, since time.Time, report func(key sessions.Key, at time.Time)) error {
 	_, err := s.readLog(ctx, since, func(key sessions.Key, at time.Time) {
 		if !at.Before(since) {
-			tell(key, at)
+			report(key, at)
 		}
 	})
 	return err
@@ -24,7 +24,7 @@ func (s *Store) Revoked(ctx context.Context, since time.Time, tell func(key sess
 
 // readLog reads the log from a time on, and returns the time at which its last part
 // was read.
-func (s *Store) readLog(ctx context.Context, since time.Time, tell func(key sessions.Key, at time.Time)) (now time.Time, err error) {
+func (s *Store) readLog(ctx context.Context, since time.Time, report func(key sessions.Key, at time.Time)) (now time.Time, err error) {
 	from, logged := sessions.Key{}, millis(since)
 	for {
 		n := 0
@@ -42,7 +42,7 @@ func (s *Store) readLog(ctx context.Context, since time.Time, tell func(key sess
 			from = sessions.Key{Realm: r.text(), ID: r.text()}
 			ended := fromMillis(r.int())
 			if logged = r.int(); r.err == nil {
-				tell(from, ended)
+				report(from, ended)
 			}
 			return r.err
 		})
@@ -84,7 +84,7 @@ func (s *Store) poll(ctx context.Context, sink revocation.Sink) error {
 	}
 }
 
-// look tells the sink what was ended since.
+// look reports to the sink what was revoked since.
 func (s *Store) look(ctx context.Context, sink revocation.Sink, since time.Time) (now time.Time, err error) {
 	now, err = s.readLog(ctx, since, sink.Revoked)
 	if err != nil {

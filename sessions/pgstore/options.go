@@ -47,7 +47,7 @@ type Options struct {
 	// Clock is this machine's, which measures how time passes between two answers
 	// of the server. Default: time.Now.
 	Clock func() time.Time
-	// Log is told what an operator should know. Nil is silence.
+	// Log gets what an operator should know. Default: none.
 	Log *slog.Logger
 }
 
@@ -142,8 +142,8 @@ func (o Options) Location() string {
 	return fmt.Sprintf("%s, database %s, schema %s", strings.Join(hosts, ","), config.Database, o.Schema)
 }
 
-// exposed returns a host to which the way may be in the clear, or to who knows whom,
-// and is not within this machine; "" where there is none.
+// exposed returns a host that is not this machine and to which a connection may be without TLS,
+// or with a certificate that is not verified; "" where there is none.
 func exposed(config *pgconn.Config) string {
 	if open(config.Host, config.TLSConfig) {
 		return config.Host

@@ -112,7 +112,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	return err
 }
 
-// missing tells that there is nothing to read a version from.
+// missing reports whether there is nothing to read a version from.
 func missing(err error) bool { return code(err) == codeNoTable || code(err) == codeNoSchema }
 
 // hint adds what to do about a right that is missing.

@@ -53,12 +53,12 @@ func (s *statements) withoutNotify() {
 
 // write fills in the names. notify is the expression that sends {what}.
 func (s *statements) write(notify string) {
-	told := strings.ReplaceAll(notify, "{what}", "'r ' || ended.revoked_at || ' ' || {name}")
+	notice := strings.ReplaceAll(notify, "{what}", "'r ' || ended.revoked_at || ' ' || {name}")
 	words := strings.NewReplacer("{s}", s.schema, "{now}", now, "{columns}", columns)
 	text := func(sql string, name int) string {
 		sql = strings.NewReplacer(
 			"{logged}", logged,
-			"{told}", strings.ReplaceAll(told, "{name}", fmt.Sprintf("$%d", name)),
+			"{notify}", strings.ReplaceAll(notice, "{name}", fmt.Sprintf("$%d", name)),
 		).Replace(sql)
 		return words.Replace(sql)
 	}
@@ -70,15 +70,15 @@ func (s *statements) write(notify string) {
 }
 
 func (s *statements) writeChanges(text func(sql string, name int) string) {
-	create := func(with, count, told string) string {
-		return text(fmt.Sprintf(sqlCreate, with, count, told), 23)
+	create := func(with, count, notice string) string {
+		return text(fmt.Sprintf(sqlCreate, with, count, notice), 23)
 	}
 	few := fmt.Sprintf(sqlCount, mostCounted+1)
 	s.begin = text(fmt.Sprintf(sqlBegin, few), 0)
 	s.create = create("", few, "NULL::text")
-	s.createEnded = create(", {logged}", few, "(SELECT {told} FROM ended)")
+	s.createEnded = create(", {logged}", few, "(SELECT {notify} FROM ended)")
 	s.update = text(fmt.Sprintf(sqlUpdate, "", "NULL::text"), 19)
-	s.updateEnding = text(fmt.Sprintf(sqlUpdate, ", {logged}", "{told}"), 19)
+	s.updateEnding = text(fmt.Sprintf(sqlUpdate, ", {logged}", "{notify}"), 19)
 	s.revoke = text(sqlRevoke, 7)
 }
 
@@ -151,7 +151,7 @@ RETURNING clock.ms, {columns}`
 	FROM {now} WHERE realm = $2 AND id = $3 AND revoked_at IS NULL AND format <= $6
 	RETURNING realm, id, {columns}, clock.ms
 ), {logged}
-SELECT ms, true, {columns}, {told} FROM ended
+SELECT ms, true, {columns}, {notify} FROM ended
 UNION ALL
 SELECT clock.ms, false, {columns}, NULL FROM {s}.sessions, {now}
 WHERE realm = $2 AND id = $3 AND NOT EXISTS (SELECT 1 FROM ended)`

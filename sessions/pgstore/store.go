@@ -23,7 +23,7 @@ type Store struct {
 	listener *pgconn.Config
 	sql      *statements
 	clock    *serverclock.Clock
-	node     string // tells our heartbeats from those of others
+	node     string // names this node in its heartbeats
 	gate     calls.Gate
 	lanes    *calls.Lanes
 }
@@ -54,7 +54,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	}
 	for _, c := range []*pgconn.Config{&config.ConnConfig.Config, s.listener} {
 		if host := exposed(c); host != "" {
-			s.opts.Log.Warn("nobody proves that the database is who it says, or the way to it is in the clear: set sslmode=verify-full", "host", host)
+			s.opts.Log.Warn("the connection to the database is not encrypted, or its certificate is not verified: set sslmode=verify-full", "host", host)
 		}
 	}
 	if err := s.connect(ctx, config); err != nil {
@@ -113,7 +113,7 @@ func (s *Store) prepare(ctx context.Context) error {
 	return s.warn(ctx)
 }
 
-// warn tells the operator what makes answers worth less than they say.
+// warn logs what makes an acknowledged write less durable than it should be.
 func (s *Store) warn(ctx context.Context) error {
 	return s.query(ctx, s.sql.settings, new(args), func(r *reader) error {
 		for _, setting := range []string{"synchronous_commit", "fsync"} {
@@ -134,20 +134,15 @@ func (s *Store) Close() error {
 	})
 }
 
-// enter lets a call in, which leaves unless there is an error.
-func (s *Store) enter(ctx context.Context) error { return s.gate.Enter(ctx) }
-
-func (s *Store) leave() { s.gate.Leave() }
-
 // Now is the server's clock, as far as it is known from its answers.
 func (s *Store) Now() time.Time { return s.clock.Now() }
 
 // Ping returns nil where the database answers.
 func (s *Store) Ping(ctx context.Context) error {
-	if err := s.enter(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return err
 	}
-	defer s.leave()
+	defer s.gate.Leave()
 	return s.query(ctx, s.sql.ping, s.at(), func(r *reader) error { return s.learn(r) })
 }
 

@@ -11,10 +11,10 @@ import (
 
 // Get returns the row, or sessions.ErrNotFound.
 func (s *Store) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
-	if err := s.enter(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return sessions.Session{}, err
 	}
-	defer s.leave()
+	defer s.gate.Leave()
 	found, _, err := s.get(ctx, key)
 	return found.row, err
 }
@@ -31,10 +31,10 @@ func (s *Store) get(ctx context.Context, key sessions.Key) (found foundRow, at t
 // Update behaves as if fn ran once on the row: it reads the row, and writes what fn
 // made of it if nobody wrote it meanwhile, else it begins again.
 func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
-	if err := s.enter(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return sessions.Session{}, err
 	}
-	defer s.leave()
+	defer s.gate.Leave()
 	door, err := s.lanes.Door(ctx, hash32(label(key)))
 	if err != nil {
 		return sessions.Session{}, err
@@ -89,10 +89,10 @@ func (s *Store) set(ctx context.Context, found *foundRow, next, before *sessions
 
 // Rotate stores the next generation if the token is the live one.
 func (s *Store) Rotate(ctx context.Context, p *sessions.Presented, fresh *sessions.Fresh) (row sessions.Session, at time.Time, rotated bool, err error) {
-	if err := s.enter(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return row, at, false, err
 	}
-	defer s.leave()
+	defer s.gate.Leave()
 	r, err := s.run(ctx, s.lua.rotate, s.keys.row(label(p.Session)),
 		strconv.FormatUint(p.Generation, 10), string(p.Secret[:]), hashHolder(p.UserID, p.ClientID),
 		strconv.FormatUint(p.Generation+1, 10), string(fresh.Secret[:]), fresh.KeyID, fresh.From, ownFormat)
@@ -108,10 +108,10 @@ func (s *Store) Rotate(ctx context.Context, p *sessions.Presented, fresh *sessio
 
 // Revoke ends the row unless it is revoked already.
 func (s *Store) Revoke(ctx context.Context, key sessions.Key, reason sessions.EndReason) (row sessions.Session, ended bool, err error) {
-	if err := s.enter(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return row, false, err
 	}
-	defer s.leave()
+	defer s.gate.Leave()
 	r, err := s.run(ctx, s.lua.revoke, s.keys.row(label(key)), string(reason), ownFormat)
 	if err != nil {
 		return row, false, err

@@ -15,10 +15,10 @@ import (
 // Create puts the row if no row of that key exists, and counts the user's sessions of that
 // kind that are not swept.
 func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
-	if err := s.enter(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return stored, false, 0, err
 	}
-	defer s.leave()
+	defer s.gate.Leave()
 	begins := row.CreatedAt.IsZero()
 	if begins {
 		now := s.Now()
@@ -65,7 +65,7 @@ func (s *Store) instead(ctx context.Context, m mark, r *reader) (sessions.Sessio
 }
 
 func nonce() uint64 {
-	return rand.Uint64() //nolint:gosec // no secret: it tells a row from one that had its name before
+	return rand.Uint64() //nolint:gosec // no secret: it distinguishes a row from one that had its key before
 }
 
 // prepare spreads a row in a cluster. What begins has the time of the server that this

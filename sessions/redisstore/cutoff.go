@@ -12,12 +12,12 @@ import (
 	"authsidecar/sessions/rowcodec"
 )
 
-// AddCutoff keeps the cutoff, and tells the others in the same script.
+// AddCutoff stores the cutoff, and notifies the other nodes in the same script.
 func (s *Store) AddCutoff(ctx context.Context, c revocation.Cutoff) (revocation.Cutoff, error) {
-	if err := s.enter(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return c, err
 	}
-	defer s.leave()
+	defer s.gate.Leave()
 	data, err := rowcodec.EncodeCutoff(&c)
 	if err != nil {
 		return c, unavailable(err)
@@ -83,10 +83,10 @@ func (s *Store) allCutoffs(ctx context.Context) (all []storedCutoff, err error) 
 // Cutoffs returns those of the realm, oldest first. One that cannot be read fails
 // them all: nobody may do without it.
 func (s *Store) Cutoffs(ctx context.Context, realm string) (all []revocation.Cutoff, err error) {
-	if err := s.enter(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return nil, err
 	}
-	defer s.leave()
+	defer s.gate.Leave()
 	stored, err := s.allCutoffs(ctx)
 	if err != nil {
 		return nil, err
@@ -106,10 +106,10 @@ func (s *Store) Cutoffs(ctx context.Context, realm string) (all []revocation.Cut
 
 // RemoveCutoff forgets a cutoff; that there is none is no error.
 func (s *Store) RemoveCutoff(ctx context.Context, c revocation.Cutoff) error {
-	if err := s.enter(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return err
 	}
-	defer s.leave()
+	defer s.gate.Leave()
 	_, err := s.run(ctx, s.lua.uncut, s.keys.cutoffs(), cutoffField(&c))
 	return err
 }

@@ -23,7 +23,7 @@
 //	{prefix}:cutoffs              hash: those of bulk revocations
 //	{prefix}:place:{...}          the place of the newest of these, in their slot
 //	{prefix}:layout               version of all this
-//	{prefix}:identity             what tells this store from one that was emptied
+//	{prefix}:identity             a text that no other store has
 //	{prefix}:feed:{db}            the channel
 //
 // # A cluster

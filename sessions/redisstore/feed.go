@@ -15,11 +15,11 @@ import (
 
 // Follow reports to the sink what any node revokes, by listening on a connection of its own.
 func (s *Store) Follow(ctx context.Context, sink revocation.Sink) error {
-	if err := s.enter(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return err
 	}
 	client, release := s.client.Dedicate()
-	s.leave()
+	s.gate.Leave()
 	defer release()
 	defer client.Close()
 	l := listening{
@@ -81,10 +81,10 @@ func (l *listening) run(ctx context.Context, lost <-chan error) error {
 
 // publish says something on the channel, in time or not at all.
 func (s *Store) publish(ctx context.Context, text string) error {
-	if err := s.enter(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return err
 	}
-	defer s.leave()
+	defer s.gate.Leave()
 	ctx, cancel := context.WithTimeout(ctx, revocation.FeedTimeout)
 	defer cancel()
 	_, err := s.askNow(ctx, s.client.B().Publish().Channel(s.feed).Message(text).Build())

@@ -8,12 +8,12 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// Identity is what tells this store from each other. One that was emptied gets another.
+// Identity is a text that no other store has. One that was emptied gets another.
 func (s *Store) Identity(ctx context.Context) (string, error) {
-	if err := s.enter(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return "", err
 	}
-	defer s.leave()
+	defer s.gate.Leave()
 	results, err := s.askNow(ctx, s.client.B().Get().Key(s.keys.identity()).Build())
 	if err != nil {
 		return "", err

@@ -20,10 +20,10 @@ const listBatch = 500
 
 // List returns a page of the rows that match.
 func (s *Store) List(ctx context.Context, query sessions.Query) (page sessions.Page, err error) {
-	if err := s.enter(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return page, err
 	}
-	defer s.leave()
+	defer s.gate.Leave()
 	sel := newSelection(s.keys, &query)
 	before, err := sel.readCursor(query.Cursor)
 	if err != nil {
@@ -189,7 +189,7 @@ func (sel *selection) matches(m mark) bool {
 	return (sel.user == "" || m.user() == sel.user) && (sel.actor == "" || m.actor() == sel.actor)
 }
 
-// name tells queries apart whose pages do not continue each other.
+// name is different for queries whose pages do not continue each other.
 func (sel *selection) name() string {
 	kind := "both"
 	if sel.query.Impersonations != nil {

@@ -12,15 +12,15 @@ import (
 // logBatch is how many entries of the log are read at once.
 const logBatch = 5000
 
-// Revoked tells which sessions were ended since. They are in a log of their own, where
+// Revoked reports which sessions were revoked since. They are in a log of their own, where
 // they stay when the rows are swept.
-func (s *Store) Revoked(ctx context.Context, since time.Time, tell func(key sessions.Key, at time.Time)) error {
-	if err := s.enter(ctx); err != nil {
+func (s *Store) Revoked(ctx context.Context, since time.Time, report func(key sessions.Key, at time.Time)) error {
+	if err := s.gate.Enter(ctx); err != nil {
 		return err
 	}
-	defer s.leave()
+	defer s.gate.Leave()
 	for part := range s.shards {
-		if err := s.readLog(ctx, part, since, tell); err != nil {
+		if err := s.readLog(ctx, part, since, report); err != nil {
 			return err
 		}
 	}
@@ -28,7 +28,7 @@ func (s *Store) Revoked(ctx context.Context, since time.Time, tell func(key sess
 }
 
 // readLog reads a part of the log, each entry at least once.
-func (s *Store) readLog(ctx context.Context, part int, since time.Time, tell func(key sessions.Key, at time.Time)) error {
+func (s *Store) readLog(ctx context.Context, part int, since time.Time, report func(key sessions.Key, at time.Time)) error {
 	from, skip := float64(since.UnixMilli()), 0
 	for {
 		min := strconv.FormatFloat(from, 'f', -1, 64)
@@ -46,7 +46,7 @@ func (s *Store) readLog(ctx context.Context, part int, since time.Time, tell fun
 				return calls.ErrCorrupt
 			}
 			if at := fromMillis(int64(found[i].Score)); !at.Before(since) {
-				tell(key, at)
+				report(key, at)
 			}
 		}
 		if len(found) < logBatch {

@@ -64,8 +64,8 @@ func kindOf(impersonation bool) string {
 	return own
 }
 
-// A mark is what the indexes know of a row; it never changes. The nonce tells the row
-// from one that had its name before, and from one that lost a race for it.
+// A mark is what the indexes know of a row; it never changes. The nonce distinguishes
+// the row from one that had its key before, and from one that lost a race for it.
 //
 //	label | created, 8 bytes | nonce, 8 bytes | kind | realm, user, actor: hashes
 type mark string

@@ -58,7 +58,7 @@ type Options struct {
 	// Clock is this machine's, which measures how time passes between two answers
 	// of the server. Default: time.Now.
 	Clock func() time.Time
-	// Log is told what an operator should know. Nil is silence.
+	// Log gets what an operator should know. Default: none.
 	Log *slog.Logger
 }
 
@@ -170,8 +170,8 @@ func (o Options) Location() string {
 	return fmt.Sprintf("%s, database %d, prefix %s", servers, c.SelectDB, o.Prefix)
 }
 
-// exposed returns an address to which the way is in the clear and not within this
-// machine; "" where there is none.
+// exposed returns an address that is not this machine and to which the connection is without
+// TLS; "" where there is none.
 func exposed(u string, c *rueidis.ClientOption) string {
 	if parsed, err := url.Parse(u); err == nil && parsed.Scheme == "unix" {
 		return ""

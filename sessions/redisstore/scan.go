@@ -17,10 +17,10 @@ const scanName = "scan"
 // Scan returns a page of the rows of all realms: by realm and id, in a cluster part
 // for part.
 func (s *Store) Scan(ctx context.Context, cursor string, limit int) (page sessions.Page, err error) {
-	if err := s.enter(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return page, err
 	}
-	defer s.leave()
+	defer s.gate.Leave()
 	part, after, err := s.readScanCursor(cursor)
 	if err != nil {
 		return page, err
@@ -122,10 +122,10 @@ func (s *Store) scanned(ctx context.Context, marks []mark) (rows []sessions.Sess
 
 // Realms returns the realms that have rows or cutoffs, in order.
 func (s *Store) Realms(ctx context.Context) (realms []string, err error) {
-	if err := s.enter(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return nil, err
 	}
-	defer s.leave()
+	defer s.gate.Leave()
 	for part := range s.shards {
 		for after := "-"; ; {
 			marks, err := s.marks(ctx, part, after, 1)

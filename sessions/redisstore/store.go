@@ -24,7 +24,7 @@ type Store struct {
 	lua    *scripts
 	shards int // in how many parts the indexes of all rows are
 	clock  *serverclock.Clock
-	node   string // tells our heartbeats from those of others
+	node   string // names this node in its heartbeats
 	gate   calls.Gate
 	lanes  *calls.Lanes
 }
@@ -58,7 +58,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 		return fmt.Errorf("%w: %w", sessions.ErrSetup, err)
 	}
 	if addr := exposed(s.opts.URL, &config); addr != "" {
-		s.opts.Log.Warn("the way to the server is in the clear: use rediss://", "addr", addr)
+		s.opts.Log.Warn("the connection to the server is not encrypted: use rediss://", "addr", addr)
 	}
 	if s.client, err = rueidis.NewClient(config); err != nil {
 		return err
@@ -111,20 +111,15 @@ func (s *Store) Close() error {
 	})
 }
 
-// enter lets a call in, which leaves unless there is an error.
-func (s *Store) enter(ctx context.Context) error { return s.gate.Enter(ctx) }
-
-func (s *Store) leave() { s.gate.Leave() }
-
 // Now is the server's clock, as far as it is known from its answers.
 func (s *Store) Now() time.Time { return s.clock.Now() }
 
 // Ping returns nil where the server answers.
 func (s *Store) Ping(ctx context.Context) error {
-	if err := s.enter(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return err
 	}
-	defer s.leave()
+	defer s.gate.Leave()
 	_, err := s.run(ctx, s.lua.get, s.keys.row("ping"))
 	return err
 }

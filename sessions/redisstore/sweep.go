@@ -26,12 +26,12 @@ const (
 )
 
 // Sweep deletes rows that are due, and what they left in the indexes. A row that went
-// by itself, since nobody swept for a day, is told by its name.
+// by itself, since nobody swept for a day, is reported with its key alone.
 func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Session)) (deleted int, err error) {
-	if err := s.enter(ctx); err != nil {
+	if err := s.gate.Enter(ctx); err != nil {
 		return 0, err
 	}
-	defer s.leave()
+	defer s.gate.Leave()
 	for part := range s.shards {
 		sw := sweeping{store: s, part: part, over: over}
 		if err := sw.run(ctx, limit-deleted); err != nil {
@@ -93,8 +93,8 @@ func (sw *sweeping) look(ctx context.Context, n int) (marks []dueMark, now time.
 	return marks, r.at, r.err
 }
 
-// end ends rows that are due, tells who came to his end, and returns how many marks
-// it left as they were.
+// end deletes rows that are due, reports those that nobody revoked, and returns how many
+// marks it left as they were.
 func (sw *sweeping) end(ctx context.Context, marks []dueMark, now time.Time) (left int, err error) {
 	var all errgroup.Group
 	all.SetLimit(sweepAtOnce)
@@ -156,7 +156,7 @@ func (sw *sweeping) one(ctx context.Context, d *dueMark, now time.Time) (fate st
 	return sw.wentBy(ctx, d.mark)
 }
 
-// wentBy tells what a row was that went by itself.
+// wentBy returns what a row was that expired in Redis.
 func (sw *sweeping) wentBy(ctx context.Context, m mark) (fate string, err error) {
 	s := sw.store
 	results, err := s.askNow(ctx, s.client.B().Zscore().Key(s.keys.log(sw.part)).Member(m.label()).Build())

@@ -10,7 +10,7 @@ import (
 	"authsidecar/sessions/internal/calls"
 )
 
-// warn tells the operator what makes answers worth less than they say. A server that
+// warn logs what makes an acknowledged write less durable than it should be. A server that
 // does not let itself be asked is believed to know.
 func (s *Store) warn(ctx context.Context) error {
 	ctx, cancel := calls.Bounded(ctx, s.opts.Timeout)
@@ -33,7 +33,7 @@ func readSettings(ctx context.Context, node rueidis.Client) settings {
 	if err == nil {
 		return found
 	}
-	// CONFIG is not for everybody. INFO tells most of it.
+	// CONFIG is not for everybody. INFO has most of it.
 	found = make(settings)
 	info, err := node.Do(ctx, node.B().Info().Section("persistence", "memory").Build()).ToString()
 	if err != nil {

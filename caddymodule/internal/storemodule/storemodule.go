@@ -2,6 +2,7 @@
 package storemodule
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"go.uber.org/zap/exp/zapslog"
 
 	"authsidecar/caddymodule/internal/placeholder"
+	"authsidecar/sessions"
 )
 
 // A Syntax is the Caddyfile of a store module:
@@ -147,6 +149,15 @@ func Key(name string, options ...any) string {
 		all = fmt.Appendf(all, "%q ", fmt.Sprint(option))
 	}
 	return fmt.Sprintf("%s %x", name, sha256.Sum256(all))
+}
+
+// Open opens a store, and says of which the error is.
+func Open[S sessions.Store, O any](ctx context.Context, name string, open func(context.Context, O) (S, error), options O) (sessions.Store, error) {
+	store, err := open(ctx, options)
+	if err != nil {
+		return nil, Wrap(name, err)
+	}
+	return store, nil
 }
 
 // Log is where a store logs to.

@@ -10,7 +10,7 @@ import (
 	"authsidecar/sessions"
 )
 
-func tallied(id, user string, impersonation bool) sessions.Session {
+func counted(id, user string, impersonation bool) sessions.Session {
 	now := time.UnixMilli(1_795_000_000_000).UTC()
 	return sessions.Session{
 		Realm: "https://app.example.com", ID: id, UserID: user, ClientID: "app", KeyID: "k", Impersonation: impersonation,
@@ -19,16 +19,16 @@ func tallied(id, user string, impersonation bool) sessions.Session {
 	}
 }
 
-// tallyOf waits until the tally knows what was there at the opening.
-func tallyOf(s *Store) *tally {
-	t := s.engine.Load().tally
+// filterOf waits until the filter knows what was there at the opening.
+func filterOf(s *Store) *filter {
+	t := s.engine.Load().filter
 	t.reading.Wait()
 	return t
 }
 
-// wantTally wants the user to have exactly so many with the new one. That two users
+// wantCount wants the user to have exactly so many with the new one. That two users
 // share a counter is as likely as one in a million.
-func wantTally(t *testing.T, s *Store, row sessions.Session, want int) {
+func wantCount(t *testing.T, s *Store, row sessions.Session, want int) {
 	t.Helper()
 	_, created, count, err := s.Create(ctx(), row)
 	if err != nil || !created || count != want {
@@ -46,43 +46,43 @@ func revoke(t *testing.T, s *Store, key sessions.Key) {
 	}
 }
 
-func TestTheTallyIsExactWhereNobodyShares(t *testing.T) {
+func TestTheFilterIsExactWhereNobodyShares(t *testing.T) {
 	now := time.UnixMilli(1_795_000_000_000)
 	s := openStore(t, Options{Now: func() time.Time { return now }})
-	tallyOf(s)
-	wantTally(t, s, tallied("a1", "alice", false), 1)
-	wantTally(t, s, tallied("a2", "alice", false), 2)
-	wantTally(t, s, tallied("a3", "alice", true), 1)
-	wantTally(t, s, tallied("b1", "bob", false), 1)
-	row := tallied("a1", "alice", false)
+	filterOf(s)
+	wantCount(t, s, counted("a1", "alice", false), 1)
+	wantCount(t, s, counted("a2", "alice", false), 2)
+	wantCount(t, s, counted("a3", "alice", true), 1)
+	wantCount(t, s, counted("b1", "bob", false), 1)
+	row := counted("a1", "alice", false)
 	revoke(t, s, row.Key())
 	revoke(t, s, row.Key())
-	wantTally(t, s, tallied("a4", "alice", false), 2)
+	wantCount(t, s, counted("a4", "alice", false), 2)
 	now = now.Add(48 * time.Hour)
 	if n, err := s.Sweep(ctx(), 100, nil); n != 5 || err != nil {
 		t.Fatalf("swept %d, %v", n, err)
 	}
-	wantTally(t, s, tallied("a5", "alice", false), 1)
-	wantTally(t, s, tallied("b2", "bob", false), 1)
+	wantCount(t, s, counted("a5", "alice", false), 1)
+	wantCount(t, s, counted("b2", "bob", false), 1)
 }
 
-func TestTheTallyIsFilledFromWhatWasThere(t *testing.T) {
+func TestTheFilterIsFilledFromWhatWasThere(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	s := openStore(t, Options{Dir: dir})
 	for i := range 3 {
-		wantCreated(t, s, tallied(fmt.Sprint("a", i), "alice", false))
+		wantCreated(t, s, counted(fmt.Sprint("a", i), "alice", false))
 	}
-	wantCreated(t, s, tallied("b", "bob", true))
-	row := tallied("a0", "alice", false)
+	wantCreated(t, s, counted("b", "bob", true))
+	row := counted("a0", "alice", false)
 	revoke(t, s, row.Key())
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	s = openStore(t, Options{Dir: dir})
-	tallyOf(s)
-	wantTally(t, s, tallied("a9", "alice", false), 3)
-	wantTally(t, s, tallied("b9", "bob", true), 2)
-	wantTally(t, s, tallied("c", "carol", false), 1)
+	filterOf(s)
+	wantCount(t, s, counted("a9", "alice", false), 3)
+	wantCount(t, s, counted("b9", "bob", true), 2)
+	wantCount(t, s, counted("c", "carol", false), 1)
 }
 
 func wantCreated(t *testing.T, s *Store, row sessions.Session) {
@@ -92,33 +92,33 @@ func wantCreated(t *testing.T, s *Store, row sessions.Session) {
 	}
 }
 
-// A store whose tally is not filled yet counts what comes, takes nothing away, and
+// A store whose filter is not filled yet counts what comes, takes nothing away, and
 // says that it does not know.
-func TestTheTallyTellsNothingBeforeItIsFull(t *testing.T) {
+func TestTheFilterTellsNothingBeforeItIsFull(t *testing.T) {
 	s := openStore(t, Options{})
-	full := tallyOf(s)
-	empty := newTally()
+	full := filterOf(s)
+	empty := newFilter()
 	empty.seed = full.seed
-	s.engine.Load().tally = empty
-	wantTally(t, s, tallied("a1", "alice", false), math.MaxInt)
-	wantTally(t, s, tallied("a2", "alice", false), math.MaxInt)
-	first, second := tallied("a1", "alice", false), tallied("a2", "alice", false)
+	s.engine.Load().filter = empty
+	wantCount(t, s, counted("a1", "alice", false), math.MaxInt)
+	wantCount(t, s, counted("a2", "alice", false), math.MaxInt)
+	first, second := counted("a1", "alice", false), counted("a2", "alice", false)
 	revoke(t, s, first.Key()) // what is filled later may have seen it, or not
 	empty.read(s.engine.Load().db)
-	if _, _, count, err := s.Create(ctx(), tallied("a3", "alice", false)); count < 2 || count > 4 || err != nil {
+	if _, _, count, err := s.Create(ctx(), counted("a3", "alice", false)); count < 2 || count > 4 || err != nil {
 		t.Errorf("counted %d, %v", count, err)
 	}
 	revoke(t, s, second.Key())
-	if _, _, count, err := s.Create(ctx(), tallied("a4", "alice", false)); count < 2 || count > 4 || err != nil {
+	if _, _, count, err := s.Create(ctx(), counted("a4", "alice", false)); count < 2 || count > 4 || err != nil {
 		t.Errorf("counted %d, %v", count, err)
 	}
 }
 
-func TestTheTallyReadsAllThereIsStepByStep(t *testing.T) {
+func TestTheFilterReadsAllThereIsStepByStep(t *testing.T) {
 	s := openStore(t, Options{})
 	batch := s.engine.Load().db.NewBatch()
-	realm, row := hashString("realm"), tallied("", "", false)
-	const users, each = tallyStep/4 + 7, 5
+	realm, row := hashString("realm"), counted("", "", false)
+	const users, each = filterStep/4 + 7, 5
 	for user := range users {
 		for i := range each {
 			row.ID, row.UserID = fmt.Sprint(i), fmt.Sprint("user", user)
@@ -130,7 +130,7 @@ func TestTheTallyReadsAllThereIsStepByStep(t *testing.T) {
 	if err := s.engine.Load().commit(ctx(), batch); err != nil {
 		t.Fatal(err)
 	}
-	again := newTally()
+	again := newFilter()
 	again.read(s.engine.Load().db)
 	sum := 0
 	for _, n := range again.counts {
@@ -142,40 +142,40 @@ func TestTheTallyReadsAllThereIsStepByStep(t *testing.T) {
 }
 
 func TestACounterThatIsFullStaysFull(t *testing.T) {
-	tally := newTally()
-	tally.full = true
+	filter := newFilter()
+	filter.full = true
 	key := appendUserPrefix(nil, hashString("realm"), hashString("alice"), false)
-	i := tally.counter(key)
-	tally.counts[i] = manyTallied - 1
-	if n := tally.count(key); n != manyTallied-1 {
+	i := filter.counter(key)
+	filter.counts[i] = mostCounted - 1
+	if n := filter.count(key); n != mostCounted-1 {
 		t.Errorf("%d", n)
 	}
-	tally.more(key)
-	tally.more(key)
-	tally.sub([]uint32{i, i, i})
-	if n := tally.count(key); n != math.MaxInt {
+	filter.more(key)
+	filter.more(key)
+	filter.sub([]uint32{i, i, i})
+	if n := filter.count(key); n != math.MaxInt {
 		t.Errorf("%d, after it was full", n)
 	}
 }
 
-// absentIDs counts of some ids that are not there how many the tally knows so of.
+// absentIDs counts of some ids that are not there how many the filter knows so of.
 func absentIDs(s *Store) (known int) {
 	for i := range 1000 {
-		if s.engine.Load().tally.absent(appendRowKey(nil, hashString("https://app.example.com"), fmt.Sprint("no", i))) {
+		if s.engine.Load().filter.absent(appendRowKey(nil, hashString("https://app.example.com"), fmt.Sprint("no", i))) {
 			known++
 		}
 	}
 	return known
 }
 
-func TestTheTallyTakesNoIDForNewThatIsThere(t *testing.T) {
+func TestTheFilterTakesNoIDForNewThatIsThere(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "store")
 	now := time.UnixMilli(1_795_000_000_000)
 	s := openStore(t, Options{Dir: dir, Now: func() time.Time { return now }})
-	tallyOf(s)
+	filterOf(s)
 	var rows []sessions.Session
 	for i := range 50 {
-		row := tallied(fmt.Sprint("r", i), fmt.Sprint("user", i%7), i%2 == 0)
+		row := counted(fmt.Sprint("r", i), fmt.Sprint("user", i%7), i%2 == 0)
 		if i%5 == 0 { // it is swept, and due at another time than it was
 			row.Idle = time.Hour
 		}
@@ -186,7 +186,7 @@ func TestTheTallyTakesNoIDForNewThatIsThere(t *testing.T) {
 	wantThere := func(when string) {
 		t.Helper()
 		for _, row := range rows {
-			if s.engine.Load().tally.absent(appendRowKey(nil, hashString(row.Realm), row.ID)) {
+			if s.engine.Load().filter.absent(appendRowKey(nil, hashString(row.Realm), row.ID)) {
 				t.Errorf("%s: %s is there, and is thought not to be", when, row.ID)
 			}
 			if _, created, _, err := s.Create(ctx(), row); created || err != nil {
@@ -217,27 +217,27 @@ func TestTheTallyTakesNoIDForNewThatIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = openStore(t, Options{Dir: dir, Now: func() time.Time { return now }})
-	tallyOf(s)
+	filterOf(s)
 	wantThere("opened again")
-	s.engine.Load().tally.added = tallyRoom
-	rows = append(rows, tallied("new", "alice", false))
+	s.engine.Load().filter.added = filterRoom
+	rows = append(rows, counted("new", "alice", false))
 	wantCreated(t, s, rows[len(rows)-1])
-	tallyOf(s)
-	if tally := s.engine.Load().tally; !tally.full || tally.added >= tallyRoom {
-		t.Errorf("nothing was read again: %d added", tally.added)
+	filterOf(s)
+	if filter := s.engine.Load().filter; !filter.full || filter.added >= filterRoom {
+		t.Errorf("nothing was read again: %d added", filter.added)
 	}
 	wantThere("read again")
-	wantTally(t, s, tallied("a", "user1", false), 4) // and three kept, one revoked
+	wantCount(t, s, counted("a", "user1", false), 4) // and three kept, one revoked
 }
 
 func TestASweptIDCanBeCreatedAgain(t *testing.T) {
 	now := time.UnixMilli(1_795_000_000_000)
 	s := openStore(t, Options{Now: func() time.Time { return now }})
-	tallyOf(s)
-	wantCreated(t, s, tallied("a", "alice", false))
+	filterOf(s)
+	wantCreated(t, s, counted("a", "alice", false))
 	now = now.Add(48 * time.Hour)
 	if n, err := s.Sweep(ctx(), 100, nil); n != 1 || err != nil {
 		t.Fatalf("swept %d, %v", n, err)
 	}
-	wantCreated(t, s, tallied("a", "alice", false))
+	wantCreated(t, s, counted("a", "alice", false))
 }
