@@ -1,8 +1,6 @@
 package caddymodule_test
 
 import (
-	"bufio"
-	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -17,19 +15,6 @@ import (
 	"authsidecar/caddymodule/internal/sidecartest"
 	"authsidecar/sessions/storetest/servertest"
 )
-
-// needServers in the environment makes a missing server a failure. Without, the test is
-// skipped.
-const needServers = "AUTHSIDECAR_NEED_SERVERS"
-
-func missing(t *testing.T, what, install string) {
-	t.Helper()
-	message := fmt.Sprintf("no %s here: apt-get install %s", what, install)
-	if os.Getenv(needServers) != "" {
-		t.Fatal(message)
-	}
-	t.Skip(message)
-}
 
 // routeOf is which route an app takes for a path, if it is by prefixes. It says so in
 // X-Route.
@@ -80,47 +65,18 @@ func node(t *testing.T) []string {
 	check := exec.Command("node", "-e", "require('express')")
 	check.Env = cmd.Env
 	if check.Run() != nil {
-		missing(t, "Node with Express", "nodejs node-express")
+		servertest.Missing(t, "Node with Express", "apt-get install -y nodejs node-express")
 	}
-	return started(t, cmd)
+	return servertest.Printed(t, cmd)
 }
 
 func flask(t *testing.T) string {
 	t.Helper()
 	const python = "/usr/bin/python3" // where Debian's packages are
 	if exec.Command(python, "-c", "import flask").Run() != nil {
-		missing(t, "Python with Flask", "python3-flask")
+		servertest.Missing(t, "Python with Flask", "apt-get install -y python3-flask")
 	}
-	return started(t, exec.Command(python, "testdata/servers/routes.py"))[0]
-}
-
-// started runs a server, which prints its ports, and returns its URLs.
-func started(t *testing.T, cmd *exec.Cmd) (urls []string) {
-	t.Helper()
-	stdin, err := cmd.StdinPipe() // the server ends when this is closed, and so with this process
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = stdin.Close()
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		t.Fatalf("%v: %v", cmd.Args, err)
-	}
-	for port := range strings.FieldsSeq(line) {
-		urls = append(urls, "http://127.0.0.1:"+port)
-	}
-	return urls
+	return servertest.Printed(t, exec.Command(python, "testdata/servers/routes.py"))[0]
 }
 
 // phpFPM starts php-fpm, and returns its address.
@@ -128,7 +84,7 @@ func phpFPM(t *testing.T) string {
 	t.Helper()
 	found, _ := filepath.Glob("/usr/sbin/php-fpm*")
 	if len(found) == 0 {
-		missing(t, "php-fpm", "php-fpm")
+		servertest.Missing(t, "php-fpm", "apt-get install -y php-fpm")
 	}
 	dir, address := t.TempDir(), "127.0.0.1:"+sidecartest.Port(t)
 	config := filepath.Join(dir, "fpm.conf")

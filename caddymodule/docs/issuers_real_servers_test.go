@@ -1,8 +1,6 @@
 package docs
 
 import (
-	"bufio"
-	"bytes"
 	"net/http"
 	"os"
 	"os/exec"
@@ -11,19 +9,8 @@ import (
 	"testing"
 
 	"authsidecar/caddymodule/internal/sidecartest"
+	"authsidecar/sessions/storetest/servertest"
 )
-
-// needServers in the environment makes a missing issuer a failure. Without, the test is skipped.
-const needServers = "AUTHSIDECAR_NEED_SERVERS"
-
-func missing(t *testing.T, what, install string) {
-	t.Helper()
-	message := "no " + what + " here; at the top of the repository run: " + install
-	if os.Getenv(needServers) != "" {
-		t.Fatal(message)
-	}
-	t.Skip(message)
-}
 
 // A realIssuer is the software of an issuer, as a process of its own.
 type realIssuer struct {
@@ -35,12 +22,12 @@ func nodeIssuer(t *testing.T, name string) *realIssuer {
 	t.Helper()
 	const dir = "testdata/issuers"
 	if _, err := exec.LookPath("node"); err != nil {
-		missing(t, "Node", "apt-get install nodejs npm")
+		servertest.Missing(t, "Node", "apt-get install nodejs npm")
 	}
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", name)); err != nil {
-		missing(t, name, "npm ci --prefix caddymodule/docs/"+dir)
+		servertest.Missing(t, name, "npm ci --prefix caddymodule/docs/"+dir+", at the top of the repository")
 	}
-	return startIssuer(t, exec.Command("node", filepath.Join(dir, name+".mjs")))
+	return &realIssuer{servertest.Printed(t, exec.Command("node", filepath.Join(dir, name+".mjs")))[0]}
 }
 
 // zitadelIssuer builds and starts the issuer of Zitadel's library, a module of its own: what it
@@ -53,41 +40,11 @@ func zitadelIssuer(t *testing.T) *realIssuer {
 	build.Dir = dir
 	build.Env = append(os.Environ(), "GOPROXY=off", "GOFLAGS=-mod=readonly")
 	if out, err := build.CombinedOutput(); strings.Contains(string(out), "GOPROXY=off") {
-		missing(t, "module of Zitadel's library", "go -C caddymodule/docs/"+dir+" mod download")
+		servertest.Missing(t, "Zitadel's library", "go -C caddymodule/docs/"+dir+" mod download, at the top of the repository")
 	} else if err != nil {
 		t.Fatalf("building it: %v\n%s", err, out)
 	}
-	return startIssuer(t, exec.Command(file))
-}
-
-// startIssuer runs an issuer, which prints its port and ends when its standard input does.
-func startIssuer(t *testing.T, cmd *exec.Cmd) *realIssuer {
-	t.Helper()
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var said bytes.Buffer
-	cmd.Stderr = &said
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	stop := func() {
-		_ = stdin.Close()
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	}
-	port, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		stop()
-		t.Fatalf("%v: %v\n%s", cmd.Args, err, said.String())
-	}
-	t.Cleanup(stop)
-	return &realIssuer{url: "http://127.0.0.1:" + strings.TrimSpace(port)}
+	return &realIssuer{servertest.Printed(t, exec.Command(file))[0]}
 }
 
 // ask sends a request to the issuer; header has names and values in turn.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"os"
 	"os/exec"
 	"testing"
 	"time"
@@ -12,17 +11,8 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"authsidecar/caddymodule/internal/sidecartest"
+	"authsidecar/sessions/storetest/servertest"
 )
-
-// missing fails the test where .ci/run installed everything, and skips it elsewhere.
-func missing(t testing.TB, what, install string) {
-	t.Helper()
-	message := "no " + what + " here; run: " + install
-	if os.Getenv("AUTHSIDECAR_NEED_SERVERS") != "" {
-		t.Fatal(message)
-	}
-	t.Skip(message)
-}
 
 // A browser is a real Chromium without a window.
 type browser struct {
@@ -34,7 +24,7 @@ func newBrowser(t testing.TB) *browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
-		missing(t, "Chromium", "apt-get install chromium")
+		servertest.Missing(t, "Chromium", "apt-get install -y chromium")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(time.Minute))
 	allocated, end := chromedp.NewExecAllocator(context.Background(), options...)

@@ -26,12 +26,18 @@ func Find(t testing.TB, pkg string, patterns ...string) string {
 			return found[len(found)-1]
 		}
 	}
-	name := filepath.Base(patterns[0])
-	if os.Getenv(needServers) == "1" {
-		t.Fatalf("%s is not installed: apt-get install -y %s", name, pkg)
-	}
-	t.Skipf("NOT TESTED: %s is not installed: apt-get install -y %s", name, pkg)
+	Missing(t, filepath.Base(patterns[0]), "apt-get install -y "+pkg)
 	return ""
+}
+
+// Missing skips a test for which something is not installed, and says what installs it. Where
+// everything has to be there it fails the test.
+func Missing(t testing.TB, what, install string) {
+	t.Helper()
+	if os.Getenv(needServers) == "1" {
+		t.Fatalf("%s is not installed: %s", what, install)
+	}
+	t.Skipf("NOT TESTED: %s is not installed: %s", what, install)
 }
 
 // Unprivileged returns the user that a server runs as which refuses to be root; nil is the user
