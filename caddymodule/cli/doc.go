@@ -2,6 +2,6 @@
 // that most of them are, and what they print with.
 //
 // Commands that look at a running server see it through package adminapi alone. The others work
-// on files, on stores, and on a configuration: what becomes of a block of it is for the module to
-// say (see [ReadBlock]).
+// on files, on stores, and on a configuration: what a block of it means is for the module to say
+// (see [ReadBlock]), and why a token is refused for package explain.
 package cli
