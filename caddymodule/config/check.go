@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/cors"
 )
 
 // A fault is something wrong in a configuration.
@@ -116,6 +117,21 @@ func (b *Block) checkProtect() error {
 		}
 		if slices.Contains(b.Protect[:i], pattern) {
 			return wrong("protect", "protect names %q twice: remove one", pattern)
+		}
+	}
+	return nil
+}
+
+func (b *Block) checkCORS() error {
+	if b.CORS == nil {
+		return nil
+	}
+	if err := checkList("cors", "cors", b.CORS); err != nil {
+		return err
+	}
+	for _, origin := range b.CORS {
+		if err := cors.Check(origin); err != nil {
+			return wrong("cors", "cors %s: %w", origin, err)
 		}
 	}
 	return nil

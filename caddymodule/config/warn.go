@@ -121,6 +121,15 @@ func (b *Block) warnLives() (found []string) {
 	return found
 }
 
+func (b *Block) warnCORS() (found []string) {
+	for _, origin := range b.CORS {
+		if u, err := url.Parse(origin); err == nil && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+			found = append(found, fmt.Sprintf("cors %s: plain http: whoever is on the way to that page can make its scripts theirs, and they read tokens; serve it by https", origin))
+		}
+	}
+	return found
+}
+
 // warnImpersonation warns of impersonation that nobody explains, or that spares nobody.
 func (b *Block) warnImpersonation() (found []string) {
 	if !slices.ContainsFunc(b.Allow, func(r *Rule) bool { return !r.Self }) {
