@@ -1,93 +1,27 @@
 package redis
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
-	"go.uber.org/zap"
-	"go.uber.org/zap/zaptest/observer"
 
 	"authsidecar/caddymodule"
 	"authsidecar/caddymodule/internal/placeholder/placeholdertest"
-	"authsidecar/sessions"
+	"authsidecar/caddymodule/internal/storemodule/storemoduletest"
 	"authsidecar/sessions/redisstore/redistest"
 )
 
 var update = flag.Bool("update", false, "write what the adapter says into testdata/adapt")
 
-// TestAdapt adapts each Caddyfile of testdata/adapt and compares what comes out with
-// what stands below it: JSON, or for fail_* the error, which names the marked line.
-func TestAdapt(t *testing.T) {
-	files, err := filepath.Glob("testdata/adapt/*.caddyfiletest")
-	if err != nil || len(files) < 23 {
-		t.Fatalf("%d goldens, %v", len(files), err)
-	}
-	for _, file := range files {
-		name := strings.TrimSuffix(filepath.Base(file), ".caddyfiletest")
-		t.Run(name, func(t *testing.T) {
-			data, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			input, want, _ := strings.Cut(string(data), "----------\n")
-			got := adapt(t, input, strings.HasPrefix(name, "fail_"))
-			if strings.Contains(got, "hunter2") {
-				t.Error("the password is in the error")
-			}
-			if *update {
-				if err := os.WriteFile(file, []byte(input+"----------\n"+got), 0o600); err != nil {
-					t.Fatal(err)
-				}
-				return
-			}
-			if got != want {
-				t.Errorf("adapted to:\n%s\nwant:\n%s", got, want)
-			}
-		})
-	}
-}
-
-func adapt(t *testing.T, input string, fails bool) string {
-	t.Helper()
-	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(input), map[string]any{"filename": "Caddyfile"})
-	if fails {
-		if err == nil {
-			t.Fatalf("no error, but:\n%s", config)
-		}
-		before, _, _ := strings.Cut(input, "# wrong")
-		if place := fmt.Sprintf(", at Caddyfile:%d", strings.Count(before, "\n")+1); !strings.HasSuffix(err.Error(), place) {
-			t.Errorf("error %q, want it to end in %q", err, place)
-		}
-		return err.Error() + "\n"
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	var pretty bytes.Buffer
-	if err := json.Indent(&pretty, config, "", "\t"); err != nil {
-		t.Fatal(err)
-	}
-	return pretty.String() + "\n"
-}
+func TestAdapt(t *testing.T) { storemoduletest.Adapt(t, 23, *update) }
 
 // TestValidateTouchesNoNetwork validates a configuration whose server is nowhere.
 func TestValidateTouchesNoNetwork(t *testing.T) {
-	store := load(t, `{"url": "redis://nobody@127.0.0.1:1", "max_calls": 3, "ca": "/nowhere"}`)
-	if _, err := store.StoreKey(); err != nil {
-		t.Error(err)
-	}
+	storemoduletest.MustLoad(t, name, `{"url": "redis://nobody@127.0.0.1:1", "max_calls": 3, "ca": "/nowhere"}`)
 	for _, wrong := range []string{
 		`{"max_calls": -1}`, `{"max_calls": 10001}`, `{"timeout": -5}`, `{"wait_timeout": -5}`, `{"wait_replicas": -1}`, `{"wait_replicas": 101}`,
 	} {
@@ -105,48 +39,10 @@ func TestPlaceholders_NoTextKeepsOne(t *testing.T) {
 	placeholdertest.Run(t, func(s *Store) error { return s.Provision(caddy.Context{}) }, nil)
 }
 
-// load makes the module as Caddy does.
-func load(t *testing.T, config string) *Store {
-	t.Helper()
-	store, err := tryLoad(t, config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return store
-}
-
-func tryLoad(t *testing.T, config string) (*Store, error) {
-	t.Helper()
-	caddyCtx, cancel := caddy.NewContext(caddy.Context{Context: context.Background()})
-	t.Cleanup(cancel)
-	module, err := caddyCtx.LoadModuleByID("auth_sessions.stores.redis", json.RawMessage(config))
-	if err != nil {
-		return nil, err
-	}
-	return module.(*Store), nil
-}
-
-// TestTheKeyOfAStoreNamesAllThatMatters expects one key for what is the same store, and
-// no password in any.
 func TestTheKeyOfAStoreNamesAllThatMatters(t *testing.T) {
 	t.Setenv("REDISTEST_PASSWORD", "hunter2")
 	t.Setenv("REDISTEST_URL", "redis://sidecar@db")
-	key := func(config string) string {
-		key, err := load(t, config).StoreKey()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(key, "hunter2") {
-			t.Error("the key holds the password")
-		}
-		return key
-	}
-	first := key(`{"url": "redis://sidecar@db"}`)
-	if key(`{"url": "{env.REDISTEST_URL}"}`) != first {
-		t.Error("a placeholder makes another store of the same")
-	}
-	seen := map[string]string{first: "the first"}
-	for _, config := range []string{
+	storemoduletest.Keys(t, name, `{"url": "redis://sidecar@db"}`, `{"url": "{env.REDISTEST_URL}"}`, []string{
 		`{}`, `{"url": "redis://sidecar@other"}`, `{"url": "redis://sidecar@db", "prefix": "other"}`,
 		`{"url": "redis://sidecar@db", "password": "{env.REDISTEST_PASSWORD}"}`,
 		`{"url": "redis://sidecar@db", "sentinel_password": "{env.REDISTEST_PASSWORD}"}`,
@@ -154,77 +50,27 @@ func TestTheKeyOfAStoreNamesAllThatMatters(t *testing.T) {
 		`{"url": "redis://sidecar@db", "ca": "ca.pem"}`, `{"url": "redis://sidecar@db", "wait_replicas": 1}`,
 		`{"url": "redis://sidecar@db", "wait_timeout": 5}`, `{"url": "redis://sidecar@db", "max_calls": 5}`,
 		`{"url": "redis://sidecar@db", "timeout": 1000000000}`,
-	} {
-		k := key(config)
-		if seen[k] != "" {
-			t.Errorf("%s has the key of %s", config, seen[k])
-		}
-		seen[k] = config
-	}
-	for config, want := range map[string]string{
+	})
+	storemoduletest.Refused(t, name, map[string]string{
 		`{"password": "{env.REDISTEST_NOWHERE}"}`:    "password: {env.REDISTEST_NOWHERE} gives nothing",
 		`{"password": "{http.request.host}"}`:        "password: braces are for placeholders",
 		`{"url": "{env.REDISTEST_NOWHERE}/hunter2"}`: "url: {env.REDISTEST_NOWHERE} gives nothing",
-	} {
-		if _, err := tryLoad(t, config); err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%s: %v", config, err)
-		}
-	}
+	})
 }
 
-// TestTheStoreOpensWithAPasswordFromTheEnvironment goes to a server; no error and no
-// log has the password.
 func TestTheStoreOpensWithAPasswordFromTheEnvironment(t *testing.T) {
 	server := redistest.Start(t)
-	core, logs := observer.New(zap.DebugLevel)
-	t.Setenv("REDISTEST_PASSWORD", redistest.Password)
-	config := fmt.Sprintf(`{"url": "redis://%s/1", "password": "{env.REDISTEST_PASSWORD}", "prefix": "mine"}`, server.Addr())
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	store, err := load(t, config).OpenStore(ctx, zap.New(core))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := store.Get(ctx, sessions.Key{Realm: "r", ID: "nobody"}); !errors.Is(err, sessions.ErrNotFound) {
-		t.Errorf("the store is not there: %v", err)
-	}
-	if err := store.(interface{ Close() error }).Close(); err != nil {
-		t.Error(err)
-	}
-	if logs.FilterMessageSnippet("persists nothing").Len() != 1 {
+	config := `{"url": "redis://%s/1", "password": "{env.STORE_PASSWORD}", "prefix": %q}`
+	logs := storemoduletest.Open(t, &storemoduletest.Opening{
+		Name: name, Password: redistest.Password, Config: fmt.Sprintf(config, server.Addr(), "mine"), Empty: fmt.Sprintf(config, server.Addr(), "other"),
+		Location: server.Addr() + ", database 1, prefix mine",
+		Wrong: []string{
+			`{"url": "redis://x:hunter2 of another@[nowhere"}`, `{"url": "redis://x:hunter2@127.0.0.1:x"}`, `{"url": "http://x:hunter2@nowhere"}`,
+			`{"url": "redis://x:hunter2@nowhere/1?skip_verify"}`,
+		},
+	})
+	if logs.FilterMessageSnippet("persists nothing").Len() != 2 {
 		t.Errorf("nobody was warned of a server that persists nothing: %v", logs.All())
-	}
-	existing, err := load(t, config).OpenExisting(ctx, zap.New(core))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := existing.(interface{ Close() error }).Close(); err != nil {
-		t.Error(err)
-	}
-	if _, err := load(t, strings.Replace(config, "mine", "other", 1)).OpenExisting(ctx, zap.New(core)); !errors.Is(err, sessions.ErrNoStore) {
-		t.Errorf("where none is: %v", err)
-	}
-	if got, want := load(t, config).StoreLocation(), fmt.Sprintf("%s, database 1, prefix mine", server.Addr()); got != want {
-		t.Errorf("the store is at %q, want %q", got, want)
-	}
-	const wrong = "hunter2 of another"
-	t.Setenv("REDISTEST_PASSWORD", wrong)
-	for _, config := range []string{
-		config, `{"url": "redis://x:hunter2 of another@[nowhere"}`, `{"url": "redis://x:hunter2@127.0.0.1:x"}`, `{"url": "http://x:hunter2@nowhere"}`,
-		`{"url": "redis://x:hunter2@nowhere/1?skip_verify"}`,
-	} {
-		_, err := load(t, config).OpenStore(ctx, zap.New(core))
-		if !errors.Is(err, sessions.ErrUnavailable) {
-			t.Errorf("opened with a wrong password: %v", err)
-		}
-		if err != nil && strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("the error holds the password: %v", err)
-		}
-	}
-	for _, entry := range logs.All() {
-		if text := fmt.Sprint(entry.Message, entry.ContextMap()); strings.Contains(text, redistest.Password) || strings.Contains(text, "hunter2") {
-			t.Errorf("the log holds the password: %s", text)
-		}
 	}
 }
 
