@@ -9,6 +9,7 @@ import (
 	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/event"
 	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/urlpath"
 )
@@ -75,7 +76,7 @@ func (inst *instance) refusedMend(reason bearer.Reason, issuer string) string {
 type observer struct{ *instance }
 
 // Before implements sessions.Observer.
-func (o observer) Before(ctx context.Context, kind sessions.EventKind, s *sessions.Session) error {
+func (o observer) Before(ctx context.Context, kind event.Kind, s *sessions.Session) error {
 	return o.reports.Before(ctx, kind, s)
 }
 

@@ -14,6 +14,7 @@ import (
 	"authsidecar/caddymodule/internal/periodic"
 	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions"
+	"authsidecar/sessions/event"
 	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/streams"
 )
@@ -155,7 +156,7 @@ func (o *openStore) sweep(ctx context.Context, logger *zap.Logger) {
 // realm that no block is of has none.
 func (o *openStore) expired(s *sessions.Session) {
 	if observer := o.observers.of(s.Realm); observer != nil {
-		observer.Event(context.Background(), &sessions.Event{Kind: sessions.EventExpired, Session: s})
+		observer.Event(context.Background(), &sessions.Event{Kind: event.Expired, Session: s})
 	}
 }
 

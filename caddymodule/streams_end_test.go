@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/event"
 	"authsidecar/sessions/storetest"
 )
 
@@ -19,11 +20,11 @@ func TestStreams_EndLongAfterTheLastAccessToken(t *testing.T) {
 	ended := 0
 	store.streams.Hold(&sessions.Ref{Key: key}, time.Now().Add(time.Hour), func() { ended++ })
 	row := sessions.Session{Realm: "r", ID: "one"}
-	if inst.endStreams(&sessions.Event{Kind: sessions.EventRefreshed, Session: &row}); ended != 0 {
+	if inst.endStreams(&sessions.Event{Kind: event.Refreshed, Session: &row}); ended != 0 {
 		t.Error("ended with a session that goes on")
 	}
 	row.RevokedAt = time.Now()
-	if inst.endStreams(&sessions.Event{Kind: sessions.EventRevoked, Session: &row}); ended != 1 {
+	if inst.endStreams(&sessions.Event{Kind: event.Revoked, Session: &row}); ended != 1 {
 		t.Errorf("ended %d times", ended)
 	}
 }

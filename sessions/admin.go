@@ -1,16 +1,16 @@
 package sessions
 
-// AdminSubject is who ended a session, in events, where whoever runs the server
+// adminSubject is who ended a session, in events, where whoever runs the server
 // did. It has no issuer: so it is no caller's name.
-const AdminSubject = "admin"
+const adminSubject = "admin"
 
 // Operator returns the rights of whoever runs the server: over every session of the
-// realm. What it ends is ended by AdminSubject. A filter that names nothing selects
+// realm. What it ends is ended by adminSubject. A filter that names nothing selects
 // nothing for it.
 func (m *Manager) Operator() *Rights {
 	return &Rights{
-		caller: &Caller{Principal: Principal{Subject: AdminSubject}},
-		manage: []Rule{{Name: AdminSubject, When: everySession{}}},
+		caller: &Caller{Principal: Principal{Subject: adminSubject}},
+		manage: []Rule{{Name: adminSubject, When: everySession{}}},
 	}
 }
 

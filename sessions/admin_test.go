@@ -5,9 +5,10 @@ import (
 	"testing"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/event"
 )
 
-var byAdmin = sessions.Principal{Subject: sessions.AdminSubject}
+var byAdmin = sessions.Principal{Subject: "admin"}
 
 // Covers O12.
 func TestOperator_SeesAndEndsWhatHeNames(t *testing.T) {
@@ -55,7 +56,7 @@ func TestOperator_SeesAndEndsWhatHeNames(t *testing.T) {
 				t.Errorf("%d events, want %d", len(w.events), test.want)
 			}
 			for _, e := range w.events {
-				if e.Kind != sessions.EventRevoked || e.By != byAdmin {
+				if e.Kind != event.Revoked || e.By != byAdmin {
 					t.Errorf("event %s by %v", e.Kind, e.By)
 				}
 			}
@@ -73,7 +74,7 @@ func TestOperator_EndsMoreThanAStepAtOnce(t *testing.T) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 	for _, g := range []*sessions.Grant{grants[0], grants[1099]} {
-		w.refused(g.RefreshToken, victim, sessions.EventDenied, "")
+		w.refused(g.RefreshToken, victim, event.Denied, "")
 	}
 	w.events = nil
 	w.managedReload() // what is swept later, too, is in the log as he did it

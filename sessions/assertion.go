@@ -8,8 +8,8 @@ import (
 // AssertionTTL is how long an assertion is good for.
 const AssertionTTL = time.Minute
 
-// AssertionType is the "typ" of assertions, which nobody takes for access tokens.
-const AssertionType = "JWT"
+// assertionType is the "typ" of assertions, which nobody takes for access tokens.
+const assertionType = "JWT"
 
 // Assertion mints a token that tells the app, and nobody else, who is asking with an
 // access token: of that user, actor and session, for AssertionTTL, and never longer
@@ -23,7 +23,7 @@ func (m *Minter) Assertion(c *Caller, user string, actor Principal, audience []s
 	if c.ExpiresAt.Before(expires) {
 		expires = c.ExpiresAt
 	}
-	signer := func(claims []byte) (string, error) { return key.SignAs(AssertionType, claims) }
+	signer := func(claims []byte) (string, error) { return key.SignAs(assertionType, claims) }
 	return sign(signer, func(w *jsonWriter) {
 		w.text("iss", m.Issuer)
 		w.int("exp", expires.Unix())

@@ -33,17 +33,17 @@ type Caller struct {
 	// StoreID is the identity of the store that our own token was minted with; "" where it
 	// says none.
 	StoreID string
-	// Claims are all claims of the token; where Recorded is set, those that a row
+	// Claims are all claims of the token; where recorded is set, those that a row
 	// recorded of a caller who is not here.
 	Claims Claims
-	// Recorded is nil where the token is here.
-	Recorded *Recorded
+	// recorded is nil where the token is here.
+	recorded *recorded
 	// ExpiresAt is when the token ends, without leeway.
 	ExpiresAt time.Time
 }
 
-// Recorded tells what a row knows beside the claims that it recorded.
-type Recorded struct {
+// recorded tells what a row knows beside the claims that it recorded.
+type recorded struct {
 	// Absent are claims that the token did not have.
 	Absent []string
 	// Whole tells that the token had no claims but those that were recorded.
@@ -54,13 +54,13 @@ type Recorded struct {
 // condition looks at: a condition is not asked about less. Where a claim is not there it
 // may hold for that very reason, and where it was not recorded it must not.
 func (c *Caller) knows(when Condition) bool {
-	if c.Recorded == nil || c.Recorded.Whole {
+	if c.recorded == nil || c.recorded.Whole {
 		return true
 	}
 	names, all := when.Claims()
 	return !all && !slices.ContainsFunc(names, func(name string) bool {
 		_, has := c.Claims[name]
-		return !has && !slices.Contains(c.Recorded.Absent, name)
+		return !has && !slices.Contains(c.recorded.Absent, name)
 	})
 }
 
@@ -72,7 +72,7 @@ func (c *Caller) From() string { return cmp.Or(c.Trust, c.Issuer) }
 // is the same, or none that can be one.
 func (c *Caller) sub() string {
 	sub, _ := c.Claims["sub"].(string)
-	if sub == c.Subject || len(sub) > MaxUserID {
+	if sub == c.Subject || len(sub) > maxUserID {
 		return ""
 	}
 	return sub

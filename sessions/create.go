@@ -11,6 +11,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"time"
+
+	"authsidecar/sessions/event"
 )
 
 // repeatWindow is how long a request with an Idempotency-Key can be repeated
@@ -23,7 +25,7 @@ type CreateRequest struct {
 	UserID string
 	// Lifetime is what the request asks; nil takes the default that applies.
 	Lifetime *time.Duration
-	// Reason is why, for people: at most MaxReason bytes.
+	// Reason is why, for people: at most maxReason bytes.
 	Reason string
 	// ClientID is the OAuth client that gets the session; "" for the caller's own, and
 	// our issuer where it has none. Another one needs a rule that holds by it, or
@@ -46,32 +48,32 @@ func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error
 	wanted, err := m.judge(req, now)
 	m.try(ctx, req, wanted, err)
 	if err != nil {
-		m.observe(ctx, EventDenied, wanted, err)
+		m.observe(ctx, event.Denied, wanted, err)
 		return nil, err
 	}
-	if err := m.observer().Before(ctx, EventCreated, wanted); err != nil {
-		m.observe(ctx, EventDenied, wanted, err)
+	if err := m.observer().Before(ctx, event.Created, wanted); err != nil {
+		m.observe(ctx, event.Denied, wanted, err)
 		return nil, err
 	}
 	stored, created, count, err := m.put(ctx, *wanted)
 	if err != nil {
 		err = fmt.Errorf("storing session: %w", err)
-		m.observe(ctx, EventFailed, wanted, err)
+		m.observe(ctx, event.Failed, wanted, err)
 		return nil, err
 	}
-	kind := EventCreated
+	kind := event.Created
 	if created {
 		now = stored.RotatedAt
 	} else {
-		kind = EventRepeated
+		kind = event.Repeated
 		if err := m.repeatable(&stored, wanted, now); err != nil {
-			m.observe(ctx, EventDenied, wanted, err)
+			m.observe(ctx, event.Denied, wanted, err)
 			return nil, err
 		}
 	}
 	grant, err := m.grant(&stored, now)
 	if err != nil {
-		m.observe(ctx, EventFailed, &stored, err)
+		m.observe(ctx, event.Failed, &stored, err)
 		return nil, err
 	}
 	m.observe(ctx, kind, &stored, nil)
@@ -106,11 +108,11 @@ func (m *Manager) judge(req *CreateRequest, now time.Time) (*Session, error) {
 		RotatedAt:   now,
 	}
 	if err := CheckUserID(req.UserID); err != nil {
-		s.UserID = clip(req.UserID, MaxUserID)
+		s.UserID = clip(req.UserID, maxUserID)
 		return s, err
 	}
-	if len(s.Reason) > MaxReason || !cleanText(s.Reason) || len(s.ClientID) > MaxClientID || !cleanText(s.ClientID) {
-		s.Reason, s.ClientID = clip(s.Reason, MaxReason), clip(s.ClientID, MaxClientID)
+	if len(s.Reason) > maxReason || !cleanText(s.Reason) || len(s.ClientID) > maxClientID || !cleanText(s.ClientID) {
+		s.Reason, s.ClientID = clip(s.Reason, maxReason), clip(s.ClientID, maxClientID)
 		return s, ErrText
 	}
 	decision, err := m.Policy.Decide(m.input(req.Caller, s))

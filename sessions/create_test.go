@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/event"
 )
 
 func start() *clock { return &clock{now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)} }
@@ -152,7 +153,7 @@ func (o onEvent) Event(_ context.Context, e *sessions.Event) { o.do(e) }
 
 func TestCreate_WhatTheRowKeepsOfTheRequest(t *testing.T) {
 	m := newManager(t, start())
-	var events []sessions.EventKind
+	var events []event.Kind
 	m.Observer = onEvent{do: func(e *sessions.Event) { events = append(events, e.Kind) }}
 	by := caller("carol", "act", "openid")
 	by.ClientID = "desk"
@@ -172,7 +173,7 @@ func TestCreate_WhatTheRowKeepsOfTheRequest(t *testing.T) {
 	if len(s.UserAgent) > 255 || strings.ContainsAny(s.UserAgent, "\n\x1b") {
 		t.Errorf("user agent %q", s.UserAgent)
 	}
-	if len(events) != 1 || events[0] != sessions.EventCreated {
+	if len(events) != 1 || events[0] != event.Created {
 		t.Errorf("events %v", events)
 	}
 	for _, text := range []string{strings.Repeat("x", 501), "a\nb", "a\u202eb"} {

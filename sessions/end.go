@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"authsidecar/sessions/event"
 )
 
 // An ender is who ended a session, and from where; nothing where nobody asked
@@ -22,7 +24,7 @@ func (m *Manager) end(ctx context.Context, key Key, reason EndReason, by ender) 
 	}
 	m.revocations().Remember(&row)
 	if ended {
-		m.report(ctx, &Event{Kind: EventRevoked, Session: &row, By: by.by, IP: by.ip})
+		m.report(ctx, &Event{Kind: event.Revoked, Session: &row, By: by.by, IP: by.ip})
 	}
 	return nil
 }

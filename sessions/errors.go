@@ -20,12 +20,9 @@ var (
 	ErrNoStore = errors.New("there is no session store")
 	// ErrClosed means that the store was closed, as on a reload that moves it.
 	ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
-	// ErrNewerRow means that a row was written by a newer release in a format
-	// that this one does not know.
-	ErrNewerRow = fmt.Errorf("%w: row written by a newer release", ErrUnavailable)
 	// ErrEnded means that the session of an access token was ended before its time.
 	ErrEnded = errors.New("session was ended")
-	// ErrBadCursor means that a cursor is none of ours.
+	// ErrBadCursor means that a cursor cannot be read, or is of another query.
 	ErrBadCursor = errors.New("cursor cannot be read")
 )
 
@@ -62,7 +59,7 @@ var (
 	// characters.
 	ErrText = errors.New("text is not acceptable")
 	// ErrKept means that the claims of the caller's token that the session is to keep
-	// have more than MaxKept bytes.
+	// have more than maxKept bytes.
 	ErrKept = errors.New("claims to keep are too large")
 	// ErrIdempotencyMismatch means that the Idempotency-Key was used for another
 	// request.

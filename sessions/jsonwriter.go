@@ -48,29 +48,9 @@ func (w *jsonWriter) optional(name, s string) {
 	}
 }
 
-func (w *jsonWriter) principal(name string, p *Principal) {
-	w.name(name)
-	*w = append(*w, '{')
-	w.text("iss", p.Issuer)
-	w.text("sub", p.Subject)
-	*w = append(*w, '}')
-}
 
 func (w *jsonWriter) quote(s string) { *w = strictjson.AppendQuoted(*w, s) }
 
-func (w *jsonWriter) names(name string, names []string) {
-	if len(names) == 0 {
-		return
-	}
-	w.name(name)
-	sep := byte('[')
-	for _, s := range names {
-		*w = append(*w, sep)
-		sep = ','
-		w.quote(s)
-	}
-	*w = append(*w, ']')
-}
 
 func (w *jsonWriter) claims(name string, claims Claims) error {
 	if len(claims) == 0 {

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// MaxKept is how many bytes the claims may have, as JSON, that a session keeps of the
+// maxKept is how many bytes the claims may have, as JSON, that a session keeps of the
 // token of its user.
-const MaxKept = 4096
+const maxKept = 4096
 
 // reserved are claims that say what a token is, whose, for whom, until when, or what it
 // is good for: what another issuer says of its own token is not true of ours. They are
@@ -48,7 +48,7 @@ func (m *Manager) keep(s *Session, c *Caller, now time.Time) error {
 		return nil
 	}
 	w := jsonWriter{'{'}
-	if err := w.claims("kept", s.Kept); err != nil || len(w) > MaxKept+len(`{"kept":`) {
+	if err := w.claims("kept", s.Kept); err != nil || len(w) > maxKept+len(`{"kept":`) {
 		s.Kept = nil
 		return ErrKept
 	}

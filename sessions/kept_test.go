@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/event"
 )
 
 // keeping keeps these claims for a day.
@@ -40,11 +41,11 @@ func TestKept_AUsersOwnSessionTellsWhatTheirTokenSaid(t *testing.T) {
 		if saidBy(t, grant.RefreshToken)["groups"] != nil {
 			t.Error("the refresh token has them")
 		}
-		grant = w.refresh(grant.RefreshToken, victim, sessions.EventRefreshed)
+		grant = w.refresh(grant.RefreshToken, victim, event.Refreshed)
 	}
 
 	w.reload(keeping("email"))
-	grant = w.refresh(grant.RefreshToken, victim, sessions.EventRefreshed)
+	grant = w.refresh(grant.RefreshToken, victim, event.Refreshed)
 	if got := saidBy(t, grant.AccessToken); got["groups"] != nil || got["email"] == nil {
 		t.Errorf("of a claim that is not named any more: %v", got)
 	}
@@ -76,7 +77,7 @@ func TestKept_IsForgottenADayAfterTheCallersToken(t *testing.T) {
 				continue
 			}
 			w.now = created.Add(after)
-			grant = w.refresh(grant.RefreshToken, victim, sessions.EventRefreshed)
+			grant = w.refresh(grant.RefreshToken, victim, event.Refreshed)
 			got := saidBy(t, grant.AccessToken)
 			if has := got["groups"] != nil; has != (after == tt.last) {
 				t.Errorf("%s: after %v %v", name, after, has)
@@ -95,7 +96,7 @@ func TestKept_AnImpersonatedSessionHasNone(t *testing.T) {
 		if got := saidBy(t, grant.AccessToken); got["groups"] != nil || got["act"] == nil {
 			t.Errorf("the actor's groups are alice's: %v", got)
 		}
-		grant = w.refresh(grant.RefreshToken, victim, sessions.EventRefreshed)
+		grant = w.refresh(grant.RefreshToken, victim, event.Refreshed)
 	}
 	if grant.Session.Kept != nil {
 		t.Errorf("the row keeps %v", grant.Session.Kept)
@@ -139,11 +140,11 @@ func TestKept_IsBounded(t *testing.T) {
 		_, err := w.manager.Create(t.Context(), &sessions.CreateRequest{Caller: person("alice", said), UserID: "alice"})
 		return err
 	}
-	must(t, create(sessions.MaxKept))
-	if err := create(sessions.MaxKept + 1); !errors.Is(err, sessions.ErrKept) {
+	must(t, create(4096))
+	if err := create(4096 + 1); !errors.Is(err, sessions.ErrKept) {
 		t.Errorf("%v, want ErrKept", err)
 	}
-	said := sessions.Claims{"groups": strings.Repeat("g", 2*sessions.MaxKept), "scope": "desk"}
+	said := sessions.Claims{"groups": strings.Repeat("g", 2*4096), "scope": "desk"}
 	if _, err := w.manager.Create(t.Context(), &sessions.CreateRequest{Caller: person("carol", said), UserID: "alice"}); err != nil {
 		t.Errorf("of an impersonated session nothing is kept: %v", err)
 	}

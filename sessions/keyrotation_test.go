@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/event"
 	"authsidecar/sessions/jose"
 	"authsidecar/sessions/keyring"
 )
@@ -41,13 +42,13 @@ func TestRotate_ARetiredKeyMintsTheSameSuccessor(t *testing.T) {
 	g := w.create(person("alice", nil), "alice", 365*day)
 	for range 2 {
 		tick(10 * day)
-		g = w.refresh(g.RefreshToken, victim, sessions.EventRefreshed)
+		g = w.refresh(g.RefreshToken, victim, event.Refreshed)
 	}
 	tick(10*day - time.Hour) // the next key is shown
 	tick(time.Hour - time.Second)
 	old, err := w.keys.Refresh.Signing(w.now)
 	must(t, err)
-	next := w.refresh(g.RefreshToken, victim, sessions.EventRefreshed)
+	next := w.refresh(g.RefreshToken, victim, event.Refreshed)
 	if parsed, err := jose.Parse(next.RefreshToken); err != nil || parsed.Header.KeyID != old.ID() {
 		t.Errorf("signed by another key than that of the hour: %v", err)
 	}
@@ -55,11 +56,11 @@ func TestRotate_ARetiredKeyMintsTheSameSuccessor(t *testing.T) {
 	if now, err := w.keys.Refresh.Signing(w.now); err != nil || now.ID() == old.ID() {
 		t.Fatal("no key retired: nothing is tested")
 	}
-	again := w.refresh(g.RefreshToken, victim, sessions.EventRetried)
+	again := w.refresh(g.RefreshToken, victim, event.Retried)
 	if again.RefreshToken != next.RefreshToken {
 		t.Error("a retry after a rotation of keys got another successor")
 	}
-	if after := w.refresh(next.RefreshToken, victim, sessions.EventRefreshed); after.Session.KeyID == old.ID() {
+	if after := w.refresh(next.RefreshToken, victim, event.Refreshed); after.Session.KeyID == old.ID() {
 		t.Error("the key that retired signs new tokens")
 	}
 }
@@ -74,7 +75,7 @@ func TestRotate_NoTokenDiesOfIt(t *testing.T) {
 		for range 13 * 12 {
 			tick(2 * time.Hour)
 		}
-		g = w.refresh(g.RefreshToken, victim, sessions.EventRefreshed)
+		g = w.refresh(g.RefreshToken, victim, event.Refreshed)
 		signers[g.Session.KeyID] = true
 		for range 3 {
 			tick(accessTTL/3 - time.Second)
@@ -110,7 +111,7 @@ func TestRotate_AnUnusedTokenLivesAsLongAsItsSession(t *testing.T) {
 	for range 364 {
 		tick(day)
 	}
-	w.refresh(g.RefreshToken, victim, sessions.EventRefreshed)
+	w.refresh(g.RefreshToken, victim, event.Refreshed)
 }
 
 // The refresh token of a key that this node has not seen is kept by its client.

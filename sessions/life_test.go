@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/event"
 )
 
 // claimsOf returns the payload of a token of ours.
@@ -59,13 +60,13 @@ func TestEnd_ToTheMillisecond(t *testing.T) {
 		{"own, idle after a refresh", func(w *world) (*sessions.Grant, time.Time, string) {
 			g := w.create(person("alice", nil), "alice")
 			w.now = w.now.Add(7 * 24 * time.Hour)
-			return w.refresh(g.RefreshToken, victim, sessions.EventRefreshed), w.now.Add(14 * 24 * time.Hour), "idle too long"
+			return w.refresh(g.RefreshToken, victim, event.Refreshed), w.now.Add(14 * 24 * time.Hour), "idle too long"
 		}},
 		{"own, absolute, refreshed often", func(w *world) (*sessions.Grant, time.Time, string) {
 			g, end := w.create(person("alice", nil), "alice"), w.now.Add(30*24*time.Hour)
 			for range 29 {
 				w.now = w.now.Add(24 * time.Hour)
-				g = w.refresh(g.RefreshToken, victim, sessions.EventRefreshed)
+				g = w.refresh(g.RefreshToken, victim, event.Refreshed)
 			}
 			return g, end, "session expired"
 		}},
@@ -76,7 +77,7 @@ func TestEnd_ToTheMillisecond(t *testing.T) {
 			g, end := w.create(person("alice", nil), "alice", 40*24*time.Hour), w.now.Add(40*24*time.Hour)
 			for range 3 {
 				w.now = w.now.Add(13 * 24 * time.Hour)
-				g = w.refresh(g.RefreshToken, victim, sessions.EventRefreshed)
+				g = w.refresh(g.RefreshToken, victim, event.Refreshed)
 			}
 			return g, end, "session expired"
 		}},
@@ -87,7 +88,7 @@ func TestEnd_ToTheMillisecond(t *testing.T) {
 			g, end := w.create(desk, "alice"), w.now.Add(time.Hour)
 			for range 5 {
 				w.now = w.now.Add(10 * time.Minute)
-				g = w.refresh(g.RefreshToken, victim, sessions.EventRefreshed)
+				g = w.refresh(g.RefreshToken, victim, event.Refreshed)
 			}
 			return g, end, "session expired"
 		}},
@@ -102,13 +103,13 @@ func TestEnd_ToTheMillisecond(t *testing.T) {
 				g, end, why := tt.end(w)
 				w.now = end.Add(m.off)
 				if m.over {
-					w.refused(g.RefreshToken, victim, sessions.EventDenied, why)
+					w.refused(g.RefreshToken, victim, event.Denied, why)
 					if row := w.row(g); row.EndReason != "" {
 						t.Errorf("ended %q: it came to its end by itself", row.EndReason)
 					}
 					return
 				}
-				last := w.refresh(g.RefreshToken, victim, sessions.EventRefreshed)
+				last := w.refresh(g.RefreshToken, victim, event.Refreshed)
 				if last.AccessExpires.After(last.Session.End()) || expiry(t, last.AccessToken).After(last.Session.End()) {
 					t.Errorf("the access token lives until %v, the session until %v", last.AccessExpires, last.Session.End())
 				}
@@ -125,10 +126,10 @@ func TestEnd_OfARetry(t *testing.T) {
 	w := newWorld(t)
 	g := w.create(person("alice", nil), "alice", time.Minute)
 	w.now = g.Session.ExpiresAt.Add(-time.Millisecond)
-	w.refresh(g.RefreshToken, victim, sessions.EventRefreshed)
-	w.refresh(g.RefreshToken, victim, sessions.EventRetried)
+	w.refresh(g.RefreshToken, victim, event.Refreshed)
+	w.refresh(g.RefreshToken, victim, event.Retried)
 	w.now = g.Session.ExpiresAt
-	w.refused(g.RefreshToken, victim, sessions.EventDenied, "session expired")
+	w.refused(g.RefreshToken, victim, event.Denied, "session expired")
 }
 
 // Covers M5.
@@ -207,10 +208,10 @@ func TestPolicy_ARowOfAnEarlierRelease(t *testing.T) {
 			tt.allow.From = provider
 			w.reload(func(m *sessions.Manager) { m.Policy.Allow = []sessions.Rule{tt.allow} })
 			if tt.why == "" {
-				w.refresh(g.RefreshToken, victim, sessions.EventRefreshed)
+				w.refresh(g.RefreshToken, victim, event.Refreshed)
 				return
 			}
-			w.refused(g.RefreshToken, victim, sessions.EventRevoked, tt.why)
+			w.refused(g.RefreshToken, victim, event.Revoked, tt.why)
 		})
 	}
 }
@@ -279,10 +280,10 @@ func playPolicy(t *testing.T, caller *sessions.Caller, change func(*sessions.Man
 	t.Helper()
 	w := newWorld(t)
 	g := w.create(caller, "alice")
-	kind := sessions.EventRefreshed
+	kind := event.Refreshed
 	if retry {
-		w.refresh(g.RefreshToken, victim, sessions.EventRefreshed)
-		kind = sessions.EventRetried
+		w.refresh(g.RefreshToken, victim, event.Refreshed)
+		kind = event.Retried
 	}
 	w.now = w.now.Add(time.Second)
 	w.reload(change)
@@ -291,13 +292,13 @@ func playPolicy(t *testing.T, caller *sessions.Caller, change func(*sessions.Man
 		w.wantLive(g)
 		return
 	}
-	w.refused(g.RefreshToken, victim, sessions.EventRevoked, why)
+	w.refused(g.RefreshToken, victim, event.Revoked, why)
 	w.wantEnded(g, sessions.EndPolicy)
 	if err := w.last().Err; !errors.Is(err, sessions.ErrDenied) && !errors.Is(err, sessions.ErrReasonRequired) {
 		t.Errorf("%v does not say why", err)
 	}
 	w.reload() // the policy of before does not bring it back
-	w.refused(g.RefreshToken, victim, sessions.EventDenied, "session revoked")
+	w.refused(g.RefreshToken, victim, event.Denied, "session revoked")
 }
 
 // A name that an earlier release accepted, and that none has today, ends the session: it
@@ -317,7 +318,7 @@ func TestPolicy_ANameOfAnEarlierReleaseEndsItsSession(t *testing.T) {
 			must(t, err)
 			token, err := w.manager.Minter.Refresh(&row)
 			must(t, err)
-			w.refused(token, victim, sessions.EventRevoked, "user id is not acceptable")
+			w.refused(token, victim, event.Revoked, "user id is not acceptable")
 			w.wantEnded(g, sessions.EndPolicy)
 		})
 	}
@@ -329,7 +330,7 @@ func TestPolicy_AnOwnSessionStaysOne(t *testing.T) {
 	w := newWorld(t)
 	g := w.create(person("alice", sessions.Claims{"scope": "desk"}), "alice")
 	w.reload(func(m *sessions.Manager) { m.Policy.AllowSelf = false })
-	w.refused(g.RefreshToken, victim, sessions.EventRevoked, "no rule allows it")
+	w.refused(g.RefreshToken, victim, event.Revoked, "no rule allows it")
 	w.wantEnded(g, sessions.EndPolicy)
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"authsidecar/sessions/event"
 )
 
 // scanPages bounds how much of the store one request reads, so that a filter that
@@ -194,7 +196,7 @@ func (m *Manager) unread(err error) error {
 // inspect is the transition of a row when a refresh token is presented for no refresh.
 func (m *Manager) inspect(row Session, p *Presented, now time.Time) (next Session, write bool, out Outcome) {
 	if m.cutOff(&row) {
-		return row, false, Outcome{Kind: EventDenied, Err: errRevoked}
+		return row, false, Outcome{Kind: event.Denied, Err: errRevoked}
 	}
 	rules := Rotation{Grace: m.Grace}
 	return rules.Inspect(row, p, now)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/event"
 	"authsidecar/sessions/pebblestore"
 )
 
@@ -95,7 +96,7 @@ func TestRevokeAll_GoesOnPastWhatIsNotHis(t *testing.T) {
 			t.Errorf("dry run %t: %d of 1501", dryRun, total)
 		}
 	}
-	if n := len(w.events); w.last().Kind != sessions.EventRevoked || w.last().By != robot.Principal {
+	if n := len(w.events); w.last().Kind != event.Revoked || w.last().By != robot.Principal {
 		t.Errorf("the last of %d events is %+v", n, w.last())
 	}
 	if ids, _ := w.listed(robot, sessions.Filter{User: "bob"}, 100); len(ids) != 0 {

@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/event"
 	"authsidecar/sessions/pebblestore"
 	"authsidecar/sessions/revocation"
+	"authsidecar/sessions/rowcodec"
 	"authsidecar/sessions/storetest"
 )
 
@@ -173,7 +175,7 @@ func (w *world) wantListed(c *sessions.Caller, f sessions.Filter, want ...*sessi
 // seen, nor anybody's.
 func (w *world) over(g *sessions.Grant, owner *sessions.Caller) {
 	w.t.Helper()
-	w.refused(g.RefreshToken, victim, sessions.EventDenied, "session revoked")
+	w.refused(g.RefreshToken, victim, event.Denied, "session revoked")
 	if _, err := w.manager.Get(w.t.Context(), w.rights(owner), g.Session.ID); !errors.Is(err, sessions.ErrNotFound) {
 		w.t.Errorf("Get: %v, want ErrNotFound", err)
 	}
@@ -236,7 +238,7 @@ func playRevokeAll(t *testing.T, by *sessions.Caller, filter sessions.Filter, ma
 	if ended := w.ended(grants); ended != 0 || len(w.cutoffs()) != 0 {
 		t.Fatalf("a dry run ended %d sessions, with %d cutoffs", ended, len(w.cutoffs()))
 	}
-	w.refresh(grants[0].RefreshToken, victim, sessions.EventRefreshed)
+	w.refresh(grants[0].RefreshToken, victim, event.Refreshed)
 	grants[0] = w.create(maker, "alice")
 
 	at := w.now
@@ -265,7 +267,7 @@ func playRevokeAll(t *testing.T, by *sessions.Caller, filter sessions.Filter, ma
 	w.now = w.now.Add(time.Millisecond)
 	later := w.create(maker, "alice")
 	w.playSweep(grants, left)
-	later = w.refresh(later.RefreshToken, victim, sessions.EventRefreshed)
+	later = w.refresh(later.RefreshToken, victim, event.Refreshed)
 	w.wantLive(later)
 	for _, g := range others {
 		w.wantLive(g)
@@ -479,7 +481,7 @@ func TestRevokeAll_WhereTheCutoffCannotBeStored(t *testing.T) {
 	if !errors.Is(err, sessions.ErrUnavailable) || got.Revoked != 0 {
 		t.Errorf("revoked %+v, %v", got, err)
 	}
-	w.refresh(g.RefreshToken, victim, sessions.EventRefreshed)
+	w.refresh(g.RefreshToken, victim, event.Refreshed)
 	if _, err := w.watch().SweepCutoffs(t.Context(), w.manager, 10); !errors.Is(err, sessions.ErrUnavailable) {
 		t.Errorf("sweeping: %v", err)
 	}
@@ -496,7 +498,7 @@ func (failing) AddCutoff(context.Context, revocation.Cutoff) (revocation.Cutoff,
 }
 
 func (failing) Cutoffs(context.Context, string) ([]revocation.Cutoff, error) {
-	return nil, sessions.ErrNewerRow
+	return nil, rowcodec.ErrNewer
 }
 
 // A request that is repeated does not bring back what a cutoff ended, though the

@@ -3,6 +3,8 @@ package sessions
 import (
 	"context"
 	"time"
+
+	"authsidecar/sessions/event"
 )
 
 // Lifetimes bound the life of a kind of sessions.
@@ -21,7 +23,7 @@ type Manager struct {
 	Store  Store
 	Policy *Policy
 	// Trial is a policy on trial: what it says of each request is told to the
-	// observer (EventTried), and decides nothing. Nil is none.
+	// observer (event.Shadowed), and decides nothing. Nil is none.
 	Trial  *Policy
 	Minter *Minter
 	// Manage are the rules by which callers may see and end others' sessions.
@@ -59,7 +61,7 @@ type Manager struct {
 
 // An Event is something that happened to a session. It holds no token.
 type Event struct {
-	Kind EventKind
+	Kind event.Kind
 	// Session is the row, or the part of one that was asked for.
 	Session *Session
 	// IP is the address that the request came from, where a request did it, and By
@@ -69,24 +71,6 @@ type Event struct {
 	// Err says why something was denied or failed.
 	Err error
 }
-
-// EventKind names what happened.
-type EventKind string
-
-// The kinds of events.
-const (
-	EventCreated     EventKind = "created"
-	EventRepeated    EventKind = "repeated" // answered again to the same idempotency key
-	EventDenied      EventKind = "denied"
-	EventTried       EventKind = "tried" // what a policy on trial would have decided
-	EventRefreshed   EventKind = "refreshed"
-	EventRetried     EventKind = "retried"      // the same successor again, within the grace period
-	EventReuse       EventKind = "reuse"        // a used refresh token came back: the session was ended
-	EventStoreBehind EventKind = "store_behind" // a token was ahead of the store: the session was ended
-	EventRevoked     EventKind = "revoked"
-	EventExpired     EventKind = "expired" // came to its end, and was swept
-	EventFailed      EventKind = "failed"  // of the store, or of the keys
-)
 
 // A Grant is a session and its tokens.
 type Grant struct {
@@ -116,7 +100,7 @@ func (m *Manager) observer() Observer {
 func (m *Manager) report(ctx context.Context, e *Event) { m.observer().Event(ctx, e) }
 
 // observe tells the observer of what the request did that the session is from.
-func (m *Manager) observe(ctx context.Context, kind EventKind, s *Session, err error) {
+func (m *Manager) observe(ctx context.Context, kind event.Kind, s *Session, err error) {
 	m.report(ctx, &Event{Kind: kind, Session: s, IP: s.IP, Err: err})
 }
 

@@ -1,16 +1,20 @@
 package sessions
 
-import "context"
+import (
+	"context"
+
+	"authsidecar/sessions/event"
+)
 
 // An Observer hears what happens: from a Manager, from the verifier of callers' tokens, and
 // from the endpoints. It is their one way back to who configured them. It returns soon, keeps
 // nothing that it is given, and is safe for concurrent use.
 type Observer interface {
-	// Before is asked before a session is stored (EventCreated), and before a refresh token
-	// is exchanged (EventRefreshed), with what is known of the session then. An error is
+	// Before is asked before a session is stored (event.Created), and before a refresh token
+	// is exchanged (event.Refreshed), with what is known of the session then. An error is
 	// returned as it is, and nothing happens: one that wraps ErrDenied or ErrUnavailable
 	// says why.
-	Before(ctx context.Context, kind EventKind, s *Session) error
+	Before(ctx context.Context, kind event.Kind, s *Session) error
 	// Event hears of everything that happened to a session, after it did.
 	Event(ctx context.Context, e *Event)
 	// Expired hears of sessions of any realm that came to their end and were swept to make
@@ -29,7 +33,7 @@ type Observer interface {
 type Silent struct{}
 
 // Before lets everything pass.
-func (Silent) Before(context.Context, EventKind, *Session) error { return nil }
+func (Silent) Before(context.Context, event.Kind, *Session) error { return nil }
 
 // Event does nothing.
 func (Silent) Event(context.Context, *Event) {}

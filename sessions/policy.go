@@ -199,14 +199,14 @@ func (s *Session) record(name string, claims Claims) {
 func (p *Policy) recorded(s *Session, trust *Trust) *Caller {
 	c := &Caller{
 		Principal: s.Actor, Trust: trust.Name, ClientID: s.ActorClient, Scopes: s.ActorClaims.Scopes(), Claims: s.ActorClaims,
-		Recorded: &Recorded{Absent: s.ActorAbsent, Whole: s.ActorWhole},
+		recorded: &recorded{Absent: s.ActorAbsent, Whole: s.ActorWhole},
 	}
 	if len(s.ActorAbsent) > 0 || s.ActorWhole {
 		return c
 	}
 	for i := range p.Allow {
 		if p.Allow[i].Name == s.Rule && p.Allow[i].From == c.From() {
-			c.Recorded.Absent, c.Recorded.Whole = p.Allow[i].When.Claims()
+			c.recorded.Absent, c.recorded.Whole = p.Allow[i].When.Claims()
 		}
 	}
 	return c

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"authsidecar/sessions/event"
 	"authsidecar/sessions/jose"
 	"authsidecar/sessions/keyring"
 )
@@ -41,30 +42,30 @@ func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, err
 	_, _ = rand.Read(fresh.Secret[:]) // it never fails: it ends the process instead
 
 	asked := Session{Realm: m.Realm, ID: presented.Session.ID, UserID: presented.UserID, ClientID: presented.ClientID}
-	if err := m.observer().Before(ctx, EventRefreshed, &asked); err != nil {
+	if err := m.observer().Before(ctx, event.Refreshed, &asked); err != nil {
 		return nil, err
 	}
 	row, now, out, err := m.rotate(ctx, presented, &fresh)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		out = Outcome{Kind: EventDenied, Err: errUnknown}
+		out = Outcome{Kind: event.Denied, Err: errUnknown}
 		row = Session{Realm: m.Realm, ID: presented.Session.ID, UserID: presented.UserID}
 	case err != nil:
 		err = fmt.Errorf("refreshing session: %w", err)
-		m.report(ctx, &Event{Kind: EventFailed, Session: &Session{Realm: m.Realm, ID: presented.Session.ID}, IP: req.IP, Err: err})
+		m.report(ctx, &Event{Kind: event.Failed, Session: &Session{Realm: m.Realm, ID: presented.Session.ID}, IP: req.IP, Err: err})
 		return nil, err
 	}
 	m.revocations().Remember(&row)
-	event := Event{Kind: out.Kind, Session: &row, IP: req.IP, Err: out.Err}
+	happened := Event{Kind: out.Kind, Session: &row, IP: req.IP, Err: out.Err}
 	if out.Err != nil || out.Kind == "" {
-		m.report(ctx, &event)
+		m.report(ctx, &happened)
 		return nil, out.Err
 	}
 	grant, err := m.grant(&row, now)
 	if err != nil {
-		event.Kind, event.Err = EventFailed, err
+		happened.Kind, happened.Err = event.Failed, err
 	}
-	m.report(ctx, &event)
+	m.report(ctx, &happened)
 	return grant, err
 }
 
@@ -106,20 +107,20 @@ func (m *Manager) rotate(ctx context.Context, p *Presented, fresh *Fresh) (row S
 // already: a no ends the session just as well.
 func (m *Manager) endorse(ctx context.Context, row Session) (Session, Outcome, error) {
 	if m.cutOff(&row) {
-		return row, Outcome{Kind: EventDenied, Err: errRevoked}, nil
+		return row, Outcome{Kind: event.Denied, Err: errRevoked}, nil
 	}
 	no := m.permit(&row)
 	if no == nil {
-		return row, Outcome{Kind: EventRefreshed}, nil
+		return row, Outcome{Kind: event.Refreshed}, nil
 	}
 	ended, _, err := m.revoke(ctx, row.Key(), EndPolicy)
-	return ended, Outcome{Kind: EventRevoked, Err: fmt.Errorf("%w: %w", errPolicy, no)}, err
+	return ended, Outcome{Kind: event.Revoked, Err: fmt.Errorf("%w: %w", errPolicy, no)}, err
 }
 
 // present is the transition of a row when a refresh token is presented.
 func (m *Manager) present(row Session, p *Presented, fresh *Fresh, now time.Time) (next Session, write bool, out Outcome) {
 	if m.cutOff(&row) {
-		return row, false, Outcome{Kind: EventDenied, Err: errRevoked}
+		return row, false, Outcome{Kind: event.Denied, Err: errRevoked}
 	}
 	rules := Rotation{Grace: m.Grace, Permit: m.permit}
 	return rules.Present(row, p, fresh, now)

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"authsidecar/sessions/event"
 )
 
 // makeRoom ends the least recently used sessions of the user that are of the
@@ -25,7 +27,7 @@ func (m *Manager) makeRoom(ctx context.Context, created *Session) {
 	defer cancel()
 	defer m.rooms.enter(room{created.UserID, created.Impersonation})()
 	if err := m.endOldest(ctx, created); err != nil {
-		m.observe(ctx, EventFailed, created, fmt.Errorf("ending the user's oldest sessions: %w", err))
+		m.observe(ctx, event.Failed, created, fmt.Errorf("ending the user's oldest sessions: %w", err))
 	}
 }
 

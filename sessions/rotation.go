@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"authsidecar/sessions/event"
 )
 
 // ErrGrant means that a refresh token is good for nothing, and never will be
@@ -67,8 +69,8 @@ type Rotation struct {
 // An Outcome tells what presenting a refresh token did. Its zero value is no
 // success.
 type Outcome struct {
-	// Kind is EventRefreshed, EventRetried, or the reason's event.
-	Kind EventKind
+	// Kind is event.Refreshed, event.Retried, or the reason's event.
+	Kind event.Kind
 	// Err is nil where the session goes on, else it wraps ErrGrant.
 	Err error
 }
@@ -85,16 +87,16 @@ type Outcome struct {
 //	higher                                   behind      session ended
 func (r *Rotation) Present(row Session, p *Presented, fresh *Fresh, now time.Time) (next Session, write bool, out Outcome) {
 	if err := alive(&row, p, now); err != nil {
-		return row, false, Outcome{Kind: EventDenied, Err: err}
+		return row, false, Outcome{Kind: event.Denied, Err: err}
 	}
 	if reason, out := r.misuse(&row, p, now); out.Err != nil {
 		return end(row, now, reason, out)
 	}
 	if err := r.Permit(&row); err != nil {
-		return end(row, now, EndPolicy, Outcome{Kind: EventRevoked, Err: fmt.Errorf("%w: %w", errPolicy, err)})
+		return end(row, now, EndPolicy, Outcome{Kind: event.Revoked, Err: fmt.Errorf("%w: %w", errPolicy, err)})
 	}
 	if !p.isLive(&row) {
-		return row, false, Outcome{Kind: EventRetried}
+		return row, false, Outcome{Kind: event.Retried}
 	}
 	row.Generation++
 	row.SecretPrev, row.Secret = row.Secret, fresh.Secret
@@ -103,7 +105,7 @@ func (r *Rotation) Present(row Session, p *Presented, fresh *Fresh, now time.Tim
 	if now.After(row.RotatedAt) {
 		row.RotatedAt = now
 	}
-	return row, true, Outcome{Kind: EventRefreshed}
+	return row, true, Outcome{Kind: event.Refreshed}
 }
 
 // Inspect is the transition of a row when a refresh token is presented for anything else than a
@@ -112,7 +114,7 @@ func (r *Rotation) Present(row Session, p *Presented, fresh *Fresh, now time.Tim
 // nothing is stored, and the zero Outcome means that the token is good.
 func (r *Rotation) Inspect(row Session, p *Presented, now time.Time) (next Session, write bool, out Outcome) {
 	if err := alive(&row, p, now); err != nil {
-		return row, false, Outcome{Kind: EventDenied, Err: err}
+		return row, false, Outcome{Kind: event.Denied, Err: err}
 	}
 	if reason, out := r.misuse(&row, p, now); out.Err != nil {
 		return end(row, now, reason, out)
@@ -126,11 +128,11 @@ func (r *Rotation) misuse(row *Session, p *Presented, now time.Time) (EndReason,
 	live, before := p.isLive(row), p.isBefore(row)
 	switch {
 	case p.Generation >= row.Generation && !live:
-		return EndStoreBehind, Outcome{Kind: EventStoreBehind, Err: errStoreBehind}
+		return EndStoreBehind, Outcome{Kind: event.StoreBehind, Err: errStoreBehind}
 	case p.Generation < row.Generation && !before:
-		return EndReuse, Outcome{Kind: EventReuse, Err: errReuse}
+		return EndReuse, Outcome{Kind: event.Reuse, Err: errReuse}
 	case before && max(0, now.Sub(row.RotatedAt)) >= r.Grace:
-		return EndReuse, Outcome{Kind: EventReuse, Err: errGraceExpired}
+		return EndReuse, Outcome{Kind: event.Reuse, Err: errGraceExpired}
 	default:
 		return "", Outcome{}
 	}

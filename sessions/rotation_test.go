@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 	"time"
+
+	"authsidecar/sessions/event"
 )
 
 var (
@@ -34,37 +36,37 @@ func TestRotation_EachRowOfTheTable(t *testing.T) {
 		name    string
 		change  func(*Session, *Presented, *Rotation)
 		after   time.Duration
-		kind    EventKind
+		kind    event.Kind
 		want    error
 		write   bool
 		revoked EndReason
 	}{
-		{"live", nil, time.Minute, EventRefreshed, nil, true, ""},
-		{"live, after the clock went back", nil, -time.Minute, EventRefreshed, nil, true, ""},
-		{"live, with another secret", func(_ *Session, p *Presented, _ *Rotation) { p.Secret = secret(9) }, 0, EventStoreBehind, errStoreBehind, true, EndStoreBehind},
-		{"live, with the secret before", func(_ *Session, p *Presented, _ *Rotation) { p.Secret = secret(4) }, 0, EventStoreBehind, errStoreBehind, true, EndStoreBehind},
-		{"before, within grace", before, grace - 1, EventRetried, nil, false, ""},
-		{"before, at the end of grace", before, grace, EventReuse, errGraceExpired, true, EndReuse},
-		{"before, long after", before, time.Minute, EventReuse, errReuse, true, EndReuse},
-		{"before, after the clock went back", before, -time.Hour, EventRetried, nil, false, ""},
-		{"before, with another secret", func(_ *Session, p *Presented, _ *Rotation) { p.Generation, p.Secret = 4, secret(9) }, 0, EventReuse, errReuse, true, EndReuse},
-		{"before, without grace", func(s *Session, p *Presented, r *Rotation) { before(s, p, r); r.Grace = 0 }, 0, EventReuse, errGraceExpired, true, EndReuse},
-		{"two before", func(_ *Session, p *Presented, _ *Rotation) { p.Generation, p.Secret = 3, secret(3) }, 0, EventReuse, errReuse, true, EndReuse},
-		{"two before, with the previous secret", func(_ *Session, p *Presented, _ *Rotation) { p.Generation, p.Secret = 3, secret(4) }, 0, EventReuse, errReuse, true, EndReuse},
-		{"ahead", func(_ *Session, p *Presented, _ *Rotation) { p.Generation, p.Secret = 6, secret(6) }, 0, EventStoreBehind, errStoreBehind, true, EndStoreBehind},
-		{"of another user", func(_ *Session, p *Presented, _ *Rotation) { p.UserID = "bob" }, 0, EventDenied, errForeign, false, ""},
-		{"of another client", func(_ *Session, p *Presented, _ *Rotation) { p.ClientID = "other" }, 0, EventDenied, errForeign, false, ""},
-		{"of a revoked session", func(s *Session, _ *Presented, _ *Rotation) { s.RevokedAt = t0 }, 0, EventDenied, errRevoked, false, ""},
-		{"reuse of a revoked session", func(s *Session, p *Presented, _ *Rotation) { s.RevokedAt, p.Generation = t0, 2 }, 0, EventDenied, errRevoked, false, ""},
-		{"just before the idle end", nil, time.Hour - 1, EventRefreshed, nil, true, ""},
-		{"at the idle end", nil, time.Hour, EventDenied, errIdle, false, ""},
-		{"just before the absolute end", late, 24*time.Hour - 1, EventRefreshed, nil, true, ""},
-		{"at the absolute end", late, 24 * time.Hour, EventDenied, errExpired, false, ""},
-		{"the policy changed its mind", func(_ *Session, _ *Presented, r *Rotation) { r.Permit = func(*Session) error { return no } }, 0, EventRevoked, no, true, EndPolicy},
+		{"live", nil, time.Minute, event.Refreshed, nil, true, ""},
+		{"live, after the clock went back", nil, -time.Minute, event.Refreshed, nil, true, ""},
+		{"live, with another secret", func(_ *Session, p *Presented, _ *Rotation) { p.Secret = secret(9) }, 0, event.StoreBehind, errStoreBehind, true, EndStoreBehind},
+		{"live, with the secret before", func(_ *Session, p *Presented, _ *Rotation) { p.Secret = secret(4) }, 0, event.StoreBehind, errStoreBehind, true, EndStoreBehind},
+		{"before, within grace", before, grace - 1, event.Retried, nil, false, ""},
+		{"before, at the end of grace", before, grace, event.Reuse, errGraceExpired, true, EndReuse},
+		{"before, long after", before, time.Minute, event.Reuse, errReuse, true, EndReuse},
+		{"before, after the clock went back", before, -time.Hour, event.Retried, nil, false, ""},
+		{"before, with another secret", func(_ *Session, p *Presented, _ *Rotation) { p.Generation, p.Secret = 4, secret(9) }, 0, event.Reuse, errReuse, true, EndReuse},
+		{"before, without grace", func(s *Session, p *Presented, r *Rotation) { before(s, p, r); r.Grace = 0 }, 0, event.Reuse, errGraceExpired, true, EndReuse},
+		{"two before", func(_ *Session, p *Presented, _ *Rotation) { p.Generation, p.Secret = 3, secret(3) }, 0, event.Reuse, errReuse, true, EndReuse},
+		{"two before, with the previous secret", func(_ *Session, p *Presented, _ *Rotation) { p.Generation, p.Secret = 3, secret(4) }, 0, event.Reuse, errReuse, true, EndReuse},
+		{"ahead", func(_ *Session, p *Presented, _ *Rotation) { p.Generation, p.Secret = 6, secret(6) }, 0, event.StoreBehind, errStoreBehind, true, EndStoreBehind},
+		{"of another user", func(_ *Session, p *Presented, _ *Rotation) { p.UserID = "bob" }, 0, event.Denied, errForeign, false, ""},
+		{"of another client", func(_ *Session, p *Presented, _ *Rotation) { p.ClientID = "other" }, 0, event.Denied, errForeign, false, ""},
+		{"of a revoked session", func(s *Session, _ *Presented, _ *Rotation) { s.RevokedAt = t0 }, 0, event.Denied, errRevoked, false, ""},
+		{"reuse of a revoked session", func(s *Session, p *Presented, _ *Rotation) { s.RevokedAt, p.Generation = t0, 2 }, 0, event.Denied, errRevoked, false, ""},
+		{"just before the idle end", nil, time.Hour - 1, event.Refreshed, nil, true, ""},
+		{"at the idle end", nil, time.Hour, event.Denied, errIdle, false, ""},
+		{"just before the absolute end", late, 24*time.Hour - 1, event.Refreshed, nil, true, ""},
+		{"at the absolute end", late, 24 * time.Hour, event.Denied, errExpired, false, ""},
+		{"the policy changed its mind", func(_ *Session, _ *Presented, r *Rotation) { r.Permit = func(*Session) error { return no } }, 0, event.Revoked, no, true, EndPolicy},
 		{"the policy changed its mind before a retry", func(s *Session, p *Presented, r *Rotation) {
 			before(s, p, r)
 			r.Permit = func(*Session) error { return no }
-		}, 0, EventRevoked, errPolicy, true, EndPolicy},
+		}, 0, event.Revoked, errPolicy, true, EndPolicy},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -84,7 +86,7 @@ func TestRotation_EachRowOfTheTable(t *testing.T) {
 			if next.EndReason != tt.revoked || (tt.revoked != "") != next.RevokedAt.Equal(now) && tt.revoked != "" {
 				t.Errorf("ended %q at %v", next.EndReason, next.RevokedAt)
 			}
-			if out.Kind == EventRefreshed {
+			if out.Kind == event.Refreshed {
 				checkSuccessor(t, row, next, now)
 			}
 		})

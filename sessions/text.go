@@ -8,18 +8,18 @@ import (
 
 // Limits of text in requests, in bytes.
 const (
-	MaxUserID   = 255
-	MaxClientID = 255
-	MaxReason   = 500
+	maxUserID   = 255
+	maxClientID = 255
+	maxReason   = 500
 	maxAgent    = 255
 )
 
-// CheckUserID tells whether s can be a user id: 1 to MaxUserID bytes of UTF-8,
+// CheckUserID tells whether s can be a user id: 1 to maxUserID bytes of UTF-8,
 // no control, format (which bidi is), invisible and surrogate characters, no U+FFFD,
 // and no white space at its ends. Ids are compared byte for byte; nothing is
 // trimmed, folded or normalised. The error is ErrUserID.
 func CheckUserID(s string) error {
-	if s == "" || len(s) > MaxUserID || !cleanText(s) || strings.ContainsFunc(s, isInvisible) {
+	if s == "" || len(s) > maxUserID || !cleanText(s) || strings.ContainsFunc(s, isInvisible) {
 		return ErrUserID
 	}
 	first, _ := utf8.DecodeRuneInString(s)

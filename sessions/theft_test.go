@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/event"
 	"authsidecar/sessions/jose"
 	"authsidecar/sessions/keyring"
 	"authsidecar/sessions/revocation"
@@ -119,7 +120,7 @@ func (w *world) try(token, from string) (*sessions.Grant, error) {
 }
 
 // refresh expects success, of that kind.
-func (w *world) refresh(token, from string, kind sessions.EventKind) *sessions.Grant {
+func (w *world) refresh(token, from string, kind event.Kind) *sessions.Grant {
 	w.t.Helper()
 	grant, err := w.try(token, from)
 	if err != nil {
@@ -132,7 +133,7 @@ func (w *world) refresh(token, from string, kind sessions.EventKind) *sessions.G
 }
 
 // refused expects that a refresh token is good for nothing.
-func (w *world) refused(token, from string, kind sessions.EventKind, why string) {
+func (w *world) refused(token, from string, kind event.Kind, why string) {
 	w.t.Helper()
 	grant, err := w.try(token, from)
 	if grant != nil || !errors.Is(err, sessions.ErrGrant) {
@@ -175,7 +176,7 @@ func (w *world) stolen() *sessions.Grant {
 	grant := w.create(person("alice", nil), "alice")
 	for range 10 {
 		w.now = w.now.Add(accessTTL)
-		grant = w.refresh(grant.RefreshToken, victim, sessions.EventRefreshed)
+		grant = w.refresh(grant.RefreshToken, victim, event.Refreshed)
 	}
 	w.now = w.now.Add(accessTTL)
 	return grant
@@ -185,14 +186,14 @@ func (w *world) stolen() *sessions.Grant {
 // the session is over for both, and the event names both.
 func (w *world) wantCaught(token, from, rotatedFrom string, live *sessions.Grant) {
 	w.t.Helper()
-	w.refused(token, from, sessions.EventReuse, "used before")
+	w.refused(token, from, event.Reuse, "used before")
 	if e := w.last(); e.Session.RotatedFrom != rotatedFrom || e.Session.IP != maker || e.Session.ID != live.Session.ID {
 		w.t.Errorf("event names %s, %s and %s", e.IP, e.Session.RotatedFrom, e.Session.IP)
 	}
 	w.wantEnded(live, sessions.EndReuse)
-	w.refused(live.RefreshToken, victim, sessions.EventDenied, "session revoked")
-	w.refused(live.RefreshToken, thief, sessions.EventDenied, "session revoked")
-	w.refused(token, from, sessions.EventDenied, "session revoked")
+	w.refused(live.RefreshToken, victim, event.Denied, "session revoked")
+	w.refused(live.RefreshToken, thief, event.Denied, "session revoked")
+	w.refused(token, from, event.Denied, "session revoked")
 }
 
 // As soon as the two refresh further apart than grace, whoever comes second ends
@@ -203,7 +204,7 @@ func TestTheft_FurtherApartThanGrace(t *testing.T) {
 			t.Run(fmt.Sprintf("%s first, the other %s later", order.first, apart), func(t *testing.T) {
 				w := newWorld(t)
 				shared := w.stolen()
-				next := w.refresh(shared.RefreshToken, order.first, sessions.EventRefreshed)
+				next := w.refresh(shared.RefreshToken, order.first, event.Refreshed)
 				w.now = w.now.Add(apart)
 				w.wantCaught(shared.RefreshToken, order.second, order.first, next)
 			})
@@ -220,9 +221,9 @@ func TestTheft_WithinGraceAndThenNot(t *testing.T) {
 				t.Run(fmt.Sprintf("%s first, the other %s later, swapped %t", order.first, apart, swapped), func(t *testing.T) {
 					w := newWorld(t)
 					shared := w.stolen()
-					next := w.refresh(shared.RefreshToken, order.first, sessions.EventRefreshed)
+					next := w.refresh(shared.RefreshToken, order.first, event.Refreshed)
 					w.now = w.now.Add(apart)
-					same := w.refresh(shared.RefreshToken, order.second, sessions.EventRetried)
+					same := w.refresh(shared.RefreshToken, order.second, event.Retried)
 					if same.RefreshToken != next.RefreshToken {
 						t.Fatal("a second branch of the session exists")
 					}
@@ -234,7 +235,7 @@ func TestTheft_WithinGraceAndThenNot(t *testing.T) {
 						first, second = second, first
 					}
 					w.now = w.now.Add(accessTTL)
-					live := w.refresh(next.RefreshToken, first, sessions.EventRefreshed)
+					live := w.refresh(next.RefreshToken, first, event.Refreshed)
 					w.now = w.now.Add(grace)
 					w.wantCaught(same.RefreshToken, second, first, live)
 				})
@@ -249,8 +250,8 @@ func TestTheft_TwoGenerationsApart(t *testing.T) {
 		t.Run(order.first+" twice", func(t *testing.T) {
 			w := newWorld(t)
 			shared := w.stolen()
-			next := w.refresh(shared.RefreshToken, order.first, sessions.EventRefreshed)
-			next = w.refresh(next.RefreshToken, order.first, sessions.EventRefreshed)
+			next := w.refresh(shared.RefreshToken, order.first, event.Refreshed)
+			next = w.refresh(next.RefreshToken, order.first, event.Refreshed)
 			w.wantCaught(shared.RefreshToken, order.second, order.first, next)
 		})
 	}
@@ -264,7 +265,7 @@ func TestTheft_OfAnOldToken(t *testing.T) {
 			chain := []*sessions.Grant{w.create(person("alice", nil), "alice")}
 			for range 10 {
 				w.now = w.now.Add(accessTTL)
-				chain = append(chain, w.refresh(chain[len(chain)-1].RefreshToken, victim, sessions.EventRefreshed))
+				chain = append(chain, w.refresh(chain[len(chain)-1].RefreshToken, victim, event.Refreshed))
 			}
 			w.now = w.now.Add(accessTTL)
 			w.wantCaught(chain[10-back].RefreshToken, thief, victim, chain[10])
@@ -281,9 +282,9 @@ func TestTheft_AlwaysWithinGraceIsShared(t *testing.T) {
 			mine := w.stolen()
 			theirs := mine
 			for range 10 {
-				mine = w.refresh(mine.RefreshToken, order.first, sessions.EventRefreshed)
+				mine = w.refresh(mine.RefreshToken, order.first, event.Refreshed)
 				w.now = w.now.Add(grace - time.Millisecond)
-				theirs = w.refresh(theirs.RefreshToken, order.second, sessions.EventRetried)
+				theirs = w.refresh(theirs.RefreshToken, order.second, event.Retried)
 				if e := w.last(); e.Session.RotatedFrom != order.first || e.IP != order.second {
 					t.Errorf("the event names %s and %s", e.Session.RotatedFrom, e.IP)
 				}
@@ -293,7 +294,7 @@ func TestTheft_AlwaysWithinGraceIsShared(t *testing.T) {
 				w.now = w.now.Add(accessTTL)
 			}
 			w.wantLive(mine)
-			if slices.ContainsFunc(w.events, func(e sessions.Event) bool { return e.Kind == sessions.EventReuse }) {
+			if slices.ContainsFunc(w.events, func(e sessions.Event) bool { return e.Kind == event.Reuse }) {
 				t.Error("the limit is none any more: say so in the documentation")
 			}
 		})
@@ -305,7 +306,7 @@ func TestTheft_GraceZeroClosesIt(t *testing.T) {
 		t.Run(order.first+" first", func(t *testing.T) {
 			w := newWorld(t, func(m *sessions.Manager) { m.Grace = 0 })
 			shared := w.stolen()
-			next := w.refresh(shared.RefreshToken, order.first, sessions.EventRefreshed)
+			next := w.refresh(shared.RefreshToken, order.first, event.Refreshed)
 			w.wantCaught(shared.RefreshToken, order.second, order.first, next)
 		})
 	}
@@ -319,11 +320,11 @@ func TestRetry_IsTheSameSuccessor(t *testing.T) {
 	first := w.create(person("alice", nil), "alice")
 	w.now = w.now.Add(time.Minute)
 	at := w.now
-	lost := w.refresh(first.RefreshToken, victim, sessions.EventRefreshed)
+	lost := w.refresh(first.RefreshToken, victim, event.Refreshed)
 	before := w.row(first)
 	for _, later := range []time.Duration{0, 0, time.Millisecond, grace - time.Millisecond} {
 		w.now = at.Add(later)
-		again := w.refresh(first.RefreshToken, victim, sessions.EventRetried)
+		again := w.refresh(first.RefreshToken, victim, event.Retried)
 		if again.RefreshToken != lost.RefreshToken {
 			t.Error("a retry got another successor")
 		}
@@ -402,7 +403,7 @@ func TestForged_IsRefusedBeforeTheStore(t *testing.T) {
 		})
 	}
 	counted.calls.Store(0)
-	w.refresh(real.RefreshToken, victim, sessions.EventRefreshed)
+	w.refresh(real.RefreshToken, victim, event.Refreshed)
 	if counted.calls.Load() != 1 {
 		t.Errorf("a good token costs %d looks at the store, want 1: is nothing counted?", counted.calls.Load())
 	}
@@ -446,10 +447,10 @@ func TestRefresh_AStoreFaultIsNoVerdict(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := w.manager.Refresh(ctx, &sessions.RefreshRequest{Token: grant.RefreshToken, IP: victim})
-	if !errors.Is(err, sessions.ErrUnavailable) || errors.Is(err, sessions.ErrGrant) || w.last().Kind != sessions.EventFailed {
+	if !errors.Is(err, sessions.ErrUnavailable) || errors.Is(err, sessions.ErrGrant) || w.last().Kind != event.Failed {
 		t.Fatalf("%v, event %s: want ErrUnavailable", err, w.last().Kind)
 	}
-	w.refresh(grant.RefreshToken, victim, sessions.EventRefreshed)
+	w.refresh(grant.RefreshToken, victim, event.Refreshed)
 }
 
 // A thief who asks whether a copied token is still good gives themselves away.
@@ -457,27 +458,27 @@ func TestTheft_ProbingWithAUsedTokenRevokesTheSession(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		used func(w *world) (*sessions.Grant, string)
-		kind sessions.EventKind
+		kind event.Kind
 	}{
 		{"the token before, after the grace period", func(w *world) (*sessions.Grant, string) {
 			first := w.create(person("alice", nil), "alice")
-			live := w.refresh(first.RefreshToken, victim, sessions.EventRefreshed)
+			live := w.refresh(first.RefreshToken, victim, event.Refreshed)
 			w.now = w.now.Add(grace)
 			return live, first.RefreshToken
-		}, sessions.EventReuse},
+		}, event.Reuse},
 		{"a token two generations old", func(w *world) (*sessions.Grant, string) {
 			first := w.create(person("alice", nil), "alice")
-			second := w.refresh(first.RefreshToken, victim, sessions.EventRefreshed)
-			return w.refresh(second.RefreshToken, victim, sessions.EventRefreshed), first.RefreshToken
-		}, sessions.EventReuse},
+			second := w.refresh(first.RefreshToken, victim, event.Refreshed)
+			return w.refresh(second.RefreshToken, victim, event.Refreshed), first.RefreshToken
+		}, event.Reuse},
 		{"a token that is ahead of a store that lost writes", func(w *world) (*sessions.Grant, string) {
 			first := w.create(person("alice", nil), "alice")
 			before := w.row(first)
-			ahead := w.refresh(first.RefreshToken, victim, sessions.EventRefreshed)
+			ahead := w.refresh(first.RefreshToken, victim, event.Refreshed)
 			_, err := w.store.Update(w.t.Context(), before.Key(), func(sessions.Session, time.Time) (sessions.Session, bool) { return before, true })
 			must(w.t, err)
 			return first, ahead.RefreshToken
-		}, sessions.EventStoreBehind},
+		}, event.StoreBehind},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -488,7 +489,7 @@ func TestTheft_ProbingWithAUsedTokenRevokesTheSession(t *testing.T) {
 			if e := w.last(); e.Kind != c.kind || e.IP != thief {
 				t.Errorf("event %s from %s, want %s", e.Kind, e.IP, c.kind)
 			}
-			w.refused(live.RefreshToken, victim, sessions.EventDenied, "revoked")
+			w.refused(live.RefreshToken, victim, event.Denied, "revoked")
 		})
 	}
 }
@@ -497,7 +498,7 @@ func TestTheft_ProbingWithAUsedTokenRevokesTheSession(t *testing.T) {
 func TestTheft_ProbingWithAGoodTokenChangesNothing(t *testing.T) {
 	w := newWorld(t)
 	first := w.create(person("alice", nil), "alice")
-	second := w.refresh(first.RefreshToken, victim, sessions.EventRefreshed)
+	second := w.refresh(first.RefreshToken, victim, event.Refreshed)
 	before := w.row(second)
 	for _, token := range []string{first.RefreshToken, second.RefreshToken} {
 		if _, err := w.manager.Current(t.Context(), &sessions.RefreshRequest{Token: token, IP: victim}); err != nil {
@@ -507,5 +508,5 @@ func TestTheft_ProbingWithAGoodTokenChangesNothing(t *testing.T) {
 	if after := w.row(second); after.Generation != before.Generation || !after.RevokedAt.IsZero() {
 		t.Errorf("%+v became %+v", before, after)
 	}
-	w.refresh(second.RefreshToken, victim, sessions.EventRefreshed)
+	w.refresh(second.RefreshToken, victim, event.Refreshed)
 }

@@ -3,6 +3,8 @@ package sessions
 import (
 	"context"
 	"errors"
+
+	"authsidecar/sessions/event"
 )
 
 // try tells the observer what the policy on trial says of a request, which decides
@@ -15,5 +17,5 @@ func (m *Manager) try(ctx context.Context, req *CreateRequest, wanted *Session, 
 	tried := *wanted
 	tried.ID = "" // there is no session by this
 	tried.Rule, tried.Impersonation = decision.Rule, decision.Impersonation
-	m.report(ctx, &Event{Kind: EventTried, Session: &tried, IP: req.IP, Err: err})
+	m.report(ctx, &Event{Kind: event.Shadowed, Session: &tried, IP: req.IP, Err: err})
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/event"
 	"authsidecar/sessions/rowcodec"
 )
 
@@ -34,7 +35,7 @@ func TestTrust_RulesKnowASpellingByTheNameOfItsTrust(t *testing.T) {
 	if grant.Session.Actor != (sessions.Principal{Issuer: spelling, Subject: "carol"}) {
 		t.Errorf("the actor is %v", grant.Session.Actor)
 	}
-	w.refresh(grant.RefreshToken, victim, sessions.EventRefreshed)
+	w.refresh(grant.RefreshToken, victim, event.Refreshed)
 
 	// Without that name it is an issuer of its own, that no rule is for.
 	desk.Trust = ""
@@ -64,10 +65,10 @@ func TestTrust_WhatEveryTokenHasToSatisfyIsAskedAgain(t *testing.T) {
 		if grant.Session.ActorClaims["staff"] != any(true) {
 			t.Errorf("%s: the row keeps %v", name, grant.Session.ActorClaims)
 		}
-		grant = w.refresh(grant.RefreshToken, victim, sessions.EventRefreshed)
+		grant = w.refresh(grant.RefreshToken, victim, event.Refreshed)
 
 		w.reload(only(true, staff, sessions.HasClaim{Name: "mfa", Value: "true"})) // which nobody recorded
-		w.refused(grant.RefreshToken, victim, sessions.EventRevoked, "does not satisfy")
+		w.refused(grant.RefreshToken, victim, event.Revoked, "does not satisfy")
 	}
 }
 
@@ -89,11 +90,11 @@ func TestTrust_UsersAreThoseOfWhomTheConditionHolds(t *testing.T) {
 	alice := person("person")
 	alice.User = true // as the verifier says
 	grant := w.create(alice, "alice")
-	grant = w.refresh(grant.RefreshToken, victim, sessions.EventRefreshed)
+	grant = w.refresh(grant.RefreshToken, victim, event.Refreshed)
 	other := trust
 	other.UsersWhen = sessions.HasClaim{Name: "kind", Value: "employee"}
 	w.reload(func(m *sessions.Manager) { m.Trusted = trusting(other) })
-	w.refused(grant.RefreshToken, victim, sessions.EventRevoked, "no rule allows it")
+	w.refused(grant.RefreshToken, victim, event.Revoked, "no rule allows it")
 }
 
 // Whoever is told later that somebody signed out there has to find what they have here.

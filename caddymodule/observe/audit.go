@@ -15,6 +15,7 @@ import (
 	"authsidecar/caddymodule/internal/periodic"
 	"authsidecar/sessions"
 	"authsidecar/sessions/audit"
+	"authsidecar/sessions/event"
 )
 
 // An auditor writes the records of an instance: into a log of their own, and into the
@@ -111,7 +112,7 @@ func (a *auditor) write(r *audit.Record, durable bool) (audit.Position, error) {
 // Record records what happened: in the file, in the log, and as an event of Caddy's. An
 // ErrUnavailable: the audit is required, and the record is not on disk.
 func (r *Reporter) Record(ctx context.Context, record *audit.Record) error {
-	at, err := r.auditLine(record, record.Event != string(sessions.EventExpired))
+	at, err := r.auditLine(record, record.Event != string(event.Expired))
 	logRecord(r.audit.logger, zapcore.InfoLevel, record, at)
 	r.events.emit(ctx, record)
 	return err
@@ -147,10 +148,10 @@ func (r *Reporter) auditLine(record *audit.Record, wait bool) (audit.Position, e
 // Before is asked before a session is stored or refreshed: handlers of Caddy's events
 // may say no, and where the audit is required, what is about to happen is on disk when
 // this returns.
-func (r *Reporter) Before(ctx context.Context, kind sessions.EventKind, s *sessions.Session) error {
+func (r *Reporter) Before(ctx context.Context, kind event.Kind, s *sessions.Session) error {
 	record := audit.RecordOf(&sessions.Event{Kind: kind, Session: s, IP: s.IP})
 	record.Event = audit.EventRefreshing
-	if kind == sessions.EventCreated {
+	if kind == event.Created {
 		record.Event = audit.EventCreating
 		if err := r.events.ask(ctx, record); err != nil {
 			return err

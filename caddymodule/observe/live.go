@@ -7,6 +7,7 @@ import (
 
 	"authsidecar/caddymodule/internal/periodic"
 	"authsidecar/sessions"
+	"authsidecar/sessions/event"
 )
 
 // Live estimates how many sessions of each realm a store has that are not
@@ -39,9 +40,9 @@ func (l *Live) Of(realm string) (n LiveCount, ok bool) {
 // count counts the session that an event begins or ends.
 func (l *Live) count(e *sessions.Event) {
 	switch e.Kind {
-	case sessions.EventCreated:
+	case event.Created:
 		l.change(e.Session, 1)
-	case sessions.EventRevoked, sessions.EventReuse, sessions.EventStoreBehind, sessions.EventExpired:
+	case event.Revoked, event.Reuse, event.StoreBehind, event.Expired:
 		l.change(e.Session, -1)
 	default:
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/event"
 )
 
 // The metrics. Their labels are few and bounded: the issuer of a block (realm), the
@@ -87,35 +88,35 @@ func showZeros(realm string, refusals []string) {
 func count(realm string, e *sessions.Event) {
 	dead := errors.Is(e.Err, sessions.ErrGrant)
 	switch e.Kind {
-	case sessions.EventCreated, sessions.EventRepeated:
+	case event.Created, event.Repeated:
 		creates.WithLabelValues(realm, string(e.Kind)).Inc()
-	case sessions.EventDenied:
+	case event.Denied:
 		if dead {
 			refreshes.WithLabelValues(realm, "dead").Inc()
 		} else {
 			creates.WithLabelValues(realm, "denied").Inc()
 		}
-	case sessions.EventTried:
+	case event.Shadowed:
 		outcome := "allowed"
 		if e.Err != nil {
 			outcome = "denied"
 		}
 		shadowDecisions.WithLabelValues(realm, outcome).Inc()
-	case sessions.EventRefreshed:
+	case event.Refreshed:
 		refreshes.WithLabelValues(realm, "ok").Inc()
-	case sessions.EventRetried:
+	case event.Retried:
 		refreshes.WithLabelValues(realm, "retry").Inc()
-	case sessions.EventReuse, sessions.EventStoreBehind:
+	case event.Reuse, event.StoreBehind:
 		refreshes.WithLabelValues(realm, string(e.Kind)).Inc()
 		revocations.WithLabelValues(realm, string(e.Kind)).Inc()
-	case sessions.EventRevoked:
+	case event.Revoked:
 		if dead {
 			refreshes.WithLabelValues(realm, "policy").Inc()
 		}
 		revocations.WithLabelValues(realm, string(e.Session.EndReason)).Inc()
-	case sessions.EventExpired:
+	case event.Expired:
 		expirations.WithLabelValues(realm).Inc()
-	case sessions.EventFailed:
+	case event.Failed:
 		failures.WithLabelValues(realm).Inc()
 	}
 }

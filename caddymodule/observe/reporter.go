@@ -13,6 +13,7 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/audit"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/event"
 	"authsidecar/sessions/keyring"
 	"authsidecar/sessions/revocation"
 )
@@ -96,13 +97,13 @@ func (r *Reporter) Event(ctx context.Context, e *sessions.Event) {
 		live.count(e)
 	}
 	switch e.Kind {
-	case sessions.EventFailed:
+	case event.Failed:
 		level := zapcore.ErrorLevel
 		if errors.Is(e.Err, context.Canceled) {
 			level = zapcore.InfoLevel
 		}
 		logRecord(r.logger, level, audit.RecordOf(e), audit.Position{})
-	case sessions.EventTried:
+	case event.Shadowed:
 		logRecord(r.logger, zapcore.InfoLevel, audit.RecordOf(e), audit.Position{})
 	default:
 		_ = r.Record(ctx, audit.RecordOf(e)) // it happened: what cannot be written is logged

@@ -13,6 +13,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/audit"
+	"authsidecar/sessions/event"
 	"authsidecar/sessions/forward"
 )
 
@@ -68,7 +69,7 @@ func (s *summary) setCaller(c *sessions.Caller, cached bool) {
 // setEvent sets the decision to what happened to a session. The first one stays.
 func (s *summary) setEvent(e *sessions.Event) {
 	s.change(func() {
-		if e.Kind == sessions.EventTried || e.Kind == sessions.EventExpired {
+		if e.Kind == event.Shadowed || e.Kind == event.Expired {
 			return // of a rule that decides nothing, and of other users' sessions
 		}
 		if s.decision == "" {

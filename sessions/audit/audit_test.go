@@ -14,11 +14,12 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/event"
 )
 
-func event(n int) *Record {
+func eventOf(n int) *Record {
 	return RecordOf(&sessions.Event{
-		Kind: sessions.EventCreated, IP: "192.0.2.1",
+		Kind: event.Created, IP: "192.0.2.1",
 		Session: &sessions.Session{
 			Realm: "https://app.example.com", ID: fmt.Sprintf("session-%d", n), UserID: "alice", Impersonation: true,
 			Actor: sessions.Principal{Issuer: "https://idp.example.com", Subject: "carol"}, Reason: "ticket", Rule: "scope x",
@@ -39,7 +40,7 @@ func mustOpen(t testing.TB, path string) *Writer {
 func mustAppend(t testing.TB, w *Writer, from, to int) {
 	t.Helper()
 	for n := from; n < to; n++ {
-		if _, err := w.Append(event(n), false); err != nil {
+		if _, err := w.Append(eventOf(n), false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -106,7 +107,7 @@ func TestWriter_WritesWhoAsWhomWhyAndWhence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Append(event(1), true); err != nil {
+	if _, err := w.Append(eventOf(1), true); err != nil {
 		t.Fatal(err)
 	}
 	last := w.Last()
@@ -126,7 +127,7 @@ func TestL2_ValuesAreEncoded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.jsonl")
 	w := mustOpen(t, path)
 	for _, evil := range []string{"a\nb", "\x1b[2J", `","sha256":"` + strings.Repeat("0", 64) + `"}`, "\xff\u2028", "\x00", strings.Repeat("\x01", 5000)} {
-		r := event(1)
+		r := eventOf(1)
 		r.UserID, r.Reason = evil, evil
 		if _, err := w.Append(r, false); err != nil {
 			t.Errorf("%q: %v", evil, err)
@@ -365,7 +366,7 @@ func TestWriter_IsAloneWithItsFile(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.Append(event(1), false); !errors.Is(err, ErrClosed) {
+	if _, err := w.Append(eventOf(1), false); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 	if err := w.Sync(); !errors.Is(err, ErrClosed) {
@@ -502,12 +503,12 @@ func TestWriter_OutlivesAFullDisk(t *testing.T) {
 		w, path, disk := openFaulty(t, 1000+room, nil)
 		acked := 0
 		for {
-			if _, err := w.Append(event(acked), true); err != nil {
+			if _, err := w.Append(eventOf(acked), true); err != nil {
 				break
 			}
 			acked++
 		}
-		if _, err := w.Append(event(99), true); err == nil {
+		if _, err := w.Append(eventOf(99), true); err == nil {
 			t.Fatal("a full disk took a line")
 		}
 		disk.room.Store(1 << 20)
@@ -531,17 +532,17 @@ func TestWriter_OutlivesAFullDisk(t *testing.T) {
 func TestWriter_RefusesWhatIsNotDurable(t *testing.T) {
 	w, path, disk := openFaulty(t, 1<<20, nil)
 	disk.broken.Store(true)
-	if _, err := w.Append(event(1), true); err == nil {
+	if _, err := w.Append(eventOf(1), true); err == nil {
 		t.Error("a line that is not durable was acknowledged")
 	}
-	if _, err := w.Append(event(2), false); err != nil {
+	if _, err := w.Append(eventOf(2), false); err != nil {
 		t.Errorf("a line that need not be: %v", err)
 	}
 	if err := w.Sync(); err == nil {
 		t.Error("a sync that failed did not")
 	}
 	disk.broken.Store(false)
-	if _, err := w.Append(event(3), true); err != nil {
+	if _, err := w.Append(eventOf(3), true); err != nil {
 		t.Error(err)
 	}
 	wantGood(t, 3, read(t, path))
@@ -556,7 +557,7 @@ func TestWriter_SyncsInGroups(t *testing.T) {
 	var acked atomic.Int64
 	for n := range many {
 		group.Go(func() {
-			if _, err := w.Append(event(n), true); err != nil {
+			if _, err := w.Append(eventOf(n), true); err != nil {
 				t.Error(err)
 			}
 			acked.Add(1)
@@ -600,7 +601,7 @@ func FuzzChain(f *testing.F) {
 // BenchmarkAppend tells what a line costs a request that does not wait for the disk.
 func BenchmarkAppend(b *testing.B) {
 	w := mustOpen(b, filepath.Join(b.TempDir(), "audit.jsonl"))
-	r := event(1)
+	r := eventOf(1)
 	for b.Loop() {
 		if _, err := w.Append(r, false); err != nil {
 			b.Fatal(err)

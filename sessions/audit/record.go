@@ -15,7 +15,7 @@ import (
 // A Record is one thing that happened. It holds no token. What is empty is not
 // written.
 type Record struct {
-	Event     string // what happened, as sessions.EventKind and the constants say
+	Event     string // what happened, as event.Kind and the constants say
 	Issuer    string // whose sessions: the realm
 	SessionID string
 	UserID    string
@@ -35,7 +35,7 @@ type Record struct {
 	Note          string
 }
 
-// Events that are not sessions.EventKind.
+// Events that are not event.Kind.
 const (
 	EventCreating   = "creating"   // a session is about to be stored
 	EventRefreshing = "refreshing" // a refresh token is about to be exchanged

@@ -18,6 +18,7 @@ import (
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/jose"
 	"authsidecar/sessions/keyring"
+	"authsidecar/sessions/rowcodec"
 	"authsidecar/sessions/storetest"
 )
 
@@ -212,7 +213,7 @@ func TestS3_AStoreThatIsDownIs503AndNeverInvalidGrant(t *testing.T) {
 	}
 	refresh := `{"refresh_token":"` + answer.RefreshToken + `"}`
 	faults := map[string]error{
-		"down": fmt.Errorf("dialing: %w", sessions.ErrUnavailable), "closed": sessions.ErrClosed, "newer": sessions.ErrNewerRow,
+		"down": fmt.Errorf("dialing: %w", sessions.ErrUnavailable), "closed": sessions.ErrClosed, "newer": rowcodec.ErrNewer,
 		"cancelled": fmt.Errorf("%w: %w", sessions.ErrUnavailable, context.Canceled), "too slow": context.DeadlineExceeded,
 	}
 	for name, fault := range faults {

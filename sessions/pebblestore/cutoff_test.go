@@ -11,6 +11,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/revocation"
+	"authsidecar/sessions/rowcodec"
 )
 
 const cutoffRealm = "https://app.example.com"
@@ -96,8 +97,8 @@ func TestACutoffThatCannotBeReadFailsThemAll(t *testing.T) {
 		want             error
 		newer            bool
 	}{
-		{"of a newer format", "\x80\x00\x00\x00\x00\x00\x00\x01id", `{"v":2,"users":["YQ=="]}`, sessions.ErrNewerRow, true},
-		{"of a newer format that changed a member", "\x80\x00\x00\x00\x00\x00\x00\x01id", `{"v":2,"user":["YQ=="]}`, sessions.ErrNewerRow, true},
+		{"of a newer format", "\x80\x00\x00\x00\x00\x00\x00\x01id", `{"v":2,"users":["YQ=="]}`, rowcodec.ErrNewer, true},
+		{"of a newer format that changed a member", "\x80\x00\x00\x00\x00\x00\x00\x01id", `{"v":2,"user":["YQ=="]}`, rowcodec.ErrNewer, true},
 		{"of no format", "\x80\x00\x00\x00\x00\x00\x00\x01id", `{"user":"YQ=="}`, sessions.ErrUnavailable, false},
 		{"that names nothing", "\x80\x00\x00\x00\x00\x00\x00\x01id", `{"v":1}`, sessions.ErrUnavailable, false},
 		{"that is no JSON", "\x80\x00\x00\x00\x00\x00\x00\x01id", `{"v":1,"user":"YQ=="`, sessions.ErrUnavailable, false},
@@ -113,7 +114,7 @@ func TestACutoffThatCannotBeReadFailsThemAll(t *testing.T) {
 				t.Fatal(err)
 			}
 			all, err := s.Cutoffs(ctx(), cutoffRealm)
-			if !errors.Is(err, c.want) || !errors.Is(err, sessions.ErrUnavailable) || errors.Is(err, sessions.ErrNewerRow) != c.newer || len(all) > 0 {
+			if !errors.Is(err, c.want) || !errors.Is(err, sessions.ErrUnavailable) || errors.Is(err, rowcodec.ErrNewer) != c.newer || len(all) > 0 {
 				t.Errorf("%d cutoffs, %v, not %v", len(all), err, c.want)
 			}
 			if _, err := s.Cutoffs(ctx(), "another realm"); err != nil {

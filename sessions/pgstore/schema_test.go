@@ -17,6 +17,7 @@ import (
 	"authsidecar/sessions/internal/sharedtest"
 	"authsidecar/sessions/pgstore/pgtest"
 	"authsidecar/sessions/revocation"
+	"authsidecar/sessions/rowcodec"
 	"authsidecar/sessions/storetest/servertest"
 )
 
@@ -252,7 +253,7 @@ func TestARowOfANewerReleaseIsNobodysGuess(t *testing.T) {
 	_, listing := s.List(ctx(), sessions.Query{Realm: row.Realm, User: "alice", Limit: 1})
 	_, scanning := s.Scan(ctx(), "", 1)
 	for name, err := range map[string]error{"Get": get, "Create": creating, "Update": updating, "Revoke": revoking, "List": listing, "Scan": scanning} {
-		if !errors.Is(err, sessions.ErrNewerRow) {
+		if !errors.Is(err, rowcodec.ErrNewer) {
 			t.Errorf("%s: %v, not ErrNewerRow", name, err)
 		}
 	}
@@ -268,7 +269,7 @@ func TestARowOfANewerReleaseIsNobodysGuess(t *testing.T) {
 		t.Fatal(err)
 	}
 	server(t).Exec(t, "postgres", fmt.Sprintf(`UPDATE %s.cutoffs SET data = convert_to('{"v":2}', 'UTF8')`, s.sql.schema))
-	if _, err := s.Cutoffs(ctx(), row.Realm); !errors.Is(err, sessions.ErrNewerRow) {
+	if _, err := s.Cutoffs(ctx(), row.Realm); !errors.Is(err, rowcodec.ErrNewer) {
 		t.Errorf("a newer cutoff: %v", err)
 	}
 }

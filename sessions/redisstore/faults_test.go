@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/event"
 	"authsidecar/sessions/internal/sharedtest"
 	"authsidecar/sessions/redisstore/redistest"
 	"authsidecar/sessions/storetest/servertest"
@@ -70,7 +71,7 @@ func TestATokenAheadOfARestoredDumpEndsItsSession(t *testing.T) {
 			t.Fatal(err)
 		}
 		if rotated {
-			return sessions.Outcome{Kind: sessions.EventRefreshed}, row
+			return sessions.Outcome{Kind: event.Refreshed}, row
 		}
 		row, err = s.Update(ctx(), p.Session, func(row sessions.Session, now time.Time) (next sessions.Session, write bool) {
 			next, write, out = rules.Present(row, p, fresh, now)
@@ -83,7 +84,7 @@ func TestATokenAheadOfARestoredDumpEndsItsSession(t *testing.T) {
 	}
 	p := *sharedtest.Token(&row)
 	out, next := present(&p, &sessions.Fresh{Secret: [16]byte{7}, KeyID: "k"})
-	if out.Kind != sessions.EventRefreshed {
+	if out.Kind != event.Refreshed {
 		t.Fatal(out)
 	}
 	srv.Kill()
@@ -91,7 +92,7 @@ func TestATokenAheadOfARestoredDumpEndsItsSession(t *testing.T) {
 	servertest.Until(t, "the store is back", func() error { return s.Ping(ctx()) })
 	p.Generation, p.Secret = next.Generation, next.Secret
 	out, ended := present(&p, &sessions.Fresh{Secret: [16]byte{8}, KeyID: "k"})
-	if out.Kind != sessions.EventStoreBehind || ended.EndReason != sessions.EndStoreBehind || ended.RevokedAt.IsZero() {
+	if out.Kind != event.StoreBehind || ended.EndReason != sessions.EndStoreBehind || ended.RevokedAt.IsZero() {
 		t.Errorf("the token that is ahead: %v, then %+v", out, ended)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/sharedtest"
 	"authsidecar/sessions/revocation"
+	"authsidecar/sessions/rowcodec"
 )
 
 var update = flag.Bool("update", false, "write what is stored into testdata")
@@ -271,7 +272,7 @@ func TestWhatANewerReleaseWroteIsLeftAlone(t *testing.T) {
 	create := sharedtest.CreateErr(s, row)
 	_, list := s.List(ctx(), sessions.Query{Realm: row.Realm, User: "alice", Limit: 5})
 	for name, err := range map[string]error{"Get": get, "Update": updating, "Revoke": revoke, "Create": create, "List": list} {
-		if !errors.Is(err, sessions.ErrNewerRow) {
+		if !errors.Is(err, rowcodec.ErrNewer) {
 			t.Errorf("%s: %v, not ErrNewerRow", name, err)
 		}
 	}
@@ -282,7 +283,7 @@ func TestWhatANewerReleaseWroteIsLeftAlone(t *testing.T) {
 		t.Errorf("stored is %q, not %q", after, before)
 	}
 	set(s.keys.cutoffs(), cutoffField(&revocation.Cutoff{ID: "c", Realm: "r", At: sharedtest.Epoch}), `{"v":2}`)
-	if _, err := s.Cutoffs(ctx(), "r"); !errors.Is(err, sessions.ErrNewerRow) {
+	if _, err := s.Cutoffs(ctx(), "r"); !errors.Is(err, rowcodec.ErrNewer) {
 		t.Errorf("a newer cutoff: %v", err)
 	}
 	if err := s.client.Do(ctx(), s.client.B().Set().Key(s.keys.layout()).Value("2").Build()).Error(); err != nil {

@@ -15,6 +15,10 @@ import (
 // Format is the version of the encodings that this release writes.
 const Format = 1
 
+// ErrNewer means that a newer release wrote the value, in a version that this one does not
+// know.
+var ErrNewer = fmt.Errorf("%w: row written by a newer release", sessions.ErrUnavailable)
+
 // options are how values are written and read. What is not UTF-8 is written and read as
 // U+FFFD, as earlier releases did.
 var options = jsontext.AllowInvalidUTF8(true)
@@ -38,8 +42,8 @@ func unmarshal(data []byte, into any, what string) error {
 		reading = withoutNull
 	}
 	switch err := json.Unmarshal(data, into, reading); {
-	case errors.Is(err, sessions.ErrNewerRow):
-		return sessions.ErrNewerRow
+	case errors.Is(err, ErrNewer):
+		return ErrNewer
 	case err != nil:
 		return corrupt(what)
 	default:
@@ -54,14 +58,14 @@ func corrupt(what string) error {
 // A version is that of an encoding. Reading stops at one that is not known.
 type version int64
 
-// UnmarshalJSONFrom reads a version, or is sessions.ErrNewerRow.
+// UnmarshalJSONFrom reads a version, or is ErrNewer.
 func (v *version) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	var n int64
 	if err := json.UnmarshalDecode(d, &n); err != nil {
 		return err
 	}
 	if *v = version(n); n > Format {
-		return sessions.ErrNewerRow
+		return ErrNewer
 	}
 	return nil
 }

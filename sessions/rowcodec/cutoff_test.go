@@ -34,7 +34,7 @@ func TestACutoffIsWrittenAndReadAsEarlierReleasesDid(t *testing.T) {
 
 func TestACutoffThatCannotBeReadIsNotGuessedAt(t *testing.T) {
 	for data, want := range map[string]error{
-		`{"v":2,"users":["alice"]}`: sessions.ErrNewerRow, `{"v":2,`: sessions.ErrNewerRow,
+		`{"v":2,"users":["alice"]}`: ErrNewer, `{"v":2,`: ErrNewer,
 		``: sessions.ErrUnavailable, `{`: sessions.ErrUnavailable, `null`: sessions.ErrUnavailable, `{}`: sessions.ErrUnavailable,
 		`{"user":"YWxpY2U="}`: sessions.ErrUnavailable, `{"v":1}`: sessions.ErrUnavailable, `{"v":1,"imp":false}`: sessions.ErrUnavailable,
 		`{"v":1,"user":"YWxpY2U=","actor":null}`: sessions.ErrUnavailable, `{"v":1,"user":"alice"}`: sessions.ErrUnavailable,

@@ -72,7 +72,7 @@ func TestARowOfANewerReleaseIsNotGuessedAt(t *testing.T) {
 	for _, data := range []string{
 		`{"v":2}`, `{"v":2,"user":{"new":"shape"}}`, `{"v":9,"gen":"x"}`, ` { "v" : 2 , whatever`,
 	} {
-		if _, err := Decode(sessions.Key{}, []byte(data)); !errors.Is(err, sessions.ErrNewerRow) {
+		if _, err := Decode(sessions.Key{}, []byte(data)); !errors.Is(err, ErrNewer) {
 			t.Errorf("%s: %v, not ErrNewerRow", data, err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/event"
 	"authsidecar/sessions/rowcodec"
 )
 
@@ -62,7 +63,7 @@ type game struct {
 // other, no answer before its question, by a row that changes as
 // sessions.Rotation says.
 func linearizable(s *suite) {
-	kinds := make(map[sessions.EventKind]int)
+	kinds := make(map[event.Kind]int)
 	for i := range linearSessions {
 		g := &game{
 			suite: s, key: sessions.Key{Realm: realm, ID: fmt.Sprintf("played%d", i)}, ending: endings[i%len(endings)],
@@ -87,8 +88,8 @@ func linearizable(s *suite) {
 			s.Fatalf("no order of its operations explains the answers of session %d (%s): %s", i, g.ending, result)
 		}
 	}
-	for _, kind := range []sessions.EventKind{
-		sessions.EventRefreshed, sessions.EventRetried, sessions.EventReuse, sessions.EventStoreBehind, sessions.EventRevoked, sessions.EventDenied,
+	for _, kind := range []event.Kind{
+		event.Refreshed, event.Retried, event.Reuse, event.StoreBehind, event.Revoked, event.Denied,
 	} {
 		if kinds[kind] == 0 {
 			s.Errorf("no operation was %s: %v", kind, kinds)

@@ -6,6 +6,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/event"
 	"authsidecar/sessions/rowcodec"
 )
 
@@ -20,18 +21,18 @@ type question struct {
 type answered struct {
 	row     string // as stored then; "" for none
 	created bool
-	kind    sessions.EventKind
+	kind    event.Kind
 	at      time.Time // of the transition
 }
 
 // transition is what the question makes of a row.
-func (q *question) transition(row sessions.Session, now time.Time) (next sessions.Session, write bool, kind sessions.EventKind) {
+func (q *question) transition(row sessions.Session, now time.Time) (next sessions.Session, write bool, kind event.Kind) {
 	if q.move == moveRevoke {
 		if !row.RevokedAt.IsZero() {
-			return row, false, sessions.EventDenied
+			return row, false, event.Denied
 		}
 		row.RevokedAt, row.EndReason = now, sessions.EndRevoked
-		return row, true, sessions.EventRevoked
+		return row, true, event.Revoked
 	}
 	rules := sessions.Rotation{Grace: linearGrace, Permit: func(*sessions.Session) error { return nil }}
 	next, write, outcome := rules.Present(row, &q.presented, &q.fresh, now)

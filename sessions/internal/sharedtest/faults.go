@@ -13,6 +13,7 @@ import (
 	"github.com/Shopify/toxiproxy/v2"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/event"
 	"authsidecar/sessions/storetest/servertest"
 )
 
@@ -173,7 +174,7 @@ func wantRetried(t *testing.T, s Store, p *sessions.Presented, successor [sessio
 		next, write, out = rules.Present(row, p, &sessions.Fresh{}, at)
 		return next, write
 	})
-	if err != nil || out.Kind != sessions.EventRetried || now.Secret != successor {
+	if err != nil || out.Kind != event.Retried || now.Secret != successor {
 		t.Errorf("presented again: %v of generation %d, %v", out, now.Generation, err)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/event"
 )
 
 // Run proves what holds where all nodes reach the server.
@@ -144,7 +145,7 @@ func wantSameRotation(t *testing.T, s Store, key sessions.Key, p *sessions.Prese
 	fresh := sessions.Fresh{Secret: [sessions.SecretSize]byte{2}, KeyID: "key2", From: "192.0.2.1"}
 	stored := Get(t, s, key)
 	want, write, out := rules.Present(stored, p, &fresh, s.Now())
-	rotate := p.Session == key && write && out.Kind == sessions.EventRefreshed
+	rotate := p.Session == key && write && out.Kind == event.Refreshed
 	got, at, rotated, err := s.Rotate(ctx(), p, &fresh)
 	switch {
 	case err != nil || rotated != rotate:
