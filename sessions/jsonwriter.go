@@ -48,9 +48,7 @@ func (w *jsonWriter) optional(name, s string) {
 	}
 }
 
-
 func (w *jsonWriter) quote(s string) { *w = strictjson.AppendQuoted(*w, s) }
-
 
 func (w *jsonWriter) claims(name string, claims Claims) error {
 	if len(claims) == 0 {
