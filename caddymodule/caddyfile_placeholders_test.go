@@ -26,7 +26,7 @@ var grammar = map[string]lines{
 		"shadow":  {"shadow allow scope %s", "shadow allow claim x %s", "shadow allow expression `caller.x == \"%s\"`"},
 		"manage":  {"lifecycle\nmanage scope %s", "lifecycle\nmanage claim x %s", "lifecycle\nmanage expression `caller.x == \"%s\"`"},
 		"protect": {"protect user %s", "protect user root %s"}, "audit": {"audit file %s"}, "store": {"store pebble %s", "store pebble %s/db"}, "lifecycle": {"lifecycle"},
-		"claims": {"claims %s", "claims groups %s"}, "discovery": {"discovery"},
+		"claims": {"claims %s", "claims groups %s"}, "discovery": {"discovery"}, "cors": {"cors %s"}, "openapi": {"openapi"},
 	},
 	"oauth": {"path": {"client a {\npublic\n}\npath /%s"}, "client": {"client %s {\npublic\n}"}},
 	"oauth {\nclient a": {
