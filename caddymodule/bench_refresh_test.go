@@ -60,8 +60,13 @@ func benchRefresh(b *testing.B, s *bench, stay bool) {
 // exchange hands a request to the handler and returns the refresh token of the
 // answer, or nothing.
 func (s *bench) exchange(target *url.URL, authorization string, body []byte) []byte {
+	return s.exchangeAs(target, "application/json", authorization, body)
+}
+
+// exchangeAs is exchange with a body of another type.
+func (s *bench) exchangeAs(target *url.URL, contentType, authorization string, body []byte) []byte {
 	ctx := context.WithValue(context.Background(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: "192.0.2.1"})
-	header := http.Header{"Content-Type": {"application/json"}}
+	header := http.Header{"Content-Type": {contentType}}
 	if authorization != "" {
 		header["Authorization"] = []string{authorization}
 	}
