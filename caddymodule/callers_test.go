@@ -28,6 +28,7 @@ func callersSite(i *sidecartest.IDP, s *sidecar, app, trust, words string) strin
 
 // Covers H4: what a browser sends by itself proves nobody's will.
 func TestTokenHeader_CountsAsACookieAndIsNotForTheApp(t *testing.T) {
+	t.Parallel()
 	provider := sidecartest.NewIDP(t, "https://idp.example.com")
 	s := newSidecar(t)
 	site := func(words string) string {
@@ -99,6 +100,7 @@ func TestTokenHeader_CountsAsACookieAndIsNotForTheApp(t *testing.T) {
 }
 
 func TestTenants_RulesAndUsersAreOfTheTenantThatIsNamed(t *testing.T) {
+	t.Parallel()
 	provider := sidecartest.NewIDP(t, "https://idp.example.com")
 	s := newSidecar(t)
 	const login = "https://login.example.com/"
@@ -128,6 +130,7 @@ func TestTenants_RulesAndUsersAreOfTheTenantThatIsNamed(t *testing.T) {
 }
 
 func TestUserClaim_IsWhoThePolicyTheTokensAndTheListsKnow(t *testing.T) {
+	t.Parallel()
 	provider := sidecartest.NewIDP(t, "https://idp.example.com")
 	s := newSidecar(t)
 	site := callersSite(provider, s, sidecartest.Echo(t), "audience "+sidecartest.Audience+"\n\t\t\tuser_claim email", "lifecycle")
@@ -164,6 +167,7 @@ func TestUserClaim_IsWhoThePolicyTheTokensAndTheListsKnow(t *testing.T) {
 }
 
 func TestOnly_IsAskedOfEveryTokenAndAgainAtEachRefresh(t *testing.T) {
+	t.Parallel()
 	provider := sidecartest.NewIDP(t, "https://idp.example.com")
 	s := newSidecar(t)
 	site := func(only ...string) string {
@@ -198,6 +202,7 @@ func TestOnly_IsAskedOfEveryTokenAndAgainAtEachRefresh(t *testing.T) {
 }
 
 func TestIDTokens_BuySessionsWhileTheyAreFresh(t *testing.T) {
+	t.Parallel()
 	provider := sidecartest.NewIDP(t, "https://idp.example.com")
 	s := newSidecar(t)
 	site := func(words string) string {
@@ -228,6 +233,7 @@ func TestIDTokens_BuySessionsWhileTheyAreFresh(t *testing.T) {
 // A key server of one's own: a certificate authority that nobody else believes, and a
 // token that it asks for.
 func TestKeys_OfAServerThatOnlyWeBelieve(t *testing.T) {
+	t.Parallel()
 	provider := sidecartest.NewIDP(t, "https://idp.example.com")
 	s := newSidecar(t)
 	var refused atomic.Int64
@@ -271,9 +277,10 @@ func TestKeys_OfAServerThatOnlyWeBelieve(t *testing.T) {
 
 // V4: an issuer that replaces its secret by keys has tokens of both.
 func TestSecret_BesidePublicKeys(t *testing.T) {
+	t.Parallel()
 	provider := sidecartest.NewIDP(t, "https://idp.example.com")
 	s := newSidecar(t)
-	t.Setenv("IDP_HMAC", strings.Repeat("k", 32))
+	s.Env = append(s.Env, "IDP_HMAC="+strings.Repeat("k", 32))
 	s.Start(callersSite(provider, s, sidecartest.Echo(t), "audience "+sidecartest.Audience+"\n\t\t\tsecret {env.IDP_HMAC}", ""))
 	alice := provider.Token("alice", nil)
 	signed := func(secret string) string { return hmacToken(t, secret, sidecartest.Part(t, alice, 1)) }
@@ -300,6 +307,7 @@ func hmacToken(t *testing.T, secret string, claims map[string]any) string {
 
 // The groups of a user are told after a refresh too; those of whoever acts as them are not.
 func TestClaims_OfAUsersOwnTokenReachTheApp(t *testing.T) {
+	t.Parallel()
 	provider := sidecartest.NewIDP(t, "https://idp.example.com")
 	s := newSidecar(t)
 	s.Start(provider.Site(s.Sidecar, sidecartest.Echo(t), "lifecycle\n\t\tclaims groups email\n\t\tidentity {\n\t\t\theader X-Auth-User user_id\n\t\t\theader X-Auth-Groups groups\n\t\t}"))

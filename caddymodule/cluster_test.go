@@ -56,7 +56,10 @@ func eachEngine(t *testing.T, test func(t *testing.T, e *engine)) {
 		t.Fatalf("%d engines", len(engines))
 	}
 	for name, start := range engines {
-		t.Run(name, func(t *testing.T) { test(t, start(t)) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, start(t))
+		})
 	}
 }
 

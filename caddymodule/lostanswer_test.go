@@ -107,9 +107,9 @@ func (mortalHandler) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 // mortal is a sidecar with the fault points.
 func mortal(t *testing.T, words string) (s *sidecar, config, caller string) {
 	t.Helper()
-	t.Setenv(faultPoints, "1")
 	provider := sidecartest.NewIDP(t, "https://idp.example.com")
 	s = newSidecar(t)
+	s.Env = append(s.Env, faultPoints+"=1")
 	config = provider.Site(s.Sidecar, sidecartest.Echo(t), words+"\n\t\tstore mortal DIR/store")
 	config = strings.Replace(config, "SITE {\n", "SITE {\n\tmortal\n", 1)
 	s.Start(config)
@@ -148,8 +148,10 @@ func (s *sidecar) refreshAndDie(token, point, config string) (lost sidecartest.A
 // get, byte for byte, as often as it asks; then it goes on from there.
 // Covers S2.
 func TestLost_TheSameSuccessorAfterARestart(t *testing.T) {
+	t.Parallel()
 	for _, point := range []string{beforeCommit, afterCommit, beforeAnswer} {
 		t.Run(point, func(t *testing.T) {
+			t.Parallel()
 			s, config, caller := mortal(t, "lifecycle")
 			first := s.Create(caller, `{"user_id":"alice","expires_in_millis":3600000}`)
 			sidecartest.WantStatus(t, first, http.StatusOK)
@@ -187,9 +189,11 @@ func TestLost_TheSameSuccessorAfterARestart(t *testing.T) {
 // The same retry after the grace is reuse, whoever sends it, and ends the session:
 // nobody can tell the client from a thief any more.
 func TestLost_TooLateIsReuse(t *testing.T) {
+	t.Parallel()
 	const grace = 2 * time.Second
 	for _, point := range []string{afterCommit, beforeAnswer} {
 		t.Run(point, func(t *testing.T) {
+			t.Parallel()
 			s, config, caller := mortal(t, "lifecycle\n\t\trefresh_token {\n\t\t\tgrace "+grace.String()+"\n\t\t}")
 			token := s.Create(caller, `{"user_id":"alice"}`).Text("refresh_token")
 			lost := s.refreshAndDie(token, point, config)

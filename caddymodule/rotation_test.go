@@ -42,10 +42,7 @@ const (
 	quickCache = 2 * time.Second
 )
 
-// quickKeys has the sidecars of this test rotate quickly.
-func quickKeys(t *testing.T) { t.Setenv(keyTimes, fmt.Sprint(quickSync, " ", quickCache)) }
-
-// nodes starts sidecars that share a storage, each with a store of its own.
+// nodes starts sidecars that share a storage, each with a store of its own, and rotate quickly.
 func nodes(t *testing.T, provider *sidecartest.IDP, storage string, n int) []*sidecar {
 	t.Helper()
 	app := sidecartest.Echo(t)
@@ -53,6 +50,7 @@ func nodes(t *testing.T, provider *sidecartest.IDP, storage string, n int) []*si
 	for i := range all {
 		s := newSidecar(t)
 		s.Global = "\tstorage file_system " + storage + "\n"
+		s.Env = append(s.Env, fmt.Sprint(keyTimes, "=", quickSync, " ", quickCache))
 		s.Start(provider.Site(s.Sidecar, app, "lifecycle\n\t\tstore pebble DIR/store"))
 		all[i] = s
 	}
@@ -165,7 +163,7 @@ func age(t *testing.T, storage string, by time.Duration) {
 // it: without a restart, without a refused token, without a resource server that has
 // to fetch keys sooner than it may.
 func TestKeys_RotateWhileServing(t *testing.T) {
-	quickKeys(t)
+	t.Parallel()
 	for name, rotate := range map[string]func(t *testing.T, storage string, s *sidecar){
 		"due": func(t *testing.T, storage string, _ *sidecar) { age(t, storage, 30*24*time.Hour) },
 		"asked for": func(t *testing.T, _ string, s *sidecar) {
@@ -181,6 +179,7 @@ func TestKeys_RotateWhileServing(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			provider, storage := sidecartest.NewIDP(t, "https://idp.example.com"), t.TempDir()
 			all := nodes(t, provider, storage, 3)
 			caller := provider.Token("alice", nil)
@@ -250,7 +249,7 @@ func waitUntil(t *testing.T, what string, so func() bool) {
 // ones take their place, and a token of a key that this node may have missed is not
 // refused for good, but later.
 func TestKeys_TheStorageIsGoneWhileServing(t *testing.T) {
-	quickKeys(t)
+	t.Parallel()
 	provider, storage := sidecartest.NewIDP(t, "https://idp.example.com"), filepath.Join(t.TempDir(), "storage")
 	s := nodes(t, provider, storage, 1)[0]
 	mine := s.Create(provider.Token("alice", nil), `{"user_id":"alice"}`).Text("refresh_token")

@@ -66,6 +66,7 @@ func (c *chain) wantWho(what string, got sidecartest.Answer, session sidecartest
 
 // What a block decided, no later one replaces or hides.
 func TestSeveral_WhatABlockDecidedStays(t *testing.T) {
+	t.Parallel()
 	for name, words := range map[string][2]string{
 		"as they are":                  {"identity", "identity"},
 		"with headers of others":       {"identity", "identity {\n\t\t\theader X-Other-User user_id\n\t\t}"},
@@ -77,6 +78,7 @@ func TestSeveral_WhatABlockDecidedStays(t *testing.T) {
 		"the second without identity":  {"identity", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			c := newChain(t, words[0], words[1])
 			forged := []string{"X-Auth-User", "root", "X-Auth-Actor", "root"}
 			ask := func(authorization string) sidecartest.Answer {

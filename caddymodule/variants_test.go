@@ -43,6 +43,7 @@ const (
 // What is exempt is what the app takes it for, and an impersonated session never gets to
 // what is denied, in front of servers that read paths in different ways.
 func TestH6_GuardsHoldInFrontOfRealServers(t *testing.T) {
+	t.Parallel()
 	behind := map[string]func(t *testing.T) (proxied string){
 		"Go":            func(t *testing.T) string { return "reverse_proxy " + host(goServer(t)) },
 		"Go's ServeMux": func(t *testing.T) string { return "reverse_proxy " + host(serveMux(t)) },
@@ -56,6 +57,7 @@ func TestH6_GuardsHoldInFrontOfRealServers(t *testing.T) {
 	}
 	for name, start := range behind {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			proxied := start(t)
 			p := sidecartest.NewIDP(t, "https://idp.example.com")
 			s := newSidecar(t)

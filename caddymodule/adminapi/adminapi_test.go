@@ -14,6 +14,8 @@ import (
 	"authsidecar/sessions/jose"
 )
 
+func TestMain(m *testing.M) { sidecartest.Main(m, nil) }
+
 // An overview is what GET status answers.
 type overview struct {
 	Instances []struct {

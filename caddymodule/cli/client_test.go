@@ -22,6 +22,8 @@ import (
 	"authsidecar/caddymodule/internal/sidecartest"
 )
 
+func TestMain(m *testing.M) { sidecartest.Main(m, nil) }
+
 func TestCommand_StatusKeysAndRotation(t *testing.T) {
 	t.Parallel()
 	provider := sidecartest.NewIDP(t, "https://idp.example.com")
