@@ -8,6 +8,7 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/httpapi"
+	"authsidecar/sessions/oauthapi"
 )
 
 // What happens is heard of by one interface: a field with a func that returns nothing would be
@@ -16,7 +17,7 @@ func TestObserver_IsTheOneWayBackToTheGlue(t *testing.T) {
 	t.Parallel()
 	observers := 0
 	for _, of := range []reflect.Type{
-		reflect.TypeFor[sessions.Manager](), reflect.TypeFor[sessions.Minter](), reflect.TypeFor[bearer.Config](), reflect.TypeFor[httpapi.Config](), reflect.TypeFor[identity.Config](),
+		reflect.TypeFor[sessions.Manager](), reflect.TypeFor[sessions.Minter](), reflect.TypeFor[bearer.Config](), reflect.TypeFor[httpapi.Config](), reflect.TypeFor[oauthapi.Config](), reflect.TypeFor[identity.Config](),
 	} {
 		for field := range of.Fields() {
 			if field.Type == reflect.TypeFor[sessions.Observer]() {
@@ -27,7 +28,7 @@ func TestObserver_IsTheOneWayBackToTheGlue(t *testing.T) {
 			}
 		}
 	}
-	if observers != 3 {
+	if observers != 4 {
 		t.Errorf("%d observers, want those of the manager, the verifier and the endpoints", observers)
 	}
 }

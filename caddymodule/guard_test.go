@@ -67,7 +67,7 @@ func (g *guarded) session(body, token string) sidecartest.Answer {
 	return got
 }
 
-// ask sends a request of a session, and tells whether it reached the app.
+// ask sends a request of a session, and reports whether it reached the app.
 func (g *guarded) ask(token, method, path string, header ...string) (got sidecartest.Answer, reached bool) {
 	g.t.Helper()
 	req, err := http.NewRequest(method, g.URL+path, nil)

@@ -27,7 +27,7 @@ func (s *sidecar) waitHealth(status int) sidecartest.Answer {
 	}
 }
 
-// Health tells whether this can serve, and nothing else.
+// Health reports whether this can serve, and nothing else.
 func TestHealth_TellsReadinessWithoutDetail(t *testing.T) {
 	t.Parallel()
 	provider := sidecartest.NewIDP(t, "https://idp.example.com")

@@ -479,8 +479,8 @@ func TestIdentity_Shadow(t *testing.T) {
 		}
 	}
 	sidecartest.WantStatus(t, s.through("GET", "/app", "x_auth_actor", "root"), 200)
-	s.WaitLog("request would be refused: require is on trial")
-	const says = "a header that is removed once require is no longer on trial"
+	s.WaitLog("request would be refused: identity is in shadow mode")
+	const says = "a header that is removed once identity is no longer in shadow mode"
 	for _, header := range []string{"X-Auth-User", "X-User"} {
 		s.WaitLog(says + `","issuer":"https://app.example.com","header":"` + header + `"}`)
 	}

@@ -130,7 +130,7 @@ func (inst *instance) newManager(h *Handler, keys *keyring.Keyring) (*sessions.M
 	if err != nil {
 		return nil, err
 	}
-	trial, err := h.ShadowPolicy()
+	shadow, err := h.ShadowPolicy()
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func (inst *instance) newManager(h *Handler, keys *keyring.Keyring) (*sessions.M
 	m := &sessions.Manager{
 		Realm:         h.Issuer,
 		Policy:        policy,
-		Trial:         trial,
+		Trial:         shadow,
 		Manage:        manage,
 		Own:           h.Session.Lifetimes(),
 		Impersonation: h.Impersonation.Lifetimes(),

@@ -72,7 +72,7 @@ func TestSeveral_WhatABlockDecidedStays(t *testing.T) {
 		"with headers of others":       {"identity", "identity {\n\t\t\theader X-Other-User user_id\n\t\t}"},
 		"with cookies":                 {"identity {\n\t\t\tcookie a\n\t\t}", "identity {\n\t\t\tcookie b\n\t\t}"},
 		"with the same cookie":         {"identity {\n\t\t\tcookie a\n\t\t}", "identity {\n\t\t\tcookie a\n\t\t}"},
-		"the second on trial":          {"identity", "identity {\n\t\t\tshadow\n\t\t}"},
+		"the second a shadow":          {"identity", "identity {\n\t\t\tshadow\n\t\t}"},
 		"the second with an assertion": {"identity", "identity {\n\t\t\tassertion\n\t\t}"},
 		"the second exempt":            {"identity", "identity {\n\t\t\trequire\n\t\t\texempt /app\n\t\t}"},
 		"the second without identity":  {"identity", ""},
@@ -155,8 +155,8 @@ func TestSeveral_TheSamePersonTwiceIsOne(t *testing.T) {
 	wantTold(t, got, "X-Other-User", "")
 }
 
-// The first on trial sets no headers: those that a client sends are the second's to remove.
-func TestSeveral_TheFirstOnTrialKeepsNoForgedHeader(t *testing.T) {
+// The first, in shadow mode, sets no headers: those that a client sends are the second's to remove.
+func TestSeveral_TheFirstAsAShadowKeepsNoForgedHeader(t *testing.T) {
 	c := newChain(t, "identity {\n\t\t\tshadow\n\t\t}", "identity")
 	for _, a := range []sidecartest.Answer{c.own, c.imp, {}} {
 		got := c.through("GET", "/app", "Authorization", bearerOf(a), "X-Auth-User", "root", "X-Auth-Actor", "root")

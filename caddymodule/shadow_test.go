@@ -7,8 +7,8 @@ import (
 	"authsidecar/caddymodule/internal/sidecartest"
 )
 
-// A rule on trial says what it would decide, and grants nothing.
-func TestShadow_ARuleOnTrialDecidesNothing(t *testing.T) {
+// A shadow rule says what it would decide, and grants nothing.
+func TestShadow_ARuleDecidesNothing(t *testing.T) {
 	t.Parallel()
 	provider := sidecartest.NewIDP(t, "https://idp.example.com")
 	s := newSidecar(t)

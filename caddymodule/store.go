@@ -35,7 +35,7 @@ type StoreOpener interface {
 }
 
 // A StoreLocator is a StoreOpener that says where its database is: for people, without
-// passwords, "" if that cannot be told.
+// passwords, "" if it is not known.
 type StoreLocator interface {
 	StoreLocation() string
 }
@@ -121,7 +121,7 @@ func startStore(ctx context.Context, store sessions.Store, logger *zap.Logger) (
 // identify finds out, each identifyPause, whether the store was emptied.
 func (o *openStore) identify(ctx context.Context, logger *zap.Logger) {
 	periodic.Run(ctx, identifyPause, func() {
-		if changed, _ := o.watch.Identify(ctx); changed { // a store that is down is told of elsewhere
+		if changed, _ := o.watch.Identify(ctx); changed { // a store that is down is reported elsewhere
 			logger.Error("the session store was emptied or replaced: access tokens that were minted before are refused")
 		}
 	})

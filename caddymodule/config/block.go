@@ -34,7 +34,7 @@ type Block struct {
 	// one is required.
 	Allow []*Rule `json:"allow"`
 
-	// Rules on trial, in the forms of allow: what they would decide of each request
+	// Shadow rules, in the forms of allow: what they would decide of each request
 	// is logged, and none of them ever grants anything.
 	Shadow []*Rule `json:"shadow_allow,omitempty"`
 
@@ -72,7 +72,7 @@ type Block struct {
 	// openapi.json below the path, to anyone.
 	OpenAPI bool `json:"openapi,omitempty"`
 
-	// How the requests that go to the app are told who is asking. Default: not at all,
+	// How the app learns who is asking, with each request. Default: not at all,
 	// they go as they came.
 	Identity *Identity `json:"identity,omitempty"`
 

@@ -1,6 +1,6 @@
 package config
 
-// identity reads how requests are told who is asking:
+// identity reads how the app learns who is asking:
 //
 //	identity {
 //		require | optional | shadow

@@ -19,7 +19,7 @@ func (p *parser) allow() error {
 	return p.rule("allow", &p.config.Allow, "self", "scope", "claim", "expression")
 }
 
-// shadow reads a rule on trial, in the forms of allow:
+// shadow reads a rule that is logged and decides nothing, in the forms of allow:
 //
 //	shadow allow <rule>
 func (p *parser) shadow() error {

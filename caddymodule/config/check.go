@@ -29,7 +29,7 @@ func wrong(at, format string, args ...any) error {
 }
 
 // Check tells what is wrong with a configuration whose defaults are set, as far
-// as that can be told without reading a file or the network. Its errors are
+// as that can be found without reading a file or the network. Its errors are
 // faults.
 func (b *Block) Check() error {
 	checks := []func() error{

@@ -18,12 +18,12 @@ type Claims struct {
 	// too: 4 KiB at most, as JSON. At least one.
 	Names []string `json:"names"`
 
-	// How long after it was issued what the caller's token said is told: nobody asks its
+	// How long after it was issued what the caller's token said is passed on: nobody asks its
 	// issuer again. At most 30 days. Default: 1 day.
 	MaxAge caddy.Duration `json:"max_age,omitempty"`
 }
 
-// maxClaimsAge bounds for how long claims are told that nobody asks for again.
+// maxClaimsAge bounds for how long claims are passed on that nobody asks for again.
 const maxClaimsAge = 30 * day
 
 func (c *Claims) setDefaults() { orDefault(&c.MaxAge, caddy.Duration(day)) }
@@ -61,7 +61,7 @@ func (b *Block) KeptClaims() (names []string, age time.Duration) {
 // ownClaims are the claims that our access tokens have anyhow.
 var ownClaims = []string{"iss", "exp", "aud", "sub", "client_id", "iat", "jti", "sid", "sid_iat", "act", "reason"}
 
-// warnClaims warns of claims that are told for long, and of headers that no token of ours
+// warnClaims warns of claims that are passed on for long, and of headers that no token of ours
 // can fill.
 func (b *Block) warnClaims() (found []string) {
 	names, age := b.KeptClaims()

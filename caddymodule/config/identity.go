@@ -11,7 +11,7 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// Identity says how the requests that go to the app are told who is asking. Our
+// Identity says how the app learns who is asking, with each request. Our
 // headers are taken out of every one of them, and set where a token was verified.
 type Identity struct {
 	// Whether a request without a valid token is refused, with 401. Without, it goes to
@@ -53,7 +53,7 @@ type Identity struct {
 	// every request.
 	PathHeaders string `json:"path_headers,omitempty"`
 
-	// Require on trial: what it would refuse is counted and logged, and goes to the app
+	// Require as a shadow: what it would refuse is counted and logged, and goes to the app
 	// as anonymous. No header is set, and none of the app's is removed; those that will
 	// be are logged.
 	Shadow bool `json:"shadow,omitempty"`

@@ -114,7 +114,7 @@ func TestWarnings(t *testing.T) {
 		{"a claim that is refused", impersonation(`{"claim": {"name": "cnf", "value": "x"}}`), "a token with cnf creates no sessions"},
 		{"a pointer into one", impersonation(`{"claim": {"name": "/act/sub", "value": "x"}}`), "a token with act creates no sessions"},
 		{"an ordinary claim", impersonation(`{"claim": {"name": "/realm/roles", "value": "x"}}`), ""},
-		{"a rule on trial", `"shadow_allow": [{"expression": "1 == 2"}]`, "shadow allow expression can never hold"},
+		{"a shadow rule", `"shadow_allow": [{"expression": "1 == 2"}]`, "shadow allow expression can never hold"},
 		{"a rule of managers", `"lifecycle": true, "manage": [{"claim": {"name": "jti", "value": "x"}}]`, "manage claim jti x can never hold"},
 	}
 	for _, tt := range tests {

@@ -39,7 +39,7 @@ func (m *Middleware) authenticate(w http.ResponseWriter, r *http.Request) (*iden
 }
 
 // keepCookie takes the cookies with tokens of ours out of a request, but the one that decided
-// who is asking: an app that reads its cookie itself is told of nobody whom no guard has seen.
+// who is asking: an app that reads its cookie itself sees nobody whom no guard has seen.
 func (m *Middleware) keepCookie(r *http.Request, decided string) {
 	if m.Cookie != "" && !m.Shadow {
 		forward.DropCookies(r, m.Issuer, m.Cookie, decided, false)
@@ -87,7 +87,7 @@ func (m *Middleware) fromTokenHeader(r *http.Request) (forward.Credential, *sess
 	return forward.Credential{Token: found.Token, Cookie: true}, caller, err
 }
 
-// verify tells whose token it is, if it is one that the app is told of.
+// verify returns whose token it is, if it is one that the app learns of.
 func (m *Middleware) verify(ctx context.Context, token string) (*sessions.Caller, error) {
 	verify := m.Verifier.VerifyOwn
 	if m.AcceptCallers {

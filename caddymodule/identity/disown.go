@@ -36,7 +36,7 @@ func (m *Middleware) disown(r *http.Request, who *identity, refused bool) {
 }
 
 // DropOverrides removes what could make an app take the request for one of another method:
-// from the URL too that Caddy puts back before error routes, and that PHP is told of.
+// from the URL too that Caddy puts back before error routes, and that PHP gets.
 func DropOverrides(r *http.Request) {
 	httpapi.DropOverrides(r)
 	original := requested(r)

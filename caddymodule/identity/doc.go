@@ -1,5 +1,5 @@
 // Package identity is what happens to a request on its way to the app: who is asking is decided,
-// the app is told by headers that nobody else can set, and impersonated sessions are kept from
+// the app learns it by headers that nobody else can set, and impersonated sessions are kept from
 // what they may not do.
 //
 //	Middleware.ServeHTTP   scrub → authenticate → guard → next; what fails on the way is refused

@@ -11,7 +11,7 @@ import (
 	"authsidecar/sessions/httpapi"
 )
 
-// guards are what impersonated sessions are kept from, and who is told.
+// guards are what impersonated sessions are kept from.
 type guards struct {
 	paths      PathGuard
 	readOnly   bool
@@ -66,7 +66,7 @@ func (g *guards) closed(r *http.Request, unsafe bool) *httpapi.Problem {
 	}
 }
 
-// stream serves a request that ends when its session does. began is told the status
+// stream serves a request that ends when its session does. began gets the status
 // of the response; nil is nobody.
 func (m *Middleware) stream(w http.ResponseWriter, r *http.Request, id *identity, next caddyhttp.Handler, began func(int)) error {
 	s, r := newStream(w, r, began)

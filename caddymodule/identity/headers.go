@@ -18,7 +18,7 @@ func findNothing(key string) (any, bool) {
 	return "", ours
 }
 
-// identify returns what is told of a verified caller.
+// identify returns what the app learns of a verified caller.
 func (m *Middleware) identify(c *sessions.Caller) *identity {
 	if known, ok := m.known.Get(c); ok {
 		return known
@@ -28,12 +28,12 @@ func (m *Middleware) identify(c *sessions.Caller) *identity {
 	for i, field := range m.fields {
 		a.headers[i] = field.Value(who)
 	}
-	told := map[string]string{
+	texts := map[string]string{
 		"id": who.UserID, "session_id": who.SessionID, "actor": who.Actor.Subject, "actor_issuer": who.Actor.Issuer,
 		"is_impersonation": strconv.FormatBool(who.Impersonation), "reason": who.Reason, "client_id": who.ClientID,
 	}
-	boxed := make(map[string]any, len(told))
-	for name, value := range told {
+	boxed := make(map[string]any, len(texts))
+	for name, value := range texts {
 		boxed[name] = value
 	}
 	for _, v := range [...]struct{ name, key string }{
@@ -63,7 +63,7 @@ func (m *Middleware) withhold(r *http.Request, who *identity) {
 }
 
 // setHeaders tells the app, and the handlers and logs on the way there, who is asking. Where
-// require is on trial, the app is told nothing.
+// identity is in shadow mode, the app learns nothing.
 func (m *Middleware) setHeaders(r *http.Request, who *identity) error {
 	decide(r, who)
 	if m.Shadow {

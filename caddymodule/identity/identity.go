@@ -51,5 +51,5 @@ func (id *identity) known() bool { return id != nil && id.Who != nil }
 // impersonated reports whether somebody acts as somebody else.
 func (id *identity) impersonated() bool { return id.known() && id.Impersonation }
 
-// ours tells whether it is a session of ours.
+// ours reports whether it is a session of ours.
 func (id *identity) ours() bool { return id.known() && id.Caller.Own }

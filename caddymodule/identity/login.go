@@ -17,7 +17,7 @@ func (m *Middleware) sendToLogin(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusFound)
 }
 
-// loginURL fills in the placeholders of login. Its page may send people to what it is told,
+// loginURL fills in the placeholders of login. Its page may send people to what stands there,
 // so nothing that a client chose leads away from this site: such values are left out, and a
 // URI that leads away is that of the root. In the query values are escaped, so that none
 // adds a parameter.

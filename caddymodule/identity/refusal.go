@@ -12,7 +12,7 @@ import (
 	"authsidecar/sessions/httpapi"
 )
 
-// What clients are told whose requests do not get to the app. The code is also the reason
+// What clients read whose requests do not get to the app. The code is also the reason
 // in the access log, the metrics and the audit, where the cause is not more exact.
 var (
 	errNoToken = httpapi.NewProblem(401, "missing_token", "Authentication required",
@@ -49,7 +49,7 @@ type refusal struct {
 	toLogin bool      // the client is a person who is sent to where they can sign in
 }
 
-// Error returns what the client is told.
+// Error returns what the client reads.
 func (f *refusal) Error() string { return f.Detail }
 
 // Reason names the cause, in one of a few words.

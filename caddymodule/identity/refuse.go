@@ -24,7 +24,7 @@ func (m *Middleware) anonymous(r *http.Request, cause error) (*identity, error) 
 	return m.refuse(r, &refusal{Problem: badToken(cause, forward.Credential{}), cause: cause})
 }
 
-// badToken is what a client is told whose credential is not good.
+// badToken is what a client reads whose credential is not good.
 func badToken(cause error, c forward.Credential) *httpapi.Problem {
 	switch {
 	case errors.Is(cause, bearer.ErrNoToken):
@@ -38,7 +38,7 @@ func badToken(cause error, c forward.Credential) *httpapi.Problem {
 	}
 }
 
-// refuse refuses a request, unless it is exempt, or require is on trial: then it goes
+// refuse refuses a request, unless it is exempt, or in shadow mode: then it goes
 // on without what it came with.
 func (m *Middleware) refuse(r *http.Request, f *refusal) (*identity, error) {
 	exempt := m.exempt.exempts(r)
@@ -57,7 +57,7 @@ func (m *Middleware) refuse(r *http.Request, f *refusal) (*identity, error) {
 
 // over is for a cookie that says it is ours and is not good, or no longer. It is taken away;
 // what changes nothing goes on as if it had not been there, and where somebody meant to
-// change something, they are told to sign in again.
+// change something, they are asked to sign in again.
 func (m *Middleware) over(w http.ResponseWriter, r *http.Request, cause error) (*identity, error) {
 	if !m.Shadow {
 		m.expire(w, r)
@@ -102,7 +102,7 @@ func (m *Middleware) tryScrub(r *http.Request) {
 			continue
 		}
 		if _, said := m.seen.LoadOrStore(folded, true); !said {
-			m.Logger.Warn("requests come with a header that is removed once require is no longer on trial",
+			m.Logger.Warn("requests come with a header that is removed once identity is no longer in shadow mode",
 				zap.String("issuer", m.Issuer), zap.String("header", name))
 		}
 	}

@@ -32,7 +32,7 @@ var past = time.Unix(1, 0)
 type stream struct {
 	*caddyhttp.ResponseWriterWrapper
 	cancel context.CancelFunc
-	// began is told the status of the response, once, as soon as it is known.
+	// began gets the status of the response, once, as soon as it is known.
 	began func(status int)
 	http1 bool
 	body  streamBody

@@ -159,10 +159,10 @@ func (r *Reporter) Failed(ctx context.Context, status int, err error) {
 	}
 }
 
-// WouldRefuse reports a request that would have been refused, were that not on trial.
+// WouldRefuse reports a request that would have been refused but for shadow mode.
 func (r *Reporter) WouldRefuse(req *http.Request, reason string) {
 	shadowRefusals.WithLabelValues(r.issuer, reason).Inc()
-	r.logger.Info("request would be refused: require is on trial",
+	r.logger.Info("request would be refused: identity is in shadow mode",
 		zap.String("issuer", r.issuer), zap.String("reason", reason), zap.String("client_ip", ClientIP(req)),
 		zap.String("method", req.Method), zap.String("path", audit.Mask(req.URL.Path)))
 }

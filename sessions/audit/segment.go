@@ -57,7 +57,7 @@ type segment struct {
 	err    error      // why nobody can tell what is
 }
 
-// stands tells whether the segment is what is at the path, as long as we left it.
+// stands reports whether the segment is what is at the path, as long as we left it.
 func (s *segment) stands(path string) bool {
 	named, err := os.Stat(path)
 	if err != nil {

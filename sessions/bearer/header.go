@@ -63,7 +63,7 @@ func FromHeader(h http.Header) (string, error) {
 	return token, nil
 }
 
-// isToken68 tells whether s is a b64token: letters, digits and -._~+/, then any
+// isToken68 reports whether s is a b64token: letters, digits and -._~+/, then any
 // number of = (RFC 6750 section 2.1; RFC 9110 section 11.2).
 func isToken68(s string) bool {
 	s = strings.TrimRight(s, "=")

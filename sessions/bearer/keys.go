@@ -62,7 +62,7 @@ type lastGood struct {
 	current atomic.Pointer[snapshot]
 }
 
-// install makes set the current one and tells whether its keys are others than
+// install makes set the current one and reports whether its keys are others than
 // before: only then the version changes.
 func (l *lastGood) install(set *jose.Set, at time.Time) (changed bool) {
 	l.mu.Lock()

@@ -223,7 +223,7 @@ func (r *Remote) renew(ctx context.Context) error {
 	return nil
 }
 
-// mayAsk tells whether the last fetch that was asked for is a cooldown ago.
+// mayAsk reports whether the last fetch that was asked for is a cooldown ago.
 // The lock is held.
 func (r *Remote) mayAsk() bool {
 	return !r.config.Now().Before(r.asked.Add(r.config.Cooldown))

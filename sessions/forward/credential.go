@@ -80,7 +80,7 @@ func CrossSite(r *http.Request) bool {
 	return browsers.Check(&probe) != nil
 }
 
-// Unsafe tells whether a request may change something (RFC 9110 section 9.2.1), or
+// Unsafe reports whether a request may change something (RFC 9110 section 9.2.1), or
 // opens a connection on which anything can.
 func Unsafe(r *http.Request) bool {
 	switch r.Method {
@@ -91,18 +91,18 @@ func Unsafe(r *http.Request) bool {
 	}
 }
 
-// Upgrade tells whether a request asks for another protocol on its connection.
+// Upgrade reports whether a request asks for another protocol on its connection.
 func Upgrade(r *http.Request) bool {
 	return r.Method == http.MethodConnect || len(r.Header["Upgrade"]) > 0
 }
 
-// Preflight tells whether a browser asks what it may send (Fetch, section 3.2.2). It
+// Preflight reports whether a browser asks what it may send (Fetch, section 3.2.2). It
 // never comes with a credential.
 func Preflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && !Upgrade(r) && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
 }
 
-// Navigation tells whether a person goes to a page.
+// Navigation reports whether a person goes to a page.
 func Navigation(r *http.Request) bool {
 	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && !Upgrade(r) && len(r.Header["Authorization"]) == 0 && Person(r)
 }
@@ -151,7 +151,7 @@ func decodeLenient(part string, into any) {
 	}
 }
 
-// Smuggled tells whether something in Authorization, whatever its scheme, says that it
+// Smuggled reports whether something in Authorization, whatever its scheme, says that it
 // is a token of the issuer; a password, too.
 func Smuggled(r *http.Request, issuer string) bool {
 	return slices.ContainsFunc(r.Header["Authorization"], func(value string) bool { return holdsToken(value, issuer) })

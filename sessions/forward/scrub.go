@@ -142,7 +142,7 @@ func (b *trailedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// anyHTTP tells whether a protocol in the lists is a version of HTTP, in TLS or not, by
+// anyHTTP reports whether a protocol in the lists is a version of HTTP, in TLS or not, by
 // any of the names it has had: of h2c, HTTP/2.0, TLS/1.0.
 func anyHTTP(values []string) bool {
 	for _, value := range values {
@@ -156,7 +156,7 @@ func anyHTTP(values []string) bool {
 	return false
 }
 
-// isList tells whether the header is a list of names of headers.
+// isList reports whether the header is a list of names of headers.
 func isList(name string) bool {
 	switch len(name) {
 	case len("Te"), len("Trailer"), len("Connection"), len("Proxy-Connection"): // or Keep-Alive

@@ -83,7 +83,7 @@ func publish(w http.ResponseWriter, r *http.Request, contentType string, maxAge 
 	}
 }
 
-// matches tells whether an If-None-Match names the tag (RFC 9110 section 13.1.2).
+// matches reports whether an If-None-Match names the tag (RFC 9110 section 13.1.2).
 func matches(fields []string, tag string) bool {
 	for _, field := range fields {
 		for candidate := range strings.SplitSeq(field, ",") {

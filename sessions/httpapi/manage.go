@@ -185,7 +185,7 @@ func readFlag(query url.Values, name string) (bool, error) {
 // sessionID returns the id in the path of a request that routes knows.
 func sessionID(r *http.Request) string { return path.Base(urlpath.Clean(r.URL.Path)) }
 
-// isSessionID tells whether s has the form of our session ids: 128 bits in
+// isSessionID reports whether s has the form of our session ids: 128 bits in
 // base64url.
 func isSessionID(s string) bool {
 	if len(s) != 22 {

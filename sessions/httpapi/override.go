@@ -10,7 +10,7 @@ import (
 // overrideHeaders let an app take a request for one of another method.
 var overrideHeaders = [...]string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
 
-// overridden tells whether something in the request could make an app take it
+// overridden reports whether something in the request could make an app take it
 // for one of another method.
 func overridden(r *http.Request) bool {
 	for name := range r.Header {

@@ -85,7 +85,7 @@ func (r *Registry) ask(ctx context.Context) {
 
 func (s *session) isDue(now time.Time) bool { return !now.Before(*s.due.Load()) }
 
-// over tells whether the session is over.
+// over reports whether the session is over.
 func (r *Registry) over(ctx context.Context, s *session, due bool) bool {
 	if !due {
 		ended, err := r.Watch.Revoked(ctx, s.facts)

@@ -13,7 +13,7 @@ import (
 // A Result is what becomes of a token. There is no token in it.
 type Result struct {
 	Issuer  string        `json:"issuer"`
-	Verdict string        `json:"verdict"` // accepted, refused or unknown
+	Outcome string        `json:"verdict"` // accepted, refused or unknown
 	Reason  bearer.Reason `json:"reason,omitempty"`
 	Checks  []Step        `json:"checks"`
 	// Trust is the issuer of a token of whom nothing is configured, as the token says, and
@@ -39,7 +39,7 @@ type Step struct {
 // Unknown is the result of a token that nothing is configured for.
 func Unknown(token string) *Result {
 	issuer := IssuerClaim(token)
-	return &Result{Verdict: "unknown", Checks: []Step{}, Trust: issuer, Section: SectionOf(issuer)}
+	return &Result{Outcome: "unknown", Checks: []Step{}, Trust: issuer, Section: SectionOf(issuer)}
 }
 
 // Explain makes the checks that the server makes of a token, and asks the policy for a session
@@ -47,8 +47,8 @@ func Unknown(token string) *Result {
 func (s *Site) Explain(ctx context.Context, token, user, reason string) *Result {
 	s.token = token
 	made := s.verifier.Explain(ctx, token)
-	result := &Result{Issuer: s.Issuer, Verdict: "accepted", Checks: s.steps(made)}
-	result.setVerdict(made.Refused())
+	result := &Result{Issuer: s.Issuer, Outcome: "accepted", Checks: s.steps(made)}
+	result.setOutcome(made.Refused())
 	if user != "" && made.Caller != nil {
 		result.Session = s.session(made.Caller, user, reason)
 	}
@@ -59,18 +59,18 @@ func (s *Site) Explain(ctx context.Context, token, user, reason string) *Result 
 	return result
 }
 
-// setVerdict sets what becomes of the token, whose checks end with that error.
-func (r *Result) setVerdict(err error) {
+// setOutcome sets what becomes of the token, whose checks end with that error.
+func (r *Result) setOutcome(err error) {
 	var refusal *bearer.Refusal
 	switch {
 	case errors.As(err, &refusal):
-		r.Verdict, r.Reason = "refused", refusal.Reason
+		r.Outcome, r.Reason = "refused", refusal.Reason
 	case err == nil:
 	default:
-		r.Verdict = "unknown"
+		r.Outcome = "unknown"
 		for _, step := range r.Checks { // another check says no whatever the keys are
 			if step.Result == "refused" {
-				r.Verdict, r.Reason = "refused", step.Reason
+				r.Outcome, r.Reason = "refused", step.Reason
 				return
 			}
 		}
@@ -80,9 +80,9 @@ func (r *Result) setVerdict(err error) {
 // Err returns why the token is not good, or the session denied; nil: neither.
 func (r *Result) Err() error {
 	switch {
-	case r.Verdict == "refused":
+	case r.Outcome == "refused":
 		return fmt.Errorf("the token is refused: %s", r.Reason)
-	case r.Verdict == "unknown":
+	case r.Outcome == "unknown":
 		return errors.New("unknown whether the token is good: the keys of its issuer are not at hand")
 	case r.Session != nil && !r.Session.Allowed:
 		return errors.New("the token is good, and the session is denied")

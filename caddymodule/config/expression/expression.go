@@ -24,7 +24,7 @@ const (
 )
 
 // An expression may not be longer than celSize characters, nest deeper than
-// celDepth, and cost more than celCost when it is judged: some milliseconds, and that of
+// celDepth, and cost more than celCost when it is evaluated: some milliseconds, and that of
 // one call more, of which the cost is known afterwards.
 const (
 	celSize  = 4096
@@ -94,7 +94,7 @@ func Compile(src string) (*Compiled, error) {
 	return e, nil
 }
 
-// Holds judges the expression. An error in it is a no: a claim that is absent or
+// Holds evaluates the expression. An error in it is a no: a claim that is absent or
 // of another type, and too much work.
 func (e *Compiled) Holds(in *sessions.RuleInput) bool {
 	result, _, err := e.program.Eval(map[string]any{
