@@ -320,7 +320,7 @@ func TestKeys_OfTheOperator(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := token.Verify(key.Public()); err != nil || token.Header.KeyID != key.ID() {
+				if err := token.Verify(key.Public(), nil); err != nil || token.Header.KeyID != key.ID() {
 					t.Errorf("%s is not signed with the operator's key: %v", field, err)
 				}
 			}

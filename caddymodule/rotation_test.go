@@ -87,7 +87,7 @@ func (r *resourceServer) verify(s *sidecar, access string) error {
 	if err != nil {
 		return fmt.Errorf("key %s in a set fetched %v ago: %w", parsed.Header.KeyID, time.Since(r.fetched), err)
 	}
-	_, err = parsed.Verify(key)
+	err = parsed.Verify(key, nil)
 	return err
 }
 

@@ -24,21 +24,12 @@ func (m *Minter) Assertion(c *Caller, user string, actor Principal, audience []s
 		expires = c.ExpiresAt
 	}
 	signer := func(claims []byte) (string, error) { return key.SignAs(assertionType, claims) }
-	return sign(signer, func(w *jsonWriter) {
-		w.text("iss", m.Issuer)
-		w.int("exp", expires.Unix())
-		w.audience("aud", audience)
-		w.optional("sub", user)
-		w.optional("client_id", c.ClientID)
-		w.int("iat", now.Unix())
-		w.text("jti", randomID())
-		w.optional("sid", c.SessionID)
-		if actor != (Principal{}) {
-			w.name("act")
-			*w = append(*w, '{')
-			w.text("sub", actor.Subject)
-			w.text("iss", actor.Issuer)
-			*w = append(*w, '}')
-		}
-	})
+	claims := &accessClaims{
+		Issuer: m.Issuer, Expires: expires.Unix(), Audience: audienceOf(audience), User: user, Client: c.ClientID,
+		Issued: now.Unix(), ID: randomID(), Session: c.SessionID,
+	}
+	if actor != (Principal{}) {
+		claims.Actor = &actorClaim{Subject: actor.Subject, Issuer: actor.Issuer}
+	}
+	return sign(signer, claims)
 }

@@ -3,35 +3,22 @@ package sessions
 import (
 	"slices"
 	"strings"
+
+	"authsidecar/sessions/strictjson"
 )
 
-// UnmarshalJSON decodes a JSON object. Numbers that are whole and fit become
-// int64, all others float64: so a claim is the same however often it is written
-// and read. Of a name that comes twice the last counts, as in encoding/json.
+// maxClaimsDepth bounds how deep claims nest.
+const maxClaimsDepth = 64
+
+// UnmarshalJSON decodes a JSON object, strictly. Numbers that are whole and fit become
+// int64, all others float64: so a claim is the same however often it is written and read.
 func (c *Claims) UnmarshalJSON(data []byte) error {
-	s := scanner{data: data}
-	claims, err := s.claims()
-	if err == nil {
-		err = s.end()
-	}
+	claims, err := strictjson.Object(data, maxClaimsDepth)
 	if err != nil {
 		return err
 	}
 	*c = claims
 	return nil
-}
-
-// claims reads an object, or null.
-func (s *scanner) claims() (Claims, error) {
-	value, err := s.value()
-	if err != nil || value == nil {
-		return nil, err
-	}
-	object, ok := value.(map[string]any)
-	if !ok {
-		return nil, errScan
-	}
-	return object, nil
 }
 
 // scopeClaims are the claims that hold scope values: that of RFC 8693 section 4.2, and

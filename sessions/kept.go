@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
 )
 
 // maxKept is how many bytes the claims may have, as JSON, that a session keeps of the
@@ -19,7 +21,7 @@ var reserved = []string{
 	"client_id", "scope", "scp", "scopes", "azp", "cid", "appid", "gty", "idtyp",
 	"act", "may_act", "cnf", "events", "sub_id", "toe", "txn",
 	"nonce", "auth_time", "at_hash", "c_hash", "s_hash", "typ", "token_use",
-	"sid", "sid_iat", "reason", "gen", "rnd",
+	"sid", "sid_iat", "store", "reason", "gen", "rnd",
 }
 
 // ReservedClaim reports whether a claim of that name is never kept of a caller's token. In
@@ -47,8 +49,7 @@ func (m *Manager) keep(s *Session, c *Caller, now time.Time) error {
 	if s.Kept == nil {
 		return nil
 	}
-	w := jsonWriter{'{'}
-	if err := w.claims("kept", s.Kept); err != nil || len(w) > maxKept+len(`{"kept":`) {
+	if data, err := json.Marshal(s.Kept, tokenJSON); err != nil || len(data) > maxKept {
 		s.Kept = nil
 		return ErrKept
 	}
@@ -59,23 +60,17 @@ func (m *Manager) keep(s *Session, c *Caller, now time.Time) error {
 	return nil
 }
 
-// kept writes the claims that a user's own session keeps, where they are fresh for as long
-// as the token lives.
-func (m *Minter) kept(w *jsonWriter, s *Session, expires time.Time) {
+// kept returns the claims that a user's own session keeps, where they are fresh for as
+// long as the token lives.
+func (m *Minter) kept(s *Session, expires time.Time) map[string]any {
 	if s.Impersonation || len(s.Kept) == 0 || expires.After(s.KeptAt.Add(m.ClaimsAge)) {
-		return
+		return nil
 	}
+	kept := make(map[string]any, len(m.Claims))
 	for _, name := range m.Claims {
-		value, has := s.Kept[name]
-		if !has || ReservedClaim(name) {
-			continue
-		}
-		before := len(*w)
-		*w = append(*w, ',')
-		w.quote(name)
-		*w = append(*w, ':')
-		if w.value(value) != nil {
-			*w = (*w)[:before] // no claim that JSON gave
+		if value, has := s.Kept[name]; has && !ReservedClaim(name) {
+			kept[name] = value
 		}
 	}
+	return kept
 }

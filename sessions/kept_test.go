@@ -105,7 +105,7 @@ func TestKept_AnImpersonatedSessionHasNone(t *testing.T) {
 
 // Whatever a configuration names, no caller's token says who our tokens are for.
 func TestKept_ReservedClaimsAreOurs(t *testing.T) {
-	names := []string{"sub", "act", "client_id", "exp", "scope", "sid", "sid_iat", "aud", "iss", "cnf", "typ", "email"}
+	names := []string{"sub", "act", "client_id", "exp", "scope", "sid", "sid_iat", "store", "aud", "iss", "cnf", "typ", "email"}
 	w := newWorld(t, keeping(names...))
 	said := sessions.Claims{}
 	for _, name := range names {
@@ -118,7 +118,7 @@ func TestKept_ReservedClaimsAreOurs(t *testing.T) {
 			t.Errorf("%s is %v", name, value)
 		}
 	}
-	for _, name := range []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "act", "cnf", "sid", "sid_iat", "typ"} {
+	for _, name := range []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "act", "cnf", "sid", "sid_iat", "store", "typ"} {
 		if !sessions.ReservedClaim(name) {
 			t.Errorf("%s is not reserved", name)
 		}

@@ -96,7 +96,7 @@ func verifyAccess(t *testing.T, w *world, g *sessions.Grant, signers map[string]
 	must(t, err)
 	key, err := w.keys.Access.Key(t.Context(), parsed.Header.KeyID, jose.Algorithm(parsed.Header.Algorithm))
 	must(t, err)
-	if _, err := parsed.Verify(key); err != nil {
+	if err := parsed.Verify(key, nil); err != nil {
 		t.Fatal(err)
 	}
 	signers[key.ID()] = true

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"authsidecar/sessions/strictjson"
 )
 
 // The claims as encoding/json writes them: what releases before minted.
@@ -29,11 +31,11 @@ type plainAccess struct {
 	Issuer   string    `json:"iss"`
 	Expires  int64     `json:"exp"`
 	Audience any       `json:"aud"`
-	Subject  string    `json:"sub"`
-	Client   string    `json:"client_id"`
+	Subject  string    `json:"sub,omitempty"`
+	Client   string    `json:"client_id,omitempty"`
 	IssuedAt int64     `json:"iat"`
 	ID       string    `json:"jti"`
-	Session  string    `json:"sid"`
+	Session  string    `json:"sid,omitempty"`
 	Created  int64     `json:"sid_iat"`
 	Actor    *plainAct `json:"act,omitempty"`
 	Reason   string    `json:"reason,omitempty"`
@@ -62,17 +64,29 @@ func plainly(t *testing.T, claims any) string {
 	return strings.TrimSuffix(data.String(), "\n")
 }
 
-func written(write func(*jsonWriter)) string {
-	w := jsonWriter("{")
-	write(&w)
-	return string(w) + "}"
+func written(t testing.TB, claims any) (data string) {
+	t.Helper()
+	_, err := sign(func(claims []byte) (string, error) { data = string(claims); return "", nil }, claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// readRefresh reads claims as those of a refresh token.
+func (m *Minter) readRefresh(data string) (*Presented, error) {
+	var claims refreshClaims
+	if err := strictjson.Unmarshal([]byte(data), 16, &claims); err != nil {
+		return nil, err
+	}
+	return m.read(&claims)
 }
 
 // wantMinted wants the claims of the row to be what encoding/json writes, byte for
 // byte, and those of its refresh token to be read again.
 func wantMinted(t *testing.T, m *Minter, s *Session, expires time.Time) {
 	t.Helper()
-	refresh := written(func(w *jsonWriter) { m.refreshClaims(w, s) })
+	refresh := written(t, m.refreshClaims(s))
 	if want := plainly(t, plainRefresh{
 		m.Issuer, m.RefreshAudience, s.UserID, s.ID, s.ClientID, s.Generation,
 		base64.RawURLEncoding.EncodeToString(s.Secret[:]), s.RotatedAt.Unix(), s.End().Unix(), actOf(s),
@@ -88,21 +102,21 @@ func wantMinted(t *testing.T, m *Minter, s *Session, expires time.Time) {
 	if s.Impersonation {
 		want.Reason = s.Reason
 	}
-	if got := written(func(w *jsonWriter) { m.accessClaims(w, s, "the-id", s.RotatedAt, expires) }); got != plainly(t, want) {
+	if got := written(t, m.accessClaims(s, "the-id", s.RotatedAt, expires)); got != plainly(t, want) {
 		t.Errorf("access claims are\n%s, not\n%s", got, plainly(t, want))
 	}
 	valid := func(s string) string { return strings.ToValidUTF8(s, "") }
 	if valid(s.UserID) != s.UserID || valid(s.ID) != s.ID || valid(s.ClientID) != s.ClientID || valid(m.Issuer) != m.Issuer || valid(m.RefreshAudience) != m.RefreshAudience {
 		return
 	}
-	read, err := m.readClaims([]byte(refresh))
+	read, err := m.readRefresh(refresh)
 	if want := (&Presented{Session: Key{m.Issuer, s.ID}, UserID: s.UserID, ClientID: s.ClientID, Generation: s.Generation, Secret: s.Secret}); err != nil || !reflect.DeepEqual(read, want) {
 		t.Errorf("%s reads as %+v, %v", refresh, read, err)
 	}
 }
 
 func TestClaimsAreWrittenAsTheLibraryDoesIt(t *testing.T) {
-	odd := []string{"", "alice", "a\"b\\c", "<script>&", "é", "😀", "\x00\x1f", "\x7f", "\u2028", "\xff", "a/b", `{`, "https://app.example.com"}
+	odd := []string{"", "alice", "a\"b\\c", "<script>&", "é", "😀", "\x00\x1f", "\x7f", "\u2028", "a/b", `{`, "https://app.example.com"}
 	pick := func() string {
 		return odd[rand.N(len(odd))] + odd[rand.N(len(odd))]
 	}
@@ -113,7 +127,7 @@ func TestClaimsAreWrittenAsTheLibraryDoesIt(t *testing.T) {
 		}
 		at := time.UnixMilli(rand.Int64N(4e12) - 2e12).UTC()
 		wantMinted(t, m, &Session{
-			ID: pick(), UserID: pick(), ClientID: pick(), Reason: pick(), Actor: Principal{pick(), pick()}, Impersonation: rand.N(2) == 0,
+			ID: "id" + pick(), UserID: pick(), ClientID: pick(), Reason: pick(), Actor: Principal{pick(), pick()}, Impersonation: rand.N(2) == 0,
 			CreatedAt: at, RotatedAt: at.Add(time.Hour), ExpiresAt: at.Add(time.Duration(rand.Int64N(1e15))), Idle: time.Hour,
 			Generation: rand.Uint64(), Secret: [SecretSize]byte{byte(rand.N(256)), 1, 2},
 		}, at.Add(time.Minute))
@@ -123,11 +137,11 @@ func TestClaimsAreWrittenAsTheLibraryDoesIt(t *testing.T) {
 func FuzzReadRefreshClaims(f *testing.F) {
 	m := &Minter{Issuer: "https://app.example.com", RefreshAudience: "https://app.example.com/auth/sessions"}
 	row := Session{ID: "id", UserID: "alice", ClientID: "app", Generation: 3, Secret: [SecretSize]byte{1}}
-	good := written(func(w *jsonWriter) { m.refreshClaims(w, &row) })
+	good := written(f, m.refreshClaims(&row))
 	f.Add([]byte(good))
 	f.Add([]byte(strings.Replace(good, `"gen":3`, `"gen":"3"`, 1)))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p, err := m.readClaims(data)
+		p, err := m.readRefresh(string(data))
 		if err != nil {
 			if p != nil {
 				t.Error("an answer beside an error")
@@ -147,8 +161,8 @@ func FuzzReadRefreshClaims(f *testing.F) {
 func TestClaimsThatAreNotOfOurRefreshTokensAreRefused(t *testing.T) {
 	m := &Minter{Issuer: "us", RefreshAudience: "here"}
 	row := Session{ID: "id", UserID: "alice", ClientID: "app", Generation: 3, Secret: [SecretSize]byte{1}}
-	good := written(func(w *jsonWriter) { m.refreshClaims(w, &row) })
-	if _, err := m.readClaims([]byte(good)); err != nil {
+	good := written(t, m.refreshClaims(&row))
+	if _, err := m.readRefresh(good); err != nil {
 		t.Fatal(err)
 	}
 	secret := `"rnd":"` + base64.RawURLEncoding.EncodeToString(row.Secret[:]) + `"`
@@ -172,7 +186,7 @@ func TestClaimsThatAreNotOfOurRefreshTokensAreRefused(t *testing.T) {
 		{`"sid":"id"`, `"sid":null`},
 	} {
 		bad := strings.Replace(good, change[0], change[1], 1)
-		if _, err := m.readClaims([]byte(bad)); bad == good || err == nil {
+		if _, err := m.readRefresh(bad); bad == good || err == nil {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}

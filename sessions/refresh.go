@@ -3,6 +3,7 @@ package sessions
 import (
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"time"
@@ -141,44 +142,21 @@ func (m *Minter) ReadRefresh(token string) (*Presented, error) {
 	case err != nil:
 		return nil, errTokenKey
 	}
-	data, err := parsed.Verify(key.Public())
-	if err != nil {
+	var claims refreshClaims
+	if parsed.Verify(key.Public(), &claims) != nil {
 		return nil, errTokenKey
 	}
-	return m.readClaims(data)
+	return m.read(&claims)
 }
 
-// readClaims reads claims that we signed ourselves, in whatever order.
-func (m *Minter) readClaims(data []byte) (*Presented, error) {
-	p := &Presented{Session: Key{Realm: m.Issuer}}
-	var issuer, audience string
-	secret := false
-	r := scanner{data: data}
-	err := r.object(func(name []byte) (err error) {
-		switch string(name) {
-		case "iss":
-			issuer, err = r.string()
-		case "aud":
-			audience, err = r.string()
-		case "sub":
-			p.UserID, err = r.string()
-		case "sid":
-			p.Session.ID, err = r.string()
-		case "client_id":
-			p.ClientID, err = r.string()
-		case "gen":
-			p.Generation, err = r.uint()
-		case "rnd":
-			secret = true
-			err = r.secret(&p.Secret)
-		default:
-			_, err = r.value()
-		}
-		return err
-	})
-	if err != nil || !secret || issuer != m.Issuer || audience != m.RefreshAudience {
+// read reads claims that we signed ourselves.
+func (m *Minter) read(c *refreshClaims) (*Presented, error) {
+	p := &Presented{Session: Key{Realm: m.Issuer, ID: c.Session}, UserID: c.User, ClientID: c.Client, Generation: c.Generation}
+	secret, err := base64.RawURLEncoding.DecodeString(c.Secret)
+	if err != nil || len(secret) != SecretSize || c.Session == "" || c.Issuer != m.Issuer || c.Audience != m.RefreshAudience {
 		return nil, errTokenForm
 	}
+	p.Secret = [SecretSize]byte(secret)
 	return p, nil
 }
 

@@ -4,8 +4,10 @@ import (
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
-	"sync"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"authsidecar/sessions/keyring"
 )
@@ -40,22 +42,44 @@ func (m *Minter) Refresh(s *Session) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("minting refresh token: %w", err)
 	}
-	return sign(key.Sign, func(w *jsonWriter) { m.refreshClaims(w, s) })
+	return sign(key.Sign, m.refreshClaims(s))
 }
 
-// refreshClaims writes claims in an order that never changes, since what an earlier
-// release minted is minted again.
-func (m *Minter) refreshClaims(w *jsonWriter, s *Session) {
-	w.text("iss", m.Issuer)
-	w.text("aud", m.RefreshAudience)
-	w.text("sub", s.UserID)
-	w.text("sid", s.ID)
-	w.text("client_id", s.ClientID)
-	w.uint("gen", s.Generation)
-	w.bytes("rnd", s.Secret[:])
-	w.int("iat", s.RotatedAt.Unix())
-	w.int("exp", s.End().Unix())
-	w.act(s)
+// refreshClaims are the claims of a refresh token, in an order that never changes: what an
+// earlier release minted is minted again.
+type refreshClaims struct {
+	Issuer     string      `json:"iss"`
+	Audience   string      `json:"aud"`
+	User       string      `json:"sub"`
+	Session    string      `json:"sid"`
+	Client     string      `json:"client_id"`
+	Generation uint64      `json:"gen"`
+	Secret     string      `json:"rnd"`
+	Issued     int64       `json:"iat"`
+	Expires    int64       `json:"exp"`
+	Actor      *actorClaim `json:"act,omitzero"`
+}
+
+// An actorClaim says who acts as the subject, where that is somebody else (RFC 8693
+// section 4.1).
+type actorClaim struct {
+	Subject string `json:"sub"`
+	Issuer  string `json:"iss"`
+}
+
+func (m *Minter) refreshClaims(s *Session) *refreshClaims {
+	return &refreshClaims{
+		Issuer: m.Issuer, Audience: m.RefreshAudience, User: s.UserID, Session: s.ID, Client: s.ClientID,
+		Generation: s.Generation, Secret: base64.RawURLEncoding.EncodeToString(s.Secret[:]),
+		Issued: s.RotatedAt.Unix(), Expires: s.End().Unix(), Actor: actorOf(s),
+	}
+}
+
+func actorOf(s *Session) *actorClaim {
+	if !s.Impersonation {
+		return nil
+	}
+	return &actorClaim{Subject: s.Actor.Subject, Issuer: s.Actor.Issuer}
 }
 
 // Access mints an access token (RFC 9068) for the live generation of the row, whose
@@ -76,71 +100,61 @@ func (m *Minter) Access(s *Session, now time.Time) (string, time.Time, error) {
 	if end := s.End(); end.Before(expires) {
 		expires = end
 	}
-	token, err := sign(key.Sign, func(w *jsonWriter) { m.accessClaims(w, s, randomID(), issued, expires) })
+	token, err := sign(key.Sign, m.accessClaims(s, randomID(), issued, expires))
 	return token, expires, err
 }
 
-func (m *Minter) accessClaims(w *jsonWriter, s *Session, id string, issued, expires time.Time) {
-	w.text("iss", m.Issuer)
-	w.int("exp", expires.Unix())
-	w.audience("aud", m.AccessAudience)
-	w.text("sub", s.UserID)
-	w.text("client_id", s.ClientID)
-	w.int("iat", issued.Unix())
-	w.text("jti", id)
-	w.text("sid", s.ID)
-	w.int("sid_iat", s.CreatedAt.UnixMilli()) // when the session was created
+// accessClaims are the claims of an access token, and of an assertion.
+type accessClaims struct {
+	Issuer   string         `json:"iss"`
+	Expires  int64          `json:"exp"`
+	Audience any            `json:"aud"`
+	User     string         `json:"sub,omitzero"`
+	Client   string         `json:"client_id,omitzero"`
+	Issued   int64          `json:"iat"`
+	ID       string         `json:"jti"`
+	Session  string         `json:"sid,omitzero"`
+	Created  int64          `json:"sid_iat,omitzero"` // when the session was created, in milliseconds
+	Store    string         `json:"store,omitzero"`
+	Actor    *actorClaim    `json:"act,omitzero"`
+	Reason   string         `json:"reason,omitzero"`
+	Kept     map[string]any `json:",embed"` // no name of which is one of the others
+}
+
+func (m *Minter) accessClaims(s *Session, id string, issued, expires time.Time) *accessClaims {
+	claims := &accessClaims{
+		Issuer: m.Issuer, Expires: expires.Unix(), Audience: audienceOf(m.AccessAudience), User: s.UserID, Client: s.ClientID,
+		Issued: issued.Unix(), ID: id, Session: s.ID, Created: s.CreatedAt.UnixMilli(), Actor: actorOf(s), Kept: m.kept(s, expires),
+	}
 	if m.StoreID != nil {
-		w.optional("store", m.StoreID())
+		claims.Store = m.StoreID()
 	}
-	w.act(s)
 	if s.Impersonation {
-		w.optional("reason", s.Reason)
+		claims.Reason = s.Reason
 	}
-	m.kept(w, s, expires)
+	return claims
 }
 
-// act writes who acts as the subject, where that is somebody else (RFC 8693 section
-// 4.1).
-func (w *jsonWriter) act(s *Session) {
-	if !s.Impersonation {
-		return
-	}
-	w.name("act")
-	*w = append(*w, '{')
-	w.text("sub", s.Actor.Subject)
-	w.text("iss", s.Actor.Issuer)
-	*w = append(*w, '}')
-}
-
-// audience writes one string where there is one, as RFC 7519 section 4.1.3 allows
-// and every verifier understands.
-func (w *jsonWriter) audience(name string, audience []string) {
+// audienceOf returns one string where there is one, as RFC 7519 section 4.1.3 allows and
+// every verifier understands.
+func audienceOf(audience []string) any {
 	if len(audience) == 1 {
-		w.text(name, audience[0])
-		return
+		return audience[0]
 	}
-	w.name(name)
-	sep := byte('[')
-	for _, one := range audience {
-		*w = append(*w, sep)
-		sep = ','
-		w.quote(one)
-	}
-	w.shut(sep, '[', ']')
+	return audience
 }
 
-// sign returns a token, by sign, of the claims that write writes.
-func sign(sign func(claims []byte) (string, error), write func(*jsonWriter)) (string, error) {
-	w := claimWriters.Get().(*jsonWriter)
-	defer claimWriters.Put(w)
-	*w = append((*w)[:0], '{')
-	write(w)
-	*w = append(*w, '}')
-	return sign(*w)
-}
+// tokenJSON are the options that claims are written with, as earlier releases wrote them.
+var tokenJSON = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.EscapeForJS(true))
 
-var claimWriters = sync.Pool{New: func() any { return new(jsonWriter) }}
+// sign returns a token, by sign, of these claims.
+func sign(sign func(claims []byte) (string, error), claims any) (string, error) {
+	data, err := json.Marshal(claims, tokenJSON)
+	if err != nil {
+		return "", fmt.Errorf("serialising claims: %w", err)
+	}
+	return sign(data)
+}
 
 // randomID returns 128 random bits in base64url.
 func randomID() string {

@@ -5,16 +5,11 @@ import (
 	"time"
 
 	"authsidecar/sessions"
-	"authsidecar/sessions/jose"
 )
 
 // judge makes a caller of verified claims, or says what is wrong with them. until is
 // how long it stays so.
-func (i *source) judge(typ string, data []byte, now time.Time) (caller *sessions.Caller, until time.Time, err error) {
-	var claims sessions.Claims
-	if err := claims.UnmarshalJSON(data); err != nil { // without a check of its form, which was strict
-		return nil, until, &Refusal{Reason: ReasonClaims, err: jose.ErrClaims}
-	}
+func (i *source) judge(typ string, claims sessions.Claims, now time.Time) (caller *sessions.Caller, until time.Time, err error) {
 	if claims["iss"] != any(i.name) {
 		return nil, until, refuse(ReasonUnknownIssuer)
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +20,10 @@ import (
 	"authsidecar/sessions/strictjson"
 )
 
-const maxRedirects = 3
+const (
+	maxRedirects     = 3
+	maxDocumentDepth = 16 // of the JSON of a discovery document
+)
 
 // Errors of fetches. None has anything of an URL or an answer in it: both may
 // hold what is not for logs.
@@ -100,21 +102,14 @@ func (r *Remote) discover(ctx context.Context) (*url.URL, error) {
 	if err != nil {
 		return nil, err
 	}
-	members, err := strictjson.Members(data, maxDepth)
+	document, err := strictjson.Object(data, maxDocumentDepth)
 	if err != nil {
 		return nil, errDiscovery
 	}
-	var name, keys string
-	for _, m := range members {
-		switch m.Name {
-		case "issuer":
-			err = json.Unmarshal(m.Value, &name)
-		case "jwks_uri":
-			err = json.Unmarshal(m.Value, &keys)
-		}
-		if err != nil {
-			return nil, errDiscovery
-		}
+	name, isName := text(document, "issuer")
+	keys, isURL := text(document, "jwks_uri")
+	if !isName || !isURL {
+		return nil, errDiscovery
 	}
 	if name != r.config.Issuer { // RFC 8414 section 3.3
 		return nil, &OtherIssuerError{Name: name, Keys: keys}

@@ -2,8 +2,10 @@ package bearer
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"authsidecar/sessions/jose"
 )
@@ -27,15 +29,13 @@ func (v *Verifier) IssuerOf(token string) string {
 	if err != nil {
 		return ""
 	}
-	var members map[string]json.RawMessage // names in a struct match in any case
-	if json.Unmarshal(data, &members) != nil {
+	var claims struct {
+		Issuer string `json:"iss"`
+	}
+	if json.Unmarshal(data, &claims, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) != nil {
 		return ""
 	}
-	var name string
-	if json.Unmarshal(members["iss"], &name) != nil {
-		return ""
-	}
-	return name
+	return claims.Issuer
 }
 
 // attributed says in a refusal whose the token claims to be, which is of no form that can

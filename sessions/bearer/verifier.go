@@ -12,11 +12,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/jose"
-	"authsidecar/sessions/strictjson"
 )
-
-// maxDepth is how deep the claims of a token may nest.
-const maxDepth = 16
 
 // A Verifier verifies bearer tokens and remembers the good ones. It is safe for
 // concurrent use.
@@ -150,11 +146,14 @@ func (v *Verifier) checkAs(ctx context.Context, parsed *jose.Token, from *source
 		return nil, err
 	}
 	v.checks.Add(1)
-	data, err := parsed.Verify(key)
-	if err != nil {
+	if err := parsed.Verify(key, nil); err != nil {
 		return nil, refusalOf(err, ReasonSignature)
 	}
-	caller, until, err := from.judge(parsed.Header.Type, data, from.Now())
+	claims, err := parsed.Unverified() // and verified by now
+	if err != nil {
+		return nil, refusalOf(err, ReasonClaims)
+	}
+	caller, until, err := from.judge(parsed.Header.Type, claims, from.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -185,22 +184,20 @@ func (s *source) key(ctx context.Context, parsed *jose.Token) (*jose.Key, error)
 // sourceOf finds the trusted issuer that the token claims to be from, to try
 // its keys and no others.
 func (v *Verifier) sourceOf(parsed *jose.Token) (source, error) {
-	members, err := strictjson.Members(parsed.Unverified(), maxDepth)
+	claims, err := parsed.Unverified()
 	if err != nil {
 		return source{}, &Refusal{Reason: ReasonClaims, err: jose.ErrClaims}
 	}
-	for _, m := range members {
-		if m.Name != "iss" {
-			continue
-		}
-		name, ok := m.Text()
-		if !ok {
-			return source{}, refuse(ReasonClaims)
-		}
-		if from, ok := v.source(name); ok {
-			return from, nil
-		}
-		return source{}, &Refusal{Reason: ReasonUnknownIssuer, Claimed: name}
+	iss, has := claims["iss"]
+	if !has {
+		return source{}, refuse(ReasonUnknownIssuer)
 	}
-	return source{}, refuse(ReasonUnknownIssuer)
+	name, ok := iss.(string)
+	if !ok {
+		return source{}, refuse(ReasonClaims)
+	}
+	if from, ok := v.source(name); ok {
+		return from, nil
+	}
+	return source{}, &Refusal{Reason: ReasonUnknownIssuer, Claimed: name}
 }

@@ -2,13 +2,10 @@ package httpapi
 
 import (
 	"net/http"
-	"strconv"
-	"sync"
 	"time"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/endpoint"
-	"authsidecar/sessions/strictjson"
 )
 
 type createAnswer struct {
@@ -35,31 +32,7 @@ func answerOf(g *sessions.Grant) *createAnswer {
 	}
 }
 
-// appendJSON is what encoding/json would write. Each create and each refresh waits
-// for it.
-func (a *createAnswer) appendJSON(dst []byte) []byte {
-	for _, member := range [...]struct{ name, value string }{
-		{`{"session_id":`, a.SessionID},
-		{`,"user_id":`, a.UserID},
-		{`,"refresh_token":`, a.RefreshToken},
-		{`,"access_token":`, a.AccessToken},
-		{`,"token_type":`, a.TokenType},
-	} {
-		dst = strictjson.AppendQuoted(append(dst, member.name...), member.value)
-	}
-	dst = strconv.AppendInt(append(dst, `,"expires_in":`...), a.ExpiresIn, 10)
-	dst = strictjson.AppendQuoted(append(dst, `,"refresh_expires_at":`...), a.RefreshEnd)
-	dst = strconv.AppendBool(append(dst, `,"is_impersonation":`...), a.Impersonation)
-	return append(dst, '}')
-}
-
-// scratches are where answers are put together.
-var scratches = sync.Pool{New: func() any { return new([]byte) }}
-
 // writeGrant answers with the tokens of a session.
 func writeGrant(w http.ResponseWriter, grant *sessions.Grant) {
-	scratch := scratches.Get().(*[]byte)
-	defer scratches.Put(scratch)
-	*scratch = answerOf(grant).appendJSON((*scratch)[:0])
-	endpoint.Write(w, http.StatusOK, "application/json", *scratch)
+	endpoint.WriteJSON(w, http.StatusOK, "application/json", answerOf(grant))
 }

@@ -2,10 +2,12 @@ package httpapi
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/strictjson"
@@ -38,64 +40,41 @@ func (a *API) create(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// createBody is the body of a request to create a session.
+type createBody struct {
+	User          strictjson.Text `json:"user_id"`
+	Lifetime      jsontext.Value  `json:"expires_in_millis"`
+	Impersonation jsontext.Value  `json:"is_impersonation"`
+	Reason        strictjson.Text `json:"reason"`
+	Client        strictjson.Text `json:"client_id"`
+}
+
 // parseCreate reads the request, strictly: what two parsers could read in two
 // ways is refused.
-func parseCreate(r *http.Request, body []byte) (*sessions.CreateRequest, error) {
-	members, err := strictjson.Members(body, maxDepth)
-	if err != nil {
+func parseCreate(r *http.Request, data []byte) (*sessions.CreateRequest, error) {
+	var body createBody
+	if strictjson.Unmarshal(data, maxDepth, &body, json.RejectUnknownMembers(true)) != nil || !body.User.There {
 		return nil, problemRequest
 	}
-	var req sessions.CreateRequest
-	var hasUser bool
-	for i := range members {
-		value := members[i].Value
-		switch members[i].Name {
-		case "user_id":
-			hasUser = true
-			err = readString(&members[i], &req.UserID)
-		case "expires_in_millis":
-			req.Lifetime, err = readMillis(value)
-		case "is_impersonation":
-			// It says what the caller expects. What the session is, the policy says.
-			err = readBool(value)
-		case "reason":
-			err = readString(&members[i], &req.Reason)
-		case "client_id":
-			err = readString(&members[i], &req.ClientID)
-		default:
-			err = problemRequest
-		}
-		if err != nil {
+	// It says what the caller expects. What the session is, the policy says.
+	if kind := body.Impersonation.Kind(); body.Impersonation != nil && kind != jsontext.KindTrue && kind != jsontext.KindFalse {
+		return nil, problemRequest
+	}
+	req := &sessions.CreateRequest{UserID: body.User.String, Reason: body.Reason.String, ClientID: body.Client.String}
+	var err error
+	if body.Lifetime != nil {
+		if req.Lifetime, err = readMillis(body.Lifetime); err != nil {
 			return nil, err
 		}
 	}
-	if !hasUser {
-		return nil, problemRequest
-	}
 	req.IdempotencyKey, err = idempotencyKey(r.Header)
-	return &req, err
-}
-
-func readString(member *strictjson.Member, into *string) error {
-	text, ok := member.Text()
-	if !ok {
-		return problemRequest
-	}
-	*into = text
-	return nil
-}
-
-func readBool(value json.RawMessage) error {
-	if string(value) != "true" && string(value) != "false" {
-		return problemRequest
-	}
-	return nil
+	return req, err
 }
 
 // readMillis reads a whole number of milliseconds. One that is no life at all is
 // left to the manager to refuse.
-func readMillis(value json.RawMessage) (*time.Duration, error) {
-	if bytes.ContainsAny(value, ".eE\"tfn[{") {
+func readMillis(value jsontext.Value) (*time.Duration, error) {
+	if value.Kind() != jsontext.KindNumber || bytes.ContainsAny(value, ".eE") {
 		return nil, problemRequest
 	}
 	millis, err := strconv.ParseInt(string(value), 10, 64)

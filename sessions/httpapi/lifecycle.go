@@ -5,8 +5,11 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/internal/endpoint"
 	"authsidecar/sessions/strictjson"
 )
 
@@ -30,15 +33,13 @@ func (a *API) readRefreshToken(w http.ResponseWriter, r *http.Request) (string, 
 	if err != nil {
 		return "", err
 	}
-	members, err := strictjson.Members(body, maxDepth)
-	if err != nil || len(members) != 1 || members[0].Name != "refresh_token" {
+	var holder struct {
+		Token strictjson.Text `json:"refresh_token"`
+	}
+	if strictjson.Unmarshal(body, maxDepth, &holder, json.RejectUnknownMembers(true)) != nil || !holder.Token.There {
 		return "", problemHolder
 	}
-	var token string
-	if readString(&members[0], &token) != nil {
-		return "", problemHolder
-	}
-	return token, nil
+	return holder.Token.String, nil
 }
 
 // held returns the session that the request holds a token of: an access token as
@@ -74,7 +75,7 @@ func (a *API) current(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, "application/json", shown(session, session.ID))
+	endpoint.WriteJSON(w, http.StatusOK, "application/json", shown(session, session.ID))
 	return nil
 }
 
@@ -87,7 +88,7 @@ func (a *API) signOut(w http.ResponseWriter, r *http.Request) error {
 	if err := a.manager.SignOut(r.Context(), session, a.clientIP(r)); err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, "application/json", done)
+	endpoint.WriteJSON(w, http.StatusOK, "application/json", done)
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/endpoint"
 	"authsidecar/sessions/urlpath"
 )
 
@@ -74,7 +75,7 @@ func (a *API) list(w http.ResponseWriter, r *http.Request) error {
 	if page.Next != "" {
 		answer.Next = &page.Next
 	}
-	writeJSON(w, http.StatusOK, "application/json", answer)
+	endpoint.WriteJSON(w, http.StatusOK, "application/json", answer)
 	return nil
 }
 
@@ -88,7 +89,7 @@ func (a *API) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, "application/json", shown(&session, caller.SessionID))
+	endpoint.WriteJSON(w, http.StatusOK, "application/json", shown(&session, caller.SessionID))
 	return nil
 }
 
@@ -101,7 +102,7 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err := a.manager.Revoke(r.Context(), rights, sessionID(r)); err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, "application/json", done)
+	endpoint.WriteJSON(w, http.StatusOK, "application/json", done)
 	return nil
 }
 
@@ -130,7 +131,7 @@ func (a *API) revokeAll(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	writeJSON(w, http.StatusOK, "application/json", struct {
+	endpoint.WriteJSON(w, http.StatusOK, "application/json", struct {
 		Revoked int    `json:"revoked"`
 		More    bool   `json:"more"`
 		Next    string `json:"next_cursor,omitempty"` // to send the request again with

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -168,14 +167,5 @@ func (p *Problem) Write(w http.ResponseWriter) {
 	if p.retryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(p.retryAfter))
 	}
-	writeJSON(w, p.Status, "application/problem+json", p)
-}
-
-// writeJSON answers with a value. What we answer is for its one reader.
-func writeJSON(w http.ResponseWriter, status int, contentType string, value any) {
-	data, err := json.Marshal(value)
-	if err != nil {
-		status, data = http.StatusInternalServerError, nil
-	}
-	endpoint.Write(w, status, contentType, data)
+	endpoint.WriteJSON(w, p.Status, "application/problem+json", p)
 }

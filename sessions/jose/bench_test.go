@@ -31,7 +31,7 @@ func BenchmarkVerify(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				if _, err := parsed.Verify(public); err != nil {
+				if err := parsed.Verify(public, nil); err != nil {
 					b.Fatal(err)
 				}
 			}

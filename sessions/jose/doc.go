@@ -6,7 +6,7 @@
 //
 //	Parse         size, form, base64url, header       → *Token, nothing verified
 //	Set.Lookup    "kid" and "alg" of the header       → the one *Key to try
-//	Token.Verify  algorithm, signature, claims' form  → the bytes of the claims
+//	Token.Verify  algorithm, signature, claims' form  → the claims
 //
 // It is the only package that imports jwx, of which it uses the verifier of one
 // algorithm, on the bytes that came: jwx by itself accepts what RFC 8725 says to

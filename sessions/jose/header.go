@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"authsidecar/sessions/strictjson"
 )
 
@@ -21,50 +23,39 @@ type Header struct{ Algorithm, KeyID, Type, ContentType string }
 const maxHeaderDepth = 8
 
 func parseHeader(data []byte) (h Header, err error) {
-	members, err := strictjson.Members(data, maxHeaderDepth)
-	if err != nil {
+	var members struct {
+		Algorithm   strictjson.Text `json:"alg"`
+		KeyID       strictjson.Text `json:"kid"`
+		Type        strictjson.Text `json:"typ"`
+		ContentType strictjson.Text `json:"cty"`
+		Critical    jsontext.Value  `json:"crit"`
+		Base64      jsontext.Value  `json:"b64"`
+	}
+	if err := strictjson.Unmarshal(data, maxHeaderDepth, &members); err != nil {
 		return h, fmt.Errorf("%w: %w", ErrHeader, err)
 	}
-	for _, member := range members {
-		var into *string
-		switch member.Name {
-		case "alg":
-			into = &h.Algorithm
-		case "kid":
-			into = &h.KeyID
-		case "typ":
-			into = &h.Type
-		case "cty":
-			into = &h.ContentType
-		case "crit":
-			return h, ErrCritical
-		case "b64":
-			return h, ErrHeaderMember
-		default:
-			continue
+	for _, text := range []*strictjson.Text{&members.Algorithm, &members.KeyID, &members.Type, &members.ContentType} {
+		if len(text.String) > maxIDSize {
+			return h, fmt.Errorf("%w: a member has more than %d bytes", ErrHeader, maxIDSize)
 		}
-		if *into, err = headerText(&member); err != nil {
-			return h, err
-		}
-		if *into == "" && member.Name != "kid" {
+		if text.There && text.String == "" && text != &members.KeyID {
 			return h, fmt.Errorf("%w: a member is an empty string", ErrHeader)
 		}
 	}
-	if _, err := ParseAlgorithm(h.Algorithm); err != nil {
+	h = Header{members.Algorithm.String, members.KeyID.String, members.Type.String, members.ContentType.String}
+	_, err = ParseAlgorithm(h.Algorithm)
+	switch {
+	case members.Critical != nil:
+		return h, ErrCritical
+	case members.Base64 != nil:
+		return h, ErrHeaderMember
+	case err != nil:
 		return h, err
-	}
-	if isToken(h.ContentType) {
+	case isToken(h.ContentType):
 		return h, ErrNested
+	default:
+		return h, nil
 	}
-	return h, nil
-}
-
-func headerText(member *strictjson.Member) (string, error) {
-	text, ok := member.Text()
-	if !ok || len(text) > maxIDSize {
-		return "", fmt.Errorf("%w: a member is not a string of up to %d bytes", ErrHeader, maxIDSize)
-	}
-	return text, nil
 }
 
 // isToken reports whether a content type is that of a token (RFC 7519 section 5.2).

@@ -103,7 +103,10 @@ func verify(token string, keys ...*Key) (claims []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	return parsed.Verify(key)
+	if err := parsed.Verify(key, nil); err != nil {
+		return nil, err
+	}
+	return parsed.payload, nil
 }
 
 func expect(t *testing.T, name string, err, want error) {

@@ -1,10 +1,11 @@
 package jose
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/go-json-experiment/json"
 
 	"authsidecar/sessions/strictjson"
 )
@@ -13,17 +14,19 @@ import (
 type jwk struct {
 	kty, crv, alg, use, kid, issuer string
 	operations                      []string
-	members                         map[string]json.RawMessage
+	members                         map[string]strictjson.Member
 }
 
 // readJWK reads what describes a key, which is strict JSON. With an error, too, kid
 // and kty are what could be read of them.
-func readJWK(raw json.RawMessage) (w jwk, err error) {
-	if err := strictjson.CheckObject(raw, maxKeyDepth); err != nil {
+func readJWK(raw []byte) (w jwk, err error) {
+	members, err := strictjson.Members(raw, maxKeyDepth)
+	if err != nil {
 		return w, fmt.Errorf("%w: %w", ErrKey, err)
 	}
-	if json.Unmarshal(raw, &w.members) != nil {
-		return w, fmt.Errorf("%w: it is not an object", ErrKey)
+	w.members = make(map[string]strictjson.Member, len(members))
+	for _, member := range members {
+		w.members[member.Name] = member
 	}
 	if w.kid, err = w.id(); err != nil {
 		return w, err
@@ -39,8 +42,8 @@ func readJWK(raw json.RawMessage) (w jwk, err error) {
 	if _, there := w.members["issuer"]; there && w.issuer == "" {
 		return w, fmt.Errorf("%w: its issuer is nobody", ErrKey)
 	}
-	if raw, there := w.members["key_ops"]; there {
-		if raw[0] != '[' || json.Unmarshal(raw, &w.operations) != nil || len(w.operations) == 0 {
+	if operations, there := w.members["key_ops"]; there {
+		if json.Unmarshal(operations.Value, &w.operations) != nil || len(w.operations) == 0 {
 			return w, fmt.Errorf("%w: key_ops is not an array of strings", ErrKey)
 		}
 	}
@@ -50,7 +53,7 @@ func readJWK(raw json.RawMessage) (w jwk, err error) {
 // id returns the "kid". It should be a string (RFC 7517 section 4.5); a whole number,
 // as some issuers write it, is its digits.
 func (w *jwk) id() (string, error) {
-	raw := w.members["kid"]
+	raw := w.members["kid"].Value
 	if len(raw) > 0 && len(raw) <= maxIDSize && strings.Trim(string(raw), "0123456789") == "" {
 		return string(raw), nil
 	}
@@ -58,12 +61,10 @@ func (w *jwk) id() (string, error) {
 }
 
 // text returns a member that is a short string, or "" where it is absent.
-func (w *jwk) text(name string) (text string, err error) {
-	raw, there := w.members[name]
-	if !there {
-		return "", nil
-	}
-	if raw[0] != '"' || len(raw) > 6*maxIDSize+2 || json.Unmarshal(raw, &text) != nil || len(text) > maxIDSize {
+func (w *jwk) text(name string) (string, error) {
+	member, there := w.members[name]
+	text, ok := member.Text()
+	if there && (!ok || len(text) > maxIDSize) {
 		return "", fmt.Errorf("%w: %s is not a string of up to %d bytes", ErrKey, name, maxIDSize)
 	}
 	return text, nil
@@ -71,8 +72,9 @@ func (w *jwk) text(name string) (text string, err error) {
 
 // bytes returns a member that is canonical base64url.
 func (w *jwk) bytes(name string) ([]byte, error) {
-	var text string
-	if raw := w.members[name]; len(raw) == 0 || raw[0] != '"' || json.Unmarshal(raw, &text) != nil {
+	member := w.members[name]
+	text, ok := member.Text()
+	if !ok {
 		return nil, fmt.Errorf("%w: %s is not a string", ErrKey, name)
 	}
 	data, err := decode(text)

@@ -17,6 +17,7 @@ type Token struct {
 	signed    []byte // header and payload as they came, with the dot
 	payload   []byte
 	signature []byte
+	claims    map[string]any // of payload, once somebody asked
 }
 
 // Parse reads the form of a token, and its header; it verifies nothing. A token
@@ -93,7 +94,3 @@ func decode(text string) ([]byte, error) {
 	}
 	return data, nil
 }
-
-// Unverified returns the payload, which anybody may have written. It is there to
-// find out whose keys to try.
-func (t *Token) Unverified() []byte { return t.payload }

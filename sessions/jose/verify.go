@@ -12,45 +12,66 @@ import (
 )
 
 // maxClaimsDepth is how deep claims may be nested.
-const maxClaimsDepth = 32
+const maxClaimsDepth = 16
 
-// Verify returns the claims, a strict JSON object, if the owner of the key signed
-// them: ErrAlgorithm, ErrSignature, ErrNested or ErrClaims where not. No other
-// key is tried.
-func (t *Token) Verify(k *Key) (claims []byte, err error) {
-	payload, err := t.verifySignature(k)
+// Unverified returns the claims, a strict JSON object as strictjson.Object reads it, or
+// ErrNested or ErrClaims. Anybody may have written them: they are there to find out whose
+// keys to try. The map is the same each time, and for the caller to read.
+func (t *Token) Unverified() (map[string]any, error) {
+	if t.claims != nil {
+		return t.claims, nil
+	}
+	claims, err := strictjson.Object(t.payload, maxClaimsDepth)
 	if err != nil {
-		return nil, err
+		return nil, t.badClaims(err)
 	}
-	if err := strictjson.CheckObject(payload, maxClaimsDepth); err != nil {
-		if form := checkForm(string(payload)); form == nil || errors.Is(form, ErrEncrypted) {
-			return nil, ErrNested
-		}
-		return nil, fmt.Errorf("%w: %w", ErrClaims, err)
+	t.claims = claims
+	return claims, nil
+}
+
+// Verify reads the claims, strictly, into what a pointer points to, if the owner of the
+// key signed them: ErrAlgorithm, ErrSignature, ErrNested or ErrClaims where not. No other
+// key is tried. Where into is nil, the claims are those of Unverified.
+func (t *Token) Verify(k *Key, into any) error {
+	err := t.verifySignature(k)
+	if err != nil {
+		return err
 	}
-	return payload, nil
+	if into == nil {
+		_, err = t.Unverified()
+		return err
+	}
+	if err = strictjson.Unmarshal(t.payload, maxClaimsDepth, into); err != nil {
+		return t.badClaims(err)
+	}
+	return nil
+}
+
+// badClaims says why the payload is not claims.
+func (t *Token) badClaims(err error) error {
+	if form := checkForm(string(t.payload)); form == nil || errors.Is(form, ErrEncrypted) {
+		return ErrNested
+	}
+	return fmt.Errorf("%w: %w", ErrClaims, err)
 }
 
 // verifySignature checks the very bytes that came. jws.Verify would write the
 // header anew and so take a token with space around it for the same token.
-func (t *Token) verifySignature(k *Key) ([]byte, error) {
+func (t *Token) verifySignature(k *Key) error {
 	if k == nil || k.material == nil {
-		return nil, ErrUnknownKey
+		return ErrUnknownKey
 	}
 	if t.Header.Algorithm != string(k.algorithm) {
-		return nil, ErrAlgorithm
+		return ErrAlgorithm
 	}
 	verifier, err := jws.NewVerifier(kinds[k.algorithm].library(k.algorithm))
 	if err != nil {
-		return nil, ErrAlgorithm
+		return ErrAlgorithm
 	}
 	if err := verifier.Verify(t.signed, t.signature, k.material()); err != nil {
-		return nil, ErrSignature // the library's error may hold the token
+		return ErrSignature // the library's error may hold the token
 	}
-	if err := t.checkSalt(k); err != nil {
-		return nil, err
-	}
-	return t.payload, nil
+	return t.checkSalt(k)
 }
 
 // library returns the library's name of the algorithm: it does not know those of RFC

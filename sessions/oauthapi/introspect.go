@@ -3,17 +3,33 @@ package oauthapi
 import (
 	"errors"
 	"net/http"
-	"strconv"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/internal/endpoint"
-	"authsidecar/sessions/strictjson"
 )
 
-// inactive is all that is said of a token that is not good, whatever the reason (RFC 7662
-// section 2.2).
-var inactive = []byte(`{"active":false}`)
+// A description is what is said of a token. Of one that is not good nothing else is said than
+// that, whatever the reason (RFC 7662 section 2.2).
+type description struct {
+	Active    bool          `json:"active"`
+	TokenType string        `json:"token_type,omitzero"`
+	Issuer    string        `json:"iss,omitzero"`
+	Subject   string        `json:"sub,omitzero"`
+	Client    string        `json:"client_id,omitzero"`
+	Session   string        `json:"sid,omitzero"`
+	ID        string        `json:"jti,omitzero"`
+	Audience  any           `json:"aud,omitzero"`
+	Issued    int64         `json:"iat,omitzero"`
+	Expires   int64         `json:"exp,omitzero"`
+	Actor     *actorOfToken `json:"act,omitzero"`
+}
+
+// An actorOfToken is who acts (RFC 8693 section 4.1).
+type actorOfToken struct {
+	Subject string `json:"sub"`
+	Issuer  string `json:"iss"`
+}
 
 // introspect answers POST <path>/introspect (RFC 7662). Any confidential client may ask about
 // an access token that was brought to it; about a refresh token its own client alone.
@@ -30,99 +46,65 @@ func (a *API) introspect(w http.ResponseWriter, r *http.Request) error {
 	if token == "" {
 		return errNoToken
 	}
-	scratch := scratches.Get().(*[]byte)
-	defer scratches.Put(scratch)
-	*scratch, err = a.describe((*scratch)[:0], req, token)
+	description, err := a.describe(req, token)
 	if err != nil {
 		return err
 	}
-	endpoint.Write(w, http.StatusOK, "application/json", *scratch)
+	endpoint.WriteJSON(w, http.StatusOK, "application/json", description)
 	return nil
 }
 
-// describe writes what is to say of a token.
-func (a *API) describe(dst []byte, req *request, token string) ([]byte, error) {
+// describe returns what is to say of a token.
+func (a *API) describe(req *request, token string) (*description, error) {
 	caller, err := a.Verifier.VerifyOwn(req.Context(), token)
 	if err == nil {
 		revoked, err := a.Sessions.Revoked(req.Context(), caller)
 		if err != nil || revoked {
-			return append(dst, inactive...), err
+			return new(description), err
 		}
-		return appendAccess(dst, caller), nil
+		return ofAccess(caller), nil
 	}
 	if isRefreshToken(token) {
 		session, err := a.Sessions.Current(req.Context(), a.presented(req, token))
 		if err == nil {
-			return appendRefresh(dst, a.Issuer, &session), nil
+			return ofRefresh(a.Issuer, &session), nil
 		}
 		if errors.Is(err, sessions.ErrGrant) {
 			err = nil
 		}
-		return append(dst, inactive...), err
+		return new(description), err
 	}
 	if _, refused := errors.AsType[*bearer.Refusal](err); refused {
 		err = nil
 	}
-	return append(dst, inactive...), err
+	return new(description), err
 }
 
-// appendAccess describes an access token of ours by its claims.
-func appendAccess(dst []byte, c *sessions.Caller) []byte {
-	dst = append(dst, `{"active":true,"token_type":"Bearer"`...)
-	for _, name := range [...]string{"iss", "sub", "client_id", "sid", "jti"} {
+// ofAccess describes an access token of ours by its claims.
+func ofAccess(c *sessions.Caller) *description {
+	text := func(name string) string {
 		text, _ := c.Claims[name].(string)
-		dst = appendText(dst, name, text)
+		return text
 	}
-	dst = append(append(append(dst, `,"aud":`...), audienceOf(c)...), `,"iat":`...)
-	issued, _ := c.Claims["iat"].(int64)
-	dst = append(strconv.AppendInt(dst, issued, 10), `,"exp":`...)
-	dst = strconv.AppendInt(dst, c.ExpiresAt.Unix(), 10)
+	d := &description{
+		Active: true, TokenType: "Bearer", Issuer: text("iss"), Subject: text("sub"), Client: text("client_id"),
+		Session: text("sid"), ID: text("jti"), Audience: c.Claims["aud"], Expires: c.ExpiresAt.Unix(),
+	}
+	d.Issued, _ = c.Claims["iat"].(int64)
 	if c.Acting {
-		dst = appendActor(dst, &c.Actor)
+		d.Actor = &actorOfToken{Subject: c.Actor.Subject, Issuer: c.Actor.Issuer}
 	}
-	return append(dst, '}')
+	return d
 }
 
-// audienceOf returns the audience of a token of ours as JSON.
-func audienceOf(c *sessions.Caller) []byte {
-	if text, ok := c.Claims["aud"].(string); ok {
-		return strictjson.AppendQuoted(nil, text)
+// ofRefresh describes a refresh token by its session.
+func ofRefresh(issuer string, s *sessions.Session) *description {
+	d := &description{
+		Active: true, TokenType: "N_A", Issuer: issuer, Subject: s.UserID, Client: s.ClientID, Session: s.ID,
+		Issued: s.RotatedAt.Unix(), Expires: s.End().Unix(),
 	}
-	list, _ := c.Claims["aud"].([]any)
-	dst := []byte{'['}
-	for i, item := range list {
-		if i > 0 {
-			dst = append(dst, ',')
-		}
-		text, _ := item.(string)
-		dst = strictjson.AppendQuoted(dst, text)
-	}
-	return append(dst, ']')
-}
-
-// appendRefresh describes a refresh token by its session.
-func appendRefresh(dst []byte, issuer string, s *sessions.Session) []byte {
-	dst = append(dst, `{"active":true,"token_type":"N_A"`...)
-	dst = appendText(dst, "iss", issuer)
-	dst = appendText(dst, "sub", s.UserID)
-	dst = appendText(dst, "client_id", s.ClientID)
-	dst = appendText(dst, "sid", s.ID)
-	dst = strconv.AppendInt(append(dst, `,"iat":`...), s.RotatedAt.Unix(), 10)
-	dst = strconv.AppendInt(append(dst, `,"exp":`...), s.End().Unix(), 10)
 	if s.Impersonation {
-		dst = appendActor(dst, &s.Actor)
+		d.Actor = &actorOfToken{Subject: s.Actor.Subject, Issuer: s.Actor.Issuer}
 	}
-	return append(dst, '}')
-}
-
-// appendText writes a member that follows others; name needs no escapes.
-func appendText(dst []byte, name, value string) []byte {
-	dst = append(append(append(dst, `,"`...), name...), `":`...)
-	return strictjson.AppendQuoted(dst, value)
-}
-
-// appendActor writes who acts (RFC 8693 section 4.1).
-func appendActor(dst []byte, actor *sessions.Principal) []byte {
-	dst = strictjson.AppendQuoted(append(dst, `,"act":{"sub":`...), actor.Subject)
-	return append(strictjson.AppendQuoted(append(dst, `,"iss":`...), actor.Issuer), '}')
+	return d
 }

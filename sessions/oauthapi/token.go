@@ -3,13 +3,10 @@ package oauthapi
 import (
 	"net/http"
 	"slices"
-	"strconv"
-	"sync"
 	"time"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/endpoint"
-	"authsidecar/sessions/strictjson"
 )
 
 // The grant types of the token endpoint.
@@ -70,33 +67,23 @@ func (a *API) checkAsked(f form) error {
 	return nil
 }
 
-// scratches are where answers are put together.
-var scratches = sync.Pool{New: func() any { return new([]byte) }}
-
-// writeGrant answers with the tokens of a session (RFC 6749 section 5.1); issued is the type
-// of what an exchange issued, "" for a refresh.
-func writeGrant(w http.ResponseWriter, g *sessions.Grant, issued string) {
-	scratch := scratches.Get().(*[]byte)
-	defer scratches.Put(scratch)
-	*scratch = appendGrant((*scratch)[:0], g, issued)
-	endpoint.Write(w, http.StatusOK, "application/json", *scratch)
+// A grantAnswer is the tokens of a session (RFC 6749 section 5.1).
+type grantAnswer struct {
+	AccessToken  string `json:"access_token"`
+	TokenType    string `json:"token_type"`
+	ExpiresIn    int64  `json:"expires_in"`
+	RefreshToken string `json:"refresh_token,omitzero"`
+	Issued       string `json:"issued_token_type,omitzero"`
 }
 
-// appendGrant writes the answer. A refresh token that was asked for stands where RFC 8693
-// section 2.2.1 wants whatever is issued, and is no token to call anything with.
-func appendGrant(dst []byte, g *sessions.Grant, issued string) []byte {
-	token, kind, end, also := g.AccessToken, "Bearer", g.AccessExpires, g.RefreshToken
+// writeGrant answers with the tokens of a session; issued is the type of what an exchange
+// issued, "" for a refresh. A refresh token that was asked for stands where RFC 8693 section
+// 2.2.1 wants whatever is issued, and is no token to call anything with.
+func writeGrant(w http.ResponseWriter, g *sessions.Grant, issued string) {
+	answer, end := grantAnswer{AccessToken: g.AccessToken, TokenType: "Bearer", RefreshToken: g.RefreshToken, Issued: issued}, g.AccessExpires
 	if issued == tokenTypeRefresh {
-		token, kind, end, also = g.RefreshToken, "N_A", g.Session.End(), ""
+		answer.AccessToken, answer.TokenType, answer.RefreshToken, end = g.RefreshToken, "N_A", "", g.Session.End()
 	}
-	dst = strictjson.AppendQuoted(append(dst, `{"access_token":`...), token)
-	dst = append(append(append(dst, `,"token_type":"`...), kind...), `","expires_in":`...)
-	dst = strconv.AppendInt(dst, int64(max(0, end.Sub(g.Now))/time.Second), 10)
-	if also != "" {
-		dst = strictjson.AppendQuoted(append(dst, `,"refresh_token":`...), also)
-	}
-	if issued != "" {
-		dst = append(append(append(dst, `,"issued_token_type":"`...), issued...), '"')
-	}
-	return append(dst, '}')
+	answer.ExpiresIn = int64(max(0, end.Sub(g.Now)) / time.Second)
+	endpoint.WriteJSON(w, http.StatusOK, "application/json", &answer)
 }

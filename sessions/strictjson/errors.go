@@ -19,4 +19,8 @@ var (
 	ErrTrailing = errors.New("data after the JSON value")
 	// ErrNotObject means that the value is not an object.
 	ErrNotObject = errors.New("JSON value is not an object")
+	// ErrType means that a member has another type than is asked for.
+	ErrType = errors.New("JSON member is of the wrong type or unknown")
+	// ErrRange means a number that no float64 is near (RFC 8259 section 6).
+	ErrRange = errors.New("JSON has a number out of range")
 )

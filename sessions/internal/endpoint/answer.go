@@ -5,6 +5,9 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Write answers with data that is for its one reader, and for no cache (RFC 6749 section 5.1).
@@ -18,6 +21,15 @@ func Write(w http.ResponseWriter, status int, contentType string, data []byte) {
 	header["Content-Length"] = values[4:5:5]
 	w.WriteHeader(status)
 	_, _ = w.Write(data)
+}
+
+// WriteJSON is Write of a value.
+func WriteJSON(w http.ResponseWriter, status int, contentType string, value any) {
+	data, err := json.Marshal(value, jsontext.AllowInvalidUTF8(true))
+	if err != nil {
+		status, data = http.StatusInternalServerError, nil
+	}
+	Write(w, status, contentType, data)
 }
 
 // Safely returns what serve does; a panic is an error with its stack.
