@@ -53,6 +53,14 @@ type Store struct {
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 }
 
+const (
+	// name is that of the module, after its namespace.
+	name = "redis"
+
+	mostCalls    = 10_000
+	mostReplicas = 100
+)
+
 // CaddyModule returns the Caddy module information.
 func (Store) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
@@ -60,9 +68,6 @@ func (Store) CaddyModule() caddy.ModuleInfo {
 		New: func() caddy.Module { return new(Store) },
 	}
 }
-
-// name is that of the module, after its namespace.
-const name = "redis"
 
 // Provision gives the placeholders their values.
 func (s *Store) Provision(caddy.Context) error { return storemodule.Resolve(name, s) }
@@ -80,11 +85,6 @@ func (s Store) Validate() error {
 		return nil
 	}
 }
-
-const (
-	mostCalls    = 10_000
-	mostReplicas = 100
-)
 
 // StoreKey is a hash of all that the store is opened with.
 func (s *Store) StoreKey() (string, error) {

@@ -9,7 +9,7 @@ import (
 )
 
 // Pebble has a queue of commits of its own, but does not come back from a disk that is full or hangs.
-// Here whoever waits can stop waiting, and one that fails fails all that it was committed with:
+// Here whoever waits can stop waiting, and where a commit fails, so do all that were joined in it:
 // TestAFullDiskIsUnavailableAndWritesWorkAgainWhenThereIsRoom and
 // TestADyingDiskIsUnavailableAndTheStoreOpensAgain. The clock is stored with each commit, in order.
 

@@ -8,33 +8,6 @@ import (
 	"authsidecar/sessions/rowcodec"
 )
 
-// AddCutoff stores the cutoff, and notifies the other nodes in the same transaction.
-func (s *Store) AddCutoff(ctx context.Context, c revocation.Cutoff) (revocation.Cutoff, error) {
-	if err := s.gate.Enter(ctx); err != nil {
-		return c, err
-	}
-	defer s.gate.Leave()
-	data, err := rowcodec.EncodeCutoff(&c)
-	if err != nil {
-		return c, unavailable(err)
-	}
-	newest := time.Time{}
-	if c.At.IsZero() {
-		if newest, err = c.Newest(ctx, s); err != nil {
-			return c, err
-		}
-	}
-	a := maybeMillis(s.at().text(c.Realm).text(c.ID), c.At).bytes(data).string(cutoffNotice(&c, data)).int(millis(newest))
-	err = s.query(ctx, s.sql.addCutoff, a, func(r *reader) error {
-		if err := s.learn(r); err != nil {
-			return err
-		}
-		c.At = fromMillis(r.int())
-		return r.err
-	})
-	return c, err
-}
-
 // Cutoffs returns those of the realm, oldest first. One that cannot be read fails
 // them all: nobody may do without it.
 func (s *Store) Cutoffs(ctx context.Context, realm string) (all []revocation.Cutoff, err error) {
@@ -60,6 +33,33 @@ func readCutoff(realm string, r *reader) (revocation.Cutoff, error) {
 		return revocation.Cutoff{}, r.err
 	}
 	return rowcodec.DecodeCutoff(realm, id, at, data)
+}
+
+// AddCutoff stores the cutoff, and notifies the other nodes in the same transaction.
+func (s *Store) AddCutoff(ctx context.Context, c revocation.Cutoff) (revocation.Cutoff, error) {
+	if err := s.gate.Enter(ctx); err != nil {
+		return c, err
+	}
+	defer s.gate.Leave()
+	data, err := rowcodec.EncodeCutoff(&c)
+	if err != nil {
+		return c, unavailable(err)
+	}
+	newest := time.Time{}
+	if c.At.IsZero() {
+		if newest, err = c.Newest(ctx, s); err != nil {
+			return c, err
+		}
+	}
+	a := maybeMillis(s.at().text(c.Realm).text(c.ID), c.At).bytes(data).string(cutoffNotice(&c, data)).int(millis(newest))
+	err = s.query(ctx, s.sql.addCutoff, a, func(r *reader) error {
+		if err := s.learn(r); err != nil {
+			return err
+		}
+		c.At = fromMillis(r.int())
+		return r.err
+	})
+	return c, err
 }
 
 // RemoveCutoff forgets a cutoff; that there is none is no error.

@@ -105,7 +105,7 @@ func Create(t testing.TB, s sessions.Store, row sessions.Session) sessions.Sessi
 
 // CreateErr is the error of creating a row.
 func CreateErr(s sessions.Store, row sessions.Session) error {
-	_, _, _, err := s.Create(context.Background(), row) //nolint:dogsled // who wants more calls Create
+	_, _, _, err := s.Create(context.Background(), row)
 	return err
 }
 
