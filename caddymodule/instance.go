@@ -15,7 +15,6 @@ import (
 
 	"authsidecar/caddymodule/identity"
 	"authsidecar/caddymodule/observe"
-	"authsidecar/caddymodule/openapi"
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/cors"
@@ -113,15 +112,11 @@ func (inst *instance) newAPI(h *Handler, keys *keyring.Keyring) (*httpapi.API, e
 	if len(h.Trust) == 1 {
 		c.ActorIssuer = h.Trust[0].Issuer
 	}
+	var err error
 	if h.OpenAPI {
-		var err error
-		if c.OpenAPI, err = openapi.Of(openapi.Site{
-			Path: h.Path, Health: h.Health, Lifecycle: h.Lifecycle, Keys: c.Lifecycle || c.KeySet,
-		}); err != nil {
-			return nil, err
-		}
+		c.OpenAPI, err = description(&h.Block)
 	}
-	return httpapi.New(c), nil
+	return httpapi.New(c), err
 }
 
 // newManager makes the manager; its store comes when the instance opens.

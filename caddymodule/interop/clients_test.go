@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"authsidecar/caddymodule/internal/sidecartest"
+	"authsidecar/sessions/storetest/servertest"
 )
 
 // blocks returns the blocks of code of a page in a language.
@@ -284,7 +285,7 @@ func main() {
 func pythonHolder(t *testing.T, site string) *holder {
 	const python = "/usr/bin/python3"
 	if _, err := os.Stat(python); err != nil {
-		missing(t, "Python", "apt-get install python3")
+		servertest.Missing(t, "Python", "apt-get install -y python3")
 	}
 	dir := t.TempDir()
 	program := filepath.Join(dir, "client.py")

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"authsidecar/caddymodule/internal/sidecartest"
+	"authsidecar/sessions/storetest/servertest"
 )
 
 // oauthSecret has what clients have to encode in the Authorization header (RFC 6749 section 2.3.1).
@@ -82,10 +83,10 @@ func TestOAuth_ClientsOfOthersWork(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if _, err := exec.LookPath("node"); err != nil {
-				missing(t, "Node", "apt-get install nodejs npm")
+				servertest.Missing(t, "Node", "apt-get install -y nodejs npm")
 			}
 			if _, err := os.Stat(filepath.Join(foreign(), "node_modules", "oauth4webapi")); err != nil {
-				missing(t, "npm package", "npm ci --prefix "+foreign())
+				servertest.Missing(t, "npm package", "npm ci --prefix "+foreign())
 			}
 			got := newOAuthScene(t).steps(t, exec.Command("node", filepath.Join(foreign(), "clients", name+".mjs")))
 			if !slices.Equal(got, want) {
@@ -97,7 +98,7 @@ func TestOAuth_ClientsOfOthersWork(t *testing.T) {
 		t.Parallel()
 		const python = "/usr/bin/python3"
 		if err := exec.Command(python, "-c", "import authlib, requests").Run(); err != nil {
-			missing(t, "Authlib", "apt-get install python3-authlib python3-requests")
+			servertest.Missing(t, "Authlib", "apt-get install -y python3-authlib python3-requests")
 		}
 		s := newOAuthScene(t)
 		s.ID, s.Secret = "plain", plainSecret // it encodes nothing

@@ -37,6 +37,14 @@ type scene struct {
 const described = sidecartest.Lifecycle + `
 		health /healthz
 		openapi
+		oauth {
+			client my-app {
+				public
+			}
+			client gateway {
+				secret {env.PLAIN}
+			}
+		}
 		claims groups
 		protect user root
 		impersonation {
@@ -48,6 +56,7 @@ func newScene(t testing.TB, c *contract) *scene {
 	t.Helper()
 	s := &scene{Sidecar: sidecartest.New(t), t: t, idp: sidecartest.NewIDP(t, "https://idp.example.com")}
 	c.watch(s.Sidecar)
+	s.Env = append(s.Env, "PLAIN="+plainSecret)
 	s.alice = s.idp.Token("alice", nil)
 	s.desk = s.idp.Token("desk", map[string]any{"scope": "sessions:impersonate"})
 	return s
@@ -80,6 +89,8 @@ func (s *scene) send(method, path, body string, header ...string) sidecartest.An
 	return got
 }
 
+const wellKnown = "/.well-known/"
+
 const asJSON, bearer = "application/json", "Bearer "
 
 // TestOpenAPI_EachDescribedResponseOccursAsDescribed has each operation give each of its answers,
@@ -91,6 +102,8 @@ func TestOpenAPI_EachDescribedResponseOccursAsDescribed(t *testing.T) {
 	t.Run("answers", func(t *testing.T) {
 		t.Run("of a life", func(t *testing.T) { t.Parallel(); liveDescribed(t, c) })
 		t.Run("of bad requests", func(t *testing.T) { t.Parallel(); askBadly(t, c) })
+		t.Run("of OAuth", func(t *testing.T) { t.Parallel(); liveByOAuth(t, c) })
+		t.Run("of too many requests", func(t *testing.T) { t.Parallel(); askTooOften(t, c) })
 		t.Run("of slow requests", func(t *testing.T) { t.Parallel(); askSlowly(t, c) })
 		t.Run("of a server in trouble", func(t *testing.T) { t.Parallel(); askInTrouble(t, c) })
 		t.Run("of the admin API", func(t *testing.T) { t.Parallel(); administer(t, c) })
@@ -118,7 +131,7 @@ func liveDescribed(t *testing.T, c *contract) {
 	third := want(s.Create(s.alice, `{"user_id":"alice"}`), 200)
 	want(s.Call("DELETE", "/"+third.Text("session_id"), s.alice, ""), 200)
 
-	for _, path := range []string{"/auth/sessions/jwks.json", "/auth/sessions/openapi.json", "/healthz"} {
+	for _, path := range []string{"/auth/sessions/jwks.json", "/auth/sessions/openapi.json", "/healthz", wellKnown + "oauth-authorization-server", wellKnown + "openid-configuration"} {
 		for _, method := range []string{"GET", "HEAD"} {
 			got := want(s.send(method, path, ""), 200)
 			if tag := got.Header.Get("ETag"); tag != "" {
@@ -201,27 +214,44 @@ var holders = []struct{ method, path string }{
 func askSlowly(t *testing.T, c *contract) {
 	s := newScene(t, c)
 	s.Start(s.site(""))
-	for _, slow := range append(slices.Clone(holders), struct{ method, path string }{"POST", ""}) {
+	slow := []struct{ method, path string }{{"POST", "/auth/sessions"}}
+	for _, holder := range holders {
+		slow = append(slow, struct{ method, path string }{holder.method, "/auth/sessions" + holder.path})
+	}
+	for _, path := range oauthPaths {
+		slow = append(slow, struct{ method, path string }{"POST", path})
+	}
+	for _, slow := range slow {
 		t.Run(slow.method+slow.path, func(t *testing.T) {
 			t.Parallel()
-			body, hold := io.Pipe()
-			defer hold.Close()
-			req, err := http.NewRequest(slow.method, s.URL+"/auth/sessions"+slow.path, body)
-			if err != nil {
-				t.Fatal(err)
+			media := asJSON
+			if strings.HasPrefix(slow.path, "/oauth/") {
+				media = asForm
 			}
-			req.ContentLength = 10
-			req.Header.Set("Content-Type", asJSON)
-			if slow.path == "" {
-				req.Header.Set("Authorization", bearer+s.alice)
-			}
-			got, err := s.Do(req)
-			if err != nil {
-				t.Fatal(err)
-			}
-			sidecartest.WantStatus(t, got, 408)
+			sidecartest.WantStatus(t, s.promise(slow.method, slow.path, media, 10), 408)
 		})
 	}
+}
+
+// promise sends a request whose body has that length and never comes.
+func (s *scene) promise(method, path, media string, length int64) sidecartest.Answer {
+	s.t.Helper()
+	body, hold := io.Pipe()
+	defer hold.Close()
+	req, err := http.NewRequest(method, s.URL+path, body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	req.ContentLength = length
+	req.Header.Set("Content-Type", media)
+	if path == "/auth/sessions" {
+		req.Header.Set("Authorization", bearer+s.alice)
+	}
+	got, err := s.Do(req)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return got
 }
 
 // askInTrouble asks while the store opens, is down, and fails.
@@ -249,11 +279,11 @@ func askInTrouble(t *testing.T, c *contract) {
 		t.Fatal(err)
 	}
 	id := strings.Repeat("A", 22)
-	for _, document := range []string{"/auth/sessions/jwks.json", "/auth/sessions/openapi.json", "/healthz"} {
+	for _, document := range []string{"/auth/sessions/jwks.json", "/auth/sessions/openapi.json", "/healthz", wellKnown + "oauth-authorization-server", wellKnown + "openid-configuration"} {
 		sidecartest.WantStatus(t, s.send("GET", document, ""), 503)
 		sidecartest.WantStatus(t, s.send("HEAD", document, ""), 503)
 	}
-	s.askEverything(id, "e.e.e", 503)
+	s.askEverything(id, presented{"e.e.e", "e.e.e", "e.e.e"}, 503)
 	s.askAdmin(id, 503)
 
 	flaw("down", false)
@@ -261,19 +291,26 @@ func askInTrouble(t *testing.T, c *contract) {
 	}
 	mine := s.Create(s.alice, `{"user_id":"alice"}`)
 	sidecartest.WantStatus(t, mine, 200)
+	_, app := s.exchanged("my-app")
+	_, gateway := s.exchanged("gateway")
 	flaw("fails", true)
-	s.askEverything(id, mine.Text("refresh_token"), 500)
+	s.askEverything(id, presented{mine.Text("refresh_token"), app, gateway}, 500)
 	s.askAdmin(id, 500)
 }
 
+// presented are refresh tokens: of a session that no client of OAuth has, and of two clients.
+type presented struct{ own, app, gateway string }
+
 // askEverything sends a good request to each operation that needs the store.
-func (s *scene) askEverything(id, refresh string, status int) {
+func (s *scene) askEverything(id string, tokens presented, status int) {
 	s.t.Helper()
-	holder, _ := json.Marshal(map[string]string{"refresh_token": refresh})
+	holder, _ := json.Marshal(map[string]string{"refresh_token": tokens.own})
 	for _, got := range []sidecartest.Answer{
 		s.Create(s.alice, `{"user_id":"alice"}`), s.Call("GET", "", s.alice, ""), s.Call("DELETE", "?user_id=alice&dry_run=true", s.alice, ""),
-		s.Call("GET", "/"+id, s.alice, ""), s.Call("DELETE", "/"+id, s.alice, ""), s.Refresh(refresh),
+		s.Call("GET", "/"+id, s.alice, ""), s.Call("DELETE", "/"+id, s.alice, ""), s.Refresh(tokens.own),
 		s.Call("GET", "/current", "", string(holder)), s.Call("DELETE", "/current", "", string(holder)),
+		s.post("/oauth/token", "my-app", "grant_type", "refresh_token", "refresh_token", tokens.app),
+		s.post("/oauth/revoke", "my-app", "token", tokens.app), s.post("/oauth/introspect", "gateway", "token", tokens.gateway),
 	} {
 		sidecartest.WantStatus(s.t, got, status)
 	}

@@ -20,6 +20,11 @@ type Site struct {
 	Path string
 	// Health is the path of the word health, "" without it.
 	Health string
+	// OAuth is the path of the word oauth, "" without it; Discovery reports whether the
+	// discovery documents are served, and Issuer is the path of the issuer, where they are: ""
+	// or without a trailing slash.
+	OAuth, Issuer string
+	Discovery     bool
 	// Lifecycle and Keys report whether the word lifecycle is on, and whether the public keys of
 	// access tokens are served.
 	Lifecycle, Keys bool
@@ -28,7 +33,11 @@ type Site struct {
 // The paths of the description.
 const (
 	defaultPath   = "/auth/sessions"
+	defaultOAuth  = "/oauth"
 	defaultHealth = "/healthz"
+
+	metadata      = "/.well-known/oauth-authorization-server" // RFC 8414 section 3.1: before the issuer's path
+	configuration = "/.well-known/openid-configuration"       // OpenID Connect Discovery 1.0 section 4.1: behind it
 )
 
 // Of returns the description of a site, as JSON. Its server is where it is served.
@@ -38,7 +47,7 @@ func Of(site Site) ([]byte, error) {
 		return nil, fmt.Errorf("reading the description: %w", err)
 	}
 	all["servers"] = []any{map[string]any{"url": "/"}} // RFC 3986 section 5.1: of the address that it came from
-	on := map[string]bool{"": true, "openapi": true, "lifecycle": site.Lifecycle, "keys": site.Keys, "health": site.Health != ""}
+	on := map[string]bool{"": true, "openapi": true, "lifecycle": site.Lifecycle, "keys": site.Keys, "health": site.Health != "", "oauth": site.OAuth != "", "discovery": site.Discovery}
 	paths := map[string]any{}
 	for path, item := range all["paths"].(map[string]any) {
 		if keepServed(item.(map[string]any), on) {
@@ -70,11 +79,19 @@ func keepServed(item map[string]any, on map[string]bool) (left bool) {
 
 // at returns a path of the description as the site has it.
 func (s *Site) at(path string) string {
-	if path == defaultHealth {
+	switch path {
+	case defaultHealth:
 		return s.Health
+	case metadata:
+		return metadata + s.Issuer
+	case configuration:
+		return s.Issuer + configuration
 	}
 	if rest, ok := strings.CutPrefix(path, defaultPath); ok {
 		return s.Path + rest
+	}
+	if rest, ok := strings.CutPrefix(path, defaultOAuth); ok {
+		return s.OAuth + rest
 	}
 	return path
 }

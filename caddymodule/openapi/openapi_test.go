@@ -19,6 +19,13 @@ func TestOf_HasWhatTheSiteServes(t *testing.T) {
 			openapi.Site{Path: "/a", Health: "/up", Keys: true},
 			[]string{"/a post", "/a/jwks.json get", "/a/jwks.json head", "/a/openapi.json get", "/a/openapi.json head", "/up get", "/up head"},
 		},
+		"OAuth of an issuer with a path": {
+			openapi.Site{Path: "/a", OAuth: "/o", Discovery: true, Issuer: "/t"},
+			[]string{
+				"/.well-known/oauth-authorization-server/t get", "/.well-known/oauth-authorization-server/t head", "/a post", "/a/openapi.json get", "/a/openapi.json head",
+				"/o/introspect post", "/o/revoke post", "/o/token post", "/t/.well-known/openid-configuration get", "/t/.well-known/openid-configuration head",
+			},
+		},
 		"a whole life": {openapi.Site{Path: "/a", Lifecycle: true}, []string{
 			"/a delete", "/a get", "/a post", "/a/current delete", "/a/current get", "/a/current/refresh post", "/a/openapi.json get", "/a/openapi.json head", "/a/{id} delete", "/a/{id} get",
 		}},
