@@ -42,6 +42,8 @@ func TestClient_TwoMethodsAtOnceAreRefused(t *testing.T) {
 	f.want(with(good, "client_id", "gateway", "client_secret", secret), 400, "invalid_request")
 	f.want(with(good, "client_assertion_type", assertionType, "client_assertion", f.assertion(nil)), 400, "invalid_request")
 	f.want(with("", "client_id", "gateway", "client_secret", secret, "client_assertion_type", assertionType, "client_assertion", f.assertion(nil)), 400, "invalid_request")
+	f.want(with("", "client_id", "robot", "client_secret", secret, "client_assertion_type", assertionType, "client_assertion", f.assertion(nil)), 400, "invalid_request")
+	f.want(with("", "client_secret", secret, "client_assertion_type", assertionType, "client_assertion", f.assertion(nil)), 400, "invalid_request")
 	f.want(with(good, "client_id", "app"), 400, "invalid_request")
 	f.want(with("", "client_id", "app", "client_assertion_type", assertionType, "client_assertion", f.assertion(nil)), 400, "invalid_request")
 	r := formRequest("/oauth/revoke", "token=x")

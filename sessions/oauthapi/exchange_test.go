@@ -195,3 +195,30 @@ func TestExchange_MayActNamesWhoMay(t *testing.T) {
 	subject := f.token("bob", map[string]any{"may_act": map[string]any{"sub": "dave"}})
 	f.want(f.exchange("subject_token", subject, "subject_token_type", tokenTypeJWT), 200, "") // nobody acts
 }
+
+// A subject without an issuer is one of the issuer of the token that names it.
+func TestMayAct_ASubjectOfAnotherIssuerIsSomebodyElse(t *testing.T) {
+	of := func(issuer string, mayAct map[string]any) *sessions.Caller {
+		claims := sessions.Claims{"iss": issuer, "sub": "carol"}
+		if mayAct != nil {
+			claims["may_act"] = mayAct
+		}
+		return &sessions.Caller{Principal: sessions.Principal{Issuer: issuer, Subject: "carol"}, Claims: claims}
+	}
+	const other = "https://other.example.com"
+	for _, tt := range []struct {
+		mayAct map[string]any
+		actor  string
+		want   bool
+	}{
+		{map[string]any{"sub": "carol"}, trusted, true},
+		{map[string]any{"sub": "carol"}, other, false},
+		{map[string]any{"sub": "carol", "iss": other}, other, true},
+		{map[string]any{"sub": "carol", "iss": other}, trusted, false},
+		{nil, other, true},
+	} {
+		if got := mayAct(of(trusted, tt.mayAct), of(tt.actor, nil)); got != tt.want {
+			t.Errorf("%v, by one of %s: %t", tt.mayAct, tt.actor, got)
+		}
+	}
+}
