@@ -128,7 +128,7 @@ func TestCORS_AnswersWhileTheStoreIsDown(t *testing.T) {
 	provider := sidecartest.NewIDP(t, "https://idp.example.com")
 	s := sidecartest.New(t)
 	s.Write("down", "")
-	s.Start(provider.Site(s, corsApp(t), sidecartest.Lifecycle+"\n\t\tstore flawed DIR\n\t\tcors "+spa))
+	s.Start(provider.Site(s, corsApp(t), sidecartest.Lifecycle+"\n\t\tstore test_switch DIR/down\n\t\tcors "+spa))
 	sidecartest.WantStatus(t, fromOrigin(t, s, spa, "OPTIONS", "/auth/sessions", "POST"), http.StatusNoContent)
 	got := fromOrigin(t, s, spa, "GET", "/auth/sessions", "")
 	sidecartest.WantStatus(t, got, http.StatusServiceUnavailable)
