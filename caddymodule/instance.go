@@ -137,7 +137,7 @@ func (inst *instance) newManager(h *Handler, keys *keyring.Keyring) (*sessions.M
 	m := &sessions.Manager{
 		Realm:         h.Issuer,
 		Policy:        policy,
-		Trial:         shadow,
+		Shadow:        shadow,
 		Manage:        manage,
 		Own:           h.Session.Lifetimes(),
 		Impersonation: h.Impersonation.Lifetimes(),

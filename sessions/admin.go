@@ -17,13 +17,13 @@ func (m *Manager) Operator() *Rights {
 // everySession holds for all of them.
 type everySession struct{}
 
-// Holds tells yes.
+// Holds reports true.
 func (everySession) Holds(*RuleInput) bool { return true }
 
 // Claims names none.
 func (everySession) Claims() (names []string, all bool) { return nil, false }
 
-// PerSession tells no: it is the same for each.
+// PerSession reports false: it is the same for each.
 func (everySession) PerSession() bool { return false }
 
 // Interface guards

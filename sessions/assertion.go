@@ -11,7 +11,7 @@ const AssertionTTL = time.Minute
 // assertionType is the "typ" of assertions, which nobody takes for access tokens.
 const assertionType = "JWT"
 
-// Assertion mints a token that tells the app, and nobody else, who is asking with an
+// Assertion mints a token that says to the app, and nobody else, who is asking with an
 // access token: of that user, actor and session, for AssertionTTL, and never longer
 // than the access token.
 func (m *Minter) Assertion(c *Caller, user string, actor Principal, audience []string, now time.Time) (string, error) {

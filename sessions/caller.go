@@ -16,14 +16,14 @@ type Caller struct {
 	// Scopes are the values of the token's scope (RFC 8693 section 4.2), as
 	// Claims.Scopes reads it.
 	Scopes []string
-	// User tells that the subjects of this issuer are this app's user ids, those
+	// User means that the subjects of this issuer are this app's user ids, those
 	// of machines apart: see IsUser.
 	User bool
-	// Own tells that the token is an access token of ours, of the session
+	// Own means that the token is an access token of ours, of the session
 	// SessionID.
 	Own       bool
 	SessionID string
-	// Acting tells that the token has an act claim: somebody uses it for its
+	// Acting means that the token has an act claim: somebody uses it for its
 	// subject, who is not the one calling.
 	Acting bool
 	// Actor is who uses it, as its act claim says (RFC 8693 section 4.1).
@@ -42,11 +42,11 @@ type Caller struct {
 	ExpiresAt time.Time
 }
 
-// recorded tells what a row knows beside the claims that it recorded.
+// recorded is what a row knows beside the claims that it recorded.
 type recorded struct {
 	// Absent are claims that the token did not have.
 	Absent []string
-	// Whole tells that the token had no claims but those that were recorded.
+	// Whole means that the token had no claims but those that were recorded.
 	Whole bool
 }
 

@@ -45,8 +45,8 @@ type CreateRequest struct {
 // The grant is returned after the row is durable.
 func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error) {
 	now := m.Store.Now()
-	wanted, err := m.judge(req, now)
-	m.try(ctx, req, wanted, err)
+	wanted, err := m.prepare(req, now)
+	m.shadow(ctx, req, wanted, err)
 	if err != nil {
 		m.observe(ctx, event.Denied, wanted, err)
 		return nil, err
@@ -78,7 +78,7 @@ func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error
 	}
 	m.observe(ctx, kind, &stored, nil)
 	if created && count > m.MaxPerUser {
-		m.makeRoom(ctx, &stored)
+		m.enforceLimit(ctx, &stored)
 	}
 	return grant, nil
 }
@@ -90,9 +90,9 @@ func (m *Manager) put(ctx context.Context, row Session) (stored Session, created
 	return m.Store.Create(ctx, row)
 }
 
-// judge returns the row that the request is to get. Where the answer is no, the
+// prepare returns the row that the request is to get. Where the answer is no, the
 // row holds only what the log wants to know of the request.
-func (m *Manager) judge(req *CreateRequest, now time.Time) (*Session, error) {
+func (m *Manager) prepare(req *CreateRequest, now time.Time) (*Session, error) {
 	s := &Session{
 		Realm:       m.Realm,
 		UserID:      req.UserID,
@@ -192,7 +192,7 @@ func writeParts(w interface{ Write([]byte) (int, error) }, parts ...string) {
 	}
 }
 
-// repeatable tells whether the stored session may be answered again to a request
+// repeatable reports whether the stored session may be answered again to a request
 // for the wanted one.
 func (m *Manager) repeatable(stored, wanted *Session, now time.Time) error {
 	if subtle.ConstantTimeCompare(stored.RequestHash, wanted.RequestHash) != 1 || len(wanted.RequestHash) == 0 {

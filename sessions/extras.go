@@ -36,7 +36,7 @@ type Rotator interface {
 	Rotate(ctx context.Context, p *Presented, fresh *Fresh) (row Session, at time.Time, rotated bool, err error)
 
 	// Revoke ends the row for that reason unless it is revoked already, and returns
-	// the row that is stored now. ended tells whether this call did it. ErrNotFound
+	// the row that is stored now. ended reports whether this call did it. ErrNotFound
 	// where there is no row.
 	Revoke(ctx context.Context, key Key, reason EndReason) (row Session, ended bool, err error)
 }

@@ -70,7 +70,7 @@ func (m *Manager) Revoke(ctx context.Context, r *Rights, id string) error {
 type Revocation struct {
 	// Revoked is how many sessions were ended; with dry run, would be.
 	Revoked int
-	// More tells that there are more than were counted. Without a Next they are over
+	// More means that there are more than were counted. Without a Next they are over
 	// already.
 	More bool
 	// Next is the cursor to go on from, where the request is to be sent again with it.

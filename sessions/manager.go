@@ -22,9 +22,9 @@ type Manager struct {
 	Realm  string
 	Store  Store
 	Policy *Policy
-	// Trial is a policy on trial: what it says of each request is told to the
-	// observer (event.Shadowed), and decides nothing. Nil is none.
-	Trial  *Policy
+	// Shadow is a policy that is reported and enforces nothing: what it says of each request
+	// is an event (event.Shadowed). Nil: none.
+	Shadow *Policy
 	Minter *Minter
 	// Manage are the rules by which callers may see and end others' sessions.
 	Manage []Rule
@@ -56,7 +56,7 @@ type Manager struct {
 	// store. Nil: the store is asked about each access token, and there are no cutoffs.
 	Revocations Revocations
 
-	rooms rooms
+	limiting limitLocks
 }
 
 // An Event is something that happened to a session. It holds no token.
@@ -96,10 +96,10 @@ func (m *Manager) observer() Observer {
 	return Silent{}
 }
 
-// report tells the observer.
+// report calls the observer.
 func (m *Manager) report(ctx context.Context, e *Event) { m.observer().Event(ctx, e) }
 
-// observe tells the observer of what the request did that the session is from.
+// observe reports to the observer what the request did that the session is from.
 func (m *Manager) observe(ctx context.Context, kind event.Kind, s *Session, err error) {
 	m.report(ctx, &Event{Kind: kind, Session: s, IP: s.IP, Err: err})
 }

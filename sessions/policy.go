@@ -7,29 +7,29 @@ import (
 	"strings"
 )
 
-// RuleInput is what a rule judges: who asks, for whom, and what they say.
+// RuleInput is what a rule decides on: who asks, for whom, and what they say.
 type RuleInput struct {
 	Caller   *Caller
 	UserID   string
 	Reason   string
 	ClientID string
-	// OtherClient tells that ClientID is not the caller's own, nor one that any caller
+	// OtherClient means that ClientID is not the caller's own, nor one that any caller
 	// may name.
 	OtherClient bool
-	// ErrorHolds is what a condition that cannot be judged counts as. False, but where
+	// ErrorHolds is what a condition that cannot be evaluated counts as. False, but where
 	// holding is what denies.
 	ErrorHolds bool
 }
 
-// A Condition is the part of a rule that judges. A condition that cannot be
-// judged does not hold, unless ErrorHolds says so.
+// A Condition is the part of a rule that decides. A condition that cannot be
+// evaluated does not hold, unless ErrorHolds says so.
 type Condition interface {
 	Holds(in *RuleInput) bool
 	// Claims names the top-level claims of the caller that it looks at, whether they
 	// are there or not. A row records them, so that the condition can be asked again;
 	// where they were not recorded it does not hold. all means that it may look at any.
 	Claims() (names []string, all bool)
-	// PerSession tells that the answer may differ from one session to the next,
+	// PerSession reports whether the answer may differ from one session to the next,
 	// by its user, reason or client.
 	PerSession() bool
 }
@@ -64,7 +64,7 @@ type Decision struct {
 	Rule          string
 }
 
-// Decide tells whether the caller may have a session for in.UserID. A no is an
+// Decide reports whether the caller may have a session for in.UserID. A no is an
 // error that wraps ErrDenied, or ErrReasonRequired where only the reason is
 // missing, or ErrClient where it is the client. A session is an impersonation
 // unless the caller is the user.
@@ -215,7 +215,7 @@ func (p *Policy) recorded(s *Session, trust *Trust) *Caller {
 // HasScope holds for callers whose token has this scope value.
 type HasScope string
 
-// Holds tells whether the caller has the scope.
+// Holds reports whether the caller has the scope.
 func (s HasScope) Holds(in *RuleInput) bool {
 	return slices.Contains(in.Caller.Scopes, string(s))
 }
@@ -223,7 +223,7 @@ func (s HasScope) Holds(in *RuleInput) bool {
 // Claims names the claims that scopes are read from.
 func (HasScope) Claims() ([]string, bool) { return slices.Clone(scopeClaims), false }
 
-// PerSession tells no: only the caller counts.
+// PerSession reports false: only the caller counts.
 func (HasScope) PerSession() bool { return false }
 
 // HasClaim holds for callers whose claim Name is Value, an array that has it, or an
@@ -232,7 +232,7 @@ func (HasScope) PerSession() bool { return false }
 // JSON writes them.
 type HasClaim struct{ Name, Value string }
 
-// Holds tells whether the caller has the claim.
+// Holds reports whether the caller has the claim.
 func (h HasClaim) Holds(in *RuleInput) bool {
 	value, ok := in.Caller.Claims.Find(h.Name)
 	if !ok {
@@ -259,7 +259,7 @@ func (h HasClaim) Claims() ([]string, bool) {
 	return []string{topLevel(h.Name)}, false
 }
 
-// PerSession tells no: only the caller counts.
+// PerSession reports false: only the caller counts.
 func (HasClaim) PerSession() bool { return false }
 
 func scalar(value any) (string, bool) {

@@ -9,8 +9,8 @@ import (
 // those that a filter names, whatever exists.
 var ErrForbidden = errors.New("caller may not manage these sessions")
 
-// Rights tell which sessions a caller may see and end: those of the user that he
-// is, the impersonations that he made, and those that a manage rule gives him.
+// Rights say which sessions a caller may see and end: those of the user that they
+// are, the impersonations that he made, and those that a manage rule gives him.
 type Rights struct {
 	caller *Caller
 	ip     string
@@ -39,8 +39,8 @@ func (m *Manager) RightsOf(c *Caller, ip string) (*Rights, error) {
 
 func (r *Rights) by() ender { return ender{by: r.caller.Principal, ip: r.ip} }
 
-// Over tells whether the caller may see and end the session. A manage rule is
-// judged for each session anew.
+// Over reports whether the caller may see and end the session. A manage rule is
+// decided for each session anew.
 func (r *Rights) Over(s *Session) bool {
 	if r.user != "" && s.UserID == r.user {
 		return true
@@ -57,7 +57,7 @@ func (r *Rights) Over(s *Session) bool {
 	return false
 }
 
-// overAll tells whether the caller may end whatever the filter selects, before
+// overAll reports whether the caller may end whatever the filter selects, before
 // anybody looked at it. Who is no manager can say so of one user and of one actor
 // alone, so that nobody fills the list of cutoffs with variations of himself.
 func (r *Rights) overAll(f *Filter) bool {
@@ -77,7 +77,7 @@ type Filter struct {
 	Impersonations bool
 }
 
-// Empty tells whether the filter names nothing.
+// Empty reports whether the filter names nothing.
 func (f *Filter) Empty() bool { return *f == Filter{} }
 
 // Query returns the filter as a query of the store.
@@ -89,7 +89,7 @@ func (f *Filter) Query(realm string) Query {
 	return q
 }
 
-// Covers tells whether the filter selects the session.
+// Covers reports whether the filter selects the session.
 func (f *Filter) Covers(s *Session) bool {
 	r := s.Ref()
 	return f.Selects(&r)

@@ -66,7 +66,7 @@ type Rotation struct {
 	Permit func(*Session) error
 }
 
-// An Outcome tells what presenting a refresh token did. Its zero value is no
+// An Outcome is what presenting a refresh token did. Its zero value is no
 // success.
 type Outcome struct {
 	// Kind is event.Refreshed, event.Retried, or the reason's event.
@@ -138,7 +138,7 @@ func (r *Rotation) misuse(row *Session, p *Presented, now time.Time) (EndReason,
 	}
 }
 
-// alive tells why a token of this row is good for nothing before its generation
+// alive returns why a token of this row is good for nothing before its generation
 // is even looked at. A token that is of another user or client than the row
 // ends nothing: it cannot be one that we minted from it.
 func alive(row *Session, p *Presented, now time.Time) error {
@@ -156,12 +156,12 @@ func alive(row *Session, p *Presented, now time.Time) error {
 	}
 }
 
-// isLive tells whether it is the row's live refresh token.
+// isLive reports whether it is the row's live refresh token.
 func (p *Presented) isLive(row *Session) bool {
 	return p.Generation == row.Generation && subtle.ConstantTimeCompare(row.Secret[:], p.Secret[:]) == 1
 }
 
-// isBefore tells whether it is the refresh token before the live one.
+// isBefore reports whether it is the refresh token before the live one.
 func (p *Presented) isBefore(row *Session) bool {
 	return p.Generation+1 == row.Generation && subtle.ConstantTimeCompare(row.SecretPrev[:], p.Secret[:]) == 1
 }

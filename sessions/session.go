@@ -32,7 +32,7 @@ type Session struct {
 	UserID string
 	// ClientID is the OAuth client that the session is bound to.
 	ClientID string
-	// Impersonation tells that the caller is not the user.
+	// Impersonation means that the caller is not the user.
 	Impersonation bool
 	// Reason is why the caller wanted the session, in the caller's words.
 	Reason string
@@ -94,7 +94,7 @@ type Session struct {
 	RequestHash []byte
 }
 
-// EndReason tells why a session was ended before its time.
+// EndReason is why a session was ended before its time.
 type EndReason string
 
 // The reasons that end a session.
@@ -128,7 +128,7 @@ func (s *Session) End() time.Time {
 	return s.ExpiresAt
 }
 
-// Live tells whether the session is neither ended nor over at now.
+// Live reports whether the session is neither ended nor over at now.
 func (s *Session) Live(now time.Time) bool {
 	return s.RevokedAt.IsZero() && now.Before(s.End())
 }

@@ -14,7 +14,7 @@ const (
 	maxAgent    = 255
 )
 
-// CheckUserID tells whether s can be a user id: 1 to maxUserID bytes of UTF-8,
+// CheckUserID reports whether s can be a user id: 1 to maxUserID bytes of UTF-8,
 // no control, format (which bidi is), invisible and surrogate characters, no U+FFFD,
 // and no white space at its ends. Ids are compared byte for byte; nothing is
 // trimmed, folded or normalised. The error is ErrUserID.
@@ -30,7 +30,7 @@ func CheckUserID(s string) error {
 	return nil
 }
 
-// cleanText tells whether s is UTF-8 that prints: it keeps what could forge a
+// cleanText reports whether s is UTF-8 that prints: it keeps what could forge a
 // log line or hide in one out of rows, tokens and headers.
 func cleanText(s string) bool {
 	if !utf8.ValidString(s) {

@@ -59,12 +59,12 @@ func readUnion(cursor string, parts int) (*union, error) {
 	return at, nil
 }
 
-// gave tells whether the row was given out before, or stands before one that was.
+// gave reports whether the row was given out before, or stands before one that was.
 func (u *union) gave(s *Session) bool {
 	return u.ID != nil && !newer(&Session{CreatedAt: time.UnixMilli(u.Created), ID: string(u.ID)}, s)
 }
 
-// newer tells whether a stands before b in a listing.
+// newer reports whether a stands before b in a listing.
 func newer(a, b *Session) bool {
 	if order := a.CreatedAt.Compare(b.CreatedAt); order != 0 {
 		return order > 0

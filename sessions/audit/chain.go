@@ -38,7 +38,7 @@ type Flaw struct { //nolint:errname // it is one of a file
 	What string
 }
 
-// Error tells where and what.
+// Error says what is wrong, and where.
 func (f *Flaw) Error() string { return fmt.Sprintf("line %d: %s", f.Line, f.What) }
 
 // A Chain verifies files, in the order in which they were written. Its zero value is
@@ -133,7 +133,7 @@ type line struct {
 	event string
 }
 
-// parseLine reads a line without its newline. ok tells that it is whole, and has its
+// parseLine reads a line without its newline. ok reports whether it is whole, and has its
 // own hash.
 func parseLine(data []byte) (l line, ok bool) {
 	split := bytes.LastIndex(data, []byte(hashMember))

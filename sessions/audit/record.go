@@ -19,7 +19,7 @@ type Record struct {
 	Issuer    string // whose sessions: the realm
 	SessionID string
 	UserID    string
-	// Impersonation tells that Actor is not the user.
+	// Impersonation means that Actor is not the user.
 	Impersonation bool
 	Actor         sessions.Principal
 	ClientID      string

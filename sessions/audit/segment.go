@@ -54,7 +54,7 @@ type segment struct {
 
 	mu     sync.Mutex // held while it is made durable
 	synced uint64     // up to this line it is durable
-	err    error      // why nobody can tell what is
+	err    error      // why it is unknown what is
 }
 
 // stands reports whether the segment is what is at the path, as long as we left it.

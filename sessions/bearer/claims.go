@@ -7,9 +7,9 @@ import (
 	"authsidecar/sessions"
 )
 
-// judge makes a caller of verified claims, or says what is wrong with them. until is
+// check makes a caller of verified claims, or says what is wrong with them. until is
 // how long it stays so.
-func (i *source) judge(typ string, claims sessions.Claims, now time.Time) (caller *sessions.Caller, until time.Time, err error) {
+func (i *source) check(typ string, claims sessions.Claims, now time.Time) (caller *sessions.Caller, until time.Time, err error) {
 	if claims["iss"] != any(i.name) {
 		return nil, until, refuse(ReasonUnknownIssuer)
 	}
@@ -77,7 +77,7 @@ func (i *issuer) checkTimes(claims sessions.Claims, now time.Time) (time.Time, e
 const farAway = 253_402_300_799
 
 // numericDate reads seconds since 1970 (RFC 7519 section 2), fractions too. It
-// tells whether value is a number at all.
+// reports whether value is a number at all.
 func numericDate(value any) (time.Time, bool) {
 	switch n := value.(type) {
 	case int64:
@@ -93,7 +93,7 @@ func numericDate(value any) (time.Time, bool) {
 	}
 }
 
-// caller tells who is calling. What every caller has to satisfy is not asked yet.
+// caller returns who is calling. What every caller has to satisfy is not asked yet.
 func (i *source) caller(claims sessions.Claims, end time.Time) (*sessions.Caller, error) {
 	subject, err := i.subject(claims)
 	if err != nil {

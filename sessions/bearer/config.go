@@ -30,7 +30,7 @@ const NoType = "none"
 // A KeySource knows the keys of one issuer. It is safe for concurrent use.
 type KeySource interface {
 	// Key finds the one key for a token header. jose.ErrUnknownKey and
-	// jose.ErrAlgorithm: the token is bad. ErrKeysUnavailable: nobody can tell now.
+	// jose.ErrAlgorithm: the token is bad. ErrKeysUnavailable: it is unknown now.
 	Key(ctx context.Context, kid string, alg jose.Algorithm) (*jose.Key, error)
 	// Version changes after the keys did, and when they are no longer to be used:
 	// tokens that were verified under another version are verified again.
@@ -81,16 +81,16 @@ type Issuer struct {
 	// MaxLifetime is how far from now "exp" may be, up to MaxMaxLifetime. Default:
 	// DefaultMaxLifetime.
 	MaxLifetime time.Duration
-	// Users tells that its subjects are this app's user ids, and UsersWhen of which
+	// Users means that its subjects are this app's user ids, and UsersWhen of which
 	// callers alone; nil: of all.
 	Users     bool
 	UsersWhen sessions.Condition
 	// Only are what every token has to satisfy. They see the caller alone.
 	Only []sessions.Condition
-	// Own tells that these are our own access tokens: they must name their
+	// Own means that these are our own access tokens: they must name their
 	// session ("sid").
 	Own bool
-	// Now is the clock that its tokens are judged by. Default: that of the Config.
+	// Now is the clock that its tokens are checked by. Default: that of the Config.
 	// Our own tokens have the store's times: Store.Now.
 	Now func() time.Time
 }
@@ -102,7 +102,7 @@ type Config struct {
 	// CacheSize is how many verified tokens are remembered. Default:
 	// DefaultCacheSize. One takes up to some 60 KiB, and 3 KiB as a rule.
 	CacheSize int
-	// Now is the clock that tokens are judged by. Default: time.Now.
+	// Now is the clock that tokens are checked by. Default: time.Now.
 	Now func() time.Time
 	// Observer hears of each token that is verified. Nil is sessions.Silent.
 	Observer sessions.Observer

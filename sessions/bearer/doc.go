@@ -1,4 +1,4 @@
-// Package bearer tells who is calling: it verifies bearer JWTs of trusted
+// Package bearer determines who is calling: it verifies bearer JWTs of trusted
 // issuers and knows where the keys of these issuers come from.
 //
 // A token flows one way, and the first no ends it:

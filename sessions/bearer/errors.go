@@ -16,7 +16,7 @@ var (
 	// ErrMalformed means that a request has more than one credential, or one that
 	// is not as RFC 6750 section 2.1 writes it: 400, "invalid_request".
 	ErrMalformed = errors.New("malformed bearer credentials")
-	// ErrKeysUnavailable means that nobody can tell now whether a token is good,
+	// ErrKeysUnavailable means that it is unknown now whether a token is good,
 	// since its issuer's keys cannot be had. Callers answer 503.
 	ErrKeysUnavailable = errors.New("keys of the issuer are unavailable")
 	// ErrDiscovery means that the issuer did not say where its keys are.

@@ -31,7 +31,7 @@ const (
 type Step struct {
 	Check Check
 	// Err is nil where the token passed, a *Refusal where it did not, and wraps
-	// ErrKeysUnavailable where nobody can tell.
+	// ErrKeysUnavailable where it is unknown.
 	Err error
 }
 
@@ -61,7 +61,7 @@ func (e *Explanation) Refused() error {
 	return nil
 }
 
-// pass tells whether the check is passed, and notes it.
+// pass reports whether the check is passed, and notes it.
 func (e *Explanation) pass(check Check, err error) bool {
 	e.Steps = append(e.Steps, Step{check, err})
 	return err == nil

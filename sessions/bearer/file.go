@@ -38,7 +38,7 @@ type File struct {
 	good   lastGood
 
 	mu   sync.Mutex
-	seen []byte // content that was judged last
+	seen []byte // content that was checked last
 	err  error  // what was wrong with it, or with reading it
 }
 
@@ -128,7 +128,7 @@ func (f *File) Version() uint64 {
 	return 0
 }
 
-// Status tells what is at hand.
+// Status returns what is at hand.
 func (f *File) Status() Status {
 	now := f.good.current.Load()
 	status := Status{Source: f.config.Path, Keys: now.status()}

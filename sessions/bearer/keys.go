@@ -81,7 +81,7 @@ func (l *lastGood) install(set *jose.Set, at time.Time) (changed bool) {
 	return true
 }
 
-// printOf returns what tells sets of keys apart, whatever their order.
+// printOf returns what distinguishes sets of keys, whatever their order.
 func printOf(set *jose.Set) string {
 	prints := make([]string, 0, set.Len())
 	for _, key := range set.Keys() {
@@ -91,7 +91,7 @@ func printOf(set *jose.Set) string {
 	return strings.Join(prints, "\n")
 }
 
-// Status tells what a key source has at hand, for people. It holds no key.
+// Status is what a key source has at hand, for people. It holds no key.
 type Status struct {
 	Issuer string      `json:"issuer,omitempty"`
 	Source string      `json:"source"` // URL, or path of a file
@@ -124,7 +124,7 @@ func (s *snapshot) status() []KeyStatus {
 	return keys
 }
 
-// logChange tells of a new set of keys, and loudly of keys that were left out.
+// logChange logs a new set of keys, and warns of keys that were left out.
 func logChange(ctx context.Context, log *slog.Logger, now *snapshot, skipped []jose.Skipped) {
 	ids := make([]string, 0, now.set.Len())
 	for _, key := range now.status() {

@@ -23,7 +23,7 @@ const memoryFormat = 1
 
 // remembered is what a Memory keeps, as JSON: the key set as the issuer sent it,
 // and of whom, from where and when. Others' keys and those that are too old are
-// not used, and all of them are judged again when they are read.
+// not used, and all of them are checked again when they are read.
 type remembered struct {
 	Format  int             `json:"v"`
 	Issuer  string          `json:"issuer"`

@@ -46,7 +46,7 @@ func (r *Remote) release() {
 	r.done = make(chan struct{})
 }
 
-// begin tells that a fetch is under way, if it may be.
+// begin records that a fetch is under way, if one may begin.
 func (r *Remote) begin(asked bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

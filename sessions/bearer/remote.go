@@ -229,7 +229,7 @@ func (r *Remote) mayAsk() bool {
 	return !r.config.Now().Before(r.asked.Add(r.config.Cooldown))
 }
 
-// Status tells what is at hand.
+// Status returns what is at hand.
 func (r *Remote) Status() Status {
 	last := r.good.current.Load()
 	status := Status{Issuer: r.config.Issuer, Source: r.source, Keys: last.status()}

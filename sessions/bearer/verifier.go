@@ -51,7 +51,7 @@ func (v *Verifier) Stats() Stats {
 	return Stats{Hits: v.hits.Load(), Misses: v.misses.Load(), Checks: v.checks.Load()}
 }
 
-// Verify tells who is calling with the token. The error is a *Refusal, or wraps
+// Verify returns who is calling with the token. The error is a *Refusal, or wraps
 // ErrKeysUnavailable. The caller is shared by all who present the token: never
 // changed.
 func (v *Verifier) Verify(ctx context.Context, token string) (*sessions.Caller, error) {
@@ -153,7 +153,7 @@ func (v *Verifier) checkAs(ctx context.Context, parsed *jose.Token, from *source
 	if err != nil {
 		return nil, refusalOf(err, ReasonClaims)
 	}
-	caller, until, err := from.judge(parsed.Header.Type, claims, from.Now())
+	caller, until, err := from.check(parsed.Header.Type, claims, from.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +176,7 @@ func (s *source) key(ctx context.Context, parsed *jose.Token) (*jose.Key, error)
 		return nil, refusalOf(err, ReasonUnknownKey)
 	case errors.Is(err, ErrKeysUnavailable):
 		return nil, fmt.Errorf("finding key: %w", err)
-	default: // whatever a source says, without a key nobody can tell
+	default: // whatever a source says, without a key it is unknown
 		return nil, fmt.Errorf("finding key: %w: %w", ErrKeysUnavailable, err)
 	}
 }

@@ -19,7 +19,7 @@ import (
 // A Credential is where a request says who is asking.
 type Credential struct {
 	Token string
-	// Cookie tells that the browser sent it, whoever made it do so.
+	// Cookie means that the browser sent it, whoever made it do so.
 	Cookie bool
 	// Others are what other cookies of the name hold: left over, or planted by a sister
 	// site. Which one counts is seen when they are verified.

@@ -1,4 +1,4 @@
-// Package forward tells the app behind us who is asking, in headers that nobody else
+// Package forward says to the app behind us who is asking, in headers that nobody else
 // can set. It knows requests, and no Caddy.
 //
 //	Names.Scrub    takes our headers out of a request, however they are spelt, and out

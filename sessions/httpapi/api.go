@@ -18,7 +18,7 @@ import (
 type Config struct {
 	// Path is where sessions are created: absolute, clean, no trailing slash.
 	Path string
-	// Verifier tells who is calling.
+	// Verifier determines who is calling.
 	Verifier *bearer.Verifier
 	// Manager creates the sessions.
 	Manager *sessions.Manager
@@ -39,7 +39,7 @@ type Config struct {
 	// that changes something. It is asked where the token stands in a header that is sent
 	// without anybody's will. Nil: of every such request it may have.
 	CrossSite func(*http.Request) bool
-	// ClientIP tells the address that a request came from.
+	// ClientIP returns the address that a request came from.
 	ClientIP func(*http.Request) string
 	// Observer hears of every request that was refused or failed. Nil is sessions.Silent.
 	Observer sessions.Observer
@@ -160,7 +160,7 @@ func (a *API) routes(rest string) []route {
 	}
 }
 
-// authenticate tells who is calling. A token in the query is refused even
+// authenticate returns who is calling. A token in the query is refused even
 // beside one in the header: it is in some log by now (RFC 6750 section 5.3).
 func (a *API) authenticate(r *http.Request) (*sessions.Caller, error) {
 	if strings.Contains(r.URL.RawQuery, "access_token") || strings.Contains(r.URL.RawQuery, "%") {

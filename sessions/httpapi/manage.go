@@ -20,7 +20,7 @@ const (
 	maxLimit     = 100
 )
 
-// rights tells what the caller of a request may manage. A token of ours counts
+// rights returns what the caller of a request may manage. A token of ours counts
 // while its session does.
 func (a *API) rights(r *http.Request) (*sessions.Rights, *sessions.Caller, error) {
 	caller, err := a.authenticate(r)

@@ -49,7 +49,7 @@ func checkRSA(key *rsa.PublicKey) error {
 	}
 }
 
-// roca tells whether a modulus has the fingerprint of keys whose primes are
+// roca reports whether a modulus has the fingerprint of keys whose primes are
 // 65537^a mod M plus a multiple of M, M being the product of the first primes
 // (CVE-2017-15361): then the modulus, too, is a power of 65537 modulo each of
 // these primes. Of other keys about one in 2^27 is.

@@ -52,7 +52,7 @@ func Parse(compact string) (*Token, error) {
 	return t, nil
 }
 
-// checkForm tells whether text has the form of a compact JWS.
+// checkForm reports whether text has the form of a compact JWS.
 func checkForm(text string) error {
 	dots := 0
 	for i := range len(text) {

@@ -213,7 +213,7 @@ type memoryCursor struct {
 	Created       int64
 }
 
-// queryName tells queries apart whose pages do not continue each other.
+// queryName distinguishes queries whose pages do not continue each other.
 func queryName(q *sessions.Query) string {
 	data, _ := json.Marshal([]any{q.Actor, q.Impersonations})
 	return fmt.Sprintf("%q %q %q", q.Realm, q.User, data)

@@ -14,7 +14,7 @@ import (
 // A Registry knows what is open, by session. One serves all who share a store. It is
 // safe for concurrent use.
 type Registry struct {
-	// Watch tells what was ended, Store until when a session goes on.
+	// Watch knows what was revoked, Store until when a session goes on.
 	Watch *revocation.Watcher
 	Store sessions.Store
 
@@ -50,7 +50,7 @@ func (r *Registry) Hold(f *sessions.Ref, until time.Time, end func()) (release f
 	}
 	s.ends[h] = struct{}{}
 	r.mu.Unlock()
-	if closed || r.Watch.Deny.Revoked(f) { // it was ended after the request was judged
+	if closed || r.Watch.Deny.Revoked(f) { // it was ended after the request was authorized
 		r.End(f.Key)
 	}
 	return func() { r.release(f.Key, h) }
