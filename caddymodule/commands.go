@@ -36,9 +36,8 @@ func readBlock(ctx caddy.Context, handler []byte) (*explain.Block, error) {
 		Own:     bearer.Issuer{Name: h.Issuer, Audiences: h.AccessToken.Audience, Own: true, Leeway: ownLeeway},
 		OwnKeys: func() (bearer.KeySource, string) { return h.accessKeys(ctx) },
 	}
-	inst := &instance{issuer: h.Issuer, logger: zap.NewNop()}
 	for _, t := range h.Trust {
-		made, err := newTrusted(ctx, inst, t)
+		made, err := newTrusted(ctx, zap.NewNop(), t)
 		if err != nil {
 			return nil, fmt.Errorf("trust %s: %w", t.Issuer, err)
 		}

@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"slices"
 	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
-	"go.uber.org/zap/exp/zapslog"
 
 	"authsidecar/caddymodule/identity"
 	"authsidecar/caddymodule/observe"
@@ -276,11 +274,6 @@ func (inst *instance) close() error {
 	return errors.Join(err, inst.release())
 }
 
-// slog is the logger for what speaks the standard library's.
-func (inst *instance) slog() *slog.Logger {
-	return slog.New(zapslog.NewHandler(inst.logger.Core()))
-}
-
 // now is the store's clock, which the times of our own tokens are by, whatever that of this
 // node says.
 func (inst *instance) now() time.Time {
@@ -295,7 +288,7 @@ func (inst *instance) now() time.Time {
 func (inst *instance) newVerifier(h *Handler, own *keyring.Ring) (*bearer.Verifier, error) {
 	config := bearer.Config{Observer: observer{inst}, Issuers: []bearer.Issuer{{Name: h.Issuer, Keys: own, Audiences: h.AccessToken.Audience, Own: true, Leeway: ownLeeway, Now: inst.now}}}
 	for _, t := range h.Trust {
-		made, err := newTrusted(h.ctx, inst, t)
+		made, err := newTrusted(h.ctx, h.logger, t)
 		if err != nil {
 			return nil, fmt.Errorf("trust %s: %w", t.Issuer, err)
 		}

@@ -3,13 +3,11 @@ package caddymodule
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"path/filepath"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"go.uber.org/zap"
-	"go.uber.org/zap/exp/zapslog"
 
 	"authsidecar/caddymodule/adminapi"
 	"authsidecar/caddymodule/config"
@@ -97,7 +95,7 @@ func (s *PebbleStore) open(logger *zap.Logger, mustExist bool) (sessions.Store, 
 		return nil, fmt.Errorf("store pebble: %w", err)
 	}
 	log := logger.Named("store")
-	store, err := pebblestore.Open(pebblestore.Options{Dir: dir, MustExist: mustExist, Log: slog.New(zapslog.NewHandler(log.Core()))})
+	store, err := pebblestore.Open(pebblestore.Options{Dir: dir, MustExist: mustExist, Log: slogOf(log)})
 	if err != nil {
 		return nil, fmt.Errorf("store pebble %s: %w", dir, err)
 	}

@@ -5,10 +5,12 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
+	"go.uber.org/zap/exp/zapslog"
 
 	"authsidecar/caddymodule/config"
 	"authsidecar/caddymodule/internal/placeholder"
@@ -26,7 +28,7 @@ type trusted struct {
 // newTrusted makes the source of an issuer's keys. Files and secrets are read
 // here, so that what is wrong with them shows when a configuration is validated;
 // the network is left alone until run.
-func newTrusted(ctx caddy.Context, inst *instance, t *config.Trust) (*trusted, error) {
+func newTrusted(ctx caddy.Context, logger *zap.Logger, t *config.Trust) (*trusted, error) {
 	issuer, err := t.BearerIssuer()
 	if err != nil {
 		return nil, err
@@ -44,9 +46,9 @@ func newTrusted(ctx caddy.Context, inst *instance, t *config.Trust) (*trusted, e
 	}
 	switch file := t.KeyFile(); {
 	case file != "":
-		err = made.fromFile(ctx, inst, file, policy)
+		err = made.fromFile(ctx, logger, file, policy)
 	case t.IsRemote():
-		err = made.fromRemote(ctx, inst, t, policy)
+		err = made.fromRemote(ctx, logger, t, policy)
 	default:
 		made.issuer.Keys = secret
 		return made, nil
@@ -70,8 +72,8 @@ func newSecret(t *config.Trust, algorithms []jose.Algorithm) (*bearer.Static, er
 	return bearer.NewStatic(keys...)
 }
 
-func (made *trusted) fromFile(ctx context.Context, inst *instance, path string, policy jose.KeyPolicy) error {
-	file, err := bearer.NewFile(bearer.FileConfig{Path: path, Keys: policy, Log: inst.slog()})
+func (made *trusted) fromFile(ctx context.Context, logger *zap.Logger, path string, policy jose.KeyPolicy) error {
+	file, err := bearer.NewFile(bearer.FileConfig{Path: path, Keys: policy, Log: slogOf(logger)})
 	if err != nil {
 		return err
 	}
@@ -82,10 +84,10 @@ func (made *trusted) fromFile(ctx context.Context, inst *instance, path string, 
 	return nil
 }
 
-func (made *trusted) fromRemote(ctx caddy.Context, inst *instance, t *config.Trust, policy jose.KeyPolicy) error {
+func (made *trusted) fromRemote(ctx caddy.Context, logger *zap.Logger, t *config.Trust, policy jose.KeyPolicy) error {
 	remoteConfig := bearer.RemoteConfig{
 		Issuer: t.Issuer, URL: t.JWKS, Keys: policy, InsecureHTTP: t.InsecureHTTP,
-		Memory: newIssuerMemory(ctx.Storage(), t.Issuer, t.JWKS), Log: inst.slog(),
+		Memory: newIssuerMemory(ctx.Storage(), t.Issuer, t.JWKS), Log: slogOf(logger),
 	}
 	var err error
 	if t.CA != "" {
@@ -103,7 +105,7 @@ func (made *trusted) fromRemote(ctx caddy.Context, inst *instance, t *config.Tru
 	made.issuer.Keys, made.run = remote, remote.Run
 	made.load = func(ctx context.Context) {
 		if err := remote.Load(ctx); err != nil {
-			inst.logger.Warn("remembered keys of a trusted issuer could not be read; they are asked for again",
+			logger.Warn("remembered keys of a trusted issuer could not be read; they are asked for again",
 				zap.String("trusted_issuer", t.Issuer), zap.Error(err))
 		}
 	}
@@ -121,4 +123,9 @@ func readCAs(file string) (*x509.CertPool, error) {
 		return nil, errors.New("there is no certificate in it that can be read: it has to be PEM")
 	}
 	return pool, nil
+}
+
+// slogOf returns a logger for what speaks the standard library's.
+func slogOf(logger *zap.Logger) *slog.Logger {
+	return slog.New(zapslog.NewHandler(logger.Core()))
 }
