@@ -12,8 +12,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"math/big"
 	"slices"
+
+	library "github.com/lestrrat-go/jwx/v2/jwk"
 )
 
 // A Key verifies signatures, of one algorithm alone (RFC 8725 section 3.1). It
@@ -33,20 +34,17 @@ type Key struct {
 // the one that it says it is for, or, where it says nothing, to those that fit and
 // that it is strong enough for. There is one key at least, or an error.
 func newKeys(id, says string, material any, allowed []Algorithm) ([]*Key, error) {
-	public, err := publicJWK(material)
+	kty, crv, err := typeOf(material)
 	if err != nil {
 		return nil, err
 	}
-	thumbprint, err := public.thumbprint()
-	if secret, ok := material.([]byte); ok {
-		thumbprint = localPrint(secret)
-	}
+	thumbprint, err := printOf(material)
 	if err != nil {
 		return nil, err
 	}
 	why := ErrAlgorithm
 	var keys []*Key
-	for _, alg := range fitting(says, public.Type, public.Curve, allowed) {
+	for _, alg := range fitting(says, kty, crv, allowed) {
 		if err := checkStrength(material, alg); err != nil {
 			why = err // of RSA the same for all, of a secret that is too short for this one
 			continue
@@ -106,60 +104,59 @@ func (k *Key) PublicJWK() (json.RawMessage, error) {
 	if k.algorithm.Symmetric() {
 		return nil, ErrSymmetricKey
 	}
-	public, err := publicJWK(k.material())
+	return k.write(k.material())
+}
+
+// write returns a key of this ID and algorithm, public or private, as a JWK.
+func (k *Key) write(raw any) ([]byte, error) {
+	written, err := library.FromRaw(raw)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: it cannot be written", ErrKey) // the library's error may hold it
 	}
-	public.ID, public.Use, public.Algorithm = k.id, "sig", k.algorithm
-	return json.Marshal(public)
+	for name, value := range map[string]string{library.KeyIDKey: k.id, library.KeyUsageKey: "sig", library.AlgorithmKey: string(k.algorithm)} {
+		if value == "" {
+			continue
+		}
+		if written.Set(name, value) != nil {
+			return nil, fmt.Errorf("%w: it cannot be written", ErrKey)
+		}
+	}
+	return json.Marshal(written)
 }
 
-// A publicMembers is a public JWK. The order of the members that name the key is
-// that of RFC 7638 section 3.2.
-type publicMembers struct {
-	Curve string `json:"crv,omitempty"`
-	E     string `json:"e,omitempty"`
-	Type  string `json:"kty"`
-	N     string `json:"n,omitempty"`
-	X     string `json:"x,omitempty"`
-	Y     string `json:"y,omitempty"`
-
-	ID        string    `json:"kid,omitempty"`
-	Use       string    `json:"use,omitempty"`
-	Algorithm Algorithm `json:"alg,omitempty"`
-}
-
-func publicJWK(key any) (*publicMembers, error) {
-	switch key := key.(type) {
+// typeOf returns the "kty" and the "crv" of key material.
+func typeOf(material any) (kty, crv string, err error) {
+	switch key := material.(type) {
 	case *ecdsa.PublicKey:
 		if !slices.Contains(curves, key.Curve) {
-			return nil, fmt.Errorf("%w: its curve", ErrUnsupportedKey)
+			return "", "", fmt.Errorf("%w: its curve", ErrUnsupportedKey)
 		}
-		point, err := key.Bytes()
-		if err != nil {
-			return nil, fmt.Errorf("%w: the point is not on the curve", ErrKey)
+		if _, err := key.ECDH(); err != nil {
+			return "", "", fmt.Errorf("%w: the point is not on the curve", ErrKey)
 		}
-		size := len(point) / 2
-		return &publicMembers{Type: "EC", Curve: key.Curve.Params().Name, X: encode(point[1 : 1+size]), Y: encode(point[1+size:])}, nil
+		return "EC", key.Curve.Params().Name, nil
 	case ed25519.PublicKey:
-		return &publicMembers{Type: "OKP", Curve: "Ed25519", X: encode(key)}, nil
+		return "OKP", "Ed25519", nil
 	case *rsa.PublicKey:
-		return &publicMembers{Type: "RSA", N: encode(key.N.Bytes()), E: encode(big.NewInt(int64(key.E)).Bytes())}, nil
+		return "RSA", "", nil
 	case []byte:
-		return &publicMembers{Type: "oct"}, nil
+		return "oct", "", nil
 	default:
-		return nil, ErrUnsupportedKey
+		return "", "", ErrUnsupportedKey
 	}
 }
 
-// thumbprint is of a value that has nothing but the members that name the key.
-func (p *publicMembers) thumbprint() (string, error) {
-	text, err := json.Marshal(p)
-	if err != nil {
-		return "", fmt.Errorf("serialising key: %w", err)
+// printOf returns the thumbprint of key material.
+func printOf(material any) (string, error) {
+	if secret, ok := material.([]byte); ok {
+		return localPrint(secret), nil
 	}
-	sum := sha256.Sum256(text)
-	return encode(sum[:]), nil
+	key, err := library.FromRaw(material)
+	if err != nil {
+		return "", fmt.Errorf("%w: it has no thumbprint", ErrKey)
+	}
+	sum, err := key.Thumbprint(crypto.SHA256)
+	return encode(sum), err
 }
 
 // processKey hides what localPrint is of.

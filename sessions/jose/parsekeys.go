@@ -3,8 +3,6 @@ package jose
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
@@ -72,24 +70,12 @@ func parsePEM(data []byte, p KeyPolicy) ([]*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	var public crypto.PublicKey
-	switch block.Type {
-	case "PUBLIC KEY":
-		public, err = x509.ParsePKIXPublicKey(block.Bytes)
-	case "CERTIFICATE":
-		var certificate *x509.Certificate
-		if certificate, err = x509.ParseCertificate(block.Bytes); err == nil {
-			public = certificate.PublicKey
-		}
-	default:
-		var signer crypto.Signer
-		if signer, err = parseSigner(block); err != nil {
-			return nil, err
-		}
-		public = signer.Public()
-	}
+	public, err := parseBlock(block)
 	if err != nil {
-		return nil, fmt.Errorf("%w: its PEM cannot be read", ErrKey)
+		return nil, err
+	}
+	if signer, ok := public.(crypto.Signer); ok {
+		public = signer.Public()
 	}
 	return newKeys("", "", public, p.allowed())
 }
@@ -113,33 +99,46 @@ func onlyBlock(data []byte) (*pem.Block, error) {
 	}
 }
 
-func parseSigner(block *pem.Block) (crypto.Signer, error) {
-	var key any
-	var err error
-	switch block.Type {
-	case "PRIVATE KEY":
-		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
-	case "EC PRIVATE KEY":
-		key, err = x509.ParseECPrivateKey(block.Bytes)
-	case "RSA PRIVATE KEY":
-		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
-	default:
+// pemForms are the types of PEM blocks that are read.
+var pemForms = map[string]func(der []byte) (any, error){
+	"PUBLIC KEY":      func(der []byte) (any, error) { return x509.ParsePKIXPublicKey(der) },
+	"PRIVATE KEY":     func(der []byte) (any, error) { return x509.ParsePKCS8PrivateKey(der) },
+	"EC PRIVATE KEY":  func(der []byte) (any, error) { return x509.ParseECPrivateKey(der) },
+	"RSA PRIVATE KEY": func(der []byte) (any, error) { return x509.ParsePKCS1PrivateKey(der) },
+	"CERTIFICATE": func(der []byte) (any, error) {
+		certificate, err := x509.ParseCertificate(der)
+		if err != nil {
+			return nil, err
+		}
+		return certificate.PublicKey, nil
+	},
+}
+
+// parseBlock returns the key of a block, public or private.
+func parseBlock(block *pem.Block) (any, error) {
+	parse, known := pemForms[block.Type]
+	if !known {
 		return nil, fmt.Errorf("%w: its type of PEM", ErrUnsupportedKey)
 	}
+	key, err := parse(block.Bytes)
 	if err != nil {
 		return nil, fmt.Errorf("%w: its PEM cannot be read", ErrKey)
 	}
-	switch key := key.(type) {
-	case *ecdsa.PrivateKey:
-		return key, nil
-	case ed25519.PrivateKey:
-		return key, nil
-	case *rsa.PrivateKey:
-		if len(key.Primes) != 2 {
-			return nil, fmt.Errorf("%w: RSA with more than two primes", ErrUnsupportedKey)
-		}
-		return key, nil
-	default:
+	if key, ok := key.(*rsa.PrivateKey); ok && len(key.Primes) != 2 {
+		return nil, fmt.Errorf("%w: RSA with more than two primes", ErrUnsupportedKey)
+	}
+	return key, nil
+}
+
+// parseSigner returns the private key of a block.
+func parseSigner(block *pem.Block) (crypto.Signer, error) {
+	key, err := parseBlock(block)
+	if err != nil {
+		return nil, err
+	}
+	signer, ok := key.(crypto.Signer)
+	if !ok {
 		return nil, ErrUnsupportedKey
 	}
+	return signer, nil
 }

@@ -9,7 +9,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"sync"
 )
@@ -119,41 +118,9 @@ func (k *PrivateKey) Algorithm() Algorithm { return k.public.algorithm }
 // Public returns the key that verifies. Its ID is the thumbprint.
 func (k *PrivateKey) Public() *Key { return k.public }
 
-// privateMembers is a private JWK (RFC 7518 sections 6.2.2 and 6.3.2).
-type privateMembers struct {
-	publicMembers
-	D  string `json:"d"`
-	P  string `json:"p,omitempty"`
-	Q  string `json:"q,omitempty"`
-	DP string `json:"dp,omitempty"`
-	DQ string `json:"dq,omitempty"`
-	QI string `json:"qi,omitempty"`
-}
-
 // JWK returns the key with its private parts, and with kid, alg and use. Who has
 // it can sign.
-func (k *PrivateKey) JWK() ([]byte, error) {
-	public, err := publicJWK(k.public.material())
-	if err != nil {
-		return nil, err
-	}
-	public.ID, public.Use, public.Algorithm = k.ID(), "sig", k.Algorithm()
-	private := privateMembers{publicMembers: *public}
-	switch key := k.signer().(type) {
-	case *ecdsa.PrivateKey:
-		d, err := key.Bytes()
-		if err != nil {
-			return nil, fmt.Errorf("%w: the private key is out of range", ErrKey)
-		}
-		private.D = encode(d)
-	case ed25519.PrivateKey:
-		private.D = encode(key.Seed())
-	case *rsa.PrivateKey:
-		private.D, private.P, private.Q = encode(key.D.Bytes()), encode(key.Primes[0].Bytes()), encode(key.Primes[1].Bytes())
-		private.DP, private.DQ, private.QI = encode(key.Precomputed.Dp.Bytes()), encode(key.Precomputed.Dq.Bytes()), encode(key.Precomputed.Qinv.Bytes())
-	}
-	return json.Marshal(private)
-}
+func (k *PrivateKey) JWK() ([]byte, error) { return k.public.write(k.signer()) }
 
 // Sign returns the compact JWS over exactly these bytes (RFC 7515 section 3.1).
 // They are the caller's to get right. EdDSA and RS* give the same bytes each
