@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"authsidecar/sessions"
@@ -72,8 +73,8 @@ func (a *assertions) verify(ctx context.Context, assertion string) (client strin
 	case err != nil:
 		return "", errClient
 	}
-	id, _ := caller.Claims["jti"].(string)
-	if caller.Subject != caller.Issuer || caller.Acting || id == "" || !a.forUsAlone(caller.Claims["aud"]) {
+	id, ok := assertionID(assertion, caller.Claims)
+	if !ok || caller.Subject != caller.Issuer || caller.Acting || !a.forUsAlone(caller.Claims["aud"]) {
 		return "", errClient
 	}
 	switch fresh, full := a.seen[caller.Issuer].add(id, caller.ExpiresAt.Add(assertionLeeway)); {
@@ -84,6 +85,17 @@ func (a *assertions) verify(ctx context.Context, assertion string) (client strin
 	default:
 		return caller.Issuer, nil
 	}
+}
+
+// assertionID returns by what an assertion is known again: its jti or, since RFC 7523 section 3
+// asks for none, what was signed (without the signature: there are several good ones of ECDSA).
+func assertionID(assertion string, claims map[string]any) (id string, ok bool) {
+	jti, said := claims["jti"]
+	if !said {
+		return assertion[:strings.LastIndexByte(assertion, '.')], true
+	}
+	id, ok = jti.(string)
+	return id, ok && id != ""
 }
 
 // forUsAlone reports whether all that an audience names is us. One that is for others too can

@@ -214,7 +214,7 @@ func TestAssertion_IsOfTheClientAboutItselfAndForUs(t *testing.T) {
 		"for somebody else too":        f.assertion(map[string]any{"aud": []string{issuer, trusted}}),
 		"for the endpoint of sessions": f.assertion(map[string]any{"aud": callers}),
 		"for nobody":                   f.assertion(map[string]any{"aud": nil}),
-		"without an id":                f.assertion(map[string]any{"jti": nil}),
+		"with an empty id":             f.assertion(map[string]any{"jti": ""}),
 		"with an id that is no text":   f.assertion(map[string]any{"jti": 1}),
 		"without an end":               f.assertion(map[string]any{"exp": nil}),
 		"that is over":                 f.assertion(map[string]any{"exp": f.now.Add(-time.Minute).Unix()}),
@@ -249,6 +249,19 @@ func TestAssertion_IsGoodOnce(t *testing.T) {
 	f.now = f.now.Add(2 * time.Second)
 	f.want(ask(f.assertion(map[string]any{"jti": "2"})), 200, "")
 	f.want(ask(first), 401, "invalid_client")
+}
+
+// RFC 7523 section 3 asks for no jti, and there are libraries that send none.
+func TestAssertion_WithoutAnIDIsGoodOnceToo(t *testing.T) {
+	f := newFixture(t)
+	ask := func(assertion string) answer {
+		return f.post("/revoke", "client_assertion_type", assertionType, "client_assertion", assertion, "token", "x")
+	}
+	first := f.assertion(map[string]any{"jti": nil})
+	f.want(ask(first), 200, "")
+	f.want(ask(first), 401, "invalid_client")
+	f.want(ask(f.assertion(map[string]any{"jti": nil})), 401, "invalid_client") // another signature of the same
+	f.want(ask(f.assertion(map[string]any{"jti": nil, "exp": f.now.Add(2 * time.Minute).Unix()})), 200, "")
 }
 
 func TestReplays_AreForgottenWhenTheyAreOverAndRefusedWhenTheyAreTooMany(t *testing.T) {
