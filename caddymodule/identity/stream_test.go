@@ -113,6 +113,27 @@ func TestStream_NothingOfALateResponseIsSent(t *testing.T) {
 	}
 }
 
+// What a client sent before its session ended is for nobody afterwards, and nothing more of
+// the response is sent.
+func TestStream_NothingIsReadOrWrittenAfterItWasCutOff(t *testing.T) {
+	w := httptest.NewRecorder()
+	s, r := newStream(w, httptest.NewRequest(http.MethodPost, "/", strings.NewReader("sent")), nil)
+	s.cutOff()
+	for name, call := range map[string]func() (int64, error){
+		"read":  func() (int64, error) { n, err := r.Body.Read(make([]byte, 4)); return int64(n), err },
+		"write": func() (int64, error) { n, err := s.Write([]byte("late")); return int64(n), err },
+		"copy":  func() (int64, error) { return s.ReadFrom(strings.NewReader("late")) },
+		"flush": func() (int64, error) { return 0, s.FlushError() },
+	} {
+		if n, err := call(); n != 0 || !errors.Is(err, errStreamOver) {
+			t.Errorf("%s: %d bytes, %v", name, n, err)
+		}
+	}
+	if w.Body.Len() != 0 || w.Flushed {
+		t.Errorf("sent %q, flushed %t", w.Body, w.Flushed)
+	}
+}
+
 // A deadline that Caddy sets after ours does not let anybody wait on.
 func TestStream_WakesWhoeverWaitsAsLongAsHeDoes(t *testing.T) {
 	w := newStuck()
@@ -127,6 +148,30 @@ func TestStream_WakesWhoeverWaitsAsLongAsHeDoes(t *testing.T) {
 	if w.deaf != 0 {
 		t.Errorf("%d more deadlines were needed", w.deaf)
 	}
+}
+
+// The handler may return while it reads elsewhere: the request is served when that read is
+// over, since net/http would clear the deadline that ends it.
+func TestStream_IsNotServedBeforeTheReadInFlightIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newStuck()
+		w.deaf = 2
+		s, r := newStream(w, httptest.NewRequest(http.MethodPost, "/", w), nil)
+		s.begin(http.StatusOK)
+		go func() { _, _ = r.Body.Read(make([]byte, 1)) }()
+		<-w.waits
+		s.end()
+		stopped := make(chan struct{})
+		go func() { defer close(stopped); s.stop() }()
+		synctest.Wait()
+		select {
+		case <-stopped:
+			t.Error("it was served while it was read")
+			close(w.woken)
+		default:
+		}
+		<-stopped // by a later deadline
+	})
 }
 
 // A stuck client neither reads nor writes, until a deadline is over.
