@@ -97,6 +97,27 @@ func TestFile_ContentIsPickedUpHoweverItIsReplaced(t *testing.T) {
 	}
 }
 
+func TestFile_IsLookedAtEveryFiveSeconds(t *testing.T) {
+	first, second := keyOf("first", jose.ES256), keyOf("second", jose.ES256)
+	path := filepath.Join(t.TempDir(), "keys.json")
+	write(t, path, jwks(t, jwk(t, first, nil)))
+	synctest.Test(t, func(t *testing.T) {
+		f := newFile(t, FileConfig{Path: path})
+		stop := run(t, f)
+		defer stop()
+		pass(time.Millisecond)
+		write(t, path, jwks(t, jwk(t, second, nil)))
+		pass(5*time.Second - 2*time.Millisecond)
+		if !has(t, f, first) {
+			t.Error("it was looked at too soon")
+		}
+		pass(time.Millisecond)
+		if !has(t, f, second) {
+			t.Error("it was not looked at")
+		}
+	})
+}
+
 func renameOver(t *testing.T, path, content string) {
 	write(t, path+".new", content)
 	if err := os.Rename(path+".new", path); err != nil {
