@@ -515,6 +515,8 @@ func TestRemote_RefusesWhatIsNotSafe(t *testing.T) {
 		"discovery at what is no URL":   {Issuer: "acme"},
 		"V4 symmetric":                  {Issuer: idp, URL: jwksURL, Keys: jose.KeyPolicy{Symmetric: true}},
 		"stale for ever":                {Issuer: idp, URL: jwksURL, MaxStale: 1 << 62},
+		"stale for more than 30 days":   {Issuer: idp, URL: jwksURL, MaxStale: 720*time.Hour + 1},
+		"a cooldown of more than 1 h":   {Issuer: idp, URL: jwksURL, Cooldown: time.Hour + 1},
 		"stale before it is due":        {Issuer: idp, URL: jwksURL, MaxStale: time.Minute},
 		"negative cooldown":             {Issuer: idp, URL: jwksURL, Cooldown: -1},
 		"J1 timeout of more than 5 s":   {Issuer: idp, URL: jwksURL, Timeout: 6 * time.Second},
@@ -534,6 +536,7 @@ func TestRemote_RefusesWhatIsNotSafe(t *testing.T) {
 		"the loopback of IPv6":      {Issuer: idp, URL: "http://[::1]:8080/jwks"},
 		"the loopback by its name":  {Issuer: idp, URL: "http://localhost/jwks"},
 		"http where it is accepted": {Issuer: "http://idp.example.com", InsecureHTTP: true},
+		"stale for 30 days":         {Issuer: idp, URL: jwksURL, MaxStale: 720 * time.Hour},
 	} {
 		if _, err := NewRemote(c); err != nil {
 			t.Errorf("%s: %v", name, err)
