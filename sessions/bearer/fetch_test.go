@@ -470,3 +470,14 @@ func TestJ1_ATokenForTheURLOfTheKeysAlone(t *testing.T) {
 		}
 	}
 }
+
+// Keys are asked for again when the server says so, between five minutes and an hour from now.
+func TestFreshness_OfKeysIsWhatTheServerSaysWithinBounds(t *testing.T) {
+	for said, want := range map[string]time.Duration{
+		"": 15 * time.Minute, "max-age=600": 10 * time.Minute, "no-store": 5 * time.Minute, "max-age=1": 5 * time.Minute, "max-age=86400": time.Hour, "max-age=x": 15 * time.Minute,
+	} {
+		if got := freshness(http.Header{"Cache-Control": {said}}); got != want {
+			t.Errorf("%q: %s, want %s", said, got, want)
+		}
+	}
+}
