@@ -453,6 +453,42 @@ func TestRefresh_AStoreFaultIsNoVerdict(t *testing.T) {
 	w.refresh(grant.RefreshToken, victim, event.Refreshed)
 }
 
+// Nor do keys that are missing: the rotation is stored by then, and the same token gets its
+// successor when the keys are back.
+func TestRefresh_WithoutAKeyToSignIsNoVerdict(t *testing.T) {
+	w := newWorld(t)
+	grant := w.create(person("alice", nil), "alice")
+	must(t, w.keys.Access.Set(nil))
+	got, err := w.try(grant.RefreshToken, victim)
+	if got != nil || !errors.Is(err, keyring.ErrNoKey) || errors.Is(err, sessions.ErrGrant) {
+		t.Errorf("got %v, %v", got, err)
+	}
+	if e := w.last(); e.Kind != event.Failed || !errors.Is(e.Err, keyring.ErrNoKey) {
+		t.Errorf("event %s: %v", e.Kind, e.Err)
+	}
+	must(t, w.keys.Access.Set([]keyring.Record{{Key: generate(t, jose.ES256)}}))
+	w.refresh(grant.RefreshToken, victim, event.Retried)
+}
+
+// Nor does it when somebody asks for the session that a token is of, or signs out with it.
+func TestCurrent_AStoreFaultIsNoVerdict(t *testing.T) {
+	w := newWorld(t)
+	grant := w.create(person("alice", nil), "alice")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	req := &sessions.RefreshRequest{Token: grant.RefreshToken, IP: victim}
+	if _, err := w.manager.Current(ctx, req); !errors.Is(err, sessions.ErrUnavailable) || errors.Is(err, sessions.ErrGrant) {
+		t.Errorf("%v, want ErrUnavailable", err)
+	}
+	if row, err := w.manager.Current(t.Context(), req); err != nil || row.ID != grant.Session.ID {
+		t.Errorf("session %q, %v", row.ID, err)
+	}
+	w.use(new(storetest.Memory)) // emptied
+	if _, err := w.manager.Current(t.Context(), req); !errors.Is(err, sessions.ErrGrant) || errors.Is(err, sessions.ErrForged) {
+		t.Errorf("%v, want that the session is unknown", err)
+	}
+}
+
 // A thief who asks whether a copied token is still good gives themselves away.
 func TestTheft_ProbingWithAUsedTokenRevokesTheSession(t *testing.T) {
 	for _, c := range []struct {
