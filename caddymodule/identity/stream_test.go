@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,9 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/forward"
 )
 
 // A response that did not begin when its session ended has a moment; one that did has
@@ -171,6 +175,27 @@ func TestStream_IsNotServedBeforeTheReadInFlightIsOver(t *testing.T) {
 		default:
 		}
 		<-stopped // by a later deadline
+	})
+}
+
+// A request whose session ends before it is answered is refused, and recorded as that.
+func TestStream_ARequestThatIsCutOffUnansweredIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		site := newEndingSite()
+		who := &identity{Who: &forward.Who{Impersonation: true, Caller: &sessions.Caller{Own: true, SessionID: "s", ExpiresAt: time.Now().Add(time.Hour)}}}
+		app := func(_ http.ResponseWriter, r *http.Request) error {
+			site.open.End(sessions.Key{Realm: "r", ID: "s"})
+			<-r.Context().Done()
+			return r.Context().Err()
+		}
+		var told []int
+		err := site.app.stream(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil), who, caddyhttp.HandlerFunc(app), func(status int) { told = append(told, status) })
+		if refused, ok := errors.AsType[*refusal](err); !ok || refused.Problem != errOver {
+			t.Errorf("got %v", err)
+		}
+		if !slices.Equal(told, []int{http.StatusUnauthorized}) {
+			t.Errorf("recorded %v", told)
+		}
 	})
 }
 
