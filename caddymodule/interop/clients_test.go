@@ -182,7 +182,7 @@ func pageHolder(t *testing.T, site string) *holder {
 	use := blocks(t, "clients.md", "js")[1]
 	h := &holder{
 		save: func(answer string) {
-			run[bool](tabs[0], `(await import("/session.js")).save(`+answer+`); return true`)
+			run[bool](tabs[0], `await (await import("/session.js")).save(`+answer+`); return true`)
 		},
 		ask: func(several int) []string {
 			got := make([]string, several)
@@ -194,7 +194,7 @@ func pageHolder(t *testing.T, site string) *holder {
 						try {
 							return await accessToken() ?? `+quote(signIn)+`;
 						} catch (error) {
-							return load() ? `+quote(later)+` : String(error);
+							return await load() ? `+quote(later)+` : String(error);
 						}`)
 				})
 			}
