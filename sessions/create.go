@@ -9,8 +9,11 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"authsidecar/sessions/event"
 )
@@ -38,27 +41,29 @@ type CreateRequest struct {
 	UserAgent string
 }
 
-// Create makes a session for a user if the policy lets the caller have one. The
-// errors are ErrUserID, ErrText, ErrKept, ErrLifetime, ErrDenied, ErrReasonRequired,
-// ErrClient, ErrIdempotencyMismatch, ErrIdempotencySpent, keyring.ErrNoKey and ErrUnavailable.
-//
-// The grant is returned after the row is durable.
-func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error) {
-	now := m.Store.Now()
-	wanted, err := m.prepare(req, now)
-	m.shadow(ctx, req, wanted, err)
+// A creation is one request for a session, on its way through a Manager.
+type creation struct {
+	*Manager
+	req *CreateRequest
+}
+
+// create does what Manager.Create says.
+func (c *creation) create(ctx context.Context) (*Grant, error) {
+	now := c.Store.Now()
+	wanted, err := c.prepare(now)
+	c.shadow(ctx, wanted, err)
 	if err != nil {
-		m.observe(ctx, event.Denied, wanted, err)
+		c.observe(ctx, event.Denied, wanted, err)
 		return nil, err
 	}
-	if err := m.observer().Before(ctx, event.Created, wanted); err != nil {
-		m.observe(ctx, event.Denied, wanted, err)
+	if err := c.observer().Before(ctx, event.Created, wanted); err != nil {
+		c.observe(ctx, event.Denied, wanted, err)
 		return nil, err
 	}
-	stored, created, count, err := m.put(ctx, *wanted)
+	stored, created, count, err := c.put(ctx, *wanted)
 	if err != nil {
 		err = fmt.Errorf("storing session: %w", err)
-		m.observe(ctx, event.Failed, wanted, err)
+		c.observe(ctx, event.Failed, wanted, err)
 		return nil, err
 	}
 	kind := event.Created
@@ -66,92 +71,129 @@ func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error
 		now = stored.RotatedAt
 	} else {
 		kind = event.Repeated
-		if err := m.repeatable(&stored, wanted, now); err != nil {
-			m.observe(ctx, event.Denied, wanted, err)
+		if err := c.repeatable(&stored, wanted, now); err != nil {
+			c.observe(ctx, event.Denied, wanted, err)
 			return nil, err
 		}
 	}
-	grant, err := m.grant(&stored, now)
+	grant, err := c.grant(&stored, now)
 	if err != nil {
-		m.observe(ctx, event.Failed, &stored, err)
+		c.observe(ctx, event.Failed, &stored, err)
 		return nil, err
 	}
-	m.observe(ctx, kind, &stored, nil)
-	if created && count > m.MaxPerUser {
-		m.enforceLimit(ctx, &stored)
+	c.observe(ctx, kind, &stored, nil)
+	if created && count > c.MaxPerUser {
+		(&eviction{c.Manager, &stored}).enforce(ctx)
 	}
 	return grant, nil
 }
 
 // put is Store.Create with the store's time for that of this node.
-func (m *Manager) put(ctx context.Context, row Session) (stored Session, created bool, count int, err error) {
+func (c *creation) put(ctx context.Context, row Session) (stored Session, created bool, count int, err error) {
 	life := row.ExpiresAt.Sub(row.CreatedAt)
 	row.CreatedAt, row.RotatedAt, row.ExpiresAt = time.Time{}, time.Time{}, time.Time{}.Add(life)
-	return m.Store.Create(ctx, row)
+	return c.Store.Create(ctx, row)
 }
 
 // prepare returns the row that the request is to get. Where the answer is no, the
 // row holds only what the log wants to know of the request.
-func (m *Manager) prepare(req *CreateRequest, now time.Time) (*Session, error) {
+func (c *creation) prepare(now time.Time) (*Session, error) {
 	s := &Session{
-		Realm:       m.Realm,
-		UserID:      req.UserID,
-		ClientID:    cmp.Or(req.ClientID, req.Caller.ClientID, m.Realm),
-		Reason:      req.Reason,
-		Actor:       req.Caller.Principal,
-		ActorClient: req.Caller.ClientID,
-		ActorSub:    req.Caller.sub(),
-		ActorSID:    req.Caller.sid(),
-		IP:          req.IP,
-		UserAgent:   clip(req.UserAgent, maxAgent),
+		Realm:       c.Realm,
+		UserID:      c.req.UserID,
+		ClientID:    cmp.Or(c.req.ClientID, c.req.Caller.ClientID, c.Realm),
+		Reason:      c.req.Reason,
+		Actor:       c.req.Caller.Principal,
+		ActorClient: c.req.Caller.ClientID,
+		ActorSub:    c.req.Caller.sub(),
+		ActorSID:    c.req.Caller.sid(),
+		IP:          c.req.IP,
+		UserAgent:   clip(c.req.UserAgent, maxAgent),
 		CreatedAt:   now,
 		RotatedAt:   now,
 	}
-	if err := CheckUserID(req.UserID); err != nil {
-		s.UserID = clip(req.UserID, maxUserID)
+	if err := CheckUserID(c.req.UserID); err != nil {
+		s.UserID = clip(c.req.UserID, maxUserID)
 		return s, err
 	}
 	if len(s.Reason) > maxReason || !cleanText(s.Reason) || len(s.ClientID) > maxClientID || !cleanText(s.ClientID) {
 		s.Reason, s.ClientID = clip(s.Reason, maxReason), clip(s.ClientID, maxClientID)
 		return s, ErrText
 	}
-	decision, err := m.Policy.Decide(m.input(req.Caller, s))
+	decision, err := c.Policy.Decide(c.input(c.req.Caller, s))
 	if err != nil {
 		return s, err
 	}
 	s.Impersonation, s.Rule = decision.Impersonation, decision.Rule
-	if err := m.record(s, req.Caller, now); err != nil {
+	if err := c.record(s, now); err != nil {
 		return s, err
 	}
-	if err := m.setLife(s, req.Lifetime); err != nil {
+	if err := c.setLife(s); err != nil {
 		return s, err
 	}
-	key, err := m.Minter.Keys.Refresh.Signing(now)
+	key, err := c.Minter.Keys.Refresh.Signing(now)
 	if err != nil {
 		return s, err
 	}
 	s.KeyID = key.ID()
-	m.identify(s, req)
+	c.identify(s)
 	return s, nil
 }
 
-// input is what rules are asked about a session of that caller.
-func (m *Manager) input(c *Caller, s *Session) *RuleInput {
-	return &RuleInput{
-		Caller: c, UserID: s.UserID, Reason: s.Reason, ClientID: s.ClientID,
-		OtherClient: s.ClientID != cmp.Or(c.ClientID, m.Realm) && !m.Clients[s.ClientID],
+// record notes in the row what the rules, and the conditions of the caller's trust, look
+// at, and what the session keeps of the caller's token.
+func (c *creation) record(s *Session, now time.Time) error {
+	var asked []Condition
+	if trust := c.trust(c.req.Caller.Issuer); trust != nil {
+		asked = trust.conditions()
 	}
+	c.Policy.record(s, c.req.Caller, asked...)
+	return c.keep(s, now)
+}
+
+// maxKept is how many bytes the claims may have, as JSON, that a session keeps of the
+// token of its user.
+const maxKept = 4096
+
+// keep notes in the row of a user's own session the claims of their token that it keeps,
+// and when they were true. An impersonated session keeps none: they are the actor's.
+func (c *creation) keep(s *Session, now time.Time) error {
+	if s.Impersonation {
+		return nil
+	}
+	for _, name := range c.Minter.Claims {
+		value, has := c.req.Caller.Claims[name]
+		if !has || value == nil {
+			continue
+		}
+		if s.Kept == nil {
+			s.Kept = Claims{}
+		}
+		s.Kept[name] = value
+	}
+	if s.Kept == nil {
+		return nil
+	}
+	if data, err := json.Marshal(s.Kept, tokenJSON); err != nil || len(data) > maxKept {
+		s.Kept = nil
+		return ErrKept
+	}
+	s.KeptAt = now
+	if issued, ok := c.req.Caller.Claims["iat"].(int64); ok && issued < now.Unix() {
+		s.KeptAt = time.Unix(max(issued, 0), 0).UTC()
+	}
+	return nil
 }
 
 // setLife sets the ends of the session, or returns ErrLifetime.
-func (m *Manager) setLife(s *Session, asked *time.Duration) error {
-	limits := m.Own
+func (c *creation) setLife(s *Session) error {
+	limits := c.Own
 	if s.Impersonation {
-		limits = m.Impersonation
+		limits = c.Impersonation
 	}
 	life := limits.TTL
-	if asked != nil {
-		life = *asked
+	if c.req.Lifetime != nil {
+		life = *c.req.Lifetime
 	}
 	if life <= 0 || life > limits.MaxTTL {
 		return ErrLifetime
@@ -163,22 +205,22 @@ func (m *Manager) setLife(s *Session, asked *time.Duration) error {
 
 // identify gives the session its id and its first secret. With an idempotency
 // key the id is made from it, so that a repeated request finds its session.
-func (m *Manager) identify(s *Session, req *CreateRequest) {
+func (c *creation) identify(s *Session) {
 	_, _ = rand.Read(s.Secret[:]) // it never fails: it ends the process instead
-	if req.IdempotencyKey == "" {
+	if c.req.IdempotencyKey == "" {
 		s.ID = randomID()
 		return
 	}
-	mac := hmac.New(sha256.New, m.IDSecret)
-	writeParts(mac, "session id", m.Realm, s.Actor.Issuer, s.Actor.Subject, req.IdempotencyKey)
+	mac := hmac.New(sha256.New, c.IDSecret)
+	writeParts(mac, "session id", c.Realm, s.Actor.Issuer, s.Actor.Subject, c.req.IdempotencyKey)
 	s.ID = base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
 
 	hash := sha256.New()
 	life := "default"
-	if req.Lifetime != nil {
-		life = req.Lifetime.String()
+	if c.req.Lifetime != nil {
+		life = c.req.Lifetime.String()
 	}
-	writeParts(hash, req.UserID, req.ClientID, req.Reason, life)
+	writeParts(hash, c.req.UserID, c.req.ClientID, c.req.Reason, life)
 	s.RequestHash = hash.Sum(nil)
 }
 
@@ -194,12 +236,25 @@ func writeParts(w interface{ Write([]byte) (int, error) }, parts ...string) {
 
 // repeatable reports whether the stored session may be answered again to a request
 // for the wanted one.
-func (m *Manager) repeatable(stored, wanted *Session, now time.Time) error {
+func (c *creation) repeatable(stored, wanted *Session, now time.Time) error {
 	if subtle.ConstantTimeCompare(stored.RequestHash, wanted.RequestHash) != 1 || len(wanted.RequestHash) == 0 {
 		return ErrIdempotencyMismatch
 	}
-	if !m.live(stored, now) || stored.Impersonation != wanted.Impersonation || stored.Generation != 0 || now.Sub(stored.RotatedAt) > repeatWindow {
+	if !c.live(stored, now) || stored.Impersonation != wanted.Impersonation || stored.Generation != 0 || now.Sub(stored.RotatedAt) > repeatWindow {
 		return ErrIdempotencySpent
 	}
 	return nil
+}
+
+// shadow reports what the shadow policy says of a request, which decides nothing. cause is
+// why the request was refused, if it was.
+func (c *creation) shadow(ctx context.Context, wanted *Session, cause error) {
+	if c.Shadow == nil || errors.Is(cause, ErrUserID) || errors.Is(cause, ErrText) {
+		return
+	}
+	decision, err := c.Shadow.Decide(c.input(c.req.Caller, wanted))
+	tried := *wanted
+	tried.ID = "" // there is no session by this
+	tried.Rule, tried.Impersonation = decision.Rule, decision.Impersonation
+	c.report(ctx, &Event{Kind: event.Shadowed, Session: &tried, IP: c.req.IP, Err: err})
 }

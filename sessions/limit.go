@@ -11,23 +11,29 @@ import (
 	"authsidecar/sessions/event"
 )
 
-// enforceLimit revokes the least recently used sessions of the user that are of the same
+// An eviction makes the sessions of a user fit the limit again, after one was created.
+type eviction struct {
+	*Manager
+	created *Session
+}
+
+// enforce revokes the least recently used sessions of the user that are of the same
 // kind and exceed MaxPerUser. The new session is granted whether that works or not: what is
 // left over is revoked when the next one is created. Concurrent requests for one user and
 // kind do it one after the other.
-func (m *Manager) enforceLimit(ctx context.Context, created *Session) {
-	if m.MaxPerUser <= 0 {
+func (e *eviction) enforce(ctx context.Context) {
+	if e.MaxPerUser <= 0 {
 		return
 	}
-	if found, err := m.sameKind(ctx, created); err == nil && len(found) <= m.MaxPerUser {
+	if found, err := e.sameKind(ctx); err == nil && len(found) <= e.MaxPerUser {
 		return // as nearly always
 	}
 	// A client that hangs up does not keep its sessions.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limitTimeout)
 	defer cancel()
-	defer m.limiting.lock(limitKey{created.UserID, created.Impersonation})()
-	if err := m.evict(ctx, created); err != nil {
-		m.observe(ctx, event.Failed, created, fmt.Errorf("evicting the user's least recently used sessions: %w", err))
+	defer e.limiting.lock(limitKey{e.created.UserID, e.created.Impersonation})()
+	if err := e.evict(ctx); err != nil {
+		e.observe(ctx, event.Failed, e.created, fmt.Errorf("evicting the user's least recently used sessions: %w", err))
 	}
 }
 
@@ -82,47 +88,48 @@ func (l *limitLocks) lock(key limitKey) (unlock func()) {
 }
 
 // evict revokes what exceeds the limit, the least recently used first.
-func (m *Manager) evict(ctx context.Context, created *Session) error {
-	found, err := m.sameKind(ctx, created)
-	if err != nil || len(found) <= m.MaxPerUser {
+func (e *eviction) evict(ctx context.Context) error {
+	found, err := e.sameKind(ctx)
+	if err != nil || len(found) <= e.MaxPerUser {
 		return err
 	}
 	// Expired sessions do not count. Sweeping costs next to nothing where it is done already.
-	deleted, err := m.Store.Sweep(ctx, limitSweep, m.observer().Expired)
+	deleted, err := e.Store.Sweep(ctx, limitSweep, e.observer().Expired)
 	if err == nil && deleted > 0 {
-		found, err = m.sameKind(ctx, created)
+		found, err = e.sameKind(ctx)
 	}
 	if err != nil {
 		return err
 	}
 	var tooMany []Key
-	for excess := len(found) - m.MaxPerUser; excess > 0 && len(found) > 0; excess-- {
+	for excess := len(found) - e.MaxPerUser; excess > 0 && len(found) > 0; excess-- {
 		oldest := found[0]
 		found = found[1:]
-		row, err := m.Store.Get(ctx, Key{Realm: m.Realm, ID: oldest.id})
+		row, err := e.Store.Get(ctx, Key{Realm: e.Realm, ID: oldest.id})
 		switch {
 		case err != nil && !errors.Is(err, ErrNotFound):
 			return fmt.Errorf("reading session: %w", err)
-		case err == nil && m.live(&row, created.CreatedAt) && row.RotatedAt.After(oldest.used):
+		case err == nil && e.live(&row, e.created.CreatedAt) && row.RotatedAt.After(oldest.used):
 			oldest.used = row.RotatedAt // it was used since: others may be older
 			at, _ := slices.BinarySearchFunc(found, oldest, byUse)
 			found = slices.Insert(found, at, oldest)
 			excess++
-		case oldest.id == created.ID: // the new session is not evicted
+		case oldest.id == e.created.ID: // the new session is not evicted
 			excess++
 		case err == nil:
 			tooMany = append(tooMany, row.Key())
 		}
 	}
-	return m.revokeTogether(ctx, tooMany, ender{by: created.Actor, ip: created.IP})
+	return e.revokeTogether(ctx, tooMany)
 }
 
 // revokeTogether revokes sessions concurrently, so that they become durable together.
-func (m *Manager) revokeTogether(ctx context.Context, keys []Key, by ender) error {
+func (e *eviction) revokeTogether(ctx context.Context, keys []Key) error {
+	by := ender{by: e.created.Actor, ip: e.created.IP}
 	errs := make([]error, len(keys))
 	var group sync.WaitGroup
 	for i, key := range keys {
-		group.Go(func() { errs[i] = m.end(ctx, key, EndReplaced, by) })
+		group.Go(func() { errs[i] = e.end(ctx, key, EndReplaced, by) })
 		if i%evictAtOnce == evictAtOnce-1 {
 			group.Wait()
 		}
@@ -142,17 +149,17 @@ func byUse(a, b sessionUse) int { return a.used.Compare(b.used) }
 // sameKind returns the user's sessions of the same kind where they exceed the limit, those
 // first that may have been used least recently. It reads no rows: a session is used at its
 // creation, and perhaps since.
-func (m *Manager) sameKind(ctx context.Context, created *Session) (found []sessionUse, err error) {
+func (e *eviction) sameKind(ctx context.Context) (found []sessionUse, err error) {
 	query := Query{
-		Realm: m.Realm, User: created.UserID, Impersonations: &created.Impersonation,
-		Limit: m.MaxPerUser + 1, KeysOnly: true,
+		Realm: e.Realm, User: e.created.UserID, Impersonations: &e.created.Impersonation,
+		Limit: e.MaxPerUser + 1, KeysOnly: true,
 	}
 	for {
-		page, err := m.Store.List(ctx, query)
+		page, err := e.Store.List(ctx, query)
 		if err != nil {
 			return nil, fmt.Errorf("listing sessions: %w", err)
 		}
-		if found == nil && len(page.Sessions) <= m.MaxPerUser {
+		if found == nil && len(page.Sessions) <= e.MaxPerUser {
 			return nil, nil
 		}
 		for i := range page.Sessions {

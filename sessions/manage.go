@@ -4,14 +4,47 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
-
-	"authsidecar/sessions/event"
 )
 
 // scanPages bounds how much of the store one request reads, so that a filter that
 // selects little of what the caller may see costs little.
 const scanPages = 10
+
+// RightsOf returns what the caller, who asks from ip, may manage. Who acts for a
+// user is not the user, and may manage nothing: ErrForbidden.
+func (m *Manager) RightsOf(c *Caller, ip string) (*Rights, error) {
+	if c.Acting {
+		return nil, ErrForbidden
+	}
+	r := &Rights{caller: c, ip: ip}
+	if c.Own || c.IsUser() {
+		r.user = c.Subject
+	}
+	for i := range m.Manage {
+		when := m.Manage[i].When
+		if m.Manage[i].From == c.From() && (when.PerSession() || when.Holds(&RuleInput{Caller: c})) {
+			r.manage = append(r.manage, m.Manage[i])
+		}
+	}
+	return r, nil
+}
+
+// adminSubject is who ended a session, in events, where whoever runs the server
+// did. It has no issuer: so it is no caller's name.
+const adminSubject = "admin"
+
+// Operator returns the rights of whoever runs the server: over every session of the
+// realm. What it ends is ended by adminSubject. A filter that names nothing selects
+// nothing for it.
+func (m *Manager) Operator() *Rights {
+	return &Rights{
+		caller: &Caller{Principal: Principal{Subject: adminSubject}},
+		manage: []Rule{{Name: adminSubject, When: everySession{}}},
+	}
+}
+
+// listing reads what the store has of this realm.
+func (m *Manager) listing() listing { return listing{m.Store, m.Realm, m.IDSecret} }
 
 // List returns a page of the live sessions that the filter selects and the caller
 // may see, newest first. It can be shorter than limit, and even empty, with a
@@ -20,12 +53,12 @@ func (m *Manager) List(ctx context.Context, r *Rights, f Filter, cursor string, 
 	queries := r.queries(m.Realm, f)
 	var found Page
 	var err error
-	if found.Next, err = m.openCursor(cursor); err != nil {
+	if found.Next, err = m.listing().open(cursor); err != nil {
 		return Page{}, err
 	}
 	now := m.Store.Now()
 	for range scanPages {
-		page, err := m.page(ctx, queries, found.Next, limit-len(found.Sessions))
+		page, err := m.listing().page(ctx, queries, found.Next, limit-len(found.Sessions))
 		if err != nil {
 			return Page{}, err
 		}
@@ -39,7 +72,7 @@ func (m *Manager) List(ctx context.Context, r *Rights, f Filter, cursor string, 
 			break
 		}
 	}
-	found.Next = m.sealCursor(found.Next)
+	found.Next = m.listing().seal(found.Next)
 	return found, nil
 }
 
@@ -126,12 +159,12 @@ func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, cursor str
 // is the cursor of the page after these.
 func (m *Manager) endable(ctx context.Context, r *Rights, f Filter, cursor string) (keys []Key, next string, err error) {
 	queries := r.queries(m.Realm, f)
-	if next, err = m.openCursor(cursor); err != nil {
+	if next, err = m.listing().open(cursor); err != nil {
 		return nil, "", err
 	}
 	now, over := m.Store.Now(), m.revocations().RevokedUntil(m.Realm, &f)
 	for range revokeScan {
-		page, err := m.page(ctx, queries, next, revokePage)
+		page, err := m.listing().page(ctx, queries, next, revokePage)
 		if err != nil {
 			return nil, "", err
 		}
@@ -148,58 +181,7 @@ func (m *Manager) endable(ctx context.Context, r *Rights, f Filter, cursor strin
 			break
 		}
 	}
-	return keys, m.sealCursor(next), nil
-}
-
-// Current returns the live session that a refresh token is of. The errors are those of Refresh,
-// but without a client the token of any is good: who holds it may look, and sign out. A token that
-// proves a reuse revokes its session, as it does at a refresh.
-func (m *Manager) Current(ctx context.Context, req *RefreshRequest) (Session, error) {
-	p, err := m.Minter.ReadRefresh(req.Token)
-	if err != nil {
-		return Session{}, err
-	}
-	if err := m.bound(p, req); errors.Is(err, ErrOtherClient) {
-		return Session{}, err
-	}
-	row, err := m.Store.Get(ctx, p.Session)
-	if err != nil {
-		return Session{}, m.unread(err)
-	}
-	_, write, out := m.inspect(row, p, m.Store.Now())
-	if !write {
-		return row, out.Err
-	}
-	row, err = m.Store.Update(ctx, p.Session, func(row Session, at time.Time) (next Session, write bool) {
-		next, write, out = m.inspect(row, p, at)
-		return next, write
-	})
-	if err != nil {
-		return Session{}, m.unread(err)
-	}
-	if out.Err == nil { // by the store's time it is within the grace period after all
-		return row, nil
-	}
-	m.revocations().Remember(&row)
-	m.report(ctx, &Event{Kind: out.Kind, Session: &row, IP: req.IP, Err: out.Err})
-	return row, out.Err
-}
-
-// unread is the error of a row that a refresh token names and that cannot be had.
-func (m *Manager) unread(err error) error {
-	if errors.Is(err, ErrNotFound) {
-		return errUnknown
-	}
-	return fmt.Errorf("reading session: %w", err)
-}
-
-// inspect is the transition of a row when a refresh token is presented for no refresh.
-func (m *Manager) inspect(row Session, p *Presented, now time.Time) (next Session, write bool, out Outcome) {
-	if m.cutOff(&row) {
-		return row, false, Outcome{Kind: event.Denied, Err: errRevoked}
-	}
-	rules := Rotation{Grace: m.Grace}
-	return rules.Inspect(row, p, now)
+	return keys, m.listing().seal(next), nil
 }
 
 // CurrentOf returns the live session that an access token of ours is of.

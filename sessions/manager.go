@@ -1,7 +1,9 @@
 package sessions
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"time"
 
 	"authsidecar/sessions/event"
@@ -59,19 +61,6 @@ type Manager struct {
 	limiting limitLocks
 }
 
-// An Event is something that happened to a session. It holds no token.
-type Event struct {
-	Kind event.Kind
-	// Session is the row, or the part of one that was asked for.
-	Session *Session
-	// IP is the address that the request came from, where a request did it, and By
-	// who asked for it, where that is not the actor of the session.
-	IP string
-	By Principal
-	// Err says why something was denied or failed.
-	Err error
-}
-
 // A Grant is a session and its tokens.
 type Grant struct {
 	Session       Session
@@ -80,6 +69,46 @@ type Grant struct {
 	AccessExpires time.Time
 	// Now is the store's clock when the grant was made.
 	Now time.Time
+}
+
+// Create makes a session for a user if the policy lets the caller have one. The
+// errors are ErrUserID, ErrText, ErrKept, ErrLifetime, ErrDenied, ErrReasonRequired,
+// ErrClient, ErrIdempotencyMismatch, ErrIdempotencySpent, keyring.ErrNoKey and ErrUnavailable.
+//
+// The grant is returned after the row is durable.
+func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error) {
+	return (&creation{m, req}).create(ctx)
+}
+
+// Refresh exchanges a refresh token for its successor and a new access token.
+// The errors wrap ErrGrant where the token is good for nothing, ErrUnavailable
+// or keyring.ErrNoKey where that is unknown: then the same token may be sent again.
+func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, error) {
+	p, err := m.presented(req)
+	if err != nil {
+		return nil, err // of no session: nothing happened to any
+	}
+	return p.refresh(ctx)
+}
+
+// Current returns the live session that a refresh token is of. The errors are those of Refresh,
+// but without a client the token of any is good: who holds it may look, and sign out. A token that
+// proves a reuse revokes its session, as it does at a refresh.
+func (m *Manager) Current(ctx context.Context, req *RefreshRequest) (Session, error) {
+	p, err := m.presented(req)
+	if err != nil {
+		return Session{}, err
+	}
+	return p.current(ctx)
+}
+
+// presented verifies the token of a request.
+func (m *Manager) presented(req *RefreshRequest) (*presentation, error) {
+	token, err := m.Minter.ReadRefresh(req.Token)
+	if err != nil {
+		return nil, err
+	}
+	return &presentation{Manager: m, req: req, token: token}, nil
 }
 
 func (m *Manager) revocations() Revocations {
@@ -115,4 +144,86 @@ func (m *Manager) grant(s *Session, now time.Time) (*Grant, error) {
 		return nil, err
 	}
 	return &Grant{Session: *s, RefreshToken: refresh, AccessToken: access, AccessExpires: expires, Now: now}, nil
+}
+
+// input is what rules are asked about a session of that caller.
+func (m *Manager) input(c *Caller, s *Session) *RuleInput {
+	return &RuleInput{
+		Caller: c, UserID: s.UserID, Reason: s.Reason, ClientID: s.ClientID,
+		OtherClient: s.ClientID != cmp.Or(c.ClientID, m.Realm) && !m.Clients[s.ClientID],
+	}
+}
+
+// trust returns what is configured for an issuer; nil where it is not trusted.
+func (m *Manager) trust(issuer string) *Trust {
+	if m.Trusted == nil {
+		return nil
+	}
+	return m.Trusted(issuer)
+}
+
+// An ender is who ended a session, and from where; nothing where nobody asked
+// for it.
+type ender struct {
+	by Principal
+	ip string
+}
+
+// end revokes a session, for a reason. It is no error if it was over already. When
+// it returns, the access tokens of the session are over too.
+func (m *Manager) end(ctx context.Context, key Key, reason EndReason, by ender) error {
+	row, ended, err := m.revoke(ctx, key, reason)
+	if err != nil {
+		return fmt.Errorf("ending session: %w", err)
+	}
+	m.revocations().Remember(&row)
+	if ended {
+		m.report(ctx, &Event{Kind: event.Revoked, Session: &row, By: by.by, IP: by.ip})
+	}
+	return nil
+}
+
+func (m *Manager) revoke(ctx context.Context, key Key, reason EndReason) (row Session, ended bool, err error) {
+	if store, ok := As[Rotator](m.Store); ok {
+		return store.Revoke(ctx, key, reason)
+	}
+	row, err = m.Store.Update(ctx, key, func(row Session, now time.Time) (Session, bool) {
+		ended = row.RevokedAt.IsZero()
+		if !ended {
+			return row, false
+		}
+		row.RevokedAt, row.EndReason = now, reason
+		return row, true
+	})
+	return row, ended, err
+}
+
+// RevokeRow revokes a session on behalf of by, whose right to do that was decided before: a
+// bulk revocation revokes the rows that it selects one by one. ErrNotFound: it was swept.
+func (m *Manager) RevokeRow(ctx context.Context, key Key, by Principal) error {
+	return m.end(ctx, key, EndRevoked, ender{by: by})
+}
+
+// cutOff reports whether a bulk revocation revoked the session.
+func (m *Manager) cutOff(s *Session) bool { return m.revocations().RevokedByCutoff(s.Ref()) }
+
+// live reports whether the session is not over at now.
+func (m *Manager) live(s *Session, now time.Time) bool { return s.Live(now) && !m.cutOff(s) }
+
+// Ref returns the reference to the session that an access token of ours has.
+func (m *Manager) Ref(c *Caller) Ref {
+	return Ref{
+		Key:           Key{Realm: m.Realm, ID: c.SessionID},
+		UserID:        c.Subject,
+		Impersonation: c.Acting,
+		Actor:         c.Actor,
+		CreatedAt:     c.SessionCreated,
+		StoreID:       c.StoreID,
+	}
+}
+
+// Revoked reports whether the session of an access token of ours was revoked. An error
+// wraps ErrUnavailable: that is unknown.
+func (m *Manager) Revoked(ctx context.Context, c *Caller) (bool, error) {
+	return m.revocations().Revoked(ctx, m.Ref(c))
 }

@@ -28,6 +28,19 @@ type Observer interface {
 	Failed(ctx context.Context, status int, err error)
 }
 
+// An Event is something that happened to a session. It holds no token.
+type Event struct {
+	Kind event.Kind
+	// Session is the row, or the part of one that was asked for.
+	Session *Session
+	// IP is the address that the request came from, where a request did it, and By
+	// who asked for it, where that is not the actor of the session.
+	IP string
+	By Principal
+	// Err says why something was denied or failed.
+	Err error
+}
+
 // Silent is an Observer that lets everything pass and does nothing: the default, and a start
 // for those who need one method.
 type Silent struct{}

@@ -27,26 +27,6 @@ type Revocations interface {
 	AddCutoff(ctx context.Context, realm string, f Filter, by Principal) error
 }
 
-// A Ref refers to a session: it is what an access token says of it, and all that it takes
-// to know whether it was revoked.
-type Ref struct {
-	Key
-	UserID        string
-	Impersonation bool
-	Actor         Principal // of an impersonation
-	CreatedAt     time.Time
-	StoreID       string // of the store that has the session; "" where that is unknown
-}
-
-// Ref returns the reference to the session.
-func (s *Session) Ref() Ref {
-	r := Ref{Key: s.Key(), UserID: s.UserID, Impersonation: s.Impersonation, CreatedAt: s.CreatedAt}
-	if s.Impersonation {
-		r.Actor = s.Actor
-	}
-	return r
-}
-
 // askStore is the Revocations of a Manager that has none: it remembers nothing.
 type askStore struct{ Store }
 

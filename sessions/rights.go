@@ -18,25 +18,6 @@ type Rights struct {
 	manage []Rule // those that hold for the caller, or may for some sessions
 }
 
-// RightsOf returns what the caller, who asks from ip, may manage. Who acts for a
-// user is not the user, and may manage nothing: ErrForbidden.
-func (m *Manager) RightsOf(c *Caller, ip string) (*Rights, error) {
-	if c.Acting {
-		return nil, ErrForbidden
-	}
-	r := &Rights{caller: c, ip: ip}
-	if c.Own || c.IsUser() {
-		r.user = c.Subject
-	}
-	for i := range m.Manage {
-		when := m.Manage[i].When
-		if m.Manage[i].From == c.From() && (when.PerSession() || when.Holds(&RuleInput{Caller: c})) {
-			r.manage = append(r.manage, m.Manage[i])
-		}
-	}
-	return r, nil
-}
-
 func (r *Rights) by() ender { return ender{by: r.caller.Principal, ip: r.ip} }
 
 // Over reports whether the caller may see and end the session. A manage rule is
@@ -145,3 +126,18 @@ func (r *Rights) narrow(f Filter) []Filter {
 		return []Filter{ofHim, byHim}
 	}
 }
+
+// everySession holds for all of them.
+type everySession struct{}
+
+// Holds reports true.
+func (everySession) Holds(*RuleInput) bool { return true }
+
+// Claims names none.
+func (everySession) Claims() (names []string, all bool) { return nil, false }
+
+// PerSession reports false: it is the same for each.
+func (everySession) PerSession() bool { return false }
+
+// Interface guards
+var _ Condition = everySession{}

@@ -1,6 +1,8 @@
 package sessions
 
-import "time"
+import (
+	"time"
+)
 
 // SecretSize is the size in bytes of the random part of a refresh token:
 // 128 bits, as RFC 6749 section 10.10 asks at the least.
@@ -146,4 +148,24 @@ func (s *Session) PurgeAt() time.Time {
 		}
 	}
 	return end
+}
+
+// A Ref refers to a session: it is what an access token says of it, and all that it takes
+// to know whether it was revoked.
+type Ref struct {
+	Key
+	UserID        string
+	Impersonation bool
+	Actor         Principal // of an impersonation
+	CreatedAt     time.Time
+	StoreID       string // of the store that has the session; "" where that is unknown
+}
+
+// Ref returns the reference to the session.
+func (s *Session) Ref() Ref {
+	r := Ref{Key: s.Key(), UserID: s.UserID, Impersonation: s.Impersonation, CreatedAt: s.CreatedAt}
+	if s.Impersonation {
+		r.Actor = s.Actor
+	}
+	return r
 }

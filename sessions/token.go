@@ -3,12 +3,14 @@ package sessions
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"authsidecar/sessions/jose"
 	"authsidecar/sessions/keyring"
 )
 
@@ -82,6 +84,39 @@ func actorOf(s *Session) *actorClaim {
 	return &actorClaim{Subject: s.Actor.Subject, Issuer: s.Actor.Issuer}
 }
 
+// ReadRefresh verifies a refresh token of ours: form, key, type, issuer and
+// audience, without a look at the store. The errors wrap ErrGrant, or
+// ErrUnavailable where its key may be one that this node has not seen yet.
+func (m *Minter) ReadRefresh(token string) (*Presented, error) {
+	parsed, err := jose.Parse(token)
+	if err != nil || parsed.Header.Type != keyring.RefreshTokenType {
+		return nil, errTokenForm
+	}
+	key, err := m.Keys.Refresh.Find(parsed.Header.KeyID)
+	switch {
+	case errors.Is(err, keyring.ErrIncomplete):
+		return nil, fmt.Errorf("reading refresh token: %w: %w", ErrUnavailable, err)
+	case err != nil:
+		return nil, errTokenKey
+	}
+	var claims refreshClaims
+	if parsed.Verify(key.Public(), &claims) != nil {
+		return nil, errTokenKey
+	}
+	return m.read(&claims)
+}
+
+// read reads claims that we signed ourselves.
+func (m *Minter) read(c *refreshClaims) (*Presented, error) {
+	p := &Presented{Session: Key{Realm: m.Issuer, ID: c.Session}, UserID: c.User, ClientID: c.Client, Generation: c.Generation}
+	secret, err := base64.RawURLEncoding.DecodeString(c.Secret)
+	if err != nil || len(secret) != SecretSize || c.Session == "" || c.Issuer != m.Issuer || c.Audience != m.RefreshAudience {
+		return nil, errTokenForm
+	}
+	p.Secret = [SecretSize]byte(secret)
+	return p, nil
+}
+
 // Access mints an access token (RFC 9068) for the live generation of the row, whose
 // transition (or a retry of it) was at now, and returns when it ends: AccessTTL after
 // the transition at the latest, and never after the session. It is never issued later
@@ -133,6 +168,50 @@ func (m *Minter) accessClaims(s *Session, id string, issued, expires time.Time) 
 		claims.Reason = s.Reason
 	}
 	return claims
+}
+
+// kept returns the claims that a user's own session keeps, where they are fresh for as
+// long as the token lives.
+func (m *Minter) kept(s *Session, expires time.Time) map[string]any {
+	if s.Impersonation || len(s.Kept) == 0 || expires.After(s.KeptAt.Add(m.ClaimsAge)) {
+		return nil
+	}
+	kept := make(map[string]any, len(m.Claims))
+	for _, name := range m.Claims {
+		if value, has := s.Kept[name]; has && !ReservedClaim(name) {
+			kept[name] = value
+		}
+	}
+	return kept
+}
+
+// AssertionTTL is how long an assertion is good for.
+const AssertionTTL = time.Minute
+
+// assertionType is the "typ" of assertions, which nobody takes for access tokens.
+const assertionType = "JWT"
+
+// Assertion mints a token that says to the app, and nobody else, who is asking with an
+// access token: of that user, actor and session, for AssertionTTL, and never longer
+// than the access token.
+func (m *Minter) Assertion(c *Caller, user string, actor Principal, audience []string, now time.Time) (string, error) {
+	key, err := m.Keys.Access.Signing(now)
+	if err != nil {
+		return "", fmt.Errorf("minting assertion: %w", err)
+	}
+	expires := now.Add(AssertionTTL)
+	if c.ExpiresAt.Before(expires) {
+		expires = c.ExpiresAt
+	}
+	signer := func(claims []byte) (string, error) { return key.SignAs(assertionType, claims) }
+	claims := &accessClaims{
+		Issuer: m.Issuer, Expires: expires.Unix(), Audience: audienceOf(audience), User: user, Client: c.ClientID,
+		Issued: now.Unix(), ID: randomID(), Session: c.SessionID,
+	}
+	if actor != (Principal{}) {
+		claims.Actor = &actorClaim{Subject: actor.Subject, Issuer: actor.Issuer}
+	}
+	return sign(signer, claims)
 }
 
 // audienceOf returns one string where there is one, as RFC 7519 section 4.1.3 allows and

@@ -2,7 +2,6 @@ package sessions
 
 import (
 	"slices"
-	"time"
 )
 
 // A Trust is what a configuration says of the callers of an issuer, apart from how their
@@ -30,34 +29,10 @@ func (t *Trust) IsUserOf(c *Caller) bool {
 	return t.Users && (t.UsersWhen == nil || c.satisfies(t.UsersWhen))
 }
 
-// satisfies reports whether a condition that looks at the caller alone is known to hold.
-func (c *Caller) satisfies(when Condition) bool {
-	return c.knows(when) && when.Holds(&RuleInput{Caller: c})
-}
-
 // conditions returns all that the trust asks of a caller.
 func (t *Trust) conditions() []Condition {
 	if t.UsersWhen == nil {
 		return t.Only
 	}
 	return append(slices.Clip(t.Only), t.UsersWhen)
-}
-
-// trust returns what is configured for an issuer; nil where it is not trusted.
-func (m *Manager) trust(issuer string) *Trust {
-	if m.Trusted == nil {
-		return nil
-	}
-	return m.Trusted(issuer)
-}
-
-// record notes in the row what the rules, and the conditions of the caller's trust, look
-// at, and what the session keeps of the caller's token.
-func (m *Manager) record(s *Session, c *Caller, now time.Time) error {
-	var asked []Condition
-	if trust := m.trust(c.Issuer); trust != nil {
-		asked = trust.conditions()
-	}
-	m.Policy.record(s, c, asked...)
-	return m.keep(s, c, now)
 }

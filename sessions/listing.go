@@ -2,19 +2,33 @@ package sessions
 
 import (
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"time"
 )
 
+// A listing reads the sessions of a realm a page at a time. Cursors name the place of a
+// session that whoever pages may not be allowed to see: outside they are sealed, with a key
+// made from secret.
+type listing struct {
+	store  Store
+	realm  string
+	secret []byte
+}
+
 // page returns a page of the rows that any of the queries selects, each once, newest
 // first. One query is asked as it is. Of two, a page of each is merged: what does not
 // fit is read again for the next page, and left out up to the last row of this one.
-func (m *Manager) page(ctx context.Context, queries []Query, cursor string, limit int) (Page, error) {
+func (l listing) page(ctx context.Context, queries []Query, cursor string, limit int) (Page, error) {
 	if len(queries) == 1 {
 		query := queries[0]
 		query.Cursor, query.Limit = cursor, limit
-		page, err := m.Store.List(ctx, query)
+		page, err := l.store.List(ctx, query)
 		if err != nil {
 			return Page{}, fmt.Errorf("listing sessions: %w", err)
 		}
@@ -27,7 +41,7 @@ func (m *Manager) page(ctx context.Context, queries []Query, cursor string, limi
 	streams := make([]stream, len(queries))
 	for i, query := range queries {
 		query.Limit = limit
-		if streams[i], err = m.read(ctx, query, at, i); err != nil {
+		if streams[i], err = l.read(ctx, query, at, i); err != nil {
 			return Page{}, fmt.Errorf("listing sessions: %w", err)
 		}
 	}
@@ -81,11 +95,11 @@ type stream struct {
 
 // read reads the rows of one query that are not given out yet: a page of them, or
 // what is left of one.
-func (m *Manager) read(ctx context.Context, query Query, at *union, part int) (stream, error) {
+func (l listing) read(ctx context.Context, query Query, at *union, part int) (stream, error) {
 	s := stream{next: at.Parts[part]}
 	for !s.next.Over && len(s.rows) == 0 {
 		s.begin, query.Cursor = s.next.Cursor, s.next.Cursor
-		page, err := m.Store.List(ctx, query)
+		page, err := l.store.List(ctx, query)
 		if err != nil {
 			return s, err
 		}
@@ -135,8 +149,47 @@ func mergeStreams(streams []stream, at *union, limit int) (page Page) {
 		more = more || !at.Parts[i].Over
 	}
 	if more {
-		data, _ := json.Marshal(at) // it has nothing that cannot be
+		data, _ := json.Marshal(at) // there is nothing in it that JSON has not
 		page.Next = string(data)
 	}
 	return page
+}
+
+func (l listing) cipher() cipher.AEAD {
+	mac := hmac.New(sha256.New, l.secret)
+	writeParts(mac, "cursor", l.realm)
+	block, err := aes.NewCipher(mac.Sum(nil))
+	if err != nil {
+		panic(err) // the key has 32 bytes
+	}
+	seal, err := cipher.NewGCMWithRandomNonce(block)
+	if err != nil {
+		panic(err) // it is AES
+	}
+	return seal
+}
+
+// seal makes a cursor of the store fit for others; "" stays "".
+func (l listing) seal(cursor string) string {
+	if cursor == "" {
+		return ""
+	}
+	sealed := l.cipher().Seal(nil, nil, []byte(cursor), nil) //nolint:gosec // it makes its own random nonce
+	return base64.RawURLEncoding.EncodeToString(sealed)
+}
+
+// open reads what seal gave, or is ErrBadCursor.
+func (l listing) open(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil {
+		return "", ErrBadCursor
+	}
+	cursor, err := l.cipher().Open(nil, nil, sealed, nil)
+	if err != nil {
+		return "", ErrBadCursor
+	}
+	return string(cursor), nil
 }
