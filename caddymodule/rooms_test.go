@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -17,7 +18,7 @@ func roomsBelow(t *testing.T, top string) map[string]*room {
 	t.Helper()
 	rooms := make(map[string]*room)
 	err := filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {
-		if entry != nil && entry.IsDir() && entry.Name() == "testdata" {
+		if entry != nil && entry.IsDir() && path != top && (entry.Name() == "testdata" || strings.HasPrefix(entry.Name(), ".")) {
 			return fs.SkipDir
 		}
 		if err != nil || filepath.Ext(path) != ".go" {
@@ -60,19 +61,28 @@ var (
 	exampleOutput  = regexp.MustCompile(`(?s)\nfunc Example\w*\(\) \{\n.*\t// Output:`)
 )
 
-// A room is small enough to be looked at, says what belongs in it, and shows how it is used.
+// shown are the packages that show how they are used, in an example with its output.
+var shown = []string{
+	"caddymodule/adminapi", "caddymodule/backup", "caddymodule/cli", "caddymodule/cli/explain", "caddymodule/config",
+	"caddymodule/config/expression", "caddymodule/identity", "caddymodule/observe",
+	"sessions", "sessions/keyring", "sessions/pebblestore", "sessions/revocation", "sessions/storetest",
+}
+
+// A package is small enough to be looked at, says what belongs in it, and shows how it is used.
 func TestRooms_AreSmallAndExplainThemselves(t *testing.T) {
 	t.Parallel()
-	rooms := roomsBelow(t, ".")
-	if len(rooms) < 12 {
-		t.Errorf("found %d packages", len(rooms))
+	rooms := roomsBelow(t, "..")
+	for _, dir := range shown {
+		if rooms[filepath.Join("..", dir)] == nil {
+			t.Errorf("there is no package %s", dir)
+		}
 	}
 	for dir, room := range rooms {
 		if len(room.files) == 0 {
 			continue
 		}
 		if len(room.files) > 20 {
-			t.Errorf("%s has %d files: find what could be a room of its own", dir, len(room.files))
+			t.Errorf("%s has %d files: find what could be a package of its own", dir, len(room.files))
 		}
 		if has(t, room.files, regexp.MustCompile(`(?m)^package main$`)) {
 			continue
@@ -80,8 +90,36 @@ func TestRooms_AreSmallAndExplainThemselves(t *testing.T) {
 		if !has(t, room.files, packageComment) {
 			t.Errorf("%s has no package comment: say what belongs in it, in doc.go", dir)
 		}
-		if shown := map[string]bool{"config": true, "config/expression": true, "identity": true, "observe": true, "adminapi": true, "cli": true, "cli/explain": true, "backup": true}; shown[filepath.ToSlash(dir)] && !has(t, room.tests, exampleOutput) {
+		name := strings.TrimPrefix(filepath.ToSlash(dir), "../")
+		if slices.Contains(shown, name) && !has(t, room.tests, exampleOutput) {
 			t.Errorf("%s has no example with its output", dir)
+		}
+	}
+}
+
+var method = regexp.MustCompile(`(?m)^func \((?:\w+ )?\*?(\w+)(?:\[\w+\])?\) \w+\(`)
+
+// Whoever reads a type of the domain opens one file, or two.
+func TestRooms_ATypeOfTheDomainLivesInOneFileOrTwo(t *testing.T) {
+	t.Parallel()
+	found := make(map[string][]string)
+	for _, file := range roomsBelow(t, "../sessions")["../sessions"].files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range method.FindAllSubmatch(data, -1) {
+			if name := string(match[1]); !slices.Contains(found[name], file) {
+				found[name] = append(found[name], file)
+			}
+		}
+	}
+	if len(found["Manager"]) == 0 {
+		t.Fatal("Manager has no methods")
+	}
+	for name, files := range found {
+		if len(files) > 2 {
+			t.Errorf("the methods of %s are in %v: find what could be a type of its own", name, files)
 		}
 	}
 }
