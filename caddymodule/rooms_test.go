@@ -65,7 +65,9 @@ var (
 var shown = []string{
 	"caddymodule/adminapi", "caddymodule/backup", "caddymodule/cli", "caddymodule/cli/explain", "caddymodule/config",
 	"caddymodule/config/expression", "caddymodule/identity", "caddymodule/observe",
-	"sessions", "sessions/keyring", "sessions/pebblestore", "sessions/revocation", "sessions/storetest",
+	"sessions", "sessions/audit", "sessions/bearer", "sessions/cors", "sessions/forward", "sessions/httpapi",
+	"sessions/jose", "sessions/keyring", "sessions/oauthapi", "sessions/pebblestore", "sessions/revocation",
+	"sessions/rowcodec", "sessions/storetest", "sessions/streams", "sessions/strictjson", "sessions/urlpath",
 }
 
 // A package is small enough to be looked at, says what belongs in it, and shows how it is used.
