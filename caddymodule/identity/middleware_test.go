@@ -170,3 +170,26 @@ func TestMiddleware_LeavesNothingOfARefusedRequestToErrorRoutes(t *testing.T) {
 		}
 	}
 }
+
+// Two blocks of a site each decide; what the first one decided stays.
+func TestMiddleware_WhatABlockBeforeDecidedStays(t *testing.T) {
+	for _, c := range []struct{ name, cookies, want string }{
+		{"the first knows them", "a=OWN", "alice +Cookie"},
+		{"the second knows them", "b=OWN", "alice +Cookie"},
+		{"both know the same", "a=OWN; b=OWN", "alice +Cookie"},
+		{"each knows another", "a=OWN; b=IMP", "400 two_identities"},
+		{"the second refuses theirs", "a=OWN; b=OVER", "alice +Cookie"},
+		{"neither knows them", "c=1", "nobody +Cookie"},
+	} {
+		s := newSite(t, config.Identity{Cookie: "a"}, config.Impersonation{})
+		second := s.m.Config
+		second.Identity = &config.Identity{Cookie: "b", Headers: s.m.Headers}
+		var err error
+		if s.behind, err = New(second); err != nil {
+			t.Fatal(err)
+		}
+		if got := s.outcome("GET /", s.tokens([]string{"Cookie", c.cookies})...); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}

@@ -40,6 +40,7 @@ const (
 type site struct {
 	t       *testing.T
 	m       *Middleware
+	behind  *Middleware // another one between m and the app, if any
 	watcher *revocation.Watcher
 	idp     *keyring.Ring
 	server  *caddyhttp.Server
@@ -156,10 +157,14 @@ func (s *site) ask(what string, headers ...string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	s.app = nil
 	r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, s.server)
-	err := s.m.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+	next := caddyhttp.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) error {
 		s.app = r
 		return s.answer
-	}))
+	})
+	if app := next; s.behind != nil {
+		next = func(w http.ResponseWriter, r *http.Request) error { return s.behind.ServeHTTP(w, r, app) }
+	}
+	err := s.m.ServeHTTP(w, r, next)
 	if failed, ok := errors.AsType[caddyhttp.HandlerError](err); ok {
 		w.Code = failed.StatusCode
 	} else if err != nil {

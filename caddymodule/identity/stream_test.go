@@ -199,6 +199,14 @@ func TestStream_ARequestThatIsCutOffUnansweredIsRefused(t *testing.T) {
 	})
 }
 
+// A connection that cannot be hijacked is no response yet.
+func TestStream_AHijackThatFailsBeginsNothing(t *testing.T) {
+	s, _ := newStream(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil), func(status int) { t.Errorf("told %d", status) })
+	if _, _, err := s.Hijack(); !errors.Is(err, http.ErrNotSupported) || s.begun {
+		t.Errorf("begun %t, %v", s.begun, err)
+	}
+}
+
 // A stuck client neither reads nor writes, until a deadline is over.
 type stuck struct {
 	httptest.ResponseRecorder
