@@ -118,6 +118,20 @@ func TestFile_IsLookedAtEveryFiveSeconds(t *testing.T) {
 	})
 }
 
+func TestFile_StatusSaysSinceWhenItsKeysAreInUse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	now := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	f := newFile(t, FileConfig{Path: path, Now: func() time.Time { return now }})
+	if status := f.Status(); status.Source != path || len(status.Keys) != 0 || !status.FetchedAt.IsZero() {
+		t.Errorf("before it is read: %+v", status)
+	}
+	write(t, path, jwks(t, jwk(t, keyOf("first", jose.ES256), nil)))
+	must(t, f.Load(t.Context()))
+	if status := f.Status(); len(status.Keys) != 1 || !status.FetchedAt.Equal(now) {
+		t.Errorf("when it is read: %+v", status)
+	}
+}
+
 func renameOver(t *testing.T, path, content string) {
 	write(t, path+".new", content)
 	if err := os.Rename(path+".new", path); err != nil {

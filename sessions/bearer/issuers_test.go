@@ -1,6 +1,7 @@
 package bearer
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -272,4 +273,27 @@ func FuzzPatterns(f *testing.F) {
 			t.Errorf("%q is of %q and of %q", name, first, second)
 		}
 	})
+}
+
+func TestCheckNames_SaysWhichIssuerIsInTheWay(t *testing.T) {
+	one, two := Issuer{Name: "https://one.example.com"}, Issuer{Name: "https://two.example.com"}
+	named := func(names ...string) Issuer { return Issuer{Name: "https://named.example.com", Issuers: names} }
+	for _, c := range []struct {
+		name    string
+		issuers []Issuer
+		at      int
+		pattern bool // what is wrong is the pattern
+	}{
+		{"none", nil, -1, false},
+		{"each has its own", []Issuer{one, two, named("named.example.com", "https://login.example.com/*")}, -1, false},
+		{"one twice", []Issuer{one, two, one}, 2, false},
+		{"another's name", []Issuer{one, named(two.Name), two}, 2, false},
+		{"another's, among the further ones", []Issuer{one, named(one.Name)}, 1, false},
+		{"a * in a host", []Issuer{named("https://*.example.com/"), one}, 0, true},
+	} {
+		at, err := CheckNames(c.issuers)
+		if at != c.at || (err != nil) != (at >= 0) || errors.Is(err, ErrPattern) != c.pattern {
+			t.Errorf("%s: %d, %v", c.name, at, err)
+		}
+	}
 }
