@@ -92,12 +92,12 @@ func newInstance(h *Handler) (*instance, error) {
 			return nil, err
 		}
 	}
-	api, err := inst.newAPI(h, keys)
-	if err != nil {
+	if err := inst.addOAuth(h, keys); err != nil { // before those that have all below their path
 		return nil, err
 	}
+	api, err := inst.newAPI(h, keys)
 	inst.own = append(inst.own, api)
-	return inst, inst.addOAuth(h, keys)
+	return inst, err
 }
 
 // newAPI makes what answers on the path and below it.
@@ -153,7 +153,7 @@ func (inst *instance) newManager(h *Handler, keys *keyring.Keyring) (*sessions.M
 			Keys:            keys,
 		},
 	}
-	m.Clients, m.Confidential = h.ClientNames()
+	m.Clients, m.Minter.Confidential = h.ClientNames()
 	return m, nil
 }
 

@@ -165,6 +165,19 @@ func TestDiscovery_IsServedWhereItIsSaid(t *testing.T) {
 	}
 }
 
+// An issuer whose path is that of the sessions has a document below it.
+func TestDiscovery_IsServedBelowThePathOfSessionsToo(t *testing.T) {
+	t.Parallel()
+	s, provider := newOAuth(t)
+	issuer := sidecartest.Issuer + "/auth/sessions"
+	s.Start(strings.Replace(provider.Site(s, sidecartest.Echo(t), "lifecycle\n\t\tdiscovery"), "issuer "+sidecartest.Issuer, "issuer "+issuer, 1))
+	for _, path := range []string{"/.well-known/openid-configuration/auth/sessions", "/auth/sessions/.well-known/openid-configuration"} {
+		if got := s.Get("GET", path); got.Text("issuer") != issuer {
+			t.Errorf("%s: %d %s", path, got.Status, got.Body)
+		}
+	}
+}
+
 func TestOAuth_AClientThatIsNoMoreLosesItsSessions(t *testing.T) {
 	t.Parallel()
 	s, provider := newOAuth(t)

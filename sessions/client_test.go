@@ -12,9 +12,9 @@ func clientSessions(t *testing.T) (m *sessions.Manager, gateway, app *sessions.G
 	t.Helper()
 	m = newManager(t, start())
 	m.Clients = map[string]bool{"gateway": true, "app": true}
-	m.Confidential = map[string]bool{"gateway": true}
+	m.Minter.Confidential = map[string]bool{"gateway": true}
 	grant := func(client string) *sessions.Grant {
-		g, err := m.Create(t.Context(), &sessions.CreateRequest{Caller: caller("alice"), UserID: "alice", ClientID: client})
+		g, err := m.Create(t.Context(), &sessions.CreateRequest{Caller: caller("alice"), UserID: "alice", ClientID: client, ClientAuthenticated: client == "gateway"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,10 +57,78 @@ func TestRefresh_OfAPublicClientNeedsTheTokenAlone(t *testing.T) {
 
 func TestRefresh_AClientThatIsNoMoreEndsItsSessions(t *testing.T) {
 	m, gateway, _ := clientSessions(t)
-	delete(m.Clients, "gateway")
-	delete(m.Confidential, "gateway")
+	clear(m.Clients)
+	clear(m.Minter.Confidential)
 	if _, err := m.Refresh(t.Context(), &sessions.RefreshRequest{Token: gateway.RefreshToken}); !errors.Is(err, sessions.ErrGrant) {
 		t.Errorf("%v, want ErrGrant", err)
+	}
+}
+
+// A caller whose own client has the name of one that authenticates may have a session for it; when
+// that client is no more, its token still needs the client.
+func TestRefresh_ATokenThatNeedsItsClientNeedsItForever(t *testing.T) {
+	m, _, _ := clientSessions(t)
+	who := caller("alice")
+	who.ClientID = "gateway"
+	grant, err := m.Create(t.Context(), &sessions.CreateRequest{Caller: who, UserID: "alice"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(m.Clients)
+	clear(m.Minter.Confidential)
+	if _, err := m.Refresh(t.Context(), &sessions.RefreshRequest{Token: grant.RefreshToken}); !errors.Is(err, sessions.ErrGrant) {
+		t.Errorf("%v, want ErrGrant", err)
+	}
+}
+
+func TestCreate_NobodyIsAClientThatAuthenticatesByNamingIt(t *testing.T) {
+	m, _, _ := clientSessions(t)
+	m.Policy.Allow = []sessions.Rule{{Name: "gateway", From: caller("x").Issuer, When: byClient("gateway")}}
+	for _, user := range []string{"alice", "bob"} {
+		req := &sessions.CreateRequest{Caller: caller("alice"), UserID: user, ClientID: "gateway"}
+		if _, err := m.Create(t.Context(), req); !errors.Is(err, sessions.ErrClient) {
+			t.Errorf("for %s: %v, want ErrClient", user, err)
+		}
+		req.ClientAuthenticated = true
+		if _, err := m.Create(t.Context(), req); err != nil {
+			t.Errorf("for %s, by the client: %v", user, err)
+		}
+	}
+}
+
+// byClient holds where the client is that one.
+type byClient string
+
+func (c byClient) Holds(in *sessions.RuleInput) bool { return in.ClientID == string(c) }
+func (byClient) Claims() ([]string, bool)            { return nil, false }
+func (byClient) PerSession() bool                    { return true }
+
+// Who asks about a token is not who presented it.
+func TestIntrospect_AnOldTokenRevokesNothing(t *testing.T) {
+	m, gateway, _ := clientSessions(t)
+	use := func(token string) (*sessions.Grant, error) {
+		return m.Refresh(t.Context(), &sessions.RefreshRequest{Token: token, Client: "gateway"})
+	}
+	second, err := use(gateway.RefreshToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	third, err := use(second.RefreshToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := &sessions.RefreshRequest{Token: gateway.RefreshToken, Client: "gateway"}
+	if _, err := m.Introspect(t.Context(), old); !errors.Is(err, sessions.ErrGrant) {
+		t.Errorf("an old token: %v, want ErrGrant", err)
+	}
+	if s, err := m.Introspect(t.Context(), &sessions.RefreshRequest{Token: third.RefreshToken, Client: "gateway"}); err != nil || s.ID != third.Session.ID {
+		t.Errorf("the live token: %v", err)
+	}
+	if _, err := m.Current(t.Context(), old); !errors.Is(err, sessions.ErrGrant) { // and presenting it does
+		t.Errorf("%v, want ErrGrant", err)
+	}
+	if _, err := use(third.RefreshToken); !errors.Is(err, sessions.ErrGrant) {
+		t.Errorf("after the reuse: %v, want ErrGrant", err)
 	}
 }
 

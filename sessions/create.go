@@ -34,6 +34,8 @@ type CreateRequest struct {
 	// our issuer where it has none. Another one needs a rule that holds by it, or
 	// Manager.Clients.
 	ClientID string
+	// ClientAuthenticated is set where the request came from that client, which proved it.
+	ClientAuthenticated bool
 	// IdempotencyKey makes repeating the request safe; "" for none.
 	IdempotencyKey string
 	// IP and UserAgent are of the request.
@@ -124,6 +126,9 @@ func (c *creation) prepare(now time.Time) (*Session, error) {
 	if err != nil {
 		return s, err
 	}
+	if c.claimsClient() {
+		return s, ErrClient
+	}
 	s.Impersonation, s.Rule = decision.Impersonation, decision.Rule
 	if err := c.record(s, now); err != nil {
 		return s, err
@@ -183,6 +188,12 @@ func (c *creation) keep(s *Session, now time.Time) error {
 		s.KeptAt = time.Unix(max(issued, 0), 0).UTC()
 	}
 	return nil
+}
+
+// claimsClient reports whether a request names a client that authenticates, and does not come from
+// it. Rules and apps go by the client, so nobody may say that they are one.
+func (c *creation) claimsClient() bool {
+	return c.Minter.Confidential[c.req.ClientID] && !c.req.ClientAuthenticated && c.req.ClientID != c.req.Caller.ClientID
 }
 
 // setLife sets the ends of the session, or returns ErrLifetime.

@@ -42,9 +42,6 @@ type Manager struct {
 	// Clients are the OAuth clients that any caller may have a session for. They are
 	// asked again at each refresh.
 	Clients map[string]bool
-	// Confidential are those of Clients that authenticate: a refresh token of theirs is good
-	// for nothing without it (RefreshRequest.Client).
-	Confidential map[string]bool
 	// Grace is for how long a rotated refresh token may be repeated.
 	Grace time.Duration
 	// IDSecret makes session ids from idempotency keys: at least 32 bytes, the
@@ -100,6 +97,20 @@ func (m *Manager) Current(ctx context.Context, req *RefreshRequest) (Session, er
 		return Session{}, err
 	}
 	return p.current(ctx)
+}
+
+// Introspect is Current without consequences: it is a question (RFC 7662 section 2), and who asks
+// it is not who presented the token.
+func (m *Manager) Introspect(ctx context.Context, req *RefreshRequest) (Session, error) {
+	p, err := m.presented(req)
+	if err != nil {
+		return Session{}, err
+	}
+	row, out, _, err := p.look(ctx)
+	if err == nil {
+		err = out.Err
+	}
+	return row, err
 }
 
 // presented verifies the token of a request.

@@ -91,7 +91,7 @@ func (p *Policy) Decide(in *RuleInput) (Decision, error) {
 			continue
 		}
 		switch err := rule.permits(in); {
-		case err == nil && p.RequireReason && in.Reason == "":
+		case err == nil && p.RequireReason && strings.TrimSpace(in.Reason) == "":
 			return Decision{}, ErrReasonRequired
 		case err == nil:
 			return Decision{Impersonation: true, Rule: rule.Name}, nil

@@ -65,6 +65,7 @@ func TestPolicy_WhoIsWho(t *testing.T) {
 		{"a pattern protects", Policy{Allow: []Rule{scopeRule}, Protect: []string{"admin-*"}}, user("carol", "impersonate"), "Admin-1", "", errProtected, false},
 		{"a protected user is still himself", Policy{AllowSelf: true, Protect: []string{"root"}}, user("root"), "root", "", nil, false},
 		{"a reason is asked for", Policy{Allow: []Rule{scopeRule}, RequireReason: true}, user("carol", "impersonate"), "alice", "", ErrReasonRequired, false},
+		{"blanks are no reason", Policy{Allow: []Rule{scopeRule}, RequireReason: true}, user("carol", "impersonate"), "alice", " \u00a0\u2003", ErrReasonRequired, false},
 		{"with a reason", Policy{Allow: []Rule{scopeRule}, RequireReason: true}, user("carol", "impersonate"), "alice", "ticket", nil, true},
 		{"who may not, is not asked for a reason", Policy{Allow: []Rule{scopeRule}, RequireReason: true}, user("carol"), "alice", "", errNoRule, false},
 		{"oneself needs no reason", Policy{AllowSelf: true, RequireReason: true}, user("alice"), "alice", "", nil, false},

@@ -75,7 +75,7 @@ func (p *presentation) bound() error {
 	switch {
 	case p.req.Client != "" && p.req.Client != p.token.ClientID:
 		return ErrOtherClient
-	case p.req.Client == "" && p.Confidential[p.token.ClientID]:
+	case p.req.Client == "" && (p.token.ClientAuth || p.Minter.Confidential[p.token.ClientID]):
 		return errConfidential
 	default:
 		return nil
@@ -154,14 +154,10 @@ func (p *presentation) permit(row *Session) error {
 
 // current does what Manager.Current says.
 func (p *presentation) current(ctx context.Context) (Session, error) {
-	if err := p.bound(); errors.Is(err, ErrOtherClient) {
+	row, out, write, err := p.look(ctx)
+	if err != nil {
 		return Session{}, err
 	}
-	row, err := p.Store.Get(ctx, p.token.Session)
-	if err != nil {
-		return Session{}, unread(err)
-	}
-	_, write, out := p.inspect(row, p.Store.Now())
 	if !write {
 		return row, out.Err
 	}
@@ -178,6 +174,18 @@ func (p *presentation) current(ctx context.Context) (Session, error) {
 	p.revocations().Remember(&row)
 	p.report(ctx, &Event{Kind: out.Kind, Session: &row, IP: p.req.IP, Err: out.Err})
 	return row, out.Err
+}
+
+// look reads the row, and says what the presentation would come to.
+func (p *presentation) look(ctx context.Context) (row Session, out Outcome, write bool, err error) {
+	if err = p.bound(); errors.Is(err, ErrOtherClient) {
+		return row, out, false, err
+	}
+	if row, err = p.Store.Get(ctx, p.token.Session); err != nil {
+		return row, out, false, unread(err)
+	}
+	_, write, out = p.inspect(row, p.Store.Now())
+	return row, out, write, nil
 }
 
 // unread is the error of a row that a refresh token names and that cannot be had.

@@ -44,6 +44,7 @@ type Presented struct {
 	Session    Key
 	UserID     string
 	ClientID   string
+	ClientAuth bool // its client has to authenticate
 	Generation uint64
 	Secret     [SecretSize]byte
 }

@@ -29,6 +29,9 @@ type Minter struct {
 	// tokens have, until that token is ClaimsAge old. Names that are reserved are left out.
 	Claims    []string
 	ClaimsAge time.Duration
+	// Confidential are the OAuth clients that authenticate: a refresh token of theirs says so, and
+	// is good for nobody else, even when the client is no more.
+	Confidential map[string]bool
 	// Keys sign.
 	Keys *keyring.Keyring
 	// StoreID returns the identity of the store (revocation.Watcher.Identity), which access tokens
@@ -60,6 +63,7 @@ type refreshClaims struct {
 	Issued     int64       `json:"iat"`
 	Expires    int64       `json:"exp"`
 	Actor      *actorClaim `json:"act,omitzero"`
+	ClientAuth bool        `json:"client_auth,omitzero"` // whether the client has to authenticate
 }
 
 // An actorClaim says who acts as the subject, where that is somebody else (RFC 8693
@@ -74,6 +78,7 @@ func (m *Minter) refreshClaims(s *Session) *refreshClaims {
 		Issuer: m.Issuer, Audience: m.RefreshAudience, User: s.UserID, Session: s.ID, Client: s.ClientID,
 		Generation: s.Generation, Secret: base64.RawURLEncoding.EncodeToString(s.Secret[:]),
 		Issued: s.RotatedAt.Unix(), Expires: s.End().Unix(), Actor: actorOf(s),
+		ClientAuth: m.Confidential[s.ClientID],
 	}
 }
 
@@ -108,7 +113,7 @@ func (m *Minter) ReadRefresh(token string) (*Presented, error) {
 
 // read reads claims that we signed ourselves.
 func (m *Minter) read(c *refreshClaims) (*Presented, error) {
-	p := &Presented{Session: Key{Realm: m.Issuer, ID: c.Session}, UserID: c.User, ClientID: c.Client, Generation: c.Generation}
+	p := &Presented{Session: Key{Realm: m.Issuer, ID: c.Session}, UserID: c.User, ClientID: c.Client, ClientAuth: c.ClientAuth, Generation: c.Generation}
 	secret, err := base64.RawURLEncoding.DecodeString(c.Secret)
 	if err != nil || len(secret) != SecretSize || c.Session == "" || c.Issuer != m.Issuer || c.Audience != m.RefreshAudience {
 		return nil, errTokenForm

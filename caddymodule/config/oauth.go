@@ -107,6 +107,9 @@ func parseHash(text string) (hash [32]byte, err error) {
 }
 
 func (b *Block) checkOAuth() error {
+	if issuer, err := url.Parse(b.Issuer); err == nil && b.Discovers() && slices.Contains(oauthapi.Documents(strings.TrimSuffix(issuer.Path, "/")), b.Health) {
+		return wrong("health", "health %s is a discovery document's path: choose another", b.Health)
+	}
 	if b.OAuth == nil {
 		return nil
 	}

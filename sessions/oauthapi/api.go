@@ -21,6 +21,7 @@ type Sessions interface {
 	Create(ctx context.Context, req *sessions.CreateRequest) (*sessions.Grant, error)
 	Refresh(ctx context.Context, req *sessions.RefreshRequest) (*sessions.Grant, error)
 	Current(ctx context.Context, req *sessions.RefreshRequest) (sessions.Session, error)
+	Introspect(ctx context.Context, req *sessions.RefreshRequest) (sessions.Session, error)
 	CurrentOf(ctx context.Context, c *sessions.Caller) (sessions.Session, error)
 	SignOut(ctx context.Context, s *sessions.Session, ip string) error
 	Revoked(ctx context.Context, c *sessions.Caller) (bool, error)
@@ -97,7 +98,7 @@ func New(c Config) (*API, error) {
 		a.add(c.Path+"/revoke", []string{http.MethodPost}, (*API).revoke)
 		a.add(c.Path+"/introspect", []string{http.MethodPost}, (*API).introspect)
 	}
-	for _, path := range documents(strings.TrimSuffix(u.Path, "/")) {
+	for _, path := range Documents(strings.TrimSuffix(u.Path, "/")) {
 		a.add(path, []string{http.MethodGet, http.MethodHead}, (*API).metadata)
 	}
 	a.clients, err = newClients(&a.Config, a.url("/token"), a.url("/revoke"), a.url("/introspect"))

@@ -33,7 +33,7 @@ func (a *API) exchange(w http.ResponseWriter, req *request) error {
 		return err
 	}
 	grant, err := a.Sessions.Create(req.Context(), &sessions.CreateRequest{
-		Caller: caller, UserID: user, Reason: req.get("reason"), ClientID: req.client.ID, IP: req.ip, UserAgent: req.UserAgent(),
+		Caller: caller, UserID: user, Reason: req.get("reason"), ClientID: req.client.ID, ClientAuthenticated: !req.client.Public, IP: req.ip, UserAgent: req.UserAgent(),
 	})
 	if err != nil {
 		return err

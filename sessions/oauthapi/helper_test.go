@@ -97,8 +97,8 @@ func newFixture(t testing.TB) *fixture {
 	f.manager = &sessions.Manager{
 		Realm: issuer, Store: f.store, Own: life, Impersonation: life, Grace: 30 * time.Second, Trusted: verifier.Trust, Revocations: new(revocation.Watcher), IDSecret: make([]byte, 32),
 		Policy:  &sessions.Policy{AllowSelf: true, Allow: []sessions.Rule{{Name: "scope act", From: trusted, When: sessions.HasScope("act")}}, Protect: []string{"root"}},
-		Clients: map[string]bool{"app": true, "alice": true, "gateway": true, "robot": true}, Confidential: map[string]bool{"gateway": true, "robot": true},
-		Minter: &sessions.Minter{Issuer: issuer, RefreshAudience: callers, AccessAudience: []string{issuer}, AccessTTL: 10 * time.Minute, Keys: keys},
+		Clients: map[string]bool{"app": true, "alice": true, "gateway": true, "robot": true},
+		Minter:  &sessions.Minter{Issuer: issuer, RefreshAudience: callers, AccessAudience: []string{issuer}, AccessTTL: 10 * time.Minute, Keys: keys, Confidential: map[string]bool{"gateway": true, "robot": true}},
 	}
 	hash, err := HashSecret(secret)
 	if err != nil {

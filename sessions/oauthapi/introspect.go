@@ -65,7 +65,7 @@ func (a *API) describe(req *request, token string) (*description, error) {
 		return ofAccess(caller), nil
 	}
 	if isRefreshToken(token) {
-		session, err := a.Sessions.Current(req.Context(), a.presented(req, token))
+		session, err := a.Sessions.Introspect(req.Context(), a.presented(req, token))
 		if err == nil {
 			return ofRefresh(a.Issuer, &session), nil
 		}

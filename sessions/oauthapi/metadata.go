@@ -34,10 +34,10 @@ type document struct {
 	InspectAlgorithms []jose.Algorithm `json:"introspection_endpoint_auth_signing_alg_values_supported,omitempty"`
 }
 
-// documents returns the paths of the documents for an issuer with that path: the name of the
+// Documents returns the paths of the documents for an issuer with that path: the name of the
 // document before it (RFC 8414 section 3.1), or behind it (OpenID Connect Discovery 1.0
 // section 4.1; RFC 8414 section 5).
-func documents(issuer string) []string {
+func Documents(issuer string) []string {
 	var paths []string
 	for _, name := range [...]string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"} {
 		paths = append(paths, name+issuer)
