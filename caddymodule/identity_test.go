@@ -463,7 +463,7 @@ func TestIdentity_Login(t *testing.T) {
 	}
 }
 
-// On trial, the app gets what it got before: none of its headers is taken away and none
+// In shadow mode, the app gets what it got before: none of its headers is taken away and none
 // set, and it is said once which will be.
 func TestIdentity_Shadow(t *testing.T) {
 	t.Parallel()

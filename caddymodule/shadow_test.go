@@ -17,7 +17,7 @@ func TestShadow_ARuleDecidesNothing(t *testing.T) {
 
 	tried := func(user, says string) {
 		t.Helper()
-		waitUntil(t, "the trial for "+user+" says "+says, func() bool {
+		waitUntil(t, "the shadow rule decides for "+user+": "+says, func() bool {
 			for line := range strings.Lines(s.Log()) {
 				if strings.Contains(line, `"msg":"session tried"`) && strings.Contains(line, `"user_id":"`+user+`"`) && strings.Contains(line, says) {
 					return true

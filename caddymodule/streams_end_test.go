@@ -10,7 +10,7 @@ import (
 )
 
 // A session whose last access token was over long before it was ended is not in the
-// deny set. What is open for it ends all the same.
+// deny list. What is open for it ends all the same.
 func TestStreams_EndLongAfterTheLastAccessToken(t *testing.T) {
 	store := &openStore{}
 	store.watch.Store, store.streams.Store, store.streams.Watch = new(storetest.Memory), new(storetest.Memory), &store.watch

@@ -79,11 +79,11 @@ type SessionCount struct {
 
 // FeedStatus is the state of the feed of what other nodes revoke.
 type FeedStatus struct {
-	State string `json:"state"` // none: the store has no feed; hearing; blind
-	// Silent is how long ago it was heard last, Blind for how long the node has been
-	// blind, in milliseconds.
-	Silent int64 `json:"silent_ms,omitempty"`
-	Blind  int64 `json:"blind_ms,omitempty"`
+	State string `json:"state"` // none: the store has no feed; hearing; degraded
+	// Silent is how long ago it was heard last, Degraded for how long the node has been
+	// degraded, in milliseconds.
+	Silent   int64 `json:"silent_ms,omitempty"`
+	Degraded int64 `json:"degraded_ms,omitempty"`
 }
 
 // status answers GET status. keys=true adds public keys.
@@ -180,10 +180,10 @@ func (s *StoreStatus) ask(ctx context.Context, ping func(context.Context) error)
 }
 
 func feedStatus(w *revocation.Watcher) FeedStatus {
-	s := FeedStatus{State: "none", Silent: w.FeedAge().Milliseconds(), Blind: w.Degraded().Milliseconds()}
+	s := FeedStatus{State: "none", Silent: w.FeedAge().Milliseconds(), Degraded: w.Degraded().Milliseconds()}
 	switch {
 	case w.Degraded() > 0:
-		s.State = "blind"
+		s.State = "degraded"
 	case w.FeedAge() > 0:
 		s.State = "hearing"
 	}

@@ -153,13 +153,13 @@ func TestExplain_EachAdviceWorksOrSaysWhyNothingCan(t *testing.T) {
 					break
 				}
 				config = applied(config, lines)
-				if e = run(); e.Verdict == "accepted" {
+				if e = run(); e.Outcome == "accepted" {
 					break
 				}
 				said = e.advised(t, bearer.Reason(e.Reason))
 			}
-			if (e.Verdict == "accepted") != c.cured {
-				t.Errorf("%s, want cured %v:\n%s\n%+v", e.Verdict, c.cured, config, e.Checks)
+			if (e.Outcome == "accepted") != c.cured {
+				t.Errorf("%s, want cured %v:\n%s\n%+v", e.Outcome, c.cured, config, e.Checks)
 			}
 		})
 	}
@@ -268,8 +268,8 @@ func TestExplain_EachAdviceOnKeysThatCannotBeHadWorks(t *testing.T) {
 			}
 			e := run()
 			said := e.Checks[3]
-			if e.Verdict != "unknown" || len(said.Lines) != 1 || !strings.Contains(said.Mend, test.says) {
-				t.Fatalf("%s: %+v", e.Verdict, said)
+			if e.Outcome != "unknown" || len(said.Lines) != 1 || !strings.Contains(said.Mend, test.says) {
+				t.Fatalf("%s: %+v", e.Outcome, said)
 			}
 			line := said.Lines[0]
 			if test.change != nil {
@@ -279,8 +279,8 @@ func TestExplain_EachAdviceOnKeysThatCannotBeHadWorks(t *testing.T) {
 				}
 			}
 			config = applied(config, []string{line})
-			if e = run(); e.Verdict != "accepted" {
-				t.Errorf("%s with %s: %+v", e.Verdict, line, e.Checks)
+			if e = run(); e.Outcome != "accepted" {
+				t.Errorf("%s with %s: %+v", e.Outcome, line, e.Checks)
 			}
 		})
 	}
@@ -299,15 +299,15 @@ func TestExplain_AsksTheIssuerOfTheTokenAlone(t *testing.T) {
 	config := strings.NewReplacer("\t\tallow self\n", "\t\ttrust "+other+" {\n\t\t\taudience x\n\t\t\tusers\n\t\t}\n\t\tallow self\n",
 		"sessions:impersonate", "sessions:impersonate from https://idp.example.com").Replace(provider.Site(s, "http://localhost:1", ""))
 	file := s.Write("Caddyfile", s.Render(config))
-	if _, e := explain(t, s, provider.Token("alice", nil), "--config", file); e.Verdict != "accepted" || asked.Load() > 0 {
-		t.Errorf("%s, asked %d times: %+v", e.Verdict, asked.Load(), e.Checks)
+	if _, e := explain(t, s, provider.Token("alice", nil), "--config", file); e.Outcome != "accepted" || asked.Load() > 0 {
+		t.Errorf("%s, asked %d times: %+v", e.Outcome, asked.Load(), e.Checks)
 	}
 	theirs := sidecartest.NewIDP(t, other)
-	if _, e := explain(t, s, theirs.Token("alice", nil), "--config", file, "--offline"); e.Verdict == "accepted" || asked.Load() > 0 {
-		t.Errorf("offline: %s, asked %d times", e.Verdict, asked.Load())
+	if _, e := explain(t, s, theirs.Token("alice", nil), "--config", file, "--offline"); e.Outcome == "accepted" || asked.Load() > 0 {
+		t.Errorf("offline: %s, asked %d times", e.Outcome, asked.Load())
 	}
-	if _, e := explain(t, s, theirs.Token("alice", nil), "--config", file); e.Verdict == "accepted" || asked.Load() == 0 {
-		t.Errorf("%s, asked %d times", e.Verdict, asked.Load())
+	if _, e := explain(t, s, theirs.Token("alice", nil), "--config", file); e.Outcome == "accepted" || asked.Load() == 0 {
+		t.Errorf("%s, asked %d times", e.Outcome, asked.Load())
 	}
 }
 
@@ -333,7 +333,7 @@ func TestExplain_NamesTheIssuerThatDiscoveryNames(t *testing.T) {
 	if !slices.Equal(said.Lines, []string{"trust " + server + "/"}) {
 		t.Fatalf("%+v", said)
 	}
-	if _, e = explain(t, s, token, "--config", s.Write("Caddyfile", s.Render(applied(config, said.Lines)))); e.Verdict != "accepted" {
+	if _, e = explain(t, s, token, "--config", s.Write("Caddyfile", s.Render(applied(config, said.Lines)))); e.Outcome != "accepted" {
 		t.Errorf("%+v", e.Checks)
 	}
 }
@@ -350,7 +350,7 @@ func TestExplain_EnvFileIsReadAsCaddyReadsIt(t *testing.T) {
 	}
 	text := "# the secret\n\nexport IDP_TEST_SECRET=\"" + sharedSecret + "\"\nA_TEST=b # c\nB_TEST='x\\'\ny'\nC_TEST=\n  D_TEST=a=b\n"
 	env := s.Write("env", text)
-	if _, e := explain(t, s, token, "--offline", "--config", file, "--envfile", env); e.Verdict != "accepted" {
+	if _, e := explain(t, s, token, "--offline", "--config", file, "--envfile", env); e.Outcome != "accepted" {
 		t.Errorf("%+v", e.Checks)
 	}
 	parsed, failed := cli.ParseEnv(text)

@@ -25,7 +25,7 @@ func wantSecret(t testing.TB, got sidecartest.Outcome, token string) {
 
 // An explanation is what --json prints.
 type explanation struct {
-	Issuer, Verdict, Reason string
+	Issuer, Outcome, Reason string
 	Trust, Section          string
 	Checks                  []explainedCheck
 	Session                 *struct {
@@ -122,7 +122,7 @@ func TestExplain_TellsWhichCheckRefuses(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			got, e := explain(t, s, test.token, "--config", s.Dir+"/Caddyfile", "--offline")
-			if e.refusing() != test.want || got.OK != (test.want == "") || (e.Verdict == "accepted") != got.OK {
+			if e.refusing() != test.want || got.OK != (test.want == "") || (e.Outcome == "accepted") != got.OK {
 				t.Errorf("refused by %q, want %q\n%s%s", e.refusing(), test.want, got.Out, got.Err)
 			}
 			for _, c := range e.Checks {
@@ -219,11 +219,11 @@ func TestExplain_KeysOfAURL(t *testing.T) {
 	good, file := provider.Token("alice", nil), s.Dir+"/Caddyfile"
 	expired := provider.Token("alice", map[string]any{"exp": 1})
 
-	check := func(token, verdict, detail string, args ...string) {
+	check := func(token, outcome, detail string, args ...string) {
 		t.Helper()
 		got, e := explain(t, s, token, append(args, "--config", file)...)
-		if e.Verdict != verdict || !strings.Contains(e.Checks[3].Detail, detail) || got.OK != (verdict == "accepted") {
-			t.Errorf("%s, want %s and %q\n%s%s", e.Verdict, verdict, detail, got.Out, got.Err)
+		if e.Outcome != outcome || !strings.Contains(e.Checks[3].Detail, detail) || got.OK != (outcome == "accepted") {
+			t.Errorf("%s, want %s and %q\n%s%s", e.Outcome, outcome, detail, got.Out, got.Err)
 		}
 	}
 	check(good, "unknown", "not at hand", "--offline")
@@ -256,11 +256,11 @@ func TestExplain_OurOwnTokens(t *testing.T) {
 	file := s.Dir + "/Caddyfile"
 	for _, offline := range []string{"--offline=false", "--offline=true"} {
 		_, e := explain(t, s, session.Text("access_token"), "--config", file, "--user", "alice", offline)
-		if e.Verdict != "accepted" || e.Session == nil || !strings.Contains(e.Session.Why, "one of our own") {
+		if e.Outcome != "accepted" || e.Session == nil || !strings.Contains(e.Session.Why, "one of our own") {
 			t.Errorf("%s: %+v", offline, e)
 		}
 	}
-	if _, e := explain(t, s, session.Text("refresh_token"), "--config", file); e.Verdict != "refused" || !strings.Contains(e.Checks[5].Mend, "current/refresh") {
+	if _, e := explain(t, s, session.Text("refresh_token"), "--config", file); e.Outcome != "refused" || !strings.Contains(e.Checks[5].Mend, "current/refresh") {
 		t.Errorf("%+v", e)
 	}
 }

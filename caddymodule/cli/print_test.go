@@ -50,8 +50,8 @@ func TestStatus_FailsWhereAStoreDoesNotAnswer(t *testing.T) {
 		fails bool
 	}{
 		{adminapi.StoreStatus{Engine: "redis", OK: true, Millis: 1.25}, adminapi.FeedStatus{State: "hearing", Silent: 40}, "redis, answers in 1.2 ms", false},
-		{adminapi.StoreStatus{Engine: "redis", Error: "no route"}, adminapi.FeedStatus{State: "blind", Blind: 90_000}, "redis, does not answer: no route", true},
-		{adminapi.StoreStatus{Engine: "redis", Error: "no route"}, adminapi.FeedStatus{State: "blind", Blind: 90_000}, "blind for 1m30s", true},
+		{adminapi.StoreStatus{Engine: "redis", Error: "no route"}, adminapi.FeedStatus{State: "degraded", Degraded: 90_000}, "redis, does not answer: no route", true},
+		{adminapi.StoreStatus{Engine: "redis", Error: "no route"}, adminapi.FeedStatus{State: "degraded", Degraded: 90_000}, "degraded for 1m30s", true},
 	} {
 		var out bytes.Buffer
 		err := printStatus(&out, &adminapi.Overview{Instances: []adminapi.InstanceStatus{{Issuer: "https://app.example.com", Store: test.store, Feed: test.feed}}})

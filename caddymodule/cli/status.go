@@ -86,8 +86,8 @@ func describeFeed(f adminapi.FeedStatus) string {
 	switch f.State {
 	case "none":
 		return "none: no other node shares the store"
-	case "blind":
-		return fmt.Sprintf("blind for %s: the store is asked for each session", reltime.Span(time.Duration(f.Blind)*time.Millisecond))
+	case "degraded":
+		return fmt.Sprintf("degraded for %s: the store is asked about each session", reltime.Span(time.Duration(f.Degraded)*time.Millisecond))
 	default:
 		return fmt.Sprintf("%s, %d ms ago", f.State, f.Silent)
 	}

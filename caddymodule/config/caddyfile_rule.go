@@ -24,7 +24,7 @@ func (p *parser) allow() error {
 //	shadow allow <rule>
 func (p *parser) shadow() error {
 	if !p.NextArg() || p.Val() != "allow" {
-		return p.Err("shadow puts a rule on trial: write shadow allow <rule>, as in: shadow allow scope sessions:impersonate")
+		return p.Err("shadow logs what a rule would decide: write shadow allow <rule>, as in: shadow allow scope sessions:impersonate")
 	}
 	return p.rule("shadow allow", &p.config.Shadow, "self", "scope", "claim", "expression")
 }

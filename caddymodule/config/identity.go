@@ -113,7 +113,7 @@ func (b *Block) checkIdentity() error {
 func (i *Identity) checkModes() error {
 	switch {
 	case i.Require && i.Shadow:
-		return wrong("identity.shadow", "identity: shadow is require on trial: remove one of them")
+		return wrong("identity.shadow", "identity: shadow enforces nothing, and require refuses: remove one of them")
 	case len(i.Exempt) > 0 && !i.Require && !i.Shadow:
 		return wrong("identity.exempt", "identity: exempt is from require, which is not there: add require, or remove exempt")
 	case i.Login != "" && !i.Require && !i.Shadow:

@@ -14,12 +14,12 @@ func newGauge(name, help string, labels ...string) *prometheus.Desc {
 }
 
 var (
-	readyGauge   = newGauge("ready", "Whether the store and the signing keys are open.", "realm")
-	liveGauge    = newGauge("live_sessions", "Sessions that are not over, by kind (own, impersonation): an estimate, counted in the background every 5 minutes, and updated in between by what this process does.", "realm", "kind")
-	denySetGauge = newGauge("deny_set_size", "Revoked sessions and cutoffs in the deny list, whose access tokens are refused.", "realm")
-	feedLagGauge = newGauge("feed_lag_seconds", "How long ago the feed of what other nodes revoke was heard last; 0 where the store has none.", "realm")
-	blindGauge   = newGauge("feed_blind_seconds", "For how long this node has been degraded: it cannot hear what other nodes revoke; 0 while it can.", "realm")
-	signingGauge = newGauge("signing_key_since_timestamp_seconds", "Since when the current signing key signs, by use (refresh, access).", "realm", "use")
+	readyGauge    = newGauge("ready", "Whether the store and the signing keys are open.", "realm")
+	liveGauge     = newGauge("live_sessions", "Sessions that are not over, by kind (own, impersonation): an estimate, counted in the background every 5 minutes, and updated in between by what this process does.", "realm", "kind")
+	denyListGauge = newGauge("deny_list_size", "Revoked sessions and cutoffs in the deny list, whose access tokens are refused.", "realm")
+	feedLagGauge  = newGauge("feed_lag_seconds", "How long ago the feed of what other nodes revoke was heard last; 0 where the store has none.", "realm")
+	degradedGauge = newGauge("feed_degraded_seconds", "For how long this node has been degraded: it cannot hear what other nodes revoke; 0 while it can.", "realm")
+	signingGauge  = newGauge("signing_key_since_timestamp_seconds", "Since when the current signing key signs, by use (refresh, access).", "realm", "use")
 
 	trustedKeysGauge    = newGauge("trusted_keys", "Keys of a trusted issuer that are in use.", "realm", "trusted_issuer")
 	trustedFetchedGauge = newGauge("trusted_keys_fetched_timestamp_seconds", "When the keys of a trusted issuer were fetched last.", "realm", "trusted_issuer")
@@ -30,7 +30,7 @@ var (
 // Describe names the gauges.
 func (*gauges) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		readyGauge, liveGauge, denySetGauge, feedLagGauge, blindGauge, signingGauge,
+		readyGauge, liveGauge, denyListGauge, feedLagGauge, degradedGauge, signingGauge,
 		trustedKeysGauge, trustedFetchedGauge, trustedUsableGauge, trustedFailingGauge,
 	} {
 		ch <- d
@@ -55,9 +55,9 @@ func (b *Block) showGauges(realm string, show func(*prometheus.Desc, float64, ..
 	}
 	show(readyGauge, 1)
 	watch := b.Watch()
-	show(denySetGauge, float64(watch.Deny.Len()))
+	show(denyListGauge, float64(watch.Deny.Len()))
 	show(feedLagGauge, watch.FeedAge().Seconds())
-	show(blindGauge, watch.Degraded().Seconds())
+	show(degradedGauge, watch.Degraded().Seconds())
 	if n, ok := b.Live().Of(realm); ok {
 		show(liveGauge, float64(n.Own), "own")
 		show(liveGauge, float64(n.Impersonated), "impersonation")

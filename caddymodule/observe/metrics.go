@@ -24,7 +24,7 @@ var (
 	rejections  = newCounter("rejections_total",
 		"Requests that were refused or failed, by reason: of bearer tokens what is wrong with them, else the kind of answer.", "realm", "reason")
 	failures        = newCounter("failures_total", "Operations on sessions that failed for reasons of ours: the store, or signing keys.", "realm")
-	shadowDecisions = newCounter("trials_total", "What shadow rules would have decided: allowed, denied.", "realm", "outcome")
+	shadowDecisions = newCounter("shadow_decisions_total", "What shadow rules would have decided: allowed, denied.", "realm", "outcome")
 	acts            = newCounter("impersonated_requests_total", "Unsafe requests of impersonated sessions that reached the app.", "realm")
 	cacheLookups    = newCounter("token_cache_lookups_total", "Bearer tokens that were verified, by whether they were in the cache: hit, miss.", "realm", "result")
 	shadowRefusals  = newCounter("shadow_refusals_total", "Requests that identity would have refused, were it not in shadow mode, by reason.", "realm", "reason")

@@ -29,7 +29,7 @@ func (c *counting) Get(ctx context.Context, key sessions.Key) (sessions.Session,
 	return c.Memory.Get(ctx, key)
 }
 
-// Revoked makes it a store that is nobody else's: its watcher is never blind.
+// Revoked makes it a store that is nobody else's: its watcher is never degraded.
 func (*counting) Revoked(context.Context, time.Time, func(sessions.Key, time.Time)) error { return nil }
 
 // A harness is a registry that runs.
@@ -223,7 +223,7 @@ func TestStream_WhileTheStoreIsDown(t *testing.T) {
 	})
 }
 
-// A mute store has a feed that never says a word: its watcher is blind.
+// A mute store has a feed that never says a word: its watcher is degraded.
 type mute struct{ counting }
 
 func (*mute) Follow(ctx context.Context, _ revocation.Sink) error {
@@ -231,7 +231,7 @@ func (*mute) Follow(ctx context.Context, _ revocation.Sink) error {
 	return ctx.Err()
 }
 
-func TestStream_WhileTheNodeIsBlind(t *testing.T) {
+func TestStream_WhileTheNodeIsDegraded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store := new(mute)
 		r := &streams.Registry{Store: store, Watch: &revocation.Watcher{Store: store}}

@@ -68,10 +68,10 @@ func every(ctx context.Context, pause time.Duration, do func(context.Context)) {
 // ask asks whether the sessions that are due go on; all of them, if the watcher does
 // not hear what others end.
 func (r *Registry) ask(ctx context.Context) {
-	now, blind := r.Store.Now(), r.Watch.Degraded() > 0
+	now, degraded := r.Store.Now(), r.Watch.Degraded() > 0
 	var group errgroup.Group
 	group.SetLimit(askers)
-	for _, s := range r.sessions(func(s *session) bool { return blind || s.isDue(now) }) {
+	for _, s := range r.sessions(func(s *session) bool { return degraded || s.isDue(now) }) {
 		due := s.isDue(now)
 		group.Go(func() error {
 			if over := r.over(ctx, s, due); over && ctx.Err() == nil {

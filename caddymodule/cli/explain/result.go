@@ -13,7 +13,7 @@ import (
 // A Result is what becomes of a token. There is no token in it.
 type Result struct {
 	Issuer  string        `json:"issuer"`
-	Outcome string        `json:"verdict"` // accepted, refused or unknown
+	Outcome string        `json:"outcome"` // accepted, refused or unknown
 	Reason  bearer.Reason `json:"reason,omitempty"`
 	Checks  []Step        `json:"checks"`
 	// Trust is the issuer of a token of whom nothing is configured, as the token says, and
