@@ -193,3 +193,23 @@ func TestMiddleware_WhatABlockBeforeDecidedStays(t *testing.T) {
 		}
 	}
 }
+
+// Shadow mode leaves the app its headers, but none that lets an impersonated session evade deny.
+func TestMiddleware_InShadowModeDenySeesThePathThatTheAppSees(t *testing.T) {
+	denying := config.Impersonation{Deny: []string{"/billing/*"}}
+	for _, c := range []struct {
+		name, token   string
+		impersonation config.Impersonation
+		kept          bool
+	}{
+		{"an impersonated session", "IMP", denying, false},
+		{"an impersonated session from which nothing is kept", "IMP", config.Impersonation{}, true},
+		{"a user's own session", "OWN", denying, true},
+	} {
+		s := newSite(t, config.Identity{Shadow: true}, c.impersonation)
+		s.ask("GET /home", s.tokens([]string{"Authorization", "Bearer " + c.token, "X-Original-URL", "/billing/pay"})...)
+		if kept := s.app.Header.Get("X-Original-URL") != ""; kept != c.kept {
+			t.Errorf("%s: the header is there: %t", c.name, kept)
+		}
+	}
+}
