@@ -59,6 +59,11 @@ type Config struct {
 	Now func() time.Time
 	// ClientIP returns the address that a request came from.
 	ClientIP func(*http.Request) string
+	// Memory is that of the API before this one. Default: a new one.
+	Memory *Memory
+	// Limited hears of each address that is limited from now on: by the request that failed, as
+	// the client, "" if that is none that is known. Default: nobody does.
+	Limited func(r *http.Request, client string)
 	// Observer hears of every request that was refused or failed. Nil is sessions.Silent.
 	Observer sessions.Observer
 }
@@ -70,7 +75,6 @@ type API struct {
 	paths   []urlpath.Own
 	served  []endpointAt // at paths
 	clients *clients
-	limit   *limiter
 	bodies  endpoint.Bodies
 }
 
@@ -92,7 +96,10 @@ func New(c Config) (*API, error) {
 	if c.Now == nil {
 		c.Now = time.Now //nolint:forbidigo // the default of the clock
 	}
-	a := &API{Config: c, origin: u.Scheme + "://" + u.Host, limit: newLimiter(c.Now)}
+	if c.Memory == nil {
+		c.Memory = NewMemory()
+	}
+	a := &API{Config: c, origin: u.Scheme + "://" + u.Host}
 	if c.Path != "" {
 		a.add(c.Path+"/token", []string{http.MethodPost}, (*API).token)
 		a.add(c.Path+"/revoke", []string{http.MethodPost}, (*API).revoke)

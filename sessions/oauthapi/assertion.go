@@ -23,18 +23,19 @@ const (
 type assertions struct {
 	verifier  *bearer.Verifier // nil: no client has keys
 	audiences []string
+	now       func() time.Time
 	seen      map[string]*replays // by client
 }
 
 func newAssertions(c *Config, endpoints []string) (*assertions, error) {
-	a := &assertions{audiences: append([]string{c.Issuer}, endpoints...), seen: make(map[string]*replays)}
+	a := &assertions{audiences: append([]string{c.Issuer}, endpoints...), now: c.Now, seen: make(map[string]*replays)}
 	config := bearer.Config{Now: c.Now, CacheSize: 1} // one that is good is not good again
 	for i := range c.Clients {
 		client := &c.Clients[i]
 		if client.Keys == nil {
 			continue
 		}
-		a.seen[client.ID] = &replays{now: c.Now}
+		a.seen[client.ID] = c.Memory.of(client.ID)
 		config.Issuers = append(config.Issuers, bearer.Issuer{
 			Name: client.ID, Keys: client.Keys, Audiences: a.audiences, Leeway: assertionLeeway, MaxLifetime: assertionLifetime,
 			Types: []string{"JWT", "client-authentication+jwt", bearer.NoType},
@@ -77,7 +78,7 @@ func (a *assertions) verify(ctx context.Context, assertion string) (client strin
 	if !ok || caller.Subject != caller.Issuer || caller.Acting || !a.forUsAlone(caller.Claims["aud"]) {
 		return "", errClient
 	}
-	switch fresh, full := a.seen[caller.Issuer].add(id, caller.ExpiresAt.Add(assertionLeeway)); {
+	switch fresh, full := a.seen[caller.Issuer].add(id, caller.ExpiresAt.Add(assertionLeeway), a.now()); {
 	case full:
 		return "", fmt.Errorf("remembering assertion: %w", sessions.ErrUnavailable)
 	case !fresh:

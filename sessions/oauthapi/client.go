@@ -95,6 +95,14 @@ func (all *clients) find(id string) *Client {
 	return all.nobody
 }
 
+// named returns the client that a credential is said to be of, by its name; "" if there is none.
+func (all *clients) named(c credential) string {
+	if c.assertion != "" && all.assertions.verifier != nil {
+		c.id = all.assertions.verifier.IssuerOf(c.assertion)
+	}
+	return all.find(c.id).ID // nobody has none
+}
+
 // authenticate tells which client a credential is of. All failures are errClient, or wrap
 // bearer.ErrKeysUnavailable; to find out that one is costs no store access, and one hash or
 // one signature.

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -225,7 +226,7 @@ func TestAssertion_IsOfTheClientAboutItselfAndForUs(t *testing.T) {
 		"that is an access token":      f.session().text("access_token"),
 		"that is none":                 "x",
 	} {
-		f.api.limit = newLimiter(f.api.Now)
+		f.api.Memory.limit = newLimiter()
 		if got := ask(bad); got.status != 401 || got.text("error") != "invalid_client" {
 			t.Errorf("%s: %d %s", name, got.status, got.body)
 		}
@@ -264,27 +265,41 @@ func TestAssertion_WithoutAnIDIsGoodOnceToo(t *testing.T) {
 	f.want(ask(f.assertion(map[string]any{"jti": nil, "exp": f.now.Add(2 * time.Minute).Unix()})), 200, "")
 }
 
-func TestReplays_AreForgottenWhenTheyAreOverAndRefusedWhenTheyAreTooMany(t *testing.T) {
+func TestReplays_AreForgottenWhenTheyAreOverAFewAtOnceAndRefusedWhenTheyAreTooMany(t *testing.T) {
 	now := time.Unix(1000, 0)
-	r := &replays{now: func() time.Time { return now }}
-	name := func(i int) string { return string(rune('a'+i%26)) + string(rune(0x4e00+i/26)) }
-	for i := range 4 * firstReplays {
-		if fresh, full := r.add(name(i), now.Add(time.Minute)); !fresh || full {
+	r := new(replays)
+	for i := range maxReplays {
+		if fresh, full := r.add(strconv.Itoa(i), now.Add(time.Minute), now); !fresh || full {
 			t.Fatalf("%d: %t %t", i, fresh, full)
 		}
-		if i%firstReplays == firstReplays-1 {
-			now = now.Add(2 * time.Minute)
+	}
+	for range 3 {
+		if fresh, full := r.add("one more", now.Add(time.Minute), now); fresh || !full {
+			t.Errorf("one more: fresh %t, full %t", fresh, full)
 		}
 	}
-	if len(r.seen) > 3*firstReplays {
-		t.Errorf("%d are remembered, and at most %d are not over", len(r.seen), firstReplays)
+	if fresh, full := r.add("0", now.Add(time.Minute), now); fresh || full {
+		t.Errorf("one that was used: fresh %t, full %t", fresh, full)
 	}
-	r = &replays{now: func() time.Time { return now }, seen: make(map[[16]byte]int64, maxReplays), sweep: maxReplays}
+	now = now.Add(2 * time.Minute)
+	for i := range 4 {
+		if fresh, full := r.add(strconv.Itoa(i), now.Add(time.Minute), now); !fresh || full { // the same again
+			t.Fatalf("%d, when all are over: %t %t", i, fresh, full)
+		}
+		if want := maxReplays - (i+1)*(forgetAtOnce-1); len(r.ends) != want {
+			t.Errorf("%d are remembered, want %d: nobody waits for all that are over to be forgotten", len(r.ends), want)
+		}
+	}
 	for i := range maxReplays {
-		r.seen[[16]byte{byte(i), byte(i >> 8), byte(i >> 16), 1}] = now.Unix() + 60
+		r.add("b"+strconv.Itoa(i%8), now.Add(time.Minute), now)
 	}
-	if fresh, full := r.add("one more", now.Add(time.Minute)); fresh || !full {
-		t.Errorf("one more: fresh %t, full %t", fresh, full)
+	for i := range 4 {
+		if fresh, _ := r.add(strconv.Itoa(i), now.Add(time.Minute), now); fresh {
+			t.Errorf("%d was forgotten with its use before", i)
+		}
+	}
+	if len(r.seen) != 12 || len(r.ends) != 12 {
+		t.Errorf("%d and %d are remembered, and 12 are not over", len(r.seen), len(r.ends))
 	}
 }
 

@@ -135,7 +135,7 @@ func TestExchange_TokensThatAreNotForUsAreRefused(t *testing.T) {
 				t.Errorf("%s: %d %s", name, got.status, got.body)
 			}
 		}
-		f.api.limit = newLimiter(f.api.Now)
+		f.api.Memory.limit = newLimiter()
 	}
 	if f.store.calls != 0 {
 		t.Error("there is a session")
@@ -156,7 +156,7 @@ func TestExchange_OurOwnTokensAreNobodys(t *testing.T) {
 			f.want(f.exchange("subject_token", "alice", "subject_token_type", TokenTypeUserID, "actor_token", token, "actor_token_type", kind), 400, "invalid_request")
 			f.want(f.exchange("subject_token", token, "subject_token_type", kind, "actor_token", f.actor(), "actor_token_type", tokenTypeJWT), 400, "invalid_request")
 		}
-		f.api.limit = newLimiter(f.api.Now)
+		f.api.Memory.limit = newLimiter()
 	}
 	if f.store.calls != calls {
 		t.Error("the store was asked")

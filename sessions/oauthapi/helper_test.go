@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -75,6 +76,7 @@ type fixture struct {
 	now     time.Time
 	idp     *jose.PrivateKey
 	robot   *jose.PrivateKey
+	mu      sync.Mutex // of failed
 	failed  []error
 }
 
@@ -128,7 +130,11 @@ type recorder struct {
 	f *fixture
 }
 
-func (r recorder) Failed(_ context.Context, _ int, err error) { r.f.failed = append(r.f.failed, err) }
+func (r recorder) Failed(_ context.Context, _ int, err error) {
+	r.f.mu.Lock()
+	defer r.f.mu.Unlock()
+	r.f.failed = append(r.f.failed, err)
+}
 
 func newKey(t testing.TB, alg jose.Algorithm) *jose.PrivateKey {
 	t.Helper()

@@ -39,7 +39,7 @@ func (a *API) introspect(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if req.client.Public { // section 2.1: or anybody could try tokens out
-		a.limit.failed(req.ip)
+		a.failed(req, req.client.ID)
 		return errClient
 	}
 	token := req.get("token")

@@ -8,7 +8,8 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 )
 
-// How many attempts of an address may fail: limitBurst at once, and one each limitEvery.
+// How many attempts of an address may fail: limitBurst at once, and then one each limitEvery,
+// however many fail at once: nobody keeps the others of an address out for longer.
 const (
 	limitBurst = 30
 	limitEvery = 2 * time.Second
@@ -16,49 +17,69 @@ const (
 	limitAddresses = 1 << 15
 )
 
-// A limiter knows which addresses fail too often, by the generic cell rate algorithm: of each,
-// the time at which all of its failures are forgotten.
+// A limiter knows which addresses fail too often, by the generic cell rate algorithm. It does
+// not limit what has no address.
 type limiter struct {
-	now   func() time.Time
-	mu    sync.Mutex // of writers
-	until *lru.Cache[string, time.Time]
+	mu     sync.Mutex // of writers
+	failed *lru.Cache[string, failures]
 }
 
-func newLimiter(now func() time.Time) *limiter {
-	until, _ := lru.New[string, time.Time](limitAddresses) // its size is no mistake
-	return &limiter{now: now, until: until}
+// failures are those of an address.
+type failures struct {
+	until   time.Time // when all of them are forgotten
+	limited bool      // they were too many, since they began
+}
+
+func newLimiter() *limiter {
+	failed, _ := lru.New[string, failures](limitAddresses) // its size is no mistake
+	return &limiter{failed: failed}
 }
 
 // wait returns how long an address has to wait before its next attempt; 0 is not at all.
-func (l *limiter) wait(address string) time.Duration {
-	if l.until.Len() == 0 {
+func (l *limiter) wait(address string, now time.Time) time.Duration {
+	if l.failed.Len() == 0 {
 		return 0
 	}
-	until, known := l.until.Peek(block(address))
-	if !known {
+	known, ok := l.failed.Peek(block(address))
+	if !ok {
 		return 0
 	}
-	return max(0, until.Sub(l.now())-(limitBurst-1)*limitEvery)
+	return known.wait(now)
 }
 
-// failed counts an attempt that failed.
-func (l *limiter) failed(address string) {
-	now := l.now()
+func (f failures) wait(now time.Time) time.Duration {
+	return max(0, f.until.Sub(now)-(limitBurst-1)*limitEvery)
+}
+
+// fail counts an attempt that failed. begun reports whether the address is limited now, and was
+// not since its failures before were forgotten.
+func (l *limiter) fail(address string, now time.Time) (begun bool) {
+	address = block(address)
+	if address == "" {
+		return false
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	until, _ := l.until.Peek(block(address))
-	if until.Before(now) {
-		until = now
+	f, _ := l.failed.Peek(address)
+	if f.until.Before(now) {
+		f = failures{until: now}
 	}
-	l.until.Add(block(address), until.Add(limitEvery))
+	f.until = f.until.Add(limitEvery)
+	if most := now.Add(limitBurst * limitEvery); f.until.After(most) { // several failed at once
+		f.until = most
+	}
+	begun = !f.limited && f.wait(now) > 0
+	f.limited = f.limited || begun
+	l.failed.Add(address, f)
+	return begun
 }
 
 // block returns what is counted together: of IPv6 the network of one customer, who has all of
-// its addresses (RFC 6177).
+// its addresses (RFC 6177). It is "" for what is no address, as that of a Unix socket.
 func block(address string) string {
 	ip, err := netip.ParseAddr(address)
-	if err != nil || ip.Is4() {
-		return address
+	if err != nil {
+		return ""
 	}
 	if ip = ip.Unmap(); ip.Is4() {
 		return ip.String()

@@ -2,6 +2,8 @@ package oauthapi
 
 import (
 	"fmt"
+	"io"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"testing"
@@ -72,26 +74,80 @@ func TestLimit_WhatAClientBringsThatAuthenticatesDoesNotCount(t *testing.T) {
 	}
 }
 
+// Requests whose bodies come slowly are let in together, and fail together.
+func TestLimit_ABurstThatWasHeldKeepsNobodyOutForLongerThanOneFailure(t *testing.T) {
+	f := newFixture(t)
+	wrong := strings.Repeat("x", MinSecret)
+	var held [3 * limitBurst]*io.PipeWriter
+	answers := make(chan answer)
+	for i := range held {
+		body, w := io.Pipe()
+		held[i] = w
+		r := httptest.NewRequest("POST", "/oauth/token", body)
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Authorization", basic("gateway", wrong))
+		go func() { answers <- f.send(r) }()
+		_, _ = w.Write([]byte("grant_type")) // somebody reads: it was let in
+	}
+	for i, w := range held {
+		_ = w.Close()
+		if got := <-answers; (got.status == 401) != (i < limitBurst) {
+			t.Errorf("%d: %d %s", i, got.status, got.body)
+		}
+	}
+	f.want(f.post("/revoke", "client_id", "app", "token", "x"), 429, "temporarily_unavailable")
+	f.now = f.now.Add(limitEvery)
+	f.want(f.post("/revoke", "client_id", "app", "token", "x"), 200, "")
+}
+
+func TestLimit_FailuresAtOnceAreForgottenAsSoonAsTheLimitIsReached(t *testing.T) {
+	now, l := time.Now(), newLimiter()
+	for range 2000 {
+		l.fail("192.0.2.1", now)
+	}
+	if wait := l.wait("192.0.2.1", now); wait != limitEvery {
+		t.Errorf("the address waits for %s", wait)
+	}
+	if now = now.Add(limitBurst * limitEvery); l.fail("192.0.2.1", now) || l.wait("192.0.2.1", now) != 0 {
+		t.Error("the failures are remembered")
+	}
+}
+
+// What comes by a Unix socket has no address, and neither has a request of which Caddy knows none.
+func TestLimit_WhatHasNoAddressIsNotLimited(t *testing.T) {
+	now, l := time.Now(), newLimiter()
+	for _, address := range []string{"", "@", "no address"} {
+		for range 2 * limitBurst {
+			if l.fail(address, now) || l.wait(address, now) > 0 {
+				t.Fatalf("%q is limited", address)
+			}
+		}
+	}
+	if l.failed.Len() != 0 {
+		t.Error("they are remembered")
+	}
+}
+
 func TestLimit_AddressesOfOneCustomerAreOneAndMemoryIsBounded(t *testing.T) {
 	now := time.Now()
-	l := newLimiter(func() time.Time { return now })
+	l := newLimiter()
+	limited := func(address string) bool { return l.wait(address, now) > 0 }
 	for i := range limitBurst {
-		l.failed(fmt.Sprintf("2001:db8:1:2::%x", i))
+		l.fail(fmt.Sprintf("2001:db8:1:2::%x", i), now)
 	}
-	if l.wait("2001:db8:1:2:ffff::1") == 0 || l.wait("2001:db8:1:2::1%eth0") == 0 || l.wait("2001:db8:1:3::1") != 0 || l.wait("192.0.2.1") != 0 {
+	if !limited("2001:db8:1:2:ffff::1") || !limited("2001:db8:1:2::1%eth0") || limited("2001:db8:1:3::1") || limited("192.0.2.1") {
 		t.Error("a network of 64 bits is one address, and no other is")
 	}
 	for range limitBurst {
-		l.failed("::ffff:192.0.2.9")
-		l.failed("no address")
+		l.fail("::ffff:192.0.2.9", now)
 	}
-	if l.wait("192.0.2.9") == 0 || l.wait("192.0.2.8") != 0 || l.wait("no address") == 0 {
+	if !limited("192.0.2.9") || limited("192.0.2.8") {
 		t.Error("an IPv4 address is one, however it is written")
 	}
 	for i := range 2 * limitAddresses {
-		l.failed(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255))
+		l.fail(fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255), now)
 	}
-	if l.until.Len() != limitAddresses {
-		t.Errorf("%d addresses are remembered", l.until.Len())
+	if l.failed.Len() != limitAddresses {
+		t.Errorf("%d addresses are remembered", l.failed.Len())
 	}
 }

@@ -1,52 +1,84 @@
 package oauthapi
 
 import (
+	"container/heap"
 	"crypto/sha256"
 	"sync"
 	"time"
 )
 
-// How many assertions of a client are remembered.
 const (
-	firstReplays = 1 << 10 // when those that are over are forgotten for the first time
-	maxReplays   = 1 << 18 // some 15 MiB
+	// maxReplays is how many assertions of a client are remembered: some 20 MiB.
+	maxReplays = 1 << 18
+	// forgetAtOnce is how many of those that are over are forgotten with each new one: more than
+	// come, so that they become fewer, and few, so that nobody waits.
+	forgetAtOnce = 2
 )
 
 // replays are the ids of the assertions that a client used, until they are over. The zero
-// value, with a clock, is ready.
+// value is ready.
 type replays struct {
-	now func() time.Time
-
-	mu    sync.Mutex
-	seen  map[[16]byte]int64 // the end, in seconds since 1970
-	sweep int                // at how many those that are over are forgotten
+	mu   sync.Mutex
+	seen map[assertionSum]int64 // their ends, in seconds since 1970
+	ends usesByEnd
 }
+
+type assertionSum [16]byte
 
 // add remembers an id until its end. fresh reports whether it is new; full, that there are too
 // many to tell.
-func (r *replays) add(id string, end time.Time) (fresh, full bool) {
+func (r *replays) add(id string, end, now time.Time) (fresh, full bool) {
 	sum := sha256.Sum256([]byte(id))
-	key := [16]byte(sum[:16])
-	now := r.now().Unix()
+	u := use{sum: assertionSum(sum[:16]), end: end.Unix() + 1}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if until, used := r.seen[key]; used && until >= now {
+	r.forget(now.Unix())
+	if until, used := r.seen[u.sum]; used && until >= now.Unix() {
 		return false, false
 	}
-	if r.seen == nil {
-		r.seen, r.sweep = make(map[[16]byte]int64), firstReplays
-	}
-	if len(r.seen) >= r.sweep {
-		for known, until := range r.seen {
-			if until < now {
-				delete(r.seen, known)
-			}
-		}
-		r.sweep = min(max(2*len(r.seen), firstReplays), maxReplays)
-	}
-	if len(r.seen) >= maxReplays {
+	if len(r.ends) >= maxReplays {
 		return false, true
 	}
-	r.seen[key] = end.Unix() + 1
+	if r.seen == nil {
+		r.seen = make(map[assertionSum]int64)
+	}
+	r.seen[u.sum] = u.end
+	heap.Push(&r.ends, u)
 	return true, false
+}
+
+// forget forgets some of those that are over.
+func (r *replays) forget(now int64) {
+	for range forgetAtOnce {
+		if len(r.ends) == 0 || r.ends[0].end >= now {
+			return
+		}
+		over := heap.Pop(&r.ends).(use)
+		if r.seen[over.sum] == over.end { // and was not used again since
+			delete(r.seen, over.sum)
+		}
+	}
+}
+
+// A use is that of an assertion.
+type use struct {
+	sum assertionSum
+	end int64
+}
+
+// usesByEnd is a heap: the first one ends first.
+type usesByEnd []use
+
+func (u usesByEnd) Len() int           { return len(u) }
+func (u usesByEnd) Less(i, j int) bool { return u[i].end < u[j].end }
+func (u usesByEnd) Swap(i, j int)      { u[i], u[j] = u[j], u[i] }
+
+// Push adds a use.
+func (u *usesByEnd) Push(x any) { *u = append(*u, x.(use)) }
+
+// Pop removes the last one.
+func (u *usesByEnd) Pop() any {
+	last := (*u)[len(*u)-1]
+	*u = (*u)[:len(*u)-1]
+	return last
 }

@@ -18,16 +18,17 @@ type request struct {
 }
 
 // read reads a request, and tells which client it is of. Addresses that failed too often are
-// not asked who they are.
+// not asked who they are, with a good secret neither: or they could go on to guess.
 func (a *API) read(w http.ResponseWriter, r *http.Request) (*request, error) {
 	req := &request{Request: r, ip: a.ClientIP(r)}
-	if wait := a.limit.wait(req.ip); wait > 0 {
-		limited := *errLimited
-		limited.retryAfter = int((wait + time.Second - 1) / time.Second)
-		return nil, &limited
+	err := a.limited(req)
+	if err != nil {
+		return nil, err
 	}
-	var err error
 	if req.form, err = a.readForm(w, r); err != nil {
+		return nil, err
+	}
+	if err = a.limited(req); err != nil { // by what failed while the body was on its way
 		return nil, err
 	}
 	c, err := credentialOf(r.Header, req.form)
@@ -35,9 +36,27 @@ func (a *API) read(w http.ResponseWriter, r *http.Request) (*request, error) {
 		req.client, err = a.clients.authenticate(r.Context(), c)
 	}
 	if errors.Is(err, errClient) {
-		a.limit.failed(req.ip)
+		a.failed(req, a.clients.named(c))
 	}
 	return req, err
+}
+
+// limited returns an error where the address of a request failed too often.
+func (a *API) limited(req *request) error {
+	wait := a.Memory.limit.wait(req.ip, a.Now())
+	if wait == 0 {
+		return nil
+	}
+	limited := *errLimited
+	limited.retryAfter = int((wait + time.Second - 1) / time.Second)
+	return &limited
+}
+
+// failed counts a failed attempt, as a client or, "", as none that is known.
+func (a *API) failed(req *request, client string) {
+	if a.Memory.limit.fail(req.ip, a.Now()) && a.Limited != nil {
+		a.Limited(req.Request, client)
+	}
 }
 
 // refused counts what came of a token. One that its issuer did not sign counts as a failed
@@ -49,7 +68,7 @@ func (a *API) refused(req *request, err error) error {
 	}
 	refusal, isRefusal := errors.AsType[*bearer.Refusal](err)
 	if errors.Is(err, sessions.ErrForged) || isRefusal && refusal.Reason != bearer.ReasonExpired {
-		a.limit.failed(req.ip)
+		a.failed(req, req.client.ID)
 	}
 	return err
 }

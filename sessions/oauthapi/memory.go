@@ -1,0 +1,25 @@
+package oauthapi
+
+import "sync"
+
+// A Memory is what is remembered of requests: which addresses failed too often, and which
+// assertions were used. Several APIs of one issuer may share it, as the one that replaces another.
+type Memory struct {
+	limit *limiter
+
+	mu   sync.Mutex
+	seen map[string]*replays // by client
+}
+
+// NewMemory returns an empty memory.
+func NewMemory() *Memory { return &Memory{limit: newLimiter(), seen: make(map[string]*replays)} }
+
+// of returns the assertions that a client used.
+func (m *Memory) of(client string) *replays {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.seen[client] == nil {
+		m.seen[client] = new(replays)
+	}
+	return m.seen[client]
+}
