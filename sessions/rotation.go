@@ -14,8 +14,8 @@ import (
 // reason. The reasons are for the log.
 var ErrGrant = errors.New("refresh token is not valid")
 
-// ErrForged means that a refresh token is not one that we signed. ErrOtherClient means that
-// it is one of another client than presents it.
+// ErrForged means that a refresh token has no form of ours, or not the signature of the key
+// that it names. ErrOtherClient means that it is one of another client than presents it.
 var (
 	ErrForged      = fmt.Errorf("%w: not one of ours", ErrGrant)
 	ErrOtherClient = fmt.Errorf("%w: of another client", ErrGrant)
@@ -23,8 +23,10 @@ var (
 
 // Why a refresh token is not valid.
 var (
-	errTokenForm    = fmt.Errorf("%w: by its form or its claims", ErrForged)
-	errTokenKey     = fmt.Errorf("%w: signed by no key of ours", ErrForged)
+	errTokenForm    = fmt.Errorf("%w: by its form", ErrForged)
+	errTokenSigned  = fmt.Errorf("%w: by its signature", ErrForged)
+	errTokenKey     = fmt.Errorf("%w: of a key that is not ours, or no longer", ErrGrant)
+	errTokenClaims  = fmt.Errorf("%w: by its claims, which we signed", ErrGrant)
 	errConfidential = fmt.Errorf("%w: its client has to authenticate", ErrGrant)
 	errUnknown      = fmt.Errorf("%w: session unknown", ErrGrant)
 	errForeign      = fmt.Errorf("%w: not of this session's user or client", ErrGrant)

@@ -106,7 +106,7 @@ func (m *Minter) ReadRefresh(token string) (*Presented, error) {
 	}
 	var claims refreshClaims
 	if parsed.Verify(key.Public(), &claims) != nil {
-		return nil, errTokenKey
+		return nil, errTokenSigned
 	}
 	return m.read(&claims)
 }
@@ -116,7 +116,7 @@ func (m *Minter) read(c *refreshClaims) (*Presented, error) {
 	p := &Presented{Session: Key{Realm: m.Issuer, ID: c.Session}, UserID: c.User, ClientID: c.Client, ClientAuth: c.ClientAuth, Generation: c.Generation}
 	secret, err := base64.RawURLEncoding.DecodeString(c.Secret)
 	if err != nil || len(secret) != SecretSize || c.Session == "" || c.Issuer != m.Issuer || c.Audience != m.RefreshAudience {
-		return nil, errTokenForm
+		return nil, errTokenClaims
 	}
 	p.Secret = [SecretSize]byte(secret)
 	return p, nil

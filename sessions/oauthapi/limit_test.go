@@ -39,7 +39,7 @@ func TestLimit_FailuresOfAnAddressAreSlowedDown(t *testing.T) {
 func TestLimit_ForgedTokensCountAndThoseThatAreOverDoNot(t *testing.T) {
 	f := newFixture(t)
 	other := newFixture(t)
-	forged := other.session().text("refresh_token")
+	forged := forge(f.session().text("refresh_token"))
 	old := f.session().text("refresh_token")
 	expired := f.token("alice", map[string]any{"exp": f.now.Add(-time.Second).Unix()})
 	f.want(f.post("/revoke", "client_id", "app", "token", old), 200, "")
@@ -49,11 +49,13 @@ func TestLimit_ForgedTokensCountAndThoseThatAreOverDoNot(t *testing.T) {
 	}
 	calls := f.store.calls
 	for i := range limitBurst {
-		switch i % 3 {
+		switch i % 4 {
 		case 0:
 			f.want(f.refresh(forged), 400, "invalid_grant")
 		case 1:
 			f.want(f.post("/revoke", "client_id", "app", "token", forged), 200, "")
+		case 2:
+			f.want(f.exchange("subject_token", forge(f.token("alice", nil)), "subject_token_type", tokenTypeJWT), 400, "invalid_request")
 		default:
 			f.want(f.exchange("subject_token", other.token("alice", nil), "subject_token_type", tokenTypeJWT), 400, "invalid_request")
 		}
@@ -64,10 +66,58 @@ func TestLimit_ForgedTokensCountAndThoseThatAreOverDoNot(t *testing.T) {
 	}
 }
 
+// forge gives a token another signature.
+func forge(token string) string {
+	at := strings.LastIndexByte(token, '.') + 1
+	return token[:at] + strings.Repeat("A", len(token)-at)
+}
+
+// Whoever shares an address with people whose tokens are not good here is not kept out by them.
+func TestLimit_TokensThatAreNotForgedDoNotCount(t *testing.T) {
+	f := newFixture(t)
+	other := newFixture(t) // as this one, with other keys: those that were replaced
+	replaced := other.session()
+	soon := f.now.Add(time.Hour).Unix()
+	for name, send := range map[string]func() answer{
+		"a refresh token of a key that was replaced": func() answer { return f.refresh(replaced.text("refresh_token")) },
+		"an access token of such a key": func() answer {
+			return f.exchange("subject_token", replaced.text("access_token"), "subject_token_type", tokenTypeAccess)
+		},
+		"one that is revoked": func() answer { return f.post("/revoke", "client_id", "app", "token", replaced.text("access_token")) },
+		"of another audience": func() answer {
+			return f.exchange("subject_token", f.token("alice", map[string]any{"aud": "https://other.example.com"}), "subject_token_type", tokenTypeJWT)
+		},
+		"not good yet": func() answer {
+			return f.exchange("subject_token", f.token("alice", map[string]any{"nbf": soon}), "subject_token_type", tokenTypeJWT)
+		},
+		"of nobody": func() answer {
+			return f.exchange("subject_token", f.token("", nil), "subject_token_type", tokenTypeJWT)
+		},
+		"of an issuer that is not trusted": func() answer {
+			return f.exchange("subject_token", f.token("alice", map[string]any{"iss": "https://unknown.example.com"}), "subject_token_type", tokenTypeJWT)
+		},
+		"a session's own": func() answer {
+			return f.exchange("subject_token", f.session().text("access_token"), "subject_token_type", tokenTypeJWT)
+		},
+		"of another issuer, to be revoked": func() answer { return f.post("/revoke", "client_id", "app", "token", f.token("alice", nil)) },
+		"opaque, to be revoked":            func() answer { return f.post("/revoke", "client_id", "app", "token", "x") },
+	} {
+		for range limitBurst + 1 {
+			if got := send(); got.status != 200 && got.status != 400 {
+				t.Errorf("%s: %d %s", name, got.status, got.body)
+				break
+			}
+		}
+	}
+	if n := f.api.Memory.limit.failed.Len(); n != 0 {
+		t.Errorf("%d addresses are remembered", n)
+	}
+}
+
 // A back end brings what its users send it: one of them does not keep out the others.
 func TestLimit_WhatAClientBringsThatAuthenticatesDoesNotCount(t *testing.T) {
 	f := newFixture(t)
-	forged := newFixture(t).session().text("refresh_token")
+	forged := forge(f.session().text("refresh_token"))
 	for range 2 * limitBurst {
 		f.want(f.postBasic("/token", "gateway", secret, "grant_type", "refresh_token", "refresh_token", forged), 400, "invalid_grant")
 		f.want(f.postBasic("/introspect", "gateway", secret, "token", forged), 200, "")

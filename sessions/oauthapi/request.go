@@ -59,16 +59,30 @@ func (a *API) failed(req *request, client string) {
 	}
 }
 
-// refused counts what came of a token. One that its issuer did not sign counts as a failed
-// attempt, unless the client authenticated: what reaches that is its users' affair, who would
-// keep each other out.
+// refused counts what came of a token. One that is forged counts as a failed attempt, unless the
+// client authenticated: what reaches that is its users' affair, who would keep each other out.
 func (a *API) refused(req *request, err error) error {
-	if err == nil || !req.client.Public {
-		return err
-	}
-	refusal, isRefusal := errors.AsType[*bearer.Refusal](err)
-	if errors.Is(err, sessions.ErrForged) || isRefusal && refusal.Reason != bearer.ReasonExpired {
+	if err != nil && req.client.Public && a.isForged(err) {
 		a.failed(req, req.client.ID)
 	}
 	return err
+}
+
+// isForged reports whether a token is one that its issuer cannot have signed. One that the
+// issuer signed, and that is not good here for another reason, is an honest user's; so is one of
+// a key of ours that was replaced.
+func (a *API) isForged(err error) bool {
+	refusal, ok := errors.AsType[*bearer.Refusal](err)
+	if !ok {
+		return errors.Is(err, sessions.ErrForged)
+	}
+	switch refusal.Reason {
+	case bearer.ReasonForm, bearer.ReasonBase64, bearer.ReasonHeader, bearer.ReasonHeaderMember, bearer.ReasonCritical,
+		bearer.ReasonAlgorithm, bearer.ReasonSignature:
+		return true
+	case bearer.ReasonUnknownKey:
+		return refusal.Issuer != a.Issuer
+	default: // the signature is good, or was not looked at
+		return false
+	}
 }

@@ -57,6 +57,8 @@ func (a *API) ofAccessToken(req *request, token string) (sessions.Session, error
 	switch {
 	case err != nil && a.Verifier.Trust(a.Verifier.IssuerOf(token)) != nil:
 		return sessions.Session{}, errForeignToken
+	case err != nil && a.Verifier.IssuerOf(token) != a.Issuer: // it does not say that it is ours
+		return sessions.Session{}, sessions.ErrNotFound
 	case err != nil:
 		return sessions.Session{}, err
 	case caller.ClientID != req.client.ID:
