@@ -19,7 +19,7 @@ func (inst *instance) addOAuth(h *Handler, keys *keyring.Keyring) error {
 	c := oauthapi.Config{
 		Issuer: h.Issuer, KeysPath: h.Path + "/jwks.json", Keys: keys.Access.Public, MaxAge: keyCache,
 		Audience: h.AccessToken.Audience, Sessions: inst.manager, Verifier: inst.verifier,
-		ClientIP: observe.ClientIP, Observer: observer{inst},
+		ClientIP: observe.ClientIP, Observer: observer{inst}, Limited: inst.reports.Limited,
 	}
 	if h.OAuth != nil {
 		c.Path = h.OAuth.Path

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"authsidecar/caddymodule/cli/explain"
 	"authsidecar/caddymodule/identity"
@@ -10,6 +11,7 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/event"
+	"authsidecar/sessions/oauthapi"
 	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/urlpath"
 )
@@ -26,6 +28,9 @@ func (inst *instance) newReports(h *Handler) (err error) {
 			Watch:   func() *revocation.Watcher { return &inst.store.Load().watch },
 			Live:    inst.live,
 		},
+	}
+	if h.OAuth != nil {
+		config.Refusals = slices.Concat(config.Refusals, oauthapi.AttackReasons)
 	}
 	for _, r := range inst.rings {
 		config.Block.Rings = append(config.Block.Rings, observe.Ring{Use: r.name, Keys: r.ring})

@@ -62,6 +62,7 @@ type Reporter struct {
 	audit   *auditor
 	events  *events
 	refused refusedLog
+	limited limitedLog
 	health  health
 }
 

@@ -26,10 +26,15 @@ func (e *answerError) Error() string { return e.description }
 // Reason names the error for metrics.
 func (e *answerError) Reason() string {
 	if e.status == http.StatusTooManyRequests {
-		return "rate_limited"
+		return reasonLimited
 	}
 	return e.code
 }
+
+const reasonLimited = "rate_limited"
+
+// AttackReasons are those of the answers to whoever guesses.
+var AttackReasons = []string{codeClient, reasonLimited}
 
 // Codes of RFC 6749 section 5.2, RFC 7009 section 2.2.1 and RFC 8707 section 2; the last
 // two are of RFC 6749 section 4.1.2.1, for what the others have no word for.

@@ -3,11 +3,15 @@ package oauthapi
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"authsidecar/sessions/jose"
 )
 
 func TestLimit_FailuresOfAnAddressAreSlowedDown(t *testing.T) {
@@ -175,6 +179,37 @@ func TestLimit_WhatHasNoAddressIsNotLimited(t *testing.T) {
 	}
 	if l.failed.Len() != 0 {
 		t.Error("they are remembered")
+	}
+}
+
+// Whoever keeps on guessing is told of once, until the address was quiet.
+func TestLimit_AnAddressThatIsLimitedIsToldOnceWithTheClientThatIsKnown(t *testing.T) {
+	f := newFixture(t)
+	var told []string
+	f.api.Limited = func(r *http.Request, client string) { told = append(told, r.RemoteAddr+" "+client) }
+	forged := f.sign(newKey(t, jose.ES256), map[string]any{"iss": "robot", "sub": "robot", "aud": issuer, "jti": "1", "exp": f.now.Add(time.Minute).Unix()}, nil)
+	refresh := forge(f.session().text("refresh_token"))
+	for client, guess := range map[string]func(){
+		"gateway": func() { f.postBasic("/token", "gateway", strings.Repeat("x", MinSecret)) },
+		"robot":   func() { f.post("/token", "client_assertion_type", assertionType, "client_assertion", forged) },
+		"app":     func() { f.refresh(refresh) },
+		"":        func() { f.postBasic("/token", "nobody", strings.Repeat("x", MinSecret)) },
+	} {
+		told = nil
+		for range limitBurst - 1 {
+			guess()
+		}
+		if told != nil {
+			t.Errorf("%s: told too soon: %q", client, told)
+		}
+		for range 10 {
+			guess()
+			f.now = f.now.Add(limitEvery)
+		}
+		if want := []string{stranger + ":1234 " + client}; !slices.Equal(told, want) {
+			t.Errorf("told %q, want %q", told, want)
+		}
+		f.now = f.now.Add(limitBurst * limitEvery)
 	}
 }
 

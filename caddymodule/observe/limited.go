@@ -1,0 +1,48 @@
+package observe
+
+import (
+	"net/http"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// limitedPause is how long there is no more than one line about addresses that are limited, so
+// that whoever has many of them does not fill the log.
+const limitedPause = 10 * time.Second
+
+// A limitedLog is what was not logged yet of addresses that are limited.
+type limitedLog struct {
+	mu     sync.Mutex
+	count  int
+	logged time.Time
+}
+
+// due counts an address. It returns how many there are since the last line; 0 if that was just now.
+func (l *limitedLog) due(now time.Time) (count int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.count++
+	if now.Sub(l.logged) < limitedPause {
+		return 0
+	}
+	count, l.count, l.logged = l.count, 0, now
+	return count
+}
+
+// Limited reports an address of which too many attempts failed: client is the OAuth client that
+// the last one named, "" if it is none that is known. How many requests are refused for it
+// rejections_total counts, as rate_limited.
+func (r *Reporter) Limited(req *http.Request, client string) {
+	count := r.limited.due(time.Now())
+	if count == 0 {
+		return
+	}
+	fields := []zap.Field{zap.String("issuer", r.issuer), zap.String("client_ip", ClientIP(req)), zap.Int("addresses", count)}
+	if client != "" {
+		fields = append(fields, zap.String("client_id", client))
+	}
+	fields = append(fields, zap.String("mend", "find out who guesses secrets or makes up tokens there, or which client has a wrong secret; if it is the address of a proxy of yours, name that in trusted_proxies, since all of its clients are limited together"))
+	r.logger.Warn("address limited: too many attempts to authenticate failed", fields...)
+}

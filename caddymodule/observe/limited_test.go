@@ -1,0 +1,39 @@
+package observe
+
+import (
+	"context"
+	"net/http/httptest"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+)
+
+func TestLimited_IsOneWarningAtATimeWithTheAddressAndTheClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		core, logs := observer.New(zapcore.WarnLevel)
+		r := &Reporter{issuer: "https://app.example.com", logger: zap.New(core)}
+		req := httptest.NewRequest("POST", "/oauth/token", nil)
+		req = req.WithContext(context.WithValue(req.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: "192.0.2.1"}))
+		for range 100 {
+			r.Limited(req, "gateway")
+		}
+		time.Sleep(limitedPause) // the bubble's
+		r.Limited(req, "")
+		lines := logs.All()
+		if len(lines) != 2 {
+			t.Fatalf("%d lines", len(lines))
+		}
+		first, next := lines[0].ContextMap(), lines[1].ContextMap()
+		if first["client_ip"] != "192.0.2.1" || first["client_id"] != "gateway" || first["addresses"] != int64(1) {
+			t.Errorf("%v", first)
+		}
+		if _, named := next["client_id"]; named || next["addresses"] != int64(100) {
+			t.Errorf("%v", next)
+		}
+	})
+}
