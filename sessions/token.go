@@ -12,6 +12,7 @@ import (
 
 	"authsidecar/sessions/jose"
 	"authsidecar/sessions/keyring"
+	"authsidecar/sessions/strictjson"
 )
 
 // A Minter makes the tokens of sessions. It signs bytes that it serialised
@@ -232,12 +233,12 @@ func audienceOf(audience []string) any {
 var tokenJSON = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.EscapeForJS(true))
 
 // sign returns a token, by sign, of these claims.
-func sign(sign func(claims []byte) (string, error), claims any) (string, error) {
-	data, err := json.Marshal(claims, tokenJSON)
-	if err != nil {
-		return "", fmt.Errorf("serialising claims: %w", err)
+func sign(sign func(claims []byte) (string, error), claims any) (token string, err error) {
+	failed := strictjson.Marshal(claims, func(data []byte) { token, err = sign(data) }, tokenJSON)
+	if failed != nil {
+		return "", fmt.Errorf("serialising claims: %w", failed)
 	}
-	return sign(data)
+	return token, err
 }
 
 // randomID returns 128 random bits in base64url.

@@ -131,12 +131,13 @@ func (w *writer) commit(ctx context.Context) error {
 
 // put writes next in place of row, which is nil where there is none.
 func (w *writer) put(row, next *sessions.Session) error {
-	data, err := rowcodec.Encode(next)
-	if err != nil {
-		return unavailable(err)
+	var err error
+	if failed := rowcodec.EncodeFor(next, func(data []byte) {
+		w.batch = w.e.db.NewBatchWithSize(len(data) + 512)
+		err = w.batch.Set(w.rowKey, data, nil)
+	}); failed != nil {
+		return unavailable(failed)
 	}
-	w.batch = w.e.db.NewBatchWithSize(len(data) + 512)
-	err = w.batch.Set(w.rowKey, data, nil)
 	switch {
 	case err != nil:
 	case next.RevokedAt.IsZero() && (row == nil || !row.RevokedAt.IsZero()):

@@ -33,7 +33,10 @@ var withoutNull = json.JoinOptions(options, json.WithUnmarshalers(
 		return errors.ErrUnsupported
 	})))
 
-var errNull = errors.New("a member is null")
+var (
+	errNull    = errors.New("a member is null")
+	errVersion = errors.New("the version is not a number")
+)
 
 // unmarshal reads a value; what names it in the error, which holds nothing of it.
 func unmarshal(data []byte, into any, what string) error {
@@ -60,14 +63,18 @@ type version int64
 
 // UnmarshalJSONFrom reads a version, or is ErrNewer.
 func (v *version) UnmarshalJSONFrom(d *jsontext.Decoder) error {
-	var n int64
-	if err := json.UnmarshalDecode(d, &n); err != nil {
+	token, err := d.ReadToken()
+	if err != nil {
 		return err
 	}
-	if *v = version(n); n > Format {
+	if token.Kind() != jsontext.KindNumber {
+		return errVersion
+	}
+	n, err := token.Int()
+	if *v = version(n); err == nil && n > Format {
 		return ErrNewer
 	}
-	return nil
+	return err
 }
 
 // A blob is base64url without padding.

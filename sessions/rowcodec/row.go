@@ -1,12 +1,13 @@
 package rowcodec
 
 import (
+	"bytes"
 	"fmt"
+	"sync"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"authsidecar/sessions"
+	"authsidecar/sessions/strictjson"
 )
 
 // A row is the value of a session. Members that are pointers must be there: without them
@@ -43,10 +44,36 @@ type row struct {
 	RequestHash   blob               `json:"request,omitempty"`
 }
 
+// rows are those that nobody reads or writes now.
+var rows = sync.Pool{New: func() any { return new(row) }}
+
+// free gives a row back, without what it says.
+func (r *row) free() {
+	*r = row{}
+	rows.Put(r)
+}
+
 // Encode returns the value under which a store keeps the session.
-func Encode(s *sessions.Session) ([]byte, error) {
+func Encode(s *sessions.Session) (data []byte, err error) {
+	err = EncodeFor(s, func(value []byte) { data = bytes.Clone(value) })
+	return data, err
+}
+
+// EncodeFor is Encode for a store that copies the value: its memory is that of others as
+// soon as use returns. Where the error is not nil, use was not called.
+func EncodeFor(s *sessions.Session, use func(value []byte)) error {
+	r := rows.Get().(*row)
+	defer r.free()
+	r.fill(s)
+	if err := strictjson.Marshal(r, use, options); err != nil {
+		return fmt.Errorf("encoding session row: %w", err)
+	}
+	return nil
+}
+
+func (r *row) fill(s *sessions.Session) {
 	expires, idle, rotated := s.ExpiresAt.UnixMilli(), s.Idle.Milliseconds(), s.RotatedAt.UnixMilli()
-	r := row{
+	*r = row{
 		Version: Format, User: &s.UserID, Client: s.ClientID, Impersonation: s.Impersonation, Reason: s.Reason,
 		Actor: s.Actor, ActorClient: s.ActorClient, ActorSub: s.ActorSub, ActorSID: s.ActorSID,
 		ActorClaims: s.ActorClaims, ActorAbsent: s.ActorAbsent, ActorWhole: s.ActorWhole, Kept: s.Kept,
@@ -63,17 +90,13 @@ func Encode(s *sessions.Session) ([]byte, error) {
 	if !s.RevokedAt.IsZero() {
 		r.Revoked = new(s.RevokedAt.UnixMilli())
 	}
-	data, err := json.Marshal(&r, options)
-	if err != nil {
-		return nil, fmt.Errorf("encoding session row: %w", err)
-	}
-	return data, nil
 }
 
 // Decode reads what Encode gave.
 func Decode(key sessions.Key, data []byte) (sessions.Session, error) {
-	var r row
-	if err := unmarshal(data, &r, "row"); err != nil {
+	r := rows.Get().(*row)
+	defer r.free()
+	if err := unmarshal(data, r, "row"); err != nil {
 		return sessions.Session{}, err
 	}
 	s := sessions.Session{

@@ -6,5 +6,5 @@
 // to case and puts U+FFFD where it finds no valid text; others take the first member, or
 // stop at a NUL. What one of them checks and another acts on has to mean the same to
 // both. The package is a thin layer on github.com/go-json-experiment/json, which is
-// encoding/json/v2 of Go 1.27.
+// encoding/json/v2 of Go 1.27. What we write ourselves, Marshal writes, without a copy.
 package strictjson

@@ -54,6 +54,9 @@ func syntaxOf(data []byte) error {
 // tooDeep reports whether objects and arrays are nested deeper than that. Of what is not
 // JSON it may say either.
 func tooDeep(data []byte, most int) bool {
+	if bytes.Count(data, []byte("{"))+bytes.Count(data, []byte("[")) <= most {
+		return false // nearly always: there are not that many
+	}
 	depth, inText := 0, false
 	for i := 0; i < len(data); i++ {
 		switch c := data[i]; {

@@ -6,8 +6,9 @@ import (
 	"runtime/debug"
 	"strconv"
 
-	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"authsidecar/sessions/strictjson"
 )
 
 // Write answers with data that is for its one reader, and for no cache (RFC 6749 section 5.1).
@@ -25,11 +26,10 @@ func Write(w http.ResponseWriter, status int, contentType string, data []byte) {
 
 // WriteJSON is Write of a value.
 func WriteJSON(w http.ResponseWriter, status int, contentType string, value any) {
-	data, err := json.Marshal(value, jsontext.AllowInvalidUTF8(true))
+	err := strictjson.Marshal(value, func(data []byte) { Write(w, status, contentType, data) }, jsontext.AllowInvalidUTF8(true))
 	if err != nil {
-		status, data = http.StatusInternalServerError, nil
+		Write(w, http.StatusInternalServerError, contentType, nil)
 	}
-	Write(w, status, contentType, data)
 }
 
 // Safely returns what serve does; a panic is an error with its stack.
