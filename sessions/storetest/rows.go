@@ -330,30 +330,52 @@ func closed(s *suite) {
 	s.close()
 }
 
+// closeWithin is for how long calls may go on while a store is being closed, and only bounds
+// how long a broken one is waited for.
+const closeWithin = 30 * time.Second
+
 func closedUnderLoad(s *suite) {
 	row := s.create(s.session("one", "alice"))
+	ctx, cancel := context.WithTimeout(s.Context(), closeWithin)
+	defer cancel()
 	var acknowledged, stopped atomic.Int32
+	var closed atomic.Bool
 	together(17, func(i int) {
 		if i == 16 {
+			defer closed.Store(true)
 			for acknowledged.Load() < 20 && stopped.Load() == 0 {
 				_ = s.get(row.Key())
 			}
 			s.close()
 			return
 		}
-		for {
-			for name, err := range s.everything(s.Context(), row.Key()) {
-				switch {
-				case errors.Is(err, sessions.ErrClosed):
-					stopped.Add(1)
-					return
-				case err != nil:
-					stopped.Add(1)
-					s.Errorf("%s: %v", name, err)
-					return
-				}
-			}
-			acknowledged.Add(1)
+		for again := true; again; acknowledged.Add(1) {
+			again = s.callWhileOpen(ctx, row.Key(), &closed)
 		}
+		stopped.Add(1)
 	})
+}
+
+// callWhileOpen calls every method, and reports whether the store may still be open: all did
+// what they should. Once it is closed none may.
+func (s *suite) callWhileOpen(ctx context.Context, key sessions.Key, closed *atomic.Bool) bool {
+	late := closed.Load()
+	for name, err := range s.everything(s.Context(), key) {
+		switch {
+		case errors.Is(err, sessions.ErrClosed):
+			return false
+		case err != nil:
+			s.Errorf("%s: %v", name, err)
+			return false
+		}
+	}
+	switch {
+	case late:
+		s.Error("calls go on after Close: none fails with ErrClosed")
+	case ctx.Err() != nil:
+		s.Errorf("calls go on for %v while Close waits: none fails with ErrClosed", closeWithin)
+	default:
+		return true
+	}
+	return false
 }

@@ -50,7 +50,7 @@ func Run(t *testing.T, newStore func(t *testing.T, now func() time.Time) session
 		for _, part := range []Part{Revocation, Admin, Close} {
 			switch named := slices.Contains(without, part); {
 			case !part.has(store) && !named:
-				t.Errorf("%T does not implement %s: implement it, or say so to Run", store, part)
+				t.Error(missing(store, part))
 			case part.has(store) && named:
 				t.Errorf("%T implements %s: do not name it to Run", store, part)
 			}
@@ -64,9 +64,19 @@ func Run(t *testing.T, newStore func(t *testing.T, now func() time.Time) session
 			t.Parallel()
 			clock := &clock{}
 			clock.set(epoch)
-			check.run(&suite{T: t, store: newStore(t, clock.now), clock: clock})
+			store := newStore(t, clock.now)
+			for _, part := range check.needs {
+				if !part.has(store) {
+					t.Fatal(missing(store, part))
+				}
+			}
+			check.run(&suite{T: t, store: store, clock: clock})
 		})
 	}
+}
+
+func missing(store sessions.Store, part Part) string {
+	return fmt.Sprintf("%T does not implement %s: implement it, or say so to Run", store, part)
 }
 
 var checks = []struct {
