@@ -9,7 +9,7 @@ import (
 var (
 	// ErrNotFound means that no row of that key is stored.
 	ErrNotFound = errors.New("session not found")
-	// ErrUnavailable means that the store did not answer, or that nobody knows
+	// ErrUnavailable means that the store did not answer, or that it is unknown
 	// whether it did what it was asked to. Callers answer 503.
 	ErrUnavailable = errors.New("session store unavailable")
 	// ErrSetup means that a store cannot be opened whenever that is tried, until somebody
@@ -27,7 +27,7 @@ var (
 )
 
 // Errors of decisions. ErrDenied is one error on the wire for every cause: what
-// differs is for the log alone, so that nobody can probe who is protected.
+// differs is for the log alone, so that an answer does not show who is protected.
 var (
 	// ErrDenied means that the policy says no.
 	ErrDenied = errors.New("caller may not have this session")
@@ -46,7 +46,7 @@ var (
 	errCallerActing = fmt.Errorf("%w: the token acts for somebody else", ErrDenied)
 )
 
-// Errors of requests: the caller asked for what nobody can have.
+// Errors of requests: the caller asked for what is never granted.
 var (
 	// ErrUserID means that the user id is not 1 to 255 bytes of UTF-8 without
 	// control, format, bidi and invisible characters, and without white space at its

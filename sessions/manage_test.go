@@ -18,7 +18,7 @@ import (
 	"authsidecar/sessions/storetest"
 )
 
-// ofUser judges by the user of the session.
+// ofUser decides by the user of the session.
 type ofUser string
 
 func (o ofUser) Holds(in *sessions.RuleInput) bool { return in.UserID == string(o) }
@@ -46,7 +46,7 @@ func (w *world) managedReload() {
 }
 
 // worlds are two: in the second one no rule looks at sessions, so that who is no
-// manager can be told from the caller alone.
+// manager is known from the caller alone.
 func worlds(t *testing.T, play func(t *testing.T, w *world)) {
 	t.Helper()
 	t.Run("any may be a manager of some", func(t *testing.T) { play(t, managed(t)) })
@@ -360,7 +360,7 @@ func TestRevokeAll_WithoutCutoffs(t *testing.T) {
 	}
 }
 
-// Where the answer differs from one session to the next, each is judged.
+// Where the answer differs from one session to the next, each is decided.
 func TestRevokeAll_ByARuleThatDiffersPerSession(t *testing.T) {
 	w := managed(t)
 	desk, by := scoped("carol", "desk"), service("robot", "bob")
@@ -373,7 +373,7 @@ func TestRevokeAll_ByARuleThatDiffersPerSession(t *testing.T) {
 	w.wantRevoked(by, sessions.Filter{Actor: &carol}, true, sessions.Revocation{Revoked: 1})
 	w.wantRevoked(by, sessions.Filter{Impersonations: true}, false, sessions.Revocation{Revoked: 1})
 	if len(w.cutoffs()) != 0 {
-		t.Errorf("%d cutoffs: nobody knows what they end", len(w.cutoffs()))
+		t.Errorf("%d cutoffs, where each session is decided by itself", len(w.cutoffs()))
 	}
 	w.over(of["bob"], person("bob", nil))
 	for _, g := range []*sessions.Grant{of["alice"], of["dave"], own} {

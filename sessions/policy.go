@@ -51,7 +51,7 @@ type Policy struct {
 	AllowSelf bool
 	// Allow are the rules for everybody else, in order.
 	Allow []Rule
-	// Protect are user ids, or globs with *, that nobody may impersonate, however they
+	// Protect are user ids, or globs with *, that are never impersonated, however they
 	// are spelt (see fold).
 	Protect []string
 	// RequireReason asks for a reason for each impersonation.

@@ -57,7 +57,7 @@ func TestPolicy_WhoIsWho(t *testing.T) {
 		{"a pointer index with a leading zero is none", Policy{Allow: claim("/org/teams/00", "a")}, user("carol"), "alice", "", errNoRule, false},
 		{"an absent claim is a no", Policy{Allow: claim("dept", "support")}, user("carol"), "alice", "", errNoRule, false},
 		{"an object is no value", Policy{Allow: claim("org", "map[teams:[a b]]")}, user("carol"), "alice", "", errNoRule, false},
-		{"a condition that cannot be judged is a no", Policy{Allow: []Rule{{From: idp, When: brokenCondition{}}}}, user("carol"), "alice", "", errNoRule, false},
+		{"a condition that cannot be evaluated is a no", Policy{Allow: []Rule{{From: idp, When: brokenCondition{}}}}, user("carol"), "alice", "", errNoRule, false},
 		{"a protected user is never impersonated", Policy{Allow: []Rule{scopeRule}, Protect: []string{"root"}}, user("carol", "impersonate"), "root", "", errProtected, false},
 		{"protection sees through case", Policy{Allow: []Rule{scopeRule}, Protect: []string{"root"}}, user("carol", "impersonate"), "ROOT", "", errProtected, false},
 		{"protection sees through full width letters", Policy{Allow: []Rule{scopeRule}, Protect: []string{"root"}}, user("carol", "impersonate"), "ｒｏｏｔ", "", errProtected, false},
@@ -209,7 +209,7 @@ func TestGlob(t *testing.T) {
 	}
 }
 
-func TestH2_UserIDs(t *testing.T) {
+func TestH2_UserIDsArePrintableText(t *testing.T) {
 	good := []string{"a", "Alice@example.com", "名前", "user with blanks", "a/b;c%20", strings.Repeat("x", 255), "null", "é", "e\u0301"}
 	for _, id := range good {
 		if err := CheckUserID(id); err != nil {

@@ -10,7 +10,7 @@ import (
 var ErrForbidden = errors.New("caller may not manage these sessions")
 
 // Rights say which sessions a caller may see and end: those of the user that they
-// are, the impersonations that he made, and those that a manage rule gives him.
+// are, the impersonations that they made, and those that a manage rule gives them.
 type Rights struct {
 	caller *Caller
 	ip     string
@@ -40,7 +40,7 @@ func (r *Rights) Over(s *Session) bool {
 
 // overAll reports whether the caller may end whatever the filter selects, before
 // anybody looked at it. Who is no manager can say so of one user and of one actor
-// alone, so that nobody fills the list of cutoffs with variations of himself.
+// alone, so that nobody fills the list of cutoffs with variations of themselves.
 func (r *Rights) overAll(f *Filter) bool {
 	if r.user != "" && *f == (Filter{User: r.user}) {
 		return true
@@ -89,8 +89,8 @@ func (f *Filter) Selects(r *Ref) bool {
 }
 
 // queries returns the filter as queries of the store. Where it names nothing, it is
-// for the caller's own sessions, or the impersonations that he made. Who is no
-// manager sees nothing else of others, so that is all that is read for him.
+// for the caller's own sessions, or the impersonations that they made. Who is no
+// manager sees nothing else of others, so that is all that is read for them.
 func (r *Rights) queries(realm string, f Filter) []Query {
 	if f.Empty() {
 		f.User = r.user
@@ -109,21 +109,21 @@ func (r *Rights) queries(realm string, f Filter) []Query {
 	return queries
 }
 
-// narrow names in the filter of one who is no manager what he may see of it at the
-// most, so that nothing of others is read for him: of all impersonations, those of him
-// and those by him.
+// narrow names in the filter of one who is no manager what they may see of it at the
+// most, so that nothing of others is read for them: of all impersonations, those of them
+// and those by them.
 func (r *Rights) narrow(f Filter) []Filter {
-	ofHim, byHim := f, f
-	ofHim.User, byHim.Actor = r.user, &r.caller.Principal
+	ofThem, byThem := f, f
+	ofThem.User, byThem.Actor = r.user, &r.caller.Principal
 	switch {
 	case f.Actor != nil && *f.Actor == r.caller.Principal, r.user != "" && f.User == r.user:
 		return []Filter{f}
 	case r.user == "" || f.User != "":
-		return []Filter{byHim}
-	case f.Actor != nil: // others' impersonations of him
-		return []Filter{ofHim}
+		return []Filter{byThem}
+	case f.Actor != nil: // others' impersonations of them
+		return []Filter{ofThem}
 	default:
-		return []Filter{ofHim, byHim}
+		return []Filter{ofThem, byThem}
 	}
 }
 

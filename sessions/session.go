@@ -51,8 +51,8 @@ type Session struct {
 	// policy is asked with again at each refresh.
 	ActorClaims Claims
 	// ActorAbsent are the claims that the rules looked at and the caller's token did
-	// not have. Of all that is neither here nor in ActorClaims nobody knows what the
-	// token said, unless ActorWhole is set: then ActorClaims are all of its claims.
+	// not have. What the token said of any other claim is
+	// unknown, unless ActorWhole is set: then ActorClaims are all of its claims.
 	ActorAbsent []string
 	ActorWhole  bool
 	// Kept are the claims of the caller's token that a user's own session keeps for its

@@ -97,7 +97,7 @@ func TestTrust_UsersAreThoseOfWhomTheConditionHolds(t *testing.T) {
 	w.refused(grant.RefreshToken, victim, event.Revoked, "no rule allows it")
 }
 
-// Whoever is told later that somebody signed out there has to find what they have here.
+// Whoever hears later that somebody signed out there has to find what they have here.
 func TestRow_KeepsWhatTheIssuerCallsTheCaller(t *testing.T) {
 	for name, tt := range map[string]struct {
 		claims   sessions.Claims

@@ -598,7 +598,7 @@ func FuzzChain(f *testing.F) {
 	})
 }
 
-// BenchmarkAppend tells what a line costs a request that does not wait for the disk.
+// BenchmarkAppend measures what a line costs a request that does not wait for the disk.
 func BenchmarkAppend(b *testing.B) {
 	w := mustOpen(b, filepath.Join(b.TempDir(), "audit.jsonl"))
 	r := eventOf(1)

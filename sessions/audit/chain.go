@@ -97,7 +97,7 @@ func (c *Chain) Read(r io.Reader) error {
 	}
 }
 
-// next takes the next line; what tells what is wrong with it.
+// next takes the next line; what says what is wrong with it.
 func (c *Chain) next(data []byte) (what string) {
 	l, ok := parseLine(data)
 	if !ok {

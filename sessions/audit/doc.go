@@ -10,7 +10,7 @@
 //	torn last line, after a crash            removes it, writes a line "recovered"     good
 //	moved away, or emptied (a rotation)      goes on in the next, first line "rotated" good, file after file
 //	a line changed, removed, swapped, added  nothing                                   where
-//	lines cut off at the end                 goes on; the next lines tell              where, if the head is known
+//	lines cut off at the end                 goes on; the next lines do not fit        where, if the head is known
 //
 // The chain has no key: who can rewrite the whole file can make one that is
 // consistent. Keep heads elsewhere: each entry of the log names one.

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// BenchmarkVerify/cold is a token seen for the first time; x-floor tells how many
+// BenchmarkVerify/cold is a token seen for the first time; x-floor is how many
 // times the bare signature check of crypto/ecdsa it takes. BenchmarkVerify/warm is
 // one that is remembered.
 func BenchmarkVerify(b *testing.B) {

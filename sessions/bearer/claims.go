@@ -118,7 +118,7 @@ func (i *source) caller(claims sessions.Claims, end time.Time) (*sessions.Caller
 			return nil, refuse(ReasonActor)
 		}
 	}
-	if i.Own && !ofSession(caller) {
+	if i.Own && !readSession(caller) {
 		return nil, refuse(ReasonSession)
 	}
 	caller.User = i.trust.IsUserOf(caller)
@@ -126,8 +126,8 @@ func (i *source) caller(claims sessions.Claims, end time.Time) (*sessions.Caller
 }
 
 // actor reads who uses the token for its subject (RFC 8693 section 4.1): by a subject
-// of the issuer that is named beside it, else of the token's own. Of a token that says
-// that somebody acts, and not who, nobody could be told. Our own tokens name both.
+// of the issuer that is named beside it, else of the token's own. A token that says
+// that somebody acts, and not who, is refused. Our own tokens name both.
 func (i *source) actor(act any) (actor sessions.Principal, ok bool) {
 	members, _ := act.(map[string]any)
 	actor.Subject, _ = members["sub"].(string)
@@ -138,9 +138,9 @@ func (i *source) actor(act any) (actor sessions.Principal, ok bool) {
 	return actor, actor.Issuer != "" && sessions.CheckUserID(actor.Subject) == nil
 }
 
-// ofSession fills in what our own tokens say of their session, all of which tells
-// whether it was ended.
-func ofSession(c *sessions.Caller) bool {
+// readSession fills in what our own tokens say of their session, all of which it takes
+// to know whether it was revoked, and reports whether it is complete.
+func readSession(c *sessions.Caller) bool {
 	created, ok := c.Claims["sid_iat"].(int64)
 	c.SessionID, _ = c.Claims["sid"].(string)
 	c.SessionCreated = time.UnixMilli(created).UTC()

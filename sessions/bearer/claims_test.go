@@ -292,7 +292,7 @@ func TestV19_SubjectIsRequired(t *testing.T) {
 	}
 }
 
-func TestV25_TokensThatAreNotForCalling(t *testing.T) {
+func TestV25_TokensThatAreNotForCallingAreRefused(t *testing.T) {
 	v := newVerifier(t, trust(t))
 	expect(t, v, token(t, object{"cnf": object{"jkt": "x"}}), ReasonBound)
 	expect(t, v, token(t, object{"typ": "ID"}), ReasonIDToken)

@@ -35,7 +35,7 @@ func IsUnavailable(err error) bool {
 }
 
 // A Reason says why a token was refused: one word a cause, for logs, metrics
-// and tests. Clients are not told.
+// and tests. Clients do not see it.
 type Reason string
 
 // The reasons of refusals.

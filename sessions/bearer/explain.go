@@ -82,7 +82,7 @@ func (v *Verifier) Explain(ctx context.Context, token string) *Explanation {
 	e.pass(CheckForm, nil)
 	e.pass(CheckHeader, nil)
 	e.Header = parsed.Header
-	e.Claims, _ = parsed.Unverified() // where they cannot be read, nobody can find the issuer in them
+	e.Claims, _ = parsed.Unverified() // where they cannot be read, the issuer check fails next
 	from, err := v.sourceOf(parsed)
 	if !e.pass(CheckIssuer, err) {
 		return e

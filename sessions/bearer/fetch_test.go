@@ -38,7 +38,7 @@ func fetchFrom(t *testing.T, c RemoteConfig) (*Remote, error) {
 	return r, r.err
 }
 
-func TestJ1_HostileServers(t *testing.T) {
+func TestJ1_HostileServersGiveNoKeys(t *testing.T) {
 	good := published(t, idpKey())
 	elsewhere := atomic.Int64{}
 	other := serve(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -234,7 +234,7 @@ func TestJ2_UnknownKeysAreLeftOut(t *testing.T) {
 	}
 }
 
-func TestJ5_KeysThatAreNotForPublishing(t *testing.T) {
+func TestJ5_KeysThatAreNotForPublishingAreLeftOut(t *testing.T) {
 	first, second := keyOf("first", jose.ES256), keyOf("second", jose.ES256)
 	private, err := first.JWK()
 	must(t, err)
@@ -419,7 +419,7 @@ func TestRemote_OverHTTPS(t *testing.T) {
 	}
 }
 
-// A key server that asks who is asking is told, each time anew; nobody else is.
+// A key server that asks for a token gets it, read anew each time; no other server does.
 func TestJ1_ATokenForTheURLOfTheKeysAlone(t *testing.T) {
 	const secret = "s3cret-token"
 	sent := ""

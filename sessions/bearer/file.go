@@ -25,7 +25,7 @@ type FileConfig struct {
 	Keys jose.KeyPolicy
 	// Interval is how often Run looks at the content. Default: DefaultInterval.
 	Interval time.Duration
-	// Log is told of changes and of what cannot be read. Nil is silence.
+	// Log gets changes and what cannot be read. Default: nothing is logged.
 	Log *slog.Logger
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time

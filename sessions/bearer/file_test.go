@@ -53,7 +53,7 @@ func write(t *testing.T, path, content string) {
 	}
 }
 
-// has tells whether the source finds the key.
+// has reports whether the source finds the key.
 func has(t *testing.T, source KeySource, key *jose.PrivateKey) bool {
 	t.Helper()
 	_, err := source.Key(t.Context(), key.ID(), key.Algorithm())

@@ -10,13 +10,13 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// maxClaimed is how large a token may be to be asked whose it says it is: some of those
-// that are too large to be verified are told by their issuer.
+// maxClaimed is how large a token may be to be asked whose it says it is: of those that
+// are too large to be verified some still name their issuer.
 const maxClaimed = 4 * jose.MaxTokenSize
 
 // IssuerOf returns the "iss" that a token claims to have, verified by nobody; ""
 // if it has none. It reads tokens that Verify refuses for their form, too: to
-// mistake a broken token of somebody's for none of his would be the worse error.
+// mistake a broken token of somebody's for none of theirs would be the worse error.
 func (v *Verifier) IssuerOf(token string) string {
 	if len(token) > maxClaimed {
 		return ""

@@ -70,8 +70,8 @@ func TestV18_WhatDoesNotSayWhatItIsForIsDecidedByItsAudience(t *testing.T) {
 	}
 }
 
-// What tells of events is for no caller, whatever the header calls it.
-func TestV18_ATypeOfTheHeaderDoesNotHideThatATokenTellsOfEvents(t *testing.T) {
+// A token that reports events is for no caller, whatever the header calls it.
+func TestV18_ATypeOfTheHeaderDoesNotHideThatATokenReportsEvents(t *testing.T) {
 	v := newVerifier(t, trust(t))
 	for _, typ := range []any{"at+jwt", "application/at+jwt", "AT+JWT", "JWT", absent} {
 		for _, events := range []object{{}, {"a": 1}, {"http://schemas.openid.net/event/backchannel-logout": object{}}} {

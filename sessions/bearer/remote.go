@@ -66,7 +66,7 @@ type RemoteConfig struct {
 	Transport http.RoundTripper
 	// Memory keeps the last good keys over restarts. Nil for none.
 	Memory Memory
-	// Log is told of changes and failures. Nil is silence.
+	// Log gets changes and failures. Default: nothing is logged.
 	Log *slog.Logger
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time

@@ -9,7 +9,7 @@ import (
 
 // subject returns the name of who is calling: "sub", or the claim that the
 // configuration names. Whole numbers count as their decimal text where it names the
-// claim; of those that do not fit nobody knows which they were.
+// claim; those that do not fit have lost digits, and are refused.
 func (i *issuer) subject(claims sessions.Claims) (string, error) {
 	name := i.UserClaim
 	if name == "" {

@@ -331,7 +331,7 @@ func rsaJWK(key *rsa.PrivateKey, alg, kid string) object {
 	}
 }
 
-func TestV20_WeakRSA(t *testing.T) {
+func TestV20_WeakRSAKeysAreRefused(t *testing.T) {
 	t.Setenv("GODEBUG", "rsa1024min=0")
 	weak, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // it is to be refused
 	must(t, err)
@@ -371,7 +371,7 @@ func TestV20_WeakRSA(t *testing.T) {
 	expect(t, v, ps(32), "")
 }
 
-func TestV20_MalformedECDSA(t *testing.T) {
+func TestV20_MalformedECDSAIsRefused(t *testing.T) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
 	public := object{"kty": "EC", "crv": "P-256", "alg": "ES256", "kid": "k"}
@@ -403,7 +403,7 @@ func TestV20_MalformedECDSA(t *testing.T) {
 	expect(t, v, in+"."+b64(good), "")
 }
 
-func TestV20_WeakSecret(t *testing.T) {
+func TestV20_WeakSecretsAreRefused(t *testing.T) {
 	for alg, size := range map[jose.Algorithm]int{jose.HS256: 32, jose.HS384: 48, jose.HS512: 64} {
 		if _, err := jose.NewSecret([]byte(strings.Repeat("ab3.", 16))[:size-1], alg); err == nil {
 			t.Errorf("%s: %d bytes: accepted", alg, size-1)

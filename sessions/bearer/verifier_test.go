@@ -269,7 +269,7 @@ func TestVerifyOwn_KnowsNobodyElse(t *testing.T) {
 
 // Our own tokens are of the store's clock, those of others of this node's, whichever of the
 // two is wrong; remembered ones too.
-func TestS6_OurOwnTokensAreJudgedByTheClockOfTheStore(t *testing.T) {
+func TestS6_OurOwnTokensAreVerifiedByTheClockOfTheStore(t *testing.T) {
 	for _, off := range []time.Duration{-time.Hour, -2500 * time.Millisecond, 0, 2500 * time.Millisecond, time.Hour} {
 		node, store := noon, noon
 		other, own := trust(t), trust(t)

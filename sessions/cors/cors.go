@@ -74,7 +74,7 @@ func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && len(r.Header["Origin"]) > 0 && len(r.Header["Access-Control-Request-Method"]) > 0
 }
 
-// Serve tells the browser what a request for one of our endpoints may do, and reports whether it
+// Serve says to the browser what a request for one of our endpoints may do, and reports whether it
 // was a preflight, which is answered then. Answers differ by origin, and say so to caches: those
 // without an origin too.
 func (p *Policy) Serve(w http.ResponseWriter, r *http.Request) (answered bool) {

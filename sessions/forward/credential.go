@@ -30,7 +30,7 @@ type Credential struct {
 const maxCookies = 8
 
 // ErrSeveral means that several cookies of the name are good, or more than anybody would
-// verify: some were planted, and nobody knows which.
+// verify: some were planted, and which is unknown.
 var ErrSeveral = fmt.Errorf("%w: several cookies of that name", bearer.ErrMalformed)
 
 // Find returns the credential of a request: the bearer token in Authorization, else,

@@ -34,7 +34,7 @@ func encode(value, also string) string {
 	return string(out)
 }
 
-// render gives a claim as the value of a header; "" where there is nothing to tell.
+// render gives a claim as the value of a header; "" where there is none.
 // The items of an array are joined by commas, and no other comma stands there as it is:
 // a text cannot pass for a list. What nests in items, and objects, are JSON.
 func render(value any) string {
@@ -70,7 +70,7 @@ func text(value any) string {
 	}
 }
 
-// A Field is a part of what an app can be told: user_id, session_id, actor,
+// A Field is a part of what an app can be sent: user_id, session_id, actor,
 // actor_issuer, is_impersonation, reason, client_id; any other is the name of a claim
 // of the token, or a JSON pointer (RFC 6901) into one.
 type Field string
@@ -100,7 +100,7 @@ func (f Field) Claim() (name string, ok bool) {
 	return name, true
 }
 
-// Value renders the field; "" where there is nothing to tell.
+// Value renders the field; "" where there is no value.
 func (f Field) Value(w *Who) string {
 	if get, ok := fields[f]; ok {
 		return Encode(get(w))
@@ -122,7 +122,7 @@ type Who struct {
 	ClientID      string
 }
 
-// Same reports whether both are told to the app as the same.
+// Same reports whether the app gets the same of both.
 func (w *Who) Same(other *Who) bool {
 	a, b := *w, *other
 	a.Caller, b.Caller = nil, nil

@@ -163,7 +163,7 @@ func TestDropCookies_NamesThatPHPReadsAsOurs(t *testing.T) {
 	}
 }
 
-func TestOf_WhoIsToldToTheApp(t *testing.T) {
+func TestOf_TheAppLearnsWhoIsAsking(t *testing.T) {
 	const idp = "https://idp.example.com"
 	desk := sessions.Principal{Issuer: idp, Subject: "desk"}
 	own := sessions.Caller{Principal: sessions.Principal{Issuer: "https://app.example.com", Subject: "alice"}, Own: true, SessionID: "s", ClientID: "c"}
@@ -224,7 +224,7 @@ func TestCrossSite_SafeRequestsFromAnywhere(t *testing.T) {
 	}
 }
 
-// An app that splits a header at its commas is never told a list that the token has not.
+// An app that splits a header at its commas never gets a list that the token has not.
 func FuzzU4_OnlyTheItemsOfAnArrayAreAList(f *testing.F) {
 	f.Add("x,admin", "y")
 	f.Add("%2C", ",")
@@ -233,12 +233,12 @@ func FuzzU4_OnlyTheItemsOfAnArrayAreAList(f *testing.F) {
 			parts := strings.Split(render(items), ",")
 			for i, part := range parts {
 				if back, err := url.PathUnescape(part); err != nil || len(parts) != len(items) || back != items[i] {
-					t.Fatalf("%q is told as %q", items, parts)
+					t.Fatalf("%q is rendered as %q", items, parts)
 				}
 			}
 		}
 		if got := render(first); strings.Contains(got, ",") {
-			t.Fatalf("%q is told as %q", first, got)
+			t.Fatalf("%q is rendered as %q", first, got)
 		}
 	})
 }

@@ -2,7 +2,7 @@ package forward
 
 import "net/http"
 
-// PathHeaders are the headers by which proxies tell an app another path than that of the
+// PathHeaders are the headers in which proxies give an app another path than that of the
 // request, or what to cut from it and put before it. An app that reads them takes them from
 // anybody whom no proxy in front keeps from sending them.
 var PathHeaders = []string{

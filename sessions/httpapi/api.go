@@ -77,7 +77,7 @@ func New(c Config) *API {
 }
 
 // Serve answers a request that is not the app's, as Route found it.
-// A panic is answered 500, and told as a failure with its stack.
+// A panic is answered 500, and reported as a failure with its stack.
 func (a *API) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) {
 	if err := endpoint.Safely(func() error { return a.serve(w, r, m) }); err != nil {
 		a.fail(w, r, err)

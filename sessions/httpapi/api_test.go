@@ -53,7 +53,7 @@ type fixture struct {
 	token string
 	store *faulty
 	mu    sync.Mutex
-	said  []string // what Failed was told
+	said  []string // what Failed got
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -231,7 +231,7 @@ func TestS3_AStoreThatIsDownIs503AndNeverInvalidGrant(t *testing.T) {
 	}
 }
 
-func TestL3_PanicsAndUnknownErrorsAre500AndToldToUsAlone(t *testing.T) {
+func TestL3_PanicsAndUnknownErrorsAre500AndReportedToUsAlone(t *testing.T) {
 	faults := map[string]func() error{
 		"a panic":    func() error { panic("the inner life of the store") },
 		"a nil map":  func() error { nowhere["inner"] = 1; return nil },
@@ -249,7 +249,7 @@ func TestL3_PanicsAndUnknownErrorsAre500AndToldToUsAlone(t *testing.T) {
 		}
 		for _, said := range f.said {
 			if strings.Contains(said, f.token) {
-				t.Errorf("%s: the token was told", name)
+				t.Errorf("%s: the token was reported", name)
 			}
 		}
 	}

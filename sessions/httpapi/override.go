@@ -21,8 +21,8 @@ func overridden(r *http.Request) bool {
 	return strings.ContainsAny(r.URL.RawQuery, queryTwins)
 }
 
-// headerTwins are what some gateways do not tell from a hyphen in a header's name,
-// queryTwins what PHP does not tell from an underscore in a parameter's, or hides it.
+// headerTwins are what some gateways take for a hyphen in a header's name,
+// queryTwins what PHP takes for an underscore in a parameter's, or hides it.
 var headerTwins = strings.NewReplacer("_", "-", ".", "-")
 
 const queryTwins = "_.[%+"

@@ -82,13 +82,13 @@ func (k *Key) ID() string { return k.id }
 func (k *Key) Algorithm() Algorithm { return k.algorithm }
 
 // Thumbprint returns the key's RFC 7638 SHA-256 thumbprint, in base64url. That
-// of a symmetric key would help to guess it, so there it is something that tells
-// keys apart in this process alone.
+// of a symmetric key would help to guess it, so there it is a value
+// that identifies the key in this process alone.
 func (k *Key) Thumbprint() string { return k.thumbprint }
 
 // Issuer returns the "issuer" that the key came with, or "": whose tokens alone it
-// verifies, which is for the caller to check. Several issuers that publish one set tell
-// their keys apart by it, as Microsoft's do: there "{tenantid}" stands for any tenant.
+// verifies, which is for the caller to check. Several issuers that publish one set
+// distinguish their keys by it, as Microsoft's do: there "{tenantid}" stands for any tenant.
 // https://learn.microsoft.com/en-us/entra/identity-platform/access-tokens#validate-the-issuer
 func (k *Key) Issuer() string { return k.issuer }
 

@@ -203,7 +203,7 @@ func derOf(t testing.TB, key *PrivateKey) []byte {
 }
 
 // The examples of RFC 7638 section 3.1 and RFC 8037 appendix A.3.
-func TestM7_Thumbprints(t *testing.T) {
+func TestM7_ThumbprintsAreThoseOfTheStandards(t *testing.T) {
 	for jwk, want := range map[string]string{
 		`{"kty":"RSA","n":"0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw","e":"AQAB","alg":"RS256","kid":"2011-04-29"}`: "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
 		`{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`: "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k",
@@ -224,7 +224,7 @@ func TestASecretsThumbprintTellsNothingOfIt(t *testing.T) {
 	again, _ := NewSecret(bytes.Repeat([]byte("a"), 32), HS256)
 	b, _ := NewSecret(bytes.Repeat([]byte("b"), 32), HS256)
 	if a.Thumbprint() != again.Thumbprint() || a.Thumbprint() == b.Thumbprint() || a.Thumbprint() == b64(hmacOf("", strings.Repeat("a", 32))) {
-		t.Error("thumbprints do not tell secrets apart")
+		t.Error("two secrets have one thumbprint")
 	}
 	if strings.Contains(a.Thumbprint(), b64("aaaaaa")) {
 		t.Error("the thumbprint is the secret")
@@ -299,7 +299,7 @@ func TestV20_WeakKeysAreSkippedOrRefused(t *testing.T) {
 	expect(t, "1024 bits to sign", err, ErrWeakKey)
 }
 
-func TestV20_ROCAIsToldFromOtherModuli(t *testing.T) {
+func TestV20_ROCAIsDistinguishedFromOtherModuli(t *testing.T) {
 	if !roca(new(big.Int).SetBytes(rocaModulus(t))) {
 		t.Error("the fingerprint is not seen")
 	}
@@ -679,7 +679,7 @@ func TestJ5_WhatComesTwiceIsThereOnce(t *testing.T) {
 	}
 }
 
-// Of two keys that an ID and an algorithm do not tell apart neither is used, whether
+// Of two keys that have one ID and one algorithm neither is used, whether
 // they say the algorithm or not; others of that ID are.
 func TestJ5_TwoKeysOfOneIDAndOneAlgorithmAreDropped(t *testing.T) {
 	one := object{"kid": "one"}

@@ -123,7 +123,7 @@ func (w *jwk) signer() (crypto.Signer, error) {
 	}
 }
 
-// errPair tells nothing of what does not fit: it is secret.
+// errPair says nothing of what does not fit: it is secret.
 var errPair = fmt.Errorf("%w: its private and its public part do not fit", ErrKey)
 
 func (w *jwk) rsa(public *rsa.PublicKey, d []byte) (crypto.Signer, error) {

@@ -125,7 +125,7 @@ func dropSecrets(entries []entry) {
 // used.
 type claimant struct{ kid, name string }
 
-// dropAmbiguous takes out the keys that a kid and an algorithm do not tell apart.
+// dropAmbiguous takes out the keys that have one kid and one algorithm, and differ.
 func dropAmbiguous(entries []entry) {
 	holders, several := map[claimant]*Key{}, map[claimant]bool{}
 	for _, e := range entries {

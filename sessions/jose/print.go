@@ -6,7 +6,7 @@ import (
 	"log/slog"
 )
 
-// String names the key and tells nothing else of it.
+// String names the key and says nothing else of it.
 func (k Key) String() string { return "jose.Key(" + string(k.algorithm) + " " + k.id + ")" }
 
 // GoString is String.
@@ -18,7 +18,7 @@ func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 // Format writes String, whatever the verb.
 func (k Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }
 
-// String names the key by its thumbprint and tells nothing else of it.
+// String names the key by its thumbprint and says nothing else of it.
 func (k PrivateKey) String() string {
 	if k.public == nil {
 		return "jose.PrivateKey()"

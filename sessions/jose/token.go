@@ -72,7 +72,7 @@ func checkForm(text string) error {
 	}
 }
 
-// base64url tells the bytes of the alphabet of RFC 4648 section 5.
+// base64url marks the bytes of the alphabet of RFC 4648 section 5.
 var base64url = func() (alphabet [256]bool) {
 	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
 		alphabet[c] = true
@@ -90,7 +90,7 @@ func decode(text string) ([]byte, error) {
 	}
 	data, err := strict.DecodeString(text)
 	if err != nil {
-		return nil, ErrBase64 // the library's error tells what stands where
+		return nil, ErrBase64 // the library's error says where
 	}
 	return data, nil
 }

@@ -84,7 +84,7 @@ func (k kind) library(alg Algorithm) jwa.SignatureAlgorithm {
 }
 
 // checkSalt refuses PSS signatures with a salt of another length than the hash's
-// (RFC 7518 section 3.5): the library takes any. Only verifying once more tells.
+// (RFC 7518 section 3.5): the library takes any. Only verifying once more shows it.
 func (t *Token) checkSalt(k *Key) error {
 	kind := kinds[k.algorithm]
 	key, ok := k.material().(*rsa.PublicKey)

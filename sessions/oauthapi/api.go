@@ -55,7 +55,7 @@ type Config struct {
 
 	Sessions Sessions
 	Verifier Verifier
-	// Now is the clock that failures and assertions are judged by. Default: time.Now.
+	// Now is the clock that failures and assertions are timed by. Default: time.Now.
 	Now func() time.Time
 	// ClientIP returns the address that a request came from.
 	ClientIP func(*http.Request) string
@@ -125,7 +125,7 @@ func (a *API) url(name string) string { return a.origin + a.Path + name }
 func (a *API) Route(r *http.Request) urlpath.Match { return urlpath.First(a.paths, r.URL) }
 
 // Serve answers a request of which Route said that it is not the app's. A panic is answered
-// 500, and told as a failure with its stack.
+// 500, and reported as a failure with its stack.
 func (a *API) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) {
 	if err := endpoint.Safely(func() error { return a.serve(w, r, m) }); err != nil {
 		a.fail(w, r, err)

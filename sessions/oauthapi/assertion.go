@@ -49,7 +49,7 @@ func newAssertions(c *Config, endpoints []string) (*assertions, error) {
 	return a, err
 }
 
-// byAssertion tells which client a credential with an assertion is of.
+// byAssertion returns which client a credential with an assertion is of.
 func (all *clients) byAssertion(ctx context.Context, c credential) (*Client, error) {
 	id, err := all.assertions.verify(ctx, c.assertion)
 	switch {

@@ -103,7 +103,7 @@ func (all *clients) named(c credential) string {
 	return all.find(c.id).ID // nobody has none
 }
 
-// authenticate tells which client a credential is of. All failures are errClient, or wrap
+// authenticate returns which client a credential is of. All failures are errClient, or wrap
 // bearer.ErrKeysUnavailable; to find out that one is costs no store access, and one hash or
 // one signature.
 func (all *clients) authenticate(ctx context.Context, c credential) (*Client, error) {

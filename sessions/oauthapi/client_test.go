@@ -55,7 +55,7 @@ func TestClient_TwoMethodsAtOnceAreRefused(t *testing.T) {
 	}
 }
 
-// Who fails to authenticate is told the same whatever is wrong, and nothing is looked up: neither
+// Who fails to authenticate gets the same answer whatever is wrong, and nothing is looked up: neither
 // is it known which clients there are. The work is one hash in all cases: of a client that is not
 // known, and of a public one, there is a secret that nobody has.
 //

@@ -139,7 +139,7 @@ func errorOf(err error) *answerError {
 	return errInternal
 }
 
-// write answers with the error. Whoever tried the Authorization header is told which scheme
+// write answers with the error. Whoever tried the Authorization header learns which scheme
 // it takes (RFC 6749 section 5.2).
 func (e *answerError) write(w http.ResponseWriter, request http.Header) {
 	if e.status == http.StatusUnauthorized && len(request["Authorization"]) > 0 {

@@ -17,7 +17,7 @@ type request struct {
 	ip     string
 }
 
-// read reads a request, and tells which client it is of. Addresses that failed too often are
+// read reads a request, and which client it is of. Addresses that failed too often are
 // not asked who they are, with a good secret neither: or they could go on to guess.
 func (a *API) read(w http.ResponseWriter, r *http.Request) (*request, error) {
 	req := &request{Request: r, ip: a.ClientIP(r)}

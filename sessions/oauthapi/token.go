@@ -33,7 +33,7 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-// refresh answers a refresh (RFC 6749 section 6). What it asks for beside is judged first:
+// refresh answers a refresh (RFC 6749 section 6). What it asks for beside is checked first:
 // nothing is rotated for a request that is wrong.
 func (a *API) refresh(w http.ResponseWriter, req *request) error {
 	token := req.get("refresh_token")

@@ -90,7 +90,7 @@ func (c *clock) step() int64 {
 		passed -= ahead
 	}
 	c.at, c.now = elapsed, c.now+passed
-	c.tell(ahead)
+	c.logSetBack(ahead)
 	r := reading{elapsed.Milliseconds(), c.now.Milliseconds()}
 	if last := c.recent.Load(); last == nil || *last != r {
 		c.recent.Store(&r)
@@ -98,8 +98,8 @@ func (c *clock) step() int64 {
 	return r.now
 }
 
-// tell logs when the machine's clock was set back, and when that is over.
-func (c *clock) tell(ahead time.Duration) {
+// logSetBack logs when the machine's clock was set back, and when that is over.
+func (c *clock) logSetBack(ahead time.Duration) {
 	switch {
 	case ahead > setBack && !c.behind:
 		c.behind = true

@@ -47,7 +47,7 @@ func (e *engine) lock(ctx context.Context, stripe uint16) error {
 func (e *engine) unlock(stripe uint16) { <-e.locks[stripe] }
 
 // commit writes the batch, with all that queues meanwhile, and returns when it
-// is on the disk. The locks are released then, or stay where nobody knows when
+// is on the disk. The locks are released then, or stay where it is unknown when
 // that will be.
 func (e *engine) commit(ctx context.Context, batch *pebble.Batch, locks ...uint16) error {
 	c := &commit{batch: batch, locks: locks, done: make(chan error, 1)}

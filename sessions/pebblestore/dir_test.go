@@ -18,7 +18,7 @@ import (
 	"authsidecar/sessions"
 )
 
-// contents tells everything about a directory: names, modes and bytes.
+// contents returns everything about a directory: names, modes and bytes.
 func contents(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	all := make(map[string]string)

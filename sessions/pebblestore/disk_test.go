@@ -168,7 +168,7 @@ func (w *workload) note(r sessions.Session, err error) bool {
 			w.t.Errorf("%v, not ErrUnavailable", err)
 		}
 		if text := err.Error(); strings.Contains(text, "/secret") || strings.Contains(text, "user-") {
-			w.t.Errorf("the error tells too much: %v", err)
+			w.t.Errorf("the error says too much: %v", err)
 		}
 		return false
 	}

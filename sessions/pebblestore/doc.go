@@ -15,7 +15,7 @@
 // memory as a rule: see filter.go.
 //
 // The gate is what Close waits at. A session stays locked until its write is on
-// the disk, or for as long as nobody knows: so no operation sees a row that a
+// the disk, or for as long as that is unknown: so no operation sees a row that a
 // crash could take back.
 //
 // # Time

@@ -69,7 +69,7 @@ func isUserEntry(key []byte) bool { return len(key) >= userPrefix && key[0] == k
 func isExpiryEntry(key []byte) bool { return len(key) >= 1+timeSize && key[0] == kindExpiry }
 
 // count returns how many sessions have an entry with that prefix at the most:
-// math.MaxInt where nobody knows.
+// math.MaxInt where that is unknown.
 func (f *filter) count(prefix []byte) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()

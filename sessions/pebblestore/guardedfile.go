@@ -6,8 +6,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// A guardedFile is a file no write to which fails. What a failed fsync lost,
-// nobody knows, and another one says that all is well: that is the end of the
+// A guardedFile is a file no write to which fails. What a failed fsync lost
+// is unknown, and another one says that all is well: that is the end of the
 // guard, also where the reason is a full disk.
 type guardedFile struct {
 	vfs.File

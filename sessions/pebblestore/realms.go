@@ -92,7 +92,7 @@ func (s *Store) Realms(ctx context.Context) ([]string, error) {
 }
 
 // eachRealm goes from realm to realm, past all else that has keys of the kind.
-func (e *engine) eachRealm(ctx context.Context, kind byte, tell func(hash, string)) (err error) {
+func (e *engine) eachRealm(ctx context.Context, kind byte, report func(hash, string)) (err error) {
 	iter, err := e.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kind}, UpperBound: []byte{kind + 1}})
 	if err != nil {
 		return cause(err)
@@ -112,7 +112,7 @@ func (e *engine) eachRealm(ctx context.Context, kind byte, tell func(hash, strin
 		if err != nil {
 			return err
 		}
-		tell(realm, name)
+		report(realm, name)
 		valid = iter.SeekGE(next)
 	}
 	return cause(iter.Error())

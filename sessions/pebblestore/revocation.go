@@ -149,7 +149,7 @@ func (s *Store) writeCutoff(ctx context.Context, change func(e *engine, b *pebbl
 }
 
 // Cutoffs returns those of the realm, oldest first. One that cannot be read fails
-// them all: nobody may do without it.
+// them all: a revocation must not be missed.
 func (s *Store) Cutoffs(ctx context.Context, realm string) ([]revocation.Cutoff, error) {
 	e, err := s.enter(ctx)
 	if err != nil {

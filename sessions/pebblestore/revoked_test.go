@@ -47,10 +47,10 @@ func TestTheLogOfEndsIsThereWhenTheStoreIsOpenedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	s = openStore(t, Options{Dir: dir})
-	var told []sessions.Key
-	err = s.Revoked(ctx(), time.Time{}, func(key sessions.Key, _ time.Time) { told = append(told, key) })
-	if err != nil || len(told) != 1 || told[0] != keyOf("1") {
-		t.Errorf("told are %v, %v", told, err)
+	var reported []sessions.Key
+	err = s.Revoked(ctx(), time.Time{}, func(key sessions.Key, _ time.Time) { reported = append(reported, key) })
+	if err != nil || len(reported) != 1 || reported[0] != keyOf("1") {
+		t.Errorf("reported are %v, %v", reported, err)
 	}
 }
 
@@ -102,9 +102,9 @@ func TestRowsOfARealmWithoutANameAreNotGuessed(t *testing.T) {
 		t.Errorf("realms: %v", err)
 	}
 	now = now.Add(2 * time.Hour)
-	var told []sessions.Key
-	if n, err := s.Sweep(ctx(), 10, func(row *sessions.Session) { told = append(told, row.Key()) }); n != 1 || err != nil || told[0].Realm != "" {
-		t.Errorf("swept %d %v, %v", n, told, err)
+	var reported []sessions.Key
+	if n, err := s.Sweep(ctx(), 10, func(row *sessions.Session) { reported = append(reported, row.Key()) }); n != 1 || err != nil || reported[0].Realm != "" {
+		t.Errorf("swept %d %v, %v", n, reported, err)
 	}
 	revoke(t, s, kept.Key())
 	page, err := s.Scan(ctx(), "", 10)

@@ -41,8 +41,8 @@ type town struct {
 	store *Store
 	clock atomic.Int64 // ms
 
-	created, revoked, told atomic.Int64
-	mostSwept              atomic.Int64
+	created, revoked, reported atomic.Int64
+	mostSwept                  atomic.Int64
 }
 
 func (w *town) now() time.Time { return time.UnixMilli(w.clock.Load()) }
@@ -61,7 +61,7 @@ func (w *town) minute(people int) {
 	sweeping.Go(func() {
 		for last := false; ; {
 			n, err := w.store.Sweep(ctx(), townStep, func(row *sessions.Session) {
-				w.told.Add(1)
+				w.reported.Add(1)
 				if row.RevokedAt.IsZero() && w.now().Before(row.End()) {
 					w.t.Errorf("%s was over before its end", row.ID)
 				}
@@ -178,7 +178,7 @@ func TestTheStoreStopsGrowing(t *testing.T) {
 			t.Errorf("%d keys of kind %d are left", n, kind)
 		}
 	}
-	if ended := w.created.Load() - w.revoked.Load(); w.told.Load() != ended {
-		t.Errorf("the sweeper told of %d sessions, of %d that nobody revoked", w.told.Load(), ended)
+	if ended := w.created.Load() - w.revoked.Load(); w.reported.Load() != ended {
+		t.Errorf("the sweeper reported %d sessions, of %d that were not revoked", w.reported.Load(), ended)
 	}
 }

@@ -238,7 +238,7 @@ func (e *engine) read(rowKey []byte) ([]byte, io.Closer, error) {
 	return data, closer, nil
 }
 
-// find is get for a row that is not there most likely: filters tell so without
+// find is get for a row that is not there most likely: filters show that without
 // a look at the data, also in the last level, where Pebble's Get does not ask
 // them.
 func (e *engine) find(key sessions.Key, rowKey []byte) (row sessions.Session, err error) {

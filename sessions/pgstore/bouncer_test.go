@@ -68,7 +68,7 @@ func TestThroughPgBouncerTheFeedIsPolled(t *testing.T) {
 				t.Errorf("polled: %t, and the log says: %s", polled, log.String())
 			}
 			if !strings.Contains(log.String(), "statement_timeout") {
-				t.Error("nobody is told that the pooler takes no statement_timeout")
+				t.Error("the log does not say that the pooler takes no statement_timeout")
 			}
 		})
 	}

@@ -96,8 +96,8 @@ func TestATransitionIsOneRoundTrip(t *testing.T) {
 	}
 }
 
-// TestWhoHasManyIsToldThatThereIsNoEnd of them.
-func TestWhoHasManyIsToldThatThereIsNoEnd(t *testing.T) {
+// Where a user has very many sessions, counting them has an end.
+func TestACountIsExactUpToALimit(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, Options{})
 	for _, c := range []struct{ fill, want int }{{mostCounted - 1, mostCounted}, {1, math.MaxInt}} {

@@ -81,7 +81,7 @@ func (s *Store) allCutoffs(ctx context.Context) (all []storedCutoff, err error) 
 }
 
 // Cutoffs returns those of the realm, oldest first. One that cannot be read fails
-// them all: nobody may do without it.
+// them all: a revocation must not be missed.
 func (s *Store) Cutoffs(ctx context.Context, realm string) (all []revocation.Cutoff, err error) {
 	if err := s.gate.Enter(ctx); err != nil {
 		return nil, err

@@ -41,8 +41,8 @@
 // crash with "always", up to a second with "everysec". Replicas follow later: what a
 // failover loses is what they had not yet, unless Options.Replicas demands them. A
 // session whose rotation was lost so is ahead of the store: its next refresh ends it
-// (sessions.EndStoreBehind). A revocation that was lost is lost. When an answer does
-// not come nobody knows, and the error is sessions.ErrUnavailable.
+// (sessions.EndStoreBehind). A revocation that was lost is lost. When no answer
+// comes, the outcome is unknown, and the error is sessions.ErrUnavailable.
 //
 // # Rights
 //

@@ -228,13 +228,13 @@ func wantOldRead(t *testing.T, file string, live, ended sessions.Session, c revo
 	if all, err := s.Cutoffs(ctx(), c.Realm); err != nil || !reflect.DeepEqual(all, []revocation.Cutoff{c}) {
 		t.Errorf("cutoffs are %+v, %v", all, err)
 	}
-	told := 0
+	reported := 0
 	if err := s.Revoked(ctx(), sharedtest.Epoch, func(key sessions.Key, at time.Time) {
 		if key == ended.Key() && at.Equal(sharedtest.Epoch) {
-			told++
+			reported++
 		}
-	}); err != nil || told != 1 {
-		t.Errorf("told %d times, %v", told, err)
+	}); err != nil || reported != 1 {
+		t.Errorf("reported %d times, %v", reported, err)
 	}
 	clock.Advance(1000 * time.Hour)
 	if n, err := s.Sweep(ctx(), 10, nil); n != 2 || err != nil {
@@ -350,12 +350,12 @@ func TestASweepTellsOfWhatWentByItself(t *testing.T) {
 				}
 			}
 			clock.Advance(time.Hour + time.Duration(margin)*time.Millisecond)
-			var told []string
-			if _, err := s.Sweep(ctx(), 10, func(row *sessions.Session) { told = append(told, row.ID) }); err != nil {
+			var reported []string
+			if _, err := s.Sweep(ctx(), 10, func(row *sessions.Session) { reported = append(reported, row.ID) }); err != nil {
 				t.Fatal(err)
 			}
-			if len(told) != 1 || told[0] != "over" {
-				t.Errorf("told are %q", told)
+			if len(reported) != 1 || reported[0] != "over" {
+				t.Errorf("reported are %q", reported)
 			}
 			for _, m := range []sessions.Session{over, revoked} {
 				at := newMark(&m, 0)

@@ -12,7 +12,7 @@ import (
 )
 
 // TestWhatACallLeftBehindInAClusterLeadsNowhere: of one that broke off after it
-// wrote the indexes and before it wrote the row, nothing is listed or scanned, or told
+// wrote the indexes and before it wrote the row, nothing is listed or scanned, or reported
 // to have ended; it is counted, and left alone for a while, since its row may be on its
 // way; then a sweep takes it away.
 func TestWhatACallLeftBehindInAClusterLeadsNowhere(t *testing.T) {
@@ -53,7 +53,7 @@ func TestWhatACallLeftBehindInAClusterLeadsNowhere(t *testing.T) {
 	before := size()
 	sweep := func() {
 		t.Helper()
-		n, err := s.Sweep(ctx(), 10, func(row *sessions.Session) { t.Errorf("%q is told", row.ID) })
+		n, err := s.Sweep(ctx(), 10, func(row *sessions.Session) { t.Errorf("%q is reported", row.ID) })
 		if n != 0 || err != nil {
 			t.Errorf("swept %d, %v", n, err)
 		}
@@ -80,14 +80,14 @@ func TestARevocationThatBrokeOffInAClusterIsFinishedByTheNext(t *testing.T) {
 	if _, err := s.run(ctx(), s.lua.revoke, s.keys.row(label(row.Key())), string(sessions.EndRevoked), ownFormat); err != nil {
 		t.Fatal(err)
 	}
-	told := func() (n int) {
+	reported := func() (n int) {
 		if err := s.Revoked(ctx(), sharedtest.Epoch, func(sessions.Key, time.Time) { n++ }); err != nil {
 			t.Fatal(err)
 		}
 		return n
 	}
-	if n := told(); n != 0 {
-		t.Fatalf("told %d times", n)
+	if n := reported(); n != 0 {
+		t.Fatalf("reported %d times", n)
 	}
 	if page, err := s.List(ctx(), sessions.Query{Realm: row.Realm, User: "alice", Limit: 5, KeysOnly: true}); err != nil || len(page.Sessions) != 0 {
 		t.Errorf("listed are %+v, %v", page, err)
@@ -95,8 +95,8 @@ func TestARevocationThatBrokeOffInAClusterIsFinishedByTheNext(t *testing.T) {
 	if _, ended, err := s.Revoke(ctx(), row.Key(), sessions.EndRevoked); ended || err != nil {
 		t.Errorf("revoked again: %t, %v", ended, err)
 	}
-	if n := told(); n != 1 {
-		t.Errorf("told %d times", n)
+	if n := reported(); n != 1 {
+		t.Errorf("reported %d times", n)
 	}
 }
 
@@ -115,9 +115,9 @@ func TestRevokedReadsALogThatIsLong(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	told := make(map[sessions.Key]bool)
-	if err := s.Revoked(ctx(), sharedtest.Epoch, func(key sessions.Key, _ time.Time) { told[key] = true }); err != nil || len(told) != many {
-		t.Errorf("%d of %d are told, %v", len(told), many, err)
+	reported := make(map[sessions.Key]bool)
+	if err := s.Revoked(ctx(), sharedtest.Epoch, func(key sessions.Key, _ time.Time) { reported[key] = true }); err != nil || len(reported) != many {
+		t.Errorf("%d of %d are reported, %v", len(reported), many, err)
 	}
 }
 

@@ -24,7 +24,7 @@ func (s *Store) warn(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// settings are those of a server that matter; "" where nobody knows.
+// settings are those of a server that matter; "" where they are unknown.
 type settings map[string]string
 
 func readSettings(ctx context.Context, node rueidis.Client) settings {

@@ -187,7 +187,7 @@ func TestAServerThatIsFullSaysSo(t *testing.T) {
 	_, _, err = s.Revoke(ctx(), row.Key(), sessions.EndRevoked)
 	sharedtest.WantUnavailable(t, "Revoke", err)
 	if now := sharedtest.Get(t, s, row.Key()); !now.RevokedAt.IsZero() {
-		t.Error("it was revoked, and nobody told")
+		t.Error("it was revoked, and that was not reported")
 	}
 	srv.CLI(t, "CONFIG", "SET", "maxmemory", "0")
 	if _, ended, err := s.Revoke(ctx(), row.Key(), sessions.EndRevoked); !ended || err != nil {

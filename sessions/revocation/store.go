@@ -43,7 +43,7 @@ type Store interface {
 	RemoveCutoff(ctx context.Context, c Cutoff) error
 }
 
-// A Feed is a Store that several nodes share, and that tells each of them what any of
+// A Feed is a Store that several nodes share, and that reports to each of them what any of
 // them revoked.
 type Feed interface {
 	Store

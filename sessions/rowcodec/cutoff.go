@@ -37,7 +37,7 @@ func (p *principal) read() sessions.Principal {
 var errCutoffOfAll = errors.New("cutoff selects everything")
 
 // EncodeCutoff returns the value under which a store keeps the cutoff. One that names
-// nothing is an error: nobody may revoke all sessions of a realm by accident.
+// nothing is an error: all sessions of a realm are never revoked by accident.
 func EncodeCutoff(c *revocation.Cutoff) ([]byte, error) {
 	if c.Empty() {
 		return nil, fmt.Errorf("encoding cutoff: %w", errCutoffOfAll)

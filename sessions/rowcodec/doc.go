@@ -8,6 +8,6 @@
 //
 // Realm and ID are the key, and not part of the value; of a cutoff its time, too. A release
 // reads its own version and every earlier one. What it does not know the version of is
-// ErrNewer, and what it cannot read wraps sessions.ErrUnavailable: nobody may
-// guess what a session is, or whom a cutoff revokes.
+// ErrNewer, and what it cannot read wraps sessions.ErrUnavailable: what a
+// session is, or whom a cutoff revokes, is never guessed.
 package rowcodec

@@ -112,7 +112,7 @@ func TestACorruptRowIsUnavailableAndQuotesNothing(t *testing.T) {
 			t.Errorf("%s: %v, not ErrUnavailable", data, err)
 		}
 		if err != nil && strings.Contains(err.Error(), "alice") {
-			t.Errorf("the error %q tells of the row", err)
+			t.Errorf("the error %q quotes the row", err)
 		}
 	}
 }

@@ -18,17 +18,17 @@ func (s *suite) log() revocation.Store {
 	return part[revocation.Store](s)
 }
 
-// wantRevoked expects exactly these to be told.
+// wantRevoked expects exactly these to be reported.
 func (s *suite) wantRevoked(since time.Time, want map[sessions.Key]time.Time) {
 	s.Helper()
 	got := make(map[sessions.Key]time.Time)
 	s.must(s.log().Revoked(s.Context(), since, func(key sessions.Key, at time.Time) { got[key] = at.UTC() }))
 	if !maps.Equal(got, want) {
-		s.Errorf("told are %v, not %v", got, want)
+		s.Errorf("reported are %v, not %v", got, want)
 	}
 }
 
-func revokedTold(s *suite) {
+func revocationsAreReported(s *suite) {
 	begin := s.store.Now()
 	s.wantRevoked(begin, nil)
 	want := make(map[sessions.Key]time.Time)
@@ -131,19 +131,19 @@ func sweepTells(s *suite) {
 	later.Idle = 20 * time.Hour
 	s.create(later)
 	s.clock.advance(3 * time.Hour)
-	told := make(map[sessions.Key]bool)
+	reported := make(map[sessions.Key]bool)
 	for range 10 {
 		_, err := s.store.Sweep(s.Context(), 7, func(row *sessions.Session) {
-			if told[row.Key()] {
-				s.Errorf("%v is told twice", row.Key())
+			if reported[row.Key()] {
+				s.Errorf("%v is reported twice", row.Key())
 			}
-			told[row.Key()] = true
+			reported[row.Key()] = true
 			s.wantAbsent(row.Key())
 		})
 		s.must(err)
 	}
-	if !reflect.DeepEqual(told, want) {
-		s.Errorf("told are %v, not %v", told, want)
+	if !reflect.DeepEqual(reported, want) {
+		s.Errorf("reported are %v, not %v", reported, want)
 	}
 	s.get(later.Key())
 }

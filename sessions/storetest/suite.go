@@ -118,7 +118,7 @@ var checks = []struct {
 	{"a session is created once where it is counted", countOnce, nil},
 	{"no end of a session is counted twice", countAfterEnds, nil},
 	{"sessions that are created at once are all counted", countContended, nil},
-	{"what was revoked is reported, of all realms, once swept too", revokedTold, []Part{Revocation}},
+	{"what was revoked is reported, of all realms, once swept too", revocationsAreReported, []Part{Revocation}},
 	{"what was revoked is reported from a time on", revokedSince, []Part{Revocation}},
 	{"what was revoked is reported as long as a token may live", revokedMemory, []Part{Revocation}},
 	{"a session that is copied is reported with its revocation", revokedCopied, []Part{Revocation}},

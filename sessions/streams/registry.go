@@ -101,8 +101,8 @@ func (r *Registry) sessions(selected func(*session) bool) []*session {
 	return slices.DeleteFunc(all, func(s *session) bool { return !selected(s) })
 }
 
-// close ends all that is open, and whatever comes: nobody tells any more whether its
-// session was ended.
+// close ends all that is open, and whatever comes: it is no longer known whether its
+// session was revoked.
 func (r *Registry) close() {
 	r.mu.Lock()
 	r.closed = true

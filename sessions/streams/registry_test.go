@@ -84,7 +84,7 @@ func (h *harness) refresh(f *sessions.Ref) {
 	}
 }
 
-// A flag tells how often a stream was ended.
+// A flag counts how often a stream was ended.
 type flag struct {
 	atomic.Int64
 	release func()
@@ -158,7 +158,7 @@ func TestStream_EndsWhenSomebodyTells(t *testing.T) {
 		h.End(f.Key)
 		h.End(f.Key)
 		held.release()
-		h.expect("told twice", held, 1)
+		h.expect("ended twice", held, 1)
 	})
 }
 
@@ -215,7 +215,7 @@ func TestStream_WhileTheStoreIsDown(t *testing.T) {
 		pass(9 * time.Minute)
 		h.expect("nobody has to ask", impersonated, 0)
 		pass(2 * time.Minute)
-		h.expect("nobody can tell of an impersonation", impersonated, 1)
+		h.expect("of an impersonation it is unknown", impersonated, 1)
 		h.expect("an own session is asked for again", own, 0)
 		h.store.down.Store(false)
 		pass(2 * time.Second)
@@ -257,7 +257,7 @@ func TestStream_WhileTheNodeIsDegraded(t *testing.T) {
 		h.expect("not revoked", second, 0)
 		store.down.Store(true)
 		pass(3 * time.Second)
-		h.expect("nobody can tell of an impersonation", second, 1)
+		h.expect("of an impersonation it is unknown", second, 1)
 		h.expect("an own session has a little time", third, 0)
 		pass(revocation.DegradedGrace)
 		h.expect("and no more", third, 1)

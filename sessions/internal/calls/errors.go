@@ -8,7 +8,7 @@ import (
 	"authsidecar/sessions"
 )
 
-// Unavailable wraps an error of which nobody knows what came, in sessions.ErrUnavailable.
+// Unavailable wraps an error whose outcome is unknown in sessions.ErrUnavailable.
 func Unavailable(err error) error {
 	switch {
 	case err == nil:

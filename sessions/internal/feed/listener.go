@@ -55,7 +55,7 @@ func (l *Listener) Silence() (since time.Duration, heard bool) {
 	return l.Clock.Passed() - max(l.began, time.Duration(last)), last != 0
 }
 
-// Hear passes on what was said. After ErrUnread the sink is to be told what the store has.
+// Hear passes on what was said. After ErrUnread the sink is to be given what the store has.
 func (l *Listener) Hear(payload string) error {
 	words := strings.SplitN(payload, " ", 3)
 	if len(words) != 3 {

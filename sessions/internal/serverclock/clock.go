@@ -36,7 +36,7 @@ const (
 
 // New returns a clock that says what local does, until it learns better. local is
 // time.Now, or as good: two of its times are compared by a clock that nobody sets. Where
-// fixed is not nil, the clock says what that does, and tells the server: it is for tests.
+// fixed is not nil, the clock says what that does, and so does the server: it is for tests.
 func New(local, fixed func() time.Time) *Clock {
 	c := &Clock{local: local, fixed: fixed, started: local()}
 	c.offset.Store(int64(sinceEpoch(c.started)))

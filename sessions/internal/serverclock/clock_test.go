@@ -52,7 +52,7 @@ func TestTheClockIsTheServersWhateverThatOfTheNodeSays(t *testing.T) {
 }
 
 // A way that is slow in one direction is wrong by half of it: until there is a faster one.
-func TestASlowAnswerDoesNotSpoilWhatAFastOneTold(t *testing.T) {
+func TestASlowAnswerDoesNotSpoilWhatAFastOneSaid(t *testing.T) {
 	w := newWorld(t, time.Hour)
 	w.ask(0, 2*time.Second)
 	w.wantWithin(time.Second + time.Millisecond)
