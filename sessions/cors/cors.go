@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"authsidecar/sessions/internal/endpoint"
 )
@@ -36,6 +39,10 @@ func New(origins []string) *Policy {
 	return p
 }
 
+// pageless are schemes that no page has in its origin: browsers send null for them (HTML, section
+// 7.1.1), or there are no pages of them. Others are of apps: those of capacitor://localhost are sent.
+var pageless = []string{"about", "blob", "data", "file", "ftp", "javascript", "ws", "wss"}
+
 // Check returns what is wrong with an origin: it is compared with what browsers send, byte for
 // byte (RFC 6454 section 6.2), and names neither everybody nor nobody.
 func Check(origin string) error {
@@ -43,8 +50,14 @@ func Check(origin string) error {
 	switch {
 	case strings.Contains(origin, "*"):
 		return errors.New("a wildcard would let any page call: name each origin")
+	case strings.ContainsFunc(origin, func(r rune) bool { return r >= utf8.RuneSelf }):
+		return errors.New("browsers send the name of a host in ASCII: write its Punycode, as in https://xn--mller-kva.example")
 	case err != nil || u.Scheme == "" || u.Host == "" || u.User != nil:
 		return errors.New("it is no origin: write it as in https://spa.example.com")
+	case slices.Contains(pageless, strings.ToLower(u.Scheme)):
+		return errors.New("browsers send no origin of this scheme: a page has one with https or http, or the scheme of an app's web view")
+	case !isPort(u):
+		return errors.New("the port is a number from 1 to 65535 that does not begin with 0, or is left out with its colon")
 	}
 	host := strings.ToLower(u.Host)
 	switch u.Scheme { // browsers leave out what goes without saying
@@ -57,6 +70,16 @@ func Check(origin string) error {
 		return fmt.Errorf("browsers send another spelling: write %s", want)
 	}
 	return nil
+}
+
+// isPort reports whether the port of u is written as browsers write it, or is left out.
+func isPort(u *url.URL) bool {
+	port := u.Port()
+	if port == "" {
+		return !strings.HasSuffix(u.Host, ":")
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err == nil && n > 0 && port[0] != '0'
 }
 
 // Asked returns the request that a preflight asks about, to find out whose that is: the same with
