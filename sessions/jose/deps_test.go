@@ -4,12 +4,14 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+
+	"authsidecar/sessions/storetest/servertest"
 )
 
 func TestV9_NothingLinksEncryptionOrTheLaxParser(t *testing.T) {
 	tool, err := exec.LookPath("go")
 	if err != nil {
-		t.Skip("no go tool here to list what is linked")
+		servertest.Missing(t, "go command", "put it into PATH, to list what is linked")
 	}
 	out, err := exec.CommandContext(t.Context(), tool, "list", "-e", "-deps", "authsidecar/sessions/...").Output()
 	if err != nil {

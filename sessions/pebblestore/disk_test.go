@@ -1,12 +1,10 @@
 package pebblestore
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -19,6 +17,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/storetest/servertest"
 )
 
 // A faultyFS is the file system with a disk that fails.
@@ -382,24 +381,6 @@ func TestOpeningFailsCleanlyWhateverWriteFails(t *testing.T) {
 	}
 }
 
-// mountDisk mounts a real disk of that size.
-func mountDisk(t *testing.T, size string) string {
-	t.Helper()
-	mount := filepath.Join(t.TempDir(), "disk")
-	if err := os.Mkdir(mount, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", mount).CombinedOutput(); err != nil {
-		t.Skipf("NOT TESTED: a real full disk needs the right to mount one: %v: %s", err, out)
-	}
-	t.Cleanup(func() {
-		if out, err := exec.CommandContext(context.Background(), "umount", "-l", mount).CombinedOutput(); err != nil {
-			t.Errorf("%v: %s", err, out)
-		}
-	})
-	return mount
-}
-
 // fill takes all the room that is left on a disk, until freed.
 func fill(t *testing.T, mount string) (free func()) {
 	t.Helper()
@@ -415,7 +396,7 @@ func fill(t *testing.T, mount string) (free func()) {
 }
 
 func TestARealDiskThatIsFull(t *testing.T) {
-	mount := mountDisk(t, "16m")
+	mount := servertest.Disk(t, "16m")
 	dir := filepath.Join(mount, "store")
 	s, err := Open(Options{Dir: dir})
 	if err != nil {
@@ -442,7 +423,7 @@ func TestARealDiskThatIsFull(t *testing.T) {
 // Most of a small disk is there for sessions, and not for logs that hold next to nothing.
 func TestASmallDiskIsThereForSessions(t *testing.T) {
 	t.Parallel()
-	mount := mountDisk(t, "55m")
+	mount := servertest.Disk(t, "55m")
 	s := openStore(t, Options{Dir: filepath.Join(mount, "store")})
 	var data int
 	w := work(t, 8, func() *Store { return s })
@@ -464,7 +445,7 @@ func TestASmallDiskIsThereForSessions(t *testing.T) {
 func TestASmallDiskThatWasFullComesBack(t *testing.T) {
 	for name, size := range map[string]uint64{"this release": 0, "a release whose logs were larger": 24 << 20} {
 		t.Run(name, func(t *testing.T) {
-			mount := mountDisk(t, "55m")
+			mount := servertest.Disk(t, "55m")
 			dir := filepath.Join(mount, "store")
 			s, err := Open(Options{Dir: dir, MemTableSize: size})
 			if err != nil {

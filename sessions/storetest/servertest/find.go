@@ -30,14 +30,14 @@ func Find(t testing.TB, pkg string, patterns ...string) string {
 	return ""
 }
 
-// Missing skips a test for which something is not installed, and says what installs it. Where
+// Missing skips a test for which something is not here, and says what to do about it. Where
 // everything has to be there it fails the test.
 func Missing(t testing.TB, what, install string) {
 	t.Helper()
 	if os.Getenv(needServers) == "1" {
-		t.Fatalf("%s is not installed: %s", what, install)
+		t.Fatalf("there is no %s here: %s", what, install)
 	}
-	t.Skipf("NOT TESTED: %s is not installed: %s", what, install)
+	t.Skipf("NOT TESTED: there is no %s here: %s", what, install)
 }
 
 // Unprivileged returns the user that a server runs as which refuses to be root; nil is the user

@@ -1,0 +1,37 @@
+package servertest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// Disk mounts a disk of that size, such as "48m", until the test is over: as root, or by sudo where
+// that asks for no password. It returns where the disk is.
+func Disk(t testing.TB, size string) string {
+	t.Helper()
+	mount := filepath.Join(t.TempDir(), "disk")
+	if err := os.Mkdir(mount, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	options := fmt.Sprintf("size=%s,mode=0700,uid=%d", size, os.Getuid())
+	if out, err := asRoot(t.Context(), "mount", "-t", "tmpfs", "-o", options, "tmpfs", mount); err != nil {
+		Missing(t, "right to mount a disk", fmt.Sprintf("run the test as root (%v: %s)", err, out))
+	}
+	t.Cleanup(func() {
+		if out, err := asRoot(context.Background(), "umount", "-l", mount); err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+	})
+	return mount
+}
+
+func asRoot(ctx context.Context, args ...string) ([]byte, error) {
+	if os.Getuid() != 0 {
+		args = append([]string{"sudo", "-n"}, args...)
+	}
+	return exec.CommandContext(ctx, args[0], args[1:]...).CombinedOutput()
+}
