@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
-	"time"
 
 	"authsidecar/sessions/internal/endpoint"
 	"authsidecar/sessions/jose"
@@ -55,15 +53,7 @@ func (a *API) metadata(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("writing metadata: %w", err)
 	}
-	header := w.Header()
-	header.Set("Content-Type", "application/json")
-	header.Set("Cache-Control", fmt.Sprintf("public, max-age=%d", int(a.MaxAge/time.Second)))
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Content-Length", strconv.Itoa(len(data)))
-	w.WriteHeader(http.StatusOK)
-	if r.Method != http.MethodHead {
-		_, _ = w.Write(data)
-	}
+	endpoint.Publish(w, r, "application/json", a.MaxAge, data)
 	return nil
 }
 
