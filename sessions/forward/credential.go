@@ -85,26 +85,26 @@ func CrossSite(r *http.Request) bool {
 func Unsafe(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
-		return Upgrade(r)
+		return upgrades(r)
 	default:
 		return true
 	}
 }
 
-// Upgrade reports whether a request asks for another protocol on its connection.
-func Upgrade(r *http.Request) bool {
+// upgrades reports whether a request asks for another protocol on its connection.
+func upgrades(r *http.Request) bool {
 	return r.Method == http.MethodConnect || len(r.Header["Upgrade"]) > 0
 }
 
 // Preflight reports whether a browser asks what it may send (Fetch, section 3.2.2). It
 // never comes with a credential.
 func Preflight(r *http.Request) bool {
-	return r.Method == http.MethodOptions && !Upgrade(r) && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
+	return r.Method == http.MethodOptions && !upgrades(r) && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
 }
 
 // Navigation reports whether a person goes to a page.
 func Navigation(r *http.Request) bool {
-	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && !Upgrade(r) && len(r.Header["Authorization"]) == 0 && Person(r)
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && !upgrades(r) && len(r.Header["Authorization"]) == 0 && Person(r)
 }
 
 // Person reports whether the answer is for a person to read, and not for a program.

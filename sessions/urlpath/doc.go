@@ -3,7 +3,6 @@
 //	Canonical   the path has no variants: all servers read it alike
 //	Fold        what is left of a canonical path where look-alikes are one letter
 //	Own         our own paths: is a path ours, a variant of ours, or neither?
-//	Target      a path, and whether another is a variant of it
 //	Local       a path of this site, to which a browser may be sent back
 //	Relative    that, or a word: no URL of another site
 //

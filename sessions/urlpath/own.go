@@ -39,12 +39,12 @@ type Match struct {
 type Own struct {
 	path, lower string
 	below       bool // whether all below it is ours too
-	target      Target
+	target      target
 }
 
 // NewOwn returns the path, absolute and clean, and with below all that is below it.
 func NewOwn(path string, below bool) Own {
-	return Own{path: path, lower: strings.ToLower(path), below: below, target: NewTarget(path, below)}
+	return Own{path: path, lower: strings.ToLower(path), below: below, target: newTarget(path, below)}
 }
 
 // Match reports whether the path of u is this one, a variant of it, or neither. It does not

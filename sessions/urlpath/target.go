@@ -6,25 +6,25 @@ import (
 	"strings"
 )
 
-// maxEncodings is how often a path may be encoded and still name a Target.
+// maxEncodings is how often a path may be encoded and still name a target.
 const maxEncodings = 8
 
-// A Target is a path that is somebody's own.
-type Target struct {
+// A target is a path that is somebody's own.
+type target struct {
 	segments []string
 	below    bool
 }
 
-// NewTarget returns the target that is the path, absolute and clean, and with below all
+// newTarget returns the target that is the path, absolute and clean, and with below all
 // that is below it.
-func NewTarget(path string, below bool) Target {
-	return Target{segments: strings.Split(strings.ToLower(strings.TrimPrefix(path, "/")), "/"), below: below}
+func newTarget(path string, below bool) target {
+	return target{segments: strings.Split(strings.ToLower(strings.TrimPrefix(path, "/")), "/"), below: below}
 }
 
 // Names reports whether some server could read the path of u as the target. Where it is
 // in doubt it could: the path is decoded as often as it was encoded, all that some server
 // cuts off is cut, and with dot segments in it any segment may go.
-func (t Target) Names(u *url.URL) bool {
+func (t target) Names(u *url.URL) bool {
 	p := "/" + u.Opaque // as in "POST x:auth/sessions": it goes to the app without its scheme
 	if u.Opaque == "" {
 		p = u.Path
@@ -105,7 +105,7 @@ func split(p string) (segments []segment, dotted bool) {
 }
 
 // begins reports whether the segments are those of the target, and what may follow them.
-func (t Target) begins(segments []segment) bool {
+func (t target) begins(segments []segment) bool {
 	if len(segments) < len(t.segments) {
 		return false
 	}
@@ -118,7 +118,7 @@ func (t Target) begins(segments []segment) bool {
 }
 
 // among reports whether the segments of the target are among them, in their order.
-func (t Target) among(segments []segment) bool {
+func (t target) among(segments []segment) bool {
 	for _, want := range t.segments {
 		at := slices.IndexFunc(segments, func(s segment) bool { return s.name == want })
 		if at < 0 {

@@ -37,7 +37,7 @@ func TestH6_TargetsAreNamedInAnyVariant(t *testing.T) {
 			[]string{"/projects/a%2Fb/sessions", "/sessionsx", "/x/sessions", "//x/y/sessions", "/%20", "/x;y/sessions"},
 		},
 	} {
-		target := NewTarget(c.own, c.below)
+		target := newTarget(c.own, c.below)
 		for _, name := range c.named {
 			if !target.Names(of(name)) {
 				t.Errorf("%s may be read as %s", name, c.own)
@@ -64,7 +64,7 @@ func FuzzTarget(f *testing.F) {
 	for _, target := range append([]string{"/a/b", "//x/a/b", "/x/..;/a/b", "/a%252fb", "/x.php/a/b", "/a;x/b", "/a/b%00x"}, hostile...) {
 		f.Add(target)
 	}
-	own := NewTarget("/a/b", false)
+	own := newTarget("/a/b", false)
 	f.Fuzz(func(t *testing.T, target string) {
 		u, err := url.ParseRequestURI(target)
 		if err != nil || u.Opaque != "" {

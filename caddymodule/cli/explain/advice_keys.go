@@ -30,11 +30,11 @@ func (s *Site) adviseKeys(name string) advice {
 		return advice{mend: "the server of the keys asks who wants them. If it takes a bearer token, write where that is:", lines: []string{"jwks_token {file./path/to/token}"}}
 	case answered && discovery:
 		return advice{
-			mend:  "the issuer has no discovery document: it answers " + fmt.Sprint(int(status)) + ". Its documentation says where its key set is" + inSection(SectionOf(name)) + ", often as follows:",
+			mend:  "the issuer has no discovery document: it answers " + fmt.Sprint(int(status)) + ". Its documentation says where its key set is" + inSection(sectionOf(name)) + ", often as follows:",
 			lines: []string{"jwks " + strings.TrimSuffix(name, "/") + "/.well-known/jwks.json"},
 		}
 	case discovery:
-		return advice{mend: "the keys were not found by discovery: " + err.Error() + ". Mend that, or name the URL of the key set by jwks" + inSection(SectionOf(name))}
+		return advice{mend: "the keys were not found by discovery: " + err.Error() + ". Mend that, or name the URL of the key set by jwks" + inSection(sectionOf(name))}
 	default:
 		return advice{mend: "the keys cannot be got: " + err.Error()}
 	}

@@ -39,7 +39,7 @@ type Step struct {
 // Unknown is the result of a token that nothing is configured for.
 func Unknown(token string) *Result {
 	issuer := IssuerClaim(token)
-	return &Result{Outcome: "unknown", Checks: []Step{}, Trust: issuer, Section: SectionOf(issuer)}
+	return &Result{Outcome: "unknown", Checks: []Step{}, Trust: issuer, Section: sectionOf(issuer)}
 }
 
 // Explain makes the checks that the server makes of a token, and asks the policy for a session
@@ -54,7 +54,7 @@ func (s *Site) Explain(ctx context.Context, token, user, reason string) *Result 
 	}
 	if result.Reason == bearer.ReasonUnknownIssuer {
 		issuer := IssuerClaim(token)
-		result.Trust, result.Section = issuer, SectionOf(issuer)
+		result.Trust, result.Section = issuer, sectionOf(issuer)
 	}
 	return result
 }

@@ -37,8 +37,8 @@ var sections = []struct {
 // hosted matches issuers at hosts of that pattern.
 func hosted(host string) *regexp.Regexp { return regexp.MustCompile(`^https://` + host + `(/|$)`) }
 
-// SectionOf returns the title of the section about an issuer of that name; "" for none.
-func SectionOf(issuer string) string {
+// sectionOf returns the title of the section about an issuer of that name; "" for none.
+func sectionOf(issuer string) string {
 	for _, s := range sections {
 		if s.issuer.MatchString(issuer) {
 			return s.title

@@ -27,7 +27,7 @@ func TestExplain_FindsTheSectionOfEachIssuer(t *testing.T) {
 		}
 		for _, block := range trust.FindAllStringSubmatch(section, -1) {
 			found++
-			if got := SectionOf(block[1]); got != want {
+			if got := sectionOf(block[1]); got != want {
 				t.Errorf("%s: section %q, want %q", block[1], got, want)
 			}
 		}
@@ -36,7 +36,7 @@ func TestExplain_FindsTheSectionOfEachIssuer(t *testing.T) {
 		t.Errorf("found %d blocks", found)
 	}
 	for _, issuer := range []string{"", "https://auth0.com.evil.example", "https://evil.example/x.auth0.com", "http://accounts.google.com", "https://idp.example.com"} {
-		if got := SectionOf(issuer); got != "" {
+		if got := sectionOf(issuer); got != "" {
 			t.Errorf("%q is taken for %s", issuer, got)
 		}
 	}

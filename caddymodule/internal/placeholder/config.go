@@ -39,7 +39,7 @@ func ResolveAll(config any) error {
 			return err
 		}
 		if list, isList := reflect.TypeAssert[[]string](text); isList {
-			resolved, err := ResolveList(list)
+			resolved, err := resolveList(list)
 			if list != nil { // nothing is another thing than none
 				text.Set(reflect.ValueOf(resolved))
 			}

@@ -79,9 +79,9 @@ func Resolve(text string) (string, error) {
 	return resolved, nil
 }
 
-// ResolveList replaces the placeholders of each text. One that is a text of its own gives
+// resolveList replaces the placeholders of each text. One that is a text of its own gives
 // as many as it has words.
-func ResolveList(texts []string) ([]string, error) {
+func resolveList(texts []string) ([]string, error) {
 	resolved := make([]string, 0, len(texts))
 	for _, text := range texts {
 		value, err := Resolve(text)

@@ -62,12 +62,12 @@ func TestResolveList(t *testing.T) {
 		{[]string{"{file." + dir + "/names}"}, []string{"root", "admin-*"}},
 		{[]string{"a/{env.PH_ONE}"}, []string{"a/one"}},
 	} {
-		if got, err := ResolveList(tt.is); err != nil || !slices.Equal(got, tt.want) {
+		if got, err := resolveList(tt.is); err != nil || !slices.Equal(got, tt.want) {
 			t.Errorf("%q: %q, %v", tt.is, got, err)
 		}
 	}
 	for text, want := range map[string]error{"{env.PH_COMMAS}": errCommas, "a/{env.PH_TWO}": errSeveral, "{env.PH_ONE}{env.PH_TWO}": errSeveral, "{x}": errUnknown} {
-		if got, err := ResolveList([]string{text}); !errors.Is(err, want) {
+		if got, err := resolveList([]string{text}); !errors.Is(err, want) {
 			t.Errorf("%s: %q, %v", text, got, err)
 		}
 	}
