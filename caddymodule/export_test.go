@@ -20,6 +20,9 @@ func DenyMany(h any, n int) {
 	}
 }
 
+// Passes reports whether a failure to open may be gone when it is tried again.
+func Passes(err error) bool { return passes(err) }
+
 // Checks is how many signatures the handler's verifier has checked.
 func Checks(h any) uint64 { return h.(*Handler).inst.verifier.Stats().Checks }
 

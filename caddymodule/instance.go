@@ -210,7 +210,17 @@ func (inst *instance) open(ctx context.Context) error {
 	return inst.opening.wait(ctx)
 }
 
-// try loads the keys and opens the store, all of it or nothing.
+// openKeys is open of the signing keys alone.
+func (inst *instance) openKeys(ctx context.Context) error {
+	if inst.ready.Load() {
+		return nil
+	}
+	inst.opening.begin(inst)
+	return inst.opening.waitKeys(ctx)
+}
+
+// try loads the keys and opens the store. Its first try, or a later one, may get no further than
+// the signing keys, which are good for what needs no store.
 func (inst *instance) try(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
@@ -219,6 +229,7 @@ func (inst *instance) try(ctx context.Context) error {
 			return err
 		}
 	}
+	inst.opening.setKeys()
 	secret, err := inst.keys.idSecret(ctx)
 	if err != nil {
 		return err

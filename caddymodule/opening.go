@@ -21,6 +21,7 @@ import (
 type opening struct {
 	once   sync.Once
 	cancel context.CancelFunc
+	keys   chan struct{} // closed when the signing keys are there
 	tried  chan struct{} // closed when the first try is over
 	ended  chan struct{} // closed when no more will come
 
@@ -43,7 +44,7 @@ const (
 )
 
 func newOpening() *opening {
-	return &opening{tried: make(chan struct{}), ended: make(chan struct{})}
+	return &opening{keys: make(chan struct{}), tried: make(chan struct{}), ended: make(chan struct{})}
 }
 
 // begin begins to try, once.
@@ -81,6 +82,32 @@ func (o *opening) run(ctx context.Context, inst *instance) {
 		case <-time.After(pause + rand.N(pause/4)): //nolint:gosec // nobody gains by guessing a pause
 			pause = min(2*pause, openPauseLast)
 		}
+	}
+}
+
+// setKeys says that the signing keys are there. Only tries do, one after the other.
+func (o *opening) setKeys() {
+	select {
+	case <-o.keys:
+	default:
+		close(o.keys)
+	}
+}
+
+// waitKeys returns when the signing keys are there, or why they are not.
+func (o *opening) waitKeys(ctx context.Context) error {
+	waiting, cancel := context.WithTimeout(ctx, openWait)
+	defer cancel()
+	select {
+	case <-o.keys:
+	case <-o.tried:
+	case <-waiting.Done():
+	}
+	select {
+	case <-o.keys:
+		return nil
+	default:
+		return o.wait(waiting)
 	}
 }
 
@@ -136,12 +163,13 @@ func (o *opening) failed() error {
 }
 
 // passes reports whether a failure may be gone when it is tried again: a server that does not
-// answer, a disk that is full. Others are the operator's to mend.
+// answer, a disk that is full, an opening of the same store that was given up with the configuration
+// that it was for. Others are the operator's to mend.
 func passes(err error) bool {
 	if errors.Is(err, sessions.ErrSetup) {
 		return false
 	}
-	for _, cause := range [...]error{sessions.ErrUnavailable, context.DeadlineExceeded, syscall.ENOSPC, syscall.EDQUOT, syscall.EIO} {
+	for _, cause := range [...]error{sessions.ErrUnavailable, context.DeadlineExceeded, context.Canceled, syscall.ENOSPC, syscall.EDQUOT, syscall.EIO} {
 		if errors.Is(err, cause) {
 			return true
 		}

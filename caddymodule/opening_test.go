@@ -3,9 +3,9 @@ package caddymodule_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -13,7 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"authsidecar/caddymodule"
 	"authsidecar/caddymodule/internal/sidecartest"
+	"authsidecar/sessions"
+	"authsidecar/sessions/storetest/servertest"
 )
 
 // A downSite is a site whose store may be down, beside another that has nothing to do with it.
@@ -111,7 +114,7 @@ func TestStart_AServerThatIsDownTakesNoOtherSiteDown(t *testing.T) {
 // Covers S3.
 func TestStart_ADiskThatIsFullTakesNoOtherSiteDown(t *testing.T) {
 	t.Parallel()
-	mount := smallDisk(t, "48m")
+	mount := servertest.Disk(t, "48m")
 	d := newDownSite(t, "store pebble "+mount+"/store")
 	ballast := filepath.Join(mount, "ballast")
 	if err := os.WriteFile(ballast, make([]byte, 96<<20), 0o600); !errors.Is(err, syscall.ENOSPC) {
@@ -125,22 +128,22 @@ func TestStart_ADiskThatIsFullTakesNoOtherSiteDown(t *testing.T) {
 	d.wantUp(t, "")
 }
 
-// smallDisk mounts a disk of that size.
-func smallDisk(t *testing.T, size string) string {
-	t.Helper()
-	mount := filepath.Join(t.TempDir(), "disk")
-	if err := os.Mkdir(mount, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", mount).CombinedOutput(); err != nil {
-		t.Skipf("NOT TESTED: a full disk needs the right to mount one: %v: %s", err, out)
-	}
-	t.Cleanup(func() {
-		if out, err := exec.CommandContext(context.Background(), "umount", "-l", mount).CombinedOutput(); err != nil {
-			t.Errorf("%v: %s", err, out)
+func TestOpening_WhatPassesByItself(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]bool{
+		sessions.ErrUnavailable:   true,
+		context.DeadlineExceeded:  true,
+		context.Canceled:          true, // of another who opened the same store
+		syscall.ENOSPC:            true,
+		sessions.ErrSetup:         false,
+		os.ErrPermission:          false,
+		errors.New("wrong words"): false,
+		errors.Join(sessions.ErrSetup, sessions.ErrUnavailable): false,
+	} {
+		if got := caddymodule.Passes(fmt.Errorf("opening the store: %w", err)); got != want {
+			t.Errorf("%v passes: %t", err, got)
 		}
-	})
-	return mount
+	}
 }
 
 // What does not pass by itself is told when Caddy starts, whatever the store.
@@ -214,6 +217,29 @@ func TestReload_ToAStoreThatIsDownLeavesTheOneThatServes(t *testing.T) {
 		t.Errorf("the reload to a store that is down: %v", err)
 	}
 	sidecartest.WantStatus(t, d.Create(d.Token("alice", nil), `{"user_id":"alice"}`), 200)
+}
+
+// What needs the keys alone does not wait for the store.
+func TestStart_KeysAndDocumentsAreServedWhileTheStoreIsDown(t *testing.T) {
+	t.Parallel()
+	d := newDownSite(t, "store test_switch DIR/down")
+	d.Write("down", "")
+	d.Start(strings.Replace(d.config, "\t\tidentity\n", "\t\topenapi\n\t\tdiscovery\n\t\tidentity\n", 1))
+	for path, want := range map[string]string{
+		"/auth/sessions/jwks.json":                `"kid"`,
+		"/auth/sessions/openapi.json":             `"openapi"`,
+		"/.well-known/openid-configuration":       `"jwks_uri"`,
+		"/.well-known/oauth-authorization-server": `"jwks_uri"`,
+	} {
+		got := d.through("GET", path)
+		sidecartest.WantStatus(t, got, 200)
+		wantSaid(t, got.Body, want)
+	}
+	d.wantDown(t, "")
+	if err := os.Remove(filepath.Join(d.Dir, "down")); err != nil {
+		t.Fatal(err)
+	}
+	d.wantUp(t, "")
 }
 
 // With accept callers a token of a trusted issuer names somebody: nobody can tell yet.

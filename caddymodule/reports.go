@@ -118,7 +118,10 @@ type endpoints interface {
 	Route(r *http.Request) urlpath.Match
 	// Serve answers a request that is not the app's, as Route found it.
 	Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match)
-	// Unavailable answers such a request while the store or the keys are not open.
+	// NeedsStore reports whether the answer to such a request needs the store, and not the keys
+	// alone.
+	NeedsStore(m urlpath.Match) bool
+	// Unavailable answers such a request while what it needs is not open.
 	Unavailable(w http.ResponseWriter, r *http.Request, cause error)
 }
 
@@ -128,7 +131,11 @@ func (inst *instance) serve(own endpoints, w http.ResponseWriter, r *http.Reques
 	if inst.cors.Serve(w, r) {
 		return
 	}
-	if err := inst.open(r.Context()); err != nil {
+	open := inst.openKeys
+	if own.NeedsStore(m) {
+		open = inst.open
+	}
+	if err := open(r.Context()); err != nil {
 		own.Unavailable(w, r, err)
 		return
 	}

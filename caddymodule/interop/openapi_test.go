@@ -106,6 +106,7 @@ func TestOpenAPI_EachDescribedResponseOccursAsDescribed(t *testing.T) {
 		t.Run("of too many requests", func(t *testing.T) { t.Parallel(); askTooOften(t, c) })
 		t.Run("of slow requests", func(t *testing.T) { t.Parallel(); askSlowly(t, c) })
 		t.Run("of a server in trouble", func(t *testing.T) { t.Parallel(); askInTrouble(t, c) })
+		t.Run("of a server without keys", func(t *testing.T) { t.Parallel(); askWithoutKeys(t, c) })
 		t.Run("of the admin API", func(t *testing.T) { t.Parallel(); administer(t, c) })
 	})
 	c.wantAll()
@@ -131,12 +132,11 @@ func liveDescribed(t *testing.T, c *contract) {
 	third := want(s.Create(s.alice, `{"user_id":"alice"}`), 200)
 	want(s.Call("DELETE", "/"+third.Text("session_id"), s.alice, ""), 200)
 
-	for _, path := range []string{"/auth/sessions/jwks.json", "/auth/sessions/openapi.json", "/healthz", wellKnown + "oauth-authorization-server", wellKnown + "openid-configuration"} {
-		for _, method := range []string{"GET", "HEAD"} {
-			got := want(s.send(method, path, ""), 200)
-			if tag := got.Header.Get("ETag"); tag != "" {
-				want(s.send(method, path, "", "If-None-Match", tag), 304)
-			}
+	for _, method := range []string{"GET", "HEAD"} {
+		want(s.send(method, "/healthz", ""), 200)
+		for _, document := range documents {
+			tag := want(s.send(method, document, ""), 200).Header.Get("ETag")
+			want(s.send(method, document, "", "If-None-Match", tag), 304)
 		}
 	}
 }
@@ -254,6 +254,37 @@ func (s *scene) promise(method, path, media string, length int64) sidecartest.An
 	return got
 }
 
+// documents are what anybody may read.
+var documents = []string{"/auth/sessions/jwks.json", "/auth/sessions/openapi.json", wellKnown + "oauth-authorization-server", wellKnown + "openid-configuration"}
+
+func (s *scene) askDocuments(status int) {
+	s.t.Helper()
+	for _, document := range documents {
+		for _, method := range []string{"GET", "HEAD"} {
+			sidecartest.WantStatus(s.t, s.send(method, document, ""), status)
+		}
+	}
+}
+
+// askWithoutKeys asks while the disk with the signing keys fails.
+func askWithoutKeys(t *testing.T, c *contract) {
+	s := newScene(t, c)
+	s.Start(s.site(""))
+	s.Stop()
+	keys, err := filepath.Glob(filepath.Join(s.Dir, "data", "caddy", "auth_sessions", "*", "access.json"))
+	if err != nil || len(keys) != 1 {
+		t.Fatalf("the keys are at %v, %v", keys, err)
+	}
+	if err := os.Remove(keys[0]); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/proc/self/mem", keys[0]); err != nil { // reading its begin is EIO
+		t.Fatal(err)
+	}
+	s.Start(s.site(""))
+	s.askDocuments(503)
+}
+
 // askInTrouble asks while the store opens, is down, and fails.
 func askInTrouble(t *testing.T, c *contract) {
 	s := newScene(t, c)
@@ -279,9 +310,9 @@ func askInTrouble(t *testing.T, c *contract) {
 		t.Fatal(err)
 	}
 	id := strings.Repeat("A", 22)
-	for _, document := range []string{"/auth/sessions/jwks.json", "/auth/sessions/openapi.json", "/healthz", wellKnown + "oauth-authorization-server", wellKnown + "openid-configuration"} {
-		sidecartest.WantStatus(t, s.send("GET", document, ""), 503)
-		sidecartest.WantStatus(t, s.send("HEAD", document, ""), 503)
+	s.askDocuments(200) // they need no store
+	for _, method := range []string{"GET", "HEAD"} {
+		sidecartest.WantStatus(t, s.send(method, "/healthz", ""), 503)
 	}
 	s.askEverything(id, presented{"e.e.e", "e.e.e", "e.e.e"}, 503)
 	s.askAdmin(id, 503)

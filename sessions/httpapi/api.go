@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -92,8 +93,13 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p.Write(w)
 }
 
-// Unavailable answers a request that is ours while the store or the keys are not
-// open.
+// NeedsStore reports whether the answer to a request needs the store. The documents need the keys
+// at most.
+func (a *API) NeedsStore(m urlpath.Match) bool {
+	return m.Owner != urlpath.Ours || !slices.ContainsFunc(a.documents, func(d document) bool { return d.rest == m.Rest })
+}
+
+// Unavailable answers a request that is ours while what it needs is not open.
 func (a *API) Unavailable(w http.ResponseWriter, r *http.Request, cause error) {
 	a.fail(w, r, fmt.Errorf("%w: not ready: %w", sessions.ErrUnavailable, cause))
 }

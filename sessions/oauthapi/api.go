@@ -71,11 +71,12 @@ type Config struct {
 // An API answers the requests that Route says are ours.
 type API struct {
 	Config
-	origin  string
-	paths   []urlpath.Own
-	served  []endpointAt // at paths
-	clients *clients
-	bodies  endpoint.Bodies
+	origin    string
+	paths     []urlpath.Own
+	served    []endpointAt // at paths: the endpoints, and then the documents
+	endpoints int          // how many of served
+	clients   *clients
+	bodies    endpoint.Bodies
 }
 
 // An endpointAt is what is served at a path.
@@ -105,6 +106,7 @@ func New(c Config) (*API, error) {
 		a.add(c.Path+"/revoke", []string{http.MethodPost}, (*API).revoke)
 		a.add(c.Path+"/introspect", []string{http.MethodPost}, (*API).introspect)
 	}
+	a.endpoints = len(a.served)
 	for _, path := range Documents(strings.TrimSuffix(u.Path, "/")) {
 		a.add(path, []string{http.MethodGet, http.MethodHead}, (*API).metadata)
 	}
@@ -132,7 +134,11 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) {
 	}
 }
 
-// Unavailable answers a request that is ours while the store or the keys are not open.
+// NeedsStore reports whether the answer to a request needs the store. The documents need the keys
+// alone.
+func (a *API) NeedsStore(m urlpath.Match) bool { return m.At < a.endpoints }
+
+// Unavailable answers a request that is ours while what it needs is not open.
 func (a *API) Unavailable(w http.ResponseWriter, r *http.Request, cause error) {
 	a.fail(w, r, fmt.Errorf("%w: %w", sessions.ErrUnavailable, cause))
 }
