@@ -48,6 +48,9 @@ func adviceCases(t *testing.T, provider *sidecartest.IDP) []adviceCase {
 	good := with(nil)
 	other := sidecartest.NewIDP(t, "https://idp.example.com")
 	return []adviceCase{
+		// The first: when the others are through they may be good, on a slow machine.
+		{bearer.ReasonNotYet, with(map[string]any{"nbf": now + 280}), "", "nbf", true},
+		{bearer.ReasonIssuedLater, with(map[string]any{"iat": now + 280}), "", "iat", true},
 		{bearer.ReasonTooLarge, good + strings.Repeat("A", 17000), "", "bytes", false},
 		{bearer.ReasonForm, "opaque", "", "parts between dots: 1", false},
 		{bearer.ReasonEncrypted, "a.b.c.d.e", "", "parts between dots: 5", false},
@@ -95,9 +98,7 @@ func adviceCases(t *testing.T, provider *sidecartest.IDP) []adviceCase {
 		{bearer.ReasonExpired, with(map[string]any{"exp": now - 3600}), "", "over since 1h", false},
 		{bearer.ReasonLifetime, with(map[string]any{"exp": now + 90*86400}), "", "good for 8", true},
 		{bearer.ReasonLifetime, with(map[string]any{"exp": now + 20*366*86400}), "", "10 years", false},
-		{bearer.ReasonNotYet, with(map[string]any{"nbf": now + 200}), "", "nbf", true},
 		{bearer.ReasonNotYet, with(map[string]any{"nbf": now + 3600}), "", "nbf", false},
-		{bearer.ReasonIssuedLater, with(map[string]any{"iat": now + 200}), "", "iat", true},
 		{bearer.ReasonSubject, with(map[string]any{"sub": nil, "oid": "690222be"}), "", `oid "690222be"`, true},
 		{bearer.ReasonSubject, with(map[string]any{"sub": 4711}), "", "sub 4711", true},
 		{bearer.ReasonSubject, with(map[string]any{"client_id": nil}), "user_claim uid", `uid is nothing`, true},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -108,7 +109,7 @@ func copyStores(ctx context.Context, from, to string, progressOut io.Writer) (re
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, closeWrite()) }()
-	c := copier{from: read, to: write, progress: func(what string) *progress { return newProgress(progressOut, what, -1) }}
+	c := copier{from: read, to: write, progress: func(what string) *progress { return newProgress(progressOut, what, -1) }, pause: time.After}
 	if report, err = c.run(ctx); err != nil {
 		return nil, err
 	}

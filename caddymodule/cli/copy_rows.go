@@ -19,6 +19,7 @@ import (
 type copier struct {
 	from, to sessions.Store
 	progress func(what string) *progress
+	pause    func(time.Duration) <-chan time.Time // time.After
 }
 
 // A copyReport counts the sessions. Read is what the source has, without what it is about to
@@ -118,7 +119,12 @@ func (c *copier) each(ctx context.Context, what string, do func(context.Context,
 func (c *copier) row(ctx context.Context, row *sessions.Session, report *copyReport) error {
 	fresh := *row
 	fresh.RevokedAt, fresh.EndReason = time.Time{}, ""
-	have, created, _, err := c.to.Create(ctx, fresh)
+	var have sessions.Session
+	var created bool
+	err := c.patiently(ctx, func() (err error) {
+		have, created, _, err = c.to.Create(ctx, fresh)
+		return err
+	})
 	if err != nil {
 		return err
 	}
@@ -144,10 +150,28 @@ func (c *copier) row(ctx context.Context, row *sessions.Session, report *copyRep
 
 // update brings a row of the target up to date, unless it went on meanwhile.
 func (c *copier) update(ctx context.Context, row *sessions.Session) error {
-	_, err := c.to.Update(ctx, row.Key(), func(have sessions.Session, _ time.Time) (sessions.Session, bool) {
-		return *row, behind(&have, row)
+	return c.patiently(ctx, func() error {
+		_, err := c.to.Update(ctx, row.Key(), func(have sessions.Session, _ time.Time) (sessions.Session, bool) {
+			return *row, behind(&have, row)
+		})
+		return err
 	})
-	return err
+}
+
+// patiently does something again, up to 3 s later, while the store is unavailable: the sessions of
+// one user wait for each other there, and give up sooner than who copies would.
+func (c *copier) patiently(ctx context.Context, do func() error) error {
+	for wait := 100 * time.Millisecond; ; wait *= 2 {
+		err := do()
+		if !errors.Is(err, sessions.ErrUnavailable) || wait > 2*time.Second {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-c.pause(wait):
+		}
+	}
 }
 
 // sameSession reports whether both rows are of one session: what never changes is the

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -66,8 +67,36 @@ func revokeRow(t *testing.T, store sessions.Store, key sessions.Key) {
 
 func runCopy(t *testing.T, from, to sessions.Store) (*copyReport, error) {
 	t.Helper()
-	c := copier{from: from, to: to, progress: func(what string) *progress { return newProgress(io.Discard, what, -1) }}
+	c := copier{from: from, to: to, progress: func(what string) *progress { return newProgress(io.Discard, what, -1) }, pause: noPause}
 	return c.run(t.Context())
+}
+
+func noPause(time.Duration) <-chan time.Time {
+	over := make(chan time.Time)
+	close(over)
+	return over
+}
+
+// busy refuses each create twice.
+type busy struct {
+	sessions.Store
+	asked sync.Map
+}
+
+func (b *busy) Unwrap() sessions.Store { return b.Store }
+
+func (b *busy) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, int, error) {
+	times, _ := b.asked.LoadOrStore(row.ID, new(atomic.Int64))
+	if times.(*atomic.Int64).Add(1) <= 2 { //nolint:forcetypeassert // nothing else is in it
+		return sessions.Session{}, false, 0, sessions.ErrUnavailable
+	}
+	return b.Store.Create(ctx, row)
+}
+
+func TestCopy_AStoreThatIsBusyIsAskedAgain(t *testing.T) {
+	from := openPebble(t)
+	fill(t, from, 100)
+	wantCopied(t, from, &busy{Store: openPebble(t)}, copyReport{Read: 100, Created: 100, Cutoffs: 1, Checked: 100})
 }
 
 func wantCopied(t *testing.T, from, to sessions.Store, want copyReport) {
