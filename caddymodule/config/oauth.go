@@ -101,7 +101,7 @@ func (c *Client) SecretHashes() (hashes [][32]byte, err error) {
 func parseHash(text string) (hash [32]byte, err error) {
 	data, err := hex.DecodeString(text)
 	if err != nil || len(data) != len(hash) {
-		return hash, fmt.Errorf("secret_sha256 is not 64 hexadecimal digits: make it with: printf %%s \"$SECRET\" | sha256sum")
+		return hash, fmt.Errorf("secret_sha256 is not 64 hexadecimal digits: make it with: printf %%s \"$SECRET\" | sha256sum | cut -d' ' -f1")
 	}
 	return [32]byte(data), nil
 }
