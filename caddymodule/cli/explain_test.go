@@ -313,7 +313,7 @@ func TestExplain_ShowsTheSectionOfABareToken(t *testing.T) {
 	t.Parallel()
 	s := sidecartest.New(t)
 	for issuer, want := range map[string]string{
-		"https://example.eu.auth0.com/": "section Auth0", "https://idp.example.com": "look through docs/issuers.md", "evil\n\x1b[31m": `"evil\n\x1b[31m"`,
+		"https://example.eu.auth0.com/": "section Auth0", "https://idp.example.com": "look through caddymodule/docs/issuers.md", "evil\n\x1b[31m": `"evil\n\x1b[31m"`,
 	} {
 		token := sidecartest.NewIDP(t, issuer).Token("alice", nil)
 		got := s.Sessions(token, "explain", "--offline")

@@ -57,7 +57,7 @@ func inSection(title string) string {
 	if title == "" {
 		return ""
 	}
-	return " (docs/issuers.md, section " + title + ")"
+	return " (caddymodule/docs/issuers.md, section " + title + ")"
 }
 
 func asOther(err error) (*bearer.OtherIssuerError, bool) {

@@ -53,8 +53,8 @@ func Pointer(issuer, section string) string {
 	case issuer == "":
 		return "The token names no issuer, or is no JWT."
 	case section == "":
-		return fmt.Sprintf("The token says that its issuer is %q. Nothing in that tells what it is: look through docs/issuers.md for it.", issuer)
+		return fmt.Sprintf("The token says that its issuer is %q. Nothing in that tells what it is: look through caddymodule/docs/issuers.md for it.", issuer)
 	default:
-		return fmt.Sprintf("The token says that its issuer is %q. What to write for it is in docs/issuers.md, section %s.", issuer, section)
+		return fmt.Sprintf("The token says that its issuer is %q. What to write for it is in caddymodule/docs/issuers.md, section %s.", issuer, section)
 	}
 }
