@@ -2,6 +2,7 @@ package interop
 
 import (
 	"encoding/json"
+	"io"
 	"maps"
 	"net/http"
 	"net/http/httputil"
@@ -49,6 +50,7 @@ type line struct {
 	url       string
 	refreshes atomic.Int32
 	drop      atomic.Bool // the answer of the next refresh
+	spoil     atomic.Bool // the body of the next refresh, which is no JSON then
 }
 
 func newLine(t testing.TB, to string) *line {
@@ -69,7 +71,12 @@ func newLine(t testing.TB, to string) *line {
 		return nil
 	}
 	proxy.ErrorHandler = func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) } // as a line that breaks
-	l.url = sidecartest.Serve(t, proxy.ServeHTTP)
+	l.url = sidecartest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/current/refresh") && l.spoil.CompareAndSwap(true, false) {
+			r.Body, r.ContentLength = io.NopCloser(strings.NewReader("{")), 1
+		}
+		proxy.ServeHTTP(w, r)
+	})
 	return l
 }
 
@@ -97,6 +104,7 @@ func TestClients_RefreshAsThePageSays(t *testing.T) {
 			refreshesOnce(t, s, way, client, create)
 			survivesALostAnswer(t, s, way, client, create)
 			keepsItsTokensWhileTheStoreIsDown(t, s, client, create)
+			keepsItsTokensAfterAnotherBadRequest(t, s, way, client, create)
 			forgetsASessionThatIsOver(t, s, client, create)
 		})
 	}
@@ -143,6 +151,16 @@ func keepsItsTokensWhileTheStoreIsDown(t *testing.T, s *sidecartest.Sidecar, cli
 	}
 	if err := os.Remove(down); err != nil {
 		t.Fatal(err)
+	}
+	wantToken(t, s, client.ask(1), first)
+}
+
+func keepsItsTokensAfterAnotherBadRequest(t *testing.T, s *sidecartest.Sidecar, way *line, client *holder, create func() sidecartest.Answer) {
+	t.Helper()
+	first := create()
+	way.spoil.Store(true)
+	if got := client.ask(1); got[0] != later {
+		t.Errorf("after 400 invalid_request it got %q", got)
 	}
 	wantToken(t, s, client.ask(1), first)
 }
