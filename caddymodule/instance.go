@@ -50,6 +50,7 @@ type instance struct {
 	store   atomic.Pointer[openStore] // once ready
 	ready   atomic.Bool
 	release func() error
+	forget  func() error // lets go of what OAuth requests left; nil: there is none
 }
 
 // A ringPlan is a ring of generated keys and when they change.
@@ -278,6 +279,9 @@ func (inst *instance) close() error {
 	inst.opening.end()
 	inst.ready.Store(false)
 	err := inst.reports.Close()
+	if inst.forget != nil {
+		err = errors.Join(err, inst.forget())
+	}
 	if inst.release == nil {
 		return err
 	}

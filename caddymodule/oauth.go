@@ -1,7 +1,13 @@
 package caddymodule
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
+	"sync"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
 
 	"authsidecar/caddymodule/config"
 	"authsidecar/caddymodule/observe"
@@ -19,7 +25,7 @@ func (inst *instance) addOAuth(h *Handler, keys *keyring.Keyring) error {
 	c := oauthapi.Config{
 		Issuer: h.Issuer, KeysPath: h.Path + "/jwks.json", Keys: keys.Access.Public, MaxAge: keyCache,
 		Audience: h.AccessToken.Audience, Sessions: inst.manager, Verifier: inst.verifier,
-		ClientIP: observe.ClientIP, Observer: observer{inst}, Limited: inst.reports.Limited,
+		ClientIP: inst.attemptIP(), Observer: observer{inst}, Limited: inst.reports.Limited,
 	}
 	if h.OAuth != nil {
 		c.Path = h.OAuth.Path
@@ -31,12 +37,43 @@ func (inst *instance) addOAuth(h *Handler, keys *keyring.Keyring) error {
 			c.Clients = append(c.Clients, made)
 		}
 	}
+	memory, _, err := memories.LoadOrNew(h.Issuer, func() (caddy.Destructor, error) { return sharedMemory{oauthapi.NewMemory()}, nil })
+	if err != nil {
+		return err
+	}
+	inst.forget = func() error { _, err := memories.Delete(h.Issuer); return err }
+	c.Memory = memory.(sharedMemory).Memory
 	api, err := oauthapi.New(c)
 	if err != nil {
-		return fmt.Errorf("oauth: %w", err)
+		return errors.Join(fmt.Errorf("oauth: %w", err), inst.forget())
 	}
 	inst.own = append(inst.own, api)
 	return nil
+}
+
+// memories are what was remembered of OAuth requests, by issuer: a reload makes no assertion good
+// again, and lets nobody guess on.
+var memories = caddy.NewUsagePool()
+
+type sharedMemory struct{ *oauthapi.Memory }
+
+// Destruct implements caddy.Destructor.
+func (sharedMemory) Destruct() error { return nil }
+
+// attemptIP returns what finds the address that is limited for a request, and that warns, once,
+// where that is one that the client may have made up. Before there are requests it is not known
+// which proxies the server trusts.
+func (inst *instance) attemptIP() func(*http.Request) string {
+	var warned sync.Once
+	return func(r *http.Request) string {
+		if observe.IsClaimedIP(r) {
+			warned.Do(func() {
+				inst.logger.Warn("clients can evade the limit of failed attempts, and have others limited: of X-Forwarded-For the first address counts, which a client can make up; write trusted_proxies_strict beside trusted_proxies",
+					zap.String("issuer", inst.issuer))
+			})
+		}
+		return observe.ClientIP(r)
+	}
 }
 
 // newClient makes a client: its secrets and key files are read here, its keys are fetched later.

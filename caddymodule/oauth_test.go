@@ -195,6 +195,27 @@ func TestOAuth_AClientThatIsNoMoreLosesItsSessions(t *testing.T) {
 	sidecartest.WantProblem(t, s.Refresh(session.Text("refresh_token")), 400, "invalid_grant")
 }
 
+// assertion is one of a client that authenticates by the keys of an IDP.
+func assertion(t *testing.T, client *sidecartest.IDP, id string) string {
+	t.Helper()
+	claims, err := json.Marshal(map[string]any{"iss": client.Issuer, "sub": client.Issuer, "aud": sidecartest.Issuer, "jti": id, "exp": time.Now().Add(10 * time.Minute).Unix()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := client.Key.Sign([]byte(`{"alg":"`+string(jose.ES256)+`","kid":"`+client.Key.ID()+`","typ":"JWT"}`), claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sidecartest.Remember(token)
+	return token
+}
+
+// revokeBy revokes no token, authenticated by an assertion.
+func revokeBy(t *testing.T, s *sidecartest.Sidecar, assertion string) sidecartest.Answer {
+	t.Helper()
+	return post(t, s, "", "/oauth/revoke", "client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion", assertion, "token", "x")
+}
+
 // A client that authenticates by keys of its own, from a file and from a server.
 func TestOAuth_PrivateKeyJWT(t *testing.T) {
 	t.Parallel()
@@ -207,25 +228,10 @@ func TestOAuth_PrivateKeyJWT(t *testing.T) {
 	})
 	s.Write("cron.json", cron.JWKS())
 	s.Start(provider.Site(s, sidecartest.Echo(t), "oauth {\n\t\t\tclient robot {\n\t\t\t\tjwks "+server+"/keys\n\t\t\t}\n\t\t\tclient cron {\n\t\t\t\tjwks DIR/cron.json\n\t\t\t}\n\t\t}"))
-	assertion := func(client *sidecartest.IDP, id string) string {
-		claims, err := json.Marshal(map[string]any{"iss": client.Issuer, "sub": client.Issuer, "aud": sidecartest.Issuer, "jti": id, "exp": time.Now().Add(time.Minute).Unix()})
-		if err != nil {
-			t.Fatal(err)
-		}
-		token, err := client.Key.Sign([]byte(`{"alg":"`+string(jose.ES256)+`","kid":"`+client.Key.ID()+`","typ":"JWT"}`), claims)
-		if err != nil {
-			t.Fatal(err)
-		}
-		sidecartest.Remember(token)
-		return token
-	}
-	revoke := func(assertion string) sidecartest.Answer {
-		return post(t, s, "", "/oauth/revoke", "client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer", "client_assertion", assertion, "token", "x")
-	}
 	for _, client := range []*sidecartest.IDP{robot, cron} {
-		sidecartest.WantStatus(t, revoke(assertion(client, "1")), 200)
-		sidecartest.WantStatus(t, revoke(assertion(client, "1")), 401)
-		sidecartest.WantStatus(t, revoke(assertion(client, "2")), 200)
+		sidecartest.WantStatus(t, revokeBy(t, s, assertion(t, client, "1")), 200)
+		sidecartest.WantStatus(t, revokeBy(t, s, assertion(t, client, "1")), 401)
+		sidecartest.WantStatus(t, revokeBy(t, s, assertion(t, client, "2")), 200)
 	}
 	if asked.Load() != 1 {
 		t.Errorf("the keys were fetched %d times", asked.Load())
@@ -242,5 +248,75 @@ func TestOAuth_ASecretThatIsNoneRefusesTheConfiguration(t *testing.T) {
 		if strings.Contains(said, "short-and-sweet") {
 			t.Errorf("the secret is in\n%s", said)
 		}
+	}
+}
+
+// guess lets attempts fail, from the address that a proxy says, until one is limited.
+func guess(t *testing.T, s *sidecartest.Sidecar, forwarded func(i int) string) (limitedAt int) {
+	t.Helper()
+	for i := range 40 {
+		req, err := http.NewRequest("POST", s.URL+"/oauth/introspect", strings.NewReader("token=x"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.SetBasicAuth("gateway", strings.Repeat("x", 32))
+		req.Header.Set("X-Forwarded-For", forwarded(i))
+		got, err := s.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Status == 429 {
+			return i
+		}
+		sidecartest.WantStatus(t, got, 401)
+	}
+	return -1
+}
+
+// The proxy adds the address that it sees; what is before it the client made up.
+func TestOAuthLimit_AddressesThatAClientMadeUpAreWarnedOfAndStrictProxiesEndThem(t *testing.T) {
+	t.Parallel()
+	madeUp := func(i int) string { return fmt.Sprintf("203.0.113.%d, 192.0.2.7", i) }
+	for strict, limited := range map[string]bool{"": false, "trusted_proxies_strict": true} {
+		s, provider := newOAuth(t)
+		s.Global = "\tservers {\n\t\ttrusted_proxies static 127.0.0.1\n\t\t" + strict + "\n\t}\n"
+		s.Start(provider.Site(s, sidecartest.Echo(t), oauthWords))
+		if at := guess(t, s, madeUp); (at > 0) != limited {
+			t.Errorf("%q: limited at %d", strict, at)
+		}
+		if n := strings.Count(s.Log(), "write trusted_proxies_strict"); (n == 0) != limited || n > 1 {
+			t.Errorf("%q: %d warnings", strict, n)
+		}
+		if limited {
+			s.WaitLog("address limited", `"client_ip":"192.0.2.7"`, `"client_id":"gateway"`)
+		}
+	}
+}
+
+func TestOAuth_ReloadsMakeNoAssertionGoodAgainAndForgetNoFailures(t *testing.T) {
+	t.Parallel()
+	s, provider := newOAuth(t)
+	words := strings.Replace(oauthWords, "client my-app", "client robot {\n\t\t\t\tjwks DIR/robot.json\n\t\t\t}\n\t\t\tclient my-app", 1)
+	robot := sidecartest.NewIDP(t, "robot")
+	s.Write("robot.json", robot.JWKS())
+	site := provider.Site(s, sidecartest.Echo(t), words)
+	s.Start(site)
+	used := assertion(t, robot, "1")
+	sidecartest.WantStatus(t, revokeBy(t, s, used), 200)
+	reload := func(name string) {
+		if err := s.Reload(strings.Replace(site, "lifecycle", "lifecycle\n\t\taccess_token {\n\t\t\tttl "+name+"\n\t\t}", 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reload("5m")
+	sidecartest.WantStatus(t, revokeBy(t, s, used), 401)
+	if at := guess(t, s, func(int) string { return "" }); at < 0 {
+		t.Fatal("nothing is limited")
+	}
+	started := time.Now()
+	reload("6m")
+	if at := guess(t, s, func(int) string { return "" }); at < 0 || at > 2+int(time.Since(started)/(2*time.Second)) {
+		t.Errorf("after a reload %d attempts may fail", at)
 	}
 }

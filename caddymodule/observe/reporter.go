@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -170,6 +172,16 @@ func (r *Reporter) WouldRefuse(req *http.Request, reason string) {
 
 // ClientIP returns the address of the client, as Caddy's trusted proxies say.
 func ClientIP(r *http.Request) string { return clientIP(r.Context()) }
+
+// IsClaimedIP reports whether the client may have made that address up: a trusted proxy adds what
+// it knows to the end of X-Forwarded-For, and unless it is told to be strict Caddy reads its
+// beginning, which is the client's own.
+func IsClaimedIP(r *http.Request) bool {
+	server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+	return trusted && server != nil && server.TrustedProxiesStrict == 0 &&
+		slices.ContainsFunc(server.ClientIPHeaders, func(name string) bool { return strings.EqualFold(name, "X-Forwarded-For") })
+}
 
 func clientIP(ctx context.Context) string {
 	ip, _ := caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
