@@ -25,7 +25,7 @@ func (inst *instance) addOAuth(h *Handler, keys *keyring.Keyring) error {
 	c := oauthapi.Config{
 		Issuer: h.Issuer, KeysPath: h.Path + "/jwks.json", Keys: keys.Access.Public, MaxAge: keyCache,
 		Audience: h.AccessToken.Audience, Sessions: inst.manager, Verifier: inst.verifier,
-		ClientIP: inst.attemptIP(), Observer: observer{inst}, Limited: inst.reports.Limited,
+		ClientIP: inst.attemptIP(), Observer: observer{inst},
 	}
 	if h.OAuth != nil {
 		c.Path = h.OAuth.Path

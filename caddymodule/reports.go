@@ -112,6 +112,9 @@ func (o observer) Failed(ctx context.Context, status int, err error) {
 	o.reports.Failed(ctx, status, err)
 }
 
+// Limited implements sessions.Observer.
+func (o observer) Limited(ctx context.Context, client string) { o.reports.Limited(ctx, client) }
+
 // endpoints are some of our own.
 type endpoints interface {
 	// Route reports whose request it is. It does not allocate for requests that pass.

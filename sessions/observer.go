@@ -26,6 +26,10 @@ type Observer interface {
 	// Failed hears of each request that was refused or failed, with the status of the
 	// answer. ctx is that of the request.
 	Failed(ctx context.Context, status int, err error)
+	// Limited hears of each address of which too many attempts failed, by the request that
+	// failed last: as an OAuth client, "" if it named none that is known. It hears of it again
+	// once the failures were forgotten.
+	Limited(ctx context.Context, client string)
 }
 
 // An Event is something that happened to a session. It holds no token.
@@ -59,6 +63,9 @@ func (Silent) Verified(context.Context, *Caller, bool) {}
 
 // Failed does nothing.
 func (Silent) Failed(context.Context, int, error) {}
+
+// Limited does nothing.
+func (Silent) Limited(context.Context, string) {}
 
 // Interface guard
 var _ Observer = Silent{}

@@ -1,7 +1,7 @@
 package observe
 
 import (
-	"net/http"
+	"context"
 	"sync"
 	"time"
 
@@ -34,12 +34,12 @@ func (l *limitedLog) due(now time.Time) (count int) {
 // Limited reports an address of which too many attempts failed: client is the OAuth client that
 // the last one named, "" if it is none that is known. How many requests are refused for it
 // rejections_total counts, as rate_limited.
-func (r *Reporter) Limited(req *http.Request, client string) {
+func (r *Reporter) Limited(ctx context.Context, client string) {
 	count := r.limited.due(time.Now())
 	if count == 0 {
 		return
 	}
-	fields := []zap.Field{zap.String("issuer", r.issuer), zap.String("client_ip", ClientIP(req)), zap.Int("addresses", count)}
+	fields := []zap.Field{zap.String("issuer", r.issuer), zap.String("client_ip", clientIP(ctx)), zap.Int("addresses", count)}
 	if client != "" {
 		fields = append(fields, zap.String("client_id", client))
 	}

@@ -2,7 +2,6 @@ package observe
 
 import (
 	"context"
-	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,13 +16,12 @@ func TestLimited_IsOneWarningAtATimeWithTheAddressAndTheClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zapcore.WarnLevel)
 		r := &Reporter{issuer: "https://app.example.com", logger: zap.New(core)}
-		req := httptest.NewRequest("POST", "/oauth/token", nil)
-		req = req.WithContext(context.WithValue(req.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: "192.0.2.1"}))
+		ctx := context.WithValue(t.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: "192.0.2.1"})
 		for range 100 {
-			r.Limited(req, "gateway")
+			r.Limited(ctx, "gateway")
 		}
 		time.Sleep(limitedPause) // the bubble's
-		r.Limited(req, "")
+		r.Limited(ctx, "")
 		lines := logs.All()
 		if len(lines) != 2 {
 			t.Fatalf("%d lines", len(lines))

@@ -61,10 +61,8 @@ type Config struct {
 	ClientIP func(*http.Request) string
 	// Memory is that of the API before this one. Default: a new one.
 	Memory *Memory
-	// Limited hears of each address that is limited from now on: by the request that failed, as
-	// the client, "" if that is none that is known. Default: nobody does.
-	Limited func(r *http.Request, client string)
-	// Observer hears of every request that was refused or failed. Nil is sessions.Silent.
+	// Observer hears of every request that was refused or failed, and of addresses that are
+	// limited. Nil is sessions.Silent.
 	Observer sessions.Observer
 }
 

@@ -78,6 +78,7 @@ type fixture struct {
 	robot   *jose.PrivateKey
 	mu      sync.Mutex // of failed
 	failed  []error
+	limited []string // the clients
 }
 
 func newFixture(t testing.TB) *fixture {
@@ -124,7 +125,7 @@ func newFixture(t testing.TB) *fixture {
 	return f
 }
 
-// A recorder keeps why requests failed.
+// A recorder keeps why requests failed, and who is limited.
 type recorder struct {
 	sessions.Silent
 	f *fixture
@@ -134,6 +135,10 @@ func (r recorder) Failed(_ context.Context, _ int, err error) {
 	r.f.mu.Lock()
 	defer r.f.mu.Unlock()
 	r.f.failed = append(r.f.failed, err)
+}
+
+func (r recorder) Limited(_ context.Context, client string) {
+	r.f.limited = append(r.f.limited, client)
 }
 
 func newKey(t testing.TB, alg jose.Algorithm) *jose.PrivateKey {

@@ -54,8 +54,8 @@ func (a *API) limited(req *request) error {
 
 // failed counts a failed attempt, as a client or, "", as none that is known.
 func (a *API) failed(req *request, client string) {
-	if a.Memory.limit.fail(req.ip, a.Now()) && a.Limited != nil {
-		a.Limited(req.Request, client)
+	if a.Memory.limit.fail(req.ip, a.Now()) {
+		a.Observer.Limited(req.Context(), client)
 	}
 }
 
