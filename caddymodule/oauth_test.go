@@ -102,7 +102,16 @@ func TestOAuth_AWholeLifeByStandardRequests(t *testing.T) {
 	sidecartest.WantStatus(t, as, 200)
 	sidecartest.WantIn(t, visit(t, s, "/", as.Text("access_token")).Body, "X-Auth-User: bob", "X-Auth-Actor: carol")
 	sidecartest.WantStatus(t, visit(t, s, "/billing/x", as.Text("access_token")), 403)
-	sidecartest.WantProblem(t, s.Refresh(as.Text("refresh_token")), 400, "invalid_grant") // not without its client's secret
+	sidecartest.WantProblem(t, s.Refresh(as.Text("refresh_token")), 401, "invalid_client") // not without its client's secret
+	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(s.Log(), `"refresh token refused"`); {
+		if time.Now().After(deadline) {
+			t.Fatalf("the log does not tell of it:\n%s", s.Log())
+		}
+		time.Sleep(10 * time.Millisecond) // polling what another process writes
+	}
+	sidecartest.WantIn(t, s.Log(), `"reason":"client_authentication"`, "let the client refresh at the token endpoint of oauth (/oauth/token")
+	as = post(t, s, "gateway", "/oauth/token", "grant_type", "refresh_token", "refresh_token", as.Text("refresh_token"))
+	sidecartest.WantStatus(t, as, 200) // nothing happened to it
 	told := post(t, s, "gateway", "/oauth/introspect", "token", as.Text("access_token"))
 	if act, _ := told.Fields["act"].(map[string]any); told.Fields["active"] != true || act["sub"] != "carol" || told.Fields["sub"] != "bob" {
 		t.Errorf("%s", told.Body)

@@ -67,6 +67,8 @@ func (inst *instance) refusedMend(reason bearer.Reason, issuer string) string {
 		return "send one token, once: Authorization: Bearer <token>"
 	case reason == observe.Several:
 		return "delete the cookies of the site in the browser and sign in again: two sessions came in cookies of one name. If it happens again, look for what sets one of them: a sister site, or another Path or Domain than before"
+	case reason == observe.ClientAuth:
+		return "let the client refresh at the token endpoint of oauth (/oauth/token, unless path says otherwise), where it authenticates: current/refresh is for tokens of public clients and of no client"
 	case issuer == inst.issuer:
 		return explain.MendOwn(reason)
 	case reason == bearer.ReasonUnknownIssuer && issuer != "":

@@ -32,10 +32,10 @@ func TestRefresh_ASessionIsBoundToItsClient(t *testing.T) {
 	}{
 		{"another client's, who presents a confidential one's", gateway.RefreshToken, "app", sessions.ErrOtherClient},
 		{"another client's, who presents a public one's", app.RefreshToken, "gateway", sessions.ErrOtherClient},
-		{"nobody's, of a confidential client", gateway.RefreshToken, "", sessions.ErrGrant},
+		{"nobody's, of a confidential client", gateway.RefreshToken, "", sessions.ErrClientAuth},
 	} {
 		req := &sessions.RefreshRequest{Token: tt.token, Client: tt.client}
-		if _, err := m.Refresh(t.Context(), req); !errors.Is(err, tt.want) || !errors.Is(err, sessions.ErrGrant) {
+		if _, err := m.Refresh(t.Context(), req); !errors.Is(err, tt.want) || errors.Is(err, sessions.ErrGrant) != (tt.client != "") {
 			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
 		}
 	}

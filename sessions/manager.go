@@ -78,7 +78,8 @@ func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error
 }
 
 // Refresh exchanges a refresh token for its successor and a new access token.
-// The errors wrap ErrGrant where the token is good for nothing, ErrUnavailable
+// The errors wrap ErrGrant where the token is good for nothing, ErrClientAuth where its client
+// has to present it, ErrUnavailable
 // or keyring.ErrNoKey where that is unknown: then the same token may be sent again.
 func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, error) {
 	p, err := m.presented(req)

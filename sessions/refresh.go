@@ -75,10 +75,12 @@ func (p *presentation) bound() error {
 	switch {
 	case p.req.Client != "" && p.req.Client != p.token.ClientID:
 		return ErrOtherClient
-	case p.req.Client == "" && (p.token.ClientAuth || p.Minter.Confidential[p.token.ClientID]):
-		return errConfidential
-	default:
+	case p.req.Client != "" || !p.token.ClientAuth && !p.Minter.Confidential[p.token.ClientID]:
 		return nil
+	case !p.Clients[p.token.ClientID]:
+		return errClientGone
+	default:
+		return ErrClientAuth
 	}
 }
 

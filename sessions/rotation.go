@@ -21,13 +21,17 @@ var (
 	ErrOtherClient = fmt.Errorf("%w: of another client", ErrGrant)
 )
 
+// ErrClientAuth means that a refresh token, which may well be good, is of a client that has to
+// authenticate, and nobody did.
+var ErrClientAuth = errors.New("the client of the refresh token has to authenticate")
+
 // Why a refresh token is not valid.
 var (
 	errTokenForm    = fmt.Errorf("%w: by its form", ErrForged)
 	errTokenSigned  = fmt.Errorf("%w: by its signature", ErrForged)
 	errTokenKey     = fmt.Errorf("%w: of a key that is not ours, or no longer", ErrGrant)
 	errTokenClaims  = fmt.Errorf("%w: by its claims, which we signed", ErrGrant)
-	errConfidential = fmt.Errorf("%w: its client has to authenticate", ErrGrant)
+	errClientGone   = fmt.Errorf("%w: its client, which had to authenticate, is no more", ErrGrant)
 	errUnknown      = fmt.Errorf("%w: session unknown", ErrGrant)
 	errForeign      = fmt.Errorf("%w: not of this session's user or client", ErrGrant)
 	errRevoked      = fmt.Errorf("%w: session revoked", ErrGrant)

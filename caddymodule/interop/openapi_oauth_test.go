@@ -62,6 +62,8 @@ func liveByOAuth(t *testing.T, c *contract) {
 		want(s.post(path, "nobody", "grant_type", "refresh_token", "refresh_token", "e", "token", "e"), 401, "invalid_client")
 		want(s.promise("POST", path, asForm, 50_000), 413, "invalid_request")
 	}
+	_, ofGateway := s.exchanged("gateway")
+	sidecartest.WantProblem(t, s.Refresh(ofGateway), 401, "invalid_client")
 	other, refreshOfOther := s.exchanged("my-app")
 	for code, form := range map[string][]string{
 		"invalid_grant":          {"grant_type", "refresh_token", "refresh_token", refreshOfOther},

@@ -36,6 +36,7 @@ func Reason(status int, err error) string {
 		{sessions.ErrReasonRequired, reasonRequired},
 		{sessions.ErrClient, "client"},
 		{sessions.ErrGrant, "invalid_grant"},
+		{sessions.ErrClientAuth, string(ClientAuth)},
 		{sessions.ErrEnded, "ended"},
 		{sessions.ErrForbidden, "forbidden"},
 		{sessions.ErrDenied, "denied"},

@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"authsidecar/caddymodule/internal/periodic"
+	"authsidecar/sessions"
 	"authsidecar/sessions/audit"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/forward"
@@ -45,10 +46,12 @@ type refusedCount struct {
 }
 
 // The reasons where there is no one token to refuse: what a request says of who sends it cannot be
-// read, or several cookies are good.
+// read, or several cookies are good. ClientAuth is of a refresh token, which its client may present.
 const (
 	Malformed bearer.Reason = "malformed_credentials"
 	Several   bearer.Reason = "several_cookies"
+
+	ClientAuth bearer.Reason = "client_authentication"
 )
 
 // count counts a refused request, if it was refused for its token.
@@ -59,6 +62,8 @@ func (l *refusedLog) count(err error, clientIP string) {
 		kind, claimed = refusedKind{refusal.Reason, refusal.Issuer}, refusal.Claimed
 	} else if errors.Is(err, forward.ErrSeveral) {
 		kind.reason = Several
+	} else if errors.Is(err, sessions.ErrClientAuth) {
+		kind.reason = ClientAuth
 	} else if errors.Is(err, bearer.ErrMalformed) {
 		kind.reason = Malformed
 	} else {
@@ -111,7 +116,11 @@ func (l *refusedLog) write(kind refusedKind, c *refusedCount) {
 		fields = append(fields, zap.String("unknown_issuer", claimedIssuer(c.claimed)))
 	}
 	fields = append(fields, zap.String("client_ip", c.clientIP), zap.String("mend", l.mend(kind.reason, kind.issuer)))
-	l.logger.Info("bearer token refused", fields...)
+	what := "bearer token refused"
+	if kind.reason == ClientAuth {
+		what = "refresh token refused"
+	}
+	l.logger.Info(what, fields...)
 	c.count, c.logged = 0, time.Now()
 }
 

@@ -71,6 +71,10 @@ var (
 		"Name the sessions: user_id, actor (with actor_issuer where it is not the caller's) or impersonations=true, each at most once; a page by cursor and limit (1 to 100).")
 	problemCursor = NewProblem(400, "invalid_cursor", "Invalid cursor", "Take cursor from next_cursor of the page before, with the same filter.")
 	problemGrant  = NewProblem(400, "invalid_grant", "Invalid refresh token", "The refresh token is not valid, or no longer.")
+	// problemClientAuth is no invalid_grant, on which clients throw a session away that lives.
+	// 401 with that code: RFC 6749 section 5.2.
+	problemClientAuth = NewProblem(401, "invalid_client", "The client has to authenticate",
+		"This refresh token is of a client that authenticates: refresh at the OAuth token endpoint.")
 	problemHolder = NewProblem(400, "invalid_request", "Invalid request",
 		"The body must be one JSON object with refresh_token alone, a string.")
 	problemSpent = NewProblem(409, "idempotency_key_spent", "Already answered",
@@ -89,6 +93,7 @@ var (
 func init() {
 	problemNoToken.challenge = "-"
 	problemCrossOrigin.challenge = "-" // in Authorization the same token would do
+	problemClientAuth.challenge = "-"
 	problemToken.challenge = "invalid_token"
 	problemDenied.challenge = "insufficient_scope"
 	problemForbidden.challenge = "insufficient_scope"
@@ -119,6 +124,8 @@ func problemOf(err error) *Problem {
 		return own
 	case errors.Is(err, sessions.ErrGrant): // for every reason, that of the policy too: clients can do but one thing
 		return problemGrant
+	case errors.Is(err, sessions.ErrClientAuth):
+		return problemClientAuth
 	case errors.Is(err, bearer.ErrNoToken):
 		return problemNoToken
 	case errors.Is(err, bearer.ErrMalformed):
