@@ -84,7 +84,7 @@ func (inst *instance) newClient(h *Handler, c *config.Client) (made oauthapi.Cli
 	}
 	source := &trusted{issuer: bearer.Issuer{Name: c.ID}}
 	if c.IsRemote() {
-		err = source.fromRemote(h.ctx, h.logger, &config.Trust{Issuer: c.ID, JWKS: c.JWKS, CA: c.CA, InsecureHTTP: c.InsecureHTTP}, jose.KeyPolicy{})
+		err = source.fromRemote(h.ctx, h.logger.With(zap.String("client_id", c.ID)), &config.Trust{Issuer: c.ID, JWKS: c.JWKS, CA: c.CA, InsecureHTTP: c.InsecureHTTP}, jose.KeyPolicy{})
 	} else {
 		err = source.fromFile(h.ctx, h.logger, c.JWKS, jose.KeyPolicy{})
 	}

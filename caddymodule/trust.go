@@ -127,5 +127,5 @@ func readCAs(file string) (*x509.CertPool, error) {
 
 // slogOf returns a logger for what speaks the standard library's.
 func slogOf(logger *zap.Logger) *slog.Logger {
-	return slog.New(zapslog.NewHandler(logger.Core()))
+	return slog.New(zapslog.NewHandler(logger.Core(), zapslog.AddStacktraceAt(slog.LevelError+1)))
 }

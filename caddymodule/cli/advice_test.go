@@ -59,6 +59,7 @@ func adviceCases(t *testing.T, provider *sidecartest.IDP) []adviceCase {
 		{bearer.ReasonHeaderMember, signed(`{"alg":"ES256","b64":false}`, claims), "", "b64 false", false},
 		{bearer.ReasonCritical, signed(`{"alg":"ES256","crit":["x"]}`, claims), "", `crit ["x"]`, false},
 		{bearer.ReasonNested, signed(`{"alg":"ES256","cty":"JWT"}`, claims), "", `cty "JWT"`, false},
+		{bearer.ReasonAlgorithm, signed(`{"alg":"none"}`, claims), "", "ever accepted", false},
 		{bearer.ReasonAlgorithm, signed(`{"alg":"ES256K"}`, claims), "", `alg "ES256K"`, false},
 		{bearer.ReasonAlgorithm, signed(`{"alg":"EdDSA","kid":"`+kid+`"}`, claims), "", kid, false},
 		{bearer.ReasonUnknownKey, other.Token("alice", nil), "", other.Key.ID(), false},

@@ -237,7 +237,7 @@ func (p *parser) store() error {
 	if _, err := caddy.GetModule(storeNamespace + "." + name); err != nil || strings.Contains(name, ".") {
 		err := p.unknown("store", name, known)
 		if name == "redis" || name == "postgres" {
-			err = p.Errf("store %s is not in this build: build Caddy with it, or write store pebble", name)
+			err = p.Errf("store %s is not in this build: build it with ./xcaddy.sh --with authsidecar/caddymodule/%s, or write store pebble", name, name)
 		}
 		return err
 	}

@@ -145,6 +145,7 @@ func TestCheck_RefusesWhatOnlyJSONCanSay(t *testing.T) {
 		{"a second client that is null", `"oauth": {"clients": [{"id": "a", "public": true}, null]}`, "client.1", "without a name"},
 		{"a client without a name", `"oauth": {"clients": [{"id": "", "public": true}]}`, "client.0", "without a name"},
 		{"a client that has the name of our issuer", `"oauth": {"clients": [{"id": "https://app.example.com", "public": true}]}`, "client.0", "name of an issuer"},
+		{"a secret twice", `"oauth": {"clients": [{"id": "a", "secrets": ["{env.A}", "{env.B}", "{env.A}"]}]}`, "client.0.secret", "the same secret is given twice"},
 		{"a client of no kind", `"oauth": {"clients": [{"id": "a", "secrets": []}]}`, "client.0", "neither public"},
 		{"a client's short secret", `"oauth": {"clients": [{"id": "a", "secrets": ["hunter2-hunter2-hunter2-hunter2"]}]}`, "client.0.secret", "has 31 bytes"},
 		{"L1: a client's secret around a placeholder", `"oauth": {"clients": [{"id": "a", "secrets": ["hunter2-{env.A}"]}]}`, "client.0.secret", "not one placeholder"},

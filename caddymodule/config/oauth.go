@@ -164,8 +164,10 @@ func (c *Client) check(at string) error {
 	case secrets && c.JWKS != "":
 		return wrong(at+".jwks", "%s has secrets and keys: keep one way to authenticate", name)
 	}
-	for _, secret := range c.Secrets {
+	for i, secret := range c.Secrets {
 		switch {
+		case slices.Contains(c.Secrets[:i], secret):
+			return wrong(at+".secret", "%s: the same secret is given twice: keep one", name)
 		case placeholder.In(secret) && !placeholder.Alone(secret):
 			return wrong(at+".secret", "%s: a secret has braces and is not one placeholder: write {env.NAME} or {file./path}", name)
 		case !placeholder.In(secret) && len(secret) < oauthapi.MinSecret:

@@ -77,8 +77,12 @@ func (r *Remote) refresh(ctx context.Context) time.Duration {
 	changed := err == nil && r.good.install(got.set, at)
 	wait := r.finish(got, err, at)
 	if err != nil {
-		r.config.Log.ErrorContext(ctx, "keys cannot be got; the last good ones go on for a while",
-			slog.Any("error", err), slog.Bool("usable", r.usable() != nil))
+		what := "keys cannot be got, and there are none; tokens that need them are answered 503 until they can"
+		usable := r.usable() != nil
+		if usable {
+			what = "keys cannot be got; the last good ones go on for a while"
+		}
+		r.config.Log.ErrorContext(ctx, what, slog.Any("error", err), slog.Bool("usable", usable))
 		return wait
 	}
 	if changed {

@@ -126,7 +126,7 @@ func NewRemote(c RemoteConfig) (*Remote, error) {
 		c.Transport = defaultTransport(c.RootCAs)
 	}
 	r.client = &http.Client{Transport: c.Transport, CheckRedirect: checkRedirect}
-	c.Log, c.Now = logger(c.Log).With(slog.String("issuer", c.Issuer)), clock(c.Now)
+	c.Log, c.Now = logger(c.Log).With(slog.String("issuer", c.Issuer), slog.String("server", base.Host+base.EscapedPath())), clock(c.Now)
 	r.config = c
 	return r, nil
 }

@@ -411,6 +411,24 @@ func TestRemote_WithoutRun(t *testing.T) {
 	})
 }
 
+// The log says whether there are keys to go on with, and which server has none; what may be a
+// secret in its URL is not said.
+func TestRemote_TheLogSaysWhatThereIsToGoOnWith(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := publishing(t, idpKey())
+		p.fail(errors.New("connection refused"))
+		var log book
+		r := newRemote(t, RemoteConfig{URL: jwksURL + "?key=hunter2", Transport: p, Log: log.logger()})
+		stop := run(t, r)
+		synctest.Wait()
+		if text := log.String(); !strings.Contains(text, "there are none") || strings.Contains(text, "go on for a while") ||
+			!strings.Contains(text, strings.TrimPrefix(jwksURL, "https://")) || strings.Contains(text, "hunter2") {
+			t.Errorf("%s", text)
+		}
+		stop()
+	})
+}
+
 // Who waits when Run ends is let go.
 func TestRemote_EndsWhileAFetchIsUnderWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

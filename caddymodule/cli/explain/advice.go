@@ -56,6 +56,9 @@ func (s *Site) advise(reason bearer.Reason, made *bearer.Explanation, now time.T
 	if made.Claims["iss"] == any(s.Own.Name) {
 		return advice{mend: MendOwn(reason)}
 	}
+	if reason == bearer.ReasonAlgorithm && isUnsigned(s.token) {
+		return advice{mend: "let the issuer sign it: a token of alg none is not signed, and none such is ever accepted"}
+	}
 	adviser := advisers[reason]
 	forged := slices.ContainsFunc(made.Steps, func(step bearer.Step) bool { return step.Check == bearer.CheckSignature && step.Err != nil })
 	if adviser == nil || made.Claims == nil && reason != bearer.ReasonUnknownIssuer || forged {

@@ -105,9 +105,8 @@ func formDetail(token string) string {
 // headerDetail says what is wrong with a header that cannot be taken.
 func headerDetail(token string) string {
 	_, err := jose.Parse(token)
-	first, _, _ := strings.Cut(token, ".")
-	var members map[string]any
-	if data, failed := base64.RawURLEncoding.DecodeString(first); failed != nil || json.Unmarshal(data, &members) != nil {
+	members := headerMembers(token)
+	if members == nil {
 		return "it is no JSON object"
 	}
 	for member, cause := range map[string]error{"crit": jose.ErrCritical, "b64": jose.ErrHeaderMember, "alg": jose.ErrAlgorithm, "cty": jose.ErrNested} {
@@ -119,6 +118,21 @@ func headerDetail(token string) string {
 		return ""
 	}
 	return err.Error()
+}
+
+// headerMembers are those of the token's header; nil where it is no JSON object.
+func headerMembers(token string) (members map[string]any) {
+	first, _, _ := strings.Cut(token, ".")
+	if data, err := base64.RawURLEncoding.DecodeString(first); err != nil || json.Unmarshal(data, &members) != nil {
+		return nil
+	}
+	return members
+}
+
+// isUnsigned reports whether the token says that nobody signed it (RFC 7518 section 3.6).
+func isUnsigned(token string) bool {
+	alg, _ := headerMembers(token)["alg"].(string)
+	return strings.EqualFold(alg, "none")
 }
 
 func (s *Site) issuerDetail(claims sessions.Claims) string {
