@@ -121,7 +121,7 @@ stale() {
 }
 
 # make_keys makes the key pair that stands in for an identity provider's. Whoever holds the
-# private one can call himself anybody in the example.
+# private one can call as anybody in the example.
 make_keys() {
 	if [ -f .example/idp.jwk ] && [ -f .example/idp.jwks.json ]; then
 		return

@@ -19,18 +19,19 @@ import (
 	"authsidecar/sessions/streams"
 )
 
-// A StoreOpener is a store module (namespace auth_sessions.stores). It says which
-// database it means and how that is opened; sharing it, sweeping it and closing it
-// is done for it. It need not import this package.
+// A StoreOpener is a store module (namespace auth_sessions.stores). It identifies a
+// database and opens it; the handler shares, sweeps and closes the store. The module
+// need not import this package.
 type StoreOpener interface {
-	// StoreKey names the database and everything that matters of how it is opened:
-	// what has the same key is opened once in this process. It does no I/O but
-	// resolving names of files, and holds no secret as it is (hash it).
+	// StoreKey identifies the database and the options it is opened with: stores with
+	// the same key are opened once in this process. It does no I/O except to resolve
+	// file names. It must not contain a secret: hash those.
 	StoreKey() (string, error)
 	// OpenStore opens the database. It is called when the app starts, never when a
-	// configuration is only validated. An error that wraps sessions.ErrUnavailable, and
-	// not sessions.ErrSetup, is tried again; any other refuses the configuration. Where the store implements io.Closer it is
-	// closed when nobody needs it any more.
+	// configuration is only validated. After an error that wraps
+	// sessions.ErrUnavailable, and not sessions.ErrSetup, it is called again; any other
+	// error rejects the configuration. A store that implements io.Closer is closed when
+	// it is no longer used.
 	OpenStore(ctx context.Context, logger *zap.Logger) (sessions.Store, error)
 }
 
@@ -40,7 +41,7 @@ type StoreLocator interface {
 	StoreLocation() string
 }
 
-// locationOf is where the database of a store module is, if it says so.
+// locationOf returns where the database of a store module is; "" if it is not known.
 func locationOf(opener StoreOpener) string {
 	if locator, ok := opener.(StoreLocator); ok {
 		return locator.StoreLocation()
@@ -103,7 +104,7 @@ func startStore(ctx context.Context, store sessions.Store, logger *zap.Logger) (
 	o.watch.Store = store
 	o.streams.Store, o.streams.Watch = store, &o.watch
 	o.watch.Lost = func(err error) {
-		logger.Error("revocations of other nodes cannot be heard; the store is asked for each session until they can", zap.Error(err))
+		logger.Error("revocations of other nodes cannot be heard; the store is asked about each session until they can", zap.Error(err))
 	}
 	if err := o.watch.Start(ctx); err != nil {
 		return nil, errors.Join(err, o.closeStore())

@@ -220,7 +220,7 @@ func TestWarnings_AreSaidByValidateAndAtStart(t *testing.T) {
 	provider := sidecartest.NewIDP(t, "https://idp.example.com")
 	s := newSidecar(t)
 	config := provider.Site(s.Sidecar, sidecartest.Echo(t), "")
-	const warning = `"msg":"allow lets callers impersonate without saying why: write impersonation { require_reason }"`
+	const warning = `"msg":"allow lets callers impersonate without giving a reason: write impersonation { require_reason }"`
 	out, err := s.Command("validate", "--config", s.Write("Caddyfile", s.Render(config)), "--adapter", "caddyfile").CombinedOutput()
 	if err != nil || !strings.Contains(string(out), warning) || !strings.Contains(string(out), `"level":"warn"`) {
 		t.Errorf("validate: %v\n%s", err, out)

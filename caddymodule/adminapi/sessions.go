@@ -19,7 +19,7 @@ const (
 // filterParams say which sessions are meant.
 var filterParams = []string{"issuer", "user_id", "actor", "actor_issuer", "impersonations"}
 
-// An Session is a session as the operator sees it. There is no token in it.
+// A Session is a session as the operator sees it. There is no token in it.
 type Session struct {
 	ID            string              `json:"id"`
 	UserID        string              `json:"user_id"`

@@ -26,7 +26,7 @@ func (f *sessionFilter) addFlags(cmd *cobra.Command) {
 	f.adminClient.addFlags(cmd)
 	flags := cmd.Flags()
 	flags.StringVarP(&f.user, "user", "u", "", "Sessions for this user id")
-	flags.StringVar(&f.actor, "actor", "", "Impersonations by this caller, by his sub")
+	flags.StringVar(&f.actor, "actor", "", "Impersonations by this caller (sub)")
 	flags.StringVar(&f.actorIssuer, "actor-issuer", "", "The issuer of the actor, where several are trusted")
 	flags.BoolVar(&f.impersonations, "impersonations", false, "Impersonations alone; all of them where nothing else is named")
 	for _, name := range []string{"user", "actor", "actor-issuer"} {

@@ -52,7 +52,7 @@ func (p *parser) audit() error {
 		b.Audit = new(Audit)
 	}
 	if !p.NextArg() {
-		return p.Err("audit needs to know what: write audit file <path>, or audit required")
+		return p.Err("audit needs file or required: write audit file <path>, or audit required")
 	}
 	word := p.Val()
 	switch {

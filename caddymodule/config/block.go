@@ -56,7 +56,7 @@ type Block struct {
 	Discovery bool `json:"discovery,omitempty"`
 
 	// Whose callers may list and revoke the sessions of others, in the forms of
-	// allow, but for self: everybody may manage his own. Needs lifecycle.
+	// allow, but for self: everybody may manage their own. Needs lifecycle.
 	Manage []*Rule `json:"manage,omitempty"`
 
 	// The claims of a user's own token that their session keeps, so that access tokens have
@@ -72,8 +72,8 @@ type Block struct {
 	// openapi.json below the path, to anyone.
 	OpenAPI bool `json:"openapi,omitempty"`
 
-	// How the app learns who is asking, with each request. Default: not at all,
-	// they go as they came.
+	// How the app learns who sends each request. Default: requests are forwarded as
+	// they came.
 	Identity *Identity `json:"identity,omitempty"`
 
 	// The life of sessions that users have for themselves.

@@ -100,7 +100,7 @@ func (p *parser) check() error {
 func (p *parser) directive() error {
 	if p.NextArg() {
 		if matcher := p.Val(); matcher == "*" || strings.HasPrefix(matcher, "/") || strings.HasPrefix(matcher, "@") {
-			return p.Errf("auth_sessions takes no matcher: it would switch the header defence off for what does not match; remove %q", matcher)
+			return p.Errf("auth_sessions takes no matcher: requests that do not match would keep forged headers; remove %q", matcher)
 		}
 		return p.Err("auth_sessions takes nothing but a block: remove what stands before the brace")
 	}

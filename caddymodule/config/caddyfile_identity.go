@@ -45,7 +45,7 @@ func (p *parser) identityHeader(i *Identity) error {
 	var header IdentityHeader
 	for _, into := range []*string{&header.Name, &header.Field} {
 		if !p.NextArg() || p.Val() == "" {
-			return p.Err("identity: header needs a name and what it tells: write header <name> <field>, as in: header X-Auth-User user_id")
+			return p.Err("identity: header needs a name and a field: write header <name> <field>, as in: header X-Auth-User user_id")
 		}
 		*into = p.Val()
 	}
@@ -55,7 +55,7 @@ func (p *parser) identityHeader(i *Identity) error {
 
 func (p *parser) accept(i *Identity) error {
 	if !p.NextArg() || p.Val() != "callers" {
-		return p.Err("identity: accept needs to know whose tokens: write accept callers, for those of the trusted issuers")
+		return p.Err("identity: accept needs callers: write accept callers, to accept the tokens of the trusted issuers")
 	}
 	i.AcceptCallers = true
 	return nil

@@ -40,7 +40,7 @@ func (p *parser) manage() error {
 //	protect user <user ids...>
 func (p *parser) protect() error {
 	if !p.NextArg() || p.Val() != "user" {
-		return p.Err("protect needs to know whom: write protect user <user ids...>, as in: protect user root admin-*")
+		return p.Err("protect needs user ids: write protect user <user ids...>, as in: protect user root admin-*")
 	}
 	defer func(outer string) { p.name = outer }(p.name)
 	p.name = "protect"
@@ -66,7 +66,7 @@ func (p *parser) rule(word string, rules *[]*Rule, kinds ...string) error {
 			forms[i] = word + " " + ruleForms[kind]
 		}
 		last := len(forms) - 1
-		return p.Errf("%s needs to know who: write %s, or %s", word, strings.Join(forms[:last], ", "), forms[last])
+		return p.Errf("%s needs a rule: write %s, or %s", word, strings.Join(forms[:last], ", "), forms[last])
 	}
 	kind := p.Val()
 	if !slices.Contains(kinds, kind) {
@@ -90,7 +90,7 @@ func (p *parser) rule(word string, rules *[]*Rule, kinds ...string) error {
 func (p *parser) ruled(word string, r *Rule, form string, values ...*string) error {
 	for _, value := range values {
 		if !p.NextArg() || p.Val() == "" {
-			return p.Errf("%s is cut short: write %s %s [from <issuer>]", word, word, form)
+			return p.Errf("%s is incomplete: write %s %s [from <issuer>]", word, word, form)
 		}
 		*value = p.Val()
 	}
@@ -136,7 +136,7 @@ func (p *parser) condition(word string) (*Rule, error) {
 	}
 	for _, value := range values {
 		if !p.NextArg() || p.Val() == "" {
-			return nil, p.Errf("%s is cut short: write %s %s", word, word, ruleForms[kind])
+			return nil, p.Errf("%s is incomplete: write %s %s", word, word, ruleForms[kind])
 		}
 		*value = p.Val()
 	}
@@ -151,7 +151,7 @@ func (p *parser) condition(word string) (*Rule, error) {
 func (p *parser) only(t *Trust, at string) error {
 	p.mark(fmt.Sprintf("%s.only.%d", at, len(t.Only)))
 	if !p.NextArg() {
-		return p.Err("only needs to know what: write only scope <scope>, only claim <name> <value>, or only expression <cel>")
+		return p.Err("only needs a condition: write only scope <scope>, only claim <name> <value>, or only expression <cel>")
 	}
 	r, err := p.condition("only")
 	if err != nil {

@@ -26,7 +26,7 @@ func (p *parser) block(at string, known words, repeatable ...string) error {
 	defer func(outer string) { p.name = outer }(p.name)
 	p.name = name
 	if p.NextArg() {
-		return p.Errf("%s has too many words before its brace: remove what is too much", name)
+		return p.Errf("%s has too many words before its brace: remove the extra ones", name)
 	}
 	lines := make(map[string]int)
 	for nesting := p.Nesting(); p.NextBlock(nesting); {
@@ -44,7 +44,7 @@ func (p *parser) block(at string, known words, repeatable ...string) error {
 			return err
 		}
 		if p.NextArg() {
-			return p.Errf("%s: %s is followed by too many words: remove what is too much, or put what has blanks in quotes", name, word)
+			return p.Errf("%s: %s is followed by too many words: remove the extra ones, or put values with blanks in quotes", name, word)
 		}
 		if OpensBlock(p.Dispenser) {
 			return p.Errf("%s: %s takes no block: remove the braces", name, word)
@@ -153,10 +153,10 @@ func (p *parser) durationOrZero(into **caddy.Duration, example string) func() er
 		}
 		d, err := caddy.ParseDuration(value)
 		if err != nil {
-			return p.Errf("%s: %s %q is no duration: write it as in: %s %s", p.name, word, value, word, example)
+			return p.Errf("%s: %s %q is not a duration: write it as in: %s %s", p.name, word, value, word, example)
 		}
 		if d < 0 {
-			return p.Errf("%s: %s %q is less than nothing: write it as in: %s %s", p.name, word, value, word, example)
+			return p.Errf("%s: %s %q is negative: write it as in: %s %s", p.name, word, value, word, example)
 		}
 		made := caddy.Duration(d)
 		*into = &made
@@ -193,7 +193,7 @@ func (p *parser) count(into **int, example string) func() error {
 		}
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 0 {
-			return p.Errf("%s: %s %q is no whole number: write it as in: %s %s", p.name, word, value, word, example)
+			return p.Errf("%s: %s %q is not a whole number: write it as in: %s %s", p.name, word, value, word, example)
 		}
 		*into = &n
 		return nil
@@ -219,5 +219,5 @@ func (p *parser) secret(into *string) func() error {
 }
 
 func (p *parser) secretItself(word string) error {
-	return p.Errf("%s: the %s stands here itself: keep it out of the Caddyfile and write where it is, {env.NAME} or {file./path} ({$NAME} would copy it in)", p.name, word)
+	return p.Errf("%s: this is the %s itself: keep it out of the Caddyfile and write where it is, {env.NAME} or {file./path} ({$NAME} would copy it in)", p.name, word)
 }

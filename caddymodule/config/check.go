@@ -28,7 +28,7 @@ func wrong(at, format string, args ...any) error {
 	return &fault{at: at, err: fmt.Errorf(format, args...)}
 }
 
-// Check tells what is wrong with a configuration whose defaults are set, as far
+// Check returns what is wrong with a configuration whose defaults are set, as far
 // as that can be found without reading a file or the network. Its errors are
 // faults.
 func (b *Block) Check() error {
@@ -46,7 +46,7 @@ func (b *Block) Check() error {
 
 func (b *Block) checkIssuer() error {
 	if b.Issuer == "" {
-		return wrong("issuer", "issuer is missing: say what our tokens name as theirs, as in: issuer https://app.example.com")
+		return wrong("issuer", "issuer is missing: write the issuer of the tokens that are minted here, as in: issuer https://app.example.com")
 	}
 	u, err := absoluteURL(b.Issuer)
 	if err != nil {
@@ -70,9 +70,9 @@ func absoluteURL(s string) (*url.URL, error) {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
 		return nil, fmt.Errorf("%s is not absolute: write it with https:// and the host", shown)
 	case u.User != nil:
-		return nil, fmt.Errorf("%s has a user: remove what stands before the @", shown)
+		return nil, fmt.Errorf("%s has a user: remove what is before the @", shown)
 	case strings.Contains(s, "#"):
-		return nil, fmt.Errorf("%s has a fragment: remove what stands behind the #", shown)
+		return nil, fmt.Errorf("%s has a fragment: remove the # and what follows", shown)
 	case u.String() != s:
 		return nil, fmt.Errorf("%s has several spellings: write it as %s", shown, u)
 	}
@@ -86,7 +86,7 @@ func (b *Block) checkPath() error {
 	return nil
 }
 
-// badPath tells why p cannot be a path of ours; "" if it can.
+// badPath returns why p cannot be one of our paths; "" if it can.
 func badPath(p string) string {
 	switch {
 	case !strings.HasPrefix(p, "/"):
@@ -98,7 +98,7 @@ func badPath(p string) string {
 	case strings.ContainsAny(p, `%;?#\`):
 		return `has one of % ; ? # \`
 	case strings.ContainsFunc(p, func(r rune) bool { return r <= ' ' || r >= 0x7f }):
-		return "has a blank, or something beyond ASCII"
+		return "has a blank or a character outside ASCII"
 	case strings.HasSuffix(p, "/") || strings.HasSuffix(p, "."):
 		return "ends in a slash or a dot"
 	case path.Clean(p) != p:
@@ -113,7 +113,7 @@ func (b *Block) checkProtect() error {
 	}
 	for i, pattern := range b.Protect {
 		if sessions.CheckUserID(pattern) != nil {
-			return wrong("protect", "protect: %q can be no user id: mend it or remove it", pattern)
+			return wrong("protect", "protect: %q cannot be a user id: correct it or remove it", pattern)
 		}
 		if slices.Contains(b.Protect[:i], pattern) {
 			return wrong("protect", "protect names %q twice: remove one", pattern)

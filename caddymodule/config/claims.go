@@ -45,7 +45,7 @@ func (b *Block) checkClaims() error {
 		}
 	}
 	if c.MaxAge < 0 || c.MaxAge > caddy.Duration(maxClaimsAge) {
-		return wrong("claims.max_age", "claims: max_age is %s: write more than nothing and at most %s", show(c.MaxAge), show(caddy.Duration(maxClaimsAge)))
+		return wrong("claims.max_age", "claims: max_age is %s: write more than 0s and at most %s", show(c.MaxAge), show(caddy.Duration(maxClaimsAge)))
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func ExampleBlock() {
 	// Output:
 	// POST /auth/sessions
 	// an impersonation lives 1h0m0s
-	// warning: allow lets callers impersonate everybody, administrators too: name whom not, as in: protect user root admin-*
+	// warning: allow lets callers impersonate everybody, administrators too: name who must not be impersonated, as in: protect user root admin-*
 }
 
 // What is wrong is said with the line and the mend.
@@ -51,5 +51,5 @@ func ExampleBlock_UnmarshalCaddyfile() {
 	}`))
 	fmt.Println(err)
 	// Output:
-	// trust https://idp.acme.dev: no audience: say what its tokens call us, as in: audience https://app.example.com/auth/sessions, at Testfile:3
+	// trust https://idp.acme.dev: no audience: write the "aud" that its tokens have for this app, as in: audience https://app.example.com/auth/sessions, at Testfile:3
 }

@@ -11,8 +11,8 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// Identity says how the app learns who is asking, with each request. Our
-// headers are taken out of every one of them, and set where a token was verified.
+// Identity says how the app learns who sends each request. Our headers are removed from
+// every request, and set where a token was verified.
 type Identity struct {
 	// Whether a request without a valid token is refused, with 401. Without, it goes to
 	// the app as anonymous. A bad token of ours is refused either way.
@@ -115,9 +115,9 @@ func (i *Identity) checkModes() error {
 	case i.Require && i.Shadow:
 		return wrong("identity.shadow", "identity: shadow enforces nothing, and require refuses: remove one of them")
 	case len(i.Exempt) > 0 && !i.Require && !i.Shadow:
-		return wrong("identity.exempt", "identity: exempt is from require, which is not there: add require, or remove exempt")
+		return wrong("identity.exempt", "identity: exempt needs require: add require, or remove exempt")
 	case i.Login != "" && !i.Require && !i.Shadow:
-		return wrong("identity.login", "identity: login is for what require refuses, which is not there: add require, or remove login")
+		return wrong("identity.login", "identity: login needs require: add require, or remove login")
 	}
 	return nil
 }
@@ -139,9 +139,9 @@ func (i *Identity) checkHeaders() error {
 		}
 		switch {
 		case !httpguts.ValidHeaderFieldName(header.Name) || strings.ContainsAny(header.Name, "_.") || len(header.Name) > 64:
-			return wrong("identity.header", "identity: header %q: no app reads such a name: write letters, digits and hyphens, as in: header X-Auth-User user_id", header.Name)
+			return wrong("identity.header", "identity: header %q: no app reads a header of that name: write letters, digits and hyphens, as in: header X-Auth-User user_id", header.Name)
 		case reserved:
-			return wrong("identity.header", "identity: header %s is one that requests have for themselves: choose another name, as in: header X-Auth-User user_id", header.Name)
+			return wrong("identity.header", "identity: header %s is a standard header of requests: choose another name, as in: header X-Auth-User user_id", header.Name)
 		case !claimPath(header.Field):
 			return wrong("identity.header", "identity: header %s %q: tell user_id, session_id, actor, actor_issuer, is_impersonation, reason, client_id, or a claim by its name or JSON pointer", header.Name, header.Field)
 		}
@@ -158,7 +158,7 @@ func (i *Identity) checkExempt() error {
 	for n, pattern := range i.Exempt {
 		switch {
 		case !strings.HasPrefix(pattern, "/") && !strings.HasPrefix(pattern, "*") || strings.Contains(pattern, "%"):
-			return wrong("identity.exempt", "identity: exempt %q is no path: write it as it is when decoded, from the slash on, as in: exempt /public/*", pattern)
+			return wrong("identity.exempt", "identity: exempt %q is not a path: write it decoded and with its leading slash, as in: exempt /public/*", pattern)
 		case !urlpath.Canonical(&url.URL{Path: "/" + strings.TrimPrefix(strings.ReplaceAll(pattern, "*", "x"), "/")}):
 			return wrong("identity.exempt", "identity: exempt %q names no canonical path, and only those are exempt: without empty or dotted segments, without ; and \\, with nothing after the name of a script; write it as in: exempt /public/*", pattern)
 		case slices.Contains(i.Exempt[:n], pattern):
@@ -184,7 +184,7 @@ func (i *Identity) checkPathHeaders() error {
 
 func (i *Identity) checkCookie() error {
 	if i.Cookie != "" && !httpguts.ValidHeaderFieldName(i.Cookie) {
-		return wrong("identity.cookie", "identity: cookie %q is no name of a cookie: write it as in: cookie __Host-session", i.Cookie)
+		return wrong("identity.cookie", "identity: cookie %q is not a cookie name: write it as in: cookie __Host-session", i.Cookie)
 	}
 	return nil
 }
@@ -201,7 +201,7 @@ func (i *Identity) checkLogin() error {
 	return nil
 }
 
-// Fields returns what the headers tell, and the names that nobody else may use.
+// Fields returns the fields that the headers hold, and the header names that clients cannot set.
 func (i *Identity) Fields() (names []string, fields []forward.Field) {
 	for _, header := range i.Headers {
 		fields = append(fields, forward.Field(header.Field))

@@ -47,7 +47,7 @@ func (b *Block) checkImpersonation() error {
 		return err
 	}
 	if least := b.AccessToken.TTL * 3 / 2; i.Idle < least {
-		return wrong("impersonation.idle", "impersonation: idle is %s: it must be at least %s, one and a half times what an access token lives (ttl %s)",
+		return wrong("impersonation.idle", "impersonation: idle is %s: it must be at least %s, one and a half times the life of an access token (ttl %s)",
 			show(i.Idle), show(least), show(b.AccessToken.TTL))
 	}
 	return nil
@@ -57,10 +57,10 @@ func (b *Block) checkImpersonation() error {
 func (b *Block) checkGuards() error {
 	i := b.Impersonation
 	if b.Identity == nil && i.ReadOnly {
-		return wrong("impersonation.read_only", "impersonation: read_only needs identity: nobody would know whose request it is; add identity, or remove it")
+		return wrong("impersonation.read_only", "impersonation: read_only needs identity: without it, no request is known to be impersonated; add identity, or remove it")
 	}
 	if b.Identity == nil && i.Deny != nil {
-		return wrong("impersonation.deny", "impersonation: deny needs identity: nobody would know whose request it is; add identity, or remove it")
+		return wrong("impersonation.deny", "impersonation: deny needs identity: without it, no request is known to be impersonated; add identity, or remove it")
 	}
 	if i.Deny == nil {
 		return nil

@@ -44,11 +44,11 @@ type Client struct {
 	// again when it changes.
 	JWKS string `json:"jwks,omitempty"`
 
-	// A file with the certificates (PEM) of whom to believe that they are the server of jwks.
-	// Default: whom the system believes.
+	// A file with the certificates (PEM) of the authorities that are trusted for the server of
+	// jwks. Default: those of the system.
 	CA string `json:"ca,omitempty" placeholders:"resolve"`
 
-	// Whether the keys may be had over plain HTTP: in a network that nobody else is in.
+	// Whether the keys may be had over plain HTTP: only safe in a private network.
 	InsecureHTTP bool `json:"insecure_http,omitempty"`
 }
 

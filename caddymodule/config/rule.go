@@ -10,8 +10,8 @@ import (
 	"authsidecar/sessions"
 )
 
-// Rule allows sessions. It holds exactly one of self, scope, claim and
-// expression.
+// Rule allows sessions. Exactly one of self, scope, claim and
+// expression is set.
 type Rule struct {
 	// Users may have sessions for themselves.
 	Self bool `json:"self,omitempty"`
@@ -66,7 +66,7 @@ func (b *Block) checkRuleList(word string, rules []*Rule) error {
 			return wrong(at, "%s nothing: write scope, claim or expression", word)
 		}
 		if word == "manage" && r.Self {
-			return wrong(at, "manage self: everybody may manage his own sessions; remove it")
+			return wrong(at, "manage self: everybody may manage their own sessions; remove it")
 		}
 		if err := r.check(at, word); err != nil {
 			return err
@@ -81,7 +81,7 @@ func (b *Block) checkRuleList(word string, rules []*Rule) error {
 	return nil
 }
 
-// check reports whether the rule is exactly one of its kinds, and could ever hold.
+// check checks that the rule is of exactly one kind, and well formed.
 func (r *Rule) check(at, word string) error {
 	kinds := 0
 	for _, given := range [...]bool{r.Self, r.Scope != "", r.Claim != nil, r.Expression != ""} {
@@ -95,7 +95,7 @@ func (r *Rule) check(at, word string) error {
 	switch {
 	case r.Scope != "":
 		if strings.ContainsFunc(r.Scope, notInScope) && !placeholder.Pending(r.Scope) {
-			return wrong(at, "%s scope %q: no scope looks like that: name one, without blanks and quotes", word, r.Scope)
+			return wrong(at, "%s scope %q: this is not a scope: name one, without blanks and quotes", word, r.Scope)
 		}
 	case r.Claim != nil:
 		if !claimPath(r.Claim.Name) || r.Claim.Value == "" {

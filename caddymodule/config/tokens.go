@@ -74,10 +74,10 @@ const longest = caddy.Duration(3650 * day)
 func (b *Block) checkAccessToken() error {
 	a := b.AccessToken
 	if a.TTL <= 0 || a.TTL > caddy.Duration(time.Hour) {
-		return wrong("access_token.ttl", "access_token: ttl is %s: an access token lives for more than nothing and for at most 1h", show(a.TTL))
+		return wrong("access_token.ttl", "access_token: ttl is %s: write more than 0s and at most 1h", show(a.TTL))
 	}
 	if alg, err := jose.ParseAlgorithm(a.Algorithm); err != nil || alg.Symmetric() {
-		return wrong("access_token.algorithm", "access_token: algorithm %q is not for that: write one of %s", a.Algorithm, names(jose.Asymmetric()))
+		return wrong("access_token.algorithm", "access_token: algorithm %q cannot be used here: write one of %s", a.Algorithm, names(jose.Asymmetric()))
 	}
 	return checkList("access_token.audience", "access_token: audience", a.Audience)
 }
@@ -86,11 +86,11 @@ func (b *Block) checkRefreshToken() error {
 	r := b.RefreshToken
 	most := min(b.AccessToken.TTL/4, caddy.Duration(5*time.Minute))
 	if *r.Grace < 0 || *r.Grace > most {
-		return wrong("refresh_token.grace", "refresh_token: grace is %s: write 0s to %s, a quarter of what an access token lives (ttl %s) and never more than 5m",
+		return wrong("refresh_token.grace", "refresh_token: grace is %s: write 0s to %s, a quarter of the life of an access token (ttl %s) and at most 5m",
 			show(*r.Grace), show(most), show(b.AccessToken.TTL))
 	}
 	if alg := jose.Algorithm(r.Algorithm); alg != jose.EdDSA && alg != jose.RS256 {
-		return wrong("refresh_token.algorithm", "refresh_token: algorithm %q is not for that: write EdDSA or RS256, which sign deterministically", r.Algorithm)
+		return wrong("refresh_token.algorithm", "refresh_token: algorithm %q cannot be used here: write EdDSA or RS256, which sign deterministically", r.Algorithm)
 	}
 	return nil
 }
@@ -104,7 +104,7 @@ func (b *Block) checkSession() error {
 		return err
 	}
 	if s.Idle < 2*b.AccessToken.TTL {
-		return wrong("session.idle", "session: idle is %s: it must be at least %s, twice what an access token lives (ttl %s)",
+		return wrong("session.idle", "session: idle is %s: it must be at least %s, twice the life of an access token (ttl %s)",
 			show(s.Idle), show(2*b.AccessToken.TTL), show(b.AccessToken.TTL))
 	}
 	return nil
@@ -117,11 +117,11 @@ func checkLife(block string, ttl, maxTTL, idle caddy.Duration) error {
 	}{{"ttl", ttl}, {"max_ttl", maxTTL}, {"idle", idle}}
 	for _, l := range lives {
 		if l.life <= 0 || l.life > longest {
-			return wrong(block+"."+l.word, "%s: %s is %s: write more than nothing and at most %s", block, l.word, show(l.life), show(longest))
+			return wrong(block+"."+l.word, "%s: %s is %s: write more than 0s and at most %s", block, l.word, show(l.life), show(longest))
 		}
 	}
 	if ttl > maxTTL {
-		return wrong(block+".ttl", "%s: ttl %s is longer than max_ttl %s: shorten the one or raise the other", block, show(ttl), show(maxTTL))
+		return wrong(block+".ttl", "%s: ttl %s is longer than max_ttl %s: shorten ttl or raise max_ttl", block, show(ttl), show(maxTTL))
 	}
 	return nil
 }
@@ -129,7 +129,7 @@ func checkLife(block string, ttl, maxTTL, idle caddy.Duration) error {
 func (b *Block) checkSigningKeys() error {
 	rotate := *b.SigningKeys.Rotate
 	if rotate != 0 && (rotate < caddy.Duration(day) || rotate > longest) {
-		return wrong("signing_keys.rotate", "signing_keys: rotate is %s: write at least 1d, or 0s to keep a key for ever", show(rotate))
+		return wrong("signing_keys.rotate", "signing_keys: rotate is %s: write at least 1d, or 0s to keep a key forever", show(rotate))
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ type Trust struct {
 	// resolved when the configuration is loaded: `{env.NAME}` or `{file.path}`.
 	Secret string `json:"secret,omitempty" placeholders:"secret"`
 
-	// What we are called in the "aud" of its tokens, of which one must be there.
+	// The audiences of this app: the "aud" of its tokens must have one of them.
 	// Required.
 	Audience []string `json:"audience" placeholders:"resolve"`
 
@@ -48,12 +48,12 @@ type Trust struct {
 	// The longest time from now at which a token may expire. Default: 24 hours.
 	MaxLifetime caddy.Duration `json:"max_lifetime,omitempty"`
 
-	// A file with the certificates (PEM) of whom to believe that they are the issuer,
-	// and the server of jwks. Default: whom the system believes.
+	// A file with the certificates (PEM) of the authorities that are trusted for the servers
+	// of the issuer and of jwks. Default: those of the system.
 	CA string `json:"ca,omitempty" placeholders:"resolve"`
 
-	// Whether the keys may be had over plain HTTP: in a network that nobody else is in.
-	// Whoever is can make up keys, and call as anybody.
+	// Whether the keys may be had over plain HTTP: only safe in a private network.
+	// Whoever can change that traffic can replace the keys and call as anybody.
 	InsecureHTTP bool `json:"insecure_http,omitempty"`
 
 	// A bearer token for the URL of jwks, read again each time: `{file.path}` or

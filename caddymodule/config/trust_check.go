@@ -20,15 +20,15 @@ const minSecret = 32
 
 func (b *Block) checkTrusts() error {
 	if len(b.Trust) == 0 {
-		return wrong("trust", "no trust: name the issuer of your callers' tokens, as in: trust https://idp.example.com { audience %s%s }", b.Issuer, b.Path)
+		return wrong("trust", "no trust: name the issuer whose tokens callers present, as in: trust https://idp.example.com { audience %s%s }", b.Issuer, b.Path)
 	}
 	for i, t := range b.Trust {
 		at := fmt.Sprintf("trust.%d", i)
 		if t == nil || t.Issuer == "" {
-			return wrong(at, "trust without an issuer: name whose tokens it is about, as in: trust https://idp.example.com")
+			return wrong(at, "trust without an issuer: name the issuer, as in: trust https://idp.example.com")
 		}
 		if t.Issuer == b.Issuer {
-			return wrong(at, "trust %s is our own issuer: our tokens make nobody a caller; name your identity provider", t.Issuer)
+			return wrong(at, "trust %s is our own issuer: our own tokens cannot create sessions; name your identity provider", t.Issuer)
 		}
 		if slices.ContainsFunc(b.Trust[:i], func(o *Trust) bool { return o.Issuer == t.Issuer }) {
 			return wrong(at, "trust %s is given twice: an issuer has one set of keys; make one block of the two", t.Issuer)
@@ -43,13 +43,13 @@ func (b *Block) checkTrusts() error {
 func (t *Trust) check(at string) error {
 	name := "trust " + t.Issuer
 	if len(t.Audience) == 0 {
-		return wrong(at+".audience", "%s: no audience: say what its tokens call us, as in: audience https://app.example.com/auth/sessions", name)
+		return wrong(at+".audience", "%s: no audience: write the \"aud\" that its tokens have for this app, as in: audience https://app.example.com/auth/sessions", name)
 	}
 	if err := checkList(at+".audience", name+": audience", t.Audience); err != nil {
 		return err
 	}
 	if slices.Contains(t.Audience, "*") {
-		return wrong(at+".audience", "%s: audience * is everybody: whoever is sent a token of its users could have sessions with it; name what its tokens call us", name)
+		return wrong(at+".audience", "%s: audience * accepts tokens that were issued for other apps; name the audience of the tokens that are meant for this one", name)
 	}
 	if err := t.checkSource(at, name); err != nil {
 		return err
@@ -67,7 +67,7 @@ func (t *Trust) check(at string) error {
 		return wrong(at+".leeway", "%s: leeway is %s: write 0s to 5m", name, show(*t.Leeway))
 	}
 	if t.MaxLifetime <= 0 || t.MaxLifetime > longest {
-		return wrong(at+".max_lifetime", "%s: max_lifetime is %s: write more than nothing and at most %s", name, show(t.MaxLifetime), show(longest))
+		return wrong(at+".max_lifetime", "%s: max_lifetime is %s: write more than 0s and at most %s", name, show(t.MaxLifetime), show(longest))
 	}
 	return nil
 }

@@ -16,7 +16,8 @@ import (
 	"authsidecar/sessions/bearer"
 )
 
-// Warnings say what works and will hurt, each with its mend. They are of a configuration whose defaults are set and that Check is content with.
+// Warnings returns what is valid in the configuration and dangerous, each with what to do
+// about it. Defaults are set, and Check passed.
 func (b *Block) Warnings() (found []string) {
 	for _, look := range []func() []string{b.warnIssuer, b.warnTrust, b.warnCallers, b.warnClaims, b.warnLives, b.warnImpersonation, b.warnRules, b.warnCORS} {
 		found = append(found, look()...)
@@ -35,16 +36,16 @@ func (b *Block) warnTrust() (found []string) {
 	for _, t := range b.Trust {
 		name := "trust " + t.Issuer
 		if t.symmetric() {
-			found = append(found, name+": HMAC: who can verify these tokens can make them too, here and at the issuer; let the issuer sign with a key pair, and name its public keys with jwks or key")
+			found = append(found, name+": HMAC: whoever can verify these tokens can make them too, here and at the issuer; let the issuer sign with a key pair, and name its public keys with jwks or key")
 		}
 		for _, audience := range t.Audience {
 			if slices.Contains(b.AccessToken.Audience, audience) {
-				found = append(found, fmt.Sprintf("%s: audience %s is that of the app's access tokens too: whoever is sent a token for the app could have sessions with it; ask the issuer for tokens of an audience of its own, as %s%s",
+				found = append(found, fmt.Sprintf("%s: audience %s is that of the app's access tokens too: whoever is sent a token for the app could have sessions with it; ask the issuer for tokens with an audience of their own, such as %s%s",
 					name, audience, b.Issuer, b.Path))
 			}
 		}
 		if b.exampleKeys(t) {
-			found = append(found, name+": keys of the example: whoever has the file can call himself anybody; name your identity provider, and its keys")
+			found = append(found, name+": keys of the example: whoever has the file can call as anybody; name your identity provider, and its keys")
 		}
 	}
 	return found
@@ -97,12 +98,12 @@ func (b *Block) warnLives() (found []string) {
 	}{
 		{"session: ttl", b.Session.TTL, 90 * day, "a forgotten session is good that long"},
 		{"session: max_ttl", b.Session.MaxTTL, 365 * day, "a request may ask for that"},
-		{"session: idle", b.Session.Idle, 30 * day, "a stolen refresh token that nobody misses is good that long"},
+		{"session: idle", b.Session.Idle, 30 * day, "a stolen refresh token that goes unnoticed is good that long"},
 		{"impersonation: ttl", b.Impersonation.TTL, 8 * time.Hour, "longer than a shift"},
 		{"impersonation: max_ttl", b.Impersonation.MaxTTL, 24 * time.Hour, "longer than a day's work"},
-		{"impersonation: idle", b.Impersonation.Idle, 2 * time.Hour, "whoever left his desk has left it open"},
-		{"access_token: ttl", b.AccessToken.TTL, 30 * time.Minute, "where nobody asks this sidecar, a revoked session goes on that long"},
-		{"refresh_token: grace", *b.RefreshToken.Grace, time.Minute, "a thief who is that quick is not seen"},
+		{"impersonation: idle", b.Impersonation.Idle, 2 * time.Hour, "an unattended desk leaves the session open"},
+		{"access_token: ttl", b.AccessToken.TTL, 30 * time.Minute, "where tokens are verified without this sidecar, a revoked session goes on that long"},
+		{"refresh_token: grace", *b.RefreshToken.Grace, time.Minute, "a thief who is that quick is not noticed"},
 		{"signing_keys: rotate", *b.SigningKeys.Rotate, 180 * day, "a stolen key is good that long"},
 	}
 	for _, l := range lives {
@@ -111,11 +112,11 @@ func (b *Block) warnLives() (found []string) {
 		}
 	}
 	if *b.SigningKeys.Rotate == 0 && (b.RefreshToken.Key == "" || b.AccessToken.Key == "") {
-		found = append(found, "signing_keys: rotate is 0s: a stolen key is good for ever; write at most 180d, or rotate by hand")
+		found = append(found, "signing_keys: rotate is 0s: a stolen key is good forever; write at most 180d, or rotate by hand")
 	}
 	for _, t := range b.Trust {
 		if t.MaxLifetime > caddy.Duration(day) {
-			found = append(found, fmt.Sprintf("trust %s: max_lifetime is %s: a stolen token of a caller makes sessions that long; write at most 1d, unless you have to", t.Issuer, show(t.MaxLifetime)))
+			found = append(found, fmt.Sprintf("trust %s: max_lifetime is %s: a stolen token of a caller can create sessions for that long; write at most 1d, unless you have to", t.Issuer, show(t.MaxLifetime)))
 		}
 	}
 	return found
@@ -130,16 +131,16 @@ func (b *Block) warnCORS() (found []string) {
 	return found
 }
 
-// warnImpersonation warns of impersonation that nobody explains, or that spares nobody.
+// warnImpersonation warns of impersonation without a reason, and of an empty protect.
 func (b *Block) warnImpersonation() (found []string) {
 	if !slices.ContainsFunc(b.Allow, func(r *Rule) bool { return !r.Self }) {
 		return nil
 	}
 	if !b.Impersonation.RequireReason {
-		found = append(found, "allow lets callers impersonate without saying why: write impersonation { require_reason }")
+		found = append(found, "allow lets callers impersonate without giving a reason: write impersonation { require_reason }")
 	}
 	if len(b.Protect) == 0 {
-		found = append(found, "allow lets callers impersonate everybody, administrators too: name whom not, as in: protect user root admin-*")
+		found = append(found, "allow lets callers impersonate everybody, administrators too: name who must not be impersonated, as in: protect user root admin-*")
 	}
 	return found
 }
@@ -155,24 +156,24 @@ func (b *Block) warnCallers() (found []string) {
 		last := t.UserClaim[strings.LastIndexByte(t.UserClaim, '/')+1:]
 		switch {
 		case t.Unverified:
-			found = append(found, fmt.Sprintf("%s: user_claim %s unverified: whoever can write another's address into their profile can call as them; name a claim that nobody can change, as oid or sub", name, t.UserClaim))
+			found = append(found, fmt.Sprintf("%s: user_claim %s unverified: whoever can write another's address into their profile can call as them; name a claim that nobody can change, such as oid or sub", name, t.UserClaim))
 		case slices.Contains(mutable, last):
-			found = append(found, fmt.Sprintf("%s: user_claim %s: whoever can change theirs to another's can call as them; name a claim that nobody can change, as oid or sub", name, t.UserClaim))
+			found = append(found, fmt.Sprintf("%s: user_claim %s: whoever can change theirs to another's can call as them; name a claim that nobody can change, such as oid or sub", name, t.UserClaim))
 		case bearer.IsEmail(t.UserClaim) && len(t.Tenants) > 1 && *t.Users:
-			found = append(found, fmt.Sprintf("%s: user_claim %s with several tenants: each of them can say that its users have any address; name a claim that is different in each, as oid or sub", name, t.UserClaim))
+			found = append(found, fmt.Sprintf("%s: user_claim %s with several tenants: each of them can give its users any address; name a claim that is different in each, such as oid or sub", name, t.UserClaim))
 		}
 		if t.InsecureHTTP {
-			what := "can make up others, and call as anybody"
+			what := "can replace them, and call as anybody"
 			if t.JWKSToken != "" {
 				what += ", and reads jwks_token"
 			}
 			found = append(found, name+": insecure_http: whoever is on the way to its keys "+what+"; let it serve them by https, with ca for a certificate authority of your own")
 		}
 		if t.IDTokens > caddy.Duration(time.Hour) {
-			found = append(found, fmt.Sprintf("%s: id_tokens is %s: an ID token that leaked, by the URL of a logout, makes sessions that long; write at most 1h, unless you have to", name, show(t.IDTokens)))
+			found = append(found, fmt.Sprintf("%s: id_tokens is %s: an ID token that leaked, by the URL of a logout, can create sessions for that long; write at most 1h, unless you have to", name, show(t.IDTokens)))
 		}
 		if t.TokenHeader != "" {
-			found = append(found, fmt.Sprintf("%s: token_header %s: Caddy logs this header in clear, where requests are logged; have in each log: format filter { request>headers>%s delete }", name, t.TokenHeader, http.CanonicalHeaderKey(t.TokenHeader)))
+			found = append(found, fmt.Sprintf("%s: token_header %s: Caddy writes this header to access logs in clear; add to each log: format filter { request>headers>%s delete }", name, t.TokenHeader, http.CanonicalHeaderKey(t.TokenHeader)))
 		}
 	}
 	return found
@@ -229,10 +230,10 @@ func (b *Block) warnRules() (found []string) {
 	return found
 }
 
-// neverHolds tells why a rule can never hold, with the mend; "" if it can.
+// neverHolds returns why a rule can never hold, with the mend; "" if it can.
 func (b *Block) neverHolds(r *Rule) string {
 	if value, constant := expression.Constant(r.Expression); constant && !value {
-		return fmt.Sprintf("`%s` is false whoever calls; mend it, or remove the rule", r.Expression)
+		return fmt.Sprintf("`%s` is always false; correct it, or remove the rule", r.Expression)
 	}
 	if r.Claim == nil {
 		return ""
@@ -249,7 +250,7 @@ func (b *Block) neverHolds(r *Rule) string {
 			return fmt.Sprintf("the callers that it is for have iss %s; bind it to an issuer with from, and ask for another claim", from)
 		}
 	case "exp", "iat", "nbf", "auth_time", "jti":
-		return top + " is another one in each token; ask for another claim"
+		return top + " differs in each token; ask for another claim"
 	case "act", "cnf":
 		return "a token with " + top + " creates no sessions; ask for another claim"
 	}

@@ -39,15 +39,15 @@ func (m *Middleware) authenticate(w http.ResponseWriter, r *http.Request) (*iden
 }
 
 // keepCookie takes the cookies with tokens of ours out of a request, but the one that decided
-// who is asking: an app that reads its cookie itself sees nobody whom no guard has seen.
+// who is asking: an app that reads its cookie itself sees no session that was not guarded.
 func (m *Middleware) keepCookie(r *http.Request, decided string) {
 	if m.Cookie != "" && !m.Shadow {
 		forward.DropCookies(r, m.Issuer, m.Cookie, decided, false)
 	}
 }
 
-// credential finds the credential of a request and tells whose it is. Of several cookies
-// the one counts that is good.
+// credential finds the credential of a request, and the caller that it belongs to. Of several
+// cookies, the valid one counts.
 func (m *Middleware) credential(r *http.Request) (forward.Credential, *sessions.Caller, error) {
 	c, err := forward.Find(r, m.Cookie)
 	if errors.Is(err, bearer.ErrNoToken) && m.AcceptCallers {
@@ -71,8 +71,8 @@ func (m *Middleware) credential(r *http.Request) (forward.Credential, *sessions.
 	return c, caller, err
 }
 
-// fromTokenHeader tells whose the token is that stands in a header of its issuer's. It
-// counts as a cookie: whoever makes a browser send a request makes it send that too.
+// fromTokenHeader returns the token in a header of its issuer, and its caller. It counts as a
+// cookie: a request that a page makes a browser send carries it too.
 func (m *Middleware) fromTokenHeader(r *http.Request) (forward.Credential, *sessions.Caller, error) {
 	found, err := m.Verifier.Find(r.Header)
 	if err != nil {
@@ -107,8 +107,8 @@ func (m *Middleware) verify(ctx context.Context, token string) (*sessions.Caller
 	return caller, err
 }
 
-// unopened is verify while the store or the keys are not open: of a token that would have to be
-// looked up, or would be good, nobody can say that it is. What is wrong with others is as ever.
+// unopened is verify while the store or the keys are not open: a token that would have to be
+// looked up, or would be valid, is unavailable. Other tokens fail as ever.
 func (m *Middleware) unopened(ctx context.Context, token string, verify func(context.Context, string) (*sessions.Caller, error), cause error) error {
 	if ours, _ := forward.Claims(token, m.Issuer); !ours {
 		if _, err := verify(ctx, token); err != nil {

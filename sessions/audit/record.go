@@ -39,7 +39,7 @@ type Record struct {
 const (
 	EventCreating   = "creating"   // a session is about to be stored
 	EventRefreshing = "refreshing" // a refresh token is about to be exchanged
-	EventActing     = "acting"     // an impersonator's unsafe request (RFC 9110 section 9.2.1) is about to go on
+	EventActing     = "acting"     // an unsafe request (RFC 9110 section 9.2.1) of an impersonated session is about to go on
 	EventActed      = "acted"      // it was answered
 	EventRefused    = "refused"    // a request that was made with a session did not get to the app: Error is the reason
 	EventRotated    = "rotated"    // the chain goes on from another file

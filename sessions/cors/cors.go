@@ -53,7 +53,7 @@ func Check(origin string) error {
 	case strings.ContainsFunc(origin, func(r rune) bool { return r >= utf8.RuneSelf }):
 		return errors.New("browsers send the name of a host in ASCII: write its Punycode, as in https://xn--mller-kva.example")
 	case err != nil || u.Scheme == "" || u.Host == "" || u.User != nil:
-		return errors.New("it is no origin: write it as in https://spa.example.com")
+		return errors.New("this is not an origin: write it as in https://spa.example.com")
 	case slices.Contains(pageless, strings.ToLower(u.Scheme)):
 		return errors.New("browsers send no origin of this scheme: a page has one with https or http, or the scheme of an app's web view")
 	case !isPort(u):

@@ -56,42 +56,42 @@ func invalidRequest(description string) *answerError {
 
 // The error answers.
 var (
-	errPath   = &answerError{status: http.StatusNotFound, code: codeRequest, description: "There is nothing at this spelling of the path."}
-	errMethod = &answerError{status: http.StatusMethodNotAllowed, code: codeRequest, description: "Allow says by which method this can be asked."}
+	errPath   = &answerError{status: http.StatusNotFound, code: codeRequest, description: "Nothing is served at this spelling of the path."}
+	errMethod = &answerError{status: http.StatusMethodNotAllowed, code: codeRequest, description: "See Allow for the methods of this endpoint."}
 
 	errMedia    = invalidRequest("Send the parameters in the body, as application/x-www-form-urlencoded in UTF-8, without Content-Encoding.")
-	errForm     = invalidRequest("The body is no form: each value is encoded as application/x-www-form-urlencoded, in UTF-8.")
+	errForm     = invalidRequest("The body is not a valid form: encode each value as application/x-www-form-urlencoded, in UTF-8.")
 	errQuery    = invalidRequest("Send the parameters in the body: a URL is kept in logs.")
-	errRepeated = invalidRequest("A parameter is there twice.")
-	errTooLarge = &answerError{status: http.StatusRequestEntityTooLarge, code: codeRequest, description: "The body may have 40 KiB."}
+	errRepeated = invalidRequest("A parameter is given twice.")
+	errTooLarge = &answerError{status: http.StatusRequestEntityTooLarge, code: codeRequest, description: "The body is larger than 40 KiB."}
 	errTimeout  = &answerError{status: http.StatusRequestTimeout, code: codeRequest, description: "The body did not arrive in time. Send the request again."}
 
 	errMethods  = invalidRequest("Authenticate by one method: the Authorization header, client_secret, or client_assertion.")
 	errClientID = invalidRequest("client_id names another client than the one that authenticates.")
-	errClient   = &answerError{status: http.StatusUnauthorized, code: codeClient, description: "The client is unknown, or did not authenticate as it has to."}
+	errClient   = &answerError{status: http.StatusUnauthorized, code: codeClient, description: "The client is unknown, or did not authenticate as required."}
 	errLimited  = &answerError{status: http.StatusTooManyRequests, code: codeUnavailable, description: "Too many attempts from this address have failed. Try again later."}
 
 	errNoGrantType  = invalidRequest("grant_type is missing.")
 	errGrantType    = &answerError{status: http.StatusBadRequest, code: codeGrantType, description: "grant_type is refresh_token, or that of RFC 8693 for token exchange."}
 	errNoRefresh    = invalidRequest("refresh_token is missing.")
 	errNoToken      = invalidRequest("token is missing.")
-	errGrant        = &answerError{status: http.StatusBadRequest, code: codeGrant, description: "The refresh token is not valid, or no longer, or was issued to another client."}
-	errScope        = &answerError{status: http.StatusBadRequest, code: codeScope, description: "Sessions have no scope that could be asked for: leave scope out."}
-	errTarget       = &answerError{status: http.StatusBadRequest, code: codeTarget, description: "Access tokens are for the audiences that are configured, and this is none of them."}
-	errForeignToken = &answerError{status: http.StatusBadRequest, code: codeTokenType, description: "The token is of another issuer: revoke it there."}
+	errGrant        = &answerError{status: http.StatusBadRequest, code: codeGrant, description: "The refresh token is invalid, is no longer valid, or was issued to another client."}
+	errScope        = &answerError{status: http.StatusBadRequest, code: codeScope, description: "Scopes are not supported: leave scope out."}
+	errTarget       = &answerError{status: http.StatusBadRequest, code: codeTarget, description: "This is not one of the configured audiences of access tokens."}
+	errForeignToken = &answerError{status: http.StatusBadRequest, code: codeTokenType, description: "The token is from another issuer: revoke it there."}
 
 	errSubject   = invalidRequest("subject_token and subject_token_type are both needed.")
 	errActor     = invalidRequest("actor_token and actor_token_type go together.")
 	errNoActor   = invalidRequest("A user id as subject_token needs the JWT of the caller as actor_token.")
-	errTokenType = invalidRequest("A token type is not known here: a token is a jwt, access_token or id_token, or the subject a user id.")
+	errTokenType = invalidRequest("A token type is not supported: tokens are of type jwt, access_token or id_token, and a subject_token may be a user id.")
 	errRequested = invalidRequest("requested_token_type is access_token or refresh_token.")
-	errUser      = invalidRequest("The subject_token is of nobody who can be a user here.")
-	errTokens    = invalidRequest("The subject_token or the actor_token is not valid here, or no longer.")
-	errMayAct    = invalidRequest("The subject_token says that others may act, and not this actor.")
+	errUser      = invalidRequest("The subject of the subject_token is not a user here.")
+	errTokens    = invalidRequest("The subject_token or the actor_token is not valid here, or no longer valid.")
+	errMayAct    = invalidRequest("The may_act claim of the subject_token does not name this actor.")
 	errDenied    = invalidRequest("This caller may not have a session for this user.")
 	errReason    = invalidRequest("Say in reason why you act as this user.")
 	errUserID    = invalidRequest("A user id has 1 to 255 bytes, without control or invisible characters and without white space at its ends.")
-	errText      = invalidRequest("reason may have 500 bytes, without control or invisible characters.")
+	errText      = invalidRequest("A reason has at most 500 bytes, without control or invisible characters.")
 	errKept      = invalidRequest("The claims of the token that the session is to keep are too large.")
 
 	errInternal    = &answerError{status: http.StatusInternalServerError, code: codeInternal, description: "Something went wrong here. It was logged."}
@@ -103,13 +103,13 @@ var causes = []struct {
 	err    error
 	answer *answerError
 }{
-	{sessions.ErrGrant, errGrant}, // for every reason, that of the policy too: clients can do but one thing
+	{sessions.ErrGrant, errGrant}, // whatever the reason, the policy too: clients can only do one thing
 	{sessions.ErrEnded, errTokens},
 	{sessions.ErrUserID, errUserID},
 	{sessions.ErrText, errText},
 	{sessions.ErrKept, errKept},
 	{sessions.ErrReasonRequired, errReason},
-	{sessions.ErrDenied, errDenied}, // for every reason: who is protected is nobody's to know
+	{sessions.ErrDenied, errDenied}, // for every reason: a caller must not learn who is protected
 	{sessions.ErrClient, errDenied},
 	{endpoint.ErrTooLarge, errTooLarge},
 	{endpoint.ErrTimeout, errTimeout},

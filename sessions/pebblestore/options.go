@@ -15,7 +15,7 @@ type Options struct {
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Log gets what an operator wants to know (a full disk, a repaired
-	// store), and at debug level what Pebble does; nil is silence. No user data
+	// store), and at debug level what Pebble does; nil logs nothing. No user data
 	// is logged.
 	Log *slog.Logger
 	// CacheSize is the memory for blocks read from disk, in bytes; 0 is 32 MiB.

@@ -10,7 +10,7 @@ import (
 	"authsidecar/sessions/internal/calls"
 )
 
-// hash32 chooses a door for what has this hash.
+// hash32 chooses the exclusive lane of what has this hash.
 func hash32(name []byte) uint32 { return binary.BigEndian.Uint32(name) }
 
 // do runs a statement on a connection, and again where the server says that nothing

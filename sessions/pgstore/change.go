@@ -57,11 +57,11 @@ func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transi
 		return sessions.Session{}, err
 	}
 	defer s.gate.Leave()
-	door, err := s.lanes.Door(ctx, hash32(hash("session", key.Realm, key.ID)))
+	lane, err := s.lanes.Exclusive(ctx, hash32(hash("session", key.Realm, key.ID)))
 	if err != nil {
 		return sessions.Session{}, err
 	}
-	defer door.Leave()
+	defer lane.Leave()
 	for range calls.MostContended {
 		found, err := s.get(ctx, key)
 		if err != nil {

@@ -106,11 +106,11 @@ func (p *putting) locked(ctx context.Context, sql string, read func(*reader) err
 		kind = 1
 	}
 	lock := hash("user", s.sql.schema, row.Realm, string(p.user), string(kind))
-	door, err := s.lanes.Door(ctx, hash32(lock))
+	lane, err := s.lanes.Exclusive(ctx, hash32(lock))
 	if err != nil {
 		return err
 	}
-	defer door.Leave()
+	defer lane.Leave()
 	return s.do(ctx, func(ctx context.Context, conn *pgconn.PgConn) error {
 		p.created = false // where it is said again, of which nothing came
 		batch := new(pgconn.Batch)

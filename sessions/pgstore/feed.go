@@ -116,16 +116,16 @@ func (l *listening) beat(ctx context.Context) error {
 		if err == nil {
 			sent++
 		}
-		switch silence, heard := l.Silence(); {
+		switch since, heard := l.SinceHeartbeat(); {
 		case ctx.Err() != nil:
 			return nil
-		case silence < feed.MostSilence:
+		case since < feed.HeartbeatTimeout:
 		case err != nil:
 			return err
 		case !heard && sent > 2:
 			return errDeaf
 		default:
-			return feed.ErrSilent
+			return feed.ErrNoHeartbeat
 		}
 		select {
 		case <-ctx.Done():

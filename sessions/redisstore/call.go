@@ -26,7 +26,7 @@ func (s *Store) runNow(ctx context.Context, sc *script, key string, args ...stri
 	defer cancel()
 	args = append([]string{s.at()}, args...)
 	keys := []string{key}
-	if sc == s.lua.cut {
+	if sc == s.lua.addCutoff {
 		keys = append(keys, s.keys.place())
 	}
 	asked := s.clock.Passed()

@@ -30,7 +30,7 @@ func (s *Store) AddCutoff(ctx context.Context, c revocation.Cutoff) (revocation.
 		}
 		at, from = "", millis(newest)
 	}
-	r, err := s.run(ctx, s.lua.cut, s.keys.cutoffs(), at, from, label(sessions.Key{Realm: c.Realm, ID: c.ID}), string(data))
+	r, err := s.run(ctx, s.lua.addCutoff, s.keys.cutoffs(), at, from, label(sessions.Key{Realm: c.Realm, ID: c.ID}), string(data))
 	if err != nil {
 		return c, err
 	}
@@ -110,7 +110,7 @@ func (s *Store) RemoveCutoff(ctx context.Context, c revocation.Cutoff) error {
 		return err
 	}
 	defer s.gate.Leave()
-	_, err := s.run(ctx, s.lua.uncut, s.keys.cutoffs(), cutoffField(&c))
+	_, err := s.run(ctx, s.lua.removeCutoff, s.keys.cutoffs(), cutoffField(&c))
 	return err
 }
 

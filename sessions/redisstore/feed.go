@@ -62,14 +62,14 @@ func (l *listening) run(ctx context.Context, lost <-chan error) error {
 	defer ticker.Stop()
 	for {
 		err := l.store.publish(ctx, l.Heartbeat())
-		if silence, _ := l.Silence(); silence >= feed.MostSilence {
-			return cmp.Or(err, feed.ErrSilent)
+		if since, _ := l.SinceHeartbeat(); since >= feed.HeartbeatTimeout {
+			return cmp.Or(err, feed.ErrNoHeartbeat)
 		}
 		select {
 		case <-ctx.Done():
 			return unavailable(context.Cause(ctx))
 		case err := <-lost:
-			return unavailable(cmp.Or(err, feed.ErrSilent))
+			return unavailable(cmp.Or(err, feed.ErrNoHeartbeat))
 		case <-l.unread:
 			if err := l.look(ctx); err != nil {
 				return err

@@ -218,9 +218,9 @@ call('PUBLISH', feed, 'r ' .. ARGV[3] .. ' ' .. ARGV[2])
 return { ms(now) }
 `
 
-// luaCut: at, as place gives it, or "" and the newest that it is to end; label, value. At
+// luaAddCutoff: at, as place gives it, or "" and the newest that it is to end; label, value. At
 // KEYS[2] is the place of the newest cutoff. {time, at}.
-const luaCut = `
+const luaAddCutoff = `
 local at, field = tonumber(ARGV[2]), ARGV[3]
 if not at then
   at = math.max(now, tonumber(ARGV[3]))
@@ -232,8 +232,8 @@ call('PUBLISH', feed, 'c ' .. ms(at) .. ' ' .. ARGV[4] .. ARGV[5])
 return { ms(now), ms(at) }
 `
 
-// luaUncut: field. {time}.
-const luaUncut = `
+// luaRemoveCutoff: field. {time}.
+const luaRemoveCutoff = `
 call('HDEL', row, ARGV[2])
 return { ms(now) }
 `
@@ -255,7 +255,7 @@ type script struct {
 type scripts struct {
 	create, get, update, rotate, revoke, sweep *script
 	due, trim, add, remove, sooner, later, log *script
-	cut, uncut, layout                         *script
+	addCutoff, removeCutoff, layout            *script
 }
 
 func newScripts(prefix keys, whole bool, feed string) *scripts {
@@ -273,7 +273,7 @@ func newScripts(prefix keys, whole bool, feed string) *scripts {
 	return &scripts{
 		create: write(luaCreate), get: read(luaGet), update: write(luaUpdate), rotate: write(luaRotate), revoke: write(luaRevoke),
 		sweep: write(luaSweep), due: read(luaDue), trim: write(luaTrim), add: write(luaAdd), remove: write(luaRemove),
-		sooner: write(luaSooner), later: write(luaLater), log: write(luaLog), cut: write(luaCut), uncut: write(luaUncut),
+		sooner: write(luaSooner), later: write(luaLater), log: write(luaLog), addCutoff: write(luaAddCutoff), removeCutoff: write(luaRemoveCutoff),
 		layout: write(luaLayout),
 	}
 }

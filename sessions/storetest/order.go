@@ -23,8 +23,8 @@ func unbegun(row sessions.Session) sessions.Session {
 	return row
 }
 
-// cut adds a cutoff now.
-func (s *suite) cut(id string, f sessions.Filter) revocation.Cutoff {
+// cutoffNow adds a cutoff now.
+func (s *suite) cutoffNow(id string, f sessions.Filter) revocation.Cutoff {
 	s.Helper()
 	return s.addCutoff(revocation.Cutoff{ID: id, Realm: realm, Filter: f})
 }
@@ -97,7 +97,7 @@ func (s *suite) play(pass func()) {
 		last := s.begin(of.row)
 		for i := range 20 {
 			pass()
-			c := s.cut(fmt.Sprint(name, i), of.filter)
+			c := s.cutoffNow(fmt.Sprint(name, i), of.filter)
 			pass()
 			of.row.ID = fmt.Sprint(name, i)
 			next := s.begin(of.row)
@@ -126,7 +126,7 @@ func orderOfManyCutoffs(s *suite) {
 	began := s.begin(s.session("first", "alice"))
 	var all []revocation.Cutoff
 	for i := range 30 {
-		all = append(all, s.cut(fmt.Sprint(i), sessions.Filter{User: fmt.Sprint("user ", i%3)}))
+		all = append(all, s.cutoffNow(fmt.Sprint(i), sessions.Filter{User: fmt.Sprint("user ", i%3)}))
 	}
 	after := s.begin(s.session("last", "alice"))
 	for _, c := range all {
@@ -145,7 +145,7 @@ func orderOfCopies(s *suite) {
 		copied := s.session(fmt.Sprint("copied ", ahead), "alice")
 		copied.CreatedAt = copied.CreatedAt.Add(ahead)
 		s.wantRow(s.create(copied), copied)
-		at := s.cut(fmt.Sprint("cut ", ahead), sessions.Filter{User: "alice"})
+		at := s.cutoffNow(fmt.Sprint("cut ", ahead), sessions.Filter{User: "alice"})
 		s.wantOrder(copied, at, s.begin(s.session(fmt.Sprint("later ", ahead), "alice")))
 
 		c := s.cutoff(fmt.Sprint("copied ", ahead))

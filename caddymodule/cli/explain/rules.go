@@ -7,7 +7,7 @@ import (
 	"authsidecar/sessions"
 )
 
-// An Session says whether the caller would get a session, and why.
+// A Session says whether the caller would get a session, and why.
 type Session struct {
 	UserID        string `json:"user_id"`
 	Allowed       bool   `json:"allowed"`
@@ -18,7 +18,7 @@ type Session struct {
 	Mend          string `json:"mend,omitempty"`
 }
 
-// An Rule says whether a rule holds.
+// A Rule says whether a rule holds.
 type Rule struct {
 	Rule  string `json:"rule"`
 	Holds bool   `json:"holds"`
@@ -36,13 +36,13 @@ func (s *Site) session(caller *sessions.Caller, user, reason string) *Session {
 	case errors.Is(err, sessions.ErrReasonRequired):
 		made.Why, made.Mend = "an impersonation needs a reason", `send "reason", and try it here with --reason`
 	case caller.Own:
-		made.Why, made.Mend = "it is one of our own tokens", "call with a token of the identity provider: a session makes no sessions"
+		made.Why, made.Mend = "it is one of our own tokens", "call with a token of the identity provider: a session cannot create sessions"
 	case caller.Acting:
-		made.Why, made.Mend = "the token acts for somebody else (act)", "call with a token of one's own: nobody impersonates twice removed"
+		made.Why, made.Mend = "the token acts for somebody else (act)", "call with a token without act: an actor cannot impersonate further users"
 	case isProtected(s.Policy, in):
-		made.Why, made.Mend = "the user is protected", "nobody may impersonate him, as protect in the configuration says"
+		made.Why, made.Mend = "the user is protected", "remove the user from protect in the configuration, if they may be impersonated"
 	default:
-		made.Why, made.Mend = "no rule allows it", "give the caller what a rule above asks for, or add a rule: allow scope, allow claim, allow expression"
+		made.Why, made.Mend = "no rule allows it", "give the caller what one of the rules above requires, or add a rule: allow scope, allow claim, allow expression"
 	}
 	return made
 }
@@ -57,9 +57,9 @@ func explainRules(policy *sessions.Policy, in *sessions.RuleInput) []Rule {
 		switch {
 		case err == nil:
 		case in.Caller.IsMachine():
-			rule.Why = "the token says that it is a machine's, and no user's"
+			rule.Why = "the token belongs to a machine, not to a user"
 		default:
-			rule.Why = "the caller is not that user, or its issuer's subjects are no users"
+			rule.Why = "the caller is not that user, or the subjects of its issuer are not users (see users in the trust block)"
 		}
 		rules = append(rules, rule)
 	}
@@ -72,7 +72,7 @@ func explainRules(policy *sessions.Policy, in *sessions.RuleInput) []Rule {
 		case rule.When.Holds(in):
 			made.Holds = true
 		default:
-			made.Why = "the token does not have it"
+			made.Why = "the token does not satisfy it"
 		}
 		rules = append(rules, made)
 	}

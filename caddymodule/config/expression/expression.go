@@ -76,7 +76,7 @@ func Compile(src string) (*Compiled, error) {
 	}
 	compiled, issues := env.Compile(src)
 	if err := issues.Err(); err != nil {
-		return nil, fmt.Errorf("this is no CEL expression over caller, user_id, reason and client_id: %w", err)
+		return nil, fmt.Errorf("this is not a CEL expression over caller, user_id, reason and client_id: %w", err)
 	}
 	if name := uncounted(compiled.NativeRep()); name != "" {
 		return nil, fmt.Errorf("%s has a cost that nobody counts where it is not known of what it is: a rule needs no order, leave it out", name)

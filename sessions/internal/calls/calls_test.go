@@ -85,24 +85,24 @@ func TestOfThoseWhoWaitSomeAreRefusedAtOnceAndNoneWaitsLong(t *testing.T) {
 	})
 }
 
-func TestWhoChangesTheSameWaitsAtOneDoor(t *testing.T) {
+func TestChangesOfOneRowWaitForEachOther(t *testing.T) {
 	lanes := NewLanes(8, 1, time.Hour, errBusy)
-	door, err := lanes.Door(t.Context(), 7)
+	lane, err := lanes.Exclusive(t.Context(), 7)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := lanes.Door(t.Context(), 8)
+	other, err := lanes.Exclusive(t.Context(), 8)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer other.Leave()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := lanes.Door(ctx, 7); !errors.Is(err, context.Canceled) || !errors.Is(err, sessions.ErrUnavailable) {
-		t.Errorf("two at one door: %v", err)
+	if _, err := lanes.Exclusive(ctx, 7); !errors.Is(err, context.Canceled) || !errors.Is(err, sessions.ErrUnavailable) {
+		t.Errorf("two changes at once: %v", err)
 	}
-	door.Leave()
-	if _, err := lanes.Door(t.Context(), 7); err != nil {
+	lane.Leave()
+	if _, err := lanes.Exclusive(t.Context(), 7); err != nil {
 		t.Error(err)
 	}
 }

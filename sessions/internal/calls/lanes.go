@@ -20,14 +20,14 @@ func (l Lane) try() bool {
 	}
 }
 
-// doors is how many lanes of one place there are: those who share one wait for each other.
-const doors = 256
+// stripes is how many lanes of one place there are: changes that share one wait for each other.
+const stripes = 256
 
 // Lanes bound how many calls a node makes at once, and how many wait until they can.
 type Lanes struct {
 	running Lane // calls that are under way
 	waiting Lane // calls that may wait until there are fewer
-	doors   [doors]Lane
+	stripes [stripes]Lane
 	wait    time.Duration
 	busy    error
 }
@@ -36,8 +36,8 @@ type Lanes struct {
 // waits longer, or comes after them, gets busy.
 func NewLanes(running, waiting int, wait time.Duration, busy error) *Lanes {
 	l := &Lanes{running: make(Lane, running), waiting: make(Lane, running*waiting), wait: wait, busy: busy}
-	for i := range l.doors {
-		l.doors[i] = make(Lane, 1)
+	for i := range l.stripes {
+		l.stripes[i] = make(Lane, 1)
 	}
 	return l
 }
@@ -45,11 +45,11 @@ func NewLanes(running, waiting int, wait time.Duration, busy error) *Lanes {
 // Run returns the lane of calls when there is a place in it, taken for the caller.
 func (l *Lanes) Run(ctx context.Context) (Lane, error) { return l.running, l.enter(ctx, l.running) }
 
-// Door is Run for those who change what the hash is of. Within a process, they wait here for each
+// Exclusive is Run for those who change what the hash is of. Within a process, they wait here for each
 // other instead of trying again and again at the server.
-func (l *Lanes) Door(ctx context.Context, hash uint32) (Lane, error) {
-	door := l.doors[hash%doors]
-	return door, l.enter(ctx, door)
+func (l *Lanes) Exclusive(ctx context.Context, hash uint32) (Lane, error) {
+	lane := l.stripes[hash%stripes]
+	return lane, l.enter(ctx, lane)
 }
 
 func (l *Lanes) enter(ctx context.Context, to Lane) error {

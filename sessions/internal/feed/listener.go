@@ -17,18 +17,19 @@ import (
 // ErrUnread means that something was said which cannot be read.
 var ErrUnread = errors.New("a notice on our channel cannot be read")
 
-// ErrSilent means that the heartbeat of this node does not come back.
-var ErrSilent = fmt.Errorf("%w: the heartbeat does not come back", sessions.ErrUnavailable)
+// ErrNoHeartbeat means that the heartbeat of this node does not come back.
+var ErrNoHeartbeat = fmt.Errorf("%w: the heartbeat does not come back", sessions.ErrUnavailable)
 
-// MostSilence is how long nothing may be heard on a connection before another one is tried.
-const MostSilence = 2 * revocation.FeedTimeout
+// HeartbeatTimeout is for how long no heartbeat may come back on a connection before another one
+// is tried.
+const HeartbeatTimeout = 2 * revocation.FeedTimeout
 
 // A Listener passes on to a sink what is heard on one connection.
 //
 // What proves that it hears is a heartbeat of its own, sent the way that revocations go and heard
 // where it listens, in less than revocation.FeedTimeout: so a pooler that swallows notices, a
 // listener that hangs on a server that nobody writes to any more, and a channel that lags are all
-// silence.
+// found.
 type Listener struct {
 	Node  string // names it among the nodes
 	Clock *serverclock.Clock
@@ -49,8 +50,8 @@ func (l *Listener) Heartbeat() string {
 	return fmt.Sprintf("h %s %d", l.Node, l.Clock.Passed().Nanoseconds())
 }
 
-// Silence returns since when no heartbeat came back, and whether one ever did.
-func (l *Listener) Silence() (since time.Duration, heard bool) {
+// SinceHeartbeat returns for how long no heartbeat came back, and whether one ever did.
+func (l *Listener) SinceHeartbeat() (since time.Duration, heard bool) {
 	last := l.last.Load()
 	return l.Clock.Passed() - max(l.began, time.Duration(last)), last != 0
 }

@@ -39,14 +39,14 @@ func TestALateHeartbeatIsNoSignOfLife(t *testing.T) {
 			t.Errorf("%q is a sign of life (%v)", beat, err)
 		}
 	}
-	if since, heard := l.Silence(); since != 10*time.Second || heard {
-		t.Errorf("silence since %v, heard %t", since, heard)
+	if since, heard := l.SinceHeartbeat(); since != 10*time.Second || heard {
+		t.Errorf("no heartbeat since %v, heard %t", since, heard)
 	}
 	if err := l.Hear("h me 9001000000"); err != nil || alive() != 2 {
 		t.Errorf("a heartbeat in time is none: %v", err)
 	}
-	if since, heard := l.Silence(); since != 999*time.Millisecond || !heard {
-		t.Errorf("silence since %v, heard %t", since, heard)
+	if since, heard := l.SinceHeartbeat(); since != 999*time.Millisecond || !heard {
+		t.Errorf("no heartbeat since %v, heard %t", since, heard)
 	}
 	if got := l.Heartbeat(); got != "h me 10000000000" {
 		t.Errorf("it says %q", got)
