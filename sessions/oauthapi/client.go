@@ -80,7 +80,7 @@ func (c *Client) check() error {
 	}
 	switch {
 	case sessions.CheckUserID(c.ID) != nil:
-		return errors.New("the name is none")
+		return errors.New("the client_id is not valid")
 	case ways != 1:
 		return errors.New("it is public, or has secrets, or keys: one of them")
 	}
