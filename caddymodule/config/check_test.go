@@ -138,7 +138,7 @@ func TestCheck_RefusesWhatOnlyJSONCanSay(t *testing.T) {
 		{"only from somebody", trust(`"only": [{"scope": "a", "from": "https://idp.example.com"}]`), "trust.0.only.0", "and nothing else"},
 		{"only two things at once", trust(`"only": [{"scope": "a", "expression": "true"}]`), "trust.0.only.0", "exactly one"},
 		{"users if there are none", trust(`"users": false, "users_if": {"scope": "a"}`), "trust.0.users", "remove one"},
-		{"L1: a bearer token that stands here", trust(`"jwks": "https://a.example.com/", "jwks_token": "hunter2"`), "trust.0.jwks_token", "stands here itself"},
+		{"L1: a bearer token that stands here", trust(`"jwks": "https://a.example.com/", "jwks_token": "hunter2"`), "trust.0.jwks_token", "this is the jwks_token itself"},
 		{"a bearer token for a file", trust(`"jwks": "a.json", "jwks_token": "{env.A}"`), "trust.0.jwks_token", "URL of jwks"},
 		{"no clients", `"oauth": {"clients": []}`, "oauth", "no client"},
 		{"a client that is null", `"oauth": {"clients": [null]}`, "client.0", "without a name"},

@@ -111,7 +111,7 @@ func (t *Trust) checkFetch(at, name string) error {
 	case t.JWKSToken != "" && !isURL(t.JWKS):
 		return wrong(at+".jwks_token", "%s: jwks_token goes to the URL of jwks alone: name that too, as in: jwks https://kubernetes.default.svc/openid/v1/jwks", name)
 	case t.JWKSToken != "" && !placeholder.Alone(t.JWKSToken):
-		return wrong(at+".jwks_token", "%s: the jwks_token stands here itself: write where it is, {env.NAME} or {file./path}", name)
+		return wrong(at+".jwks_token", "%s: this is the jwks_token itself: write where it is, {env.NAME} or {file./path}", name)
 	}
 	return nil
 }

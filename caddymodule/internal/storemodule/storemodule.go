@@ -129,7 +129,7 @@ func Duration(word string, into *caddy.Duration) func(values []string) error {
 }
 
 // ErrLiteralPassword means that a password stands in the configuration.
-var ErrLiteralPassword = fmt.Errorf("the password stands here itself: keep it out of the Caddyfile and write where it is, {env.NAME} or {file./path}")
+var ErrLiteralPassword = fmt.Errorf("this is the password itself: keep it out of the Caddyfile and write where it is, {env.NAME} or {file./path}")
 
 // Resolve gives the placeholders of the store's configuration their values.
 func Resolve(name string, store any) error { return Wrap(name, placeholder.ResolveAll(store)) }
