@@ -16,6 +16,24 @@ const (
 	reasonInternal    = "internal"
 )
 
+// knownReasons are those of errors that say by themselves what they are.
+var knownReasons = [...]struct {
+	err    error
+	reason string
+}{
+	{bearer.ErrNoToken, "no_token"},
+	{forward.ErrSeveral, string(Several)},
+	{bearer.ErrMalformed, string(Malformed)},
+	{sessions.ErrReasonRequired, reasonRequired},
+	{sessions.ErrClient, "client"},
+	{sessions.ErrGrant, "invalid_grant"},
+	{sessions.ErrClientAuth, string(ClientAuth)},
+	{sessions.ErrEnded, "ended"},
+	{sessions.ErrForbidden, "forbidden"},
+	{sessions.ErrDenied, "denied"},
+	{bearer.ErrKeysUnavailable, "keys_unavailable"},
+}
+
 // Reason names why a request was refused or failed, in one of a few words. An error with a method
 // Reason names it itself.
 func Reason(status int, err error) string {
@@ -26,22 +44,7 @@ func Reason(status int, err error) string {
 	if errors.As(err, &request) {
 		return request.Reason()
 	}
-	for _, known := range [...]struct {
-		err    error
-		reason string
-	}{
-		{bearer.ErrNoToken, "no_token"},
-		{forward.ErrSeveral, string(Several)},
-		{bearer.ErrMalformed, string(Malformed)},
-		{sessions.ErrReasonRequired, reasonRequired},
-		{sessions.ErrClient, "client"},
-		{sessions.ErrGrant, "invalid_grant"},
-		{sessions.ErrClientAuth, string(ClientAuth)},
-		{sessions.ErrEnded, "ended"},
-		{sessions.ErrForbidden, "forbidden"},
-		{sessions.ErrDenied, "denied"},
-		{bearer.ErrKeysUnavailable, "keys_unavailable"},
-	} {
+	for _, known := range knownReasons {
 		if errors.Is(err, known.err) {
 			return known.reason
 		}
