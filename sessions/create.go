@@ -122,14 +122,9 @@ func (c *creation) prepare(now time.Time) (*Session, error) {
 		s.Reason, s.ClientID = clip(s.Reason, maxReason), clip(s.ClientID, maxClientID)
 		return s, ErrText
 	}
-	decision, err := c.Policy.Decide(c.input(c.req.Caller, s))
-	if err != nil {
+	if err := c.decide(s); err != nil {
 		return s, err
 	}
-	if c.claimsClient() {
-		return s, ErrClient
-	}
-	s.Impersonation, s.Rule = decision.Impersonation, decision.Rule
 	if err := c.record(s, now); err != nil {
 		return s, err
 	}
@@ -143,6 +138,19 @@ func (c *creation) prepare(now time.Time) (*Session, error) {
 	s.KeyID = key.ID()
 	c.identify(s)
 	return s, nil
+}
+
+// decide asks the policy, and sets what kind of session it is.
+func (c *creation) decide(s *Session) error {
+	decision, err := c.Policy.Decide(c.input(c.req.Caller, s))
+	if err != nil {
+		return err
+	}
+	if c.claimsClient() {
+		return ErrClient
+	}
+	s.Impersonation, s.Rule = decision.Impersonation, decision.Rule
+	return nil
 }
 
 // record notes in the row what the rules, and the conditions of the caller's trust, look
