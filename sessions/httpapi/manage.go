@@ -43,25 +43,37 @@ func (a *API) rights(r *http.Request) (*sessions.Rights, *sessions.Caller, error
 	return rights, caller, nil
 }
 
+// An inquiry is who asks, and about which sessions.
+type inquiry struct {
+	rights *sessions.Rights
+	caller *sessions.Caller
+	query  url.Values
+	filter sessions.Filter
+}
+
+// inquire reads an inquiry. parameter is what its query may have beside the filter and the cursor.
+func (a *API) inquire(r *http.Request, parameter string) (q inquiry, err error) {
+	if q.rights, q.caller, err = a.rights(r); err != nil {
+		return q, err
+	}
+	if q.query, err = readQuery(r, "user_id", "actor", "actor_issuer", "impersonations", "cursor", parameter); err != nil {
+		return q, err
+	}
+	q.filter, err = a.readFilter(q.query, q.caller)
+	return q, err
+}
+
 // list answers GET <path>.
 func (a *API) list(w http.ResponseWriter, r *http.Request) error {
-	rights, caller, err := a.rights(r)
+	q, err := a.inquire(r, "limit")
 	if err != nil {
 		return err
 	}
-	query, err := readQuery(r, "user_id", "actor", "actor_issuer", "impersonations", "cursor", "limit")
-	if err != nil {
-		return err
-	}
-	filter, err := a.readFilter(query, caller)
-	if err != nil {
-		return err
-	}
-	limit, err := strconv.Atoi(cmp.Or(query.Get("limit"), strconv.Itoa(defaultLimit)))
+	limit, err := strconv.Atoi(cmp.Or(q.query.Get("limit"), strconv.Itoa(defaultLimit)))
 	if err != nil || limit < 1 || limit > maxLimit {
 		return problemFilter
 	}
-	page, err := a.manager.List(r.Context(), rights, filter, query.Get("cursor"), limit)
+	page, err := a.manager.List(r.Context(), q.rights, q.filter, q.query.Get("cursor"), limit)
 	if err != nil {
 		return err
 	}
@@ -70,7 +82,7 @@ func (a *API) list(w http.ResponseWriter, r *http.Request) error {
 		Next  *string        `json:"next_cursor"`
 	}{Items: make([]*sessionView, len(page.Sessions))}
 	for i := range page.Sessions {
-		answer.Items[i] = shown(&page.Sessions[i], caller.SessionID)
+		answer.Items[i] = shown(&page.Sessions[i], q.caller.SessionID)
 	}
 	if page.Next != "" {
 		answer.Next = &page.Next
@@ -108,26 +120,18 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 
 // revokeAll answers DELETE <path>.
 func (a *API) revokeAll(w http.ResponseWriter, r *http.Request) error {
-	rights, caller, err := a.rights(r)
+	q, err := a.inquire(r, "dry_run")
 	if err != nil {
 		return err
 	}
-	query, err := readQuery(r, "user_id", "actor", "actor_issuer", "impersonations", "cursor", "dry_run")
-	if err != nil {
-		return err
-	}
-	filter, err := a.readFilter(query, caller)
-	if err != nil {
-		return err
-	}
-	if filter.Empty() {
+	if q.filter.Empty() {
 		return problemFilter
 	}
-	dryRun, err := readFlag(query, "dry_run")
+	dryRun, err := readFlag(q.query, "dry_run")
 	if err != nil {
 		return err
 	}
-	revocation, err := a.manager.RevokeAll(r.Context(), rights, filter, query.Get("cursor"), dryRun)
+	revocation, err := a.manager.RevokeAll(r.Context(), q.rights, q.filter, q.query.Get("cursor"), dryRun)
 	if err != nil {
 		return err
 	}
