@@ -36,6 +36,7 @@ func readBlock(ctx caddy.Context, handler []byte) (*explain.Block, error) {
 		Own:     bearer.Issuer{Name: h.Issuer, Audiences: h.AccessToken.Audience, Own: true, Leeway: ownLeeway},
 		OwnKeys: func() (bearer.KeySource, string) { return h.accessKeys(ctx) },
 	}
+	block.Clients, _ = h.ClientNames()
 	for _, t := range h.Trust {
 		made, err := newTrusted(ctx, zap.NewNop(), t)
 		if err != nil {

@@ -18,14 +18,13 @@ type explainer struct {
 	read    ReadBlock
 	envFile []string
 	offline bool
-	user    string
-	reason  string
+	asked   explain.Asked
 }
 
 func explainCommand(read ReadBlock) *cobra.Command {
 	e := &explainer{read: read}
 	cmd := &cobra.Command{
-		Use:   "explain [--config <file>] [--adapter <name>] [--envfile <file>] [--issuer <issuer>] [--user <id> [--reason <text>]] [--offline] [--json] < token",
+		Use:   "explain [--config <file>] [--adapter <name>] [--envfile <file>] [--issuer <issuer>] [--user <id> [--reason <text>] [--client <id>]] [--offline] [--json] < token",
 		Short: "Explains which check refuses a token, and what to do about it",
 		Long: `
 Reads a caller's token from standard input and makes the checks that the server makes,
@@ -49,16 +48,17 @@ storage. With --offline, nobody is asked. --envfile is that of caddy run.
 	e.addJSON(cmd)
 	cmd.Flags().StringSliceVar(&e.envFile, "envfile", nil, "Environment file(s) to load")
 	cmd.Flags().BoolVar(&e.offline, "offline", false, "Ask neither a running server nor identity providers")
-	cmd.Flags().StringVarP(&e.user, "user", "u", "", "Whose session the caller would ask for")
-	cmd.Flags().StringVar(&e.reason, "reason", "", "The reason that the caller would give")
-	for _, flag := range []string{"user", "reason"} {
+	cmd.Flags().StringVarP(&e.asked.User, "user", "u", "", "Whose session the caller would ask for")
+	cmd.Flags().StringVar(&e.asked.Reason, "reason", "", "The reason that the caller would give")
+	cmd.Flags().StringVar(&e.asked.Client, "client", "", "The client_id that the caller would name")
+	for _, flag := range []string{"user", "reason", "client"} {
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions) // it is there
 	}
 	return cmd
 }
 
 func (e *explainer) run(cmd *cobra.Command) error {
-	if e.user != "" && sessions.CheckUserID(e.user) != nil {
+	if e.asked.User != "" && sessions.CheckUserID(e.asked.User) != nil {
 		return fmt.Errorf("--user is no user id: it has 1 to 255 bytes, no control characters, and no blanks around it")
 	}
 	token, err := readToken(cmd.InOrStdin())
@@ -72,7 +72,7 @@ func (e *explainer) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	result := site.Explain(cmd.Context(), token, e.user, e.reason)
+	result := site.Explain(cmd.Context(), token, e.asked)
 	return errors.Join(e.show(cmd.OutOrStdout(), result), result.Err())
 }
 

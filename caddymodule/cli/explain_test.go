@@ -160,8 +160,9 @@ func TestExplain_TellsWhichRuleWouldHold(t *testing.T) {
 	t.Parallel()
 	provider := sidecartest.NewIDP(t, "https://idp.example.com")
 	s := sidecartest.New(t)
-	s.Write("Caddyfile", s.Render(provider.Site(s, sidecartest.Echo(t), "allow claim dept support\n\t\tprotect user root\n\t\timpersonation {\n\t\t\trequire_reason\n\t\t}")))
+	s.Write("Caddyfile", s.Render(provider.Site(s, sidecartest.Echo(t), "allow claim dept support\n\t\tallow expression `client_id == \"console\" && caller.dept == \"ops\"`\n\t\tprotect user root\n\t\timpersonation {\n\t\t\trequire_reason\n\t\t}")))
 	alice, desk := provider.Token("alice", nil), provider.Token("carol", map[string]any{"scope": "sessions:impersonate"})
+	ops, byClient := provider.Token("eve", map[string]any{"dept": "ops"}), `expression client_id == "console" && caller.dept == "ops"`
 	tests := []struct {
 		name, token string
 		args        []string
@@ -175,6 +176,9 @@ func TestExplain_TellsWhichRuleWouldHold(t *testing.T) {
 		{"the desk, root", desk, []string{"--user", "ROOT", "--reason", "x"}, "", "protected", "scope sessions:impersonate "},
 		{"a token with act", provider.Token("carol", map[string]any{"act": map[string]any{"sub": "x"}}), []string{"--user", "carol"}, "", "acts for somebody else", ""},
 		{"by a claim", provider.Token("dora", map[string]any{"dept": "support"}), []string{"--user", "alice", "--reason", "x"}, "claim dept support", "", "claim dept support "},
+		{"by a client", ops, []string{"--user", "alice", "--reason", "x", "--client", "console"}, byClient, "", byClient + " "},
+		{"by a client, without it", ops, []string{"--user", "alice", "--reason", "x"}, "", "no rule allows it", ""},
+		{"another client, for no reason", desk, []string{"--user", "alice", "--reason", "x", "--client", "other"}, "", "another client needs a rule", "scope sessions:impersonate "},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -188,7 +192,7 @@ func TestExplain_TellsWhichRuleWouldHold(t *testing.T) {
 					holds += rule.Rule + " "
 				}
 			}
-			if holds != test.holds || len(e.Session.Rules) != 3 || (e.Session.Mend == "") != e.Session.Allowed {
+			if holds != test.holds || len(e.Session.Rules) != 4 || (e.Session.Mend == "") != e.Session.Allowed {
 				t.Errorf("%q hold, want %q: %+v", holds, test.holds, e.Session)
 			}
 			table := s.Sessions(test.token, append([]string{"explain", "--config", s.Dir + "/Caddyfile", "--offline"}, test.args...)...)
@@ -260,7 +264,7 @@ func TestExplain_OurOwnTokens(t *testing.T) {
 			t.Errorf("%s: %+v", offline, e)
 		}
 	}
-	if _, e := explain(t, s, session.Text("refresh_token"), "--config", file); e.Outcome != "refused" || !strings.Contains(e.Checks[5].Mend, "current/refresh") {
+	if _, e := explain(t, s, session.Text("refresh_token"), "--config", file); e.Outcome != "refused" || e.Reason != "type" || len(e.Checks) != 1 || !strings.Contains(e.Checks[0].Mend, "current/refresh") {
 		t.Errorf("%+v", e)
 	}
 }

@@ -16,6 +16,7 @@ type Block struct {
 	OwnKeys func() (keys bearer.KeySource, from string)
 	Trusted []Trusted // in the order of the configuration
 	Policy  *sessions.Policy
+	Clients map[string]bool // OAuth clients
 }
 
 // Trusted is an issuer that a block trusts.

@@ -8,6 +8,7 @@ import (
 
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/jose"
+	"authsidecar/sessions/keyring"
 )
 
 // A Result is what becomes of a token. There is no token in it.
@@ -42,21 +43,38 @@ func Unknown(token string) *Result {
 	return &Result{Outcome: "unknown", Checks: []Step{}, Trust: issuer, Section: sectionOf(issuer)}
 }
 
-// Explain makes the checks that the server makes of a token, and asks the policy for a session
-// for the user, if one is named.
-func (s *Site) Explain(ctx context.Context, token, user, reason string) *Result {
+// Asked is what the caller would ask for with the token: a session for User, if one is named.
+type Asked struct {
+	User, Reason, Client string
+}
+
+// Explain makes the checks that the server makes of a token, and asks the policy for the session.
+func (s *Site) Explain(ctx context.Context, token string, asked Asked) *Result {
 	s.token = token
 	made := s.verifier.Explain(ctx, token)
+	if made.Header.Type == keyring.RefreshTokenType && IssuerClaim(token) == s.Issuer {
+		return s.ownRefreshToken()
+	}
 	result := &Result{Issuer: s.Issuer, Outcome: "accepted", Checks: s.steps(made)}
 	result.setOutcome(made.Refused())
-	if user != "" && made.Caller != nil {
-		result.Session = s.session(made.Caller, user, reason)
+	if asked.User != "" && made.Caller != nil {
+		result.Session = s.session(made.Caller, asked)
 	}
 	if result.Reason == bearer.ReasonUnknownIssuer {
 		issuer := IssuerClaim(token)
 		result.Trust, result.Section = issuer, sectionOf(issuer)
 	}
 	return result
+}
+
+// ownRefreshToken is the result of a refresh token of ours. All other checks refuse it too, and
+// that would only mislead.
+func (s *Site) ownRefreshToken() *Result {
+	return &Result{Issuer: s.Issuer, Outcome: "refused", Reason: bearer.ReasonType, Checks: []Step{{
+		Check: bearer.CheckType, Result: "refused", Reason: bearer.ReasonType,
+		Detail: "it is a refresh token of this site",
+		Mend:   "call with an access token; a refresh token goes to current/refresh alone, or to token of oauth if it is of a client that authenticates",
+	}}}
 }
 
 // setOutcome sets what becomes of the token, whose checks end with that error.

@@ -26,15 +26,19 @@ type Rule struct {
 }
 
 // session asks the policy.
-func (s *Site) session(caller *sessions.Caller, user, reason string) *Session {
-	in := &sessions.RuleInput{Caller: caller, UserID: user, Reason: reason, ClientID: cmp.Or(caller.ClientID, s.Issuer)}
-	made := &Session{UserID: user, Rules: explainRules(s.Policy, in)}
+func (s *Site) session(caller *sessions.Caller, asked Asked) *Session {
+	own := cmp.Or(caller.ClientID, s.Issuer)
+	in := &sessions.RuleInput{Caller: caller, UserID: asked.User, Reason: asked.Reason, ClientID: cmp.Or(asked.Client, own)}
+	in.OtherClient = in.ClientID != own && !s.Clients[in.ClientID]
+	made := &Session{UserID: asked.User, Rules: explainRules(s.Policy, in)}
 	decision, err := s.Policy.Decide(in)
 	switch {
 	case err == nil:
 		made.Allowed, made.Impersonation, made.Rule = true, decision.Impersonation, decision.Rule
 	case errors.Is(err, sessions.ErrReasonRequired):
 		made.Why, made.Mend = "an impersonation needs a reason", `send "reason", and try it here with --reason`
+	case errors.Is(err, sessions.ErrClient):
+		made.Why, made.Mend = "another client needs a rule that holds because of it", `leave "client_id" out, or ask about client_id in a rule: allow expression`
 	case caller.Own:
 		made.Why, made.Mend = "it is one of our own tokens", "call with a token of the identity provider: a session cannot create sessions"
 	case caller.Acting:
