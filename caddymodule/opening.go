@@ -86,11 +86,14 @@ func (o *opening) run(ctx context.Context, inst *instance) {
 }
 
 // setKeys says that the signing keys are there. Only tries do, one after the other.
-func (o *opening) setKeys() {
+func (o *opening) setKeys() { closeOnce(o.keys) }
+
+// closeOnce closes a channel that is not closed yet. Calls come one after the other.
+func closeOnce(c chan struct{}) {
 	select {
-	case <-o.keys:
+	case <-c:
 	default:
-		close(o.keys)
+		close(c)
 	}
 }
 
@@ -116,11 +119,7 @@ func (o *opening) set(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.err = err
-	select {
-	case <-o.tried:
-	default:
-		close(o.tried)
-	}
+	closeOnce(o.tried)
 }
 
 // wait returns when the first try is over, and how the last one ended: nil is open.

@@ -140,16 +140,23 @@ func (*parser) flag(into *bool) func() error {
 	}
 }
 
+// literal is next for a value that has to be known now.
+func (p *parser) literal(example string) (string, error) {
+	word := p.Val()
+	value, err := p.next(example)
+	if err == nil && placeholder.In(value) {
+		err = p.Errf("%s: %s: %w", p.name, word, placeholder.ErrRefused)
+	}
+	return value, err
+}
+
 // durationOrZero reads a duration that may be zero.
 func (p *parser) durationOrZero(into **caddy.Duration, example string) func() error {
 	return func() error {
 		word := p.Val()
-		value, err := p.next(example)
+		value, err := p.literal(example)
 		if err != nil {
 			return err
-		}
-		if placeholder.In(value) {
-			return p.Errf("%s: %s: %w", p.name, word, placeholder.ErrRefused)
 		}
 		d, err := caddy.ParseDuration(value)
 		if err != nil {
@@ -184,12 +191,9 @@ func (p *parser) duration(into *caddy.Duration, example string) func() error {
 func (p *parser) count(into **int, example string) func() error {
 	return func() error {
 		word := p.Val()
-		value, err := p.next(example)
+		value, err := p.literal(example)
 		if err != nil {
 			return err
-		}
-		if placeholder.In(value) {
-			return p.Errf("%s: %s: %w", p.name, word, placeholder.ErrRefused)
 		}
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 0 {
