@@ -1,17 +1,19 @@
 package caddymodule
 
-import "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+import (
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
-const directive = "auth_sessions"
+	"authsidecar/caddymodule/config/directive"
+)
 
 func init() {
-	httpcaddyfile.RegisterDirective(directive, parseDirective)
-	httpcaddyfile.RegisterDirectiveOrder(directive, httpcaddyfile.Before, "redir")
+	httpcaddyfile.RegisterDirective(directive.Word, parseDirective)
+	httpcaddyfile.RegisterDirectiveOrder(directive.Word, httpcaddyfile.Before, "redir")
 }
 
 func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
 	handler := new(Handler)
-	if err := handler.UnmarshalCaddyfile(h.Dispenser); err != nil {
+	if err := directive.Read(h.Dispenser, &handler.Block); err != nil {
 		return nil, err
 	}
 	return h.NewRoute(nil, handler), nil

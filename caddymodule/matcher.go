@@ -9,7 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"authsidecar/caddymodule/config"
+	"authsidecar/caddymodule/config/directive"
 	"authsidecar/caddymodule/identity"
 	"authsidecar/caddymodule/internal/pathpattern"
 	"authsidecar/caddymodule/internal/placeholder"
@@ -48,7 +48,7 @@ func (m *MatchImpersonated) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		if err := m.Validate(); err != nil {
 			return d.Err(err.Error())
 		}
-		if config.OpensBlock(d) {
+		if directive.OpensBlock(d) {
 			return d.Err("impersonated takes no block: remove the braces")
 		}
 	}

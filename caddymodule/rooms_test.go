@@ -64,7 +64,7 @@ var (
 // shown are the packages that show how they are used, in an example with its output.
 var shown = []string{
 	"caddymodule/adminapi", "caddymodule/backup", "caddymodule/cli", "caddymodule/cli/explain", "caddymodule/config",
-	"caddymodule/config/expression", "caddymodule/identity", "caddymodule/observe",
+	"caddymodule/config/directive", "caddymodule/config/expression", "caddymodule/identity", "caddymodule/observe",
 	"sessions", "sessions/audit", "sessions/bearer", "sessions/cors", "sessions/forward", "sessions/httpapi",
 	"sessions/jose", "sessions/keyring", "sessions/oauthapi", "sessions/pebblestore", "sessions/revocation",
 	"sessions/rowcodec", "sessions/storetest", "sessions/streams", "sessions/strictjson", "sessions/urlpath",

@@ -10,7 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"authsidecar/caddymodule/adminapi"
-	"authsidecar/caddymodule/config"
+	"authsidecar/caddymodule/config/directive"
 	"authsidecar/caddymodule/internal/canonical"
 	"authsidecar/caddymodule/internal/placeholder"
 	"authsidecar/sessions"
@@ -47,7 +47,7 @@ func (s *PebbleStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if err := placeholder.Check(s); err != nil {
 		return d.Errf("store pebble: %v", err)
 	}
-	if d.NextArg() || config.OpensBlock(d) {
+	if d.NextArg() || directive.OpensBlock(d) {
 		return d.Err("store pebble is followed by too much: write store pebble [<directory>]")
 	}
 	return nil

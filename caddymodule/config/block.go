@@ -119,6 +119,20 @@ func (b *Block) Resolve() error {
 	return placed(placeholder.ResolveAll(b))
 }
 
+// CheckWritten sets defaults and checks a block as it is written, with its placeholders: what
+// they stand for may be known to the server alone. at is where something is wrong: the words
+// that lead there, with the number of a repeated one, joined by dots, as in trust.0.audience.
+func (b *Block) CheckWritten() (at string, err error) {
+	b.setDefaults()
+	if err = placed(placeholder.Check(b)); err == nil {
+		err = b.Check()
+	}
+	if f, ok := errors.AsType[*fault](err); ok {
+		at = f.at
+	}
+	return at, err
+}
+
 // placed makes a fault of what is wrong with a placeholder.
 func placed(err error) error {
 	var wrongOne *placeholder.Error

@@ -14,9 +14,7 @@ import (
 
 // A fault is something wrong in a configuration.
 type fault struct {
-	// at is where: the words that lead there, with the number of a repeated one,
-	// joined by dots, as in trust.0.audience.
-	at  string
+	at  string // where, as CheckWritten says it
 	err error
 }
 

@@ -79,17 +79,3 @@ func (b *Block) warnClaims() (found []string) {
 	}
 	return found
 }
-
-// claims reads what users' own sessions keep of their callers' tokens:
-//
-//	claims <names...> {
-//		max_age <duration>
-//	}
-func (p *parser) claims() error {
-	c := new(Claims)
-	p.config.Claims = c
-	if err := p.list(&c.Names, "groups email")(); err != nil {
-		return err
-	}
-	return p.block("claims", words{"max_age": p.duration(&c.MaxAge, "1d")})
-}

@@ -2,14 +2,13 @@
 // same as JSON.
 //
 //	Block                      one issuer's configuration; its parts are Trust, Rule, Identity, …
-//	UnmarshalCaddyfile         reads a block; errors name the line and the mend
 //	Prepare                    sets defaults, gives placeholders their values, then checks
 //	Check                      finds what is wrong, without a file or the network
 //	Warnings                   finds what works and will hurt
 //	Policy, BearerIssuer, …    what the domain gets of it
 //
-// A new word of the Caddyfile belongs here, and nowhere else: a field with its JSON name, its
-// default and its check beside it, and its reader in the block where it stands. A text takes
+// A new word of the Caddyfile belongs here: a field with its JSON name, its default and its
+// check beside it. Its reader is in package directive. A text takes
 // placeholders where the tag of its field says so (package placeholder). Nothing here knows a
 // request, a store or a key.
 package config

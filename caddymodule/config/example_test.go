@@ -7,12 +7,13 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"authsidecar/caddymodule/config"
+	"authsidecar/caddymodule/config/directive"
 )
 
 // A block as an operator writes it, and what it means.
 func ExampleBlock() {
 	block := new(config.Block)
-	err := block.UnmarshalCaddyfile(caddyfile.NewTestDispenser(`auth_sessions {
+	err := directive.Read(caddyfile.NewTestDispenser(`auth_sessions {
 		issuer https://app.acme.dev
 		trust https://idp.acme.dev {
 			audience https://app.acme.dev/auth/sessions
@@ -22,7 +23,7 @@ func ExampleBlock() {
 		impersonation {
 			require_reason
 		}
-	}`))
+	}`), block)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -40,16 +41,4 @@ func ExampleBlock() {
 	// POST /auth/sessions
 	// an impersonation lives 1h0m0s
 	// warning: allow lets callers impersonate everybody, administrators too: name who must not be impersonated, as in: protect user root admin-*
-}
-
-// What is wrong is said with the line and the mend.
-func ExampleBlock_UnmarshalCaddyfile() {
-	err := new(config.Block).UnmarshalCaddyfile(caddyfile.NewTestDispenser(`auth_sessions {
-		issuer https://app.acme.dev
-		trust https://idp.acme.dev
-		allow self
-	}`))
-	fmt.Println(err)
-	// Output:
-	// trust https://idp.acme.dev: no audience: write the "aud" that its tokens have for this app, as in: audience https://app.example.com/auth/sessions, at Testfile:3
 }

@@ -1,4 +1,6 @@
-package config
+package directive
+
+import "authsidecar/caddymodule/config"
 
 // identity reads how the app learns who is asking:
 //
@@ -14,7 +16,7 @@ package config
 //		path_headers trusted_proxies
 //	}
 func (p *parser) identity() error {
-	i := new(Identity)
+	i := new(config.Identity)
 	p.config.Identity = i
 	optional := false
 	mode := func(into *bool) func() error {
@@ -37,12 +39,12 @@ func (p *parser) identity() error {
 		"login":        p.text(&i.Login, "/login?next={http.request.uri_escaped}"),
 		"assertion":    func() error { return p.assertion(i) },
 		"end_streams":  p.flag(&i.EndStreams),
-		"path_headers": p.text(&i.PathHeaders, fromTrustedProxies),
+		"path_headers": p.text(&i.PathHeaders, "trusted_proxies"),
 	}, "header")
 }
 
-func (p *parser) identityHeader(i *Identity) error {
-	var header IdentityHeader
+func (p *parser) identityHeader(i *config.Identity) error {
+	var header config.IdentityHeader
 	for _, into := range []*string{&header.Name, &header.Field} {
 		if !p.NextArg() || p.Val() == "" {
 			return p.Err("identity: header needs a name and a field: write header <name> <field>, as in: header X-Auth-User user_id")
@@ -53,7 +55,7 @@ func (p *parser) identityHeader(i *Identity) error {
 	return nil
 }
 
-func (p *parser) accept(i *Identity) error {
+func (p *parser) accept(i *config.Identity) error {
 	if !p.NextArg() || p.Val() != "callers" {
 		return p.Err("identity: accept needs callers: write accept callers, to accept the tokens of the trusted issuers")
 	}
@@ -61,8 +63,8 @@ func (p *parser) accept(i *Identity) error {
 	return nil
 }
 
-func (p *parser) assertion(i *Identity) error {
-	i.Assertion = new(Assertion)
+func (p *parser) assertion(i *config.Identity) error {
+	i.Assertion = new(config.Assertion)
 	if audience := p.RemainingArgs(); len(audience) > 0 {
 		i.Assertion.Audience = audience
 	}

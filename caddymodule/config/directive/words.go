@@ -1,4 +1,4 @@
-package config
+package directive
 
 import (
 	"maps"
@@ -21,7 +21,7 @@ type words map[string]func() error
 func (p *parser) block(at string, known words, repeatable ...string) error {
 	name, _, _ := strings.Cut(at, ".")
 	if name == "" {
-		name = directive
+		name = Word
 	}
 	defer func(outer string) { p.name = outer }(p.name)
 	p.name = name

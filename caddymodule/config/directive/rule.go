@@ -1,4 +1,4 @@
-package config
+package directive
 
 import (
 	"fmt"
@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+
+	"authsidecar/caddymodule/config"
 )
 
 // allow reads a rule that lets callers have sessions:
@@ -56,8 +58,8 @@ var ruleForms = map[string]string{
 }
 
 // rule reads a rule of a word, in one of the kinds of forms, and adds it.
-func (p *parser) rule(word string, rules *[]*Rule, kinds ...string) error {
-	r := new(Rule)
+func (p *parser) rule(word string, rules *[]*config.Rule, kinds ...string) error {
+	r := new(config.Rule)
 	*rules = append(*rules, r)
 	p.mark(fmt.Sprintf("%s.%d", word, len(*rules)-1))
 	if !p.NextArg() {
@@ -79,7 +81,7 @@ func (p *parser) rule(word string, rules *[]*Rule, kinds ...string) error {
 	case "scope":
 		return p.ruled(word, r, "scope <scope>", &r.Scope)
 	case "claim":
-		r.Claim = new(ClaimRule)
+		r.Claim = new(config.ClaimRule)
 		return p.ruled(word, r, "claim <name> <value>", &r.Claim.Name, &r.Claim.Value)
 	default:
 		return p.ruled(word, r, "expression `<cel>`", &r.Expression)
@@ -87,7 +89,7 @@ func (p *parser) rule(word string, rules *[]*Rule, kinds ...string) error {
 }
 
 // ruled reads what a rule asks for, and whose callers it is for.
-func (p *parser) ruled(word string, r *Rule, form string, values ...*string) error {
+func (p *parser) ruled(word string, r *config.Rule, form string, values ...*string) error {
 	for _, value := range values {
 		if !p.NextArg() || p.Val() == "" {
 			return p.Errf("%s is incomplete: write %s %s [from <issuer>]", word, word, form)
@@ -104,7 +106,7 @@ func (p *parser) ruled(word string, r *Rule, form string, values ...*string) err
 }
 
 // from reads the issuer at the end of a rule, where one is named.
-func (p *parser) from(r *Rule) error {
+func (p *parser) from(r *config.Rule) error {
 	rest := *p.Dispenser
 	if !rest.NextArg() || rest.Val() != "from" {
 		return nil
@@ -118,18 +120,18 @@ var conditions = []string{"scope", "claim", "expression"}
 
 // condition reads a condition on callers, in the forms of allow but for self and from.
 // word is what it is of.
-func (p *parser) condition(word string) (*Rule, error) {
+func (p *parser) condition(word string) (*config.Rule, error) {
 	kind := p.Val()
 	if !slices.Contains(conditions, kind) {
 		return nil, p.unknown(word, kind, conditions)
 	}
-	r := new(Rule)
+	r := new(config.Rule)
 	var values []*string
 	switch kind {
 	case "scope":
 		values = []*string{&r.Scope}
 	case "claim":
-		r.Claim = new(ClaimRule)
+		r.Claim = new(config.ClaimRule)
 		values = []*string{&r.Claim.Name, &r.Claim.Value}
 	case "expression":
 		values = []*string{&r.Expression}
@@ -148,7 +150,7 @@ func (p *parser) condition(word string) (*Rule, error) {
 //	only scope <scope>
 //	only claim <name> <value>
 //	only expression <cel>
-func (p *parser) only(t *Trust, at string) error {
+func (p *parser) only(t *config.Trust, at string) error {
 	p.mark(fmt.Sprintf("%s.only.%d", at, len(t.Only)))
 	if !p.NextArg() {
 		return p.Err("only needs a condition: write only scope <scope>, only claim <name> <value>, or only expression <cel>")
@@ -164,7 +166,7 @@ func (p *parser) only(t *Trust, at string) error {
 // users reads whether the subjects of an issuer are the app's users, and of which callers:
 //
 //	users [scope <scope> | claim <name> <value> | expression <cel>]
-func (p *parser) users(t *Trust) error {
+func (p *parser) users(t *config.Trust) error {
 	users := true
 	t.Users = &users
 	if !p.NextArg() {
@@ -178,7 +180,7 @@ func (p *parser) users(t *Trust) error {
 // userClaim reads which claim names the caller:
 //
 //	user_claim <name> [unverified]
-func (p *parser) userClaim(t *Trust) error {
+func (p *parser) userClaim(t *config.Trust) error {
 	if err := p.text(&t.UserClaim, "email")(); err != nil {
 		return err
 	}
@@ -198,7 +200,7 @@ const idTokenAge = 10 * time.Minute
 // idTokens reads whether ID tokens are accepted, and how old:
 //
 //	id_tokens [<age>]
-func (p *parser) idTokens(t *Trust) error {
+func (p *parser) idTokens(t *config.Trust) error {
 	next := *p.Dispenser
 	if !next.NextArg() {
 		t.IDTokens = caddy.Duration(idTokenAge)

@@ -1,8 +1,7 @@
-package config
+package directive
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -10,14 +9,14 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
-	"authsidecar/caddymodule/internal/placeholder"
+	"authsidecar/caddymodule/config"
 )
 
-// directive is the word of the Caddyfile that begins a block.
-const directive = "auth_sessions"
+// Word is the word of the Caddyfile that begins a block.
+const Word = "auth_sessions"
 
-// UnmarshalCaddyfile reads the block from Caddyfile tokens. What is wrong
-// is an error that names the line and the mend:
+// Read reads a block from Caddyfile tokens. What is wrong is an error that names the line and
+// the mend:
 //
 //	auth_sessions {
 //		issuer  <url>
@@ -47,7 +46,7 @@ const directive = "auth_sessions"
 //		health  <path>
 //		store   <engine> ...
 //	}
-func (b *Block) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+func Read(d *caddyfile.Dispenser, b *config.Block) error {
 	d.Next() // consume the directive's name
 	p := &parser{Dispenser: d, config: b, marks: make(map[string]caddyfile.Dispenser)}
 	p.mark("")
@@ -60,7 +59,7 @@ func (b *Block) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 // A parser reads one auth_sessions block.
 type parser struct {
 	*caddyfile.Dispenser
-	config *Block
+	config *config.Block
 	// marks remembers where each word stands, by the name that faults give it.
 	marks map[string]caddyfile.Dispenser
 	// name is the block that is being read.
@@ -76,19 +75,14 @@ func (p *parser) check() error {
 	if err != nil {
 		return p.WrapErr(err)
 	}
-	whole := new(Block)
+	whole := new(config.Block)
 	if err := json.Unmarshal(data, whole); err != nil {
 		return p.WrapErr(err)
 	}
-	whole.setDefaults()
-	if err = placed(placeholder.Check(whole)); err == nil { // what they stand for may be known to the server alone
-		err = whole.Check()
+	at, err := whole.CheckWritten()
+	if err == nil {
+		return nil
 	}
-	var f *fault
-	if !errors.As(err, &f) {
-		return err
-	}
-	at := f.at
 	for {
 		if d, ok := p.marks[at]; ok {
 			return d.WrapErr(err)
@@ -135,7 +129,7 @@ func (p *parser) directive() error {
 }
 
 func (p *parser) trust() error {
-	t := new(Trust)
+	t := new(config.Trust)
 	p.config.Trust = append(p.config.Trust, t)
 	at := fmt.Sprintf("trust.%d", len(p.config.Trust)-1)
 	p.mark(at)
@@ -166,7 +160,7 @@ func (p *parser) trust() error {
 }
 
 func (p *parser) session() error {
-	s := new(Session)
+	s := new(config.Session)
 	p.config.Session = s
 	return p.block("session", words{
 		"ttl":          p.duration(&s.TTL, "30d"),
@@ -177,7 +171,7 @@ func (p *parser) session() error {
 }
 
 func (p *parser) impersonation() error {
-	i := new(Impersonation)
+	i := new(config.Impersonation)
 	p.config.Impersonation = i
 	return p.block("impersonation", words{
 		"ttl":            p.duration(&i.TTL, "1h"),
@@ -190,7 +184,7 @@ func (p *parser) impersonation() error {
 }
 
 func (p *parser) refreshToken() error {
-	r := new(RefreshToken)
+	r := new(config.RefreshToken)
 	p.config.RefreshToken = r
 	return p.block("refresh_token", words{
 		"grace":     p.durationOrZero(&r.Grace, "30s"),
@@ -200,7 +194,7 @@ func (p *parser) refreshToken() error {
 }
 
 func (p *parser) accessToken() error {
-	a := new(AccessToken)
+	a := new(config.AccessToken)
 	p.config.AccessToken = a
 	return p.block("access_token", words{
 		"ttl":       p.duration(&a.TTL, "10m"),
@@ -211,15 +205,12 @@ func (p *parser) accessToken() error {
 }
 
 func (p *parser) signingKeys() error {
-	s := new(SigningKeys)
+	s := new(config.SigningKeys)
 	p.config.SigningKeys = s
 	return p.block("signing_keys", words{
 		"rotate": p.durationOrZero(&s.Rotate, "30d"),
 	})
 }
-
-// Interface guard
-var _ caddyfile.Unmarshaler = (*Block)(nil)
 
 const storeNamespace = "auth_sessions.stores"
 

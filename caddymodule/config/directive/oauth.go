@@ -1,8 +1,9 @@
-package config
+package directive
 
 import (
 	"fmt"
 
+	"authsidecar/caddymodule/config"
 	"authsidecar/caddymodule/internal/placeholder"
 )
 
@@ -20,7 +21,7 @@ import (
 //		}
 //	}
 func (p *parser) oauth() error {
-	o := new(OAuth)
+	o := new(config.OAuth)
 	p.config.OAuth = o
 	return p.block("oauth", words{
 		"path":   p.text(&o.Path, "/oauth"),
@@ -28,8 +29,8 @@ func (p *parser) oauth() error {
 	}, "client")
 }
 
-func (p *parser) client(o *OAuth) error {
-	c := new(Client)
+func (p *parser) client(o *config.OAuth) error {
+	c := new(config.Client)
 	o.Clients = append(o.Clients, c)
 	at := fmt.Sprintf("client.%d", len(o.Clients)-1)
 	p.mark(at)

@@ -1,0 +1,17 @@
+package directive
+
+import "authsidecar/caddymodule/config"
+
+// claims reads what users' own sessions keep of their callers' tokens:
+//
+//	claims <names...> {
+//		max_age <duration>
+//	}
+func (p *parser) claims() error {
+	c := new(config.Claims)
+	p.config.Claims = c
+	if err := p.list(&c.Names, "groups email")(); err != nil {
+		return err
+	}
+	return p.block("claims", words{"max_age": p.duration(&c.MaxAge, "1d")})
+}
