@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -34,6 +35,12 @@ type Caller struct {
 	// StoreID is the identity of the store that our own token was minted with; "" where it
 	// says none.
 	StoreID string
+	// Generation is that of our own token, where it is of a session whose tokens live in
+	// cookies; else 0.
+	Generation uint64
+	// Arrived is whether the store knows that Generation arrived, or is being told: see
+	// Manager.Confirm. nil where there is nothing to tell.
+	Arrived *atomic.Bool
 	// Claims are all claims of the token; where recorded is set, those that a row
 	// recorded of a caller who is not here.
 	Claims Claims
@@ -64,6 +71,9 @@ func (c *Caller) knows(when Condition) bool {
 		return !has && !slices.Contains(c.recorded.Absent, name)
 	})
 }
+
+// Unconfirmed reports whether Manager.Confirm has something to do.
+func (c *Caller) Unconfirmed() bool { return c.Arrived != nil && !c.Arrived.Load() }
 
 // From returns what rules call the issuer of the caller: the name that all of its
 // spellings have in the configuration, and its own otherwise.

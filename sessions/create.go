@@ -36,6 +36,8 @@ type CreateRequest struct {
 	ClientID string
 	// ClientAuthenticated is set where the request came from that client, which proved it.
 	ClientAuthenticated bool
+	// Cookies is set where the tokens are to live in cookies of a browser: see Session.Cookies.
+	Cookies bool
 	// IdempotencyKey makes repeating the request safe; "" for none.
 	IdempotencyKey string
 	// IP and UserAgent are of the request.
@@ -111,6 +113,7 @@ func (c *creation) prepare(now time.Time) (*Session, error) {
 		ActorSID:    c.req.Caller.sid(),
 		IP:          c.req.IP,
 		UserAgent:   clip(c.req.UserAgent, maxAgent),
+		Cookies:     c.req.Cookies,
 		CreatedAt:   now,
 		RotatedAt:   now,
 	}
@@ -240,6 +243,9 @@ func (c *creation) identify(s *Session) {
 		life = c.req.Lifetime.String()
 	}
 	writeParts(hash, c.req.UserID, c.req.ClientID, c.req.Reason, life)
+	if c.req.Cookies {
+		writeParts(hash, "cookies")
+	}
 	s.RequestHash = hash.Sum(nil)
 }
 

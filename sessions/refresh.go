@@ -128,6 +128,29 @@ func (p *presentation) present(row Session, now time.Time) (next Session, write 
 	return rules.Present(row, p.token, &p.fresh, now)
 }
 
+// Confirm writes down that an access token of ours arrived where it was sent, so that the
+// refresh token of the generation before is good for the grace period from now on, and not
+// longer: see Rotation. It is for tokens that a request brought, never for those that its
+// answer is to bring. It does nothing unless the caller is Unconfirmed, and of several at once
+// one does it; after an error, which wraps ErrUnavailable, the caller is Unconfirmed again.
+func (m *Manager) Confirm(ctx context.Context, c *Caller) error {
+	if c.Arrived == nil || !c.Arrived.CompareAndSwap(false, true) {
+		return nil
+	}
+	var rules Rotation
+	row, err := m.Store.Update(ctx, m.Ref(c).Key, func(row Session, now time.Time) (next Session, write bool) {
+		return rules.Confirm(row, c.Generation, now)
+	})
+	switch {
+	case err == nil:
+		m.revocations().Remember(&row)
+	case !errors.Is(err, ErrNotFound):
+		c.Arrived.Store(false)
+		return fmt.Errorf("confirming generation: %w", err)
+	}
+	return nil
+}
+
 // permit asks today's policy about a session, with what its row recorded of the
 // caller. It is pure.
 func (p *presentation) permit(row *Session) error {

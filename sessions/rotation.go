@@ -67,7 +67,8 @@ type Fresh struct {
 type Rotation struct {
 	// Grace is for how long after a rotation the token before may come again and
 	// gets the same successor: an answer was lost, or two tabs asked at once.
-	// 0 never.
+	// 0 never. Where tokens live in cookies it counts from when the successor is known to
+	// have arrived, and covers requests that were under way.
 	Grace time.Duration
 	// Permit asks today's policy about the row; a no ends the session.
 	Permit func(*Session) error
@@ -92,6 +93,19 @@ type Outcome struct {
 //	lower        otherwise                   reuse       session ended
 //	live         wrong                       behind      session ended
 //	higher                                   behind      session ended
+//
+// Of a session whose tokens live in cookies (Session.Cookies), live - 1 goes by when the
+// live generation was confirmed, and not by a clock before that:
+//
+//	live         since rotation   since confirmation   outcome   stored
+//	unconfirmed  under Grace                           retried   nothing
+//	unconfirmed  longer                                retried   the live generation, renewed
+//	confirmed                     under Grace          retried   the same, by the time since rotation
+//	confirmed                     longer               reuse     session ended
+//
+// A generation that is renewed keeps its number and its secret, and begins again: its tokens
+// count from now, and today's key signs them. Presenting the live token proves that it
+// arrived, and so do its access tokens (Confirm).
 func (r *Rotation) Present(row Session, p *Presented, fresh *Fresh, now time.Time) (next Session, write bool, out Outcome) {
 	if err := alive(&row, p, now); err != nil {
 		return row, false, Outcome{Kind: event.Denied, Err: err}
@@ -103,7 +117,7 @@ func (r *Rotation) Present(row Session, p *Presented, fresh *Fresh, now time.Tim
 		return end(row, now, EndPolicy, Outcome{Kind: event.Revoked, Err: fmt.Errorf("%w: %w", errPolicy, err)})
 	}
 	if !p.isLive(&row) {
-		return row, false, Outcome{Kind: event.Retried}
+		return r.retry(row, fresh, now)
 	}
 	row.Generation++
 	row.SecretPrev, row.Secret = row.Secret, fresh.Secret
@@ -113,6 +127,29 @@ func (r *Rotation) Present(row Session, p *Presented, fresh *Fresh, now time.Tim
 		row.RotatedAt = now
 	}
 	return row, true, Outcome{Kind: event.Refreshed}
+}
+
+// retry answers the token before the live one, which is good. What a browser missed may be
+// so old that its access token is over, or that the session is about to be, though somebody
+// is there and uses it: then the live generation begins again.
+func (r *Rotation) retry(row Session, fresh *Fresh, now time.Time) (next Session, write bool, out Outcome) {
+	out = Outcome{Kind: event.Retried}
+	if !row.Cookies || now.Sub(row.RotatedAt) < max(r.Grace, time.Millisecond) {
+		return row, false, out
+	}
+	row.RotatedAt, row.KeyID = now, fresh.KeyID
+	return row, true, out
+}
+
+// Confirm is the transition of a row when an access token of that generation was seen: if it
+// is the live one, it arrived, and the refresh token before it is good for Grace from now on.
+// It is a pure function.
+func (r *Rotation) Confirm(row Session, generation uint64, now time.Time) (next Session, write bool) {
+	if !row.Cookies || !row.Live(now) || generation != row.Generation || generation <= row.Confirmed {
+		return row, false
+	}
+	row.Confirmed, row.ConfirmedAt = generation, now
+	return row, true
 }
 
 // Inspect is the transition of a row when a refresh token is presented for anything else than a
@@ -138,11 +175,23 @@ func (r *Rotation) misuse(row *Session, p *Presented, now time.Time) (EndReason,
 		return EndStoreBehind, Outcome{Kind: event.StoreBehind, Err: errStoreBehind}
 	case p.Generation < row.Generation && !before:
 		return EndReuse, Outcome{Kind: event.Reuse, Err: errReuse}
-	case before && max(0, now.Sub(row.RotatedAt)) >= r.Grace:
+	case before && r.isOver(row, now):
 		return EndReuse, Outcome{Kind: event.Reuse, Err: errGraceExpired}
 	default:
 		return "", Outcome{}
 	}
+}
+
+// isOver reports whether the grace period of the token before the live one is over.
+func (r *Rotation) isOver(row *Session, now time.Time) bool {
+	begin := row.RotatedAt
+	if row.Cookies {
+		if row.Confirmed < row.Generation {
+			return false // for all that is known, nobody has the live one
+		}
+		begin = row.ConfirmedAt
+	}
+	return max(0, now.Sub(begin)) >= r.Grace
 }
 
 // alive returns why a token of this row is good for nothing before its generation

@@ -81,11 +81,20 @@ type Session struct {
 	SecretPrev [SecretSize]byte
 	// KeyID names the key that signed the live refresh token.
 	KeyID string
-	// RotatedAt is when the live generation began, and so when the session was
-	// last used. It never goes back.
+	// RotatedAt is when the live generation began, or was renewed, and so when the session
+	// was last used. It never goes back.
 	RotatedAt time.Time
 	// RotatedFrom is the address that the last rotation came from.
 	RotatedFrom string
+
+	// Cookies means that the tokens live in cookies of a browser, where an answer that got
+	// lost is noticed much later: see Rotation. It never changes.
+	Cookies bool
+	// Confirmed is the highest generation that is known to have arrived, and ConfirmedAt is
+	// when that was written down. The first generation has none before it: 0 needs no
+	// confirming.
+	Confirmed   uint64
+	ConfirmedAt time.Time
 
 	// RevokedAt is when the session was ended before its time, EndReason why.
 	RevokedAt time.Time

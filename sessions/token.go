@@ -156,6 +156,7 @@ type accessClaims struct {
 	ID       string         `json:"jti"`
 	Session  string         `json:"sid,omitzero"`
 	Created  int64          `json:"sid_iat,omitzero"` // when the session was created, in milliseconds
+	Gen      *uint64        `json:"gen,omitzero"`     // of a session whose tokens live in cookies
 	Store    string         `json:"store,omitzero"`
 	Actor    *actorClaim    `json:"act,omitzero"`
 	Reason   string         `json:"reason,omitzero"`
@@ -166,6 +167,9 @@ func (m *Minter) accessClaims(s *Session, id string, issued, expires time.Time) 
 	claims := &accessClaims{
 		Issuer: m.Issuer, Expires: expires.Unix(), Audience: audienceOf(m.AccessAudience), User: s.UserID, Client: s.ClientID,
 		Issued: issued.Unix(), ID: id, Session: s.ID, Created: s.CreatedAt.UnixMilli(), Actor: actorOf(s), Kept: m.kept(s, expires),
+	}
+	if s.Cookies {
+		claims.Gen = &s.Generation
 	}
 	if m.StoreID != nil {
 		claims.Store = m.StoreID()

@@ -2,6 +2,7 @@ package bearer
 
 import (
 	"math"
+	"sync/atomic"
 	"time"
 
 	"authsidecar/sessions"
@@ -146,7 +147,20 @@ func readSession(c *sessions.Caller) bool {
 	c.SessionCreated = time.UnixMilli(created).UTC()
 	var known bool
 	c.StoreID, known = text(c.Claims, "store")
-	return ok && c.SessionID != "" && known
+	return ok && c.SessionID != "" && known && readGeneration(c)
+}
+
+// readGeneration fills in the generation that a token says, and reports whether it can be one.
+func readGeneration(c *sessions.Caller) bool {
+	value, has := c.Claims["gen"]
+	generation, ok := value.(int64)
+	if !has || !ok || generation < 0 {
+		return !has
+	}
+	if c.Generation = uint64(generation); generation > 0 { // nothing came before the first
+		c.Arrived = new(atomic.Bool)
+	}
+	return true
 }
 
 // text returns the first of the claims that is there. All that are must be

@@ -179,7 +179,7 @@ func eachIndexKey(realm hash, row *sessions.Session, do func(key, value []byte) 
 
 // normalise makes a row what reading it back would give.
 func normalise(row *sessions.Session) {
-	for _, at := range []*time.Time{&row.CreatedAt, &row.ExpiresAt, &row.RotatedAt, &row.RevokedAt} {
+	for _, at := range []*time.Time{&row.CreatedAt, &row.ExpiresAt, &row.RotatedAt, &row.ConfirmedAt, &row.RevokedAt} {
 		*at = time.UnixMilli(at.UnixMilli()).UTC()
 	}
 	row.Idle = row.Idle.Truncate(time.Millisecond)

@@ -68,7 +68,7 @@ func encode(row *sessions.Session) (*storedRow, error) {
 // changing adds the columns that an update may change: statements.changing.
 func (w *storedRow) changing(a *args) *args {
 	row := &w.Session
-	a.int(rowcodec.Format).bytes(hashHolder(row.UserID, row.ClientID))
+	a.int(rowcodec.FormatOf(row)).bytes(hashHolder(row.UserID, row.ClientID))
 	a.int(millis(row.ExpiresAt)).int(row.Idle.Milliseconds()).int(millis(row.PurgeAt()))
 	a.int(int64(row.Generation)).bytes(row.Secret[:]).bytes(row.SecretPrev[:]).text(row.KeyID)
 	a.int(millis(row.RotatedAt)).text(row.RotatedFrom)

@@ -241,7 +241,7 @@ func TestARowOfANewerReleaseIsNobodysGuess(t *testing.T) {
 	s := openStore(t, Options{})
 	row := sharedtest.Create(t, s, sharedtest.Row("newer", s.Now()))
 	server(t).Exec(t, "postgres", fmt.Sprintf(`UPDATE %s.sessions SET format = format + 1,
-	data = convert_to(replace(convert_from(data, 'UTF8'), '"v":1', '"v":2'), 'UTF8')`, s.sql.schema))
+	data = convert_to(replace(convert_from(data, 'UTF8'), '"v":1', '"v":3'), 'UTF8')`, s.sql.schema))
 	before := dump(t, s)
 	_, get := s.Get(ctx(), row.Key())
 	creating := sharedtest.CreateErr(s, row)

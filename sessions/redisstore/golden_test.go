@@ -260,7 +260,7 @@ func TestWhatANewerReleaseWroteIsLeftAlone(t *testing.T) {
 	}
 	name := s.keys.row(label(row.Key()))
 	set(name, "f", "2")
-	set(name, "b", `{"v":2,"user":"alice"}`)
+	set(name, "b", `{"v":3,"user":"alice"}`)
 	before := dump(t, s)
 	p := *sharedtest.Token(&row)
 	_, get := s.Get(ctx(), row.Key())

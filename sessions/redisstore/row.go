@@ -26,7 +26,7 @@ var fields = []string{"m", "v", "x", "g", "s", "p", "k", "t", "o", "e", "w", "b"
 
 func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
 
-// ownFormat is the version that this release writes.
+// ownFormat is the newest version that this release knows.
 var ownFormat = strconv.Itoa(rowcodec.Format)
 
 // A storedRow is a row as it is written.
@@ -49,7 +49,7 @@ func revoked(row *sessions.Session) string {
 func (w *storedRow) fields(args []string) []string {
 	row := &w.Session
 	return append(args,
-		"f", ownFormat, "h", hashHolder(row.UserID, row.ClientID), "x", millis(row.ExpiresAt),
+		"f", strconv.FormatInt(rowcodec.FormatOf(row), 10), "h", hashHolder(row.UserID, row.ClientID), "x", millis(row.ExpiresAt),
 		"d", strconv.FormatInt(row.Idle.Milliseconds(), 10), "g", strconv.FormatUint(row.Generation, 10),
 		"s", string(row.Secret[:]), "p", string(row.SecretPrev[:]), "k", row.KeyID, "t", millis(row.RotatedAt),
 		"o", row.RotatedFrom, "e", revoked(row), "w", string(row.EndReason), "b", string(w.Data))

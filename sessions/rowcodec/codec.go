@@ -12,8 +12,24 @@ import (
 	"authsidecar/sessions"
 )
 
-// Format is the version of the encodings that this release writes.
-const Format = 1
+// Format is the newest version of a row that this release knows. FormatOf is the version that
+// it writes one in.
+const Format = formatCookies
+
+const (
+	formatFirst   = 1
+	formatCookies = 2 // has the members of sessions whose tokens live in cookies
+	formatCutoff  = 1
+)
+
+// FormatOf returns the version that a session is written in: the first one that can say what
+// it is, so that a release which does not know that leaves it alone and reads all others.
+func FormatOf(s *sessions.Session) int64 {
+	if s.Cookies {
+		return formatCookies
+	}
+	return formatFirst
+}
 
 // ErrNewer means that a newer release wrote the value, in a version that this one does not
 // know.
@@ -58,23 +74,40 @@ func corrupt(what string) error {
 	return fmt.Errorf("%w: %s is corrupt", sessions.ErrUnavailable, what)
 }
 
-// A version is that of an encoding. Reading stops at one that is not known.
-type version int64
+// A rowVersion is that of a row, a cutoffVersion that of a cutoff. Reading stops at one that
+// is not known.
+type (
+	rowVersion    int64
+	cutoffVersion int64
+)
 
 // UnmarshalJSONFrom reads a version, or is ErrNewer.
-func (v *version) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+func (v *rowVersion) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	n, err := readVersion(d, Format)
+	*v = rowVersion(n)
+	return err
+}
+
+// UnmarshalJSONFrom reads a version, or is ErrNewer.
+func (v *cutoffVersion) UnmarshalJSONFrom(d *jsontext.Decoder) error {
+	n, err := readVersion(d, formatCutoff)
+	*v = cutoffVersion(n)
+	return err
+}
+
+func readVersion(d *jsontext.Decoder, newest int64) (int64, error) {
 	token, err := d.ReadToken()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if token.Kind() != jsontext.KindNumber {
-		return errVersion
+		return 0, errVersion
 	}
 	n, err := token.Int()
-	if *v = version(n); err == nil && n > Format {
-		return ErrNewer
+	if err == nil && n > newest {
+		err = ErrNewer
 	}
-	return err
+	return n, err
 }
 
 // A blob is base64url without padding.

@@ -14,11 +14,11 @@ import (
 // A cutoff is the value of a revocation.Cutoff. Names are bytes, since who asks for a cutoff
 // may name what is not UTF-8, and what is read again must select the same.
 type cutoff struct {
-	Version        version    `json:"v"`
-	User           []byte     `json:"user,omitempty"`
-	Actor          *principal `json:"actor,omitzero"`
-	Impersonations bool       `json:"imp,omitzero"`
-	By             *principal `json:"by,omitzero"`
+	Version        cutoffVersion `json:"v"`
+	User           []byte        `json:"user,omitempty"`
+	Actor          *principal    `json:"actor,omitzero"`
+	Impersonations bool          `json:"imp,omitzero"`
+	By             *principal    `json:"by,omitzero"`
 }
 
 type principal struct {
@@ -42,7 +42,7 @@ func EncodeCutoff(c *revocation.Cutoff) ([]byte, error) {
 	if c.Empty() {
 		return nil, fmt.Errorf("encoding cutoff: %w", errCutoffOfAll)
 	}
-	stored := cutoff{Version: Format, User: []byte(c.User), Impersonations: c.Impersonations}
+	stored := cutoff{Version: formatCutoff, User: []byte(c.User), Impersonations: c.Impersonations}
 	if c.Actor != nil {
 		stored.Actor = principalOf(c.Actor)
 	}

@@ -1,7 +1,8 @@
 // Package rowcodec turns sessions and cutoffs into the bytes under which stores keep them,
 // and back. Both are JSON objects (RFC 8259):
 //
-//	member "v"   the version of the encoding; it comes first
+//	member "v"   the version of the encoding; it comes first. A row has the lowest that can
+//	             say what it is: 2 where its tokens live in cookies, else 1
 //	times        Unix milliseconds
 //	bytes        base64url of sessions, base64 of cutoffs
 //	empty        left out

@@ -13,7 +13,7 @@ import (
 // A row is the value of a session. Members that are pointers must be there: without them
 // a row says nothing that could be trusted.
 type row struct {
-	Version       version            `json:"v"`
+	Version       rowVersion         `json:"v"`
 	User          *string            `json:"user"`
 	Client        string             `json:"client"`
 	Impersonation bool               `json:"imp,omitzero"`
@@ -42,6 +42,9 @@ type row struct {
 	Rotated       *int64             `json:"rotated"`
 	Revoked       *int64             `json:"revoked,omitzero"`
 	RequestHash   blob               `json:"request,omitempty"`
+	Cookies       bool               `json:"cookies,omitzero"` // it and the rest since version 2
+	Confirmed     uint64             `json:"confirmed,omitzero"`
+	ConfirmedAt   *int64             `json:"confirmed_at,omitzero"`
 }
 
 // rows are those that nobody reads or writes now.
@@ -74,18 +77,22 @@ func EncodeFor(s *sessions.Session, use func(value []byte)) error {
 func (r *row) fill(s *sessions.Session) {
 	expires, idle, rotated := s.ExpiresAt.UnixMilli(), s.Idle.Milliseconds(), s.RotatedAt.UnixMilli()
 	*r = row{
-		Version: Format, User: &s.UserID, Client: s.ClientID, Impersonation: s.Impersonation, Reason: s.Reason,
+		Version: rowVersion(FormatOf(s)), User: &s.UserID, Client: s.ClientID, Impersonation: s.Impersonation, Reason: s.Reason,
 		Actor: s.Actor, ActorClient: s.ActorClient, ActorSub: s.ActorSub, ActorSID: s.ActorSID,
 		ActorClaims: s.ActorClaims, ActorAbsent: s.ActorAbsent, ActorWhole: s.ActorWhole, Kept: s.Kept,
 		Rule: s.Rule, IP: s.IP, UserAgent: s.UserAgent, KeyID: s.KeyID, RotatedFrom: s.RotatedFrom, EndReason: s.EndReason,
 		Created: s.CreatedAt.UnixMilli(), Expires: &expires, Idle: &idle, Generation: &s.Generation,
 		Secret: s.Secret[:], Rotated: &rotated, RequestHash: s.RequestHash,
+		Cookies: s.Cookies, Confirmed: s.Confirmed,
 	}
 	if len(s.Kept) > 0 {
 		r.KeptAt = new(s.KeptAt.UnixMilli())
 	}
 	if s.SecretPrev != ([sessions.SecretSize]byte{}) {
 		r.SecretPrev = s.SecretPrev[:]
+	}
+	if !s.ConfirmedAt.IsZero() {
+		r.ConfirmedAt = new(s.ConfirmedAt.UnixMilli())
 	}
 	if !s.RevokedAt.IsZero() {
 		r.Revoked = new(s.RevokedAt.UnixMilli())
@@ -104,7 +111,7 @@ func Decode(key sessions.Key, data []byte) (sessions.Session, error) {
 		Actor: r.Actor, ActorClient: r.ActorClient, ActorSub: r.ActorSub, ActorSID: r.ActorSID,
 		ActorClaims: r.ActorClaims, ActorAbsent: r.ActorAbsent, ActorWhole: r.ActorWhole, Kept: r.Kept,
 		Rule: r.Rule, IP: r.IP, UserAgent: r.UserAgent, KeyID: r.KeyID, RotatedFrom: r.RotatedFrom, EndReason: r.EndReason,
-		CreatedAt: fromMillis(r.Created), RequestHash: r.RequestHash,
+		CreatedAt: fromMillis(r.Created), RequestHash: r.RequestHash, Cookies: r.Cookies, Confirmed: r.Confirmed,
 	}
 	ok := r.Version > 0 && r.User != nil && r.Expires != nil && r.Idle != nil && r.Generation != nil && r.Rotated != nil &&
 		r.Secret.fill(&s.Secret) && (r.SecretPrev == nil || r.SecretPrev.fill(&s.SecretPrev))
@@ -115,6 +122,9 @@ func Decode(key sessions.Key, data []byte) (sessions.Session, error) {
 	s.ExpiresAt, s.RotatedAt, s.Idle = fromMillis(*r.Expires), fromMillis(*r.Rotated), time.Duration(*r.Idle)*time.Millisecond
 	if r.KeptAt != nil {
 		s.KeptAt = fromMillis(*r.KeptAt)
+	}
+	if r.ConfirmedAt != nil {
+		s.ConfirmedAt = fromMillis(*r.ConfirmedAt)
 	}
 	if r.Revoked != nil {
 		s.RevokedAt = fromMillis(*r.Revoked)

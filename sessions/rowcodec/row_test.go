@@ -18,6 +18,7 @@ import (
 const (
 	goldenRow     = `{"v":1,"user":"alice","client":"my-app","imp":true,"reason":"ticket 4711","actor":{"iss":"https://idp.example.com","sub":"support-7"},"actor_client":"desk","actor_sub":"f:uuid:7","actor_sid":"08a5","claims":{"level":3,"part":0.5,"scope":"openid sessions:impersonate"},"absent":["scp","dept"],"whole":true,"kept_at":1699999999000,"kept":{"groups":["a"]},"rule":"scope sessions:impersonate","ip":"192.0.2.7","ua":"Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101","kid":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I","rip":"192.0.2.8","end":"reuse","created":1700000000123,"expires":1702592000123,"idle":1209600000,"gen":3,"rnd":"AQIDAAAAAAAAAAAAAAAAAA","rnd_prev":"CQgHAAAAAAAAAAAAAAAAAA","rotated":1700000900123,"revoked":1700001000000,"request":"BQYH"}`
 	goldenFew     = `{"v":1,"user":"u","client":"","actor":{"iss":"","sub":""},"kid":"","created":1,"expires":2,"idle":0,"gen":0,"rnd":"AAAAAAAAAAAAAAAAAAAAAA","rotated":3}`
+	goldenCookies = `{"v":2,"user":"u","client":"","actor":{"iss":"","sub":""},"kid":"","created":1,"expires":2,"idle":0,"gen":4,"rnd":"AAAAAAAAAAAAAAAAAAAAAA","rotated":3,"cookies":true,"confirmed":3,"confirmed_at":4}`
 	goldenEscapes = `{"v":1,"user":"\u2028 ` + "\x7f" + ` <&> \"\\\n\ufffd é","client":"","actor":{"iss":"","sub":""},"kid":"","created":1,"expires":2,"idle":0,"gen":0,"rnd":"AAAAAAAAAAAAAAAAAAAAAA","rotated":3}`
 )
 
@@ -39,12 +40,14 @@ func TestARowIsWrittenAndReadAsEarlierReleasesDid(t *testing.T) {
 	few := sessions.Session{Realm: "r", ID: "i", UserID: "u", CreatedAt: fromMillis(1), ExpiresAt: fromMillis(2), RotatedAt: fromMillis(3)}
 	escapes := few
 	escapes.UserID = "\u2028 \x7f <&> \"\\\n\ufffd é"
-	for golden, want := range map[string]sessions.Session{goldenRow: exampleRow(), goldenFew: few, goldenEscapes: escapes} {
+	cookies := few
+	cookies.Cookies, cookies.Generation, cookies.Confirmed, cookies.ConfirmedAt = true, 4, 3, fromMillis(4)
+	for golden, want := range map[string]sessions.Session{goldenRow: exampleRow(), goldenFew: few, goldenEscapes: escapes, goldenCookies: cookies} {
 		if got, err := Decode(want.Key(), []byte(golden)); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s is read as\n%#v, %v", golden, got, err)
 		}
 		data, err := Encode(&want)
-		if err != nil || !bytes.HasPrefix(data, []byte(`{"v":1,`)) {
+		if err != nil || !bytes.HasPrefix(data, []byte(golden[:7])) {
 			t.Errorf("%s, %v: the version does not come first", data, err)
 		}
 		var ours, theirs map[string]any
@@ -70,11 +73,26 @@ func TestTextThatIsNoUTF8IsReplaced(t *testing.T) {
 
 func TestARowOfANewerReleaseIsNotGuessedAt(t *testing.T) {
 	for _, data := range []string{
-		`{"v":2}`, `{"v":2,"user":{"new":"shape"}}`, `{"v":9,"gen":"x"}`, ` { "v" : 2 , whatever`,
+		`{"v":3}`, `{"v":3,"user":{"new":"shape"}}`, `{"v":9,"gen":"x"}`, ` { "v" : 3 , whatever`,
 	} {
 		if _, err := Decode(sessions.Key{}, []byte(data)); !errors.Is(err, ErrNewer) {
 			t.Errorf("%s: %v, not ErrNewerRow", data, err)
 		}
+	}
+}
+
+// A release that knows no sessions in cookies would sign their people out after the grace
+// period, and forget that they are in cookies: to it they are unavailable, and all others are
+// as they were.
+func TestOnlyASessionInCookiesIsNewToTheReleaseBefore(t *testing.T) {
+	s := exampleRow()
+	plain, err := Encode(&s)
+	if err != nil || FormatOf(&s) != 1 || bytes.Contains(plain, []byte("cookies")) || bytes.Contains(plain, []byte("confirmed")) {
+		t.Errorf("%s, %v: version %d", plain, err, FormatOf(&s))
+	}
+	s.Cookies = true
+	if data, err := Encode(&s); err != nil || FormatOf(&s) != 2 || !bytes.HasPrefix(data, []byte(`{"v":2,`)) {
+		t.Errorf("%s, %v: version %d", data, err, FormatOf(&s))
 	}
 }
 
