@@ -259,7 +259,7 @@ func TestWhatANewerReleaseWroteIsLeftAlone(t *testing.T) {
 		}
 	}
 	name := s.keys.row(label(row.Key()))
-	set(name, "f", "2")
+	set(name, "f", "3")
 	set(name, "b", `{"v":3,"user":"alice"}`)
 	before := dump(t, s)
 	p := *sharedtest.Token(&row)

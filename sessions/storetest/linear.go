@@ -34,23 +34,28 @@ const (
 	moveReuse  move = "reuse"   // with the first one
 	moveAhead  move = "ahead"   // with one that was never given
 	moveRevoke move = "revoke"
-	moveLate   move = "late" // a retry, when the grace period is over
+	moveLate   move = "late"   // a retry, when the grace period is over
+	moveArrive move = "arrive" // the newest access token is seen
 )
+
+// confirmed is the kind of a moveArrive that changed something.
+const confirmed event.Kind = "confirmed"
 
 // Players follow the opening, then they end the session in one of the ways: in
 // every other session all make each move at once, else each begins at another
-// place of the opening and waits for nobody.
+// place of the opening and waits for nobody. Of some of both the tokens live in cookies.
 var (
-	opening = []move{moveLive, moveGet, moveLive, moveRetry, moveLive, moveCreate, moveRetry}
+	opening = []move{moveLive, moveGet, moveLive, moveRetry, moveArrive, moveLive, moveCreate, moveRetry, moveArrive}
 	endings = []move{moveReuse, moveRevoke, moveLate, moveAhead}
 )
 
 // A game is the history of one session. Its clock counts calls and returns.
 type game struct {
 	*suite
-	key    sessions.Key
-	ending move
-	ticks  atomic.Int64
+	key     sessions.Key
+	ending  move
+	cookies bool
+	ticks   atomic.Int64
 
 	mu      sync.Mutex
 	history []porcupine.Operation
@@ -67,7 +72,7 @@ func linearizable(s *suite) {
 	for i := range linearSessions {
 		g := &game{
 			suite: s, key: sessions.Key{Realm: realm, ID: fmt.Sprintf("played%d", i)}, ending: endings[i%len(endings)],
-			tokens: make(map[uint64][sessions.SecretSize]byte),
+			cookies: i/len(endings)/2%2 == 1, tokens: make(map[uint64][sessions.SecretSize]byte),
 		}
 		if i/len(endings)%2 == 0 {
 			for step := range steps {
@@ -89,7 +94,7 @@ func linearizable(s *suite) {
 		}
 	}
 	for _, kind := range []event.Kind{
-		event.Refreshed, event.Retried, event.Reuse, event.StoreBehind, event.Revoked, event.Denied,
+		event.Refreshed, event.Retried, event.Reuse, event.StoreBehind, event.Revoked, event.Denied, confirmed,
 	} {
 		if kinds[kind] == 0 {
 			s.Errorf("no operation was %s: %v", kind, kinds)
@@ -125,7 +130,7 @@ func (g *game) ask(player, step int, m move) *question {
 	binary.BigEndian.PutUint64(q.fresh.Secret[8:], uint64(step))
 	if m == moveCreate {
 		row := g.session(g.key.ID, "alice")
-		row.Secret = q.fresh.Secret
+		row.Secret, row.Cookies = q.fresh.Secret, g.cookies
 		q.row = g.encode(row)
 		return q
 	}

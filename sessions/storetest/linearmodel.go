@@ -35,6 +35,12 @@ func (q *question) transition(row sessions.Session, now time.Time) (next session
 		return row, true, event.Revoked
 	}
 	rules := sessions.Rotation{Grace: linearGrace, Permit: func(*sessions.Session) error { return nil }}
+	if q.move == moveArrive {
+		if next, write = rules.Confirm(row, q.presented.Generation, now); write {
+			kind = confirmed
+		}
+		return next, write, kind
+	}
 	next, write, outcome := rules.Present(row, &q.presented, &q.fresh, now)
 	return next, write, outcome.Kind
 }

@@ -186,6 +186,7 @@ func (s *suite) full() sessions.Session {
 	row.Idle = 90*time.Minute + time.Millisecond
 	row.RotatedAt = row.CreatedAt.Add(time.Millisecond)
 	row.RevokedAt, row.EndReason = row.CreatedAt.Add(time.Minute), sessions.EndReuse
+	row.Cookies, row.Confirmed, row.ConfirmedAt = true, 1<<64-2, row.CreatedAt.Add(2*time.Millisecond)
 	row.RequestHash = []byte{0, 1, 254, 255}
 	for i := range row.Secret {
 		row.Secret[i], row.SecretPrev[i] = byte(i), byte(255-i)

@@ -107,6 +107,10 @@ var deviations = []deviation{
 		row.Idle = 48 * time.Hour
 		*passed += 24 * time.Hour
 	}},
+	{"in cookies", func(row *sessions.Session, _ *sessions.Presented, _ *time.Duration) { row.Cookies = true }},
+	{"in cookies, with the live generation confirmed", func(row *sessions.Session, _ *sessions.Presented, _ *time.Duration) {
+		row.Cookies, row.Confirmed, row.ConfirmedAt = true, row.Generation, row.CreatedAt
+	}},
 	{"a clock that was set back", func(_ *sessions.Session, _ *sessions.Presented, passed *time.Duration) { *passed -= time.Minute }},
 }
 
