@@ -182,10 +182,23 @@ func sameSession(a, b *sessions.Session) bool {
 
 // behind reports whether the row of the source is a later state of the target's.
 func behind(have, row *sessions.Session) bool {
-	if have.Generation != row.Generation {
-		return have.Generation < row.Generation && have.RevokedAt.IsZero()
+	switch {
+	case !have.RevokedAt.IsZero():
+		return false
+	case have.Generation != row.Generation:
+		return have.Generation < row.Generation
+	case !row.RevokedAt.IsZero():
+		return true
+	default:
+		return later(row, have)
 	}
-	return have.RevokedAt.IsZero() && !row.RevokedAt.IsZero()
+}
+
+// later reports whether a is a later state of the generation that b is of: it was confirmed, or
+// renewed.
+func later(a, b *sessions.Session) bool {
+	return a.Generation == b.Generation && a.Secret == b.Secret && a.Confirmed >= b.Confirmed && !a.RotatedAt.Before(b.RotatedAt) &&
+		(a.Confirmed > b.Confirmed || a.RotatedAt.After(b.RotatedAt))
 }
 
 // check reads a row again.
@@ -198,7 +211,7 @@ func (c *copier) check(ctx context.Context, row *sessions.Session) error {
 		return fmt.Errorf("session %s: %w", row.ID, err)
 	case reflect.DeepEqual(have, *row):
 		return nil
-	case !sameSession(&have, row) || behind(&have, row) || have.Generation == row.Generation && have.RevokedAt.IsZero():
+	case !sameSession(&have, row) || behind(&have, row) || have.Generation == row.Generation && have.RevokedAt.IsZero() && !later(&have, row):
 		return fmt.Errorf("session %s: it is not what was copied; repeat the command", row.ID)
 	default:
 		return nil // it went on in the target

@@ -37,6 +37,7 @@ func fill(t *testing.T, store sessions.Store, n int) {
 			Impersonation: i%3 == 0, Actor: sessions.Principal{Issuer: "https://idp.example.com", Subject: "carol"},
 			ActorClaims: sessions.Claims{"scope": "a b", "level": int64(4), "rate": 1.5, "roles": []any{"x"}}, Reason: "why \"not\"",
 			CreatedAt: copyNoon, RotatedAt: copyNoon, ExpiresAt: copyNoon.Add(24 * time.Hour), Idle: time.Hour, Generation: uint64(i % 5), KeyID: "k",
+			Cookies: i%2 == 1,
 		}
 		row.Secret[0] = byte(i)
 		if _, _, _, err := store.Create(t.Context(), row); err != nil {
@@ -195,6 +196,9 @@ func TestCopy_BringsUpToDateAndNeverBack(t *testing.T) {
 	rotate := change(func(s *sessions.Session) { s.Generation++; s.Secret[1]++ })
 	end := change(func(s *sessions.Session) { s.RevokedAt, s.EndReason = copyNoon, sessions.EndReuse })
 	other := change(func(s *sessions.Session) { s.Secret[1]++ })
+	confirm := change(func(s *sessions.Session) { s.Confirmed, s.ConfirmedAt = s.Generation, copyNoon })
+	renew := change(func(s *sessions.Session) { s.RotatedAt = s.RotatedAt.Add(time.Minute) })
+	otherLater := change(func(s *sessions.Session) { s.Secret[1]++; s.RotatedAt = s.RotatedAt.Add(time.Minute) })
 	tests := []struct {
 		name           string
 		source, target func(*testing.T, sessions.Store)
@@ -206,7 +210,13 @@ func TestCopy_BringsUpToDateAndNeverBack(t *testing.T) {
 		{"rotated in the target", nil, rotate, copyReport{Read: 2, Newer: 1, Same: 1, Cutoffs: 1, Checked: 2}, ""},
 		{"ended in the target", nil, end, copyReport{Read: 2, Newer: 1, Same: 1, Cutoffs: 1, Checked: 2}, ""},
 		{"ended in the target, rotated in the source", rotate, end, copyReport{Read: 2, Newer: 1, Same: 1, Cutoffs: 1, Checked: 2}, ""},
+		{"confirmed in the source", confirm, nil, copyReport{Read: 2, Updated: 1, Same: 1, Cutoffs: 1, Checked: 2}, ""},
+		{"confirmed in the target", nil, confirm, copyReport{Read: 2, Newer: 1, Same: 1, Cutoffs: 1, Checked: 2}, ""},
+		{"renewed in the source", renew, nil, copyReport{Read: 2, Updated: 1, Same: 1, Cutoffs: 1, Checked: 2}, ""},
+		{"renewed in the target", nil, renew, copyReport{Read: 2, Newer: 1, Same: 1, Cutoffs: 1, Checked: 2}, ""},
 		{"of the same generation, and another", nil, other, copyReport{}, "not what was copied"},
+		{"of the same generation, and another that is later", nil, otherLater, copyReport{}, "not what was copied"},
+		{"of the same generation, and another that is earlier", otherLater, nil, copyReport{}, "not what was copied"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
