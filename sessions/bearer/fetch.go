@@ -1,16 +1,11 @@
 package bearer
 
 import (
-	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -20,20 +15,14 @@ import (
 	"authsidecar/sessions/strictjson"
 )
 
-const (
-	maxRedirects     = 3
-	maxDocumentDepth = 16 // of the JSON of a discovery document
-)
+const maxDocumentDepth = 16 // of the JSON of a discovery document
 
 // Errors of fetches. None has anything of an URL or an answer in it: both may
 // hold what is not for logs.
 var (
 	errTooMuch      = errors.New("over 1 MiB of keys")
-	errURL          = errors.New("not an absolute https URL without user and fragment")
-	errRedirect     = errors.New("redirected to another origin, or too often")
 	errDiscovery    = errors.New("not a discovery document")
 	errOtherIssuer  = errors.New("discovery document of another issuer")
-	errDiscovered   = errors.New("discovery document leads from https to http, or to an address of this machine or its link: if that is right, configure the URL of the keys")
 	errToken        = errors.New("the bearer token for the URL cannot be read, or is none")
 	errBadDirective = errors.New("not a max-age")
 )
@@ -114,23 +103,7 @@ func (r *Remote) discover(ctx context.Context) (*url.URL, error) {
 	if name != r.config.Issuer { // RFC 8414 section 3.3
 		return nil, &OtherIssuerError{Name: name, Keys: keys}
 	}
-	return r.checkDiscovered(issuer, keys)
-}
-
-// checkDiscovered checks where an issuer says that its keys are. What is published with
-// https stays with https (OpenID Connect Discovery 1.0 section 3, RFC 8414 section 2), and
-// nobody but an issuer on this machine sends us to what listens there for this machine
-// alone: Caddy's admin endpoint, metadata of a cloud (RFC 9728 section 7.7). Private
-// addresses are where identity providers of companies are.
-func (r *Remote) checkDiscovered(issuer *url.URL, keys string) (*url.URL, error) {
-	found, err := checkURL(keys, r.config.InsecureHTTP)
-	if err != nil {
-		return nil, err
-	}
-	if found.Scheme != issuer.Scheme && found.Scheme != "https" || isLocal(found.Hostname()) && !isLocal(issuer.Hostname()) {
-		return nil, errDiscovered
-	}
-	return found, nil
+	return checkDiscovered(issuer, keys, r.config.InsecureHTTP)
 }
 
 // get reads a small document. It sends and keeps no cookies, and no credentials but the
@@ -168,64 +141,6 @@ func (r *Remote) get(ctx context.Context, from *url.URL) ([]byte, http.Header, e
 		return nil, nil, errTooMuch
 	}
 	return data, res.Header, nil
-}
-
-func defaultTransport(roots *x509.CertPool) http.RoundTripper {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	t.DisableKeepAlives = true  // the next request is minutes away
-	t.DisableCompression = true // what is read is what was sent
-	t.MaxResponseHeaderBytes = 64 << 10
-	return t
-}
-
-// checkURL lets absolute https URLs through, and http ones of the loopback, or
-// of anybody if insecure.
-func checkURL(raw string, insecure bool) (*url.URL, error) {
-	u, err := url.Parse(raw)
-	if err != nil || u.Hostname() == "" || u.User != nil || u.Opaque != "" || u.Fragment != "" {
-		return nil, errURL
-	}
-	if u.Scheme == "https" || u.Scheme == "http" && (insecure || isLoopback(u.Hostname())) {
-		return u, nil
-	}
-	return nil, errURL
-}
-
-func isLoopback(host string) bool {
-	return strings.EqualFold(host, "localhost") || net.ParseIP(host).IsLoopback()
-}
-
-// isLocal reports whether a host is written as this machine or something on its link:
-// localhost (RFC 6761 section 6.3), a loopback, unspecified or link-local address, in any
-// of the ways in which inet_aton reads one. Names are not resolved: over https a
-// certificate proves them, wherever they lead.
-func isLocal(host string) bool {
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		_, err = strconv.ParseUint(host[strings.LastIndexByte(host, '.')+1:], 0, 64)
-		return err == nil // as 127.1, 0x7f000001: no name ends in a number
-	}
-	ip = ip.Unmap()
-	return ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast()
-}
-
-// checkRedirect stays at the origin that was asked; a token that is for one URL goes to no
-// other.
-func checkRedirect(req *http.Request, via []*http.Request) error {
-	if len(via) > maxRedirects || via[0].Header["Authorization"] != nil || req.URL.User != nil || originOf(req.URL) != originOf(via[0].URL) {
-		return errRedirect
-	}
-	return nil
-}
-
-func originOf(u *url.URL) string {
-	port := cmp.Or(u.Port(), map[string]string{"https": "443", "http": "80"}[u.Scheme])
-	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
 }
 
 // freshness returns how long the answer says it is good for, within bounds.
