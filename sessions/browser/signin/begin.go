@@ -1,0 +1,41 @@
+package signin
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/oauth2"
+)
+
+// Begin returns where the browser goes to sign in, and gives it the cookie of this flow; after it
+// the person goes to returnTo, if that is a path of this site. At a host that is none of Origins a
+// sign-in begins at the first of these. The errors wrap ErrUnavailable or ErrAnswer.
+func (c *Client) Begin(w http.ResponseWriter, r *http.Request, returnTo string) (to string, err error) {
+	returnTo = c.wayBack(returnTo)
+	origin, here := c.at(r)
+	if !here {
+		return origin + c.Path + "?" + url.Values{"return_to": {returnTo}}.Encode(), nil
+	}
+	known, err := c.discover(r.Context())
+	if err != nil {
+		return "", err
+	}
+	f := newFlow(c.Now(), returnTo)
+	value, err := c.seal(f)
+	if err != nil {
+		return "", fmt.Errorf("sealing a sign-in: %w", err)
+	}
+	flows, stale := c.waiting(r)
+	for ; len(flows) >= MaxFlows; flows = flows[1:] {
+		stale = append(stale, flows[0].state)
+	}
+	for _, state := range stale {
+		c.setCookie(w, state, "")
+	}
+	c.setCookie(w, f.state, value)
+	asked := known.oauth
+	asked.RedirectURL = origin + CallbackPath(c.Path)
+	return asked.AuthCodeURL(f.state, oidc.Nonce(f.nonce()), oauth2.S256ChallengeOption(f.verifier())), nil
+}

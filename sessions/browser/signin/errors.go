@@ -1,0 +1,70 @@
+package signin
+
+import (
+	"errors"
+	"fmt"
+
+	"authsidecar/sessions"
+)
+
+// Errors of sign-ins. None has anything in it that came over the network.
+var (
+	// ErrUnknown means that this browser has no flow that the answer is of: it took too long,
+	// was finished already, or began in another browser.
+	ErrUnknown = errors.New("no sign-in of this browser waits for this answer")
+	// ErrRefused means that the provider, or the person there, said no.
+	ErrRefused = errors.New("the identity provider refused")
+	// ErrUnavailable means that the provider cannot be reached, or says that it cannot now.
+	ErrUnavailable = fmt.Errorf("the identity provider: %w", sessions.ErrUnavailable)
+	// ErrAnswer means that the provider answered, and not as it has to.
+	ErrAnswer = errors.New("the answer of the identity provider is not good")
+)
+
+// Causes, for the log.
+var (
+	errTwice      = errors.New("a parameter is there twice, or cannot be read")
+	errIssuer     = errors.New("it is of another issuer (iss), or does not say of which")
+	errNoCode     = errors.New("it has neither code nor error")
+	errClient     = errors.New("it does not accept client_id and client_secret: compare them with those at the provider")
+	errToken      = errors.New("the token endpoint's answer cannot be read")
+	errNoIDToken  = errors.New("the token endpoint gave no ID token: the client has to be one of OpenID Connect, with the scope openid")
+	errNonce      = errors.New("the ID token is of another sign-in (nonce)")
+	errParty      = errors.New("the ID token was issued to another client (azp)")
+	errDiscovery  = errors.New("the discovery document cannot be read")
+	errOtherName  = errors.New("the discovery document is of another issuer: write the issuer as the document does")
+	errEndpoint   = errors.New("the discovery document has no authorization_endpoint or token_endpoint that is safe to use")
+	errAuthMethod = errors.New("the provider takes client secrets neither by client_secret_basic nor by client_secret_post")
+	errTooLarge   = errors.New("the answer is too large")
+	errTooMany    = errors.New("too many sign-ins are being finished")
+)
+
+// codes are the error codes that a provider may name (RFC 6749 sections 4.1.2.1 and 5.2, OpenID
+// Connect Core 1.0 section 3.1.2.6). Any other text is not repeated.
+var codes = map[string]error{
+	"access_denied":              ErrRefused,
+	"login_required":             ErrRefused,
+	"consent_required":           ErrRefused,
+	"interaction_required":       ErrRefused,
+	"account_selection_required": ErrRefused,
+	"server_error":               ErrUnavailable,
+	"temporarily_unavailable":    ErrUnavailable,
+	"invalid_grant":              ErrUnknown, // the code was used, or waited too long
+	"invalid_request":            ErrAnswer,
+	"invalid_scope":              ErrAnswer,
+	"unauthorized_client":        ErrAnswer,
+	"unsupported_response_type":  ErrAnswer,
+	"invalid_client":             ErrAnswer,
+}
+
+// said returns the error for a code of the provider.
+func said(code string) error {
+	kind, known := codes[code]
+	switch {
+	case !known:
+		return fmt.Errorf("%w: an error code that is not known", ErrAnswer)
+	case code == "invalid_client", code == "unauthorized_client":
+		return fmt.Errorf("%w: %s: %w", kind, code, errClient)
+	default:
+		return fmt.Errorf("%w: %s", kind, code)
+	}
+}

@@ -1,0 +1,127 @@
+package signin
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A flow is one sign-in that is under way, in one tab of a browser. Its cookie has its state for a
+// name, and the rest as its value, sealed: who reads a cookie has nothing that the provider would
+// take, and who writes one has no flow.
+type flow struct {
+	state    string
+	seed     [32]byte // of the verifier and the nonce
+	started  time.Time
+	returnTo string
+}
+
+func newFlow(now time.Time, returnTo string) *flow {
+	f := &flow{state: rand.Text(), started: now, returnTo: returnTo}
+	_, _ = rand.Read(f.seed[:]) // it never fails: it ends the process instead
+	return f
+}
+
+// verifier is that of PKCE (RFC 7636 section 4.1), and nonce that of the ID token.
+func (f *flow) verifier() string { return f.derive("code verifier") }
+func (f *flow) nonce() string    { return f.derive("nonce") }
+
+func (f *flow) derive(use string) string {
+	mac := hmac.New(sha256.New, f.seed[:])
+	_, _ = mac.Write([]byte(use))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// head is how many bytes of a flow come before the way back: the time and the seed.
+const head = 8 + 32
+
+// seal returns the value of the flow's cookie.
+func (c *Client) seal(f *flow) (string, error) {
+	box, err := c.box()
+	if err != nil {
+		return "", err
+	}
+	plain := binary.BigEndian.AppendUint64(make([]byte, 0, head+len(f.returnTo)), uint64(f.started.Unix()))
+	plain = append(append(plain, f.seed[:]...), f.returnTo...)
+	return base64.RawURLEncoding.EncodeToString(box.Seal(nil, nil, plain, []byte(f.state))), nil //nolint:gosec // it makes its nonce itself
+}
+
+// open returns the flow of a cookie; nil where it is none, or over.
+func (c *Client) open(state, value string) *flow {
+	box, err := c.box()
+	if err != nil {
+		return nil
+	}
+	sealed, err := base64.RawURLEncoding.DecodeString(value)
+	if err != nil {
+		return nil
+	}
+	plain, err := box.Open(nil, nil, sealed, []byte(state))
+	if err != nil || len(plain) < head {
+		return nil
+	}
+	f := &flow{state: state, started: time.Unix(int64(binary.BigEndian.Uint64(plain)), 0), returnTo: string(plain[head:])}
+	copy(f.seed[:], plain[8:])
+	if c.Now().Sub(f.started) > MaxFlow {
+		return nil
+	}
+	return f
+}
+
+// box seals by a key for this provider and client alone.
+func (c *Client) box() (cipher.AEAD, error) {
+	key, err := hkdf.Key(sha256.New, c.Key(), nil, "sign-in flow\x00"+c.Issuer+"\x00"+c.ClientID, 32)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+// waiting returns the flows of a browser, the oldest first, and the names of cookies that are of
+// none, or of one that is there twice.
+func (c *Client) waiting(r *http.Request) (flows []*flow, stale []string) {
+	seen := make(map[string]int)
+	for _, cookie := range r.Cookies() {
+		state, ours := strings.CutPrefix(cookie.Name, c.Cookie)
+		if !ours || state == "" {
+			continue
+		}
+		if seen[state]++; seen[state] > 1 {
+			flows = slices.DeleteFunc(flows, func(f *flow) bool { return f.state == state })
+			stale = append(stale, state)
+		} else if f := c.open(state, cookie.Value); f != nil {
+			flows = append(flows, f)
+		} else {
+			stale = append(stale, state)
+		}
+	}
+	slices.SortStableFunc(flows, func(a, b *flow) int { return a.started.Compare(b.started) })
+	slices.Sort(stale)
+	return flows, slices.Compact(stale)
+}
+
+// setCookie gives the browser the cookie of a flow; an empty value takes it away.
+func (c *Client) setCookie(w http.ResponseWriter, state, value string) {
+	age := int(MaxFlow / time.Second)
+	if value == "" {
+		age = -1
+	}
+	cookie := http.Cookie{ //nolint:gosec // Secure is left out on a loopback site alone
+		Name: c.Cookie + state, Value: value, Path: "/", MaxAge: age, Secure: c.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	}
+	w.Header().Add("Set-Cookie", cookie.String())
+	w.Header().Set("Cache-Control", "no-store")
+}
