@@ -53,6 +53,7 @@ var grammar = map[string]lines{
 		"header": {"header %s user_id", "header X-Auth-User %s"}, "accept": {"accept callers"}, "cookie": {"cookie %s"}, "login": {"require\nlogin /%s"},
 		"assertion": {"assertion %s"}, "end_streams": {"end_streams"}, "path_headers": {"path_headers trusted"},
 	},
+	"browser": {"cookie": {"cookie %s"}},
 }
 
 // base is a block that has all that is needed, by first words.
@@ -77,6 +78,9 @@ func blockWith(block, line string) string {
 	}
 	if block == "impersonation" {
 		line += "\nidentity"
+	}
+	if block == "browser" {
+		line += "\nlifecycle\nidentity"
 	}
 	return "http://a.example.com {\nauth_sessions {\n" + strings.Join(slices.Sorted(maps.Values(rest)), "\n") + "\n" + line + "\n}\n}\n"
 }

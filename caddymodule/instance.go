@@ -15,6 +15,7 @@ import (
 	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/browser"
 	"authsidecar/sessions/cors"
 	"authsidecar/sessions/forward"
 	"authsidecar/sessions/httpapi"
@@ -42,6 +43,7 @@ type instance struct {
 	rings    []ringPlan
 	reports  *observe.Reporter
 	identity *identity.Middleware // nil without the block
+	browser  *browser.API         // the same
 
 	tokenHeaders *forward.Names // where callers' tokens are, beside Authorization; nil: nowhere
 
@@ -96,6 +98,7 @@ func newInstance(h *Handler) (*instance, error) {
 	if err := inst.addOAuth(h, keys); err != nil { // before those that have all below their path
 		return nil, err
 	}
+	inst.addBrowser(h)
 	api, err := inst.newAPI(h, keys)
 	inst.own = append(inst.own, api)
 	return inst, err

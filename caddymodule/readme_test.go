@@ -43,7 +43,7 @@ func TestPages_CaddyfileBlocksAdapt(t *testing.T) {
 
 // The page about the directive names every field of the configuration.
 func TestPages_NameEveryWord(t *testing.T) {
-	pages := readRoot(t, "caddymodule/docs/directive.md") + readRoot(t, "caddymodule/docs/identity.md") + readRoot(t, "caddymodule/docs/stores.md")
+	pages := readRoot(t, "caddymodule/docs/directive.md") + readRoot(t, "caddymodule/docs/identity.md") + readRoot(t, "caddymodule/docs/browser.md") + readRoot(t, "caddymodule/docs/stores.md")
 	var walk func(reflect.Type)
 	seen := make(map[reflect.Type]bool)
 	walk = func(at reflect.Type) {

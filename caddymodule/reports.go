@@ -127,7 +127,7 @@ type endpoints interface {
 	// alone.
 	NeedsStore(m urlpath.Match) bool
 	// Unavailable answers such a request while what it needs is not open.
-	Unavailable(w http.ResponseWriter, r *http.Request, cause error)
+	Unavailable(w http.ResponseWriter, r *http.Request, m urlpath.Match, cause error)
 }
 
 // serve answers a request that is ours.
@@ -141,7 +141,7 @@ func (inst *instance) serve(own endpoints, w http.ResponseWriter, r *http.Reques
 		open = inst.open
 	}
 	if err := open(r.Context()); err != nil {
-		own.Unavailable(w, r, err)
+		own.Unavailable(w, r, m, err)
 		return
 	}
 	own.Serve(w, r, m)

@@ -76,6 +76,9 @@ type Block struct {
 	// they came.
 	Identity *Identity `json:"identity,omitempty"`
 
+	// Sessions in cookies of a browser, for people. Default: none.
+	Browser *Browser `json:"browser,omitempty"`
+
 	// The life of sessions that users have for themselves.
 	Session *Session `json:"session,omitempty"`
 
@@ -167,6 +170,9 @@ func (b *Block) setDefaults() {
 	}
 	if b.Identity != nil {
 		b.Identity.setDefaults(b.Issuer)
+	}
+	if b.Browser != nil {
+		b.Browser.setDefaults()
 	}
 	if b.SigningKeys == nil {
 		b.SigningKeys = new(SigningKeys)

@@ -32,7 +32,7 @@ func wrong(at, format string, args ...any) error {
 func (b *Block) Check() error {
 	checks := []func() error{
 		b.checkIssuer, b.checkPath, b.checkTrusts, b.checkRules, b.checkProtect,
-		b.checkAccessToken, b.checkRefreshToken, b.checkSession, b.checkImpersonation, b.checkGuards, b.checkSigningKeys, b.checkClaims, b.checkIdentity, b.checkAudit, b.checkHealth, b.checkCORS, b.checkOAuth, b.checkDiscovery,
+		b.checkAccessToken, b.checkRefreshToken, b.checkSession, b.checkImpersonation, b.checkGuards, b.checkSigningKeys, b.checkClaims, b.checkIdentity, b.checkBrowser, b.checkAudit, b.checkHealth, b.checkCORS, b.checkOAuth, b.checkDiscovery,
 	}
 	for _, check := range checks {
 		if err := check(); err != nil {

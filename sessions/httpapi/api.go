@@ -44,6 +44,8 @@ type Config struct {
 	ClientIP func(*http.Request) string
 	// Observer hears of every request that was refused or failed. Nil is sessions.Silent.
 	Observer sessions.Observer
+	// Deliver hands tokens over in other ways than the body of the answer. Nil: there is none.
+	Deliver Deliverer
 }
 
 // An API answers the requests that Route says are ours.
@@ -60,6 +62,7 @@ type API struct {
 	crossSite   func(*http.Request) bool
 	clientIP    func(*http.Request) string
 	observer    sessions.Observer
+	deliver     Deliverer
 	bodies      endpoint.Bodies
 }
 
@@ -74,6 +77,7 @@ func New(c Config) *API {
 		actorIssuer: c.ActorIssuer,
 		verifier:    c.Verifier, manager: c.Manager,
 		crossSite: c.CrossSite, clientIP: c.ClientIP, observer: c.Observer,
+		deliver: c.Deliver,
 	}
 }
 
@@ -87,7 +91,7 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) {
 
 // fail answers an error.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
-	p := problemOf(err)
+	p := ProblemOf(err)
 	a.observer.Failed(r.Context(), p.Status, err)
 	defer LeaveBody(w, r)()
 	p.Write(w)
@@ -100,17 +104,17 @@ func (a *API) NeedsStore(m urlpath.Match) bool {
 }
 
 // Unavailable answers a request that is ours while what it needs is not open.
-func (a *API) Unavailable(w http.ResponseWriter, r *http.Request, cause error) {
+func (a *API) Unavailable(w http.ResponseWriter, r *http.Request, _ urlpath.Match, cause error) {
 	a.fail(w, r, fmt.Errorf("%w: not ready: %w", sessions.ErrUnavailable, cause))
 }
 
 func (a *API) serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) error {
 	if m.Owner != urlpath.Ours {
-		return problemPath
+		return ErrPath
 	}
 	routes := a.routes(m.Rest)
 	if routes == nil {
-		return problemPath
+		return ErrPath
 	}
 	methods := make([]string, len(routes))
 	for i, route := range routes {
@@ -123,7 +127,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) err
 		methods[i] = route.method
 	}
 	w.Header().Set("Allow", strings.Join(methods, ", "))
-	return problemMethod
+	return ErrMethod
 }
 
 // A route is what is served for a method.

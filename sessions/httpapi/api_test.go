@@ -259,7 +259,7 @@ func TestL3_PanicsAndUnknownErrorsAre500AndReportedToUsAlone(t *testing.T) {
 func TestO11_ProblemsAreWellFormed(t *testing.T) {
 	for _, p := range []*Problem{
 		problemRequest, problemCredentials, problemUserID, problemLifetime, problemText, problemClient, problemReason, problemKey, problemNoToken,
-		problemToken, problemDenied, problemForbidden, problemPath, problemSession, problemMethod, problemFilter, problemCursor, problemGrant,
+		problemToken, problemDenied, problemForbidden, ErrPath, problemSession, ErrMethod, problemFilter, problemCursor, problemGrant,
 		problemHolder, problemClientAuth, problemSpent, problemTooLarge, problemMedia, problemMismatch, problemInternal, problemUnavailable,
 	} {
 		w := httptest.NewRecorder()

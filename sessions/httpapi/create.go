@@ -26,18 +26,20 @@ func (a *API) create(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	req, err := parseCreate(r, body)
+	req, way, err := parseCreate(r, body)
 	if err != nil {
 		return err
 	}
 	req.Caller = caller
 	req.IP, req.UserAgent = a.clientIP(r), r.UserAgent()
+	if err := a.prepare(r, way, req); err != nil {
+		return err
+	}
 	grant, err := a.manager.Create(r.Context(), req)
 	if err != nil {
 		return err
 	}
-	writeGrant(w, grant)
-	return nil
+	return a.answer(w, r, way, grant)
 }
 
 // createBody is the body of a request to create a session.
@@ -47,28 +49,31 @@ type createBody struct {
 	Impersonation jsontext.Value  `json:"is_impersonation"`
 	Reason        strictjson.Text `json:"reason"`
 	Client        strictjson.Text `json:"client_id"`
+	Deliver       strictjson.Text `json:"deliver"`
 }
 
 // parseCreate reads the request, strictly: what two parsers could read in two
-// ways is refused.
-func parseCreate(r *http.Request, data []byte) (*sessions.CreateRequest, error) {
+// ways is refused. way is how the tokens are to be delivered.
+func parseCreate(r *http.Request, data []byte) (req *sessions.CreateRequest, way string, err error) {
 	var body createBody
 	if strictjson.Unmarshal(data, maxDepth, &body, json.RejectUnknownMembers(true)) != nil || !body.User.There {
-		return nil, problemRequest
+		return nil, "", problemRequest
 	}
 	// It says what the caller expects. What the session is, the policy says.
 	if kind := body.Impersonation.Kind(); body.Impersonation != nil && kind != jsontext.KindTrue && kind != jsontext.KindFalse {
-		return nil, problemRequest
+		return nil, "", problemRequest
 	}
-	req := &sessions.CreateRequest{UserID: body.User.String, Reason: body.Reason.String, ClientID: body.Client.String}
-	var err error
+	req = &sessions.CreateRequest{UserID: body.User.String, Reason: body.Reason.String, ClientID: body.Client.String}
 	if body.Lifetime != nil {
 		if req.Lifetime, err = readMillis(body.Lifetime); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 	}
 	req.IdempotencyKey, err = idempotencyKey(r.Header)
-	return req, err
+	if way = inBody; body.Deliver.There {
+		way = body.Deliver.String
+	}
+	return req, way, err
 }
 
 // readMillis reads a whole number of milliseconds. One that is no life at all is

@@ -37,7 +37,7 @@ func NewProblem(status int, code, title, detail string) *Problem {
 // The error answers. A code never changes its meaning.
 var (
 	problemRequest = NewProblem(400, "invalid_request", "Invalid request",
-		"The body must be one JSON object with user_id, and optionally expires_in_millis, is_impersonation, reason and client_id, each at most once and of its type.")
+		"The body must be one JSON object with user_id, and optionally expires_in_millis, is_impersonation, reason, client_id and deliver, each at most once and of its type.")
 	problemCredentials = NewProblem(400, "invalid_request", "Invalid request",
 		"Send exactly one bearer token, in one Authorization header.")
 	problemUserID = NewProblem(400, "invalid_user_id", "Invalid user id",
@@ -50,6 +50,9 @@ var (
 		"The claims of this token that the session is to keep have more than 4096 bytes as JSON: let the issuer put less into them, as fewer groups.")
 	problemClient = NewProblem(400, "invalid_client_id", "Invalid client",
 		"This caller may not name another client than that of its token: leave client_id out.")
+	// ErrDeliver is for ways of delivering tokens that are not served here.
+	ErrDeliver = NewProblem(400, "invalid_deliver", "Invalid way of delivery",
+		"Tokens are delivered in the body, or where browser is configured in another way that it has: leave deliver out, or name one of those.")
 	problemReason = NewProblem(400, "reason_required", "Reason required", "Say in reason why you act as this user.")
 	problemKey    = NewProblem(400, "invalid_idempotency_key", "Invalid idempotency key",
 		"Send one Idempotency-Key of 1 to 255 visible ASCII characters.")
@@ -63,11 +66,13 @@ var (
 		"This request would change something, and the browser does not say that a page of this site sent it.")
 	problemCrossOrigin = func(p Problem) *Problem { return &p }(*ErrCrossOrigin)
 	problemDenied      = NewProblem(403, "insufficient_scope", "Not allowed", "This caller may not have a session for this user.")
-	problemPath        = NewProblem(404, "not_found", "Not found", "There is nothing at this spelling of the path.")
-	problemForbidden   = NewProblem(403, "insufficient_scope", "Not allowed", "This caller may not manage these sessions.")
-	problemSession     = NewProblem(404, "not_found", "Not found", "There is no such session, or none that this caller may see.")
-	problemMethod      = NewProblem(405, "method_not_allowed", "Method not allowed", "Allow says what can be done here.")
-	problemFilter      = NewProblem(400, "invalid_request", "Invalid request",
+	// ErrPath is for paths of ours at which there is nothing, ErrMethod for methods that a path
+	// does not have: Allow says which it has.
+	ErrPath          = NewProblem(404, "not_found", "Not found", "There is nothing at this spelling of the path.")
+	problemForbidden = NewProblem(403, "insufficient_scope", "Not allowed", "This caller may not manage these sessions.")
+	problemSession   = NewProblem(404, "not_found", "Not found", "There is no such session, or none that this caller may see.")
+	ErrMethod        = NewProblem(405, "method_not_allowed", "Method not allowed", "Allow says what can be done here.")
+	problemFilter    = NewProblem(400, "invalid_request", "Invalid request",
 		"Name the sessions: user_id, actor (with actor_issuer where it is not the caller's) or impersonations=true, each at most once; a page by cursor and limit (1 to 100).")
 	problemCursor = NewProblem(400, "invalid_cursor", "Invalid cursor", "Take cursor from next_cursor of the page before, with the same filter.")
 	problemGrant  = NewProblem(400, "invalid_grant", "Invalid refresh token", "The refresh token is not valid, or no longer.")
@@ -114,9 +119,9 @@ var ofRequests = []struct {
 	{sessions.ErrClient, problemClient},
 }
 
-// problemOf is the one place that maps errors to the wire. Whatever it does not
+// ProblemOf is the one place that maps errors to the wire. Whatever it does not
 // know is a 500 and no hint.
-func problemOf(err error) *Problem {
+func ProblemOf(err error) *Problem {
 	var own *Problem
 	var refusal *bearer.Refusal
 	switch {
@@ -158,7 +163,7 @@ func problemOf(err error) *Problem {
 	}
 }
 
-// Error makes a problem an error that problemOf passes through.
+// Error makes a problem an error that ProblemOf passes through.
 func (p *Problem) Error() string { return p.Detail }
 
 // Write answers with the problem as application/problem+json.

@@ -137,7 +137,7 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) {
 func (a *API) NeedsStore(m urlpath.Match) bool { return m.At < a.endpoints }
 
 // Unavailable answers a request that is ours while what it needs is not open.
-func (a *API) Unavailable(w http.ResponseWriter, r *http.Request, cause error) {
+func (a *API) Unavailable(w http.ResponseWriter, r *http.Request, _ urlpath.Match, cause error) {
 	a.fail(w, r, fmt.Errorf("%w: %w", sessions.ErrUnavailable, cause))
 }
 

@@ -229,7 +229,7 @@ func TestToken_APanicIsA500ThatSaysNothing(t *testing.T) {
 func TestUnavailable_IsA503(t *testing.T) {
 	f := newFixture(t)
 	w := httptest.NewRecorder()
-	f.api.Unavailable(w, formRequest("/oauth/token", "x=1"), http.ErrServerClosed)
+	f.api.Unavailable(w, formRequest("/oauth/token", "x=1"), urlpath.Match{}, http.ErrServerClosed)
 	if w.Code != 503 || w.Header().Get("Retry-After") != "1" || !strings.Contains(w.Body.String(), "temporarily_unavailable") {
 		t.Errorf("%d %v %s", w.Code, w.Header(), w.Body)
 	}

@@ -36,6 +36,7 @@ const Word = "auth_sessions"
 //		oauth         { ... }
 //		discovery
 //		identity      { ... }
+//		browser       { ... }
 //		session       { ... }
 //		impersonation { ... }
 //		refresh_token { ... }
@@ -110,6 +111,7 @@ func (p *parser) directive() error {
 		"shadow":        p.shadow,
 		"manage":        p.manage,
 		"identity":      p.identity,
+		"browser":       p.browser,
 		"claims":        p.claims,
 		"lifecycle":     p.flag(&b.Lifecycle),
 		"cors":          p.list(&b.CORS, "https://spa.example.com"),

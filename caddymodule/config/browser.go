@@ -1,0 +1,67 @@
+package config
+
+import (
+	"net/url"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+
+	"authsidecar/sessions/browser"
+)
+
+// Browser keeps the tokens of sessions in cookies, for people. The app never sees them, and no
+// script does. Needs lifecycle and identity.
+type Browser struct {
+	// What the cookies are called: this, and with `-refresh`, `-as` and `-as-refresh` behind it.
+	// It begins with `__Host-`, so that no other host sets them; where the issuer is this
+	// machine over plain http, which could set none of that name, it is used without.
+	// Default: `__Host-session`
+	Cookie string `json:"cookie,omitempty"`
+}
+
+func (w *Browser) setDefaults() { orDefault(&w.Cookie, browser.HostPrefix+"session") }
+
+// maxCookieName bounds the name of the cookies, which each request repeats.
+const maxCookieName = 64
+
+func (b *Block) checkBrowser() error {
+	w := b.Browser
+	switch {
+	case w == nil:
+		return nil
+	case !b.Lifecycle:
+		return wrong("browser", "browser needs lifecycle: write lifecycle, so that people can see and end their sessions")
+	case b.Identity == nil:
+		return wrong("browser", "browser needs identity: write identity, so that the app learns who is asking")
+	case b.Identity.Cookie != "":
+		return wrong("identity.cookie", "identity: cookie is for a cookie that the app sets itself, and browser sets its own: remove one of them")
+	case b.Identity.Shadow:
+		return wrong("identity.shadow", "identity: shadow enforces nothing, and browser takes its cookies out of requests: remove one of them")
+	}
+	if u, err := url.Parse(b.Issuer); err == nil && u.Scheme != "https" && !isLoopback(u.Hostname()) {
+		return wrong("browser", "browser: the cookies are for https alone, and the issuer is %s: serve it by https and write issuer https://%s", b.Issuer, u.Host)
+	}
+	return w.checkCookie()
+}
+
+func (w *Browser) checkCookie() error {
+	rest, prefixed := strings.CutPrefix(w.Cookie, browser.HostPrefix)
+	switch {
+	case !prefixed:
+		return wrong("browser.cookie", "browser: cookie %q could be set by other hosts: write it with its prefix, as in: cookie __Host-session", w.Cookie)
+	case rest == "" || len(w.Cookie) > maxCookieName || !httpguts.ValidHeaderFieldName(w.Cookie) || strings.ContainsAny(rest, "._%"):
+		return wrong("browser.cookie", "browser: cookie %q: write letters, digits and hyphens behind the prefix, %d bytes at most, as in: cookie __Host-session", w.Cookie, maxCookieName)
+	}
+	return nil
+}
+
+// Jar returns what reads and writes the cookies; nil without browser.
+func (b *Block) Jar() *browser.Jar {
+	if b.Browser == nil {
+		return nil
+	}
+	if strings.HasPrefix(b.Issuer, "http://") {
+		return browser.NewJar(strings.TrimPrefix(b.Browser.Cookie, browser.HostPrefix), false)
+	}
+	return browser.NewJar(b.Browser.Cookie, true)
+}

@@ -1,0 +1,22 @@
+package browser
+
+import "net/http"
+
+// An Endpoint is one that browsers use, below our path.
+type Endpoint struct {
+	// Rest is where, below the path: "/close".
+	Rest string
+	// Methods are those that it has; all others get 405.
+	Methods []string
+	// NeedsStore is whether it can do nothing without the store.
+	NeedsStore bool
+	// Serve answers. An error is answered as httpapi.ProblemOf says.
+	Serve func(w http.ResponseWriter, r *http.Request) error
+	// Down answers while the store is not open. Nil: 503.
+	Down func(w http.ResponseWriter, r *http.Request)
+}
+
+// endpoints are what is served: a line each.
+func (a *API) endpoints() []Endpoint {
+	return []Endpoint{}
+}

@@ -1,0 +1,164 @@
+package browser
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/jose"
+)
+
+// A Pair is one of the two pairs of cookies that a browser may have.
+type Pair int
+
+// The pairs.
+const (
+	// Own is of the session that a person has for themselves.
+	Own Pair = iota
+	// As is of a session in which they act as somebody else.
+	As
+)
+
+// HostPrefix begins the names of cookies that no other host can set, a subdomain neither
+// (RFC 6265bis section 4.1.3.2).
+const HostPrefix = "__Host-"
+
+// MaxCookie is how many bytes name and value of a cookie may have: browsers drop what is longer
+// (RFC 6265bis section 5.6).
+const MaxCookie = 4096
+
+// ErrSeveral means that cookies of one name hold different things, so that some of them were
+// planted, and which is unknown.
+var ErrSeveral = errors.New("several cookies of one name")
+
+// Tokens are what the cookies of a pair hold; "" where one is missing.
+type Tokens struct{ Access, Refresh string }
+
+// There reports whether a cookie of the pair is there.
+func (t Tokens) There() bool { return t.Access != "" || t.Refresh != "" }
+
+// A Jar reads and writes the cookies of a site. It is safe for concurrent use.
+type Jar struct {
+	base   string
+	names  [2]names // by Pair
+	secure bool
+}
+
+type names struct{ access, refresh string }
+
+// NewJar returns the jar of a site. The cookies are called name, name-refresh, name-as and
+// name-as-refresh. secure is whether they need HTTPS.
+func NewJar(name string, secure bool) *Jar {
+	return &Jar{base: name, secure: secure, names: [2]names{
+		Own: {name, name + "-refresh"},
+		As:  {name + "-as", name + "-as-refresh"},
+	}}
+}
+
+// Names returns the names of all its cookies.
+func (j *Jar) Names() []string {
+	return []string{j.names[Own].access, j.names[Own].refresh, j.names[As].access, j.names[As].refresh}
+}
+
+// Read returns what the two pairs of a request hold. ErrSeveral: cookies of one name differ, as
+// they never do with HostPrefix. What is longer than any token is as good as none. It does not
+// allocate.
+func (j *Jar) Read(r *http.Request) (own, as Tokens, err error) {
+	for _, line := range r.Header["Cookie"] {
+		for line != "" {
+			var cookie string
+			cookie, line, _ = strings.Cut(line, ";")
+			name, value, _ := strings.Cut(strings.Trim(cookie, " \t"), "=")
+			into := j.find(name, &own, &as)
+			if into == nil || value == "" || len(value) > jose.MaxTokenSize {
+				continue
+			}
+			if *into != "" && *into != value {
+				err = ErrSeveral
+			}
+			*into = value
+		}
+	}
+	return own, as, err
+}
+
+// find returns where the value of the cookie goes; nil: it is none of ours.
+func (j *Jar) find(name string, own, as *Tokens) *string {
+	if !strings.HasPrefix(name, j.base) {
+		return nil
+	}
+	switch name {
+	case j.names[Own].access:
+		return &own.Access
+	case j.names[Own].refresh:
+		return &own.Refresh
+	case j.names[As].access:
+		return &as.Access
+	case j.names[As].refresh:
+		return &as.Refresh
+	default:
+		return nil
+	}
+}
+
+// longest is how long a browser keeps a cookie at most (RFC 6265bis section 5.5). A refresh token
+// stays that long: what is over must be seen to be, lest an impersonation silently becomes one's
+// own session.
+const longest = 400 * 24 * time.Hour
+
+// Set has an answer set the cookies of a pair to the tokens of a session, in place of what it
+// said of them before.
+func (j *Jar) Set(h http.Header, p Pair, g *sessions.Grant) {
+	j.withdraw(h, p)
+	j.add(h, j.names[p].access, g.AccessToken, max(time.Second, g.AccessExpires.Sub(g.Now)))
+	j.add(h, j.names[p].refresh, g.RefreshToken, longest)
+}
+
+// Clear has an answer take the cookies of a pair from the browser.
+func (j *Jar) Clear(h http.Header, p Pair) {
+	j.withdraw(h, p)
+	j.add(h, j.names[p].access, "", 0)
+	j.add(h, j.names[p].refresh, "", 0)
+}
+
+// add adds a cookie that lives so long; not at all: that is to go.
+func (j *Jar) add(h http.Header, name, value string, life time.Duration) {
+	age := int(life / time.Second)
+	if age <= 0 {
+		age = -1
+	}
+	cookie := http.Cookie{ //nolint:gosec // a site that speaks plain HTTP, on this machine alone, could set no Secure one
+		Name: name, Value: value, Path: "/", MaxAge: age,
+		HttpOnly: true, Secure: j.secure, SameSite: http.SameSiteLaxMode,
+	}
+	h.Add("Set-Cookie", cookie.String())
+}
+
+// withdraw removes from an answer what it says of a pair.
+func (j *Jar) withdraw(h http.Header, p Pair) {
+	said, ok := h["Set-Cookie"]
+	if !ok {
+		return
+	}
+	h["Set-Cookie"] = slices.DeleteFunc(said, func(line string) bool {
+		name, _, _ := strings.Cut(line, "=")
+		return name == j.names[p].access || name == j.names[p].refresh
+	})
+}
+
+// Fits reports whether browsers keep the cookies of a grant, and requests stay short: the pair
+// has less than MaxCookie bytes.
+func (j *Jar) Fits(p Pair, g *sessions.Grant) bool {
+	return len(j.names[p].access)+len(g.AccessToken)+len(j.names[p].refresh)+len(g.RefreshToken)+len("==") < MaxCookie
+}
+
+// PairOf returns the pair that the tokens of a session belong in.
+func PairOf(s *sessions.Session) Pair {
+	if s.Impersonation {
+		return As
+	}
+	return Own
+}
