@@ -98,6 +98,28 @@ func (c *Caller) sid() string {
 	return ""
 }
 
+// AuthAt returns when the caller authenticated at the issuer, as far as the token says:
+// "auth_time" (OpenID Connect Core 1.0 section 2), else "iat", in whole seconds. Zero: it
+// says neither.
+func (c *Caller) AuthAt() time.Time {
+	for _, name := range [...]string{"auth_time", "iat"} {
+		switch n := c.Claims[name].(type) {
+		case int64:
+			if n > 0 && n <= maxSeconds {
+				return time.Unix(n, 0).UTC()
+			}
+		case float64:
+			if n >= 1 && n <= maxSeconds {
+				return time.Unix(int64(n), 0).UTC()
+			}
+		}
+	}
+	return time.Time{}
+}
+
+// maxSeconds is the last second of the year 9999.
+const maxSeconds = 253_402_300_799
+
 // maxSID is how many bytes of an issuer's session id are kept.
 const maxSID = 255
 

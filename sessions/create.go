@@ -60,8 +60,7 @@ func (c *creation) create(ctx context.Context) (*Grant, error) {
 		c.observe(ctx, event.Denied, wanted, err)
 		return nil, err
 	}
-	if err := c.observer().Before(ctx, event.Created, wanted); err != nil {
-		c.observe(ctx, event.Denied, wanted, err)
+	if err := c.admitted(ctx, wanted); err != nil {
 		return nil, err
 	}
 	stored, created, count, err := c.put(ctx, *wanted)
@@ -72,6 +71,9 @@ func (c *creation) create(ctx context.Context) (*Grant, error) {
 	}
 	kind := event.Created
 	if created {
+		if err := c.stillAdmitted(ctx, &stored); err != nil {
+			return nil, err
+		}
 		now = stored.RotatedAt
 	} else {
 		kind = event.Repeated
@@ -111,6 +113,7 @@ func (c *creation) prepare(now time.Time) (*Session, error) {
 		ActorClient: c.req.Caller.ClientID,
 		ActorSub:    c.req.Caller.sub(),
 		ActorSID:    c.req.Caller.sid(),
+		ActorAuthAt: c.req.Caller.AuthAt(),
 		IP:          c.req.IP,
 		UserAgent:   clip(c.req.UserAgent, maxAgent),
 		Cookies:     c.req.Cookies,

@@ -42,6 +42,11 @@ type Manager struct {
 	// Clients are the OAuth clients that any caller may have a session for. They are
 	// asked again at each refresh.
 	Clients map[string]bool
+	// SignedOut reports whether the issuer of a caller's token ended, since, what the token is
+	// from, for a session that the policy allows: an error that wraps ErrDenied, or
+	// ErrUnavailable where that is unknown. It is asked before and after the session is
+	// stored. Nil: no issuer says so.
+	SignedOut func(ctx context.Context, c *Caller, s *Session) error
 	// Grace is for how long a rotated refresh token may be repeated.
 	Grace time.Duration
 	// IDSecret makes session ids from idempotency keys: at least 32 bytes, the
@@ -174,11 +179,11 @@ func (m *Manager) trust(issuer string) *Trust {
 	return m.Trusted(issuer)
 }
 
-// An ender is who ended a session, and from where; nothing where nobody asked
-// for it.
+// An ender is who ended a session, from where, and by which token that names itself ("jti");
+// nothing where nobody asked for it.
 type ender struct {
-	by Principal
-	ip string
+	by      Principal
+	ip, jti string
 }
 
 // end revokes a session, for a reason. It is no error if it was over already. When
@@ -190,7 +195,7 @@ func (m *Manager) end(ctx context.Context, key Key, reason EndReason, by ender) 
 	}
 	m.revocations().Remember(&row)
 	if ended {
-		m.report(ctx, &Event{Kind: event.Revoked, Session: &row, By: by.by, IP: by.ip})
+		m.report(ctx, &Event{Kind: event.Revoked, Session: &row, By: by.by, IP: by.ip, JTI: by.jti})
 	}
 	return nil
 }
@@ -214,6 +219,12 @@ func (m *Manager) revoke(ctx context.Context, key Key, reason EndReason) (row Se
 // bulk revocation revokes the rows that it selects one by one. ErrNotFound: it was swept.
 func (m *Manager) RevokeRow(ctx context.Context, key Key, by Principal) error {
 	return m.end(ctx, key, EndRevoked, ender{by: by})
+}
+
+// RevokeFor revokes a session for a reason that whoever says so had the right to: e says who
+// that is, from where, and by which token (By, IP, JTI). ErrNotFound: it was swept.
+func (m *Manager) RevokeFor(ctx context.Context, key Key, reason EndReason, e *Event) error {
+	return m.end(ctx, key, reason, ender{by: e.By, ip: e.IP, jti: e.JTI})
 }
 
 // cutOff reports whether a bulk revocation revoked the session.

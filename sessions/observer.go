@@ -41,6 +41,8 @@ type Event struct {
 	// who asked for it, where that is not the actor of the session.
 	IP string
 	By Principal
+	// JTI is the "jti" of the issuer's token that asked for it, where one did.
+	JTI string
 	// Err says why something was denied or failed.
 	Err error
 }

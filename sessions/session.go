@@ -47,6 +47,10 @@ type Session struct {
 	// ActorSID its "sid": by which the issuer says that somebody signed out.
 	ActorSub string
 	ActorSID string
+	// ActorAuthAt is when the caller authenticated at the issuer, as far as their token
+	// says: its "auth_time", else its "iat", in whole seconds. Zero: it said neither, or the
+	// row is of a release that did not record it.
+	ActorAuthAt time.Time
 	// ActorClaims are the caller's claims that the rules looked at: what the
 	// policy is asked with again at each refresh.
 	ActorClaims Claims

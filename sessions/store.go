@@ -63,7 +63,7 @@ type Store interface {
 // A Transition decides what becomes of a row. It is pure and may run more than
 // once; now is the store's clock. Where write is false, next is ignored and
 // nothing is stored. It never changes the fields that an index is made of:
-// Realm, ID, UserID, Impersonation, Actor, CreatedAt.
+// Realm, ID, UserID, Impersonation, Actor, ActorSub, ActorSID, CreatedAt.
 type Transition func(row Session, now time.Time) (next Session, write bool)
 
 // A Query selects rows of one realm. At least one of User, Actor and

@@ -1,7 +1,11 @@
 package sessions
 
 import (
+	"context"
+	"errors"
 	"slices"
+
+	"authsidecar/sessions/event"
 )
 
 // A Trust is what a configuration says of the callers of an issuer, apart from how their
@@ -35,4 +39,35 @@ func (t *Trust) conditions() []Condition {
 		return t.Only
 	}
 	return append(slices.Clip(t.Only), t.UsersWhen)
+}
+
+// admitted asks what is asked before a session is stored.
+func (c *creation) admitted(ctx context.Context, wanted *Session) error {
+	err := c.signedIn(ctx, wanted)
+	if err == nil {
+		err = c.observer().Before(ctx, event.Created, wanted)
+	}
+	if err != nil {
+		c.observe(ctx, event.Denied, wanted, err)
+	}
+	return err
+}
+
+// signedIn reports why the caller's token is of a sign-in that its issuer ended since.
+func (c *creation) signedIn(ctx context.Context, s *Session) error {
+	if c.SignedOut == nil {
+		return nil
+	}
+	return c.SignedOut(ctx, c.req.Caller, s)
+}
+
+// stillAdmitted asks again, now that the session is stored: a logout that came meanwhile did
+// not find its row, or left a mark that is found here.
+func (c *creation) stillAdmitted(ctx context.Context, stored *Session) error {
+	err := c.signedIn(ctx, stored)
+	if err == nil {
+		return nil
+	}
+	c.observe(ctx, event.Denied, stored, err)
+	return errors.Join(err, c.end(context.WithoutCancel(ctx), stored.Key(), EndPolicy, ender{}))
 }

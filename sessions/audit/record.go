@@ -28,6 +28,7 @@ type Record struct {
 	EndReason     string // why a session ended
 	ClientIP      string
 	By            sessions.Principal // who asked, where that is not the actor
+	JTI           string             // of the token by which an issuer asked
 	Method        string             // of a request that was made with the session
 	Path          string
 	Status        int    // of the answer to it
@@ -52,7 +53,7 @@ func RecordOf(e *sessions.Event) *Record {
 	r := &Record{
 		Event: string(e.Kind), Issuer: s.Realm, SessionID: s.ID, UserID: s.UserID,
 		Impersonation: s.Impersonation, Actor: s.Actor, ClientID: s.ClientID,
-		Rule: s.Rule, Reason: s.Reason, EndReason: string(s.EndReason), ClientIP: e.IP, By: e.By,
+		Rule: s.Rule, Reason: s.Reason, EndReason: string(s.EndReason), ClientIP: e.IP, By: e.By, JTI: e.JTI,
 	}
 	if e.Err != nil {
 		r.Error = e.Err.Error()
@@ -90,6 +91,7 @@ func (r *Record) Fields() []Field {
 	write("client_ip", r.ClientIP)
 	write("by", MaskIdentity(r.By.Subject))
 	write("by_issuer", r.By.Issuer)
+	write("jti", Mask(r.JTI))
 	write("method", Mask(r.Method))
 	write("path", Mask(r.Path))
 	if r.Status != 0 {

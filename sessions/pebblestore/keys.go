@@ -24,6 +24,9 @@ const (
 	kindRealm   = 0x08
 	kindClock   = 0x09
 	kindID      = 0x0a
+	kindName    = 0x0b
+	kindMark    = 0x0c
+	kindMarkDue = 0x0d
 )
 
 const (
@@ -60,11 +63,11 @@ func splitKey(key []byte) int {
 	switch key[0] {
 	case kindUser:
 		n = userPrefix
-	case kindActor:
+	case kindActor, kindName:
 		n = hashPrefix
 	case kindAll:
 		n = realmEnd
-	case kindExpiry, kindRevoked:
+	case kindExpiry, kindRevoked, kindMarkDue:
 		n = 1
 	}
 	return min(n, len(key))

@@ -44,7 +44,7 @@ func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Sessio
 			}
 		}
 		if !more {
-			return deleted, unavailable(e.cutLog(ctx, b.now))
+			return deleted, unavailable(errors.Join(e.cutLog(ctx, b.now), e.sweepMarks(ctx, b.now, limit)))
 		}
 	}
 	return deleted, nil

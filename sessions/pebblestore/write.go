@@ -8,6 +8,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/logout"
 	"authsidecar/sessions/rowcodec"
 )
 
@@ -82,6 +83,7 @@ func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transi
 func keepIndexed(next, row *sessions.Session) {
 	next.Realm, next.ID, next.CreatedAt = row.Realm, row.ID, row.CreatedAt
 	next.UserID, next.Impersonation, next.Actor = row.UserID, row.Impersonation, row.Actor
+	next.ActorSub, next.ActorSID = row.ActorSub, row.ActorSID
 }
 
 // A writer writes one session. It holds its lock until it is closed, or has
@@ -159,6 +161,16 @@ func (w *writer) put(row, next *sessions.Session) error {
 func eachIndexKey(realm hash, row *sessions.Session, do func(key, value []byte) error) error {
 	var buf [256]byte
 	user := hashString(row.UserID)
+	sid, subject := logout.Names(row)
+	for _, name := range [...]string{sid, subject} {
+		if name == "" {
+			continue
+		}
+		key := appendNamePrefix(buf[:0], realm, name)
+		if err := do(appendPlace(key, row.CreatedAt, row.ID), nil); err != nil {
+			return err
+		}
+	}
 	if !row.Impersonation {
 		key := appendUserPrefix(buf[:0], realm, user, false)
 		return do(appendPlace(key, row.CreatedAt, row.ID), nil)

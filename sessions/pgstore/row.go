@@ -7,6 +7,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/storedrow"
+	"authsidecar/sessions/logout"
 	"authsidecar/sessions/rowcodec"
 )
 
@@ -79,5 +80,7 @@ func (w *storedRow) changing(a *args) *args {
 // lasting adds the columns that are written once: statements.lasting.
 func (w *storedRow) lasting(a *args) *args {
 	row := &w.Session
-	return a.bytes(hashUser(row.UserID)).bytes(hashActor(&row.Actor)).bool(row.Impersonation).int(millis(row.CreatedAt))
+	a.bytes(hashUser(row.UserID)).bytes(hashActor(&row.Actor)).bool(row.Impersonation).int(millis(row.CreatedAt))
+	sid, subject := logout.Names(row)
+	return a.maybeText(sid).maybeText(subject)
 }

@@ -16,7 +16,7 @@ import (
 // this one can go on with them adds a migration and leaves oldest as it is; else it
 // raises oldest to its own version.
 const (
-	schemaVersion = 2
+	schemaVersion = 3
 	schemaOldest  = 1 // the release that may still use what this one migrated
 )
 
@@ -73,6 +73,18 @@ CREATE TABLE {s}.identity (
 	one boolean PRIMARY KEY CHECK (one), -- there is one row
 	id  bytea   NOT NULL
 );
+`, `
+ALTER TABLE {s}.sessions ADD COLUMN sid_name bytea, ADD COLUMN sub_name bytea; -- logout.Names; NULL in older rows, too
+CREATE INDEX sessions_sid ON {s}.sessions (realm, sid_name) WHERE sid_name IS NOT NULL AND revoked_at IS NULL;
+CREATE INDEX sessions_sub ON {s}.sessions (realm, sub_name) WHERE sub_name IS NOT NULL AND revoked_at IS NULL;
+CREATE TABLE {s}.marks (
+	realm bytea  NOT NULL,
+	name  bytea  NOT NULL,
+	at    bigint NOT NULL,
+	until bigint NOT NULL,
+	PRIMARY KEY (realm, name)
+);
+CREATE INDEX marks_until ON {s}.marks (until);
 `}
 
 func (s *statements) writeSchema(text func(string) string) {

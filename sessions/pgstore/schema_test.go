@@ -161,7 +161,11 @@ func TestTheRightsThatAreDocumentedSuffice(t *testing.T) {
 	}
 }
 
-const golden = "testdata/rows_v1.sql"
+// golden is what this release writes, goldenV1 what those of schema 1 and 2 did.
+const (
+	golden   = "testdata/rows_v3.sql"
+	goldenV1 = "testdata/rows_v1.sql"
+)
 
 // goldenRows are those of the golden file.
 func goldenRows() []sessions.Session {
@@ -204,8 +208,20 @@ func TestRowsThatAReleaseWroteAreReadByTheNext(t *testing.T) {
 		t.Errorf("this release writes\n%s\nnot\n%s", written, stored)
 	}
 
+	for _, file := range []string{golden, goldenV1} {
+		stored, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		readStored(t, string(stored), clock, cutoff)
+	}
+}
+
+// readStored expects that this release reads what is stored in a golden file.
+func readStored(t *testing.T, stored string, clock *sharedtest.Clock, cutoff revocation.Cutoff) {
+	t.Helper()
 	reader := openStore(t, Options{Now: clock.Now})
-	server(t).Exec(t, "postgres", "SET search_path = "+reader.sql.schema+";\n"+string(stored))
+	server(t).Exec(t, "postgres", "SET search_path = "+reader.sql.schema+";\n"+stored)
 	for _, row := range goldenRows() {
 		if got := sharedtest.Get(t, reader, row.Key()); !reflect.DeepEqual(got, row) {
 			t.Errorf("read is %+v, not %+v", got, row)

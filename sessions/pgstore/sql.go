@@ -22,6 +22,7 @@ type statements struct {
 	log, recentCutoffs                 string
 	identity, makeIdentity             string
 	scan, realmOfRows, realmOfCutoffs  string
+	named, mark, marks, sweepMarks     string
 	version, makeVersion, storeVersion string
 	lockSchema, makeSchema, seesSchema string
 	migrations                         []string
@@ -71,7 +72,7 @@ func (s *statements) write(notify string) {
 
 func (s *statements) writeChanges(text func(sql string, name int) string) {
 	create := func(with, count, notice string) string {
-		return text(fmt.Sprintf(sqlCreate, with, count, notice), 23)
+		return text(fmt.Sprintf(sqlCreate, with, count, notice), 25)
 	}
 	few := fmt.Sprintf(sqlCount, mostCounted+1)
 	s.begin = text(fmt.Sprintf(sqlBegin, few), 0)
@@ -96,6 +97,7 @@ func (s *statements) writeRest(text func(string) string) {
 	s.identity = text("SELECT id FROM {s}.identity")
 	s.makeIdentity = text("INSERT INTO {s}.identity (one, id) VALUES (true, $1) ON CONFLICT (one) DO NOTHING")
 	s.scan = text("SELECT realm, id, {columns} FROM {s}.sessions WHERE (realm, id) >= ($1, $2) ORDER BY realm, id LIMIT $3")
+	s.named, s.mark, s.marks, s.sweepMarks = text(sqlNamed), text(sqlMark), text(sqlMarks), text(sqlSweepMarks)
 	s.realmOfRows = text("SELECT realm FROM {s}.sessions WHERE realm >= $1 ORDER BY realm LIMIT 1")
 	s.realmOfCutoffs = text("SELECT realm FROM {s}.cutoffs WHERE realm >= $1 ORDER BY realm LIMIT 1")
 }
@@ -105,19 +107,19 @@ const (
 	coalesce(current_setting('fsync', true) = 'off', false)`
 
 	sqlInsert = `INSERT INTO {s}.sessions (realm, id, rev, format, holder, expires_at, idle, due_at, generation, secret, secret_prev, kid,
-		rotated_at, rotated_from, revoked_at, end_reason, data, user_key, actor_key, impersonation, created_at)
+		rotated_at, rotated_from, revoked_at, end_reason, data, user_key, actor_key, impersonation, created_at, sid_name, sub_name)
 `
 
 	// sqlBegin puts a row that begins by the server's clock, and after all cutoffs. $7 and $9
 	// are by that of a node, as $14 is, which says when it began there.
 	sqlBegin = sqlInsert + `	SELECT $2, $3, $4, $5, $6, $7 - $14 + ms, $8, $9 - $14 + ms, $10, $11, $12, $13, ms, $15, $16, $17, $18, $19, $20, $21,
-		greatest(ms, (SELECT max(at) + 1 FROM {s}.cutoffs WHERE realm = $2)) FROM {now}
+		greatest(ms, (SELECT max(at) + 1 FROM {s}.cutoffs WHERE realm = $2)), $23, $24 FROM {now}
 	ON CONFLICT (realm, id) DO NOTHING RETURNING rotated_at, created_at, %s`
 
 	// sqlCreate puts a row, or answers what is there. The row that it puts is not yet
 	// seen by the rest of the statement.
 	sqlCreate = `WITH ended AS (
-	` + sqlInsert + `	VALUES ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
+	` + sqlInsert + `	VALUES ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
 	ON CONFLICT (realm, id) DO NOTHING RETURNING realm, id, revoked_at
 )%s
 SELECT clock.ms, EXISTS (SELECT 1 FROM ended), %s, old.*, %s

@@ -70,7 +70,10 @@ func (s *Store) sweepSome(ctx context.Context, most int) (looked int, gone []ses
 // anybody asks for.
 const logKept = int64(2 * revocation.Retention / 1e6)
 
-// forget shortens the log of revocations.
+// forget shortens the log of revocations, and deletes marks that are over.
 func (s *Store) forget(ctx context.Context, most int) error {
-	return s.exec(ctx, s.sql.forget, s.at().int(logKept).int(int64(most)))
+	if err := s.exec(ctx, s.sql.forget, s.at().int(logKept).int(int64(most))); err != nil {
+		return err
+	}
+	return s.exec(ctx, s.sql.sweepMarks, s.at().int(int64(most)))
 }

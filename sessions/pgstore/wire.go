@@ -37,6 +37,14 @@ func (a *args) bytes(b []byte) *args {
 
 func (a *args) text(s string) *args { return a.bytes([]byte(s)) }
 
+// maybeText adds bytes; "" is NULL.
+func (a *args) maybeText(s string) *args {
+	if s == "" {
+		return a.add(pgtype.ByteaOID, nil)
+	}
+	return a.text(s)
+}
+
 // string adds a text; it must hold no NUL.
 func (a *args) string(s string) *args { return a.add(pgtype.TextOID, []byte(s)) }
 

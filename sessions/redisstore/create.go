@@ -36,6 +36,9 @@ func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessio
 			return stored, false, 0, err
 		}
 	}
+	if err := s.name(ctx, &w.Session); err != nil {
+		return stored, false, 0, err
+	}
 	args := w.fields([]string{string(m), millis(w.Session.PurgeAt()), revoked(&w.Session), began})
 	r, err := s.run(ctx, s.lua.create, s.keys.row(m.label()), args...)
 	if err != nil {

@@ -134,6 +134,8 @@ func (k keys) row(label string) string        { return string(k) + "row:" + labe
 func (k keys) user(kind, hash string) string  { return string(k) + "user:" + kind + ":" + hash }
 func (k keys) realm(kind, hash string) string { return string(k) + "realm:" + kind + ":" + hash }
 func (k keys) actor(hash string) string       { return string(k) + "actor:" + hash }
+func (k keys) named(hash string) string       { return string(k) + "name:" + hash }
+func (k keys) mark(hash string) string        { return string(k) + "mark:" + hash }
 func (k keys) cutoffs() string                { return string(k) + "cutoffs" }
 func (k keys) layout() string                 { return string(k) + "layout" }
 func (k keys) identity() string               { return string(k) + "identity" }

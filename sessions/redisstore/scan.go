@@ -92,32 +92,46 @@ func (s *Store) marks(ctx context.Context, part int, after string, n int) (marks
 
 // scanned reads the rows of marks, those that are there.
 func (s *Store) scanned(ctx context.Context, marks []mark) (rows []sessions.Session, err error) {
-	if len(marks) == 0 {
-		return nil, nil
-	}
-	commands := make([]rueidis.Completed, len(marks))
+	keys := make([]sessions.Key, len(marks))
 	for i, m := range marks {
-		commands[i] = s.client.B().Hmget().Key(s.keys.row(m.label())).Field(fields...).Build()
+		keys[i] = m.key()
+	}
+	err = s.readRows(ctx, keys, func(i int, found *foundRow) {
+		if found.mark == marks[i] {
+			rows = append(rows, found.row)
+		}
+	})
+	return rows, err
+}
+
+// readRows reads rows, and reports those that are there, by their place.
+func (s *Store) readRows(ctx context.Context, keys []sessions.Key, report func(i int, found *foundRow)) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	commands := make([]rueidis.Completed, len(keys))
+	for i, key := range keys {
+		commands[i] = s.client.B().Hmget().Key(s.keys.row(label(key))).Field(fields...).Build()
 	}
 	results, err := s.ask(ctx, commands...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	for i, m := range marks {
+	for i, key := range keys {
 		values, err := results[i].ToArray()
 		if err != nil {
-			return nil, unavailable(err)
+			return unavailable(err)
 		}
-		found, err := readRow(m.key(), &reader{values: values})
+		found, err := readRow(key, &reader{values: values})
 		switch {
 		case err == sessions.ErrNotFound: //nolint:errorlint // as readRow returns it
 		case err != nil:
-			return nil, err
-		case found.mark == m:
-			rows = append(rows, found.row)
+			return err
+		default:
+			report(i, &found)
 		}
 	}
-	return rows, nil
+	return nil
 }
 
 // Realms returns the realms that have rows or cutoffs, in order.

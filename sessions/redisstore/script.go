@@ -211,6 +211,24 @@ if call('ZSCORE', row, ARGV[2]) == ARGV[4] then call('ZADD', row, 'XX', ARGV[3],
 return { ms(now) }
 `
 
+// luaName: id, until when. Of a name: {time}. What is over goes.
+const luaName = `
+call('ZADD', row, ARGV[3], ARGV[2])
+call('ZREMRANGEBYSCORE', row, '-inf', ms(now))
+keep(tonumber(call('ZRANGE', row, -1, -1, 'WITHSCORES')[2] or '0'))
+return { ms(now) }
+`
+
+// luaMark: at, until. Keeps the later ones. {time}.
+const luaMark = `
+local at, till = tonumber(ARGV[2]), tonumber(ARGV[3])
+local c = call('HMGET', row, 'at', 'until')
+if c[1] then at, till = math.max(at, tonumber(c[1])), math.max(till, tonumber(c[2])) end
+call('HSET', row, 'at', ms(at), 'until', ms(till))
+keep(till)
+return { ms(now) }
+`
+
 // luaLog: label, time. Says it too, to those who began to listen meanwhile. {time}.
 const luaLog = `
 call('ZADD', row, ARGV[3], ARGV[2])
@@ -253,9 +271,9 @@ type script struct {
 
 // scripts are those of one prefix.
 type scripts struct {
-	create, get, update, rotate, revoke, sweep *script
-	due, trim, add, remove, sooner, later, log *script
-	addCutoff, removeCutoff, layout            *script
+	create, get, update, rotate, revoke, sweep  *script
+	due, trim, add, remove, sooner, later, log  *script
+	addCutoff, removeCutoff, layout, name, mark *script
 }
 
 func newScripts(prefix keys, whole bool, feed string) *scripts {
@@ -274,6 +292,6 @@ func newScripts(prefix keys, whole bool, feed string) *scripts {
 		create: write(luaCreate), get: read(luaGet), update: write(luaUpdate), rotate: write(luaRotate), revoke: write(luaRevoke),
 		sweep: write(luaSweep), due: read(luaDue), trim: write(luaTrim), add: write(luaAdd), remove: write(luaRemove),
 		sooner: write(luaSooner), later: write(luaLater), log: write(luaLog), addCutoff: write(luaAddCutoff), removeCutoff: write(luaRemoveCutoff),
-		layout: write(luaLayout),
+		layout: write(luaLayout), name: write(luaName), mark: write(luaMark),
 	}
 }

@@ -22,6 +22,7 @@ type row struct {
 	ActorClient   string             `json:"actor_client,omitzero"`
 	ActorSub      string             `json:"actor_sub,omitzero"`
 	ActorSID      string             `json:"actor_sid,omitzero"`
+	ActorAuthAt   int64              `json:"actor_auth,omitzero"` // in seconds
 	ActorClaims   sessions.Claims    `json:"claims,omitempty"`
 	ActorAbsent   []string           `json:"absent,omitempty"`
 	ActorWhole    bool               `json:"whole,omitzero"`
@@ -85,6 +86,9 @@ func (r *row) fill(s *sessions.Session) {
 		Secret: s.Secret[:], Rotated: &rotated, RequestHash: s.RequestHash,
 		Cookies: s.Cookies, Confirmed: s.Confirmed,
 	}
+	if !s.ActorAuthAt.IsZero() {
+		r.ActorAuthAt = s.ActorAuthAt.Unix()
+	}
 	if len(s.Kept) > 0 {
 		r.KeptAt = new(s.KeptAt.UnixMilli())
 	}
@@ -120,6 +124,9 @@ func Decode(key sessions.Key, data []byte) (sessions.Session, error) {
 	}
 	s.UserID, s.Generation = *r.User, *r.Generation
 	s.ExpiresAt, s.RotatedAt, s.Idle = fromMillis(*r.Expires), fromMillis(*r.Rotated), time.Duration(*r.Idle)*time.Millisecond
+	if r.ActorAuthAt != 0 {
+		s.ActorAuthAt = time.Unix(r.ActorAuthAt, 0).UTC()
+	}
 	if r.KeptAt != nil {
 		s.KeptAt = fromMillis(*r.KeptAt)
 	}

@@ -16,7 +16,7 @@ import (
 
 // Rows and cutoffs as earlier releases wrote them.
 const (
-	goldenRow     = `{"v":1,"user":"alice","client":"my-app","imp":true,"reason":"ticket 4711","actor":{"iss":"https://idp.example.com","sub":"support-7"},"actor_client":"desk","actor_sub":"f:uuid:7","actor_sid":"08a5","claims":{"level":3,"part":0.5,"scope":"openid sessions:impersonate"},"absent":["scp","dept"],"whole":true,"kept_at":1699999999000,"kept":{"groups":["a"]},"rule":"scope sessions:impersonate","ip":"192.0.2.7","ua":"Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101","kid":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I","rip":"192.0.2.8","end":"reuse","created":1700000000123,"expires":1702592000123,"idle":1209600000,"gen":3,"rnd":"AQIDAAAAAAAAAAAAAAAAAA","rnd_prev":"CQgHAAAAAAAAAAAAAAAAAA","rotated":1700000900123,"revoked":1700001000000,"request":"BQYH"}`
+	goldenRow     = `{"v":1,"user":"alice","client":"my-app","imp":true,"reason":"ticket 4711","actor":{"iss":"https://idp.example.com","sub":"support-7"},"actor_client":"desk","actor_sub":"f:uuid:7","actor_sid":"08a5","actor_auth":1699999000,"claims":{"level":3,"part":0.5,"scope":"openid sessions:impersonate"},"absent":["scp","dept"],"whole":true,"kept_at":1699999999000,"kept":{"groups":["a"]},"rule":"scope sessions:impersonate","ip":"192.0.2.7","ua":"Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101","kid":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I","rip":"192.0.2.8","end":"reuse","created":1700000000123,"expires":1702592000123,"idle":1209600000,"gen":3,"rnd":"AQIDAAAAAAAAAAAAAAAAAA","rnd_prev":"CQgHAAAAAAAAAAAAAAAAAA","rotated":1700000900123,"revoked":1700001000000,"request":"BQYH"}`
 	goldenFew     = `{"v":1,"user":"u","client":"","actor":{"iss":"","sub":""},"kid":"","created":1,"expires":2,"idle":0,"gen":0,"rnd":"AAAAAAAAAAAAAAAAAAAAAA","rotated":3}`
 	goldenCookies = `{"v":2,"user":"u","client":"","actor":{"iss":"","sub":""},"kid":"","created":1,"expires":2,"idle":0,"gen":4,"rnd":"AAAAAAAAAAAAAAAAAAAAAA","rotated":3,"cookies":true,"confirmed":3,"confirmed_at":4}`
 	goldenEscapes = `{"v":1,"user":"\u2028 ` + "\x7f" + ` <&> \"\\\n\ufffd é","client":"","actor":{"iss":"","sub":""},"kid":"","created":1,"expires":2,"idle":0,"gen":0,"rnd":"AAAAAAAAAAAAAAAAAAAAAA","rotated":3}`
@@ -27,7 +27,7 @@ func exampleRow() sessions.Session {
 		Realm: "https://app.example.com", ID: "Zm9vYmFyYmF6cXV4MTIzNA", UserID: "alice", ClientID: "my-app",
 		Impersonation: true, Reason: "ticket 4711", Actor: sessions.Principal{Issuer: "https://idp.example.com", Subject: "support-7"},
 		ActorClient: "desk", ActorClaims: sessions.Claims{"scope": "openid sessions:impersonate", "level": int64(3), "part": 0.5},
-		ActorSub: "f:uuid:7", ActorSID: "08a5", Kept: sessions.Claims{"groups": []any{"a"}}, KeptAt: fromMillis(1699999999000),
+		ActorSub: "f:uuid:7", ActorSID: "08a5", ActorAuthAt: time.Unix(1699999000, 0).UTC(), Kept: sessions.Claims{"groups": []any{"a"}}, KeptAt: fromMillis(1699999999000),
 		ActorAbsent: []string{"scp", "dept"}, ActorWhole: true, Rule: "scope sessions:impersonate", IP: "192.0.2.7", UserAgent: "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101",
 		CreatedAt: fromMillis(1700000000123), ExpiresAt: fromMillis(1702592000123), Idle: 336 * time.Hour,
 		Generation: 3, Secret: [sessions.SecretSize]byte{1, 2, 3}, SecretPrev: [sessions.SecretSize]byte{9, 8, 7},

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/logout"
 )
 
 // extras are what a broken store does wrong that not each store can do.
@@ -16,6 +17,30 @@ type extras struct {
 	log    func(ctx context.Context, since time.Time, report func(sessions.Key, time.Time)) error
 	scan   func(ctx context.Context, cursor string, limit int) (sessions.Page, error)
 	realms func(ctx context.Context) ([]string, error)
+	named  func(ctx context.Context, realm, name string) ([]sessions.Session, error)
+	mark   func(ctx context.Context, realm string, marks []logout.Mark) error
+	marks  func(ctx context.Context, realm string, names []string) ([]logout.Mark, error)
+}
+
+func (b *broken) Named(ctx context.Context, realm, name string) ([]sessions.Session, error) {
+	if b.extras.named != nil {
+		return b.extras.named(ctx, realm, name)
+	}
+	return b.Memory.Named(ctx, realm, name)
+}
+
+func (b *broken) Mark(ctx context.Context, realm string, marks []logout.Mark) error {
+	if b.extras.mark != nil {
+		return b.extras.mark(ctx, realm, marks)
+	}
+	return b.Memory.Mark(ctx, realm, marks)
+}
+
+func (b *broken) Marks(ctx context.Context, realm string, names []string) ([]logout.Mark, error) {
+	if b.extras.marks != nil {
+		return b.extras.marks(ctx, realm, names)
+	}
+	return b.Memory.Marks(ctx, realm, names)
 }
 
 func (b *broken) Scan(ctx context.Context, cursor string, limit int) (sessions.Page, error) {
@@ -111,6 +136,59 @@ var extraMistakes = []struct {
 	{"a cancelled context reads the log", "a cancelled context does no work", func(b *broken) {
 		b.log = func(_ context.Context, since time.Time, report func(sessions.Key, time.Time)) error {
 			return b.Memory.Revoked(context.Background(), since, report)
+		}
+	}},
+	{"names lead to one row alone", "many sessions have one name", func(b *broken) {
+		b.extras.named = func(ctx context.Context, realm, name string) ([]sessions.Session, error) {
+			rows, err := b.Memory.Named(ctx, realm, name)
+			return rows[:min(1, len(rows))], err
+		}
+	}},
+	{"names forget the realm", "a name is of one realm, and any text is in it", func(b *broken) {
+		b.extras.named = func(ctx context.Context, in, name string) (all []sessions.Session, err error) {
+			for _, realm := range []string{in, "https://other.example.com"} {
+				rows, err := b.Memory.Named(ctx, realm, name)
+				if err != nil {
+					return nil, err
+				}
+				all = append(all, rows...)
+			}
+			return all, nil
+		}
+	}},
+	{"a cancelled context is named", "a cancelled context does no work", func(b *broken) {
+		b.extras.named = func(_ context.Context, realm, name string) ([]sessions.Session, error) {
+			return b.Memory.Named(context.Background(), realm, name)
+		}
+	}},
+	{"the last mark replaces", "of two marks of one name the later times stay", func(b *broken) {
+		b.extras.mark = func(ctx context.Context, realm string, marks []logout.Mark) error {
+			b.mu.Lock()
+			b.Memory.marks = nil
+			b.mu.Unlock()
+			return b.Memory.Mark(ctx, realm, marks)
+		}
+	}},
+	{"marks are for ever", "a mark is over when its time comes", func(b *broken) {
+		b.extras.mark = func(ctx context.Context, realm string, marks []logout.Mark) error {
+			for i := range marks {
+				marks[i].Until = marks[i].Until.AddDate(10, 0, 0)
+			}
+			return b.Memory.Mark(ctx, realm, marks)
+		}
+	}},
+	{"marks forget the realm", "a mark stays in its realm", func(b *broken) {
+		b.extras.mark = func(ctx context.Context, _ string, marks []logout.Mark) error { return b.Memory.Mark(ctx, "", marks) }
+		b.extras.marks = func(ctx context.Context, _ string, names []string) ([]logout.Mark, error) {
+			return b.Memory.Marks(ctx, "", names)
+		}
+	}},
+	{"marks are stored later", "of a logout and a session at once one sees the other", func(b *broken) {
+		var late []logout.Mark
+		b.extras.mark = func(ctx context.Context, realm string, marks []logout.Mark) error {
+			err := b.Memory.Mark(ctx, realm, late)
+			late = marks
+			return err
 		}
 	}},
 	{"a scan leaves out what was revoked", "a scan has each row of all realms, whole", func(b *broken) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/logout"
 	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/rowcodec"
 )
@@ -29,6 +30,7 @@ type Memory struct {
 	rows     map[sessions.Key]*sessions.Session // shared with nobody
 	revoked  map[sessions.Key]time.Time         // outlives the rows
 	cutoffs  []revocation.Cutoff
+	marks    map[sessions.Key]logout.Mark // by realm and name
 }
 
 // locked runs do with the store locked.
@@ -240,6 +242,7 @@ func readCursor(cursor, of string) (last *sessions.Session, err error) {
 func (m *Memory) Sweep(ctx context.Context, limit int, over func(*sessions.Session)) (deleted int, err error) {
 	var expired []*sessions.Session
 	deleted, err = locked(ctx, m, func() (n int, err error) {
+		maps.DeleteFunc(m.marks, func(_ sessions.Key, mark logout.Mark) bool { return mark.Over(m.Now()) })
 		for key, row := range m.rows {
 			if n == limit || row.PurgeAt().After(m.Now()) {
 				continue

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/logout"
 	"authsidecar/sessions/revocation"
 )
 
@@ -153,6 +154,11 @@ func (s *suite) everyExtra(ctx context.Context) map[string]error {
 	all := make(map[string]error)
 	if store, ok := sessions.As[revocation.Store](s.store); ok {
 		all["Revoked"] = store.Revoked(ctx, epoch, func(sessions.Key, time.Time) {})
+	}
+	if store, ok := sessions.As[logout.Store](s.store); ok {
+		_, all["Named"] = store.Named(ctx, realm, "name")
+		all["Mark"] = store.Mark(ctx, realm, []logout.Mark{{Name: "name", At: epoch, Until: epoch}})
+		_, all["Marks"] = store.Marks(ctx, realm, []string{"name"})
 	}
 	if store, ok := sessions.As[sessions.AdminStore](s.store); ok {
 		all["Ping"] = store.Ping(ctx)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/logout"
 	"authsidecar/sessions/revocation"
 )
 
@@ -23,6 +24,7 @@ type Part string
 // The parts of a store.
 const (
 	Revocation Part = "revocation.Store"
+	Logout     Part = "logout.Store"
 	Admin      Part = "sessions.AdminStore"
 	Close      Part = "io.Closer" // Close may be called twice
 )
@@ -32,6 +34,8 @@ func (p Part) has(store sessions.Store) (ok bool) {
 	switch p {
 	case Revocation:
 		_, ok = sessions.As[revocation.Store](store)
+	case Logout:
+		_, ok = sessions.As[logout.Store](store)
 	case Admin:
 		_, ok = sessions.As[sessions.AdminStore](store)
 	case Close:
@@ -47,7 +51,7 @@ func (p Part) has(store sessions.Store) (ok bool) {
 func Run(t *testing.T, newStore func(t *testing.T, now func() time.Time) sessions.Store, without ...Part) {
 	t.Run("the store implements what it should", func(t *testing.T) {
 		store := newStore(t, time.Now) //nolint:forbidigo // nothing is timed
-		for _, part := range []Part{Revocation, Admin, Close} {
+		for _, part := range []Part{Revocation, Logout, Admin, Close} {
 			switch named := slices.Contains(without, part); {
 			case !part.has(store) && !named:
 				t.Error(missing(store, part))
@@ -148,6 +152,14 @@ var checks = []struct {
 	{"what is copied has its place in the order", orderOfCopies, []Part{Revocation}},
 	{"a place in the order is no time", orderAheadOfTheClock, []Part{Revocation}},
 	{"concurrent sessions and cutoffs keep their order", orderContended, []Part{Revocation}},
+	{"a session is found by the names of its caller's token", named, []Part{Logout}},
+	{"a revoked session has no name any more", namedRevoked, []Part{Logout}},
+	{"a name is of one realm, and any text is in it", namedHostile, []Part{Logout}},
+	{"many sessions have one name", namedMany, []Part{Logout}},
+	{"of two marks of one name the later times stay", marksMerge, []Part{Logout}},
+	{"a mark stays in its realm", marksOfRealms, []Part{Logout}},
+	{"a mark is over when its time comes", marksOver, []Part{Logout}},
+	{"of a logout and a session at once one sees the other", logoutContended, []Part{Logout}},
 }
 
 // epoch is when the suite begins.

@@ -508,7 +508,7 @@ func TestAStoreThatSaysWhatItLacksKeepsTheContract(t *testing.T) {
 	Run(t, func(_ *testing.T, now func() time.Time) sessions.Store {
 		return struct{ sessions.Store }{&Memory{Clock: now}}
 	},
-		Revocation, Admin, Close)
+		Revocation, Logout, Admin, Close)
 }
 
 func TestS6_NodesOfOneMemoryKeepTheirOrder(t *testing.T) {

@@ -1,0 +1,83 @@
+package pgstore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/logout"
+)
+
+const (
+	// sqlNamed reads two indexes. A name is in one of them alone.
+	sqlNamed = `SELECT id, {columns} FROM {s}.sessions WHERE realm = $1 AND sid_name = $2 AND revoked_at IS NULL
+UNION ALL SELECT id, {columns} FROM {s}.sessions WHERE realm = $1 AND sub_name = $2 AND revoked_at IS NULL`
+
+	// sqlMark keeps the later times of what is there, and of the new one.
+	sqlMark = `INSERT INTO {s}.marks AS m (realm, name, at, until) VALUES ($1, $2, $3, $4)
+ON CONFLICT (realm, name) DO UPDATE SET at = greatest(m.at, excluded.at), until = greatest(m.until, excluded.until)`
+
+	sqlMarks = `SELECT name, at, until FROM {s}.marks, {now} WHERE realm = $2 AND until > clock.ms AND name IN (%s)`
+
+	sqlSweepMarks = `DELETE FROM {s}.marks WHERE (realm, name) IN (
+	SELECT realm, name FROM {s}.marks WHERE until <= (SELECT ms FROM {now}) ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED)`
+)
+
+// Named returns the rows that have the name.
+func (s *Store) Named(ctx context.Context, realm, name string) (rows []sessions.Session, err error) {
+	if err := s.gate.Enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.gate.Leave()
+	err = s.query(ctx, s.sql.named, new(args).text(realm).text(name), func(r *reader) error {
+		row, _, err := readRow(sessions.Key{Realm: realm, ID: r.text()}, r)
+		rows = append(rows, row)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
+}
+
+// Mark stores marks, one after the other.
+func (s *Store) Mark(ctx context.Context, realm string, marks []logout.Mark) error {
+	if err := s.gate.Enter(ctx); err != nil {
+		return err
+	}
+	defer s.gate.Leave()
+	for _, m := range marks {
+		if err := s.exec(ctx, s.sql.mark, new(args).text(realm).text(m.Name).int(millis(m.At)).int(millis(m.Until))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Marks returns those of the names that are not over.
+func (s *Store) Marks(ctx context.Context, realm string, names []string) (marks []logout.Mark, err error) {
+	if err := s.gate.Enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.gate.Leave()
+	if len(names) == 0 {
+		return nil, nil
+	}
+	a := s.at().text(realm)
+	places := make([]string, len(names))
+	for i, name := range names {
+		places[i] = fmt.Sprintf("$%d", len(a.text(name).values))
+	}
+	err = s.query(ctx, fmt.Sprintf(s.sql.marks, strings.Join(places, ", ")), a, func(r *reader) error {
+		marks = append(marks, logout.Mark{Name: r.text(), At: fromMillis(r.int()), Until: fromMillis(r.int())})
+		return r.err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return marks, nil
+}
+
+// Interface guard
+var _ logout.Store = (*Store)(nil)

@@ -1,0 +1,113 @@
+package redisstore
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
+	"authsidecar/sessions/logout"
+)
+
+// A name is a sorted set of ids by when their rows end at the latest. An id is in it before its
+// row is there, and stays until then, so that nothing that ends a row has to know of it: what it
+// leads to is looked at.
+
+// nameMargin is for how much the server's clock may be ahead of what a node thinks of it.
+const nameMargin = time.Hour
+
+// name puts the row's id under its names.
+func (s *Store) name(ctx context.Context, row *sessions.Session) error {
+	sid, subject := logout.Names(row)
+	var all []func(context.Context) error
+	for _, name := range [...]string{sid, subject} {
+		if name != "" {
+			all = append(all, s.quietly(s.lua.name, s.keys.named(hash("name", row.Realm, name)), row.ID, millis(row.ExpiresAt.Add(nameMargin))))
+		}
+	}
+	return together(ctx, all)
+}
+
+// Named returns the rows that have the name.
+func (s *Store) Named(ctx context.Context, realm, name string) (rows []sessions.Session, err error) {
+	if err := s.gate.Enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.gate.Leave()
+	results, err := s.ask(ctx, s.client.B().Zrange().Key(s.keys.named(hash("name", realm, name))).Min("0").Max("-1").Build())
+	if err != nil {
+		return nil, err
+	}
+	ids, err := results[0].AsStrSlice()
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	for some := range slices.Chunk(ids, listBatch) {
+		found, err := s.rowsOf(ctx, realm, some)
+		if err != nil {
+			return nil, err
+		}
+		for i := range found {
+			if sid, subject := logout.Names(&found[i]); found[i].RevokedAt.IsZero() && (sid == name || subject == name) {
+				rows = append(rows, found[i])
+			}
+		}
+	}
+	return rows, nil
+}
+
+// rowsOf reads the rows of these ids, those that are there.
+func (s *Store) rowsOf(ctx context.Context, realm string, ids []string) (rows []sessions.Session, err error) {
+	keys := make([]sessions.Key, len(ids))
+	for i, id := range ids {
+		keys[i] = sessions.Key{Realm: realm, ID: id}
+	}
+	err = s.readRows(ctx, keys, func(_ int, found *foundRow) { rows = append(rows, found.row) })
+	return rows, err
+}
+
+// Mark stores marks.
+func (s *Store) Mark(ctx context.Context, realm string, marks []logout.Mark) error {
+	if err := s.gate.Enter(ctx); err != nil {
+		return err
+	}
+	defer s.gate.Leave()
+	for _, m := range marks {
+		if _, err := s.run(ctx, s.lua.mark, s.keys.mark(hash("mark", realm, m.Name)), millis(m.At), millis(m.Until)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Marks returns those of the names that are not over.
+func (s *Store) Marks(ctx context.Context, realm string, names []string) (marks []logout.Mark, err error) {
+	if err := s.gate.Enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.gate.Leave()
+	for _, name := range names {
+		results, err := s.ask(ctx, s.client.B().Hmget().Key(s.keys.mark(hash("mark", realm, name))).Field("at", "until").Build())
+		if err != nil {
+			return nil, err
+		}
+		values, err := results[0].ToArray()
+		if err != nil || len(values) != 2 {
+			return nil, calls.ErrCorrupt
+		}
+		if values[0].IsNil() {
+			continue
+		}
+		r := &reader{values: values}
+		if m := (logout.Mark{Name: name, At: r.time(), Until: r.time()}); r.err != nil {
+			return nil, r.err
+		} else if !m.Over(s.Now()) {
+			marks = append(marks, m)
+		}
+	}
+	return marks, nil
+}
+
+// Interface guard
+var _ logout.Store = (*Store)(nil)

@@ -1,0 +1,221 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/logout"
+)
+
+// tokenOf gives a row the "sid" and the "sub" of its caller's token.
+func tokenOf(row sessions.Session, sid, sub string) sessions.Session {
+	row.ActorSID, row.ActorSub = sid, sub
+	return row
+}
+
+// sidName and subName are the names of a row.
+func sidName(row *sessions.Session) string { sid, _ := logout.Names(row); return sid }
+func subName(row *sessions.Session) string { _, sub := logout.Names(row); return sub }
+
+func (s *suite) named(realm, name string) []string {
+	s.Helper()
+	rows, err := part[logout.Store](s).Named(s.Context(), realm, name)
+	s.must(err)
+	ids := []string{}
+	for i := range rows {
+		ids = append(ids, rows[i].ID)
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+func (s *suite) wantNamed(name string, want ...string) {
+	s.Helper()
+	if got := s.named(realm, name); !equal(got, want) {
+		s.Errorf("found %q by a name, not %q", got, want)
+	}
+}
+
+func named(s *suite) {
+	one := tokenOf(s.session("one", "alice@example.com"), "sid-1", "f:1")
+	two := tokenOf(s.impersonation("two", "bob", "alice@example.com"), "sid-2", "f:1")
+	three := tokenOf(s.session("three", "carol"), "sid-1", "")
+	plain := s.session("plain", "alice")
+	elsewhere := tokenOf(s.session("elsewhere", "alice@example.com"), "sid-1", "f:1")
+	elsewhere.Actor.Issuer = "https://other.example.com"
+	for _, row := range []sessions.Session{one, two, three, plain, elsewhere} {
+		row.CreatedAt, row.RotatedAt, row.ExpiresAt = time.Time{}, time.Time{}, time.Time{}.Add(time.Hour)
+		s.create(row)
+	}
+	copied := tokenOf(s.session("copied", "dave"), "sid-3", "f:4")
+	s.create(copied)
+	s.wantNamed(sidName(&one), "one", "three")
+	s.wantNamed(subName(&one), "one", "two")
+	s.wantNamed(sidName(&two), "two")
+	s.wantNamed(sidName(&copied), "copied")
+	s.wantNamed(subName(&copied), "copied")
+	s.wantNamed(sidName(&elsewhere), "elsewhere")
+	rows, err := part[logout.Store](s).Named(s.Context(), realm, subName(&copied))
+	s.must(err)
+	if len(rows) == 1 {
+		s.wantRow(rows[0], s.get(copied.Key()))
+	}
+}
+
+func namedRevoked(s *suite) {
+	row := s.create(tokenOf(s.session("one", "alice"), "sid-1", "f:1"))
+	s.update(row.Key(), func(row *sessions.Session) { row.Generation++ })
+	s.wantNamed(sidName(&row), "one")
+	s.revoke(row.Key())
+	s.wantNamed(sidName(&row))
+	s.wantNamed(subName(&row))
+	over := s.create(tokenOf(s.session("two", "alice"), "sid-1", "f:1"))
+	s.clock.advance(25 * time.Hour)
+	s.sweep(10)
+	s.wantAbsent(over.Key())
+	s.wantNamed(sidName(&row))
+	s.create(tokenOf(s.session("two", "alice"), "sid-9", ""))
+	s.wantNamed(sidName(&row)) // of the id that was swept
+}
+
+func namedHostile(s *suite) {
+	var want []string
+	name := ""
+	for i, text := range hostile {
+		row := tokenOf(s.session(fmt.Sprint("r", i), "alice"), text, text)
+		row.Realm = text
+		s.create(row)
+		for _, realm := range []string{realm, "https://other.example.com"} {
+			row := tokenOf(s.session(fmt.Sprint(realm, i), "alice"), "sid", "sub")
+			row.Realm, name = realm, sidName(&row)
+			s.create(row)
+		}
+		want = append(want, fmt.Sprint(realm, i))
+	}
+	slices.Sort(want)
+	s.wantNamed(name, want...)
+}
+
+func namedMany(s *suite) {
+	var want []string
+	row := sessions.Session{}
+	for i := range 1200 {
+		row = tokenOf(s.session(fmt.Sprintf("many-%04d", i), fmt.Sprint("user-", i)), "sid", "")
+		want = append(want, s.create(row).ID)
+	}
+	s.wantNamed(sidName(&row), want...)
+}
+
+func (s *suite) mark(name string, at, until time.Duration) {
+	s.Helper()
+	s.must(part[logout.Store](s).Mark(s.Context(), realm, []logout.Mark{{Name: name, At: epoch.Add(at), Until: epoch.Add(until)}}))
+}
+
+func (s *suite) marks(realm string, names ...string) []logout.Mark {
+	s.Helper()
+	marks, err := part[logout.Store](s).Marks(s.Context(), realm, names)
+	s.must(err)
+	return marks
+}
+
+// wantMark expects the one mark of a name.
+func (s *suite) wantMark(name string, at, until time.Duration) {
+	s.Helper()
+	want := []logout.Mark{{Name: name, At: epoch.Add(at), Until: epoch.Add(until)}}
+	if got := s.marks(realm, "absent", name); !slices.Equal(got, want) {
+		s.Errorf("marks are %v, not %v", got, want)
+	}
+}
+
+func marksMerge(s *suite) {
+	s.mark("a", -time.Minute, time.Hour)
+	s.wantMark("a", -time.Minute, time.Hour)
+	s.mark("a", -2*time.Minute, 2*time.Hour)
+	s.wantMark("a", -time.Minute, 2*time.Hour)
+	s.mark("a", 0, time.Hour)
+	s.wantMark("a", 0, 2*time.Hour)
+	s.mark("b", -time.Hour, time.Hour)
+	s.wantMark("b", -time.Hour, time.Hour)
+	if got := s.marks(realm, "a", "b"); len(got) != 2 {
+		s.Errorf("two names have %v", got)
+	}
+	if got := s.marks(realm); len(got) != 0 {
+		s.Errorf("no names have %v", got)
+	}
+}
+
+func marksOfRealms(s *suite) {
+	s.mark("a", 0, time.Hour)
+	if got := s.marks("https://other.example.com", "a"); len(got) != 0 {
+		s.Errorf("another realm has %v", got)
+	}
+}
+
+func marksOver(s *suite) {
+	s.mark("a", 0, time.Hour)
+	s.mark("long", 0, time.Hour)
+	s.mark("long", 0, 3*time.Hour)
+	s.clock.advance(time.Hour - time.Millisecond)
+	s.wantMark("a", 0, time.Hour)
+	for range 2 {
+		s.clock.advance(time.Millisecond)
+		s.sweep(1)
+		s.sweep(10)
+		if got := s.marks(realm, "a"); len(got) != 0 {
+			s.Errorf("a mark that is over: %v", got)
+		}
+		s.wantMark("long", 0, 3*time.Hour)
+	}
+	s.mark("a", 0, 2*time.Hour)
+	s.wantMark("a", 0, 2*time.Hour)
+}
+
+// logoutContended begins sessions while somebody is logged out: whose row was not found has
+// seen the mark.
+func logoutContended(s *suite) {
+	const workers = 8
+	store := part[logout.Store](s)
+	for round := range 10 {
+		sid := fmt.Sprint("sid-", round)
+		probe := tokenOf(s.session("probe", "alice"), sid, "")
+		var mu sync.Mutex
+		unseen := make(map[string]bool) // that saw no mark
+		var found []sessions.Session
+		together(workers+1, func(i int) {
+			if i == workers {
+				s.check(store.Mark(s.Context(), realm, []logout.Mark{{Name: sid, At: epoch, Until: epoch.Add(time.Hour)}}))
+				var err error
+				found, err = store.Named(s.Context(), realm, sidName(&probe))
+				s.check(err)
+				return
+			}
+			row := tokenOf(s.session(fmt.Sprintf("%s-%d", sid, i), "alice"), sid, "")
+			_, _, _, err := s.store.Create(s.Context(), row)
+			s.check(err)
+			marks, err := store.Marks(s.Context(), realm, []string{sid})
+			s.check(err)
+			mu.Lock()
+			defer mu.Unlock()
+			unseen[row.ID] = len(marks) == 0
+		})
+		for i := range found {
+			delete(unseen, found[i].ID)
+		}
+		for id, missed := range unseen {
+			if missed {
+				s.Errorf("%s was not found by the logout, and saw no mark", id)
+			}
+		}
+	}
+}
+
+// check is must for other goroutines than that of the test.
+func (s *suite) check(err error) {
+	s.Helper()
+	if err != nil {
+		s.Error(err)
+	}
+}

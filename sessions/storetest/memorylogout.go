@@ -1,0 +1,56 @@
+package storetest
+
+import (
+	"context"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/logout"
+)
+
+// Named returns the rows that have the name.
+func (m *Memory) Named(ctx context.Context, realm, name string) ([]sessions.Session, error) {
+	return locked(ctx, m, func() (rows []sessions.Session, err error) {
+		for key, row := range m.rows {
+			sid, subject := logout.Names(row)
+			if key.Realm != realm || !row.RevokedAt.IsZero() || name != sid && name != subject {
+				continue
+			}
+			own, err := clone(row)
+			if err != nil {
+				return nil, err
+			}
+			rows = append(rows, own)
+		}
+		return rows, nil
+	})
+}
+
+// Mark stores marks.
+func (m *Memory) Mark(ctx context.Context, realm string, marks []logout.Mark) error {
+	_, err := locked(ctx, m, func() (none any, err error) {
+		if m.marks == nil {
+			m.marks = make(map[sessions.Key]logout.Mark)
+		}
+		for _, mark := range marks {
+			key := sessions.Key{Realm: realm, ID: mark.Name}
+			m.marks[key] = mark.Merge(m.marks[key])
+		}
+		return nil, nil
+	})
+	return err
+}
+
+// Marks returns those of the names that are not over.
+func (m *Memory) Marks(ctx context.Context, realm string, names []string) ([]logout.Mark, error) {
+	return locked(ctx, m, func() (marks []logout.Mark, err error) {
+		for _, name := range names {
+			if mark, ok := m.marks[sessions.Key{Realm: realm, ID: name}]; ok && !mark.Over(m.Now()) {
+				marks = append(marks, mark)
+			}
+		}
+		return marks, nil
+	})
+}
+
+// Interface guard
+var _ logout.Store = (*Memory)(nil)
