@@ -20,14 +20,19 @@ func (s *Sidecar) Log() string {
 // WaitLog returns when the log has a line with all of the texts, and returns that line.
 func (s *Sidecar) WaitLog(texts ...string) (line string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); ; {
-		if line, found := lineWith(s.Log(), texts); found {
+	log, late := s.logs[len(s.logs)-1], time.After(30*time.Second)
+	for from := 0; ; {
+		changed := log.Changed()
+		text := log.String()
+		if line, found := lineWith(text[from:], texts); found {
 			return line
 		}
-		if time.Now().After(deadline) {
+		from = strings.LastIndexByte(text, '\n') + 1
+		select {
+		case <-changed:
+		case <-late:
 			s.t.Fatalf("no line with %q is in the log:\n%s", texts, s.Log())
 		}
-		time.Sleep(time.Millisecond) // polling what another process writes
 	}
 }
 

@@ -100,16 +100,17 @@ func (s *Sidecar) Run(caddyfile string) {
 
 // Wait returns when the configuration is in force, and an error when the process ends before.
 func (s *Sidecar) Wait() error {
+	log := s.logs[len(s.logs)-1]
 	for {
+		changed := log.Changed()
+		if strings.Contains(log.String(), `"msg":"serving initial configuration"`) {
+			return nil
+		}
 		select {
 		case <-s.ended:
 			return fmt.Errorf("caddy ended: %v", s.cmd.ProcessState)
-		default:
+		case <-changed:
 		}
-		if got, err := s.TryAsk("GET", "status"); err == nil && got.Status != http.StatusServiceUnavailable {
-			return nil
-		}
-		time.Sleep(2 * time.Millisecond) // polling what another process does in its own time
 	}
 }
 
@@ -126,17 +127,6 @@ func (s *Sidecar) StartRefused(caddyfile string) string {
 		s.t.Fatalf("it ended well:\n%s", s.Log())
 	}
 	return s.Log()
-}
-
-// Reload gives the running process another configuration.
-func (s *Sidecar) Reload(caddyfile string) error {
-	file := s.Write("Caddyfile", s.Render(caddyfile))
-	out, err := s.Command("reload", "--config", file, "--adapter", "caddyfile", "--address", s.Admin, "--force").CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("reloading: %w\n%s", err, out)
-	}
-	s.Client.CloseIdleConnections() // Caddy closes them too, sooner or later
-	return nil
 }
 
 // Kill ends the process as a power cut would, and Stop as an operator does. They return when it
