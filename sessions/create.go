@@ -40,6 +40,10 @@ type CreateRequest struct {
 	Cookies bool
 	// IdempotencyKey makes repeating the request safe; "" for none.
 	IdempotencyKey string
+	// Link asks for a session that is pending until its link is opened, and ReturnTo is where the
+	// browser goes then: a path of the site, "" for none.
+	Link     bool
+	ReturnTo string
 	// IP and UserAgent are of the request.
 	IP        string
 	UserAgent string
@@ -88,7 +92,7 @@ func (c *creation) create(ctx context.Context) (*Grant, error) {
 		return nil, err
 	}
 	c.observe(ctx, kind, &stored, nil)
-	if created && count > c.MaxPerUser {
+	if created && count > c.MaxPerUser && stored.Pending == nil {
 		(&eviction{c.Manager, &stored}).enforce(ctx)
 	}
 	return grant, nil
@@ -116,7 +120,7 @@ func (c *creation) prepare(now time.Time) (*Session, error) {
 		ActorAuthAt: c.req.Caller.AuthAt(),
 		IP:          c.req.IP,
 		UserAgent:   clip(c.req.UserAgent, maxAgent),
-		Cookies:     c.req.Cookies,
+		Cookies:     c.req.Cookies || c.req.Link,
 		CreatedAt:   now,
 		RotatedAt:   now,
 	}
@@ -223,9 +227,19 @@ func (c *creation) setLife(s *Session) error {
 	if life <= 0 || life > limits.MaxTTL {
 		return ErrLifetime
 	}
-	s.ExpiresAt = s.CreatedAt.Add(life)
 	s.Idle = limits.Idle
+	if c.req.Link {
+		s.Pending = &Pending{Life: life, ReturnTo: c.req.ReturnTo, ByActor: c.opensThemselves()}
+		life = c.LinkTTL
+	}
+	s.ExpiresAt = s.CreatedAt.Add(life)
 	return nil
+}
+
+// opensThemselves reports whether the caller is a person who signs in where links are opened.
+func (c *creation) opensThemselves() bool {
+	trust := c.trust(c.req.Caller.Issuer)
+	return c.SignIn != "" && trust != nil && trust.Name == c.SignIn && !c.req.Caller.IsMachine()
 }
 
 // identify gives the session its id and its first secret. With an idempotency
@@ -249,6 +263,9 @@ func (c *creation) identify(s *Session) {
 	if c.req.Cookies {
 		writeParts(hash, "cookies")
 	}
+	if c.req.Link {
+		writeParts(hash, "link", c.req.ReturnTo)
+	}
 	s.RequestHash = hash.Sum(nil)
 }
 
@@ -268,7 +285,7 @@ func (c *creation) repeatable(stored, wanted *Session, now time.Time) error {
 	if subtle.ConstantTimeCompare(stored.RequestHash, wanted.RequestHash) != 1 || len(wanted.RequestHash) == 0 {
 		return ErrIdempotencyMismatch
 	}
-	if !c.live(stored, now) || stored.Impersonation != wanted.Impersonation || stored.Generation != 0 || now.Sub(stored.RotatedAt) > repeatWindow {
+	if (stored.Pending == nil) != (wanted.Pending == nil) || !c.live(stored, now) || stored.Impersonation != wanted.Impersonation || stored.Generation != 0 || now.Sub(stored.RotatedAt) > repeatWindow {
 		return ErrIdempotencySpent
 	}
 	return nil

@@ -90,13 +90,18 @@ func (l *limitLocks) lock(key limitKey) (unlock func()) {
 // evict revokes what exceeds the limit, the least recently used first.
 func (e *eviction) evict(ctx context.Context) error {
 	found, err := e.sameKind(ctx)
+	if err == nil {
+		found, err = e.opened(ctx, found)
+	}
 	if err != nil || len(found) <= e.MaxPerUser {
 		return err
 	}
 	// Expired sessions do not count. Sweeping costs next to nothing where it is done already.
 	deleted, err := e.Store.Sweep(ctx, limitSweep, e.observer().Expired)
 	if err == nil && deleted > 0 {
-		found, err = e.sameKind(ctx)
+		if found, err = e.sameKind(ctx); err == nil {
+			found, err = e.opened(ctx, found)
+		}
 	}
 	if err != nil {
 		return err
@@ -109,7 +114,7 @@ func (e *eviction) evict(ctx context.Context) error {
 		switch {
 		case err != nil && !errors.Is(err, ErrNotFound):
 			return fmt.Errorf("reading session: %w", err)
-		case err == nil && e.live(&row, e.created.CreatedAt) && row.RotatedAt.After(oldest.used):
+		case err == nil && e.live(&row, e.created.RotatedAt) && row.RotatedAt.After(oldest.used):
 			oldest.used = row.RotatedAt // it was used since: others may be older
 			at, _ := slices.BinarySearchFunc(found, oldest, byUse)
 			found = slices.Insert(found, at, oldest)
@@ -145,6 +150,29 @@ type sessionUse struct {
 }
 
 func byUse(a, b sessionUse) int { return a.used.Compare(b.used) }
+
+// opened returns those of the sessions that are not pending, which do not count. Only what was
+// created within the time of a link can be.
+func (e *eviction) opened(ctx context.Context, found []sessionUse) ([]sessionUse, error) {
+	if e.LinkTTL <= 0 || len(found) <= e.MaxPerUser {
+		return found, nil
+	}
+	since := e.Store.Now().Add(-e.LinkTTL)
+	counted := found[:0]
+	for _, use := range found {
+		if !use.used.Before(since) && use.id != e.created.ID {
+			row, err := e.Store.Get(ctx, Key{Realm: e.Realm, ID: use.id})
+			if err != nil && !errors.Is(err, ErrNotFound) {
+				return nil, fmt.Errorf("reading session: %w", err)
+			}
+			if err != nil || row.Pending != nil {
+				continue
+			}
+		}
+		counted = append(counted, use)
+	}
+	return counted, nil
+}
 
 // sameKind returns the user's sessions of the same kind where they exceed the limit, those
 // first that may have been used least recently. It reads no rows: a session is used at its

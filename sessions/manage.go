@@ -184,13 +184,27 @@ func (m *Manager) endable(ctx context.Context, r *Rights, f Filter, cursor strin
 	return keys, m.listing().seal(next), nil
 }
 
+// Linked returns the pending session that a link opens, and opens nothing. The errors are those
+// of Open.
+func (m *Manager) Linked(ctx context.Context, req *OpenRequest) (Session, error) {
+	return (&opening{Manager: m, req: req}).look(ctx)
+}
+
+// Open opens a pending session by its link, once: its life begins, and it has tokens from now
+// on. Today's policy is asked again with what the row recorded of the caller; a no ends the
+// session. The errors wrap ErrLink where the link is good for nothing, ErrOpener where it is not
+// good in this browser, and ErrUnavailable or keyring.ErrNoKey where that is unknown.
+func (m *Manager) Open(ctx context.Context, req *OpenRequest) (*Grant, error) {
+	return (&opening{Manager: m, req: req}).open(ctx)
+}
+
 // CurrentOf returns the live session that an access token of ours is of.
 func (m *Manager) CurrentOf(ctx context.Context, c *Caller) (Session, error) {
 	s, err := m.Store.Get(ctx, Key{Realm: m.Realm, ID: c.SessionID})
 	if err != nil {
 		return Session{}, fmt.Errorf("reading session: %w", err)
 	}
-	if !c.Own || !m.live(&s, m.Store.Now()) || s.UserID != c.Subject {
+	if !c.Own || !m.live(&s, m.Store.Now()) || s.UserID != c.Subject || s.Pending != nil {
 		return Session{}, ErrNotFound
 	}
 	return s, nil

@@ -47,6 +47,11 @@ type Manager struct {
 	// ErrUnavailable where that is unknown. It is asked before and after the session is
 	// stored. Nil: no issuer says so.
 	SignedOut func(ctx context.Context, c *Caller, s *Session) error
+	// LinkTTL is for how long the link of a pending session is good. 0: none is.
+	LinkTTL time.Duration
+	// SignIn is the trust (Trust.Name) by which people sign in where links are opened: theirs
+	// are opened by themselves. "": nobody signs in there.
+	SignIn string
 	// Grace is for how long a rotated refresh token may be repeated.
 	Grace time.Duration
 	// IDSecret makes session ids from idempotency keys: at least 32 bytes, the
@@ -63,9 +68,10 @@ type Manager struct {
 	limiting limitLocks
 }
 
-// A Grant is a session and its tokens.
+// A Grant is a session and its tokens; of a pending one, no tokens but the code of its link.
 type Grant struct {
 	Session       Session
+	Link          string
 	RefreshToken  string
 	AccessToken   string
 	AccessExpires time.Time
@@ -150,8 +156,11 @@ func (m *Manager) observe(ctx context.Context, kind event.Kind, s *Session, err 
 	m.report(ctx, &Event{Kind: kind, Session: s, IP: s.IP, Err: err})
 }
 
-// grant mints the tokens of the row.
+// grant mints the tokens of the row, or its link.
 func (m *Manager) grant(s *Session, now time.Time) (*Grant, error) {
+	if s.Pending != nil {
+		return &Grant{Session: *s, Link: linkOf(s, m.IDSecret), Now: now}, nil
+	}
 	refresh, err := m.Minter.Refresh(s)
 	if err != nil {
 		return nil, err

@@ -21,9 +21,9 @@ type Rights struct {
 func (r *Rights) by() ender { return ender{by: r.caller.Principal, ip: r.ip} }
 
 // Over reports whether the caller may see and end the session. A manage rule is
-// decided for each session anew.
+// decided for each session anew. Of an impersonation that is pending its user does not know yet.
 func (r *Rights) Over(s *Session) bool {
-	if r.user != "" && s.UserID == r.user {
+	if r.user != "" && s.UserID == r.user && (s.Pending == nil || !s.Impersonation) {
 		return true
 	}
 	if s.Impersonation && s.Actor == r.caller.Principal {

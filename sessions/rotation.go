@@ -35,6 +35,7 @@ var (
 	errUnknown      = fmt.Errorf("%w: session unknown", ErrGrant)
 	errForeign      = fmt.Errorf("%w: not of this session's user or client", ErrGrant)
 	errRevoked      = fmt.Errorf("%w: session revoked", ErrGrant)
+	errPending      = fmt.Errorf("%w: session was not opened yet", ErrGrant)
 	errExpired      = fmt.Errorf("%w: session expired", ErrGrant)
 	errIdle         = fmt.Errorf("%w: session was idle too long", ErrGrant)
 	errReuse        = fmt.Errorf("%w: used before", ErrGrant)
@@ -203,6 +204,8 @@ func alive(row *Session, p *Presented, now time.Time) error {
 		return errForeign
 	case !row.RevokedAt.IsZero():
 		return errRevoked
+	case row.Pending != nil:
+		return errPending
 	case !now.Before(row.ExpiresAt):
 		return errExpired
 	case !now.Before(row.IdleEnd()):

@@ -104,6 +104,9 @@ type Session struct {
 	RevokedAt time.Time
 	EndReason EndReason
 
+	// Pending is set until the session is opened by its link; nil: it was, or has none.
+	Pending *Pending
+
 	// RequestHash is the SHA-256 of the request that created the session, kept
 	// where it came with an Idempotency-Key; else empty.
 	RequestHash []byte

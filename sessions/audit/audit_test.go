@@ -608,3 +608,17 @@ func BenchmarkAppend(b *testing.B) {
 		}
 	}
 }
+
+// What was handed over by a link is recorded when it was made, and when it was opened.
+func TestRecordOf_SaysThatASessionIsPending(t *testing.T) {
+	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	s := &sessions.Session{ID: "s", ExpiresAt: at.Add(time.Minute), RotatedAt: at, Idle: time.Hour, Pending: &sessions.Pending{Life: time.Hour, ReturnTo: "/orders"}}
+	if r := RecordOf(&sessions.Event{Kind: event.Created, Session: s}); r.Event != "created" || r.Note != "pending until 2026-11-22T10:01:00.000Z" {
+		t.Errorf("%s, %q", r.Event, r.Note)
+	}
+	s.Pending = nil
+	by := sessions.Principal{Issuer: "https://idp.example.com", Subject: "carol"}
+	if r := RecordOf(&sessions.Event{Kind: event.Opened, Session: s, IP: "192.0.2.1", By: by}); r.Event != "opened" || r.Note != "" || r.ClientIP != "192.0.2.1" || r.By != by {
+		t.Errorf("%+v", r)
+	}
+}

@@ -39,6 +39,7 @@ type Record struct {
 // Events that are not event.Kind.
 const (
 	EventCreating   = "creating"   // a session is about to be stored
+	EventOpening    = "opening"    // a link is about to be opened
 	EventRefreshing = "refreshing" // a refresh token is about to be exchanged
 	EventActing     = "acting"     // an unsafe request (RFC 9110 section 9.2.1) of an impersonated session is about to go on
 	EventActed      = "acted"      // it was answered
@@ -54,6 +55,9 @@ func RecordOf(e *sessions.Event) *Record {
 		Event: string(e.Kind), Issuer: s.Realm, SessionID: s.ID, UserID: s.UserID,
 		Impersonation: s.Impersonation, Actor: s.Actor, ClientID: s.ClientID,
 		Rule: s.Rule, Reason: s.Reason, EndReason: string(s.EndReason), ClientIP: e.IP, By: e.By, JTI: e.JTI,
+	}
+	if s.Pending != nil {
+		r.Note = "pending until " + s.End().UTC().Format("2006-01-02T15:04:05.000Z07:00")
 	}
 	if e.Err != nil {
 		r.Error = e.Err.Error()

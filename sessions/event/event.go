@@ -9,6 +9,7 @@ type Kind string
 const (
 	Created  Kind = "created"
 	Repeated Kind = "repeated" // answered again to the same idempotency key
+	Opened   Kind = "opened"   // it was pending, and its link was opened
 	Denied   Kind = "denied"
 	// Shadowed is what the shadow policy would have decided.
 	Shadowed    Kind = "tried"

@@ -102,6 +102,7 @@ type sessionView struct {
 	LastUsedAt    string              `json:"last_used_at"`
 	ExpiresAt     string              `json:"expires_at"`
 	IdleExpiresAt string              `json:"idle_expires_at"`
+	PendingUntil  string              `json:"pending_until,omitzero"` // while its link was not opened
 	Impersonation bool                `json:"is_impersonation"`
 	Actor         *sessions.Principal `json:"actor"`
 	Reason        string              `json:"reason"`
@@ -122,6 +123,9 @@ func shown(s *sessions.Session, current string) *sessionView {
 	}
 	if s.Impersonation {
 		view.Actor = &s.Actor
+	}
+	if s.Pending != nil {
+		view.PendingUntil = stamp(s.End())
 	}
 	return view
 }

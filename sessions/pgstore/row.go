@@ -36,6 +36,14 @@ func maybeMillis(a *args, t time.Time) *args {
 	return a.int(millis(t))
 }
 
+// holderOf is what a token of the row has to be of. A pending session has none.
+func holderOf(row *sessions.Session) []byte {
+	if row.Pending != nil {
+		return nil
+	}
+	return hashHolder(row.UserID, row.ClientID)
+}
+
 // columns are what a row is read from, in the order of readRow.
 const columns = "created_at, expires_at, rev, generation, secret, secret_prev, kid, rotated_at, rotated_from, revoked_at, end_reason, data"
 
@@ -69,7 +77,7 @@ func encode(row *sessions.Session) (*storedRow, error) {
 // changing adds the columns that an update may change: statements.changing.
 func (w *storedRow) changing(a *args) *args {
 	row := &w.Session
-	a.int(rowcodec.FormatOf(row)).bytes(hashHolder(row.UserID, row.ClientID))
+	a.int(rowcodec.FormatOf(row)).bytes(holderOf(row))
 	a.int(millis(row.ExpiresAt)).int(row.Idle.Milliseconds()).int(millis(row.PurgeAt()))
 	a.int(int64(row.Generation)).bytes(row.Secret[:]).bytes(row.SecretPrev[:]).text(row.KeyID)
 	a.int(millis(row.RotatedAt)).text(row.RotatedFrom)

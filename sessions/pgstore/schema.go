@@ -27,7 +27,7 @@ CREATE TABLE {s}.sessions (
 	id            bytea   NOT NULL,
 	rev           bigint  NOT NULL, -- each write adds one; it begins anywhere
 	format        bigint  NOT NULL, -- of data
-	holder        bytea   NOT NULL, -- hash of user and client
+	holder        bytea   NOT NULL, -- hash of user and client; empty while it is pending
 	user_key      bytea   NOT NULL, -- hash of the user
 	actor_key     bytea   NOT NULL, -- hash of the actor
 	impersonation boolean NOT NULL,

@@ -17,7 +17,7 @@ import (
 // those that the step set which wrote the row: created at, which is in the mark, and
 // expires at. Times are in milliseconds.
 //
-//	m  mark          v  revision       f  format of b   h  hash of user and client
+//	m  mark          v  revision       f  format of b   h  hash of user and client, "" while it is pending
 //	x  expires at    d  idle           g  generation    s, p  secret, the one before
 //	k  key id        t  rotated at     o  rotated from  e, w  revoked at, why
 
@@ -49,10 +49,18 @@ func revoked(row *sessions.Session) string {
 func (w *storedRow) fields(args []string) []string {
 	row := &w.Session
 	return append(args,
-		"f", strconv.FormatInt(rowcodec.FormatOf(row), 10), "h", hashHolder(row.UserID, row.ClientID), "x", millis(row.ExpiresAt),
+		"f", strconv.FormatInt(rowcodec.FormatOf(row), 10), "h", holderOf(row), "x", millis(row.ExpiresAt),
 		"d", strconv.FormatInt(row.Idle.Milliseconds(), 10), "g", strconv.FormatUint(row.Generation, 10),
 		"s", string(row.Secret[:]), "p", string(row.SecretPrev[:]), "k", row.KeyID, "t", millis(row.RotatedAt),
 		"o", row.RotatedFrom, "e", revoked(row), "w", string(row.EndReason), "b", string(w.Data))
+}
+
+// holderOf is what a token of the row has to be of. A pending session has none.
+func holderOf(row *sessions.Session) string {
+	if row.Pending != nil {
+		return ""
+	}
+	return hashHolder(row.UserID, row.ClientID)
 }
 
 // A foundRow is a row as it was found.

@@ -18,14 +18,14 @@ const Format = formatCookies
 
 const (
 	formatFirst   = 1
-	formatCookies = 2 // has the members of sessions whose tokens live in cookies
+	formatCookies = 2 // has the members of sessions whose tokens live in cookies, and of pending ones
 	formatCutoff  = 1
 )
 
 // FormatOf returns the version that a session is written in: the first one that can say what
 // it is, so that a release which does not know that leaves it alone and reads all others.
 func FormatOf(s *sessions.Session) int64 {
-	if s.Cookies {
+	if s.Cookies || s.Pending != nil {
 		return formatCookies
 	}
 	return formatFirst

@@ -46,6 +46,14 @@ type row struct {
 	Cookies       bool               `json:"cookies,omitzero"` // it and the rest since version 2
 	Confirmed     uint64             `json:"confirmed,omitzero"`
 	ConfirmedAt   *int64             `json:"confirmed_at,omitzero"`
+	Pending       *pending           `json:"pending,omitzero"`
+}
+
+// pending is what a session waits with until its link is opened.
+type pending struct {
+	Life     int64  `json:"life"` // milliseconds
+	ByActor  bool   `json:"by_actor,omitzero"`
+	ReturnTo string `json:"return_to,omitzero"`
 }
 
 // rows are those that nobody reads or writes now.
@@ -92,6 +100,9 @@ func (r *row) fill(s *sessions.Session) {
 	if len(s.Kept) > 0 {
 		r.KeptAt = new(s.KeptAt.UnixMilli())
 	}
+	if p := s.Pending; p != nil {
+		r.Pending = &pending{Life: p.Life.Milliseconds(), ByActor: p.ByActor, ReturnTo: p.ReturnTo}
+	}
 	if s.SecretPrev != ([sessions.SecretSize]byte{}) {
 		r.SecretPrev = s.SecretPrev[:]
 	}
@@ -132,6 +143,9 @@ func Decode(key sessions.Key, data []byte) (sessions.Session, error) {
 	}
 	if r.ConfirmedAt != nil {
 		s.ConfirmedAt = fromMillis(*r.ConfirmedAt)
+	}
+	if p := r.Pending; p != nil {
+		s.Pending = &sessions.Pending{Life: time.Duration(p.Life) * time.Millisecond, ByActor: p.ByActor, ReturnTo: p.ReturnTo}
 	}
 	if r.Revoked != nil {
 		s.RevokedAt = fromMillis(*r.Revoked)

@@ -17,6 +17,7 @@ import (
 // Rows and cutoffs as earlier releases wrote them.
 const (
 	goldenRow     = `{"v":1,"user":"alice","client":"my-app","imp":true,"reason":"ticket 4711","actor":{"iss":"https://idp.example.com","sub":"support-7"},"actor_client":"desk","actor_sub":"f:uuid:7","actor_sid":"08a5","actor_auth":1699999000,"claims":{"level":3,"part":0.5,"scope":"openid sessions:impersonate"},"absent":["scp","dept"],"whole":true,"kept_at":1699999999000,"kept":{"groups":["a"]},"rule":"scope sessions:impersonate","ip":"192.0.2.7","ua":"Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101","kid":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I","rip":"192.0.2.8","end":"reuse","created":1700000000123,"expires":1702592000123,"idle":1209600000,"gen":3,"rnd":"AQIDAAAAAAAAAAAAAAAAAA","rnd_prev":"CQgHAAAAAAAAAAAAAAAAAA","rotated":1700000900123,"revoked":1700001000000,"request":"BQYH"}`
+	goldenPending = `{"v":2,"user":"u","client":"","actor":{"iss":"","sub":""},"kid":"","created":1,"expires":2,"idle":0,"gen":0,"rnd":"AAAAAAAAAAAAAAAAAAAAAA","rotated":3,"cookies":true,"pending":{"life":3600000,"by_actor":true,"return_to":"/a?b"}}`
 	goldenFew     = `{"v":1,"user":"u","client":"","actor":{"iss":"","sub":""},"kid":"","created":1,"expires":2,"idle":0,"gen":0,"rnd":"AAAAAAAAAAAAAAAAAAAAAA","rotated":3}`
 	goldenCookies = `{"v":2,"user":"u","client":"","actor":{"iss":"","sub":""},"kid":"","created":1,"expires":2,"idle":0,"gen":4,"rnd":"AAAAAAAAAAAAAAAAAAAAAA","rotated":3,"cookies":true,"confirmed":3,"confirmed_at":4}`
 	goldenEscapes = `{"v":1,"user":"\u2028 ` + "\x7f" + ` <&> \"\\\n\ufffd é","client":"","actor":{"iss":"","sub":""},"kid":"","created":1,"expires":2,"idle":0,"gen":0,"rnd":"AAAAAAAAAAAAAAAAAAAAAA","rotated":3}`
@@ -42,7 +43,9 @@ func TestARowIsWrittenAndReadAsEarlierReleasesDid(t *testing.T) {
 	escapes.UserID = "\u2028 \x7f <&> \"\\\n\ufffd é"
 	cookies := few
 	cookies.Cookies, cookies.Generation, cookies.Confirmed, cookies.ConfirmedAt = true, 4, 3, fromMillis(4)
-	for golden, want := range map[string]sessions.Session{goldenRow: exampleRow(), goldenFew: few, goldenEscapes: escapes, goldenCookies: cookies} {
+	pending := cookies
+	pending.Pending, pending.Generation, pending.Confirmed, pending.ConfirmedAt = &sessions.Pending{Life: time.Hour, ByActor: true, ReturnTo: "/a?b"}, 0, 0, time.Time{}
+	for golden, want := range map[string]sessions.Session{goldenRow: exampleRow(), goldenFew: few, goldenEscapes: escapes, goldenCookies: cookies, goldenPending: pending} {
 		if got, err := Decode(want.Key(), []byte(golden)); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%s is read as\n%#v, %v", golden, got, err)
 		}

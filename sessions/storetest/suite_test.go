@@ -126,6 +126,31 @@ var mistakes = []struct {
 			return stored, true, 1, err
 		}
 	}},
+	{"two may open the same session", "of many who open a pending session one does", func(b *broken) {
+		b.update = func(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
+			row, err := b.Memory.Get(ctx, key)
+			if err != nil || row.Pending == nil {
+				return b.Memory.Update(ctx, key, fn)
+			}
+			runtime.Gosched()
+			next, write := fn(row, b.Now())
+			if !write {
+				return row, nil
+			}
+			return b.put(next)
+		}
+	}},
+	{"the end of a link ends what it opened", "a pending session lives once it is opened", func(b *broken) {
+		b.update = func(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
+			return b.Memory.Update(ctx, key, func(row sessions.Session, now time.Time) (sessions.Session, bool) {
+				next, write := fn(row, now)
+				if row.Pending != nil {
+					next.ExpiresAt = row.ExpiresAt
+				}
+				return next, write
+			})
+		}
+	}},
 	{"an update is lost", "no update is lost", func(b *broken) {
 		b.update = func(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
 			row, err := b.Memory.Get(ctx, key)

@@ -22,6 +22,7 @@ func Run(t *testing.T, kind *Kind) {
 	}{
 		{"a rotation in one step is that of the pure function", rotationInOneStep},
 		{"of many rotations of a token one succeeds", rotateAtOnce},
+		{"of many who open a pending session over two nodes one does", openAtOnce},
 		{"a session that many revoke at once is revoked once", revokeAtOnce},
 		{"no update is lost to another node", updateAtOnce},
 		{"a row that was replaced is not updated", updateOfReplaced},
@@ -85,6 +86,9 @@ var deviations = []deviation{
 	{"generation after", func(_ *sessions.Session, p *sessions.Presented, _ *time.Duration) { p.Generation++ }},
 	{"revoked", func(row *sessions.Session, _ *sessions.Presented, _ *time.Duration) {
 		row.RevokedAt, row.EndReason = row.CreatedAt, sessions.EndRevoked
+	}},
+	{"pending", func(row *sessions.Session, _ *sessions.Presented, _ *time.Duration) {
+		row.Pending = &sessions.Pending{Life: time.Hour}
 	}},
 	{"secret before", func(row *sessions.Session, p *sessions.Presented, _ *time.Duration) { p.Secret = row.SecretPrev }},
 	{"another user", func(_ *sessions.Session, p *sessions.Presented, _ *time.Duration) { p.UserID = "bob" }},
@@ -163,6 +167,35 @@ func wantSameRotation(t *testing.T, s Store, key sessions.Key, p *sessions.Prese
 		t.Fatalf("%s is stored as %+v, not %+v", key.ID, now, want)
 	}
 	return rotated
+}
+
+func openAtOnce(t *testing.T, kind *Kind) {
+	nodes := kind.nodes(t, 2, Options{})
+	row := Row("linked", nodes[0].Now())
+	row.Pending = &sessions.Pending{Life: time.Hour}
+	Create(t, nodes[0], row)
+	var won atomic.Int32
+	together(32, func(i int) {
+		opened := false
+		_, err := nodes[i%2].Update(ctx(), row.Key(), func(row sessions.Session, _ time.Time) (sessions.Session, bool) {
+			opened = row.Pending != nil
+			row.Pending, row.Secret = nil, [sessions.SecretSize]byte{byte(i), 7}
+			return row, opened
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		if opened {
+			won.Add(1)
+		}
+	})
+	if n := won.Load(); n != 1 {
+		t.Errorf("%d of 32 opened the session", n)
+	}
+	stored := Get(t, nodes[1], row.Key())
+	if _, _, rotated, err := nodes[0].Rotate(ctx(), Token(&stored), &sessions.Fresh{Secret: [sessions.SecretSize]byte{8}, KeyID: "key"}); err != nil || !rotated {
+		t.Errorf("what was opened does not rotate: %t, %v", rotated, err)
+	}
 }
 
 func rotateAtOnce(t *testing.T, kind *Kind) {

@@ -1,0 +1,98 @@
+package storetest
+
+import (
+	"sync/atomic"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// pending returns an impersonation that is pending for a minute, and then lives an hour.
+func (s *suite) pending(id string) sessions.Session {
+	row := s.impersonation(id, "alice", "support")
+	row.Pending = &sessions.Pending{Life: time.Hour, ReturnTo: "/web"}
+	row.ExpiresAt = row.CreatedAt.Add(time.Minute)
+	return row
+}
+
+// open is the transition by which a pending session is opened; opened is set where it was.
+func open(opened *bool) sessions.Transition {
+	return func(row sessions.Session, now time.Time) (next sessions.Session, write bool) {
+		*opened = row.Pending != nil && row.Live(now)
+		if !*opened {
+			return row, false
+		}
+		row.RotatedAt, row.ExpiresAt = now, now.Add(row.Pending.Life)
+		row.Secret, row.KeyID, row.Pending = [sessions.SecretSize]byte{7}, "key2", nil
+		return row, true
+	}
+}
+
+func pendingOpened(s *suite) {
+	row := s.create(s.pending("linked"))
+	s.clock.advance(30 * time.Second)
+	var opened bool
+	want := row
+	want.RotatedAt, want.ExpiresAt = s.store.Now(), s.store.Now().Add(time.Hour)
+	want.Secret, want.KeyID, want.Pending = [sessions.SecretSize]byte{7}, "key2", nil
+	stored, err := s.store.Update(s.Context(), row.Key(), open(&opened))
+	s.must(err)
+	s.wantRow(stored, want)
+	s.wantRow(s.get(row.Key()), want)
+	s.clock.advance(time.Hour - time.Millisecond)
+	if n := s.sweep(10); n != 0 || !opened {
+		s.Errorf("opened %t; swept %d while the session lives", opened, n)
+	}
+	s.wantList(sessions.Query{Realm: realm, User: "alice"}, "linked")
+	s.clock.advance(time.Millisecond)
+	if n := s.sweep(10); n != 1 {
+		s.Errorf("swept %d of the session that is over", n)
+	}
+}
+
+func pendingSwept(s *suite) {
+	row := s.create(s.pending("linked"))
+	s.wantList(sessions.Query{Realm: realm, User: "alice"}, "linked")
+	s.clock.advance(time.Minute - time.Millisecond)
+	if n := s.sweep(10); n != 0 {
+		s.Errorf("swept %d while the link is good", n)
+	}
+	s.clock.advance(time.Millisecond)
+	if n := s.sweep(10); n != 1 {
+		s.Errorf("swept %d of the session that nobody opened", n)
+	}
+	s.wantAbsent(row.Key())
+}
+
+func pendingContended(s *suite) {
+	const workers = 32
+	rows := []sessions.Session{s.create(s.pending("opened")), s.create(s.pending("revoked meanwhile"))}
+	var first, second atomic.Int32
+	together(workers, func(i int) {
+		for n, count := range []*atomic.Int32{&first, &second} {
+			transition, done := sessions.Transition(nil), false
+			if transition = open(&done); n == 1 && i%2 == 0 {
+				transition = func(row sessions.Session, now time.Time) (sessions.Session, bool) {
+					done = false
+					row.RevokedAt, row.EndReason = now, sessions.EndRevoked
+					return row, true
+				}
+			}
+			if _, err := s.store.Update(s.Context(), rows[n].Key(), transition); err != nil {
+				s.Error(err)
+			}
+			if done {
+				count.Add(1)
+			}
+		}
+	})
+	if n := first.Load(); n != 1 {
+		s.Errorf("%d of %d opened the session", n, workers)
+	}
+	if n := second.Load(); n > 1 {
+		s.Errorf("%d opened the session that was revoked meanwhile", n)
+	}
+	if row := s.get(rows[1].Key()); row.RevokedAt.IsZero() {
+		s.Error("opening the session took its revocation back")
+	}
+}
