@@ -34,6 +34,7 @@ type Session struct {
 	LastUsedAt    time.Time           `json:"last_used_at"`
 	ExpiresAt     time.Time           `json:"expires_at"`
 	IdleExpiresAt time.Time           `json:"idle_expires_at"`
+	PendingUntil  time.Time           `json:"pending_until,omitzero"` // while its link was not opened
 }
 
 func newSession(s *sessions.Session) Session {
@@ -43,6 +44,9 @@ func newSession(s *sessions.Session) Session {
 	}
 	if s.Impersonation {
 		shown.Actor = &s.Actor
+	}
+	if s.Pending != nil {
+		shown.PendingUntil = s.End()
 	}
 	return shown
 }

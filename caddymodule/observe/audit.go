@@ -145,17 +145,21 @@ func (r *Reporter) auditLine(record *audit.Record, wait bool) (audit.Position, e
 	return at, fmt.Errorf("%w: %w", sessions.ErrUnavailable, err)
 }
 
-// Before is asked before a session is stored or refreshed: handlers of Caddy's events
+// Before is asked before a session is stored, opened or refreshed: handlers of Caddy's events
 // may say no, and where the audit is required, what is about to happen is on disk when
 // this returns.
 func (r *Reporter) Before(ctx context.Context, kind event.Kind, s *sessions.Session) error {
 	record := audit.RecordOf(&sessions.Event{Kind: kind, Session: s, IP: s.IP})
 	record.Event = audit.EventRefreshing
-	if kind == event.Created {
+	switch kind {
+	case event.Opened:
+		record.Event = audit.EventOpening
+	case event.Created:
 		record.Event = audit.EventCreating
 		if err := r.events.ask(ctx, record); err != nil {
 			return err
 		}
+	default:
 	}
 	if !r.audit.required {
 		return nil

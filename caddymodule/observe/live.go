@@ -40,7 +40,7 @@ func (l *Live) Of(realm string) (n LiveCount, ok bool) {
 // count counts the session that an event begins or ends.
 func (l *Live) count(e *sessions.Event) {
 	switch e.Kind {
-	case event.Created:
+	case event.Created, event.Opened:
 		l.change(e.Session, 1)
 	case event.Revoked, event.Reuse, event.StoreBehind, event.Expired:
 		l.change(e.Session, -1)
@@ -48,8 +48,11 @@ func (l *Live) count(e *sessions.Event) {
 	}
 }
 
-// change counts a session that began or ended.
+// change counts a session that began or ended. One that is pending is neither.
 func (l *Live) change(s *sessions.Session, by int) {
+	if s.Pending != nil {
+		return
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.realms != nil {
@@ -95,7 +98,7 @@ func countLive(ctx context.Context, store sessions.AdminStore, clock func() time
 		}
 		now := clock()
 		for i := range page.Sessions {
-			if s := &page.Sessions[i]; s.Live(now) {
+			if s := &page.Sessions[i]; s.Live(now) && s.Pending == nil {
 				n := counted[s.Realm]
 				n.add(s.Impersonation, 1)
 				counted[s.Realm] = n

@@ -16,6 +16,8 @@ import (
 var (
 	creates = newCounter("creates_total",
 		"Requests for a session that were decided, by outcome: created, repeated (the same again, by its Idempotency-Key), denied.", "realm", "outcome")
+	opens = newCounter("links_opened_total",
+		"Links of pending sessions that were presented, by outcome: opened, denied (good for nothing, or not in that browser), policy (today's rules deny it: the session was revoked).", "realm", "outcome")
 	refreshes = newCounter("refreshes_total",
 		"Refresh tokens of sessions that were presented, by outcome: ok, retry (the same successor again, within the grace period), reuse (a used one: the session was revoked), store_behind (ahead of the store: the session was revoked), policy (today's rules deny it: the session was revoked), dead (the session was over).", "realm", "outcome")
 	revocations = newCounter("revocations_total",
@@ -48,7 +50,7 @@ func newCounter(name, help string, labels ...string) *prometheus.CounterVec {
 // reporters of its blocks.
 func Register(registry *prometheus.Registry, blocks func() []*Reporter) error {
 	all := []prometheus.Collector{
-		creates, refreshes, revocations, expirations, rejections, failures, shadowDecisions, acts, cacheLookups, auditErrors, shadowRefusals,
+		creates, opens, refreshes, revocations, expirations, rejections, failures, shadowDecisions, acts, cacheLookups, auditErrors, shadowRefusals,
 		storeSeconds, storeErrors, &gauges{blocks: blocks},
 	}
 	for _, c := range all {
@@ -68,6 +70,7 @@ func showZeros(realm string, refusals []string) {
 		words   []string
 	}{
 		{creates, []string{"created", "repeated", "denied"}},
+		{opens, []string{"opened", "denied", "policy"}},
 		{refreshes, []string{"ok", "retry", "reuse", "store_behind", "policy", "dead"}},
 		{revocations, []string{string(sessions.EndRevoked), string(sessions.EndReplaced), string(sessions.EndReuse), string(sessions.EndStoreBehind), string(sessions.EndPolicy)}},
 		{cacheLookups, []string{"hit", "miss"}},
@@ -87,13 +90,19 @@ func showZeros(realm string, refusals []string) {
 // count counts an event.
 func count(realm string, e *sessions.Event) {
 	dead := errors.Is(e.Err, sessions.ErrGrant)
+	link := errors.Is(e.Err, sessions.ErrLink) || errors.Is(e.Err, sessions.ErrOpener)
 	switch e.Kind {
 	case event.Created, event.Repeated:
 		creates.WithLabelValues(realm, string(e.Kind)).Inc()
+	case event.Opened:
+		opens.WithLabelValues(realm, string(e.Kind)).Inc()
 	case event.Denied:
-		if dead {
+		switch {
+		case dead:
 			refreshes.WithLabelValues(realm, "dead").Inc()
-		} else {
+		case link:
+			opens.WithLabelValues(realm, "denied").Inc()
+		default:
 			creates.WithLabelValues(realm, "denied").Inc()
 		}
 	case event.Shadowed:
@@ -112,6 +121,8 @@ func count(realm string, e *sessions.Event) {
 	case event.Revoked:
 		if dead {
 			refreshes.WithLabelValues(realm, "policy").Inc()
+		} else if link {
+			opens.WithLabelValues(realm, "policy").Inc()
 		}
 		revocations.WithLabelValues(realm, string(e.Session.EndReason)).Inc()
 	case event.Expired:

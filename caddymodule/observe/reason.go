@@ -27,6 +27,8 @@ var knownReasons = [...]struct {
 	{sessions.ErrReasonRequired, reasonRequired},
 	{sessions.ErrClient, "client"},
 	{sessions.ErrGrant, "invalid_grant"},
+	{sessions.ErrLink, "invalid_link"},
+	{sessions.ErrOpener, "sign_in_required"},
 	{sessions.ErrClientAuth, string(ClientAuth)},
 	{sessions.ErrEnded, "ended"},
 	{sessions.ErrForbidden, "forbidden"},
