@@ -82,7 +82,7 @@ func TestPending_ALifeBeginsWhenItIsOpened(t *testing.T) {
 	before := w.link()
 	w.now = w.now.Add(linkTTL - time.Millisecond)
 	grant := w.open(before.Link)
-	if got := grant.Session; !got.ExpiresAt.Equal(w.now.Add(time.Hour)) || !got.RotatedAt.Equal(w.now) || got.Pending != nil || got.Generation != 1 ||
+	if got := grant.Session; !got.ExpiresAt.Equal(w.now.Add(time.Hour)) || !got.RotatedAt.Equal(w.now) || got.Pending != nil || got.Generation != 1 || !got.Cookies ||
 		!got.CreatedAt.Equal(before.Session.CreatedAt) || got.Secret == before.Session.Secret || got.RotatedFrom != victim || got.IP != maker {
 		t.Errorf("opened %+v", got)
 	}
@@ -126,7 +126,7 @@ func TestPending_IsOpenedOnce(t *testing.T) {
 func TestPending_OfTwoNodesOneOpensIt(t *testing.T) {
 	w := linking(t)
 	w.manager.Observer = nil
-	second := *linking(t).manager
+	second := linking(t).manager
 	second.Store, second.Revocations, second.Observer, second.Minter = w.manager.Store, w.manager.Revocations, nil, w.manager.Minter
 	for range 50 {
 		code := w.link().Link
@@ -134,7 +134,7 @@ func TestPending_OfTwoNodesOneOpensIt(t *testing.T) {
 		var all sync.WaitGroup
 		for i := range 8 {
 			all.Go(func() {
-				node := []*sessions.Manager{w.manager, &second}[i%2]
+				node := []*sessions.Manager{w.manager, second}[i%2]
 				grant, err := node.Open(context.Background(), &sessions.OpenRequest{Code: code})
 				switch {
 				case err == nil && grant.AccessToken != "":
