@@ -44,7 +44,7 @@ var (
 // An OpenRequest presents the code of a link.
 type OpenRequest struct {
 	Code string
-	// By is the live session of whoever is signed in in that browser; nil for nobody.
+	// By is the live session of whoever is signed in where the link is opened; nil for nobody.
 	By *Session
 	// IP is the address that the request comes from.
 	IP string

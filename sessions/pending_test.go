@@ -215,8 +215,10 @@ func TestPending_ACodeIsNotGuessed(t *testing.T) {
 	first, second := w.link(), w.link()
 	id, mac, _ := strings.Cut(first.Link, ".")
 	_, other, _ := strings.Cut(second.Link, ".")
-	codes := []string{"", ".", id, id + ".", "." + mac, mac, id + "." + other, id + "." + mac + "A", id + "." + mac[:21], id + "." + mac + "=", " " + first.Link,
-		id + "." + strings.Repeat("A", 22), strings.Repeat("x", 100) + "." + mac, first.Link + "." + mac}
+	codes := []string{
+		"", ".", id, id + ".", "." + mac, mac, id + "." + other, id + "." + mac + "A", id + "." + mac[:21], id + "." + mac + "=", " " + first.Link,
+		id + "." + strings.Repeat("A", 22), strings.Repeat("x", 100) + "." + mac, first.Link + "." + mac,
+	}
 	for i := range mac {
 		flipped := byte('A')
 		if mac[i] == flipped {

@@ -89,22 +89,13 @@ func showZeros(realm string, refusals []string) {
 
 // count counts an event.
 func count(realm string, e *sessions.Event) {
-	dead := errors.Is(e.Err, sessions.ErrGrant)
-	link := errors.Is(e.Err, sessions.ErrLink) || errors.Is(e.Err, sessions.ErrOpener)
 	switch e.Kind {
 	case event.Created, event.Repeated:
 		creates.WithLabelValues(realm, string(e.Kind)).Inc()
 	case event.Opened:
 		opens.WithLabelValues(realm, string(e.Kind)).Inc()
 	case event.Denied:
-		switch {
-		case dead:
-			refreshes.WithLabelValues(realm, "dead").Inc()
-		case link:
-			opens.WithLabelValues(realm, "denied").Inc()
-		default:
-			creates.WithLabelValues(realm, "denied").Inc()
-		}
+		countDenied(realm, e.Err)
 	case event.Shadowed:
 		outcome := "allowed"
 		if e.Err != nil {
@@ -119,9 +110,10 @@ func count(realm string, e *sessions.Event) {
 		refreshes.WithLabelValues(realm, string(e.Kind)).Inc()
 		revocations.WithLabelValues(realm, string(e.Kind)).Inc()
 	case event.Revoked:
-		if dead {
+		switch {
+		case errors.Is(e.Err, sessions.ErrGrant):
 			refreshes.WithLabelValues(realm, "policy").Inc()
-		} else if link {
+		case ofLink(e.Err):
 			opens.WithLabelValues(realm, "policy").Inc()
 		}
 		revocations.WithLabelValues(realm, string(e.Session.EndReason)).Inc()
@@ -130,4 +122,21 @@ func count(realm string, e *sessions.Event) {
 	case event.Failed:
 		failures.WithLabelValues(realm).Inc()
 	}
+}
+
+// countDenied counts what was asked for and denied.
+func countDenied(realm string, err error) {
+	switch {
+	case errors.Is(err, sessions.ErrGrant):
+		refreshes.WithLabelValues(realm, "dead").Inc()
+	case ofLink(err):
+		opens.WithLabelValues(realm, "denied").Inc()
+	default:
+		creates.WithLabelValues(realm, "denied").Inc()
+	}
+}
+
+// ofLink reports whether it was a link that was presented.
+func ofLink(err error) bool {
+	return errors.Is(err, sessions.ErrLink) || errors.Is(err, sessions.ErrOpener)
 }

@@ -10,6 +10,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/event"
 	"authsidecar/sessions/pebblestore"
 	"authsidecar/sessions/revocation"
 )
@@ -140,5 +141,54 @@ func TestLiveSessions_CountsTheStore(t *testing.T) {
 	live.change(&row, -1)
 	if n, _ := live.Of("empty"); n != (LiveCount{}) {
 		t.Errorf("less than nothing: %v", n)
+	}
+}
+
+// A session that is pending is none yet: it is counted once its link is opened.
+func TestLiveSessions_CountsWhatIsPendingOnceItIsOpened(t *testing.T) {
+	store := newPebble(t)
+	row := rowOf(0, store.Now())
+	row.Pending = &sessions.Pending{Life: time.Hour}
+	if _, _, _, err := store.Create(t.Context(), row); err != nil {
+		t.Fatal(err)
+	}
+	counted, ok := countLive(t.Context(), store, store.Now)
+	live := Live{realms: counted}
+	live.count(&sessions.Event{Kind: event.Created, Session: &row})
+	live.count(&sessions.Event{Kind: event.Revoked, Session: &row})
+	if n, _ := live.Of(row.Realm); !ok || n != (LiveCount{}) {
+		t.Errorf("counted %v", n)
+	}
+	opened := row
+	opened.Pending = nil
+	live.count(&sessions.Event{Kind: event.Opened, Session: &opened})
+	if n, _ := live.Of(row.Realm); n.Impersonated != 1 {
+		t.Errorf("counted %v", n)
+	}
+}
+
+// Links have a counter of their own, with the outcome.
+func TestMetrics_CountLinks(t *testing.T) {
+	const realm = "https://links.example.com"
+	s := &sessions.Session{EndReason: sessions.EndPolicy}
+	for _, e := range []sessions.Event{
+		{Kind: event.Opened},
+		{Kind: event.Denied, Err: sessions.ErrLink},
+		{Kind: event.Denied, Err: sessions.ErrOpener},
+		{Kind: event.Revoked, Err: fmt.Errorf("%w: %w", sessions.ErrLink, sessions.ErrDenied)},
+		{Kind: event.Revoked},
+	} {
+		e.Session = s
+		count(realm, &e)
+	}
+	for outcome, want := range map[string]float64{"opened": 1, "denied": 2, "policy": 1} {
+		var m dto.Metric
+		if err := opens.WithLabelValues(realm, outcome).Write(&m); err != nil || m.GetCounter().GetValue() != want {
+			t.Errorf("%s %v, want %v (%v)", outcome, m.GetCounter().GetValue(), want, err)
+		}
+	}
+	var m dto.Metric
+	if err := creates.WithLabelValues(realm, "denied").Write(&m); err != nil || m.GetCounter().GetValue() != 0 {
+		t.Error("a link that is denied counts as a session that was")
 	}
 }

@@ -70,8 +70,9 @@ func pendingContended(s *suite) {
 	var first, second atomic.Int32
 	together(workers, func(i int) {
 		for n, count := range []*atomic.Int32{&first, &second} {
-			transition, done := sessions.Transition(nil), false
-			if transition = open(&done); n == 1 && i%2 == 0 {
+			done := false
+			transition := open(&done)
+			if n == 1 && i%2 == 0 {
 				transition = func(row sessions.Session, now time.Time) (sessions.Session, bool) {
 					done = false
 					row.RevokedAt, row.EndReason = now, sessions.EndRevoked
