@@ -315,7 +315,9 @@ func TestPending_CountsForTheLimitOnceItIsOpened(t *testing.T) {
 	w := linking(t)
 	w.manager.MaxPerUser = 2
 	desk := scoped("carol", "desk")
-	live := []*sessions.Grant{w.create(desk, "alice"), w.create(desk, "alice")}
+	live := []*sessions.Grant{w.create(desk, "alice")}
+	w.now = w.now.Add(time.Second)
+	live = append(live, w.create(desk, "alice"))
 	var links []*sessions.Grant
 	for range 3 {
 		w.now = w.now.Add(time.Second)
