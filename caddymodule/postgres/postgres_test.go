@@ -13,7 +13,10 @@ import (
 	"authsidecar/caddymodule/internal/placeholder/placeholdertest"
 	"authsidecar/caddymodule/internal/storemodule/storemoduletest"
 	"authsidecar/sessions/pgstore/pgtest"
+	"authsidecar/sessions/storetest/servertest"
 )
+
+func TestMain(m *testing.M) { servertest.Main(m) }
 
 var update = flag.Bool("update", false, "write what the adapter says into testdata/adapt")
 

@@ -57,7 +57,7 @@ const (
 func (w *town) minute(people int) {
 	minute := w.clock.Load()
 	var working, sweeping sync.WaitGroup
-	stop := make(chan struct{})
+	stop, worked := make(chan struct{}), make(chan struct{}, 1)
 	sweeping.Go(func() {
 		for last := false; ; {
 			n, err := w.store.Sweep(ctx(), townStep, func(row *sessions.Session) {
@@ -80,7 +80,7 @@ func (w *town) minute(people int) {
 			select {
 			case <-stop:
 				last = true // once more, since the load went on meanwhile
-			default:
+			case <-worked:
 			}
 		}
 	})
@@ -88,6 +88,10 @@ func (w *town) minute(people int) {
 		working.Go(func() {
 			for i := worker; i < people; i += townWorkers {
 				w.person(fmt.Sprint(minute, "-", i), i)
+				select {
+				case worked <- struct{}{}:
+				default:
+				}
 			}
 		})
 	}

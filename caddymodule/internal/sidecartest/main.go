@@ -1,12 +1,11 @@
 package sidecartest
 
 import (
-	"flag"
 	"os"
-	"runtime"
-	"strconv"
 	"sync/atomic"
 	"testing"
+
+	"authsidecar/sessions/storetest/servertest"
 )
 
 // asCaddy in the environment makes the test binary of a package with Main be Caddy.
@@ -24,24 +23,8 @@ func Main(m *testing.M, caddy func()) {
 		return
 	}
 	own.Store(caddy != nil)
-	moreAtOnce()
-	os.Exit(m.Run())
+	servertest.Main(m)
 }
 
 // AsCaddy reports whether this process is a Caddy, in a package with Main.
 func AsCaddy() bool { return os.Getenv(asCaddy) != "" }
-
-// moreAtOnce has more tests run in parallel than there are processors, where no flag says how many:
-// they wait for processes most of the time.
-func moreAtOnce() {
-	const name = "test.parallel"
-	flag.Parse()
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == name })
-	if given {
-		return
-	}
-	if err := flag.Set(name, strconv.Itoa(4*runtime.GOMAXPROCS(0))); err != nil {
-		panic(err)
-	}
-}

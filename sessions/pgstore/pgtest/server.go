@@ -33,24 +33,40 @@ type Server struct {
 // Password is that of the superuser.
 const Password = "pg/test:pa55 word?@"
 
+// fresh is the data of a server that nobody used yet, which each server begins with a copy of.
+var fresh = servertest.Shared[string]{Start: func(t testing.TB) string {
+	s := &Server{bin: programs(t), as: servertest.Unprivileged(t)}
+	s.dir = servertest.Dir(t, "", s.as)
+	password := filepath.Join(s.dir, "password")
+	if err := os.WriteFile(password, []byte(Password), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := osexec.Command(filepath.Join(s.bin, "initdb"), "-D", s.data(), "-U", "postgres", "-A", "scram-sha-256", "--pwfile", password, "-E", "UTF8", "--locale", "C", "-N")
+	cmd.Dir, cmd.SysProcAttr = s.dir, &syscall.SysProcAttr{Credential: s.as}
+	mustRun(t, cmd)
+	return s.data()
+}}
+
+// programs is the folder of those of the server's version.
+func programs(t testing.TB) string {
+	t.Helper()
+	initdb := servertest.Find(t, "postgresql", "/usr/lib/postgresql/*/bin/initdb", "/usr/local/pgsql/bin/initdb", "initdb")
+	if real, err := filepath.EvalSymlinks(initdb); err == nil {
+		initdb = real
+	}
+	return filepath.Dir(initdb)
+}
+
 // Start starts a server in a new directory of its own. settings are lines of
-// postgresql.conf. It ends with the test.
+// postgresql.conf. It ends with the test. The package needs [servertest.Main].
 func Start(t testing.TB, settings ...string) *Server { return StartIn(t, "", settings...) }
 
 // StartIn is Start with the data under a directory: "" is the one for temporary files.
 func StartIn(t testing.TB, in string, settings ...string) *Server {
 	t.Helper()
-	initdb := servertest.Find(t, "postgresql", "/usr/lib/postgresql/*/bin/initdb", "/usr/local/pgsql/bin/initdb", "initdb")
-	if real, err := filepath.EvalSymlinks(initdb); err == nil {
-		initdb = real // beside the programs of the same version
-	}
-	s := &Server{bin: filepath.Dir(initdb), as: servertest.Unprivileged(t)}
+	s := &Server{bin: programs(t), as: servertest.Unprivileged(t)}
 	s.dir = servertest.Dir(t, in, s.as)
-	password := filepath.Join(s.dir, "password")
-	if err := os.WriteFile(password, []byte(Password), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	s.run(t, filepath.Join(s.bin, "initdb"), "-D", s.data(), "-U", "postgres", "-A", "scram-sha-256", "--pwfile", password, "-E", "UTF8", "--locale", "C", "-N")
+	mustRun(t, osexec.Command("cp", "-a", fresh.Get(t), s.data()))
 	settings = append([]string{
 		"unix_socket_directories = ''", "listen_addresses = '127.0.0.1'", "max_connections = 200",
 		"fsync = off", "full_page_writes = off", "autovacuum_naptime = 1h",
@@ -78,13 +94,6 @@ func (s *Server) command(name string, args ...string) *osexec.Cmd {
 	cmd := osexec.Command(filepath.Join(s.bin, name), append([]string{"-h", "127.0.0.1", "-p", strconv.Itoa(s.Port), "-U", "postgres"}, args...)...)
 	cmd.Env = append(os.Environ(), "PGPASSWORD="+Password)
 	return cmd
-}
-
-func (s *Server) run(t testing.TB, name string, args ...string) {
-	t.Helper()
-	cmd := osexec.Command(name, args...)
-	cmd.Dir, cmd.SysProcAttr = s.dir, &syscall.SysProcAttr{Credential: s.as}
-	mustRun(t, cmd)
 }
 
 // mustRun returns what the command says.
