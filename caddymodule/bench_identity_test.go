@@ -1,17 +1,18 @@
 package caddymodule_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -22,21 +23,21 @@ import (
 	"authsidecar/caddymodule/internal/sidecartest"
 )
 
-// accessToken creates a session and returns its access token.
-func (s *bench) accessToken(b testing.TB) string {
+// accessToken creates a session of the user and returns its access token.
+func (s *bench) accessToken(b testing.TB, user string) string {
 	b.Helper()
-	r := withVars(httptest.NewRequest("POST", "/auth/sessions", strings.NewReader(`{"user_id":"alice"}`)))
+	r := withVars(httptest.NewRequest("POST", "/auth/sessions", strings.NewReader(`{"user_id":"`+user+`"}`)))
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Authorization", "Bearer "+s.idp.Token("alice", nil))
+	r.Header.Set("Authorization", "Bearer "+s.idp.Token(user, nil))
 	w := httptest.NewRecorder()
 	if err := s.handler.ServeHTTP(w, r, nothing); err != nil || w.Code != 200 {
-		b.Fatal(err, w.Body)
+		b.Error(err, w.Body)
 	}
 	var got struct {
 		Token string `json:"access_token"`
 	}
 	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
-		b.Fatal(err)
+		b.Error(err)
 	}
 	return got.Token
 }
@@ -60,21 +61,24 @@ func arrival(target *url.URL, token string) *http.Request {
 // BenchmarkIdentity measures what a request of the app with a warm token costs more
 // than the next handler alone: ns-more, cpu-ns-more of the processors' time, which others
 // on the machine disturb less, and allocs-more. revoked is the same with
-// 100,000 revoked sessions in memory.
+// 100,000 revoked sessions in memory, and many with one of 50,000 tokens, drawn at random.
 func BenchmarkIdentity(b *testing.B) {
 	s := newBench(b, b.TempDir(), `"identity":{"require":true}`)
-	token := "Bearer " + s.accessToken(b)
+	tokens := []string{"Bearer " + s.accessToken(b, "alice")}
 	target := &url.URL{Path: "/api/v1/tasks"}
 	measure := func(b *testing.B) {
+		token := func() string { return tokens[rand.IntN(len(tokens))] }
 		checks := caddymodule.Checks(s.handler)
 		w := &statusWriter{header: make(http.Header, 8)}
-		floor := func() { _ = nothing.ServeHTTP(w, arrival(target, token)) }
-		whole := func() {
+		floor := func() { _ = nothing.ServeHTTP(w, arrival(target, token())) }
+		serve := func(token string) {
 			if err := s.handler.ServeHTTP(w, arrival(target, token), nothing); err != nil {
 				b.Fatal(err)
 			}
 		}
-		whole()
+		for _, token := range tokens {
+			serve(token)
+		}
 		var wall, cpu time.Duration
 		var allocs, floorAllocs uint64
 		b.ResetTimer()
@@ -82,19 +86,26 @@ func BenchmarkIdentity(b *testing.B) {
 			calls := b.N*(round+1)/measuredRounds - b.N*round/measuredRounds
 			took, busy, mallocs := counted(calls, floor)
 			wall, cpu, floorAllocs = wall-took, cpu-busy, floorAllocs+mallocs
-			took, busy, mallocs = counted(calls, whole)
+			took, busy, mallocs = counted(calls, func() { serve(token()) })
 			wall, cpu, allocs = wall+took, cpu+busy, allocs+mallocs
 		}
 		b.ReportMetric(float64(wall.Nanoseconds())/float64(b.N), "ns-more")
 		b.ReportMetric(float64(cpu.Nanoseconds())/float64(b.N), "cpu-ns-more")
 		b.ReportMetric((float64(allocs)-float64(floorAllocs))/float64(b.N), "allocs-more")
-		if caddymodule.Checks(s.handler) > checks+1 {
-			b.Fatalf("%d signature checks of one token", caddymodule.Checks(s.handler)-checks)
+		if more := caddymodule.Checks(s.handler) - checks; more > uint64(len(tokens)) {
+			b.Fatalf("%d signature checks of %d tokens", more, len(tokens))
 		}
 	}
 	b.Run("warm", measure)
 	caddymodule.DenyMany(s.handler, 100_000)
 	b.Run("revoked", measure)
+	var next atomic.Int64
+	tokens = make([]string, 50_000)
+	together(goroutinesAtOnce, len(tokens), func() {
+		i := next.Add(1) - 1
+		tokens[i] = "Bearer " + s.accessToken(b, "user"+strconv.FormatInt(i, 10))
+	})
+	b.Run("many", measure)
 }
 
 // counted runs f so often and returns how long that took, by the clock and of the
@@ -105,55 +116,6 @@ func counted(calls int, f func()) (wall, cpu time.Duration, mallocs uint64) {
 	wall, cpu = together(1, calls, f)
 	runtime.ReadMemStats(&after)
 	return wall, cpu, after.Mallocs - before.Mallocs
-}
-
-// BenchmarkProxy measures requests over HTTP through two sites of one server, by turns:
-// plain reverse_proxy, and the same behind identity. x-plain is the second's requests
-// per second over the first's, x-cpu its requests per second of the server's processors'
-// time, which others on the machine disturb less.
-func BenchmarkProxy(b *testing.B) {
-	app := sidecartest.Serve(b, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the app") })
-	p := sidecartest.NewIDP(b, "https://idp.example.com")
-	s := newSidecar(b)
-	site := p.Site(s.Sidecar, app, "identity {\n\t\t\trequire\n\t\t}")
-	plain := sidecartest.Port(b)
-	s.Start(fmt.Sprintf("%s\nhttp://:%s {\n\treverse_proxy %s\n}\n", site, plain, strings.TrimPrefix(app, "http://")))
-	s.quiet()
-	own := s.Create(p.Token("alice", nil), `{"user_id":"alice"}`)
-	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: goroutinesAtOnce}}
-	defer client.CloseIdleConnections()
-	ask := func(base string) func() {
-		return func() {
-			req, _ := http.NewRequest("GET", base+"/app", http.NoBody)
-			req.Header.Set("Authorization", bearerOf(own))
-			resp, err := client.Do(req)
-			if err != nil {
-				b.Error(err)
-				return
-			}
-			defer resp.Body.Close()
-			if data, _ := io.ReadAll(resp.Body); !bytes.Equal(data, []byte("the app")) {
-				b.Errorf("status %d: %s", resp.StatusCode, data)
-			}
-		}
-	}
-	floor, whole := ask("http://127.0.0.1:"+plain), ask(s.URL)
-	together(goroutinesAtOnce, 500, floor)
-	together(goroutinesAtOnce, 500, whole)
-	var wall, floorWall, cpu, floorCPU time.Duration
-	b.ResetTimer()
-	for round := range measuredRounds {
-		calls := b.N*(round+1)/measuredRounds - b.N*round/measuredRounds
-		start := s.processorTime()
-		took, _ := together(goroutinesAtOnce, calls, floor)
-		between := s.processorTime()
-		floorWall, floorCPU = floorWall+took, floorCPU+between-start
-		took, _ = together(goroutinesAtOnce, calls, whole)
-		wall, cpu = wall+took, cpu+s.processorTime()-between
-	}
-	b.ReportMetric(float64(floorWall)/float64(wall), "x-plain")
-	b.ReportMetric(float64(floorCPU)/float64(cpu), "x-cpu")
-	b.ReportMetric(float64(b.N)/wall.Seconds(), "requests/s")
 }
 
 // quiet ends the lines that a request has in the log of tests: they cost more than we do.

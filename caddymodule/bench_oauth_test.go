@@ -64,7 +64,7 @@ func (s *bench) refreshing(b *testing.B, refresh func(token []byte) []byte) func
 
 func benchIntrospect(b *testing.B) {
 	s := newBench(b, b.TempDir(), `"identity":{"require":true}`, oauthMember)
-	token := s.accessToken(b)
+	token := s.accessToken(b, "alice")
 	app, introspect := &url.URL{Path: "/api/v1/tasks"}, &url.URL{Path: "/oauth/introspect"}
 	credentials := "Basic " + base64.StdEncoding.EncodeToString([]byte("gateway:"+gatewaySecret))
 	w := &statusWriter{header: make(http.Header, 8)}

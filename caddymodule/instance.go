@@ -86,14 +86,12 @@ func newInstance(h *Handler) (*instance, error) {
 		return nil, err
 	}
 	if h.Identity != nil {
-		if inst.identity, err = identity.New(identity.Config{
+		inst.identity = identity.New(identity.Config{
 			Identity: h.Identity, Impersonation: h.Impersonation,
 			Issuer: h.Issuer, TokenHeaders: inst.tokenHeaders, Logger: h.logger,
 			Verifier: inst.verifier, Manager: inst.manager, Reports: inst.reports,
 			Open: inst.open, Streams: func() *streams.Registry { return &inst.store.Load().streams },
-		}); err != nil {
-			return nil, err
-		}
+		})
 	}
 	if err := inst.addOAuth(h, keys); err != nil { // before those that have all below their path
 		return nil, err

@@ -172,7 +172,7 @@ func TestRefusals_AnOverrideOnOurPathDoesNotComeBack(t *testing.T) {
 // Where headers cannot be set, or nothing is open, as where somebody is refused.
 func TestRefusals_AreNobodysWhereWeFail(t *testing.T) {
 	s := newBench(t, t.TempDir(), `"identity":{"assertion":{}}`)
-	own := "Bearer " + s.accessToken(t)
+	own := "Bearer " + s.accessToken(t, "alice")
 	caddymodule.ForgetKeys(s.handler)
 	repl := caddy.NewReplacer()
 	r := httptest.NewRequest(http.MethodGet, "/app?_method=DELETE&a=b", http.NoBody)

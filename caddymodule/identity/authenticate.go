@@ -14,15 +14,15 @@ import (
 
 // authenticate decides who is asking, or refuses the request.
 func (m *Middleware) authenticate(w http.ResponseWriter, r *http.Request) (*identity, error) {
-	credential, caller, err := m.credential(r)
+	credential, holder, err := m.credential(r)
 	switch {
 	case err == nil && credential.Cookie && forward.Smuggled(r, m.Issuer): // beside it
 		return m.refuse(r, &refusal{Problem: errTokens, cause: bearer.ErrMalformed})
 	case err == nil && credential.Cookie && forward.CrossSite(r):
-		return m.refuse(r, &refusal{Problem: errCrossOrigin, who: m.identify(caller)})
+		return m.refuse(r, &refusal{Problem: errCrossOrigin, who: m.identify(holder)})
 	case err == nil:
 		m.keepCookie(r, credential.Token)
-		return m.identify(caller), nil
+		return m.identify(holder), nil
 	case errors.Is(err, bearer.ErrNoToken) && len(r.Header["Authorization"]) == 0:
 		m.keepCookie(r, "")
 		return m.anonymous(r, err)
@@ -46,9 +46,9 @@ func (m *Middleware) keepCookie(r *http.Request, decided string) {
 	}
 }
 
-// credential finds the credential of a request, and the caller that it belongs to. Of several
-// cookies, the valid one counts.
-func (m *Middleware) credential(r *http.Request) (forward.Credential, *sessions.Caller, error) {
+// credential finds the credential of a request, and who holds it. Of several cookies, the valid
+// one counts.
+func (m *Middleware) credential(r *http.Request) (forward.Credential, *bearer.Holder, error) {
 	c, err := forward.Find(r, m.Cookie)
 	if errors.Is(err, bearer.ErrNoToken) && m.AcceptCallers {
 		return m.fromTokenHeader(r)
@@ -56,7 +56,7 @@ func (m *Middleware) credential(r *http.Request) (forward.Credential, *sessions.
 	if err != nil {
 		return c, nil, err
 	}
-	caller, err := m.verify(r.Context(), c.Token)
+	holder, err := m.verify(r.Context(), c.Token)
 	for _, token := range c.Others {
 		other, why := m.verify(r.Context(), token)
 		switch ours, _ := forward.Claims(token, m.Issuer); {
@@ -65,53 +65,54 @@ func (m *Middleware) credential(r *http.Request) (forward.Credential, *sessions.
 		case err == nil && why == nil:
 			return c, nil, forward.ErrSeveral
 		case why == nil, err != nil && ours, bearer.IsUnavailable(why): // or what says more about why not
-			c.Token, caller, err = token, other, why
+			c.Token, holder, err = token, other, why
 		}
 	}
-	return c, caller, err
+	return c, holder, err
 }
 
-// fromTokenHeader returns the token in a header of its issuer, and its caller. It counts as a
+// fromTokenHeader returns the token in a header of its issuer, and who holds it. It counts as a
 // cookie: a request that a page makes a browser send carries it too.
-func (m *Middleware) fromTokenHeader(r *http.Request) (forward.Credential, *sessions.Caller, error) {
+func (m *Middleware) fromTokenHeader(r *http.Request) (forward.Credential, *bearer.Holder, error) {
 	found, err := m.Verifier.Find(r.Header)
 	if err != nil {
 		return forward.Credential{}, nil, err
 	}
-	caller, err := m.Verifier.VerifyFound(r.Context(), found)
+	holder, err := m.Verifier.Holder(r.Context(), found, false)
 	if err == nil {
 		if cause := m.Open(r.Context()); cause != nil {
-			caller, err = nil, fmt.Errorf("%w: %w", sessions.ErrUnavailable, cause)
+			holder, err = nil, fmt.Errorf("%w: %w", sessions.ErrUnavailable, cause)
 		}
 	}
-	return forward.Credential{Token: found.Token, Cookie: true}, caller, err
+	return forward.Credential{Token: found.Token, Cookie: true}, holder, err
 }
 
-// verify returns whose token it is, if it is one that the app learns of.
-func (m *Middleware) verify(ctx context.Context, token string) (*sessions.Caller, error) {
-	verify := m.Verifier.VerifyOwn
-	if m.AcceptCallers {
-		verify = m.Verifier.Verify
-	}
+// verify returns who holds a token, if it is one that the app learns of.
+func (m *Middleware) verify(ctx context.Context, token string) (*bearer.Holder, error) {
 	if cause := m.Open(ctx); cause != nil {
-		return nil, m.unopened(ctx, token, verify, cause)
+		return nil, m.unopened(ctx, token, cause)
 	}
-	caller, err := verify(ctx, token)
-	if err != nil || !caller.Own {
-		return caller, err
+	holder, err := m.hold(ctx, token)
+	if err != nil || !holder.Caller.Own {
+		return holder, err
 	}
-	ended, err := m.Manager.Revoked(ctx, caller)
+	ended, err := m.Manager.Revoked(ctx, holder.Caller)
 	if ended {
+		m.Verifier.Ended(token)
 		err = sessions.ErrEnded
 	}
-	return caller, err
+	return holder, err
+}
+
+func (m *Middleware) hold(ctx context.Context, token string) (*bearer.Holder, error) {
+	return m.Verifier.Holder(ctx, bearer.Credential{Token: token}, !m.AcceptCallers)
 }
 
 // unopened is verify while the store or the keys are not open: a token that would have to be
 // looked up, or would be valid, is unavailable. Other tokens fail as ever.
-func (m *Middleware) unopened(ctx context.Context, token string, verify func(context.Context, string) (*sessions.Caller, error), cause error) error {
+func (m *Middleware) unopened(ctx context.Context, token string, cause error) error {
 	if ours, _ := forward.Claims(token, m.Issuer); !ours {
-		if _, err := verify(ctx, token); err != nil {
+		if _, err := m.hold(ctx, token); err != nil {
 			return err
 		}
 	}

@@ -9,46 +9,24 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/forward"
 )
 
-// findNothing finds our placeholders, and nothing in them.
-func findNothing(key string) (any, bool) {
-	_, ours := ownPlaceholder(key)
-	return "", ours
-}
-
-// identify returns what the app learns of a verified caller.
-func (m *Middleware) identify(c *sessions.Caller) *identity {
-	if known, ok := m.known.Get(c); ok {
-		return known
+// identify returns what the app learns of who holds a token.
+func (m *Middleware) identify(h *bearer.Holder) *identity {
+	if made, ok := h.Made.Load().(*identity); ok && made.by == m {
+		return made
 	}
-	who := forward.Of(c)
+	who := forward.Of(h.Caller)
 	a := &identity{Who: who, by: m, headers: make([]string, len(m.fields))}
 	for i, field := range m.fields {
 		a.headers[i] = field.Value(who)
 	}
-	texts := map[string]string{
-		"id": who.UserID, "session_id": who.SessionID, "actor": who.Actor.Subject, "actor_issuer": who.Actor.Issuer,
-		"is_impersonation": strconv.FormatBool(who.Impersonation), "reason": who.Reason, "client_id": who.ClientID,
+	a.values = &[...]any{
+		who.UserID, who.SessionID, who.Actor.Subject, strconv.FormatBool(who.Impersonation), who.Actor.Issuer, who.Reason, who.ClientID,
 	}
-	boxed := make(map[string]any, len(texts))
-	for name, value := range texts {
-		boxed[name] = value
-	}
-	for _, v := range [...]struct{ name, key string }{
-		{"user_id", "id"}, {"session_id", "session_id"}, {"actor", "actor"}, {"is_impersonation", "is_impersonation"},
-	} {
-		a.vars = append(a.vars, namedVar{"auth_sessions." + v.name, boxed[v.key]})
-	}
-	a.find = func(key string) (any, bool) {
-		name, ours := ownPlaceholder(key)
-		value, ok := boxed[name]
-		return value, ours && ok
-	}
-	if first, ok, _ := m.known.PeekOrAdd(c, a); ok {
-		return first // by another request with the same token
-	}
+	h.Made.CompareAndSwap(nil, a) // if another request with the token was not first
 	return a
 }
 
@@ -92,17 +70,19 @@ func decide(r *http.Request, who *identity) {
 	if !ok {
 		return
 	}
-	before, decided := vars[identityVar].(*identity)
+	_, decided := vars[identityVar].(*identity)
 	vars[identityVar] = who
 	if decided {
-		for _, v := range before.vars {
-			delete(vars, v.name)
+		for _, name := range variables {
+			delete(vars, name)
 		}
 	} else if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Map(func(key string) (any, bool) { return vars[identityVar].(*identity).find(key) })
 	}
-	for _, v := range who.vars {
-		vars[v.name] = v.value
+	if who.values != nil {
+		for i, name := range variables {
+			vars[name] = who.values[i]
+		}
 	}
 }
 

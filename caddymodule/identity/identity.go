@@ -2,6 +2,7 @@ package identity
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,20 +14,33 @@ import (
 // An identity is who is asking, as it was decided for a request. Those of one token share
 // it: it is never changed.
 type identity struct {
-	*forward.Who             // nil: nobody that we know
-	by           *Middleware // that decided it
-	headers      []string
-	vars         []namedVar
-	find         func(key string) (any, bool)
+	*forward.Who                         // nil: nobody that we know
+	by           *Middleware             // that decided it
+	headers      []string                // as Middleware.fields
+	values       *[len(placeholders)]any // of them; nil: of whom nothing is known
 
 	mu        sync.Mutex
 	assertion string
 	minted    time.Time
 }
 
-type namedVar struct {
-	name  string
-	value any
+// placeholders are what is known of somebody, by its name in placeholders.
+var placeholders = [...]string{"id", "session_id", "actor", "is_impersonation", "actor_issuer", "reason", "client_id"}
+
+// variables are the first of them, by their names in the variables of a request.
+var variables = [...]string{"auth_sessions.user_id", "auth_sessions.session_id", "auth_sessions.actor", "auth_sessions.is_impersonation"}
+
+// find returns the value of a placeholder of ours.
+func (id *identity) find(key string) (any, bool) {
+	name, ours := ownPlaceholder(key)
+	if !ours || id.values == nil {
+		return "", ours
+	}
+	at := slices.Index(placeholders[:], name)
+	if at < 0 {
+		return nil, false
+	}
+	return id.values[at], true
 }
 
 // identityVar is the variable that the identity of a request is in.

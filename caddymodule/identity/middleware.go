@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	lru "github.com/hashicorp/golang-lru/v2"
 	"go.uber.org/zap"
 
 	"authsidecar/caddymodule/config"
@@ -48,20 +47,15 @@ type Middleware struct {
 	fields []forward.Field
 	exempt exemptPath
 	guards guards
-	known  *lru.Cache[*sessions.Caller, *identity]
 	nobody *identity // of whom nothing is known
 	routes sync.Map  // whether routes of a *caddyhttp.Server catch errors
 	seen   sync.Map  // headers that were seen in shadow mode
 }
 
 // New makes the middleware of an identity block.
-func New(c Config) (*Middleware, error) {
-	known, err := lru.New[*sessions.Caller, *identity](bearer.DefaultCacheSize)
-	if err != nil {
-		return nil, err
-	}
-	m := &Middleware{Config: c, known: known, exempt: exemptPath{pathpattern.New(c.Exempt)}, guards: newGuards(c)}
-	m.nobody = &identity{by: m, find: findNothing}
+func New(c Config) *Middleware {
+	m := &Middleware{Config: c, exempt: exemptPath{pathpattern.New(c.Exempt)}, guards: newGuards(c)}
+	m.nobody = &identity{by: m}
 	names, fields := c.Fields()
 	m.fields = fields
 	var replaced []string
@@ -73,7 +67,7 @@ func New(c Config) (*Middleware, error) {
 	for n := range m.Headers {
 		m.Headers[n].Name = http.CanonicalHeaderKey(m.Headers[n].Name)
 	}
-	return m, nil
+	return m
 }
 
 // ServeHTTP hands a request on to the app, with what is known of who is asking, or refuses it.

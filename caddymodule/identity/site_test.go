@@ -76,7 +76,7 @@ func newSite(t *testing.T, c config.Identity, impersonation config.Impersonation
 		c.Headers = []config.IdentityHeader{{Name: "X-Auth-User", Field: "user_id"}, {Name: "x-auth-actor", Field: "actor"}}
 	}
 	registry := &streams.Registry{Store: s.watcher.Store, Watch: s.watcher}
-	s.m, err = New(Config{
+	s.m = New(Config{
 		Identity: &c, Impersonation: &impersonation, Issuer: ourIssuer, TokenHeaders: forward.NewNames([]string{"X-Idp-Token"}), Logger: zap.New(core), Verifier: verifier, Reports: reports,
 		Manager: &sessions.Manager{
 			Realm: ourIssuer, Store: s.watcher.Store, Revocations: s.watcher,
@@ -85,9 +85,6 @@ func newSite(t *testing.T, c config.Identity, impersonation config.Impersonation
 		Open:    func(context.Context) error { return s.closed },
 		Streams: func() *streams.Registry { return registry },
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	return s
 }
 

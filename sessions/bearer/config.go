@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
-
-	lru "github.com/hashicorp/golang-lru/v2"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/jose"
@@ -21,7 +20,7 @@ const (
 	DefaultMaxLifetime = 24 * time.Hour
 	MaxMaxLifetime     = 10 * 366 * 24 * time.Hour
 	MaxIDTokens        = 24 * time.Hour
-	DefaultCacheSize   = 10_000
+	DefaultCacheBytes  = 32 << 20
 )
 
 // NoType stands in Issuer.Types for tokens without a "typ" header.
@@ -99,9 +98,10 @@ type Issuer struct {
 type Config struct {
 	// Issuers are the trusted ones, each name once. Required.
 	Issuers []Issuer
-	// CacheSize is how many verified tokens are remembered. Default:
-	// DefaultCacheSize. One takes up to some 60 KiB, and 3 KiB as a rule.
-	CacheSize int
+	// CacheBytes is how much memory is for verified tokens. Half of it is for all that is
+	// made of those that are presented often, some 4 KiB each; the other for what it takes to
+	// know that a token is good, 120 bytes. Default: DefaultCacheBytes. Negative: none.
+	CacheBytes int
 	// Now is the clock that tokens are checked by. Default: time.Now.
 	Now func() time.Time
 	// Observer hears of each token that is verified. Nil is sessions.Silent.
@@ -110,17 +110,13 @@ type Config struct {
 
 // New checks the configuration and returns a verifier for it.
 func New(c Config) (*Verifier, error) {
-	if c.CacheSize < 0 {
-		return nil, errors.New("cache size is negative")
+	if c.CacheBytes == 0 {
+		c.CacheBytes = DefaultCacheBytes
 	}
-	if c.CacheSize == 0 {
-		c.CacheSize = DefaultCacheSize
+	v := &Verifier{
+		issuers: make(map[string]*issuer, len(c.Issuers)), cache: newCache(max(0, c.CacheBytes), clock(c.Now)), observer: c.Observer,
+		turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
 	}
-	cache, err := lru.New[digest, *verified](c.CacheSize)
-	if err != nil {
-		return nil, fmt.Errorf("making token cache: %w", err)
-	}
-	v := &Verifier{issuers: make(map[string]*issuer, len(c.Issuers)), cache: cache, observer: c.Observer}
 	if v.observer == nil {
 		v.observer = sessions.Silent{}
 	}

@@ -39,9 +39,6 @@ func TestNew_RefusesWhatIsNotSafe(t *testing.T) {
 	if _, err := New(Config{Issuers: []Issuer{trust(t), trust(t)}}); err == nil {
 		t.Error("an issuer twice: accepted")
 	}
-	if _, err := New(Config{Issuers: []Issuer{trust(t)}, CacheSize: -1}); err == nil {
-		t.Error("negative cache: accepted")
-	}
 	greatest := trust(t)
 	greatest.Leeway = MaxLeeway
 	if _, err := New(Config{Issuers: []Issuer{greatest}}); err != nil {

@@ -83,7 +83,7 @@ func (v *Verifier) Explain(ctx context.Context, token string) *Explanation {
 	e.pass(CheckHeader, nil)
 	e.Header = parsed.Header
 	e.Claims, _ = parsed.Unverified() // where they cannot be read, the issuer check fails next
-	from, err := v.sourceOf(parsed)
+	from, err := v.sourceOf(e.Claims)
 	if !e.pass(CheckIssuer, err) {
 		return e
 	}

@@ -203,3 +203,21 @@ func pass(d time.Duration) {
 	time.Sleep(d) //nolint:forbidigo // the clock of the bubble
 	synctest.Wait()
 }
+
+// cached is how many tokens the verifier remembers: all of them, or that they are good.
+func cached(v *Verifier) (n int) {
+	for i := range v.cache.shards {
+		n += len(v.cache.shards[i].hot) + len(v.cache.shards[i].marks)
+	}
+	return n
+}
+
+// purge makes the verifier forget all tokens.
+func purge(v *Verifier) {
+	for i := range v.cache.shards {
+		s := &v.cache.shards[i]
+		s.weight = 0
+		clear(s.hot)
+		clear(s.marks)
+	}
+}

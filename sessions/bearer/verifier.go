@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
-
 	"authsidecar/sessions"
 	"authsidecar/sessions/jose"
 )
@@ -20,22 +18,11 @@ type Verifier struct {
 	issuers  map[string]*issuer // by all of their names
 	patterns []pattern          // and where one is open
 	headers  []string           // where tokens are, beside Authorization
-	cache    *lru.Cache[digest, *verified]
+	cache    *cache
 	observer sessions.Observer
+	turns    chan struct{} // one for each signature that may be checked at once
 
 	hits, misses, checks atomic.Uint64
-}
-
-// A digest is the SHA-256 of a token: what the cache knows it by.
-type digest [sha256.Size]byte
-
-// verified is a good token, as long as its issuer's keys are those of version,
-// and until its end.
-type verified struct {
-	caller  *sessions.Caller
-	issuer  *issuer
-	version uint64
-	end     time.Time // exp, or the age of an ID token, and leeway
 }
 
 // Stats counts what a Verifier did since it was made.
@@ -81,17 +68,27 @@ func (e expected) is(i *issuer) bool {
 }
 
 func (v *Verifier) verify(ctx context.Context, token string, of expected) (*sessions.Caller, error) {
+	holder, err := v.hold(ctx, token, of)
+	if err != nil {
+		return nil, err
+	}
+	return holder.Caller, nil
+}
+
+// Holder is VerifyFound, or VerifyOwn where own is set, for who makes more of the caller.
+func (v *Verifier) Holder(ctx context.Context, c Credential, own bool) (*Holder, error) {
+	return v.hold(ctx, c.Token, expected{own, c.Header})
+}
+
+func (v *Verifier) hold(ctx context.Context, token string, of expected) (*Holder, error) {
 	if len(token) > jose.MaxTokenSize {
 		return nil, v.attributed(&Refusal{Reason: ReasonTooLarge, err: jose.ErrTooLarge}, token)
 	}
 	id := digest(sha256.Sum256([]byte(token)))
-	if known, ok := v.cache.Get(id); ok && of.is(known.issuer) {
-		if known.issuer.Now().Before(known.end) && known.issuer.Keys.Version() == known.version {
-			v.hits.Add(1)
-			v.observer.Verified(ctx, known.caller, true)
-			return known.caller, nil
-		}
-		v.cache.Remove(id)
+	if known := v.recall(&id, token, of); known != nil {
+		v.hits.Add(1)
+		v.observer.Verified(ctx, known.Caller, true)
+		return &known.Holder, nil
 	}
 	v.misses.Add(1)
 	fresh, err := v.check(ctx, token, of)
@@ -99,22 +96,53 @@ func (v *Verifier) verify(ctx context.Context, token string, of expected) (*sess
 		v.observer.Verified(ctx, nil, false)
 		return nil, err
 	}
-	v.observer.Verified(ctx, fresh.caller, false)
-	return v.remember(id, fresh).caller, nil
+	v.observer.Verified(ctx, fresh.Caller, false)
+	return &v.cache.add(&id, fresh).Holder, nil
 }
 
-// remember caches a good token, and returns what all who present it at once share.
-func (v *Verifier) remember(id digest, fresh *verified) *verified {
-	known, found, _ := v.cache.PeekOrAdd(id, fresh)
-	switch {
-	case !found:
-		return fresh
-	case known.issuer == fresh.issuer && known.version == fresh.version:
-		return known
-	default: // of keys that are no more
-		v.cache.Add(id, fresh)
-		return fresh
+// recall returns what is remembered of a token; nil where that is not whose tokens are expected, or
+// no longer good.
+func (v *Verifier) recall(id *digest, token string, of expected) *verified {
+	known, m, marked := v.cache.find(id)
+	if marked {
+		known = v.read(token, m)
 	}
+	if known == nil || !of.is(known.issuer) {
+		return nil
+	}
+	if !known.good() {
+		v.cache.remove(id)
+		return nil
+	}
+	if marked {
+		return v.cache.add(id, known)
+	}
+	return known
+}
+
+// read returns what a marked token says: that it says so was verified when it was marked.
+func (v *Verifier) read(token string, m mark) *verified {
+	claims, err := jose.UnverifiedClaims(token)
+	if err != nil {
+		return nil
+	}
+	from, err := v.sourceOf(claims)
+	if err != nil {
+		return nil
+	}
+	end, _ := numericDate(claims["exp"])
+	caller, err := from.caller(claims, end)
+	if err != nil {
+		return nil
+	}
+	return &verified{Holder: Holder{Caller: caller}, issuer: from.issuer, version: m.version, end: time.UnixMilli(m.until), weight: weight(token)}
+}
+
+// Ended says that a token is of a session that has ended: nothing of it is remembered but that it
+// is good, and that not for long.
+func (v *Verifier) Ended(token string) {
+	id := digest(sha256.Sum256([]byte(token)))
+	v.cache.end(&id)
 }
 
 func (v *Verifier) check(ctx context.Context, token string, of expected) (*verified, error) {
@@ -122,7 +150,8 @@ func (v *Verifier) check(ctx context.Context, token string, of expected) (*verif
 	if err != nil {
 		return nil, v.attributed(refusalOf(err, ReasonForm), token)
 	}
-	from, err := v.sourceOf(parsed)
+	claims, _ := parsed.Unverified() // nil where they cannot be read
+	from, err := v.sourceOf(claims)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +162,11 @@ func (v *Verifier) check(ctx context.Context, token string, of expected) (*verif
 	if refusal, ok := errors.AsType[*Refusal](err); ok {
 		refusal.Issuer = from.Name
 	}
-	return fresh, err
+	if err != nil {
+		return nil, err
+	}
+	fresh.weight = weight(token)
+	return fresh, nil
 }
 
 // checkAs checks a token by the keys and the configuration of the issuer.
@@ -145,9 +178,8 @@ func (v *Verifier) checkAs(ctx context.Context, parsed *jose.Token, from *source
 	if err != nil {
 		return nil, err
 	}
-	v.checks.Add(1)
-	if err := parsed.Verify(key, nil); err != nil {
-		return nil, refusalOf(err, ReasonSignature)
+	if err := v.checkSignature(ctx, parsed, key); err != nil {
+		return nil, err
 	}
 	claims, err := parsed.Unverified() // and verified by now
 	if err != nil {
@@ -157,8 +189,36 @@ func (v *Verifier) checkAs(ctx context.Context, parsed *jose.Token, from *source
 	if err != nil {
 		return nil, err
 	}
-	return &verified{caller: caller, issuer: from.issuer, version: version, end: until}, nil
+	return &verified{Holder: Holder{Caller: caller}, issuer: from.issuer, version: version, end: until}, nil
 }
+
+// checkSignature checks a signature, when it is its turn. After one that is bad nobody has that turn
+// for some time: who sends tokens that somebody forged, each of which takes a check, is not to have
+// the processors to themselves. Tokens that are remembered take no turn.
+func (v *Verifier) checkSignature(ctx context.Context, parsed *jose.Token, key *jose.Key) error {
+	select {
+	case v.turns <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("waiting to check signature: %w: %w", ErrKeysUnavailable, ctx.Err())
+	}
+	v.checks.Add(1)
+	began := v.cache.now()
+	err := parsed.Verify(key, nil)
+	if err == nil {
+		<-v.turns
+		return nil
+	}
+	rest := min(forgeryRest*v.cache.now().Sub(began), maxForgeryRest) // whatever the clock does
+	time.AfterFunc(rest, func() { <-v.turns })
+	return refusalOf(err, ReasonSignature)
+}
+
+// After a bad signature the turn goes on for so many times as long as its check took, and no longer
+// than that.
+const (
+	forgeryRest    = 3
+	maxForgeryRest = 10 * time.Millisecond
+)
 
 // key finds the one key that the token may be signed with.
 func (s *source) key(ctx context.Context, parsed *jose.Token) (*jose.Key, error) {
@@ -183,9 +243,8 @@ func (s *source) key(ctx context.Context, parsed *jose.Token) (*jose.Key, error)
 
 // sourceOf finds the trusted issuer that the token claims to be from, to try
 // its keys and no others.
-func (v *Verifier) sourceOf(parsed *jose.Token) (source, error) {
-	claims, err := parsed.Unverified()
-	if err != nil {
+func (v *Verifier) sourceOf(claims sessions.Claims) (source, error) {
+	if claims == nil {
 		return source{}, &Refusal{Reason: ReasonClaims, err: jose.ErrClaims}
 	}
 	iss, has := claims["iss"]

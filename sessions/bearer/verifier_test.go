@@ -36,70 +36,82 @@ func (m *movable) Key(ctx context.Context, kid string, alg jose.Algorithm) (*jos
 func (m *movable) Version() uint64 { return m.version.Load() }
 
 func TestCache_VerifiesATokenOnce(t *testing.T) {
-	v := newVerifier(t, trust(t))
-	good := token(t, nil)
-	for range 5 {
-		expect(t, v, good, "")
-	}
-	if got, want := v.Stats(), (Stats{Hits: 4, Misses: 1, Checks: 1}); got != want {
-		t.Errorf("%+v, want %+v", got, want)
-	}
+	eachCache(t, func(t *testing.T, prepare func(*Verifier)) {
+		v := newVerifier(t, trust(t))
+		prepare(v)
+		good := token(t, nil)
+		for range 5 {
+			expect(t, v, good, "")
+		}
+		if got, want := v.Stats(), (Stats{Hits: 4, Misses: 1, Checks: 1}); got != want {
+			t.Errorf("%+v, want %+v", got, want)
+		}
+	})
 }
 
 func TestCache_ForgetsATokenAtItsEnd(t *testing.T) {
-	now := noon
-	i := trust(t)
-	i.Leeway = 30 * time.Second
-	v, err := New(Config{Issuers: []Issuer{i}, Now: func() time.Time { return now }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	good := token(t, object{"exp": noon.Unix() + 60})
-	for _, step := range []struct {
-		after time.Duration
-		want  Reason
-	}{{0, ""}, {60 * time.Second, ""}, {90*time.Second - 1, ""}, {90 * time.Second, ReasonExpired}, {time.Hour, ReasonExpired}} {
-		now = noon.Add(step.after)
-		if _, err := v.Verify(t.Context(), good); reasonOf(t, err) != step.want {
-			t.Errorf("after %v: %v, want %q", step.after, err, step.want)
+	eachCache(t, func(t *testing.T, prepare func(*Verifier)) {
+		now := noon
+		i := trust(t)
+		i.Leeway = 30 * time.Second
+		v, err := New(Config{Issuers: []Issuer{i}, Now: func() time.Time { return now }})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if got := v.Stats().Hits; got != 2 {
-		t.Errorf("%d hits, want 2", got)
-	}
+		prepare(v)
+		good := token(t, object{"exp": noon.Unix() + 60})
+		for _, step := range []struct {
+			after time.Duration
+			want  Reason
+		}{{0, ""}, {60 * time.Second, ""}, {90*time.Second - 1, ""}, {90 * time.Second, ReasonExpired}, {time.Hour, ReasonExpired}} {
+			now = noon.Add(step.after)
+			if _, err := v.Verify(t.Context(), good); reasonOf(t, err) != step.want {
+				t.Errorf("after %v: %v, want %q", step.after, err, step.want)
+			}
+		}
+		if got := v.Stats().Hits; got != 2 {
+			t.Errorf("%d hits, want 2", got)
+		}
+	})
 }
 
 func TestCache_ForgetsTokensWhenKeysChange(t *testing.T) {
-	source := &movable{}
-	source.set(static(t, idpKey()))
-	i := trust(t)
-	i.Keys = source
-	v := newVerifier(t, i)
-	good := token(t, nil)
-	expect(t, v, good, "")
-	expect(t, v, good, "")
+	eachCache(t, func(t *testing.T, prepare func(*Verifier)) {
+		source := &movable{}
+		source.set(static(t, idpKey()))
+		i := trust(t)
+		i.Keys = source
+		v := newVerifier(t, i)
+		prepare(v)
+		good := token(t, nil)
+		expect(t, v, good, "")
+		expect(t, v, good, "")
 
-	source.set(static(t, keyOf("next", jose.ES256), keyOf("other", jose.ES256)))
-	expect(t, v, good, ReasonUnknownKey)
-	source.set(static(t, idpKey()))
-	expect(t, v, good, "")
-	if got := v.Stats(); got.Hits != 1 || got.Checks != 2 {
-		t.Errorf("%+v, want 1 hit and 2 checks", got)
-	}
+		source.set(static(t, keyOf("next", jose.ES256), keyOf("other", jose.ES256)))
+		expect(t, v, good, ReasonUnknownKey)
+		source.set(static(t, idpKey()))
+		expect(t, v, good, "")
+		if got := v.Stats(); got.Hits != 1 || got.Checks != 2 {
+			t.Errorf("%+v, want 1 hit and 2 checks", got)
+		}
+	})
 }
 
 // A key that goes while the token is being verified must not be remembered
 // under the version that is without it.
 func TestCache_KeysThatChangeMeanwhile(t *testing.T) {
-	source := &movable{}
-	source.set(static(t, idpKey()))
-	i := trust(t)
-	i.Keys = meanwhile{source, func() { source.set(static(t, keyOf("next", jose.ES256))) }}
-	v := newVerifier(t, i)
-	good := token(t, nil)
-	_, err := v.Verify(t.Context(), good)
-	must(t, err)
-	expect(t, v, good, ReasonUnknownKey)
+	eachCache(t, func(t *testing.T, prepare func(*Verifier)) {
+		source := &movable{}
+		source.set(static(t, idpKey()))
+		i := trust(t)
+		i.Keys = meanwhile{source, func() { source.set(static(t, keyOf("next", jose.ES256))) }}
+		v := newVerifier(t, i)
+		prepare(v)
+		good := token(t, nil)
+		_, err := v.Verify(t.Context(), good)
+		must(t, err)
+		expect(t, v, good, ReasonUnknownKey)
+	})
 }
 
 type meanwhile struct {
@@ -168,41 +180,31 @@ func TestCache_RemembersNoRefusal(t *testing.T) {
 	expect(t, v, later, ReasonNotYet)
 	now = noon.Add(10 * time.Second)
 	expect(t, v, later, "")
-	if got := v.cache.Len(); got != 1 {
+	if got := cached(v); got != 1 {
 		t.Errorf("%d tokens are remembered", got)
 	}
 }
 
-func TestCache_IsBounded(t *testing.T) {
-	v, err := New(Config{Issuers: []Issuer{trust(t)}, CacheSize: 3, Now: func() time.Time { return noon }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := range 10 {
-		expect(t, v, token(t, object{"jti": i}), "")
-	}
-	if got := v.cache.Len(); got != 3 {
-		t.Errorf("%d tokens are remembered, want 3", got)
-	}
-}
-
 func TestCache_IsSafeForConcurrentUse(t *testing.T) {
-	v := newVerifier(t, trust(t))
-	good, bad := token(t, nil), token(t, object{"aud": "x"})
-	var all sync.WaitGroup
-	for range 16 {
-		all.Go(func() {
-			for range 50 {
-				if _, err := v.Verify(t.Context(), good); err != nil {
-					t.Error(err)
+	eachCache(t, func(t *testing.T, prepare func(*Verifier)) {
+		v := newVerifier(t, trust(t))
+		prepare(v)
+		good, bad := token(t, nil), token(t, object{"aud": "x"})
+		var all sync.WaitGroup
+		for range 16 {
+			all.Go(func() {
+				for range 50 {
+					if _, err := v.Verify(t.Context(), good); err != nil {
+						t.Error(err)
+					}
+					if _, err := v.Verify(t.Context(), bad); err == nil {
+						t.Error("accepted")
+					}
 				}
-				if _, err := v.Verify(t.Context(), bad); err == nil {
-					t.Error("accepted")
-				}
-			}
-		})
-	}
-	all.Wait()
+			})
+		}
+		all.Wait()
+	})
 }
 
 func TestVerify_WarmAllocatesOnceAtMost(t *testing.T) {
@@ -236,35 +238,38 @@ func TestVerify_WithoutKeysNobodyCanTell(t *testing.T) {
 // A token of another issuer is refused whether it is remembered or not, and whether its
 // issuer has keys or not: nobody asks.
 func TestVerifyOwn_KnowsNobodyElse(t *testing.T) {
-	source := &movable{}
-	source.set(static(t, idpKey()))
-	other, own := trust(t), trust(t)
-	other.Keys = source
-	own.Name, own.Own = "https://app.example.com", true
-	v := newVerifier(t, other, own)
-	ours := token(t, object{"iss": own.Name, "sid": "s1", "sid_iat": 1500})
-	refused := func(when string) {
-		t.Helper()
-		if _, err := v.VerifyOwn(t.Context(), token(t, nil)); reasonOf(t, err) != ReasonUnknownIssuer {
-			t.Errorf("%s: %v", when, err)
+	eachCache(t, func(t *testing.T, prepare func(*Verifier)) {
+		source := &movable{}
+		source.set(static(t, idpKey()))
+		other, own := trust(t), trust(t)
+		other.Keys = source
+		own.Name, own.Own = "https://app.example.com", true
+		v := newVerifier(t, other, own)
+		prepare(v)
+		ours := token(t, object{"iss": own.Name, "sid": "s1", "sid_iat": 1500})
+		refused := func(when string) {
+			t.Helper()
+			if _, err := v.VerifyOwn(t.Context(), token(t, nil)); reasonOf(t, err) != ReasonUnknownIssuer {
+				t.Errorf("%s: %v", when, err)
+			}
 		}
-	}
-	refused("never seen")
-	if _, err := v.Verify(t.Context(), token(t, nil)); err != nil {
-		t.Fatal(err)
-	}
-	refused("remembered")
-	down := ErrKeysUnavailable
-	source.fail.Store(&down)
-	refused("without keys")
-	for range 2 {
-		if got, err := v.VerifyOwn(t.Context(), ours); err != nil || !got.Own {
-			t.Errorf("our own: %v", err)
+		refused("never seen")
+		if _, err := v.Verify(t.Context(), token(t, nil)); err != nil {
+			t.Fatal(err)
 		}
-	}
-	if stats := v.Stats(); stats.Checks != 2 {
-		t.Errorf("%d signature checks, want one of each issuer", stats.Checks)
-	}
+		refused("remembered")
+		down := ErrKeysUnavailable
+		source.fail.Store(&down)
+		refused("without keys")
+		for range 2 {
+			if got, err := v.VerifyOwn(t.Context(), ours); err != nil || !got.Own {
+				t.Errorf("our own: %v", err)
+			}
+		}
+		if stats := v.Stats(); stats.Checks != 2 {
+			t.Errorf("%d signature checks, want one of each issuer", stats.Checks)
+		}
+	})
 }
 
 // Our own tokens are of the store's clock, those of others of this node's, whichever of the

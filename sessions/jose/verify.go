@@ -4,6 +4,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/lestrrat-go/jwx/v2/jwa"
 	"github.com/lestrrat-go/jwx/v2/jws"
@@ -27,6 +28,20 @@ func (t *Token) Unverified() (map[string]any, error) {
 	}
 	t.claims = claims
 	return claims, nil
+}
+
+// UnverifiedClaims returns the claims of a token that was parsed, and verified, before: nothing else of
+// it is looked at.
+func UnverifiedClaims(compact string) (map[string]any, error) {
+	first, last := strings.IndexByte(compact, '.'), strings.LastIndexByte(compact, '.')
+	if first >= last {
+		return nil, ErrNotCompact
+	}
+	payload, err := decode(compact[first+1 : last])
+	if err != nil {
+		return nil, err
+	}
+	return (&Token{payload: payload}).Unverified()
 }
 
 // Verify reads the claims, strictly, into what a pointer points to, if the owner of the

@@ -29,7 +29,7 @@ type assertions struct {
 
 func newAssertions(c *Config, endpoints []string) (*assertions, error) {
 	a := &assertions{audiences: append([]string{c.Issuer}, endpoints...), now: c.Now, seen: make(map[string]*replays)}
-	config := bearer.Config{Now: c.Now, CacheSize: 1} // one that is good is not good again
+	config := bearer.Config{Now: c.Now, CacheBytes: -1} // one that is good is not good again
 	for i := range c.Clients {
 		client := &c.Clients[i]
 		if client.Keys == nil {

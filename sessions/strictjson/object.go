@@ -11,23 +11,30 @@ import (
 // that are whole and fit are int64, so that a value is the same however often it is
 // written and read.
 func Object(data []byte, maxDepth int) (map[string]any, error) {
-	var o object
+	o := object{size: min(len(data)/bytesOfMember, 64)}
 	if err := Unmarshal(data, maxDepth, &o); err != nil {
 		return nil, err
 	}
-	return o, nil
+	return o.members, nil
 }
 
-type object map[string]any
+// bytesOfMember is how long a claim is, as a rule: to have space for all of them at once.
+const bytesOfMember = 32
+
+type object struct {
+	members map[string]any
+	size    int // how many members there may be
+}
 
 // UnmarshalJSONFrom reads an object.
 func (o *object) UnmarshalJSONFrom(d *jsontext.Decoder) (err error) {
-	*o, err = readObject(d)
+	o.members, err = readObject(d, o.size)
 	return err
 }
 
-func readObject(d *jsontext.Decoder) (map[string]any, error) {
-	object := make(map[string]any)
+// readObject reads an object of some size members.
+func readObject(d *jsontext.Decoder, size int) (map[string]any, error) {
+	object := make(map[string]any, size)
 	err := eachMember(d, func(name string) (err error) {
 		object[name], err = readValue(d)
 		return err
@@ -39,9 +46,9 @@ func readObject(d *jsontext.Decoder) (map[string]any, error) {
 func eachMember(d *jsontext.Decoder, member func(name string) error) error {
 	_, err := d.ReadToken()
 	for err == nil && d.PeekKind() != jsontext.KindEndObject {
-		var name jsontext.Token
-		if name, err = d.ReadToken(); err == nil {
-			err = member(name.String())
+		var name jsontext.Value
+		if name, err = d.ReadValue(); err == nil {
+			err = member(nameOf(name))
 		}
 	}
 	if err == nil {
@@ -50,10 +57,32 @@ func eachMember(d *jsontext.Decoder, member func(name string) error) error {
 	return err
 }
 
+// nameOf returns the name that a string is, without a copy of those that are usual.
+func nameOf(text jsontext.Value) string {
+	if known, ok := usual[string(text)]; ok {
+		return known
+	}
+	name, _ := jsontext.AppendUnquote(nil, text) // it was read: it is a string
+	return string(name)
+}
+
+// usual are the names of claims that most tokens have (RFC 7519 section 4.1, RFC 9068 section 2.2,
+// RFC 8693 section 4, OpenID Connect Core 1.0 section 2, and ours), by how they are written.
+var usual = func() map[string]string {
+	written := make(map[string]string)
+	for _, name := range [...]string{
+		"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "azp", "act", "auth_time", "acr", "amr",
+		"email", "email_verified", "name", "preferred_username", "roles", "groups", "typ", "sid", "sid_iat", "store", "reason",
+	} {
+		written[`"`+name+`"`] = name
+	}
+	return written
+}()
+
 func readValue(d *jsontext.Decoder) (any, error) {
 	switch d.PeekKind() {
 	case jsontext.KindBeginObject:
-		return readObject(d)
+		return readObject(d, 0)
 	case jsontext.KindBeginArray:
 		return readArray(d)
 	default:

@@ -168,7 +168,7 @@ func newClient(t *testing.T, p *provider, change func(*signin.Config, *bearer.Is
 	if change != nil {
 		change(&c, &issuer)
 	}
-	verifier, err := bearer.New(bearer.Config{Issuers: []bearer.Issuer{signin.Issuer(issuer, c.ClientID)}, Now: c.Now, CacheSize: 1})
+	verifier, err := bearer.New(bearer.Config{Issuers: []bearer.Issuer{signin.Issuer(issuer, c.ClientID)}, Now: c.Now, CacheBytes: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

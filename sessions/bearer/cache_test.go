@@ -1,0 +1,309 @@
+package bearer
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"reflect"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// marksOnly makes a verifier remember of tokens that they are good, and no more.
+func marksOnly(v *Verifier) {
+	for i := range v.cache.shards {
+		v.cache.shards[i].most = 0
+	}
+}
+
+// eachCache runs a test where all of a token is remembered, and where only that it is good.
+func eachCache(t *testing.T, f func(t *testing.T, prepare func(*Verifier))) {
+	t.Run("all of a token", func(t *testing.T) { f(t, func(*Verifier) {}) })
+	t.Run("that it is good", func(t *testing.T) { f(t, marksOnly) })
+}
+
+// What is read of a marked token is what was read of it when it was verified.
+func TestCache_ReadsAMarkedTokenAndVerifiesItOnce(t *testing.T) {
+	own, tenants := trust(t), trust(t)
+	own.Name, own.Own = "https://app.example.com", true
+	tenants.Name, tenants.Issuers, tenants.UserClaim = "https://login.example.com/home/v2.0", []string{"https://login.example.com/*/v2.0"}, "/who/id"
+	for name, token := range map[string]string{
+		"a caller":       token(t, object{"scope": "a b", "roles": []string{"x"}, "nested": object{"level": 1.5, "none": nil}}),
+		"our own":        token(t, object{"iss": own.Name, "sid": "s1", "sid_iat": 1500, "store": "x", "act": object{"iss": "i", "sub": "a"}, "reason": "ü"}),
+		"a tenant's":     token(t, object{"iss": "https://login.example.com/other/v2.0", "who": object{"id": 17}}),
+		"an ID token":    token(t, object{"nonce": "n", "iat": noon.Unix()}),
+		"with fractions": token(t, object{"exp": float64(noon.Unix()) + 60.5}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			plain := trust(t)
+			plain.IDTokens = time.Hour
+			v := newVerifier(t, plain, own, tenants)
+			marksOnly(v)
+			first, err := v.Verify(t.Context(), token)
+			must(t, err)
+			again, err := v.Verify(t.Context(), token)
+			must(t, err)
+			if first == again || !reflect.DeepEqual(first, again) {
+				t.Errorf("%+v, and then %+v", first, again)
+			}
+			if got, want := v.Stats(), (Stats{Hits: 1, Misses: 1, Checks: 1}); got != want {
+				t.Errorf("%+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+// A token that differs in any part from one that is remembered is another token.
+func TestCache_KnowsTheWholeToken(t *testing.T) {
+	eachCache(t, func(t *testing.T, prepare func(*Verifier)) {
+		v := newVerifier(t, trust(t))
+		prepare(v)
+		good := token(t, nil)
+		expect(t, v, good, "")
+		for at := range len(good) {
+			letter := byte('A')
+			if good[at] == letter {
+				letter = 'B'
+			}
+			if _, err := v.Verify(t.Context(), good[:at]+string(letter)+good[at+1:]); err == nil {
+				t.Errorf("good with another byte %d", at)
+			}
+		}
+		if _, err := v.Verify(t.Context(), good[:strings.LastIndexByte(good, '.')+1]); err == nil {
+			t.Error("good without a signature")
+		}
+		if got := cached(v); got != 1 {
+			t.Errorf("%d tokens are remembered", got)
+		}
+	})
+}
+
+func TestCache_RemembersNothingWhereThereIsNoMemory(t *testing.T) {
+	v, err := New(Config{Issuers: []Issuer{trust(t)}, CacheBytes: -1, Now: func() time.Time { return noon }})
+	must(t, err)
+	for range 2 {
+		expect(t, v, token(t, nil), "")
+	}
+	if cached(v) != 0 || v.Stats().Hits != 0 {
+		t.Errorf("%d tokens are remembered: %+v", cached(v), v.Stats())
+	}
+}
+
+// fill remembers so many tokens that are good until an hour after now, from the first number on.
+func fill(c *cache, first, n int) {
+	for i := range n {
+		id := numbered(first + i)
+		c.add(&id, &verified{issuer: new(issuer), end: c.now().Add(time.Hour), weight: 4000})
+	}
+}
+
+func numbered(i int) digest { return sha256.Sum256(binary.LittleEndian.AppendUint64(nil, uint64(i))) }
+
+// present counts how many of those tokens are remembered, and presents those.
+func present(c *cache, first, n int) (known int) {
+	for i := range n {
+		id := numbered(first + i)
+		if all, m, marked := c.find(&id); all != nil {
+			known++
+		} else if marked {
+			known++
+			c.add(&id, &verified{issuer: new(issuer), version: m.version, end: time.UnixMilli(m.until), weight: 4000})
+		}
+	}
+	return known
+}
+
+// Whoever sends many tokens once, all of them good, does not displace those who come again.
+func TestCache_IsNotFlushedByTokensThatArePresentedOnce(t *testing.T) {
+	now := noon
+	const regulars, scan = 2_000, 200_000
+	c := newCache(2<<20, func() time.Time { return now }) // for some 250 whole tokens and 10,000 marks
+	fill(c, 0, regulars)
+	for range 10 {
+		now = now.Add(10 * time.Second)
+		if got := present(c, 0, regulars); got != regulars {
+			t.Fatalf("%d of %d are known before", got, regulars)
+		}
+	}
+	for part := range 10 {
+		fill(c, regulars+part*scan/10, scan/10)
+		now = now.Add(10 * time.Second)
+		if got := present(c, 0, regulars); got != regulars {
+			t.Fatalf("after %d others %d of %d are known", (part+1)*scan/10, got, regulars)
+		}
+	}
+	if got := sizes(c); got > 2<<20 {
+		t.Errorf("%d bytes", got)
+	}
+}
+
+// Those who do not come any more make space, before their tokens end.
+func TestCache_MakesSpaceForWhoComesNow(t *testing.T) {
+	now := noon
+	c := newCache(1<<20, func() time.Time { return now })
+	const marks = 1 << 20 / 2 / markSize
+	fill(c, 0, marks)
+	for range 10 {
+		present(c, 0, marks)
+	}
+	now = now.Add(10 * time.Minute)
+	fill(c, marks, marks/2)
+	if got := present(c, marks, marks/2); got < marks/2*9/10 {
+		t.Errorf("%d of %d new ones are known", got, marks/2)
+	}
+}
+
+func TestCache_ExpiredTokensMakeSpaceFirst(t *testing.T) {
+	now := noon
+	c := newCache(1<<20, func() time.Time { return now })
+	const marks = 1 << 20 / 2 / markSize
+	fill(c, 0, marks)
+	for range 5 {
+		present(c, 0, marks)
+	}
+	now = now.Add(61 * time.Minute)
+	fill(c, marks, marks/2)
+	if got := present(c, marks, marks/2); got < marks/2*9/10 {
+		t.Errorf("%d of %d new ones are known", got, marks/2)
+	}
+}
+
+// sizes is what a cache takes by its own estimate.
+func sizes(c *cache) (bytes int) {
+	for i := range c.shards {
+		bytes += c.shards[i].weight + len(c.shards[i].marks)*markSize
+	}
+	return bytes
+}
+
+// The estimate of what tokens take is not less than what they take.
+func TestCache_TakesNoMoreMemoryThanItSays(t *testing.T) {
+	for name, test := range map[string]struct {
+		tokens, groups int
+		prepare        func(*Verifier)
+	}{
+		"usual tokens":       {2_000, 2, func(*Verifier) {}},
+		"tokens with groups": {300, 150, func(*Verifier) {}},
+		"marks":              {6_000, 2, marksOnly},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVerifier(t, trust(t))
+			test.prepare(v)
+			groups := make([]string, test.groups)
+			for i := range groups {
+				groups[i] = "00000000-0000-0000-0000-" + strconv.Itoa(100_000_000_000+i)
+			}
+			before := heap()
+			for i := range test.tokens {
+				if _, err := v.Verify(t.Context(), token(t, object{"jti": i, "groups": groups, "email": "alice@example.com", "name": "Alice"})); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got, most := heap()-before, sizes(v.cache); got > most {
+				t.Errorf("%d bytes for %d tokens, said to be at most %d", got, test.tokens, most)
+			}
+			runtime.KeepAlive(v)
+		})
+	}
+}
+
+func heap() int {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}
+
+func TestCache_KeepsLittleOfAnEndedSession(t *testing.T) {
+	eachCache(t, func(t *testing.T, prepare func(*Verifier)) {
+		v := newVerifier(t, trust(t))
+		prepare(v)
+		same := token(t, nil)
+		first, err := v.Holder(t.Context(), Credential{Token: same}, false)
+		must(t, err)
+		first.Made.Store("of it")
+		for range 3 {
+			v.Ended(same)
+			again, err := v.Holder(t.Context(), Credential{Token: same}, false)
+			must(t, err)
+			if again == first || again.Made.Load() != nil || !reflect.DeepEqual(again.Caller, first.Caller) {
+				t.Error("all of it is remembered")
+			}
+		}
+		if got := v.Stats().Checks; got != 1 {
+			t.Errorf("%d signatures were checked", got)
+		}
+		v.Ended(token(t, object{"jti": "never seen"}))
+		if got := cached(v); got != 1 {
+			t.Errorf("%d tokens are remembered", got)
+		}
+	})
+}
+
+func TestHolder_KeepsWhatWasMadeAsLongAsTheTokenIsRemembered(t *testing.T) {
+	v := newVerifier(t, trust(t))
+	same := token(t, nil)
+	for i := range 3 {
+		h, err := v.Holder(t.Context(), Credential{Token: same}, false)
+		must(t, err)
+		if made, _ := h.Made.Load().(int); made != i {
+			t.Errorf("%d, want %d", made, i)
+		}
+		h.Made.Store(i + 1)
+	}
+	if _, err := v.Holder(t.Context(), Credential{Token: same}, true); reasonOf(t, err) != ReasonUnknownIssuer {
+		t.Errorf("a caller's token for one of ours: %v", err)
+	}
+}
+
+// slow is a clock that goes on by a millisecond whenever somebody looks.
+func slow() func() time.Time {
+	now := noon
+	return func() time.Time { now = now.Add(time.Millisecond); return now }
+}
+
+// After a forged token a new one waits, so that a flood of them leaves time for others; one that is
+// remembered does not, and who gives up waiting learns nothing of their token.
+func TestVerify_AFloodOfForgedTokensLeavesTimeForOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v, err := New(Config{Issuers: []Issuer{trust(t)}, Now: slow()})
+		must(t, err)
+		for len(v.turns) < cap(v.turns)-1 {
+			v.turns <- struct{}{}
+		}
+		known, fresh := token(t, nil), token(t, object{"jti": "new"})
+		verifies(t)(v.Verify(t.Context(), known))
+		forged := known[:strings.LastIndexByte(known, '.')+1] + strings.Repeat("A", 86)
+		start := time.Now()
+		if _, err := v.Verify(t.Context(), forged); reasonOf(t, err) != ReasonSignature {
+			t.Errorf("forged: %v", err)
+		}
+		verifies(t)(v.Verify(t.Context(), known))
+		if waited := time.Since(start); waited != 0 {
+			t.Errorf("what is remembered waited %v", waited)
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		var refusal *Refusal
+		if _, err := v.Verify(gone, fresh); !errors.Is(err, ErrKeysUnavailable) || !IsUnavailable(err) || errors.As(err, &refusal) {
+			t.Errorf("who did not wait: %v", err)
+		}
+		verifies(t)(v.Verify(t.Context(), fresh))
+		if waited := time.Since(start); waited != forgeryRest*time.Millisecond {
+			t.Errorf("a new one waited %v", waited)
+		}
+	})
+}
+
+func verifies(t *testing.T) func(*sessions.Caller, error) {
+	t.Helper()
+	return func(_ *sessions.Caller, err error) { t.Helper(); must(t, err) }
+}
