@@ -47,9 +47,9 @@ func TestConfirm_TheTokenBeforeIsGoodUntilItsSuccessorArrived(t *testing.T) {
 	if want := w.now.Add(accessTTL); !late.AccessExpires.Equal(want) || !late.Session.RotatedAt.Equal(w.now) {
 		t.Errorf("an access token until %v, want %v: the browser has to work with it", late.AccessExpires, want)
 	}
-	w.now = w.now.Add(grace - time.Millisecond)
+	w.now = w.now.Add(grace/2 - time.Millisecond)
 	if again := w.refresh(first.RefreshToken, victim, event.Retried); again.RefreshToken != late.RefreshToken {
-		t.Error("within grace a retry is not the same, byte for byte")
+		t.Error("soon after, a retry is not the same, byte for byte")
 	}
 	caller := w.holder(late)
 	if !caller.Unconfirmed() || caller.Generation != 1 {
@@ -162,6 +162,44 @@ func TestConfirm_OfASessionThatIsOverIsNoError(t *testing.T) {
 		t.Fatalf("%d swept, %v", n, err)
 	}
 	must(t, w.manager.Confirm(t.Context(), swept))
+}
+
+// What comes too late, or is there already, is left out of an answer: see Rotation.
+func TestOutdated_IsAGrantThatWouldTakeTheBrowserBack(t *testing.T) {
+	w := newWorld(t)
+	first := w.inCookies()
+	w.now = w.now.Add(accessTTL)
+	grant := w.refresh(first.RefreshToken, victim, event.Refreshed)
+	at := w.now
+	for _, tt := range []struct {
+		name   string
+		change func(*sessions.Session)
+		after  time.Duration
+		want   bool
+	}{
+		{"at once", nil, 0, false},
+		{"after an eighth of the life of its access token", nil, accessTTL / 8, false},
+		{"later", nil, accessTTL/8 + 1, true},
+		{"rotated again", func(s *sessions.Session) { s.Generation++ }, 0, true},
+		{"arrived with another answer", func(s *sessions.Session) { s.Confirmed = s.Generation }, 0, true},
+		{"the generation before arrived", func(s *sessions.Session) { s.Confirmed = s.Generation - 1 }, 0, false},
+		{"revoked", func(s *sessions.Session) { s.RevokedAt = at }, 0, true},
+	} {
+		row := w.row(grant)
+		if tt.change != nil {
+			tt.change(&row)
+		}
+		if got := grant.Outdated(&row, at.Add(tt.after)); got != tt.want {
+			t.Errorf("%s: outdated %t", tt.name, got)
+		}
+	}
+	if row := w.row(first); !first.Outdated(&row, at) {
+		t.Error("the first generation is not outdated by the second")
+	}
+	other := w.inCookies()
+	if row := w.row(other); other.Outdated(&row, w.now) {
+		t.Error("the first generation is outdated, though none came before it")
+	}
 }
 
 // The same request for tokens in the body is another one.

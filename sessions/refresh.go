@@ -151,6 +151,21 @@ func (m *Manager) Confirm(ctx context.Context, c *Caller) error {
 	return nil
 }
 
+// Outdated reports whether an answer whose header is written at now is to leave the tokens of
+// the grant out, where they live in cookies and row is what is stored now. An answer that comes
+// late would put an earlier generation in the place of a later one, and its browser would be
+// taken for a thief: so it is where the session was rotated again or revoked, where the
+// generation arrived with another answer, and where an eighth of the life of the access token is
+// over. (A tab may have got it with another answer long ago, and be about to present it: no answer
+// on its way then may bring it again.) Leaving them out harms nobody: until its successor arrives,
+// the refresh token that the browser has gets it again.
+func (g *Grant) Outdated(row *Session, now time.Time) bool {
+	s := &g.Session
+	return row.Generation != s.Generation || !row.RevokedAt.IsZero() ||
+		s.Generation > 0 && row.Confirmed == s.Generation ||
+		now.Sub(s.RotatedAt) > g.AccessExpires.Sub(s.RotatedAt)/8
+}
+
 // permit asks today's policy about a session, with what its row recorded of the
 // caller. It is pure.
 func (p *presentation) permit(row *Session) error {

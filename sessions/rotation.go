@@ -99,7 +99,7 @@ type Outcome struct {
 // live generation was confirmed, and not by a clock before that:
 //
 //	live         since rotation   since confirmation   outcome   stored
-//	unconfirmed  under Grace                           retried   nothing
+//	unconfirmed  under Grace / 2                       retried   nothing
 //	unconfirmed  longer                                retried   the live generation, renewed
 //	confirmed                     under Grace          retried   the same, by the time since rotation
 //	confirmed                     longer               reuse     session ended
@@ -135,7 +135,7 @@ func (r *Rotation) Present(row Session, p *Presented, fresh *Fresh, now time.Tim
 // is there and uses it: then the live generation begins again.
 func (r *Rotation) retry(row Session, fresh *Fresh, now time.Time) (next Session, write bool, out Outcome) {
 	out = Outcome{Kind: event.Retried}
-	if !row.Cookies || now.Sub(row.RotatedAt) < max(r.Grace, time.Millisecond) {
+	if !row.Cookies || now.Sub(row.RotatedAt) < max(r.Grace/2, time.Millisecond) {
 		return row, false, out
 	}
 	row.RotatedAt, row.KeyID = now, fresh.KeyID

@@ -133,16 +133,22 @@ func (m *Minter) Access(s *Session, now time.Time) (string, time.Time, error) {
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("minting access token: %w", err)
 	}
-	issued := s.RotatedAt
+	issued, expires := m.accessTimes(s, now)
+	token, err := sign(key.Sign, m.accessClaims(s, randomID(), issued, expires))
+	return token, expires, err
+}
+
+// accessTimes returns from when until when an access token is good.
+func (m *Minter) accessTimes(s *Session, now time.Time) (issued, expires time.Time) {
+	issued = s.RotatedAt
 	if now.Before(issued) {
 		issued = now
 	}
-	expires := issued.Add(m.AccessTTL)
+	expires = issued.Add(m.AccessTTL)
 	if end := s.End(); end.Before(expires) {
 		expires = end
 	}
-	token, err := sign(key.Sign, m.accessClaims(s, randomID(), issued, expires))
-	return token, expires, err
+	return issued, expires
 }
 
 // accessClaims are the claims of an access token, and of an assertion.
