@@ -1,13 +1,16 @@
 package caddymodule_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"authsidecar/caddymodule/internal/sidecartest"
+	"authsidecar/sessions/storetest/servertest"
 )
 
 // An engine is a server that several nodes share as their store.
@@ -78,6 +81,17 @@ func (s *sidecar) visit(token string) sidecartest.Answer {
 	return got
 }
 
+// waitFeed waits until the node says that of its feed.
+func (s *sidecar) waitFeed(state string) {
+	s.t.Helper()
+	servertest.Until(s.t, "the feed is "+state, func() error {
+		if got := s.Ask("GET", "status"); !strings.Contains(got.Body, `"feed":{"state":"`+state+`"`) {
+			return errors.New(got.Body)
+		}
+		return nil
+	})
+}
+
 // refusedWithin waits until the node refuses the access token, and returns how long
 // that took.
 func (s *sidecar) refusedWithin(token string, limit time.Duration) time.Duration {
@@ -98,164 +112,157 @@ func (s *sidecar) refusedWithin(token string, limit time.Duration) time.Duration
 }
 
 // Covers S5, S1.
-func TestCluster_CreateHereRefreshThereRevokeElsewhere(t *testing.T) {
-	t.Parallel()
-	eachEngine(t, func(t *testing.T, e *engine) {
-		c := newCluster(t, e, 3, "")
-		alice := c.Token("alice", nil)
-		first := c.nodes[0].Create(alice, `{"user_id":"alice"}`)
-		sidecartest.WantStatus(t, first, 200)
-		second := c.nodes[1].Refresh(first.Text("refresh_token"))
-		sidecartest.WantStatus(t, second, 200)
-		retry := c.nodes[2].Refresh(first.Text("refresh_token"))
-		sidecartest.WantStatus(t, retry, 200)
-		if retry.Text("refresh_token") != second.Text("refresh_token") {
-			t.Error("a retry at another node got another successor")
-		}
-		for i, s := range c.nodes {
-			sidecartest.WantStatus(t, s.visit(second.Text("access_token")), 200)
-			if got := s.Call("GET", "/"+first.Text("session_id"), alice, ""); got.Status != 200 {
-				t.Errorf("node %d does not see the session: %s", i, got.Body)
-			}
-		}
-		sidecartest.WantStatus(t, c.nodes[2].Call("DELETE", "/"+first.Text("session_id"), alice, ""), 200)
-		sidecartest.WantStatus(t, c.nodes[2].visit(second.Text("access_token")), 401)
-		for i, s := range c.nodes[:2] {
-			t.Logf("node %d refuses the access token after %s", i, s.refusedWithin(second.Text("access_token"), 5*time.Second))
-			sidecartest.WantProblem(t, s.Refresh(second.Text("refresh_token")), 400, "invalid_grant")
-		}
-	})
-}
-
-func TestCluster_ManyAreRevokedEverywhere(t *testing.T) {
-	t.Parallel()
-	eachEngine(t, func(t *testing.T, e *engine) {
-		c := newCluster(t, e, 3, "")
-		alice := c.Token("alice", nil)
-		var tokens []string
-		for i := range 10 {
-			tokens = append(tokens, c.nodes[i%3].Create(alice, `{"user_id":"alice"}`).Text("access_token"))
-		}
-		bob := c.nodes[0].Create(c.Token("bob", nil), `{"user_id":"bob"}`)
-		sidecartest.WantStatus(t, c.nodes[0].Call("DELETE", "?user_id=alice", alice, ""), 200)
-		for _, s := range c.nodes {
-			for _, token := range tokens {
-				s.refusedWithin(token, 5*time.Second)
-			}
-			sidecartest.WantStatus(t, s.visit(bob.Text("access_token")), 200)
-		}
-		// Who comes back is in again, at once and everywhere.
-		again := c.nodes[1].Create(alice, `{"user_id":"alice"}`)
-		for _, s := range c.nodes {
-			sidecartest.WantStatus(t, s.visit(again.Text("access_token")), 200)
-		}
-	})
-}
-
-func TestCluster_OneSuccessorThroughAllNodes(t *testing.T) {
+func TestCluster_ItsNodesAreAsOne(t *testing.T) {
 	t.Parallel()
 	eachEngine(t, func(t *testing.T, e *engine) {
 		c := newCluster(t, e, 3, "refresh_token {\n\t\t\tgrace 75s\n\t\t}")
-		first := c.nodes[0].Create(c.Token("alice", nil), `{"user_id":"alice"}`)
-		var mu sync.Mutex
-		var group sync.WaitGroup
-		successors, statuses := make(map[string]int), make(map[string]int)
-		for i := range 60 {
-			group.Go(func() {
-				got := c.nodes[i%3].Refresh(first.Text("refresh_token"))
-				for got.Status == http.StatusServiceUnavailable { // of a machine that is too busy: who is told so asks again
-					got = c.nodes[i%3].Refresh(first.Text("refresh_token"))
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				successors[fmt.Sprint(got.Status, got.Text("refresh_token"))]++
-				statuses[fmt.Sprint(got.Status, " ", got.Text("code"))]++
-			})
-		}
-		group.Wait()
-		if len(successors) != 1 || statuses["200 "] != 60 {
-			t.Errorf("%d successors: %v", len(successors), statuses)
-		}
+		t.Run("create here, refresh there, revoke elsewhere", c.createHereRefreshThereRevokeElsewhere)
+		t.Run("many are revoked everywhere", c.manyAreRevokedEverywhere)
+		t.Run("one successor through all nodes", c.oneSuccessorThroughAllNodes)
+		t.Run("a feed that is cut", c.aFeedThatIsCut)
+		t.Run("the store is down", c.theStoreIsDown)
 	})
 }
 
-// While a node cannot hear the others it asks the store, and refuses all the same.
-func TestCluster_AFeedThatIsCut(t *testing.T) {
-	t.Parallel()
-	eachEngine(t, func(t *testing.T, e *engine) {
-		c := newCluster(t, e, 2, "")
-		alice := c.Token("alice", nil)
-		stop := make(chan struct{})
-		var cutting sync.WaitGroup
-		cutting.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-					e.cutFeeds()
-				}
+func (c *cluster) createHereRefreshThereRevokeElsewhere(t *testing.T) {
+	alice := c.Token("alice", nil)
+	first := c.nodes[0].Create(alice, `{"user_id":"alice"}`)
+	sidecartest.WantStatus(t, first, 200)
+	second := c.nodes[1].Refresh(first.Text("refresh_token"))
+	sidecartest.WantStatus(t, second, 200)
+	retry := c.nodes[2].Refresh(first.Text("refresh_token"))
+	sidecartest.WantStatus(t, retry, 200)
+	if retry.Text("refresh_token") != second.Text("refresh_token") {
+		t.Error("a retry at another node got another successor")
+	}
+	for i, s := range c.nodes {
+		sidecartest.WantStatus(t, s.visit(second.Text("access_token")), 200)
+		if got := s.Call("GET", "/"+first.Text("session_id"), alice, ""); got.Status != 200 {
+			t.Errorf("node %d does not see the session: %s", i, got.Body)
+		}
+	}
+	sidecartest.WantStatus(t, c.nodes[2].Call("DELETE", "/"+first.Text("session_id"), alice, ""), 200)
+	sidecartest.WantStatus(t, c.nodes[2].visit(second.Text("access_token")), 401)
+	for i, s := range c.nodes[:2] {
+		t.Logf("node %d refuses the access token after %s", i, s.refusedWithin(second.Text("access_token"), 5*time.Second))
+		sidecartest.WantProblem(t, s.Refresh(second.Text("refresh_token")), 400, "invalid_grant")
+	}
+}
+
+func (c *cluster) manyAreRevokedEverywhere(t *testing.T) {
+	alice := c.Token("alice", nil)
+	var tokens []string
+	for i := range 10 {
+		tokens = append(tokens, c.nodes[i%3].Create(alice, `{"user_id":"alice"}`).Text("access_token"))
+	}
+	bob := c.nodes[0].Create(c.Token("bob", nil), `{"user_id":"bob"}`)
+	sidecartest.WantStatus(t, c.nodes[0].Call("DELETE", "?user_id=alice", alice, ""), 200)
+	for _, s := range c.nodes {
+		for _, token := range tokens {
+			s.refusedWithin(token, 5*time.Second)
+		}
+		sidecartest.WantStatus(t, s.visit(bob.Text("access_token")), 200)
+	}
+	// Who comes back is in again, at once and everywhere.
+	again := c.nodes[1].Create(alice, `{"user_id":"alice"}`)
+	for _, s := range c.nodes {
+		sidecartest.WantStatus(t, s.visit(again.Text("access_token")), 200)
+	}
+}
+
+func (c *cluster) oneSuccessorThroughAllNodes(t *testing.T) {
+	first := c.nodes[0].Create(c.Token("alice", nil), `{"user_id":"alice"}`)
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	successors, statuses := make(map[string]int), make(map[string]int)
+	for i := range 60 {
+		group.Go(func() {
+			got := c.nodes[i%3].Refresh(first.Text("refresh_token"))
+			for got.Status == http.StatusServiceUnavailable { // of a machine that is too busy: who is told so asks again
+				got = c.nodes[i%3].Refresh(first.Text("refresh_token"))
 			}
+			mu.Lock()
+			defer mu.Unlock()
+			successors[fmt.Sprint(got.Status, got.Text("refresh_token"))]++
+			statuses[fmt.Sprint(got.Status, " ", got.Text("code"))]++
 		})
-		defer cutting.Wait()
-		defer close(stop)
-		c.nodes[1].WaitLog("revocations of other nodes cannot be heard")
-		for range 10 {
-			session := c.nodes[0].Create(alice, `{"user_id":"alice"}`)
-			sidecartest.WantStatus(t, c.nodes[1].visit(session.Text("access_token")), 200)
-			sidecartest.WantStatus(t, c.nodes[0].Call("DELETE", "/"+session.Text("session_id"), alice, ""), 200)
-			c.nodes[1].refusedWithin(session.Text("access_token"), 5*time.Second)
+	}
+	group.Wait()
+	if len(successors) != 1 || statuses["200 "] != 60 {
+		t.Errorf("%d successors: %v", len(successors), statuses)
+	}
+}
+
+// While a node cannot hear the others it asks the store, and refuses all the same.
+func (c *cluster) aFeedThatIsCut(t *testing.T) {
+	alice := c.Token("alice", nil)
+	stop := make(chan struct{})
+	var cutting sync.WaitGroup
+	cutting.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				c.engine.cutFeeds()
+			}
 		}
 	})
+	defer cutting.Wait()
+	defer close(stop)
+	c.nodes[1].WaitLog("revocations of other nodes cannot be heard")
+	for range 10 {
+		session := c.nodes[0].Create(alice, `{"user_id":"alice"}`)
+		sidecartest.WantStatus(t, c.nodes[1].visit(session.Text("access_token")), 200)
+		sidecartest.WantStatus(t, c.nodes[0].Call("DELETE", "/"+session.Text("session_id"), alice, ""), 200)
+		c.nodes[1].refusedWithin(session.Text("access_token"), 5*time.Second)
+	}
 }
 
 // With the store down, nobody can tell whether somebody else ended a session: those
 // of impersonators wait, those of users go on for a while, and nothing is minted.
-func TestCluster_TheStoreIsDown(t *testing.T) {
-	t.Parallel()
-	eachEngine(t, func(t *testing.T, e *engine) {
-		c := newCluster(t, e, 2, "")
-		alice := c.Token("alice", nil)
-		desk := c.Token("carol", map[string]any{"scope": "sessions:impersonate"})
-		own := c.nodes[0].Create(alice, `{"user_id":"alice"}`)
-		imp := c.nodes[0].Create(desk, `{"user_id":"alice","reason":"ticket"}`)
-		ended := c.nodes[0].Create(alice, `{"user_id":"alice"}`)
-		sidecartest.WantStatus(t, c.nodes[0].Call("DELETE", "/"+ended.Text("session_id"), alice, ""), 200)
-		c.nodes[1].refusedWithin(ended.Text("access_token"), 5*time.Second)
-		e.stop()
-		c.nodes[1].WaitLog("revocations of other nodes cannot be heard")
-		for deadline := time.Now().Add(20 * time.Second); ; {
-			got := c.nodes[1].visit(imp.Text("access_token"))
-			if got.Status == 503 && got.Header.Get("Retry-After") != "" {
-				break
-			}
-			if got.Status != 200 || time.Now().After(deadline) {
-				t.Fatalf("an impersonator with the store down: %d", got.Status)
-			}
+func (c *cluster) theStoreIsDown(t *testing.T) {
+	alice := c.Token("alice", nil)
+	desk := c.Token("carol", map[string]any{"scope": "sessions:impersonate"})
+	own := c.nodes[0].Create(alice, `{"user_id":"alice"}`)
+	imp := c.nodes[0].Create(desk, `{"user_id":"alice","reason":"ticket"}`)
+	ended := c.nodes[0].Create(alice, `{"user_id":"alice"}`)
+	sidecartest.WantStatus(t, c.nodes[0].Call("DELETE", "/"+ended.Text("session_id"), alice, ""), 200)
+	c.nodes[1].refusedWithin(ended.Text("access_token"), 5*time.Second)
+	c.nodes[1].waitFeed("hearing")
+	c.engine.stop()
+	c.nodes[1].waitFeed("degraded")
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		got := c.nodes[1].visit(imp.Text("access_token"))
+		if got.Status == 503 && got.Header.Get("Retry-After") != "" {
+			break
 		}
-		sidecartest.WantStatus(t, c.nodes[1].visit(own.Text("access_token")), 200)
-		sidecartest.WantStatus(t, c.nodes[1].visit(ended.Text("access_token")), 401)
-		for _, got := range []sidecartest.Answer{
-			c.nodes[1].Refresh(own.Text("refresh_token")),
-			c.nodes[1].Create(alice, `{"user_id":"alice"}`),
-			c.nodes[1].Call("DELETE", "/"+own.Text("session_id"), alice, ""),
-		} {
-			sidecartest.WantProblem(t, got, 503, "unavailable")
-			if got.Header.Get("Retry-After") == "" {
-				t.Error("no Retry-After")
-			}
+		if got.Status != 200 || time.Now().After(deadline) {
+			t.Fatalf("an impersonator with the store down: %d", got.Status)
 		}
-		e.start()
-		for deadline := time.Now().Add(60 * time.Second); ; {
-			if c.nodes[1].visit(imp.Text("access_token")).Status == 200 {
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("it does not recover\n%s", c.nodes[1].Log())
-			}
-			time.Sleep(10 * time.Millisecond) // polling a server that comes back
+	}
+	sidecartest.WantStatus(t, c.nodes[1].visit(own.Text("access_token")), 200)
+	sidecartest.WantStatus(t, c.nodes[1].visit(ended.Text("access_token")), 401)
+	for _, got := range []sidecartest.Answer{
+		c.nodes[1].Refresh(own.Text("refresh_token")),
+		c.nodes[1].Create(alice, `{"user_id":"alice"}`),
+		c.nodes[1].Call("DELETE", "/"+own.Text("session_id"), alice, ""),
+	} {
+		sidecartest.WantProblem(t, got, 503, "unavailable")
+		if got.Header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
 		}
-		sidecartest.WantStatus(t, c.nodes[1].Refresh(own.Text("refresh_token")), 200)
-		sidecartest.WantStatus(t, c.nodes[1].visit(ended.Text("access_token")), 401)
-	})
+	}
+	c.engine.start()
+	for deadline := time.Now().Add(60 * time.Second); ; {
+		if c.nodes[1].visit(imp.Text("access_token")).Status == 200 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("it does not recover\n%s", c.nodes[1].Log())
+		}
+		time.Sleep(10 * time.Millisecond) // polling a server that comes back
+	}
+	sidecartest.WantStatus(t, c.nodes[1].Refresh(own.Text("refresh_token")), 200)
+	sidecartest.WantStatus(t, c.nodes[1].visit(ended.Text("access_token")), 401)
 }

@@ -82,11 +82,7 @@ func TestHealth_WaitsForTheKeys(t *testing.T) {
 	if bad.Body != "unavailable\n" {
 		t.Errorf("body %q: it tells too much", bad.Body)
 	}
-	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(s.Log(), `there are no keys of https://idp.example.com`); {
-		if s.waitHealth(503); time.Now().After(deadline) {
-			t.Fatalf("the log does not say why\n%s", s.Log())
-		}
-	}
+	s.WaitLog("there are no keys of https://idp.example.com")
 	up.Store(true)
 	// Who presents a token makes it ask again.
 	for deadline := time.Now().Add(30 * time.Second); s.Create(provider.Token("alice", nil), `{"user_id":"alice"}`).Status != 200; {
