@@ -35,6 +35,8 @@ func (b *Block) checkBrowser() error {
 		return wrong("browser", "browser needs identity: write identity, so that the app learns who is asking")
 	case b.Identity.Cookie != "":
 		return wrong("identity.cookie", "identity: cookie is for a cookie that the app sets itself, and browser sets its own: remove one of them")
+	case *b.RefreshToken.Grace == 0:
+		return wrong("refresh_token.grace", "refresh_token: grace 0s takes each page that makes two requests at once for a thief's, and browser keeps the tokens of pages: remove grace, or write grace 30s")
 	case b.Identity.Shadow:
 		return wrong("identity.shadow", "identity: shadow enforces nothing, and browser takes its cookies out of requests: remove one of them")
 	}
