@@ -324,7 +324,7 @@ func dashboardQueries(t *testing.T) (queries []string) {
 	}
 	for _, variable := range dashboard.Templating.List {
 		if variable.Definition != "" {
-			queries = append(queries, strings.Replace(variable.Definition, "label_values(", "min by (realm) (", 1))
+			queries = append(queries, regexp.MustCompile(`label_values\((\w+), (\w+)\)`).ReplaceAllString(variable.Definition, "min by ($2) ($1)"))
 		}
 	}
 	if dashboard.Title == "" || dashboard.UID == "" || len(queries) < 17 {
@@ -333,34 +333,23 @@ func dashboardQueries(t *testing.T) (queries []string) {
 	return queries
 }
 
+type alertRule struct {
+	Alert       string            `yaml:"alert"`
+	Expr        string            `yaml:"expr"`
+	For         time.Duration     `yaml:"for"`
+	Labels      map[string]string `yaml:"labels"`
+	Annotations map[string]string `yaml:"annotations"`
+}
+
 func alertQueries(t *testing.T) (queries []string) {
 	t.Helper()
-	var file struct {
-		Groups []struct {
-			Name  string `yaml:"name"`
-			Rules []struct {
-				Alert       string            `yaml:"alert"`
-				Expr        string            `yaml:"expr"`
-				For         time.Duration     `yaml:"for"`
-				Labels      map[string]string `yaml:"labels"`
-				Annotations map[string]string `yaml:"annotations"`
-			} `yaml:"rules"`
-		} `yaml:"groups"`
-	}
-	decoder := yaml.NewDecoder(strings.NewReader(string(monitoring(t, "alerts.yml"))))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&file); err != nil {
-		t.Fatal(err)
-	}
 	names := make(map[string]bool)
-	for _, group := range file.Groups {
-		for _, rule := range group.Rules {
-			if names[rule.Alert] || rule.Alert == "" || rule.Labels["severity"] == "" || rule.Annotations["summary"] == "" || rule.Annotations["description"] == "" {
-				t.Errorf("rule %+v", rule)
-			}
-			names[rule.Alert] = true
-			queries = append(queries, rule.Expr)
+	for _, rule := range alertRules(t) {
+		if names[rule.Alert] || rule.Alert == "" || rule.Labels["severity"] == "" || rule.Annotations["summary"] == "" || rule.Annotations["description"] == "" {
+			t.Errorf("rule %+v", rule)
 		}
+		names[rule.Alert] = true
+		queries = append(queries, rule.Expr)
 	}
 	for _, name := range []string{"AuthSessionsReuse", "AuthSessionsKeysStale", "AuthSessionsStoreErrors", "AuthSessionsFeedDown", "AuthSessionsImpersonationWithoutReason"} {
 		if !names[name] {
@@ -368,4 +357,23 @@ func alertQueries(t *testing.T) (queries []string) {
 		}
 	}
 	return queries
+}
+
+func alertRules(t *testing.T) (rules []alertRule) {
+	t.Helper()
+	var file struct {
+		Groups []struct {
+			Name  string      `yaml:"name"`
+			Rules []alertRule `yaml:"rules"`
+		} `yaml:"groups"`
+	}
+	decoder := yaml.NewDecoder(strings.NewReader(string(monitoring(t, "alerts.yml"))))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&file); err != nil {
+		t.Fatal(err)
+	}
+	for _, group := range file.Groups {
+		rules = append(rules, group.Rules...)
+	}
+	return rules
 }

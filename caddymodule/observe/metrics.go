@@ -75,6 +75,7 @@ func showZeros(realm string, refusals []string) {
 		{revocations, []string{string(sessions.EndRevoked), string(sessions.EndReplaced), string(sessions.EndReuse), string(sessions.EndStoreBehind), string(sessions.EndPolicy)}},
 		{cacheLookups, []string{"hit", "miss"}},
 		{shadowDecisions, []string{"allowed", "denied"}},
+		{shadowRefusals, []string{reasonNoToken}},
 		{rejections, append([]string{reasonRequired, reasonUnavailable, reasonInternal}, refusals...)},
 	}
 	for _, z := range zeros {

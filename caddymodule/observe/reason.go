@@ -9,8 +9,9 @@ import (
 	"authsidecar/sessions/forward"
 )
 
-// Reasons of rejections that alerts know.
+// Reasons of rejections that alerts and the dashboard know.
 const (
+	reasonNoToken     = "no_token"
 	reasonRequired    = "reason_required"
 	reasonUnavailable = "unavailable"
 	reasonInternal    = "internal"
@@ -21,7 +22,7 @@ var knownReasons = [...]struct {
 	err    error
 	reason string
 }{
-	{bearer.ErrNoToken, "no_token"},
+	{bearer.ErrNoToken, reasonNoToken},
 	{forward.ErrSeveral, string(Several)},
 	{bearer.ErrMalformed, string(Malformed)},
 	{sessions.ErrReasonRequired, reasonRequired},
