@@ -84,9 +84,9 @@ func TestCommand_ListAndRevoke(t *testing.T) {
 	if refused.OK || !strings.Contains(refused.Err, "--yes") || s.Refresh(own.Text("refresh_token")).Status != 200 {
 		t.Errorf("nobody was asked: %+v", refused)
 	}
-	sidecartest.WantIn(t, s.MustSessions("revoke", "--user", "alice", "--dry-run"), "2 sessions would be ended")
-	sidecartest.WantIn(t, s.MustSessions("revoke", "--user", "nobody", "--yes"), "0 sessions ended")
-	sidecartest.WantIn(t, s.MustSessions("revoke", "--yes", "--", own.Text("session_id")), "1 session ended")
+	sidecartest.WantIn(t, s.MustSessions("revoke", "--user", "alice", "--dry-run"), "2 sessions would be revoked")
+	sidecartest.WantIn(t, s.MustSessions("revoke", "--user", "nobody", "--yes"), "0 sessions revoked")
+	sidecartest.WantIn(t, s.MustSessions("revoke", "--yes", "--", own.Text("session_id")), "1 session revoked")
 	sidecartest.WantIn(t, s.MustSessions("revoke", "--impersonations", "--yes", "--json"), `{"selected":2,"revoked":2,"dry_run":false}`)
 	for _, session := range []sidecartest.Answer{own, acted} {
 		sidecartest.WantStatus(t, s.Refresh(session.Text("refresh_token")), 400)
@@ -147,7 +147,7 @@ func TestCommand_ManySessions(t *testing.T) {
 			if counted != 2100 {
 				t.Errorf("%v counted", counted)
 			}
-			sidecartest.WantIn(t, s.MustSessions("revoke", "--user", "alice", "--yes"), "2100 sessions ended")
+			sidecartest.WantIn(t, s.MustSessions("revoke", "--user", "alice", "--yes"), "2100 sessions revoked")
 			for _, i := range []int{0, 1000, 2099} {
 				sidecartest.WantStatus(t, s.Refresh(sessions[i]), 400)
 			}
@@ -197,7 +197,7 @@ func TestCommand_RevokeAsksOnATerminal(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := s.RunSessions(func(cmd *exec.Cmd) { cmd.Stdin = terminal }, "revoke", "--user", "alice", "--address", s.Admin)
-		sidecartest.WantIn(t, got.Err, "End 1 session now? [y/N]")
+		sidecartest.WantIn(t, got.Err, "Revoke 1 session now? [y/N]")
 		if got.OK != test.ended || strings.Contains(got.Out, "ended") != test.ended {
 			t.Errorf("%q: %+v", test.says, got)
 		}
@@ -270,7 +270,7 @@ func TestCommand_HelpAndCompletion(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	names := []string{"status", "list", "revoke", "keys", "rotate-keys", "explain", "copy", "backup", "restore", "token", "keygen"}
+	names := []string{"status", "list", "revoke", "keys", "rotate-keys", "explain", "copy", "backup", "restore", "token", "keygen", "health"}
 	for _, name := range names {
 		if !bytes.Contains(out, []byte(name+"\t")) {
 			t.Errorf("%s is not offered in\n%s", name, out)
@@ -307,7 +307,7 @@ func TestCommand_ProgressOnATerminal(t *testing.T) {
 	cmd := s.Command("auth-sessions", "revoke", "--user", "alice", "--yes", "--address", s.Admin)
 	cmd.Stderr = terminal
 	out, err := cmd.Output()
-	if err != nil || string(out) != "1 session ended.\n" {
+	if err != nil || string(out) != "1 session revoked.\n" {
 		t.Errorf("%v, %s", err, out)
 	}
 	_ = terminal.Close()

@@ -83,7 +83,7 @@ func (r *revoker) revokeIDs(cmd *cobra.Command, ids []string) error {
 	return errors.Join(append(failed, r.print(cmd, result))...)
 }
 
-// revokeAll counts, asks, and ends.
+// revokeAll counts, asks, and revokes.
 func (r *revoker) revokeAll(cmd *cobra.Command) error {
 	result := revokeResult{DryRun: r.dryRun}
 	counted := newProgress(cmd.ErrOrStderr(), "counting sessions", -1)
@@ -99,16 +99,16 @@ func (r *revoker) revokeAll(cmd *cobra.Command) error {
 	if err := r.confirm(cmd, result.Selected); err != nil {
 		return err
 	}
-	ended := newProgress(cmd.ErrOrStderr(), "ending sessions", int64(result.Selected))
-	defer ended.done()
+	revoked := newProgress(cmd.ErrOrStderr(), "revoking sessions", int64(result.Selected))
+	defer revoked.done()
 	for answer := (adminapi.Revoked{More: true}); answer.More; {
 		query := r.query(r.params("cursor", answer.Next)...)
 		answer = adminapi.Revoked{}
 		if err := r.call(http.MethodDelete, "sessions", query, &answer); err != nil {
-			return fmt.Errorf("%w; %d sessions were ended before: repeat the command", err, result.Revoked)
+			return fmt.Errorf("%w; %d sessions were revoked before: repeat the command", err, result.Revoked)
 		}
 		result.Revoked += answer.Revoked
-		ended.add(answer.Revoked)
+		revoked.add(answer.Revoked)
 	}
 	// Where a cutoff did it, they are all over, and the server tidies up behind it.
 	result.Revoked = max(result.Revoked, result.Selected)
@@ -127,10 +127,10 @@ func (r *revoker) print(cmd *cobra.Command, result revokeResult) error {
 		return printJSON(cmd.OutOrStdout(), result)
 	}
 	if result.DryRun {
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s would be ended.\n", plural(result.Selected))
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s would be revoked.\n", plural(result.Selected))
 		return err
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s ended.\n", plural(result.Revoked))
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s revoked.\n", plural(result.Revoked))
 	return err
 }
 
@@ -140,12 +140,12 @@ func (r *revoker) confirm(cmd *cobra.Command, sessions int) error {
 		return nil
 	}
 	if !isTerminal(cmd.InOrStdin()) {
-		return errors.New("nobody is here to be asked: say --yes to end them, or --dry-run to count them")
+		return errors.New("nobody is here to be asked: say --yes to revoke them, or --dry-run to count them")
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "End %s now? [y/N] ", plural(sessions))
+	fmt.Fprintf(cmd.ErrOrStderr(), "Revoke %s now? [y/N] ", plural(sessions))
 	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n') // no answer is a no
 	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
-		return errors.New("nothing was ended")
+		return errors.New("nothing was revoked")
 	}
 	return nil
 }
