@@ -90,6 +90,14 @@ func TestPages_LinksLeadSomewhere(t *testing.T) {
 	}
 }
 
+// The README names the Go that go.mod asks for.
+func TestReadme_NamesTheGoOfGoMod(t *testing.T) {
+	asked := regexp.MustCompile(`(?m)^go (\S+)$`).FindStringSubmatch(readRoot(t, "go.mod"))[1]
+	if !strings.Contains(readRoot(t, "README.md"), "Go "+asked+" or newer") {
+		t.Errorf("the README does not say Go %s or newer", asked)
+	}
+}
+
 func TestExample_Adapts(t *testing.T) {
 	adapts(t, readRoot(t, "Caddyfile.example"))
 }

@@ -1,14 +1,12 @@
-// Command caddy is Caddy with its standard modules and authsidecar: what xcaddy
-// would build, for where there is no xcaddy.
+// Command caddy is Caddy with authsidecar: what xcaddy would build, for where there is no xcaddy and
+// for the tests. With the build tag lean it has the modules that a sidecar needs, in place of all
+// standard ones, and no store but pebble unless a tag names it: redis, postgres.
 package main
 
 import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "authsidecar/caddymodule"
-	_ "authsidecar/caddymodule/postgres"
-	_ "authsidecar/caddymodule/redis"
 )
 
 func main() { caddycmd.Main() }

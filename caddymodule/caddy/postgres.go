@@ -1,0 +1,5 @@
+//go:build !lean || postgres
+
+package main
+
+import _ "authsidecar/caddymodule/postgres"

@@ -1,0 +1,5 @@
+//go:build !lean || redis
+
+package main
+
+import _ "authsidecar/caddymodule/redis"
