@@ -42,8 +42,8 @@ type instance struct {
 	keys     *keyStore
 	rings    []ringPlan
 	reports  *observe.Reporter
-	identity *identity.Middleware // nil without the block
-	browser  *browser.API         // the same
+	identity *identity.Middleware   // nil without the block
+	cookies  *browser.Authenticator // the same
 
 	tokenHeaders *forward.Names // where callers' tokens are, beside Authorization; nil: nowhere
 
@@ -85,11 +85,12 @@ func newInstance(h *Handler) (*instance, error) {
 	if inst.manager, err = inst.newManager(h, keys); err != nil {
 		return nil, err
 	}
+	inst.cookies = inst.newAuthenticator(h)
 	if h.Identity != nil {
 		inst.identity = identity.New(identity.Config{
 			Identity: h.Identity, Impersonation: h.Impersonation,
 			Issuer: h.Issuer, TokenHeaders: inst.tokenHeaders, Logger: h.logger,
-			Verifier: inst.verifier, Manager: inst.manager, Reports: inst.reports,
+			Verifier: inst.verifier, Manager: inst.manager, Reports: inst.reports, Browser: inst.cookies,
 			Open: inst.open, Streams: func() *streams.Registry { return &inst.store.Load().streams },
 		})
 	}
@@ -111,6 +112,9 @@ func (inst *instance) newAPI(h *Handler, keys *keyring.Keyring) (*httpapi.API, e
 	}
 	if len(h.Trust) == 1 {
 		c.ActorIssuer = h.Trust[0].Issuer
+	}
+	if inst.cookies != nil {
+		c.Cookies, c.Deliver = browser.Cookies{Authenticator: inst.cookies}, browser.Cookies{Authenticator: inst.cookies}
 	}
 	var err error
 	if h.OpenAPI {

@@ -12,8 +12,18 @@ import (
 	"authsidecar/sessions/forward"
 )
 
-// authenticate decides who is asking, or refuses the request.
-func (m *Middleware) authenticate(w http.ResponseWriter, r *http.Request) (*identity, error) {
+// authenticate decides who is asking, or refuses the request. settle is what an answer has to
+// say of it, in its header; nil: nothing.
+func (m *Middleware) authenticate(w http.ResponseWriter, r *http.Request) (who *identity, settle func(http.Header), err error) {
+	who, settle, decided, err := m.byCookies(r)
+	if !decided {
+		who, err = m.byCredential(w, r)
+	}
+	return who, settle, err
+}
+
+// byCredential is authenticate without the cookies of browser.
+func (m *Middleware) byCredential(w http.ResponseWriter, r *http.Request) (*identity, error) {
 	credential, holder, err := m.credential(r)
 	switch {
 	case err == nil && credential.Cookie && forward.Smuggled(r, m.Issuer): // beside it

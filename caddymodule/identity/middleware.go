@@ -14,12 +14,13 @@ import (
 	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/browser"
 	"authsidecar/sessions/forward"
 	"authsidecar/sessions/streams"
 )
 
-// Config is what a Middleware is made of. All of it but Impersonation's and Identity's optional
-// parts is required.
+// Config is what a Middleware is made of. All of it but Browser, and Impersonation's and Identity's
+// optional parts, is required.
 type Config struct {
 	*config.Identity // the block, with its defaults
 
@@ -28,6 +29,7 @@ type Config struct {
 	TokenHeaders  *forward.Names        // where callers' tokens are, beside Authorization; nil: nowhere
 	Logger        *zap.Logger
 	Verifier      *bearer.Verifier
+	Browser       *browser.Authenticator // nil: no cookies of ours
 	Manager       *sessions.Manager
 	Reports       *observe.Reporter
 
@@ -88,7 +90,13 @@ func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next caddyhtt
 	}
 	m.scrub(r, before)
 	observe.Arrived(r)
-	if who, err = m.authenticate(w, r); err != nil {
+	who, settle, err := m.authenticate(w, r)
+	if settle != nil {
+		settled := newSettledWriter(w, settle)
+		defer settled.finish() // of an answer that others write, error routes too
+		w = settled
+	}
+	if err != nil {
 		return before, err
 	}
 	m.withhold(r, who)

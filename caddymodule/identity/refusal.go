@@ -17,9 +17,13 @@ import (
 var (
 	errNoToken = httpapi.NewProblem(401, "missing_token", "Authentication required",
 		"Sign in, or send an access token as bearer token in the Authorization header.")
-	errToken   = httpapi.NewProblem(401, "invalid_token", "Invalid token", "The bearer token is not valid here, or no longer.")
-	errTokens  = httpapi.NewProblem(401, "invalid_token", "Invalid token", "Send one bearer token, in one Authorization header.")
-	errOver    = httpapi.NewProblem(401, "session_over", "Signed out", "This session is over. Sign in again.")
+	errToken  = httpapi.NewProblem(401, "invalid_token", "Invalid token", "The bearer token is not valid here, or no longer.")
+	errTokens = httpapi.NewProblem(401, "invalid_token", "Invalid token", "Send one bearer token, in one Authorization header.")
+	errOver   = httpapi.NewProblem(401, "session_over", "Signed out", "This session is over. Sign in again.")
+	// errActingOver is for a person who acted as somebody else, and is to know in whose name the
+	// next thing happens that they do.
+	errActingOver = httpapi.NewProblem(401, "impersonation_over", "No longer acting as another user",
+		"You acted as another user, and that is over. Nothing was done. Load the page again to go on as yourself.")
 	errExpired = httpapi.NewProblem(401, "token_expired", "Expired", "The access token in the cookie has expired. Refresh the session, or sign in again.")
 	errSeveral = httpapi.NewProblem(401, "invalid_token", "Several sessions at once",
 		"Several sessions came in cookies of one name. Delete the cookies of this site and sign in again.")

@@ -51,7 +51,7 @@ func (m *Middleware) refuse(r *http.Request, f *refusal) (*identity, error) {
 	}
 	f.by = m
 	f.toLogin = m.Login != "" && forward.Navigation(r) && f.Status == http.StatusUnauthorized &&
-		f.Problem != errSeveral // which signing in would not mend
+		f.Problem != errSeveral && f.Problem != errActingOver // which signing in would not mend
 	return nil, f
 }
 

@@ -17,12 +17,8 @@ import (
 type Config struct {
 	// Path is below which the endpoints are: absolute, clean, no trailing slash.
 	Path string
-	// Jar has the cookies.
-	Jar *Jar
-	// Manager has the sessions.
-	Manager *sessions.Manager
-	// ClientIP returns the address that a request came from.
-	ClientIP func(*http.Request) string
+	// Authenticator has the cookies and the sessions.
+	*Authenticator
 	// Observer hears of every request that was refused or failed. Nil is sessions.Silent.
 	Observer sessions.Observer
 	// More are endpoints beside those of this package.
@@ -34,6 +30,7 @@ type API struct {
 	Config
 	paths  []urlpath.Own
 	served []Endpoint // at paths
+	bodies endpoint.Bodies
 }
 
 // New returns an API.
@@ -67,11 +64,9 @@ func (a *API) NeedsStore(m urlpath.Match) bool { return a.served[m.At].NeedsStor
 // Unavailable answers a request that is ours while what it needs is not open.
 func (a *API) Unavailable(w http.ResponseWriter, r *http.Request, m urlpath.Match, cause error) {
 	cause = fmt.Errorf("%w: not ready: %w", sessions.ErrUnavailable, cause)
-	if down := a.served[m.At].Down; down != nil && m.Owner == urlpath.Ours {
-		a.Observer.Failed(r.Context(), http.StatusServiceUnavailable, cause)
-		defer endpoint.LeaveBody(w, r)()
-		down(w, r)
-		return
+	found := &a.served[m.At]
+	if found.Down != nil && m.Owner == urlpath.Ours && slices.Contains(found.Methods, r.Method) {
+		cause = found.Down(w, r, cause)
 	}
 	a.fail(w, r, cause)
 }

@@ -12,11 +12,14 @@ type Endpoint struct {
 	NeedsStore bool
 	// Serve answers. An error is answered as httpapi.ProblemOf says.
 	Serve func(w http.ResponseWriter, r *http.Request) error
-	// Down answers while the store is not open. Nil: 503.
-	Down func(w http.ResponseWriter, r *http.Request)
+	// Down returns the error to answer while the store is not open, for that cause, and sets
+	// what headers there are to be. Nil: the cause.
+	Down func(w http.ResponseWriter, r *http.Request, cause error) error
 }
 
 // endpoints are what is served: a line each.
 func (a *API) endpoints() []Endpoint {
-	return []Endpoint{}
+	return []Endpoint{
+		{Rest: "/close", Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.close, Down: a.closeDown},
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"authsidecar/sessions/internal/endpoint"
 )
 
+// A createAnswer is the answer with a new session. The tokens are in it, or nowhere.
 type createAnswer struct {
 	SessionID     string `json:"session_id"`
 	UserID        string `json:"user_id"`
@@ -35,4 +36,15 @@ func answerOf(g *sessions.Grant) *createAnswer {
 // writeGrant answers with the tokens of a session.
 func writeGrant(w http.ResponseWriter, grant *sessions.Grant) {
 	endpoint.WriteJSON(w, http.StatusOK, "application/json", answerOf(grant))
+}
+
+// WriteSession answers with a session whose tokens are delivered in another way.
+func WriteSession(w http.ResponseWriter, grant *sessions.Grant) {
+	answer := struct {
+		SessionID     string `json:"session_id"`
+		UserID        string `json:"user_id"`
+		RefreshEnd    string `json:"refresh_expires_at"`
+		Impersonation bool   `json:"is_impersonation"`
+	}{grant.Session.ID, grant.Session.UserID, grant.Session.ExpiresAt.Format(time.RFC3339), grant.Session.Impersonation}
+	endpoint.WriteJSON(w, http.StatusOK, "application/json", answer)
 }

@@ -46,6 +46,8 @@ type Config struct {
 	Observer sessions.Observer
 	// Deliver hands tokens over in other ways than the body of the answer. Nil: there is none.
 	Deliver Deliverer
+	// Cookies know who asks where no token does. Nil: nobody is known by cookies.
+	Cookies Cookies
 }
 
 // An API answers the requests that Route says are ours.
@@ -63,6 +65,7 @@ type API struct {
 	clientIP    func(*http.Request) string
 	observer    sessions.Observer
 	deliver     Deliverer
+	cookies     Cookies
 	bodies      endpoint.Bodies
 }
 
@@ -77,7 +80,7 @@ func New(c Config) *API {
 		actorIssuer: c.ActorIssuer,
 		verifier:    c.Verifier, manager: c.Manager,
 		crossSite: c.CrossSite, clientIP: c.ClientIP, observer: c.Observer,
-		deliver: c.Deliver,
+		deliver: c.Deliver, cookies: c.Cookies,
 	}
 }
 

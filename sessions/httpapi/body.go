@@ -14,20 +14,26 @@ const maxBody = 4096
 // problemTimeout, one too many problemBusy.
 func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if !endpoint.IsMedia(r.Header, "application/json") {
-		return nil, problemMedia
+		return nil, ErrMedia
 	}
 	body, err := a.bodies.Read(w, r, maxBody)
+	if err != nil {
+		return nil, BodyProblem(err)
+	}
+	return body, nil
+}
+
+// BodyProblem returns what is said of a body that could not be read, with maxBody for its limit.
+func BodyProblem(err error) *Problem {
 	switch {
-	case err == nil:
-		return body, nil
 	case errors.Is(err, endpoint.ErrTooLarge):
-		return nil, problemTooLarge
+		return problemTooLarge
 	case errors.Is(err, endpoint.ErrTimeout):
-		return nil, problemTimeout
+		return problemTimeout
 	case errors.Is(err, endpoint.ErrBusy):
-		return nil, problemBusy
+		return problemBusy
 	default:
-		return nil, problemRequest
+		return problemRequest
 	}
 }
 

@@ -55,7 +55,7 @@ func (a *API) held(w http.ResponseWriter, r *http.Request) (*sessions.Session, e
 		return &session, err
 	}
 	defer LeaveBody(w, r)()
-	caller, err := a.authenticate(r)
+	caller, err := a.authenticateSelf(w, r)
 	if err != nil {
 		return nil, err
 	}
@@ -81,12 +81,17 @@ func (a *API) current(w http.ResponseWriter, r *http.Request) error {
 
 // signOut answers DELETE <path>/current.
 func (a *API) signOut(w http.ResponseWriter, r *http.Request) error {
+	_, err := bearer.FromHeader(r.Header)
+	byCookie := a.cookies != nil && errors.Is(err, bearer.ErrNoToken) && r.ContentLength == 0
 	session, err := a.held(w, r)
 	if err != nil {
 		return err
 	}
 	if err := a.manager.SignOut(r.Context(), session, a.clientIP(r)); err != nil {
 		return err
+	}
+	if byCookie {
+		a.cookies.SignedOut(w, r)
 	}
 	endpoint.WriteJSON(w, http.StatusOK, "application/json", done)
 	return nil

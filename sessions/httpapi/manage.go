@@ -22,8 +22,8 @@ const (
 
 // rights returns what the caller of a request may manage. A token of ours counts
 // while its session does.
-func (a *API) rights(r *http.Request) (*sessions.Rights, *sessions.Caller, error) {
-	caller, err := a.authenticate(r)
+func (a *API) rights(w http.ResponseWriter, r *http.Request) (*sessions.Rights, *sessions.Caller, error) {
+	caller, err := a.authenticateSelf(w, r)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -52,8 +52,8 @@ type inquiry struct {
 }
 
 // inquire reads an inquiry. parameter is what its query may have beside the filter and the cursor.
-func (a *API) inquire(r *http.Request, parameter string) (q inquiry, err error) {
-	if q.rights, q.caller, err = a.rights(r); err != nil {
+func (a *API) inquire(w http.ResponseWriter, r *http.Request, parameter string) (q inquiry, err error) {
+	if q.rights, q.caller, err = a.rights(w, r); err != nil {
 		return q, err
 	}
 	if q.query, err = readQuery(r, "user_id", "actor", "actor_issuer", "impersonations", "cursor", parameter); err != nil {
@@ -65,7 +65,7 @@ func (a *API) inquire(r *http.Request, parameter string) (q inquiry, err error) 
 
 // list answers GET <path>.
 func (a *API) list(w http.ResponseWriter, r *http.Request) error {
-	q, err := a.inquire(r, "limit")
+	q, err := a.inquire(w, r, "limit")
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (a *API) list(w http.ResponseWriter, r *http.Request) error {
 
 // get answers GET <path>/{id}.
 func (a *API) get(w http.ResponseWriter, r *http.Request) error {
-	rights, caller, err := a.rights(r)
+	rights, caller, err := a.rights(w, r)
 	if err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (a *API) get(w http.ResponseWriter, r *http.Request) error {
 
 // revoke answers DELETE <path>/{id}.
 func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
-	rights, _, err := a.rights(r)
+	rights, _, err := a.rights(w, r)
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 
 // revokeAll answers DELETE <path>.
 func (a *API) revokeAll(w http.ResponseWriter, r *http.Request) error {
-	q, err := a.inquire(r, "dry_run")
+	q, err := a.inquire(w, r, "dry_run")
 	if err != nil {
 		return err
 	}

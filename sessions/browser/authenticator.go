@@ -1,0 +1,184 @@
+package browser
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/forward"
+)
+
+// A Verifier is what a bearer.Verifier does.
+type Verifier interface {
+	Holder(ctx context.Context, c bearer.Credential, own bool) (*bearer.Holder, error)
+	Ended(token string)
+}
+
+// An Authenticator finds out who asks by the cookies of requests. It rotates what is due. It is
+// safe for concurrent use. All of its fields are required.
+type Authenticator struct {
+	Jar      *Jar
+	Verifier Verifier
+	Manager  *sessions.Manager
+	// ClientIP returns the address that a request came from.
+	ClientIP func(*http.Request) string
+	// Confirm has Manager.Confirm called, some time soon: nobody waits for it.
+	Confirm func(*sessions.Caller)
+
+	rotations singleflight.Group // by refresh token: those under way on this node
+}
+
+// Brought is what a request has in cookies of ours: the pair in use.
+type Brought struct {
+	Pair   Pair
+	Tokens Tokens
+	err    error // ErrSeveral
+}
+
+// Brought returns what the request has in cookies of ours. An impersonation takes precedence.
+func (a *Authenticator) Brought(r *http.Request) Brought {
+	own, as, err := a.Jar.Read(r)
+	if as.There() {
+		return Brought{As, as, err}
+	}
+	return Brought{Own, own, err}
+}
+
+// There reports whether the request has any.
+func (b *Brought) There() bool { return b.Tokens.There() }
+
+// A Decision is who asks, by the cookies of a pair.
+type Decision struct {
+	Pair   Pair
+	Holder *bearer.Holder
+	grant  *sessions.Grant // what the session was rotated to on the way; nil: it was not
+}
+
+// OverError is the error for cookies of a session that is over, or of none: the pair is to be cleared.
+type OverError struct {
+	Pair  Pair
+	cause error
+}
+
+// Error says why, for the log.
+func (o *OverError) Error() string { return "session in cookies: " + o.cause.Error() }
+
+// Unwrap returns why.
+func (o *OverError) Unwrap() error { return o.cause }
+
+var (
+	errForeignToken = fmt.Errorf("%w: a token that does not belong in this cookie", sessions.ErrEnded)
+	errNoRefresh    = fmt.Errorf("%w: the cookie with the refresh token is not there", sessions.ErrEnded)
+)
+
+// Authenticate returns who asks. A missing access token, or one that is not good any more, is no
+// matter beside a good refresh token: the session is rotated. bearer.ErrNoToken: there are no
+// cookies. ErrSeveral. *OverError: the session is over. Every other error means that it cannot be
+// known now: the cookies may well be good.
+func (a *Authenticator) Authenticate(r *http.Request, b *Brought) (*Decision, error) {
+	switch {
+	case b.err != nil:
+		return nil, b.err
+	case !b.There():
+		return nil, bearer.ErrNoToken
+	}
+	why := errNoRefresh
+	if b.Tokens.Access != "" {
+		holder, err := a.verify(r.Context(), b.Pair, b.Tokens.Access)
+		switch {
+		case err == nil:
+			if holder.Caller.Unconfirmed() {
+				a.Confirm(holder.Caller)
+			}
+			return &Decision{Pair: b.Pair, Holder: holder}, nil
+		case bearer.IsUnavailable(err):
+			return nil, err
+		case errors.Is(err, sessions.ErrEnded):
+			return nil, &OverError{b.Pair, err}
+		}
+		why = err
+	}
+	if b.Tokens.Refresh == "" {
+		return nil, &OverError{b.Pair, why}
+	}
+	return a.rotated(r, b)
+}
+
+// verify returns who holds an access token, while its session lives.
+func (a *Authenticator) verify(ctx context.Context, pair Pair, token string) (*bearer.Holder, error) {
+	holder, err := a.Verifier.Holder(ctx, bearer.Credential{Token: token}, true)
+	if err != nil {
+		return nil, err
+	}
+	if _, inCookies := holder.Caller.Claims["gen"]; !inCookies || holder.Caller.Acting != (pair == As) {
+		return nil, errForeignToken
+	}
+	ended, err := a.Manager.Revoked(ctx, holder.Caller)
+	if ended {
+		a.Verifier.Ended(token)
+		err = sessions.ErrEnded
+	}
+	return holder, err
+}
+
+// rotateTimeout bounds a rotation, which goes on when the request that began it is gone: others
+// wait for the same.
+const rotateTimeout = 10 * time.Second
+
+// rotated rotates the session, and returns who asks.
+func (a *Authenticator) rotated(r *http.Request, b *Brought) (*Decision, error) {
+	request := &sessions.RefreshRequest{Token: b.Tokens.Refresh, IP: a.ClientIP(r)}
+	done := a.rotations.DoChan(b.Tokens.Refresh, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), rotateTimeout)
+		defer cancel()
+		return a.Manager.Refresh(ctx, request)
+	})
+	select {
+	case <-r.Context().Done():
+		return nil, fmt.Errorf("%w: %w", sessions.ErrUnavailable, r.Context().Err())
+	case result := <-done:
+		if errors.Is(result.Err, sessions.ErrGrant) || errors.Is(result.Err, sessions.ErrClientAuth) {
+			return nil, &OverError{b.Pair, result.Err}
+		}
+		if result.Err != nil {
+			return nil, fmt.Errorf("rotating a session in cookies: %w", result.Err)
+		}
+		grant := result.Val.(*sessions.Grant)
+		holder, err := a.verify(r.Context(), b.Pair, grant.AccessToken)
+		if errors.Is(err, sessions.ErrEnded) {
+			return nil, &OverError{b.Pair, err}
+		}
+		return &Decision{Pair: b.Pair, Holder: holder, grant: grant}, err
+	}
+}
+
+// Who returns who asks, where an access token says so and nothing needs to be rotated; nil where
+// not. It is for the log of what is refused.
+func (a *Authenticator) Who(r *http.Request, b *Brought) *bearer.Holder {
+	if b.err != nil || b.Tokens.Access == "" {
+		return nil
+	}
+	if holder, err := a.verify(r.Context(), b.Pair, b.Tokens.Access); err == nil {
+		return holder
+	}
+	return nil
+}
+
+// CrossSite reports whether a page of another origin may have made the browser send an unsafe
+// request: one that says neither by Sec-Fetch-Site nor by Origin that a page of ours did.
+func (a *Authenticator) CrossSite(r *http.Request) bool {
+	if forward.CrossSite(r) {
+		return true
+	}
+	// By Origin alone a page of this host that came over plain HTTP, from anybody on the way,
+	// would pass for ours.
+	plain := a.Jar.secure && r.Header.Get("Sec-Fetch-Site") == "" && strings.HasPrefix(r.Header.Get("Origin"), "http:")
+	return plain && forward.Unsafe(r)
+}

@@ -1,0 +1,111 @@
+package browser
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"authsidecar/sessions/httpapi"
+	"authsidecar/sessions/internal/endpoint"
+	"authsidecar/sessions/urlpath"
+)
+
+// maxForm is how many bytes a form may have.
+const maxForm = 4096
+
+var (
+	// ErrLivesOn is for a sign-out that took the cookies away, and could not revoke the session.
+	ErrLivesOn = httpapi.NewProblem(503, "session_lives_on", "Signed out in this browser only",
+		"The cookies are gone from this browser, but the session could not be revoked just now: until it ends by itself, whoever has a copy of its cookies can use it. To be sure, sign in again later and sign out everywhere.")
+	// ErrForm is for what is no form of ours.
+	ErrForm = httpapi.NewProblem(400, "invalid_request", "Invalid request",
+		"Send a form (application/x-www-form-urlencoded) with return_to, a path of this site, and everywhere=true to sign out everywhere; each at most once, or no body.")
+)
+
+// close answers POST <path>/close: it ends the session of the pair in use, and clears that pair.
+// Whatever comes of it, the cookies go.
+func (a *API) close(w http.ResponseWriter, r *http.Request) error {
+	if a.CrossSite(r) {
+		return httpapi.ErrCrossOrigin
+	}
+	returnTo, everywhere, err := a.readClose(w, r)
+	if err != nil {
+		return err
+	}
+	brought := a.Brought(r)
+	if everywhere && brought.Pair == As && brought.There() {
+		return errActing
+	}
+	err = a.end(r.Context(), &brought, everywhere, a.ClientIP(r))
+	a.leave(w.Header(), &brought)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrLivesOn, err)
+	}
+	a.goTo(w, r, returnTo)
+	return nil
+}
+
+// closeDown is close while the store is not open.
+func (a *API) closeDown(w http.ResponseWriter, r *http.Request, cause error) error {
+	if a.CrossSite(r) {
+		return httpapi.ErrCrossOrigin
+	}
+	brought := a.Brought(r)
+	a.leave(w.Header(), &brought)
+	return fmt.Errorf("%w: %w", ErrLivesOn, cause)
+}
+
+// errActing is for who would sign somebody else out everywhere.
+var errActing = httpapi.NewProblem(403, "insufficient_scope", "Not while acting as another user",
+	"You act as another user, who is not yours to sign out everywhere. Stop acting first: leave everywhere out.")
+
+// readClose reads the form.
+func (a *API) readClose(w http.ResponseWriter, r *http.Request) (returnTo string, everywhere bool, err error) {
+	form, err := a.readForm(w, r)
+	if err != nil {
+		return "", false, err
+	}
+	for name, values := range form {
+		known := name == "return_to" || name == "everywhere" && values[0] == "true"
+		if !known || len(values) != 1 {
+			return "", false, ErrForm
+		}
+	}
+	if returnTo = form.Get("return_to"); !urlpath.Local(returnTo) {
+		returnTo = "/" // whoever wants to sign out is signed out
+	}
+	return returnTo, form.Has("everywhere"), nil
+}
+
+// readForm reads a form, of which all browsers have a small one or none at all.
+func (a *API) readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	if r.ContentLength == 0 {
+		return nil, nil
+	}
+	if !endpoint.IsMedia(r.Header, "application/x-www-form-urlencoded") {
+		return nil, httpapi.ErrMedia
+	}
+	body, err := a.bodies.Read(w, r, maxForm)
+	if err != nil {
+		return nil, httpapi.BodyProblem(err)
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, ErrForm
+	}
+	return form, nil
+}
+
+// leave has an answer take all from the browser that is of the session which ends.
+func (a *API) leave(h http.Header, b *Brought) {
+	a.Clear(h, b.Pair)
+	if a.Jar.secure { // no browser hears it over plain HTTP
+		h.Set("Clear-Site-Data", `"cache"`) // W3C Clear Site Data, section 3.1
+	}
+}
+
+// goTo sends a person on, after what they did: to a path of this site.
+func (a *API) goTo(w http.ResponseWriter, r *http.Request, path string) {
+	w.Header().Set("Referrer-Policy", "same-origin")
+	http.Redirect(w, r, path, http.StatusSeeOther) //nolint:gosec // callers see to it that it is urlpath.Local
+}

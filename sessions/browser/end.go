@@ -1,0 +1,92 @@
+package browser
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+)
+
+// end revokes the session of a pair, where there is one, and with everywhere all of its user. It
+// returns what keeps it from doing so, which is no error of the session.
+func (a *Authenticator) end(ctx context.Context, b *Brought, everywhere bool, ip string) error {
+	session, err := a.session(ctx, b, ip)
+	if errors.Is(err, errNoSession) {
+		return nil
+	}
+	if err == nil {
+		err = a.Manager.SignOut(ctx, session, ip)
+	}
+	if errors.Is(err, sessions.ErrNotFound) { // it ended meanwhile
+		err = nil
+	}
+	if err != nil || !everywhere {
+		return err
+	}
+	return a.endAll(ctx, session, ip)
+}
+
+// endAll revokes all sessions of the user of a session.
+func (a *Authenticator) endAll(ctx context.Context, s *sessions.Session, ip string) error {
+	user := &sessions.Caller{Principal: sessions.Principal{Issuer: s.Realm, Subject: s.UserID}, Own: true}
+	rights, err := a.Manager.RightsOf(user, ip)
+	for cursor := ""; err == nil; {
+		var done sessions.Revocation
+		done, err = a.Manager.RevokeAll(ctx, rights, sessions.Filter{User: s.UserID}, cursor, false)
+		if cursor = done.Next; cursor == "" {
+			break
+		}
+	}
+	return err
+}
+
+// errNoSession means that the cookies are of no session that lives.
+var errNoSession = errors.New("no session")
+
+// session returns the session of a pair; errNoSession where there is none. Every other error means
+// that it cannot be known.
+func (a *Authenticator) session(ctx context.Context, b *Brought, ip string) (*sessions.Session, error) {
+	if b.Tokens.Access != "" {
+		holder, err := a.verify(ctx, b.Pair, b.Tokens.Access)
+		if err == nil {
+			session, err := a.Manager.CurrentOf(ctx, holder.Caller)
+			return &session, orNone(err, sessions.ErrNotFound)
+		}
+		if b.Tokens.Refresh == "" && bearer.IsUnavailable(err) {
+			return nil, err
+		}
+	}
+	if b.Tokens.Refresh == "" {
+		return nil, errNoSession
+	}
+	session, err := a.Manager.Current(ctx, &sessions.RefreshRequest{Token: b.Tokens.Refresh, IP: ip})
+	return &session, orNone(err, sessions.ErrGrant)
+}
+
+// orNone returns errNoSession for an error that means it.
+func orNone(err, means error) error {
+	if errors.Is(err, means) {
+		return errNoSession
+	}
+	return err
+}
+
+// Replace revokes the session whose cookies a request brought in the pair, and which a new one
+// takes the place of: nobody who has a copy of them is to go on. That it cannot be revoked keeps
+// nobody from signing in.
+func (a *Authenticator) Replace(r *http.Request, p Pair, by *sessions.Grant) {
+	own, as, err := a.Jar.Read(r)
+	before := Brought{Pair: p, Tokens: own}
+	if p == As {
+		before.Tokens = as
+	}
+	if err != nil || !before.There() {
+		return
+	}
+	session, err := a.session(r.Context(), &before, a.ClientIP(r))
+	if err == nil && session.ID != by.Session.ID {
+		_ = a.Manager.SignOut(r.Context(), session, a.ClientIP(r))
+	}
+}
