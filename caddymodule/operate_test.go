@@ -1,6 +1,8 @@
 package caddymodule_test
 
 import (
+	"errors"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +11,7 @@ import (
 	"testing"
 
 	"authsidecar/caddymodule/internal/sidecartest"
+	"authsidecar/sessions/storetest/servertest"
 )
 
 var (
@@ -133,9 +136,13 @@ func (m *machine) command(text string) *exec.Cmd {
 // wait returns when the configuration is in force.
 func (m *machine) wait() {
 	m.t.Helper()
-	if err := m.s.Wait(); err != nil {
-		m.t.Fatal(err)
-	}
+	servertest.Until(m.t, "Caddy is there", func() error {
+		got, err := m.s.TryAsk("GET", "status")
+		if err == nil && got.Status == http.StatusServiceUnavailable {
+			return errors.New(got.Body)
+		}
+		return err
+	})
 }
 
 // sh runs commands as somebody would who pastes them.
