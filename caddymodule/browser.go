@@ -2,8 +2,10 @@ package caddymodule
 
 import (
 	"context"
+	"net/http"
 	"time"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"authsidecar/caddymodule/observe"
@@ -34,6 +36,23 @@ func (inst *instance) confirm(c *sessions.Caller) {
 			inst.logger.Warn("could not note that a session's new cookies arrived", zap.String("issuer", inst.issuer), zap.Error(err))
 		}
 	}()
+}
+
+// Cookies add up: those of an app, and those that a subdomain plants, up to what a browser keeps
+// for a site, some 180 of 4 KB. A server that refuses such requests before any handler sees them
+// would keep the person from signing out, and Caddy refuses more than caddyHeader bytes.
+const (
+	caddyHeader   = 16 << 10
+	browserHeader = http.DefaultMaxHeaderBytes
+)
+
+// letCookiesIn has the server that the handler is in take requests with all the cookies that a
+// browser can have, unless another limit than Caddy's own is configured.
+func (h *Handler) letCookiesIn() {
+	server, ok := h.ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	if h.Browser != nil && ok && server.MaxHeaderBytes == caddyHeader {
+		server.MaxHeaderBytes = browserHeader
+	}
 }
 
 // addBrowser adds the endpoints for browsers, where they are configured.

@@ -67,6 +67,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app = app.(*App)
+	h.letCookiesIn()
 	return nil
 }
 

@@ -178,6 +178,9 @@ func (c *creation) record(s *Session, now time.Time) error {
 // token of its user.
 const maxKept = 4096
 
+// maxKeptInCookies is the same where the tokens live in cookies, which have 4096 bytes in all.
+const maxKeptInCookies = 1536
+
 // keep notes in the row of a user's own session the claims of their token that it keeps,
 // and when they were true. An impersonated session keeps none: they are the actor's.
 func (c *creation) keep(s *Session, now time.Time) error {
@@ -197,7 +200,11 @@ func (c *creation) keep(s *Session, now time.Time) error {
 	if s.Kept == nil {
 		return nil
 	}
-	if data, err := json.Marshal(s.Kept, tokenJSON); err != nil || len(data) > maxKept {
+	most := maxKept
+	if s.Cookies {
+		most = maxKeptInCookies
+	}
+	if data, err := json.Marshal(s.Kept, tokenJSON); err != nil || len(data) > most {
 		s.Kept = nil
 		return ErrKept
 	}

@@ -59,7 +59,7 @@ var (
 	// characters.
 	ErrText = errors.New("text is not acceptable")
 	// ErrKept means that the claims of the caller's token that the session is to keep
-	// have more than maxKept bytes.
+	// have more than maxKept bytes, or maxKeptInCookies.
 	ErrKept = errors.New("claims to keep are too large")
 	// ErrIdempotencyMismatch means that the Idempotency-Key was used for another
 	// request.

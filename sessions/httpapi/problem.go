@@ -47,7 +47,7 @@ var (
 	problemText = NewProblem(400, "invalid_text", "Invalid text",
 		"reason may have 500 bytes and client_id 255, without control or invisible characters.")
 	problemKept = NewProblem(400, "claims_too_large", "Claims too large",
-		"The claims of this token that the session is to keep have more than 4096 bytes as JSON: let the issuer put less into them, as fewer groups.")
+		"The claims of this token that the session is to keep have more than 4096 bytes as JSON, or 1536 where it lives in cookies: let the issuer put less into them, as fewer groups.")
 	problemClient = NewProblem(400, "invalid_client_id", "Invalid client",
 		"This caller may not name another client than that of its token: leave client_id out.")
 	// ErrDeliver is for ways of delivering tokens that are not served here.
