@@ -93,7 +93,7 @@ func promtool(t *testing.T, tests ...map[string]any) {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{{"check", "rules", alerts}, {"test", "rules", path}} {
-		if out, err := exec.CommandContext(t.Context(), tool, args...).CombinedOutput(); err != nil { //nolint:gosec // the tool is Debian's
+		if out, err := exec.CommandContext(t.Context(), tool, args...).CombinedOutput(); err != nil {
 			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
 		}
 	}
