@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -259,7 +258,7 @@ func (c *creation) identify(s *Session) {
 	}
 	mac := hmac.New(sha256.New, c.IDSecret)
 	writeParts(mac, "session id", c.Realm, s.Actor.Issuer, s.Actor.Subject, c.req.IdempotencyKey)
-	s.ID = base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
+	s.ID = encodeID(mac.Sum(nil)[:16])
 
 	hash := sha256.New()
 	life := "default"

@@ -255,5 +255,15 @@ func sign(sign func(claims []byte) (string, error), claims any) (token string, e
 func randomID() string {
 	var raw [16]byte
 	_, _ = rand.Read(raw[:]) // it never fails: it ends the process instead
-	return base64.RawURLEncoding.EncodeToString(raw[:])
+	return encodeID(raw[:])
+}
+
+// encodeID returns an id in base64url that begins with a letter or a digit: a command would take
+// another for an option.
+func encodeID(raw []byte) string {
+	const dash = 62 << 2 // the first byte of what begins with - or _
+	if raw[0] >= dash {
+		raw[0] &^= 1 << 7
+	}
+	return base64.RawURLEncoding.EncodeToString(raw)
 }
