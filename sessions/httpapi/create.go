@@ -3,7 +3,9 @@ package httpapi
 import (
 	"bytes"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -57,11 +59,11 @@ type createBody struct {
 func parseCreate(r *http.Request, data []byte) (req *sessions.CreateRequest, way string, err error) {
 	var body createBody
 	if strictjson.Unmarshal(data, maxDepth, &body, json.RejectUnknownMembers(true)) != nil || !body.User.There {
-		return nil, "", problemRequest
+		return nil, "", memberProblem(data)
 	}
 	// It says what the caller expects. What the session is, the policy says.
 	if kind := body.Impersonation.Kind(); body.Impersonation != nil && kind != jsontext.KindTrue && kind != jsontext.KindFalse {
-		return nil, "", problemRequest
+		return nil, "", memberProblem(data)
 	}
 	req = &sessions.CreateRequest{UserID: body.User.String, Reason: body.Reason.String, ClientID: body.Client.String}
 	if body.Lifetime != nil {
@@ -76,11 +78,60 @@ func parseCreate(r *http.Request, data []byte) (req *sessions.CreateRequest, way
 	return req, way, err
 }
 
+// createMembers are the members of a body, and what JSON they may be.
+var createMembers = map[string]struct {
+	want  string
+	kinds []jsontext.Kind
+}{
+	"user_id":           {"a string", []jsontext.Kind{jsontext.KindString}},
+	"expires_in_millis": {"a whole number", []jsontext.Kind{jsontext.KindNumber}},
+	"is_impersonation":  {"true or false", []jsontext.Kind{jsontext.KindTrue, jsontext.KindFalse}},
+	"reason":            {"a string", []jsontext.Kind{jsontext.KindString}},
+	"client_id":         {"a string", []jsontext.Kind{jsontext.KindString}},
+	"deliver":           {"a string", []jsontext.Kind{jsontext.KindString}},
+}
+
+// memberProblem says which member of a body that was refused is wrong, where one is: an unknown
+// name only if it is one as ours are, since anything may stand in the place of another.
+func memberProblem(data []byte) *Problem {
+	members, err := strictjson.Members(data, maxDepth)
+	if err != nil {
+		return problemRequest
+	}
+	named := false
+	for i := range members {
+		name := members[i].Name
+		known, ok := createMembers[name]
+		switch {
+		case !ok && isMemberName(name):
+			return wrongMember("There is no member " + name + ": the body has user_id, and optionally expires_in_millis, is_impersonation, reason, client_id and deliver.")
+		case !ok:
+			return problemRequest
+		case !slices.Contains(known.kinds, members[i].Value.Kind()):
+			return wrongMember(name + " must be " + known.want + ".")
+		}
+		named = named || name == "user_id"
+	}
+	if !named {
+		return wrongMember("user_id is missing: say whom the session is for.")
+	}
+	return problemRequest
+}
+
+// isMemberName reports whether a name is spelled as those of an API are, and short.
+func isMemberName(name string) bool {
+	return name != "" && len(name) <= 32 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-") == ""
+}
+
+func wrongMember(detail string) *Problem {
+	return NewProblem(problemRequest.Status, problemRequest.Code, problemRequest.Title, detail)
+}
+
 // readMillis reads a whole number of milliseconds. One that is no life at all is
 // left to the manager to refuse.
 func readMillis(value jsontext.Value) (*time.Duration, error) {
 	if value.Kind() != jsontext.KindNumber || bytes.ContainsAny(value, ".eE") {
-		return nil, problemRequest
+		return nil, wrongMember("expires_in_millis must be " + createMembers["expires_in_millis"].want + ".")
 	}
 	millis, err := strconv.ParseInt(string(value), 10, 64)
 	const most = int64(1<<63-1) / int64(time.Millisecond)
