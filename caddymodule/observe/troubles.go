@@ -1,0 +1,99 @@
+package observe
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// A Trouble is the last error of its kind that was logged.
+type Trouble struct {
+	At    time.Time
+	What  string // the message of the log
+	Error string // "" where the message says it all
+}
+
+// maxTroubles bounds how many kinds of errors are kept of a realm.
+const maxTroubles = 32
+
+// troubles are the last errors of each realm. They belong to the process, as counters do: what
+// several configurations share, as a store, has the logger of the first.
+var troubles sync.Map // *remembered by realm
+
+type remembered struct {
+	mu   sync.Mutex
+	last []Trouble // by their messages, the newest last
+}
+
+// Remember returns the logger; its errors from now on are Troubles of the realm.
+func Remember(logger *zap.Logger, realm string) *zap.Logger {
+	kept, _ := troubles.LoadOrStore(realm, new(remembered))
+	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
+		return zapcore.NewTee(core, errorCore{kept.(*remembered)})
+	}))
+}
+
+// Troubles returns the last error of each kind in a realm, the newest first.
+func Troubles(realm string) []Trouble {
+	kept, ok := troubles.Load(realm)
+	if !ok {
+		return nil
+	}
+	r := kept.(*remembered)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	newest := slices.Clone(r.last)
+	slices.Reverse(newest)
+	return newest
+}
+
+func (r *remembered) add(t Trouble) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.last = slices.DeleteFunc(r.last, func(known Trouble) bool { return known.What == t.What })
+	if len(r.last) == maxTroubles {
+		r.last = r.last[1:]
+	}
+	r.last = append(r.last, t)
+}
+
+// An errorCore is the end of a logger that keeps its errors.
+type errorCore struct{ kept *remembered }
+
+// Enabled implements zapcore.LevelEnabler.
+func (errorCore) Enabled(level zapcore.Level) bool { return level >= zapcore.ErrorLevel }
+
+// With implements zapcore.Core. What a logger always says is not kept.
+func (c errorCore) With([]zapcore.Field) zapcore.Core { return c }
+
+// Check implements zapcore.Core.
+func (c errorCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if !c.Enabled(entry.Level) {
+		return checked
+	}
+	return checked.AddCore(entry, c)
+}
+
+// Write implements zapcore.Core.
+func (c errorCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
+	t := Trouble{At: entry.Time.UTC(), What: entry.Message}
+	for _, field := range fields {
+		if err, ok := field.Interface.(error); ok && field.Key == "error" {
+			t.Error = err.Error()
+		}
+		if field.Key == "error" && field.Type == zapcore.StringType {
+			t.Error = field.String
+		}
+	}
+	c.kept.add(t)
+	return nil
+}
+
+// Sync implements zapcore.Core.
+func (errorCore) Sync() error { return nil }
+
+// Interface guard
+var _ zapcore.Core = errorCore{}
