@@ -10,6 +10,7 @@ import (
 
 	"authsidecar/caddymodule/adminapi"
 	"authsidecar/caddymodule/internal/canonical"
+	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions/revocation"
 )
 
@@ -38,6 +39,13 @@ func (inst *instance) forAdmin() *adminapi.Instance {
 		Live: func() (adminapi.SessionCount, bool) {
 			n, ok := inst.store.Load().live.Of(inst.issuer)
 			return adminapi.SessionCount{Own: n.Own, Impersonations: n.Impersonated}, ok
+		},
+		Troubles: func() []adminapi.Trouble {
+			all := []adminapi.Trouble{}
+			for _, t := range observe.Troubles(inst.issuer) {
+				all = append(all, adminapi.Trouble(t))
+			}
+			return all
 		},
 	}
 	for i := range shown.Rings {

@@ -67,6 +67,7 @@ type ringPlan struct {
 const ownLeeway = 2 * time.Second
 
 func newInstance(h *Handler) (*instance, error) {
+	h.logger = observe.Remember(h.logger, h.Issuer)
 	inst := &instance{
 		issuer: h.Issuer, asJSON: h.asJSON, logger: h.logger,
 		keys: newKeyStore(h.ctx.Storage(), h.Issuer), opener: h.store, tokenHeaders: h.TokenHeaders(), opening: newOpening(),

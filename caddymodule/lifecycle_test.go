@@ -150,7 +150,7 @@ func TestLife_RevokeMany(t *testing.T) {
 	sidecartest.WantProblem(t, s.Call("DELETE", "", officer, ""), 400, "invalid_request")
 	sidecartest.WantProblem(t, s.Call("DELETE", "?everything=true", officer, ""), 400, "invalid_request")
 	dry := s.Call("DELETE", "?impersonations=true&dry_run=true", officer, "")
-	sidecartest.WantFields(t, dry, map[string]any{"revoked": 5.0, "more": false})
+	sidecartest.WantFields(t, dry, map[string]any{"would_revoke": 5.0, "more": false})
 	none := s.Call("DELETE", "?impersonations=true", provider.Token("bob", nil), "")
 	sidecartest.WantFields(t, none, map[string]any{"revoked": 0.0, "more": false})
 	wet := s.Call("DELETE", "?impersonations=true", officer, "")

@@ -36,7 +36,7 @@ func TestLife_RevokeManyInSteps(t *testing.T) {
 		status      int
 		want        map[string]any
 	}{
-		{"the rest is counted from there", "?user_id=alice&dry_run=true&cursor=" + cursor, 200, map[string]any{"revoked": 1.0, "more": false}},
+		{"the rest is counted from there", "?user_id=alice&dry_run=true&cursor=" + cursor, 200, map[string]any{"would_revoke": 1.0, "more": false}},
 		{"nothing is ended from there, where all can be ended at once", "?user_id=alice&cursor=" + cursor, 400, map[string]any{"code": "invalid_cursor"}},
 		{"a cursor is what was given", "?user_id=alice&dry_run=true&cursor=x", 400, map[string]any{"code": "invalid_cursor"}},
 		{"and not of another filter", "?impersonations=true&dry_run=true&cursor=" + cursor, 400, map[string]any{"code": "invalid_cursor"}},
@@ -57,7 +57,7 @@ func TestLife_RevokeManyInSteps(t *testing.T) {
 		}
 	}
 	sidecartest.WantStatus(t, first, 200)
-	sidecartest.WantFields(t, first, map[string]any{"revoked": float64(step), "more": true})
+	sidecartest.WantFields(t, first, map[string]any{"would_revoke": float64(step), "more": true})
 	if cursor == "" {
 		t.Error("there is more, and no telling where")
 	}

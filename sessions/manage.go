@@ -34,12 +34,12 @@ func (m *Manager) RightsOf(c *Caller, ip string) (*Rights, error) {
 const adminSubject = "admin"
 
 // Operator returns the rights of whoever runs the server: over every session of the
-// realm. What it ends is ended by adminSubject. A filter that names nothing selects
-// nothing for it.
+// realm. What it ends is ended by adminSubject. A filter that names nothing lists all.
 func (m *Manager) Operator() *Rights {
 	return &Rights{
-		caller: &Caller{Principal: Principal{Subject: adminSubject}},
-		manage: []Rule{{Name: adminSubject, When: everySession{}}},
+		operator: true,
+		caller:   &Caller{Principal: Principal{Subject: adminSubject}},
+		manage:   []Rule{{Name: adminSubject, When: everySession{}}},
 	}
 }
 

@@ -15,7 +15,9 @@ type Rights struct {
 	caller *Caller
 	ip     string
 	user   string // the user that the caller is; "" if none
-	manage []Rule // those that hold for the caller, or may for some sessions
+	// operator: the caller is whoever runs the server.
+	operator bool
+	manage   []Rule // those that hold for the caller, or may for some sessions
 }
 
 func (r *Rights) by() ender { return ender{by: r.caller.Principal, ip: r.ip} }
@@ -89,9 +91,13 @@ func (f *Filter) Selects(r *Ref) bool {
 }
 
 // queries returns the filter as queries of the store. Where it names nothing, it is
-// for the caller's own sessions, or the impersonations that they made. Who is no
-// manager sees nothing else of others, so that is all that is read for them.
+// for the caller's own sessions, or the impersonations that they made; for the operator it
+// is for all. Who is no manager sees nothing else of others, so that is all that is read for them.
 func (r *Rights) queries(realm string, f Filter) []Query {
+	if f.Empty() && r.operator {
+		own, impersonations := false, true
+		return []Query{{Realm: realm, Impersonations: &own}, {Realm: realm, Impersonations: &impersonations}}
+	}
 	if f.Empty() {
 		f.User = r.user
 		if r.user == "" {

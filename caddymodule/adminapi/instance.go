@@ -41,6 +41,8 @@ type Instance struct {
 	// are not over; ok is false while nobody has counted them.
 	Ping func(context.Context) error
 	Live func() (n SessionCount, ok bool)
+	// Troubles returns the last errors, not nil.
+	Troubles func() []Trouble
 	// CopyDir is the directory in which copies of the store stand while they are sent.
 	CopyDir func() (string, error)
 

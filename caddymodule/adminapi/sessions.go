@@ -86,11 +86,21 @@ type Revoked struct {
 	Next    string `json:"next_cursor,omitempty"`
 }
 
+// Counted is what a dry run answers in place of Revoked.
+type Counted struct {
+	WouldRevoke int    `json:"would_revoke"`
+	More        bool   `json:"more"`
+	Next        string `json:"next_cursor,omitempty"`
+}
+
 // revokeAll answers DELETE sessions.
 func revokeAll(_ http.ResponseWriter, r *request) (any, error) {
 	inst, filter, err := r.filter()
 	if err != nil {
 		return nil, err
+	}
+	if filter.Empty() {
+		return nil, badRequest("say which sessions: user_id, actor or impersonations=true")
 	}
 	dryRun, err := r.flag("dry_run")
 	if err != nil {
@@ -99,6 +109,9 @@ func revokeAll(_ http.ResponseWriter, r *request) (any, error) {
 	done, err := inst.Manager.RevokeAll(r.Context(), inst.Manager.Operator(), filter, r.query.Get("cursor"), dryRun)
 	if err != nil {
 		return nil, err
+	}
+	if dryRun {
+		return Counted{done.Revoked, done.More, done.Next}, nil
 	}
 	return Revoked{done.Revoked, done.More, done.Next}, nil
 }
@@ -115,7 +128,7 @@ func revoke(_ http.ResponseWriter, r *request) (any, error) {
 	return Revoked{Revoked: 1}, nil
 }
 
-// filter reads which sessions are meant, of which instance.
+// filter reads which sessions are meant, of which instance: all of them where nothing is named.
 func (r *request) filter() (inst *Instance, f sessions.Filter, err error) {
 	if inst, err = r.instance(); err != nil {
 		return nil, f, err
@@ -131,9 +144,6 @@ func (r *request) filter() (inst *Instance, f sessions.Filter, err error) {
 		f.Actor = &sessions.Principal{Issuer: cmp.Or(issuer, inst.Trusted[0].Name), Subject: actor}
 	case issuer != "":
 		return nil, f, badRequest("actor_issuer goes with actor")
-	}
-	if f.Empty() {
-		return nil, f, badRequest("say which sessions: user_id, actor or impersonations=true")
 	}
 	return inst, f, nil
 }

@@ -4,7 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"runtime"
+	"runtime/debug"
 	"time"
+
+	"github.com/caddyserver/caddy/v2"
 
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/jose"
@@ -14,7 +18,31 @@ import (
 
 // An Overview answers GET status.
 type Overview struct {
+	Versions  Versions         `json:"versions"`
 	Instances []InstanceStatus `json:"instances"`
+}
+
+// Versions are those of what runs.
+type Versions struct {
+	Module string `json:"authsidecar"` // "(devel)" where it was built from a clone
+	Caddy  string `json:"caddy"`
+	Go     string `json:"go"`
+}
+
+// versions reads what the binary says of itself.
+func versions() Versions {
+	v := Versions{Module: "(devel)", Go: runtime.Version()}
+	v.Caddy, _ = caddy.Version()
+	info, _ := debug.ReadBuildInfo()
+	if info == nil {
+		return v
+	}
+	for _, module := range append(info.Deps, &info.Main) {
+		if module.Path == "authsidecar" && module.Version != "" {
+			v.Module = module.Version
+		}
+	}
+	return v
 }
 
 // InstanceStatus is the state of an auth_sessions block. It holds no secret.
@@ -30,6 +58,15 @@ type InstanceStatus struct {
 	// Denied is how many sessions and cutoffs are remembered as ended.
 	Denied int        `json:"denied"`
 	Feed   FeedStatus `json:"feed"`
+	// Troubles are the last error of each kind, the newest first.
+	Troubles []Trouble `json:"troubles"`
+}
+
+// A Trouble is the last error of its kind that was logged.
+type Trouble struct {
+	At    time.Time `json:"at"`
+	What  string    `json:"what"`
+	Error string    `json:"error,omitempty"`
 }
 
 // TrustStatus is a trusted issuer, and its keys.
@@ -96,7 +133,7 @@ func status(_ http.ResponseWriter, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	overview := Overview{Instances: make([]InstanceStatus, len(found))}
+	overview := Overview{Versions: versions(), Instances: make([]InstanceStatus, len(found))}
 	for i, inst := range found {
 		overview.Instances[i] = statusOf(r.Context(), inst, keys)
 	}
@@ -108,7 +145,7 @@ func statusOf(ctx context.Context, inst *Instance, keys bool) InstanceStatus {
 		Issuer: inst.Issuer, Path: inst.Path, Ready: inst.Ready,
 		Trust: make([]TrustStatus, len(inst.Trusted)),
 		Store: StoreStatus{Engine: inst.Engine, Location: inst.Location},
-		Feed:  FeedStatus{State: "none"},
+		Feed:  FeedStatus{State: "none"}, Troubles: inst.Troubles(),
 	}
 	for i := range inst.Trusted {
 		s.Trust[i] = trustStatus(&inst.Trusted[i], keys)

@@ -37,7 +37,7 @@ A file whose last lines were cut off still verifies. To detect that, keep the lo
 (audit_sha256). Give the last one as --head: it must be in the files.
 
 	$ caddy auth-sessions audit verify /var/log/caddy/audit.jsonl.1 /var/log/caddy/audit.jsonl`,
-		Args: cobra.MinimumNArgs(1),
+		Args: wantArgs(-1, "name the files, the oldest first, as in: caddy auth-sessions audit verify /var/log/caddy/audit.jsonl"),
 		RunE: func(cmd *cobra.Command, files []string) error { return v.run(cmd, files) },
 	}
 	cmd.Flags().StringArrayVar(&v.heads, "head", nil, "Hash of a line that must be there; repeatable")

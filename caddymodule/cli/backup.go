@@ -31,7 +31,7 @@ Caddy's storage: back that up too, since all sessions end without them.
 
 	$ caddy auth-sessions backup /var/backups
 	$ caddy auth-sessions backup sessions.tar`,
-		Args: cobra.ExactArgs(1),
+		Args: wantArgs(1, "say where the backup goes, a directory or a new file, as in: caddy auth-sessions backup /var/backups"),
 		RunE: func(cmd *cobra.Command, args []string) error { return c.backup(cmd, args[0]) },
 	}
 	c.addFlags(cmd)

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
@@ -76,6 +77,9 @@ func (c *adminClient) query(pairs ...string) url.Values {
 
 // open sends a request. The body of the answer is the caller's to close.
 func (c *adminClient) open(method, path string, query url.Values) (io.ReadCloser, error) {
+	if err := c.wantAdmin(); err != nil {
+		return nil, err
+	}
 	address, err := caddycmd.DetermineAdminAPIAddress(c.address, nil, c.config, c.adapter)
 	if err != nil {
 		return nil, fmt.Errorf("finding the admin endpoint: %w", err)
@@ -90,6 +94,22 @@ func (c *adminClient) open(method, path string, query url.Values) (io.ReadCloser
 		return nil, adminAnswer(address, err)
 	}
 	return resp.Body, nil
+}
+
+// wantAdmin makes sure that the configuration, if one is named, has an admin endpoint at all.
+func (c *adminClient) wantAdmin() error {
+	if c.address != "" || c.config == "" {
+		return nil
+	}
+	raw, _, _, err := caddycmd.LoadConfig(c.config, c.adapter)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", c.config, err)
+	}
+	var config caddy.Config
+	if err := json.Unmarshal(raw, &config); err == nil && config.Admin != nil && config.Admin.Disabled {
+		return fmt.Errorf("%s says \"admin off\": its Caddy cannot be asked; give it an admin endpoint, as in: admin localhost:2019", c.config)
+	}
+	return nil
 }
 
 // call sends a request and reads the answer into a value.
@@ -109,7 +129,7 @@ func (c *adminClient) call(method, path string, query url.Values, into any) erro
 func adminAnswer(address string, err error) error {
 	_, answer, refused := strings.Cut(err.Error(), "caddy responded with error: HTTP ")
 	if !refused {
-		return fmt.Errorf("no Caddy answers at its admin endpoint %s: start it, or name the endpoint by --address, or by --config with the running configuration (%w)", address, err)
+		return fmt.Errorf("no Caddy answers at its admin endpoint %s: start it, or name the endpoint by --address, or by --config with the running configuration; with \"admin off\" it has none (%w)", address, err)
 	}
 	status, body, _ := strings.Cut(answer, ": ")
 	var fault struct {

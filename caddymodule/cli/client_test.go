@@ -42,6 +42,7 @@ func TestCommand_StatusKeysAndRotation(t *testing.T) {
 	if out := s.MustSessions("rotate-keys", "--json"); !json.Valid([]byte(out)) {
 		t.Errorf("rotate-keys --json: %s", out)
 	}
+	sidecartest.WantIn(t, s.MustSessions("status"), "versions", "authsidecar (devel), Caddy v2", o.Versions.Go)
 	// The endpoint is found as Caddy's own commands find it.
 	got := s.Sessions("", "status", "--config", s.Dir+"/Caddyfile", "--adapter", "caddyfile")
 	if !got.OK || !strings.Contains(got.Out, "https://app.example.com") {
@@ -85,9 +86,10 @@ func TestCommand_ListAndRevoke(t *testing.T) {
 		t.Errorf("nobody was asked: %+v", refused)
 	}
 	sidecartest.WantIn(t, s.MustSessions("revoke", "--user", "alice", "--dry-run"), "2 sessions would be revoked")
+	sidecartest.WantIn(t, s.MustSessions("revoke", "--user", "alice", "--dry-run", "--json"), `{"would_revoke":2}`)
 	sidecartest.WantIn(t, s.MustSessions("revoke", "--user", "nobody", "--yes"), "0 sessions revoked")
 	sidecartest.WantIn(t, s.MustSessions("revoke", "--yes", "--", own.Text("session_id")), "1 session revoked")
-	sidecartest.WantIn(t, s.MustSessions("revoke", "--impersonations", "--yes", "--json"), `{"selected":2,"revoked":2,"dry_run":false}`)
+	sidecartest.WantIn(t, s.MustSessions("revoke", "--impersonations", "--yes", "--json"), `{"selected":2,"revoked":2}`)
 	for _, session := range []sidecartest.Answer{own, acted} {
 		sidecartest.WantStatus(t, s.Refresh(session.Text("refresh_token")), 400)
 	}
@@ -140,7 +142,7 @@ func TestCommand_ManySessions(t *testing.T) {
 			for more := true; more; {
 				got := s.Ask("DELETE", "sessions?user_id=alice&dry_run=true"+cursor)
 				sidecartest.WantStatus(t, got, 200)
-				n, _ := got.Fields["revoked"].(float64)
+				n, _ := got.Fields["would_revoke"].(float64)
 				more, _ = got.Fields["more"].(bool)
 				counted, cursor = counted+n, "&cursor="+url.QueryEscape(got.Text("next_cursor"))
 			}
@@ -198,7 +200,7 @@ func TestCommand_RevokeAsksOnATerminal(t *testing.T) {
 		}
 		got := s.RunSessions(func(cmd *exec.Cmd) { cmd.Stdin = terminal }, "revoke", "--user", "alice", "--address", s.Admin)
 		sidecartest.WantIn(t, got.Err, "Revoke 1 session now? [y/N]")
-		if got.OK != test.ended || strings.Contains(got.Out, "ended") != test.ended {
+		if got.OK != test.ended || strings.Contains(got.Out, "revoked") != test.ended {
 			t.Errorf("%q: %+v", test.says, got)
 		}
 	}
@@ -244,7 +246,7 @@ func TestCommand_SaysWhatToDoNext(t *testing.T) {
 		{"a server without a block", []string{"status", "--address", bare.Admin}, "no auth_sessions block"},
 		{"no issuer where there are two", []string{"list", "--user", "a", "--address", s.Admin}, "https://other.example.com, by --issuer"},
 		{"an issuer that is not ours", []string{"status", "--issuer", "x", "--address", s.Admin}, "there are https://app.example.com"},
-		{"no filter", []string{"list", "--address", s.Admin}, "--user"},
+		{"no filter", []string{"revoke", "--address", s.Admin}, "--user"},
 		{"nothing to end", []string{"revoke", "--yes", "--address", s.Admin}, "--impersonations"},
 		{"two ways to say what", []string{"revoke", "x", "--user", "a", "--yes", "--address", s.Admin}, "not both"},
 		{"a count of what is named", []string{"revoke", "x", "--dry-run", "--address", s.Admin}, "as many as you name"},

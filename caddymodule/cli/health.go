@@ -23,7 +23,7 @@ Asks the health path of a server, the one that "health" in its auth_sessions blo
 and fails unless the server can serve: where there is no curl, as in a container.
 
 	$ caddy auth-sessions health http://127.0.0.1:8080/auth/health`,
-		Args: cobra.ExactArgs(1),
+		Args: wantArgs(1, "say where the health path is, as in: caddy auth-sessions health http://127.0.0.1:8080/auth/health"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := askHealth(cmd.Context(), args[0]); err != nil {
 				return err

@@ -72,32 +72,36 @@ func (f *sessionFilter) each(limit int, page func([]adminapi.Session) error) err
 
 func listCommand() *cobra.Command {
 	f := new(sessionFilter)
-	limit := 0
+	limit, watched := 0, false
 	cmd := &cobra.Command{
-		Use:   "list (--user <id> | --actor <sub> | --impersonations) [--limit <n>] [--issuer <issuer>] [--json]",
+		Use:   "list [--user <id>] [--actor <sub>] [--impersonations] [--limit <n>] [--watch] [--issuer <issuer>] [--json]",
 		Short: "Lists live sessions",
 		Long: `
-Lists the live sessions of a running server, newest first: those of a user, those in
-which an actor acts as other users, or all impersonations. With --json, each session is
-a line.
+Lists the live sessions of a running server, newest first: all of them, those of a user,
+those in which an actor acts as other users, or all impersonations. With --json, each
+session is a line. With --watch it lists them again each 2 seconds, until Ctrl-C.
 
+	$ caddy auth-sessions list
 	$ caddy auth-sessions list --user alice
+	$ caddy auth-sessions list --impersonations --watch
 	$ caddy auth-sessions list --actor carol --actor-issuer https://idp.example.com
 	$ caddy auth-sessions list --impersonations --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if f.empty() {
-				return errWhichSessions
-			}
 			if limit < 0 {
 				return fmt.Errorf("--limit %d is less than nothing", limit)
 			}
-			return f.list(cmd.OutOrStdout(), cmd.ErrOrStderr(), limit)
+			list := func() error { return f.list(cmd.OutOrStdout(), cmd.ErrOrStderr(), limit) }
+			if watched {
+				return watch(cmd, list)
+			}
+			return list()
 		},
 	}
 	f.addFlags(cmd)
 	f.addJSON(cmd)
 	cmd.Flags().IntVarP(&limit, "limit", "n", 0, "How many sessions to list at most; 0 for all")
+	addWatch(cmd, &watched)
 	return cmd
 }
 

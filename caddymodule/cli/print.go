@@ -2,15 +2,18 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
 	"text/tabwriter"
 	"time"
 	"unicode"
 
 	"github.com/schollz/progressbar/v3"
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
 )
 
@@ -47,6 +50,44 @@ func printJSON(w io.Writer, value any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(value)
+}
+
+// wantArgs refuses any other number of arguments, -1 for at least one, and says what to do.
+func wantArgs(n int, mend string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) == n || n < 0 && len(args) > 0 {
+			return nil
+		}
+		return errors.New(mend)
+	}
+}
+
+// watchEvery is how often watch shows something.
+const watchEvery = 2 * time.Second
+
+func addWatch(cmd *cobra.Command, watched *bool) {
+	cmd.Flags().BoolVarP(watched, "watch", "w", false, "Show it again each 2 seconds, until Ctrl-C")
+}
+
+// watch shows something again and again, in place on a terminal, until Ctrl-C or an error.
+func watch(cmd *cobra.Command, show func() error) error {
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
+	defer stop()
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for {
+		if out := cmd.OutOrStdout(); isTerminal(out) {
+			fmt.Fprint(out, "\x1b[H\x1b[2J")
+		}
+		if err := show(); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
 }
 
 func yesNo(b bool) string {

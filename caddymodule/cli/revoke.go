@@ -13,8 +13,6 @@ import (
 	"authsidecar/caddymodule/adminapi"
 )
 
-var errWhichSessions = errors.New("say which sessions: --user <id>, --actor <sub>, or --impersonations for all of these")
-
 // A revoker ends sessions, as its flags say.
 type revoker struct {
 	sessionFilter
@@ -30,10 +28,9 @@ func revokeCommand() *cobra.Command {
 		Long: `
 Revokes sessions of a running server and all of their tokens, at once and on every node:
 by id, by user, by actor, or all impersonations. Unless you give --yes, it says how many
-they are and asks first. Put two dashes before an id that begins with one:
+they are and asks first.
 
-	$ caddy auth-sessions revoke -- -qt9-mGy2As_mR1WxL8HVQ
-	$ caddy auth-sessions revoke 1v2xmk325nYsCSYdrYLs0g
+	$ caddy auth-sessions revoke 1v2xmk325nYsCSYdrYLs0g 8PPsnXpOjOVFTEPQNcqGFg
 	$ caddy auth-sessions revoke --user alice --dry-run
 	$ caddy auth-sessions revoke --impersonations --yes`,
 		RunE: func(cmd *cobra.Command, ids []string) error {
@@ -58,9 +55,8 @@ they are and asks first. Put two dashes before an id that begins with one:
 
 // A revokeResult is what --json prints.
 type revokeResult struct {
-	Selected int  `json:"selected"`
-	Revoked  int  `json:"revoked"`
-	DryRun   bool `json:"dry_run"`
+	Selected int `json:"selected"`
+	Revoked  int `json:"revoked"`
 }
 
 func (r *revoker) revokeIDs(cmd *cobra.Command, ids []string) error {
@@ -85,7 +81,7 @@ func (r *revoker) revokeIDs(cmd *cobra.Command, ids []string) error {
 
 // revokeAll counts, asks, and revokes.
 func (r *revoker) revokeAll(cmd *cobra.Command) error {
-	result := revokeResult{DryRun: r.dryRun}
+	var result revokeResult
 	counted := newProgress(cmd.ErrOrStderr(), "counting sessions", -1)
 	err := r.each(0, func(page []adminapi.Session) error {
 		counted.add(len(page))
@@ -123,10 +119,13 @@ func (r *revoker) printIf(cmd *cobra.Command, result revokeResult, do bool) erro
 }
 
 func (r *revoker) print(cmd *cobra.Command, result revokeResult) error {
-	if r.json {
+	switch {
+	case r.json && r.dryRun:
+		return printJSON(cmd.OutOrStdout(), map[string]int{"would_revoke": result.Selected})
+	case r.json:
 		return printJSON(cmd.OutOrStdout(), result)
 	}
-	if result.DryRun {
+	if r.dryRun {
 		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s would be revoked.\n", plural(result.Selected))
 		return err
 	}

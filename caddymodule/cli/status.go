@@ -14,32 +14,41 @@ import (
 )
 
 func statusCommand() *cobra.Command {
-	c := new(adminClient)
+	c, watched := new(adminClient), false
 	cmd := &cobra.Command{
-		Use:   "status [--issuer <issuer>] [--json]",
+		Use:   "status [--issuer <issuer>] [--watch] [--json]",
 		Short: "Shows the state of a running server",
 		Long: `
 Shows the state of each auth_sessions block of a running server: its store, its deny
-list, its feed of what other nodes revoke, the keys of the issuers that it trusts, and
-its own. It fails if a store does not answer.
+list, its feed of what other nodes revoke, the keys of the issuers that it trusts, its
+own, and the last errors in its log. It fails if a store does not answer.
 
 	$ caddy auth-sessions status
 	$ caddy auth-sessions status --address localhost:2019 --json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var overview adminapi.Overview
-			if err := c.call(http.MethodGet, "status", c.query(), &overview); err != nil {
-				return err
+			show := func() error { return c.status(cmd.OutOrStdout()) }
+			if watched {
+				return watch(cmd, show)
 			}
-			if c.json {
-				return printJSON(cmd.OutOrStdout(), overview)
-			}
-			return printStatus(cmd.OutOrStdout(), &overview)
+			return show()
 		},
 	}
 	c.addFlags(cmd)
 	c.addJSON(cmd)
+	addWatch(cmd, &watched)
 	return cmd
+}
+
+func (c *adminClient) status(out io.Writer) error {
+	var overview adminapi.Overview
+	if err := c.call(http.MethodGet, "status", c.query(), &overview); err != nil {
+		return err
+	}
+	if c.json {
+		return printJSON(out, overview)
+	}
+	return printStatus(out, &overview)
 }
 
 func printStatus(w io.Writer, overview *adminapi.Overview) error {
@@ -47,6 +56,7 @@ func printStatus(w io.Writer, overview *adminapi.Overview) error {
 	for i := range overview.Instances {
 		s := &overview.Instances[i]
 		t := newTable(w)
+		t.row("versions", fmt.Sprintf("authsidecar %s, Caddy %s, %s", overview.Versions.Module, overview.Versions.Caddy, overview.Versions.Go))
 		t.row("issuer", s.Issuer)
 		t.row("path", s.Path)
 		t.row("ready", yesNo(s.Ready))
@@ -59,6 +69,9 @@ func printStatus(w io.Writer, overview *adminapi.Overview) error {
 			return err
 		}
 		if err := printKeys(w, s); err != nil {
+			return err
+		}
+		if err := printTroubles(w, s.Troubles); err != nil {
 			return err
 		}
 		if !s.Store.OK && failed == nil {
@@ -124,6 +137,20 @@ func printKeys(w io.Writer, s *adminapi.InstanceStatus) error {
 	}
 	fmt.Fprintln(w)
 	return nil
+}
+
+// printTroubles prints the last errors, of which there may be none.
+func printTroubles(w io.Writer, troubles []adminapi.Trouble) error {
+	if len(troubles) == 0 {
+		return nil
+	}
+	t, now := newTable(w), time.Now()
+	t.row("LAST ERRORS", "", "")
+	for _, trouble := range troubles {
+		t.row(reltime.Ago(trouble.At, now), trouble.What, trouble.Error)
+	}
+	fmt.Fprintln(t.w)
+	return t.flush()
 }
 
 // moment prints a time to the minute.

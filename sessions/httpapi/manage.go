@@ -135,12 +135,20 @@ func (a *API) revokeAll(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	endpoint.WriteJSON(w, http.StatusOK, "application/json", struct {
-		Revoked int    `json:"revoked"`
-		More    bool   `json:"more"`
-		Next    string `json:"next_cursor,omitempty"` // to send the request again with
-	}{revocation.Revoked, revocation.More, revocation.Next})
+	answer := revokedBody{More: revocation.More, Next: revocation.Next}
+	if answer.Revoked = &revocation.Revoked; dryRun {
+		answer.Revoked, answer.WouldRevoke = nil, &revocation.Revoked
+	}
+	endpoint.WriteJSON(w, http.StatusOK, "application/json", answer)
 	return nil
+}
+
+// revokedBody answers a revocation of several: one of the counts is in it.
+type revokedBody struct {
+	Revoked     *int   `json:"revoked,omitempty"`
+	WouldRevoke *int   `json:"would_revoke,omitempty"` // of a dry run
+	More        bool   `json:"more"`
+	Next        string `json:"next_cursor,omitempty"` // to send the request again with
 }
 
 // readQuery reads the parameters, each of them known and at most once.
