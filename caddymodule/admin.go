@@ -41,9 +41,10 @@ func (inst *instance) forAdmin() *adminapi.Instance {
 			return adminapi.SessionCount{Own: n.Own, Impersonations: n.Impersonated}, ok
 		},
 		Troubles: func() []adminapi.Trouble {
-			all := []adminapi.Trouble{}
-			for _, t := range observe.Troubles(inst.issuer) {
-				all = append(all, adminapi.Trouble(t))
+			known := observe.Troubles(inst.issuer)
+			all := make([]adminapi.Trouble, len(known))
+			for i, t := range known {
+				all[i] = adminapi.Trouble(t)
 			}
 			return all
 		},
