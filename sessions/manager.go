@@ -72,6 +72,7 @@ type Manager struct {
 type Grant struct {
 	Session       Session
 	Link          string
+	ReturnTo      string // of a session that was opened
 	RefreshToken  string
 	AccessToken   string
 	AccessExpires time.Time

@@ -56,6 +56,8 @@ type opening struct {
 	req *OpenRequest
 	key Key
 	mac []byte
+
+	returnTo string
 }
 
 // linkMACSize is how many bytes of the MAC are in a code, and maxLinkID how long the id in one
@@ -143,6 +145,8 @@ func (o *opening) opened(ctx context.Context, row *Session, now time.Time, out O
 	if out.Err == nil {
 		if grant, err = o.grant(row, now); err != nil {
 			happened.Kind, happened.Err = event.Failed, err
+		} else {
+			grant.ReturnTo = o.returnTo
 		}
 	}
 	o.revocations().Remember(row)
@@ -187,7 +191,7 @@ func (o *opening) present(row Session, fresh *Fresh, now time.Time) (next Sessio
 	if now.After(row.RotatedAt) {
 		row.RotatedAt = now
 	}
-	row.ExpiresAt = row.RotatedAt.Add(row.Pending.Life)
+	o.returnTo, row.ExpiresAt = row.Pending.ReturnTo, row.RotatedAt.Add(row.Pending.Life)
 	row.Generation++ // the first that has tokens
 	row.Secret, row.KeyID, row.RotatedFrom = fresh.Secret, fresh.KeyID, fresh.From
 	row.Pending = nil

@@ -86,7 +86,7 @@ func TestPending_ALifeBeginsWhenItIsOpened(t *testing.T) {
 		!got.CreatedAt.Equal(before.Session.CreatedAt) || got.Secret == before.Session.Secret || got.RotatedFrom != victim || got.IP != maker {
 		t.Errorf("opened %+v", got)
 	}
-	if grant.AccessToken == "" || grant.Link != "" || !grant.AccessExpires.Equal(w.now.Add(accessTTL)) {
+	if grant.AccessToken == "" || grant.ReturnTo != "/orders" || grant.Link != "" || !grant.AccessExpires.Equal(w.now.Add(accessTTL)) {
 		t.Error("an opened session has no tokens")
 	}
 	if e := w.last(); e.Kind != event.Opened || e.IP != victim || e.By != (sessions.Principal{}) || e.Session.Actor.Subject != "carol" {

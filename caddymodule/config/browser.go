@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http/httpguts"
 
 	"authsidecar/sessions/browser"
@@ -17,9 +18,26 @@ type Browser struct {
 	// machine over plain http, which could set none of that name, it is used without.
 	// Default: `__Host-session`
 	Cookie string `json:"cookie,omitempty"`
+
+	// For how long the link is good by which a session is handed over (`"deliver": "link"`):
+	// 10 seconds to 10 minutes. Default: 1 minute.
+	Link caddy.Duration `json:"link,omitempty"`
+
+	// The origin, another name of this site, on which links to impersonations are opened: the
+	// cookies and the storage of the app are then not those that one has for oneself.
+	// Default: the host of the issuer.
+	ImpersonateOn string `json:"impersonate_on,omitempty"`
+
+	// Cookies of the app that a browser drops when an impersonation begins or ends there.
+	// They have to be for this host alone and all of its paths. Not beside impersonate_on,
+	// which needs none. Default: none.
+	ExpireCookies []string `json:"expire_cookies,omitempty"`
 }
 
-func (w *Browser) setDefaults() { orDefault(&w.Cookie, browser.HostPrefix+"session") }
+func (w *Browser) setDefaults() {
+	orDefault(&w.Cookie, browser.HostPrefix+"session")
+	orDefault(&w.Link, defaultLink)
+}
 
 // maxCookieName bounds the name of the cookies, which each request repeats.
 const maxCookieName = 64
@@ -43,7 +61,10 @@ func (b *Block) checkBrowser() error {
 	if u, err := url.Parse(b.Issuer); err == nil && u.Scheme != "https" && !isLoopback(u.Hostname()) {
 		return wrong("browser", "browser: the cookies are for https alone, and the issuer is %s: serve it by https and write issuer https://%s", b.Issuer, u.Host)
 	}
-	return w.checkCookie()
+	if err := w.checkCookie(); err != nil {
+		return err
+	}
+	return b.checkLink()
 }
 
 func (w *Browser) checkCookie() error {

@@ -162,6 +162,7 @@ func askBadly(t *testing.T, c *contract) {
 		`{"user_id":"alice","reason":"a\u0000"}`: "invalid_text",
 		`{"user_id":"alice","client_id":"other"}`:   "invalid_client_id",
 		`{"user_id":"alice","deliver":"pigeon"}`:    "invalid_deliver",
+		`{"user_id":"alice","return_to":"//evil"}`:  "invalid_return_to",
 		`{"user_id":"alice","expires_in_millis":0}`: "invalid_lifetime",
 	} {
 		problem(s.Create(s.alice, body), 400, code)

@@ -13,6 +13,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/strictjson"
+	"authsidecar/sessions/urlpath"
 )
 
 // maxDepth is how deep the JSON of a body may nest.
@@ -52,6 +53,7 @@ type createBody struct {
 	Reason        strictjson.Text `json:"reason"`
 	Client        strictjson.Text `json:"client_id"`
 	Deliver       strictjson.Text `json:"deliver"`
+	ReturnTo      strictjson.Text `json:"return_to"`
 }
 
 // parseCreate reads the request, strictly: what two parsers could read in two
@@ -65,7 +67,10 @@ func parseCreate(r *http.Request, data []byte) (req *sessions.CreateRequest, way
 	if kind := body.Impersonation.Kind(); body.Impersonation != nil && kind != jsontext.KindTrue && kind != jsontext.KindFalse {
 		return nil, "", memberProblem(data)
 	}
-	req = &sessions.CreateRequest{UserID: body.User.String, Reason: body.Reason.String, ClientID: body.Client.String}
+	req = &sessions.CreateRequest{UserID: body.User.String, Reason: body.Reason.String, ClientID: body.Client.String, ReturnTo: body.ReturnTo.String}
+	if body.ReturnTo.There && !urlpath.Local(req.ReturnTo) {
+		return nil, "", ErrReturnTo
+	}
 	if body.Lifetime != nil {
 		if req.Lifetime, err = readMillis(body.Lifetime); err != nil {
 			return nil, "", err

@@ -23,6 +23,8 @@ const inBody = "body"
 // prepare does what Deliverer.Prepare says.
 func (a *API) prepare(r *http.Request, way string, req *sessions.CreateRequest) error {
 	switch {
+	case way == inBody && req.ReturnTo != "":
+		return ErrReturnTo
 	case way == inBody:
 		return nil
 	case a.deliver == nil:

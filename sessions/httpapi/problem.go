@@ -37,7 +37,7 @@ func NewProblem(status int, code, title, detail string) *Problem {
 // The error answers. A code never changes its meaning.
 var (
 	problemRequest = NewProblem(400, "invalid_request", "Invalid request",
-		"The body must be one JSON object with user_id, and optionally expires_in_millis, is_impersonation, reason, client_id and deliver, each at most once and of its type.")
+		"The body must be one JSON object with user_id, and optionally expires_in_millis, is_impersonation, reason, client_id, deliver and return_to, each at most once and of its type.")
 	problemCredentials = NewProblem(400, "invalid_request", "Invalid request",
 		"Send exactly one bearer token, in one Authorization header.")
 	problemUserID = NewProblem(400, "invalid_user_id", "Invalid user id",
@@ -50,6 +50,13 @@ var (
 		"The claims of this token that the session is to keep have more than 4096 bytes as JSON, or 1536 where it lives in cookies: let the issuer put less into them, as fewer groups.")
 	problemClient = NewProblem(400, "invalid_client_id", "Invalid client",
 		"This caller may not name another client than that of its token: leave client_id out.")
+	// ErrReturnTo is for ways back that do not lead to a page of this site.
+	ErrReturnTo = NewProblem(400, "invalid_return_to", "Invalid way back",
+		"return_to must be a path of this site, as in /orders?id=1, of at most 2048 bytes. It goes with deliver link alone.")
+	problemLink = NewProblem(400, "invalid_link", "This link is not valid, or no longer",
+		"It is good once, and not for long. Ask whoever gave it to you for another one.")
+	problemOpener = NewProblem(403, "sign_in_required", "Sign in to open this link",
+		"Only the person who asked for this link can open it, and they are not signed in in this browser: sign in, and open the link again.")
 	// ErrDeliver is for ways of delivering tokens that are not served here.
 	ErrDeliver = NewProblem(400, "invalid_deliver", "Invalid way of delivery",
 		"Tokens are delivered in the body, or where browser is configured in another way that it has: leave deliver out, or name one of those.")
@@ -100,6 +107,7 @@ func init() {
 	problemNoToken.challenge = "-"
 	problemCrossOrigin.challenge = "-" // in Authorization the same token would do
 	problemClientAuth.challenge = "-"
+	problemOpener.challenge = "-"
 	problemToken.challenge = "invalid_token"
 	problemDenied.challenge = "insufficient_scope"
 	problemForbidden.challenge = "insufficient_scope"
@@ -132,6 +140,10 @@ func ProblemOf(err error) *Problem {
 		return problemGrant
 	case errors.Is(err, sessions.ErrClientAuth):
 		return problemClientAuth
+	case errors.Is(err, sessions.ErrLink): // for every reason, that of the policy too
+		return problemLink
+	case errors.Is(err, sessions.ErrOpener):
+		return problemOpener
 	case errors.Is(err, bearer.ErrNoToken):
 		return problemNoToken
 	case errors.Is(err, bearer.ErrMalformed):

@@ -1,0 +1,73 @@
+package config
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"golang.org/x/net/http/httpguts"
+
+	"authsidecar/sessions/cors"
+)
+
+// How long a link may be good.
+const (
+	minLink     = caddy.Duration(10 * time.Second)
+	maxLink     = caddy.Duration(10 * time.Minute)
+	defaultLink = caddy.Duration(time.Minute)
+)
+
+// Origin returns the origin of the issuer, and ImpersonateOrigin that of the host on which people
+// impersonate others: the same, unless it is another one.
+func (b *Block) Origin() string { return originOf(b.Issuer) }
+
+// ImpersonateOrigin: see Origin.
+func (b *Block) ImpersonateOrigin() string {
+	if b.Browser != nil && b.Browser.ImpersonateOn != "" {
+		return b.Browser.ImpersonateOn
+	}
+	return b.Origin()
+}
+
+func originOf(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+func (b *Block) checkLink() error {
+	w := b.Browser
+	if w.Link < minLink || w.Link > maxLink {
+		return wrong("browser.link", "browser: link is %s: write %s to %s, for which a link is good", show(w.Link), show(minLink), show(maxLink))
+	}
+	if on := w.ImpersonateOn; on != "" {
+		scheme, _, _ := strings.Cut(b.Issuer, ":")
+		switch err := cors.Check(on); {
+		case err != nil:
+			return wrong("browser.impersonate_on", "browser: impersonate_on %s: %w", on, err)
+		case !strings.HasPrefix(on, scheme+"://"):
+			return wrong("browser.impersonate_on", "browser: impersonate_on %s: it is served as the issuer is: write %s://", on, scheme)
+		case on == b.Origin():
+			return wrong("browser.impersonate_on", "browser: impersonate_on %s is the issuer's own host: write another name of this site, or remove it", on)
+		}
+	}
+	return w.checkExpireCookies()
+}
+
+func (w *Browser) checkExpireCookies() error {
+	if len(w.ExpireCookies) == 0 {
+		return nil
+	}
+	if w.ImpersonateOn != "" {
+		return wrong("browser.expire_cookies", "browser: expire_cookies is for people who impersonate others on the host on which they work themselves, and impersonate_on names another: remove one of them")
+	}
+	at := slices.IndexFunc(w.ExpireCookies, func(name string) bool { return !httpguts.ValidHeaderFieldName(name) })
+	if at >= 0 {
+		return wrong("browser.expire_cookies", "browser: expire_cookies %q is no name of a cookie", w.ExpireCookies[at])
+	}
+	return checkList("browser.expire_cookies", "browser: expire_cookies", w.ExpireCookies)
+}
