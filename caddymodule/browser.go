@@ -61,6 +61,14 @@ func (inst *instance) addBrowser(h *Handler) {
 		return
 	}
 	inst.own = append(inst.own, browser.New(browser.Config{
-		Path: h.Path, Authenticator: inst.cookies, Observer: observer{inst},
+		Path: h.Path, Authenticator: inst.cookies, Links: inst.links, Observer: observer{inst},
 	}))
+}
+
+// newLinks are how sessions are handed over; nil without browser.
+func newLinks(h *Handler) *browser.Links {
+	if h.Browser == nil {
+		return nil
+	}
+	return &browser.Links{Origin: h.Origin(), ImpersonateOrigin: h.ImpersonateOrigin(), ExpireCookies: h.Browser.ExpireCookies}
 }

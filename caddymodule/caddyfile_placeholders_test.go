@@ -53,7 +53,9 @@ var grammar = map[string]lines{
 		"header": {"header %s user_id", "header X-Auth-User %s"}, "accept": {"accept callers"}, "cookie": {"cookie %s"}, "login": {"require\nlogin /%s"},
 		"assertion": {"assertion %s"}, "end_streams": {"end_streams"}, "path_headers": {"path_headers trusted"},
 	},
-	"browser": {"cookie": {"cookie %s"}},
+	"browser": {
+		"cookie": {"cookie %s"}, "link": {"link %s"}, "impersonate_on": {"impersonate_on %s"}, "expire_cookies": {"expire_cookies %s", "expire_cookies x %s"},
+	},
 }
 
 // base is a block that has all that is needed, by first words.

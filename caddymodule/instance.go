@@ -44,6 +44,7 @@ type instance struct {
 	reports  *observe.Reporter
 	identity *identity.Middleware   // nil without the block
 	cookies  *browser.Authenticator // the same
+	links    *browser.Links         // the same
 
 	tokenHeaders *forward.Names // where callers' tokens are, beside Authorization; nil: nowhere
 
@@ -86,7 +87,7 @@ func newInstance(h *Handler) (*instance, error) {
 	if inst.manager, err = inst.newManager(h, keys); err != nil {
 		return nil, err
 	}
-	inst.cookies = inst.newAuthenticator(h)
+	inst.cookies, inst.links = inst.newAuthenticator(h), newLinks(h)
 	if h.Identity != nil {
 		inst.identity = identity.New(identity.Config{
 			Identity: h.Identity, Impersonation: h.Impersonation,
@@ -115,7 +116,8 @@ func (inst *instance) newAPI(h *Handler, keys *keyring.Keyring) (*httpapi.API, e
 		c.ActorIssuer = h.Trust[0].Issuer
 	}
 	if inst.cookies != nil {
-		c.Cookies, c.Deliver = browser.Cookies{Authenticator: inst.cookies}, browser.Cookies{Authenticator: inst.cookies}
+		cookies := browser.Cookies{Authenticator: inst.cookies}
+		c.Cookies, c.Deliver = cookies, browser.Handover{Cookies: cookies, Links: inst.links, Path: h.Path}
 	}
 	var err error
 	if h.OpenAPI {
@@ -161,6 +163,9 @@ func (inst *instance) newManager(h *Handler, keys *keyring.Keyring) (*sessions.M
 		},
 	}
 	m.Clients, m.Minter.Confidential = h.ClientNames()
+	if h.Browser != nil {
+		m.LinkTTL = time.Duration(h.Browser.Link)
+	}
 	return m, nil
 }
 

@@ -21,6 +21,8 @@ type Config struct {
 	*Authenticator
 	// Observer hears of every request that was refused or failed. Nil is sessions.Silent.
 	Observer sessions.Observer
+	// Links are how sessions are handed over.
+	Links *Links
 	// More are endpoints beside those of this package.
 	More []Endpoint
 }

@@ -99,9 +99,7 @@ func (a *API) readForm(w http.ResponseWriter, r *http.Request) (url.Values, erro
 // leave has an answer take all from the browser that is of the session which ends.
 func (a *API) leave(h http.Header, b *Brought) {
 	a.Clear(h, b.Pair)
-	if a.Jar.secure { // no browser hears it over plain HTTP
-		h.Set("Clear-Site-Data", `"cache"`) // W3C Clear Site Data, section 3.1
-	}
+	a.cross(h, b.Pair)
 }
 
 // goTo sends a person on, after what they did: to a path of this site.

@@ -60,10 +60,16 @@ func (c Cookies) Prepare(r *http.Request, way string, req *sessions.CreateReques
 	if (r.Header.Get("Sec-Fetch-Site") != "" || r.Header.Get("Origin") != "") && c.CrossSite(r) {
 		return httpapi.ErrCrossOrigin
 	}
-	if confidential := c.Manager.Minter.Confidential; confidential[req.ClientID] || req.ClientID == "" && confidential[req.Caller.ClientID] {
-		return sessions.ErrClient // which could not authenticate when it is rotated
-	}
 	req.Cookies = true
+	return c.keeps(req)
+}
+
+// keeps reports why the session of a request cannot live in cookies: its client could not
+// authenticate when it is rotated.
+func (c Cookies) keeps(req *sessions.CreateRequest) error {
+	if confidential := c.Manager.Minter.Confidential; confidential[req.ClientID] || req.ClientID == "" && confidential[req.Caller.ClientID] {
+		return sessions.ErrClient
+	}
 	return nil
 }
 

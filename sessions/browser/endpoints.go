@@ -21,5 +21,8 @@ type Endpoint struct {
 func (a *API) endpoints() []Endpoint {
 	return []Endpoint{
 		{Rest: "/close", Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.close, Down: a.closeDown},
+		{Rest: OpenPath, Methods: []string{http.MethodGet, http.MethodHead}, Serve: a.open},
+		{Rest: OpenPath + "/preview", Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.preview},
+		{Rest: OpenPath + "/confirm", Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.confirm},
 	}
 }

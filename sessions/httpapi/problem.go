@@ -56,7 +56,7 @@ var (
 	problemLink = NewProblem(400, "invalid_link", "This link is not valid, or no longer",
 		"It is good once, and not for long. Ask whoever gave it to you for another one.")
 	problemOpener = NewProblem(403, "sign_in_required", "Sign in to open this link",
-		"Only the person who asked for this link can open it, and they are not signed in in this browser: sign in, and open the link again.")
+		"Only the person who asked for this link can open it, and this browser is not signed in as that person: sign in, and open the link again.")
 	// ErrDeliver is for ways of delivering tokens that are not served here.
 	ErrDeliver = NewProblem(400, "invalid_deliver", "Invalid way of delivery",
 		"Tokens are delivered in the body, or where browser is configured in another way that it has: leave deliver out, or name one of those.")

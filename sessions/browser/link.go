@@ -1,0 +1,109 @@
+package browser
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/httpapi"
+	"authsidecar/sessions/internal/endpoint"
+)
+
+// byLink is the way of delivery by a link.
+const byLink = "link"
+
+// OpenPath is where links are opened, below our path.
+const OpenPath = "/open"
+
+// Links are how sessions are handed over by a link: `deliver` of a request is `link`. Nothing
+// of a link is kept but its session, which is pending.
+type Links struct {
+	// Origin is where people have sessions for themselves, and ImpersonateOrigin where they
+	// impersonate others, which may be the same: as in https://app.example.com.
+	Origin, ImpersonateOrigin string
+	// ExpireCookies are the cookies of the app that a browser drops when an impersonation begins
+	// there, and when it ends.
+	ExpireCookies []string
+	// SignIn is the path at which people sign in; "" where they cannot.
+	SignIn string
+}
+
+// apart reports whether people impersonate others on a host of its own.
+func (l *Links) apart() bool { return l.ImpersonateOrigin != l.Origin }
+
+// originOf returns the origin at which a session lives.
+func (l *Links) originOf(s *sessions.Session) string {
+	if s.Impersonation {
+		return l.ImpersonateOrigin
+	}
+	return l.Origin
+}
+
+// isAt reports whether a request is at the host at which a session lives. Where all live at one,
+// its name is no matter.
+func (l *Links) isAt(r *http.Request, s *sessions.Session) bool {
+	_, host, _ := strings.Cut(l.originOf(s), "://")
+	return !l.apart() || strings.EqualFold(r.Host, host)
+}
+
+// expire has an answer drop the cookies of the app.
+func (l *Links) expire(h http.Header, secure bool) {
+	for _, name := range l.ExpireCookies {
+		cookie := http.Cookie{Name: name, Path: "/", MaxAge: -1, HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode} //nolint:gosec // a site that speaks plain HTTP, on this machine alone, could drop no Secure one
+		h.Add("Set-Cookie", cookie.String())
+	}
+}
+
+// A linkAnswer is the answer with a session that is handed over. No token is in it.
+type linkAnswer struct {
+	SessionID     string `json:"session_id"`
+	UserID        string `json:"user_id"`
+	Impersonation bool   `json:"is_impersonation"`
+	Link          string `json:"link"`
+	LinkEnd       string `json:"link_expires_at"`
+}
+
+func (l *Links) answer(path string, grant *sessions.Grant) *linkAnswer {
+	s := &grant.Session
+	return &linkAnswer{
+		SessionID: s.ID, UserID: s.UserID, Impersonation: s.Impersonation,
+		Link: l.originOf(s) + path + OpenPath + "#" + grant.Link, LinkEnd: s.End().UTC().Format(time.RFC3339),
+	}
+}
+
+// Handover are all ways of delivery: in cookies, and by a link.
+type Handover struct {
+	Cookies
+	Links *Links
+	Path  string // that of Config
+}
+
+// Prepare implements httpapi.Deliverer.
+func (h Handover) Prepare(r *http.Request, way string, req *sessions.CreateRequest) error {
+	switch {
+	case way == byLink:
+		req.Link = true
+		return h.keeps(req)
+	case req.ReturnTo != "":
+		return httpapi.ErrReturnTo
+	default:
+		return h.Cookies.Prepare(r, way, req)
+	}
+}
+
+// Deliver implements httpapi.Deliverer.
+func (h Handover) Deliver(w http.ResponseWriter, r *http.Request, way string, grant *sessions.Grant) error {
+	if way != byLink {
+		return h.Cookies.Deliver(w, r, way, grant)
+	}
+	endpoint.WriteJSON(w, http.StatusOK, "application/json", h.Links.answer(h.Path, grant))
+	return nil
+}
+
+// errElsewhere is for links that are opened on the other host.
+var errElsewhere = httpapi.NewProblem(400, "wrong_host", "This link is for another host",
+	"Open the link as it is: it names the host on which it opens.")
+
+// Interface guard
+var _ httpapi.Deliverer = Handover{}

@@ -1,0 +1,157 @@
+package browser
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/httpapi"
+	"authsidecar/sessions/internal/endpoint"
+)
+
+// A link leads to a page that holds no secret, and so does nothing for whoever fetches it: what
+// looks at links in mails, and previews. The code is in the fragment, which no browser sends. The
+// page takes it out of the address, shows what it would open, and opens it on a click:
+//
+//	GET  <path>/open           the page
+//	POST <path>/open/preview   who would act as whom; opens nothing
+//	POST <path>/open/confirm   opens it, sets the cookies, and goes to return_to
+
+var errCode = httpapi.NewProblem(400, "invalid_request", "Invalid request",
+	"Send a form (application/x-www-form-urlencoded) with the code of the link, as its page does: code, once, and nothing else.")
+
+// preview answers POST <path>/open/preview.
+func (a *API) preview(w http.ResponseWriter, r *http.Request) error {
+	request, err := a.readLink(w, r)
+	if err != nil {
+		return err
+	}
+	row, err := a.linked(r, request)
+	if err != nil {
+		return err
+	}
+	endpoint.WriteJSON(w, http.StatusOK, "application/json", previewOf(row, a.Manager.Store.Now()))
+	return nil
+}
+
+// readLink reads a request of our page that presents a code.
+func (a *API) readLink(w http.ResponseWriter, r *http.Request) (*sessions.OpenRequest, error) {
+	if a.CrossSite(r) {
+		return nil, httpapi.ErrCrossOrigin
+	}
+	form, err := a.readForm(w, r)
+	if err != nil {
+		return nil, err
+	}
+	if len(form) != 1 || len(form["code"]) != 1 {
+		return nil, errCode
+	}
+	by, err := a.signedInHere(w, r)
+	return &sessions.OpenRequest{Code: form.Get("code"), By: by, IP: a.ClientIP(r)}, err
+}
+
+// A preview is what a person reads before they open a link.
+type preview struct {
+	UserID        string              `json:"user_id"`
+	Impersonation bool                `json:"is_impersonation"`
+	Actor         *sessions.Principal `json:"actor"`
+	Reason        string              `json:"reason"`
+	// ExpiresIn is how long the session lives once it is opened, in seconds.
+	ExpiresIn int64 `json:"expires_in"`
+	// LinkExpiresIn is for how long the link is good, in seconds.
+	LinkExpiresIn int64 `json:"link_expires_in"`
+}
+
+func previewOf(s *sessions.Session, now time.Time) *preview {
+	p := &preview{
+		UserID: s.UserID, Impersonation: s.Impersonation, Reason: s.Reason,
+		ExpiresIn: int64(s.Pending.Life / time.Second), LinkExpiresIn: int64(max(0, s.End().Sub(now)) / time.Second),
+	}
+	if s.Impersonation {
+		p.Actor = &s.Actor
+	}
+	return p
+}
+
+// linked returns the session that a link would open in this browser, at this host.
+func (a *API) linked(r *http.Request, request *sessions.OpenRequest) (*sessions.Session, error) {
+	row, err := a.Manager.Linked(r.Context(), request)
+	if err == nil && !a.Links.isAt(r, &row) {
+		err = errElsewhere
+	}
+	return &row, err
+}
+
+// signedInHere returns the session of whoever is signed in here; nil for nobody. It is their own: an impersonation that is going on is nobody's.
+func (a *API) signedInHere(w http.ResponseWriter, r *http.Request) (*sessions.Session, error) {
+	own, _, err := a.Jar.Read(r)
+	if err != nil || !own.There() {
+		return nil, nil //nolint:nilerr // cookies that differ are nobody's
+	}
+	decision, err := a.Authenticate(r, &Brought{Pair: Own, Tokens: own})
+	var over *OverError
+	switch {
+	case errors.As(err, &over):
+		a.Clear(w.Header(), over.Pair)
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	a.Settle(r.Context(), w.Header(), decision)
+	row, err := a.Manager.CurrentOf(r.Context(), decision.Holder.Caller)
+	if errors.Is(err, sessions.ErrNotFound) {
+		return nil, nil
+	}
+	return &row, err
+}
+
+// confirm answers POST <path>/open/confirm.
+func (a *API) confirm(w http.ResponseWriter, r *http.Request) error {
+	request, err := a.readLink(w, r)
+	if err != nil {
+		return err
+	}
+	if a.Links.apart() {
+		if _, err := a.linked(r, request); errors.Is(err, errElsewhere) {
+			return err // the link stays good, for where it leads
+		}
+	}
+	grant, err := a.Manager.Open(r.Context(), request)
+	if err != nil {
+		return err
+	}
+	return a.hand(w, r, grant)
+}
+
+// hand gives the browser the session that was opened, in the place of the one of its kind that was
+// there, and goes on to its page.
+func (a *API) hand(w http.ResponseWriter, r *http.Request, grant *sessions.Grant) error {
+	pair := PairOf(&grant.Session)
+	if !a.Jar.Fits(pair, grant) {
+		if err := a.Manager.SignOut(r.Context(), &grant.Session, a.ClientIP(r)); err != nil {
+			return fmt.Errorf("revoking what does not fit: %w", err)
+		}
+		return errTooLong
+	}
+	a.Replace(r, pair, grant)
+	a.Jar.Set(w.Header(), pair, grant)
+	a.cross(w.Header(), pair)
+	noStore(w.Header())
+	a.goTo(w, r, cmp.Or(grant.ReturnTo, "/"))
+	return nil
+}
+
+// cross has a browser drop what it keeps of the app's, where a session begins or ends: the pages in
+// its cache, and where people impersonate others on the host on which they work themselves, cookies
+// of the app.
+func (a *API) cross(h http.Header, p Pair) {
+	if a.Jar.secure { // no browser hears it over plain HTTP
+		h.Set("Clear-Site-Data", `"cache"`) // W3C Clear Site Data, section 3.1
+	}
+	if p == As {
+		a.Links.expire(h, a.Jar.secure)
+	}
+}
