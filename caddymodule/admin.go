@@ -34,8 +34,9 @@ func (inst *instance) forAdmin() *adminapi.Instance {
 		Manager: inst.manager, Trusted: inst.trusted(),
 		Rings:  []adminapi.Ring{{Use: "refresh", Keys: minter.Keys.Refresh}, {Use: "access", Keys: minter.Keys.Access}},
 		Engine: engineOf(inst.opener), Location: locationOf(inst.opener), CopyDir: inst.copyDir, Logger: inst.logger,
-		Watch: func() *revocation.Watcher { return &inst.store.Load().watch },
-		Ping:  func(ctx context.Context) error { return ping(ctx, inst.store.Load().store) },
+		LastEvent: inst.lastEvent,
+		Watch:     func() *revocation.Watcher { return &inst.store.Load().watch },
+		Ping:      func(ctx context.Context) error { return ping(ctx, inst.store.Load().store) },
 		Live: func() (adminapi.SessionCount, bool) {
 			n, ok := inst.store.Load().live.Of(inst.issuer)
 			return adminapi.SessionCount{Own: n.Own, Impersonations: n.Impersonated}, ok

@@ -41,6 +41,12 @@ var grammar = map[string]lines{
 		"ca":    {"ca %s"}, "insecure_http": {"insecure_http"}, "jwks_token": {"jwks https://idp.example.com/jwks\njwks_token %s"},
 		"issuers": {"issuers %s"}, "tenants": {"issuers https://idp.example.com/*/v2\ntenants %s"},
 		"audience_claim": {"audience_claim %s"}, "user_claim": {"user_claim %s"}, "id_tokens": {"id_tokens", "id_tokens %s"}, "token_header": {"token_header %s"},
+		"logout": {"logout %s", "logout x %s"}, "events": {"events {\naudience %s\n}", "events {\naudience x %s\n}"},
+	},
+	"trust https://idp.example.com {\nevents": {
+		"audience": {"audience %s"}, "token": {"audience x\ntoken %s"},
+		"session-revoked": {"audience x\nsession-revoked %s"}, "credential-change": {"audience x\ncredential-change %s"}, "account-disabled": {"audience x\naccount-disabled %s"},
+		"account-purged": {"audience x\naccount-purged %s"}, "sessions-revoked": {"audience x\nsessions-revoked %s"},
 	},
 	"session":       {"ttl": {"ttl %s"}, "max_ttl": {"max_ttl %s"}, "idle": {"idle %s"}, "max_per_user": {"max_per_user %s"}},
 	"impersonation": {"ttl": {"ttl %s"}, "max_ttl": {"max_ttl %s"}, "idle": {"idle %s"}, "require_reason": {"require_reason"}, "read_only": {"read_only"}, "deny": {"deny %s", "deny /x/%s"}},
@@ -75,7 +81,7 @@ func blockWith(block, line string) string {
 	if first != "allow" {
 		delete(rest, first)
 	}
-	if strings.HasPrefix(block, "trust") && !strings.Contains(line, "audience") {
+	if strings.HasPrefix(block, "trust") && (!strings.Contains(line, "audience") || strings.Contains(line, "events {")) {
 		line = strings.Replace(line, "{\n", "{\naudience x\n", 1)
 	}
 	if block == "impersonation" {
@@ -134,8 +140,11 @@ func wantNoPlaceholder(t *testing.T, word, text string) {
 	if err := h.Prepare(); err != nil && strings.Contains(err.Error(), "{") {
 		t.Errorf("adapted, and then refused for a brace: %v", err)
 	}
-	if word == "secret" || word == "jwks_token" { // they stay until they are used
+	if word == "secret" || word == "jwks_token" || word == "token" { // they stay until they are used
 		h.Trust[0].Secret, h.Trust[0].JWKSToken = "", ""
+		if h.Trust[0].Events != nil {
+			h.Trust[0].Events.Token = ""
+		}
 		if h.OAuth != nil {
 			h.OAuth.Clients[0].Secrets = nil
 		}

@@ -36,6 +36,20 @@ type cluster struct {
 // newCluster starts as many nodes on the engine. more are words of the block.
 func newCluster(t *testing.T, e *engine, size int, more string) *cluster {
 	t.Helper()
+	return startCluster(t, e, size, more, (*sidecartest.IDP).Site)
+}
+
+// newListeningCluster is newCluster whose identity provider says who signed out.
+func newListeningCluster(t *testing.T, e *engine, size int) *cluster {
+	t.Helper()
+	return startCluster(t, e, size, "", func(idp *sidecartest.IDP, s *sidecartest.Sidecar, _, words string) string {
+		return listening(idp, s, words, "")
+	})
+}
+
+// startCluster starts nodes whose site is that.
+func startCluster(t *testing.T, e *engine, size int, more string, site func(idp *sidecartest.IDP, s *sidecartest.Sidecar, app, words string) string) *cluster {
+	t.Helper()
 	c := &cluster{IDP: sidecartest.NewIDP(t, "https://idp.example.com"), engine: e}
 	storage, app := t.TempDir(), sidecartest.Echo(t)
 	for range size {
@@ -46,7 +60,7 @@ func newCluster(t *testing.T, e *engine, size int, more string) *cluster {
 	var starting sync.WaitGroup
 	for _, s := range c.nodes {
 		starting.Go(func() {
-			s.Start(c.Site(s.Sidecar, app, sidecartest.Lifecycle+"\n\t\tidentity\n\t\t"+e.store+"\n\t\t"+more))
+			s.Start(site(c.IDP, s.Sidecar, app, sidecartest.Lifecycle+"\n\t\tidentity\n\t\t"+e.store+"\n\t\t"+more))
 		})
 	}
 	starting.Wait()

@@ -21,6 +21,7 @@ import (
 	"authsidecar/sessions/httpapi"
 	"authsidecar/sessions/jose"
 	"authsidecar/sessions/keyring"
+	"authsidecar/sessions/logout"
 	"authsidecar/sessions/streams"
 )
 
@@ -45,6 +46,7 @@ type instance struct {
 	identity *identity.Middleware   // nil without the block
 	cookies  *browser.Authenticator // the same
 	links    *browser.Links         // the same
+	logouts  *logout.Logouts        // nil: no issuer says who signed out
 
 	tokenHeaders *forward.Names // where callers' tokens are, beside Authorization; nil: nowhere
 
@@ -95,6 +97,9 @@ func newInstance(h *Handler) (*instance, error) {
 			Verifier: inst.verifier, Manager: inst.manager, Reports: inst.reports, Browser: inst.cookies,
 			Open: inst.open, Streams: func() *streams.Registry { return &inst.store.Load().streams },
 		})
+	}
+	if err := inst.addLogout(h); err != nil {
+		return nil, err
 	}
 	if err := inst.addOAuth(h, keys); err != nil { // before those that have all below their path
 		return nil, err

@@ -65,6 +65,7 @@ func sideBySide(s *sidecar, provider *sidecartest.IDP, app, keys string) string 
 	first := strings.Replace(provider.Site(s.Sidecar, app, "lifecycle\n\t\taudit file DIR/audit.jsonl\n\t\tshadow allow claim dept night\n\t\timpersonation {\n\t\t\trequire_reason\n\t\t}"),
 		"jwks DIR/jwks.json", "jwks "+keys, 1)
 	second := strings.Replace(provider.Site(s.Sidecar, app, ""), "issuer https://app.example.com", "issuer https://other.example.com", 1)
+	first = strings.Replace(first, "audience "+sidecartest.Audience, "audience "+sidecartest.Audience+"\n\t\t\tlogout desk", 1)
 	return first + strings.Replace(second, "SITE", "http://127.0.0.2:"+sidecartest.PortOf(s.URL), 1)
 }
 

@@ -146,6 +146,8 @@ func TestMonitoring_PrometheusFiresEachAlert(t *testing.T) {
 		"AuthSessionsKeysStale":                  {`^auth_sessions_trusted_keys_usable_until_timestamp_seconds` + realm, "7200"},
 		"AuthSessionsStoreErrors":                {`^auth_sessions_store_errors_total\{`, growing},
 		"AuthSessionsStoreSlow":                  {`^auth_sessions_store_duration_seconds_bucket\{.*operation="update",le="\+Inf"`, growing},
+		"AuthSessionsLogoutsMatchNothing":        {`^auth_sessions_issuer_events_total\{kind="backchannel-logout",outcome="matched_nothing",realm="https://app`, growing},
+		"AuthSessionsIssuerTokensRefused":        {`^auth_sessions_issuer_events_total\{kind="backchannel-logout",outcome="refused",realm="https://app`, growing},
 		"AuthSessionsFeedDown":                   {`^auth_sessions_feed_degraded_seconds` + realm, "30"},
 		"AuthSessionsImpersonationWithoutReason": {`^auth_sessions_rejections_total\{.*realm="https://app.example.com",reason="reason_required"`, growing},
 		"AuthSessionsAuditFailing":               {`^auth_sessions_audit_errors_total` + realm, growing},

@@ -90,6 +90,9 @@ func (o observer) Before(ctx context.Context, kind event.Kind, s *sessions.Sessi
 // Event implements sessions.Observer.
 func (o observer) Event(ctx context.Context, e *sessions.Event) {
 	o.endStreams(e)
+	if e.Kind == event.Created && o.logouts != nil {
+		o.logouts.Created(o.trustOf(e.Session), e.Session)
+	}
 	o.reports.Event(ctx, e)
 }
 

@@ -67,7 +67,7 @@ var shown = []string{
 	"caddymodule/config/directive", "caddymodule/config/expression", "caddymodule/identity", "caddymodule/observe",
 	"sessions", "sessions/audit", "sessions/bearer", "sessions/browser", "sessions/browser/signin", "sessions/cors", "sessions/forward", "sessions/httpapi",
 	"sessions/jose", "sessions/keyring", "sessions/oauthapi", "sessions/pebblestore", "sessions/revocation",
-	"sessions/logout",
+	"sessions/logout", "sessions/logoutapi",
 	"sessions/rowcodec", "sessions/storetest", "sessions/streams", "sessions/strictjson", "sessions/urlpath",
 }
 

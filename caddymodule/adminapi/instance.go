@@ -43,6 +43,8 @@ type Instance struct {
 	Live func() (n SessionCount, ok bool)
 	// Troubles returns the last errors, not nil.
 	Troubles func() []Trouble
+	// LastEvent returns the last event that a trusted issuer sent to this node.
+	LastEvent func(issuer string) (IssuerEvent, bool)
 	// CopyDir is the directory in which copies of the store stand while they are sent.
 	CopyDir func() (string, error)
 

@@ -76,6 +76,17 @@ type TrustStatus struct {
 	Users    bool     `json:"users"`
 	// JWKS are its public keys, where they were asked for.
 	JWKS *KeySet `json:"jwks,omitempty"`
+	// LastEvent is the last event that it sent to this node; absent where it sent none.
+	LastEvent *IssuerEvent `json:"last_event,omitempty"`
+}
+
+// IssuerEvent is an event that a trusted issuer sent: a logout token, or a security event.
+type IssuerEvent struct {
+	Kind    string    `json:"kind"`
+	Outcome string    `json:"outcome"`
+	JTI     string    `json:"jti,omitempty"`
+	Ended   int       `json:"ended"` // how many sessions
+	At      time.Time `json:"at"`    // when it came
 }
 
 // KeySet is public keys, as RFC 7517 section 5 writes them.
@@ -149,6 +160,9 @@ func statusOf(ctx context.Context, inst *Instance, keys bool) InstanceStatus {
 	}
 	for i := range inst.Trusted {
 		s.Trust[i] = trustStatus(&inst.Trusted[i], keys)
+		if e, ok := inst.LastEvent(s.Trust[i].Issuer); ok {
+			s.Trust[i].LastEvent = &e
+		}
 	}
 	s.SigningKeys = signingKeys(inst.Rings, keys)
 	if s.Ready {

@@ -127,6 +127,9 @@ func printKeys(w io.Writer, s *adminapi.InstanceStatus) error {
 	if err := t.flush(); err != nil {
 		return err
 	}
+	if err := printEvents(t, s, now); err != nil {
+		return err
+	}
 	fmt.Fprintln(t.w)
 	t.row("SIGNS", "KID", "ALG", "STATE", "FROM", "UNTIL")
 	for _, key := range s.SigningKeys {
@@ -150,6 +153,24 @@ func printTroubles(w io.Writer, troubles []adminapi.Trouble) error {
 		t.row(reltime.Ago(trouble.At, now), trouble.What, trouble.Error)
 	}
 	fmt.Fprintln(t.w)
+	return t.flush()
+}
+
+// printEvents prints the last event of each issuer that sent one to this node.
+func printEvents(t *table, s *adminapi.InstanceStatus, now time.Time) error {
+	printed := false
+	for _, trust := range s.Trust {
+		e := trust.LastEvent
+		if e == nil {
+			continue
+		}
+		if !printed {
+			fmt.Fprintln(t.w)
+			t.row("EVENTS OF", "LAST", "OUTCOME", "SESSIONS", "CAME", "JTI")
+			printed = true
+		}
+		t.row(trust.Issuer, e.Kind, e.Outcome, strconv.Itoa(e.Ended), reltime.Ago(e.At, now), e.JTI)
+	}
 	return t.flush()
 }
 

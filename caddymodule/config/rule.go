@@ -131,7 +131,7 @@ func (b *Block) checkFrom(at, word string, r *Rule) error {
 	for i, t := range b.Trust {
 		trusted[i] = t.Issuer
 		users = users || *t.Users
-		if t.hasTenants() {
+		if t.HasTenants() {
 			tenants = t.Issuer
 		}
 	}

@@ -97,6 +97,13 @@ type Trust struct {
 	// requests from other origins are refused.
 	TokenHeader string `json:"token_header,omitempty"`
 
+	// The client ids that this app has at the issuer: its logout tokens have one of them in
+	// "aud", and are taken at `<path>/backchannel-logout`. Default: none are taken.
+	Logout []string `json:"logout,omitempty" placeholders:"resolve"`
+
+	// The security events that the issuer pushes to `<path>/events`. Default: none are taken.
+	Events *SecurityEvents `json:"events,omitempty"`
+
 	// Whether the subjects of its tokens are this app's user ids, so that they
 	// can have sessions for themselves. Default: true where it is the only
 	// trusted issuer, else false.
@@ -195,8 +202,8 @@ func (t *Trust) symmetric() bool {
 	return t.Secret != "" || slices.ContainsFunc(t.Algorithms, func(a string) bool { return strings.HasPrefix(a, "HS") })
 }
 
-// hasTenants reports whether a name of the issuer is open for tenants.
-func (t *Trust) hasTenants() bool {
+// HasTenants reports whether a name of the issuer is open for tenants.
+func (t *Trust) HasTenants() bool {
 	return slices.ContainsFunc(t.Issuers, func(name string) bool { return strings.Contains(name, "*") })
 }
 

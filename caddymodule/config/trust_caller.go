@@ -109,7 +109,7 @@ func (b *Block) checkNames() error {
 				return err
 			}
 		}
-		if len(t.Tenants) > 0 && !t.hasTenants() {
+		if len(t.Tenants) > 0 && !t.HasTenants() {
 			return wrong(at+".tenants", "%s: tenants needs to know where they are named: write it as in: issuers https://idp.example.com/*/v2.0", name)
 		}
 		if err := t.checkTokenHeader(at, name, ours); err != nil {

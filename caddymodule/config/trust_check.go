@@ -63,6 +63,9 @@ func (t *Trust) check(at string) error {
 	if err := t.checkCaller(at, name); err != nil {
 		return err
 	}
+	if err := t.checkLogout(at, name); err != nil {
+		return err
+	}
 	if *t.Leeway < 0 || *t.Leeway > caddy.Duration(5*time.Minute) {
 		return wrong(at+".leeway", "%s: leeway is %s: write 0s to 5m", name, show(*t.Leeway))
 	}

@@ -7,6 +7,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/event"
+	"authsidecar/sessions/logout"
 )
 
 // The metrics. Their labels are few and bounded: the issuer of a block (realm), the
@@ -21,7 +22,7 @@ var (
 	refreshes = newCounter("refreshes_total",
 		"Refresh tokens of sessions that were presented, by outcome: ok, retry (the same successor again, within the grace period), reuse (a used one: the session was revoked), store_behind (ahead of the store: the session was revoked), policy (today's rules deny it: the session was revoked), dead (the session was over).", "realm", "outcome")
 	revocations = newCounter("revocations_total",
-		"Sessions that were revoked, by reason: revoked, replaced (by a newer one of the same user), reuse, store_behind, policy.", "realm", "reason")
+		"Sessions that were revoked, by reason: revoked, replaced (by a newer one of the same user), reuse, store_behind, policy, logout (their issuer said so).", "realm", "reason")
 	expirations = newCounter("expirations_total", "Sessions that expired, and were swept by this process.", "realm")
 	rejections  = newCounter("rejections_total",
 		"Requests that were refused or failed, by reason: of bearer tokens what is wrong with them, else the kind of answer.", "realm", "reason")
@@ -30,6 +31,7 @@ var (
 	acts            = newCounter("impersonated_requests_total", "Unsafe requests of impersonated sessions that reached the app.", "realm")
 	cacheLookups    = newCounter("token_cache_lookups_total", "Bearer tokens that were verified, by whether they were in the cache: hit, miss.", "realm", "result")
 	shadowRefusals  = newCounter("shadow_refusals_total", "Requests that identity would have refused, were it not in shadow mode, by reason.", "realm", "reason")
+	issuerEvents    = newCounter("issuer_events_total", "Events that trusted issuers sent, by kind (backchannel-logout, session-revoked, ...) and outcome: revoked (sessions ended), matched_nothing, repeated, logged, ignored, refused, failed.", "realm", "kind", "outcome")
 	auditErrors     = newCounter("audit_errors_total", "Audit lines that could not be written.", "realm")
 
 	storeSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -50,7 +52,7 @@ func newCounter(name, help string, labels ...string) *prometheus.CounterVec {
 // reporters of its blocks.
 func Register(registry *prometheus.Registry, blocks func() []*Reporter) error {
 	all := []prometheus.Collector{
-		creates, opens, refreshes, revocations, expirations, rejections, failures, shadowDecisions, acts, cacheLookups, auditErrors, shadowRefusals,
+		creates, opens, refreshes, revocations, expirations, rejections, failures, shadowDecisions, acts, cacheLookups, auditErrors, shadowRefusals, issuerEvents,
 		storeSeconds, storeErrors, &gauges{blocks: blocks},
 	}
 	for _, c := range all {
@@ -72,7 +74,7 @@ func showZeros(realm string, refusals []string) {
 		{creates, []string{"created", "repeated", "denied"}},
 		{opens, []string{"opened", "denied", "policy"}},
 		{refreshes, []string{"ok", "retry", "reuse", "store_behind", "policy", "dead"}},
-		{revocations, []string{string(sessions.EndRevoked), string(sessions.EndReplaced), string(sessions.EndReuse), string(sessions.EndStoreBehind), string(sessions.EndPolicy)}},
+		{revocations, []string{string(sessions.EndRevoked), string(sessions.EndReplaced), string(sessions.EndReuse), string(sessions.EndStoreBehind), string(sessions.EndPolicy), string(logout.EndLogout)}},
 		{cacheLookups, []string{"hit", "miss"}},
 		{shadowDecisions, []string{"allowed", "denied"}},
 		{shadowRefusals, []string{reasonNoToken}},

@@ -66,6 +66,7 @@ type Reporter struct {
 	refused refusedLog
 	limited limitedLog
 	health  health
+	issuers issuerLog
 }
 
 // New makes the reporter of a block, as far as that needs no file.

@@ -1,12 +1,15 @@
 package bearer
 
 import (
+	"context"
 	"encoding/base64"
+	"errors"
 	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"authsidecar/sessions"
 	"authsidecar/sessions/jose"
 )
 
@@ -48,4 +51,71 @@ func (v *Verifier) attributed(r *Refusal, token string) error {
 		r.Claimed = name
 	}
 	return r
+}
+
+// Signed is a token of a trusted issuer that is for something else than calling. What its claims
+// must be is for whoever asks for it.
+type Signed struct {
+	Header jose.Header
+	Claims sessions.Claims
+	// Issuer is whose token it is, as it is configured: shared, and never changed.
+	Issuer *Issuer
+	// Name is what the token calls its issuer, Trust what rules call it, and Names are all
+	// that its tokens may call it: of a tenant, its own name alone.
+	Name  string
+	Trust string
+	Names []string
+	// Users means that the subjects of the issuer are users here.
+	Users bool
+}
+
+// VerifySigned verifies the form of a token, that it is of a trusted issuer, and its signature by
+// the keys of that issuer. First check is asked about it, as nobody has verified it then: what it
+// refuses costs no look at a signature. Our own tokens are of no trusted issuer. The error is that
+// of check, a *Refusal, or wraps ErrKeysUnavailable.
+func (v *Verifier) VerifySigned(ctx context.Context, token string, check func(*Signed) error) (*Signed, error) {
+	parsed, err := jose.Parse(token)
+	if err != nil {
+		return nil, refusalOf(err, ReasonForm)
+	}
+	claims, _ := parsed.Unverified() // nil where they cannot be read
+	from, err := v.sourceOf(claims)
+	if err != nil {
+		return nil, err
+	}
+	if from.Own {
+		return nil, &Refusal{Reason: ReasonUnknownIssuer, Issuer: from.Name}
+	}
+	signed := &Signed{
+		Header: parsed.Header, Claims: claims, Issuer: &from.Issuer, Name: from.name, Trust: from.trust.Name,
+		Names: from.names(), Users: from.trust.Users,
+	}
+	if err := check(signed); err != nil {
+		return nil, err
+	}
+	key, err := from.key(ctx, parsed)
+	if err == nil {
+		err = v.checkSignature(ctx, parsed, key)
+	}
+	if refusal, ok := errors.AsType[*Refusal](err); ok {
+		refusal.Issuer = from.Name
+	}
+	if err != nil {
+		return nil, err
+	}
+	return signed, nil
+}
+
+// names returns all that the tokens of a source may call it.
+func (s *source) names() []string {
+	if s.tenant != "" {
+		return []string{s.name}
+	}
+	names := []string{s.Name}
+	for _, name := range s.Issuers {
+		if !strings.Contains(name, "*") {
+			names = append(names, name)
+		}
+	}
+	return names
 }

@@ -5,8 +5,8 @@
 // a time. What ends, by what the rows recorded of their callers' tokens:
 //
 //	the notice names   ends what the caller's token said
-//	sid                the same sid
-//	sid and subject    the same sid; that subject, where it had none
+//	sid                the same one
+//	sid and subject    the same sid, or that subject and no sid
 //	subject            that subject, as user and as actor
 //	user               the claim that names callers (user_claim), where that is not the subject
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -29,6 +30,8 @@ type Outcome struct {
 	Ended, Found int
 	// Logged means that it was to be logged alone.
 	Logged bool
+	// Repeated means that the same notice, or a later one of the same, was here before.
+	Repeated bool
 }
 
 // ErrNoStore means that the store takes no part in logouts.
@@ -57,10 +60,10 @@ func (l *Logouts) Apply(ctx context.Context, n *Notice) (out Outcome, err error)
 	// An issuer that hangs up keeps nobody's session alive.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
-	if err := store.Mark(ctx, l.Manager.Realm, n.marks(l.Manager.Store.Now())); err != nil {
+	a := application{Logouts: l, store: store, Notice: n, found: make(map[string]bool), users: make(map[string]bool)}
+	if err := a.mark(ctx); err != nil {
 		return out, fmt.Errorf("storing marks: %w", err)
 	}
-	a := application{Logouts: l, store: store, Notice: n, found: make(map[string]bool), users: make(map[string]bool)}
 	err = a.run(ctx)
 	return a.out, err
 }
@@ -73,6 +76,22 @@ type application struct {
 	found map[string]bool // ids
 	users map[string]bool // whose account it is
 	out   Outcome
+}
+
+// mark stores the marks of the notice, and looks whether they were there.
+func (a *application) mark(ctx context.Context) error {
+	marks := a.marks(a.Manager.Store.Now())
+	names := make([]string, len(marks))
+	for i := range marks {
+		names[i] = marks[i].Name
+	}
+	there, err := a.store.Marks(ctx, a.Manager.Realm, names)
+	if err != nil {
+		return err
+	}
+	there = slices.DeleteFunc(there, func(m Mark) bool { return m.At.Before(a.At) })
+	a.out.Repeated = len(there) == len(marks)
+	return a.store.Mark(ctx, a.Manager.Realm, marks)
 }
 
 func (a *application) run(ctx context.Context) error {

@@ -20,10 +20,14 @@ const nameMargin = time.Hour
 // name puts the row's id under its names.
 func (s *Store) name(ctx context.Context, row *sessions.Session) error {
 	sid, subject := logout.Names(row)
+	until := row.ExpiresAt.Add(nameMargin)
+	if row.Pending != nil { // its life begins when it is opened
+		until = until.Add(row.Pending.Life)
+	}
 	var all []func(context.Context) error
 	for _, name := range [...]string{sid, subject} {
 		if name != "" {
-			all = append(all, s.quietly(s.lua.name, s.keys.named(hash("name", row.Realm, name)), row.ID, millis(row.ExpiresAt.Add(nameMargin))))
+			all = append(all, s.quietly(s.lua.name, s.keys.named(hash("name", row.Realm, name)), row.ID, millis(until)))
 		}
 	}
 	return together(ctx, all)

@@ -81,6 +81,21 @@ func namedRevoked(s *suite) {
 	s.wantNamed(sidName(&row)) // of the id that was swept
 }
 
+func namedPending(s *suite) {
+	row := tokenOf(s.impersonation("one", "alice", "support"), "sid-1", "f:1")
+	row.ExpiresAt, row.Pending = s.store.Now().Add(time.Minute), &sessions.Pending{Life: 8 * time.Hour}
+	s.create(row)
+	s.clock.advance(time.Minute - time.Millisecond)
+	s.update(row.Key(), func(row *sessions.Session) {
+		row.RotatedAt, row.Idle = s.store.Now(), 8*time.Hour
+		row.ExpiresAt, row.Pending = row.RotatedAt.Add(row.Pending.Life), nil
+	})
+	s.clock.advance(8*time.Hour - time.Millisecond)
+	s.create(tokenOf(s.session("two", "alice"), "sid-1", "")) // which may sweep the name
+	s.wantNamed(sidName(&row), "one", "two")
+	s.wantNamed(subName(&row), "one")
+}
+
 func namedHostile(s *suite) {
 	var want []string
 	name := ""

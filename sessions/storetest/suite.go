@@ -157,6 +157,7 @@ var checks = []struct {
 	{"concurrent sessions and cutoffs keep their order", orderContended, []Part{Revocation}},
 	{"a session is found by the names of its caller's token", named, []Part{Logout}},
 	{"a revoked session has no name any more", namedRevoked, []Part{Logout}},
+	{"a session that began later has its names until it ends", namedPending, []Part{Logout}},
 	{"a name is of one realm, and any text is in it", namedHostile, []Part{Logout}},
 	{"many sessions have one name", namedMany, []Part{Logout}},
 	{"of two marks of one name the later times stay", marksMerge, []Part{Logout}},

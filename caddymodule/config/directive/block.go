@@ -153,6 +153,8 @@ func (p *parser) trust() error {
 		"only":           func() error { return p.only(t, at) },
 		"id_tokens":      func() error { return p.idTokens(t) },
 		"token_header":   p.text(&t.TokenHeader, "Cf-Access-Jwt-Assertion"),
+		"logout":         p.list(&t.Logout, "my-client"),
+		"events":         func() error { return p.events(t, at) },
 		"algorithms":     p.list(&t.Algorithms, "ES256 EdDSA"),
 		"types":          p.list(&t.Types, "at+jwt JWT none"),
 		"leeway":         p.durationOrZero(&t.Leeway, "30s"),

@@ -40,6 +40,9 @@ func NewIDP(t testing.TB, issuer string) *IDP {
 	return &IDP{t: t, Issuer: issuer, Key: key}
 }
 
+// TB returns the test that the provider is of.
+func (i *IDP) TB() testing.TB { return i.t }
+
 // JWKS returns the provider's key set.
 func (i *IDP) JWKS() string {
 	i.t.Helper()

@@ -1,0 +1,69 @@
+package caddymodule
+
+import (
+	"context"
+	"fmt"
+
+	"authsidecar/caddymodule/adminapi"
+	"authsidecar/caddymodule/observe"
+	"authsidecar/sessions"
+	"authsidecar/sessions/logout"
+	"authsidecar/sessions/logoutapi"
+)
+
+// addLogout adds the endpoints at which issuers say what is over there, where one does. It is
+// called before those are added that have all below the path.
+func (inst *instance) addLogout(h *Handler) error {
+	listeners, err := h.Listeners()
+	if err != nil || len(listeners) == 0 {
+		return err
+	}
+	inst.logouts = &logout.Logouts{Manager: inst.manager, Listens: listens(h, listeners)}
+	inst.manager.SignedOut = inst.logouts.SignedOut
+	inst.own = append(inst.own, logoutapi.New(logoutapi.Config{
+		Path: h.Path, Listeners: listeners, Verifier: inst.verifier, Logouts: inst.logouts,
+		ClientIP: observe.ClientIP, Observer: observer{inst},
+		Heard: func(ctx context.Context, heard *logoutapi.Heard) {
+			inst.reports.Heard(ctx, heard, describeRows(inst.logouts.Seen(heard.Trust)))
+		},
+	}))
+	inst.reports.ShowIssuerEvents()
+	return nil
+}
+
+// listens reports which issuers say what is over, by what rules call them: of one that has
+// tenants, each tenant does.
+func listens(h *Handler, listeners map[string]*logoutapi.Listener) func(trust string) bool {
+	plain, open := make(map[string]bool), false
+	for _, t := range h.Trust {
+		_, plain[t.Issuer] = listeners[t.Issuer]
+		open = open || plain[t.Issuer] && t.HasTenants()
+	}
+	return func(trust string) bool {
+		listens, known := plain[trust]
+		return listens || !known && open
+	}
+}
+
+// trustOf returns what rules call the issuer of a session's caller.
+func (inst *instance) trustOf(s *sessions.Session) string {
+	if trust := inst.verifier.Trust(s.Actor.Issuer); trust != nil {
+		return trust.Name
+	}
+	return s.Actor.Issuer
+}
+
+// describeRows says what rows have of callers' tokens, for people.
+func describeRows(seen logout.Seen) string {
+	if seen.Rows == 0 {
+		return "this node created no session by a token of that issuer since it started"
+	}
+	return fmt.Sprintf("of %d sessions that this node created by its tokens since it started, %d have a sid, and %d a sub that is not what names the caller",
+		seen.Rows, seen.SID, seen.Subject)
+}
+
+// lastEvent returns what a trusted issuer sent last to this node.
+func (inst *instance) lastEvent(issuer string) (adminapi.IssuerEvent, bool) {
+	e, ok := inst.reports.LastIssuerEvent(issuer)
+	return adminapi.IssuerEvent{Kind: e.Kind, Outcome: string(e.Outcome), JTI: e.JTI, Ended: e.Ended, At: e.At}, ok
+}

@@ -1,0 +1,96 @@
+package observe
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"authsidecar/sessions/logoutapi"
+)
+
+// IssuerEvent is the last event that a trusted issuer sent to this process.
+type IssuerEvent struct {
+	Kind    string
+	Outcome logoutapi.Outcome
+	JTI     string
+	Ended   int
+	At      time.Time // when it came
+}
+
+// An issuerLog is what trusted issuers sent.
+type issuerLog struct {
+	mu     sync.Mutex
+	last   map[string]IssuerEvent
+	logged map[string]time.Time // of lines about tokens that were refused
+}
+
+// issuerPause is how long there is no second line about tokens of one issuer that are refused
+// for one reason.
+const issuerPause = time.Minute
+
+// put remembers an event. again reports whether a line about the same refusal was just logged.
+func (l *issuerLog) put(h *logoutapi.Heard, now time.Time) (again bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.last == nil {
+		l.last, l.logged = make(map[string]IssuerEvent), make(map[string]time.Time)
+	}
+	if h.Outcome != logoutapi.OutcomeRefused {
+		l.last[h.Issuer] = IssuerEvent{Kind: h.Kind, Outcome: h.Outcome, JTI: h.JTI, Ended: h.Ended, At: now.UTC()}
+		return false
+	}
+	key := h.Issuer + " " + h.Err.Error() // of a few words of ours
+	if again = now.Sub(l.logged[key]) < issuerPause; !again {
+		l.logged[key] = now
+	}
+	return again
+}
+
+// LastIssuerEvent returns what a trusted issuer sent last, if it sent anything.
+func (r *Reporter) LastIssuerEvent(issuer string) (IssuerEvent, bool) {
+	r.issuers.mu.Lock()
+	defer r.issuers.mu.Unlock()
+	e, ok := r.issuers.last[issuer]
+	return e, ok
+}
+
+// Heard reports an event of a trusted issuer. rows says what rows have of its callers' tokens,
+// for one that matches nothing.
+func (r *Reporter) Heard(ctx context.Context, h *logoutapi.Heard, rows string) {
+	issuerEvents.WithLabelValues(r.issuer, h.Kind, string(h.Outcome)).Inc()
+	again := r.issuers.put(h, time.Now())
+	fields := []zap.Field{zap.String("issuer", r.issuer), zap.String("trusted_issuer", h.Issuer), zap.String("kind", h.Kind)}
+	if h.Outcome != logoutapi.OutcomeRefused {
+		fields = append(fields, zap.String("jti", h.JTI), zap.String("named", h.Named))
+	}
+	switch h.Outcome {
+	case logoutapi.OutcomeRevoked:
+		r.logger.Info("issuer ended sessions", append(fields, zap.Int("sessions", h.Ended))...)
+	case logoutapi.OutcomeNothing:
+		r.logger.Warn("issuer named nobody who has a session here", append(fields, zap.String("rows", rows),
+			zap.String("mend", "none is needed where that person had no session; if they had one, compare what the token named with what rows have: caddymodule/docs/logout.md"))...)
+	case logoutapi.OutcomeRefused:
+		if !again {
+			fields = append(fields, zap.Error(h.Err), zap.String("client_ip", clientIP(ctx)))
+			if h.Mend != "" {
+				fields = append(fields, zap.String("mend", h.Mend))
+			}
+			r.logger.Warn("token of an issuer refused", fields...)
+		}
+	case logoutapi.OutcomeFailed: // Failed logs it
+	case logoutapi.OutcomeLogged, logoutapi.OutcomeRepeated, logoutapi.OutcomeIgnored:
+		r.logger.Info("issuer sent an event", append(fields, zap.String("outcome", string(h.Outcome)))...)
+	}
+}
+
+// ShowIssuerEvents exports the counters of the events of issuers from the start, as 0, so that the
+// first increase is seen.
+func (r *Reporter) ShowIssuerEvents() {
+	for _, kind := range append([]string{logoutapi.KindLogout}, logoutapi.Actionable...) {
+		for _, outcome := range logoutapi.Outcomes {
+			issuerEvents.WithLabelValues(r.issuer, kind, string(outcome))
+		}
+	}
+}

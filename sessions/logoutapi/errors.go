@@ -1,0 +1,131 @@
+package logoutapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/internal/endpoint"
+)
+
+// An answerError is an error answer: all its text is fixed. codes are the "error" of a logout
+// (RFC 6749 section 5.2, as Back-Channel Logout 1.0 section 2.8 says) and the "err" of a pushed
+// event (RFC 8935 section 2.4).
+type answerError struct {
+	status      int
+	code, err   string
+	description string
+	challenge   bool
+}
+
+func (e *answerError) Error() string { return e.description }
+
+// Codes of RFC 8935 section 2.4, and two of RFC 6749 section 4.1.2.1 for what has no word there.
+const (
+	codeRequest        = "invalid_request"
+	codeKey            = "invalid_key"
+	codeIssuer         = "invalid_issuer"
+	codeAudience       = "invalid_audience"
+	codeAuthentication = "authentication_failed"
+	codeUnavailable    = "temporarily_unavailable"
+	codeInternal       = "server_error"
+)
+
+func invalid(code, description string) *answerError {
+	return &answerError{status: http.StatusBadRequest, code: codeRequest, err: code, description: description}
+}
+
+// The error answers.
+var (
+	errPath   = &answerError{status: http.StatusNotFound, code: codeRequest, err: codeRequest, description: "Nothing is served at this spelling of the path."}
+	errMethod = &answerError{status: http.StatusMethodNotAllowed, code: codeRequest, err: codeRequest, description: "Send a POST."}
+
+	errForm      = invalid(codeRequest, "Send logout_token, once, in a body of application/x-www-form-urlencoded without Content-Encoding.")
+	errMedia     = invalid(codeRequest, "Send the token as the body, as application/secevent+jwt without Content-Encoding.")
+	errTooLarge  = &answerError{status: http.StatusRequestEntityTooLarge, code: codeRequest, err: codeRequest, description: "The body is too large."}
+	errTimeout   = &answerError{status: http.StatusRequestTimeout, code: codeRequest, err: codeRequest, description: "The body did not arrive in time. Send the request again."}
+	errToken     = invalid(codeRequest, "The token is not valid here.")
+	errKey       = invalid(codeKey, "The signature is not that of a key of the issuer.")
+	errIssuer    = invalid(codeIssuer, "No events are taken from this issuer.")
+	errAudience  = invalid(codeAudience, "The token is not for this audience.")
+	errSubject   = invalid(codeRequest, "The subject of the token is of another issuer.")
+	errPresented = &answerError{
+		status: http.StatusUnauthorized, code: codeRequest, err: codeAuthentication, challenge: true,
+		description: "Present the bearer token that is configured for this transmitter.",
+	}
+
+	errUnavailable = &answerError{status: http.StatusServiceUnavailable, code: codeUnavailable, err: codeUnavailable, description: "Send the request again soon."}
+	errInternal    = &answerError{status: http.StatusInternalServerError, code: codeInternal, err: codeInternal, description: "Something went wrong here. It was logged."}
+)
+
+// A refusal is why a token is not good, for the log; the answer says as much as it may.
+type refusal struct {
+	answer *answerError
+	why    string
+	mend   string // what to do about it, where that is known
+	issuer string // whose token it says it is, of those that are configured
+}
+
+// Error says why.
+func (r *refusal) Error() string { return "token refused: " + r.why }
+
+// Reason names all refusals for metrics.
+func (*refusal) Reason() string { return Refused }
+
+// Refused is the reason of requests with a token that is not good.
+const Refused = "issuer_token"
+
+func refuse(answer *answerError, why, mend string) *refusal {
+	return &refusal{answer: answer, why: why, mend: mend}
+}
+
+// causes are in an order: an error may wrap several of them.
+var causes = []struct {
+	err    error
+	answer *answerError
+}{
+	{endpoint.ErrTooLarge, errTooLarge},
+	{endpoint.ErrTimeout, errTimeout},
+	{endpoint.ErrBroken, errForm},
+	{endpoint.ErrBusy, errUnavailable},
+	{sessions.ErrUnavailable, errUnavailable},
+	{bearer.ErrKeysUnavailable, errUnavailable},
+	{context.Canceled, errUnavailable},
+	{context.DeadlineExceeded, errUnavailable},
+}
+
+// answerOf is the one place that maps errors to the wire. Whatever it does not know is a 500 and
+// no hint.
+func answerOf(err error) *answerError {
+	if own, ok := errors.AsType[*answerError](err); ok {
+		return own
+	}
+	if refused, ok := errors.AsType[*refusal](err); ok {
+		return refused.answer
+	}
+	for i := range causes {
+		if errors.Is(err, causes[i].err) {
+			return causes[i].answer
+		}
+	}
+	return errInternal
+}
+
+// write answers with the error; pushed is as RFC 8935 writes it.
+func (e *answerError) write(w http.ResponseWriter, pushed bool) {
+	if e.challenge {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="events"`)
+	}
+	if e.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", strconv.Itoa(1))
+	}
+	body := `{"error":"` + e.code + `","error_description":"` + e.description + `"}`
+	if pushed {
+		w.Header().Set("Content-Language", "en") // RFC 8935 section 2.3
+		body = `{"err":"` + e.err + `","description":"` + e.description + `"}`
+	}
+	endpoint.Write(w, e.status, "application/json", []byte(body))
+}

@@ -1,0 +1,96 @@
+package logoutapi
+
+import (
+	"slices"
+
+	"authsidecar/sessions/bearer"
+)
+
+// A subject is whom a token is about: as the tokens of its issuer name them.
+type subject struct {
+	sub   string // their "sub"
+	sid   string // one of their sessions
+	email string
+	other string // a format that is not known here
+}
+
+// says names what a subject has, for people.
+func (s *subject) says() string {
+	switch {
+	case s.sub != "" && s.sid != "":
+		return "sub and sid"
+	case s.sub != "":
+		return "sub"
+	case s.sid != "":
+		return "sid"
+	case s.email != "":
+		return "email"
+	case s.other != "":
+		return "a subject of the format " + s.other
+	default:
+		return "no subject"
+	}
+}
+
+// subjectOf returns the subject of an event: "sub_id" of the token (RFC 9493 section 4), else
+// the "subject" of the event, as earlier drafts have it, else "sub" of the token. It is an error
+// if it is of another issuer.
+func subjectOf(s *bearer.Signed, event any) (subject, error) {
+	if id, ok := s.Claims["sub_id"].(map[string]any); ok {
+		return readSubject(s, id)
+	}
+	if payload, ok := event.(map[string]any); ok {
+		if id, ok := payload["subject"].(map[string]any); ok {
+			return readSubject(s, id)
+		}
+	}
+	return subject{sub: text(s.Claims["sub"]), sid: text(s.Claims["sid"])}, nil
+}
+
+// readSubject reads a subject identifier (RFC 9493 section 3); "subject_type" is what drafts
+// called its format.
+func readSubject(s *bearer.Signed, id map[string]any) (subject, error) {
+	format := text(id["format"])
+	if format == "" {
+		format = text(id["subject_type"])
+	}
+	user, isComplex := id["user"].(map[string]any)
+	switch {
+	case format == "complex", format == "" && isComplex: // OpenID Shared Signals Framework 1.0 section 3.2
+		return readComplex(s, user, id["session"])
+	case format == "iss_sub", format == "iss-sub", format == "id_token_claims":
+		if !slices.Contains(s.Names, text(id["iss"])) {
+			return subject{}, refuse(errSubject, "its subject is of another issuer", "write the other name of the issuer in the trust: issuers <name>")
+		}
+		return subject{sub: text(id["sub"]), other: format}, nil
+	case format == "email":
+		return subject{email: text(id["email"]), other: format}, nil
+	case format == "opaque":
+		return subject{sub: text(id["id"]), other: format}, nil
+	default:
+		return subject{other: known(format)}, nil
+	}
+}
+
+// known are the formats of RFC 9493 and of its drafts: no other text of a token is logged.
+func known(format string) string {
+	if slices.Contains([]string{"account", "aliases", "did", "phone_number", "uri", "jwt_id", "saml_assertion_id", "ip-addresses"}, format) {
+		return format
+	}
+	return "unknown"
+}
+
+// readComplex reads a subject that is a user, one of their sessions, or both. Of a device or an
+// application of theirs nothing is known here: then all of the user is meant.
+func readComplex(s *bearer.Signed, user map[string]any, session any) (found subject, err error) {
+	if user != nil {
+		found, err = readSubject(s, user)
+	}
+	if of, ok := session.(map[string]any); ok && err == nil && text(of["format"]) == "opaque" {
+		found.sid = text(of["id"])
+	}
+	if found == (subject{}) {
+		found.other = "complex"
+	}
+	return found, err
+}
