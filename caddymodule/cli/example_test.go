@@ -3,17 +3,14 @@ package cli_test
 import (
 	"fmt"
 
-	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
-	"authsidecar/caddymodule/cli"
-	why "authsidecar/caddymodule/cli/explain"
+	_ "authsidecar/caddymodule" // registers it
 )
 
 // Caddy gets one command, which has all others below it.
-func ExampleRegister() {
-	cli.Register(func(caddy.Context, []byte) (*why.Block, error) { return &why.Block{}, nil })
+func Example() {
 	root := new(cobra.Command)
 	caddycmd.Commands()["auth-sessions"].CobraFunc(root)
 	found, _, err := root.Find([]string{"explain"})

@@ -48,12 +48,16 @@ type explainedCheck struct {
 func explain(t *testing.T, s *sidecartest.Sidecar, token string, args ...string) (sidecartest.Outcome, explanation) {
 	t.Helper()
 	got := s.Sessions(token, append([]string{"explain", "--json"}, args...)...)
-	var e explanation
+	return got, explained(t, got, token)
+}
+
+func explained(t *testing.T, got sidecartest.Outcome, token string) (e explanation) {
+	t.Helper()
 	if err := json.Unmarshal([]byte(got.Out), &e); err != nil {
 		t.Fatalf("%v in %+v", err, got)
 	}
 	wantSecret(t, got, token)
-	return got, e
+	return e
 }
 
 // refusing is the check that says no first, with its reason; "" where none does.
