@@ -1,0 +1,173 @@
+package interop
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"authsidecar/caddymodule/internal/sidecartest"
+)
+
+// A linkSite is a site whose issuer is where it is served, so that a browser follows its links.
+type linkSite struct {
+	*scene
+	*browser
+	mu       sync.Mutex
+	messages []string // of the console
+}
+
+func newLinkSite(t *testing.T) *linkSite {
+	t.Helper()
+	s := &scene{Sidecar: sidecartest.New(t), t: t, idp: sidecartest.NewIDP(t, "https://idp.example.com")}
+	site := s.idp.Site(s.Sidecar, sidecartest.Echo(t), sidecartest.Lifecycle+"\n\t\tidentity\n\t\tbrowser\n")
+	s.Start(strings.Replace(site, "issuer "+sidecartest.Issuer, "issuer "+s.URL, 1))
+	s.alice = s.idp.Token("alice", nil)
+	s.desk = s.idp.Token("carol", map[string]any{"scope": "sessions:impersonate"})
+	l := &linkSite{scene: s, browser: newBrowser(t)}
+	if err := chromedp.Listen(l.ctx, l.hear); err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// hear keeps what the console says.
+func (l *linkSite) hear(event any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch e := event.(type) {
+	case *runtime.EventConsoleAPICalled:
+		l.messages = append(l.messages, fmt.Sprint("console ", e.Type))
+	case *runtime.EventExceptionThrown:
+		l.messages = append(l.messages, "exception "+e.ExceptionDetails.Text)
+	case *log.EventEntryAdded:
+		l.messages = append(l.messages, e.Entry.Text)
+	}
+}
+
+// quiet fails if the console said anything.
+func (l *linkSite) quiet() {
+	l.scene.t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.messages) > 0 {
+		l.scene.t.Errorf("the console says %q", l.messages)
+	}
+	l.messages = nil
+}
+
+// link makes a link of carol's to act as a user.
+func (l *linkSite) link(user string) (link, code string) {
+	l.scene.t.Helper()
+	body, _ := json.Marshal(map[string]any{"user_id": user, "reason": "ticket <b>4711</b>", "deliver": "link", "return_to": "/orders?id=1"})
+	got := l.Create(l.desk, string(body))
+	sidecartest.WantStatus(l.scene.t, got, 200)
+	link = got.Text("link")
+	_, code, _ = strings.Cut(link, "#")
+	return link, code
+}
+
+// until waits until the page of the link, or the one after it, is in a state: text is in its heading,
+// or in what the app echoes. On the way the tab goes from one page to another.
+func (l *linkSite) until(text string) {
+	l.scene.t.Helper()
+	const heading = `document.querySelector("section:not([hidden]) h1, pre")?.textContent ?? document.body.innerText`
+	seen := ""
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if got, err := chromedp.Run(l.ctx, chromedp.Evaluate[string](heading)); err == nil {
+			if seen = got; strings.Contains(seen, text) {
+				return
+			}
+		}
+	}
+	l.scene.t.Fatalf("waiting for %q: %s", text, seen)
+}
+
+func (l *linkSite) press(keys string) {
+	l.scene.t.Helper()
+	if _, err := chromedp.Run(l.ctx, chromedp.KeyEvent(keys)); err != nil {
+		l.scene.t.Fatal(err)
+	}
+}
+
+// call sends a command that chromedp has no action for.
+func call[P, R any](l *linkSite, command cdp.Command[P, R], params P) {
+	l.scene.t.Helper()
+	_, err := chromedp.Run(l.ctx, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+		_, err := cdp.Call(ctx, target, command, params)
+		return err
+	}))
+	if err != nil {
+		l.scene.t.Fatal(err)
+	}
+}
+
+// A person follows a link, sees who would act as whom, and opens it with the keyboard. The code is
+// nowhere in the browser by then.
+func TestLink_APersonOpensItInABrowser(t *testing.T) {
+	t.Parallel()
+	l := newLinkSite(t)
+	user := "alice <img src=x onerror=alert(1)>"
+	link, code := l.link(user)
+	l.visit(link)
+	l.until("Act as " + user + "?")
+	seen := run[[]string](l.browser, `return [location.href, document.title, document.body.innerText, JSON.stringify(sessionStorage) + JSON.stringify(localStorage) + document.cookie,
+		document.querySelectorAll("img, b").length + "", document.referrer, document.activeElement.tagName]`)
+	if seen[0] != l.URL+"/auth/sessions/open" || seen[1] != "Act as "+user+"?" {
+		t.Errorf("at %s: %s", seen[0], seen[1])
+	}
+	for _, part := range []string{"carol", "https://idp.example.com", "ticket <b>4711</b>"} {
+		if !strings.Contains(seen[2], part) {
+			t.Errorf("the page does not say %s: %s", part, seen[2])
+		}
+	}
+	if strings.Contains(seen[3], code) || seen[4] != "0" || seen[6] != "H1" {
+		t.Errorf("in the browser: %q", seen[3:])
+	}
+	l.quiet()
+
+	l.press("\t")
+	l.press("\r")
+	l.until("GET /orders?id=1")
+	got := run[string](l.browser, `return location.href + document.cookie + document.body.innerText + history.length`)
+	if !strings.Contains(got, "X-Auth-Actor: carol") || strings.Contains(got, code) || strings.Contains(got, "#") {
+		t.Errorf("after it: %s", got)
+	}
+	l.visit(link)
+	l.until("not valid, or no longer")
+	l.visit(l.URL + "/auth/sessions/open")
+	l.until("nothing to open")
+}
+
+// Another link in the same tab is another one, and what a link cannot do the page says.
+func TestLink_ThePageSaysWhatItCannotDo(t *testing.T) {
+	t.Parallel()
+	l := newLinkSite(t)
+	first, _ := l.link("alice")
+	second, _ := l.link("bob")
+	l.visit(first)
+	l.until("Act as alice?")
+	run[bool](l.browser, `location.hash = `+quote(strings.SplitAfter(second, "#")[1])+`; return true`)
+	l.until("Act as bob?")
+	l.quiet()
+
+	call(l, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	l.visit("about:blank")
+	l.visit(first)
+	if text := run[string](l.browser, `return document.body.innerText`); !strings.Contains(text, "needs JavaScript") || strings.Contains(text, "Continue") {
+		t.Errorf("without scripts: %s", text)
+	}
+	call(l, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{})
+	l.visit("about:blank")
+	l.visit(first)
+	l.until("Act as alice?")
+}
