@@ -17,7 +17,7 @@ func description(b *config.Block) ([]byte, error) {
 	}
 	site := openapi.Site{
 		Path: b.Path, Health: b.Health, Issuer: strings.TrimSuffix(issuer.Path, "/"),
-		Lifecycle: b.Lifecycle, Keys: b.Lifecycle || b.PublishesKeys(), Discovery: b.Discovers(),
+		Lifecycle: b.Lifecycle, Keys: b.Lifecycle || b.PublishesKeys(), Discovery: b.Discovers(), Browser: b.Browser != nil,
 	}
 	if b.OAuth != nil {
 		site.OAuth = b.OAuth.Path

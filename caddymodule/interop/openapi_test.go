@@ -37,6 +37,8 @@ type scene struct {
 const described = sidecartest.Lifecycle + `
 		health /healthz
 		openapi
+		identity
+		browser
 		oauth {
 			client my-app {
 				public
@@ -102,6 +104,7 @@ func TestOpenAPI_EachDescribedResponseOccursAsDescribed(t *testing.T) {
 	t.Run("answers", func(t *testing.T) {
 		t.Run("of a life", func(t *testing.T) { t.Parallel(); liveDescribed(t, c) })
 		t.Run("of bad requests", func(t *testing.T) { t.Parallel(); askBadly(t, c) })
+		t.Run("of links", func(t *testing.T) { t.Parallel(); openLinks(t, c) })
 		t.Run("of OAuth", func(t *testing.T) { t.Parallel(); liveByOAuth(t, c) })
 		t.Run("of too many requests", func(t *testing.T) { t.Parallel(); askTooOften(t, c) })
 		t.Run("of slow requests", func(t *testing.T) { t.Parallel(); askSlowly(t, c) })
@@ -220,6 +223,9 @@ func askSlowly(t *testing.T, c *contract) {
 	for _, holder := range holders {
 		slow = append(slow, struct{ method, path string }{holder.method, "/auth/sessions" + holder.path})
 	}
+	for _, path := range linkPaths {
+		slow = append(slow, struct{ method, path string }{"POST", path})
+	}
 	for _, path := range oauthPaths {
 		slow = append(slow, struct{ method, path string }{"POST", path})
 	}
@@ -227,7 +233,7 @@ func askSlowly(t *testing.T, c *contract) {
 		t.Run(slow.method+slow.path, func(t *testing.T) {
 			t.Parallel()
 			media := asJSON
-			if strings.HasPrefix(slow.path, "/oauth/") {
+			if strings.HasPrefix(slow.path, "/oauth/") || slices.Contains(linkPaths, slow.path) {
 				media = asForm
 			}
 			sidecartest.WantStatus(t, s.promise(slow.method, slow.path, media, 10), 408)
@@ -249,6 +255,7 @@ func (s *scene) promise(method, path, media string, length int64) sidecartest.An
 	if path == "/auth/sessions" {
 		req.Header.Set("Authorization", bearer+s.alice)
 	}
+	req.Header.Set("Sec-Fetch-Site", "same-origin")
 	got, err := s.Do(req)
 	if err != nil {
 		s.t.Fatal(err)
@@ -342,6 +349,7 @@ func (s *scene) askEverything(id string, tokens presented, status int) {
 		s.Create(s.alice, `{"user_id":"alice"}`), s.Call("GET", "", s.alice, ""), s.Call("DELETE", "?user_id=alice&dry_run=true", s.alice, ""),
 		s.Call("GET", "/"+id, s.alice, ""), s.Call("DELETE", "/"+id, s.alice, ""), s.Refresh(tokens.own),
 		s.Call("GET", "/current", "", string(holder)), s.Call("DELETE", "/current", "", string(holder)),
+		s.present("preview", linkOfNone), s.present("confirm", linkOfNone),
 		s.post("/oauth/token", "my-app", "grant_type", "refresh_token", "refresh_token", tokens.app),
 		s.post("/oauth/revoke", "my-app", "token", tokens.app), s.post("/oauth/introspect", "gateway", "token", tokens.gateway),
 	} {

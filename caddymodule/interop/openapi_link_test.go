@@ -1,0 +1,69 @@
+package interop
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"authsidecar/caddymodule/internal/sidecartest"
+)
+
+// linkPaths take the codes of links, and linkOfNone is one by its form.
+var linkPaths = []string{"/auth/sessions/open/preview", "/auth/sessions/open/confirm"}
+
+var linkOfNone = strings.Repeat("A", 22) + "." + strings.Repeat("A", 22)
+
+// present sends a code as the page of its link does.
+func (s *scene) present(to, code string) sidecartest.Answer {
+	s.t.Helper()
+	form := url.Values{"code": {code}}.Encode()
+	return s.send("POST", "/auth/sessions/open/"+to, form, "Content-Type", asForm, "Sec-Fetch-Site", "same-origin")
+}
+
+// linked creates a session by a link, and returns the code.
+func (s *scene) linked(token, body string) string {
+	s.t.Helper()
+	got := s.Create(token, body)
+	sidecartest.WantStatus(s.t, got, 200)
+	_, code, _ := strings.Cut(got.Text("link"), "#")
+	return code
+}
+
+func openLinks(t *testing.T, c *contract) {
+	s := newScene(t, c)
+	s.Client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	s.Start(s.site(""))
+	problem := func(got sidecartest.Answer, status int, code string) {
+		t.Helper()
+		sidecartest.WantStatus(t, got, status)
+		sidecartest.WantFields(t, got, map[string]any{"code": code})
+	}
+	sidecartest.WantStatus(t, s.Create(s.alice, `{"user_id":"alice","deliver":"cookie"}`), 200)
+	for _, method := range []string{"GET", "HEAD"} {
+		sidecartest.WantStatus(t, s.send(method, "/auth/sessions/open", ""), 200)
+	}
+	acting := s.linked(s.desk, `{"user_id":"alice","reason":"ticket 4711","deliver":"link","return_to":"/orders"}`)
+	sidecartest.WantStatus(t, s.present("preview", acting), 200)
+	sidecartest.WantStatus(t, s.present("confirm", acting), 303)
+	for _, to := range []string{"preview", "confirm"} {
+		problem(s.present(to, acting), 400, "invalid_link")
+		problem(s.send("POST", "/auth/sessions/open/"+to, "code=x", "Content-Type", asForm, "Sec-Fetch-Site", "cross-site"), 403, "cross_origin")
+		problem(s.send("POST", "/auth/sessions/open/"+to, "a=b", "Content-Type", asForm, "Sec-Fetch-Site", "same-origin"), 400, "invalid_request")
+		problem(s.send("POST", "/auth/sessions/open/"+to, "{}", "Content-Type", asJSON, "Sec-Fetch-Site", "same-origin"), 415, "unsupported_media_type")
+		problem(s.present(to, strings.Repeat("a", 5000)), 413, "body_too_large")
+	}
+	quotes := strings.Repeat(`"`, 255) // each is two bytes in a token
+	body, err := json.Marshal(map[string]any{"user_id": quotes, "deliver": "link"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	large := s.linked(s.idp.Token(quotes, map[string]any{"groups": strings.Repeat("g", 1500)}), string(body))
+	problem(s.present("confirm", large), 400, "cookies_too_large")
+
+	apart := newScene(t, c)
+	apart.Start(strings.Replace(apart.site(""), "browser\n", "browser {\n\t\t\timpersonate_on https://as.example.com\n\t\t}\n", 1))
+	elsewhere := apart.linked(apart.desk, `{"user_id":"alice","reason":"ticket 4711","deliver":"link"}`)
+	problem(apart.present("preview", elsewhere), 400, "wrong_host")
+}
