@@ -15,10 +15,12 @@ import (
 // A realIssuer is the software of an issuer, as a process of its own.
 type realIssuer struct {
 	url string
+	// browser is what people sign in with; nil is a new one each time.
+	browser *http.Client
 }
 
-// nodeIssuer starts the issuer of an npm package.
-func nodeIssuer(t *testing.T, name string) *realIssuer {
+// nodeIssuer starts the issuer of an npm package, with more variables of its environment.
+func nodeIssuer(t *testing.T, name string, env ...string) *realIssuer {
 	t.Helper()
 	const dir = "testdata/issuers"
 	if _, err := exec.LookPath("node"); err != nil {
@@ -27,7 +29,9 @@ func nodeIssuer(t *testing.T, name string) *realIssuer {
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", name)); err != nil {
 		servertest.Missing(t, name, "npm ci --prefix caddymodule/docs/"+dir+", at the top of the repository")
 	}
-	return &realIssuer{servertest.Printed(t, exec.Command("node", filepath.Join(dir, name+".mjs")))[0]}
+	cmd := exec.Command("node", filepath.Join(dir, name+".mjs"))
+	cmd.Env = append(os.Environ(), env...)
+	return &realIssuer{url: servertest.Printed(t, cmd)[0]}
 }
 
 // zitadelIssuer builds and starts the issuer of Zitadel's library, a module of its own: what it
@@ -44,7 +48,7 @@ func zitadelIssuer(t *testing.T) *realIssuer {
 	} else if err != nil {
 		t.Fatalf("building it: %v\n%s", err, out)
 	}
-	return &realIssuer{servertest.Printed(t, exec.Command(file))[0]}
+	return &realIssuer{url: servertest.Printed(t, exec.Command(file))[0]}
 }
 
 // ask sends a request to the issuer; header has names and values in turn.

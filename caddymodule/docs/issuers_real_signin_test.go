@@ -40,7 +40,7 @@ func (i *realIssuer) signIn(t *testing.T, client, secret string, more url.Values
 	for name, values := range more {
 		query[name], form[name] = values, values
 	}
-	form.Set("code", codeOf(t, authorize+"?"+query.Encode(), query.Get("state"), answer))
+	form.Set("code", i.codeOf(t, authorize+"?"+query.Encode(), query.Get("state"), answer))
 	got := i.askToken(t, token, client, secret, form)
 	return tokens{got["access_token"], got["id_token"]}
 }
@@ -61,13 +61,12 @@ func (i *realIssuer) askToken(t *testing.T, path, client, secret string, form ur
 }
 
 // codeOf goes where the issuer sends a browser, until it sends it back to the app with a code.
-func codeOf(t *testing.T, start, state string, answer func(at *url.URL, form string) url.Values) string {
+func (i *realIssuer) codeOf(t *testing.T, start, state string, answer func(at *url.URL, form string) url.Values) string {
 	t.Helper()
-	jar, err := cookiejar.New(nil)
-	if err != nil {
-		t.Fatal(err)
+	browser := i.browser
+	if browser == nil {
+		browser = newBrowser(t)
 	}
-	browser := &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	page := browse(t, browser, http.MethodGet, start, nil)
 	for range 20 {
 		switch {
@@ -85,6 +84,16 @@ func codeOf(t *testing.T, start, state string, answer func(at *url.URL, form str
 	}
 	t.Fatal("no code after 20 pages")
 	return ""
+}
+
+// newBrowser is one without cookies, that says where it is sent.
+func newBrowser(t *testing.T) *http.Client {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // A page is what a browser is shown; next is where it is sent instead.

@@ -11,13 +11,21 @@ const addKey = () => keys.unshift({ // it signs with the first
 const api = 'https://app.example.com/auth/sessions';
 const other = 'https://other.example.com';
 
+// Where it says who signed out, if anywhere.
+const logout = process.env.BACKCHANNEL_LOGOUT_URI
+	? { backchannel_logout_uri: process.env.BACKCHANNEL_LOGOUT_URI, backchannel_logout_session_required: true }
+	: {};
+
 const configuration = {
 	clients: [
-		{ client_id: 'app', client_secret: 'app-secret', redirect_uris: ['https://app.example.com/callback'], scope: 'openid', id_token_signed_response_alg: 'ES256' },
+		{ client_id: 'app', client_secret: 'app-secret', redirect_uris: ['https://app.example.com/callback'], scope: 'openid', id_token_signed_response_alg: 'ES256', ...logout },
 		{ client_id: 'desk', client_secret: 'desk-secret', grant_types: ['client_credentials'], redirect_uris: [], response_types: [], scope: 'sessions:impersonate', id_token_signed_response_alg: 'ES256' },
 	],
+	// Its own dispatcher keeps it from asking this machine, where the tests are.
+	fetch: (url, { dispatcher, ...options }) => fetch(url, options),
 	enabledJWA: { idTokenSigningAlgValues: ['ES256'] },
 	features: {
+		backchannelLogout: { enabled: true },
 		clientCredentials: { enabled: true },
 		devInteractions: { enabled: true },
 		resourceIndicators: {
