@@ -19,6 +19,9 @@ func description(b *config.Block) ([]byte, error) {
 		Path: b.Path, Health: b.Health, Issuer: strings.TrimSuffix(issuer.Path, "/"),
 		Lifecycle: b.Lifecycle, Keys: b.Lifecycle || b.PublishesKeys(), Discovery: b.Discovers(), Browser: b.Browser != nil,
 	}
+	for _, t := range b.Trust {
+		site.Logout, site.Events = site.Logout || t.Logout != nil, site.Events || t.Events != nil
+	}
 	if b.OAuth != nil {
 		site.OAuth = b.OAuth.Path
 	}

@@ -67,7 +67,7 @@ func newScene(t testing.TB, c *contract) *scene {
 // site is the Caddyfile of a scene.
 func (s *scene) site(words string) string {
 	site := s.idp.Site(s.Sidecar, sidecartest.Echo(s.t), described+words)
-	return strings.Replace(site, "jwks DIR/jwks.json\n", "jwks DIR/jwks.json\n\t\t\ttoken_header X-Edge-Token\n", 1)
+	return strings.Replace(site, "jwks DIR/jwks.json\n", "jwks DIR/jwks.json\n\t\t\ttoken_header X-Edge-Token\n"+listens, 1)
 }
 
 // send sends a request with these headers, names and values in turn; the same name may come twice.
@@ -106,6 +106,7 @@ func TestOpenAPI_EachDescribedResponseOccursAsDescribed(t *testing.T) {
 		t.Run("of bad requests", func(t *testing.T) { t.Parallel(); askBadly(t, c) })
 		t.Run("of links", func(t *testing.T) { t.Parallel(); openLinks(t, c) })
 		t.Run("of OAuth", func(t *testing.T) { t.Parallel(); liveByOAuth(t, c) })
+		t.Run("of events", func(t *testing.T) { t.Parallel(); hearEvents(t, c) })
 		t.Run("of too many requests", func(t *testing.T) { t.Parallel(); askTooOften(t, c) })
 		t.Run("of slow requests", func(t *testing.T) { t.Parallel(); askSlowly(t, c) })
 		t.Run("of a server in trouble", func(t *testing.T) { t.Parallel(); askInTrouble(t, c) })
@@ -229,12 +230,18 @@ func askSlowly(t *testing.T, c *contract) {
 	for _, path := range oauthPaths {
 		slow = append(slow, struct{ method, path string }{"POST", path})
 	}
+	for path := range eventPaths {
+		slow = append(slow, struct{ method, path string }{"POST", path})
+	}
 	for _, slow := range slow {
 		t.Run(slow.method+slow.path, func(t *testing.T) {
 			t.Parallel()
 			media := asJSON
 			if strings.HasPrefix(slow.path, "/oauth/") || slices.Contains(linkPaths, slow.path) {
 				media = asForm
+			}
+			if said, ok := eventPaths[slow.path]; ok {
+				media = said
 			}
 			sidecartest.WantStatus(t, s.promise(slow.method, slow.path, media, 10), 408)
 		})
@@ -256,6 +263,9 @@ func (s *scene) promise(method, path, media string, length int64) sidecartest.An
 		req.Header.Set("Authorization", bearer+s.alice)
 	}
 	req.Header.Set("Sec-Fetch-Site", "same-origin")
+	if path == "/auth/sessions/events" {
+		req.Header.Set("Authorization", bearer+plainSecret)
+	}
 	got, err := s.Do(req)
 	if err != nil {
 		s.t.Fatal(err)
@@ -324,6 +334,7 @@ func askInTrouble(t *testing.T, c *contract) {
 		sidecartest.WantStatus(t, s.send(method, "/healthz", ""), 503)
 	}
 	s.askEverything(id, presented{"e.e.e", "e.e.e", "e.e.e"}, 503)
+	s.say(503)
 	s.askAdmin(id, 503)
 
 	flaw("down", false)
@@ -335,6 +346,7 @@ func askInTrouble(t *testing.T, c *contract) {
 	_, gateway := s.exchanged("gateway")
 	flaw("fails", true)
 	s.askEverything(id, presented{mine.Text("refresh_token"), app, gateway}, 500)
+	s.say(500)
 	s.askAdmin(id, 500)
 }
 

@@ -26,6 +26,9 @@ func TestOf_HasWhatTheSiteServes(t *testing.T) {
 				"/o/introspect post", "/o/revoke post", "/o/token post", "/t/.well-known/openid-configuration get", "/t/.well-known/openid-configuration head",
 			},
 		},
+		"what identity providers say": {openapi.Site{Path: "/a", Logout: true, Events: true}, []string{
+			"/a post", "/a/backchannel-logout post", "/a/events post", "/a/openapi.json get", "/a/openapi.json head",
+		}},
 		"a whole life": {openapi.Site{Path: "/a", Lifecycle: true}, []string{
 			"/a delete", "/a get", "/a post", "/a/current delete", "/a/current get", "/a/current/refresh post", "/a/openapi.json get", "/a/openapi.json head", "/a/{id} delete", "/a/{id} get",
 		}},

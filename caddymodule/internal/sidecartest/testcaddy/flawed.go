@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/logout"
 	"authsidecar/sessions/storetest"
 )
 
@@ -50,7 +51,8 @@ func (f *flawed) OpenStore(ctx context.Context, _ *zap.Logger) (sessions.Store, 
 	if err := f.flaw(); err != nil {
 		return nil, err
 	}
-	return &flawedStore{Store: new(storetest.Memory), flaw: f.flaw}, nil
+	memory := new(storetest.Memory)
+	return &flawedStore{Store: memory, names: memory, flaw: f.flaw}, nil
 }
 
 func (f *flawed) is(name string) bool {
@@ -71,7 +73,8 @@ func (f *flawed) flaw() error {
 
 type flawedStore struct {
 	sessions.Store
-	flaw func() error
+	names logout.Store // the same
+	flaw  func() error
 }
 
 func (s *flawedStore) Create(ctx context.Context, row sessions.Session) (sessions.Session, bool, int, error) {
@@ -100,6 +103,27 @@ func (s *flawedStore) List(ctx context.Context, query sessions.Query) (sessions.
 		return sessions.Page{}, err
 	}
 	return s.Store.List(ctx, query)
+}
+
+func (s *flawedStore) Named(ctx context.Context, realm, name string) ([]sessions.Session, error) {
+	if err := s.flaw(); err != nil {
+		return nil, err
+	}
+	return s.names.Named(ctx, realm, name)
+}
+
+func (s *flawedStore) Mark(ctx context.Context, realm string, marks []logout.Mark) error {
+	if err := s.flaw(); err != nil {
+		return err
+	}
+	return s.names.Mark(ctx, realm, marks)
+}
+
+func (s *flawedStore) Marks(ctx context.Context, realm string, names []string) ([]logout.Mark, error) {
+	if err := s.flaw(); err != nil {
+		return nil, err
+	}
+	return s.names.Marks(ctx, realm, names)
 }
 
 // Checkpoint writes more than a connection takes that nobody reads from.
