@@ -31,8 +31,12 @@ func readBlock(ctx caddy.Context, handler []byte) (*explain.Block, error) {
 	if err != nil {
 		return nil, err
 	}
+	listeners, err := h.Listeners()
+	if err != nil {
+		return nil, err
+	}
 	block := &explain.Block{
-		Issuer: h.Issuer, Policy: policy,
+		Issuer: h.Issuer, Policy: policy, Listeners: listeners, Path: h.Path,
 		Own:     bearer.Issuer{Name: h.Issuer, Audiences: h.AccessToken.Audience, Own: true, Leeway: ownLeeway},
 		OwnKeys: func() (bearer.KeySource, string) { return h.accessKeys(ctx) },
 	}

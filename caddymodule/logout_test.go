@@ -259,3 +259,29 @@ func TestCluster_ALogoutHereEndsSessionsThere(t *testing.T) {
 		}
 	})
 }
+
+// explain takes what an issuer says, too: that is no caller's token.
+func TestExplain_SaysWhichRuleALogoutTokenBreaks(t *testing.T) {
+	t.Parallel()
+	s := newSidecar(t)
+	idp := sidecartest.NewIDP(t, "https://idp.example.com")
+	file := s.Write("Caddyfile", s.Render(listening(idp, s.Sidecar, "", "")))
+	for name, c := range map[string]struct {
+		token string
+		ok    bool
+		want  []string
+	}{
+		"a good one":           {logoutToken(idp, map[string]any{"sub": "alice"}), true, []string{"logout token", "ok", "would be revoked"}},
+		"a good event":         {securityEvent(idp, caepURI+"session-revoked", "alice"), true, []string{"security event", "ok"}},
+		"an old one":           {logoutToken(idp, map[string]any{"sub": "alice", "iat": time.Now().Add(-time.Hour).Unix()}), false, []string{"iat is more than 10 minutes ago", "compare the clocks"}},
+		"of another client":    {logoutToken(idp, map[string]any{"sub": "alice", "aud": "another"}), false, []string{"aud names none of our clients", "logout <client id>"}},
+		"by another's key":     {logoutToken(sidecartest.NewIDP(t, idp.Issuer), map[string]any{"sub": "alice"}), false, []string{"refused", "unknown_key"}},
+		"an event of nobody's": {saying(idp, "secevent+jwt", map[string]any{"iss": "https://another.example.com", "events": map[string]any{"x": map[string]any{}}}), false, []string{"no trusted issuer"}},
+	} {
+		got := s.Sessions(c.token, "explain", "--config", file, "--offline")
+		if got.OK != c.ok {
+			t.Errorf("%s: %+v", name, got)
+		}
+		sidecartest.WantIn(t, got.Out, c.want...)
+	}
+}

@@ -31,7 +31,7 @@ Reads a caller's token from standard input and makes the checks that the server 
 one by one: form, header, issuer, key, signature, type, audience, times and subject.
 With --user, it also shows which allow rule holds for a session for that user. For each
 failed check it says what to do and, where the configuration can help, the lines to
-write. The token is neither printed nor sent anywhere.
+write. Of a logout token, or a security event, it says which rule it breaks. The token is neither printed nor sent anywhere.
 
 The configuration is that of --config, else the Caddyfile in this directory, else that
 of the running server (--address). Without one, it shows which section of the page about

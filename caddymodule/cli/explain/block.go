@@ -6,6 +6,7 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/jose"
+	"authsidecar/sessions/logoutapi"
 )
 
 // A Block is an auth_sessions block, as far as the fate of a token depends on it.
@@ -17,6 +18,9 @@ type Block struct {
 	Trusted []Trusted // in the order of the configuration
 	Policy  *sessions.Policy
 	Clients map[string]bool // OAuth clients
+	// Listeners are the issuers that say what is over there, at endpoints below Path.
+	Listeners map[string]*logoutapi.Listener
+	Path      string
 }
 
 // Trusted is an issuer that a block trusts.

@@ -55,6 +55,9 @@ func (s *Site) Explain(ctx context.Context, token string, asked Asked) *Result {
 	if made.Header.Type == keyring.RefreshTokenType && IssuerClaim(token) == s.Issuer {
 		return s.ownRefreshToken()
 	}
+	if said := s.said(ctx, token, made.Header); said != nil {
+		return said
+	}
 	result := &Result{Issuer: s.Issuer, Outcome: "accepted", Checks: s.steps(made)}
 	result.setOutcome(made.Refused())
 	if asked.User != "" && made.Caller != nil {

@@ -1,0 +1,44 @@
+package explain
+
+import (
+	"context"
+	"strings"
+
+	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/jose"
+	"authsidecar/sessions/logoutapi"
+)
+
+// The checks of tokens by which an issuer says what is over.
+const (
+	checkLogout bearer.Check = "logout token"
+	checkEvent  bearer.Check = "security event"
+)
+
+// said explains a token by which an issuer says what is over; nil for a caller's.
+func (s *Site) said(ctx context.Context, token string, header jose.Header) *Result {
+	claims, err := jose.UnverifiedClaims(token)
+	if err != nil {
+		return nil
+	}
+	logout, pushed := logoutapi.IsFor(header.Type, claims)
+	if !logout && !pushed {
+		return nil
+	}
+	step := Step{Check: checkLogout, Result: "ok", Detail: "sessions that came of what it names would be revoked"}
+	if pushed {
+		step = Step{Check: checkEvent, Result: "ok", Detail: "what the configuration says of its event would be done"}
+	}
+	result := &Result{Issuer: s.Issuer, Outcome: "accepted"}
+	api := logoutapi.New(logoutapi.Config{Path: s.Path, Listeners: s.Listeners, Verifier: s.verifier})
+	mend, err := api.Explain(ctx, token, pushed)
+	switch {
+	case bearer.IsUnavailable(err):
+		result.Outcome, step.Result, step.Detail = "unknown", "unknown", "the keys of its issuer are not at hand"
+	case err != nil:
+		result.Outcome, result.Reason = "refused", logoutapi.Refused
+		step.Result, step.Detail, step.Mend = "refused", strings.TrimPrefix(err.Error(), "token refused: "), mend
+	}
+	result.Checks = []Step{step}
+	return result
+}

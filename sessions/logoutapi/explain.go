@@ -1,0 +1,38 @@
+package logoutapi
+
+import (
+	"context"
+	"errors"
+	"strings"
+)
+
+// IsFor reports for which endpoint of this package a token says that it is: a logout token, or a
+// security event that is pushed. Nothing of it is verified.
+func IsFor(typ string, claims map[string]any) (logout, pushed bool) {
+	events, has := claims["events"].(map[string]any)
+	switch strings.TrimPrefix(strings.ToLower(typ), "application/") {
+	case "logout+jwt":
+		return true, false
+	case "secevent+jwt":
+		return false, true
+	}
+	_, logout = events[logoutEvent]
+	return logout, has && !logout
+}
+
+// Explain reports why a logout token, or one that is pushed, is refused, and what to do about it
+// where that is known. Nothing that it says is done. The error of a good one is nil.
+func (a *API) Explain(ctx context.Context, token string, pushed bool) (mend string, err error) {
+	check := a.checkLogout
+	if pushed {
+		check = a.checkEvent
+	}
+	_, err = a.Verifier.VerifySigned(ctx, token, check)
+	if err != nil {
+		err = refusalOf(err)
+	}
+	if refused, ok := errors.AsType[*refusal](err); ok {
+		mend = refused.mend
+	}
+	return mend, err
+}
