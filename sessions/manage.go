@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // scanPages bounds how much of the store one request reads, so that a filter that
@@ -217,4 +218,27 @@ func (m *Manager) SignOut(ctx context.Context, s *Session, ip string) error {
 		holder = Principal{Issuer: m.Realm, Subject: s.UserID}
 	}
 	return m.end(ctx, s.Key(), EndRevoked, ender{by: holder, ip: ip})
+}
+
+// Confirm writes down that an access token of ours arrived where it was sent, so that the
+// refresh token of the generation before is good for the grace period from now on, and not
+// longer: see Rotation. It is for tokens that a request brought, never for those that its
+// answer is to bring. It does nothing unless the caller is Unconfirmed, and of several at once
+// one does it; after an error, which wraps ErrUnavailable, the caller is Unconfirmed again.
+func (m *Manager) Confirm(ctx context.Context, c *Caller) error {
+	if c.Arrived == nil || !c.Arrived.CompareAndSwap(false, true) {
+		return nil
+	}
+	var rules Rotation
+	row, err := m.Store.Update(ctx, m.Ref(c).Key, func(row Session, now time.Time) (next Session, write bool) {
+		return rules.Confirm(row, c.Generation, now)
+	})
+	switch {
+	case err == nil:
+		m.revocations().Remember(&row)
+	case !errors.Is(err, ErrNotFound):
+		c.Arrived.Store(false)
+		return fmt.Errorf("confirming generation: %w", err)
+	}
+	return nil
 }

@@ -128,29 +128,6 @@ func (p *presentation) present(row Session, now time.Time) (next Session, write 
 	return rules.Present(row, p.token, &p.fresh, now)
 }
 
-// Confirm writes down that an access token of ours arrived where it was sent, so that the
-// refresh token of the generation before is good for the grace period from now on, and not
-// longer: see Rotation. It is for tokens that a request brought, never for those that its
-// answer is to bring. It does nothing unless the caller is Unconfirmed, and of several at once
-// one does it; after an error, which wraps ErrUnavailable, the caller is Unconfirmed again.
-func (m *Manager) Confirm(ctx context.Context, c *Caller) error {
-	if c.Arrived == nil || !c.Arrived.CompareAndSwap(false, true) {
-		return nil
-	}
-	var rules Rotation
-	row, err := m.Store.Update(ctx, m.Ref(c).Key, func(row Session, now time.Time) (next Session, write bool) {
-		return rules.Confirm(row, c.Generation, now)
-	})
-	switch {
-	case err == nil:
-		m.revocations().Remember(&row)
-	case !errors.Is(err, ErrNotFound):
-		c.Arrived.Store(false)
-		return fmt.Errorf("confirming generation: %w", err)
-	}
-	return nil
-}
-
 // Outdated reports whether an answer whose header is written at now is to leave the tokens of
 // the grant out, where they live in cookies and row is what is stored now. An answer that comes
 // late would put an earlier generation in the place of a later one, and its browser would be
