@@ -15,9 +15,12 @@ func IsFor(typ string, claims map[string]any) (logout, pushed bool) {
 		return true, false
 	case "secevent+jwt":
 		return false, true
+	case "", "jwt": // it says nothing
+		_, logout = events[logoutEvent]
+		return logout, has && !logout
+	default:
+		return false, false
 	}
-	_, logout = events[logoutEvent]
-	return logout, has && !logout
 }
 
 // Explain reports why a logout token, or one that is pushed, is refused, and what to do about it

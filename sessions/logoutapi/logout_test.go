@@ -274,6 +274,32 @@ func (noKeys) Key(_ context.Context, _ string, _ jose.Algorithm) (*jose.Key, err
 }
 func (noKeys) Version() uint64 { return 1 }
 
+func TestIsFor_GoesByTheTypeAndThenByTheEvents(t *testing.T) {
+	logout, event := object{"events": object{logoutURI: object{}}}, object{"events": object{"x": object{}}}
+	for _, c := range []struct {
+		typ            string
+		claims         object
+		logout, pushed bool
+	}{
+		{"logout+jwt", object{}, true, false},
+		{"application/Logout+JWT", event, true, false},
+		{"JWT", logout, true, false},
+		{"", logout, true, false},
+		{"secevent+jwt", object{}, false, true},
+		{"secevent+jwt", logout, false, true},
+		{"", event, false, true},
+		{"jwt", event, false, true},
+		{"at+jwt", event, false, false},
+		{"rt+jwt", logout, false, false},
+		{"", object{}, false, false},
+		{"JWT", object{"events": "x"}, false, false},
+	} {
+		if logout, pushed := logoutapi.IsFor(c.typ, c.claims); logout != c.logout || pushed != c.pushed {
+			t.Errorf("%q %v: %t %t", c.typ, c.claims, logout, pushed)
+		}
+	}
+}
+
 // The endpoints are there as far as an issuer uses them.
 func TestOnlyWhatIsConfiguredIsServed(t *testing.T) {
 	for name, c := range map[string]struct {
