@@ -121,7 +121,7 @@ func TestLogout_EndsSessionsAndTheirAccessTokensAtOnce(t *testing.T) {
 	again := idp.Token("alice", map[string]any{"sid": "sid-3", "auth_time": time.Now().Unix()})
 	sidecartest.WantStatus(t, s.Create(again, `{"user_id":"alice"}`), 200)
 
-	s.WaitLog("issuer ended sessions", `"sessions":2`, `"named":"sub and sid"`, `"jti":"jti-of-logout+jwt"`)
+	s.WaitLog("sessions revoked by their issuer", `"sessions":2`, `"named":"sub and sid"`, `"jti":"jti-of-logout+jwt"`)
 	s.WaitLog("issuer sent an event", `"outcome":"repeated"`)
 	audit, err := os.ReadFile(s.Dir + "/audit.log")
 	if err != nil {
@@ -208,7 +208,7 @@ func TestEvents_DoWhatIsConfigured(t *testing.T) {
 	over("impersonations", false, true, false)
 	sidecartest.WantStatus(t, s.push(securityEvent(idp, riscURI+"account-disabled", "alice"), eventToken), 202)
 	over("the account", true, true, true)
-	s.WaitLog("issuer ended sessions", `"kind":"account-disabled"`, `"sessions":2`)
+	s.WaitLog("sessions revoked by their issuer", `"kind":"account-disabled"`, `"sessions":2`)
 	got := s.push(securityEvent(sidecartest.NewIDP(t, idp.Issuer), riscURI+"account-disabled", "alice"), eventToken)
 	if sidecartest.WantStatus(t, got, 400); got.Text("err") != "invalid_key" {
 		t.Errorf("forged: %s", got.Body)

@@ -240,6 +240,7 @@ func (s *streaming) site(words string) string {
 		words += "\nidentity"
 	}
 	site := s.idp.Site(s.Sidecar, s.app.URL, "lifecycle\n\t\tmanage scope sessions:manage\n\t\t"+words)
+	site = strings.Replace(site, "audience "+sidecartest.Audience, "audience "+sidecartest.Audience+"\n\t\t\tlogout desk", 1)
 	return strings.TrimSuffix(site, "\n}\n") + " {\n" + s.rest + "\n}\n}\n"
 }
 
@@ -425,6 +426,9 @@ func TestStreams_EndByEveryWayToEndASession(t *testing.T) {
 			}
 		}},
 		{"by its absolute end", `,"expires_in_millis":1500`, func(sidecartest.Answer) {}},
+		{"by its actor's identity provider", "", func(sidecartest.Answer) { // last: the desk's tokens of this second are good for nothing more
+			sidecartest.WantStatus(t, s.logout(logoutToken(s.idp, map[string]any{"sub": "desk"})), 200)
+		}},
 	} {
 		session := s.session(true, way.more)
 		token := session.Text("access_token")

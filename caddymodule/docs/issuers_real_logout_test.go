@@ -63,7 +63,7 @@ func TestRealIssuers_ALogoutAtTheProviderEndsSessionsHere(t *testing.T) {
 	kept := []sidecartest.Answer{create(elsewhere.ID, "alice"), create(bob.ID, "bob"), create(bob.Access, "bob")}
 
 	signOut(t, browser, issuer.url, alice.ID)
-	s.WaitLog("issuer ended sessions", `"kind":"backchannel-logout"`, `"named":"sub and sid"`, `"sessions":2`)
+	s.WaitLog("sessions revoked by their issuer", `"kind":"backchannel-logout"`, `"named":"sub and sid"`, `"sessions":2`)
 	for _, session := range over {
 		sidecartest.WantProblem(t, s.Refresh(session.Text("refresh_token")), http.StatusBadRequest, "invalid_grant")
 	}

@@ -41,7 +41,7 @@ func (l *issuerLog) put(h *logoutapi.Heard, now time.Time) (again bool) {
 		l.last[h.Issuer] = IssuerEvent{Kind: h.Kind, Outcome: h.Outcome, JTI: h.JTI, Ended: h.Ended, At: now.UTC()}
 		return false
 	}
-	key := h.Issuer + " " + h.Err.Error() // of a few words of ours
+	key := h.Kind + " " + h.Issuer + " " + h.Err.Error() // of a few words of ours
 	if again = now.Sub(l.logged[key]) < issuerPause; !again {
 		l.logged[key] = now
 	}
@@ -67,7 +67,7 @@ func (r *Reporter) Heard(ctx context.Context, h *logoutapi.Heard, rows string) {
 	}
 	switch h.Outcome {
 	case logoutapi.OutcomeRevoked:
-		r.logger.Info("issuer ended sessions", append(fields, zap.Int("sessions", h.Ended))...)
+		r.logger.Info("sessions revoked by their issuer", append(fields, zap.Int("sessions", h.Ended))...)
 	case logoutapi.OutcomeNothing:
 		r.logger.Warn("issuer named nobody who has a session here", append(fields, zap.String("rows", rows),
 			zap.String("mend", "none is needed where that person had no session; if they had one, compare what the token named with what rows have: caddymodule/docs/logout.md"))...)

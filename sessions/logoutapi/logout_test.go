@@ -99,6 +99,7 @@ func TestLogout_ATokenThatBreaksARuleIsRefused(t *testing.T) {
 		"typ of a refresh token":           {"rt+jwt", nil, "typ"},
 		"typ of Keycloak's ID tokens":      {"JWT", object{"typ": "ID"}, "typ"},
 		"a nonce":                          {"logout+jwt", object{"nonce": "n-0S6_WzA2Mj"}, "nonce"},
+		"a nonce that is null":             {"logout+jwt", nil, "nonce"},
 		"an empty nonce":                   {"logout+jwt", object{"nonce": ""}, "nonce"},
 		"no events":                        {"logout+jwt", object{"events": nil}, "event"},
 		"wrong events":                     {"logout+jwt", object{"events": object{"http://schemas.openid.net/event/other": object{}}}, "event"},
@@ -122,7 +123,11 @@ func TestLogout_ATokenThatBreaksARuleIsRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.want(w.post(w.sign(change.typ, with(logoutClaims(), change.claims))), http.StatusBadRequest, `{"error":"invalid_request","error_description":"`)
+			claims := with(logoutClaims(), change.claims)
+			if name == "a nonce that is null" {
+				claims["nonce"] = nil
+			}
+			w.want(w.post(w.sign(change.typ, claims)), http.StatusBadRequest, `{"error":"invalid_request","error_description":"`)
 			if len(w.notices) != 0 {
 				t.Errorf("noticed %+v", w.notices)
 			}

@@ -31,6 +31,7 @@ func attributed(s *bearer.Signed, err error) error {
 // checkLogout checks the claims of a logout token (Back-Channel Logout 1.0 section 2.6).
 func (a *API) checkLogout(s *bearer.Signed) error {
 	l := a.Listeners[s.Issuer.Name]
+	_, hasNonce := s.Claims["nonce"]
 	switch {
 	case l == nil || len(l.Clients) == 0:
 		return refuse(errToken, "no logout tokens are taken from "+s.Issuer.Name, "write in its trust: logout <client id>")
@@ -38,7 +39,7 @@ func (a *API) checkLogout(s *bearer.Signed) error {
 		return refuse(errToken, "its typ is that of another kind of token", "")
 	case !hasWord(s.Claims["aud"], l.Clients):
 		return refuse(errToken, "aud names none of our clients", "write in the trust the client id that the issuer has in aud: logout <client id>")
-	case s.Claims["nonce"] != nil:
+	case hasNonce:
 		return refuse(errToken, "it has a nonce, which a logout token must not have", "")
 	}
 	if _, ok := eventsOf(s)[logoutEvent].(map[string]any); !ok {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/redis/rueidis"
+
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/calls"
 	"authsidecar/sessions/logout"
@@ -91,12 +93,19 @@ func (s *Store) Marks(ctx context.Context, realm string, names []string) (marks 
 		return nil, err
 	}
 	defer s.gate.Leave()
-	for _, name := range names {
-		results, err := s.ask(ctx, s.client.B().Hmget().Key(s.keys.mark(hash("mark", realm, name))).Field("at", "until").Build())
-		if err != nil {
-			return nil, err
-		}
-		values, err := results[0].ToArray()
+	if len(names) == 0 {
+		return nil, nil
+	}
+	commands := make([]rueidis.Completed, len(names))
+	for i, name := range names {
+		commands[i] = s.client.B().Hmget().Key(s.keys.mark(hash("mark", realm, name))).Field("at", "until").Build()
+	}
+	results, err := s.ask(ctx, commands...)
+	if err != nil {
+		return nil, err
+	}
+	for i, name := range names {
+		values, err := results[i].ToArray()
 		if err != nil || len(values) != 2 {
 			return nil, calls.ErrCorrupt
 		}
