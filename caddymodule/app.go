@@ -21,6 +21,7 @@ func init() {
 // auth_sessions handler brings it in. It starts and ends what handlers need
 // beyond a request: stores, signing keys, and the trusted issuers' keys.
 type App struct {
+	ctx    caddy.Context
 	logger *zap.Logger
 
 	mu        sync.Mutex
@@ -39,7 +40,7 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 
 // Provision sets up the app.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.logger = ctx.Logger()
+	a.ctx, a.logger = ctx, ctx.Logger()
 	a.instances = make(map[string]*instance)
 	return observe.Register(ctx.GetMetricsRegistry(), a.reporters)
 }
@@ -77,6 +78,9 @@ func (a *App) reporters() []*observe.Reporter {
 
 // Start opens every instance and keeps its keys fresh.
 func (a *App) Start() error {
+	if err := checkReach(a.ctx); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
 	if err := a.open(ctx, inForce()); err != nil {

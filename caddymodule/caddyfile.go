@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"errors"
+
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
 	"authsidecar/caddymodule/config/directive"
@@ -12,6 +14,9 @@ func init() {
 }
 
 func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
+	if h.IsNamedRoute() { // of which Caddy keeps one directive, and what invokes it sorts behind most others
+		return nil, errors.New("auth_sessions in a named route: what stands beside invoke would run before it; write a snippet in place of the named route, (name) { ... }, and import name in place of invoke")
+	}
 	handler := new(Handler)
 	if err := directive.Read(h.Dispenser, &handler.Block); err != nil {
 		return nil, err
