@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -56,13 +57,18 @@ func (h *Handler) letCookiesIn() {
 }
 
 // addBrowser adds the endpoints for browsers, where they are configured.
-func (inst *instance) addBrowser(h *Handler) {
+func (inst *instance) addBrowser(h *Handler) (err error) {
 	if inst.cookies == nil {
-		return
+		return nil
 	}
-	inst.own = append(inst.own, browser.New(browser.Config{
-		Path: h.Path, Authenticator: inst.cookies, Links: inst.links, Observer: observer{inst},
-	}))
+	c := browser.Config{Path: h.Path, Authenticator: inst.cookies, Links: inst.links, Observer: observer{inst}}
+	if h.Browser.SignIn != nil {
+		if c.SignIn, err = inst.newSignIn(h); err != nil {
+			return fmt.Errorf("browser: sign_in %s: %w", h.Browser.SignIn.Issuer, err)
+		}
+	}
+	inst.own = append(inst.own, browser.New(c))
+	return nil
 }
 
 // newLinks are how sessions are handed over; nil without browser.

@@ -61,6 +61,10 @@ var grammar = map[string]lines{
 	},
 	"browser": {
 		"cookie": {"cookie %s"}, "link": {"link %s"}, "impersonate_on": {"impersonate_on %s"}, "expire_cookies": {"expire_cookies %s", "expire_cookies x %s"},
+		"sign_in": {"sign_in %s {\nclient_id x\n}"},
+	},
+	"browser {\nsign_in https://idp.example.com": {
+		"client_id": {"client_id %s"}, "client_secret": {"client_id x\nclient_secret %s"}, "scopes": {"client_id x\nscopes %s"},
 	},
 }
 
@@ -87,7 +91,7 @@ func blockWith(block, line string) string {
 	if block == "impersonation" {
 		line += "\nidentity"
 	}
-	if block == "browser" {
+	if strings.HasPrefix(block, "browser") {
 		line += "\nlifecycle\nidentity"
 	}
 	return "http://a.example.com {\nauth_sessions {\n" + strings.Join(slices.Sorted(maps.Values(rest)), "\n") + "\n" + line + "\n}\n}\n"
@@ -148,6 +152,9 @@ func wantNoPlaceholder(t *testing.T, word, text string) {
 		if h.OAuth != nil {
 			h.OAuth.Clients[0].Secrets = nil
 		}
+	}
+	if word == "client_secret" {
+		h.Browser.SignIn.ClientSecret = ""
 	}
 	left, err := json.Marshal(struct {
 		*caddymodule.Handler

@@ -104,7 +104,9 @@ func newInstance(h *Handler) (*instance, error) {
 	if err := inst.addOAuth(h, keys); err != nil { // before those that have all below their path
 		return nil, err
 	}
-	inst.addBrowser(h)
+	if err := inst.addBrowser(h); err != nil {
+		return nil, err
+	}
 	api, err := inst.newAPI(h, keys)
 	inst.own = append(inst.own, api)
 	return inst, err

@@ -90,10 +90,8 @@ func (made *trusted) fromRemote(ctx caddy.Context, logger *zap.Logger, t *config
 		Memory: newIssuerMemory(ctx.Storage(), t.Issuer, t.JWKS), Log: slogOf(logger),
 	}
 	var err error
-	if t.CA != "" {
-		if remoteConfig.RootCAs, err = readCAs(t.CA); err != nil {
-			return fmt.Errorf("ca %s: %w", t.CA, err)
-		}
+	if remoteConfig.RootCAs, err = issuerRoots(t); err != nil {
+		return err
 	}
 	if t.JWKSToken != "" {
 		remoteConfig.Token = func() (string, error) { return placeholder.Resolve(t.JWKSToken) }
@@ -110,6 +108,18 @@ func (made *trusted) fromRemote(ctx caddy.Context, logger *zap.Logger, t *config
 		}
 	}
 	return nil
+}
+
+// issuerRoots returns whom to believe that they are a trusted issuer; nil: whom the system believes.
+func issuerRoots(t *config.Trust) (*x509.CertPool, error) {
+	if t.CA == "" {
+		return nil, nil
+	}
+	roots, err := readCAs(t.CA)
+	if err != nil {
+		return nil, fmt.Errorf("ca %s: %w", t.CA, err)
+	}
+	return roots, nil
 }
 
 // readCAs reads the certificates of whom to believe.

@@ -173,6 +173,7 @@ func (b *Block) setDefaults() {
 	}
 	if b.Browser != nil {
 		b.Browser.setDefaults()
+		b.setSignInDefaults()
 	}
 	if b.SigningKeys == nil {
 		b.SigningKeys = new(SigningKeys)

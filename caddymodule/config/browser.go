@@ -32,6 +32,9 @@ type Browser struct {
 	// They have to be for this host alone and all of its paths. Not beside impersonate_on,
 	// which needs none. Default: none.
 	ExpireCookies []string `json:"expire_cookies,omitempty"`
+
+	// Where people sign in. Default: nowhere; sessions come by other ways.
+	SignIn *SignIn `json:"sign_in,omitempty"`
 }
 
 func (w *Browser) setDefaults() {
@@ -64,7 +67,10 @@ func (b *Block) checkBrowser() error {
 	if err := w.checkCookie(); err != nil {
 		return err
 	}
-	return b.checkLink()
+	if err := b.checkLink(); err != nil {
+		return err
+	}
+	return b.checkSignIn()
 }
 
 func (w *Browser) checkCookie() error {

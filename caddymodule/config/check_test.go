@@ -103,6 +103,9 @@ func TestCheck_RefusesWhatOnlyJSONCanSay(t *testing.T) {
 	trust := func(members string) string {
 		return `"trust": [{"issuer": "https://idp.example.com", "audience": ["x"], ` + members + `}]`
 	}
+	signIn := func(members string) string {
+		return `"lifecycle": true, "identity": {}, "browser": {"sign_in": {"issuer": "https://idp.example.com", "client_id": "app", ` + members + `}}`
+	}
 	tests := []struct{ name, members, at, want string }{
 		{"no issuer", `"issuer": ""`, "issuer", "issuer is missing"},
 		{"no trust", `"trust": null`, "trust", "no trust"},
@@ -119,6 +122,9 @@ func TestCheck_RefusesWhatOnlyJSONCanSay(t *testing.T) {
 		{"nobody protected", `"protect": []`, "protect", "names nobody"},
 		{"an empty name protected", `"protect": [""]`, "protect", "cannot be a user id"},
 		{"no audience", trust(`"audience": []`), "trust.0.audience", "no audience"},
+		{"L1: a client_secret that is there itself", signIn(`"client_secret": "hunter2"`), "browser.sign_in", "is the client_secret itself"},
+		{"L1: a client_secret around a placeholder", signIn(`"client_secret": "x{env.A}"`), "browser.sign_in", "is the client_secret itself"},
+		{"no scopes", signIn(`"scopes": []`), "browser.sign_in", "names nothing"},
 		{"no algorithms", trust(`"algorithms": []`), "trust.0.algorithms", "names nothing"},
 		{"no types", trust(`"types": []`), "trust.0.types", "names nothing"},
 		{"V15: negative leeway", trust(`"leeway": -1`), "trust.0.leeway", "leeway is -1ns"},

@@ -11,11 +11,12 @@ import (
 // No text of a configuration keeps a placeholder, whatever words the grammar will have.
 func TestPlaceholders_NoTextKeepsOne(t *testing.T) {
 	kept := map[string]string{
-		"trust.0.secret":          "it is resolved where it is used, and refused if it is more than one placeholder: TestCheck_RefusesWhatOnlyJSONCanSay",
-		"trust.0.jwks_token":      "it is resolved each time that the keys are fetched, and refused if it is more than one placeholder: TestCheck_RefusesWhatOnlyJSONCanSay",
-		"trust.0.events.token":    "it is resolved where it is used, and refused if it is more than one placeholder: TestCheck_RefusesWhatOnlyJSONCanSay",
-		"oauth.clients.0.secrets": "they are resolved where they are used, and refused if they are more than one placeholder: TestCheck_RefusesWhatOnlyJSONCanSay",
-		"identity.login":          "it has placeholders of requests: TestPlaceholders_OfRequestsAreLeftToThem",
+		"trust.0.secret":                "it is resolved where it is used, and refused if it is more than one placeholder: TestCheck_RefusesWhatOnlyJSONCanSay",
+		"trust.0.jwks_token":            "it is resolved each time that the keys are fetched, and refused if it is more than one placeholder: TestCheck_RefusesWhatOnlyJSONCanSay",
+		"trust.0.events.token":          "it is resolved where it is used, and refused if it is more than one placeholder: TestCheck_RefusesWhatOnlyJSONCanSay",
+		"oauth.clients.0.secrets":       "they are resolved where they are used, and refused if they are more than one placeholder: TestCheck_RefusesWhatOnlyJSONCanSay",
+		"browser.sign_in.client_secret": "it is resolved where it is used, and refused if it is more than one placeholder: TestCheck_RefusesWhatOnlyJSONCanSay",
+		"identity.login":                "it has placeholders of requests: TestPlaceholders_OfRequestsAreLeftToThem",
 	}
 	placeholdertest.Run(t, (*Block).Prepare, kept)
 }

@@ -19,7 +19,7 @@ type realIssuer struct {
 	browser *http.Client
 }
 
-// nodeIssuer starts the issuer of an npm package, with more variables of its environment.
+// nodeIssuer starts the issuer of an npm package, with more of the environment.
 func nodeIssuer(t *testing.T, name string, env ...string) *realIssuer {
 	t.Helper()
 	const dir = "testdata/issuers"
@@ -29,14 +29,12 @@ func nodeIssuer(t *testing.T, name string, env ...string) *realIssuer {
 	if _, err := os.Stat(filepath.Join(dir, "node_modules", name)); err != nil {
 		servertest.Missing(t, name, "npm ci --prefix caddymodule/docs/"+dir+", at the top of the repository")
 	}
-	cmd := exec.Command("node", filepath.Join(dir, name+".mjs"))
-	cmd.Env = append(os.Environ(), env...)
-	return &realIssuer{url: servertest.Printed(t, cmd)[0]}
+	return startIssuer(t, exec.Command("node", filepath.Join(dir, name+".mjs")), env)
 }
 
 // zitadelIssuer builds and starts the issuer of Zitadel's library, a module of its own: what it
 // requires is none of ours.
-func zitadelIssuer(t *testing.T) *realIssuer {
+func zitadelIssuer(t *testing.T, env ...string) *realIssuer {
 	t.Helper()
 	const dir = "testdata/zitadel"
 	file := filepath.Join(t.TempDir(), "zitadel")
@@ -48,7 +46,13 @@ func zitadelIssuer(t *testing.T) *realIssuer {
 	} else if err != nil {
 		t.Fatalf("building it: %v\n%s", err, out)
 	}
-	return &realIssuer{url: servertest.Printed(t, exec.Command(file))[0]}
+	return startIssuer(t, exec.Command(file), env)
+}
+
+func startIssuer(t *testing.T, cmd *exec.Cmd, env []string) *realIssuer {
+	t.Helper()
+	cmd.Env = append(os.Environ(), env...)
+	return &realIssuer{url: servertest.Printed(t, cmd)[0]}
 }
 
 // ask sends a request to the issuer; header has names and values in turn.

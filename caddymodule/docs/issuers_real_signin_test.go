@@ -99,16 +99,29 @@ func newBrowser(t *testing.T) *http.Client {
 // A page is what a browser is shown; next is where it is sent instead.
 type page struct {
 	at         *url.URL
+	status     int
 	text, next string
 }
 
+// browse is look at a page that has to be there.
 func browse(t *testing.T, browser *http.Client, method, to string, form url.Values) page {
+	t.Helper()
+	found := look(t, browser, method, to, form)
+	if found.next == "" && found.status != http.StatusOK {
+		t.Fatalf("%s: %d\n%s", found.at.Path, found.status, found.text)
+	}
+	return found
+}
+
+// look returns a page as a person sees it.
+func look(t *testing.T, browser *http.Client, method, to string, form url.Values) page {
 	t.Helper()
 	req, err := http.NewRequest(method, to, strings.NewReader(form.Encode()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "text/html")
 	resp, err := browser.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -121,8 +134,5 @@ func browse(t *testing.T, browser *http.Client, method, to string, form url.Valu
 	if next, err := resp.Location(); err == nil {
 		return page{next: next.String()}
 	}
-	if resp.StatusCode != http.StatusOK {
-		t.Fatalf("%s: %s\n%s", req.URL.Path, resp.Status, text)
-	}
-	return page{at: req.URL, text: string(text)}
+	return page{at: req.URL, status: resp.StatusCode, text: string(text)}
 }

@@ -17,7 +17,8 @@ func (m *Middleware) byCookies(r *http.Request) (who *identity, settle func(http
 		return nil, nil, false, nil
 	}
 	brought := m.Browser.Brought(r)
-	forward.DropNamed(r.Header, m.Browser.Jar.Names())
+	flows, _ := m.Browser.Jar.Flows()
+	forward.DropNamed(r.Header, m.Browser.Jar.Names(), flows)
 	if _, err := bearer.FromHeader(r.Header); !errors.Is(err, bearer.ErrNoToken) || !brought.There() {
 		return nil, nil, false, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/browser/signin"
 	"authsidecar/sessions/forward"
 	"authsidecar/sessions/httpapi"
 	"authsidecar/sessions/internal/endpoint"
@@ -23,6 +24,8 @@ type Config struct {
 	Observer sessions.Observer
 	// Links are how sessions are handed over.
 	Links *Links
+	// SignIn is where people sign in. Nil: nowhere.
+	SignIn *signin.Client
 	// More are endpoints beside those of this package.
 	More []Endpoint
 }

@@ -1,6 +1,10 @@
 package browser
 
-import "net/http"
+import (
+	"net/http"
+
+	"authsidecar/sessions/browser/signin"
+)
 
 // An Endpoint is one that browsers use, below our path.
 type Endpoint struct {
@@ -19,10 +23,17 @@ type Endpoint struct {
 
 // endpoints are what is served: a line each.
 func (a *API) endpoints() []Endpoint {
-	return []Endpoint{
+	all := []Endpoint{
 		{Rest: "/close", Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.close, Down: a.closeDown},
 		{Rest: OpenPath, Methods: []string{http.MethodGet, http.MethodHead}, Serve: a.open},
 		{Rest: OpenPath + "/preview", Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.preview},
 		{Rest: OpenPath + "/confirm", Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.confirm},
 	}
+	if a.SignIn != nil {
+		all = append(all,
+			Endpoint{Rest: SignInPath, Methods: []string{http.MethodGet}, NeedsStore: true, Serve: a.signIn},
+			Endpoint{Rest: signin.CallbackPath(SignInPath), Methods: []string{http.MethodGet}, NeedsStore: true, Serve: a.signedIn},
+		)
+	}
+	return all
 }

@@ -43,6 +43,7 @@ func (t Tokens) There() bool { return t.Access != "" || t.Refresh != "" }
 // A Jar reads and writes the cookies of a site. It is safe for concurrent use.
 type Jar struct {
 	base   string
+	flows  string
 	names  [2]names // by Pair
 	secure bool
 }
@@ -52,11 +53,14 @@ type names struct{ access, refresh string }
 // NewJar returns the jar of a site. The cookies are called name, name-refresh, name-as and
 // name-as-refresh. secure is whether they need HTTPS.
 func NewJar(name string, secure bool) *Jar {
-	return &Jar{base: name, secure: secure, names: [2]names{
+	return &Jar{base: name, flows: name + "-in-", secure: secure, names: [2]names{
 		Own: {name, name + "-refresh"},
 		As:  {name + "-as", name + "-as-refresh"},
 	}}
 }
+
+// Flows returns what the names of the cookies of sign-ins begin with, and whether they need HTTPS.
+func (j *Jar) Flows() (prefix string, secure bool) { return j.flows, j.secure }
 
 // Names returns the names of all its cookies.
 func (j *Jar) Names() []string {

@@ -260,13 +260,13 @@ func isName(read, name string) bool {
 	return true
 }
 
-// DropNamed removes the cookies of those names from the request, however an app may read them.
-// Others stay as they are, byte for byte.
-func DropNamed(header http.Header, names []string) {
+// DropNamed removes the cookies of those names from the request, however an app may read them, and
+// those whose names begin with prefix. Others stay as they are, byte for byte.
+func DropNamed(header http.Header, names []string, prefix string) {
 	dropCookies(header, func(cookie string) bool {
 		name, _, _ := strings.Cut(cookie, "=")
 		name = strings.Trim(name, " \t")
-		return slices.ContainsFunc(names, func(ours string) bool { return strings.EqualFold(name, ours) || isName(name, ours) })
+		return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix) || slices.ContainsFunc(names, func(ours string) bool { return strings.EqualFold(name, ours) || isName(name, ours) })
 	})
 }
 

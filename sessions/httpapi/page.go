@@ -2,26 +2,55 @@ package httpapi
 
 import (
 	"bytes"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/base64"
 	"html/template"
 	"net/http"
 
 	"authsidecar/sessions/internal/endpoint"
 )
 
-//go:embed page.html
-var pageText string
+var (
+	//go:embed page.html
+	pageText string
+	// PageStyle is the style of all pages. It stands in the page, and the policy of the page
+	// names it: PagePolicy.
+	//go:embed page.css
+	PageStyle string
 
-var page = template.Must(template.New("problem").Parse(pageText))
+	page       = template.Must(template.New("problem").Parse(pageText))
+	pagePolicy = PagePolicy("form-action 'none'", "frame-ancestors 'self'")
+)
 
-// WritePage answers with the problem as a page, for people. It loads nothing and runs
-// nothing.
-func (p *Problem) WritePage(w http.ResponseWriter) {
+// PagePolicy returns the Content-Security-Policy of a page: its style is PageStyle, and it loads,
+// and runs nothing, but for what the directives say.
+func PagePolicy(directives ...string) string {
+	sum := sha256.Sum256([]byte(PageStyle))
+	policy := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'"
+	for _, directive := range directives {
+		policy += "; " + directive
+	}
+	return policy
+}
+
+// A Link leads on from a page, to a path of this site.
+type Link struct{ Text, URL string }
+
+// WritePage answers with the problem as a page, for people, and with where they go from there. It
+// loads nothing and runs nothing.
+func (p *Problem) WritePage(w http.ResponseWriter, next ...Link) {
 	var text bytes.Buffer
-	if err := page.Execute(&text, p); err != nil {
+	err := page.Execute(&text, struct {
+		*Problem
+		Style template.CSS
+		Next  []Link
+	}{p, template.CSS(PageStyle), next}) //nolint:gosec // it is ours
+	if err != nil {
 		p.Write(w)
 		return
 	}
-	w.Header().Set("Content-Security-Policy", "default-src 'none'")
+	w.Header().Set("Content-Security-Policy", pagePolicy)
+	w.Header().Set("Referrer-Policy", "same-origin")
 	endpoint.Write(w, p.Status, "text/html; charset=utf-8", text.Bytes())
 }

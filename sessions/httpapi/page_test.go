@@ -9,17 +9,31 @@ import (
 func TestPage_SaysWhatTheProblemSaysAndLoadsNothing(t *testing.T) {
 	p := NewProblem(403, "read_only", "Look & see", "You may <look>.")
 	w := httptest.NewRecorder()
-	p.WritePage(w)
-	for _, want := range []string{"<title>Look &amp; see</title>", "<p>You may &lt;look&gt;.</p>", "403 read_only"} {
+	p.WritePage(w, Link{"Back & on", `/a"b?c=d&e`})
+	for _, want := range []string{"<title>Look &amp; see</title>", "<p>You may &lt;look&gt;.</p>", "403 read_only", `<a href="/a%22b?c=d&amp;e">Back &amp; on</a>`} {
 		if !strings.Contains(w.Body.String(), want) {
 			t.Errorf("no %s in\n%s", want, w.Body)
 		}
 	}
 	for name, want := range map[string]string{
-		"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'", "X-Content-Type-Options": "nosniff",
+		"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", "Content-Security-Policy": PagePolicy("form-action 'none'", "frame-ancestors 'self'"), "Referrer-Policy": "same-origin", "X-Content-Type-Options": "nosniff",
 	} {
 		if got := w.Header().Get(name); w.Code != 403 || got != want {
 			t.Errorf("%d, %s: %q", w.Code, name, got)
 		}
+	}
+}
+
+// The policy lets a page have its style, and nothing else.
+func TestPage_ThePolicyNamesTheStyleThatThePageHas(t *testing.T) {
+	w := httptest.NewRecorder()
+	ErrMethod.WritePage(w)
+	_, style, _ := strings.Cut(w.Body.String(), "<style>")
+	style, _, _ = strings.Cut(style, "</style>")
+	if style != PageStyle {
+		t.Errorf("the style is not as it is hashed:\n%s", style)
+	}
+	if policy := PagePolicy(); !strings.HasPrefix(policy, "default-src 'none'; style-src 'sha256-") || strings.Contains(policy, "unsafe") {
+		t.Error(policy)
 	}
 }

@@ -9,6 +9,11 @@ import "authsidecar/caddymodule/config"
 //		link           <duration>
 //		impersonate_on <origin>
 //		expire_cookies <name>...
+//		sign_in <issuer> {
+//			client_id     <id>
+//			client_secret {env.NAME}
+//			scopes        <scope>...
+//		}
 //	}
 func (p *parser) browser() error {
 	b := new(config.Browser)
@@ -18,5 +23,19 @@ func (p *parser) browser() error {
 		"link":           p.duration(&b.Link, "1m"),
 		"impersonate_on": p.text(&b.ImpersonateOn, "https://as.example.com"),
 		"expire_cookies": p.list(&b.ExpireCookies, "app_session"),
+		"sign_in":        func() error { return p.signIn(b) },
+	})
+}
+
+func (p *parser) signIn(b *config.Browser) error {
+	s := new(config.SignIn)
+	b.SignIn = s
+	if err := p.text(&s.Issuer, "https://idp.example.com")(); err != nil {
+		return err
+	}
+	return p.block("browser.sign_in", words{
+		"client_id":     p.text(&s.ClientID, "my-app"),
+		"client_secret": p.secret(&s.ClientSecret),
+		"scopes":        p.list(&s.Scopes, "email"),
 	})
 }

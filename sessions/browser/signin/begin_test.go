@@ -12,6 +12,7 @@ import (
 
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/browser/signin"
+	"authsidecar/sessions/browser/signin/signintest"
 )
 
 // A way back is a path of this site, of which the sign-in is no part; every other one is its root.
@@ -22,7 +23,8 @@ func TestSignIn_HostileWaysBack(t *testing.T) {
 	for given, want := range map[string]string{
 		"/":                              "/",
 		"/orders/7?tab=a%2Fb&x=//y#part": "/orders/7?tab=a%2Fb&x=//y#part",
-		"/a b":                           "/a b",
+		"/a b":                           "/a%20b",
+		"/ü?q=ü":                         "/%C3%BC?q=%C3%BC",
 		"":                               "/",
 		"orders":                         "/",
 		"//evil.example.com":             "/",
@@ -48,7 +50,7 @@ func TestSignIn_HostileWaysBack(t *testing.T) {
 		path + "/callback?code=x":        "/",
 		"/AUTH/sessions/./sign-in":       "/",
 	} {
-		got, err := b.finish(p.authorize(b.begun(given)))
+		got, err := b.finish(p.Authorize(b.begun(given)))
 		if err != nil || got.ReturnTo != want {
 			t.Errorf("%q leads to %q, want %q: %v", given, got.ReturnTo, want, err)
 		}
@@ -90,28 +92,28 @@ func TestSignIn_ProvidersThatCannotBeUsed(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name     string
-		document object
-		discover func(w http.ResponseWriter, r *http.Request)
+		document signintest.Object
+		discover http.HandlerFunc
 		want     error
 	}{
-		{"down", nil, refuse(503, hostile), signin.ErrUnavailable},
-		{"without the document", nil, refuse(404, hostile), signin.ErrUnavailable},
-		{"with a page in its place", nil, refuse(200, hostile), signin.ErrAnswer},
+		{"down", nil, signintest.Refuse(503, signintest.Hostile), signin.ErrUnavailable},
+		{"without the document", nil, signintest.Refuse(404, signintest.Hostile), signin.ErrUnavailable},
+		{"with a page in its place", nil, signintest.Refuse(200, signintest.Hostile), signin.ErrAnswer},
 		{"with a document without end", nil, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 2<<20)) }, signin.ErrAnswer},
 		{"that leads elsewhere", nil, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "https://evil.example.com/", http.StatusFound)
 		}, signin.ErrUnavailable},
-		{"with another's document", object{"issuer": "https://evil.example.com"}, nil, signin.ErrAnswer},
-		{"that sends people to a script", object{"authorization_endpoint": "javascript:alert(1)"}, nil, signin.ErrAnswer},
-		{"that sends people over plain HTTP", object{"authorization_endpoint": "http://idp.example.com/authorize"}, nil, signin.ErrAnswer},
-		{"that takes secrets over plain HTTP", object{"token_endpoint": "http://idp.example.com/token"}, nil, signin.ErrAnswer},
-		{"without a token endpoint", object{"token_endpoint": absent}, nil, signin.ErrAnswer},
-		{"without a way for secrets", object{"token_endpoint_auth_methods_supported": []string{"private_key_jwt"}}, nil, signin.ErrAnswer},
+		{"with another's document", signintest.Object{"issuer": "https://evil.example.com"}, nil, signin.ErrAnswer},
+		{"that sends people to a script", signintest.Object{"authorization_endpoint": "javascript:alert(1)"}, nil, signin.ErrAnswer},
+		{"that sends people over plain HTTP", signintest.Object{"authorization_endpoint": "http://idp.example.com/authorize"}, nil, signin.ErrAnswer},
+		{"that takes secrets over plain HTTP", signintest.Object{"token_endpoint": "http://idp.example.com/token"}, nil, signin.ErrAnswer},
+		{"without a token endpoint", signintest.Object{"token_endpoint": signintest.Absent}, nil, signin.ErrAnswer},
+		{"without a way for secrets", signintest.Object{"token_endpoint_auth_methods_supported": []string{"private_key_jwt"}}, nil, signin.ErrAnswer},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			p := newProvider(t)
-			p.document, p.discover = test.document, test.discover
+			p.Document, p.Discover = test.document, test.discover
 			b := newBrowser(t, newClient(t, p, nil))
 			to, err := b.begin("/")
 			if !errors.Is(err, test.want) || to != "" || b.cookies() != 0 {
@@ -138,21 +140,21 @@ func TestSignIn_TheProviderIsAskedOnceAnHour(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if p.reads > 2 { // one that came between the answer and its memory
-		t.Errorf("20 people made %d questions", p.reads)
+	if p.Reads > 2 { // one that came between the answer and its memory
+		t.Errorf("20 people made %d questions", p.Reads)
 	}
-	p.reads = 0
-	p.now, p.discover = p.now.Add(time.Hour), refuse(503, "")
+	p.Reads = 0
+	p.Now, p.Discover = p.Now.Add(time.Hour), signintest.Refuse(503, "")
 	b.begun("/")
 	b.begun("/")
-	if p.reads != 1 {
-		t.Errorf("%d questions to a provider that is down", p.reads)
+	if p.Reads != 1 {
+		t.Errorf("%d questions to a provider that is down", p.Reads)
 	}
-	p.now, p.discover = p.now.Add(time.Minute), nil
+	p.Now, p.Discover = p.Now.Add(time.Minute), nil
 	b.begun("/")
 	b.begun("/")
-	if p.reads != 2 {
-		t.Errorf("%d questions, want one more where it is up again", p.reads)
+	if p.Reads != 2 {
+		t.Errorf("%d questions, want one more where it is up again", p.Reads)
 	}
 }
 
@@ -161,22 +163,22 @@ func TestSignIn_LogoutURL(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t)
 	client := newClient(t, p, nil)
-	want := p.url + "/end?client_id=app&logout_hint=alice&post_logout_redirect_uri=https%3A%2F%2Fapp.example.com%2Fout"
+	want := p.URL + "/end?client_id=app&logout_hint=alice&post_logout_redirect_uri=https%3A%2F%2Fapp.example.com%2Fout"
 	if got := client.LogoutURL(t.Context(), "alice", site+"/out"); got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
-	for _, end := range []any{absent, "javascript:alert(1)", "http://idp.example.com/end"} {
+	for _, end := range []any{signintest.Absent, "javascript:alert(1)", "http://idp.example.com/end"} {
 		p := newProvider(t)
-		p.document = object{"end_session_endpoint": end}
+		p.Document = signintest.Object{"end_session_endpoint": end}
 		if got := newClient(t, p, nil).LogoutURL(t.Context(), "", site+"/out"); got != "" {
 			t.Errorf("%v leads to %s", end, got)
 		}
 	}
-	p.document = object{"end_session_endpoint": p.url + "/end?tenant=7"}
-	if got := newClient(t, p, nil).LogoutURL(t.Context(), "", site+"/out"); !strings.HasPrefix(got, p.url+"/end?tenant=7&client_id=app&") {
+	p.Document = signintest.Object{"end_session_endpoint": p.URL + "/end?tenant=7"}
+	if got := newClient(t, p, nil).LogoutURL(t.Context(), "", site+"/out"); !strings.HasPrefix(got, p.URL+"/end?tenant=7&client_id=app&") {
 		t.Errorf("got %s", got)
 	}
-	p.discover = refuse(503, "")
+	p.Discover = signintest.Refuse(503, "")
 	if got := newClient(t, p, nil).LogoutURL(t.Context(), "", site+"/out"); got != "" {
 		t.Errorf("a provider that is down has %s", got)
 	}

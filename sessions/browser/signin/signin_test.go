@@ -12,6 +12,7 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/browser/signin"
+	"authsidecar/sessions/browser/signin/signintest"
 	"authsidecar/sessions/jose"
 )
 
@@ -24,7 +25,7 @@ func TestSignIn_APersonBecomesTheCallerOfTheirIDToken(t *testing.T) {
 		basic        [2]string
 		secretInBody string
 	}{
-		{"a confidential client, by default in the header", "s3cret: ä", absent, [2]string{clientID, "s3cret%3A+%C3%A4"}, ""},
+		{"a confidential client, by default in the header", "s3cret: ä", signintest.Absent, [2]string{clientID, "s3cret%3A+%C3%A4"}, ""},
 		{"a confidential client, in the header where both will do", "s3cret", []string{"client_secret_post", "client_secret_basic"}, [2]string{clientID, "s3cret"}, ""},
 		{"a confidential client, in the body", "s3cret", []string{"private_key_jwt", "client_secret_post"}, [2]string{}, "s3cret"},
 		{"a public client", "", []string{"none"}, [2]string{}, ""},
@@ -32,7 +33,7 @@ func TestSignIn_APersonBecomesTheCallerOfTheirIDToken(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			p := newProvider(t)
-			p.document = object{"token_endpoint_auth_methods_supported": test.methods}
+			p.Document = signintest.Object{"token_endpoint_auth_methods_supported": test.methods}
 			b := newBrowser(t, newClient(t, p, func(c *signin.Config, _ *bearer.Issuer) { c.ClientSecret = test.secret }))
 			to := b.begun("/orders?page=2")
 			asked, err := url.Parse(to)
@@ -42,10 +43,10 @@ func TestSignIn_APersonBecomesTheCallerOfTheirIDToken(t *testing.T) {
 			if query := asked.Query(); query.Get("redirect_uri") != site+path+"/callback" || query.Get("scope") != "openid email" || query.Get("client_id") != clientID {
 				t.Errorf("asked with %v", query)
 			}
-			got, err := b.finish(p.authorize(to))
+			got, err := b.finish(p.Authorize(to))
 			wantCaller(t, got, err, "/orders?page=2")
-			if p.basic != test.basic || p.asked.Get("client_secret") != test.secretInBody || p.asked.Get("redirect_uri") != site+path+"/callback" {
-				t.Errorf("authenticated as %q, with %v", p.basic, p.asked)
+			if p.Basic != test.basic || p.Asked.Get("client_secret") != test.secretInBody || p.Asked.Get("redirect_uri") != site+path+"/callback" {
+				t.Errorf("authenticated as %q, with %v", p.Basic, p.Asked)
 			}
 			if b.cookies() != 0 {
 				t.Error("the cookie of the flow is still there")
@@ -58,17 +59,17 @@ func TestSignIn_APersonBecomesTheCallerOfTheirIDToken(t *testing.T) {
 func TestSignIn_TheTrustDecides(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t)
-	p.claims = object{"email": "alice@example.com", "email_verified": false}
+	p.Claims = signintest.Object{"email": "alice@example.com", "email_verified": false}
 	byEmail := newBrowser(t, newClient(t, p, func(_ *signin.Config, i *bearer.Issuer) { i.UserClaim = "email" }))
-	_, err := byEmail.finish(p.authorize(byEmail.begun("/")))
+	_, err := byEmail.finish(p.Authorize(byEmail.begun("/")))
 	wantRefused(t, err, bearer.ReasonUnverified)
 
 	only := newBrowser(t, newClient(t, p, func(_ *signin.Config, i *bearer.Issuer) { i.Only = []sessions.Condition{never{}} }))
-	_, err = only.finish(p.authorize(only.begun("/")))
+	_, err = only.finish(p.Authorize(only.begun("/")))
 	wantRefused(t, err, bearer.ReasonOnly)
 
 	foreign := newBrowser(t, newClient(t, p, func(_ *signin.Config, i *bearer.Issuer) { i.Users = false }))
-	got, err := foreign.finish(p.authorize(foreign.begun("/")))
+	got, err := foreign.finish(p.Authorize(foreign.begun("/")))
 	if err != nil || got.Caller.IsUser() {
 		t.Errorf("subjects that are no user ids: %v, %v", got.Caller, err)
 	}
@@ -95,9 +96,9 @@ func TestSignIn_ParallelTabsDoNotDisturbEachOther(t *testing.T) {
 	p := newProvider(t)
 	b := newBrowser(t, newClient(t, p, nil))
 	first, second := b.begun("/first"), b.begun("/second")
-	got, err := b.finish(p.authorize(second))
+	got, err := b.finish(p.Authorize(second))
 	wantCaller(t, got, err, "/second")
-	got, err = b.finish(p.authorize(first))
+	got, err = b.finish(p.Authorize(first))
 	wantCaller(t, got, err, "/first")
 }
 
@@ -109,7 +110,7 @@ func TestSignIn_TheOldestFlowGivesWay(t *testing.T) {
 	b.jar.SetCookies(&url.URL{Scheme: "https", Host: "app.example.com"}, []*http.Cookie{{Name: "__Host-session-in-JUNK", Value: "junk", Secure: true, Path: "/"}})
 	var all []string
 	for range signin.MaxFlows + 1 {
-		p.now = p.now.Add(time.Second)
+		p.Now = p.Now.Add(time.Second)
 		all = append(all, b.begun("/"+strings.Repeat("x", signin.MaxReturnTo-1)))
 	}
 	if got := b.cookies(); got != signin.MaxFlows {
@@ -118,11 +119,11 @@ func TestSignIn_TheOldestFlowGivesWay(t *testing.T) {
 	if size := len(b.request(site).Header.Get("Cookie")); size > 7<<10 {
 		t.Errorf("the cookies of flows have %d bytes of the 16 KiB that a request may have", size)
 	}
-	if _, err := b.finish(p.authorize(all[0])); !errors.Is(err, signin.ErrUnknown) {
+	if _, err := b.finish(p.Authorize(all[0])); !errors.Is(err, signin.ErrUnknown) {
 		t.Errorf("the oldest one: %v", err)
 	}
 	for _, to := range all[1:] {
-		if _, err := b.finish(p.authorize(to)); err != nil {
+		if _, err := b.finish(p.Authorize(to)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -133,13 +134,13 @@ func TestSignIn_AnAnswerIsGoodOnce(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t)
 	b := newBrowser(t, newClient(t, p, nil))
-	answer := p.authorize(b.begun("/"))
+	answer := p.Authorize(b.begun("/"))
 	got, err := b.finish(answer)
 	wantCaller(t, got, err, "/")
 	if _, err := b.finish(answer); !errors.Is(err, signin.ErrUnknown) {
 		t.Errorf("the second time: %v", err)
 	}
-	if len(p.codes) != 0 {
+	if len(p.Codes) != 0 {
 		t.Error("the code was not used")
 	}
 }
@@ -149,8 +150,8 @@ func TestSignIn_AUsedCodeSaysBeginAgain(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t)
 	b := newBrowser(t, newClient(t, p, nil))
-	answer := p.authorize(b.begun("/orders"))
-	delete(p.codes, answer.Get("code"))
+	answer := p.Authorize(b.begun("/orders"))
+	delete(p.Codes, answer.Get("code"))
 	got, err := b.finish(answer)
 	if !errors.Is(err, signin.ErrUnknown) || got.ReturnTo != "/orders" {
 		t.Errorf("%q, %v", got.ReturnTo, err)
@@ -163,7 +164,7 @@ func TestSignIn_LoginCSRF(t *testing.T) {
 	p := newProvider(t)
 	client := newClient(t, p, nil)
 	attacker, victim := newBrowser(t, client), newBrowser(t, client)
-	answer := p.authorize(attacker.begun("/"))
+	answer := p.Authorize(attacker.begun("/"))
 	if _, err := victim.finish(answer); !errors.Is(err, signin.ErrUnknown) {
 		t.Errorf("without a flow: %v", err)
 	}
@@ -171,7 +172,7 @@ func TestSignIn_LoginCSRF(t *testing.T) {
 	if _, err := victim.finish(answer); !errors.Is(err, signin.ErrUnknown) {
 		t.Errorf("with a flow of their own: %v", err)
 	}
-	if p.asked != nil {
+	if p.Asked != nil {
 		t.Error("the code went to the provider")
 	}
 }
@@ -183,8 +184,8 @@ func TestSignIn_CodeInjection(t *testing.T) {
 	p := newProvider(t)
 	client := newClient(t, p, nil)
 	attacker, victim := newBrowser(t, client), newBrowser(t, client)
-	planted := p.authorize(attacker.begun("/"))
-	answer := p.authorize(victim.begun("/"))
+	planted := p.Authorize(attacker.begun("/"))
+	answer := p.Authorize(victim.begun("/"))
 	answer.Set("code", planted.Get("code"))
 	if _, err := victim.finish(answer); !errors.Is(err, signin.ErrUnknown) {
 		t.Errorf("a planted code: %v", err)
@@ -206,10 +207,10 @@ func TestSignIn_CookiesThatAreNoFlow(t *testing.T) {
 		{"too short", func(_ *browser, c *http.Cookie) { c.Value = c.Value[:20] }},
 		{"not base64", func(_ *browser, c *http.Cookie) { c.Value = "%%%" }},
 		{"of another key", func(_ *browser, c *http.Cookie) { other.begun("/"); c.Value = other.request(site).Cookies()[0].Value }},
-		{"too old", func(b *browser, _ *http.Cookie) { p.now = p.now.Add(signin.MaxFlow + time.Second) }},
+		{"too old", func(b *browser, _ *http.Cookie) { p.Now = p.Now.Add(signin.MaxFlow + time.Second) }},
 	} {
 		b := newBrowser(t, newClient(t, p, nil))
-		answer := p.authorize(b.begun("/"))
+		answer := p.Authorize(b.begun("/"))
 		r := b.request(site + path + "/callback?" + answer.Encode())
 		cookie := r.Cookies()[0]
 		test.do(b, cookie)
@@ -220,7 +221,7 @@ func TestSignIn_CookiesThatAreNoFlow(t *testing.T) {
 	}
 	// One that is there twice may be somebody else's.
 	b := newBrowser(t, newClient(t, p, nil))
-	r := b.request(site + path + "/callback?" + p.authorize(b.begun("/")).Encode())
+	r := b.request(site + path + "/callback?" + p.Authorize(b.begun("/")).Encode())
 	own := b.request(site).Header.Get("Cookie")
 	r.Header.Set("Cookie", own+"; "+own)
 	if _, err := b.client.Finish(httptest.NewRecorder(), r); !errors.Is(err, signin.ErrUnknown) {
@@ -233,43 +234,46 @@ func TestSignIn_AnswersThatAreNotGood(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name   string
-		change func(p *provider, answer url.Values)
+		change func(p *signintest.Provider, answer url.Values)
 		want   error
 	}{
-		{"of another issuer", func(_ *provider, a url.Values) { a.Set("iss", "https://evil.example.com") }, signin.ErrAnswer},
-		{"of an issuer that is another one by a slash", func(p *provider, a url.Values) { a.Set("iss", p.url+"/") }, signin.ErrAnswer},
-		{"without the issuer that it is to name", func(_ *provider, a url.Values) { a.Del("iss") }, signin.ErrAnswer},
-		{"a refusal of another issuer", func(_ *provider, a url.Values) {
+		{"of another issuer", func(_ *signintest.Provider, a url.Values) { a.Set("iss", "https://evil.example.com") }, signin.ErrAnswer},
+		{"of an issuer that is another one by a slash", func(p *signintest.Provider, a url.Values) { a.Set("iss", p.URL+"/") }, signin.ErrAnswer},
+		{"without the issuer that it is to name", func(_ *signintest.Provider, a url.Values) { a.Del("iss") }, signin.ErrAnswer},
+		{"a refusal of another issuer", func(_ *signintest.Provider, a url.Values) {
 			a.Set("iss", "https://evil.example.com")
 			a.Set("error", "access_denied")
 		}, signin.ErrAnswer},
-		{"neither code nor error", func(_ *provider, a url.Values) { a.Del("code") }, signin.ErrAnswer},
-		{"two codes", func(_ *provider, a url.Values) { a.Add("code", "x") }, signin.ErrUnknown},
-		{"two states", func(_ *provider, a url.Values) { a.Add("state", "x") }, signin.ErrUnknown},
-		{"no state", func(_ *provider, a url.Values) { a.Del("state") }, signin.ErrUnknown},
-		{"cancelled by the person", func(_ *provider, a url.Values) { a.Set("error", "access_denied"); a.Set("error_description", hostile) }, signin.ErrRefused},
-		{"the provider is overloaded", func(_ *provider, a url.Values) { a.Set("error", "temporarily_unavailable") }, signin.ErrUnavailable},
-		{"an error of its own", func(_ *provider, a url.Values) { a.Set("error", hostile) }, signin.ErrAnswer},
-		{"the client is not known", func(_ *provider, a url.Values) { a.Set("error", "unauthorized_client") }, signin.ErrAnswer},
-		{"the nonce of another flow", func(p *provider, _ url.Values) { p.nonce = "other" }, signin.ErrAnswer},
-		{"no nonce", func(p *provider, _ url.Values) { p.claims = object{"nonce": absent} }, signin.ErrAnswer},
-		{"a nonce that is no text", func(p *provider, _ url.Values) { p.claims = object{"nonce": 1} }, signin.ErrAnswer},
-		{"no ID token", func(p *provider, _ url.Values) {
-			p.token = func(w http.ResponseWriter, _ *http.Request) {
-				write(w, object{"access_token": "x", "token_type": "Bearer"})
+		{"neither code nor error", func(_ *signintest.Provider, a url.Values) { a.Del("code") }, signin.ErrAnswer},
+		{"two codes", func(_ *signintest.Provider, a url.Values) { a.Add("code", "x") }, signin.ErrUnknown},
+		{"two states", func(_ *signintest.Provider, a url.Values) { a.Add("state", "x") }, signin.ErrUnknown},
+		{"no state", func(_ *signintest.Provider, a url.Values) { a.Del("state") }, signin.ErrUnknown},
+		{"cancelled by the person", func(_ *signintest.Provider, a url.Values) {
+			a.Set("error", "access_denied")
+			a.Set("error_description", signintest.Hostile)
+		}, signin.ErrRefused},
+		{"the provider is overloaded", func(_ *signintest.Provider, a url.Values) { a.Set("error", "temporarily_unavailable") }, signin.ErrUnavailable},
+		{"an error of its own", func(_ *signintest.Provider, a url.Values) { a.Set("error", signintest.Hostile) }, signin.ErrAnswer},
+		{"the client is not known", func(_ *signintest.Provider, a url.Values) { a.Set("error", "unauthorized_client") }, signin.ErrAnswer},
+		{"the nonce of another flow", func(p *signintest.Provider, _ url.Values) { p.Nonce = "other" }, signin.ErrAnswer},
+		{"no nonce", func(p *signintest.Provider, _ url.Values) { p.Claims = signintest.Object{"nonce": signintest.Absent} }, signin.ErrAnswer},
+		{"a nonce that is no text", func(p *signintest.Provider, _ url.Values) { p.Claims = signintest.Object{"nonce": 1} }, signin.ErrAnswer},
+		{"no ID token", func(p *signintest.Provider, _ url.Values) {
+			p.Token = func(w http.ResponseWriter, _ *http.Request) {
+				signintest.Write(w, signintest.Object{"access_token": "x", "token_type": "Bearer"})
 			}
 		}, signin.ErrAnswer},
-		{"a secret that it does not take", func(p *provider, _ url.Values) {
-			p.token = refuse(401, object{"error": "invalid_client", "error_description": hostile})
+		{"a secret that it does not take", func(p *signintest.Provider, _ url.Values) {
+			p.Token = signintest.Refuse(401, signintest.Object{"error": "invalid_client", "error_description": signintest.Hostile})
 		}, signin.ErrAnswer},
-		{"a page", func(p *provider, _ url.Values) { p.token = refuse(200, hostile) }, signin.ErrAnswer},
-		{"a refusal without a code", func(p *provider, _ url.Values) { p.token = refuse(403, hostile) }, signin.ErrAnswer},
-		{"down by now", func(p *provider, _ url.Values) { p.token = refuse(502, hostile) }, signin.ErrUnavailable},
-		{"an answer without end", func(p *provider, _ url.Values) {
-			p.token = func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 2<<20)) }
+		{"a page", func(p *signintest.Provider, _ url.Values) { p.Token = signintest.Refuse(200, signintest.Hostile) }, signin.ErrAnswer},
+		{"a refusal without a code", func(p *signintest.Provider, _ url.Values) { p.Token = signintest.Refuse(403, signintest.Hostile) }, signin.ErrAnswer},
+		{"down by now", func(p *signintest.Provider, _ url.Values) { p.Token = signintest.Refuse(502, signintest.Hostile) }, signin.ErrUnavailable},
+		{"an answer without end", func(p *signintest.Provider, _ url.Values) {
+			p.Token = func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 2<<20)) }
 		}, signin.ErrAnswer},
-		{"a redirect to elsewhere", func(p *provider, _ url.Values) {
-			p.token = func(w http.ResponseWriter, r *http.Request) {
+		{"a redirect to elsewhere", func(p *signintest.Provider, _ url.Values) {
+			p.Token = func(w http.ResponseWriter, r *http.Request) {
 				http.Redirect(w, r, "https://evil.example.com/token", http.StatusTemporaryRedirect)
 			}
 		}, signin.ErrUnavailable},
@@ -278,7 +282,7 @@ func TestSignIn_AnswersThatAreNotGood(t *testing.T) {
 			t.Parallel()
 			p := newProvider(t)
 			b := newBrowser(t, newClient(t, p, nil))
-			answer := p.authorize(b.begun("/orders"))
+			answer := p.Authorize(b.begun("/orders"))
 			test.change(p, answer)
 			got, err := b.finish(answer)
 			if !errors.Is(err, test.want) {
@@ -294,14 +298,6 @@ func TestSignIn_AnswersThatAreNotGood(t *testing.T) {
 	}
 }
 
-func refuse(status int, v any) func(http.ResponseWriter, *http.Request) {
-	return func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(status)
-		write(w, v)
-	}
-}
-
 // ID tokens that are not for this client, not fresh, not the issuer's or none are refused as bearer
 // tokens are.
 func TestSignIn_IDTokensThatAreNotGood(t *testing.T) {
@@ -312,27 +308,27 @@ func TestSignIn_IDTokensThatAreNotGood(t *testing.T) {
 	}
 	for _, test := range []struct {
 		name   string
-		claims object
-		change func(p *provider)
+		claims signintest.Object
+		change func(p *signintest.Provider)
 		want   bearer.Reason
 	}{
-		{"for another client", object{"aud": "other"}, nil, bearer.ReasonAudience},
-		{"for the API", object{"aud": "https://api.example.com"}, nil, bearer.ReasonAudience},
-		{"for several, and issued to another", object{"aud": []string{clientID, "other"}, "azp": "other"}, nil, bearer.ReasonAudience},
-		{"for several, and nobody says to whom", object{"aud": []string{clientID, "other"}}, nil, bearer.ReasonAudience},
-		{"of another issuer", object{"iss": "https://evil.example.com"}, nil, bearer.ReasonUnknownIssuer},
-		{"expired", object{"exp": noon.Unix() - 60}, nil, bearer.ReasonExpired},
-		{"without an end", object{"exp": absent}, nil, bearer.ReasonNoExpiry},
-		{"of the day before", object{"iat": noon.Unix() - 86400}, nil, bearer.ReasonIDTokenAge},
-		{"without the time", object{"iat": absent}, nil, bearer.ReasonIDTokenAge},
-		{"of the future", object{"iat": noon.Unix() + 3600}, nil, bearer.ReasonIssuedLater},
-		{"without a subject", object{"sub": absent}, nil, bearer.ReasonSubject},
-		{"a logout token", object{"events": object{"http://schemas.openid.net/event/backchannel-logout": object{}}}, nil, bearer.ReasonKind},
-		{"a refresh token", object{"typ": "Refresh"}, nil, bearer.ReasonKind},
-		{"signed by somebody else", nil, func(p *provider) { p.key = forger }, bearer.ReasonUnknownKey},
-		{"unsigned", nil, func(p *provider) {
-			p.token = func(w http.ResponseWriter, _ *http.Request) {
-				write(w, object{"access_token": "x", "token_type": "Bearer", "id_token": "eyJhbGciOiJub25lIn0.e30."})
+		{"for another client", signintest.Object{"aud": "other"}, nil, bearer.ReasonAudience},
+		{"for the API", signintest.Object{"aud": "https://api.example.com"}, nil, bearer.ReasonAudience},
+		{"for several, and issued to another", signintest.Object{"aud": []string{clientID, "other"}, "azp": "other"}, nil, bearer.ReasonAudience},
+		{"for several, and nobody says to whom", signintest.Object{"aud": []string{clientID, "other"}}, nil, bearer.ReasonAudience},
+		{"of another issuer", signintest.Object{"iss": "https://evil.example.com"}, nil, bearer.ReasonUnknownIssuer},
+		{"expired", signintest.Object{"exp": noon.Unix() - 60}, nil, bearer.ReasonExpired},
+		{"without an end", signintest.Object{"exp": signintest.Absent}, nil, bearer.ReasonNoExpiry},
+		{"of the day before", signintest.Object{"iat": noon.Unix() - 86400}, nil, bearer.ReasonIDTokenAge},
+		{"without the time", signintest.Object{"iat": signintest.Absent}, nil, bearer.ReasonIDTokenAge},
+		{"of the future", signintest.Object{"iat": noon.Unix() + 3600}, nil, bearer.ReasonIssuedLater},
+		{"without a subject", signintest.Object{"sub": signintest.Absent}, nil, bearer.ReasonSubject},
+		{"a logout token", signintest.Object{"events": signintest.Object{"http://schemas.openid.net/event/backchannel-logout": signintest.Object{}}}, nil, bearer.ReasonKind},
+		{"a refresh token", signintest.Object{"typ": "Refresh"}, nil, bearer.ReasonKind},
+		{"signed by somebody else", nil, func(p *signintest.Provider) { p.Key = forger }, bearer.ReasonUnknownKey},
+		{"unsigned", nil, func(p *signintest.Provider) {
+			p.Token = func(w http.ResponseWriter, _ *http.Request) {
+				signintest.Write(w, signintest.Object{"access_token": "x", "token_type": "Bearer", "id_token": "eyJhbGciOiJub25lIn0.e30."})
 			}
 		}, bearer.ReasonAlgorithm},
 	} {
@@ -340,8 +336,8 @@ func TestSignIn_IDTokensThatAreNotGood(t *testing.T) {
 			t.Parallel()
 			p := newProvider(t)
 			b := newBrowser(t, newClient(t, p, nil))
-			p.claims = test.claims
-			answer := p.authorize(b.begun("/"))
+			p.Claims = test.claims
+			answer := p.Authorize(b.begun("/"))
 			if test.change != nil {
 				test.change(p)
 			}

@@ -16,8 +16,19 @@ const logout = process.env.BACKCHANNEL_LOGOUT_URI
 	? { backchannel_logout_uri: process.env.BACKCHANNEL_LOGOUT_URI, backchannel_logout_session_required: true }
 	: {};
 
+// A site whose people sign in here, where there is one: as a client with a secret, and without.
+const site = process.env.SIGN_IN_SITE;
+const people = {
+	redirect_uris: [`${site}/auth/sessions/sign-in/callback`], post_logout_redirect_uris: [`${site}/auth/sessions/signed-out`], scope: 'openid', id_token_signed_response_alg: 'ES256',
+};
+const clients = site ? [
+	{ ...people, client_id: 'site', client_secret: 'site-secret' },
+	{ ...people, client_id: 'public-site', token_endpoint_auth_method: 'none' },
+] : [];
+
 const configuration = {
 	clients: [
+		...clients,
 		{ client_id: 'app', client_secret: 'app-secret', redirect_uris: ['https://app.example.com/callback'], scope: 'openid', id_token_signed_response_alg: 'ES256', ...logout },
 		{ client_id: 'desk', client_secret: 'desk-secret', grant_types: ['client_credentials'], redirect_uris: [], response_types: [], scope: 'sessions:impersonate', id_token_signed_response_alg: 'ES256' },
 	],

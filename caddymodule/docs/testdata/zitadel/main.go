@@ -34,6 +34,9 @@ func main() {
 	}
 	issuer := "http://" + listener.Addr().String()
 	storage.RegisterClients(storage.WebClient(client, "secret", "https://app.example.com/callback"))
+	if site := os.Getenv("SIGN_IN_SITE"); site != "" { // whose people sign in here
+		storage.RegisterClients(storage.WebClient("site", "site-secret", site+"/auth/sessions/sign-in/callback"))
+	}
 	p := &provider{Storage: storage.NewStorage(storage.NewUserStore(issuer))}
 	p.rotate()
 	router := exampleop.SetupServer(issuer, p, slog.New(slog.DiscardHandler), false, op.WithAllowInsecure())

@@ -1,0 +1,94 @@
+package config
+
+import (
+	"slices"
+
+	"authsidecar/caddymodule/internal/placeholder"
+	"authsidecar/sessions/bearer"
+)
+
+// SignIn is where people sign in: an OpenID provider, at which this site is a client. Its answer
+// comes to `sign-in/callback` below the path, the redirect URI that the provider has to know.
+type SignIn struct {
+	// The issuer of the provider, which is one of trust: what is configured there says who
+	// people are, and who of them is let in. Its discovery document is below it. Required.
+	Issuer string `json:"issuer"`
+
+	// What this site is called there. Required.
+	ClientID string `json:"client_id" placeholders:"resolve"`
+
+	// Its secret there: `{env.NAME}` or `{file.path}`. Default: none, as public clients have.
+	ClientSecret string `json:"client_secret,omitempty" placeholders:"secret"`
+
+	// The scopes that are asked for beside `openid`: what the ID token has to say for the
+	// trust and the rules. Default: `email` where the user_claim of the trust is an email
+	// address, else none.
+	Scopes []string `json:"scopes,omitempty" placeholders:"resolve"`
+}
+
+// signIn returns where people sign in; nil: nowhere.
+func (b *Block) signIn() *SignIn {
+	if b.Browser == nil {
+		return nil
+	}
+	return b.Browser.SignIn
+}
+
+// SignInTrust returns the trust of the issuer at which people sign in; nil where there is none.
+func (b *Block) SignInTrust() *Trust {
+	s := b.signIn()
+	if s == nil {
+		return nil
+	}
+	at := slices.IndexFunc(b.Trust, func(t *Trust) bool { return t != nil && t.Issuer == s.Issuer })
+	if at < 0 {
+		return nil
+	}
+	return b.Trust[at]
+}
+
+// setSignInDefaults sends whoever has to sign in to where they can.
+func (b *Block) setSignInDefaults() {
+	s, t := b.signIn(), b.SignInTrust()
+	if s == nil {
+		return
+	}
+	if s.Scopes == nil && t != nil && bearer.IsEmail(t.UserClaim) {
+		s.Scopes = []string{"email"}
+	}
+	if i := b.Identity; i != nil && i.Require {
+		orDefault(&i.Login, b.Path+"/sign-in?return_to={http.request.uri_escaped}")
+	}
+}
+
+func (b *Block) checkSignIn() error {
+	s := b.signIn()
+	if s == nil {
+		return nil
+	}
+	t := b.SignInTrust()
+	_, confidential := b.ClientNames()
+	switch name := "browser: sign_in " + s.Issuer; {
+	case t == nil:
+		return wrong("browser.sign_in", "%s: it is not trusted: write the issuer as a trust has it, or add: trust %s", name, s.Issuer)
+	case !t.IsRemote():
+		return wrong("browser.sign_in", "%s: its trust has its keys from here, and a sign-in asks the issuer: remove key, or name the URL of its keys in jwks", name)
+	case checkKeyURL(s.Issuer, t.InsecureHTTP) != nil:
+		return wrong("browser.sign_in", "%s: people cannot be sent there: %w", name, checkKeyURL(s.Issuer, t.InsecureHTTP))
+	case !*t.Users:
+		return wrong("browser.sign_in", "%s: the subjects of its trust are not this app's user ids, so nobody could sign in: write users in trust %s", name, t.Issuer)
+	case !slices.ContainsFunc(b.Allow, func(r *Rule) bool { return r.Self }):
+		return wrong("browser.sign_in", "%s: it makes sessions that people have for themselves, and no rule allows these: write allow self", name)
+	case s.ClientID == "":
+		return wrong("browser.sign_in", "%s: no client_id: write what this site is called at the provider, as in: client_id my-app", name)
+	case confidential[s.ClientID]:
+		return wrong("browser.sign_in", "%s: client_id %s is also a client of oauth, which authenticates to refresh the sessions that have its name: call one of them something else", name, s.ClientID)
+	case s.ClientSecret != "" && !placeholder.Alone(s.ClientSecret):
+		return wrong("browser.sign_in", "%s: this is the client_secret itself: write where it is, {env.NAME} or {file./path}", name)
+	case slices.Contains(s.Scopes, "openid"):
+		return wrong("browser.sign_in", "%s: scopes: openid is asked for in any case: remove it", name)
+	case s.Scopes != nil:
+		return checkList("browser.sign_in", name+": scopes", s.Scopes)
+	}
+	return nil
+}

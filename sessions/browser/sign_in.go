@@ -1,0 +1,142 @@
+package browser
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/browser/signin"
+	"authsidecar/sessions/forward"
+	"authsidecar/sessions/httpapi"
+)
+
+// SignInPath is where a sign-in begins, below our path.
+const SignInPath = "/sign-in"
+
+// What people read whose sign-in did not work. No text of the provider is in it.
+var (
+	errSignInOver = httpapi.NewProblem(400, "sign_in_over", "This sign-in is over",
+		"It took too long, was finished before, or began in another browser.")
+	errSignInRefused = httpapi.NewProblem(403, "sign_in_refused", "You are not signed in",
+		"The identity provider did not sign you in, or you cancelled it there.")
+	errAccount = httpapi.NewProblem(403, "account_refused", "No access with this account",
+		"You signed in, but this account may not use this site. Use another one, or ask whoever runs the site.")
+	errSignInFailed = httpapi.NewProblem(502, "sign_in_failed", "The sign-in did not work",
+		"The answer of the identity provider cannot be used. Whoever runs this site finds the reason in its log.")
+	errSignInUnavailable = httpapi.NewProblem(503, "sign_in_unavailable", "Signing in is not possible now",
+		"The identity provider cannot be reached. Try again in a moment.")
+)
+
+// A signInError is a sign-in that did not work.
+type signInError struct {
+	*httpapi.Problem
+
+	cause error // for the log
+}
+
+// Error says why, to the log.
+func (e *signInError) Error() string { return "signing in: " + e.cause.Error() }
+
+// Unwrap returns what people read. Why an ID token is refused is no reason of a bearer token.
+func (e *signInError) Unwrap() error { return e.Problem }
+
+// Reason names the cause in a word.
+func (e *signInError) Reason() string { return e.Code }
+
+// signInProblem returns what people read for an error.
+func signInProblem(err error) *httpapi.Problem {
+	refusal, refused := errors.AsType[*bearer.Refusal](err)
+	switch {
+	case errors.Is(err, signin.ErrUnknown):
+		return errSignInOver
+	case errors.Is(err, signin.ErrRefused):
+		return errSignInRefused
+	case errors.Is(err, signin.ErrUnavailable), errors.Is(err, bearer.ErrKeysUnavailable):
+		return errSignInUnavailable
+	case refused && (refusal.Reason == bearer.ReasonOnly || refusal.Reason == bearer.ReasonUnverified),
+		errors.Is(err, sessions.ErrDenied), errors.Is(err, sessions.ErrUserID):
+		return errAccount
+	case refused, errors.Is(err, signin.ErrAnswer), errors.Is(err, sessions.ErrKept):
+		return errSignInFailed
+	default:
+		return httpapi.ProblemOf(err)
+	}
+}
+
+// signIn sends the browser to the provider: GET <path>/sign-in?return_to=<path of this site>.
+func (a *API) signIn(w http.ResponseWriter, r *http.Request) error {
+	returnTo := r.URL.Query().Get("return_to")
+	to, err := a.SignIn.Begin(w, r, returnTo)
+	if err != nil {
+		return a.signInFailed(w, r, err, returnTo)
+	}
+	seeOther(w, to)
+	return nil
+}
+
+// signedIn takes the provider's answer, and gives the person a session of their own. The one that
+// was in the browser is revoked, whosever it was: nobody goes on with what was there before.
+func (a *API) signedIn(w http.ResponseWriter, r *http.Request) error {
+	own, _, _ := a.Jar.Read(r)
+	result, err := a.SignIn.Finish(w, r)
+	if errors.Is(err, signin.ErrUnknown) && result.ReturnTo == "" && own.There() {
+		seeOther(w, "/") // the back button, or a second click: they are signed in
+		return nil
+	}
+	var grant *sessions.Grant
+	if err == nil {
+		grant, err = a.grantTo(r, result.Caller)
+	}
+	if err != nil {
+		return a.signInFailed(w, r, err, result.ReturnTo)
+	}
+	a.Replace(r, Own, grant)
+	if own.There() && a.Jar.secure { // it may have been another person's
+		w.Header().Set("Clear-Site-Data", `"cache"`)
+	}
+	a.Jar.Set(w.Header(), Own, grant)
+	seeOther(w, result.ReturnTo)
+	return nil
+}
+
+// grantTo makes the session of a person who signed in.
+func (a *API) grantTo(r *http.Request, caller *sessions.Caller) (*sessions.Grant, error) {
+	if !caller.IsUser() { // it would be an impersonation, of whoever has that name here
+		return nil, sessions.ErrDenied
+	}
+	grant, err := a.Manager.Create(r.Context(), &sessions.CreateRequest{
+		Caller: caller, UserID: caller.Subject, IP: a.ClientIP(r), UserAgent: r.UserAgent(), Cookies: true,
+	})
+	if err == nil && !a.Jar.Fits(Own, grant) {
+		err = errors.Join(sessions.ErrKept, a.Manager.SignOut(r.Context(), &grant.Session, a.ClientIP(r)))
+	}
+	return grant, err
+}
+
+// signInFailed says why a sign-in did not work, and how to try again.
+func (a *API) signInFailed(w http.ResponseWriter, r *http.Request, err error, returnTo string) error {
+	failed := &signInError{Problem: signInProblem(err), cause: err}
+	if failed.Status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "1")
+	}
+	if !forward.Person(r) {
+		return failed
+	}
+	a.Observer.Failed(r.Context(), failed.Status, failed)
+	again := a.Path + SignInPath
+	if returnTo != "" {
+		again += "?" + url.Values{"return_to": {returnTo}}.Encode()
+	}
+	failed.WritePage(w, httpapi.Link{Text: "Sign in again", URL: again})
+	return nil
+}
+
+// seeOther sends the browser on, with what the answer sets.
+func seeOther(w http.ResponseWriter, to string) {
+	w.Header().Set("Location", to)
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("Referrer-Policy", "same-origin")
+	w.WriteHeader(http.StatusSeeOther)
+}
