@@ -2,16 +2,21 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"authsidecar/caddymodule/internal/placeholder"
 	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/browser"
+	"authsidecar/sessions/browser/signin"
 )
 
 // confirmTimeout bounds how long it may take to note that a token arrived.
@@ -76,5 +81,40 @@ func newLinks(h *Handler) *browser.Links {
 	if h.Browser == nil {
 		return nil
 	}
-	return &browser.Links{Origin: h.Origin(), ImpersonateOrigin: h.ImpersonateOrigin(), ExpireCookies: h.Browser.ExpireCookies}
+	links := &browser.Links{Origin: h.Origin(), ImpersonateOrigin: h.ImpersonateOrigin(), ExpireCookies: h.Browser.ExpireCookies}
+	if h.Browser.SignIn != nil {
+		links.SignIn = h.Path + browser.SignInPath
+	}
+	return links
+}
+
+// newSignIn makes what signs people in. The provider is asked when the first one comes.
+func (inst *instance) newSignIn(h *Handler) (*signin.Client, error) {
+	s, trust := h.Browser.SignIn, h.SignInTrust()
+	c := signin.Config{
+		Issuer: s.Issuer, ClientID: s.ClientID, Scopes: s.Scopes, InsecureHTTP: trust.InsecureHTTP,
+		Origins: []string{h.Origin(), h.ImpersonateOrigin()}, Path: h.Path + browser.SignInPath,
+		Key: func() []byte { return inst.manager.IDSecret },
+	}
+	c.Cookie, c.Secure = inst.cookies.Jar.Flows()
+	var err error
+	if s.ClientSecret != "" {
+		if c.ClientSecret, err = placeholder.Resolve(s.ClientSecret); err != nil {
+			return nil, fmt.Errorf("client_secret: %w", err)
+		}
+		if c.ClientSecret == "" {
+			return nil, errors.New("client_secret is empty: give the variable or the file its value, or remove client_secret for a public client")
+		}
+	}
+	roots, err := issuerRoots(trust)
+	if err != nil {
+		return nil, err
+	}
+	c.HTTP = bearer.NewClient(roots)
+	at := slices.IndexFunc(inst.trust, func(t *trusted) bool { return t.issuer.Name == s.Issuer })
+	issuers := []bearer.Issuer{signin.Issuer(inst.trust[at].issuer, s.ClientID)}
+	if c.Verifier, err = bearer.New(bearer.Config{Issuers: issuers, CacheBytes: -1}); err != nil { // each ID token comes once
+		return nil, err
+	}
+	return signin.New(c)
 }

@@ -170,6 +170,9 @@ func (inst *instance) newManager(h *Handler, keys *keyring.Keyring) (*sessions.M
 		},
 	}
 	m.Clients, m.Minter.Confidential = h.ClientNames()
+	if t := h.SignInTrust(); t != nil {
+		m.SignIn = t.Issuer
+	}
 	if h.Browser != nil {
 		m.LinkTTL = time.Duration(h.Browser.Link)
 	}

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"net/http"
 
+	"authsidecar/sessions/httpapi"
 	"authsidecar/sessions/internal/endpoint"
 )
 
@@ -20,7 +21,7 @@ var (
 	openStyle string
 
 	openTemplate = template.Must(template.New("open").Parse(openText))
-	openPolicy   = "default-src 'none'; style-src " + hashOf(pageStyle+openStyle) + "; script-src " + hashOf(openScript) +
+	openPolicy   = "default-src 'none'; style-src " + hashOf(httpapi.PageStyle+openStyle) + "; script-src " + hashOf(openScript) +
 		"; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
@@ -35,7 +36,7 @@ func (a *API) open(w http.ResponseWriter, _ *http.Request) error {
 	var text bytes.Buffer
 	err := openTemplate.Execute(&text, map[string]any{
 		"Path": a.Path + OpenPath, "SignIn": a.Links.SignIn,
-		"Style": template.CSS(pageStyle + openStyle), "Script": template.JS(openScript), //nolint:gosec // they are ours
+		"Style": template.CSS(httpapi.PageStyle + openStyle), "Script": template.JS(openScript), //nolint:gosec // they are ours
 	})
 	if err != nil {
 		return err

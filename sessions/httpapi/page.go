@@ -15,23 +15,19 @@ var (
 	//go:embed page.html
 	pageText string
 	// PageStyle is the style of all pages. It stands in the page, and the policy of the page
-	// names it: PagePolicy.
+	// names it.
 	//go:embed page.css
 	PageStyle string
 
 	page       = template.Must(template.New("problem").Parse(pageText))
-	pagePolicy = PagePolicy("form-action 'none'", "frame-ancestors 'self'")
+	pagePolicy = policyOf(PageStyle)
 )
 
-// PagePolicy returns the Content-Security-Policy of a page: its style is PageStyle, and it loads,
-// and runs nothing, but for what the directives say.
-func PagePolicy(directives ...string) string {
-	sum := sha256.Sum256([]byte(PageStyle))
-	policy := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'"
-	for _, directive := range directives {
-		policy += "; " + directive
-	}
-	return policy
+// policyOf returns the Content-Security-Policy of a page with that style: it loads, runs and sends
+// nothing, and stands in no frame of another site.
+func policyOf(style string) string {
+	sum := sha256.Sum256([]byte(style))
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 }
 
 // A Link leads on from a page, to a path of this site.

@@ -16,7 +16,7 @@ func TestPage_SaysWhatTheProblemSaysAndLoadsNothing(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]string{
-		"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", "Content-Security-Policy": PagePolicy("form-action 'none'", "frame-ancestors 'self'"), "Referrer-Policy": "same-origin", "X-Content-Type-Options": "nosniff",
+		"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", "Content-Security-Policy": policyOf(PageStyle), "Referrer-Policy": "same-origin", "X-Content-Type-Options": "nosniff",
 	} {
 		if got := w.Header().Get(name); w.Code != 403 || got != want {
 			t.Errorf("%d, %s: %q", w.Code, name, got)
@@ -33,7 +33,7 @@ func TestPage_ThePolicyNamesTheStyleThatThePageHas(t *testing.T) {
 	if style != PageStyle {
 		t.Errorf("the style is not as it is hashed:\n%s", style)
 	}
-	if policy := PagePolicy(); !strings.HasPrefix(policy, "default-src 'none'; style-src 'sha256-") || strings.Contains(policy, "unsafe") {
+	if policy := policyOf(PageStyle); !strings.HasPrefix(policy, "default-src 'none'; style-src 'sha256-") || strings.Contains(policy, "unsafe") {
 		t.Error(policy)
 	}
 }

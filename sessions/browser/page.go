@@ -1,6 +1,0 @@
-package browser
-
-import _ "embed"
-
-//go:embed page.css
-var pageStyle string
