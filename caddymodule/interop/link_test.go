@@ -16,6 +16,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"authsidecar/caddymodule/internal/sidecartest"
+	"authsidecar/sessions/browser/signin/signintest"
 )
 
 // A linkSite is a site whose issuer is where it is served, so that a browser follows its links.
@@ -33,9 +34,49 @@ func newLinkSite(t *testing.T) *linkSite {
 	s.Start(strings.Replace(site, "issuer "+sidecartest.Issuer, "issuer "+s.URL, 1))
 	s.alice = s.idp.Token("alice", nil)
 	s.desk = s.idp.Token("carol", map[string]any{"scope": "sessions:impersonate"})
-	l := &linkSite{scene: s, browser: newBrowser(t)}
+	return s.inBrowser()
+}
+
+// startSignIn starts a site whose people sign in at a provider of its own: as carol, who may
+// impersonate by API.
+func (s *scene) startSignIn() {
+	s.t.Helper()
+	provider := signintest.NewProvider(s.t, "site")
+	provider.Claims = signintest.Object{"sub": "carol"}
+	s.Start(fmt.Sprintf(`SITE {
+	auth_sessions {
+		issuer %[1]s
+		trust %[2]s {
+			audience %[1]s/auth/sessions
+			insecure_http
+		}
+		allow self
+		allow scope sessions:impersonate from %[2]s
+		lifecycle
+		identity
+		browser {
+			sign_in %[2]s {
+				client_id site
+			}
+		}
+	}
+	reverse_proxy %[3]s
+}
+`, s.URL, provider.URL, strings.TrimPrefix(sidecartest.Echo(s.t), "http://")))
+	var err error
+	s.desk, err = provider.Key.Sign([]byte(`{"alg":"ES256","kid":"`+provider.Key.ID()+`","typ":"at+jwt"}`),
+		fmt.Appendf(nil, `{"iss":%q,"sub":"carol","aud":%q,"exp":%d,"scope":"sessions:impersonate"}`, provider.URL, s.URL+"/auth/sessions", time.Now().Add(time.Hour).Unix()))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// inBrowser opens a browser for the site.
+func (s *scene) inBrowser() *linkSite {
+	s.t.Helper()
+	l := &linkSite{scene: s, browser: newBrowser(s.t)}
 	if err := chromedp.Listen(l.ctx, l.hear); err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	return l
 }
@@ -170,4 +211,28 @@ func TestLink_ThePageSaysWhatItCannotDo(t *testing.T) {
 	l.visit("about:blank")
 	l.visit(first)
 	l.until("Act as alice?")
+}
+
+// The page leads whoever is not signed in through the sign-in, and back to the same link.
+func TestLink_ThePageLeadsThroughTheSignIn(t *testing.T) {
+	t.Parallel()
+	s := &scene{Sidecar: sidecartest.New(t), t: t}
+	s.startSignIn()
+	l := s.inBrowser()
+	link, code := l.link("alice")
+	l.visit(link)
+	l.until("Sign in to open this link")
+	l.press("\t")
+	l.press("\r")
+	l.until("Act as alice?")
+	if got := run[string](l.browser, `return location.href + JSON.stringify(sessionStorage)`); got != l.URL+"/auth/sessions/open{}" {
+		t.Errorf("back at %s", got)
+	}
+	l.press("\t")
+	l.press("\r")
+	l.until("GET /orders?id=1")
+	got := run[string](l.browser, `return location.href + document.cookie + JSON.stringify(sessionStorage) + document.body.innerText`)
+	if !strings.Contains(got, "X-Auth-Actor: carol") || strings.Contains(got, code) {
+		t.Errorf("after it: %s", got)
+	}
 }

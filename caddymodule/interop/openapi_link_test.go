@@ -62,6 +62,11 @@ func openLinks(t *testing.T, c *contract) {
 	large := s.linked(s.idp.Token(quotes, map[string]any{"groups": strings.Repeat("g", 1500)}), string(body))
 	problem(s.present("confirm", large), 400, "cookies_too_large")
 
+	people := &scene{Sidecar: sidecartest.New(t), t: t}
+	c.watch(people.Sidecar)
+	people.startSignIn()
+	problem(people.present("confirm", people.linked(people.desk, `{"user_id":"alice","reason":"ticket 4711","deliver":"link"}`)), 403, "sign_in_required")
+
 	apart := newScene(t, c)
 	apart.Start(strings.Replace(apart.site(""), "browser\n", "browser {\n\t\t\timpersonate_on https://as.example.com\n\t\t}\n", 1))
 	elsewhere := apart.linked(apart.desk, `{"user_id":"alice","reason":"ticket 4711","deliver":"link"}`)
