@@ -158,6 +158,7 @@ func (inst *instance) newManager(h *Handler, keys *keyring.Keyring) (*sessions.M
 		MaxPerUser:    *h.Session.MaxPerUser,
 		Grace:         time.Duration(*h.RefreshToken.Grace),
 		Trusted:       inst.verifier.Trust,
+		SignIn:        h.SignInIssuer(),
 		Observer:      observer{inst},
 		Minter: &sessions.Minter{
 			Issuer:          h.Issuer,
@@ -170,9 +171,6 @@ func (inst *instance) newManager(h *Handler, keys *keyring.Keyring) (*sessions.M
 		},
 	}
 	m.Clients, m.Minter.Confidential = h.ClientNames()
-	if t := h.SignInTrust(); t != nil {
-		m.SignIn = t.Issuer
-	}
 	if h.Browser != nil {
 		m.LinkTTL = time.Duration(h.Browser.Link)
 	}

@@ -65,7 +65,7 @@ func (v *visitor) goTo(to string) sidecartest.Answer {
 		v.t.Fatal(err)
 	}
 	req.Header.Set("Accept", "text/html")
-	resp, err := v.Do(req)
+	resp, err := v.Do(req) //nolint:bodyclose // Read closes it
 	if err != nil {
 		v.t.Fatal(err)
 	}
@@ -232,11 +232,53 @@ func TestSignIn_MachinesAreNobody(t *testing.T) {
 	wantPage(t, v.goTo(v.begin("/")), http.StatusForbidden, "account_refused", again+"?return_to=%2F")
 }
 
+// Who signs out here by a form signs out at the provider, and comes back to a page that says so. A
+// script, which could not follow, stays; and a provider that is down keeps nobody signed in.
+func TestSignIn_SigningOutIsSigningOutAtTheProvider(t *testing.T) {
+	t.Parallel()
+	s, provider := signInSite(t, "")
+	closes := func(v *visitor, accept string) sidecartest.Answer {
+		t.Helper()
+		req, err := http.NewRequest(http.MethodPost, s.URL+"/auth/sessions/close", strings.NewReader("return_to=%2Fbye"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		req.Header.Set("Accept", accept)
+		req.Header.Set("Origin", s.URL)
+		resp, err := v.Do(req) //nolint:bodyclose // Read closes it
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := sidecartest.Read(resp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sidecartest.WantStatus(t, got, http.StatusSeeOther)
+		return got
+	}
+	v := newVisitor(t, s)
+	access, _ := v.signIn("/")
+	got := closes(v, "text/html")
+	back := s.URL + "/auth/sessions/signed-out"
+	want := provider.URL + "/end?" + url.Values{"client_id": {"site"}, "logout_hint": {"alice"}, "post_logout_redirect_uri": {back}}.Encode()
+	sidecartest.WantHeaders(t, got, "Location", want, "Cache-Control", "no-store")
+	sidecartest.WantStatus(t, s.Call("GET", "/current", access, ""), http.StatusUnauthorized)
+	if access, refresh := v.tokens(); access+refresh != "" {
+		t.Error("the cookies are still there")
+	}
+	wantPage(t, v.goTo(back), http.StatusOK, "signed_out", again)
+	sidecartest.WantHeaders(t, closes(v, "text/html"), "Location", "/bye") // nobody is signed in
+
+	v.signIn("/")
+	sidecartest.WantHeaders(t, closes(v, "*/*"), "Location", "/bye")
+}
+
 // Our endpoints have one method.
 func TestSignIn_Methods(t *testing.T) {
 	t.Parallel()
 	s, _ := signInSite(t, "")
-	for _, path := range []string{"/sign-in", "/sign-in/callback"} {
+	for _, path := range []string{"/sign-in", "/sign-in/callback", "/signed-out"} {
 		got := s.Call("POST", path, "", "")
 		sidecartest.WantProblem(t, got, http.StatusMethodNotAllowed, "method_not_allowed")
 		sidecartest.WantHeaders(t, got, "Allow", "GET")

@@ -47,6 +47,14 @@ func (b *Block) SignInTrust() *Trust {
 	return b.Trust[at]
 }
 
+// SignInIssuer returns the issuer at which people sign in; "" where they cannot.
+func (b *Block) SignInIssuer() string {
+	if s := b.signIn(); s != nil {
+		return s.Issuer
+	}
+	return ""
+}
+
 // setSignInDefaults sends whoever has to sign in to where they can.
 func (b *Block) setSignInDefaults() {
 	s, t := b.signIn(), b.SignInTrust()

@@ -36,10 +36,14 @@ func (a *API) close(w http.ResponseWriter, r *http.Request) error {
 	if everywhere && brought.Pair == As && brought.There() {
 		return errActing
 	}
-	err = a.end(r.Context(), &brought, everywhere, a.ClientIP(r))
+	ended, err := a.end(r.Context(), &brought, everywhere, a.ClientIP(r))
 	a.leave(w.Header(), &brought)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrLivesOn, err)
+	}
+	if to := a.signOutURL(r, ended); to != "" {
+		seeOther(w, to)
+		return nil
 	}
 	a.goTo(w, r, returnTo)
 	return nil

@@ -9,12 +9,12 @@ import (
 	"authsidecar/sessions/bearer"
 )
 
-// end revokes the session of a pair, where there is one, and with everywhere all of its user. It
-// returns what keeps it from doing so, which is no error of the session.
-func (a *Authenticator) end(ctx context.Context, b *Brought, everywhere bool, ip string) error {
+// end revokes the session of a pair, and with everywhere all of its user, and returns it; nil where
+// there is none. The error is what keeps it from doing so, which is no error of the session.
+func (a *Authenticator) end(ctx context.Context, b *Brought, everywhere bool, ip string) (*sessions.Session, error) {
 	session, err := a.session(ctx, b, ip)
 	if errors.Is(err, errNoSession) {
-		return nil
+		return nil, nil
 	}
 	if err == nil {
 		err = a.Manager.SignOut(ctx, session, ip)
@@ -22,10 +22,10 @@ func (a *Authenticator) end(ctx context.Context, b *Brought, everywhere bool, ip
 	if errors.Is(err, sessions.ErrNotFound) { // it ended meanwhile
 		err = nil
 	}
-	if err != nil || !everywhere {
-		return err
+	if err == nil && everywhere {
+		err = a.endAll(ctx, session, ip)
 	}
-	return a.endAll(ctx, session, ip)
+	return session, err
 }
 
 // endAll revokes all sessions of the user of a session.

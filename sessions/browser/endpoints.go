@@ -33,6 +33,7 @@ func (a *API) endpoints() []Endpoint {
 		all = append(all,
 			Endpoint{Rest: SignInPath, Methods: []string{http.MethodGet}, NeedsStore: true, Serve: a.signIn},
 			Endpoint{Rest: signin.CallbackPath(SignInPath), Methods: []string{http.MethodGet}, NeedsStore: true, Serve: a.signedIn},
+			Endpoint{Rest: SignedOutPath, Methods: []string{http.MethodGet}, Serve: a.signedOut},
 		)
 	}
 	return all

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"net/url"
@@ -12,8 +13,12 @@ import (
 	"authsidecar/sessions/httpapi"
 )
 
-// SignInPath is where a sign-in begins, below our path.
-const SignInPath = "/sign-in"
+// SignInPath is where a sign-in begins, below our path, and SignedOutPath where the provider sends
+// people who signed out there.
+const (
+	SignInPath    = "/sign-in"
+	SignedOutPath = "/signed-out"
+)
 
 // What people read whose sign-in did not work. No text of the provider is in it.
 var (
@@ -130,6 +135,22 @@ func (a *API) signInFailed(w http.ResponseWriter, r *http.Request, err error, re
 		again += "?" + url.Values{"return_to": {returnTo}}.Encode()
 	}
 	failed.WritePage(w, httpapi.Link{Text: "Sign in again", URL: again})
+	return nil
+}
+
+// signOutURL returns where a person who signed out here signs out at the provider that they signed
+// in at; "" where that is nowhere, or a script asks, which could not go there.
+func (a *API) signOutURL(r *http.Request, ended *sessions.Session) string {
+	if a.SignIn == nil || ended == nil || ended.Impersonation || ended.Actor.Issuer != a.SignIn.Issuer || !forward.Person(r) {
+		return ""
+	}
+	return a.SignIn.LogoutURL(r, cmp.Or(ended.ActorSub, ended.Actor.Subject), a.Path+SignedOutPath)
+}
+
+// signedOut answers GET <path>/signed-out: the same page for everybody.
+func (a *API) signedOut(w http.ResponseWriter, _ *http.Request) error {
+	page := httpapi.NewProblem(http.StatusOK, "signed_out", "You are signed out", "You can close this page.")
+	page.WritePage(w, httpapi.Link{Text: "Sign in again", URL: a.Path + SignInPath})
 	return nil
 }
 

@@ -163,23 +163,24 @@ func TestSignIn_LogoutURL(t *testing.T) {
 	t.Parallel()
 	p := newProvider(t)
 	client := newClient(t, p, nil)
+	here := httptest.NewRequest(http.MethodPost, site, nil)
 	want := p.URL + "/end?client_id=app&logout_hint=alice&post_logout_redirect_uri=https%3A%2F%2Fapp.example.com%2Fout"
-	if got := client.LogoutURL(t.Context(), "alice", site+"/out"); got != want {
+	if got := client.LogoutURL(here, "alice", "/out"); got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
 	for _, end := range []any{signintest.Absent, "javascript:alert(1)", "http://idp.example.com/end"} {
 		p := newProvider(t)
 		p.Document = signintest.Object{"end_session_endpoint": end}
-		if got := newClient(t, p, nil).LogoutURL(t.Context(), "", site+"/out"); got != "" {
+		if got := newClient(t, p, nil).LogoutURL(here, "", "/out"); got != "" {
 			t.Errorf("%v leads to %s", end, got)
 		}
 	}
 	p.Document = signintest.Object{"end_session_endpoint": p.URL + "/end?tenant=7"}
-	if got := newClient(t, p, nil).LogoutURL(t.Context(), "", site+"/out"); !strings.HasPrefix(got, p.URL+"/end?tenant=7&client_id=app&") {
+	if got := newClient(t, p, nil).LogoutURL(here, "", "/out"); !strings.HasPrefix(got, p.URL+"/end?tenant=7&client_id=app&") {
 		t.Errorf("got %s", got)
 	}
 	p.Discover = signintest.Refuse(503, "")
-	if got := newClient(t, p, nil).LogoutURL(t.Context(), "", site+"/out"); got != "" {
+	if got := newClient(t, p, nil).LogoutURL(here, "", "/out"); got != "" {
 		t.Errorf("a provider that is down has %s", got)
 	}
 }

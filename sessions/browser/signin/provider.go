@@ -171,16 +171,17 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// LogoutURL returns where the browser ends its session at the provider (OpenID Connect
-// RP-Initiated Logout 1.0 section 2), and comes back to an URL that the provider has to know; ""
-// where the provider has no such place, or nobody knows now. hint says who signs out; "" for
+// LogoutURL returns where a browser ends its session at the provider (OpenID Connect RP-Initiated
+// Logout 1.0 section 2), and comes back to a path of this site, whose URL the provider has to know;
+// "" where the provider has no such place, or nobody knows now. hint says who signs out; "" for
 // nobody. No ID token is in it: URLs are in logs and histories.
-func (c *Client) LogoutURL(ctx context.Context, hint, back string) string {
-	known, err := c.discover(ctx)
+func (c *Client) LogoutURL(r *http.Request, hint, back string) string {
+	known, err := c.discover(r.Context())
 	if err != nil || known.endSession == "" {
 		return ""
 	}
-	query := url.Values{"client_id": {c.ClientID}, "post_logout_redirect_uri": {back}}
+	origin, _ := c.at(r)
+	query := url.Values{"client_id": {c.ClientID}, "post_logout_redirect_uri": {origin + back}}
 	if hint != "" {
 		query.Set("logout_hint", hint)
 	}

@@ -82,7 +82,7 @@ func (p *Provider) serveKeys(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
-	http.Redirect(w, r, r.URL.Query().Get("redirect_uri")+"?"+p.Authorize(p.URL+r.URL.RequestURI()).Encode(), http.StatusSeeOther)
+	http.Redirect(w, r, r.URL.Query().Get("redirect_uri")+"?"+p.Authorize(p.URL+r.URL.RequestURI()).Encode(), http.StatusSeeOther) //nolint:gosec // it sends its one client back, in tests
 }
 
 func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
@@ -105,7 +105,7 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 func (p *Provider) idToken() string {
 	now := p.Now
 	if now.IsZero() {
-		now = time.Now()
+		now = time.Now() //nolint:forbidigo // the default of the field Now
 	}
 	return p.sign(Object{"alg": "ES256", "kid": p.Key.ID(), "typ": "JWT"}, changed(Object{
 		"iss": p.URL, "aud": p.ClientID, "sub": "alice", "nonce": p.Nonce, "iat": now.Unix(), "exp": now.Unix() + 600,
