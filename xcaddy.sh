@@ -134,12 +134,12 @@ estimate() {
 	writable "$cache" "set GOCACHE to a folder of yours"
 	packages=$(CGO_ENABLED=${CGO_ENABLED-0} go list -trimpath -tags "$tags" -deps -f '{{if .Stale}}{{.ImportPath}}{{end}}' ./caddymodule/caddy | wc -l)
 	packages=$((packages)) cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-	room . 100
+	room . 200
+	room "$cache" $((packages + 100)) GOCACHE
+	room "${GOTMPDIR:-${TMPDIR:-/tmp}}" $((packages + 300)) GOTMPDIR
 	if [ "$packages" -lt 100 ]; then
 		return
 	fi
-	room "$cache" "$packages" GOCACHE
-	room "${GOTMPDIR:-${TMPDIR:-/tmp}}" "$packages" GOTMPDIR
 	say "compiling $packages packages on $cores cores: some $((packages * 3 / 10 / cores / 60 + 1)) minutes, once; the next build takes seconds. Ctrl-C stops it"
 }
 
