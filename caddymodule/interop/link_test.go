@@ -39,7 +39,7 @@ func newLinkSite(t *testing.T) *linkSite {
 
 // startSignIn starts a site whose people sign in at a provider of its own: as carol, who may
 // impersonate by API.
-func (s *scene) startSignIn() {
+func (s *scene) startSignIn() *signintest.Provider {
 	s.t.Helper()
 	provider := signintest.NewProvider(s.t, "site")
 	provider.Claims = signintest.Object{"sub": "carol"}
@@ -69,6 +69,7 @@ func (s *scene) startSignIn() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	return provider
 }
 
 // inBrowser opens a browser for the site.

@@ -105,6 +105,7 @@ func TestOpenAPI_EachDescribedResponseOccursAsDescribed(t *testing.T) {
 		t.Run("of a life", func(t *testing.T) { t.Parallel(); liveDescribed(t, c) })
 		t.Run("of bad requests", func(t *testing.T) { t.Parallel(); askBadly(t, c) })
 		t.Run("of links", func(t *testing.T) { t.Parallel(); openLinks(t, c) })
+		t.Run("of sign-ins", func(t *testing.T) { t.Parallel(); signInDescribed(t, c) })
 		t.Run("of OAuth", func(t *testing.T) { t.Parallel(); liveByOAuth(t, c) })
 		t.Run("of events", func(t *testing.T) { t.Parallel(); hearEvents(t, c) })
 		t.Run("of too many requests", func(t *testing.T) { t.Parallel(); askTooOften(t, c) })
