@@ -1,7 +1,6 @@
 package pgstore
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"sync/atomic"
@@ -53,51 +52,12 @@ func ctx() context.Context { return context.Background() }
 // at is the way to the shared server by a port.
 func at(port int) string { return pgtest.DSN(port, "postgres", "postgres", pgtest.Password) }
 
-// kind is how the tests of package sharedtest open a store.
-func kind(poll bool) *sharedtest.Kind {
-	return &sharedtest.Kind{
-		Open: func(t testing.TB, o sharedtest.Options) sharedtest.Store {
-			opts := Options{
-				Schema: o.Name, Poll: poll, MaxConns: o.Calls, Timeout: o.Limit, Wait: o.Wait, Now: o.Now, Clock: o.Clock, Log: o.Log,
-				DSN: at(cmp.Or(o.Port, server(t).Port)),
-			}
-			if o.Feed != 0 {
-				opts.ListenDSN = at(o.Feed)
-			}
-			return openStore(t, opts)
-		},
-		Port: func(t testing.TB) int { return server(t).Port },
-		Own: func(t testing.TB) (sharedtest.Server, int) {
-			srv := pgtest.Start(t)
-			return srv, srv.Port
-		},
-		Busy: ErrBusy,
-		CutFeeds: func(t testing.TB) {
-			server(t).Exec(t, "postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
-		},
-	}
-}
-
 func TestTheStoreKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T, now func() time.Time) sessions.Store {
 		return openStore(t, Options{Now: now})
 	})
 }
-
-// Covers S6.
-func TestNodesShareTheStore(t *testing.T) {
-	t.Parallel()
-	sharedtest.Run(t, kind(false))
-}
-
-func TestNodesThatPollShareTheStore(t *testing.T) {
-	t.Parallel()
-	sharedtest.Run(t, kind(true))
-}
-
-// The server and the way to it fail.
-func TestFaultsAreUnavailable(t *testing.T) { sharedtest.Faults(t, kind(false)) }
 
 // Covers S6.
 func TestNodesKeepTheirOrder(t *testing.T) {

@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -102,30 +101,6 @@ func ctx() context.Context { return context.Background() }
 // at is the way to a server by a port.
 func at(port int) string { return redistest.URL(port, "", redistest.Password, 0) }
 
-// kind is how the tests of package sharedtest open a store.
-var kind = sharedtest.Kind{
-	Open: func(t testing.TB, o sharedtest.Options) sharedtest.Store {
-		return openStore(t, Options{
-			URL: at(cmp.Or(o.Port, o.Feed, server(t).Port)), Prefix: o.Name,
-			MaxCalls: o.Calls, Timeout: o.Limit, Wait: o.Wait, Now: o.Now, Clock: o.Clock, Log: o.Log,
-		})
-	},
-	Port: func(t testing.TB) int { return server(t).Port },
-	Own: func(t testing.TB) (sharedtest.Server, int) {
-		srv := redistest.Start(t)
-		return srv, srv.Port
-	},
-	Busy:     ErrBusy,
-	CutFeeds: func(t testing.TB) { server(t).CLI(t, "CLIENT", "KILL", "TYPE", "pubsub") },
-}
-
-// ofCluster is the kind of stores in the shared cluster.
-var ofCluster = sharedtest.Kind{
-	Open: func(t testing.TB, o sharedtest.Options) sharedtest.Store {
-		return openStore(t, Options{URL: cluster(t).URL(), Prefix: o.Name, Now: o.Now, Clock: o.Clock, Log: o.Log})
-	},
-}
-
 func TestTheStoreKeepsTheContract(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(t *testing.T, now func() time.Time) sessions.Store {
@@ -139,15 +114,6 @@ func TestTheStoreKeepsTheContractInACluster(t *testing.T) {
 		return openStore(t, Options{Now: now, URL: cluster(t).URL()})
 	})
 }
-
-// Covers S6.
-func TestNodesShareTheStore(t *testing.T) { sharedtest.Run(t, &kind) }
-
-// Covers S6.
-func TestNodesShareTheStoreInACluster(t *testing.T) { sharedtest.Run(t, &ofCluster) }
-
-// The server and the way to it fail.
-func TestFaultsAreUnavailable(t *testing.T) { sharedtest.Faults(t, &kind) }
 
 // Covers S6.
 func TestNodesKeepTheirOrder(t *testing.T) {

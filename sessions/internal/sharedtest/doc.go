@@ -1,7 +1,4 @@
-// Package sharedtest proves what stores on a server have in common, which several nodes share:
-//
-//	Run      of nodes that reach the server
-//	Faults   of answers that are lost or late, feeds that are cut, a server that hangs
-//
-// Each kind of store runs both, beside package storetest and the tests of its own.
+// Package sharedtest has what tests of stores on a server have in common: rows, feeds that are
+// followed, load, and proxies. Its own tests prove what holds of all such stores, which several
+// nodes share, where the nodes reach the server and where they do not.
 package sharedtest

@@ -3,8 +3,9 @@ package sharedtest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"log/slog"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,39 +21,6 @@ type Store interface {
 	revocation.Feed
 	sessions.AdminStore
 	io.Closer
-}
-
-// A Kind is how stores of one kind are opened.
-type Kind struct {
-	// Open opens a store on the shared server until the test ends.
-	Open func(t testing.TB, o Options) Store
-	// Port returns where the shared server listens.
-	Port func(t testing.TB) int
-	// Own starts a server for one test, and returns where it listens.
-	Own func(t testing.TB) (Server, int)
-	// Busy is the error of a call that found too many before it.
-	Busy error
-	// CutFeeds has the shared server end all connections that feeds listen on.
-	CutFeeds func(t testing.TB)
-}
-
-// Options are those that stores of all kinds have.
-type Options struct {
-	Name  string        // of the schema, or the prefix; "" is one that no other test uses
-	Port  int           // where the server is asked; 0 is that of the shared one
-	Feed  int           // where its feed is listened to; 0 is Port
-	Calls int           // how many are made at once
-	Limit time.Duration // of one call
-	Wait  time.Duration // until a call can be made
-	Now   func() time.Time
-	Clock func() time.Time
-	Log   *slog.Logger
-}
-
-// A Server is one that hangs while it is frozen.
-type Server interface {
-	Freeze()
-	Thaw()
 }
 
 // Epoch is when tests begin whose clock stands still.
@@ -133,4 +101,21 @@ func WantUnavailable(t testing.TB, what string, err error) {
 	if !errors.Is(err, sessions.ErrUnavailable) || errors.Is(err, sessions.ErrNotFound) {
 		t.Errorf("%s: %v, not ErrUnavailable", what, err)
 	}
+}
+
+// names counts those that tests were given.
+var names atomic.Int64
+
+// NewName is one that no other test uses.
+func NewName() string { return fmt.Sprint("shared", names.Add(1)) }
+
+func ctx() context.Context { return context.Background() }
+
+// together runs n functions at once and waits for them.
+func together(n int, do func(i int)) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { do(i) })
+	}
+	all.Wait()
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -17,8 +16,8 @@ import (
 	"authsidecar/sessions/storetest/servertest"
 )
 
-// Faults proves what holds where the server, or the way to it, fails.
-func Faults(t *testing.T, kind *Kind) {
+// faults proves what holds where the server, or the way to it, fails.
+func faults(t *testing.T, kind *storeKind) {
 	// The first two are alone: all feeds of the server end, and all goroutines are counted.
 	t.Run("a feed that the server ends says so", func(t *testing.T) {
 		feedEnds(t, kind, func(*toxiproxy.Proxy) { kind.CutFeeds(t) })
@@ -26,12 +25,12 @@ func Faults(t *testing.T, kind *Kind) {
 	t.Run("a server that hangs keeps few waiting", func(t *testing.T) { frozen(t, kind) })
 	for _, check := range []struct {
 		name string
-		run  func(t *testing.T, kind *Kind)
+		run  func(t *testing.T, kind *storeKind)
 	}{
-		{"a feed whose answers are lost says so", func(t *testing.T, kind *Kind) {
+		{"a feed whose answers are lost says so", func(t *testing.T, kind *storeKind) {
 			feedEnds(t, kind, func(p *toxiproxy.Proxy) { Toxic(t, p, lost) })
 		}},
-		{"a feed whose connection ends says so", func(t *testing.T, kind *Kind) {
+		{"a feed whose connection ends says so", func(t *testing.T, kind *storeKind) {
 			feedEnds(t, kind, func(p *toxiproxy.Proxy) { p.Stop() })
 		}},
 		{"a feed that lags is no feed", feedLags},
@@ -46,9 +45,9 @@ func Faults(t *testing.T, kind *Kind) {
 }
 
 // feedEnds cuts what is listened to, and follows again when the way is clear.
-func feedEnds(t *testing.T, kind *Kind, cut func(p *toxiproxy.Proxy)) {
+func feedEnds(t *testing.T, kind *storeKind, cut func(p *toxiproxy.Proxy)) {
 	p, port := Proxy(t, kind.Port(t))
-	s := kind.Open(t, Options{Feed: port})
+	s := kind.Open(t, options{Feed: port})
 	sink, ended := Follow(t, s)
 	cut(p)
 	if err := <-ended; !errors.Is(err, sessions.ErrUnavailable) {
@@ -72,9 +71,9 @@ func feedEnds(t *testing.T, kind *Kind, cut func(p *toxiproxy.Proxy)) {
 }
 
 // feedLags delays what is heard: heartbeats come, but as late as revocations would.
-func feedLags(t *testing.T, kind *Kind) {
+func feedLags(t *testing.T, kind *storeKind) {
 	p, port := Proxy(t, kind.Port(t))
-	sink, ended := Follow(t, kind.Open(t, Options{Feed: port}))
+	sink, ended := Follow(t, kind.Open(t, options{Feed: port}))
 	Toxic(t, p, `{"type": "latency", "stream": "downstream", "attributes": {"latency": 1500}}`)
 	if err := <-ended; !errors.Is(err, sessions.ErrUnavailable) {
 		t.Errorf("it ended with %v", err)
@@ -87,11 +86,11 @@ func feedLags(t *testing.T, kind *Kind) {
 }
 
 // lostAnswers commits transitions whose answers never come.
-func lostAnswers(t *testing.T, kind *Kind) {
+func lostAnswers(t *testing.T, kind *storeKind) {
 	name := NewName()
 	p, port := Proxy(t, kind.Port(t))
-	direct := kind.Open(t, Options{Name: name})
-	s := kind.Open(t, Options{Name: name, Port: port, Limit: time.Second})
+	direct := kind.Open(t, options{Name: name})
+	s := kind.Open(t, options{Name: name, Port: port, Limit: time.Second})
 	row := Create(t, direct, Row("rotated", direct.Now()))
 	revoked := Create(t, direct, Row("revoked", direct.Now()))
 	presented, fresh := Token(&row), sessions.Fresh{Secret: [sessions.SecretSize]byte{2}, KeyID: "k"}
@@ -180,9 +179,9 @@ func wantRetried(t *testing.T, s Store, p *sessions.Presented, successor [sessio
 }
 
 // frozen has more calls than there are places, and counts who waits.
-func frozen(t *testing.T, kind *Kind) {
+func frozen(t *testing.T, kind *storeKind) {
 	srv, port := kind.Own(t)
-	s := kind.Open(t, Options{Port: port, Calls: 4, Limit: 700 * time.Millisecond, Wait: 300 * time.Millisecond})
+	s := kind.Open(t, options{Port: port, Calls: 4, Limit: 700 * time.Millisecond, Wait: 300 * time.Millisecond})
 	row := Create(t, s, Row("one", s.Now()))
 	srv.Freeze()
 	defer srv.Thaw()
@@ -208,9 +207,9 @@ func frozen(t *testing.T, kind *Kind) {
 }
 
 // deadline has a server that hangs, and a limit that is never reached.
-func deadline(t *testing.T, kind *Kind) {
+func deadline(t *testing.T, kind *storeKind) {
 	srv, port := kind.Own(t)
-	s := kind.Open(t, Options{Port: port, Limit: time.Hour})
+	s := kind.Open(t, options{Port: port, Limit: time.Hour})
 	row := Create(t, s, Row("one", s.Now()))
 	srv.Freeze()
 	defer srv.Thaw()
@@ -221,154 +220,4 @@ func deadline(t *testing.T, kind *Kind) {
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("the deadline ends in %v", err)
 	}
-}
-
-// A Load creates, rotates and revokes sessions until it is stopped, and remembers what was
-// acknowledged.
-type Load struct {
-	Failed atomic.Int64 // calls
-	Stop   func()
-
-	store   Store
-	mu      sync.Mutex
-	rows    map[sessions.Key]sessions.Session // as they were acknowledged last
-	unclear map[sessions.Key]bool             // those of calls that failed
-}
-
-// StartLoad starts so many workers.
-func StartLoad(t *testing.T, s Store, workers int) *Load {
-	t.Helper()
-	l := &Load{store: s, rows: make(map[sessions.Key]sessions.Session), unclear: make(map[sessions.Key]bool)}
-	loading, cancel := context.WithCancel(ctx())
-	var all sync.WaitGroup
-	for w := range workers {
-		all.Go(func() {
-			for i := 0; loading.Err() == nil; i++ {
-				if !l.one(t, fmt.Sprintf("%s-%d-%d", t.Name(), w, i), i) {
-					// A server that is down is not asked by everybody all the time.
-					pause := time.NewTimer(5 * time.Millisecond)
-					<-pause.C
-				}
-			}
-		})
-	}
-	l.Stop = sync.OnceFunc(func() { cancel(); all.Wait() })
-	t.Cleanup(l.Stop)
-	return l
-}
-
-// one plays a session: it is created, then rotated twice, then perhaps revoked.
-func (l *Load) one(t *testing.T, id string, i int) bool {
-	row := Row(id, l.store.Now())
-	stored, created, _, err := l.store.Create(ctx(), row)
-	if err == nil && !created {
-		t.Errorf("%q was there", id)
-	}
-	if !l.Know(t, row.Key(), stored, err) {
-		return false
-	}
-	for n := range 2 {
-		next, _, rotated, err := l.store.Rotate(ctx(), Token(&stored), &sessions.Fresh{Secret: [sessions.SecretSize]byte{3, byte(n), byte(i)}, KeyID: "k"})
-		if err == nil && !rotated {
-			t.Errorf("%q was not rotated", id)
-			return false
-		}
-		if !l.Know(t, row.Key(), next, err) {
-			return false
-		}
-		stored = next
-	}
-	if i%2 == 0 {
-		return true
-	}
-	ended, _, err := l.store.Revoke(ctx(), row.Key(), sessions.EndRevoked)
-	return l.Know(t, row.Key(), ended, err)
-}
-
-// Know remembers what came of a call, and reports whether it was acknowledged.
-func (l *Load) Know(t *testing.T, key sessions.Key, row sessions.Session, err error) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err != nil {
-		WantUnavailable(t, "under load", err)
-		l.unclear[key] = true
-		l.Failed.Add(1)
-		return false
-	}
-	l.rows[key] = row
-	return true
-}
-
-func (l *Load) count() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.rows)
-}
-
-// More waits until so many more sessions are acknowledged.
-func (l *Load) More(t *testing.T, n int) {
-	t.Helper()
-	want := l.count() + n
-	servertest.Until(t, "more sessions", func() error {
-		if have := l.count(); have < want {
-			return fmt.Errorf("%d of %d", have, want)
-		}
-		return nil
-	})
-}
-
-// UntilFails waits until one more call fails.
-func (l *Load) UntilFails(t *testing.T) {
-	t.Helper()
-	failed := l.Failed.Load()
-	servertest.Until(t, "calls fail", func() error {
-		if l.Failed.Load() == failed {
-			return errors.New("all goes well")
-		}
-		return nil
-	})
-}
-
-// WantKept ends the load, and wants each row as it was acknowledged, or, where a call failed, that
-// or what came of the call; and each that is live is listed.
-func (l *Load) WantKept(t *testing.T, s Store) {
-	t.Helper()
-	l.Stop()
-	if len(l.rows) == 0 {
-		t.Error("nothing was acknowledged")
-	}
-	listed := make(map[sessions.Key]int)
-	query := sessions.Query{Realm: "https://app.example.com", User: "alice", Limit: 400}
-	for {
-		page, err := s.List(ctx(), query)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i := range page.Sessions {
-			listed[page.Sessions[i].Key()]++
-		}
-		if query.Cursor = page.Next; page.Next == "" {
-			break
-		}
-	}
-	for key, want := range l.rows {
-		got, err := s.Get(ctx(), key)
-		switch {
-		case err != nil:
-			t.Errorf("%s is lost: %v", key.ID, err)
-			continue
-		case got.Generation < want.Generation || got.RevokedAt.IsZero() && !want.RevokedAt.IsZero():
-			t.Errorf("%s is at generation %d, not %d", key.ID, got.Generation, want.Generation)
-		case !l.unclear[key] && (got.Generation != want.Generation || got.Secret != want.Secret || !got.RevokedAt.Equal(want.RevokedAt)):
-			t.Errorf("%s is %+v, not %+v", key.ID, got, want)
-		}
-		wanted := 0
-		if got.RevokedAt.IsZero() {
-			wanted = 1
-		}
-		if listed[key] != wanted {
-			t.Errorf("%s is listed %d times, not %d", key.ID, listed[key], wanted)
-		}
-	}
-	t.Logf("%d sessions, %d calls failed", len(l.rows), l.Failed.Load())
 }

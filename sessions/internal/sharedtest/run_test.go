@@ -1,11 +1,9 @@
 package sharedtest
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"reflect"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,11 +12,11 @@ import (
 	"authsidecar/sessions/event"
 )
 
-// Run proves what holds where all nodes reach the server.
-func Run(t *testing.T, kind *Kind) {
+// run proves what holds where all nodes reach the server.
+func run(t *testing.T, kind *storeKind) {
 	for _, check := range []struct {
 		name string
-		run  func(t *testing.T, kind *Kind)
+		run  func(t *testing.T, kind *storeKind)
 	}{
 		{"a rotation in one step is that of the pure function", rotationInOneStep},
 		{"of many rotations of a token one succeeds", rotateAtOnce},
@@ -35,34 +33,6 @@ func Run(t *testing.T, kind *Kind) {
 			check.run(t, kind)
 		})
 	}
-}
-
-// names counts those that tests were given.
-var names atomic.Int64
-
-// NewName is one that no other test uses.
-func NewName() string { return fmt.Sprint("shared", names.Add(1)) }
-
-// nodes opens a store so many times.
-func (k *Kind) nodes(t *testing.T, n int, o Options) []Store {
-	t.Helper()
-	o.Name = NewName()
-	all := make([]Store, n)
-	for i := range all {
-		all[i] = k.Open(t, o)
-	}
-	return all
-}
-
-func ctx() context.Context { return context.Background() }
-
-// together runs n functions at once and waits for them.
-func together(n int, do func(i int)) {
-	var all sync.WaitGroup
-	for i := range n {
-		all.Go(func() { do(i) })
-	}
-	all.Wait()
 }
 
 // A deviation is one thing that a token, its row or the time has that is not usual.
@@ -120,9 +90,9 @@ var deviations = []deviation{
 
 // rotationInOneStep plays each deviation, alone and with each other one: where Rotate writes,
 // Present would have written the same, and where it does not, nothing changed.
-func rotationInOneStep(t *testing.T, kind *Kind) {
+func rotationInOneStep(t *testing.T, kind *storeKind) {
 	clock := NewClock()
-	s := kind.Open(t, Options{Now: clock.Now})
+	s := kind.Open(t, options{Now: clock.Now})
 	rotations, refusals := 0, 0
 	for i, a := range deviations {
 		for _, b := range deviations[i:] {
@@ -169,8 +139,8 @@ func wantSameRotation(t *testing.T, s Store, key sessions.Key, p *sessions.Prese
 	return rotated
 }
 
-func openAtOnce(t *testing.T, kind *Kind) {
-	nodes := kind.nodes(t, 2, Options{})
+func openAtOnce(t *testing.T, kind *storeKind) {
+	nodes := kind.nodes(t, 2, options{})
 	row := Row("linked", nodes[0].Now())
 	row.Pending = &sessions.Pending{Life: time.Hour}
 	Create(t, nodes[0], row)
@@ -198,8 +168,8 @@ func openAtOnce(t *testing.T, kind *Kind) {
 	}
 }
 
-func rotateAtOnce(t *testing.T, kind *Kind) {
-	nodes := kind.nodes(t, 2, Options{})
+func rotateAtOnce(t *testing.T, kind *storeKind) {
+	nodes := kind.nodes(t, 2, options{})
 	row := Create(t, nodes[0], Row("contended", nodes[0].Now()))
 	var won atomic.Int32
 	together(32, func(i int) {
@@ -219,8 +189,8 @@ func rotateAtOnce(t *testing.T, kind *Kind) {
 	}
 }
 
-func revokeAtOnce(t *testing.T, kind *Kind) {
-	nodes := kind.nodes(t, 2, Options{})
+func revokeAtOnce(t *testing.T, kind *storeKind) {
+	nodes := kind.nodes(t, 2, options{})
 	for round := range 5 {
 		row := Create(t, nodes[0], Row(fmt.Sprint("revoked-", round), nodes[0].Now()))
 		var ended atomic.Int32
@@ -250,8 +220,8 @@ func revokeAtOnce(t *testing.T, kind *Kind) {
 }
 
 // updateAtOnce has two nodes that meet on the server only.
-func updateAtOnce(t *testing.T, kind *Kind) {
-	nodes := kind.nodes(t, 2, Options{})
+func updateAtOnce(t *testing.T, kind *storeKind) {
+	nodes := kind.nodes(t, 2, options{})
 	row := Create(t, nodes[0], Row("counter", nodes[0].Now()))
 	together(8, func(i int) {
 		for range 25 {
@@ -271,9 +241,9 @@ func updateAtOnce(t *testing.T, kind *Kind) {
 
 // updateOfReplaced has a row swept and created again while a transition thinks about the old
 // one.
-func updateOfReplaced(t *testing.T, kind *Kind) {
+func updateOfReplaced(t *testing.T, kind *storeKind) {
 	clock := NewClock()
-	nodes := kind.nodes(t, 2, Options{Now: clock.Now})
+	nodes := kind.nodes(t, 2, options{Now: clock.Now})
 	s, other := nodes[0], nodes[1]
 	row := Create(t, s, Row("again", s.Now()))
 	calls := 0
@@ -299,9 +269,9 @@ func updateOfReplaced(t *testing.T, kind *Kind) {
 }
 
 // serversClock has a node whose own clock is five hours off. The server is on this machine.
-func serversClock(t *testing.T, kind *Kind) {
+func serversClock(t *testing.T, kind *storeKind) {
 	for _, off := range []time.Duration{-5 * time.Hour, 5 * time.Hour} {
-		s := kind.Open(t, Options{Clock: func() time.Time { return time.Now().Add(off) }})
+		s := kind.Open(t, options{Clock: func() time.Time { return time.Now().Add(off) }})
 		near := func(what string, at time.Time) {
 			t.Helper()
 			if apart := time.Since(at).Abs(); apart > time.Minute {
@@ -322,8 +292,8 @@ func serversClock(t *testing.T, kind *Kind) {
 }
 
 // countAtOnce creates sessions of one user on four nodes at once: the last one counts them all.
-func countAtOnce(t *testing.T, kind *Kind) {
-	nodes := kind.nodes(t, 4, Options{})
+func countAtOnce(t *testing.T, kind *storeKind) {
+	nodes := kind.nodes(t, 4, options{})
 	for round := range 10 {
 		counts := make([]int, 16)
 		together(len(counts), func(i int) {
@@ -345,8 +315,8 @@ func countAtOnce(t *testing.T, kind *Kind) {
 	}
 }
 
-func hearsOthers(t *testing.T, kind *Kind) {
-	nodes := kind.nodes(t, 2, Options{})
+func hearsOthers(t *testing.T, kind *storeKind) {
+	nodes := kind.nodes(t, 2, options{})
 	sink, _ := Follow(t, nodes[1])
 	WantHeard(t, nodes[0], sink)
 	sink.Read(func(got *Heard) {
