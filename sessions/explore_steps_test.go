@@ -38,12 +38,17 @@ func (w *modelled) steps(by *rules, yield func(*step)) {
 	w.thiefSteps(by, yield)
 }
 
-// clockSteps lets time pass, unless a request or an answer would then be on its way for grace,
-// and nodes learn of a new key.
+// clockSteps lets time pass, one unit or half of the life of an access token, unless a request or
+// an answer would then be on its way for grace, and nodes learn of a new key.
 func (w *modelled) clockSteps(yield func(*step)) {
-	if !slices.ContainsFunc(w.tabs[:], func(t tab) bool { return t.onItsWay() && t.waiting+1 >= grace }) {
-		s := step{what: "time passes", to: *w}
-		s.to.pass()
+	for _, units := range [...]int{1, life / 2} {
+		if slices.ContainsFunc(w.tabs[:], func(t tab) bool { return t.onItsWay() && int(t.waiting)+units >= grace }) {
+			break
+		}
+		s := step{what: "# units of time pass", number: units, to: *w}
+		for range units {
+			s.to.pass()
+		}
 		yield(&s)
 	}
 	if w.rings < ringsNew {

@@ -16,7 +16,7 @@ import (
 // exploreDepth is how many steps TestRotation_EveryInterleaving goes with a thief, unless
 // depthVariable says another number; 0 is until no new state comes.
 const (
-	exploreDepth  = 22
+	exploreDepth  = 18
 	depthVariable = "AUTHSIDECAR_EXPLORE_DEPTH"
 )
 
