@@ -33,15 +33,19 @@ func (a *Authenticator) Clear(h http.Header, p Pair) {
 // isLatest reports whether the tokens of the rotation are the latest of the session. An answer
 // that took its time must not put older ones in the place of newer ones: whoever presents them
 // looks like a thief. Where it cannot be known they are left out, which is no harm: the browser
-// comes back with those that it has.
+// comes back with those that it has. See sessions.Grant.Outdated.
 func (a *Authenticator) isLatest(ctx context.Context, d *Decision) bool {
-	if age := a.Manager.Store.Now().Sub(d.grant.Now); age >= 0 && age < moment {
+	now := a.Manager.Store.Now()
+	if d.grant.Outdated(&d.grant.Session, now) {
+		return false
+	}
+	if age := now.Sub(d.grant.Now); age >= 0 && age < moment {
 		return true
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), moment)
 	defer cancel()
 	row, err := a.Manager.Store.Get(ctx, d.grant.Session.Key())
-	return err == nil && row.RevokedAt.IsZero() && row.Generation == d.grant.Session.Generation
+	return err == nil && !d.grant.Outdated(&row, a.Manager.Store.Now())
 }
 
 // noStore keeps an answer out of all caches, whatever was said of it before, and to whom: what is
