@@ -267,7 +267,9 @@ func TestSignIn_SigningOutIsSigningOutAtTheProvider(t *testing.T) {
 	if access, refresh := v.tokens(); access+refresh != "" {
 		t.Error("the cookies are still there")
 	}
-	wantPage(t, v.goTo(back), http.StatusOK, "signed_out", again)
+	page := v.goTo(back)
+	sidecartest.WantStatus(t, page, http.StatusOK)
+	sidecartest.WantIn(t, page.Body, "<h1>You are signed out</h1>", `href="`+again+`"`)
 	sidecartest.WantHeaders(t, closes(v, "text/html"), "Location", "/bye") // nobody is signed in
 
 	v.signIn("/")
