@@ -91,9 +91,7 @@ func (blanks) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 func TestBrowser_CachingIsTheAppsWordUnlessCookiesAreSet(t *testing.T) {
 	t.Parallel()
 	app := sidecartest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
-		for name, values := range r.URL.Query() {
-			w.Header()[name] = values
-		}
+		maps.Copy(w.Header(), http.Header(r.URL.Query()))
 		w.WriteHeader(http.StatusEarlyHints)
 		_, _ = io.WriteString(w, "x")
 	})
