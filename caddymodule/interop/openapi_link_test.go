@@ -10,8 +10,8 @@ import (
 	"authsidecar/caddymodule/internal/sidecartest"
 )
 
-// linkPaths take the codes of links, and linkOfNone is one by its form.
-var linkPaths = []string{"/auth/sessions/open/preview", "/auth/sessions/open/confirm"}
+// formPaths take forms of our pages, and linkOfNone is the code of a link by its form.
+var formPaths = []string{"/auth/sessions/open/preview", "/auth/sessions/open/confirm", "/auth/sessions/close"}
 
 var linkOfNone = strings.Repeat("A", 22) + "." + strings.Repeat("A", 22)
 
@@ -62,6 +62,8 @@ func openLinks(t *testing.T, c *contract) {
 	large := s.linked(s.idp.Token(quotes, map[string]any{"groups": strings.Repeat("g", 1500)}), string(body))
 	problem(s.present("confirm", large), 400, "cookies_too_large")
 
+	closeSessions(s)
+
 	people := &scene{Sidecar: sidecartest.New(t), t: t}
 	c.watch(people.Sidecar)
 	people.startSignIn()
@@ -71,4 +73,40 @@ func openLinks(t *testing.T, c *contract) {
 	apart.Start(strings.Replace(apart.site(""), "browser\n", "browser {\n\t\t\timpersonate_on https://as.example.com\n\t\t}\n", 1))
 	elsewhere := apart.linked(apart.desk, `{"user_id":"alice","reason":"ticket 4711","deliver":"link"}`)
 	problem(apart.present("preview", elsewhere), 400, "wrong_host")
+}
+
+// closeSessions signs out by cookie.
+func closeSessions(s *scene) {
+	s.t.Helper()
+	cookies := func(token, body string) (line string) {
+		got := s.Create(token, body)
+		sidecartest.WantStatus(s.t, got, 200)
+		for _, set := range got.Header["Set-Cookie"] {
+			pair, _, _ := strings.Cut(set, ";")
+			line += pair + "; "
+		}
+		return strings.TrimSuffix(line, "; ")
+	}
+	end := func(form, contentType, site, line string) sidecartest.Answer {
+		return s.send("POST", "/auth/sessions/close", form, "Content-Type", contentType, "Sec-Fetch-Site", site, "Cookie", line)
+	}
+	own := cookies(s.alice, `{"user_id":"alice","deliver":"cookie"}`)
+	acting := cookies(s.desk, `{"user_id":"alice","reason":"ticket 4711","deliver":"cookie"}`)
+	for _, c := range []struct {
+		got    sidecartest.Answer
+		status int
+		code   any
+	}{
+		{end("a=b", asForm, "same-origin", own), 400, "invalid_request"},
+		{end("everywhere=true", asForm, "same-origin", acting), 403, "insufficient_scope"},
+		{end("everywhere=true", asForm, "cross-site", own), 403, "cross_origin"},
+		{end("{}", asJSON, "same-origin", own), 415, "unsupported_media_type"},
+		{end("return_to="+strings.Repeat("a", 5000), asForm, "same-origin", own), 413, "body_too_large"},
+		{end("return_to=/bye&everywhere=true", asForm, "same-origin", own), 303, nil},
+	} {
+		sidecartest.WantStatus(s.t, c.got, c.status)
+		if c.code != nil {
+			sidecartest.WantFields(s.t, c.got, map[string]any{"code": c.code})
+		}
+	}
 }

@@ -225,7 +225,7 @@ func askSlowly(t *testing.T, c *contract) {
 	for _, holder := range holders {
 		slow = append(slow, struct{ method, path string }{holder.method, "/auth/sessions" + holder.path})
 	}
-	for _, path := range linkPaths {
+	for _, path := range formPaths {
 		slow = append(slow, struct{ method, path string }{"POST", path})
 	}
 	for _, path := range oauthPaths {
@@ -238,7 +238,7 @@ func askSlowly(t *testing.T, c *contract) {
 		t.Run(slow.method+slow.path, func(t *testing.T) {
 			t.Parallel()
 			media := asJSON
-			if strings.HasPrefix(slow.path, "/oauth/") || slices.Contains(linkPaths, slow.path) {
+			if strings.HasPrefix(slow.path, "/oauth/") || slices.Contains(formPaths, slow.path) {
 				media = asForm
 			}
 			if said, ok := eventPaths[slow.path]; ok {
@@ -336,6 +336,7 @@ func askInTrouble(t *testing.T, c *contract) {
 	}
 	s.askEverything(id, presented{"e.e.e", "e.e.e", "e.e.e"}, 503)
 	s.say(503)
+	sidecartest.WantStatus(t, s.send("POST", "/auth/sessions/close", "", "Sec-Fetch-Site", "same-origin"), 503)
 	s.askAdmin(id, 503)
 
 	flaw("down", false)
