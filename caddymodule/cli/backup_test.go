@@ -176,7 +176,7 @@ func TestBackup_SaysWhatIsWrong(t *testing.T) {
 		{"a directory that does not", []string{"backup", "nowhere/", "--issuer", "https://app.example.com"}, "no directory"},
 		{"a file in one", []string{"backup", "nowhere/b.tar", "--issuer", "https://app.example.com"}, "no such file"},
 		{"a store that makes no copy", []string{"backup", "b.tar", "--issuer", "https://third.example.com"}, "store forgetful makes no copy of itself"},
-		{"no target", []string{"backup"}, "accepts 1 arg"},
+		{"no target", []string{"backup"}, "say where the backup goes"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := s.Sessions("", append(test.args, "--address", s.Admin)...)

@@ -15,10 +15,10 @@ import (
 // going as who they are.
 func TestRealIssuers_PeopleSignIn(t *testing.T) {
 	t.Parallel()
-	start := func(t *testing.T, issuer func(site string) *realIssuer, trust, signIn string) *signInSite {
+	start := func(t *testing.T, issuer func(t *testing.T, site string) *realIssuer, trust, signIn string) *signInSite {
 		s := sidecartest.New(t)
 		s.Env = append(s.Env, "OIDC_SECRET=site-secret")
-		provider := issuer(s.URL)
+		provider := issuer(t, s.URL)
 		s.Start(fmt.Sprintf(`SITE {
 	auth_sessions {
 		issuer %[1]s
@@ -48,7 +48,9 @@ func TestRealIssuers_PeopleSignIn(t *testing.T) {
 		}
 		return url.Values{"prompt": {"login"}, "login": {"alice"}, "password": {"any"}}
 	}
-	node := func(site string) *realIssuer { return nodeIssuer(t, "oidc-provider", "SIGN_IN_SITE="+site) }
+	node := func(t *testing.T, site string) *realIssuer {
+		return nodeIssuer(t, "oidc-provider", "SIGN_IN_SITE="+site)
+	}
 	t.Run("oidc-provider, with a secret", func(t *testing.T) {
 		t.Parallel()
 		start(t, node, "", "client_id site\nclient_secret {env.OIDC_SECRET}").signsIn("alice", oidcProvider)
@@ -63,7 +65,7 @@ func TestRealIssuers_PeopleSignIn(t *testing.T) {
 	})
 	t.Run("Zitadel's library", func(t *testing.T) {
 		t.Parallel()
-		zitadel := func(site string) *realIssuer { return zitadelIssuer(t, "SIGN_IN_SITE="+site) }
+		zitadel := func(t *testing.T, site string) *realIssuer { return zitadelIssuer(t, "SIGN_IN_SITE="+site) }
 		start(t, zitadel, "", "client_id site\nclient_secret {env.OIDC_SECRET}").signsIn("id1", func(at *url.URL, _ string) url.Values {
 			return url.Values{"id": {at.Query().Get("authRequestID")}, "username": {"test-user@127.0.0.1"}, "password": {"verysecure"}}
 		})
