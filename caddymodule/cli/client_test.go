@@ -42,7 +42,7 @@ func TestCommand_StatusKeysAndRotation(t *testing.T) {
 	if out := s.MustSessions("rotate-keys", "--json"); !json.Valid([]byte(out)) {
 		t.Errorf("rotate-keys --json: %s", out)
 	}
-	sidecartest.WantIn(t, s.MustSessions("status"), "versions", "authsidecar (devel), Caddy v2", o.Versions.Go)
+	sidecartest.WantIn(t, s.MustSessions("status"), "versions", "authsidecar ", ", Caddy v2", o.Versions.Go)
 	// The endpoint is found as Caddy's own commands find it.
 	got := s.Sessions("", "status", "--config", s.Dir+"/Caddyfile", "--adapter", "caddyfile")
 	if !got.OK || !strings.Contains(got.Out, "https://app.example.com") {

@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,13 +31,15 @@ type example struct {
 // variable is what the texts of an example have for what is different each time.
 var variable = regexp.MustCompile(`SITE|ADMIN|SESSION_ID|CALLER_TOKEN|ACCESS_TOKEN|REFRESH_TOKEN|CLIENT_SECRET`)
 
-// examples returns one for each operation of the description, but those of HEAD.
+// examples returns one for each operation of the description, but those of HEAD, of browsers,
+// which have the cookies and the headers, and of identity providers, which have the tokens.
 func examples(t testing.TB) (all []*example) {
 	t.Helper()
 	c := readContract(t, openapi.YAML)
 	for path, item := range c.model.Paths.PathItems.FromOldest() {
 		for method, op := range item.GetOperations().FromOldest() {
-			if method != "head" {
+			word := op.Extensions.GetOrZero("x-served-with")
+			if method != "head" && (word == nil || !slices.Contains([]string{"browser", "sign_in", "logout", "events"}, word.Value)) {
 				all = append(all, exampleOf(path, strings.ToUpper(method), op))
 			}
 		}
@@ -60,7 +63,7 @@ func exampleOf(path, method string, op *v3.Operation) *example {
 			"caller": "Bearer CALLER_TOKEN", "access": "Bearer ACCESS_TOKEN", "client": "Basic gateway:CLIENT_SECRET",
 		}[scheme]})
 	}
-	if op.RequestBody != nil && *op.RequestBody.Required {
+	if op.RequestBody != nil && op.RequestBody.Required != nil && *op.RequestBody.Required {
 		for media, content := range op.RequestBody.Content.FromOldest() {
 			e.header = append(e.header, [2]string{"Content-Type", media})
 			var members []string
@@ -196,7 +199,7 @@ func TestExamples_ThePageHasEachEndpoint(t *testing.T) {
 	var page strings.Builder
 	page.WriteString(`# Examples
 
-One request to each endpoint, of the [OpenAPI description](../openapi/openapi.yaml), in curl, JavaScript (Node), Python and Go. Each is run by a test. What is different each time is in variables of the environment: ` + "`SITE` and `ADMIN` are where the site and Caddy's admin endpoint are, `CALLER_TOKEN` is a JWT of a trusted issuer, `ACCESS_TOKEN`, `REFRESH_TOKEN` and `SESSION_ID` are of a session, and `CLIENT_SECRET` is that of an OAuth client named gateway." + `
+One request to each endpoint that programs call, of the [OpenAPI description](../openapi/openapi.yaml), in curl, JavaScript (Node), Python and Go. Each is run by a test. What is different each time is in variables of the environment: ` + "`SITE` and `ADMIN` are where the site and Caddy's admin endpoint are, `CALLER_TOKEN` is a JWT of a trusted issuer, `ACCESS_TOKEN`, `REFRESH_TOKEN` and `SESSION_ID` are of a session, and `CLIENT_SECRET` is that of an OAuth client named gateway." + `
 `)
 	for _, e := range examples(t) {
 		page.WriteString("\n## " + e.method + " " + e.path + "\n\n" + e.summary + "\n\n```sh\n" + e.curl() + "```\n\n```js\n" + e.javaScript() + "```\n\n```python\n" + e.python() + "```\n\n```go\n" + e.golang() + "```\n")
