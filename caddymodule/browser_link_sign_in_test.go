@@ -80,7 +80,7 @@ func TestLink_APersonOpensItWhereTheyAreSignedIn(t *testing.T) {
 	visitorNamed := func(sub string) *visitor {
 		v := newVisitor(t, s.Sidecar)
 		if sub != "" {
-			provider.Claims = signintest.Object{"sub": sub}
+			provider.Change(func() { provider.Claims = signintest.Object{"sub": sub} })
 			v.signIn("/")
 		}
 		return v
@@ -99,7 +99,7 @@ func TestLink_APersonOpensItWhereTheyAreSignedIn(t *testing.T) {
 	late := visitorNamed("")
 	page := late.goTo(s.URL + "/auth/sessions/open")
 	sidecartest.WantIn(t, page.Body, `data-sign-in="/auth/sessions/sign-in"`, "sessionStorage.removeItem")
-	provider.Claims = signintest.Object{"sub": "carol"}
+	provider.Change(func() { provider.Claims = signintest.Object{"sub": "carol"} })
 	late.signIn("/auth/sessions/open")
 	sidecartest.WantStatus(t, late.present("preview", h.code), 200)
 

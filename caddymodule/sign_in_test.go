@@ -138,7 +138,7 @@ func TestSignIn_TheSessionThatWasThereIsRevoked(t *testing.T) {
 	v := newVisitor(t, s)
 	planted, plantedRefresh := v.signIn("/")
 	sidecartest.WantStatus(t, s.Call("GET", "/current", planted, ""), http.StatusOK)
-	provider.Claims = signintest.Object{"sub": "bob"}
+	provider.Change(func() { provider.Claims = signintest.Object{"sub": "bob"} })
 	got := v.goTo(v.begin("/orders?page=2"))
 	sidecartest.WantStatus(t, got, http.StatusSeeOther)
 	sidecartest.WantHeaders(t, got, "Location", "/orders?page=2")
@@ -190,16 +190,18 @@ func TestSignIn_PagesOfSignInsThatDoNotWork(t *testing.T) {
 	refused := v.begin("/orders") + "&error=access_denied&error_description=" + url.QueryEscape(signintest.Hostile)
 	wantPage(t, v.goTo(refused), http.StatusForbidden, "sign_in_refused", way)
 
-	provider.Token = signintest.Refuse(http.StatusUnauthorized, signintest.Object{"error": "invalid_client", "error_description": signintest.Hostile})
+	provider.Change(func() {
+		provider.Token = signintest.Refuse(http.StatusUnauthorized, signintest.Object{"error": "invalid_client", "error_description": signintest.Hostile})
+	})
 	wantPage(t, v.goTo(v.begin("/orders")), http.StatusBadGateway, "sign_in_failed", way)
 	s.WaitLog(`"reason":"sign_in_failed"`, "it does not accept client_id and client_secret")
 
-	provider.Token = signintest.Refuse(http.StatusServiceUnavailable, signintest.Hostile)
+	provider.Change(func() { provider.Token = signintest.Refuse(http.StatusServiceUnavailable, signintest.Hostile) })
 	got := v.goTo(v.begin("/orders"))
 	wantPage(t, got, http.StatusServiceUnavailable, "sign_in_unavailable", way)
 	sidecartest.WantHeaders(t, got, "Retry-After", "1")
 
-	provider.Token, provider.Claims = nil, signintest.Object{"nonce": "other", "tier": "gold"}
+	provider.Change(func() { provider.Token, provider.Claims = nil, signintest.Object{"nonce": "other", "tier": "gold"} })
 	wantPage(t, v.goTo(v.begin("/orders")), http.StatusBadGateway, "sign_in_failed", way)
 	if access, refresh := v.tokens(); access+refresh != "" {
 		t.Error("somebody is signed in")
@@ -214,12 +216,12 @@ func TestSignIn_PagesOfSignInsThatDoNotWork(t *testing.T) {
 func TestSignIn_TheProviderIsDown(t *testing.T) {
 	t.Parallel()
 	s, provider := signInSite(t, "")
-	provider.Discover = signintest.Refuse(http.StatusServiceUnavailable, signintest.Hostile)
+	provider.Change(func() { provider.Discover = signintest.Refuse(http.StatusServiceUnavailable, signintest.Hostile) })
 	v := newVisitor(t, s)
 	wantPage(t, v.goTo(s.URL+again+"?return_to=%2F%2Fevil.example.com"), http.StatusServiceUnavailable, "sign_in_unavailable", again+"?return_to=%2F%2Fevil.example.com")
 	sidecartest.WantProblem(t, s.Get("GET", again), http.StatusServiceUnavailable, "sign_in_unavailable")
 	sidecartest.WantStatus(t, s.Get("GET", "/"), http.StatusOK)
-	provider.Discover = nil
+	provider.Change(func() { provider.Discover = nil })
 	v.signIn("/")
 }
 
@@ -227,7 +229,7 @@ func TestSignIn_TheProviderIsDown(t *testing.T) {
 func TestSignIn_MachinesAreNobody(t *testing.T) {
 	t.Parallel()
 	s, provider := signInSite(t, "")
-	provider.Claims = signintest.Object{"sub": "site", "azp": "site"}
+	provider.Change(func() { provider.Claims = signintest.Object{"sub": "site", "azp": "site"} })
 	v := newVisitor(t, s)
 	wantPage(t, v.goTo(v.begin("/")), http.StatusForbidden, "account_refused", again+"?return_to=%2F")
 }

@@ -42,7 +42,7 @@ func newLinkSite(t *testing.T) *linkSite {
 func (s *scene) startSignIn() *signintest.Provider {
 	s.t.Helper()
 	provider := signintest.NewProvider(s.t, "site")
-	provider.Claims = signintest.Object{"sub": "carol"}
+	provider.Change(func() { provider.Claims = signintest.Object{"sub": "carol"} })
 	s.Start(fmt.Sprintf(`SITE {
 	auth_sessions {
 		issuer %[1]s

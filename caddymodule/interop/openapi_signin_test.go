@@ -27,20 +27,20 @@ func signInDescribed(t *testing.T, c *contract) {
 		cookie, _, _ := strings.Cut(began.Header.Get("Set-Cookie"), ";")
 		return s.send("GET", path+"/callback?"+provider.Authorize(began.Header.Get("Location")).Encode()+more, "", "Cookie", cookie)
 	}
-	provider.Discover = signintest.Refuse(503, "")
+	provider.Change(func() { provider.Discover = signintest.Refuse(503, "") })
 	problem(s.send("GET", path, ""), 503, "sign_in_unavailable")
-	provider.Discover = signintest.Refuse(200, "")
+	provider.Change(func() { provider.Discover = signintest.Refuse(200, "") })
 	problem(s.send("GET", path, ""), 502, "sign_in_failed")
-	provider.Discover = nil
+	provider.Change(func() { provider.Discover = nil })
 
 	sidecartest.WantStatus(t, finish(""), 303)
 	problem(finish("&state=twice"), 400, "sign_in_over")
 	problem(finish("&error=access_denied"), 403, "sign_in_refused")
-	provider.Token = signintest.Refuse(503, "")
+	provider.Change(func() { provider.Token = signintest.Refuse(503, "") })
 	problem(finish(""), 503, "sign_in_unavailable")
-	provider.Token = signintest.Refuse(200, "")
+	provider.Change(func() { provider.Token = signintest.Refuse(200, "") })
 	problem(finish(""), 502, "sign_in_failed")
-	provider.Token, provider.Claims = nil, signintest.Object{"sub": "site", "azp": "site"}
+	provider.Change(func() { provider.Token, provider.Claims = nil, signintest.Object{"sub": "site", "azp": "site"} })
 	problem(finish(""), 403, "account_refused")
 	sidecartest.WantStatus(t, s.send("GET", "/auth/sessions/signed-out", ""), 200)
 }

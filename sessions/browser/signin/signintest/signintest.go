@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,7 +20,8 @@ import (
 // Object is a JSON object.
 type Object = map[string]any
 
-// A Provider is an identity provider whose answers a test changes.
+// A Provider is an identity provider whose answers a test changes: by Change where requests can be
+// under way.
 type Provider struct {
 	URL      string
 	ClientID string // whom its ID tokens are for
@@ -37,7 +39,15 @@ type Provider struct {
 	Reads int               // of the discovery document
 	Codes map[string]string // challenges, by code
 
-	t testing.TB
+	t  testing.TB
+	mu sync.Mutex // held while one of its own handlers runs, and by Change
+}
+
+// Change calls change while no request is answered.
+func (p *Provider) Change(change func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change()
 }
 
 // NewProvider starts a provider that has one client, until the test ends. Whoever is sent there is
@@ -61,19 +71,25 @@ func NewProvider(t testing.TB, clientID string) *Provider {
 }
 
 func (p *Provider) serveDocument(w http.ResponseWriter, r *http.Request) {
-	if p.Reads++; p.Discover != nil {
-		p.Discover(w, r)
+	p.mu.Lock()
+	p.Reads++
+	discover, changes := p.Discover, p.Document
+	p.mu.Unlock()
+	if discover != nil {
+		discover(w, r)
 		return
 	}
 	Write(w, changed(Object{
 		"issuer": p.URL, "authorization_endpoint": p.URL + "/authorize", "token_endpoint": p.URL + "/token",
 		"jwks_uri": p.URL + "/jwks", "id_token_signing_alg_values_supported": []string{"ES256"},
 		"authorization_response_iss_parameter_supported": true, "end_session_endpoint": p.URL + "/end",
-	}, p.Document))
+	}, changes))
 }
 
 func (p *Provider) serveKeys(w http.ResponseWriter, _ *http.Request) {
+	p.mu.Lock()
 	key, err := p.Key.Public().PublicJWK()
+	p.mu.Unlock()
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
@@ -87,12 +103,17 @@ func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 
 func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	_ = r.ParseForm()
+	p.mu.Lock()
 	p.Asked = r.PostForm
 	p.Basic[0], p.Basic[1], _ = r.BasicAuth()
-	if p.Token != nil {
-		p.Token(w, r)
+	token := p.Token
+	p.mu.Unlock()
+	if token != nil {
+		token(w, r)
 		return
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	challenge := sha256.Sum256([]byte(p.Asked.Get("code_verifier")))
 	if p.Codes[p.Asked.Get("code")] != base64.RawURLEncoding.EncodeToString(challenge[:]) {
 		Refuse(http.StatusBadRequest, Object{"error": "invalid_grant", "error_description": Hostile})(w, r)
@@ -142,6 +163,8 @@ func (p *Provider) Authorize(to string) url.Values {
 		p.t.Fatalf("not the code flow with S256: %v", query)
 	}
 	code := "code-" + query.Get("state")
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.Codes[code], p.Nonce = query.Get("code_challenge"), query.Get("nonce")
 	return url.Values{"state": {query.Get("state")}, "code": {code}, "iss": {p.URL}}
 }
