@@ -1,10 +1,13 @@
 package sidecartest
 
 import (
+	"bufio"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -47,21 +50,39 @@ func (s *Sidecar) listensTwice() bool {
 			own[target] = true
 		}
 	}
-	seen := make(map[string]bool)
-	for _, family := range []string{"tcp", "tcp6"} {
-		table, _ := os.ReadFile(fmt.Sprintf("/proc/%d/net/%s", s.cmd.Process.Pid, family))
-		for line := range strings.Lines(string(table)) {
-			// proc_pid_net(5): the second field is the local address, the fourth the state, of which 0A
-			// is to listen, and the tenth the number of the socket.
-			f := strings.Fields(line)
-			if len(f) < 10 || f[3] != "0A" || !own["socket:["+f[9]+"]"] {
-				continue
-			}
-			if seen[f[1]] {
-				return true
-			}
-			seen[f[1]] = true
+	return slices.ContainsFunc([]string{"tcp", "tcp6"}, func(family string) bool {
+		file, err := os.Open(fmt.Sprintf("/proc/%d/net/%s", s.cmd.Process.Pid, family))
+		if err != nil {
+			return false
 		}
+		defer file.Close()
+		return twice(file, own)
+	})
+}
+
+// twice reports whether two of the sockets, by their names in /proc/<pid>/fd, listen on one address
+// in a table of proc_pid_net(5). Those that listen stand first, and the kernel makes the table as it
+// is read: the thousands of connections after them cost too much to be read as well.
+func twice(table io.Reader, own map[string]bool) bool {
+	const line = 150
+	seen := make(map[string]bool)
+	lines := bufio.NewScanner(table)
+	lines.Buffer(make([]byte, line+1), 2*line)
+	for lines.Scan() {
+		// The second field is the local address, the fourth the state, of which 0A is to listen, and
+		// the tenth the number of the socket. The first line says so.
+		f := strings.Fields(lines.Text())
+		switch {
+		case len(f) < 10 || f[0] == "sl":
+			continue
+		case f[3] != "0A":
+			return false
+		case !own["socket:["+f[9]+"]"]:
+			continue
+		case seen[f[1]]:
+			return true
+		}
+		seen[f[1]] = true
 	}
 	return false
 }
