@@ -5,29 +5,32 @@ import (
 	"encoding/json"
 	"net/http"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/chromedp"
 
 	"authsidecar/caddymodule/internal/sidecartest"
 	"authsidecar/sessions/storetest/servertest"
 )
 
-// A browser is a real Chromium without a window.
+// A browser is a tab of a real Chromium without a window.
 type browser struct {
 	t   testing.TB
 	ctx context.Context
 }
 
-func newBrowser(t testing.TB) *browser {
+// newBrowser starts a Chromium, with more options.
+func newBrowser(t testing.TB, more ...chromedp.ExecAllocatorOption) *browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
 		servertest.Missing(t, "Chromium", "apt-get install -y chromium")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(time.Minute))
-	allocated, end := chromedp.NewExecAllocator(context.Background(), options...)
+	allocated, end := chromedp.NewExecAllocator(context.Background(), append(options, more...)...)
 	t.Cleanup(end)
 	ctx, stop := chromedp.NewContext(allocated)
 	t.Cleanup(stop)
@@ -36,10 +39,10 @@ func newBrowser(t testing.TB) *browser {
 	return b
 }
 
-// tab opens another tab of the same profile.
-func (b *browser) tab() *browser {
+// tab opens another tab: of the same profile, if the options do not say otherwise.
+func (b *browser) tab(more ...chromedp.ContextOption) *browser {
 	b.t.Helper()
-	ctx, stop := chromedp.NewContext(b.ctx)
+	ctx, stop := chromedp.NewContext(b.ctx, more...)
 	b.t.Cleanup(stop)
 	return &browser{t: b.t, ctx: ctx}
 }
@@ -61,6 +64,43 @@ func run[T any](b *browser, script string) T {
 		b.t.Fatal(err)
 	}
 	return got
+}
+
+// until waits until text is in the heading of the page, or in what the app echoes. On the way the tab
+// may go from one page to another.
+func (b *browser) until(text string) {
+	b.t.Helper()
+	const heading = `document.querySelector("section:not([hidden]) h1, pre")?.textContent ?? document.body.innerText`
+	seen := ""
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if got, err := chromedp.Run(b.ctx, chromedp.Evaluate[string](heading)); err == nil {
+			if seen = got; strings.Contains(seen, text) {
+				return
+			}
+		}
+	}
+	b.t.Fatalf("waiting for %q: %s", text, seen)
+}
+
+func (b *browser) press(keys string) {
+	b.t.Helper()
+	if _, err := chromedp.Run(b.ctx, chromedp.KeyEvent(keys)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// call sends a command that chromedp has no action for, and returns its result.
+func call[P, R any](b *browser, command cdp.Command[P, R], params P) R {
+	b.t.Helper()
+	var result R
+	_, err := chromedp.Run(b.ctx, chromedp.Func(func(ctx context.Context, target *chromedp.Target) (err error) {
+		result, err = cdp.Call(ctx, target, command, params)
+		return err
+	}))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return result
 }
 
 // quote writes a value as JavaScript has it.

@@ -1,7 +1,6 @@
 package interop
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -9,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
@@ -118,41 +116,6 @@ func (l *linkSite) link(user string) (link, code string) {
 	return link, code
 }
 
-// until waits until the page of the link, or the one after it, is in a state: text is in its heading,
-// or in what the app echoes. On the way the tab goes from one page to another.
-func (l *linkSite) until(text string) {
-	l.scene.t.Helper()
-	const heading = `document.querySelector("section:not([hidden]) h1, pre")?.textContent ?? document.body.innerText`
-	seen := ""
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if got, err := chromedp.Run(l.ctx, chromedp.Evaluate[string](heading)); err == nil {
-			if seen = got; strings.Contains(seen, text) {
-				return
-			}
-		}
-	}
-	l.scene.t.Fatalf("waiting for %q: %s", text, seen)
-}
-
-func (l *linkSite) press(keys string) {
-	l.scene.t.Helper()
-	if _, err := chromedp.Run(l.ctx, chromedp.KeyEvent(keys)); err != nil {
-		l.scene.t.Fatal(err)
-	}
-}
-
-// call sends a command that chromedp has no action for.
-func call[P, R any](l *linkSite, command cdp.Command[P, R], params P) {
-	l.scene.t.Helper()
-	_, err := chromedp.Run(l.ctx, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
-		_, err := cdp.Call(ctx, target, command, params)
-		return err
-	}))
-	if err != nil {
-		l.scene.t.Fatal(err)
-	}
-}
-
 // A person follows a link, sees who would act as whom, and opens it with the keyboard. The code is
 // nowhere in the browser by then.
 func TestLink_APersonOpensItInABrowser(t *testing.T) {
@@ -202,13 +165,13 @@ func TestLink_ThePageSaysWhatItCannotDo(t *testing.T) {
 	l.until("Act as bob?")
 	l.quiet()
 
-	call(l, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	call(l.browser, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	l.visit("about:blank")
 	l.visit(first)
 	if text := run[string](l.browser, `return document.body.innerText`); !strings.Contains(text, "needs JavaScript") || strings.Contains(text, "Continue") {
 		t.Errorf("without scripts: %s", text)
 	}
-	call(l, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{})
+	call(l.browser, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{})
 	l.visit("about:blank")
 	l.visit(first)
 	l.until("Act as alice?")

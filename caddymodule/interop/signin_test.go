@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"authsidecar/caddymodule/internal/sidecartest"
@@ -82,18 +83,21 @@ func TestSignIn_InARealBrowser(t *testing.T) {
 	picture(t, first.browser, "signed-out")
 }
 
-// picture keeps what a page looks like, in the folder that AUTHSIDECAR_PICTURES names.
+// picture keeps what a page looks like in both themes, in the folder that AUTHSIDECAR_PICTURES names.
 func picture(t *testing.T, b *browser, name string) {
 	t.Helper()
 	dir := os.Getenv("AUTHSIDECAR_PICTURES")
 	if dir == "" {
 		return
 	}
-	data, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, name+".png"), data, 0o600); err != nil {
-		t.Fatal(err)
+	for _, theme := range []string{"light", "dark"} {
+		call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}})
+		data, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name+"-"+theme+".png"), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
