@@ -19,17 +19,20 @@ const logout = process.env.BACKCHANNEL_LOGOUT_URI
 // A site whose people sign in here, where there is one: as a client with a secret, and without.
 const site = process.env.SIGN_IN_SITE;
 const people = {
-	redirect_uris: [`${site}/auth/sessions/sign-in/callback`], post_logout_redirect_uris: [`${site}/auth/sessions/signed-out`], scope: 'openid', id_token_signed_response_alg: 'ES256',
+	redirect_uris: [`${site}/auth/sessions/sign-in/callback`], post_logout_redirect_uris: [`${site}/auth/sessions/signed-out`], scope: 'openid', id_token_signed_response_alg: 'ES256', ...logout,
 };
 const clients = site ? [
 	{ ...people, client_id: 'site', client_secret: 'site-secret' },
 	{ ...people, client_id: 'public-site', token_endpoint_auth_method: 'none' },
 ] : [];
 
+// Where the app is a tool of its own, if anywhere.
+const tool = process.env.TOOL ? [`${process.env.TOOL}/callback`] : [];
+
 const configuration = {
 	clients: [
 		...clients,
-		{ client_id: 'app', client_secret: 'app-secret', redirect_uris: ['https://app.example.com/callback'], scope: 'openid', id_token_signed_response_alg: 'ES256', ...logout },
+		{ client_id: 'app', client_secret: 'app-secret', redirect_uris: ['https://app.example.com/callback', ...tool], scope: 'openid', id_token_signed_response_alg: 'ES256', ...logout },
 		{ client_id: 'desk', client_secret: 'desk-secret', grant_types: ['client_credentials'], redirect_uris: [], response_types: [], scope: 'sessions:impersonate', id_token_signed_response_alg: 'ES256' },
 	],
 	// Its own dispatcher keeps it from asking this machine, where the tests are.

@@ -1,0 +1,124 @@
+package interop
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp/kb"
+)
+
+const cookieOwn, cookieAs = "__Host-session", "__Host-session-as"
+
+// People sign in, work in two tabs, and sign out in both. Others act as one of them, and are ended
+// by an officer. After it no token is anywhere but in the browser's cookies.
+func TestStory_PeopleSignInActAsOthersAndSignOut(t *testing.T) {
+	t.Parallel()
+	s := newStory(t, nil)
+	alice := s.first
+	alice.visit(s.URL + "/orders")
+	alice.signIn("alice")
+	alice.until("/orders is alice")
+	second := s.another(alice)
+	second.visit(s.URL + "/second")
+	s.work("200 /work is alice", cookieOwn, alice, second)
+
+	carol := s.somebody()
+	s.actAs(carol)
+	s.work("200 /work is alice by carol", cookieAs, carol)
+	carol.visit(s.URL + "/billing/cards")
+	carol.until("Not while acting as another user")
+	s.look(carol)
+	picture(t, carol, "denied")
+	carol.visit(s.URL + "/desk")
+	carol.submit("") // stop
+	carol.until("/home is carol")
+	s.isEnded(carol)
+
+	alice.submit("") // sign out
+	alice.until("sign-out from")
+	if got := run[string](second, `return work()`); !strings.HasPrefix(got, "401 ") {
+		t.Errorf("in the second tab: %s", got)
+	}
+	run[bool](alice, `setTimeout(() => document.querySelector("[name=logout]").click(), 0); return true`)
+	alice.until("You are signed out")
+	picture(t, alice, "signed-out")
+	second.visit(s.URL + "/second")
+	second.until("Sign-in") // at the provider
+	s.search()
+}
+
+// work has pages work while their access token expires three times.
+func (s *story) work(want, cookie string, tabs ...*browser) {
+	s.t.Helper()
+	start := s.minted(cookie)
+	for end := time.Now().Add(time.Minute); s.minted(cookie) < start+3; {
+		for _, tab := range tabs {
+			if got := run[string](tab, `return work()`); got != want {
+				s.t.Fatalf("somebody at work gets %s", got)
+			}
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("no three new access tokens in %s in a minute", cookie)
+		}
+	}
+}
+
+// actAs has somebody who is new here get a link, and open it.
+func (s *story) actAs(carol *browser) {
+	s.t.Helper()
+	carol.visit(s.tool.URL + "/act?user=alice")
+	carol.signIn("carol")
+	s.follow(carol, "Sign in to open this link")
+	s.look(carol)
+	picture(s.t, carol, "link-sign-in")
+	carol.press(kb.Tab)
+	carol.press(kb.Enter)
+	carol.consent() // of the site: who they are is known
+	s.open(carol)
+}
+
+// follow follows a link of the tool's to our page.
+func (s *story) follow(carol *browser, heading string) {
+	s.t.Helper()
+	carol.until("a link for alice")
+	run[bool](carol, `setTimeout(() => document.querySelector("a").click(), 0); return true`)
+	carol.until(heading)
+}
+
+// open goes on from our page, and so opens the session.
+func (s *story) open(carol *browser) {
+	s.t.Helper()
+	carol.until("Act as alice?")
+	picture(s.t, carol, "link")
+	carol.press(kb.Tab)
+	carol.press(kb.Enter)
+	carol.until("/orders?id=1 is alice by carol")
+	s.look(carol)
+}
+
+// isEnded has somebody act as a user again, with streams, which an officer ends from another browser.
+func (s *story) isEnded(carol *browser) {
+	s.t.Helper()
+	carol.visit(s.tool.URL + "/act?user=alice")
+	s.follow(carol, "Act as alice?")
+	s.open(carol)
+	run[bool](carol, `return follow()`)
+	officer := s.somebody()
+	officer.visit(s.tool.URL + "/end?user=alice")
+	officer.signIn("olivia")
+	officer.until(`ended {"revoked":1,`)
+	carol.overSoon()
+	if got := run[string](carol, `return work()`); !strings.HasPrefix(got, "401 ") || !strings.Contains(got, "impersonation_over") {
+		s.t.Errorf("who was ended gets %s", got)
+	}
+	if got := run[string](carol, `return work()`); got != "200 /work is carol" {
+		s.t.Errorf("and then %s", got)
+	}
+}
+
+// overSoon waits until the streams of a page are over.
+func (b *browser) overSoon() {
+	b.t.Helper()
+	run[bool](b, `while (!over.events || !over.socket) await new Promise((resolve) => setTimeout(resolve, 10)); return true`)
+}
