@@ -88,8 +88,9 @@ func (*curiousApp) socket(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// curiousPage has what tests use: work sends a request, and follow opens two streams, of which
-// over tells when they ended.
+// curiousPage has what tests use: work sends a request, follow opens two streams, of which over tells
+// when they ended, and toil sends requests and opens streams for ever, of which answers tells what
+// came of them.
 const curiousPage = `<!doctype html>
 <html lang="en"><title>an app</title>
 <pre>%s</pre>
@@ -116,17 +117,34 @@ async function work() {
 	await keep(answer.url, [...answer.headers], text);
 	return answer.status + " " + text;
 }
-const over = {};
-async function follow() {
+async function streams() {
 	const events = new EventSource("/events");
 	const socket = new WebSocket(location.origin.replace("http", "ws") + "/socket");
 	await Promise.all([
-		new Promise((resolve, reject) => { events.onmessage = ({ data }) => keep(data).then(resolve); events.onerror = reject; }),
-		new Promise((resolve, reject) => { socket.onopen = () => socket.send("hello"); socket.onmessage = ({ data }) => keep(data).then(resolve); socket.onerror = reject; }),
+		new Promise((resolve, reject) => { events.onmessage = ({ data }) => keep(data).then(resolve); events.onerror = () => reject("no events"); }),
+		new Promise((resolve, reject) => { socket.onopen = () => socket.send("hello"); socket.onmessage = ({ data }) => keep(data).then(resolve); socket.onerror = () => reject("no socket"); }),
 	]);
+	return { events, socket };
+}
+const over = {};
+async function follow() {
+	const { events, socket } = await streams();
 	events.onerror = () => { over.events ??= Date.now(); events.close(); };
 	socket.onclose = () => { over.socket ??= Date.now(); };
 	return true;
+}
+async function brief() {
+	const { events, socket } = await streams();
+	events.close();
+	socket.close();
+	return "streams";
+}
+const answers = {};
+async function toil() {
+	for (;;) {
+		for (const { value, reason } of await Promise.allSettled([work(), work(), brief()])) answers[value ?? reason] = true;
+		await new Promise((resolve) => setTimeout(resolve, 50));
+	}
 }
 keep();
 </script>

@@ -56,7 +56,7 @@ func (r *recording) hear(event any) {
 	}
 }
 
-// tap keeps the tokens that an answer sets.
+// tap keeps the tokens that an answer sets, as the browser gets it.
 func (r *recording) tap(headers network.Headers) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -66,20 +66,40 @@ func (r *recording) tap(headers network.Headers) {
 			continue
 		}
 		for line := range strings.SplitSeq(lines, "\n") {
-			cookie, err := http.ParseSetCookie(line)
-			if err == nil && strings.HasPrefix(cookie.Name, "__Host-session") && cookie.Value != "" {
-				sidecartest.Remember(cookie.Value)
+			if cookie := ours(line); cookie != nil && cookie.Value != "" {
 				r.tokens[cookie.Name] = append(r.tokens[cookie.Name], cookie.Value)
 			}
 		}
 	}
 }
 
-// minted returns how many different tokens were set in a cookie.
-func (r *recording) minted(name string) int {
+// The cookies of ours begin with these names.
+const (
+	cookieOwn = "__Host-session"
+	cookieAs  = cookieOwn + "-as"
+)
+
+// isOurs reports whether tokens are in a cookie of that name, which in those of sign-ins are not.
+func isOurs(name string) bool {
+	return strings.HasPrefix(name, cookieOwn) && !strings.HasPrefix(name, cookieOwn+"-in-")
+}
+
+// ours returns the cookie of ours that a Set-Cookie is of, and has its token searched for; nil: it is
+// none of ours.
+func ours(line string) *http.Cookie {
+	cookie, err := http.ParseSetCookie(line)
+	if err != nil || !isOurs(cookie.Name) {
+		return nil
+	}
+	sidecartest.Remember(cookie.Value)
+	return cookie
+}
+
+// seen returns the tokens that were set in a cookie, each once.
+func (r *recording) seen(name string) []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(slices.Compact(slices.Sorted(slices.Values(r.tokens[name]))))
+	return slices.Compact(slices.Sorted(slices.Values(r.tokens[name])))
 }
 
 // secret has a text searched for, as tokens are.

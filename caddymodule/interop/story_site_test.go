@@ -44,9 +44,8 @@ type story struct {
 	first    *browser
 }
 
-// newStory starts everything. front returns where the browser goes to reach the site that is at an
-// address, which it trusts by the certificate; nil is the site itself.
-func newStory(t *testing.T, front func(site string, own tls.Certificate, roots *x509.CertPool) (address string)) *story {
+// newStory starts everything. front is a proxy in front of the site; nil: there is none.
+func newStory(t *testing.T, front *lossyProxy) *story {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join(foreign(), "node_modules", "oidc-provider")); err != nil {
 		servertest.Missing(t, "oidc-provider", "npm ci --prefix caddymodule/docs/testdata/issuers, at the top of the repository")
@@ -56,7 +55,7 @@ func newStory(t *testing.T, front func(site string, own tls.Certificate, roots *
 	site := "127.0.0.1:" + sidecartest.PortOf(s.URL)
 	address := site
 	if front != nil {
-		address = front(site, own, roots)
+		address = front.start(t, site, own, roots)
 	}
 	s.URL = "https://" + siteName + ":" + sidecartest.PortOf(address)
 	s.Client.Transport = &http.Transport{
@@ -204,4 +203,12 @@ func (b *browser) consent() {
 	b.t.Helper()
 	b.until("Authorize")
 	b.submit("")
+}
+
+// signOut has somebody who signed out, and was sent to the provider, sign out there too.
+func (b *browser) signOut() {
+	b.t.Helper()
+	b.until("sign-out from")
+	run[bool](b, `setTimeout(() => document.querySelector("[name=logout]").click(), 0); return true`)
+	b.until("You are signed out")
 }

@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/oauth2"
 
@@ -20,8 +22,9 @@ import (
 type tool struct {
 	URL string
 
-	t testing.TB
-	s *story
+	t     testing.TB
+	s     *story
+	ended atomic.Int64 // when a session was ended last, in ms
 }
 
 func newTool(t testing.TB, s *story) *tool {
@@ -79,6 +82,7 @@ func (o *tool) link(token, user string) string {
 // end revokes the impersonations of a user, and says how many there were.
 func (o *tool) end(token, user string) string {
 	_, body := o.ask(http.MethodDelete, "?impersonations=true&user_id="+user, token, "")
+	o.ended.Store(time.Now().UnixMilli())
 	return body
 }
 
