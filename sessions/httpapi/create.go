@@ -94,6 +94,7 @@ var createMembers = map[string]struct {
 	"reason":            {"a string", []jsontext.Kind{jsontext.KindString}},
 	"client_id":         {"a string", []jsontext.Kind{jsontext.KindString}},
 	"deliver":           {"a string", []jsontext.Kind{jsontext.KindString}},
+	"return_to":         {"a string", []jsontext.Kind{jsontext.KindString}},
 }
 
 // memberProblem says which member of a body that was refused is wrong, where one is: an unknown
@@ -109,7 +110,7 @@ func memberProblem(data []byte) *Problem {
 		known, ok := createMembers[name]
 		switch {
 		case !ok && isMemberName(name):
-			return wrongMember("There is no member " + name + ": the body has user_id, and optionally expires_in_millis, is_impersonation, reason, client_id and deliver.")
+			return wrongMember("There is no member " + name + ": the body has user_id, and optionally expires_in_millis, is_impersonation, reason, client_id, deliver and return_to.")
 		case !ok:
 			return problemRequest
 		case !slices.Contains(known.kinds, members[i].Value.Kind()):

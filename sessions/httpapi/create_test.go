@@ -20,6 +20,7 @@ func TestCreate_NamesTheMemberThatIsWrong(t *testing.T) {
 		`{"user_id":"alice","reason":null}`:                       "reason must be a string.",
 		`{"user_id":"alice","client_id":{}}`:                      "client_id must be a string.",
 		`{"user_id":"alice","deliver":[]}`:                        "deliver must be a string.",
+		`{"user_id":"alice","return_to":7}`:                       "return_to must be a string.",
 		`{"user_id":"alice","expires_in_millis":1.5}`:             "expires_in_millis must be a whole number.",
 		`{"user_id":"alice","expires_in_millis":null}`:            "expires_in_millis must be a whole number.",
 		`{"reason":"x"}`:                                          "user_id is missing",
