@@ -1,26 +1,21 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"slices"
-	"time"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
 	"authsidecar/caddymodule/internal/placeholder"
 	"authsidecar/caddymodule/observe"
-	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/browser"
 	"authsidecar/sessions/browser/signin"
 )
-
-// confirmTimeout bounds how long it may take to note that a token arrived.
-const confirmTimeout = 10 * time.Second
 
 // newAuthenticator makes what authenticates by cookies; nil without browser.
 func (inst *instance) newAuthenticator(h *Handler) *browser.Authenticator {
@@ -29,19 +24,11 @@ func (inst *instance) newAuthenticator(h *Handler) *browser.Authenticator {
 		return nil
 	}
 	return &browser.Authenticator{
-		Jar: jar, Verifier: inst.verifier, Manager: inst.manager, ClientIP: observe.ClientIP, Confirm: inst.confirm,
-	}
-}
-
-// confirm notes that a token in a cookie arrived, while its request goes on.
-func (inst *instance) confirm(c *sessions.Caller) {
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), confirmTimeout)
-		defer cancel()
-		if err := inst.manager.Confirm(ctx, c); err != nil { // a later request tries again
+		Jar: jar, Verifier: inst.verifier, Manager: inst.manager, ClientIP: observe.ClientIP,
+		Unconfirmed: func(err error) {
 			inst.logger.Warn("could not note that a session's new cookies arrived", zap.String("issuer", inst.issuer), zap.Error(err))
-		}
-	}()
+		},
+	}
 }
 
 // Cookies add up: those of an app, and those that a subdomain plants, up to what a browser keeps
@@ -59,6 +46,33 @@ func (h *Handler) letCookiesIn() {
 	if h.Browser != nil && ok && server.MaxHeaderBytes == caddyHeader {
 		server.MaxHeaderBytes = browserHeader
 	}
+}
+
+// A request with more than caddyHeader bytes of cookies keeps their memory as long as it lives, and
+// over HTTP/2 a few hundred bytes can send it: so no more than maxLong of them live at once in a
+// process.
+const maxLong = 64
+
+var long atomic.Int64
+
+// admitLong reports whether the request may go on, until done is called. Others are answered without
+// a body, which no client can be slow to take.
+func (h *Handler) admitLong(w http.ResponseWriter, r *http.Request) (done func(), ok bool) {
+	size := 0
+	for _, line := range r.Header["Cookie"] {
+		size += len(line)
+	}
+	if h.Browser == nil || size <= caddyHeader {
+		return nil, true
+	}
+	if long.Add(1) <= maxLong {
+		return func() { long.Add(-1) }, true
+	}
+	long.Add(-1)
+	w.Header().Set("Connection", "close")
+	w.Header().Set("Content-Length", "0")
+	w.WriteHeader(http.StatusRequestHeaderFieldsTooLarge) // RFC 6585 section 5
+	return nil, false
 }
 
 // addBrowser adds the endpoints for browsers, where they are configured.

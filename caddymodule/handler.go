@@ -94,6 +94,13 @@ func (h *Handler) Validate() error {
 // ServeHTTP answers the requests that are ours and hands on all others as they
 // came.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	done, ok := h.admitLong(w, r)
+	if !ok {
+		return nil
+	}
+	if done != nil {
+		defer done()
+	}
 	if h.Health != "" && r.URL.Path == h.Health {
 		defer httpapi.LeaveBody(w, r)()
 		h.inst.reports.ServeHealth(w, r)

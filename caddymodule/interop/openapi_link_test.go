@@ -103,6 +103,7 @@ func closeSessions(s *scene) {
 		{end("{}", asJSON, "same-origin", own), 415, "unsupported_media_type"},
 		{end("return_to="+strings.Repeat("a", 5000), asForm, "same-origin", own), 413, "body_too_large"},
 		{end("return_to=/bye&everywhere=true", asForm, "same-origin", own), 303, nil},
+		{end("everywhere=true", asForm, "same-origin", own), 401, "session_over"},
 	} {
 		sidecartest.WantStatus(s.t, c.got, c.status)
 		if c.code != nil {

@@ -13,6 +13,7 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/forward"
+	"authsidecar/sessions/internal/endpoint"
 )
 
 // A Verifier is what a bearer.Verifier does.
@@ -29,10 +30,11 @@ type Authenticator struct {
 	Manager  *sessions.Manager
 	// ClientIP returns the address that a request came from.
 	ClientIP func(*http.Request) string
-	// Confirm has Manager.Confirm called, some time soon: nobody waits for it.
-	Confirm func(*sessions.Caller)
+	// Unconfirmed hears why it could not be noted that a session's new cookies arrived.
+	Unconfirmed func(error)
 
 	rotations singleflight.Group // by refresh token: those under way on this node
+	confirms  confirms
 }
 
 // Brought is what a request has in cookies of ours: the pair in use.
@@ -95,7 +97,7 @@ func (a *Authenticator) Authenticate(r *http.Request, b *Brought) (*Decision, er
 		switch {
 		case err == nil:
 			if holder.Caller.Unconfirmed() {
-				a.Confirm(holder.Caller)
+				a.confirm(holder.Caller)
 			}
 			return &Decision{Pair: b.Pair, Holder: holder}, nil
 		case bearer.IsUnavailable(err):
@@ -138,7 +140,12 @@ func (a *Authenticator) rotated(r *http.Request, b *Brought) (*Decision, error) 
 	done := a.rotations.DoChan(b.Tokens.Refresh, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), rotateTimeout)
 		defer cancel()
-		return a.Manager.Refresh(ctx, request)
+		var grant *sessions.Grant
+		err := endpoint.Safely(func() (err error) { // a panic here would end the process
+			grant, err = a.Manager.Refresh(ctx, request)
+			return err
+		})
+		return grant, err
 	})
 	select {
 	case <-r.Context().Done():

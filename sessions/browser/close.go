@@ -38,8 +38,12 @@ func (a *API) close(w http.ResponseWriter, r *http.Request) error {
 	}
 	ended, err := a.end(r.Context(), &brought, everywhere, a.ClientIP(r))
 	a.leave(w.Header(), &brought)
-	if err != nil {
+	switch {
+	case err != nil:
 		return fmt.Errorf("%w: %w", ErrLivesOn, err)
+	case ended == nil && everywhere: // whose sessions, nobody says
+		w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110 section 15.5.2
+		return errNotEverywhere
 	}
 	if to := a.signOutURL(r, ended); to != "" {
 		seeOther(w, to)
@@ -62,6 +66,11 @@ func (a *API) closeDown(w http.ResponseWriter, r *http.Request, cause error) err
 // errActing is for who would sign somebody else out everywhere.
 var errActing = httpapi.NewProblem(403, "insufficient_scope", "Not while acting as another user",
 	"You act as another user, who is not yours to sign out everywhere. Stop acting first: leave everywhere out.")
+
+// errNotEverywhere is for who wants to sign out everywhere with a session that is over: their others
+// go on, and they are not to think otherwise.
+var errNotEverywhere = httpapi.NewProblem(401, "session_over", "Not signed out everywhere",
+	"The session in this browser was over already, so your others go on. Sign in again, and then sign out everywhere.")
 
 // readClose reads the form.
 func (a *API) readClose(w http.ResponseWriter, r *http.Request) (returnTo string, everywhere bool, err error) {

@@ -1,0 +1,109 @@
+package caddymodule_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+
+	"authsidecar/caddymodule/internal/sidecartest"
+)
+
+// What panics while a session is rotated, or while it is noted that its cookies arrived, does so on
+// a goroutine that is no request's. It ends no process.
+func TestBrowser_APanicOnTheWayEndsNobodyElsesRequest(t *testing.T) {
+	t.Parallel()
+	s, idp := browserSite(t, "", "browser\n\t\tstore test_switch DIR/down")
+	p, stale := s.newPerson(), s.newPerson()
+	for _, who := range []*person{p, stale} {
+		who.signIn(idp.Token("alice", nil), `{"user_id":"alice"}`)
+		who.forget(cookie)
+	}
+	p.do("GET", "/app") // its cookies are of the second generation, which nobody noted yet
+	s.Write("down", "panics")
+	got := stale.do("GET", "/app")
+	sidecartest.WantStatus(t, got, 503)
+	sidecartest.WantHeaders(t, got, "Retry-After", "1", "Set-Cookie", "")
+	wantTold(t, p.do("GET", "/app"), "X-Auth-User", "alice")
+	waitUntil(t, "it is logged that the cookies could not be noted", func() bool {
+		return strings.Contains(s.Log(), "could not note that a session's new cookies arrived")
+	})
+	if err := os.Remove(s.Dir + "/down"); err != nil {
+		t.Fatal(err)
+	}
+	for _, who := range []*person{p, stale} {
+		wantTold(t, who.do("GET", "/app"), "X-Auth-User", "alice")
+	}
+}
+
+// Whoever signs out everywhere with a session that is over already, as after a theft, learns that
+// their other sessions go on.
+func TestBrowser_NobodyIsTakenForSignedOutEverywhere(t *testing.T) {
+	t.Parallel()
+	s, idp := browserSite(t, "", "browser")
+	here, there, nobody := s.newPerson(), s.newPerson(), s.newPerson()
+	for _, p := range []*person{here, there} {
+		p.signIn(idp.Token("alice", nil), `{"user_id":"alice"}`)
+	}
+	before := here.copy()
+	sidecartest.WantStatus(t, here.do("DELETE", "/auth/sessions/current", sameOrigin...), 200)
+	here.set(before)
+	for _, p := range []*person{here, nobody} {
+		got := p.send("POST", "/auth/sessions/close", "everywhere=true&return_to=/bye")
+		sidecartest.WantStatus(t, got, 401)
+		sidecartest.WantFields(t, got, map[string]any{"code": "session_over"})
+		sidecartest.WantHeaders(t, got, "WWW-Authenticate", "Bearer", "Location", "")
+		if !p.has() {
+			t.Errorf("cookies %v", p.copy())
+		}
+	}
+	wantTold(t, there.do("GET", "/app"), "X-Auth-User", "alice")
+}
+
+// A request with very long cookies takes memory as long as it lives, and over HTTP/2 a few bytes
+// send one. So few of them live at once; others wait for none of them.
+func TestBrowser_FewRequestsWithVeryLongCookiesAtOnce(t *testing.T) {
+	t.Parallel()
+	began, end := make(chan struct{}, 200), make(chan struct{})
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/waits" {
+			began <- struct{}{}
+			<-end
+		}
+		_, _ = io.WriteString(w, "here")
+	}))
+	t.Cleanup(app.Close)
+	s, _ := browserSiteOf(t, app.URL, "", "browser")
+	long := "a=" + strings.Repeat("x", 40<<10)
+	const most = 64
+	statuses := make(chan int, most)
+	for range most {
+		go func() {
+			status := 0
+			req, _ := http.NewRequest(http.MethodGet, s.URL+"/waits", http.NoBody)
+			req.Header.Set("Cookie", long)
+			if resp, err := s.Client.Do(req); err == nil {
+				status = resp.StatusCode
+				_ = resp.Body.Close()
+			}
+			statuses <- status
+		}()
+		<-began
+	}
+	for _, path := range []string{"/app", "/auth/sessions/close"} {
+		got := s.through("GET", path, "Cookie", long)
+		if got.Status != 431 || got.Body != "" {
+			t.Errorf("%s: %d %q", path, got.Status, got.Body)
+		}
+	}
+	sidecartest.WantStatus(t, s.through("GET", "/app", "Cookie", long[:10<<10]), 200)
+	close(end)
+	for range most {
+		if status := <-statuses; status != 200 {
+			t.Errorf("status %d", status)
+		}
+	}
+	sidecartest.WantStatus(t, s.through("GET", "/app", "Cookie", long), 200)
+}

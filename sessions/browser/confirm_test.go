@@ -1,0 +1,125 @@
+package browser
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/storetest"
+)
+
+// A verifier knows every token, as one of a second generation that nobody noted.
+type verifier struct{}
+
+func (verifier) Ended(string) {}
+
+func (verifier) Holder(_ context.Context, c bearer.Credential, _ bool) (*bearer.Holder, error) {
+	return &bearer.Holder{Caller: &sessions.Caller{
+		Own: true, SessionID: c.Token, Generation: 1, Arrived: new(atomic.Bool), Claims: sessions.Claims{"gen": int64(1)},
+	}}, nil
+}
+
+// A brokenStore is reached by nobody, and knows how often that was tried; it waits where a test
+// says so.
+type brokenStore struct {
+	*storetest.Memory
+	wait  chan struct{}
+	tried atomic.Int64
+}
+
+func (s *brokenStore) Update(context.Context, sessions.Key, sessions.Transition) (sessions.Session, error) {
+	s.tried.Add(1)
+	<-s.wait
+	return sessions.Session{}, fmt.Errorf("%w: it is down", sessions.ErrUnavailable)
+}
+
+// Nothing is revoked here.
+type nothingRevoked struct{ sessions.Revocations }
+
+func (nothingRevoked) Revoked(context.Context, sessions.Ref) (bool, error) { return false, nil }
+
+// A scene is an authenticator whose store is broken.
+type scene struct {
+	*Authenticator
+	t      *testing.T
+	store  *brokenStore
+	mu     sync.Mutex
+	now    time.Time
+	failed chan error
+}
+
+func newScene(t *testing.T) *scene {
+	s := &scene{t: t, now: time.Unix(1_800_000_000, 0), failed: make(chan error, 2*maxConfirms)}
+	s.store = &brokenStore{wait: make(chan struct{}), Memory: &storetest.Memory{Clock: func() time.Time {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.now
+	}}}
+	s.Authenticator = &Authenticator{
+		Jar: NewJar("__Host-session", true), Verifier: verifier{}, Manager: &sessions.Manager{Store: s.store, Revocations: nothingRevoked{}},
+		Unconfirmed: func(err error) { s.failed <- err },
+	}
+	return s
+}
+
+// present has so many requests come with cookies that nobody noted.
+func (s *scene) present(requests int) {
+	s.t.Helper()
+	for n := range requests {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("Cookie", fmt.Sprintf("__Host-session=%d", n))
+		brought := s.Brought(r)
+		if _, err := s.Authenticate(r, &brought); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+}
+
+func (s *scene) later(by time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = s.now.Add(by)
+}
+
+func TestConfirm_AStoreThatIsDownIsNotAskedForEachRequest(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	close(s.store.wait)
+	s.present(1)
+	<-s.failed
+	for _, by := range []time.Duration{0, confirmPause / 2} {
+		s.later(by)
+		s.present(100)
+		if tried := s.store.tried.Load(); tried != 1 || len(s.failed) != 0 {
+			t.Errorf("it was asked %d times, and %d were logged", tried, len(s.failed))
+		}
+	}
+	for _, by := range []time.Duration{confirmPause, -time.Hour} { // the clock goes back, too
+		before := s.store.tried.Load()
+		s.later(by)
+		s.present(1)
+		<-s.failed
+		if tried := s.store.tried.Load(); tried != before+1 {
+			t.Errorf("after %v: it was asked %d times more", by, tried-before)
+		}
+	}
+}
+
+func TestConfirm_ASlowStoreIsNotAskedByMoreAndMore(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	s.present(10 * maxConfirms)
+	if open := s.confirms.open.Load(); open != maxConfirms {
+		t.Errorf("%d ask at once", open)
+	}
+	close(s.store.wait)
+	for range maxConfirms {
+		<-s.failed
+	}
+}
