@@ -143,7 +143,7 @@ const answers = {};
 async function toil() {
 	for (;;) {
 		for (const { value, reason } of await Promise.allSettled([work(), work(), brief()])) answers[value ?? reason] = true;
-		await new Promise((resolve) => setTimeout(resolve, 50));
+		await new Promise((resolve) => setTimeout(resolve, 500 - Date.now() %% 500)); // all tabs at once, and then none for longer than grace
 	}
 }
 keep();
