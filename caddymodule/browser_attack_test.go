@@ -4,11 +4,14 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
 	"authsidecar/caddymodule/internal/sidecartest"
+	"authsidecar/sessions/browser/signin/signintest"
 )
 
 // What panics while a session is rotated, or while it is noted that its cookies arrived, does so on
@@ -60,6 +63,95 @@ func TestBrowser_NobodyIsTakenForSignedOutEverywhere(t *testing.T) {
 		}
 	}
 	wantTold(t, there.do("GET", "/app"), "X-Auth-User", "alice")
+}
+
+// Whoever signs out everywhere is out where they act as others, too: that is where a computer that was
+// stolen does the most harm.
+func TestBrowser_EverywhereIsAlsoWhereOneActsAsSomebodyElse(t *testing.T) {
+	t.Parallel()
+	s, idp := browserSite(t, "", "browser")
+	here, there, other := s.newPerson(), s.newPerson(), s.newPerson()
+	here.signIn(desk(idp), `{"user_id":"carol"}`)
+	there.signIn(desk(idp), `{"user_id":"alice","reason":"ticket 4711"}`)
+	other.signIn(idp.Token("dave", map[string]any{"scope": "sessions:impersonate"}), `{"user_id":"alice","reason":"ticket 4712"}`)
+	here.send("POST", "/auth/sessions/close", "everywhere=true")
+	if got := there.do("GET", "/app"); got.Status != 401 || got.Fields["code"] != "impersonation_over" {
+		t.Errorf("%d %s", got.Status, got.Body)
+	}
+	wantTold(t, other.do("GET", "/app"), "X-Auth-Actor", "dave")
+}
+
+// Whoever gets a session of their own in a browser in which somebody else acts as a user does not go
+// on with that; it is revoked. Their own stays.
+func TestBrowser_NobodyGoesOnWithAnImpersonationOfSomebodyElse(t *testing.T) {
+	t.Parallel()
+	s, idp := browserSite(t, "", "browser")
+	begin := func(own string) *person {
+		p := s.newPerson()
+		if own != "" {
+			p.signIn(idp.Token(own, nil), `{"user_id":"`+own+`"}`)
+		}
+		p.signIn(desk(idp), `{"user_id":"alice","reason":"ticket 4711"}`)
+		return p
+	}
+	for what, c := range map[string]struct {
+		p      *person
+		signIn string
+		goesOn bool
+	}{
+		"the one who acts":             {begin("carol"), "carol", true},
+		"the one who acts, for now":    {begin(""), "carol", true},
+		"who was here before":          {begin("bob"), "bob", true}, // a program began it for them
+		"somebody else":                {begin("carol"), "bob", false},
+		"somebody, and nobody was":     {begin(""), "bob", false},
+		"the one as whom they acted":   {begin("carol"), "alice", false},
+		"a third, after a second came": {begin("bob"), "dave", false},
+	} {
+		before := c.p.copy()
+		c.p.signIn(idp.Token(c.signIn, nil), `{"user_id":"`+c.signIn+`"}`)
+		user, names := c.signIn, []string{cookie, cookieRefresh}
+		if c.goesOn {
+			user, names = "alice", append(names, cookieAs, cookieAsRefresh)
+		}
+		if !c.p.has(names...) {
+			t.Errorf("%s: cookies %v", what, c.p.copy())
+		}
+		wantTold(t, c.p.do("GET", "/app"), "X-Auth-User", user)
+		thief := s.newPerson()
+		thief.set(map[string]string{cookieAs: before[cookieAs]})
+		if got := thief.do("GET", "/app"); (got.Status == 200) != c.goesOn {
+			t.Errorf("%s: the impersonation is answered %d", what, got.Status)
+		}
+	}
+}
+
+// The same where people sign in at the provider.
+func TestSignIn_NobodyGoesOnWithAnImpersonationOfSomebodyElse(t *testing.T) {
+	t.Parallel()
+	s, provider := deskSite(t)
+	v := newVisitor(t, s.Sidecar)
+	site, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	as := func(name string) {
+		provider.Change(func() { provider.Claims = signintest.Object{"sub": name} })
+		v.signIn("/")
+	}
+	acts := func() bool {
+		return slices.ContainsFunc(v.Jar.Cookies(site), func(c *http.Cookie) bool { return c.Name == "session-as-refresh" })
+	}
+	as("carol")
+	got := s.Create(apiToken(t, s, provider, "carol", ""), `{"user_id":"alice","deliver":"cookie"}`)
+	sidecartest.WantStatus(t, got, 200)
+	v.Jar.SetCookies(site, (&http.Response{Header: got.Header}).Cookies())
+	if as("carol"); !acts() {
+		t.Error("carol does not go on")
+	}
+	if as("bob"); acts() {
+		t.Error("bob goes on as whom carol acted")
+	}
+	wantTold(t, v.goTo(s.URL+"/app"), "X-Auth-User", "bob")
 }
 
 // A request with very long cookies takes memory as long as it lives, and over HTTP/2 a few bytes

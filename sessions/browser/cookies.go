@@ -73,7 +73,7 @@ func (c Cookies) keeps(req *sessions.CreateRequest) error {
 	return nil
 }
 
-// Deliver implements httpapi.Deliverer. The session that it takes the place of is revoked.
+// Deliver implements httpapi.Deliverer.
 func (c Cookies) Deliver(w http.ResponseWriter, r *http.Request, _ string, grant *sessions.Grant) error {
 	pair := PairOf(&grant.Session)
 	if !c.Jar.Fits(pair, grant) {
@@ -82,8 +82,7 @@ func (c Cookies) Deliver(w http.ResponseWriter, r *http.Request, _ string, grant
 		}
 		return errTooLong
 	}
-	c.Replace(r, pair, grant)
-	c.Jar.Set(w.Header(), pair, grant)
+	c.Give(w.Header(), r, grant)
 	httpapi.WriteSession(w, grant)
 	return nil
 }

@@ -3,7 +3,6 @@ package browser
 import (
 	"context"
 	"errors"
-	"net/http"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
@@ -28,13 +27,22 @@ func (a *Authenticator) end(ctx context.Context, b *Brought, everywhere bool, ip
 	return session, err
 }
 
-// endAll revokes all sessions of the user of a session.
+// endAll revokes all sessions of the user of a session, and those in which they act as others.
 func (a *Authenticator) endAll(ctx context.Context, s *sessions.Session, ip string) error {
 	user := &sessions.Caller{Principal: sessions.Principal{Issuer: s.Realm, Subject: s.UserID}, Own: true}
-	rights, err := a.Manager.RightsOf(user, ip)
+	err := a.endSelected(ctx, user, sessions.Filter{User: s.UserID}, ip)
+	if err == nil {
+		err = a.endSelected(ctx, &sessions.Caller{Principal: s.Actor}, sessions.Filter{Actor: &s.Actor}, ip)
+	}
+	return err
+}
+
+// endSelected revokes what the filter selects, on behalf of a caller whose it is.
+func (a *Authenticator) endSelected(ctx context.Context, by *sessions.Caller, f sessions.Filter, ip string) error {
+	rights, err := a.Manager.RightsOf(by, ip)
 	for cursor := ""; err == nil; {
 		var done sessions.Revocation
-		done, err = a.Manager.RevokeAll(ctx, rights, sessions.Filter{User: s.UserID}, cursor, false)
+		done, err = a.Manager.RevokeAll(ctx, rights, f, cursor, false)
 		if cursor = done.Next; cursor == "" {
 			break
 		}
@@ -71,22 +79,4 @@ func orNone(err, means error) error {
 		return errNoSession
 	}
 	return err
-}
-
-// Replace revokes the session whose cookies a request brought in the pair, and which a new one
-// takes the place of: nobody who has a copy of them is to go on. That it cannot be revoked keeps
-// nobody from signing in.
-func (a *Authenticator) Replace(r *http.Request, p Pair, by *sessions.Grant) {
-	own, as, err := a.Jar.Read(r)
-	before := Brought{Pair: p, Tokens: own}
-	if p == As {
-		before.Tokens = as
-	}
-	if err != nil || !before.There() {
-		return
-	}
-	session, err := a.session(r.Context(), &before, a.ClientIP(r))
-	if err == nil && session.ID != by.Session.ID {
-		_ = a.Manager.SignOut(r.Context(), session, a.ClientIP(r))
-	}
 }

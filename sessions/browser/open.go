@@ -136,8 +136,9 @@ func (a *API) hand(w http.ResponseWriter, r *http.Request, grant *sessions.Grant
 		}
 		return errTooLong
 	}
-	a.Replace(r, pair, grant)
-	a.Jar.Set(w.Header(), pair, grant)
+	if a.Give(w.Header(), r, grant) {
+		pair = As // that one ends here
+	}
 	a.cross(w.Header(), pair)
 	noStore(w.Header())
 	a.goTo(w, r, cmp.Or(grant.ReturnTo, "/"))

@@ -81,8 +81,8 @@ func (a *API) signIn(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// signedIn takes the provider's answer, and gives the person a session of their own. The one that
-// was in the browser is revoked, whosever it was: nobody goes on with what was there before.
+// signedIn takes the provider's answer, and gives the person a session of their own. Nobody goes on
+// with what was in the browser before.
 func (a *API) signedIn(w http.ResponseWriter, r *http.Request) error {
 	own, _, _ := a.Jar.Read(r)
 	result, err := a.SignIn.Finish(w, r)
@@ -97,11 +97,12 @@ func (a *API) signedIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return a.signInFailed(w, r, err, result.ReturnTo)
 	}
-	a.Replace(r, Own, grant)
-	if own.There() && a.Jar.secure { // it may have been another person's
-		w.Header().Set("Clear-Site-Data", `"cache"`)
+	switch {
+	case a.Give(w.Header(), r, grant):
+		a.cross(w.Header(), As)
+	case own.There(): // it may have been another person's
+		a.cross(w.Header(), Own)
 	}
-	a.Jar.Set(w.Header(), Own, grant)
 	seeOther(w, result.ReturnTo)
 	return nil
 }
