@@ -149,8 +149,10 @@ func TestLink_APersonOpensItInABrowser(t *testing.T) {
 	}
 	l.visit(link)
 	l.until("not valid, or no longer")
+	picture(t, l.browser, "link-over")
 	l.visit(l.URL + "/auth/sessions/open")
 	l.until("nothing to open")
+	picture(t, l.browser, "link-none")
 }
 
 // Another link in the same tab is another one, and what a link cannot do the page says.
@@ -171,6 +173,7 @@ func TestLink_ThePageSaysWhatItCannotDo(t *testing.T) {
 	if text := run[string](l.browser, `return document.body.innerText`); !strings.Contains(text, "needs JavaScript") || strings.Contains(text, "Continue") {
 		t.Errorf("without scripts: %s", text)
 	}
+	picture(t, l.browser, "link-without-scripts")
 	call(l.browser, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{})
 	l.visit("about:blank")
 	l.visit(first)

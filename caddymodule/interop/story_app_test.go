@@ -146,6 +146,7 @@ async function toil() {
 		await new Promise((resolve) => setTimeout(resolve, 500 - Date.now() %% 500)); // all tabs at once, and then none for longer than grace
 	}
 }
+document.cookie = "theme=dark";
 keep();
 </script>
 </html>

@@ -138,8 +138,24 @@ func (s *story) search() {
 		s.note(name, string(data))
 	}
 	s.noteFiles(s.t, "the browser's profile", s.profile, "Cookies", "Cookies-journal")
+	s.wantSearched()
 	for _, place := range s.leaks() {
 		s.t.Errorf("a token, or the code of a link, is in: %s", place)
+	}
+}
+
+// wantSearched expects that what was searched is what it is meant to be.
+func (s *story) wantSearched() {
+	s.t.Helper()
+	for place, text := range map[string]string{
+		"localStorage": "is alice", "sessionStorage": "is alice", "IndexedDB": "is alice", "caches": "is alice", "document.cookie": "theme=dark",
+		"page": "You are signed out", "address": s.URL, "navigation history": "/signed-out", "console": "is alice", "requests": "/orders",
+		"the app's log": "Cookie: theme=dark", "Caddy's log": `"uri":"/orders"`, "the audit": `"alice"`, netLog: "/orders", "metrics": "auth_sessions_",
+		"the browser's profile": "/orders",
+	} {
+		if !strings.Contains(s.places[place], text) {
+			s.t.Errorf("%s has no %q", place, text)
+		}
 	}
 }
 
