@@ -24,7 +24,7 @@ func (inst *instance) newAuthenticator(h *Handler) *browser.Authenticator {
 		return nil
 	}
 	return &browser.Authenticator{
-		Jar: jar, Verifier: inst.verifier, Manager: inst.manager, ClientIP: observe.ClientIP,
+		Jar: jar, Verifier: inst.verifier, Manager: inst.manager, ClientIP: observe.ClientIP, ActingHost: inst.links.ActingHost(),
 		Unconfirmed: func(err error) {
 			inst.logger.Warn("could not note that a session's new cookies arrived", zap.String("issuer", inst.issuer), zap.Error(err))
 		},
@@ -108,7 +108,7 @@ func (inst *instance) newSignIn(h *Handler) (*signin.Client, error) {
 	c := signin.Config{
 		Issuer: s.Issuer, ClientID: s.ClientID, Scopes: s.Scopes, InsecureHTTP: trust.InsecureHTTP,
 		Origins: []string{h.Origin(), h.ImpersonateOrigin()}, Path: h.Path + browser.SignInPath,
-		Key: func() []byte { return inst.manager.IDSecret },
+		OtherWayBack: h.Path + browser.OpenPath, Key: func() []byte { return inst.manager.IDSecret },
 	}
 	c.Cookie, c.Secure = inst.cookies.Jar.Flows()
 	var err error

@@ -154,6 +154,37 @@ func TestSignIn_NobodyGoesOnWithAnImpersonationOfSomebodyElse(t *testing.T) {
 	wantTold(t, v.goTo(s.URL+"/app"), "X-Auth-User", "bob")
 }
 
+// What a user leaves for whoever acts as them is a script that ends that and goes on: on the host of
+// impersonations it does not find their own session then. They have one there to open links by.
+func TestBrowser_OnTheHostOfImpersonationsNobodyIsThemselves(t *testing.T) {
+	t.Parallel()
+	s, idp := browserSite(t, "", "browser {\n\t\t\timpersonate_on https://as.example.com\n\t\t}")
+	p := s.newPerson()
+	p.signIn(desk(idp), `{"user_id":"carol"}`)
+	p.signIn(desk(idp), `{"user_id":"alice","reason":"ticket 4711"}`)
+	there := append([]string{"Host", "as.example.com"}, sameOrigin...)
+	wantTold(t, p.do("GET", "/app", there...), "X-Auth-User", "alice")
+	sidecartest.WantStatus(t, p.do("POST", "/auth/sessions/close", there...), 303)
+	if !p.has(cookie, cookieRefresh) {
+		t.Fatalf("cookies %v", p.copy())
+	}
+	for _, host := range []string{"as.example.com", "AS.example.com", "as.example.com:443"} {
+		there[1] = host
+		for _, method := range []string{"GET", "POST"} {
+			got := p.do(method, "/app", there...)
+			wantTold(t, got, "X-Auth-User", "")
+			wantNoTokens(t, host, got)
+		}
+		for _, path := range []string{"", "/current"} {
+			wantProblem(t, host+path, p.do("GET", "/auth/sessions"+path, there...), 401, "missing_token")
+		}
+	}
+	wantTold(t, p.do("GET", "/app"), "X-Auth-User", "carol")
+	if sidecartest.WantStatus(t, p.do("POST", "/auth/sessions/close", there...), 303); !p.has() {
+		t.Errorf("cookies %v", p.copy())
+	}
+}
+
 // A request with very long cookies takes memory as long as it lives, and over HTTP/2 a few bytes
 // send one. So few of them live at once; others wait for none of them.
 func TestBrowser_FewRequestsWithVeryLongCookiesAtOnce(t *testing.T) {

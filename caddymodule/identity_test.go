@@ -2,6 +2,7 @@ package caddymodule_test
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -55,6 +56,7 @@ func (s *sidecar) tryThrough(method, path string, header ...string) (sidecartest
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header[header[i]] = append(req.Header[header[i]], header[i+1])
 	}
+	req.Host = cmp.Or(req.Header.Get("Host"), req.Host)
 	transport := &http.Transport{DisableKeepAlives: true}
 	defer transport.CloseIdleConnections()
 	resp, err := transport.RoundTrip(req)

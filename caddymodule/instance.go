@@ -89,7 +89,8 @@ func newInstance(h *Handler) (*instance, error) {
 	if inst.manager, err = inst.newManager(h, keys); err != nil {
 		return nil, err
 	}
-	inst.cookies, inst.links = inst.newAuthenticator(h), newLinks(h)
+	inst.links = newLinks(h)
+	inst.cookies = inst.newAuthenticator(h)
 	if h.Identity != nil {
 		inst.identity = identity.New(identity.Config{
 			Identity: h.Identity, Impersonation: h.Impersonation,

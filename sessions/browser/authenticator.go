@@ -23,13 +23,17 @@ type Verifier interface {
 }
 
 // An Authenticator finds out who asks by the cookies of requests. It rotates what is due. It is
-// safe for concurrent use. All of its fields are required.
+// safe for concurrent use. All of its fields but ActingHost are required.
 type Authenticator struct {
 	Jar      *Jar
 	Verifier Verifier
 	Manager  *sessions.Manager
 	// ClientIP returns the address that a request came from.
 	ClientIP func(*http.Request) string
+	// ActingHost is the host, as in as.example.com:8443, on which impersonations alone count; ""
+	// for none. A script that a user left there for whoever acts as them may well end that, and
+	// does not find those people's own sessions then.
+	ActingHost string
 	// Unconfirmed hears why it could not be noted that a session's new cookies arrived.
 	Unconfirmed func(error)
 
@@ -44,8 +48,18 @@ type Brought struct {
 	err    error // ErrSeveral
 }
 
-// Brought returns what the request has in cookies of ours. An impersonation takes precedence.
+// Brought returns what the request has in cookies of ours that counts where it came. An
+// impersonation takes precedence.
 func (a *Authenticator) Brought(r *http.Request) Brought {
+	b := a.inBrowser(r)
+	if b.Pair == Own && a.ActingHost != "" && strings.EqualFold(strings.TrimSuffix(r.Host, ":443"), a.ActingHost) {
+		return Brought{}
+	}
+	return b
+}
+
+// inBrowser is Brought wherever the request came.
+func (a *Authenticator) inBrowser(r *http.Request) Brought {
 	own, as, err := a.Jar.Read(r)
 	if as.There() {
 		return Brought{As, as, err}

@@ -32,7 +32,7 @@ func (a *API) close(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	brought := a.Brought(r)
+	brought := a.inBrowser(r)
 	if everywhere && brought.Pair == As && brought.There() {
 		return errActing
 	}
@@ -58,7 +58,7 @@ func (a *API) closeDown(w http.ResponseWriter, r *http.Request, cause error) err
 	if a.CrossSite(r) {
 		return httpapi.ErrCrossOrigin
 	}
-	brought := a.Brought(r)
+	brought := a.inBrowser(r)
 	a.leave(w.Header(), &brought)
 	return fmt.Errorf("%w: %w", ErrLivesOn, cause)
 }

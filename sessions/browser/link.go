@@ -32,6 +32,16 @@ type Links struct {
 // apart reports whether people impersonate others on a host of its own.
 func (l *Links) apart() bool { return l.ImpersonateOrigin != l.Origin }
 
+// ActingHost returns the host on which people impersonate others, where it is one of its own; "" for
+// none.
+func (l *Links) ActingHost() string {
+	if !l.apart() {
+		return ""
+	}
+	_, host, _ := strings.Cut(l.ImpersonateOrigin, "://")
+	return host
+}
+
 // originOf returns the origin at which a session lives.
 func (l *Links) originOf(s *sessions.Session) string {
 	if s.Impersonation {

@@ -10,11 +10,15 @@ import (
 )
 
 // Begin returns where the browser goes to sign in, and gives it the cookie of this flow; after it
-// the person goes to returnTo, if that is a path of this site. At a host that is none of Origins a
-// sign-in begins at the first of these. The errors wrap ErrUnavailable or ErrAnswer.
+// the person goes to returnTo, if that is a path of this site. At a host that is none of Origins, or
+// has no such way back, a sign-in begins at the first of these. The errors wrap ErrUnavailable or
+// ErrAnswer.
 func (c *Client) Begin(w http.ResponseWriter, r *http.Request, returnTo string) (to string, err error) {
 	returnTo = c.wayBack(returnTo)
 	origin, here := c.at(r)
+	if first := c.Origins[0]; origin != first && c.OtherWayBack != "" && returnTo != c.OtherWayBack {
+		origin, here = first, false
+	}
 	if !here {
 		return origin + c.Path + "?" + url.Values{"return_to": {returnTo}}.Encode(), nil
 	}

@@ -87,6 +87,28 @@ func TestSignIn_TheAnswerComesBackToTheHostThatItBeganAt(t *testing.T) {
 	}
 }
 
+// On the host on which people act as others nobody signs in but to open a link: what else they want
+// there leads to the host on which they are themselves.
+func TestSignIn_AnotherHostHasOneWayBack(t *testing.T) {
+	t.Parallel()
+	client := newClient(t, newProvider(t), func(c *signin.Config, _ *bearer.Issuer) { c.OtherWayBack = "/auth/sessions/open" })
+	for host, ways := range map[string]map[string]bool{
+		"https://app.example.com":    {"/orders": true, "/auth/sessions/open": true, "": true},
+		"https://as.app.example.com": {"/orders": false, "/auth/sessions/open": true, "/auth/sessions/open?x": false, "": false},
+	} {
+		for way, here := range ways {
+			w := httptest.NewRecorder()
+			to, err := client.Begin(w, httptest.NewRequest(http.MethodGet, host+path, nil), way)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if begun := w.Header().Get("Set-Cookie") != ""; begun != here || !here && !strings.HasPrefix(to, site+path+"?return_to=") {
+				t.Errorf("%s, %q: begun %t, leads to %s", host, way, begun, to)
+			}
+		}
+	}
+}
+
 // A provider that is down or says what it must not gets nobody sent anywhere.
 func TestSignIn_ProvidersThatCannotBeUsed(t *testing.T) {
 	t.Parallel()

@@ -47,6 +47,9 @@ type Config struct {
 	// Origins are those of the site, as in https://app.example.com: the answer comes back to
 	// the one that the browser was at, and to the first from any other host.
 	Origins []string
+	// OtherWayBack is the one way back of sign-ins that begin at another origin than the first:
+	// any other begins at the first. "" is any.
+	OtherWayBack string
 	// Path is where a sign-in begins; its answer comes to CallbackPath.
 	Path string
 	// Verifier verifies ID tokens: made of what Issuer returns.
