@@ -22,10 +22,11 @@ type lines map[string][]string
 var grammar = map[string]lines{
 	"": {
 		"issuer": {"issuer %s"}, "path": {"path %s"}, "health": {"health %s"}, "trust": {"trust %s {\naudience x\n}"},
-		"allow":   {"allow scope %s", "allow claim %s x", "allow claim x %s", "allow expression `caller.x == \"%s\"`", "allow scope x from %s"},
-		"shadow":  {"shadow allow scope %s", "shadow allow claim x %s", "shadow allow expression `caller.x == \"%s\"`"},
-		"manage":  {"lifecycle\nmanage scope %s", "lifecycle\nmanage claim x %s", "lifecycle\nmanage expression `caller.x == \"%s\"`"},
-		"protect": {"protect user %s", "protect user root %s"}, "audit": {"audit file %s"}, "store": {"store pebble %s", "store pebble %s/db"}, "lifecycle": {"lifecycle"},
+		"allow":         {"allow scope %s", "allow claim %s x", "allow claim x %s", "allow expression `caller.x == \"%s\"`", "allow scope x from %s"},
+		"shadow":        {"shadow allow scope %s", "shadow allow claim x %s", "shadow allow expression `caller.x == \"%s\"`"},
+		"manage":        {"lifecycle\nmanage scope %s", "lifecycle\nmanage claim x %s", "lifecycle\nmanage expression `caller.x == \"%s\"`"},
+		"report_client": {"report_client scope %s", "report_client claim x %s", "report_client expression `caller.x == \"%s\"`"},
+		"protect":       {"protect user %s", "protect user root %s"}, "audit": {"audit file %s"}, "store": {"store pebble %s", "store pebble %s/db"}, "lifecycle": {"lifecycle"},
 		"claims": {"claims %s", "claims groups %s"}, "discovery": {"discovery"}, "cors": {"cors %s"}, "openapi": {"openapi"},
 	},
 	"oauth": {"path": {"client a {\npublic\n}\npath /%s"}, "client": {"client %s {\npublic\n}"}},
@@ -181,7 +182,7 @@ func TestPlaceholders_TheGrammarIsWhole(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{"allow", "shadow allow", "manage"} {
+	for _, kind := range []string{"allow", "shadow allow", "manage", "report_client"} {
 		_, _, err := adapt(blockWith("", kind+" no_such_word"))
 		_, list, _ := strings.Cut(fmt.Sprint(err), "known are ")
 		list, _, _ = strings.Cut(list, ", at Caddyfile")

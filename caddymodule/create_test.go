@@ -95,6 +95,48 @@ func TestCreate_NobodyNamesAnotherClientUnlessARuleDoes(t *testing.T) {
 	sidecartest.WantProblem(t, s.Refresh(made.Text("refresh_token")), 400, "invalid_grant") // nothing says that client any more
 }
 
+// A back end that a rule names says who its client is, and "where am I signed in" shows people; the
+// audit has both. Nobody else says so: a user's token is no back end's.
+func TestCreate_ABackEndReportsItsClient(t *testing.T) {
+	t.Parallel()
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	s.Start(auditSite(s, provider, sidecartest.Echo(t), "audit required\n\t\treport_client scope client:report\n\t\treport_client expression `caller.azp == \"web\" && user_id == caller.sub`"))
+	desk := provider.Token("backend", map[string]any{"scope": "sessions:impersonate client:report"})
+	relayed := provider.Token("alice", map[string]any{"azp": "web"})
+	const body = `{"user_id":"alice","client":{"ip":"2001:DB8:0::7","user_agent":"Mozilla/5.0"}}`
+	for _, token := range []string{desk, relayed} {
+		made := s.Create(token, body)
+		sidecartest.WantStatus(t, made, 200)
+		shown := s.Call("GET", "/"+made.Text("session_id"), provider.Token("alice", nil), "")
+		sidecartest.WantFields(t, shown, map[string]any{"ip": "2001:db8::7", "user_agent": "Mozilla/5.0"})
+	}
+	bare := s.Create(desk, `{"user_id":"alice","client":{"ip":"203.0.113.7"}}`, "User-Agent", "backend/1")
+	sidecartest.WantFields(t, s.Call("GET", "/"+bare.Text("session_id"), provider.Token("alice", nil), ""), map[string]any{"ip": "203.0.113.7", "user_agent": ""})
+
+	sidecartest.WantProblem(t, s.Create(provider.Token("alice", nil), body), 400, "invalid_reported_client")
+	sidecartest.WantProblem(t, s.Create(provider.Token("carol", map[string]any{"scope": "sessions:impersonate"}), body), 400, "invalid_reported_client")
+	sidecartest.WantProblem(t, s.Create(provider.Token("bob", map[string]any{"scope": "client:report"}), body), 403, "insufficient_scope")
+	sidecartest.WantProblem(t, s.Create(desk, `{"user_id":"alice","client":{"ip":"203.0.113.7, 10.0.0.5"}}`), 400, "invalid_request")
+
+	for i, want := range []struct{ event, reported string }{
+		{"creating", "2001:db8::7"},
+		{"created", "2001:db8::7"},
+		{"creating", "2001:db8::7"},
+		{"created", "2001:db8::7"},
+		{"creating", "203.0.113.7"},
+		{"created", "203.0.113.7"},
+		{"denied", ""},
+		{"denied", ""},
+		{"denied", ""},
+	} {
+		line := s.auditLines()[i]
+		if reported, _ := line["reported_ip"].(string); line["event"] != want.event || line["client_ip"] != "127.0.0.1" || reported != want.reported {
+			t.Errorf("line %d: %v, want %v", i+1, line, want)
+		}
+	}
+}
+
 // Covers H1, H7, H8.
 func TestCreate_EveryRefusal(t *testing.T) {
 	t.Parallel()

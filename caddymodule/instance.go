@@ -136,24 +136,9 @@ func (inst *instance) newAPI(h *Handler, keys *keyring.Keyring) (*httpapi.API, e
 
 // newManager makes the manager; its store comes when the instance opens.
 func (inst *instance) newManager(h *Handler, keys *keyring.Keyring) (*sessions.Manager, error) {
-	policy, err := h.Policy()
-	if err != nil {
-		return nil, err
-	}
-	shadow, err := h.ShadowPolicy()
-	if err != nil {
-		return nil, err
-	}
-	manage, err := h.ManageRules()
-	if err != nil {
-		return nil, err
-	}
 	claims, claimsAge := h.KeptClaims()
 	m := &sessions.Manager{
 		Realm:         h.Issuer,
-		Policy:        policy,
-		Shadow:        shadow,
-		Manage:        manage,
 		Own:           h.Session.Lifetimes(),
 		Impersonation: h.Impersonation.Lifetimes(),
 		MaxPerUser:    *h.Session.MaxPerUser,
@@ -175,7 +160,22 @@ func (inst *instance) newManager(h *Handler, keys *keyring.Keyring) (*sessions.M
 	if h.Browser != nil {
 		m.LinkTTL = time.Duration(h.Browser.Link)
 	}
-	return m, nil
+	return m, setRules(m, h)
+}
+
+// setRules gives the manager the rules of the configuration.
+func setRules(m *sessions.Manager, h *Handler) (err error) {
+	if m.Policy, err = h.Policy(); err != nil {
+		return err
+	}
+	if m.Shadow, err = h.ShadowPolicy(); err != nil {
+		return err
+	}
+	if m.Manage, err = h.ManageRules(); err != nil {
+		return err
+	}
+	m.ReportClient, err = h.ReportRules()
+	return err
 }
 
 // newKeyring makes the rings of signing keys: of the operator's key files, or to

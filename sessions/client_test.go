@@ -2,6 +2,8 @@ package sessions_test
 
 import (
 	"errors"
+	"net/netip"
+	"strings"
 	"testing"
 
 	"authsidecar/sessions"
@@ -92,6 +94,77 @@ func TestCreate_NobodyIsAClientThatAuthenticatesByNamingIt(t *testing.T) {
 		req.ClientAuthenticated = true
 		if _, err := m.Create(t.Context(), req); err != nil {
 			t.Errorf("for %s, by the client: %v", user, err)
+		}
+	}
+}
+
+// Who reports their client to a manager is known by a rule, of their own issuer and of claims that
+// were read; nothing of what others say is kept.
+func TestCreate_WhoseClientIsReportedIsARulesToAllow(t *testing.T) {
+	m := newManager(t, start())
+	m.ReportClient = []sessions.Rule{
+		{Name: "scope client:report", From: idpIssuer, When: sessions.HasScope("client:report")},
+		{Name: "scope act", From: "https://other.example.com", When: sessions.HasScope("act")},
+	}
+	reported := func(by *sessions.Caller, user string) *sessions.CreateRequest {
+		return &sessions.CreateRequest{
+			Caller: by, UserID: user, IP: "10.0.0.5", UserAgent: "backend/1",
+			ReportedIP: netip.MustParseAddr("::ffff:203.0.113.7"), ReportedAgent: "Mozilla/5.0\n(" + strings.Repeat("x", 300),
+		}
+	}
+	grant, err := m.Create(t.Context(), reported(caller("backend", "act", "client:report"), "alice"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &grant.Session
+	if s.IP != "203.0.113.7" || s.ReportedBy != "10.0.0.5" || s.RequestIP() != "10.0.0.5" || len(s.UserAgent) != 255 || !strings.HasPrefix(s.UserAgent, "Mozilla/5.0?(x") {
+		t.Errorf("%q by %q, %q", s.IP, s.ReportedBy, s.UserAgent)
+	}
+	nowhere := reported(caller("backend", "act", "client:report"), "alice")
+	nowhere.IP = "" // by a Unix socket
+	if grant, err = m.Create(t.Context(), nowhere); err != nil || grant.Session.ReportedBy != "unknown" {
+		t.Errorf("by a request without an address: %v, %q", err, grant.Session.ReportedBy)
+	}
+	for _, tt := range []struct {
+		name, user string
+		by         *sessions.Caller
+		want       error
+	}{
+		{"by a rule of another issuer", "alice", caller("backend", "act"), sessions.ErrReport},
+		{"by a user", "alice", caller("alice"), sessions.ErrReport},
+		{"where the policy says no", "bob", caller("alice", "client:report"), sessions.ErrDenied},
+	} {
+		if _, err := m.Create(t.Context(), reported(tt.by, tt.user)); !errors.Is(err, tt.want) {
+			t.Errorf("%s: %v, want %v", tt.name, err, tt.want)
+		}
+	}
+}
+
+// The client is part of the request that a key stands for.
+func TestCreate_AKeyIsGoodForOneReportedClient(t *testing.T) {
+	m := newManager(t, start())
+	m.ReportClient = m.Policy.Allow
+	create := func(ip, agent string) error {
+		req := &sessions.CreateRequest{Caller: caller("backend", "act"), UserID: "alice", IP: "10.0.0.5", IdempotencyKey: "one", ReportedAgent: agent}
+		if ip != "" {
+			req.ReportedIP = netip.MustParseAddr(ip)
+		}
+		_, err := m.Create(t.Context(), req)
+		return err
+	}
+	for _, tt := range []struct {
+		ip, agent string
+		want      error
+	}{
+		{"203.0.113.7", "a", nil},
+		{"203.0.113.7", "a", nil},
+		{"::ffff:203.0.113.7", "a", nil},
+		{"203.0.113.8", "a", sessions.ErrIdempotencyMismatch},
+		{"203.0.113.7", "b", sessions.ErrIdempotencyMismatch},
+		{"", "", sessions.ErrIdempotencyMismatch},
+	} {
+		if err := create(tt.ip, tt.agent); !errors.Is(err, tt.want) {
+			t.Errorf("%q, %q: %v, want %v", tt.ip, tt.agent, err, tt.want)
 		}
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -46,6 +48,11 @@ type CreateRequest struct {
 	// IP and UserAgent are of the request.
 	IP        string
 	UserAgent string
+	// ReportedIP and ReportedAgent are of the caller's own client, as a back end reports them:
+	// the session keeps them for its own. That needs a rule of Manager.ReportClient. The zero
+	// value reports nothing.
+	ReportedIP    netip.Addr
+	ReportedAgent string
 }
 
 // A creation is one request for a session, on its way through a Manager.
@@ -159,6 +166,24 @@ func (c *creation) decide(s *Session) error {
 		return ErrClient
 	}
 	s.Impersonation, s.Rule = decision.Impersonation, decision.Rule
+	return c.takeReport(s)
+}
+
+// unknownAddress is where a request came from that has no address, as one by a Unix socket.
+const unknownAddress = "unknown"
+
+// takeReport gives the session the client that the caller reports, if a rule lets them.
+func (c *creation) takeReport(s *Session) error {
+	if !c.req.ReportedIP.IsValid() {
+		return nil
+	}
+	caller, in := c.req.Caller, c.input(c.req.Caller, s)
+	may := func(r Rule) bool { return r.From == caller.From() && caller.knows(r.When) && r.When.Holds(in) }
+	if !slices.ContainsFunc(c.ReportClient, may) {
+		return ErrReport
+	}
+	s.IP, s.UserAgent = c.req.ReportedIP.Unmap().String(), clip(c.req.ReportedAgent, maxAgent)
+	s.ReportedBy = cmp.Or(c.req.IP, unknownAddress)
 	return nil
 }
 
@@ -271,6 +296,9 @@ func (c *creation) identify(s *Session) {
 	}
 	if c.req.Link {
 		writeParts(hash, "link", c.req.ReturnTo)
+	}
+	if c.req.ReportedIP.IsValid() {
+		writeParts(hash, "client", s.IP, s.UserAgent)
 	}
 	s.RequestHash = hash.Sum(nil)
 }

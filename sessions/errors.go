@@ -37,6 +37,9 @@ var (
 	// ErrClient means that the policy would say yes to the same request for the
 	// caller's own client.
 	ErrClient = errors.New("caller may not name this client")
+	// ErrReport means that the policy would say yes to the same request if it did not
+	// report who the caller's client is.
+	ErrReport = errors.New("caller may not report its client")
 
 	errNoRule       = fmt.Errorf("%w: no rule allows it", ErrDenied)
 	errNotRecorded  = fmt.Errorf("%w: no rule allows it by what was recorded of the caller's claims", ErrDenied)

@@ -130,7 +130,7 @@ func (e *eviction) evict(ctx context.Context) error {
 
 // revokeTogether revokes sessions concurrently, so that they become durable together.
 func (e *eviction) revokeTogether(ctx context.Context, keys []Key) error {
-	by := ender{by: e.created.Actor, ip: e.created.IP}
+	by := ender{by: e.created.Actor, ip: e.created.RequestIP()}
 	errs := make([]error, len(keys))
 	var group sync.WaitGroup
 	for i, key := range keys {

@@ -30,6 +30,9 @@ type Manager struct {
 	Minter *Minter
 	// Manage are the rules by which callers may see and end others' sessions.
 	Manage []Rule
+	// ReportClient are the rules by which callers may report who their own client is
+	// (CreateRequest.ReportedIP).
+	ReportClient []Rule
 	// Own and Impersonation bound the two kinds of sessions.
 	Own           Lifetimes
 	Impersonation Lifetimes
@@ -82,7 +85,7 @@ type Grant struct {
 
 // Create makes a session for a user if the policy lets the caller have one. The
 // errors are ErrUserID, ErrText, ErrKept, ErrLifetime, ErrDenied, ErrReasonRequired,
-// ErrClient, ErrIdempotencyMismatch, ErrIdempotencySpent, keyring.ErrNoKey and ErrUnavailable.
+// ErrClient, ErrReport, ErrIdempotencyMismatch, ErrIdempotencySpent, keyring.ErrNoKey and ErrUnavailable.
 //
 // The grant is returned after the row is durable.
 func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error) {
@@ -154,7 +157,7 @@ func (m *Manager) report(ctx context.Context, e *Event) { m.observer().Event(ctx
 
 // observe reports to the observer what the request did that the session is from.
 func (m *Manager) observe(ctx context.Context, kind event.Kind, s *Session, err error) {
-	m.report(ctx, &Event{Kind: kind, Session: s, IP: s.IP, Err: err})
+	m.report(ctx, &Event{Kind: kind, Session: s, IP: s.RequestIP(), Err: err})
 }
 
 // grant mints the tokens of the row, or its link.

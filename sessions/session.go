@@ -1,6 +1,7 @@
 package sessions
 
 import (
+	"cmp"
 	"time"
 )
 
@@ -65,9 +66,13 @@ type Session struct {
 	KeptAt time.Time
 	// Rule is the rule that allowed the session, for people.
 	Rule string
-	// IP and UserAgent are of the request that created the session.
+	// IP and UserAgent are of the request that created the session, or where its caller
+	// reported them (CreateRequest.ReportedIP) of the caller's own client.
 	IP        string
 	UserAgent string
+	// ReportedBy is the address that the request came from whose caller reported IP and
+	// UserAgent; "" where nobody did.
+	ReportedBy string
 
 	// CreatedAt is when the session began, and its place in the order of what begins and
 	// of cutoffs (revocation.Store). Zero is a session that has not begun.
@@ -133,6 +138,9 @@ func (s *Session) Begin(now, place time.Time) {
 
 // Key returns the name of the session.
 func (s *Session) Key() Key { return Key{Realm: s.Realm, ID: s.ID} }
+
+// RequestIP returns the address that the request came from that created the session.
+func (s *Session) RequestIP() string { return cmp.Or(s.ReportedBy, s.IP) }
 
 // IdleEnd returns when the session ends unless it is used before.
 func (s *Session) IdleEnd() time.Time { return s.RotatedAt.Add(s.Idle) }

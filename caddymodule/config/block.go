@@ -59,6 +59,10 @@ type Block struct {
 	// allow, but for self: everybody may manage their own. Needs lifecycle.
 	Manage []*Rule `json:"manage,omitempty"`
 
+	// Whose callers, back ends, may say in the member client of a request who their own client
+	// is, in the forms of allow, but for self. Default: nobody's.
+	ReportClient []*Rule `json:"report_client,omitempty"`
+
 	// The claims of a user's own token that their session keeps, so that access tokens have
 	// them, and a header can tell the app. Default: none.
 	Claims *Claims `json:"claims,omitempty"`

@@ -32,6 +32,9 @@ func (b *Block) ShadowPolicy() (*sessions.Policy, error) {
 // ManageRules makes the rules by which others' sessions are listed and revoked.
 func (b *Block) ManageRules() ([]sessions.Rule, error) { return b.rules(b.Manage) }
 
+// ReportRules makes the rules by which callers may say who their own client is.
+func (b *Block) ReportRules() ([]sessions.Rule, error) { return b.rules(b.ReportClient) }
+
 // rules makes rules of the configured ones, but for self.
 func (b *Block) rules(configured []*Rule) ([]sessions.Rule, error) {
 	var rules []sessions.Rule

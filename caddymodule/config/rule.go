@@ -55,6 +55,9 @@ func (b *Block) checkRules() error {
 	if len(b.Manage) > 0 && !b.Lifecycle {
 		return wrong("manage", "manage is for listing and revoking, which only lifecycle serves: add lifecycle, or remove manage")
 	}
+	if err := b.checkRuleList("report_client", b.ReportClient); err != nil {
+		return err
+	}
 	return b.checkRuleList("manage", b.Manage)
 }
 
@@ -67,6 +70,9 @@ func (b *Block) checkRuleList(word string, rules []*Rule) error {
 		}
 		if word == "manage" && r.Self {
 			return wrong(at, "manage self: everybody may manage their own sessions; remove it")
+		}
+		if word == "report_client" && r.Self {
+			return wrong(at, "report_client self: whoever holds a user's token could make up any address; name the back ends, by scope, claim or expression")
 		}
 		if err := r.check(at, word); err != nil {
 			return err

@@ -210,7 +210,7 @@ func (t *Trust) conditions() []ruleList {
 
 // warnRules warns of rules that can never hold, and of those that always do.
 func (b *Block) warnRules() (found []string) {
-	lists := []ruleList{{"allow", b.Allow}, {"shadow allow", b.Shadow}, {"manage", b.Manage}}
+	lists := []ruleList{{"allow", b.Allow}, {"shadow allow", b.Shadow}, {"manage", b.Manage}, {"report_client", b.ReportClient}}
 	for _, t := range b.Trust {
 		lists = append(lists, t.conditions()...)
 	}

@@ -166,6 +166,7 @@ func askBadly(t *testing.T, c *contract) {
 		`{"user_id":" alice"}`:                   "invalid_user_id",
 		`{"user_id":"alice","reason":"a\u0000"}`: "invalid_text",
 		`{"user_id":"alice","client_id":"other"}`:   "invalid_client_id",
+		`{"user_id":"alice","client":{"ip":"::1"}}`: "invalid_reported_client",
 		`{"user_id":"alice","deliver":"pigeon"}`:    "invalid_deliver",
 		`{"user_id":"alice","return_to":"//evil"}`:  "invalid_return_to",
 		`{"user_id":"alice","expires_in_millis":0}`: "invalid_lifetime",

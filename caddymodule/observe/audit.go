@@ -149,7 +149,7 @@ func (r *Reporter) auditLine(record *audit.Record, wait bool) (audit.Position, e
 // may say no, and where the audit is required, what is about to happen is on disk when
 // this returns.
 func (r *Reporter) Before(ctx context.Context, kind event.Kind, s *sessions.Session) error {
-	record := audit.RecordOf(&sessions.Event{Kind: kind, Session: s, IP: s.IP})
+	record := audit.RecordOf(&sessions.Event{Kind: kind, Session: s, IP: s.RequestIP()})
 	record.Event = audit.EventRefreshing
 	switch kind {
 	case event.Opened:

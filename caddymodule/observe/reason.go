@@ -27,6 +27,7 @@ var knownReasons = [...]struct {
 	{bearer.ErrMalformed, string(Malformed)},
 	{sessions.ErrReasonRequired, reasonRequired},
 	{sessions.ErrClient, "client"},
+	{sessions.ErrReport, "report_client"},
 	{sessions.ErrGrant, "invalid_grant"},
 	{sessions.ErrLink, "invalid_link"},
 	{sessions.ErrOpener, "sign_in_required"},

@@ -23,10 +23,11 @@ type Record struct {
 	Impersonation bool
 	Actor         sessions.Principal
 	ClientID      string
-	Rule          string // that allowed it
-	Reason        string // why, in the caller's words
-	EndReason     string // why a session ended
-	ClientIP      string
+	Rule          string             // that allowed it
+	Reason        string             // why, in the caller's words
+	EndReason     string             // why a session ended
+	ClientIP      string             // where the request came from
+	ReportedIP    string             // of the client of the caller who created the session, as they reported it
 	By            sessions.Principal // who asked, where that is not the actor
 	JTI           string             // of the token by which an issuer asked
 	Method        string             // of a request that was made with the session
@@ -55,6 +56,9 @@ func RecordOf(e *sessions.Event) *Record {
 		Event: string(e.Kind), Issuer: s.Realm, SessionID: s.ID, UserID: s.UserID,
 		Impersonation: s.Impersonation, Actor: s.Actor, ClientID: s.ClientID,
 		Rule: s.Rule, Reason: s.Reason, EndReason: string(s.EndReason), ClientIP: e.IP, By: e.By, JTI: e.JTI,
+	}
+	if s.ReportedBy != "" {
+		r.ReportedIP = s.IP
 	}
 	if s.Pending != nil {
 		r.Note = "pending until " + s.End().UTC().Format("2006-01-02T15:04:05.000Z07:00")
@@ -93,6 +97,7 @@ func (r *Record) Fields() []Field {
 	write("reason", Mask(r.Reason))
 	write("end_reason", r.EndReason)
 	write("client_ip", r.ClientIP)
+	write("reported_ip", r.ReportedIP)
 	write("by", MaskIdentity(r.By.Subject))
 	write("by_issuer", r.By.Issuer)
 	write("jti", Mask(r.JTI))

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"bytes"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,6 +55,13 @@ type createBody struct {
 	Client        strictjson.Text `json:"client_id"`
 	Deliver       strictjson.Text `json:"deliver"`
 	ReturnTo      strictjson.Text `json:"return_to"`
+	Reported      jsontext.Value  `json:"client"`
+}
+
+// reportedBody is its member client: who the caller's own client is.
+type reportedBody struct {
+	IP        strictjson.Text `json:"ip"`
+	UserAgent strictjson.Text `json:"user_agent"`
 }
 
 // parseCreate reads the request, strictly: what two parsers could read in two
@@ -76,6 +84,11 @@ func parseCreate(r *http.Request, data []byte) (req *sessions.CreateRequest, way
 			return nil, "", err
 		}
 	}
+	if body.Reported != nil {
+		if err = readReported(body.Reported, req); err != nil {
+			return nil, "", err
+		}
+	}
 	req.IdempotencyKey, err = idempotencyKey(r.Header)
 	if way = inBody; body.Deliver.There {
 		way = body.Deliver.String
@@ -95,6 +108,7 @@ var createMembers = map[string]struct {
 	"client_id":         {"a string", []jsontext.Kind{jsontext.KindString}},
 	"deliver":           {"a string", []jsontext.Kind{jsontext.KindString}},
 	"return_to":         {"a string", []jsontext.Kind{jsontext.KindString}},
+	"client":            {wantReported, []jsontext.Kind{jsontext.KindBeginObject}},
 }
 
 // memberProblem says which member of a body that was refused is wrong, where one is: an unknown
@@ -110,7 +124,7 @@ func memberProblem(data []byte) *Problem {
 		known, ok := createMembers[name]
 		switch {
 		case !ok && isMemberName(name):
-			return wrongMember("There is no member " + name + ": the body has user_id, and optionally expires_in_millis, is_impersonation, reason, client_id, deliver and return_to.")
+			return wrongMember("There is no member " + name + ": the body has user_id, and optionally expires_in_millis, is_impersonation, reason, client_id, client, deliver and return_to.")
 		case !ok:
 			return problemRequest
 		case !slices.Contains(known.kinds, members[i].Value.Kind()):
@@ -131,6 +145,22 @@ func isMemberName(name string) bool {
 
 func wrongMember(detail string) *Problem {
 	return NewProblem(problemRequest.Status, problemRequest.Code, problemRequest.Title, detail)
+}
+
+const wantReported = "an object with ip, an IP address, and optionally user_agent, a string"
+
+// readReported reads who the caller's own client is. An address has one spelling afterwards.
+func readReported(value jsontext.Value, req *sessions.CreateRequest) error {
+	var body reportedBody
+	err := strictjson.Unmarshal(value, maxDepth, &body, json.RejectUnknownMembers(true))
+	if err == nil {
+		req.ReportedIP, err = netip.ParseAddr(body.IP.String)
+	}
+	if err != nil || req.ReportedIP.Zone() != "" { // a zone means something on one machine alone (RFC 4007 section 6)
+		return wrongMember("client must be " + wantReported + ".")
+	}
+	req.ReportedAgent = body.UserAgent.String
+	return nil
 }
 
 // readMillis reads a whole number of milliseconds. One that is no life at all is

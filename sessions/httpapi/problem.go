@@ -37,7 +37,7 @@ func NewProblem(status int, code, title, detail string) *Problem {
 // The error answers. A code never changes its meaning.
 var (
 	problemRequest = NewProblem(400, "invalid_request", "Invalid request",
-		"The body must be one JSON object with user_id, and optionally expires_in_millis, is_impersonation, reason, client_id, deliver and return_to, each at most once and of its type.")
+		"The body must be one JSON object with user_id, and optionally expires_in_millis, is_impersonation, reason, client_id, client, deliver and return_to, each at most once and of its type.")
 	problemCredentials = NewProblem(400, "invalid_request", "Invalid request",
 		"Send exactly one bearer token, in one Authorization header.")
 	problemUserID = NewProblem(400, "invalid_user_id", "Invalid user id",
@@ -50,6 +50,8 @@ var (
 		"The claims of this token that the session is to keep have more than 4096 bytes as JSON, or 1536 where it lives in cookies: let the issuer put less into them, as fewer groups.")
 	problemClient = NewProblem(400, "invalid_client_id", "Invalid client",
 		"This caller may not name another client than that of its token: leave client_id out.")
+	problemReport = NewProblem(400, "invalid_reported_client", "Client not taken",
+		"This caller may not say who its own client is: leave client out, or let a report_client rule name this caller.")
 	// ErrReturnTo is for ways back that do not lead to a page of this site.
 	ErrReturnTo = NewProblem(400, "invalid_return_to", "Invalid way back",
 		"return_to must be a path of this site, as in /orders?id=1, of at most 2048 bytes. It goes with deliver link alone.")
@@ -126,6 +128,7 @@ var ofRequests = []struct {
 	{sessions.ErrKept, problemKept},
 	{sessions.ErrReasonRequired, problemReason},
 	{sessions.ErrClient, problemClient},
+	{sessions.ErrReport, problemReport},
 }
 
 // ProblemOf is the one place that maps errors to the wire. Whatever it does not

@@ -31,6 +31,7 @@ type row struct {
 	Rule          string             `json:"rule,omitzero"`
 	IP            string             `json:"ip,omitzero"`
 	UserAgent     string             `json:"ua,omitzero"`
+	ReportedBy    string             `json:"via,omitzero"`
 	KeyID         string             `json:"kid"`
 	RotatedFrom   string             `json:"rip,omitzero"`
 	EndReason     sessions.EndReason `json:"end,omitzero"`
@@ -89,7 +90,7 @@ func (r *row) fill(s *sessions.Session) {
 		Version: rowVersion(FormatOf(s)), User: &s.UserID, Client: s.ClientID, Impersonation: s.Impersonation, Reason: s.Reason,
 		Actor: s.Actor, ActorClient: s.ActorClient, ActorSub: s.ActorSub, ActorSID: s.ActorSID,
 		ActorClaims: s.ActorClaims, ActorAbsent: s.ActorAbsent, ActorWhole: s.ActorWhole, Kept: s.Kept,
-		Rule: s.Rule, IP: s.IP, UserAgent: s.UserAgent, KeyID: s.KeyID, RotatedFrom: s.RotatedFrom, EndReason: s.EndReason,
+		Rule: s.Rule, IP: s.IP, UserAgent: s.UserAgent, ReportedBy: s.ReportedBy, KeyID: s.KeyID, RotatedFrom: s.RotatedFrom, EndReason: s.EndReason,
 		Created: s.CreatedAt.UnixMilli(), Expires: &expires, Idle: &idle, Generation: &s.Generation,
 		Secret: s.Secret[:], Rotated: &rotated, RequestHash: s.RequestHash,
 		Cookies: s.Cookies, Confirmed: s.Confirmed,
@@ -125,7 +126,7 @@ func Decode(key sessions.Key, data []byte) (sessions.Session, error) {
 		Realm: key.Realm, ID: key.ID, ClientID: r.Client, Impersonation: r.Impersonation, Reason: r.Reason,
 		Actor: r.Actor, ActorClient: r.ActorClient, ActorSub: r.ActorSub, ActorSID: r.ActorSID,
 		ActorClaims: r.ActorClaims, ActorAbsent: r.ActorAbsent, ActorWhole: r.ActorWhole, Kept: r.Kept,
-		Rule: r.Rule, IP: r.IP, UserAgent: r.UserAgent, KeyID: r.KeyID, RotatedFrom: r.RotatedFrom, EndReason: r.EndReason,
+		Rule: r.Rule, IP: r.IP, UserAgent: r.UserAgent, ReportedBy: r.ReportedBy, KeyID: r.KeyID, RotatedFrom: r.RotatedFrom, EndReason: r.EndReason,
 		CreatedAt: fromMillis(r.Created), RequestHash: r.RequestHash, Cookies: r.Cookies, Confirmed: r.Confirmed,
 	}
 	ok := r.Version > 0 && r.User != nil && r.Expires != nil && r.Idle != nil && r.Generation != nil && r.Rotated != nil &&

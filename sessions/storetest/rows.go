@@ -182,7 +182,7 @@ func (s *suite) full() sessions.Session {
 	row.Kept, row.KeptAt = sessions.Claims{"groups": []any{"a", "ü"}, "level": int64(3)}, row.CreatedAt.Add(-time.Minute)
 	row.ActorSub, row.ActorSID, row.ActorAuthAt = "f:uuid:support", "08a5019c", epoch.Add(-time.Hour).Truncate(time.Second)
 	row.Pending = &sessions.Pending{Life: time.Hour + time.Millisecond, ByActor: true, ReturnTo: "/wéb?a=b&c"}
-	row.IP, row.UserAgent, row.RotatedFrom = "192.0.2.1", "agent/1.0 \t", "2001:db8::1"
+	row.IP, row.UserAgent, row.ReportedBy, row.RotatedFrom = "192.0.2.1", "agent/1.0 \t", "10.0.0.5", "2001:db8::1"
 	row.Generation = 1<<64 - 1
 	row.Idle = 90*time.Minute + time.Millisecond
 	row.RotatedAt = row.CreatedAt.Add(time.Millisecond)

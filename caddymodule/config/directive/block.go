@@ -33,6 +33,7 @@ const Word = "auth_sessions"
 //		cors    <origins...>
 //		openapi
 //		manage  scope | claim | expression ... [from <issuer>]
+//		report_client scope | claim | expression ... [from <issuer>]
 //		oauth         { ... }
 //		discovery
 //		identity      { ... }
@@ -110,6 +111,7 @@ func (p *parser) directive() error {
 		"allow":         p.allow,
 		"shadow":        p.shadow,
 		"manage":        p.manage,
+		"report_client": p.reportClient,
 		"identity":      p.identity,
 		"browser":       p.browser,
 		"claims":        p.claims,
@@ -127,7 +129,7 @@ func (p *parser) directive() error {
 		"audit":         p.audit,
 		"health":        p.text(&b.Health, "/auth/health"),
 		"store":         p.store,
-	}, "trust", "allow", "shadow", "manage", "audit")
+	}, "trust", "allow", "shadow", "manage", "report_client", "audit")
 }
 
 func (p *parser) trust() error {

@@ -37,6 +37,12 @@ func (p *parser) manage() error {
 	return p.rule("manage", &p.config.Manage, "scope", "claim", "expression")
 }
 
+// reportClient reads a rule that lets back ends say who their own client is, in the same
+// forms.
+func (p *parser) reportClient() error {
+	return p.rule("report_client", &p.config.ReportClient, "scope", "claim", "expression")
+}
+
 // protect reads who is never impersonated:
 //
 //	protect user <user ids...>
