@@ -2,7 +2,9 @@ package caddymodule
 
 import (
 	"context"
+	"math"
 	"slices"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -53,21 +55,35 @@ func (inst *instance) keepKeys(ctx context.Context) {
 	})
 }
 
-// sweepCutoffs ends the rows that bulk revocations left, and learns of those that
-// others made, in small steps.
+// sweepCutoffs ends the rows that bulk revocations left, at once where they were made here, and
+// learns of those that others made.
 func (inst *instance) sweepCutoffs(ctx context.Context) {
-	round := func() {
-		if !inst.ready.Load() {
+	ticker := time.NewTicker(sweepPause)
+	defer ticker.Stop()
+	for {
+		var added <-chan struct{}
+		if inst.ready.Load() {
+			watch := &inst.store.Load().watch
+			if _, err := watch.SweepCutoffs(ctx, inst.manager, math.MaxInt); err != nil && ctx.Err() == nil {
+				inst.logger.Error("revoked sessions could not be swept; they are over, and this is tried again",
+					zap.String("issuer", inst.issuer), zap.Error(err))
+			}
+			added = watch.Added(inst.issuer)
+		}
+		select {
+		case <-ctx.Done():
 			return
+		case <-ticker.C:
+		case <-added:
+			wait(ctx, sweepRest) // for others that come together: each round reads all cutoffs
 		}
-		sweep := func(ctx context.Context, limit int) (int, error) {
-			return inst.store.Load().watch.SweepCutoffs(ctx, inst.manager, limit)
-		}
-		drain(ctx, sweep, func(err error) {
-			inst.logger.Error("revoked sessions could not be swept; they are over, and this is tried again",
-				zap.String("issuer", inst.issuer), zap.Error(err))
-		})
 	}
-	round()
-	periodic.Run(ctx, sweepPause, round)
+}
+
+// wait returns after that time, or when ctx ends.
+func wait(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
 }

@@ -20,6 +20,9 @@ func DenyMany(h any, n int) {
 	}
 }
 
+// Denied is how much the handler's node remembers that was revoked.
+func Denied(h any) int { return h.(*Handler).inst.store.Load().watch.Deny.Len() }
+
 // Passes reports whether a failure to open may be gone when it is tried again.
 func Passes(err error) bool { return passes(err) }
 

@@ -66,9 +66,10 @@ type openStore struct {
 }
 
 // A store is swept each sweepPause, sweepBatch rows at a time, and asked who it is each
-// identifyPause.
+// identifyPause. The rows of bulk revocations of this node are revoked sweepRest after them.
 const (
 	sweepPause = 10 * time.Second
+	sweepRest  = 100 * time.Millisecond
 	sweepBatch = 500
 
 	identifyPause = time.Second

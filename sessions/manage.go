@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -117,12 +119,14 @@ const (
 	revokeStep = 1000
 	revokeScan = 200
 	revokePage = 100 // rows of a page
+	revokeJoin = 16  // rows that are revoked together: they share what a commit costs
 )
 
 // RevokeAll ends all live sessions that the filter selects and the caller may
 // end. Where they may end whatever it selects, a cutoff revokes them all at once, also
-// those of which no row was found, and what is left of their rows is revoked by
-// revocation.Watcher.SweepCutoffs. Else the caller's right is decided for each, and the
+// those of which no row was found. One page of them is counted, and their rows are revoked
+// if there are no more; else that is left to revocation.Watcher.SweepCutoffs: nobody waits
+// for it. To count them all is what dryRun is for. Else the caller's right is decided for each, and the
 // request ends a part of them: the next one goes on from the Next of its answer. A
 // filter that names nothing is ErrForbidden; a cursor of anything else ErrBadCursor.
 func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, cursor string, dryRun bool) (Revocation, error) {
@@ -133,7 +137,11 @@ func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, cursor str
 	if whole && cursor != "" {
 		return Revocation{}, ErrBadCursor // there is no going on: a cutoff ends what is before it, too
 	}
-	selected, next, err := m.endable(ctx, r, f, cursor)
+	pages := revokeScan
+	if whole {
+		pages = 1
+	}
+	selected, next, err := m.endable(ctx, r, f, cursor, pages)
 	if err != nil {
 		return Revocation{}, err
 	}
@@ -145,26 +153,55 @@ func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, cursor str
 		if err := m.revocations().AddCutoff(ctx, m.Realm, f, r.caller.Principal); err != nil {
 			return Revocation{}, err
 		}
-		done.Next = ""
-	}
-	for i := range selected {
-		if err := m.end(ctx, selected[i], EndRevoked, r.by()); err != nil && !errors.Is(err, ErrNotFound) {
-			return Revocation{Revoked: i, More: true}, err
+		if done.Next = ""; done.More {
+			return done, nil
 		}
+	}
+	if n, err := m.endEach(ctx, selected, revokeJoin, r.by()); err != nil {
+		return Revocation{Revoked: n, More: true}, err
 	}
 	return done, nil
 }
 
+// endEach ends sessions, so many at once, until one cannot be ended, and returns how many it ended.
+// Those that are gone count.
+func (m *Manager) endEach(ctx context.Context, keys []Key, atOnce int, by ender) (int, error) {
+	var group sync.WaitGroup
+	var next, ended atomic.Int64
+	failed := make(chan error, atOnce)
+	for range min(len(keys), atOnce) {
+		group.Go(func() {
+			for i := next.Add(1) - 1; i < int64(len(keys)) && len(failed) == 0; i = next.Add(1) - 1 {
+				if err := m.end(ctx, keys[i], EndRevoked, by); err != nil && !errors.Is(err, ErrNotFound) {
+					failed <- err
+					return
+				}
+				ended.Add(1)
+			}
+		})
+	}
+	group.Wait()
+	close(failed)
+	return int(ended.Load()), <-failed
+}
+
+// RevokeRows revokes sessions, so many at once, on behalf of by, whose right to do that was decided
+// before: a bulk revocation revokes the rows that it selects. It returns how many it revoked, or found
+// gone, until an error.
+func (m *Manager) RevokeRows(ctx context.Context, keys []Key, atOnce int, by Principal) (int, error) {
+	return m.endEach(ctx, keys, atOnce, ender{by: by})
+}
+
 // endable returns the keys of live sessions that the filter selects and the caller
-// may end: of whole pages, until that are revokeStep or so many pages were read. next
+// may end: of whole pages, until that are revokeStep or that many pages were read. next
 // is the cursor of the page after these.
-func (m *Manager) endable(ctx context.Context, r *Rights, f Filter, cursor string) (keys []Key, next string, err error) {
+func (m *Manager) endable(ctx context.Context, r *Rights, f Filter, cursor string, pages int) (keys []Key, next string, err error) {
 	queries := r.queries(m.Realm, f)
 	if next, err = m.listing().open(cursor); err != nil {
 		return nil, "", err
 	}
 	now, over := m.Store.Now(), m.revocations().RevokedUntil(m.Realm, &f)
-	for range revokeScan {
+	for range pages {
 		page, err := m.listing().page(ctx, queries, next, revokePage)
 		if err != nil {
 			return nil, "", err

@@ -228,12 +228,6 @@ func (m *Manager) revoke(ctx context.Context, key Key, reason EndReason) (row Se
 	return row, ended, err
 }
 
-// RevokeRow revokes a session on behalf of by, whose right to do that was decided before: a
-// bulk revocation revokes the rows that it selects one by one. ErrNotFound: it was swept.
-func (m *Manager) RevokeRow(ctx context.Context, key Key, by Principal) error {
-	return m.end(ctx, key, EndRevoked, ender{by: by})
-}
-
 // RevokeFor revokes a session for a reason that whoever says so had the right to: e says who
 // that is, from where, and by which token (By, IP, JTI). ErrNotFound: it was swept.
 func (m *Manager) RevokeFor(ctx context.Context, key Key, reason EndReason, e *Event) error {

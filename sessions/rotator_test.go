@@ -119,7 +119,9 @@ func TestRotator_RevokesOnce(t *testing.T) {
 	w, s := newRotating(t)
 	grant := w.create(person("alice", nil), "alice")
 	for range 2 {
-		must(t, w.manager.RevokeRow(t.Context(), grant.Session.Key(), sessions.Principal{}))
+		if n, err := w.manager.RevokeRows(t.Context(), []sessions.Key{grant.Session.Key()}, 1, sessions.Principal{}); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
 	}
 	if len(s.revoked) != 1 || s.revoked[0] != sessions.EndRevoked || w.last().Kind != event.Revoked || len(w.events) != 2 {
 		t.Errorf("revoked for %v, %d events", s.revoked, len(w.events))

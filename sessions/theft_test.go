@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -38,6 +39,7 @@ type world struct {
 	keys       *keyring.Keyring
 	refreshKey *jose.PrivateKey
 	manager    *sessions.Manager
+	mu         sync.Mutex
 	events     []sessions.Event
 }
 
@@ -67,12 +69,19 @@ func (w *world) reload(change ...func(*sessions.Manager)) {
 		},
 		Own:           sessions.Lifetimes{TTL: 30 * 24 * time.Hour, MaxTTL: 365 * 24 * time.Hour, Idle: 14 * 24 * time.Hour},
 		Impersonation: sessions.Lifetimes{TTL: time.Hour, MaxTTL: 8 * time.Hour, Idle: 15 * time.Minute},
-		Observer:      onEvent{do: func(e *sessions.Event) { w.events = append(w.events, *e) }},
+		Observer:      onEvent{do: w.happened},
 	}
 	w.use(w.store)
 	for _, do := range change {
 		do(w.manager)
 	}
+}
+
+// happened keeps an event: sessions that are ended together report them together.
+func (w *world) happened(e *sessions.Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.events = append(w.events, *e)
 }
 
 // use gives the manager another store, and what knows its revocations.

@@ -3,7 +3,6 @@ package revocation
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -46,12 +45,35 @@ func (w *Watcher) AddCutoff(ctx context.Context, realm string, f sessions.Filter
 	if err != nil {
 		return fmt.Errorf("storing cutoff: %w", err)
 	}
+	defer w.wake(realm)
 	for _, old := range w.Deny.AddCutoff(c) {
 		// It does no harm if that fails: the new one revokes all that the old one did, and
 		// SweepCutoffs removes old ones.
 		_ = store.RemoveCutoff(ctx, old)
 	}
 	return nil
+}
+
+// Added receives when a cutoff of the realm was added here, whose rows SweepCutoffs is to revoke.
+func (w *Watcher) Added(realm string) <-chan struct{} { return w.added(realm) }
+
+func (w *Watcher) wake(realm string) {
+	select {
+	case w.added(realm) <- struct{}{}:
+	default: // it is known already
+	}
+}
+
+func (w *Watcher) added(realm string) chan struct{} {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.adds == nil {
+		w.adds = make(map[string]chan struct{})
+	}
+	if w.adds[realm] == nil {
+		w.adds[realm] = make(chan struct{}, 1)
+	}
+	return w.adds[realm]
 }
 
 // LoadCutoffs puts the stored cutoffs of a realm in force, and forgets those that others
@@ -163,30 +185,38 @@ func (w *Watcher) setSwept(id string, swept bool) {
 	w.swept[id] = true
 }
 
-// sweepPage is how many rows are read at once to revoke them.
-const sweepPage = 100
+// sweepPage is how many rows are read at once to revoke them. They are revoked together where a
+// commit of many costs what one of a few does; a store that nodes share has other things to do, too.
+const (
+	sweepPage   = 256
+	sweepJoin   = 128
+	sweepShared = 8
+)
 
 // sweepCutoff revokes at most limit rows of one cutoff. done reports whether none is left.
 func (w *Watcher) sweepCutoff(ctx context.Context, c *Cutoff, limit int, m *sessions.Manager) (revoked int, done bool, err error) {
-	query := c.Query(c.Realm)
+	query, atOnce := c.Query(c.Realm), sweepJoin
 	query.Limit = sweepPage
+	if _, shared := sessions.As[Feed](w.Store); shared {
+		atOnce = sweepShared
+	}
 	for {
 		page, err := w.Store.List(ctx, query)
 		if err != nil {
 			return revoked, false, fmt.Errorf("listing sessions: %w", err)
 		}
+		var keys []sessions.Key
 		for i := range page.Sessions {
 			s := &page.Sessions[i]
-			if r := s.Ref(); !c.Revokes(&r) {
-				continue
+			if r := s.Ref(); c.Revokes(&r) {
+				keys = append(keys, s.Key())
 			}
-			if revoked == limit {
-				return revoked, false, nil
-			}
-			if err := m.RevokeRow(ctx, s.Key(), c.By); err != nil && !errors.Is(err, sessions.ErrNotFound) {
-				return revoked, false, err
-			}
-			revoked++
+		}
+		most := min(len(keys), limit-revoked)
+		n, err := m.RevokeRows(ctx, keys[:most], atOnce, c.By)
+		revoked += n
+		if err != nil || most < len(keys) {
+			return revoked, false, err
 		}
 		if page.Next == "" {
 			return revoked, true, nil

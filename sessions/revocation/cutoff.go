@@ -8,7 +8,7 @@ import (
 )
 
 // A Cutoff revokes, at once, all sessions of a realm that a filter selects and that were
-// created until a time. Their rows are revoked one by one afterwards (SweepCutoffs).
+// created until a time. Their rows are revoked afterwards (SweepCutoffs).
 type Cutoff struct {
 	ID    string // unique
 	Realm string

@@ -15,7 +15,7 @@
 //	Manager.Revoke, RevokeAll   Store.Update, Store.AddCutoff   durable
 //	Watcher.Deny, AddCutoff     this node refuses the access tokens
 //	Feed                        Sink.Revoked, Sink.Cutoff       the others do, within milliseconds
-//	Watcher.SweepCutoffs        the rows that a cutoff selects are revoked one by one
+//	Watcher.SweepCutoffs        the rows that a cutoff selects are revoked, some at a time
 //
 // A Watcher is the sessions.Revocations of a sessions.Manager. A store that takes part
 // implements Store, and Feed where several nodes share it.

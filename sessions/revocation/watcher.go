@@ -31,8 +31,9 @@ type Watcher struct {
 	answers  answers
 
 	mu    sync.Mutex
-	loads map[string]bool // realms whose cutoffs are loaded
-	swept map[string]bool // ids of cutoffs whose rows are revoked
+	loads map[string]bool          // realms whose cutoffs are loaded
+	swept map[string]bool          // ids of cutoffs whose rows are revoked
+	adds  map[string]chan struct{} // by realm, of cutoffs added here
 }
 
 // state is what a watcher knows of its feed.

@@ -281,6 +281,25 @@ func TestDenyList_CutoffsByWhatTheyName(t *testing.T) {
 	}
 }
 
+// Whoever sweeps hears of the cutoffs of their realm, once for several.
+func TestWatcher_SaysWhenThereAreRowsToSweep(t *testing.T) {
+	w := &revocation.Watcher{Store: &storetest.Memory{}}
+	mine, others := w.Added("r"), w.Added("other")
+	for range 3 {
+		if err := w.AddCutoff(t.Context(), "r", sessions.Filter{User: "alice"}, sessions.Principal{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, want := range map[string]int{"r": 1, "other": 0} {
+		if got := len(w.Added(name)); got != want {
+			t.Errorf("realm %s: %d signals, want %d", name, got, want)
+		}
+	}
+	if <-mine; len(mine)+len(others) != 0 {
+		t.Error("a signal is left")
+	}
+}
+
 func TestDenyList_ForgetsAndNotifies(t *testing.T) {
 	var d revocation.DenyList
 	changes, stop := d.Changes()
