@@ -9,11 +9,11 @@ import (
 	"authsidecar/caddymodule/internal/sidecartest"
 )
 
-// A request counts and ends so many sessions; what it says of the rest is what the next
-// one is sent with.
+// A dry run counts so many sessions; what it says of the rest is what the next one is sent with.
+// What ends all of them at once counts a page.
 func TestLife_RevokeManyInSteps(t *testing.T) {
 	t.Parallel()
-	const all, step = 1001, 1000
+	const all, step, page = 1001, 1000, 100
 	provider := sidecartest.NewIDP(t, "https://idp.example.com")
 	s := newSidecar(t)
 	s.Start(provider.Site(s.Sidecar, sidecartest.Echo(t), sidecartest.Lifecycle+"\n\t\tsession {\n\t\t\tmax_per_user 0\n\t\t}"))
@@ -40,7 +40,7 @@ func TestLife_RevokeManyInSteps(t *testing.T) {
 		{"nothing is ended from there, where all can be ended at once", "?user_id=alice&cursor=" + cursor, 400, map[string]any{"code": "invalid_cursor"}},
 		{"a cursor is what was given", "?user_id=alice&dry_run=true&cursor=x", 400, map[string]any{"code": "invalid_cursor"}},
 		{"and not of another filter", "?impersonations=true&dry_run=true&cursor=" + cursor, 400, map[string]any{"code": "invalid_cursor"}},
-		{"all is ended at once", "?user_id=alice", 200, map[string]any{"revoked": float64(step), "more": true}},
+		{"all is ended at once", "?user_id=alice", 200, map[string]any{"revoked": float64(page), "more": true}},
 		{"and then there is no more", "?user_id=alice", 200, map[string]any{"revoked": 0.0, "more": false}},
 	} {
 		got := s.Call("DELETE", c.query, alice, "")
