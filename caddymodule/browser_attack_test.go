@@ -1,6 +1,7 @@
 package caddymodule_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"authsidecar/caddymodule/internal/sidecartest"
 	"authsidecar/sessions/browser/signin/signintest"
@@ -229,4 +231,48 @@ func TestBrowser_FewRequestsWithVeryLongCookiesAtOnce(t *testing.T) {
 		}
 	}
 	sidecartest.WantStatus(t, s.through("GET", "/app", "Cookie", long), 200)
+}
+
+// Whom the provider still knows from before it ended their sessions, as after a change of their
+// password, is not locked out until its session is over, too: they authenticate there once more. If
+// that does not help, nobody sends them in circles.
+func TestSignIn_WhoIsKnownFromBeforeALogoutAuthenticatesAgain(t *testing.T) {
+	t.Parallel()
+	s, provider := signInSite(t, "logout site")
+	v := newVisitor(t, s)
+	v.signIn("/")
+	now := time.Now()
+	token, err := provider.Key.Sign([]byte(`{"alg":"`+string(provider.Key.Algorithm())+`","kid":"`+provider.Key.ID()+`","typ":"logout+jwt"}`),
+		fmt.Appendf(nil, `{"iss":%q,"aud":"site","sub":"alice","jti":"1","iat":%d,"exp":%d,"events":{"http://schemas.openid.net/event/backchannel-logout":{}}}`,
+			provider.URL, now.Unix(), now.Unix()+60))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sidecartest.Remember(token)
+	resp, err := http.PostForm(s.URL+"/auth/sessions/backchannel-logout", url.Values{"logout_token": {token}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != 200 {
+		t.Fatalf("logout: %d", resp.StatusCode)
+	}
+	again := func() (answer string) {
+		t.Helper()
+		got := v.goTo(v.begin("/orders"))
+		sidecartest.WantStatus(t, got, http.StatusSeeOther)
+		to := got.Header.Get("Location")
+		if !strings.HasPrefix(to, provider.URL) || !strings.Contains(to, "prompt=login") {
+			t.Fatalf("it leads to %s", to)
+		}
+		return v.goTo(to).Header.Get("Location")
+	}
+	provider.Change(func() { provider.Claims = signintest.Object{"auth_time": now.Unix() - 3600} })
+	wantPage(t, v.goTo(again()), http.StatusForbidden, "account_refused", "/auth/sessions/sign-in?return_to=%2Forders")
+	answer := again()
+	provider.Change(func() { provider.Claims = signintest.Object{"auth_time": now.Unix() + 2} })
+	sidecartest.WantHeaders(t, v.goTo(answer), "Location", "/orders")
+	if _, refresh := v.tokens(); refresh == "" {
+		t.Error("nobody is signed in")
+	}
 }

@@ -31,6 +31,9 @@ var (
 var (
 	// ErrDenied means that the policy says no.
 	ErrDenied = errors.New("caller may not have this session")
+	// ErrStale means that the caller's issuer ended since what their token is from: whoever
+	// authenticates there again may have the session.
+	ErrStale = fmt.Errorf("%w: the issuer ended since what the token is from", ErrDenied)
 	// ErrReasonRequired means that the policy would say yes to the same request
 	// with a reason.
 	ErrReasonRequired = errors.New("a reason is required")

@@ -94,6 +94,12 @@ func (a *API) signedIn(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		grant, err = a.grantTo(r, result.Caller)
 	}
+	if errors.Is(err, sessions.ErrStale) && !result.Again { // the provider knew them from before
+		if to, err := a.SignIn.Again(w, r, result.ReturnTo); err == nil {
+			seeOther(w, to)
+			return nil
+		}
+	}
 	if err != nil {
 		return a.signInFailed(w, r, err, result.ReturnTo)
 	}

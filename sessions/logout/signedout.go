@@ -7,8 +7,6 @@ import (
 	"authsidecar/sessions"
 )
 
-var errSignedOut = fmt.Errorf("%w: the issuer ended since what the token is from", sessions.ErrDenied)
-
 // An asked is a mark that a token is held against.
 type asked struct {
 	always bool // whenever the token is from
@@ -16,8 +14,8 @@ type asked struct {
 
 // SignedOut reports why a caller may have no session by their token: its issuer said that the
 // session at the issuer, or everything of the subject until a time, is over. The time of the
-// token is its "auth_time", else its "iat"; one that has neither is from before. It is the
-// SignedOut of a sessions.Manager.
+// token is its "auth_time", else its "iat"; one that has neither is from before. Then the error
+// is sessions.ErrStale. It is the SignedOut of a sessions.Manager.
 func (l *Logouts) SignedOut(ctx context.Context, c *sessions.Caller, s *sessions.Session) error {
 	store, ok := sessions.As[Store](l.Manager.Store)
 	if !ok || c.Own || !l.Listens(c.From()) {
@@ -34,7 +32,7 @@ func (l *Logouts) SignedOut(ctx context.Context, c *sessions.Caller, s *sessions
 	}
 	for i := range marks {
 		if asks[marks[i].Name].always || !s.ActorAuthAt.After(marks[i].At) {
-			return errSignedOut
+			return sessions.ErrStale
 		}
 	}
 	return nil

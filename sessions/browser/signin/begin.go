@@ -14,6 +14,15 @@ import (
 // has no such way back, a sign-in begins at the first of these. The errors wrap ErrUnavailable or
 // ErrAnswer.
 func (c *Client) Begin(w http.ResponseWriter, r *http.Request, returnTo string) (to string, err error) {
+	return c.begin(w, r, returnTo, false)
+}
+
+// Again is Begin for a person who has to authenticate, even if the provider knows them still.
+func (c *Client) Again(w http.ResponseWriter, r *http.Request, returnTo string) (to string, err error) {
+	return c.begin(w, r, returnTo, true)
+}
+
+func (c *Client) begin(w http.ResponseWriter, r *http.Request, returnTo string, again bool) (to string, err error) {
 	returnTo = c.wayBack(returnTo)
 	origin, here := c.at(r)
 	if first := c.Origins[0]; origin != first && c.OtherWayBack != "" && returnTo != c.OtherWayBack {
@@ -27,6 +36,7 @@ func (c *Client) Begin(w http.ResponseWriter, r *http.Request, returnTo string) 
 		return "", err
 	}
 	f := newFlow(c.Now(), returnTo)
+	f.again = again
 	value, err := c.seal(f)
 	if err != nil {
 		return "", fmt.Errorf("sealing a sign-in: %w", err)
@@ -41,5 +51,9 @@ func (c *Client) Begin(w http.ResponseWriter, r *http.Request, returnTo string) 
 	c.setCookie(w, f.state, value)
 	asked := known.oauth
 	asked.RedirectURL = origin + CallbackPath(c.Path)
-	return asked.AuthCodeURL(f.state, oidc.Nonce(f.nonce()), oauth2.S256ChallengeOption(f.verifier())), nil
+	options := []oauth2.AuthCodeOption{oidc.Nonce(f.nonce()), oauth2.S256ChallengeOption(f.verifier())}
+	if again {
+		options = append(options, oauth2.SetAuthURLParam("prompt", "login")) // OpenID Connect Core 1.0 section 3.1.2.1
+	}
+	return asked.AuthCodeURL(f.state, options...), nil
 }

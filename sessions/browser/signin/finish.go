@@ -26,6 +26,8 @@ type Result struct {
 	// ReturnTo is where the person was going: a path of this site. It is known where the
 	// sign-in failed too, if the flow was this browser's; else it is "".
 	ReturnTo string
+	// Again is set where the person was to authenticate: see Client.Again.
+	Again bool
 }
 
 // Finish takes the answer of the provider, which the browser brought, and ends its flow. The
@@ -41,7 +43,7 @@ func (c *Client) Finish(w http.ResponseWriter, r *http.Request) (Result, error) 
 		return Result{}, ErrUnknown
 	}
 	c.setCookie(w, f.state, "")
-	result := Result{ReturnTo: f.returnTo}
+	result := Result{ReturnTo: f.returnTo, Again: f.again}
 	known, err := c.discover(r.Context())
 	if err != nil {
 		return result, err

@@ -22,6 +22,7 @@ type flow struct {
 	state    string
 	seed     [32]byte // of the verifier and the nonce
 	started  time.Time
+	again    bool // the person was to authenticate, even if the provider knew them
 	returnTo string
 }
 
@@ -41,8 +42,9 @@ func (f *flow) derive(use string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// head is how many bytes of a flow come before the way back: the time and the seed.
-const head = 8 + 32
+// head is how many bytes of a flow come before the way back: the time, the seed, and whether it is
+// one of Again.
+const head = 8 + 32 + 1
 
 // seal returns the value of the flow's cookie.
 func (c *Client) seal(f *flow) (string, error) {
@@ -51,7 +53,12 @@ func (c *Client) seal(f *flow) (string, error) {
 		return "", err
 	}
 	plain := binary.BigEndian.AppendUint64(make([]byte, 0, head+len(f.returnTo)), uint64(f.started.Unix()))
-	plain = append(append(plain, f.seed[:]...), f.returnTo...)
+	plain = append(plain, f.seed[:]...)
+	plain = append(plain, 0)
+	if f.again {
+		plain[head-1] = 1
+	}
+	plain = append(plain, f.returnTo...)
 	return base64.RawURLEncoding.EncodeToString(box.Seal(nil, nil, plain, []byte(f.state))), nil //nolint:gosec // it makes its nonce itself
 }
 
@@ -69,7 +76,7 @@ func (c *Client) open(state, value string) *flow {
 	if err != nil || len(plain) < head {
 		return nil
 	}
-	f := &flow{state: state, started: time.Unix(int64(binary.BigEndian.Uint64(plain)), 0), returnTo: string(plain[head:])}
+	f := &flow{state: state, started: time.Unix(int64(binary.BigEndian.Uint64(plain)), 0), again: plain[head-1] == 1, returnTo: string(plain[head:])}
 	copy(f.seed[:], plain[8:])
 	if c.Now().Sub(f.started) > MaxFlow {
 		return nil
@@ -79,7 +86,7 @@ func (c *Client) open(state, value string) *flow {
 
 // box seals by a key for this provider and client alone.
 func (c *Client) box() (cipher.AEAD, error) {
-	key, err := hkdf.Key(sha256.New, c.Key(), nil, "sign-in flow\x00"+c.Issuer+"\x00"+c.ClientID, 32)
+	key, err := hkdf.Key(sha256.New, c.Key(), nil, "sign-in flow 2\x00"+c.Issuer+"\x00"+c.ClientID, 32)
 	if err != nil {
 		return nil, err
 	}
