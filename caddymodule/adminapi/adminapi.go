@@ -62,7 +62,7 @@ var routes = map[string]map[string]route{
 		http.MethodGet:    {list, append([]string{"cursor", "limit"}, filterParams...)},
 		http.MethodDelete: {revokeAll, append([]string{"dry_run", "cursor"}, filterParams...)},
 	},
-	"sessions/":    {http.MethodDelete: {revoke, []string{"issuer"}}},
+	"sessions/":    {http.MethodDelete: {revoke, []string{"dry_run", "issuer"}}},
 	"keys/refresh": {http.MethodPost: {refreshKeys, []string{"issuer"}}},
 	"keys/rotate":  {http.MethodPost: {rotateKeys, []string{"issuer"}}},
 	"backup":       {http.MethodGet: {sendBackup, []string{"issuer"}}},

@@ -255,6 +255,8 @@ func TestAdmin_ListsAndEndsSessions(t *testing.T) {
 		t.Errorf("a listed session: %s", page.Body)
 	}
 	sidecartest.WantFields(t, s.Ask("DELETE", "sessions?user_id=alice&dry_run=true"), map[string]any{"would_revoke": 4.0, "more": false})
+	sidecartest.WantFields(t, s.Ask("DELETE", "sessions/"+acted.Text("session_id")+"?dry_run=true"), map[string]any{"would_revoke": 1.0, "more": false})
+	sidecartest.WantStatus(t, s.Ask("DELETE", "sessions/none?dry_run=true"), 404)
 	if got := listed("user_id=alice"); len(got) != 4 {
 		t.Error("a dry run ended something")
 	}

@@ -122,6 +122,14 @@ func revoke(_ http.ResponseWriter, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	dryRun, err := r.flag("dry_run")
+	if err != nil {
+		return nil, err
+	}
+	if dryRun {
+		_, err := inst.Manager.Get(r.Context(), inst.Manager.Operator(), r.id)
+		return Counted{WouldRevoke: 1}, err
+	}
 	if err := inst.Manager.Revoke(r.Context(), inst.Manager.Operator(), r.id); err != nil {
 		return nil, err
 	}

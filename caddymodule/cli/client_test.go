@@ -88,6 +88,16 @@ func TestCommand_ListAndRevoke(t *testing.T) {
 	sidecartest.WantIn(t, s.MustSessions("revoke", "--user", "alice", "--dry-run"), "2 sessions would be revoked")
 	sidecartest.WantIn(t, s.MustSessions("revoke", "--user", "alice", "--dry-run", "--json"), `{"would_revoke":2}`)
 	sidecartest.WantIn(t, s.MustSessions("revoke", "--user", "nobody", "--yes"), "0 sessions revoked")
+	named := s.Sessions("", "revoke", "--dry-run", "--json", "--address", s.Admin, own.Text("session_id"), acted.Text("session_id"), "gone")
+	if named.OK || named.Out != `{"would_revoke":2}`+"\n" || !strings.Contains(named.Err, "gone: no such session") {
+		t.Errorf("a dry run by ids: %+v", named)
+	}
+	dash := s.Sessions("", "revoke", "--yes", "--address", s.Admin, "--", "-_x")
+	if dash.OK || !strings.Contains(dash.Err, "-_x: no such session") {
+		t.Errorf("an id that begins with a dash: %+v", dash)
+	}
+	more := []string{s.Create(alice, `{"user_id":"alice"}`).Text("session_id"), s.Create(alice, `{"user_id":"alice"}`).Text("session_id")}
+	sidecartest.WantIn(t, s.MustSessions(append([]string{"revoke", "--yes"}, more...)...), "2 sessions revoked")
 	sidecartest.WantIn(t, s.MustSessions("revoke", "--yes", "--", own.Text("session_id")), "1 session revoked")
 	sidecartest.WantIn(t, s.MustSessions("revoke", "--impersonations", "--yes", "--json"), `{"selected":2,"revoked":2}`)
 	for _, session := range []sidecartest.Answer{own, acted} {
@@ -249,7 +259,7 @@ func TestCommand_SaysWhatToDoNext(t *testing.T) {
 		{"no filter", []string{"revoke", "--address", s.Admin}, "--user"},
 		{"nothing to end", []string{"revoke", "--yes", "--address", s.Admin}, "--impersonations"},
 		{"two ways to say what", []string{"revoke", "x", "--user", "a", "--yes", "--address", s.Admin}, "not both"},
-		{"a count of what is named", []string{"revoke", "x", "--dry-run", "--address", s.Admin}, "as many as you name"},
+		{"an id that begins with a dash, as an option", []string{"revoke", "-_x", "--address", s.Admin}, "unknown shorthand flag"},
 		{"less than nothing", []string{"list", "--user", "a", "--limit", "-1", "--address", s.Admin}, "less than nothing"},
 		{"half of an actor", []string{"list", "--actor-issuer", "x", "--issuer", "https://app.example.com", "--address", s.Admin}, "goes with actor"},
 		{"no such configuration", []string{"status", "--config", "/nonexistent"}, "no such file"},

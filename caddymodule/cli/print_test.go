@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"authsidecar/caddymodule/adminapi"
+	"authsidecar/sessions/bearer"
 )
 
 // What others wrote into a session is text to a terminal, and nothing more.
@@ -38,6 +39,35 @@ func TestProgress_SpeaksNowAndThen(t *testing.T) {
 	p.done()
 	if got := out.String(); got != "sessions: 12 so far\n" {
 		t.Errorf("it said %q", got)
+	}
+}
+
+// One screen has where the store is, the versions, and the last error of everything: of the store,
+// of each issuer, and of what was logged.
+func TestStatus_IsOneScreen(t *testing.T) {
+	broken := adminapi.InstanceStatus{
+		Issuer: "https://app.example.com", Path: "/auth/sessions",
+		Store:    adminapi.StoreStatus{Engine: "pebble", Location: "/var/lib/caddy/sessions", Error: "disk is full"},
+		Feed:     adminapi.FeedStatus{State: "degraded", Degraded: 1000},
+		Trust:    []adminapi.TrustStatus{{Status: bearer.Status{Issuer: "https://idp.example.com", Source: "jwks", Error: "connection refused"}}},
+		Troubles: []adminapi.Trouble{{What: "an audit line could not be written", Error: "no space left"}, {What: "signing keys could not be rotated", Error: "locked"}},
+	}
+	other := adminapi.InstanceStatus{Issuer: "https://other.example.com", Store: adminapi.StoreStatus{OK: true}}
+	var out bytes.Buffer
+	err := printStatus(&out, &adminapi.Overview{Versions: adminapi.Versions{Module: "v1.2.3", Caddy: "v2.11.9", Go: "go1.26"}, Instances: []adminapi.InstanceStatus{broken, other}})
+	if err == nil {
+		t.Error("no failure")
+	}
+	for _, want := range []string{
+		"authsidecar v1.2.3, Caddy v2.11.9, go1.26", "/var/lib/caddy/sessions", "disk is full", "degraded for 1s", "connection refused",
+		"an audit line could not be written", "no space left", "signing keys could not be rotated", "locked", "https://other.example.com",
+	} {
+		if strings.Count(out.String(), want) != 1 {
+			t.Errorf("%q is %d times in\n%s", want, strings.Count(out.String(), want), out.String())
+		}
+	}
+	if lines := strings.Count(out.String(), "\n"); lines > 40 {
+		t.Errorf("%d lines for two blocks", lines)
 	}
 }
 

@@ -28,7 +28,7 @@ func revokeCommand() *cobra.Command {
 		Long: `
 Revokes sessions of a running server and all of their tokens, at once and on every node:
 by id, by user, by actor, or all impersonations. Unless you give --yes, it says how many
-they are and asks first.
+they are and asks first. An id that begins with - stands after --.
 
 	$ caddy auth-sessions revoke 1v2xmk325nYsCSYdrYLs0g 8PPsnXpOjOVFTEPQNcqGFg
 	$ caddy auth-sessions revoke --user alice --dry-run
@@ -60,21 +60,24 @@ type revokeResult struct {
 }
 
 func (r *revoker) revokeIDs(cmd *cobra.Command, ids []string) error {
+	dryRun := ""
 	if r.dryRun {
-		return errors.New("--dry-run counts what --user, --actor and --impersonations select: session ids are as many as you name")
-	}
-	if err := r.confirm(cmd, len(ids)); err != nil {
+		dryRun = "true"
+	} else if err := r.confirm(cmd, len(ids)); err != nil {
 		return err
 	}
 	result := revokeResult{Selected: len(ids)}
 	var failed []error
 	for _, id := range ids {
-		var answer adminapi.Revoked
-		err := r.call(http.MethodDelete, "sessions/"+url.PathEscape(id), r.query(), &answer)
+		var answer adminapi.Revoked // a dry run's has no such number
+		err := r.call(http.MethodDelete, "sessions/"+url.PathEscape(id), r.query("dry_run", dryRun), &answer)
 		if err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", printable(id), err))
 		}
 		result.Revoked += answer.Revoked
+	}
+	if r.dryRun {
+		result.Selected -= len(failed)
 	}
 	return errors.Join(append(failed, r.print(cmd, result))...)
 }

@@ -56,7 +56,9 @@ func printStatus(w io.Writer, overview *adminapi.Overview) error {
 	for i := range overview.Instances {
 		s := &overview.Instances[i]
 		t := newTable(w)
-		t.row("versions", fmt.Sprintf("authsidecar %s, Caddy %s, %s", overview.Versions.Module, overview.Versions.Caddy, overview.Versions.Go))
+		if i == 0 {
+			t.row("versions", fmt.Sprintf("authsidecar %s, Caddy %s, %s", overview.Versions.Module, overview.Versions.Caddy, overview.Versions.Go))
+		}
 		t.row("issuer", s.Issuer)
 		t.row("path", s.Path)
 		t.row("ready", yesNo(s.Ready))

@@ -16,6 +16,7 @@ func adminOperations(id string) []struct{ method, path string } {
 		{"GET", "status"},
 		{"GET", "sessions?user_id=alice"},
 		{"DELETE", "sessions?user_id=alice&dry_run=true"},
+		{"DELETE", "sessions/" + id + "?dry_run=true"},
 		{"DELETE", "sessions/" + id},
 		{"POST", "keys/refresh"},
 		{"POST", "keys/rotate"},
