@@ -75,19 +75,18 @@ func (h *Handler) admitLong(w http.ResponseWriter, r *http.Request) (done func()
 	return nil, false
 }
 
-// addBrowser adds the endpoints for browsers, where they are configured.
-func (inst *instance) addBrowser(h *Handler) (err error) {
+// newBrowser makes what serves browsers; nil without browser.
+func (inst *instance) newBrowser(h *Handler) (api *browser.API, err error) {
 	if inst.cookies == nil {
-		return nil
+		return nil, nil
 	}
 	c := browser.Config{Path: h.Path, Authenticator: inst.cookies, Links: inst.links, Observer: observer{inst}}
 	if h.Browser.SignIn != nil {
 		if c.SignIn, err = inst.newSignIn(h); err != nil {
-			return fmt.Errorf("browser: sign_in %s: %w", h.Browser.SignIn.Issuer, err)
+			return nil, fmt.Errorf("browser: sign_in %s: %w", h.Browser.SignIn.Issuer, err)
 		}
 	}
-	inst.own = append(inst.own, browser.New(c))
-	return nil
+	return browser.New(c), nil
 }
 
 // newLinks are how sessions are handed over; nil without browser.

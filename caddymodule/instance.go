@@ -91,26 +91,36 @@ func newInstance(h *Handler) (*instance, error) {
 	}
 	inst.links = newLinks(h)
 	inst.cookies = inst.newAuthenticator(h)
-	if h.Identity != nil {
-		inst.identity = identity.New(identity.Config{
-			Identity: h.Identity, Impersonation: h.Impersonation,
-			Issuer: h.Issuer, TokenHeaders: inst.tokenHeaders, Logger: h.logger,
-			Verifier: inst.verifier, Manager: inst.manager, Reports: inst.reports, Browser: inst.cookies,
-			Open: inst.open, Streams: func() *streams.Registry { return &inst.store.Load().streams },
-		})
+	browsers, err := inst.newBrowser(h)
+	if err != nil {
+		return nil, err
 	}
+	inst.identity = inst.newIdentity(h, browsers)
 	if err := inst.addLogout(h); err != nil {
 		return nil, err
 	}
 	if err := inst.addOAuth(h, keys); err != nil { // before those that have all below their path
 		return nil, err
 	}
-	if err := inst.addBrowser(h); err != nil {
-		return nil, err
+	if browsers != nil {
+		inst.own = append(inst.own, browsers)
 	}
 	api, err := inst.newAPI(h, keys)
 	inst.own = append(inst.own, api)
 	return inst, err
+}
+
+// newIdentity makes what tells the app who asks; nil without identity.
+func (inst *instance) newIdentity(h *Handler, browsers *browser.API) *identity.Middleware {
+	if h.Identity == nil {
+		return nil
+	}
+	return identity.New(identity.Config{
+		Identity: h.Identity, Impersonation: h.Impersonation,
+		Issuer: h.Issuer, TokenHeaders: inst.tokenHeaders, Logger: h.logger,
+		Verifier: inst.verifier, Manager: inst.manager, Reports: inst.reports, Browser: browsers, SignOut: h.SignOuts(),
+		Open: inst.open, Streams: func() *streams.Registry { return &inst.store.Load().streams },
+	})
 }
 
 // newAPI makes what answers on the path and below it.

@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http/httpguts"
 
+	"authsidecar/caddymodule/internal/pathpattern"
 	"authsidecar/sessions/browser"
 )
 
@@ -32,6 +33,12 @@ type Browser struct {
 	// They have to be for this host alone and all of its paths. Not beside impersonate_on,
 	// which needs none. Default: none.
 	ExpireCookies []string `json:"expire_cookies,omitempty"`
+
+	// Paths of the app, in the words of Caddy's path matcher, at which people sign out there: a
+	// request to one ends the session whose cookies it comes with, and takes these from the
+	// browser. Requests by GET do so where a person goes there from a page of this site.
+	// Default: none. An answer of the app with `Auth-Session: end` does it in any case.
+	SignOut []string `json:"sign_out,omitempty"`
 
 	// Where people sign in. Default: nowhere; sessions come by other ways.
 	SignIn *SignIn `json:"sign_in,omitempty"`
@@ -70,6 +77,9 @@ func (b *Block) checkBrowser() error {
 	if err := b.checkLink(); err != nil {
 		return err
 	}
+	if err := b.checkSignOut(); err != nil {
+		return err
+	}
 	return b.checkSignIn()
 }
 
@@ -82,6 +92,35 @@ func (w *Browser) checkCookie() error {
 		return wrong("browser.cookie", "browser: cookie %q: write letters, digits and hyphens behind the prefix, %d bytes at most, as in: cookie __Host-session", w.Cookie, maxCookieName)
 	}
 	return nil
+}
+
+func (b *Block) checkSignOut() error {
+	list := b.Browser.SignOut
+	if len(list) == 0 {
+		return nil
+	}
+	for _, pattern := range list {
+		why := pathpattern.Check(pattern)
+		switch {
+		case why != "":
+		case strings.Trim(pattern, "/*") == "":
+			why = "would sign people out with every page"
+		case pattern == b.Path || strings.HasPrefix(pattern, b.Path+"/"):
+			why = "is ours and never gets to the app: have the form post to " + b.Path + "/close, which needs no sign_out"
+		default:
+			continue
+		}
+		return wrong("browser.sign_out", "browser: sign_out %q %s: write the app's own paths, as in: sign_out /logout", pattern, why)
+	}
+	return checkList("browser.sign_out", "browser: sign_out", list)
+}
+
+// SignOuts returns the paths of the app at which people sign out.
+func (b *Block) SignOuts() []string {
+	if b.Browser == nil {
+		return nil
+	}
+	return b.Browser.SignOut
 }
 
 // Jar returns what reads and writes the cookies; nil without browser.

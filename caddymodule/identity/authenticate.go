@@ -14,7 +14,7 @@ import (
 
 // authenticate decides who is asking, or refuses the request. settle is what an answer has to
 // say of it, in its header; nil: nothing.
-func (m *Middleware) authenticate(w http.ResponseWriter, r *http.Request) (who *identity, settle func(http.Header), err error) {
+func (m *Middleware) authenticate(w http.ResponseWriter, r *http.Request) (who *identity, settle settleFunc, err error) {
 	who, settle, decided, err := m.byCookies(r)
 	if !decided {
 		who, err = m.byCredential(w, r)

@@ -7,12 +7,13 @@ import (
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/browser"
 	"authsidecar/sessions/forward"
+	"authsidecar/sessions/httpapi"
 )
 
 // byCookies decides who is asking by the cookies of a browser, and takes these out of the request.
 // decided is false where there is another credential, or none in cookies. settle is what an
 // answer has to say of it; nil: nothing.
-func (m *Middleware) byCookies(r *http.Request) (who *identity, settle func(http.Header), decided bool, err error) {
+func (m *Middleware) byCookies(r *http.Request) (who *identity, settle settleFunc, decided bool, err error) {
 	if m.Browser == nil {
 		return nil, nil, false, nil
 	}
@@ -22,10 +23,12 @@ func (m *Middleware) byCookies(r *http.Request) (who *identity, settle func(http
 	if _, err := bearer.FromHeader(r.Header); !errors.Is(err, bearer.ErrNoToken) || !brought.There() {
 		return nil, nil, false, nil
 	}
-	if cause := m.Open(r.Context()); cause != nil {
-		return nil, nil, true, m.unavailable(cause)
-	}
-	switch {
+	switch cause := m.Open(r.Context()); {
+	case m.exits.Names(r) && prefetches(r):
+		return nil, nil, true, &refusal{Problem: errAhead, by: m}
+	case cause != nil:
+		settle, err = m.unknown(r, brought.Pair, cause)
+		return nil, settle, true, err
 	case forward.Smuggled(r, m.Issuer): // beside them
 		who, err = m.refuse(r, &refusal{Problem: errTokens, cause: bearer.ErrMalformed})
 		return who, nil, true, err
@@ -42,21 +45,47 @@ func (m *Middleware) byCookies(r *http.Request) (who *identity, settle func(http
 }
 
 // bySession decides by the session that the cookies are of.
-func (m *Middleware) bySession(r *http.Request, brought *browser.Brought) (*identity, func(http.Header), error) {
+func (m *Middleware) bySession(r *http.Request, brought *browser.Brought) (*identity, settleFunc, error) {
 	decision, err := m.Browser.Authenticate(r, brought)
 	var over *browser.OverError
 	switch {
 	case err == nil:
-		return m.identify(decision.Holder), func(h http.Header) { m.Browser.Settle(r.Context(), h, decision) }, nil
+		return m.identify(decision.Holder), m.settled(r, decision), nil
 	case errors.As(err, &over):
 		who, err := m.overInBrowser(r, over)
-		return who, func(h http.Header) { m.Browser.Clear(h, over.Pair) }, err
+		return who, func(_ int, h http.Header, _ bool) { m.Browser.Clear(h, over.Pair) }, err
 	case errors.Is(err, browser.ErrSeveral):
 		who, err := m.refuse(r, &refusal{Problem: errSeveral, cause: err})
 		return who, nil, err
 	default:
-		return nil, nil, m.unavailable(err)
+		settle, err := m.unknown(r, brought.Pair, err)
+		return nil, settle, err
 	}
+}
+
+// settled is what an answer says of a session that was decided: that it is over, where the person
+// signs out or the app says so.
+func (m *Middleware) settled(r *http.Request, d *browser.Decision) settleFunc {
+	out := m.signsOut(r)
+	return func(status int, h http.Header, end bool) {
+		if !out && !end {
+			m.Browser.Settle(r.Context(), h, d)
+			return
+		}
+		if err := m.Browser.SignOut(r, d, status, h); err != nil {
+			m.Reports.Failed(r.Context(), http.StatusServiceUnavailable, err)
+		}
+	}
+}
+
+// unknown is for a session of which nothing can be known now. Whoever wants to sign out is out in
+// this browser all the same.
+func (m *Middleware) unknown(r *http.Request, p browser.Pair, cause error) (settleFunc, error) {
+	if !m.signsOut(r) {
+		return nil, m.unavailable(cause)
+	}
+	f := &refusal{Problem: httpapi.ProblemOf(browser.LivesOn(cause)), by: m, cause: browser.LivesOn(cause)}
+	return func(_ int, h http.Header, _ bool) { m.Browser.Leave(h, p) }, f
 }
 
 // overInBrowser is for cookies of a session that is over. Whoever meant to change something is

@@ -29,7 +29,8 @@ type Config struct {
 	TokenHeaders  *forward.Names        // where callers' tokens are, beside Authorization; nil: nowhere
 	Logger        *zap.Logger
 	Verifier      *bearer.Verifier
-	Browser       *browser.Authenticator // nil: no cookies of ours
+	Browser       *browser.API // nil: no cookies of ours
+	SignOut       []string     // paths of the app at which people sign out there
 	Manager       *sessions.Manager
 	Reports       *observe.Reporter
 
@@ -48,6 +49,7 @@ type Middleware struct {
 	strict *forward.Names // and forward.PathHeaders
 	fields []forward.Field
 	exempt exemptPath
+	exits  PathGuard // where people sign out
 	guards guards
 	nobody *identity // of whom nothing is known
 	routes sync.Map  // whether routes of a *caddyhttp.Server catch errors
@@ -56,7 +58,7 @@ type Middleware struct {
 
 // New makes the middleware of an identity block.
 func New(c Config) *Middleware {
-	m := &Middleware{Config: c, exempt: exemptPath{pathpattern.New(c.Exempt)}, guards: newGuards(c)}
+	m := &Middleware{Config: c, exempt: exemptPath{pathpattern.New(c.Exempt)}, exits: NewPathGuard(c.SignOut), guards: newGuards(c)}
 	m.nobody = &identity{by: m}
 	names, fields := c.Fields()
 	m.fields = fields
@@ -91,10 +93,10 @@ func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next caddyhtt
 	m.scrub(r, before)
 	observe.Arrived(r)
 	who, settle, err := m.authenticate(w, r)
-	if settle != nil {
+	if settle != nil || m.Browser != nil && (before == nil || before.by.Browser == nil) {
 		settled := newSettledWriter(w, settle)
-		defer settled.finish() // of an answer that others write, error routes too
-		w = settled
+		defer settled.finish(0) // of an answer that others write, error routes too
+		next = settled.before(next)
 	}
 	if err != nil {
 		return before, err

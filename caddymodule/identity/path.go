@@ -68,6 +68,12 @@ func (g PathGuard) Denies(r *http.Request) bool {
 	return false
 }
 
+// Names reports whether the request names a guarded path and nothing else: by a canonical path,
+// as it came or as it was rewritten so far.
+func (g PathGuard) Names(r *http.Request) bool {
+	return len(g.patterns) > 0 && isCanonical(r) && (g.names(r.URL) || g.names(requested(r)))
+}
+
 func (g PathGuard) names(u *url.URL) bool {
 	if !urlpath.Canonical(u) {
 		return true

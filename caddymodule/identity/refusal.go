@@ -34,6 +34,9 @@ var (
 		"This is closed while you act as another user.")
 	errVariant = httpapi.NewProblem(403, "path_variant", "Not while acting as another user",
 		"The app could take this address for another one. While you act as another user, use its plain spelling.")
+	// errAhead has browsers load the page when it is asked for, and not before.
+	errAhead = httpapi.NewProblem(403, "not_ahead", "Not ahead of time",
+		"This page signs you out, so it is not loaded before you ask for it.")
 	errTwoIdentities = httpapi.NewProblem(400, "two_identities", "Two people at once",
 		"This request came with the sessions of two people. Sign out of one of them, or send one token.")
 	errUnavailable = httpapi.NewProblem(503, "unavailable", "Unavailable", "Try again soon.")

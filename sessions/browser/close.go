@@ -1,7 +1,6 @@
 package browser
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 
@@ -14,8 +13,8 @@ import (
 const maxForm = 4096
 
 var (
-	// ErrLivesOn is for a sign-out that took the cookies away, and could not revoke the session.
-	ErrLivesOn = httpapi.NewProblem(503, "session_lives_on", "Signed out in this browser only",
+	// errLivesOn is for a sign-out that took the cookies away, and could not revoke the session.
+	errLivesOn = httpapi.NewProblem(503, "session_lives_on", "Signed out in this browser only",
 		"The cookies are gone from this browser, but the session could not be revoked just now: until it ends by itself, whoever has a copy of its cookies can use it. To be sure, sign in again later and sign out everywhere.")
 	// ErrForm is for what is no form of ours.
 	ErrForm = httpapi.NewProblem(400, "invalid_request", "Invalid request",
@@ -37,10 +36,10 @@ func (a *API) close(w http.ResponseWriter, r *http.Request) error {
 		return errActing
 	}
 	ended, err := a.end(r.Context(), &brought, everywhere, a.ClientIP(r))
-	a.leave(w.Header(), &brought)
+	a.Leave(w.Header(), brought.Pair)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: %w", ErrLivesOn, err)
+		return LivesOn(err)
 	case ended == nil && everywhere: // whose sessions, nobody says
 		w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110 section 15.5.2
 		return errNotEverywhere
@@ -59,8 +58,8 @@ func (a *API) closeDown(w http.ResponseWriter, r *http.Request, cause error) err
 		return httpapi.ErrCrossOrigin
 	}
 	brought := a.inBrowser(r)
-	a.leave(w.Header(), &brought)
-	return fmt.Errorf("%w: %w", ErrLivesOn, cause)
+	a.Leave(w.Header(), brought.Pair)
+	return LivesOn(cause)
 }
 
 // errActing is for who would sign somebody else out everywhere.
@@ -107,12 +106,6 @@ func (a *API) readForm(w http.ResponseWriter, r *http.Request) (url.Values, erro
 		return nil, ErrForm
 	}
 	return form, nil
-}
-
-// leave has an answer take all from the browser that is of the session which ends.
-func (a *API) leave(h http.Header, b *Brought) {
-	a.Clear(h, b.Pair)
-	a.cross(h, b.Pair)
 }
 
 // goTo sends a person on, after what they did: to a path of this site.

@@ -150,7 +150,7 @@ func (a *API) hand(w http.ResponseWriter, r *http.Request, grant *sessions.Grant
 // of the app.
 func (a *API) cross(h http.Header, p Pair) {
 	if a.Jar.secure { // no browser hears it over plain HTTP
-		h.Set("Clear-Site-Data", `"cache"`) // W3C Clear Site Data, section 3.1
+		h.Add("Clear-Site-Data", `"cache"`) // W3C Clear Site Data, section 3.1: beside what an app clears
 	}
 	if p == As {
 		a.Links.expire(h, a.Jar.secure)

@@ -34,21 +34,22 @@ var (
 		"The identity provider cannot be reached. Try again in a moment.")
 )
 
-// A signInError is a sign-in that did not work.
-type signInError struct {
+// A failure is what did not work of signing in or out.
+type failure struct {
 	*httpapi.Problem
 
+	doing string
 	cause error // for the log
 }
 
 // Error says why, to the log.
-func (e *signInError) Error() string { return "signing in: " + e.cause.Error() }
+func (f *failure) Error() string { return f.doing + ": " + f.cause.Error() }
 
 // Unwrap returns what people read. Why an ID token is refused is no reason of a bearer token.
-func (e *signInError) Unwrap() error { return e.Problem }
+func (f *failure) Unwrap() error { return f.Problem }
 
 // Reason names the cause in a word.
-func (e *signInError) Reason() string { return e.Code }
+func (f *failure) Reason() string { return f.Code }
 
 // signInProblem returns what people read for an error.
 func signInProblem(err error) *httpapi.Problem {
@@ -129,7 +130,7 @@ func (a *API) grantTo(r *http.Request, caller *sessions.Caller) (*sessions.Grant
 
 // signInFailed says why a sign-in did not work, and how to try again.
 func (a *API) signInFailed(w http.ResponseWriter, r *http.Request, err error, returnTo string) error {
-	failed := &signInError{Problem: signInProblem(err), cause: err}
+	failed := &failure{signInProblem(err), "signing in", err}
 	if failed.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}

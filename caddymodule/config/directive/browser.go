@@ -9,6 +9,7 @@ import "authsidecar/caddymodule/config"
 //		link           <duration>
 //		impersonate_on <origin>
 //		expire_cookies <name>...
+//		sign_out       <path>...
 //		sign_in <issuer> {
 //			client_id     <id>
 //			client_secret {env.NAME}
@@ -23,6 +24,7 @@ func (p *parser) browser() error {
 		"link":           p.duration(&b.Link, "1m"),
 		"impersonate_on": p.text(&b.ImpersonateOn, "https://as.example.com"),
 		"expire_cookies": p.list(&b.ExpireCookies, "app_session"),
+		"sign_out":       p.list(&b.SignOut, "/logout"),
 		"sign_in":        func() error { return p.signIn(b) },
 	})
 }

@@ -1,0 +1,61 @@
+package browser
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// endTimeout bounds how long a sign-out takes, which goes on when its request is gone.
+const endTimeout = 10 * time.Second
+
+// LivesOn returns the error of a sign-out that took the cookies away, and could not revoke the
+// session for that cause.
+func LivesOn(cause error) error { return &failure{errLivesOn, "signing out", cause} }
+
+// Leave has an answer take all from the browser that is of a session which ends.
+func (a *API) Leave(h http.Header, p Pair) {
+	a.Clear(h, p)
+	a.cross(h, p)
+}
+
+// SignOut revokes the session of whoever asks, and has the app's answer to their request say so:
+// whatever comes of it the cookies go, and where it leads a person on to a page of this site, it
+// leads to where they sign out at the provider first. An error is LivesOn.
+func (a *API) SignOut(r *http.Request, d *Decision, status int, h http.Header) error {
+	a.Leave(h, d.Pair)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), endTimeout)
+	defer cancel()
+	session, err := a.Manager.CurrentOf(ctx, d.Holder.Caller)
+	if err == nil {
+		err = a.Manager.SignOut(ctx, &session, a.ClientIP(r))
+	}
+	switch {
+	case errors.Is(err, sessions.ErrNotFound): // it ended meanwhile
+		return nil
+	case err != nil:
+		return LivesOn(err)
+	}
+	if leadsOn(r, status, h) {
+		if to := a.signOutURL(r, &session); to != "" {
+			h.Set("Location", to)
+			h.Set("Referrer-Policy", "same-origin")
+		}
+	}
+	return nil
+}
+
+// leadsOn reports whether an answer has a browser get a page of this site. Those that would send
+// the request again (307 and 308: RFC 9110 section 15.4) do not.
+func leadsOn(r *http.Request, status int, h http.Header) bool {
+	if status != http.StatusMovedPermanently && status != http.StatusFound && status != http.StatusSeeOther {
+		return false
+	}
+	to, err := url.Parse(h.Get("Location"))
+	return err == nil && (to.Host == "" && to.Scheme == "" || strings.EqualFold(to.Host, r.Host))
+}
