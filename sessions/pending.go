@@ -114,6 +114,9 @@ func (o *opening) open(ctx context.Context) (*Grant, error) {
 	if err := o.read(); err != nil {
 		return nil, err // of no session: nothing happened to any
 	}
+	if _, err := o.Store.Get(ctx, o.key); errors.Is(err, ErrNotFound) {
+		return nil, errLinkUnknown // the same: whoever makes up codes fills no audit
+	}
 	signer, err := o.Minter.Keys.Refresh.Signing(o.Store.Now())
 	if err != nil {
 		return nil, fmt.Errorf("opening session: %w", err)

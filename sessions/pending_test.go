@@ -182,7 +182,7 @@ func TestPending_ALinkThatIsOverOpensNothing(t *testing.T) {
 			grant := w.link()
 			tt.do(w, grant)
 			w.wantNoLink(&sessions.OpenRequest{Code: grant.Link, IP: victim}, sessions.ErrLink, tt.why)
-			if strings.Contains(w.last().Err.Error(), grant.Link) {
+			if err := w.last().Err; err != nil && strings.Contains(err.Error(), grant.Link) {
 				t.Error("the log has the code")
 			}
 		})
@@ -233,6 +233,24 @@ func TestPending_ACodeIsNotGuessed(t *testing.T) {
 	w.wantNoLink(&sessions.OpenRequest{Code: first.Link, IP: thief}, sessions.ErrLink, "unknown")
 	w.manager.Realm = issuer
 	w.open(first.Link)
+}
+
+// Whoever makes up codes of no session writes nothing, into the audit neither, which everybody can
+// reach that way. A wrong code of a session is told.
+func TestPending_CodesOfNoSessionAreNotRecorded(t *testing.T) {
+	w := linking(t)
+	grant := w.link()
+	before := len(w.events)
+	for _, id := range []string{strings.Repeat("A", 22), "x"} {
+		w.wantNoLink(&sessions.OpenRequest{Code: id + "." + strings.Repeat("A", 22), IP: thief}, sessions.ErrLink, "unknown")
+	}
+	if len(w.events) != before {
+		t.Errorf("%d events", len(w.events)-before)
+	}
+	w.wantNoLink(&sessions.OpenRequest{Code: grant.Session.ID + "." + strings.Repeat("A", 22), IP: thief}, sessions.ErrLink, "by its code")
+	if e := w.last(); e.Kind != event.Denied || e.IP != thief || e.Session.ID != grant.Session.ID {
+		t.Errorf("event %s from %s", e.Kind, e.IP)
+	}
 }
 
 func TestPending_AFaultIsNoVerdict(t *testing.T) {
