@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -9,7 +10,8 @@ import (
 )
 
 // checkReach refuses a configuration in which what answers every request stands before a handler
-// of ours: as in a route, which keeps the order of the Caddyfile. The app would be open to all.
+// of ours: as in a route, which keeps the order of the Caddyfile. The app would be open to all. So it
+// does one that checkCookies refuses.
 func checkReach(ctx caddy.Context) error {
 	app, err := ctx.AppIfConfigured("http")
 	if err != nil {
@@ -17,6 +19,9 @@ func checkReach(ctx caddy.Context) error {
 	}
 	for _, server := range app.(*caddyhttp.App).Servers {
 		var r reach
+		if err := checkCookies(server.Routes); err != nil {
+			return err
+		}
 		if r.routes(server.Routes); r.hidden != nil {
 			return fmt.Errorf("auth_sessions %s is never reached: %s stands before it and answers every request; put auth_sessions first in its route, or in a handle of its own", r.hidden.Issuer, r.by)
 		}
@@ -62,5 +67,74 @@ func (r *reach) meet(handler caddyhttp.MiddlewareHandler) {
 		}
 	case *caddyhttp.StaticError:
 		r.answered = "error"
+	}
+}
+
+// A keeper is a handler that keeps sessions in cookies, and the hosts that it is for; none are all.
+type keeper struct {
+	hosts []string
+	*Handler
+}
+
+// checkCookies refuses two realms of one host whose cookies have the same names: each would take the
+// other's for those of a session that is over, and take them from the browser.
+func checkCookies(routes caddyhttp.RouteList) error {
+	var all []keeper
+	for i := range routes {
+		hosts := hostsOf(routes[i].MatcherSets)
+		eachHandler(routes[i:i+1], func(h *Handler) {
+			if h.Browser != nil {
+				all = append(all, keeper{hosts, h})
+			}
+		})
+	}
+	for i := range all {
+		for _, other := range all[:i] {
+			if name := all[i].clashes(&other); name != "" {
+				return fmt.Errorf("auth_sessions %s and %s have cookies of one name on one host, %s: in one of them write another in browser { cookie <name> }", other.Issuer, all[i].Issuer, name)
+			}
+		}
+	}
+	return nil
+}
+
+// clashes returns the name of a cookie that another realm has on one of the hosts, too; "" for none.
+func (k *keeper) clashes(other *keeper) string {
+	apart := len(k.hosts) > 0 && len(other.hosts) > 0 && !slices.ContainsFunc(k.hosts, func(host string) bool { return slices.Contains(other.hosts, host) })
+	if apart || k.Issuer == other.Issuer {
+		return ""
+	}
+	names := other.Jar().Names()
+	for _, name := range k.Jar().Names() {
+		if slices.Contains(names, name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// hostsOf returns the hosts that a route is for; none are all.
+func hostsOf(sets caddyhttp.MatcherSets) (hosts []string) {
+	for _, set := range sets {
+		at := slices.IndexFunc(set, func(m any) bool { _, ok := m.(*caddyhttp.MatchHost); return ok })
+		if at < 0 {
+			return nil
+		}
+		hosts = append(hosts, *set[at].(*caddyhttp.MatchHost)...)
+	}
+	return hosts
+}
+
+// eachHandler calls do with the handlers of ours in a list of routes, and below.
+func eachHandler(routes caddyhttp.RouteList, do func(*Handler)) {
+	for i := range routes {
+		for _, handler := range routes[i].Handlers {
+			switch handler := handler.(type) {
+			case *caddyhttp.Subroute:
+				eachHandler(handler.Routes, do)
+			case *Handler:
+				do(handler)
+			}
+		}
 	}
 }

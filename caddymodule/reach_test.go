@@ -42,6 +42,46 @@ func TestReach_WhatAnswersEverythingMayNotStandBeforeIt(t *testing.T) {
 	}
 }
 
+// Two realms of one host whose cookies have one name would sign people out of each other; those of two
+// sites share nothing.
+func TestReach_CookiesOfTwoRealmsHaveTwoNames(t *testing.T) {
+	t.Parallel()
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	app := sidecartest.Echo(t)
+	words := sidecartest.Lifecycle + "\n\t\tidentity\n\t\tbrowser"
+	site := provider.Site(s.Sidecar, app, words)
+	s.Start(site)
+	head, rest, _ := strings.Cut(site, "\tauth_sessions {")
+	block, tail, _ := strings.Cut("\tauth_sessions {"+rest, "\treverse_proxy")
+	other := func(cookie string) string {
+		return strings.NewReplacer("issuer "+sidecartest.Issuer, "issuer "+sidecartest.OtherIssuer+"\n\t\tpath /other/sessions", "browser", "browser {\n\t\t\tcookie "+cookie+"\n\t\t}").Replace(block)
+	}
+	end := "\treverse_proxy" + tail
+	two, _ := provider.TwoSites(s.Sidecar, app, words)
+	port := sidecartest.PortOf(s.URL)
+	a, b, c := "http://a.example:"+port, "http://b.example:"+port, "http://c.example:"+port
+	for name, test := range map[string]struct{ text, clash string }{
+		"both the default":            {head + block + other("__Host-session") + end, "__Host-session"},
+		"the one's is the other's as": {head + block + other("__Host-session-as") + end, "__Host-session-as"},
+		"on two paths":                {head + "handle /a/* {\n" + block + end + "handle {\n" + other("__Host-session") + end + "}\n", "__Host-session"},
+		"two names":                   {head + block + other("__Host-other") + end, ""},
+		"the same realm on two paths": {head + "handle /a/* {\n" + block + end + "handle {\n" + block + end + "}\n", ""},
+		"two sites":                   {two, ""},
+		"two hosts": {strings.Replace(head, "SITE", a, 1) + block + end +
+			strings.Replace(head, "SITE", b, 1) + other("__Host-session") + end, ""},
+		"two hosts, one of them twice": {strings.Replace(head, "SITE", a+", "+c, 1) + block + end +
+			strings.Replace(head, "SITE", b, 1) + block + other("__Host-session") + end, "__Host-session"},
+	} {
+		switch err := s.Reload(test.text); {
+		case test.clash == "" && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case test.clash != "" && (err == nil || !strings.Contains(err.Error(), "have cookies of one name on one host, "+test.clash+": in one of them write another")):
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 // In handle_path the block sees the path without the prefix; deny looks at that, and at the path
 // that the client sent.
 func TestReach_InHandlePathBothPathsCount(t *testing.T) {
