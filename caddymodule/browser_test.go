@@ -383,6 +383,32 @@ func TestBrowser_WhatACookieMayDo(t *testing.T) {
 	}
 }
 
+// Whoever copies a cookie gets no tokens for it in a body, and a token from a body opens no session in
+// a cookie. Nothing happens to either session.
+func TestBrowser_TokensOfCookiesAreRefreshedThereAlone(t *testing.T) {
+	t.Parallel()
+	s, idp := browserSite(t, "require", "browser\n\t\toauth {\n\t\t\tclient spa {\n\t\t\t\tpublic\n\t\t\t}\n\t\t}")
+	p, thief := s.newPerson(), s.newPerson()
+	p.signIn(idp.Token("alice", map[string]any{"client_id": "spa"}), `{"user_id":"alice"}`)
+	plain := s.Create(idp.Token("alice", map[string]any{"client_id": "spa"}), `{"user_id":"alice"}`).Text("refresh_token")
+	copied := p.copy()[cookieRefresh]
+	wrong := thief.send("POST", "/auth/sessions/current/refresh", `{"refresh_token":"wrong"}`)
+	got := thief.send("POST", "/auth/sessions/current/refresh", `{"refresh_token":"`+copied+`"}`)
+	if got.Status != 400 || got.Body != wrong.Body {
+		t.Errorf("%d %s, want %s", got.Status, got.Body, wrong.Body)
+	}
+	form := "grant_type=refresh_token&client_id=spa&refresh_token="
+	wrong = thief.send("POST", "/oauth/token", form+"wrong")
+	if got = thief.send("POST", "/oauth/token", form+copied); got.Status != 400 || got.Body != wrong.Body {
+		t.Errorf("%d %s, want %s", got.Status, got.Body, wrong.Body)
+	}
+	thief.set(map[string]string{cookieRefresh: plain})
+	sidecartest.WantStatus(t, thief.do("GET", "/auth/sessions/current"), 401)
+	sidecartest.WantStatus(t, thief.send("POST", "/oauth/token", form+plain), 200)
+	p.forget(cookie)
+	wantTold(t, p.do("GET", "/app"), "X-Auth-User", "alice")
+}
+
 // send is do with a body.
 func (p *person) send(method, path, body string) sidecartest.Answer {
 	p.t.Helper()

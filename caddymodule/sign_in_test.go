@@ -145,7 +145,13 @@ func TestSignIn_TheSessionThatWasThereIsRevoked(t *testing.T) {
 	access, _ := v.tokens()
 	sidecartest.WantFields(t, s.Call("GET", "/current", access, ""), map[string]any{"user_id": "bob", "is_impersonation": false})
 	sidecartest.WantStatus(t, s.Call("GET", "/current", planted, ""), http.StatusUnauthorized)
-	sidecartest.WantStatus(t, s.Refresh(plantedRefresh), http.StatusBadRequest)
+	site, err := url.Parse(s.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	attacker := newVisitor(t, s)
+	attacker.Jar.SetCookies(site, []*http.Cookie{{Name: "session-refresh", Value: plantedRefresh}})
+	sidecartest.WantStatus(t, attacker.goTo(s.URL+"/auth/sessions/current"), http.StatusUnauthorized)
 }
 
 // The back button, a page loaded again and a second click: whoever is signed in by then goes on, and

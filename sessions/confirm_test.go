@@ -218,3 +218,24 @@ func TestConfirm_ARepeatedCreateIsOfTheSameKind(t *testing.T) {
 		t.Errorf("%v, want ErrIdempotencyMismatch", err)
 	}
 }
+
+// A copy of a cookie is good in a cookie: elsewhere its session would go on where no rule of cookies
+// holds. The other way round nobody gets a session into a browser that was not made for one.
+func TestRefresh_TokensOfCookiesAreGoodThereAlone(t *testing.T) {
+	w := newWorld(t)
+	w.manager.Clients = map[string]bool{"app": true}
+	inCookie, plain := w.inCookies(), w.create(person("alice", nil), "alice")
+	for name, req := range map[string]*sessions.RefreshRequest{
+		"of a cookie, in a body":     {Token: inCookie.RefreshToken},
+		"of a cookie, by its client": {Token: inCookie.RefreshToken, Client: inCookie.Session.ClientID},
+		"of no cookie, in one":       {Token: plain.RefreshToken, Cookies: true},
+	} {
+		req.IP = thief
+		grant, err := w.manager.Refresh(t.Context(), req)
+		if grant != nil || !errors.Is(err, sessions.ErrGrant) || errors.Is(err, sessions.ErrForged) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	w.refresh(inCookie.RefreshToken, victim, event.Refreshed) // nothing happened to them
+	w.refresh(plain.RefreshToken, victim, event.Refreshed)
+}

@@ -17,6 +17,9 @@ type RefreshRequest struct {
 	// sessions alone. "" is whoever holds the token, which is not enough for those of
 	// confidential clients.
 	Client string
+	// Cookies is whether it was in its cookie. Tokens that live in cookies are refreshed from there
+	// alone, whoever has copied them out of there, and others never are.
+	Cookies bool
 	// IP is the address that the request comes from.
 	IP string
 }
@@ -70,9 +73,12 @@ func (p *presentation) refresh(ctx context.Context) (*Grant, error) {
 }
 
 // bound reports why the client that presents a refresh token may not have what it is good
-// for: it is another's (RFC 6749 section 6). Nothing happens to the session.
+// for: it is another's (RFC 6749 section 6), or not where it belongs. Nothing happens to the
+// session.
 func (p *presentation) bound() error {
 	switch {
+	case p.req.Cookies != p.token.Cookies:
+		return errMoved
 	case p.req.Client != "" && p.req.Client != p.token.ClientID:
 		return ErrOtherClient
 	case p.req.Client != "" || !p.token.ClientAuth && !p.Minter.Confidential[p.token.ClientID]:

@@ -32,6 +32,7 @@ var (
 	errTokenKey     = fmt.Errorf("%w: of a key that is not ours, or no longer", ErrGrant)
 	errTokenClaims  = fmt.Errorf("%w: by its claims, which we signed", ErrGrant)
 	errClientGone   = fmt.Errorf("%w: its client, which had to authenticate, is no more", ErrGrant)
+	errMoved        = fmt.Errorf("%w: not where it belongs, in its cookie or elsewhere", ErrGrant)
 	errUnknown      = fmt.Errorf("%w: session unknown", ErrGrant)
 	errForeign      = fmt.Errorf("%w: not of this session's user or client", ErrGrant)
 	errRevoked      = fmt.Errorf("%w: session revoked", ErrGrant)
@@ -52,6 +53,7 @@ type Presented struct {
 	UserID     string
 	ClientID   string
 	ClientAuth bool // its client has to authenticate
+	Cookies    bool // it is good in its cookie alone
 	Generation uint64
 	Secret     [SecretSize]byte
 }

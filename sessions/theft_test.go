@@ -125,7 +125,9 @@ func (w *world) create(caller *sessions.Caller, user string, life ...time.Durati
 }
 
 func (w *world) try(token, from string) (*sessions.Grant, error) {
-	return w.manager.Refresh(w.t.Context(), &sessions.RefreshRequest{Token: token, IP: from})
+	read, err := w.manager.Minter.ReadRefresh(token)
+	inCookie := err == nil && read.Cookies
+	return w.manager.Refresh(w.t.Context(), &sessions.RefreshRequest{Token: token, Cookies: inCookie, IP: from})
 }
 
 // refresh expects success, of that kind.

@@ -65,6 +65,7 @@ type refreshClaims struct {
 	Expires    int64       `json:"exp"`
 	Actor      *actorClaim `json:"act,omitzero"`
 	ClientAuth bool        `json:"client_auth,omitzero"` // whether the client has to authenticate
+	Cookies    bool        `json:"cookies,omitzero"`     // whether it is good in its cookie alone
 }
 
 // An actorClaim says who acts as the subject, where that is somebody else (RFC 8693
@@ -79,7 +80,7 @@ func (m *Minter) refreshClaims(s *Session) *refreshClaims {
 		Issuer: m.Issuer, Audience: m.RefreshAudience, User: s.UserID, Session: s.ID, Client: s.ClientID,
 		Generation: s.Generation, Secret: base64.RawURLEncoding.EncodeToString(s.Secret[:]),
 		Issued: s.RotatedAt.Unix(), Expires: s.End().Unix(), Actor: actorOf(s),
-		ClientAuth: m.Confidential[s.ClientID],
+		ClientAuth: m.Confidential[s.ClientID], Cookies: s.Cookies,
 	}
 }
 
@@ -114,7 +115,7 @@ func (m *Minter) ReadRefresh(token string) (*Presented, error) {
 
 // read reads claims that we signed ourselves.
 func (m *Minter) read(c *refreshClaims) (*Presented, error) {
-	p := &Presented{Session: Key{Realm: m.Issuer, ID: c.Session}, UserID: c.User, ClientID: c.Client, ClientAuth: c.ClientAuth, Generation: c.Generation}
+	p := &Presented{Session: Key{Realm: m.Issuer, ID: c.Session}, UserID: c.User, ClientID: c.Client, ClientAuth: c.ClientAuth, Cookies: c.Cookies, Generation: c.Generation}
 	secret, err := base64.RawURLEncoding.DecodeString(c.Secret)
 	if err != nil || len(secret) != SecretSize || c.Session == "" || c.Issuer != m.Issuer || c.Audience != m.RefreshAudience {
 		return nil, errTokenClaims

@@ -150,7 +150,7 @@ const rotateTimeout = 10 * time.Second
 
 // rotated rotates the session, and returns who asks.
 func (a *Authenticator) rotated(r *http.Request, b *Brought) (*Decision, error) {
-	request := &sessions.RefreshRequest{Token: b.Tokens.Refresh, IP: a.ClientIP(r)}
+	request := &sessions.RefreshRequest{Token: b.Tokens.Refresh, Cookies: true, IP: a.ClientIP(r)}
 	done := a.rotations.DoChan(b.Tokens.Refresh, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), rotateTimeout)
 		defer cancel()
