@@ -18,10 +18,10 @@ func checkReach(ctx caddy.Context) error {
 		return nil //nolint:nilerr // without sites there is nothing to reach
 	}
 	for _, server := range app.(*caddyhttp.App).Servers {
-		var r reach
 		if err := checkCookies(server.Routes); err != nil {
 			return err
 		}
+		r := reach{named: server.NamedRoutes}
 		if r.routes(server.Routes); r.hidden != nil {
 			return fmt.Errorf("auth_sessions %s is never reached: %s stands before it and answers every request; put auth_sessions first in its route, or in a handle of its own", r.hidden.Issuer, r.by)
 		}
@@ -31,6 +31,8 @@ func checkReach(ctx caddy.Context) error {
 
 // A reach is a walk through the handlers of a server, in the order in which requests meet them.
 type reach struct {
+	named    map[string]*caddyhttp.Route
+	invoked  []string // the named routes that the walk is in: one may invoke itself
 	answered string   // the module that answers whatever comes this far; "" where none does
 	hidden   *Handler // the first of ours behind one
 	by       string   // that one
@@ -49,10 +51,22 @@ func (r *reach) routes(list caddyhttp.RouteList) {
 	}
 }
 
+func (r *reach) invoke(name string) {
+	route, ok := r.named[name]
+	if !ok || slices.Contains(r.invoked, name) {
+		return
+	}
+	r.invoked = append(r.invoked, name)
+	r.routes(caddyhttp.RouteList{*route})
+	r.invoked = r.invoked[:len(r.invoked)-1]
+}
+
 func (r *reach) meet(handler caddyhttp.MiddlewareHandler) {
 	switch handler := handler.(type) {
 	case *caddyhttp.Subroute:
 		r.routes(handler.Routes)
+	case *caddyhttp.Invoke:
+		r.invoke(handler.Name)
 	case *Handler:
 		if r.answered != "" && r.hidden == nil {
 			r.hidden, r.by = handler, r.answered
