@@ -96,7 +96,11 @@ older() {
 
 # writable makes sure that files can be made in a folder, and says what to do if not.
 writable() {
-	(mkdir -p -- "$1" && : >"$1/.xcaddy.$$") 2>/dev/null || die "$1 in $PWD cannot be written: $2"
+	case $1 in
+	/*) where=$1 ;;
+	*) where="$1 in $PWD" ;;
+	esac
+	(mkdir -p -- "$1" && : >"$1/.xcaddy.$$") 2>/dev/null || die "$where cannot be written: $2"
 	rm -f -- "$1/.xcaddy.$$"
 }
 
@@ -111,12 +115,14 @@ room() {
 # fetch gets the modules of Go that the build needs and that are not here.
 fetch() {
 	modules=$(go env GOMODCACHE)
-	writable "$modules" "set GOMODCACHE to a folder of yours"
 	missing=$(LC_ALL=C awk '/^\t[^ ]+ v/ {
 		path = ""
 		for (i = 1; i <= length($1); i++) { c = substr($1, i, 1); path = path (c ~ /[A-Z]/ ? "!" tolower(c) : c) }
 		print path "@" $2
 	}' go.mod | while read -r module; do [ -d "$modules/$module" ] || echo "$module"; done | wc -l)
+	if [ $((missing)) -gt 0 ]; then # a folder of others that has all is good as it is
+		writable "$modules" "set GOMODCACHE to a folder of yours"
+	fi
 	if [ $((missing)) -gt 20 ]; then
 		room "$modules" $((missing * 8)) GOMODCACHE
 		say "fetching what Caddy is made of: up to $((missing)) modules, once"
