@@ -36,8 +36,8 @@ func newLinkSite(t *testing.T) *linkSite {
 }
 
 // startSignIn starts a site whose people sign in at a provider of its own: as carol, who may
-// impersonate by API.
-func (s *scene) startSignIn() *signintest.Provider {
+// impersonate by API. words are more of browser.
+func (s *scene) startSignIn(words string) *signintest.Provider {
 	s.t.Helper()
 	provider := signintest.NewProvider(s.t, "site")
 	provider.Change(func() { provider.Claims = signintest.Object{"sub": "carol"} })
@@ -56,11 +56,12 @@ func (s *scene) startSignIn() *signintest.Provider {
 			sign_in %[2]s {
 				client_id site
 			}
+			%[4]s
 		}
 	}
 	reverse_proxy %[3]s
 }
-`, s.URL, provider.URL, strings.TrimPrefix(sidecartest.Echo(s.t), "http://")))
+`, s.URL, provider.URL, strings.TrimPrefix(sidecartest.Echo(s.t), "http://"), words))
 	var err error
 	s.desk, err = provider.Key.Sign([]byte(`{"alg":"ES256","kid":"`+provider.Key.ID()+`","typ":"at+jwt"}`),
 		fmt.Appendf(nil, `{"iss":%q,"sub":"carol","aud":%q,"exp":%d,"scope":"sessions:impersonate"}`, provider.URL, s.URL+"/auth/sessions", time.Now().Add(time.Hour).Unix()))
@@ -184,7 +185,7 @@ func TestLink_ThePageSaysWhatItCannotDo(t *testing.T) {
 func TestLink_ThePageLeadsThroughTheSignIn(t *testing.T) {
 	t.Parallel()
 	s := &scene{Sidecar: sidecartest.New(t), t: t}
-	s.startSignIn()
+	s.startSignIn("")
 	l := s.inBrowser()
 	link, code := l.link("alice")
 	l.visit(link)
@@ -201,5 +202,41 @@ func TestLink_ThePageLeadsThroughTheSignIn(t *testing.T) {
 	got := run[string](l.browser, `return location.href + document.cookie + JSON.stringify(sessionStorage) + document.body.innerText`)
 	if !strings.Contains(got, "X-Auth-Actor: carol") || strings.Contains(got, code) {
 		t.Errorf("after it: %s", got)
+	}
+}
+
+// On a host of its own an impersonation ends where a script of its user ends it: neither the session
+// by which its actor opened the link, nor a sign-in that the script begins, makes it theirs.
+func TestLink_AScriptOfTheUserDoesNotReachWhoActsAsThem(t *testing.T) {
+	t.Parallel()
+	s := &scene{Sidecar: sidecartest.New(t), t: t}
+	there := "http://localhost:" + sidecartest.PortOf(s.URL)
+	s.startSignIn("impersonate_on " + there)
+	l := s.inBrowser()
+	link, _ := l.link("alice")
+	if !strings.HasPrefix(link, there+"/") {
+		t.Fatalf("the link is %s", link)
+	}
+	l.visit(link)
+	l.until("Sign in to open this link")
+	l.press("\t")
+	l.press("\r")
+	l.until("Act as alice?")
+	l.press("\t")
+	l.press("\r")
+	l.until("GET /orders?id=1")
+	got := run[string](l.browser, `
+		const ask = async () => (await fetch("/whoami")).text();
+		const acting = await ask();
+		await fetch("/auth/sessions/close", {method: "POST"});
+		return acting + "ENDED" + await ask() + (await fetch("/auth/sessions/current")).status`)
+	acting, after, _ := strings.Cut(got, "ENDED")
+	if !strings.Contains(acting, "X-Auth-Actor: carol") || strings.Contains(after, "X-Auth-User") || !strings.HasSuffix(after, "401") {
+		t.Errorf("while acting: %s\nafter it: %s", acting, after)
+	}
+	run[bool](l.browser, `location.assign("/auth/sessions/sign-in?return_to=%2Forders"); return true`)
+	l.until("X-Auth-User: carol")
+	if at := run[string](l.browser, `return location.href`); at != l.URL+"/orders" {
+		t.Errorf("signed in at %s", at)
 	}
 }

@@ -66,7 +66,7 @@ func openLinks(t *testing.T, c *contract) {
 
 	people := &scene{Sidecar: sidecartest.New(t), t: t}
 	c.watch(people.Sidecar)
-	people.startSignIn()
+	people.startSignIn("")
 	problem(people.present("confirm", people.linked(people.desk, `{"user_id":"alice","reason":"ticket 4711","deliver":"link"}`)), 403, "sign_in_required")
 
 	apart := newScene(t, c)

@@ -13,7 +13,7 @@ func signInDescribed(t *testing.T, c *contract) {
 	s := &scene{Sidecar: sidecartest.New(t), t: t}
 	c.watch(s.Sidecar)
 	s.Client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	provider := s.startSignIn()
+	provider := s.startSignIn("")
 	const path = "/auth/sessions/sign-in"
 	problem := func(got sidecartest.Answer, status int, code string) {
 		t.Helper()

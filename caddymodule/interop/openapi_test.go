@@ -389,7 +389,7 @@ func TestOpenAPI_DescribesEachMethod(t *testing.T) {
 	s.Client.Transport = http.DefaultTransport
 	s.Start(s.site(""))
 	people := newScene(t, c) // the site where they sign in
-	people.startSignIn()
+	people.startSignIn("")
 	for path, item := range c.model.Paths.PathItems.FromOldest() {
 		var want []string
 		base := s.URL
