@@ -36,6 +36,7 @@ const (
 	moveRevoke move = "revoke"
 	moveLate   move = "late"   // a retry, when the grace period is over
 	moveArrive move = "arrive" // the newest access token is seen
+	moveOpen   move = "open"   // if it is pending
 )
 
 // confirmed is the kind of a moveArrive that changed something.
@@ -43,9 +44,10 @@ const confirmed event.Kind = "confirmed"
 
 // Players follow the opening, then they end the session in one of the ways: in
 // every other session all make each move at once, else each begins at another
-// place of the opening and waits for nobody. Of some of both the tokens live in cookies.
+// place of the opening and waits for nobody. Of some of both the tokens live in cookies, and some
+// of these are pending until they are opened.
 var (
-	opening = []move{moveLive, moveGet, moveLive, moveRetry, moveArrive, moveLive, moveCreate, moveRetry, moveArrive}
+	opening = []move{moveOpen, moveLive, moveGet, moveLive, moveRetry, moveArrive, moveLive, moveCreate, moveRetry, moveArrive}
 	endings = []move{moveReuse, moveRevoke, moveLate, moveAhead}
 )
 
@@ -55,6 +57,7 @@ type game struct {
 	key     sessions.Key
 	ending  move
 	cookies bool
+	pending bool
 	ticks   atomic.Int64
 
 	mu      sync.Mutex
@@ -72,7 +75,7 @@ func linearizable(s *suite) {
 	for i := range linearSessions {
 		g := &game{
 			suite: s, key: sessions.Key{Realm: realm, ID: fmt.Sprintf("played%d", i)}, ending: endings[i%len(endings)],
-			cookies: i/len(endings)/2%2 == 1, tokens: make(map[uint64][sessions.SecretSize]byte),
+			cookies: i/len(endings)/2 > 0, pending: i/len(endings)/2 > 1, tokens: make(map[uint64][sessions.SecretSize]byte),
 		}
 		if i/len(endings)%2 == 0 {
 			for step := range steps {
@@ -94,7 +97,7 @@ func linearizable(s *suite) {
 		}
 	}
 	for _, kind := range []event.Kind{
-		event.Refreshed, event.Retried, event.Reuse, event.StoreBehind, event.Revoked, event.Denied, confirmed,
+		event.Refreshed, event.Retried, event.Reuse, event.StoreBehind, event.Revoked, event.Denied, event.Opened, confirmed,
 	} {
 		if kinds[kind] == 0 {
 			s.Errorf("no operation was %s: %v", kind, kinds)
@@ -130,6 +133,9 @@ func (g *game) ask(player, step int, m move) *question {
 	binary.BigEndian.PutUint64(q.fresh.Secret[8:], uint64(step))
 	if m == moveCreate {
 		row := g.session(g.key.ID, "alice")
+		if g.pending {
+			row = g.suite.pending(g.key.ID)
+		}
 		row.Secret, row.Cookies = q.fresh.Secret, g.cookies
 		q.row = g.encode(row)
 		return q

@@ -34,6 +34,13 @@ func (q *question) transition(row sessions.Session, now time.Time) (next session
 		row.RevokedAt, row.EndReason = now, sessions.EndRevoked
 		return row, true, event.Revoked
 	}
+	if q.move == moveOpen {
+		var opened bool
+		if next, write = open(&q.fresh, &opened)(row, now); opened {
+			return next, write, event.Opened
+		}
+		return next, write, event.Denied
+	}
 	rules := sessions.Rotation{Grace: linearGrace, Permit: func(*sessions.Session) error { return nil }}
 	if q.move == moveArrive {
 		if next, write = rules.Confirm(row, q.presented.Generation, now); write {

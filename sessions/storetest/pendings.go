@@ -16,17 +16,22 @@ func (s *suite) pending(id string) sessions.Session {
 }
 
 // open is the transition by which a pending session is opened; opened is set where it was.
-func open(opened *bool) sessions.Transition {
+func open(fresh *sessions.Fresh, opened *bool) sessions.Transition {
 	return func(row sessions.Session, now time.Time) (next sessions.Session, write bool) {
 		*opened = row.Pending != nil && row.Live(now)
 		if !*opened {
 			return row, false
 		}
 		row.RotatedAt, row.ExpiresAt = now, now.Add(row.Pending.Life)
-		row.Secret, row.KeyID, row.Pending = [sessions.SecretSize]byte{7}, "key2", nil
+		row.Generation++
+		row.Secret, row.KeyID, row.RotatedFrom = fresh.Secret, fresh.KeyID, fresh.From
+		row.Pending = nil
 		return row, true
 	}
 }
+
+// opener is what pending sessions are opened with.
+var opener = sessions.Fresh{Secret: [sessions.SecretSize]byte{7}, KeyID: "key2", From: "192.0.2.7"}
 
 func pendingOpened(s *suite) {
 	row := s.create(s.pending("linked"))
@@ -34,8 +39,9 @@ func pendingOpened(s *suite) {
 	var opened bool
 	want := row
 	want.RotatedAt, want.ExpiresAt = s.store.Now(), s.store.Now().Add(time.Hour)
-	want.Secret, want.KeyID, want.Pending = [sessions.SecretSize]byte{7}, "key2", nil
-	stored, err := s.store.Update(s.Context(), row.Key(), open(&opened))
+	want.Secret, want.KeyID, want.RotatedFrom = opener.Secret, opener.KeyID, opener.From
+	want.Generation, want.Pending = row.Generation+1, nil
+	stored, err := s.store.Update(s.Context(), row.Key(), open(&opener, &opened))
 	s.must(err)
 	s.wantRow(stored, want)
 	s.wantRow(s.get(row.Key()), want)
@@ -71,7 +77,7 @@ func pendingContended(s *suite) {
 	together(workers, func(i int) {
 		for n, count := range []*atomic.Int32{&first, &second} {
 			done := false
-			transition := open(&done)
+			transition := open(&opener, &done)
 			if n == 1 && i%2 == 0 {
 				transition = func(row sessions.Session, now time.Time) (sessions.Session, bool) {
 					done = false
