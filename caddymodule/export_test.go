@@ -1,7 +1,9 @@
 package caddymodule
 
 import (
+	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"authsidecar/sessions"
@@ -31,3 +33,32 @@ func Checks(h any) uint64 { return h.(*Handler).inst.verifier.Stats().Checks }
 
 // ForgetKeys leaves the handler without keys to sign with.
 func ForgetKeys(h any) { h.(*Handler).inst.manager.Minter.Keys = keyring.New() }
+
+// CountStore counts the calls of the handler's manager that reach the store.
+func CountStore(h any) *atomic.Int64 {
+	m := h.(*Handler).inst.manager
+	counted := &countedStore{Store: m.Store}
+	m.Store = counted
+	return &counted.calls
+}
+
+// A countedStore has no extras, which would go by it.
+type countedStore struct {
+	sessions.Store
+	calls atomic.Int64
+}
+
+func (c *countedStore) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
+	c.calls.Add(1)
+	return c.Store.Get(ctx, key)
+}
+
+func (c *countedStore) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
+	c.calls.Add(1)
+	return c.Store.Update(ctx, key, fn)
+}
+
+func (c *countedStore) List(ctx context.Context, q sessions.Query) (sessions.Page, error) {
+	c.calls.Add(1)
+	return c.Store.List(ctx, q)
+}
