@@ -43,14 +43,18 @@ const (
 // browser can have, unless another limit than Caddy's own is configured.
 func (h *Handler) letCookiesIn() {
 	server, ok := h.ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if h.Browser != nil && ok && server.MaxHeaderBytes == caddyHeader {
+	if h.Browser == nil || !ok {
+		return
+	}
+	if server.MaxHeaderBytes == caddyHeader {
 		server.MaxHeaderBytes = browserHeader
 	}
+	h.raised = server.MaxHeaderBytes == browserHeader
 }
 
-// A request with more than caddyHeader bytes of cookies keeps their memory as long as it lives, and
+// A request with a header of more than caddyHeader bytes keeps its memory as long as it lives, and
 // over HTTP/2 a few hundred bytes can send it: so no more than maxLong of them live at once in a
-// process.
+// process, where the limit was raised for them.
 const maxLong = 64
 
 var long atomic.Int64
@@ -58,11 +62,7 @@ var long atomic.Int64
 // admitLong reports whether the request may go on, until done is called. Others are answered without
 // a body, which no client can be slow to take.
 func (h *Handler) admitLong(w http.ResponseWriter, r *http.Request) (done func(), ok bool) {
-	size := 0
-	for _, line := range r.Header["Cookie"] {
-		size += len(line)
-	}
-	if h.Browser == nil || size <= caddyHeader {
+	if !h.raised || !isLong(r.Header) {
 		return nil, true
 	}
 	if long.Add(1) <= maxLong {
@@ -73,6 +73,17 @@ func (h *Handler) admitLong(w http.ResponseWriter, r *http.Request) (done func()
 	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusRequestHeaderFieldsTooLarge) // RFC 6585 section 5
 	return nil, false
+}
+
+// isLong reports whether a header has more than caddyHeader bytes.
+func isLong(header http.Header) bool {
+	size := 0
+	for _, lines := range header {
+		for _, line := range lines {
+			size += len(line)
+		}
+	}
+	return size > caddyHeader
 }
 
 // newBrowser makes what serves browsers; nil without browser.

@@ -32,6 +32,7 @@ type Handler struct {
 	store  StoreOpener
 	app    *App
 	inst   *instance // once validated
+	raised bool      // by letCookiesIn
 }
 
 // CaddyModule returns the Caddy module information.
