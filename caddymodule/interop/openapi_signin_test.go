@@ -43,4 +43,5 @@ func signInDescribed(t *testing.T, c *contract) {
 	provider.Change(func() { provider.Token, provider.Claims = nil, signintest.Object{"sub": "site", "azp": "site"} })
 	problem(finish(""), 403, "account_refused")
 	sidecartest.WantStatus(t, s.send("GET", "/auth/sessions/signed-out", ""), 200)
+	sidecartest.WantStatus(t, s.send("GET", "/auth/sessions/signed-out?return_to=/bye&seen=true", ""), 303)
 }

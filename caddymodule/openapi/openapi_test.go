@@ -30,7 +30,7 @@ func TestOf_HasWhatTheSiteServes(t *testing.T) {
 			"/a post", "/a/backchannel-logout post", "/a/events post", "/a/openapi.json get", "/a/openapi.json head",
 		}},
 		"people who sign in": {openapi.Site{Path: "/a", SignIn: true}, []string{
-			"/a post", "/a/openapi.json get", "/a/openapi.json head", "/a/sign-in get", "/a/sign-in/callback get", "/a/signed-out get",
+			"/a post", "/a/openapi.json get", "/a/openapi.json head", "/a/sign-in get", "/a/sign-in/callback get",
 		}},
 		"a whole life": {openapi.Site{Path: "/a", Lifecycle: true}, []string{
 			"/a delete", "/a get", "/a post", "/a/current delete", "/a/current get", "/a/current/refresh post", "/a/openapi.json get", "/a/openapi.json head", "/a/{id} delete", "/a/{id} get",

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 
@@ -44,7 +45,7 @@ func (a *API) close(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110 section 15.5.2
 		return errNotEverywhere
 	}
-	if to := a.signOutURL(r, ended); to != "" {
+	if to := cmp.Or(a.signOutURL(r, ended), a.throughSignedOut(r, "", returnTo)); to != "" {
 		seeOther(w, to)
 		return nil
 	}

@@ -25,6 +25,7 @@ type Endpoint struct {
 func (a *API) endpoints() []Endpoint {
 	all := []Endpoint{
 		{Rest: "/close", Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.close, Down: a.closeDown},
+		{Rest: SignedOutPath, Methods: []string{http.MethodGet}, Serve: a.signedOut},
 		{Rest: OpenPath, Methods: []string{http.MethodGet, http.MethodHead}, Serve: a.open},
 		{Rest: OpenPath + "/preview", Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.preview},
 		{Rest: OpenPath + "/confirm", Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.confirm},
@@ -33,7 +34,6 @@ func (a *API) endpoints() []Endpoint {
 		all = append(all,
 			Endpoint{Rest: SignInPath, Methods: []string{http.MethodGet}, NeedsStore: true, Serve: a.signIn},
 			Endpoint{Rest: signin.CallbackPath(SignInPath), Methods: []string{http.MethodGet}, NeedsStore: true, Serve: a.signedIn},
-			Endpoint{Rest: SignedOutPath, Methods: []string{http.MethodGet}, Serve: a.signedOut},
 		)
 	}
 	return all

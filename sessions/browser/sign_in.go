@@ -13,12 +13,8 @@ import (
 	"authsidecar/sessions/httpapi"
 )
 
-// SignInPath is where a sign-in begins, below our path, and SignedOutPath where the provider sends
-// people who signed out there.
-const (
-	SignInPath    = "/sign-in"
-	SignedOutPath = "/signed-out"
-)
+// SignInPath is where a sign-in begins, below our path.
+const SignInPath = "/sign-in"
 
 // What people read whose sign-in did not work. No text of the provider is in it.
 var (
@@ -153,13 +149,6 @@ func (a *API) signOutURL(r *http.Request, ended *sessions.Session) string {
 		return ""
 	}
 	return a.SignIn.LogoutURL(r, cmp.Or(ended.ActorSub, ended.Actor.Subject), a.Path+SignedOutPath)
-}
-
-// signedOut answers GET <path>/signed-out: the same page for everybody.
-func (a *API) signedOut(w http.ResponseWriter, _ *http.Request) error {
-	page := httpapi.NewProblem(http.StatusOK, "signed_out", "You are signed out", "You can close this page.")
-	page.WritePage(w, httpapi.Link{Text: "Sign in again", URL: a.Path + SignInPath})
-	return nil
 }
 
 // seeOther sends the browser on, with what the answer sets.

@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -41,8 +42,8 @@ func (a *API) SignOut(r *http.Request, d *Decision, status int, h http.Header) e
 	case err != nil:
 		return LivesOn(err)
 	}
-	if leadsOn(r, status, h) {
-		if to := a.signOutURL(r, &session); to != "" {
+	if path, ok := leadsOn(r, status, h); ok {
+		if to := cmp.Or(a.signOutURL(r, &session), a.throughSignedOut(r, a.Path+"/", path)); to != "" {
 			h.Set("Location", to)
 			h.Set("Referrer-Policy", "same-origin")
 		}
@@ -50,12 +51,21 @@ func (a *API) SignOut(r *http.Request, d *Decision, status int, h http.Header) e
 	return nil
 }
 
-// leadsOn reports whether an answer has a browser get a page of this site. Those that would send
-// the request again (307 and 308: RFC 9110 section 15.4) do not.
-func leadsOn(r *http.Request, status int, h http.Header) bool {
+// leadsOn returns the path to which an answer leads a browser on, if that is one of this site. Those
+// that would send the request again (307 and 308: RFC 9110 section 15.4) do not.
+func leadsOn(r *http.Request, status int, h http.Header) (path string, ok bool) {
 	if status != http.StatusMovedPermanently && status != http.StatusFound && status != http.StatusSeeOther {
-		return false
+		return "", false
 	}
-	to, err := url.Parse(h.Get("Location"))
-	return err == nil && (to.Host == "" && to.Scheme == "" || strings.EqualFold(to.Host, r.Host))
+	location := h.Get("Location")
+	to, err := url.Parse(location)
+	if err != nil || (to.Host != "" || to.Scheme != "") && !strings.EqualFold(to.Host, r.Host) {
+		return "", false
+	}
+	if location == "" {
+		return "", true
+	}
+	to = r.URL.ResolveReference(to)
+	to.Scheme, to.Host, to.User = "", "", nil
+	return to.String(), true
 }
