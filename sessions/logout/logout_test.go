@@ -392,7 +392,28 @@ func TestRowsOfTheReleaseBeforeAreFoundAsUsersAndActors(t *testing.T) {
 // A forgetful store has no names of its rows.
 type forgetful struct{ *storetest.Memory }
 
-func (forgetful) Named(context.Context, string, string) ([]sessions.Session, error) { return nil, nil }
+func (forgetful) Named(context.Context, string, string, func([]sessions.Session) error) error {
+	return nil
+}
+
+// However many sessions somebody has, none is forgotten, and no more of them are read at once than a
+// store gives.
+func TestALogoutEndsAnyNumberOfSessions(t *testing.T) {
+	w := newWorld(t)
+	c := token(idp, "alice", sessions.Claims{"sid": "1", "iat": at(-1)})
+	var grants []*sessions.Grant
+	for range 2*logout.MostRows + 7 {
+		grants = append(grants, w.create(c, "alice"))
+	}
+	if out := w.apply(logout.Notice{SID: "1"}); out.Ended != len(grants) {
+		t.Errorf("%d of %d ended", out.Ended, len(grants))
+	}
+	for _, grant := range grants {
+		if !w.over(grant) {
+			t.Fatalf("%s goes on", grant.Session.ID)
+		}
+	}
+}
 
 func TestASessionThatIsCreatedMeanwhileIsEndedOrRefused(t *testing.T) {
 	w := newWorld(t)

@@ -150,11 +150,11 @@ func (a *application) isOf(s *sessions.Session) bool {
 }
 
 func (a *application) named(ctx context.Context, name string) error {
-	rows, err := a.store.Named(ctx, a.Manager.Realm, name)
+	err := a.store.Named(ctx, a.Manager.Realm, name, func(rows []sessions.Session) error { return a.end(ctx, rows, a.ends) })
 	if err != nil {
-		return fmt.Errorf("finding sessions: %w", err)
+		return fmt.Errorf("ending sessions by a name: %w", err)
 	}
-	return a.end(ctx, rows, a.ends)
+	return nil
 }
 
 // list ends the sessions of all pages of a query.

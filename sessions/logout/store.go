@@ -10,10 +10,11 @@ import (
 // Store is what a sessions.Store implements besides to take part in logouts. Errors are those
 // of sessions.Store.
 type Store interface {
-	// Named returns the rows of the realm that are not revoked and have that name (Names), in
-	// any order: each of them whose Create returned before Named was called. They are as many
-	// as one principal has.
-	Named(ctx context.Context, realm, name string) ([]sessions.Session, error)
+	// Named gives page the rows of the realm that are not revoked and have that name (Names),
+	// at most MostRows at a time, each row once, in any order: each of them whose Create
+	// returned before Named was called, unless it is revoked or swept meanwhile. page may
+	// call the store. Its error ends Named and is returned as it is.
+	Named(ctx context.Context, realm, name string, page func([]sessions.Session) error) error
 
 	// Mark stores marks of the realm. Where there is one of that name, the later At and the
 	// later Until stay. They survive a crash when Mark returns.
@@ -24,6 +25,9 @@ type Store interface {
 	// Sweep, or by the engine.
 	Marks(ctx context.Context, realm string, names []string) ([]Mark, error)
 }
+
+// MostRows is how many rows Named gives at a time: one principal may have any number.
+const MostRows = 500
 
 // A Mark says that what its name stands for ended at a time, at the issuer.
 type Mark struct {

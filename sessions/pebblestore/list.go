@@ -18,12 +18,15 @@ import (
 // List returns a page of the rows that match. It does not wait for writes in
 // flight: rows that are about to come or to go are in it or not.
 func (s *Store) List(ctx context.Context, query sessions.Query) (sessions.Page, error) {
+	return s.listBy(ctx, newSelection(&query), &query)
+}
+
+func (s *Store) listBy(ctx context.Context, sel *selection, query *sessions.Query) (sessions.Page, error) {
 	e, err := s.enter(ctx)
 	if err != nil {
 		return sessions.Page{}, err
 	}
 	defer s.leave()
-	sel := newSelection(&query)
 	after, err := sel.readCursor(query.Cursor)
 	if err != nil {
 		return sessions.Page{}, err
@@ -32,7 +35,7 @@ func (s *Store) List(ctx context.Context, query sessions.Query) (sessions.Page, 
 	if err != nil {
 		return sessions.Page{}, unavailable(err)
 	}
-	page, err := sel.page(ctx, e, walk, &query)
+	page, err := sel.page(ctx, e, walk, query)
 	return page, unavailable(errors.Join(err, walk.close()))
 }
 

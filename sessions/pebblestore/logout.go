@@ -3,7 +3,6 @@ package pebblestore
 import (
 	"context"
 	"errors"
-	"math"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -30,21 +29,22 @@ func appendMarkDueKey(dst []byte, until time.Time, realm hash, name string) []by
 	return append(dst, name...)
 }
 
-// Named returns the rows that have the name, newest first.
-func (s *Store) Named(ctx context.Context, realm, name string) ([]sessions.Session, error) {
-	e, err := s.enter(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer s.leave()
+// Named gives the rows that have the name, newest first.
+func (s *Store) Named(ctx context.Context, realm, name string, page func([]sessions.Session) error) error {
 	sel := &selection{realm: hashString(realm)}
 	sel.prefixes = [][]byte{appendNamePrefix(nil, sel.realm, name)}
-	walk, err := sel.open(ctx, e, nil, math.MaxInt)
-	if err != nil {
-		return nil, unavailable(err)
+	for query := (sessions.Query{Realm: realm, Limit: logout.MostRows}); ; {
+		got, err := s.listBy(ctx, sel, &query)
+		if err != nil {
+			return err
+		}
+		if err := page(got.Sessions); err != nil {
+			return err
+		}
+		if query.Cursor = got.Next; query.Cursor == "" {
+			return nil
+		}
 	}
-	page, err := sel.page(ctx, e, walk, &sessions.Query{Realm: realm, Limit: math.MaxInt})
-	return page.Sessions, unavailable(errors.Join(err, walk.close()))
 }
 
 // Mark stores marks, one after the other.

@@ -3,6 +3,7 @@ package pgstore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"authsidecar/sessions"
@@ -11,8 +12,10 @@ import (
 
 const (
 	// sqlNamed reads two indexes. A name is in one of them alone.
-	sqlNamed = `SELECT id, {columns} FROM {s}.sessions WHERE realm = $1 AND sid_name = $2 AND revoked_at IS NULL
-UNION ALL SELECT id, {columns} FROM {s}.sessions WHERE realm = $1 AND sub_name = $2 AND revoked_at IS NULL`
+	sqlNamed = `SELECT id FROM {s}.sessions WHERE realm = $1 AND sid_name = $2 AND revoked_at IS NULL
+UNION ALL SELECT id FROM {s}.sessions WHERE realm = $1 AND sub_name = $2 AND revoked_at IS NULL`
+
+	sqlLive = `SELECT id, {columns} FROM {s}.sessions WHERE realm = $1 AND revoked_at IS NULL AND id IN (%s)`
 
 	// sqlMark keeps the later times of what is there, and of the new one.
 	sqlMark = `INSERT INTO {s}.marks AS m (realm, name, at, until) VALUES ($1, $2, $3, $4)
@@ -24,21 +27,51 @@ ON CONFLICT (realm, name) DO UPDATE SET at = greatest(m.at, excluded.at), until 
 	SELECT realm, name FROM {s}.marks WHERE until <= (SELECT ms FROM {now}) ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED)`
 )
 
-// Named returns the rows that have the name.
-func (s *Store) Named(ctx context.Context, realm, name string) (rows []sessions.Session, err error) {
+// Named gives the rows that have the name: first it asks which they are, so that no connection
+// waits for page.
+func (s *Store) Named(ctx context.Context, realm, name string, page func([]sessions.Session) error) error {
 	if err := s.gate.Enter(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	defer s.gate.Leave()
-	err = s.query(ctx, s.sql.named, new(args).text(realm).text(name), func(r *reader) error {
+	var ids []string
+	err := s.query(ctx, s.sql.named, new(args).text(realm).text(name), func(r *reader) error {
+		ids = append(ids, r.text())
+		return r.err
+	})
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(ids, logout.MostRows) {
+		rows, err := s.live(ctx, realm, some)
+		if err != nil {
+			return err
+		}
+		if err := page(rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// live reads those rows of the ids that are not revoked.
+func (s *Store) live(ctx context.Context, realm string, ids []string) (rows []sessions.Session, err error) {
+	a := new(args).text(realm)
+	err = s.query(ctx, fmt.Sprintf(s.sql.live, a.places(ids)), a, func(r *reader) error {
 		row, _, err := readRow(sessions.Key{Realm: realm, ID: r.text()}, r)
 		rows = append(rows, row)
 		return err
 	})
-	if err != nil {
-		return nil, err
+	return rows, err
+}
+
+// places adds texts and returns their names, as a list.
+func (a *args) places(texts []string) string {
+	names := make([]string, len(texts))
+	for i, text := range texts {
+		names[i] = fmt.Sprintf("$%d", len(a.text(text).values))
 	}
-	return rows, nil
+	return strings.Join(names, ", ")
 }
 
 // Mark stores marks, one after the other.
@@ -65,11 +98,7 @@ func (s *Store) Marks(ctx context.Context, realm string, names []string) (marks 
 		return nil, nil
 	}
 	a := s.at().text(realm)
-	places := make([]string, len(names))
-	for i, name := range names {
-		places[i] = fmt.Sprintf("$%d", len(a.text(name).values))
-	}
-	err = s.query(ctx, fmt.Sprintf(s.sql.marks, strings.Join(places, ", ")), a, func(r *reader) error {
+	err = s.query(ctx, fmt.Sprintf(s.sql.marks, a.places(names)), a, func(r *reader) error {
 		marks = append(marks, logout.Mark{Name: r.text(), At: fromMillis(r.int()), Until: fromMillis(r.int())})
 		return r.err
 	})

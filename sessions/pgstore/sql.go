@@ -22,7 +22,8 @@ type statements struct {
 	log, recentCutoffs                 string
 	identity, makeIdentity             string
 	scan, realmOfRows, realmOfCutoffs  string
-	named, mark, marks, sweepMarks     string
+	named, live, mark, marks           string
+	sweepMarks                         string
 	version, makeVersion, storeVersion string
 	lockSchema, makeSchema, seesSchema string
 	migrations                         []string
@@ -97,7 +98,8 @@ func (s *statements) writeRest(text func(string) string) {
 	s.identity = text("SELECT id FROM {s}.identity")
 	s.makeIdentity = text("INSERT INTO {s}.identity (one, id) VALUES (true, $1) ON CONFLICT (one) DO NOTHING")
 	s.scan = text("SELECT realm, id, {columns} FROM {s}.sessions WHERE (realm, id) >= ($1, $2) ORDER BY realm, id LIMIT $3")
-	s.named, s.mark, s.marks, s.sweepMarks = text(sqlNamed), text(sqlMark), text(sqlMarks), text(sqlSweepMarks)
+	s.named, s.live = text(sqlNamed), text(sqlLive)
+	s.mark, s.marks, s.sweepMarks = text(sqlMark), text(sqlMarks), text(sqlSweepMarks)
 	s.realmOfRows = text("SELECT realm FROM {s}.sessions WHERE realm >= $1 ORDER BY realm LIMIT 1")
 	s.realmOfCutoffs = text("SELECT realm FROM {s}.cutoffs WHERE realm >= $1 ORDER BY realm LIMIT 1")
 }

@@ -35,32 +35,34 @@ func (s *Store) name(ctx context.Context, row *sessions.Session) error {
 	return together(ctx, all)
 }
 
-// Named returns the rows that have the name.
-func (s *Store) Named(ctx context.Context, realm, name string) (rows []sessions.Session, err error) {
+// Named gives the rows that have the name.
+func (s *Store) Named(ctx context.Context, realm, name string, page func([]sessions.Session) error) error {
 	if err := s.gate.Enter(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	defer s.gate.Leave()
 	results, err := s.ask(ctx, s.client.B().Zrange().Key(s.keys.named(hash("name", realm, name))).Min("0").Max("-1").Build())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	ids, err := results[0].AsStrSlice()
 	if err != nil {
-		return nil, unavailable(err)
+		return unavailable(err)
 	}
-	for some := range slices.Chunk(ids, listBatch) {
-		found, err := s.rowsOf(ctx, realm, some)
+	for some := range slices.Chunk(ids, min(listBatch, logout.MostRows)) {
+		rows, err := s.rowsOf(ctx, realm, some)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for i := range found {
-			if sid, subject := logout.Names(&found[i]); found[i].RevokedAt.IsZero() && (sid == name || subject == name) {
-				rows = append(rows, found[i])
-			}
+		rows = slices.DeleteFunc(rows, func(row sessions.Session) bool {
+			sid, subject := logout.Names(&row)
+			return !row.RevokedAt.IsZero() || sid != name && subject != name
+		})
+		if err := page(rows); err != nil {
+			return err
 		}
 	}
-	return rows, nil
+	return nil
 }
 
 // rowsOf reads the rows of these ids, those that are there.

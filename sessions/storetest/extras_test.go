@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -17,16 +18,16 @@ type extras struct {
 	log    func(ctx context.Context, since time.Time, report func(sessions.Key, time.Time)) error
 	scan   func(ctx context.Context, cursor string, limit int) (sessions.Page, error)
 	realms func(ctx context.Context) ([]string, error)
-	named  func(ctx context.Context, realm, name string) ([]sessions.Session, error)
+	named  func(ctx context.Context, realm, name string, page func([]sessions.Session) error) error
 	mark   func(ctx context.Context, realm string, marks []logout.Mark) error
 	marks  func(ctx context.Context, realm string, names []string) ([]logout.Mark, error)
 }
 
-func (b *broken) Named(ctx context.Context, realm, name string) ([]sessions.Session, error) {
+func (b *broken) Named(ctx context.Context, realm, name string, page func([]sessions.Session) error) error {
 	if b.extras.named != nil {
-		return b.extras.named(ctx, realm, name)
+		return b.extras.named(ctx, realm, name, page)
 	}
-	return b.Memory.Named(ctx, realm, name)
+	return b.Memory.Named(ctx, realm, name, page)
 }
 
 func (b *broken) Mark(ctx context.Context, realm string, marks []logout.Mark) error {
@@ -139,26 +140,38 @@ var extraMistakes = []struct {
 		}
 	}},
 	{"names lead to one row alone", "many sessions have one name", func(b *broken) {
-		b.extras.named = func(ctx context.Context, realm, name string) ([]sessions.Session, error) {
-			rows, err := b.Memory.Named(ctx, realm, name)
-			return rows[:min(1, len(rows))], err
+		b.extras.named = func(ctx context.Context, realm, name string, page func([]sessions.Session) error) error {
+			rows, err := b.Memory.named(ctx, realm, name)
+			return cmp.Or(err, page(rows[:min(1, len(rows))]))
+		}
+	}},
+	{"names give all rows at once", "many sessions have one name", func(b *broken) {
+		b.extras.named = func(ctx context.Context, realm, name string, page func([]sessions.Session) error) error {
+			rows, err := b.Memory.named(ctx, realm, name)
+			return cmp.Or(err, page(rows))
+		}
+	}},
+	{"names go on after an error", "many sessions have one name", func(b *broken) {
+		b.extras.named = func(ctx context.Context, realm, name string, page func([]sessions.Session) error) error {
+			return b.Memory.Named(ctx, realm, name, func(rows []sessions.Session) error {
+				_ = page(rows)
+				return nil
+			})
 		}
 	}},
 	{"names forget the realm", "a name is of one realm, and any text is in it", func(b *broken) {
-		b.extras.named = func(ctx context.Context, in, name string) (all []sessions.Session, err error) {
+		b.extras.named = func(ctx context.Context, in, name string, page func([]sessions.Session) error) error {
 			for _, realm := range []string{in, "https://other.example.com"} {
-				rows, err := b.Memory.Named(ctx, realm, name)
-				if err != nil {
-					return nil, err
+				if err := b.Memory.Named(ctx, realm, name, page); err != nil {
+					return err
 				}
-				all = append(all, rows...)
 			}
-			return all, nil
+			return nil
 		}
 	}},
 	{"a cancelled context is named", "a cancelled context does no work", func(b *broken) {
-		b.extras.named = func(_ context.Context, realm, name string) ([]sessions.Session, error) {
-			return b.Memory.Named(context.Background(), realm, name)
+		b.extras.named = func(_ context.Context, realm, name string, page func([]sessions.Session) error) error {
+			return b.Memory.Named(context.Background(), realm, name, page)
 		}
 	}},
 	{"the last mark replaces", "of two marks of one name the later times stay", func(b *broken) {

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -22,14 +23,25 @@ func subName(row *sessions.Session) string { _, sub := logout.Names(row); return
 
 func (s *suite) named(realm, name string) []string {
 	s.Helper()
-	rows, err := part[logout.Store](s).Named(s.Context(), realm, name)
-	s.must(err)
 	ids := []string{}
-	for i := range rows {
-		ids = append(ids, rows[i].ID)
+	for _, row := range s.rowsNamed(realm, name) {
+		ids = append(ids, row.ID)
 	}
 	slices.Sort(ids)
 	return ids
+}
+
+// rowsNamed reads the rows of a name, page by page.
+func (s *suite) rowsNamed(realm, name string) (rows []sessions.Session) {
+	s.Helper()
+	s.must(part[logout.Store](s).Named(s.Context(), realm, name, func(page []sessions.Session) error {
+		if len(page) > logout.MostRows {
+			s.Errorf("%d rows at a time", len(page))
+		}
+		rows = append(rows, page...)
+		return nil
+	}))
+	return rows
 }
 
 func (s *suite) wantNamed(name string, want ...string) {
@@ -58,8 +70,7 @@ func named(s *suite) {
 	s.wantNamed(sidName(&copied), "copied")
 	s.wantNamed(subName(&copied), "copied")
 	s.wantNamed(sidName(&elsewhere), "elsewhere")
-	rows, err := part[logout.Store](s).Named(s.Context(), realm, subName(&copied))
-	s.must(err)
+	rows := s.rowsNamed(realm, subName(&copied))
 	if len(rows) == 1 {
 		s.wantRow(rows[0], s.get(copied.Key()))
 	}
@@ -122,6 +133,23 @@ func namedMany(s *suite) {
 		want = append(want, s.create(row).ID)
 	}
 	s.wantNamed(sidName(&row), want...)
+	// Whoever is given rows may end them before they are given more, and want no more.
+	ended, errEnough := 0, errors.New("enough")
+	err := part[logout.Store](s).Named(s.Context(), realm, sidName(&row), func(page []sessions.Session) error {
+		for i := range page {
+			s.revoke(page[i].Key())
+		}
+		if ended += len(page); ended >= 600 {
+			return errEnough
+		}
+		return nil
+	})
+	if err != errEnough { //nolint:errorlint // it is returned as it is
+		s.Errorf("ending after %d: %v", ended, err)
+	}
+	if left := len(s.named(realm, sidName(&row))); left != 1200-ended || left == 0 {
+		s.Errorf("%d are left of 1200, and %d were ended", left, ended)
+	}
 }
 
 func (s *suite) mark(name string, at, until time.Duration) {
@@ -202,9 +230,10 @@ func logoutContended(s *suite) {
 		together(workers+1, func(i int) {
 			if i == workers {
 				s.check(store.Mark(s.Context(), realm, []logout.Mark{{Name: sid, At: epoch, Until: epoch.Add(time.Hour)}}))
-				var err error
-				found, err = store.Named(s.Context(), realm, sidName(&probe))
-				s.check(err)
+				s.check(store.Named(s.Context(), realm, sidName(&probe), func(page []sessions.Session) error {
+					found = append(found, page...)
+					return nil
+				}))
 				return
 			}
 			row := tokenOf(s.session(fmt.Sprintf("%s-%d", sid, i), "alice"), sid, "")

@@ -2,13 +2,27 @@ package storetest
 
 import (
 	"context"
+	"slices"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/logout"
 )
 
-// Named returns the rows that have the name.
-func (m *Memory) Named(ctx context.Context, realm, name string) ([]sessions.Session, error) {
+// Named gives the rows that have the name.
+func (m *Memory) Named(ctx context.Context, realm, name string, page func([]sessions.Session) error) error {
+	rows, err := m.named(ctx, realm, name)
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(rows, logout.MostRows) {
+		if err := page(some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Memory) named(ctx context.Context, realm, name string) ([]sessions.Session, error) {
 	return locked(ctx, m, func() (rows []sessions.Session, err error) {
 		for key, row := range m.rows {
 			sid, subject := logout.Names(row)

@@ -156,7 +156,7 @@ func (s *suite) everyExtra(ctx context.Context) map[string]error {
 		all["Revoked"] = store.Revoked(ctx, epoch, func(sessions.Key, time.Time) {})
 	}
 	if store, ok := sessions.As[logout.Store](s.store); ok {
-		_, all["Named"] = store.Named(ctx, realm, "name")
+		all["Named"] = store.Named(ctx, realm, "name", func([]sessions.Session) error { return nil })
 		all["Mark"] = store.Mark(ctx, realm, []logout.Mark{{Name: "name", At: epoch, Until: epoch}})
 		_, all["Marks"] = store.Marks(ctx, realm, []string{"name"})
 	}

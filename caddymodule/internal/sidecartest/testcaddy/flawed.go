@@ -105,11 +105,11 @@ func (s *flawedStore) List(ctx context.Context, query sessions.Query) (sessions.
 	return s.Store.List(ctx, query)
 }
 
-func (s *flawedStore) Named(ctx context.Context, realm, name string) ([]sessions.Session, error) {
+func (s *flawedStore) Named(ctx context.Context, realm, name string, page func([]sessions.Session) error) error {
 	if err := s.flaw(); err != nil {
-		return nil, err
+		return err
 	}
-	return s.names.Named(ctx, realm, name)
+	return s.names.Named(ctx, realm, name, page)
 }
 
 func (s *flawedStore) Mark(ctx context.Context, realm string, marks []logout.Mark) error {
