@@ -30,12 +30,14 @@ type cacheShard struct {
 	most     int             // that weight
 	marks    map[digest]mark // without pointers, so that the garbage collector does not read them
 	mostMark int             // how many of them
+	turned   uint            // how many found no space
 }
 
 const (
 	cacheShards = 16
 	markSize    = 120 // bytes of a mark, with its digest and its share of the map
 	cacheSample = 8   // how many tokens are looked at to find one that makes space
+	cacheTry    = 8   // of so many that come again, one looks for it: what is used often comes often
 )
 
 // A digest is the SHA-256 of a token: what the cache knows it by.
@@ -169,9 +171,16 @@ func (c *cache) add(id *digest, fresh *verified) *verified {
 // makeSpace reports whether there is space for all of a token, in place of others that are used
 // much less, if need be.
 func (s *cacheShard) makeSpace(fresh *verified, now time.Time) bool {
+	if s.weight+fresh.weight <= s.most {
+		return true
+	}
+	worth := int(fresh.worth(second(now)))
+	if s.turned++; worth < muchMore || s.turned%cacheTry != 0 {
+		return false
+	}
 	for s.weight+fresh.weight > s.most {
 		id, least := s.leastUsed(second(now))
-		if least == nil || int(fresh.worth(second(now))) < muchMore*max(1, int(least.worth(second(now)))) {
+		if least == nil || worth < muchMore*max(1, int(least.worth(second(now)))) {
 			return false
 		}
 		s.drop(&id)

@@ -67,17 +67,19 @@ func FromHeader(h http.Header) (string, error) {
 // number of = (RFC 6750 section 2.1; RFC 9110 section 11.2).
 func isToken68(s string) bool {
 	s = strings.TrimRight(s, "=")
+	var others uint8
 	for i := range len(s) {
-		if !token68[s[i]] {
-			return false
-		}
+		others |= notToken68[s[i]]
 	}
-	return s != ""
+	return s != "" && others == 0
 }
 
-var token68 = func() (alphabet [256]bool) {
-	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/") {
-		alphabet[c] = true
+// notToken68 is 1 where a byte is none of them.
+var notToken68 = func() (others [256]uint8) {
+	for c := range others {
+		if strings.IndexByte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/", byte(c)) < 0 {
+			others[c] = 1
+		}
 	}
-	return alphabet
+	return others
 }()

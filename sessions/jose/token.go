@@ -85,7 +85,7 @@ var strict = base64.RawURLEncoding.Strict()
 // decode takes the one spelling of each sequence of bytes alone. The library
 // would skip line ends.
 func decode(text string) ([]byte, error) {
-	if strings.ContainsAny(text, "\r\n") {
+	if strings.IndexByte(text, '\n') >= 0 || strings.IndexByte(text, '\r') >= 0 {
 		return nil, ErrBase64
 	}
 	data, err := strict.DecodeString(text)

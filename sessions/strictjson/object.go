@@ -1,6 +1,7 @@
 package strictjson
 
 import (
+	"bytes"
 	"math"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -9,9 +10,9 @@ import (
 // Object reads data, which is one object and nothing else, nested no deeper than maxDepth.
 // Its members are nil, bool, string, int64, float64, []any and map[string]any: numbers
 // that are whole and fit are int64, so that a value is the same however often it is
-// written and read.
+// written and read. The strings share one copy of the data.
 func Object(data []byte, maxDepth int) (map[string]any, error) {
-	o := object{size: min(len(data)/bytesOfMember, 64)}
+	o := object{size: min(len(data)/bytesOfMember, 64), text: string(data)}
 	if err := Unmarshal(data, maxDepth, &o); err != nil {
 		return nil, err
 	}
@@ -19,24 +20,31 @@ func Object(data []byte, maxDepth int) (map[string]any, error) {
 }
 
 // bytesOfMember is how long a claim is, as a rule: to have space for all of them at once.
-const bytesOfMember = 32
+const bytesOfMember = 20
 
 type object struct {
 	members map[string]any
-	size    int // how many members there may be
+	size    int    // how many members there may be
+	text    string // what is read
 }
 
 // UnmarshalJSONFrom reads an object.
 func (o *object) UnmarshalJSONFrom(d *jsontext.Decoder) (err error) {
-	o.members, err = readObject(d, o.size)
+	o.members, err = (&reader{d, o.text}).object(o.size)
 	return err
 }
 
-// readObject reads an object of some size members.
-func readObject(d *jsontext.Decoder, size int) (map[string]any, error) {
+// A reader reads what is in text.
+type reader struct {
+	*jsontext.Decoder
+	text string
+}
+
+// object reads an object of some size members.
+func (r *reader) object(size int) (map[string]any, error) {
 	object := make(map[string]any, size)
-	err := eachMember(d, func(name string) (err error) {
-		object[name], err = readValue(d)
+	err := eachMember(r.Decoder, func(name string) (err error) {
+		object[name], err = r.value()
 		return err
 	})
 	return object, err
@@ -79,27 +87,41 @@ var usual = func() map[string]string {
 	return written
 }()
 
-func readValue(d *jsontext.Decoder) (any, error) {
-	switch d.PeekKind() {
+func (r *reader) value() (any, error) {
+	switch r.PeekKind() {
 	case jsontext.KindBeginObject:
-		return readObject(d, 0)
+		return r.object(0)
 	case jsontext.KindBeginArray:
-		return readArray(d)
+		return r.array()
+	case jsontext.KindString:
+		return r.string()
 	default:
-		return readScalar(d)
+		return r.scalar()
 	}
 }
 
-func readScalar(d *jsontext.Decoder) (any, error) {
-	token, err := d.ReadToken()
+// string reads a string, without a copy of one that is written as it is.
+func (r *reader) string() (any, error) {
+	value, err := r.ReadValue()
+	if err != nil {
+		return nil, err
+	}
+	if bytes.IndexByte(value, '\\') < 0 {
+		end := int(r.InputOffset())
+		return r.text[end-len(value)+1 : end-1], nil
+	}
+	text, err := jsontext.AppendUnquote(nil, value)
+	return string(text), err
+}
+
+func (r *reader) scalar() (any, error) {
+	token, err := r.ReadToken()
 	if err != nil {
 		return nil, err
 	}
 	switch token.Kind() {
 	case jsontext.KindNull:
 		return nil, nil
-	case jsontext.KindString:
-		return token.String(), nil
 	case jsontext.KindNumber:
 		return readNumber(token)
 	default:
@@ -107,17 +129,17 @@ func readScalar(d *jsontext.Decoder) (any, error) {
 	}
 }
 
-func readArray(d *jsontext.Decoder) ([]any, error) {
+func (r *reader) array() ([]any, error) {
 	items := []any{}
-	_, err := d.ReadToken()
-	for err == nil && d.PeekKind() != jsontext.KindEndArray {
+	_, err := r.ReadToken()
+	for err == nil && r.PeekKind() != jsontext.KindEndArray {
 		var item any
-		if item, err = readValue(d); err == nil {
+		if item, err = r.value(); err == nil {
 			items = append(items, item)
 		}
 	}
 	if err == nil {
-		_, err = d.ReadToken()
+		_, err = r.ReadToken()
 	}
 	return items, err
 }
