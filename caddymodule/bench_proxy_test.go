@@ -25,15 +25,16 @@ const distinctTokens = 100_000
 // second over the first's, x-cpu its requests per second of the server's processors' time, which
 // others on the machine disturb less.
 //
-// one is always the same token; many is one of 100,000 live ones, drawn at random, and MB-more what
-// the process has grown by since it saw the first of them; forged is honest requests with the same
-// token while as many clients send tokens that somebody forged, and x-alone their requests per second
-// over those without.
+// one is always the same token of somebody's own session, impersonated one of an impersonation; many is
+// one of 100,000 live ones of as many people, drawn at random, and MB-more what the process has grown by
+// since it saw the first of them; forged is honest requests with the same token while as many clients send
+// tokens that somebody forged, and x-alone their requests per second over those without.
 func BenchmarkProxy(b *testing.B) {
 	p := newProxyBench(b)
-	one := p.token("alice")
-	p.warm(one)
+	one, impersonated := p.token("alice", "alice"), p.token("desk", "alice")
+	p.warm(one, impersonated)
 	b.Run("one", func(b *testing.B) { p.againstPlain(b, func() string { return one }) })
+	b.Run("impersonated", func(b *testing.B) { p.againstPlain(b, func() string { return impersonated }) })
 	b.Run("forged", func(b *testing.B) { p.flooded(b, one) })
 	var tokens []string
 	var before float64
@@ -53,7 +54,7 @@ type proxyBench struct {
 	*sidecar
 	client *http.Client
 	plain  string // the URL of the site that is only a proxy
-	caller string // a caller's token
+	idp    *sidecartest.IDP
 }
 
 func newProxyBench(b *testing.B) *proxyBench {
@@ -66,14 +67,14 @@ func newProxyBench(b *testing.B) *proxyBench {
 	s.quiet()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 4 * goroutinesAtOnce}}
 	b.Cleanup(client.CloseIdleConnections)
-	return &proxyBench{s, client, "http://127.0.0.1:" + port, idp.Token("desk", map[string]any{"scope": "sessions:impersonate"})}
+	return &proxyBench{s, client, "http://127.0.0.1:" + port, idp}
 }
 
-// token creates a session of the user and returns its access token; "" where that failed.
-func (p *proxyBench) token(user string) string {
+// token creates a session of the user for the caller and returns its access token; "" where that failed.
+func (p *proxyBench) token(caller, user string) string {
 	req, _ := http.NewRequest("POST", p.URL+"/auth/sessions", strings.NewReader(`{"user_id":"`+user+`"}`))
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+p.caller)
+	req.Header.Set("Authorization", "Bearer "+p.idp.Token(caller, map[string]any{"scope": "sessions:impersonate"}))
 	var got struct {
 		Token string `json:"access_token"`
 	}
@@ -91,7 +92,8 @@ func (p *proxyBench) tokens(n int) []string {
 	var next atomic.Int64
 	together(goroutinesAtOnce, n, func() {
 		i := next.Add(1) - 1
-		tokens[i] = p.token("user" + strconv.FormatInt(i, 10))
+		user := "user" + strconv.FormatInt(i, 10)
+		tokens[i] = p.token(user, user)
 	})
 	return tokens
 }
