@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"authsidecar/sessions/internal/endpoint"
 )
 
 // moment is for how long after a rotation nobody else can have rotated the session again: the
@@ -18,7 +20,7 @@ const moment = time.Second
 func (a *Authenticator) Settle(ctx context.Context, h http.Header, d *Decision) {
 	if d.grant != nil && a.isLatest(ctx, d) {
 		a.Jar.Set(h, d.Pair, d.grant)
-		noStore(h)
+		endpoint.NoStore(h)
 		return
 	}
 	private(h)
@@ -27,7 +29,7 @@ func (a *Authenticator) Settle(ctx context.Context, h http.Header, d *Decision) 
 // Clear has an answer take the cookies of a pair from the browser.
 func (a *Authenticator) Clear(h http.Header, p Pair) {
 	a.Jar.Clear(h, p)
-	noStore(h)
+	endpoint.NoStore(h)
 }
 
 // isLatest reports whether the tokens of the rotation are the latest of the session. An answer
@@ -48,27 +50,13 @@ func (a *Authenticator) isLatest(ctx context.Context, d *Decision) bool {
 	return err == nil && !d.grant.Outdated(&row, a.Manager.Store.Now())
 }
 
-// noStore keeps an answer out of all caches, whatever was said of it before, and to whom: what is
-// meant for some caches alone goes before Cache-Control there (RFC 9213 section 2.2).
-func noStore(h http.Header) {
-	for name := range h {
-		if strings.HasSuffix(name, "-Cache-Control") || slices.Contains(forCaches, name) {
-			delete(h, name)
-		}
-	}
-	h["Cache-Control"] = []string{"no-store"}
-}
-
-// forCaches are headers that caches go by, beside Cache-Control.
-var forCaches = []string{"Expires", "Pragma", "Surrogate-Control", "Edge-Control", "X-Accel-Expires"}
-
 // private has an answer say whom it is for, where it says nothing about caching.
 func private(h http.Header) {
 	if _, says := h["Cache-Control"]; says {
 		return
 	}
 	for name := range h {
-		if strings.HasSuffix(name, "-Cache-Control") || slices.Contains(forCaches, name) {
+		if endpoint.IsForCaches(name) {
 			return
 		}
 	}

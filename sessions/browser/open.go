@@ -140,7 +140,7 @@ func (a *API) hand(w http.ResponseWriter, r *http.Request, grant *sessions.Grant
 		pair = As // that one ends here
 	}
 	a.cross(w.Header(), pair)
-	noStore(w.Header())
+	endpoint.NoStore(w.Header())
 	a.goTo(w, r, cmp.Or(grant.ReturnTo, "/"))
 	return nil
 }
