@@ -14,6 +14,7 @@ import (
 	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/browser"
+	"authsidecar/sessions/browser/banner"
 	"authsidecar/sessions/browser/signin"
 )
 
@@ -91,13 +92,22 @@ func (inst *instance) newBrowser(h *Handler) (api *browser.API, err error) {
 	if inst.cookies == nil {
 		return nil, nil
 	}
-	c := browser.Config{Path: h.Path, Authenticator: inst.cookies, Links: inst.links, Observer: observer{inst}}
+	c := browser.Config{Path: h.Path, Authenticator: inst.cookies, Links: inst.links, Banner: h.Browser.Banner, Observer: observer{inst}}
 	if h.Browser.SignIn != nil {
 		if c.SignIn, err = inst.newSignIn(h); err != nil {
 			return nil, fmt.Errorf("browser: sign_in %s: %w", h.Browser.SignIn.Issuer, err)
 		}
 	}
 	return browser.New(c), nil
+}
+
+// newBanner is what puts the bar on pages; nil without it.
+func (inst *instance) newBanner(h *Handler) *banner.Banner {
+	if h.Browser == nil || !h.Browser.Banner {
+		return nil
+	}
+	_, secure := inst.cookies.Jar.Flows()
+	return &banner.Banner{Path: h.Path, Secure: secure, Count: inst.reports.Banner}
 }
 
 // newLinks are how sessions are handed over; nil without browser.

@@ -62,7 +62,7 @@ var grammar = map[string]lines{
 	},
 	"browser": {
 		"cookie": {"cookie %s"}, "link": {"link %s"}, "impersonate_on": {"impersonate_on %s"}, "expire_cookies": {"expire_cookies %s", "expire_cookies x %s"}, "sign_out": {"sign_out %s", "sign_out /x/%s"},
-		"sign_in": {"sign_in %s {\nclient_id x\n}"},
+		"sign_in": {"sign_in %s {\nclient_id x\n}"}, "banner": {"banner"},
 	},
 	"browser {\nsign_in https://idp.example.com": {
 		"client_id": {"client_id %s"}, "client_secret": {"client_id x\nclient_secret %s"}, "scopes": {"client_id x\nscopes %s"},

@@ -17,7 +17,7 @@ func description(b *config.Block) ([]byte, error) {
 	}
 	site := openapi.Site{
 		Path: b.Path, Health: b.Health, Issuer: strings.TrimSuffix(issuer.Path, "/"),
-		Lifecycle: b.Lifecycle, Keys: b.Lifecycle || b.PublishesKeys(), Discovery: b.Discovers(), Browser: b.Browser != nil, SignIn: b.SignInIssuer() != "",
+		Lifecycle: b.Lifecycle, Keys: b.Lifecycle || b.PublishesKeys(), Discovery: b.Discovers(), Browser: b.Browser != nil, SignIn: b.SignInIssuer() != "", Banner: b.Browser != nil && b.Browser.Banner,
 	}
 	for _, t := range b.Trust {
 		site.Logout, site.Events = site.Logout || t.Logout != nil, site.Events || t.Events != nil

@@ -118,7 +118,7 @@ func (inst *instance) newIdentity(h *Handler, browsers *browser.API) *identity.M
 	return identity.New(identity.Config{
 		Identity: h.Identity, Impersonation: h.Impersonation,
 		Issuer: h.Issuer, TokenHeaders: inst.tokenHeaders, Logger: h.logger,
-		Verifier: inst.verifier, Manager: inst.manager, Reports: inst.reports, Browser: browsers, SignOut: h.SignOuts(),
+		Verifier: inst.verifier, Manager: inst.manager, Reports: inst.reports, Browser: browsers, SignOut: h.SignOuts(), Banner: inst.newBanner(h),
 		Open: inst.open, Streams: func() *streams.Registry { return &inst.store.Load().streams },
 	})
 }

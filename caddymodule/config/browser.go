@@ -40,6 +40,10 @@ type Browser struct {
 	// Default: none. An answer of the app with `Auth-Session: end` does it in any case.
 	SignOut []string `json:"sign_out,omitempty"`
 
+	// Put a bar on the pages of the app that shows who acts as whom, for how much longer, and a
+	// button to stop. Default: none.
+	Banner bool `json:"banner,omitempty"`
+
 	// Where people sign in. Default: nowhere; sessions come by other ways.
 	SignIn *SignIn `json:"sign_in,omitempty"`
 }

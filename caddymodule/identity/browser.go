@@ -4,8 +4,11 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/browser"
+	"authsidecar/sessions/browser/banner"
 	"authsidecar/sessions/forward"
 	"authsidecar/sessions/httpapi"
 )
@@ -100,4 +103,18 @@ func (m *Middleware) overInBrowser(r *http.Request, over *browser.OverError) (*i
 	default:
 		return m.nobody, nil
 	}
+}
+
+// withBanner returns next with the bar on its page, where it answers somebody who acts as somebody
+// else by cookie with one. Where they sign out they do not any more.
+func (m *Middleware) withBanner(r *http.Request, who *identity, next caddyhttp.Handler) caddyhttp.Handler {
+	if !banner.Wanted(r) || m.exits.Names(r) {
+		return next
+	}
+	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		page := m.Banner.Begin(w, r, who.SessionID)
+		err := next.ServeHTTP(page, r)
+		page.End(err)
+		return err
+	})
 }

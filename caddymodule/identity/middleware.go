@@ -15,11 +15,12 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/browser"
+	"authsidecar/sessions/browser/banner"
 	"authsidecar/sessions/forward"
 	"authsidecar/sessions/streams"
 )
 
-// Config is what a Middleware is made of. All of it but Browser, and Impersonation's and Identity's
+// Config is what a Middleware is made of. All of it but Browser, Banner, and Impersonation's and Identity's
 // optional parts, is required.
 type Config struct {
 	*config.Identity // the block, with its defaults
@@ -29,8 +30,9 @@ type Config struct {
 	TokenHeaders  *forward.Names        // where callers' tokens are, beside Authorization; nil: nowhere
 	Logger        *zap.Logger
 	Verifier      *bearer.Verifier
-	Browser       *browser.API // nil: no cookies of ours
-	SignOut       []string     // paths of the app at which people sign out there
+	Browser       *browser.API   // nil: no cookies of ours
+	SignOut       []string       // paths of the app at which people sign out there
+	Banner        *banner.Banner // nil: no bar on pages
 	Manager       *sessions.Manager
 	Reports       *observe.Reporter
 
@@ -93,6 +95,9 @@ func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next caddyhtt
 	m.scrub(r, before)
 	observe.Arrived(r)
 	who, settle, err := m.authenticate(w, r)
+	if m.Banner != nil && settle != nil && who.impersonated() {
+		next = m.withBanner(r, who, next)
+	}
 	if settle != nil || m.Browser != nil && (before == nil || before.by.Browser == nil) {
 		settled := newSettledWriter(w, settle)
 		defer settled.finish(0) // of an answer that others write, error routes too

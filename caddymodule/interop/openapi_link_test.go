@@ -70,28 +70,38 @@ func openLinks(t *testing.T, c *contract) {
 	problem(people.present("confirm", people.linked(people.desk, `{"user_id":"alice","reason":"ticket 4711","deliver":"link"}`)), 403, "sign_in_required")
 
 	apart := newScene(t, c)
-	apart.Start(strings.Replace(apart.site(""), "browser\n", "browser {\n\t\t\timpersonate_on https://as.example.com\n\t\t}\n", 1))
+	apart.Start(strings.Replace(apart.site(""), "browser {\n", "browser {\n\t\t\timpersonate_on https://as.example.com\n", 1))
 	elsewhere := apart.linked(apart.desk, `{"user_id":"alice","reason":"ticket 4711","deliver":"link"}`)
 	problem(apart.present("preview", elsewhere), 400, "wrong_host")
+}
+
+// inCookies creates a session in cookies, and returns these.
+func (s *scene) inCookies(token, body string) (line string) {
+	s.t.Helper()
+	got := s.Create(token, body)
+	sidecartest.WantStatus(s.t, got, 200)
+	for _, set := range got.Header["Set-Cookie"] {
+		pair, _, _ := strings.Cut(set, ";")
+		line += pair + "; "
+	}
+	return strings.TrimSuffix(line, "; ")
 }
 
 // closeSessions signs out by cookie.
 func closeSessions(s *scene) {
 	s.t.Helper()
-	cookies := func(token, body string) (line string) {
-		got := s.Create(token, body)
-		sidecartest.WantStatus(s.t, got, 200)
-		for _, set := range got.Header["Set-Cookie"] {
-			pair, _, _ := strings.Cut(set, ";")
-			line += pair + "; "
-		}
-		return strings.TrimSuffix(line, "; ")
-	}
 	end := func(form, contentType, site, line string) sidecartest.Answer {
 		return s.send("POST", "/auth/sessions/close", form, "Content-Type", contentType, "Sec-Fetch-Site", site, "Cookie", line)
 	}
-	own := cookies(s.alice, `{"user_id":"alice","deliver":"cookie"}`)
-	acting := cookies(s.desk, `{"user_id":"alice","reason":"ticket 4711","deliver":"cookie"}`)
+	own := s.inCookies(s.alice, `{"user_id":"alice","deliver":"cookie"}`)
+	acting := s.inCookies(s.desk, `{"user_id":"alice","reason":"ticket 4711","deliver":"cookie"}`)
+	sidecartest.WantStatus(s.t, s.send("GET", "/auth/sessions/banner", "", "Cookie", acting), 200)
+	sidecartest.WantStatus(s.t, s.send("GET", "/auth/sessions/banner", "", "Cookie", own), 204)
+	for _, method := range []string{"GET", "HEAD"} {
+		script := s.send(method, "/auth/sessions/banner.js", "")
+		sidecartest.WantStatus(s.t, script, 200)
+		sidecartest.WantStatus(s.t, s.send(method, "/auth/sessions/banner.js", "", "If-None-Match", script.Header.Get("ETag")), 304)
+	}
 	for _, c := range []struct {
 		got    sidecartest.Answer
 		status int

@@ -38,7 +38,9 @@ const described = sidecartest.Lifecycle + `
 		health /healthz
 		openapi
 		identity
-		browser
+		browser {
+			banner
+		}
 		oauth {
 			client my-app {
 				public
@@ -335,7 +337,7 @@ func askInTrouble(t *testing.T, c *contract) {
 	for _, method := range []string{"GET", "HEAD"} {
 		sidecartest.WantStatus(t, s.send(method, "/healthz", ""), 503)
 	}
-	s.askEverything(id, presented{"e.e.e", "e.e.e", "e.e.e"}, 503)
+	s.askEverything(id, presented{"e.e.e", "e.e.e", "e.e.e", ""}, 503)
 	s.say(503)
 	sidecartest.WantStatus(t, s.send("POST", "/auth/sessions/close", "", "Sec-Fetch-Site", "same-origin"), 503)
 	s.askAdmin(id, 503)
@@ -347,14 +349,16 @@ func askInTrouble(t *testing.T, c *contract) {
 	sidecartest.WantStatus(t, mine, 200)
 	_, app := s.exchanged("my-app")
 	_, gateway := s.exchanged("gateway")
+	acting := s.inCookies(s.desk, `{"user_id":"alice","reason":"ticket 4711","deliver":"cookie"}`)
 	flaw("fails", true)
-	s.askEverything(id, presented{mine.Text("refresh_token"), app, gateway}, 500)
+	s.askEverything(id, presented{mine.Text("refresh_token"), app, gateway, acting}, 500)
 	s.say(500)
 	s.askAdmin(id, 500)
 }
 
-// presented are refresh tokens: of a session that no client of OAuth has, and of two clients.
-type presented struct{ own, app, gateway string }
+// presented are refresh tokens: of a session that no client of OAuth has, and of two clients. acting
+// are the cookies of an impersonation.
+type presented struct{ own, app, gateway, acting string }
 
 // askEverything sends a good request to each operation that needs the store.
 func (s *scene) askEverything(id string, tokens presented, status int) {
@@ -364,7 +368,7 @@ func (s *scene) askEverything(id string, tokens presented, status int) {
 		s.Create(s.alice, `{"user_id":"alice"}`), s.Call("GET", "", s.alice, ""), s.Call("DELETE", "?user_id=alice&dry_run=true", s.alice, ""),
 		s.Call("GET", "/"+id, s.alice, ""), s.Call("DELETE", "/"+id, s.alice, ""), s.Refresh(tokens.own),
 		s.Call("GET", "/current", "", string(holder)), s.Call("DELETE", "/current", "", string(holder)),
-		s.present("preview", linkOfNone), s.present("confirm", linkOfNone),
+		s.present("preview", linkOfNone), s.present("confirm", linkOfNone), s.send("GET", "/auth/sessions/banner", "", "Cookie", tokens.acting),
 		s.post("/oauth/token", "my-app", "grant_type", "refresh_token", "refresh_token", tokens.app),
 		s.post("/oauth/revoke", "my-app", "token", tokens.app), s.post("/oauth/introspect", "gateway", "token", tokens.gateway),
 	} {

@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/browser/banner"
 	"authsidecar/sessions/event"
 	"authsidecar/sessions/logout"
 )
@@ -32,6 +33,7 @@ var (
 	cacheLookups    = newCounter("token_cache_lookups_total", "Bearer tokens that were verified, by whether they were in the cache: hit, miss.", "realm", "result")
 	shadowRefusals  = newCounter("shadow_refusals_total", "Requests that identity would have refused, were it not in shadow mode, by reason.", "realm", "reason")
 	issuerEvents    = newCounter("issuer_events_total", "Events that trusted issuers sent, by kind (backchannel-logout, session-revoked, ...) and outcome: revoked (sessions ended), matched_nothing, repeated, logged, ignored, refused, failed.", "realm", "kind", "outcome")
+	banners         = newCounter("banners_total", "Pages that an impersonated session in cookies asked for, by what became of the bar on them: added, policy (the page's Content-Security-Policy would not let it work), encoded, charset, type (no HTML), partial, failed (an error page of others).", "realm", "outcome")
 	auditErrors     = newCounter("audit_errors_total", "Audit lines that could not be written.", "realm")
 
 	storeSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -52,7 +54,7 @@ func newCounter(name, help string, labels ...string) *prometheus.CounterVec {
 // reporters of its blocks.
 func Register(registry *prometheus.Registry, blocks func() []*Reporter) error {
 	all := []prometheus.Collector{
-		creates, opens, refreshes, revocations, expirations, rejections, failures, shadowDecisions, acts, cacheLookups, auditErrors, shadowRefusals, issuerEvents,
+		creates, opens, refreshes, revocations, expirations, rejections, failures, shadowDecisions, acts, cacheLookups, auditErrors, shadowRefusals, issuerEvents, banners,
 		storeSeconds, storeErrors, &gauges{blocks: blocks},
 	}
 	for _, c := range all {
@@ -77,6 +79,7 @@ func showZeros(realm string, refusals []string) {
 		{revocations, []string{string(sessions.EndRevoked), string(sessions.EndReplaced), string(sessions.EndReuse), string(sessions.EndStoreBehind), string(sessions.EndPolicy), string(logout.EndLogout)}},
 		{cacheLookups, []string{"hit", "miss"}},
 		{shadowDecisions, []string{"allowed", "denied"}},
+		{banners, []string{string(banner.Added), string(banner.Policy), string(banner.Encoded), string(banner.Charset), string(banner.Type), string(banner.Partial), string(banner.Failed)}},
 		{shadowRefusals, []string{reasonNoToken}},
 		{rejections, append([]string{reasonRequired, reasonUnavailable, reasonInternal}, refusals...)},
 	}

@@ -15,6 +15,7 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/audit"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/browser/banner"
 	"authsidecar/sessions/event"
 	"authsidecar/sessions/keyring"
 	"authsidecar/sessions/revocation"
@@ -169,6 +170,11 @@ func (r *Reporter) WouldRefuse(req *http.Request, reason string) {
 	r.logger.Info("request would be refused: identity is in shadow mode",
 		zap.String("issuer", r.issuer), zap.String("reason", reason), zap.String("client_ip", ClientIP(req)),
 		zap.String("method", req.Method), zap.String("path", audit.Mask(req.URL.Path)))
+}
+
+// Banner reports what became of the bar on a page.
+func (r *Reporter) Banner(outcome banner.Outcome) {
+	banners.WithLabelValues(r.issuer, string(outcome)).Inc()
 }
 
 // ClientIP returns the address of the client, as Caddy's trusted proxies say.

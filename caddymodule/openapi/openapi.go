@@ -30,6 +30,8 @@ type Site struct {
 	Lifecycle, Keys bool
 	// Browser reports whether the word browser is on, and SignIn whether people sign in there.
 	Browser, SignIn bool
+	// Banner reports whether the bar is served that shows who acts as whom.
+	Banner bool
 	// Logout and Events report whether an issuer sends logout tokens, and security events.
 	Logout, Events bool
 }
@@ -51,7 +53,7 @@ func Of(site Site) ([]byte, error) {
 		return nil, fmt.Errorf("reading the description: %w", err)
 	}
 	all["servers"] = []any{map[string]any{"url": "/"}} // RFC 3986 section 5.1: of the address that it came from
-	on := map[string]bool{"": true, "openapi": true, "lifecycle": site.Lifecycle, "browser": site.Browser, "sign_in": site.SignIn, "keys": site.Keys, "health": site.Health != "", "oauth": site.OAuth != "", "discovery": site.Discovery, "logout": site.Logout, "events": site.Events}
+	on := map[string]bool{"": true, "openapi": true, "lifecycle": site.Lifecycle, "browser": site.Browser, "sign_in": site.SignIn, "banner": site.Banner, "keys": site.Keys, "health": site.Health != "", "oauth": site.OAuth != "", "discovery": site.Discovery, "logout": site.Logout, "events": site.Events}
 	paths := map[string]any{}
 	for path, item := range all["paths"].(map[string]any) {
 		if keepServed(item.(map[string]any), on) {

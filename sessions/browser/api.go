@@ -26,6 +26,8 @@ type Config struct {
 	Links *Links
 	// SignIn is where people sign in. Nil: nowhere.
 	SignIn *signin.Client
+	// Banner is whether the bar is served that shows who acts as whom.
+	Banner bool
 	// More are endpoints beside those of this package.
 	More []Endpoint
 }

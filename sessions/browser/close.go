@@ -19,7 +19,7 @@ var (
 		"The cookies are gone from this browser, but the session could not be revoked just now: until it ends by itself, whoever has a copy of its cookies can use it. To be sure, sign in again later and sign out everywhere.")
 	// ErrForm is for what is no form of ours.
 	ErrForm = httpapi.NewProblem(400, "invalid_request", "Invalid request",
-		"Send a form (application/x-www-form-urlencoded) with return_to, a path of this site, and everywhere=true to sign out everywhere; each at most once, or no body.")
+		"Send a form (application/x-www-form-urlencoded) with return_to, a path of this site, everywhere=true to sign out everywhere, and impersonation=true to end an impersonation alone; each at most once, or no body.")
 )
 
 // close answers POST <path>/close: it ends the session of the pair in use, and clears that pair.
@@ -28,28 +28,33 @@ func (a *API) close(w http.ResponseWriter, r *http.Request) error {
 	if a.CrossSite(r) {
 		return httpapi.ErrCrossOrigin
 	}
-	returnTo, everywhere, err := a.readClose(w, r)
+	form, err := a.readClose(w, r)
 	if err != nil {
 		return err
 	}
 	brought := a.inBrowser(r)
-	if everywhere && brought.Pair == As && brought.There() {
+	acting := brought.Pair == As && brought.There()
+	switch {
+	case form.everywhere && acting:
 		return errActing
+	case form.impersonation && !acting:
+		a.goTo(w, r, form.returnTo)
+		return nil
 	}
-	ended, err := a.end(r.Context(), &brought, everywhere, a.ClientIP(r))
+	ended, err := a.end(r.Context(), &brought, form.everywhere, a.ClientIP(r))
 	a.Leave(w.Header(), brought.Pair)
 	switch {
 	case err != nil:
 		return LivesOn(err)
-	case ended == nil && everywhere: // whose sessions, nobody says
+	case ended == nil && form.everywhere: // whose sessions, nobody says
 		w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110 section 15.5.2
 		return errNotEverywhere
 	}
-	if to := cmp.Or(a.signOutURL(r, ended), a.throughSignedOut(r, "", returnTo)); to != "" {
+	if to := cmp.Or(a.signOutURL(r, ended), a.throughSignedOut(r, "", form.returnTo)); to != "" {
 		seeOther(w, to)
 		return nil
 	}
-	a.goTo(w, r, returnTo)
+	a.goTo(w, r, form.returnTo)
 	return nil
 }
 
@@ -59,6 +64,9 @@ func (a *API) closeDown(w http.ResponseWriter, r *http.Request, cause error) err
 		return httpapi.ErrCrossOrigin
 	}
 	brought := a.inBrowser(r)
+	if form, err := a.readClose(w, r); err == nil && form.impersonation && brought.Pair != As {
+		return cause // one's own goes on
+	}
 	a.Leave(w.Header(), brought.Pair)
 	return LivesOn(cause)
 }
@@ -72,22 +80,32 @@ var errActing = httpapi.NewProblem(403, "insufficient_scope", "Not while acting 
 var errNotEverywhere = httpapi.NewProblem(401, "session_over", "Not signed out everywhere",
 	"The session in this browser was over already, so your others go on. Sign in again, and then sign out everywhere.")
 
+// A closing is what is to be closed.
+type closing struct {
+	returnTo   string
+	everywhere bool
+	// impersonation is whether an impersonation alone is to end. A page may be left over from one
+	// that ended in another tab, and must not end one's own session then.
+	impersonation bool
+}
+
 // readClose reads the form.
-func (a *API) readClose(w http.ResponseWriter, r *http.Request) (returnTo string, everywhere bool, err error) {
+func (a *API) readClose(w http.ResponseWriter, r *http.Request) (closing, error) {
 	form, err := a.readForm(w, r)
 	if err != nil {
-		return "", false, err
+		return closing{}, err
 	}
 	for name, values := range form {
-		known := name == "return_to" || name == "everywhere" && values[0] == "true"
+		known := name == "return_to" || (name == "everywhere" || name == "impersonation") && values[0] == "true"
 		if !known || len(values) != 1 {
-			return "", false, ErrForm
+			return closing{}, ErrForm
 		}
 	}
-	if returnTo = form.Get("return_to"); !urlpath.Local(returnTo) {
+	returnTo := form.Get("return_to")
+	if !urlpath.Local(returnTo) {
 		returnTo = "/" // whoever wants to sign out is signed out
 	}
-	return returnTo, form.Has("everywhere"), nil
+	return closing{returnTo, form.Has("everywhere"), form.Has("impersonation")}, nil
 }
 
 // readForm reads a form, of which all browsers have a small one or none at all.

@@ -56,6 +56,11 @@ var errNoSession = errors.New("no session")
 // session returns the session of a pair; errNoSession where there is none. Every other error means
 // that it cannot be known.
 func (a *Authenticator) session(ctx context.Context, b *Brought, ip string) (*sessions.Session, error) {
+	return a.lookUp(ctx, b, ip, a.Manager.Current)
+}
+
+// lookUp is session, where refreshed finds that of a refresh token.
+func (a *Authenticator) lookUp(ctx context.Context, b *Brought, ip string, refreshed func(context.Context, *sessions.RefreshRequest) (sessions.Session, error)) (*sessions.Session, error) {
 	if b.Tokens.Access != "" {
 		holder, err := a.verify(ctx, b.Pair, b.Tokens.Access)
 		if err == nil {
@@ -69,7 +74,7 @@ func (a *Authenticator) session(ctx context.Context, b *Brought, ip string) (*se
 	if b.Tokens.Refresh == "" {
 		return nil, errNoSession
 	}
-	session, err := a.Manager.Current(ctx, &sessions.RefreshRequest{Token: b.Tokens.Refresh, IP: ip})
+	session, err := refreshed(ctx, &sessions.RefreshRequest{Token: b.Tokens.Refresh, IP: ip})
 	return &session, orNone(err, sessions.ErrGrant)
 }
 

@@ -3,6 +3,7 @@ package browser
 import (
 	"net/http"
 
+	"authsidecar/sessions/browser/banner"
 	"authsidecar/sessions/browser/signin"
 )
 
@@ -29,6 +30,12 @@ func (a *API) endpoints() []Endpoint {
 		{Rest: OpenPath, Methods: []string{http.MethodGet, http.MethodHead}, Serve: a.open},
 		{Rest: OpenPath + "/preview", Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.preview},
 		{Rest: OpenPath + "/confirm", Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.confirm},
+	}
+	if a.Banner {
+		all = append(all,
+			Endpoint{Rest: banner.ScriptPath, Methods: []string{http.MethodGet, http.MethodHead}, Serve: bannerScript},
+			Endpoint{Rest: banner.StatePath, Methods: []string{http.MethodGet}, NeedsStore: true, Serve: a.acting},
+		)
 	}
 	if a.SignIn != nil {
 		all = append(all,

@@ -7,6 +7,7 @@ import (
 
 	"authsidecar/sessions/forward"
 	"authsidecar/sessions/httpapi"
+	"authsidecar/sessions/internal/endpoint"
 	"authsidecar/sessions/urlpath"
 )
 
@@ -40,7 +41,7 @@ func (a *API) signedOut(w http.ResponseWriter, r *http.Request) error {
 		to = "/"
 	}
 	if query.Has("seen") {
-		noStore(w.Header())
+		endpoint.NoStore(w.Header())
 		a.goTo(w, r, to)
 		return nil
 	}

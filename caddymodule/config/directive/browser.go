@@ -10,6 +10,7 @@ import "authsidecar/caddymodule/config"
 //		impersonate_on <origin>
 //		expire_cookies <name>...
 //		sign_out       <path>...
+//		banner
 //		sign_in <issuer> {
 //			client_id     <id>
 //			client_secret {env.NAME}
@@ -25,6 +26,7 @@ func (p *parser) browser() error {
 		"impersonate_on": p.text(&b.ImpersonateOn, "https://as.example.com"),
 		"expire_cookies": p.list(&b.ExpireCookies, "app_session"),
 		"sign_out":       p.list(&b.SignOut, "/logout"),
+		"banner":         p.flag(&b.Banner),
 		"sign_in":        func() error { return p.signIn(b) },
 	})
 }
