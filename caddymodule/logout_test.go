@@ -285,3 +285,33 @@ func TestExplain_SaysWhichRuleALogoutTokenBreaks(t *testing.T) {
 		sidecartest.WantIn(t, got.Out, c.want...)
 	}
 }
+
+// A store that is moved, by a copy or by a backup, knows who signed out: their tokens from before stay
+// refused there, and those from after are good.
+func TestLogout_ATokenFromBeforeStaysRefusedInAStoreThatWasMoved(t *testing.T) {
+	t.Parallel()
+	s := newSidecar(t)
+	idp := sidecartest.NewIDP(t, "https://idp.example.com")
+	site := listening(idp, s.Sidecar, sidecartest.Lifecycle+"\n\t\tstore pebble DIR/one", "")
+	s.Start(site)
+	before := idp.Token("alice", map[string]any{"auth_time": time.Now().Add(-time.Minute).Unix()})
+	sidecartest.WantStatus(t, s.Create(before, `{"user_id":"alice"}`), 200)
+	sidecartest.WantStatus(t, s.logout(logoutToken(idp, map[string]any{"sub": "alice"})), 200)
+	s.MustSessions("backup", s.Dir+"/backup.tar")
+	s.Stop()
+	for _, args := range [][]string{
+		{"copy", "--from", "pebble " + s.Dir + "/one", "--to", "pebble " + s.Dir + "/copied"},
+		{"restore", s.Dir + "/backup.tar", s.Dir + "/restored"},
+	} {
+		if got := s.Sessions("", args...); !got.OK {
+			t.Fatalf("%v: %+v", args, got)
+		}
+	}
+	for _, store := range []string{"copied", "restored"} {
+		s.Start(strings.Replace(site, "pebble DIR/one", "pebble DIR/"+store, 1))
+		sidecartest.WantProblem(t, s.Create(before, `{"user_id":"alice"}`), 403, "insufficient_scope")
+		after := idp.Token("alice", map[string]any{"auth_time": time.Now().Add(time.Second).Unix()})
+		sidecartest.WantStatus(t, s.Create(after, `{"user_id":"alice"}`), 200)
+		s.Stop()
+	}
+}

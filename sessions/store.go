@@ -142,7 +142,7 @@ type AdminStore interface {
 	// of its own that does not change. Rows that are created meanwhile are seen or
 	// not. Cursor and Next are as in List.
 	Scan(ctx context.Context, cursor string, limit int) (Page, error)
-	// Realms returns the realms that have rows or cutoffs.
+	// Realms returns the realms that have rows, cutoffs or marks of logouts.
 	Realms(ctx context.Context) ([]string, error)
 }
 

@@ -42,10 +42,10 @@ func TestCopy_BetweenEngines(t *testing.T) {
 			t.Parallel()
 			first, other, back := openPebble(t), open(t), openPebble(t)
 			fill(t, first, 1500)
-			want := copyReport{Read: 1500, Created: 1500, Cutoffs: 1, Checked: 1500}
+			want := copyReport{Read: 1500, Created: 1500, Cutoffs: 1, Marks: 3, Checked: 1500}
 			wantCopied(t, first, other, want)
 			wantCopied(t, other, back, want)
-			wantCopied(t, first, back, copyReport{Read: 1500, Same: 1500, Cutoffs: 1, Checked: 1500})
+			wantCopied(t, first, back, copyReport{Read: 1500, Same: 1500, Cutoffs: 1, Marks: 3, Checked: 1500})
 		})
 	}
 }

@@ -34,11 +34,12 @@ type copyReport struct {
 	Newer   int64  `json:"newer"`   // gone on in the target: left alone
 	Cutoffs int64  `json:"cutoffs"`
 	Checked int64  `json:"checked"` // read again and found right
+	Marks   int64  `json:"marks"`   // of logouts
 }
 
 func (r *copyReport) print(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "From %s\nto   %s\n%s read: %d created, %d updated, %d there already, %d newer there. %d cutoffs.\nAll %d were read again and are right.\n",
-		printable(r.From), printable(r.To), plural(int(r.Read)), r.Created, r.Updated, r.Same, r.Newer, r.Cutoffs, r.Checked)
+	_, err := fmt.Fprintf(w, "From %s\nto   %s\n%s read: %d created, %d updated, %d there already, %d newer there. %d cutoffs, %d marks of logouts.\nAll %d were read again and are right.\n",
+		printable(r.From), printable(r.To), plural(int(r.Read)), r.Created, r.Updated, r.Same, r.Newer, r.Cutoffs, r.Marks, r.Checked)
 	return err
 }
 
@@ -48,8 +49,8 @@ const copyWorkers = 64
 
 var errDiffers = errors.New("the target has another session of the same id: it is no copy of the source; copy into an empty store")
 
-// run carries the cutoffs, so that nothing they ended is live in the target, then
-// the rows; and reads all of them again.
+// run carries the cutoffs and the marks of logouts, so that nothing they ended is live in the
+// target or can be had there anew, then the rows; and reads all of them again.
 func (c *copier) run(ctx context.Context) (*copyReport, error) {
 	report := new(copyReport)
 	realms, err := realmsOf(ctx, c.from)
@@ -58,6 +59,9 @@ func (c *copier) run(ctx context.Context) (*copyReport, error) {
 	}
 	if err := c.cutoffs(ctx, realms, report); err != nil {
 		return nil, fmt.Errorf("copying cutoffs: %w", err)
+	}
+	if err := c.marks(ctx, realms, report); err != nil {
+		return nil, fmt.Errorf("copying marks of logouts: %w", err)
 	}
 	err = c.each(ctx, "copying sessions", func(ctx context.Context, row *sessions.Session) error {
 		atomic.AddInt64(&report.Read, 1)
@@ -75,6 +79,9 @@ func (c *copier) run(ctx context.Context) (*copyReport, error) {
 	}
 	if err := c.checkCutoffs(ctx, realms); err != nil {
 		return nil, err
+	}
+	if err := c.checkMarks(ctx, realms); err != nil {
+		return nil, fmt.Errorf("checking marks of logouts: %w", err)
 	}
 	if report.Checked != report.Read {
 		return nil, fmt.Errorf("the source changed meanwhile: it had %d sessions, and then %d: stop what uses it, and repeat the command", report.Read, report.Checked)

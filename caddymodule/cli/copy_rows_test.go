@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/logout"
 	"authsidecar/sessions/pebblestore"
 	"authsidecar/sessions/revocation"
 )
@@ -52,6 +53,12 @@ func fill(t *testing.T, store sessions.Store, n int) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	for i, realm := range []string{"https://realm0", "https://realm1", "https://nobody-left"} {
+		mark := logout.Mark{Name: fmt.Sprint("mark-", i), At: copyNoon, Until: copyNoon.Add(time.Hour)}
+		if err := store.(logout.Store).Mark(t.Context(), realm, []logout.Mark{mark, {Name: "over", At: copyNoon, Until: copyNoon}}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
@@ -97,7 +104,7 @@ func (b *busy) Create(ctx context.Context, row sessions.Session) (sessions.Sessi
 func TestCopy_AStoreThatIsBusyIsAskedAgain(t *testing.T) {
 	from := openPebble(t)
 	fill(t, from, 100)
-	wantCopied(t, from, &busy{Store: openPebble(t)}, copyReport{Read: 100, Created: 100, Cutoffs: 1, Checked: 100})
+	wantCopied(t, from, &busy{Store: openPebble(t)}, copyReport{Read: 100, Created: 100, Cutoffs: 1, Marks: 3, Checked: 100})
 }
 
 func wantCopied(t *testing.T, from, to sessions.Store, want copyReport) {
@@ -143,7 +150,7 @@ func TestCopy_GoesOnWhereItWasBrokenOff(t *testing.T) {
 	if report.Read != 2500 || report.Checked != 2500 || report.Cutoffs != 1 || report.Created == 0 || report.Same+report.Updated < 1000 {
 		t.Errorf("%+v", *report)
 	}
-	wantCopied(t, from, to, copyReport{Read: 2500, Same: 2500, Cutoffs: 1, Checked: 2500})
+	wantCopied(t, from, to, copyReport{Read: 2500, Same: 2500, Cutoffs: 1, Marks: 3, Checked: 2500})
 }
 
 // The target is what the source is: each row, each listing, and what it remembers as
@@ -151,7 +158,7 @@ func TestCopy_GoesOnWhereItWasBrokenOff(t *testing.T) {
 func TestCopy_IsTheSameInEveryWay(t *testing.T) {
 	from, to := openPebble(t), openPebble(t)
 	fill(t, from, 300)
-	wantCopied(t, from, to, copyReport{Read: 300, Created: 300, Cutoffs: 1, Checked: 300})
+	wantCopied(t, from, to, copyReport{Read: 300, Created: 300, Cutoffs: 1, Marks: 3, Checked: 300})
 	for _, realm := range []string{"https://realm0", "https://realm1"} {
 		for user := range 7 {
 			query := sessions.Query{Realm: realm, User: fmt.Sprint("user", user), Limit: 1000}
@@ -205,15 +212,15 @@ func TestCopy_BringsUpToDateAndNeverBack(t *testing.T) {
 		want           copyReport
 		says           string
 	}{
-		{"rotated in the source", rotate, nil, copyReport{Read: 2, Updated: 1, Same: 1, Cutoffs: 1, Checked: 2}, ""},
-		{"ended in the source", end, nil, copyReport{Read: 2, Updated: 1, Same: 1, Cutoffs: 1, Checked: 2}, ""},
-		{"rotated in the target", nil, rotate, copyReport{Read: 2, Newer: 1, Same: 1, Cutoffs: 1, Checked: 2}, ""},
-		{"ended in the target", nil, end, copyReport{Read: 2, Newer: 1, Same: 1, Cutoffs: 1, Checked: 2}, ""},
-		{"ended in the target, rotated in the source", rotate, end, copyReport{Read: 2, Newer: 1, Same: 1, Cutoffs: 1, Checked: 2}, ""},
-		{"confirmed in the source", confirm, nil, copyReport{Read: 2, Updated: 1, Same: 1, Cutoffs: 1, Checked: 2}, ""},
-		{"confirmed in the target", nil, confirm, copyReport{Read: 2, Newer: 1, Same: 1, Cutoffs: 1, Checked: 2}, ""},
-		{"renewed in the source", renew, nil, copyReport{Read: 2, Updated: 1, Same: 1, Cutoffs: 1, Checked: 2}, ""},
-		{"renewed in the target", nil, renew, copyReport{Read: 2, Newer: 1, Same: 1, Cutoffs: 1, Checked: 2}, ""},
+		{"rotated in the source", rotate, nil, copyReport{Read: 2, Updated: 1, Same: 1, Cutoffs: 1, Marks: 3, Checked: 2}, ""},
+		{"ended in the source", end, nil, copyReport{Read: 2, Updated: 1, Same: 1, Cutoffs: 1, Marks: 3, Checked: 2}, ""},
+		{"rotated in the target", nil, rotate, copyReport{Read: 2, Newer: 1, Same: 1, Cutoffs: 1, Marks: 3, Checked: 2}, ""},
+		{"ended in the target", nil, end, copyReport{Read: 2, Newer: 1, Same: 1, Cutoffs: 1, Marks: 3, Checked: 2}, ""},
+		{"ended in the target, rotated in the source", rotate, end, copyReport{Read: 2, Newer: 1, Same: 1, Cutoffs: 1, Marks: 3, Checked: 2}, ""},
+		{"confirmed in the source", confirm, nil, copyReport{Read: 2, Updated: 1, Same: 1, Cutoffs: 1, Marks: 3, Checked: 2}, ""},
+		{"confirmed in the target", nil, confirm, copyReport{Read: 2, Newer: 1, Same: 1, Cutoffs: 1, Marks: 3, Checked: 2}, ""},
+		{"renewed in the source", renew, nil, copyReport{Read: 2, Updated: 1, Same: 1, Cutoffs: 1, Marks: 3, Checked: 2}, ""},
+		{"renewed in the target", nil, renew, copyReport{Read: 2, Newer: 1, Same: 1, Cutoffs: 1, Marks: 3, Checked: 2}, ""},
 		{"of the same generation, and another", nil, other, copyReport{}, "not what was copied"},
 		{"of the same generation, and another that is later", nil, otherLater, copyReport{}, "not what was copied"},
 		{"of the same generation, and another that is earlier", otherLater, nil, copyReport{}, "not what was copied"},
@@ -222,7 +229,7 @@ func TestCopy_BringsUpToDateAndNeverBack(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			from, to := openPebble(t), openPebble(t)
 			fill(t, from, 2)
-			wantCopied(t, from, to, copyReport{Read: 2, Created: 2, Cutoffs: 1, Checked: 2})
+			wantCopied(t, from, to, copyReport{Read: 2, Created: 2, Cutoffs: 1, Marks: 3, Checked: 2})
 			if test.source != nil {
 				test.source(t, from)
 			}

@@ -24,9 +24,14 @@ type Store interface {
 	// order: each that Mark returned of before Marks was called. What is over is deleted by
 	// Sweep, or by the engine.
 	Marks(ctx context.Context, realm string, names []string) ([]Mark, error)
+
+	// EachMark gives page all marks of the realm that are not over, at most MostRows at a time,
+	// each once, in any order: each that Mark returned of before EachMark was called. It is
+	// for who copies a store. The error of page ends it and is returned as it is.
+	EachMark(ctx context.Context, realm string, page func([]Mark) error) error
 }
 
-// MostRows is how many rows Named gives at a time: one principal may have any number.
+// MostRows is how many rows, or marks, are given at a time: one principal may have any number.
 const MostRows = 500
 
 // A Mark says that what its name stands for ended at a time, at the issuer.

@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -55,14 +56,15 @@ func (s *Store) Mark(ctx context.Context, realm string, marks []logout.Mark) err
 	}
 	defer s.leave()
 	for i := range marks {
-		if err := e.mark(ctx, hashString(realm), marks[i]); err != nil {
+		if err := e.mark(ctx, realm, marks[i]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (e *engine) mark(ctx context.Context, realm hash, m logout.Mark) error {
+func (e *engine) mark(ctx context.Context, name string, m logout.Mark) error {
+	realm := hashString(name)
 	key := appendMarkKey(nil, realm, m.Name)
 	stripe := e.stripe(key)
 	if err := e.lock(ctx, stripe); err != nil {
@@ -76,13 +78,17 @@ func (e *engine) mark(ctx context.Context, realm hash, m logout.Mark) error {
 	if err == nil {
 		err = errors.Join(
 			batch.Set(key, appendTime(appendTime(nil, m.At), m.Until), nil),
-			batch.Set(appendMarkDueKey(nil, m.Until, realm, m.Name), nil, nil))
+			batch.Set(appendMarkDueKey(nil, m.Until, realm, m.Name), nil, nil),
+			e.nameRealm(batch, realm, name))
 	}
 	if err != nil {
 		e.unlock(stripe)
 		return unavailable(errors.Join(err, batch.Close()))
 	}
-	return e.commit(ctx, batch, stripe)
+	if err = e.commit(ctx, batch, stripe); err == nil {
+		e.realms.add(realm, name)
+	}
+	return err
 }
 
 // findMark reads a mark.
@@ -95,10 +101,60 @@ func (e *engine) findMark(key []byte, name string) (m logout.Mark, found bool, e
 		return m, false, err
 	}
 	defer func() { _ = closer.Close() }()
+	m, err = readMark(name, value)
+	return m, err == nil, err
+}
+
+func readMark(name string, value []byte) (logout.Mark, error) {
 	if len(value) != 2*timeSize {
-		return m, false, unavailable(ErrCorrupt)
+		return logout.Mark{}, unavailable(ErrCorrupt)
 	}
-	return logout.Mark{Name: name, At: storedTime(value), Until: storedTime(value[timeSize:])}, true, nil
+	return logout.Mark{Name: name, At: storedTime(value), Until: storedTime(value[timeSize:])}, nil
+}
+
+// EachMark gives the marks that are not over, in the order of their names.
+func (s *Store) EachMark(ctx context.Context, realm string, page func([]logout.Mark) error) error {
+	prefix := appendPrefix(nil, kindMark, hashString(realm))
+	for from := prefix; ; {
+		marks, next, err := s.marksFrom(ctx, prefix, from)
+		if err != nil {
+			return err
+		}
+		if err := page(marks); err != nil {
+			return err
+		}
+		if from = next; from == nil {
+			return nil
+		}
+	}
+}
+
+// marksFrom reads marks from a key on, and the key to go on at: nil at the end.
+func (s *Store) marksFrom(ctx context.Context, prefix, from []byte) (marks []logout.Mark, next []byte, err error) {
+	e, err := s.enter(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer s.leave()
+	iter, err := e.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: prefixEnd(prefix)})
+	if err != nil {
+		return nil, nil, unavailable(cause(err))
+	}
+	defer func() { err = errors.Join(err, unavailable(cause(iter.Close()))) }()
+	now := s.Now()
+	for iter.First(); iter.Valid(); iter.Next() {
+		if len(marks) == logout.MostRows {
+			return marks, bytes.Clone(iter.Key()), nil
+		}
+		m, err := readMark(string(iter.Key()[len(prefix):]), iter.Value())
+		if err != nil {
+			return nil, nil, err
+		}
+		if !m.Over(now) {
+			marks = append(marks, m)
+		}
+	}
+	return marks, nil, unavailable(cause(iter.Error()))
 }
 
 // Marks returns those of the names that are not over.

@@ -13,7 +13,7 @@ import (
 )
 
 // Keys hold the hash of a realm, and this table its name. It is written with the
-// first row or cutoff of a realm. A store of before the table gets the names of its
+// first row, cutoff or mark of a realm. A store of before the table gets the names of its
 // realms with the next write in each.
 
 // errUnnamed means that rows are of a realm that nobody wrote in since there is a
@@ -71,7 +71,7 @@ func (e *engine) realmName(realm hash) (string, error) {
 	return name, closer.Close()
 }
 
-// Realms returns the realms that have rows or cutoffs.
+// Realms returns the realms that have rows, cutoffs or marks.
 func (s *Store) Realms(ctx context.Context) ([]string, error) {
 	e, err := s.enter(ctx)
 	if err != nil {
@@ -79,7 +79,7 @@ func (s *Store) Realms(ctx context.Context) ([]string, error) {
 	}
 	defer s.leave()
 	names := make(map[hash]string)
-	for _, kind := range []byte{kindRow, kindCutoff} {
+	for _, kind := range []byte{kindRow, kindCutoff, kindMark} {
 		if err := e.eachRealm(ctx, kind, func(realm hash, name string) { names[realm] = name }); err != nil {
 			return nil, unavailable(err)
 		}

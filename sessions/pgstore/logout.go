@@ -23,6 +23,8 @@ ON CONFLICT (realm, name) DO UPDATE SET at = greatest(m.at, excluded.at), until 
 
 	sqlMarks = `SELECT name, at, until FROM {s}.marks, {now} WHERE realm = $2 AND until > clock.ms AND name IN (%s)`
 
+	sqlEachMark = `SELECT name, at, until FROM {s}.marks, {now} WHERE realm = $2 AND until > clock.ms AND name >= $3 ORDER BY name LIMIT $4`
+
 	sqlSweepMarks = `DELETE FROM {s}.marks WHERE (realm, name) IN (
 	SELECT realm, name FROM {s}.marks WHERE until <= (SELECT ms FROM {now}) ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED)`
 )
@@ -98,7 +100,11 @@ func (s *Store) Marks(ctx context.Context, realm string, names []string) (marks 
 		return nil, nil
 	}
 	a := s.at().text(realm)
-	err = s.query(ctx, fmt.Sprintf(s.sql.marks, a.places(names)), a, func(r *reader) error {
+	return s.readMarks(ctx, fmt.Sprintf(s.sql.marks, a.places(names)), a)
+}
+
+func (s *Store) readMarks(ctx context.Context, sql string, a *args) (marks []logout.Mark, err error) {
+	err = s.query(ctx, sql, a, func(r *reader) error {
 		marks = append(marks, logout.Mark{Name: r.text(), At: fromMillis(r.int()), Until: fromMillis(r.int())})
 		return r.err
 	})
@@ -106,6 +112,27 @@ func (s *Store) Marks(ctx context.Context, realm string, names []string) (marks 
 		return nil, err
 	}
 	return marks, nil
+}
+
+// EachMark gives the marks that are not over, in the order of their names.
+func (s *Store) EachMark(ctx context.Context, realm string, page func([]logout.Mark) error) error {
+	if err := s.gate.Enter(ctx); err != nil {
+		return err
+	}
+	defer s.gate.Leave()
+	for from := ""; ; {
+		marks, err := s.readMarks(ctx, s.sql.eachMark, s.at().text(realm).text(from).int(logout.MostRows))
+		if err != nil {
+			return err
+		}
+		if err := page(marks); err != nil {
+			return err
+		}
+		if len(marks) < logout.MostRows {
+			return nil
+		}
+		from = marks[len(marks)-1].Name + "\x00" // the next text that there can be
+	}
 }
 
 // Interface guard

@@ -56,7 +56,7 @@ func readScanCursor(cursor string) (key sessions.Key, err error) {
 	return sessions.Key{Realm: string(at[:size]), ID: string(at[size:])}, nil
 }
 
-// Realms returns the realms that have rows or cutoffs, in order.
+// Realms returns the realms that have rows, cutoffs or marks, in order.
 func (s *Store) Realms(ctx context.Context) (realms []string, err error) {
 	if err := s.gate.Enter(ctx); err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func (s *Store) Realms(ctx context.Context) (realms []string, err error) {
 	defer s.gate.Leave()
 	for from := ""; ; {
 		next, found := "", false
-		for _, sql := range []string{s.sql.realmOfRows, s.sql.realmOfCutoffs} {
+		for _, sql := range []string{s.sql.realmOfRows, s.sql.realmOfCutoffs, s.sql.realmOfMarks} {
 			err := s.query(ctx, sql, new(args).text(from), func(r *reader) error {
 				if realm := r.text(); !found || realm < next {
 					next, found = realm, true

@@ -22,6 +22,7 @@ type statements struct {
 	log, recentCutoffs                 string
 	identity, makeIdentity             string
 	scan, realmOfRows, realmOfCutoffs  string
+	realmOfMarks, eachMark             string
 	named, live, mark, marks           string
 	sweepMarks                         string
 	version, makeVersion, storeVersion string
@@ -101,6 +102,8 @@ func (s *statements) writeRest(text func(string) string) {
 	s.named, s.live = text(sqlNamed), text(sqlLive)
 	s.mark, s.marks, s.sweepMarks = text(sqlMark), text(sqlMarks), text(sqlSweepMarks)
 	s.realmOfRows = text("SELECT realm FROM {s}.sessions WHERE realm >= $1 ORDER BY realm LIMIT 1")
+	s.realmOfMarks = text("SELECT realm FROM {s}.marks WHERE realm >= $1 ORDER BY realm LIMIT 1")
+	s.eachMark = text(sqlEachMark)
 	s.realmOfCutoffs = text("SELECT realm FROM {s}.cutoffs WHERE realm >= $1 ORDER BY realm LIMIT 1")
 }
 

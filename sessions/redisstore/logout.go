@@ -41,13 +41,9 @@ func (s *Store) Named(ctx context.Context, realm, name string, page func([]sessi
 		return err
 	}
 	defer s.gate.Leave()
-	results, err := s.ask(ctx, s.client.B().Zrange().Key(s.keys.named(hash("name", realm, name))).Min("0").Max("-1").Build())
+	ids, err := s.members(ctx, s.keys.named(hash("name", realm, name)))
 	if err != nil {
 		return err
-	}
-	ids, err := results[0].AsStrSlice()
-	if err != nil {
-		return unavailable(err)
 	}
 	for some := range slices.Chunk(ids, min(listBatch, logout.MostRows)) {
 		rows, err := s.rowsOf(ctx, realm, some)
@@ -82,7 +78,53 @@ func (s *Store) Mark(ctx context.Context, realm string, marks []logout.Mark) err
 	}
 	defer s.gate.Leave()
 	for _, m := range marks {
+		if err := s.listMark(ctx, realm, &m); err != nil {
+			return err
+		}
 		if _, err := s.run(ctx, s.lua.mark, s.keys.mark(hash("mark", realm, m.Name)), millis(m.At), millis(m.Until)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// listMark puts a mark that is about to be stored where EachMark finds it, and its realm where
+// Realms does: sets like those of names.
+func (s *Store) listMark(ctx context.Context, realm string, m *logout.Mark) error {
+	until := millis(m.Until.Add(nameMargin))
+	if _, err := s.run(ctx, s.lua.name, s.keys.markedRealms(), realm, until); err != nil {
+		return err
+	}
+	_, err := s.run(ctx, s.lua.name, s.keys.marked(hash("marks", realm)), m.Name, until)
+	return err
+}
+
+// members reads a whole set of names.
+func (s *Store) members(ctx context.Context, key string) ([]string, error) {
+	results, err := s.ask(ctx, s.client.B().Zrange().Key(key).Min("0").Max("-1").Build())
+	if err != nil {
+		return nil, err
+	}
+	members, err := results[0].AsStrSlice()
+	return members, unavailable(err)
+}
+
+// EachMark gives the marks that are not over.
+func (s *Store) EachMark(ctx context.Context, realm string, page func([]logout.Mark) error) error {
+	if err := s.gate.Enter(ctx); err != nil {
+		return err
+	}
+	defer s.gate.Leave()
+	names, err := s.members(ctx, s.keys.marked(hash("marks", realm)))
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(names, min(listBatch, logout.MostRows)) {
+		marks, err := s.Marks(ctx, realm, some)
+		if err != nil {
+			return err
+		}
+		if err := page(marks); err != nil {
 			return err
 		}
 	}

@@ -136,6 +136,8 @@ func (k keys) realm(kind, hash string) string { return string(k) + "realm:" + ki
 func (k keys) actor(hash string) string       { return string(k) + "actor:" + hash }
 func (k keys) named(hash string) string       { return string(k) + "name:" + hash }
 func (k keys) mark(hash string) string        { return string(k) + "mark:" + hash }
+func (k keys) marked(hash string) string      { return string(k) + "marked:" + hash }
+func (k keys) markedRealms() string           { return string(k) + "marked" }
 func (k keys) cutoffs() string                { return string(k) + "cutoffs" }
 func (k keys) layout() string                 { return string(k) + "layout" }
 func (k keys) identity() string               { return string(k) + "identity" }

@@ -134,7 +134,7 @@ func (s *Store) readRows(ctx context.Context, keys []sessions.Key, report func(i
 	return nil
 }
 
-// Realms returns the realms that have rows or cutoffs, in order.
+// Realms returns the realms that have rows, cutoffs or marks, in order.
 func (s *Store) Realms(ctx context.Context) (realms []string, err error) {
 	if err := s.gate.Enter(ctx); err != nil {
 		return nil, err
@@ -154,6 +154,11 @@ func (s *Store) Realms(ctx context.Context) (realms []string, err error) {
 			after = "[" + strings.TrimSuffix(escape(realm), stop) + "\x00\x01" // beyond all of it
 		}
 	}
+	marked, err := s.members(ctx, s.keys.markedRealms())
+	if err != nil {
+		return nil, err
+	}
+	realms = append(realms, marked...)
 	cutoffs, err := s.allCutoffs(ctx)
 	if err != nil {
 		return nil, err

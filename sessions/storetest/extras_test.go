@@ -21,6 +21,14 @@ type extras struct {
 	named  func(ctx context.Context, realm, name string, page func([]sessions.Session) error) error
 	mark   func(ctx context.Context, realm string, marks []logout.Mark) error
 	marks  func(ctx context.Context, realm string, names []string) ([]logout.Mark, error)
+	each   func(ctx context.Context, realm string, page func([]logout.Mark) error) error
+}
+
+func (b *broken) EachMark(ctx context.Context, realm string, page func([]logout.Mark) error) error {
+	if b.extras.each != nil {
+		return b.extras.each(ctx, realm, page)
+	}
+	return b.Memory.EachMark(ctx, realm, page)
 }
 
 func (b *broken) Named(ctx context.Context, realm, name string, page func([]sessions.Session) error) error {
@@ -194,6 +202,29 @@ var extraMistakes = []struct {
 		b.extras.mark = func(ctx context.Context, _ string, marks []logout.Mark) error { return b.Memory.Mark(ctx, "", marks) }
 		b.extras.marks = func(ctx context.Context, _ string, names []string) ([]logout.Mark, error) {
 			return b.Memory.Marks(ctx, "", names)
+		}
+	}},
+	{"marks that are over are given", "each mark of a realm is given once, until it is over", func(b *broken) {
+		b.extras.each = func(ctx context.Context, realm string, page func([]logout.Mark) error) error {
+			now := b.Clock
+			b.Clock = func() time.Time { return time.Time{} }
+			defer func() { b.Clock = now }()
+			return b.Memory.EachMark(ctx, realm, page)
+		}
+	}},
+	{"a page of marks is given twice", "each mark of a realm is given once, until it is over", func(b *broken) {
+		b.extras.each = func(ctx context.Context, realm string, page func([]logout.Mark) error) error {
+			return b.Memory.EachMark(ctx, realm, func(marks []logout.Mark) error { return cmp.Or(page(marks), page(marks)) })
+		}
+	}},
+	{"realms of marks are none", "a realm that has marks alone is one", func(b *broken) {
+		b.realms = func(ctx context.Context) ([]string, error) {
+			page, err := b.Memory.Scan(ctx, "", 1<<20)
+			realms := make(map[string]bool)
+			for i := range page.Sessions {
+				realms[page.Sessions[i].Realm] = true
+			}
+			return slices.Collect(maps.Keys(realms)), err
 		}
 	}},
 	{"marks are stored later", "of a logout and a session at once one sees the other", func(b *broken) {

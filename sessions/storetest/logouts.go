@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -195,6 +196,53 @@ func marksOfRealms(s *suite) {
 	if got := s.marks("https://other.example.com", "a"); len(got) != 0 {
 		s.Errorf("another realm has %v", got)
 	}
+}
+
+// eachMark reads all marks of a realm, page by page.
+func (s *suite) eachMark(realm string) (all []logout.Mark) {
+	s.Helper()
+	s.must(part[logout.Store](s).EachMark(s.Context(), realm, func(page []logout.Mark) error {
+		if len(page) > logout.MostRows {
+			s.Errorf("%d marks at a time", len(page))
+		}
+		all = append(all, page...)
+		return nil
+	}))
+	slices.SortFunc(all, func(a, b logout.Mark) int { return cmp.Compare(a.Name, b.Name) })
+	return all
+}
+
+func marksEach(s *suite) {
+	var want []logout.Mark
+	for i := range 2*logout.MostRows + 1 {
+		want = append(want, logout.Mark{Name: fmt.Sprintf("mark-%04d", i), At: epoch.Add(-time.Minute), Until: epoch.Add(time.Hour)})
+	}
+	store := part[logout.Store](s)
+	s.must(store.Mark(s.Context(), realm, want))
+	s.mark("mark-0007", 0, 2*time.Hour) // prolonged
+	want[7] = logout.Mark{Name: "mark-0007", At: epoch, Until: epoch.Add(2 * time.Hour)}
+	s.must(store.Mark(s.Context(), "https://other.example.com", []logout.Mark{{Name: "other", At: epoch, Until: epoch.Add(time.Hour)}}))
+	if got := s.eachMark(realm); !slices.Equal(got, want) {
+		s.Errorf("%d marks are given, not %d", len(got), len(want))
+	}
+	errEnough := errors.New("enough")
+	if err := store.EachMark(s.Context(), realm, func([]logout.Mark) error { return errEnough }); err != errEnough { //nolint:errorlint // it is returned as it is
+		s.Errorf("an error of who asks comes back as %v", err)
+	}
+	s.clock.advance(time.Hour)
+	for range 2 {
+		if got := s.eachMark(realm); !slices.Equal(got, want[7:8]) {
+			s.Errorf("after the others are over there are %v", got)
+		}
+		s.sweep(10)
+	}
+}
+
+func marksAreOfRealms(s *suite) {
+	for _, realm := range hostile {
+		s.must(part[logout.Store](s).Mark(s.Context(), realm, []logout.Mark{{Name: "a", At: epoch, Until: epoch.Add(time.Hour)}}))
+	}
+	s.wantRealms(slices.Clone(hostile)...)
 }
 
 func marksOver(s *suite) {

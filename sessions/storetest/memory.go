@@ -279,6 +279,9 @@ func (m *Memory) Realms(ctx context.Context) ([]string, error) {
 		for _, c := range m.cutoffs {
 			realms[c.Realm] = true
 		}
+		for key := range m.marks {
+			realms[key.Realm] = true
+		}
 		return slices.Collect(maps.Keys(realms)), nil
 	})
 }

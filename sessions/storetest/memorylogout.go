@@ -66,5 +66,26 @@ func (m *Memory) Marks(ctx context.Context, realm string, names []string) ([]log
 	})
 }
 
+// EachMark gives the marks that are not over.
+func (m *Memory) EachMark(ctx context.Context, realm string, page func([]logout.Mark) error) error {
+	marks, err := locked(ctx, m, func() (marks []logout.Mark, err error) {
+		for key, mark := range m.marks {
+			if key.Realm == realm && !mark.Over(m.Now()) {
+				marks = append(marks, mark)
+			}
+		}
+		return marks, nil
+	})
+	if err != nil {
+		return err
+	}
+	for some := range slices.Chunk(marks, logout.MostRows) {
+		if err := page(some); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Interface guard
 var _ logout.Store = (*Memory)(nil)

@@ -158,6 +158,7 @@ func (s *suite) everyExtra(ctx context.Context) map[string]error {
 	if store, ok := sessions.As[logout.Store](s.store); ok {
 		all["Named"] = store.Named(ctx, realm, "name", func([]sessions.Session) error { return nil })
 		all["Mark"] = store.Mark(ctx, realm, []logout.Mark{{Name: "name", At: epoch, Until: epoch}})
+		all["EachMark"] = store.EachMark(ctx, realm, func([]logout.Mark) error { return nil })
 		_, all["Marks"] = store.Marks(ctx, realm, []string{"name"})
 	}
 	if store, ok := sessions.As[sessions.AdminStore](s.store); ok {

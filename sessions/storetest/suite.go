@@ -162,6 +162,8 @@ var checks = []struct {
 	{"many sessions have one name", namedMany, []Part{Logout}},
 	{"of two marks of one name the later times stay", marksMerge, []Part{Logout}},
 	{"a mark stays in its realm", marksOfRealms, []Part{Logout}},
+	{"each mark of a realm is given once, until it is over", marksEach, []Part{Logout}},
+	{"a realm that has marks alone is one", marksAreOfRealms, []Part{Logout, Admin}},
 	{"a mark is over when its time comes", marksOver, []Part{Logout}},
 	{"of a logout and a session at once one sees the other", logoutContended, []Part{Logout}},
 }

@@ -119,6 +119,13 @@ func (s *flawedStore) Mark(ctx context.Context, realm string, marks []logout.Mar
 	return s.names.Mark(ctx, realm, marks)
 }
 
+func (s *flawedStore) EachMark(ctx context.Context, realm string, page func([]logout.Mark) error) error {
+	if err := s.flaw(); err != nil {
+		return err
+	}
+	return s.names.EachMark(ctx, realm, page)
+}
+
 func (s *flawedStore) Marks(ctx context.Context, realm string, names []string) ([]logout.Mark, error) {
 	if err := s.flaw(); err != nil {
 		return nil, err
