@@ -86,5 +86,9 @@ func (s *switched) Update(ctx context.Context, key sessions.Key, fn sessions.Tra
 	if err := s.up(); err != nil {
 		return sessions.Session{}, err
 	}
-	return s.Memory.Update(ctx, key, fn)
+	row, err := s.Memory.Update(ctx, key, fn)
+	if err == nil && row.Confirmed > 0 {
+		s.logger.Info("the test store has a generation that arrived", zap.Uint64("generation", row.Confirmed))
+	}
+	return row, err
 }
