@@ -174,7 +174,8 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 // LogoutURL returns where a browser ends its session at the provider (OpenID Connect RP-Initiated
 // Logout 1.0 section 2), and comes back to a path of this site, whose URL the provider has to know;
 // "" where the provider has no such place, or nobody knows now. hint says who signs out; "" for
-// nobody. No ID token is in it: URLs are in logs and histories.
+// nobody. No ID token is in it, which section 2 recommends and does not require: URLs are in logs and
+// histories. A provider has to ask the person then.
 func (c *Client) LogoutURL(r *http.Request, hint, back string) string {
 	known, err := c.discover(r.Context())
 	if err != nil || known.endSession == "" {
