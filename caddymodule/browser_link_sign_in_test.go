@@ -1,12 +1,10 @@
 package caddymodule_test
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
-	"time"
 
 	"authsidecar/caddymodule/internal/sidecartest"
 	"authsidecar/sessions/browser/signin/signintest"
@@ -17,37 +15,16 @@ func deskSite(t *testing.T) (*sidecar, *signintest.Provider) {
 	t.Helper()
 	provider := signintest.NewProvider(t, "site")
 	s := newSidecar(t)
-	s.Start(fmt.Sprintf(`SITE {
-	auth_sessions {
-		issuer %[1]s
-		trust %[2]s {
-			audience %[1]s/auth/sessions
-			insecure_http
-		}
-		allow self
-		allow scope sessions:impersonate from %[2]s
-		lifecycle
-		identity
-		browser {
-			sign_in %[2]s {
-				client_id site
-			}
-		}
-	}
-	reverse_proxy %[3]s
-}
-`, s.URL, provider.URL, strings.TrimPrefix(sidecartest.Echo(t), "http://")))
+	s.StartSignIn(sidecartest.SignInSite{
+		Provider: provider.URL, App: sidecartest.Echo(t), Trust: "insecure_http", Block: "allow scope sessions:impersonate from " + provider.URL,
+	})
 	return s, provider
 }
 
 // apiToken is a token for our API of whoever the provider knows by that name.
 func apiToken(t *testing.T, s *sidecar, p *signintest.Provider, sub string, more string) string {
 	t.Helper()
-	token, err := p.Key.Sign([]byte(`{"alg":"`+string(p.Key.Algorithm())+`","kid":"`+p.Key.ID()+`","typ":"at+jwt"}`),
-		fmt.Appendf(nil, `{"iss":%q,"sub":%q,"aud":%q,"exp":%d,"scope":"sessions:impersonate"%s}`, p.URL, sub, s.URL+"/auth/sessions", time.Now().Add(time.Hour).Unix(), more))
-	if err != nil {
-		t.Fatal(err)
-	}
+	token := p.AccessToken(s.URL+"/auth/sessions", sub, more)
 	sidecartest.Remember(token)
 	return token
 }

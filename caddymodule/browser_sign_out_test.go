@@ -316,25 +316,7 @@ func TestSignOut_AtTheProviderToo(t *testing.T) {
 	t.Parallel()
 	provider := signintest.NewProvider(t, "site")
 	s := sidecartest.New(t)
-	s.Start(strings.NewReplacer("ISSUER", s.URL, "PROVIDER", provider.URL, "APP", strings.TrimPrefix(signOutApp(t), "http://")).Replace(`SITE {
-	auth_sessions {
-		issuer ISSUER
-		trust PROVIDER {
-			audience ISSUER/auth/sessions
-		}
-		allow self
-		lifecycle
-		identity
-		browser {
-			sign_out /logout
-			sign_in PROVIDER {
-				client_id site
-			}
-		}
-	}
-	reverse_proxy APP
-}
-`))
+	s.StartSignIn(sidecartest.SignInSite{Provider: provider.URL, App: signOutApp(t), Browser: "sign_out /logout"})
 	there := provider.URL + "/end?" + url.Values{"client_id": {"site"}, "logout_hint": {"alice"}, "post_logout_redirect_uri": {s.URL + "/auth/sessions/signed-out"}}.Encode()
 	for query, want := range map[string]string{
 		"status=303&Location=/bye":                                   there,

@@ -17,25 +17,7 @@ func signInSite(t *testing.T, trust string) (*sidecartest.Sidecar, *signintest.P
 	t.Helper()
 	provider := signintest.NewProvider(t, "site")
 	s := sidecartest.New(t)
-	s.Start(fmt.Sprintf(`SITE {
-	auth_sessions {
-		issuer %[1]s
-		trust %[2]s {
-			audience %[1]s/auth/sessions
-			%[3]s
-		}
-		allow self
-		lifecycle
-		identity
-		browser {
-			sign_in %[2]s {
-				client_id site
-			}
-		}
-	}
-	reverse_proxy %[4]s
-}
-`, s.URL, provider.URL, trust, strings.TrimPrefix(sidecartest.Echo(t), "http://")))
+	s.StartSignIn(sidecartest.SignInSite{Provider: provider.URL, App: sidecartest.Echo(t), Trust: trust})
 	return s, provider
 }
 

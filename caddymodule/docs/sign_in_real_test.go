@@ -1,7 +1,6 @@
 package docs
 
 import (
-	"fmt"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -19,27 +18,7 @@ func TestRealIssuers_PeopleSignIn(t *testing.T) {
 		s := sidecartest.New(t)
 		s.Env = append(s.Env, "OIDC_SECRET=site-secret")
 		provider := issuer(t, s.URL)
-		s.Start(fmt.Sprintf(`SITE {
-	auth_sessions {
-		issuer %[1]s
-		trust %[2]s {
-			audience %[1]s/auth/sessions
-			%[3]s
-		}
-		allow self
-		lifecycle
-		identity {
-			require
-		}
-		browser {
-			sign_in %[2]s {
-				%[4]s
-			}
-		}
-	}
-	reverse_proxy %[5]s
-}
-`, s.URL, provider.url, trust, signIn, strings.TrimPrefix(sidecartest.Echo(t), "http://")))
+		s.StartSignIn(sidecartest.SignInSite{Provider: provider.url, App: sidecartest.Echo(t), Trust: trust, Identity: "require", SignIn: signIn})
 		return &signInSite{s, t}
 	}
 	oidcProvider := func(at *url.URL, form string) url.Values {

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
@@ -41,33 +40,10 @@ func (s *scene) startSignIn(words string) *signintest.Provider {
 	s.t.Helper()
 	provider := signintest.NewProvider(s.t, "site")
 	provider.Change(func() { provider.Claims = signintest.Object{"sub": "carol"} })
-	s.Start(fmt.Sprintf(`SITE {
-	auth_sessions {
-		issuer %[1]s
-		trust %[2]s {
-			audience %[1]s/auth/sessions
-			insecure_http
-		}
-		allow self
-		allow scope sessions:impersonate from %[2]s
-		lifecycle
-		identity
-		browser {
-			sign_in %[2]s {
-				client_id site
-			}
-			%[4]s
-		}
-	}
-	reverse_proxy %[3]s
-}
-`, s.URL, provider.URL, strings.TrimPrefix(sidecartest.Echo(s.t), "http://"), words))
-	var err error
-	s.desk, err = provider.Key.Sign([]byte(`{"alg":"ES256","kid":"`+provider.Key.ID()+`","typ":"at+jwt"}`),
-		fmt.Appendf(nil, `{"iss":%q,"sub":"carol","aud":%q,"exp":%d,"scope":"sessions:impersonate"}`, provider.URL, s.URL+"/auth/sessions", time.Now().Add(time.Hour).Unix()))
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	s.StartSignIn(sidecartest.SignInSite{
+		Provider: provider.URL, App: sidecartest.Echo(s.t), Trust: "insecure_http", Block: "allow scope sessions:impersonate from " + provider.URL, Browser: words,
+	})
+	s.desk = provider.AccessToken(s.URL+"/auth/sessions", "carol", "")
 	return provider
 }
 

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -68,6 +69,18 @@ func NewProvider(t testing.TB, clientID string) *Provider {
 	t.Cleanup(server.Close)
 	p.URL = server.URL
 	return p
+}
+
+// AccessToken returns a token for the API of audience of whoever the provider knows by that name, who
+// may impersonate. more are more members of its claims, each with a comma before it.
+func (p *Provider) AccessToken(audience, sub, more string) string {
+	p.t.Helper()
+	token, err := p.Key.Sign([]byte(`{"alg":"`+string(p.Key.Algorithm())+`","kid":"`+p.Key.ID()+`","typ":"at+jwt"}`),
+		fmt.Appendf(nil, `{"iss":%q,"sub":%q,"aud":%q,"exp":%d,"scope":"sessions:impersonate"%s}`, p.URL, sub, audience, time.Now().Add(time.Hour).Unix(), more))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return token
 }
 
 func (p *Provider) serveDocument(w http.ResponseWriter, r *http.Request) {
