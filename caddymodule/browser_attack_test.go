@@ -163,8 +163,13 @@ func TestBrowser_OnTheHostOfImpersonationsNobodyIsThemselves(t *testing.T) {
 	s, idp := browserSite(t, "", "browser {\n\t\t\timpersonate_on https://as.example.com\n\t\t}")
 	p := s.newPerson()
 	p.signIn(desk(idp), `{"user_id":"carol"}`)
-	p.signIn(desk(idp), `{"user_id":"alice","reason":"ticket 4711"}`)
 	there := append([]string{"Host", "as.example.com"}, sameOrigin...)
+	const acting = `{"deliver":"cookie","user_id":"alice","reason":"ticket 4711"}`
+	wantProblem(t, "an impersonation at home", s.Create(desk(idp), acting, sameOrigin...), 400, "wrong_host")
+	if items := s.Call("GET", "?user_id=alice", idp.Token("alice", nil), "").Fields["items"].([]any); len(items) != 0 {
+		t.Errorf("%d sessions are left", len(items))
+	}
+	p.keep(s.Create(desk(idp), acting, there...))
 	wantTold(t, p.do("GET", "/app", there...), "X-Auth-User", "alice")
 	sidecartest.WantStatus(t, p.do("POST", "/auth/sessions/close", there...), 303)
 	if !p.has(cookie, cookieRefresh) {

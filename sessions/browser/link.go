@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"time"
@@ -104,12 +105,19 @@ func (h Handover) Prepare(r *http.Request, way string, req *sessions.CreateReque
 
 // Deliver implements httpapi.Deliverer.
 func (h Handover) Deliver(w http.ResponseWriter, r *http.Request, way string, grant *sessions.Grant) error {
+	if way != byLink && grant.Session.Impersonation && !h.Links.isAt(r, &grant.Session) {
+		return cmp.Or(h.Manager.SignOut(r.Context(), &grant.Session, h.ClientIP(r)), error(errNotHere))
+	}
 	if way != byLink {
 		return h.Cookies.Deliver(w, r, way, grant)
 	}
 	endpoint.WriteJSON(w, http.StatusOK, "application/json", h.Links.answer(h.Path, grant))
 	return nil
 }
+
+// errNotHere is for cookies of impersonations that are asked for on the other host.
+var errNotHere = httpapi.NewProblem(400, "wrong_host", "Impersonations have a host of their own",
+	"Send the request to the host on which people act as others: its cookies are good there alone.")
 
 // errElsewhere is for links that are opened on the other host.
 var errElsewhere = httpapi.NewProblem(400, "wrong_host", "This link is for another host",

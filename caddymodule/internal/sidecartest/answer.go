@@ -1,6 +1,7 @@
 package sidecartest
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"io"
@@ -84,6 +85,7 @@ func (s *Sidecar) TryCreateAt(url, token, body string, header ...string) (Answer
 	for i := 0; i+1 < len(header); i += 2 {
 		req.Header[header[i]] = []string{header[i+1]}
 	}
+	req.Host = cmp.Or(req.Header.Get("Host"), req.Host)
 	return s.Do(req)
 }
 
