@@ -41,11 +41,11 @@ type reach struct {
 // routes walks through a list of routes. What a route answers is all only if it is for all.
 func (r *reach) routes(list caddyhttp.RouteList) {
 	for i := range list {
-		before := r.answered
-		for _, handler := range list[i].Handlers {
+		route, before := &list[i], r.answered
+		for _, handler := range route.Handlers {
 			r.meet(handler)
 		}
-		if len(list[i].MatcherSets) > 0 {
+		if len(route.MatcherSets) > 0 {
 			r.answered = before
 		}
 	}
@@ -96,7 +96,7 @@ func checkCookies(routes caddyhttp.RouteList) error {
 	var all []keeper
 	for i := range routes {
 		hosts := hostsOf(routes[i].MatcherSets)
-		eachHandler(routes[i:i+1], func(h *Handler) {
+		eachHandler(&routes[i], func(h *Handler) {
 			if h.Browser != nil {
 				all = append(all, keeper{hosts, h})
 			}
@@ -139,16 +139,16 @@ func hostsOf(sets caddyhttp.MatcherSets) (hosts []string) {
 	return hosts
 }
 
-// eachHandler calls do with the handlers of ours in a list of routes, and below.
-func eachHandler(routes caddyhttp.RouteList, do func(*Handler)) {
-	for i := range routes {
-		for _, handler := range routes[i].Handlers {
-			switch handler := handler.(type) {
-			case *caddyhttp.Subroute:
-				eachHandler(handler.Routes, do)
-			case *Handler:
-				do(handler)
+// eachHandler calls do with the handlers of ours in a route, and below.
+func eachHandler(route *caddyhttp.Route, do func(*Handler)) {
+	for _, handler := range route.Handlers {
+		switch handler := handler.(type) {
+		case *caddyhttp.Subroute:
+			for i := range handler.Routes {
+				eachHandler(&handler.Routes[i], do)
 			}
+		case *Handler:
+			do(handler)
 		}
 	}
 }
