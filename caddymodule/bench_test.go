@@ -331,10 +331,10 @@ func fill(b *testing.B, dir string) {
 			b.Fatal(err)
 		}
 	}
-	fillWith(b, dir, rows, func(*sessions.Session) {})
+	fillWith(b, dir, rows, nil)
 }
 
-// fillWith stores so many sessions, each of another user, with something changed.
+// fillWith stores so many sessions, each of another user, with something changed; nil: nothing.
 func fillWith(b *testing.B, dir string, rows int, change func(*sessions.Session)) {
 	b.Helper()
 	store, err := pebblestore.Open(pebblestore.Options{Dir: dir})
@@ -353,7 +353,9 @@ func fillWith(b *testing.B, dir string, rows int, change func(*sessions.Session)
 					Actor: sessions.Principal{Issuer: "https://idp.example.com", Subject: fmt.Sprint("filler", n)}, Rule: "self",
 					CreatedAt: now, RotatedAt: now, ExpiresAt: now.Add(24 * time.Hour), Idle: 24 * time.Hour, KeyID: "k",
 				}
-				change(&row)
+				if change != nil {
+					change(&row)
+				}
 				if _, _, _, err := store.Create(context.Background(), row); err != nil {
 					failed.Add(1)
 				}
