@@ -63,7 +63,7 @@ var (
 
 // shown are the packages that show how they are used, in an example with its output.
 var shown = []string{
-	"caddymodule/adminapi", "caddymodule/backup", "caddymodule/cli", "caddymodule/cli/explain", "caddymodule/config",
+	"caddymodule/adminapi", "caddymodule/backup", "caddymodule/cli", "caddymodule/cli/demoidp", "caddymodule/cli/explain", "caddymodule/config",
 	"caddymodule/config/directive", "caddymodule/config/expression", "caddymodule/identity", "caddymodule/observe",
 	"sessions", "sessions/audit", "sessions/bearer", "sessions/browser", "sessions/browser/banner", "sessions/browser/signin", "sessions/cors", "sessions/forward", "sessions/httpapi",
 	"sessions/jose", "sessions/keyring", "sessions/oauthapi", "sessions/pebblestore", "sessions/revocation",

@@ -47,7 +47,7 @@ provider, and tokens that are signed with it.
 			cmd.AddCommand(
 				statusCommand(), listCommand(), revokeCommand(), keysCommand(), rotateKeysCommand(),
 				explainCommand(read), auditCommand(), backupCommand(), restoreCommand(), copyCommand(), keygenCommand(), tokenCommand(), openapiCommand(),
-				healthCommand(),
+				healthCommand(), demoIDPCommand(),
 			)
 		},
 	})

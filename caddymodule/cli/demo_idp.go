@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"authsidecar/caddymodule/cli/demoidp"
+	"authsidecar/sessions/jose"
+)
+
+// A demoIDP is an identity provider to try the example with, as its flags say.
+type demoIDP struct {
+	listen     string
+	client     string
+	sites      []string
+	people     []string
+	withParent bool
+}
+
+func demoIDPCommand() *cobra.Command {
+	d := new(demoIDP)
+	cmd := &cobra.Command{
+		Use:   "demo-idp --site <url>... [--listen <address>] [--client <id>] [--person <name>[=<scopes>]]... [--with-parent]",
+		Short: "Runs an identity provider without passwords, to try sign-in on this machine",
+		Long: `
+Runs an OpenID provider that asks for no password: whoever comes chooses who they are. It
+listens on this machine alone, and makes new keys each time that it starts. Never use it
+for anything but to try things out.
+
+The site of the example, with its own people: alice, bob, support and officer.
+
+	$ caddy auth-sessions demo-idp --site http://127.0.0.1:8080/auth/sessions
+
+Other people, with the scopes in their ID tokens:
+
+	$ caddy auth-sessions demo-idp --site http://127.0.0.1:8080/auth/sessions \
+		--person carol --person "dave=sessions:impersonate sessions:manage"`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			return d.run(ctx, cmd)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&d.listen, "listen", "l", "127.0.0.1:8083", "A loopback address and a port")
+	flags.StringVar(&d.client, "client", "demo", "The name of the site here: client_id in its sign_in block")
+	flags.StringArrayVar(&d.sites, "site", nil, "Where the endpoints of the site are: its address and path (required, repeatable)")
+	flags.StringArrayVar(&d.people, "person", []string{"alice", "bob", "support=sessions:impersonate", "officer=sessions:manage"}, "Who can sign in, with their scopes (repeatable)")
+	flags.BoolVar(&d.withParent, "with-parent", false, "End when the process that started this one does")
+	return cmd
+}
+
+func (d *demoIDP) run(ctx context.Context, cmd *cobra.Command) error {
+	config, err := d.config()
+	if err != nil {
+		return err
+	}
+	listener, err := d.open(ctx)
+	if err != nil {
+		return err
+	}
+	config.Issuer = "http://" + listener.Addr().String()
+	provider, err := demoidp.New(*config)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(cmd.OutOrStdout(), "%s asks for no password: it is there to try things out, and for nothing else.\n", config.Issuer); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if d.withParent {
+		go endWithParent(ctx, cancel)
+	}
+	server := &http.Server{Handler: provider, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
+	defer stop()
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serving: %w", err)
+	}
+	return nil
+}
+
+// config checks the flags.
+func (d *demoIDP) config() (*demoidp.Config, error) {
+	if len(d.sites) == 0 {
+		return nil, errors.New("--site is required, as in: --site http://127.0.0.1:8080/auth/sessions")
+	}
+	c := &demoidp.Config{Client: d.client, Now: time.Now}
+	for _, site := range d.sites {
+		c.Sites = append(c.Sites, strings.TrimSuffix(site, "/"))
+	}
+	for _, text := range d.people {
+		name, scope, _ := strings.Cut(text, "=")
+		if name == "" {
+			return nil, fmt.Errorf("--person %q has no name: write name or name=scopes", text)
+		}
+		c.People = append(c.People, demoidp.Person{Name: name, Scope: scope})
+	}
+	var err error
+	c.Key, err = jose.Generate(jose.ES256)
+	return c, err
+}
+
+// open listens, on this machine alone.
+func (d *demoIDP) open(ctx context.Context) (net.Listener, error) {
+	address, err := netip.ParseAddrPort(d.listen)
+	if err != nil || !address.Addr().IsLoopback() {
+		return nil, fmt.Errorf("--listen %s: it asks for no password, and so is for this machine alone: write a loopback address and a port, as in 127.0.0.1:8083", d.listen)
+	}
+	return new(net.ListenConfig).Listen(ctx, "tcp", address.String())
+}
+
+// endWithParent calls end when this process has another parent: nothing on every system tells it.
+func endWithParent(ctx context.Context, end func()) {
+	parent := os.Getppid()
+	for ticker := time.NewTicker(200 * time.Millisecond); os.Getppid() == parent; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+	end()
+}

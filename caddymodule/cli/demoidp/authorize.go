@@ -1,0 +1,134 @@
+package demoidp
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
+	_ "embed"
+	"encoding/base64"
+	"html/template"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"authsidecar/sessions/httpapi"
+)
+
+// A request is what the client asks for (OpenID Connect Core 1.0 section 3.1.2.1).
+type request struct {
+	redirect, state, nonce, challenge string
+}
+
+// proves reports whether the verifier is that of the challenge (RFC 7636 section 4.6).
+func (r *request) proves(verifier string) bool {
+	sum := sha256.Sum256([]byte(verifier))
+	return subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(r.challenge)) == 1
+}
+
+// read reads a request. known is false where it is not sure whose it is: then nobody is sent back.
+// wrong is the error that its client gets; "" for none.
+func (p *Provider) read(values url.Values) (r *request, known bool, wrong string) {
+	for name := range values {
+		if len(values[name]) > 1 { // RFC 6749 section 3.1
+			return nil, false, ""
+		}
+	}
+	r = &request{values.Get("redirect_uri"), values.Get("state"), values.Get("nonce"), values.Get("code_challenge")}
+	if values.Get("client_id") != p.Client || !p.registered(r.redirect, "/sign-in/callback") {
+		return nil, false, ""
+	}
+	switch {
+	case values.Get("response_type") != "code":
+		wrong = "unsupported_response_type"
+	case !slices.Contains(strings.Fields(values.Get("scope")), "openid"), values.Get("request") != "", values.Get("request_uri") != "",
+		values.Get("code_challenge_method") != "S256", len(r.challenge) != 43:
+		wrong = "invalid_request"
+	case values.Get("prompt") == "none": // section 3.1.2.6
+		wrong = "login_required"
+	}
+	return r, true, wrong
+}
+
+// serveAuthorize shows who can sign in.
+func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
+	if _, ok := p.readOrSendBack(w, r, r.URL.Query()); ok {
+		p.writePage(w, http.StatusOK, &page{Title: "Who are you?", People: p.People, Asked: r.URL.Query()})
+	}
+}
+
+// serveChoice sends who chose a person back, as that person.
+func (p *Provider) serveChoice(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		p.writePage(w, http.StatusBadRequest, &page{Title: "This form cannot be read", Text: "Begin again at the site that sent you here."})
+		return
+	}
+	name := r.PostForm.Get("person")
+	r.PostForm.Del("person")
+	asked, ok := p.readOrSendBack(w, r, r.PostForm)
+	if !ok {
+		return
+	}
+	at := slices.IndexFunc(p.People, func(person Person) bool { return person.Name == name })
+	if at < 0 {
+		p.sendBack(w, r, asked, url.Values{"error": {"access_denied"}})
+		return
+	}
+	code := p.keep(&flow{request: asked, person: p.People[at], until: p.Now().Add(codeLife)})
+	p.sendBack(w, r, asked, url.Values{"code": {code}})
+}
+
+// readOrSendBack reads a request. Where that is wrong it answers.
+func (p *Provider) readOrSendBack(w http.ResponseWriter, r *http.Request, values url.Values) (*request, bool) {
+	asked, known, wrong := p.read(values)
+	switch {
+	case !known:
+		p.writePage(w, http.StatusBadRequest, &page{Title: "Unknown client", Text: "The client or its redirect URI is not known here: see the command line of demo-idp."})
+	case wrong != "":
+		p.sendBack(w, r, asked, url.Values{"error": {wrong}})
+	default:
+		return asked, true
+	}
+	return nil, false
+}
+
+// sendBack sends the browser back to the client (RFC 6749 section 4.1.2, RFC 9207).
+func (p *Provider) sendBack(w http.ResponseWriter, r *http.Request, asked *request, answer url.Values) {
+	answer.Set("iss", p.Issuer)
+	if asked.state != "" {
+		answer.Set("state", asked.state)
+	}
+	http.Redirect(w, r, asked.redirect+"?"+answer.Encode(), http.StatusSeeOther)
+}
+
+var (
+	//go:embed page.html
+	pageText     string
+	pageTemplate = template.Must(template.New("page").Parse(pageText))
+)
+
+// A page is what people see.
+type page struct {
+	Title, Text string
+	People      []Person
+	Asked       url.Values // what the client asked for
+	Style       template.CSS
+}
+
+func (p *Provider) writePage(w http.ResponseWriter, status int, content *page) {
+	content.Style = template.CSS(httpapi.PageStyle) //nolint:gosec // it is ours
+	var text bytes.Buffer
+	if err := pageTemplate.Execute(&text, content); err != nil {
+		http.Error(w, "The page cannot be written.", http.StatusInternalServerError)
+		return
+	}
+	sum := sha256.Sum256([]byte(httpapi.PageStyle))
+	header := w.Header()
+	header.Set("Content-Type", "text/html; charset=utf-8")
+	// What a form leads on to counts as well (CSP Level 3, section 6.4.1).
+	header.Set("Content-Security-Policy", "default-src 'none'; style-src 'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+
+		"'; form-action 'self' "+strings.Join(p.Sites, "/ ")+"/; base-uri 'none'; frame-ancestors 'none'")
+	header.Set("Referrer-Policy", "same-origin")
+	w.WriteHeader(status)
+	_, _ = w.Write(text.Bytes())
+}
