@@ -124,7 +124,7 @@ func storeCurve(b *testing.B, name string, floor func(), begin func(s *bench, cl
 func forwardCurve(b *testing.B) curveGroup {
 	b.Helper()
 	p := newProxyBench(b)
-	one := p.token("alice")
+	one := p.token("alice", "alice")
 	tokens := p.tokens(distinctTokens)
 	p.warm(tokens...)
 	through := func(site string, token func() string) func(int) func(int) bool {
