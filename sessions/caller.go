@@ -56,6 +56,9 @@ type recorded struct {
 	Absent []string
 	// Whole means that the token had no claims but those that were recorded.
 	Whole bool
+	// What sub, sid and AuthAt said of it.
+	sub, sid string
+	authAt   time.Time
 }
 
 // knows reports whether it is known what the caller's token said of all that the
@@ -82,6 +85,9 @@ func (c *Caller) From() string { return cmp.Or(c.Trust, c.Issuer) }
 // sub returns the "sub" of the token where another claim names the caller; "" where it
 // is the same, or none that can be one.
 func (c *Caller) sub() string {
+	if c.recorded != nil {
+		return c.recorded.sub
+	}
 	sub, _ := c.Claims["sub"].(string)
 	if sub == c.Subject || len(sub) > maxUserID {
 		return ""
@@ -92,6 +98,9 @@ func (c *Caller) sub() string {
 // sid returns the "sid" of the token of an issuer's session (OpenID Connect Front-Channel
 // Logout 1.0 section 3); "" where there is none that can be kept.
 func (c *Caller) sid() string {
+	if c.recorded != nil {
+		return c.recorded.sid
+	}
 	if sid, _ := c.Claims["sid"].(string); len(sid) <= maxSID {
 		return sid
 	}
@@ -102,6 +111,9 @@ func (c *Caller) sid() string {
 // "auth_time" (OpenID Connect Core 1.0 section 2), else "iat", in whole seconds. Zero: it
 // says neither.
 func (c *Caller) AuthAt() time.Time {
+	if c.recorded != nil {
+		return c.recorded.authAt
+	}
 	for _, name := range [...]string{"auth_time", "iat"} {
 		switch n := c.Claims[name].(type) {
 		case int64:

@@ -39,6 +39,9 @@ type CreateRequest struct {
 	ClientAuthenticated bool
 	// Cookies is set where the tokens are to live in cookies of a browser: see Session.Cookies.
 	Cookies bool
+	// Console is set where a person signed in at the console (Minter.Console): the session is good
+	// there alone, and records what Manager.Manage looks at too.
+	Console bool
 	// IdempotencyKey makes repeating the request safe; "" for none.
 	IdempotencyKey string
 	// Link asks for a session that is pending until its link is opened, and ReturnTo is where the
@@ -117,7 +120,7 @@ func (c *creation) prepare(now time.Time) (*Session, error) {
 	s := &Session{
 		Realm:       c.Realm,
 		UserID:      c.req.UserID,
-		ClientID:    cmp.Or(c.req.ClientID, c.req.Caller.ClientID, c.Realm),
+		ClientID:    c.clientID(),
 		Reason:      c.req.Reason,
 		Actor:       c.req.Caller.Principal,
 		ActorClient: c.req.Caller.ClientID,
@@ -156,13 +159,21 @@ func (c *creation) prepare(now time.Time) (*Session, error) {
 	return s, nil
 }
 
+// clientID returns the client that the session is bound to.
+func (c *creation) clientID() string {
+	if c.req.Console {
+		return c.Minter.Console
+	}
+	return cmp.Or(c.req.ClientID, c.req.Caller.ClientID, c.Realm)
+}
+
 // decide asks the policy, and sets what kind of session it is.
 func (c *creation) decide(s *Session) error {
 	decision, err := c.Policy.Decide(c.input(c.req.Caller, s))
 	if err != nil {
 		return err
 	}
-	if c.claimsClient() {
+	if c.claimsClient() || c.ofConsole(s) != c.req.Console {
 		return ErrClient
 	}
 	s.Impersonation, s.Rule = decision.Impersonation, decision.Rule
@@ -193,6 +204,11 @@ func (c *creation) record(s *Session, now time.Time) error {
 	var asked []Condition
 	if trust := c.trust(c.req.Caller.Issuer); trust != nil {
 		asked = trust.conditions()
+	}
+	for i := range c.Manage {
+		if c.req.Console && c.Manage[i].From == c.req.Caller.From() {
+			asked = append(slices.Clip(asked), c.Manage[i].When)
+		}
 	}
 	c.Policy.record(s, c.req.Caller, asked...)
 	return c.keep(s, now)

@@ -24,12 +24,55 @@ func (m *Manager) RightsOf(c *Caller, ip string) (*Rights, error) {
 		r.user = c.Subject
 	}
 	for i := range m.Manage {
-		when := m.Manage[i].When
-		if m.Manage[i].From == c.From() && (when.PerSession() || when.Holds(&RuleInput{Caller: c})) {
+		if m.Manage[i].From == c.From() && m.Manage[i].mayHold(c) {
 			r.manage = append(r.manage, m.Manage[i])
 		}
 	}
 	return r, nil
+}
+
+// consoleAge is for how long the claims count by which a person signed in at the console.
+const consoleAge = 24 * time.Hour
+
+// ErrSignInAgain means that a person signed in at the console too long ago for their claims to
+// give them anything.
+var ErrSignInAgain = fmt.Errorf("%w: the sign-in is too old", ErrForbidden)
+
+// ConsoleCaller returns who signed in at the console (Minter.Console), by a live session of theirs,
+// with the claims that it recorded then, and so what rules they are asked: they have for a day what
+// allow and manage give them. The errors are ErrSignInAgain, and ErrForbidden where the session is
+// of no console, or its issuer is not trusted with its caller any more.
+func (m *Manager) ConsoleCaller(s *Session) (*Caller, error) {
+	trust := m.trust(s.Actor.Issuer)
+	switch {
+	case !m.ofConsole(s) || s.Impersonation || trust == nil:
+		return nil, ErrForbidden
+	case m.Store.Now().Sub(s.CreatedAt) > consoleAge:
+		return nil, ErrSignInAgain
+	}
+	c := m.Policy.recorded(s, trust)
+	if !trust.Accepts(c) {
+		return nil, ErrForbidden
+	}
+	c.User = trust.IsUserOf(c)
+	return c, nil
+}
+
+// MayAct reports whether there are users for whom the caller may have a session, as far as that can
+// be said of none of them.
+func (m *Manager) MayAct(c *Caller) bool { return !c.Own && !c.Acting && m.Policy.mayAllow(c) }
+
+// LinkAgain returns the link of a pending session that the caller asked for: ErrNotFound for every
+// other one.
+func (m *Manager) LinkAgain(ctx context.Context, r *Rights, id string) (*Grant, error) {
+	s, err := m.Get(ctx, r, id)
+	switch {
+	case err != nil:
+		return nil, err
+	case s.Pending == nil || s.Actor != r.caller.Principal:
+		return nil, ErrNotFound
+	}
+	return m.grant(&s, m.Store.Now())
 }
 
 // adminSubject is who ended a session, in events, where whoever runs the server

@@ -180,8 +180,13 @@ func (m *Manager) grant(s *Session, now time.Time) (*Grant, error) {
 func (m *Manager) input(c *Caller, s *Session) *RuleInput {
 	return &RuleInput{
 		Caller: c, UserID: s.UserID, Reason: s.Reason, ClientID: s.ClientID,
-		OtherClient: s.ClientID != cmp.Or(c.ClientID, m.Realm) && !m.Clients[s.ClientID],
+		OtherClient: s.ClientID != cmp.Or(c.ClientID, m.Realm) && !m.Clients[s.ClientID] && !m.ofConsole(s),
 	}
+}
+
+// ofConsole reports whether a session is of somebody who signed in at the console.
+func (m *Manager) ofConsole(s *Session) bool {
+	return m.Minter.Console != "" && s.ClientID == m.Minter.Console
 }
 
 // trust returns what is configured for an issuer; nil where it is not trusted.

@@ -102,6 +102,16 @@ func (p *Policy) Decide(in *RuleInput) (Decision, error) {
 	return Decision{}, no
 }
 
+// mayAllow reports whether the policy may let the caller have a session for somebody else.
+func (p *Policy) mayAllow(c *Caller) bool {
+	return slices.ContainsFunc(p.Allow, func(rule Rule) bool { return rule.From == c.From() && rule.mayHold(c) })
+}
+
+// mayHold reports whether the rule holds for the caller, or may for some sessions.
+func (r *Rule) mayHold(c *Caller) bool {
+	return c.knows(r.When) && (r.When.PerSession() || r.When.Holds(&RuleInput{Caller: c}))
+}
+
 // permits asks the rule. Another client than the caller's own it permits only by that
 // client: where it holds whatever the client is, it was written without a thought of it.
 func (r *Rule) permits(in *RuleInput) error {
@@ -168,21 +178,25 @@ func (p *Policy) record(s *Session, c *Caller, further ...Condition) {
 	}
 	for _, when := range asked {
 		names, all := when.Claims()
+		if all && c.recorded != nil && !c.recorded.Whole {
+			continue // what is unknown stays so
+		}
 		if all {
 			s.ActorClaims, s.ActorAbsent, s.ActorWhole = c.Claims, nil, true
 			return
 		}
 		for _, name := range names {
-			s.record(name, c.Claims)
+			s.record(name, c)
 		}
 	}
 }
 
 // record notes what the token said of a claim.
-func (s *Session) record(name string, claims Claims) {
-	value, ok := claims[name]
+func (s *Session) record(name string, c *Caller) {
+	value, ok := c.Claims[name]
 	if !ok {
-		if !slices.Contains(s.ActorAbsent, name) {
+		unknown := c.recorded != nil && !c.recorded.Whole && !slices.Contains(c.recorded.Absent, name)
+		if !unknown && !slices.Contains(s.ActorAbsent, name) {
 			s.ActorAbsent = append(s.ActorAbsent, name)
 		}
 		return
@@ -199,7 +213,7 @@ func (s *Session) record(name string, claims Claims) {
 func (p *Policy) recorded(s *Session, trust *Trust) *Caller {
 	c := &Caller{
 		Principal: s.Actor, Trust: trust.Name, ClientID: s.ActorClient, Scopes: s.ActorClaims.Scopes(), Claims: s.ActorClaims,
-		recorded: &recorded{Absent: s.ActorAbsent, Whole: s.ActorWhole},
+		recorded: &recorded{Absent: s.ActorAbsent, Whole: s.ActorWhole, sub: s.ActorSub, sid: s.ActorSID, authAt: s.ActorAuthAt},
 	}
 	if len(s.ActorAbsent) > 0 || s.ActorWhole {
 		return c

@@ -20,6 +20,9 @@ type Rights struct {
 	manage   []Rule // those that hold for the caller, or may for some sessions
 }
 
+// Manages reports whether there may be sessions of others that a manage rule gives them.
+func (r *Rights) Manages() bool { return len(r.manage) > 0 }
+
 func (r *Rights) by() ender { return ender{by: r.caller.Principal, ip: r.ip} }
 
 // Over reports whether the caller may see and end the session. A manage rule is

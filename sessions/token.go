@@ -33,6 +33,9 @@ type Minter struct {
 	// Confidential are the OAuth clients that authenticate: a refresh token of theirs says so, and
 	// is good for nobody else, even when the client is no more.
 	Confidential map[string]bool
+	// Console is the origin of the console: the client of the sessions of those who sign in there,
+	// and the one audience of their access tokens. "": there is none.
+	Console string
 	// Keys sign.
 	Keys *keyring.Keyring
 	// StoreID returns the identity of the store (revocation.Watcher.Identity), which access tokens
@@ -174,6 +177,9 @@ func (m *Minter) accessClaims(s *Session, id string, issued, expires time.Time) 
 	claims := &accessClaims{
 		Issuer: m.Issuer, Expires: expires.Unix(), Audience: audienceOf(m.AccessAudience), User: s.UserID, Client: s.ClientID,
 		Issued: issued.Unix(), ID: id, Session: s.ID, Created: s.CreatedAt.UnixMilli(), Actor: actorOf(s), Kept: m.kept(s, expires),
+	}
+	if m.Console != "" && s.ClientID == m.Console {
+		claims.Audience = m.Console
 	}
 	if s.Cookies {
 		claims.Gen = &s.Generation
