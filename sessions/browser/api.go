@@ -28,6 +28,8 @@ type Config struct {
 	SignIn *signin.Client
 	// Banner is whether the bar is served that shows who acts as whom.
 	Banner bool
+	// Console is set for the host of the console: people sign in and out there, and open no links.
+	Console bool
 	// More are endpoints beside those of this package.
 	More []Endpoint
 }

@@ -173,11 +173,35 @@ func (a *Authenticator) rotated(r *http.Request, b *Brought) (*Decision, error) 
 		}
 		grant := result.Val.(*sessions.Grant)
 		holder, err := a.verify(r.Context(), b.Pair, grant.AccessToken)
-		if errors.Is(err, sessions.ErrEnded) {
+		if err != nil && !bearer.IsUnavailable(err) { // it ended, or is good at another host
 			return nil, &OverError{b.Pair, err}
 		}
 		return &Decision{Pair: b.Pair, Holder: holder, grant: grant}, err
 	}
+}
+
+// SignedIn returns the session of whoever is signed in here, and sets on the answer what cookies it is
+// to have; nil for nobody. It is their own: an impersonation that is going on is nobody's.
+func (a *Authenticator) SignedIn(w http.ResponseWriter, r *http.Request) (*sessions.Session, error) {
+	own, _, err := a.Jar.Read(r)
+	if err != nil || !own.There() {
+		return nil, nil //nolint:nilerr // cookies that differ are nobody's
+	}
+	decision, err := a.Authenticate(r, &Brought{Pair: Own, Tokens: own})
+	var over *OverError
+	switch {
+	case errors.As(err, &over):
+		a.Clear(w.Header(), over.Pair)
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	a.Settle(r.Context(), w.Header(), decision)
+	row, err := a.Manager.CurrentOf(r.Context(), decision.Holder.Caller)
+	if errors.Is(err, sessions.ErrNotFound) {
+		return nil, nil
+	}
+	return &row, err
 }
 
 // Who returns who asks, where an access token says so and nothing needs to be rotated; nil where

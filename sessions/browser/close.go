@@ -91,7 +91,7 @@ type closing struct {
 
 // readClose reads the form.
 func (a *API) readClose(w http.ResponseWriter, r *http.Request) (closing, error) {
-	form, err := a.readForm(w, r)
+	form, err := a.ReadForm(w, r)
 	if err != nil {
 		return closing{}, err
 	}
@@ -108,8 +108,8 @@ func (a *API) readClose(w http.ResponseWriter, r *http.Request) (closing, error)
 	return closing{returnTo, form.Has("everywhere"), form.Has("impersonation")}, nil
 }
 
-// readForm reads a form, of which all browsers have a small one or none at all.
-func (a *API) readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+// ReadForm reads a form, of which all browsers have a small one or none at all.
+func (a *API) ReadForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if r.ContentLength == 0 {
 		return nil, nil
 	}

@@ -7,6 +7,9 @@ import (
 	"authsidecar/sessions/browser/signin"
 )
 
+// ClosePath is where people sign out, below our path.
+const ClosePath = "/close"
+
 // An Endpoint is one that browsers use, below our path.
 type Endpoint struct {
 	// Rest is where, below the path: "/close".
@@ -25,11 +28,15 @@ type Endpoint struct {
 // endpoints are what is served: a line each.
 func (a *API) endpoints() []Endpoint {
 	all := []Endpoint{
-		{Rest: "/close", Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.close, Down: a.closeDown},
+		{Rest: ClosePath, Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.close, Down: a.closeDown},
 		{Rest: SignedOutPath, Methods: []string{http.MethodGet}, Serve: a.signedOut},
-		{Rest: OpenPath, Methods: []string{http.MethodGet, http.MethodHead}, Serve: a.open},
-		{Rest: OpenPath + "/preview", Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.preview},
-		{Rest: OpenPath + "/confirm", Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.confirm},
+	}
+	if !a.Console {
+		all = append(all,
+			Endpoint{Rest: OpenPath, Methods: []string{http.MethodGet, http.MethodHead}, Serve: a.open},
+			Endpoint{Rest: OpenPath + "/preview", Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.preview},
+			Endpoint{Rest: OpenPath + "/confirm", Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.confirm},
+		)
 	}
 	if a.Banner {
 		all = append(all,

@@ -43,6 +43,11 @@ func (l *Links) ActingHost() string {
 	return host
 }
 
+// URL returns the link of a grant, where our path is that.
+func (l *Links) URL(path string, grant *sessions.Grant) string {
+	return l.originOf(&grant.Session) + path + OpenPath + "#" + grant.Link
+}
+
 // originOf returns the origin at which a session lives.
 func (l *Links) originOf(s *sessions.Session) string {
 	if s.Impersonation {
@@ -79,7 +84,7 @@ func (l *Links) answer(path string, grant *sessions.Grant) *linkAnswer {
 	s := &grant.Session
 	return &linkAnswer{
 		SessionID: s.ID, UserID: s.UserID, Impersonation: s.Impersonation,
-		Link: l.originOf(s) + path + OpenPath + "#" + grant.Link, LinkEnd: s.End().UTC().Format(time.RFC3339),
+		Link: l.URL(path, grant), LinkEnd: s.End().UTC().Format(time.RFC3339),
 	}
 }
 

@@ -42,14 +42,14 @@ func (a *API) readLink(w http.ResponseWriter, r *http.Request) (*sessions.OpenRe
 	if a.CrossSite(r) {
 		return nil, httpapi.ErrCrossOrigin
 	}
-	form, err := a.readForm(w, r)
+	form, err := a.ReadForm(w, r)
 	if err != nil {
 		return nil, err
 	}
 	if len(form) != 1 || len(form["code"]) != 1 {
 		return nil, errCode
 	}
-	by, err := a.signedInHere(w, r)
+	by, err := a.SignedIn(w, r)
 	return &sessions.OpenRequest{Code: form.Get("code"), By: by, IP: a.ClientIP(r)}, err
 }
 
@@ -81,29 +81,6 @@ func (a *API) linked(r *http.Request, request *sessions.OpenRequest) (*sessions.
 	row, err := a.Manager.Linked(r.Context(), request)
 	if err == nil && !a.Links.isAt(r, &row) {
 		err = errElsewhere
-	}
-	return &row, err
-}
-
-// signedInHere returns the session of whoever is signed in here; nil for nobody. It is their own: an impersonation that is going on is nobody's.
-func (a *API) signedInHere(w http.ResponseWriter, r *http.Request) (*sessions.Session, error) {
-	own, _, err := a.Jar.Read(r)
-	if err != nil || !own.There() {
-		return nil, nil //nolint:nilerr // cookies that differ are nobody's
-	}
-	decision, err := a.Authenticate(r, &Brought{Pair: Own, Tokens: own})
-	var over *OverError
-	switch {
-	case errors.As(err, &over):
-		a.Clear(w.Header(), over.Pair)
-		return nil, nil
-	case err != nil:
-		return nil, err
-	}
-	a.Settle(r.Context(), w.Header(), decision)
-	row, err := a.Manager.CurrentOf(r.Context(), decision.Holder.Caller)
-	if errors.Is(err, sessions.ErrNotFound) {
-		return nil, nil
 	}
 	return &row, err
 }

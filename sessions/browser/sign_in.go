@@ -116,7 +116,7 @@ func (a *API) grantTo(r *http.Request, caller *sessions.Caller) (*sessions.Grant
 		return nil, sessions.ErrDenied
 	}
 	grant, err := a.Manager.Create(r.Context(), &sessions.CreateRequest{
-		Caller: caller, UserID: caller.Subject, IP: a.ClientIP(r), UserAgent: r.UserAgent(), Cookies: true,
+		Caller: caller, UserID: caller.Subject, IP: a.ClientIP(r), UserAgent: r.UserAgent(), Cookies: true, Console: a.Console,
 	})
 	if err == nil && !a.Jar.Fits(Own, grant) {
 		err = errors.Join(sessions.ErrKept, a.Manager.SignOut(r.Context(), &grant.Session, a.ClientIP(r)))
