@@ -15,7 +15,10 @@ import (
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/browser"
 	"authsidecar/sessions/browser/banner"
+	"authsidecar/sessions/browser/console"
 	"authsidecar/sessions/browser/signin"
+	"authsidecar/sessions/keyring"
+	"authsidecar/sessions/urlpath"
 )
 
 // newAuthenticator makes what authenticates by cookies; nil without browser.
@@ -94,8 +97,8 @@ func (inst *instance) newBrowser(h *Handler) (api *browser.API, err error) {
 	}
 	c := browser.Config{Path: h.Path, Authenticator: inst.cookies, Links: inst.links, Banner: h.Browser.Banner, Observer: observer{inst}}
 	if h.Browser.SignIn != nil {
-		if c.SignIn, err = inst.newSignIn(h); err != nil {
-			return nil, fmt.Errorf("browser: sign_in %s: %w", h.Browser.SignIn.Issuer, err)
+		if c.SignIn, err = inst.newSignIn(h, h.Path+browser.OpenPath, h.Origin(), h.ImpersonateOrigin()); err != nil {
+			return nil, err
 		}
 	}
 	return browser.New(c), nil
@@ -122,16 +125,60 @@ func newLinks(h *Handler) *browser.Links {
 	return links
 }
 
-// newSignIn makes what signs people in. The provider is asked when the first one comes.
-func (inst *instance) newSignIn(h *Handler) (*signin.Client, error) {
+// A consoleHost is the host of the console, to requests.
+type consoleHost struct{ *console.Console }
+
+// Serve implements endpoints: what happens by it is recorded as such.
+func (c consoleHost) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) {
+	c.Console.Serve(w, r.WithContext(observe.WithNote(r.Context(), "by the console")), m)
+}
+
+// addConsole adds the host of the console, where it is configured. Its access tokens are good there
+// alone, and none of others is.
+func (inst *instance) addConsole(h *Handler, keys *keyring.Keyring) error {
+	origin := h.ConsoleOrigin()
+	if origin == "" {
+		return nil
+	}
+	verifier, err := bearer.New(bearer.Config{Observer: observer{inst}, Issuers: []bearer.Issuer{inst.ownIssuer(keys.Access, []string{origin})}})
+	if err != nil {
+		return fmt.Errorf("browser: console: %w", err)
+	}
+	cookies := inst.newAuthenticator(h)
+	cookies.Verifier, cookies.ActingHost = verifier, ""
+	c := browser.Config{Path: h.Path, Authenticator: cookies, Links: &browser.Links{Origin: origin, ImpersonateOrigin: origin}, Observer: observer{inst}, Console: true}
+	if c.SignIn, err = inst.newSignIn(h, "", origin); err != nil {
+		return err
+	}
+	made := console.Config{Origin: origin, Path: h.Path, Browsers: browser.New(c), Links: inst.links, Issuer: h.Browser.SignIn.Issuer}
+	for _, t := range h.Trust {
+		made.Issuers = append(made.Issuers, t.Issuer)
+	}
+	if h.Audit != nil {
+		made.Audit = h.Audit.File
+	}
+	pages, err := console.New(made)
+	if err == nil {
+		inst.own = append(inst.own, consoleHost{pages})
+	}
+	return err
+}
+
+// newSignIn makes what signs people in at origins of the site: at all but the first on one way alone,
+// if there is one. The provider is asked when the first person comes.
+func (inst *instance) newSignIn(h *Handler, otherWayBack string, origins ...string) (client *signin.Client, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("browser: sign_in %s: %w", h.Browser.SignIn.Issuer, err)
+		}
+	}()
 	s, trust := h.Browser.SignIn, h.SignInTrust()
 	c := signin.Config{
 		Issuer: s.Issuer, ClientID: s.ClientID, Scopes: s.Scopes, InsecureHTTP: trust.InsecureHTTP,
-		Origins: []string{h.Origin(), h.ImpersonateOrigin()}, Path: h.Path + browser.SignInPath,
-		OtherWayBack: h.Path + browser.OpenPath, Key: func() []byte { return inst.manager.IDSecret },
+		Origins: origins, Path: h.Path + browser.SignInPath,
+		OtherWayBack: otherWayBack, Key: func() []byte { return inst.manager.IDSecret },
 	}
 	c.Cookie, c.Secure = inst.cookies.Jar.Flows()
-	var err error
 	if s.ClientSecret != "" {
 		if c.ClientSecret, err = placeholder.Resolve(s.ClientSecret); err != nil {
 			return nil, fmt.Errorf("client_secret: %w", err)

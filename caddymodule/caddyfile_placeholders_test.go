@@ -61,7 +61,7 @@ var grammar = map[string]lines{
 		"assertion": {"assertion %s"}, "end_streams": {"end_streams"}, "path_headers": {"path_headers trusted"},
 	},
 	"browser": {
-		"cookie": {"cookie %s"}, "link": {"link %s"}, "impersonate_on": {"impersonate_on %s"}, "expire_cookies": {"expire_cookies %s", "expire_cookies x %s"}, "sign_out": {"sign_out %s", "sign_out /x/%s"},
+		"cookie": {"cookie %s"}, "link": {"link %s"}, "impersonate_on": {"impersonate_on %s"}, "console": {"console %s"}, "expire_cookies": {"expire_cookies %s", "expire_cookies x %s"}, "sign_out": {"sign_out %s", "sign_out /x/%s"},
 		"sign_in": {"sign_in %s {\nclient_id x\n}"}, "banner": {"banner"},
 	},
 	"browser {\nsign_in https://idp.example.com": {

@@ -96,6 +96,9 @@ func newInstance(h *Handler) (*instance, error) {
 		return nil, err
 	}
 	inst.identity = inst.newIdentity(h, browsers)
+	if err := inst.addConsole(h, keys); err != nil { // before all others: its host is its own
+		return nil, err
+	}
 	if err := inst.addLogout(h); err != nil {
 		return nil, err
 	}
@@ -164,6 +167,7 @@ func (inst *instance) newManager(h *Handler, keys *keyring.Keyring) (*sessions.M
 			Claims:          claims,
 			ClaimsAge:       claimsAge,
 			Keys:            keys,
+			Console:         h.ConsoleOrigin(),
 		},
 	}
 	m.Clients, m.Minter.Confidential = h.ClientNames()
@@ -331,7 +335,7 @@ func (inst *instance) now() time.Time {
 // newVerifier makes the verifier of callers' tokens. It knows our own access
 // tokens too, to tell who presents one.
 func (inst *instance) newVerifier(h *Handler, own *keyring.Ring) (*bearer.Verifier, error) {
-	config := bearer.Config{Observer: observer{inst}, Issuers: []bearer.Issuer{{Name: h.Issuer, Keys: own, Audiences: h.AccessToken.Audience, Own: true, Leeway: ownLeeway, Now: inst.now}}}
+	config := bearer.Config{Observer: observer{inst}, Issuers: []bearer.Issuer{inst.ownIssuer(own, h.AccessToken.Audience)}}
 	for _, t := range h.Trust {
 		made, err := newTrusted(h.ctx, h.logger, t)
 		if err != nil {
@@ -341,4 +345,9 @@ func (inst *instance) newVerifier(h *Handler, own *keyring.Ring) (*bearer.Verifi
 		config.Issuers = append(config.Issuers, made.issuer)
 	}
 	return bearer.New(config)
+}
+
+// ownIssuer returns how our own access tokens are verified that are for that audience.
+func (inst *instance) ownIssuer(keys *keyring.Ring, audience []string) bearer.Issuer {
+	return bearer.Issuer{Name: inst.issuer, Keys: keys, Audiences: audience, Own: true, Leeway: ownLeeway, Now: inst.now}
 }

@@ -65,7 +65,7 @@ var (
 var shown = []string{
 	"caddymodule/adminapi", "caddymodule/backup", "caddymodule/cli", "caddymodule/cli/demoidp", "caddymodule/cli/explain", "caddymodule/config",
 	"caddymodule/config/directive", "caddymodule/config/expression", "caddymodule/identity", "caddymodule/observe",
-	"sessions", "sessions/audit", "sessions/bearer", "sessions/browser", "sessions/browser/banner", "sessions/browser/signin", "sessions/cors", "sessions/forward", "sessions/httpapi",
+	"sessions", "sessions/audit", "sessions/bearer", "sessions/browser", "sessions/browser/banner", "sessions/browser/console", "sessions/browser/signin", "sessions/cors", "sessions/forward", "sessions/httpapi",
 	"sessions/jose", "sessions/keyring", "sessions/oauthapi", "sessions/pebblestore", "sessions/revocation",
 	"sessions/logout", "sessions/logoutapi",
 	"sessions/rowcodec", "sessions/storetest", "sessions/streams", "sessions/strictjson", "sessions/urlpath",

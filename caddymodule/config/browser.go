@@ -44,6 +44,11 @@ type Browser struct {
 	// button to stop. Default: none.
 	Banner bool `json:"banner,omitempty"`
 
+	// The origin, another name of this site, of a console for people: their own sessions, and
+	// by right who acts as whom. The app is not served on that host. People sign in there too,
+	// at sign_in. Default: none.
+	Console string `json:"console,omitempty"`
+
 	// Where people sign in. Default: nowhere; sessions come by other ways.
 	SignIn *SignIn `json:"sign_in,omitempty"`
 }
@@ -82,6 +87,9 @@ func (b *Block) checkBrowser() error {
 		return err
 	}
 	if err := b.checkSignOut(); err != nil {
+		return err
+	}
+	if err := b.checkConsole(); err != nil {
 		return err
 	}
 	return b.checkSignIn()

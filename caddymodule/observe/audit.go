@@ -112,6 +112,7 @@ func (a *auditor) write(r *audit.Record, durable bool) (audit.Position, error) {
 // Record records what happened: in the file, in the log, and as an event of Caddy's. An
 // ErrUnavailable: the audit is required, and the record is not on disk.
 func (r *Reporter) Record(ctx context.Context, record *audit.Record) error {
+	note(ctx, record)
 	at, err := r.auditLine(record, record.Event != string(event.Expired))
 	logRecord(r.audit.logger, zapcore.InfoLevel, record, at)
 	r.events.emit(ctx, record)
@@ -145,12 +146,31 @@ func (r *Reporter) auditLine(record *audit.Record, wait bool) (audit.Position, e
 	return at, fmt.Errorf("%w: %w", sessions.ErrUnavailable, err)
 }
 
+type noteKey struct{}
+
+// WithNote returns a context that adds a note to the records of what happens by it.
+func WithNote(ctx context.Context, text string) context.Context {
+	return context.WithValue(ctx, noteKey{}, text)
+}
+
+func note(ctx context.Context, record *audit.Record) {
+	text, _ := ctx.Value(noteKey{}).(string)
+	switch {
+	case text == "":
+	case record.Note == "":
+		record.Note = text
+	default:
+		record.Note = text + ", " + record.Note
+	}
+}
+
 // Before is asked before a session is stored, opened or refreshed: handlers of Caddy's events
 // may say no, and where the audit is required, what is about to happen is on disk when
 // this returns.
 func (r *Reporter) Before(ctx context.Context, kind event.Kind, s *sessions.Session) error {
 	record := audit.RecordOf(&sessions.Event{Kind: kind, Session: s, IP: s.RequestIP()})
 	record.Event = audit.EventRefreshing
+	note(ctx, record)
 	switch kind {
 	case event.Opened:
 		record.Event = audit.EventOpening

@@ -11,6 +11,7 @@ import "authsidecar/caddymodule/config"
 //		expire_cookies <name>...
 //		sign_out       <path>...
 //		banner
+//		console        <origin>
 //		sign_in <issuer> {
 //			client_id     <id>
 //			client_secret {env.NAME}
@@ -27,6 +28,7 @@ func (p *parser) browser() error {
 		"expire_cookies": p.list(&b.ExpireCookies, "app_session"),
 		"sign_out":       p.list(&b.SignOut, "/logout"),
 		"banner":         p.flag(&b.Banner),
+		"console":        p.text(&b.Console, "https://sessions.example.com"),
 		"sign_in":        func() error { return p.signIn(b) },
 	})
 }

@@ -1,0 +1,121 @@
+package console
+
+import (
+	"errors"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// lives are for how long a session may be asked, as far as the configuration has it.
+var lives = []time.Duration{
+	5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour, 24 * time.Hour,
+}
+
+// A life is one that can be chosen.
+type life struct {
+	Seconds int
+	Text    string
+	Chosen  bool
+}
+
+type actPage struct {
+	User, Reason  string
+	NeedsReason   bool
+	Lives         []life
+	MaxUser, Most int // bytes of the fields
+}
+
+// livesOf returns the lives that can be chosen, of which one is.
+func (c *Console) livesOf(chosen time.Duration) (all []life) {
+	limits := c.manager.Impersonation
+	list := slices.DeleteFunc(slices.Clone(lives), func(d time.Duration) bool { return d > limits.MaxTTL })
+	for _, d := range []time.Duration{limits.TTL, limits.MaxTTL} {
+		if at, found := slices.BinarySearch(list, d); !found {
+			list = slices.Insert(list, at, d)
+		}
+	}
+	for _, d := range list {
+		all = append(all, life{int(d / time.Second), span(d), d == chosen})
+	}
+	return all
+}
+
+// form answers GET /act.
+func (c *Console) form(v *visit) error {
+	query, err := v.query("user")
+	if err != nil {
+		return err
+	}
+	return c.showForm(v, 200, "", &actPage{User: query.Get("user"), Lives: c.livesOf(c.manager.Impersonation.TTL)})
+}
+
+func (c *Console) showForm(v *visit, status int, alert string, p *actPage) error {
+	p.NeedsReason, p.MaxUser, p.Most = c.manager.Policy.RequireReason, 255, 500
+	f := c.frame(v, "act.title", p)
+	f.Alert = alert
+	return c.show(v.w, status, "act", f)
+}
+
+// start answers POST /act: it creates a session as the API does by request of that caller, and hands
+// it over by a link.
+func (c *Console) start(v *visit) error {
+	form, err := c.read(v, "user", "reason", "life")
+	if err != nil {
+		return err
+	}
+	seconds, err := strconv.ParseUint(form.Get("life"), 10, 31)
+	if err != nil {
+		return errForm
+	}
+	wanted := time.Duration(seconds) * time.Second
+	p := &actPage{User: form.Get("user"), Reason: strings.TrimSpace(form.Get("reason")), Lives: c.livesOf(wanted)}
+	if p.User == v.session.UserID { // that would be no impersonation
+		return c.showForm(v, 400, word("act.self"), p)
+	}
+	grant, err := c.manager.Create(v.r.Context(), &sessions.CreateRequest{
+		Caller: v.caller, UserID: p.User, Reason: p.Reason, Lifetime: &wanted, Link: true,
+		IP: c.Browsers.ClientIP(v.r), UserAgent: v.r.UserAgent(),
+	})
+	for _, theirs := range []error{sessions.ErrUserID, sessions.ErrLifetime, sessions.ErrText, sessions.ErrReasonRequired, sessions.ErrDenied} {
+		if errors.Is(err, theirs) && !errors.Is(err, sessions.ErrUnavailable) {
+			problem := problemOf(err)
+			c.Browsers.Observer.Failed(v.r.Context(), problem.Status, err)
+			return c.showForm(v, problem.Status, problem.Detail, p)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	c.goTo(v.w, "/act/link?"+url.Values{"id": {grant.Session.ID}}.Encode())
+	return nil
+}
+
+type linkPage struct {
+	URL    string
+	Reason string
+	Good   moment // until when
+	Life   string
+}
+
+// link answers GET /act/link: that of a session which the person asked for, as long as it is good.
+func (c *Console) link(v *visit) error {
+	query, err := v.query("id")
+	if err != nil {
+		return err
+	}
+	grant, err := c.manager.LinkAgain(v.r.Context(), v.rights, query.Get("id"))
+	if err != nil {
+		return err
+	}
+	s := &grant.Session
+	f := c.frame(v, "act.title", &linkPage{
+		URL: c.Links.URL(c.Path, grant), Reason: s.Reason, Good: left(s.End(), v.now), Life: span(s.Pending.Life),
+	})
+	f.Title = say("link.title", s.UserID)
+	return c.show(v.w, 200, "link", f)
+}

@@ -1,0 +1,183 @@
+package console
+
+import (
+	"cmp"
+	"errors"
+	"net/url"
+	"strconv"
+
+	"authsidecar/sessions"
+)
+
+// isGone reports whether a session is over, or none that one may end.
+func isGone(err error) bool { return errors.Is(err, sessions.ErrNotFound) }
+
+// A search is what a person looks for: the sessions of a user, those in which somebody acts, or both.
+type search struct {
+	User, Actor, Issuer string
+	Issuers             []string // to choose from; nil where there is one
+}
+
+// searchFields are the names of what a search has in queries and forms.
+var searchFields = []string{"user", "actor", "issuer"}
+
+func (c *Console) searchOf(values url.Values) search {
+	s := search{User: values.Get("user"), Actor: values.Get("actor"), Issuer: cmp.Or(values.Get("issuer"), c.Issuer)}
+	if len(c.Issuers) > 1 {
+		s.Issuers = c.Issuers
+	}
+	return s
+}
+
+// All reports whether it is for all.
+func (s search) All() bool { return s.User == "" && s.Actor == "" }
+
+// filter selects what is looked for.
+func (s search) filter() sessions.Filter {
+	f := sessions.Filter{User: s.User, Impersonations: true}
+	if s.Actor != "" {
+		f.Actor = &sessions.Principal{Issuer: s.Issuer, Subject: s.Actor}
+	}
+	return f
+}
+
+// at returns the address of a page about what is looked for, with a further value of that name.
+func (s search) at(path, name, value string) string {
+	values := url.Values{}
+	set := func(name, value string) {
+		if value != "" {
+			values.Set(name, value)
+		}
+	}
+	set("user", s.User)
+	if set("actor", s.Actor); s.Actor != "" && s.Issuers != nil {
+		set("issuer", s.Issuer)
+	}
+	set(name, value)
+	if len(values) == 0 {
+		return path
+	}
+	return path + "?" + values.Encode()
+}
+
+// An actingRow is a session in which somebody acts as another user.
+type actingRow struct {
+	ID, User, Actor, Issuer, Reason, From string
+	Pending                               bool
+	Since, Left                           moment
+}
+
+type actingPage struct {
+	Search search
+	Rows   []actingRow
+	Next   string
+	EndAll string // where all of it can be ended
+	First  bool
+}
+
+// acting answers GET /acting.
+func (c *Console) acting(v *visit) error {
+	query, err := v.query(append([]string{"cursor", "ended"}, searchFields...)...)
+	if err != nil {
+		return err
+	}
+	p := &actingPage{Search: c.searchOf(query), First: query.Get("cursor") == ""}
+	found, err := c.manager.List(v.r.Context(), v.rights, p.Search.filter(), query.Get("cursor"), pageSize)
+	if err != nil {
+		return err
+	}
+	for i := range found.Sessions {
+		p.Rows = append(p.Rows, c.actingRow(&found.Sessions[i], v))
+	}
+	if found.Next != "" {
+		p.Next = p.Search.at("/acting", "cursor", found.Next)
+	}
+	if len(p.Rows) > 0 || found.Next != "" {
+		p.EndAll = p.Search.at("/acting/end-all", "", "")
+	}
+	f := c.frame(v, "acting.title", p)
+	f.Notice = ended(query)
+	return c.show(v.w, 200, "acting", f)
+}
+
+func (c *Console) actingRow(s *sessions.Session, v *visit) actingRow {
+	row := actingRow{
+		ID: s.ID, User: s.UserID, Actor: s.Actor.Subject, Reason: s.Reason, From: cmp.Or(s.RotatedFrom, s.IP),
+		Pending: s.Pending != nil, Since: since(s, v.now), Left: left(s.ExpiresAt, v.now),
+	}
+	if s.Actor.Issuer != c.Issuer {
+		row.Issuer = s.Actor.Issuer
+	}
+	return row
+}
+
+// endActing answers POST /acting/end.
+func (c *Console) endActing(v *visit) error {
+	form, err := c.read(v, append([]string{"id"}, searchFields...)...)
+	if err != nil {
+		return err
+	}
+	if err := c.manager.Revoke(v.r.Context(), v.rights, form.Get("id")); err != nil {
+		return err
+	}
+	c.goTo(v.w, c.searchOf(form).at("/acting", "ended", "1"))
+	return nil
+}
+
+type previewPage struct {
+	Search search
+	Count  string // what would be ended
+	Any    bool
+	Back   string
+}
+
+// preview answers GET /acting/end-all: how many sessions would be ended.
+func (c *Console) preview(v *visit) error {
+	query, err := v.query(append([]string{"ended"}, searchFields...)...)
+	if err != nil {
+		return err
+	}
+	p := &previewPage{Search: c.searchOf(query)}
+	would, err := c.manager.RevokeAll(v.r.Context(), v.rights, p.Search.filter(), "", true)
+	if err != nil {
+		return err
+	}
+	p.Any, p.Back = would.Revoked > 0 || would.More, p.Search.at("/acting", "", "")
+	switch {
+	case would.More:
+		p.Count = say("preview.more", grouped(would.Revoked))
+	case would.Revoked == 0:
+		p.Count = word("preview.zero")
+	default:
+		p.Count = plural("preview", would.Revoked)
+	}
+	f := c.frame(v, "preview.title", p)
+	f.Notice = ended(query)
+	return c.show(v.w, 200, "preview", f)
+}
+
+// endAll answers POST /acting/end-all. Where the person's right is decided for each session, a part of
+// them is ended at a time, and the preview says how many are left.
+func (c *Console) endAll(v *visit) error {
+	form, err := c.read(v, searchFields...)
+	if err != nil {
+		return err
+	}
+	s := c.searchOf(form)
+	done, err := c.manager.RevokeAll(v.r.Context(), v.rights, s.filter(), "", false)
+	switch count := strconv.Itoa(done.Revoked); {
+	case err != nil:
+		return err
+	case done.Next != "":
+		c.goTo(v.w, s.at("/acting/end-all", "ended", count))
+	case done.More: // they are over already, and nobody counted them
+		c.goTo(v.w, s.at("/acting", "ended", "all"))
+	default:
+		c.goTo(v.w, s.at("/acting", "ended", count))
+	}
+	return nil
+}
+
+// At and Past return the first pages of what is looked for, now and in the past.
+func (s search) At() string   { return s.at("/acting", "", "") }
+func (s search) Past() string { return s.at("/history", "", "") }

@@ -1,0 +1,192 @@
+package console
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/browser"
+	"authsidecar/sessions/httpapi"
+	"authsidecar/sessions/internal/endpoint"
+	"authsidecar/sessions/urlpath"
+)
+
+// Config is what a Console is made of. All of it is required unless it says otherwise.
+type Config struct {
+	// Origin is that of the console, as in https://sessions.example.com.
+	Origin string
+	// Path is ours: people sign in and out below it.
+	Path string
+	// Browsers has the cookies of this host, and answers below Path.
+	Browsers *browser.API
+	// Links are those of the app, by which impersonations are handed over.
+	Links *browser.Links
+	// Issuer is where people sign in, and Issuers are all whose tokens are accepted: of one of
+	// them an actor is.
+	Issuer  string
+	Issuers []string
+	// Audit is the file of the audit. "": there is no history.
+	Audit string
+}
+
+// A Console answers all requests to its host. It is safe for concurrent use.
+type Console struct {
+	Config
+	manager *sessions.Manager
+	host    string // with its port
+	name    string // without it
+	pages   map[string]page
+}
+
+// New returns a console.
+func New(c Config) (*Console, error) {
+	u, err := url.Parse(c.Origin)
+	if err != nil || u.Host == "" {
+		return nil, errors.New("the origin is not an absolute URL")
+	}
+	console := &Console{Config: c, manager: c.Browsers.Manager, host: u.Host, name: u.Hostname()}
+	console.pages = console.allPages()
+	return console, nil
+}
+
+// atPage is the place of a page of ours in a match: those of Browsers come before.
+const atPage = -1
+
+// Route reports whose request it is: all of the host are ours, whatever its port is, since cookies go
+// to all of them. It does not allocate.
+func (c *Console) Route(r *http.Request) urlpath.Match {
+	name := r.Host
+	if colon := strings.LastIndexByte(name, ':'); colon > strings.LastIndexByte(name, ']') {
+		name = name[:colon]
+	}
+	if !strings.EqualFold(strings.TrimSuffix(name, "."), c.name) {
+		return urlpath.Match{}
+	}
+	if m := c.Browsers.Route(r); m.Owner != urlpath.Pass {
+		return m
+	}
+	return urlpath.Match{Owner: urlpath.Ours, At: atPage, Rest: r.URL.Path}
+}
+
+// NeedsStore reports whether nothing can be answered without the store.
+func (c *Console) NeedsStore(m urlpath.Match) bool {
+	if m.At != atPage {
+		return c.Browsers.NeedsStore(m)
+	}
+	p, found := c.pages[m.Rest]
+	return found && p.static == nil
+}
+
+// Unavailable answers a request while what it needs is not open.
+func (c *Console) Unavailable(w http.ResponseWriter, r *http.Request, m urlpath.Match, cause error) {
+	if m.At != atPage {
+		c.Browsers.Unavailable(w, r, m, cause)
+		return
+	}
+	c.fail(w, r, errors.Join(sessions.ErrUnavailable, cause))
+}
+
+// Serve answers a request. A panic is answered 500, and reported as a failure with its stack.
+func (c *Console) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) {
+	switch {
+	case !c.isHere(r):
+		c.fail(w, r, httpapi.ErrPath)
+	case m.At != atPage:
+		c.Browsers.Serve(w, r, m)
+	default:
+		if err := endpoint.Safely(func() error { return c.serve(w, r, m.Rest) }); err != nil {
+			c.fail(w, r, err)
+		}
+	}
+}
+
+// isHere reports whether the request came to the console's own port.
+func (c *Console) isHere(r *http.Request) bool {
+	host := strings.ToLower(r.Host)
+	return host == c.host || strings.TrimSuffix(strings.TrimSuffix(host, ":443"), ":80") == c.host
+}
+
+// A page is what there is at a path.
+type page struct {
+	get, post func(*visit) error
+	rights    right // that it takes
+	static    func(w http.ResponseWriter, r *http.Request)
+}
+
+// A right is what a person has to have for a page.
+type right int
+
+// The rights.
+const (
+	anybody right = iota // who is signed in
+	acts                 // whom a rule lets act as somebody, or see who does
+	starts               // whom a rule lets act as somebody
+	manages              // whom a rule lets see what others do
+)
+
+// allPages is what there is.
+func (c *Console) allPages() map[string]page {
+	all := map[string]page{
+		"/":               {get: c.own},
+		"/end":            {post: c.endOwn},
+		"/end-others":     {post: c.endOthers},
+		"/acting":         {get: c.acting, rights: acts},
+		"/acting/end":     {post: c.endActing, rights: acts},
+		"/acting/end-all": {get: c.preview, post: c.endAll, rights: acts},
+		"/act":            {get: c.form, post: c.start, rights: starts},
+		"/act/link":       {get: c.link, rights: starts},
+	}
+	if c.Audit != "" {
+		all["/history"] = page{get: c.history, rights: manages}
+	}
+	for path, asset := range assets {
+		all[path] = page{static: asset.serve}
+	}
+	return all
+}
+
+// serve answers a request for a page.
+func (c *Console) serve(w http.ResponseWriter, r *http.Request, path string) error {
+	p, found := c.pages[path]
+	if !found || r.URL.RawPath != "" {
+		return httpapi.ErrPath
+	}
+	reads := r.Method == http.MethodGet || r.Method == http.MethodHead
+	switch {
+	case reads && p.static != nil:
+		p.static(w, r)
+		return nil
+	case reads && p.get != nil:
+		if !navigates(r) {
+			return httpapi.ErrCrossOrigin
+		}
+		return c.visited(w, r, &p, p.get)
+	case r.Method == http.MethodPost && p.post != nil:
+		if c.Browsers.CrossSite(r) {
+			return httpapi.ErrCrossOrigin
+		}
+		return c.visited(w, r, &p, p.post)
+	}
+	w.Header().Set("Allow", p.methods())
+	return httpapi.ErrMethod
+}
+
+func (p *page) methods() string {
+	switch {
+	case p.post == nil:
+		return "GET, HEAD"
+	case p.get == nil:
+		return "POST"
+	default:
+		return "GET, HEAD, POST"
+	}
+}
+
+// navigates reports whether a person goes to a page in a window of their own: no page of another
+// host measures how long an answer takes, or puts it into a frame (Fetch Metadata, section 2).
+func navigates(r *http.Request) bool {
+	dest, mode := r.Header.Get("Sec-Fetch-Dest"), r.Header.Get("Sec-Fetch-Mode")
+	return r.Header.Get("Sec-Fetch-Site") == "same-origin" || (dest == "" || dest == "document") && (mode == "" || mode == "navigate")
+}

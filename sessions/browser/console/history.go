@@ -1,0 +1,99 @@
+package console
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/audit"
+	"authsidecar/sessions/event"
+)
+
+// historyBytes is how much of the audit file is read for a page at most.
+const historyBytes = 2 << 20
+
+// routine are events of which there are too many to be read by people, and those that only say what is
+// about to happen.
+var routine = []string{
+	audit.EventCreating, audit.EventOpening, audit.EventRefreshing, audit.EventActing,
+	string(event.Refreshed), string(event.Retried), string(event.Repeated),
+}
+
+// A historyRow is a line of the audit.
+type historyRow struct {
+	At                        string
+	Event, Who, User, Address string
+	Details                   []string
+}
+
+type historyPage struct {
+	Search search
+	Rows   []historyRow
+	Next   string
+	First  bool
+	Moved  bool
+}
+
+// history answers GET /history. Whether somebody may know of a line is decided as for the session that
+// it is of.
+func (c *Console) history(v *visit) error {
+	query, err := v.query(append([]string{"cursor"}, searchFields...)...)
+	if err != nil {
+		return err
+	}
+	p := &historyPage{Search: c.searchOf(query), First: query.Get("cursor") == ""}
+	var before audit.Place
+	if _, err := fmt.Sscanf(query.Get("cursor"), "%d-%d", &before.Offset, &before.Seq); err != nil {
+		before = audit.Place{}
+	}
+	next, moved, err := audit.Tail(c.Audit, before, historyBytes, func(e *audit.Entry) bool {
+		if c.shows(v, &p.Search, e) {
+			p.Rows = append(p.Rows, historyRowOf(e))
+		}
+		return len(p.Rows) < pageSize
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", sessions.ErrUnavailable, err)
+	}
+	if p.Moved = moved; next != (audit.Place{}) {
+		p.Next = p.Search.at("/history", "cursor", fmt.Sprintf("%d-%d", next.Offset, next.Seq))
+	}
+	return c.show(v.w, 200, "history", c.frame(v, "history.title", p))
+}
+
+// shows reports whether a line is on the page.
+func (c *Console) shows(v *visit, s *search, e *audit.Entry) bool {
+	switch {
+	case e.Issuer != v.session.Realm || e.UserID == "" || slices.Contains(routine, e.Event),
+		s.User != "" && s.User != e.UserID,
+		s.Actor != "" && s.Actor != e.Actor.Subject && s.Actor != e.By.Subject:
+		return false
+	}
+	return v.rights.Over(&sessions.Session{
+		Realm: e.Issuer, ID: e.SessionID, UserID: e.UserID, Impersonation: e.Impersonation, Actor: e.Actor,
+		Reason: e.Reason, ClientID: e.ClientID,
+	})
+}
+
+func historyRowOf(e *audit.Entry) historyRow {
+	row := historyRow{
+		At: stamp(e.Time), Event: e.Event, User: e.UserID, Address: e.ClientIP,
+		Who: cmp.Or(e.By.Subject, e.Actor.Subject),
+	}
+	add := func(text string) {
+		if text = strings.TrimSpace(text); text != "" {
+			row.Details = append(row.Details, text)
+		}
+	}
+	add(e.Method + " " + e.Path)
+	if e.Status != 0 {
+		add(fmt.Sprint(e.Status))
+	}
+	add(e.Reason)
+	add(e.EndReason)
+	add(e.Error)
+	add(e.Note)
+	return row
+}

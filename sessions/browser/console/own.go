@@ -1,0 +1,155 @@
+package console
+
+import (
+	"net/url"
+	"strconv"
+	"time"
+
+	"authsidecar/sessions"
+)
+
+// pageSize is how many sessions a page has.
+const pageSize = 50
+
+// An ownRow is one of a person's own sessions, or of somebody who acts as them.
+type ownRow struct {
+	ID, Device, From string
+	Actor            string // who acts as them; "": it is their own
+	Reason           string
+	This, Console    bool
+	Used, Begun      moment
+}
+
+// An ownPage is the page of a person's own sessions.
+type ownPage struct {
+	Rows   []ownRow
+	Others bool   // whether there are any besides this one
+	Next   string // the page after this one
+	First  bool
+}
+
+// own answers GET /.
+func (c *Console) own(v *visit) error {
+	query := v.r.URL.Query()
+	cursor := query.Get("cursor")
+	found, err := c.manager.List(v.r.Context(), v.own, sessions.Filter{User: v.session.UserID}, cursor, pageSize)
+	if err != nil {
+		return err
+	}
+	p := &ownPage{First: cursor == ""}
+	for i := range found.Sessions {
+		row := c.ownRow(&found.Sessions[i], v)
+		p.Others = p.Others || !row.This
+		p.Rows = append(p.Rows, row)
+	}
+	if found.Next != "" {
+		p.Next = "/?" + url.Values{"cursor": {found.Next}}.Encode()
+	}
+	f := c.frame(v, "own.title", p)
+	f.Notice = ended(query)
+	return c.show(v.w, 200, "own", f)
+}
+
+func (c *Console) ownRow(s *sessions.Session, v *visit) ownRow {
+	row := ownRow{
+		ID: s.ID, Device: deviceOf(s), From: s.IP, This: s.ID == v.session.ID, Console: s.ClientID == c.Origin,
+		Used: ago(s.RotatedAt, v.now), Begun: ago(s.CreatedAt, v.now),
+	}
+	if s.RotatedFrom != "" {
+		row.From = s.RotatedFrom
+	}
+	if s.Impersonation {
+		row.Actor, row.Reason = s.Actor.Subject, s.Reason
+	}
+	return row
+}
+
+// ended says what came of ending sessions, which the query of the next page has: how many, or "all".
+func ended(query url.Values) string {
+	switch n, err := strconv.ParseUint(query.Get("ended"), 10, 31); {
+	case query.Get("ended") == "all":
+		return word("ended.all")
+	case err != nil:
+		return ""
+	default:
+		return plural("ended", int(n))
+	}
+}
+
+// endOwn answers POST /end.
+func (c *Console) endOwn(v *visit) error {
+	form, err := c.read(v, "id")
+	if err != nil {
+		return err
+	}
+	if err := c.manager.Revoke(v.r.Context(), v.own, form.Get("id")); err != nil {
+		return err
+	}
+	c.goTo(v.w, "/?ended=1")
+	return nil
+}
+
+// endOthers answers POST /end-others: all of their own sessions but this one, as many as there were
+// when they asked.
+func (c *Console) endOthers(v *visit) error {
+	if _, err := c.read(v); err != nil {
+		return err
+	}
+	var ids []string
+	for cursor, first := "", true; first || cursor != ""; first = false {
+		found, err := c.manager.List(v.r.Context(), v.own, sessions.Filter{User: v.session.UserID}, cursor, pageSize)
+		if err != nil {
+			return err
+		}
+		for i := range found.Sessions {
+			if id := found.Sessions[i].ID; id != v.session.ID {
+				ids = append(ids, id)
+			}
+		}
+		cursor = found.Next
+	}
+	for _, id := range ids {
+		if err := c.manager.Revoke(v.r.Context(), v.own, id); err != nil && !isGone(err) {
+			return err
+		}
+	}
+	c.goTo(v.w, "/?ended="+strconv.Itoa(len(ids)))
+	return nil
+}
+
+// read reads a form that has these fields, each at most once, and no others.
+func (c *Console) read(v *visit, names ...string) (url.Values, error) {
+	form, err := c.Browsers.ReadForm(v.w, v.r)
+	if err != nil {
+		return nil, err
+	}
+	return form, only(form, names)
+}
+
+// query reads the query as read does a form.
+func (v *visit) query(names ...string) (url.Values, error) {
+	query, err := url.ParseQuery(v.r.URL.RawQuery)
+	if err != nil {
+		return nil, errForm
+	}
+	return query, only(query, names)
+}
+
+// only reports that there is something else than values of these names, or several of one.
+func only(values url.Values, names []string) error {
+	known := make(map[string]bool, len(names))
+	for _, name := range names {
+		known[name] = true
+	}
+	for name, list := range values {
+		if !known[name] || len(list) != 1 {
+			return errForm
+		}
+	}
+	return nil
+}
+
+// since is how long ago a session began.
+func since(s *sessions.Session, now time.Time) moment {
+	return moment{stamp(s.CreatedAt), span(now.Sub(s.CreatedAt))}
+}

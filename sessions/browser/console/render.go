@@ -1,0 +1,222 @@
+package console
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"authsidecar/sessions"
+	"authsidecar/sessions/browser"
+	"authsidecar/sessions/httpapi"
+	"authsidecar/sessions/internal/endpoint"
+)
+
+var (
+	//go:embed pages.html
+	pagesText string
+	//go:embed console.css
+	style string
+	//go:embed console.js
+	script string
+
+	pages = template.Must(template.New("pages").Funcs(template.FuncMap{"t": say, "asset": assetURL}).Parse(pagesText))
+)
+
+// policy is that of all pages: nothing of anybody else, nothing that stands in the page itself, and
+// no frame.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+
+// head sets what all answers say.
+func head(h http.Header) {
+	h.Set("Content-Security-Policy", policy)
+	h.Set("Referrer-Policy", "same-origin") // without one, forms would say Origin: null
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+}
+
+// An asset is what pages load.
+type asset struct {
+	media   string
+	data    []byte
+	version string
+}
+
+var assets = map[string]*asset{
+	"/style.css": newAsset("text/css; charset=utf-8", style),
+	"/script.js": newAsset("text/javascript; charset=utf-8", script),
+}
+
+func newAsset(media, text string) *asset {
+	sum := sha256.Sum256([]byte(text))
+	return &asset{media, []byte(text), hex.EncodeToString(sum[:6])}
+}
+
+// assetURL names an asset so that another version of it is not taken for this one.
+func assetURL(path string) string { return path + "?v=" + assets[path].version }
+
+func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
+	head(w.Header())
+	endpoint.Publish(w, r, a.media, 24*time.Hour, a.data)
+}
+
+// A frame is what all pages have around what is their own.
+type frame struct {
+	Title   string
+	Notice  string // what came of what the person did
+	Alert   string // why not
+	User    string // "": nobody is signed in
+	Nav     []navItem
+	SignOut string
+	Again   string // where to sign in again; "" where that gives nothing
+	Page    any
+}
+
+type navItem struct {
+	Path, Text string
+	Here       bool
+}
+
+// frame returns that of a page of a person; title is its word.
+func (c *Console) frame(v *visit, title string, page any) *frame {
+	f := &frame{Title: word(title), User: v.session.UserID, SignOut: c.Path + browser.ClosePath, Page: page}
+	add := func(path, name string) { f.Nav = append(f.Nav, navItem{path, word(name), v.r.URL.Path == path}) }
+	add("/", "nav.own")
+	if v.has(acts) {
+		add("/acting", "nav.acting")
+	}
+	if v.has(starts) {
+		add("/act", "nav.act")
+	}
+	if v.has(manages) && c.Audit != "" {
+		add("/history", "nav.history")
+	}
+	if v.stale() {
+		f.Again = c.signInPath("/")
+	}
+	return f
+}
+
+// show answers with a page.
+func (c *Console) show(w http.ResponseWriter, status int, name string, f *frame) error {
+	var text bytes.Buffer
+	if err := pages.ExecuteTemplate(&text, name, f); err != nil {
+		return fmt.Errorf("rendering %s: %w", name, err)
+	}
+	head(w.Header())
+	endpoint.Write(w, status, "text/html; charset=utf-8", text.Bytes())
+	return nil
+}
+
+// Errors of people.
+var (
+	errRights = httpapi.NewProblem(403, "insufficient_scope", word("rights.title"), word("rights.text"))
+	errAgain  = httpapi.NewProblem(403, "sign_in_again", word("again.title"), word("again.text"))
+	errForm   = httpapi.NewProblem(400, "invalid_request", word("form.title"), word("form.text"))
+	errBusy   = httpapi.NewProblem(503, "unavailable", word("down.title"), word("down.text"))
+	errNoPage = httpapi.NewProblem(404, "not_found", word("none.title"), word("none.text"))
+	errGone   = httpapi.NewProblem(404, "not_found", word("gone.title"), word("gone.text"))
+)
+
+// problemOf returns what people read of an error: the same as programs do, in words for people.
+func problemOf(err error) *httpapi.Problem {
+	p := httpapi.ProblemOf(err)
+	switch {
+	case errors.Is(err, httpapi.ErrPath):
+		return errNoPage
+	case errors.Is(err, sessions.ErrNotFound):
+		return errGone
+	case errors.Is(err, sessions.ErrForbidden):
+		return errRights
+	case p.Status == http.StatusServiceUnavailable:
+		return errBusy
+	default:
+		return p
+	}
+}
+
+// fail answers an error with a page.
+func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
+	p := problemOf(err)
+	c.Browsers.Observer.Failed(r.Context(), p.Status, err)
+	defer endpoint.LeaveBody(w, r)()
+	f := &frame{Title: p.Title, Page: p}
+	switch p {
+	case errAgain:
+		f.Again = c.signInPath(r.URL.RequestURI())
+		if r.Method == http.MethodPost {
+			f.Again = c.signInPath("/")
+		}
+	case errBusy:
+		w.Header().Set("Retry-After", "1")
+	}
+	if err := c.show(w, p.Status, "problem", f); err != nil {
+		p.Write(w)
+	}
+}
+
+// A moment is a time as pages show it: how far away, and exactly.
+type moment struct {
+	At   string // RFC 3339
+	Text string
+}
+
+// ago returns when something was, seen from now.
+func ago(at, now time.Time) moment { return moment{stamp(at), say("ago", span(now.Sub(at)))} }
+
+// left returns how long something lasts yet, seen from now.
+func left(until, now time.Time) moment { return moment{stamp(until), span(until.Sub(now))} }
+
+func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }
+
+// span returns a duration in its two largest units.
+func span(d time.Duration) string {
+	d = max(d, 0)
+	days, hours, minutes := int(d/(24*time.Hour)), int(d/time.Hour)%24, int(d/time.Minute)%60
+	switch {
+	case days >= 10 || days > 0 && hours == 0:
+		return say("span.days", days)
+	case days > 0:
+		return say("span.days", days) + " " + say("span.hours", hours)
+	case hours > 0 && minutes > 0:
+		return say("span.hours", hours) + " " + say("span.minutes", minutes)
+	case hours > 0:
+		return say("span.hours", hours)
+	case minutes > 0:
+		return say("span.minutes", minutes)
+	default:
+		return say("span.seconds", int(d/time.Second))
+	}
+}
+
+// grouped writes a number with a comma between its thousands.
+func grouped(n int) string {
+	text := strconv.Itoa(n)
+	for at := len(text) - 3; at > 0; at -= 3 {
+		text = text[:at] + "," + text[at:]
+	}
+	return text
+}
+
+// plural says how many of something there are, by the word for one or that for several.
+func plural(name string, n int) string {
+	if n == 1 {
+		return word(name + ".one")
+	}
+	return say(name+".many", grouped(n))
+}
+
+// clipped returns a text that is not longer than most bytes, and whole characters of it.
+func clipped(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
