@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"authsidecar/caddymodule/cli/explain"
+	"authsidecar/caddymodule/openapi"
 )
 
 // ReadBlock reads an auth_sessions handler, as it stands in a configuration, and checks it as a
@@ -51,4 +52,22 @@ provider, and tokens that are signed with it.
 			)
 		},
 	})
+}
+
+func openapiCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "openapi",
+		Short: "Prints the OpenAPI description of every endpoint",
+		Long: `
+Prints the OpenAPI 3.1 description of every endpoint as YAML: those of a site, at the paths
+of the defaults, and those of Caddy's admin endpoint. What a site has of it, at its own
+paths, is served where its block says openapi.
+
+	$ caddy auth-sessions openapi > authsidecar.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := cmd.OutOrStdout().Write(openapi.YAML)
+			return err
+		},
+	}
 }
