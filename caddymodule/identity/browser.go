@@ -27,7 +27,7 @@ func (m *Middleware) byCookies(r *http.Request) (who *identity, settle settleFun
 		return nil, nil, false, nil
 	}
 	switch cause := m.Open(r.Context()); {
-	case m.exits.Names(r) && prefetches(r):
+	case prefetches(r) && m.exits.Names(r):
 		return nil, nil, true, &refusal{Problem: errAhead, by: m}
 	case cause != nil:
 		settle, err = m.unknown(r, brought.Pair, cause)
