@@ -68,10 +68,10 @@ func TestBrowser_ALateAnswerNeverTakesTheCookiesBack(t *testing.T) {
 			p.signIn(idp.Token("alice", nil), `{"user_id":"alice"}`)
 			p.forget(cookie)
 			answer := make(chan sidecartest.Answer, 1)
-			late := time.After(1100 * time.Millisecond) // up to a second nobody can have newer ones
 			line := p.line()
 			go func() { answer <- s.through("GET", "/slow", "Cookie", line) }()
-			<-app.held
+			<-app.held                                  // by now it was rotated
+			late := time.After(1100 * time.Millisecond) // up to a second nobody can have newer ones
 			c.meanwhile(s, p)
 			has := p.copy()
 			<-late
