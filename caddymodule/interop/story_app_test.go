@@ -109,8 +109,8 @@ const opened = new Promise((resolve, reject) => {
 async function keep(...more) {
 	const seen = JSON.stringify([document.cookie, location.href, document.referrer, history.state, document.documentElement.outerHTML,
 		performance.getEntries().map((entry) => entry.name), navigation.entries().map((entry) => entry.url), ...more]);
-	localStorage.seen = (localStorage.seen ?? "").slice(-100000) + seen;
-	sessionStorage.seen = (sessionStorage.seen ?? "").slice(-100000) + seen;
+	localStorage.seen = (localStorage.seen ?? "").slice(-10000) + seen;
+	sessionStorage.seen = (sessionStorage.seen ?? "").slice(-10000) + seen;
 	(await opened).transaction("seen", "readwrite").objectStore("seen").add(seen);
 	await (await caches.open("app")).put("/seen/" + Math.random(), new Response(seen));
 	console.log(seen);

@@ -69,7 +69,7 @@ func TestStory_BackShowsNothingThatWasPrivate(t *testing.T) {
 	second.until("Sign-in")
 	for range 4 {
 		alice.back()
-		if got := run[string](alice, `return location.href + " " + document.body.innerText`); strings.Contains(got, "is alice") {
+		if got := run[string](alice, `return location.href + " " + document.body?.innerText`); strings.Contains(got, "is alice") {
 			t.Errorf("whoever goes back after a sign-out sees %s", got)
 		}
 	}

@@ -164,7 +164,7 @@ func (b *browser) visitUntil(url, want string) {
 	got := ""
 	for range 20 {
 		b.visit(url)
-		if got = run[string](b, `return document.body.innerText`); strings.Contains(got, want) {
+		if got = run[string](b, `return document.body?.innerText`); strings.Contains(got, want) {
 			return
 		}
 	}

@@ -48,7 +48,7 @@ func TestStory_PeopleSignInActAsOthersAndSignOut(t *testing.T) {
 func (s *story) work(want, cookie string, tabs ...*browser) {
 	s.t.Helper()
 	start := len(s.seen(cookie))
-	for end := time.Now().Add(time.Minute); len(s.seen(cookie)) < start+3; {
+	for end := time.Now().Add(time.Minute); len(s.seen(cookie)) < start+3; time.Sleep(100 * time.Millisecond) { // as people work
 		for _, tab := range tabs {
 			if got := run[string](tab, `return work()`); got != want {
 				s.t.Fatalf("somebody at work gets %s", got)
