@@ -31,6 +31,10 @@ func newCuriousApp(t testing.TB) *curiousApp {
 	mux.HandleFunc("/events", a.events)
 	mux.HandleFunc("/socket", a.socket)
 	mux.HandleFunc("/work", func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, who(r)) })
+	mux.HandleFunc("/logout", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Auth-Session", "end")
+		http.Redirect(w, r, "/home", http.StatusSeeOther)
+	})
 	mux.HandleFunc("/plain/", func(w http.ResponseWriter, r *http.Request) { // what browsers keep for their back button
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		fmt.Fprintf(w, "<!doctype html><title>plain</title><pre>%s</pre>", html.EscapeString(who(r)))

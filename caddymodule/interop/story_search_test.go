@@ -76,11 +76,12 @@ func (r *recording) note(place, text string) {
 	r.places[place] += text + "\n"
 }
 
-// A browser remembers the address that somebody clicked, with its fragment, and so the code of a
+// Where a browser remembers the address that somebody clicked, with its fragment, and so the code of a
 // link, which is good once.
 const (
 	asClicked = "addresses as they were clicked"
 	netLog    = "the browser's log of the network"
+	profile   = "the browser's profile"
 )
 
 // leaks returns the places in which a token or a secret is.
@@ -89,7 +90,7 @@ func (r *recording) leaks() (found []string) {
 	defer r.mu.Unlock()
 	for _, place := range slices.Sorted(maps.Keys(r.places)) {
 		secrets := r.secrets
-		if place == asClicked || place == netLog {
+		if place == asClicked || place == netLog || place == profile {
 			secrets = nil
 		}
 		if _, leaked := sidecartest.Leaked(r.places[place], secrets...); leaked {
@@ -120,8 +121,10 @@ func (r *recording) noteFiles(t testing.TB, place, dir string, but ...string) {
 func (s *story) search() {
 	s.t.Helper()
 	for _, tab := range s.tabs {
-		tab.visit(s.URL + "/auth/sessions/signed-out")
-		s.look(tab)
+		for _, host := range []string{s.as(), s.URL} {
+			tab.visit(host + "/auth/sessions/signed-out")
+			s.look(tab)
+		}
 	}
 	s.wantTapped()
 	s.note("metrics", s.metrics())
@@ -137,7 +140,7 @@ func (s *story) search() {
 		}
 		s.note(name, string(data))
 	}
-	s.noteFiles(s.t, "the browser's profile", s.profile, "Cookies", "Cookies-journal")
+	s.noteFiles(s.t, profile, s.profile, "Cookies", "Cookies-journal")
 	s.wantSearched()
 	for _, place := range s.leaks() {
 		s.t.Errorf("a token, or the code of a link, is in: %s", place)
@@ -151,7 +154,7 @@ func (s *story) wantSearched() {
 		"localStorage": "is alice", "sessionStorage": "is alice", "IndexedDB": "is alice", "caches": "is alice", "document.cookie": "theme=dark",
 		"page": "You are signed out", "address": s.URL, "navigation history": "/signed-out", "console": "is alice", "requests": "/orders",
 		"the app's log": "Cookie: theme=dark", "Caddy's log": `"uri":"/orders"`, "the audit": `"alice"`, netLog: "/orders", "metrics": "auth_sessions_",
-		"the browser's profile": "/orders",
+		profile: "/orders",
 	} {
 		if !strings.Contains(s.places[place], text) {
 			s.t.Errorf("%s has no %q", place, text)

@@ -66,6 +66,7 @@ func (o *tool) callback(w http.ResponseWriter, r *http.Request) {
 	wanted, _ := url.Parse(r.FormValue("state"))
 	user := wanted.Query().Get("user")
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
 	if wanted.Path == "/act" {
 		fmt.Fprintf(w, `<!doctype html><title>desk</title><pre>a link for %s</pre><p><a href="%s">open</a>`, user, o.link(token.AccessToken, user))
 		return

@@ -16,10 +16,11 @@ const logout = process.env.BACKCHANNEL_LOGOUT_URI
 	? { backchannel_logout_uri: process.env.BACKCHANNEL_LOGOUT_URI, backchannel_logout_session_required: true }
 	: {};
 
-// A site whose people sign in here, where there is one: as a client with a secret, and without.
-const site = process.env.SIGN_IN_SITE;
+// A site whose people sign in here, where there is one, and its other names: as a client with a secret,
+// and without.
+const [site, ...names] = (process.env.SIGN_IN_SITE ?? '').split(' ');
 const people = {
-	redirect_uris: [`${site}/auth/sessions/sign-in/callback`], post_logout_redirect_uris: [`${site}/auth/sessions/signed-out`], scope: 'openid', id_token_signed_response_alg: 'ES256', ...logout,
+	redirect_uris: [site, ...names].map((name) => `${name}/auth/sessions/sign-in/callback`), post_logout_redirect_uris: [`${site}/auth/sessions/signed-out`], scope: 'openid', id_token_signed_response_alg: 'ES256', ...logout,
 };
 const clients = site ? [
 	{ ...people, client_id: 'site', client_secret: 'site-secret' },
