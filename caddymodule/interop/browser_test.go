@@ -4,12 +4,15 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"authsidecar/caddymodule/internal/sidecartest"
@@ -101,6 +104,25 @@ func call[P, R any](b *browser, command cdp.Command[P, R], params P) R {
 		b.t.Fatal(err)
 	}
 	return result
+}
+
+// picture keeps what a page looks like in both themes, in the folder that AUTHSIDECAR_PICTURES names.
+func picture(t *testing.T, b *browser, name string) {
+	t.Helper()
+	dir := os.Getenv("AUTHSIDECAR_PICTURES")
+	if dir == "" {
+		return
+	}
+	for _, theme := range []string{"light", "dark"} {
+		call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}})
+		data, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name+"-"+theme+".png"), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // quote writes a value as JavaScript has it.
