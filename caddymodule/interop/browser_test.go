@@ -107,14 +107,14 @@ func call[P, R any](b *browser, command cdp.Command[P, R], params P) R {
 }
 
 // picture keeps what a page looks like in both themes, in the folder that AUTHSIDECAR_PICTURES names.
-func picture(t *testing.T, b *browser, name string) {
+func picture(t *testing.T, b *browser, name string, media ...*emulation.MediaFeature) {
 	t.Helper()
 	dir := os.Getenv("AUTHSIDECAR_PICTURES")
 	if dir == "" {
 		return
 	}
 	for _, theme := range []string{"light", "dark"} {
-		call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}})
+		call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: append(media, &emulation.MediaFeature{Name: "prefers-color-scheme", Value: theme})})
 		data, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 		if err != nil {
 			t.Fatal(err)

@@ -15,7 +15,7 @@
     back: "Show the bar",
     stop: "Stop",
     over: "This impersonation has ended",
-    overMore: "What you had not saved on this page is lost.",
+    overMore: "What you had not saved on this page is lost. You are taken on in a moment.",
     other: "Another session has begun",
     otherMore: "This page is of an earlier one.",
     go: "Continue",
@@ -35,6 +35,7 @@
 .aside .panel, .all:not(.aside) .tab, .all:not(.aside) .tip { display: none }
 .said { flex: 1 1 14em; min-inline-size: 0 }
 p { margin: 0; overflow-wrap: anywhere }
+p, h2, .left, .name { unicode-bidi: plaintext; text-align: match-parent }
 .user { font-weight: 700 }
 .why { font-size: .875em }
 .left { font-variant-numeric: tabular-nums; font-weight: 600 }

@@ -166,6 +166,32 @@ func TestPage_TrailersSurvive(t *testing.T) {
 	}
 }
 
+func TestPage_OverHTTP2(t *testing.T) {
+	t.Parallel()
+	b := &Banner{Path: "/auth/sessions", Count: func(Outcome) {}}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		page := b.Begin(w, r, "sid-1")
+		page.Header().Set("Content-Type", "text/html")
+		page.Header().Set("Content-Length", "41") // of the page alone: one more would break the stream
+		page.Header().Set("Trailer", "Server-Timing")
+		_, _ = io.WriteString(page, wholePage)
+		page.Header().Set("Server-Timing", "db;dur=1")
+		page.End(nil)
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	got, err := server.Client().Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer got.Body.Close()
+	body, err := io.ReadAll(got.Body)
+	if err != nil || got.ProtoMajor != 2 || !strings.HasPrefix(string(body), wholePage+tagStart) || got.Trailer.Get("Server-Timing") == "" {
+		t.Errorf("%v, %s, %v: %s", err, got.Proto, got.Trailer, body)
+	}
+}
+
 // What the app flushes is there before it goes on, and the tag is behind all of it.
 func TestPage_WhatIsStreamedArrivesAtOnce(t *testing.T) {
 	t.Parallel()
