@@ -10,7 +10,7 @@ import (
 // people never mixes, and their own session on the other host is as it was.
 func TestStory_PeopleActAsOthersOnAHostOfItsOwn(t *testing.T) {
 	t.Parallel()
-	s := newStory(t, nil, "impersonate_on OTHER")
+	s := newStory(t, nil, "impersonate_on AS")
 	carol := s.first
 	carol.visit(s.URL + "/orders")
 	carol.signIn("carol")
@@ -24,7 +24,7 @@ func TestStory_PeopleActAsOthersOnAHostOfItsOwn(t *testing.T) {
 	acting.press(kb.Tab)
 	acting.press(kb.Enter) // the provider knows who they are, and the site who may know it
 	s.open(acting)
-	if got := run[string](acting, `return location.origin + " " + (localStorage.mine ?? "nothing")`); got != s.as()+" nothing" {
+	if got := run[string](acting, `return location.origin + " " + (localStorage.mine ?? "nothing")`); got != s.at(asName)+" nothing" {
 		t.Errorf("they act at %s", got)
 	}
 	s.work("200 /work is alice by carol", cookieAs, acting)

@@ -121,7 +121,7 @@ func (r *recording) noteFiles(t testing.TB, place, dir string, but ...string) {
 func (s *story) search() {
 	s.t.Helper()
 	for _, tab := range s.tabs {
-		for _, host := range []string{s.as(), s.URL} {
+		for _, host := range []string{s.at(asName), s.URL} {
 			tab.visit(host + "/auth/sessions/signed-out")
 			s.look(tab)
 		}

@@ -26,8 +26,8 @@ import (
 	"authsidecar/sessions/storetest/servertest"
 )
 
-// siteName is the host of the site of a story, and asName the one on which people may act as others.
-const siteName, asName = "app.example.com", "as.example.com"
+// The hosts of the site of a story: the app's, the one on which people may act as others, and the console.
+const siteName, asName, consoleName = "app.example.com", "as.example.com", "sessions.example.com"
 
 // A story is a site that a browser trusts, over HTTPS, at which people sign in by a real provider.
 type story struct {
@@ -45,7 +45,7 @@ type story struct {
 }
 
 // newStory starts everything. front is a proxy in front of the site; nil: there is none. more are words of
-// browser, in which OTHER stands for the origin of the other host.
+// browser, in which AS and CONSOLE stand for the origins of the other hosts.
 func newStory(t *testing.T, front *lossyProxy, more ...string) *story {
 	t.Helper()
 	if _, err := os.Stat(filepath.Join(foreign(), "node_modules", "oidc-provider")); err != nil {
@@ -67,19 +67,19 @@ func newStory(t *testing.T, front *lossyProxy, more ...string) *story {
 	}
 	s.tool = newTool(t, s)
 	cmd := exec.Command("node", filepath.Join(foreign(), "oidc-provider.mjs"))
-	cmd.Env = append(os.Environ(), "SIGN_IN_SITE="+s.URL+" "+s.as(), "TOOL="+s.tool.URL,
+	cmd.Env = append(os.Environ(), "SIGN_IN_SITE="+strings.Join([]string{s.URL, s.at(asName), s.at(consoleName)}, " "), "TOOL="+s.tool.URL,
 		"BACKCHANNEL_LOGOUT_URI=https://"+site+"/auth/sessions/backchannel-logout", "NODE_EXTRA_CA_CERTS="+filepath.Join(s.Dir, "ca.pem"))
 	s.provider = servertest.Printed(t, cmd)[0]
 	s.audit = filepath.Join(s.Dir, "audit.jsonl")
 	s.Global = "\tservers {\n\t\tprotocols h1 h2\n\t}\n" // HTTP/3 would take a port that nobody reserved
-	names := fmt.Sprintf("https://%[1]s:%[3]s, https://%[2]s:%[3]s, https://%[4]s", siteName, asName, sidecartest.PortOf(site), site)
-	s.Start(strings.NewReplacer("'", "`", "OTHER", s.as()).Replace(fmt.Sprintf(storySite, names, strings.Join(more, "\n\t\t\t"), s.URL, s.provider, strings.TrimPrefix(s.app.URL, "http://"))))
+	names := fmt.Sprintf("https://%[1]s:%[4]s, https://%[2]s:%[4]s, https://%[3]s:%[4]s, https://%[5]s", siteName, asName, consoleName, sidecartest.PortOf(site), site)
+	s.Start(strings.NewReplacer("'", "`", "AS", s.at(asName), "CONSOLE", s.at(consoleName)).Replace(fmt.Sprintf(storySite, names, strings.Join(more, "\n\t\t\t"), s.URL, s.provider, strings.TrimPrefix(s.app.URL, "http://"))))
 	s.first = s.openBrowser()
 	return s
 }
 
-// as returns the origin of the other host.
-func (s *story) as() string { return strings.Replace(s.URL, siteName, asName, 1) }
+// at returns the origin of a host.
+func (s *story) at(host string) string { return strings.Replace(s.URL, siteName, host, 1) }
 
 const storySite = `%[1]s {
 	tls DIR/site.pem DIR/site.key
@@ -136,7 +136,7 @@ func (s *story) certify() (own tls.Certificate, roots *x509.CertPool) {
 	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "a story's authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	caPEM := sign(ca, ca, key, key)
 	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), DNSNames: []string{siteName, asName}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		SerialNumber: big.NewInt(2), DNSNames: []string{siteName, asName, consoleName}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	leafPEM := sign(leaf, ca, key, key)
@@ -169,7 +169,7 @@ func (s *story) openBrowser() *browser {
 		}
 	}
 	s.netLog, s.profile = filepath.Join(home, "net.json"), filepath.Join(home, "profile")
-	b := newBrowser(s.t, chromedp.Env("HOME="+home), chromedp.UserDataDir(s.profile), chromedp.Flag("host-resolver-rules", "MAP "+siteName+" 127.0.0.1, MAP "+asName+" 127.0.0.1"), chromedp.Flag("log-net-log", s.netLog))
+	b := newBrowser(s.t, chromedp.Env("HOME="+home), chromedp.UserDataDir(s.profile), chromedp.Flag("host-resolver-rules", "MAP *.example.com 127.0.0.1"), chromedp.Flag("log-net-log", s.netLog))
 	s.record(b)
 	return b
 }

@@ -12,7 +12,7 @@ import (
 // by an officer. After it no token is anywhere but in the browser's cookies.
 func TestStory_PeopleSignInActAsOthersAndSignOut(t *testing.T) {
 	t.Parallel()
-	s := newStory(t, nil)
+	s := newStory(t, nil, "console CONSOLE")
 	alice := s.first
 	alice.visit(s.URL + "/orders")
 	alice.signIn("alice")
@@ -101,10 +101,15 @@ func (s *story) isEnded(carol *browser) {
 	s.open(carol)
 	run[bool](carol, `return follow()`)
 	officer := s.somebody()
-	officer.visit(s.tool.URL + "/end?user=alice")
+	officer.visit(s.at(consoleName) + "/acting")
 	officer.signIn("olivia")
-	officer.until(`ended {"revoked":1,`)
-	s.t.Logf("streams ended %d ms after the answer to the officer", carol.overSoon()-s.tool.ended.Load())
+	officer.until("ticket 4711")
+	picture(s.t, officer, "console")
+	clicked := time.Now().UnixMilli()
+	run[bool](officer, `setTimeout(() => document.querySelector('form[action="/acting/end"] button').click(), 0); return true`)
+	s.t.Logf("streams ended %d ms after the officer's click", carol.overSoon()-clicked)
+	officer.until("One session was ended")
+	s.look(officer)
 	carol.visit(s.URL + "/orders")
 	carol.until("No longer acting as another user")
 	picture(s.t, carol, "impersonation-over")
