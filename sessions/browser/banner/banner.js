@@ -63,7 +63,10 @@ dialog p { margin-block-end: 1.25em }
 @media (max-width: 30em) { .place { padding-inline: .5em } .panel { inline-size: 100% } .do { margin-inline-start: 0; inline-size: 100% } .do form { flex: 1; display: flex } .do .stop { flex: 1 } }
 @media (forced-colors: active) { .all, .panel, .tab { border-color: Highlight } button { border-color: ButtonBorder } }
 `;
-  const own = document.currentScript;
+  // read is a member of the document, whatever elements of the page are called: one of that name hides
+  // it (HTML Standard, section 3.1.6), and users of an app can leave such elements there.
+  const read = (name) => Reflect.get(Document.prototype, name, document);
+  const own = read("currentScript");
   const mark = Symbol.for("auth-sessions-bar");
   if (!own || self !== top || window[mark]) return;
   const script = new URL(own.src);
@@ -81,7 +84,7 @@ dialog p { margin-block-end: 1.25em }
   let timer = 0;
 
   const make = (tag, set, ...children) => {
-    const e = document.createElement(tag);
+    const e = read("createElement").call(document, tag);
     for (const [name, value] of Object.entries(set)) {
       if (name === "onclick") e.addEventListener("click", value);
       else e.setAttribute(name, value);
@@ -108,7 +111,7 @@ dialog p { margin-block-end: 1.25em }
   const panel = make("div", { class: "panel" },
     make("div", { class: "said" }, make("p", {}, text.acting + " ", user), why), left[0], controls);
   const all = make("div", { class: "all", lang: "en", role: "region", "aria-label": text.label }, make("div", { class: "place" }, panel, tab), live);
-  const host = document.createElement("auth-sessions-bar");
+  const host = make("auth-sessions-bar", {});
   const root = host.attachShadow({ mode: "closed" });
   const sheet = new CSSStyleSheet(); // no policy for styles is in its way
   sheet.replaceSync(style);
@@ -153,7 +156,7 @@ dialog p { margin-block-end: 1.25em }
     return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
   };
   const attach = () => {
-    if (!host.isConnected && document.body) document.body.append(host);
+    if (!host.isConnected) read("body")?.append(host);
   };
   const draw = () => {
     if (session) attach(); // again, where the app replaced its page
@@ -218,7 +221,7 @@ dialog p { margin-block-end: 1.25em }
   };
   const tick = async () => {
     clearTimeout(timer);
-    if (document.visibilityState === "hidden" || over) return; // whoever comes back asks
+    if (read("visibilityState") === "hidden" || over) return; // whoever comes back asks
     const seen = await ask();
     if (over) return;
     if (seen && (!session || seen.session_id === session)) show(seen);
@@ -235,6 +238,6 @@ dialog p { margin-block-end: 1.25em }
   };
   addEventListener("visibilitychange", tick, true);
   addEventListener("pageshow", (event) => event.persisted && tick());
-  if (document.readyState === "loading") addEventListener("DOMContentLoaded", begin, { once: true });
+  if (read("readyState") === "loading") addEventListener("DOMContentLoaded", begin, { once: true });
   else begin();
 })();
