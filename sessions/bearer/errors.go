@@ -16,6 +16,8 @@ var (
 	// ErrMalformed means that a request has more than one credential, or one that
 	// is not as RFC 6750 section 2.1 writes it: 400, "invalid_request".
 	ErrMalformed = errors.New("malformed bearer credentials")
+	// ErrRefused is what each Refusal wraps: 401, "invalid_token".
+	ErrRefused = errors.New("bearer token refused")
 	// ErrKeysUnavailable means that it is unknown now whether a token is good,
 	// since its issuer's keys cannot be had. Callers answer 503.
 	ErrKeysUnavailable = errors.New("keys of the issuer are unavailable")
@@ -86,6 +88,9 @@ type Refusal struct { //nolint:errname // it is one, and no fault
 // Error returns a sentence that depends on the Reason alone: nothing of the token is in
 // it.
 func (r *Refusal) Error() string { return "bearer token refused: " + string(r.Reason) }
+
+// Is reports whether the target is ErrRefused.
+func (r *Refusal) Is(target error) bool { return target == ErrRefused }
 
 // Unwrap returns the sentinel of jose that the refusal comes from, if it comes
 // from one.

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"errors"
 	"net/http"
 	"strconv"
 
@@ -117,11 +116,19 @@ func init() {
 	problemBusy.retryAfter = 1
 }
 
-// ofRequests are the problems of what a request asks for.
-var ofRequests = []struct {
-	err     error
-	problem *Problem
+// causes are in an order: an error may wrap several of them.
+var causes = []struct {
+	Err    error
+	Answer *Problem
 }{
+	{sessions.ErrGrant, problemGrant}, // for every reason, that of the policy too: clients can do but one thing
+	{sessions.ErrClientAuth, problemClientAuth},
+	{sessions.ErrLink, problemLink}, // for every reason, that of the policy too
+	{sessions.ErrOpener, problemOpener},
+	{bearer.ErrNoToken, problemNoToken},
+	{bearer.ErrMalformed, problemCredentials},
+	{bearer.ErrRefused, problemToken},
+	{sessions.ErrEnded, problemToken},
 	{sessions.ErrUserID, problemUserID},
 	{sessions.ErrLifetime, problemLifetime},
 	{sessions.ErrText, problemText},
@@ -129,54 +136,21 @@ var ofRequests = []struct {
 	{sessions.ErrReasonRequired, problemReason},
 	{sessions.ErrClient, problemClient},
 	{sessions.ErrReport, problemReport},
+	{sessions.ErrDenied, problemDenied}, // for every reason: who is protected is nobody's to know
+	{sessions.ErrForbidden, problemForbidden},
+	{sessions.ErrNotFound, problemSession}, // unknown and foreign alike
+	{sessions.ErrBadCursor, problemCursor},
+	{sessions.ErrIdempotencyMismatch, problemMismatch},
+	{sessions.ErrIdempotencySpent, problemSpent},
 }
 
 // ProblemOf is the one place that maps errors to the wire. Whatever it does not
 // know is a 500 and no hint.
 func ProblemOf(err error) *Problem {
-	var own *Problem
-	var refusal *bearer.Refusal
-	switch {
-	case errors.As(err, &own):
-		return own
-	case errors.Is(err, sessions.ErrGrant): // for every reason, that of the policy too: clients can do but one thing
-		return problemGrant
-	case errors.Is(err, sessions.ErrClientAuth):
-		return problemClientAuth
-	case errors.Is(err, sessions.ErrLink): // for every reason, that of the policy too
-		return problemLink
-	case errors.Is(err, sessions.ErrOpener):
-		return problemOpener
-	case errors.Is(err, bearer.ErrNoToken):
-		return problemNoToken
-	case errors.Is(err, bearer.ErrMalformed):
-		return problemCredentials
-	case errors.As(err, &refusal), errors.Is(err, sessions.ErrEnded):
-		return problemToken
+	if bearer.IsUnavailable(err) {
+		return endpoint.AnswerTo(err, causes, problemUnavailable)
 	}
-	for _, p := range ofRequests {
-		if errors.Is(err, p.err) {
-			return p.problem
-		}
-	}
-	switch {
-	case errors.Is(err, sessions.ErrDenied): // for every reason: who is protected is nobody's to know
-		return problemDenied
-	case errors.Is(err, sessions.ErrForbidden):
-		return problemForbidden
-	case errors.Is(err, sessions.ErrNotFound): // unknown and foreign alike
-		return problemSession
-	case errors.Is(err, sessions.ErrBadCursor):
-		return problemCursor
-	case errors.Is(err, sessions.ErrIdempotencyMismatch):
-		return problemMismatch
-	case errors.Is(err, sessions.ErrIdempotencySpent):
-		return problemSpent
-	case bearer.IsUnavailable(err):
-		return problemUnavailable
-	default:
-		return problemInternal
-	}
+	return endpoint.AnswerTo(err, causes, problemInternal)
 }
 
 // Error makes a problem an error that ProblemOf passes through.

@@ -1,12 +1,10 @@
 package logoutapi
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strconv"
 
-	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/internal/endpoint"
 )
@@ -84,34 +82,25 @@ func refuse(answer *answerError, why, mend string) *refusal {
 
 // causes are in an order: an error may wrap several of them.
 var causes = []struct {
-	err    error
-	answer *answerError
+	Err    error
+	Answer *answerError
 }{
 	{endpoint.ErrTooLarge, errTooLarge},
 	{endpoint.ErrTimeout, errTimeout},
 	{endpoint.ErrBroken, errForm},
 	{endpoint.ErrBusy, errUnavailable},
-	{sessions.ErrUnavailable, errUnavailable},
-	{bearer.ErrKeysUnavailable, errUnavailable},
-	{context.Canceled, errUnavailable},
-	{context.DeadlineExceeded, errUnavailable},
 }
 
 // answerOf is the one place that maps errors to the wire. Whatever it does not know is a 500 and
 // no hint.
 func answerOf(err error) *answerError {
-	if own, ok := errors.AsType[*answerError](err); ok {
-		return own
-	}
 	if refused, ok := errors.AsType[*refusal](err); ok {
 		return refused.answer
 	}
-	for i := range causes {
-		if errors.Is(err, causes[i].err) {
-			return causes[i].answer
-		}
+	if bearer.IsUnavailable(err) {
+		return endpoint.AnswerTo(err, causes, errUnavailable)
 	}
-	return errInternal
+	return endpoint.AnswerTo(err, causes, errInternal)
 }
 
 // write answers with the error; pushed is as RFC 8935 writes it.

@@ -1,15 +1,12 @@
 package oauthapi
 
 import (
-	"context"
-	"errors"
 	"net/http"
 	"strconv"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/internal/endpoint"
-	"authsidecar/sessions/keyring"
 )
 
 // An answerError is an error answer. All its text is fixed, and in the characters of RFC
@@ -100,10 +97,11 @@ var (
 
 // causes are in an order: an error may wrap several of them.
 var causes = []struct {
-	err    error
-	answer *answerError
+	Err    error
+	Answer *answerError
 }{
-	{sessions.ErrGrant, errGrant}, // whatever the reason, the policy too: clients can only do one thing
+	{bearer.ErrRefused, errTokens}, // RFC 8693 section 2.2.2: invalid_request
+	{sessions.ErrGrant, errGrant},  // whatever the reason, the policy too: clients can only do one thing
 	{sessions.ErrEnded, errTokens},
 	{sessions.ErrUserID, errUserID},
 	{sessions.ErrText, errText},
@@ -115,28 +113,15 @@ var causes = []struct {
 	{endpoint.ErrTimeout, errTimeout},
 	{endpoint.ErrBroken, errForm}, // the client went away, or framed it wrongly
 	{endpoint.ErrBusy, errUnavailable},
-	{sessions.ErrUnavailable, errUnavailable}, // never invalid_grant: clients throw a session away on that
-	{keyring.ErrNoKey, errUnavailable},
-	{bearer.ErrKeysUnavailable, errUnavailable},
-	{context.Canceled, errUnavailable},
-	{context.DeadlineExceeded, errUnavailable},
 }
 
 // errorOf is the one place that maps errors to the wire. Whatever it does not know is a 500
 // and no hint.
 func errorOf(err error) *answerError {
-	if own, ok := errors.AsType[*answerError](err); ok {
-		return own
+	if bearer.IsUnavailable(err) { // never invalid_grant: clients throw a session away on that
+		return endpoint.AnswerTo(err, causes, errUnavailable)
 	}
-	if _, ok := errors.AsType[*bearer.Refusal](err); ok { // RFC 8693 section 2.2.2: invalid_request
-		return errTokens
-	}
-	for i := range causes {
-		if errors.Is(err, causes[i].err) {
-			return causes[i].answer
-		}
-	}
-	return errInternal
+	return endpoint.AnswerTo(err, causes, errInternal)
 }
 
 // write answers with the error. Whoever tried the Authorization header learns which scheme

@@ -239,7 +239,7 @@ func TestUnavailable_IsA503(t *testing.T) {
 func TestErrors_HaveTheCharactersOfTheRFC(t *testing.T) {
 	all := []*answerError{errPath, errMethod, errMedia, errForm, errQuery, errRepeated, errTooLarge, errTimeout, errMethods, errClientID, errClient, errLimited, errNoGrantType, errGrantType, errNoRefresh, errNoToken, errForeignToken, errSubject, errActor, errNoActor, errTokenType, errRequested, errUser, errMayAct, errScope, errTarget, errTokens, errInternal}
 	for _, cause := range causes {
-		all = append(all, cause.answer)
+		all = append(all, cause.Answer)
 	}
 	for _, e := range all {
 		for _, c := range e.code + e.description {
