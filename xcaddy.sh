@@ -20,6 +20,7 @@ Environment:
   EXAMPLE_PORT        where the example listens on 127.0.0.1 (8080)
   EXAMPLE_APP_PORT    where the demo app behind it listens (8081)
   EXAMPLE_ADMIN_PORT  where Caddy's admin endpoint listens (8082)
+  EXAMPLE_IDP_PORT    where the stand-in for an identity provider listens (8083)
 END
 }
 
@@ -245,14 +246,15 @@ xcaddy_build() {
 }
 
 run() {
-	: "${EXAMPLE_PORT:=8080}" "${EXAMPLE_APP_PORT:=8081}" "${EXAMPLE_ADMIN_PORT:=8082}"
-	export EXAMPLE_PORT EXAMPLE_APP_PORT EXAMPLE_ADMIN_PORT
+	: "${EXAMPLE_PORT:=8080}" "${EXAMPLE_APP_PORT:=8081}" "${EXAMPLE_ADMIN_PORT:=8082}" "${EXAMPLE_IDP_PORT:=8083}"
+	export EXAMPLE_PORT EXAMPLE_APP_PORT EXAMPLE_ADMIN_PORT EXAMPLE_IDP_PORT
 	check_ports
 	if [ $# -gt 0 ] || stale; then
 		build "$@"
 	fi
 	writable .example "copy the clone to a folder of yours"
 	make_keys
+	./caddy auth-sessions demo-idp --listen "127.0.0.1:$EXAMPLE_IDP_PORT" --site "http://127.0.0.1:$EXAMPLE_PORT/auth/sessions" --with-parent >/dev/null &
 	try_it_when_it_serves &
 	XDG_DATA_HOME=$PWD/.example/data exec ./caddy run --config Caddyfile.example --adapter caddyfile
 }
@@ -266,11 +268,11 @@ check_ports() {
 	if [ "$other" = "$PWD" ]; then
 		die "the example of this folder is running: Ctrl-C in its terminal stops it"
 	fi
-	for port in "$EXAMPLE_PORT" "$EXAMPLE_APP_PORT" "$EXAMPLE_ADMIN_PORT"; do
+	for port in "$EXAMPLE_PORT" "$EXAMPLE_APP_PORT" "$EXAMPLE_ADMIN_PORT" "$EXAMPLE_IDP_PORT"; do
 		status=0
 		ask "$port" >/dev/null || status=$?
 		if [ "$status" -ne 7 ]; then # 7: nobody listens
-			die "port $port is taken by ${other:+the example of $other, }$(listener "$port"): stop that, or choose other ports, as in: EXAMPLE_PORT=9080 EXAMPLE_APP_PORT=9081 EXAMPLE_ADMIN_PORT=9082 ./xcaddy.sh run"
+			die "port $port is taken by ${other:+the example of $other, }$(listener "$port"): stop that, or choose other ports, as in: EXAMPLE_PORT=9080 EXAMPLE_APP_PORT=9081 EXAMPLE_ADMIN_PORT=9082 EXAMPLE_IDP_PORT=9083 ./xcaddy.sh run"
 		fi
 	done
 }
@@ -339,6 +341,8 @@ curl -i $site/billing/card -H "Authorization: Bearer \$(field access_token)"
 
 curl -i $site/hello -H "Authorization: Bearer \$(field access_token)"
 
+curl -s $site/auth/sessions -H "Authorization: Bearer \$desk" -H 'Content-Type: application/json' -d '{"user_id": "alice", "reason": "ticket 4711", "deliver": "link"}'
+
 curl -i $site/auth/sessions -H "Authorization: Bearer \$alice" -H 'Content-Type: application/json' -d '{"user_id": "bob", "reason": "curious"}'
 
 answer=\$(curl -s $site/auth/sessions -H "Authorization: Bearer \$alice" -H 'Content-Type: application/json' -d '{"user_id": "alice"}')
@@ -355,7 +359,7 @@ curl -i $site/hello -H "Authorization: Bearer \$(field access_token)"
 
 END
 	if [ -t 1 ]; then
-		printf 'Or in a browser: %s/\n' "$site"
+		printf 'Or in a browser, where you sign in as whom you like: %s/\n' "$site"
 	fi
 }
 

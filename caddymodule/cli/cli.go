@@ -5,6 +5,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"authsidecar/caddymodule/cli/demoidp"
 	"authsidecar/caddymodule/cli/explain"
 	"authsidecar/caddymodule/openapi"
 )
@@ -48,7 +49,7 @@ provider, and tokens that are signed with it.
 			cmd.AddCommand(
 				statusCommand(), listCommand(), revokeCommand(), keysCommand(), rotateKeysCommand(),
 				explainCommand(read), auditCommand(), backupCommand(), restoreCommand(), copyCommand(), keygenCommand(), tokenCommand(), openapiCommand(),
-				healthCommand(), demoIDPCommand(),
+				healthCommand(), demoidp.Command(),
 			)
 		},
 	})

@@ -98,7 +98,7 @@ func (p *Provider) sendBack(w http.ResponseWriter, r *http.Request, asked *reque
 	if asked.state != "" {
 		answer.Set("state", asked.state)
 	}
-	http.Redirect(w, r, asked.redirect+"?"+answer.Encode(), http.StatusSeeOther)
+	http.Redirect(w, r, asked.redirect+"?"+answer.Encode(), http.StatusSeeOther) //nolint:gosec // to the callback of a site that the operator named
 }
 
 var (

@@ -199,7 +199,7 @@ func (p *Provider) serveLogout(w http.ResponseWriter, r *http.Request) {
 	if state := query.Get("state"); state != "" {
 		to += "?" + url.Values{"state": {state}}.Encode()
 	}
-	http.Redirect(w, r, to, http.StatusSeeOther)
+	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // to a page of a site that the operator named
 }
 
 // registered reports whether an address is at the path below one of the sites.

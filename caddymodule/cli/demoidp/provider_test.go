@@ -57,21 +57,30 @@ func (s *scene) later(by time.Duration) {
 	s.now = s.now.Add(by)
 }
 
-func (s *scene) do(req *http.Request) (*http.Response, string) {
+// An answer is what a request got.
+type answer struct {
+	status int
+	header http.Header
+}
+
+// to is where it leads.
+func (a *answer) to() string { return a.header.Get("Location") }
+
+func (s *scene) do(req *http.Request) (got *answer, body string) {
 	s.t.Helper()
 	resp, err := s.browser.Do(req)
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
+	data, err := io.ReadAll(resp.Body)
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	return resp, string(body)
+	return &answer{resp.StatusCode, resp.Header}, string(data)
 }
 
-func (s *scene) get(path string) (*http.Response, string) {
+func (s *scene) get(path string) (*answer, string) {
 	s.t.Helper()
 	req, err := http.NewRequest(http.MethodGet, s.Issuer+path, http.NoBody)
 	if err != nil {
@@ -80,7 +89,7 @@ func (s *scene) get(path string) (*http.Response, string) {
 	return s.do(req)
 }
 
-func (s *scene) post(path string, form url.Values, header ...string) (*http.Response, string) {
+func (s *scene) post(path string, form url.Values, header ...string) (*answer, string) {
 	s.t.Helper()
 	req, err := http.NewRequest(http.MethodPost, s.Issuer+path, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -109,9 +118,9 @@ func (s *scene) choose(name string) url.Values {
 	form := asked()
 	form.Set("person", name)
 	resp, _ := s.post("/authorize", form, "Sec-Fetch-Site", "same-origin")
-	to, err := url.Parse(resp.Header.Get("Location"))
-	if resp.StatusCode != http.StatusSeeOther || err != nil || !strings.HasPrefix(to.String(), site+"/sign-in/callback?") {
-		s.t.Fatalf("%d, to %s", resp.StatusCode, to)
+	to, err := url.Parse(resp.to())
+	if resp.status != http.StatusSeeOther || err != nil || !strings.HasPrefix(to.String(), site+"/sign-in/callback?") {
+		s.t.Fatalf("%d, to %s", resp.status, to)
 	}
 	return to.Query()
 }
@@ -135,16 +144,16 @@ func TestProvider_SignsInByTheCodeFlow(t *testing.T) {
 	for person, scope := range map[string]string{"alice": "", "support": "sessions:impersonate"} {
 		to := client.AuthCodeURL("the state", oauth2.S256ChallengeOption(verifier), oidc.Nonce("the nonce"))
 		resp, body := s.get(strings.TrimPrefix(to, s.Issuer))
-		if resp.StatusCode != http.StatusOK || !strings.Contains(body, `value="`+person+`"`) {
-			t.Fatalf("the page: %d %s", resp.StatusCode, body)
+		if resp.status != http.StatusOK || !strings.Contains(body, `value="`+person+`"`) {
+			t.Fatalf("the page: %d %s", resp.status, body)
 		}
-		if policy := resp.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "form-action 'self' "+site) {
+		if policy := resp.header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "form-action 'self' "+site) {
 			t.Errorf("its policy: %s", policy)
 		}
 		form, _ := url.ParseQuery(to[strings.IndexByte(to, '?')+1:])
 		form.Set("person", person)
 		resp, _ = s.post("/authorize", form)
-		back, err := resp.Location()
+		back, err := url.Parse(resp.to())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -183,9 +192,9 @@ func TestProvider_SendsNobodyToAStranger(t *testing.T) {
 		resp, _ := s.get("/authorize?" + form.Encode())
 		form.Set("person", "alice")
 		chosen, _ := s.post("/authorize", form)
-		for _, got := range []*http.Response{resp, chosen} {
-			if got.StatusCode != http.StatusBadRequest || got.Header.Get("Location") != "" {
-				t.Errorf("%s: %d, to %s", name, got.StatusCode, got.Header.Get("Location"))
+		for _, got := range []*answer{resp, chosen} {
+			if got.status != http.StatusBadRequest || got.to() != "" {
+				t.Errorf("%s: %d, to %s", name, got.status, got.to())
 			}
 		}
 	}
@@ -206,7 +215,7 @@ func TestProvider_TellsTheClientWhatIsWrong(t *testing.T) {
 		form := asked()
 		form.Set(test.name, test.value)
 		resp, _ := s.post("/authorize", form)
-		to, err := resp.Location()
+		to, err := url.Parse(resp.to())
 		if err != nil || to.Query().Get("error") != test.want || to.Query().Get("state") != "s" || to.Query().Get("code") != "" {
 			t.Errorf("%s %s: %v, %v", test.name, test.value, to, err)
 		}
@@ -261,11 +270,11 @@ func TestProvider_ACodeIsGoodOnceForItsClient(t *testing.T) {
 			Error string
 			Token string `json:"id_token"`
 		}
-		if err := json.Unmarshal([]byte(body), &got); err != nil || got.Error != test.wrong || (got.Token == "") != (test.wrong != "") || (resp.StatusCode == 200) != (test.wrong == "") {
-			t.Errorf("%s: %d %s", test.name, resp.StatusCode, body)
+		if err := json.Unmarshal([]byte(body), &got); err != nil || got.Error != test.wrong || (got.Token == "") != (test.wrong != "") || (resp.status == 200) != (test.wrong == "") {
+			t.Errorf("%s: %d %s", test.name, resp.status, body)
 		}
-		if resp.Header.Get("Cache-Control") != "no-store" {
-			t.Errorf("%s: %v", test.name, resp.Header)
+		if resp.header.Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %v", test.name, resp.header)
 		}
 	}
 }
@@ -275,16 +284,16 @@ func TestProvider_NoOtherSiteChooses(t *testing.T) {
 	s := newScene(t)
 	form := asked()
 	form.Set("person", "alice")
-	if resp, _ := s.post("/authorize", form, "Sec-Fetch-Site", "cross-site"); resp.StatusCode != http.StatusForbidden {
-		t.Errorf("a page of another site: %d", resp.StatusCode)
+	if resp, _ := s.post("/authorize", form, "Sec-Fetch-Site", "cross-site"); resp.status != http.StatusForbidden {
+		t.Errorf("a page of another site: %d", resp.status)
 	}
 	req, err := http.NewRequest(http.MethodGet, s.Issuer+"/authorize?"+asked().Encode(), http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
 	req.Host = "evil.example:80"
-	if resp, _ := s.do(req); resp.StatusCode != http.StatusMisdirectedRequest {
-		t.Errorf("a name that leads here: %d", resp.StatusCode)
+	if resp, _ := s.do(req); resp.status != http.StatusMisdirectedRequest {
+		t.Errorf("a name that leads here: %d", resp.status)
 	}
 }
 
@@ -312,8 +321,8 @@ func TestProvider_SignsOutAndSendsBackToItsSites(t *testing.T) {
 		{nil, ""},
 	} {
 		resp, _ := s.get("/logout?" + test.query.Encode())
-		if got := resp.Header.Get("Location"); got != test.want || (resp.StatusCode == http.StatusOK) != (test.want == "") {
-			t.Errorf("%v: %d, to %s", test.query, resp.StatusCode, got)
+		if got := resp.to(); got != test.want || (resp.status == http.StatusOK) != (test.want == "") {
+			t.Errorf("%v: %d, to %s", test.query, resp.status, got)
 		}
 	}
 }

@@ -84,8 +84,21 @@ func (s *Sidecar) Start(caddyfile string) {
 // Run runs the process and does not wait for it.
 func (s *Sidecar) Run(caddyfile string) {
 	s.t.Helper()
-	file := s.Write("Caddyfile", s.Render(caddyfile))
-	s.cmd, s.ended = s.Command("run", "--config", file, "--adapter", "caddyfile"), make(chan struct{})
+	s.run(s.Command("run", "--config", s.Write("Caddyfile", s.Render(caddyfile)), "--adapter", "caddyfile"))
+}
+
+// StartCommand is Start with a command of this Caddy that runs it, as Command returns it.
+func (s *Sidecar) StartCommand(cmd *exec.Cmd) {
+	s.t.Helper()
+	s.run(cmd)
+	if err := s.Wait(); err != nil {
+		s.t.Fatalf("%v\n%s", err, s.Log())
+	}
+}
+
+func (s *Sidecar) run(cmd *exec.Cmd) {
+	s.t.Helper()
+	s.cmd, s.ended = cmd, make(chan struct{})
 	log := new(servertest.Log)
 	s.logs = append(s.logs, log)
 	s.cmd.Stdout, s.cmd.Stderr = log, log

@@ -1,4 +1,4 @@
-package cli
+package demoidp
 
 import (
 	"context"
@@ -15,12 +15,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"authsidecar/caddymodule/cli/demoidp"
 	"authsidecar/sessions/jose"
 )
 
-// A demoIDP is an identity provider to try the example with, as its flags say.
-type demoIDP struct {
+// A command runs a provider, as its flags say.
+type command struct {
 	listen     string
 	client     string
 	sites      []string
@@ -28,8 +27,9 @@ type demoIDP struct {
 	withParent bool
 }
 
-func demoIDPCommand() *cobra.Command {
-	d := new(demoIDP)
+// Command returns the command that runs a provider: demo-idp.
+func Command() *cobra.Command {
+	d := new(command)
 	cmd := &cobra.Command{
 		Use:   "demo-idp --site <url>... [--listen <address>] [--client <id>] [--person <name>[=<scopes>]]... [--with-parent]",
 		Short: "Runs an identity provider without passwords, to try sign-in on this machine",
@@ -62,7 +62,7 @@ Other people, with the scopes in their ID tokens:
 	return cmd
 }
 
-func (d *demoIDP) run(ctx context.Context, cmd *cobra.Command) error {
+func (d *command) run(ctx context.Context, cmd *cobra.Command) error {
 	config, err := d.config()
 	if err != nil {
 		return err
@@ -72,7 +72,7 @@ func (d *demoIDP) run(ctx context.Context, cmd *cobra.Command) error {
 		return err
 	}
 	config.Issuer = "http://" + listener.Addr().String()
-	provider, err := demoidp.New(*config)
+	provider, err := New(*config)
 	if err != nil {
 		return err
 	}
@@ -94,11 +94,11 @@ func (d *demoIDP) run(ctx context.Context, cmd *cobra.Command) error {
 }
 
 // config checks the flags.
-func (d *demoIDP) config() (*demoidp.Config, error) {
+func (d *command) config() (*Config, error) {
 	if len(d.sites) == 0 {
 		return nil, errors.New("--site is required, as in: --site http://127.0.0.1:8080/auth/sessions")
 	}
-	c := &demoidp.Config{Client: d.client, Now: time.Now}
+	c := &Config{Client: d.client, Now: time.Now}
 	for _, site := range d.sites {
 		c.Sites = append(c.Sites, strings.TrimSuffix(site, "/"))
 	}
@@ -107,7 +107,7 @@ func (d *demoIDP) config() (*demoidp.Config, error) {
 		if name == "" {
 			return nil, fmt.Errorf("--person %q has no name: write name or name=scopes", text)
 		}
-		c.People = append(c.People, demoidp.Person{Name: name, Scope: scope})
+		c.People = append(c.People, Person{Name: name, Scope: scope})
 	}
 	var err error
 	c.Key, err = jose.Generate(jose.ES256)
@@ -115,7 +115,7 @@ func (d *demoIDP) config() (*demoidp.Config, error) {
 }
 
 // open listens, on this machine alone.
-func (d *demoIDP) open(ctx context.Context) (net.Listener, error) {
+func (d *command) open(ctx context.Context) (net.Listener, error) {
 	address, err := netip.ParseAddrPort(d.listen)
 	if err != nil || !address.Addr().IsLoopback() {
 		return nil, fmt.Errorf("--listen %s: it asks for no password, and so is for this machine alone: write a loopback address and a port, as in 127.0.0.1:8083", d.listen)
