@@ -90,8 +90,8 @@ http {
 }
 `
 
-// startCache starts nginx as a shared cache in front of a site, and returns its URL.
-func startCache(t *testing.T, site, more string) string {
+// startNginx starts nginx as a shared cache in front of a site, and returns its URL.
+func startNginx(t *testing.T, site, more string) string {
 	t.Helper()
 	program := servertest.Find(t, "nginx-light", "nginx", "/usr/sbin/nginx")
 	dir, port := t.TempDir(), sidecartest.Port(t)
@@ -103,7 +103,44 @@ func startCache(t *testing.T, site, more string) string {
 	if err := os.WriteFile(dir+"/nginx.conf", []byte(conf), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(context.Background(), program, "-p", dir, "-c", dir+"/nginx.conf")
+	return startCache(t, port, program, "-p", dir, "-c", dir+"/nginx.conf")
+}
+
+// cachingRules have Varnish look into its cache whatever cookies a request has.
+const cachingRules = `vcl 4.1;
+backend default {
+	.host = "127.0.0.1";
+	.port = "PORT";
+}
+sub vcl_recv {
+	return (hash);
+}
+sub vcl_backend_response {
+	MORE
+}
+sub vcl_deliver {
+	if (obj.hits > 0) {
+		set resp.http.X-Cache = "HIT";
+	}
+}
+`
+
+// startVarnish is startNginx of Varnish.
+func startVarnish(t *testing.T, site, more string) string {
+	t.Helper()
+	program := servertest.Find(t, "varnish", "varnishd", "/usr/sbin/varnishd")
+	dir, port := t.TempDir(), sidecartest.Port(t)
+	rules := strings.NewReplacer("PORT", sidecartest.PortOf(site), "MORE", more).Replace(cachingRules)
+	if err := os.WriteFile(dir+"/rules.vcl", []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return startCache(t, port, program, "-F", "-j", "none", "-n", dir+"/work", "-a", "127.0.0.1:"+port, "-f", dir+"/rules.vcl", "-s", "default,10m")
+}
+
+// startCache starts the program of a cache, and returns its URL once it answers.
+func startCache(t *testing.T, port, program string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(context.Background(), program, args...)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -113,7 +150,7 @@ func startCache(t *testing.T, site, more string) string {
 		_ = cmd.Wait()
 	})
 	url := "http://127.0.0.1:" + port
-	waitUntil(t, "nginx answers", func() bool {
+	waitUntil(t, "the cache answers", func() bool {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodHead, url+"/waiting", http.NoBody)
 		if err != nil {
 			t.Fatal(err)
@@ -138,29 +175,35 @@ func TestBrowser_ASharedCacheInFront(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, "for "+r.Header.Get("X-Auth-User"))
 	})
-	for what, more := range map[string]string{
-		"as it comes":            "",
-		"that takes cookies out": "proxy_ignore_headers Set-Cookie; proxy_hide_header Set-Cookie;",
+	for what, start := range map[string]func(t *testing.T, site string) string{
+		"nginx": func(t *testing.T, site string) string { return startNginx(t, site, "") },
+		"nginx that takes cookies out": func(t *testing.T, site string) string {
+			return startNginx(t, site, "proxy_ignore_headers Set-Cookie; proxy_hide_header Set-Cookie;")
+		},
+		"Varnish":                        func(t *testing.T, site string) string { return startVarnish(t, site, "") },
+		"Varnish that takes cookies out": func(t *testing.T, site string) string { return startVarnish(t, site, "unset beresp.http.Set-Cookie;") },
 	} {
-		s, idp := browserSiteOf(t, app, "", "browser")
-		p := s.newPerson()
-		p.signIn(idp.Token("alice", nil), `{"user_id":"alice"}`)
-		s.URL = startCache(t, s.URL, more)
-		for range 4 {
-			for _, path := range []string{"/private", "/public?rotated"} {
-				p.forget(cookie)
-				got := p.do("GET", strings.TrimSuffix(path, "?rotated"))
-				if got.Status != 200 || got.Body != "for alice" || got.Header.Get("X-Cache") == "HIT" {
-					t.Errorf("%s: %s: %d %s %v", what, path, got.Status, got.Body, got.Header)
+		t.Run(what, func(t *testing.T) {
+			s, idp := browserSiteOf(t, app, "", "browser")
+			p := s.newPerson()
+			p.signIn(idp.Token("alice", nil), `{"user_id":"alice"}`)
+			s.URL = start(t, s.URL)
+			for range 4 {
+				for _, path := range []string{"/private", "/public?rotated"} {
+					p.forget(cookie)
+					got := p.do("GET", strings.TrimSuffix(path, "?rotated"))
+					if got.Status != 200 || got.Body != "for alice" || got.Header.Get("X-Cache") == "HIT" {
+						t.Errorf("%s: %d %s %v", path, got.Status, got.Body, got.Header)
+					}
 				}
 			}
-		}
-		if got := s.through("GET", "/private"); got.Body != "for " {
-			t.Errorf("%s: nobody gets %q", what, got.Body)
-		}
-		if got := s.through("GET", "/public"); len(got.Header["Set-Cookie"]) != 0 || got.Body != "for " {
-			t.Errorf("%s: the cache kept an answer that set cookies: %v", what, got.Header)
-		}
-		sidecartest.WantHeaders(t, s.through("GET", "/public"), "X-Cache", "HIT") // it does keep what it may
+			if got := s.through("GET", "/private"); got.Body != "for " {
+				t.Errorf("nobody gets %q", got.Body)
+			}
+			if got := s.through("GET", "/public"); len(got.Header["Set-Cookie"]) != 0 || got.Body != "for " {
+				t.Errorf("the cache kept an answer that set cookies: %v", got.Header)
+			}
+			sidecartest.WantHeaders(t, s.through("GET", "/public"), "X-Cache", "HIT") // it does keep what it may
+		})
 	}
 }
