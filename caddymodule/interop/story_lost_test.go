@@ -102,7 +102,7 @@ func (p *lossyProxy) written() string {
 func TestStory_CookiesThatAreLostSignNobodyOut(t *testing.T) {
 	t.Parallel()
 	proxy := &lossyProxy{}
-	s := newStory(t, proxy)
+	s := newStory(t, proxy, "banner")
 	alice := s.first
 	alice.visit(s.URL + "/orders")
 	alice.signIn("alice")

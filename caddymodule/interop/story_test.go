@@ -12,7 +12,7 @@ import (
 // by an officer. After it no token is anywhere but in the browser's cookies.
 func TestStory_PeopleSignInActAsOthersAndSignOut(t *testing.T) {
 	t.Parallel()
-	s := newStory(t, nil, "console CONSOLE")
+	s := newStory(t, nil, "console CONSOLE", "banner")
 	alice := s.first
 	alice.visit(s.URL + "/orders")
 	alice.signIn("alice")
@@ -24,6 +24,7 @@ func TestStory_PeopleSignInActAsOthersAndSignOut(t *testing.T) {
 	carol := s.somebody()
 	s.actAs(carol)
 	s.work("200 /work is alice by carol", cookieAs, carol)
+	picture(t, carol, "bar")
 	carol.visit(s.URL + "/billing/cards")
 	carol.until("Not while acting as another user")
 	s.look(carol)
