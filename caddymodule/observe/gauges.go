@@ -15,7 +15,7 @@ func newGauge(name, help string, labels ...string) *prometheus.Desc {
 
 var (
 	readyGauge    = newGauge("ready", "Whether the store and the signing keys are open.", "realm")
-	liveGauge     = newGauge("live_sessions", "Sessions that are not over, by kind (own, impersonation): an estimate, counted in the background every 5 minutes, and updated in between by what this process does.", "realm", "kind")
+	liveGauge     = newGauge("live_sessions", "Sessions that are not over, by kind (own, impersonation): an estimate, counted in the background every 5 minutes (a large store less often), and updated in between by what this process does.", "realm", "kind")
 	denyListGauge = newGauge("deny_list_size", "Revoked sessions and cutoffs in the deny list, whose access tokens are refused.", "realm")
 	feedLagGauge  = newGauge("feed_lag_seconds", "How long ago the feed of what other nodes revoke was heard last; 0 where the store has none.", "realm")
 	degradedGauge = newGauge("feed_degraded_seconds", "For how long this node has been degraded: it cannot hear what other nodes revoke; 0 while it can.", "realm")

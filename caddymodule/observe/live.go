@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"authsidecar/caddymodule/internal/periodic"
 	"authsidecar/sessions"
 	"authsidecar/sessions/event"
 )
@@ -21,13 +20,14 @@ type Live struct {
 // A LiveCount is how many sessions are live, of each kind.
 type LiveCount struct{ Own, Impersonated int }
 
-// The store is read through each liveEvery, livePage rows at a time, and left alone
-// after each page liveRest times as long as it took: so it takes a twentieth of a
-// processor at the most.
+// The store is read through livePage rows at a time, and left alone after each page liveRest times as
+// long as it took, so that nobody has to wait for it; and again after liveEvery, or liveShare times as
+// long as all pages took, so that a large store takes half a percent of a processor at the most.
 const (
 	liveEvery = 5 * time.Minute
 	livePage  = 500
 	liveRest  = 20
+	liveShare = 200
 )
 
 // Of returns the count of a realm; ok reports whether there is one.
@@ -76,25 +76,28 @@ func (l *Live) Run(ctx context.Context, store sessions.Store) {
 	if !ok {
 		return
 	}
-	round := func() {
-		if counted, ok := countLive(ctx, scanner, store.Now); ok {
+	for {
+		counted, took, ok := countLive(ctx, scanner, store.Now)
+		if ok {
 			l.mu.Lock()
 			l.realms = counted
 			l.mu.Unlock()
 		}
+		if !rest(ctx, max(liveEvery, liveShare*took)) {
+			return
+		}
 	}
-	round()
-	periodic.Run(ctx, liveEvery, round)
 }
 
-// countLive reads the store through. ok reports whether that it got to the end.
-func countLive(ctx context.Context, store sessions.AdminStore, clock func() time.Time) (counted map[string]LiveCount, ok bool) {
+// countLive reads the store through. took is how long the store took for that; ok reports whether that
+// got to the end.
+func countLive(ctx context.Context, store sessions.AdminStore, clock func() time.Time) (counted map[string]LiveCount, took time.Duration, ok bool) {
 	counted = make(map[string]LiveCount)
 	for cursor := ""; ; {
 		start := time.Now()
 		page, err := store.Scan(ctx, cursor, livePage)
 		if err != nil {
-			return nil, false
+			return nil, took, false
 		}
 		now := clock()
 		for i := range page.Sessions {
@@ -104,15 +107,25 @@ func countLive(ctx context.Context, store sessions.AdminStore, clock func() time
 				counted[s.Realm] = n
 			}
 		}
+		this := time.Since(start)
+		took += this
 		if cursor = page.Next; cursor == "" {
-			return counted, true
+			return counted, took, true
 		}
-		rest := time.NewTimer(liveRest * time.Since(start))
-		select {
-		case <-ctx.Done():
-			rest.Stop()
-			return nil, false
-		case <-rest.C:
+		if !rest(ctx, liveRest*this) {
+			return nil, took, false
 		}
+	}
+}
+
+// rest waits, and reports whether ctx still goes on.
+func rest(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
 }

@@ -121,8 +121,9 @@ func logRecord(logger *zap.Logger, level zapcore.Level, r *audit.Record, at audi
 	if entry == nil {
 		return
 	}
-	var fields []zap.Field
-	for _, f := range r.Fields() {
+	known := r.Fields()
+	fields := make([]zap.Field, 0, len(known)+2)
+	for _, f := range known {
 		fields = append(fields, zap.Any(f.Name, f.Value))
 	}
 	if at.Seq > 0 {

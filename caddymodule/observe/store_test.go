@@ -3,13 +3,18 @@ package observe
 import (
 	"context"
 	"fmt"
+	"io"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/audit"
 	"authsidecar/sessions/event"
 	"authsidecar/sessions/pebblestore"
 	"authsidecar/sessions/revocation"
@@ -125,7 +130,7 @@ func TestLiveSessions_CountsTheStore(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	got, ok := countLive(ctx, store, store.Now)
+	got, _, ok := countLive(ctx, store, store.Now)
 	if !ok || len(got) != 2 || got["realm-0"] != want["realm-0"] || got["realm-1"] != want["realm-1"] {
 		t.Errorf("counted %v, want %v", got, want)
 	}
@@ -152,7 +157,7 @@ func TestLiveSessions_CountsWhatIsPendingOnceItIsOpened(t *testing.T) {
 	if _, _, _, err := store.Create(t.Context(), row); err != nil {
 		t.Fatal(err)
 	}
-	counted, ok := countLive(t.Context(), store, store.Now)
+	counted, _, ok := countLive(t.Context(), store, store.Now)
 	live := Live{realms: counted}
 	live.count(&sessions.Event{Kind: event.Created, Session: &row})
 	live.count(&sessions.Event{Kind: event.Revoked, Session: &row})
@@ -164,6 +169,44 @@ func TestLiveSessions_CountsWhatIsPendingOnceItIsOpened(t *testing.T) {
 	live.count(&sessions.Event{Kind: event.Opened, Session: &opened})
 	if n, _ := live.Of(row.Realm); n.Impersonated != 1 {
 		t.Errorf("counted %v", n)
+	}
+}
+
+// A slowStore takes a while for each of its pages.
+type slowStore struct {
+	plainStore
+	took  time.Duration
+	scans int
+}
+
+func (*slowStore) Now() time.Time                           { return time.Now() }
+func (*slowStore) Ping(context.Context) error               { return nil }
+func (*slowStore) Realms(context.Context) ([]string, error) { return nil, nil }
+
+func (s *slowStore) Scan(_ context.Context, cursor string, _ int) (sessions.Page, error) {
+	time.Sleep(s.took)
+	if s.scans++; cursor == "" {
+		return sessions.Page{Next: "x"}, nil
+	}
+	return sessions.Page{}, nil
+}
+
+// A store is read through every five minutes, and a large one for half a percent of the time.
+func TestLiveSessions_ReadsALargeStoreSeldom(t *testing.T) {
+	const day = 24 * time.Hour
+	for took, most := range map[time.Duration]int{
+		time.Millisecond: int(day / liveEvery),
+		10 * time.Second: int(day / (2 * 10 * time.Second * liveShare)),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), day)
+			defer cancel()
+			store := &slowStore{took: took}
+			new(Live).Run(ctx, store)
+			if times := (store.scans + 1) / 2; times < most*9/10 || times > most+1 {
+				t.Errorf("pages of %v: read %d times a day, want some %d", took, times, most)
+			}
+		})
 	}
 }
 
@@ -190,5 +233,18 @@ func TestMetrics_CountLinks(t *testing.T) {
 	var m dto.Metric
 	if err := creates.WithLabelValues(realm, "denied").Write(&m); err != nil || m.GetCounter().GetValue() != 0 {
 		t.Error("a link that is denied counts as a session that was")
+	}
+}
+
+// The fields of a line are not moved each time one more comes.
+func TestLogRecord_MakesItsFieldsOnce(t *testing.T) {
+	logger := zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(zapcore.EncoderConfig{}), zapcore.AddSync(io.Discard), zapcore.InfoLevel))
+	record := &audit.Record{
+		Event: "created", Issuer: "https://app.example.com", SessionID: "s1", UserID: "alice", ClientID: "app", Rule: "self",
+		Actor: sessions.Principal{Issuer: "https://idp.example.com", Subject: "alice"}, ClientIP: "192.0.2.1",
+	}
+	known := testing.AllocsPerRun(100, func() { record.Fields() })
+	if got := testing.AllocsPerRun(100, func() { logRecord(logger, zapcore.InfoLevel, record, audit.Position{}) }); got > known+5 {
+		t.Errorf("%v allocations, of which %v are the fields'", got, known)
 	}
 }
