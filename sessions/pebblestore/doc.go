@@ -6,7 +6,7 @@
 //	Create, Update   gate → lock of the session → read, decide, encode → queue
 //	                 → one commit and one fsync for all that queued meanwhile
 //	Get              gate → lock of the session → read
-//	List             gate → index → rows
+//	List             gate → turn → index → rows
 //	Sweep            gate → expiry index → locks of those sessions → one commit
 //	Scan             gate → rows
 //	Revoked          gate → log of ends

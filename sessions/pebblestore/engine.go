@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -32,6 +33,9 @@ type engine struct {
 	realms  realms
 	clock   *clock
 	copying sync.Mutex // of the one copy being made
+	ending  context.Context
+	end     context.CancelFunc
+	tidying atomic.Bool
 
 	mu         sync.Mutex
 	queue      []*commit // waits for the commit in flight
@@ -45,6 +49,7 @@ type engine struct {
 // Pebble open it: what it began then stays parked behind the guard.
 func openEngine(opts *Options, fs vfs.FS, ours *pebble.Options) (*engine, error) {
 	e := &engine{seed: maphash.MakeSeed(), filter: newFilter()}
+	e.ending, e.end = context.WithCancel(context.Background())
 	for i := range e.locks {
 		e.locks[i] = make(chan struct{}, 1)
 	}
@@ -127,6 +132,7 @@ func pebbleOptions(opts *Options) *pebble.Options {
 // it end.
 func (e *engine) close() error {
 	ended := make(chan error, 1)
+	e.end()
 	if e.guard.Err() == nil {
 		go func() {
 			e.commits.Wait() // for those, too, for which nobody waits any more

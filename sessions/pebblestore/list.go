@@ -31,12 +31,18 @@ func (s *Store) listBy(ctx context.Context, sel *selection, query *sessions.Quer
 	if err != nil {
 		return sessions.Page{}, err
 	}
+	if !query.KeysOnly && !sel.scan { // those who create do not wait for those who read, and an audit reads for long
+		if err := s.turn(ctx); err != nil {
+			return sessions.Page{}, err
+		}
+		defer func() { <-s.turns }()
+	}
 	walk, err := sel.open(ctx, e, after, max(query.Limit, 1)+1)
 	if err != nil {
 		return sessions.Page{}, unavailable(err)
 	}
 	page, err := sel.page(ctx, e, walk, query)
-	return page, unavailable(errors.Join(err, walk.close()))
+	return page, unavailable(errors.Join(err, walk.close(e)))
 }
 
 // A selection is a query as the indexes answer it.
@@ -79,11 +85,11 @@ func newSelection(q *sessions.Query) *selection {
 
 // A walk gives the places of sessions in order. It holds no place twice.
 type walk struct {
-	iters  []*pebble.Iterator
-	skip   []int // the prefix of each one
-	actor  *hash
-	places [][]byte // instead, where no index has them in order
-	at     int
+	iters    []*pebble.Iterator
+	prefixes [][]byte // of each one
+	actor    *hash
+	places   [][]byte // instead, where no index has them in order
+	at       int
 }
 
 // open starts a walk after a place, nil for the beginning. most is how many
@@ -98,9 +104,9 @@ func (sel *selection) open(ctx context.Context, e *engine, after []byte, most in
 	for _, prefix := range sel.prefixes {
 		iter, err := e.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: prefixEnd(prefix), UseL6Filters: true})
 		if err != nil {
-			return nil, errors.Join(cause(err), w.close())
+			return nil, errors.Join(cause(err), w.close(e))
 		}
-		w.iters, w.skip = append(w.iters, iter), append(w.skip, len(prefix))
+		w.iters, w.prefixes = append(w.iters, iter), append(w.prefixes, prefix)
 		seek := slices.Concat(prefix, after)
 		if after != nil {
 			seek = append(seek, 0)
@@ -110,11 +116,11 @@ func (sel *selection) open(ctx context.Context, e *engine, after []byte, most in
 	return w, nil
 }
 
-func (w *walk) close() error {
+func (w *walk) close(e *engine) error {
 	var err error
-	for _, iter := range w.iters {
-		if e := iter.Close(); e != nil {
-			err = cause(e)
+	for i, iter := range w.iters {
+		if failed := e.closeWalk(iter, w.prefixes[i], prefixEnd(w.prefixes[i])); failed != nil {
+			err = cause(failed)
 		}
 	}
 	return err
@@ -142,7 +148,7 @@ func (w *walk) next() (place []byte, err error) {
 				}
 				continue
 			}
-			if here := iter.Key()[w.skip[i]:]; w.at < 0 || bytes.Compare(here, place) < 0 {
+			if here := iter.Key()[len(w.prefixes[i]):]; w.at < 0 || bytes.Compare(here, place) < 0 {
 				w.at, place, value = i, here, iter.Value()
 			}
 		}

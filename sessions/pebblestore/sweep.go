@@ -94,10 +94,8 @@ func (b *sweep) run(ctx context.Context) (more bool, err error) {
 
 // due returns the first entries that are due.
 func (b *sweep) due() ([][]byte, error) {
-	iter, err := b.e.db.NewIter(&pebble.IterOptions{
-		LowerBound: []byte{kindExpiry},
-		UpperBound: appendTime([]byte{kindExpiry}, b.now.Add(time.Millisecond)),
-	})
+	lower, upper := []byte{kindExpiry}, appendTime([]byte{kindExpiry}, b.now.Add(time.Millisecond))
+	iter, err := b.e.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return nil, cause(err)
 	}
@@ -105,7 +103,7 @@ func (b *sweep) due() ([][]byte, error) {
 	for iter.First(); iter.Valid() && len(due) < b.most; iter.Next() {
 		due = append(due, append([]byte(nil), iter.Key()...))
 	}
-	return due, errors.Join(iter.Error(), iter.Close())
+	return due, errors.Join(iter.Error(), b.e.closeWalk(iter, lower, upper))
 }
 
 // entry deletes what the entry stands for, or moves it to when that is due.

@@ -1,0 +1,116 @@
+package pebblestore
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"authsidecar/sessions"
+)
+
+// hidden is how many deleted entries a walk through all impersonations steps over.
+func hidden(t *testing.T, s *Store) int {
+	t.Helper()
+	yes := true
+	sel := newSelection(&sessions.Query{Realm: "https://app.example.com", Impersonations: &yes})
+	walk, err := sel.open(ctx(), s.engine.Load(), nil, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer walk.iters[0].Close()
+	for at, err := walk.next(); at != nil; at, err = walk.next() {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	steps := walk.iters[0].Stats().ForwardStepCount
+	return steps[pebble.InternalIterCall] - steps[pebble.InterfaceCall]
+}
+
+// What a bulk revocation deleted is not walked past by each listing after it.
+func TestAListThatStepsOverWhatWasDeletedHasItTidiedAway(t *testing.T) {
+	s := openStore(t, Options{})
+	revokeImpersonations(t, s, tooManyHidden+1000)
+	impersonate(t, s, 20, func(sessions.Key) {})
+	if got := hidden(t, s); got <= tooManyHidden {
+		t.Fatalf("only %d are hidden: nothing is proved", got)
+	}
+	if got := listImpersonations(t, s, 1); got != 20 {
+		t.Errorf("%d are listed", got)
+	}
+	for start := time.Now(); hidden(t, s) > tooManyHidden/10; time.Sleep(time.Millisecond) { //nolint:forbidigo // Pebble does it in the background, and tells nobody
+		if time.Since(start) > 30*time.Second {
+			t.Fatalf("%d are hidden still", hidden(t, s))
+		}
+	}
+	if got := listImpersonations(t, s, 1); got != 20 {
+		t.Errorf("%d are listed then", got)
+	}
+}
+
+// Pages are read by turns; who has not got theirs can stop waiting, and who counts sessions to create
+// one does not wait for those who read.
+func TestThoseWhoListWaitForTheirTurn(t *testing.T) {
+	s := openStore(t, Options{})
+	row := benchRow(1, s.Now())
+	if _, _, _, err := s.Create(ctx(), row); err != nil {
+		t.Fatal(err)
+	}
+	for range cap(s.turns) {
+		s.turns <- struct{}{}
+	}
+	query := sessions.Query{Realm: row.Realm, User: row.UserID, Limit: 1}
+	counting := query
+	counting.KeysOnly = true
+	gone, cancel := context.WithTimeout(ctx(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := s.List(gone, query); !errors.Is(err, sessions.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("it was nobody's turn: %v", err)
+	}
+	listed := make(chan error)
+	go func() {
+		_, err := s.List(ctx(), query)
+		listed <- err
+	}()
+	if _, err := s.List(ctx(), counting); err != nil {
+		t.Errorf("counting: %v", err)
+	}
+	select {
+	case err := <-listed:
+		t.Errorf("it went before its turn: %v", err)
+	default:
+	}
+	<-s.turns
+	if err := <-listed; err != nil {
+		t.Errorf("its turn: %v", err)
+	}
+}
+
+// Who came first is served first.
+func TestTurnsAreInTheOrderInWhichTheyCame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &Store{turns: newTurns()}
+		for range cap(s.turns) {
+			s.turns <- struct{}{}
+		}
+		got := make(chan int, 10)
+		for i := range cap(got) {
+			go func() {
+				if s.turn(t.Context()) == nil {
+					got <- i
+				}
+			}()
+			synctest.Wait()
+		}
+		for want := range cap(got) {
+			<-s.turns
+			if i := <-got; i != want {
+				t.Fatalf("number %d had the turn of number %d", i, want)
+			}
+		}
+	})
+}
