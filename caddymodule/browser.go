@@ -28,7 +28,7 @@ func (inst *instance) newAuthenticator(h *Handler) *browser.Authenticator {
 		return nil
 	}
 	return &browser.Authenticator{
-		Jar: jar, Verifier: inst.verifier, Manager: inst.manager, ClientIP: observe.ClientIP, ActingHost: inst.links.ActingHost(),
+		Jar: jar, Verifier: inst.verifier, Manager: inst.manager, ClientIP: observe.ClientIP, RequestID: observe.RequestID, ActingHost: inst.links.ActingHost(),
 		Unconfirmed: func(err error) {
 			inst.logger.Warn("could not note that a session's new cookies arrived", zap.String("issuer", inst.issuer), zap.Error(err))
 		},

@@ -131,7 +131,7 @@ func (inst *instance) newAPI(h *Handler, keys *keyring.Keyring) (*httpapi.API, e
 	c := httpapi.Config{
 		Path: h.Path, Verifier: inst.verifier, Manager: inst.manager,
 		Lifecycle: h.Lifecycle, KeySet: h.PublishesKeys(), Keys: keys.Access.Public, KeysMaxAge: keyCache,
-		CrossSite: forward.CrossSite, ClientIP: observe.ClientIP, Observer: observer{inst},
+		CrossSite: forward.CrossSite, ClientIP: observe.ClientIP, RequestID: observe.RequestID, Observer: observer{inst},
 	}
 	if len(h.Trust) == 1 {
 		c.ActorIssuer = h.Trust[0].Issuer

@@ -128,10 +128,10 @@ func (m *Middleware) answer(w http.ResponseWriter, r *http.Request, f *refusal) 
 		return nil
 	}
 	header.Add("Vary", "Accept, Sec-Fetch-Mode")
-	if forward.Person(r) {
-		f.WritePage(w)
+	if p := f.Of(observe.RequestID(r)); forward.Person(r) {
+		p.WritePage(w)
 	} else {
-		f.Write(w)
+		p.Write(w)
 	}
 	return nil
 }

@@ -112,6 +112,9 @@ func (a *auditor) write(r *audit.Record, durable bool) (audit.Position, error) {
 // Record records what happened: in the file, in the log, and as an event of Caddy's. An
 // ErrUnavailable: the audit is required, and the record is not on disk.
 func (r *Reporter) Record(ctx context.Context, record *audit.Record) error {
+	if record.Event == audit.EventRefused || record.Event == string(event.Denied) {
+		record.RequestID = requestID(ctx) // whoever was refused may ask why
+	}
 	note(ctx, record)
 	at, err := r.auditLine(record, record.Event != string(event.Expired))
 	logRecord(r.audit.logger, zapcore.InfoLevel, record, at)

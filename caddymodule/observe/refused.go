@@ -43,6 +43,7 @@ type refusedCount struct {
 	logged   time.Time
 	claimed  string // of the last one
 	clientIP string
+	uuid     string
 }
 
 // The reasons where there is no one token to refuse: what a request says of who sends it cannot be
@@ -55,7 +56,7 @@ const (
 )
 
 // count counts a refused request, if it was refused for its token.
-func (l *refusedLog) count(err error, clientIP string) {
+func (l *refusedLog) count(err error, clientIP, uuid string) {
 	var kind refusedKind
 	claimed := ""
 	if refusal, ok := errors.AsType[*bearer.Refusal](err); ok {
@@ -80,7 +81,7 @@ func (l *refusedLog) count(err error, clientIP string) {
 		l.kinds[kind] = c
 	}
 	c.count++
-	c.claimed, c.clientIP = claimed, clientIP
+	c.claimed, c.clientIP, c.uuid = claimed, clientIP, uuid
 	if c.logged.IsZero() {
 		l.write(kind, c)
 	}
@@ -115,7 +116,7 @@ func (l *refusedLog) write(kind refusedKind, c *refusedCount) {
 	} else if c.claimed != "" {
 		fields = append(fields, zap.String("unknown_issuer", claimedIssuer(c.claimed)))
 	}
-	fields = append(fields, zap.String("client_ip", c.clientIP), zap.String("mend", l.mend(kind.reason, kind.issuer)))
+	fields = append(fields, zap.String("client_ip", c.clientIP), zap.String("uuid", c.uuid), zap.String("mend", l.mend(kind.reason, kind.issuer)))
 	what := "bearer token refused"
 	if kind.reason == ClientAuth {
 		what = "refresh token refused"

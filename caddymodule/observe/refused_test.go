@@ -27,10 +27,10 @@ func TestRefusedLog_IsALineASecondForEachKind(t *testing.T) {
 		const each, seconds = 100, 5
 		for i := range each * seconds {
 			time.Sleep(time.Second / each) // the bubble's
-			l.count(&bearer.Refusal{Reason: bearer.ReasonUnknownIssuer, Claimed: fmt.Sprint("https://", i)}, "192.0.2.1")
-			l.count(fmt.Errorf("verifying: %w", &bearer.Refusal{Reason: bearer.ReasonAudience, Issuer: "https://idp.example.com"}), "192.0.2.1")
-			l.count(&bearer.Refusal{Reason: bearer.ReasonExpired, Issuer: "https://app.example.com"}, "192.0.2.1")
-			l.count(bearer.ErrNoToken, "192.0.2.1")
+			l.count(&bearer.Refusal{Reason: bearer.ReasonUnknownIssuer, Claimed: fmt.Sprint("https://", i)}, "192.0.2.1", "")
+			l.count(fmt.Errorf("verifying: %w", &bearer.Refusal{Reason: bearer.ReasonAudience, Issuer: "https://idp.example.com"}), "192.0.2.1", "")
+			l.count(&bearer.Refusal{Reason: bearer.ReasonExpired, Issuer: "https://app.example.com"}, "192.0.2.1", "")
+			l.count(bearer.ErrNoToken, "192.0.2.1", "")
 			if len(l.kinds) != 2 {
 				t.Fatalf("%d kinds are remembered", len(l.kinds))
 			}
@@ -63,7 +63,7 @@ func TestRefusedLog_ForgetsWhatIsOver(t *testing.T) {
 		defer cancel()
 		go l.run(ctx)
 		for range 3 {
-			l.count(bearer.ErrMalformed, "192.0.2.1")
+			l.count(bearer.ErrMalformed, "192.0.2.1", "")
 			time.Sleep(10 * time.Second) // the bubble's
 		}
 		l.mu.Lock()

@@ -149,7 +149,7 @@ func (r *Reporter) Failed(ctx context.Context, status int, err error) {
 	reason, ip := Reason(status, err), clientIP(ctx)
 	rejections.WithLabelValues(r.issuer, reason).Inc()
 	summaryOf(ctx).setReason(reason)
-	r.refused.count(err, ip)
+	r.refused.count(err, ip, requestID(ctx))
 	level := zapcore.DebugLevel
 	if status >= http.StatusInternalServerError && !errors.Is(err, context.Canceled) {
 		level = zapcore.ErrorLevel
@@ -160,6 +160,7 @@ func (r *Reporter) Failed(ctx context.Context, status int, err error) {
 			zap.Int("status", status),
 			zap.String("client_ip", ip),
 			zap.String("reason", reason),
+			zap.String("uuid", requestID(ctx)),
 			zap.Error(err),
 		)
 	}
@@ -189,6 +190,19 @@ func IsClaimedIP(r *http.Request) bool {
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
 	return trusted && server != nil && server.TrustedProxiesStrict == 0 &&
 		slices.ContainsFunc(server.ClientIPHeaders, func(name string) bool { return strings.EqualFold(name, "X-Forwarded-For") })
+}
+
+// RequestID returns the UUID that Caddy gives a request, {http.request.uuid}. Whoever asks for it has
+// it put into the access log too, as "uuid", and so it is asked for where a request is refused.
+func RequestID(r *http.Request) string { return requestID(r.Context()) }
+
+func requestID(ctx context.Context) string {
+	repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return ""
+	}
+	id, _ := repl.GetString("http.request.uuid")
+	return id
 }
 
 func clientIP(ctx context.Context) string {

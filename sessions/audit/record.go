@@ -34,6 +34,7 @@ type Record struct {
 	Path          string
 	Status        int    // of the answer to it
 	Error         string // why it was denied, or failed
+	RequestID     string // the UUID of a request that was refused, as its answer says it
 	Note          string
 }
 
@@ -101,6 +102,7 @@ func (r *Record) Fields() []Field {
 	write("by", MaskIdentity(r.By.Subject))
 	write("by_issuer", r.By.Issuer)
 	write("jti", Mask(r.JTI))
+	write("uuid", r.RequestID)
 	write("method", Mask(r.Method))
 	write("path", Mask(r.Path))
 	if r.Status != 0 {

@@ -92,10 +92,18 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) err
 	return httpapi.ErrMethod
 }
 
+func (a *API) requestID(r *http.Request) string {
+	if a.RequestID == nil {
+		return ""
+	}
+	return a.RequestID(r)
+}
+
 // fail answers an error: as a page to a person.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := httpapi.ProblemOf(err)
 	a.Observer.Failed(r.Context(), p.Status, err)
+	p = p.Of(a.requestID(r))
 	defer endpoint.LeaveBody(w, r)()
 	if forward.Person(r) {
 		p.WritePage(w)

@@ -30,6 +30,8 @@ type Authenticator struct {
 	Manager  *sessions.Manager
 	// ClientIP returns the address that a request came from.
 	ClientIP func(*http.Request) string
+	// RequestID returns the UUID that logs know a request by, or "". Default: no problem says it.
+	RequestID func(*http.Request) string
 	// ActingHost is the host, as in as.example.com:8443, on which impersonations alone count; ""
 	// for none. A script that a user left there for whoever acts as them may well end that, and
 	// does not find those people's own sessions then.

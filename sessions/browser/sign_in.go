@@ -138,7 +138,7 @@ func (a *API) signInFailed(w http.ResponseWriter, r *http.Request, err error, re
 	if returnTo != "" {
 		again += "?" + url.Values{"return_to": {returnTo}}.Encode()
 	}
-	failed.WritePage(w, httpapi.Link{Text: "Sign in again", URL: again})
+	failed.Of(a.requestID(r)).WritePage(w, httpapi.Link{Text: "Sign in again", URL: again})
 	return nil
 }
 

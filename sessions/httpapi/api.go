@@ -42,6 +42,8 @@ type Config struct {
 	CrossSite func(*http.Request) bool
 	// ClientIP returns the address that a request came from.
 	ClientIP func(*http.Request) string
+	// RequestID returns the UUID that logs know a request by, or "". Default: no problem says it.
+	RequestID func(*http.Request) string
 	// Observer hears of every request that was refused or failed. Nil is sessions.Silent.
 	Observer sessions.Observer
 	// Deliver hands tokens over in other ways than the body of the answer. Nil: there is none.
@@ -63,6 +65,7 @@ type API struct {
 	manager     *sessions.Manager
 	crossSite   func(*http.Request) bool
 	clientIP    func(*http.Request) string
+	requestID   func(*http.Request) string
 	observer    sessions.Observer
 	deliver     Deliverer
 	cookies     Cookies
@@ -74,12 +77,15 @@ func New(c Config) *API {
 	if c.Observer == nil {
 		c.Observer = sessions.Silent{}
 	}
+	if c.RequestID == nil {
+		c.RequestID = func(*http.Request) string { return "" }
+	}
 	return &API{
 		own: urlpath.NewOwn(c.Path, c.Lifecycle), documents: documentsOf(&c),
 		lifecycle: c.Lifecycle, openAPI: c.OpenAPI, keys: c.Keys, keysMaxAge: c.KeysMaxAge,
 		actorIssuer: c.ActorIssuer,
 		verifier:    c.Verifier, manager: c.Manager,
-		crossSite: c.CrossSite, clientIP: c.ClientIP, observer: c.Observer,
+		crossSite: c.CrossSite, clientIP: c.ClientIP, requestID: c.RequestID, observer: c.Observer,
 		deliver: c.Deliver, cookies: c.Cookies,
 	}
 }
@@ -97,7 +103,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := ProblemOf(err)
 	a.observer.Failed(r.Context(), p.Status, err)
 	defer LeaveBody(w, r)()
-	p.Write(w)
+	p.Of(a.requestID(r)).Write(w)
 }
 
 // NeedsStore reports whether the answer to a request needs the store. The documents need the keys

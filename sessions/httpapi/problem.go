@@ -3,6 +3,7 @@ package httpapi
 import (
 	"net/http"
 	"strconv"
+	"strings"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
@@ -10,13 +11,16 @@ import (
 )
 
 // A Problem is an error answer: problem details of RFC 9457. All its text is
-// fixed, so that no answer holds what a request sent.
+// fixed, so that no answer holds what a request sent; Instance alone differs.
 type Problem struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
 	Code   string `json:"code"`
+	// Instance is the name of the request that is refused, as logs and audit have it
+	// (RFC 9457 section 3.1.5): "urn:uuid:" and its UUID. "": it has none.
+	Instance string `json:"instance,omitzero"`
 
 	// challenge is the error code of the WWW-Authenticate header of a 401 or 403
 	// (RFC 6750 section 3.1); "-" is a challenge without one.
@@ -152,6 +156,23 @@ func ProblemOf(err error) *Problem {
 	}
 	return endpoint.AnswerTo(err, causes, problemInternal)
 }
+
+// instanceType prefixes a UUID to a URI (RFC 9562 section 4).
+const instanceType = "urn:uuid:"
+
+// Of returns the problem as it is of one request, whose UUID whoever is asked for help finds in the
+// logs and the audit. "": the problem, as it is.
+func (p *Problem) Of(uuid string) *Problem {
+	if uuid == "" {
+		return p
+	}
+	of := *p
+	of.Instance = instanceType + uuid
+	return &of
+}
+
+// Reference is the UUID of the request, for people; "" where it has none.
+func (p *Problem) Reference() string { return strings.TrimPrefix(p.Instance, instanceType) }
 
 // Error makes a problem an error that ProblemOf passes through.
 func (p *Problem) Error() string { return p.Detail }

@@ -1,6 +1,7 @@
 package sidecartest
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -33,13 +34,20 @@ func WantFields(t testing.TB, got Answer, fields map[string]any) {
 	}
 }
 
+var instance = regexp.MustCompile(`^urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// WithoutInstance returns the body of a problem without what is of its one request.
+func WithoutInstance(got Answer) string {
+	return strings.Replace(got.Body, got.Text("instance"), "", 1)
+}
+
 // WantProblem checks an error answer against RFC 9457 and RFC 6750.
 func WantProblem(t testing.TB, got Answer, status int, code string) {
 	t.Helper()
 	WantStatus(t, got, status)
 	WantHeaders(t, got, "Content-Type", "application/problem+json", "Cache-Control", "no-store", "X-Content-Type-Options", "nosniff")
 	WantFields(t, got, map[string]any{"code": code, "status": float64(status), "type": "urn:problem-type:auth-sessions:" + code})
-	if got.Fields["title"] == "" || got.Fields["detail"] == "" || len(got.Fields) != 5 {
+	if got.Fields["title"] == "" || got.Fields["detail"] == "" || !instance.MatchString(got.Text("instance")) || len(got.Fields) != 6 {
 		t.Errorf("problem %s", got.Body)
 	}
 	challenge := got.Header.Get("WWW-Authenticate")
