@@ -17,6 +17,10 @@
 //	{prefix}:user:{kind}:{hash}   sorted set: sessions of a user that are not revoked
 //	{prefix}:realm:{kind}:{hash}  of a realm
 //	{prefix}:actor:{hash}         impersonations by an actor
+//	{prefix}:name:{hash}          sorted set: sessions by what their caller's token called them
+//	{prefix}:mark:{hash}          hash: what an issuer ended, and when
+//	{prefix}:marked:{hash}        sorted set: the names of those of a realm
+//	{prefix}:marked               sorted set: the realms that have some
 //	{prefix}:all:{n}              all rows, in the order of Scan
 //	{prefix}:due:{n}              all rows, by PurgeAt or before
 //	{prefix}:log:{n}              who was ended, by when, for two hours

@@ -211,10 +211,10 @@ if call('ZSCORE', row, ARGV[2]) == ARGV[4] then call('ZADD', row, 'XX', ARGV[3],
 return { ms(now) }
 `
 
-// luaName: id, until when. Of a name: {time}. What is over goes.
+// luaName: id, until when. Of a name: {time}. Some of what is over goes: more than comes.
 const luaName = `
 call('ZADD', row, ARGV[3], ARGV[2])
-call('ZREMRANGEBYSCORE', row, '-inf', ms(now))
+for _, over in ipairs(call('ZRANGEBYSCORE', row, '-inf', ms(now), 'LIMIT', 0, 100)) do call('ZREM', row, over) end
 keep(tonumber(call('ZRANGE', row, -1, -1, 'WITHSCORES')[2] or '0'))
 return { ms(now) }
 `

@@ -2,6 +2,7 @@ package sharedtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/logout"
 	"authsidecar/sessions/revocation"
 )
 
@@ -163,7 +165,7 @@ func Everything(t testing.TB, s Store) {
 		t.Error("not rotated")
 	}
 	counted := Row("counted", s.Now())
-	counted.Impersonation = true
+	counted.Impersonation, counted.ActorSID, counted.ActorSub = true, "sid", "sub"
 	_, created, _, count := s.Create(ctx(), counted)
 	if !created {
 		t.Error("not created")
@@ -183,6 +185,7 @@ func Everything(t testing.TB, s Store) {
 	if swept != 1 {
 		t.Errorf("swept %d", swept)
 	}
+	LogoutsWork(t, s, &counted)
 	for name, err := range map[string]error{
 		"Rotate": rotate, "Create": count, "Update": update, "List": list, "Revoke": revoke, "Scan": scan, "Realms": realms,
 		"AddCutoff": cut, "Cutoffs": cutoffs, "RemoveCutoff": s.RemoveCutoff(ctx(), c), "Sweep": sweep, "Ping": s.Ping(ctx()),
@@ -194,6 +197,24 @@ func Everything(t testing.TB, s Store) {
 	}
 	sink, _ := Follow(t, s)
 	WantHeard(t, s, sink)
+}
+
+// LogoutsWork calls each method of logout.Store; the row has names.
+func LogoutsWork(t testing.TB, s Store, row *sessions.Session) {
+	t.Helper()
+	store, ok := sessions.As[logout.Store](s)
+	if !ok {
+		t.Fatal("the store takes no part in logouts")
+	}
+	found, each := 0, 0
+	sid, _ := logout.Names(row)
+	named := store.Named(ctx(), row.Realm, sid, func(rows []sessions.Session) error { found += len(rows); return nil })
+	mark := store.Mark(ctx(), row.Realm, []logout.Mark{{Name: "over", At: Epoch, Until: Epoch}, {Name: "mark", At: Epoch, Until: s.Now().Add(time.Hour)}})
+	marks, read := store.Marks(ctx(), row.Realm, []string{"mark", "over"})
+	all := store.EachMark(ctx(), row.Realm, func(marks []logout.Mark) error { each += len(marks); return nil })
+	if err := errors.Join(named, mark, read, all); err != nil || found != 1 || len(marks) != 1 || each != 1 {
+		t.Errorf("%d rows by a name, marks %v, %d in all: %v", found, marks, each, err)
+	}
 }
 
 // Interface guard
