@@ -88,7 +88,9 @@ func (s *consoleSite) guest(sub string, roles ...string) *guest {
 // signsIn signs somebody in.
 func (g *guest) signsIn(sub string, roles ...string) {
 	g.t.Helper()
-	g.site.provider.Claims = signintest.Object{"sub": sub, "roles": roles, "email": sub + "@example.com"}
+	g.site.provider.Change(func() {
+		g.site.provider.Claims = signintest.Object{"sub": sub, "roles": roles, "email": sub + "@example.com"}
+	})
 	got := g.visitor.goTo(g.begin("/"))
 	sidecartest.WantStatus(g.t, got, http.StatusSeeOther)
 	sidecartest.WantHeaders(g.t, got, "Location", "/")
