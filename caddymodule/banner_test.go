@@ -161,3 +161,43 @@ func TestBanner_WithoutItThereIsNone(t *testing.T) {
 	}
 	sidecartest.WantStatus(t, s.through("GET", "/auth/sessions/banner.js"), 404)
 }
+
+// What the app flushes arrives while it goes on, and nothing on the way compresses it.
+func TestBanner_StreamsPassThroughCaddy(t *testing.T) {
+	t.Parallel()
+	goOn := make(chan struct{})
+	app := sidecartest.Serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, "<!doctype html><title>first</title>")
+		_ = http.NewResponseController(w).Flush()
+		<-goOn
+		_, _ = io.WriteString(w, strings.Repeat("second", 1000))
+	})
+	idp, s := sidecartest.NewIDP(t, "https://idp.example.com"), newSidecar(t)
+	site := idp.Site(s.Sidecar, app, sidecartest.Lifecycle+"\n\t\tidentity\n\t\tbrowser {\n\t\t\tbanner\n\t\t}\n")
+	s.Start(strings.Replace(site, "\treverse_proxy", "\tencode {\n\t\tgzip\n\t\tminimum_length 1\n\t}\n\treverse_proxy", 1))
+	p := s.newPerson()
+	p.signIn(desk(idp), `{"user_id":"alice","reason":"ticket 4711"}`)
+	req, err := http.NewRequest("GET", s.URL+"/", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(goes); i += 2 {
+		req.Header.Set(goes[i], goes[i+1])
+	}
+	req.Header.Set("Cookie", p.line())
+	got, err := s.Client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer got.Body.Close()
+	first := make([]byte, len("<!doctype html><title>first</title>"))
+	if _, err := io.ReadFull(got.Body, first); err != nil || !strings.Contains(string(first), "first") {
+		t.Fatalf("%q, %v", first, err)
+	}
+	close(goOn)
+	rest, err := io.ReadAll(got.Body)
+	if err != nil || !strings.HasPrefix(string(rest), strings.Repeat("second", 1000)+"\n"+bannerTag) || got.Header.Get("Content-Encoding") != "" {
+		t.Errorf("%v, %v: %s", err, got.Header, rest)
+	}
+}

@@ -31,8 +31,8 @@
 .aside .place { inset-block-end: 0; justify-content: flex-end }
 .aside.top .place { inset-block: 0 auto }
 .panel, .tab { pointer-events: auto; background: var(--back); border: 2px solid var(--edge); box-shadow: 0 4px 20px #0004 }
-.panel { max-inline-size: 52em; max-block-size: 70vh; overflow: auto; display: flex; flex-wrap: wrap; align-items: center; gap: .5em 1em; padding: .625em .75em .625em 1em; padding-inline: 1em .75em; border-radius: .75em }
-.aside .panel, .all:not(.aside) .tab, .all:not(.aside) .tip { display: none }
+.panel { max-inline-size: 52em; max-block-size: 70vh; overflow: auto; display: flex; flex-wrap: wrap; align-items: center; gap: .5em 1em; padding-block: .625em; padding-inline: 1em .75em; border-radius: .75em }
+.aside .panel, .all:not(.aside) .tab { display: none }
 .said { flex: 1 1 14em; min-inline-size: 0 }
 p { margin: 0; overflow-wrap: anywhere }
 p, h2, .left, .name { unicode-bidi: plaintext; text-align: match-parent }
@@ -46,7 +46,6 @@ button:hover { background: color-mix(in srgb, var(--edge) 22%, transparent) }
 button:focus-visible { outline: 3px solid var(--text); outline-offset: 1px }
 .stop, .stop:hover { padding-inline: 1.125em; background: var(--edge); color: var(--on); border-color: var(--edge) }
 .icon::before { content: ""; display: inline-block; inline-size: .5em; block-size: .5em; border: solid; border-width: 2px 0 0 2px; transform: translateY(25%) rotate(45deg) }
-.all:not(.top) .flip::before { transform: translateY(25%) rotate(45deg) }
 .top .flip::before { transform: translateY(-25%) rotate(225deg) }
 .off::before { block-size: 0; inline-size: .75em; border-width: 2px 0 0; transform: none; vertical-align: middle }
 .tab { max-inline-size: min(22em, 80vw); padding-inline: .875em; display: flex; gap: .5em; align-items: center; border-radius: .5em .5em 0 0; border-block-end: 0 }

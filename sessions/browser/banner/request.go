@@ -7,7 +7,7 @@ import (
 )
 
 // fragments are headers by which libraries ask for a part of a page.
-var fragments = []string{"Hx-Request", "Turbo-Frame", "X-Pjax", "X-Inertia", "X-Up-Version", "X-Requested-With"}
+var fragments = []string{"Hx-Request", "Turbo-Frame", "X-Pjax", "X-Inertia", "X-Up-Version"}
 
 // conditions are headers that ask for less than the whole page (RFC 9110 sections 13.1 and 14.2).
 var conditions = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range"}
@@ -19,7 +19,7 @@ func Wanted(r *http.Request) bool {
 	case http.MethodHead, http.MethodOptions, http.MethodConnect, http.MethodTrace:
 		return false
 	}
-	if len(r.Header["Upgrade"]) > 0 || slices.ContainsFunc(fragments, func(name string) bool { return len(r.Header[name]) > 0 }) {
+	if len(r.Header["Upgrade"]) > 0 || strings.EqualFold(r.Header.Get("X-Requested-With"), "XMLHttpRequest") || slices.ContainsFunc(fragments, func(name string) bool { return len(r.Header[name]) > 0 }) {
 		return false
 	}
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {

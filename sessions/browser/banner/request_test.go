@@ -41,6 +41,7 @@ func TestWanted(t *testing.T) {
 		"htmx":                                 {"GET", append(slices.Clone(old), "HX-Request: true"), false},
 		"Turbo":                                {"GET", append(slices.Clone(old), "Turbo-Frame: cart"), false},
 		"Turbo, in a browser that says it all": {"GET", append(slices.Clone(page), "Turbo-Frame: cart"), false},
+		"a page in an app of a phone":          {"GET", append(slices.Clone(page), "X-Requested-With: com.example.app"), true},
 		"XMLHttpRequest of an older browser":   {"GET", append(slices.Clone(old), "X-Requested-With: XMLHttpRequest"), false},
 		"a WebSocket":                          {"GET", append(slices.Clone(page), "Upgrade: websocket"), false},
 	} {
