@@ -46,6 +46,20 @@ func (e *engine) lock(ctx context.Context, stripe uint16) error {
 
 func (e *engine) unlock(stripe uint16) { <-e.locks[stripe] }
 
+// newTurns returns how many pages are read at once. More would have each of them interrupted for as
+// long as all others go on (10 ms each), where the first of those who wait is served next.
+func newTurns() chan struct{} { return make(chan struct{}, runtime.GOMAXPROCS(0)) }
+
+// turn waits until it is the caller's turn to read a page, in the order in which they came.
+func (s *Store) turn(ctx context.Context) error {
+	select {
+	case s.turns <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return unavailable(ctx.Err())
+	}
+}
+
 // commit writes the batch, with all that queues meanwhile, and returns when it
 // is on the disk. The locks are released then, or stay where it is unknown when
 // that will be.

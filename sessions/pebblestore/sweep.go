@@ -160,3 +160,33 @@ func (b *sweep) delete(row *sessions.Session, realm hash, rowKey []byte) error {
 	b.over = append(b.over, *row)
 	return eachIndexKey(realm, row, func(key, _ []byte) error { return b.batch.Delete(key, nil) })
 }
+
+const (
+	// tooManyHidden is how many deleted entries a walk may step over: a millisecond's worth.
+	tooManyHidden = 4096
+	// tidyRest is how many times as long as it took nothing is tidied after that.
+	tidyRest = 20
+)
+
+// closeWalk closes an iterator of a range. Where it stepped over very many entries that were deleted,
+// Pebble writes the range without them, in the background.
+func (e *engine) closeWalk(iter *pebble.Iterator, lower, upper []byte) error {
+	steps := iter.Stats().ForwardStepCount
+	if steps[pebble.InternalIterCall]-steps[pebble.InterfaceCall] > tooManyHidden {
+		e.tidy(lower, upper)
+	}
+	return iter.Close()
+}
+
+// tidy writes a range without what was deleted in it, one at a time.
+func (e *engine) tidy(lower, upper []byte) {
+	if !e.tidying.CompareAndSwap(false, true) {
+		return
+	}
+	e.commits.Go(func() {
+		// How long it takes is no time of a session. What fails is logged where it does, and done again.
+		start := time.Now() //nolint:forbidigo // see above
+		_ = e.db.Compact(e.ending, lower, upper, false)
+		time.AfterFunc(tidyRest*time.Since(start), func() { e.tidying.Store(false) }) //nolint:forbidigo // see above
+	})
+}
