@@ -254,7 +254,7 @@ run() {
 	fi
 	writable .example "copy the clone to a folder of yours"
 	make_keys
-	./caddy auth-sessions demo-idp --listen "127.0.0.1:$EXAMPLE_IDP_PORT" --site "http://127.0.0.1:$EXAMPLE_PORT/auth/sessions" --with-parent >/dev/null &
+	./caddy auth-sessions demo-idp --listen "127.0.0.1:$EXAMPLE_IDP_PORT" --site "http://127.0.0.1:$EXAMPLE_PORT/auth/sessions" --site "http://localhost:$EXAMPLE_PORT/auth/sessions" --with-parent >/dev/null &
 	try_it_when_it_serves &
 	XDG_DATA_HOME=$PWD/.example/data exec ./caddy run --config Caddyfile.example --adapter caddyfile
 }

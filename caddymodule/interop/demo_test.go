@@ -2,9 +2,7 @@ package interop
 
 import (
 	"bufio"
-	"encoding/json"
 	"flag"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -36,7 +34,7 @@ func newDemo(t *testing.T) *demo {
 	}
 	d := &demo{s, t}
 	d.say("keygen", "--output", ".example/idp.jwk", "--jwks", ".example/idp.jwks.json")
-	idp := s.Command("auth-sessions", "demo-idp", "--listen", "127.0.0.1:0", "--site", s.URL+"/auth/sessions")
+	idp := s.Command("auth-sessions", "demo-idp", "--listen", "127.0.0.1:0", "--site", s.URL+"/auth/sessions", "--site", strings.Replace(s.URL, "127.0.0.1", "localhost", 1)+"/auth/sessions")
 	out, err := idp.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -67,24 +65,7 @@ func (d *demo) say(args ...string) string {
 	return strings.TrimSpace(got.Out)
 }
 
-// link has a session for alice handed over by the support desk, as the README does it.
-func (d *demo) link() string {
-	d.t.Helper()
-	desk := d.say("token", "--key", ".example/idp.jwk", "--issuer", "https://idp.example.com",
-		"--audience", d.URL+"/auth/sessions", "--sub", "support-desk", "--scope", "sessions:impersonate")
-	got, err := d.TryCreate(desk, `{"user_id":"alice","reason":"ticket 4711","deliver":"link"}`)
-	if err != nil {
-		d.t.Fatal(err)
-	}
-	sidecartest.WantStatus(d.t, got, http.StatusOK)
-	var answer struct{ Link string }
-	if err := json.Unmarshal([]byte(got.Body), &answer); err != nil {
-		d.t.Fatal(err)
-	}
-	return answer.Link
-}
-
-// press presses the button or follows the link that says so.
+// follow presses the button or follows the link that says so.
 func (b *browser) follow(text string) {
 	b.t.Helper()
 	run[bool](b, `const at = [...document.querySelectorAll("a, button")].find((x) => x.checkVisibility() && x.textContent.trim() === `+quote(text)+`);
@@ -107,11 +88,20 @@ func (b *browser) shot(name string) {
 	}
 }
 
-// Somebody who has just started the example signs in, acts as somebody else, is refused what is not
-// theirs to do, stops, and is themselves again.
+// as signs in, at the host of the app or at the console, as whom the provider offers.
+func (b *browser) as(url, name string) {
+	b.t.Helper()
+	b.visit(url + "/auth/sessions/sign-in")
+	b.until("Who are you?")
+	b.follow(name)
+}
+
+// Somebody who has just started the example signs in, acts as somebody else by the console, is
+// refused what is not theirs to do, and stops. Then an officer ends it.
 func TestDemo_IsAStoryInABrowser(t *testing.T) {
 	t.Parallel()
 	d := newDemo(t)
+	console := strings.Replace(d.URL, "127.0.0.1", "localhost", 1)
 	b := newBrowser(t, chromedp.WindowSize(720, 480))
 	b.visit(d.URL + "/")
 	b.until("Nobody is signed in")
@@ -122,12 +112,23 @@ func TestDemo_IsAStoryInABrowser(t *testing.T) {
 	b.until("You are support")
 	b.follow("Billing")
 	b.until("/billing")
-	b.visit(d.link())
-	b.until("Act as alice?")
+	act := func() {
+		t.Helper()
+		b.visit(console + "/act")
+		b.until("Act as a user")
+		run[bool](b, `document.querySelector("[name=user]").value = "alice"; document.querySelector("[name=reason]").value = "ticket 4711"; return true`)
+		b.follow("Make a link")
+		b.until("Act as alice")
+		b.visit(run[string](b, `return document.querySelector("#link").value`))
+		b.until("Act as alice?")
+	}
+	b.as(console, "support")
+	b.until("Where you are signed in")
+	act()
 	b.shot("demo-link")
 	picture(t, b, "demo-link")
 	b.follow("Continue")
-	b.until("You act as alice, and are support-desk")
+	b.until("You act as alice, and are support")
 	b.shot("demo-acting")
 	picture(t, b, "demo-acting")
 	b.follow("Billing")
@@ -135,6 +136,20 @@ func TestDemo_IsAStoryInABrowser(t *testing.T) {
 	picture(t, b, "demo-billing")
 	b.visit(d.URL + "/")
 	b.follow("Stop")
+	b.until("You are support")
+	act()
+	b.follow("Continue")
+	b.until("You act as alice")
+
+	officer := newBrowser(t, chromedp.WindowSize(900, 480))
+	officer.as(console, "officer")
+	officer.until("Where you are signed in")
+	officer.follow("Who acts as whom")
+	officer.until("ticket 4711")
+	picture(t, officer, "demo-console")
+	officer.follow("End")
+	officer.until("One session was ended.")
+	// The bar notices, and leads away.
 	b.until("You are support")
 	b.follow("Sign out")
 	b.until("You are signed out")

@@ -31,7 +31,7 @@ type command struct {
 func Command() *cobra.Command {
 	d := new(command)
 	cmd := &cobra.Command{
-		Use:   "demo-idp --site <url>... [--listen <address>] [--client <id>] [--person <name>[=<scopes>]]... [--with-parent]",
+		Use:   "demo-idp --site <url>... [--listen <address>] [--client <id>] [--person <name>[=<roles>]]... [--with-parent]",
 		Short: "Runs an identity provider without passwords, to try sign-in on this machine",
 		Long: `
 Runs an OpenID provider that asks for no password: whoever comes chooses who they are. It
@@ -42,10 +42,10 @@ The site of the example, with its own people: alice, bob, support and officer.
 
 	$ caddy auth-sessions demo-idp --site http://127.0.0.1:8080/auth/sessions
 
-Other people, with the scopes in their ID tokens:
+Other people, with the claim roles of their ID tokens:
 
 	$ caddy auth-sessions demo-idp --site http://127.0.0.1:8080/auth/sessions \
-		--person carol --person "dave=sessions:impersonate sessions:manage"`,
+		--person carol --person "dave=support officer"`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
@@ -57,7 +57,7 @@ Other people, with the scopes in their ID tokens:
 	flags.StringVarP(&d.listen, "listen", "l", "127.0.0.1:8083", "A loopback address and a port")
 	flags.StringVar(&d.client, "client", "demo", "The name of the site here: client_id in its sign_in block")
 	flags.StringArrayVar(&d.sites, "site", nil, "Where the endpoints of the site are: its address and path (required, repeatable)")
-	flags.StringArrayVar(&d.people, "person", []string{"alice", "bob", "support=sessions:impersonate", "officer=sessions:manage"}, "Who can sign in, with their scopes (repeatable)")
+	flags.StringArrayVar(&d.people, "person", []string{"alice", "bob", "support=support", "officer=officer"}, "Who can sign in, with their roles (repeatable)")
 	flags.BoolVar(&d.withParent, "with-parent", false, "End when the process that started this one does")
 	return cmd
 }
@@ -103,11 +103,11 @@ func (d *command) config() (*Config, error) {
 		c.Sites = append(c.Sites, strings.TrimSuffix(site, "/"))
 	}
 	for _, text := range d.people {
-		name, scope, _ := strings.Cut(text, "=")
+		name, roles, _ := strings.Cut(text, "=")
 		if name == "" {
-			return nil, fmt.Errorf("--person %q has no name: write name or name=scopes", text)
+			return nil, fmt.Errorf("--person %q has no name: write name or name=roles", text)
 		}
-		c.People = append(c.People, Person{Name: name, Scope: scope})
+		c.People = append(c.People, Person{Name: name, Roles: strings.Fields(roles)})
 	}
 	var err error
 	c.Key, err = jose.Generate(jose.ES256)

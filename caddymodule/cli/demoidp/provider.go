@@ -14,10 +14,10 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// A Person is somebody who can sign in: the subject of their tokens, and the scopes in them.
+// A Person is somebody who can sign in: the subject of their ID tokens, and the roles in these.
 type Person struct {
 	Name  string
-	Scope string // "": none
+	Roles []string
 }
 
 // Config is what a provider is made of. All of it is required.
@@ -173,8 +173,8 @@ func (p *Provider) idToken(f *flow) (string, error) {
 	if f.nonce != "" {
 		claims["nonce"] = f.nonce
 	}
-	if f.person.Scope != "" {
-		claims["scope"] = f.person.Scope
+	if len(f.person.Roles) > 0 {
+		claims["roles"] = f.person.Roles
 	}
 	body, err := json.Marshal(claims)
 	if err != nil {

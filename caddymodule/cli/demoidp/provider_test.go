@@ -39,7 +39,7 @@ func newScene(t testing.TB) *scene {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.ServeHTTP(w, r) }))
 	s.Provider, err = New(Config{
 		Issuer: "http://" + server.Listener.Addr().String(), Client: "demo", Sites: []string{site}, Key: key,
-		People: []Person{{Name: "alice"}, {"support", "sessions:impersonate"}, {Name: `<img src=x onerror=alert(1)>`}},
+		People: []Person{{Name: "alice"}, {"support", []string{"support", "boss"}}, {Name: `<img src=x onerror=alert(1)>`}},
 		Now:    func() time.Time { s.mu.Lock(); defer s.mu.Unlock(); return s.now },
 	})
 	if err != nil {
@@ -141,7 +141,7 @@ func TestProvider_SignsInByTheCodeFlow(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := oauth2.Config{ClientID: "demo", RedirectURL: site + "/sign-in/callback", Endpoint: provider.Endpoint(), Scopes: []string{"openid"}}
-	for person, scope := range map[string]string{"alice": "", "support": "sessions:impersonate"} {
+	for person, roles := range map[string]string{"alice": "", "support": "support boss"} {
 		to := client.AuthCodeURL("the state", oauth2.S256ChallengeOption(verifier), oidc.Nonce("the nonce"))
 		resp, body := s.get(strings.TrimPrefix(to, s.Issuer))
 		if resp.status != http.StatusOK || !strings.Contains(body, `value="`+person+`"`) {
@@ -169,8 +169,8 @@ func TestProvider_SignsInByTheCodeFlow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var claims struct{ Scope string }
-		if err := id.Claims(&claims); err != nil || id.Subject != person || id.Nonce != "the nonce" || claims.Scope != scope {
+		var claims struct{ Roles []string }
+		if err := id.Claims(&claims); err != nil || id.Subject != person || id.Nonce != "the nonce" || strings.Join(claims.Roles, " ") != roles {
 			t.Errorf("%s, nonce %s, %+v: %v", id.Subject, id.Nonce, claims, err)
 		}
 	}
