@@ -51,9 +51,9 @@ func (e *engine) unlock(stripe uint16) { <-e.locks[stripe] }
 func newTurns() chan struct{} { return make(chan struct{}, runtime.GOMAXPROCS(0)) }
 
 // turn waits until it is the caller's turn to read a page, in the order in which they came.
-func (s *Store) turn(ctx context.Context) error {
+func (e *engine) turn(ctx context.Context) error {
 	select {
-	case s.turns <- struct{}{}:
+	case e.turns <- struct{}{}:
 		return nil
 	case <-ctx.Done():
 		return unavailable(ctx.Err())

@@ -36,6 +36,7 @@ type engine struct {
 	ending  context.Context
 	end     context.CancelFunc
 	tidying atomic.Bool
+	turns   chan struct{} // of those who list
 
 	mu         sync.Mutex
 	queue      []*commit // waits for the commit in flight
@@ -48,7 +49,7 @@ type engine struct {
 // openEngine opens the database. It returns also where the disk does not let
 // Pebble open it: what it began then stays parked behind the guard.
 func openEngine(opts *Options, fs vfs.FS, ours *pebble.Options) (*engine, error) {
-	e := &engine{seed: maphash.MakeSeed(), filter: newFilter()}
+	e := &engine{seed: maphash.MakeSeed(), filter: newFilter(), turns: newTurns()}
 	e.ending, e.end = context.WithCancel(context.Background())
 	for i := range e.locks {
 		e.locks[i] = make(chan struct{}, 1)

@@ -32,10 +32,10 @@ func (s *Store) listBy(ctx context.Context, sel *selection, query *sessions.Quer
 		return sessions.Page{}, err
 	}
 	if !query.KeysOnly && !sel.scan { // those who create do not wait for those who read, and an audit reads for long
-		if err := s.turn(ctx); err != nil {
+		if err := e.turn(ctx); err != nil {
 			return sessions.Page{}, err
 		}
-		defer func() { <-s.turns }()
+		defer func() { <-e.turns }()
 	}
 	walk, err := sel.open(ctx, e, after, max(query.Limit, 1)+1)
 	if err != nil {

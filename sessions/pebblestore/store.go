@@ -34,7 +34,6 @@ type Store struct {
 	reviving sync.Mutex
 	retryAt  time.Time
 	sweeping chan struct{}
-	turns    chan struct{} // of those who list
 }
 
 // reviveEvery is how often a store whose disk failed tries to open it again.
@@ -54,7 +53,7 @@ func open(opts Options, fs vfs.FS) (*Store, error) {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{
-		opts: opts, dir: directory{fs: fs, path: opts.Dir}, clock: newClock(opts.Now, opts.Log), sweeping: make(chan struct{}, 1), turns: newTurns(),
+		opts: opts, dir: directory{fs: fs, path: opts.Dir}, clock: newClock(opts.Now, opts.Log), sweeping: make(chan struct{}, 1),
 	}
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("opening session store: %w", err)

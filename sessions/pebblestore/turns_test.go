@@ -60,8 +60,9 @@ func TestThoseWhoListWaitForTheirTurn(t *testing.T) {
 	if _, _, _, err := s.Create(ctx(), row); err != nil {
 		t.Fatal(err)
 	}
-	for range cap(s.turns) {
-		s.turns <- struct{}{}
+	turns := s.engine.Load().turns
+	for range cap(turns) {
+		turns <- struct{}{}
 	}
 	query := sessions.Query{Realm: row.Realm, User: row.UserID, Limit: 1}
 	counting := query
@@ -84,30 +85,45 @@ func TestThoseWhoListWaitForTheirTurn(t *testing.T) {
 		t.Errorf("it went before its turn: %v", err)
 	default:
 	}
-	<-s.turns
+	<-turns
 	if err := <-listed; err != nil {
 		t.Errorf("its turn: %v", err)
+	}
+}
+
+// Pages that never come back from a disk that died keep nobody waiting once the store is open again.
+func TestAStoreThatIsOpenedAgainHasTurnsOfItsOwn(t *testing.T) {
+	s := openStore(t, Options{})
+	first := s.engine.Load()
+	for range cap(first.turns) {
+		first.turns <- struct{}{}
+	}
+	first.guard.kill(errors.New("the disk died"))
+	soon, cancel := context.WithTimeout(ctx(), 30*time.Second)
+	defer cancel()
+	if _, err := s.List(soon, sessions.Query{Realm: "r", User: "alice", Limit: 1}); err != nil || s.engine.Load() == first {
+		t.Errorf("listing: %v", err)
 	}
 }
 
 // Who came first is served first.
 func TestTurnsAreInTheOrderInWhichTheyCame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &Store{turns: newTurns()}
-		for range cap(s.turns) {
-			s.turns <- struct{}{}
+		e := &engine{turns: newTurns()}
+		for range cap(e.turns) {
+			e.turns <- struct{}{}
 		}
 		got := make(chan int, 10)
 		for i := range cap(got) {
 			go func() {
-				if s.turn(t.Context()) == nil {
+				if e.turn(t.Context()) == nil {
 					got <- i
 				}
 			}()
 			synctest.Wait()
 		}
 		for want := range cap(got) {
-			<-s.turns
+			<-e.turns
 			if i := <-got; i != want {
 				t.Fatalf("number %d had the turn of number %d", i, want)
 			}
