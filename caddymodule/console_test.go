@@ -450,3 +450,45 @@ func TestConsole_TheStoreIsDown(t *testing.T) {
 	}
 	g.page("/", http.StatusOK, "this one")
 }
+
+// A page of another host can send people to a page of the console, and see how long that takes: what
+// it gets is the same for everybody, and does not look for anything.
+func TestConsole_NoOtherHostMeasuresWhatThereIs(t *testing.T) {
+	t.Parallel()
+	s := newConsoleSite(t, "")
+	g := s.guest("olga", "officer")
+	s.guest("carol", "support").acts("alice", "ticket 4711")
+	from := func(path string, headers ...string) sidecartest.Answer {
+		t.Helper()
+		req, err := http.NewRequest(http.MethodGet, s.origin+path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 0; i < len(headers); i += 2 {
+			req.Header.Set(headers[i], headers[i+1])
+		}
+		resp, err := g.Do(req) //nolint:bodyclose // Read closes it
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := sidecartest.Read(resp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	for _, path := range []string{"/acting", "/acting/end-all?user=alice", "/history?user=alice", "/?cursor=x", "/act"} {
+		for _, site := range []string{"cross-site", "same-site"} {
+			navigation := []string{"Sec-Fetch-Site", site, "Sec-Fetch-Mode", "navigate", "Sec-Fetch-Dest", "document"}
+			got := from(path, append(navigation, "Referer", "https://evil.example.com/")...)
+			body := wantConsolePage(t, got, http.StatusOK, "One moment", `href="`+path+`"`)
+			sidecartest.WantHeaders(t, got, "Refresh", "0;url="+path, "Set-Cookie", "")
+			if strings.Contains(body, "olga") || strings.Contains(body, "carol") {
+				t.Errorf("%s from %s: %s", path, site, body)
+			}
+		}
+	}
+	wantConsolePage(t, from("/acting/end-all?user=alice", "Sec-Fetch-Site", "same-origin"), http.StatusOK, "olga", "One session would be ended")
+	wantConsolePage(t, from("/acting?user=alice", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Referer", s.origin+"/acting?user=alice"), http.StatusOK, "carol")
+	wantConsolePage(t, from("/", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"), http.StatusOK, "olga")
+}

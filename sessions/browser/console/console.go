@@ -162,6 +162,9 @@ func (c *Console) serve(w http.ResponseWriter, r *http.Request, path string) err
 		if !navigates(r) {
 			return httpapi.ErrCrossOrigin
 		}
+		if c.fromElsewhere(r) {
+			return c.arrive(w, r)
+		}
 		return c.visited(w, r, &p, p.get)
 	case r.Method == http.MethodPost && p.post != nil:
 		if c.Browsers.CrossSite(r) {
@@ -189,4 +192,22 @@ func (p *page) methods() string {
 func navigates(r *http.Request) bool {
 	dest, mode := r.Header.Get("Sec-Fetch-Dest"), r.Header.Get("Sec-Fetch-Mode")
 	return r.Header.Get("Sec-Fetch-Site") == "same-origin" || (dest == "" || dest == "document") && (mode == "" || mode == "navigate")
+}
+
+// fromElsewhere reports whether a page of another host sent a person to more than the first page. It
+// could tell by how long the answer takes, or from when on it does not see that window any more, how
+// many sessions there are of what it asks for. A browser that came by arrive says so by its Referer.
+func (c *Console) fromElsewhere(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	if r.URL.Path == "/" && r.URL.RawQuery == "" || site != "cross-site" && site != "same-site" {
+		return false
+	}
+	return !strings.HasPrefix(r.Header.Get("Referer"), c.Origin+"/")
+}
+
+// arrive answers with a page that is the same for everybody, and goes on by itself.
+func (c *Console) arrive(w http.ResponseWriter, r *http.Request) error {
+	to := r.URL.RequestURI()
+	w.Header().Set("Refresh", "0;url="+to) // HTML Standard, "The Refresh header": from a page of ours
+	return c.show(w, http.StatusOK, "arrive", &frame{Title: word("arrive.title"), Page: to})
 }

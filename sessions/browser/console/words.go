@@ -24,6 +24,9 @@ var words = map[string]string{
 	"ended.all":   "All of them were ended.",
 	"ago":         "%s ago",
 
+	"arrive.title": "One moment",
+	"arrive.on":    "Go on",
+
 	"span.days":    "%d d",
 	"span.hours":   "%d h",
 	"span.minutes": "%d min",
