@@ -76,7 +76,7 @@ func NewProvider(t testing.TB, clientID string) *Provider {
 func (p *Provider) AccessToken(audience, sub, more string) string {
 	p.t.Helper()
 	token, err := p.Key.Sign([]byte(`{"alg":"`+string(p.Key.Algorithm())+`","kid":"`+p.Key.ID()+`","typ":"at+jwt"}`),
-		fmt.Appendf(nil, `{"iss":%q,"sub":%q,"aud":%q,"exp":%d,"scope":"sessions:impersonate"%s}`, p.URL, sub, audience, time.Now().Add(time.Hour).Unix(), more))
+		fmt.Appendf(nil, `{"iss":%q,"sub":%q,"aud":%q,"exp":%d,"scope":"sessions:impersonate"%s}`, p.URL, sub, audience, p.now().Add(time.Hour).Unix(), more))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -136,11 +136,16 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	Write(w, Object{"access_token": "opaque", "token_type": "Bearer", "id_token": p.idToken()})
 }
 
-func (p *Provider) idToken() string {
-	now := p.Now
-	if now.IsZero() {
-		now = time.Now() //nolint:forbidigo // the default of the field Now
+// now is the field Now, or what time it is.
+func (p *Provider) now() time.Time {
+	if !p.Now.IsZero() {
+		return p.Now
 	}
+	return time.Now() //nolint:forbidigo // the default of the field Now
+}
+
+func (p *Provider) idToken() string {
+	now := p.now()
 	return p.sign(Object{"alg": "ES256", "kid": p.Key.ID(), "typ": "JWT"}, changed(Object{
 		"iss": p.URL, "aud": p.ClientID, "sub": "alice", "nonce": p.Nonce, "iat": now.Unix(), "exp": now.Unix() + 600,
 	}, p.Claims))
