@@ -150,6 +150,8 @@ func (s *story) search() {
 // wantSearched expects that what was searched is what it is meant to be.
 func (s *story) wantSearched() {
 	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for place, text := range map[string]string{
 		"localStorage": "is alice", "sessionStorage": "is alice", "IndexedDB": "is alice", "caches": "is alice", "document.cookie": "theme=dark",
 		"page": "You are signed out", "address": s.URL, "navigation history": "/signed-out", "console": "is alice", "requests": "/orders",
