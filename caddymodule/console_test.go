@@ -283,7 +283,7 @@ func TestConsole_TheFormSaysWhatThePolicyDemands(t *testing.T) {
 // and what is not.
 func TestConsole_WhoHasNoRightsLearnsNothing(t *testing.T) {
 	t.Parallel()
-	s := newConsoleSite(t, "")
+	s := newConsoleSite(t, "manage expression `\"eu\" in caller.roles && user_id.startsWith(\"eu-\")`")
 	desk := s.guest("desk", "support")
 	desk.acts("bob", "ticket")
 	there := ids(desk.page("/acting", http.StatusOK))[0]
@@ -297,6 +297,7 @@ func TestConsole_WhoHasNoRightsLearnsNothing(t *testing.T) {
 			t.Errorf("%s: %d", path, got.Status)
 		}
 	}
+	s.guest("eva", "eu").page("/acting", http.StatusOK, "Nobody acts as another user now.")
 	var answers []string
 	for _, id := range []string{there, "CvuJOSZIKPkINqtfHDSuaA", "x"} {
 		got := nobody.send("/end", url.Values{"id": {id}}, "Sec-Fetch-Site", "same-origin")

@@ -30,7 +30,8 @@ type Condition interface {
 	// where they were not recorded it does not hold. all means that it may look at any.
 	Claims() (names []string, all bool)
 	// PerSession reports whether the answer may differ from one session to the next,
-	// by its user, reason or client.
+	// by its user, reason or client. A Condition that is PerSession may have a method
+	// MayHold(*Caller) bool, which says of whom it is known that it holds for no session.
 	PerSession() bool
 }
 
@@ -109,7 +110,14 @@ func (p *Policy) mayAllow(c *Caller) bool {
 
 // mayHold reports whether the rule holds for the caller, or may for some sessions.
 func (r *Rule) mayHold(c *Caller) bool {
-	return c.knows(r.When) && (r.When.PerSession() || r.When.Holds(&RuleInput{Caller: c}))
+	switch some, knows := r.When.(interface{ MayHold(c *Caller) bool }); {
+	case !c.knows(r.When):
+		return false
+	case r.When.PerSession():
+		return !knows || some.MayHold(c)
+	default:
+		return r.When.Holds(&RuleInput{Caller: c})
+	}
 }
 
 // permits asks the rule. Another client than the caller's own it permits only by that

@@ -11,6 +11,7 @@ import (
 	"cel.dev/cel-go/common/operators"
 	"cel.dev/cel-go/common/types"
 	"cel.dev/cel-go/ext"
+	"cel.dev/cel-go/parser"
 
 	"authsidecar/sessions"
 )
@@ -65,6 +66,8 @@ type Compiled struct {
 	all     bool
 	// perSession tells that it uses another variable than caller.
 	perSession bool
+	// ofCaller are those of its parts, all of which have to hold, that look at the caller alone.
+	ofCaller []cel.Program
 }
 
 // Compile compiles a CEL expression, which must give a bool. The error
@@ -88,7 +91,7 @@ func Compile(src string) (*Compiled, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the expression: %w", err)
 	}
-	e := &Compiled{program: program}
+	e := &Compiled{program: program, ofCaller: partsOfCaller(env, compiled.NativeRep())}
 	e.claims, e.all = lookedAt(compiled.NativeRep())
 	e.perSession = looksBeyondCaller(compiled.NativeRep())
 	return e, nil
@@ -114,6 +117,41 @@ func (e *Compiled) Claims() (names []string, all bool) { return e.claims, e.all 
 
 // PerSession reports whether the expression looks at more than the caller.
 func (e *Compiled) PerSession() bool { return e.perSession }
+
+// MayHold reports whether the expression may hold for some sessions of a caller: it does for none where
+// a part of it that looks at the caller alone does not.
+func (e *Compiled) MayHold(c *sessions.Caller) bool {
+	return !slices.ContainsFunc(e.ofCaller, func(part cel.Program) bool {
+		result, _, err := part.Eval(map[string]any{celCaller: map[string]any(c.Claims)})
+		return err != nil || result != types.True
+	})
+}
+
+// partsOfCaller returns the parts of an expression, joined by && at its top, that look at the caller
+// alone, as far as they can be written on their own.
+func partsOfCaller(env *cel.Env, whole *ast.AST) (parts []cel.Program) {
+	var visit func(ast.Expr)
+	visit = func(e ast.Expr) {
+		if e.Kind() == ast.CallKind && e.AsCall().FunctionName() == operators.LogicalAnd {
+			for _, arg := range e.AsCall().Args() {
+				visit(arg)
+			}
+			return
+		}
+		part := ast.NewAST(e, whole.SourceInfo())
+		text, err := parser.Unparse(e, whole.SourceInfo())
+		if err != nil || looksBeyondCaller(part) {
+			return
+		}
+		if compiled, issues := env.Compile(text); issues.Err() == nil {
+			if program, err := env.Program(compiled, cel.CostLimit(celCost)); err == nil {
+				parts = append(parts, program)
+			}
+		}
+	}
+	visit(whole.Expr())
+	return parts
+}
 
 // lookedAt finds the claims that an expression names. all tells that it also
 // uses the caller in another way than by the name of a claim, and so may look at

@@ -217,3 +217,24 @@ func BenchmarkExpression(b *testing.B) {
 		}
 	}
 }
+
+// Of whom a part of an expression that looks at the caller alone says no, it holds for no session.
+func TestExpression_MayHoldForSomeSessionsOfACaller(t *testing.T) {
+	t.Parallel()
+	support, other, nobody := sessions.Claims{"dept": "support", "groups": []any{"a"}}, sessions.Claims{"dept": "sales", "groups": []any{"b"}}, sessions.Claims{}
+	for src, want := range map[string][3]bool{
+		`caller.dept == "support" && user_id.startsWith("eu-")`:        {true, false, false},
+		`user_id != "x" && (caller.dept == "support" && reason != "")`: {true, false, false},
+		`caller.dept == "support" || user_id.startsWith("eu-")`:        {true, true, true},
+		`user_id.startsWith("eu-")`:                                    {true, true, true},
+		`has(caller.dept) && client_id == caller.dept`:                 {true, true, false},
+		`"a" in caller.groups && user_id != ""`:                        {true, false, false},
+	} {
+		e := mustCompile(t, src)
+		for i, claims := range []sessions.Claims{support, other, nobody} {
+			if got := e.MayHold(&sessions.Caller{Claims: claims}); got != want[i] || !e.PerSession() {
+				t.Errorf("%s of %v: %v", src, claims, got)
+			}
+		}
+	}
+}
