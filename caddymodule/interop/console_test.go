@@ -69,6 +69,15 @@ func (l *linkSite) looks(t *testing.T, name string) {
 	l.quiet()
 }
 
+// docs writes a picture of a page for the documentation.
+func (l *linkSite) docs(name string) {
+	l.scene.t.Helper()
+	call(l.browser, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "light"}}})
+	call(l.browser, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 960, Height: 480, DeviceScaleFactor: 1})
+	l.shot(name)
+	call(l.browser, emulation.ClearDeviceMetricsOverride, cdp.Empty{})
+}
+
 // tabTo presses Tab until what says so has the focus.
 func (l *linkSite) tabTo(text string) {
 	l.scene.t.Helper()
@@ -134,7 +143,7 @@ func TestConsole_IsAStoryInABrowser(t *testing.T) {
 	boss.follow("Who acts as whom")
 	boss.until("ticket 4711")
 	boss.looks(t, "console-acting")
-	boss.shot("console-acting")
+	boss.docs("console-acting")
 	boss.visit(c.origin + "/acting?actor=erin")
 	boss.until("chargeback")
 	boss.follow("End all of these…")
@@ -152,7 +161,7 @@ func TestConsole_IsAStoryInABrowser(t *testing.T) {
 	boss.follow("History")
 	boss.until("by the console")
 	boss.looks(t, "console-history")
-	boss.shot("console-history")
+	boss.docs("console-history")
 	boss.visit(c.origin + "/nothing")
 	boss.until("There is no such page")
 }
