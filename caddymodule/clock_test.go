@@ -2,6 +2,8 @@ package caddymodule_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -40,6 +42,13 @@ func (s *clockStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 func (s *clockStore) StoreKey() (string, error) { return "test_clock " + s.Off, nil }
 
 func (s *clockStore) OpenStore(context.Context, *zap.Logger) (sessions.Store, error) {
+	if filepath.IsAbs(s.Off) {
+		return &storetest.Memory{Clock: func() time.Time {
+			text, _ := os.ReadFile(s.Off)
+			off, _ := time.ParseDuration(string(text))
+			return time.Now().Add(off)
+		}}, nil
+	}
 	off, err := time.ParseDuration(s.Off)
 	return &storetest.Memory{Clock: func() time.Time { return time.Now().Add(off) }}, err
 }

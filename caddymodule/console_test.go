@@ -493,3 +493,22 @@ func TestConsole_NoOtherHostMeasuresWhatThereIs(t *testing.T) {
 	wantConsolePage(t, from("/acting?user=alice", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Referer", s.origin+"/acting?user=alice"), http.StatusOK, "carol")
 	wantConsolePage(t, from("/", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"), http.StatusOK, "olga")
 }
+
+// A day after they signed in people still see their own sessions, and for everything else the console
+// asks to sign in again.
+func TestConsole_AfterADayItAsksToSignInAgain(t *testing.T) {
+	t.Parallel()
+	s := newConsoleSite(t, "store test_clock DIR/ahead")
+	g := s.guest("boss", "support", "officer")
+	g.page("/acting", http.StatusOK)
+	s.Write("ahead", "24h1m")
+	for _, path := range []string{"/acting", "/acting/end-all", "/act", "/history"} {
+		body := g.page(path, http.StatusForbidden, "Sign in again", "sign_in_again")
+		sidecartest.WantIn(t, body, `href="/auth/sessions/sign-in?return_to=`+url.QueryEscape(path)+`"`)
+	}
+	form := url.Values{"user": {"alice"}, "reason": {"ticket"}, "life": {"900"}}
+	wantConsolePage(t, g.send("/act", form, "Sec-Fetch-Site", "same-origin"), http.StatusForbidden, "sign_in_again")
+	if body := g.page("/", http.StatusOK, "this one", "Sign in again"); strings.Contains(body, "/acting") {
+		t.Error(body)
+	}
+}
