@@ -265,7 +265,7 @@ func TestConsole_TheFormSaysWhatThePolicyDemands(t *testing.T) {
 		want               string
 	}{
 		{"alice", " ", "900", 400, "Say in reason"},
-		{"root", "ticket", "900", 403, "may not have a session"},
+		{"root", "ticket", "900", 403, "Your account may not act as this user."},
 		{"desk", "ticket", "900", 400, "That is you"},
 		{"", "ticket", "900", 400, "1 to 255 bytes"},
 		{"alice", "ticket", "99999999", 400, "expires_in_millis"},

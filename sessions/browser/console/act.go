@@ -85,7 +85,11 @@ func (c *Console) start(v *visit) error {
 		if errors.Is(err, theirs) && !errors.Is(err, sessions.ErrUnavailable) {
 			problem := problemOf(err)
 			c.Browsers.Observer.Failed(v.r.Context(), problem.Status, err)
-			return c.showForm(v, problem.Status, problem.Detail, p)
+			text := problem.Detail
+			if errors.Is(err, sessions.ErrDenied) {
+				text = word("act.denied")
+			}
+			return c.showForm(v, problem.Status, text, p)
 		}
 	}
 	if err != nil {

@@ -82,6 +82,7 @@ var words = map[string]string{
 	"act.life":        "For how long",
 	"act.do":          "Make a link",
 	"act.self":        "That is you: choose another user.",
+	"act.denied":      "Your account may not act as this user.",
 
 	"link.title": "Act as %s",
 	"link.lead":  "The link is good once. It opens where you are signed in.",
@@ -108,7 +109,7 @@ var words = map[string]string{
 	"again.title":  "Sign in again",
 	"again.text":   "You signed in here more than a day ago. What is not your own takes a new sign-in.",
 	"rights.title": "Not with this account",
-	"rights.text":  "Your account has no rights here beyond your own sessions. If that has changed, sign in again.",
+	"rights.text":  "Your account may not do this here. If that has changed, sign in again.",
 	"form.title":   "This form cannot be read",
 	"form.text":    "Go back, load the page again, and send the form anew.",
 	"down.title":   "This does not work just now",
