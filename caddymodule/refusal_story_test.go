@@ -97,6 +97,9 @@ func TestRefusals_AreExplainedToWhoeverAsks(t *testing.T) {
 		if page.Status != 403 || !strings.Contains(page.Body, "This is closed while you act as another user.") {
 			t.Fatalf("%d %s", page.Status, page.Body)
 		}
+		if !strings.Contains(page.Body, `<a href="/">Go to the start page</a>`) {
+			t.Errorf("the page leads nowhere: %s", page.Body)
+		}
 		uuid := referenceIn(t, "the page", page)
 		line := audited(uuid)
 		for _, want := range []string{`"event":"refused"`, `"user_id":"alice"`, `"actor":"carol"`, `"path":"/billing/card"`, `"error":"deny"`, `"ticket 4712"`} {

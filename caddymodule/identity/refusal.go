@@ -129,11 +129,23 @@ func (m *Middleware) answer(w http.ResponseWriter, r *http.Request, f *refusal) 
 	}
 	header.Add("Vary", "Accept, Sec-Fetch-Mode")
 	if p := f.Of(observe.RequestID(r)); forward.Person(r) {
-		p.WritePage(w)
+		p.WritePage(w, f.next()...)
 	} else {
 		p.Write(w)
 	}
 	return nil
+}
+
+// next returns where people go on whom a refusal leaves on a page of ours, without the bar.
+func (f *refusal) next() []httpapi.Link {
+	switch f.Problem {
+	case errDeny, errVariant, errReadOnly:
+		return []httpapi.Link{{Text: "Go to the start page", URL: "/"}}
+	case errActingOver:
+		return []httpapi.Link{{Text: "Go on as yourself", URL: "/"}}
+	default:
+		return nil
+	}
 }
 
 // challenge is the WWW-Authenticate of a 401 (RFC 6750 section 3): without an error code
