@@ -37,7 +37,7 @@
 p { margin: 0; overflow-wrap: anywhere }
 p, h2, .left, .name { unicode-bidi: plaintext; text-align: match-parent }
 .user { font-weight: 700 }
-.why { font-size: .875em }
+.why { font-size: .875em; max-block-size: 4.9em; overflow: auto }
 .left { font-variant-numeric: tabular-nums; font-weight: 600 }
 .do { display: flex; gap: .375em; align-items: center; margin-inline-start: auto }
 form { margin: 0 }
@@ -54,7 +54,7 @@ button:focus-visible { outline: 3px solid var(--text); outline-offset: 1px }
 .tab .name { overflow: hidden; text-overflow: ellipsis; white-space: nowrap }
 .tab .left { flex: none }
 .live { position: absolute; inline-size: 1px; block-size: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap }
-dialog { pointer-events: auto; max-inline-size: 26em; padding: 1.75em; color: var(--text); background: var(--back); border: 2px solid var(--edge); border-radius: .75em; font: inherit }
+dialog { pointer-events: auto; max-inline-size: min(26em, 100% - 2em); padding: 1.75em; color: var(--text); background: var(--back); border: 2px solid var(--edge); border-radius: .75em; font: inherit }
 dialog::backdrop { background: #0009; backdrop-filter: blur(6px) }
 h2 { margin: 0 0 .5em; font-size: 1.25em; line-height: 1.3 }
 h2:focus { outline: 0 }
