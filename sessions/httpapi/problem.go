@@ -80,10 +80,10 @@ var (
 	problemDenied      = NewProblem(403, "insufficient_scope", "Not allowed", "This caller may not have a session for this user.")
 	// ErrPath is for paths of ours at which there is nothing, ErrMethod for methods that a path
 	// does not have: Allow says which it has.
-	ErrPath          = NewProblem(404, "not_found", "Not found", "There is nothing at this spelling of the path.")
+	ErrPath          = NewProblem(404, "not_found", "Not found", "There is nothing at this path. It has to be spelled exactly, without a slash at its end.")
 	problemForbidden = NewProblem(403, "insufficient_scope", "Not allowed", "This caller may not manage these sessions.")
 	problemSession   = NewProblem(404, "not_found", "Not found", "There is no such session, or none that this caller may see.")
-	ErrMethod        = NewProblem(405, "method_not_allowed", "Method not allowed", "Allow says what can be done here.")
+	ErrMethod        = NewProblem(405, "method_not_allowed", "Method not allowed", "This cannot be done here: the header Allow names the methods that can be used.")
 	problemFilter    = NewProblem(400, "invalid_request", "Invalid request",
 		"Name the sessions: user_id, actor (with actor_issuer where it is not the caller's) or impersonations=true, each at most once; a page by cursor and limit (1 to 100).")
 	problemCursor = NewProblem(400, "invalid_cursor", "Invalid cursor", "Take cursor from next_cursor of the page before, with the same filter.")
