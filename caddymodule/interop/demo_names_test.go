@@ -41,6 +41,8 @@ func TestDemo_NamesAreNoMarkup(t *testing.T) {
 // token mints a token of the example's other issuer.
 func (d *demo) token(subject string, more ...string) string {
 	d.t.Helper()
-	return d.say(append([]string{"token", "--key", ".example/idp.jwk", "--issuer", "https://idp.example.com",
-		"--audience", d.URL + "/auth/sessions", "--sub", subject}, more...)...)
+	return d.say(append([]string{
+		"token", "--key", ".example/idp.jwk", "--issuer", "https://idp.example.com",
+		"--audience", d.URL + "/auth/sessions", "--sub", subject,
+	}, more...)...)
 }
