@@ -359,7 +359,7 @@ curl -i $site/hello -H "Authorization: Bearer \$(field access_token)"
 
 END
 	if [ -t 1 ]; then
-		printf 'Or in a browser, where you sign in as whom you like: %s/\n' "$site"
+		printf 'Or in a browser, where you sign in as whom you like: %s/, and as support or officer at the console: http://localhost:%s/\n' "$site" "$EXAMPLE_PORT"
 	fi
 }
 
