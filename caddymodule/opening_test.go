@@ -59,6 +59,11 @@ func (d *downSite) wantDown(t *testing.T, access string) {
 		t.Errorf("the other site: %v %s", err, other.Body)
 	}
 	d.waitHealth(503)
+	// Each start is like that for a moment, which is no error. Why it stays so is logged by who tries.
+	d.WaitLog(`"msg":"not ready"`)
+	if line := regexp.MustCompile(`.*"msg":"not ready".*`).FindString(d.Log()); !strings.Contains(line, `"level":"info"`) {
+		t.Errorf("it is logged as %q", line)
+	}
 	for name, got := range map[string]sidecartest.Answer{
 		"nobody":         d.through("GET", "/hello"),
 		"an API key":     d.through("GET", "/hello", "Authorization", "Bearer sk-4711"),

@@ -61,15 +61,21 @@ func (r *Reporter) healthy() error {
 		cancel()
 		h.checked = time.Now()
 		if h.err != nil && (before == nil || before.Error() != h.err.Error()) {
-			r.logger.Error("not ready", zap.String("issuer", r.issuer), zap.Error(h.err))
+			level := zap.ErrorLevel
+			if errors.Is(h.err, errOpening) { // as after each start; what keeps them from opening is logged where that is tried
+				level = zap.InfoLevel
+			}
+			r.logger.Log(level, "not ready", zap.String("issuer", r.issuer), zap.Error(h.err))
 		}
 	}
 	return h.err
 }
 
+var errOpening = errors.New("the store and the signing keys are not open")
+
 func (b *Block) check(ctx context.Context) error {
 	if !b.Ready() {
-		return errors.New("the store and the signing keys are not open")
+		return errOpening
 	}
 	now := time.Now()
 	for _, issuer := range b.Trusted {
