@@ -126,7 +126,7 @@ func (d *command) open(ctx context.Context) (net.Listener, error) {
 // endWithParent calls end when this process has another parent: nothing on every system tells it.
 func endWithParent(ctx context.Context, end func()) {
 	parent := os.Getppid()
-	for ticker := time.NewTicker(200 * time.Millisecond); os.Getppid() == parent; {
+	for ticker := time.NewTicker(20 * time.Millisecond); os.Getppid() == parent; {
 		select {
 		case <-ctx.Done():
 			return
