@@ -66,7 +66,7 @@ var long atomic.Int64
 // admitLong reports whether the request may go on, until done is called. Others are answered without
 // a body, which no client can be slow to take.
 func (h *Handler) admitLong(w http.ResponseWriter, r *http.Request) (done func(), ok bool) {
-	if !h.raised || !isLong(r.Header) {
+	if !h.raised || !isLong(r) {
 		return nil, true
 	}
 	if long.Add(1) <= maxLong {
@@ -79,12 +79,13 @@ func (h *Handler) admitLong(w http.ResponseWriter, r *http.Request) (done func()
 	return nil, false
 }
 
-// isLong reports whether a header has more than caddyHeader bytes.
-func isLong(header http.Header) bool {
-	size := 0
-	for _, lines := range header {
+// isLong reports whether what the header limit counts has more than caddyHeader bytes: the names and
+// the values, and the address.
+func isLong(r *http.Request) bool {
+	size := len(r.RequestURI) + len(r.Host)
+	for name, lines := range r.Header {
 		for _, line := range lines {
-			size += len(line)
+			size += len(name) + len(line)
 		}
 	}
 	return size > caddyHeader

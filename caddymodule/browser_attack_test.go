@@ -224,6 +224,13 @@ func TestBrowser_FewRequestsWithVeryLongCookiesAtOnce(t *testing.T) {
 	}
 	for _, path := range []string{"/app", "/auth/sessions/close"} {
 		got := s.through("GET", path, "X-Any", long[:10<<10], "X-Any", long[:10<<10])
+		if got.Status != 431 {
+			t.Errorf("%s, two values: %d", path, got.Status)
+		}
+		if got = s.through("GET", path+"?"+long); got.Status != 431 {
+			t.Errorf("%s, its query: %d", path, got.Status)
+		}
+		got = s.through("GET", path, "X-"+strings.Repeat("x", 20<<10), "y")
 		if path != "/app" {
 			got = s.through("GET", path, "Cookie", long)
 		}

@@ -2,6 +2,7 @@ package browser
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"net/url"
 
@@ -41,7 +42,9 @@ func (a *API) close(w http.ResponseWriter, r *http.Request) error {
 		a.goTo(w, r, form.returnTo)
 		return nil
 	}
-	ended, err := a.end(r.Context(), &brought, form.everywhere, a.ClientIP(r))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), endTimeout) // a tab that is closed keeps no session alive
+	defer cancel()
+	ended, err := a.end(ctx, &brought, form.everywhere, a.ClientIP(r))
 	a.Leave(w.Header(), brought.Pair)
 	switch {
 	case err != nil:
