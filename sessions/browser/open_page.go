@@ -2,9 +2,7 @@ package browser
 
 import (
 	"bytes"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/base64"
 	"html/template"
 	"net/http"
 
@@ -21,15 +19,9 @@ var (
 	openStyle string
 
 	openTemplate = template.Must(template.New("open").Parse(openText))
-	openPolicy   = "default-src 'none'; style-src " + hashOf(httpapi.PageStyle+openStyle) + "; script-src " + hashOf(openScript) +
+	openPolicy   = "default-src 'none'; style-src " + httpapi.HashSource(httpapi.PageStyle+openStyle) + "; script-src " + httpapi.HashSource(openScript) +
 		"; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-
-// hashOf names an inline style or script in a policy (CSP Level 3, section 2.3.1).
-func hashOf(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
-}
 
 // open answers GET <path>/open: the same page for everybody.
 func (a *API) open(w http.ResponseWriter, _ *http.Request) error {

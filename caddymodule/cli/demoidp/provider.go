@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"authsidecar/sessions/httpapi"
 	"authsidecar/sessions/jose"
 )
 
@@ -37,6 +38,7 @@ type Provider struct {
 	Config
 
 	host    string
+	policy  string // of its pages
 	handler http.Handler
 	mu      sync.Mutex
 	codes   map[string]*flow
@@ -63,6 +65,9 @@ func New(c Config) (*Provider, error) {
 		return nil, fmt.Errorf("%q is no issuer: write a URL without a path", c.Issuer)
 	}
 	p := &Provider{Config: c, host: issuer.Host, codes: make(map[string]*flow)}
+	// What a form leads on to counts as well (CSP Level 3, section 6.4.1).
+	p.policy = "default-src 'none'; style-src " + httpapi.HashSource(httpapi.PageStyle) +
+		"; form-action 'self' " + strings.Join(c.Sites, "/ ") + "/; base-uri 'none'; frame-ancestors 'none'"
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/openid-configuration", p.serveDocument)
 	mux.HandleFunc("GET /jwks.json", p.serveKeys)
