@@ -7,7 +7,7 @@ import (
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
-	"go.uber.org/zap"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"authsidecar/caddymodule/observe"
 )
@@ -21,8 +21,8 @@ func init() {
 // auth_sessions handler brings it in. It starts and ends what handlers need
 // beyond a request: stores, signing keys, and the trusted issuers' keys.
 type App struct {
-	ctx    caddy.Context
-	logger *zap.Logger
+	placing sync.Once
+	places  []place // where the handlers stand in the HTTP app
 
 	mu        sync.Mutex
 	instances map[string]*instance // by issuer
@@ -40,7 +40,6 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 
 // Provision sets up the app.
 func (a *App) Provision(ctx caddy.Context) error {
-	a.ctx, a.logger = ctx, ctx.Logger()
 	a.instances = make(map[string]*instance)
 	return observe.Register(ctx.GetMetricsRegistry(), a.reporters)
 }
@@ -65,6 +64,16 @@ func (a *App) instanceOf(h *Handler) (*instance, error) {
 	return made, nil
 }
 
+// place finds where the handlers stand, when the first of them is validated.
+func (a *App) place(ctx caddy.Context) (err error) {
+	for _, module := range ctx.Modules() {
+		if app, ok := module.(*caddyhttp.App); ok {
+			a.placing.Do(func() { a.places, err = findPlaces(app) })
+		}
+	}
+	return err
+}
+
 // reporters returns those of the instances.
 func (a *App) reporters() []*observe.Reporter {
 	a.mu.Lock()
@@ -78,9 +87,6 @@ func (a *App) reporters() []*observe.Reporter {
 
 // Start opens every instance and keeps its keys fresh.
 func (a *App) Start() error {
-	if err := checkReach(a.ctx); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
 	if err := a.open(ctx, inForce()); err != nil {

@@ -78,7 +78,11 @@ func (h *Handler) Validate() error {
 	if err := h.Check(); err != nil {
 		return err
 	}
-	for _, text := range h.Warnings() {
+	if err := h.app.place(h.ctx); err != nil {
+		return err
+	}
+	served := func(host string) bool { return len(h.app.places) == 0 || serves(h.app.places, h.Issuer, host) }
+	for _, text := range append(h.Warnings(), h.WarnHosts(served)...) {
 		h.logger.Warn(text, zap.String("issuer", h.Issuer))
 	}
 	if h.Lifecycle && !h.Discovers() {

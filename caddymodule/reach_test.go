@@ -1,6 +1,7 @@
 package caddymodule_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,6 +32,12 @@ func TestReach_WhatAnswersEverythingMayNotStandBeforeIt(t *testing.T) {
 		"invoke beside it":              {"&(app) {\n" + proxy + "}\n" + before + block + "invoke app\n}\n", ""},
 		"invoke that invokes itself":    {"&(app) {\nroute {\nheader X-A b\ninvoke app\n}\n}\n" + before + block + "invoke app\n}\n", ""},
 		"abort in a route":              {before + "route {\nabort\n" + block + "}\n}\n", "respond"},
+		"file_server in a route":        {before + "route {\nroot * DIR\nfile_server\n" + block + "}\n}\n", "file_server"},
+		"a matcher of every path":       {before + "route {\nreverse_proxy /* " + strings.TrimPrefix(app, "http://") + "\n" + block + "}\n}\n", "reverse_proxy"},
+		"an app whose errors are ours":  {before + "route {\n" + strings.TrimSuffix(proxy, "\n") + " {\n@bad status 5xx\nhandle_response @bad {\nrespond oops\n}\n}\n" + block + "}\n}\n", "reverse_proxy"},
+		"copied answers":                {before + "route {\n" + strings.TrimSuffix(proxy, "\n") + " {\nhandle_response {\ncopy_response\n}\n}\n" + block + "}\n}\n", "reverse_proxy"},
+		"file_server that passes on":    {before + "route {\nroot * DIR\nfile_server {\npass_thru\n}\n" + block + proxy + "}\n}\n", ""},
+		"early hints":                   {before + "route {\nrespond 103\n" + block + proxy + "}\n}\n", ""},
 		"itself first in a route":       {before + "route {\n" + block + proxy + "}\n}\n", ""},
 		"respond on a path":             {before + "route {\nrespond /robots.txt ok\n" + block + proxy + "}\n}\n", ""},
 		"forward_auth":                  {before + "route {\nforward_auth " + strings.TrimPrefix(app, "http://") + " {\nuri /ask\n}\n" + block + proxy + "}\n}\n", ""},
@@ -64,7 +71,7 @@ func TestReach_CookiesOfTwoRealmsHaveTwoNames(t *testing.T) {
 	}
 	end := "\treverse_proxy" + tail
 	two, _ := provider.TwoSites(s.Sidecar, app, words)
-	port := sidecartest.PortOf(s.URL)
+	port, port2 := sidecartest.PortOf(s.URL), sidecartest.Port(t)
 	a, b, c := "http://a.example:"+port, "http://b.example:"+port, "http://c.example:"+port
 	for name, test := range map[string]struct{ text, clash string }{
 		"both the default":            {head + block + other("__Host-session") + end, "__Host-session"},
@@ -77,12 +84,110 @@ func TestReach_CookiesOfTwoRealmsHaveTwoNames(t *testing.T) {
 			strings.Replace(head, "SITE", b, 1) + other("__Host-session") + end, ""},
 		"two hosts, one of them twice": {strings.Replace(head, "SITE", a+", "+c, 1) + block + end +
 			strings.Replace(head, "SITE", b, 1) + block + other("__Host-session") + end, "__Host-session"},
+		"two hosts of one site": {strings.Replace(head, "SITE", a+", "+b, 1) + "@a host a.example\n@b host b.example\nhandle @a {\n" + block + end + "handle @b {\n" + other("__Host-session") + end + "}\n", ""},
+		"a host, and all that are like it": {strings.Replace(head, "SITE", a, 1) + block + end +
+			strings.Replace(head, "SITE", "http://*.example:"+port, 1) + other("__Host-session") + end, "__Host-session"},
+		"one host at two ports": {strings.Replace(head, "SITE", a, 1) + block + end +
+			strings.Replace(head, "SITE", "http://a.example:"+port2, 1) + other("__Host-session") + end, "__Host-session"},
+		"two hosts at two ports": {strings.Replace(head, "SITE", a, 1) + block + end +
+			strings.Replace(head, "SITE", "http://b.example:"+port2, 1) + other("__Host-session") + end, ""},
+		"one issuer's host at two ports": {head + block + end + strings.NewReplacer("SITE", "http://:"+port2).Replace(head) +
+			strings.Replace(other("__Host-session"), sidecartest.OtherIssuer, sidecartest.Issuer+":8443", 1) + end, "__Host-session"},
+		"behind an app's answers":   {strings.TrimSuffix(strings.TrimSpace(site), "}") + "handle /b/* {\nreverse_proxy 127.0.0.1:1 {\nhandle_response {\n" + other("__Host-session") + "}\n}\n}\n}\n", "__Host-session"},
+		"in the handling of errors": {strings.TrimSuffix(strings.TrimSpace(site), "}") + "handle_errors {\n" + other("__Host-session") + "}\n}\n", "__Host-session"},
 	} {
 		switch err := s.Reload(test.text); {
 		case test.clash == "" && err != nil:
 			t.Errorf("%s: %v", name, err)
 		case test.clash != "" && (err == nil || !strings.Contains(err.Error(), "have cookies of one name on one host, "+test.clash+": in one of them write another")):
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// A configuration that is only validated is refused as one that is loaded, also where JSON has our
+// handler in a named route, which no Caddyfile can have.
+func TestReach_ValidateRefusesWhatALoadDoes(t *testing.T) {
+	t.Parallel()
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	site := provider.Site(s.Sidecar, sidecartest.Echo(t), sidecartest.Lifecycle+"\n\t\tidentity\n\t\tbrowser")
+	adapted := func(caddyfile string) string {
+		out, err := s.Command("adapt", "--config", s.Write("Caddyfile", s.Render(caddyfile)), "--adapter", "caddyfile").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	open := adapted(strings.Replace(site, "\tauth_sessions", "\troute {\n\trespond open\n\tauth_sessions", 1) + "}\n")
+	one := adapted("&(other) {\nrespond NAMED\n}\n" + strings.Replace(site, "\treverse_proxy", "\tinvoke other\n\treverse_proxy", 1))
+	_, handler, _ := strings.Cut(one, `{"allow":`)
+	handler, _, _ = strings.Cut(handler, `]},{"handler":"invoke"`)
+	handler = strings.Replace(`{"allow":`+handler+"]}", sidecartest.Issuer, sidecartest.OtherIssuer, 1)
+	named := strings.Replace(one, `{"body":"NAMED","handler":"static_response"}`, handler, 1)
+	for name, test := range map[string]struct{ config, want string }{
+		"one that is never reached": {open, "is never reached: respond stands before it"},
+		"a named route of another":  {named, "have cookies of one name on one host, __Host-session: in one"},
+	} {
+		out, err := s.Command("validate", "--config", s.Write("config.json", test.config)).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), test.want) {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+	}
+	if out, err := s.Command("validate", "--config", s.Write("config.json", one)).CombinedOutput(); err != nil {
+		t.Errorf("what is right: %v\n%s", err, out)
+	}
+}
+
+// A host for people at which no site answers is warned of, with the mend.
+func TestReach_AHostOfBrowserThatNoSiteHas(t *testing.T) {
+	t.Parallel()
+	s := newSidecar(t)
+	warned := func(addresses string) (found []string) {
+		config := addresses + ` {
+	auth_sessions {
+		issuer https://app.example.com
+		trust https://idp.example.com {
+			audience https://app.example.com/auth/sessions
+		}
+		allow self
+		lifecycle
+		identity
+		browser {
+			impersonate_on https://as.example.com
+			console https://console.example.com
+			sign_in https://idp.example.com {
+				client_id site
+			}
+		}
+	}
+	respond app
+}
+`
+		out, err := s.Command("validate", "--config", s.Write("Caddyfile", s.Render(config)), "--adapter", "caddyfile").CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v\n%s", addresses, err, out)
+		}
+		for line := range strings.Lines(string(out)) {
+			if _, text, ok := strings.Cut(line, `"msg":"browser: `); ok {
+				text, _, _ = strings.Cut(text, `"`)
+				found = append(found, text)
+			}
+		}
+		return found
+	}
+	warning := func(word, origin string) string {
+		return word + " " + origin + ": no site with this auth_sessions has that host, so nobody gets there; add it to the addresses of the site, as in: https://app.example.com, " + origin + " { ... }"
+	}
+	console, impersonate := warning("console", "https://console.example.com"), warning("impersonate_on", "https://as.example.com")
+	for addresses, want := range map[string][]string{
+		"http://app.example.com": {console, impersonate},
+		"http://app.example.com, http://as.example.com, http://other.example.com": {console},
+		"http://app.example.com, http://*.example.com":                            nil,
+		"http://": nil,
+	} {
+		if got := warned(addresses); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", addresses, got, want)
 		}
 	}
 }

@@ -1,7 +1,7 @@
 package config
 
 import (
-	"net/url"
+	"fmt"
 	"strings"
 
 	"authsidecar/sessions/cors"
@@ -28,9 +28,9 @@ func (b *Block) checkConsole() error {
 		return wrong("browser.console", "browser: console %s: %w", on, err)
 	case !strings.HasPrefix(on, scheme+"://"):
 		return wrong("browser.console", "browser: console %s: it is served as the issuer is: write %s://", on, scheme)
-	case hostname(on) == hostname(b.Origin()), hostname(on) == hostname(b.ImpersonateOrigin()):
+	case hostOf(on) == hostOf(b.Origin()), hostOf(on) == hostOf(b.ImpersonateOrigin()):
 		return wrong("browser.console", "browser: console %s: the app is served on that host, and the console is where it is not: write another name of this site", on)
-	case scheme == "http" && !isLoopback(hostname(on)) && !strings.HasSuffix(hostname(on), ".localhost"):
+	case scheme == "http" && !isLoopback(hostOf(on)) && !strings.HasSuffix(hostOf(on), ".localhost"):
 		return wrong("browser.console", "browser: console %s: over plain http it is for this machine alone: write a name as console.localhost", on)
 	case b.Browser.SignIn == nil:
 		return wrong("browser.console", "browser: console %s: people sign in there, and nothing says where: write sign_in <issuer>", on)
@@ -38,10 +38,24 @@ func (b *Block) checkConsole() error {
 	return nil
 }
 
-func hostname(origin string) string {
-	u, err := url.Parse(origin)
-	if err != nil {
-		return ""
+// CookieHosts returns the hosts at which browsers have the cookies of browser.
+func (b *Block) CookieHosts() []string {
+	hosts := []string{hostOf(b.Origin()), hostOf(b.ImpersonateOrigin())}
+	if on := b.ConsoleOrigin(); on != "" {
+		hosts = append(hosts, hostOf(on))
 	}
-	return u.Hostname()
+	return hosts
+}
+
+// WarnHosts returns warnings of the hosts of browser that no site serves.
+func (b *Block) WarnHosts(served func(host string) bool) (found []string) {
+	if b.Browser == nil {
+		return nil
+	}
+	for _, on := range []struct{ word, origin string }{{"console", b.Browser.Console}, {"impersonate_on", b.Browser.ImpersonateOn}} {
+		if on.origin != "" && !served(hostOf(on.origin)) {
+			found = append(found, fmt.Sprintf("browser: %s %s: no site with this auth_sessions has that host, so nobody gets there; add it to the addresses of the site, as in: %s, %s { ... }", on.word, on.origin, b.Origin(), on.origin))
+		}
+	}
+	return found
 }

@@ -29,11 +29,11 @@ func (s *Sidecar) Reload(caddyfile string) error {
 	if err != nil {
 		return err
 	}
+	for s.listensTwice() { // after a refusal too, where it is the admin endpoint that does
+		time.Sleep(time.Millisecond) // polling what another process does in its own time
+	}
 	if got.Status != http.StatusOK {
 		return fmt.Errorf("reloading: %d %s", got.Status, got.Body)
-	}
-	for s.listensTwice() {
-		time.Sleep(time.Millisecond) // polling what another process does in its own time
 	}
 	s.Client.CloseIdleConnections() // Caddy closes them too, sooner or later
 	return nil
