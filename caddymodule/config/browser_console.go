@@ -22,18 +22,30 @@ func (b *Block) checkConsole() error {
 	if on == "" {
 		return nil
 	}
-	scheme, _, _ := strings.Cut(b.Issuer, ":")
-	switch err := cors.Check(on); {
-	case err != nil:
-		return wrong("browser.console", "browser: console %s: %w", on, err)
-	case !strings.HasPrefix(on, scheme+"://"):
-		return wrong("browser.console", "browser: console %s: it is served as the issuer is: write %s://", on, scheme)
+	if err := b.checkHost("console", on); err != nil {
+		return err
+	}
+	switch {
 	case hostOf(on) == hostOf(b.Origin()), hostOf(on) == hostOf(b.ImpersonateOrigin()):
-		return wrong("browser.console", "browser: console %s: the app is served on that host, and the console is where it is not: write another name of this site", on)
-	case scheme == "http" && !isLoopback(hostOf(on)) && !strings.HasSuffix(hostOf(on), ".localhost"):
-		return wrong("browser.console", "browser: console %s: over plain http it is for this machine alone: write a name as console.localhost", on)
+		return wrong("browser.console", "browser: console %s: the app is served on that host, and the console needs one of its own: write another name of this site", on)
+	case strings.HasPrefix(on, "http:") && !isLoopback(hostOf(on)) && !strings.HasSuffix(hostOf(on), ".localhost"):
+		return wrong("browser.console", "browser: console %s: over plain http it works on this machine alone: write a name such as http://console.localhost", on)
 	case b.Browser.SignIn == nil:
-		return wrong("browser.console", "browser: console %s: people sign in there, and nothing says where: write sign_in <issuer>", on)
+		return wrong("browser.console", "browser: console %s: people sign in there, and browser has no sign_in: write sign_in <issuer>", on)
+	}
+	return nil
+}
+
+// checkHost checks the origin of another host of the site, which serves it as it serves the issuer.
+func (b *Block) checkHost(word, origin string) error {
+	at, name := "browser."+word, "browser: "+word+" "+origin
+	scheme, _, _ := strings.Cut(b.Issuer, ":")
+	itsScheme, rest, _ := strings.Cut(origin, "://")
+	switch err := cors.Check(origin); {
+	case err != nil:
+		return wrong(at, "%s: %w", name, err)
+	case itsScheme != scheme:
+		return wrong(at, "%s: it is served over %s, as the issuer is: write %s://%s", name, scheme, scheme, rest)
 	}
 	return nil
 }

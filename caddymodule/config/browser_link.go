@@ -3,13 +3,10 @@ package config
 import (
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/http/httpguts"
-
-	"authsidecar/sessions/cors"
 )
 
 // How long a link may be good.
@@ -45,13 +42,10 @@ func (b *Block) checkLink() error {
 		return wrong("browser.link", "browser: link is %s: write %s to %s, for which a link is good", show(w.Link), show(minLink), show(maxLink))
 	}
 	if on := w.ImpersonateOn; on != "" {
-		scheme, _, _ := strings.Cut(b.Issuer, ":")
-		switch err := cors.Check(on); {
-		case err != nil:
-			return wrong("browser.impersonate_on", "browser: impersonate_on %s: %w", on, err)
-		case !strings.HasPrefix(on, scheme+"://"):
-			return wrong("browser.impersonate_on", "browser: impersonate_on %s: it is served as the issuer is: write %s://", on, scheme)
-		case on == b.Origin():
+		if err := b.checkHost("impersonate_on", on); err != nil {
+			return err
+		}
+		if on == b.Origin() {
 			return wrong("browser.impersonate_on", "browser: impersonate_on %s is the issuer's own host: write another name of this site, or remove it", on)
 		}
 	}

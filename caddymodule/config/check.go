@@ -151,6 +151,38 @@ func checkList(at, what string, list []string) error {
 	return nil
 }
 
+// Nearest returns the known word that was likely meant; "" for none.
+func Nearest(word string, known []string) string {
+	best, least := "", 3
+	for _, candidate := range known {
+		if d := distance(word, candidate); d < least && d <= len(candidate)/3 {
+			best, least = candidate, d
+		}
+	}
+	return best
+}
+
+// distance counts the letters to insert, remove and replace between two words.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			replaced := diagonal
+			if a[i] != b[j] {
+				replaced++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
+
 // names lists names for a message.
 func names[T ~string](list []T) string {
 	words := make([]string, len(list))

@@ -66,15 +66,20 @@ var ownClaims = []string{"iss", "exp", "aud", "sub", "client_id", "iat", "jti", 
 func (b *Block) warnClaims() (found []string) {
 	names, age := b.KeptClaims()
 	if age > day {
-		found = append(found, "claims: max_age is "+show(caddy.Duration(age))+": whoever loses a group at the identity provider is told by it that long; write at most 1d, unless you have to")
+		found = append(found, "claims: max_age is "+show(caddy.Duration(age))+": whoever loses a group at the identity provider still has it here for that long; write at most 1d, unless you have to")
 	}
-	if b.Identity == nil || b.Identity.AcceptCallers {
+	if b.Identity == nil {
 		return found
 	}
 	for _, header := range b.Identity.Headers {
 		claim, ok := forward.Field(header.Field).Claim()
-		if ok && !slices.Contains(names, claim) && !slices.Contains(ownClaims, claim) {
-			found = append(found, "identity: header "+header.Name+" "+header.Field+" is always empty: our access tokens have no such claim; keep it of the callers' tokens with: claims "+claim)
+		shown, near := "identity: header "+header.Name+" "+header.Field, Nearest(header.Field, forward.FieldNames())
+		switch {
+		case !ok || slices.Contains(names, claim) || slices.Contains(ownClaims, claim):
+		case near != "":
+			found = append(found, shown+": "+claim+" is taken for the name of a claim; did you mean "+near+"?")
+		case !b.Identity.AcceptCallers:
+			found = append(found, shown+" is always empty: our access tokens have no such claim; keep it of the callers' tokens with: claims "+claim)
 		}
 	}
 	return found

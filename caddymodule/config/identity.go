@@ -143,7 +143,7 @@ func (i *Identity) checkHeaders() error {
 		case reserved:
 			return wrong("identity.header", "identity: header %s is a standard header of requests: choose another name, as in: header X-Auth-User user_id", header.Name)
 		case !claimPath(header.Field):
-			return wrong("identity.header", "identity: header %s %q: tell user_id, session_id, actor, actor_issuer, is_impersonation, reason, client_id, or a claim by its name or JSON pointer", header.Name, header.Field)
+			return wrong("identity.header", "identity: header %s %q: write what it tells: %s, or a claim by its name or JSON pointer", header.Name, header.Field, strings.Join(forward.FieldNames(), ", "))
 		}
 		for _, before := range i.Headers[:n] {
 			if strings.EqualFold(before.Name, header.Name) {

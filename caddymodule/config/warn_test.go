@@ -132,3 +132,17 @@ func TestWarnings(t *testing.T) {
 		})
 	}
 }
+
+// A header of a claim that looks like a field is likely to be that, misspelled.
+func TestWarnings_OfFieldsThatAreMisspelled(t *testing.T) {
+	for _, test := range []struct{ name, members, want string }{
+		{"a field that is misspelled", `"identity": {"headers": [{"name": "X-Auth-Actor", "field": "actr"}]}`, "identity: header X-Auth-Actor actr: actr is taken for the name of a claim; did you mean actor?"},
+		{"a claim that is kept", `"claims": {"names": ["userid"]}, "identity": {"headers": [{"name": "X-User", "field": "userid"}]}`, ""},
+		{"a claim like no field", `"identity": {"accept_callers": true, "headers": [{"name": "X-Mail", "field": "email"}, {"name": "X-User", "field": "user_id"}]}`, ""},
+	} {
+		got := strings.Join(warningsOf(t, test.members), "\n")
+		if (test.want == "") != (got == "") || !strings.Contains(got, test.want) {
+			t.Errorf("%s: warned %q, want %q", test.name, got, test.want)
+		}
+	}
+}

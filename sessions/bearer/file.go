@@ -55,7 +55,7 @@ func NewFile(c FileConfig) (*File, error) {
 }
 
 // Load reads the file. The error says why its keys cannot be used; the last good
-// ones go on.
+// ones, if there are any, stay in use.
 func (f *File) Load(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -69,7 +69,11 @@ func (f *File) Load(ctx context.Context) error {
 		f.err = f.take(ctx, data)
 	}
 	if f.err != nil && (known == nil || known.Error() != f.err.Error()) {
-		f.config.Log.ErrorContext(ctx, "keys cannot be read; the last good ones go on", slog.Any("error", f.err))
+		what := "keys cannot be read, and there are none yet"
+		if f.good.current.Load() != nil {
+			what = "keys cannot be read; the last good ones go on"
+		}
+		f.config.Log.ErrorContext(ctx, what, slog.Any("error", f.err))
 	}
 	return f.err
 }

@@ -201,7 +201,7 @@ func TestFile_KeepsTheLastGoodKeys(t *testing.T) {
 			if !has(t, f, key) || f.Version() != version {
 				t.Error("the last good key is not used")
 			}
-			if got := strings.Count(log.String(), "level=ERROR"); got != 1 {
+			if got := strings.Count(log.String(), "level=ERROR"); got != 1 || !strings.Contains(log.String(), "the last good ones go on") {
 				t.Errorf("reported %d times:\n%s", got, log.String())
 			}
 			if status := f.Status(); status.Error == "" || len(status.Keys) != 1 {
@@ -227,9 +227,13 @@ func TestFile_ThatAppearsLater(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keys.json")
 	key := keyOf("first", jose.ES256)
 	synctest.Test(t, func(t *testing.T) {
-		f := newFile(t, FileConfig{Path: path, Interval: time.Second})
+		var log book
+		f := newFile(t, FileConfig{Path: path, Interval: time.Second, Log: log.logger()})
 		if err := f.Load(t.Context()); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("loading what is not there: %v", err)
+		}
+		if got := log.String(); !strings.Contains(got, "keys cannot be read, and there are none yet") || strings.Contains(got, "last good") {
+			t.Errorf("the log of what is not there:\n%s", got)
 		}
 		if _, err := f.Key(t.Context(), key.ID(), key.Algorithm()); !errors.Is(err, ErrKeysUnavailable) {
 			t.Errorf("without keys: %v", err)

@@ -49,15 +49,15 @@ func Check(origin string) error {
 	u, err := url.Parse(origin)
 	switch {
 	case strings.Contains(origin, "*"):
-		return errors.New("a wildcard would let any page call: name each origin")
+		return errors.New("it has a wildcard: name each origin")
 	case strings.ContainsFunc(origin, func(r rune) bool { return r >= utf8.RuneSelf }):
-		return errors.New("browsers send the name of a host in ASCII: write its Punycode, as in https://xn--mller-kva.example")
+		return errors.New("browsers send host names in ASCII: write Punycode, as in https://xn--mller-kva.example")
 	case err != nil || u.Scheme == "" || u.Host == "" || u.User != nil:
-		return errors.New("this is not an origin: write it as in https://spa.example.com")
+		return errors.New("it is not an origin: write a scheme and a host, as in https://spa.example.com")
 	case slices.Contains(pageless, strings.ToLower(u.Scheme)):
-		return errors.New("browsers send no origin of this scheme: a page has one with https or http, or the scheme of an app's web view")
+		return errors.New("browsers send no origin with this scheme: write https, http or the scheme of an app's web view")
 	case !isPort(u):
-		return errors.New("the port is a number from 1 to 65535 that does not begin with 0, or is left out with its colon")
+		return errors.New("its port is not a number from 1 to 65535 without leading zeros: correct it, or leave it out with its colon")
 	}
 	host := strings.ToLower(u.Host)
 	switch u.Scheme { // browsers leave out what goes without saying
@@ -67,7 +67,7 @@ func Check(origin string) error {
 		host = strings.TrimSuffix(host, ":80")
 	}
 	if want := u.Scheme + "://" + host; origin != want {
-		return fmt.Errorf("browsers send another spelling: write %s", want)
+		return fmt.Errorf("browsers spell it differently: write %s", want)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package forward
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -84,6 +85,16 @@ var fields = map[Field]func(*Who) string{
 	"is_impersonation": func(w *Who) string { return strconv.FormatBool(w.Impersonation) },
 	"reason":           func(w *Who) string { return w.Reason },
 	"client_id":        func(w *Who) string { return w.ClientID },
+}
+
+// FieldNames returns the names of the fields that are not claims, in their order.
+func FieldNames() []string {
+	names := make([]string, 0, len(fields))
+	for name := range fields {
+		names = append(names, string(name))
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Claim returns the name of the claim that the field is, or is in; ok is false where it

@@ -50,6 +50,11 @@ func (p *Provider) read(values url.Values) (r *request, known bool, wrong string
 	return r, true, wrong
 }
 
+// serveStart shows whoever comes by themselves what this is, and where to sign in.
+func (p *Provider) serveStart(w http.ResponseWriter, _ *http.Request) {
+	p.writePage(w, http.StatusOK, &page{Title: "An identity provider to try things out", Sites: p.Sites})
+}
+
 // serveAuthorize shows who can sign in.
 func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	if _, ok := p.readOrSendBack(w, r, r.URL.Query()); ok {
@@ -110,6 +115,7 @@ var (
 // A page is what people see.
 type page struct {
 	Title, Text string
+	Sites       []string // that people can sign in to
 	People      []Person
 	Asked       url.Values // what the client asked for
 	Style       template.CSS

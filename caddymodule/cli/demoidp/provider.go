@@ -69,6 +69,7 @@ func New(c Config) (*Provider, error) {
 	p.policy = "default-src 'none'; style-src " + httpapi.HashSource(httpapi.PageStyle) +
 		"; form-action 'self' " + strings.Join(c.Sites, "/ ") + "/; base-uri 'none'; frame-ancestors 'none'"
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", p.serveStart)
 	mux.HandleFunc("GET /.well-known/openid-configuration", p.serveDocument)
 	mux.HandleFunc("GET /jwks.json", p.serveKeys)
 	mux.HandleFunc("GET /authorize", p.serveAuthorize)

@@ -176,6 +176,19 @@ func TestProvider_SignsInByTheCodeFlow(t *testing.T) {
 	}
 }
 
+// Whoever opens the address of the provider reads what it is, and where people sign in.
+func TestProvider_TheFirstPageLeadsToTheSites(t *testing.T) {
+	t.Parallel()
+	s := newScene(t)
+	got, body := s.get("/")
+	if got.status != http.StatusOK || !strings.Contains(body, "asks for no password") || !strings.Contains(body, `<a href="`+site+`/sign-in">`+site+`</a>`) || strings.Contains(body, "<form") {
+		t.Errorf("%d %s", got.status, body)
+	}
+	if got, _ := s.get("/elsewhere"); got.status != http.StatusNotFound {
+		t.Errorf("another path: %d", got.status)
+	}
+}
+
 func TestProvider_SendsNobodyToAStranger(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)

@@ -66,6 +66,8 @@ type parser struct {
 	marks map[string]caddyfile.Dispenser
 	// name is the block that is being read.
 	name string
+	// mend is what to do where the word that was just read is given again.
+	mend string
 }
 
 func (p *parser) mark(at string) { p.marks[at] = *p.Dispenser }

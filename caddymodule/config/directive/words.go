@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"authsidecar/caddymodule/config"
 	"authsidecar/caddymodule/internal/placeholder"
 )
 
@@ -28,21 +29,22 @@ func (p *parser) block(at string, known words, repeatable ...string) error {
 	if p.NextArg() {
 		return p.Errf("%s has too many words before its brace: remove the extra ones", name)
 	}
-	lines := make(map[string]int)
+	before := make(map[string]string) // where a word stands, and what to do about another
 	for nesting := p.Nesting(); p.NextBlock(nesting); {
 		word, line := p.Val(), p.Line()
 		read, ok := known[word]
 		if !ok {
 			return p.unknown(name, word, slices.Collect(maps.Keys(known)))
 		}
-		if first, again := lines[word]; again && !slices.Contains(repeatable, word) {
-			return p.Errf("%s: %s is given twice, first in line %d: keep one", name, word, first)
+		if first, again := before[word]; again && !slices.Contains(repeatable, word) {
+			return p.Errf("%s: %s is given twice, first in line %s", name, word, first)
 		}
-		lines[word] = line
+		p.mend = keepOne
 		p.mark(strings.TrimPrefix(at+"."+word, "."))
 		if err := read(); err != nil {
 			return err
 		}
+		before[word] = strconv.Itoa(line) + ": " + p.mend
 		if p.NextArg() {
 			return p.Errf("%s: %s is followed by too many words: remove the extra ones, or put values with blanks in quotes", name, word)
 		}
@@ -50,8 +52,11 @@ func (p *parser) block(at string, known words, repeatable ...string) error {
 			return p.Errf("%s: %s takes no block: remove the braces", name, word)
 		}
 	}
+	p.mend = keepOne
 	return nil
 }
+
+const keepOne = "keep one"
 
 // OpensBlock reports whether the next thing on this line is an open brace.
 func OpensBlock(d *caddyfile.Dispenser) bool {
@@ -65,42 +70,10 @@ func OpensBlock(d *caddyfile.Dispenser) bool {
 func (p *parser) unknown(block, word string, known []string) error {
 	slices.Sort(known)
 	hint := ""
-	if near := nearest(word, known); near != "" {
+	if near := config.Nearest(word, known); near != "" {
 		hint = "did you mean " + near + "? "
 	}
 	return p.Errf("%s: unknown word %q: %sknown are %s", block, word, hint, strings.Join(known, ", "))
-}
-
-// nearest returns the known word that was likely meant, or nothing.
-func nearest(word string, known []string) string {
-	best, least := "", 3
-	for _, candidate := range known {
-		if d := distance(word, candidate); d < least && d <= len(candidate)/3 {
-			best, least = candidate, d
-		}
-	}
-	return best
-}
-
-// distance counts the letters to insert, remove and replace between two words.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // next loads the value of a word; example is one.
@@ -127,7 +100,7 @@ func (p *parser) list(into *[]string, example string) func() error {
 		if err != nil {
 			return err
 		}
-		*into = append([]string{first}, p.RemainingArgs()...)
+		*into, p.mend = append([]string{first}, p.RemainingArgs()...), "write all its values on one line"
 		return nil
 	}
 }
