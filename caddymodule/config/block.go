@@ -20,11 +20,11 @@ type Block struct {
 	// without query and fragment. It also names the realm: blocks of one
 	// issuer share their sessions, those of different issuers never see each
 	// other's. Required.
-	Issuer string `json:"issuer"`
+	Issuer string `json:"issuer" example:"https://app.example.com"`
 
 	// Where sessions are created: an absolute, clean path without trailing
 	// slash, wildcards and placeholders. Default: `/auth/sessions`
-	Path string `json:"path,omitempty"`
+	Path string `json:"path,omitempty" example:"/auth/sessions"`
 
 	// The issuers whose bearer JWTs callers may present, each with its own keys.
 	// At least one is required.
@@ -46,14 +46,14 @@ type Block struct {
 	// Whether refreshing, listing and revoking sessions is served too, below the
 	// path, and there the public keys of access tokens. All methods and all paths
 	// below it are then ours.
-	Lifecycle bool `json:"lifecycle,omitempty"`
+	Lifecycle bool `json:"lifecycle,omitempty" example:""`
 
 	// The OAuth endpoints, and the clients that may use them. Default: none.
 	OAuth *OAuth `json:"oauth,omitempty"`
 
 	// Whether the discovery documents are served, below `/.well-known/`, where libraries that
 	// verify access tokens look for the public keys. With oauth they are in any case.
-	Discovery bool `json:"discovery,omitempty"`
+	Discovery bool `json:"discovery,omitempty" example:""`
 
 	// Whose callers may list and revoke the sessions of others, in the forms of
 	// allow, but for self: everybody may manage their own. Needs lifecycle.
@@ -70,11 +70,11 @@ type Block struct {
 	// The origins whose scripts may call our endpoints, as browsers send them:
 	// `https://spa.example.com`. No credentials of a browser are taken from them. What the
 	// app allows to other origins is its own matter. Default: none.
-	CORS []string `json:"cors,omitempty"`
+	CORS []string `json:"cors,omitempty" example:"https://spa.example.com"`
 
 	// Whether a description of what this block serves (OpenAPI 3.1) is served at
 	// openapi.json below the path, to anyone.
-	OpenAPI bool `json:"openapi,omitempty"`
+	OpenAPI bool `json:"openapi,omitempty" example:""`
 
 	// How the app learns who sends each request. Default: requests are forwarded as
 	// they came.
@@ -84,27 +84,27 @@ type Block struct {
 	Browser *Browser `json:"browser,omitempty"`
 
 	// The life of sessions that users have for themselves.
-	Session *Session `json:"session,omitempty"`
+	Session *Session `json:"session,omitempty" example:""`
 
 	// The life of sessions that callers have for other users, and what is asked
 	// of these.
-	Impersonation *Impersonation `json:"impersonation,omitempty"`
+	Impersonation *Impersonation `json:"impersonation,omitempty" example:""`
 
 	// How refresh tokens are minted.
-	RefreshToken *RefreshToken `json:"refresh_token,omitempty"`
+	RefreshToken *RefreshToken `json:"refresh_token,omitempty" example:""`
 
 	// How access tokens are minted.
-	AccessToken *AccessToken `json:"access_token,omitempty"`
+	AccessToken *AccessToken `json:"access_token,omitempty" example:""`
 
 	// The signing keys that are generated and kept in Caddy's storage.
-	SigningKeys *SigningKeys `json:"signing_keys,omitempty"`
+	SigningKeys *SigningKeys `json:"signing_keys,omitempty" example:""`
 
 	// The record of who acted as whom, beside the log.
 	Audit *Audit `json:"audit,omitempty"`
 
 	// A path whose GET reports whether this can serve: 200, or 503, and nothing more.
 	// Default: none.
-	Health string `json:"health,omitempty"`
+	Health string `json:"health,omitempty" example:"/auth/health"`
 
 	// Where sessions are stored. Default: `{"engine": "pebble"}`, in Caddy's
 	// data directory.

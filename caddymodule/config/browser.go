@@ -18,36 +18,36 @@ type Browser struct {
 	// It begins with `__Host-`, so that no other host sets them; where the issuer is this
 	// machine over plain http, which could set none of that name, it is used without.
 	// Default: `__Host-session`
-	Cookie string `json:"cookie,omitempty"`
+	Cookie string `json:"cookie,omitempty" example:"__Host-session"`
 
 	// For how long the link is good by which a session is handed over (`"deliver": "link"`):
 	// 10 seconds to 10 minutes. Default: 1 minute.
-	Link caddy.Duration `json:"link,omitempty"`
+	Link caddy.Duration `json:"link,omitempty" example:"1m"`
 
 	// The origin, another name of this site, on which links to impersonations are opened: the
 	// cookies and the storage of the app are then not those that one has for oneself.
 	// Default: the host of the issuer.
-	ImpersonateOn string `json:"impersonate_on,omitempty"`
+	ImpersonateOn string `json:"impersonate_on,omitempty" example:"https://as.example.com"`
 
 	// Cookies of the app that a browser drops when an impersonation begins or ends there.
 	// They have to be for this host alone and all of its paths. Not beside impersonate_on,
 	// which needs none. Default: none.
-	ExpireCookies []string `json:"expire_cookies,omitempty"`
+	ExpireCookies []string `json:"expire_cookies,omitempty" example:"app_session"`
 
 	// Paths of the app, in the words of Caddy's path matcher, at which people sign out there: a
 	// request to one ends the session whose cookies it comes with, and takes these from the
 	// browser. Requests by GET do so where a person goes there from a page of this site.
 	// Default: none. An answer of the app with `Auth-Session: end` does it in any case.
-	SignOut []string `json:"sign_out,omitempty"`
+	SignOut []string `json:"sign_out,omitempty" example:"/logout"`
 
 	// Put a bar on the pages of the app that shows who acts as whom, for how much longer, and a
 	// button to stop. Default: none.
-	Banner bool `json:"banner,omitempty"`
+	Banner bool `json:"banner,omitempty" example:""`
 
 	// The origin, another name of this site, of a console for people: their own sessions, and
 	// by right who acts as whom. The app is not served on that host. People sign in there too,
 	// at sign_in. Default: none.
-	Console string `json:"console,omitempty"`
+	Console string `json:"console,omitempty" example:"https://sessions.example.com"`
 
 	// Where people sign in. Default: nowhere; sessions come by other ways.
 	SignIn *SignIn `json:"sign_in,omitempty"`

@@ -15,15 +15,15 @@ type SignIn struct {
 	Issuer string `json:"issuer"`
 
 	// What this site is called there. Required.
-	ClientID string `json:"client_id" placeholders:"resolve"`
+	ClientID string `json:"client_id" placeholders:"resolve" example:"my-app"`
 
 	// Its secret there: `{env.NAME}` or `{file.path}`. Default: none, as public clients have.
-	ClientSecret string `json:"client_secret,omitempty" placeholders:"secret"`
+	ClientSecret string `json:"client_secret,omitempty" placeholders:"secret" example:"{env.IDP_HMAC}"`
 
 	// The scopes that are asked for beside `openid`: what the ID token has to say for the
 	// trust and the rules. Default: `email` where the user_claim of the trust is an email
 	// address, else none.
-	Scopes []string `json:"scopes,omitempty" placeholders:"resolve"`
+	Scopes []string `json:"scopes,omitempty" placeholders:"resolve" example:"email"`
 }
 
 // signIn returns where people sign in; nil: nowhere.

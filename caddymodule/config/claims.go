@@ -20,7 +20,7 @@ type Claims struct {
 
 	// How long after it was issued what the caller's token said is passed on: nobody asks its
 	// issuer again. At most 30 days. Default: 1 day.
-	MaxAge caddy.Duration `json:"max_age,omitempty"`
+	MaxAge caddy.Duration `json:"max_age,omitempty" example:"1d"`
 }
 
 // maxClaimsAge bounds for how long claims are passed on that nobody asks for again.

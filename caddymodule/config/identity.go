@@ -20,7 +20,7 @@ type Identity struct {
 
 	// Paths, in the words of Caddy's path matcher, on which nothing is required and
 	// nothing refused. Only a canonical path is exempt: one that all servers read alike.
-	Exempt []string `json:"exempt,omitempty"`
+	Exempt []string `json:"exempt,omitempty" example:"/public/*"`
 
 	// The headers that tell the app. Default: `X-Auth-User` user_id, `X-Auth-Session`
 	// session_id, `X-Auth-Actor` actor. Those three are removed from requests whatever
@@ -33,25 +33,25 @@ type Identity struct {
 	// The name of a cookie that holds the token where no Authorization does. Unsafe
 	// requests with it are refused unless the browser says that a page of this site sent
 	// them. One that is over is expired, if it has Path=/ and no Domain.
-	Cookie string `json:"cookie,omitempty"`
+	Cookie string `json:"cookie,omitempty" example:"__Host-session"`
 
 	// Where a person is sent who asks for a page and is refused: a URL or a path,
 	// placeholders allowed, as in `/login?next={http.request.uri_escaped}`. In the query
 	// they are escaped; what would lead away from the site is left out. Programs get 401.
-	Login string `json:"login,omitempty" placeholders:"request"`
+	Login string `json:"login,omitempty" placeholders:"request" example:"/login?next={http.request.uri_escaped}"`
 
 	// A JWT for the app in place of the bearer token.
 	Assertion *Assertion `json:"assertion,omitempty"`
 
 	// Whether what stays open (WebSockets, server-sent events) ends with its session.
 	// What is open for an impersonated session always does.
-	EndStreams bool `json:"end_streams,omitempty"`
+	EndStreams bool `json:"end_streams,omitempty" example:""`
 
 	// `trusted_proxies`: keep the headers that tell an app another path than that of the
 	// request (`X-Original-URL` and its like) where one of the server's `trusted_proxies`
 	// sent it. Neither `exempt` nor `deny` looks at them. Default: they are removed from
 	// every request.
-	PathHeaders string `json:"path_headers,omitempty"`
+	PathHeaders string `json:"path_headers,omitempty" example:"trusted_proxies"`
 
 	// Require as a shadow: what it would refuse is counted and logged, and goes to the app
 	// as anonymous. No header is set, and none of the app's is removed; those that will

@@ -12,26 +12,26 @@ import (
 // Impersonation bounds the sessions that callers have for other users.
 type Impersonation struct {
 	// The life of a session whose request asks for none. Default: 1 hour.
-	TTL caddy.Duration `json:"ttl,omitempty"`
+	TTL caddy.Duration `json:"ttl,omitempty" example:"1h"`
 
 	// The longest life that a request may ask for. Default: 8 hours.
-	MaxTTL caddy.Duration `json:"max_ttl,omitempty"`
+	MaxTTL caddy.Duration `json:"max_ttl,omitempty" example:"8h"`
 
 	// A session that is not refreshed for that long is over. At least one and a
 	// half times the life of an access token. Default: 15 minutes.
-	Idle caddy.Duration `json:"idle,omitempty"`
+	Idle caddy.Duration `json:"idle,omitempty" example:"15m"`
 
 	// Whether a request must say why.
-	RequireReason bool `json:"require_reason,omitempty"`
+	RequireReason bool `json:"require_reason,omitempty" example:""`
 
 	// Whether their requests may only look: those that could change something are
 	// refused (403), and upgrades and CONNECT with them. Needs identity.
-	ReadOnly bool `json:"read_only,omitempty"`
+	ReadOnly bool `json:"read_only,omitempty" example:""`
 
 	// Paths that their requests never reach (403), in the forms of the `path`
 	// matcher; nor do they reach any whose spelling servers read in different ways.
 	// Needs identity.
-	Deny []string `json:"deny,omitempty"`
+	Deny []string `json:"deny,omitempty" example:"/billing/* /account/delete"`
 }
 
 func (i *Impersonation) Lifetimes() sessions.Lifetimes {

@@ -16,7 +16,7 @@ import (
 type OAuth struct {
 	// Where they are: `token`, `revoke` and `introspect` below it. An absolute, clean path
 	// without trailing slash, wildcards and placeholders. Default: `/oauth`
-	Path string `json:"path,omitempty"`
+	Path string `json:"path,omitempty" example:"/oauth"`
 
 	// The clients that may use them. At least one.
 	Clients []*Client `json:"clients"`
@@ -29,7 +29,7 @@ type Client struct {
 
 	// Whether it does not authenticate, as apps in browsers and on phones, which can keep no
 	// secret.
-	Public bool `json:"public,omitempty"`
+	Public bool `json:"public,omitempty" example:""`
 
 	// Its secret, 32 to 1024 bytes, or several while one takes the other's place.
 	// Placeholders are resolved when the configuration is loaded: `{env.NAME}` or
@@ -37,19 +37,19 @@ type Client struct {
 	Secrets []string `json:"secrets,omitempty" placeholders:"secret"`
 
 	// SHA-256 of its secrets, in hex: instead of them, or beside.
-	SecretSHA256 []string `json:"secret_sha256,omitempty" placeholders:"resolve"`
+	SecretSHA256 []string `json:"secret_sha256,omitempty" placeholders:"resolve" example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
 
 	// The keys by which it authenticates, `private_key_jwt`: an https URL (http for this machine
 	// alone) of a JWK set, or the path of a file with PEM, a JWK or a JWK set, which is read
 	// again when it changes.
-	JWKS string `json:"jwks,omitempty"`
+	JWKS string `json:"jwks,omitempty" example:"https://client.example.com/jwks.json"`
 
 	// A file with the certificates (PEM) of the authorities that are trusted for the server of
 	// jwks. Default: those of the system.
-	CA string `json:"ca,omitempty" placeholders:"resolve"`
+	CA string `json:"ca,omitempty" placeholders:"resolve" example:"/etc/ssl/internal-ca.pem"`
 
 	// Whether the keys may be had over plain HTTP: only safe in a private network.
-	InsecureHTTP bool `json:"insecure_http,omitempty"`
+	InsecureHTTP bool `json:"insecure_http,omitempty" example:""`
 }
 
 // Discovers reports whether the discovery documents are served.

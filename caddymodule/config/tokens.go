@@ -14,18 +14,18 @@ import (
 // Session bounds the sessions that users have for themselves.
 type Session struct {
 	// The life of a session whose request asks for none. Default: 30 days.
-	TTL caddy.Duration `json:"ttl,omitempty"`
+	TTL caddy.Duration `json:"ttl,omitempty" example:"30d"`
 
 	// The longest life that a request may ask for. Default: 365 days.
-	MaxTTL caddy.Duration `json:"max_ttl,omitempty"`
+	MaxTTL caddy.Duration `json:"max_ttl,omitempty" example:"365d"`
 
 	// A session that is not refreshed for that long is over. At least twice the
 	// life of an access token. Default: 14 days.
-	Idle caddy.Duration `json:"idle,omitempty"`
+	Idle caddy.Duration `json:"idle,omitempty" example:"14d"`
 
 	// How many sessions of each kind a user may have; the least recently used
 	// one gives way. 0 is no limit. Default: 200
-	MaxPerUser *int `json:"max_per_user,omitempty"`
+	MaxPerUser *int `json:"max_per_user,omitempty" example:"200"`
 }
 
 // RefreshToken says how refresh tokens are minted.
@@ -34,38 +34,38 @@ type RefreshToken struct {
 	// successor: what keeps a client signed in that lost the answer. From 0 to 5
 	// minutes, and at most a quarter of the life of an access token.
 	// Default: 30 seconds.
-	Grace *caddy.Duration `json:"grace,omitempty"`
+	Grace *caddy.Duration `json:"grace,omitempty" example:"30s"`
 
 	// What they are signed with: `EdDSA` or `RS256`, which are deterministic.
 	// Default: `EdDSA`
-	Algorithm string `json:"algorithm,omitempty"`
+	Algorithm string `json:"algorithm,omitempty" example:"EdDSA"`
 
 	// A file with the private key to sign with, PEM or JWK, instead of a
 	// generated one.
-	Key string `json:"key,omitempty" placeholders:"resolve"`
+	Key string `json:"key,omitempty" placeholders:"resolve" example:"/etc/keys/refresh.pem"`
 }
 
 // AccessToken says how access tokens are minted.
 type AccessToken struct {
 	// Their life, at most 1 hour. Default: 10 minutes.
-	TTL caddy.Duration `json:"ttl,omitempty"`
+	TTL caddy.Duration `json:"ttl,omitempty" example:"10m"`
 
 	// What they are signed with; an asymmetric one. Default: `ES256`
-	Algorithm string `json:"algorithm,omitempty"`
+	Algorithm string `json:"algorithm,omitempty" example:"ES256"`
 
 	// A file with the private key to sign with, PEM or JWK, instead of a
 	// generated one.
-	Key string `json:"key,omitempty" placeholders:"resolve"`
+	Key string `json:"key,omitempty" placeholders:"resolve" example:"/etc/keys/access.pem"`
 
 	// Their "aud". Default: the issuer.
-	Audience []string `json:"audience,omitempty" placeholders:"resolve"`
+	Audience []string `json:"audience,omitempty" placeholders:"resolve" example:"https://app.example.com"`
 }
 
 // SigningKeys says how generated keys are kept.
 type SigningKeys struct {
 	// How long a key signs before the next one does: at least 1 day, or 0 for
 	// ever. Default: 30 days.
-	Rotate *caddy.Duration `json:"rotate,omitempty"`
+	Rotate *caddy.Duration `json:"rotate,omitempty" example:"30d"`
 }
 
 // longest is the longest life of anything.

@@ -21,58 +21,58 @@ type Trust struct {
 
 	// The issuer's JWK set: an https URL (http for this machine alone), or the
 	// path of a file, which is read again when it changes.
-	JWKS string `json:"jwks,omitempty"`
+	JWKS string `json:"jwks,omitempty" example:"https://idp.example.com/jwks.json"`
 
 	// A file with the issuer's public keys: PEM, a JWK or a JWK set.
-	Key string `json:"key,omitempty" placeholders:"resolve"`
+	Key string `json:"key,omitempty" placeholders:"resolve" example:"/etc/keys/idp.pem"`
 
 	// A shared secret for HMAC: its bytes, at least 32. Placeholders are
 	// resolved when the configuration is loaded: `{env.NAME}` or `{file.path}`.
-	Secret string `json:"secret,omitempty" placeholders:"secret"`
+	Secret string `json:"secret,omitempty" placeholders:"secret" example:"{env.IDP_HMAC}"`
 
 	// The audiences of this app: the "aud" of its tokens must have one of them.
 	// Required.
-	Audience []string `json:"audience" placeholders:"resolve"`
+	Audience []string `json:"audience" placeholders:"resolve" example:"https://app.example.com/auth/sessions"`
 
 	// The algorithms that its tokens may be signed with. Default: what the keys
 	// themselves say, asymmetric only; HS256 with a secret.
-	Algorithms []string `json:"algorithms,omitempty"`
+	Algorithms []string `json:"algorithms,omitempty" example:"ES256 EdDSA"`
 
 	// The accepted values of the header "typ"; `none` stands for no such header.
 	// Default: `at+jwt`, `JWT` and `none`
-	Types []string `json:"types,omitempty"`
+	Types []string `json:"types,omitempty" example:"at+jwt JWT none"`
 
 	// How far its clock may be off, from 0 to 5 minutes. Default: 30 seconds.
-	Leeway *caddy.Duration `json:"leeway,omitempty"`
+	Leeway *caddy.Duration `json:"leeway,omitempty" example:"30s"`
 
 	// The longest time from now at which a token may expire. Default: 24 hours.
-	MaxLifetime caddy.Duration `json:"max_lifetime,omitempty"`
+	MaxLifetime caddy.Duration `json:"max_lifetime,omitempty" example:"24h"`
 
 	// A file with the certificates (PEM) of the authorities that are trusted for the servers
 	// of the issuer and of jwks. Default: those of the system.
-	CA string `json:"ca,omitempty" placeholders:"resolve"`
+	CA string `json:"ca,omitempty" placeholders:"resolve" example:"/etc/ssl/internal-ca.pem"`
 
 	// Whether the keys may be had over plain HTTP: only safe in a private network.
 	// Whoever can change that traffic can replace the keys and call as anybody.
-	InsecureHTTP bool `json:"insecure_http,omitempty"`
+	InsecureHTTP bool `json:"insecure_http,omitempty" example:""`
 
 	// A bearer token for the URL of jwks, read again each time: `{file.path}` or
 	// `{env.NAME}`. It goes to that URL alone.
-	JWKSToken string `json:"jwks_token,omitempty" placeholders:"secret"`
+	JWKSToken string `json:"jwks_token,omitempty" placeholders:"secret" example:"{env.IDP_HMAC}"`
 
 	// Further names of the issuer, under the same keys: spellings that its tokens have for
 	// it, or patterns with `*` for one segment of the path, the tenant. Rules for a tenant
 	// name it, with from: whoever administers another one can give themselves any role.
-	Issuers []string `json:"issuers,omitempty"`
+	Issuers []string `json:"issuers,omitempty" example:"https://idp.example.com/*/v2.0"`
 
 	// The tenants whose subjects are this app's user ids, as far as users says. Default:
 	// none.
-	Tenants []string `json:"tenants,omitempty" placeholders:"resolve"`
+	Tenants []string `json:"tenants,omitempty" placeholders:"resolve" example:"9122040d-6c67-4c5b-b112-36a304b66dad"`
 
 	// The claims where the audience is looked for in tokens that have no "aud", or an
 	// empty one: the first that a token has decides. Names, or JSON pointers.
 	// Default: none, and such tokens are refused.
-	AudienceClaim []string `json:"audience_claim,omitempty"`
+	AudienceClaim []string `json:"audience_claim,omitempty" example:"client_id"`
 
 	// The claim that names the caller: its name, or a JSON pointer. Whole numbers count as
 	// their digits. An email address has to be verified: email_verified, or the mark of
@@ -95,11 +95,11 @@ type Trust struct {
 	// The header where its tokens are, beside Authorization. It is taken out of the
 	// requests that go to the app. What comes in it counts as a cookie does: unsafe
 	// requests from other origins are refused.
-	TokenHeader string `json:"token_header,omitempty"`
+	TokenHeader string `json:"token_header,omitempty" example:"Cf-Access-Jwt-Assertion"`
 
 	// The client ids that this app has at the issuer: its logout tokens have one of them in
 	// "aud", and are taken at `<path>/backchannel-logout`. Default: none are taken.
-	Logout []string `json:"logout,omitempty" placeholders:"resolve"`
+	Logout []string `json:"logout,omitempty" placeholders:"resolve" example:"my-client"`
 
 	// The security events that the issuer pushes to `<path>/events`. Default: none are taken.
 	Events *SecurityEvents `json:"events,omitempty"`

@@ -14,12 +14,12 @@ import (
 // SecurityEvents are what an issuer pushes to `<path>/events` (RFC 8935).
 type SecurityEvents struct {
 	// Our names for the transmitter: the "aud" of its tokens must have one of them. Required.
-	Audience []string `json:"audience" placeholders:"resolve"`
+	Audience []string `json:"audience" placeholders:"resolve" example:"https://app.example.com/auth/sessions/events"`
 
 	// The bearer token that the transmitter presents. Placeholders are resolved when the
 	// configuration is loaded: `{env.NAME}` or `{file.path}`. Default: it presents none, and
 	// its signature is what counts.
-	Token string `json:"token,omitempty" placeholders:"secret"`
+	Token string `json:"token,omitempty" placeholders:"secret" example:"{env.IDP_HMAC}"`
 
 	EventActions
 }

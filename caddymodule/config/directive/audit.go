@@ -22,7 +22,7 @@ func (p *parser) audit() error {
 	case word == "file":
 		defer func(outer string) { p.name = outer }(p.name)
 		p.name = "audit"
-		return p.text(&b.Audit.File, "/var/log/caddy/audit.jsonl")()
+		return p.value(&b.Audit.File, "/var/log/caddy/audit.jsonl")
 	case word == "required" && b.Audit.Required:
 		return p.Err("audit required is given twice: keep one")
 	case word == "required":

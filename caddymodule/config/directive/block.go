@@ -106,9 +106,7 @@ func (p *parser) directive() error {
 		return p.Err("auth_sessions needs a block with issuer, trust and allow, as in: auth_sessions { issuer https://app.example.com ... }")
 	}
 	b := p.config
-	return p.block("", words{
-		"issuer":        p.text(&b.Issuer, "https://app.example.com"),
-		"path":          p.text(&b.Path, "/auth/sessions"),
+	return p.block("", p.fields(b, words{
 		"trust":         p.trust,
 		"allow":         p.allow,
 		"shadow":        p.shadow,
@@ -117,21 +115,11 @@ func (p *parser) directive() error {
 		"identity":      p.identity,
 		"browser":       p.browser,
 		"claims":        p.claims,
-		"lifecycle":     p.flag(&b.Lifecycle),
-		"cors":          p.list(&b.CORS, "https://spa.example.com"),
-		"openapi":       p.flag(&b.OpenAPI),
 		"oauth":         p.oauth,
-		"discovery":     p.flag(&b.Discovery),
 		"protect":       p.protect,
-		"session":       p.session,
-		"impersonation": p.impersonation,
-		"refresh_token": p.refreshToken,
-		"access_token":  p.accessToken,
-		"signing_keys":  p.signingKeys,
 		"audit":         p.audit,
-		"health":        p.text(&b.Health, "/auth/health"),
 		"store":         p.store,
-	}, "trust", "allow", "shadow", "manage", "report_client", "audit")
+	}), "trust", "allow", "shadow", "manage", "report_client", "audit")
 }
 
 func (p *parser) trust() error {
@@ -139,85 +127,16 @@ func (p *parser) trust() error {
 	p.config.Trust = append(p.config.Trust, t)
 	at := fmt.Sprintf("trust.%d", len(p.config.Trust)-1)
 	p.mark(at)
-	if err := p.text(&t.Issuer, "https://idp.example.com")(); err != nil {
+	if err := p.value(&t.Issuer, "https://idp.example.com"); err != nil {
 		return err
 	}
-	return p.block(at, words{
-		"jwks":           p.text(&t.JWKS, "https://idp.example.com/jwks.json"),
-		"key":            p.text(&t.Key, "/etc/keys/idp.pem"),
-		"secret":         p.secret(&t.Secret),
-		"ca":             p.text(&t.CA, "/etc/ssl/internal-ca.pem"),
-		"insecure_http":  p.flag(&t.InsecureHTTP),
-		"jwks_token":     p.secret(&t.JWKSToken),
-		"issuers":        p.list(&t.Issuers, "https://idp.example.com/*/v2.0"),
-		"tenants":        p.list(&t.Tenants, "9122040d-6c67-4c5b-b112-36a304b66dad"),
-		"audience":       p.list(&t.Audience, "https://app.example.com/auth/sessions"),
-		"audience_claim": p.list(&t.AudienceClaim, "client_id"),
-		"user_claim":     func() error { return p.userClaim(t) },
-		"only":           func() error { return p.only(t, at) },
-		"id_tokens":      func() error { return p.idTokens(t) },
-		"token_header":   p.text(&t.TokenHeader, "Cf-Access-Jwt-Assertion"),
-		"logout":         p.list(&t.Logout, "my-client"),
-		"events":         func() error { return p.events(t, at) },
-		"algorithms":     p.list(&t.Algorithms, "ES256 EdDSA"),
-		"types":          p.list(&t.Types, "at+jwt JWT none"),
-		"leeway":         p.durationOrZero(&t.Leeway, "30s"),
-		"max_lifetime":   p.duration(&t.MaxLifetime, "24h"),
-		"users":          func() error { return p.users(t) },
-	}, "only")
-}
-
-func (p *parser) session() error {
-	s := new(config.Session)
-	p.config.Session = s
-	return p.block("session", words{
-		"ttl":          p.duration(&s.TTL, "30d"),
-		"max_ttl":      p.duration(&s.MaxTTL, "365d"),
-		"idle":         p.duration(&s.Idle, "14d"),
-		"max_per_user": p.count(&s.MaxPerUser, "200"),
-	})
-}
-
-func (p *parser) impersonation() error {
-	i := new(config.Impersonation)
-	p.config.Impersonation = i
-	return p.block("impersonation", words{
-		"ttl":            p.duration(&i.TTL, "1h"),
-		"max_ttl":        p.duration(&i.MaxTTL, "8h"),
-		"idle":           p.duration(&i.Idle, "15m"),
-		"require_reason": p.flag(&i.RequireReason),
-		"read_only":      p.flag(&i.ReadOnly),
-		"deny":           p.list(&i.Deny, "/billing/* /account/delete"),
-	})
-}
-
-func (p *parser) refreshToken() error {
-	r := new(config.RefreshToken)
-	p.config.RefreshToken = r
-	return p.block("refresh_token", words{
-		"grace":     p.durationOrZero(&r.Grace, "30s"),
-		"algorithm": p.text(&r.Algorithm, "EdDSA"),
-		"key":       p.text(&r.Key, "/etc/keys/refresh.pem"),
-	})
-}
-
-func (p *parser) accessToken() error {
-	a := new(config.AccessToken)
-	p.config.AccessToken = a
-	return p.block("access_token", words{
-		"ttl":       p.duration(&a.TTL, "10m"),
-		"algorithm": p.text(&a.Algorithm, "ES256"),
-		"key":       p.text(&a.Key, "/etc/keys/access.pem"),
-		"audience":  p.list(&a.Audience, "https://app.example.com"),
-	})
-}
-
-func (p *parser) signingKeys() error {
-	s := new(config.SigningKeys)
-	p.config.SigningKeys = s
-	return p.block("signing_keys", words{
-		"rotate": p.durationOrZero(&s.Rotate, "30d"),
-	})
+	return p.block(at, p.fields(t, words{
+		"user_claim": func() error { return p.userClaim(t) },
+		"only":       func() error { return p.only(t, at) },
+		"id_tokens":  func() error { return p.idTokens(t) },
+		"events":     func() error { return p.events(t, at) },
+		"users":      func() error { return p.users(t) },
+	}), "only")
 }
 
 const storeNamespace = "auth_sessions.stores"

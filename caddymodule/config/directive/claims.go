@@ -10,8 +10,8 @@ import "authsidecar/caddymodule/config"
 func (p *parser) claims() error {
 	c := new(config.Claims)
 	p.config.Claims = c
-	if err := p.list(&c.Names, "groups email")(); err != nil {
+	if err := p.value(&c.Names, "groups email"); err != nil {
 		return err
 	}
-	return p.block("claims", words{"max_age": p.duration(&c.MaxAge, "1d")})
+	return p.block("claims", p.fields(c, words{}))
 }

@@ -28,19 +28,14 @@ func (p *parser) identity() error {
 			return nil
 		}
 	}
-	return p.block("identity", words{
-		"require":      mode(&i.Require),
-		"optional":     mode(&optional),
-		"shadow":       mode(&i.Shadow),
-		"exempt":       p.list(&i.Exempt, "/public/*"),
-		"header":       func() error { return p.identityHeader(i) },
-		"accept":       func() error { return p.accept(i) },
-		"cookie":       p.text(&i.Cookie, "__Host-session"),
-		"login":        p.text(&i.Login, "/login?next={http.request.uri_escaped}"),
-		"assertion":    func() error { return p.assertion(i) },
-		"end_streams":  p.flag(&i.EndStreams),
-		"path_headers": p.text(&i.PathHeaders, "trusted_proxies"),
-	}, "header")
+	return p.block("identity", p.fields(i, words{
+		"require":   mode(&i.Require),
+		"optional":  mode(&optional),
+		"shadow":    mode(&i.Shadow),
+		"header":    func() error { return p.identityHeader(i) },
+		"accept":    func() error { return p.accept(i) },
+		"assertion": func() error { return p.assertion(i) },
+	}), "header")
 }
 
 func (p *parser) identityHeader(i *config.Identity) error {

@@ -18,10 +18,7 @@ import (
 func (p *parser) events(t *config.Trust, at string) error {
 	e := new(config.SecurityEvents)
 	t.Events = e
-	known := words{
-		"audience": p.list(&e.Audience, "https://app.example.com/auth/sessions/events"),
-		"token":    p.secret(&e.Token),
-	}
+	known := p.fields(e, words{})
 	for event, action := range e.Words() {
 		known[event] = func() (err error) {
 			*action, err = p.literal("log")

@@ -18,7 +18,7 @@ import (
 //	allow claim <name> <value> [from <issuer>]
 //	allow expression <cel> [from <issuer>]
 func (p *parser) allow() error {
-	return p.rule("allow", &p.config.Allow, "self", "scope", "claim", "expression")
+	return p.rule("allow", &p.config.Allow, append([]string{"self"}, conditions...)...)
 }
 
 // shadow reads a rule that is logged and decides nothing, in the forms of allow:
@@ -28,19 +28,19 @@ func (p *parser) shadow() error {
 	if !p.NextArg() || p.Val() != "allow" {
 		return p.Err("shadow logs what a rule would decide: write shadow allow <rule>, as in: shadow allow scope sessions:impersonate")
 	}
-	return p.rule("shadow allow", &p.config.Shadow, "self", "scope", "claim", "expression")
+	return p.rule("shadow allow", &p.config.Shadow, append([]string{"self"}, conditions...)...)
 }
 
 // manage reads a rule that lets callers see and end others' sessions, in the
 // same forms but self.
 func (p *parser) manage() error {
-	return p.rule("manage", &p.config.Manage, "scope", "claim", "expression")
+	return p.rule("manage", &p.config.Manage, conditions...)
 }
 
 // reportClient reads a rule that lets back ends say who their own client is, in the same
 // forms.
 func (p *parser) reportClient() error {
-	return p.rule("report_client", &p.config.ReportClient, "scope", "claim", "expression")
+	return p.rule("report_client", &p.config.ReportClient, conditions...)
 }
 
 // protect reads who is never impersonated:
@@ -52,7 +52,7 @@ func (p *parser) protect() error {
 	}
 	defer func(outer string) { p.name = outer }(p.name)
 	p.name = "protect"
-	return p.list(&p.config.Protect, "root admin-*")()
+	return p.value(&p.config.Protect, "root admin-*")
 }
 
 // ruleForms are the forms of rules.
@@ -60,53 +60,36 @@ var ruleForms = map[string]string{
 	"self":       "self",
 	"scope":      "scope <scope>",
 	"claim":      "claim <name> <value>",
-	"expression": "expression <cel>",
+	"expression": "expression `<cel>`",
 }
 
-// rule reads a rule of a word, in one of the kinds of forms, and adds it.
+// needs says that a word is followed by nothing, and by what it may be.
+func (p *parser) needs(word, what string, kinds []string) error {
+	forms := make([]string, len(kinds))
+	for i, kind := range kinds {
+		forms[i] = word + " " + strings.ReplaceAll(ruleForms[kind], "`", "")
+	}
+	last := len(forms) - 1
+	return p.Errf("%s needs a %s: write %s, or %s", word, what, strings.Join(forms[:last], ", "), forms[last])
+}
+
+// rule reads a rule of a word, in one of the kinds of forms, and whose callers it is for, and adds it.
 func (p *parser) rule(word string, rules *[]*config.Rule, kinds ...string) error {
-	r := new(config.Rule)
-	*rules = append(*rules, r)
-	p.mark(fmt.Sprintf("%s.%d", word, len(*rules)-1))
+	p.mark(fmt.Sprintf("%s.%d", word, len(*rules)))
 	if !p.NextArg() {
-		forms := make([]string, len(kinds))
-		for i, kind := range kinds {
-			forms[i] = word + " " + ruleForms[kind]
-		}
-		last := len(forms) - 1
-		return p.Errf("%s needs a rule: write %s, or %s", word, strings.Join(forms[:last], ", "), forms[last])
+		return p.needs(word, "rule", kinds)
 	}
-	kind := p.Val()
-	if !slices.Contains(kinds, kind) {
-		return p.unknown(word, kind, kinds)
+	kind, end := p.Val(), " [from <issuer>]"
+	r, err := p.condition(word, end, kinds)
+	if err != nil {
+		return err
 	}
-	switch kind {
-	case "self":
-		r.Self = true
-		return p.from(r)
-	case "scope":
-		return p.ruled(word, r, "scope <scope>", &r.Scope)
-	case "claim":
-		r.Claim = new(config.ClaimRule)
-		return p.ruled(word, r, "claim <name> <value>", &r.Claim.Name, &r.Claim.Value)
-	default:
-		return p.ruled(word, r, "expression `<cel>`", &r.Expression)
-	}
-}
-
-// ruled reads what a rule asks for, and whose callers it is for.
-func (p *parser) ruled(word string, r *config.Rule, form string, values ...*string) error {
-	for _, value := range values {
-		if !p.NextArg() || p.Val() == "" {
-			return p.Errf("%s is incomplete: write %s %s [from <issuer>]", word, word, form)
-		}
-		*value = p.Val()
-	}
+	*rules = append(*rules, r)
 	if err := p.from(r); err != nil {
 		return err
 	}
-	if p.NextArg() {
-		return p.Errf("%s has too many words: write %s %s [from <issuer>], one rule a line, and what has blanks in backticks", word, word, form)
+	if !r.Self && p.NextArg() {
+		return p.Errf("%s has too many words: write %s %s%s, one rule a line, and what has blanks in backticks", word, word, ruleForms[kind], end)
 	}
 	return nil
 }
@@ -118,22 +101,23 @@ func (p *parser) from(r *config.Rule) error {
 		return nil
 	}
 	p.NextArg()
-	return p.text(&r.From, "https://idp.example.com")()
+	return p.value(&r.From, "https://idp.example.com")
 }
 
 // conditions are the forms of conditions on a caller.
 var conditions = []string{"scope", "claim", "expression"}
 
-// condition reads a condition on callers, in the forms of allow but for self and from.
-// word is what it is of.
-func (p *parser) condition(word string) (*config.Rule, error) {
+// condition reads what a rule asks for, in one of the kinds of forms; end is what may follow.
+func (p *parser) condition(word, end string, kinds []string) (*config.Rule, error) {
 	kind := p.Val()
-	if !slices.Contains(conditions, kind) {
-		return nil, p.unknown(word, kind, conditions)
+	if !slices.Contains(kinds, kind) {
+		return nil, p.unknown(word, kind, kinds)
 	}
 	r := new(config.Rule)
 	var values []*string
 	switch kind {
+	case "self":
+		r.Self = true
 	case "scope":
 		values = []*string{&r.Scope}
 	case "claim":
@@ -144,7 +128,7 @@ func (p *parser) condition(word string) (*config.Rule, error) {
 	}
 	for _, value := range values {
 		if !p.NextArg() || p.Val() == "" {
-			return nil, p.Errf("%s is incomplete: write %s %s", word, word, ruleForms[kind])
+			return nil, p.Errf("%s is incomplete: write %s %s%s", word, word, ruleForms[kind], end)
 		}
 		*value = p.Val()
 	}
@@ -159,9 +143,9 @@ func (p *parser) condition(word string) (*config.Rule, error) {
 func (p *parser) only(t *config.Trust, at string) error {
 	p.mark(fmt.Sprintf("%s.only.%d", at, len(t.Only)))
 	if !p.NextArg() {
-		return p.Err("only needs a condition: write only scope <scope>, only claim <name> <value>, or only expression <cel>")
+		return p.needs("only", "condition", conditions)
 	}
-	r, err := p.condition("only")
+	r, err := p.condition("only", "", conditions)
 	if err != nil {
 		return err
 	}
@@ -179,7 +163,7 @@ func (p *parser) users(t *config.Trust) error {
 		return nil
 	}
 	var err error
-	t.UsersIf, err = p.condition("users")
+	t.UsersIf, err = p.condition("users", "", conditions)
 	return err
 }
 
@@ -187,7 +171,7 @@ func (p *parser) users(t *config.Trust) error {
 //
 //	user_claim <name> [unverified]
 func (p *parser) userClaim(t *config.Trust) error {
-	if err := p.text(&t.UserClaim, "email")(); err != nil {
+	if err := p.value(&t.UserClaim, "email"); err != nil {
 		return err
 	}
 	if !p.NextArg() {
@@ -212,5 +196,5 @@ func (p *parser) idTokens(t *config.Trust) error {
 		t.IDTokens = caddy.Duration(idTokenAge)
 		return nil
 	}
-	return p.duration(&t.IDTokens, "10m")()
+	return p.value(&t.IDTokens, "10m")
 }

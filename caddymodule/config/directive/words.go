@@ -2,6 +2,7 @@ package directive
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,7 +69,7 @@ func OpensBlock(d *caddyfile.Dispenser) bool {
 
 // unknown says that a word is not known, and which are.
 func (p *parser) unknown(block, word string, known []string) error {
-	slices.Sort(known)
+	known = slices.Sorted(slices.Values(known))
 	hint := ""
 	if near := config.Nearest(word, known); near != "" {
 		hint = "did you mean " + near + "? "
@@ -85,34 +86,6 @@ func (p *parser) next(example string) (string, error) {
 	return p.Val(), nil
 }
 
-// text reads one value.
-func (p *parser) text(into *string, example string) func() error {
-	return func() (err error) {
-		*into, err = p.next(example)
-		return err
-	}
-}
-
-// list reads one or more values.
-func (p *parser) list(into *[]string, example string) func() error {
-	return func() error {
-		first, err := p.next(example)
-		if err != nil {
-			return err
-		}
-		*into, p.mend = append([]string{first}, p.RemainingArgs()...), "write all its values on one line"
-		return nil
-	}
-}
-
-// flag reads a word that has no value.
-func (*parser) flag(into *bool) func() error {
-	return func() error {
-		*into = true
-		return nil
-	}
-}
-
 // literal is next for a value that has to be known now.
 func (p *parser) literal(example string) (string, error) {
 	word := p.Val()
@@ -123,76 +96,97 @@ func (p *parser) literal(example string) (string, error) {
 	return value, err
 }
 
-// durationOrZero reads a duration that may be zero.
-func (p *parser) durationOrZero(into **caddy.Duration, example string) func() error {
-	return func() error {
-		word := p.Val()
-		value, err := p.literal(example)
-		if err != nil {
-			return err
+// fields adds the words that are fields of a struct: those with the tag example, by their names in
+// JSON.
+func (p *parser) fields(into any, more words) words {
+	v := reflect.ValueOf(into).Elem()
+	for i := range v.NumField() {
+		tag := v.Type().Field(i).Tag
+		example, ok := tag.Lookup("example")
+		if !ok {
+			continue
 		}
-		d, err := caddy.ParseDuration(value)
-		if err != nil {
-			return p.Errf("%s: %s %q is not a duration: write it as in: %s %s", p.name, word, value, word, example)
+		word, _, _ := strings.Cut(tag.Get("json"), ",")
+		more[word] = func() error {
+			if tag.Get("placeholders") == "secret" {
+				return p.secret(v.Field(i).Addr().Interface().(*string), example)
+			}
+			return p.value(v.Field(i).Addr().Interface(), example)
 		}
-		if d < 0 {
-			return p.Errf("%s: %s %q is negative: write it as in: %s %s", p.name, word, value, word, example)
-		}
-		made := caddy.Duration(d)
-		*into = &made
-		return nil
 	}
+	return more
 }
 
-// duration reads a duration that may not be zero.
-func (p *parser) duration(into *caddy.Duration, example string) func() error {
-	return func() error {
-		word := p.Val()
-		var d *caddy.Duration
-		if err := p.durationOrZero(&d, example)(); err != nil {
+// value reads what follows a word into a field, as its type says: a pointer to one is not nil where
+// the word is there.
+func (p *parser) value(into any, example string) (err error) {
+	switch into := into.(type) {
+	case *bool:
+		*into = true
+	case *string:
+		*into, err = p.next(example)
+	case *[]string:
+		var first string
+		first, err = p.next(example)
+		*into, p.mend = append([]string{first}, p.RemainingArgs()...), "write all its values on one line"
+	case **int:
+		*into = new(int)
+		err = p.parse(example, "whole number", func(value string) error {
+			n, err := strconv.ParseUint(value, 10, 63)
+			**into = int(n)
 			return err
-		}
-		if *d == 0 {
+		})
+	case **caddy.Duration:
+		*into = new(caddy.Duration)
+		err = p.duration(*into, example)
+	case *caddy.Duration:
+		word := p.Val()
+		if err = p.duration(into, example); err == nil && *into == 0 {
 			return p.Errf("%s: %s is zero: write it as in: %s %s", p.name, word, word, example)
 		}
-		*into = *d
-		return nil
+	default: // a block that may be left out
+		block := reflect.New(reflect.TypeOf(into).Elem().Elem())
+		reflect.ValueOf(into).Elem().Set(block)
+		return p.block(p.Val(), p.fields(block.Interface(), words{}))
 	}
+	return err
 }
 
-// count reads a whole number.
-func (p *parser) count(into **int, example string) func() error {
-	return func() error {
-		word := p.Val()
-		value, err := p.literal(example)
-		if err != nil {
-			return err
-		}
-		n, err := strconv.Atoi(value)
-		if err != nil || n < 0 {
-			return p.Errf("%s: %s %q is not a whole number: write it as in: %s %s", p.name, word, value, word, example)
-		}
-		*into = &n
-		return nil
+// parse reads a value that has to be known now, and is of a kind.
+func (p *parser) parse(example, kind string, parse func(string) error) error {
+	word := p.Val()
+	value, err := p.literal(example)
+	if err == nil && parse(value) != nil {
+		return p.Errf("%s: %s %q is not a %s: write it as in: %s %s", p.name, word, value, kind, word, example)
 	}
+	return err
+}
+
+// duration reads a duration that may be zero.
+func (p *parser) duration(into *caddy.Duration, example string) error {
+	word := p.Val()
+	err := p.parse(example, "duration", func(value string) error {
+		d, err := caddy.ParseDuration(value)
+		*into = caddy.Duration(d)
+		return err
+	})
+	if err == nil && *into < 0 {
+		return p.Errf("%s: %s %q is negative: write it as in: %s %s", p.name, word, p.Val(), word, example)
+	}
+	return err
 }
 
 // secret reads where a secret is to be found. The secret itself is refused: a
 // Caddyfile, and the JSON it becomes, are kept and shown in many places. No
 // message repeats it.
-func (p *parser) secret(into *string) func() error {
-	return func() error {
-		word := p.Val()
-		value, err := p.next("{env.IDP_HMAC}")
-		if err != nil {
-			return err
-		}
-		if !placeholder.Alone(value) {
-			return p.secretItself(word)
-		}
-		*into = value
-		return nil
+func (p *parser) secret(into *string, example string) error {
+	word := p.Val()
+	value, err := p.next(example)
+	if err == nil && !placeholder.Alone(value) {
+		return p.secretItself(word)
 	}
+	*into = value
+	return err
 }
 
 func (p *parser) secretItself(word string) error {
