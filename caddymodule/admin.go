@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"context"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,8 +9,6 @@ import (
 
 	"authsidecar/caddymodule/adminapi"
 	"authsidecar/caddymodule/internal/canonical"
-	"authsidecar/caddymodule/observe"
-	"authsidecar/sessions/revocation"
 )
 
 // AdminInstances returns what the admin API knows of the instances, in the order of their
@@ -28,31 +25,10 @@ func (a *App) AdminInstances() []*adminapi.Instance {
 }
 
 func (inst *instance) forAdmin() *adminapi.Instance {
-	minter := inst.manager.Minter
 	shown := &adminapi.Instance{
-		Issuer: inst.issuer, Path: strings.TrimPrefix(minter.RefreshAudience, inst.issuer), Ready: inst.ready.Load(),
-		Manager: inst.manager, Trusted: inst.trusted(),
-		Rings:  []adminapi.Ring{{Use: "refresh", Keys: minter.Keys.Refresh}, {Use: "access", Keys: minter.Keys.Access}},
+		Block: inst.reports.Block(), Reports: inst.reports,
+		Issuer: inst.issuer, Path: strings.TrimPrefix(inst.manager.Minter.RefreshAudience, inst.issuer), Manager: inst.manager,
 		Engine: engineOf(inst.opener), Location: locationOf(inst.opener), CopyDir: inst.copyDir, Logger: inst.logger,
-		LastEvent: inst.lastEvent,
-		Watch:     func() *revocation.Watcher { return &inst.store.Load().watch },
-		Ping:      func(ctx context.Context) error { return ping(ctx, inst.store.Load().store) },
-		Live: func() (adminapi.SessionCount, bool) {
-			n, ok := inst.store.Load().live.Of(inst.issuer)
-			return adminapi.SessionCount{Own: n.Own, Impersonations: n.Impersonated}, ok
-		},
-		Troubles: func() []adminapi.Trouble {
-			known := observe.Troubles(inst.issuer)
-			all := make([]adminapi.Trouble, len(known))
-			for i, t := range known {
-				all[i] = adminapi.Trouble(t)
-			}
-			return all
-		},
-	}
-	for i := range shown.Rings {
-		ring := &shown.Rings[i]
-		ring.Generated = slices.ContainsFunc(inst.rings, func(plan ringPlan) bool { return plan.ring == ring.Keys })
 	}
 	if len(inst.rings) > 0 {
 		shown.RotateKeys = inst.rotateKeys

@@ -41,7 +41,8 @@ type instance struct {
 	trust    []*trusted
 	clients  []*trusted // those that authenticate by keys: their issuer is the client
 	keys     *keyStore
-	rings    []ringPlan
+	signing  []observe.Ring
+	rings    []ringPlan // of them, those that are generated
 	reports  *observe.Reporter
 	identity *identity.Middleware   // nil without the block
 	cookies  *browser.Authenticator // the same
@@ -210,6 +211,7 @@ func (inst *instance) newKeyring(h *Handler) (*keyring.Keyring, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s_token: %w", use.name, err)
 		}
+		inst.signing = append(inst.signing, observe.Ring{Use: use.name, Keys: use.ring, Generated: use.file == ""})
 		if use.file != "" {
 			if err := setKeyFile(use.ring, use.file, algorithm); err != nil {
 				return nil, fmt.Errorf("%s_token: key %s: %w", use.name, use.file, err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"authsidecar/caddymodule/adminapi"
 	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions"
 	"authsidecar/sessions/logout"
@@ -60,10 +59,4 @@ func describeRows(seen logout.Seen) string {
 	}
 	return fmt.Sprintf("of %d sessions that this node created by its tokens since it started, %d have a sid, and %d a sub that is not what names the caller",
 		seen.Rows, seen.SID, seen.Subject)
-}
-
-// lastEvent returns what a trusted issuer sent last to this node.
-func (inst *instance) lastEvent(issuer string) (adminapi.IssuerEvent, bool) {
-	e, ok := inst.reports.LastIssuerEvent(issuer)
-	return adminapi.IssuerEvent{Kind: e.Kind, Outcome: string(e.Outcome), JTI: e.JTI, Ended: e.Ended, At: e.At}, ok
 }

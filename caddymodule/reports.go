@@ -22,18 +22,15 @@ func (inst *instance) newReports(h *Handler) (err error) {
 		Issuer: inst.issuer, Logger: inst.logger, Mend: inst.refusedMend,
 		Refusals: identity.RefusalCodes,
 		Block: observe.Block{
-			Trusted: inst.trusted(),
-			Ready:   inst.ready.Load,
-			Ping:    func(ctx context.Context) error { return ping(ctx, inst.store.Load().store) },
-			Watch:   func() *revocation.Watcher { return &inst.store.Load().watch },
-			Live:    inst.live,
+			Trusted: inst.trusted(), Rings: inst.signing,
+			Ready: inst.ready.Load,
+			Ping:  func(ctx context.Context) error { return ping(ctx, inst.store.Load().store) },
+			Watch: func() *revocation.Watcher { return &inst.store.Load().watch },
+			Live:  inst.live,
 		},
 	}
 	if h.OAuth != nil {
 		config.Refusals = slices.Concat(config.Refusals, oauthapi.AttackReasons)
-	}
-	for _, r := range inst.rings {
-		config.Block.Rings = append(config.Block.Rings, observe.Ring{Use: r.name, Keys: r.ring})
 	}
 	if h.Audit != nil {
 		config.AuditFile, config.AuditRequired = h.Audit.File, h.Audit.Required

@@ -7,10 +7,8 @@ import (
 
 	"go.uber.org/zap"
 
+	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions"
-	"authsidecar/sessions/bearer"
-	"authsidecar/sessions/keyring"
-	"authsidecar/sessions/revocation"
 )
 
 // A Source knows the auth_sessions blocks of the running configuration. The auth_sessions app
@@ -20,42 +18,24 @@ type Source interface {
 	AdminInstances() []*Instance
 }
 
-// An Instance is an auth_sessions block at work: what the API may ask of it and do.
+// An Instance is an auth_sessions block at work: what the API may ask of it and do. Before it is
+// ready, the manager's Store is not to be touched.
 type Instance struct {
-	Issuer string // of the tokens it mints
-	Path   string // where its sessions are created
-	// Ready reports whether the store and the signing keys are open. Before that, the
-	// manager's Store and Watch are not to be touched, nor Ping and Live called.
-	Ready   bool
+	*observe.Block
+	Reports *observe.Reporter
+
+	Issuer  string // of the tokens it mints
+	Path    string // where its sessions are created
 	Manager *sessions.Manager
-	Trusted []bearer.Issuer // in the order of the configuration
-	Rings   []Ring
 	// RotateKeys makes new signing keys now. Nil: all of them are the operator's files.
 	RotateKeys func(context.Context) error
 
 	Engine   string // the name of the store's module
 	Location string // where the store is, for people; "" where it does not say
-	// Watch returns what knows the revocations of the open store.
-	Watch func() *revocation.Watcher
-	// Ping reports whether the store answers, and Live about how many sessions it has that
-	// are not over; ok is false while nobody has counted them.
-	Ping func(context.Context) error
-	Live func() (n SessionCount, ok bool)
-	// Troubles returns the last errors, not nil.
-	Troubles func() []Trouble
-	// LastEvent returns the last event that a trusted issuer sent to this node.
-	LastEvent func(issuer string) (IssuerEvent, bool)
 	// CopyDir is the directory in which copies of the store stand while they are sent.
 	CopyDir func() (string, error)
 
 	Logger *zap.Logger
-}
-
-// A Ring is the signing keys of one use.
-type Ring struct {
-	Use       string // refresh or access
-	Keys      *keyring.Ring
-	Generated bool // else they are of a file
 }
 
 // instances returns those that the request names: the one of its issuer, or all, in
@@ -82,7 +62,7 @@ func (r *request) instance() (*Instance, error) {
 		return nil, sessions.ErrClosed
 	case len(found) > 1:
 		return nil, badRequest("there are several issuers: name one of %s", issuers(found))
-	case !found[0].Ready:
+	case !found[0].Ready():
 		return nil, sessions.ErrClosed
 	}
 	return found[0], nil
@@ -95,7 +75,7 @@ func (r *request) ofOneStore() (*Instance, error) {
 		return nil, err
 	}
 	for _, inst := range found {
-		if !inst.Ready {
+		if !inst.Ready() {
 			return nil, sessions.ErrClosed
 		}
 		if inst.Watch() != found[0].Watch() { // each open store has its own

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/jose"
 	"authsidecar/sessions/keyring"
@@ -54,19 +55,12 @@ type InstanceStatus struct {
 	SigningKeys []SigningKey  `json:"signing_keys"`
 	Store       StoreStatus   `json:"store"`
 	// Sessions is about how many are live; absent while nobody has counted them.
-	Sessions *SessionCount `json:"sessions,omitempty"`
+	Sessions *observe.LiveCount `json:"sessions,omitempty"`
 	// Denied is how many sessions and cutoffs are remembered as ended.
 	Denied int        `json:"denied"`
 	Feed   FeedStatus `json:"feed"`
 	// Troubles are the last error of each kind, the newest first.
-	Troubles []Trouble `json:"troubles"`
-}
-
-// A Trouble is the last error of its kind that was logged.
-type Trouble struct {
-	At    time.Time `json:"at"`
-	What  string    `json:"what"`
-	Error string    `json:"error,omitempty"`
+	Troubles []observe.Trouble `json:"troubles"`
 }
 
 // TrustStatus is a trusted issuer, and its keys.
@@ -77,16 +71,7 @@ type TrustStatus struct {
 	// JWKS are its public keys, where they were asked for.
 	JWKS *KeySet `json:"jwks,omitempty"`
 	// LastEvent is the last event that it sent to this node; absent where it sent none.
-	LastEvent *IssuerEvent `json:"last_event,omitempty"`
-}
-
-// IssuerEvent is an event that a trusted issuer sent: a logout token, or a security event.
-type IssuerEvent struct {
-	Kind    string    `json:"kind"`
-	Outcome string    `json:"outcome"`
-	JTI     string    `json:"jti,omitempty"`
-	Ended   int       `json:"ended"` // how many sessions
-	At      time.Time `json:"at"`    // when it came
+	LastEvent *observe.IssuerEvent `json:"last_event,omitempty"`
 }
 
 // KeySet is public keys, as RFC 7517 section 5 writes them.
@@ -119,12 +104,6 @@ type StoreStatus struct {
 	Millis float64 `json:"answered_in_ms,omitempty"`
 }
 
-// SessionCount is how many sessions are live, of each kind.
-type SessionCount struct {
-	Own            int `json:"own"`
-	Impersonations int `json:"impersonations"`
-}
-
 // FeedStatus is the state of the feed of what other nodes revoke.
 type FeedStatus struct {
 	State string `json:"state"` // none: the store has no feed; hearing; degraded
@@ -153,21 +132,19 @@ func status(_ http.ResponseWriter, r *request) (any, error) {
 
 func statusOf(ctx context.Context, inst *Instance, keys bool) InstanceStatus {
 	s := InstanceStatus{
-		Issuer: inst.Issuer, Path: inst.Path, Ready: inst.Ready,
+		Issuer: inst.Issuer, Path: inst.Path, Ready: inst.Ready(),
 		Trust: make([]TrustStatus, len(inst.Trusted)),
 		Store: StoreStatus{Engine: inst.Engine, Location: inst.Location},
-		Feed:  FeedStatus{State: "none"}, Troubles: inst.Troubles(),
+		Feed:  FeedStatus{State: "none"}, Troubles: observe.Troubles(inst.Issuer),
 	}
 	for i := range inst.Trusted {
 		s.Trust[i] = trustStatus(&inst.Trusted[i], keys)
-		if e, ok := inst.LastEvent(s.Trust[i].Issuer); ok {
-			s.Trust[i].LastEvent = &e
-		}
+		s.Trust[i].LastEvent = inst.Reports.LastIssuerEvent(s.Trust[i].Issuer)
 	}
 	s.SigningKeys = signingKeys(inst.Rings, keys)
 	if s.Ready {
 		s.Store.ask(ctx, inst.Ping)
-		if n, ok := inst.Live(); ok {
+		if n, ok := inst.Live().Of(inst.Issuer); ok {
 			s.Sessions = &n
 		}
 		s.Denied = inst.Watch().Deny.Len()
@@ -201,7 +178,7 @@ func publicJWKs(keys []*jose.Key) []json.RawMessage {
 
 // signingKeys describes the keys of all rings; public adds the public halves of those for
 // access tokens.
-func signingKeys(rings []Ring, public bool) []SigningKey {
+func signingKeys(rings []observe.Ring, public bool) []SigningKey {
 	now := time.Now()
 	shown := []SigningKey{}
 	for _, ring := range rings {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"authsidecar/caddymodule/adminapi"
+	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions/bearer"
 )
 
@@ -50,7 +51,7 @@ func TestStatus_IsOneScreen(t *testing.T) {
 		Store:    adminapi.StoreStatus{Engine: "pebble", Location: "/var/lib/caddy/sessions", Error: "disk is full"},
 		Feed:     adminapi.FeedStatus{State: "degraded", Degraded: 1000},
 		Trust:    []adminapi.TrustStatus{{Status: bearer.Status{Issuer: "https://idp.example.com", Source: "jwks", Error: "connection refused"}}},
-		Troubles: []adminapi.Trouble{{What: "an audit line could not be written", Error: "no space left"}, {What: "signing keys could not be rotated", Error: "locked"}},
+		Troubles: []observe.Trouble{{What: "an audit line could not be written", Error: "no space left"}, {What: "signing keys could not be rotated", Error: "locked"}},
 	}
 	other := adminapi.InstanceStatus{Issuer: "https://other.example.com", Store: adminapi.StoreStatus{OK: true}}
 	var out bytes.Buffer

@@ -11,6 +11,7 @@ import (
 
 	"authsidecar/caddymodule/adminapi"
 	"authsidecar/caddymodule/internal/reltime"
+	"authsidecar/caddymodule/observe"
 )
 
 func statusCommand() *cobra.Command {
@@ -90,11 +91,11 @@ func describeStore(s *adminapi.StoreStatus) string {
 	return fmt.Sprintf("%s, answers in %.1f ms", s.Engine, s.Millis)
 }
 
-func describeCount(n *adminapi.SessionCount) string {
+func describeCount(n *observe.LiveCount) string {
 	if n == nil {
 		return "not counted yet"
 	}
-	return fmt.Sprintf("about %d, and %d impersonations", n.Own, n.Impersonations)
+	return fmt.Sprintf("about %d, and %d impersonations", n.Own, n.Impersonated)
 }
 
 func describeFeed(f adminapi.FeedStatus) string {
@@ -145,7 +146,7 @@ func printKeys(w io.Writer, s *adminapi.InstanceStatus) error {
 }
 
 // printTroubles prints the last errors, of which there may be none.
-func printTroubles(w io.Writer, troubles []adminapi.Trouble) error {
+func printTroubles(w io.Writer, troubles []observe.Trouble) error {
 	if len(troubles) == 0 {
 		return nil
 	}
@@ -171,7 +172,7 @@ func printEvents(t *table, s *adminapi.InstanceStatus, now time.Time) error {
 			t.row("EVENTS OF", "LAST", "OUTCOME", "SESSIONS", "CAME", "JTI")
 			printed = true
 		}
-		t.row(trust.Issuer, e.Kind, e.Outcome, strconv.Itoa(e.Ended), reltime.Ago(e.At, now), e.JTI)
+		t.row(trust.Issuer, e.Kind, string(e.Outcome), strconv.Itoa(e.Ended), reltime.Ago(e.At, now), e.JTI)
 	}
 	return t.flush()
 }

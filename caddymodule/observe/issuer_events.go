@@ -12,11 +12,11 @@ import (
 
 // IssuerEvent is the last event that a trusted issuer sent to this process.
 type IssuerEvent struct {
-	Kind    string
-	Outcome logoutapi.Outcome
-	JTI     string
-	Ended   int
-	At      time.Time // when it came
+	Kind    string            `json:"kind"`
+	Outcome logoutapi.Outcome `json:"outcome"`
+	JTI     string            `json:"jti,omitempty"`
+	Ended   int               `json:"ended"` // how many sessions
+	At      time.Time         `json:"at"`    // when it came
 }
 
 // An issuerLog is what trusted issuers sent.
@@ -48,12 +48,14 @@ func (l *issuerLog) put(h *logoutapi.Heard, now time.Time) (again bool) {
 	return again
 }
 
-// LastIssuerEvent returns what a trusted issuer sent last, if it sent anything.
-func (r *Reporter) LastIssuerEvent(issuer string) (IssuerEvent, bool) {
+// LastIssuerEvent returns what a trusted issuer sent last; nil where it sent nothing.
+func (r *Reporter) LastIssuerEvent(issuer string) *IssuerEvent {
 	r.issuers.mu.Lock()
 	defer r.issuers.mu.Unlock()
-	e, ok := r.issuers.last[issuer]
-	return e, ok
+	if e, ok := r.issuers.last[issuer]; ok {
+		return &e
+	}
+	return nil
 }
 
 // Heard reports an event of a trusted issuer. rows says what rows have of its callers' tokens,

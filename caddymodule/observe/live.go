@@ -18,7 +18,10 @@ type Live struct {
 }
 
 // A LiveCount is how many sessions are live, of each kind.
-type LiveCount struct{ Own, Impersonated int }
+type LiveCount struct {
+	Own          int `json:"own"`
+	Impersonated int `json:"impersonations"`
+}
 
 // The store is read through livePage rows at a time, and left alone after each page liveRest times as
 // long as it took, so that nobody has to wait for it; and again after liveEvery, or liveShare times as

@@ -40,10 +40,10 @@ type Config struct {
 	Block Block
 }
 
-// A Block is the state of an auth_sessions block, for the gauges and the health path. Ping and
-// Watch are not called before it is ready.
+// A Block is the state of an auth_sessions block, for the gauges, the health path and the admin
+// API. Ping and Watch are not called before it is ready.
 type Block struct {
-	Trusted []bearer.Issuer
+	Trusted []bearer.Issuer // in the order of the configuration
 	Rings   []Ring
 	Ready   func() bool
 	Ping    func(context.Context) error // reports whether the store answers
@@ -53,8 +53,9 @@ type Block struct {
 
 // A Ring is the signing keys of one use.
 type Ring struct {
-	Use  string // refresh or access
-	Keys *keyring.Ring
+	Use       string // refresh or access
+	Keys      *keyring.Ring
+	Generated bool // else they are of a file
 }
 
 // A Reporter reports what happens in one auth_sessions block, and its state.
@@ -83,6 +84,9 @@ func New(ctx caddy.Context, c Config) (*Reporter, error) {
 		refused: refusedLog{logger: c.Logger, issuer: c.Issuer, mend: c.Mend, kinds: make(map[refusedKind]*refusedCount)},
 	}, nil
 }
+
+// Block returns the state of the block.
+func (r *Reporter) Block() *Block { return &r.block }
 
 // Open opens the file of the audit.
 func (r *Reporter) Open() error { return r.audit.open() }

@@ -11,9 +11,9 @@ import (
 
 // A Trouble is the last error of its kind that was logged.
 type Trouble struct {
-	At    time.Time
-	What  string // the message of the log
-	Error string // "" where the message says it all
+	At    time.Time `json:"at"`
+	What  string    `json:"what"`            // the message of the log
+	Error string    `json:"error,omitempty"` // "" where the message says it all
 }
 
 // maxTroubles bounds how many kinds of errors are kept of a realm.
@@ -36,16 +36,16 @@ func Remember(logger *zap.Logger, realm string) *zap.Logger {
 	}))
 }
 
-// Troubles returns the last error of each kind in a realm, the newest first.
+// Troubles returns the last error of each kind in a realm, the newest first; not nil.
 func Troubles(realm string) []Trouble {
 	kept, ok := troubles.Load(realm)
 	if !ok {
-		return nil
+		return []Trouble{}
 	}
 	r := kept.(*remembered)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	newest := slices.Clone(r.last)
+	newest := append([]Trouble{}, r.last...)
 	slices.Reverse(newest)
 	return newest
 }
