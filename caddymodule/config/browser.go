@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"net/url"
 	"strings"
 
@@ -80,19 +81,7 @@ func (b *Block) checkBrowser() error {
 	if u, err := url.Parse(b.Issuer); err == nil && u.Scheme != "https" && !isLoopback(u.Hostname()) {
 		return wrong("browser", "browser: the cookies are for https alone, and the issuer is %s: serve it by https and write issuer https://%s", b.Issuer, u.Host)
 	}
-	if err := w.checkCookie(); err != nil {
-		return err
-	}
-	if err := b.checkLink(); err != nil {
-		return err
-	}
-	if err := b.checkSignOut(); err != nil {
-		return err
-	}
-	if err := b.checkConsole(); err != nil {
-		return err
-	}
-	return b.checkSignIn()
+	return cmp.Or(w.checkCookie(), b.checkLink(), b.checkSignOut(), b.checkConsole(), b.checkSignIn())
 }
 
 func (w *Browser) checkCookie() error {

@@ -121,9 +121,6 @@ func (b *Block) checkProtect() error {
 }
 
 func (b *Block) checkCORS() error {
-	if b.CORS == nil {
-		return nil
-	}
 	if err := checkList("cors", "cors", b.CORS); err != nil {
 		return err
 	}
@@ -135,9 +132,10 @@ func (b *Block) checkCORS() error {
 	return nil
 }
 
-// checkList refuses a list that is empty, or has empty or repeated values.
+// checkList refuses a list that is empty, or has empty or repeated values. One that is not there is
+// none.
 func checkList(at, what string, list []string) error {
-	if len(list) == 0 {
+	if list != nil && len(list) == 0 {
 		return wrong(at, "%s names nothing: name at least one", what)
 	}
 	for i, value := range list {

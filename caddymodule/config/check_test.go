@@ -198,6 +198,16 @@ func TestCheck_AcceptsASecretOfFullLength(t *testing.T) {
 	}
 }
 
+// Where no algorithms are named, a secret has its own, and the public keys beside it theirs.
+func TestCheck_AcceptsASecretBesidePublicKeys(t *testing.T) {
+	for _, keys := range []string{`"key": "a.pem"`, `"jwks": "https://idp.example.com/jwks.json"`} {
+		h := configOf(t, `"trust": [{"issuer": "https://idp.example.com", "audience": ["x"], "secret": "{env.A}", `+keys+`}]`)
+		if err := h.Check(); err != nil {
+			t.Errorf("%s: %v", keys, err)
+		}
+	}
+}
+
 func TestJSON_UnknownNamesAreRefused(t *testing.T) {
 	for _, members := range []string{`{"isuer": "x"}`, `{"trust": [{"isuer": "x"}]}`, `{"impersonation": {"readonly": true}}`, `{"lifecycle": {}}`} {
 		if err := caddy.StrictUnmarshalJSON([]byte(members), new(Block)); err == nil {

@@ -33,7 +33,7 @@ func (b *Block) checkClaims() error {
 	if c == nil {
 		return nil
 	}
-	if err := checkList("claims", "claims", c.Names); err != nil {
+	if err := checkList("claims", "claims", append([]string{}, c.Names...)); err != nil { // it is required
 		return err
 	}
 	for _, name := range c.Names {

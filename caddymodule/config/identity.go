@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"strings"
@@ -99,15 +100,11 @@ func (b *Block) checkIdentity() error {
 	if i == nil {
 		return nil
 	}
-	for _, check := range []func() error{i.checkModes, i.checkHeaders, i.checkExempt, i.checkCookie, i.checkLogin, i.checkPathHeaders} {
-		if err := check(); err != nil {
-			return err
-		}
+	err := cmp.Or(i.checkModes(), i.checkHeaders(), i.checkExempt(), i.checkCookie(), i.checkLogin(), i.checkPathHeaders())
+	if err == nil && i.Assertion != nil {
+		err = checkList("identity.assertion", "identity: assertion", i.Assertion.Audience)
 	}
-	if i.Assertion != nil {
-		return checkList("identity.assertion", "identity: assertion", i.Assertion.Audience)
-	}
-	return nil
+	return err
 }
 
 func (i *Identity) checkModes() error {
@@ -127,20 +124,26 @@ var ownHeaders = []string{
 	"authorization", "connection", "cookie", "expect", "forwarded", "host", "keep-alive", "origin", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "via",
 }
 
+// isPlainHeader reports whether every server takes a header of that name for what it is.
+func isPlainHeader(name string) bool {
+	return httpguts.ValidHeaderFieldName(name) && !strings.ContainsAny(name, "_.") && len(name) <= 64
+}
+
+func isReservedHeader(name string) bool {
+	name = strings.ToLower(name)
+	return slices.Contains(ownHeaders, name) ||
+		slices.ContainsFunc([]string{"content-", "sec-", "access-control-", "accept", "if-"}, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+}
+
 func (i *Identity) checkHeaders() error {
 	if len(i.Headers) == 0 {
 		return wrong("identity.headers", "identity: headers is empty: name headers, or remove it for the default ones")
 	}
 	for n, header := range i.Headers {
-		lower := strings.ToLower(header.Name)
-		reserved := slices.Contains(ownHeaders, lower)
-		for _, prefix := range [...]string{"content-", "sec-", "x-forwarded-", "access-control-", "accept", "if-"} {
-			reserved = reserved || strings.HasPrefix(lower, prefix)
-		}
 		switch {
-		case !httpguts.ValidHeaderFieldName(header.Name) || strings.ContainsAny(header.Name, "_.") || len(header.Name) > 64:
+		case !isPlainHeader(header.Name):
 			return wrong("identity.header", "identity: header %q: no app reads a header of that name: write letters, digits and hyphens, as in: header X-Auth-User user_id", header.Name)
-		case reserved:
+		case isReservedHeader(header.Name) || strings.HasPrefix(strings.ToLower(header.Name), "x-forwarded-"):
 			return wrong("identity.header", "identity: header %s is a standard header of requests: choose another name, as in: header X-Auth-User user_id", header.Name)
 		case !claimPath(header.Field):
 			return wrong("identity.header", "identity: header %s %q: write what it tells: %s, or a claim by its name or JSON pointer", header.Name, header.Field, strings.Join(forward.FieldNames(), ", "))

@@ -62,9 +62,6 @@ func (b *Block) checkGuards() error {
 	if b.Identity == nil && i.Deny != nil {
 		return wrong("impersonation.deny", "impersonation: deny needs identity: without it, no request is known to be impersonated; add identity, or remove it")
 	}
-	if i.Deny == nil {
-		return nil
-	}
 	for _, pattern := range i.Deny {
 		if why := pathpattern.Check(pattern); why != "" {
 			return wrong("impersonation.deny", "impersonation: deny %q %s: write paths, as in: deny /billing/* /account/delete", pattern, why)

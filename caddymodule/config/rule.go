@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -46,19 +47,11 @@ func (b *Block) checkRules() error {
 	if len(b.Allow) == 0 {
 		return wrong("allow", "no allow: nobody could have a session; say who may, as in: allow self")
 	}
-	if err := b.checkRuleList("allow", b.Allow); err != nil {
-		return err
-	}
-	if err := b.checkRuleList("shadow allow", b.Shadow); err != nil {
-		return err
-	}
 	if len(b.Manage) > 0 && !b.Lifecycle {
 		return wrong("manage", "manage is for listing and revoking, which only lifecycle serves: add lifecycle, or remove manage")
 	}
-	if err := b.checkRuleList("report_client", b.ReportClient); err != nil {
-		return err
-	}
-	return b.checkRuleList("manage", b.Manage)
+	return cmp.Or(b.checkRuleList("allow", b.Allow), b.checkRuleList("shadow allow", b.Shadow),
+		b.checkRuleList("report_client", b.ReportClient), b.checkRuleList("manage", b.Manage))
 }
 
 // checkRuleList checks the rules of a word, allow or manage.
@@ -74,10 +67,7 @@ func (b *Block) checkRuleList(word string, rules []*Rule) error {
 		if word == "report_client" && r.Self {
 			return wrong(at, "report_client self: whoever holds a user's token could make up any address; name the back ends, by scope, claim or expression")
 		}
-		if err := r.check(at, word); err != nil {
-			return err
-		}
-		if err := b.checkFrom(at, word, r); err != nil {
+		if err := cmp.Or(r.check(at, word), b.checkFrom(at, word, r)); err != nil {
 			return err
 		}
 		if slices.ContainsFunc(rules[:i], r.equal) {

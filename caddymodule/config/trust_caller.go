@@ -1,13 +1,12 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
-	"golang.org/x/net/http/httpguts"
 
 	"authsidecar/caddymodule/config/expression"
 	"authsidecar/sessions/bearer"
@@ -17,10 +16,8 @@ import (
 // checkCaller checks what says who is calling by the tokens of an issuer, and what these
 // have to satisfy.
 func (t *Trust) checkCaller(at, name string) error {
-	if t.AudienceClaim != nil {
-		if err := checkList(at+".audience_claim", name+": audience_claim", t.AudienceClaim); err != nil {
-			return err
-		}
+	if err := checkList(at+".audience_claim", name+": audience_claim", t.AudienceClaim); err != nil {
+		return err
 	}
 	for _, claim := range t.AudienceClaim {
 		if !claimPath(claim) || claim == "aud" {
@@ -78,15 +75,10 @@ func (t *Trust) checkTokenHeader(at, name string, ours *forward.Names) error {
 	if t.TokenHeader == "" {
 		return nil
 	}
-	lower := strings.ToLower(t.TokenHeader)
-	reserved := slices.Contains(ownHeaders, lower)
-	for _, prefix := range [...]string{"content-", "sec-", "access-control-", "accept", "if-"} {
-		reserved = reserved || strings.HasPrefix(lower, prefix)
-	}
 	switch {
-	case !httpguts.ValidHeaderFieldName(t.TokenHeader) || strings.ContainsAny(t.TokenHeader, "_.") || len(t.TokenHeader) > 64:
+	case !isPlainHeader(t.TokenHeader):
 		return wrong(at+".token_header", "%s: token_header %q: nothing can come in such a header: write letters, digits and hyphens, as in: token_header Cf-Access-Jwt-Assertion", name, t.TokenHeader)
-	case reserved || ours.Has(t.TokenHeader):
+	case isReservedHeader(t.TokenHeader) || ours.Has(t.TokenHeader):
 		return wrong(at+".token_header", "%s: token_header %s is one that requests have for something else: name the one that the tokens are in (those in Authorization are always found)", name, t.TokenHeader)
 	}
 	return nil
@@ -99,21 +91,12 @@ func (b *Block) checkNames() error {
 	ours := forward.NewNames(b.identityHeaders())
 	for i, t := range b.Trust {
 		at, name := fmt.Sprintf("trust.%d", i), "trust "+t.Issuer
-		if t.Issuers != nil {
-			if err := checkList(at+".issuers", name+": issuers", t.Issuers); err != nil {
-				return err
-			}
-		}
-		if t.Tenants != nil {
-			if err := checkList(at+".tenants", name+": tenants", t.Tenants); err != nil {
-				return err
-			}
+		err := cmp.Or(checkList(at+".issuers", name+": issuers", t.Issuers), checkList(at+".tenants", name+": tenants", t.Tenants), t.checkTokenHeader(at, name, ours))
+		if err != nil {
+			return err
 		}
 		if len(t.Tenants) > 0 && !t.HasTenants() {
 			return wrong(at+".tenants", "%s: tenants needs to know where they are named: write it as in: issuers https://idp.example.com/*/v2.0", name)
-		}
-		if err := t.checkTokenHeader(at, name, ours); err != nil {
-			return err
 		}
 		issuers = append(issuers, bearer.Issuer{Name: t.Issuer, Issuers: t.Issuers})
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"slices"
@@ -51,19 +52,8 @@ func (t *Trust) check(at string) error {
 	if slices.Contains(t.Audience, "*") {
 		return wrong(at+".audience", "%s: audience * accepts tokens that were issued for other apps; name the audience of the tokens that are meant for this one", name)
 	}
-	if err := t.checkSource(at, name); err != nil {
-		return err
-	}
-	if err := t.checkAlgorithms(at, name); err != nil {
-		return err
-	}
-	if err := t.checkTypes(at, name); err != nil {
-		return err
-	}
-	if err := t.checkCaller(at, name); err != nil {
-		return err
-	}
-	if err := t.checkLogout(at, name); err != nil {
+	err := cmp.Or(t.checkSource(at, name), t.checkAlgorithms(at, name), t.checkTypes(at, name), t.checkCaller(at, name), t.checkLogout(at, name))
+	if err != nil {
 		return err
 	}
 	if *t.Leeway < 0 || *t.Leeway > caddy.Duration(5*time.Minute) {

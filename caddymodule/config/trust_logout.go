@@ -55,13 +55,11 @@ const minEventToken = 16
 
 // checkLogout checks what is taken from the issuer beside callers' tokens.
 func (t *Trust) checkLogout(at, name string) error {
-	if t.Logout != nil {
-		if err := checkList(at+".logout", name+": logout", t.Logout); err != nil {
-			return err
-		}
-		if slices.Contains(t.Logout, "*") {
-			return wrong(at+".logout", "%s: logout * takes what was meant for other apps: name the client id that this app has at the issuer, as in: logout my-client", name)
-		}
+	if slices.Contains(t.Logout, "*") {
+		return wrong(at+".logout", "%s: logout * takes what was meant for other apps: name the client id that this app has at the issuer, as in: logout my-client", name)
+	}
+	if err := checkList(at+".logout", name+": logout", t.Logout); err != nil {
+		return err
 	}
 	if t.Events == nil {
 		return nil

@@ -233,34 +233,25 @@ func claimName(object, key ast.Expr) (string, bool) {
 
 // Constant reports whether a CEL expression is the same whoever calls, and what.
 func Constant(src string) (value, constant bool) {
-	if src == "" {
-		return false, false
-	}
 	env, err := celEnv()
-	if err != nil {
+	if src == "" || err != nil {
 		return false, false
 	}
 	compiled, issues := env.Compile(src)
 	if issues.Err() != nil {
 		return false, false
 	}
-	folding, err := cel.NewConstantFoldingOptimizer()
+	program, err := env.Program(compiled, cel.EvalOptions(cel.OptPartialEval), cel.CostLimit(celCost))
 	if err != nil {
 		return false, false
 	}
-	optimizer, err := cel.NewStaticOptimizer(folding)
+	nothing, err := env.PartialVars(map[string]any{})
 	if err != nil {
 		return false, false
 	}
-	folded, issues := optimizer.Optimize(env, compiled)
-	if issues.Err() != nil {
-		return false, false
-	}
-	expr := folded.NativeRep().Expr()
-	if expr.Kind() != ast.LiteralKind {
-		return false, false
-	}
-	return expr.AsLiteral() == types.True, true
+	result, _, err := program.Eval(nothing)
+	known, ok := result.(types.Bool) // else it depends on what is not known here
+	return bool(known), ok && err == nil
 }
 
 // Interface guard

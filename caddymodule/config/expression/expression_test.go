@@ -238,3 +238,25 @@ func TestExpression_MayHoldForSomeSessionsOfACaller(t *testing.T) {
 		}
 	}
 }
+
+// A rule that is the same for everybody is found whatever else stands in it.
+func TestConstant(t *testing.T) {
+	for src, want := range map[string]struct{ value, constant bool }{
+		`true`:                           {true, true},
+		`1 > 2`:                          {false, true},
+		`[1, 2].exists(x, x > 1)`:        {true, true},
+		`caller.dept == "a" || true`:     {true, true},
+		`false && user_id == "alice"`:    {false, true},
+		`caller.dept == "a"`:             {},
+		`has(caller.dept)`:               {},
+		`user_id == user_id`:             {},
+		`reason != "" && client_id > ""`: {},
+		`1 / 0 == 1`:                     {},
+		`no_such_variable`:               {},
+		``:                               {},
+	} {
+		if value, constant := Constant(src); value != want.value || constant != want.constant {
+			t.Errorf("%s: %v, %v", src, value, constant)
+		}
+	}
+}
