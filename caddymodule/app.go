@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -152,13 +153,11 @@ func (a *App) Stop() error {
 func (a *App) Cleanup() error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	var firstErr error
+	errs := make([]error, 0, len(a.instances))
 	for _, inst := range a.instances {
-		if err := inst.close(); err != nil && firstErr == nil {
-			firstErr = err
-		}
+		errs = append(errs, inst.close())
 	}
-	return firstErr
+	return errors.Join(errs...)
 }
 
 // Interface guards

@@ -75,15 +75,7 @@ func (inst *instance) sweepCutoffs(ctx context.Context) {
 			return
 		case <-ticker.C:
 		case <-added:
-			wait(ctx, sweepRest) // for others that come together: each round reads all cutoffs
+			periodic.Wait(ctx, sweepRest) // for others that come together: each round reads all cutoffs
 		}
-	}
-}
-
-// wait returns after that time, or when ctx ends.
-func wait(ctx context.Context, d time.Duration) {
-	select {
-	case <-ctx.Done():
-	case <-time.After(d):
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"authsidecar/caddymodule/internal/periodic"
 	"authsidecar/sessions"
 )
 
@@ -76,12 +77,10 @@ func (o *opening) run(ctx context.Context, inst *instance) {
 				zap.String("issuer", inst.issuer), zap.String("store", engineOf(inst.opener)), zap.String("location", locationOf(inst.opener)), zap.Error(err))
 			said = by // said once, and once more if it will not pass by itself
 		}
-		select {
-		case <-ctx.Done():
+		if !periodic.Wait(ctx, pause+rand.N(pause/4)) { //nolint:gosec // nobody gains by guessing a pause
 			return
-		case <-time.After(pause + rand.N(pause/4)): //nolint:gosec // nobody gains by guessing a pause
-			pause = min(2*pause, openPauseLast)
 		}
+		pause = min(2*pause, openPauseLast)
 	}
 }
 

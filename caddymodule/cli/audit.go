@@ -41,7 +41,7 @@ A file whose last lines were cut off still verifies. To detect that, keep the lo
 		RunE: func(cmd *cobra.Command, files []string) error { return v.run(cmd, files) },
 	}
 	cmd.Flags().StringArrayVar(&v.heads, "head", nil, "Hash of a line that must be there; repeatable")
-	cmd.Flags().BoolVar(&v.json, "json", false, "Print JSON, for scripts")
+	addJSON(cmd, &v.json)
 	return cmd
 }
 

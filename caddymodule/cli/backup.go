@@ -35,7 +35,6 @@ Caddy's storage: back that up too, since all sessions end without them.
 		RunE: func(cmd *cobra.Command, args []string) error { return c.backup(cmd, args[0]) },
 	}
 	c.addFlags(cmd)
-	c.addJSON(cmd)
 	return cmd
 }
 
@@ -51,7 +50,7 @@ func (c *adminClient) backup(cmd *cobra.Command, target string) error {
 	defer func() { _ = body.Close() }()
 	shown := newProgress(cmd.ErrOrStderr(), "bytes", -1)
 	defer shown.done()
-	list, err := saveBackup(name, io.TeeReader(body, countingWriter{shown}))
+	list, err := saveBackup(name, io.TeeReader(body, shown))
 	if err != nil {
 		return fmt.Errorf("no backup was made: %w", err)
 	}
@@ -68,15 +67,6 @@ func (c *adminClient) backup(cmd *cobra.Command, target string) error {
 	}
 	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s (%.1f MiB)\n", name, float64(size)/(1<<20))
 	return err
-}
-
-// countingWriter adds the bytes that are written to a progress.
-type countingWriter struct{ to *progress }
-
-// Write counts.
-func (c countingWriter) Write(data []byte) (int, error) {
-	c.to.add(len(data))
-	return len(data), nil
 }
 
 // backupTarget returns the file that a backup is written to.

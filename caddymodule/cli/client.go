@@ -26,19 +26,27 @@ type adminClient struct {
 }
 
 // addFlags adds the flags that say which server is meant, as Caddy's own commands
-// have them.
+// have them, and --json.
 func (c *adminClient) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&c.address, "address", "", "The admin endpoint of the running Caddy")
 	flags.StringVarP(&c.config, "config", "c", "", "Configuration that names the admin endpoint")
 	flags.StringVarP(&c.adapter, "adapter", "a", "", "Name of the adapter of --config")
 	flags.StringVarP(&c.issuer, "issuer", "i", "", "Our issuer, where several are configured")
+	addJSON(cmd, &c.json)
 	c.addCompletions(cmd)
 }
 
 // addJSON adds the flag of commands that print.
-func (c *adminClient) addJSON(cmd *cobra.Command) {
-	cmd.Flags().BoolVar(&c.json, "json", false, "Print JSON, for scripts")
+func addJSON(cmd *cobra.Command, asJSON *bool) {
+	cmd.Flags().BoolVar(asJSON, "json", false, "Print JSON, for scripts")
+}
+
+// completeNothing says that the values of flags are no names of files.
+func completeNothing(cmd *cobra.Command, flags ...string) {
+	for _, flag := range flags {
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions) // it is there
+	}
 }
 
 func (c *adminClient) addCompletions(cmd *cobra.Command) {

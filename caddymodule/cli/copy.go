@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -14,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
+	"authsidecar/caddymodule/internal/periodic"
 	"authsidecar/sessions"
 	"authsidecar/sessions/pebblestore"
 )
@@ -50,7 +50,7 @@ target already are compared and updated, and never set back.
 	}
 	cmd.Flags().StringVar(&from, "from", "", `The store to read, as in "pebble /var/lib/caddy/sessions"`)
 	cmd.Flags().StringVar(&to, "to", "", `The store to write, as in "redis redis://localhost"`)
-	cmd.Flags().BoolVar(&asJSON, "json", false, "Print JSON, for scripts")
+	addJSON(cmd, &asJSON)
 	for _, flag := range []string{"from", "to"} {
 		_ = cmd.MarkFlagRequired(flag) // they are there
 		_ = cmd.RegisterFlagCompletionFunc(flag, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -109,7 +109,7 @@ func copyStores(ctx context.Context, from, to string, progressOut io.Writer) (re
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, closeWrite()) }()
-	c := copier{from: read, to: write, progress: func(what string) *progress { return newProgress(progressOut, what, -1) }, pause: time.After}
+	c := copier{from: read, to: write, progress: func(what string) *progress { return newProgress(progressOut, what, -1) }, pause: periodic.Wait}
 	if report, err = c.run(ctx); err != nil {
 		return nil, err
 	}

@@ -1,11 +1,16 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"reflect"
+	"slices"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/logout"
+	"authsidecar/sessions/revocation"
 )
 
 // eachMark gives do the marks of logouts in the source, page by page.
@@ -62,4 +67,50 @@ func (c *copier) checkMarks(ctx context.Context, realms []string) error {
 		}
 		return nil
 	})
+}
+
+// cutoffs carries what ended many sessions at once.
+func (c *copier) cutoffs(ctx context.Context, realms []string, report *copyReport) error {
+	for _, realm := range realms {
+		all, err := cutoffsOf(ctx, c.from, realm)
+		if err != nil {
+			return err
+		}
+		store, ok := sessions.As[revocation.Store](c.to)
+		if !ok && len(all) > 0 {
+			return errors.New("the target keeps none: wait two hours after the last bulk revocation, and copy then")
+		}
+		for _, cutoff := range all {
+			if _, err := store.AddCutoff(ctx, cutoff); err != nil {
+				return err
+			}
+			report.Cutoffs++
+		}
+	}
+	return nil
+}
+
+func cutoffsOf(ctx context.Context, store sessions.Store, realm string) ([]revocation.Cutoff, error) {
+	cutoffs, ok := sessions.As[revocation.Store](store)
+	if !ok {
+		return nil, nil
+	}
+	return cutoffs.Cutoffs(ctx, realm)
+}
+
+// checkCutoffs reads them again.
+func (c *copier) checkCutoffs(ctx context.Context, realms []string) error {
+	for _, realm := range realms {
+		want, err := cutoffsOf(ctx, c.from, realm)
+		have, err2 := cutoffsOf(ctx, c.to, realm)
+		if err := cmp.Or(err, err2); err != nil {
+			return err
+		}
+		for _, cutoff := range want {
+			if !slices.ContainsFunc(have, func(other revocation.Cutoff) bool { return reflect.DeepEqual(other, cutoff) }) {
+				return fmt.Errorf("%s is not in the target: repeat the command", cutoff.ID)
+			}
+		}
+	}
+	return nil
 }

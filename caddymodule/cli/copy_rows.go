@@ -12,14 +12,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"authsidecar/sessions"
-	"authsidecar/sessions/revocation"
 )
 
 // A copier carries sessions from one store to another.
 type copier struct {
 	from, to sessions.Store
 	progress func(what string) *progress
-	pause    func(time.Duration) <-chan time.Time // time.After
+	pause    func(context.Context, time.Duration) bool // periodic.Wait
 }
 
 // A copyReport counts the sessions. Read is what the source has, without what it is about to
@@ -78,7 +77,7 @@ func (c *copier) run(ctx context.Context) (*copyReport, error) {
 		return nil, fmt.Errorf("checking sessions: %w", err)
 	}
 	if err := c.checkCutoffs(ctx, realms); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("checking cutoffs: %w", err)
 	}
 	if err := c.checkMarks(ctx, realms); err != nil {
 		return nil, fmt.Errorf("checking marks of logouts: %w", err)
@@ -170,13 +169,8 @@ func (c *copier) update(ctx context.Context, row *sessions.Session) error {
 func (c *copier) patiently(ctx context.Context, do func() error) error {
 	for wait := 100 * time.Millisecond; ; wait *= 2 {
 		err := do()
-		if !errors.Is(err, sessions.ErrUnavailable) || wait > 2*time.Second {
+		if !errors.Is(err, sessions.ErrUnavailable) || wait > 2*time.Second || !c.pause(ctx, wait) {
 			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-c.pause(wait):
 		}
 	}
 }
@@ -223,56 +217,4 @@ func (c *copier) check(ctx context.Context, row *sessions.Session) error {
 	default:
 		return nil // it went on in the target
 	}
-}
-
-// cutoffs carries what ended many sessions at once.
-func (c *copier) cutoffs(ctx context.Context, realms []string, report *copyReport) error {
-	for _, realm := range realms {
-		all, err := cutoffsOf(ctx, c.from, realm)
-		if err != nil {
-			return err
-		}
-		store, ok := sessions.As[revocation.Store](c.to)
-		if !ok && len(all) > 0 {
-			return errors.New("the target keeps none: wait two hours after the last bulk revocation, and copy then")
-		}
-		for _, cutoff := range all {
-			if _, err := store.AddCutoff(ctx, cutoff); err != nil {
-				return err
-			}
-			report.Cutoffs++
-		}
-	}
-	return nil
-}
-
-func cutoffsOf(ctx context.Context, store sessions.Store, realm string) ([]revocation.Cutoff, error) {
-	cutoffs, ok := sessions.As[revocation.Store](store)
-	if !ok {
-		return nil, nil
-	}
-	return cutoffs.Cutoffs(ctx, realm)
-}
-
-func (c *copier) checkCutoffs(ctx context.Context, realms []string) error {
-	for _, realm := range realms {
-		want, err := cutoffsOf(ctx, c.from, realm)
-		if err != nil {
-			return fmt.Errorf("checking cutoffs: %w", err)
-		}
-		have, err := cutoffsOf(ctx, c.to, realm)
-		if err != nil {
-			return fmt.Errorf("checking cutoffs: %w", err)
-		}
-		known := make(map[string]revocation.Cutoff, len(have))
-		for _, cutoff := range have {
-			known[cutoff.ID] = cutoff
-		}
-		for _, cutoff := range want {
-			if !reflect.DeepEqual(known[cutoff.ID], cutoff) {
-				return fmt.Errorf("checking cutoffs: %s is not in the target: repeat the command", cutoff.ID)
-			}
-		}
-	}
-	return nil
 }

@@ -79,11 +79,7 @@ func runCopy(t *testing.T, from, to sessions.Store) (*copyReport, error) {
 	return c.run(t.Context())
 }
 
-func noPause(time.Duration) <-chan time.Time {
-	over := make(chan time.Time)
-	close(over)
-	return over
-}
+func noPause(context.Context, time.Duration) bool { return true }
 
 // busy refuses each create twice.
 type busy struct {

@@ -48,15 +48,12 @@ storage. With --offline, nobody is asked. --envfile is that of caddy run.
 		RunE: func(cmd *cobra.Command, _ []string) error { return e.run(cmd) },
 	}
 	e.addFlags(cmd)
-	e.addJSON(cmd)
 	cmd.Flags().StringSliceVar(&e.envFile, "envfile", nil, "Environment file(s) to load")
 	cmd.Flags().BoolVar(&e.offline, "offline", false, "Ask neither a running server nor identity providers")
 	cmd.Flags().StringVarP(&e.asked.User, "user", "u", "", "Whose session the caller would ask for")
 	cmd.Flags().StringVar(&e.asked.Reason, "reason", "", "The reason that the caller would give")
 	cmd.Flags().StringVar(&e.asked.Client, "client", "", "The client_id that the caller would name")
-	for _, flag := range []string{"user", "reason", "client"} {
-		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions) // it is there
-	}
+	completeNothing(cmd, "user", "reason", "client")
 	return cmd
 }
 

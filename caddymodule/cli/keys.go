@@ -27,7 +27,6 @@ are due:
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.keys(cmd, refresh) },
 	}
 	c.addFlags(cmd)
-	c.addJSON(cmd)
 	cmd.Flags().BoolVar(&refresh, "refresh", false, "Fetch the keys of the trusted issuers now")
 	return cmd
 }
@@ -97,6 +96,5 @@ keys signed stays valid until it expires. Keys in files of yours are not touched
 		},
 	}
 	c.addFlags(cmd)
-	c.addJSON(cmd)
 	return cmd
 }

@@ -29,9 +29,7 @@ func (f *sessionFilter) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&f.actor, "actor", "", "Impersonations by this caller (sub)")
 	flags.StringVar(&f.actorIssuer, "actor-issuer", "", "The issuer of the actor, where several are trusted")
 	flags.BoolVar(&f.impersonations, "impersonations", false, "Impersonations alone; all of them where nothing else is named")
-	for _, name := range []string{"user", "actor", "actor-issuer"} {
-		_ = cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions) // the flag is there
-	}
+	completeNothing(cmd, "user", "actor", "actor-issuer")
 }
 
 // empty reports whether no session is selected.
@@ -99,7 +97,6 @@ session is a line. With --watch it lists them again each 2 seconds, until Ctrl-C
 		},
 	}
 	f.addFlags(cmd)
-	f.addJSON(cmd)
 	cmd.Flags().IntVarP(&limit, "limit", "n", 0, "How many sessions to list at most; 0 for all")
 	addWatch(cmd, &watched)
 	return cmd

@@ -139,6 +139,12 @@ func (p *progress) add(n int) {
 	}
 }
 
+// Write counts bytes.
+func (p *progress) Write(data []byte) (int, error) {
+	p.add(len(data))
+	return len(data), nil
+}
+
 // done ends it.
 func (p *progress) done() {
 	if p.bar != nil {

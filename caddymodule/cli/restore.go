@@ -46,7 +46,7 @@ are live again, and those that were refreshed since are revoked at their next re
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&asJSON, "json", false, "Print JSON, for scripts")
+	addJSON(cmd, &asJSON)
 	return cmd
 }
 

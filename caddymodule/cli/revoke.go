@@ -47,7 +47,6 @@ they are and asks first. An id that begins with - stands after --.
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	r.addFlags(cmd)
-	r.addJSON(cmd)
 	cmd.Flags().BoolVar(&r.dryRun, "dry-run", false, "Only count the sessions")
 	cmd.Flags().BoolVarP(&r.yes, "yes", "y", false, "Do not ask")
 	return cmd
@@ -92,8 +91,11 @@ func (r *revoker) revokeAll(cmd *cobra.Command) error {
 		return nil
 	})
 	counted.done()
-	if err != nil || r.dryRun || result.Selected == 0 {
-		return errors.Join(err, r.printIf(cmd, result, err == nil))
+	if err != nil {
+		return err
+	}
+	if r.dryRun || result.Selected == 0 {
+		return r.print(cmd, result)
 	}
 	if err := r.confirm(cmd, result.Selected); err != nil {
 		return err
@@ -111,13 +113,6 @@ func (r *revoker) revokeAll(cmd *cobra.Command) error {
 	}
 	// Where a cutoff did it, they are all over, and the server tidies up behind it.
 	result.Revoked = max(result.Revoked, result.Selected)
-	return r.print(cmd, result)
-}
-
-func (r *revoker) printIf(cmd *cobra.Command, result revokeResult, do bool) error {
-	if !do {
-		return nil
-	}
 	return r.print(cmd, result)
 }
 

@@ -36,7 +36,6 @@ own, and the last errors in its log. It fails if a store does not answer.
 		},
 	}
 	c.addFlags(cmd)
-	c.addJSON(cmd)
 	addWatch(cmd, &watched)
 	return cmd
 }

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"authsidecar/caddymodule/internal/periodic"
 	"authsidecar/sessions"
 	"authsidecar/sessions/event"
 )
@@ -86,7 +87,7 @@ func (l *Live) Run(ctx context.Context, store sessions.Store) {
 			l.realms = counted
 			l.mu.Unlock()
 		}
-		if !rest(ctx, max(liveEvery, liveShare*took)) {
+		if !periodic.Wait(ctx, max(liveEvery, liveShare*took)) {
 			return
 		}
 	}
@@ -115,20 +116,8 @@ func countLive(ctx context.Context, store sessions.AdminStore, clock func() time
 		if cursor = page.Next; cursor == "" {
 			return counted, took, true
 		}
-		if !rest(ctx, liveRest*this) {
+		if !periodic.Wait(ctx, liveRest*this) {
 			return nil, took, false
 		}
-	}
-}
-
-// rest waits, and reports whether ctx still goes on.
-func rest(ctx context.Context, pause time.Duration) bool {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }

@@ -1,4 +1,4 @@
-// Package periodic does things again and again.
+// Package periodic does things again and again, and waits.
 package periodic
 
 import (
@@ -17,5 +17,17 @@ func Run(ctx context.Context, pause time.Duration, do func()) {
 		case <-ticker.C:
 			do()
 		}
+	}
+}
+
+// Wait waits, and reports whether ctx still goes on.
+func Wait(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
 }
