@@ -26,7 +26,7 @@ func (a *App) AdminInstances() []*adminapi.Instance {
 
 func (inst *instance) forAdmin() *adminapi.Instance {
 	shown := &adminapi.Instance{
-		Block: inst.reports.Block(), Reports: inst.reports,
+		Block: inst.Block(), Reports: inst.Reporter,
 		Issuer: inst.issuer, Path: strings.TrimPrefix(inst.manager.Minter.RefreshAudience, inst.issuer), Manager: inst.manager,
 		Engine: engineOf(inst.opener), Location: locationOf(inst.opener), CopyDir: inst.copyDir, Logger: inst.logger,
 	}

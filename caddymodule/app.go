@@ -81,7 +81,7 @@ func (a *App) reporters() []*observe.Reporter {
 	defer a.mu.Unlock()
 	all := make([]*observe.Reporter, 0, len(a.instances))
 	for _, inst := range a.instances {
-		all = append(all, inst.reports)
+		all = append(all, inst.Reporter)
 	}
 	return all
 }

@@ -2,13 +2,18 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"math"
+	"os"
 	"slices"
 	"time"
 
 	"go.uber.org/zap"
 
 	"authsidecar/caddymodule/internal/periodic"
+	"authsidecar/sessions/jose"
+	"authsidecar/sessions/keyring"
 )
 
 // background returns what runs until the configuration is replaced.
@@ -22,7 +27,7 @@ func (inst *instance) background() []func(context.Context) {
 	if len(inst.rings) > 0 {
 		runs = append(runs, inst.keepKeys)
 	}
-	return append(runs, inst.sweepCutoffs, inst.reports.Run)
+	return append(runs, inst.sweepCutoffs, inst.LogIntervals)
 }
 
 // drain sweeps, sweepBatch at a time, until nothing is left or it fails.
@@ -78,4 +83,55 @@ func (inst *instance) sweepCutoffs(ctx context.Context) {
 			periodic.Wait(ctx, sweepRest) // for others that come together: each round reads all cutoffs
 		}
 	}
+}
+
+// A ringPlan is a ring of generated keys and when they change.
+type ringPlan struct {
+	name string
+	ring *keyring.Ring
+	plan keyring.Schedule
+}
+
+// addKeyring makes the rings of signing keys: of the operator's key files, or to
+// be filled from the storage when the instance opens.
+func (inst *instance) addKeyring(h *Handler) error {
+	keys := keyring.New()
+	inst.keyring = keys
+	longest := max(time.Duration(h.Session.MaxTTL), time.Duration(h.Impersonation.MaxTTL), keyKeep)
+	uses := []struct {
+		name, file, algorithm string
+		ring                  *keyring.Ring
+		keep                  time.Duration
+	}{
+		{"refresh", h.RefreshToken.Key, h.RefreshToken.Algorithm, keys.Refresh, longest},
+		{"access", h.AccessToken.Key, h.AccessToken.Algorithm, keys.Access, time.Duration(h.AccessToken.TTL) + keyCache},
+	}
+	for _, use := range uses {
+		algorithm, err := jose.ParseAlgorithm(use.algorithm)
+		if err != nil {
+			return fmt.Errorf("%s_token: %w", use.name, err)
+		}
+		if use.file != "" {
+			if err := setKeyFile(use.ring, use.file, algorithm); err != nil {
+				return fmt.Errorf("%s_token: key %s: %w", use.name, use.file, err)
+			}
+			continue
+		}
+		inst.rings = append(inst.rings, ringPlan{name: use.name, ring: use.ring, plan: keyring.Schedule{
+			Algorithm: algorithm, Rotate: time.Duration(*h.SigningKeys.Rotate), Publish: keyPublish(), Keep: use.keep,
+		}})
+	}
+	return nil
+}
+
+func setKeyFile(ring *keyring.Ring, file string, algorithm jose.Algorithm) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return errors.Unwrap(err) // the path is in the message already
+	}
+	key, err := jose.ParsePrivate(data, algorithm)
+	if err != nil {
+		return err
+	}
+	return ring.Set([]keyring.Record{{Key: key}})
 }

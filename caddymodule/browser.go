@@ -17,7 +17,6 @@ import (
 	"authsidecar/sessions/browser/banner"
 	"authsidecar/sessions/browser/console"
 	"authsidecar/sessions/browser/signin"
-	"authsidecar/sessions/keyring"
 	"authsidecar/sessions/urlpath"
 )
 
@@ -91,18 +90,21 @@ func isLong(r *http.Request) bool {
 	return size > caddyHeader
 }
 
-// newBrowser makes what serves browsers; nil without browser.
-func (inst *instance) newBrowser(h *Handler) (api *browser.API, err error) {
+// addBrowser adds what serves browsers, if there is browser, and what tells the app who asks.
+func (inst *instance) addBrowser(h *Handler) (err error) {
 	if inst.cookies == nil {
-		return nil, nil
+		inst.identity = inst.newIdentity(h, nil)
+		return nil
 	}
 	c := browser.Config{Path: h.Path, Authenticator: inst.cookies, Links: inst.links, Banner: h.Browser.Banner, Observer: observer{inst}}
 	if h.Browser.SignIn != nil {
 		if c.SignIn, err = inst.newSignIn(h, h.Path+browser.OpenPath, h.Origin(), h.ImpersonateOrigin()); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return browser.New(c), nil
+	api := browser.New(c)
+	inst.own, inst.identity = append(inst.own, api), inst.newIdentity(h, api)
+	return nil
 }
 
 // newBanner is what puts the bar on pages; nil without it.
@@ -111,7 +113,7 @@ func (inst *instance) newBanner(h *Handler) *banner.Banner {
 		return nil
 	}
 	_, secure := inst.cookies.Jar.Flows()
-	return &banner.Banner{Path: h.Path, Secure: secure, Count: inst.reports.Banner}
+	return &banner.Banner{Path: h.Path, Secure: secure, Count: inst.Banner}
 }
 
 // newLinks are how sessions are handed over; nil without browser.
@@ -136,12 +138,12 @@ func (c consoleHost) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Mat
 
 // addConsole adds the host of the console, where it is configured. Its access tokens are good there
 // alone, and none of others is.
-func (inst *instance) addConsole(h *Handler, keys *keyring.Keyring) error {
+func (inst *instance) addConsole(h *Handler) error {
 	origin := h.ConsoleOrigin()
 	if origin == "" {
 		return nil
 	}
-	verifier, err := bearer.New(bearer.Config{Observer: observer{inst}, Issuers: []bearer.Issuer{inst.ownIssuer(keys.Access, []string{origin})}})
+	verifier, err := bearer.New(bearer.Config{Observer: observer{inst}, Issuers: []bearer.Issuer{inst.ownIssuer([]string{origin})}})
 	if err != nil {
 		return fmt.Errorf("browser: console: %w", err)
 	}

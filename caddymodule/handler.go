@@ -108,7 +108,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	}
 	if h.Health != "" && r.URL.Path == h.Health {
 		defer httpapi.LeaveBody(w, r)()
-		h.inst.reports.ServeHealth(w, r)
+		h.inst.ServeHealth(w, r)
 		return nil
 	}
 	asked := h.inst.cors.Asked(r)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -18,8 +17,6 @@ import (
 	"authsidecar/sessions/browser"
 	"authsidecar/sessions/cors"
 	"authsidecar/sessions/forward"
-	"authsidecar/sessions/httpapi"
-	"authsidecar/sessions/jose"
 	"authsidecar/sessions/keyring"
 	"authsidecar/sessions/logout"
 	"authsidecar/sessions/streams"
@@ -30,6 +27,8 @@ import (
 // network or the disk's databases, and opened when the app starts or when the
 // first request comes, whichever is sooner, or as soon as that can be done.
 type instance struct {
+	*observe.Reporter // of what happens
+
 	issuer string
 	asJSON []byte // the handler it was made for
 	logger *zap.Logger
@@ -41,9 +40,8 @@ type instance struct {
 	trust    []*trusted
 	clients  []*trusted // those that authenticate by keys: their issuer is the client
 	keys     *keyStore
-	signing  []observe.Ring
-	rings    []ringPlan // of them, those that are generated
-	reports  *observe.Reporter
+	keyring  *keyring.Keyring
+	rings    []ringPlan             // of those that are generated
 	identity *identity.Middleware   // nil without the block
 	cookies  *browser.Authenticator // the same
 	links    *browser.Links         // the same
@@ -59,17 +57,6 @@ type instance struct {
 	forget  func() error // lets go of what OAuth requests left; nil: there is none
 }
 
-// A ringPlan is a ring of generated keys and when they change.
-type ringPlan struct {
-	name string
-	ring *keyring.Ring
-	plan keyring.Schedule
-}
-
-// ownLeeway is how far two nodes may be apart in what they think that the store's clock
-// says.
-const ownLeeway = 2 * time.Second
-
 func newInstance(h *Handler) (*instance, error) {
 	h.logger = observe.Remember(h.logger, h.Issuer)
 	inst := &instance{
@@ -77,41 +64,17 @@ func newInstance(h *Handler) (*instance, error) {
 		keys: newKeyStore(h.ctx.Storage(), h.Issuer), opener: h.store, tokenHeaders: h.TokenHeaders(), opening: newOpening(),
 		cors: cors.New(h.CORS),
 	}
-	keys, err := inst.newKeyring(h)
-	if err != nil {
-		return nil, err
+	for _, add := range []func(*Handler) error{
+		inst.addKeyring, inst.addVerifier, inst.addReports, inst.addManager,
+		inst.addConsole, // before all others: its host is its own
+		inst.addLogout, inst.addOAuth,
+		inst.addBrowser, inst.addAPI, // they have all below their path
+	} {
+		if err := add(h); err != nil {
+			return nil, err
+		}
 	}
-	if inst.verifier, err = inst.newVerifier(h, keys.Access); err != nil {
-		return nil, err
-	}
-	if err := inst.newReports(h); err != nil {
-		return nil, err
-	}
-	if inst.manager, err = inst.newManager(h, keys); err != nil {
-		return nil, err
-	}
-	inst.links = newLinks(h)
-	inst.cookies = inst.newAuthenticator(h)
-	browsers, err := inst.newBrowser(h)
-	if err != nil {
-		return nil, err
-	}
-	inst.identity = inst.newIdentity(h, browsers)
-	if err := inst.addConsole(h, keys); err != nil { // before all others: its host is its own
-		return nil, err
-	}
-	if err := inst.addLogout(h); err != nil {
-		return nil, err
-	}
-	if err := inst.addOAuth(h, keys); err != nil { // before those that have all below their path
-		return nil, err
-	}
-	if browsers != nil {
-		inst.own = append(inst.own, browsers)
-	}
-	api, err := inst.newAPI(h, keys)
-	inst.own = append(inst.own, api)
-	return inst, err
+	return inst, nil
 }
 
 // newIdentity makes what tells the app who asks; nil without identity.
@@ -122,34 +85,13 @@ func (inst *instance) newIdentity(h *Handler, browsers *browser.API) *identity.M
 	return identity.New(identity.Config{
 		Identity: h.Identity, Impersonation: h.Impersonation,
 		Issuer: h.Issuer, TokenHeaders: inst.tokenHeaders, Logger: h.logger,
-		Verifier: inst.verifier, Manager: inst.manager, Reports: inst.reports, Browser: browsers, SignOut: h.SignOuts(), Banner: inst.newBanner(h),
+		Verifier: inst.verifier, Manager: inst.manager, Reports: inst.Reporter, Browser: browsers, SignOut: h.SignOuts(), Banner: inst.newBanner(h),
 		Open: inst.open, Streams: func() *streams.Registry { return &inst.store.Load().streams },
 	})
 }
 
-// newAPI makes what answers on the path and below it.
-func (inst *instance) newAPI(h *Handler, keys *keyring.Keyring) (*httpapi.API, error) {
-	c := httpapi.Config{
-		Path: h.Path, Verifier: inst.verifier, Manager: inst.manager,
-		Lifecycle: h.Lifecycle, KeySet: h.PublishesKeys(), Keys: keys.Access.Public, KeysMaxAge: keyCache,
-		CrossSite: forward.CrossSite, ClientIP: observe.ClientIP, RequestID: observe.RequestID, Observer: observer{inst},
-	}
-	if len(h.Trust) == 1 {
-		c.ActorIssuer = h.Trust[0].Issuer
-	}
-	if inst.cookies != nil {
-		cookies := browser.Cookies{Authenticator: inst.cookies}
-		c.Cookies, c.Deliver = cookies, browser.Handover{Cookies: cookies, Links: inst.links, Path: h.Path}
-	}
-	var err error
-	if h.OpenAPI {
-		c.OpenAPI, err = description(&h.Block)
-	}
-	return httpapi.New(c), err
-}
-
-// newManager makes the manager; its store comes when the instance opens.
-func (inst *instance) newManager(h *Handler, keys *keyring.Keyring) (*sessions.Manager, error) {
+// addManager makes the manager; its store comes when the instance opens.
+func (inst *instance) addManager(h *Handler) error {
 	claims, claimsAge := h.KeptClaims()
 	m := &sessions.Manager{
 		Realm:         h.Issuer,
@@ -167,7 +109,7 @@ func (inst *instance) newManager(h *Handler, keys *keyring.Keyring) (*sessions.M
 			AccessTTL:       time.Duration(h.AccessToken.TTL),
 			Claims:          claims,
 			ClaimsAge:       claimsAge,
-			Keys:            keys,
+			Keys:            inst.keyring,
 			Console:         h.ConsoleOrigin(),
 		},
 	}
@@ -175,7 +117,9 @@ func (inst *instance) newManager(h *Handler, keys *keyring.Keyring) (*sessions.M
 	if h.Browser != nil {
 		m.LinkTTL = time.Duration(h.Browser.Link)
 	}
-	return m, setRules(m, h)
+	inst.manager, inst.links = m, newLinks(h)
+	inst.cookies = inst.newAuthenticator(h)
+	return setRules(m, h)
 }
 
 // setRules gives the manager the rules of the configuration.
@@ -191,50 +135,6 @@ func setRules(m *sessions.Manager, h *Handler) (err error) {
 	}
 	m.ReportClient, err = h.ReportRules()
 	return err
-}
-
-// newKeyring makes the rings of signing keys: of the operator's key files, or to
-// be filled from the storage when the instance opens.
-func (inst *instance) newKeyring(h *Handler) (*keyring.Keyring, error) {
-	keys := keyring.New()
-	longest := max(time.Duration(h.Session.MaxTTL), time.Duration(h.Impersonation.MaxTTL), keyKeep)
-	uses := []struct {
-		name, file, algorithm string
-		ring                  *keyring.Ring
-		keep                  time.Duration
-	}{
-		{"refresh", h.RefreshToken.Key, h.RefreshToken.Algorithm, keys.Refresh, longest},
-		{"access", h.AccessToken.Key, h.AccessToken.Algorithm, keys.Access, time.Duration(h.AccessToken.TTL) + keyCache},
-	}
-	for _, use := range uses {
-		algorithm, err := jose.ParseAlgorithm(use.algorithm)
-		if err != nil {
-			return nil, fmt.Errorf("%s_token: %w", use.name, err)
-		}
-		inst.signing = append(inst.signing, observe.Ring{Use: use.name, Keys: use.ring, Generated: use.file == ""})
-		if use.file != "" {
-			if err := setKeyFile(use.ring, use.file, algorithm); err != nil {
-				return nil, fmt.Errorf("%s_token: key %s: %w", use.name, use.file, err)
-			}
-			continue
-		}
-		inst.rings = append(inst.rings, ringPlan{name: use.name, ring: use.ring, plan: keyring.Schedule{
-			Algorithm: algorithm, Rotate: time.Duration(*h.SigningKeys.Rotate), Publish: keyPublish(), Keep: use.keep,
-		}})
-	}
-	return keys, nil
-}
-
-func setKeyFile(ring *keyring.Ring, file string, algorithm jose.Algorithm) error {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return errors.Unwrap(err) // the path is in the message already
-	}
-	key, err := jose.ParsePrivate(data, algorithm)
-	if err != nil {
-		return err
-	}
-	return ring.Set([]keyring.Record{{Key: key}})
 }
 
 // open returns nil when the store and the keys are open. Otherwise it begins to open them, and
@@ -298,7 +198,7 @@ func (inst *instance) use(ctx context.Context, store *openStore, secret []byte) 
 	if err := store.watch.LoadCutoffs(ctx, inst.issuer); err != nil {
 		return err
 	}
-	return inst.reports.Open()
+	return inst.OpenAudit()
 }
 
 // moves reports whether another store serves the issuer, by the instance that is replaced.
@@ -314,7 +214,7 @@ func (inst *instance) moves(before *instance) bool {
 func (inst *instance) close() error {
 	inst.opening.end()
 	inst.ready.Store(false)
-	err := inst.reports.Close()
+	err := inst.CloseAudit()
 	if inst.forget != nil {
 		err = errors.Join(err, inst.forget())
 	}
@@ -332,24 +232,4 @@ func (inst *instance) now() time.Time {
 		return time.Now()
 	}
 	return inst.manager.Store.Now()
-}
-
-// newVerifier makes the verifier of callers' tokens. It knows our own access
-// tokens too, to tell who presents one.
-func (inst *instance) newVerifier(h *Handler, own *keyring.Ring) (*bearer.Verifier, error) {
-	config := bearer.Config{Observer: observer{inst}, Issuers: []bearer.Issuer{inst.ownIssuer(own, h.AccessToken.Audience)}}
-	for _, t := range h.Trust {
-		made, err := newTrusted(h.ctx, h.logger, t)
-		if err != nil {
-			return nil, fmt.Errorf("trust %s: %w", t.Issuer, err)
-		}
-		inst.trust = append(inst.trust, made)
-		config.Issuers = append(config.Issuers, made.issuer)
-	}
-	return bearer.New(config)
-}
-
-// ownIssuer returns how our own access tokens are verified that are for that audience.
-func (inst *instance) ownIssuer(keys *keyring.Ring, audience []string) bearer.Issuer {
-	return bearer.Issuer{Name: inst.issuer, Keys: keys, Audiences: audience, Own: true, Leeway: ownLeeway, Now: inst.now}
 }

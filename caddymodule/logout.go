@@ -23,10 +23,10 @@ func (inst *instance) addLogout(h *Handler) error {
 		Path: h.Path, Listeners: listeners, Verifier: inst.verifier, Logouts: inst.logouts,
 		ClientIP: observe.ClientIP, Observer: observer{inst},
 		Heard: func(ctx context.Context, heard *logoutapi.Heard) {
-			inst.reports.Heard(ctx, heard, describeRows(inst.logouts.Seen(heard.Trust)))
+			inst.Heard(ctx, heard, describeRows(inst.logouts.Seen(heard.Trust)))
 		},
 	}))
-	inst.reports.ShowIssuerEvents()
+	inst.ShowIssuerEvents()
 	return nil
 }
 

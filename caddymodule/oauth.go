@@ -13,17 +13,16 @@ import (
 	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/jose"
-	"authsidecar/sessions/keyring"
 	"authsidecar/sessions/oauthapi"
 )
 
 // addOAuth adds the OAuth endpoints and the discovery documents, as far as they are configured.
-func (inst *instance) addOAuth(h *Handler, keys *keyring.Keyring) error {
+func (inst *instance) addOAuth(h *Handler) error {
 	if !h.Discovers() {
 		return nil
 	}
 	c := oauthapi.Config{
-		Issuer: h.Issuer, KeysPath: h.Path + "/jwks.json", Keys: keys.Access.Public, MaxAge: keyCache,
+		Issuer: h.Issuer, KeysPath: h.Path + "/jwks.json", Keys: inst.keyring.Access.Public, MaxAge: keyCache,
 		Audience: h.AccessToken.Audience, Sessions: inst.manager, Verifier: inst.verifier,
 		ClientIP: inst.attemptIP(), Observer: observer{inst},
 	}

@@ -10,19 +10,26 @@ import (
 	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/browser"
 	"authsidecar/sessions/event"
+	"authsidecar/sessions/forward"
+	"authsidecar/sessions/httpapi"
 	"authsidecar/sessions/oauthapi"
 	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/urlpath"
 )
 
-// newReports makes what reports what happens here.
-func (inst *instance) newReports(h *Handler) (err error) {
+// addReports makes what reports what happens here.
+func (inst *instance) addReports(h *Handler) (err error) {
 	config := observe.Config{
 		Issuer: inst.issuer, Logger: inst.logger, Mend: inst.refusedMend,
 		Refusals: identity.RefusalCodes,
 		Block: observe.Block{
-			Trusted: inst.trusted(), Rings: inst.signing,
+			Trusted: inst.trusted(),
+			Rings: []observe.Ring{
+				{Use: "refresh", Keys: inst.keyring.Refresh, Generated: h.RefreshToken.Key == ""},
+				{Use: "access", Keys: inst.keyring.Access, Generated: h.AccessToken.Key == ""},
+			},
 			Ready: inst.ready.Load,
 			Ping:  func(ctx context.Context) error { return ping(ctx, inst.store.Load().store) },
 			Watch: func() *revocation.Watcher { return &inst.store.Load().watch },
@@ -35,7 +42,7 @@ func (inst *instance) newReports(h *Handler) (err error) {
 	if h.Audit != nil {
 		config.AuditFile, config.AuditRequired = h.Audit.File, h.Audit.Required
 	}
-	inst.reports, err = observe.New(h.ctx, config)
+	inst.Reporter, err = observe.New(h.ctx, config)
 	return err
 }
 
@@ -75,14 +82,9 @@ func (inst *instance) refusedMend(reason bearer.Reason, issuer string) string {
 	}
 }
 
-// An observer is what an instance hears what happens by: it reports it, and ends what is open
-// for a session that was revoked.
+// An observer is what an instance hears what happens by: its Reporter, and besides it ends what is
+// open for a session that was revoked.
 type observer struct{ *instance }
-
-// Before implements sessions.Observer.
-func (o observer) Before(ctx context.Context, kind event.Kind, s *sessions.Session) error {
-	return o.reports.Before(ctx, kind, s)
-}
 
 // Event implements sessions.Observer.
 func (o observer) Event(ctx context.Context, e *sessions.Event) {
@@ -90,7 +92,7 @@ func (o observer) Event(ctx context.Context, e *sessions.Event) {
 	if e.Kind == event.Created && o.logouts != nil {
 		o.logouts.Created(o.trustOf(e.Session), e.Session)
 	}
-	o.reports.Event(ctx, e)
+	o.Reporter.Event(ctx, e)
 }
 
 // endStreams ends what is open for a session that was revoked. The deny list says so of most of
@@ -104,19 +106,6 @@ func (o observer) endStreams(e *sessions.Event) {
 // Expired implements sessions.Observer: the store knows whose the session was.
 func (o observer) Expired(s *sessions.Session) { o.store.Load().expired(s) }
 
-// Verified implements sessions.Observer.
-func (o observer) Verified(ctx context.Context, c *sessions.Caller, remembered bool) {
-	o.reports.Verified(ctx, c, remembered)
-}
-
-// Failed implements sessions.Observer.
-func (o observer) Failed(ctx context.Context, status int, err error) {
-	o.reports.Failed(ctx, status, err)
-}
-
-// Limited implements sessions.Observer.
-func (o observer) Limited(ctx context.Context, client string) { o.reports.Limited(ctx, client) }
-
 // endpoints are some of our own.
 type endpoints interface {
 	// Route reports whose request it is. It does not allocate for requests that pass.
@@ -128,6 +117,27 @@ type endpoints interface {
 	NeedsStore(m urlpath.Match) bool
 	// Unavailable answers such a request while what it needs is not open.
 	Unavailable(w http.ResponseWriter, r *http.Request, m urlpath.Match, cause error)
+}
+
+// addAPI adds what answers on the path and below it.
+func (inst *instance) addAPI(h *Handler) (err error) {
+	c := httpapi.Config{
+		Path: h.Path, Verifier: inst.verifier, Manager: inst.manager,
+		Lifecycle: h.Lifecycle, KeySet: h.PublishesKeys(), Keys: inst.keyring.Access.Public, KeysMaxAge: keyCache,
+		CrossSite: forward.CrossSite, ClientIP: observe.ClientIP, RequestID: observe.RequestID, Observer: observer{inst},
+	}
+	if len(h.Trust) == 1 {
+		c.ActorIssuer = h.Trust[0].Issuer
+	}
+	if inst.cookies != nil {
+		cookies := browser.Cookies{Authenticator: inst.cookies}
+		c.Cookies, c.Deliver = cookies, browser.Handover{Cookies: cookies, Links: inst.links, Path: h.Path}
+	}
+	if h.OpenAPI {
+		c.OpenAPI, err = description(&h.Block)
+	}
+	inst.own = append(inst.own, httpapi.New(c))
+	return err
 }
 
 // serve answers a request that is ours.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
@@ -138,4 +139,29 @@ func readCAs(file string) (*x509.CertPool, error) {
 // slogOf returns a logger for what speaks the standard library's.
 func slogOf(logger *zap.Logger) *slog.Logger {
 	return slog.New(zapslog.NewHandler(logger.Core(), zapslog.AddStacktraceAt(slog.LevelError+1)))
+}
+
+// ownLeeway is how far two nodes may be apart in what they think that the store's clock
+// says.
+const ownLeeway = 2 * time.Second
+
+// addVerifier makes the verifier of callers' tokens. It knows our own access
+// tokens too, to tell who presents one.
+func (inst *instance) addVerifier(h *Handler) (err error) {
+	config := bearer.Config{Observer: observer{inst}, Issuers: []bearer.Issuer{inst.ownIssuer(h.AccessToken.Audience)}}
+	for _, t := range h.Trust {
+		made, err := newTrusted(h.ctx, h.logger, t)
+		if err != nil {
+			return fmt.Errorf("trust %s: %w", t.Issuer, err)
+		}
+		inst.trust = append(inst.trust, made)
+		config.Issuers = append(config.Issuers, made.issuer)
+	}
+	inst.verifier, err = bearer.New(config)
+	return err
+}
+
+// ownIssuer returns how our own access tokens are verified that are for that audience.
+func (inst *instance) ownIssuer(audience []string) bearer.Issuer {
+	return bearer.Issuer{Name: inst.issuer, Keys: inst.keyring.Access, Audiences: audience, Own: true, Leeway: ownLeeway, Now: inst.now}
 }

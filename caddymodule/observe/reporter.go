@@ -88,14 +88,14 @@ func New(ctx caddy.Context, c Config) (*Reporter, error) {
 // Block returns the state of the block.
 func (r *Reporter) Block() *Block { return &r.block }
 
-// Open opens the file of the audit.
-func (r *Reporter) Open() error { return r.audit.open() }
+// OpenAudit opens the file of the audit.
+func (r *Reporter) OpenAudit() error { return r.audit.open() }
 
-// Close closes the file of the audit. What happens from now on is not in it.
-func (r *Reporter) Close() error { return r.audit.close() }
+// CloseAudit closes the file of the audit. What happens from now on is not in it.
+func (r *Reporter) CloseAudit() error { return r.audit.close() }
 
-// Run writes the lines that are logged at intervals, until ctx ends.
-func (r *Reporter) Run(ctx context.Context) { r.refused.run(ctx) }
+// LogIntervals writes the lines that are logged at intervals, until ctx ends.
+func (r *Reporter) LogIntervals(ctx context.Context) { r.refused.run(ctx) }
 
 // Event reports what happened to a session: who, as whom, why and from where. There is no
 // token in an event.
