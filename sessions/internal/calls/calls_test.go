@@ -107,6 +107,28 @@ func TestChangesOfOneRowWaitForEachOther(t *testing.T) {
 	}
 }
 
+// With a lane for each of a few hashes, one in four of 128 calls would wait for another.
+func TestChangesOfDifferentRowsDoNotWaitForEachOther(t *testing.T) {
+	lanes := NewLanes(1, 0, time.Hour, errBusy)
+	claims := make(map[uint32]*Claim)
+	for i := range uint32(10_000) {
+		claim, err := lanes.Exclusive(t.Context(), i<<8)
+		if err != nil {
+			t.Fatalf("after %d others: %v", i, err)
+		}
+		claims[i] = claim
+	}
+	if _, err := lanes.Exclusive(t.Context(), 0); !errors.Is(err, errBusy) {
+		t.Errorf("two changes at once: %v", err)
+	}
+	for _, claim := range claims {
+		claim.Leave()
+	}
+	if n := len(lanes.claims); n > 0 {
+		t.Errorf("%d claims of nobody are kept", n)
+	}
+}
+
 func TestACallThatIsSentOutlivesItsCallerAndNotItsTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, c := range []struct{ deadline, timeout, want time.Duration }{
