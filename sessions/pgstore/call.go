@@ -1,10 +1,12 @@
 package pgstore
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"authsidecar/sessions/internal/calls"
@@ -15,7 +17,7 @@ func hash32(name []byte) uint32 { return binary.BigEndian.Uint32(name) }
 
 // do runs a statement on a connection, and again where the server says that nothing
 // came of it.
-func (s *Store) do(ctx context.Context, statement func(context.Context, *pgconn.PgConn) error) error {
+func (s *Store) do(ctx context.Context, statement func(context.Context, *pgx.Conn) error) error {
 	lane, err := s.lanes.Run(ctx)
 	if err != nil {
 		return err
@@ -28,7 +30,7 @@ func (s *Store) do(ctx context.Context, statement func(context.Context, *pgconn.
 const tries = 5
 
 // doNow is do for those who need not wait in line.
-func (s *Store) doNow(ctx context.Context, statement func(context.Context, *pgconn.PgConn) error) (err error) {
+func (s *Store) doNow(ctx context.Context, statement func(context.Context, *pgx.Conn) error) (err error) {
 	for range tries {
 		err = s.once(ctx, statement)
 		if !undone(err) && !pgconn.SafeToRetry(err) {
@@ -40,7 +42,7 @@ func (s *Store) doNow(ctx context.Context, statement func(context.Context, *pgco
 
 // once runs a statement. Whoever gives up on it does not break it off, which would
 // cost the connection: it is bounded by its time.
-func (s *Store) once(ctx context.Context, statement func(context.Context, *pgconn.PgConn) error) error {
+func (s *Store) once(ctx context.Context, statement func(context.Context, *pgx.Conn) error) error {
 	waiting, cancel := context.WithTimeoutCause(ctx, s.opts.Timeout, ErrBusy)
 	conn, err := s.pool.Acquire(waiting)
 	if err != nil && waiting.Err() != nil {
@@ -53,7 +55,7 @@ func (s *Store) once(ctx context.Context, statement func(context.Context, *pgcon
 	defer conn.Release()
 	ctx, cancel = calls.Bounded(ctx, s.opts.Timeout)
 	defer cancel()
-	err = statement(ctx, conn.Conn().PgConn())
+	err = statement(ctx, conn.Conn())
 	if spoilt(err) {
 		_ = conn.Conn().Close(ctx)
 	}
@@ -63,33 +65,27 @@ func (s *Store) once(ctx context.Context, statement func(context.Context, *pgcon
 // query says a statement, and calls row for each row of the answer. Where that is an
 // error, so is query.
 func (s *Store) query(ctx context.Context, sql string, a *args, row func(*reader) error) error {
-	return s.do(ctx, func(ctx context.Context, conn *pgconn.PgConn) error { return s.ask(ctx, conn, sql, a, row) })
+	return s.do(ctx, func(ctx context.Context, conn *pgx.Conn) error { return s.ask(ctx, conn, sql, a, row) })
 }
 
 func (s *Store) exec(ctx context.Context, sql string, a *args) error {
 	return s.query(ctx, sql, a, func(*reader) error { return nil })
 }
 
-func (s *Store) ask(ctx context.Context, conn *pgconn.PgConn, sql string, a *args, row func(*reader) error) error {
+func (s *Store) ask(ctx context.Context, conn *pgx.Conn, sql string, a *args, row func(*reader) error) error {
 	asked := s.clock.Passed()
-	answer := conn.ExecParams(ctx, sql, a.values, a.types, a.formats, allBinary)
-	err := readRows(asked, answer, row)
-	if _, closing := answer.Close(); closing != nil {
-		return closing
+	rows, err := conn.Query(ctx, sql, *a...)
+	if err != nil {
+		return err
 	}
-	return err
+	return readRows(asked, rows, row)
 }
 
 // readRows reads an answer to its end, or to the first row that fails.
-func readRows(asked time.Duration, answer *pgconn.ResultReader, row func(*reader) error) error {
-	for answer.NextRow() {
-		r := reader{values: answer.Values(), asked: asked}
-		if err := row(&r); err != nil {
-			return err
-		}
-		if r.err != nil {
-			return r.err
-		}
-	}
-	return nil
+func readRows(asked time.Duration, rows pgx.Rows, row func(*reader) error) error {
+	_, err := pgx.ForEachRow(rows, nil, func() error {
+		r := reader{values: rows.RawValues(), asked: asked}
+		return cmp.Or(row(&r), r.err)
+	})
+	return err
 }

@@ -7,7 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 
-	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/calls"
@@ -111,25 +111,13 @@ func (p *putting) locked(ctx context.Context, sql string, read func(*reader) err
 		return err
 	}
 	defer lane.Leave()
-	return s.do(ctx, func(ctx context.Context, conn *pgconn.PgConn) error {
+	return s.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		p.created = false // where it is said again, of which nothing came
-		batch := new(pgconn.Batch)
-		a := new(args).int(int64(binary.BigEndian.Uint64(lock)))
-		batch.ExecParams(s.sql.lock, a.values, a.types, a.formats, allBinary)
-		a = p.args()
-		batch.ExecParams(sql, a.values, a.types, a.formats, allBinary)
 		asked := s.clock.Passed()
-		answers := conn.ExecBatch(ctx, batch)
-		var err error
-		for _, read := range []func(*reader) error{func(*reader) error { return nil }, read} {
-			if err == nil && answers.NextResult() {
-				err = readRows(asked, answers.ResultReader(), read)
-			}
-		}
-		if closing := answers.Close(); closing != nil {
-			return closing
-		}
-		return err
+		batch := new(pgx.Batch)
+		batch.Queue(s.sql.lock, int64(binary.BigEndian.Uint64(lock)))
+		batch.Queue(sql, *p.args()...).Query(func(rows pgx.Rows) error { return readRows(asked, rows, read) })
+		return conn.SendBatch(ctx, batch).Close()
 	})
 }
 

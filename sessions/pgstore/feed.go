@@ -148,7 +148,7 @@ func (s *Store) aside(ctx context.Context, sql string, a *args, row func(*reader
 		return err
 	}
 	defer s.gate.Leave()
-	return s.doNow(ctx, func(ctx context.Context, conn *pgconn.PgConn) error { return s.ask(ctx, conn, sql, a, row) })
+	return s.doNow(ctx, func(ctx context.Context, conn *pgx.Conn) error { return s.ask(ctx, conn, sql, a, row) })
 }
 
 // pass passes on what was heard. What cannot be read is looked up in the log.

@@ -58,7 +58,7 @@ type selection struct {
 
 // arg adds an argument and returns its name.
 func (sel *selection) arg(add func(*args) *args) string {
-	return fmt.Sprintf("$%d", len(add(sel.args).values))
+	return fmt.Sprintf("$%d", len(*add(sel.args)))
 }
 
 // sql writes the statement; "" where nothing can match.

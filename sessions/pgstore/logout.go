@@ -2,9 +2,7 @@ package pgstore
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/logout"
@@ -15,13 +13,13 @@ const (
 	sqlNamed = `SELECT id FROM {s}.sessions WHERE realm = $1 AND sid_name = $2 AND revoked_at IS NULL
 UNION ALL SELECT id FROM {s}.sessions WHERE realm = $1 AND sub_name = $2 AND revoked_at IS NULL`
 
-	sqlLive = `SELECT id, {columns} FROM {s}.sessions WHERE realm = $1 AND revoked_at IS NULL AND id IN (%s)`
+	sqlLive = `SELECT id, {columns} FROM {s}.sessions WHERE realm = $1 AND revoked_at IS NULL AND id = ANY($2)`
 
 	// sqlMark keeps the later times of what is there, and of the new one.
 	sqlMark = `INSERT INTO {s}.marks AS m (realm, name, at, until) VALUES ($1, $2, $3, $4)
 ON CONFLICT (realm, name) DO UPDATE SET at = greatest(m.at, excluded.at), until = greatest(m.until, excluded.until)`
 
-	sqlMarks = `SELECT name, at, until FROM {s}.marks, {now} WHERE realm = $2 AND until > clock.ms AND name IN (%s)`
+	sqlMarks = `SELECT name, at, until FROM {s}.marks, {now} WHERE realm = $2 AND until > clock.ms AND name = ANY($3)`
 
 	sqlEachMark = `SELECT name, at, until FROM {s}.marks, {now} WHERE realm = $2 AND until > clock.ms AND name >= $3 ORDER BY name LIMIT $4`
 
@@ -58,22 +56,12 @@ func (s *Store) Named(ctx context.Context, realm, name string, page func([]sessi
 
 // live reads those rows of the ids that are not revoked.
 func (s *Store) live(ctx context.Context, realm string, ids []string) (rows []sessions.Session, err error) {
-	a := new(args).text(realm)
-	err = s.query(ctx, fmt.Sprintf(s.sql.live, a.places(ids)), a, func(r *reader) error {
+	err = s.query(ctx, s.sql.live, new(args).text(realm).texts(ids), func(r *reader) error {
 		row, _, err := readRow(sessions.Key{Realm: realm, ID: r.text()}, r)
 		rows = append(rows, row)
 		return err
 	})
 	return rows, err
-}
-
-// places adds texts and returns their names, as a list.
-func (a *args) places(texts []string) string {
-	names := make([]string, len(texts))
-	for i, text := range texts {
-		names[i] = fmt.Sprintf("$%d", len(a.text(text).values))
-	}
-	return strings.Join(names, ", ")
 }
 
 // Mark stores marks, one after the other.
@@ -99,8 +87,7 @@ func (s *Store) Marks(ctx context.Context, realm string, names []string) (marks 
 	if len(names) == 0 {
 		return nil, nil
 	}
-	a := s.at().text(realm)
-	return s.readMarks(ctx, fmt.Sprintf(s.sql.marks, a.places(names)), a)
+	return s.readMarks(ctx, s.sql.marks, s.at().text(realm).texts(names))
 }
 
 func (s *Store) readMarks(ctx context.Context, sql string, a *args) (marks []logout.Mark, err error) {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
@@ -87,6 +88,9 @@ func (o *Options) pool() (*pgxpool.Config, error) {
 		return nil, errDSN
 	}
 	config.MaxConns = int32(o.MaxConns + background)
+	if config.ConnConfig.DefaultQueryExecMode != pgx.QueryExecModeCacheStatement {
+		config.ConnConfig.DefaultQueryExecMode = modePooled // the DSN says not to prepare
+	}
 	config.MinConns, config.MinIdleConns = 0, 0
 	config.PingTimeout = o.Wait
 	o.connection(&config.ConnConfig.Config)

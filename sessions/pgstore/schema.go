@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5"
 
 	"authsidecar/sessions"
 )
@@ -114,7 +114,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err != nil && !missing(err) {
 		return fmt.Errorf("reading the version of schema %s: %w", s.sql.schema, hint(err))
 	}
-	err = s.do(ctx, func(_ context.Context, conn *pgconn.PgConn) error {
+	err = s.do(ctx, func(_ context.Context, conn *pgx.Conn) error {
 		// It takes as long as the caller allows: tables may be large.
 		return s.migrateOn(ctx, conn)
 	})
@@ -136,14 +136,14 @@ func hint(err error) error {
 }
 
 func (s *Store) version(ctx context.Context) (version int64, err error) {
-	err = s.do(ctx, func(ctx context.Context, conn *pgconn.PgConn) (err error) {
+	err = s.do(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
 		version, err = s.versionOn(ctx, conn)
 		return err
 	})
 	return version, err
 }
 
-func (s *Store) versionOn(ctx context.Context, conn *pgconn.PgConn) (version int64, err error) {
+func (s *Store) versionOn(ctx context.Context, conn *pgx.Conn) (version int64, err error) {
 	oldest := int64(0)
 	err = s.ask(ctx, conn, s.sql.version, new(args), func(r *reader) error {
 		version, oldest = r.int(), r.int()
@@ -157,9 +157,9 @@ func (s *Store) versionOn(ctx context.Context, conn *pgconn.PgConn) (version int
 
 // migrateOn migrates in one transaction, under a lock that ends with it: a pooler may
 // give the next one to another connection.
-func (s *Store) migrateOn(ctx context.Context, conn *pgconn.PgConn) (err error) {
+func (s *Store) migrateOn(ctx context.Context, conn *pgx.Conn) (err error) {
 	say := func(sql string) error {
-		_, err := conn.Exec(ctx, sql).ReadAll()
+		_, err := conn.PgConn().Exec(ctx, sql).ReadAll()
 		return err
 	}
 	if err := say("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0"); err != nil {
@@ -180,7 +180,7 @@ func (s *Store) migrateOn(ctx context.Context, conn *pgconn.PgConn) (err error) 
 }
 
 // steps does what others did not do while we waited for the lock.
-func (s *Store) steps(ctx context.Context, conn *pgconn.PgConn, say func(string) error) error {
+func (s *Store) steps(ctx context.Context, conn *pgx.Conn, say func(string) error) error {
 	if err := say("SAVEPOINT looking"); err != nil {
 		return err
 	}
@@ -200,7 +200,7 @@ func (s *Store) steps(ctx context.Context, conn *pgconn.PgConn, say func(string)
 
 // begin makes the schema and the table of its version. Where the schema is there, no
 // right is needed to make one.
-func (s *Store) begin(ctx context.Context, conn *pgconn.PgConn, say func(string) error) error {
+func (s *Store) begin(ctx context.Context, conn *pgx.Conn, say func(string) error) error {
 	if err := say("ROLLBACK TO SAVEPOINT looking"); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -74,17 +75,37 @@ func (s *Store) connect(ctx context.Context, config *pgxpool.Config) (err error)
 		if s.pool, err = pgxpool.NewWithConfig(context.WithoutCancel(ctx), config); err != nil {
 			return err
 		}
-		err = s.do(ctx, func(context.Context, *pgconn.PgConn) error { return nil })
-		if err == nil {
+		pooled := false
+		err = s.do(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
+			pooled, err = throughPooler(ctx, conn)
+			return err
+		})
+		if err == nil && (!pooled || config.ConnConfig.DefaultQueryExecMode == modePooled) {
 			return nil
 		}
 		s.pool.Close()
+		if err == nil {
+			config.ConnConfig.DefaultQueryExecMode = modePooled
+			continue
+		}
 		if _, set := config.ConnConfig.RuntimeParams[settingTimeout]; !set || !refusedSetting(err) {
 			return err
 		}
 		delete(config.ConnConfig.RuntimeParams, settingTimeout)
 		s.opts.Log.Info("the pooler before the database takes no statement_timeout: set it for the role, with ALTER ROLE")
 	}
+}
+
+// modePooled sends a statement and its arguments as one, which leaves nothing in the server's session.
+// Else each connection prepares what it says: planning costs more than all the rest.
+const modePooled = pgx.QueryExecModeCacheDescribe
+
+// throughPooler reports whether the connection leads to a pooler, which may give each transaction
+// to another of the server: it has a process of its own to cancel.
+func throughPooler(ctx context.Context, conn *pgx.Conn) (pooled bool, err error) {
+	var process uint32
+	err = conn.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeExec).Scan(&process)
+	return process != conn.PgConn().PID(), err
 }
 
 const settingTimeout = "statement_timeout"

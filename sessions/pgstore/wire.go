@@ -4,66 +4,45 @@ import (
 	"encoding/binary"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgtype"
-
 	"authsidecar/sessions/internal/calls"
 )
 
-// Statements speak bytea, bigint and boolean, in binary, and a little text. Nothing is
-// prepared: a statement, its arguments and its answer are one round trip, which any
-// pooler may give to any connection.
-
-// args are the arguments of one statement, $1 first.
-type args struct {
-	values  [][]byte
-	types   []uint32
-	formats []int16
-}
-
-func (a *args) add(oid uint32, value []byte) *args {
-	a.values = append(a.values, value)
-	a.types = append(a.types, oid)
-	a.formats = append(a.formats, pgtype.BinaryFormatCode)
-	return a
-}
+// args are the arguments of one statement, $1 first: bytea, bigint, boolean and a little text.
+type args []any
 
 // bytes adds bytes, which are never NULL.
 func (a *args) bytes(b []byte) *args {
 	if b == nil {
 		b = []byte{}
 	}
-	return a.add(pgtype.ByteaOID, b)
+	*a = append(*a, b)
+	return a
 }
-
-func (a *args) text(s string) *args { return a.bytes([]byte(s)) }
 
 // maybeText adds bytes; "" is NULL.
 func (a *args) maybeText(s string) *args {
 	if s == "" {
-		return a.add(pgtype.ByteaOID, nil)
+		return a.null()
 	}
 	return a.text(s)
 }
 
 // string adds a text; it must hold no NUL.
-func (a *args) string(s string) *args { return a.add(pgtype.TextOID, []byte(s)) }
+func (a *args) string(s string) *args { *a = append(*a, s); return a }
+func (a *args) text(s string) *args   { return a.bytes([]byte(s)) }
+func (a *args) int(n int64) *args     { *a = append(*a, n); return a }
+func (a *args) bool(b bool) *args     { *a = append(*a, b); return a }
+func (a *args) null() *args           { *a = append(*a, nil); return a }
 
-func (a *args) int(n int64) *args {
-	return a.add(pgtype.Int8OID, binary.BigEndian.AppendUint64(nil, uint64(n)))
-}
-
-// null adds a bigint that is NULL.
-func (a *args) null() *args { return a.add(pgtype.Int8OID, nil) }
-
-func (a *args) bool(b bool) *args {
-	if b {
-		return a.add(pgtype.BoolOID, []byte{1})
+// texts adds an array of bytes.
+func (a *args) texts(all []string) *args {
+	array := make([][]byte, len(all))
+	for i, s := range all {
+		array[i] = []byte(s)
 	}
-	return a.add(pgtype.BoolOID, []byte{0})
+	*a = append(*a, array)
+	return a
 }
-
-// allBinary asks for all columns of an answer in binary.
-var allBinary = []int16{pgtype.BinaryFormatCode}
 
 // A reader reads the columns of one row of an answer from the left. What cannot be
 // read is an error at the end, and zero until then.
