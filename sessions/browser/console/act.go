@@ -56,7 +56,7 @@ func (c *Console) form(v *visit) error {
 
 func (c *Console) showForm(v *visit, status int, alert string, p *actPage) error {
 	p.NeedsReason, p.MaxUser, p.Most = c.manager.Policy.RequireReason, 255, 500
-	f := c.frame(v, "act.title", p)
+	f := c.frame(v, "Act as a user", p)
 	f.Alert = alert
 	return c.show(v.w, status, "act", f)
 }
@@ -75,7 +75,7 @@ func (c *Console) start(v *visit) error {
 	wanted := time.Duration(seconds) * time.Second
 	p := &actPage{User: form.Get("user"), Reason: strings.TrimSpace(form.Get("reason")), Lives: c.livesOf(wanted)}
 	if p.User == v.session.UserID { // that would be no impersonation
-		return c.showForm(v, 400, word("act.self"), p)
+		return c.showForm(v, 400, "That is you: choose another user.", p)
 	}
 	grant, err := c.manager.Create(v.r.Context(), &sessions.CreateRequest{
 		Caller: v.caller, UserID: p.User, Reason: p.Reason, Lifetime: &wanted, Link: true,
@@ -87,7 +87,7 @@ func (c *Console) start(v *visit) error {
 			c.Browsers.Observer.Failed(v.r.Context(), problem.Status, err)
 			text := problem.Detail
 			if errors.Is(err, sessions.ErrDenied) {
-				text = word("act.denied")
+				text = "Your account may not act as this user."
 			}
 			return c.showForm(v, problem.Status, text, p)
 		}
@@ -117,9 +117,9 @@ func (c *Console) link(v *visit) error {
 		return err
 	}
 	s := &grant.Session
-	f := c.frame(v, "act.title", &linkPage{
+	f := c.frame(v, "Act as a user", &linkPage{
 		URL: c.Links.URL(c.Path, grant), Reason: s.Reason, Good: left(s.End(), v.now), Life: span(s.Pending.Life),
 	})
-	f.Title = say("link.title", s.UserID)
+	f.Title = "Act as " + s.UserID
 	return c.show(v.w, 200, "link", f)
 }

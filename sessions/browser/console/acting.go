@@ -95,7 +95,7 @@ func (c *Console) acting(v *visit) error {
 	if len(p.Rows) > 0 || found.Next != "" {
 		p.EndAll = p.Search.at("/acting/end-all", "", "")
 	}
-	f := c.frame(v, "acting.title", p)
+	f := c.frame(v, "Who acts as whom", p)
 	f.Notice = ended(query)
 	return c.show(v.w, 200, "acting", f)
 }
@@ -145,13 +145,13 @@ func (c *Console) preview(v *visit) error {
 	p.Any, p.Back = would.Revoked > 0 || would.More, p.Search.at("/acting", "", "")
 	switch {
 	case would.More:
-		p.Count = say("preview.more", grouped(would.Revoked))
+		p.Count = plural(would.Revoked, "One session and more would be ended.", "%s sessions and more would be ended.")
 	case would.Revoked == 0:
-		p.Count = word("preview.zero")
+		p.Count = "No session would be ended."
 	default:
-		p.Count = plural("preview", would.Revoked)
+		p.Count = plural(would.Revoked, "One session would be ended.", "%s sessions would be ended.")
 	}
-	f := c.frame(v, "preview.title", p)
+	f := c.frame(v, "End all of these?", p)
 	f.Notice = ended(query)
 	return c.show(v.w, 200, "preview", f)
 }

@@ -209,5 +209,5 @@ func (c *Console) fromElsewhere(r *http.Request) bool {
 func (c *Console) arrive(w http.ResponseWriter, r *http.Request) error {
 	to := r.URL.RequestURI()
 	w.Header().Set("Refresh", "0;url="+to) // HTML Standard, "The Refresh header": from a page of ours
-	return c.show(w, http.StatusOK, "arrive", &frame{Title: word("arrive.title"), Page: to})
+	return c.show(w, http.StatusOK, "arrive", &frame{Title: "One moment", Page: to})
 }

@@ -51,14 +51,14 @@ const maxDevice = 60
 func deviceOf(s *sessions.Session) string {
 	agent := s.UserAgent
 	if strings.HasPrefix(agent, "Mozilla/") {
-		browser := cmp.Or(find(browsers, agent), word("device.browser"))
+		browser := cmp.Or(find(browsers, agent), "a browser")
 		if system := find(systems, agent); system != "" {
-			return say("device.on", browser, system)
+			return browser + " on " + system
 		}
 		return browser
 	}
 	if agent != "" {
 		return clipped(agent, maxDevice)
 	}
-	return word("own.program")
+	return "a program"
 }

@@ -60,7 +60,7 @@ func (c *Console) history(v *visit) error {
 	if p.Moved = moved; next != (audit.Place{}) {
 		p.Next = p.Search.at("/history", "cursor", fmt.Sprintf("%d-%d", next.Offset, next.Seq))
 	}
-	return c.show(v.w, 200, "history", c.frame(v, "history.title", p))
+	return c.show(v.w, 200, "history", c.frame(v, "History", p))
 }
 
 // shows reports whether a line is on the page.

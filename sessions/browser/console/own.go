@@ -45,7 +45,7 @@ func (c *Console) own(v *visit) error {
 	if found.Next != "" {
 		p.Next = "/?" + url.Values{"cursor": {found.Next}}.Encode()
 	}
-	f := c.frame(v, "own.title", p)
+	f := c.frame(v, "Where you are signed in", p)
 	f.Notice = ended(query)
 	return c.show(v.w, 200, "own", f)
 }
@@ -68,11 +68,11 @@ func (c *Console) ownRow(s *sessions.Session, v *visit) ownRow {
 func ended(query url.Values) string {
 	switch n, err := strconv.ParseUint(query.Get("ended"), 10, 31); {
 	case query.Get("ended") == "all":
-		return word("ended.all")
+		return "All of them were ended."
 	case err != nil:
 		return ""
 	default:
-		return plural("ended", int(n))
+		return plural(int(n), "One session was ended.", "%s sessions were ended.")
 	}
 }
 

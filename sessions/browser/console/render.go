@@ -9,9 +9,10 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
+
+	"github.com/dustin/go-humanize"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/browser"
@@ -27,7 +28,7 @@ var (
 	//go:embed console.js
 	script string
 
-	pages = template.Must(template.New("pages").Funcs(template.FuncMap{"t": say, "asset": assetURL}).Parse(pagesText))
+	pages = template.Must(template.New("pages").Funcs(template.FuncMap{"asset": assetURL}).Parse(pagesText))
 )
 
 // policy is that of all pages: nothing of anybody else, nothing that stands in the page itself, and
@@ -84,19 +85,19 @@ type navItem struct {
 	Here       bool
 }
 
-// frame returns that of a page of a person; title is its word.
+// frame returns that of a page of a person.
 func (c *Console) frame(v *visit, title string, page any) *frame {
-	f := &frame{Title: word(title), User: v.session.UserID, SignOut: c.Path + browser.ClosePath, Page: page}
-	add := func(path, name string) { f.Nav = append(f.Nav, navItem{path, word(name), v.r.URL.Path == path}) }
-	add("/", "nav.own")
+	f := &frame{Title: title, User: v.session.UserID, SignOut: c.Path + browser.ClosePath, Page: page}
+	add := func(path, name string) { f.Nav = append(f.Nav, navItem{path, name, v.r.URL.Path == path}) }
+	add("/", "Your sessions")
 	if v.has(acts) {
-		add("/acting", "nav.acting")
+		add("/acting", "Who acts as whom")
 	}
 	if v.has(starts) {
-		add("/act", "nav.act")
+		add("/act", "Act as a user")
 	}
 	if v.has(manages) && c.Audit != "" {
-		add("/history", "nav.history")
+		add("/history", "History")
 	}
 	if v.stale() {
 		f.Again = c.signInPath("/")
@@ -117,12 +118,12 @@ func (c *Console) show(w http.ResponseWriter, status int, name string, f *frame)
 
 // Errors of people.
 var (
-	errRights = httpapi.NewProblem(403, "insufficient_scope", word("rights.title"), word("rights.text"))
-	errAgain  = httpapi.NewProblem(403, "sign_in_again", word("again.title"), word("again.text"))
-	errForm   = httpapi.NewProblem(400, "invalid_request", word("form.title"), word("form.text"))
-	errBusy   = httpapi.NewProblem(503, "unavailable", word("down.title"), word("down.text"))
-	errNoPage = httpapi.NewProblem(404, "not_found", word("none.title"), word("none.text"))
-	errGone   = httpapi.NewProblem(404, "not_found", word("gone.title"), word("gone.text"))
+	errRights = httpapi.NewProblem(403, "insufficient_scope", "Not with this account", "Your account may not do this here. If that has changed, sign in again.")
+	errAgain  = httpapi.NewProblem(403, "sign_in_again", "Sign in again", "You signed in here more than a day ago. What is not your own takes a new sign-in.")
+	errForm   = httpapi.NewProblem(400, "invalid_request", "This form cannot be read", "Go back, load the page again, and send the form anew.")
+	errBusy   = httpapi.NewProblem(503, "unavailable", "This does not work just now", "The sessions cannot be reached. Nothing was changed. Try again in a moment.")
+	errNoPage = httpapi.NewProblem(404, "not_found", "There is no such page", "There is nothing at this address.")
+	errGone   = httpapi.NewProblem(404, "not_found", "This session is over", "It was ended or came to its end, its link was opened, or it is none that you may see.")
 )
 
 // problemOf returns what people read of an error: the same as programs do, in words for people.
@@ -169,7 +170,7 @@ type moment struct {
 }
 
 // ago returns when something was, seen from now.
-func ago(at, now time.Time) moment { return moment{stamp(at), say("ago", span(now.Sub(at)))} }
+func ago(at, now time.Time) moment { return moment{stamp(at), span(now.Sub(at)) + " ago"} }
 
 // left returns how long something lasts yet, seen from now.
 func left(until, now time.Time) moment { return moment{stamp(until), span(until.Sub(now))} }
@@ -182,35 +183,26 @@ func span(d time.Duration) string {
 	days, hours, minutes := int(d/(24*time.Hour)), int(d/time.Hour)%24, int(d/time.Minute)%60
 	switch {
 	case days >= 10 || days > 0 && hours == 0:
-		return say("span.days", days)
+		return fmt.Sprintf("%d d", days)
 	case days > 0:
-		return say("span.days", days) + " " + say("span.hours", hours)
+		return fmt.Sprintf("%d d %d h", days, hours)
 	case hours > 0 && minutes > 0:
-		return say("span.hours", hours) + " " + say("span.minutes", minutes)
+		return fmt.Sprintf("%d h %d min", hours, minutes)
 	case hours > 0:
-		return say("span.hours", hours)
+		return fmt.Sprintf("%d h", hours)
 	case minutes > 0:
-		return say("span.minutes", minutes)
+		return fmt.Sprintf("%d min", minutes)
 	default:
-		return say("span.seconds", int(d/time.Second))
+		return fmt.Sprintf("%d s", int(d/time.Second))
 	}
 }
 
-// grouped writes a number with a comma between its thousands.
-func grouped(n int) string {
-	text := strconv.Itoa(n)
-	for at := len(text) - 3; at > 0; at -= 3 {
-		text = text[:at] + "," + text[at:]
-	}
-	return text
-}
-
-// plural says how many of something there are, by the word for one or that for several.
-func plural(name string, n int) string {
+// plural returns one where n is 1, and else many, a format, with n in it.
+func plural(n int, one, many string) string {
 	if n == 1 {
-		return word(name + ".one")
+		return one
 	}
-	return say(name+".many", grouped(n))
+	return fmt.Sprintf(many, humanize.Comma(int64(n)))
 }
 
 // clipped returns a text that is not longer than most bytes, and whole characters of it.

@@ -3,50 +3,12 @@ package console
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"authsidecar/sessions"
 )
-
-// asked are the texts that a name is written for.
-var asked = regexp.MustCompile(`(?:\bt|word\(|say\(|plural\(|frame\(v,|add\("[^"]*",)\s*"([a-z.-]+)"`)
-
-// Each text is used, and each that is used is there.
-func TestWords_EachIsUsedAndThere(t *testing.T) {
-	t.Parallel()
-	files, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	used := map[string]bool{"ended.one": true, "ended.many": true, "preview.one": true, "preview.many": true, "ended": false, "preview": false}
-	for _, file := range append(files, "pages.html") {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
-		}
-		data, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, match := range asked.FindAllStringSubmatch(string(data), -1) {
-			if _, known := used[match[1]]; !known {
-				used[match[1]] = true
-			}
-		}
-	}
-	for name := range words {
-		if !used[name] {
-			t.Errorf("nobody uses %s", name)
-		}
-	}
-	for name, is := range used {
-		if _, found := words[name]; is && !found {
-			t.Errorf("there is no text %s", name)
-		}
-	}
-}
 
 // All that people load of us together is small.
 func TestPages_AreSmallTogether(t *testing.T) {
@@ -68,12 +30,8 @@ func TestPages_AreSmallTogether(t *testing.T) {
 			}
 		}
 	}
-	text := 0
-	for _, word := range words {
-		text += len(word)
-	}
-	if total += text; total < 20_000 || total > 60_000 {
-		t.Errorf("pages, styles, scripts and texts have %d bytes together", total)
+	if total < 20_000 || total > 60_000 {
+		t.Errorf("pages, styles and scripts have %d bytes together", total)
 	}
 }
 
