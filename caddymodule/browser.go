@@ -28,8 +28,8 @@ func (inst *instance) newAuthenticator(h *Handler) *browser.Authenticator {
 	}
 	return &browser.Authenticator{
 		Jar: jar, Verifier: inst.verifier, Manager: inst.manager, ClientIP: observe.ClientIP, RequestID: observe.RequestID, ActingHost: inst.links.ActingHost(),
-		Unconfirmed: func(err error) {
-			inst.logger.Warn("could not note that a session's new cookies arrived", zap.String("issuer", inst.issuer), zap.Error(err))
+		Undone: func(what string, err error) {
+			inst.logger.Warn("could not "+what, zap.String("issuer", inst.issuer), zap.Error(err))
 		},
 	}
 }

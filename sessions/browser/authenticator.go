@@ -36,8 +36,9 @@ type Authenticator struct {
 	// for none. A script that a user left there for whoever acts as them may well end that, and
 	// does not find those people's own sessions then.
 	ActingHost string
-	// Unconfirmed hears why it could not be noted that a session's new cookies arrived.
-	Unconfirmed func(error)
+	// Undone hears what could not be done beside a request that was answered, as in "revoke a
+	// session", and why.
+	Undone func(what string, err error)
 
 	rotations singleflight.Group // by refresh token: those under way on this node
 	confirms  confirms

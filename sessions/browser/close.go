@@ -2,7 +2,6 @@ package browser
 
 import (
 	"cmp"
-	"context"
 	"net/http"
 	"net/url"
 
@@ -39,10 +38,10 @@ func (a *API) close(w http.ResponseWriter, r *http.Request) error {
 	case form.everywhere && acting:
 		return errActing
 	case form.impersonation && !acting:
-		a.goTo(w, r, form.returnTo)
+		SeeOther(w, form.returnTo)
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), endTimeout) // a tab that is closed keeps no session alive
+	ctx, cancel := Detached(r)
 	defer cancel()
 	ended, err := a.end(ctx, &brought, form.everywhere, a.ClientIP(r))
 	a.Leave(w.Header(), brought.Pair)
@@ -53,11 +52,7 @@ func (a *API) close(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110 section 15.5.2
 		return errNotEverywhere
 	}
-	if to := cmp.Or(a.signOutURL(r, ended), a.throughSignedOut(r, "", form.returnTo)); to != "" {
-		seeOther(w, to)
-		return nil
-	}
-	a.goTo(w, r, form.returnTo)
+	SeeOther(w, cmp.Or(a.signOutURL(r, ended), a.throughSignedOut(r, "", form.returnTo), form.returnTo))
 	return nil
 }
 
@@ -128,10 +123,4 @@ func (a *API) ReadForm(w http.ResponseWriter, r *http.Request) (url.Values, erro
 		return nil, ErrForm
 	}
 	return form, nil
-}
-
-// goTo sends a person on, after what they did: to a path of this site.
-func (a *API) goTo(w http.ResponseWriter, r *http.Request, path string) {
-	w.Header().Set("Referrer-Policy", "same-origin")
-	http.Redirect(w, r, path, http.StatusSeeOther) //nolint:gosec // callers see to it that it is urlpath.Local
 }

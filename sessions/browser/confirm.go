@@ -41,7 +41,7 @@ func (a *Authenticator) confirm(c *sessions.Caller) {
 		err := endpoint.Safely(func() error { return a.Manager.Confirm(ctx, c) })
 		if err != nil {
 			a.confirms.paused.Store(a.Manager.Store.Now().Add(confirmPause).UnixMilli())
-			a.Unconfirmed(err)
+			a.Undone("note that a session's new cookies arrived", err)
 		}
 	}()
 }

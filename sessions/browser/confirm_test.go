@@ -42,6 +42,8 @@ func (s *brokenStore) Update(context.Context, sessions.Key, sessions.Transition)
 // Nothing is revoked here.
 type nothingRevoked struct{ sessions.Revocations }
 
+func (nothingRevoked) RevokedByCutoff(sessions.Ref) bool { return false }
+
 func (nothingRevoked) Revoked(context.Context, sessions.Ref) (bool, error) { return false, nil }
 
 // A scene is an authenticator whose store is broken.
@@ -63,7 +65,7 @@ func newScene(t *testing.T) *scene {
 	}}}
 	s.Authenticator = &Authenticator{
 		Jar: NewJar("__Host-session", true), Verifier: verifier{}, Manager: &sessions.Manager{Store: s.store, Revocations: nothingRevoked{}},
-		Unconfirmed: func(err error) { s.failed <- err },
+		Undone: func(_ string, err error) { s.failed <- err },
 	}
 	return s
 }

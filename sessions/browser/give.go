@@ -1,6 +1,7 @@
 package browser
 
 import (
+	"errors"
 	"net/http"
 
 	"authsidecar/sessions"
@@ -9,7 +10,7 @@ import (
 // Give has an answer put a session into the browser. The one of its kind that was there is revoked:
 // nobody who has a copy of its cookies is to go on. So is an impersonation, where the session is
 // one's own and somebody else may have begun that: parted reports whether one was taken away. That
-// something cannot be revoked keeps nobody from signing in.
+// something cannot be revoked keeps nobody from signing in: Undone hears of it.
 func (a *Authenticator) Give(h http.Header, r *http.Request, grant *sessions.Grant) (parted bool) {
 	pair := PairOf(&grant.Session)
 	own, as, err := a.Jar.Read(r)
@@ -37,18 +38,24 @@ func goesOn(acting, before, own *sessions.Session) bool {
 }
 
 // find returns the session of a pair of cookies that a request brought; nil: it is over, unknown, or
-// there is none.
+// there is none. Undone hears of one that is unknown, since it stays.
 func (a *Authenticator) find(r *http.Request, p Pair, tokens Tokens) *sessions.Session {
 	session, err := a.session(r.Context(), &Brought{Pair: p, Tokens: tokens}, a.ClientIP(r))
-	if err != nil {
-		return nil
+	if err == nil {
+		return session
 	}
-	return session
+	if !errors.Is(err, errNoSession) {
+		a.Undone("find the session that another one replaces in a browser", err)
+	}
+	return nil
 }
 
 // revoke revokes a session, if there is one, and it is not the one that takes its place.
 func (a *Authenticator) revoke(r *http.Request, s *sessions.Session, by *sessions.Grant) {
-	if s != nil && s.ID != by.Session.ID {
-		_ = a.Manager.SignOut(r.Context(), s, a.ClientIP(r))
+	if s == nil || s.ID == by.Session.ID {
+		return
+	}
+	if err := a.Manager.SignOut(r.Context(), s, a.ClientIP(r)); err != nil && !errors.Is(err, sessions.ErrNotFound) {
+		a.Undone("revoke the session that another one replaces in a browser", err)
 	}
 }

@@ -118,7 +118,7 @@ func (a *API) hand(w http.ResponseWriter, r *http.Request, grant *sessions.Grant
 	}
 	a.cross(w.Header(), pair)
 	endpoint.NoStore(w.Header())
-	a.goTo(w, r, cmp.Or(grant.ReturnTo, "/"))
+	SeeOther(w, cmp.Or(grant.ReturnTo, "/"))
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"authsidecar/sessions/browser/signin"
 	"authsidecar/sessions/forward"
 	"authsidecar/sessions/httpapi"
+	"authsidecar/sessions/urlpath"
 )
 
 // SignInPath is where a sign-in begins, below our path.
@@ -74,7 +75,7 @@ func (a *API) signIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return a.signInFailed(w, r, err, returnTo)
 	}
-	seeOther(w, to)
+	SeeOther(w, to)
 	return nil
 }
 
@@ -84,7 +85,7 @@ func (a *API) signedIn(w http.ResponseWriter, r *http.Request) error {
 	own, _, _ := a.Jar.Read(r)
 	result, err := a.SignIn.Finish(w, r)
 	if errors.Is(err, signin.ErrUnknown) && result.ReturnTo == "" && own.There() {
-		seeOther(w, "/") // the back button, or a second click: they are signed in
+		SeeOther(w, "/") // the back button, or a second click: they are signed in
 		return nil
 	}
 	var grant *sessions.Grant
@@ -93,7 +94,7 @@ func (a *API) signedIn(w http.ResponseWriter, r *http.Request) error {
 	}
 	if errors.Is(err, sessions.ErrStale) && !result.Again { // the provider knew them from before
 		if to, err := a.SignIn.Again(w, r, result.ReturnTo); err == nil {
-			seeOther(w, to)
+			SeeOther(w, to)
 			return nil
 		}
 	}
@@ -106,7 +107,7 @@ func (a *API) signedIn(w http.ResponseWriter, r *http.Request) error {
 	case own.There(): // it may have been another person's
 		a.cross(w.Header(), Own)
 	}
-	seeOther(w, result.ReturnTo)
+	SeeOther(w, result.ReturnTo)
 	return nil
 }
 
@@ -151,9 +152,9 @@ func (a *API) signOutURL(r *http.Request, ended *sessions.Session) string {
 	return a.SignIn.LogoutURL(r, cmp.Or(ended.ActorSub, ended.Actor.Subject), a.Path+SignedOutPath)
 }
 
-// seeOther sends the browser on, with what the answer sets.
-func seeOther(w http.ResponseWriter, to string) {
-	w.Header().Set("Location", to)
+// SeeOther sends the browser on to a path of this site, or another URL that was checked.
+func SeeOther(w http.ResponseWriter, to string) {
+	w.Header().Set("Location", urlpath.ASCII(to))
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Referrer-Policy", "same-origin")
 	w.WriteHeader(http.StatusSeeOther)

@@ -12,8 +12,14 @@ import (
 	"authsidecar/sessions"
 )
 
-// endTimeout bounds how long a sign-out takes, which goes on when its request is gone.
+// endTimeout bounds how long a sign-out takes.
 const endTimeout = 10 * time.Second
+
+// Detached returns the context for revoking sessions at a person's request. It outlives the request: a
+// tab that is closed keeps no session alive.
+func Detached(r *http.Request) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(r.Context()), endTimeout)
+}
 
 // LivesOn returns the error of a sign-out that took the cookies away, and could not revoke the
 // session for that cause.
@@ -30,7 +36,7 @@ func (a *API) Leave(h http.Header, p Pair) {
 // leads to where they sign out at the provider first. An error is LivesOn.
 func (a *API) SignOut(r *http.Request, d *Decision, status int, h http.Header) error {
 	a.Leave(h, d.Pair)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), endTimeout)
+	ctx, cancel := Detached(r)
 	defer cancel()
 	session, err := a.Manager.CurrentOf(ctx, d.Holder.Caller)
 	if err == nil {
@@ -59,11 +65,8 @@ func leadsOn(r *http.Request, status int, h http.Header) (path string, ok bool) 
 	}
 	location := h.Get("Location")
 	to, err := url.Parse(location)
-	if err != nil || (to.Host != "" || to.Scheme != "") && !strings.EqualFold(to.Host, r.Host) {
+	if err != nil || location == "" || (to.Host != "" || to.Scheme != "") && !strings.EqualFold(to.Host, r.Host) {
 		return "", false
-	}
-	if location == "" {
-		return "", true
 	}
 	to = r.URL.ResolveReference(to)
 	to.Scheme, to.Host, to.User = "", "", nil

@@ -22,7 +22,7 @@ import (
 //	signed-out                            where the provider sends them: the same, as a page
 const SignedOutPath = "/signed-out"
 
-// signedOut answers GET <path>/signed-out: the same for everybody.
+// signedOut answers GET <path>/signed-out. It asks no store.
 func (a *API) signedOut(w http.ResponseWriter, r *http.Request) error {
 	if forward.Person(r) { // no page makes a browser drop it in the background
 		a.cross(w.Header(), Own)
@@ -30,6 +30,11 @@ func (a *API) signedOut(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	to := query.Get("return_to")
 	if to == "" {
+		if own, as, err := a.Jar.Read(r); err != nil || own.There() || as.There() {
+			httpapi.NewProblem(http.StatusOK, "signed_in", "You may still be signed in", "This browser has the cookies of a session on this site.").
+				WritePage(w, httpapi.Link{Text: "Go to the site", URL: "/"})
+			return nil
+		}
 		var next []httpapi.Link
 		if a.SignIn != nil {
 			next = append(next, httpapi.Link{Text: "Sign in again", URL: a.Path + SignInPath})
@@ -42,7 +47,7 @@ func (a *API) signedOut(w http.ResponseWriter, r *http.Request) error {
 	}
 	if query.Has("seen") {
 		endpoint.NoStore(w.Header())
-		a.goTo(w, r, to)
+		SeeOther(w, to)
 		return nil
 	}
 	next := "?" + url.Values{"return_to": {to}, "seen": {"true"}}.Encode()

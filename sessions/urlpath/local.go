@@ -1,6 +1,10 @@
 package urlpath
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
 
 // maxLocal bounds a way back, in bytes: it is in the URL of another page.
 const maxLocal = 2048
@@ -44,6 +48,19 @@ func leaves(p string) bool {
 	return found && scheme != "" && !strings.ContainsFunc(scheme, func(r rune) bool {
 		return (r|0x20 < 'a' || r|0x20 > 'z') && (r < '0' || r > '9') && r != '+' && r != '-' && r != '.'
 	})
+}
+
+// ASCII escapes the blanks in a path, and what is no ASCII: a header takes the rest as it is.
+func ASCII(path string) string {
+	var out strings.Builder
+	for i := range len(path) {
+		if c := path[i]; c == ' ' || c >= utf8.RuneSelf {
+			fmt.Fprintf(&out, "%%%02X", c)
+		} else {
+			out.WriteByte(c)
+		}
+	}
+	return out.String()
 }
 
 func isControl(r rune) bool { return r < ' ' || r == 0x7f }

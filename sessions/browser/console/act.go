@@ -95,7 +95,7 @@ func (c *Console) start(v *visit) error {
 	if err != nil {
 		return err
 	}
-	c.goTo(v.w, "/act/link?"+url.Values{"id": {grant.Session.ID}}.Encode())
+	seeOther(v.w, "/act/link?"+url.Values{"id": {grant.Session.ID}}.Encode())
 	return nil
 }
 

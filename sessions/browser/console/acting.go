@@ -120,7 +120,7 @@ func (c *Console) endActing(v *visit) error {
 	if err := c.manager.Revoke(v.r.Context(), v.rights, form.Get("id")); err != nil {
 		return err
 	}
-	c.goTo(v.w, c.searchOf(form).at("/acting", "ended", "1"))
+	seeOther(v.w, c.searchOf(form).at("/acting", "ended", "1"))
 	return nil
 }
 
@@ -169,11 +169,11 @@ func (c *Console) endAll(v *visit) error {
 	case err != nil:
 		return err
 	case done.Next != "":
-		c.goTo(v.w, s.at("/acting/end-all", "ended", count))
+		seeOther(v.w, s.at("/acting/end-all", "ended", count))
 	case done.More: // they are over already, and nobody counted them
-		c.goTo(v.w, s.at("/acting", "ended", "all"))
+		seeOther(v.w, s.at("/acting", "ended", "all"))
 	default:
-		c.goTo(v.w, s.at("/acting", "ended", count))
+		seeOther(v.w, s.at("/acting", "ended", count))
 	}
 	return nil
 }

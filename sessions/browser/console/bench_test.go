@@ -45,7 +45,7 @@ func BenchmarkConsole(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	pages := benchConsole(b, m)
+	pages := benchConsole(b, m, "")
 	show := func(path string) string {
 		r := httptest.NewRequest(http.MethodGet, benchOrigin+path, nil)
 		r.AddCookie(&http.Cookie{Name: "__Host-session", Value: grant.AccessToken})
@@ -67,7 +67,7 @@ func BenchmarkConsole(b *testing.B) {
 	}
 }
 
-func benchManager(b *testing.B) *sessions.Manager {
+func benchManager(b testing.TB) *sessions.Manager {
 	b.Helper()
 	store, err := pebblestore.Open(pebblestore.Options{Dir: b.TempDir()})
 	if err != nil {
@@ -101,7 +101,7 @@ func benchManager(b *testing.B) *sessions.Manager {
 	}
 }
 
-func benchConsole(b *testing.B, m *sessions.Manager) *console.Console {
+func benchConsole(b testing.TB, m *sessions.Manager, auditFile string) *console.Console {
 	b.Helper()
 	verifier, err := bearer.New(bearer.Config{Issuers: []bearer.Issuer{{Name: m.Realm, Keys: m.Minter.Keys.Access, Audiences: []string{benchOrigin}, Own: true}}})
 	if err != nil {
@@ -109,10 +109,10 @@ func benchConsole(b *testing.B, m *sessions.Manager) *console.Console {
 	}
 	here := &browser.Authenticator{
 		Jar: browser.NewJar("__Host-session", true), Manager: m, Verifier: verifier,
-		ClientIP: func(*http.Request) string { return "192.0.2.1" }, Unconfirmed: func(error) {},
+		ClientIP: func(*http.Request) string { return "192.0.2.1" }, Undone: func(string, error) {},
 	}
 	pages, err := console.New(console.Config{
-		Origin: benchOrigin, Path: "/auth/sessions", Issuer: benchProvider, Issuers: []string{benchProvider},
+		Origin: benchOrigin, Path: "/auth/sessions", Issuer: benchProvider, Issuers: []string{benchProvider}, Audit: auditFile,
 		Browsers: browser.New(browser.Config{Path: "/auth/sessions", Authenticator: here, Console: true}),
 		Links:    &browser.Links{Origin: "https://app.example.com", ImpersonateOrigin: "https://app.example.com"},
 	})

@@ -170,7 +170,9 @@ func (c *Console) serve(w http.ResponseWriter, r *http.Request, path string) err
 		if c.Browsers.CrossSite(r) {
 			return httpapi.ErrCrossOrigin
 		}
-		return c.visited(w, r, &p, p.post)
+		ctx, cancel := browser.Detached(r)
+		defer cancel()
+		return c.visited(w, r.WithContext(ctx), &p, p.post)
 	}
 	w.Header().Set("Allow", p.methods())
 	return httpapi.ErrMethod

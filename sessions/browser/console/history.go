@@ -68,13 +68,21 @@ func (c *Console) shows(v *visit, s *search, e *audit.Entry) bool {
 	switch {
 	case e.Issuer != v.session.Realm || e.UserID == "" || slices.Contains(routine, e.Event),
 		s.User != "" && s.User != e.UserID,
-		s.Actor != "" && s.Actor != e.Actor.Subject && s.Actor != e.By.Subject:
+		s.Actor != "" && !c.isActor(s, e.Actor) && !c.isActor(s, e.By):
 		return false
 	}
 	return v.rights.Over(&sessions.Session{
 		Realm: e.Issuer, ID: e.SessionID, UserID: e.UserID, Impersonation: e.Impersonation, Actor: e.Actor,
 		Reason: e.Reason, ClientID: e.ClientID,
 	})
+}
+
+// isActor reports whether a name in the audit is the actor that a search is for. Names of our own
+// sessions, and that of whoever runs the server, are those of no issuer: they count as of the one where
+// people sign in.
+func (c *Console) isActor(s *search, p sessions.Principal) bool {
+	own := p.Issuer == "" || p.Issuer == c.manager.Realm
+	return p.Subject == s.Actor && (p.Issuer == s.Issuer || own && s.Issuer == c.Issuer)
 }
 
 func historyRowOf(e *audit.Entry) historyRow {

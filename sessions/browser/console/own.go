@@ -85,7 +85,7 @@ func (c *Console) endOwn(v *visit) error {
 	if err := c.manager.Revoke(v.r.Context(), v.own, form.Get("id")); err != nil {
 		return err
 	}
-	c.goTo(v.w, "/?ended=1")
+	seeOther(v.w, "/?ended=1")
 	return nil
 }
 
@@ -113,7 +113,7 @@ func (c *Console) endOthers(v *visit) error {
 			return err
 		}
 	}
-	c.goTo(v.w, "/?ended="+strconv.Itoa(len(ids)))
+	seeOther(v.w, "/?ended="+strconv.Itoa(len(ids)))
 	return nil
 }
 

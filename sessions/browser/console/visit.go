@@ -78,17 +78,15 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request, p *page) {
 	if p.get != nil && r.Method != http.MethodPost {
 		to = r.URL.RequestURI()
 	}
-	c.goTo(w, c.signInPath(to))
+	seeOther(w, c.signInPath(to))
 }
 
 func (c *Console) signInPath(returnTo string) string {
 	return c.Path + browser.SignInPath + "?" + url.Values{"return_to": {returnTo}}.Encode()
 }
 
-// goTo sends a person on.
-func (c *Console) goTo(w http.ResponseWriter, to string) {
+// seeOther sends a person on.
+func seeOther(w http.ResponseWriter, to string) {
 	head(w.Header())
-	w.Header().Set("Location", to)
-	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusSeeOther)
+	browser.SeeOther(w, to)
 }

@@ -2,13 +2,11 @@ package signin
 
 import (
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"golang.org/x/sync/singleflight"
 
@@ -141,7 +139,7 @@ func hostOf(host string) string {
 // wayBack returns where a person goes after the sign-in: to a path of this site, and never to
 // another sign-in.
 func (c *Client) wayBack(to string) string {
-	to = inASCII(to)
+	to = urlpath.ASCII(to)
 	if len(to) > MaxReturnTo || !urlpath.Local(to) {
 		return "/"
 	}
@@ -150,17 +148,4 @@ func (c *Client) wayBack(to string) string {
 		return "/"
 	}
 	return to
-}
-
-// inASCII escapes what no URL has: it goes into a header.
-func inASCII(to string) string {
-	var out strings.Builder
-	for i := range len(to) {
-		if c := to[i]; c == ' ' || c >= utf8.RuneSelf {
-			fmt.Fprintf(&out, "%%%02X", c)
-		} else {
-			out.WriteByte(c)
-		}
-	}
-	return out.String()
 }
