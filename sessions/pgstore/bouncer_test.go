@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/sharedtest"
 	"authsidecar/sessions/pgstore/pgtest"
@@ -23,6 +25,11 @@ func TestTheContractHoldsThroughPgBouncer(t *testing.T) {
 	t.Parallel()
 	port := server(t).Bouncer(t, "")
 	dsn := at(port)
+	for dsn, want := range map[string]pgx.QueryExecMode{dsn: modePooled, server(t).DSN("postgres"): pgx.QueryExecModeCacheStatement} {
+		if got := openStore(t, Options{DSN: dsn}).pool.Config().ConnConfig.DefaultQueryExecMode; got != want {
+			t.Errorf("statements are sent as %v, not %v", got, want)
+		}
+	}
 	storetest.Run(t, func(t *testing.T, now func() time.Time) sessions.Store {
 		return openStore(t, Options{DSN: dsn, Now: now})
 	})
@@ -75,10 +82,10 @@ func TestThroughPgBouncerTheFeedIsPolled(t *testing.T) {
 }
 
 // TestAStatementLeavesNothingInTheServersSession looks at what a server's
-// connection remembers after each transition was made on it.
+// connection remembers after each transition was made on it as behind a pooler.
 func TestAStatementLeavesNothingInTheServersSession(t *testing.T) {
 	t.Parallel()
-	s := openStore(t, Options{MaxConns: 1})
+	s := openStore(t, Options{MaxConns: 1, DSN: server(t).DSN("postgres") + "&default_query_exec_mode=cache_describe"})
 	sharedtest.Everything(t, s)
 	for _, sql := range []string{
 		"SELECT count(*) FROM pg_prepared_statements", "SELECT count(*) FROM pg_cursors WHERE name <> ''",

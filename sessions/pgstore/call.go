@@ -83,9 +83,12 @@ func (s *Store) ask(ctx context.Context, conn *pgx.Conn, sql string, a *args, ro
 
 // readRows reads an answer to its end, or to the first row that fails.
 func readRows(asked time.Duration, rows pgx.Rows, row func(*reader) error) error {
-	_, err := pgx.ForEachRow(rows, nil, func() error {
+	defer rows.Close()
+	for rows.Next() {
 		r := reader{values: rows.RawValues(), asked: asked}
-		return cmp.Or(row(&r), r.err)
-	})
-	return err
+		if err := cmp.Or(row(&r), r.err); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }

@@ -6,12 +6,14 @@
 //	Update                   read, decide, compare-and-set on rev; again if another was faster
 //	Follow                   LISTEN on a connection apart; else a poll each 250 ms
 //
+// A statement is prepared on each connection the first time that it is said there, which takes one
+// more round trip. Behind a pooler, such as PgBouncer in transaction mode, or where the DSN says
+// default_query_exec_mode=cache_describe, nothing is prepared.
+//
 // The server's clock decides: each statement reads it once. What begins is put after the
 // cutoffs that its statement sees, and a cutoff no sooner than the newest session that it
 // ends: so their order needs no clock, and a failover to a server whose clock is behind
-// changes nothing. A statement is sent with
-// its arguments and leaves nothing behind in the server's session, so that a PgBouncer
-// in transaction mode may stand before it; only LISTEN must go past that
+// changes nothing. Behind a PgBouncer in transaction mode, LISTEN must go past that
 // (Options.ListenDSN), or the log of revocations is polled.
 //
 // # The schema

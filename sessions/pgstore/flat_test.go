@@ -27,9 +27,9 @@ func fill(t testing.TB, s *Store, prefix string, n int, change func(*sessions.Se
 	a := w.lasting(w.changing(s.at().text(row.Realm).text(row.ID).int(int64(n))))
 	err = s.exec(ctx(), strings.ReplaceAll(`INSERT INTO {s}.sessions (realm, id, rev, format, holder, expires_at, idle, due_at, generation, secret,
 	secret_prev, kid, rotated_at, rotated_from, revoked_at, end_reason, data, user_key, actor_key, impersonation, created_at)
-SELECT $2, $3 || convert_to(to_char(i * 7919 % 1000003, 'FM0000000'), 'UTF8'), $4, $5, $6, $7, $8, $9 + i, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-	CASE WHEN $19 = ''::bytea THEN decode(md5((i / 100)::text), 'hex') ELSE $19 END, $20, $21, $22 + i
-FROM generate_series(1, $4) AS i, (SELECT $1) AS unused`, "{s}", s.sql.schema), a)
+SELECT $2, $3::bytea || convert_to(to_char(i * 7919 % 1000003, 'FM0000000'), 'UTF8'), $4::bigint, $5, $6, $7, $8, $9::bigint + i, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+	CASE WHEN $19 = ''::bytea THEN decode(md5((i / 100)::text), 'hex') ELSE $19::bytea END, $20, $21, $22::bigint + i
+FROM generate_series(1, $4::bigint) AS i, (SELECT $1::bigint, $23::bytea, $24::bytea) AS unused`, "{s}", s.sql.schema), a)
 	if err != nil {
 		t.Fatal(err)
 	}

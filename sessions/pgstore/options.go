@@ -94,18 +94,20 @@ func (o *Options) pool() (*pgxpool.Config, error) {
 	config.MinConns, config.MinIdleConns = 0, 0
 	config.PingTimeout = o.Wait
 	o.connection(&config.ConnConfig.Config)
-	config.ConnConfig.RuntimeParams["statement_timeout"] = strconv.FormatInt(o.Timeout.Milliseconds(), 10)
+	// A plan that is kept was made for as few rows as there were then.
+	config.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
+	config.ConnConfig.RuntimeParams[settingTimeout] = strconv.FormatInt(o.Timeout.Milliseconds(), 10)
 	return config, nil
 }
 
 // listener makes the configuration of the connection that listens.
 func (o *Options) listener() (*pgconn.Config, error) {
-	config, err := pgconn.ParseConfig(cmp.Or(o.ListenDSN, o.DSN))
+	config, err := pgx.ParseConfig(cmp.Or(o.ListenDSN, o.DSN))
 	if err != nil {
 		return nil, errDSN
 	}
-	o.connection(config)
-	return config, nil
+	o.connection(&config.Config)
+	return &config.Config, nil
 }
 
 // connection sets what all connections have in common.

@@ -51,7 +51,7 @@ func newStatements(schema string) *statements {
 // withoutNotify is for a database that has no NOTIFY.
 func (s *statements) withoutNotify() {
 	s.silent = true
-	s.write("NULL::text")
+	s.write("left({what}, 0)") // each argument of a statement is in it
 }
 
 // write fills in the names. notify is the expression that sends {what}.
@@ -116,8 +116,8 @@ const (
 `
 
 	// sqlBegin puts a row that begins by the server's clock, and after all cutoffs. $7 and $9
-	// are by that of a node, as $14 is, which says when it began there.
-	sqlBegin = sqlInsert + `	SELECT $2, $3, $4, $5, $6, $7::bigint - $14::bigint + ms, $8, $9::bigint - $14::bigint + ms, $10, $11, $12, $13, ms, $15, $16, $17, $18, $19, $20, $21,
+	// are by that of a node, as $14 and $22 are, which say when it began there.
+	sqlBegin = sqlInsert + `	SELECT $2, $3, $4, $5, $6, $7::bigint - $14::bigint + ms, $8, $9::bigint - $22::bigint + ms, $10, $11, $12, $13, ms, $15, $16, $17, $18, $19, $20, $21,
 		greatest(ms, (SELECT max(at) + 1 FROM {s}.cutoffs WHERE realm = $2)), $23, $24 FROM {now}
 	ON CONFLICT (realm, id) DO NOTHING RETURNING rotated_at, created_at, %s`
 

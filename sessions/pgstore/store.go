@@ -92,6 +92,7 @@ func (s *Store) connect(ctx context.Context, config *pgxpool.Config) (err error)
 			return err
 		}
 		delete(config.ConnConfig.RuntimeParams, settingTimeout)
+		delete(config.ConnConfig.RuntimeParams, "enable_seqscan")
 		s.opts.Log.Info("the pooler before the database takes no statement_timeout: set it for the role, with ALTER ROLE")
 	}
 }
