@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -123,18 +124,13 @@ func (inst *instance) addManager(h *Handler) error {
 }
 
 // setRules gives the manager the rules of the configuration.
-func setRules(m *sessions.Manager, h *Handler) (err error) {
-	if m.Policy, err = h.Policy(); err != nil {
-		return err
-	}
-	if m.Shadow, err = h.ShadowPolicy(); err != nil {
-		return err
-	}
-	if m.Manage, err = h.ManageRules(); err != nil {
-		return err
-	}
-	m.ReportClient, err = h.ReportRules()
-	return err
+func setRules(m *sessions.Manager, h *Handler) error {
+	var errs [4]error
+	m.Policy, errs[0] = h.Policy()
+	m.Shadow, errs[1] = h.ShadowPolicy()
+	m.Manage, errs[2] = h.ManageRules()
+	m.ReportClient, errs[3] = h.ReportRules()
+	return cmp.Or(errs[:]...)
 }
 
 // open returns nil when the store and the keys are open. Otherwise it begins to open them, and

@@ -227,24 +227,18 @@ func (k *keyStore) store(ctx context.Context, name string, data []byte) error {
 // issuerMemory keeps the last good key set of a trusted issuer, so that callers
 // can be verified after a restart while the issuer is down.
 type issuerMemory struct {
-	storage certmagic.Storage
-	key     string
+	keyStore
+	name string
 }
 
 func newIssuerMemory(storage certmagic.Storage, issuer, url string) *issuerMemory {
-	return &issuerMemory{storage: storage, key: path.Join("auth_sessions", "trusted", storageName(issuer+" "+url)+".json")}
+	return &issuerMemory{keyStore{storage: storage, prefix: path.Join("auth_sessions", "trusted")}, storageName(issuer+" "+url) + ".json"}
 }
 
 // Load returns what was saved, or nothing.
-func (m *issuerMemory) Load(ctx context.Context) ([]byte, error) {
-	data, err := m.storage.Load(ctx, m.key)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return data, err
-}
+func (m *issuerMemory) Load(ctx context.Context) ([]byte, error) { return m.load(ctx, m.name) }
 
 // Save keeps data.
 func (m *issuerMemory) Save(ctx context.Context, data []byte) error {
-	return m.storage.Store(ctx, m.key, data)
+	return m.store(ctx, m.name, data)
 }

@@ -87,12 +87,7 @@ keys signed stays valid until it expires. Keys in files of yours are not touched
 			if c.json {
 				return printJSON(cmd.OutOrStdout(), answer)
 			}
-			t := newTable(cmd.OutOrStdout())
-			t.row("SIGNS", "KID", "ALG", "STATE", "FROM", "UNTIL")
-			for _, key := range answer.SigningKeys {
-				t.row(key.Use, key.ID, string(key.Algorithm), string(key.State), moment(key.From), moment(key.Until))
-			}
-			return t.flush()
+			return printSigningKeys(newTable(cmd.OutOrStdout()), answer.SigningKeys)
 		},
 	}
 	c.addFlags(cmd)

@@ -133,15 +133,19 @@ func printKeys(w io.Writer, s *adminapi.InstanceStatus) error {
 		return err
 	}
 	fmt.Fprintln(t.w)
-	t.row("SIGNS", "KID", "ALG", "STATE", "FROM", "UNTIL")
-	for _, key := range s.SigningKeys {
-		t.row(key.Use, key.ID, string(key.Algorithm), string(key.State), moment(key.From), moment(key.Until))
-	}
-	if err := t.flush(); err != nil {
+	if err := printSigningKeys(t, s.SigningKeys); err != nil {
 		return err
 	}
 	fmt.Fprintln(w)
 	return nil
+}
+
+func printSigningKeys(t *table, keys []adminapi.SigningKey) error {
+	t.row("SIGNS", "KID", "ALG", "STATE", "FROM", "UNTIL")
+	for _, key := range keys {
+		t.row(key.Use, key.ID, string(key.Algorithm), string(key.State), moment(key.From), moment(key.Until))
+	}
+	return t.flush()
 }
 
 // printTroubles prints the last errors, of which there may be none.

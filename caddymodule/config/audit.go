@@ -17,11 +17,7 @@ type Audit struct {
 }
 
 func (b *Block) checkAudit() error {
-	a := b.Audit
-	switch {
-	case a == nil:
-		return nil
-	case a.File == "":
+	if b.Audit != nil && b.Audit.File == "" {
 		return wrong("audit", "audit has no file: write audit file <path>, where the lines are to be")
 	}
 	return nil

@@ -56,11 +56,10 @@ func (b *Block) checkImpersonation() error {
 // checkGuards checks what impersonated sessions are kept from.
 func (b *Block) checkGuards() error {
 	i := b.Impersonation
-	if b.Identity == nil && i.ReadOnly {
-		return wrong("impersonation.read_only", "impersonation: read_only needs identity: without it, no request is known to be impersonated; add identity, or remove it")
-	}
-	if b.Identity == nil && i.Deny != nil {
-		return wrong("impersonation.deny", "impersonation: deny needs identity: without it, no request is known to be impersonated; add identity, or remove it")
+	for word, given := range map[string]bool{"read_only": i.ReadOnly, "deny": i.Deny != nil} {
+		if given && b.Identity == nil {
+			return wrong("impersonation."+word, "impersonation: %s needs identity: without it, no request is known to be impersonated; add identity, or remove it", word)
+		}
 	}
 	for _, pattern := range i.Deny {
 		if why := pathpattern.Check(pattern); why != "" {
