@@ -2,22 +2,9 @@ package directive
 
 import "authsidecar/caddymodule/config"
 
-// browser reads how the sessions of people are kept in cookies:
+// browser reads how the sessions of people are kept in cookies: the words of config.Browser, and
 //
-//	browser {
-//		cookie         <name>
-//		link           <duration>
-//		impersonate_on <origin>
-//		expire_cookies <name>...
-//		sign_out       <path>...
-//		banner
-//		console        <origin>
-//		sign_in <issuer> {
-//			client_id     <id>
-//			client_secret {env.NAME}
-//			scopes        <scope>...
-//		}
-//	}
+//	sign_in <issuer> { <the words of config.SignIn> }
 func (p *parser) browser() error {
 	b := new(config.Browser)
 	p.config.Browser = b

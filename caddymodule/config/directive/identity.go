@@ -2,19 +2,12 @@ package directive
 
 import "authsidecar/caddymodule/config"
 
-// identity reads how the app learns who is asking:
+// identity reads how the app learns who is asking: the words of config.Identity, and
 //
-//	identity {
-//		require | optional | shadow
-//		exempt <paths...>
-//		header <name> <field>
-//		accept callers
-//		cookie <name>
-//		login  <url>
-//		assertion [<audiences...>]
-//		end_streams
-//		path_headers trusted_proxies
-//	}
+//	require | optional | shadow
+//	header <name> <field>
+//	accept callers
+//	assertion [<audiences...>]
 func (p *parser) identity() error {
 	i := new(config.Identity)
 	p.config.Identity = i

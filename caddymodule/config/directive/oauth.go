@@ -8,18 +8,11 @@ import (
 	"authsidecar/caddymodule/internal/placeholder"
 )
 
-// oauth reads where the OAuth endpoints are, and for whom:
+// oauth reads where the OAuth endpoints are, and for whom: the words of config.OAuth, and
 //
-//	oauth {
-//		path   <path>
-//		client <client_id> {
-//			public
-//			secret        {env.NAME}...
-//			secret_sha256 <hex>...
-//			jwks          <url or file>
-//			ca            <file>
-//			insecure_http
-//		}
+//	client <client_id> {
+//		secret {env.NAME}...
+//		<the words of config.Client>
 //	}
 func (p *parser) oauth() error {
 	o := new(config.OAuth)

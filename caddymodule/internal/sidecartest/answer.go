@@ -77,26 +77,13 @@ func (s *Sidecar) CreateAt(url, token, body string, header ...string) Answer {
 
 // TryCreateAt is TryCreate for another site of the sidecar.
 func (s *Sidecar) TryCreateAt(url, token, body string, header ...string) (Answer, error) {
-	req, err := newRequest("POST", url+"/auth/sessions", token, body)
-	if err != nil {
-		return Answer{}, err
-	}
-	req.Header.Set("Content-Type", "application/json")
-	for i := 0; i+1 < len(header); i += 2 {
-		req.Header[header[i]] = []string{header[i+1]}
-	}
-	req.Host = cmp.Or(req.Header.Get("Host"), req.Host)
-	return s.Do(req)
+	return s.try("POST", url+"/auth/sessions", token, body, append([]string{"Content-Type", "application/json"}, header...)...)
 }
 
 // Call sends a request to a path below that on which sessions are created.
 func (s *Sidecar) Call(method, path, token, body string) Answer {
 	s.t.Helper()
-	req, err := newRequest(method, s.URL+"/auth/sessions"+path, token, body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return s.must(s.Do(req))
+	return s.must(s.try(method, s.URL+"/auth/sessions"+path, token, body))
 }
 
 // Refresh presents a refresh token.
@@ -109,11 +96,7 @@ func (s *Sidecar) Refresh(token string) Answer {
 // Get sends a request without a token to a path of the site.
 func (s *Sidecar) Get(method, path string) Answer {
 	s.t.Helper()
-	req, err := newRequest(method, s.URL+path, "", "")
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return s.must(s.Do(req))
+	return s.must(s.try(method, s.URL+path, "", ""))
 }
 
 // Ask sends a request to the admin API; header has names and values in turn.
@@ -124,13 +107,19 @@ func (s *Sidecar) Ask(method, path string, header ...string) Answer {
 
 // TryAsk is Ask, for where the process may be gone.
 func (s *Sidecar) TryAsk(method, path string, header ...string) (Answer, error) {
-	req, err := newRequest(method, "http://"+s.Admin+"/auth_sessions/"+path, "", "")
+	return s.try(method, "http://"+s.Admin+"/auth_sessions/"+path, "", "", header...)
+}
+
+// try sends a request; header has names, as they are sent, and values in turn.
+func (s *Sidecar) try(method, url, token, body string, header ...string) (Answer, error) {
+	req, err := newRequest(method, url, token, body)
 	if err != nil {
 		return Answer{}, err
 	}
 	for i := 0; i+1 < len(header); i += 2 {
-		req.Header.Set(header[i], header[i+1])
+		req.Header[header[i]] = []string{header[i+1]}
 	}
+	req.Host = cmp.Or(req.Header.Get("Host"), req.Host)
 	return s.Do(req)
 }
 
