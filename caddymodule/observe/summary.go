@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/audit"
@@ -109,18 +110,28 @@ func (s *summary) write(r *http.Request) {
 	s.trace(r.Context())
 }
 
+// logField is the name by which one summary of a request takes the place of another in its access
+// log entry, where it does not stand.
+const logField = "auth_sessions"
+
 func (s *summary) log(r *http.Request) {
-	fields, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields)
-	if !ok {
-		return
+	if fields, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+		fields.Set(zap.Field{Key: logField, Type: zapcore.InlineMarshalerType, Interface: s})
 	}
+}
+
+// MarshalLogObject implements zapcore.ObjectMarshaler.
+func (s *summary) MarshalLogObject(log zapcore.ObjectEncoder) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, f := range [...]struct{ name, value string }{
 		{"session_id", s.session}, {"session_user", s.user}, {"session_actor", s.actor}, {"session_decision", s.decision},
 	} {
 		if f.value != "" {
-			fields.Set(zap.String(f.name, audit.MaskIdentity(f.value)))
+			log.AddString(f.name, audit.MaskIdentity(f.value))
 		}
 	}
+	return nil
 }
 
 func (s *summary) trace(ctx context.Context) {
