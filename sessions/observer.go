@@ -20,9 +20,9 @@ type Observer interface {
 	// Expired hears of sessions of any realm that came to their end and were swept to make
 	// space for new ones.
 	Expired(s *Session)
-	// Verified hears of each bearer token: whose it is, nil where it is refused, and whether
-	// that was remembered from an earlier request.
-	Verified(ctx context.Context, c *Caller, remembered bool)
+	// Verified hears of each bearer token: of which issuer it is, "" where it is refused, and
+	// whether that was remembered from an earlier request.
+	Verified(ctx context.Context, issuer string, remembered bool)
 	// Failed hears of each request that was refused or failed, with the status of the
 	// answer. ctx is that of the request.
 	Failed(ctx context.Context, status int, err error)
@@ -61,7 +61,7 @@ func (Silent) Event(context.Context, *Event) {}
 func (Silent) Expired(*Session) {}
 
 // Verified does nothing.
-func (Silent) Verified(context.Context, *Caller, bool) {}
+func (Silent) Verified(context.Context, string, bool) {}
 
 // Failed does nothing.
 func (Silent) Failed(context.Context, int, error) {}

@@ -24,15 +24,15 @@ func (m *Middleware) authenticate(w http.ResponseWriter, r *http.Request) (who *
 
 // byCredential is authenticate without the cookies of browser.
 func (m *Middleware) byCredential(w http.ResponseWriter, r *http.Request) (*identity, error) {
-	credential, holder, err := m.credential(r)
+	credential, who, err := m.credential(r)
 	switch {
 	case err == nil && credential.Cookie && forward.Smuggled(r, m.Issuer): // beside it
 		return m.refuse(r, &refusal{Problem: errTokens, cause: bearer.ErrMalformed})
 	case err == nil && credential.Cookie && forward.CrossSite(r):
-		return m.refuse(r, &refusal{Problem: errCrossOrigin, who: m.identify(holder)})
+		return m.refuse(r, &refusal{Problem: errCrossOrigin, who: who})
 	case err == nil:
 		m.keepCookie(r, credential.Token)
-		return m.identify(holder), nil
+		return who, nil
 	case errors.Is(err, bearer.ErrNoToken) && len(r.Header["Authorization"]) == 0:
 		m.keepCookie(r, "")
 		return m.anonymous(r, err)
@@ -58,7 +58,7 @@ func (m *Middleware) keepCookie(r *http.Request, decided string) {
 
 // credential finds the credential of a request, and who holds it. Of several cookies, the valid
 // one counts.
-func (m *Middleware) credential(r *http.Request) (forward.Credential, *bearer.Holder, error) {
+func (m *Middleware) credential(r *http.Request) (forward.Credential, *identity, error) {
 	c, err := forward.Find(r, m.Cookie)
 	if errors.Is(err, bearer.ErrNoToken) && m.AcceptCallers {
 		return m.fromTokenHeader(r)
@@ -66,7 +66,7 @@ func (m *Middleware) credential(r *http.Request) (forward.Credential, *bearer.Ho
 	if err != nil {
 		return c, nil, err
 	}
-	holder, err := m.verify(r.Context(), c.Token)
+	who, err := m.verify(r.Context(), c.Token)
 	for _, token := range c.Others {
 		other, why := m.verify(r.Context(), token)
 		switch ours, _ := forward.Claims(token, m.Issuer); {
@@ -75,43 +75,49 @@ func (m *Middleware) credential(r *http.Request) (forward.Credential, *bearer.Ho
 		case err == nil && why == nil:
 			return c, nil, forward.ErrSeveral
 		case why == nil, err != nil && ours, bearer.IsUnavailable(why): // or what says more about why not
-			c.Token, holder, err = token, other, why
+			c.Token, who, err = token, other, why
 		}
 	}
-	return c, holder, err
+	return c, who, err
 }
 
 // fromTokenHeader returns the token in a header of its issuer, and who holds it. It counts as a
 // cookie: a request that a page makes a browser send carries it too.
-func (m *Middleware) fromTokenHeader(r *http.Request) (forward.Credential, *bearer.Holder, error) {
+func (m *Middleware) fromTokenHeader(r *http.Request) (forward.Credential, *identity, error) {
 	found, err := m.Verifier.Find(r.Header)
 	if err != nil {
 		return forward.Credential{}, nil, err
 	}
+	credential := forward.Credential{Token: found.Token, Cookie: true}
 	holder, err := m.Verifier.Holder(r.Context(), found, false)
-	if err == nil {
-		if cause := m.Open(r.Context()); cause != nil {
-			holder, err = nil, fmt.Errorf("%w: %w", sessions.ErrUnavailable, cause)
-		}
+	if err != nil {
+		return credential, nil, err
 	}
-	return forward.Credential{Token: found.Token, Cookie: true}, holder, err
+	if cause := m.Open(r.Context()); cause != nil {
+		return credential, nil, fmt.Errorf("%w: %w", sessions.ErrUnavailable, cause)
+	}
+	return credential, m.identify(holder), nil
 }
 
 // verify returns who holds a token, if it is one that the app learns of.
-func (m *Middleware) verify(ctx context.Context, token string) (*bearer.Holder, error) {
+func (m *Middleware) verify(ctx context.Context, token string) (*identity, error) {
 	if cause := m.Open(ctx); cause != nil {
 		return nil, m.unopened(ctx, token, cause)
 	}
 	holder, err := m.hold(ctx, token)
-	if err != nil || !holder.Caller.Own {
-		return holder, err
+	if err != nil {
+		return nil, err
 	}
-	ended, err := m.Manager.Revoked(ctx, holder.Caller)
+	who := m.identify(holder)
+	if !who.own {
+		return who, nil
+	}
+	ended, err := m.Manager.Revoked(ctx, who.caller())
 	if ended {
 		m.Verifier.Ended(token)
 		err = sessions.ErrEnded
 	}
-	return holder, err
+	return who, err
 }
 
 func (m *Middleware) hold(ctx context.Context, token string) (*bearer.Holder, error) {

@@ -28,7 +28,7 @@ func (m *Middleware) disown(r *http.Request, who *identity, refused bool) {
 	m.TokenHeaders.Delete(r.Header)
 	forward.DropTokens(r.Header, m.Issuer)
 	DropOverrides(r)
-	gone := &identity{by: m}
+	gone := &identity{by: m, disowned: true}
 	if who.impersonated() {
 		gone.Who = who.Who
 	}

@@ -76,8 +76,8 @@ func (m *Middleware) stream(w http.ResponseWriter, r *http.Request, id *identity
 		s.stop()
 	}()
 	if id.ours() {
-		facts := m.Manager.Ref(id.Caller)
-		defer m.Streams().Hold(&facts, id.Caller.ExpiresAt, s.end)()
+		ref := m.Manager.Ref(id.caller())
+		defer m.Streams().Hold(&ref, id.expires, s.end)()
 	}
 	err := next.ServeHTTP(s, r)
 	if !s.finish(err) {

@@ -3,32 +3,13 @@ package identity
 import (
 	"net/http"
 	"slices"
-	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"authsidecar/sessions"
-	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/forward"
 )
-
-// identify returns what the app learns of who holds a token.
-func (m *Middleware) identify(h *bearer.Holder) *identity {
-	if made, ok := h.Made.Load().(*identity); ok && made.by == m {
-		return made
-	}
-	who := forward.Of(h.Caller)
-	a := &identity{Who: who, by: m, headers: make([]string, len(m.fields))}
-	for i, field := range m.fields {
-		a.headers[i] = field.Value(who)
-	}
-	a.values = &[...]any{
-		who.UserID, who.SessionID, who.Actor.Subject, strconv.FormatBool(who.Impersonation), who.Actor.Issuer, who.Reason, who.ClientID,
-	}
-	h.Made.CompareAndSwap(nil, a) // if another request with the token was not first
-	return a
-}
 
 // withhold takes out of a request the tokens of ours that are not for the app.
 func (m *Middleware) withhold(r *http.Request, who *identity) {
@@ -47,7 +28,10 @@ func (m *Middleware) setHeaders(r *http.Request, who *identity) error {
 	if m.Shadow {
 		return nil
 	}
-	values := slices.Clone(who.headers) // later handlers may change them in place
+	values := who.headers
+	if who.shared {
+		values = slices.Clone(values) // later handlers may change them in place
+	}
 	for i, value := range values {
 		if value != "" {
 			r.Header[m.Headers[i].Name] = values[i : i+1 : i+1]
@@ -79,9 +63,9 @@ func decide(r *http.Request, who *identity) {
 	} else if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Map(func(key string) (any, bool) { return vars[identityVar].(*identity).find(key) })
 	}
-	if who.values != nil {
+	if who.known() && !who.disowned {
 		for i, name := range variables {
-			vars[name] = who.values[i]
+			vars[name] = who.variables[i]
 		}
 	}
 }
@@ -99,7 +83,7 @@ func (m *Middleware) assert(who *identity) (string, error) {
 	if who.assertion != "" && now.Sub(who.minted) < assertionReuse {
 		return who.assertion, nil
 	}
-	token, err := m.Manager.Minter.Assertion(who.Caller, who.UserID, who.Actor, m.Assertion.Audience, now)
+	token, err := m.Manager.Minter.Assertion(who.caller(), who.UserID, who.Actor, m.Assertion.Audience, now)
 	if err != nil {
 		return "", err
 	}

@@ -2,45 +2,102 @@ package identity
 
 import (
 	"net/http"
-	"slices"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/forward"
 )
 
-// An identity is who is asking, as it was decided for a request. Those of one token share
+// An identity is who is asking, as it was decided for a request. Those of one token may share
 // it: it is never changed.
 type identity struct {
-	*forward.Who                         // nil: nobody that we know
-	by           *Middleware             // that decided it
-	headers      []string                // as Middleware.fields
-	values       *[len(placeholders)]any // of them; nil: of whom nothing is known
+	*forward.Who             // nil: nobody that we know
+	by           *Middleware // that decided it
+	disowned     bool        // the request is nobody's any more
+	shared       bool
+	headers      []string            // as Middleware.fields
+	variables    [len(variables)]any // of them
+
+	own     bool      // of a session of ours
+	created time.Time // that session
+	store   string    // identity of the store that it is in
+	expires time.Time // the token
 
 	mu        sync.Mutex
 	assertion string
 	minted    time.Time
 }
 
-// placeholders are what is known of somebody, by its name in placeholders.
-var placeholders = [...]string{"id", "session_id", "actor", "is_impersonation", "actor_issuer", "reason", "client_id"}
-
-// variables are the first of them, by their names in the variables of a request.
+// variables are some placeholders, by their names in the variables of a request.
 var variables = [...]string{"auth_sessions.user_id", "auth_sessions.session_id", "auth_sessions.actor", "auth_sessions.is_impersonation"}
+
+// identify returns what the app learns of who holds a token.
+func (m *Middleware) identify(h *bearer.Holder) *identity {
+	if made, ok := h.Made.Load().(*identity); ok && made.by == m {
+		return made
+	}
+	if a := m.unpack(h.Packed()); a != nil {
+		return a
+	}
+	c := h.Caller()
+	a := &identity{
+		Who: forward.Of(c), by: m, shared: true, headers: make([]string, len(m.fields)),
+		own: c.Own, created: c.SessionCreated, store: c.StoreID, expires: c.ExpiresAt,
+	}
+	for i, field := range m.fields {
+		a.headers[i] = field.Value(a.Who, c.Claims)
+	}
+	a.setVariables()
+	h.Made.CompareAndSwap(nil, a) // if another request with the token was not first
+	h.Pack(a.pack())
+	return a
+}
+
+// setVariables sets the variables of somebody.
+func (id *identity) setVariables() {
+	id.variables = [...]any{id.UserID, id.SessionID, id.Actor.Subject, "false"}
+	if id.Impersonation {
+		id.variables[3] = "true"
+	}
+}
 
 // find returns the value of a placeholder of ours.
 func (id *identity) find(key string) (any, bool) {
 	name, ours := ownPlaceholder(key)
-	if !ours || id.values == nil {
+	if !ours || !id.known() || id.disowned {
 		return "", ours
 	}
-	at := slices.Index(placeholders[:], name)
-	if at < 0 {
+	switch name {
+	case "id":
+		return id.UserID, true
+	case "session_id":
+		return id.SessionID, true
+	case "actor":
+		return id.Actor.Subject, true
+	case "actor_issuer":
+		return id.Actor.Issuer, true
+	case "is_impersonation":
+		return strconv.FormatBool(id.Impersonation), true
+	case "reason":
+		return id.Reason, true
+	case "client_id":
+		return id.ClientID, true
+	default:
 		return nil, false
 	}
-	return id.values[at], true
+}
+
+// caller is who has the session, which is one of ours: without the claims of their token.
+func (id *identity) caller() *sessions.Caller {
+	return &sessions.Caller{
+		Principal: sessions.Principal{Issuer: id.by.Issuer, Subject: id.UserID}, ClientID: id.ClientID, Own: id.own,
+		SessionID: id.SessionID, Acting: id.Impersonation, Actor: id.Actor, SessionCreated: id.created, StoreID: id.store, ExpiresAt: id.expires,
+	}
 }
 
 // identityVar is the variable that the identity of a request is in.
@@ -66,4 +123,4 @@ func (id *identity) known() bool { return id != nil && id.Who != nil }
 func (id *identity) impersonated() bool { return id.known() && id.Impersonation }
 
 // ours reports whether it is a session of ours.
-func (id *identity) ours() bool { return id.known() && id.Caller.Own }
+func (id *identity) ours() bool { return id.known() && id.own }

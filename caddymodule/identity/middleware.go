@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
@@ -49,7 +50,9 @@ type Middleware struct {
 
 	names  *forward.Names
 	strict *forward.Names // and forward.PathHeaders
+	maker  uint32         // nobody else's in this process
 	fields []forward.Field
+	claims []bool // which of fields are claims
 	exempt exemptPath
 	exits  PathGuard // where people sign out
 	guards guards
@@ -58,12 +61,18 @@ type Middleware struct {
 	seen   sync.Map  // headers that were seen in shadow mode
 }
 
+var makers atomic.Uint32
+
 // New makes the middleware of an identity block.
 func New(c Config) *Middleware {
-	m := &Middleware{Config: c, exempt: exemptPath{pathpattern.New(c.Exempt)}, exits: NewPathGuard(c.SignOut), guards: newGuards(c)}
+	m := &Middleware{Config: c, maker: makers.Add(1), exempt: exemptPath{pathpattern.New(c.Exempt)}, exits: NewPathGuard(c.SignOut), guards: newGuards(c)}
 	m.nobody = &identity{by: m}
 	names, fields := c.Fields()
 	m.fields = fields
+	for _, field := range fields {
+		_, isClaim := field.Claim()
+		m.claims = append(m.claims, isClaim)
+	}
 	var replaced []string
 	if c.Assertion != nil {
 		replaced = []string{"Authorization"}
@@ -108,7 +117,7 @@ func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next caddyhtt
 	}
 	m.withhold(r, who)
 	if before.known() {
-		if who.known() && !who.Same(before.Who) {
+		if who.known() && *who.Who != *before.Who {
 			return before, &refusal{Problem: errTwoIdentities, by: m, who: before}
 		}
 		return before, next.ServeHTTP(w, r)

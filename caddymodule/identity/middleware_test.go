@@ -79,6 +79,13 @@ func TestMiddleware_WhoPassesAndWhoIsRefused(t *testing.T) {
 			if got := s.outcome(c.what, s.tokens(c.headers)...); got != c.want {
 				t.Errorf("%s, want %s", got, c.want)
 			}
+			s = newSiteOf(t, c.identity, config.Impersonation{}, littleMemory)
+			headers := s.tokens(c.headers)
+			for time := range 3 {
+				if got := s.outcome(c.what, headers...); got != c.want {
+					t.Errorf("where little of a token is remembered, request %d: %s, want %s", time+1, got, c.want)
+				}
+			}
 		})
 	}
 }

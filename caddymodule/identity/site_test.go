@@ -53,11 +53,20 @@ type site struct {
 // newSite returns a site whose trusted issuer's tokens name users.
 func newSite(t *testing.T, c config.Identity, impersonation config.Impersonation) *site {
 	t.Helper()
+	return newSiteOf(t, c, impersonation, 0)
+}
+
+// littleMemory is enough for what is packed of a few tokens, and for all of none.
+const littleMemory = 100_000
+
+// newSiteOf returns a site with so much memory for tokens, in bytes; 0: as much as is usual.
+func newSiteOf(t *testing.T, c config.Identity, impersonation config.Impersonation, memory int) *site {
+	t.Helper()
 	core, logs := observer.New(zapcore.DebugLevel)
 	s := &site{t: t, idp: ringOf(t, "JWT"), server: new(caddyhttp.Server), logs: logs}
 	s.watcher = &revocation.Watcher{Store: new(storetest.Memory)}
 	keys := &keyring.Keyring{Refresh: ringOf(t, keyring.RefreshTokenType), Access: ringOf(t, keyring.AccessTokenType)}
-	verifier, err := bearer.New(bearer.Config{Issuers: []bearer.Issuer{
+	verifier, err := bearer.New(bearer.Config{CacheBytes: memory, Issuers: []bearer.Issuer{
 		{Name: ourIssuer, Keys: keys.Access, Audiences: []string{ourIssuer}, Own: true},
 		{Name: idp, Keys: s.idp, Audiences: []string{ourIssuer}, Users: true, Header: "X-Idp-Token"},
 	}})

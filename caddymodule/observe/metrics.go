@@ -77,7 +77,6 @@ func showZeros(realm string, refusals []string) {
 		{opens, []string{"opened", "denied", "policy"}},
 		{refreshes, []string{"ok", "retry", "reuse", "store_behind", "policy", "dead"}},
 		{revocations, []string{string(sessions.EndRevoked), string(sessions.EndReplaced), string(sessions.EndReuse), string(sessions.EndStoreBehind), string(sessions.EndPolicy), string(logout.EndLogout)}},
-		{cacheLookups, []string{"hit", "miss"}},
 		{shadowDecisions, []string{"allowed", "denied"}},
 		{banners, []string{string(banner.Added), string(banner.Policy), string(banner.Encoded), string(banner.Charset), string(banner.Type), string(banner.Partial), string(banner.Failed)}},
 		{shadowRefusals, []string{reasonNoToken}},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
@@ -69,6 +70,8 @@ type Reporter struct {
 	limited limitedLog
 	health  health
 	issuers issuerLog
+
+	hits, misses prometheus.Counter // of the verified-token cache
 }
 
 // New makes the reporter of a block, as far as that needs no file.
@@ -79,6 +82,7 @@ func New(ctx caddy.Context, c Config) (*Reporter, error) {
 	}
 	showZeros(c.Issuer, c.Refusals)
 	return &Reporter{
+		hits: cacheLookups.WithLabelValues(c.Issuer, "hit"), misses: cacheLookups.WithLabelValues(c.Issuer, "miss"),
 		issuer: c.Issuer, logger: c.Logger, block: c.Block, events: events,
 		audit:   &auditor{logger: c.Logger.Named(auditName), path: c.AuditFile, required: c.AuditRequired},
 		refused: refusedLog{logger: c.Logger, issuer: c.Issuer, mend: c.Mend, kinds: make(map[refusedKind]*refusedCount)},
@@ -136,15 +140,15 @@ func logRecord(logger *zap.Logger, level zapcore.Level, r *audit.Record, at audi
 	entry.Write(fields...)
 }
 
-// Verified reports a bearer token that was verified: whose it is, nil for nobody's, and whether
-// that was in the cache.
-func (r *Reporter) Verified(ctx context.Context, c *sessions.Caller, cached bool) {
-	result := "miss"
+// Verified reports a bearer token that was verified: of which issuer it is, "" for one that was refused,
+// and whether that was in the cache.
+func (r *Reporter) Verified(ctx context.Context, issuer string, cached bool) {
 	if cached {
-		result = "hit"
+		r.hits.Inc()
+	} else {
+		r.misses.Inc()
 	}
-	cacheLookups.WithLabelValues(r.issuer, result).Inc()
-	summaryOf(ctx).setCaller(c, cached)
+	summaryOf(ctx).setIssuer(issuer, cached)
 }
 
 // Failed reports a request that was refused (at debug, and what is wrong with tokens at info,

@@ -23,9 +23,8 @@ import (
 type summary struct {
 	mu       sync.Mutex
 	decision string // what was done, or why not
-	issuer   string // of the token that it came with
-	verified bool   // the token was valid
-	cached   bool   // and in the cache
+	issuer   string // of the valid token that it came with
+	cached   bool   // that was in the cache
 	session  string
 	user     string
 	actor    string
@@ -58,11 +57,11 @@ func (s *summary) change(do func()) {
 
 func (s *summary) addStoreTime(took time.Duration) { s.change(func() { s.store += took }) }
 
-// setCaller sets whose token it was; nil is nobody's.
-func (s *summary) setCaller(c *sessions.Caller, cached bool) {
+// setIssuer sets of which issuer the token was; "" is one that was refused.
+func (s *summary) setIssuer(issuer string, cached bool) {
 	s.change(func() {
-		if c != nil {
-			s.verified, s.cached, s.issuer = true, cached, c.Issuer
+		if issuer != "" {
+			s.cached, s.issuer = cached, issuer
 		}
 	})
 }
@@ -146,7 +145,7 @@ func (s *summary) trace(ctx context.Context) {
 	if s.session != "" {
 		span.SetAttributes(attribute.String("auth_sessions.session_id", s.session))
 	}
-	if s.verified {
+	if s.issuer != "" {
 		span.SetAttributes(
 			attribute.String("auth_sessions.issuer", s.issuer),
 			attribute.Bool("auth_sessions.cache_hit", s.cached),

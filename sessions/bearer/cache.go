@@ -4,19 +4,16 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"authsidecar/sessions"
 )
 
 // A cache remembers good tokens in a bounded amount of memory: of some all that was made of them,
-// of the others that they are good. What those say is read from themselves when they are presented
-// again, which takes a tenth of a signature check. Only what was verified gets in.
+// of the others that they are good, and in a few bytes what somebody packed of them. What they say
+// besides is read from themselves, when it is asked for. Only what was verified gets in.
 //
-// Where space is short, a few tokens are picked at random, and the one of them that is used least
-// makes space, if it is used no more than the new one: tokens that are presented once do not
-// displace those that are presented again and again.
+// Where space is short, a few tokens are looked at, and those of them that are used much less than
+// the new one make space: tokens that are presented once do not displace those that are presented
+// again and again.
 type cache struct {
 	shards [cacheShards]cacheShard
 	now    func() time.Time
@@ -35,46 +32,14 @@ type cacheShard struct {
 
 const (
 	cacheShards = 16
-	markSize    = 120 // bytes of a mark, with its digest and its share of the map
-	cacheSample = 8   // how many tokens are looked at to find one that makes space
+	markSize    = 340 // bytes of a mark, with its digest and its share of the map, some of which is empty
+	hotShare    = 4   // a fourth of the memory is for tokens of which all is remembered
+	cacheSample = 8   // how many tokens are looked at to find some that make space
 	cacheTry    = 8   // of so many that come again, one looks for it: what is used often comes often
 )
 
 // A digest is the SHA-256 of a token: what the cache knows it by.
 type digest [sha256.Size]byte
-
-// A Holder is who holds a good token.
-type Holder struct {
-	// Caller is shared by all who present the token: never changed.
-	Caller *sessions.Caller
-	// Made is for what somebody makes of the caller, always of one type: it is there again
-	// as long as the token is presented so often that all of it is remembered.
-	Made atomic.Value
-}
-
-// verified is a good token, as long as its issuer's keys are those of version,
-// and until its end.
-type verified struct {
-	Holder
-	issuer  *issuer
-	version uint64
-	end     time.Time // exp, or the age of an ID token, and leeway
-	weight  int       // bytes that it takes
-	usage
-}
-
-// mark returns what is kept of it where there is no space for all.
-func (v *verified) mark() mark {
-	return mark{version: v.version, until: v.end.UnixMilli(), usage: v.usage}
-}
-
-// good reports whether the token is still good.
-func (v *verified) good() bool {
-	return v.issuer.Now().Before(v.end) && v.issuer.Keys.Version() == v.version
-}
-
-// weight estimates what a token takes of which all is remembered, and what is made of it, in bytes.
-func weight(token string) int { return 1500 + 4*len(token) }
 
 // A mark says that a token is good, as long as its issuer's keys are those of version, and until
 // then.
@@ -82,8 +47,15 @@ type mark struct {
 	version uint64
 	until   int64 // milliseconds since 1970
 	usage
-	ended bool // its session: it makes space first
+	ended  bool   // its session: it makes space first
+	size   uint8  // of what is packed; 0: nothing
+	issuer uint16 // its place in Verifier.all
+	packed [maxPacked]byte
 }
+
+// maxPacked is how many bytes can be kept of a marked token: enough for who has a session of ours,
+// where all that is said of them is some 30 bytes each.
+const maxPacked = 143
 
 // A usage is how often a token was presented, in the last minutes more than before.
 type usage struct {
@@ -105,13 +77,13 @@ func (u *usage) touch(now uint32) {
 	u.last = now
 }
 
-// newCache returns a cache of so many bytes, half of which are for marks.
+// newCache returns a cache of so many bytes.
 func newCache(bytes int, now func() time.Time) *cache {
 	c := &cache{now: now}
 	for i := range c.shards {
 		s := &c.shards[i]
-		s.hot, s.most = make(map[digest]*verified), bytes/2/cacheShards
-		s.marks, s.mostMark = make(map[digest]mark), s.most/markSize
+		s.hot, s.most = make(map[digest]*verified), bytes/hotShare/cacheShards
+		s.marks, s.mostMark = make(map[digest]mark), (bytes/cacheShards-s.most)/markSize
 	}
 	return c
 }
@@ -122,20 +94,22 @@ func (c *cache) shard(id *digest) *cacheShard {
 
 func second(t time.Time) uint32 { return uint32(t.Unix()) } // up to the year 2106
 
-// find returns what is known of a token: all of it, or a mark.
-func (c *cache) find(id *digest) (known *verified, m mark, marked bool) {
-	now, s := c.now(), c.shard(id)
+// find returns what is known of a token: all of it, or a mark. space: there may be space for all of
+// one that is marked.
+func (c *cache) find(id *digest, weight int) (known *verified, m mark, marked, space bool) {
+	now, s := second(c.now()), c.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if known = s.hot[*id]; known != nil {
-		known.touch(second(now))
-		return known, m, false
+		known.touch(now)
+		return known, m, false, false
 	}
 	if m, marked = s.marks[*id]; marked {
-		m.touch(second(now))
+		m.touch(now)
 		s.marks[*id] = m
+		space = !m.ended && s.tries(weight, m.worth(now))
 	}
-	return nil, m, marked
+	return nil, m, marked, space
 }
 
 // add remembers a good token, and returns what all who present it at once share.
@@ -158,33 +132,58 @@ func (c *cache) add(id *digest, fresh *verified) *verified {
 	default:
 		fresh.usage = m.usage
 	}
-	if s.makeSpace(fresh, now) {
+	switch {
+	case s.makeSpace(fresh, now):
 		delete(s.marks, *id)
 		s.hot[*id] = fresh
 		s.weight += fresh.weight
-	} else {
+	case !marked || m.version != fresh.version:
 		s.mark(id, fresh.mark(), now)
 	}
 	return fresh
 }
 
-// makeSpace reports whether there is space for all of a token, in place of others that are used
-// much less, if need be.
-func (s *cacheShard) makeSpace(fresh *verified, now time.Time) bool {
-	if s.weight+fresh.weight <= s.most {
+// pack keeps bytes of a token that is marked, of whose session nobody knows that it has ended.
+func (c *cache) pack(id *digest, bytes []byte) {
+	s := c.shard(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m, marked := s.marks[*id]; marked && !m.ended {
+		m.size = uint8(copy(m.packed[:], bytes))
+		s.marks[*id] = m
+	}
+}
+
+// tries reports whether it is worth while to look for space for all of a token.
+func (s *cacheShard) tries(weight int, worth uint8) bool {
+	if s.weight+weight <= s.most {
 		return true
 	}
-	worth := int(fresh.worth(second(now)))
-	if s.turned++; worth < muchMore || s.turned%cacheTry != 0 {
+	s.turned++
+	return worth >= muchMore && s.turned%cacheTry == 0
+}
+
+// makeSpace reports whether there is space for all of a token, if need be in place of others that
+// are used much less. Where they would not make enough, they stay.
+func (s *cacheShard) makeSpace(fresh *verified, now time.Time) bool {
+	worth, free := int(fresh.worth(second(now))), s.most-s.weight
+	var least []digest
+	seen := 0
+	for id, known := range s.hot {
+		if seen++; free >= fresh.weight || worth < muchMore || seen > cacheSample {
+			break
+		}
+		if worth >= muchMore*max(1, int(known.worth(second(now)))) {
+			least, free = append(least, id), free+known.weight
+		}
+	}
+	if free < fresh.weight {
 		return false
 	}
-	for s.weight+fresh.weight > s.most {
-		id, least := s.leastUsed(second(now))
-		if least == nil || worth < muchMore*max(1, int(least.worth(second(now)))) {
-			return false
-		}
+	for _, id := range least {
+		m := s.hot[id].mark()
 		s.drop(&id)
-		s.mark(&id, least.mark(), now)
+		s.mark(&id, m, now)
 	}
 	return true
 }
@@ -192,20 +191,6 @@ func (s *cacheShard) makeSpace(fresh *verified, now time.Time) bool {
 // muchMore is how many times as often as another a token is used that takes its space: to exchange
 // two costs more than it gains where they are used alike.
 const muchMore = 4
-
-// leastUsed returns one of which all is remembered, nil where there is none.
-func (s *cacheShard) leastUsed(now uint32) (at digest, least *verified) {
-	seen := 0
-	for id, known := range s.hot {
-		if least == nil || known.worth(now) < least.worth(now) {
-			at, least = id, known
-		}
-		if seen++; seen == cacheSample {
-			break
-		}
-	}
-	return at, least
-}
 
 // mark remembers that a token is good, if there is space for that.
 func (s *cacheShard) mark(id *digest, m mark, now time.Time) {
@@ -259,7 +244,7 @@ func (c *cache) end(id *digest) {
 		s.drop(id)
 	}
 	if found {
-		m.ended = true
+		m.ended, m.size = true, 0
 		s.mark(id, m, c.now())
 	}
 }

@@ -100,7 +100,7 @@ func TestCache_RemembersNothingWhereThereIsNoMemory(t *testing.T) {
 func fill(c *cache, first, n int) {
 	for i := range n {
 		id := numbered(first + i)
-		c.add(&id, &verified{issuer: new(issuer), end: c.now().Add(time.Hour), weight: 4000})
+		c.add(&id, &verified{Holder: Holder{issuer: new(issuer)}, end: c.now().Add(time.Hour), weight: 4000})
 	}
 }
 
@@ -110,11 +110,11 @@ func numbered(i int) digest { return sha256.Sum256(binary.LittleEndian.AppendUin
 func present(c *cache, first, n int) (known int) {
 	for i := range n {
 		id := numbered(first + i)
-		if all, m, marked := c.find(&id); all != nil {
+		if all, m, marked, _ := c.find(&id, 4000); all != nil {
 			known++
 		} else if marked {
 			known++
-			c.add(&id, &verified{issuer: new(issuer), version: m.version, end: time.UnixMilli(m.until), weight: 4000})
+			c.add(&id, &verified{Holder: Holder{issuer: new(issuer)}, version: m.version, end: time.UnixMilli(m.until), weight: 4000})
 		}
 	}
 	return known
@@ -234,7 +234,7 @@ func TestCache_KeepsLittleOfAnEndedSession(t *testing.T) {
 			v.Ended(same)
 			again, err := v.Holder(t.Context(), Credential{Token: same}, false)
 			must(t, err)
-			if again == first || again.Made.Load() != nil || !reflect.DeepEqual(again.Caller, first.Caller) {
+			if again == first || again.Made.Load() != nil || !reflect.DeepEqual(again.Caller(), first.Caller()) {
 				t.Error("all of it is remembered")
 			}
 		}
@@ -246,6 +246,101 @@ func TestCache_KeepsLittleOfAnEndedSession(t *testing.T) {
 			t.Errorf("%d tokens are remembered", got)
 		}
 	})
+}
+
+// What is packed of a token is there again as long as little else of it is remembered, if it is not
+// much; nothing is kept of a session that has ended.
+func TestHolder_KeepsWhatWasPacked(t *testing.T) {
+	tenants := trust(t)
+	tenants.Name, tenants.Issuers = "https://login.example.com/home", []string{"https://login.example.com/*"}
+	v := newVerifier(t, trust(t), tenants)
+	hold := func(token string) *Holder {
+		h, err := v.Holder(t.Context(), Credential{Token: token}, false)
+		must(t, err)
+		return h
+	}
+	whole := token(t, object{"jti": "whole"})
+	hold(whole).Pack([]byte("x"))
+	if got := hold(whole).Packed(); got != "" {
+		t.Errorf("%q of a token of which all is remembered", got)
+	}
+	marksOnly(v)
+	same, tenant := token(t, nil), token(t, object{"iss": "https://login.example.com/other"})
+	hold(same).Pack(make([]byte, maxPacked+1))
+	hold(tenant).Pack([]byte("x")) // which would be read as one of the home's
+	for _, token := range []string{same, tenant} {
+		if got := hold(token).Packed(); got != "" {
+			t.Errorf("%q of one with too much, or of a tenant", got)
+		}
+	}
+	hold(same).Pack([]byte("of it"))
+	h := hold(same)
+	if h.Packed() != "of it" || h.Caller().Subject != hold(same).Caller().Subject || h.Caller().Claims == nil {
+		t.Errorf("%q of %+v", h.Packed(), h.Caller())
+	}
+	v.Ended(same)
+	h.Pack([]byte("of it"))
+	if got := hold(same).Packed(); got != "" {
+		t.Errorf("%q of a session that has ended", got)
+	}
+	if got := v.Stats().Checks; got != 3 {
+		t.Errorf("%d signatures were checked", got)
+	}
+}
+
+// A token that grows too old, or whose issuer has other keys, is not good for what is packed of it.
+func TestHolder_WhatIsPackedIsNoLongerGoodThanTheToken(t *testing.T) {
+	now := noon
+	keys := &changing{KeySource: trust(t).Keys}
+	of := trust(t)
+	of.Keys, of.Now = keys, func() time.Time { return now }
+	v := newVerifier(t, of)
+	marksOnly(v)
+	same := token(t, nil)
+	for range 2 {
+		h, err := v.Holder(t.Context(), Credential{Token: same}, false)
+		must(t, err)
+		h.Pack([]byte("of it"))
+	}
+	keys.version++
+	h, err := v.Holder(t.Context(), Credential{Token: same}, false)
+	must(t, err)
+	if h.Packed() != "" || v.Stats().Checks != 2 {
+		t.Errorf("%q, %+v", h.Packed(), v.Stats())
+	}
+	h.Pack([]byte("of it"))
+	now = now.Add(2 * time.Hour)
+	if _, err := v.Holder(t.Context(), Credential{Token: same}, false); reasonOf(t, err) != ReasonExpired {
+		t.Error(err)
+	}
+}
+
+// changing are keys that change.
+type changing struct {
+	KeySource
+	version uint64
+}
+
+func (c *changing) Version() uint64 { return c.version }
+
+// A token that is used more than others takes the space of as many as it needs, or of none.
+func TestCache_MakesSpaceForAllOrForNone(t *testing.T) {
+	c := newCache(0, func() time.Time { return noon })
+	s := &c.shards[0]
+	s.most, s.mostMark = 4000, 10
+	for i := range 4 {
+		s.hot[digest{byte(i)}] = &verified{Holder: Holder{issuer: new(issuer)}, weight: 1000, usage: usage{second(noon), uint8(1 + 100*(i%2))}}
+		s.weight += 1000
+	}
+	often := func(weight int) *verified {
+		return &verified{weight: weight, usage: usage{second(noon), 50}}
+	}
+	if s.makeSpace(often(3000), noon) || len(s.hot) != 4 || s.weight != 4000 || len(s.marks) != 0 {
+		t.Errorf("%d are left, of %d bytes, for one that has no space", len(s.hot), s.weight)
+	}
+	if !s.makeSpace(often(2000), noon) || len(s.hot) != 2 || s.weight != 2000 || len(s.marks) != 2 {
+		t.Errorf("%d are left, of %d bytes, and %d marks", len(s.hot), s.weight, len(s.marks))
+	}
 }
 
 func TestHolder_KeepsWhatWasMadeAsLongAsTheTokenIsRemembered(t *testing.T) {

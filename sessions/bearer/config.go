@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"runtime"
 	"slices"
@@ -20,7 +21,7 @@ const (
 	DefaultMaxLifetime = 24 * time.Hour
 	MaxMaxLifetime     = 10 * 366 * 24 * time.Hour
 	MaxIDTokens        = 24 * time.Hour
-	DefaultCacheBytes  = 32 << 20
+	DefaultCacheBytes  = 64 << 20
 )
 
 // NoType stands in Issuer.Types for tokens without a "typ" header.
@@ -98,9 +99,10 @@ type Issuer struct {
 type Config struct {
 	// Issuers are the trusted ones, each name once. Required.
 	Issuers []Issuer
-	// CacheBytes is how much memory is for verified tokens. Half of it is for all that is
-	// made of those that are presented often, some 4 KiB each; the other for what it takes to
-	// know that a token is good, 120 bytes. Default: DefaultCacheBytes. Negative: none.
+	// CacheBytes is how much memory is for verified tokens. A fourth of it is for all that is
+	// made of those that are presented often, some 4 KiB each; the rest for what it takes to
+	// know that a token is good, and a little of what it says: up to 340 bytes. Default:
+	// DefaultCacheBytes. Negative: none.
 	CacheBytes int
 	// Now is the clock that tokens are checked by. Default: time.Now.
 	Now func() time.Time
@@ -132,8 +134,11 @@ func New(c Config) (*Verifier, error) {
 			return nil, fmt.Errorf("issuer %q: %w", checked.Name, err)
 		}
 	}
-	if len(v.issuers) == 0 {
+	switch {
+	case len(v.all) == 0:
 		return nil, errors.New("no trusted issuer")
+	case len(v.all) > math.MaxUint16:
+		return nil, errors.New("too many trusted issuers")
 	}
 	return v, nil
 }
@@ -151,6 +156,7 @@ type issuer struct {
 	Issuer
 	types map[string]bool // as mediaType returns them
 	trust sessions.Trust  // what is asked of callers, by Name
+	at    uint16          // its place in Verifier.all
 }
 
 func checkIssuer(i Issuer) (*issuer, error) {

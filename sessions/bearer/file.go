@@ -114,6 +114,9 @@ func (f *File) Run(ctx context.Context) {
 	}
 }
 
+// Refresh reads the file now, as Load does.
+func (f *File) Refresh(ctx context.Context) error { return f.Load(ctx) }
+
 // Key finds the key in the last good content; ErrKeysUnavailable if there was
 // none yet.
 func (f *File) Key(_ context.Context, kid string, alg jose.Algorithm) (*jose.Key, error) {
@@ -131,6 +134,9 @@ func (f *File) Version() uint64 {
 	}
 	return 0
 }
+
+// Public returns the keys that are in use.
+func (f *File) Public() []*jose.Key { return f.good.current.Load().keys() }
 
 // Status returns what is at hand.
 func (f *File) Status() Status {

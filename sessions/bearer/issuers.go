@@ -135,6 +135,8 @@ func (v *Verifier) add(i *issuer) error {
 	if i.Header != "" && !slices.Contains(v.headers, i.Header) {
 		v.headers = append(v.headers, i.Header)
 	}
+	i.at = uint16(len(v.all)) // New refuses more than fit
+	v.all = append(v.all, i)
 	return nil
 }
 
@@ -152,6 +154,26 @@ func (v *Verifier) taken(name string, i *issuer, open bool) bool {
 		}
 	}
 	return false
+}
+
+// sourceOf finds the trusted issuer that the token claims to be from, to try
+// its keys and no others.
+func (v *Verifier) sourceOf(claims sessions.Claims) (source, error) {
+	if claims == nil {
+		return source{}, &Refusal{Reason: ReasonClaims, err: jose.ErrClaims}
+	}
+	iss, has := claims["iss"]
+	if !has {
+		return source{}, refuse(ReasonUnknownIssuer)
+	}
+	name, ok := iss.(string)
+	if !ok {
+		return source{}, refuse(ReasonClaims)
+	}
+	if from, ok := v.source(name); ok {
+		return from, nil
+	}
+	return source{}, &Refusal{Reason: ReasonUnknownIssuer, Claimed: name}
 }
 
 // source returns whose a token is that has this "iss"; ok is false for one that is not

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -56,6 +57,13 @@ type snapshot struct {
 	at      time.Time
 }
 
+func (s *snapshot) keys() []*jose.Key {
+	if s == nil {
+		return nil
+	}
+	return s.set.Keys()
+}
+
 // lastGood holds the last usable set of keys.
 type lastGood struct {
 	mu      sync.Mutex // of writers
@@ -89,6 +97,27 @@ func printOf(set *jose.Set) string {
 	}
 	slices.Sort(prints)
 	return strings.Join(prints, "\n")
+}
+
+// key finds the one key that the token may be signed with.
+func (s *source) key(ctx context.Context, parsed *jose.Token) (*jose.Key, error) {
+	alg, keys := jose.Algorithm(parsed.Header.Algorithm), s.Keys
+	if s.Secret != nil && alg.Symmetric() {
+		keys = s.Secret
+	}
+	key, err := keys.Key(ctx, parsed.Header.KeyID, alg)
+	switch {
+	case err == nil && !s.has(key):
+		return nil, refusalOf(jose.ErrUnknownKey, ReasonUnknownKey)
+	case err == nil:
+		return key, nil
+	case errors.Is(err, jose.ErrUnknownKey), errors.Is(err, jose.ErrAlgorithm):
+		return nil, refusalOf(err, ReasonUnknownKey)
+	case errors.Is(err, ErrKeysUnavailable):
+		return nil, fmt.Errorf("finding key: %w", err)
+	default: // whatever a source says, without a key it is unknown
+		return nil, fmt.Errorf("finding key: %w: %w", ErrKeysUnavailable, err)
+	}
 }
 
 // Status is what a key source has at hand, for people. It holds no key.

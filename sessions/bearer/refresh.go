@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"time"
+
+	"authsidecar/sessions/jose"
 )
 
 // Run keeps the keys fresh until ctx ends: it asks for them now, when they are
@@ -115,3 +117,28 @@ func (r *Remote) finish(got *fetched, err error, at time.Time) time.Duration {
 func spread(d time.Duration) time.Duration {
 	return d - rand.N(d/5) //nolint:gosec // nobody gains by guessing it
 }
+
+// Refresh asks the issuer for its keys now, and waits for them, until ctx ends or
+// for Timeout. A fetch that is under way is as good. The error wraps
+// ErrKeysUnavailable; the last good keys go on.
+func (r *Remote) Refresh(ctx context.Context) error {
+	r.mu.Lock()
+	r.asked = time.Time{} // no cooldown: nobody from outside asks
+	r.mu.Unlock()
+	return r.renew(ctx)
+}
+
+// Fetch asks the issuer for its keys once, without a Run, and returns them: nothing is remembered.
+// The error wraps ErrDiscovery where it did not say where they are.
+func (r *Remote) Fetch(ctx context.Context) ([]*jose.Key, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.config.Timeout)
+	defer cancel()
+	got, err := r.fetch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return got.set.Keys(), nil
+}
+
+// Public returns the keys that are in use.
+func (r *Remote) Public() []*jose.Key { return r.usable().keys() }

@@ -16,8 +16,9 @@ import (
 // concurrent use.
 type Verifier struct {
 	issuers  map[string]*issuer // by all of their names
-	patterns []pattern          // and where one is open
-	headers  []string           // where tokens are, beside Authorization
+	all      []*issuer
+	patterns []pattern // and where one is open
+	headers  []string  // where tokens are, beside Authorization
 	cache    *cache
 	observer sessions.Observer
 	turns    chan struct{} // one for each signature that may be checked at once
@@ -72,7 +73,7 @@ func (v *Verifier) verify(ctx context.Context, token string, of expected) (*sess
 	if err != nil {
 		return nil, err
 	}
-	return holder.Caller, nil
+	return holder.Caller(), nil
 }
 
 // Holder is VerifyFound, or VerifyOwn where own is set, for who makes more of the caller.
@@ -87,25 +88,29 @@ func (v *Verifier) hold(ctx context.Context, token string, of expected) (*Holder
 	id := digest(sha256.Sum256([]byte(token)))
 	if known := v.recall(&id, token, of); known != nil {
 		v.hits.Add(1)
-		v.observer.Verified(ctx, known.Caller, true)
+		v.observer.Verified(ctx, known.from(), true)
 		return &known.Holder, nil
 	}
 	v.misses.Add(1)
 	fresh, err := v.check(ctx, token, of)
 	if err != nil {
-		v.observer.Verified(ctx, nil, false)
+		v.observer.Verified(ctx, "", false)
 		return nil, err
 	}
-	v.observer.Verified(ctx, fresh.Caller, false)
+	v.observer.Verified(ctx, fresh.from(), false)
+	fresh.verifier, fresh.id = v, id
 	return &v.cache.add(&id, fresh).Holder, nil
 }
 
 // recall returns what is remembered of a token; nil where that is not whose tokens are expected, or
 // no longer good.
 func (v *Verifier) recall(id *digest, token string, of expected) *verified {
-	known, m, marked := v.cache.find(id)
+	known, m, marked, space := v.cache.find(id, weight(token))
 	if marked {
-		known = v.read(token, m)
+		known = &verified{
+			Holder:  Holder{verifier: v, id: *id, issuer: v.all[m.issuer], token: token, packed: string(m.packed[:m.size])},
+			version: m.version, end: time.UnixMilli(m.until), weight: weight(token),
+		}
 	}
 	if known == nil || !of.is(known.issuer) {
 		return nil
@@ -114,14 +119,19 @@ func (v *Verifier) recall(id *digest, token string, of expected) *verified {
 		v.cache.remove(id)
 		return nil
 	}
-	if marked {
+	if marked && (space || m.size == 0) {
+		if known.caller = v.read(token); known.caller == nil {
+			return nil
+		}
+		known.token, known.packed = "", ""
 		return v.cache.add(id, known)
 	}
 	return known
 }
 
-// read returns what a marked token says: that it says so was verified when it was marked.
-func (v *Verifier) read(token string, m mark) *verified {
+// read returns who a token says that calls, which was verified when it was remembered; nil where that
+// cannot be read.
+func (v *Verifier) read(token string) *sessions.Caller {
 	claims, err := jose.UnverifiedClaims(token)
 	if err != nil {
 		return nil
@@ -131,11 +141,8 @@ func (v *Verifier) read(token string, m mark) *verified {
 		return nil
 	}
 	end, _ := numericDate(claims["exp"])
-	caller, err := from.caller(claims, end)
-	if err != nil {
-		return nil
-	}
-	return &verified{Holder: Holder{Caller: caller}, issuer: from.issuer, version: m.version, end: time.UnixMilli(m.until), weight: weight(token)}
+	caller, _ := from.caller(claims, end)
+	return caller
 }
 
 // Ended says that a token is of a session that has ended: nothing of it is remembered but that it
@@ -189,7 +196,7 @@ func (v *Verifier) checkAs(ctx context.Context, parsed *jose.Token, from *source
 	if err != nil {
 		return nil, err
 	}
-	return &verified{Holder: Holder{Caller: caller}, issuer: from.issuer, version: version, end: until}, nil
+	return &verified{Holder: Holder{caller: caller, issuer: from.issuer}, version: version, end: until}, nil
 }
 
 // checkSignature checks a signature, when it is its turn. After one that is bad nobody has that turn
@@ -219,44 +226,3 @@ const (
 	forgeryRest    = 3
 	maxForgeryRest = 10 * time.Millisecond
 )
-
-// key finds the one key that the token may be signed with.
-func (s *source) key(ctx context.Context, parsed *jose.Token) (*jose.Key, error) {
-	alg, keys := jose.Algorithm(parsed.Header.Algorithm), s.Keys
-	if s.Secret != nil && alg.Symmetric() {
-		keys = s.Secret
-	}
-	key, err := keys.Key(ctx, parsed.Header.KeyID, alg)
-	switch {
-	case err == nil && !s.has(key):
-		return nil, refusalOf(jose.ErrUnknownKey, ReasonUnknownKey)
-	case err == nil:
-		return key, nil
-	case errors.Is(err, jose.ErrUnknownKey), errors.Is(err, jose.ErrAlgorithm):
-		return nil, refusalOf(err, ReasonUnknownKey)
-	case errors.Is(err, ErrKeysUnavailable):
-		return nil, fmt.Errorf("finding key: %w", err)
-	default: // whatever a source says, without a key it is unknown
-		return nil, fmt.Errorf("finding key: %w: %w", ErrKeysUnavailable, err)
-	}
-}
-
-// sourceOf finds the trusted issuer that the token claims to be from, to try
-// its keys and no others.
-func (v *Verifier) sourceOf(claims sessions.Claims) (source, error) {
-	if claims == nil {
-		return source{}, &Refusal{Reason: ReasonClaims, err: jose.ErrClaims}
-	}
-	iss, has := claims["iss"]
-	if !has {
-		return source{}, refuse(ReasonUnknownIssuer)
-	}
-	name, ok := iss.(string)
-	if !ok {
-		return source{}, refuse(ReasonClaims)
-	}
-	if from, ok := v.source(name); ok {
-		return from, nil
-	}
-	return source{}, &Refusal{Reason: ReasonUnknownIssuer, Claimed: name}
-}

@@ -113,8 +113,8 @@ func (a *Authenticator) Authenticate(r *http.Request, b *Brought) (*Decision, er
 		holder, err := a.verify(r.Context(), b.Pair, b.Tokens.Access)
 		switch {
 		case err == nil:
-			if holder.Caller.Unconfirmed() {
-				a.confirm(holder.Caller)
+			if caller := holder.Caller(); caller.Unconfirmed() {
+				a.confirm(caller)
 			}
 			return &Decision{Pair: b.Pair, Holder: holder}, nil
 		case bearer.IsUnavailable(err):
@@ -136,10 +136,11 @@ func (a *Authenticator) verify(ctx context.Context, pair Pair, token string) (*b
 	if err != nil {
 		return nil, err
 	}
-	if _, inCookies := holder.Caller.Claims["gen"]; !inCookies || holder.Caller.Acting != (pair == As) {
+	caller := holder.Caller()
+	if _, inCookies := caller.Claims["gen"]; !inCookies || caller.Acting != (pair == As) {
 		return nil, errForeignToken
 	}
-	ended, err := a.Manager.Revoked(ctx, holder.Caller)
+	ended, err := a.Manager.Revoked(ctx, caller)
 	if ended {
 		a.Verifier.Ended(token)
 		err = sessions.ErrEnded
@@ -200,7 +201,7 @@ func (a *Authenticator) SignedIn(w http.ResponseWriter, r *http.Request) (*sessi
 		return nil, err
 	}
 	a.Settle(r.Context(), w.Header(), decision)
-	row, err := a.Manager.CurrentOf(r.Context(), decision.Holder.Caller)
+	row, err := a.Manager.CurrentOf(r.Context(), decision.Holder.Caller())
 	if errors.Is(err, sessions.ErrNotFound) {
 		return nil, nil
 	}

@@ -20,9 +20,9 @@ type verifier struct{}
 func (verifier) Ended(string) {}
 
 func (verifier) Holder(_ context.Context, c bearer.Credential, _ bool) (*bearer.Holder, error) {
-	return &bearer.Holder{Caller: &sessions.Caller{
+	return bearer.NewHolder(&sessions.Caller{
 		Own: true, SessionID: c.Token, Generation: 1, Arrived: new(atomic.Bool), Claims: sessions.Claims{"gen": int64(1)},
-	}}, nil
+	}), nil
 }
 
 // A brokenStore is reached by nobody, and knows how often that was tried; it waits where a test

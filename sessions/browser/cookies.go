@@ -34,7 +34,7 @@ func (c Cookies) Caller(w http.ResponseWriter, r *http.Request) (*sessions.Calle
 		return nil, err
 	}
 	c.Settle(r.Context(), w.Header(), decision)
-	return decision.Holder.Caller, nil
+	return decision.Holder.Caller(), nil
 }
 
 // SignedOut implements httpapi.Cookies.

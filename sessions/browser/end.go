@@ -64,7 +64,7 @@ func (a *Authenticator) lookUp(ctx context.Context, b *Brought, ip string, refre
 	if b.Tokens.Access != "" {
 		holder, err := a.verify(ctx, b.Pair, b.Tokens.Access)
 		if err == nil {
-			session, err := a.Manager.CurrentOf(ctx, holder.Caller)
+			session, err := a.Manager.CurrentOf(ctx, holder.Caller())
 			return &session, orNone(err, sessions.ErrNotFound)
 		}
 		if b.Tokens.Refresh == "" && bearer.IsUnavailable(err) {

@@ -38,7 +38,7 @@ func (a *API) SignOut(r *http.Request, d *Decision, status int, h http.Header) e
 	a.Leave(h, d.Pair)
 	ctx, cancel := Detached(r)
 	defer cancel()
-	session, err := a.Manager.CurrentOf(ctx, d.Holder.Caller)
+	session, err := a.Manager.CurrentOf(ctx, d.Holder.Caller())
 	if err == nil {
 		err = a.Manager.SignOut(ctx, &session, a.ClientIP(r))
 	}

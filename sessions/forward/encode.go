@@ -111,18 +111,17 @@ func (f Field) Claim() (name string, ok bool) {
 	return name, true
 }
 
-// Value renders the field; "" where there is no value.
-func (f Field) Value(w *Who) string {
+// Value renders the field, of somebody with these claims; "" where there is no value.
+func (f Field) Value(w *Who, claims sessions.Claims) string {
 	if get, ok := fields[f]; ok {
 		return Encode(get(w))
 	}
-	value, _ := w.Caller.Claims.Find(string(f))
+	value, _ := claims.Find(string(f))
 	return render(value)
 }
 
 // A Who is who is asking, to the app.
 type Who struct {
-	Caller *sessions.Caller
 	// UserID is the user; "" where the caller is a service that is nobody's user.
 	UserID    string
 	SessionID string
@@ -133,17 +132,10 @@ type Who struct {
 	ClientID      string
 }
 
-// Same reports whether the app gets the same of both.
-func (w *Who) Same(other *Who) bool {
-	a, b := *w, *other
-	a.Caller, b.Caller = nil, nil
-	return a == b
-}
-
 // Of says who a verified caller is to the app. The subject of another issuer is a user
 // of the app only where the issuer's subjects are, and it is no machine's.
 func Of(c *sessions.Caller) *Who {
-	w := &Who{Caller: c, SessionID: c.SessionID, ClientID: c.ClientID, Impersonation: c.Acting}
+	w := &Who{SessionID: c.SessionID, ClientID: c.ClientID, Impersonation: c.Acting}
 	switch {
 	case c.Own:
 		w.UserID, w.Actor = c.Subject, c.Actor

@@ -25,8 +25,8 @@ func Example() {
 		Claims: sessions.Claims{"address": map[string]any{"country": "NL"}},
 	}
 	who := forward.Of(caller)
-	request.Header.Set("X-User-Id", forward.Field("user_id").Value(who))
-	request.Header.Set("X-Country", forward.Field("/address/country").Value(who))
+	request.Header.Set("X-User-Id", forward.Field("user_id").Value(who, caller.Claims))
+	request.Header.Set("X-Country", forward.Field("/address/country").Value(who, caller.Claims))
 	fmt.Println(request.Header.Get("X-User-Id"), request.Header.Get("X-Country"))
 	// Output:
 	// 0
