@@ -3,7 +3,9 @@ package oauthapi
 import (
 	"encoding/base64"
 	"net/http"
+	"net/url"
 	"strings"
+	"unicode/utf8"
 )
 
 // assertionType is the only type of client assertions (RFC 7523 section 2.2).
@@ -18,13 +20,13 @@ type credential struct {
 
 // credentialOf finds the one credential of a request (RFC 6749 section 2.3).
 func credentialOf(header http.Header, f form) (credential, error) {
-	c := credential{id: f.get("client_id"), secret: f.get("client_secret"), assertion: f.get("client_assertion")}
+	c := credential{id: f.Get("client_id"), secret: f.Get("client_secret"), assertion: f.Get("client_assertion")}
 	fields := header["Authorization"]
-	asserted := c.assertion != "" || f.get("client_assertion_type") != ""
+	asserted := c.assertion != "" || f.Get("client_assertion_type") != ""
 	switch {
 	case len(fields) > 1, len(fields) == 1 && (c.secret != "" || asserted), c.secret != "" && asserted:
 		return c, errMethods
-	case asserted && (c.assertion == "" || f.get("client_assertion_type") != assertionType):
+	case asserted && (c.assertion == "" || f.Get("client_assertion_type") != assertionType):
 		return c, errClient
 	case len(fields) == 0:
 		return c, nil
@@ -51,7 +53,7 @@ func parseBasic(field string) (id, secret string, ok bool) {
 		return "", "", false
 	}
 	rawID, rawSecret, found := strings.Cut(string(data), ":")
-	id, okID := formDecode(rawID)
-	secret, okSecret := formDecode(rawSecret)
-	return id, secret, found && okID && okSecret && id != ""
+	id, errID := url.QueryUnescape(rawID)
+	secret, errSecret := url.QueryUnescape(rawSecret)
+	return id, secret, found && errID == nil && errSecret == nil && utf8.ValidString(id) && utf8.ValidString(secret) && id != ""
 }

@@ -21,7 +21,7 @@ const (
 // exchange answers a token exchange (RFC 8693): the standard form of creating a session. It is
 // decided by the same policy.
 func (a *API) exchange(w http.ResponseWriter, req *request) error {
-	issued := cmp.Or(req.get("requested_token_type"), tokenTypeAccess)
+	issued := cmp.Or(req.Get("requested_token_type"), tokenTypeAccess)
 	if issued != tokenTypeAccess && issued != tokenTypeRefresh {
 		return errRequested
 	}
@@ -33,7 +33,7 @@ func (a *API) exchange(w http.ResponseWriter, req *request) error {
 		return err
 	}
 	grant, err := a.Sessions.Create(req.Context(), &sessions.CreateRequest{
-		Caller: caller, UserID: user, Reason: req.get("reason"), ClientID: req.client.ID, ClientAuthenticated: !req.client.Public, IP: req.ip, UserAgent: req.UserAgent(),
+		Caller: caller, UserID: user, Reason: req.Get("reason"), ClientID: req.client.ID, ClientAuthenticated: !req.client.Public, IP: req.ip, UserAgent: req.UserAgent(),
 	})
 	if err != nil {
 		return err
@@ -49,8 +49,8 @@ func (a *API) exchange(w http.ResponseWriter, req *request) error {
 //	token           another token  of the actor  the subject's
 //	token           -              the subject   the subject's
 func (a *API) parties(req *request) (caller *sessions.Caller, user string, err error) {
-	token, actor := req.get("subject_token"), req.get("actor_token")
-	kind, actorKind := req.get("subject_token_type"), req.get("actor_token_type")
+	token, actor := req.Get("subject_token"), req.Get("actor_token")
+	kind, actorKind := req.Get("subject_token_type"), req.Get("actor_token_type")
 	switch {
 	case token == "" || kind == "":
 		return nil, "", errSubject

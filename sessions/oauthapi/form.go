@@ -18,10 +18,8 @@ const maxBody = 2*jose.MaxTokenSize + 8<<10
 // maxParameters is how many parameters are read.
 const maxParameters = 64
 
-// A form is the parameters of a request, in their order.
-type form []parameter
-
-type parameter struct{ name, value string }
+// A form is the parameters of a request. One without a value is as good as none (RFC 6749 section 3.2).
+type form = url.Values
 
 // repeatable are the parameters of which there may be several (RFC 8693 section 2.1, RFC
 // 8707 section 2). Of all others there may not (RFC 6749 section 3.2).
@@ -45,60 +43,22 @@ func (a *API) readForm(w http.ResponseWriter, r *http.Request) (form, error) {
 
 // parseForm reads a body (RFC 6749 appendix B).
 func parseForm(body string) (form, error) {
-	f := make(form, 0, 8)
-	for part := range strings.SplitSeq(body, "&") {
-		if part == "" {
-			continue
-		}
-		rawName, rawValue, _ := strings.Cut(part, "=")
-		name, ok := formDecode(rawName)
-		value, ok2 := formDecode(rawValue)
+	if strings.Count(body, "&") >= maxParameters {
+		return nil, errForm
+	}
+	f, err := url.ParseQuery(strings.ReplaceAll(body, ";", "%3B")) // which the library does not take as it is
+	if err != nil {
+		return nil, errForm
+	}
+	for name, values := range f {
 		switch {
-		case !ok || !ok2 || len(f) == maxParameters:
+		case !utf8.ValidString(name) || slices.ContainsFunc(values, notText):
 			return nil, errForm
-		case f.has(name) && !slices.Contains(repeatable, name):
+		case len(values) > 1 && !slices.Contains(repeatable, name):
 			return nil, errRepeated
 		}
-		f = append(f, parameter{name, value})
 	}
 	return f, nil
 }
 
-// formDecode decodes a name or a value; ok is false where it is encoded wrongly, or is no
-// text.
-func formDecode(s string) (text string, ok bool) {
-	if strings.ContainsAny(s, "%+") {
-		decoded, err := url.QueryUnescape(s)
-		if err != nil {
-			return "", false
-		}
-		s = decoded
-	}
-	return s, utf8.ValidString(s)
-}
-
-func (f form) has(name string) bool {
-	return slices.ContainsFunc(f, func(p parameter) bool { return p.name == name })
-}
-
-// get returns the value of a parameter. One without a value is as good as none (RFC 6749
-// section 3.2).
-func (f form) get(name string) string {
-	for i := range f {
-		if f[i].name == name {
-			return f[i].value
-		}
-	}
-	return ""
-}
-
-// all returns the values of a parameter of which there may be several.
-func (f form) all(name string) []string {
-	var values []string
-	for i := range f {
-		if f[i].name == name && f[i].value != "" {
-			values = append(values, f[i].value)
-		}
-	}
-	return values
-}
+func notText(s string) bool { return !utf8.ValidString(s) }

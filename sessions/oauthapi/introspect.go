@@ -42,7 +42,7 @@ func (a *API) introspect(w http.ResponseWriter, r *http.Request) error {
 		a.failed(req, req.client.ID)
 		return errClient
 	}
-	token := req.get("token")
+	token := req.Get("token")
 	if token == "" {
 		return errNoToken
 	}

@@ -19,7 +19,7 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	token := req.get("token")
+	token := req.Get("token")
 	if token == "" {
 		return errNoToken
 	}

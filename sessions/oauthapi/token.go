@@ -21,7 +21,7 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	switch req.get("grant_type") {
+	switch req.Get("grant_type") {
 	case grantRefresh:
 		return a.refresh(w, req)
 	case grantExchange:
@@ -36,7 +36,7 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 // refresh answers a refresh (RFC 6749 section 6). What it asks for beside is checked first:
 // nothing is rotated for a request that is wrong.
 func (a *API) refresh(w http.ResponseWriter, req *request) error {
-	token := req.get("refresh_token")
+	token := req.Get("refresh_token")
 	if token == "" {
 		return errNoRefresh
 	}
@@ -54,12 +54,12 @@ func (a *API) refresh(w http.ResponseWriter, req *request) error {
 // checkAsked checks what a request asks of its tokens. Sessions have no scope, so that any
 // is more than was granted; access tokens are for all of their audiences.
 func (a *API) checkAsked(f form) error {
-	if f.get("scope") != "" {
+	if f.Get("scope") != "" {
 		return errScope
 	}
 	for _, name := range repeatable {
-		for _, target := range f.all(name) {
-			if !slices.Contains(a.Audience, target) {
+		for _, target := range f[name] {
+			if target != "" && !slices.Contains(a.Audience, target) {
 				return errTarget
 			}
 		}
