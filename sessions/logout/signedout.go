@@ -3,14 +3,11 @@ package logout
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	"authsidecar/sessions"
 )
-
-// An asked is a mark that a token is held against.
-type asked struct {
-	always bool // whenever the token is from
-}
 
 // SignedOut reports why a caller may have no session by their token: its issuer said that the
 // session at the issuer, or everything of the subject until a time, is over. The time of the
@@ -22,37 +19,34 @@ func (l *Logouts) SignedOut(ctx context.Context, c *sessions.Caller, s *sessions
 		return nil
 	}
 	asks := marksFor(c.From(), s)
-	names := make([]string, 0, len(asks))
-	for name := range asks {
-		names = append(names, name)
-	}
-	marks, err := store.Marks(ctx, s.Realm, names)
+	marks, err := store.Marks(ctx, s.Realm, slices.AppendSeq(make([]string, 0, len(asks)), maps.Keys(asks)))
 	if err != nil {
 		return fmt.Errorf("asking whether the caller signed out: %w", err)
 	}
 	for i := range marks {
-		if asks[marks[i].Name].always || !s.ActorAuthAt.After(marks[i].At) {
+		if asks[marks[i].Name] || !s.ActorAuthAt.After(marks[i].At) {
 			return sessions.ErrStale
 		}
 	}
 	return nil
 }
 
-// marksFor returns the names of all marks that a session is refused by.
-func marksFor(trust string, s *sessions.Session) map[string]asked {
-	asks := make(map[string]asked, 8)
-	add := func(kind, value string, how asked) {
-		asks[name(kind, trust, value)] = how
+// marksFor returns the names of all marks that a session is refused by, and whether that is so
+// whenever the token is from.
+func marksFor(trust string, s *sessions.Session) map[string]bool {
+	asks := make(map[string]bool, 8)
+	add := func(kind, value string, always bool) {
+		asks[name(kind, trust, value)] = always
 		if s.Impersonation {
-			asks[name(markActing+kind, trust, value)] = how
+			asks[name(markActing+kind, trust, value)] = always
 		}
 	}
 	if s.ActorSID != "" {
-		add(markSID, s.ActorSID, asked{always: true})
+		add(markSID, s.ActorSID, true)
 	} else {
-		add(markNoSession, subjectOf(s), asked{})
+		add(markNoSession, subjectOf(s), false)
 	}
-	add(markSubject, subjectOf(s), asked{})
-	add(markUser, s.Actor.Subject, asked{})
+	add(markSubject, subjectOf(s), false)
+	add(markUser, s.Actor.Subject, false)
 	return asks
 }

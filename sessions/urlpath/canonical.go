@@ -1,6 +1,7 @@
 package urlpath
 
 import (
+	"encoding/hex"
 	"net/url"
 	"strings"
 	"unicode"
@@ -143,19 +144,7 @@ func unhex(s string) (c byte, ok bool) {
 	if len(s) < 2 {
 		return 0, false
 	}
-	high, low := digit(s[0]), digit(s[1])
-	return high<<4 | low, high < 16 && low < 16
-}
-
-func digit(c byte) byte {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0'
-	case c >= 'a' && c <= 'f':
-		return c - 'a' + 10
-	case c >= 'A' && c <= 'F':
-		return c - 'A' + 10
-	default:
-		return 16
-	}
+	var decoded [1]byte
+	_, err := hex.Decode(decoded[:], []byte(s[:2]))
+	return decoded[0], err == nil
 }

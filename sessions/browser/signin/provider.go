@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -151,24 +150,8 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 		_ = res.Body.Close()
 		return nil, errTooLarge
 	}
-	res.Body = &limitedBody{res.Body, io.LimitReader(res.Body, maxAnswer+1), 0}
+	res.Body = http.MaxBytesReader(nil, res.Body, maxAnswer) // what was cut off is no answer, but an error
 	return res, nil
-}
-
-// A limitedBody is an error where it has more than maxAnswer bytes: what was cut off is no answer.
-type limitedBody struct {
-	io.Closer
-	from io.Reader
-	read int
-}
-
-// Read implements io.Reader.
-func (b *limitedBody) Read(p []byte) (int, error) {
-	n, err := b.from.Read(p)
-	if b.read += n; b.read > maxAnswer {
-		return n, errTooLarge
-	}
-	return n, err
 }
 
 // LogoutURL returns where a browser ends its session at the provider (OpenID Connect RP-Initiated
