@@ -36,17 +36,6 @@ func countAtLeast(s *suite) {
 	}
 }
 
-func countOnce(s *suite) {
-	row := s.create(s.session("one", "alice"))
-	again := s.session("one", "bob")
-	stored, created, _, err := s.store.Create(s.Context(), again)
-	s.must(err)
-	if created {
-		s.Error("it was created again")
-	}
-	s.wantRow(stored, row)
-}
-
 // countAfterEnds ends sessions twice, in every way, so that whoever takes one away
 // too often counts too few.
 func countAfterEnds(s *suite) {
@@ -80,9 +69,7 @@ func countContended(s *suite) {
 	var most atomic.Int64
 	together(rows, func(i int) {
 		_, _, count, err := s.store.Create(s.Context(), s.session(fmt.Sprint("row", i), "alice"))
-		if err != nil {
-			s.Error(err)
-		}
+		s.check(err)
 		for {
 			seen := most.Load()
 			if int64(count) <= seen || most.CompareAndSwap(seen, int64(count)) {

@@ -2,7 +2,6 @@ package storetest
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"reflect"
 	"slices"
@@ -12,12 +11,6 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// cutoffStore returns the store as one that keeps cutoffs.
-func (s *suite) cutoffStore() revocation.Store {
-	s.Helper()
-	return part[revocation.Store](s)
-}
-
 // cutoff returns one of alice's sessions, made now.
 func (s *suite) cutoff(id string) revocation.Cutoff {
 	return revocation.Cutoff{ID: id, Realm: realm, At: s.store.Now(), Filter: sessions.Filter{User: "alice"}}
@@ -25,20 +18,20 @@ func (s *suite) cutoff(id string) revocation.Cutoff {
 
 func (s *suite) addCutoff(c revocation.Cutoff) revocation.Cutoff {
 	s.Helper()
-	kept, err := s.cutoffStore().AddCutoff(s.Context(), c)
+	kept, err := s.revocations().AddCutoff(s.Context(), c)
 	s.must(err)
 	return kept
 }
 
 func (s *suite) dropCutoff(c revocation.Cutoff) {
 	s.Helper()
-	s.must(s.cutoffStore().RemoveCutoff(s.Context(), c))
+	s.must(s.revocations().RemoveCutoff(s.Context(), c))
 }
 
 // wantCutoffs expects exactly these, in this order.
 func (s *suite) wantCutoffs(realm string, want ...revocation.Cutoff) {
 	s.Helper()
-	got, err := s.cutoffStore().Cutoffs(s.Context(), realm)
+	got, err := s.revocations().Cutoffs(s.Context(), realm)
 	s.must(err)
 	if len(got) != len(want) {
 		s.Errorf("%q has %d cutoffs, not %d", realm, len(got), len(want))
@@ -54,16 +47,15 @@ func (s *suite) wantCutoffs(realm string, want ...revocation.Cutoff) {
 
 func cutoffsRoundTrip(s *suite) {
 	s.wantCutoffs(realm)
-	actor := &sessions.Principal{Issuer: "https://idp.example.com", Subject: "support"}
 	var want []revocation.Cutoff
 	for i, filter := range []sessions.Filter{
 		{User: "alice"},
-		{Actor: actor},
+		{Actor: idp("support")},
 		{Actor: &sessions.Principal{Subject: "support"}},
 		{Actor: &sessions.Principal{Issuer: "https://idp.example.com"}},
 		{Actor: &sessions.Principal{}},
 		{Impersonations: true},
-		{User: "alice", Actor: actor, Impersonations: true},
+		{User: "alice", Actor: idp("support"), Impersonations: true},
 		{User: "alice", Impersonations: true},
 	} {
 		c := s.cutoff(fmt.Sprint("id-", i))
@@ -103,7 +95,7 @@ func cutoffsOfOneTime(s *suite) {
 		want = append(want, c)
 	}
 	s.addCutoff(want[1])
-	got, err := s.cutoffStore().Cutoffs(s.Context(), realm)
+	got, err := s.revocations().Cutoffs(s.Context(), realm)
 	s.must(err)
 	byID := func(a, b revocation.Cutoff) int { return cmp.Compare(a.ID, b.ID) }
 	slices.SortFunc(got, byID)
@@ -177,7 +169,7 @@ func cutoffsOfHostileText(s *suite) {
 func cutoffsOfAll(s *suite) {
 	c := s.cutoff("everybody")
 	c.Filter = sessions.Filter{}
-	if _, err := s.cutoffStore().AddCutoff(s.Context(), c); err == nil {
+	if _, err := s.revocations().AddCutoff(s.Context(), c); err == nil {
 		s.Error("a cutoff that names nothing was kept")
 	}
 	s.wantCutoffs(realm)
@@ -189,51 +181,22 @@ func cutoffsKeepRows(s *suite) {
 	s.wantRow(s.get(row.Key()), row)
 	s.wantList(sessions.Query{Realm: realm, User: "alice"}, "one")
 	s.clock.advance(48 * time.Hour)
-	if n := s.sweep(10); n != 1 {
-		s.Errorf("swept %d rows, not 1", n)
-	}
-	if all, err := s.cutoffStore().Cutoffs(s.Context(), realm); err != nil || len(all) != 1 {
+	s.wantSwept(1)
+	if all, err := s.revocations().Cutoffs(s.Context(), realm); err != nil || len(all) != 1 {
 		s.Errorf("a sweep of rows left %d cutoffs (%v)", len(all), err)
 	}
 }
 
 func cutoffsAreNotAliased(s *suite) {
 	c := s.cutoff("one")
-	c.Actor = &sessions.Principal{Issuer: "https://idp.example.com", Subject: "support"}
+	c.Actor = idp("support")
 	want := c
-	want.Actor = &sessions.Principal{Issuer: "https://idp.example.com", Subject: "support"}
+	want.Actor = idp("support")
 	s.addCutoff(c)
 	c.Actor.Subject = "spoilt"
 	s.wantCutoffs(realm, want)
-	all, err := s.cutoffStore().Cutoffs(s.Context(), realm)
+	all, err := s.revocations().Cutoffs(s.Context(), realm)
 	s.must(err)
 	all[0].Actor.Subject = "spoilt"
 	s.wantCutoffs(realm, want)
-}
-
-func cutoffsCancelled(s *suite) {
-	kept := s.cutoff("kept")
-	s.addCutoff(kept)
-	ctx, cancel := context.WithCancel(s.Context())
-	cancel()
-	s.wantErrors(s.everyCutoffCall(ctx, kept), sessions.ErrUnavailable, context.Canceled)
-	s.wantCutoffs(realm, kept)
-}
-
-func cutoffsClosed(s *suite) {
-	kept := s.cutoff("kept")
-	s.addCutoff(kept)
-	s.close()
-	s.wantErrors(s.everyCutoffCall(s.Context(), kept), sessions.ErrClosed, sessions.ErrUnavailable)
-}
-
-// everyCutoffCall calls each method of a CutoffStore and returns the errors.
-func (s *suite) everyCutoffCall(ctx context.Context, kept revocation.Cutoff) map[string]error {
-	store := s.cutoffStore()
-	_, add := store.AddCutoff(ctx, s.cutoff("another"))
-	all, list := store.Cutoffs(ctx, realm)
-	if len(all) > 0 {
-		s.Errorf("%d cutoffs came with %v", len(all), list)
-	}
-	return map[string]error{"AddCutoff": add, "Cutoffs": list, "RemoveCutoff": store.RemoveCutoff(ctx, kept)}
 }

@@ -303,11 +303,3 @@ func logoutContended(s *suite) {
 		}
 	}
 }
-
-// check is must for other goroutines than that of the test.
-func (s *suite) check(err error) {
-	s.Helper()
-	if err != nil {
-		s.Error(err)
-	}
-}

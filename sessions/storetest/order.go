@@ -59,9 +59,7 @@ func beginsNow(s *suite) {
 		s.wantRow(row, s.get(row.Key()))
 	}
 	s.clock.advance(2*time.Hour - time.Millisecond)
-	if n := s.sweep(10); n != 0 {
-		s.Errorf("swept %d before they were due", n)
-	}
+	s.wantSwept(0)
 	s.clock.advance(time.Millisecond)
 	if n := s.sweep(10); n < 2 {
 		s.Errorf("swept %d that were due", n)
@@ -73,7 +71,7 @@ func (s *suite) orders() map[string]struct {
 	filter sessions.Filter
 	row    sessions.Session
 } {
-	desk := &sessions.Principal{Issuer: "https://idp.example.com", Subject: "desk"}
+	desk := idp("desk")
 	return map[string]struct {
 		filter sessions.Filter
 		row    sessions.Session
@@ -91,7 +89,6 @@ func (s *suite) orders() map[string]struct {
 // play begins and cuts off by turns, and moves the clock in between.
 func (s *suite) play(pass func()) {
 	s.Helper()
-	s.cutoffStore()
 	for name, of := range s.orders() {
 		of.row.ID = name
 		last := s.begin(of.row)
@@ -122,7 +119,6 @@ func orderWhileTheClockIsSetBack(s *suite) {
 // orderOfManyCutoffs: what comes after many is after all of them, and cutoffs that follow
 // each other need no time of their own.
 func orderOfManyCutoffs(s *suite) {
-	s.cutoffStore()
 	began := s.begin(s.session("first", "alice"))
 	var all []revocation.Cutoff
 	for i := range 30 {
@@ -140,7 +136,6 @@ func orderOfManyCutoffs(s *suite) {
 
 // orderOfCopies: what comes from another store may be of another clock.
 func orderOfCopies(s *suite) {
-	s.cutoffStore()
 	for _, ahead := range []time.Duration{-time.Hour, 0, time.Hour} {
 		copied := s.session(fmt.Sprint("copied ", ahead), "alice")
 		copied.CreatedAt = copied.CreatedAt.Add(ahead)
@@ -176,38 +171,25 @@ func orderAheadOfTheClock(s *suite) {
 	}
 	s.wantRow(s.rows(sessions.Query{Realm: realm, User: "alice"})[0], used)
 	s.clock.advance(30*time.Minute - time.Millisecond)
-	if n := s.sweep(10); n != 0 {
-		s.Error("swept too soon")
-	}
+	s.wantSwept(0)
 	s.clock.advance(time.Millisecond)
-	if n := s.sweep(10); n != 1 {
-		s.Errorf("swept %d when it was due", n)
-	}
+	s.wantSwept(1)
 	s.wantList(sessions.Query{Realm: realm, User: "alice"})
 }
 
 // orderContended: what is called at the same time may come in either order, but what each
 // knew before is in it.
 func orderContended(s *suite) {
-	store := s.cutoffStore()
+	store := s.revocations()
 	together(8, func(i int) {
 		user := fmt.Sprint("user ", i)
 		for n := range 10 {
 			before, _, _, err := s.store.Create(s.Context(), unbegun(s.session(fmt.Sprint(i, " before ", n), user)))
-			if err != nil {
-				s.Error(err)
-				return
-			}
+			s.check(err)
 			c, err := store.AddCutoff(s.Context(), revocation.Cutoff{ID: fmt.Sprint(i, " ", n), Realm: realm, Filter: sessions.Filter{User: user}})
-			if err != nil {
-				s.Error(err)
-				return
-			}
+			s.check(err)
 			after, _, _, err := s.store.Create(s.Context(), unbegun(s.session(fmt.Sprint(i, " after ", n), user)))
-			if err != nil {
-				s.Error(err)
-				return
-			}
+			s.check(err)
 			s.wantOrder(before, c, after)
 		}
 	})

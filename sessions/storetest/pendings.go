@@ -51,22 +51,16 @@ func pendingOpened(s *suite) {
 	}
 	s.wantList(sessions.Query{Realm: realm, User: "alice"}, "linked")
 	s.clock.advance(time.Millisecond)
-	if n := s.sweep(10); n != 1 {
-		s.Errorf("swept %d of the session that is over", n)
-	}
+	s.wantSwept(1)
 }
 
 func pendingSwept(s *suite) {
 	row := s.create(s.pending("linked"))
 	s.wantList(sessions.Query{Realm: realm, User: "alice"}, "linked")
 	s.clock.advance(time.Minute - time.Millisecond)
-	if n := s.sweep(10); n != 0 {
-		s.Errorf("swept %d while the link is good", n)
-	}
+	s.wantSwept(0)
 	s.clock.advance(time.Millisecond)
-	if n := s.sweep(10); n != 1 {
-		s.Errorf("swept %d of the session that nobody opened", n)
-	}
+	s.wantSwept(1)
 	s.wantAbsent(row.Key())
 }
 

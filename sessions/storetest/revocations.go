@@ -13,8 +13,8 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// log returns the store as one that keeps a log of what was revoked.
-func (s *suite) log() revocation.Store {
+// revocations returns the store as one that keeps revocations.
+func (s *suite) revocations() revocation.Store {
 	s.Helper()
 	return part[revocation.Store](s)
 }
@@ -23,7 +23,7 @@ func (s *suite) log() revocation.Store {
 func (s *suite) wantRevoked(since time.Time, want map[sessions.Key]time.Time) {
 	s.Helper()
 	got := make(map[sessions.Key]time.Time)
-	s.must(s.log().Revoked(s.Context(), since, func(key sessions.Key, at time.Time) { got[key] = at.UTC() }))
+	s.must(s.revocations().Revoked(s.Context(), since, func(key sessions.Key, at time.Time) { got[key] = at.UTC() }))
 	if !maps.Equal(got, want) {
 		s.Errorf("reported are %v, not %v", got, want)
 	}
@@ -154,6 +154,12 @@ func (s *suite) everyExtra(ctx context.Context) map[string]error {
 	all := make(map[string]error)
 	if store, ok := sessions.As[revocation.Store](s.store); ok {
 		all["Revoked"] = store.Revoked(ctx, epoch, func(sessions.Key, time.Time) {})
+		_, all["AddCutoff"] = store.AddCutoff(ctx, s.cutoff("another"))
+		all["RemoveCutoff"] = store.RemoveCutoff(ctx, s.cutoff("one"))
+		found, err := store.Cutoffs(ctx, realm)
+		if all["Cutoffs"] = err; err != nil && len(found) > 0 {
+			s.Errorf("%d cutoffs came with %v", len(found), err)
+		}
 	}
 	if store, ok := sessions.As[logout.Store](s.store); ok {
 		all["Named"] = store.Named(ctx, realm, "name", func([]sessions.Session) error { return nil })

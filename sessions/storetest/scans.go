@@ -10,33 +10,15 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// scanner returns the store as one that is read whole.
-func (s *suite) scanner() sessions.AdminStore {
-	s.Helper()
-	return part[sessions.AdminStore](s)
-}
-
-// scan returns all pages.
+// scan returns all rows, and calls between before each page but the first.
 func (s *suite) scan(limit int, between func()) []sessions.Session {
 	s.Helper()
-	var rows []sessions.Session
-	cursor := ""
-	for range 1000 {
-		page, err := s.scanner().Scan(s.Context(), cursor, limit)
-		s.must(err)
-		if len(page.Sessions) > limit {
-			s.Fatalf("page has %d rows, of at most %d", len(page.Sessions), limit)
-		}
-		rows = append(rows, page.Sessions...)
-		if cursor = page.Next; cursor == "" {
-			return rows
-		}
-		if between != nil {
+	return s.pages(limit, func(cursor string) (sessions.Page, error) {
+		if cursor != "" && between != nil {
 			between()
 		}
-	}
-	s.Fatal("scanning does not end")
-	return nil
+		return part[sessions.AdminStore](s).Scan(s.Context(), cursor, limit)
+	})
 }
 
 func scanWhole(s *suite) {
@@ -107,13 +89,13 @@ func scanCursors(s *suite) {
 	for i := range 3 {
 		s.create(s.session(fmt.Sprint(i), "alice"))
 	}
-	page, err := s.scanner().Scan(s.Context(), "", 1)
+	page, err := part[sessions.AdminStore](s).Scan(s.Context(), "", 1)
 	s.must(err)
 	query := sessions.Query{Realm: realm, User: "alice", Limit: 1}
 	listed, err := s.store.List(s.Context(), query)
 	s.must(err)
 	for _, cursor := range []string{listed.Next, "!", "AAAA", page.Next + "!", strings.Repeat("A", 400)} {
-		if page, err := s.scanner().Scan(s.Context(), cursor, 1); !errors.Is(err, sessions.ErrBadCursor) || len(page.Sessions) > 0 {
+		if page, err := part[sessions.AdminStore](s).Scan(s.Context(), cursor, 1); !errors.Is(err, sessions.ErrBadCursor) || len(page.Sessions) > 0 {
 			s.Errorf("scanning from %q: %d rows, %v", cursor, len(page.Sessions), err)
 		}
 	}
@@ -125,7 +107,7 @@ func scanCursors(s *suite) {
 
 func (s *suite) wantRealms(want ...string) {
 	s.Helper()
-	got, err := s.scanner().Realms(s.Context())
+	got, err := part[sessions.AdminStore](s).Realms(s.Context())
 	s.must(err)
 	slices.Sort(got)
 	slices.Sort(want)

@@ -394,12 +394,12 @@ var mistakes = []struct {
 			return true
 		}
 	}},
-	{"a cutoff is dropped though nobody waits", "a cancelled context does no work on cutoffs", func(b *broken) {
+	{"a cutoff is dropped though nobody waits", "a cancelled context does no work", func(b *broken) {
 		b.drop = func(_ context.Context, c revocation.Cutoff) error {
 			return b.Memory.RemoveCutoff(context.Background(), c)
 		}
 	}},
-	{"a closed store keeps cutoffs", "a closed store answers no call about cutoffs", func(b *broken) {
+	{"a closed store keeps cutoffs", "a closed store answers no call", func(b *broken) {
 		b.drop = func(ctx context.Context, c revocation.Cutoff) error {
 			if err := b.Memory.RemoveCutoff(ctx, c); !errors.Is(err, sessions.ErrClosed) {
 				return err

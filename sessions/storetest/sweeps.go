@@ -10,8 +10,6 @@ import (
 )
 
 func sweepDue(s *suite) {
-	yes := true
-	support := &sessions.Principal{Issuer: "https://idp.example.com", Subject: "support"}
 	due, left := s.impersonation("due", "alice", "support"), s.impersonation("left", "alice", "support")
 	left.Idle = 2 * time.Hour
 	absolute := s.session("absolute", "alice")
@@ -22,27 +20,21 @@ func sweepDue(s *suite) {
 		s.create(row)
 	}
 	s.clock.advance(time.Hour - time.Millisecond)
-	if n := s.sweep(100); n != 0 {
-		s.Errorf("swept %d before they were due", n)
-	}
+	s.wantSwept(0)
 	s.get(due.Key())
 	s.clock.advance(time.Millisecond)
-	if n := s.sweep(100); n != 3 {
-		s.Errorf("swept %d of 3", n)
-	}
+	s.wantSwept(3)
 	for _, row := range []sessions.Session{due, absolute, other} {
 		s.wantAbsent(row.Key())
 	}
 	s.wantRow(s.get(left.Key()), left)
 	for _, keysOnly := range []bool{false, true} {
 		s.wantList(sessions.Query{Realm: realm, User: "alice", KeysOnly: keysOnly}, "left")
-		s.wantList(sessions.Query{Realm: realm, Actor: support, KeysOnly: keysOnly}, "left")
-		s.wantList(sessions.Query{Realm: realm, Impersonations: &yes, KeysOnly: keysOnly}, "left")
+		s.wantList(sessions.Query{Realm: realm, Actor: idp("support"), KeysOnly: keysOnly}, "left")
+		s.wantList(sessions.Query{Realm: realm, Impersonations: yes, KeysOnly: keysOnly}, "left")
 		s.wantList(sessions.Query{Realm: "other", User: "alice", KeysOnly: keysOnly})
 	}
-	if n := s.sweep(100); n != 0 {
-		s.Errorf("swept %d once more", n)
-	}
+	s.wantSwept(0)
 }
 
 func sweepLimit(s *suite) {
@@ -85,9 +77,7 @@ func sweepLimit(s *suite) {
 	if n := s.sweep(1000); n != rows-total {
 		s.Errorf("the last sweep deleted %d of %d", n, rows-total)
 	}
-	if n := s.sweep(1000); n != 0 {
-		s.Errorf("one more deleted %d", n)
-	}
+	s.wantSwept(0)
 	s.get(kept.Key())
 }
 
@@ -108,13 +98,9 @@ func sweepUsed(s *suite) {
 	}
 	s.wantList(sessions.Query{Realm: realm, User: "alice"}, "used")
 	s.clock.advance(time.Hour - time.Millisecond)
-	if n := s.sweep(100); n != 0 {
-		s.Error("swept too soon")
-	}
+	s.wantSwept(0)
 	s.clock.advance(time.Millisecond)
-	if n := s.sweep(100); n != 1 {
-		s.Errorf("swept %d when it was due", n)
-	}
+	s.wantSwept(1)
 	s.wantAbsent(used.Key())
 }
 
@@ -134,20 +120,14 @@ func sweepRevoked(s *suite) {
 		s.Fatalf("a revoked row is kept for %v", wait)
 	}
 	s.clock.advance(wait - time.Millisecond)
-	if n := s.sweep(100); n != 0 {
-		s.Error("swept too soon")
-	}
+	s.wantSwept(0)
 	s.get(row.Key())
 	s.clock.advance(time.Millisecond)
-	if n := s.sweep(100); n != 1 {
-		s.Errorf("swept %d when it was due", n)
-	}
+	s.wantSwept(1)
 	s.wantAbsent(row.Key())
 	s.get(alike.Key())
 	s.clock.advance(300 * time.Hour)
-	if n := s.sweep(100); n != 1 {
-		s.Errorf("swept %d of the other one", n)
-	}
+	s.wantSwept(1)
 }
 
 func sweepContended(s *suite) {
@@ -160,9 +140,7 @@ func sweepContended(s *suite) {
 	together(workers, func(int) {
 		for {
 			n, err := s.store.Sweep(s.Context(), 20, nil)
-			if err != nil {
-				s.Error(err)
-			}
+			s.check(err)
 			deleted.Add(int64(n))
 			if n < 20 {
 				return
@@ -187,9 +165,7 @@ func sweepRace(s *suite) {
 		if w < 2 {
 			for range rows / 2 {
 				n, err := s.store.Sweep(s.Context(), 2, nil)
-				if err != nil {
-					s.Error(err)
-				}
+				s.check(err)
 				swept.Add(int64(n))
 			}
 			return
@@ -236,8 +212,6 @@ func createAfterSweep(s *suite) {
 	s.wantList(sessions.Query{Realm: realm, User: "alice"})
 	s.wantList(sessions.Query{Realm: realm, User: "bob"}, "again")
 	s.clock.advance(30 * time.Minute)
-	if n := s.sweep(10); n != 0 {
-		s.Errorf("swept %d", n)
-	}
+	s.wantSwept(0)
 	s.get(again.Key())
 }
