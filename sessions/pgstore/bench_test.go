@@ -66,14 +66,8 @@ RETURNING clock.ms, {columns};
 }
 
 func BenchmarkCreate(b *testing.B) {
-	for name, counted := range map[string]bool{"plain": false, "counted": true} {
-		b.Run(name, func(b *testing.B) { benchmarkCreate(b, counted) })
-	}
-}
-
-func benchmarkCreate(b *testing.B, counted bool) {
 	srv, s := bench(b)
-	rate := sharedtest.BenchmarkCreate(b, s, counted)
+	rate := sharedtest.BenchmarkCreate(b, s)
 	script := strings.NewReplacer("{s}", "bench").Replace(`\set i random(0, 100000000000)
 \set u random(0, 9999)
 INSERT INTO {s}.sessions (realm, id, rev, format, holder, expires_at, idle, due_at, generation, secret, secret_prev, kid, rotated_at, rotated_from,

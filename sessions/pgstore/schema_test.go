@@ -18,6 +18,7 @@ import (
 	"authsidecar/sessions/pgstore/pgtest"
 	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/rowcodec"
+	"authsidecar/sessions/storetest"
 	"authsidecar/sessions/storetest/servertest"
 )
 
@@ -169,13 +170,13 @@ const (
 
 // goldenRows are those of the golden file.
 func goldenRows() []sessions.Session {
-	own, full := sharedtest.Row("own", sharedtest.Epoch), sharedtest.Row("full\x00\xff", sharedtest.Epoch)
+	own, full := sharedtest.Row("own", storetest.Epoch), sharedtest.Row("full\x00\xff", storetest.Epoch)
 	full.Realm = "other \x00"
 	full.Impersonation, full.Actor.Subject, full.Reason, full.Rule = true, "support", "ticket \"4711\" ü", "scope x"
 	full.ActorClient, full.ActorClaims = "desk", sessions.Claims{"scope": "a b"}
 	full.IP, full.UserAgent, full.RotatedFrom = "192.0.2.1", "agent", "2001:db8::1"
-	full.Generation, full.SecretPrev, full.RotatedAt = 1<<64-1, [16]byte{255, 1}, sharedtest.Epoch.Add(time.Minute)
-	full.RevokedAt, full.EndReason, full.RequestHash = sharedtest.Epoch.Add(time.Hour), sessions.EndReuse, []byte{0, 255}
+	full.Generation, full.SecretPrev, full.RotatedAt = 1<<64-1, [16]byte{255, 1}, storetest.Epoch.Add(time.Minute)
+	full.RevokedAt, full.EndReason, full.RequestHash = storetest.Epoch.Add(time.Hour), sessions.EndReuse, []byte{0, 255}
 	return []sessions.Session{own, full}
 }
 
@@ -184,8 +185,8 @@ func goldenRows() []sessions.Session {
 // file, and reads all of them.
 func TestRowsThatAReleaseWroteAreReadByTheNext(t *testing.T) {
 	t.Parallel()
-	clock := sharedtest.NewClock()
-	cutoff := revocation.Cutoff{ID: "c\x00", Realm: "other \x00", At: sharedtest.Epoch, Filter: sessions.Filter{User: "\xff", Impersonations: true}}
+	clock := storetest.NewClock()
+	cutoff := revocation.Cutoff{ID: "c\x00", Realm: "other \x00", At: storetest.Epoch, Filter: sessions.Filter{User: "\xff", Impersonations: true}}
 
 	writer := openStore(t, Options{Now: clock.Now})
 	for _, row := range goldenRows() {
@@ -218,7 +219,7 @@ func TestRowsThatAReleaseWroteAreReadByTheNext(t *testing.T) {
 }
 
 // readStored expects that this release reads what is stored in a golden file.
-func readStored(t *testing.T, stored string, clock *sharedtest.Clock, cutoff revocation.Cutoff) {
+func readStored(t *testing.T, stored string, clock *storetest.Clock, cutoff revocation.Cutoff) {
 	t.Helper()
 	reader := openStore(t, Options{Now: clock.Now})
 	server(t).Exec(t, "postgres", "SET search_path = "+reader.sql.schema+";\n"+stored)

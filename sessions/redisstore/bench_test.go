@@ -75,7 +75,7 @@ func copyRow(b *testing.B, s *Store, from, to string) {
 
 func BenchmarkCreate(b *testing.B) {
 	srv, s := bench(b)
-	rate := sharedtest.BenchmarkCreate(b, s, true)
+	rate := sharedtest.BenchmarkCreate(b, s)
 	// The same script: marks, which hold bytes that no argument of a program may, are
 	// of the same length.
 	row := sharedtest.Row("redis-bench", s.Now())

@@ -11,6 +11,7 @@ import (
 	"authsidecar/sessions/internal/sharedtest"
 	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/rowcodec"
+	"authsidecar/sessions/storetest"
 )
 
 // TestOthersAreNotHeard: of another prefix, of another database.
@@ -25,7 +26,7 @@ func TestOthersAreNotHeard(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	mine := sharedtest.Row("2", sharedtest.Epoch)
+	mine := sharedtest.Row("2", storetest.Epoch)
 	sink.WaitRevoked(t, mine.Key())
 	sink.Read(func(h *sharedtest.Heard) {
 		if len(h.Revoked) != 1 {
@@ -73,13 +74,13 @@ func FuzzLabel(f *testing.F) {
 	f.Add("a\x00\xff\x00", "\x00")
 	f.Fuzz(func(t *testing.T, realm, text string) {
 		_, _, _ = cutLabel(text)
-		row := sessions.Session{Realm: realm, ID: text, CreatedAt: sharedtest.Epoch}
+		row := sessions.Session{Realm: realm, ID: text, CreatedAt: storetest.Epoch}
 		if key, rest, ok := cutLabel(label(row.Key()) + "rest"); !ok || key != row.Key() || rest != "rest" {
 			t.Errorf("%q is read as %q, %q", row.Key(), key, rest)
 		}
 		m := newMark(&row, 5)
 		created, id, _, ok := readEntry(m.entry())
-		if !m.ok() || m.key() != row.Key() || id != text || !created.Equal(sharedtest.Epoch) || !ok {
+		if !m.ok() || m.key() != row.Key() || id != text || !created.Equal(storetest.Epoch) || !ok {
 			t.Errorf("the mark of %q is %q", row.Key(), m)
 		}
 	})

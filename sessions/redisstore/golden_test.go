@@ -16,6 +16,7 @@ import (
 	"authsidecar/sessions/internal/sharedtest"
 	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/rowcodec"
+	"authsidecar/sessions/storetest"
 )
 
 var update = flag.Bool("update", false, "write what is stored into testdata")
@@ -26,7 +27,7 @@ const golden = "testdata/stored-2.json"
 
 // goldenRow is a session each field of which says something.
 func goldenRow(id string) sessions.Session {
-	row := sharedtest.Row(id, sharedtest.Epoch)
+	row := sharedtest.Row(id, storetest.Epoch)
 	row.Realm, row.Impersonation, row.Reason = "r\x00ü", true, "ticket 4711"
 	row.Actor.Subject, row.ActorClient, row.ActorClaims = "support", "desk", sessions.Claims{"scope": "a b"}
 	row.Rule, row.IP, row.UserAgent, row.RotatedFrom = "scope", "192.0.2.1", "agent/1.0", "192.0.2.2"
@@ -129,14 +130,14 @@ func raw(text string) string {
 // changes it and ends it there.
 func TestWhatIsStoredIsReadByEveryRelease(t *testing.T) {
 	t.Parallel()
-	clock := sharedtest.NewClock()
+	clock := storetest.NewClock()
 	s := openStore(t, Options{Now: clock.Now})
 	live := sharedtest.Create(t, s, goldenRow("live"))
 	ended := sharedtest.Create(t, s, goldenRow("ended"))
 	if _, _, err := s.Revoke(ctx(), ended.Key(), sessions.EndRevoked); err != nil {
 		t.Fatal(err)
 	}
-	c := revocation.Cutoff{ID: "c", Realm: "r\x00ü", At: sharedtest.Epoch, Filter: sessions.Filter{User: "bob"}}
+	c := revocation.Cutoff{ID: "c", Realm: "r\x00ü", At: storetest.Epoch, Filter: sessions.Filter{User: "bob"}}
 	if _, err := s.AddCutoff(ctx(), c); err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +193,7 @@ func wantOldRead(t *testing.T, file string, live, ended sessions.Session, c revo
 	if err := json.Unmarshal(stored, &commands); err != nil {
 		t.Fatal(err)
 	}
-	clock := sharedtest.NewClock()
+	clock := storetest.NewClock()
 	prefix := newPrefix()
 	writer := openStore(t, Options{})
 	for _, command := range raws(commands) {
@@ -210,7 +211,7 @@ func wantOldRead(t *testing.T, file string, live, ended sessions.Session, c revo
 	if row := sharedtest.Get(t, s, live.Key()); !reflect.DeepEqual(row, live) {
 		t.Errorf("read is %+v, not %+v", row, live)
 	}
-	if row := sharedtest.Get(t, s, ended.Key()); row.RevokedAt != sharedtest.Epoch || row.EndReason != sessions.EndRevoked {
+	if row := sharedtest.Get(t, s, ended.Key()); row.RevokedAt != storetest.Epoch || row.EndReason != sessions.EndRevoked {
 		t.Errorf("the one that was ended is %+v", row)
 	}
 	p := *sharedtest.Token(&live)
@@ -229,8 +230,8 @@ func wantOldRead(t *testing.T, file string, live, ended sessions.Session, c revo
 		t.Errorf("cutoffs are %+v, %v", all, err)
 	}
 	reported := 0
-	if err := s.Revoked(ctx(), sharedtest.Epoch, func(key sessions.Key, at time.Time) {
-		if key == ended.Key() && at.Equal(sharedtest.Epoch) {
+	if err := s.Revoked(ctx(), storetest.Epoch, func(key sessions.Key, at time.Time) {
+		if key == ended.Key() && at.Equal(storetest.Epoch) {
 			reported++
 		}
 	}); err != nil || reported != 1 {
@@ -282,7 +283,7 @@ func TestWhatANewerReleaseWroteIsLeftAlone(t *testing.T) {
 	if after := dump(t, s); !reflect.DeepEqual(after, before) {
 		t.Errorf("stored is %q, not %q", after, before)
 	}
-	set(s.keys.cutoffs(), cutoffField(&revocation.Cutoff{ID: "c", Realm: "r", At: sharedtest.Epoch}), `{"v":2}`)
+	set(s.keys.cutoffs(), cutoffField(&revocation.Cutoff{ID: "c", Realm: "r", At: storetest.Epoch}), `{"v":2}`)
 	if _, err := s.Cutoffs(ctx(), "r"); !errors.Is(err, rowcodec.ErrNewer) {
 		t.Errorf("a newer cutoff: %v", err)
 	}
@@ -338,9 +339,9 @@ func TestASweepTellsOfWhatWentByItself(t *testing.T) {
 	t.Parallel()
 	for name, url := range map[string]string{"a server": server(t).URL(0), "a cluster": cluster(t).URL()} {
 		t.Run(name, func(t *testing.T) {
-			clock := sharedtest.NewClock()
+			clock := storetest.NewClock()
 			s := openStore(t, Options{Now: clock.Now, URL: url})
-			over, revoked := sharedtest.Create(t, s, sharedtest.Row("over", sharedtest.Epoch)), sharedtest.Create(t, s, sharedtest.Row("revoked", sharedtest.Epoch))
+			over, revoked := sharedtest.Create(t, s, sharedtest.Row("over", storetest.Epoch)), sharedtest.Create(t, s, sharedtest.Row("revoked", storetest.Epoch))
 			if _, _, err := s.Revoke(ctx(), revoked.Key(), sessions.EndRevoked); err != nil {
 				t.Fatal(err)
 			}

@@ -9,6 +9,7 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/calls"
 	"authsidecar/sessions/internal/sharedtest"
+	"authsidecar/sessions/storetest"
 )
 
 // TestWhatACallLeftBehindInAClusterLeadsNowhere: of one that broke off after it
@@ -17,9 +18,9 @@ import (
 // way; then a sweep takes it away.
 func TestWhatACallLeftBehindInAClusterLeadsNowhere(t *testing.T) {
 	t.Parallel()
-	clock := sharedtest.NewClock()
+	clock := storetest.NewClock()
 	s := openStore(t, Options{Now: clock.Now, URL: cluster(t).URL()})
-	row := sharedtest.Row("broken off", sharedtest.Epoch)
+	row := sharedtest.Row("broken off", storetest.Epoch)
 	row.Idle = time.Minute
 	m := newMark(&row, math.MaxUint64)
 	if _, err := s.spread(ctx(), m, &row); err != nil {
@@ -47,7 +48,7 @@ func TestWhatACallLeftBehindInAClusterLeadsNowhere(t *testing.T) {
 	if page, err := s.Scan(ctx(), "", 5); err != nil || len(page.Sessions) != 0 || page.Next != "" {
 		t.Errorf("scanned are %+v, %v", page, err)
 	}
-	if _, _, count, err := s.Create(ctx(), sharedtest.Row("other", sharedtest.Epoch)); err != nil || count != 2 {
+	if _, _, count, err := s.Create(ctx(), sharedtest.Row("other", storetest.Epoch)); err != nil || count != 2 {
 		t.Errorf("%d are counted, %v", count, err)
 	}
 	before := size()
@@ -81,7 +82,7 @@ func TestARevocationThatBrokeOffInAClusterIsFinishedByTheNext(t *testing.T) {
 		t.Fatal(err)
 	}
 	reported := func() (n int) {
-		if err := s.Revoked(ctx(), sharedtest.Epoch, func(sessions.Key, time.Time) { n++ }); err != nil {
+		if err := s.Revoked(ctx(), storetest.Epoch, func(sessions.Key, time.Time) { n++ }); err != nil {
 			t.Fatal(err)
 		}
 		return n
@@ -108,15 +109,15 @@ func TestRevokedReadsALogThatIsLong(t *testing.T) {
 	for begin := 0; begin < many; begin += 1000 {
 		command := []string{"ZADD", s.keys.log(0)}
 		for i := begin; i < min(begin+1000, many); i++ {
-			at := sharedtest.Epoch.Add(time.Duration(max(0, i-many+3)) * time.Millisecond)
-			command = append(command, millis(at), label(sessions.Key{Realm: "r", ID: place(sharedtest.Epoch.Add(time.Duration(i) * time.Millisecond))}))
+			at := storetest.Epoch.Add(time.Duration(max(0, i-many+3)) * time.Millisecond)
+			command = append(command, millis(at), label(sessions.Key{Realm: "r", ID: place(storetest.Epoch.Add(time.Duration(i) * time.Millisecond))}))
 		}
 		if err := s.client.Do(ctx(), s.client.B().Arbitrary(command...).Build()).Error(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	reported := make(map[sessions.Key]bool)
-	if err := s.Revoked(ctx(), sharedtest.Epoch, func(key sessions.Key, _ time.Time) { reported[key] = true }); err != nil || len(reported) != many {
+	if err := s.Revoked(ctx(), storetest.Epoch, func(key sessions.Key, _ time.Time) { reported[key] = true }); err != nil || len(reported) != many {
 		t.Errorf("%d of %d are reported, %v", len(reported), many, err)
 	}
 }

@@ -52,13 +52,13 @@ func countAfterEnds(s *suite) {
 		}
 	}
 	s.wantCount(s.session("one", "alice"), 8)
-	s.clock.advance(10 * time.Minute)
+	s.clock.Advance(10 * time.Minute)
 	for range 2 {
 		s.sweep(100)
 	}
 	s.wantCount(s.session("two", "alice"), 6)
 	s.revoke(sessions.Key{Realm: realm, ID: "two"})
-	s.clock.advance(time.Minute)
+	s.clock.Advance(time.Minute)
 	s.wantCount(s.session("three", "alice"), 6)
 }
 
@@ -67,7 +67,7 @@ func countAfterEnds(s *suite) {
 func countContended(s *suite) {
 	const rows = 24
 	var most atomic.Int64
-	together(rows, func(i int) {
+	Together(rows, func(i int) {
 		_, _, count, err := s.store.Create(s.Context(), s.session(fmt.Sprint("row", i), "alice"))
 		s.check(err)
 		for {

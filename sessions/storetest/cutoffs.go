@@ -62,7 +62,7 @@ func cutoffsRoundTrip(s *suite) {
 		c.Filter = filter
 		s.addCutoff(c)
 		want = append(want, c)
-		s.clock.advance(time.Millisecond)
+		s.clock.Advance(time.Millisecond)
 	}
 	s.wantCutoffs(realm, want...)
 }
@@ -126,7 +126,7 @@ func cutoffsDrop(s *suite) {
 	s.dropCutoff(s.cutoff("nobody's"))
 	first := s.cutoff("one")
 	s.addCutoff(first)
-	s.clock.advance(time.Millisecond)
+	s.clock.Advance(time.Millisecond)
 	second := s.cutoff("two")
 	s.addCutoff(second)
 	for range 2 {
@@ -153,7 +153,7 @@ func cutoffsOfHostileText(s *suite) {
 		elsewhere := c
 		elsewhere.Realm = "realm " + text
 		s.addCutoff(elsewhere)
-		s.clock.advance(time.Millisecond)
+		s.clock.Advance(time.Millisecond)
 	}
 	s.wantCutoffs(realm, want...)
 	for _, c := range want {
@@ -180,7 +180,7 @@ func cutoffsKeepRows(s *suite) {
 	s.addCutoff(s.cutoff("one"))
 	s.wantRow(s.get(row.Key()), row)
 	s.wantList(sessions.Query{Realm: realm, User: "alice"}, "one")
-	s.clock.advance(48 * time.Hour)
+	s.clock.Advance(48 * time.Hour)
 	s.wantSwept(1)
 	if all, err := s.revocations().Cutoffs(s.Context(), realm); err != nil || len(all) != 1 {
 		s.Errorf("a sweep of rows left %d cutoffs (%v)", len(all), err)

@@ -79,10 +79,10 @@ func linearizable(s *suite) {
 		}
 		if i/len(endings)%2 == 0 {
 			for step := range steps {
-				together(linearPlayers, func(player int) { g.step(player, step, 0) })
+				Together(linearPlayers, func(player int) { g.step(player, step, 0) })
 			}
 		} else {
-			together(linearPlayers, func(player int) {
+			Together(linearPlayers, func(player int) {
 				for step := range steps {
 					g.step(player, step, player)
 				}
@@ -121,7 +121,7 @@ func (g *game) step(player, step, begin int) {
 		m = g.ending
 	}
 	if m == moveLate {
-		g.clock.advance(linearGrace)
+		g.clock.Advance(linearGrace)
 	}
 	g.do(player, g.ask(player, step, m))
 }
@@ -161,7 +161,7 @@ func (g *game) do(player int, q *question) {
 	call := g.ticks.Add(1)
 	row, a, err := g.call(q)
 	end := g.ticks.Add(1)
-	g.clock.advance(time.Millisecond)
+	g.clock.Advance(time.Millisecond)
 	if err != nil && !errors.Is(err, sessions.ErrNotFound) {
 		g.Errorf("%s: %v", q.move, err)
 		return

@@ -49,7 +49,7 @@ func listOrder(s *suite) {
 		want = append([]string{
 			fmt.Sprint("c-", i), fmt.Sprint("b-", i), fmt.Sprint("b\x00-", i), fmt.Sprint("ab-", i), fmt.Sprint("a-", i),
 		}, want...)
-		s.clock.advance(time.Duration(1+i*1000) * time.Millisecond)
+		s.clock.Advance(time.Duration(1+i*1000) * time.Millisecond)
 	}
 	// "b-" is after "b\x00-", and "ab-" after "a-", byte by byte.
 	for _, limit := range []int{1, 2, 7, 100} {
@@ -111,7 +111,7 @@ func (s *suite) many(n int) (ids []string) {
 		s.create(row)
 		ids = append(ids, row.ID)
 		if i%2 == 0 {
-			s.clock.advance(time.Millisecond)
+			s.clock.Advance(time.Millisecond)
 		}
 	}
 	slices.Reverse(ids)
@@ -147,7 +147,7 @@ func listPagesWhileChanging(s *suite) {
 		}
 		s.create(s.session(fmt.Sprint("new-", n), "alice"))
 		older := s.session(fmt.Sprint("old-", n), "alice")
-		older.CreatedAt = epoch.Add(-time.Hour + time.Duration(n)*time.Minute)
+		older.CreatedAt = Epoch.Add(-time.Hour + time.Duration(n)*time.Minute)
 		if n < 5 {
 			s.create(older)
 		}

@@ -85,7 +85,7 @@ func namedRevoked(s *suite) {
 	s.wantNamed(sidName(&row))
 	s.wantNamed(subName(&row))
 	over := s.create(tokenOf(s.session("two", "alice"), "sid-1", "f:1"))
-	s.clock.advance(25 * time.Hour)
+	s.clock.Advance(25 * time.Hour)
 	s.sweep(10)
 	s.wantAbsent(over.Key())
 	s.wantNamed(sidName(&row))
@@ -97,12 +97,12 @@ func namedPending(s *suite) {
 	row := tokenOf(s.impersonation("one", "alice", "support"), "sid-1", "f:1")
 	row.ExpiresAt, row.Pending = s.store.Now().Add(time.Minute), &sessions.Pending{Life: 8 * time.Hour}
 	s.create(row)
-	s.clock.advance(time.Minute - time.Millisecond)
+	s.clock.Advance(time.Minute - time.Millisecond)
 	s.update(row.Key(), func(row *sessions.Session) {
 		row.RotatedAt, row.Idle = s.store.Now(), 8*time.Hour
 		row.ExpiresAt, row.Pending = row.RotatedAt.Add(row.Pending.Life), nil
 	})
-	s.clock.advance(8*time.Hour - time.Millisecond)
+	s.clock.Advance(8*time.Hour - time.Millisecond)
 	s.create(tokenOf(s.session("two", "alice"), "sid-1", "")) // which may sweep the name
 	s.wantNamed(sidName(&row), "one", "two")
 	s.wantNamed(subName(&row), "one")
@@ -155,7 +155,7 @@ func namedMany(s *suite) {
 
 func (s *suite) mark(name string, at, until time.Duration) {
 	s.Helper()
-	s.must(part[logout.Store](s).Mark(s.Context(), realm, []logout.Mark{{Name: name, At: epoch.Add(at), Until: epoch.Add(until)}}))
+	s.must(part[logout.Store](s).Mark(s.Context(), realm, []logout.Mark{{Name: name, At: Epoch.Add(at), Until: Epoch.Add(until)}}))
 }
 
 func (s *suite) marks(realm string, names ...string) []logout.Mark {
@@ -168,7 +168,7 @@ func (s *suite) marks(realm string, names ...string) []logout.Mark {
 // wantMark expects the one mark of a name.
 func (s *suite) wantMark(name string, at, until time.Duration) {
 	s.Helper()
-	want := []logout.Mark{{Name: name, At: epoch.Add(at), Until: epoch.Add(until)}}
+	want := []logout.Mark{{Name: name, At: Epoch.Add(at), Until: Epoch.Add(until)}}
 	if got := s.marks(realm, "absent", name); !slices.Equal(got, want) {
 		s.Errorf("marks are %v, not %v", got, want)
 	}
@@ -215,13 +215,13 @@ func (s *suite) eachMark(realm string) (all []logout.Mark) {
 func marksEach(s *suite) {
 	var want []logout.Mark
 	for i := range 2*logout.MostRows + 1 {
-		want = append(want, logout.Mark{Name: fmt.Sprintf("mark-%04d", i), At: epoch.Add(-time.Minute), Until: epoch.Add(time.Hour)})
+		want = append(want, logout.Mark{Name: fmt.Sprintf("mark-%04d", i), At: Epoch.Add(-time.Minute), Until: Epoch.Add(time.Hour)})
 	}
 	store := part[logout.Store](s)
 	s.must(store.Mark(s.Context(), realm, want))
 	s.mark("mark-0007", 0, 2*time.Hour) // prolonged
-	want[7] = logout.Mark{Name: "mark-0007", At: epoch, Until: epoch.Add(2 * time.Hour)}
-	s.must(store.Mark(s.Context(), "https://other.example.com", []logout.Mark{{Name: "other", At: epoch, Until: epoch.Add(time.Hour)}}))
+	want[7] = logout.Mark{Name: "mark-0007", At: Epoch, Until: Epoch.Add(2 * time.Hour)}
+	s.must(store.Mark(s.Context(), "https://other.example.com", []logout.Mark{{Name: "other", At: Epoch, Until: Epoch.Add(time.Hour)}}))
 	if got := s.eachMark(realm); !slices.Equal(got, want) {
 		s.Errorf("%d marks are given, not %d", len(got), len(want))
 	}
@@ -229,7 +229,7 @@ func marksEach(s *suite) {
 	if err := store.EachMark(s.Context(), realm, func([]logout.Mark) error { return errEnough }); err != errEnough { //nolint:errorlint // it is returned as it is
 		s.Errorf("an error of who asks comes back as %v", err)
 	}
-	s.clock.advance(time.Hour)
+	s.clock.Advance(time.Hour)
 	for range 2 {
 		if got := s.eachMark(realm); !slices.Equal(got, want[7:8]) {
 			s.Errorf("after the others are over there are %v", got)
@@ -240,7 +240,7 @@ func marksEach(s *suite) {
 
 func marksAreOfRealms(s *suite) {
 	for _, realm := range hostile {
-		s.must(part[logout.Store](s).Mark(s.Context(), realm, []logout.Mark{{Name: "a", At: epoch, Until: epoch.Add(time.Hour)}}))
+		s.must(part[logout.Store](s).Mark(s.Context(), realm, []logout.Mark{{Name: "a", At: Epoch, Until: Epoch.Add(time.Hour)}}))
 	}
 	s.wantRealms(slices.Clone(hostile)...)
 }
@@ -249,10 +249,10 @@ func marksOver(s *suite) {
 	s.mark("a", 0, time.Hour)
 	s.mark("long", 0, time.Hour)
 	s.mark("long", 0, 3*time.Hour)
-	s.clock.advance(time.Hour - time.Millisecond)
+	s.clock.Advance(time.Hour - time.Millisecond)
 	s.wantMark("a", 0, time.Hour)
 	for range 2 {
-		s.clock.advance(time.Millisecond)
+		s.clock.Advance(time.Millisecond)
 		s.sweep(1)
 		s.sweep(10)
 		if got := s.marks(realm, "a"); len(got) != 0 {
@@ -275,9 +275,9 @@ func logoutContended(s *suite) {
 		var mu sync.Mutex
 		unseen := make(map[string]bool) // that saw no mark
 		var found []sessions.Session
-		together(workers+1, func(i int) {
+		Together(workers+1, func(i int) {
 			if i == workers {
-				s.check(store.Mark(s.Context(), realm, []logout.Mark{{Name: sid, At: epoch, Until: epoch.Add(time.Hour)}}))
+				s.check(store.Mark(s.Context(), realm, []logout.Mark{{Name: sid, At: Epoch, Until: Epoch.Add(time.Hour)}}))
 				s.check(store.Named(s.Context(), realm, sidName(&probe), func(page []sessions.Session) error {
 					found = append(found, page...)
 					return nil

@@ -228,7 +228,7 @@ func (n *node) takes(grant *sessions.Grant) {
 // users calls play for so many users of that name, a few at once.
 func users(name string, play func(user string)) {
 	const atOnce = 6
-	together(atOnce, func(i int) {
+	Together(atOnce, func(i int) {
 		for round := i; round < rounds; round += atOnce {
 			play(fmt.Sprint(name, " ", round))
 		}

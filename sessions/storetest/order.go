@@ -42,7 +42,7 @@ func (s *suite) wantOrder(before sessions.Session, c revocation.Cutoff, after se
 
 // beginsNow wants the store's times, whatever those of the row were.
 func beginsNow(s *suite) {
-	s.clock.advance(time.Hour)
+	s.clock.Advance(time.Hour)
 	now := s.store.Now()
 	for i, want := range []sessions.Session{s.session("own", "alice"), s.impersonation("imp", "alice", "support")} {
 		want.ExpiresAt, want.Idle = now.Add(7*time.Hour), 2*time.Hour
@@ -58,9 +58,9 @@ func beginsNow(s *suite) {
 	for _, row := range s.rows(sessions.Query{Realm: realm, User: "alice"}) {
 		s.wantRow(row, s.get(row.Key()))
 	}
-	s.clock.advance(2*time.Hour - time.Millisecond)
+	s.clock.Advance(2*time.Hour - time.Millisecond)
 	s.wantSwept(0)
-	s.clock.advance(time.Millisecond)
+	s.clock.Advance(time.Millisecond)
 	if n := s.sweep(10); n < 2 {
 		s.Errorf("swept %d that were due", n)
 	}
@@ -111,7 +111,7 @@ func orderWhileTheClockIsSetBack(s *suite) {
 	back := []time.Duration{-time.Hour, 20 * time.Minute, -40 * time.Second, time.Millisecond, -time.Millisecond}
 	i := 0
 	s.play(func() {
-		s.clock.advance(back[i%len(back)])
+		s.clock.Advance(back[i%len(back)])
 		i++
 	})
 }
@@ -164,15 +164,15 @@ func orderAheadOfTheClock(s *suite) {
 	s.wantOrder(sessions.Session{}, ahead, got)
 	row.CreatedAt = got.CreatedAt
 	s.wantRow(got, row)
-	s.clock.advance(10 * time.Minute)
+	s.clock.Advance(10 * time.Minute)
 	used := s.update(row.Key(), func(row *sessions.Session) { row.RotatedAt = s.store.Now() })
 	if !used.RotatedAt.Equal(s.store.Now()) {
 		s.Errorf("it is used at %v, when it is %v", used.RotatedAt, s.store.Now())
 	}
 	s.wantRow(s.rows(sessions.Query{Realm: realm, User: "alice"})[0], used)
-	s.clock.advance(30*time.Minute - time.Millisecond)
+	s.clock.Advance(30*time.Minute - time.Millisecond)
 	s.wantSwept(0)
-	s.clock.advance(time.Millisecond)
+	s.clock.Advance(time.Millisecond)
 	s.wantSwept(1)
 	s.wantList(sessions.Query{Realm: realm, User: "alice"})
 }
@@ -181,7 +181,7 @@ func orderAheadOfTheClock(s *suite) {
 // knew before is in it.
 func orderContended(s *suite) {
 	store := s.revocations()
-	together(8, func(i int) {
+	Together(8, func(i int) {
 		user := fmt.Sprint("user ", i)
 		for n := range 10 {
 			before, _, _, err := s.store.Create(s.Context(), unbegun(s.session(fmt.Sprint(i, " before ", n), user)))

@@ -35,7 +35,7 @@ var opener = sessions.Fresh{Secret: [sessions.SecretSize]byte{7}, KeyID: "key2",
 
 func pendingOpened(s *suite) {
 	row := s.create(s.pending("linked"))
-	s.clock.advance(30 * time.Second)
+	s.clock.Advance(30 * time.Second)
 	var opened bool
 	want := row
 	want.RotatedAt, want.ExpiresAt = s.store.Now(), s.store.Now().Add(time.Hour)
@@ -45,21 +45,21 @@ func pendingOpened(s *suite) {
 	s.must(err)
 	s.wantRow(stored, want)
 	s.wantRow(s.get(row.Key()), want)
-	s.clock.advance(time.Hour - time.Millisecond)
+	s.clock.Advance(time.Hour - time.Millisecond)
 	if n := s.sweep(10); n != 0 || !opened {
 		s.Errorf("opened %t; swept %d while the session lives", opened, n)
 	}
 	s.wantList(sessions.Query{Realm: realm, User: "alice"}, "linked")
-	s.clock.advance(time.Millisecond)
+	s.clock.Advance(time.Millisecond)
 	s.wantSwept(1)
 }
 
 func pendingSwept(s *suite) {
 	row := s.create(s.pending("linked"))
 	s.wantList(sessions.Query{Realm: realm, User: "alice"}, "linked")
-	s.clock.advance(time.Minute - time.Millisecond)
+	s.clock.Advance(time.Minute - time.Millisecond)
 	s.wantSwept(0)
-	s.clock.advance(time.Millisecond)
+	s.clock.Advance(time.Millisecond)
 	s.wantSwept(1)
 	s.wantAbsent(row.Key())
 }
@@ -68,7 +68,7 @@ func pendingContended(s *suite) {
 	const workers = 32
 	rows := []sessions.Session{s.create(s.pending("opened")), s.create(s.pending("revoked meanwhile"))}
 	var first, second atomic.Int32
-	together(workers, func(i int) {
+	Together(workers, func(i int) {
 		for n, count := range []*atomic.Int32{&first, &second} {
 			done := false
 			transition := open(&opener, &done)

@@ -44,7 +44,7 @@ func revocationsAreReported(s *suite) {
 				continue
 			}
 			s.create(row)
-			s.clock.advance(time.Millisecond)
+			s.clock.Advance(time.Millisecond)
 			s.revoke(row.Key())
 			want[row.Key()] = s.store.Now()
 			live := row
@@ -66,7 +66,7 @@ func revokedSince(s *suite) {
 	want := make(map[sessions.Key]time.Time)
 	for i := range 5 {
 		row := s.create(s.session(fmt.Sprint(i), "alice"))
-		s.clock.advance(100 * time.Millisecond)
+		s.clock.Advance(100 * time.Millisecond)
 		s.revoke(row.Key())
 		want[row.Key()] = s.store.Now()
 	}
@@ -90,13 +90,13 @@ func revokedMemory(s *suite) {
 			s.revoke(row.Key())
 			want[row.Key()] = s.store.Now()
 		}
-		s.clock.advance(15 * time.Minute)
+		s.clock.Advance(15 * time.Minute)
 		s.sweep(1000)
 		since := s.store.Now().Add(-revocation.Retention)
 		maps.DeleteFunc(want, func(_ sessions.Key, at time.Time) bool { return at.Before(since) })
 		s.wantRevoked(since, want)
 	}
-	s.clock.advance(revocation.Retention)
+	s.clock.Advance(revocation.Retention)
 	s.sweep(1000)
 	s.wantRevoked(s.store.Now().Add(-revocation.Retention+time.Millisecond), nil)
 }
@@ -131,7 +131,7 @@ func sweepTells(s *suite) {
 	later := s.session("later", "alice")
 	later.Idle = 20 * time.Hour
 	s.create(later)
-	s.clock.advance(3 * time.Hour)
+	s.clock.Advance(3 * time.Hour)
 	reported := make(map[sessions.Key]bool)
 	for range 10 {
 		_, err := s.store.Sweep(s.Context(), 7, func(row *sessions.Session) {
@@ -153,7 +153,7 @@ func sweepTells(s *suite) {
 func (s *suite) everyExtra(ctx context.Context) map[string]error {
 	all := make(map[string]error)
 	if store, ok := sessions.As[revocation.Store](s.store); ok {
-		all["Revoked"] = store.Revoked(ctx, epoch, func(sessions.Key, time.Time) {})
+		all["Revoked"] = store.Revoked(ctx, Epoch, func(sessions.Key, time.Time) {})
 		_, all["AddCutoff"] = store.AddCutoff(ctx, s.cutoff("another"))
 		all["RemoveCutoff"] = store.RemoveCutoff(ctx, s.cutoff("one"))
 		found, err := store.Cutoffs(ctx, realm)
@@ -163,7 +163,7 @@ func (s *suite) everyExtra(ctx context.Context) map[string]error {
 	}
 	if store, ok := sessions.As[logout.Store](s.store); ok {
 		all["Named"] = store.Named(ctx, realm, "name", func([]sessions.Session) error { return nil })
-		all["Mark"] = store.Mark(ctx, realm, []logout.Mark{{Name: "name", At: epoch, Until: epoch}})
+		all["Mark"] = store.Mark(ctx, realm, []logout.Mark{{Name: "name", At: Epoch, Until: Epoch}})
 		all["EachMark"] = store.EachMark(ctx, realm, func([]logout.Mark) error { return nil })
 		_, all["Marks"] = store.Marks(ctx, realm, []string{"name"})
 	}

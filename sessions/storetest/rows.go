@@ -53,7 +53,7 @@ func createContended(s *suite) {
 		id := fmt.Sprint("contended-", round)
 		var created atomic.Int32
 		users := make([]string, workers)
-		together(workers, func(i int) {
+		Together(workers, func(i int) {
 			row, mine, _, err := s.store.Create(s.Context(), s.session(id, fmt.Sprint("user-", i)))
 			s.check(err)
 			if mine {
@@ -91,7 +91,7 @@ func (s *suite) wantOwner(id, user, owner string) {
 func createAfterEnd(s *suite) {
 	row := s.session("ended", "alice")
 	s.create(row)
-	s.clock.advance(48 * time.Hour)
+	s.clock.Advance(48 * time.Hour)
 	again := s.session("ended", "alice")
 	stored, created, _, err := s.store.Create(s.Context(), again)
 	s.must(err)
@@ -105,7 +105,7 @@ func createAfterEnd(s *suite) {
 func update(s *suite) {
 	row := s.session("one", "alice")
 	s.create(row)
-	s.clock.advance(time.Minute)
+	s.clock.Advance(time.Minute)
 	want := row
 	want.Generation, want.Secret, want.RotatedAt = 1, [sessions.SecretSize]byte{1, 2, 3}, s.store.Now()
 	stored, err := s.store.Update(s.Context(), row.Key(), func(now sessions.Session, at time.Time) (sessions.Session, bool) {
@@ -127,7 +127,7 @@ func updateContended(s *suite) {
 	for _, key := range keys {
 		s.create(s.session(key.ID, "alice"))
 	}
-	together(workers, func(i int) {
+	Together(workers, func(i int) {
 		for n := range times {
 			_, err := s.store.Update(s.Context(), keys[n%2], func(row sessions.Session, _ time.Time) (sessions.Session, bool) {
 				row.Generation++
@@ -155,9 +155,9 @@ func updateWithoutWrite(s *suite) {
 }
 
 func clockIsMilliseconds(s *suite) {
-	s.clock.set(epoch.Add(1234567).In(time.FixedZone("odd", 3600)))
+	s.clock.Set(Epoch.Add(1234567).In(time.FixedZone("odd", 3600)))
 	now := s.store.Now()
-	if want := epoch.Add(time.Millisecond); !now.Equal(want) || now.Location() != time.UTC {
+	if want := Epoch.Add(time.Millisecond); !now.Equal(want) || now.Location() != time.UTC {
 		s.Errorf("now is %v, not %v", now, want)
 	}
 }
@@ -172,7 +172,7 @@ func (s *suite) full() sessions.Session {
 	}
 	row.ActorAbsent, row.ActorWhole = []string{"email", `dept "x"`}, true
 	row.Kept, row.KeptAt = sessions.Claims{"groups": []any{"a", "ü"}, "level": int64(3)}, row.CreatedAt.Add(-time.Minute)
-	row.ActorSub, row.ActorSID, row.ActorAuthAt = "f:uuid:support", "08a5019c", epoch.Add(-time.Hour).Truncate(time.Second)
+	row.ActorSub, row.ActorSID, row.ActorAuthAt = "f:uuid:support", "08a5019c", Epoch.Add(-time.Hour).Truncate(time.Second)
 	row.Pending = &sessions.Pending{Life: time.Hour + time.Millisecond, ByActor: true, ReturnTo: "/wéb?a=b&c"}
 	row.IP, row.UserAgent, row.ReportedBy, row.RotatedFrom = "192.0.2.1", "agent/1.0 \t", "10.0.0.5", "2001:db8::1"
 	row.Generation = 1<<64 - 1
@@ -318,7 +318,7 @@ func closed(s *suite) {
 	row := s.create(s.session("one", "alice"))
 	s.close()
 	s.wantErrors(s.Context(), row.Key(), sessions.ErrClosed, sessions.ErrUnavailable)
-	if !s.store.Now().Equal(epoch) {
+	if !s.store.Now().Equal(Epoch) {
 		s.Error("a closed store has no clock")
 	}
 	s.close()
@@ -334,7 +334,7 @@ func closedUnderLoad(s *suite) {
 	defer cancel()
 	var acknowledged, stopped atomic.Int32
 	var closed atomic.Bool
-	together(17, func(i int) {
+	Together(17, func(i int) {
 		if i == 16 {
 			defer closed.Store(true)
 			for acknowledged.Load() < 20 && stopped.Load() == 0 {

@@ -139,7 +139,7 @@ func scanRealms(s *suite) {
 		c.Realm = "cut"
 		s.must(cutoffs.RemoveCutoff(s.Context(), c))
 	}
-	s.clock.advance(10 * revocation.Retention)
+	s.clock.Advance(10 * revocation.Retention)
 	s.sweep(1000)
 	s.wantRealms(realm)
 }

@@ -67,9 +67,8 @@ func Run(t *testing.T, newStore func(t *testing.T, now func() time.Time) session
 		}
 		t.Run(check.name, func(t *testing.T) {
 			t.Parallel()
-			clock := &clock{}
-			clock.set(epoch)
-			store := newStore(t, clock.now)
+			clock := NewClock()
+			store := newStore(t, clock.Now)
 			for _, part := range check.needs {
 				if !part.has(store) {
 					t.Fatal(missing(store, part))
@@ -166,21 +165,31 @@ var checks = []struct {
 	{"of a logout and a session at once one sees the other", logoutContended, []Part{Logout}},
 }
 
-// epoch is when the suite begins.
-var epoch = time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)
+// Epoch is when tests begin whose clock stands still.
+var Epoch = time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)
 
-// A clock stands still until it is set.
-type clock struct{ at atomic.Int64 }
+// A Clock stands still until it is set.
+type Clock struct{ at atomic.Int64 }
 
-func (c *clock) now() time.Time          { return time.Unix(0, c.at.Load()) }
-func (c *clock) set(t time.Time)         { c.at.Store(t.UnixNano()) }
-func (c *clock) advance(d time.Duration) { c.at.Add(int64(d)) }
+// NewClock returns one that says Epoch.
+func NewClock() *Clock {
+	c := new(Clock)
+	c.Set(Epoch)
+	return c
+}
+
+// Now returns what the clock says.
+func (c *Clock) Now() time.Time { return time.Unix(0, c.at.Load()) }
+
+// Set sets the clock, and Advance sets it forward.
+func (c *Clock) Set(t time.Time)         { c.at.Store(t.UnixNano()) }
+func (c *Clock) Advance(d time.Duration) { c.at.Add(int64(d)) }
 
 // A suite is one check at work.
 type suite struct {
 	*testing.T
 	store sessions.Store
-	clock *clock
+	clock *Clock
 }
 
 const realm = "https://app.example.com"
@@ -371,8 +380,8 @@ func (s *suite) wantErrors(ctx context.Context, key sessions.Key, want ...error)
 	}
 }
 
-// together runs n functions at once and waits for them.
-func together(n int, do func(i int)) {
+// Together runs n functions at once and waits for them.
+func Together(n int, do func(i int)) {
 	var all sync.WaitGroup
 	start := make(chan struct{})
 	for i := range n {

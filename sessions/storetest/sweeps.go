@@ -19,10 +19,10 @@ func sweepDue(s *suite) {
 	for _, row := range []sessions.Session{due, left, absolute, other} {
 		s.create(row)
 	}
-	s.clock.advance(time.Hour - time.Millisecond)
+	s.clock.Advance(time.Hour - time.Millisecond)
 	s.wantSwept(0)
 	s.get(due.Key())
-	s.clock.advance(time.Millisecond)
+	s.clock.Advance(time.Millisecond)
 	s.wantSwept(3)
 	for _, row := range []sessions.Session{due, absolute, other} {
 		s.wantAbsent(row.Key())
@@ -48,7 +48,7 @@ func sweepLimit(s *suite) {
 		s.create(row)
 	}
 	kept := s.create(s.session("kept", "alice"))
-	s.clock.advance(12 * time.Hour)
+	s.clock.Advance(12 * time.Hour)
 	s.update(kept.Key(), func(row *sessions.Session) { row.RotatedAt = s.store.Now() })
 	if n := s.sweep(0); n != 0 {
 		s.Errorf("a sweep of at most 0 deleted %d", n)
@@ -85,7 +85,7 @@ func sweepUsed(s *suite) {
 	used := s.create(s.session("used", "alice"))
 	idle := s.create(s.session("idle", "alice"))
 	for range 5 {
-		s.clock.advance(50 * time.Minute)
+		s.clock.Advance(50 * time.Minute)
 		s.update(used.Key(), func(row *sessions.Session) {
 			row.RotatedAt = s.store.Now()
 			row.Generation++
@@ -97,9 +97,9 @@ func sweepUsed(s *suite) {
 		s.Errorf("the session is at generation %d", got)
 	}
 	s.wantList(sessions.Query{Realm: realm, User: "alice"}, "used")
-	s.clock.advance(time.Hour - time.Millisecond)
+	s.clock.Advance(time.Hour - time.Millisecond)
 	s.wantSwept(0)
-	s.clock.advance(time.Millisecond)
+	s.clock.Advance(time.Millisecond)
 	s.wantSwept(1)
 	s.wantAbsent(used.Key())
 }
@@ -111,7 +111,7 @@ func sweepRevoked(s *suite) {
 	alike := row
 	alike.ID = "alike"
 	s.create(alike)
-	s.clock.advance(time.Hour)
+	s.clock.Advance(time.Hour)
 	s.update(row.Key(), func(row *sessions.Session) { row.RotatedAt = s.store.Now() })
 	s.revoke(row.Key())
 	now := s.get(row.Key())
@@ -119,14 +119,14 @@ func sweepRevoked(s *suite) {
 	if wait <= 0 || wait >= 99*time.Hour {
 		s.Fatalf("a revoked row is kept for %v", wait)
 	}
-	s.clock.advance(wait - time.Millisecond)
+	s.clock.Advance(wait - time.Millisecond)
 	s.wantSwept(0)
 	s.get(row.Key())
-	s.clock.advance(time.Millisecond)
+	s.clock.Advance(time.Millisecond)
 	s.wantSwept(1)
 	s.wantAbsent(row.Key())
 	s.get(alike.Key())
-	s.clock.advance(300 * time.Hour)
+	s.clock.Advance(300 * time.Hour)
 	s.wantSwept(1)
 }
 
@@ -135,9 +135,9 @@ func sweepContended(s *suite) {
 	for i := range rows {
 		s.create(s.session(fmt.Sprint(i), "alice"))
 	}
-	s.clock.advance(24 * time.Hour)
+	s.clock.Advance(24 * time.Hour)
 	var deleted atomic.Int64
-	together(workers, func(int) {
+	Together(workers, func(int) {
 		for {
 			n, err := s.store.Sweep(s.Context(), 20, nil)
 			s.check(err)
@@ -158,10 +158,10 @@ func sweepRace(s *suite) {
 	for i := range rows {
 		s.create(s.session(fmt.Sprint(i), "alice"))
 	}
-	s.clock.advance(time.Hour)
+	s.clock.Advance(time.Hour)
 	var used [rows]atomic.Bool
 	var swept atomic.Int64
-	together(8, func(w int) {
+	Together(8, func(w int) {
 		if w < 2 {
 			for range rows / 2 {
 				n, err := s.store.Sweep(s.Context(), 2, nil)
@@ -204,14 +204,14 @@ func sweepRace(s *suite) {
 func createAfterSweep(s *suite) {
 	row := s.session("again", "alice")
 	s.create(row)
-	s.clock.advance(2 * time.Hour)
+	s.clock.Advance(2 * time.Hour)
 	s.sweep(10)
 	again := s.session("again", "bob")
 	s.create(again)
 	s.wantRow(s.get(again.Key()), again)
 	s.wantList(sessions.Query{Realm: realm, User: "alice"})
 	s.wantList(sessions.Query{Realm: realm, User: "bob"}, "again")
-	s.clock.advance(30 * time.Minute)
+	s.clock.Advance(30 * time.Minute)
 	s.wantSwept(0)
 	s.get(again.Key())
 }

@@ -11,6 +11,7 @@ import (
 	"authsidecar/sessions/internal/sharedtest"
 	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/rowcodec"
+	"authsidecar/sessions/storetest"
 )
 
 // listen returns a listener of the node "me", whose names are "realm/id" and then data.
@@ -27,7 +28,7 @@ func listen(now func() time.Time) (*Listener, *sharedtest.Sink) {
 }
 
 func TestALateHeartbeatIsNoSignOfLife(t *testing.T) {
-	clock := sharedtest.NewClock()
+	clock := storetest.NewClock()
 	l, sink := listen(clock.Now)
 	alive := func() (n int) {
 		sink.Read(func(h *sharedtest.Heard) { n = h.Ready + h.Alive })

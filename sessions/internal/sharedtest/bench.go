@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/storetest"
 )
 
 // Clients is how many clients benchmarks play.
@@ -22,7 +23,7 @@ func clients(b *testing.B, op func(client, i int) error) (rate float64) {
 	b.Helper()
 	var next atomic.Int64
 	begin := time.Now()
-	together(Clients, func(client int) {
+	storetest.Together(Clients, func(client int) {
 		for i := next.Add(1); i <= int64(b.N); i = next.Add(1) {
 			if err := op(client, int(i)); err != nil {
 				b.Error(err)
@@ -40,10 +41,10 @@ func clients(b *testing.B, op func(client, i int) error) (rate float64) {
 func BenchmarkRefresh(b *testing.B, s Store, filled func()) (rate float64) {
 	b.Helper()
 	rows := make([]sessions.Session, benchRows)
-	together(Clients, func(client int) {
+	storetest.Together(Clients, func(client int) {
 		for i := client; i < len(rows); i += Clients {
 			rows[i] = Row(fmt.Sprintf("row-%d", i), s.Now())
-			if _, _, _, err := s.Create(ctx(), rows[i]); err != nil {
+			if err := CreateErr(s, rows[i]); err != nil {
 				b.Error(err)
 			}
 		}
@@ -64,19 +65,14 @@ func BenchmarkRefresh(b *testing.B, s Store, filled func()) (rate float64) {
 	})
 }
 
-// BenchmarkCreate creates sessions that begin, counted or not, and returns how many in a second.
-func BenchmarkCreate(b *testing.B, s Store, counted bool) (rate float64) {
+// BenchmarkCreate creates sessions that begin, and returns how many in a second.
+func BenchmarkCreate(b *testing.B, s Store) (rate float64) {
 	b.Helper()
 	b.ResetTimer()
-	return clients(b, func(client, i int) (err error) {
+	return clients(b, func(client, i int) error {
 		row := Row(fmt.Sprintf("%d-%d", client, i), time.Time{}) // it begins now
 		row.UserID = fmt.Sprint("user-", i%10_000)
-		if counted {
-			_, _, _, err = s.Create(ctx(), row)
-		} else {
-			_, _, _, err = s.Create(ctx(), row)
-		}
-		return err
+		return CreateErr(s, row)
 	})
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/event"
+	"authsidecar/sessions/storetest"
 	"authsidecar/sessions/storetest/servertest"
 )
 
@@ -188,7 +189,7 @@ func frozen(t *testing.T, kind *storeKind) {
 	before := runtime.NumGoroutine()
 	const callers = 1200
 	var busy atomic.Int64
-	together(callers, func(int) {
+	storetest.Together(callers, func(int) {
 		_, err := s.Get(ctx(), row.Key())
 		if errors.Is(err, kind.Busy) {
 			busy.Add(1)

@@ -13,6 +13,7 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/logout"
 	"authsidecar/sessions/revocation"
+	"authsidecar/sessions/storetest"
 )
 
 // Heard is what a feed said.
@@ -189,7 +190,7 @@ func Everything(t testing.TB, s Store) {
 	for name, err := range map[string]error{
 		"Rotate": rotate, "Create": count, "Update": update, "List": list, "Revoke": revoke, "Scan": scan, "Realms": realms,
 		"AddCutoff": cut, "Cutoffs": cutoffs, "RemoveCutoff": s.RemoveCutoff(ctx(), c), "Sweep": sweep, "Ping": s.Ping(ctx()),
-		"Revoked": s.Revoked(ctx(), Epoch, func(sessions.Key, time.Time) {}),
+		"Revoked": s.Revoked(ctx(), storetest.Epoch, func(sessions.Key, time.Time) {}),
 	} {
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -209,7 +210,7 @@ func LogoutsWork(t testing.TB, s Store, row *sessions.Session) {
 	found, each := 0, 0
 	sid, _ := logout.Names(row)
 	named := store.Named(ctx(), row.Realm, sid, func(rows []sessions.Session) error { found += len(rows); return nil })
-	mark := store.Mark(ctx(), row.Realm, []logout.Mark{{Name: "over", At: Epoch, Until: Epoch}, {Name: "mark", At: Epoch, Until: s.Now().Add(time.Hour)}})
+	mark := store.Mark(ctx(), row.Realm, []logout.Mark{{Name: "over", At: storetest.Epoch, Until: storetest.Epoch}, {Name: "mark", At: storetest.Epoch, Until: s.Now().Add(time.Hour)}})
 	marks, read := store.Marks(ctx(), row.Realm, []string{"mark", "over"})
 	all := store.EachMark(ctx(), row.Realm, func(marks []logout.Mark) error { each += len(marks); return nil })
 	if err := errors.Join(named, mark, read, all); err != nil || found != 1 || len(marks) != 1 || each != 1 {

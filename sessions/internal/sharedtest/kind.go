@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,28 +21,6 @@ type Store interface {
 	sessions.AdminStore
 	io.Closer
 }
-
-// Epoch is when tests begin whose clock stands still.
-var Epoch = time.Date(2026, 1, 2, 3, 4, 5, 678e6, time.UTC)
-
-// A Clock stands still until it is set.
-type Clock struct{ at atomic.Int64 }
-
-// NewClock returns one that says Epoch.
-func NewClock() *Clock {
-	c := new(Clock)
-	c.Set(Epoch)
-	return c
-}
-
-// Now returns what the clock says.
-func (c *Clock) Now() time.Time { return time.UnixMilli(c.at.Load()) }
-
-// Set sets the clock.
-func (c *Clock) Set(at time.Time) { c.at.Store(at.UnixMilli()) }
-
-// Advance sets the clock forward.
-func (c *Clock) Advance(d time.Duration) { c.at.Add(d.Milliseconds()) }
 
 // Row is a session of alice's that lives a day and may be idle for an hour.
 func Row(id string, now time.Time) sessions.Session {
@@ -110,12 +87,3 @@ var names atomic.Int64
 func NewName() string { return fmt.Sprint("shared", names.Add(1)) }
 
 func ctx() context.Context { return context.Background() }
-
-// together runs n functions at once and waits for them.
-func together(n int, do func(i int)) {
-	var all sync.WaitGroup
-	for i := range n {
-		all.Go(func() { do(i) })
-	}
-	all.Wait()
-}

@@ -10,6 +10,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/event"
+	"authsidecar/sessions/storetest"
 )
 
 // run proves what holds where all nodes reach the server.
@@ -91,7 +92,7 @@ var deviations = []deviation{
 // rotationInOneStep plays each deviation, alone and with each other one: where Rotate writes,
 // Present would have written the same, and where it does not, nothing changed.
 func rotationInOneStep(t *testing.T, kind *storeKind) {
-	clock := NewClock()
+	clock := storetest.NewClock()
 	s := kind.Open(t, options{Now: clock.Now})
 	rotations, refusals := 0, 0
 	for i, a := range deviations {
@@ -145,7 +146,7 @@ func openAtOnce(t *testing.T, kind *storeKind) {
 	row.Pending = &sessions.Pending{Life: time.Hour}
 	Create(t, nodes[0], row)
 	var won atomic.Int32
-	together(32, func(i int) {
+	storetest.Together(32, func(i int) {
 		opened := false
 		_, err := nodes[i%2].Update(ctx(), row.Key(), func(row sessions.Session, _ time.Time) (sessions.Session, bool) {
 			opened = row.Pending != nil
@@ -172,7 +173,7 @@ func rotateAtOnce(t *testing.T, kind *storeKind) {
 	nodes := kind.nodes(t, 2, options{})
 	row := Create(t, nodes[0], Row("contended", nodes[0].Now()))
 	var won atomic.Int32
-	together(32, func(i int) {
+	storetest.Together(32, func(i int) {
 		_, _, rotated, err := nodes[i%2].Rotate(ctx(), Token(&row), &sessions.Fresh{Secret: [sessions.SecretSize]byte{byte(i), 7}, KeyID: "key"})
 		if err != nil {
 			t.Error(err)
@@ -195,7 +196,7 @@ func revokeAtOnce(t *testing.T, kind *storeKind) {
 		row := Create(t, nodes[0], Row(fmt.Sprint("revoked-", round), nodes[0].Now()))
 		var ended atomic.Int32
 		rows := make([]sessions.Session, 16)
-		together(len(rows), func(i int) {
+		storetest.Together(len(rows), func(i int) {
 			got, mine, err := nodes[i%2].Revoke(ctx(), row.Key(), sessions.EndRevoked)
 			if err != nil {
 				t.Error(err)
@@ -223,7 +224,7 @@ func revokeAtOnce(t *testing.T, kind *storeKind) {
 func updateAtOnce(t *testing.T, kind *storeKind) {
 	nodes := kind.nodes(t, 2, options{})
 	row := Create(t, nodes[0], Row("counter", nodes[0].Now()))
-	together(8, func(i int) {
+	storetest.Together(8, func(i int) {
 		for range 25 {
 			_, err := nodes[i%2].Update(ctx(), row.Key(), func(row sessions.Session, _ time.Time) (sessions.Session, bool) {
 				row.Generation++
@@ -242,7 +243,7 @@ func updateAtOnce(t *testing.T, kind *storeKind) {
 // updateOfReplaced has a row swept and created again while a transition thinks about the old
 // one.
 func updateOfReplaced(t *testing.T, kind *storeKind) {
-	clock := NewClock()
+	clock := storetest.NewClock()
 	nodes := kind.nodes(t, 2, options{Now: clock.Now})
 	s, other := nodes[0], nodes[1]
 	row := Create(t, s, Row("again", s.Now()))
@@ -296,7 +297,7 @@ func countAtOnce(t *testing.T, kind *storeKind) {
 	nodes := kind.nodes(t, 4, options{})
 	for round := range 10 {
 		counts := make([]int, 16)
-		together(len(counts), func(i int) {
+		storetest.Together(len(counts), func(i int) {
 			row := Row(fmt.Sprint(round, "-", i), nodes[0].Now())
 			row.UserID = fmt.Sprint("user-", round)
 			_, created, count, err := nodes[i%4].Create(ctx(), row)
