@@ -110,7 +110,7 @@ func (m *Minter) ReadRefresh(token string) (*Presented, error) {
 		return nil, errTokenKey
 	}
 	var claims refreshClaims
-	if parsed.Verify(key.Public(), &claims) != nil {
+	if key.Verify(parsed, &claims) != nil {
 		return nil, errTokenSigned
 	}
 	return m.read(&claims)

@@ -9,7 +9,9 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -249,5 +251,42 @@ func TestSignSignsExactlyTheBytesItGets(t *testing.T) {
 	}
 	if _, err := (&PrivateKey{public: keyOf("good", ES256).public, signer: keyOf("good", EdDSA).signer}).Sign(nil, nil); !errors.Is(err, ErrUnsupportedKey) {
 		t.Errorf("a key of another kind: %v", err)
+	}
+}
+
+func TestVerifyOwn_SaysOfEachTokenWhatVerifyDoes(t *testing.T) {
+	for _, alg := range Asymmetric() {
+		key, other := keyOf("good", alg), keyOf("evil", alg)
+		good := goodToken(t, key)
+		parts := segments(good)
+		signature, err := base64.RawURLEncoding.DecodeString(parts[2])
+		if err != nil {
+			t.Fatal(err)
+		}
+		tokens := []string{
+			good, goodToken(t, other), sign(t, key, text(t, headerOf(key)), `[]`), sign(t, key, `{"alg":"ES512"}`, goodClaims), sign(t, key, `{"alg":"Ed25519"}`, goodClaims),
+			parts[0] + "." + b64(`{"sub":"root"}`) + "." + parts[2], parts[0] + "." + parts[1] + ".", good + "AAAA",
+		}
+		for bit := range 8 * len(signature) {
+			if bit%8 == bit/8%8 { // one of each byte
+				forged := slices.Clone(signature)
+				forged[bit/8] ^= 1 << (bit % 8)
+				tokens = append(tokens, parts[0]+"."+parts[1]+"."+b64(string(forged)))
+			}
+		}
+		for i, token := range tokens {
+			parsed, err := Parse(token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var claims, own struct{ Sub string }
+			want, got := parsed.Verify(key.Public(), &claims), parsed.VerifyOwn(key, &own)
+			if fmt.Sprint(got) != fmt.Sprint(want) || claims != own || (want == nil) != (i == 0 || i == 3 && alg == ES512 || i == 4 && alg == Ed25519) {
+				t.Errorf("%s, token %d: %v, %v; Verify says %v, %v", alg, i, got, own, want, claims)
+			}
+			if got, want := parsed.VerifyOwn(key, nil), parsed.Verify(key.Public(), nil); fmt.Sprint(got) != fmt.Sprint(want) {
+				t.Errorf("%s, token %d without claims: %v; Verify says %v", alg, i, got, want)
+			}
+		}
 	}
 }

@@ -177,6 +177,10 @@ func (k *SigningKey) ID() string { return k.private.ID() }
 // Public returns the public half, which verifies what the key signs.
 func (k *SigningKey) Public() *jose.Key { return k.public }
 
+// Verify reads the claims of a token, strictly, into what a pointer points to, if this key signed
+// it. The errors are those of jose.Token.Verify.
+func (k *SigningKey) Verify(t *jose.Token, into any) error { return t.VerifyOwn(k.private, into) }
+
 // Sign returns a token of the ring's type with these claims, which are a JSON object.
 func (k *SigningKey) Sign(claims []byte) (string, error) { return k.sign(k.header, claims) }
 
