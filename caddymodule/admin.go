@@ -36,8 +36,7 @@ func (inst *instance) forAdmin() *adminapi.Instance {
 	return shown
 }
 
-// copyDir is the directory of the store, where it has one of its own: there, copies cost next
-// to no room.
+// copyDir returns the store's own directory, if it has one: copies take almost no space there.
 func (inst *instance) copyDir() (string, error) {
 	if embedded, ok := inst.opener.(*PebbleStore); ok {
 		return canonical.Path(embedded.directory())

@@ -75,7 +75,7 @@ func (a *App) place(ctx caddy.Context) (err error) {
 	return err
 }
 
-// reporters returns those of the instances.
+// reporters returns the reporters of all instances.
 func (a *App) reporters() []*observe.Reporter {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -102,8 +102,8 @@ func (a *App) Start() error {
 	return nil
 }
 
-// inForce returns the app of the configuration that serves while a new one starts; nil where
-// there is none.
+// inForce returns the app of the running configuration while a new one starts; nil if none
+// runs.
 func inForce() *App {
 	app, err := caddy.ActiveContext().AppIfConfigured("auth_sessions")
 	if err != nil {
@@ -112,10 +112,10 @@ func inForce() *App {
 	return app.(*App)
 }
 
-// open opens all instances, side by side. What is wrong with one until somebody mends it refuses
-// the configuration. What may pass by itself does not: other sites have nothing to do with it,
-// and it is opened as soon as that can be done. A reload, though, that leads to another store
-// than the one that serves is refused as long as that is down.
+// open opens all instances concurrently. A failure that the operator has to fix rejects the
+// configuration. One that may be temporary does not, since other sites are unaffected: the
+// instance is opened as soon as possible. A reload that switches to another store, though, is
+// rejected while that store is down.
 func (a *App) open(ctx context.Context, before *App) error {
 	ctx, cancel := context.WithTimeout(ctx, openWait)
 	defer cancel()

@@ -43,8 +43,8 @@ func drain(ctx context.Context, sweep func(context.Context, int) (int, error), f
 	}
 }
 
-// keepKeys follows the storage, so that a node sees the keys that another made,
-// and makes the next ones when they are due.
+// keepKeys keeps the rings in sync with the storage, so that a node sees the keys that another
+// node generated, and generates the next ones when they are due.
 func (inst *instance) keepKeys(ctx context.Context) {
 	periodic.Run(ctx, keySync, func() {
 		if !inst.ready.Load() {
@@ -60,8 +60,8 @@ func (inst *instance) keepKeys(ctx context.Context) {
 	})
 }
 
-// sweepCutoffs ends the rows that bulk revocations left, at once where they were made here, and
-// learns of those that others made.
+// sweepCutoffs revokes the rows that bulk revocations left behind: at once for those made on this
+// node, and in turn for those made on others.
 func (inst *instance) sweepCutoffs(ctx context.Context) {
 	ticker := time.NewTicker(sweepPause)
 	defer ticker.Stop()
@@ -92,8 +92,8 @@ type ringPlan struct {
 	plan keyring.Schedule
 }
 
-// addKeyring makes the rings of signing keys: of the operator's key files, or to
-// be filled from the storage when the instance opens.
+// addKeyring makes the rings of signing keys: from the operator's key files, or empty, to be
+// filled from the storage when the instance opens.
 func (inst *instance) addKeyring(h *Handler) error {
 	keys := keyring.New()
 	inst.keyring = keys

@@ -20,7 +20,7 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// newAuthenticator makes what authenticates by cookies; nil without browser.
+// newAuthenticator makes the authenticator of cookies; nil without browser.
 func (inst *instance) newAuthenticator(h *Handler) *browser.Authenticator {
 	jar := h.Jar()
 	if jar == nil {
@@ -42,8 +42,8 @@ const (
 	browserHeader = http.DefaultMaxHeaderBytes
 )
 
-// letCookiesIn has the server that the handler is in take requests with all the cookies that a
-// browser can have, unless another limit than Caddy's own is configured.
+// letCookiesIn raises the header limit of the handler's server to fit all the cookies that a
+// browser can send, unless the operator configured a limit.
 func (h *Handler) letCookiesIn() {
 	server, ok := h.ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if h.Browser == nil || !ok {
@@ -62,8 +62,8 @@ const maxLong = 64
 
 var long atomic.Int64
 
-// admitLong reports whether the request may go on, until done is called. Others are answered without
-// a body, which no client can be slow to take.
+// admitLong reports whether the request may go on; done ends its turn. Other requests are answered
+// without a body, so that no slow reader can hold them.
 func (h *Handler) admitLong(w http.ResponseWriter, r *http.Request) (done func(), ok bool) {
 	if !h.raised || !isLong(r) {
 		return nil, true
@@ -90,7 +90,7 @@ func isLong(r *http.Request) bool {
 	return size > caddyHeader
 }
 
-// addBrowser adds what serves browsers, if there is browser, and what tells the app who asks.
+// addBrowser adds the endpoints for browsers, if browser is configured, and the identity middleware.
 func (inst *instance) addBrowser(h *Handler) (err error) {
 	if inst.cookies == nil {
 		inst.identity = inst.newIdentity(h, nil)
@@ -107,7 +107,7 @@ func (inst *instance) addBrowser(h *Handler) (err error) {
 	return nil
 }
 
-// newBanner is what puts the bar on pages; nil without it.
+// newBanner returns what puts the bar on pages; nil without banner.
 func (inst *instance) newBanner(h *Handler) *banner.Banner {
 	if h.Browser == nil || !h.Browser.Banner {
 		return nil
@@ -116,7 +116,7 @@ func (inst *instance) newBanner(h *Handler) *banner.Banner {
 	return &banner.Banner{Path: h.Path, Secure: secure, Count: inst.Banner}
 }
 
-// newLinks are how sessions are handed over; nil without browser.
+// newLinks returns how sessions are handed over to browsers; nil without browser.
 func newLinks(h *Handler) *browser.Links {
 	if h.Browser == nil {
 		return nil
@@ -131,13 +131,13 @@ func newLinks(h *Handler) *browser.Links {
 // A consoleHost is the host of the console, to requests.
 type consoleHost struct{ *console.Console }
 
-// Serve implements endpoints: what happens by it is recorded as such.
+// Serve implements endpoints. Its events are recorded with a note.
 func (c consoleHost) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) {
 	c.Console.Serve(w, r.WithContext(observe.WithNote(r.Context(), "by the console")), m)
 }
 
-// addConsole adds the host of the console, where it is configured. Its access tokens are good there
-// alone, and none of others is.
+// addConsole adds the host of the console, if one is configured. Its access tokens are valid only
+// there, and no other access tokens are.
 func (inst *instance) addConsole(h *Handler) error {
 	origin := h.ConsoleOrigin()
 	if origin == "" {
@@ -167,8 +167,9 @@ func (inst *instance) addConsole(h *Handler) error {
 	return err
 }
 
-// newSignIn makes what signs people in at origins of the site: at all but the first on one way alone,
-// if there is one. The provider is asked when the first person comes.
+// newSignIn makes the client that signs people in at the origins of the site. On all but the first,
+// only otherWayBack is a valid return path, if there is one. The provider is not contacted before
+// the first sign-in.
 func (inst *instance) newSignIn(h *Handler, otherWayBack string, origins ...string) (client *signin.Client, err error) {
 	defer func() {
 		if err != nil {

@@ -72,8 +72,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Validate checks the block, and then the files that it names: the instance is made of them. It
-// warns of what works and will hurt.
+// Validate checks the block and then, by making the instance, the files that it names. It warns of
+// settings that are valid and dangerous.
 func (h *Handler) Validate() error {
 	if err := h.Check(); err != nil {
 		return err
@@ -96,8 +96,7 @@ func (h *Handler) Validate() error {
 	return nil
 }
 
-// ServeHTTP answers the requests that are ours and hands on all others as they
-// came.
+// ServeHTTP answers the requests that are ours and passes on all others unchanged.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	done, ok := h.admitLong(w, r)
 	if !ok {
@@ -125,7 +124,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 	return h.inst.forward(w, r, next)
 }
 
-// forward hands a request on to the app: without identity as it came, but for callers' tokens.
+// forward passes a request on to the app: without identity unchanged, except for callers' tokens.
 func (inst *instance) forward(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if inst.identity != nil {
 		return inst.identity.ServeHTTP(w, r, next)

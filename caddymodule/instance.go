@@ -28,7 +28,7 @@ import (
 // network or the disk's databases, and opened when the app starts or when the
 // first request comes, whichever is sooner, or as soon as that can be done.
 type instance struct {
-	*observe.Reporter // of what happens
+	*observe.Reporter // of its events
 
 	issuer string
 	asJSON []byte // the handler it was made for
@@ -78,7 +78,7 @@ func newInstance(h *Handler) (*instance, error) {
 	return inst, nil
 }
 
-// newIdentity makes what tells the app who asks; nil without identity.
+// newIdentity makes the middleware that tells the app who sends a request; nil without identity.
 func (inst *instance) newIdentity(h *Handler, browsers *browser.API) *identity.Middleware {
 	if h.Identity == nil {
 		return nil
@@ -187,7 +187,7 @@ func (inst *instance) try(ctx context.Context) error {
 	return nil
 }
 
-// use prepares what works with the store.
+// use prepares everything that works with the store.
 func (inst *instance) use(ctx context.Context, store *openStore, secret []byte) error {
 	inst.manager.Store, inst.manager.Revocations, inst.manager.IDSecret = store.store, &store.watch, secret
 	inst.manager.Minter.StoreID = store.watch.Identity
@@ -197,7 +197,7 @@ func (inst *instance) use(ctx context.Context, store *openStore, secret []byte) 
 	return inst.OpenAudit()
 }
 
-// moves reports whether another store serves the issuer, by the instance that is replaced.
+// moves reports whether the instance that is replaced uses another store.
 func (inst *instance) moves(before *instance) bool {
 	if before == nil || !before.ready.Load() {
 		return false
@@ -221,8 +221,8 @@ func (inst *instance) close() error {
 	return errors.Join(err, inst.release())
 }
 
-// now is the store's clock, which the times of our own tokens are by, whatever that of this
-// node says.
+// now returns the time of the store's clock, by which our own tokens are issued and verified,
+// whatever this node's clock says.
 func (inst *instance) now() time.Time {
 	if inst.store.Load() == nil { // it never opened: there is no token that anybody could have
 		return time.Now()

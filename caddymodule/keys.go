@@ -19,18 +19,18 @@ import (
 	"authsidecar/sessions/keyring"
 )
 
-// Each node looks for new signing keys each keySync. They sign when nobody can be
-// without them: when the last node has seen them, and who remembers our key set for
-// keyCache asked that node just before.
+// Each node looks for new signing keys every keySync. A key does not sign before everybody can
+// verify it: until the last node has seen it, and clients that cache our key set for keyCache
+// have fetched it again from that node.
 var (
 	keySync  = 5 * time.Minute
 	keyCache = time.Hour
 )
 
-// keyKeep is the least time that a key verifies after it signed last.
+// keyKeep is the least time for which a key still verifies after it last signed.
 const keyKeep = 366 * 24 * time.Hour
 
-// keyPublish is how long a key is shown before it signs. A node may miss one look.
+// keyPublish is how long a key is published before it signs. A node may miss one look.
 func keyPublish() time.Duration { return keyCache + 2*keySync }
 
 // keyStore keeps the secrets of one issuer in Caddy's storage, which a cluster
@@ -54,7 +54,7 @@ func storageName(s string) string {
 
 // syncRing brings the ring up to date with the storage, and the storage with
 // the schedule. The storage's lock is taken only when a key is missing or due.
-// What cannot be read is an error, and never replaced.
+// A key that cannot be read is an error, and is never replaced.
 func (k *keyStore) syncRing(ctx context.Context, r *ringPlan) error {
 	k.syncing.Lock()
 	defer k.syncing.Unlock()
@@ -83,7 +83,7 @@ func (k *keyStore) renewRing(ctx context.Context, r *ringPlan) error {
 	return r.set(records, now)
 }
 
-// set gives the ring the keys that were read at that time. Whatever was made since
+// set gives the ring the keys that were read at that time. A key that was generated since
 // then signs no sooner than keyPublish later, by a clock that may be ahead of ours.
 func (r *ringPlan) set(records []keyring.Record, at time.Time) error {
 	if err := r.ring.Set(records); err != nil {
@@ -115,9 +115,9 @@ func (k *keyStore) change(
 	return records, err
 }
 
-// rotateKeys makes new signing keys, whatever the schedule says, and shows them; they
-// sign from keyPublish on. What the present ones signed stays good until it ends by
-// itself. It is an error where the keys are files of the operator.
+// rotateKeys makes new signing keys, whatever the schedule says, and publishes them; they
+// sign after keyPublish. Tokens signed with the present keys stay valid until they expire.
+// It is an error if the keys are the operator's files.
 func (inst *instance) rotateKeys(ctx context.Context) error {
 	if len(inst.rings) == 0 {
 		return errKeyFiles

@@ -10,8 +10,7 @@ import (
 	"authsidecar/sessions/logoutapi"
 )
 
-// addLogout adds the endpoints at which issuers say what is over there, where one does. It is
-// called before those are added that have all below the path.
+// addLogout adds the endpoints at which issuers report logouts and security events, if any does.
 func (inst *instance) addLogout(h *Handler) error {
 	listeners, err := h.Listeners()
 	if err != nil || len(listeners) == 0 {
@@ -30,8 +29,8 @@ func (inst *instance) addLogout(h *Handler) error {
 	return nil
 }
 
-// listens reports which issuers say what is over, by what rules call them: of one that has
-// tenants, each tenant does.
+// listens returns a predicate of the issuers that report logouts or events, by the names that rules
+// have for them: if an issuer with tenants does, each of its tenants does.
 func listens(h *Handler, listeners map[string]*logoutapi.Listener) func(trust string) bool {
 	plain, open := make(map[string]bool), false
 	for _, t := range h.Trust {
@@ -44,7 +43,7 @@ func listens(h *Handler, listeners map[string]*logoutapi.Listener) func(trust st
 	}
 }
 
-// trustOf returns what rules call the issuer of a session's caller.
+// trustOf returns the name that rules have for the issuer of a session's caller.
 func (inst *instance) trustOf(s *sessions.Session) string {
 	if trust := inst.verifier.Trust(s.Actor.Issuer); trust != nil {
 		return trust.Name
@@ -52,7 +51,7 @@ func (inst *instance) trustOf(s *sessions.Session) string {
 	return s.Actor.Issuer
 }
 
-// describeRows says what rows have of callers' tokens, for people.
+// describeRows describes, for people, which identifiers of callers' tokens the rows hold.
 func describeRows(seen logout.Seen) string {
 	if seen.Rows == 0 {
 		return "this node created no session by a token of that issuer since it started"

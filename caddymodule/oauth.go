@@ -50,8 +50,8 @@ func (inst *instance) addOAuth(h *Handler) error {
 	return nil
 }
 
-// memories are what was remembered of OAuth requests, by issuer: a reload makes no assertion good
-// again, and lets nobody guess on.
+// memories remember OAuth requests, by issuer: a reload neither makes a used assertion valid again
+// nor resets the limit of failed attempts.
 var memories = caddy.NewUsagePool()
 
 type sharedMemory struct{ *oauthapi.Memory }
@@ -59,9 +59,9 @@ type sharedMemory struct{ *oauthapi.Memory }
 // Destruct implements caddy.Destructor.
 func (sharedMemory) Destruct() error { return nil }
 
-// attemptIP returns what finds the address that is limited for a request, and that warns, once,
-// where that is one that the client may have made up. Before there are requests it is not known
-// which proxies the server trusts.
+// attemptIP returns a function that finds the address whose failed attempts are limited. It warns,
+// once, if the client may have made that address up: which proxies the server trusts is not known
+// before there are requests.
 func (inst *instance) attemptIP() func(*http.Request) string {
 	var warned sync.Once
 	return func(r *http.Request) string {

@@ -16,9 +16,9 @@ import (
 	"authsidecar/sessions"
 )
 
-// An opening opens an instance, in a goroutine of its own. What it needs may be down: then it
-// is tried again, until it is open or closed. One try is under way at a time, however many
-// wait for it.
+// An opening opens an instance in its own goroutine. If something that it needs is down, it
+// retries until the instance is open or closed. Only one attempt runs at a time, however many
+// callers wait for it.
 type opening struct {
 	once   sync.Once
 	cancel context.CancelFunc
@@ -37,8 +37,8 @@ const (
 	openWait    = 10 * time.Second
 )
 
-// The pauses between tries double from the first to the last, and then some: nodes that wait
-// for one server do not come all at once.
+// The pauses between attempts double from the first to the last, with jitter, so that nodes that
+// wait for one server do not come all at once.
 const (
 	openPauseFirst = 200 * time.Millisecond
 	openPauseLast  = 5 * time.Second
@@ -48,7 +48,7 @@ func newOpening() *opening {
 	return &opening{keys: make(chan struct{}), tried: make(chan struct{}), ended: make(chan struct{})}
 }
 
-// begin begins to try, once.
+// begin starts the attempts, once.
 func (o *opening) begin(inst *instance) {
 	o.once.Do(func() {
 		ctx, cancel := context.WithCancel(context.Background())
@@ -84,10 +84,10 @@ func (o *opening) run(ctx context.Context, inst *instance) {
 	}
 }
 
-// setKeys says that the signing keys are there. Only tries do, one after the other.
+// setKeys marks the signing keys as loaded. Attempts call it, one after the other.
 func (o *opening) setKeys() { closeOnce(o.keys) }
 
-// closeOnce closes a channel that is not closed yet. Calls come one after the other.
+// closeOnce closes a channel unless it is closed. It must not be called concurrently.
 func closeOnce(c chan struct{}) {
 	select {
 	case <-c:
@@ -113,7 +113,7 @@ func (o *opening) waitKeys(ctx context.Context) error {
 	}
 }
 
-// set keeps how a try ended.
+// set records the result of an attempt.
 func (o *opening) set(err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -133,9 +133,9 @@ func (o *opening) wait(ctx context.Context) error {
 	}
 }
 
-// end returns when nothing is tried any more. Whoever waits for what never opened finds that it is
-// over. What did open stays so: requests of a configuration that was replaced go on for as long as
-// the store does, which says itself when it is closed.
+// end stops the attempts and waits for the last one. Callers that wait for an instance that never
+// opened get an error. One that did open stays open: requests of a replaced configuration go on
+// for as long as the store is open.
 func (o *opening) end() {
 	o.once.Do(func() {
 		o.cancel = func() {}
@@ -160,9 +160,9 @@ func (o *opening) failed() error {
 	return o.err
 }
 
-// passes reports whether a failure may be gone when it is tried again: a server that does not
-// answer, a disk that is full, an opening of the same store that was given up with the configuration
-// that it was for. Others are the operator's to mend.
+// passes reports whether a failure may be temporary: a server that does not answer, a full disk, or
+// an opening of the same store that was abandoned with its configuration. Other failures need the
+// operator.
 func passes(err error) bool {
 	if errors.Is(err, sessions.ErrSetup) {
 		return false

@@ -11,7 +11,7 @@ import (
 	"github.com/caddyserver/certmagic"
 )
 
-// A place is where a handler of ours stands.
+// A place is where one of our handlers stands.
 type place struct {
 	*Handler
 	server *caddyhttp.Server
@@ -47,8 +47,8 @@ func findPlaces(app *caddyhttp.App) (all []place, err error) {
 	return all, nil
 }
 
-// clashes returns the name of a cookie that another realm has on one of the hosts, too: each realm
-// would take the other's for that of a session that is over, and remove it. "" for none.
+// clashes returns the name of a cookie that another realm also sets on one of the hosts; "" for none.
+// Each realm would take the other's cookie for that of an expired session, and remove it.
 func (p *place) clashes(other *place) string {
 	if p.Browser == nil || other.Browser == nil || p.Issuer == other.Issuer {
 		return ""
@@ -69,7 +69,7 @@ func (p *place) clashes(other *place) string {
 	return ""
 }
 
-// cookieHosts returns the hosts whose cookies the handler sets.
+// cookieHosts returns the hosts on which the handler sets cookies.
 func (p *place) cookieHosts() []string {
 	if p.hosts != nil {
 		return p.hosts
@@ -91,7 +91,7 @@ type reach struct {
 	places   []place
 }
 
-// routes walks through a list of routes. What a route answers is all only if it is for all.
+// routes walks through a list of routes. A route answers every request only if it matches every one.
 func (r *reach) routes(list caddyhttp.RouteList) {
 	for i := range list {
 		hosts, before, sets := r.hosts, r.answered, matchersOf(&list[i])
@@ -136,8 +136,8 @@ func (r *reach) meet(handler any) {
 	}
 }
 
-// passesThru reports whether a file server leaves what it has no file for to others. Its package
-// is not imported: not every Caddy with this module has it.
+// passesThru reports whether a file server passes on requests for which it has no file. Its package
+// is not imported: not every Caddy with this module includes it.
 func passesThru(server any) bool {
 	var config struct {
 		PassThru bool `json:"pass_thru"`
@@ -157,8 +157,8 @@ func (r *reach) invoke(name string) {
 	r.invoked = r.invoked[:len(r.invoked)-1]
 }
 
-// responses walks through what is done in place of some answers of an app, and reports whether
-// requests go on after one of them, as after forward_auth.
+// responses walks through the routes that handle some of a proxy's responses, and reports whether
+// requests go on after one of them, as with forward_auth.
 func (r *reach) responses(list []caddyhttp.ResponseHandler) (goOn bool) {
 	before := r.answered
 	for i := range list {
@@ -211,7 +211,7 @@ func decode(id string, config json.RawMessage) any {
 	return module
 }
 
-// matchesAll reports whether a set of matchers is only that of every path.
+// matchesAll reports whether a set of matchers only asks for any path.
 func matchesAll(set caddyhttp.MatcherSet) bool {
 	for _, matcher := range set {
 		path, ok := matcher.(*caddyhttp.MatchPath)
@@ -234,7 +234,7 @@ func hostsOf(sets caddyhttp.MatcherSets) (hosts []string) {
 	return hosts
 }
 
-// both returns the hosts that are in both lists, of which nil is that of all.
+// both returns the hosts that are in both lists; a nil list is that of all hosts.
 func both(a, b []string) []string {
 	if a == nil {
 		return b

@@ -19,7 +19,7 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// addReports makes what reports what happens here.
+// addReports makes the reporter of the instance's events.
 func (inst *instance) addReports(h *Handler) (err error) {
 	config := observe.Config{
 		Issuer: inst.issuer, Logger: inst.logger, Mend: inst.refusedMend,
@@ -55,7 +55,7 @@ func (inst *instance) trusted() []bearer.Issuer {
 	return issuers
 }
 
-// live is the count of sessions in the store; nil before it is open.
+// live returns the count of sessions in the store; nil before the store is open.
 func (inst *instance) live() *observe.Live {
 	store := inst.store.Load()
 	if store == nil {
@@ -82,8 +82,8 @@ func (inst *instance) refusedMend(reason bearer.Reason, issuer string) string {
 	}
 }
 
-// An observer is what an instance hears what happens by: its Reporter, and besides it ends what is
-// open for a session that was revoked.
+// An observer gets the events of an instance: it reports them, and ends the streams of sessions that
+// are revoked.
 type observer struct{ *instance }
 
 // Event implements sessions.Observer.
@@ -95,18 +95,18 @@ func (o observer) Event(ctx context.Context, e *sessions.Event) {
 	o.Reporter.Event(ctx, e)
 }
 
-// endStreams ends what is open for a session that was revoked. The deny list says so of most of
-// them too, but not of one whose last access token was over long before.
+// endStreams ends the streams of a session that was revoked. The deny list covers most sessions too,
+// but not one whose last access token expired long before.
 func (o observer) endStreams(e *sessions.Event) {
 	if store := o.store.Load(); store != nil && !e.Session.RevokedAt.IsZero() {
 		store.streams.End(e.Session.Key())
 	}
 }
 
-// Expired implements sessions.Observer: the store knows whose the session was.
+// Expired implements sessions.Observer. The store reports it to the observer of the session's realm.
 func (o observer) Expired(s *sessions.Session) { o.store.Load().expired(s) }
 
-// endpoints are some of our own.
+// endpoints are a group of our own endpoints.
 type endpoints interface {
 	// Route reports whose request it is. It does not allocate for requests that pass.
 	Route(r *http.Request) urlpath.Match
@@ -119,7 +119,7 @@ type endpoints interface {
 	Unavailable(w http.ResponseWriter, r *http.Request, m urlpath.Match, cause error)
 }
 
-// addAPI adds what answers on the path and below it.
+// addAPI adds the endpoints on the path and below it.
 func (inst *instance) addAPI(h *Handler) (err error) {
 	c := httpapi.Config{
 		Path: h.Path, Verifier: inst.verifier, Manager: inst.manager,

@@ -53,8 +53,8 @@ func locationOf(opener StoreOpener) string {
 // blocks, share them.
 var stores = caddy.NewUsagePool()
 
-// An openStore is a store in the pool, what is known of its revocations, what is
-// open for its sessions, and what runs as long as it is open.
+// An openStore is a store in the pool, with its revocations, the open streams of its sessions, and
+// its background work.
 type openStore struct {
 	store     sessions.Store
 	watch     revocation.Watcher
@@ -65,8 +65,8 @@ type openStore struct {
 	running   sync.WaitGroup
 }
 
-// A store is swept each sweepPause, sweepBatch rows at a time, and asked who it is each
-// identifyPause. The rows of bulk revocations of this node are revoked sweepRest after them.
+// A store is swept every sweepPause, sweepBatch rows at a time, and asked for its identity every
+// identifyPause. The rows of this node's bulk revocations are revoked sweepRest later.
 const (
 	sweepPause = 10 * time.Second
 	sweepRest  = 100 * time.Millisecond
@@ -75,8 +75,8 @@ const (
 	identifyPause = time.Second
 )
 
-// shareStore returns the open store of the module, or opens it. Whoever got it calls
-// release once; the store closes with the last one.
+// shareStore returns the open store of the module, or opens it. Each caller calls release
+// once; the last call closes the store.
 func shareStore(ctx context.Context, module StoreOpener, logger *zap.Logger) (opened *openStore, release func() error, err error) {
 	key, err := module.StoreKey()
 	if err != nil {
@@ -99,7 +99,7 @@ func shareStore(ctx context.Context, module StoreOpener, logger *zap.Logger) (op
 	return value.(*openStore), release, nil
 }
 
-// startStore begins what a store needs done as long as it is open.
+// startStore starts the background work of an open store.
 func startStore(ctx context.Context, store sessions.Store, logger *zap.Logger) (*openStore, error) {
 	o := &openStore{store: store}
 	o.watch.Store = store
@@ -120,7 +120,7 @@ func startStore(ctx context.Context, store sessions.Store, logger *zap.Logger) (
 	return o, nil
 }
 
-// identify finds out, each identifyPause, whether the store was emptied.
+// identify checks every identifyPause whether the store was emptied or replaced.
 func (o *openStore) identify(ctx context.Context, logger *zap.Logger) {
 	periodic.Run(ctx, identifyPause, func() {
 		if changed, _ := o.watch.Identify(ctx); changed { // a store that is down is reported elsewhere
@@ -154,16 +154,16 @@ func (o *openStore) sweep(ctx context.Context, logger *zap.Logger) {
 	})
 }
 
-// expired reports to the observer of its realm that a session came to its end and was swept. A
-// realm that no block is of has none.
+// expired reports to the observer of a session's realm, if there is one, that the session expired and
+// was swept.
 func (o *openStore) expired(s *sessions.Session) {
 	if observer := o.observers.of(s.Realm); observer != nil {
 		observer.Event(context.Background(), &sessions.Event{Kind: event.Expired, Session: s})
 	}
 }
 
-// observers are those of the realms in a store. A reload has two of one realm for a while: the
-// last one counts, and the one before again if the reload fails.
+// observers are the observers of the realms in a store. During a reload a realm has two: the newer
+// one counts, and if the reload fails, the older one again.
 type observers struct {
 	mu      sync.Mutex
 	byRealm map[string][]sessions.Observer

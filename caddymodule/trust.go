@@ -111,7 +111,8 @@ func (made *trusted) fromRemote(ctx caddy.Context, logger *zap.Logger, t *config
 	return nil
 }
 
-// issuerRoots returns whom to believe that they are a trusted issuer; nil: whom the system believes.
+// issuerRoots returns the certificate authorities that vouch for an issuer's servers; nil: those of
+// the system.
 func issuerRoots(t *config.Trust) (*x509.CertPool, error) {
 	if t.CA == "" {
 		return nil, nil
@@ -123,7 +124,7 @@ func issuerRoots(t *config.Trust) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// readCAs reads the certificates of whom to believe.
+// readCAs reads certificates of authorities from a PEM file.
 func readCAs(file string) (*x509.CertPool, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -136,17 +137,16 @@ func readCAs(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// slogOf returns a logger for what speaks the standard library's.
+// slogOf returns the logger for packages that log by log/slog.
 func slogOf(logger *zap.Logger) *slog.Logger {
 	return slog.New(zapslog.NewHandler(logger.Core(), zapslog.AddStacktraceAt(slog.LevelError+1)))
 }
 
-// ownLeeway is how far two nodes may be apart in what they think that the store's clock
-// says.
+// ownLeeway is how far apart two nodes' ideas of the store's clock may be.
 const ownLeeway = 2 * time.Second
 
-// addVerifier makes the verifier of callers' tokens. It knows our own access
-// tokens too, to tell who presents one.
+// addVerifier makes the verifier of callers' tokens. It also verifies our own access
+// tokens, to recognize their callers.
 func (inst *instance) addVerifier(h *Handler) (err error) {
 	config := bearer.Config{Observer: observer{inst}, Issuers: []bearer.Issuer{inst.ownIssuer(h.AccessToken.Audience)}}
 	for _, t := range h.Trust {
@@ -161,7 +161,7 @@ func (inst *instance) addVerifier(h *Handler) (err error) {
 	return err
 }
 
-// ownIssuer returns how our own access tokens are verified that are for that audience.
+// ownIssuer returns how our own access tokens for that audience are verified.
 func (inst *instance) ownIssuer(audience []string) bearer.Issuer {
 	return bearer.Issuer{Name: inst.issuer, Keys: inst.keyring.Access, Audiences: audience, Own: true, Leeway: ownLeeway, Now: inst.now}
 }
