@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -143,6 +144,42 @@ func TestWarnings_OfFieldsThatAreMisspelled(t *testing.T) {
 		got := strings.Join(warningsOf(t, test.members), "\n")
 		if (test.want == "") != (got == "") || !strings.Contains(got, test.want) {
 			t.Errorf("%s: warned %q, want %q", test.name, got, test.want)
+		}
+	}
+}
+
+// A host of browser that no site serves is warned of, with what to write.
+func TestWarnHosts_NameTheHostThatIsMissing(t *testing.T) {
+	h := configOf(t, `"issuer": "https://app.acme.dev", "lifecycle": true, "identity": {}, "browser": {"console": "https://console.acme.dev", "impersonate_on": "https://as.acme.dev:8443"}`)
+	if got := h.CookieHosts(); !slices.Equal(got, []string{"app.acme.dev", "as.acme.dev", "console.acme.dev"}) {
+		t.Errorf("hosts %q", got)
+	}
+	for served, want := range map[string][]string{
+		"as.acme.dev console.acme.dev": nil,
+		"as.acme.dev":                  {"browser: console https://console.acme.dev: no site"},
+		"app.acme.dev":                 {"browser: console https://console.acme.dev: no site", "browser: impersonate_on https://as.acme.dev:8443: no site"},
+	} {
+		got := h.WarnHosts(func(host string) bool { return slices.Contains(strings.Fields(served), host) })
+		if len(got) != len(want) {
+			t.Fatalf("%s: %q", served, got)
+		}
+		for i := range want {
+			if !strings.HasPrefix(got[i], want[i]) {
+				t.Errorf("%s: %q, want %q", served, got[i], want[i])
+			}
+		}
+	}
+	if got := configOf(t, "").WarnHosts(func(string) bool { return false }); got != nil {
+		t.Errorf("without browser: %q", got)
+	}
+}
+
+// What is known is proposed for what is nearly it, and nothing for what is not.
+func TestNearest(t *testing.T) {
+	known := []string{"issuer", "trust", "actor", "actor_issuer", "lifecycle"}
+	for word, want := range map[string]string{"isuer": "issuer", "trsut": "", "actr": "actor", "lifecycel": "lifecycle", "lifetime": "", "": "", "actor": "actor"} {
+		if got := Nearest(word, known); got != want {
+			t.Errorf("%s: %q, want %q", word, got, want)
 		}
 	}
 }
