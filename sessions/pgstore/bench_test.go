@@ -24,7 +24,7 @@ var transactions = regexp.MustCompile(`tps = ([0-9.]+)`)
 func bench(b *testing.B) (*pgtest.Server, *Store) {
 	b.Helper()
 	srv := pgtest.StartIn(b, os.Getenv("PGSTORE_BENCH_DIR"), "fsync = on", "full_page_writes = on", "shared_buffers = '512MB'", "max_wal_size = '4GB'")
-	return srv, openStore(b, Options{DSN: srv.DSN("postgres"), Schema: "bench", Wait: time.Minute})
+	return srv, openStore(b, Options{DSN: srv.DSN("postgres"), Schema: "bench", Wait: time.Minute, Timeout: 10 * time.Minute})
 }
 
 // floor runs pgbench with a script for three seconds, and reports what share of it we

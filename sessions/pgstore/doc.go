@@ -23,7 +23,8 @@
 //	revocations   who was ended and when, for two hours, also when the row is swept
 //	cutoffs       those of bulk revocations
 //	identity      a text that no other store has
-//	version       of the schema: 2; a release that knows 1 alone goes on with it
+//	marks         of logouts
+//	version       of the schema: 4; releases that know 1, 2 or 3 go on with it
 //
 // Whichever node comes first makes or migrates it, under an advisory lock. Rows that
 // are revoked are in no index but that of the sweeper, whose due_at is PurgeAt or

@@ -81,7 +81,7 @@ func TestASchemaOfVersion1IsMigrated(t *testing.T) {
 	}
 	all.Wait()
 	s := openStore(t, Options{Schema: name, MustExist: true})
-	if got := server(t).Exec(t, "postgres", "SELECT version, oldest FROM "+s.sql.schema+".version"); got != "3|1" {
+	if got := server(t).Exec(t, "postgres", "SELECT version, oldest FROM "+s.sql.schema+".version"); got != "4|1" {
 		t.Errorf("the version is stored as %s", got)
 	}
 	for _, row := range goldenRows() {

@@ -1,11 +1,13 @@
 package pgstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 
 	"authsidecar/sessions"
@@ -39,6 +41,9 @@ func (s *Store) List(ctx context.Context, query sessions.Query) (page sessions.P
 	if err != nil {
 		return sessions.Page{}, err
 	}
+	slices.SortFunc(page.Sessions, func(a, b sessions.Session) int {
+		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), strings.Compare(b.ID, a.ID))
+	})
 	if len(page.Sessions) > sel.limit {
 		page.Sessions = page.Sessions[:sel.limit:sel.limit]
 		page.Next = writeCursor(sel.name(), &page.Sessions[sel.limit-1])
@@ -47,7 +52,7 @@ func (s *Store) List(ctx context.Context, query sessions.Query) (page sessions.P
 }
 
 // A selection writes the statement for a query. Each part of it reads one index in
-// its order, and no further than a page: the last page of a million rows costs what the
+// its order, and no further than a page and what was created in the same millisecond as its end: the last page of a million rows costs what the
 // first does. Only for all own sessions of a realm, which nobody asks for but audits,
 // there is no index.
 type selection struct {
@@ -82,14 +87,11 @@ func (sel *selection) sql(schema string, after *place) string {
 		what = "id, " + columns
 	}
 	limit := sel.arg(func(a *args) *args { return a.int(int64(sel.limit) + 1) })
-	order := " ORDER BY %s DESC, id DESC LIMIT " + limit
 	for i := range where {
-		where[i] = fmt.Sprintf("(SELECT %s FROM %s.sessions WHERE realm = $1 AND revoked_at IS NULL AND %s%s%s)", what, schema, where[i], more, fmt.Sprintf(order, at))
+		where[i] = fmt.Sprintf("(SELECT %s FROM %s.sessions WHERE %s AND revoked_at IS NULL AND %s%s ORDER BY %s DESC FETCH FIRST %s ROWS WITH TIES)",
+			what, schema, inRealm("$1"), where[i], more, at, limit)
 	}
-	if len(where) == 1 {
-		return where[0]
-	}
-	return strings.Join(where, " UNION ALL ") + fmt.Sprintf(order, "created_at")
+	return strings.Join(where, " UNION ALL ")
 }
 
 // where returns what selects the rows, for each part of the statement.

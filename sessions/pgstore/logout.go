@@ -10,8 +10,8 @@ import (
 
 const (
 	// sqlNamed reads two indexes. A name is in one of them alone.
-	sqlNamed = `SELECT id FROM {s}.sessions WHERE realm = $1 AND sid_name = $2 AND revoked_at IS NULL
-UNION ALL SELECT id FROM {s}.sessions WHERE realm = $1 AND sub_name = $2 AND revoked_at IS NULL`
+	sqlNamed = `SELECT id FROM {s}.sessions WHERE {in $1} AND sid_name = $2 AND revoked_at IS NULL
+UNION ALL SELECT id FROM {s}.sessions WHERE {in $1} AND sub_name = $2 AND revoked_at IS NULL`
 
 	sqlLive = `SELECT id, {columns} FROM {s}.sessions WHERE realm = $1 AND revoked_at IS NULL AND id = ANY($2)`
 

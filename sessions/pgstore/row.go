@@ -67,11 +67,27 @@ func readRow(key sessions.Key, r *reader) (row sessions.Session, rev int64, err 
 }
 
 // A storedRow is a row as it is written.
-type storedRow struct{ *storedrow.Row }
+type storedRow storedrow.Row
 
+// encode leaves out of the data what columns say, which goes before it in earlier releases too.
 func encode(row *sessions.Session) (*storedRow, error) {
-	w, err := storedrow.Encode(row)
-	return &storedRow{w}, err
+	hot, rest := *row, *row
+	for _, at := range []*time.Time{&hot.CreatedAt, &hot.ExpiresAt, &hot.RotatedAt} {
+		*at = fromMillis(millis(*at))
+	}
+	if !row.RevokedAt.IsZero() {
+		hot.RevokedAt = fromMillis(millis(row.RevokedAt))
+	}
+	none := fromMillis(0)
+	rest.CreatedAt, rest.ExpiresAt, rest.RotatedAt, rest.RevokedAt = none, none, none, time.Time{}
+	rest.Generation, rest.KeyID, rest.RotatedFrom, rest.EndReason = 0, "", "", ""
+	rest.Secret, rest.SecretPrev = [sessions.SecretSize]byte{}, [sessions.SecretSize]byte{}
+	data, err := rowcodec.Encode(&rest)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	stored, err := storedrow.Decode(row.Key(), data, &hot)
+	return &storedRow{Session: stored, Data: data}, err
 }
 
 // changing adds the columns that an update may change: statements.changing.

@@ -41,6 +41,14 @@ const logged = `logged AS (
 	ON CONFLICT (realm, id) DO UPDATE SET at = excluded.at, logged = excluded.logged
 )`
 
+// realmHash is what an index keeps of a realm.
+const realmHash = "substr(sha256(realm), 1, 4)"
+
+// inRealm selects the rows of a realm, through an index that keeps its hash.
+func inRealm(arg string) string {
+	return "realm = " + arg + " AND " + realmHash + " = substr(sha256(" + arg + "), 1, 4)"
+}
+
 // newStatements writes the statements for a schema.
 func newStatements(schema string) *statements {
 	s := &statements{schema: pgx.Identifier{schema}.Sanitize(), channel: fmt.Sprintf("authsidecar_%x", hash("channel", schema))}
@@ -57,7 +65,7 @@ func (s *statements) withoutNotify() {
 // write fills in the names. notify is the expression that sends {what}.
 func (s *statements) write(notify string) {
 	notice := strings.ReplaceAll(notify, "{what}", "'r ' || ended.revoked_at || ' ' || {name}")
-	words := strings.NewReplacer("{s}", s.schema, "{now}", now, "{columns}", columns)
+	words := strings.NewReplacer("{s}", s.schema, "{now}", now, "{columns}", columns, "{realm}", realmHash, "{in $1}", inRealm("$1"), "{in $2}", inRealm("$2"))
 	text := func(sql string, name int) string {
 		sql = strings.NewReplacer(
 			"{logged}", logged,
@@ -132,7 +140,7 @@ FROM {now} LEFT JOIN (SELECT {columns} FROM {s}.sessions WHERE realm = $2 AND id
 
 	// sqlCount counts the others, to a bound.
 	sqlCount = `(SELECT count(*) FROM (SELECT 1 FROM {s}.sessions
-	WHERE realm = $2 AND user_key = $19 AND impersonation = $21 AND revoked_at IS NULL LIMIT %d) AS others)`
+	WHERE {in $2} AND user_key = $19 AND impersonation = $21 AND revoked_at IS NULL LIMIT %d) AS others)`
 
 	// sqlUpdate is the compare-and-set.
 	sqlUpdate = `WITH ended AS (
