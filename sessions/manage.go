@@ -42,8 +42,8 @@ func (m *Manager) List(ctx context.Context, r *Rights, f Filter, cursor string, 
 }
 
 // walk calls visit with the live sessions that the filter selects and the caller may see, newest
-// first, of at most so many pages of the store. rows is how many the next page has; walk ends when
-// that is none, or at a session that began no later than end. next is the cursor to go on from.
+// first, from at most that many pages of the store. rows returns the size of the next page; walk ends
+// when it is 0, or at a session that began no later than end. next is the cursor to go on from.
 func (m *Manager) walk(ctx context.Context, r *Rights, f Filter, cursor string, pages int, rows func() int, end time.Time, visit func(*Session)) (next string, err error) {
 	queries, listing := r.queries(m.Realm, f), m.listing()
 	if next, err = listing.open(cursor); err != nil {
@@ -72,7 +72,7 @@ func (m *Manager) walk(ctx context.Context, r *Rights, f Filter, cursor string, 
 }
 
 // Get returns a live session that the caller may see. Every other one is
-// ErrNotFound, so that nobody learns which ids exist.
+// ErrNotFound, so that callers do not learn which ids exist.
 func (m *Manager) Get(ctx context.Context, r *Rights, id string) (Session, error) {
 	s, err := m.Store.Get(ctx, Key{Realm: m.Realm, ID: id})
 	if err != nil {
@@ -155,7 +155,7 @@ func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, cursor str
 	return done, nil
 }
 
-// endEach ends sessions, so many at once, until one cannot be ended, and returns how many it ended.
+// endEach ends sessions, atOnce at a time, until one cannot be ended, and returns how many it ended.
 // Those that are gone count.
 func (m *Manager) endEach(ctx context.Context, keys []Key, atOnce int, by ender) (int, error) {
 	var group sync.WaitGroup

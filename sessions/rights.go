@@ -17,7 +17,7 @@ type Rights struct {
 	caller *Caller
 	ip     string
 	user   string // the user that the caller is; "" if none
-	// operator: the caller is whoever runs the server.
+	// operator: the caller is the operator of the server.
 	operator bool
 	manage   []Rule // those that hold for the caller, or may for some sessions
 }
@@ -202,11 +202,11 @@ func (m *Manager) ConsoleCaller(s *Session) (*Caller, error) {
 // be said of none of them.
 func (m *Manager) MayAct(c *Caller) bool { return !c.Own && !c.Acting && m.Policy.mayAllow(c) }
 
-// adminSubject is who ended a session, in events, where whoever runs the server
-// did. It has no issuer: so it is no caller's name.
+// adminSubject is who ended a session, in events, where the operator
+// did. It has no issuer, so that no caller has this name.
 const adminSubject = "admin"
 
-// Operator returns the rights of whoever runs the server: over every session of the
+// Operator returns the rights of the operator of the server: over every session of the
 // realm. What it ends is ended by adminSubject. A filter that names nothing lists all.
 func (m *Manager) Operator() *Rights {
 	return &Rights{

@@ -115,7 +115,7 @@ func tail(f io.ReaderAt, end, most int64, visit func(*Entry) bool) (next Place, 
 	return Place{}, nil
 }
 
-// entryOf reads a line. ok is false for what is none, as the part of one that is being written.
+// entryOf reads a line. ok is false for anything else, such as a line that is still being written.
 func entryOf(line []byte) (e *Entry, ok bool) {
 	var m struct {
 		Seq           uint64    `json:"seq"`

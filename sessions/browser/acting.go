@@ -23,7 +23,7 @@ type actingView struct {
 	Actor     sessions.Principal `json:"actor"`
 	Reason    string             `json:"reason"`
 	// ExpiresIn is how much longer the session lives at most, and IdleExpiresIn how much longer
-	// if nobody uses it, in seconds.
+	// if it is not used, in seconds.
 	ExpiresIn     int64 `json:"expires_in"`
 	IdleExpiresIn int64 `json:"idle_expires_in"`
 }
@@ -31,7 +31,7 @@ type actingView struct {
 // acting answers GET <path>/banner: who acts as whom in this browser. It is asked each second by
 // each page that is looked at, so it has no consequences: nothing is rotated, which would count as
 // use of the session, and no cookies go, since the next request of a page whose impersonation is
-// over must still be refused. 204: nobody does, or not any more.
+// over must still be refused. 204: there is no impersonation, or none any more.
 func (a *API) acting(w http.ResponseWriter, r *http.Request) error {
 	session, err := a.peekActing(r)
 	switch {

@@ -33,8 +33,8 @@ func (a *Authenticator) Clear(h http.Header, p Pair) {
 }
 
 // isLatest reports whether the tokens of the rotation are the latest of the session. An answer
-// that took its time must not put older ones in the place of newer ones: whoever presents them
-// looks like a thief. Where it cannot be known they are left out, which is no harm: the browser
+// that took its time must not put older ones in the place of newer ones: a browser that presents them
+// looks like a thief. Where that is unknown they are left out, which does no harm: the browser
 // comes back with those that it has. See sessions.Grant.Outdated.
 func (a *Authenticator) isLatest(ctx context.Context, d *Decision) bool {
 	now := a.Manager.Store.Now()

@@ -184,12 +184,12 @@ func (a *Authenticator) rotated(r *http.Request, b *Brought) (*Decision, error) 
 	}
 }
 
-// SignedIn returns the session of whoever is signed in here, and sets on the answer what cookies it is
-// to have; nil for nobody. It is their own: an impersonation that is going on is nobody's.
+// SignedIn returns the session of the person who is signed in here, and sets on the answer what cookies it is
+// to have; nil if nobody is. It is their own: impersonations do not count.
 func (a *Authenticator) SignedIn(w http.ResponseWriter, r *http.Request) (*sessions.Session, error) {
 	own, _, err := a.Jar.Read(r)
 	if err != nil || !own.There() {
-		return nil, nil //nolint:nilerr // cookies that differ are nobody's
+		return nil, nil //nolint:nilerr // cookies that differ do not count
 	}
 	decision, err := a.Authenticate(r, &Brought{Pair: Own, Tokens: own})
 	var over *OverError

@@ -17,7 +17,7 @@ var (
 	// errLivesOn is for a sign-out that took the cookies away, and could not revoke the session.
 	errLivesOn = httpapi.NewProblem(503, "session_lives_on", "Signed out in this browser only",
 		"The cookies are gone from this browser, but the session could not be revoked just now: until it ends by itself, whoever has a copy of its cookies can use it. To be sure, sign in again later and sign out everywhere.")
-	// ErrForm is for what is no form of ours.
+	// ErrForm is for a form that is not one of ours.
 	ErrForm = httpapi.NewProblem(400, "invalid_request", "Invalid request",
 		"Send a form (application/x-www-form-urlencoded) with return_to, a path of this site, everywhere=true to sign out everywhere, and impersonation=true to end an impersonation alone; each at most once, or no body.")
 )
@@ -48,7 +48,7 @@ func (a *API) close(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case err != nil:
 		return LivesOn(err)
-	case ended == nil && form.everywhere: // whose sessions, nobody says
+	case ended == nil && form.everywhere: // it is unknown whose sessions
 		w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110 section 15.5.2
 		return errNotEverywhere
 	}
@@ -69,12 +69,12 @@ func (a *API) closeDown(w http.ResponseWriter, r *http.Request, cause error) err
 	return LivesOn(cause)
 }
 
-// errActing is for who would sign somebody else out everywhere.
+// errActing is for people who would sign somebody else out everywhere.
 var errActing = httpapi.NewProblem(403, "insufficient_scope", "Not while acting as another user",
 	"You act as another user, who is not yours to sign out everywhere. Stop acting first: leave everywhere out.")
 
-// errNotEverywhere is for who wants to sign out everywhere with a session that is over: their others
-// go on, and they are not to think otherwise.
+// errNotEverywhere is for people who want to sign out everywhere with a session that is over: their
+// other sessions go on, and they must know.
 var errNotEverywhere = httpapi.NewProblem(401, "session_over", "Not signed out everywhere",
 	"The session in this browser was over already, so your others go on. Sign in again, and then sign out everywhere.")
 
@@ -101,7 +101,7 @@ func (a *API) readClose(w http.ResponseWriter, r *http.Request) (closing, error)
 	}
 	returnTo := form.Get("return_to")
 	if !urlpath.Local(returnTo) {
-		returnTo = "/" // whoever wants to sign out is signed out
+		returnTo = "/" // people are signed out all the same
 	}
 	return closing{returnTo, form.Has("everywhere"), form.Has("impersonation")}, nil
 }

@@ -9,8 +9,8 @@ import (
 	"authsidecar/sessions/httpapi"
 )
 
-// Cookies are what cookies may do at the endpoints of an httpapi.API: whoever has a session in
-// them sees and ends their own.
+// Cookies are what cookies may do at the endpoints of an httpapi.API: people with a session in
+// them see and end their own.
 type Cookies struct{ *Authenticator }
 
 // Caller implements httpapi.Cookies.
@@ -51,8 +51,8 @@ const inCookie = "cookie"
 var errTooLong = httpapi.NewProblem(400, "cookies_too_large", "Cookies too large",
 	"The tokens of this session do not fit into cookies, which have 4096 bytes in all: keep fewer claims, or use shorter names.")
 
-// Prepare implements httpapi.Deliverer. A browser says which page sends the request. Whoever says
-// nothing is a program, which relays the cookies: no page makes a browser send a bearer token.
+// Prepare implements httpapi.Deliverer. A browser says which page sends the request. A request that
+// does not say is a program's, which relays the cookies: no page makes a browser send a bearer token.
 func (c Cookies) Prepare(r *http.Request, way string, req *sessions.CreateRequest) error {
 	if way != inCookie {
 		return httpapi.ErrDeliver

@@ -9,7 +9,7 @@ import (
 )
 
 // end revokes the session of a pair, and with everywhere all of its user, and returns it; nil where
-// there is none. The error is what keeps it from doing so, which is no error of the session.
+// there is none. The error says why it could not be revoked.
 func (a *Authenticator) end(ctx context.Context, b *Brought, everywhere bool, ip string) (*sessions.Session, error) {
 	session, err := a.session(ctx, b, ip)
 	if errors.Is(err, errNoSession) {

@@ -8,9 +8,9 @@ import (
 )
 
 // Give has an answer put a session into the browser. The one of its kind that was there is revoked:
-// nobody who has a copy of its cookies is to go on. So is an impersonation, where the session is
-// one's own and somebody else may have begun that: parted reports whether one was taken away. That
-// something cannot be revoked keeps nobody from signing in: Undone hears of it.
+// a copy of its cookies must not be of use any more. So is an impersonation, where the session is
+// one's own and somebody else may have begun that: parted reports whether one was taken away. People are
+// signed in even where something cannot be revoked: Undone hears of it.
 func (a *Authenticator) Give(h http.Header, r *http.Request, grant *sessions.Grant) (parted bool) {
 	pair := PairOf(&grant.Session)
 	own, as, err := a.Jar.Read(r)

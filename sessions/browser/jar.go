@@ -22,7 +22,7 @@ const (
 	As
 )
 
-// HostPrefix begins the names of cookies that no other host can set, a subdomain neither
+// HostPrefix begins the names of cookies that no other host can set, not even a subdomain
 // (RFC 6265bis section 4.1.3.2).
 const HostPrefix = "__Host-"
 
@@ -68,7 +68,7 @@ func (j *Jar) Names() []string {
 }
 
 // Read returns what the two pairs of a request hold. ErrSeveral: cookies of one name differ, as
-// they never do with HostPrefix. What is longer than any token is as good as none. It does not
+// they never do with HostPrefix. A value that is longer than any token is ignored. It does not
 // allocate.
 func (j *Jar) Read(r *http.Request) (own, as Tokens, err error) {
 	for _, line := range r.Header["Cookie"] {
@@ -89,7 +89,7 @@ func (j *Jar) Read(r *http.Request) (own, as Tokens, err error) {
 	return own, as, err
 }
 
-// find returns where the value of the cookie goes; nil: it is none of ours.
+// find returns where the value of the cookie goes; nil: it is not ours.
 func (j *Jar) find(name string, own, as *Tokens) *string {
 	if !strings.HasPrefix(name, j.base) {
 		return nil
@@ -109,7 +109,7 @@ func (j *Jar) find(name string, own, as *Tokens) *string {
 }
 
 // longest is how long a browser keeps a cookie at most (RFC 6265bis section 5.5). A refresh token
-// stays that long: what is over must be seen to be, lest an impersonation silently becomes one's
+// stays that long: the end of a session must show, or an impersonation would silently become one's
 // own session.
 const longest = 400 * 24 * time.Hour
 

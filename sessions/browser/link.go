@@ -57,7 +57,7 @@ func (l *Links) originOf(s *sessions.Session) string {
 }
 
 // isAt reports whether a request is at the host at which a session lives. Where all live at one,
-// its name is no matter.
+// its name does not matter.
 func (l *Links) isAt(r *http.Request, s *sessions.Session) bool {
 	_, host, _ := strings.Cut(l.originOf(s), "://")
 	return !l.apart() || strings.EqualFold(r.Host, host)

@@ -12,8 +12,8 @@ import (
 	"authsidecar/sessions/internal/endpoint"
 )
 
-// A link leads to a page that holds no secret, and so does nothing for whoever fetches it: what
-// looks at links in mails, and previews. The code is in the fragment, which no browser sends. The
+// A link leads to a page that holds no secret, so that nothing happens when a mail scanner or a
+// preview fetches it. The code is in the fragment, which no browser sends. The
 // page takes it out of the address, shows what it would open, and opens it on a click:
 //
 //	GET  <path>/open           the page

@@ -42,7 +42,7 @@ type failure struct {
 // Error says why, to the log.
 func (f *failure) Error() string { return f.doing + ": " + f.cause.Error() }
 
-// Unwrap returns what people read. Why an ID token is refused is no reason of a bearer token.
+// Unwrap returns what people read. The reason why an ID token is refused is for the log alone.
 func (f *failure) Unwrap() error { return f.Problem }
 
 // Reason names the cause in a word.
@@ -79,8 +79,8 @@ func (a *API) signIn(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// signedIn takes the provider's answer, and gives the person a session of their own. Nobody goes on
-// with what was in the browser before.
+// signedIn takes the provider's answer, and gives the person a session of their own. What was in
+// the browser before is revoked.
 func (a *API) signedIn(w http.ResponseWriter, r *http.Request) error {
 	own, _, _ := a.Jar.Read(r)
 	result, err := a.SignIn.Finish(w, r)
@@ -113,7 +113,7 @@ func (a *API) signedIn(w http.ResponseWriter, r *http.Request) error {
 
 // grantTo makes the session of a person who signed in.
 func (a *API) grantTo(r *http.Request, caller *sessions.Caller) (*sessions.Grant, error) {
-	if !caller.IsUser() { // it would be an impersonation, of whoever has that name here
+	if !caller.IsUser() { // it would be an impersonation of the user who has that name here
 		return nil, sessions.ErrDenied
 	}
 	grant, err := a.Manager.Create(r.Context(), &sessions.CreateRequest{

@@ -31,7 +31,7 @@ func (a *API) Leave(h http.Header, p Pair) {
 	a.cross(h, p)
 }
 
-// SignOut revokes the session of whoever asks, and has the app's answer to their request say so:
+// SignOut revokes the session of the person who asks, and has the app's answer to their request say so:
 // whatever comes of it the cookies go, and where it leads a person on to a page of this site, it
 // leads to where they sign out at the provider first. An error is LivesOn.
 func (a *API) SignOut(r *http.Request, d *Decision, status int, h http.Header) error {

@@ -44,7 +44,7 @@ func New(origins []string) *Policy {
 var pageless = []string{"about", "blob", "data", "file", "ftp", "javascript", "ws", "wss"}
 
 // Check returns what is wrong with an origin: it is compared with what browsers send, byte for
-// byte (RFC 6454 section 6.2), and names neither everybody nor nobody.
+// byte (RFC 6454 section 6.2), and is neither "*" nor "null".
 func Check(origin string) error {
 	u, err := url.Parse(origin)
 	switch {

@@ -41,7 +41,7 @@ const (
 	// pageSize is how many rows are read at once, and atOnce how many are ended at once.
 	pageSize = 100
 	atOnce   = 32
-	// timeout bounds how long a notice takes: whoever sent it may send it again.
+	// timeout bounds how long a notice takes: its sender may send it again.
 	timeout = 25 * time.Second
 )
 
@@ -57,7 +57,7 @@ func (l *Logouts) Apply(ctx context.Context, n *Notice) (out Outcome, err error)
 	if !ok {
 		return out, ErrNoStore
 	}
-	// An issuer that hangs up keeps nobody's session alive.
+	// Sessions end although the issuer hangs up.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	a := application{Logouts: l, store: store, Notice: n, found: make(map[string]bool), users: make(map[string]bool)}

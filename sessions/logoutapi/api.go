@@ -61,7 +61,7 @@ type Config struct {
 	Now func() time.Time
 	// ClientIP returns the address that a request came from.
 	ClientIP func(*http.Request) string
-	// Heard hears of each token, good or not. Default: nobody does.
+	// Heard hears of each token, good or not. Default: none.
 	Heard func(ctx context.Context, h *Heard)
 	// Observer hears of every request that was refused or failed. Nil is sessions.Silent.
 	Observer sessions.Observer

@@ -109,7 +109,7 @@ func (a *API) takeEvent(ctx context.Context, signed *bearer.Signed, kind string,
 }
 
 // presented returns the hash of the bearer token of a request. Where each transmitter has to
-// present one, whoever presents none that is configured is refused before their body is read.
+// present one, a request without one that is configured is refused before its body is read.
 func (a *API) presented(h http.Header) (hash []byte, err error) {
 	token, err := bearer.FromHeader(h)
 	if err == nil {

@@ -99,8 +99,8 @@ func assertionID(assertion string, claims map[string]any) (id string, ok bool) {
 	return id, ok && id != ""
 }
 
-// forUsAlone reports whether all that an audience names is us. One that is for others too can
-// be presented here by any of them.
+// forUsAlone reports whether every name in an audience is ours. Any of the other parties could
+// replay a token that is for them too.
 func (a *assertions) forUsAlone(aud any) bool {
 	list, ok := aud.([]any)
 	if !ok {

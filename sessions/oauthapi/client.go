@@ -43,7 +43,7 @@ func HashSecret(secret string) ([sha256.Size]byte, error) {
 // clients are those that are known.
 type clients struct {
 	known      map[string]*Client
-	nobody     *Client // stands for those that are not: to refuse them takes the same work
+	nobody     *Client // stands for unknown ones: refusing them takes the same work
 	assertions *assertions
 }
 
@@ -87,7 +87,7 @@ func (c *Client) check() error {
 	return nil
 }
 
-// find returns the client of that name, or nobody.
+// find returns the client of that name; nobody stands for an unknown one.
 func (all *clients) find(id string) *Client {
 	if c := all.known[id]; c != nil {
 		return c
@@ -95,12 +95,12 @@ func (all *clients) find(id string) *Client {
 	return all.nobody
 }
 
-// named returns the client that a credential is said to be of, by its name; "" if there is none.
+// named returns the id of the client that a credential names; "" if it is unknown.
 func (all *clients) named(c credential) string {
 	if c.assertion != "" && all.assertions.verifier != nil {
 		c.id = all.assertions.verifier.IssuerOf(c.assertion)
 	}
-	return all.find(c.id).ID // nobody has none
+	return all.find(c.id).ID // that of nobody is empty
 }
 
 // authenticate returns which client a credential is of. All failures are errClient, or wrap

@@ -30,7 +30,7 @@ func (e *answerError) Reason() string {
 
 const reasonLimited = "rate_limited"
 
-// AttackReasons are those of the answers to whoever guesses.
+// AttackReasons are the reasons of answers that guessing leads to.
 var AttackReasons = []string{codeClient, reasonLimited}
 
 // Codes of RFC 6749 section 5.2, RFC 7009 section 2.2.1 and RFC 8707 section 2; the last
@@ -124,7 +124,7 @@ func errorOf(err error) *answerError {
 	return endpoint.AnswerTo(err, causes, errInternal)
 }
 
-// write answers with the error. Whoever tried the Authorization header learns which scheme
+// write answers with the error. A client that tried the Authorization header learns which scheme
 // it takes (RFC 6749 section 5.2).
 func (e *answerError) write(w http.ResponseWriter, request http.Header) {
 	if e.status == http.StatusUnauthorized && len(request["Authorization"]) > 0 {

@@ -103,8 +103,8 @@ func (a *API) subjectOf(req *request, token, kind string) (*sessions.Caller, err
 	return subject, err
 }
 
-// mayAct reports whether a subject's token lets the actor act: one that names who may (RFC
-// 8693 section 4.4) lets nobody else. It allows nothing that the policy does not.
+// mayAct reports whether a subject's token lets the actor act: one that names who may act (RFC
+// 8693 section 4.4) excludes all others. It allows nothing that the policy denies.
 func mayAct(subject, actor *sessions.Caller) bool {
 	value, said := subject.Claims["may_act"]
 	if !said {

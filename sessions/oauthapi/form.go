@@ -18,7 +18,7 @@ const maxBody = 2*jose.MaxTokenSize + 8<<10
 // maxParameters is how many parameters are read.
 const maxParameters = 64
 
-// A form is the parameters of a request. One without a value is as good as none (RFC 6749 section 3.2).
+// A form is the parameters of a request. One without a value counts as absent (RFC 6749 section 3.2).
 type form = url.Values
 
 // repeatable are the parameters of which there may be several (RFC 8693 section 2.1, RFC

@@ -9,8 +9,8 @@ import (
 	"authsidecar/sessions/internal/endpoint"
 )
 
-// A description is what is said of a token. Of one that is not good nothing else is said than
-// that, whatever the reason (RFC 7662 section 2.2).
+// A description is the answer about a token. For one that is not active it says only that,
+// whatever the reason (RFC 7662 section 2.2).
 type description struct {
 	Active    bool          `json:"active"`
 	TokenType string        `json:"token_type,omitzero"`

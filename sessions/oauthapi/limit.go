@@ -9,7 +9,7 @@ import (
 )
 
 // How many attempts of an address may fail: limitBurst at once, and then one each limitEvery,
-// however many fail at once: nobody keeps the others of an address out for longer.
+// however many fail at once, so that one user of an address cannot lock the others out for longer.
 const (
 	limitBurst = 30
 	limitEvery = 2 * time.Second
@@ -31,7 +31,7 @@ type failures struct {
 }
 
 func newLimiter() *limiter {
-	failed, _ := lru.New[string, failures](limitAddresses) // its size is no mistake
+	failed, _ := lru.New[string, failures](limitAddresses) // it fails for a size of 0 alone
 	return &limiter{failed: failed}
 }
 
@@ -75,7 +75,7 @@ func (l *limiter) fail(address string, now time.Time) (begun bool) {
 }
 
 // block returns what is counted together: of IPv6 the network of one customer, who has all of
-// its addresses (RFC 6177). It is "" for what is no address, as that of a Unix socket.
+// its addresses (RFC 6177). It is "" for what is not an IP address, such as a Unix socket.
 func block(address string) string {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {

@@ -73,7 +73,7 @@ func (a *API) document() *document {
 	d.GrantTypes = []string{grantRefresh, grantExchange}
 	d.Token, d.TokenMethods, d.TokenAlgorithms = a.url("/token"), all, algorithms
 	d.Revoke, d.RevokeMethods, d.RevokeAlgorithms = a.url("/revoke"), all, algorithms
-	if len(methods) > 0 { // else there is nobody who may ask
+	if len(methods) > 0 { // else no client may ask
 		d.Inspect, d.InspectMethods, d.InspectAlgorithms = a.url("/introspect"), methods, algorithms
 	}
 	return d

@@ -11,7 +11,7 @@ const (
 	// maxReplays is how many assertions of a client are remembered: some 20 MiB.
 	maxReplays = 1 << 18
 	// forgetAtOnce is how many of those that are over are forgotten with each new one: more than
-	// come, so that they become fewer, and few, so that nobody waits.
+	// one, so that their number falls, and few, so that no request waits.
 	forgetAtOnce = 2
 )
 

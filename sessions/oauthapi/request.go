@@ -18,7 +18,7 @@ type request struct {
 }
 
 // read reads a request, and which client it is of. Addresses that failed too often are
-// not asked who they are, with a good secret neither: or they could go on to guess.
+// refused before they authenticate, even with a good secret: otherwise they could go on guessing.
 func (a *API) read(w http.ResponseWriter, r *http.Request) (*request, error) {
 	req := &request{Request: r, ip: a.ClientIP(r)}
 	err := a.limited(req)

@@ -77,8 +77,8 @@ type grantAnswer struct {
 }
 
 // writeGrant answers with the tokens of a session; issued is the type of what an exchange
-// issued, "" for a refresh. A refresh token that was asked for stands where RFC 8693 section
-// 2.2.1 wants whatever is issued, and is no token to call anything with.
+// issued, "" for a refresh. A refresh token that was asked for is in access_token, where RFC 8693 section
+// 2.2.1 has whatever was issued; its token_type says that no request can be authorized with it.
 func writeGrant(w http.ResponseWriter, g *sessions.Grant, issued string) {
 	answer, end := grantAnswer{AccessToken: g.AccessToken, TokenType: "Bearer", RefreshToken: g.RefreshToken, Issued: issued}, g.AccessExpires
 	if issued == tokenTypeRefresh {

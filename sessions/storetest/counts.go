@@ -36,8 +36,8 @@ func countAtLeast(s *suite) {
 	}
 }
 
-// countAfterEnds ends sessions twice, in every way, so that whoever takes one away
-// too often counts too few.
+// countAfterEnds ends sessions twice, in every way, so that a store which subtracts one
+// twice counts too few.
 func countAfterEnds(s *suite) {
 	for i := range 4 {
 		s.create(s.session(fmt.Sprint("kept", i), "alice"))

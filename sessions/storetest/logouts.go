@@ -134,7 +134,7 @@ func namedMany(s *suite) {
 		want = append(want, s.create(row).ID)
 	}
 	s.wantNamed(sidName(&row), want...)
-	// Whoever is given rows may end them before they are given more, and want no more.
+	// page may end the rows that it is given, and ask for no more.
 	ended, errEnough := 0, errors.New("enough")
 	err := part[logout.Store](s).Named(s.Context(), realm, sidName(&row), func(page []sessions.Session) error {
 		for i := range page {

@@ -18,7 +18,7 @@ const FarAway = 20 * time.Millisecond
 
 // RunNodes proves that a revocation ends what was answered before it was asked for, and
 // nothing that was asked for after it was answered, whichever of two nodes did what. open
-// opens the same empty store twice, by a clock that nobody stops: from near, and from
+// opens the same empty store twice, by a clock that runs: from near, and from
 // FarAway. Where a process has the store for itself, the second is Far.
 func RunNodes(t *testing.T, open func(t *testing.T) (near, far sessions.Store)) {
 	for _, check := range []struct {
@@ -225,7 +225,7 @@ func (n *node) takes(grant *sessions.Grant) {
 	}
 }
 
-// users calls play for so many users of that name, a few at once.
+// users calls play for rounds users of that name, a few at once.
 func users(name string, play func(user string)) {
 	const atOnce = 6
 	Together(atOnce, func(i int) {

@@ -345,7 +345,7 @@ func (s *suite) sweep(limit int) int {
 	return n
 }
 
-// wantSwept sweeps, and expects that so many rows are deleted.
+// wantSwept sweeps, and expects that n rows are deleted.
 func (s *suite) wantSwept(n int) {
 	s.Helper()
 	if got := s.sweep(1000); got != n {

@@ -13,7 +13,7 @@ type Member struct {
 	Value jsontext.Value
 }
 
-// Text returns the string that the value is; ok is false where it is none.
+// Text returns the string that the value is; ok is false for other values.
 func (m *Member) Text() (text string, ok bool) {
 	if m.Value.Kind() != jsontext.KindString {
 		return "", false
@@ -32,8 +32,8 @@ func Members(data []byte, maxDepth int) ([]Member, error) {
 	return m.list, nil
 }
 
-// OuterMembers is Members, but a name may come twice in what is nested: whoever
-// uses a value checks it by itself, so that one that is bad does not spoil those
+// OuterMembers is Members, but a name may come twice in what is nested: each
+// value is checked when it is used, so that a bad one does not spoil those
 // beside it.
 func OuterMembers(data []byte, maxDepth int) ([]Member, error) {
 	m := members{data: data}

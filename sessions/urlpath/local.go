@@ -50,7 +50,7 @@ func leaves(p string) bool {
 	})
 }
 
-// ASCII escapes the blanks in a path, and what is no ASCII: a header takes the rest as it is.
+// ASCII percent-encodes blanks and bytes beyond ASCII in a path, for a header.
 func ASCII(path string) string {
 	var out strings.Builder
 	for i := range len(path) {

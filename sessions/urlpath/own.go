@@ -19,8 +19,8 @@ const (
 	PassPlain
 	// Ours: we.
 	Ours
-	// Alias: nobody. It is a variant of one of our paths, which the app could take for ours:
-	// 404.
+	// Alias: neither. It is a variant of one of our paths, which the app could take for that
+	// path: 404.
 	Alias
 )
 
@@ -35,7 +35,7 @@ type Match struct {
 }
 
 // An Own is a path of ours. Paths are compared as Caddy's own path matcher does: decoded,
-// cleaned, in any case. What else some server could read as ours is nobody's.
+// cleaned, in any case. Other spellings that some server could read as ours are an Alias.
 type Own struct {
 	path, lower string
 	below       bool // whether all below it is ours too

@@ -16,7 +16,7 @@ const (
 	Policy  Outcome = "policy"  // the page's policy would not let the bar work
 	Encoded Outcome = "encoded" // the app compresses what it was asked for in plain
 	Charset Outcome = "charset" // ASCII is not safe in it
-	Type    Outcome = "type"    // it is no HTML
+	Type    Outcome = "type"    // it is not HTML
 	Partial Outcome = "partial" // it is a part of a page
 	Failed  Outcome = "failed"  // the handler left the answer to others, and the page is theirs
 

@@ -52,7 +52,7 @@ func (p *Page) decide(status int) {
 		return
 	}
 	forget(h)
-	endpoint.NoStore(h) // nobody else gets it, and nobody later
+	endpoint.NoStore(h) // it is for this person, now
 }
 
 // mayRun reports whether those of the policies let the bar work, and all of them the script run.
@@ -125,7 +125,7 @@ func (p *Page) add() {
 	case !p.mayRun(inPage, true):
 		p.outcome = Policy
 	default:
-		_, _ = p.ResponseWriter.Write(p.tag()) // whoever left needs none
+		_, _ = p.ResponseWriter.Write(p.tag()) // an error means that the reader is gone
 	}
 }
 

@@ -170,7 +170,7 @@ func (c *Console) endAll(v *visit) error {
 		return err
 	case done.Next != "":
 		seeOther(v.w, s.at("/acting/end-all", "ended", count))
-	case done.More: // they are over already, and nobody counted them
+	case done.More: // they are over already, and were not counted
 		seeOther(v.w, s.at("/acting", "ended", "all"))
 	default:
 		seeOther(v.w, s.at("/acting", "ended", count))

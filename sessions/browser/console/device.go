@@ -44,7 +44,7 @@ func find(list []named, agent string) string {
 	return ""
 }
 
-// maxDevice is how many bytes of a name that nobody knows are shown.
+// maxDevice is how many bytes of an unknown name are shown.
 const maxDevice = 60
 
 // deviceOf says on what a session is: the browser and the system, or what the program calls itself.

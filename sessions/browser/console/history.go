@@ -78,7 +78,7 @@ func (c *Console) shows(v *visit, s *search, e *audit.Entry) bool {
 }
 
 // isActor reports whether a name in the audit is the actor that a search is for. Names of our own
-// sessions, and that of whoever runs the server, are those of no issuer: they count as of the one where
+// sessions, and that of the operator, belong to no issuer: they count as of the one where
 // people sign in.
 func (c *Console) isActor(s *search, p sessions.Principal) bool {
 	own := p.Issuer == "" || p.Issuer == c.manager.Realm

@@ -22,7 +22,7 @@ type visit struct {
 	starts  bool             // whether a rule may let them act as somebody
 }
 
-// visited has do answer whoever is signed in, if they have the right.
+// visited has do answer the person who is signed in, if they have the right.
 func (c *Console) visited(w http.ResponseWriter, r *http.Request, p *page, do func(*visit) error) error {
 	session, err := c.Browsers.SignedIn(w, r)
 	if err != nil {

@@ -84,7 +84,7 @@ type Client struct {
 // URI that the provider has to know.
 func CallbackPath(path string) string { return path + "/callback" }
 
-// New checks the configuration and returns a client for it. Nobody is asked yet.
+// New checks the configuration and returns a client for it. The provider is not asked yet.
 func New(c Config) (*Client, error) {
 	if c.Issuer == "" || c.ClientID == "" || len(c.Origins) == 0 || c.Verifier == nil || c.HTTP == nil {
 		return nil, errors.New("no issuer, client_id, origin, verifier or HTTP client")

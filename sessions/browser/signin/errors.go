@@ -12,7 +12,7 @@ var (
 	// ErrUnknown means that this browser has no flow that the answer is of: it took too long,
 	// was finished already, or began in another browser.
 	ErrUnknown = errors.New("no sign-in of this browser waits for this answer")
-	// ErrRefused means that the provider, or the person there, said no.
+	// ErrRefused means that the provider refused, or the person there cancelled.
 	ErrRefused = errors.New("the identity provider refused")
 	// ErrUnavailable means that the provider cannot be reached, or says that it cannot now.
 	ErrUnavailable = fmt.Errorf("the identity provider: %w", sessions.ErrUnavailable)

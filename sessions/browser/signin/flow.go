@@ -62,7 +62,7 @@ func (c *Client) seal(f *flow) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(box.Seal(nil, nil, plain, []byte(f.state))), nil //nolint:gosec // it makes its nonce itself
 }
 
-// open returns the flow of a cookie; nil where it is none, or over.
+// open returns the flow of a cookie; nil if it is not valid, or over.
 func (c *Client) open(state, value string) *flow {
 	box, err := c.box()
 	if err != nil {

@@ -150,14 +150,14 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 		_ = res.Body.Close()
 		return nil, errTooLarge
 	}
-	res.Body = http.MaxBytesReader(nil, res.Body, maxAnswer) // what was cut off is no answer, but an error
+	res.Body = http.MaxBytesReader(nil, res.Body, maxAnswer) // a longer one is an error
 	return res, nil
 }
 
 // LogoutURL returns where a browser ends its session at the provider (OpenID Connect RP-Initiated
 // Logout 1.0 section 2), and comes back to a path of this site, whose URL the provider has to know;
-// "" where the provider has no such place, or nobody knows now. hint says who signs out; "" for
-// nobody. No ID token is in it, which section 2 recommends and does not require: URLs are in logs and
+// "" where the provider has no such place, or that is unknown now. hint says who signs out; "" if
+// that is unknown. No ID token is in it, which section 2 recommends and does not require: URLs are in logs and
 // histories. A provider has to ask the person then.
 func (c *Client) LogoutURL(r *http.Request, hint, back string) string {
 	known, err := c.discover(r.Context())

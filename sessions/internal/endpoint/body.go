@@ -111,7 +111,7 @@ func IsMedia(h http.Header, want string) bool {
 	return !ok || strings.EqualFold(charset, "utf-8")
 }
 
-// LeaveBody is called before a request is answered whose body nobody reads: it may never come,
+// LeaveBody is called before a request is answered whose body is not read: it may never come,
 // and the answer does not wait for it. The function that it returns is called afterwards.
 func LeaveBody(w http.ResponseWriter, r *http.Request) (answered func()) {
 	if r.ProtoMajor != 1 || r.ContentLength == 0 || r.Body == http.NoBody {

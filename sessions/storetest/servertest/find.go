@@ -15,7 +15,7 @@ import (
 const needServers = "AUTHSIDECAR_NEED_SERVERS"
 
 // Find returns where the program of a Debian package is: its name, or patterns of which the last
-// match is the newest version. Where there is none, the test is skipped.
+// match is the newest version. If the program is missing, the test is skipped.
 func Find(t testing.TB, pkg string, patterns ...string) string {
 	t.Helper()
 	for _, pattern := range patterns {

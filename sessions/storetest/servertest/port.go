@@ -28,7 +28,7 @@ func Port(t testing.TB) int {
 			t.Fatal(err)
 		}
 	}
-	// It is bound and never listens: so it is in nobody's way but of who asks for any port.
+	// It is bound and never listens, and so only keeps the system from choosing this port again.
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		t.Fatal(err)
 	}
