@@ -89,19 +89,14 @@ func (l *limitLocks) lock(key limitKey) (unlock func()) {
 
 // evict revokes what exceeds the limit, the least recently used first.
 func (e *eviction) evict(ctx context.Context) error {
-	found, err := e.sameKind(ctx)
-	if err == nil {
-		found, err = e.opened(ctx, found)
-	}
+	found, err := e.counted(ctx)
 	if err != nil || len(found) <= e.MaxPerUser {
 		return err
 	}
 	// Expired sessions do not count. Sweeping costs next to nothing where it is done already.
 	deleted, err := e.Store.Sweep(ctx, limitSweep, e.observer().Expired)
 	if err == nil && deleted > 0 {
-		if found, err = e.sameKind(ctx); err == nil {
-			found, err = e.opened(ctx, found)
-		}
+		found, err = e.counted(ctx)
 	}
 	if err != nil {
 		return err
@@ -125,22 +120,8 @@ func (e *eviction) evict(ctx context.Context) error {
 			tooMany = append(tooMany, row.Key())
 		}
 	}
-	return e.revokeTogether(ctx, tooMany)
-}
-
-// revokeTogether revokes sessions concurrently, so that they become durable together.
-func (e *eviction) revokeTogether(ctx context.Context, keys []Key) error {
-	by := ender{by: e.created.Actor, ip: e.created.RequestIP()}
-	errs := make([]error, len(keys))
-	var group sync.WaitGroup
-	for i, key := range keys {
-		group.Go(func() { errs[i] = e.end(ctx, key, EndReplaced, by) })
-		if i%evictAtOnce == evictAtOnce-1 {
-			group.Wait()
-		}
-	}
-	group.Wait()
-	return errors.Join(errs...)
+	_, err = e.endEach(ctx, tooMany, evictAtOnce, EndReplaced, ender{by: e.created.Actor, ip: e.created.RequestIP()})
+	return err
 }
 
 // sessionUse is a session and a time since which it may have been used again.
@@ -151,9 +132,13 @@ type sessionUse struct {
 
 func byUse(a, b sessionUse) int { return a.used.Compare(b.used) }
 
-// opened returns those of the sessions that are not pending, which do not count. Only what was
+// counted returns those of sameKind that are not pending, which do not count. Only what was
 // created within the time of a link can be.
-func (e *eviction) opened(ctx context.Context, found []sessionUse) ([]sessionUse, error) {
+func (e *eviction) counted(ctx context.Context) ([]sessionUse, error) {
+	found, err := e.sameKind(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if e.LinkTTL <= 0 || len(found) <= e.MaxPerUser {
 		return found, nil
 	}

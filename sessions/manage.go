@@ -149,7 +149,7 @@ func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, cursor str
 			return done, nil
 		}
 	}
-	if n, err := m.endEach(ctx, selected, revokeJoin, r.by()); err != nil {
+	if n, err := m.endEach(ctx, selected, revokeJoin, EndRevoked, r.by()); err != nil {
 		return Revocation{Revoked: n, More: true}, err
 	}
 	return done, nil
@@ -157,14 +157,14 @@ func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, cursor str
 
 // endEach ends sessions, atOnce at a time, until one cannot be ended, and returns how many it ended.
 // Those that are gone count.
-func (m *Manager) endEach(ctx context.Context, keys []Key, atOnce int, by ender) (int, error) {
+func (m *Manager) endEach(ctx context.Context, keys []Key, atOnce int, reason EndReason, by ender) (int, error) {
 	var group sync.WaitGroup
 	var next, ended atomic.Int64
 	failed := make(chan error, atOnce)
 	for range min(len(keys), atOnce) {
 		group.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(keys)) && len(failed) == 0; i = next.Add(1) - 1 {
-				if err := m.end(ctx, keys[i], EndRevoked, by); err != nil && !errors.Is(err, ErrNotFound) {
+				if err := m.end(ctx, keys[i], reason, by); err != nil && !errors.Is(err, ErrNotFound) {
 					failed <- err
 					return
 				}
@@ -181,7 +181,7 @@ func (m *Manager) endEach(ctx context.Context, keys []Key, atOnce int, by ender)
 // before: a bulk revocation revokes the rows that it selects. It returns how many it revoked, or found
 // gone, until an error.
 func (m *Manager) RevokeRows(ctx context.Context, keys []Key, atOnce int, by Principal) (int, error) {
-	return m.endEach(ctx, keys, atOnce, ender{by: by})
+	return m.endEach(ctx, keys, atOnce, EndRevoked, ender{by: by})
 }
 
 // endable returns the keys of live sessions that the filter selects and the caller
