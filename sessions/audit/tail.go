@@ -8,15 +8,32 @@ import (
 	"io"
 	"os"
 	"time"
-
-	"authsidecar/sessions"
 )
 
-// An Entry is a line of a file, as it is read.
+// An Entry is a line of a file, as it is read: see Record.
 type Entry struct {
-	Seq  uint64
-	Time time.Time
-	Record
+	Seq           uint64    `json:"seq"`
+	Time          time.Time `json:"time"`
+	Event         string    `json:"event"`
+	Issuer        string    `json:"issuer"`
+	SessionID     string    `json:"session_id"`
+	UserID        string    `json:"user_id"`
+	Impersonation bool      `json:"is_impersonation"`
+	Actor         string    `json:"actor"`
+	ActorIssuer   string    `json:"actor_issuer"`
+	ClientID      string    `json:"client_id"`
+	Rule          string    `json:"rule"`
+	Reason        string    `json:"reason"`
+	EndReason     string    `json:"end_reason"`
+	ClientIP      string    `json:"client_ip"`
+	By            string    `json:"by"`
+	ByIssuer      string    `json:"by_issuer"`
+	JTI           string    `json:"jti"`
+	Method        string    `json:"method"`
+	Path          string    `json:"path"`
+	Status        int       `json:"status"`
+	Error         string    `json:"error"`
+	Note          string    `json:"note"`
 }
 
 // A Place is where Tail goes on: before the byte Offset of the file, at which line Seq begins. The zero
@@ -117,37 +134,6 @@ func tail(f io.ReaderAt, end, most int64, visit func(*Entry) bool) (next Place, 
 
 // entryOf reads a line. ok is false for anything else, such as a line that is still being written.
 func entryOf(line []byte) (e *Entry, ok bool) {
-	var m struct {
-		Seq           uint64    `json:"seq"`
-		Time          time.Time `json:"time"`
-		Event         string    `json:"event"`
-		Issuer        string    `json:"issuer"`
-		SessionID     string    `json:"session_id"`
-		UserID        string    `json:"user_id"`
-		Impersonation bool      `json:"is_impersonation"`
-		Actor         string    `json:"actor"`
-		ActorIssuer   string    `json:"actor_issuer"`
-		ClientID      string    `json:"client_id"`
-		Rule          string    `json:"rule"`
-		Reason        string    `json:"reason"`
-		EndReason     string    `json:"end_reason"`
-		ClientIP      string    `json:"client_ip"`
-		By            string    `json:"by"`
-		ByIssuer      string    `json:"by_issuer"`
-		JTI           string    `json:"jti"`
-		Method        string    `json:"method"`
-		Path          string    `json:"path"`
-		Status        int       `json:"status"`
-		Error         string    `json:"error"`
-		Note          string    `json:"note"`
-	}
-	if json.Unmarshal(line, &m) != nil || m.Seq == 0 {
-		return nil, false
-	}
-	return &Entry{m.Seq, m.Time, Record{
-		Event: m.Event, Issuer: m.Issuer, SessionID: m.SessionID, UserID: m.UserID, Impersonation: m.Impersonation,
-		Actor: sessions.Principal{Issuer: m.ActorIssuer, Subject: m.Actor}, ClientID: m.ClientID, Rule: m.Rule, Reason: m.Reason,
-		EndReason: m.EndReason, ClientIP: m.ClientIP, By: sessions.Principal{Issuer: m.ByIssuer, Subject: m.By}, JTI: m.JTI,
-		Method: m.Method, Path: m.Path, Status: m.Status, Error: m.Error, Note: m.Note,
-	}}, true
+	ok = json.Unmarshal(line, &e) == nil && e != nil && e.Seq > 0
+	return e, ok
 }

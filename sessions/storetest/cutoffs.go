@@ -33,15 +33,8 @@ func (s *suite) wantCutoffs(realm string, want ...revocation.Cutoff) {
 	s.Helper()
 	got, err := s.revocations().Cutoffs(s.Context(), realm)
 	s.must(err)
-	if len(got) != len(want) {
-		s.Errorf("%q has %d cutoffs, not %d", realm, len(got), len(want))
-		return
-	}
-	for i := range want {
-		if !reflect.DeepEqual(got[i], want[i]) {
-			s.Errorf("cutoff %d is %q of %q at %v (%+v), not %q of %q at %v (%+v)", i, got[i].ID, got[i].Realm, got[i].At, got[i].Filter,
-				want[i].ID, want[i].Realm, want[i].At, want[i].Filter)
-		}
+	if !slices.EqualFunc(got, want, func(a, b revocation.Cutoff) bool { return reflect.DeepEqual(a, b) }) {
+		s.Errorf("%q has the cutoffs %+v, not %+v", realm, got, want)
 	}
 }
 

@@ -261,7 +261,7 @@ func (s *suite) update(key sessions.Key, change func(*sessions.Session)) session
 		change(&row)
 		return row, true
 	})
-	s.must(err)
+	s.check(err)
 	return row
 }
 

@@ -68,11 +68,11 @@ func (c *Console) shows(v *visit, s *search, e *audit.Entry) bool {
 	switch {
 	case e.Issuer != v.session.Realm || e.UserID == "" || slices.Contains(routine, e.Event),
 		s.User != "" && s.User != e.UserID,
-		s.Actor != "" && !c.isActor(s, e.Actor) && !c.isActor(s, e.By):
+		s.Actor != "" && !c.isActor(s, e.ActorIssuer, e.Actor) && !c.isActor(s, e.ByIssuer, e.By):
 		return false
 	}
 	return v.rights.Over(&sessions.Session{
-		Realm: e.Issuer, ID: e.SessionID, UserID: e.UserID, Impersonation: e.Impersonation, Actor: e.Actor,
+		Realm: e.Issuer, ID: e.SessionID, UserID: e.UserID, Impersonation: e.Impersonation, Actor: sessions.Principal{Issuer: e.ActorIssuer, Subject: e.Actor},
 		Reason: e.Reason, ClientID: e.ClientID,
 	})
 }
@@ -80,15 +80,15 @@ func (c *Console) shows(v *visit, s *search, e *audit.Entry) bool {
 // isActor reports whether a name in the audit is the actor that a search is for. Names of our own
 // sessions, and that of the operator, belong to no issuer: they count as of the one where
 // people sign in.
-func (c *Console) isActor(s *search, p sessions.Principal) bool {
-	own := p.Issuer == "" || p.Issuer == c.manager.Realm
-	return p.Subject == s.Actor && (p.Issuer == s.Issuer || own && s.Issuer == c.Issuer)
+func (c *Console) isActor(s *search, issuer, subject string) bool {
+	own := issuer == "" || issuer == c.manager.Realm
+	return subject == s.Actor && (issuer == s.Issuer || own && s.Issuer == c.Issuer)
 }
 
 func historyRowOf(e *audit.Entry) historyRow {
 	row := historyRow{
 		At: stamp(e.Time), Event: e.Event, User: e.UserID, Address: e.ClientIP,
-		Who: cmp.Or(e.By.Subject, e.Actor.Subject),
+		Who: cmp.Or(e.By, e.Actor),
 	}
 	add := func(text string) {
 		if text = strings.TrimSpace(text); text != "" {
