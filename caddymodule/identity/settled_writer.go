@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"authsidecar/sessions/browser/banner"
 )
 
 // A settleFunc has an answer say in its header what follows from who asked: status is its own, 0 where
@@ -34,16 +36,14 @@ func (s *settledWriter) before(next caddyhttp.Handler) caddyhttp.Handler {
 	})
 }
 
-// endHeader is the header by which the app says that the session is over.
-const endHeader = "Auth-Session"
-
-// takeEnd takes the header out of an answer, and reports whether it says so.
+// takeEnd takes out of an answer by which header the app says that the session is over, and reports
+// whether it says so.
 func takeEnd(h http.Header) bool {
-	said, ok := h[endHeader]
+	said, ok := h[banner.EndHeader]
 	if !ok {
 		return false
 	}
-	delete(h, endHeader)
+	delete(h, banner.EndHeader)
 	return slices.ContainsFunc(said, func(line string) bool { return strings.EqualFold(strings.TrimSpace(line), "end") })
 }
 

@@ -23,6 +23,9 @@ const (
 	none Outcome = "" // nobody sees a page
 )
 
+// EndHeader is the header by which an answer of the app says that the session is over: "end".
+const EndHeader = "Auth-Session"
+
 // outcomeOf returns what becomes of the bar on an answer, by its header.
 func outcomeOf(status int, h http.Header) Outcome {
 	switch {
@@ -49,7 +52,7 @@ func hasPage(status int, h http.Header) bool {
 	switch {
 	case status < 200, status == http.StatusNoContent, status == http.StatusResetContent, status >= 300 && status < 400:
 		return false
-	case h.Get("Content-Length") == "0", len(h["Auth-Session"]) > 0: // or the app ends the session by it
+	case h.Get("Content-Length") == "0", len(h[EndHeader]) > 0:
 		return false
 	}
 	disposition, _, _ := strings.Cut(h.Get("Content-Disposition"), ";")
