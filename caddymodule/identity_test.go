@@ -421,7 +421,7 @@ func TestIdentity_Placeholders(t *testing.T) {
 	site := p.Site(s.Sidecar, sidecartest.Echo(t), sidecartest.Lifecycle+"\n\t\tidentity")
 	site = strings.Replace(site, "\treverse_proxy", `	log
 	@alice vars {http.auth.user.id} alice
-	@desk vars auth_sessions.actor carol
+	@desk vars {http.auth_sessions.actor} carol
 	request_header @desk X-Desk yes
 	request_header @alice X-For "{http.auth.user.id}|{http.auth.user.session_id}|{http.auth.user.actor}|{http.auth.user.is_impersonation}|{http.auth_sessions.user.id}|{http.auth_sessions.actor}"
 	reverse_proxy`, 1)

@@ -19,7 +19,7 @@ import (
 )
 
 // seen are the placeholders that an error route could tell the app.
-const seen = "{http.auth.user.id}{http.auth.user.actor}{http.auth_sessions.user.session_id}{http.auth_sessions.user_id}{http.vars.auth_sessions.user_id}{http.vars.auth_sessions.actor}"
+const seen = "{http.auth.user.id}{http.auth.user.actor}{http.auth_sessions.user.session_id}{http.auth_sessions.id}{http.auth_sessions.actor}"
 
 // errorRoutes leads all errors of a site to the app.
 func errorRoutes(site, app, words string) string {

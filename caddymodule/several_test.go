@@ -29,7 +29,7 @@ func newChain(t *testing.T, first, second string) *chain {
 	c.Start(before + "\tlog\n\troute {\n" + strings.Replace(block, "MORE", first, 1) + other.Replace(block) + `
 		@imp impersonated
 		request_header @imp X-Impersonated yes
-		request_header X-Seen "{http.auth.user.id} {http.auth.user.session_id} {http.auth_sessions.user.actor} {http.vars.auth_sessions.user_id}"
+		request_header X-Seen "{http.auth.user.id} {http.auth.user.session_id} {http.auth_sessions.user.actor} {http.auth_sessions.id}"
 	}
 	reverse_proxy` + after)
 	session := func(base, caller, user string) sidecartest.Answer {

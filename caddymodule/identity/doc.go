@@ -5,7 +5,7 @@
 //	Middleware.ServeHTTP   scrub → authenticate → guard → next; what fails on the way is refused
 //	scrub                  our headers, in all spellings, out of what the client sent
 //	authenticate           the credential, verified; anonymous, or a refusal
-//	setHeaders             headers, placeholders and variables of who is asking; the assertion
+//	setHeaders             headers and placeholders of who is asking; the assertion
 //	guard                  deny and read_only; the audit of unsafe requests; streams that end
 //	                       with their session
 //	fail                   whoever is refused is nobody: in place, since error routes get the

@@ -56,17 +56,8 @@ func decide(r *http.Request, who *identity) {
 	}
 	_, decided := vars[identityVar].(*identity)
 	vars[identityVar] = who
-	if decided {
-		for _, name := range variables {
-			delete(vars, name)
-		}
-	} else if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok && !decided {
 		repl.Map(func(key string) (any, bool) { return vars[identityVar].(*identity).find(key) })
-	}
-	if who.known() && !who.disowned {
-		for i, name := range variables {
-			vars[name] = who.variables[i]
-		}
 	}
 }
 

@@ -20,8 +20,7 @@ type identity struct {
 	by           *Middleware // that decided it
 	disowned     bool        // the request is nobody's any more
 	shared       bool
-	headers      []string            // as Middleware.fields
-	variables    [len(variables)]any // of them
+	headers      []string // as Middleware.fields
 
 	own     bool      // of a session of ours
 	created time.Time // that session
@@ -32,9 +31,6 @@ type identity struct {
 	assertion string
 	minted    time.Time
 }
-
-// variables are some placeholders, by their names in the variables of a request.
-var variables = [...]string{"auth_sessions.user_id", "auth_sessions.session_id", "auth_sessions.actor", "auth_sessions.is_impersonation"}
 
 // identify returns what the app learns of who holds a token.
 func (m *Middleware) identify(h *bearer.Holder) *identity {
@@ -52,18 +48,9 @@ func (m *Middleware) identify(h *bearer.Holder) *identity {
 	for i, field := range m.fields {
 		a.headers[i] = field.Value(a.Who, c.Claims)
 	}
-	a.setVariables()
 	h.Made.CompareAndSwap(nil, a) // if another request with the token was not first
 	h.Pack(a.pack())
 	return a
-}
-
-// setVariables sets the variables of somebody.
-func (id *identity) setVariables() {
-	id.variables = [...]any{id.UserID, id.SessionID, id.Actor.Subject, "false"}
-	if id.Impersonation {
-		id.variables[3] = "true"
-	}
 }
 
 // find returns the value of a placeholder of ours.

@@ -81,7 +81,6 @@ func (m *Middleware) unpack(packed string) *identity {
 			id.headers[i] = field.Value(id.Who, nil)
 		}
 	}
-	id.setVariables()
 	return id
 }
 

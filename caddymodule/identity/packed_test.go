@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"authsidecar/caddymodule/config"
 	"authsidecar/sessions"
@@ -26,7 +25,7 @@ func everything() (c config.Identity) {
 	return c
 }
 
-// told is all that a request says of who asks: headers, placeholders and variables.
+// told is all that a request says of who asks: headers and placeholders.
 func told(r *http.Request) (all []string) {
 	for name, values := range r.Header {
 		if strings.HasPrefix(name, "X-Told-") {
@@ -38,9 +37,6 @@ func told(r *http.Request) (all []string) {
 	for _, name := range []string{"id", "session_id", "actor", "actor_issuer", "is_impersonation", "reason", "client_id", "other"} {
 		value, known := repl.Get("http.auth.user." + name)
 		all = append(all, fmt.Sprint(name, value, known))
-	}
-	for _, name := range variables {
-		all = append(all, fmt.Sprintf("%s %#v", name, caddyhttp.GetVar(r.Context(), name)))
 	}
 	return all
 }
@@ -105,7 +101,7 @@ func TestPacked_IsReadByWhoPackedItAlone(t *testing.T) {
 	made := s.m.identify(holder)
 	packed := string(made.pack())
 	back := s.m.unpack(packed)
-	if *back.Who != *made.Who || !reflect.DeepEqual(back.caller(), made.caller()) || !slices.Equal(back.headers, made.headers) || back.variables != made.variables || back.shared {
+	if *back.Who != *made.Who || !reflect.DeepEqual(back.caller(), made.caller()) || !slices.Equal(back.headers, made.headers) || back.shared {
 		t.Errorf("%+v, want %+v", back, made)
 	}
 	if got := other.m.unpack(packed); got != nil {
