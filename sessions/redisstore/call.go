@@ -10,6 +10,9 @@ import (
 	"authsidecar/sessions/internal/calls"
 )
 
+// A runner is run or runNow.
+type runner func(ctx context.Context, sc *script, key string, args ...string) (*reader, error)
+
 // run runs a script on a key, and returns its answer after the time.
 func (s *Store) run(ctx context.Context, sc *script, key string, args ...string) (*reader, error) {
 	lane, err := s.lanes.Run(ctx)

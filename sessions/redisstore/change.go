@@ -1,8 +1,8 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
-	"strconv"
 	"time"
 
 	"authsidecar/sessions"
@@ -16,15 +16,18 @@ func (s *Store) Get(ctx context.Context, key sessions.Key) (sessions.Session, er
 	}
 	defer s.gate.Leave()
 	found, _, err := s.get(ctx, key)
-	return found.row, err
+	if err != nil {
+		return sessions.Session{}, err
+	}
+	return found.row, nil
 }
 
-func (s *Store) get(ctx context.Context, key sessions.Key) (found foundRow, at time.Time, err error) {
-	r, err := s.run(ctx, s.lua.get, s.keys.row(label(key)))
+func (s *Store) get(ctx context.Context, key sessions.Key) (found *storedRow, at time.Time, err error) {
+	r, err := s.run(ctx, s.lua.get, s.keys.row(rowID(key)))
 	if err != nil {
-		return found, at, err
+		return nil, at, err
 	}
-	found, err = readRow(key, r.list())
+	found, err = readRow(key, r.next())
 	return found, r.at, err
 }
 
@@ -35,7 +38,7 @@ func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transi
 		return sessions.Session{}, err
 	}
 	defer s.gate.Leave()
-	lane, err := s.lanes.Exclusive(ctx, hash32(label(key)))
+	lane, err := s.lanes.Exclusive(ctx, hash32(rowID(key)))
 	if err != nil {
 		return sessions.Session{}, err
 	}
@@ -45,13 +48,12 @@ func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transi
 		if err != nil {
 			return sessions.Session{}, err
 		}
-		before := found.row
 		next, write := fn(found.row, at)
 		if !write {
-			return before, nil
+			return found.row, nil
 		}
 		next.Realm, next.ID = key.Realm, key.ID
-		stored, written, err := s.set(ctx, &found, &next, &before)
+		stored, written, err := s.set(ctx, found, &next)
 		if err != nil || written {
 			return stored, err
 		}
@@ -63,28 +65,31 @@ func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transi
 }
 
 // set writes next in the place of what was found, unless that changed.
-func (s *Store) set(ctx context.Context, found *foundRow, next, before *sessions.Session) (sessions.Session, bool, error) {
-	w, err := encode(next)
+func (s *Store) set(ctx context.Context, found *storedRow, next *sessions.Session) (sessions.Session, bool, error) {
+	w, err := encode(next, found.mark, found.due)
 	if err != nil {
 		return sessions.Session{}, false, err
 	}
-	if !s.whole() && (w.Session.PurgeAt().Before(before.PurgeAt()) || w.Session.RevokedAt.IsZero() && !before.RevokedAt.IsZero()) {
-		if _, err := s.spread(ctx, found.mark, &w.Session); err != nil {
+	before, sooner := &found.row, place(w.row.PurgeAt()) < found.due
+	if !s.whole() && (sooner || w.row.RevokedAt.IsZero() && !before.RevokedAt.IsZero()) {
+		if _, err := s.spread(ctx, &found.mark, &w.row); err != nil {
 			return sessions.Session{}, false, err
 		}
 	}
-	args := w.fields([]string{string(found.mark), found.rev, millis(w.Session.PurgeAt()), revoked(&w.Session)})
-	r, err := s.run(ctx, s.lua.update, s.keys.row(found.mark.label()), args...)
+	r, err := s.run(ctx, s.lua.update, s.keys.row(found.mark.id), found.value, w.value, label(next.Key()))
 	if err != nil {
 		return sessions.Session{}, false, err
 	}
 	if r.int() != 1 {
 		return sessions.Session{}, false, r.err
 	}
-	if !w.Session.RevokedAt.Equal(before.RevokedAt) {
-		err = s.logged(ctx, found.mark, &w.Session)
+	if sooner {
+		w.due = place(w.row.PurgeAt())
 	}
-	return w.Session, true, err
+	if !w.row.RevokedAt.Equal(before.RevokedAt) {
+		err = s.logged(ctx, w, found.due)
+	}
+	return w.row, true, err
 }
 
 // Rotate stores the next generation if the token is the live one.
@@ -93,13 +98,13 @@ func (s *Store) Rotate(ctx context.Context, p *sessions.Presented, fresh *sessio
 		return row, at, false, err
 	}
 	defer s.gate.Leave()
-	r, err := s.run(ctx, s.lua.rotate, s.keys.row(label(p.Session)),
-		strconv.FormatUint(p.Generation, 10), string(p.Secret[:]), hashHolder(p.UserID, p.ClientID),
-		strconv.FormatUint(p.Generation+1, 10), string(fresh.Secret[:]), fresh.KeyID, fresh.From, ownFormat)
+	r, err := s.run(ctx, s.lua.rotate, s.keys.row(rowID(p.Session)),
+		generation(p.Generation), string(p.Secret[:]), hashHolder(p.UserID, p.ClientID),
+		generation(p.Generation+1), string(fresh.Secret[:]), fresh.KeyID, fresh.From, ownFormat)
 	if err != nil || len(r.values) == 0 {
 		return row, at, false, err
 	}
-	found, err := readRow(p.Session, r.list())
+	found, err := readRow(p.Session, r.next())
 	if err != nil {
 		return row, at, false, err
 	}
@@ -112,18 +117,18 @@ func (s *Store) Revoke(ctx context.Context, key sessions.Key, reason sessions.En
 		return row, false, err
 	}
 	defer s.gate.Leave()
-	r, err := s.run(ctx, s.lua.revoke, s.keys.row(label(key)), string(reason), ownFormat)
+	r, err := s.run(ctx, s.lua.revoke, s.keys.row(rowID(key)), string(reason), ownFormat, label(key))
 	if err != nil {
 		return row, false, err
 	}
 	ended = r.int() == 1
-	found, err := readRow(key, r.list())
+	found, err := readRow(key, r.next())
 	if err != nil {
 		return row, false, err
 	}
 	// In a cluster also where it was revoked before: perhaps whoever did it could not
 	// finish.
-	if err := s.logged(ctx, found.mark, &found.row); err != nil {
+	if err := s.logged(ctx, found, cmp.Or(r.text(), found.due)); err != nil {
 		return row, false, err
 	}
 	return found.row, ended, nil

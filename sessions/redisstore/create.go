@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -24,47 +23,49 @@ func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessio
 		now := s.Now()
 		row.Begin(now, now)
 	}
-	w, err := encode(&row)
-	if err != nil {
-		return stored, false, 0, err
-	}
-	m, began := newMark(&w.Session, nonce()), ""
+	m, began := newMark(&row, nonce()), ""
 	if s.whole() && begins {
-		began = millis(w.Session.CreatedAt)
+		began = millis(row.CreatedAt)
 	} else if !s.whole() {
-		if m, count, err = s.prepare(ctx, m, w, begins); err != nil {
+		if m, count, err = s.prepare(ctx, m, &row, begins); err != nil {
 			return stored, false, 0, err
 		}
 	}
-	if err := s.name(ctx, &w.Session); err != nil {
+	w, err := encode(&row, m, "")
+	if err != nil {
 		return stored, false, 0, err
 	}
-	args := w.fields([]string{string(m), millis(w.Session.PurgeAt()), revoked(&w.Session), began})
-	r, err := s.run(ctx, s.lua.create, s.keys.row(m.label()), args...)
+	if err := s.name(ctx, &w.row); err != nil {
+		return stored, false, 0, err
+	}
+	r, err := s.run(ctx, s.lua.create, s.keys.row(m.id), label(row.Key()), row.Realm, began, w.value)
 	if err != nil {
 		return stored, false, 0, err
 	}
 	if created, counted := r.int() == 1, r.int(); !created {
-		stored, err := s.instead(ctx, m, r)
+		stored, err := s.instead(ctx, &m, &row, r)
 		return stored, false, 0, err
 	} else if s.whole() {
 		count = int(counted) + 1
 	}
 	if began != "" {
-		w.Session.Begin(r.at, r.time())
+		w.row.Begin(r.at, r.time())
 	}
-	return w.Session, true, count, errors.Join(r.err, s.logged(ctx, m, &w.Session))
+	return w.row, true, count, errors.Join(r.err, s.logged(ctx, w, w.due))
 }
 
 // instead reads the row that was there already.
-func (s *Store) instead(ctx context.Context, m mark, r *reader) (sessions.Session, error) {
-	old, err := readRow(m.key(), r.list())
-	if err == nil && !s.whole() {
+func (s *Store) instead(ctx context.Context, m *mark, row *sessions.Session, r *reader) (sessions.Session, error) {
+	old, err := readRow(row.Key(), r.next())
+	if err != nil {
+		return sessions.Session{}, err
+	}
+	if !s.whole() {
 		// Ours came to nothing; what it left in the indexes leads nowhere, and a
 		// sweep finds it.
-		_ = s.gather(ctx, m)
+		_ = s.gather(ctx, m, place(row.PurgeAt()))
 	}
-	return old.row, err
+	return old.row, nil
 }
 
 func nonce() uint64 {
@@ -74,24 +75,25 @@ func nonce() uint64 {
 // prepare spreads a row in a cluster. What begins has the time of the server that this
 // node estimates: where a cutoff was added after that, the row gets a place after it, and
 // other entries.
-func (s *Store) prepare(ctx context.Context, m mark, w *storedRow, begins bool) (_ mark, count int, err error) {
+func (s *Store) prepare(ctx context.Context, m mark, row *sessions.Session, begins bool) (_ mark, count int, err error) {
 	var newest time.Time
 	calls := []func(context.Context) error{
-		func(ctx context.Context) (err error) { count, err = s.spread(ctx, m, &w.Session); return err },
+		func(ctx context.Context) (err error) { count, err = s.spread(ctx, &m, row); return err },
+		s.quietly(s.lua.realm, s.keys.realms(), m.id[:realmSize], row.Realm),
 	}
 	if begins {
 		calls = append(calls, func(ctx context.Context) (err error) { newest, err = s.newestCutoff(ctx); return err })
 	}
 	err = together(ctx, calls)
-	if err != nil || newest.Before(w.Session.CreatedAt) || !begins {
+	if err != nil || newest.Before(row.CreatedAt) || !begins {
 		return m, count, err
 	}
-	if err := s.gather(ctx, m); err != nil {
+	if err := s.gather(ctx, &m, place(row.PurgeAt())); err != nil {
 		return m, 0, err
 	}
-	w.Session.Begin(w.Session.RotatedAt, newest.Add(time.Millisecond))
-	m = newMark(&w.Session, nonce())
-	count, err = s.spread(ctx, m, &w.Session)
+	row.Begin(row.RotatedAt, newest.Add(time.Millisecond))
+	m = newMark(row, nonce())
+	count, err = s.spread(ctx, &m, row)
 	return m, count, err
 }
 
@@ -110,54 +112,58 @@ func (s *Store) newestCutoff(ctx context.Context) (time.Time, error) {
 
 // spread puts the row into the indexes of a cluster, before it is there itself: what
 // exists is listed.
-func (s *Store) spread(ctx context.Context, m mark, row *sessions.Session) (count int, err error) {
-	var counted atomic.Int64
-	part := shard(m.label(), s.shards)
+func (s *Store) spread(ctx context.Context, m *mark, row *sessions.Session) (count int, err error) {
+	part := shard(m.id, s.shards)
 	calls := []func(context.Context) error{
-		s.quietly(s.lua.add, s.keys.all(part), string(m)),
-		s.quietly(s.lua.sooner, s.keys.due(part), string(m), millis(row.PurgeAt())),
+		s.quietly(s.lua.index, s.keys.all(part), "+", s.keys.all(part), m.scanned(), "+", s.keys.due(part), m.due(place(row.PurgeAt()))),
 	}
 	if row.RevokedAt.IsZero() {
-		for i, key := range s.keys.listings(m) {
-			calls = append(calls, func(ctx context.Context) error {
-				r, err := s.runNow(ctx, s.lua.add, key, m.entry())
-				if err == nil && i == 0 { // of the user
-					counted.Store(r.int())
-				}
-				return err
-			})
+		listings := s.keys.listings(m)
+		calls = append(calls, func(ctx context.Context) error {
+			r, err := s.runNow(ctx, s.lua.index, listings[0], "+", listings[0], m.entry())
+			if err == nil {
+				count = int(r.int())
+			}
+			return err
+		})
+		for _, key := range listings[1:] {
+			calls = append(calls, s.quietly(s.lua.index, key, "+", key, m.entry()))
 		}
 	}
 	err = together(ctx, calls)
-	return int(counted.Load()), err
+	return count, err
 }
 
 // gather takes a row out of all indexes.
-func (s *Store) gather(ctx context.Context, m mark) error {
-	part := shard(m.label(), s.shards)
-	calls := append(s.unlisting(m), s.quietly(s.lua.remove, s.keys.all(part), string(m)))
-	if err := together(ctx, calls); err != nil {
+func (s *Store) gather(ctx context.Context, m *mark, due string) error {
+	if err := together(ctx, s.unlisting(m)); err != nil {
 		return err
 	}
-	// Last, since a sweep finds the others by it.
-	return s.quietly(s.lua.remove, s.keys.due(part), string(m))(ctx)
+	// Last, since a sweep finds the others by these.
+	part := shard(m.id, s.shards)
+	return s.quietly(s.lua.index, s.keys.all(part), "-", s.keys.all(part), m.scanned(), "-", s.keys.due(part), m.due(due))(ctx)
 }
 
-func (s *Store) unlisting(m mark) (calls []func(context.Context) error) {
+func (s *Store) unlisting(m *mark) (calls []func(context.Context) error) {
 	for _, key := range s.keys.listings(m) {
-		calls = append(calls, s.quietly(s.lua.remove, key, m.entry()))
+		calls = append(calls, s.quietly(s.lua.index, key, "-", key, m.entry()))
 	}
 	return calls
 }
 
 // logged remembers, in a cluster, that the row was ended, and takes it out of the
-// listings. On a single server its script did.
-func (s *Store) logged(ctx context.Context, m mark, row *sessions.Session) error {
-	if s.whole() || row.RevokedAt.IsZero() {
+// listings. On a single server its script did. due is the time that it had before in the index of
+// what is due.
+func (s *Store) logged(ctx context.Context, w *storedRow, due string) error {
+	if s.whole() || w.row.RevokedAt.IsZero() {
 		return nil
 	}
-	part := shard(m.label(), s.shards)
-	return together(ctx, append(s.unlisting(m),
-		s.quietly(s.lua.log, s.keys.log(part), m.label(), revoked(row)),
-		s.quietly(s.lua.sooner, s.keys.due(part), string(m), millis(row.PurgeAt()))))
+	part := shard(w.mark.id, s.shards)
+	changes := []string{"+", s.keys.due(part), w.mark.due(w.due)}
+	if due != w.due {
+		changes = append(changes, "-", s.keys.due(part), w.mark.due(due))
+	}
+	return together(ctx, append(s.unlisting(&w.mark),
+		s.quietly(s.lua.log, s.keys.log(part), label(w.row.Key()), millis(w.row.RevokedAt)),
+		s.quietly(s.lua.index, s.keys.due(part), changes...)))
 }

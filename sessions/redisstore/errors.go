@@ -16,6 +16,8 @@ import (
 var (
 	// ErrNewer means that a newer release keeps what is there in another way.
 	ErrNewer = fmt.Errorf("%w: keys were laid out by a newer release", sessions.ErrUnavailable)
+	// ErrOlder means that a build before the first release made the keys. They are not touched.
+	ErrOlder = fmt.Errorf("%w: keys were laid out by an earlier build: delete those of this prefix or choose another prefix; that build's copy command takes the sessions to another store", sessions.ErrUnavailable)
 	// ErrBusy means that too many calls are under way already, and none ended in
 	// time. Nothing was done.
 	ErrBusy = fmt.Errorf("%w: too many calls are under way", sessions.ErrUnavailable)
@@ -27,7 +29,7 @@ var (
 // refusal wraps the errors of Open: those that do not pass by themselves are
 // sessions.ErrSetup as well.
 func refusal(err error) error {
-	return calls.Refusal(err, errors.Is(err, ErrNewer) || refusedUs(err))
+	return calls.Refusal(err, errors.Is(err, ErrNewer) || errors.Is(err, ErrOlder) || refusedUs(err))
 }
 
 // refusedUs reports whether the server is there and does not take what we are, or has

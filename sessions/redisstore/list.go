@@ -7,9 +7,12 @@ import (
 	"encoding/base64"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/redis/rueidis"
+	"golang.org/x/sync/errgroup"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/calls"
@@ -38,7 +41,7 @@ func (s *Store) List(ctx context.Context, query sessions.Query) (page sessions.P
 		if len(entries) == 0 {
 			break
 		}
-		before = "(" + entries[len(entries)-1]
+		before = entries[len(entries)-1]
 		rows, err := s.listed(ctx, sel, entries)
 		if err != nil {
 			return sessions.Page{}, err
@@ -58,19 +61,18 @@ func (s *Store) List(ctx context.Context, query sessions.Query) (page sessions.P
 // entries returns the next of all indexes of the selection, newest first, and whether
 // there are more.
 func (s *Store) entries(ctx context.Context, sel *selection, before string, n int) (entries []string, more bool, err error) {
-	commands := make([]rueidis.Completed, len(sel.indexes))
+	found := make([][]string, len(sel.indexes))
+	var all errgroup.Group
 	for i, index := range sel.indexes {
-		commands[i] = s.client.B().Zrevrangebylex().Key(index).Max(before).Min("-").Limit(0, int64(n)).Build()
+		all.Go(func() (err error) {
+			found[i], _, err = s.walk(ctx, s.run, index, before, n, "back")
+			return err
+		})
 	}
-	results, err := s.ask(ctx, commands...)
-	if err != nil {
+	if err := all.Wait(); err != nil {
 		return nil, false, err
 	}
-	for i := range results {
-		of, err := results[i].AsStrSlice()
-		if err != nil {
-			return nil, false, unavailable(err)
-		}
+	for _, of := range found {
 		more = more || len(of) == n
 		entries = append(entries, of...)
 	}
@@ -81,71 +83,69 @@ func (s *Store) entries(ctx context.Context, sel *selection, before string, n in
 	return entries, more, nil
 }
 
+// walk reads what an index has after a text, and when: as run runs it.
+func (s *Store) walk(ctx context.Context, run runner, index, after string, n int, back string) (members []string, at time.Time, err error) {
+	r, err := run(ctx, s.lua.walk, index, after, strconv.Itoa(n), back)
+	if err != nil {
+		return nil, at, err
+	}
+	value := r.next()
+	if members, err = value.AsStrSlice(); err != nil {
+		return nil, at, calls.ErrCorrupt
+	}
+	return members, r.at, nil
+}
+
 // listed reads the rows of entries, those that match and are not revoked.
 func (s *Store) listed(ctx context.Context, sel *selection, entries []string) (rows []sessions.Session, err error) {
-	wanted := fields
-	if sel.query.KeysOnly {
-		wanted = []string{"m", "e"}
-	}
 	commands := make([]rueidis.Completed, len(entries))
 	keys := make([]sessions.Key, len(entries))
 	for i, e := range entries {
-		_, id, _, ok := readEntry(e)
+		_, id, ok := readEntry(e)
 		if !ok {
 			return nil, calls.ErrCorrupt
 		}
 		keys[i] = sessions.Key{Realm: sel.query.Realm, ID: id}
-		commands[i] = s.client.B().Hmget().Key(s.keys.row(label(keys[i]))).Field(wanted...).Build()
+		if name := s.keys.row(rowID(keys[i])); sel.query.KeysOnly {
+			commands[i] = s.client.B().Getrange().Key(name).Start(0).End(fixedSize - 1).Build()
+		} else {
+			commands[i] = s.client.B().Get().Key(name).Build()
+		}
 	}
 	results, err := s.ask(ctx, commands...)
 	if err != nil {
 		return nil, err
 	}
 	for i, e := range entries {
-		values, err := results[i].ToArray()
+		value, err := results[i].ToString()
+		if value == "" { // none: asked for it, or for its beginning
+			continue
+		}
+		var found *storedRow
+		if err == nil {
+			found, err = sel.read(keys[i], value)
+		}
 		if err != nil {
 			return nil, unavailable(err)
 		}
-		row, found, err := sel.read(keys[i], e, &reader{values: values})
-		if err != nil {
-			return nil, err
-		}
-		if found {
-			rows = append(rows, row)
+		// Where it leads to another than the one that it is of, it leads nowhere.
+		if found.row.RevokedAt.IsZero() && found.mark.entry() == e && sel.matches(&found.mark) {
+			rows = append(rows, found.row)
 		}
 	}
 	return rows, nil
 }
 
-// read reads a row that an entry leads to. Where it leads to another than the one that
-// it is of, or to none that is to be listed, it is not found.
-func (sel *selection) read(key sessions.Key, entry string, r *reader) (row sessions.Session, found bool, err error) {
-	var m mark
-	if sel.query.KeysOnly {
-		first := r.next()
-		if r.err == nil && first.IsNil() {
-			return row, false, nil
-		}
-		m = mark(r.textOf(first))
-		if revoked := r.text(); r.err != nil || revoked != "" {
-			return row, false, r.err
-		}
-		row = sessions.Session{Realm: key.Realm, ID: key.ID}
-		row.CreatedAt, _, _, _ = readEntry(entry)
-	} else {
-		stored, err := readRow(key, r)
-		switch {
-		case err == sessions.ErrNotFound: //nolint:errorlint // as readRow returns it
-			return row, false, nil
-		case err != nil:
-			return row, false, err
-		}
-		row, m = stored.row, stored.mark
+func (sel *selection) read(key sessions.Key, value string) (*storedRow, error) {
+	if !sel.query.KeysOnly {
+		return decode(key, value)
 	}
-	if !m.ok() {
-		return row, false, calls.ErrCorrupt
+	found, _, ok := readHeader(key, value)
+	if !ok {
+		return nil, calls.ErrCorrupt
 	}
-	return row, row.RevokedAt.IsZero() && m.entry() == entry && sel.matches(m), nil
+	found.row = sessions.Session{Realm: key.Realm, ID: key.ID, CreatedAt: found.row.CreatedAt, RevokedAt: found.row.RevokedAt}
+	return found, nil
 }
 
 // A selection is what a query asks for: entries of indexes, and what else must be so.
@@ -185,8 +185,8 @@ func newSelection(k keys, q *sessions.Query) *selection {
 	return sel
 }
 
-func (sel *selection) matches(m mark) bool {
-	return (sel.user == "" || m.user() == sel.user) && (sel.actor == "" || m.actor() == sel.actor)
+func (sel *selection) matches(m *mark) bool {
+	return (sel.user == "" || m.user == sel.user) && (sel.actor == "" || m.actor == sel.actor)
 }
 
 // name is different for queries whose pages do not continue each other.
@@ -226,8 +226,7 @@ func (sel *selection) writeCursor(last *sessions.Session) string {
 // readCursor returns the bound of what comes next.
 func (sel *selection) readCursor(cursor string) (before string, err error) {
 	if cursor == "" {
-		return "+", nil
+		return strings.Repeat("\xff", 9), nil // after all of them
 	}
-	at, err := readCursor(sel.name(), cursor)
-	return "(" + at, err
+	return readCursor(sel.name(), cursor)
 }

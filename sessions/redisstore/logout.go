@@ -67,7 +67,7 @@ func (s *Store) rowsOf(ctx context.Context, realm string, ids []string) (rows []
 	for i, id := range ids {
 		keys[i] = sessions.Key{Realm: realm, ID: id}
 	}
-	err = s.readRows(ctx, keys, func(_ int, found *foundRow) { rows = append(rows, found.row) })
+	err = s.readRows(ctx, keys, func(_ int, found *storedRow) { rows = append(rows, found.row) })
 	return rows, err
 }
 

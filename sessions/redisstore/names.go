@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -36,20 +37,34 @@ func unescape(text string) (plain, rest string, ok bool) {
 
 // hash names texts in the names of keys: of one length, whatever they hold.
 func hash(texts ...string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(rawHash(texts...)))
+}
+
+// rawHash is hash in the bytes that it has.
+func rawHash(texts ...string) string {
 	h := sha256.New()
 	for _, text := range texts {
 		_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(text))))
 		_, _ = h.Write([]byte(text))
 	}
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
+	return string(h.Sum(nil)[:hashSize])
 }
 
-func hashRealm(realm string) string      { return hash("realm", realm) }
-func hashUser(realm, user string) string { return hash("user", realm, user) }
+const (
+	hashSize  = 16 // of rawHash
+	realmSize = 8  // of hashRealm
+	nonceSize = 8
+)
+
+func hashRealm(realm string) string      { return hash("realm", realm)[:realmSize] }
+func hashUser(realm, user string) string { return rawHash("user", realm, user) }
 func hashActor(realm string, p *sessions.Principal) string {
-	return hash("actor", realm, p.Issuer, p.Subject)
+	return rawHash("actor", realm, p.Issuer, p.Subject)
 }
-func hashHolder(user, client string) string { return hash("holder", user, client) }
+func hashHolder(user, client string) string { return rawHash("holder", user, client) }
+
+// rowID is what keys and indexes say of a session: the hash of its realm, and its id.
+func rowID(key sessions.Key) string { return hashRealm(key.Realm) + escape(key.ID) }
 
 // The kinds of sessions, in names of keys.
 const (
@@ -57,30 +72,86 @@ const (
 	acting = "i" // impersonations
 )
 
-func kindOf(impersonation bool) string {
-	if impersonation {
-		return acting
-	}
-	return own
-}
-
 // A mark is what the indexes know of a row; it never changes. The nonce distinguishes
 // the row from one that had its key before, and from one that lost a race for it.
-//
-//	label | created, 8 bytes | nonce, 8 bytes | kind | realm, user, actor: hashes
-type mark string
+type mark struct {
+	id          string // as rowID gives it
+	created     string // as place gives it
+	nonce       string
+	user, actor string // raw hashes; actor is nobody for a session of one's own
+}
 
-const (
-	hashSize = 22
-	tailSize = 8 + 8 + 1 + 3*hashSize
-)
+var nobody = strings.Repeat("\x00", hashSize)
 
 func newMark(row *sessions.Session, nonce uint64) mark {
-	b := []byte(label(row.Key()))
-	b = append(b, place(row.CreatedAt)...)
-	b = binary.BigEndian.AppendUint64(b, nonce)
-	b = append(b, kindOf(row.Impersonation)+hashRealm(row.Realm)+hashUser(row.Realm, row.UserID)+hashActor(row.Realm, &row.Actor)...)
-	return mark(b)
+	m := mark{
+		id: rowID(row.Key()), created: place(row.CreatedAt), nonce: string(binary.BigEndian.AppendUint64(nil, nonce)),
+		user: hashUser(row.Realm, row.UserID), actor: nobody,
+	}
+	if row.Impersonation {
+		m.actor = hashActor(row.Realm, &row.Actor)
+	}
+	return m
+}
+
+func (m *mark) kind() string {
+	if m.actor == nobody {
+		return own
+	}
+	return acting
+}
+
+// The members of indexes are short enough for Redis to keep them close together: 64 bytes at most
+// with an id of ours, which has 22 and two zeros behind it.
+
+// entry is what a listing holds of the row, oldest first.
+func (m *mark) entry() string { return m.created + m.id[realmSize:] + m.nonce }
+
+// scanned is what the index of all rows holds, by realm and id.
+func (m *mark) scanned() string {
+	return m.id + m.created + m.nonce + strings.TrimSuffix(m.actor, nobody)
+}
+
+// due is what the index of what is due holds, by when.
+func (m *mark) due(at string) string { return at + m.id + m.nonce + m.user }
+
+// cutID reads the rowID that text begins with.
+func cutID(text string) (id, rest string, ok bool) {
+	if len(text) < realmSize {
+		return "", "", false
+	}
+	escaped, rest, ok := strings.Cut(text[realmSize:], stop)
+	return text[:realmSize] + escaped + stop, rest, ok
+}
+
+// readScanned reads what scanned gave: a mark without its user.
+func readScanned(member string) (m mark, ok bool) {
+	id, rest, ok := cutID(member)
+	if !ok || len(rest) != 8+nonceSize && len(rest) != 8+nonceSize+hashSize {
+		return m, false
+	}
+	return mark{id: id, created: rest[:8], nonce: rest[8:][:nonceSize], actor: cmp.Or(rest[8+nonceSize:], nobody)}, true
+}
+
+// readDue reads what due gave: a mark without its beginning and its actor.
+func readDue(member string) (m mark, at string, ok bool) {
+	if len(member) < 8 {
+		return m, "", false
+	}
+	id, rest, ok := cutID(member[8:])
+	if !ok || len(rest) != nonceSize+hashSize {
+		return m, "", false
+	}
+	return mark{id: id, nonce: rest[:nonceSize], user: rest[nonceSize:]}, member[:8], true
+}
+
+// readEntry reads the id of what entry gave, with its end.
+func readEntry(e string) (created time.Time, id string, ok bool) {
+	if len(e) < 8 {
+		return created, "", false
+	}
+	id, rest, ok := unescape(e[8:])
+	return placed(e[:8]), id, ok && len(rest) == nonceSize
 }
 
 // place writes a time so that times are in the order of their bytes.
@@ -94,46 +165,14 @@ func placed(b string) time.Time {
 	return fromMillis(int64(binary.BigEndian.Uint64([]byte(b)) ^ 1<<63))
 }
 
-func (m mark) ok() bool {
-	if len(m) < tailSize {
-		return false
-	}
-	_, rest, ok := cutLabel(string(m))
-	return ok && len(rest) == tailSize
-}
-
-func (m mark) label() string      { return string(m[:len(m)-tailSize]) }
-func (m mark) tail() string       { return string(m[len(m)-tailSize:]) }
-func (m mark) created() time.Time { return placed(m.tail()[:8]) }
-func (m mark) key() sessions.Key  { key, _, _ := cutLabel(string(m)); return key }
-func (m mark) kind() string       { return m.tail()[16:17] }
-func (m mark) realm() string      { return m.tail()[17 : 17+hashSize] }
-func (m mark) user() string       { return m.tail()[17+hashSize : 17+2*hashSize] }
-func (m mark) actor() string      { return m.tail()[17+2*hashSize:] }
-
-// entry is what a listing holds of the row, oldest first:
-//
-//	created, 8 bytes | id, escaped | nonce, 8 bytes
-func (m mark) entry() string {
-	return m.tail()[:8] + escape(m.key().ID) + m.tail()[8:16]
-}
-
-// readEntry reads what entry gave.
-func readEntry(e string) (created time.Time, id, nonce string, ok bool) {
-	if len(e) < 8 {
-		return time.Time{}, "", "", false
-	}
-	id, nonce, ok = unescape(e[8:])
-	return placed(e[:8]), id, nonce, ok && len(nonce) == 8
-}
-
 // keys names what is in the database; the text is what they begin with.
 type keys string
 
-func (k keys) row(label string) string        { return string(k) + "row:" + label }
+func (k keys) row(id string) string           { return string(k) + "row:" + id }
 func (k keys) user(kind, hash string) string  { return string(k) + "user:" + kind + ":" + hash }
-func (k keys) realm(kind, hash string) string { return string(k) + "realm:" + kind + ":" + hash }
+func (k keys) realm(kind, hash string) string { return k.tree("realm:"+kind, hash) }
 func (k keys) actor(hash string) string       { return string(k) + "actor:" + hash }
+func (k keys) realms() string                 { return string(k) + "realms" }
 func (k keys) named(hash string) string       { return string(k) + "name:" + hash }
 func (k keys) mark(hash string) string        { return string(k) + "mark:" + hash }
 func (k keys) marked(hash string) string      { return string(k) + "marked:" + hash }
@@ -145,29 +184,32 @@ func (k keys) identity() string               { return string(k) + "identity" }
 // place is where the place of the newest cutoff is, in the same slot as the cutoffs.
 func (k keys) place() string { return string(k) + "place:{" + k.cutoffs() + "}" }
 
-func (k keys) all(shard int) string { return string(k) + "all:" + strconv.Itoa(shard) }
-func (k keys) due(shard int) string { return string(k) + "due:" + strconv.Itoa(shard) }
+func (k keys) all(shard int) string { return k.tree("all", strconv.Itoa(shard)) }
+func (k keys) due(shard int) string { return k.tree("due", strconv.Itoa(shard)) }
 func (k keys) log(shard int) string { return string(k) + "log:" + strconv.Itoa(shard) }
 
-// listings are the indexes that a row that is not revoked is in.
-func (k keys) listings(m mark) []string {
-	of := []string{k.user(m.kind(), m.user()), k.realm(m.kind(), m.realm())}
+// tree is an index that is in leaves: their names are longer, and in the slot of what the braces hold.
+func (k keys) tree(name, slot string) string { return string(k) + "tree:" + name + ":{" + slot + "}" }
+
+// listings are the indexes that a row that is not revoked is in, that of the user first.
+func (k keys) listings(m *mark) []string {
+	of := []string{k.user(m.kind(), m.user), k.realm(m.kind(), m.id[:realmSize])}
 	if m.kind() == acting {
-		of = append(of, k.actor(m.actor()))
+		of = append(of, k.actor(m.actor))
 	}
 	return of
 }
 
 // shard returns in which of so many parts of an index a row is.
-func shard(label string, of int) int {
+func shard(id string, of int) int {
 	if of == 1 {
 		return 0
 	}
-	return int(hash32(label) % uint32(of))
+	return int(hash32(id) % uint32(of))
 }
 
-func hash32(label string) uint32 {
+func hash32(text string) uint32 {
 	h := fnv.New32a()
-	_, _ = h.Write([]byte(label))
+	_, _ = h.Write([]byte(text))
 	return h.Sum32()
 }

@@ -1,6 +1,10 @@
 package redisstore
 
 import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -12,89 +16,143 @@ import (
 	"authsidecar/sessions/rowcodec"
 )
 
-// A row is a hash. What does not change in a rotation is in the field b, as rowcodec.Encode
-// gives it; what does has fields of its own, which go before what b says of it. So do
-// those that the step set which wrote the row: created at, which is in the mark, and
-// expires at. Times are in milliseconds.
+// A row is one string: what scripts read and change, and behind it the rest, as
+// rowcodec.EncodeRest gives it. This is the first part, as Lua's struct reads it; times are as place gives them, and
+// lengths too.
 //
-//	m  mark          v  revision       f  format of b   h  hash of user and client, "" while it is pending
-//	x  expires at    d  idle           g  generation    s, p  secret, the one before
-//	k  key id        t  rotated at     o  rotated from  e, w  revoked at, why
+//	f    format of the rest     c, n  created at, nonce     q  the time it has in the index of what is due
+//	x    expires at             d     idle                  g  generation
+//	s, p secret, the one before t     rotated at            e  revoked at, or zeros
+//	h    hash of user and client, or zeros while it is pending
+//	u, a hashes of user and actor
+//	k, o, w                     key id, rotated from, why it was revoked: each after its length
+const header = ">c1c8c8c8c8c8c8c16c16c8c8c16c16c16Hc0Hc0Hc0"
 
-// fields are what a row is read from, in the order of readRow.
-var fields = []string{"m", "v", "x", "g", "s", "p", "k", "t", "o", "e", "w", "b"}
+// fixedSize is that of the header without the texts of any length.
+const fixedSize = 1 + 6*8 + 8 + 2*sessions.SecretSize + 2*8 + 3*hashSize
+
+// never is a time that was not.
+const never = "\x00\x00\x00\x00\x00\x00\x00\x00"
+
+// errLong means that a text does not fit where rows have it.
+var errLong = fmt.Errorf("%w: a text of a session is too long to store", sessions.ErrUnavailable)
 
 func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
 
 // ownFormat is the newest version that this release knows.
 var ownFormat = strconv.Itoa(rowcodec.Format)
 
-// A storedRow is a row as it is written.
-type storedRow struct{ *storedrow.Row }
+// generation is a number as a row has it.
+func generation(n uint64) string { return string(binary.BigEndian.AppendUint64(nil, n)) }
 
-func encode(row *sessions.Session) (*storedRow, error) {
-	w, err := storedrow.Encode(row)
-	return &storedRow{w}, err
+// A storedRow is a row as it is found, or written.
+type storedRow struct {
+	row   sessions.Session
+	mark  mark
+	due   string // the time that it has in the index of what is due, as place gives it
+	value string
 }
 
-// revoked is RevokedAt as it is stored.
-func revoked(row *sessions.Session) string {
-	if row.RevokedAt.IsZero() {
-		return ""
+// encode makes what is stored of a session; due "" is when it is to be swept.
+func encode(row *sessions.Session, m mark, due string) (*storedRow, error) {
+	for _, text := range []string{row.KeyID, row.RotatedFrom, string(row.EndReason)} {
+		if len(text) > math.MaxUint16 {
+			return nil, errLong
+		}
 	}
-	return millis(row.RevokedAt)
+	data, err := rowcodec.EncodeRest(row)
+	if err != nil {
+		return nil, calls.Unavailable(err)
+	}
+	ended, holder := never, nobody
+	if !row.RevokedAt.IsZero() {
+		ended = place(row.RevokedAt)
+	}
+	if row.Pending == nil {
+		holder = hashHolder(row.UserID, row.ClientID)
+	}
+	b := make([]byte, 0, fixedSize+6+len(row.KeyID)+len(row.RotatedFrom)+len(row.EndReason)+len(data))
+	b = append(b, byte(rowcodec.FormatOf(row)))
+	for _, part := range []string{
+		m.created, m.nonce, cmp.Or(due, place(row.PurgeAt())), place(row.ExpiresAt), place(fromMillis(row.Idle.Milliseconds())), generation(row.Generation),
+		string(row.Secret[:]), string(row.SecretPrev[:]), place(row.RotatedAt), ended, holder, m.user, m.actor,
+	} {
+		b = append(b, part...)
+	}
+	for _, text := range []string{row.KeyID, row.RotatedFrom, string(row.EndReason)} {
+		b = append(binary.BigEndian.AppendUint16(b, uint16(len(text))), text...)
+	}
+	return decode(row.Key(), string(append(b, data...)))
 }
 
-// fields adds names and values of all that an update may change.
-func (w *storedRow) fields(args []string) []string {
-	row := &w.Session
-	return append(args,
-		"f", strconv.FormatInt(rowcodec.FormatOf(row), 10), "h", holderOf(row), "x", millis(row.ExpiresAt),
-		"d", strconv.FormatInt(row.Idle.Milliseconds(), 10), "g", strconv.FormatUint(row.Generation, 10),
-		"s", string(row.Secret[:]), "p", string(row.SecretPrev[:]), "k", row.KeyID, "t", millis(row.RotatedAt),
-		"o", row.RotatedFrom, "e", revoked(row), "w", string(row.EndReason), "b", string(w.Data))
+// decode reads what is stored of a session.
+func decode(key sessions.Key, value string) (*storedRow, error) {
+	head, texts, ok := readHeader(key, value)
+	if !ok {
+		return nil, calls.ErrCorrupt
+	}
+	kid, texts, ok1 := cutText(texts)
+	from, texts, ok2 := cutText(texts)
+	why, rest, ok3 := cutText(texts)
+	if !ok1 || !ok2 || !ok3 {
+		return nil, calls.ErrCorrupt
+	}
+	head.row.KeyID, head.row.RotatedFrom, head.row.EndReason = kid, from, sessions.EndReason(why)
+	row, err := rowcodec.DecodeRest(key, []byte(rest))
+	if err != nil {
+		return nil, err
+	}
+	row.Idle = head.row.Idle
+	storedrow.Keep(&row, &head.row)
+	head.row = row
+	return head, nil
 }
 
-// holderOf is what a token of the row has to be of. A pending session has none.
-func holderOf(row *sessions.Session) string {
-	if row.Pending != nil {
-		return ""
+// readHeader reads all but what has any length, which is left.
+func readHeader(key sessions.Key, value string) (found *storedRow, texts string, ok bool) {
+	if len(value) < fixedSize {
+		return nil, "", false
 	}
-	return hashHolder(row.UserID, row.ClientID)
+	found, rest := &storedRow{value: value}, value[1:]
+	next := func(n int) (part string) { part, rest = rest[:n], rest[n:]; return part }
+	m, row := &found.mark, &found.row
+	row.Realm, row.ID = key.Realm, key.ID
+	m.id, m.created, m.nonce, found.due = rowID(key), next(8), next(nonceSize), next(8)
+	row.CreatedAt, row.ExpiresAt = placed(m.created), placed(next(8))
+	row.Idle = time.Duration(placed(next(8)).UnixMilli()) * time.Millisecond
+	row.Generation = binary.BigEndian.Uint64([]byte(next(8)))
+	copy(row.Secret[:], next(len(row.Secret)))
+	copy(row.SecretPrev[:], next(len(row.SecretPrev)))
+	row.RotatedAt = placed(next(8))
+	if at := next(8); at != never {
+		row.RevokedAt = placed(at)
+	}
+	next(hashSize) // the holder
+	m.user, m.actor = next(hashSize), next(hashSize)
+	return found, rest, true
 }
 
-// A foundRow is a row as it was found.
-type foundRow struct {
-	row  sessions.Session
-	mark mark
-	rev  string
+func cutText(text string) (first, rest string, ok bool) {
+	if len(text) < 2 {
+		return "", "", false
+	}
+	n := int(binary.BigEndian.Uint16([]byte(text[:2])))
+	if len(text) < 2+n {
+		return "", "", false
+	}
+	return text[2 : 2+n], text[2+n:], true
 }
 
-// readRow reads fields; ErrNotFound where there is no row.
-func readRow(key sessions.Key, r *reader) (found foundRow, err error) {
-	first := r.next()
-	if r.err == nil && first.IsNil() {
-		return found, sessions.ErrNotFound
+// readRow reads a row of an answer; ErrNotFound where there is none.
+func readRow(key sessions.Key, value rueidis.RedisMessage) (*storedRow, error) {
+	if value.IsNil() {
+		return nil, sessions.ErrNotFound
 	}
-	found.mark, found.rev = mark(r.textOf(first)), r.text()
-	hot := sessions.Session{ExpiresAt: r.time(), Generation: r.uint()}
-	r.array(hot.Secret[:])
-	r.array(hot.SecretPrev[:])
-	hot.KeyID, hot.RotatedAt, hot.RotatedFrom = r.text(), r.time(), r.text()
-	if at := r.text(); at != "" {
-		hot.RevokedAt = r.timeOf(at)
+	text, err := value.ToString()
+	if err != nil {
+		return nil, calls.ErrCorrupt
 	}
-	hot.EndReason = sessions.EndReason(r.text())
-	data := r.text()
-	if r.err != nil {
-		return found, r.err
-	}
-	if !found.mark.ok() || found.mark.key() != key {
-		return foundRow{}, calls.ErrCorrupt
-	}
-	hot.CreatedAt = found.mark.created()
-	found.row, err = storedrow.Decode(key, []byte(data), &hot)
-	return found, err
+	return decode(key, text)
 }
 
 // A reader reads an answer from the left. What cannot be read is an error at the end,
@@ -115,22 +173,8 @@ func (r *reader) next() rueidis.RedisMessage {
 	return value
 }
 
-// list reads an array.
-func (r *reader) list() *reader {
+func (r *reader) text() string {
 	value := r.next()
-	if r.err != nil {
-		return r
-	}
-	values, err := value.ToArray()
-	if err != nil {
-		r.err = calls.ErrCorrupt
-	}
-	return &reader{values: values, err: r.err}
-}
-
-func (r *reader) text() string { return r.textOf(r.next()) }
-
-func (r *reader) textOf(value rueidis.RedisMessage) string {
 	if r.err != nil {
 		return ""
 	}
@@ -161,19 +205,10 @@ func (r *reader) uint() uint64 {
 	return n
 }
 
-func (r *reader) time() time.Time { return r.timeOf(r.text()) }
-
-func (r *reader) timeOf(text string) time.Time {
-	ms, err := strconv.ParseInt(text, 10, 64)
+func (r *reader) time() time.Time {
+	ms, err := strconv.ParseInt(r.text(), 10, 64)
 	if err != nil {
 		r.err = calls.ErrCorrupt
 	}
 	return fromMillis(ms)
-}
-
-// array reads bytes of one size.
-func (r *reader) array(dst []byte) {
-	if value := r.text(); copy(dst, value) != len(dst) || len(value) != len(dst) {
-		r.err = calls.ErrCorrupt
-	}
 }

@@ -14,7 +14,7 @@ import (
 
 const scanName = "scan"
 
-// Scan returns a page of the rows of all realms: by realm and id, in a cluster part
+// Scan returns a page of the rows of all realms: by the realm's hash and the id, in a cluster part
 // for part.
 func (s *Store) Scan(ctx context.Context, cursor string, limit int) (page sessions.Page, err error) {
 	if err := s.gate.Enter(ctx); err != nil {
@@ -25,22 +25,26 @@ func (s *Store) Scan(ctx context.Context, cursor string, limit int) (page sessio
 	if err != nil {
 		return page, err
 	}
+	realms, err := s.realmNames(ctx)
+	if err != nil {
+		return page, err
+	}
 	limit = max(limit, 1)
 	for part < s.shards && len(page.Sessions) <= limit {
 		n := min(limit+1, listBatch)
-		marks, err := s.marks(ctx, part, after, n)
+		members, marks, err := s.marks(ctx, part, after, n)
 		if err != nil {
 			return sessions.Page{}, err
 		}
-		rows, err := s.scanned(ctx, marks)
+		rows, err := s.scanned(ctx, marks, realms)
 		if err != nil {
 			return sessions.Page{}, err
 		}
 		page.Sessions = append(page.Sessions, rows...)
 		if len(marks) < n {
-			part, after = part+1, "-"
+			part, after = part+1, ""
 		} else {
-			after = "(" + string(marks[n-1])
+			after = members[n-1]
 		}
 		if err := calls.Done(ctx); err != nil {
 			return sessions.Page{}, err
@@ -48,7 +52,7 @@ func (s *Store) Scan(ctx context.Context, cursor string, limit int) (page sessio
 	}
 	if len(page.Sessions) > limit {
 		page.Sessions = page.Sessions[:limit:limit]
-		last := label(page.Sessions[limit-1].Key())
+		last := rowID(page.Sessions[limit-1].Key())
 		page.Next = writeCursor(scanName, strconv.Itoa(shard(last, s.shards))+" "+last)
 	}
 	return page, nil
@@ -57,7 +61,7 @@ func (s *Store) Scan(ctx context.Context, cursor string, limit int) (page sessio
 // readScanCursor returns where the next page begins.
 func (s *Store) readScanCursor(cursor string) (part int, after string, err error) {
 	if cursor == "" {
-		return 0, "-", nil
+		return 0, "", nil
 	}
 	place, err := readCursor(scanName, cursor)
 	if err != nil {
@@ -67,37 +71,48 @@ func (s *Store) readScanCursor(cursor string) (part int, after string, err error
 	if part, err = strconv.Atoi(number); err != nil || part < 0 || part >= s.shards || !strings.HasSuffix(last, stop) {
 		return 0, "", sessions.ErrBadCursor
 	}
-	// Beyond all marks of that label, whose next bytes are those of a time.
-	return part, "(" + last + strings.Repeat("\xff", 9), nil
+	// Beyond all marks of that row, whose next bytes are those of a time.
+	return part, last + strings.Repeat("\xff", 9), nil
 }
 
 // marks reads from the index of all rows.
-func (s *Store) marks(ctx context.Context, part int, after string, n int) (marks []mark, err error) {
-	results, err := s.ask(ctx, s.client.B().Zrangebylex().Key(s.keys.all(part)).Min(after).Max("+").Limit(0, int64(n)).Build())
+func (s *Store) marks(ctx context.Context, part int, after string, n int) (members []string, marks []mark, err error) {
+	members, _, err = s.walk(ctx, s.run, s.keys.all(part), after, n, "")
+	for _, member := range members {
+		m, ok := readScanned(member)
+		if !ok {
+			return nil, nil, calls.ErrCorrupt
+		}
+		marks = append(marks, m)
+	}
+	return members, marks, err
+}
+
+// realmNames returns the realms by their hashes. One whose name is missing has no row yet.
+func (s *Store) realmNames(ctx context.Context) (map[string]string, error) {
+	results, err := s.askNow(ctx, s.client.B().Hgetall().Key(s.keys.realms()).Build())
 	if err != nil {
 		return nil, err
 	}
-	members, err := results[0].AsStrSlice()
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	for _, member := range members {
-		if !mark(member).ok() {
-			return nil, calls.ErrCorrupt
-		}
-		marks = append(marks, mark(member))
-	}
-	return marks, nil
+	names, err := results[0].AsStrMap()
+	return names, unavailable(err)
+}
+
+// key returns whose mark it is.
+func (m *mark) key(realms map[string]string) (key sessions.Key, ok bool) {
+	realm, ok := realms[m.id[:realmSize]]
+	id, _, _ := unescape(m.id[realmSize:])
+	return sessions.Key{Realm: realm, ID: id}, ok
 }
 
 // scanned reads the rows of marks, those that are there.
-func (s *Store) scanned(ctx context.Context, marks []mark) (rows []sessions.Session, err error) {
+func (s *Store) scanned(ctx context.Context, marks []mark, realms map[string]string) (rows []sessions.Session, err error) {
 	keys := make([]sessions.Key, len(marks))
-	for i, m := range marks {
-		keys[i] = m.key()
+	for i := range marks {
+		keys[i], _ = marks[i].key(realms)
 	}
-	err = s.readRows(ctx, keys, func(i int, found *foundRow) {
-		if found.mark == marks[i] {
+	err = s.readRows(ctx, keys, func(i int, found *storedRow) {
+		if found.mark.scanned() == marks[i].scanned() {
 			rows = append(rows, found.row)
 		}
 	})
@@ -105,31 +120,28 @@ func (s *Store) scanned(ctx context.Context, marks []mark) (rows []sessions.Sess
 }
 
 // readRows reads rows, and reports those that are there, by their place.
-func (s *Store) readRows(ctx context.Context, keys []sessions.Key, report func(i int, found *foundRow)) error {
+func (s *Store) readRows(ctx context.Context, keys []sessions.Key, report func(i int, found *storedRow)) error {
 	if len(keys) == 0 {
 		return nil
 	}
 	commands := make([]rueidis.Completed, len(keys))
 	for i, key := range keys {
-		commands[i] = s.client.B().Hmget().Key(s.keys.row(label(key))).Field(fields...).Build()
+		commands[i] = s.client.B().Get().Key(s.keys.row(rowID(key))).Build()
 	}
 	results, err := s.ask(ctx, commands...)
 	if err != nil {
 		return err
 	}
 	for i, key := range keys {
-		values, err := results[i].ToArray()
+		value, err := results[i].ToString()
+		if rueidis.IsRedisNil(err) {
+			continue
+		}
+		found, err := decode(key, value)
 		if err != nil {
-			return unavailable(err)
-		}
-		found, err := readRow(key, &reader{values: values})
-		switch {
-		case err == sessions.ErrNotFound: //nolint:errorlint // as readRow returns it
-		case err != nil:
 			return err
-		default:
-			report(i, &found)
 		}
+		report(i, found)
 	}
 	return nil
 }
@@ -140,18 +152,23 @@ func (s *Store) Realms(ctx context.Context) (realms []string, err error) {
 		return nil, err
 	}
 	defer s.gate.Leave()
+	names, err := s.realmNames(ctx)
+	if err != nil {
+		return nil, err
+	}
 	for part := range s.shards {
-		for after := "-"; ; {
-			marks, err := s.marks(ctx, part, after, 1)
+		for after := ""; ; {
+			_, marks, err := s.marks(ctx, part, after, 1)
 			if err != nil {
 				return nil, err
 			}
 			if len(marks) == 0 {
 				break
 			}
-			realm := marks[0].key().Realm
-			realms = append(realms, realm)
-			after = "[" + strings.TrimSuffix(escape(realm), stop) + "\x00\x01" // beyond all of it
+			if key, ok := marks[0].key(names); ok {
+				realms = append(realms, key.Realm)
+			}
+			after = marks[0].id[:realmSize] + "\xff" // beyond all of it
 		}
 	}
 	marked, err := s.members(ctx, s.keys.markedRealms())

@@ -19,165 +19,197 @@ import (
 // itself, in milliseconds.
 const margin = int64(24 * time.Hour / time.Millisecond)
 
+// leafSize is how many members a leaf of a tree has at most. Redis keeps up to 128 of up to 64
+// bytes close together, unless it is told otherwise.
+const leafSize = 64
+
+// luaHead has the form of a row, as header in Go, and trees: sorted sets of the names of their
+// leaves, each the least member that belongs there but for the first, which has none.
+//
 //nolint:dupword // Lua ends much with end
 const luaHead = `
 local P, whole, kept, margin, feed, newest = '{prefix}', {whole}, {kept}, {margin}, '{feed}', '{place}'
 local row, now = KEYS[1], tonumber(ARGV[1])
+local form, never, nobody = '{form}', string.rep('\0', 8), string.rep('\0', {hash})
 local function call(...) return redis.call(...) end
 local function ms(n) return string.format('%.0f', n) end
 if not now then
   local t = call('TIME')
   now = t[1] * 1000 + math.floor(t[2] / 1000)
 end
-local function purge(e, x, t, d)
-  local at = math.min(tonumber(x), tonumber(t) + tonumber(d))
-  if e ~= '' then at = math.min(at, tonumber(e) + kept) end
+-- as place in Go, from 1970 on
+local function place(at) return '\128' .. struct.pack('>I7', at) end
+local function time(p) return (struct.unpack('>I7', p, 2)) end
+local function decode(v)
+  local r = {}
+  r.f, r.c, r.n, r.q, r.x, r.d, r.g, r.s, r.p, r.t, r.e, r.h, r.u, r.a, r.k, r.o, r.w, r.b = struct.unpack(form, v)
+  r.b = string.sub(v, r.b)
+  return r
+end
+local function read()
+  local v = call('GET', row)
+  return v and decode(v)
+end
+local function keep(at) call('PEXPIRE', row, ms(math.max(at - now, 0) + margin)) end
+local function purge(r)
+  local at = math.min(time(r.x), time(r.t) + time(r.d))
+  if r.e ~= never then at = math.min(at, time(r.e) + kept) end
   return at
 end
-local function read() return call('HMGET', row, {fields}) end
-local function keep(at) call('PEXPIRE', row, ms(math.max(at - now, 0) + margin)) end
--- as place in Go, from 1970 on
-local function place(at)
-  local b = ''
-  for _ = 1, 7 do
-    b = string.char(at % 256) .. b
-    at = math.floor(at / 256)
-  end
-  return '\128' .. b
+local function leaf(key, m)
+  if string.sub(key, #P + 1, #P + 5) ~= 'tree:' then return key end
+  return key .. ':' .. (call('ZREVRANGEBYLEX', key, '[' .. m, '-', 'LIMIT', 0, 1)[1] or '')
 end
-local function label(m) return string.sub(m, 1, -{tail} - 1) end
-local function placed(m, at) return label(m) .. place(at) .. string.sub(m, -{tail} + 8) end
-local function user(m)
-  local tail = string.sub(m, -{tail})
-  return P .. 'user:' .. string.sub(tail, 17, 17) .. ':' .. string.sub(tail, 40, 61)
+local function add(key, m)
+  local l = leaf(key, m)
+  if call('ZADD', l, 0, m) == 0 or l == key or call('ZCARD', l) <= {leaf} then return end
+  local from = call('ZRANGE', l, -1, -1)[1] == m and -1 or {leaf} / 2
+  local moved = call('ZRANGE', l, from, -1)
+  call('ZREM', l, unpack(moved))
+  call('ZADD', key, 0, moved[1])
+  for _, other in ipairs(moved) do call('ZADD', key .. ':' .. moved[1], 0, other) end
 end
-local function listed(m, yes)
+local function remove(key, m)
+  local l = leaf(key, m)
+  call('ZREM', l, m)
+  if l ~= key and call('EXISTS', l) == 0 then call('ZREM', key, string.sub(l, #key + 2)) end
+end
+local function id() return string.sub(row, #P + 5) end
+local function user(r) return P .. 'user:' .. (r.a == nobody and 'o' or 'i') .. ':' .. r.u end
+local function listed(r, change)
   if not whole then return end
-  local l, tail = label(m), string.sub(m, -{tail})
-  local _, cut = string.find(l, '\0\0', 1, true)
-  local e = string.sub(tail, 1, 8) .. string.sub(l, cut + 1) .. string.sub(tail, 9, 16)
-  local kind = string.sub(tail, 17, 17)
-  local keys = { user(m), P .. 'realm:' .. kind .. ':' .. string.sub(tail, 18, 39) }
-  if kind == 'i' then keys[3] = P .. 'actor:' .. string.sub(tail, 62) end
-  for _, key in ipairs(keys) do
-    if yes then call('ZADD', key, 0, e) else call('ZREM', key, e) end
+  local e, realm = r.c .. string.sub(id(), {realm} + 1) .. r.n, string.sub(id(), 1, {realm})
+  change(user(r), e)
+  change(P .. 'tree:realm:' .. (r.a == nobody and 'o' or 'i') .. ':{' .. realm .. '}', e)
+  if r.a ~= nobody then change(P .. 'actor:' .. r.a, e) end
+end
+local function scanned(r, change)
+  if whole then change(P .. 'tree:all:{0}', id() .. r.c .. r.n .. (r.a == nobody and '' or r.a)) end
+end
+local function due(q, r, change)
+  if whole then change(P .. 'tree:due:{0}', q .. id() .. r.n .. r.u) end
+end
+-- Writes the row before the indexes: a server that is full refuses it, and so all.
+local function save(r, move)
+  local at, was = purge(r), r.q
+  if move or at < time(was) then r.q = place(at) end
+  local v = struct.pack(form, r.f, r.c, r.n, r.q, r.x, r.d, r.g, r.s, r.p, r.t, r.e, r.h, r.u, r.a, #r.k, r.k, #r.o, r.o, #r.w, r.w) .. r.b
+  call('SET', row, v, 'PX', ms(math.max(at - now, 0) + margin))
+  if r.q ~= was then
+    due(was, r, remove)
+    due(r.q, r, add)
   end
+  return v
 end
-local function due(m, at)
-  if whole then call('ZADD', P .. 'due:0', 'LT', ms(at), m) end
-end
-local function ended(m, at)
-  if whole then call('ZADD', P .. 'log:0', at, label(m)) end
-  call('PUBLISH', feed, 'r ' .. at .. ' ' .. label(m))
+local function ended(label, at)
+  if whole then call('ZADD', P .. 'log:0', at, label) end
+  call('PUBLISH', feed, 'r ' .. at .. ' ' .. label)
 end
 `
 
-// luaCreate: mark, PurgeAt, revoked at, when it begins by the clock of the node or "",
-// fields and values. What begins does so by the server's clock, and its place is after all
-// cutoffs: in a cluster that is seen to before. {time, 1, count, created at} or {time, 0,
-// 0, row}.
+// luaCreate: label, realm, when it begins by the clock of the node or "", row. What begins does so
+// by the server's clock, and its place is after all cutoffs: in a cluster that is seen to before.
+// {time, 1, count, created at} or {time, 0, 0, row}.
 const luaCreate = `
-local old = read()
-if old[1] then return { ms(now), 0, 0, old } end
-local m, at, e, begins = ARGV[2], tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
-local count, created, late = 0, 0, 0
+local old = call('GET', row)
+if old then return { ms(now), 0, 0, old } end
+local r, begins, count, created = decode(ARGV[5]), tonumber(ARGV[4]), 0, 0
 if begins then
   created = math.max(now, tonumber(call('GET', newest) or '0') + 1)
-  m, late = placed(m, created), now - begins
+  r.c, r.t, r.x = place(created), place(now), place(time(r.x) + now - begins)
 end
-call('HSET', row, 'm', m, 'v', 1, unpack(ARGV, 6))
-if late ~= 0 then
-  call('HINCRBY', row, 'x', ms(late))
-  call('HINCRBY', row, 't', ms(late))
-end
-keep(at + late)
-due(m, at + late)
+r.q = place(purge(r))
+save(r)
 if whole then
-  call('ZADD', P .. 'all:0', 0, m)
-  count = call('ZCARD', user(m))
+  call('HSET', P .. 'realms', string.sub(id(), 1, {realm}), ARGV[3])
+  count = call('ZCARD', user(r))
 end
-if e == '' then listed(m, true) else ended(m, e) end
+scanned(r, add)
+due(r.q, r, add)
+if r.e == never then listed(r, add) else ended(ARGV[2], ms(time(r.e))) end
 return { ms(now), 1, count, ms(created) }
 `
 
 // luaGet: {time, row}.
 const luaGet = `
-return { ms(now), read() }
+return { ms(now), call('GET', row) }
 `
 
-// luaUpdate: mark, revision, PurgeAt, revoked at, fields and values. {time, written}.
+// luaUpdate: the row that it is made from, row, label. {time, written}.
 const luaUpdate = `
-local c = call('HMGET', row, 'm', 'v', 'e')
-local m, e = ARGV[2], ARGV[5]
-if c[1] ~= m or c[2] ~= ARGV[3] then return { ms(now), 0 } end
-call('HSET', row, unpack(ARGV, 6))
-call('HINCRBY', row, 'v', 1)
-keep(tonumber(ARGV[4]))
-due(m, tonumber(ARGV[4]))
-if (e == '') ~= (c[3] == '') then listed(m, e == '') end
-if e ~= '' and e ~= c[3] then ended(m, e) end
+if call('GET', row) ~= ARGV[2] then return { ms(now), 0 } end
+local was, r = decode(ARGV[2]), decode(ARGV[3])
+save(r)
+if (r.e == never) ~= (was.e == never) then listed(r, r.e == never and add or remove) end
+if r.e ~= never and r.e ~= was.e then ended(ARGV[4], ms(time(r.e))) end
 return { ms(now), 1 }
 `
 
 // luaRotate is Rotation.Present of the live token: generation, secret, holder; then
 // the next generation, secret, key id, address; our format. {time, row} or {time}.
 const luaRotate = `
-local c = call('HMGET', row, 'g', 's', 'h', 'e', 'x', 't', 'd', 'f')
-if not c[1] or c[1] ~= ARGV[2] or c[2] ~= ARGV[3] or c[3] ~= ARGV[4] or c[4] ~= '' or tonumber(c[8]) > tonumber(ARGV[9]) then
+local r = read()
+if not r or r.g ~= ARGV[2] or r.s ~= ARGV[3] or r.h ~= ARGV[4] or r.e ~= never or string.byte(r.f) > tonumber(ARGV[9]) then
   return { ms(now) }
 end
-local t, d, x = tonumber(c[6]), tonumber(c[7]), tonumber(c[5])
-if now >= x or now >= t + d then return { ms(now) } end
-t = math.max(t, now)
-call('HSET', row, 'g', ARGV[5], 's', ARGV[6], 'p', c[2], 'k', ARGV[7], 'o', ARGV[8], 't', ms(t))
-call('HINCRBY', row, 'v', 1)
-keep(math.min(x, t + d))
-return { ms(now), read() }
+if now >= purge(r) then return { ms(now) } end
+r.t = place(math.max(time(r.t), now))
+r.g, r.p, r.s, r.k, r.o = ARGV[5], r.s, ARGV[6], ARGV[7], ARGV[8]
+return { ms(now), save(r) }
 `
 
-// luaRevoke: reason, our format. {time, ended, row}.
+// luaRevoke: reason, our format, label. {time, ended, row, what it was due by}.
 const luaRevoke = `
-local c = call('HMGET', row, 'm', 'e', 'f', 'x', 't', 'd')
-local did = 0
-if c[1] and c[2] == '' and tonumber(c[3]) <= tonumber(ARGV[3]) then
-  local at = purge(ms(now), c[4], c[5], c[6])
-  call('HSET', row, 'e', ms(now), 'w', ARGV[2])
-  call('HINCRBY', row, 'v', 1)
-  keep(at)
-  due(c[1], at)
-  listed(c[1], false)
-  ended(c[1], ms(now))
-  did = 1
-end
-return { ms(now), did, read() }
+local r = read()
+if not r or r.e ~= never or string.byte(r.f) > tonumber(ARGV[3]) then return { ms(now), 0, call('GET', row), '' } end
+local was = r.q
+r.e, r.w = place(now), ARGV[2]
+local v = save(r)
+listed(r, remove)
+ended(ARGV[4], ms(now))
+return { ms(now), 1, v, was }
 `
 
-// luaSweep: mark. What became of the row: {time, "due", PurgeAt}, {time, "over"},
-// {time, "revoked"}, {time, "gone"}: it was not there, or is another.
+// luaSweep: nonce. What became of the row, which is there before it if so, and when it is due:
+// {time, "due" or "over" or "revoked", row, PurgeAt}, {time, "gone"}: it was not there, or is another.
 const luaSweep = `
-local m = ARGV[2]
-local c = call('HMGET', row, 'm', 'e', 'x', 't', 'd')
-local what = 'gone'
-if c[1] == m then
-  local at = purge(c[2], c[3], c[4], c[5])
-  if at > now then
-    if whole then call('ZADD', P .. 'due:0', ms(at), m) end
-    return { ms(now), 'due', ms(at) }
-  end
-  call('DEL', row)
-  what = c[2] == '' and 'over' or 'revoked'
+local r = read()
+if not r or r.n ~= ARGV[2] then return { ms(now), 'gone' } end
+local at, v = purge(r), call('GET', row)
+if at > now then
+  save(r, true)
+  return { ms(now), 'due', v, ms(at) }
 end
-if whole then
-  listed(m, false)
-  call('ZREM', P .. 'all:0', m)
-  call('ZREM', P .. 'due:0', m)
-end
-return { ms(now), what }
+call('DEL', row)
+listed(r, remove)
+scanned(r, remove)
+due(r.q, r, remove)
+return { ms(now), r.e == never and 'over' or 'revoked', v, ms(at) }
 `
 
-// luaDue: how many. Of an index: {time, marks that are due, with their scores}.
-const luaDue = `
-return { ms(now), call('ZRANGEBYSCORE', row, '-inf', ms(now), 'WITHSCORES', 'LIMIT', 0, ARGV[2]) }
+// luaIndex: any number of "+" or "-", key in the same slot, member. {time, size of KEYS[1]}.
+const luaIndex = `
+for i = 2, #ARGV, 3 do
+  local change = ARGV[i] == '+' and add or remove
+  change(ARGV[i + 1], ARGV[i + 2])
+end
+return { ms(now), call('ZCARD', row) }
+`
+
+// luaWalk: after which text, how many, "back" or "". Of an index: {time, members}.
+const luaWalk = `
+local from, n, back = ARGV[2], tonumber(ARGV[3]), ARGV[4] == 'back'
+local range, far = back and 'ZREVRANGEBYLEX' or 'ZRANGEBYLEX', back and '-' or '+'
+local all, l = {}, leaf(row, from)
+repeat
+  for _, m in ipairs(call(range, l, '(' .. from, far, 'LIMIT', 0, n - #all)) do all[#all + 1] = m end
+  if l == row then break end
+  local name = string.sub(l, #row + 2)
+  local nextname = call(range, row, '(' .. name, far, 'LIMIT', 0, 1)[1]
+  if back and name ~= '' then nextname = nextname or '' end
+  l = nextname and row .. ':' .. nextname
+until not l or #all >= n
+return { ms(now), all }
 `
 
 // luaTrim: age, how many. Shortens a log: {time, how many}.
@@ -187,35 +219,17 @@ if #old > 0 then call('ZREM', row, unpack(old)) end
 return { ms(now), #old }
 `
 
-// luaAdd: member. To an index of a cluster: {time, size}.
-const luaAdd = `
-call('ZADD', row, 0, ARGV[2])
-return { ms(now), call('ZCARD', row) }
-`
-
-// luaRemove: member. {time}.
-const luaRemove = `
-call('ZREM', row, ARGV[2])
-return { ms(now) }
-`
-
-// luaSooner: member, score. {time}.
-const luaSooner = `
-call('ZADD', row, 'LT', ARGV[3], ARGV[2])
-return { ms(now) }
-`
-
-// luaLater: member, score, the score that it has. {time}.
-const luaLater = `
-if call('ZSCORE', row, ARGV[2]) == ARGV[4] then call('ZADD', row, 'XX', ARGV[3], ARGV[2]) end
-return { ms(now) }
-`
-
 // luaName: id, until when. Of a name: {time}. Some of what is over goes: more than comes.
 const luaName = `
 call('ZADD', row, ARGV[3], ARGV[2])
 for _, over in ipairs(call('ZRANGEBYSCORE', row, '-inf', ms(now), 'LIMIT', 0, 100)) do call('ZREM', row, over) end
 keep(tonumber(call('ZRANGE', row, -1, -1, 'WITHSCORES')[2] or '0'))
+return { ms(now) }
+`
+
+// luaRealm: hash, realm. {time}.
+const luaRealm = `
+call('HSET', row, ARGV[2], ARGV[3])
 return { ms(now) }
 `
 
@@ -271,27 +285,28 @@ type script struct {
 
 // scripts are those of one prefix.
 type scripts struct {
-	create, get, update, rotate, revoke, sweep  *script
-	due, trim, add, remove, sooner, later, log  *script
-	addCutoff, removeCutoff, layout, name, mark *script
+	create, get, update, rotate, revoke, sweep, index, walk, trim, log *script
+	addCutoff, removeCutoff, layout, name, mark, realm                 *script
 }
 
 func newScripts(prefix keys, whole bool, feed string) *scripts {
-	head := strings.NewReplacer(
+	values := strings.NewReplacer(
 		"{prefix}", string(prefix), "{whole}", strconv.FormatBool(whole), "{kept}", strconv.FormatInt(storedrow.KeptRevoked, 10),
-		"{margin}", strconv.FormatInt(margin, 10), "{feed}", feed, "{fields}", "'"+strings.Join(fields, "', '")+"'",
-		"{tail}", strconv.Itoa(tailSize), "{place}", prefix.place(),
-	).Replace(luaHead)
+		"{margin}", strconv.FormatInt(margin, 10), "{feed}", feed, "{place}", prefix.place(), "{form}", header,
+		"{hash}", strconv.Itoa(hashSize), "{realm}", strconv.Itoa(realmSize), "{leaf}", strconv.Itoa(leafSize),
+	)
 	write := func(lua string) *script {
-		return &script{lua: rueidis.NewLuaScript(head + lua), text: head + lua, write: true}
+		text := values.Replace(luaHead + lua)
+		return &script{lua: rueidis.NewLuaScript(text), text: text, write: true}
 	}
 	read := func(lua string) *script {
-		return &script{lua: rueidis.NewLuaScriptReadOnly(head + lua), text: head + lua}
+		text := values.Replace(luaHead + lua)
+		return &script{lua: rueidis.NewLuaScriptReadOnly(text), text: text}
 	}
 	return &scripts{
 		create: write(luaCreate), get: read(luaGet), update: write(luaUpdate), rotate: write(luaRotate), revoke: write(luaRevoke),
-		sweep: write(luaSweep), due: read(luaDue), trim: write(luaTrim), add: write(luaAdd), remove: write(luaRemove),
-		sooner: write(luaSooner), later: write(luaLater), log: write(luaLog), addCutoff: write(luaAddCutoff), removeCutoff: write(luaRemoveCutoff),
-		layout: write(luaLayout), name: write(luaName), mark: write(luaMark),
+		sweep: write(luaSweep), index: write(luaIndex), walk: read(luaWalk), trim: write(luaTrim), log: write(luaLog),
+		addCutoff: write(luaAddCutoff), removeCutoff: write(luaRemoveCutoff), layout: write(luaLayout), name: write(luaName), mark: write(luaMark),
+		realm: write(luaRealm),
 	}
 }

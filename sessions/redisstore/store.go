@@ -33,9 +33,9 @@ type Store struct {
 // no node has them all.
 const clusterShards = 16
 
-// layout is the version of names and members. A release knows its own and every
-// earlier one.
-const layout = 1
+// layout is the version of names and members, and of the first part of rows. A release knows its
+// own alone; 1 was that of builds before the first release, and took twice the memory.
+const layout = 2
 
 // Open connects to the server. Its errors wrap sessions.ErrUnavailable: a server that is not
 // there. Those that stay, whenever it is tried again, are sessions.ErrSetup too: options that
@@ -96,8 +96,8 @@ func (s *Store) checkLayout(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.uint() > layout {
-		return ErrNewer
+	if found := r.uint(); r.err == nil && found != layout {
+		return map[bool]error{true: ErrNewer, false: ErrOlder}[found > layout]
 	}
 	return r.err
 }

@@ -32,8 +32,12 @@ func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Sessio
 		return 0, err
 	}
 	defer s.gate.Leave()
+	realms, err := s.realmNames(ctx)
+	if err != nil {
+		return 0, err
+	}
 	for part := range s.shards {
-		sw := sweeping{store: s, part: part, over: over}
+		sw := sweeping{store: s, part: part, over: over, realms: realms}
 		if err := sw.run(ctx, limit-deleted); err != nil {
 			return deleted + sw.deleted, err
 		}
@@ -47,14 +51,15 @@ type sweeping struct {
 	store   *Store
 	part    int
 	over    func(*sessions.Session)
+	realms  map[string]string // by their hashes
 	deleted int
 }
 
 // A dueMark is one of the index of what is due.
 type dueMark struct {
-	mark  mark
-	score string
-	fate  string // what became of it
+	mark mark
+	at   string // by when, as place gives it
+	fate string // what became of it
 }
 
 func (sw *sweeping) run(ctx context.Context, limit int) error {
@@ -79,18 +84,18 @@ func (sw *sweeping) run(ctx context.Context, limit int) error {
 // look reads the marks that are due.
 func (sw *sweeping) look(ctx context.Context, n int) (marks []dueMark, now time.Time, err error) {
 	s := sw.store
-	r, err := s.runNow(ctx, s.lua.due, s.keys.due(sw.part), strconv.Itoa(n))
-	if err != nil {
-		return nil, now, err
-	}
-	for list := r.list(); len(list.values) > 0 && list.err == nil; {
-		d := dueMark{mark: mark(list.text()), score: list.text()}
-		if list.err != nil || !d.mark.ok() {
+	members, now, err := s.walk(ctx, s.runNow, s.keys.due(sw.part), "", n, "")
+	for _, member := range members {
+		m, at, ok := readDue(member)
+		if !ok {
 			return nil, now, calls.ErrCorrupt
 		}
-		marks = append(marks, d)
+		if at > place(now) {
+			break
+		}
+		marks = append(marks, dueMark{mark: m, at: at})
 	}
-	return marks, r.at, r.err
+	return marks, now, err
 }
 
 // end deletes rows that are due, reports those that nobody revoked, and returns how many
@@ -110,7 +115,7 @@ func (sw *sweeping) end(ctx context.Context, marks []dueMark, now time.Time) (le
 		case "over":
 			sw.deleted++
 			if sw.over != nil {
-				key := marks[i].mark.key()
+				key, _ := marks[i].mark.key(sw.realms)
 				sw.over(&sessions.Session{Realm: key.Realm, ID: key.ID})
 			}
 		case "revoked":
@@ -125,41 +130,61 @@ func (sw *sweeping) end(ctx context.Context, marks []dueMark, now time.Time) (le
 // one ends a row if it is due.
 func (sw *sweeping) one(ctx context.Context, d *dueMark, now time.Time) (fate string, err error) {
 	s := sw.store
-	r, err := s.runNow(ctx, s.lua.sweep, s.keys.row(d.mark.label()), string(d.mark))
+	r, err := s.runNow(ctx, s.lua.sweep, s.keys.row(d.mark.id), d.mark.nonce)
 	if err != nil {
 		return "", err
 	}
-	fate = r.text()
-	if r.err != nil {
+	if fate = r.text(); r.err != nil {
 		return "", r.err
 	}
-	came, err := strconv.ParseFloat(d.score, 64)
-	if err != nil {
-		return "", calls.ErrCorrupt
-	}
-	age := now.Sub(fromMillis(int64(came)))
+	age := now.Sub(placed(d.at))
 	switch {
-	case fate == "due" && !s.whole():
-		return fate, s.quietly(s.lua.later, s.keys.due(sw.part), string(d.mark), r.text(), d.score)(ctx)
-	case fate == "due":
-		return fate, nil
 	case fate == "gone" && !s.whole() && age < orphanAge:
 		return "young", nil
-	case !s.whole():
-		if err := s.gather(ctx, d.mark); err != nil {
-			return "", err
+	case fate == "gone":
+		err = sw.forget(ctx, d)
+	case s.whole(): // the script did the rest
+	case fate == "due":
+		_, due := r.next(), s.keys.due(sw.part)
+		return fate, s.quietly(s.lua.index, due, "-", due, d.mark.due(d.at), "+", due, d.mark.due(place(r.time())))(ctx)
+	default:
+		found, _, ok := readHeader(sessions.Key{}, r.text())
+		if !ok {
+			return "", calls.ErrCorrupt
+		}
+		d.mark.created, d.mark.actor = found.mark.created, found.mark.actor
+		err = s.gather(ctx, &d.mark, d.at)
+	}
+	if err != nil || fate != "gone" || age.Milliseconds() < margin {
+		return fate, err
+	}
+	return sw.wentBy(ctx, &d.mark)
+}
+
+// forget takes out of the indexes what leads to a row that is not there. When it began, and who
+// the actor was, is in the index of all rows: where that has it no more, others have not either.
+func (sw *sweeping) forget(ctx context.Context, d *dueMark) error {
+	s := sw.store
+	// There are few of one id: a row, and what broke off before it.
+	members, _, err := s.walk(ctx, s.runNow, s.keys.all(sw.part), d.mark.id, 10, "")
+	if err != nil {
+		return err
+	}
+	for _, member := range members {
+		if m, ok := readScanned(member); ok && m.id == d.mark.id && m.nonce == d.mark.nonce {
+			m.user = d.mark.user
+			return s.gather(ctx, &m, d.at)
 		}
 	}
-	if fate != "gone" || age.Milliseconds() < margin {
-		return fate, nil
-	}
-	return sw.wentBy(ctx, d.mark)
+	due := s.keys.due(sw.part)
+	return s.quietly(s.lua.index, due, "-", due, d.mark.due(d.at))(ctx)
 }
 
 // wentBy returns what a row was that expired in Redis.
-func (sw *sweeping) wentBy(ctx context.Context, m mark) (fate string, err error) {
+func (sw *sweeping) wentBy(ctx context.Context, m *mark) (fate string, err error) {
 	s := sw.store
-	results, err := s.askNow(ctx, s.client.B().Zscore().Key(s.keys.log(sw.part)).Member(m.label()).Build())
+	key, _ := m.key(sw.realms)
+	results, err := s.askNow(ctx, s.client.B().Zscore().Key(s.keys.log(sw.part)).Member(label(key)).Build())
 	if err != nil {
 		return "", err
 	}

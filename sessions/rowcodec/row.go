@@ -11,7 +11,7 @@ import (
 )
 
 // A row is the value of a session. Members that are pointers must be there: without them
-// a row says nothing that could be trusted.
+// a row says nothing that could be trusted, unless the store has them itself (EncodeRest).
 type row struct {
 	Version       rowVersion         `json:"v"`
 	User          *string            `json:"user"`
@@ -35,13 +35,13 @@ type row struct {
 	KeyID         string             `json:"kid"`
 	RotatedFrom   string             `json:"rip,omitzero"`
 	EndReason     sessions.EndReason `json:"end,omitzero"`
-	Created       int64              `json:"created"`
-	Expires       *int64             `json:"expires"`
-	Idle          *int64             `json:"idle"` // milliseconds
-	Generation    *uint64            `json:"gen"`
-	Secret        blob               `json:"rnd"`
+	Created       int64              `json:"created,omitzero"`
+	Expires       *int64             `json:"expires,omitzero"`
+	Idle          *int64             `json:"idle,omitzero"` // milliseconds
+	Generation    *uint64            `json:"gen,omitzero"`
+	Secret        blob               `json:"rnd,omitempty"`
 	SecretPrev    blob               `json:"rnd_prev,omitempty"`
-	Rotated       *int64             `json:"rotated"`
+	Rotated       *int64             `json:"rotated,omitzero"`
 	Revoked       *int64             `json:"revoked,omitzero"`
 	RequestHash   blob               `json:"request,omitempty"`
 	Cookies       bool               `json:"cookies,omitzero"` // it and the rest since version 2
@@ -75,9 +75,24 @@ func Encode(s *sessions.Session) (data []byte, err error) {
 // EncodeFor is Encode for a store that copies the value: its memory is that of others as
 // soon as use returns. Where the error is not nil, use was not called.
 func EncodeFor(s *sessions.Session, use func(value []byte)) error {
+	return encodeFor(s, false, use)
+}
+
+// EncodeRest is Encode for a store that keeps in a place of its own what a rotation changes, when
+// the session begins, ends and was revoked, and why: without all these.
+func EncodeRest(s *sessions.Session) (data []byte, err error) {
+	err = encodeFor(s, true, func(value []byte) { data = bytes.Clone(value) })
+	return data, err
+}
+
+func encodeFor(s *sessions.Session, rest bool, use func(value []byte)) error {
 	r := rows.Get().(*row)
 	defer r.free()
 	r.fill(s)
+	if rest {
+		r.KeyID, r.RotatedFrom, r.EndReason, r.Created = "", "", "", 0
+		r.Expires, r.Idle, r.Generation, r.Rotated, r.Revoked, r.Secret, r.SecretPrev = nil, nil, nil, nil, nil, nil, nil
+	}
 	if err := strictjson.Marshal(r, use, options); err != nil {
 		return fmt.Errorf("encoding session row: %w", err)
 	}
@@ -116,7 +131,14 @@ func (r *row) fill(s *sessions.Session) {
 }
 
 // Decode reads what Encode gave.
-func Decode(key sessions.Key, data []byte) (sessions.Session, error) {
+func Decode(key sessions.Key, data []byte) (sessions.Session, error) { return decode(key, data, false) }
+
+// DecodeRest reads what EncodeRest gave.
+func DecodeRest(key sessions.Key, data []byte) (sessions.Session, error) {
+	return decode(key, data, true)
+}
+
+func decode(key sessions.Key, data []byte, rest bool) (sessions.Session, error) {
 	r := rows.Get().(*row)
 	defer r.free()
 	if err := unmarshal(data, r, "row"); err != nil {
@@ -128,6 +150,10 @@ func Decode(key sessions.Key, data []byte) (sessions.Session, error) {
 		ActorClaims: r.ActorClaims, ActorAbsent: r.ActorAbsent, ActorWhole: r.ActorWhole, Kept: r.Kept,
 		Rule: r.Rule, IP: r.IP, UserAgent: r.UserAgent, ReportedBy: r.ReportedBy, KeyID: r.KeyID, RotatedFrom: r.RotatedFrom, EndReason: r.EndReason,
 		CreatedAt: fromMillis(r.Created), RequestHash: r.RequestHash, Cookies: r.Cookies, Confirmed: r.Confirmed,
+	}
+	if rest {
+		r.Expires, r.Idle, r.Generation, r.Rotated = new(int64), new(int64), new(uint64), new(int64)
+		r.Secret = make([]byte, sessions.SecretSize)
 	}
 	ok := r.Version > 0 && r.User != nil && r.Expires != nil && r.Idle != nil && r.Generation != nil && r.Rotated != nil &&
 		r.Secret.fill(&s.Secret) && (r.SecretPrev == nil || r.SecretPrev.fill(&s.SecretPrev))

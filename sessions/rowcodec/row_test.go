@@ -224,3 +224,28 @@ func BenchmarkDecodeRow(b *testing.B) {
 		}
 	}
 }
+
+// A store that keeps in places of its own what changes has the rest, and nothing of that twice.
+func TestTheRestOfARowIsAllButWhatTheStoreKeeps(t *testing.T) {
+	now := time.UnixMilli(1_767_323_045_678).UTC()
+	want := sessions.Session{
+		Realm: "r", ID: "i", UserID: "u", ClientID: "c", Rule: "self", ReportedBy: "192.0.2.1", Confirmed: 7, ConfirmedAt: now,
+	}
+	row := want
+	row.CreatedAt, row.ExpiresAt, row.RotatedAt, row.RevokedAt = now, now, now, now
+	row.KeyID, row.RotatedFrom, row.EndReason, row.Idle, row.Generation = "k", "192.0.2.2", sessions.EndRevoked, time.Hour, 5
+	row.Secret, row.SecretPrev = [sessions.SecretSize]byte{1}, [sessions.SecretSize]byte{2}
+	data, err := EncodeRest(&row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := DecodeRest(row.Key(), data)
+	epoch := time.UnixMilli(0).UTC()
+	want.CreatedAt, want.ExpiresAt, want.RotatedAt = epoch, epoch, epoch
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%s is read as %+v, %v", data, got, err)
+	}
+	if _, err := Decode(row.Key(), data); err == nil {
+		t.Error("the rest of a row is taken for a whole one")
+	}
+}

@@ -36,11 +36,16 @@ func Decode(key sessions.Key, data []byte, kept *sessions.Session) (sessions.Ses
 	if err != nil {
 		return sessions.Session{}, err
 	}
+	Keep(&row, kept)
+	return row, nil
+}
+
+// Keep puts into a row what is kept beside its data.
+func Keep(row, kept *sessions.Session) {
 	row.CreatedAt, row.ExpiresAt = kept.CreatedAt, kept.ExpiresAt
 	row.Generation, row.Secret, row.SecretPrev, row.KeyID = kept.Generation, kept.Secret, kept.SecretPrev, kept.KeyID
 	row.RotatedAt, row.RotatedFrom = kept.RotatedAt, kept.RotatedFrom
 	row.RevokedAt, row.EndReason = kept.RevokedAt, kept.EndReason
-	return row, nil
 }
 
 // KeptRevoked is how long a revoked row is kept, in milliseconds, as PurgeAt says.
