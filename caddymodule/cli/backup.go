@@ -84,7 +84,7 @@ func backupTarget(target string, now time.Time) (string, error) {
 	return target, nil
 }
 
-// saveBackup writes a backup to a file, which has its name once it is whole and on
+// saveBackup writes a backup to a file, which gets its name once it is complete and on
 // the disk.
 func saveBackup(name string, body io.Reader) (list *backup.Contents, err error) {
 	temp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")

@@ -25,8 +25,8 @@ type adminClient struct {
 	json    bool
 }
 
-// addFlags adds the flags that say which server is meant, as Caddy's own commands
-// have them, and --json.
+// addFlags adds --json and the flags that select the server, as Caddy's own commands
+// have them.
 func (c *adminClient) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&c.address, "address", "", "The admin endpoint of the running Caddy")
@@ -42,7 +42,7 @@ func addJSON(cmd *cobra.Command, asJSON *bool) {
 	cmd.Flags().BoolVar(asJSON, "json", false, "Print JSON, for scripts")
 }
 
-// completeNothing says that the values of flags are no names of files.
+// completeNothing keeps the shell from completing the values of flags with file names.
 func completeNothing(cmd *cobra.Command, flags ...string) {
 	for _, flag := range flags {
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions) // it is there
@@ -133,7 +133,7 @@ func (c *adminClient) call(method, path string, query url.Values, into any) erro
 	return nil
 }
 
-// adminAnswer says of a request that failed what to do next.
+// adminAnswer returns an error for a request that failed, with what to do next.
 func adminAnswer(address string, err error) error {
 	_, answer, refused := strings.Cut(err.Error(), "caddy responded with error: HTTP ")
 	if !refused {

@@ -13,7 +13,7 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// eachMark gives do the marks of logouts in the source, page by page.
+// eachMark calls do with the marks of logouts in the source, page by page.
 func (c *copier) eachMark(ctx context.Context, realms []string, do func(to logout.Store, realm string, marks []logout.Mark) error) error {
 	from, ok := sessions.As[logout.Store](c.from)
 	if !ok {
@@ -37,7 +37,7 @@ func (c *copier) eachMark(ctx context.Context, realms []string, do func(to logou
 	return nil
 }
 
-// marks carries what keeps tokens from before a logout from getting a new session.
+// marks copies the marks of logouts, which keep older tokens from getting a new session.
 func (c *copier) marks(ctx context.Context, realms []string, report *copyReport) error {
 	return c.eachMark(ctx, realms, func(to logout.Store, realm string, marks []logout.Mark) error {
 		report.Marks += int64(len(marks))
@@ -69,7 +69,7 @@ func (c *copier) checkMarks(ctx context.Context, realms []string) error {
 	})
 }
 
-// cutoffs carries what ended many sessions at once.
+// cutoffs copies the bulk revocations.
 func (c *copier) cutoffs(ctx context.Context, realms []string, report *copyReport) error {
 	for _, realm := range realms {
 		all, err := cutoffsOf(ctx, c.from, realm)
@@ -98,7 +98,7 @@ func cutoffsOf(ctx context.Context, store sessions.Store, realm string) ([]revoc
 	return cutoffs.Cutoffs(ctx, realm)
 }
 
-// checkCutoffs reads them again.
+// checkCutoffs checks that the target has each cutoff of the source.
 func (c *copier) checkCutoffs(ctx context.Context, realms []string) error {
 	for _, realm := range realms {
 		want, err := cutoffsOf(ctx, c.from, realm)

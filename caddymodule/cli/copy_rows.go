@@ -164,8 +164,8 @@ func (c *copier) update(ctx context.Context, row *sessions.Session) error {
 	})
 }
 
-// patiently does something again, up to 3 s later, while the store is unavailable: the sessions of
-// one user wait for each other there, and give up sooner than who copies would.
+// patiently retries for up to 3 s while the store is unavailable: operations on the sessions of one
+// user wait for each other there, with a shorter timeout than a copy needs.
 func (c *copier) patiently(ctx context.Context, do func() error) error {
 	for wait := 100 * time.Millisecond; ; wait *= 2 {
 		err := do()

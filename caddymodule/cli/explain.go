@@ -83,8 +83,8 @@ func (e *explainer) show(w io.Writer, result *explain.Result) error {
 	return printResult(w, result)
 }
 
-// readToken reads a token, as people have them at hand: with blanks around it, or
-// with the scheme before it.
+// readToken reads a token as people paste it: with blanks around it, or with the scheme
+// before it.
 func readToken(in io.Reader) (string, error) {
 	if isTerminal(in) {
 		return "", errors.New("give the token on the standard input, as in: caddy auth-sessions explain < token")
@@ -157,8 +157,8 @@ func printSession(w io.Writer, e *explain.Session) error {
 	return err
 }
 
-// loadEnv puts the variables of a file into the environment, but for those that are there, as
-// caddy run --envfile does. Caddy shares no function for that.
+// loadEnv sets the variables of a file that are not in the environment yet, as caddy run --envfile
+// does. Caddy exports no function for that.
 func loadEnv(file string) error {
 	data, err := os.ReadFile(file)
 	if err != nil {

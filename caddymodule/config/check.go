@@ -132,8 +132,7 @@ func (b *Block) checkCORS() error {
 	return nil
 }
 
-// checkList refuses a list that is empty, or has empty or repeated values. One that is not there is
-// none.
+// checkList refuses a list that is empty, or has empty or repeated values. A nil list is fine.
 func checkList(at, what string, list []string) error {
 	if list != nil && len(list) == 0 {
 		return wrong(at, "%s names nothing: name at least one", what)
@@ -149,7 +148,7 @@ func checkList(at, what string, list []string) error {
 	return nil
 }
 
-// Nearest returns the known word that was likely meant; "" for none.
+// Nearest returns the known word that was probably meant; "" for none.
 func Nearest(word string, known []string) string {
 	best, least := "", 3
 	for _, candidate := range known {

@@ -18,8 +18,8 @@ import (
 	"authsidecar/sessions/event"
 )
 
-// An auditor writes the records of an instance: into a log of their own, and into the
-// file, where there is one.
+// An auditor writes the records of an instance: to a log of their own, and to the
+// file, if there is one.
 type auditor struct {
 	logger   *zap.Logger
 	path     string // as configured; "": there is no file
@@ -28,21 +28,21 @@ type auditor struct {
 	key      string
 }
 
-// auditName is what the audit's logger is called, after the handler's.
+// auditName is the name of the audit's logger, below the handler's.
 const auditName = "audit"
 
 // auditFiles are the open files of this process, by their paths: a reload, and
 // several blocks, share them.
 var auditFiles = caddy.NewUsagePool()
 
-// An auditFile is a file in the pool, and what makes durable what nobody waits for.
+// An auditFile is a file in the pool, with the goroutine that syncs lines that nobody waits for.
 type auditFile struct {
 	writer  *audit.Writer
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 }
 
-// auditSync is how often that is, and how often a rotation is looked for.
+// auditSync is how often that goroutine syncs, and checks whether the file was rotated.
 const auditSync = time.Second
 
 func (a *auditor) open() error {
@@ -134,8 +134,8 @@ func (r *Reporter) Acting(record *audit.Record) error {
 	return err
 }
 
-// auditLine writes a record into the file. Where the audit is required, it is durable
-// when this returns, if anybody waits for it.
+// auditLine writes a record to the file. If the audit is required and wait is set, the line is
+// on disk when this returns.
 func (r *Reporter) auditLine(record *audit.Record, wait bool) (audit.Position, error) {
 	at, err := r.audit.write(record, r.audit.required && wait)
 	if err == nil {
@@ -167,9 +167,9 @@ func note(ctx context.Context, record *audit.Record) {
 	}
 }
 
-// Before is asked before a session is stored, opened or refreshed: handlers of Caddy's events
-// may say no, and where the audit is required, what is about to happen is on disk when
-// this returns.
+// Before is called before a session is stored, opened or refreshed: handlers of Caddy's events
+// may refuse it, and if the audit is required, the record of what is about to happen is on disk
+// when this returns.
 func (r *Reporter) Before(ctx context.Context, kind event.Kind, s *sessions.Session) error {
 	record := audit.RecordOf(&sessions.Event{Kind: kind, Session: s, IP: s.RequestIP()})
 	record.Event = audit.EventRefreshing

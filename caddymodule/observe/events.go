@@ -18,7 +18,7 @@ import (
 // follows, as in auth_session_created.
 const eventPrefix = "auth_session_"
 
-// eventTimeout bounds how long the handlers of an event may think.
+// eventTimeout bounds how long the handlers of an event may take.
 const eventTimeout = 10 * time.Second
 
 // events emits what happens in Caddy's events app.
@@ -86,9 +86,9 @@ func (e *events) ask(ctx context.Context, r *audit.Record) error {
 	return nil
 }
 
-// context is what handlers run in: neither a client that went away nor a reload keeps
-// them from being asked. Their placeholders are those of the event, and none of the
-// request, whose headers hold tokens.
+// context returns the context of the handlers: neither a client that disconnects nor a reload
+// cancels it. It has the placeholders of the event and none of the request, whose headers hold
+// tokens.
 func (e *events) context(ctx context.Context) (caddy.Context, context.CancelFunc) {
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), eventTimeout)
 	own := e.ctx

@@ -14,8 +14,8 @@ import (
 	"authsidecar/sessions/bearer"
 )
 
-// health caches for a second whether a block can serve: probes, however many, cost the store
-// one question.
+// health caches for a second whether a block can serve, so that many probes cost the store one
+// query.
 type health struct {
 	mu      sync.Mutex
 	checked time.Time
@@ -49,7 +49,7 @@ func (r *Reporter) ServeHealth(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// healthy says why the block cannot serve; nil if it can.
+// healthy returns why the block cannot serve; nil if it can.
 func (r *Reporter) healthy() error {
 	h := &r.health
 	h.mu.Lock()

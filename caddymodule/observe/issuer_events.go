@@ -26,8 +26,8 @@ type issuerLog struct {
 	logged map[string]time.Time // of lines about tokens that were refused
 }
 
-// issuerPause is how long there is no second line about tokens of one issuer that are refused
-// for one reason.
+// issuerPause is the least time between two lines about refused tokens of one issuer with the
+// same reason.
 const issuerPause = time.Minute
 
 // put remembers an event. again reports whether a line about the same refusal was just logged.
@@ -58,8 +58,8 @@ func (r *Reporter) LastIssuerEvent(issuer string) *IssuerEvent {
 	return nil
 }
 
-// Heard reports an event of a trusted issuer. rows says what rows have of its callers' tokens,
-// for one that matches nothing.
+// Heard reports an event of a trusted issuer. rows describes which identifiers of its tokens the
+// rows hold, for an event that matches nothing.
 func (r *Reporter) Heard(ctx context.Context, h *logoutapi.Heard, rows string) {
 	issuerEvents.WithLabelValues(r.issuer, h.Kind, string(h.Outcome)).Inc()
 	again := r.issuers.put(h, time.Now())

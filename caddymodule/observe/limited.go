@@ -8,11 +8,11 @@ import (
 	"go.uber.org/zap"
 )
 
-// limitedPause is how long there is no more than one line about addresses that are limited, so
-// that whoever has many of them does not fill the log.
+// limitedPause is the least time between two lines about limited addresses, so that a client with
+// many addresses does not fill the log.
 const limitedPause = 10 * time.Second
 
-// A limitedLog is what was not logged yet of addresses that are limited.
+// A limitedLog counts the limited addresses that were not logged yet.
 type limitedLog struct {
 	mu     sync.Mutex
 	count  int

@@ -10,9 +10,9 @@ import (
 	"authsidecar/sessions/event"
 )
 
-// Live estimates how many sessions of each realm a store has that are not
-// over. The store is read through in the background, slowly; from then on, what this
-// process creates and ends counts, until the next time.
+// Live estimates how many live sessions of each realm a store has. The store is scanned
+// slowly in the background; until the next scan, the sessions that this process creates and ends
+// are added and subtracted.
 type Live struct {
 	mu     sync.Mutex
 	realms map[string]LiveCount // nil: not counted yet
@@ -24,9 +24,10 @@ type LiveCount struct {
 	Impersonated int `json:"impersonations"`
 }
 
-// The store is read through livePage rows at a time, and left alone after each page liveRest times as
-// long as it took, so that nobody has to wait for it; and again after liveEvery, or liveShare times as
-// long as all pages took, so that a large store takes half a percent of a processor at the most.
+// A scan reads livePage rows at a time and rests after each page for liveRest times as long as the
+// page took, so that nobody has to wait for it. The next scan begins after liveEvery, or after
+// liveShare times as long as all pages took, so that a large store costs at most half a percent of a
+// processor.
 const (
 	liveEvery = 5 * time.Minute
 	livePage  = 500
@@ -93,8 +94,8 @@ func (l *Live) Run(ctx context.Context, store sessions.Store) {
 	}
 }
 
-// countLive reads the store through. took is how long the store took for that; ok reports whether that
-// got to the end.
+// countLive scans the store. took is how long the store took; ok reports whether the scan
+// completed.
 func countLive(ctx context.Context, store sessions.AdminStore, clock func() time.Time) (counted map[string]LiveCount, took time.Duration, ok bool) {
 	counted = make(map[string]LiveCount)
 	for cursor := ""; ; {

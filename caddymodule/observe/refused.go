@@ -31,7 +31,7 @@ type refusedLog struct {
 // refusedPause is how often a kind of refusal is logged.
 const refusedPause = time.Second
 
-// A refusedKind is what is logged together.
+// A refusedKind is a group of refusals that share a line.
 type refusedKind struct {
 	reason bearer.Reason
 	issuer string // a configured one, or ""
@@ -87,7 +87,7 @@ func (l *refusedLog) count(err error, clientIP, uuid string) {
 	}
 }
 
-// run writes what is due, until ctx ends, and then the rest.
+// run writes the lines that are due until ctx ends, and then the rest.
 func (l *refusedLog) run(ctx context.Context) {
 	periodic.Run(ctx, refusedPause, func() { l.flush(refusedPause) })
 	l.flush(0)
@@ -128,7 +128,7 @@ func (l *refusedLog) write(kind refusedKind, c *refusedCount) {
 // maxClaimedIssuer is how much of a made-up name is logged, in bytes.
 const maxClaimedIssuer = 128
 
-// claimedIssuer makes a name that anybody may have made up fit for a log.
+// claimedIssuer makes an unverified issuer name safe to log.
 func claimedIssuer(name string) string {
 	if len(name) > maxClaimedIssuer {
 		return audit.Mask(forward.Encode(name[:maxClaimedIssuer])) + "..."

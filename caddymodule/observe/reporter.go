@@ -32,7 +32,7 @@ type Config struct {
 	AuditFile     string
 	AuditRequired bool
 
-	// Refusals are reasons of rejections that are counted from 0 on, beside those known here.
+	// Refusals are further reasons of rejections whose counters are exported from the start, as 0.
 	Refusals []string
 	// Mend says what to do about tokens that are refused for a reason: of this issuer, which is
 	// configured or our own; "" for any other.
@@ -74,7 +74,7 @@ type Reporter struct {
 	hits, misses prometheus.Counter // of the verified-token cache
 }
 
-// New makes the reporter of a block, as far as that needs no file.
+// New makes the reporter of a block. It opens no file: see OpenAudit.
 func New(ctx caddy.Context, c Config) (*Reporter, error) {
 	events, err := newEvents(ctx)
 	if err != nil {
@@ -151,8 +151,8 @@ func (r *Reporter) Verified(ctx context.Context, issuer string, cached bool) {
 	summaryOf(ctx).setIssuer(issuer, cached)
 }
 
-// Failed reports a request that was refused (at debug, and what is wrong with tokens at info,
-// not each of them: the caller's fault) or failed (at error: ours).
+// Failed reports a request that was refused or failed. A refusal is the caller's fault and logged
+// at debug, with a summary of refused tokens at info; a failure is ours and logged at error.
 func (r *Reporter) Failed(ctx context.Context, status int, err error) {
 	reason, ip := Reason(status, err), clientIP(ctx)
 	rejections.WithLabelValues(r.issuer, reason).Inc()
@@ -200,8 +200,8 @@ func IsClaimedIP(r *http.Request) bool {
 		slices.ContainsFunc(server.ClientIPHeaders, func(name string) bool { return strings.EqualFold(name, "X-Forwarded-For") })
 }
 
-// RequestID returns the UUID that Caddy gives a request, {http.request.uuid}. Whoever asks for it has
-// it put into the access log too, as "uuid", and so it is asked for where a request is refused.
+// RequestID returns the UUID that Caddy gives a request, {http.request.uuid}. Asking for it also
+// adds it to the access log, as "uuid"; it is asked for when a request is refused.
 func RequestID(r *http.Request) string { return requestID(r.Context()) }
 
 func requestID(ctx context.Context) string {

@@ -34,7 +34,7 @@ func Meter(store sessions.Store, engine string) sessions.Store {
 	return m
 }
 
-// timed begins to time an operation. The caller calls done with its error.
+// timed starts timing an operation. The caller calls done with the operation's error.
 func (m *metered) timed(ctx context.Context, operation string) (done func(error)) {
 	start := time.Now()
 	return func(err error) {

@@ -18,8 +18,8 @@ import (
 	"authsidecar/sessions/forward"
 )
 
-// A summary is what the trace and the access log entry of a request say of it. It holds no
-// token. The methods of a nil summary do nothing.
+// A summary is what the trace and the access log entry say about a request. It holds no token.
+// The methods of a nil summary do nothing.
 type summary struct {
 	mu       sync.Mutex
 	decision string // what was done, or why not
@@ -190,7 +190,7 @@ func Refused(r *http.Request, status int, reason string, who *forward.Who) {
 	summaryOf(r.Context()).end(r, reason, who)
 }
 
-// end writes the summary of a request of the app. Nil is one that was not begun.
+// end writes the summary of a request of the app. A nil summary is one that was not begun.
 func (s *summary) end(r *http.Request, decision string, who *forward.Who) {
 	if s == nil {
 		s = new(summary)

@@ -20,7 +20,7 @@ type Trouble struct {
 const maxTroubles = 32
 
 // troubles are the last errors of each realm. They belong to the process, as counters do: what
-// several configurations share, as a store, has the logger of the first.
+// several configurations share, such as a store, logs with the logger of the first.
 var troubles sync.Map // *remembered by realm
 
 type remembered struct {
@@ -66,7 +66,7 @@ type errorCore struct{ kept *remembered }
 // Enabled implements zapcore.LevelEnabler.
 func (errorCore) Enabled(level zapcore.Level) bool { return level >= zapcore.ErrorLevel }
 
-// With implements zapcore.Core. What a logger always says is not kept.
+// With implements zapcore.Core. The fields of a logger itself are not kept.
 func (c errorCore) With([]zapcore.Field) zapcore.Core { return c }
 
 // Check implements zapcore.Core.

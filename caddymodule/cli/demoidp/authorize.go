@@ -26,8 +26,8 @@ func (r *request) proves(verifier string) bool {
 	return subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(r.challenge)) == 1
 }
 
-// read reads a request. known is false where it is not sure whose it is: then nobody is sent back.
-// wrong is the error that its client gets; "" for none.
+// read reads a request. known is false if its client is unknown: then nobody is sent back. wrong is
+// the error that the client gets; "" for none.
 func (p *Provider) read(values url.Values) (r *request, known bool, wrong string) {
 	for name := range values {
 		if len(values[name]) > 1 { // RFC 6749 section 3.1
@@ -50,7 +50,7 @@ func (p *Provider) read(values url.Values) (r *request, known bool, wrong string
 	return r, true, wrong
 }
 
-// serveStart shows whoever comes by themselves what this is, and where to sign in.
+// serveStart tells a visitor what this is, and where to sign in.
 func (p *Provider) serveStart(w http.ResponseWriter, _ *http.Request) {
 	p.writePage(w, http.StatusOK, &page{Title: "An identity provider to try things out", Sites: p.Sites})
 }
@@ -62,7 +62,7 @@ func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serveChoice sends who chose a person back, as that person.
+// serveChoice sends the browser back to the client, signed in as the chosen person.
 func (p *Provider) serveChoice(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
 		p.writePage(w, http.StatusBadRequest, &page{Title: "This form cannot be read", Text: "Begin again at the site that sent you here."})
@@ -83,7 +83,7 @@ func (p *Provider) serveChoice(w http.ResponseWriter, r *http.Request) {
 	p.sendBack(w, r, asked, url.Values{"code": {code}})
 }
 
-// readOrSendBack reads a request. Where that is wrong it answers.
+// readOrSendBack reads a request, and answers it if it is wrong.
 func (p *Provider) readOrSendBack(w http.ResponseWriter, r *http.Request, values url.Values) (*request, bool) {
 	asked, known, wrong := p.read(values)
 	switch {

@@ -80,8 +80,8 @@ func New(c Config) (*Provider, error) {
 	return p, nil
 }
 
-// ServeHTTP answers requests for the host of the issuer alone: a name of somebody else's that leads
-// to this machine is none.
+// ServeHTTP answers only requests for the host of the issuer, and none for another name that resolves
+// to this machine.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -143,7 +143,7 @@ func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// keep keeps what a code stands for.
+// keep stores a flow, and returns its code.
 func (p *Provider) keep(f *flow) (code string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -157,7 +157,7 @@ func (p *Provider) keep(f *flow) (code string) {
 	return code
 }
 
-// take returns what a code stands for, once; nil where it is good for nothing.
+// take returns the flow of a code, once; nil if the code is unknown or expired.
 func (p *Provider) take(code string) *flow {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -86,7 +86,7 @@ func (p *parser) next(example string) (string, error) {
 	return p.Val(), nil
 }
 
-// literal is next for a value that has to be known now.
+// literal is next for a value that may not be a placeholder.
 func (p *parser) literal(example string) (string, error) {
 	word := p.Val()
 	value, err := p.next(example)
@@ -117,8 +117,8 @@ func (p *parser) fields(into any, more words) words {
 	return more
 }
 
-// value reads what follows a word into a field, as its type says: a pointer to one is not nil where
-// the word is there.
+// value reads what follows a word into a field, as the field's type says. A pointer is set if the
+// word is there.
 func (p *parser) value(into any, example string) (err error) {
 	switch into := into.(type) {
 	case *bool:
@@ -152,7 +152,7 @@ func (p *parser) value(into any, example string) (err error) {
 	return err
 }
 
-// parse reads a value that has to be known now, and is of a kind.
+// parse reads a value of a kind, which may not be a placeholder.
 func (p *parser) parse(example, kind string, parse func(string) error) error {
 	word := p.Val()
 	value, err := p.literal(example)
@@ -176,7 +176,7 @@ func (p *parser) duration(into *caddy.Duration, example string) error {
 	return err
 }
 
-// secret reads where a secret is to be found. The secret itself is refused: a
+// secret reads where a secret is kept. The secret itself is refused: a
 // Caddyfile, and the JSON it becomes, are kept and shown in many places. No
 // message repeats it.
 func (p *parser) secret(into *string, example string) error {
