@@ -2,7 +2,6 @@ package sessions
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -206,22 +205,4 @@ func isWord(claim any, word string) bool {
 // hasPrefix reports whether a text begins with that, in any case.
 func hasPrefix(text, prefix string) bool {
 	return len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix)
-}
-
-// Ref returns the reference to the session that an access token of ours has.
-func (m *Manager) Ref(c *Caller) Ref {
-	return Ref{
-		Key:           Key{Realm: m.Realm, ID: c.SessionID},
-		UserID:        c.Subject,
-		Impersonation: c.Acting,
-		Actor:         c.Actor,
-		CreatedAt:     c.SessionCreated,
-		StoreID:       c.StoreID,
-	}
-}
-
-// Revoked reports whether the session of an access token of ours was revoked. An error
-// wraps ErrUnavailable: that is unknown.
-func (m *Manager) Revoked(ctx context.Context, c *Caller) (bool, error) {
-	return m.revocations().Revoked(ctx, m.Ref(c))
 }

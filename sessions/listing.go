@@ -193,3 +193,41 @@ func (l listing) open(text string) (string, error) {
 	}
 	return string(cursor), nil
 }
+
+// A selection is the live sessions that a filter selects and a caller may see.
+type selection struct {
+	*Manager
+
+	rights *Rights
+	filter Filter
+}
+
+// walk calls visit with each of them, newest first, from at most that many pages of the store. rows
+// returns the size of the next page; walk ends when it is 0, or at a session that began no later than
+// end. next is the cursor to go on from.
+func (l *selection) walk(ctx context.Context, cursor string, pages int, rows func() int, end time.Time, visit func(*Session)) (next string, err error) {
+	queries, listing := l.rights.queries(l.Realm, l.filter), l.listing()
+	if next, err = listing.open(cursor); err != nil {
+		return "", err
+	}
+	now := l.Store.Now()
+	for range pages {
+		page, err := listing.page(ctx, queries, next, rows())
+		if err != nil {
+			return "", err
+		}
+		for i := range page.Sessions {
+			s := &page.Sessions[i]
+			if !s.CreatedAt.After(end) {
+				return "", nil // all others are older
+			}
+			if l.filter.Covers(s) && l.live(s, now) && l.rights.Over(s) {
+				visit(s)
+			}
+		}
+		if next = page.Next; next == "" || rows() <= 0 {
+			break
+		}
+	}
+	return listing.seal(next), nil
+}

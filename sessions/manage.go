@@ -13,6 +13,62 @@ import (
 // selects little of what the caller may see costs little.
 const scanPages = 10
 
+// RightsOf returns what the caller, who asks from ip, may manage. Who acts for a
+// user is not the user, and may manage nothing: ErrForbidden.
+func (m *Manager) RightsOf(c *Caller, ip string) (*Rights, error) {
+	if c.Acting {
+		return nil, ErrForbidden
+	}
+	r := &Rights{caller: c, ip: ip}
+	if c.Own || c.IsUser() {
+		r.user = c.Subject
+	}
+	for i := range m.Manage {
+		if m.Manage[i].From == c.From() && m.Manage[i].mayHold(c) {
+			r.manage = append(r.manage, m.Manage[i])
+		}
+	}
+	return r, nil
+}
+
+// ConsoleCaller returns who signed in at the console (Minter.Console), by a live session of theirs,
+// with the claims that it recorded then, and so what rules they are asked: they have for a day what
+// allow and manage give them. The errors are ErrSignInAgain, and ErrForbidden where the session is
+// of no console, or its issuer is not trusted with its caller any more.
+func (m *Manager) ConsoleCaller(s *Session) (*Caller, error) {
+	trust := m.trust(s.Actor.Issuer)
+	switch {
+	case !m.ofConsole(s) || s.Impersonation || trust == nil:
+		return nil, ErrForbidden
+	case m.Store.Now().Sub(s.CreatedAt) > consoleAge:
+		return nil, ErrSignInAgain
+	}
+	c := m.Policy.recorded(s, trust)
+	if !trust.Accepts(c) {
+		return nil, ErrForbidden
+	}
+	c.User = trust.IsUserOf(c)
+	return c, nil
+}
+
+// MayAct reports whether there are users for whom the caller may have a session, as far as that can
+// be said of none of them.
+func (m *Manager) MayAct(c *Caller) bool { return !c.Own && !c.Acting && m.Policy.mayAllow(c) }
+
+// adminSubject is who ended a session, in events, where the operator
+// did. It has no issuer, so that no caller has this name.
+const adminSubject = "admin"
+
+// Operator returns the rights of the operator of the server: over every session of the
+// realm. What it ends is ended by adminSubject. A filter that names nothing lists all.
+func (m *Manager) Operator() *Rights {
+	return &Rights{
+		operator: true,
+		caller:   &Caller{Principal: Principal{Subject: adminSubject}},
+		manage:   []Rule{{Name: adminSubject, When: everySession{}}},
+	}
+}
+
 // LinkAgain returns the link of a pending session that the caller asked for: ErrNotFound for every
 // other one.
 func (m *Manager) LinkAgain(ctx context.Context, r *Rights, id string) (*Grant, error) {
@@ -34,41 +90,11 @@ func (m *Manager) listing() listing { return listing{m.Store, m.Realm, m.IDSecre
 // callers who want all of them go on from there.
 func (m *Manager) List(ctx context.Context, r *Rights, f Filter, cursor string, limit int) (found Page, err error) {
 	missing := func() int { return limit - len(found.Sessions) }
-	found.Next, err = m.walk(ctx, r, f, cursor, scanPages, missing, time.Time{}, func(s *Session) { found.Sessions = append(found.Sessions, *s) })
+	found.Next, err = (&selection{m, r, f}).walk(ctx, cursor, scanPages, missing, time.Time{}, func(s *Session) { found.Sessions = append(found.Sessions, *s) })
 	if err != nil {
 		return Page{}, err
 	}
 	return found, nil
-}
-
-// walk calls visit with the live sessions that the filter selects and the caller may see, newest
-// first, from at most that many pages of the store. rows returns the size of the next page; walk ends
-// when it is 0, or at a session that began no later than end. next is the cursor to go on from.
-func (m *Manager) walk(ctx context.Context, r *Rights, f Filter, cursor string, pages int, rows func() int, end time.Time, visit func(*Session)) (next string, err error) {
-	queries, listing := r.queries(m.Realm, f), m.listing()
-	if next, err = listing.open(cursor); err != nil {
-		return "", err
-	}
-	now := m.Store.Now()
-	for range pages {
-		page, err := listing.page(ctx, queries, next, rows())
-		if err != nil {
-			return "", err
-		}
-		for i := range page.Sessions {
-			s := &page.Sessions[i]
-			if !s.CreatedAt.After(end) {
-				return "", nil // all others are older
-			}
-			if f.Covers(s) && m.live(s, now) && r.Over(s) {
-				visit(s)
-			}
-		}
-		if next = page.Next; next == "" || rows() <= 0 {
-			break
-		}
-	}
-	return listing.seal(next), nil
 }
 
 // Get returns a live session that the caller may see. Every other one is
@@ -195,8 +221,22 @@ func (m *Manager) endable(ctx context.Context, r *Rights, f Filter, cursor strin
 		return revokePage
 	}
 	over := m.revocations().RevokedUntil(m.Realm, &f)
-	next, err = m.walk(ctx, r, f, cursor, pages, rows, over, func(s *Session) { keys = append(keys, s.Key()) })
+	next, err = (&selection{m, r, f}).walk(ctx, cursor, pages, rows, over, func(s *Session) { keys = append(keys, s.Key()) })
 	return keys, next, err
+}
+
+// Linked returns the pending session that a link opens, and opens nothing. The errors are those
+// of Open.
+func (m *Manager) Linked(ctx context.Context, req *OpenRequest) (Session, error) {
+	return (&opening{Manager: m, req: req}).look(ctx)
+}
+
+// Open opens a pending session by its link, once: its life begins, and it has tokens from now
+// on. Today's policy is asked again with what the row recorded of the caller; a no ends the
+// session. The errors wrap ErrLink where the link is good for nothing, ErrOpener where it is not
+// good in this browser, and ErrUnavailable or keyring.ErrNoKey where that is unknown.
+func (m *Manager) Open(ctx context.Context, req *OpenRequest) (*Grant, error) {
+	return (&opening{Manager: m, req: req}).open(ctx)
 }
 
 // CurrentOf returns the live session that an access token of ours is of.

@@ -244,3 +244,21 @@ func (m *Manager) cutOff(s *Session) bool { return m.revocations().RevokedByCuto
 
 // live reports whether the session is not over at now.
 func (m *Manager) live(s *Session, now time.Time) bool { return s.Live(now) && !m.cutOff(s) }
+
+// Ref returns the reference to the session that an access token of ours has.
+func (m *Manager) Ref(c *Caller) Ref {
+	return Ref{
+		Key:           Key{Realm: m.Realm, ID: c.SessionID},
+		UserID:        c.Subject,
+		Impersonation: c.Acting,
+		Actor:         c.Actor,
+		CreatedAt:     c.SessionCreated,
+		StoreID:       c.StoreID,
+	}
+}
+
+// Revoked reports whether the session of an access token of ours was revoked. An error
+// wraps ErrUnavailable: that is unknown.
+func (m *Manager) Revoked(ctx context.Context, c *Caller) (bool, error) {
+	return m.revocations().Revoked(ctx, m.Ref(c))
+}

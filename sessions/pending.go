@@ -232,17 +232,3 @@ func (o *opening) actorIsHere(row *Session) bool {
 	is, was := o.trust(here.Actor.Issuer), o.trust(row.Actor.Issuer)
 	return is != nil && was != nil && is.Name == was.Name
 }
-
-// Linked returns the pending session that a link opens, and opens nothing. The errors are those
-// of Open.
-func (m *Manager) Linked(ctx context.Context, req *OpenRequest) (Session, error) {
-	return (&opening{Manager: m, req: req}).look(ctx)
-}
-
-// Open opens a pending session by its link, once: its life begins, and it has tokens from now
-// on. Today's policy is asked again with what the row recorded of the caller; a no ends the
-// session. The errors wrap ErrLink where the link is good for nothing, ErrOpener where it is not
-// good in this browser, and ErrUnavailable or keyring.ErrNoKey where that is unknown.
-func (m *Manager) Open(ctx context.Context, req *OpenRequest) (*Grant, error) {
-	return (&opening{Manager: m, req: req}).open(ctx)
-}

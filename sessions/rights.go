@@ -11,6 +11,13 @@ import (
 // those that a filter names, whatever exists.
 var ErrForbidden = errors.New("caller may not manage these sessions")
 
+// consoleAge is for how long the claims count by which a person signed in at the console.
+const consoleAge = 24 * time.Hour
+
+// ErrSignInAgain means that a person signed in at the console too long ago for their claims to
+// give them anything.
+var ErrSignInAgain = fmt.Errorf("%w: the sign-in is too old", ErrForbidden)
+
 // Rights say which sessions a caller may see and end: those of the user that they
 // are, the impersonations that they made, and those that a manage rule gives them.
 type Rights struct {
@@ -152,66 +159,3 @@ func (everySession) PerSession() bool { return false }
 
 // Interface guards
 var _ Condition = everySession{}
-
-// RightsOf returns what the caller, who asks from ip, may manage. Who acts for a
-// user is not the user, and may manage nothing: ErrForbidden.
-func (m *Manager) RightsOf(c *Caller, ip string) (*Rights, error) {
-	if c.Acting {
-		return nil, ErrForbidden
-	}
-	r := &Rights{caller: c, ip: ip}
-	if c.Own || c.IsUser() {
-		r.user = c.Subject
-	}
-	for i := range m.Manage {
-		if m.Manage[i].From == c.From() && m.Manage[i].mayHold(c) {
-			r.manage = append(r.manage, m.Manage[i])
-		}
-	}
-	return r, nil
-}
-
-// consoleAge is for how long the claims count by which a person signed in at the console.
-const consoleAge = 24 * time.Hour
-
-// ErrSignInAgain means that a person signed in at the console too long ago for their claims to
-// give them anything.
-var ErrSignInAgain = fmt.Errorf("%w: the sign-in is too old", ErrForbidden)
-
-// ConsoleCaller returns who signed in at the console (Minter.Console), by a live session of theirs,
-// with the claims that it recorded then, and so what rules they are asked: they have for a day what
-// allow and manage give them. The errors are ErrSignInAgain, and ErrForbidden where the session is
-// of no console, or its issuer is not trusted with its caller any more.
-func (m *Manager) ConsoleCaller(s *Session) (*Caller, error) {
-	trust := m.trust(s.Actor.Issuer)
-	switch {
-	case !m.ofConsole(s) || s.Impersonation || trust == nil:
-		return nil, ErrForbidden
-	case m.Store.Now().Sub(s.CreatedAt) > consoleAge:
-		return nil, ErrSignInAgain
-	}
-	c := m.Policy.recorded(s, trust)
-	if !trust.Accepts(c) {
-		return nil, ErrForbidden
-	}
-	c.User = trust.IsUserOf(c)
-	return c, nil
-}
-
-// MayAct reports whether there are users for whom the caller may have a session, as far as that can
-// be said of none of them.
-func (m *Manager) MayAct(c *Caller) bool { return !c.Own && !c.Acting && m.Policy.mayAllow(c) }
-
-// adminSubject is who ended a session, in events, where the operator
-// did. It has no issuer, so that no caller has this name.
-const adminSubject = "admin"
-
-// Operator returns the rights of the operator of the server: over every session of the
-// realm. What it ends is ended by adminSubject. A filter that names nothing lists all.
-func (m *Manager) Operator() *Rights {
-	return &Rights{
-		operator: true,
-		caller:   &Caller{Principal: Principal{Subject: adminSubject}},
-		manage:   []Rule{{Name: adminSubject, When: everySession{}}},
-	}
-}
