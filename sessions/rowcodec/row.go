@@ -35,7 +35,7 @@ type row struct {
 	KeyID         string             `json:"kid"`
 	RotatedFrom   string             `json:"rip,omitzero"`
 	EndReason     sessions.EndReason `json:"end,omitzero"`
-	Created       int64              `json:"created,omitzero"`
+	Created       int64              `json:"created"`
 	Expires       *int64             `json:"expires,omitzero"`
 	Idle          *int64             `json:"idle,omitzero"` // milliseconds
 	Generation    *uint64            `json:"gen,omitzero"`
