@@ -36,6 +36,7 @@ const (
 	hotShare    = 4   // a fourth of the memory is for tokens of which all is remembered
 	cacheSample = 8   // how many tokens are looked at to find some that make space
 	cacheTry    = 8   // of so many that come again, one looks for it: what is used often comes often
+	muchMore    = 4   // how many times as often as another a token is used that takes its space
 )
 
 // A digest is the SHA-256 of a token: what the cache knows it by.
@@ -187,10 +188,6 @@ func (s *cacheShard) makeSpace(fresh *verified, now time.Time) bool {
 	}
 	return true
 }
-
-// muchMore is how many times as often as another a token is used that takes its space: to exchange
-// two costs more than it gains where they are used alike.
-const muchMore = 4
 
 // mark remembers that a token is good, if there is space for that.
 func (s *cacheShard) mark(id *digest, m mark, now time.Time) {
