@@ -2,7 +2,6 @@ package identity
 
 import (
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
@@ -61,22 +60,11 @@ func (id *identity) find(key string) (any, bool) {
 	}
 	switch name {
 	case "id":
-		return id.UserID, true
-	case "session_id":
-		return id.SessionID, true
-	case "actor":
-		return id.Actor.Subject, true
-	case "actor_issuer":
-		return id.Actor.Issuer, true
-	case "is_impersonation":
-		return strconv.FormatBool(id.Impersonation), true
-	case "reason":
-		return id.Reason, true
-	case "client_id":
-		return id.ClientID, true
-	default:
+		name = "user_id"
+	case "user_id":
 		return nil, false
 	}
+	return id.Value(forward.Field(name))
 }
 
 // caller is who has the session, which is one of ours: without the claims of their token.

@@ -33,7 +33,7 @@ type cacheShard struct {
 const (
 	cacheShards = 16
 	markSize    = 340 // bytes of a mark, with its digest and its share of the map, some of which is empty
-	hotShare    = 4   // a fourth of the memory is for tokens of which all is remembered
+	hotShare    = 7   // a seventh of the memory is for tokens of which all is remembered
 	cacheSample = 8   // how many tokens are looked at to find some that make space
 	cacheTry    = 8   // of so many that come again, one looks for it: what is used often comes often
 	muchMore    = 4   // how many times as often as another a token is used that takes its space

@@ -124,7 +124,7 @@ func present(c *cache, first, n int) (known int) {
 func TestCache_IsNotFlushedByTokensThatArePresentedOnce(t *testing.T) {
 	now := noon
 	const regulars, scan = 2_000, 200_000
-	c := newCache(2<<20, func() time.Time { return now }) // for some 250 whole tokens and 10,000 marks
+	c := newCache(2<<20, func() time.Time { return now }) // for some 75 whole tokens and 5,000 marks
 	fill(c, 0, regulars)
 	for range 10 {
 		now = now.Add(10 * time.Second)

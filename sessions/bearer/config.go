@@ -21,7 +21,7 @@ const (
 	DefaultMaxLifetime = 24 * time.Hour
 	MaxMaxLifetime     = 10 * 366 * 24 * time.Hour
 	MaxIDTokens        = 24 * time.Hour
-	DefaultCacheBytes  = 64 << 20
+	DefaultCacheBytes  = 56 << 20
 )
 
 // NoType stands in Issuer.Types for tokens without a "typ" header.
@@ -99,7 +99,7 @@ type Issuer struct {
 type Config struct {
 	// Issuers are the trusted ones, each name once. Required.
 	Issuers []Issuer
-	// CacheBytes is how much memory is for verified tokens. A fourth of it is for all that is
+	// CacheBytes is how much memory is for verified tokens. A seventh of it is for all that is
 	// made of those that are presented often, some 4 KiB each; the rest for what it takes to
 	// know that a token is good, and a little of what it says: up to 340 bytes. Default:
 	// DefaultCacheBytes. Negative: none.

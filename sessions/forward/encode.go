@@ -113,8 +113,8 @@ func (f Field) Claim() (name string, ok bool) {
 
 // Value renders the field, of somebody with these claims; "" where there is no value.
 func (f Field) Value(w *Who, claims sessions.Claims) string {
-	if get, ok := fields[f]; ok {
-		return Encode(get(w))
+	if value, ok := w.Value(f); ok {
+		return Encode(value)
 	}
 	value, _ := claims.Find(string(f))
 	return render(value)
@@ -130,6 +130,15 @@ type Who struct {
 	Impersonation bool
 	Reason        string
 	ClientID      string
+}
+
+// Value returns what the field says, as it is; ok is false where that is a claim.
+func (w *Who) Value(f Field) (value string, ok bool) {
+	get, ok := fields[f]
+	if !ok {
+		return "", false
+	}
+	return get(w), true
 }
 
 // Of says who a verified caller is to the app. The subject of another issuer is a user
