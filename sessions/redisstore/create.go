@@ -79,7 +79,7 @@ func (s *Store) prepare(ctx context.Context, m mark, row *sessions.Session, begi
 	var newest time.Time
 	calls := []func(context.Context) error{
 		func(ctx context.Context) (err error) { count, err = s.spread(ctx, &m, row); return err },
-		s.quietly(s.lua.realm, s.keys.realms(), m.id[:realmSize], row.Realm),
+		s.quietly(s.lua.command, s.keys.realms(), "HSET", m.id[:realmSize], row.Realm),
 	}
 	if begins {
 		calls = append(calls, func(ctx context.Context) (err error) { newest, err = s.newestCutoff(ctx); return err })

@@ -110,7 +110,7 @@ func (s *Store) RemoveCutoff(ctx context.Context, c revocation.Cutoff) error {
 		return err
 	}
 	defer s.gate.Leave()
-	_, err := s.run(ctx, s.lua.removeCutoff, s.keys.cutoffs(), cutoffField(&c))
+	_, err := s.run(ctx, s.lua.command, s.keys.cutoffs(), "HDEL", cutoffField(&c))
 	return err
 }
 

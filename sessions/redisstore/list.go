@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/redis/rueidis"
-	"golang.org/x/sync/errgroup"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/calls"
@@ -62,14 +61,14 @@ func (s *Store) List(ctx context.Context, query sessions.Query) (page sessions.P
 // there are more.
 func (s *Store) entries(ctx context.Context, sel *selection, before string, n int) (entries []string, more bool, err error) {
 	found := make([][]string, len(sel.indexes))
-	var all errgroup.Group
+	reads := make([]func(context.Context) error, len(sel.indexes))
 	for i, index := range sel.indexes {
-		all.Go(func() (err error) {
+		reads[i] = func(ctx context.Context) (err error) {
 			found[i], _, err = s.walk(ctx, s.run, index, before, n, "back")
 			return err
-		})
+		}
 	}
-	if err := all.Wait(); err != nil {
+	if err := together(ctx, reads); err != nil {
 		return nil, false, err
 	}
 	for _, of := range found {
