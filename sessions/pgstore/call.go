@@ -31,6 +31,10 @@ const tries = 5
 
 // doNow is do for those who need not wait in line.
 func (s *Store) doNow(ctx context.Context, statement func(context.Context, *pgx.Conn) error) (err error) {
+	if err = s.gate.Enter(ctx); err != nil {
+		return err
+	}
+	defer s.gate.Leave()
 	for range tries {
 		err = s.once(ctx, statement)
 		if !undone(err) && !pgconn.SafeToRetry(err) {

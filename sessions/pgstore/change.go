@@ -12,10 +12,6 @@ import (
 
 // Get returns the row, or sessions.ErrNotFound.
 func (s *Store) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
-	if err := s.gate.Enter(ctx); err != nil {
-		return sessions.Session{}, err
-	}
-	defer s.gate.Leave()
 	found, err := s.get(ctx, key)
 	return found.row, err
 }
@@ -53,10 +49,6 @@ func (s *Store) found(key sessions.Key, r *reader) (found foundRow, err error) {
 // Update behaves as if fn ran once on the row: it reads the row, and writes what fn
 // made of it if nobody wrote it meanwhile, else it begins again.
 func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
-	if err := s.gate.Enter(ctx); err != nil {
-		return sessions.Session{}, err
-	}
-	defer s.gate.Leave()
 	lane, err := s.lanes.Exclusive(ctx, hash32(hash("session", key.Realm, key.ID)))
 	if err != nil {
 		return sessions.Session{}, err
@@ -106,10 +98,6 @@ func (s *Store) set(ctx context.Context, found *foundRow, next *sessions.Session
 
 // Rotate stores the next generation if the token is the live one.
 func (s *Store) Rotate(ctx context.Context, p *sessions.Presented, fresh *sessions.Fresh) (row sessions.Session, at time.Time, rotated bool, err error) {
-	if err := s.gate.Enter(ctx); err != nil {
-		return row, at, false, err
-	}
-	defer s.gate.Leave()
 	a := s.at().text(p.Session.Realm).text(p.Session.ID)
 	a.int(int64(p.Generation)).bytes(p.Secret[:]).bytes(hashHolder(p.UserID, p.ClientID))
 	a.int(int64(p.Generation + 1)).bytes(fresh.Secret[:]).text(fresh.KeyID).text(fresh.From).int(rowcodec.Format)
@@ -126,10 +114,6 @@ func (s *Store) Rotate(ctx context.Context, p *sessions.Presented, fresh *sessio
 
 // Revoke ends the row unless it is revoked already.
 func (s *Store) Revoke(ctx context.Context, key sessions.Key, reason sessions.EndReason) (row sessions.Session, ended bool, err error) {
-	if err := s.gate.Enter(ctx); err != nil {
-		return row, false, err
-	}
-	defer s.gate.Leave()
 	for range calls.MostContended {
 		a := s.at().text(key.Realm).text(key.ID).text(string(reason)).int(storedrow.KeptRevoked).int(rowcodec.Format).string(name(key))
 		err = sessions.ErrNotFound

@@ -21,10 +21,6 @@ const mostCounted = 1000
 // kind: math.MaxInt where there are more than a thousand. Of those who do so at once for
 // one user, each counts the ones before it.
 func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
-	if err := s.gate.Enter(ctx); err != nil {
-		return stored, false, 0, err
-	}
-	defer s.gate.Leave()
 	p := putting{store: s, user: hashUser(row.UserID)}
 	put := p.put
 	if row.CreatedAt.IsZero() {

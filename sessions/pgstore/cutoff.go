@@ -11,10 +11,6 @@ import (
 // Cutoffs returns those of the realm, oldest first. One that cannot be read fails
 // them all: a revocation must not be missed.
 func (s *Store) Cutoffs(ctx context.Context, realm string) (all []revocation.Cutoff, err error) {
-	if err := s.gate.Enter(ctx); err != nil {
-		return nil, err
-	}
-	defer s.gate.Leave()
 	err = s.query(ctx, s.sql.cutoffs, new(args).text(realm), func(r *reader) error {
 		c, err := readCutoff(realm, r)
 		all = append(all, c)
@@ -37,10 +33,6 @@ func readCutoff(realm string, r *reader) (revocation.Cutoff, error) {
 
 // AddCutoff stores the cutoff, and notifies the other nodes in the same transaction.
 func (s *Store) AddCutoff(ctx context.Context, c revocation.Cutoff) (revocation.Cutoff, error) {
-	if err := s.gate.Enter(ctx); err != nil {
-		return c, err
-	}
-	defer s.gate.Leave()
 	data, err := rowcodec.EncodeCutoff(&c)
 	if err != nil {
 		return c, unavailable(err)
@@ -64,9 +56,5 @@ func (s *Store) AddCutoff(ctx context.Context, c revocation.Cutoff) (revocation.
 
 // RemoveCutoff forgets a cutoff; that there is none is no error.
 func (s *Store) RemoveCutoff(ctx context.Context, c revocation.Cutoff) error {
-	if err := s.gate.Enter(ctx); err != nil {
-		return err
-	}
-	defer s.gate.Leave()
 	return s.exec(ctx, s.sql.dropCutoff, new(args).text(c.Realm).int(millis(c.At)).text(c.ID))
 }

@@ -144,10 +144,6 @@ func (s *Store) notify(ctx context.Context, text string) error {
 
 // aside is query for what does not wait in line.
 func (s *Store) aside(ctx context.Context, sql string, a *args, row func(*reader) error) error {
-	if err := s.gate.Enter(ctx); err != nil {
-		return err
-	}
-	defer s.gate.Leave()
 	return s.doNow(ctx, func(ctx context.Context, conn *pgx.Conn) error { return s.ask(ctx, conn, sql, a, row) })
 }
 

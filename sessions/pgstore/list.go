@@ -15,10 +15,6 @@ import (
 
 // List returns a page of the rows that match.
 func (s *Store) List(ctx context.Context, query sessions.Query) (page sessions.Page, err error) {
-	if err := s.gate.Enter(ctx); err != nil {
-		return page, err
-	}
-	defer s.gate.Leave()
 	sel := selection{query: &query, args: new(args).text(query.Realm), limit: max(query.Limit, 1)}
 	after, err := readCursor(sel.name(), query.Cursor)
 	if err != nil {

@@ -30,10 +30,6 @@ ON CONFLICT (realm, name) DO UPDATE SET at = greatest(m.at, excluded.at), until 
 // Named gives the rows that have the name: first it asks which they are, so that no connection
 // waits for page.
 func (s *Store) Named(ctx context.Context, realm, name string, page func([]sessions.Session) error) error {
-	if err := s.gate.Enter(ctx); err != nil {
-		return err
-	}
-	defer s.gate.Leave()
 	var ids []string
 	err := s.query(ctx, s.sql.named, new(args).text(realm).text(name), func(r *reader) error {
 		ids = append(ids, r.text())
@@ -66,10 +62,6 @@ func (s *Store) live(ctx context.Context, realm string, ids []string) (rows []se
 
 // Mark stores marks, one after the other.
 func (s *Store) Mark(ctx context.Context, realm string, marks []logout.Mark) error {
-	if err := s.gate.Enter(ctx); err != nil {
-		return err
-	}
-	defer s.gate.Leave()
 	for _, m := range marks {
 		if err := s.exec(ctx, s.sql.mark, new(args).text(realm).text(m.Name).int(millis(m.At)).int(millis(m.Until))); err != nil {
 			return err
@@ -80,10 +72,6 @@ func (s *Store) Mark(ctx context.Context, realm string, marks []logout.Mark) err
 
 // Marks returns those of the names that are not over.
 func (s *Store) Marks(ctx context.Context, realm string, names []string) (marks []logout.Mark, err error) {
-	if err := s.gate.Enter(ctx); err != nil {
-		return nil, err
-	}
-	defer s.gate.Leave()
 	if len(names) == 0 {
 		return nil, nil
 	}
@@ -103,10 +91,6 @@ func (s *Store) readMarks(ctx context.Context, sql string, a *args) (marks []log
 
 // EachMark gives the marks that are not over, in the order of their names.
 func (s *Store) EachMark(ctx context.Context, realm string, page func([]logout.Mark) error) error {
-	if err := s.gate.Enter(ctx); err != nil {
-		return err
-	}
-	defer s.gate.Leave()
 	for from := ""; ; {
 		marks, err := s.readMarks(ctx, s.sql.eachMark, s.at().text(realm).text(from).int(logout.MostRows))
 		if err != nil {

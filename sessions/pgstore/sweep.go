@@ -15,10 +15,6 @@ const sweepBatch = 1000
 // Sweep deletes rows that are due. Rows that somebody writes at that moment, or that
 // another sweep has in hand, are left to the next one.
 func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Session)) (deleted int, err error) {
-	if err := s.gate.Enter(ctx); err != nil {
-		return 0, err
-	}
-	defer s.gate.Leave()
 	for deleted < limit {
 		most := min(limit-deleted, sweepBatch)
 		looked, gone, err := s.sweepSome(ctx, most)
