@@ -1,9 +1,14 @@
 package sessions
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"authsidecar/sessions/strictjson"
 )
@@ -111,3 +116,102 @@ var reserved = []string{
 func ReservedClaim(name string) bool {
 	return slices.ContainsFunc(reserved, func(known string) bool { return strings.EqualFold(known, name) })
 }
+
+// maxKept is how many bytes the claims may have, as JSON, that a session keeps of the
+// token of its user.
+const maxKept = 4096
+
+// maxKeptInCookies is the same where the tokens live in cookies, which have 4096 bytes in all.
+const maxKeptInCookies = 1536
+
+// kept returns those of a token's claims that a session keeps, and when they were true; nil for
+// none, and ErrKept where they have more bytes than most.
+func (c Claims) kept(names []string, most int, now time.Time) (kept Claims, at time.Time, err error) {
+	for _, name := range names {
+		value, has := c[name]
+		if !has || value == nil {
+			continue
+		}
+		if kept == nil {
+			kept = Claims{}
+		}
+		kept[name] = value
+	}
+	if kept == nil {
+		return nil, at, nil
+	}
+	if data, err := json.Marshal(kept, jsontext.AllowInvalidUTF8(true), jsontext.EscapeForJS(true)); err != nil || len(data) > most {
+		return nil, at, ErrKept
+	}
+	if issued, ok := c["iat"].(int64); ok && issued < now.Unix() {
+		now = time.Unix(max(issued, 0), 0).UTC()
+	}
+	return kept, now, nil
+}
+
+// HasScope holds for callers whose token has this scope value.
+type HasScope string
+
+// Holds reports whether the caller has the scope.
+func (s HasScope) Holds(in *RuleInput) bool {
+	return slices.Contains(in.Caller.Scopes, string(s))
+}
+
+// Claims names the claims that scopes are read from.
+func (HasScope) Claims() ([]string, bool) { return slices.Clone(scopeClaims), false }
+
+// PerSession reports false: only the caller counts.
+func (HasScope) PerSession() bool { return false }
+
+// HasClaim holds for callers whose claim Name is Value, an array that has it, or an
+// object that has it as a key, of which it does not say false or null. A Name that
+// starts with "/" is a JSON pointer (RFC 6901). Numbers and booleans are compared as
+// JSON writes them.
+type HasClaim struct{ Name, Value string }
+
+// Holds reports whether the caller has the claim.
+func (h HasClaim) Holds(in *RuleInput) bool {
+	value, ok := in.Caller.Claims.Find(h.Name)
+	if !ok {
+		return false
+	}
+	switch value := value.(type) {
+	case []any:
+		return slices.ContainsFunc(value, h.is)
+	case map[string]any:
+		member := value[h.Value]
+		return member != nil && member != any(false)
+	default:
+		return h.is(value)
+	}
+}
+
+func (h HasClaim) is(value any) bool {
+	text, ok := scalar(value)
+	return ok && text == h.Value
+}
+
+// Claims names the claim.
+func (h HasClaim) Claims() ([]string, bool) {
+	return []string{topLevel(h.Name)}, false
+}
+
+// PerSession reports false: only the caller counts.
+func (HasClaim) PerSession() bool { return false }
+
+func scalar(value any) (string, bool) {
+	switch v := value.(type) {
+	case string:
+		return v, true
+	case bool, int64, float64:
+		return fmt.Sprint(v), true
+	default:
+		return "", false
+	}
+}
+
+// Interface guards
+var (
+	_ Condition = HasScope("")
+	_ Condition = HasClaim{}
+)

@@ -14,8 +14,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"authsidecar/sessions/event"
 )
 
@@ -214,45 +212,18 @@ func (c *creation) record(s *Session, now time.Time) error {
 	return c.keep(s, now)
 }
 
-// maxKept is how many bytes the claims may have, as JSON, that a session keeps of the
-// token of its user.
-const maxKept = 4096
-
-// maxKeptInCookies is the same where the tokens live in cookies, which have 4096 bytes in all.
-const maxKeptInCookies = 1536
-
 // keep notes in the row of a user's own session the claims of their token that it keeps,
 // and when they were true. An impersonated session keeps none: they are the actor's.
-func (c *creation) keep(s *Session, now time.Time) error {
+func (c *creation) keep(s *Session, now time.Time) (err error) {
 	if s.Impersonation {
-		return nil
-	}
-	for _, name := range c.Minter.Claims {
-		value, has := c.req.Caller.Claims[name]
-		if !has || value == nil {
-			continue
-		}
-		if s.Kept == nil {
-			s.Kept = Claims{}
-		}
-		s.Kept[name] = value
-	}
-	if s.Kept == nil {
 		return nil
 	}
 	most := maxKept
 	if s.Cookies {
 		most = maxKeptInCookies
 	}
-	if data, err := json.Marshal(s.Kept, tokenJSON); err != nil || len(data) > most {
-		s.Kept = nil
-		return ErrKept
-	}
-	s.KeptAt = now
-	if issued, ok := c.req.Caller.Claims["iat"].(int64); ok && issued < now.Unix() {
-		s.KeptAt = time.Unix(max(issued, 0), 0).UTC()
-	}
-	return nil
+	s.Kept, s.KeptAt, err = c.req.Caller.Claims.kept(c.Minter.Claims, most, now)
+	return err
 }
 
 // claimsClient reports whether a request names a client that authenticates, and does not come from

@@ -64,13 +64,19 @@ func plainly(t *testing.T, claims any) string {
 	return strings.TrimSuffix(data.String(), "\n")
 }
 
-func written(t testing.TB, claims any) (data string) {
+func written(t testing.TB, write func(*strictjson.Writer)) (data string) {
 	t.Helper()
-	_, err := sign(func(claims []byte) (string, error) { data = string(claims); return "", nil }, claims)
+	_, err := sign(func(claims []byte) (string, error) { data = string(claims); return "", nil }, write)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return data
+}
+
+// refreshClaims returns the claims of the row's refresh token.
+func (m *Minter) refreshClaims(t testing.TB, s *Session) string {
+	t.Helper()
+	return written(t, func(w *strictjson.Writer) { m.writeRefresh(w, s) })
 }
 
 // readRefresh reads claims as those of a refresh token.
@@ -86,7 +92,7 @@ func (m *Minter) readRefresh(data string) (*Presented, error) {
 // byte, and those of its refresh token to be read again.
 func wantMinted(t *testing.T, m *Minter, s *Session, expires time.Time) {
 	t.Helper()
-	refresh := written(t, m.refreshClaims(s))
+	refresh := m.refreshClaims(t, s)
 	if want := plainly(t, plainRefresh{
 		m.Issuer, m.RefreshAudience, s.UserID, s.ID, s.ClientID, s.Generation,
 		base64.RawURLEncoding.EncodeToString(s.Secret[:]), s.RotatedAt.Unix(), s.End().Unix(), actOf(s),
@@ -102,7 +108,7 @@ func wantMinted(t *testing.T, m *Minter, s *Session, expires time.Time) {
 	if s.Impersonation {
 		want.Reason = s.Reason
 	}
-	if got := written(t, m.accessClaims(s, "the-id", s.RotatedAt, expires)); got != plainly(t, want) {
+	if got := written(t, func(w *strictjson.Writer) { m.writeAccess(w, s, "the-id", s.RotatedAt, expires) }); got != plainly(t, want) {
 		t.Errorf("access claims are\n%s, not\n%s", got, plainly(t, want))
 	}
 	valid := func(s string) string { return strings.ToValidUTF8(s, "") }
@@ -137,7 +143,7 @@ func TestClaimsAreWrittenAsTheLibraryDoesIt(t *testing.T) {
 func FuzzReadRefreshClaims(f *testing.F) {
 	m := &Minter{Issuer: "https://app.example.com", RefreshAudience: "https://app.example.com/auth/sessions"}
 	row := Session{ID: "id", UserID: "alice", ClientID: "app", Generation: 3, Secret: [SecretSize]byte{1}}
-	good := written(f, m.refreshClaims(&row))
+	good := m.refreshClaims(f, &row)
 	f.Add([]byte(good))
 	f.Add([]byte(strings.Replace(good, `"gen":3`, `"gen":"3"`, 1)))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -161,7 +167,7 @@ func FuzzReadRefreshClaims(f *testing.F) {
 func TestClaimsThatAreNotOfOurRefreshTokensAreRefused(t *testing.T) {
 	m := &Minter{Issuer: "us", RefreshAudience: "here"}
 	row := Session{ID: "id", UserID: "alice", ClientID: "app", Generation: 3, Secret: [SecretSize]byte{1}}
-	good := written(t, m.refreshClaims(&row))
+	good := m.refreshClaims(t, &row)
 	if _, err := m.readRefresh(good); err != nil {
 		t.Fatal(err)
 	}

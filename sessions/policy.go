@@ -2,7 +2,6 @@ package sessions
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -233,70 +232,3 @@ func (p *Policy) recorded(s *Session, trust *Trust) *Caller {
 	}
 	return c
 }
-
-// HasScope holds for callers whose token has this scope value.
-type HasScope string
-
-// Holds reports whether the caller has the scope.
-func (s HasScope) Holds(in *RuleInput) bool {
-	return slices.Contains(in.Caller.Scopes, string(s))
-}
-
-// Claims names the claims that scopes are read from.
-func (HasScope) Claims() ([]string, bool) { return slices.Clone(scopeClaims), false }
-
-// PerSession reports false: only the caller counts.
-func (HasScope) PerSession() bool { return false }
-
-// HasClaim holds for callers whose claim Name is Value, an array that has it, or an
-// object that has it as a key, of which it does not say false or null. A Name that
-// starts with "/" is a JSON pointer (RFC 6901). Numbers and booleans are compared as
-// JSON writes them.
-type HasClaim struct{ Name, Value string }
-
-// Holds reports whether the caller has the claim.
-func (h HasClaim) Holds(in *RuleInput) bool {
-	value, ok := in.Caller.Claims.Find(h.Name)
-	if !ok {
-		return false
-	}
-	switch value := value.(type) {
-	case []any:
-		return slices.ContainsFunc(value, h.is)
-	case map[string]any:
-		member := value[h.Value]
-		return member != nil && member != any(false)
-	default:
-		return h.is(value)
-	}
-}
-
-func (h HasClaim) is(value any) bool {
-	text, ok := scalar(value)
-	return ok && text == h.Value
-}
-
-// Claims names the claim.
-func (h HasClaim) Claims() ([]string, bool) {
-	return []string{topLevel(h.Name)}, false
-}
-
-// PerSession reports false: only the caller counts.
-func (HasClaim) PerSession() bool { return false }
-
-func scalar(value any) (string, bool) {
-	switch v := value.(type) {
-	case string:
-		return v, true
-	case bool, int64, float64:
-		return fmt.Sprint(v), true
-	default:
-		return "", false
-	}
-}
-
-// Interface guards
-var (
-	_ Condition = HasScope("")
-	_ Condition = HasClaim{}
-)

@@ -1,6 +1,8 @@
 package sessions
 
 import (
+	"crypto/rand"
+	"encoding/base64"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -137,4 +139,21 @@ func isASCII(s string) bool {
 		}
 	}
 	return true
+}
+
+// randomID returns 128 random bits in base64url.
+func randomID() string {
+	var raw [16]byte
+	_, _ = rand.Read(raw[:]) // it never fails: it ends the process instead
+	return encodeID(raw[:])
+}
+
+// encodeID returns an id in base64url that begins with a letter or a digit: a command would take
+// another for an option.
+func encodeID(raw []byte) string {
+	const dash = 62 << 2 // the first byte of what begins with - or _
+	if raw[0] >= dash {
+		raw[0] &^= 1 << 7
+	}
+	return base64.RawURLEncoding.EncodeToString(raw)
 }

@@ -1,14 +1,10 @@
 package sessions
 
 import (
-	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"authsidecar/sessions/jose"
 	"authsidecar/sessions/keyring"
@@ -51,47 +47,47 @@ func (m *Minter) Refresh(s *Session) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("minting refresh token: %w", err)
 	}
-	return sign(key.Sign, m.refreshClaims(s))
+	return sign(key.Sign, func(w *strictjson.Writer) { m.writeRefresh(w, s) })
 }
 
-// refreshClaims are the claims of a refresh token, in an order that never changes: what an
+// writeRefresh writes the claims of a refresh token, in an order that never changes: what an
 // earlier release minted is minted again.
+func (m *Minter) writeRefresh(w *strictjson.Writer, s *Session) {
+	w.Text("iss", m.Issuer)
+	w.Text("aud", m.RefreshAudience)
+	w.Text("sub", s.UserID)
+	w.Text("sid", s.ID)
+	w.Text("client_id", s.ClientID)
+	w.Uint("gen", s.Generation)
+	w.Text("rnd", base64.RawURLEncoding.EncodeToString(s.Secret[:]))
+	w.Int("iat", s.RotatedAt.Unix())
+	w.Int("exp", s.End().Unix())
+	if s.Impersonation {
+		writeActor(w, s.Actor)
+	}
+	w.True("client_auth", m.Confidential[s.ClientID])
+	w.True("cookies", s.Cookies)
+}
+
+// writeActor says who acts as the subject, where that is somebody else (RFC 8693 section 4.1).
+func writeActor(w *strictjson.Writer, actor Principal) {
+	w.Object("act", func() {
+		w.Text("sub", actor.Subject)
+		w.Text("iss", actor.Issuer)
+	})
+}
+
+// refreshClaims are what is read of the claims of a refresh token.
 type refreshClaims struct {
-	Issuer     string      `json:"iss"`
-	Audience   string      `json:"aud"`
-	User       string      `json:"sub"`
-	Session    string      `json:"sid"`
-	Client     string      `json:"client_id"`
-	Generation uint64      `json:"gen"`
-	Secret     string      `json:"rnd"`
-	Issued     int64       `json:"iat"`
-	Expires    int64       `json:"exp"`
-	Actor      *actorClaim `json:"act,omitzero"`
-	ClientAuth bool        `json:"client_auth,omitzero"` // whether the client has to authenticate
-	Cookies    bool        `json:"cookies,omitzero"`     // whether it is good in its cookie alone
-}
-
-// An actorClaim says who acts as the subject, where that is somebody else (RFC 8693
-// section 4.1).
-type actorClaim struct {
-	Subject string `json:"sub"`
-	Issuer  string `json:"iss"`
-}
-
-func (m *Minter) refreshClaims(s *Session) *refreshClaims {
-	return &refreshClaims{
-		Issuer: m.Issuer, Audience: m.RefreshAudience, User: s.UserID, Session: s.ID, Client: s.ClientID,
-		Generation: s.Generation, Secret: base64.RawURLEncoding.EncodeToString(s.Secret[:]),
-		Issued: s.RotatedAt.Unix(), Expires: s.End().Unix(), Actor: actorOf(s),
-		ClientAuth: m.Confidential[s.ClientID], Cookies: s.Cookies,
-	}
-}
-
-func actorOf(s *Session) *actorClaim {
-	if !s.Impersonation {
-		return nil
-	}
-	return &actorClaim{Subject: s.Actor.Subject, Issuer: s.Actor.Issuer}
+	Issuer     string `json:"iss"`
+	Audience   string `json:"aud"`
+	User       string `json:"sub"`
+	Session    string `json:"sid"`
+	Client     string `json:"client_id"`
+	Generation uint64 `json:"gen"`
+	Secret     string `json:"rnd"`
+	ClientAuth bool   `json:"client_auth"` // whether the client has to authenticate
+	Cookies    bool   `json:"cookies"`     // whether it is good in its cookie alone
 }
 
 // ReadRefresh verifies a refresh token of ours: form, key, type, issuer and
@@ -138,7 +134,7 @@ func (m *Minter) Access(s *Session, now time.Time) (string, time.Time, error) {
 		return "", time.Time{}, fmt.Errorf("minting access token: %w", err)
 	}
 	issued, expires := m.accessTimes(s, now)
-	token, err := sign(key.Sign, m.accessClaims(s, randomID(), issued, expires))
+	token, err := sign(key.Sign, func(w *strictjson.Writer) { m.writeAccess(w, s, randomID(), issued, expires) })
 	return token, expires, err
 }
 
@@ -155,57 +151,57 @@ func (m *Minter) accessTimes(s *Session, now time.Time) (issued, expires time.Ti
 	return issued, expires
 }
 
-// accessClaims are the claims of an access token, and of an assertion.
-type accessClaims struct {
-	Issuer   string         `json:"iss"`
-	Expires  int64          `json:"exp"`
-	Audience any            `json:"aud"`
-	User     string         `json:"sub,omitzero"`
-	Client   string         `json:"client_id,omitzero"`
-	Issued   int64          `json:"iat"`
-	ID       string         `json:"jti"`
-	Session  string         `json:"sid,omitzero"`
-	Created  int64          `json:"sid_iat,omitzero"` // when the session was created, in milliseconds
-	Gen      *uint64        `json:"gen,omitzero"`     // of a session whose tokens live in cookies
-	Store    string         `json:"store,omitzero"`
-	Actor    *actorClaim    `json:"act,omitzero"`
-	Reason   string         `json:"reason,omitzero"`
-	Kept     map[string]any `json:",embed"` // no name of which is one of the others
-}
-
-func (m *Minter) accessClaims(s *Session, id string, issued, expires time.Time) *accessClaims {
-	claims := &accessClaims{
-		Issuer: m.Issuer, Expires: expires.Unix(), Audience: audienceOf(m.AccessAudience), User: s.UserID, Client: s.ClientID,
-		Issued: issued.Unix(), ID: id, Session: s.ID, Created: s.CreatedAt.UnixMilli(), Actor: actorOf(s), Kept: m.kept(s, expires),
-	}
+// writeAccess writes the claims of an access token.
+func (m *Minter) writeAccess(w *strictjson.Writer, s *Session, id string, issued, expires time.Time) {
+	audience := m.AccessAudience
 	if m.Console != "" && s.ClientID == m.Console {
-		claims.Audience = m.Console
+		audience = []string{m.Console}
+	}
+	m.writeCommon(w, audience, s.UserID, s.ClientID, issued, expires, id)
+	w.Given("sid", s.ID)
+	if created := s.CreatedAt.UnixMilli(); created != 0 {
+		w.Int("sid_iat", created) // when the session was created, in milliseconds
 	}
 	if s.Cookies {
-		claims.Gen = &s.Generation
+		w.Uint("gen", s.Generation)
 	}
 	if m.StoreID != nil {
-		claims.Store = m.StoreID()
+		w.Given("store", m.StoreID())
 	}
 	if s.Impersonation {
-		claims.Reason = s.Reason
+		writeActor(w, s.Actor)
+		w.Given("reason", s.Reason)
 	}
-	return claims
+	m.writeKept(w, s, expires)
 }
 
-// kept returns the claims that a user's own session keeps, where they are fresh for as
-// long as the token lives.
-func (m *Minter) kept(s *Session, expires time.Time) map[string]any {
-	if s.Impersonation || len(s.Kept) == 0 || expires.After(s.KeptAt.Add(m.ClaimsAge)) {
-		return nil
+// writeCommon writes what access tokens and assertions begin with. One audience is one string, as
+// RFC 7519 section 4.1.3 allows and every verifier understands.
+func (m *Minter) writeCommon(w *strictjson.Writer, audience []string, user, client string, issued, expires time.Time, id string) {
+	w.Text("iss", m.Issuer)
+	w.Int("exp", expires.Unix())
+	if len(audience) == 1 {
+		w.Text("aud", audience[0])
+	} else {
+		w.Texts("aud", audience)
 	}
-	kept := make(map[string]any, len(m.Claims))
+	w.Given("sub", user)
+	w.Given("client_id", client)
+	w.Int("iat", issued.Unix())
+	w.Text("jti", id)
+}
+
+// writeKept writes the claims that a user's own session keeps, where they are fresh for as
+// long as the token lives. No name of them is one of the others.
+func (m *Minter) writeKept(w *strictjson.Writer, s *Session, expires time.Time) {
+	if s.Impersonation || len(s.Kept) == 0 || expires.After(s.KeptAt.Add(m.ClaimsAge)) {
+		return
+	}
 	for _, name := range m.Claims {
 		if value, has := s.Kept[name]; has && !ReservedClaim(name) {
-			kept[name] = value
+			w.Value(name, value)
 		}
 	}
-	return kept
 }
 
 // AssertionTTL is how long an assertion is good for.
@@ -227,50 +223,19 @@ func (m *Minter) Assertion(c *Caller, user string, actor Principal, audience []s
 		expires = c.ExpiresAt
 	}
 	signer := func(claims []byte) (string, error) { return key.SignAs(assertionType, claims) }
-	claims := &accessClaims{
-		Issuer: m.Issuer, Expires: expires.Unix(), Audience: audienceOf(audience), User: user, Client: c.ClientID,
-		Issued: now.Unix(), ID: randomID(), Session: c.SessionID,
-	}
-	if actor != (Principal{}) {
-		claims.Actor = &actorClaim{Subject: actor.Subject, Issuer: actor.Issuer}
-	}
-	return sign(signer, claims)
+	return sign(signer, func(w *strictjson.Writer) {
+		m.writeCommon(w, audience, user, c.ClientID, now, expires, randomID())
+		w.Given("sid", c.SessionID)
+		if actor != (Principal{}) {
+			writeActor(w, actor)
+		}
+	})
 }
 
-// audienceOf returns one string where there is one, as RFC 7519 section 4.1.3 allows and
-// every verifier understands.
-func audienceOf(audience []string) any {
-	if len(audience) == 1 {
-		return audience[0]
-	}
-	return audience
-}
-
-// tokenJSON are the options that claims are written with, as earlier releases wrote them.
-var tokenJSON = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.EscapeForJS(true))
-
-// sign returns a token, by sign, of these claims.
-func sign(sign func(claims []byte) (string, error), claims any) (token string, err error) {
-	failed := strictjson.Marshal(claims, func(data []byte) { token, err = sign(data) }, tokenJSON)
-	if failed != nil {
+// sign returns a token, by sign, of the claims that write writes.
+func sign(sign func(claims []byte) (string, error), write func(*strictjson.Writer)) (token string, err error) {
+	if failed := strictjson.Write(write, func(data []byte) { token, err = sign(data) }); failed != nil {
 		return "", fmt.Errorf("serialising claims: %w", failed)
 	}
 	return token, err
-}
-
-// randomID returns 128 random bits in base64url.
-func randomID() string {
-	var raw [16]byte
-	_, _ = rand.Read(raw[:]) // it never fails: it ends the process instead
-	return encodeID(raw[:])
-}
-
-// encodeID returns an id in base64url that begins with a letter or a digit: a command would take
-// another for an option.
-func encodeID(raw []byte) string {
-	const dash = 62 << 2 // the first byte of what begins with - or _
-	if raw[0] >= dash {
-		raw[0] &^= 1 << 7
-	}
-	return base64.RawURLEncoding.EncodeToString(raw)
 }

@@ -113,11 +113,6 @@ func readVersion(d *jsontext.Decoder, newest int64) (int64, error) {
 // A blob is base64url without padding.
 type blob []byte
 
-// AppendText appends the text of the blob.
-func (b blob) AppendText(to []byte) ([]byte, error) {
-	return base64.RawURLEncoding.AppendEncode(to, b), nil
-}
-
 // UnmarshalText reads the text of a blob.
 func (b *blob) UnmarshalText(text []byte) (err error) {
 	if len(text) > 0 {

@@ -2,6 +2,7 @@ package rowcodec
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"sync"
 	"time"
@@ -10,51 +11,51 @@ import (
 	"authsidecar/sessions/strictjson"
 )
 
-// A row is the value of a session. Members that are pointers must be there: without them
-// a row says nothing that could be trusted, unless the store has them itself (EncodeRest).
+// A row is the value of a session, as it is read. Members that are pointers must be there: without
+// them a row says nothing that could be trusted, unless the store has them itself (EncodeRest).
 type row struct {
 	Version       rowVersion         `json:"v"`
 	User          *string            `json:"user"`
 	Client        string             `json:"client"`
-	Impersonation bool               `json:"imp,omitzero"`
-	Reason        string             `json:"reason,omitzero"`
+	Impersonation bool               `json:"imp"`
+	Reason        string             `json:"reason"`
 	Actor         sessions.Principal `json:"actor"`
-	ActorClient   string             `json:"actor_client,omitzero"`
-	ActorSub      string             `json:"actor_sub,omitzero"`
-	ActorSID      string             `json:"actor_sid,omitzero"`
-	ActorAuthAt   int64              `json:"actor_auth,omitzero"` // in seconds
-	ActorClaims   sessions.Claims    `json:"claims,omitempty"`
-	ActorAbsent   []string           `json:"absent,omitempty"`
-	ActorWhole    bool               `json:"whole,omitzero"`
-	KeptAt        *int64             `json:"kept_at,omitzero"`
-	Kept          sessions.Claims    `json:"kept,omitempty"`
-	Rule          string             `json:"rule,omitzero"`
-	IP            string             `json:"ip,omitzero"`
-	UserAgent     string             `json:"ua,omitzero"`
-	ReportedBy    string             `json:"via,omitzero"`
+	ActorClient   string             `json:"actor_client"`
+	ActorSub      string             `json:"actor_sub"`
+	ActorSID      string             `json:"actor_sid"`
+	ActorAuthAt   int64              `json:"actor_auth"` // in seconds
+	ActorClaims   sessions.Claims    `json:"claims"`
+	ActorAbsent   []string           `json:"absent"`
+	ActorWhole    bool               `json:"whole"`
+	KeptAt        *int64             `json:"kept_at"`
+	Kept          sessions.Claims    `json:"kept"`
+	Rule          string             `json:"rule"`
+	IP            string             `json:"ip"`
+	UserAgent     string             `json:"ua"`
+	ReportedBy    string             `json:"via"`
 	KeyID         string             `json:"kid"`
-	RotatedFrom   string             `json:"rip,omitzero"`
-	EndReason     sessions.EndReason `json:"end,omitzero"`
+	RotatedFrom   string             `json:"rip"`
+	EndReason     sessions.EndReason `json:"end"`
 	Created       int64              `json:"created"`
-	Expires       *int64             `json:"expires,omitzero"`
-	Idle          *int64             `json:"idle,omitzero"` // milliseconds
-	Generation    *uint64            `json:"gen,omitzero"`
-	Secret        blob               `json:"rnd,omitempty"`
-	SecretPrev    blob               `json:"rnd_prev,omitempty"`
-	Rotated       *int64             `json:"rotated,omitzero"`
-	Revoked       *int64             `json:"revoked,omitzero"`
-	RequestHash   blob               `json:"request,omitempty"`
-	Cookies       bool               `json:"cookies,omitzero"` // it and the rest since version 2
-	Confirmed     uint64             `json:"confirmed,omitzero"`
-	ConfirmedAt   *int64             `json:"confirmed_at,omitzero"`
-	Pending       *pending           `json:"pending,omitzero"`
+	Expires       *int64             `json:"expires"`
+	Idle          *int64             `json:"idle"` // milliseconds
+	Generation    *uint64            `json:"gen"`
+	Secret        blob               `json:"rnd"`
+	SecretPrev    blob               `json:"rnd_prev"`
+	Rotated       *int64             `json:"rotated"`
+	Revoked       *int64             `json:"revoked"`
+	RequestHash   blob               `json:"request"`
+	Cookies       bool               `json:"cookies"` // it and the rest since version 2
+	Confirmed     uint64             `json:"confirmed"`
+	ConfirmedAt   *int64             `json:"confirmed_at"`
+	Pending       *pending           `json:"pending"`
 }
 
 // pending is what a session waits with until its link is opened.
 type pending struct {
 	Life     int64  `json:"life"` // milliseconds
-	ByActor  bool   `json:"by_actor,omitzero"`
-	ReturnTo string `json:"return_to,omitzero"`
+	ByActor  bool   `json:"by_actor"`
+	ReturnTo string `json:"return_to"`
 }
 
 // rows are those that nobody reads or writes now.
@@ -86,48 +87,102 @@ func EncodeRest(s *sessions.Session) (data []byte, err error) {
 }
 
 func encodeFor(s *sessions.Session, rest bool, use func(value []byte)) error {
-	r := rows.Get().(*row)
-	defer r.free()
-	r.fill(s)
-	if rest {
-		r.KeyID, r.RotatedFrom, r.EndReason, r.Created = "", "", "", 0
-		r.Expires, r.Idle, r.Generation, r.Rotated, r.Revoked, r.Secret, r.SecretPrev = nil, nil, nil, nil, nil, nil, nil
-	}
-	if err := strictjson.Marshal(r, use, options); err != nil {
+	if err := strictjson.Write(func(w *strictjson.Writer) { write(w, s, rest) }, use); err != nil {
 		return fmt.Errorf("encoding session row: %w", err)
 	}
 	return nil
 }
 
-func (r *row) fill(s *sessions.Session) {
-	expires, idle, rotated := s.ExpiresAt.UnixMilli(), s.Idle.Milliseconds(), s.RotatedAt.UnixMilli()
-	*r = row{
-		Version: rowVersion(FormatOf(s)), User: &s.UserID, Client: s.ClientID, Impersonation: s.Impersonation, Reason: s.Reason,
-		Actor: s.Actor, ActorClient: s.ActorClient, ActorSub: s.ActorSub, ActorSID: s.ActorSID,
-		ActorClaims: s.ActorClaims, ActorAbsent: s.ActorAbsent, ActorWhole: s.ActorWhole, Kept: s.Kept,
-		Rule: s.Rule, IP: s.IP, UserAgent: s.UserAgent, ReportedBy: s.ReportedBy, KeyID: s.KeyID, RotatedFrom: s.RotatedFrom, EndReason: s.EndReason,
-		Created: s.CreatedAt.UnixMilli(), Expires: &expires, Idle: &idle, Generation: &s.Generation,
-		Secret: s.Secret[:], Rotated: &rotated, RequestHash: s.RequestHash,
-		Cookies: s.Cookies, Confirmed: s.Confirmed,
-	}
-	if !s.ActorAuthAt.IsZero() {
-		r.ActorAuthAt = s.ActorAuthAt.Unix()
-	}
+// write writes the members of a row, or the rest, as earlier releases did.
+func write(w *strictjson.Writer, s *sessions.Session, rest bool) {
+	w.Int("v", FormatOf(s))
+	w.Text("user", s.UserID)
+	w.Text("client", s.ClientID)
+	w.True("imp", s.Impersonation)
+	w.Given("reason", s.Reason)
+	writeActor(w, s)
 	if len(s.Kept) > 0 {
-		r.KeptAt = new(s.KeptAt.UnixMilli())
+		writeTime(w, "kept_at", s.KeptAt)
+		w.Value("kept", s.Kept)
 	}
-	if p := s.Pending; p != nil {
-		r.Pending = &pending{Life: p.Life.Milliseconds(), ByActor: p.ByActor, ReturnTo: p.ReturnTo}
+	w.Given("rule", s.Rule)
+	w.Given("ip", s.IP)
+	w.Given("ua", s.UserAgent)
+	w.Given("via", s.ReportedBy)
+	if rest {
+		w.Text("kid", "") // what is stored has these two, and nothing in them
+		w.Int("created", 0)
+	} else {
+		writeRotation(w, s)
 	}
+	if len(s.RequestHash) > 0 {
+		writeBlob(w, "request", s.RequestHash)
+	}
+	writeCookies(w, s)
+}
+
+// writeRotation writes what EncodeRest leaves out.
+func writeRotation(w *strictjson.Writer, s *sessions.Session) {
+	w.Text("kid", s.KeyID)
+	w.Given("rip", s.RotatedFrom)
+	w.Given("end", string(s.EndReason))
+	writeTime(w, "created", s.CreatedAt)
+	writeTime(w, "expires", s.ExpiresAt)
+	w.Int("idle", s.Idle.Milliseconds())
+	w.Uint("gen", s.Generation)
+	writeBlob(w, "rnd", s.Secret[:])
 	if s.SecretPrev != ([sessions.SecretSize]byte{}) {
-		r.SecretPrev = s.SecretPrev[:]
+		writeBlob(w, "rnd_prev", s.SecretPrev[:])
+	}
+	writeTime(w, "rotated", s.RotatedAt)
+	if !s.RevokedAt.IsZero() {
+		writeTime(w, "revoked", s.RevokedAt)
+	}
+}
+
+// writeActor writes who the caller was.
+func writeActor(w *strictjson.Writer, s *sessions.Session) {
+	w.Object("actor", func() {
+		w.Text("iss", s.Actor.Issuer)
+		w.Text("sub", s.Actor.Subject)
+	})
+	w.Given("actor_client", s.ActorClient)
+	w.Given("actor_sub", s.ActorSub)
+	w.Given("actor_sid", s.ActorSID)
+	if !s.ActorAuthAt.IsZero() {
+		w.Int("actor_auth", s.ActorAuthAt.Unix())
+	}
+	if len(s.ActorClaims) > 0 {
+		w.Value("claims", s.ActorClaims)
+	}
+	if len(s.ActorAbsent) > 0 {
+		w.Texts("absent", s.ActorAbsent)
+	}
+	w.True("whole", s.ActorWhole)
+}
+
+// writeCookies writes what version 2 has.
+func writeCookies(w *strictjson.Writer, s *sessions.Session) {
+	w.True("cookies", s.Cookies)
+	if s.Confirmed > 0 {
+		w.Uint("confirmed", s.Confirmed)
 	}
 	if !s.ConfirmedAt.IsZero() {
-		r.ConfirmedAt = new(s.ConfirmedAt.UnixMilli())
+		writeTime(w, "confirmed_at", s.ConfirmedAt)
 	}
-	if !s.RevokedAt.IsZero() {
-		r.Revoked = new(s.RevokedAt.UnixMilli())
+	if p := s.Pending; p != nil {
+		w.Object("pending", func() {
+			w.Int("life", p.Life.Milliseconds())
+			w.True("by_actor", p.ByActor)
+			w.Given("return_to", p.ReturnTo)
+		})
 	}
+}
+
+func writeTime(w *strictjson.Writer, name string, t time.Time) { w.Int(name, t.UnixMilli()) }
+
+func writeBlob(w *strictjson.Writer, name string, data []byte) {
+	w.Text(name, base64.RawURLEncoding.EncodeToString(data))
 }
 
 // Decode reads what Encode gave.
@@ -165,7 +220,7 @@ func decode(key sessions.Key, data []byte, rest bool) (sessions.Session, error) 
 	if r.ActorAuthAt != 0 {
 		s.ActorAuthAt = time.Unix(r.ActorAuthAt, 0).UTC()
 	}
-	if r.KeptAt != nil {
+	if r.KeptAt != nil && len(r.Kept) > 0 { // without claims it means nothing
 		s.KeptAt = fromMillis(*r.KeptAt)
 	}
 	if r.ConfirmedAt != nil {

@@ -186,6 +186,7 @@ func FuzzDecodeRow(f *testing.F) {
 	s := exampleRow()
 	data, _ := Encode(&s)
 	f.Add(data)
+	f.Add([]byte(strings.Replace(goldenFew, `"rotated"`, `"kept_at":0,"rotated"`, 1)))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := Decode(sessions.Key{Realm: "r", ID: "i"}, data)
 		if err != nil {

@@ -2,9 +2,11 @@ package strictjson
 
 import (
 	"bytes"
+	"strconv"
 	"sync"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Marshal gives to use the JSON of a value, as json.Marshal writes it. Its memory is that
@@ -29,3 +31,129 @@ func Marshal(value any, use func(data []byte), opts ...json.Options) error {
 const maxBuffer = 64 << 10
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// A Writer writes the members of an object, one by one, as Marshal writes those of a struct, in a
+// fraction of the time. What is not UTF-8 becomes U+FFFD.
+type Writer struct {
+	data []byte
+	err  error
+}
+
+var writers = sync.Pool{New: func() any { return new(Writer) }}
+
+// Write gives to use the JSON of an object of one member or more, which members writes. Its memory
+// is that of others as soon as use returns. Where the error is not nil, use was not called.
+func Write(members func(w *Writer), use func(data []byte)) error {
+	w := writers.Get().(*Writer)
+	defer func() {
+		if cap(w.data) <= maxBuffer {
+			*w = Writer{data: w.data[:0]}
+			writers.Put(w)
+		}
+	}()
+	members(w)
+	if w.err != nil {
+		return w.err
+	}
+	w.data = append(w.data, '}')
+	use(w.data)
+	return nil
+}
+
+// name begins a member.
+func (w *Writer) name(name string) {
+	begin := byte(',')
+	if len(w.data) == 0 || w.data[len(w.data)-1] == ':' {
+		begin = '{'
+	}
+	w.data = append(w.data, begin)
+	w.text(name)
+	w.data = append(w.data, ':')
+}
+
+// Text writes a member that is a string.
+func (w *Writer) Text(name, value string) {
+	w.name(name)
+	w.text(value)
+}
+
+// Given is Text, but writes nothing of "".
+func (w *Writer) Given(name, value string) {
+	if value != "" {
+		w.Text(name, value)
+	}
+}
+
+// text writes a string; one that is nearly all there are, as it is.
+func (w *Writer) text(value string) {
+	for i := range len(value) {
+		if c := value[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			w.value(value)
+			return
+		}
+	}
+	w.data = append(append(append(w.data, '"'), value...), '"')
+}
+
+// Texts writes a member that is an array of strings.
+func (w *Writer) Texts(name string, values []string) {
+	w.name(name)
+	w.data = append(w.data, '[')
+	for i, value := range values {
+		if i > 0 {
+			w.data = append(w.data, ',')
+		}
+		w.text(value)
+	}
+	w.data = append(w.data, ']')
+}
+
+// Int writes a member that is a whole number.
+func (w *Writer) Int(name string, value int64) {
+	w.name(name)
+	w.data = strconv.AppendInt(w.data, value, 10)
+}
+
+// Uint is Int for larger ones.
+func (w *Writer) Uint(name string, value uint64) {
+	w.name(name)
+	w.data = strconv.AppendUint(w.data, value, 10)
+}
+
+// True writes a member that is true, or nothing of false.
+func (w *Writer) True(name string, value bool) {
+	if value {
+		w.name(name)
+		w.data = append(w.data, "true"...)
+	}
+}
+
+// Object writes a member that is an object of one member or more, which members writes.
+func (w *Writer) Object(name string, members func()) {
+	w.name(name)
+	members()
+	w.data = append(w.data, '}')
+}
+
+// Value writes a member of any kind, as Marshal does.
+func (w *Writer) Value(name string, value any) {
+	w.name(name)
+	w.value(value)
+}
+
+var valueOptions = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.EscapeForJS(true))
+
+func (w *Writer) value(value any) {
+	if err := json.MarshalWrite((*appender)(w), value, valueOptions); err != nil {
+		w.err = err
+	}
+}
+
+// An appender is a Writer as it is written to.
+type appender Writer
+
+// Write appends.
+func (a *appender) Write(data []byte) (int, error) {
+	a.data = append(a.data, data...)
+	return len(data), nil
+}
