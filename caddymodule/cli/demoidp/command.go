@@ -63,6 +63,7 @@ Other people, with the claim roles of their ID tokens:
 }
 
 func (d *command) run(ctx context.Context, cmd *cobra.Command) error {
+	parent := os.Getppid() // before anybody is told that it serves: it may end from then on
 	config, err := d.config()
 	if err != nil {
 		return err
@@ -82,7 +83,7 @@ func (d *command) run(ctx context.Context, cmd *cobra.Command) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if d.withParent {
-		go endWithParent(ctx, cancel)
+		go endWithParent(ctx, parent, cancel)
 	}
 	server := &http.Server{Handler: provider, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	stop := context.AfterFunc(ctx, func() { _ = server.Close() })
@@ -124,8 +125,7 @@ func (d *command) open(ctx context.Context) (net.Listener, error) {
 }
 
 // endWithParent calls end when this process has another parent: nothing on every system tells it.
-func endWithParent(ctx context.Context, end func()) {
-	parent := os.Getppid()
+func endWithParent(ctx context.Context, parent int, end func()) {
 	for ticker := time.NewTicker(20 * time.Millisecond); os.Getppid() == parent; {
 		select {
 		case <-ctx.Done():
