@@ -200,7 +200,10 @@ func TestBrowser_FewRequestsWithVeryLongCookiesAtOnce(t *testing.T) {
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/waits" {
 			began <- struct{}{}
-			<-end
+			select {
+			case <-end:
+			case <-r.Context().Done(): // the test failed, and the sidecar is gone
+			}
 		}
 		_, _ = io.WriteString(w, "here")
 	}))
@@ -220,7 +223,11 @@ func TestBrowser_FewRequestsWithVeryLongCookiesAtOnce(t *testing.T) {
 			}
 			statuses <- status
 		}()
-		<-began
+		select {
+		case <-began:
+		case status := <-statuses:
+			t.Fatalf("a request that waits was answered: %d", status)
+		}
 	}
 	for _, path := range []string{"/app", "/auth/sessions/close"} {
 		got := s.through("GET", path, "X-Any", long[:10<<10], "X-Any", long[:10<<10])
