@@ -17,6 +17,7 @@ import (
 // depthVariable says another number; 0 is until no new state comes.
 const (
 	exploreDepth  = 18
+	raceDepth     = 12 // the same, underRace
 	depthVariable = "AUTHSIDECAR_EXPLORE_DEPTH"
 )
 
@@ -45,6 +46,9 @@ const (
 // Covers S1, S2.
 func TestRotation_EveryInterleaving(t *testing.T) {
 	depth := exploreDepth
+	if underRace {
+		depth = raceDepth
+	}
 	if said := os.Getenv(depthVariable); said != "" {
 		var err error
 		if depth, err = strconv.Atoi(said); err != nil {

@@ -50,6 +50,9 @@ func TestFold_EverySpellingOfEveryCharacterIsOne(t *testing.T) {
 	for _, mark := range []string{"", "\u0327"} { // beside a cedilla, order matters
 		var names []string
 		everyRune(func(r rune) {
+			if underRace && r >= 0x3000 {
+				return // nearly all that have several spellings are below
+			}
 			name := "a" + string(r) + mark + "b"
 			if !unicode.IsPrint(r) && !unicode.IsSpace(r) || mark != "" && hasIotaBelow(name) {
 				return // in no user id
