@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"slices"
-	"sort"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -37,7 +36,7 @@ func (s *Store) listBy(ctx context.Context, sel *selection, query *sessions.Quer
 		}
 		defer func() { <-e.turns }()
 	}
-	walk, err := sel.open(ctx, e, after, max(query.Limit, 1)+1)
+	walk, err := sel.open(ctx, e, after, query)
 	if err != nil {
 		return sessions.Page{}, unavailable(err)
 	}
@@ -85,51 +84,57 @@ func newSelection(q *sessions.Query) *selection {
 
 // A walk gives the places of sessions in order. It holds no place twice.
 type walk struct {
-	iters    []*pebble.Iterator
-	prefixes [][]byte // of each one
-	actor    *hash
-	places   [][]byte // instead, where no index has them in order
-	at       int
+	indexes []indexed
+	actor   *hash
+	places  [][]byte // instead, where no index has them in order
+	at      int
 }
 
-// open starts a walk after a place, nil for the beginning. most is how many
-// places are wanted.
-func (sel *selection) open(ctx context.Context, e *engine, after []byte, most int) (*walk, error) {
+// indexed is where a walk is among the index entries of a prefix.
+type indexed struct {
+	*pebble.Iterator
+	prefix []byte
+	left   int // entries there are from here on, at the most
+}
+
+// open starts a walk after a place, nil for the beginning.
+func (sel *selection) open(ctx context.Context, e *engine, after []byte, q *sessions.Query) (*walk, error) {
 	w := &walk{actor: sel.actor, at: -1}
 	if sel.scan {
-		places, err := sel.scanPlaces(ctx, e, after, most)
+		places, err := sel.scanPlaces(ctx, e, after, max(q.Limit, 1)+1)
 		w.places = places
 		return w, err
 	}
 	for _, prefix := range sel.prefixes {
-		iter, err := e.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: prefixEnd(prefix), UseL6Filters: true})
+		in, err := e.filter.open(e.db, prefix, q.KeysOnly)
 		if err != nil {
 			return nil, errors.Join(cause(err), w.close(e))
 		}
-		w.iters, w.prefixes = append(w.iters, iter), append(w.prefixes, prefix)
 		seek := slices.Concat(prefix, after)
 		if after != nil {
 			seek = append(seek, 0)
 		}
-		iter.SeekPrefixGE(seek)
+		if in.left > 0 {
+			in.SeekPrefixGE(seek)
+		}
+		w.indexes = append(w.indexes, in)
 	}
 	return w, nil
 }
 
 func (w *walk) close(e *engine) error {
 	var err error
-	for i, iter := range w.iters {
-		if failed := e.closeWalk(iter, w.prefixes[i], prefixEnd(w.prefixes[i])); failed != nil {
+	for _, in := range w.indexes {
+		if failed := e.closeWalk(in.Iterator, in.prefix, prefixEnd(in.prefix)); failed != nil {
 			err = cause(failed)
 		}
 	}
 	return err
 }
 
-// next returns the next place and whether it is of an impersonation, or nil at
-// the end. The place is good until the next call.
+// next returns the next place, or nil at the end. The place is good until the next call.
 func (w *walk) next() (place []byte, err error) {
-	if w.places != nil || len(w.iters) == 0 {
+	if w.places != nil || len(w.indexes) == 0 {
 		if w.at++; w.at < len(w.places) {
 			return w.places[w.at], nil
 		}
@@ -137,19 +142,23 @@ func (w *walk) next() (place []byte, err error) {
 	}
 	for {
 		if w.at >= 0 {
-			w.iters[w.at].Next()
+			if in := &w.indexes[w.at]; in.left > 1 {
+				in.Next()
+			}
+			w.indexes[w.at].left--
 		}
 		w.at = -1
 		var value []byte
-		for i, iter := range w.iters {
-			if !iter.Valid() {
-				if err := iter.Error(); err != nil {
+		for i := range w.indexes {
+			in := &w.indexes[i]
+			if in.left == 0 || !in.Valid() {
+				if err := in.Error(); err != nil {
 					return nil, cause(err)
 				}
 				continue
 			}
-			if here := iter.Key()[len(w.prefixes[i]):]; w.at < 0 || bytes.Compare(here, place) < 0 {
-				w.at, place, value = i, here, iter.Value()
+			if here := in.Key()[len(in.prefix):]; w.at < 0 || bytes.Compare(here, place) < 0 {
+				w.at, place, value = i, here, in.Value()
 			}
 		}
 		if w.at < 0 {
@@ -250,7 +259,11 @@ func (sel *selection) scanPlaces(ctx context.Context, e *engine, after []byte, m
 		return nil, cause(err)
 	}
 	defer func() { _ = iter.Close() }()
-	first := make([][]byte, 0, 64)
+	var first [][]byte
+	sortOut := func() {
+		slices.SortFunc(first, bytes.Compare)
+		first = first[:min(most, len(first))]
+	}
 	n := 0
 	for iter.First(); iter.Valid(); iter.Next() {
 		if n++; n%1024 == 0 {
@@ -259,18 +272,13 @@ func (sel *selection) scanPlaces(ctx context.Context, e *engine, after []byte, m
 			}
 		}
 		key := iter.Key()
-		if len(key) < userPrefix || key[userPrefix-1] != 0 {
+		if len(key) < userPrefix || key[userPrefix-1] != 0 || bytes.Compare(key[userPrefix:], after) <= 0 {
 			continue
 		}
-		at := key[userPrefix:]
-		if bytes.Compare(at, after) <= 0 || len(first) == most && bytes.Compare(at, first[most-1]) >= 0 {
-			continue
+		if first = append(first, bytes.Clone(key[userPrefix:])); len(first) == 2*most {
+			sortOut()
 		}
-		i := sort.Search(len(first), func(i int) bool { return bytes.Compare(first[i], at) > 0 })
-		if len(first) == most {
-			first = first[:most-1]
-		}
-		first = slices.Insert(first, i, bytes.Clone(at))
 	}
+	sortOut()
 	return first, iter.Error()
 }
