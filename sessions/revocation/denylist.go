@@ -2,6 +2,8 @@ package revocation
 
 import (
 	"hash/maphash"
+	"maps"
+	"math/bits"
 	"slices"
 	"sync"
 	"time"
@@ -25,25 +27,35 @@ const denyShards = 64
 
 type denyShard struct {
 	mu      sync.RWMutex
-	revoked map[sessions.Key]time.Time // when
+	revoked map[fingerprint]int64 // when, in ms since 1970
 }
 
-var denySeed = maphash.MakeSeed()
+// A fingerprint stands for the key of a session, in a third of the memory. Two sessions would share
+// one by 128 bits that nobody outside knows: then both would be refused.
+type fingerprint [2]uint64
 
-func (d *DenyList) shard(key sessions.Key) *denyShard {
-	return &d.shards[maphash.String(denySeed, key.ID)%denyShards]
+var denySeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+
+func fingerprintOf(key sessions.Key) (f fingerprint) {
+	for i, seed := range denySeeds {
+		f[i] = maphash.String(seed, key.ID) ^ bits.RotateLeft64(maphash.String(seed, key.Realm), 1)
+	}
+	return f
 }
+
+func (d *DenyList) shard(f fingerprint) *denyShard { return &d.shards[f[0]%denyShards] }
 
 // Add remembers that the session was revoked at that time.
 func (d *DenyList) Add(key sessions.Key, at time.Time) {
-	s := d.shard(key)
+	f := fingerprintOf(key)
+	s := d.shard(f)
 	s.mu.Lock()
 	if s.revoked == nil {
-		s.revoked = make(map[sessions.Key]time.Time)
+		s.revoked = make(map[fingerprint]int64)
 	}
-	_, known := s.revoked[key]
+	_, known := s.revoked[f]
 	if !known {
-		s.revoked[key] = at
+		s.revoked[f] = at.UnixMilli()
 	}
 	s.mu.Unlock()
 	if !known {
@@ -53,9 +65,10 @@ func (d *DenyList) Add(key sessions.Key, at time.Time) {
 
 // Revoked reports whether the session is known to be revoked, by its id or by a cutoff.
 func (d *DenyList) Revoked(r *sessions.Ref) bool {
-	s := d.shard(r.Key)
+	f := fingerprintOf(r.Key)
+	s := d.shard(f)
 	s.mu.RLock()
-	_, revoked := s.revoked[r.Key]
+	_, revoked := s.revoked[f]
 	s.mu.RUnlock()
 	return revoked || d.cutoffs.revoke(r)
 }
@@ -66,11 +79,7 @@ func (d *DenyList) Prune(now time.Time) {
 	for i := range d.shards {
 		s := &d.shards[i]
 		s.mu.Lock()
-		for key, at := range s.revoked {
-			if now.Sub(at) > Retention {
-				delete(s.revoked, key)
-			}
-		}
+		maps.DeleteFunc(s.revoked, func(_ fingerprint, at int64) bool { return now.Sub(time.UnixMilli(at)) > Retention })
 		s.mu.Unlock()
 	}
 }
