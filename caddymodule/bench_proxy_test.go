@@ -41,11 +41,11 @@ func BenchmarkProxy(b *testing.B) {
 	b.Run("many", func(b *testing.B) {
 		if tokens == nil {
 			tokens = p.tokens(distinctTokens)
-			before = p.residentMB()
+			before = p.memoryMB("VmRSS")
 			p.warm(tokens...)
 		}
 		p.againstPlain(b, func() string { return tokens[rand.IntN(len(tokens))] })
-		b.ReportMetric(p.residentMB()-before, "MB-more")
+		b.ReportMetric(p.memoryMB("VmRSS")-before, "MB-more")
 	})
 }
 

@@ -506,7 +506,7 @@ func files(t *testing.T, dir string) (infos []os.FileInfo) {
 
 func TestTheMemtableFitsTheVolume(t *testing.T) {
 	for volume, want := range map[uint64]uint64{
-		0: 256 << 10, 1 << 20: 256 << 10, 16 << 20: 512 << 10, 64 << 20: 2 << 20, 767 << 20: 767 << 15, 768 << 20: 24 << 20, 1 << 50: 24 << 20,
+		0: 256 << 10, 1 << 20: 256 << 10, 16 << 20: 512 << 10, 64 << 20: 2 << 20, 255 << 20: 255 << 15, 256 << 20: 8 << 20, 1 << 50: 8 << 20,
 	} {
 		if got := memTable(volume); got != want {
 			t.Errorf("on %d bytes: %d, want %d", volume, got, want)

@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	defaultCache = 32 << 20
+	defaultCache = 16 << 20
 	// formatVersion is Pebble's own version of what it writes: raising it is
 	// raising what a predecessor has to read.
 	formatVersion = pebble.FormatWALSyncChunks

@@ -18,16 +18,16 @@ type Options struct {
 	// store), and at debug level what Pebble does; nil logs nothing. No user data
 	// is logged.
 	Log *slog.Logger
-	// CacheSize is the memory for blocks read from disk, in bytes; 0 is 32 MiB.
+	// CacheSize is the memory for blocks read from disk, in bytes; 0 is 16 MiB.
 	CacheSize int64
 	// MemTableSize is how much is written to memory and log before it is written
-	// to a table, in bytes; 0 is 24 MiB, or 1/32 of the volume where that is less. Up to
+	// to a table, in bytes; 0 is 8 MiB, or 1/32 of the volume where that is less. Up to
 	// three of them are in memory, and up to five logs of that size are on the disk.
 	MemTableSize uint64
 }
 
 const (
-	defaultMemTable = 24 << 20
+	defaultMemTable = 8 << 20
 	leastMemTable   = 256 << 10
 )
 
