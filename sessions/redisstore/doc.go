@@ -31,7 +31,7 @@
 //	{prefix}:identity                a text that no other store has
 //	{prefix}:feed:{db}               the channel
 //
-// A tree is a sorted set in leaves, sorted sets of at most 64 members, which Redis keeps close
+// A tree is a sorted set in leaves, sorted sets of at most 32 members, which Redis keeps close
 // together as long as no member has over 64 bytes (zset-max-listpack-entries 128 and
 // zset-max-listpack-value 64, the defaults): a member takes some 60 bytes there, and 200 in one
 // large set. {tree}:{first member} is a leaf, and {tree}: the first one; {tree} itself has the names

@@ -1,8 +1,9 @@
 package redisstore
 
-// leafSize is how many members a leaf of a tree has at most. Redis keeps up to 128 of up to 64
+// leafSize is how many members a leaf of a tree has at most: each is looked at when one is added,
+// and twice as many save 2 in 100 bytes of a session. Redis keeps up to 128 of up to 64
 // bytes close together, unless it is told otherwise.
-const leafSize = 64
+const leafSize = 32
 
 // luaHead has the form of a row, as header in Go, and trees: sorted sets of the names of their
 // leaves, each the least member that belongs there but for the first, which has none.
