@@ -4,6 +4,7 @@
 //	Names.Scrub    takes our headers out of a request, however they are spelt, and out
 //	               of the lists that make a proxy drop them
 //	Credential     finds the token of a request
+//	DropCookies    takes the cookies out of it that are ours, and leaves those of the app
 //	Of             says who the caller is to the app: Who
 //	Field          renders a part of that as the value of a header
 //
