@@ -107,13 +107,13 @@ func rawRefresh(b *testing.B) func() {
 	if err != nil {
 		b.Fatal(err)
 	}
-	digest := sha256.Sum256([]byte("authsidecar"))
-	signature := ed25519.Sign(private, digest[:])
+	signature := ed25519.Sign(private, rawMessage)
 	return func() {
-		if !ed25519.Verify(public, digest[:], signature) {
+		if !ed25519.Verify(public, rawMessage, signature) {
 			panic("cannot be")
 		}
-		ed25519.Sign(private, digest[:])
+		ed25519.Sign(private, rawMessage)
+		digest := sha256.Sum256(rawMessage)
 		_, _ = ecdsa.SignASN1(rand.Reader, ec, digest[:])
 	}
 }
