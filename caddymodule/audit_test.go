@@ -2,14 +2,15 @@ package caddymodule_test
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"authsidecar/caddymodule/internal/sidecartest"
+	"authsidecar/sessions/storetest/servertest"
 )
 
 // auditSite is a site whose audit is in DIR/audit/audit.jsonl.
@@ -136,11 +137,12 @@ func TestAudit_TellsWhatWasSwept(t *testing.T) {
 	got := s.Create(provider.Token("alice", nil), `{"user_id":"alice","expires_in_millis":1}`)
 	sidecartest.WantStatus(t, got, 200)
 	s.WaitLog(`"msg":"session expired"`)
-	for deadline := time.Now().Add(10 * time.Second); len(s.auditLines()) < 2; {
-		if time.Now().After(deadline) {
-			t.Fatal(s.auditText())
+	servertest.Until(t, "the audit log has it", func() error {
+		if len(s.auditLines()) < 2 {
+			return errors.New(s.auditText())
 		}
-	}
+		return nil
+	})
 	if r := s.auditLines()[1]; r["event"] != "expired" || r["session_id"] != got.Text("session_id") || r["issuer"] != "https://app.example.com" {
 		t.Errorf("line %v", r)
 	}
