@@ -8,8 +8,7 @@
 // The server's clock decides: each script reads it once. What begins is put after the
 // newest cutoff, and a cutoff no sooner than the newest session that it ends: so their order
 // needs no clock, and a failover to a server whose clock is behind changes nothing. The
-// server must be Redis 6.2
-// or what is like it, and not evict (maxmemory-policy noeviction).
+// server must be Redis 6.2 or what is like it, and not evict (maxmemory-policy noeviction).
 //
 // # The keys
 //
@@ -41,11 +40,12 @@
 //
 // # A cluster
 //
-// A script touches keys of one slot there: one, or a tree, or the trees of one n. What an index holds is written before the row, so that what exists is
-// listed; and what is listed is read again, so that what an index holds beyond that leads
-// nowhere. An entry has a nonce of its row, and is of no other. A sweep finds what was left
-// behind by a call that broke off. Since the indexes need it first, a session begins at the
-// time that this node estimates; the newest cutoff is asked for beside it.
+// A script touches keys of one slot there: one, or a tree, or the trees of one n. What an index
+// holds is written before the row, so that what exists is listed; and what is listed is read again,
+// so that what an index holds beyond that leads nowhere. An entry has a nonce of its row, and is of
+// no other. A sweep finds what was left behind by a call that broke off. Since the indexes need it
+// first, a session begins at the time that this node estimates; the newest cutoff is asked for
+// beside it.
 //
 // # What is acknowledged
 //

@@ -12,6 +12,7 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/sharedtest"
 	"authsidecar/sessions/redisstore/redistest"
+	"authsidecar/sessions/storetest"
 )
 
 // mostBytes is how much memory of the server a session may take.
@@ -81,6 +82,19 @@ func usedMemory(t testing.TB, srv *redistest.Server) int64 {
 	}
 	t.Fatal("the server does not say how much memory it has in use")
 	return 0
+}
+
+// TestTheFixedPartOfARowHasItsSize: a listing of keys reads no more than that of each row.
+func TestTheFixedPartOfARowHasItsSize(t *testing.T) {
+	t.Parallel()
+	row := memoryRow(10, storetest.Epoch)
+	w, err := encode(&row, newMark(&row, 1), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, texts, ok := readHeader(row.Key(), w.value[:fixedSize]); !ok || texts != "" {
+		t.Errorf("the fixed part has %d bytes too many, of %d, %t", len(texts), fixedSize, ok)
+	}
 }
 
 // TestASessionTakesLittleMemory of a server with default settings.

@@ -17,8 +17,8 @@ import (
 )
 
 // A row is one string: what scripts read and change, and behind it the rest, as
-// rowcodec.EncodeRest gives it. This is the first part, as Lua's struct reads it; times are as place gives them, and
-// lengths too.
+// rowcodec.EncodeRest gives it. This is the first part, as Lua's struct reads it; times are as
+// place gives them, and so is the idle time.
 //
 //	f    format of the rest     c, n  created at, nonce     q  the time it has in the index of what is due
 //	x    expires at             d     idle                  g  generation
@@ -29,7 +29,7 @@ import (
 const header = ">c1c8c8c8c8c8c8c16c16c8c8c16c16c16Hc0Hc0Hc0"
 
 // fixedSize is that of the header without the texts of any length.
-const fixedSize = 1 + 6*8 + 8 + 2*sessions.SecretSize + 2*8 + 3*hashSize
+const fixedSize = 1 + 6*8 + 2*sessions.SecretSize + 2*8 + 3*hashSize
 
 // never is a time that was not.
 const never = "\x00\x00\x00\x00\x00\x00\x00\x00"
