@@ -66,8 +66,11 @@ func readRow(key sessions.Key, r *reader) (row sessions.Session, rev int64, err 
 	return row, rev, err
 }
 
-// A storedRow is a row as it is written.
-type storedRow storedrow.Row
+// A storedRow is a session as it is written, and as it will be read.
+type storedRow struct {
+	Session sessions.Session
+	Data    []byte // of rowcodec
+}
 
 // encode leaves out of the data what columns say, which goes before it in earlier releases too.
 func encode(row *sessions.Session) (*storedRow, error) {

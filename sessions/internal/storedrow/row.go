@@ -6,28 +6,8 @@ import (
 	"time"
 
 	"authsidecar/sessions"
-	"authsidecar/sessions/internal/calls"
 	"authsidecar/sessions/rowcodec"
 )
-
-// A Row is a session as it is written, and as it will be read.
-type Row struct {
-	Session sessions.Session
-	Data    []byte // of rowcodec
-}
-
-// Encode makes a Row of a session.
-func Encode(session *sessions.Session) (*Row, error) {
-	data, err := rowcodec.Encode(session)
-	if err != nil {
-		return nil, calls.Unavailable(err)
-	}
-	stored, err := rowcodec.Decode(session.Key(), data)
-	if err != nil {
-		return nil, err
-	}
-	return &Row{Session: stored, Data: data}, nil
-}
 
 // Decode reads a session whose fields that rotations change, and those that were set in the step
 // that wrote it, are kept beside the data: they go before what that says.
