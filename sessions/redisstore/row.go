@@ -105,6 +105,10 @@ func decode(key sessions.Key, value string) (*storedRow, error) {
 	row.Idle = head.row.Idle
 	storedrow.Keep(&row, &head.row)
 	head.row = row
+	// Keys and indexes have a short hash of the realm: the hash of the user has all of it.
+	if head.mark.user != hashUser(key.Realm, row.UserID) {
+		return nil, calls.ErrCorrupt
+	}
 	return head, nil
 }
 
