@@ -30,11 +30,6 @@ func (a *API) signedOut(w http.ResponseWriter, r *http.Request) error {
 	query := r.URL.Query()
 	to := query.Get("return_to")
 	if to == "" {
-		if own, as, err := a.Jar.Read(r); err != nil || own.There() || as.There() {
-			httpapi.NewProblem(http.StatusOK, "signed_in", "You may still be signed in", "This browser has the cookies of a session on this site.").
-				WritePage(w, httpapi.Link{Text: "Go to the site", URL: "/"})
-			return nil
-		}
 		var next []httpapi.Link
 		if a.SignIn != nil {
 			next = append(next, httpapi.Link{Text: "Sign in again", URL: a.Path + SignInPath})
