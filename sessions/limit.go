@@ -42,8 +42,8 @@ const (
 	limitTimeout = 5 * time.Second
 	// limitSweep is how many expired rows are swept at the most before that.
 	limitSweep = 1000
-	// limitRoom is how many more than the limit one page holds: those created at once.
-	limitRoom = 64
+	// limitMargin is how many more than the limit one page holds: those created at once.
+	limitMargin = 64
 	// evictAtOnce is how many sessions are revoked concurrently.
 	evictAtOnce = 32
 )
@@ -167,7 +167,7 @@ func (e *eviction) counted(ctx context.Context) ([]sessionUse, error) {
 func (e *eviction) sameKind(ctx context.Context) (found []sessionUse, err error) {
 	query := Query{
 		Realm: e.Realm, User: e.created.UserID, Impersonations: &e.created.Impersonation,
-		Limit: e.MaxPerUser + limitRoom, KeysOnly: true,
+		Limit: e.MaxPerUser + limitMargin, KeysOnly: true,
 	}
 	for {
 		page, err := e.Store.List(ctx, query)

@@ -351,9 +351,9 @@ func TestKeysExpire(t *testing.T) {
 	want("revoked", func(row *sessions.Session) time.Time { return row.RevokedAt.Add(2 * time.Hour) })
 }
 
-// TestASweepTellsOfWhatWentByItself: of rows that expired since nobody swept, but
+// TestASweepReportsWhatWentByItself: of rows that expired since nobody swept, but
 // not of those that were revoked; and nothing is left of any.
-func TestASweepTellsOfWhatWentByItself(t *testing.T) {
+func TestASweepReportsWhatWentByItself(t *testing.T) {
 	t.Parallel()
 	for name, url := range map[string]string{"a server": server(t).URL(0), "a cluster": cluster(t).URL()} {
 		t.Run(name, func(t *testing.T) {

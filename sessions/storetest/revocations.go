@@ -110,8 +110,8 @@ func revokedCopied(s *suite) {
 	s.wantRevoked(s.store.Now(), nil)
 }
 
-// sweepTells wants each row once, with realm and id, and at that time gone.
-func sweepTells(s *suite) {
+// sweepReports wants each row once, with realm and id, and at that time gone.
+func sweepReports(s *suite) {
 	want := make(map[sessions.Key]bool)
 	for i := range 40 {
 		row := s.session(fmt.Sprint(i), "alice")

@@ -128,7 +128,7 @@ var checks = []struct {
 	{"what was revoked is reported from a time on", revokedSince, []Part{Revocation}},
 	{"what was revoked is reported as long as a token may live", revokedMemory, []Part{Revocation}},
 	{"a session that is copied is reported with its revocation", revokedCopied, []Part{Revocation}},
-	{"a sweep reports each session that expired", sweepTells, nil},
+	{"a sweep reports each session that expired", sweepReports, nil},
 	{"a scan has each row of all realms, whole", scanWhole, []Part{Admin}},
 	{"a scan goes on while sessions come and go", scanWhileChanging, []Part{Admin}},
 	{"a scan begins at no other cursor than its own", scanCursors, []Part{Admin}},
