@@ -1,7 +1,5 @@
 package config
 
-import "strings"
-
 // Audit says how what happens is recorded, beside the log.
 type Audit struct {
 	// A file of JSON lines, each of which holds the hash of the one before:
@@ -30,8 +28,7 @@ func (b *Block) checkHealth() error {
 	if why := badPath(b.Health); why != "" {
 		return wrong("health", "health %q %s: write an absolute path, as in: health /auth/health", b.Health, why)
 	}
-	lower, ours := strings.ToLower(b.Health), strings.ToLower(b.Path)
-	if lower == ours || strings.HasPrefix(lower, ours+"/") {
+	if within(b.Health, b.Path) {
 		return wrong("health", "health %s is where sessions are: choose a path that is not at or below %s", b.Health, b.Path)
 	}
 	return nil

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -142,11 +143,10 @@ func (b *Block) CheckWritten() (at string, err error) {
 
 // placed makes a fault of what is wrong with a placeholder.
 func placed(err error) error {
-	var wrongOne *placeholder.Error
-	if !errors.As(err, &wrongOne) {
-		return err
+	if of, ok := errors.AsType[*placeholder.Error](err); ok {
+		return wrong(wordsOf.Replace(of.At), "%w", of)
 	}
-	return wrong(wordsOf.Replace(wrongOne.At), "%w", wrongOne)
+	return err
 }
 
 // wordsOf are the words of the Caddyfile whose names in JSON are others.
@@ -158,7 +158,7 @@ const day = 24 * time.Hour
 // there afterwards. Where a default could contradict what the operator wrote, it
 // gives way.
 func (b *Block) setDefaults() {
-	orDefault(&b.Path, "/auth/sessions")
+	b.Path = cmp.Or(b.Path, "/auth/sessions")
 	for _, t := range b.Trust {
 		if t != nil {
 			t.setDefaults(len(b.Trust) == 1)
@@ -170,7 +170,7 @@ func (b *Block) setDefaults() {
 		b.Claims.setDefaults()
 	}
 	if b.OAuth != nil {
-		orDefault(&b.OAuth.Path, "/oauth")
+		b.OAuth.Path = cmp.Or(b.OAuth.Path, "/oauth")
 	}
 	if b.Identity != nil {
 		b.Identity.setDefaults(b.Issuer)
@@ -179,23 +179,9 @@ func (b *Block) setDefaults() {
 		b.Browser.setDefaults()
 		b.setSignInDefaults()
 	}
-	if b.SigningKeys == nil {
-		b.SigningKeys = new(SigningKeys)
-	}
-	orPointer(&b.SigningKeys.Rotate, caddy.Duration(30*day))
+	b.SigningKeys = cmp.Or(b.SigningKeys, new(SigningKeys))
+	b.SigningKeys.Rotate = cmp.Or(b.SigningKeys.Rotate, new(caddy.Duration(30*day)))
 	if b.StoreRaw == nil {
 		b.StoreRaw = json.RawMessage(`{"engine":"pebble"}`)
-	}
-}
-
-func orDefault[T comparable](value *T, otherwise T) {
-	if *value == *new(T) {
-		*value = otherwise
-	}
-}
-
-func orPointer[T any](value **T, otherwise T) {
-	if *value == nil {
-		*value = &otherwise
 	}
 }

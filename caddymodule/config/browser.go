@@ -55,8 +55,8 @@ type Browser struct {
 }
 
 func (w *Browser) setDefaults() {
-	orDefault(&w.Cookie, browser.HostPrefix+"session")
-	orDefault(&w.Link, defaultLink)
+	w.Cookie = cmp.Or(w.Cookie, browser.HostPrefix+"session")
+	w.Link = cmp.Or(w.Link, defaultLink)
 }
 
 // maxCookieName bounds the name of the cookies, which each request repeats.
@@ -117,12 +117,10 @@ func (b *Block) checkSignOut() error {
 }
 
 // SignOuts returns the paths of the app at which people sign out.
-func (b *Block) SignOuts() []string {
-	if b.Browser == nil {
-		return nil
-	}
-	return b.Browser.SignOut
-}
+func (b *Block) SignOuts() []string { return b.browser().SignOut }
+
+// browser returns what is configured of browser; nothing without it.
+func (b *Block) browser() *Browser { return cmp.Or(b.Browser, new(Browser)) }
 
 // Jar returns what reads and writes the cookies; nil without browser.
 func (b *Block) Jar() *browser.Jar {

@@ -8,12 +8,7 @@ import (
 )
 
 // ConsoleOrigin returns the origin of the console; "" where there is none.
-func (b *Block) ConsoleOrigin() string {
-	if b.Browser == nil {
-		return ""
-	}
-	return b.Browser.Console
-}
+func (b *Block) ConsoleOrigin() string { return b.browser().Console }
 
 // checkConsole checks the host of the console. Cookies go to a host whatever its port is, so that
 // neither the app nor anybody else may have another port of it.
@@ -61,10 +56,7 @@ func (b *Block) CookieHosts() []string {
 
 // WarnHosts returns warnings of the hosts of browser that no site serves.
 func (b *Block) WarnHosts(served func(host string) bool) (found []string) {
-	if b.Browser == nil {
-		return nil
-	}
-	for _, on := range []struct{ word, origin string }{{"console", b.Browser.Console}, {"impersonate_on", b.Browser.ImpersonateOn}} {
+	for _, on := range []struct{ word, origin string }{{"console", b.ConsoleOrigin()}, {"impersonate_on", b.browser().ImpersonateOn}} {
 		if on.origin != "" && !served(hostOf(on.origin)) {
 			found = append(found, fmt.Sprintf("browser: %s %s: no site with this auth_sessions has that host, so nobody gets there; add it to the addresses of the site, as in: %s, %s { ... }", on.word, on.origin, b.Origin(), on.origin))
 		}

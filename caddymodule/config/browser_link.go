@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"net/url"
 	"slices"
 	"time"
@@ -21,12 +22,7 @@ const (
 func (b *Block) Origin() string { return originOf(b.Issuer) }
 
 // ImpersonateOrigin: see Origin.
-func (b *Block) ImpersonateOrigin() string {
-	if b.Browser != nil && b.Browser.ImpersonateOn != "" {
-		return b.Browser.ImpersonateOn
-	}
-	return b.Origin()
-}
+func (b *Block) ImpersonateOrigin() string { return cmp.Or(b.browser().ImpersonateOn, b.Origin()) }
 
 func originOf(text string) string {
 	u, err := url.Parse(text)

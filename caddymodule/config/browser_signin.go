@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"slices"
 
 	"authsidecar/caddymodule/internal/placeholder"
@@ -26,38 +27,23 @@ type SignIn struct {
 	Scopes []string `json:"scopes,omitempty" placeholders:"resolve" example:"email"`
 }
 
-// signIn returns where people sign in; nil: nowhere.
-func (b *Block) signIn() *SignIn {
-	if b.Browser == nil {
-		return nil
-	}
-	return b.Browser.SignIn
-}
-
 // SignInTrust returns the trust of the issuer at which people sign in; nil where there is none.
 func (b *Block) SignInTrust() *Trust {
-	s := b.signIn()
-	if s == nil {
-		return nil
+	issuer := b.SignInIssuer()
+	for _, t := range b.Trust {
+		if t != nil && issuer != "" && t.Issuer == issuer {
+			return t
+		}
 	}
-	at := slices.IndexFunc(b.Trust, func(t *Trust) bool { return t != nil && t.Issuer == s.Issuer })
-	if at < 0 {
-		return nil
-	}
-	return b.Trust[at]
+	return nil
 }
 
 // SignInIssuer returns the issuer at which people sign in; "" where they cannot.
-func (b *Block) SignInIssuer() string {
-	if s := b.signIn(); s != nil {
-		return s.Issuer
-	}
-	return ""
-}
+func (b *Block) SignInIssuer() string { return cmp.Or(b.browser().SignIn, new(SignIn)).Issuer }
 
 // setSignInDefaults sends whoever has to sign in to where they can.
 func (b *Block) setSignInDefaults() {
-	s, t := b.signIn(), b.SignInTrust()
+	s, t := b.Browser.SignIn, b.SignInTrust()
 	if s == nil {
 		return
 	}
@@ -65,16 +51,15 @@ func (b *Block) setSignInDefaults() {
 		s.Scopes = []string{"email"}
 	}
 	if i := b.Identity; i != nil && i.Require {
-		orDefault(&i.Login, b.Path+"/sign-in?return_to={http.request.uri_escaped}")
+		i.Login = cmp.Or(i.Login, b.Path+"/sign-in?return_to={http.request.uri_escaped}")
 	}
 }
 
 func (b *Block) checkSignIn() error {
-	s := b.signIn()
+	s, t := b.Browser.SignIn, b.SignInTrust()
 	if s == nil {
 		return nil
 	}
-	t := b.SignInTrust()
 	_, confidential := b.ClientNames()
 	switch name := "browser: sign_in " + s.Issuer; {
 	case t == nil:

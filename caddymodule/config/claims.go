@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -26,7 +27,7 @@ type Claims struct {
 // maxClaimsAge bounds for how long claims are passed on that nobody asks for again.
 const maxClaimsAge = 30 * day
 
-func (c *Claims) setDefaults() { orDefault(&c.MaxAge, caddy.Duration(day)) }
+func (c *Claims) setDefaults() { c.MaxAge = cmp.Or(c.MaxAge, caddy.Duration(day)) }
 
 func (b *Block) checkClaims() error {
 	c := b.Claims
@@ -52,10 +53,8 @@ func (b *Block) checkClaims() error {
 
 // KeptClaims returns the names of the claims that are kept, and for how long.
 func (b *Block) KeptClaims() (names []string, age time.Duration) {
-	if b.Claims == nil {
-		return nil, 0
-	}
-	return b.Claims.Names, time.Duration(b.Claims.MaxAge)
+	c := cmp.Or(b.Claims, new(Claims))
+	return c.Names, time.Duration(c.MaxAge)
 }
 
 // ownClaims are the claims that our access tokens have anyhow.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -155,36 +156,26 @@ func (s *Session) Lifetimes() sessions.Lifetimes {
 }
 
 func (b *Block) setTokenDefaults() {
-	if b.AccessToken == nil {
-		b.AccessToken = new(AccessToken)
+	b.AccessToken, b.RefreshToken = cmp.Or(b.AccessToken, new(AccessToken)), cmp.Or(b.RefreshToken, new(RefreshToken))
+	a, r := b.AccessToken, b.RefreshToken
+	a.TTL = cmp.Or(a.TTL, caddy.Duration(10*time.Minute))
+	a.Algorithm = cmp.Or(a.Algorithm, "ES256")
+	if a.Audience == nil {
+		a.Audience = []string{b.Issuer}
 	}
-	orDefault(&b.AccessToken.TTL, caddy.Duration(10*time.Minute))
-	orDefault(&b.AccessToken.Algorithm, "ES256")
-	if b.AccessToken.Audience == nil {
-		b.AccessToken.Audience = []string{b.Issuer}
-	}
-	if b.RefreshToken == nil {
-		b.RefreshToken = new(RefreshToken)
-	}
-	orPointer(&b.RefreshToken.Grace, min(caddy.Duration(30*time.Second), b.AccessToken.TTL/4))
-	orDefault(&b.RefreshToken.Algorithm, "EdDSA")
+	r.Grace = cmp.Or(r.Grace, new(min(caddy.Duration(30*time.Second), a.TTL/4)))
+	r.Algorithm = cmp.Or(r.Algorithm, "EdDSA")
 }
 
 func (b *Block) setLifeDefaults() {
-	if b.Session == nil {
-		b.Session = new(Session)
-	}
-	s := b.Session
-	orDefault(&s.MaxTTL, caddy.Duration(365*day))
-	orDefault(&s.TTL, min(caddy.Duration(30*day), s.MaxTTL))
-	orDefault(&s.Idle, caddy.Duration(14*day))
-	orPointer(&s.MaxPerUser, 200)
+	b.Session, b.Impersonation = cmp.Or(b.Session, new(Session)), cmp.Or(b.Impersonation, new(Impersonation))
+	s, i := b.Session, b.Impersonation
+	s.MaxTTL = cmp.Or(s.MaxTTL, caddy.Duration(365*day))
+	s.TTL = cmp.Or(s.TTL, min(caddy.Duration(30*day), s.MaxTTL))
+	s.Idle = cmp.Or(s.Idle, caddy.Duration(14*day))
+	s.MaxPerUser = cmp.Or(s.MaxPerUser, new(200))
 
-	if b.Impersonation == nil {
-		b.Impersonation = new(Impersonation)
-	}
-	i := b.Impersonation
-	orDefault(&i.MaxTTL, caddy.Duration(8*time.Hour))
-	orDefault(&i.TTL, min(caddy.Duration(time.Hour), i.MaxTTL))
-	orDefault(&i.Idle, max(caddy.Duration(15*time.Minute), b.AccessToken.TTL*3/2))
+	i.MaxTTL = cmp.Or(i.MaxTTL, caddy.Duration(8*time.Hour))
+	i.TTL = cmp.Or(i.TTL, min(caddy.Duration(time.Hour), i.MaxTTL))
+	i.Idle = cmp.Or(i.Idle, max(caddy.Duration(15*time.Minute), b.AccessToken.TTL*3/2))
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -120,9 +121,9 @@ func (t *Trust) setDefaults(alone bool) {
 	if t.Algorithms == nil && t.Secret != "" && !t.beside() {
 		t.Algorithms = []string{"HS256"}
 	}
-	orPointer(&t.Leeway, caddy.Duration(30*time.Second))
-	orDefault(&t.MaxLifetime, caddy.Duration(day))
-	orPointer(&t.Users, alone)
+	t.Leeway = cmp.Or(t.Leeway, new(caddy.Duration(30*time.Second)))
+	t.MaxLifetime = cmp.Or(t.MaxLifetime, caddy.Duration(day))
+	t.Users = cmp.Or(t.Users, new(alone))
 }
 
 // BearerIssuer returns all of the trust but its keys.

@@ -3,7 +3,6 @@ package config
 import (
 	"cmp"
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"time"
@@ -116,8 +115,7 @@ func checkKeyURL(s string, insecure bool) error {
 	if err != nil {
 		return err
 	}
-	ip := net.ParseIP(u.Hostname())
-	if u.Scheme != "https" && !insecure && !ip.IsLoopback() && u.Hostname() != "localhost" {
+	if u.Scheme != "https" && !insecure && !isLoopback(u.Hostname()) {
 		return fmt.Errorf("%q is not protected on its way: write it with https (http is for this machine alone), keep the keys in a file, or write insecure_http where the network has nobody else in it", s)
 	}
 	return nil

@@ -157,8 +157,7 @@ func (p *parser) only(t *config.Trust, at string) error {
 //
 //	users [scope <scope> | claim <name> <value> | expression <cel>]
 func (p *parser) users(t *config.Trust) error {
-	users := true
-	t.Users = &users
+	t.Users = new(true)
 	if !p.NextArg() {
 		return nil
 	}
