@@ -1,10 +1,7 @@
 package browser
 
 import (
-	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/browser/signin"
@@ -30,15 +27,12 @@ type Config struct {
 	Banner bool
 	// Console is set for the host of the console: people sign in and out there, and open no links.
 	Console bool
-	// More are endpoints beside those of this package.
-	More []Endpoint
 }
 
 // An API answers the requests of browsers that Route says are ours.
 type API struct {
 	Config
-	paths  []urlpath.Own
-	served []Endpoint // at paths
+	endpoint.Table
 	bodies endpoint.Bodies
 }
 
@@ -48,48 +42,9 @@ func New(c Config) *API {
 		c.Observer = sessions.Silent{}
 	}
 	a := &API{Config: c}
-	a.served = append(a.endpoints(), c.More...)
-	for i := range a.served {
-		a.paths = append(a.paths, urlpath.NewOwn(c.Path+a.served[i].Rest, false))
-	}
+	a.Table = endpoint.Table{Fail: a.fail, NoPath: httpapi.ErrPath, NoMethod: httpapi.ErrMethod}
+	a.addEndpoints()
 	return a
-}
-
-// Route reports whose request it is: ours on the paths of the endpoints, by any method. It does
-// not allocate for canonical paths of ASCII.
-func (a *API) Route(r *http.Request) urlpath.Match { return urlpath.First(a.paths, r.URL) }
-
-// Serve answers a request of which Route said that it is not the app's. A panic is answered
-// 500, and reported as a failure with its stack.
-func (a *API) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) {
-	if err := endpoint.Safely(func() error { return a.serve(w, r, m) }); err != nil {
-		a.fail(w, r, err)
-	}
-}
-
-// NeedsStore reports whether nothing can be answered without the store.
-func (a *API) NeedsStore(m urlpath.Match) bool { return a.served[m.At].NeedsStore }
-
-// Unavailable answers a request that is ours while what it needs is not open.
-func (a *API) Unavailable(w http.ResponseWriter, r *http.Request, m urlpath.Match, cause error) {
-	cause = fmt.Errorf("%w: not ready: %w", sessions.ErrUnavailable, cause)
-	found := &a.served[m.At]
-	if found.Down != nil && m.Owner == urlpath.Ours && slices.Contains(found.Methods, r.Method) {
-		cause = found.Down(w, r, cause)
-	}
-	a.fail(w, r, cause)
-}
-
-func (a *API) serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) error {
-	if m.Owner != urlpath.Ours {
-		return httpapi.ErrPath
-	}
-	found := &a.served[m.At]
-	if slices.Contains(found.Methods, r.Method) {
-		return found.Serve(w, r)
-	}
-	w.Header().Set("Allow", strings.Join(found.Methods, ", "))
-	return httpapi.ErrMethod
 }
 
 func (a *API) requestID(r *http.Request) string {
@@ -100,7 +55,7 @@ func (a *API) requestID(r *http.Request) string {
 }
 
 // fail answers an error: as a page to a person.
-func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+func (a *API) fail(w http.ResponseWriter, r *http.Request, _ urlpath.Match, err error) {
 	p := httpapi.ProblemOf(err)
 	a.Observer.Failed(r.Context(), p.Status, err)
 	p = p.Of(a.requestID(r))

@@ -2,7 +2,6 @@ package logoutapi
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"time"
 
@@ -18,11 +17,6 @@ const (
 	LogoutPath = "/backchannel-logout"
 	EventsPath = "/events"
 )
-
-// A Verifier is what a bearer.Verifier does.
-type Verifier interface {
-	VerifySigned(ctx context.Context, token string, check func(*bearer.Signed) error) (*bearer.Signed, error)
-}
 
 // Logouts are what a logout.Logouts does.
 type Logouts interface {
@@ -55,7 +49,7 @@ type Config struct {
 	Path string
 	// Listeners are the issuers that are listened to, by the Name of their bearer.Issuer.
 	Listeners map[string]*Listener
-	Verifier  Verifier
+	Verifier  *bearer.Verifier
 	Logouts   Logouts
 	// Now is the clock that tokens are checked by. Default: time.Now.
 	Now func() time.Time
@@ -70,15 +64,9 @@ type Config struct {
 // An API answers the requests that Route says are ours.
 type API struct {
 	Config
-	paths  []urlpath.Own
-	served []served // at paths
+	endpoint.Table
+	pushed int // the place of the endpoint whose errors are those of RFC 8935; -1 for none
 	bodies endpoint.Bodies
-}
-
-// A served is what is served at a path.
-type served struct {
-	serve  func(http.ResponseWriter, *http.Request) error
-	pushed bool // errors are those of RFC 8935
 }
 
 // New returns an API that serves what at least one issuer uses.
@@ -92,52 +80,19 @@ func New(c Config) *API {
 	if c.Heard == nil {
 		c.Heard = func(context.Context, *Heard) {}
 	}
-	a := &API{Config: c}
+	a := &API{Config: c, pushed: -1}
+	a.Table = endpoint.Table{Fail: a.fail, NoPath: errPath, NoMethod: errMethod}
 	logouts, events := false, false
 	for _, l := range c.Listeners {
 		logouts, events = logouts || len(l.Clients) > 0, events || l.Events != nil
 	}
 	if logouts {
-		a.add(c.Path+LogoutPath, served{a.logout, false})
+		a.Add(c.Path+LogoutPath, endpoint.Served{Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.logout})
 	}
 	if events {
-		a.add(c.Path+EventsPath, served{a.events, true})
+		a.pushed = a.Add(c.Path+EventsPath, endpoint.Served{Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.events})
 	}
 	return a
-}
-
-func (a *API) add(path string, s served) {
-	a.paths, a.served = append(a.paths, urlpath.NewOwn(path, false)), append(a.served, s)
-}
-
-// Route reports whose request it is: ours on the paths of the endpoints, by any method.
-func (a *API) Route(r *http.Request) urlpath.Match { return urlpath.First(a.paths, r.URL) }
-
-// Serve answers a request of which Route said that it is not the app's. A panic is answered
-// 500, and reported as a failure with its stack.
-func (a *API) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) {
-	if err := endpoint.Safely(func() error { return a.serve(w, r, m) }); err != nil {
-		a.fail(w, r, m, err)
-	}
-}
-
-// NeedsStore reports true: each answer needs the store.
-func (*API) NeedsStore(urlpath.Match) bool { return true }
-
-// Unavailable answers a request that is ours while what it needs is not open.
-func (a *API) Unavailable(w http.ResponseWriter, r *http.Request, m urlpath.Match, cause error) {
-	a.fail(w, r, m, fmt.Errorf("%w: %w", sessions.ErrUnavailable, cause))
-}
-
-func (a *API) serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) error {
-	switch {
-	case m.Owner != urlpath.Ours:
-		return errPath
-	case r.Method != http.MethodPost:
-		w.Header().Set("Allow", http.MethodPost)
-		return errMethod
-	}
-	return a.served[m.At].serve(w, r)
 }
 
 // done answers that a token was taken: without a body, and for no cache (Back-Channel Logout
@@ -154,5 +109,5 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, m urlpath.Match, err 
 	answer := answerOf(err)
 	a.Observer.Failed(r.Context(), answer.status, err)
 	defer endpoint.LeaveBody(w, r)()
-	answer.write(w, a.served[m.At].pushed)
+	answer.write(w, m.At == a.pushed)
 }

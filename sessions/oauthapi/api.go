@@ -1,39 +1,18 @@
 package oauthapi
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/internal/endpoint"
 	"authsidecar/sessions/jose"
 	"authsidecar/sessions/urlpath"
 )
-
-// Sessions are what a sessions.Manager does.
-type Sessions interface {
-	Create(ctx context.Context, req *sessions.CreateRequest) (*sessions.Grant, error)
-	Refresh(ctx context.Context, req *sessions.RefreshRequest) (*sessions.Grant, error)
-	Current(ctx context.Context, req *sessions.RefreshRequest) (sessions.Session, error)
-	Introspect(ctx context.Context, req *sessions.RefreshRequest) (sessions.Session, error)
-	CurrentOf(ctx context.Context, c *sessions.Caller) (sessions.Session, error)
-	SignOut(ctx context.Context, s *sessions.Session, ip string) error
-	Revoked(ctx context.Context, c *sessions.Caller) (bool, error)
-}
-
-// A Verifier is what a bearer.Verifier does.
-type Verifier interface {
-	Verify(ctx context.Context, token string) (*sessions.Caller, error)
-	VerifyOwn(ctx context.Context, token string) (*sessions.Caller, error)
-	IssuerOf(token string) string
-	Trust(issuer string) *sessions.Trust
-}
 
 // Config is what an API is made of.
 type Config struct {
@@ -53,8 +32,8 @@ type Config struct {
 	// Audience are the resource servers that take access tokens.
 	Audience []string
 
-	Sessions Sessions
-	Verifier Verifier
+	Sessions *sessions.Manager
+	Verifier *bearer.Verifier
 	// Now is the clock that failures and assertions are timed by. Default: time.Now.
 	Now func() time.Time
 	// ClientIP returns the address that a request came from.
@@ -69,18 +48,10 @@ type Config struct {
 // An API answers the requests that Route says are ours.
 type API struct {
 	Config
-	origin    string
-	paths     []urlpath.Own
-	served    []endpointAt // at paths: the endpoints, and then the documents
-	endpoints int          // how many of served
-	clients   *clients
-	bodies    endpoint.Bodies
-}
-
-// An endpointAt is what is served at a path.
-type endpointAt struct {
-	methods []string
-	serve   func(*API, http.ResponseWriter, *http.Request) error
+	endpoint.Table
+	origin  string
+	clients *clients
+	bodies  endpoint.Bodies
 }
 
 // New checks the configuration and returns an API for it.
@@ -99,62 +70,24 @@ func New(c Config) (*API, error) {
 		c.Memory = NewMemory()
 	}
 	a := &API{Config: c, origin: u.Scheme + "://" + u.Host}
+	a.Table = endpoint.Table{Fail: a.fail, NoPath: errPath, NoMethod: errMethod}
 	if c.Path != "" {
-		a.add(c.Path+"/token", []string{http.MethodPost}, (*API).token)
-		a.add(c.Path+"/revoke", []string{http.MethodPost}, (*API).revoke)
-		a.add(c.Path+"/introspect", []string{http.MethodPost}, (*API).introspect)
+		a.Add(c.Path+"/token", endpoint.Served{Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.token})
+		a.Add(c.Path+"/revoke", endpoint.Served{Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.revoke})
+		a.Add(c.Path+"/introspect", endpoint.Served{Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.introspect})
 	}
-	a.endpoints = len(a.served)
-	for _, path := range Documents(strings.TrimSuffix(u.Path, "/")) {
-		a.add(path, []string{http.MethodGet, http.MethodHead}, (*API).metadata)
+	for _, path := range Documents(strings.TrimSuffix(u.Path, "/")) { // of which the keys are all that they need
+		a.Add(path, endpoint.Served{Methods: []string{http.MethodGet, http.MethodHead}, Serve: a.metadata})
 	}
 	a.clients, err = newClients(&a.Config, a.url("/token"), a.url("/revoke"), a.url("/introspect"))
 	return a, err
 }
 
-func (a *API) add(path string, methods []string, serve func(*API, http.ResponseWriter, *http.Request) error) {
-	a.paths = append(a.paths, urlpath.NewOwn(path, false))
-	a.served = append(a.served, endpointAt{methods, serve})
-}
-
 // url returns the URL of an endpoint.
 func (a *API) url(name string) string { return a.origin + a.Path + name }
 
-// Route reports whose request it is: ours on the paths of the endpoints and documents, by
-// any method. It does not allocate for canonical paths of ASCII.
-func (a *API) Route(r *http.Request) urlpath.Match { return urlpath.First(a.paths, r.URL) }
-
-// Serve answers a request of which Route said that it is not the app's. A panic is answered
-// 500, and reported as a failure with its stack.
-func (a *API) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) {
-	if err := endpoint.Safely(func() error { return a.serve(w, r, m) }); err != nil {
-		a.fail(w, r, err)
-	}
-}
-
-// NeedsStore reports whether the answer to a request needs the store. The documents need the keys
-// alone.
-func (a *API) NeedsStore(m urlpath.Match) bool { return m.At < a.endpoints }
-
-// Unavailable answers a request that is ours while what it needs is not open.
-func (a *API) Unavailable(w http.ResponseWriter, r *http.Request, _ urlpath.Match, cause error) {
-	a.fail(w, r, fmt.Errorf("%w: %w", sessions.ErrUnavailable, cause))
-}
-
-func (a *API) serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) error {
-	if m.Owner != urlpath.Ours {
-		return errPath
-	}
-	found := &a.served[m.At]
-	if slices.Contains(found.methods, r.Method) {
-		return found.serve(a, w, r)
-	}
-	w.Header().Set("Allow", strings.Join(found.methods, ", "))
-	return errMethod
-}
-
 // fail answers an error.
-func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
+func (a *API) fail(w http.ResponseWriter, r *http.Request, _ urlpath.Match, err error) {
 	known := errorOf(err)
 	a.Observer.Failed(r.Context(), known.status, err)
 	defer endpoint.LeaveBody(w, r)()
