@@ -11,59 +11,56 @@ import (
 // A Caller is a party whose bearer JWT was verified.
 type Caller struct {
 	Principal
-	// Trust is what rules call the issuer; "" for its own name. See From.
+	// Trust is the name that rules use for the issuer; "" means Issuer itself. See From.
 	Trust string
-	// ClientID is the token's client_id (RFC 9068), else its azp.
+	// ClientID is the token's client_id (RFC 9068), or else its azp.
 	ClientID string
-	// Scopes are the values of the token's scope (RFC 8693 section 4.2), as
-	// Claims.Scopes reads it.
+	// Scopes are the scope values of the token (RFC 8693 section 4.2): see Claims.Scopes.
 	Scopes []string
-	// User means that the subjects of this issuer are this app's user ids, those
-	// of machines apart: see IsUser.
+	// User means that the subjects of this issuer, except those of machines, are user ids of this
+	// app: see IsUser.
 	User bool
-	// Own means that the token is an access token of ours, of the session
-	// SessionID.
+	// Own means that the token is one of our own access tokens, for the session SessionID.
 	Own       bool
 	SessionID string
-	// Acting means that the token has an act claim: somebody uses it for its
-	// subject, who is not the one calling.
+	// Acting means that the token has an act claim: another party uses it on behalf of its subject.
 	Acting bool
-	// Actor is who uses it, as its act claim says (RFC 8693 section 4.1).
+	// Actor is that other party, from the act claim (RFC 8693 section 4.1).
 	Actor Principal
-	// SessionCreated is when the session of our own token was created.
+	// SessionCreated is when the session was created, for one of our own tokens.
 	SessionCreated time.Time
-	// StoreID is the identity of the store that our own token was minted with; "" where it
-	// says none.
+	// StoreID is the identity of the store that our own token was minted with; "" if the token does
+	// not name it.
 	StoreID string
-	// Generation is that of our own token, where it is of a session whose tokens live in
-	// cookies; else 0.
+	// Generation is the generation of our own token if the session's tokens live in cookies; 0
+	// otherwise.
 	Generation uint64
-	// Arrived is whether the store knows that Generation arrived, or is being told: see
-	// Manager.Confirm. nil where there is nothing to tell.
+	// Arrived reports whether the store already knows, or is being told, that the client received
+	// Generation: see Manager.Confirm. It is nil if there is nothing to confirm.
 	Arrived *atomic.Bool
-	// Claims are all claims of the token; where recorded is set, those that a row
-	// recorded of a caller who is not here.
+	// Claims are all claims of the token. If recorded is set, the caller is read from a row, and
+	// Claims are only those that the row recorded.
 	Claims Claims
-	// recorded is nil where the token is here.
+	// recorded is nil if the token itself was presented.
 	recorded *recorded
-	// ExpiresAt is when the token ends, without leeway.
+	// ExpiresAt is when the token expires, without leeway.
 	ExpiresAt time.Time
 }
 
-// recorded is what a row knows beside the claims that it recorded.
+// recorded is what a row recorded of a caller, in addition to claims.
 type recorded struct {
-	// Absent are claims that the token did not have.
+	// Absent are names of claims that the token did not have.
 	Absent []string
-	// Whole means that the token had no claims but those that were recorded.
+	// Whole means that the row recorded all claims of the token.
 	Whole bool
-	// What sub, sid and AuthAt said of it.
+	// What sub, sid and AuthAt returned for the token.
 	sub, sid string
 	authAt   time.Time
 }
 
-// knows reports whether it is known what the caller's token said of all that the
-// condition looks at: a condition is not asked about less. Where a claim is not there it
-// may hold for that very reason, and where it was not recorded it must not.
+// knows reports whether every claim that the condition reads is known, present or absent. A
+// condition must not be evaluated otherwise: it may hold because a claim is absent, and an
+// unrecorded claim must not count as absent.
 func (c *Caller) knows(when Condition) bool {
 	if c.recorded == nil || c.recorded.Whole {
 		return true
@@ -75,15 +72,15 @@ func (c *Caller) knows(when Condition) bool {
 	})
 }
 
-// Unconfirmed reports whether Manager.Confirm has something to do.
+// Unconfirmed reports whether Manager.Confirm has something to record.
 func (c *Caller) Unconfirmed() bool { return c.Arrived != nil && !c.Arrived.Load() }
 
-// From returns what rules call the issuer of the caller: the name that all of its
-// spellings have in the configuration, and its own otherwise.
+// From returns the name that rules use for the caller's issuer: the configured name if the issuer
+// has several spellings, and otherwise the issuer itself.
 func (c *Caller) From() string { return cmp.Or(c.Trust, c.Issuer) }
 
-// sub returns the "sub" of the token where another claim names the caller; "" where it
-// is the same, or none that can be one.
+// sub returns the "sub" of the token if another claim identifies the caller; "" if it is the same
+// or not acceptable.
 func (c *Caller) sub() string {
 	if c.recorded != nil {
 		return c.recorded.sub
@@ -95,8 +92,8 @@ func (c *Caller) sub() string {
 	return sub
 }
 
-// sid returns the "sid" of the token of an issuer's session (OpenID Connect Front-Channel
-// Logout 1.0 section 3); "" where there is none that can be kept.
+// sid returns the "sid" of the token, which names the session at the issuer (OpenID Connect
+// Front-Channel Logout 1.0 section 3); "" if it is missing or not acceptable.
 func (c *Caller) sid() string {
 	if c.recorded != nil {
 		return c.recorded.sid
@@ -107,9 +104,8 @@ func (c *Caller) sid() string {
 	return ""
 }
 
-// AuthAt returns when the caller authenticated at the issuer, as far as the token says:
-// "auth_time" (OpenID Connect Core 1.0 section 2), else "iat", in whole seconds. Zero: it
-// says neither.
+// AuthAt returns when the caller authenticated at the issuer, in whole seconds: "auth_time" (OpenID
+// Connect Core 1.0 section 2), or else "iat". It is zero if the token has neither.
 func (c *Caller) AuthAt() time.Time {
 	if c.recorded != nil {
 		return c.recorded.authAt
@@ -132,49 +128,47 @@ func (c *Caller) AuthAt() time.Time {
 // maxSeconds is the last second of the year 9999.
 const maxSeconds = 253_402_300_799
 
-// maxSID is how many bytes of an issuer's session id are kept.
+// maxSID is the maximum length of an issuer's session id, in bytes; longer ones are not stored.
 const maxSID = 255
 
-// satisfies reports whether a condition that looks at the caller alone is known to hold.
+// satisfies reports whether the condition, which depends only on the caller, is known to hold.
 func (c *Caller) satisfies(when Condition) bool {
 	return c.knows(when) && when.Holds(&RuleInput{Caller: c})
 }
 
-// clientClaims name the client that a token was issued to, as issuers call it. Where
-// the subject is that client there is no user behind the token (RFC 9068 section 5,
-// RFC 9700 section 4.15).
+// clientClaims are the claims in which issuers name the client that a token was issued to. If the
+// subject is that client, there is no user behind the token (RFC 9068 section 5, RFC 9700 section
+// 4.15).
 var clientClaims = [...]string{"client_id", "azp", "cid", "appid"}
 
-// serviceAccount begins the names that Keycloak gives the accounts of clients, and clients ends
-// those of Auth0.
+// serviceAccount is the prefix of Keycloak's service accounts, and clients the suffix of Auth0's.
 const (
 	serviceAccount = "service-account-"
 	clients        = "@clients"
 )
 
-// IsUser reports whether the caller is a user of this app: of an issuer whose subjects
-// are its users, and a person.
+// IsUser reports whether the caller is a user of this app: their issuer's subjects are its users,
+// and they are not a machine.
 func (c *Caller) IsUser() bool { return c.User && !c.IsMachine() }
 
-// IsMachine reports whether a token of a trusted issuer says that a machine holds it.
-// It does where
-//   - its subject is its own client, which client_id, azp, cid or appid names,
-//   - client credentials are what it was granted for: gty, of Auth0 and FusionAuth,
-//   - it is an app's: idtyp, of Entra ID,
-//   - its subject ends in @clients, as those of Auth0 do,
-//   - its subject or preferred_username begins with service-account-, as those of
-//     Keycloak do.
+// IsMachine reports whether a token of a trusted issuer was issued to a machine. That is the case
+// if
+//   - the subject is the client itself, as named by client_id, azp, cid or appid,
+//   - gty says that the grant was client credentials (Auth0, FusionAuth),
+//   - idtyp says that it is an app (Entra ID),
+//   - the subject ends in @clients (Auth0),
+//   - the subject or preferred_username begins with service-account- (Keycloak).
 //
-// All of that in any case: who is taken for a machine can only do less.
+// All comparisons ignore case: being mistaken for a machine only takes rights away.
 func (c *Caller) IsMachine() bool {
-	// Where the caller is known by another claim, sub is another name of theirs.
+	// If another claim identifies the caller, sub is also one of their names.
 	sub, _ := c.Claims["sub"].(string)
 	name, _ := c.Claims["preferred_username"].(string)
 	return c.isClient(c.Subject) || c.isClient(sub) || hasPrefix(name, serviceAccount) ||
 		isWord(c.Claims["idtyp"], "app") || clientCredentials(c.Claims["gty"])
 }
 
-// isClient reports whether the subject is that of a client.
+// isClient reports whether the subject identifies a client.
 func (c *Caller) isClient(subject string) bool {
 	if subject == "" {
 		return false
@@ -188,7 +182,7 @@ func (c *Caller) isClient(subject string) bool {
 	return strings.EqualFold(subject, c.ClientID) || strings.EqualFold(subject[at:], clients) || hasPrefix(subject, serviceAccount)
 }
 
-// clientCredentials reports whether a type of grants, or one in a list, is that one.
+// clientCredentials reports whether a grant type, or one in a list, is client credentials.
 func clientCredentials(gty any) bool {
 	if list, ok := gty.([]any); ok {
 		return slices.ContainsFunc(list, clientCredentials)
@@ -196,13 +190,13 @@ func clientCredentials(gty any) bool {
 	return isWord(gty, "client-credentials") || isWord(gty, "client_credentials")
 }
 
-// isWord reports whether a claim is that word, in any case.
+// isWord reports whether a claim is this word, in any case.
 func isWord(claim any, word string) bool {
 	text, ok := claim.(string)
 	return ok && strings.EqualFold(text, word)
 }
 
-// hasPrefix reports whether a text begins with that, in any case.
+// hasPrefix reports whether text begins with prefix, in any case.
 func hasPrefix(text, prefix string) bool {
 	return len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix)
 }

@@ -13,16 +13,16 @@ import (
 	"authsidecar/sessions/strictjson"
 )
 
-// Claims is a decoded JSON object of claims. The values are nil, bool, string,
-// int64 (whole numbers that fit), float64 (all others), []any and
-// map[string]any. It is shared by all who see the caller: never changed.
+// Claims is a decoded JSON object of claims. Values are nil, bool, string, int64 (whole numbers
+// that fit), float64 (all other numbers), []any and map[string]any. Claims are shared and must not
+// be modified.
 type Claims map[string]any
 
-// maxClaimsDepth bounds how deep claims nest.
+// maxClaimsDepth limits the nesting of claims.
 const maxClaimsDepth = 64
 
-// UnmarshalJSON decodes a JSON object, strictly. Numbers that are whole and fit become
-// int64, all others float64: so a claim is the same however often it is written and read.
+// UnmarshalJSON decodes a JSON object strictly. Whole numbers that fit become int64 and all others
+// float64, so that a claim stays the same however often it is written and read.
 func (c *Claims) UnmarshalJSON(data []byte) error {
 	claims, err := strictjson.Object(data, maxClaimsDepth)
 	if err != nil {
@@ -32,12 +32,12 @@ func (c *Claims) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// scopeClaims are the claims that hold scope values: that of RFC 8693 section 4.2, and
-// what some issuers call it.
+// scopeClaims are the claims that hold scope values: the one of RFC 8693 section 4.2, and the names
+// that some issuers use instead.
 var scopeClaims = []string{"scope", "scp", "scopes"}
 
-// Scopes returns the scope values of a token: those of the first of its claims scope,
-// scp and scopes that has any, as one string or as an array.
+// Scopes returns the scope values of a token, from the first of the claims scope, scp and scopes
+// that has any. The claim may be a string or an array.
 func (c Claims) Scopes() []string {
 	for _, name := range scopeClaims {
 		var scopes []string
@@ -90,7 +90,7 @@ func (c Claims) Find(name string) (any, bool) {
 	return at, true
 }
 
-// topLevel returns the top-level claim that a name or pointer leads into.
+// topLevel returns the top-level claim that a name or pointer refers to.
 func topLevel(name string) string {
 	if !strings.HasPrefix(name, "/") {
 		return name
@@ -99,10 +99,10 @@ func topLevel(name string) string {
 	return unescapePointer.Replace(first)
 }
 
-// reserved are claims that say what a token is, whose, for whom, until when, or what it
-// is good for: what another issuer says of its own token is not true of ours. They are
-// those of RFC 7519 section 4.1, RFC 9068 section 2.2, RFC 8693 section 4, RFC 7800, RFC
-// 8417, OpenID Connect Core 1.0 section 2, ours, and what others call them.
+// reserved are claims that identify a token, its subject, audience, lifetime or rights: another
+// issuer's values do not apply to our tokens. They come from RFC 7519 section 4.1, RFC 9068 section
+// 2.2, RFC 8693 section 4, RFC 7800, RFC 8417 and OpenID Connect Core 1.0 section 2; the rest are
+// our own, and other issuers' names for the same.
 var reserved = []string{
 	"iss", "sub", "aud", "exp", "nbf", "iat", "jti",
 	"client_id", "scope", "scp", "scopes", "azp", "cid", "appid", "gty", "idtyp",
@@ -111,21 +111,21 @@ var reserved = []string{
 	"sid", "sid_iat", "store", "reason", "gen", "rnd",
 }
 
-// ReservedClaim reports whether a claim of that name is never kept of a caller's token. In
-// any case: there are readers that take the one for the other.
+// ReservedClaim reports whether a session never keeps this claim of the caller's token. It ignores
+// case, since some JSON readers do too.
 func ReservedClaim(name string) bool {
 	return slices.ContainsFunc(reserved, func(known string) bool { return strings.EqualFold(known, name) })
 }
 
-// maxKept is how many bytes the claims may have, as JSON, that a session keeps of the
-// token of its user.
+// maxKept is the maximum size, as JSON in bytes, of the claims that a session keeps of its user's
+// token.
 const maxKept = 4096
 
-// maxKeptInCookies is the same where the tokens live in cookies, which have 4096 bytes in all.
+// maxKeptInCookies is the same for tokens in cookies, which are limited to 4096 bytes.
 const maxKeptInCookies = 1536
 
-// kept returns those of a token's claims that a session keeps, and when they were true; nil for
-// none, and ErrKept where they have more bytes than most.
+// kept returns the claims that a session keeps of a token, and when the token was issued. kept is
+// nil if there are none; ErrKept means that they are larger than most bytes.
 func (c Claims) kept(names []string, most int, now time.Time) (kept Claims, at time.Time, err error) {
 	for _, name := range names {
 		value, has := c[name]
@@ -149,7 +149,7 @@ func (c Claims) kept(names []string, most int, now time.Time) (kept Claims, at t
 	return kept, now, nil
 }
 
-// HasScope holds for callers whose token has this scope value.
+// HasScope is a condition: the caller's token has this scope value.
 type HasScope string
 
 // Holds reports whether the caller has the scope.
@@ -157,16 +157,15 @@ func (s HasScope) Holds(in *RuleInput) bool {
 	return slices.Contains(in.Caller.Scopes, string(s))
 }
 
-// Claims names the claims that scopes are read from.
+// Claims returns the claims that scopes are read from.
 func (HasScope) Claims() ([]string, bool) { return slices.Clone(scopeClaims), false }
 
-// PerSession reports false: only the caller counts.
+// PerSession returns false: only the caller counts.
 func (HasScope) PerSession() bool { return false }
 
-// HasClaim holds for callers whose claim Name is Value, an array that has it, or an
-// object that has it as a key, of which it does not say false or null. A Name that
-// starts with "/" is a JSON pointer (RFC 6901). Numbers and booleans are compared as
-// JSON writes them.
+// HasClaim is a condition on the claim Name: it is Value, an array that contains Value, or an
+// object with the key Value whose value is neither false nor null. A Name that starts with "/" is a
+// JSON pointer (RFC 6901). Numbers and booleans are compared in their JSON form.
 type HasClaim struct{ Name, Value string }
 
 // Holds reports whether the caller has the claim.
@@ -191,12 +190,12 @@ func (h HasClaim) is(value any) bool {
 	return ok && text == h.Value
 }
 
-// Claims names the claim.
+// Claims returns the top-level claim of Name.
 func (h HasClaim) Claims() ([]string, bool) {
 	return []string{topLevel(h.Name)}, false
 }
 
-// PerSession reports false: only the caller counts.
+// PerSession returns false: only the caller counts.
 func (HasClaim) PerSession() bool { return false }
 
 func scalar(value any) (string, bool) {

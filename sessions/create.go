@@ -17,52 +17,52 @@ import (
 	"authsidecar/sessions/event"
 )
 
-// repeatWindow is how long a request with an Idempotency-Key can be repeated
-// and get its tokens again.
+// repeatWindow is how long a request with an Idempotency-Key can be repeated to get the same
+// tokens.
 const repeatWindow = 5 * time.Minute
 
-// A CreateRequest asks for a session.
+// A CreateRequest is a request for a session.
 type CreateRequest struct {
 	Caller *Caller
 	UserID string
-	// Lifetime is what the request asks; nil takes the default that applies.
+	// Lifetime is the requested lifetime; nil means the default.
 	Lifetime *time.Duration
-	// Reason is why, for people: at most maxReason bytes.
+	// Reason is the caller's reason, for people to read: at most maxReason bytes.
 	Reason string
-	// ClientID is the OAuth client that gets the session; "" for the caller's own, and
-	// our issuer where it has none. Another one needs a rule that holds by it, or
-	// Manager.Clients.
+	// ClientID is the OAuth client that gets the session. "" means the caller's own client, or our
+	// issuer if the caller has none. Any other client requires a rule that matches it, or an entry
+	// in Manager.Clients.
 	ClientID string
-	// ClientAuthenticated is set where the request came from that client, which proved it.
+	// ClientAuthenticated is set if that client sent the request itself and authenticated.
 	ClientAuthenticated bool
-	// Cookies is set where the tokens are to live in cookies of a browser: see Session.Cookies.
+	// Cookies is set if the tokens will live in a browser's cookies: see Session.Cookies.
 	Cookies bool
-	// Console is set where a person signed in at the console (Minter.Console): the session is good
-	// there alone, and records what Manager.Manage looks at too.
+	// Console is set for a sign-in at the console (Minter.Console): the session is valid only
+	// there, and the row also records the claims that Manager.Manage reads.
 	Console bool
-	// IdempotencyKey makes repeating the request safe; "" for none.
+	// IdempotencyKey makes the request safe to repeat; "" means that it is not.
 	IdempotencyKey string
-	// Link asks for a session that is pending until its link is opened, and ReturnTo is where the
-	// browser goes then: a path of the site, "" for none.
+	// Link asks for a session that is pending until its link is opened. ReturnTo is the path on the
+	// site that the browser is then sent to; "" for none.
 	Link     bool
 	ReturnTo string
-	// IP and UserAgent are of the request.
+	// IP and UserAgent describe the request.
 	IP        string
 	UserAgent string
-	// ReportedIP and ReportedAgent are of the caller's own client, as a back end reports them:
-	// the session keeps them for its own. That needs a rule of Manager.ReportClient. The zero
-	// value reports nothing.
+	// ReportedIP and ReportedAgent describe the caller's own client, as reported by a back end. The
+	// session stores them instead of IP and UserAgent. Reporting requires a rule of
+	// Manager.ReportClient; the zero value reports nothing.
 	ReportedIP    netip.Addr
 	ReportedAgent string
 }
 
-// A creation is one request for a session, on its way through a Manager.
+// A creation is one request for a session while a Manager handles it.
 type creation struct {
 	*Manager
 	req *CreateRequest
 }
 
-// create does what Manager.Create says.
+// create implements Manager.Create.
 func (c *creation) create(ctx context.Context) (*Grant, error) {
 	now := c.Store.Now()
 	wanted, err := c.prepare(now)
@@ -105,15 +105,15 @@ func (c *creation) create(ctx context.Context) (*Grant, error) {
 	return grant, nil
 }
 
-// put is Store.Create with the store's time for that of this node.
+// put calls Store.Create and returns the store's time in place of this node's.
 func (c *creation) put(ctx context.Context, row Session) (stored Session, created bool, count int, err error) {
 	life := row.ExpiresAt.Sub(row.CreatedAt)
 	row.CreatedAt, row.RotatedAt, row.ExpiresAt = time.Time{}, time.Time{}, time.Time{}.Add(life)
 	return c.Store.Create(ctx, row)
 }
 
-// prepare returns the row that the request is to get. Where the answer is no, the
-// row holds only what the log wants to know of the request.
+// prepare returns the row for the request. If the request is refused, the row holds only what the
+// log records of it.
 func (c *creation) prepare(now time.Time) (*Session, error) {
 	s := &Session{
 		Realm:       c.Realm,
@@ -165,7 +165,7 @@ func (c *creation) clientID() string {
 	return cmp.Or(c.req.ClientID, c.req.Caller.ClientID, c.Realm)
 }
 
-// decide asks the policy, and sets what kind of session it is.
+// decide asks the policy and sets the kind of the session.
 func (c *creation) decide(s *Session) error {
 	decision, err := c.Policy.Decide(c.input(c.req.Caller, s))
 	if err != nil {
@@ -178,10 +178,10 @@ func (c *creation) decide(s *Session) error {
 	return c.takeReport(s)
 }
 
-// unknownAddress is where a request came from that has no address, as one by a Unix socket.
+// unknownAddress stands for the address of a request that has none, such as one over a Unix socket.
 const unknownAddress = "unknown"
 
-// takeReport gives the session the client that the caller reports, if a rule lets them.
+// takeReport stores the client that the caller reports, if a rule allows that.
 func (c *creation) takeReport(s *Session) error {
 	if !c.req.ReportedIP.IsValid() {
 		return nil
@@ -196,8 +196,8 @@ func (c *creation) takeReport(s *Session) error {
 	return nil
 }
 
-// record notes in the row what the rules, and the conditions of the caller's trust, look
-// at, and what the session keeps of the caller's token.
+// record stores in the row the claims that the rules and the conditions of the caller's trust read,
+// and the claims that the session keeps.
 func (c *creation) record(s *Session, now time.Time) error {
 	var asked []Condition
 	if trust := c.trust(c.req.Caller.Issuer); trust != nil {
@@ -212,8 +212,8 @@ func (c *creation) record(s *Session, now time.Time) error {
 	return c.keep(s, now)
 }
 
-// keep notes in the row of a user's own session the claims of their token that it keeps,
-// and when they were true. An impersonated session keeps none: they are the actor's.
+// keep stores in the row of a user's own session the configured claims of their token, and when it
+// was issued. An impersonated session keeps none, since they would be the actor's.
 func (c *creation) keep(s *Session, now time.Time) (err error) {
 	if s.Impersonation {
 		return nil
@@ -226,13 +226,13 @@ func (c *creation) keep(s *Session, now time.Time) (err error) {
 	return err
 }
 
-// claimsClient reports whether a request names a client that authenticates, and does not come from
-// it. Rules and apps go by the client, so nobody may say that they are one.
+// claimsClient reports whether the request names a client that authenticates without coming from
+// it. Rules and apps rely on the client, so such a request is refused.
 func (c *creation) claimsClient() bool {
 	return c.Minter.Confidential[c.req.ClientID] && !c.req.ClientAuthenticated && c.req.ClientID != c.req.Caller.ClientID
 }
 
-// setLife sets the ends of the session, or returns ErrLifetime.
+// setLife sets when the session ends, or returns ErrLifetime.
 func (c *creation) setLife(s *Session) error {
 	limits := c.Own
 	if s.Impersonation {
@@ -260,10 +260,10 @@ func (c *creation) opensThemselves() bool {
 	return c.SignIn != "" && trust != nil && trust.Name == c.SignIn && !c.req.Caller.IsMachine()
 }
 
-// identify gives the session its id and its first secret. With an idempotency
-// key the id is made from it, so that a repeated request finds its session.
+// identify sets the id and the first secret of the session. With an idempotency key, the id is
+// derived from it, so that a repeated request finds its session.
 func (c *creation) identify(s *Session) {
-	_, _ = rand.Read(s.Secret[:]) // it never fails: it ends the process instead
+	_, _ = rand.Read(s.Secret[:]) // never fails: it crashes the process instead
 	if c.req.IdempotencyKey == "" {
 		s.ID = randomID()
 		return
@@ -290,7 +290,7 @@ func (c *creation) identify(s *Session) {
 	s.RequestHash = hash.Sum(nil)
 }
 
-// writeParts writes the parts so that no other parts give the same bytes.
+// writeParts writes parts to w unambiguously: different parts never give the same bytes.
 func writeParts(w interface{ Write([]byte) (int, error) }, parts ...string) {
 	for _, part := range parts {
 		var size [8]byte
@@ -300,8 +300,7 @@ func writeParts(w interface{ Write([]byte) (int, error) }, parts ...string) {
 	}
 }
 
-// repeatable reports whether the stored session may be answered again to a request
-// for the wanted one.
+// repeatable returns nil if the stored session may be returned again for the wanted one.
 func (c *creation) repeatable(stored, wanted *Session, now time.Time) error {
 	if subtle.ConstantTimeCompare(stored.RequestHash, wanted.RequestHash) != 1 || len(wanted.RequestHash) == 0 {
 		return ErrIdempotencyMismatch
@@ -312,7 +311,7 @@ func (c *creation) repeatable(stored, wanted *Session, now time.Time) error {
 	return nil
 }
 
-// shadow reports what the shadow policy says of a request, which decides nothing. cause is
+// shadow reports the decision of the shadow policy, which has no effect on the request. cause is
 // why the request was refused, if it was.
 func (c *creation) shadow(ctx context.Context, wanted *Session, cause error) {
 	if c.Shadow == nil || errors.Is(cause, ErrUserID) || errors.Is(cause, ErrText) {
@@ -320,7 +319,7 @@ func (c *creation) shadow(ctx context.Context, wanted *Session, cause error) {
 	}
 	decision, err := c.Shadow.Decide(c.input(c.req.Caller, wanted))
 	tried := *wanted
-	tried.ID = "" // there is no session by this
+	tried.ID = "" // no session has this id
 	tried.Rule, tried.Impersonation = decision.Rule, decision.Impersonation
 	c.report(ctx, &Event{Kind: event.Shadowed, Session: &tried, IP: c.req.IP, Err: err})
 }

@@ -11,24 +11,23 @@ import (
 	"authsidecar/sessions/event"
 )
 
-// An eviction makes the sessions of a user fit the limit again, after one was created.
+// An eviction applies the session limit of a user after a session was created.
 type eviction struct {
 	*Manager
 	created *Session
 }
 
-// enforce revokes the least recently used sessions of the user that are of the same
-// kind and exceed MaxPerUser. The new session is granted whether that works or not: what is
-// left over is revoked when the next one is created. Concurrent requests for one user and
-// kind do it one after the other.
+// enforce revokes the user's least recently used sessions of the same kind that exceed MaxPerUser.
+// The new session is granted even if that fails; the rest is revoked when the next session is
+// created. Concurrent requests for one user and kind take turns.
 func (e *eviction) enforce(ctx context.Context) {
 	if e.MaxPerUser <= 0 {
 		return
 	}
 	if found, err := e.sameKind(ctx); err == nil && len(found) <= e.MaxPerUser {
-		return // as nearly always
+		return // the usual case
 	}
-	// A client that hangs up does not keep its sessions.
+	// Evict even if the client disconnects.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limitTimeout)
 	defer cancel()
 	defer e.limiting.lock(limitKey{e.created.UserID, e.created.Impersonation})()
@@ -38,23 +37,24 @@ func (e *eviction) enforce(ctx context.Context) {
 }
 
 const (
-	// limitTimeout bounds how long a request evicts.
+	// limitTimeout limits how long a request evicts.
 	limitTimeout = 5 * time.Second
-	// limitSweep is how many expired rows are swept at the most before that.
+	// limitSweep is the maximum number of expired rows to sweep first.
 	limitSweep = 1000
-	// limitMargin is how many more than the limit one page holds: those created at once.
+	// limitMargin is how far a page may exceed the limit, for sessions that are created
+	// concurrently.
 	limitMargin = 64
 	// evictAtOnce is how many sessions are revoked concurrently.
 	evictAtOnce = 32
 )
 
-// A limitKey is whose sessions are limited together.
+// A limitKey identifies the sessions that share a limit.
 type limitKey struct {
 	user          string
 	impersonation bool
 }
 
-// limitLocks has a lock for each key that somebody holds or waits for.
+// limitLocks holds a lock for each key that a request holds or waits for.
 type limitLocks struct {
 	mu    sync.Mutex
 	locks map[limitKey]*limitLock
@@ -65,7 +65,7 @@ type limitLock struct {
 	users int
 }
 
-// lock waits until nobody else holds the key.
+// lock waits until no other request holds the key.
 func (l *limitLocks) lock(key limitKey) (unlock func()) {
 	l.mu.Lock()
 	if l.locks == nil {
@@ -95,7 +95,7 @@ func (e *eviction) evict(ctx context.Context) error {
 	if err != nil || len(found) <= e.MaxPerUser {
 		return err
 	}
-	// Expired sessions do not count. Sweeping costs next to nothing where it is done already.
+	// Expired sessions do not count. Sweeping is cheap if nothing is due.
 	deleted, err := e.Store.Sweep(ctx, limitSweep, e.observer().Expired)
 	if err == nil && deleted > 0 {
 		found, err = e.counted(ctx)
@@ -112,7 +112,7 @@ func (e *eviction) evict(ctx context.Context) error {
 		case err != nil && !errors.Is(err, ErrNotFound):
 			return fmt.Errorf("reading session: %w", err)
 		case err == nil && e.live(&row, e.created.RotatedAt) && row.RotatedAt.After(oldest.used):
-			oldest.used = row.RotatedAt // it was used since: others may be older
+			oldest.used = row.RotatedAt // used since then: another session may be older
 			at, _ := slices.BinarySearchFunc(found, oldest, byUse)
 			found = slices.Insert(found, at, oldest)
 			excess++
@@ -126,7 +126,7 @@ func (e *eviction) evict(ctx context.Context) error {
 	return err
 }
 
-// sessionUse is a session and a time since which it may have been used again.
+// sessionUse is a session, and the last use that is known of it.
 type sessionUse struct {
 	id   string
 	used time.Time
@@ -134,8 +134,8 @@ type sessionUse struct {
 
 func byUse(a, b sessionUse) int { return a.used.Compare(b.used) }
 
-// counted returns those of sameKind that are not pending, which do not count. Only what was
-// created within the time of a link can be.
+// counted returns the sessions of sameKind without those that are pending, which do not count. Only
+// sessions created within LinkTTL can be pending.
 func (e *eviction) counted(ctx context.Context) ([]sessionUse, error) {
 	found, err := e.sameKind(ctx)
 	if err != nil {
@@ -161,9 +161,9 @@ func (e *eviction) counted(ctx context.Context) ([]sessionUse, error) {
 	return counted, nil
 }
 
-// sameKind returns the user's sessions of the same kind where they exceed the limit, those
-// first that may have been used least recently. It reads no rows: a session is used at its
-// creation, and perhaps since.
+// sameKind returns the user's sessions of the same kind if they exceed the limit, ordered by the
+// earliest time of their last use. It reads no rows: a session was used when it was created, and
+// perhaps since.
 func (e *eviction) sameKind(ctx context.Context) (found []sessionUse, err error) {
 	query := Query{
 		Realm: e.Realm, User: e.created.UserID, Impersonations: &e.created.Impersonation,

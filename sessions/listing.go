@@ -12,18 +12,18 @@ import (
 	"time"
 )
 
-// A listing reads the sessions of a realm a page at a time. Cursors name the place of a
-// session that whoever pages may not be allowed to see: outside they are sealed, with a key
-// made from secret.
+// A listing reads the sessions of a realm page by page. A cursor contains the position of a session
+// that the client may not be allowed to see, so it is encrypted for the client with a key derived
+// from secret.
 type listing struct {
 	store  Store
 	realm  string
 	secret []byte
 }
 
-// page returns a page of the rows that any of the queries selects, each once, newest
-// first. One query is asked as it is. Of two, a page of each is merged: what does not
-// fit is read again for the next page, and left out up to the last row of this one.
+// page returns a page of the rows that any of the queries selects, without duplicates, newest
+// first. A single query is passed on as it is. Two are merged from a page of each: rows that do not
+// fit are read again for the next page, which skips everything up to the last row of this one.
 func (l listing) page(ctx context.Context, queries []Query, cursor string, limit int) (Page, error) {
 	if len(queries) == 1 {
 		query := queries[0]
@@ -48,15 +48,15 @@ func (l listing) page(ctx context.Context, queries []Query, cursor string, limit
 	return mergeStreams(streams, at, limit), nil
 }
 
-// union is where a merged listing is.
+// union is the position of a merged listing.
 type union struct {
 	Parts []unionPart `json:"q"`
-	// Created and ID are of the last row that was given out.
+	// Created and ID are those of the last row that was returned.
 	Created int64  `json:"at"`
 	ID      []byte `json:"id"`
 }
 
-// unionPart is where the next page of one query begins; Over after the last.
+// unionPart is where the next page of one query begins; Over is set after the last.
 type unionPart struct {
 	Cursor string `json:"c,omitempty"`
 	Over   bool   `json:"o,omitempty"`
@@ -73,12 +73,12 @@ func readUnion(cursor string, parts int) (*union, error) {
 	return at, nil
 }
 
-// gave reports whether the row was given out before, or stands before one that was.
+// gave reports whether the row, or one after it, has been returned.
 func (u *union) gave(s *Session) bool {
 	return u.ID != nil && !newer(&Session{CreatedAt: time.UnixMilli(u.Created), ID: string(u.ID)}, s)
 }
 
-// newer reports whether a stands before b in a listing.
+// newer reports whether a comes before b in a listing.
 func newer(a, b *Session) bool {
 	if order := a.CreatedAt.Compare(b.CreatedAt); order != 0 {
 		return order > 0
@@ -86,15 +86,14 @@ func newer(a, b *Session) bool {
 	return a.ID > b.ID
 }
 
-// A stream is what was read of one query.
+// A stream is the rows read for one query.
 type stream struct {
 	rows  []Session
 	begin string // of the page
 	next  unionPart
 }
 
-// read reads the rows of one query that are not given out yet: a page of them, or
-// what is left of one.
+// read reads the rows of one query that have not been returned: a page, or the rest of one.
 func (l listing) read(ctx context.Context, query Query, at *union, part int) (stream, error) {
 	s := stream{next: at.Parts[part]}
 	for !s.next.Over && len(s.rows) == 0 {
@@ -113,7 +112,7 @@ func (l listing) read(ctx context.Context, query Query, at *union, part int) (st
 	return s, nil
 }
 
-// mergeStreams takes the newest rows of all.
+// mergeStreams takes the newest rows of all streams.
 func mergeStreams(streams []stream, at *union, limit int) (page Page) {
 	for len(page.Sessions) < limit {
 		var best *Session
@@ -136,7 +135,7 @@ func mergeStreams(streams []stream, at *union, limit int) (page Page) {
 				dry = dry || len(s.rows) == 0 && !s.next.Over
 			}
 		}
-		if dry { // what comes next there may be newer than what the others have
+		if dry { // its next rows may be newer than those of the others
 			break
 		}
 	}
@@ -149,7 +148,7 @@ func mergeStreams(streams []stream, at *union, limit int) (page Page) {
 		more = more || !at.Parts[i].Over
 	}
 	if more {
-		data, _ := json.Marshal(at) // there is nothing in it that JSON has not
+		data, _ := json.Marshal(at) // every field has a JSON form
 		page.Next = string(data)
 	}
 	return page
@@ -169,7 +168,7 @@ func (l listing) cipher() cipher.AEAD {
 	return seal
 }
 
-// seal makes a cursor of the store fit for others; "" stays "".
+// seal encrypts a cursor of the store for the client; "" stays "".
 func (l listing) seal(cursor string) string {
 	if cursor == "" {
 		return ""
@@ -178,7 +177,7 @@ func (l listing) seal(cursor string) string {
 	return base64.RawURLEncoding.EncodeToString(sealed)
 }
 
-// open reads what seal gave, or is ErrBadCursor.
+// open decrypts what seal returned, or returns ErrBadCursor.
 func (l listing) open(text string) (string, error) {
 	if text == "" {
 		return "", nil
@@ -202,9 +201,9 @@ type selection struct {
 	filter Filter
 }
 
-// walk calls visit with each of them, newest first, from at most that many pages of the store. rows
-// returns the size of the next page; walk ends when it is 0, or at a session that began no later than
-// end. next is the cursor to go on from.
+// walk calls visit for each of them, newest first, reading at most pages pages of the store. rows
+// returns the size of the next page; walk stops when it is 0, or at a session created at end or
+// before. next is the cursor to continue from.
 func (l *selection) walk(ctx context.Context, cursor string, pages int, rows func() int, end time.Time, visit func(*Session)) (next string, err error) {
 	queries, listing := l.rights.queries(l.Realm, l.filter), l.listing()
 	if next, err = listing.open(cursor); err != nil {

@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// scanPages bounds how much of the store one request reads, so that a filter that
-// selects little of what the caller may see costs little.
+// scanPages limits how much of the store one request reads, for filters that match few of the
+// sessions read.
 const scanPages = 10
 
-// RightsOf returns what the caller, who asks from ip, may manage. Who acts for a
-// user is not the user, and may manage nothing: ErrForbidden.
+// RightsOf returns what the caller, who sends the request from ip, may manage. An actor is not the
+// user, and may manage nothing: ErrForbidden.
 func (m *Manager) RightsOf(c *Caller, ip string) (*Rights, error) {
 	if c.Acting {
 		return nil, ErrForbidden
@@ -31,10 +31,10 @@ func (m *Manager) RightsOf(c *Caller, ip string) (*Rights, error) {
 	return r, nil
 }
 
-// ConsoleCaller returns who signed in at the console (Minter.Console), by a live session of theirs,
-// with the claims that it recorded then, and so what rules they are asked: they have for a day what
-// allow and manage give them. The errors are ErrSignInAgain, and ErrForbidden where the session is
-// of no console, or its issuer is not trusted with its caller any more.
+// ConsoleCaller returns the caller who signed in at the console (Minter.Console), given their live
+// session there. The caller has the claims that were recorded at sign-in, so the rules of allow and
+// manage apply to them for a day. The error is ErrSignInAgain after that, and ErrForbidden if it is
+// not a session of the console or its issuer is no longer trusted.
 func (m *Manager) ConsoleCaller(s *Session) (*Caller, error) {
 	trust := m.trust(s.Actor.Issuer)
 	switch {
@@ -51,16 +51,16 @@ func (m *Manager) ConsoleCaller(s *Session) (*Caller, error) {
 	return c, nil
 }
 
-// MayAct reports whether there are users for whom the caller may have a session, as far as that can
-// be said of none of them.
+// MayAct reports whether there may be users for whom the caller can have a session, judging by the
+// caller alone.
 func (m *Manager) MayAct(c *Caller) bool { return !c.Own && !c.Acting && m.Policy.mayAllow(c) }
 
-// adminSubject is who ended a session, in events, where the operator
-// did. It has no issuer, so that no caller has this name.
+// adminSubject stands in events for the operator who revoked a session. It has no issuer, so no
+// caller has the same name.
 const adminSubject = "admin"
 
-// Operator returns the rights of the operator of the server: over every session of the
-// realm. What it ends is ended by adminSubject. A filter that names nothing lists all.
+// Operator returns the rights of the server's operator: over every session of the realm. Events
+// name adminSubject as the one who revoked. An empty filter lists all sessions.
 func (m *Manager) Operator() *Rights {
 	return &Rights{
 		operator: true,
@@ -69,8 +69,8 @@ func (m *Manager) Operator() *Rights {
 	}
 }
 
-// LinkAgain returns the link of a pending session that the caller asked for: ErrNotFound for every
-// other one.
+// LinkAgain returns the link of a pending session that the caller created; for any other session it
+// returns ErrNotFound.
 func (m *Manager) LinkAgain(ctx context.Context, r *Rights, id string) (*Grant, error) {
 	s, err := m.Get(ctx, r, id)
 	switch {
@@ -82,12 +82,12 @@ func (m *Manager) LinkAgain(ctx context.Context, r *Rights, id string) (*Grant, 
 	return m.grant(&s, m.Store.Now())
 }
 
-// listing reads what the store has of this realm.
+// listing returns the listing of this realm.
 func (m *Manager) listing() listing { return listing{m.Store, m.Realm, m.IDSecret} }
 
-// List returns a page of the live sessions that the filter selects and the caller
-// may see, newest first. It can be shorter than limit, and even empty, with a Next:
-// callers who want all of them go on from there.
+// List returns a page of the live sessions that the filter selects and the caller may see, newest
+// first. A page may have fewer than limit sessions, or none, and still have a Next: to get all
+// sessions, continue until Next is empty.
 func (m *Manager) List(ctx context.Context, r *Rights, f Filter, cursor string, limit int) (found Page, err error) {
 	missing := func() int { return limit - len(found.Sessions) }
 	found.Next, err = (&selection{m, r, f}).walk(ctx, cursor, scanPages, missing, time.Time{}, func(s *Session) { found.Sessions = append(found.Sessions, *s) })
@@ -97,8 +97,8 @@ func (m *Manager) List(ctx context.Context, r *Rights, f Filter, cursor string, 
 	return found, nil
 }
 
-// Get returns a live session that the caller may see. Every other one is
-// ErrNotFound, so that callers do not learn which ids exist.
+// Get returns a live session that the caller may see. For any other it returns ErrNotFound, so that
+// callers do not learn which ids exist.
 func (m *Manager) Get(ctx context.Context, r *Rights, id string) (Session, error) {
 	s, err := m.Store.Get(ctx, Key{Realm: m.Realm, ID: id})
 	if err != nil {
@@ -110,8 +110,7 @@ func (m *Manager) Get(ctx context.Context, r *Rights, id string) (Session, error
 	return s, nil
 }
 
-// Revoke ends a live session that the caller may end; every other one is
-// ErrNotFound.
+// Revoke revokes a live session that the caller may revoke. For any other it returns ErrNotFound.
 func (m *Manager) Revoke(ctx context.Context, r *Rights, id string) error {
 	s, err := m.Get(ctx, r, id)
 	if err != nil {
@@ -120,40 +119,42 @@ func (m *Manager) Revoke(ctx context.Context, r *Rights, id string) error {
 	return m.end(ctx, s.Key(), EndRevoked, r.by())
 }
 
-// A Revocation is what came of ending many sessions.
+// A Revocation is the result of a bulk revocation.
 type Revocation struct {
-	// Revoked is how many sessions were ended; with dry run, would be.
+	// Revoked is how many sessions were revoked, or would be with dryRun.
 	Revoked int
-	// More means that there are more than were counted. Without a Next they are over
-	// already.
+	// More means that there are more than Revoked. If Next is empty, those are revoked too.
 	More bool
-	// Next is the cursor to go on from, where the request is to be sent again with it.
+	// Next is the cursor with which to repeat the request for the rest.
 	Next string
 }
 
-// revokeStep is how many sessions one request ends or counts at the most, and
-// revokeScan how many pages of sessions are read for that.
+// revokeStep is the maximum number of sessions that one request revokes or counts, and revokeScan
+// the maximum number of pages that it reads.
 const (
 	revokeStep = 1000
 	revokeScan = 200
 	revokePage = 100 // rows of a page
-	revokeJoin = 16  // rows that are revoked together: they share what a commit costs
+	revokeJoin = 16  // rows that are revoked together, sharing a commit
 )
 
-// RevokeAll ends all live sessions that the filter selects and the caller may
-// end. Where they may end whatever it selects, a cutoff revokes them all at once, also
-// those of which no row was found. One page of them is counted, and their rows are revoked
-// if there are no more; else that is left to revocation.Watcher.SweepCutoffs: nobody waits
-// for it. To count them all is what dryRun is for. Else the caller's right is decided for each, and the
-// request ends a part of them: the next one goes on from the Next of its answer. A
-// filter that names nothing is ErrForbidden; a cursor of anything else ErrBadCursor.
+// RevokeAll revokes all live sessions that the filter selects and the caller may revoke.
+//
+// If the caller may revoke everything that the filter selects, a cutoff revokes it all at once,
+// including sessions whose rows were not read. Then one page is counted, and its rows are revoked
+// if that is all; otherwise revocation.Watcher.SweepCutoffs revokes the rows in the background. Use
+// dryRun to count all of them.
+//
+// Otherwise each session is decided on its own, and the request revokes a part of them: repeat it
+// with the Next of the response. A filter that names nothing gives ErrForbidden, an invalid cursor
+// ErrBadCursor.
 func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, cursor string, dryRun bool) (Revocation, error) {
 	if f.Empty() {
 		return Revocation{}, ErrForbidden
 	}
 	whole := !dryRun && m.revocations().KeepsCutoffs() && r.overAll(&f)
 	if whole && cursor != "" {
-		return Revocation{}, ErrBadCursor // there is no going on: a cutoff ends what is before it, too
+		return Revocation{}, ErrBadCursor // a cutoff cannot be continued: it also revokes what came before the cursor
 	}
 	pages := revokeScan
 	if whole {
@@ -181,8 +182,8 @@ func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, cursor str
 	return done, nil
 }
 
-// endEach ends sessions, atOnce at a time, until one cannot be ended, and returns how many it ended.
-// Those that are gone count.
+// endEach revokes sessions, atOnce at a time, until one fails, and returns how many it revoked,
+// including those that no longer exist.
 func (m *Manager) endEach(ctx context.Context, keys []Key, atOnce int, reason EndReason, by ender) (int, error) {
 	var group sync.WaitGroup
 	var next, ended atomic.Int64
@@ -203,16 +204,16 @@ func (m *Manager) endEach(ctx context.Context, keys []Key, atOnce int, reason En
 	return int(ended.Load()), <-failed
 }
 
-// RevokeRows revokes sessions, so many at once, on behalf of by, whose right to do that was decided
-// before: a bulk revocation revokes the rows that it selects. It returns how many it revoked, or found
-// gone, until an error.
+// RevokeRows revokes the rows that a bulk revocation selects, atOnce at a time, on behalf of by,
+// whose right was checked before. It stops at the first error, and returns how many rows it revoked
+// or found gone.
 func (m *Manager) RevokeRows(ctx context.Context, keys []Key, atOnce int, by Principal) (int, error) {
 	return m.endEach(ctx, keys, atOnce, EndRevoked, ender{by: by})
 }
 
-// endable returns the keys of live sessions that the filter selects and the caller
-// may end: of whole pages, until there are revokeStep or that many pages were read. next
-// is the cursor of the page after these.
+// endable returns the keys of live sessions that the filter selects and the caller may revoke. It
+// reads whole pages, until it has revokeStep keys or has read pages pages. next is the cursor of
+// the following page.
 func (m *Manager) endable(ctx context.Context, r *Rights, f Filter, cursor string, pages int) (keys []Key, next string, err error) {
 	rows := func() int {
 		if len(keys)+revokePage > revokeStep {
@@ -225,21 +226,21 @@ func (m *Manager) endable(ctx context.Context, r *Rights, f Filter, cursor strin
 	return keys, next, err
 }
 
-// Linked returns the pending session that a link opens, and opens nothing. The errors are those
-// of Open.
+// Linked returns the pending session that a link opens, without opening it. The errors are those of
+// Open.
 func (m *Manager) Linked(ctx context.Context, req *OpenRequest) (Session, error) {
 	return (&opening{Manager: m, req: req}).look(ctx)
 }
 
-// Open opens a pending session by its link, once: its life begins, and it has tokens from now
-// on. Today's policy is asked again with what the row recorded of the caller; a no ends the
-// session. The errors wrap ErrLink where the link is good for nothing, ErrOpener where it is not
-// good in this browser, and ErrUnavailable or keyring.ErrNoKey where that is unknown.
+// Open opens a pending session with the code of its link, which works once: the session begins, and
+// gets tokens. The current policy is applied to what the row recorded of the caller; if it refuses,
+// the session is revoked. The errors wrap ErrLink if the link is not valid, ErrOpener if it is not
+// valid in this browser, and ErrUnavailable or keyring.ErrNoKey if that is unknown.
 func (m *Manager) Open(ctx context.Context, req *OpenRequest) (*Grant, error) {
 	return (&opening{Manager: m, req: req}).open(ctx)
 }
 
-// CurrentOf returns the live session that an access token of ours is of.
+// CurrentOf returns the live session of one of our access tokens.
 func (m *Manager) CurrentOf(ctx context.Context, c *Caller) (Session, error) {
 	s, err := m.Store.Get(ctx, Key{Realm: m.Realm, ID: c.SessionID})
 	if err != nil {
@@ -251,7 +252,7 @@ func (m *Manager) CurrentOf(ctx context.Context, c *Caller) (Session, error) {
 	return s, nil
 }
 
-// SignOut ends the session that its holder presented a token of, from ip.
+// SignOut revokes the session whose holder presented one of its tokens, from ip.
 func (m *Manager) SignOut(ctx context.Context, s *Session, ip string) error {
 	holder := s.Actor
 	if !s.Impersonation {
@@ -260,11 +261,11 @@ func (m *Manager) SignOut(ctx context.Context, s *Session, ip string) error {
 	return m.end(ctx, s.Key(), EndRevoked, ender{by: holder, ip: ip})
 }
 
-// Confirm writes down that an access token of ours arrived where it was sent, so that the
-// refresh token of the generation before is good for the grace period from now on, and not
-// longer: see Rotation. It is for tokens that a request brought, never for those that its
-// answer is to bring. It does nothing unless the caller is Unconfirmed, and of several at once
-// one does it; after an error, which wraps ErrUnavailable, the caller is Unconfirmed again.
+// Confirm records that the client has received an access token of ours, so that from now on the
+// previous refresh token is valid only for the grace period: see Rotation. Call it for tokens that
+// a request presented, never for those in its response. It does nothing unless the caller is
+// Unconfirmed; of concurrent calls, one records. After an error, which wraps ErrUnavailable, the
+// caller is Unconfirmed again.
 func (m *Manager) Confirm(ctx context.Context, c *Caller) error {
 	if c.Arrived == nil || !c.Arrived.CompareAndSwap(false, true) {
 		return nil

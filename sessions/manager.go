@@ -9,104 +9,100 @@ import (
 	"authsidecar/sessions/event"
 )
 
-// Lifetimes bound the life of a kind of sessions.
+// Lifetimes limit the life of one kind of session.
 type Lifetimes struct {
-	TTL    time.Duration // where the request says nothing
-	MaxTTL time.Duration // the most that a request may ask
-	Idle   time.Duration // unused for longer, a session ends
+	TTL    time.Duration // default of a request
+	MaxTTL time.Duration // maximum of a request
+	Idle   time.Duration // a session that is unused for longer ends
 }
 
-// A Manager creates sessions, as a policy decides, in one realm of a store. Its
-// fields are set once, before its first use.
+// A Manager creates and manages sessions in one realm of a store, as its policy decides. Set its
+// fields before its first use.
 type Manager struct {
-	// Realm is our issuer: what keeps the sessions of several sites in one store
-	// apart.
+	// Realm is our issuer. It separates the sessions of several sites in one store.
 	Realm  string
 	Store  Store
 	Policy *Policy
-	// Shadow is a policy that is reported and enforces nothing: what it says of each request
-	// is an event (event.Shadowed). Nil: none.
+	// Shadow is a policy that is only reported: its decision for each request is an event
+	// (event.Shadowed). Nil means none.
 	Shadow *Policy
 	Minter *Minter
-	// Manage are the rules by which callers may see and end others' sessions.
+	// Manage are the rules that let callers see and revoke others' sessions.
 	Manage []Rule
-	// ReportClient are the rules by which callers may report who their own client is
+	// ReportClient are the rules that let callers report their own client
 	// (CreateRequest.ReportedIP).
 	ReportClient []Rule
-	// Own and Impersonation bound the two kinds of sessions.
+	// Own and Impersonation limit the two kinds of sessions.
 	Own           Lifetimes
 	Impersonation Lifetimes
-	// MaxPerUser is how many sessions of each kind a user may have; the least
-	// recently used ones give way. 0 is no limit.
+	// MaxPerUser is how many sessions of each kind a user may have; the least recently used ones
+	// are evicted. 0 means no limit.
 	MaxPerUser int
-	// Trusted returns what is configured for an issuer, and nil for one that is not
-	// trusted. It is asked again at each refresh. Nil trusts nobody.
+	// Trusted returns the trust of an issuer, or nil if it is not trusted. It is asked again at
+	// each refresh. A nil Trusted trusts no issuer.
 	Trusted func(issuer string) *Trust
-	// Clients are the OAuth clients that any caller may have a session for. They are
-	// asked again at each refresh.
+	// Clients are the OAuth clients that any caller may have a session for. They are checked again
+	// at each refresh.
 	Clients map[string]bool
-	// SignedOut reports whether the issuer of a caller's token ended, since, what the token is
-	// from, for a session that the policy allows: an error that wraps ErrDenied, or
-	// ErrUnavailable where that is unknown. It is asked before and after the session is
-	// stored. Nil: no issuer says so.
+	// SignedOut is asked before and after a session that the policy allows is stored. It returns an
+	// error that wraps ErrDenied if the issuer has logged the caller out since they authenticated,
+	// and ErrUnavailable if that is unknown. Nil means that no issuer reports logouts.
 	SignedOut func(ctx context.Context, c *Caller, s *Session) error
-	// LinkTTL is for how long the link of a pending session is good. 0: none is.
+	// LinkTTL is how long the link of a pending session is valid. 0 disables links.
 	LinkTTL time.Duration
-	// SignIn is the trust (Trust.Name) by which people sign in where links are opened: theirs
-	// are opened by themselves. "": nobody signs in there.
+	// SignIn is the trust (Trust.Name) with which people sign in where links are opened: an actor
+	// of that trust must open the link themselves. "" means that nobody signs in there.
 	SignIn string
-	// Grace is for how long a rotated refresh token may be repeated.
+	// Grace is how long a rotated refresh token may be repeated.
 	Grace time.Duration
-	// IDSecret makes session ids from idempotency keys: at least 32 bytes, the
-	// same on all nodes.
+	// IDSecret derives session ids from idempotency keys: at least 32 bytes, the same on all nodes.
 	IDSecret []byte
-	// Observer hears of everything that happens, and is asked before some of it. Nil is
-	// Silent.
+	// Observer receives all events, and is asked before some. Nil means Silent.
 	Observer Observer
 
-	// Revocations knows what was revoked: a revocation.Watcher, one for all who share the
-	// store. Nil: the store is asked about each access token, and there are no cutoffs.
+	// Revocations knows what was revoked. It is a revocation.Watcher, shared by all managers of the
+	// store. If it is nil, the store is asked about each access token, and there are no cutoffs.
 	Revocations Revocations
 
 	limiting limitLocks
 }
 
-// A Grant is a session and its tokens; of a pending one, no tokens but the code of its link.
+// A Grant is a session and its tokens. For a pending session, it has the code of the link and no
+// tokens.
 type Grant struct {
 	Session       Session
 	Link          string
-	ReturnTo      string // of a session that was opened
+	ReturnTo      string // for a session that was opened
 	RefreshToken  string
 	AccessToken   string
 	AccessExpires time.Time
-	// Now is the store's clock when the grant was made.
+	// Now is the store's time when the grant was made.
 	Now time.Time
 }
 
-// Create makes a session for a user if the policy lets the caller have one. The
-// errors are ErrUserID, ErrText, ErrKept, ErrLifetime, ErrDenied, ErrReasonRequired,
-// ErrClient, ErrReport, ErrIdempotencyMismatch, ErrIdempotencySpent, keyring.ErrNoKey and ErrUnavailable.
+// Create creates a session for a user if the policy allows it. The errors are ErrUserID, ErrText,
+// ErrKept, ErrLifetime, ErrDenied, ErrReasonRequired, ErrClient, ErrReport, ErrIdempotencyMismatch,
+// ErrIdempotencySpent, keyring.ErrNoKey and ErrUnavailable.
 //
-// The grant is returned after the row is durable.
+// The row is durable before the grant is returned.
 func (m *Manager) Create(ctx context.Context, req *CreateRequest) (*Grant, error) {
 	return (&creation{m, req}).create(ctx)
 }
 
-// Refresh exchanges a refresh token for its successor and a new access token.
-// The errors wrap ErrGrant where the token is good for nothing, ErrClientAuth where its client
-// has to present it, ErrUnavailable
-// or keyring.ErrNoKey where that is unknown: then the same token may be sent again.
+// Refresh exchanges a refresh token for its successor and a new access token. The errors wrap
+// ErrGrant if the token is not valid, ErrClientAuth if its client has to authenticate, and
+// ErrUnavailable or keyring.ErrNoKey if that is unknown: then the same token may be sent again.
 func (m *Manager) Refresh(ctx context.Context, req *RefreshRequest) (*Grant, error) {
 	p, err := m.presented(req)
 	if err != nil {
-		return nil, err // of no session: nothing happened to any
+		return nil, err // the token belongs to no session, so there is nothing to report
 	}
 	return p.refresh(ctx)
 }
 
-// Current returns the live session that a refresh token is of. The errors are those of Refresh,
-// but without a client the token of any is good: who holds it may look, and sign out. A token that
-// proves a reuse revokes its session, as it does at a refresh.
+// Current returns the live session of a refresh token. The errors are those of Refresh. Without a
+// client, the token of any client is accepted: its holder may see the session and sign out. A token
+// that proves a reuse revokes its session, as at a refresh.
 func (m *Manager) Current(ctx context.Context, req *RefreshRequest) (Session, error) {
 	p, err := m.presented(req)
 	if err != nil {
@@ -115,8 +111,8 @@ func (m *Manager) Current(ctx context.Context, req *RefreshRequest) (Session, er
 	return p.current(ctx)
 }
 
-// Introspect is Current without consequences: it is a question (RFC 7662 section 2), and who asks
-// it is not who presented the token.
+// Introspect is Current without side effects (RFC 7662 section 2): the party that asks is not the
+// one that presented the token.
 func (m *Manager) Introspect(ctx context.Context, req *RefreshRequest) (Session, error) {
 	p, err := m.presented(req)
 	if err != nil {
@@ -155,12 +151,12 @@ func (m *Manager) observer() Observer {
 // report calls the observer.
 func (m *Manager) report(ctx context.Context, e *Event) { m.observer().Event(ctx, e) }
 
-// observe reports to the observer what the request did that the session is from.
+// observe reports what a request did to the session.
 func (m *Manager) observe(ctx context.Context, kind event.Kind, s *Session, err error) {
 	m.report(ctx, &Event{Kind: kind, Session: s, IP: s.RequestIP(), Err: err})
 }
 
-// grant mints the tokens of the row, or its link.
+// grant mints the tokens of the row, or the code of its link.
 func (m *Manager) grant(s *Session, now time.Time) (*Grant, error) {
 	if s.Pending != nil {
 		return &Grant{Session: *s, Link: linkOf(s, m.IDSecret), Now: now}, nil
@@ -176,7 +172,7 @@ func (m *Manager) grant(s *Session, now time.Time) (*Grant, error) {
 	return &Grant{Session: *s, RefreshToken: refresh, AccessToken: access, AccessExpires: expires, Now: now}, nil
 }
 
-// input is what rules are asked about a session of that caller.
+// input returns the input of rules for a session of the caller.
 func (m *Manager) input(c *Caller, s *Session) *RuleInput {
 	return &RuleInput{
 		Caller: c, UserID: s.UserID, Reason: s.Reason, ClientID: s.ClientID,
@@ -184,12 +180,12 @@ func (m *Manager) input(c *Caller, s *Session) *RuleInput {
 	}
 }
 
-// ofConsole reports whether a session is of somebody who signed in at the console.
+// ofConsole reports whether the session was created by a sign-in at the console.
 func (m *Manager) ofConsole(s *Session) bool {
 	return m.Minter.Console != "" && s.ClientID == m.Minter.Console
 }
 
-// trust returns what is configured for an issuer; nil where it is not trusted.
+// trust returns the trust of an issuer, or nil if it is not trusted.
 func (m *Manager) trust(issuer string) *Trust {
 	if m.Trusted == nil {
 		return nil
@@ -197,15 +193,15 @@ func (m *Manager) trust(issuer string) *Trust {
 	return m.Trusted(issuer)
 }
 
-// An ender is who ended a session, from where, and by which token that names itself ("jti");
-// nothing where nobody asked for it.
+// An ender is who revoked a session, from which address, and with which token ("jti"). It is empty
+// if nobody requested the revocation.
 type ender struct {
 	by      Principal
 	ip, jti string
 }
 
-// end revokes a session, for a reason. It is no error if it was over already. When
-// it returns, the access tokens of the session are over too.
+// end revokes a session. It is no error if the session had ended already. When it returns, the
+// access tokens of the session are refused too.
 func (m *Manager) end(ctx context.Context, key Key, reason EndReason, by ender) error {
 	row, ended, err := m.revoke(ctx, key, reason)
 	if err != nil {
@@ -233,19 +229,19 @@ func (m *Manager) revoke(ctx context.Context, key Key, reason EndReason) (row Se
 	return row, ended, err
 }
 
-// RevokeFor revokes a session for a reason that whoever says so had the right to: e says who
-// that is, from where, and by which token (By, IP, JTI). ErrNotFound: it was swept.
+// RevokeFor revokes a session on behalf of a party whose right was checked before: e names it, its
+// address and its token (By, IP, JTI). ErrNotFound means that the row was swept.
 func (m *Manager) RevokeFor(ctx context.Context, key Key, reason EndReason, e *Event) error {
 	return m.end(ctx, key, reason, ender{by: e.By, ip: e.IP, jti: e.JTI})
 }
 
-// cutOff reports whether a bulk revocation revoked the session.
+// cutOff reports whether a cutoff revoked the session.
 func (m *Manager) cutOff(s *Session) bool { return m.revocations().RevokedByCutoff(s.Ref()) }
 
-// live reports whether the session is not over at now.
+// live reports whether the session is live at now.
 func (m *Manager) live(s *Session, now time.Time) bool { return s.Live(now) && !m.cutOff(s) }
 
-// Ref returns the reference to the session that an access token of ours has.
+// Ref returns the reference to the session of one of our access tokens.
 func (m *Manager) Ref(c *Caller) Ref {
 	return Ref{
 		Key:           Key{Realm: m.Realm, ID: c.SessionID},
@@ -257,8 +253,8 @@ func (m *Manager) Ref(c *Caller) Ref {
 	}
 }
 
-// Revoked reports whether the session of an access token of ours was revoked. An error
-// wraps ErrUnavailable: that is unknown.
+// Revoked reports whether the session of one of our access tokens was revoked. An error wraps
+// ErrUnavailable and means that it is unknown.
 func (m *Manager) Revoked(ctx context.Context, c *Caller) (bool, error) {
 	return m.revocations().Revoked(ctx, m.Ref(c))
 }

@@ -6,52 +6,52 @@ import (
 	"authsidecar/sessions/event"
 )
 
-// An Observer hears what happens: from a Manager, from the verifier of callers' tokens, and
-// from the endpoints. It is their one way back to who configured them. It returns soon, keeps
-// nothing that it is given, and is safe for concurrent use.
+// An Observer is called by a Manager, by the verifier of callers' tokens, and by the endpoints for
+// everything that happens. Its methods return soon, retain none of their arguments, and are safe
+// for concurrent use.
 type Observer interface {
-	// Before is asked before a session is stored (event.Created), and before a refresh token
-	// is exchanged (event.Refreshed), with what is known of the session then. An error is
-	// returned as it is, and nothing happens: one that wraps ErrDenied or ErrUnavailable
-	// says why.
+	// Before is called before a session is stored (event.Created), and before a refresh token is
+	// exchanged (event.Refreshed), with what is known of the session. If it returns an error,
+	// nothing happens and the error is returned unchanged; it should wrap ErrDenied or
+	// ErrUnavailable.
 	Before(ctx context.Context, kind event.Kind, s *Session) error
-	// Event hears of everything that happened to a session, after it did.
+	// Event is called after something happened to a session.
 	Event(ctx context.Context, e *Event)
-	// Expired hears of sessions of any realm that came to their end and were swept to make
-	// space for new ones.
+	// Expired is called for a session of any realm that expired and was swept to make space for new
+	// ones.
 	Expired(s *Session)
-	// Verified hears of each bearer token: of which issuer it is, "" where it is refused, and
-	// whether that was remembered from an earlier request.
+	// Verified is called for each bearer token, with its issuer, or "" if it was refused.
+	// remembered means that the result came from the cache.
 	Verified(ctx context.Context, issuer string, remembered bool)
-	// Failed hears of each request that was refused or failed, with the status of the
-	// answer. ctx is that of the request.
+	// Failed is called for each request that was refused or failed, with the status of the response
+	// and the context of the request.
 	Failed(ctx context.Context, status int, err error)
-	// Limited hears of each address of which too many attempts failed, by the request that
-	// failed last: as an OAuth client, "" if it named none that is known. It hears of it again
-	// once the failures were forgotten.
+	// Limited is called when too many attempts from one address have failed, by the request that
+	// failed last. client is the OAuth client it named, or "" if that is unknown. It is called
+	// again only after the failures have been forgotten.
 	Limited(ctx context.Context, client string)
 }
 
-// An Event is something that happened to a session. It holds no token.
+// An Event is something that happened to a session. It contains no token.
 type Event struct {
 	Kind event.Kind
-	// Session is the row, or the part of one that was asked for.
+	// Session is the row, or as much as is known of the requested one.
 	Session *Session
-	// IP is the address that the request came from, where a request did it, and By
-	// who asked for it, where that is not the actor of the session.
+	// IP is the address of the request, if there was one, and By the party that sent it, if that is
+	// not the actor of the session.
 	IP string
 	By Principal
-	// JTI is the "jti" of the issuer's token that asked for it, where one did.
+	// JTI is the "jti" of the issuer's token that requested it, if there was one.
 	JTI string
-	// Err says why something was denied or failed.
+	// Err is why something was denied or failed.
 	Err error
 }
 
-// Silent is an Observer that lets everything pass and does nothing: the default, and a start
-// for those who need one method.
+// Silent is an Observer that allows everything and does nothing. It is the default, and can be
+// embedded by observers that need only some of the methods.
 type Silent struct{}
 
-// Before lets everything pass.
+// Before allows everything.
 func (Silent) Before(context.Context, event.Kind, *Session) error { return nil }
 
 // Event does nothing.

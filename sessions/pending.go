@@ -14,21 +14,21 @@ import (
 	"authsidecar/sessions/event"
 )
 
-// Pending is what a session that is handed over by a link waits with, until somebody opens
-// the link. Until then it has no tokens and does not count for MaxPerUser, and it ends when
-// the link does: ExpiresAt.
+// Pending is the state of a session that is handed over with a link, until the link is opened.
+// Until then it has no tokens, does not count for MaxPerUser, and ends when the link expires
+// (ExpiresAt).
 type Pending struct {
-	// Life is how long the session lives once it is opened.
+	// Life is how long the session lives after it is opened.
 	Life time.Duration
-	// ByActor means that it is opened where its actor is signed in, and nowhere else.
+	// ByActor means that only its actor can open it, and must be signed in where they do.
 	ByActor bool
-	// ReturnTo is where the browser goes then: a path of the site, "" for none.
+	// ReturnTo is the path on the site that the browser is then sent to; "" for none.
 	ReturnTo string
 }
 
-// ErrLink means that the code of a link opens nothing, or no more: one error for every
-// reason, which is for the log. ErrOpener means that it may well, but not here: its actor
-// has to be signed in.
+// ErrLink means that the code of a link is not valid, or no longer: one error for every reason,
+// which is for the log only. ErrOpener means that the code may be valid, but the actor of the
+// session is not signed in here.
 var (
 	ErrLink   = errors.New("link is not valid")
 	ErrOpener = errors.New("the actor of the session is not signed in here")
@@ -44,13 +44,14 @@ var (
 // An OpenRequest presents the code of a link.
 type OpenRequest struct {
 	Code string
-	// By is the live session of whoever is signed in where the link is opened; nil for nobody.
+	// By is the live session of the person who is signed in where the link is opened; nil if nobody
+	// is.
 	By *Session
-	// IP is the address that the request comes from.
+	// IP is the address of the request.
 	IP string
 }
 
-// An opening is one request that presents the code of a link, on its way through a Manager.
+// An opening is one request that presents the code of a link while a Manager handles it.
 type opening struct {
 	*Manager
 	req *OpenRequest
@@ -60,16 +61,16 @@ type opening struct {
 	returnTo string
 }
 
-// linkMACSize is how many bytes of the MAC are in a code, and maxLinkID how long the id in one
-// may be.
+// linkMACSize is the size of the MAC in a code, in bytes, and maxLinkID the maximum length of the
+// id.
 const (
 	linkMACSize = 16
 	maxLinkID   = 64
 )
 
 // linkOf returns the code of the link that opens a pending session: its id, and a MAC over the
-// secret of its row. So neither a stolen database nor a guess opens anything, and whatever
-// gives the row another secret ends the link.
+// secret of its row. So neither a stolen database nor guessing opens a session, and the link
+// becomes invalid once the row gets another secret.
 func linkOf(s *Session, secret []byte) string {
 	return s.ID + "." + base64.RawURLEncoding.EncodeToString(linkMAC(s, secret))
 }
@@ -80,7 +81,7 @@ func linkMAC(s *Session, secret []byte) []byte {
 	return mac.Sum(nil)[:linkMACSize]
 }
 
-// read reads the code of the request.
+// read parses the code of the request.
 func (o *opening) read() error {
 	id, text, ok := strings.Cut(o.req.Code, ".")
 	mac, err := base64.RawURLEncoding.Strict().DecodeString(text)
@@ -91,7 +92,7 @@ func (o *opening) read() error {
 	return nil
 }
 
-// look does what Manager.Linked says.
+// look implements Manager.Linked.
 func (o *opening) look(ctx context.Context) (Session, error) {
 	if err := o.read(); err != nil {
 		return Session{}, err
@@ -109,20 +110,20 @@ func (o *opening) look(ctx context.Context) (Session, error) {
 	return row, nil
 }
 
-// open does what Manager.Open says.
+// open implements Manager.Open.
 func (o *opening) open(ctx context.Context) (*Grant, error) {
 	if err := o.read(); err != nil {
-		return nil, err // of no session: nothing happened to any
+		return nil, err // the code belongs to no session, so there is nothing to report
 	}
 	if _, err := o.Store.Get(ctx, o.key); errors.Is(err, ErrNotFound) {
-		return nil, errLinkUnknown // the same: whoever makes up codes fills no audit
+		return nil, errLinkUnknown // likewise: made-up codes must not fill the audit
 	}
 	signer, err := o.Minter.Keys.Refresh.Signing(o.Store.Now())
 	if err != nil {
 		return nil, fmt.Errorf("opening session: %w", err)
 	}
 	fresh := Fresh{KeyID: signer.ID(), From: o.req.IP}
-	_, _ = rand.Read(fresh.Secret[:]) // it never fails: it ends the process instead
+	_, _ = rand.Read(fresh.Secret[:]) // never fails: it crashes the process instead
 	if err := o.observer().Before(ctx, event.Opened, &Session{Realm: o.Realm, ID: o.key.ID, IP: o.req.IP}); err != nil {
 		return nil, err
 	}
@@ -142,7 +143,7 @@ func (o *opening) open(ctx context.Context) (*Grant, error) {
 	return o.opened(ctx, &row, now, out)
 }
 
-// opened reports what came of it, and mints the tokens of what was opened.
+// opened reports the outcome, and mints the tokens if the session was opened.
 func (o *opening) opened(ctx context.Context, row *Session, now time.Time, out Outcome) (grant *Grant, err error) {
 	happened := Event{Kind: out.Kind, Session: row, IP: o.req.IP, By: o.by(), Err: out.Err}
 	if out.Err == nil {
@@ -161,7 +162,7 @@ func (o *opening) opened(ctx context.Context, row *Session, now time.Time, out O
 	return grant, nil
 }
 
-// by is whoever is signed in where the link is opened.
+// by returns the person who is signed in where the link is opened.
 func (o *opening) by() Principal {
 	if o.req.By == nil {
 		return Principal{}
@@ -169,7 +170,7 @@ func (o *opening) by() Principal {
 	return o.req.By.Actor
 }
 
-// unread is the error of a row that a code names and that cannot be had.
+// unread returns the error for a row that a code names and that cannot be read.
 func (o *opening) unread(err error) error {
 	if errors.Is(err, ErrNotFound) {
 		return errLinkUnknown
@@ -177,13 +178,13 @@ func (o *opening) unread(err error) error {
 	return fmt.Errorf("opening session: %w", err)
 }
 
-// present is the transition of a row when the code of its link is presented to open it. Once
-// it did, the row has another secret, and the code is that of no row.
+// present is the transition of a row when the code of its link is presented. Opening gives the row
+// another secret, so that the code is no longer valid.
 //
-//	the code is of the row        outcome   stored
-//	and it may be opened here     opened    the session, which begins its life
-//	but today's policy says no    revoked   session ended
-//	otherwise                     denied    nothing
+//	the code is that of the row,      outcome   stored
+//	and it may be opened here         opened    the session begins
+//	but the current policy refuses    revoked   session revoked
+//	otherwise                         denied    nothing
 func (o *opening) present(row Session, fresh *Fresh, now time.Time) (next Session, write bool, out Outcome) {
 	if err := o.refusal(&row, now); err != nil {
 		return row, false, Outcome{Kind: event.Denied, Err: err}
@@ -195,18 +196,18 @@ func (o *opening) present(row Session, fresh *Fresh, now time.Time) (next Sessio
 		row.RotatedAt = now
 	}
 	o.returnTo, row.ExpiresAt = row.Pending.ReturnTo, row.RotatedAt.Add(row.Pending.Life)
-	row.Generation++ // the first that has tokens
+	row.Generation++ // the first generation with tokens
 	row.Secret, row.KeyID, row.RotatedFrom = fresh.Secret, fresh.KeyID, fresh.From
 	row.Pending = nil
 	return row, true, Outcome{Kind: event.Opened}
 }
 
-// permit asks today's policy about the row, as a refresh does.
+// permit applies the current policy to the row, as a refresh does.
 func (o *opening) permit(row *Session) error {
 	return (&presentation{Manager: o.Manager}).permit(row)
 }
 
-// refusal reports why a code does not open this row here.
+// refusal returns why the code does not open this row here; nil if it does.
 func (o *opening) refusal(row *Session, now time.Time) error {
 	switch {
 	case row.Pending == nil || !hmac.Equal(o.mac, linkMAC(row, o.IDSecret)):
@@ -222,7 +223,7 @@ func (o *opening) refusal(row *Session, now time.Time) error {
 	}
 }
 
-// actorIsHere reports whether whoever is signed in is the actor of the row, by whichever
+// actorIsHere reports whether the person who is signed in is the actor of the row, under any
 // spelling of their issuer.
 func (o *opening) actorIsHere(row *Session) bool {
 	here := o.req.By

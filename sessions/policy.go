@@ -6,68 +6,66 @@ import (
 	"strings"
 )
 
-// RuleInput is what a rule decides on: who asks, for whom, and what they say.
+// RuleInput is what a rule decides on: the caller, the user, and the request.
 type RuleInput struct {
 	Caller   *Caller
 	UserID   string
 	Reason   string
 	ClientID string
-	// OtherClient means that ClientID is not the caller's own, nor one that any caller
+	// OtherClient means that ClientID is neither the caller's own client nor one that any caller
 	// may name.
 	OtherClient bool
-	// ErrorHolds is what a condition that cannot be evaluated counts as. False, but where
-	// holding is what denies.
+	// ErrorHolds is the result of a condition that cannot be evaluated. It is true only where
+	// holding means a refusal.
 	ErrorHolds bool
 }
 
-// A Condition is the part of a rule that decides. A condition that cannot be
-// evaluated does not hold, unless ErrorHolds says so.
+// A Condition is the part of a rule that decides. A condition that cannot be evaluated does not
+// hold, unless ErrorHolds is set.
 type Condition interface {
 	Holds(in *RuleInput) bool
-	// Claims names the top-level claims of the caller that it looks at, whether they
-	// are there or not. A row records them, so that the condition can be asked again;
-	// where they were not recorded it does not hold. all means that it may look at any.
+	// Claims returns the names of the caller's top-level claims that it reads, present or absent. A
+	// row records them, so that the condition can be evaluated again; if they were not recorded, it
+	// does not hold. all means that it may read any claim.
 	Claims() (names []string, all bool)
-	// PerSession reports whether the answer may differ from one session to the next,
-	// by its user, reason or client. A Condition that is PerSession may have a method
-	// MayHold(*Caller) bool, which says of whom it is known that it holds for no session.
+	// PerSession reports whether the result depends on the user, the reason or the client of a
+	// session. Such a Condition may have a method MayHold(*Caller) bool, which reports false for
+	// callers for whom it cannot hold for any session.
 	PerSession() bool
 }
 
-// A Rule lets the callers of an issuer have sessions for other users.
+// A Rule allows the callers of an issuer to have sessions for other users.
 type Rule struct {
-	// Name says the rule as the operator wrote it, for logs.
+	// Name is the rule as the operator wrote it, for logs.
 	Name string
-	// From is the issuer whose callers it is for, as Caller.From names it. It is
-	// never empty: a scope of one issuer means nothing from another.
+	// From is the issuer whose callers the rule applies to, as Caller.From returns it. It is never
+	// empty: a scope of one issuer means nothing from another.
 	From string
 	When Condition
 }
 
-// A Policy decides which caller may have a session for which user. Its zero
-// value allows nothing.
+// A Policy decides which caller may have a session for which user. Its zero value allows nothing.
 type Policy struct {
-	// AllowSelf lets users have sessions for themselves.
+	// AllowSelf allows users to have sessions for themselves.
 	AllowSelf bool
-	// Allow are the rules for everybody else, in order.
+	// Allow are the rules for all other sessions, in order.
 	Allow []Rule
-	// Protect are user ids, or globs with *, that are never impersonated, however they
-	// are spelt (see fold).
+	// Protect are user ids, or globs with *, of users who are never impersonated, in any spelling
+	// of the id (see fold).
 	Protect []string
-	// RequireReason asks for a reason for each impersonation.
+	// RequireReason requires a reason for each impersonation.
 	RequireReason bool
 }
 
-// A Decision is a yes: what kind of session, and which rule said so.
+// A Decision allows a session: its kind, and the rule that allowed it.
 type Decision struct {
 	Impersonation bool
 	Rule          string
 }
 
-// Decide reports whether the caller may have a session for in.UserID. A no is an
-// error that wraps ErrDenied, or ErrReasonRequired where only the reason is
-// missing, or ErrClient where it is the client. A session is an impersonation
-// unless the caller is the user.
+// Decide decides whether the caller may have a session for in.UserID. The error wraps ErrDenied, or
+// is ErrReasonRequired if only the reason is missing, or ErrClient if only the client is the
+// problem. A session is an impersonation unless the caller is the user.
 func (p *Policy) Decide(in *RuleInput) (Decision, error) {
 	if in.Caller.Own {
 		return Decision{}, errCallerOwn
@@ -102,12 +100,12 @@ func (p *Policy) Decide(in *RuleInput) (Decision, error) {
 	return Decision{}, no
 }
 
-// mayAllow reports whether the policy may let the caller have a session for somebody else.
+// mayAllow reports whether the policy may allow the caller a session for somebody else.
 func (p *Policy) mayAllow(c *Caller) bool {
 	return slices.ContainsFunc(p.Allow, func(rule Rule) bool { return rule.From == c.From() && rule.mayHold(c) })
 }
 
-// mayHold reports whether the rule holds for the caller, or may for some sessions.
+// mayHold reports whether the rule holds for the caller, or may hold for some sessions.
 func (r *Rule) mayHold(c *Caller) bool {
 	switch some, knows := r.When.(interface{ MayHold(c *Caller) bool }); {
 	case !c.knows(r.When):
@@ -119,8 +117,8 @@ func (r *Rule) mayHold(c *Caller) bool {
 	}
 }
 
-// permits asks the rule. Another client than the caller's own it permits only by that
-// client: where it holds whatever the client is, it was written without a thought of it.
+// permits evaluates the rule. It permits another client than the caller's own only if the rule
+// depends on the client: a rule that holds for every client was not written with that in mind.
 func (r *Rule) permits(in *RuleInput) error {
 	switch {
 	case !in.Caller.knows(r.When):
@@ -151,7 +149,7 @@ func (p *Policy) protected(userID string) bool {
 	return false
 }
 
-// glob matches a pattern whose * stands for any run of characters.
+// glob reports whether s matches a pattern in which * stands for any characters.
 func glob(pattern, s string) bool {
 	head, tail, wild := strings.Cut(pattern, "*")
 	if !wild {
@@ -174,8 +172,8 @@ func glob(pattern, s string) bool {
 	}
 }
 
-// record notes in the row what the rules of the caller's issuer, and further conditions,
-// look at, so that they can be asked again.
+// record stores in the row the claims that the rules of the caller's issuer, and further
+// conditions, read, so that they can be evaluated again.
 func (p *Policy) record(s *Session, c *Caller, further ...Condition) {
 	asked := slices.Clip(further)
 	for i := range p.Allow {
@@ -186,7 +184,7 @@ func (p *Policy) record(s *Session, c *Caller, further ...Condition) {
 	for _, when := range asked {
 		names, all := when.Claims()
 		if all && c.recorded != nil && !c.recorded.Whole {
-			continue // what is unknown stays so
+			continue // what was not recorded stays unknown
 		}
 		if all {
 			s.ActorClaims, s.ActorAbsent, s.ActorWhole = c.Claims, nil, true
@@ -198,7 +196,7 @@ func (p *Policy) record(s *Session, c *Caller, further ...Condition) {
 	}
 }
 
-// record notes what the token said of a claim.
+// record stores what the token says of a claim.
 func (s *Session) record(name string, c *Caller) {
 	value, ok := c.Claims[name]
 	if !ok {
@@ -214,9 +212,9 @@ func (s *Session) record(name string, c *Caller) {
 	s.ActorClaims[name] = value
 }
 
-// recorded returns the caller of a row, as far as it was recorded. Rows of earlier
-// releases do not say what was absent; but what the rule looks at that allowed them was
-// looked at then too.
+// recorded returns the caller of a row, as far as it was recorded. Rows of earlier releases do not
+// record absent claims, except that the claims read by the rule that allowed the session were known
+// then.
 func (p *Policy) recorded(s *Session, trust *Trust) *Caller {
 	c := &Caller{
 		Principal: s.Actor, Trust: trust.Name, ClientID: s.ActorClient, Scopes: s.ActorClaims.Scopes(), Claims: s.ActorClaims,

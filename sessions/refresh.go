@@ -13,26 +13,26 @@ import (
 // A RefreshRequest presents a refresh token.
 type RefreshRequest struct {
 	Token string
-	// Client is the OAuth client that presents it, as it was authenticated: it gets its own
-	// sessions alone. "" is whoever holds the token, which is not enough for those of
+	// Client is the authenticated OAuth client that presents the token; it can use only tokens of
+	// its own sessions. "" means any holder of the token, which is not enough for the tokens of
 	// confidential clients.
 	Client string
-	// Cookies is whether it was in its cookie. Tokens that live in cookies are refreshed from there
-	// alone, whoever has copied them out of there, and others never are.
+	// Cookies means that the token came in its cookie. Tokens that live in cookies are accepted
+	// only from there, even from someone who copied them, and other tokens never are.
 	Cookies bool
-	// IP is the address that the request comes from.
+	// IP is the address of the request.
 	IP string
 }
 
-// A presentation is one request that presents a refresh token, on its way through a Manager.
+// A presentation is one request that presents a refresh token while a Manager handles it.
 type presentation struct {
 	*Manager
 	req   *RefreshRequest
 	token *Presented
-	fresh Fresh // what a rotation stores
+	fresh Fresh // what a rotation would store
 }
 
-// refresh does what Manager.Refresh says.
+// refresh implements Manager.Refresh.
 func (p *presentation) refresh(ctx context.Context) (*Grant, error) {
 	if err := p.bound(); err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func (p *presentation) refresh(ctx context.Context) (*Grant, error) {
 		return nil, fmt.Errorf("refreshing session: %w", err)
 	}
 	p.fresh = Fresh{KeyID: signer.ID(), From: p.req.IP}
-	_, _ = rand.Read(p.fresh.Secret[:]) // it never fails: it ends the process instead
+	_, _ = rand.Read(p.fresh.Secret[:]) // never fails: it crashes the process instead
 
 	asked := Session{Realm: p.Realm, ID: p.token.Session.ID, UserID: p.token.UserID, ClientID: p.token.ClientID}
 	if err := p.observer().Before(ctx, event.Refreshed, &asked); err != nil {
@@ -72,9 +72,8 @@ func (p *presentation) refresh(ctx context.Context) (*Grant, error) {
 	return grant, err
 }
 
-// bound reports why the client that presents a refresh token may not have what it is good
-// for: it is another's (RFC 6749 section 6), or not where it belongs. Nothing happens to the
-// session.
+// bound returns why the client may not use the refresh token: it belongs to another client (RFC
+// 6749 section 6), or did not come from where it lives. The session is not affected.
 func (p *presentation) bound() error {
 	switch {
 	case p.req.Cookies != p.token.Cookies:
@@ -90,8 +89,8 @@ func (p *presentation) bound() error {
 	}
 }
 
-// rotate presents the token to its row: in one step where the store can do that and
-// the token is the live one, else by the transition.
+// rotate presents the token to its row: in one step if the store supports that and the token is the
+// live one, and else with Update.
 func (p *presentation) rotate(ctx context.Context) (row Session, now time.Time, out Outcome, err error) {
 	if store, ok := As[Rotator](p.Store); ok {
 		row, at, rotated, err := store.Rotate(ctx, p.token, &p.fresh)
@@ -111,8 +110,8 @@ func (p *presentation) rotate(ctx context.Context) (row Session, now time.Time, 
 	return row, now, out, err
 }
 
-// endorse asks what present asks before a rotation, of a row that was rotated
-// already: a no ends the session just as well.
+// endorse applies the policy to a row that has been rotated already, as present does before a
+// rotation. If the policy refuses, the session is revoked.
 func (p *presentation) endorse(ctx context.Context, row Session) (Session, Outcome, error) {
 	if p.cutOff(&row) {
 		return row, Outcome{Kind: event.Denied, Err: errRevoked}, nil
@@ -134,14 +133,15 @@ func (p *presentation) present(row Session, now time.Time) (next Session, write 
 	return rules.Present(row, p.token, &p.fresh, now)
 }
 
-// Outdated reports whether an answer whose header is written at now is to leave the tokens of
-// the grant out, where they live in cookies and row is what is stored now. An answer that comes
-// late would put an earlier generation in the place of a later one, and its browser would be
-// taken for a thief: so it is where the session was rotated again or revoked, where the
-// generation arrived with another answer, and where an eighth of the life of the access token is
-// over. (A tab may have got it with another answer long ago, and be about to present it: no answer
-// on its way then may bring it again.) Leaving them out harms nobody: until its successor arrives,
-// the refresh token that the browser has gets it again.
+// Outdated reports whether a response whose header is written at now must leave out the tokens of
+// the grant, which live in cookies. row is the current row.
+//
+// A late response would replace a later generation in the browser by an earlier one, which would
+// then count as reuse. So the tokens are outdated if the session was rotated again or revoked, if
+// the generation arrived with another response, or if an eighth of the access token's life has
+// passed. (A tab may have received the generation with another response long ago and be about to
+// present it, so no response on its way may set it again.) Leaving the tokens out is safe: until
+// the successor has arrived, the browser's refresh token gets the same successor again.
 func (g *Grant) Outdated(row *Session, now time.Time) bool {
 	s := &g.Session
 	return row.Generation != s.Generation || !row.RevokedAt.IsZero() ||
@@ -149,33 +149,33 @@ func (g *Grant) Outdated(row *Session, now time.Time) bool {
 		now.Sub(s.RotatedAt) > g.AccessExpires.Sub(s.RotatedAt)/8
 }
 
-// permit asks today's policy about a session, with what its row recorded of the
-// caller. It is pure.
+// permit applies the current policy to a session, with what its row recorded of the caller. It is
+// pure.
 func (p *presentation) permit(row *Session) error {
 	trust := p.trust(row.Actor.Issuer)
 	switch {
 	case trust == nil:
 		return errUntrusted
-	case CheckUserID(row.UserID) != nil, CheckUserID(row.Actor.Subject) != nil: // of a release that let more in
+	case CheckUserID(row.UserID) != nil, CheckUserID(row.Actor.Subject) != nil: // from a release that accepted more
 		return errOldName
 	}
 	caller := p.Policy.recorded(row, trust)
 	if !trust.Accepts(caller) {
 		return errUnaccepted
 	}
-	// Whether they were a person, and the user themselves, was decided by all of their claims.
+	// Whether they were a person, and the user, was decided by all of their claims.
 	caller.User = !row.Impersonation && trust.IsUserOf(caller)
 	decision, err := p.Policy.Decide(p.input(caller, row))
 	if err != nil {
 		return err
 	}
 	if decision.Impersonation != row.Impersonation {
-		return errNoRule // it may be no more what it was
+		return errNoRule // its kind would change
 	}
 	return nil
 }
 
-// current does what Manager.Current says.
+// current implements Manager.Current.
 func (p *presentation) current(ctx context.Context) (Session, error) {
 	row, out, write, err := p.look(ctx)
 	if err != nil {
@@ -191,7 +191,7 @@ func (p *presentation) current(ctx context.Context) (Session, error) {
 	if err != nil {
 		return Session{}, unread(err)
 	}
-	if out.Err == nil { // by the store's time it is within the grace period after all
+	if out.Err == nil { // by the store's time it is still within the grace period
 		return row, nil
 	}
 	p.revocations().Remember(&row)
@@ -199,7 +199,7 @@ func (p *presentation) current(ctx context.Context) (Session, error) {
 	return row, out.Err
 }
 
-// look reads the row, and says what the presentation would come to.
+// look reads the row, and returns what presenting the token would do.
 func (p *presentation) look(ctx context.Context) (row Session, out Outcome, write bool, err error) {
 	if err = p.bound(); errors.Is(err, ErrOtherClient) {
 		return row, out, false, err
@@ -211,7 +211,7 @@ func (p *presentation) look(ctx context.Context) (row Session, out Outcome, writ
 	return row, out, write, nil
 }
 
-// unread is the error of a row that a refresh token names and that cannot be had.
+// unread returns the error for a row that a refresh token names and that cannot be read.
 func unread(err error) error {
 	if errors.Is(err, ErrNotFound) {
 		return errUnknown
@@ -219,7 +219,8 @@ func unread(err error) error {
 	return fmt.Errorf("reading session: %w", err)
 }
 
-// inspect is the transition of a row when a refresh token is presented for no refresh.
+// inspect is the transition of a row when a refresh token is presented for something other than a
+// refresh.
 func (p *presentation) inspect(row Session, now time.Time) (next Session, write bool, out Outcome) {
 	if p.cutOff(&row) {
 		return row, false, Outcome{Kind: event.Denied, Err: errRevoked}

@@ -7,35 +7,35 @@ import (
 	"time"
 )
 
-// ErrForbidden means that the caller may not manage sessions at all, or not
-// those that a filter names, whatever exists.
+// ErrForbidden means that the caller may not manage sessions at all, or none that the filter could
+// select, whether or not there are any.
 var ErrForbidden = errors.New("caller may not manage these sessions")
 
-// consoleAge is for how long the claims count by which a person signed in at the console.
+// consoleAge is how long the claims of a sign-in at the console give rights.
 const consoleAge = 24 * time.Hour
 
-// ErrSignInAgain means that a person signed in at the console too long ago for their claims to
-// give them anything.
+// ErrSignInAgain means that a person signed in at the console too long ago for their claims to give
+// them rights.
 var ErrSignInAgain = fmt.Errorf("%w: the sign-in is too old", ErrForbidden)
 
-// Rights say which sessions a caller may see and end: those of the user that they
-// are, the impersonations that they made, and those that a manage rule gives them.
+// Rights are the sessions that a caller may see and revoke: their own as a user, the impersonations
+// that they created, and those that a manage rule gives them.
 type Rights struct {
 	caller *Caller
 	ip     string
-	user   string // the user that the caller is; "" if none
-	// operator: the caller is the operator of the server.
+	user   string // the user that the caller is; "" for none
+	// operator means that the caller is the operator of the server.
 	operator bool
-	manage   []Rule // those that hold for the caller, or may for some sessions
+	manage   []Rule // the rules that hold for the caller, or may hold for some sessions
 }
 
-// Manages reports whether there may be sessions of others that a manage rule gives them.
+// Manages reports whether a manage rule may give the caller sessions of others.
 func (r *Rights) Manages() bool { return len(r.manage) > 0 }
 
 func (r *Rights) by() ender { return ender{by: r.caller.Principal, ip: r.ip} }
 
-// Over reports whether the caller may see and end the session. A manage rule is
-// decided for each session anew. Of an impersonation that is pending its user does not know yet.
+// Over reports whether the caller may see and revoke the session. Manage rules are evaluated for
+// each session. A user does not see impersonations of them that are still pending.
 func (r *Rights) Over(s *Session) bool {
 	if r.user != "" && s.UserID == r.user && (s.Pending == nil || !s.Impersonation) {
 		return true
@@ -52,9 +52,9 @@ func (r *Rights) Over(s *Session) bool {
 	return false
 }
 
-// overAll reports whether the caller may end whatever the filter selects, before
-// anybody looked at it. Who is no manager can say so of one user and of one actor
-// alone, so that nobody fills the list of cutoffs with variations of themselves.
+// overAll reports whether the caller may revoke everything that the filter selects, without reading
+// any row. For a caller without a manage rule, that is so only for filters on one user or one
+// actor, so that nobody can fill the list of cutoffs with variations.
 func (r *Rights) overAll(f *Filter) bool {
 	if r.user != "" && *f == (Filter{User: r.user}) {
 		return true
@@ -65,14 +65,14 @@ func (r *Rights) overAll(f *Filter) bool {
 	return slices.ContainsFunc(r.manage, func(rule Rule) bool { return !rule.When.PerSession() })
 }
 
-// A Filter selects sessions to list or to end. All that it names must match.
+// A Filter selects sessions to list or to revoke. A session must match all fields that are set.
 type Filter struct {
 	User           string
 	Actor          *Principal
 	Impersonations bool
 }
 
-// Empty reports whether the filter names nothing.
+// Empty reports whether no field is set.
 func (f *Filter) Empty() bool { return *f == Filter{} }
 
 // Query returns the filter as a query of the store.
@@ -90,7 +90,7 @@ func (f *Filter) Covers(s *Session) bool {
 	return f.Selects(&r)
 }
 
-// Selects is Covers for what an access token says of its session.
+// Selects is Covers for the reference to a session in an access token.
 func (f *Filter) Selects(r *Ref) bool {
 	switch {
 	case f.User != "" && f.User != r.UserID,
@@ -102,9 +102,9 @@ func (f *Filter) Selects(r *Ref) bool {
 	}
 }
 
-// queries returns the filter as queries of the store. Where it names nothing, it is
-// for the caller's own sessions, or the impersonations that they made; for the operator it
-// is for all. Who is no manager sees nothing else of others, so that is all that is read for them.
+// queries returns the filter as queries of the store. An empty filter means the caller's own
+// sessions and the impersonations that they created, and for the operator all sessions. A caller
+// without a manage rule sees nothing else, so nothing else is read for them.
 func (r *Rights) queries(realm string, f Filter) []Query {
 	if f.Empty() && r.operator {
 		own, impersonations := false, true
@@ -127,9 +127,8 @@ func (r *Rights) queries(realm string, f Filter) []Query {
 	return queries
 }
 
-// narrow names in the filter of one who is no manager what they may see of it at the
-// most, so that nothing of others is read for them: of all impersonations, those of them
-// and those by them.
+// narrow restricts the filter of a caller without a manage rule to what they may see, so that
+// nothing else is read: of all impersonations, those of them and those by them.
 func (r *Rights) narrow(f Filter) []Filter {
 	ofThem, byThem := f, f
 	ofThem.User, byThem.Actor = r.user, &r.caller.Principal
@@ -138,23 +137,23 @@ func (r *Rights) narrow(f Filter) []Filter {
 		return []Filter{f}
 	case r.user == "" || f.User != "":
 		return []Filter{byThem}
-	case f.Actor != nil: // others' impersonations of them
+	case f.Actor != nil: // impersonations of them by others
 		return []Filter{ofThem}
 	default:
 		return []Filter{ofThem, byThem}
 	}
 }
 
-// everySession holds for all of them.
+// everySession holds for every session.
 type everySession struct{}
 
-// Holds reports true.
+// Holds returns true.
 func (everySession) Holds(*RuleInput) bool { return true }
 
-// Claims names none.
+// Claims returns no names.
 func (everySession) Claims() (names []string, all bool) { return nil, false }
 
-// PerSession reports false: it is the same for each.
+// PerSession returns false: the result is the same for each session.
 func (everySession) PerSession() bool { return false }
 
 // Interface guards

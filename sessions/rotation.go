@@ -9,23 +9,22 @@ import (
 	"authsidecar/sessions/event"
 )
 
-// ErrGrant means that a refresh token is good for nothing, and never will be
-// again: "invalid_grant" on the wire (RFC 6749 section 5.2), whatever the
-// reason. The reasons are for the log.
+// ErrGrant means that a refresh token is not valid, and never will be again. It is "invalid_grant"
+// on the wire (RFC 6749 section 5.2), for every reason. The reasons are for the log.
 var ErrGrant = errors.New("refresh token is not valid")
 
-// ErrForged means that a refresh token has no form of ours, or not the signature of the key
-// that it names. ErrOtherClient means that it is one of another client than presents it.
+// ErrForged means that a refresh token is malformed, or not signed by the key that it names.
+// ErrOtherClient means that it belongs to another client than the one that presents it.
 var (
 	ErrForged      = fmt.Errorf("%w: not one of ours", ErrGrant)
 	ErrOtherClient = fmt.Errorf("%w: of another client", ErrGrant)
 )
 
-// ErrClientAuth means that a refresh token, which may well be good, is of a client that has to
-// authenticate, and nobody did.
+// ErrClientAuth means that the client of a refresh token, which may be valid, has to authenticate
+// and did not.
 var ErrClientAuth = errors.New("the client of the refresh token has to authenticate")
 
-// Why a refresh token is not valid.
+// Reasons why a refresh token is not valid.
 var (
 	errTokenForm    = fmt.Errorf("%w: by its form", ErrForged)
 	errTokenSigned  = fmt.Errorf("%w: by its signature", ErrForged)
@@ -47,68 +46,65 @@ var (
 	errGraceExpired = fmt.Errorf("%w, and repeated after the grace period", errReuse)
 )
 
-// Presented is what a refresh token says that carries our signature.
+// Presented is the content of a refresh token with our signature.
 type Presented struct {
 	Session    Key
 	UserID     string
 	ClientID   string
-	ClientAuth bool // its client has to authenticate
-	Cookies    bool // it is good in its cookie alone
+	ClientAuth bool // the client has to authenticate
+	Cookies    bool // valid only in its cookie
 	Generation uint64
 	Secret     [SecretSize]byte
 }
 
-// Fresh is what the next generation is made of.
+// Fresh is what the next generation is made from.
 type Fresh struct {
 	Secret [SecretSize]byte
 	KeyID  string
-	// From is the address that the refresh comes from.
+	// From is the address of the request.
 	From string
 }
 
-// Rotation are the rules by which refresh tokens follow each other.
+// Rotation is the set of rules by which refresh tokens succeed each other.
 type Rotation struct {
-	// Grace is for how long after a rotation the token before may come again and
-	// gets the same successor: an answer was lost, or two tabs asked at once.
-	// 0 never. Where tokens live in cookies it counts from when the successor is known to
-	// have arrived, and covers requests that were under way.
+	// Grace is how long after a rotation the previous token gets the same successor again, for lost
+	// responses and concurrent requests. 0 means not at all. For tokens in cookies, it counts from
+	// when the successor is known to have arrived, and covers requests that were under way.
 	Grace time.Duration
-	// Permit asks today's policy about the row; a no ends the session.
+	// Permit applies the current policy to the row; if it refuses, the session is revoked.
 	Permit func(*Session) error
 }
 
-// An Outcome is what presenting a refresh token did. Its zero value is no
-// success.
+// An Outcome is the result of presenting a refresh token. Its zero value is not a success.
 type Outcome struct {
-	// Kind is event.Refreshed, event.Retried, or the reason's event.
+	// Kind is event.Refreshed, event.Retried, or the event of the reason.
 	Kind event.Kind
-	// Err is nil where the session goes on, else it wraps ErrGrant.
+	// Err is nil if the session goes on; otherwise it wraps ErrGrant.
 	Err error
 }
 
-// Present is the transition of a row when a refresh token is presented at now.
-// It is a pure function. What it stores is apart from its outcome: a detected
-// reuse is stored and refused.
+// Present is the transition of a row when a refresh token is presented at now. It is a pure
+// function. What it stores is separate from its outcome: a detected reuse is stored and refused.
 //
 //	generation   secret     since rotation   outcome     stored
 //	live         right                       refreshed   next generation
 //	live - 1     previous   under Grace      retried     nothing
-//	lower        otherwise                   reuse       session ended
-//	live         wrong                       behind      session ended
-//	higher                                   behind      session ended
+//	lower        otherwise                   reuse       session revoked
+//	live         wrong                       behind      session revoked
+//	higher                                   behind      session revoked
 //
-// Of a session whose tokens live in cookies (Session.Cookies), live - 1 goes by when the
-// live generation was confirmed, and not by a clock before that:
+// If the tokens live in cookies (Session.Cookies), live - 1 depends on whether and when the live
+// generation was confirmed:
 //
 //	live         since rotation   since confirmation   outcome   stored
 //	unconfirmed  under Grace / 2                       retried   nothing
 //	unconfirmed  longer                                retried   the live generation, renewed
-//	confirmed                     under Grace          retried   the same, by the time since rotation
-//	confirmed                     longer               reuse     session ended
+//	confirmed                     under Grace          retried   as above, by the time since rotation
+//	confirmed                     longer               reuse     session revoked
 //
-// A generation that is renewed keeps its number and its secret, and begins again: its tokens
-// count from now, and today's key signs them. Presenting the live token proves that it
-// arrived, and so do its access tokens (Confirm).
+// A renewed generation keeps its number and its secret and gets new times: its tokens count from
+// now and are signed with the current key. Presenting the live token proves that it arrived, and so
+// do its access tokens (Confirm).
 func (r *Rotation) Present(row Session, p *Presented, fresh *Fresh, now time.Time) (next Session, write bool, out Outcome) {
 	if err := alive(&row, p, now); err != nil {
 		return row, false, Outcome{Kind: event.Denied, Err: err}
@@ -132,9 +128,9 @@ func (r *Rotation) Present(row Session, p *Presented, fresh *Fresh, now time.Tim
 	return row, true, Outcome{Kind: event.Refreshed}
 }
 
-// retry answers the token before the live one, which is good. What a browser missed may be
-// so old that its access token is over, or that the session is about to be, though somebody
-// is there and uses it: then the live generation begins again.
+// retry responds to a valid token of the previous generation. In a browser, the lost response may
+// be so old that its access token has expired, or that the session is about to end although it is
+// in use: then the live generation is renewed.
 func (r *Rotation) retry(row Session, fresh *Fresh, now time.Time) (next Session, write bool, out Outcome) {
 	out = Outcome{Kind: event.Retried}
 	if !row.Cookies || now.Sub(row.RotatedAt) < max(r.Grace/2, time.Millisecond) {
@@ -144,9 +140,9 @@ func (r *Rotation) retry(row Session, fresh *Fresh, now time.Time) (next Session
 	return row, true, out
 }
 
-// Confirm is the transition of a row when an access token of that generation was seen: if it
-// is the live one, it arrived, and the refresh token before it is good for Grace from now on.
-// It is a pure function.
+// Confirm is the transition of a row when an access token of that generation was seen: if it is the
+// live generation, it has arrived, and the previous refresh token is valid only for Grace from now
+// on. It is a pure function.
 func (r *Rotation) Confirm(row Session, generation uint64, now time.Time) (next Session, write bool) {
 	if !row.Cookies || !row.Live(now) || generation != row.Generation || generation <= row.Confirmed {
 		return row, false
@@ -155,10 +151,10 @@ func (r *Rotation) Confirm(row Session, generation uint64, now time.Time) (next 
 	return row, true
 }
 
-// Inspect is the transition of a row when a refresh token is presented for anything else than a
-// refresh. What proves a reuse, or a store that lost writes, is stored and refused as Present does
-// it: nobody finds out whether a copied token is still good without that being noticed. Otherwise
-// nothing is stored, and the zero Outcome means that the token is good.
+// Inspect is the transition of a row when a refresh token is presented for something other than a
+// refresh. A proof of reuse, or of a store that lost writes, is stored and refused as in Present,
+// so that nobody can test a copied token unnoticed. Otherwise nothing is stored, and the zero
+// Outcome means that the token is valid.
 func (r *Rotation) Inspect(row Session, p *Presented, now time.Time) (next Session, write bool, out Outcome) {
 	if err := alive(&row, p, now); err != nil {
 		return row, false, Outcome{Kind: event.Denied, Err: err}
@@ -169,8 +165,8 @@ func (r *Rotation) Inspect(row Session, p *Presented, now time.Time) (next Sessi
 	return row, false, Outcome{}
 }
 
-// misuse returns why a token of a live row proves that its session is to be revoked; the zero
-// Outcome where it is the live token, or the one before within Grace.
+// misuse returns why a token of a live row proves that its session must be revoked. The Outcome is
+// zero if it is the live token, or the previous one within Grace.
 func (r *Rotation) misuse(row *Session, p *Presented, now time.Time) (EndReason, Outcome) {
 	live, before := p.isLive(row), p.isBefore(row)
 	switch {
@@ -185,21 +181,21 @@ func (r *Rotation) misuse(row *Session, p *Presented, now time.Time) (EndReason,
 	}
 }
 
-// isOver reports whether the grace period of the token before the live one is over.
+// isOver reports whether the grace period of the previous token is over.
 func (r *Rotation) isOver(row *Session, now time.Time) bool {
 	begin := row.RotatedAt
 	if row.Cookies {
 		if row.Confirmed < row.Generation {
-			return false // for all that is known, nobody has the live one
+			return false // as far as is known, nobody has the live one
 		}
 		begin = row.ConfirmedAt
 	}
 	return max(0, now.Sub(begin)) >= r.Grace
 }
 
-// alive returns why a token of this row is good for nothing before its generation
-// is even looked at. A token that is of another user or client than the row
-// ends nothing: it cannot be one that we minted from it.
+// alive returns why a token of this row is not valid, before its generation is compared. A token
+// with another user or client than the row has no effect on the session: it cannot have been minted
+// from this row.
 func alive(row *Session, p *Presented, now time.Time) error {
 	switch {
 	case row.UserID != p.UserID || row.ClientID != p.ClientID:
@@ -217,12 +213,12 @@ func alive(row *Session, p *Presented, now time.Time) error {
 	}
 }
 
-// isLive reports whether it is the row's live refresh token.
+// isLive reports whether p is the live refresh token of the row.
 func (p *Presented) isLive(row *Session) bool {
 	return p.Generation == row.Generation && subtle.ConstantTimeCompare(row.Secret[:], p.Secret[:]) == 1
 }
 
-// isBefore reports whether it is the refresh token before the live one.
+// isBefore reports whether p is the refresh token before the live one.
 func (p *Presented) isBefore(row *Session) bool {
 	return p.Generation+1 == row.Generation && subtle.ConstantTimeCompare(row.SecretPrev[:], p.Secret[:]) == 1
 }

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/text/unicode/rangetable"
 )
 
-// Limits of text in requests, in bytes.
+// Maximum sizes of text in requests, in bytes.
 const (
 	maxUserID   = 255
 	maxClientID = 255
@@ -21,10 +21,10 @@ const (
 	maxAgent    = 255
 )
 
-// CheckUserID reports whether s can be a user id: 1 to maxUserID bytes of UTF-8,
-// no control, format (which bidi is), invisible and surrogate characters, no U+FFFD,
-// and no white space at its ends. Ids are compared byte for byte; nothing is
-// trimmed, folded or normalised. The error is ErrUserID.
+// CheckUserID returns nil if s can be a user id: 1 to maxUserID bytes of UTF-8 without control,
+// format (including bidi), invisible and surrogate characters, U+FFFD, and white space at its ends.
+// Ids are compared byte for byte; they are not trimmed, folded or normalized. The error is
+// ErrUserID.
 func CheckUserID(s string) error {
 	if s == "" || len(s) > maxUserID || !cleanText(s) || strings.ContainsFunc(s, isInvisible) {
 		return ErrUserID
@@ -37,8 +37,8 @@ func CheckUserID(s string) error {
 	return nil
 }
 
-// cleanText reports whether s is UTF-8 that prints: it keeps what could forge a
-// log line or hide in one out of rows, tokens and headers.
+// cleanText reports whether s is printable UTF-8. This keeps text that could forge a log line, or
+// hide in one, out of rows, tokens and headers.
 func cleanText(s string) bool {
 	if !utf8.ValidString(s) {
 		return false
@@ -51,8 +51,8 @@ func cleanText(s string) bool {
 	return true
 }
 
-// clip makes text that a client chose fit for a row: what does not print
-// becomes '?', and the rest of a long one is cut.
+// clip makes text from a client fit for a row: it replaces unprintable characters by '?' and
+// truncates long text.
 func clip(s string, most int) string {
 	if len(s) > most {
 		s = s[:most]
@@ -70,9 +70,9 @@ func clip(s string, most int) string {
 	return string(clean)
 }
 
-// invisible are the characters that nobody sees: those of which
-// Default_Ignorable_Code_Point is made (Unicode Standard Annex #44), and the few that
-// are drawn as a blank and are no white space.
+// invisible are characters that are not drawn: those from which Default_Ignorable_Code_Point is
+// derived (Unicode Standard Annex #44), and the few that are drawn as a blank but are not white
+// space.
 var invisible = rangetable.Merge(
 	unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector, unicode.Cf,
 	rangetable.New(
@@ -86,9 +86,9 @@ var invisible = rangetable.Merge(
 
 func isInvisible(r rune) bool { return r >= 0x80 && unicode.Is(invisible, r) }
 
-// fold maps all spellings that a lenient app could take for the same name to one: those
-// that differ by case, in any language, by compatibility (NFKC), by which white space
-// and which dashes they have, and by what nobody sees. It is not for showing.
+// fold maps all spellings that a lenient app could treat as the same name to one. They may differ
+// in case (in any language), compatibility forms (NFKC), white space, dashes and invisible
+// characters. The result is not for display.
 func fold(s string) string {
 	if isASCII(s) {
 		return strings.ToLower(s)
@@ -103,13 +103,13 @@ func fold(s string) string {
 	return s
 }
 
-// mostFolds is more than it takes until folding again changes nothing: 2, as is known,
-// and one to see that.
+// mostFolds is more than the number of folds until the text stops changing: 2, as far as known, and
+// one to detect that.
 const mostFolds = 8
 
-// foldOnce folds upwards and then down, since some letters meet only above (ı and i), and
-// others only below (K and the sign of Kelvin). A dot above a letter that has one anyway
-// is what is left of the Turkish İ.
+// foldOnce folds to upper case and then to lower case, since some letters are equal only in upper
+// case (ı and i) and others only in lower case (K and the Kelvin sign). A combining dot above a
+// letter that already has one is a remnant of the Turkish İ.
 func foldOnce(s string) string {
 	s = cases.Fold().String(cases.Upper(language.Und).String(norm.NFKD.String(s)))
 	var out strings.Builder
@@ -120,7 +120,7 @@ func foldOnce(s string) string {
 			continue
 		case r >= 0x80 && unicode.IsSpace(r):
 			r = ' '
-		case r >= 0x80 && unicode.Is(unicode.Dash, r): // hyphens, minus and the like
+		case r >= 0x80 && unicode.Is(unicode.Dash, r): // hyphens, minus signs and the like
 			r = '-'
 		case !unicode.Is(unicode.M, r):
 			dotted = unicode.Is(unicode.Soft_Dotted, r)
@@ -144,14 +144,14 @@ func isASCII(s string) bool {
 // randomID returns 128 random bits in base64url.
 func randomID() string {
 	var raw [16]byte
-	_, _ = rand.Read(raw[:]) // it never fails: it ends the process instead
+	_, _ = rand.Read(raw[:]) // never fails: it crashes the process instead
 	return encodeID(raw[:])
 }
 
 // encodeID returns an id in base64url that begins with a letter or a digit: a command would take
-// another for an option.
+// any other for an option.
 func encodeID(raw []byte) string {
-	const dash = 62 << 2 // the first byte of what begins with - or _
+	const dash = 62 << 2 // the first byte of an id that would begin with - or _
 	if raw[0] >= dash {
 		raw[0] &^= 1 << 7
 	}

@@ -11,37 +11,37 @@ import (
 	"authsidecar/sessions/strictjson"
 )
 
-// A Minter makes the tokens of sessions. It signs bytes that it serialised
-// itself from structs: nothing that a request holds becomes a claim name.
+// A Minter mints the tokens of sessions. It signs bytes that it serialized itself from structs, so
+// nothing in a request can become a claim name.
 type Minter struct {
 	// Issuer is the "iss" of all tokens.
 	Issuer string
-	// RefreshAudience is the only place that takes refresh tokens.
+	// RefreshAudience is the "aud" of refresh tokens: the endpoint that accepts them.
 	RefreshAudience string
-	// AccessAudience are the resource servers that take access tokens.
+	// AccessAudience is the "aud" of access tokens: the resource servers that accept them.
 	AccessAudience []string
-	// AccessTTL is the life of an access token, unless the session ends sooner.
+	// AccessTTL is the lifetime of an access token, unless the session ends sooner.
 	AccessTTL time.Duration
-	// Claims name what a user's own session keeps of its caller's token, and its access
-	// tokens have, until that token is ClaimsAge old. Names that are reserved are left out.
+	// Claims are the claims of the caller's token that a user's own session keeps. Its access
+	// tokens have them until the caller's token is ClaimsAge old. Reserved names are left out.
 	Claims    []string
 	ClaimsAge time.Duration
-	// Confidential are the OAuth clients that authenticate: a refresh token of theirs says so, and
-	// is good for nobody else, even when the client is no more.
+	// Confidential are the OAuth clients that authenticate. Their refresh tokens are marked, and
+	// are valid for no other client, even after the client has been removed.
 	Confidential map[string]bool
-	// Console is the origin of the console: the client of the sessions of those who sign in there,
-	// and the one audience of their access tokens. "": there is none.
+	// Console is the origin of the console: the client of sessions that are created by signing in
+	// there, and the only audience of their access tokens. "" if there is no console.
 	Console string
-	// Keys sign.
+	// Keys are the signing keys.
 	Keys *keyring.Keyring
 	// StoreID returns the identity of the store (revocation.Watcher.Identity), which access tokens
-	// carry; nil is none.
+	// carry. Nil means that they carry none.
 	StoreID func() string
 }
 
-// Refresh mints the live refresh token of the row: the same bytes each time,
-// since the row holds all that goes in and the signature is deterministic.
-// keyring.ErrNoKey means that the key that signed it is gone.
+// Refresh mints the live refresh token of the row. It returns the same bytes each time, since the
+// row contains all inputs and the signature is deterministic. keyring.ErrNoKey means that the key
+// that signed it is gone.
 func (m *Minter) Refresh(s *Session) (string, error) {
 	key, err := m.Keys.Refresh.Find(s.KeyID)
 	if err != nil {
@@ -50,8 +50,8 @@ func (m *Minter) Refresh(s *Session) (string, error) {
 	return sign(key.Sign, func(w *strictjson.Writer) { m.writeRefresh(w, s) })
 }
 
-// writeRefresh writes the claims of a refresh token, in an order that never changes: what an
-// earlier release minted is minted again.
+// writeRefresh writes the claims of a refresh token. Their order never changes, so that a token of
+// an earlier release can be minted again.
 func (m *Minter) writeRefresh(w *strictjson.Writer, s *Session) {
 	w.Text("iss", m.Issuer)
 	w.Text("aud", m.RefreshAudience)
@@ -69,7 +69,7 @@ func (m *Minter) writeRefresh(w *strictjson.Writer, s *Session) {
 	w.True("cookies", s.Cookies)
 }
 
-// writeActor says who acts as the subject, where that is somebody else (RFC 8693 section 4.1).
+// writeActor writes the actor, if it is not the subject (RFC 8693 section 4.1).
 func writeActor(w *strictjson.Writer, actor Principal) {
 	w.Object("act", func() {
 		w.Text("sub", actor.Subject)
@@ -77,7 +77,7 @@ func writeActor(w *strictjson.Writer, actor Principal) {
 	})
 }
 
-// refreshClaims are what is read of the claims of a refresh token.
+// refreshClaims are the claims that are read from a refresh token.
 type refreshClaims struct {
 	Issuer     string `json:"iss"`
 	Audience   string `json:"aud"`
@@ -86,13 +86,13 @@ type refreshClaims struct {
 	Client     string `json:"client_id"`
 	Generation uint64 `json:"gen"`
 	Secret     string `json:"rnd"`
-	ClientAuth bool   `json:"client_auth"` // whether the client has to authenticate
-	Cookies    bool   `json:"cookies"`     // whether it is good in its cookie alone
+	ClientAuth bool   `json:"client_auth"` // the client has to authenticate
+	Cookies    bool   `json:"cookies"`     // valid only in its cookie
 }
 
-// ReadRefresh verifies a refresh token of ours: form, key, type, issuer and
-// audience, without a look at the store. The errors wrap ErrGrant, or
-// ErrUnavailable where its key may be one that this node has not seen yet.
+// ReadRefresh verifies one of our refresh tokens: form, key, type, issuer and audience. It does not
+// read the store. The errors wrap ErrGrant, or ErrUnavailable if its key may be one that this node
+// has not loaded yet.
 func (m *Minter) ReadRefresh(token string) (*Presented, error) {
 	parsed, err := jose.Parse(token)
 	if err != nil || parsed.Header.Type != keyring.RefreshTokenType {
@@ -112,7 +112,7 @@ func (m *Minter) ReadRefresh(token string) (*Presented, error) {
 	return m.read(&claims)
 }
 
-// read reads claims that we signed ourselves.
+// read checks claims with our own signature.
 func (m *Minter) read(c *refreshClaims) (*Presented, error) {
 	p := &Presented{Session: Key{Realm: m.Issuer, ID: c.Session}, UserID: c.User, ClientID: c.Client, ClientAuth: c.ClientAuth, Cookies: c.Cookies, Generation: c.Generation}
 	secret, err := base64.RawURLEncoding.DecodeString(c.Secret)
@@ -123,11 +123,10 @@ func (m *Minter) read(c *refreshClaims) (*Presented, error) {
 	return p, nil
 }
 
-// Access mints an access token (RFC 9068) for the live generation of the row, whose
-// transition (or a retry of it) was at now, and returns when it ends: AccessTTL after
-// the transition at the latest, and never after the session. It is never issued later
-// than now: a clock that was put back is behind RotatedAt, and nobody takes a token of
-// the future.
+// Access mints an access token (RFC 9068) for the live generation of the row, whose transition (or
+// a retry of it) was at now, and returns when it expires: at most AccessTTL after the transition,
+// and never after the session. It is never issued later than now, since no verifier accepts a token
+// from the future: if the clock was set back, now is before RotatedAt.
 func (m *Minter) Access(s *Session, now time.Time) (string, time.Time, error) {
 	key, err := m.Keys.Access.Signing(now)
 	if err != nil {
@@ -138,7 +137,7 @@ func (m *Minter) Access(s *Session, now time.Time) (string, time.Time, error) {
 	return token, expires, err
 }
 
-// accessTimes returns from when until when an access token is good.
+// accessTimes returns when an access token is issued and when it expires.
 func (m *Minter) accessTimes(s *Session, now time.Time) (issued, expires time.Time) {
 	issued = s.RotatedAt
 	if now.Before(issued) {
@@ -160,7 +159,7 @@ func (m *Minter) writeAccess(w *strictjson.Writer, s *Session, id string, issued
 	m.writeCommon(w, audience, s.UserID, s.ClientID, issued, expires, id)
 	w.Given("sid", s.ID)
 	if created := s.CreatedAt.UnixMilli(); created != 0 {
-		w.Int("sid_iat", created) // when the session was created, in milliseconds
+		w.Int("sid_iat", created) // creation of the session, in milliseconds
 	}
 	if s.Cookies {
 		w.Uint("gen", s.Generation)
@@ -175,8 +174,8 @@ func (m *Minter) writeAccess(w *strictjson.Writer, s *Session, id string, issued
 	m.writeKept(w, s, expires)
 }
 
-// writeCommon writes what access tokens and assertions begin with. One audience is one string, as
-// RFC 7519 section 4.1.3 allows and every verifier understands.
+// writeCommon writes the claims at the beginning of access tokens and assertions. A single audience
+// is written as a string, which RFC 7519 section 4.1.3 allows and every verifier understands.
 func (m *Minter) writeCommon(w *strictjson.Writer, audience []string, user, client string, issued, expires time.Time, id string) {
 	w.Text("iss", m.Issuer)
 	w.Int("exp", expires.Unix())
@@ -191,8 +190,8 @@ func (m *Minter) writeCommon(w *strictjson.Writer, audience []string, user, clie
 	w.Text("jti", id)
 }
 
-// writeKept writes the claims that a user's own session keeps, where they are fresh for as
-// long as the token lives. No name of them is one of the others.
+// writeKept writes the claims that a user's own session keeps, if they stay fresh for the lifetime
+// of the token. Their names never collide with the others.
 func (m *Minter) writeKept(w *strictjson.Writer, s *Session, expires time.Time) {
 	if s.Impersonation || len(s.Kept) == 0 || expires.After(s.KeptAt.Add(m.ClaimsAge)) {
 		return
@@ -204,15 +203,14 @@ func (m *Minter) writeKept(w *strictjson.Writer, s *Session, expires time.Time) 
 	}
 }
 
-// AssertionTTL is how long an assertion is good for.
+// AssertionTTL is the lifetime of an assertion.
 const AssertionTTL = time.Minute
 
-// assertionType is the "typ" of assertions, which nobody takes for access tokens.
+// assertionType is the "typ" of assertions, which distinguishes them from access tokens.
 const assertionType = "JWT"
 
-// Assertion mints a token that says to the app, and nobody else, who is asking with an
-// access token: of that user, actor and session, for AssertionTTL, and never longer
-// than the access token.
+// Assertion mints a token for the app alone that names the user, the actor and the session of an
+// access token. It is valid for AssertionTTL, and never longer than the access token.
 func (m *Minter) Assertion(c *Caller, user string, actor Principal, audience []string, now time.Time) (string, error) {
 	key, err := m.Keys.Access.Signing(now)
 	if err != nil {
@@ -232,7 +230,7 @@ func (m *Minter) Assertion(c *Caller, user string, actor Principal, audience []s
 	})
 }
 
-// sign returns a token, by sign, of the claims that write writes.
+// sign returns the signed token for the claims that write writes.
 func sign(sign func(claims []byte) (string, error), write func(*strictjson.Writer)) (token string, err error) {
 	if failed := strictjson.Write(write, func(data []byte) { token, err = sign(data) }); failed != nil {
 		return "", fmt.Errorf("serialising claims: %w", failed)

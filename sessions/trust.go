@@ -8,32 +8,32 @@ import (
 	"authsidecar/sessions/event"
 )
 
-// A Trust is what a configuration says of the callers of an issuer, apart from how their
-// tokens are verified.
+// A Trust is the configuration for the callers of an issuer, apart from how their tokens are
+// verified.
 type Trust struct {
-	// Name is what rules call the issuer (Rule.From): one name for all of its spellings,
-	// and one for each of its tenants.
+	// Name is the name that rules use for the issuer (Rule.From): one for all of its spellings, and
+	// one for each of its tenants.
 	Name string
-	// Users reports whether the issuer's subjects are this app's user ids, and UsersWhen
-	// of which callers alone; nil: of all.
+	// Users means that the issuer's subjects are user ids of this app. UsersWhen restricts that to
+	// callers for whom it holds; nil means all.
 	Users     bool
 	UsersWhen Condition
-	// Only are what every caller has to satisfy.
+	// Only are conditions that every caller must satisfy.
 	Only []Condition
 }
 
-// Accepts reports whether a caller satisfies all that every caller has to.
+// Accepts reports whether a caller satisfies all conditions of Only.
 func (t *Trust) Accepts(c *Caller) bool {
 	return !slices.ContainsFunc(t.Only, func(when Condition) bool { return !c.satisfies(when) })
 }
 
-// IsUserOf reports whether a caller's subject is a user id of this app, unless it is a
-// machine's.
+// IsUserOf reports whether the caller's subject is a user id of this app. Machines are not excluded
+// here.
 func (t *Trust) IsUserOf(c *Caller) bool {
 	return t.Users && (t.UsersWhen == nil || c.satisfies(t.UsersWhen))
 }
 
-// conditions returns all that the trust asks of a caller.
+// conditions returns all conditions of the trust.
 func (t *Trust) conditions() []Condition {
 	if t.UsersWhen == nil {
 		return t.Only
@@ -41,7 +41,7 @@ func (t *Trust) conditions() []Condition {
 	return append(slices.Clip(t.Only), t.UsersWhen)
 }
 
-// admitted asks what is asked before a session is stored.
+// admitted makes the checks that precede storing a session.
 func (c *creation) admitted(ctx context.Context, wanted *Session) error {
 	err := c.signedIn(ctx, wanted)
 	if err == nil {
@@ -53,7 +53,7 @@ func (c *creation) admitted(ctx context.Context, wanted *Session) error {
 	return err
 }
 
-// signedIn reports why the caller's token is of a sign-in that its issuer ended since.
+// signedIn returns an error if the issuer has logged the caller out since they authenticated.
 func (c *creation) signedIn(ctx context.Context, s *Session) error {
 	if c.SignedOut == nil {
 		return nil
@@ -61,8 +61,8 @@ func (c *creation) signedIn(ctx context.Context, s *Session) error {
 	return c.SignedOut(ctx, c.req.Caller, s)
 }
 
-// stillAdmitted asks again, now that the session is stored: a logout that came meanwhile did
-// not find its row, or left a mark that is found here.
+// stillAdmitted checks again after the session was stored: a logout in the meantime did not find
+// its row, or left a mark that is found now.
 func (c *creation) stillAdmitted(ctx context.Context, stored *Session) error {
 	err := c.signedIn(ctx, stored)
 	if err == nil {
