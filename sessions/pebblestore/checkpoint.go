@@ -1,7 +1,6 @@
 package pebblestore
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,18 +27,14 @@ func (s *Store) Checkpoint(ctx context.Context, dir string) error {
 	defer s.leave()
 	copied := make(chan error, 1)
 	trouble := e.guard.Trouble()
-	e.commits.Go(func() { copied <- s.checkpoint(e, dir) }) // the disk may not come back
-	select {
-	case err := <-copied:
+	e.commits.Go(func() { // the disk may not come back
+		err := s.checkpoint(e, dir)
 		if err != nil {
-			return fmt.Errorf("copying session store: %w", unavailable(cause(err)))
+			err = fmt.Errorf("copying session store: %w", unavailable(cause(err)))
 		}
-		return nil
-	case <-ctx.Done():
-		return unavailable(ctx.Err())
-	case <-trouble:
-		return unavailable(cmp.Or(e.guard.Err(), errNoRoom))
-	}
+		copied <- err
+	})
+	return e.outcome(ctx, copied, trouble)
 }
 
 // checkpoint copies, one at a time.

@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"cmp"
 	"context"
 	"hash/maphash"
 	"runtime"
@@ -60,6 +61,21 @@ func (e *engine) turn(ctx context.Context) error {
 	}
 }
 
+// change writes, if it puts anything into the batch, what changes the value of a key, which nobody else changes
+// meanwhile.
+func (e *engine) change(ctx context.Context, key []byte, change func(b *pebble.Batch) error) error {
+	stripe := e.stripe(key)
+	if err := e.lock(ctx, stripe); err != nil {
+		return err
+	}
+	batch := e.db.NewBatch()
+	if err := change(batch); err != nil || batch.Empty() {
+		e.unlock(stripe)
+		return unavailable(cmp.Or(cause(err), batch.Close()))
+	}
+	return e.commit(ctx, batch, stripe)
+}
+
 // commit writes the batch, with all that queues meanwhile, and returns when it
 // is on the disk. The locks are released then, or stay where it is unknown when
 // that will be.
@@ -74,26 +90,23 @@ func (e *engine) commit(ctx context.Context, batch *pebble.Batch, locks ...uint1
 	if lead {
 		e.commits.Go(e.commitQueue)
 	}
+	return e.outcome(ctx, c.done, trouble)
+}
+
+// outcome waits for what writes, as long as the caller wants to and there was no trouble since it began.
+func (e *engine) outcome(ctx context.Context, done <-chan error, trouble <-chan struct{}) error {
 	select {
-	case err := <-c.done:
+	case err := <-done:
 		return err
 	case <-ctx.Done():
 		return unavailable(ctx.Err())
 	case <-trouble:
-		return e.outcome(c)
 	}
-}
-
-// outcome of a commit while there is trouble: known, or not.
-func (e *engine) outcome(c *commit) error {
 	select {
-	case err := <-c.done:
+	case err := <-done: // known all the same
 		return err
 	default:
-		if err := e.guard.Err(); err != nil {
-			return unavailable(err)
-		}
-		return unavailable(errNoRoom)
+		return unavailable(cmp.Or(e.guard.Err(), errNoRoom))
 	}
 }
 

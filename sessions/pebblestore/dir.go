@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"slices"
 	"strings"
 	"syscall"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"authsidecar/sessions"
@@ -226,33 +224,3 @@ func (d directory) lock() (io.Closer, error) {
 		return nil, err
 	}
 }
-
-// verify opens the database without writing a byte, so that one that cannot be
-// read stays as it is.
-func (d directory) verify(opts *pebble.Options, log *slog.Logger) error {
-	o := *opts
-	o.FS, o.ReadOnly, o.ErrorIfNotExists = readOnly{d.fs}, true, true
-	o.Logger = &chatter{log: log, fatal: func(err error) { panic(err) }}
-	db, err := openPebble(d.path, &o)
-	if err == nil {
-		err = db.Close()
-	}
-	var errno syscall.Errno
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &errno) && errno != syscall.ENOENT:
-		return unavailable(errno)
-	default:
-		return fmt.Errorf("%w: %w", ErrCorrupt, err)
-	}
-}
-
-// readOnly is a file system on which the lock is held already.
-type readOnly struct{ vfs.FS }
-
-// Lock does nothing.
-func (readOnly) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
-
-// Unwrap returns the file system underneath.
-func (r readOnly) Unwrap() vfs.FS { return r.FS }

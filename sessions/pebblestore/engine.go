@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -15,7 +17,8 @@ import (
 )
 
 const (
-	defaultCache = 16 << 20
+	// blockCache is the memory for blocks that were read from disk, in bytes.
+	blockCache = 16 << 20
 	// formatVersion is Pebble's own version of what it writes: raising it is
 	// raising what a predecessor has to read.
 	formatVersion = pebble.FormatWALSyncChunks
@@ -86,6 +89,36 @@ func openPebble(dir string, opts *pebble.Options) (db *pebble.DB, err error) {
 	return pebble.Open(dir, opts)
 }
 
+// verify opens the database without writing a byte, so that one that cannot be
+// read stays as it is.
+func (d directory) verify(opts *pebble.Options, log *slog.Logger) error {
+	o := *opts
+	o.FS, o.ReadOnly, o.ErrorIfNotExists = readOnly{d.fs}, true, true
+	o.Logger = &chatter{log: log, fatal: func(err error) { panic(err) }}
+	db, err := openPebble(d.path, &o)
+	if err == nil {
+		err = db.Close()
+	}
+	var errno syscall.Errno
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &errno) && errno != syscall.ENOENT:
+		return unavailable(errno)
+	default:
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+}
+
+// readOnly is a file system on which the lock is held already.
+type readOnly struct{ vfs.FS }
+
+// Lock does nothing.
+func (readOnly) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
+
+// Unwrap returns the file system underneath.
+func (r readOnly) Unwrap() vfs.FS { return r.FS }
+
 func reportTrouble(log *slog.Logger, trouble error) {
 	switch {
 	case trouble == nil:
@@ -101,15 +134,11 @@ func reportTrouble(log *slog.Logger, trouble error) {
 // a small cache for what is read at random, filters so that most of what is
 // absent is never looked for.
 func pebbleOptions(opts *Options) *pebble.Options {
-	cache := opts.CacheSize
-	if cache <= 0 {
-		cache = defaultCache
-	}
 	log := opts.Log
 	p := &pebble.Options{
 		Comparer:                    comparer,
 		FormatMajorVersion:          formatVersion,
-		CacheSize:                   cache + 2*int64(opts.MemTableSize), // one is written, one flushed: Pebble takes both from it
+		CacheSize:                   blockCache + 2*int64(opts.MemTableSize), // one is written, one flushed: Pebble takes both from it
 		MemTableSize:                opts.MemTableSize,
 		MemTableStopWritesThreshold: 3,
 		MaxOpenFiles:                256,

@@ -36,6 +36,18 @@ func refusal(err error) error {
 	return calls.Refusal(cause(err), misplaced(err))
 }
 
+func noRoom(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+}
+
+// cause is what the system said, without the path it said it of.
+func cause(err error) error {
+	if errno, ok := errors.AsType[syscall.Errno](err); ok {
+		return errno
+	}
+	return err
+}
+
 // misplaced reports whether the system says that the directory cannot be one of ours, and not
 // that its disk is full or fails.
 func misplaced(err error) bool {

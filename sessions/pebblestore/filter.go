@@ -2,6 +2,7 @@ package pebblestore
 
 import (
 	"bytes"
+	"context"
 	"hash/maphash"
 	"math"
 	"sync"
@@ -202,17 +203,7 @@ func (f *filter) read(db *pebble.DB) {
 // step reads some entries of an index: what they are counted by, and where the next
 // ones begin, nil at the end.
 func (f *filter) step(db *pebble.DB, from []byte, kind byte, found []uint32) (_ []uint32, next []byte, err error) {
-	iter, err := db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: []byte{kind + 1}})
-	if err != nil {
-		return nil, nil, err
-	}
-	defer func() {
-		if closing := iter.Close(); err == nil {
-			err = closing
-		}
-	}()
-	for iter.First(); iter.Valid(); iter.Next() {
-		key := iter.Key()
+	for key := range entries(context.Background(), db, from, []byte{kind + 1}, &err) {
 		switch {
 		case len(found) == filterStep:
 			return found, bytes.Clone(key), nil
@@ -222,7 +213,7 @@ func (f *filter) step(db *pebble.DB, from []byte, kind byte, found []uint32) (_ 
 			found = append(found, f.bit(key[1+timeSize:]))
 		}
 	}
-	return found, nil, iter.Error()
+	return found, nil, err
 }
 
 // put counts what was read of an index. Doing it together saves most of the time that

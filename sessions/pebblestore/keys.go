@@ -118,20 +118,19 @@ func appendActorPrefix(dst []byte, realm, actor hash) []byte {
 	return append(appendPrefix(dst, kindActor, realm), actor[:]...)
 }
 
-func appendExpiryKey(dst []byte, due time.Time, realm hash, id string) []byte {
-	dst = append(dst, kindExpiry)
-	dst = appendTime(dst, due)
-	dst = append(dst, realm[:]...)
-	return append(dst, id...)
+// appendTimedKey writes a key of an index by time: when a session or a mark is due, or was revoked.
+func appendTimedKey(dst []byte, kind byte, at time.Time, realm hash, name string) []byte {
+	dst = append(appendTime(append(dst, kind), at), realm[:]...)
+	return append(dst, name...)
 }
 
-// expiryKey reads what appendExpiryKey wrote.
-func expiryKey(key []byte) (realm hash, id string, ok bool) {
+// timedKey reads what appendTimedKey wrote, or is ErrCorrupt.
+func timedKey(key []byte) (at time.Time, realm hash, name string, err error) {
 	const head = 1 + timeSize
 	if len(key) < head+hashSize {
-		return hash{}, "", false
+		return at, realm, "", ErrCorrupt
 	}
-	return hash(key[head : head+hashSize]), string(key[head+hashSize:]), true
+	return storedTime(key[1:]), hash(key[head : head+hashSize]), string(key[head+hashSize:]), nil
 }
 
 // appendTime writes milliseconds so that their bytes order as they do, those

@@ -249,36 +249,3 @@ func (sel *selection) readCursor(cursor string) (after []byte, err error) {
 	}
 	return after, nil
 }
-
-// scanPlaces finds the first places after one among all own sessions of a realm,
-// by looking at all of them: a question that only audits ask.
-func (sel *selection) scanPlaces(ctx context.Context, e *engine, after []byte, most int) ([][]byte, error) {
-	prefix := appendPrefix(nil, kindUser, sel.realm)
-	iter, err := e.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: prefixEnd(prefix)})
-	if err != nil {
-		return nil, cause(err)
-	}
-	defer func() { _ = iter.Close() }()
-	var first [][]byte
-	sortOut := func() {
-		slices.SortFunc(first, bytes.Compare)
-		first = first[:min(most, len(first))]
-	}
-	n := 0
-	for iter.First(); iter.Valid(); iter.Next() {
-		if n++; n%1024 == 0 {
-			if err := calls.Done(ctx); err != nil {
-				return nil, err
-			}
-		}
-		key := iter.Key()
-		if len(key) < userPrefix || key[userPrefix-1] != 0 || bytes.Compare(key[userPrefix:], after) <= 0 {
-			continue
-		}
-		if first = append(first, bytes.Clone(key[userPrefix:])); len(first) == 2*most {
-			sortOut()
-		}
-	}
-	sortOut()
-	return first, iter.Error()
-}

@@ -2,6 +2,7 @@ package pebblestore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -23,11 +24,6 @@ func appendNamePrefix(dst []byte, realm hash, name string) []byte {
 
 func appendMarkKey(dst []byte, realm hash, name string) []byte {
 	return append(appendPrefix(dst, kindMark, realm), name...)
-}
-
-func appendMarkDueKey(dst []byte, until time.Time, realm hash, name string) []byte {
-	dst = append(appendTime(append(dst, kindMarkDue), until), realm[:]...)
-	return append(dst, name...)
 }
 
 // Named gives the rows that have the name, newest first.
@@ -66,26 +62,20 @@ func (s *Store) Mark(ctx context.Context, realm string, marks []logout.Mark) err
 func (e *engine) mark(ctx context.Context, name string, m logout.Mark) error {
 	realm := hashString(name)
 	key := appendMarkKey(nil, realm, m.Name)
-	stripe := e.stripe(key)
-	if err := e.lock(ctx, stripe); err != nil {
-		return err
-	}
-	stored, found, err := e.findMark(key, m.Name)
-	if err == nil && found {
-		m = m.Merge(stored)
-	}
-	batch := e.db.NewBatch()
+	err := e.change(ctx, key, func(b *pebble.Batch) error {
+		stored, found, err := e.findMark(key, m.Name)
+		if err != nil {
+			return err
+		}
+		if found {
+			m = m.Merge(stored)
+		}
+		return errors.Join(
+			b.Set(key, appendTime(appendTime(nil, m.At), m.Until), nil),
+			b.Set(appendTimedKey(nil, kindMarkDue, m.Until, realm, m.Name), nil, nil),
+			e.nameRealm(b, realm, name))
+	})
 	if err == nil {
-		err = errors.Join(
-			batch.Set(key, appendTime(appendTime(nil, m.At), m.Until), nil),
-			batch.Set(appendMarkDueKey(nil, m.Until, realm, m.Name), nil, nil),
-			e.nameRealm(batch, realm, name))
-	}
-	if err != nil {
-		e.unlock(stripe)
-		return unavailable(errors.Join(err, batch.Close()))
-	}
-	if err = e.commit(ctx, batch, stripe); err == nil {
 		e.realms.add(realm, name)
 	}
 	return err
@@ -136,17 +126,12 @@ func (s *Store) marksFrom(ctx context.Context, prefix, from []byte) (marks []log
 		return nil, nil, err
 	}
 	defer s.leave()
-	iter, err := e.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: prefixEnd(prefix)})
-	if err != nil {
-		return nil, nil, unavailable(cause(err))
-	}
-	defer func() { err = errors.Join(err, unavailable(cause(iter.Close()))) }()
 	now := s.Now()
-	for iter.First(); iter.Valid(); iter.Next() {
+	for key, value := range entries(ctx, e.db, from, prefixEnd(prefix), &err) {
 		if len(marks) == logout.MostRows {
-			return marks, bytes.Clone(iter.Key()), nil
+			return marks, bytes.Clone(key), nil
 		}
-		m, err := readMark(string(iter.Key()[len(prefix):]), iter.Value())
+		m, err := readMark(string(key[len(prefix):]), value)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -154,7 +139,7 @@ func (s *Store) marksFrom(ctx context.Context, prefix, from []byte) (marks []log
 			marks = append(marks, m)
 		}
 	}
-	return marks, nil, unavailable(cause(iter.Error()))
+	return marks, nil, unavailable(err)
 }
 
 // Marks returns those of the names that are not over.
@@ -181,7 +166,7 @@ func (s *Store) Marks(ctx context.Context, realm string, names []string) (marks 
 
 // sweepMarks deletes marks that are over, at most limit of them.
 func (e *engine) sweepMarks(ctx context.Context, now time.Time, limit int) error {
-	due, err := e.dueMarks(now, limit)
+	due, err := e.due(ctx, kindMarkDue, now, limit)
 	if err != nil {
 		return err
 	}
@@ -196,45 +181,20 @@ func (e *engine) sweepMarks(ctx context.Context, now time.Time, limit int) error
 	return nil
 }
 
-// dueMarks returns the first entries of marks that are over.
-func (e *engine) dueMarks(now time.Time, limit int) (due [][]byte, err error) {
-	iter, err := e.db.NewIter(&pebble.IterOptions{
-		LowerBound: []byte{kindMarkDue}, UpperBound: appendTime([]byte{kindMarkDue}, now.Add(time.Millisecond)),
-	})
-	if err != nil {
-		return nil, cause(err)
-	}
-	for iter.First(); iter.Valid() && len(due) < limit; iter.Next() {
-		due = append(due, append([]byte(nil), iter.Key()...))
-	}
-	return due, errors.Join(iter.Error(), iter.Close())
-}
-
 // sweepMark deletes an entry, and its mark unless that was prolonged.
 func (e *engine) sweepMark(ctx context.Context, entry []byte, now time.Time) error {
-	const head = 1 + timeSize
-	if len(entry) < head+hashSize {
-		return ErrCorrupt
-	}
-	name := string(entry[head+hashSize:])
-	key := appendMarkKey(nil, hash(entry[head:head+hashSize]), name)
-	stripe := e.stripe(key)
-	if err := e.lock(ctx, stripe); err != nil {
+	_, realm, name, err := timedKey(entry)
+	if err != nil {
 		return err
 	}
-	m, found, err := e.findMark(key, name)
-	batch := e.db.NewBatch()
-	if err == nil {
-		err = batch.Delete(entry, nil)
-	}
-	if err == nil && found && m.Over(now) {
-		err = batch.Delete(key, nil)
-	}
-	if err != nil {
-		e.unlock(stripe)
-		return errors.Join(err, batch.Close())
-	}
-	return e.commit(ctx, batch, stripe)
+	key := appendMarkKey(nil, realm, name)
+	return e.change(ctx, key, func(b *pebble.Batch) error {
+		m, found, err := e.findMark(key, name)
+		if err == nil && found && m.Over(now) {
+			err = b.Delete(key, nil)
+		}
+		return cmp.Or(err, b.Delete(entry, nil))
+	})
 }
 
 // Interface guard

@@ -18,8 +18,6 @@ type Options struct {
 	// store), and at debug level what Pebble does; nil logs nothing. No user data
 	// is logged.
 	Log *slog.Logger
-	// CacheSize is the memory for blocks read from disk, in bytes; 0 is 16 MiB.
-	CacheSize int64
 	// MemTableSize is how much is written to memory and log before it is written
 	// to a table, in bytes; 0 is 8 MiB, or 1/32 of the volume where that is less. Up to
 	// three of them are in memory, and up to five logs of that size are on the disk.

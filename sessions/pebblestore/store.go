@@ -1,8 +1,6 @@
 package pebblestore
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,12 +11,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/calls"
-	"authsidecar/sessions/rowcodec"
 )
 
 // Store is a sessions.Store in one directory of this machine.
@@ -197,69 +193,6 @@ func (s *Store) current() (*engine, error) {
 
 // Now is the store's clock, which never runs back.
 func (s *Store) Now() time.Time { return fromMillis(s.clock.read()) }
-
-// Get returns the row, or sessions.ErrNotFound. It waits for a write of that
-// session that is in flight.
-func (s *Store) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
-	e, err := s.enter(ctx)
-	if err != nil {
-		return sessions.Session{}, err
-	}
-	defer s.leave()
-	var buf [128]byte
-	rowKey := appendRowKey(buf[:0], hashString(key.Realm), key.ID)
-	stripe := e.stripe(rowKey)
-	if err := e.lock(ctx, stripe); err != nil {
-		return sessions.Session{}, err
-	}
-	defer e.unlock(stripe)
-	return e.get(key, rowKey)
-}
-
-// get reads the row under a key.
-func (e *engine) get(key sessions.Key, rowKey []byte) (sessions.Session, error) {
-	data, closer, err := e.read(rowKey)
-	if err != nil {
-		return sessions.Session{}, err
-	}
-	defer func() { _ = closer.Close() }()
-	return rowcodec.Decode(key, data)
-}
-
-// read reads what is stored under a key, good until it is closed.
-func (e *engine) read(rowKey []byte) ([]byte, io.Closer, error) {
-	data, closer, err := e.db.Get(rowKey)
-	switch {
-	case errors.Is(err, pebble.ErrNotFound):
-		return nil, nil, sessions.ErrNotFound
-	case err != nil:
-		return nil, nil, unavailable(cause(err))
-	}
-	return data, closer, nil
-}
-
-// find is get for a row that is not there most likely: filters show that without
-// a look at the data, also in the last level, where Pebble's Get does not ask
-// them.
-func (e *engine) find(key sessions.Key, rowKey []byte) (row sessions.Session, err error) {
-	iter, err := e.db.NewIter(&pebble.IterOptions{UseL6Filters: true})
-	if err != nil {
-		return sessions.Session{}, unavailable(cause(err))
-	}
-	defer func() {
-		if closing := iter.Close(); closing != nil {
-			err = unavailable(cause(closing))
-		}
-	}()
-	if !iter.SeekPrefixGE(rowKey) || !bytes.Equal(iter.Key(), rowKey) {
-		return sessions.Session{}, cmp.Or(unavailable(iter.Error()), sessions.ErrNotFound)
-	}
-	data, err := iter.ValueAndErr()
-	if err != nil {
-		return sessions.Session{}, unavailable(cause(err))
-	}
-	return rowcodec.Decode(key, data)
-}
 
 // Interface guards
 var _ sessions.Store = (*Store)(nil)

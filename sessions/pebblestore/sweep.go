@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -66,10 +67,7 @@ type sweep struct {
 // run looks at up to most entries that are due. more reports whether there may be
 // others.
 func (b *sweep) run(ctx context.Context) (more bool, err error) {
-	if err := calls.Done(ctx); err != nil {
-		return false, err
-	}
-	due, err := b.due()
+	due, err := b.e.due(ctx, kindExpiry, b.now, b.most)
 	if err != nil || len(due) == 0 {
 		return false, err
 	}
@@ -92,25 +90,27 @@ func (b *sweep) run(ctx context.Context) (more bool, err error) {
 	return len(due) == b.most, b.e.commit(ctx, batch, b.locks...)
 }
 
-// due returns the first entries that are due.
-func (b *sweep) due() ([][]byte, error) {
-	lower, upper := []byte{kindExpiry}, appendTime([]byte{kindExpiry}, b.now.Add(time.Millisecond))
-	iter, err := b.e.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+// due returns the first entries of an index by time that are due.
+func (e *engine) due(ctx context.Context, kind byte, now time.Time, most int) (due [][]byte, err error) {
+	if err := calls.Done(ctx); err != nil {
+		return nil, err
+	}
+	lower, upper := []byte{kind}, appendTime([]byte{kind}, now.Add(time.Millisecond))
+	iter, err := e.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return nil, cause(err)
 	}
-	var due [][]byte
-	for iter.First(); iter.Valid() && len(due) < b.most; iter.Next() {
-		due = append(due, append([]byte(nil), iter.Key()...))
+	for iter.First(); iter.Valid() && len(due) < most; iter.Next() {
+		due = append(due, bytes.Clone(iter.Key()))
 	}
-	return due, errors.Join(iter.Error(), b.e.closeWalk(iter, lower, upper))
+	return due, errors.Join(iter.Error(), e.closeWalk(iter, lower, upper))
 }
 
 // entry deletes what the entry stands for, or moves it to when that is due.
 func (b *sweep) entry(ctx context.Context, entry []byte) error {
-	realm, id, ok := expiryKey(entry)
-	if !ok {
-		return ErrCorrupt
+	_, realm, id, err := timedKey(entry)
+	if err != nil {
+		return err
 	}
 	rowKey := appendRowKey(nil, realm, id)
 	if stripe := b.e.stripe(rowKey); !b.held[stripe] {
@@ -141,9 +141,9 @@ func (b *sweep) entry(ctx context.Context, entry []byte) error {
 	row, err := rowcodec.Decode(sessions.Key{Realm: name, ID: id}, data)
 	switch {
 	case err != nil: // a newer release's: it must not keep others from being swept
-		return b.batch.Set(appendExpiryKey(nil, b.now.Add(unreadable), realm, id), nil, nil)
+		return b.batch.Set(appendTimedKey(nil, kindExpiry, b.now.Add(unreadable), realm, id), nil, nil)
 	case row.PurgeAt().After(b.now):
-		return b.batch.Set(appendExpiryKey(nil, row.PurgeAt(), realm, id), nil, nil)
+		return b.batch.Set(appendTimedKey(nil, kindExpiry, row.PurgeAt(), realm, id), nil, nil)
 	}
 	return b.delete(&row, realm, rowKey)
 }

@@ -152,7 +152,7 @@ func (w *writer) put(row, next *sessions.Session) error {
 	}
 	if due := next.PurgeAt(); err == nil && (row == nil || due.Before(row.PurgeAt())) {
 		var buf [128]byte
-		err = w.batch.Set(appendExpiryKey(buf[:0], due, w.realm, next.ID), nil, nil)
+		err = w.batch.Set(appendTimedKey(buf[:0], kindExpiry, due, w.realm, next.ID), nil, nil)
 	}
 	return unavailable(err)
 }
