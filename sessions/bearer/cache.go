@@ -7,61 +7,62 @@ import (
 	"time"
 )
 
-// A cache remembers good tokens in a bounded amount of memory: of some all that was made of them,
-// of the others that they are good, and in a few bytes what somebody packed of them. What they say
-// besides is read from themselves, when it is asked for. Only what was verified gets in.
+// A cache remembers valid tokens in a bounded amount of memory. For a few tokens it keeps
+// everything that was derived from them; for the others only a mark that says that they are valid,
+// with a few packed bytes. Everything else is read from the token itself when it is needed. Only
+// verified tokens are stored.
 //
-// Where space is short, a few tokens are looked at, and those of them that are used much less than
-// the new one make space: tokens that are presented once do not displace those that are presented
-// again and again.
+// If space is short, a few tokens are sampled, and those that are used much less often than the new
+// one are dropped. So tokens that are presented once do not displace tokens that are presented
+// repeatedly.
 type cache struct {
 	shards [cacheShards]cacheShard
 	now    func() time.Time
 }
 
-// A cacheShard has the tokens whose digests begin alike: requests do not wait for one lock.
+// A cacheShard holds the tokens whose digests begin alike, so that requests do not contend for one
+// lock.
 type cacheShard struct {
 	mu       sync.Mutex
 	hot      map[digest]*verified
 	weight   int             // of hot, in bytes
-	most     int             // that weight
+	most     int             // limit of weight
 	marks    map[digest]mark // without pointers, so that the garbage collector does not read them
-	mostMark int             // how many of them
-	turned   uint            // how many found no space
+	mostMark int             // limit of len(marks)
+	turned   uint            // how many tokens found no space
 }
 
 const (
 	cacheShards = 16
-	markSize    = 340 // bytes of a mark, with its digest and its share of the map, some of which is empty
-	hotShare    = 7   // a seventh of the memory is for tokens of which all is remembered
-	cacheSample = 8   // how many tokens are looked at to find some that make space
-	cacheTry    = 8   // of so many that come again, one looks for it: what is used often comes often
-	muchMore    = 4   // how many times as often as another a token is used that takes its space
+	markSize    = 340 // bytes of a mark, with its digest and its share of the map, part of which is empty
+	hotShare    = 7   // one seventh of the memory is for tokens that are kept whole
+	cacheSample = 8   // how many tokens are sampled to find some to drop
+	cacheTry    = 8   // one in so many repeated tokens looks for space: frequent tokens get frequent chances
+	muchMore    = 4   // how many times as often a token must be used as the one that it displaces
 )
 
-// A digest is the SHA-256 of a token: what the cache knows it by.
+// A digest is the SHA-256 of a token, and its key in the cache.
 type digest [sha256.Size]byte
 
-// A mark says that a token is good, as long as its issuer's keys are those of version, and until
-// then.
+// A mark says that a token is valid until a time, as long as its issuer's keys have this version.
 type mark struct {
 	version uint64
 	until   int64 // milliseconds since 1970
 	usage
-	ended  bool   // its session: it makes space first
-	size   uint8  // of what is packed; 0: nothing
-	issuer uint16 // its place in Verifier.all
+	ended  bool   // the session has ended: dropped first
+	size   uint8  // of the packed bytes; 0 for none
+	issuer uint16 // index in Verifier.all
 	packed [maxPacked]byte
 }
 
-// maxPacked is how many bytes can be kept of a marked token: enough for who has a session of ours,
-// where all that is said of them is some 30 bytes each.
+// maxPacked is how many bytes can be packed for a marked token: enough for the holder of one of our
+// sessions if each value has about 30 bytes.
 const maxPacked = 143
 
-// A usage is how often a token was presented, in the last minutes more than before.
+// A usage is how often a token was presented, with the last minutes weighted more.
 type usage struct {
 	last uint32 // second
-	uses uint8  // up to then, each minute in between half
+	uses uint8  // up to then, halved each minute
 }
 
 func (u *usage) worth(now uint32) uint8 {
@@ -78,7 +79,7 @@ func (u *usage) touch(now uint32) {
 	u.last = now
 }
 
-// newCache returns a cache of so many bytes.
+// newCache returns a cache of the given size.
 func newCache(bytes int, now func() time.Time) *cache {
 	c := &cache{now: now}
 	for i := range c.shards {
@@ -95,8 +96,8 @@ func (c *cache) shard(id *digest) *cacheShard {
 
 func second(t time.Time) uint32 { return uint32(t.Unix()) } // up to the year 2106
 
-// find returns what is known of a token: all of it, or a mark. space: there may be space for all of
-// one that is marked.
+// find returns what is known of a token: the whole, or a mark. space means that there may be space
+// to keep a marked token whole.
 func (c *cache) find(id *digest, weight int) (known *verified, m mark, marked, space bool) {
 	now, s := second(c.now()), c.shard(id)
 	s.mu.Lock()
@@ -113,7 +114,7 @@ func (c *cache) find(id *digest, weight int) (known *verified, m mark, marked, s
 	return nil, m, marked, space
 }
 
-// add remembers a good token, and returns what all who present it at once share.
+// add remembers a valid token, and returns the value that all concurrent requests with it share.
 func (c *cache) add(id *digest, fresh *verified) *verified {
 	now, s := c.now(), c.shard(id)
 	s.mu.Lock()
@@ -122,7 +123,7 @@ func (c *cache) add(id *digest, fresh *verified) *verified {
 		if known.issuer == fresh.issuer && known.version == fresh.version {
 			return known
 		}
-		s.drop(id) // of keys that are no more
+		s.drop(id) // verified with keys that have been replaced
 	}
 	m, marked := s.marks[*id]
 	switch {
@@ -144,7 +145,7 @@ func (c *cache) add(id *digest, fresh *verified) *verified {
 	return fresh
 }
 
-// pack keeps bytes of a token that is marked, of whose session nobody knows that it has ended.
+// pack stores bytes for a marked token, unless its session is known to have ended.
 func (c *cache) pack(id *digest, bytes []byte) {
 	s := c.shard(id)
 	s.mu.Lock()
@@ -155,7 +156,7 @@ func (c *cache) pack(id *digest, bytes []byte) {
 	}
 }
 
-// tries reports whether it is worth while to look for space for all of a token.
+// tries reports whether to look for space to keep a token whole.
 func (s *cacheShard) tries(weight int, worth uint8) bool {
 	if s.weight+weight <= s.most {
 		return true
@@ -164,8 +165,8 @@ func (s *cacheShard) tries(weight int, worth uint8) bool {
 	return worth >= muchMore && s.turned%cacheTry == 0
 }
 
-// makeSpace reports whether there is space for all of a token, if need be in place of others that
-// are used much less. Where they would not make enough, they stay.
+// makeSpace makes space to keep a token whole, if necessary by dropping others that are used much
+// less, and reports whether it succeeded. If they would not free enough, none is dropped.
 func (s *cacheShard) makeSpace(fresh *verified, now time.Time) bool {
 	worth, free := int(fresh.worth(second(now))), s.most-s.weight
 	var least []digest
@@ -189,15 +190,15 @@ func (s *cacheShard) makeSpace(fresh *verified, now time.Time) bool {
 	return true
 }
 
-// mark remembers that a token is good, if there is space for that.
+// mark remembers that a token is valid, if there is space.
 func (s *cacheShard) mark(id *digest, m mark, now time.Time) {
 	if _, marked := s.marks[*id]; marked || len(s.marks) < s.mostMark || s.unmark(m.worth(second(now)), now) {
 		s.marks[*id] = m
 	}
 }
 
-// unmark forgets that some token is good, if it finds one that has expired or is worth no more than
-// that.
+// unmark drops a mark that has expired or is used no more than worth, and reports whether it found
+// one.
 func (s *cacheShard) unmark(worth uint8, now time.Time) bool {
 	var at *digest
 	var last uint32
@@ -220,7 +221,7 @@ func (s *cacheShard) unmark(worth uint8, now time.Time) bool {
 	return at != nil
 }
 
-// remove forgets a token.
+// remove drops a token.
 func (c *cache) remove(id *digest) {
 	s := c.shard(id)
 	s.mu.Lock()
@@ -229,8 +230,8 @@ func (c *cache) remove(id *digest) {
 	delete(s.marks, *id)
 }
 
-// end keeps of a token whose session has ended that it is good, and nothing else: who goes on to
-// present it does not make us check its signature each time.
+// end reduces a token whose session has ended to a mark, so that presenting it again does not cost
+// another signature check.
 func (c *cache) end(id *digest) {
 	s := c.shard(id)
 	s.mu.Lock()

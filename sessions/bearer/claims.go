@@ -8,8 +8,7 @@ import (
 	"authsidecar/sessions"
 )
 
-// check makes a caller of verified claims, or says what is wrong with them. until is
-// how long it stays so.
+// check returns the caller of verified claims, and until when the result holds.
 func (i *source) check(typ string, claims sessions.Claims, now time.Time) (caller *sessions.Caller, until time.Time, err error) {
 	if claims["iss"] != any(i.name) {
 		return nil, until, refuse(ReasonUnknownIssuer)
@@ -40,7 +39,7 @@ func (i *source) check(typ string, claims sessions.Claims, now time.Time) (calle
 	return caller, until, nil
 }
 
-// checkTimes returns the token's end, if now is between its times.
+// checkTimes returns when the token expires, if now is within its validity.
 func (i *issuer) checkTimes(claims sessions.Claims, now time.Time) (time.Time, error) {
 	if _, has := claims["exp"]; !has {
 		return time.Time{}, refuse(ReasonNoExpiry)
@@ -73,12 +72,12 @@ func (i *issuer) checkTimes(claims sessions.Claims, now time.Time) (time.Time, e
 	return end, nil
 }
 
-// farAway is in the year 9999: what is later, or as long before 1970, is moved
-// there, so that nothing overflows.
+// farAway is in the year 9999. Later times, and times as far before 1970, are clamped to it to
+// avoid overflows.
 const farAway = 253_402_300_799
 
-// numericDate reads seconds since 1970 (RFC 7519 section 2), fractions too. It
-// reports whether value is a number at all.
+// numericDate reads seconds since 1970, possibly with a fraction (RFC 7519 section 2). It reports
+// whether value is a number at all.
 func numericDate(value any) (time.Time, bool) {
 	switch n := value.(type) {
 	case int64:
@@ -94,7 +93,7 @@ func numericDate(value any) (time.Time, bool) {
 	}
 }
 
-// caller returns who is calling. What every caller has to satisfy is not asked yet.
+// caller returns the caller. The conditions of Only have not been checked yet.
 func (i *source) caller(claims sessions.Claims, end time.Time) (*sessions.Caller, error) {
 	subject, err := i.subject(claims)
 	if err != nil {
@@ -126,9 +125,9 @@ func (i *source) caller(claims sessions.Claims, end time.Time) (*sessions.Caller
 	return caller, nil
 }
 
-// actor reads who uses the token for its subject (RFC 8693 section 4.1): by a subject
-// of the issuer that is named beside it, else of the token's own. A token that says
-// that somebody acts, and not who, is refused. Our own tokens name both.
+// actor reads the party that uses the token on behalf of its subject (RFC 8693 section 4.1): a
+// subject of the issuer in act, or of the token's own issuer if act has none. A token whose act
+// does not name the actor is refused. Our own tokens have both.
 func (i *source) actor(act any) (actor sessions.Principal, ok bool) {
 	members, _ := act.(map[string]any)
 	actor.Subject, _ = members["sub"].(string)
@@ -139,8 +138,8 @@ func (i *source) actor(act any) (actor sessions.Principal, ok bool) {
 	return actor, actor.Issuer != "" && sessions.CheckUserID(actor.Subject) == nil
 }
 
-// readSession fills in what our own tokens say of their session, all of which it takes
-// to know whether it was revoked, and reports whether it is complete.
+// readSession reads the claims of our own tokens about their session, which are needed to check
+// whether it was revoked. It reports whether they are complete.
 func readSession(c *sessions.Caller) bool {
 	created, ok := c.Claims["sid_iat"].(int64)
 	c.SessionID, _ = c.Claims["sid"].(string)
@@ -150,21 +149,20 @@ func readSession(c *sessions.Caller) bool {
 	return ok && c.SessionID != "" && known && readGeneration(c)
 }
 
-// readGeneration fills in the generation that a token says, and reports whether it can be one.
+// readGeneration reads the generation of a token of ours, and reports whether it is acceptable.
 func readGeneration(c *sessions.Caller) bool {
 	value, has := c.Claims["gen"]
 	generation, ok := value.(int64)
 	if !has || !ok || generation < 0 {
 		return !has
 	}
-	if c.Generation = uint64(generation); generation > 0 { // nothing came before the first
+	if c.Generation = uint64(generation); generation > 0 { // the first has no predecessor
 		c.Arrived = new(atomic.Bool)
 	}
 	return true
 }
 
-// text returns the first of the claims that is there. All that are must be
-// strings.
+// text returns the first of the claims that is present. All that are present must be strings.
 func text(claims sessions.Claims, names ...string) (first string, ok bool) {
 	for _, name := range names {
 		value, has := claims[name]

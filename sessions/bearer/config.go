@@ -15,7 +15,7 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// Limits and defaults of configurations.
+// Limits and defaults of the configuration.
 const (
 	MaxLeeway          = 5 * time.Minute
 	DefaultMaxLifetime = 24 * time.Hour
@@ -24,93 +24,91 @@ const (
 	DefaultCacheBytes  = 56 << 20
 )
 
-// NoType stands in Issuer.Types for tokens without a "typ" header.
+// NoType in Issuer.Types stands for tokens without a "typ" header.
 const NoType = "none"
 
-// A KeySource knows the keys of one issuer. It is safe for concurrent use.
+// A KeySource provides the keys of one issuer. It is safe for concurrent use.
 type KeySource interface {
-	// Key finds the one key for a token header. jose.ErrUnknownKey and
-	// jose.ErrAlgorithm: the token is bad. ErrKeysUnavailable: it is unknown now.
+	// Key returns the key for a token header. jose.ErrUnknownKey and jose.ErrAlgorithm mean that
+	// the token is not valid, ErrKeysUnavailable that it is unknown for now.
 	Key(ctx context.Context, kid string, alg jose.Algorithm) (*jose.Key, error)
-	// Version changes after the keys did, and when they are no longer to be used:
-	// tokens that were verified under another version are verified again.
+	// Version changes when the keys change or must no longer be used. Tokens that were verified
+	// with another version are verified again.
 	Version() uint64
 }
 
-// An Issuer is somebody whose tokens are accepted.
+// An Issuer is the configuration of one trusted issuer.
 type Issuer struct {
 	// Name is the "iss" of its tokens, byte for byte. Required.
 	Name string
-	// Issuers are further names, under the same keys: spellings of Name, for which rules
-	// call it Name, or patterns with one path segment "*", which stands for a tenant. Of
-	// each tenant rules know its own name alone, so that nobody is somebody by the rules
-	// for others.
+	// Issuers are further names that use the same keys: spellings of Name, all of which rules call
+	// Name, or patterns with one path segment "*" for a tenant. Rules know each tenant by its own
+	// name only, so that rules for one tenant never match callers of another.
 	Issuers []string
-	// Tenants are those whose subjects are this app's user ids, as far as Users says.
+	// Tenants are the tenants whose subjects are user ids of this app, within Users.
 	Tenants []string
-	// Keys are its keys, and no other issuer's. Required.
+	// Keys are the issuer's keys, shared with no other issuer. Required.
 	Keys KeySource
-	// Secret is HMAC keys beside Keys, while an issuer replaces the one by the other.
-	// Tokens of HMAC algorithms are verified by them alone, and no others are.
+	// Secret is a set of HMAC keys used beside Keys while an issuer migrates from one to the other.
+	// Only they verify tokens with HMAC algorithms, and they verify no others.
 	Secret *Static
-	// Header is where its tokens are, beside Authorization; "" for nowhere. See Find.
+	// Header is another header that carries the issuer's tokens, beside Authorization; "" for none.
+	// See Find.
 	Header string
-	// Audiences are our names: one must be in the "aud" of a token. Required. "*" is
-	// none: a token that is for anybody is not for us.
+	// Audiences are our names: one of them must be in the "aud" of a token. Required. "*" is not
+	// allowed: a token for everybody is not for us.
 	Audiences []string
-	// AudienceClaims are where the audience is looked for in tokens that have no "aud",
-	// or an empty one: the first of them that a token has decides. Names, or JSON
-	// pointers (RFC 6901). Default: nowhere, and such tokens are refused.
+	// AudienceClaims are the claims, by name or JSON pointer (RFC 6901), that stand in for "aud" if
+	// it is absent or empty: the first one that the token has decides. By default, tokens without
+	// "aud" are refused.
 	AudienceClaims []string
-	// UserClaim names who is calling, by its name or by a JSON pointer: text, or a whole
-	// number, which counts as its decimal digits. Default: "sub", which is text.
+	// UserClaim is the claim that identifies the caller, by name or JSON pointer. Its value is a
+	// string or a whole number, which counts as its decimal digits. The default is "sub", which
+	// must be a string.
 	UserClaim string
-	// Unverified lets UserClaim be an email address that the issuer does not say to have
-	// verified. Whoever can write any address there can call as anybody.
+	// Unverified accepts an email address in UserClaim that the issuer does not mark as verified.
+	// Anyone who can enter another person's address at the issuer can then call as that person.
 	Unverified bool
-	// IDTokens accepts ID tokens too, if they were issued no longer ago, 0 to MaxIDTokens.
-	// Default: those that say that they are ID tokens are refused.
+	// IDTokens accepts ID tokens too, if they were issued at most this long ago, from 0 to
+	// MaxIDTokens. By default, tokens that are marked as ID tokens are refused.
 	IDTokens time.Duration
-	// Types are the "typ" headers that its tokens may have, in any case, with or
-	// without "application/" (RFC 7515 section 4.1.9); NoType for tokens without.
-	// Default: at+jwt, JWT and none; at+jwt alone if Own. Types of tokens that are
-	// for something else, as rt+jwt, are refused in a configuration too.
+	// Types are the accepted "typ" headers, in any case, with or without "application/" (RFC 7515
+	// section 4.1.9); NoType for tokens without one. The default is at+jwt, JWT and none, or at+jwt
+	// alone if Own is set. Types of tokens for other purposes, such as rt+jwt, are not allowed.
 	Types []string
-	// Leeway is how far clocks may differ, 0 to MaxLeeway. 0 means 0.
+	// Leeway is how much clocks may differ, from 0 to MaxLeeway.
 	Leeway time.Duration
-	// MaxLifetime is how far from now "exp" may be, up to MaxMaxLifetime. Default:
+	// MaxLifetime is how far in the future "exp" may be, up to MaxMaxLifetime. The default is
 	// DefaultMaxLifetime.
 	MaxLifetime time.Duration
-	// Users means that its subjects are this app's user ids, and UsersWhen of which
-	// callers alone; nil: of all.
+	// Users means that the issuer's subjects are user ids of this app. UsersWhen restricts that to
+	// callers for whom it holds; nil means all.
 	Users     bool
 	UsersWhen sessions.Condition
-	// Only are what every token has to satisfy. They see the caller alone.
+	// Only are conditions that every caller must satisfy. They depend on the caller alone.
 	Only []sessions.Condition
-	// Own means that these are our own access tokens: they must name their
-	// session ("sid").
+	// Own means that the tokens are our own access tokens, which must name their session ("sid").
 	Own bool
-	// Now is the clock that its tokens are checked by. Default: that of the Config.
-	// Our own tokens have the store's times: Store.Now.
+	// Now is the clock that the tokens are checked with. The default is that of the Config. Our own
+	// tokens carry the store's times: use Store.Now.
 	Now func() time.Time
 }
 
-// A Config is what a Verifier is made of.
+// A Config is the configuration of a Verifier.
 type Config struct {
-	// Issuers are the trusted ones, each name once. Required.
+	// Issuers are the trusted issuers. Names must not repeat. Required.
 	Issuers []Issuer
-	// CacheBytes is how much memory is for verified tokens. A seventh of it is for all that is
-	// made of those that are presented often, some 4 KiB each; the rest for what it takes to
-	// know that a token is good, and a little of what it says: up to 340 bytes. Default:
-	// DefaultCacheBytes. Negative: none.
+	// CacheBytes is the memory for verified tokens. A seventh of it holds frequent tokens whole,
+	// about 4 KiB each; the rest holds marks of valid tokens with a few packed bytes, up to 340
+	// bytes each. The default is DefaultCacheBytes; a negative value disables the cache.
 	CacheBytes int
-	// Now is the clock that tokens are checked by. Default: time.Now.
+	// Now is the clock that tokens are checked with. The default is time.Now.
 	Now func() time.Time
-	// Observer hears of each token that is verified. Nil is sessions.Silent.
+	// Observer is called for each verified token. Nil means sessions.Silent.
 	Observer sessions.Observer
 }
 
-// New checks the configuration and returns a verifier for it.
+// New validates the configuration and returns a verifier.
 func New(c Config) (*Verifier, error) {
 	if c.CacheBytes == 0 {
 		c.CacheBytes = DefaultCacheBytes
@@ -151,12 +149,12 @@ func clock(now func() time.Time) func() time.Time {
 	return now
 }
 
-// An issuer is one whose configuration was checked.
+// An issuer is a validated Issuer.
 type issuer struct {
 	Issuer
 	types map[string]bool // as mediaType returns them
-	trust sessions.Trust  // what is asked of callers, by Name
-	at    uint16          // its place in Verifier.all
+	trust sessions.Trust  // conditions on callers, under Name
+	at    uint16          // index in Verifier.all
 }
 
 func checkIssuer(i Issuer) (*issuer, error) {
@@ -204,13 +202,12 @@ func (i *Issuer) checkTenants() error {
 	}
 }
 
-// neverTypes are of tokens that are for something else than calling (RFC 8725
-// section 3.11), whatever a configuration says: refresh tokens, logout tokens,
-// DPoP proofs, security events.
+// neverTypes are types of tokens for other purposes (RFC 8725 section 3.11), which no configuration
+// can accept: refresh tokens, logout tokens, DPoP proofs, security events.
 var neverTypes = map[string]bool{"rt+jwt": true, "logout+jwt": true, "dpop+jwt": true, "secevent+jwt": true}
 
-// IsNeverCallers reports whether a "typ" is of tokens that are for something else than calling:
-// no Issuer may have it in its Types.
+// IsNeverCallers reports whether tokens with this "typ" are never accepted from callers: no Issuer
+// may have it in Types.
 func IsNeverCallers(typ string) bool { return neverTypes[mediaType(typ)] }
 
 func checkTypes(names []string, own bool) (map[string]bool, error) {
@@ -237,8 +234,7 @@ func checkTypes(names []string, own bool) (map[string]bool, error) {
 	return types, nil
 }
 
-// mediaType returns a "typ" as one word: without case and without the
-// "application/" that may be omitted.
+// mediaType returns a "typ" in lower case and without the optional "application/".
 func mediaType(typ string) string {
 	typ = strings.ToLower(typ)
 	if short, ok := strings.CutPrefix(typ, "application/"); ok && !strings.Contains(short, "/") {

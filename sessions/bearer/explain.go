@@ -10,7 +10,7 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// Check names one of the checks that a token goes through, in this order.
+// A Check is one of the checks on a token, in this order.
 type Check string
 
 // The checks.
@@ -24,34 +24,33 @@ const (
 	CheckAudience  Check = "audience"
 	CheckTimes     Check = "times"
 	CheckSubject   Check = "subject"
-	CheckOnly      Check = "only" // where the issuer has conditions
+	CheckOnly      Check = "only" // if the issuer has conditions
 )
 
-// A Step is what came of a check.
+// A Step is the result of a check.
 type Step struct {
 	Check Check
-	// Err is nil where the token passed, a *Refusal where it did not, and wraps
-	// ErrKeysUnavailable where it is unknown.
+	// Err is nil if the token passed and a *Refusal if it did not; it wraps ErrKeysUnavailable if
+	// that is unknown.
 	Err error
 }
 
-// An Explanation is what a Verifier thinks of a token, check by check.
+// An Explanation is a Verifier's result for a token, check by check.
 type Explanation struct {
-	// Steps are the checks that were made. After one that refuses the token the
-	// others go on as far as they can be made: the claims are then what the token
-	// says, and not what its issuer said.
+	// Steps are the checks that were made. After one that refuses the token, the others continue as
+	// far as possible, on claims that may then not come from the issuer.
 	Steps []Step
-	// Header and Claims are the token's, as far as they can be read. They are for
-	// people: nothing in them was verified unless Caller is set.
+	// Header and Claims are those of the token, as far as they can be read. They are for people to
+	// read: nothing in them is verified unless Caller is set.
 	Header jose.Header
 	Claims sessions.Claims
-	// Unmet are the places, in Issuer.Only, of the conditions that the token does not satisfy.
+	// Unmet are the indexes in Issuer.Only of the conditions that the token does not satisfy.
 	Unmet []int
-	// Caller is who is calling, where no check said no.
+	// Caller is the caller, if every check passed.
 	Caller *sessions.Caller
 }
 
-// Refused returns why Verify would refuse the token: the first error, or nil.
+// Refused returns the error with which Verify would refuse the token: the first one, or nil.
 func (e *Explanation) Refused() error {
 	for _, s := range e.Steps {
 		if s.Err != nil {
@@ -61,17 +60,16 @@ func (e *Explanation) Refused() error {
 	return nil
 }
 
-// pass reports whether the check is passed, and notes it.
+// pass records a check, and reports whether the token passed it.
 func (e *Explanation) pass(check Check, err error) bool {
 	e.Steps = append(e.Steps, Step{check, err})
 	return err == nil
 }
 
-// ofForm are the reasons that CheckForm has; those of the others of jose.Parse are
-// CheckHeader's.
+// ofForm are the reasons of CheckForm; all others from jose.Parse belong to CheckHeader.
 var ofForm = []Reason{ReasonTooLarge, ReasonForm, ReasonEncrypted, ReasonBase64}
 
-// Explain makes the checks of Verify, one by one. It remembers nothing.
+// Explain makes the checks of Verify one by one. It does not use the cache.
 func (v *Verifier) Explain(ctx context.Context, token string) *Explanation {
 	e := new(Explanation)
 	parsed, err := jose.Parse(token)
@@ -82,7 +80,7 @@ func (v *Verifier) Explain(ctx context.Context, token string) *Explanation {
 	e.pass(CheckForm, nil)
 	e.pass(CheckHeader, nil)
 	e.Header = parsed.Header
-	e.Claims, _ = parsed.Unverified() // where they cannot be read, the issuer check fails next
+	e.Claims, _ = parsed.Unverified() // if they cannot be read, the issuer check fails next
 	from, err := v.sourceOf(e.Claims)
 	if !e.pass(CheckIssuer, err) {
 		return e
@@ -92,7 +90,7 @@ func (v *Verifier) Explain(ctx context.Context, token string) *Explanation {
 	return e
 }
 
-// unread notes why a token could not be read.
+// unread records why a token could not be parsed.
 func (e *Explanation) unread(err error) {
 	var refusal *Refusal
 	if errors.As(err, &refusal) && slices.Contains(ofForm, refusal.Reason) {
@@ -116,7 +114,7 @@ func (e *Explanation) explainKey(ctx context.Context, from *source, parsed *jose
 	e.pass(CheckSignature, err)
 }
 
-// explainClaims checks what the token says.
+// explainClaims checks the claims.
 func (e *Explanation) explainClaims(from *source, now time.Time) {
 	verified := e.Refused() == nil
 	e.pass(CheckType, from.checkKind(e.Header.Type, e.Claims))
@@ -143,7 +141,7 @@ func (e *Explanation) explainClaims(from *source, now time.Time) {
 	}
 }
 
-// explainOnly checks what every token has to satisfy.
+// explainOnly checks the conditions that every caller of the issuer must satisfy.
 func (e *Explanation) explainOnly(from *source, caller *sessions.Caller) {
 	for i := range from.Only {
 		if one := (sessions.Trust{Only: from.Only[i : i+1]}); !one.Accepts(caller) {

@@ -17,8 +17,7 @@ import (
 
 const maxDocumentDepth = 16 // of the JSON of a discovery document
 
-// Errors of fetches. None has anything of an URL or an answer in it: both may
-// hold what is not for logs.
+// Errors of fetches. None contains a part of a URL or a response: both may be secret.
 var (
 	errTooMuch      = errors.New("over 1 MiB of keys")
 	errDiscovery    = errors.New("not a discovery document")
@@ -27,24 +26,24 @@ var (
 	errBadDirective = errors.New("not a max-age")
 )
 
-// A StatusError is the status of an answer that is not 200.
+// A StatusError is the status of a response other than 200.
 type StatusError int
 
-// Error says which.
+// Error returns a sentence with the status.
 func (s StatusError) Error() string { return "answer has status " + strconv.Itoa(int(s)) }
 
-// An OtherIssuerError is a discovery document that is not of the issuer that was asked (RFC 8414
-// section 3.3). Name is whose it says it is, and Keys where it says that the keys are: whatever
-// somebody wrote there.
+// An OtherIssuerError means that the discovery document names another issuer than the one that was
+// asked (RFC 8414 section 3.3). Name is the issuer that it names, and Keys its jwks_uri; both are
+// unverified text.
 type OtherIssuerError struct{ Name, Keys string }
 
-// Error says nothing of the document.
+// Error contains nothing of the document.
 func (*OtherIssuerError) Error() string { return errOtherIssuer.Error() }
 
-// Unwrap returns what all of them are.
+// Unwrap returns the error that all of them wrap.
 func (*OtherIssuerError) Unwrap() error { return errOtherIssuer }
 
-// fetched is a usable set of keys as it was got.
+// fetched is a usable set of keys and the response that it came from.
 type fetched struct {
 	jwks    []byte
 	set     *jose.Set
@@ -52,7 +51,7 @@ type fetched struct {
 	fresh   time.Duration
 }
 
-// fetch gets the keys over the network.
+// fetch fetches the keys over the network.
 func (r *Remote) fetch(ctx context.Context) (*fetched, error) {
 	from := r.jwks
 	if from == nil {
@@ -76,7 +75,7 @@ func (r *Remote) fetch(ctx context.Context) (*fetched, error) {
 	return &fetched{jwks: data, set: set, skipped: skipped, fresh: freshness(header)}, nil
 }
 
-// discover asks the issuer where its keys are.
+// discover asks the issuer for the location of its keys.
 func (r *Remote) discover(ctx context.Context) (*url.URL, error) {
 	issuer, err := checkURL(r.config.Issuer, r.config.InsecureHTTP)
 	if err != nil {
@@ -106,8 +105,8 @@ func (r *Remote) discover(ctx context.Context) (*url.URL, error) {
 	return checkDiscovered(issuer, keys, r.config.InsecureHTTP)
 }
 
-// get reads a small document. It sends and keeps no cookies, and no credentials but the
-// token for the URL of the keys.
+// get reads a small document. It sends and stores no cookies, and no credentials except the token
+// for the URL of the keys.
 func (r *Remote) get(ctx context.Context, from *url.URL) ([]byte, http.Header, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from.String(), nil)
 	if err != nil {
@@ -143,7 +142,7 @@ func (r *Remote) get(ctx context.Context, from *url.URL) ([]byte, http.Header, e
 	return data, res.Header, nil
 }
 
-// freshness returns how long the answer says it is good for, within bounds.
+// freshness returns how long the response may be cached, within our limits.
 func freshness(h http.Header) time.Duration {
 	fresh := DefaultRefresh
 	for directive := range strings.SplitSeq(strings.Join(h.Values("Cache-Control"), ","), ",") {
@@ -160,8 +159,7 @@ func freshness(h http.Header) time.Duration {
 	return fresh
 }
 
-// seconds reads a delta-seconds (RFC 9111 section 1.2.2): one that is too large
-// for us is large.
+// seconds reads a delta-seconds (RFC 9111 section 1.2.2), and clamps values that do not fit.
 func seconds(s string) (time.Duration, error) {
 	n, err := strconv.ParseUint(strings.Trim(s, `"`), 10, 64)
 	if err != nil && !errors.Is(err, strconv.ErrRange) {

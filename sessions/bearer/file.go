@@ -14,35 +14,35 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// DefaultInterval is how often a File is looked at.
+// DefaultInterval is how often a File is read.
 const DefaultInterval = 5 * time.Second
 
-// A FileConfig is what a File is made of.
+// A FileConfig is the configuration of a File.
 type FileConfig struct {
 	// Path of a PEM, JWK or JWKS file, up to 1 MiB. Required.
 	Path string
-	// Keys says which keys of it are used.
+	// Keys selects the keys of the file that are used.
 	Keys jose.KeyPolicy
-	// Interval is how often Run looks at the content. Default: DefaultInterval.
+	// Interval is how often Run reads the file. Default: DefaultInterval.
 	Interval time.Duration
-	// Log gets changes and what cannot be read. Default: nothing is logged.
+	// Log receives changes and read errors. By default nothing is logged.
 	Log *slog.Logger
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 }
 
-// A File is the keys of a file that may be replaced: its content is compared, so
-// that it does not matter how. Content that gives no key changes nothing.
+// A File provides the keys in a file that may be replaced. It compares the content, so any way of
+// replacing the file works. Content without a usable key changes nothing.
 type File struct {
 	config FileConfig
 	good   lastGood
 
 	mu   sync.Mutex
 	seen []byte // content that was checked last
-	err  error  // what was wrong with it, or with reading it
+	err  error  // the error of that content, or of reading it
 }
 
-// NewFile checks the configuration. The file is not touched.
+// NewFile validates the configuration. It does not read the file.
 func NewFile(c FileConfig) (*File, error) {
 	if c.Path == "" || c.Interval < 0 {
 		return nil, errors.New("no path, or a negative interval")
@@ -54,8 +54,7 @@ func NewFile(c FileConfig) (*File, error) {
 	return &File{config: c}, nil
 }
 
-// Load reads the file. The error says why its keys cannot be used; the last good
-// ones, if there are any, stay in use.
+// Load reads the file. The error says why its keys cannot be used; previous keys stay in use.
 func (f *File) Load(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -100,12 +99,12 @@ func reasons(skipped []jose.Skipped) []error {
 	return errs
 }
 
-// Run looks at the file until ctx ends.
+// Run reads the file at each interval until ctx ends.
 func (f *File) Run(ctx context.Context) {
 	ticker := time.NewTicker(f.config.Interval)
 	defer ticker.Stop()
 	for {
-		_ = f.Load(ctx) // it is in the log, and in the status
+		_ = f.Load(ctx) // the error is logged, and in the status
 		select {
 		case <-ctx.Done():
 			return
@@ -117,8 +116,7 @@ func (f *File) Run(ctx context.Context) {
 // Refresh reads the file now, as Load does.
 func (f *File) Refresh(ctx context.Context) error { return f.Load(ctx) }
 
-// Key finds the key in the last good content; ErrKeysUnavailable if there was
-// none yet.
+// Key returns a key of the last usable content, or ErrKeysUnavailable if there was none.
 func (f *File) Key(_ context.Context, kid string, alg jose.Algorithm) (*jose.Key, error) {
 	now := f.good.current.Load()
 	if now == nil {
@@ -127,7 +125,7 @@ func (f *File) Key(_ context.Context, kid string, alg jose.Algorithm) (*jose.Key
 	return now.set.Lookup(kid, alg)
 }
 
-// Version changes with the keys.
+// Version changes when the keys change.
 func (f *File) Version() uint64 {
 	if now := f.good.current.Load(); now != nil {
 		return now.version
@@ -138,7 +136,7 @@ func (f *File) Version() uint64 {
 // Public returns the keys that are in use.
 func (f *File) Public() []*jose.Key { return f.good.current.Load().keys() }
 
-// Status returns what is at hand.
+// Status returns the current state.
 func (f *File) Status() Status {
 	now := f.good.current.Load()
 	status := Status{Source: f.config.Path, Keys: now.status()}
@@ -153,8 +151,8 @@ func (f *File) Status() Status {
 	return status
 }
 
-// readSmall reads a regular file, or what a link to one leads to: anything else
-// could make us wait.
+// readSmall reads a regular file, or the target of a link to one: reading anything else could
+// block.
 func readSmall(path string) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {

@@ -6,18 +6,17 @@ import (
 	"strings"
 )
 
-// A Credential is a bearer token, and where in a request it stood.
+// A Credential is a bearer token and where it was in the request.
 type Credential struct {
 	Token string
-	// Header is the header in which its issuer has its tokens; "" for Authorization. A
-	// browser, or what stands before us, sends it by itself: like a cookie it proves
-	// nobody's will.
+	// Header is the header that carried the token; "" for Authorization. A browser or a proxy may
+	// add such a header by itself, so like a cookie it does not prove that the user intended the
+	// request.
 	Header string
 }
 
-// Find returns the bearer token of a request, as FromHeader does. Where there is none,
-// it is what stands in the header of an issuer that has its tokens there: one field, and
-// one such header.
+// Find returns the bearer token of a request, as FromHeader does. If there is none, it looks into
+// the headers of issuers that have one: exactly one of them may be present, with a single field.
 func (v *Verifier) Find(h http.Header) (Credential, error) {
 	token, err := FromHeader(h)
 	if !errors.Is(err, ErrNoToken) {
@@ -40,10 +39,10 @@ func (v *Verifier) Find(h http.Header) (Credential, error) {
 	return found, nil
 }
 
-// FromHeader returns the bearer token of a request (RFC 6750 section 2.1): one
-// Authorization field, the scheme in any case, one or more spaces, one token.
-// ErrNoToken: no such field, or another scheme. ErrMalformed: several fields or
-// credentials, or what is no token.
+// FromHeader returns the bearer token of a request (RFC 6750 section 2.1): one Authorization field,
+// the scheme in any case, one or more spaces, one token. It returns ErrNoToken if there is no such
+// field or it has another scheme, and ErrMalformed if there are several fields or credentials, or
+// the token is malformed.
 func FromHeader(h http.Header) (string, error) {
 	fields := h.Values("Authorization")
 	if len(fields) == 0 {
@@ -74,7 +73,7 @@ func isToken68(s string) bool {
 	return s != "" && others == 0
 }
 
-// notToken68 is 1 where a byte is none of them.
+// notToken68 is 1 for bytes that a b64token cannot contain.
 var notToken68 = func() (others [256]uint8) {
 	for c := range others {
 		if strings.IndexByte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/", byte(c)) < 0 {

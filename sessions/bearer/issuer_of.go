@@ -13,13 +13,13 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// maxClaimed is how large a token may be to be asked whose it says it is: of those that
-// are too large to be verified some still name their issuer.
+// maxClaimed is the maximum size of a token whose issuer IssuerOf reads: some tokens that are too
+// large to be verified still name their issuer.
 const maxClaimed = 4 * jose.MaxTokenSize
 
-// IssuerOf returns the "iss" that a token claims to have, verified by nobody; ""
-// if it has none. It reads tokens that Verify refuses for their form, too: to
-// mistake a broken token of somebody's for none of theirs would be the worse error.
+// IssuerOf returns the "iss" of a token without verifying anything; "" if it has none. It also
+// reads malformed tokens that Verify refuses: a broken token of a trusted issuer must not pass for
+// somebody else's.
 func (v *Verifier) IssuerOf(token string) string {
 	if len(token) > maxClaimed {
 		return ""
@@ -41,8 +41,7 @@ func (v *Verifier) IssuerOf(token string) string {
 	return claims.Issuer
 }
 
-// attributed says in a refusal whose the token claims to be, which is of no form that can
-// be verified.
+// attributed adds the issuer that a malformed token names to its refusal.
 func (v *Verifier) attributed(r *Refusal, token string) error {
 	name := v.IssuerOf(token)
 	if from, ok := v.source(name); ok {
@@ -53,32 +52,32 @@ func (v *Verifier) attributed(r *Refusal, token string) error {
 	return r
 }
 
-// Signed is a token of a trusted issuer that is for something else than calling. What its claims
-// must be is for whoever asks for it.
+// Signed is a token of a trusted issuer that serves another purpose than calling. The user of this
+// package validates its claims.
 type Signed struct {
 	Header jose.Header
 	Claims sessions.Claims
-	// Issuer is whose token it is, as it is configured: shared, and never changed.
+	// Issuer is the configured issuer: shared, must not be modified.
 	Issuer *Issuer
-	// Name is what the token calls its issuer, Trust what rules call it, and Names are all
-	// that its tokens may call it: of a tenant, its own name alone.
+	// Name is the issuer's name in the token, Trust its name in rules, and Names all names that its
+	// tokens may have for it: for a tenant, only its own.
 	Name  string
 	Trust string
 	Names []string
-	// Users means that the subjects of the issuer are users here.
+	// Users means that the subjects of the issuer are users of this app.
 	Users bool
 }
 
-// VerifySigned verifies the form of a token, that it is of a trusted issuer, and its signature by
-// the keys of that issuer. First check is asked about it, as nobody has verified it then: what it
-// refuses costs no look at a signature. Our own tokens are of no trusted issuer. The error is that
-// of check, a *Refusal, or wraps ErrKeysUnavailable.
+// VerifySigned verifies the form of a token, that its issuer is trusted, and its signature. It
+// calls check first, with unverified content, so that a token that check refuses costs no signature
+// check. Our own tokens count as untrusted. The error is that of check or a *Refusal, or wraps
+// ErrKeysUnavailable.
 func (v *Verifier) VerifySigned(ctx context.Context, token string, check func(*Signed) error) (*Signed, error) {
 	parsed, err := jose.Parse(token)
 	if err != nil {
 		return nil, refusalOf(err, ReasonForm)
 	}
-	claims, _ := parsed.Unverified() // nil where they cannot be read
+	claims, _ := parsed.Unverified() // nil if they cannot be read
 	from, err := v.sourceOf(claims)
 	if err != nil {
 		return nil, err
@@ -106,7 +105,7 @@ func (v *Verifier) VerifySigned(ctx context.Context, token string, check func(*S
 	return signed, nil
 }
 
-// names returns all that the tokens of a source may call it.
+// names returns all names that the tokens of a source may have for it.
 func (s *source) names() []string {
 	if s.tenant != "" {
 		return []string{s.name}

@@ -10,25 +10,25 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// A source is whose a token says that it is: a trusted issuer, by the name that the
-// token has for it, and what rules call that.
+// A source is the issuer that a token names: the trusted issuer, its name in the token, and its
+// name in rules.
 type source struct {
 	*issuer
 	name   string
 	trust  *sessions.Trust
-	tenant string // of a name that a pattern stands for
+	tenant string // if the name matches a pattern
 }
 
-// A pattern is a name of issuers with one path segment left open: the tenant.
+// A pattern is an issuer name in which one path segment, the tenant, is open.
 type pattern struct {
 	before, after string
 	issuer        *issuer
 }
 
-// ErrPattern means that a name of issuers has a "*" where none may be.
+// ErrPattern means that an issuer name has a "*" in the wrong place.
 var ErrPattern = errors.New("* stands for one whole segment of the path, once")
 
-// parsePattern reads a name with one "*", which is a whole segment of its path.
+// parsePattern parses a name with one "*" that is a whole segment of its path.
 func parsePattern(name string, i *issuer) (pattern, error) {
 	before, after, _ := strings.Cut(name, "*")
 	_, path, rooted := strings.Cut(before, "://")
@@ -40,7 +40,7 @@ func parsePattern(name string, i *issuer) (pattern, error) {
 	return pattern{before: before, after: after, issuer: i}, nil
 }
 
-// tenant returns what a name has where the pattern is open.
+// tenant returns the segment of a name where the pattern is open.
 func (p *pattern) tenant(name string) (tenant string, ok bool) {
 	rest, ok := strings.CutPrefix(name, p.before)
 	if !ok {
@@ -50,11 +50,11 @@ func (p *pattern) tenant(name string) (tenant string, ok bool) {
 	return tenant, ok && isTenant(tenant)
 }
 
-// maxTenant is how many bytes a tenant's name may have.
+// maxTenant is the maximum length of a tenant's name, in bytes.
 const maxTenant = 128
 
-// isTenant reports whether a segment can be the name of a tenant: it is written in
-// characters that mean nothing else in a URL (RFC 3986 section 2.3).
+// isTenant reports whether a segment can be a tenant's name: it contains only unreserved URL
+// characters (RFC 3986 section 2.3).
 func isTenant(segment string) bool {
 	if segment == "" || len(segment) > maxTenant || strings.Trim(segment, ".") == "" {
 		return false
@@ -71,7 +71,7 @@ func base64url(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_'
 }
 
-// overlap reports whether a name could be of both patterns, or names.
+// overlap reports whether some name matches both a and b, which are names or patterns.
 func overlap(a, b string) bool {
 	first, second := strings.Split(a, "/"), strings.Split(b, "/")
 	if len(first) != len(second) {
@@ -88,8 +88,8 @@ func overlap(a, b string) bool {
 	return true
 }
 
-// CheckNames returns the place of the first issuer one of whose names is another's, or
-// can be none, and why; -1 and nil where there is none. Only names are looked at.
+// CheckNames returns the index of the first issuer with a name that is invalid or belongs to
+// another issuer, and the reason; -1 and nil if there is none. It looks only at names.
 func CheckNames(issuers []Issuer) (at int, err error) {
 	v := &Verifier{issuers: make(map[string]*issuer, len(issuers))}
 	for at := range issuers {
@@ -100,8 +100,8 @@ func CheckNames(issuers []Issuer) (at int, err error) {
 	return -1, nil
 }
 
-// TrustedAs returns what rules call an issuer (see Issuer.Issuers) of which the
-// configuration has this name; ok is false where it has not.
+// TrustedAs returns the name that rules use for an issuer (see Issuer.Issuers) with this name in
+// its tokens; ok is false if the name is not configured.
 func (i *Issuer) TrustedAs(name string) (trust string, ok bool) {
 	v := &Verifier{issuers: make(map[string]*issuer)}
 	if v.add(&issuer{Issuer: *i, trust: sessions.Trust{Name: i.Name}}) != nil {
@@ -114,8 +114,7 @@ func (i *Issuer) TrustedAs(name string) (trust string, ok bool) {
 	return from.trust.Name, true
 }
 
-// add makes the verifier know an issuer by its names, which no other one has: each
-// issuer has keys of its own.
+// add registers the names of an issuer. No other issuer may have them, since each has its own keys.
 func (v *Verifier) add(i *issuer) error {
 	for _, name := range append([]string{i.Name}, i.Issuers...) {
 		open := name != i.Name && strings.Contains(name, "*")
@@ -135,13 +134,13 @@ func (v *Verifier) add(i *issuer) error {
 	if i.Header != "" && !slices.Contains(v.headers, i.Header) {
 		v.headers = append(v.headers, i.Header)
 	}
-	i.at = uint16(len(v.all)) // New refuses more than fit
+	i.at = uint16(len(v.all)) // New limits the number of issuers
 	v.all = append(v.all, i)
 	return nil
 }
 
-// taken reports whether the issuer may not have a name, or an open pattern of them: it
-// is another's, or a token would be of two tenants.
+// taken reports whether a name, or a pattern if open is set, belongs to another issuer, or would
+// make a token match two tenants.
 func (v *Verifier) taken(name string, i *issuer, open bool) bool {
 	for known, owner := range v.issuers {
 		if known == name || owner != i && overlap(known, name) {
@@ -156,8 +155,7 @@ func (v *Verifier) taken(name string, i *issuer, open bool) bool {
 	return false
 }
 
-// sourceOf finds the trusted issuer that the token claims to be from, to try
-// its keys and no others.
+// sourceOf returns the trusted issuer that the token names. Only its keys are tried.
 func (v *Verifier) sourceOf(claims sessions.Claims) (source, error) {
 	if claims == nil {
 		return source{}, &Refusal{Reason: ReasonClaims, err: jose.ErrClaims}
@@ -176,8 +174,7 @@ func (v *Verifier) sourceOf(claims sessions.Claims) (source, error) {
 	return source{}, &Refusal{Reason: ReasonUnknownIssuer, Claimed: name}
 }
 
-// source returns whose a token is that has this "iss"; ok is false for one that is not
-// trusted.
+// source returns the source for an "iss"; ok is false if it is not trusted.
 func (v *Verifier) source(name string) (from source, ok bool) {
 	if i := v.issuers[name]; i != nil {
 		return source{i, name, &i.trust, ""}, true
@@ -193,19 +190,18 @@ func (v *Verifier) source(name string) (from source, ok bool) {
 	return source{}, false
 }
 
-// anyTenant stands for one in the issuer of a key.
+// anyTenant stands for any tenant in the issuer of a key.
 const anyTenant = "{tenantid}"
 
-// has reports whether the source signs with a key, as far as the key says whose it is:
-// issuers that publish one set have keys of their own in it. All spellings are one
-// issuer; of a tenant, those with its name in them.
+// has reports whether a key may verify tokens of the source: in a key set that several issuers
+// share, a key can name its issuer. It may use any spelling of the issuer, and for a tenant those
+// that contain its name.
 func (s *source) has(key *jose.Key) bool {
 	of := key.Issuer()
 	return of == "" || s.calls(s.Name, of) || slices.ContainsFunc(s.Issuers, func(name string) bool { return s.calls(name, of) })
 }
 
-// calls reports whether a key of this issuer is the source's by a name of the
-// configuration.
+// calls reports whether the issuer of a key is the source, given one of the configured names.
 func (s *source) calls(name, of string) bool {
 	open := name != s.Name && strings.Contains(name, "*")
 	switch {
@@ -224,8 +220,8 @@ func (s *source) calls(name, of string) bool {
 	return ok
 }
 
-// Trust returns what is configured of the callers of an issuer, by the name that their
-// tokens have for it; nil for one that is not trusted.
+// Trust returns the trust for the callers of an issuer, by its name in their tokens; nil if it is
+// not trusted.
 func (v *Verifier) Trust(issuer string) *sessions.Trust {
 	if from, ok := v.source(issuer); ok && !from.Own {
 		return from.trust

@@ -16,17 +16,16 @@ import (
 	"authsidecar/sessions/keyring"
 )
 
-// maxKeyData is how many bytes of keys are read from a file, a server or a
-// memory.
+// maxKeyData is the maximum size of keys from a file, a server or a Memory, in bytes.
 const maxKeyData = 1 << 20
 
 var errNoKeys = errors.New("no usable key in it")
 
-// Static are keys that never change: secrets, and those of tests.
+// Static is a fixed set of keys, for secrets and tests.
 type Static struct{ set *jose.Set }
 
-// NewStatic returns a source of these keys: one at least, and no symmetric key
-// beside an asymmetric one (RFC 8725 section 2.1).
+// NewStatic returns a source of these keys: at least one, and not both symmetric and asymmetric
+// keys (RFC 8725 section 2.1).
 func NewStatic(keys ...*jose.Key) (*Static, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("no key")
@@ -38,18 +37,18 @@ func NewStatic(keys ...*jose.Key) (*Static, error) {
 	return &Static{set: set}, nil
 }
 
-// Key finds the key in the set.
+// Key returns a key of the set.
 func (s *Static) Key(_ context.Context, kid string, alg jose.Algorithm) (*jose.Key, error) {
 	return s.set.Lookup(kid, alg)
 }
 
-// Symmetric reports whether they are HMAC keys.
+// Symmetric reports whether the keys are HMAC keys.
 func (s *Static) Symmetric() bool { return s.set.Keys()[0].Algorithm().Symmetric() }
 
-// Version is always the same.
+// Version never changes.
 func (s *Static) Version() uint64 { return 1 }
 
-// A snapshot is a set of keys and when it was got.
+// A snapshot is a set of keys and when it was fetched.
 type snapshot struct {
 	set     *jose.Set
 	print   string
@@ -70,8 +69,8 @@ type lastGood struct {
 	current atomic.Pointer[snapshot]
 }
 
-// install makes set the current one and reports whether its keys are others than
-// before: only then the version changes.
+// install makes set the current one and reports whether the keys changed: only then does the
+// version change.
 func (l *lastGood) install(set *jose.Set, at time.Time) (changed bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -89,7 +88,7 @@ func (l *lastGood) install(set *jose.Set, at time.Time) (changed bool) {
 	return true
 }
 
-// printOf returns what distinguishes sets of keys, whatever their order.
+// printOf returns a fingerprint of a set of keys that does not depend on their order.
 func printOf(set *jose.Set) string {
 	prints := make([]string, 0, set.Len())
 	for _, key := range set.Keys() {
@@ -99,7 +98,7 @@ func printOf(set *jose.Set) string {
 	return strings.Join(prints, "\n")
 }
 
-// key finds the one key that the token may be signed with.
+// key returns the key with which the token must be signed.
 func (s *source) key(ctx context.Context, parsed *jose.Token) (*jose.Key, error) {
 	alg, keys := jose.Algorithm(parsed.Header.Algorithm), s.Keys
 	if s.Secret != nil && alg.Symmetric() {
@@ -115,28 +114,27 @@ func (s *source) key(ctx context.Context, parsed *jose.Token) (*jose.Key, error)
 		return nil, refusalOf(err, ReasonUnknownKey)
 	case errors.Is(err, ErrKeysUnavailable):
 		return nil, fmt.Errorf("finding key: %w", err)
-	default: // whatever a source says, without a key it is unknown
+	default: // any other error of a source
 		return nil, fmt.Errorf("finding key: %w: %w", ErrKeysUnavailable, err)
 	}
 }
 
-// Status is what a key source has at hand, for people. It holds no key.
+// Status is the state of a key source, for people to read. It contains no key.
 type Status struct {
 	Issuer string      `json:"issuer,omitempty"`
 	Source string      `json:"source"` // URL, or path of a file
 	Keys   []KeyStatus `json:"keys"`
-	// FetchedAt is when the keys were got last; zero for never.
+	// FetchedAt is when the keys were last fetched; zero for never.
 	FetchedAt time.Time `json:"fetched_at,omitzero"`
-	// UsableUntil is when they are no longer used, unless they are got again;
-	// zero for never.
+	// UsableUntil is when the keys stop being used unless they are fetched again; zero for never.
 	UsableUntil time.Time `json:"usable_until,omitzero"`
-	// RefreshAt is when they will be asked for next; zero where nobody asks.
+	// RefreshAt is when the keys will next be fetched; zero if nothing fetches them.
 	RefreshAt time.Time `json:"refresh_at,omitzero"`
-	// Error is why they could not be got the last time.
+	// Error is the error of the last fetch.
 	Error string `json:"error,omitempty"`
 }
 
-// KeyStatus is a key as its owner names it.
+// KeyStatus describes a key with the names that its owner gave it.
 type KeyStatus struct {
 	ID        string         `json:"kid"`
 	Algorithm jose.Algorithm `json:"alg"`
@@ -153,19 +151,19 @@ func (s *snapshot) status() []KeyStatus {
 	return keys
 }
 
-// logChange logs a new set of keys, and warns of keys that were left out.
+// logChange logs a new set of keys, and warns about keys that were skipped.
 func logChange(ctx context.Context, log *slog.Logger, now *snapshot, skipped []jose.Skipped) {
 	ids := make([]string, 0, now.set.Len())
 	for _, key := range now.status() {
 		ids = append(ids, key.ID)
 	}
-	log.InfoContext(ctx, "keys changed", slog.Any("kids", slices.Compact(ids))) // one for each algorithm
+	log.InfoContext(ctx, "keys changed", slog.Any("kids", slices.Compact(ids))) // one key per algorithm
 	for _, s := range skipped {
 		log.WarnContext(ctx, "key left out", slog.Int("index", s.Index), slog.String("kid", s.KeyID), slog.Any("error", s.Err))
 	}
 }
 
-// logger returns log, or one that says nothing.
+// logger returns log, or a logger that discards everything.
 func logger(log *slog.Logger) *slog.Logger {
 	if log == nil {
 		return slog.New(slog.DiscardHandler)

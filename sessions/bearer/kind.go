@@ -7,21 +7,21 @@ import (
 	"authsidecar/sessions"
 )
 
-// A kind is what a token says that it is for.
+// A kind is the purpose that a token states.
 type kind int
 
 const (
-	kindUnsaid kind = iota // an access token or an ID token: its audience decides
+	kindUnsaid kind = iota // not stated; the audience decides
 	kindAccess
 	kindID
-	kindOther // refreshing, logging out, telling of events
+	kindOther // refreshing, logging out, reporting events
 )
 
-// kindOf returns what a token says that it is for. What says so is a type of its own
-// (RFC 8725 section 3.11): "typ" of the header, "token_use" of Amazon Cognito, "typ" of
-// the claims of Keycloak, "events" of a security event (RFC 8417 section 2.2), which a
-// logout token of any "typ" has. "nonce", "at_hash" and "c_hash" say nothing: Dex,
-// authentik and older Keycloak put them into access tokens.
+// kindOf returns the purpose that a token states by a type of its own (RFC 8725 section 3.11): in
+// "typ" of the header, in "token_use" (Amazon Cognito), in "typ" of the claims (Keycloak), or by
+// "events" (RFC 8417 section 2.2), which logout tokens have whatever their "typ". "nonce",
+// "at_hash" and "c_hash" do not count: Dex, authentik and older Keycloak put them into access
+// tokens.
 func kindOf(typ string, claims sessions.Claims) kind {
 	if _, event := claims["events"].(map[string]any); event {
 		return kindOther
@@ -37,15 +37,15 @@ func kindOf(typ string, claims sessions.Claims) kind {
 	return said
 }
 
-// kinds are the words that say what a token is for, in small letters.
+// kinds are the words that state a token's purpose, in lower case.
 var kinds = map[string]kind{
 	"access": kindAccess, "bearer": kindAccess,
 	"id":      kindID,
 	"refresh": kindOther, "offline": kindOther, "logout": kindOther,
 }
 
-// checkKind refuses tokens that are not for calling: those of another type, ID tokens
-// unless they are accepted, and those that only the holder of a key may use.
+// checkKind refuses tokens that are not for calling: tokens for another purpose, ID tokens unless
+// they are accepted, and tokens bound to a key.
 func (i *issuer) checkKind(typ string, claims sessions.Claims) error {
 	if !i.types[mediaType(typ)] {
 		return refuse(ReasonType)
@@ -65,11 +65,10 @@ func (i *issuer) checkKind(typ string, claims sessions.Claims) error {
 	return nil
 }
 
-// checkIDToken checks what ID tokens must be where they are accepted: for a client
-// that is an audience of ours (OpenID Connect Core 1.0 section 3.1.3.7, steps 4 and 5),
-// and fresh, since they leak by the URLs of logouts. A token that says nothing of its
-// kind, and has no scope, is held to that too. It returns when the token is too old;
-// zero for never.
+// checkIDToken checks an ID token, where they are accepted: it must be for a client that is one of
+// our audiences (OpenID Connect Core 1.0 section 3.1.3.7, steps 4 and 5), and fresh, since ID
+// tokens leak in logout URLs. The same applies to a token that states no purpose and has no scope.
+// stale is when the token becomes too old; zero for never.
 func (i *issuer) checkIDToken(typ string, claims sessions.Claims, now time.Time) (stale time.Time, err error) {
 	said := kindOf(typ, claims)
 	if i.IDTokens == 0 || said == kindAccess || said == kindUnsaid && len(claims.Scopes()) > 0 {

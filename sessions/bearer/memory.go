@@ -10,20 +10,20 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// A Memory keeps one small value over restarts. What it keeps is public, but
-// who can write it can make up keys.
+// A Memory stores one small value across restarts. The value is public, but anyone who can write it
+// can plant keys.
 type Memory interface {
-	// Load returns what was saved last; nil and no error if nothing was.
+	// Load returns the last saved value, or nil without an error if there is none.
 	Load(ctx context.Context) ([]byte, error)
-	// Save replaces what is kept.
+	// Save replaces the value.
 	Save(ctx context.Context, data []byte) error
 }
 
 const memoryFormat = 1
 
-// remembered is what a Memory keeps, as JSON: the key set as the issuer sent it,
-// and of whom, from where and when. Others' keys and those that are too old are
-// not used, and all of them are checked again when they are read.
+// remembered is the value in a Memory, as JSON: the key set as the issuer sent it, its issuer and
+// URL, and when it was fetched. Keys of other issuers and keys that are too old are not used, and
+// all keys are checked again when they are read.
 type remembered struct {
 	Format  int             `json:"v"`
 	Issuer  string          `json:"issuer"`
@@ -32,9 +32,8 @@ type remembered struct {
 	JWKS    json.RawMessage `json:"jwks"`
 }
 
-// Load takes the keys that were remembered, if they are of the same issuer and
-// URL and not too old. It asks nothing over the network. The error is the
-// memory's; to have remembered nothing is none.
+// Load takes the saved keys if they have the same issuer and URL and are not too old. It makes no
+// network requests. It returns only errors of the Memory; an empty Memory is not an error.
 func (r *Remote) Load(ctx context.Context) error {
 	if r.config.Memory == nil {
 		return nil
@@ -48,13 +47,13 @@ func (r *Remote) Load(ctx context.Context) error {
 		kept.Format != memoryFormat || kept.Issuer != r.config.Issuer || kept.URL != r.config.URL {
 		return nil
 	}
-	at := time.Unix(kept.Fetched, 0).UTC() // if it is too long ago, they are there and not used
+	at := time.Unix(kept.Fetched, 0).UTC() // keys that are too old are stored but not used
 	if at.After(r.config.Now().Add(MaxLeeway)) {
 		return nil
 	}
 	set, skipped, err := jose.ParseSet(kept.JWKS, r.config.Keys)
 	if err != nil || set.Len() == 0 || r.good.current.Load() != nil {
-		return nil //nolint:nilerr // what is not usable, or not the newest, is not remembered
+		return nil //nolint:nilerr // unusable or older keys are ignored
 	}
 	if r.good.install(set, at) {
 		logChange(ctx, r.config.Log, r.good.current.Load(), skipped)

@@ -9,8 +9,8 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// Run keeps the keys fresh until ctx ends: it asks for them now, when they are
-// due, and when somebody presents an unknown key id. One Run at a time.
+// Run keeps the keys fresh until ctx ends: it fetches them at once, when they are due, and when a
+// request presents an unknown key id. Only one Run may be active.
 func (r *Remote) Run(ctx context.Context) {
 	r.mu.Lock()
 	r.ended = false
@@ -27,14 +27,14 @@ func (r *Remote) Run(ctx context.Context) {
 			r.begin(false)
 		case <-r.ask:
 			if !r.begin(true) {
-				continue // asked again for what has been done
+				continue // a fetch that is already done
 			}
 		}
 		timer.Reset(r.refresh(ctx))
 	}
 }
 
-// end lets nobody wait for a fetch that will not be.
+// end releases all waiters when no more fetches will happen.
 func (r *Remote) end() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -42,13 +42,13 @@ func (r *Remote) end() {
 	r.release()
 }
 
-// release wakes those who wait. The lock is held.
+// release wakes all waiters. The lock is held.
 func (r *Remote) release() {
 	close(r.done)
 	r.done = make(chan struct{})
 }
 
-// begin records that a fetch is under way, if one may begin.
+// begin records the start of a fetch, and reports whether one may start.
 func (r *Remote) begin(asked bool) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -56,7 +56,7 @@ func (r *Remote) begin(asked bool) bool {
 		return false
 	}
 	select {
-	case <-r.ask: // whoever asked gets this one
+	case <-r.ask: // this fetch also answers that request
 		asked = true
 	default:
 	}
@@ -67,13 +67,13 @@ func (r *Remote) begin(asked bool) bool {
 	return true
 }
 
-// refresh asks for the keys and returns how long to wait before the next time.
+// refresh fetches the keys and returns how long to wait before the next fetch.
 func (r *Remote) refresh(ctx context.Context) time.Duration {
 	bounded, cancel := context.WithTimeout(ctx, r.config.Timeout)
 	got, err := r.fetch(bounded)
 	cancel()
 	if ctx.Err() != nil {
-		return MinRetry // Run is over
+		return MinRetry // Run is ending
 	}
 	at := r.config.Now()
 	changed := err == nil && r.good.install(got.set, at)
@@ -94,8 +94,7 @@ func (r *Remote) refresh(ctx context.Context) time.Duration {
 	return wait
 }
 
-// finish notes what came out, wakes those who wait, and returns how long to
-// wait before the next time.
+// finish records the result, wakes all waiters, and returns how long to wait before the next fetch.
 func (r *Remote) finish(got *fetched, err error, at time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -113,23 +112,22 @@ func (r *Remote) finish(got *fetched, err error, at time.Time) time.Duration {
 	return wait
 }
 
-// spread shortens d by up to a fifth, so that many nodes do not ask at once.
+// spread shortens d by up to a fifth, so that many nodes do not fetch at the same time.
 func spread(d time.Duration) time.Duration {
-	return d - rand.N(d/5) //nolint:gosec // nobody gains by guessing it
+	return d - rand.N(d/5) //nolint:gosec // not a secret
 }
 
-// Refresh asks the issuer for its keys now, and waits for them, until ctx ends or
-// for Timeout. A fetch that is under way is as good. The error wraps
-// ErrKeysUnavailable; the last good keys go on.
+// Refresh fetches the issuer's keys and waits for them, until ctx ends or for Timeout. It joins a
+// fetch that is under way. The error wraps ErrKeysUnavailable; the previous keys stay in use.
 func (r *Remote) Refresh(ctx context.Context) error {
 	r.mu.Lock()
-	r.asked = time.Time{} // no cooldown: nobody from outside asks
+	r.asked = time.Time{} // no cooldown: the operator asks
 	r.mu.Unlock()
 	return r.renew(ctx)
 }
 
-// Fetch asks the issuer for its keys once, without a Run, and returns them: nothing is remembered.
-// The error wraps ErrDiscovery where it did not say where they are.
+// Fetch fetches the issuer's keys once, without a Run, and returns them without storing them. The
+// error wraps ErrDiscovery if their location could not be discovered.
 func (r *Remote) Fetch(ctx context.Context) ([]*jose.Key, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.config.Timeout)
 	defer cancel()

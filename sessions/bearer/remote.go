@@ -15,19 +15,17 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// How a Remote asks.
+// Timing of a Remote.
 const (
-	// MaxFetch is how long getting keys may take in all: discovery, redirects and
-	// the body.
+	// MaxFetch is the time limit of a fetch: discovery, redirects and body.
 	MaxFetch = 5 * time.Second
-	// Keys are asked for again when the server's max-age is over (RFC 9111 section
-	// 5.2.2.1), within these bounds: an hour, since a key that the issuer withdrew
-	// is good until then.
+	// Keys are fetched again when the server's max-age is over (RFC 9111 section 5.2.2.1), within
+	// these limits: at most an hour, since a key that the issuer withdrew is valid until then.
 	DefaultRefresh = 15 * time.Minute
 	MinRefresh     = 5 * time.Minute
 	MaxRefresh     = time.Hour
-	// After a failure they are asked for after MinRetry, and then ever later up
-	// to MaxRetry.
+	// After a failure, keys are fetched again after MinRetry, and then at growing intervals up to
+	// MaxRetry.
 	MinRetry = time.Second
 	MaxRetry = time.Minute
 
@@ -35,71 +33,67 @@ const (
 	DefaultMaxStale = 24 * time.Hour
 )
 
-// A RemoteConfig is what a Remote is made of.
+// A RemoteConfig is the configuration of a Remote.
 type RemoteConfig struct {
-	// Issuer is whose keys these are. Required.
+	// Issuer is the issuer whose keys these are. Required.
 	Issuer string
-	// URL of the JWKS. Default: discovery at the issuer, by OpenID Connect
-	// Discovery 1.0 section 4, else by RFC 8414 section 3.
+	// URL of the JWKS. By default it is discovered at the issuer, by OpenID Connect Discovery 1.0
+	// section 4 or else RFC 8414 section 3.
 	URL string
-	// Keys says which keys of it are used. Symmetric ones never are.
+	// Keys selects the keys that are used. Symmetric ones never are.
 	Keys jose.KeyPolicy
-	// InsecureHTTP lets URLs be http: and not only those of the loopback. Whoever
-	// is on the way can then make up keys.
+	// InsecureHTTP allows http URLs beyond loopback addresses. Anyone on the network path can then
+	// plant keys.
 	InsecureHTTP bool
-	// MaxStale is how long keys are used that cannot be got again, MaxRefresh at
-	// least. Default: DefaultMaxStale.
+	// MaxStale is how long keys stay in use while they cannot be fetched again, at least
+	// MaxRefresh. Default: DefaultMaxStale.
 	MaxStale time.Duration
-	// Cooldown is the least time between two fetches for the sake of unknown key
-	// ids. Default: DefaultCooldown.
+	// Cooldown is the minimum time between two fetches for unknown key ids. Default:
+	// DefaultCooldown.
 	Cooldown time.Duration
-	// Timeout is how long a fetch may take in all. Default and maximum: MaxFetch.
+	// Timeout limits the duration of a fetch. Default and maximum: MaxFetch.
 	Timeout time.Duration
-	// RootCAs are whom to believe that they are the issuer, or the server of URL. Default:
-	// whom the system believes.
+	// RootCAs are the trusted CAs for the issuer and the server of URL. Default: those of the
+	// system.
 	RootCAs *x509.CertPool
-	// Token returns a bearer token for URL, and for nobody else, each time that it is
-	// asked. Nil for none.
+	// Token returns the bearer token for each request of URL, and only for that. Nil for none.
 	Token func() (string, error)
-	// Transport makes the requests. Default: the one of net/http, with the proxy
-	// of the environment, no kept connections and no compression.
+	// Transport sends the requests. By default it is that of net/http, with the proxy of the
+	// environment, no keep-alive and no compression.
 	Transport http.RoundTripper
-	// Memory keeps the last good keys over restarts. Nil for none.
+	// Memory stores the last usable keys across restarts. Nil for none.
 	Memory Memory
-	// Log gets changes and failures. Default: nothing is logged.
+	// Log receives changes and failures. By default nothing is logged.
 	Log *slog.Logger
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 }
 
-// A Remote is the keys of an issuer that publishes them. It asks for them in
-// Run only, one fetch at a time. The last good ones are used while new ones
-// cannot be got (errors, or no usable key), for MaxStale.
+// A Remote provides the keys that an issuer publishes. Only Run fetches them, one fetch at a time.
+// If keys cannot be fetched (errors, or no usable key), the last ones stay in use for MaxStale.
 //
-// A key id that is not among them makes Run ask at once, but once a Cooldown:
-// the set that was got then says for all other ids of that time that they are
-// unknown, so that nothing is kept of ids that somebody makes up. A new key of
-// the issuer is found by the first fetch after it appeared, a Cooldown later at
-// the most.
+// An unknown key id makes Run fetch at once, but only once per Cooldown. Until the next fetch, the
+// new set decides that all other ids are unknown, so nothing is stored for made-up ids. A new key
+// of the issuer is found by the first fetch after it appeared, at most a Cooldown later.
 type Remote struct {
 	config RemoteConfig
 	jwks   *url.URL // nil for discovery
-	source string   // for people
+	source string   // for people to read
 	client *http.Client
 	good   lastGood
-	ask    chan struct{} // somebody waits for new keys
+	ask    chan struct{} // a request waits for new keys
 
 	mu       sync.Mutex
 	ended    bool          // Run is over
 	fetching bool          // a fetch is under way
-	asked    time.Time     // start of the last fetch that somebody asked for
-	done     chan struct{} // closed when the next fetch is over
-	next     time.Time     // when Run will ask by itself
+	asked    time.Time     // start of the last fetch on request
+	done     chan struct{} // closed at the end of the next fetch
+	next     time.Time     // when Run will fetch by itself
 	failures int           // in a row
 	err      error         // of the last fetch
 }
 
-// NewRemote checks the configuration. Nothing is asked yet.
+// NewRemote validates the configuration. It makes no requests.
 func NewRemote(c RemoteConfig) (*Remote, error) {
 	if c.Issuer == "" {
 		return nil, errors.New("no issuer")
@@ -119,7 +113,7 @@ func NewRemote(c RemoteConfig) (*Remote, error) {
 		return nil, err
 	}
 	r.source = "discovery"
-	if c.URL != "" { // a query may hold what is not for people
+	if c.URL != "" { // a query may contain secrets
 		r.jwks, r.source = base, (&url.URL{Scheme: base.Scheme, Host: base.Host, Path: base.Path}).String()
 	}
 	if c.Transport == nil {
@@ -151,10 +145,9 @@ func (c *RemoteConfig) setTimes() error {
 	return nil
 }
 
-// Key finds a key of the issuer. It waits only if the keys at hand do not have
-// the id: for the fetch that is under way or that it may ask for, until ctx ends
-// or for Timeout. ErrKeysUnavailable: there are no keys, or the id is unknown
-// and new keys could not be got.
+// Key returns a key of the issuer. It waits only if the current keys lack the id: for a fetch that
+// is under way or that it may request, until ctx ends or for Timeout. ErrKeysUnavailable means that
+// there are no keys, or that the id is unknown and new keys could not be fetched.
 func (r *Remote) Key(ctx context.Context, kid string, alg jose.Algorithm) (*jose.Key, error) {
 	key, err := r.lookup(kid, alg)
 	if err == nil || errors.Is(err, jose.ErrAlgorithm) {
@@ -185,7 +178,7 @@ func (r *Remote) usable() *snapshot {
 	return last
 }
 
-// Version changes with the keys, and is 0 while there are none to be used.
+// Version changes when the keys change, and is 0 while there are no usable keys.
 func (r *Remote) Version() uint64 {
 	if now := r.usable(); now != nil {
 		return now.version
@@ -193,8 +186,8 @@ func (r *Remote) Version() uint64 {
 	return 0
 }
 
-// renew waits for new keys, if they may be had now. The error wraps
-// ErrKeysUnavailable and says that the keys at hand may not be the newest.
+// renew waits for new keys, if they may be fetched now. The error wraps ErrKeysUnavailable and
+// means that the current keys may be outdated.
 func (r *Remote) renew(ctx context.Context) error {
 	r.mu.Lock()
 	done, wait := r.done, r.fetching
@@ -202,7 +195,7 @@ func (r *Remote) renew(ctx context.Context) error {
 		wait = true
 		select {
 		case r.ask <- struct{}{}:
-		default: // somebody else asked already
+		default: // a fetch is already requested
 		}
 	}
 	r.mu.Unlock()
@@ -223,13 +216,12 @@ func (r *Remote) renew(ctx context.Context) error {
 	return nil
 }
 
-// mayAsk reports whether the last fetch that was asked for is a cooldown ago.
-// The lock is held.
+// mayAsk reports whether the cooldown since the last requested fetch is over. The lock is held.
 func (r *Remote) mayAsk() bool {
 	return !r.config.Now().Before(r.asked.Add(r.config.Cooldown))
 }
 
-// Status returns what is at hand.
+// Status returns the current state.
 func (r *Remote) Status() Status {
 	last := r.good.current.Load()
 	status := Status{Issuer: r.config.Issuer, Source: r.source, Keys: last.status()}

@@ -12,21 +12,20 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// A Verifier verifies bearer tokens and remembers the good ones. It is safe for
-// concurrent use.
+// A Verifier verifies bearer tokens and caches valid ones. It is safe for concurrent use.
 type Verifier struct {
-	issuers  map[string]*issuer // by all of their names
+	issuers  map[string]*issuer // by each of their names
 	all      []*issuer
-	patterns []pattern // and where one is open
-	headers  []string  // where tokens are, beside Authorization
+	patterns []pattern // names with an open tenant
+	headers  []string  // headers that carry tokens, beside Authorization
 	cache    *cache
 	observer sessions.Observer
-	turns    chan struct{} // one for each signature that may be checked at once
+	turns    chan struct{} // one for each concurrent signature check
 
 	hits, misses, checks atomic.Uint64
 }
 
-// Stats counts what a Verifier did since it was made.
+// Stats are counters of a Verifier since it was created.
 type Stats struct {
 	// Hits and Misses of the verified-token cache.
 	Hits, Misses uint64
@@ -39,29 +38,28 @@ func (v *Verifier) Stats() Stats {
 	return Stats{Hits: v.hits.Load(), Misses: v.misses.Load(), Checks: v.checks.Load()}
 }
 
-// Verify returns who is calling with the token. The error is a *Refusal, or wraps
-// ErrKeysUnavailable. The caller is shared by all who present the token: never
-// changed.
+// Verify returns the caller of the token. The error is a *Refusal, or wraps ErrKeysUnavailable. The
+// caller is shared by all requests with the token, and must not be modified.
 func (v *Verifier) Verify(ctx context.Context, token string) (*sessions.Caller, error) {
 	return v.verify(ctx, token, expected{})
 }
 
-// VerifyFound is Verify for what Find found: a token of a header of its own is good
-// where its issuer has its tokens there, and no other's is.
+// VerifyFound is Verify for a Credential of Find: a token in a header other than Authorization is
+// accepted only if its issuer uses that header.
 func (v *Verifier) VerifyFound(ctx context.Context, c Credential) (*sessions.Caller, error) {
 	return v.verify(ctx, c.Token, expected{header: c.Header})
 }
 
-// VerifyOwn is Verify for our own access tokens. All others are refused as those of an
-// unknown issuer: nobody is asked for keys to find out more.
+// VerifyOwn is Verify for our own access tokens. All others are refused as tokens of an unknown
+// issuer, without fetching any keys.
 func (v *Verifier) VerifyOwn(ctx context.Context, token string) (*sessions.Caller, error) {
 	return v.verify(ctx, token, expected{own: true})
 }
 
-// expected is whose tokens are expected.
+// expected restricts the issuer of a token.
 type expected struct {
 	own    bool   // ours
-	header string // those of issuers that have theirs in this header; "" for any
+	header string // of issuers that use this header; "" for any
 }
 
 func (e expected) is(i *issuer) bool {
@@ -76,7 +74,8 @@ func (v *Verifier) verify(ctx context.Context, token string, of expected) (*sess
 	return holder.Caller(), nil
 }
 
-// Holder is VerifyFound, or VerifyOwn where own is set, for who makes more of the caller.
+// Holder is VerifyFound, or VerifyOwn if own is set, and lets the user of this package cache a
+// value with the token.
 func (v *Verifier) Holder(ctx context.Context, c Credential, own bool) (*Holder, error) {
 	return v.hold(ctx, c.Token, expected{own, c.Header})
 }
@@ -102,8 +101,7 @@ func (v *Verifier) hold(ctx context.Context, token string, of expected) (*Holder
 	return &v.cache.add(&id, fresh).Holder, nil
 }
 
-// recall returns what is remembered of a token; nil where that is not whose tokens are expected, or
-// no longer good.
+// recall returns the cached token, or nil if it is unknown, unexpected or no longer valid.
 func (v *Verifier) recall(id *digest, token string, of expected) *verified {
 	known, m, marked, space := v.cache.find(id, weight(token))
 	if marked {
@@ -129,8 +127,8 @@ func (v *Verifier) recall(id *digest, token string, of expected) *verified {
 	return known
 }
 
-// read returns who a token says that calls, which was verified when it was remembered; nil where that
-// cannot be read.
+// read parses the caller of a token that was verified when it was cached; nil if it cannot be
+// parsed.
 func (v *Verifier) read(token string) *sessions.Caller {
 	claims, err := jose.UnverifiedClaims(token)
 	if err != nil {
@@ -145,8 +143,8 @@ func (v *Verifier) read(token string) *sessions.Caller {
 	return caller
 }
 
-// Ended says that a token is of a session that has ended: nothing of it is remembered but that it
-// is good, and that not for long.
+// Ended means that the session of a token has ended: only a mark of the token is kept, and it is
+// dropped first.
 func (v *Verifier) Ended(token string) {
 	id := digest(sha256.Sum256([]byte(token)))
 	v.cache.end(&id)
@@ -157,7 +155,7 @@ func (v *Verifier) check(ctx context.Context, token string, of expected) (*verif
 	if err != nil {
 		return nil, v.attributed(refusalOf(err, ReasonForm), token)
 	}
-	claims, _ := parsed.Unverified() // nil where they cannot be read
+	claims, _ := parsed.Unverified() // nil if they cannot be read
 	from, err := v.sourceOf(claims)
 	if err != nil {
 		return nil, err
@@ -176,9 +174,10 @@ func (v *Verifier) check(ctx context.Context, token string, of expected) (*verif
 	return fresh, nil
 }
 
-// checkAs checks a token by the keys and the configuration of the issuer.
+// checkAs checks a token with the keys and the configuration of its issuer.
 func (v *Verifier) checkAs(ctx context.Context, parsed *jose.Token, from *source) (*verified, error) {
-	// The version is read before the key: keys that change in between make the
+	// Read the version before the key: if the keys change in between, the token is verified again
+	// rather than cached for too long.
 	// token be verified again, not remembered for too long.
 	version := from.Keys.Version()
 	key, err := from.key(ctx, parsed)
@@ -188,7 +187,7 @@ func (v *Verifier) checkAs(ctx context.Context, parsed *jose.Token, from *source
 	if err := v.checkSignature(ctx, parsed, key); err != nil {
 		return nil, err
 	}
-	claims, err := parsed.Unverified() // and verified by now
+	claims, err := parsed.Unverified() // verified by now
 	if err != nil {
 		return nil, refusalOf(err, ReasonClaims)
 	}
@@ -199,9 +198,9 @@ func (v *Verifier) checkAs(ctx context.Context, parsed *jose.Token, from *source
 	return &verified{Holder: Holder{caller: caller, issuer: from.issuer}, version: version, end: until}, nil
 }
 
-// checkSignature checks a signature, when it is its turn. After one that is bad nobody has that turn
-// for some time: who sends tokens that somebody forged, each of which takes a check, is not to have
-// the processors to themselves. Tokens that are remembered take no turn.
+// checkSignature checks a signature when it gets a turn. After a bad signature, that turn stays
+// blocked for a while, so that a flood of forged tokens does not take all processors. Cached tokens
+// need no turn.
 func (v *Verifier) checkSignature(ctx context.Context, parsed *jose.Token, key *jose.Key) error {
 	select {
 	case v.turns <- struct{}{}:
@@ -220,8 +219,8 @@ func (v *Verifier) checkSignature(ctx context.Context, parsed *jose.Token, key *
 	return refusalOf(err, ReasonSignature)
 }
 
-// After a bad signature the turn goes on for so many times as long as its check took, and no longer
-// than that.
+// After a bad signature, the turn is blocked for forgeryRest times as long as the check took, and
+// at most for maxForgeryRest.
 const (
 	forgeryRest    = 3
 	maxForgeryRest = 10 * time.Millisecond
