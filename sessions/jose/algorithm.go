@@ -17,8 +17,8 @@ const (
 	ES384 Algorithm = "ES384"
 	ES512 Algorithm = "ES512"
 	EdDSA Algorithm = "EdDSA" // with Ed25519
-	// Ed25519 is what RFC 9864 calls EdDSA with Ed25519. Which of the two a key and a
-	// token say is theirs: one does not stand for the other.
+	// Ed25519 is the name in RFC 9864 for EdDSA with Ed25519. A key and a token must use the same
+	// name of the two.
 	Ed25519 Algorithm = "Ed25519"
 	RS256   Algorithm = "RS256"
 	RS384   Algorithm = "RS384"
@@ -36,7 +36,7 @@ var (
 	symmetric  = []Algorithm{HS256, HS384, HS512}
 )
 
-// A kind says which keys an algorithm takes, and what it does with them.
+// A kind describes an algorithm: the keys that it takes, and how it uses them.
 type kind struct {
 	kty, crv string
 	hash     crypto.Hash
@@ -60,8 +60,7 @@ var kinds = map[Algorithm]kind{
 	HS512:   {kty: "oct", hash: crypto.SHA512},
 }
 
-// ParseAlgorithm returns the algorithm of that name, in that case, or
-// ErrAlgorithm.
+// ParseAlgorithm returns the algorithm with that name, which is case-sensitive, or ErrAlgorithm.
 func ParseAlgorithm(name string) (Algorithm, error) {
 	if _, known := kinds[Algorithm(name)]; !known {
 		return "", ErrAlgorithm
@@ -69,14 +68,14 @@ func ParseAlgorithm(name string) (Algorithm, error) {
 	return Algorithm(name), nil
 }
 
-// Symmetric reports whether whoever verifies can sign, too.
+// Symmetric reports whether the verifying key can also sign.
 func (a Algorithm) Symmetric() bool { return kinds[a].kty == "oct" }
 
 // Asymmetric returns all algorithms with public keys.
 func Asymmetric() []Algorithm { return slices.Clone(asymmetric) }
 
-// fitting returns the algorithms of a key: the one that it says, or, where it says
-// none, those of its type (RFC 7517 section 4.4), as far as they are allowed.
+// fitting returns the allowed algorithms of a key: the one that it names or, if it names none,
+// those of its type (RFC 7517 section 4.4).
 func fitting(says string, kty, crv string, allowed []Algorithm) []Algorithm {
 	var fit []Algorithm
 	for _, alg := range allowed {

@@ -1,14 +1,14 @@
-// Package jose reads and writes compact JWS (RFC 7515) and JWK (RFC 7517) and
-// is stricter than both: one spelling a token, one algorithm a key, one key a
-// token. A JWK that is good for several algorithms is a Key for each of them.
+// Package jose reads and writes compact JWS (RFC 7515) and JWK (RFC 7517), and is stricter than
+// both: a token has one spelling, a key has one algorithm, and a token has one key. A JWK that is
+// usable with several algorithms becomes a Key for each.
 //
-// A token goes one way, and each step knows nothing of the next:
+// A token passes these steps, which do not depend on each other:
 //
 //	Parse         size, form, base64url, header       → *Token, nothing verified
 //	Set.Lookup    "kid" and "alg" of the header       → the one *Key to try
 //	Token.Verify  algorithm, signature, claims' form  → the claims
 //
-// It is the only package that imports jwx, of which it uses the verifier of one
-// algorithm, on the bytes that came: jwx by itself accepts what RFC 8725 says to
-// refuse, and reads a header and writes it anew before it verifies.
+// No other package imports jwx. Of jwx, it uses the verifier of a single algorithm, on the bytes
+// that were received: jwx itself accepts tokens that RFC 8725 says to refuse, and re-encodes the
+// header before it verifies.
 package jose

@@ -9,17 +9,17 @@ import (
 	"authsidecar/sessions/strictjson"
 )
 
-// A Header is what a token says of itself (RFC 7515 section 4.1). Type, KeyID and
-// ContentType are "" where the member is absent; where it is there, it is not
-// empty, but for KeyID: an empty "kid" names no key.
+// A Header is the header of a token (RFC 7515 section 4.1). Type, KeyID and ContentType are "" if
+// the member is absent. A member that is present is not empty, except KeyID: an empty "kid" names
+// no key.
 //
-// Members that say what must be understood (crit) or that change what is signed
-// (b64, RFC 7797) are refused. All others are ignored, as RFC 7515 section 4 says:
-// those that are unknown, and those that bring or name a key (jwk, jku, x5u, x5c,
+// Members that require support for an extension (crit) or change what is signed (b64, RFC 7797) are
+// refused. All others are ignored, as RFC 7515 section 4 requires: unknown ones, and those that
+// contain or name a key (jwk, jku, x5u, x5c, x5t), which are never used.
 // x5t), which select none and are not looked at.
 type Header struct{ Algorithm, KeyID, Type, ContentType string }
 
-// maxHeaderDepth is enough for a jwk, which is the deepest of the known members.
+// maxHeaderDepth suffices for jwk, the most deeply nested of the known members.
 const maxHeaderDepth = 8
 
 func parseHeader(data []byte) (h Header, err error) {

@@ -10,15 +10,15 @@ import (
 	"authsidecar/sessions/strictjson"
 )
 
-// A jwk is a JSON Web Key as it is written.
+// A jwk is a JSON Web Key before it is interpreted.
 type jwk struct {
 	kty, crv, alg, use, kid, issuer string
 	operations                      []string
 	members                         map[string]strictjson.Member
 }
 
-// readJWK reads what describes a key, which is strict JSON. With an error, too, kid
-// and kty are what could be read of them.
+// readJWK parses the strict JSON of a key. If it fails, kid and kty are set as far as they could be
+// read.
 func readJWK(raw []byte) (w jwk, err error) {
 	members, err := strictjson.Members(raw, maxKeyDepth)
 	if err != nil {
@@ -50,8 +50,8 @@ func readJWK(raw []byte) (w jwk, err error) {
 	return w, nil
 }
 
-// id returns the "kid". It should be a string (RFC 7517 section 4.5); a whole number,
-// as some issuers write it, is its digits.
+// id returns the "kid". It should be a string (RFC 7517 section 4.5); a whole number, which some
+// issuers write, counts as its digits.
 func (w *jwk) id() (string, error) {
 	raw := w.members["kid"].Value
 	if len(raw) > 0 && len(raw) <= maxIDSize && strings.Trim(string(raw), "0123456789") == "" {
@@ -60,7 +60,7 @@ func (w *jwk) id() (string, error) {
 	return w.text("kid")
 }
 
-// text returns a member that is a short string, or "" where it is absent.
+// text returns a member that is a short string; "" if it is absent.
 func (w *jwk) text(name string) (string, error) {
 	member, there := w.members[name]
 	text, ok := member.Text()
@@ -93,8 +93,7 @@ func (w *jwk) private() bool {
 	return false
 }
 
-// usable reports whether the key is meant for one of these operations (RFC 7517
-// sections 4.2 and 4.3).
+// usable returns nil if the key is for one of these operations (RFC 7517 sections 4.2 and 4.3).
 func (w *jwk) usable(operations ...string) error {
 	if _, there := w.members["use"]; there && w.use != "sig" {
 		return ErrKeyUse
@@ -112,8 +111,8 @@ func (w *jwk) usable(operations ...string) error {
 
 func isAsymmetric(kty string) bool { return kty == "EC" || kty == "OKP" || kty == "RSA" }
 
-// keys returns the keys that verify, one for each algorithm. With private, a private
-// key is as good as its public part.
+// keys returns the verification keys, one for each algorithm. If private is set, a private key
+// counts as its public part.
 func (w *jwk) keys(p KeyPolicy, private bool) ([]*Key, error) {
 	operations := []string{"verify"}
 	switch {

@@ -17,22 +17,22 @@ import (
 	library "github.com/lestrrat-go/jwx/v2/jwk"
 )
 
-// A Key verifies signatures, of one algorithm alone (RFC 8725 section 3.1). It
-// never prints itself.
+// A Key verifies signatures of a single algorithm (RFC 8725 section 3.1). Formatting it never
+// prints key material.
 type Key struct {
 	id         string
 	algorithm  Algorithm
 	thumbprint string
 	issuer     string
-	// material is what verifies: *ecdsa.PublicKey, ed25519.PublicKey, *rsa.PublicKey
-	// or the []byte of a secret. No formatting looks into a function, but it does
-	// behind a pointer, for a verb that does not fit.
+	// material returns the key material: *ecdsa.PublicKey, ed25519.PublicKey, *rsa.PublicKey, or
+	// the []byte of a secret. It is a function because formatting with an unsuitable verb follows
+	// pointers but does not call functions.
 	material func() any
 }
 
-// newKeys binds key material to the allowed algorithms, each to a key of its own: to
-// the one that it says it is for, or, where it says nothing, to those that fit and
-// that it is strong enough for. There is one key at least, or an error.
+// newKeys binds key material to allowed algorithms, with a Key for each: the algorithm that the key
+// names or, if it names none, all that fit its type and strength. It returns at least one key, or
+// an error.
 func newKeys(id, says string, material any, allowed []Algorithm) ([]*Key, error) {
 	kty, crv, err := typeOf(material)
 	if err != nil {
@@ -46,7 +46,7 @@ func newKeys(id, says string, material any, allowed []Algorithm) ([]*Key, error)
 	var keys []*Key
 	for _, alg := range fitting(says, kty, crv, allowed) {
 		if err := checkStrength(material, alg); err != nil {
-			why = err // of RSA the same for all, of a secret that is too short for this one
+			why = err // the same for all RSA algorithms; for a secret, it is too short for this one
 			continue
 		}
 		keys = append(keys, &Key{id: id, algorithm: alg, thumbprint: thumbprint, material: func() any { return material }})
@@ -57,9 +57,8 @@ func newKeys(id, says string, material any, allowed []Algorithm) ([]*Key, error)
 	return keys, nil
 }
 
-// NewSecret returns an HMAC key, without ID. It is ErrWeakKey where it is
-// shorter than the hash (RFC 7518 section 3.2). A password is no key, whatever
-// its length.
+// NewSecret returns an HMAC key without an ID. A secret that is shorter than the hash is ErrWeakKey
+// (RFC 7518 section 3.2). A password is not a key, whatever its length.
 func NewSecret(secret []byte, alg Algorithm) (*Key, error) {
 	if !alg.Symmetric() {
 		return nil, fmt.Errorf("%w for a secret", ErrAlgorithm)
@@ -75,31 +74,29 @@ func first(keys []*Key, err error) (*Key, error) {
 	return keys[0], nil
 }
 
-// ID returns the "kid" that the key came with, or "".
+// ID returns the key's "kid", or "".
 func (k *Key) ID() string { return k.id }
 
-// Algorithm returns the one algorithm of the key.
+// Algorithm returns the algorithm of the key.
 func (k *Key) Algorithm() Algorithm { return k.algorithm }
 
-// Thumbprint returns the key's RFC 7638 SHA-256 thumbprint, in base64url. That
-// of a symmetric key would help to guess it, so there it is a value
-// that identifies the key in this process alone.
+// Thumbprint returns the key's RFC 7638 SHA-256 thumbprint, in base64url. For a symmetric key that
+// would help to guess it, so it is a value that identifies the key only within this process.
 func (k *Key) Thumbprint() string { return k.thumbprint }
 
-// Issuer returns the "issuer" that the key came with, or "": whose tokens alone it
-// verifies, which is for the caller to check. Several issuers that publish one set
-// distinguish their keys by it, as Microsoft's do: there "{tenantid}" stands for any tenant.
+// Issuer returns the "issuer" of the key, or "". The key verifies only tokens of that issuer, which
+// the user of this package must check. Issuers that share a key set, such as Microsoft's, mark
+// their keys with it; "{tenantid}" stands for any tenant.
 // https://learn.microsoft.com/en-us/entra/identity-platform/access-tokens#validate-the-issuer
 func (k *Key) Issuer() string { return k.issuer }
 
-// same reports whether the keys are one, of one issuer, for whatever algorithms.
+// same reports whether both have the same key material and issuer, for any algorithm.
 func (k *Key) same(other *Key) bool {
 	return k.thumbprint == other.thumbprint && k.issuer == other.issuer
 }
 
-// PublicJWK returns the key as a JWK for all to see, with the members kty, crv,
-// x, y, n, e, kid, use and alg, as far as they apply, and nothing else. A
-// symmetric key is ErrSymmetricKey.
+// PublicJWK returns the public key as a JWK, with those of the members kty, crv, x, y, n, e, kid,
+// use and alg that apply, and nothing else. For a symmetric key it returns ErrSymmetricKey.
 func (k *Key) PublicJWK() (json.RawMessage, error) {
 	if k.algorithm.Symmetric() {
 		return nil, ErrSymmetricKey
@@ -107,11 +104,11 @@ func (k *Key) PublicJWK() (json.RawMessage, error) {
 	return k.write(k.material())
 }
 
-// write returns a key of this ID and algorithm, public or private, as a JWK.
+// write returns a public or private key as a JWK with this ID and algorithm.
 func (k *Key) write(raw any) ([]byte, error) {
 	written, err := library.FromRaw(raw)
 	if err != nil {
-		return nil, fmt.Errorf("%w: it cannot be written", ErrKey) // the library's error may hold it
+		return nil, fmt.Errorf("%w: it cannot be written", ErrKey) // the library's error may contain it
 	}
 	for name, value := range map[string]string{library.KeyIDKey: k.id, library.KeyUsageKey: "sig", library.AlgorithmKey: string(k.algorithm)} {
 		if value == "" {
@@ -159,7 +156,7 @@ func printOf(material any) (string, error) {
 	return encode(sum), err
 }
 
-// processKey hides what localPrint is of.
+// processKey makes localPrint unpredictable.
 var processKey = func() []byte {
 	key := make([]byte, sha256.Size)
 	_, _ = rand.Read(key) // never fails

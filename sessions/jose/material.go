@@ -11,8 +11,8 @@ import (
 	"math/big"
 )
 
-// material returns what verifies, as the members of the JWK describe it
-// (RFC 7518 section 6, RFC 8037 section 2).
+// material returns the key material that the members of the JWK describe (RFC 7518 section 6, RFC
+// 8037 section 2).
 func (w *jwk) material() (any, error) {
 	switch w.kty {
 	case "EC":
@@ -90,7 +90,7 @@ func (w *jwk) modulus() (*rsa.PublicKey, error) {
 	return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(exponent.Int64())}, nil
 }
 
-// signer returns the private key of the JWK, which has to fit its public one.
+// signer returns the private key of the JWK, which must match its public key.
 func (w *jwk) signer() (crypto.Signer, error) {
 	public, err := w.material()
 	if err != nil {
@@ -123,7 +123,7 @@ func (w *jwk) signer() (crypto.Signer, error) {
 	}
 }
 
-// errPair says nothing of what does not fit: it is secret.
+// errPair does not say what differs, since that is secret.
 var errPair = fmt.Errorf("%w: its private and its public part do not fit", ErrKey)
 
 func (w *jwk) rsa(public *rsa.PublicKey, d []byte) (crypto.Signer, error) {

@@ -12,13 +12,12 @@ import (
 	"authsidecar/sessions/strictjson"
 )
 
-// ParseKeys reads what an operator's file holds: one PEM block (a PKIX public
-// key, a certificate, whose dates and issuer nobody asks for, or a private key,
-// whose public part is taken), one JWK, or a JWK set. A key that does not say its
-// algorithm is there once for each that the policy allows and its type has. Keys of
-// a set are skipped as ParseSet does it, but private ones are as good as their
-// public part, and a weak one is an error, ErrWeakKey. The errors hold nothing of
-// the file.
+// ParseKeys reads keys from an operator's file: one PEM block, one JWK, or a JWK set. A PEM block
+// is a PKIX public key, a certificate (its dates and issuer are ignored), or a private key (its
+// public part is used). A key that names no algorithm gives a Key for each algorithm that the
+// policy allows and its type supports. Keys of a set are skipped as in ParseSet, except that
+// private keys count as their public part, and a weak key is an error, ErrWeakKey. The errors
+// contain nothing of the file.
 func ParseKeys(data []byte, p KeyPolicy) (*Set, []Skipped, error) {
 	if len(data) > maxSetSize {
 		return nil, nil, fmt.Errorf("%w: more than %d bytes", ErrKey, maxSetSize)
@@ -27,7 +26,7 @@ func ParseKeys(data []byte, p KeyPolicy) (*Set, []Skipped, error) {
 	if !bytes.HasPrefix(data, []byte("{")) {
 		return one(parsePEM(data, p))
 	}
-	members, err := strictjson.OuterMembers(data, maxKeyDepth) // in detail where it is known what they are
+	members, err := strictjson.OuterMembers(data, maxKeyDepth) // checked in detail once the form is known
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrKey, err)
 	}
@@ -43,7 +42,7 @@ func ParseKeys(data []byte, p KeyPolicy) (*Set, []Skipped, error) {
 	return one(w.keys(p, true))
 }
 
-// one makes a set of the keys that were made of one.
+// one returns a set of the keys that were made from a single one.
 func one(keys []*Key, err error) (*Set, []Skipped, error) {
 	if err != nil {
 		return nil, nil, err
@@ -80,8 +79,8 @@ func parsePEM(data []byte, p KeyPolicy) ([]*Key, error) {
 	return newKeys("", "", public, p.allowed())
 }
 
-// onlyBlock returns the one block of a file. What OpenSSL writes before the key
-// of a curve is no key.
+// onlyBlock returns the single PEM block of a file. It skips the curve parameters that OpenSSL
+// writes before a key.
 func onlyBlock(data []byte) (*pem.Block, error) {
 	block, rest := pem.Decode(data)
 	if block != nil && block.Type == "EC PARAMETERS" {
@@ -99,7 +98,7 @@ func onlyBlock(data []byte) (*pem.Block, error) {
 	}
 }
 
-// pemForms are the types of PEM blocks that are read.
+// pemForms are the supported types of PEM blocks.
 var pemForms = map[string]func(der []byte) (any, error){
 	"PUBLIC KEY":      func(der []byte) (any, error) { return x509.ParsePKIXPublicKey(der) },
 	"PRIVATE KEY":     func(der []byte) (any, error) { return x509.ParsePKCS8PrivateKey(der) },

@@ -9,7 +9,7 @@ import (
 	"authsidecar/sessions/strictjson"
 )
 
-// Bounds of what is read.
+// Limits on input.
 const (
 	maxSetSize  = 1 << 20
 	maxSetKeys  = 500
@@ -17,15 +17,13 @@ const (
 	maxIDSize   = 256
 )
 
-// A KeyPolicy says which keys are accepted. The zero value accepts the
-// asymmetric ones.
+// A KeyPolicy selects the keys that are accepted. The zero value accepts asymmetric keys.
 type KeyPolicy struct {
-	// Algorithms are those that keys may have. A key that does not say its
-	// algorithm gets all of them that fit its type. nil: all asymmetric ones, and
-	// with Symmetric the HMAC ones, too.
+	// Algorithms are the allowed algorithms. A key that names no algorithm gets all of them that
+	// fit its type. nil means all asymmetric ones, and with Symmetric the HMAC ones too.
 	Algorithms []Algorithm
-	// Symmetric accepts "oct" keys, for files and secrets of this machine, where no
-	// public key stands beside them.
+	// Symmetric accepts "oct" keys, for files and secrets of this machine, unless there are public
+	// keys beside them.
 	Symmetric bool
 }
 
@@ -42,32 +40,29 @@ func (p *KeyPolicy) allowed() []Algorithm {
 
 // Skipped is a key of a set that is not used, and why.
 type Skipped struct {
-	// Index is the place of the key in the set, from 0.
+	// Index is the index of the key in the set, from 0.
 	Index int
-	// KeyID is its "kid", if it has one that can be read. It is the issuer's text:
-	// of up to 256 bytes, which may be any.
+	// KeyID is the "kid", if it could be read. It is arbitrary text of the issuer, up to 256 bytes.
 	KeyID string
-	// Err wraps one of the errors of keys, or ErrAlgorithm. It holds nothing of
-	// the key.
+	// Err wraps one of the errors of keys, or ErrAlgorithm. It contains nothing of the key.
 	Err error
 }
 
-// ParseSet reads a JWK set from outside (RFC 7517 section 5), of up to 1 MiB and
-// 500 keys. Keys that cannot be used are skipped, with the reason: of an unknown
-// kty, crv or alg, of an issuer that is no text, not for signatures, weak, private, no strict JSON, symmetric
-// (unless the policy takes them and no public key stands beside them), and those of
-// one kid and one algorithm that are two different keys. So the set may be empty:
-// the caller decides what that means.
+// ParseSet parses a JWK set (RFC 7517 section 5) from an untrusted source, up to 1 MiB and 500
+// keys. Keys that cannot be used are skipped, with the reason: unknown kty, crv or alg, invalid
+// issuer, not for signatures, weak, private, not strict JSON, symmetric (unless the policy accepts
+// that and there are no public keys), or two different keys with the same kid and algorithm. So the
+// set may be empty; the user of this package decides what that means.
 //
-// A key that does not say its algorithm is there once for each that the policy
-// allows and its type has. A key that stands there twice is there once.
+// A key that names no algorithm gives a Key for each algorithm that the policy allows and its type
+// supports. A duplicate key counts once.
 //
-// ErrKeySet means that data is no such set.
+// ErrKeySet means that data is not such a set.
 func ParseSet(data []byte, p KeyPolicy) (*Set, []Skipped, error) {
 	return parseSet(data, p, false)
 }
 
-// parseSet reads a set; with private, of a private key the public part is taken.
+// parseSet parses a set; if private is set, private keys count as their public part.
 func parseSet(data []byte, p KeyPolicy, private bool) (*Set, []Skipped, error) {
 	members, err := setMembers(data)
 	if err != nil {
@@ -92,7 +87,7 @@ func parseSet(data []byte, p KeyPolicy, private bool) (*Set, []Skipped, error) {
 	return set, skipped, err
 }
 
-// An entry is a key of a set as it was read: a Key for each algorithm, or why not.
+// An entry is a key of a set after parsing: a Key for each algorithm, or the error.
 type entry struct {
 	kid, kty string
 	keys     []*Key
@@ -108,8 +103,8 @@ func readEntry(raw json.RawMessage, p KeyPolicy, private bool) entry {
 	return e
 }
 
-// dropSecrets takes the symmetric keys out of a set that has public ones: whoever
-// publishes the one may have published the other (RFC 8725 section 2.1).
+// dropSecrets removes the symmetric keys from a set with public keys: whoever publishes the set may
+// have published them too (RFC 8725 section 2.1).
 func dropSecrets(entries []entry) {
 	if !slices.ContainsFunc(entries, func(e entry) bool { return isAsymmetric(e.kty) }) {
 		return
@@ -121,11 +116,10 @@ func dropSecrets(entries []entry) {
 	}
 }
 
-// A claimant is whose a kid is: an algorithm's, or the type's of a key that cannot be
-// used.
+// A claimant is a kid together with an algorithm, or with the key type if the key cannot be used.
 type claimant struct{ kid, name string }
 
-// dropAmbiguous takes out the keys that have one kid and one algorithm, and differ.
+// dropAmbiguous removes different keys that share a kid and an algorithm.
 func dropAmbiguous(entries []entry) {
 	holders, several := map[claimant]*Key{}, map[claimant]bool{}
 	for _, e := range entries {
@@ -157,13 +151,13 @@ func dropAmbiguous(entries []entry) {
 	}
 }
 
-// elsewhere reports whether a key is good for something else, so that its kid is not
-// in the way of one that is good here. Of a key that is merely bad, it is.
+// elsewhere reports whether the error means that a key serves another purpose, so that its kid does
+// not conflict with a usable key. The kid of an invalid key does.
 func elsewhere(err error) bool {
 	return errors.Is(err, ErrKeyUse) || errors.Is(err, ErrAlgorithm) || errors.Is(err, ErrUnsupportedKey)
 }
 
-// setMembers returns what stands in the "keys" of a set.
+// setMembers returns the elements of "keys" of a set.
 func setMembers(data []byte) ([]json.RawMessage, error) {
 	if len(data) > maxSetSize {
 		return nil, fmt.Errorf("%w: more than %d bytes", ErrKeySet, maxSetSize)

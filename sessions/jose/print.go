@@ -6,19 +6,19 @@ import (
 	"log/slog"
 )
 
-// String names the key and says nothing else of it.
+// String identifies the key without revealing it.
 func (k Key) String() string { return "jose.Key(" + string(k.algorithm) + " " + k.id + ")" }
 
-// GoString is String.
+// GoString returns String.
 func (k Key) GoString() string { return k.String() }
 
-// LogValue is String.
+// LogValue returns String.
 func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// Format writes String, whatever the verb.
+// Format writes String for every verb.
 func (k Key) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }
 
-// String names the key by its thumbprint and says nothing else of it.
+// String identifies the key by its thumbprint without revealing it.
 func (k PrivateKey) String() string {
 	if k.public == nil {
 		return "jose.PrivateKey()"
@@ -26,11 +26,11 @@ func (k PrivateKey) String() string {
 	return "jose.PrivateKey(" + string(k.public.algorithm) + " " + k.public.id + ")"
 }
 
-// GoString is String.
+// GoString returns String.
 func (k PrivateKey) GoString() string { return k.String() }
 
-// LogValue is String.
+// LogValue returns String.
 func (k PrivateKey) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
-// Format writes String, whatever the verb.
+// Format writes String for every verb.
 func (k PrivateKey) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, k.String()) }

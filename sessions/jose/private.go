@@ -13,18 +13,18 @@ import (
 	"sync"
 )
 
-// generatedRSA is how many bits a new RSA key has.
+// generatedRSA is the size of new RSA keys, in bits.
 const generatedRSA = 3072
 
-// A PrivateKey signs tokens, with one algorithm alone. It never prints itself.
+// A PrivateKey signs tokens with a single algorithm. Formatting it never prints key material.
 type PrivateKey struct {
 	public *Key
-	// signer is *ecdsa.PrivateKey, ed25519.PrivateKey or *rsa.PrivateKey, where no
-	// formatting gets at it.
+	// signer returns the *ecdsa.PrivateKey, ed25519.PrivateKey or *rsa.PrivateKey. It is a function
+	// so that formatting cannot reach the key.
 	signer func() crypto.Signer
 }
 
-// Generate makes a key; RSA with 3072 bits. A symmetric algorithm is
+// Generate generates a key; RSA keys have 3072 bits. For a symmetric algorithm it returns
 // ErrAlgorithm.
 func Generate(alg Algorithm) (*PrivateKey, error) {
 	var signer crypto.Signer
@@ -49,10 +49,10 @@ func Generate(alg Algorithm) (*PrivateKey, error) {
 	return newPrivateKey(signer, alg)
 }
 
-// ParsePrivate reads a private key: one PEM block (PKCS #8, SEC 1 or PKCS #1) or
-// one JWK. With alg "" it is for the algorithm that the JWK says, else the one
-// of its curve, else RS256; where both say one, they have to agree
-// (ErrAlgorithm). A weak key is ErrWeakKey. The errors hold nothing of the key.
+// ParsePrivate parses a private key: one PEM block (PKCS #8, SEC 1 or PKCS #1) or one JWK. If alg
+// is "", the algorithm is the one that the JWK names, or else that of its curve, or else RS256. If
+// both name one, they must agree (ErrAlgorithm). A weak key is ErrWeakKey. The errors contain
+// nothing of the key.
 func ParsePrivate(data []byte, alg Algorithm) (*PrivateKey, error) {
 	data = bytes.TrimSpace(data)
 	if bytes.HasPrefix(data, []byte("{")) {
@@ -112,19 +112,18 @@ func newPrivateKey(signer crypto.Signer, alg Algorithm) (*PrivateKey, error) {
 // ID returns the RFC 7638 thumbprint of the public key.
 func (k *PrivateKey) ID() string { return k.public.id }
 
-// Algorithm returns the one algorithm of the key.
+// Algorithm returns the algorithm of the key.
 func (k *PrivateKey) Algorithm() Algorithm { return k.public.algorithm }
 
-// Public returns the key that verifies. Its ID is the thumbprint.
+// Public returns the verification key. Its ID is the thumbprint.
 func (k *PrivateKey) Public() *Key { return k.public }
 
-// JWK returns the key with its private parts, and with kid, alg and use. Who has
-// it can sign.
+// JWK returns the key as a JWK, including its private members, kid, alg and use. Whoever has it can
+// sign.
 func (k *PrivateKey) JWK() ([]byte, error) { return k.public.write(k.signer()) }
 
-// Sign returns the compact JWS over exactly these bytes (RFC 7515 section 3.1).
-// They are the caller's to get right. EdDSA and RS* give the same bytes each
-// time, ES* and PS* do not.
+// Sign returns the compact JWS over exactly these bytes (RFC 7515 section 3.1), which it does not
+// check. EdDSA and RS* signatures are deterministic, ES* and PS* are not.
 func (k *PrivateKey) Sign(header, claims []byte) (string, error) {
 	scratch := scratches.Get().(*[]byte)
 	defer scratches.Put(scratch)
@@ -140,7 +139,7 @@ func (k *PrivateKey) Sign(header, claims []byte) (string, error) {
 	return string(token), nil
 }
 
-// scratches are where tokens are put together.
+// scratches are buffers in which tokens are assembled.
 var scratches = sync.Pool{New: func() any { return new([]byte) }}
 
 func signature(signer crypto.Signer, alg Algorithm, message []byte) ([]byte, error) {

@@ -5,16 +5,15 @@ import (
 	"slices"
 )
 
-// A Set is keys to choose from. It never changes.
+// A Set is an immutable set of keys.
 type Set struct {
 	keys []*Key
-	byID map[string][]*Key // under "" those without an ID
+	byID map[string][]*Key // keys without an ID are under ""
 }
 
-// NewSet returns a set of these keys; what comes twice is there once. Symmetric and
-// asymmetric ones together are ErrMixedKeys (RFC 8725 section 2.1), two different
-// keys of one ID and one algorithm ErrDuplicateKey. One ID may stand for keys of
-// several algorithms (RFC 7517 section 4.5).
+// NewSet returns a set of these keys without duplicates. Mixing symmetric and asymmetric keys is
+// ErrMixedKeys (RFC 8725 section 2.1); two different keys with the same ID and algorithm are
+// ErrDuplicateKey. Keys of several algorithms may share an ID (RFC 7517 section 4.5).
 func NewSet(keys ...*Key) (*Set, error) {
 	s := &Set{keys: make([]*Key, 0, len(keys)), byID: make(map[string][]*Key, len(keys))}
 	for _, key := range keys {
@@ -31,7 +30,7 @@ func NewSet(keys ...*Key) (*Set, error) {
 	return s, nil
 }
 
-// add adds a key, unless it is there already.
+// add adds a key unless it is already in the set.
 func (s *Set) add(key *Key) error {
 	for _, other := range s.byID[key.id] {
 		switch {
@@ -47,20 +46,17 @@ func (s *Set) add(key *Key) error {
 	return nil
 }
 
-// Len returns how many keys there are: one that is good for several algorithms
-// counts for each.
+// Len returns the number of keys: a JWK counts once for each of its algorithms.
 func (s *Set) Len() int { return len(s.keys) }
 
-// Keys returns all keys. The slice is the caller's.
+// Keys returns a new slice of all keys.
 func (s *Set) Keys() []*Key { return slices.Clone(s.keys) }
 
-// Lookup finds the one key that a token with this header may be signed with: the
-// key of that ID and that algorithm, or without an ID the only key of that
-// algorithm. Where no key has an ID of its own (PEM, secret), they answer to any.
-// There is never a second one to try.
+// Lookup returns the key with which a token with this header must be signed: the key with that ID
+// and algorithm or, without an ID, the only key of that algorithm. If no key has an ID (PEM,
+// secret), they match any ID. There is never a second key to try.
 //
-// ErrUnknownKey means that there is none, ErrAlgorithm that it has another
-// algorithm.
+// ErrUnknownKey means that there is no such key, ErrAlgorithm that it has another algorithm.
 func (s *Set) Lookup(kid string, alg Algorithm) (*Key, error) {
 	candidates, named := s.keys, false
 	if kid != "" {
@@ -90,7 +86,7 @@ func (s *Set) Lookup(kid string, alg Algorithm) (*Key, error) {
 	}
 }
 
-// alike reports whether there is one key, for whatever algorithms.
+// alike reports whether all keys have the same material, for whatever algorithms.
 func alike(keys []*Key) bool {
 	for _, key := range keys {
 		if !key.same(keys[0]) {

@@ -8,18 +8,19 @@ import (
 	"math/big"
 )
 
-// Sizes of RSA keys in bits: RFC 7518 section 3.3 asks for the least; the most
-// bounds the work of a verification.
+// Sizes of RSA keys in bits. The minimum is that of RFC 7518 section 3.3; the maximum limits the
+// cost of a verification.
 const (
 	minRSA = 2048
 	maxRSA = 8192
 )
 
-// checkStrength refuses keys that others can guess, factor or forge for.
+// checkStrength returns an error for keys that an attacker can guess, factor or forge signatures
+// for.
 func checkStrength(key any, alg Algorithm) error {
 	switch key := key.(type) {
 	case *ecdsa.PublicKey, ed25519.PublicKey:
-		return nil // their curves are strong, and their points were checked
+		return nil // their curves are strong, and their points have been checked
 	case *rsa.PublicKey:
 		return checkRSA(key)
 	case []byte:
@@ -49,10 +50,9 @@ func checkRSA(key *rsa.PublicKey) error {
 	}
 }
 
-// roca reports whether a modulus has the fingerprint of keys whose primes are
-// 65537^a mod M plus a multiple of M, M being the product of the first primes
-// (CVE-2017-15361): then the modulus, too, is a power of 65537 modulo each of
-// these primes. Of other keys about one in 2^27 is.
+// roca reports whether a modulus has the fingerprint of CVE-2017-15361: the primes are 65537^a mod
+// M plus a multiple of M, where M is the product of the first primes, so the modulus too is a power
+// of 65537 modulo each of these primes. About one in 2^27 other keys matches.
 func roca(n *big.Int) bool {
 	for p := int64(3); p <= 167; p += 2 {
 		if !big.NewInt(p).ProbablyPrime(0) {

@@ -5,26 +5,26 @@ import (
 	"strings"
 )
 
-// MaxTokenSize is how many bytes a token may have: 200 groups of an identity
-// provider make 11 KB.
+// MaxTokenSize is the maximum size of a token, in bytes: 200 groups of an identity provider take 11
+// KB.
 const MaxTokenSize = 16 << 10
 
-// A Token is a compact JWS (RFC 7515 section 7.1) that nobody has verified yet.
+// A Token is a compact JWS (RFC 7515 section 7.1) before verification.
 type Token struct {
-	// Header is what the token says of itself.
+	// Header is the token's header.
 	Header Header
 
-	signed    []byte // header and payload as they came, with the dot
+	signed    []byte // header and payload as received, with the dot
 	payload   []byte
 	signature []byte
-	claims    map[string]any // of payload, once somebody asked
+	claims    map[string]any // of payload, after the first call
 }
 
-// Parse reads the form of a token, and its header; it verifies nothing. A token
-// has one spelling: three segments of canonical base64url, no padding, no space.
-// Its header is strict JSON: see Header.
+// Parse parses the form and the header of a token without verifying anything. A token has one
+// spelling: three segments of canonical base64url, without padding or white space. Its header is
+// strict JSON: see Header.
 //
-// The errors are those of this package, and hold nothing of the token.
+// The errors are those of this package, and contain nothing of the token.
 func Parse(compact string) (*Token, error) {
 	if len(compact) > MaxTokenSize {
 		return nil, ErrTooLarge
@@ -52,7 +52,7 @@ func Parse(compact string) (*Token, error) {
 	return t, nil
 }
 
-// checkForm reports whether text has the form of a compact JWS.
+// checkForm returns nil if text has the form of a compact JWS.
 func checkForm(text string) error {
 	dots := 0
 	for i := range len(text) {
@@ -72,7 +72,7 @@ func checkForm(text string) error {
 	}
 }
 
-// base64url marks the bytes of the alphabet of RFC 4648 section 5.
+// base64url is the set of bytes in the alphabet of RFC 4648 section 5.
 var base64url = func() (alphabet [256]bool) {
 	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") {
 		alphabet[c] = true
@@ -82,15 +82,14 @@ var base64url = func() (alphabet [256]bool) {
 
 var strict = base64.RawURLEncoding.Strict()
 
-// decode takes the one spelling of each sequence of bytes alone. The library
-// would skip line ends.
+// decode accepts only the canonical encoding. The library would skip line breaks.
 func decode(text string) ([]byte, error) {
 	if strings.IndexByte(text, '\n') >= 0 || strings.IndexByte(text, '\r') >= 0 {
 		return nil, ErrBase64
 	}
 	data, err := strict.DecodeString(text)
 	if err != nil {
-		return nil, ErrBase64 // the library's error says where
+		return nil, ErrBase64 // the library's error quotes positions
 	}
 	return data, nil
 }

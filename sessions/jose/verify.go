@@ -14,12 +14,12 @@ import (
 	"authsidecar/sessions/strictjson"
 )
 
-// maxClaimsDepth is how deep claims may be nested.
+// maxClaimsDepth limits the nesting of claims.
 const maxClaimsDepth = 16
 
-// Unverified returns the claims, a strict JSON object as strictjson.Object reads it, or
-// ErrNested or ErrClaims. Anybody may have written them: they are there to find out whose
-// keys to try. The map is the same each time, and for the caller to read.
+// Unverified returns the claims, a strict JSON object as strictjson.Object reads it, or ErrNested
+// or ErrClaims. Anyone may have written them: use them only to select the keys to try. The map is
+// the same each time and must not be modified.
 func (t *Token) Unverified() (map[string]any, error) {
 	if t.claims != nil {
 		return t.claims, nil
@@ -32,8 +32,8 @@ func (t *Token) Unverified() (map[string]any, error) {
 	return claims, nil
 }
 
-// UnverifiedClaims returns the claims of a token that was parsed, and verified, before: nothing else of
-// it is looked at.
+// UnverifiedClaims returns the claims of a token that was parsed and verified before. Nothing else
+// of it is checked.
 func UnverifiedClaims(compact string) (map[string]any, error) {
 	first, last := strings.IndexByte(compact, '.'), strings.LastIndexByte(compact, '.')
 	if first >= last {
@@ -46,9 +46,9 @@ func UnverifiedClaims(compact string) (map[string]any, error) {
 	return (&Token{payload: payload}).Unverified()
 }
 
-// Verify reads the claims, strictly, into what a pointer points to, if the owner of the
-// key signed them: ErrAlgorithm, ErrSignature, ErrNested or ErrClaims where not. No other
-// key is tried. Where into is nil, the claims are those of Unverified.
+// Verify checks the signature with the key, and then decodes the claims strictly into the value
+// that into points to. The errors are ErrAlgorithm, ErrSignature, ErrNested and ErrClaims. If into
+// is nil, the claims are those of Unverified.
 func (t *Token) Verify(k *Key, into any) error {
 	if err := t.verifySignature(k); err != nil {
 		return err
@@ -56,7 +56,7 @@ func (t *Token) Verify(k *Key, into any) error {
 	return t.read(into)
 }
 
-// read does what Verify says of claims whose signature was checked.
+// read decodes the claims after the signature was checked.
 func (t *Token) read(into any) error {
 	if into == nil {
 		_, err := t.Unverified()
@@ -68,9 +68,9 @@ func (t *Token) read(into any) error {
 	return nil
 }
 
-// VerifyOwn is Verify for who has the private key. Ed25519 gives the same signature each time (RFC
-// 8032 section 5.1.6), and to sign takes half as long as to verify: the token is signed again, and
-// what comes out has to be what came. Nobody learns what it was.
+// VerifyOwn is Verify for the holder of the private key. Ed25519 signatures are deterministic (RFC
+// 8032 section 5.1.6), and signing takes half as long as verifying: so it signs the token again and
+// compares the result, in constant time.
 func (t *Token) VerifyOwn(k *PrivateKey, into any) error {
 	key, ok := k.signer().(ed25519.PrivateKey)
 	if !ok {
@@ -85,7 +85,7 @@ func (t *Token) VerifyOwn(k *PrivateKey, into any) error {
 	return t.read(into)
 }
 
-// badClaims says why the payload is not claims.
+// badClaims returns why the payload is not claims.
 func (t *Token) badClaims(err error) error {
 	if form := checkForm(string(t.payload)); form == nil || errors.Is(form, ErrEncrypted) {
 		return ErrNested
@@ -93,8 +93,8 @@ func (t *Token) badClaims(err error) error {
 	return fmt.Errorf("%w: %w", ErrClaims, err)
 }
 
-// verifySignature checks the very bytes that came. jws.Verify would write the
-// header anew and so take a token with space around it for the same token.
+// verifySignature checks exactly the bytes that were received. jws.Verify would re-encode the
+// header, and so accept a token with white space around it as the same token.
 func (t *Token) verifySignature(k *Key) error {
 	if k == nil || k.material == nil {
 		return ErrUnknownKey
@@ -107,13 +107,12 @@ func (t *Token) verifySignature(k *Key) error {
 		return ErrAlgorithm
 	}
 	if err := verifier.Verify(t.signed, t.signature, k.material()); err != nil {
-		return ErrSignature // the library's error may hold the token
+		return ErrSignature // the library's error may contain the token
 	}
 	return t.checkSalt(k)
 }
 
-// library returns the library's name of the algorithm: it does not know those of RFC
-// 9864.
+// library returns the library's name of the algorithm, which does not know those of RFC 9864.
 func (k kind) library(alg Algorithm) jwa.SignatureAlgorithm {
 	if k.crv == "Ed25519" {
 		return jwa.EdDSA
@@ -121,8 +120,8 @@ func (k kind) library(alg Algorithm) jwa.SignatureAlgorithm {
 	return jwa.SignatureAlgorithm(alg)
 }
 
-// checkSalt refuses PSS signatures with a salt of another length than the hash's
-// (RFC 7518 section 3.5): the library takes any. Only verifying once more shows it.
+// checkSalt refuses PSS signatures whose salt length differs from that of the hash (RFC 7518
+// section 3.5). The library accepts any length, and only a second verification reveals it.
 func (t *Token) checkSalt(k *Key) error {
 	kind := kinds[k.algorithm]
 	key, ok := k.material().(*rsa.PublicKey)
