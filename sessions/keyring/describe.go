@@ -16,15 +16,15 @@ const (
 	Retired State = "retired" // verifies what it signed
 )
 
-// A Description is what an operator is shown of a key of a ring.
+// A Description describes a key of a ring to operators.
 type Description struct {
 	ID        string // the "kid"
 	Algorithm jose.Algorithm
 	State     State
-	// From is when the key begins to sign, Until when the next one does. A zero From is
-	// a key that always signed; a zero Until one that has no successor yet.
+	// From is when the key begins to sign, and Until when the next one does. A zero From means that
+	// it has always signed; a zero Until that it has no successor yet.
 	From, Until time.Time
-	// Public is its public half.
+	// Public is the public key.
 	Public *jose.Key
 }
 

@@ -19,7 +19,7 @@ type storedKey struct {
 	JWK  json.RawMessage `json:"jwk"`
 }
 
-// Encode serialises records for storage. The result holds private keys.
+// Encode serializes records for storage. The result contains private keys.
 func Encode(records []Record) ([]byte, error) {
 	stored := storedKeys{Format: 1, Keys: make([]storedKey, len(records))}
 	for i, record := range records {
@@ -32,7 +32,7 @@ func Encode(records []Record) ([]byte, error) {
 	return json.Marshal(stored)
 }
 
-// Decode reads what Encode wrote. Its errors quote nothing of the data.
+// Decode reads what Encode wrote. Its errors contain nothing of the data.
 func Decode(data []byte) ([]Record, error) {
 	var stored storedKeys
 	if err := json.Unmarshal(data, &stored); err != nil {

@@ -12,18 +12,18 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// Types of the tokens that we mint (header "typ"). No resource server accepts a refresh
-// token: its type, its audience and its key are its own.
+// Types ("typ" headers) of the tokens that we mint. No resource server accepts a refresh token: it
+// has its own type, audience and key.
 const (
 	RefreshTokenType = "rt+jwt"
 	AccessTokenType  = "at+jwt" // RFC 9068 section 2.1
 )
 
 var (
-	// ErrNoKey means that there is no key: to sign now, or by that id.
+	// ErrNoKey means that there is no key to sign with, or none with that id.
 	ErrNoKey = errors.New("no signing key")
-	// ErrIncomplete is an ErrNoKey of a ring that may lack keys which another node made
-	// since the keys were loaded last: the token may be good, and is not to be thrown away.
+	// ErrIncomplete is an ErrNoKey of a ring that may lack keys that another node created since
+	// they were last loaded: the token may be valid, so the client must not discard it.
 	ErrIncomplete = fmt.Errorf("%w: another node may have made the key since the keys were loaded last", ErrNoKey)
 )
 
@@ -38,9 +38,8 @@ func New() *Keyring {
 	return &Keyring{Refresh: NewRing(RefreshTokenType), Access: NewRing(AccessTokenType)}
 }
 
-// A Ring is the signing keys of one type of token: the one that signs, those that did
-// and still verify, and the one that will. It is safe for concurrent use; Set replaces
-// all keys at once.
+// A Ring holds the signing keys of one type of token: the current one, earlier ones that still
+// verify, and the next one. It is safe for concurrent use; Set replaces all keys at once.
 type Ring struct {
 	// Now is the clock that CompleteUntil is compared with. Default: time.Now.
 	Now func() time.Time
@@ -51,14 +50,14 @@ type Ring struct {
 	complete atomic.Pointer[time.Time]
 }
 
-// NewRing returns a ring without keys for tokens of that type (header "typ").
+// NewRing returns a ring without keys for tokens with that type ("typ" header).
 func NewRing(typ string) *Ring {
 	r := &Ring{typ: typ}
 	r.keys.Store(new([]SigningKey))
 	return r
 }
 
-// Set replaces all keys. The records are in the order of From.
+// Set replaces all keys. The records must be ordered by From.
 func (r *Ring) Set(records []Record) error {
 	if slices.EqualFunc(*r.keys.Load(), records, func(have SigningKey, want Record) bool {
 		return have.ID() == want.Key.ID() && have.From.Equal(want.From)
@@ -78,13 +77,13 @@ func (r *Ring) Set(records []Record) error {
 	return nil
 }
 
-// CompleteUntil says that until t the ring has every key that signs on any node: keys
-// that were loaded at some time are complete for a Schedule's Publish from then on.
-// Later, an unknown key may be one that another node made, and Find and Key return
-// ErrIncomplete. A ring for which it is never called is always complete.
+// CompleteUntil sets until when the ring has every key that signs on any node: keys are complete
+// for a Schedule's Publish after they were loaded. After that, an unknown key may have been created
+// by another node, and Find and Key return ErrIncomplete. A ring on which it is never called is
+// always complete.
 func (r *Ring) CompleteUntil(t time.Time) { r.complete.Store(&t) }
 
-// missing returns the error for an id that the ring does not have.
+// missing returns the error for an id that is not in the ring.
 func (r *Ring) missing() error {
 	until := r.complete.Load()
 	if until == nil {
@@ -100,8 +99,8 @@ func (r *Ring) missing() error {
 	return ErrIncomplete
 }
 
-// Signing returns the key that signs at now, or ErrNoKey where the ring is empty. Before
-// the time of the first key it is the first, since the clocks of nodes differ.
+// Signing returns the key that signs at now, or ErrNoKey if the ring is empty. Before the From of
+// the first key it returns the first, since the clocks of nodes differ.
 func (r *Ring) Signing(now time.Time) (*SigningKey, error) {
 	keys := *r.keys.Load()
 	if len(keys) == 0 {
@@ -120,8 +119,8 @@ func signingAt(keys []SigningKey, now time.Time) int {
 	return 0
 }
 
-// Find returns the key of that id, or ErrNoKey, which is ErrIncomplete where another
-// node may have the key.
+// Find returns the key with that id, or ErrNoKey, which is ErrIncomplete if another node may have
+// the key.
 func (r *Ring) Find(id string) (*SigningKey, error) {
 	keys := *r.keys.Load()
 	for i := range keys {
@@ -132,8 +131,8 @@ func (r *Ring) Find(id string) (*SigningKey, error) {
 	return nil, r.missing()
 }
 
-// Key returns the public half of a key by the "kid" and "alg" of a token's header, for
-// verifiers. The errors are jose.ErrUnknownKey, jose.ErrAlgorithm and ErrIncomplete.
+// Key returns the public key for the "kid" and "alg" of a token's header. The errors are
+// jose.ErrUnknownKey, jose.ErrAlgorithm and ErrIncomplete.
 func (r *Ring) Key(_ context.Context, id string, alg jose.Algorithm) (*jose.Key, error) {
 	key, err := r.Find(id)
 	switch {
@@ -148,8 +147,8 @@ func (r *Ring) Key(_ context.Context, id string, alg jose.Algorithm) (*jose.Key,
 	return key.public, nil
 }
 
-// Public returns the public halves of all keys, including those that will sign:
-// verifiers need them before that.
+// Public returns the public keys of all keys, including those that do not sign yet: verifiers need
+// them in advance.
 func (r *Ring) Public() []*jose.Key {
 	keys := *r.keys.Load()
 	public := make([]*jose.Key, len(keys))
@@ -159,7 +158,7 @@ func (r *Ring) Public() []*jose.Key {
 	return public
 }
 
-// Version returns a number that changes with the keys.
+// Version returns a number that changes when the keys change.
 func (r *Ring) Version() uint64 { return r.version.Load() }
 
 // A SigningKey is a key of a Ring.
@@ -171,20 +170,20 @@ type SigningKey struct {
 	header  []byte
 }
 
-// ID returns the key's RFC 7638 thumbprint, the "kid" of what it signs.
+// ID returns the key's RFC 7638 thumbprint, which is the "kid" of the tokens that it signs.
 func (k *SigningKey) ID() string { return k.private.ID() }
 
-// Public returns the public half, which verifies what the key signs.
+// Public returns the public key, which verifies what the key signs.
 func (k *SigningKey) Public() *jose.Key { return k.public }
 
-// Verify reads the claims of a token, strictly, into what a pointer points to, if this key signed
-// it. The errors are those of jose.Token.Verify.
+// Verify checks that this key signed a token, and decodes the claims strictly into the value that
+// into points to. The errors are those of jose.Token.Verify.
 func (k *SigningKey) Verify(t *jose.Token, into any) error { return t.VerifyOwn(k.private, into) }
 
-// Sign returns a token of the ring's type with these claims, which are a JSON object.
+// Sign returns a token of the ring's type with these claims, which must be a JSON object.
 func (k *SigningKey) Sign(claims []byte) (string, error) { return k.sign(k.header, claims) }
 
-// SignAs is Sign for a token of another type (header "typ") than the ring's.
+// SignAs is Sign with another type ("typ" header) than the ring's.
 func (k *SigningKey) SignAs(typ string, claims []byte) (string, error) {
 	header, err := headerOf(k.private, typ)
 	if err != nil {
