@@ -11,48 +11,48 @@ import (
 	"io"
 )
 
-// A Hash is the SHA-256 of a line up to the member that holds it.
+// A Hash is the SHA-256 of a line up to the member that contains it.
 type Hash [sha256.Size]byte
 
-// String returns the hash as it is written: 64 hexadecimal digits, in lower case.
+// String returns the hash as 64 lower-case hexadecimal digits.
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 
 func hashOf(data []byte) Hash { return sha256.Sum256(data) }
 
-// A Position is a line of a chain: its number, from 1, and its hash. The zero one is
-// before the first.
+// A Position identifies a line of a chain: its number, from 1, and its hash. The zero Position is
+// before the first line.
 type Position struct {
 	Seq  uint64
 	Hash Hash
 }
 
-// hashMember begins the last member of a line.
+// hashMember is the beginning of the last member of a line.
 const hashMember = `,"sha256":"`
 
-// maxLine is the most bytes that a line can have.
+// maxLine is the maximum size of a line, in bytes.
 const maxLine = 64 << 10
 
-// A Flaw is where a chain is broken.
-type Flaw struct { //nolint:errname // it is one of a file
-	Line int // in its file, from 1
+// A Flaw is a place where a chain is broken.
+type Flaw struct { //nolint:errname // describes a file
+	Line int // within its file, from 1
 	What string
 }
 
-// Error says what is wrong, and where.
+// Error returns what is wrong, and where.
 func (f *Flaw) Error() string { return fmt.Sprintf("line %d: %s", f.Line, f.What) }
 
-// A Chain verifies files, in the order in which they were written. Its zero value is
-// ready for the first. Nothing is to be read after a flaw.
+// A Chain verifies files in the order in which they were written. The zero value is ready for the
+// first file. Do not read further after a flaw.
 type Chain struct {
-	// Begins is the first line that was read, Last the last.
+	// Begins is the first line that was read, and Last the last.
 	Begins, Last Position
-	// Lines is how many were read.
+	// Lines is the number of lines that were read.
 	Lines int
 
-	heads map[Hash]bool // that are expected, and whether they were met
+	heads map[Hash]bool // expected heads, and whether they were found
 }
 
-// Expect names the hash of a line that has to be among those that are read.
+// Expect adds the hash of a line that must be among those that are read.
 func (c *Chain) Expect(head string) error {
 	var h Hash
 	if n, err := hex.Decode(h[:], []byte(head)); err != nil || n != len(h) || len(head) != 2*len(h) {
@@ -65,7 +65,7 @@ func (c *Chain) Expect(head string) error {
 	return nil
 }
 
-// Missing returns the heads that are expected and were not met.
+// Missing returns the expected heads that were not found.
 func (c *Chain) Missing() (heads []string) {
 	for head, met := range c.heads {
 		if !met {
@@ -75,8 +75,8 @@ func (c *Chain) Missing() (heads []string) {
 	return heads
 }
 
-// Read verifies a file, which goes on where the one before it ended. The error is a
-// *Flaw, or the reader's.
+// Read verifies a file, which must continue where the previous one ended. The error is a *Flaw, or
+// that of the reader.
 func (c *Chain) Read(r io.Reader) error {
 	lines := bufio.NewReaderSize(r, maxLine)
 	for n := 1; ; n++ {
@@ -97,7 +97,7 @@ func (c *Chain) Read(r io.Reader) error {
 	}
 }
 
-// next takes the next line; what says what is wrong with it.
+// next processes the next line; what describes what is wrong with it, or is "".
 func (c *Chain) next(data []byte) (what string) {
 	l, ok := parseLine(data)
 	if !ok {
@@ -126,14 +126,14 @@ func (c *Chain) next(data []byte) (what string) {
 	return ""
 }
 
-// A line is what its chain is made of.
+// A line is the part of a line that links it into its chain.
 type line struct {
 	at    Position
 	prev  Hash
 	event string
 }
 
-// parseLine reads a line without its newline. ok reports whether it is whole, and has its
+// parseLine parses a line without its newline. ok reports whether it is complete and matches its
 // own hash.
 func parseLine(data []byte) (l line, ok bool) {
 	split := bytes.LastIndex(data, []byte(hashMember))

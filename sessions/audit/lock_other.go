@@ -4,5 +4,5 @@ package audit
 
 import "os"
 
-// lock does nothing: on this system other processes can write the file too.
+// lock does nothing: on this system, other processes can write the file too.
 func lock(*os.File) error { return nil }

@@ -12,45 +12,44 @@ import (
 	"authsidecar/sessions"
 )
 
-// A Record is one thing that happened. It holds no token. What is empty is not
-// written.
+// A Record is one audited event. It contains no token. Empty fields are not written.
 type Record struct {
-	Event     string // what happened, as event.Kind and the constants say
-	Issuer    string // whose sessions: the realm
+	Event     string // an event.Kind or one of the constants below
+	Issuer    string // our issuer: the realm of the session
 	SessionID string
 	UserID    string
 	// Impersonation means that Actor is not the user.
 	Impersonation bool
 	Actor         sessions.Principal
 	ClientID      string
-	Rule          string             // that allowed it
-	Reason        string             // why, in the caller's words
-	EndReason     string             // why a session ended
-	ClientIP      string             // where the request came from
-	ReportedIP    string             // of the client of the caller who created the session, as they reported it
-	By            sessions.Principal // who asked, where that is not the actor
-	JTI           string             // of the token by which an issuer asked
-	Method        string             // of a request that was made with the session
+	Rule          string             // the rule that allowed it
+	Reason        string             // the caller's reason
+	EndReason     string             // why the session was revoked
+	ClientIP      string             // address of the request
+	ReportedIP    string             // address of the caller's own client, as reported at creation
+	By            sessions.Principal // who requested it, if not the actor
+	JTI           string             // of the issuer's token that requested it
+	Method        string             // of a request made with the session
 	Path          string
-	Status        int    // of the answer to it
-	Error         string // why it was denied, or failed
-	RequestID     string // the UUID of a request that was refused, as its answer says it
+	Status        int    // of the response to it
+	Error         string // why it was denied or failed
+	RequestID     string // UUID of a refused request, as in its response
 	Note          string
 }
 
-// Events that are not event.Kind.
+// Events that are not an event.Kind.
 const (
 	EventCreating   = "creating"   // a session is about to be stored
 	EventOpening    = "opening"    // a link is about to be opened
 	EventRefreshing = "refreshing" // a refresh token is about to be exchanged
-	EventActing     = "acting"     // an unsafe request (RFC 9110 section 9.2.1) of an impersonated session is about to go on
-	EventActed      = "acted"      // it was answered
-	EventRefused    = "refused"    // a request that was made with a session did not get to the app: Error is the reason
-	EventRotated    = "rotated"    // the chain goes on from another file
-	EventRecovered  = "recovered"  // the file had lost or torn lines when it was opened
+	EventActing     = "acting"     // an unsafe request (RFC 9110 section 9.2.1) of an impersonated session is about to be forwarded
+	EventActed      = "acted"      // that request was answered
+	EventRefused    = "refused"    // a request made with a session was not forwarded to the app: Error is the reason
+	EventRotated    = "rotated"    // the chain continues from another file
+	EventRecovered  = "recovered"  // lines were missing or torn when the file was opened
 )
 
-// RecordOf makes the record of an event.
+// RecordOf returns the record of an event.
 func RecordOf(e *sessions.Event) *Record {
 	s := e.Session
 	r := &Record{
@@ -76,8 +75,8 @@ type Field struct {
 	Value any
 }
 
-// Fields returns what the record says, in the order in which it is written: identities as
-// they are, other text without what looks like a token, and of what is long both ends.
+// Fields returns the fields of the record in the order in which they are written. Identities are
+// unchanged; other text is masked (Mask), and long text is shortened in the middle.
 func (r *Record) Fields() []Field {
 	fields := make([]Field, 0, 12)
 	write := func(name, value string) {
@@ -113,12 +112,12 @@ func (r *Record) Fields() []Field {
 	return fields
 }
 
-// maxText is how much of a text is written, in bytes. A line of nothing but long texts fits
-// maxLine then, even where each byte is escaped by six.
+// maxText is the maximum size of a text in a record, in bytes. A line whose texts are all that long
+// fits into maxLine, even if each byte is escaped as six.
 const maxText = 640
 
-// shorten keeps both ends of a text that is too long, and a hash of all of it: so nobody
-// who makes a text long keeps what they did out of the audit.
+// shorten keeps both ends of a text that is too long, and a hash of the whole, so that nobody can
+// hide what they did behind long text.
 func shorten(text string) string {
 	if len(text) <= maxText {
 		return text
@@ -128,25 +127,25 @@ func shorten(text string) string {
 	return text[:half] + between + text[len(text)-half:]
 }
 
-// hashText names a text that is not written.
+// hashText returns a hash that identifies a text that is not written.
 func hashText(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:16])
 }
 
 var (
-	// likeToken is what a JWT, or the beginning of one, looks like.
+	// likeToken matches what looks like a JWT, or like the beginning of one.
 	likeToken = regexp.MustCompile(`eyJ[A-Za-z0-9_-]{8,}[A-Za-z0-9_.-]*`)
-	// withClaims is one with its claims, or the beginning of them: nobody is called that.
+	// withClaims matches a JWT that includes its claims, or their beginning: nobody has such a
+	// name.
 	withClaims = regexp.MustCompile(`eyJ[A-Za-z0-9_-]+\.eyJ[A-Za-z0-9_.-]*`)
 )
 
-// Mask takes tokens out of a text, and parts of them: callers do put them where they do
-// not belong. A hash stands for each, so that nobody makes two texts the same by naming
-// things like tokens.
+// Mask replaces tokens in a text, and parts of them: callers put them where they do not belong.
+// Each is replaced by a hash, so that different texts stay different.
 func Mask(text string) string { return mask(likeToken, text) }
 
-// MaskIdentity is Mask for the name of somebody: what only begins like a token is a name.
+// MaskIdentity is Mask for an identity: something that only begins like a token is left alone.
 func MaskIdentity(name string) string { return mask(withClaims, name) }
 
 func mask(pattern *regexp.Regexp, text string) string {
@@ -156,7 +155,7 @@ func mask(pattern *regexp.Regexp, text string) string {
 	return pattern.ReplaceAllStringFunc(text, func(token string) string { return "[token sha256:" + hashText(token) + "]" })
 }
 
-// encode writes the line of the record that comes after last, without its newline.
+// encode returns the line of the record after last, without its newline.
 func (r *Record) encode(now time.Time, last Position) (line []byte, at Position, err error) {
 	fields := append([]Field{
 		{"seq", last.Seq + 1}, {"time", now.UTC().Format("2006-01-02T15:04:05.000Z07:00")}, {"event", r.Event},

@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 )
 
-// A file is what a segment needs of one.
+// A file is the part of *os.File that a segment uses.
 type file interface {
 	io.ReaderAt
 	io.WriteCloser
@@ -20,7 +20,7 @@ type file interface {
 	Sync() error
 }
 
-// openFile opens a file to append to, which no other process writes.
+// openFile opens a file for appending and locks it.
 func openFile(path string) (file, error) {
 	_, err := os.Lstat(path)
 	f, openErr := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o600)
@@ -30,7 +30,7 @@ func openFile(path string) (file, error) {
 	if lockErr := lock(f); lockErr != nil {
 		return nil, errors.Join(lockErr, f.Close())
 	}
-	if errors.Is(err, os.ErrNotExist) { // the name has to survive too
+	if errors.Is(err, os.ErrNotExist) { // the directory entry must survive a crash too
 		if err := syncDir(filepath.Dir(path)); err != nil {
 			return nil, errors.Join(err, f.Close())
 		}
@@ -49,15 +49,16 @@ func syncDir(path string) error {
 // A segment is an open file of a chain.
 type segment struct {
 	f       file
-	size    int64         // as we know it
-	written atomic.Uint64 // up to this line
+	size    int64         // expected size
+	written atomic.Uint64 // number of the last line that was written
 
-	mu     sync.Mutex // held while it is made durable
-	synced uint64     // up to this line it is durable
-	err    error      // why it is unknown what is
+	mu     sync.Mutex // held during a sync
+	synced uint64     // number of the last durable line
+	err    error      // why it is unknown what is durable
 }
 
-// stands reports whether the segment is what is at the path, as long as we left it.
+// stands reports whether the segment is still the file at the path, with the size that we left it
+// at.
 func (s *segment) stands(path string) bool {
 	named, err := os.Stat(path)
 	if err != nil {
@@ -73,7 +74,7 @@ func (s *segment) write(text []byte) error {
 	return err
 }
 
-// sync makes the lines durable, if the one with that number is not.
+// sync makes the lines up to that number durable, unless they are already.
 func (s *segment) sync(upto uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,8 +97,8 @@ func (s *segment) close() error {
 	return errors.Join(err, s.f.Close())
 }
 
-// reopen opens the file at the path, and goes on with the chain that it ends in, or
-// with the present one where it is empty.
+// reopen opens the file at the path and continues the chain at its end, or the current chain if the
+// file is empty.
 func (w *Writer) reopen() (err error) {
 	f, err := w.open(w.opts.Path)
 	if err != nil {
@@ -132,8 +133,7 @@ func (w *Writer) reopen() (err error) {
 	return nil
 }
 
-// recover finds the last line of the file, and removes what a crash left of another
-// one behind it.
+// recover finds the last complete line of the file, and removes what a crash left behind it.
 func (s *segment) recover() (end Position, torn int, err error) {
 	info, err := s.f.Stat()
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// An Entry is a line of a file, as it is read: see Record.
+// An Entry is a line that was read from a file: see Record.
 type Entry struct {
 	Seq           uint64    `json:"seq"`
 	Time          time.Time `json:"time"`
@@ -36,21 +36,21 @@ type Entry struct {
 	Note          string    `json:"note"`
 }
 
-// A Place is where Tail goes on: before the byte Offset of the file, at which line Seq begins. The zero
-// one is the end of the file.
+// A Place is where Tail continues: before the byte Offset, at which line Seq begins. The zero Place
+// is the end of the file.
 type Place struct {
 	Offset int64
 	Seq    uint64
 }
 
-// tailChunk is how much of a file Tail reads at once.
+// tailChunk is how much of a file Tail reads at a time.
 const tailChunk = 64 << 10
 
-// Tail reads the lines of a file from the newest to older ones: those before a place, until visit
-// returns false, or about most bytes were read. It returns where to go on, and the zero Place where
-// there is nothing before. moved reports that the file is another one than the place is of, as after
-// a rotation: then it began at the end. It verifies nothing; see Chain. It does not lock the file,
-// which may be written meanwhile.
+// Tail reads the lines of a file from newer to older, beginning before a place, until visit returns
+// false or about most bytes have been read. It returns the place to continue at, which is zero at
+// the beginning of the file. moved reports that the place belongs to another file, for example
+// after a rotation; Tail then began at the end. It does not verify anything (see Chain), and does
+// not lock the file, which may be written meanwhile.
 func Tail(path string, before Place, most int64, visit func(*Entry) (more bool)) (next Place, moved bool, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -93,9 +93,9 @@ func seqAt(f io.ReaderAt, offset, end int64) (seq uint64, ok bool) {
 	return e.Seq, true
 }
 
-// tail reads backwards from end.
+// tail reads backward from end.
 func tail(f io.ReaderAt, end, most int64, visit func(*Entry) bool) (next Place, err error) {
-	var rest []byte // of a line that begins before what was read
+	var rest []byte // of a line that begins in an earlier chunk
 	for low := end; low > 0; {
 		size := min(low, tailChunk)
 		chunk := make([]byte, size, size+int64(len(rest)))
@@ -123,7 +123,7 @@ func tail(f io.ReaderAt, end, most int64, visit func(*Entry) bool) (next Place, 
 			chunk = chunk[:at+1]
 		}
 		if rest = chunk; len(rest) > maxLine {
-			return Place{}, nil // no file of ours
+			return Place{}, nil // not a file of ours
 		}
 		if end-low >= most && next != (Place{}) {
 			return next, nil
@@ -132,7 +132,7 @@ func tail(f io.ReaderAt, end, most int64, visit func(*Entry) bool) (next Place, 
 	return Place{}, nil
 }
 
-// entryOf reads a line. ok is false for anything else, such as a line that is still being written.
+// entryOf parses a line. ok is false for anything else, such as a line that is still being written.
 func entryOf(line []byte) (e *Entry, ok bool) {
 	ok = json.Unmarshal(line, &e) == nil && e != nil && e.Seq > 0
 	return e, ok

@@ -9,36 +9,35 @@ import (
 
 // Errors of writers.
 var (
-	// ErrInUse means that another process writes the file.
+	// ErrInUse means that another process has the file open for writing.
 	ErrInUse = errors.New("another process writes this audit file")
-	// ErrForeign means that the file does not end in a line of ours.
+	// ErrForeign means that the file does not end with a line of ours.
 	ErrForeign = errors.New("the audit file does not end in a line of ours: move it away, or verify it and restore it")
-	// ErrClosed means that the writer was closed.
+	// ErrClosed means that the writer is closed.
 	ErrClosed = errors.New("audit file is closed")
 )
 
-// Options are how a Writer writes.
+// Options are the options of a Writer.
 type Options struct {
-	// Path is the file. It is made where it is not there, for its owner alone to
-	// read. Required.
+	// Path is the file. If it does not exist, it is created, readable only by its owner. Required.
 	Path string
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 }
 
-// A Writer appends to a file. It is safe for concurrent use, and alone with its file.
+// A Writer appends to a file that no other process writes. It is safe for concurrent use.
 type Writer struct {
 	opts Options
 	open func(path string) (file, error)
 
 	mu     sync.Mutex
-	now    *segment // nil: to be opened
+	now    *segment // nil: must be opened
 	last   Position
 	closed bool
 }
 
-// Open opens the file, and takes up the chain where it ends. The errors wrap ErrInUse
-// or ErrForeign, or are the system's.
+// Open opens the file and continues its chain. The errors wrap ErrInUse or ErrForeign, or come from
+// the system.
 func Open(opts Options) (*Writer, error) { return open(opts, openFile) }
 
 func open(opts Options, with func(string) (file, error)) (*Writer, error) {
@@ -52,9 +51,9 @@ func open(opts Options, with func(string) (file, error)) (*Writer, error) {
 	return w, nil
 }
 
-// Append writes a record, and returns its place. Where it is durable, it survives a
-// crash of the machine when Append returns without an error; of those who come
-// together one sees to it for all. After an error the line may be in the file or not.
+// Append writes a record and returns its position. If durable is set, the line survives a crash of
+// the machine once Append has returned without an error; concurrent calls share one sync. After an
+// error, the line may or may not be in the file.
 func (w *Writer) Append(r *Record, durable bool) (Position, error) {
 	at, s, err := w.append(r)
 	if err == nil && durable {
@@ -66,7 +65,7 @@ func (w *Writer) Append(r *Record, durable bool) (Position, error) {
 	return at, nil
 }
 
-// Sync makes what was written durable, and follows a rotation.
+// Sync makes all lines durable, and follows a rotation.
 func (w *Writer) Sync() error {
 	w.mu.Lock()
 	err := w.follow()
@@ -81,15 +80,14 @@ func (w *Writer) Sync() error {
 	return nil
 }
 
-// Last returns the last line's place.
+// Last returns the position of the last line.
 func (w *Writer) Last() Position {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.last
 }
 
-// Close makes what was written durable, and gives the file up. Each later call is
-// ErrClosed.
+// Close makes all lines durable and closes the file. All later calls return ErrClosed.
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -113,8 +111,8 @@ func (w *Writer) append(r *Record) (Position, *segment, error) {
 	return w.last, w.now, nil
 }
 
-// write writes a line into the present file. After an error the file is opened anew:
-// a part of the line may be in it.
+// write writes a line to the current file. After an error the file is reopened, since it may
+// contain a part of the line.
 func (w *Writer) write(r *Record) error {
 	text, at, err := r.encode(w.opts.Now(), w.last)
 	if err != nil {
@@ -132,7 +130,7 @@ func (w *Writer) write(r *Record) error {
 	return nil
 }
 
-// sync makes the lines of a segment durable, up to that one.
+// sync makes the lines of a segment durable up to that number.
 func (w *Writer) sync(s *segment, upto uint64) error {
 	err := s.sync(upto)
 	if err != nil {
@@ -145,7 +143,7 @@ func (w *Writer) sync(s *segment, upto uint64) error {
 	return err
 }
 
-// follow sees to it that the present file is the one at the path.
+// follow makes the file at the path the current one.
 func (w *Writer) follow() error {
 	if w.closed {
 		return ErrClosed
@@ -159,7 +157,7 @@ func (w *Writer) follow() error {
 	return w.reopen()
 }
 
-// leave gives the present file up, if there is one.
+// leave closes the current file, if there is one.
 func (w *Writer) leave() error {
 	if w.now == nil {
 		return nil
