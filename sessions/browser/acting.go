@@ -16,22 +16,22 @@ func bannerScript(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// An actingView is what the bar shows.
+// An actingView is what the banner shows.
 type actingView struct {
 	SessionID string             `json:"session_id"`
 	UserID    string             `json:"user_id"`
 	Actor     sessions.Principal `json:"actor"`
 	Reason    string             `json:"reason"`
-	// ExpiresIn is how much longer the session lives at most, and IdleExpiresIn how much longer
-	// if it is not used, in seconds.
+	// ExpiresIn is how long the session lives at most, and IdleExpiresIn how long it lives if it is
+	// not used, in seconds.
 	ExpiresIn     int64 `json:"expires_in"`
 	IdleExpiresIn int64 `json:"idle_expires_in"`
 }
 
-// acting answers GET <path>/banner: who acts as whom in this browser. It is asked each second by
-// each page that is looked at, so it has no consequences: nothing is rotated, which would count as
-// use of the session, and no cookies go, since the next request of a page whose impersonation is
-// over must still be refused. 204: there is no impersonation, or none any more.
+// acting answers GET <path>/banner: who is acting as whom in this browser. Each visible page asks
+// every second, so the request has no side effects. Nothing is rotated, which would count as use of
+// the session, and no cookies are cleared, since the next request of a page whose impersonation is
+// over must still be refused. The status is 204 if there is no impersonation, or no longer.
 func (a *API) acting(w http.ResponseWriter, r *http.Request) error {
 	session, err := a.peekActing(r)
 	switch {
@@ -50,7 +50,7 @@ func (a *API) acting(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// peekActing returns the impersonation that is going on; errNoSession where there is none.
+// peekActing returns the current impersonation, or errNoSession.
 func (a *API) peekActing(r *http.Request) (*sessions.Session, error) {
 	brought := a.Brought(r)
 	if brought.Pair != As || !brought.There() || brought.err != nil {

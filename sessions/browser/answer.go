@@ -10,13 +10,13 @@ import (
 	"authsidecar/sessions/internal/endpoint"
 )
 
-// moment is for how long after a rotation nobody else can have rotated the session again: the
-// browser does not have the tokens that it would need for it.
+// moment is how long after a rotation no other request can have rotated the session again: the
+// browser does not have the necessary tokens yet.
 const moment = time.Second
 
-// Settle has an answer say what follows from the decision, when its header is about to be written:
-// where the session was rotated, its new cookies, for no cache to keep; and else, where the app
-// says nothing about caching, that the answer is for one person.
+// Settle sets the headers that follow from the decision when the header of the response is about to
+// be written: if the session was rotated, its new cookies, and that no cache may store the
+// response; otherwise, unless the app sets caching headers, that the response is private.
 func (a *Authenticator) Settle(ctx context.Context, h http.Header, d *Decision) {
 	if d.grant != nil && a.isLatest(ctx, d) {
 		a.Jar.Set(h, d.Pair, d.grant)
@@ -26,16 +26,16 @@ func (a *Authenticator) Settle(ctx context.Context, h http.Header, d *Decision) 
 	private(h)
 }
 
-// Clear has an answer take the cookies of a pair from the browser.
+// Clear removes the cookies of a pair from the browser.
 func (a *Authenticator) Clear(h http.Header, p Pair) {
 	a.Jar.Clear(h, p)
 	endpoint.NoStore(h)
 }
 
-// isLatest reports whether the tokens of the rotation are the latest of the session. An answer
-// that took its time must not put older ones in the place of newer ones: a browser that presents them
-// looks like a thief. Where that is unknown they are left out, which does no harm: the browser
-// comes back with those that it has. See sessions.Grant.Outdated.
+// isLatest reports whether the tokens of the rotation are the latest of the session. A late
+// response must not replace newer tokens with older ones, which would then count as reuse. If it is
+// unknown, the tokens are left out; that is safe, since the browser presents its old ones again.
+// See sessions.Grant.Outdated.
 func (a *Authenticator) isLatest(ctx context.Context, d *Decision) bool {
 	now := a.Manager.Store.Now()
 	if d.grant.Outdated(&d.grant.Session, now) {
@@ -50,7 +50,7 @@ func (a *Authenticator) isLatest(ctx context.Context, d *Decision) bool {
 	return err == nil && !d.grant.Outdated(&row, a.Manager.Store.Now())
 }
 
-// private has an answer say whom it is for, where it says nothing about caching.
+// private marks a response as private, unless it has caching headers.
 func private(h http.Header) {
 	if _, says := h["Cache-Control"]; says {
 		return
@@ -66,7 +66,7 @@ func private(h http.Header) {
 	}
 }
 
-// varies reports whether an answer says already that it depends on the cookies.
+// varies reports whether a response already says that it depends on cookies.
 func varies(vary []string) bool {
 	return slices.ContainsFunc(vary, func(line string) bool {
 		for name := range strings.SplitSeq(line, ",") {

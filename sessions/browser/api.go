@@ -11,25 +11,25 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// Config is what an API is made of.
+// Config is the configuration of an API.
 type Config struct {
-	// Path is below which the endpoints are: absolute, clean, no trailing slash.
+	// Path is the path below which the endpoints are: absolute, clean, without a trailing slash.
 	Path string
-	// Authenticator has the cookies and the sessions.
+	// Authenticator reads the cookies and knows the sessions.
 	*Authenticator
-	// Observer hears of every request that was refused or failed. Nil is sessions.Silent.
+	// Observer is called for every request that was refused or failed. Nil means sessions.Silent.
 	Observer sessions.Observer
-	// Links are how sessions are handed over.
+	// Links configures how sessions are handed over.
 	Links *Links
-	// SignIn is where people sign in. Nil: nowhere.
+	// SignIn is the client for signing in. Nil means that nobody can sign in here.
 	SignIn *signin.Client
-	// Banner is whether the bar is served that shows who acts as whom.
+	// Banner enables the script of the bar that shows who is acting as whom.
 	Banner bool
-	// Console is set for the host of the console: people sign in and out there, and open no links.
+	// Console is set for the host of the console: people sign in and out there, but open no links.
 	Console bool
 }
 
-// An API answers the requests of browsers that Route says are ours.
+// An API serves the browser endpoints that Route matches.
 type API struct {
 	Config
 	endpoint.Table
@@ -54,7 +54,7 @@ func (a *API) requestID(r *http.Request) string {
 	return a.RequestID(r)
 }
 
-// fail answers an error: as a page to a person.
+// fail writes an error, as a page if a person navigates.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, _ urlpath.Match, err error) {
 	p := httpapi.ProblemOf(err)
 	a.Observer.Failed(r.Context(), p.Status, err)

@@ -16,43 +16,44 @@ import (
 	"authsidecar/sessions/internal/endpoint"
 )
 
-// A Verifier is what a bearer.Verifier does.
+// A Verifier is the part of bearer.Verifier that is needed here.
 type Verifier interface {
 	Holder(ctx context.Context, c bearer.Credential, own bool) (*bearer.Holder, error)
 	Ended(token string)
 }
 
-// An Authenticator finds out who asks by the cookies of requests. It rotates what is due. It is
-// safe for concurrent use. All of its fields but ActingHost are required.
+// An Authenticator authenticates requests by their cookies, and rotates sessions that are due. It
+// is safe for concurrent use. All fields except ActingHost and RequestID are required.
 type Authenticator struct {
 	Jar      *Jar
 	Verifier Verifier
 	Manager  *sessions.Manager
-	// ClientIP returns the address that a request came from.
+	// ClientIP returns the client's address of a request.
 	ClientIP func(*http.Request) string
-	// RequestID returns the UUID that logs know a request by, or "". Default: no problem says it.
+	// RequestID returns the UUID of the request in the logs, or "". By default, no problem document
+	// contains one.
 	RequestID func(*http.Request) string
-	// ActingHost is the host, as in as.example.com:8443, on which impersonations alone count; ""
-	// for none. A script that a user left there for whoever acts as them may well end that, and
-	// does not find those people's own sessions then.
+	// ActingHost is a separate host, as in as.example.com:8443, on which only impersonations count;
+	// "" for none. A script that a user planted there for their impersonator can then end the
+	// impersonation, but never sees the impersonator's own session.
 	ActingHost string
-	// Undone hears what could not be done beside a request that was answered, as in "revoke a
-	// session", and why.
+	// Undone is called with what could not be done in addition to a request that was answered, such
+	// as "revoke a session", and why.
 	Undone func(what string, err error)
 
-	rotations singleflight.Group // by refresh token: those under way on this node
+	rotations singleflight.Group // by refresh token: rotations under way on this node
 	confirms  confirms
 }
 
-// Brought is what a request has in cookies of ours: the pair in use.
+// Brought is the pair of our cookies that a request uses.
 type Brought struct {
 	Pair   Pair
 	Tokens Tokens
 	err    error // ErrSeveral
 }
 
-// Brought returns what the request has in cookies of ours that counts where it came. An
-// impersonation takes precedence.
+// Brought returns the pair of our cookies that counts at the host of the request. An impersonation
+// takes precedence.
 func (a *Authenticator) Brought(r *http.Request) Brought {
 	b := a.inBrowser(r)
 	if b.Pair == Own && a.ActingHost != "" && strings.EqualFold(strings.TrimSuffix(r.Host, ":443"), a.ActingHost) {
@@ -61,7 +62,7 @@ func (a *Authenticator) Brought(r *http.Request) Brought {
 	return b
 }
 
-// inBrowser is Brought wherever the request came.
+// inBrowser is Brought for any host.
 func (a *Authenticator) inBrowser(r *http.Request) Brought {
 	own, as, err := a.Jar.Read(r)
 	if as.There() {
@@ -70,26 +71,26 @@ func (a *Authenticator) inBrowser(r *http.Request) Brought {
 	return Brought{Own, own, err}
 }
 
-// There reports whether the request has any.
+// There reports whether the request has any of the cookies.
 func (b *Brought) There() bool { return b.Tokens.There() }
 
-// A Decision is who asks, by the cookies of a pair.
+// A Decision is the result of authenticating the cookies of a pair.
 type Decision struct {
 	Pair   Pair
 	Holder *bearer.Holder
-	grant  *sessions.Grant // what the session was rotated to on the way; nil: it was not
+	grant  *sessions.Grant // result of a rotation; nil if there was none
 }
 
-// OverError is the error for cookies of a session that is over, or of none: the pair is to be cleared.
+// OverError is the error for cookies whose session is over or unknown: the pair is to be cleared.
 type OverError struct {
 	Pair  Pair
 	cause error
 }
 
-// Error says why, for the log.
+// Error returns the reason, for the log.
 func (o *OverError) Error() string { return "session in cookies: " + o.cause.Error() }
 
-// Unwrap returns why.
+// Unwrap returns the reason.
 func (o *OverError) Unwrap() error { return o.cause }
 
 var (
@@ -97,10 +98,10 @@ var (
 	errNoRefresh    = fmt.Errorf("%w: the cookie with the refresh token is not there", sessions.ErrEnded)
 )
 
-// Authenticate returns who asks. A missing access token, or one that is not good any more, is no
-// matter beside a good refresh token: the session is rotated. bearer.ErrNoToken: there are no
-// cookies. ErrSeveral. *OverError: the session is over. Every other error means that it cannot be
-// known now: the cookies may well be good.
+// Authenticate authenticates the request. If the access token is missing or no longer valid and the
+// refresh token is valid, the session is rotated. The error is bearer.ErrNoToken if there are no
+// cookies, ErrSeveral if they conflict, and an *OverError if the session is over. Any other error
+// means that it is unknown: the cookies may be valid.
 func (a *Authenticator) Authenticate(r *http.Request, b *Brought) (*Decision, error) {
 	switch {
 	case b.err != nil:
@@ -130,7 +131,7 @@ func (a *Authenticator) Authenticate(r *http.Request, b *Brought) (*Decision, er
 	return a.rotated(r, b)
 }
 
-// verify returns who holds an access token, while its session lives.
+// verify returns the holder of an access token if its session is live.
 func (a *Authenticator) verify(ctx context.Context, pair Pair, token string) (*bearer.Holder, error) {
 	holder, err := a.Verifier.Holder(ctx, bearer.Credential{Token: token}, true)
 	if err != nil {
@@ -148,18 +149,18 @@ func (a *Authenticator) verify(ctx context.Context, pair Pair, token string) (*b
 	return holder, err
 }
 
-// rotateTimeout bounds a rotation, which goes on when the request that began it is gone: others
-// wait for the same.
+// rotateTimeout limits a rotation, which continues when its request has gone: others may wait for
+// it.
 const rotateTimeout = 10 * time.Second
 
-// rotated rotates the session, and returns who asks.
+// rotated rotates the session and returns the result.
 func (a *Authenticator) rotated(r *http.Request, b *Brought) (*Decision, error) {
 	request := &sessions.RefreshRequest{Token: b.Tokens.Refresh, Cookies: true, IP: a.ClientIP(r)}
 	done := a.rotations.DoChan(b.Tokens.Refresh, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), rotateTimeout)
 		defer cancel()
 		var grant *sessions.Grant
-		err := endpoint.Safely(func() (err error) { // a panic here would end the process
+		err := endpoint.Safely(func() (err error) { // a panic here would crash the process
 			grant, err = a.Manager.Refresh(ctx, request)
 			return err
 		})
@@ -177,19 +178,19 @@ func (a *Authenticator) rotated(r *http.Request, b *Brought) (*Decision, error) 
 		}
 		grant := result.Val.(*sessions.Grant)
 		holder, err := a.verify(r.Context(), b.Pair, grant.AccessToken)
-		if err != nil && !bearer.IsUnavailable(err) { // it ended, or is good at another host
+		if err != nil && !bearer.IsUnavailable(err) { // the session has ended, or belongs to another host
 			return nil, &OverError{b.Pair, err}
 		}
 		return &Decision{Pair: b.Pair, Holder: holder, grant: grant}, err
 	}
 }
 
-// SignedIn returns the session of the person who is signed in here, and sets on the answer what cookies it is
-// to have; nil if nobody is. It is their own: impersonations do not count.
+// SignedIn returns the own session of the person who is signed in here, or nil, and sets the
+// cookies of the response. Impersonations do not count.
 func (a *Authenticator) SignedIn(w http.ResponseWriter, r *http.Request) (*sessions.Session, error) {
 	own, _, err := a.Jar.Read(r)
 	if err != nil || !own.There() {
-		return nil, nil //nolint:nilerr // cookies that differ do not count
+		return nil, nil //nolint:nilerr // conflicting cookies do not count
 	}
 	decision, err := a.Authenticate(r, &Brought{Pair: Own, Tokens: own})
 	var over *OverError
@@ -208,8 +209,8 @@ func (a *Authenticator) SignedIn(w http.ResponseWriter, r *http.Request) (*sessi
 	return &row, err
 }
 
-// Who returns who asks, where an access token says so and nothing needs to be rotated; nil where
-// not. It is for the log of what is refused.
+// Who returns the holder of the access token if it is valid without a rotation, and else nil. It is
+// for logging refused requests.
 func (a *Authenticator) Who(r *http.Request, b *Brought) *bearer.Holder {
 	if b.err != nil || b.Tokens.Access == "" {
 		return nil
@@ -220,14 +221,14 @@ func (a *Authenticator) Who(r *http.Request, b *Brought) *bearer.Holder {
 	return nil
 }
 
-// CrossSite reports whether a page of another origin may have made the browser send an unsafe
-// request: one that says neither by Sec-Fetch-Site nor by Origin that a page of ours did.
+// CrossSite reports whether a page of another origin may have caused the browser to send an unsafe
+// request: neither Sec-Fetch-Site nor Origin shows that a page of ours did.
 func (a *Authenticator) CrossSite(r *http.Request) bool {
 	if forward.CrossSite(r) {
 		return true
 	}
-	// By Origin alone a page of this host that came over plain HTTP, from anybody on the way,
-	// would pass for ours.
+	// With Origin alone, a page of this host that was delivered over plain HTTP, by anyone on the
+	// network path, would pass for ours.
 	plain := a.Jar.secure && r.Header.Get("Sec-Fetch-Site") == "" && strings.HasPrefix(r.Header.Get("Origin"), "http:")
 	return plain && forward.Unsafe(r)
 }

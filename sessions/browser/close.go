@@ -10,20 +10,21 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// maxForm is how many bytes a form may have.
+// maxForm is the maximum size of a form, in bytes.
 const maxForm = 4096
 
 var (
-	// errLivesOn is for a sign-out that took the cookies away, and could not revoke the session.
+	// errLivesOn is the error of a sign-out that removed the cookies but could not revoke the
+	// session.
 	errLivesOn = httpapi.NewProblem(503, "session_lives_on", "Signed out in this browser only",
 		"The cookies are gone from this browser, but the session could not be revoked just now: until it ends by itself, whoever has a copy of its cookies can use it. To be sure, sign in again later and sign out everywhere.")
-	// ErrForm is for a form that is not one of ours.
+	// ErrForm is the error for a form that is not one of ours.
 	ErrForm = httpapi.NewProblem(400, "invalid_request", "Invalid request",
 		"Send a form (application/x-www-form-urlencoded) with return_to, a path of this site, everywhere=true to sign out everywhere, and impersonation=true to end an impersonation alone; each at most once, or no body.")
 )
 
-// close answers POST <path>/close: it ends the session of the pair in use, and clears that pair.
-// Whatever comes of it, the cookies go.
+// close answers POST <path>/close: it revokes the session of the pair in use and clears the pair.
+// The cookies are removed even if something fails.
 func (a *API) close(w http.ResponseWriter, r *http.Request) error {
 	if a.CrossSite(r) {
 		return httpapi.ErrCrossOrigin
@@ -48,7 +49,7 @@ func (a *API) close(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case err != nil:
 		return LivesOn(err)
-	case ended == nil && form.everywhere: // it is unknown whose sessions
+	case ended == nil && form.everywhere: // unknown user
 		w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110 section 15.5.2
 		return errNotEverywhere
 	}
@@ -63,27 +64,27 @@ func (a *API) closeDown(w http.ResponseWriter, r *http.Request, cause error) err
 	}
 	brought := a.inBrowser(r)
 	if form, err := a.readClose(w, r); err == nil && form.impersonation && brought.Pair != As {
-		return cause // one's own goes on
+		return cause // their own session goes on
 	}
 	a.Leave(w.Header(), brought.Pair)
 	return LivesOn(cause)
 }
 
-// errActing is for people who would sign somebody else out everywhere.
+// errActing is the error for an actor who would sign the user out everywhere.
 var errActing = httpapi.NewProblem(403, "insufficient_scope", "Not while acting as another user",
 	"You act as another user, who is not yours to sign out everywhere. Stop acting first: leave everywhere out.")
 
-// errNotEverywhere is for people who want to sign out everywhere with a session that is over: their
-// other sessions go on, and they must know.
+// errNotEverywhere is the error for a sign-out everywhere with a session that is over: the other
+// sessions go on, and the person must know.
 var errNotEverywhere = httpapi.NewProblem(401, "session_over", "Not signed out everywhere",
 	"The session in this browser was over already, so your others go on. Sign in again, and then sign out everywhere.")
 
-// A closing is what is to be closed.
+// A closing is a request to close sessions.
 type closing struct {
 	returnTo   string
 	everywhere bool
-	// impersonation is whether an impersonation alone is to end. A page may be left over from one
-	// that ended in another tab, and must not end one's own session then.
+	// impersonation means that only an impersonation is to be revoked. The page may be left over
+	// from one that ended in another tab, and must not end the person's own session.
 	impersonation bool
 }
 
@@ -101,12 +102,12 @@ func (a *API) readClose(w http.ResponseWriter, r *http.Request) (closing, error)
 	}
 	returnTo := form.Get("return_to")
 	if !urlpath.Local(returnTo) {
-		returnTo = "/" // people are signed out all the same
+		returnTo = "/" // sign out anyway
 	}
 	return closing{returnTo, form.Has("everywhere"), form.Has("impersonation")}, nil
 }
 
-// ReadForm reads a form, of which all browsers have a small one or none at all.
+// ReadForm reads a form. Forms that are too large are refused.
 func (a *API) ReadForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	if r.ContentLength == 0 {
 		return nil, nil

@@ -10,22 +10,22 @@ import (
 )
 
 const (
-	// confirmTimeout bounds how long it may take to note that a token arrived.
+	// confirmTimeout limits how long recording an arrival may take.
 	confirmTimeout = 10 * time.Second
-	// maxConfirms is how many are noted at once, and confirmPause for how long none is after one
-	// failed: a store that is slow or down is not to be asked for each request.
+	// maxConfirms is how many arrivals are recorded concurrently, and confirmPause how long none
+	// are after a failure, so that a slow or failed store is not asked for each request.
 	maxConfirms  = 64
 	confirmPause = time.Second
 )
 
-// confirms are the notes that tokens in cookies arrived: those that are being made.
+// confirms are the arrivals of tokens in cookies that are being recorded.
 type confirms struct {
 	open   atomic.Int64
-	paused atomic.Int64 // until then, in milliseconds since 1970
+	paused atomic.Int64 // until this time, in milliseconds since 1970
 }
 
-// confirm notes that a token in a cookie arrived, while its request goes on. Where it is not noted
-// a later request tries again.
+// confirm records, in the background, that a token in a cookie arrived. If that fails, a later
+// request tries again.
 func (a *Authenticator) confirm(c *sessions.Caller) {
 	if rest := a.confirms.paused.Load() - a.Manager.Store.Now().UnixMilli(); rest > 0 && rest <= confirmPause.Milliseconds() { // whatever the clock does
 		return

@@ -9,8 +9,8 @@ import (
 	"authsidecar/sessions/httpapi"
 )
 
-// Cookies are what cookies may do at the endpoints of an httpapi.API: people with a session in
-// them see and end their own.
+// Cookies lets people use the endpoints of an httpapi.API with cookies, to see and revoke their own
+// sessions.
 type Cookies struct{ *Authenticator }
 
 // Caller implements httpapi.Cookies.
@@ -44,15 +44,16 @@ func (c Cookies) SignedOut(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// inCookie is the way of delivery in cookies.
+// inCookie is the value of deliver for delivery in cookies.
 const inCookie = "cookie"
 
-// errTooLong is for tokens that browsers would not keep.
+// errTooLong is the error for tokens that are too long for a browser's cookies.
 var errTooLong = httpapi.NewProblem(400, "cookies_too_large", "Cookies too large",
 	"The tokens of this session do not fit into cookies, which have 4096 bytes in all: keep fewer claims, or use shorter names.")
 
 // Prepare implements httpapi.Deliverer. A browser says which page sends the request. A request that
-// does not say is a program's, which relays the cookies: no page makes a browser send a bearer token.
+// does not say so comes from a program that relays the cookies, since no page can make a browser
+// send a bearer token.
 func (c Cookies) Prepare(r *http.Request, way string, req *sessions.CreateRequest) error {
 	if way != inCookie {
 		return httpapi.ErrDeliver
@@ -64,8 +65,8 @@ func (c Cookies) Prepare(r *http.Request, way string, req *sessions.CreateReques
 	return c.keeps(req)
 }
 
-// keeps reports why the session of a request cannot live in cookies: its client could not
-// authenticate when it is rotated.
+// keeps returns an error if the session of a request cannot live in cookies: its client could not
+// authenticate when the session is rotated.
 func (c Cookies) keeps(req *sessions.CreateRequest) error {
 	if confidential := c.Manager.Minter.Confidential; confidential[req.ClientID] || req.ClientID == "" && confidential[req.Caller.ClientID] {
 		return sessions.ErrClient

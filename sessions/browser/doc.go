@@ -1,10 +1,10 @@
-// Package browser keeps the tokens of sessions in cookies of a browser, for people: what a
-// session of the rest of the module is for programs.
+// Package browser keeps the tokens of sessions in a browser's cookies. What the endpoints of other
+// packages do for programs, it does for people.
 //
-//	Jar        the two pairs of cookies: read, set, cleared
-//	API        our endpoints for browsers; the table is in endpoints.go
+//	Jar        the two pairs of cookies: read, set, clear
+//	API        the browser endpoints; endpoints.go lists them
 //
-// One's own session has a pair of cookies, and so has an impersonation, which takes precedence
-// while it is there: the one never moves the other. It knows no Caddy, and nothing of how the
-// app is told who asks.
+// A person's own session has one pair of cookies, and an impersonation has another, which takes
+// precedence while it exists: neither ever replaces the other. The package depends neither on Caddy
+// nor on how the app learns the identity of the user.
 package browser

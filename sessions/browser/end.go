@@ -8,8 +8,8 @@ import (
 	"authsidecar/sessions/bearer"
 )
 
-// end revokes the session of a pair, and with everywhere all of its user, and returns it; nil where
-// there is none. The error says why it could not be revoked.
+// end revokes the session of a pair, or with everywhere all sessions of its user, and returns the
+// session; nil if there is none. The error says why it could not be revoked.
 func (a *Authenticator) end(ctx context.Context, b *Brought, everywhere bool, ip string) (*sessions.Session, error) {
 	session, err := a.session(ctx, b, ip)
 	if errors.Is(err, errNoSession) {
@@ -18,7 +18,7 @@ func (a *Authenticator) end(ctx context.Context, b *Brought, everywhere bool, ip
 	if err == nil {
 		err = a.Manager.SignOut(ctx, session, ip)
 	}
-	if errors.Is(err, sessions.ErrNotFound) { // it ended meanwhile
+	if errors.Is(err, sessions.ErrNotFound) { // it has ended meanwhile
 		err = nil
 	}
 	if err == nil && everywhere {
@@ -27,7 +27,7 @@ func (a *Authenticator) end(ctx context.Context, b *Brought, everywhere bool, ip
 	return session, err
 }
 
-// endAll revokes all sessions of the user of a session, and those in which they act as others.
+// endAll revokes all sessions of the user of a session, and those in which they are the actor.
 func (a *Authenticator) endAll(ctx context.Context, s *sessions.Session, ip string) error {
 	user := &sessions.Caller{Principal: sessions.Principal{Issuer: s.Realm, Subject: s.UserID}, Own: true}
 	err := a.endSelected(ctx, user, sessions.Filter{User: s.UserID}, ip)
@@ -37,7 +37,8 @@ func (a *Authenticator) endAll(ctx context.Context, s *sessions.Session, ip stri
 	return err
 }
 
-// endSelected revokes what the filter selects, on behalf of a caller whose it is.
+// endSelected revokes the sessions that the filter selects, on behalf of the caller to whom they
+// belong.
 func (a *Authenticator) endSelected(ctx context.Context, by *sessions.Caller, f sessions.Filter, ip string) error {
 	rights, err := a.Manager.RightsOf(by, ip)
 	for cursor := ""; err == nil; {
@@ -50,16 +51,15 @@ func (a *Authenticator) endSelected(ctx context.Context, by *sessions.Caller, f 
 	return err
 }
 
-// errNoSession means that the cookies are of no session that lives.
+// errNoSession means that the cookies belong to no live session.
 var errNoSession = errors.New("no session")
 
-// session returns the session of a pair; errNoSession where there is none. Every other error means
-// that it cannot be known.
+// session returns the session of a pair, or errNoSession. Any other error means that it is unknown.
 func (a *Authenticator) session(ctx context.Context, b *Brought, ip string) (*sessions.Session, error) {
 	return a.lookUp(ctx, b, ip, a.Manager.Current)
 }
 
-// lookUp is session, where refreshed finds that of a refresh token.
+// lookUp is session with refreshed to look up the session of a refresh token.
 func (a *Authenticator) lookUp(ctx context.Context, b *Brought, ip string, refreshed func(context.Context, *sessions.RefreshRequest) (sessions.Session, error)) (*sessions.Session, error) {
 	if b.Tokens.Access != "" {
 		holder, err := a.verify(ctx, b.Pair, b.Tokens.Access)
@@ -78,7 +78,7 @@ func (a *Authenticator) lookUp(ctx context.Context, b *Brought, ip string, refre
 	return &session, orNone(err, sessions.ErrGrant)
 }
 
-// orNone returns errNoSession for an error that means it.
+// orNone replaces an error that means it by errNoSession.
 func orNone(err, means error) error {
 	if errors.Is(err, means) {
 		return errNoSession

@@ -11,7 +11,7 @@ import (
 // ClosePath is where people sign out, below our path.
 const ClosePath = "/close"
 
-// addEndpoints adds what is served: a line each.
+// addEndpoints registers the endpoints, one per line.
 func (a *API) addEndpoints() {
 	gets, reads, posts := []string{http.MethodGet}, []string{http.MethodGet, http.MethodHead}, []string{http.MethodPost}
 	a.Add(a.Path+ClosePath, endpoint.Served{Methods: posts, NeedsStore: true, Serve: a.close, Down: a.closeDown})

@@ -7,15 +7,15 @@ import (
 	"authsidecar/sessions"
 )
 
-// Give has an answer put a session into the browser. The one of its kind that was there is revoked:
-// a copy of its cookies must not be of use any more. So is an impersonation, where the session is
-// one's own and somebody else may have begun that: parted reports whether one was taken away. People are
-// signed in even where something cannot be revoked: Undone hears of it.
+// Give sets the cookies of a session, and revokes the session of the same kind that was in the
+// browser, so that copies of its cookies become useless. If the new session is a person's own, an
+// impersonation that somebody else may have started is revoked too; parted reports whether that
+// happened. The person is signed in even if a session cannot be revoked: Undone is called.
 func (a *Authenticator) Give(h http.Header, r *http.Request, grant *sessions.Grant) (parted bool) {
 	pair := PairOf(&grant.Session)
 	own, as, err := a.Jar.Read(r)
 	switch {
-	case err != nil: // whose they are is unknown
+	case err != nil: // it is unknown whose they are
 	case pair == As:
 		a.revoke(r, a.find(r, As, as), grant)
 	default:
@@ -31,14 +31,14 @@ func (a *Authenticator) Give(h http.Header, r *http.Request, grant *sessions.Gra
 	return parted
 }
 
-// goesOn reports whether an impersonation goes on where somebody gets a session of their own: it is
-// theirs, or they were the ones who were here before. nil is what is over, or unknown.
+// goesOn reports whether an impersonation continues when somebody signs in: if they started it, or
+// were signed in here before. A nil session is over or unknown.
 func goesOn(acting, before, own *sessions.Session) bool {
 	return acting != nil && (acting.Actor == own.Actor || before != nil && before.UserID == own.UserID)
 }
 
-// find returns the session of a pair of cookies that a request brought; nil: it is over, unknown, or
-// there is none. Undone hears of one that is unknown, since it stays.
+// find returns the session of a pair of cookies in a request; nil if it is over or unknown, or if
+// there is none. Undone is called if it is unknown, since it is not revoked.
 func (a *Authenticator) find(r *http.Request, p Pair, tokens Tokens) *sessions.Session {
 	session, err := a.session(r.Context(), &Brought{Pair: p, Tokens: tokens}, a.ClientIP(r))
 	if err == nil {
@@ -50,7 +50,7 @@ func (a *Authenticator) find(r *http.Request, p Pair, tokens Tokens) *sessions.S
 	return nil
 }
 
-// revoke revokes a session, if there is one, and it is not the one that takes its place.
+// revoke revokes a session, if there is one and it is not the one that replaces it.
 func (a *Authenticator) revoke(r *http.Request, s *sessions.Session, by *sessions.Grant) {
 	if s == nil || s.ID == by.Session.ID {
 		return

@@ -11,47 +11,47 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// A Pair is one of the two pairs of cookies that a browser may have.
+// A Pair is one of the two pairs of cookies that a browser can have.
 type Pair int
 
 // The pairs.
 const (
-	// Own is of the session that a person has for themselves.
+	// Own is the pair of a person's own session.
 	Own Pair = iota
-	// As is of a session in which they act as somebody else.
+	// As is the pair of an impersonation.
 	As
 )
 
-// HostPrefix begins the names of cookies that no other host can set, not even a subdomain
-// (RFC 6265bis section 4.1.3.2).
+// HostPrefix is the prefix of cookies that no other host can set, not even a subdomain (RFC 6265bis
+// section 4.1.3.2).
 const HostPrefix = "__Host-"
 
-// MaxCookie is how many bytes name and value of a cookie may have: browsers drop what is longer
-// (RFC 6265bis section 5.6).
+// MaxCookie is the maximum size of the name and value of a cookie, in bytes: browsers drop longer
+// ones (RFC 6265bis section 5.6).
 const MaxCookie = 4096
 
-// ErrSeveral means that cookies of one name hold different things, so that some of them were
-// planted, and which is unknown.
+// ErrSeveral means that cookies with the same name have different values, so some were planted, and
+// it is unknown which.
 var ErrSeveral = errors.New("several cookies of one name")
 
-// Tokens are what the cookies of a pair hold; "" where one is missing.
+// Tokens are the values of the cookies of a pair; "" if one is missing.
 type Tokens struct{ Access, Refresh string }
 
-// There reports whether a cookie of the pair is there.
+// There reports whether any cookie of the pair is present.
 func (t Tokens) There() bool { return t.Access != "" || t.Refresh != "" }
 
 // A Jar reads and writes the cookies of a site. It is safe for concurrent use.
 type Jar struct {
 	base   string
 	flows  string
-	names  [2]names // by Pair
+	names  [2]names // indexed by Pair
 	secure bool
 }
 
 type names struct{ access, refresh string }
 
 // NewJar returns the jar of a site. The cookies are called name, name-refresh, name-as and
-// name-as-refresh. secure is whether they need HTTPS.
+// name-as-refresh. secure means that they require HTTPS.
 func NewJar(name string, secure bool) *Jar {
 	return &Jar{base: name, flows: name + "-in-", secure: secure, names: [2]names{
 		Own: {name, name + "-refresh"},
@@ -59,7 +59,7 @@ func NewJar(name string, secure bool) *Jar {
 	}}
 }
 
-// Flows returns what the names of the cookies of sign-ins begin with, and whether they need HTTPS.
+// Flows returns the prefix of the cookies of sign-ins, and whether they require HTTPS.
 func (j *Jar) Flows() (prefix string, secure bool) { return j.flows, j.secure }
 
 // Names returns the names of all its cookies.
@@ -67,9 +67,9 @@ func (j *Jar) Names() []string {
 	return []string{j.names[Own].access, j.names[Own].refresh, j.names[As].access, j.names[As].refresh}
 }
 
-// Read returns what the two pairs of a request hold. ErrSeveral: cookies of one name differ, as
-// they never do with HostPrefix. A value that is longer than any token is ignored. It does not
-// allocate.
+// Read returns the values of both pairs in a request. ErrSeveral means that cookies with the same
+// name differ, which cannot happen with HostPrefix. Values that are longer than any token are
+// ignored. It does not allocate.
 func (j *Jar) Read(r *http.Request) (own, as Tokens, err error) {
 	for _, line := range r.Header["Cookie"] {
 		for line != "" {
@@ -89,7 +89,7 @@ func (j *Jar) Read(r *http.Request) (own, as Tokens, err error) {
 	return own, as, err
 }
 
-// find returns where the value of the cookie goes; nil: it is not ours.
+// find returns where to store the value of the cookie; nil if it is not ours.
 func (j *Jar) find(name string, own, as *Tokens) *string {
 	if !strings.HasPrefix(name, j.base) {
 		return nil
@@ -108,27 +108,27 @@ func (j *Jar) find(name string, own, as *Tokens) *string {
 	}
 }
 
-// longest is how long a browser keeps a cookie at most (RFC 6265bis section 5.5). A refresh token
-// stays that long: the end of a session must show, or an impersonation would silently become one's
-// own session.
+// longest is the maximum lifetime of a cookie in browsers (RFC 6265bis section 5.5). A refresh
+// token is kept that long: the end of a session must be noticed, or an impersonation would silently
+// turn into the person's own session.
 const longest = 400 * 24 * time.Hour
 
-// Set has an answer set the cookies of a pair to the tokens of a session, in place of what it
-// said of them before.
+// Set sets the cookies of a pair to the tokens of a session, replacing what the response said about
+// them.
 func (j *Jar) Set(h http.Header, p Pair, g *sessions.Grant) {
 	j.withdraw(h, p)
 	j.add(h, j.names[p].access, g.AccessToken, max(time.Second, g.AccessExpires.Sub(g.Now)))
 	j.add(h, j.names[p].refresh, g.RefreshToken, longest)
 }
 
-// Clear has an answer take the cookies of a pair from the browser.
+// Clear removes the cookies of a pair from the browser.
 func (j *Jar) Clear(h http.Header, p Pair) {
 	j.withdraw(h, p)
 	j.add(h, j.names[p].access, "", 0)
 	j.add(h, j.names[p].refresh, "", 0)
 }
 
-// add adds a cookie that lives so long; not at all: that is to go.
+// add adds a cookie with that lifetime; a lifetime of zero removes it.
 func (j *Jar) add(h http.Header, name, value string, life time.Duration) {
 	age := int(life / time.Second)
 	if age <= 0 {
@@ -141,7 +141,7 @@ func (j *Jar) add(h http.Header, name, value string, life time.Duration) {
 	h.Add("Set-Cookie", cookie.String())
 }
 
-// withdraw removes from an answer what it says of a pair.
+// withdraw removes what the response says about a pair.
 func (j *Jar) withdraw(h http.Header, p Pair) {
 	said, ok := h["Set-Cookie"]
 	if !ok {
@@ -154,12 +154,12 @@ func (j *Jar) withdraw(h http.Header, p Pair) {
 }
 
 // Fits reports whether browsers keep the cookies of a grant, and requests stay short: the pair
-// has less than MaxCookie bytes.
+// takes less than MaxCookie bytes.
 func (j *Jar) Fits(p Pair, g *sessions.Grant) bool {
 	return len(j.names[p].access)+len(g.AccessToken)+len(j.names[p].refresh)+len(g.RefreshToken)+len("==") < MaxCookie
 }
 
-// PairOf returns the pair that the tokens of a session belong in.
+// PairOf returns the pair for the tokens of a session.
 func PairOf(s *sessions.Session) Pair {
 	if s.Impersonation {
 		return As

@@ -11,30 +11,29 @@ import (
 	"authsidecar/sessions/internal/endpoint"
 )
 
-// byLink is the way of delivery by a link.
+// byLink is the value of deliver for delivery with a link.
 const byLink = "link"
 
 // OpenPath is where links are opened, below our path.
 const OpenPath = "/open"
 
-// Links are how sessions are handed over by a link: `deliver` of a request is `link`. Nothing
-// of a link is kept but its session, which is pending.
+// Links configures how sessions are handed over with a link, for requests with deliver: link. Of a
+// link, only its pending session is stored.
 type Links struct {
-	// Origin is where people have sessions for themselves, and ImpersonateOrigin where they
-	// impersonate others, which may be the same: as in https://app.example.com.
+	// Origin is the origin of people's own sessions, and ImpersonateOrigin that of impersonations,
+	// which may be the same: as in https://app.example.com.
 	Origin, ImpersonateOrigin string
-	// ExpireCookies are the cookies of the app that a browser drops when an impersonation begins
-	// there, and when it ends.
+	// ExpireCookies are cookies of the app that are removed from the browser when an impersonation
+	// begins and when it ends.
 	ExpireCookies []string
-	// SignIn is the path at which people sign in; "" where they cannot.
+	// SignIn is the path at which people sign in; "" if they cannot.
 	SignIn string
 }
 
-// apart reports whether people impersonate others on a host of its own.
+// apart reports whether impersonations have their own host.
 func (l *Links) apart() bool { return l.ImpersonateOrigin != l.Origin }
 
-// ActingHost returns the host on which people impersonate others, where it is one of its own; "" for
-// none.
+// ActingHost returns the separate host of impersonations; "" if there is none.
 func (l *Links) ActingHost() string {
 	if !l.apart() {
 		return ""
@@ -43,12 +42,12 @@ func (l *Links) ActingHost() string {
 	return host
 }
 
-// URL returns the link of a grant, where our path is that.
+// URL returns the link of a grant, given our path.
 func (l *Links) URL(path string, grant *sessions.Grant) string {
 	return l.originOf(&grant.Session) + path + OpenPath + "#" + grant.Link
 }
 
-// originOf returns the origin at which a session lives.
+// originOf returns the origin of a session.
 func (l *Links) originOf(s *sessions.Session) string {
 	if s.Impersonation {
 		return l.ImpersonateOrigin
@@ -56,14 +55,14 @@ func (l *Links) originOf(s *sessions.Session) string {
 	return l.Origin
 }
 
-// isAt reports whether a request is at the host at which a session lives. Where all live at one,
-// its name does not matter.
+// isAt reports whether a request was sent to the host of a session. If all sessions have the same
+// host, its name does not matter.
 func (l *Links) isAt(r *http.Request, s *sessions.Session) bool {
 	_, host, _ := strings.Cut(l.originOf(s), "://")
 	return !l.apart() || strings.EqualFold(r.Host, host)
 }
 
-// expire has an answer drop the cookies of the app.
+// expire removes the cookies of the app.
 func (l *Links) expire(h http.Header, secure bool) {
 	for _, name := range l.ExpireCookies {
 		cookie := http.Cookie{Name: name, Path: "/", MaxAge: -1, HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode} //nolint:gosec // a site that speaks plain HTTP, on this machine alone, could drop no Secure one
@@ -71,7 +70,7 @@ func (l *Links) expire(h http.Header, secure bool) {
 	}
 }
 
-// A linkAnswer is the answer with a session that is handed over. No token is in it.
+// A linkAnswer is the response for a session that is handed over. It contains no token.
 type linkAnswer struct {
 	SessionID     string `json:"session_id"`
 	UserID        string `json:"user_id"`
@@ -88,7 +87,7 @@ func (l *Links) answer(path string, grant *sessions.Grant) *linkAnswer {
 	}
 }
 
-// Handover are all ways of delivery: in cookies, and by a link.
+// Handover implements all ways of delivery: in cookies and with a link.
 type Handover struct {
 	Cookies
 	Links *Links
@@ -120,11 +119,11 @@ func (h Handover) Deliver(w http.ResponseWriter, r *http.Request, way string, gr
 	return nil
 }
 
-// errNotHere is for cookies of impersonations that are asked for on the other host.
+// errNotHere is the error for requesting cookies of an impersonation on the wrong host.
 var errNotHere = httpapi.NewProblem(400, "wrong_host", "Impersonations have a host of their own",
 	"Send the request to the host on which people act as others: its cookies are good there alone.")
 
-// errElsewhere is for links that are opened on the other host.
+// errElsewhere is the error for opening a link on the wrong host.
 var errElsewhere = httpapi.NewProblem(400, "wrong_host", "This link is for another host",
 	"Open the link as it is: it names the host on which it opens.")
 

@@ -12,13 +12,13 @@ import (
 	"authsidecar/sessions/internal/endpoint"
 )
 
-// A link leads to a page that holds no secret, so that nothing happens when a mail scanner or a
-// preview fetches it. The code is in the fragment, which no browser sends. The
-// page takes it out of the address, shows what it would open, and opens it on a click:
+// A link leads to a page without a secret, so nothing happens when a mail scanner or a preview
+// fetches it. The code is in the fragment, which browsers do not send. The page removes it from the
+// address bar, shows what it would open, and opens it on a click:
 //
 //	GET  <path>/open           the page
 //	POST <path>/open/preview   who would act as whom; opens nothing
-//	POST <path>/open/confirm   opens it, sets the cookies, and goes to return_to
+//	POST <path>/open/confirm   opens it, sets the cookies, and redirects to return_to
 
 var errCode = httpapi.NewProblem(400, "invalid_request", "Invalid request",
 	"Send a form (application/x-www-form-urlencoded) with the code of the link, as its page does: code, once, and nothing else.")
@@ -53,15 +53,15 @@ func (a *API) readLink(w http.ResponseWriter, r *http.Request) (*sessions.OpenRe
 	return &sessions.OpenRequest{Code: form.Get("code"), By: by, IP: a.ClientIP(r)}, err
 }
 
-// A preview is what a person reads before they open a link.
+// A preview is what a person sees before they open a link.
 type preview struct {
 	UserID        string              `json:"user_id"`
 	Impersonation bool                `json:"is_impersonation"`
 	Actor         *sessions.Principal `json:"actor"`
 	Reason        string              `json:"reason"`
-	// ExpiresIn is how long the session lives once it is opened, in seconds.
+	// ExpiresIn is how long the session lives after it is opened, in seconds.
 	ExpiresIn int64 `json:"expires_in"`
-	// LinkExpiresIn is for how long the link is good, in seconds.
+	// LinkExpiresIn is how long the link is valid, in seconds.
 	LinkExpiresIn int64 `json:"link_expires_in"`
 }
 
@@ -93,7 +93,7 @@ func (a *API) confirm(w http.ResponseWriter, r *http.Request) error {
 	}
 	if a.Links.apart() {
 		if _, err := a.linked(r, request); errors.Is(err, errElsewhere) {
-			return err // the link stays good, for where it leads
+			return err // the link stays valid at the right host
 		}
 	}
 	grant, err := a.Manager.Open(r.Context(), request)
@@ -103,8 +103,8 @@ func (a *API) confirm(w http.ResponseWriter, r *http.Request) error {
 	return a.hand(w, r, grant)
 }
 
-// hand gives the browser the session that was opened, in the place of the one of its kind that was
-// there, and goes on to its page.
+// hand sets the cookies of the session that was opened, revokes the one of the same kind that was
+// in the browser, and redirects to its page.
 func (a *API) hand(w http.ResponseWriter, r *http.Request, grant *sessions.Grant) error {
 	pair := PairOf(&grant.Session)
 	if !a.Jar.Fits(pair, grant) {
@@ -114,7 +114,7 @@ func (a *API) hand(w http.ResponseWriter, r *http.Request, grant *sessions.Grant
 		return errTooLong
 	}
 	if a.Give(w.Header(), r, grant) {
-		pair = As // that one ends here
+		pair = As // an impersonation ends here
 	}
 	a.cross(w.Header(), pair)
 	endpoint.NoStore(w.Header())
@@ -122,12 +122,11 @@ func (a *API) hand(w http.ResponseWriter, r *http.Request, grant *sessions.Grant
 	return nil
 }
 
-// cross has a browser drop what it keeps of the app's, where a session begins or ends: the pages in
-// its cache, and where people impersonate others on the host on which they work themselves, cookies
-// of the app.
+// cross removes data of the app from the browser when a session begins or ends: cached pages, and,
+// if impersonations share the host of own sessions, cookies of the app.
 func (a *API) cross(h http.Header, p Pair) {
-	if a.Jar.secure { // no browser hears it over plain HTTP
-		h.Add("Clear-Site-Data", `"cache"`) // W3C Clear Site Data, section 3.1: beside what an app clears
+	if a.Jar.secure { // browsers ignore it over plain HTTP
+		h.Add("Clear-Site-Data", `"cache"`) // W3C Clear Site Data, section 3.1: in addition to what an app clears
 	}
 	if p == As {
 		a.Links.expire(h, a.Jar.secure)

@@ -23,7 +23,7 @@ var (
 		"; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
-// open answers GET <path>/open: the same page for everybody.
+// open answers GET <path>/open: the page is the same for everyone.
 func (a *API) open(w http.ResponseWriter, _ *http.Request) error {
 	var text bytes.Buffer
 	err := openTemplate.Execute(&text, map[string]any{
@@ -35,7 +35,7 @@ func (a *API) open(w http.ResponseWriter, _ *http.Request) error {
 	}
 	header := w.Header()
 	header.Set("Content-Security-Policy", openPolicy)
-	header.Set("Referrer-Policy", "same-origin") // without one, forms would say Origin: null
+	header.Set("Referrer-Policy", "same-origin") // without a referrer policy like this, forms would send Origin: null
 	endpoint.Write(w, http.StatusOK, "text/html; charset=utf-8", text.Bytes())
 	return nil
 }

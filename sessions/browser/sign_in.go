@@ -17,7 +17,7 @@ import (
 // SignInPath is where a sign-in begins, below our path.
 const SignInPath = "/sign-in"
 
-// What people read whose sign-in did not work. No text of the provider is in it.
+// What people read if their sign-in fails. It contains no text of the provider.
 var (
 	errSignInOver = httpapi.NewProblem(400, "sign_in_over", "This sign-in is over",
 		"It took too long, was finished before, or began in another browser.")
@@ -31,7 +31,7 @@ var (
 		"The identity provider cannot be reached. Try again in a moment.")
 )
 
-// A failure is what did not work of signing in or out.
+// A failure is a failed sign-in or sign-out.
 type failure struct {
 	*httpapi.Problem
 
@@ -39,13 +39,13 @@ type failure struct {
 	cause error // for the log
 }
 
-// Error says why, to the log.
+// Error returns the cause, for the log.
 func (f *failure) Error() string { return f.doing + ": " + f.cause.Error() }
 
-// Unwrap returns what people read. The reason why an ID token is refused is for the log alone.
+// Unwrap returns what people read. Why an ID token was refused is only for the log.
 func (f *failure) Unwrap() error { return f.Problem }
 
-// Reason names the cause in a word.
+// Reason returns the code of the problem.
 func (f *failure) Reason() string { return f.Code }
 
 // signInProblem returns what people read for an error.
@@ -68,7 +68,7 @@ func signInProblem(err error) *httpapi.Problem {
 	}
 }
 
-// signIn sends the browser to the provider: GET <path>/sign-in?return_to=<path of this site>.
+// signIn redirects the browser to the provider: GET <path>/sign-in?return_to=<path of this site>.
 func (a *API) signIn(w http.ResponseWriter, r *http.Request) error {
 	returnTo := r.URL.Query().Get("return_to")
 	to, err := a.SignIn.Begin(w, r, returnTo)
@@ -79,20 +79,20 @@ func (a *API) signIn(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// signedIn takes the provider's answer, and gives the person a session of their own. What was in
-// the browser before is revoked.
+// signedIn processes the provider's response, and creates the person's own session. The session
+// that was in the browser before is revoked.
 func (a *API) signedIn(w http.ResponseWriter, r *http.Request) error {
 	own, _, _ := a.Jar.Read(r)
 	result, err := a.SignIn.Finish(w, r)
 	if errors.Is(err, signin.ErrUnknown) && result.ReturnTo == "" && own.There() {
-		SeeOther(w, "/") // the back button, or a second click: they are signed in
+		SeeOther(w, "/") // the back button, or a second click: they are already signed in
 		return nil
 	}
 	var grant *sessions.Grant
 	if err == nil {
 		grant, err = a.grantTo(r, result.Caller)
 	}
-	if errors.Is(err, sessions.ErrStale) && !result.Again { // the provider knew them from before
+	if errors.Is(err, sessions.ErrStale) && !result.Again { // the provider still had an earlier session of theirs
 		if to, err := a.SignIn.Again(w, r, result.ReturnTo); err == nil {
 			SeeOther(w, to)
 			return nil
@@ -104,16 +104,16 @@ func (a *API) signedIn(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case a.Give(w.Header(), r, grant):
 		a.cross(w.Header(), As)
-	case own.There(): // it may have been another person's
+	case own.There(): // it may have belonged to another person
 		a.cross(w.Header(), Own)
 	}
 	SeeOther(w, result.ReturnTo)
 	return nil
 }
 
-// grantTo makes the session of a person who signed in.
+// grantTo creates the session of a person who signed in.
 func (a *API) grantTo(r *http.Request, caller *sessions.Caller) (*sessions.Grant, error) {
-	if !caller.IsUser() { // it would be an impersonation of the user who has that name here
+	if !caller.IsUser() { // it would impersonate the user with the same name here
 		return nil, sessions.ErrDenied
 	}
 	grant, err := a.Manager.Create(r.Context(), &sessions.CreateRequest{
@@ -125,7 +125,7 @@ func (a *API) grantTo(r *http.Request, caller *sessions.Caller) (*sessions.Grant
 	return grant, err
 }
 
-// signInFailed says why a sign-in did not work, and how to try again.
+// signInFailed shows why a sign-in failed, and how to try again.
 func (a *API) signInFailed(w http.ResponseWriter, r *http.Request, err error, returnTo string) error {
 	failed := &failure{signInProblem(err), "signing in", err}
 	if failed.Status == http.StatusServiceUnavailable {
@@ -143,8 +143,8 @@ func (a *API) signInFailed(w http.ResponseWriter, r *http.Request, err error, re
 	return nil
 }
 
-// signOutURL returns where a person who signed out here signs out at the provider that they signed
-// in at; "" where that is nowhere, or a script asks, which could not go there.
+// signOutURL returns where a person who signed out here signs out at their provider; "" if there is
+// no such URL, or if a script sends the request, which could not follow it.
 func (a *API) signOutURL(r *http.Request, ended *sessions.Session) string {
 	if a.SignIn == nil || ended == nil || ended.Impersonation || ended.Actor.Issuer != a.SignIn.Issuer || !forward.Person(r) {
 		return ""
@@ -152,7 +152,7 @@ func (a *API) signOutURL(r *http.Request, ended *sessions.Session) string {
 	return a.SignIn.LogoutURL(r, cmp.Or(ended.ActorSub, ended.Actor.Subject), a.Path+SignedOutPath)
 }
 
-// SeeOther sends the browser on to a path of this site, or another URL that was checked.
+// SeeOther redirects to a path of this site, or to a URL that was checked.
 func SeeOther(w http.ResponseWriter, to string) {
 	w.Header().Set("Location", urlpath.ASCII(to))
 	w.Header().Set("Cache-Control", "no-store")

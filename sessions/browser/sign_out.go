@@ -12,28 +12,28 @@ import (
 	"authsidecar/sessions"
 )
 
-// endTimeout bounds how long a sign-out takes.
+// endTimeout limits how long a sign-out takes.
 const endTimeout = 10 * time.Second
 
-// Detached returns the context for revoking sessions at a person's request. It outlives the request: a
-// tab that is closed keeps no session alive.
+// Detached returns the context for revoking sessions at a person's request. It outlives the
+// request, so that closing the tab does not keep a session alive.
 func Detached(r *http.Request) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(r.Context()), endTimeout)
 }
 
-// LivesOn returns the error of a sign-out that took the cookies away, and could not revoke the
-// session for that cause.
+// LivesOn returns the error of a sign-out that removed the cookies but could not revoke the
+// session, for that cause.
 func LivesOn(cause error) error { return &failure{errLivesOn, "signing out", cause} }
 
-// Leave has an answer take all from the browser that is of a session which ends.
+// Leave removes everything of a session that ends from the browser.
 func (a *API) Leave(h http.Header, p Pair) {
 	a.Clear(h, p)
 	a.cross(h, p)
 }
 
-// SignOut revokes the session of the person who asks, and has the app's answer to their request say so:
-// whatever comes of it the cookies go, and where it leads a person on to a page of this site, it
-// leads to where they sign out at the provider first. An error is LivesOn.
+// SignOut revokes the session of the person who sends the request, and adjusts the app's response:
+// the cookies are removed even if something fails, and a redirect to a page of this site goes
+// through the provider's sign-out first. An error is LivesOn.
 func (a *API) SignOut(r *http.Request, d *Decision, status int, h http.Header) error {
 	a.Leave(h, d.Pair)
 	ctx, cancel := Detached(r)
@@ -43,7 +43,7 @@ func (a *API) SignOut(r *http.Request, d *Decision, status int, h http.Header) e
 		err = a.Manager.SignOut(ctx, &session, a.ClientIP(r))
 	}
 	switch {
-	case errors.Is(err, sessions.ErrNotFound): // it ended meanwhile
+	case errors.Is(err, sessions.ErrNotFound): // it has ended meanwhile
 		return nil
 	case err != nil:
 		return LivesOn(err)
@@ -57,8 +57,8 @@ func (a *API) SignOut(r *http.Request, d *Decision, status int, h http.Header) e
 	return nil
 }
 
-// leadsOn returns the path to which an answer leads a browser on, if that is one of this site. Those
-// that would send the request again (307 and 308: RFC 9110 section 15.4) do not.
+// leadsOn returns the path of this site that a response redirects to, if it does. Redirects that
+// repeat the request (307 and 308: RFC 9110 section 15.4) do not count.
 func leadsOn(r *http.Request, status int, h http.Header) (path string, ok bool) {
 	if status != http.StatusMovedPermanently && status != http.StatusFound && status != http.StatusSeeOther {
 		return "", false

@@ -7,26 +7,26 @@ import (
 	"strings"
 )
 
-// An Outcome is what became of the bar on a page.
+// An Outcome is what happened to the bar on a page.
 type Outcome string
 
 // The outcomes.
 const (
 	Added   Outcome = "added"
-	Policy  Outcome = "policy"  // the page's policy would not let the bar work
-	Encoded Outcome = "encoded" // the app compresses what it was asked for in plain
-	Charset Outcome = "charset" // ASCII is not safe in it
-	Type    Outcome = "type"    // it is not HTML
-	Partial Outcome = "partial" // it is a part of a page
-	Failed  Outcome = "failed"  // the handler left the answer to others, and the page is theirs
+	Policy  Outcome = "policy"  // a policy of the page would not let the bar work
+	Encoded Outcome = "encoded" // the app compresses although it was asked not to
+	Charset Outcome = "charset" // appending ASCII is not safe in this charset
+	Type    Outcome = "type"    // not HTML
+	Partial Outcome = "partial" // only a part of a page
+	Failed  Outcome = "failed"  // the handler left the response to others
 
-	none Outcome = "" // nobody sees a page
+	none Outcome = "" // no page is shown
 )
 
-// EndHeader is the header by which an answer of the app says that the session is over: "end".
+// EndHeader is the header with which a response of the app ends the session: "end".
 const EndHeader = "Auth-Session"
 
-// outcomeOf returns what becomes of the bar on an answer, by its header.
+// outcomeOf returns what happens to the bar on a response with this header.
 func outcomeOf(status int, h http.Header) Outcome {
 	switch {
 	case status == http.StatusPartialContent:
@@ -47,7 +47,7 @@ func outcomeOf(status int, h http.Header) Outcome {
 	}
 }
 
-// hasPage reports whether a browser shows the answer in the place of the page that was there.
+// hasPage reports whether a browser replaces the current page with the response.
 func hasPage(status int, h http.Header) bool {
 	switch {
 	case status < 200, status == http.StatusNoContent, status == http.StatusResetContent, status >= 300 && status < 400:
@@ -57,24 +57,25 @@ func hasPage(status int, h http.Header) bool {
 	}
 	disposition, _, _ := strings.Cut(h.Get("Content-Disposition"), ";")
 	disposition = strings.TrimSpace(disposition)
-	return disposition == "" || strings.EqualFold(disposition, "inline") // all else is a download (RFC 6266 section 4.2)
+	return disposition == "" || strings.EqualFold(disposition, "inline") // anything else is a download (RFC 6266 section 4.2)
 }
 
-// asciiSafe reports whether ASCII behind a text in that charset is what it says: in UTF-16 it is
-// not, and in ISO-2022-JP it depends on what was before it. What browsers do not know of is not.
+// asciiSafe reports whether appended ASCII is always read as ASCII in that charset. In UTF-16 it is
+// not, and in ISO-2022-JP it depends on the preceding text. Charsets that browsers do not know are
+// not safe.
 func asciiSafe(charset string) bool {
 	charset = strings.ToLower(charset)
 	return charset == "" || slices.ContainsFunc(asciiCharsets, func(prefix string) bool { return strings.HasPrefix(charset, prefix) })
 }
 
-// asciiCharsets begin the names of charsets (WHATWG Encoding, section 4.2) that have ASCII at any
-// place.
+// asciiCharsets are prefixes of the names of charsets (WHATWG Encoding, section 4.2) that contain
+// ASCII in any state.
 var asciiCharsets = []string{"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-", "latin1", "windows-125", "cp125", "koi8-", "euc-", "gbk", "gb2312", "gb18030", "big5", "shift_jis", "shift-jis"}
 
-// ofEntity are headers that say something of the bytes of an answer, which change.
+// ofEntity are headers that describe the bytes of a response, which change.
 var ofEntity = []string{"Content-Length", "Etag", "Last-Modified", "Accept-Ranges", "Content-Digest", "Repr-Digest", "Digest", "Content-Md5"}
 
-// forget removes what an answer says of bytes that are not its own any more; of its trailers too.
+// forget removes the headers and trailers that no longer match the bytes of the response.
 func forget(h http.Header) {
 	for _, name := range ofEntity {
 		delete(h, name)

@@ -1,13 +1,13 @@
-// Package banner puts a bar on the pages of the app that shows who acts as whom: one script tag
-// behind the end of the page. It knows no Caddy, no session and no cookie.
+// Package banner adds a bar to the pages of the app that shows who is acting as whom: a single
+// script tag after the end of the page. It depends on neither Caddy nor sessions nor cookies.
 //
 //	Wanted     reports whether a request is for a page that a person looks at
-//	Banner     begins a Page for such a request
-//	Page       the answer: passed on as it comes, with the tag behind it where that is possible
-//	Outcome    what became of the bar
+//	Banner     creates a Page for such a request
+//	Page       the response: passed on as it arrives, followed by the tag if possible
+//	Outcome    what happened to the bar
 //	Serve      answers with the script
 //
-// The app never breaks: what is no whole page in plain HTML is passed on as it is, and where the
-// policy of the page (Content-Security-Policy) would not let the bar work, there is no tag. That
-// policy is never changed.
+// It never breaks the app: a response that is not a complete page in uncompressed HTML is passed on
+// unchanged, and if the page's policy (Content-Security-Policy) would not let the bar work, no tag
+// is added. The policy is never changed.
 package banner

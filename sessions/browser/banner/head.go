@@ -8,14 +8,15 @@ import (
 	"golang.org/x/net/html"
 )
 
-// maxHead is how much of a page is kept to look for policies in it, in bytes.
+// maxHead is how much of a page is searched for policies, in bytes.
 const maxHead = 64 << 10
 
-// headElements are those that do not end the head of a page (WHATWG HTML, section 13.2.6.4.4).
+// headElements are the elements that do not end the head of a page (WHATWG HTML, section
+// 13.2.6.4.4).
 var headElements = []string{"html", "head", "base", "basefont", "bgsound", "link", "meta", "noframes", "noscript", "script", "style", "template", "title"}
 
-// metaPolicies returns the policies that stand in the head of a page, of which start is the
-// beginning: elsewhere they do not count (CSP Level 3, section 3.3).
+// metaPolicies returns the policies in the head of a page that begins with start. Policies
+// elsewhere have no effect (CSP Level 3, section 3.3).
 func metaPolicies(start []byte) (found []policy) {
 	if !bytes.Contains(bytes.ToLower(start), []byte("content-security-policy")) {
 		return nil
@@ -55,8 +56,8 @@ func policyOf(t *html.Token) (text string, ok bool) {
 	return text, ok
 }
 
-// wide reports whether a page says by its first bytes that it is in UTF-16, whatever its header
-// says (WHATWG HTML, section 13.2.3.2).
+// wide reports whether the first bytes of a page mark it as UTF-16, which overrides its header
+// (WHATWG HTML, section 13.2.3.2).
 func wide(start []byte) bool {
 	return bytes.HasPrefix(start, []byte("\xfe\xff")) || bytes.HasPrefix(start, []byte("\xff\xfe"))
 }

@@ -8,18 +8,18 @@ import (
 	"authsidecar/sessions/internal/endpoint"
 )
 
-// A Banner puts the bar on pages. All of its fields are required. It is safe for concurrent use.
+// A Banner adds the bar to pages. All fields are required. It is safe for concurrent use.
 type Banner struct {
-	// Path is below which the script is: as in /auth/sessions.
+	// Path is the path below which the script is, as in /auth/sessions.
 	Path string
-	// Secure is whether the site is https.
+	// Secure means that the site uses https.
 	Secure bool
-	// Count hears what became of the bar on a page.
+	// Count is called with what happened to the bar on a page.
 	Count func(Outcome)
 }
 
-// A Page is an answer with the bar behind it, where that is possible. What the handler flushes
-// arrives at once; a connection that is taken over is left alone.
+// A Page is a response that is followed by the bar if possible. Flushed data is passed on at once;
+// a hijacked connection is left alone.
 type Page struct {
 	http.ResponseWriter
 	banner  *Banner
@@ -29,17 +29,17 @@ type Page struct {
 	decided  bool
 	outcome  Outcome
 	policies []policy
-	start    []byte // of the body
+	start    []byte // first bytes of the body
 }
 
-// Begin returns the answer to a request that is Wanted, of a session, and has the request ask for
-// the whole page in plain. The handler's answer ends with End.
+// Begin returns the response writer for a request that is Wanted, of a session, and changes the
+// request to ask for the whole page uncompressed. Call End when the handler has returned.
 func (b *Banner) Begin(w http.ResponseWriter, r *http.Request, session string) *Page {
 	ask(r)
 	return &Page{ResponseWriter: w, banner: b, session: session, origin: origin{r.Host, b.Secure}}
 }
 
-// decide looks at the header of the answer, and prepares it.
+// decide examines the header of the response and prepares it.
 func (p *Page) decide(status int) {
 	h := p.Header()
 	p.decided, p.outcome = true, outcomeOf(status, h)
@@ -52,10 +52,11 @@ func (p *Page) decide(status int) {
 		return
 	}
 	forget(h)
-	endpoint.NoStore(h) // it is for this person, now
+	endpoint.NoStore(h) // the page is for this person, now
 }
 
-// mayRun reports whether those of the policies let the bar work, and all of them the script run.
+// mayRun reports whether the given policies let the bar work, and all policies together let its
+// script run.
 func (p *Page) mayRun(policies []policy, meta bool) bool {
 	for _, each := range policies {
 		if !each.usable(p.origin, meta) {
@@ -66,7 +67,7 @@ func (p *Page) mayRun(policies []policy, meta bool) bool {
 	return ok
 }
 
-// WriteHeader implements http.ResponseWriter. Informational answers come before the header.
+// WriteHeader implements http.ResponseWriter. Informational responses precede the header.
 func (p *Page) WriteHeader(status int) {
 	if !p.decided && (status >= http.StatusOK || status == http.StatusSwitchingProtocols) {
 		p.decide(status)
@@ -85,7 +86,7 @@ func (p *Page) Write(data []byte) (int, error) {
 	return p.ResponseWriter.Write(data)
 }
 
-// FlushError is what http.ResponseController flushes with.
+// FlushError implements flushing for http.ResponseController.
 func (p *Page) FlushError() error {
 	if !p.decided {
 		p.decide(http.StatusOK)
@@ -93,11 +94,11 @@ func (p *Page) FlushError() error {
 	return http.NewResponseController(p.ResponseWriter).Flush()
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap implements unwrapping for http.ResponseController.
 func (p *Page) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 
-// End ends the answer when the handler returned, with that error: one that is left to others has
-// no bar, and nor has one that broke off.
+// End completes the response after the handler has returned err. A response that failed, or is left
+// to others, gets no bar.
 func (p *Page) End(err error) {
 	switch {
 	case err != nil && !p.decided:
@@ -112,7 +113,7 @@ func (p *Page) End(err error) {
 	}
 }
 
-// add appends the tag, unless the page itself says what keeps the bar from working.
+// add appends the tag, unless a policy in the page itself would keep the bar from working.
 func (p *Page) add() {
 	forget(p.Header()) // its trailers
 	inPage := metaPolicies(p.start)
@@ -125,12 +126,12 @@ func (p *Page) add() {
 	case !p.mayRun(inPage, true):
 		p.outcome = Policy
 	default:
-		_, _ = p.ResponseWriter.Write(p.tag()) // an error means that the reader is gone
+		_, _ = p.ResponseWriter.Write(p.tag()) // an error means that the client has gone
 	}
 }
 
-// tag returns the script tag, in ASCII. A script behind the end of a page is a child of its body
-// (WHATWG HTML, section 13.2.6.4.22).
+// tag returns the script tag, in ASCII. A script after the end of a page becomes a child of its
+// body (WHATWG HTML, section 13.2.6.4.22).
 func (p *Page) tag() []byte {
 	src := url.URL{Path: p.banner.Path + ScriptPath, RawQuery: version}
 	tag := "\n<script src=\"" + html.EscapeString(src.String()) + "\" data-session=\"" + html.EscapeString(p.session) + `"`

@@ -10,7 +10,7 @@ import (
 // A policy is a Content-Security-Policy: its directives (CSP Level 3, section 2.2).
 type policy map[string][]string
 
-// policiesOf returns the policies of an answer. Each of them has to be satisfied.
+// policiesOf returns the policies of a response. All of them apply.
 func policiesOf(h http.Header) (found []policy) {
 	for _, line := range h["Content-Security-Policy"] {
 		for text := range strings.SplitSeq(line, ",") {
@@ -34,8 +34,8 @@ func parsePolicy(text string) policy {
 	return p
 }
 
-// sources returns the sources of the first of the directives that is there; ok is false where
-// none is, and everything is allowed.
+// sources returns the sources of the first of these directives that is present; ok is false if none
+// is, so that everything is allowed.
 func (p policy) sources(names ...string) (sources []string, ok bool) {
 	for _, name := range names {
 		if words := p[name]; words != nil {
@@ -45,20 +45,21 @@ func (p policy) sources(names ...string) (sources []string, ok bool) {
 	return nil, false
 }
 
-// has reports whether one of the sources is that word.
+// has reports whether word is one of the sources.
 func has(sources []string, word string) bool {
 	return slices.ContainsFunc(sources, func(s string) bool { return strings.EqualFold(s, word) })
 }
 
-// lets reports whether requests to the origin of the page are allowed by the first of the
-// directives that is there.
+// lets reports whether the first of these directives that is present allows requests to the origin
+// of the page.
 func (p policy) lets(o origin, names ...string) bool {
 	sources, ok := p.sources(names...)
 	return !ok || slices.ContainsFunc(sources, o.matches)
 }
 
-// usable reports whether a bar that runs can do all that it does: ask for what it shows, and send
-// the form that stops. meta is whether the policy is one of a <meta>, which has no sandbox.
+// usable reports whether the policy allows everything that the bar does: fetching its state, and
+// sending the form that stops the impersonation. meta means that the policy is from a <meta>
+// element, which cannot set a sandbox.
 func (p policy) usable(o origin, meta bool) bool {
 	if box, ok := p.sources("sandbox"); ok && !meta && (!has(box, "allow-scripts") || !has(box, "allow-same-origin") || !has(box, "allow-forms")) {
 		return false
@@ -66,7 +67,7 @@ func (p policy) usable(o origin, meta bool) bool {
 	return p.lets(o, "connect-src", "default-src") && p.lets(o, "form-action")
 }
 
-// script reports whether the script may run: by where it comes from, or else with one of the nonces.
+// script reports whether the script may run: because of its origin, or else with one of the nonces.
 func (p policy) script(o origin) (byOrigin bool, nonces []string) {
 	sources, ok := p.sources("script-src-elem", "script-src", "default-src")
 	if !ok || !has(sources, "'strict-dynamic'") && slices.ContainsFunc(sources, o.matches) {
@@ -80,12 +81,12 @@ func (p policy) script(o origin) (byOrigin bool, nonces []string) {
 	return false, nonces
 }
 
-// nonceSource is CSP Level 3, section 2.3.1: what it holds needs no escaping.
+// nonceSource is CSP Level 3, section 2.3.1. A nonce needs no escaping.
 var nonceSource = regexp.MustCompile(`^(?i:'nonce)-([A-Za-z0-9+/_-]+={0,2})'$`)
 
 // allow reports whether the policies let the script run, and with which nonce; "" for none.
 func allow(policies []policy, o origin) (nonce string, ok bool) {
-	var common []string // of those that ask for one
+	var common []string // of the policies that require one
 	needed := false
 	for _, p := range policies {
 		byOrigin, nonces := p.script(o)
@@ -107,20 +108,20 @@ func allow(policies []policy, o origin) (nonce string, ok bool) {
 	}
 }
 
-// bySum reports whether the answer asks for the hash of each script (W3C Integrity Policy), which
-// ours has not: while a cluster is updated, its nodes have different ones.
+// bySum reports whether the response requires a hash of each script (W3C Integrity Policy), which
+// our tag does not have: while a cluster is updated, its nodes have different scripts.
 func bySum(h http.Header) bool {
 	return slices.ContainsFunc(h["Integrity-Policy"], func(line string) bool { return strings.Contains(line, "script") })
 }
 
-// An origin is where the page is.
+// An origin is the origin of the page.
 type origin struct {
-	host   string // with its port, if that is not the scheme's
+	host   string // with its port, unless it is the default
 	secure bool
 }
 
-// matches reports whether a source of a policy is the origin. Sources with a path are not: they
-// may be for others.
+// matches reports whether a source of a policy is the origin. A source with a path does not count,
+// since it may name other resources.
 func (o origin) matches(source string) bool {
 	source = strings.ToLower(source)
 	switch source {

@@ -6,14 +6,15 @@ import (
 	"strings"
 )
 
-// fragments are headers by which libraries ask for a part of a page.
+// fragments are headers with which libraries ask for a part of a page.
 var fragments = []string{"Hx-Request", "Turbo-Frame", "X-Pjax", "X-Inertia", "X-Up-Version"}
 
-// conditions are headers that ask for less than the whole page (RFC 9110 sections 13.1 and 14.2).
+// conditions are headers that can lead to less than the whole page (RFC 9110 sections 13.1 and
+// 14.2).
 var conditions = []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range"}
 
-// Wanted reports whether a request is for a page that a person looks at: not in a frame, and not
-// for a script. It does not allocate.
+// Wanted reports whether a request is for a page that a person looks at, rather than for a frame or
+// a script. It does not allocate.
 func Wanted(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodHead, http.MethodOptions, http.MethodConnect, http.MethodTrace:
@@ -25,13 +26,13 @@ func Wanted(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode == "navigate" && r.Header.Get("Sec-Fetch-Dest") == "document"
 	}
-	return strings.Contains(r.Header.Get("Accept"), "text/html") // of older browsers, and over plain HTTP
+	return strings.Contains(r.Header.Get("Accept"), "text/html") // older browsers, and plain HTTP
 }
 
-// ask has the request ask for the whole page, as it is.
+// ask makes the request ask for the whole page, uncompressed.
 func ask(r *http.Request) {
 	r.Header["Accept-Encoding"] = []string{"identity"}
-	if r.Method != http.MethodGet { // conditions of others keep a change from being lost
+	if r.Method != http.MethodGet { // in other methods, conditions prevent lost updates
 		return
 	}
 	for _, name := range conditions {

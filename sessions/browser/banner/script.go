@@ -10,7 +10,8 @@ import (
 	"authsidecar/sessions/internal/endpoint"
 )
 
-// ScriptPath is where the script is, below our path, and StatePath what it asks for what it shows.
+// ScriptPath is the path of the script below our path, and StatePath that of the state that it
+// fetches.
 const (
 	ScriptPath = "/banner.js"
 	StatePath  = "/banner"
@@ -21,7 +22,7 @@ const (
 //go:embed banner.js
 var Script []byte
 
-// version is the query that names the script as it is.
+// version is the query that identifies this version of the script.
 var version = func() string {
 	sum := sha256.Sum256(Script)
 	return "v=" + hex.EncodeToString(sum[:6])
@@ -29,7 +30,7 @@ var version = func() string {
 
 const year = 365 * 24 * time.Hour
 
-// Serve answers with the script. One that is asked for by its version never changes.
+// Serve answers with the script. A versioned request may be cached forever.
 func Serve(w http.ResponseWriter, r *http.Request) {
 	age := time.Duration(0)
 	if r.URL.RawQuery == version {

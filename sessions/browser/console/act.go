@@ -11,12 +11,12 @@ import (
 	"authsidecar/sessions"
 )
 
-// lives are for how long a session may be asked, as far as the configuration has it.
+// lives are the lifetimes that can be requested, within the limits of the configuration.
 var lives = []time.Duration{
 	5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour, 24 * time.Hour,
 }
 
-// A life is one that can be chosen.
+// A life is one of them.
 type life struct {
 	Seconds int
 	Text    string
@@ -27,10 +27,10 @@ type actPage struct {
 	User, Reason  string
 	NeedsReason   bool
 	Lives         []life
-	MaxUser, Most int // bytes of the fields
+	MaxUser, Most int // maximum sizes of the fields, in bytes
 }
 
-// livesOf returns the lives that can be chosen, of which one is.
+// livesOf returns the lifetimes that can be chosen, with chosen selected.
 func (c *Console) livesOf(chosen time.Duration) (all []life) {
 	limits := c.manager.Impersonation
 	list := slices.DeleteFunc(slices.Clone(lives), func(d time.Duration) bool { return d > limits.MaxTTL })
@@ -61,8 +61,8 @@ func (c *Console) showForm(v *visit, status int, alert string, p *actPage) error
 	return c.show(v.w, status, "act", f)
 }
 
-// start answers POST /act: it creates a session as the API does by request of that caller, and hands
-// it over by a link.
+// start answers POST /act: it creates a session like the API does for that caller, and hands it
+// over with a link.
 func (c *Console) start(v *visit) error {
 	form, err := c.read(v, "user", "reason", "life")
 	if err != nil {
@@ -74,7 +74,7 @@ func (c *Console) start(v *visit) error {
 	}
 	wanted := time.Duration(seconds) * time.Second
 	p := &actPage{User: form.Get("user"), Reason: strings.TrimSpace(form.Get("reason")), Lives: c.livesOf(wanted)}
-	if p.User == v.session.UserID { // that would be no impersonation
+	if p.User == v.session.UserID { // it would not be an impersonation
 		return c.showForm(v, 400, "That is you: choose another user.", p)
 	}
 	grant, err := c.manager.Create(v.r.Context(), &sessions.CreateRequest{
@@ -102,11 +102,11 @@ func (c *Console) start(v *visit) error {
 type linkPage struct {
 	URL    string
 	Reason string
-	Good   moment // until when
+	Good   moment // until when it is valid
 	Life   string
 }
 
-// link answers GET /act/link: that of a session which the person asked for, as long as it is good.
+// link answers GET /act/link with the link of a session that the person created, while it is valid.
 func (c *Console) link(v *visit) error {
 	query, err := v.query("id")
 	if err != nil {

@@ -9,16 +9,16 @@ import (
 	"authsidecar/sessions"
 )
 
-// isGone reports whether a session is over, or none that one may end.
+// isGone reports whether a session is over, or is none that the person may revoke.
 func isGone(err error) bool { return errors.Is(err, sessions.ErrNotFound) }
 
-// A search is what a person looks for: the sessions of a user, those in which somebody acts, or both.
+// A search selects sessions: those for a user, those of an actor, or both.
 type search struct {
 	User, Actor, Issuer string
-	Issuers             []string // to choose from; nil where there is one
+	Issuers             []string // choices; nil if there is only one
 }
 
-// searchFields are the names of what a search has in queries and forms.
+// searchFields are the names of the fields of a search in queries and forms.
 var searchFields = []string{"user", "actor", "issuer"}
 
 func (c *Console) searchOf(values url.Values) search {
@@ -29,10 +29,10 @@ func (c *Console) searchOf(values url.Values) search {
 	return s
 }
 
-// All reports whether it is for all.
+// All reports whether the search selects everything.
 func (s search) All() bool { return s.User == "" && s.Actor == "" }
 
-// filter selects what is looked for.
+// filter returns the search as a filter.
 func (s search) filter() sessions.Filter {
 	f := sessions.Filter{User: s.User, Impersonations: true}
 	if s.Actor != "" {
@@ -41,7 +41,7 @@ func (s search) filter() sessions.Filter {
 	return f
 }
 
-// at returns the address of a page about what is looked for, with a further value of that name.
+// at returns the URL of a page for the search, with one more parameter.
 func (s search) at(path, name, value string) string {
 	values := url.Values{}
 	set := func(name, value string) {
@@ -60,7 +60,7 @@ func (s search) at(path, name, value string) string {
 	return path + "?" + values.Encode()
 }
 
-// An actingRow is a session in which somebody acts as another user.
+// An actingRow is a session of an actor.
 type actingRow struct {
 	ID, User, Actor, Issuer, Reason, From string
 	Pending                               bool
@@ -71,7 +71,7 @@ type actingPage struct {
 	Search search
 	Rows   []actingRow
 	Next   string
-	EndAll string // where all of it can be ended
+	EndAll string // where all of them can be revoked
 	First  bool
 }
 
@@ -126,12 +126,12 @@ func (c *Console) endActing(v *visit) error {
 
 type previewPage struct {
 	Search search
-	Count  string // what would be ended
+	Count  string // how many would be revoked
 	Any    bool
 	Back   string
 }
 
-// preview answers GET /acting/end-all: how many sessions would be ended.
+// preview answers GET /acting/end-all: how many sessions would be revoked.
 func (c *Console) preview(v *visit) error {
 	query, err := v.query(append([]string{"ended"}, searchFields...)...)
 	if err != nil {
@@ -156,8 +156,8 @@ func (c *Console) preview(v *visit) error {
 	return c.show(v.w, 200, "preview", f)
 }
 
-// endAll answers POST /acting/end-all. Where the person's right is decided for each session, a part of
-// them is ended at a time, and the preview says how many are left.
+// endAll answers POST /acting/end-all. If the person's right is decided for each session, each
+// request revokes a part of them, and the preview shows how many are left.
 func (c *Console) endAll(v *visit) error {
 	form, err := c.read(v, searchFields...)
 	if err != nil {
@@ -170,7 +170,7 @@ func (c *Console) endAll(v *visit) error {
 		return err
 	case done.Next != "":
 		seeOther(v.w, s.at("/acting/end-all", "ended", count))
-	case done.More: // they are over already, and were not counted
+	case done.More: // all are revoked, and were not counted
 		seeOther(v.w, s.at("/acting", "ended", "all"))
 	default:
 		seeOther(v.w, s.at("/acting", "ended", count))
@@ -178,6 +178,6 @@ func (c *Console) endAll(v *visit) error {
 	return nil
 }
 
-// At and Past return the first pages of what is looked for, now and in the past.
+// At and Past return the first pages of the search, for current and past sessions.
 func (s search) At() string   { return s.at("/acting", "", "") }
 func (s search) Past() string { return s.at("/history", "", "") }

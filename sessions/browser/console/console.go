@@ -13,21 +13,21 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// Config is what a Console is made of. All of it is required unless it says otherwise.
+// Config is the configuration of a Console. Everything is required unless stated otherwise.
 type Config struct {
-	// Origin is that of the console, as in https://sessions.example.com.
+	// Origin is the origin of the console, as in https://sessions.example.com.
 	Origin string
-	// Path is ours: people sign in and out below it.
+	// Path is the path below which people sign in and out.
 	Path string
-	// Browsers has the cookies of this host, and answers below Path.
+	// Browsers reads the cookies of this host, and answers below Path.
 	Browsers *browser.API
-	// Links are those of the app, by which impersonations are handed over.
+	// Links are the links of the app, which hand over impersonations.
 	Links *browser.Links
-	// Issuer is where people sign in, and Issuers are all whose tokens are accepted: of one of
-	// them an actor is.
+	// Issuer is the issuer at which people sign in, and Issuers are all trusted issuers: the
+	// possible issuers of an actor.
 	Issuer  string
 	Issuers []string
-	// Audit is the file of the audit. "": there is no history.
+	// Audit is the audit file. "" means that there is no history.
 	Audit string
 }
 
@@ -36,7 +36,7 @@ type Console struct {
 	Config
 	manager *sessions.Manager
 	host    string // with its port
-	name    string // without it
+	name    string // without its port
 	pages   map[string]page
 }
 
@@ -51,11 +51,11 @@ func New(c Config) (*Console, error) {
 	return console, nil
 }
 
-// atPage is the place of a page of ours in a match: those of Browsers come before.
+// atPage is the place of a page of the console in a match; the places of Browsers come before.
 const atPage = -1
 
-// Route reports whose request it is: all of the host are ours, whatever its port is, since cookies go
-// to all of them. It does not allocate.
+// Route returns the match of a request to the console's host. It matches every path, on any port,
+// since cookies are sent to all ports. It does not allocate.
 func (c *Console) Route(r *http.Request) urlpath.Match {
 	name := r.Host
 	if colon := strings.LastIndexByte(name, ':'); colon > strings.LastIndexByte(name, ']') {
@@ -70,7 +70,7 @@ func (c *Console) Route(r *http.Request) urlpath.Match {
 	return urlpath.Match{Owner: urlpath.Ours, At: atPage, Rest: r.URL.Path}
 }
 
-// NeedsStore reports whether nothing can be answered without the store.
+// NeedsStore reports whether answering the match requires the store.
 func (c *Console) NeedsStore(m urlpath.Match) bool {
 	if m.At != atPage {
 		return c.Browsers.NeedsStore(m)
@@ -79,7 +79,7 @@ func (c *Console) NeedsStore(m urlpath.Match) bool {
 	return found && p.static == nil
 }
 
-// Unavailable answers a request while what it needs is not open.
+// Unavailable answers a request while a part that it needs is not open.
 func (c *Console) Unavailable(w http.ResponseWriter, r *http.Request, m urlpath.Match, cause error) {
 	if m.At != atPage {
 		c.Browsers.Unavailable(w, r, m, cause)
@@ -88,7 +88,7 @@ func (c *Console) Unavailable(w http.ResponseWriter, r *http.Request, m urlpath.
 	c.fail(w, r, errors.Join(sessions.ErrUnavailable, cause))
 }
 
-// Serve answers a request. A panic is answered 500, and reported as a failure with its stack.
+// Serve answers a request. A panic becomes a 500, and is reported as a failure with its stack.
 func (c *Console) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) {
 	switch {
 	case !c.isHere(r):
@@ -108,25 +108,25 @@ func (c *Console) isHere(r *http.Request) bool {
 	return host == c.host || strings.TrimSuffix(strings.TrimSuffix(host, ":443"), ":80") == c.host
 }
 
-// A page is what there is at a path.
+// A page is what a path serves.
 type page struct {
 	get, post func(*visit) error
-	rights    right // that it takes
+	rights    right // required right
 	static    func(w http.ResponseWriter, r *http.Request)
 }
 
-// A right is what a person has to have for a page.
+// A right is what a person needs for a page.
 type right int
 
 // The rights.
 const (
-	anybody right = iota // who is signed in
-	acts                 // whom a rule lets act as somebody, or see who does
-	starts               // whom a rule lets act as somebody
-	manages              // whom a rule lets see what others do
+	anybody right = iota // to be signed in
+	acts                 // a rule lets them act as somebody, or see who does
+	starts               // a rule lets them act as somebody
+	manages              // a rule lets them see the sessions of others
 )
 
-// allPages is what there is.
+// allPages returns all pages by path.
 func (c *Console) allPages() map[string]page {
 	all := map[string]page{
 		"/":               {get: c.own},
@@ -189,16 +189,16 @@ func (p *page) methods() string {
 	}
 }
 
-// navigates reports whether a person goes to a page in a window of their own: no page of another
-// host measures how long an answer takes, or puts it into a frame (Fetch Metadata, section 2).
+// navigates reports whether a person navigates a window of their own to a page. Otherwise a page of
+// another host could time responses, or put them into a frame (Fetch Metadata, section 2).
 func navigates(r *http.Request) bool {
 	dest, mode := r.Header.Get("Sec-Fetch-Dest"), r.Header.Get("Sec-Fetch-Mode")
 	return r.Header.Get("Sec-Fetch-Site") == "same-origin" || (dest == "" || dest == "document") && (mode == "" || mode == "navigate")
 }
 
-// fromElsewhere reports whether a page of another host sent a person to more than the first page. It
-// could tell by how long the answer takes, or from when on it does not see that window any more, how
-// many sessions there are of what it asks for. A browser that came by arrive says so by its Referer.
+// fromElsewhere reports whether a page of another host sent a person to a page other than the
+// first. It could learn how many sessions a request selects, from the response time or from when it
+// loses access to the window. A request that came through arrive has our Referer.
 func (c *Console) fromElsewhere(r *http.Request) bool {
 	site := r.Header.Get("Sec-Fetch-Site")
 	if r.URL.Path == "/" && r.URL.RawQuery == "" || site != "cross-site" && site != "same-site" {
@@ -207,9 +207,9 @@ func (c *Console) fromElsewhere(r *http.Request) bool {
 	return !strings.HasPrefix(r.Header.Get("Referer"), c.Origin+"/")
 }
 
-// arrive answers with a page that is the same for everybody, and goes on by itself.
+// arrive answers with a page that is the same for everyone, and then loads the requested one.
 func (c *Console) arrive(w http.ResponseWriter, r *http.Request) error {
 	to := r.URL.RequestURI()
-	w.Header().Set("Refresh", "0;url="+to) // HTML Standard, "The Refresh header": from a page of ours
+	w.Header().Set("Refresh", "0;url="+to) // HTML Standard, "The Refresh header": the next request comes from a page of ours
 	return c.show(w, http.StatusOK, "arrive", &frame{Title: "One moment", Page: to})
 }

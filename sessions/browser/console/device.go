@@ -7,11 +7,11 @@ import (
 	"authsidecar/sessions"
 )
 
-// A named is what a product calls itself in a user agent, and what people call it.
+// A named is a product's name in a user agent, and the name that is shown.
 type named struct{ part, name string }
 
-// browsers and systems are in the order in which they are looked for: most say that they are the
-// others too.
+// browsers and systems are in the order in which they are tried: most user agents also contain the
+// names of others.
 var (
 	browsers = []named{
 		{"Edg", "Edge"},
@@ -44,10 +44,11 @@ func find(list []named, agent string) string {
 	return ""
 }
 
-// maxDevice is how many bytes of an unknown name are shown.
+// maxDevice is how much of an unknown name is shown, in bytes.
 const maxDevice = 60
 
-// deviceOf says on what a session is: the browser and the system, or what the program calls itself.
+// deviceOf describes the device of a session: browser and system, or the beginning of the user
+// agent.
 func deviceOf(s *sessions.Session) string {
 	agent := s.UserAgent
 	if strings.HasPrefix(agent, "Mozilla/") {

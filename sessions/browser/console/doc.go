@@ -1,16 +1,17 @@
-// Package console is the pages of the console, for people: which sessions they have, and by right
-// who acts as whom, how to end that and begin it, and what happened. It has a host of its own, on
-// which no app and so none of its scripts is served.
+// Package console serves the pages of the console. People see and revoke their own sessions. With
+// the necessary rights they also see who is acting as whom, revoke those sessions, start an
+// impersonation, and read the history. The console has a host of its own, so no script of an app
+// runs there.
 //
-//	GET  /                  one's own sessions           POST /end, /end-others
-//	GET  /acting            who acts as whom             POST /acting/end
+//	GET  /                  a person's own sessions      POST /end, /end-others
+//	GET  /acting            who is acting as whom        POST /acting/end
 //	GET  /acting/end-all    how many a filter selects    POST /acting/end-all
 //	GET  /act               the form                     POST /act
-//	GET  /act/link          the link that it led to
+//	GET  /act/link          the resulting link
 //	GET  /history           the audit, newest first
-//	     <path>/sign-in     and what else package browser has at this host
+//	     <path>/sign-in     and the other endpoints of package browser at this host
 //	     anything else      404
 //
-// It decides nothing: what a person may see and do is asked of sessions.Manager, as for the API, with
-// the claims that were recorded when they signed in here. It knows no Caddy.
+// It decides nothing itself: sessions.Manager decides what a person may see and do, as for the API,
+// with the claims that were recorded when they signed in here. It does not depend on Caddy.
 package console

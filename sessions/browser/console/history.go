@@ -11,11 +11,11 @@ import (
 	"authsidecar/sessions/event"
 )
 
-// historyBytes is how much of the audit file is read for a page at most.
+// historyBytes is how much of the audit file is read for one page, at most.
 const historyBytes = 2 << 20
 
-// routine are events of which there are too many to be read by people, and those that only say what is
-// about to happen.
+// routine are events that are too frequent to be of interest, or that only announce what is about
+// to happen.
 var routine = []string{
 	audit.EventCreating, audit.EventOpening, audit.EventRefreshing, audit.EventActing,
 	string(event.Refreshed), string(event.Retried), string(event.Repeated),
@@ -36,8 +36,7 @@ type historyPage struct {
 	Moved  bool
 }
 
-// history answers GET /history. Whether somebody may know of a line is decided as for the session that
-// it is of.
+// history answers GET /history. Whether a person may see a line is decided as for its session.
 func (c *Console) history(v *visit) error {
 	query, err := v.query(append([]string{"cursor"}, searchFields...)...)
 	if err != nil {
@@ -63,7 +62,7 @@ func (c *Console) history(v *visit) error {
 	return c.show(v.w, 200, "history", c.frame(v, "History", p))
 }
 
-// shows reports whether a line is on the page.
+// shows reports whether the page shows the line.
 func (c *Console) shows(v *visit, s *search, e *audit.Entry) bool {
 	switch {
 	case e.Issuer != v.session.Realm || e.UserID == "" || slices.Contains(routine, e.Event),
@@ -77,9 +76,9 @@ func (c *Console) shows(v *visit, s *search, e *audit.Entry) bool {
 	})
 }
 
-// isActor reports whether a name in the audit is the actor that a search is for. Names of our own
-// sessions, and that of the operator, belong to no issuer: they count as of the one where
-// people sign in.
+// isActor reports whether an identity in the audit is the actor that the search selects. Identities
+// of our own sessions and that of the operator have no issuer: they count as identities of the
+// issuer where people sign in.
 func (c *Console) isActor(s *search, issuer, subject string) bool {
 	own := issuer == "" || issuer == c.manager.Realm
 	return subject == s.Actor && (issuer == s.Issuer || own && s.Issuer == c.Issuer)

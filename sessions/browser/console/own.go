@@ -8,13 +8,13 @@ import (
 	"authsidecar/sessions"
 )
 
-// pageSize is how many sessions a page has.
+// pageSize is the number of sessions on a page.
 const pageSize = 50
 
-// An ownRow is one of a person's own sessions, or of somebody who acts as them.
+// An ownRow is one of a person's own sessions, or an impersonation of them.
 type ownRow struct {
 	ID, Device, From string
-	Actor            string // who acts as them; "": it is their own
+	Actor            string // who is acting as them; "" if nobody is
 	Reason           string
 	This, Console    bool
 	Used, Begun      moment
@@ -23,8 +23,8 @@ type ownRow struct {
 // An ownPage is the page of a person's own sessions.
 type ownPage struct {
 	Rows   []ownRow
-	Others bool   // whether there are any besides this one
-	Next   string // the page after this one
+	Others bool   // there are other sessions than this one
+	Next   string // the next page
 	First  bool
 }
 
@@ -64,7 +64,8 @@ func (c *Console) ownRow(s *sessions.Session, v *visit) ownRow {
 	return row
 }
 
-// ended says what came of ending sessions, which the query of the next page has: how many, or "all".
+// ended returns the notice about revoked sessions, from the query of the next page: how many, or
+// "all".
 func ended(query url.Values) string {
 	switch n, err := strconv.ParseUint(query.Get("ended"), 10, 31); {
 	case query.Get("ended") == "all":
@@ -89,8 +90,8 @@ func (c *Console) endOwn(v *visit) error {
 	return nil
 }
 
-// endOthers answers POST /end-others: all of their own sessions but this one, as many as there were
-// when they asked.
+// endOthers answers POST /end-others: it revokes all of the person's own sessions except this one,
+// up to the number that the page showed.
 func (c *Console) endOthers(v *visit) error {
 	if _, err := c.read(v); err != nil {
 		return err
@@ -117,7 +118,7 @@ func (c *Console) endOthers(v *visit) error {
 	return nil
 }
 
-// read reads a form that has these fields, each at most once, and no others.
+// read reads a form with these fields, each at most once, and no others.
 func (c *Console) read(v *visit, names ...string) (url.Values, error) {
 	form, err := c.Browsers.ReadForm(v.w, v.r)
 	if err != nil {
@@ -126,7 +127,7 @@ func (c *Console) read(v *visit, names ...string) (url.Values, error) {
 	return form, only(form, names)
 }
 
-// query reads the query as read does a form.
+// query reads the query in the same way.
 func (v *visit) query(names ...string) (url.Values, error) {
 	query, err := url.ParseQuery(v.r.URL.RawQuery)
 	if err != nil {
@@ -135,7 +136,7 @@ func (v *visit) query(names ...string) (url.Values, error) {
 	return query, only(query, names)
 }
 
-// only reports that there is something else than values of these names, or several of one.
+// only returns an error if there are other names, or several values of one.
 func only(values url.Values, names []string) error {
 	known := make(map[string]bool, len(names))
 	for _, name := range names {
@@ -149,7 +150,7 @@ func only(values url.Values, names []string) error {
 	return nil
 }
 
-// since is how long ago a session began.
+// since returns how long ago a session began.
 func since(s *sessions.Session, now time.Time) moment {
 	return moment{stamp(s.CreatedAt), span(now.Sub(s.CreatedAt))}
 }

@@ -31,19 +31,19 @@ var (
 	pages = template.Must(template.New("pages").Funcs(template.FuncMap{"asset": assetURL}).Parse(pagesText))
 )
 
-// policy is that of all pages: nothing of anybody else, nothing that stands in the page itself, and
-// no frame.
+// policy is the Content-Security-Policy of all pages: no foreign content, no inline content, no
+// frames.
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 
-// head sets what all answers say.
+// head sets the headers of all responses.
 func head(h http.Header) {
 	h.Set("Content-Security-Policy", policy)
-	h.Set("Referrer-Policy", "same-origin") // without one, forms would say Origin: null
+	h.Set("Referrer-Policy", "same-origin") // without a referrer policy like this, forms would send Origin: null
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 }
 
-// An asset is what pages load.
+// An asset is a file that pages load.
 type asset struct {
 	media   string
 	data    []byte
@@ -60,7 +60,7 @@ func newAsset(media, text string) *asset {
 	return &asset{media, []byte(text), hex.EncodeToString(sum[:6])}
 }
 
-// assetURL names an asset so that another version of it is not taken for this one.
+// assetURL returns the URL of this version of an asset.
 func assetURL(path string) string { return path + "?v=" + assets[path].version }
 
 func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
@@ -68,15 +68,15 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
 	endpoint.Publish(w, r, a.media, 24*time.Hour, a.data)
 }
 
-// A frame is what all pages have around what is their own.
+// A frame is the part that all pages share.
 type frame struct {
 	Title   string
-	Notice  string // what came of what the person did
-	Alert   string // why not
+	Notice  string // the result of what the person did
+	Alert   string // the error instead
 	User    string // "": nobody is signed in
 	Nav     []navItem
 	SignOut string
-	Again   string // where to sign in again; "" where that gives nothing
+	Again   string // URL to sign in again; "" if that would not help
 	Page    any
 }
 
@@ -85,7 +85,7 @@ type navItem struct {
 	Here       bool
 }
 
-// frame returns that of a page of a person.
+// frame returns the frame of a page for a person.
 func (c *Console) frame(v *visit, title string, page any) *frame {
 	f := &frame{Title: title, User: v.session.UserID, SignOut: c.Path + browser.ClosePath, Page: page}
 	add := func(path, name string) { f.Nav = append(f.Nav, navItem{path, name, v.r.URL.Path == path}) }
@@ -105,7 +105,7 @@ func (c *Console) frame(v *visit, title string, page any) *frame {
 	return f
 }
 
-// show answers with a page.
+// show writes a page.
 func (c *Console) show(w http.ResponseWriter, status int, name string, f *frame) error {
 	var text bytes.Buffer
 	if err := pages.ExecuteTemplate(&text, name, f); err != nil {
@@ -126,7 +126,7 @@ var (
 	errGone   = httpapi.NewProblem(404, "not_found", "This session is over", "It was ended or came to its end, its link was opened, or it is none that you may see.")
 )
 
-// problemOf returns what people read of an error: the same as programs do, in words for people.
+// problemOf returns the problem for an error: that of the API, in words for people.
 func problemOf(err error) *httpapi.Problem {
 	p := httpapi.ProblemOf(err)
 	switch {
@@ -143,7 +143,7 @@ func problemOf(err error) *httpapi.Problem {
 	}
 }
 
-// fail answers an error with a page.
+// fail writes an error as a page.
 func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := problemOf(err)
 	c.Browsers.Observer.Failed(r.Context(), p.Status, err)
@@ -163,16 +163,16 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// A moment is a time as pages show it: how far away, and exactly.
+// A moment is a time on a page: relative and exact.
 type moment struct {
 	At   string // RFC 3339
 	Text string
 }
 
-// ago returns when something was, seen from now.
+// ago returns a past time relative to now.
 func ago(at, now time.Time) moment { return moment{stamp(at), span(now.Sub(at)) + " ago"} }
 
-// left returns how long something lasts yet, seen from now.
+// left returns how much time is left from now.
 func left(until, now time.Time) moment { return moment{stamp(until), span(until.Sub(now))} }
 
 func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }
@@ -197,7 +197,7 @@ func span(d time.Duration) string {
 	}
 }
 
-// plural returns one where n is 1, and else many, a format, with n in it.
+// plural returns one if n is 1, and otherwise the format many with n.
 func plural(n int, one, many string) string {
 	if n == 1 {
 		return one
@@ -205,7 +205,7 @@ func plural(n int, one, many string) string {
 	return fmt.Sprintf(many, humanize.Comma(int64(n)))
 }
 
-// clipped returns a text that is not longer than most bytes, and whole characters of it.
+// clipped truncates a text to at most most bytes, at a character boundary.
 func clipped(text string, most int) string {
 	if len(text) <= most {
 		return text

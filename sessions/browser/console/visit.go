@@ -16,13 +16,13 @@ type visit struct {
 	r       *http.Request
 	session *sessions.Session // of the request
 	now     time.Time
-	own     *sessions.Rights // over their own sessions
-	caller  *sessions.Caller // with what was recorded when they signed in; nil where that is too old
+	own     *sessions.Rights // over the person's own sessions
+	caller  *sessions.Caller // with the claims recorded at sign-in; nil if they are too old
 	rights  *sessions.Rights // of the caller
-	starts  bool             // whether a rule may let them act as somebody
+	starts  bool             // a rule may let them act as somebody
 }
 
-// visited has do answer the person who is signed in, if they have the right.
+// visited calls do for the person who is signed in, if they have the right for the page.
 func (c *Console) visited(w http.ResponseWriter, r *http.Request, p *page, do func(*visit) error) error {
 	session, err := c.Browsers.SignedIn(w, r)
 	if err != nil {
@@ -69,10 +69,10 @@ func (v *visit) has(what right) bool {
 	}
 }
 
-// stale reports whether they signed in too long ago for more than their own sessions.
+// stale reports whether the person signed in too long ago for more than their own sessions.
 func (v *visit) stale() bool { return v.caller == nil }
 
-// signIn sends a person to the sign-in, and back to where they were going.
+// signIn redirects a person to the sign-in, and then back.
 func (c *Console) signIn(w http.ResponseWriter, r *http.Request, p *page) {
 	to := "/"
 	if p.get != nil && r.Method != http.MethodPost {
@@ -85,7 +85,7 @@ func (c *Console) signInPath(returnTo string) string {
 	return c.Path + browser.SignInPath + "?" + url.Values{"return_to": {returnTo}}.Encode()
 }
 
-// seeOther sends a person on.
+// seeOther redirects a person.
 func seeOther(w http.ResponseWriter, to string) {
 	head(w.Header())
 	browser.SeeOther(w, to)

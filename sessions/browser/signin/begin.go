@@ -9,15 +9,16 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// Begin returns where the browser goes to sign in, and gives it the cookie of this flow; after it
-// the person goes to returnTo, if that is a path of this site. At a host that is none of Origins, or
-// has no such way back, a sign-in begins at the first of these. The errors wrap ErrUnavailable or
-// ErrAnswer.
+// Begin returns where the browser must go to sign in, and sets the cookie of this flow. Afterwards
+// the person goes to returnTo, if that is a path of this site. A request to a host that is not
+// among Origins, or that does not allow this way back, begins again at the first of them. The
+// errors wrap ErrUnavailable or ErrAnswer.
 func (c *Client) Begin(w http.ResponseWriter, r *http.Request, returnTo string) (to string, err error) {
 	return c.begin(w, r, returnTo, false)
 }
 
-// Again is Begin for a person who has to authenticate, even if the provider knows them still.
+// Again is Begin for a person who must authenticate even if the provider still has a session of
+// theirs.
 func (c *Client) Again(w http.ResponseWriter, r *http.Request, returnTo string) (to string, err error) {
 	return c.begin(w, r, returnTo, true)
 }

@@ -14,62 +14,63 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// Limits of sign-ins.
+// Limits on sign-ins.
 const (
 	// MaxFlow is how long a person may take at the provider.
 	MaxFlow = 30 * time.Minute
-	// MaxFlows is how many flows of a browser wait at once, as in several tabs; the oldest
-	// gives way.
+	// MaxFlows is how many flows of a browser can be pending, for example in several tabs; the
+	// oldest is dropped.
 	MaxFlows = 4
-	// MaxReturnTo is how many bytes a way back may have: each flow keeps one in a cookie.
+	// MaxReturnTo is the maximum length of a way back, in bytes: each flow keeps one in a cookie.
 	MaxReturnTo = 1024
-	// maxAnswer bounds what is read of an answer of the provider, in bytes.
+	// maxAnswer is the maximum size of a response of the provider, in bytes.
 	maxAnswer = 1 << 20
-	// maxAtOnce bounds how many codes are swapped at once.
+	// maxAtOnce is how many codes are exchanged concurrently.
 	maxAtOnce = 64
-	// askTimeout is how long the provider may take to answer.
+	// askTimeout is how long the provider may take to respond.
 	askTimeout = 10 * time.Second
-	// idTokenAge is how old an ID token may be that was just issued.
+	// idTokenAge is the maximum age of a newly issued ID token.
 	idTokenAge = 10 * time.Minute
 )
 
-// Config is what a Client is made of. All of it is required unless it says otherwise.
+// Config is the configuration of a Client. Everything is required unless stated otherwise.
 type Config struct {
-	// Issuer is the provider: its discovery document is below it.
+	// Issuer is the provider's issuer; its discovery document is below it.
 	Issuer string
-	// ClientID and ClientSecret are what we are at the provider; "" is the secret of a public
-	// client.
+	// ClientID and ClientSecret are our credentials at the provider; the secret of a public client
+	// is "".
 	ClientID, ClientSecret string
-	// Scopes are asked for beside openid. None is required.
+	// Scopes are requested in addition to openid. Optional.
 	Scopes []string
-	// Origins are those of the site, as in https://app.example.com: the answer comes back to
-	// the one that the browser was at, and to the first from any other host.
+	// Origins are the origins of the site, as in https://app.example.com. The provider redirects to
+	// the one where the flow began, or to the first if it began at any other host.
 	Origins []string
-	// OtherWayBack is the one way back of sign-ins that begin at another origin than the first:
-	// any other begins at the first. "" is any.
+	// OtherWayBack is the only way back of sign-ins that begin at an origin other than the first;
+	// with any other, they begin at the first. "" allows any.
 	OtherWayBack string
-	// Path is where a sign-in begins; its answer comes to CallbackPath.
+	// Path is where a sign-in begins; the provider redirects to CallbackPath.
 	Path string
-	// Verifier verifies ID tokens: made of what Issuer returns.
+	// Verifier verifies ID tokens. Create it from the result of the function Issuer.
 	Verifier Verifier
-	// Key returns at least 32 bytes, the same on all nodes, that seal the cookies of flows.
+	// Key returns at least 32 bytes, the same on all nodes, from which the key for the cookies of
+	// flows is derived.
 	Key func() []byte
-	// Cookie begins the names of the cookies of flows, and Secure is set where they go over
-	// HTTPS alone.
+	// Cookie is the prefix of the cookies of flows. Secure means that they are sent only over
+	// HTTPS.
 	Cookie string
 	Secure bool
-	// HTTP asks the provider: bearer.NewClient.
+	// HTTP is the client for requests to the provider: bearer.NewClient.
 	HTTP *http.Client
-	// InsecureHTTP lets the provider's endpoints be plain HTTP.
+	// InsecureHTTP allows plain HTTP for the provider's endpoints.
 	InsecureHTTP bool
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 }
 
-// A Client is what this site is at the provider: a client of OAuth. It is safe for concurrent use.
+// A Client is the OAuth client that this site is at the provider. It is safe for concurrent use.
 type Client struct {
 	Config
-	own   urlpath.Own // what no way back leads to: the sign-in itself
+	own   urlpath.Own // paths that are no way back: the sign-in itself
 	hosts []string    // of Origins
 	http  *http.Client
 	slots chan struct{}
@@ -77,14 +78,14 @@ type Client struct {
 	asking singleflight.Group
 	mu     sync.Mutex
 	known  *provider
-	due    time.Time // when it is asked again
+	due    time.Time // when discovery is repeated
 }
 
-// CallbackPath is where the answers to sign-ins that begin at path come: the path of the redirect
-// URI that the provider has to know.
+// CallbackPath returns the path of the redirect URI for sign-ins that begin at path. It must be
+// registered at the provider.
 func CallbackPath(path string) string { return path + "/callback" }
 
-// New checks the configuration and returns a client for it. The provider is not asked yet.
+// New validates the configuration and returns a client. It sends no request to the provider.
 func New(c Config) (*Client, error) {
 	if c.Issuer == "" || c.ClientID == "" || len(c.Origins) == 0 || c.Verifier == nil || c.HTTP == nil {
 		return nil, errors.New("no issuer, client_id, origin, verifier or HTTP client")
@@ -106,9 +107,9 @@ func New(c Config) (*Client, error) {
 	return client, nil
 }
 
-// Issuer returns how the ID tokens of an issuer are verified, for the client: they are for it, say
-// so by their type or say nothing, are signed by the issuer's public keys and are fresh. Who
-// calls with one, and what is asked of them, is as with the bearer tokens of the issuer.
+// Issuer returns the configuration for verifying an issuer's ID tokens for the client: they are
+// issued to it, are not marked as another kind of token, are signed with the issuer's public keys,
+// and are fresh. The caller and the conditions are those of the issuer's bearer tokens.
 func Issuer(of bearer.Issuer, clientID string) bearer.Issuer {
 	of.Audiences, of.AudienceClaims = []string{clientID}, nil
 	of.Types = []string{"JWT", bearer.NoType}
@@ -117,7 +118,7 @@ func Issuer(of bearer.Issuer, clientID string) bearer.Issuer {
 	return of
 }
 
-// at returns which of the origins a request came to; ok is false for another host.
+// at returns the origin that a request came to; ok is false for another host.
 func (c *Client) at(r *http.Request) (origin string, ok bool) {
 	for i, host := range c.hosts {
 		if host == hostOf(r.Host) {
@@ -127,7 +128,7 @@ func (c *Client) at(r *http.Request) (origin string, ok bool) {
 	return c.Origins[0], false
 }
 
-// hostOf returns a host in small letters and without the ports that are left out as a rule.
+// hostOf returns a host in lower case, without a default port.
 func hostOf(host string) string {
 	host = strings.ToLower(host)
 	for _, port := range [...]string{":443", ":80"} {
@@ -136,8 +137,8 @@ func hostOf(host string) string {
 	return host
 }
 
-// wayBack returns where a person goes after the sign-in: to a path of this site, and never to
-// another sign-in.
+// wayBack returns where a person goes after the sign-in: a path of this site, and never another
+// sign-in.
 func (c *Client) wayBack(to string) string {
 	to = urlpath.ASCII(to)
 	if len(to) > MaxReturnTo || !urlpath.Local(to) {

@@ -7,16 +7,16 @@ import (
 	"authsidecar/sessions"
 )
 
-// Errors of sign-ins. None has anything in it that came over the network.
+// Errors of sign-ins. None contains anything that came over the network.
 var (
-	// ErrUnknown means that this browser has no flow that the answer is of: it took too long,
+	// ErrUnknown means that this browser has no pending flow for the response: it took too long,
 	// was finished already, or began in another browser.
 	ErrUnknown = errors.New("no sign-in of this browser waits for this answer")
-	// ErrRefused means that the provider refused, or the person there cancelled.
+	// ErrRefused means that the provider refused, or that the person cancelled there.
 	ErrRefused = errors.New("the identity provider refused")
-	// ErrUnavailable means that the provider cannot be reached, or says that it cannot now.
+	// ErrUnavailable means that the provider cannot be reached, or reports that it is unavailable.
 	ErrUnavailable = fmt.Errorf("the identity provider: %w", sessions.ErrUnavailable)
-	// ErrAnswer means that the provider answered, and not as it has to.
+	// ErrAnswer means that the provider's response is invalid.
 	ErrAnswer = errors.New("the answer of the identity provider is not good")
 )
 
@@ -38,7 +38,7 @@ var (
 	errTooMany    = errors.New("too many sign-ins are being finished")
 )
 
-// codes are the error codes that a provider may name (RFC 6749 sections 4.1.2.1 and 5.2, OpenID
+// codes are the error codes that a provider may return (RFC 6749 sections 4.1.2.1 and 5.2, OpenID
 // Connect Core 1.0 section 3.1.2.6). Any other text is not repeated.
 var codes = map[string]error{
 	"access_denied":              ErrRefused,
@@ -48,7 +48,7 @@ var codes = map[string]error{
 	"account_selection_required": ErrRefused,
 	"server_error":               ErrUnavailable,
 	"temporarily_unavailable":    ErrUnavailable,
-	"invalid_grant":              ErrUnknown, // the code was used, or waited too long
+	"invalid_grant":              ErrUnknown, // the code was used before, or has expired
 	"invalid_request":            ErrAnswer,
 	"invalid_scope":              ErrAnswer,
 	"unauthorized_client":        ErrAnswer,
@@ -56,7 +56,7 @@ var codes = map[string]error{
 	"invalid_client":             ErrAnswer,
 }
 
-// said returns the error for a code of the provider.
+// said returns the error for an error code of the provider.
 func said(code string) error {
 	kind, known := codes[code]
 	switch {

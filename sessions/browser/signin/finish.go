@@ -14,25 +14,25 @@ import (
 	"authsidecar/sessions"
 )
 
-// A Verifier is what a bearer.Verifier does.
+// A Verifier is the part of bearer.Verifier that is needed here.
 type Verifier interface {
 	Verify(ctx context.Context, token string) (*sessions.Caller, error)
 }
 
-// A Result is what came of a sign-in.
+// A Result is the result of a sign-in.
 type Result struct {
-	// Caller is who signed in, as their ID token says; nil where that failed.
+	// Caller is the person who signed in, from their ID token; nil if the sign-in failed.
 	Caller *sessions.Caller
-	// ReturnTo is where the person was going: a path of this site. It is known where the
-	// sign-in failed too, if the flow was this browser's; else it is "".
+	// ReturnTo is where the person was going: a path of this site. It is set even if the sign-in
+	// failed, unless this browser has no such flow.
 	ReturnTo string
-	// Again is set where the person was to authenticate: see Client.Again.
+	// Again is set if the person had to authenticate: see Client.Again.
 	Again bool
 }
 
-// Finish takes the answer of the provider, which the browser brought, and ends its flow. The
-// errors wrap ErrUnknown, ErrRefused, ErrUnavailable or ErrAnswer, or are those of
-// bearer.Verifier.Verify: a *bearer.Refusal where the ID token is not good or its person is not let in.
+// Finish processes the provider's response, which the browser brings, and ends its flow. The errors
+// wrap ErrUnknown, ErrRefused, ErrUnavailable or ErrAnswer, or are those of bearer.Verifier.Verify:
+// a *bearer.Refusal if the ID token is not valid or does not satisfy the conditions.
 func (c *Client) Finish(w http.ResponseWriter, r *http.Request) (Result, error) {
 	answer, err := readAnswer(r)
 	if err != nil {
@@ -59,10 +59,11 @@ func (c *Client) Finish(w http.ResponseWriter, r *http.Request) (Result, error) 
 	return result, err
 }
 
-// An answer is what the provider sent the browser back with (RFC 6749 section 4.1.2).
+// An answer is the parameters with which the provider sent the browser back (RFC 6749 section
+// 4.1.2).
 type answer struct{ state, code, iss, failed string }
 
-// readAnswer reads the parameters, each of which is there at most once (RFC 6749 section 3.1).
+// readAnswer reads the parameters, each of which may occur at most once (RFC 6749 section 3.1).
 func readAnswer(r *http.Request) (a answer, err error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -77,8 +78,8 @@ func readAnswer(r *http.Request) (a answer, err error) {
 	return a, nil
 }
 
-// check reports what the answer says that is not a code. The issuer comes first: of another one not
-// even a refusal counts (RFC 9207 section 2.4).
+// check returns an error unless the response has a code. The issuer is checked first: not even a
+// refusal counts if it comes from another one (RFC 9207 section 2.4).
 func (a *answer) check(issuer string, namesIss bool) error {
 	switch {
 	case a.iss != issuer && (namesIss || a.iss != ""):
@@ -92,7 +93,7 @@ func (a *answer) check(issuer string, namesIss bool) error {
 	}
 }
 
-// flowOf returns the flow of this browser that has a state; nil for none.
+// flowOf returns the flow of this browser with that state, or nil.
 func (c *Client) flowOf(r *http.Request, state string) *flow {
 	flows, _ := c.waiting(r)
 	for _, f := range flows {
@@ -103,8 +104,7 @@ func (c *Client) flowOf(r *http.Request, state string) *flow {
 	return nil
 }
 
-// swap gives the provider the code, and returns the ID token. What else the provider gives is
-// dropped.
+// swap exchanges the code and returns the ID token. All other tokens of the provider are discarded.
 func (c *Client) swap(r *http.Request, known *provider, f *flow, code string) (idToken string, err error) {
 	select {
 	case c.slots <- struct{}{}:
@@ -126,7 +126,7 @@ func (c *Client) swap(r *http.Request, known *provider, f *flow, code string) (i
 	return idToken, nil
 }
 
-// exchangeError returns an error of x/oauth2 without what it repeats of the answer.
+// exchangeError returns an error of x/oauth2 without the parts that quote the response.
 func exchangeError(err error) error {
 	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
 		switch status := refused.Response.StatusCode; {
@@ -143,7 +143,7 @@ func exchangeError(err error) error {
 	return fmt.Errorf("%w: %w", ErrAnswer, errToken)
 }
 
-// verify returns whose an ID token is (OpenID Connect Core 1.0 section 3.1.3.7).
+// verify returns the person that an ID token identifies (OpenID Connect Core 1.0 section 3.1.3.7).
 func (c *Client) verify(ctx context.Context, idToken string, f *flow) (*sessions.Caller, error) {
 	caller, err := c.Verifier.Verify(ctx, idToken)
 	if err != nil {

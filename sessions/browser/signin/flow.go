@@ -15,24 +15,24 @@ import (
 	"time"
 )
 
-// A flow is one sign-in that is under way, in one tab of a browser. Its cookie has its state for a
-// name, and the rest as its value, sealed: who reads a cookie has nothing that the provider would
-// take, and who writes one has no flow.
+// A flow is one pending sign-in, in one tab of a browser. The name of its cookie contains its
+// state, and its value the rest, encrypted: reading a cookie reveals nothing that the provider
+// would accept, and writing one does not create a flow.
 type flow struct {
 	state    string
-	seed     [32]byte // of the verifier and the nonce
+	seed     [32]byte // for the verifier and the nonce
 	started  time.Time
-	again    bool // the person was to authenticate, even if the provider knew them
+	again    bool // the person must authenticate even if the provider knows them
 	returnTo string
 }
 
 func newFlow(now time.Time, returnTo string) *flow {
 	f := &flow{state: rand.Text(), started: now, returnTo: returnTo}
-	_, _ = rand.Read(f.seed[:]) // it never fails: it ends the process instead
+	_, _ = rand.Read(f.seed[:]) // never fails: it crashes the process instead
 	return f
 }
 
-// verifier is that of PKCE (RFC 7636 section 4.1), and nonce that of the ID token.
+// verifier is the PKCE code verifier (RFC 7636 section 4.1), and nonce that of the ID token.
 func (f *flow) verifier() string { return f.derive("code verifier") }
 func (f *flow) nonce() string    { return f.derive("nonce") }
 
@@ -42,11 +42,11 @@ func (f *flow) derive(use string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// head is how many bytes of a flow come before the way back: the time, the seed, and whether it is
-// one of Again.
+// head is the size of the part of a flow before the way back, in bytes: the time, the seed, and
+// whether it was begun with Again.
 const head = 8 + 32 + 1
 
-// seal returns the value of the flow's cookie.
+// seal returns the encrypted value of the flow's cookie.
 func (c *Client) seal(f *flow) (string, error) {
 	box, err := c.box()
 	if err != nil {
@@ -59,10 +59,10 @@ func (c *Client) seal(f *flow) (string, error) {
 		plain[head-1] = 1
 	}
 	plain = append(plain, f.returnTo...)
-	return base64.RawURLEncoding.EncodeToString(box.Seal(nil, nil, plain, []byte(f.state))), nil //nolint:gosec // it makes its nonce itself
+	return base64.RawURLEncoding.EncodeToString(box.Seal(nil, nil, plain, []byte(f.state))), nil //nolint:gosec // it generates its own nonce
 }
 
-// open returns the flow of a cookie; nil if it is not valid, or over.
+// open decrypts the flow in a cookie; nil if it is not valid or has expired.
 func (c *Client) open(state, value string) *flow {
 	box, err := c.box()
 	if err != nil {
@@ -84,7 +84,7 @@ func (c *Client) open(state, value string) *flow {
 	return f
 }
 
-// box seals by a key for this provider and client alone.
+// box returns a cipher with a key for this provider and client only.
 func (c *Client) box() (cipher.AEAD, error) {
 	key, err := hkdf.Key(sha256.New, c.Key(), nil, "sign-in flow 2\x00"+c.Issuer+"\x00"+c.ClientID, 32)
 	if err != nil {
@@ -97,8 +97,8 @@ func (c *Client) box() (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
-// waiting returns the flows of a browser, the oldest first, and the names of cookies that are of
-// none, or of one that is there twice.
+// waiting returns the pending flows of a browser, oldest first, and the names of invalid or
+// duplicate cookies.
 func (c *Client) waiting(r *http.Request) (flows []*flow, stale []string) {
 	seen := make(map[string]int)
 	for _, cookie := range r.Cookies() {
@@ -120,13 +120,13 @@ func (c *Client) waiting(r *http.Request) (flows []*flow, stale []string) {
 	return flows, slices.Compact(stale)
 }
 
-// setCookie gives the browser the cookie of a flow; an empty value takes it away.
+// setCookie sets the cookie of a flow; an empty value removes it.
 func (c *Client) setCookie(w http.ResponseWriter, state, value string) {
 	age := int(MaxFlow / time.Second)
 	if value == "" {
 		age = -1
 	}
-	cookie := http.Cookie{ //nolint:gosec // Secure is left out on a loopback site alone
+	cookie := http.Cookie{ //nolint:gosec // Secure is left out only on a loopback site
 		Name: c.Cookie + state, Value: value, Path: "/", MaxAge: age, Secure: c.Secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	}
 	w.Header().Add("Set-Cookie", cookie.String())

@@ -16,30 +16,28 @@ import (
 	"authsidecar/sessions/bearer"
 )
 
-// How long it is known what the provider said of itself, and after what time it is asked again
-// where it could not be asked.
+// How long a discovery document is cached, and how soon after a failure it is fetched again.
 const (
 	fresh = time.Hour
 	retry = 10 * time.Second
 )
 
-// A provider is what the discovery document says of the issuer (OpenID Connect Discovery 1.0
-// section 3).
+// A provider is the discovery document of the issuer (OpenID Connect Discovery 1.0 section 3).
 type provider struct {
 	oauth      oauth2.Config
 	namesIss   bool   // RFC 9207 section 3: authorization_response_iss_parameter_supported
 	endSession string // OpenID Connect RP-Initiated Logout 1.0 section 2.1; "" for none
 }
 
-// metadata is what go-oidc leaves to its callers.
+// metadata is the part that go-oidc leaves to its callers.
 type metadata struct {
 	AuthMethods []string `json:"token_endpoint_auth_methods_supported"`
 	NamesIss    bool     `json:"authorization_response_iss_parameter_supported"`
 	EndSession  string   `json:"end_session_endpoint"`
 }
 
-// discover returns what is known of the provider, and asks it where that is nothing, or old. One
-// question is under way at a time; the last good answer stays where it cannot be asked.
+// discover returns the cached document, or fetches it if there is none or it is old. Only one fetch
+// is under way at a time; if it fails, the last valid document stays in use.
 func (c *Client) discover(ctx context.Context) (*provider, error) {
 	c.mu.Lock()
 	known, due := c.known, c.due
@@ -59,7 +57,7 @@ func (c *Client) discover(ctx context.Context) (*provider, error) {
 	}
 }
 
-// ask asks the provider, and remembers what it says.
+// ask fetches the document and caches it.
 func (c *Client) ask(ctx context.Context) (*provider, error) {
 	found, err := c.fetch(ctx)
 	c.mu.Lock()
@@ -105,9 +103,9 @@ func (c *Client) fetch(ctx context.Context) (*provider, error) {
 	}, nil
 }
 
-// authStyle returns how the client authenticates: as the provider says, and client_secret_basic
-// where it says nothing (OpenID Connect Discovery 1.0 section 3). Trying the one and then the
-// other would use the code twice.
+// authStyle returns how the client authenticates: as the provider says, or client_secret_basic if
+// it does not (OpenID Connect Discovery 1.0 section 3). Trying one after the other would use the
+// code twice.
 func (c *Client) authStyle(methods []string) (oauth2.AuthStyle, error) {
 	switch {
 	case c.ClientSecret == "":
@@ -121,7 +119,7 @@ func (c *Client) authStyle(methods []string) (oauth2.AuthStyle, error) {
 	}
 }
 
-// discoveryError returns an error of go-oidc without what it repeats of the answer.
+// discoveryError returns an error of go-oidc without the parts that quote the response.
 func discoveryError(err error) error {
 	if _, other := errors.AsType[*oidc.IssuerMismatchError](err); other {
 		return fmt.Errorf("%w: %w", ErrAnswer, errOtherName)
@@ -132,7 +130,7 @@ func discoveryError(err error) error {
 	return fmt.Errorf("%w: %w", ErrAnswer, errDiscovery)
 }
 
-// bounded asks, and reads no more than maxAnswer of an answer. A document that is not there is a
+// bounded limits the size of responses to maxAnswer. If a document does not exist, the error is a
 // bearer.StatusError.
 type bounded struct{ http.RoundTripper }
 
@@ -150,15 +148,15 @@ func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 		_ = res.Body.Close()
 		return nil, errTooLarge
 	}
-	res.Body = http.MaxBytesReader(nil, res.Body, maxAnswer) // a longer one is an error
+	res.Body = http.MaxBytesReader(nil, res.Body, maxAnswer) // reading more is an error
 	return res, nil
 }
 
-// LogoutURL returns where a browser ends its session at the provider (OpenID Connect RP-Initiated
-// Logout 1.0 section 2), and comes back to a path of this site, whose URL the provider has to know;
-// "" where the provider has no such place, or that is unknown now. hint says who signs out; "" if
-// that is unknown. No ID token is in it, which section 2 recommends and does not require: URLs are in logs and
-// histories. A provider has to ask the person then.
+// LogoutURL returns where a browser signs out at the provider (OpenID Connect RP-Initiated Logout
+// 1.0 section 2) and then returns to a path of this site, whose URL must be registered at the
+// provider. It returns "" if the provider has no such endpoint, or if that is unknown for now. hint
+// identifies the user to the provider; "" if unknown. There is no ID token in the URL, since URLs
+// end up in logs and histories; section 2 only recommends it. So the provider must ask the person.
 func (c *Client) LogoutURL(r *http.Request, hint, back string) string {
 	known, err := c.discover(r.Context())
 	if err != nil || known.endSession == "" {
