@@ -13,21 +13,21 @@ import (
 	"authsidecar/sessions/internal/endpoint"
 )
 
-// What scripts may send and read: what our endpoints take, and what our answers say beyond the
-// headers that every script may read.
+// What scripts may send and read: the methods and headers that our endpoints accept, and response
+// headers beyond those that every script may read.
 const (
 	methods = "GET, HEAD, POST, DELETE"
 	request = "Authorization, Content-Type, Idempotency-Key, If-None-Match"
 	answer  = "ETag, Retry-After, WWW-Authenticate"
-	maxAge  = "7200" // seconds, the most that browsers remember a preflight
+	maxAge  = "7200" // in seconds, the maximum that browsers honor
 )
 
-// A Policy is the origins whose scripts may call. A nil Policy does nothing.
+// A Policy is a set of origins whose scripts may call us. A nil Policy does nothing.
 type Policy struct {
 	origins map[string]bool
 }
 
-// New returns a policy for origins that Check is content with; nil for none.
+// New returns a policy for origins that passed Check; nil if there are none.
 func New(origins []string) *Policy {
 	if len(origins) == 0 {
 		return nil
@@ -39,12 +39,13 @@ func New(origins []string) *Policy {
 	return p
 }
 
-// pageless are schemes that no page has in its origin: browsers send null for them (HTML, section
-// 7.1.1), or there are no pages of them. Others are of apps: those of capacitor://localhost are sent.
+// pageless are schemes that never occur in the origin of a page: browsers send null for them (HTML,
+// section 7.1.1), or there are no such pages. Schemes of apps are possible: capacitor://localhost
+// is sent as it is.
 var pageless = []string{"about", "blob", "data", "file", "ftp", "javascript", "ws", "wss"}
 
-// Check returns what is wrong with an origin: it is compared with what browsers send, byte for
-// byte (RFC 6454 section 6.2), and is neither "*" nor "null".
+// Check returns an error if an origin cannot match what browsers send: the two are compared byte
+// for byte (RFC 6454 section 6.2). "*" and "null" are not allowed.
 func Check(origin string) error {
 	u, err := url.Parse(origin)
 	switch {
@@ -60,7 +61,7 @@ func Check(origin string) error {
 		return errors.New("its port is not a number from 1 to 65535 without leading zeros: correct it, or leave it out with its colon")
 	}
 	host := strings.ToLower(u.Host)
-	switch u.Scheme { // browsers leave out what goes without saying
+	switch u.Scheme { // browsers leave out default ports
 	case "https":
 		host = strings.TrimSuffix(host, ":443")
 	case "http":
@@ -72,7 +73,7 @@ func Check(origin string) error {
 	return nil
 }
 
-// isPort reports whether the port of u is written as browsers write it, or is left out.
+// isPort reports whether the port of u is absent or written as browsers write it.
 func isPort(u *url.URL) bool {
 	port := u.Port()
 	if port == "" {
@@ -82,8 +83,8 @@ func isPort(u *url.URL) bool {
 	return err == nil && n > 0 && port[0] != '0'
 }
 
-// Asked returns the request that a preflight asks about, to find out whose that is: the same with
-// its method. Any other request is returned as it is.
+// Asked returns the request that a preflight asks about, for routing: a copy with its method. Any
+// other request is returned unchanged.
 func (p *Policy) Asked(r *http.Request) *http.Request {
 	if p == nil || !isPreflight(r) {
 		return r
@@ -97,9 +98,9 @@ func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && len(r.Header["Origin"]) > 0 && len(r.Header["Access-Control-Request-Method"]) > 0
 }
 
-// Serve says to the browser what a request for one of our endpoints may do, and reports whether it
-// was a preflight, which is answered then. Answers differ by origin, and say so to caches: those
-// without an origin too.
+// Serve sets the CORS headers of a request for one of our endpoints, and reports whether it was a
+// preflight, which it then answers. Responses vary by origin, even those to requests without one,
+// and say so.
 func (p *Policy) Serve(w http.ResponseWriter, r *http.Request) (answered bool) {
 	if p == nil {
 		return false

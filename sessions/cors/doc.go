@@ -1,3 +1,3 @@
-// Package cors lets scripts of pages of other origins call our endpoints (the CORS protocol of
-// https://fetch.spec.whatwg.org/#http-cors-protocol). It knows nothing of what the app serves.
+// Package cors lets scripts of other origins call our endpoints (the CORS protocol of
+// https://fetch.spec.whatwg.org/#http-cors-protocol). It does not apply to responses of the app.
 package cors
