@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// DropCookies removes the cookies that are refresh tokens of the issuer; of those of that
-// name, however an app may read it, each that says it is a token of the issuer and is not
-// keep, and all of them where drop is set. Others stay as they are, byte for byte.
+// DropCookies removes cookies with refresh tokens of the issuer. Of the cookies with the given
+// name, in any form that an app may accept, it also removes those that claim to be tokens of the
+// issuer, except keep, and all of them if drop is set. Other cookies are left unchanged, byte for
+// byte.
 func DropCookies(r *http.Request, issuer, name, keep string, drop bool) {
 	bad := func(cookie string) bool {
 		before, value, _ := strings.Cut(cookie, "=")
@@ -32,8 +33,8 @@ func DropCookies(r *http.Request, issuer, name, keep string, drop bool) {
 	dropCookies(r.Header, bad)
 }
 
-// isName reports whether an app may read the name of a cookie as that one. PHP decodes it, takes
-// what follows a bracket for the index of an array, and dots, blanks and brackets for underscores.
+// isName reports whether an app may take the name of a cookie for name. PHP decodes names, treats
+// what follows a bracket as an array index, and turns dots, blanks and brackets into underscores.
 func isName(read, name string) bool {
 	if read == name {
 		return true
@@ -53,8 +54,8 @@ func isName(read, name string) bool {
 	return true
 }
 
-// DropNamed removes the cookies of those names from the request, however an app may read them, and
-// those whose names begin with prefix. Others stay as they are, byte for byte.
+// DropNamed removes cookies with these names, in any form that an app may accept, and cookies whose
+// names begin with prefix. Other cookies are left unchanged, byte for byte.
 func DropNamed(header http.Header, names []string, prefix string) {
 	dropCookies(header, func(cookie string) bool {
 		name, _, _ := strings.Cut(cookie, "=")
@@ -67,7 +68,7 @@ func mayHoldToken(cookie string) bool {
 	return strings.Contains(cookie, tokenStart) || strings.Contains(cookie, "%")
 }
 
-// dropCookies removes the cookies that are bad.
+// dropCookies removes the cookies for which bad returns true.
 func dropCookies(header http.Header, bad func(cookie string) bool) {
 	values := header["Cookie"]
 	kept := values[:0]

@@ -16,26 +16,26 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// A Credential is where a request says who is asking.
+// A Credential is the token that a request presents.
 type Credential struct {
 	Token string
-	// Cookie means that the browser sent it, whoever made it do so.
+	// Cookie means that it came in a cookie, which the browser sends whoever caused the request.
 	Cookie bool
-	// Others are what other cookies of the name hold: left over, or planted by a sister
-	// site. Which one counts is seen when they are verified.
+	// Others are the values of further cookies with the same name: stale, or planted by a sibling
+	// domain. Verifying them shows which one counts.
 	Others []string
 }
 
-// maxCookies bounds how many different tokens are verified for a request.
+// maxCookies is how many different tokens of a request are verified.
 const maxCookies = 8
 
-// ErrSeveral means that several cookies of the name are good, or more than anybody would
-// verify: some were planted, and which is unknown.
+// ErrSeveral means that several cookies with the name are valid, or that there are more than
+// maxCookies: some were planted, and it is unknown which.
 var ErrSeveral = fmt.Errorf("%w: several cookies of that name", bearer.ErrMalformed)
 
-// Find returns the credential of a request: the bearer token in Authorization, else,
-// where cookie names one, the cookies of that name. bearer.ErrNoToken: there is none.
-// bearer.ErrMalformed: there is something, but no one token; ErrSeveral is one of these.
+// Find returns the credential of a request: the bearer token in Authorization or, if there is none,
+// the value of the cookie with the given name ("" for no cookie). bearer.ErrNoToken means that
+// there is none, bearer.ErrMalformed (which ErrSeveral wraps) that there is not exactly one.
 func Find(r *http.Request, cookie string) (Credential, error) {
 	token, err := bearer.FromHeader(r.Header)
 	if !errors.Is(err, bearer.ErrNoToken) || cookie == "" {
@@ -63,12 +63,11 @@ func Find(r *http.Request, cookie string) (Credential, error) {
 	return Credential{Token: tokens[0], Cookie: true, Others: tokens[1:]}, nil
 }
 
-// browsers refuses what a page of another origin made a browser send.
+// browsers detects requests that a page of another origin made a browser send.
 var browsers = http.NewCrossOriginProtection()
 
-// CrossSite reports whether a page of another origin may have made the browser send an
-// unsafe request: one that changes something, or that opens a connection. One that says
-// neither Sec-Fetch-Site nor Origin proves nothing, so it may.
+// CrossSite reports whether a page of another origin may have made the browser send an unsafe
+// request. A request with neither Sec-Fetch-Site nor Origin proves nothing, so it may have.
 func CrossSite(r *http.Request) bool {
 	if !Unsafe(r) {
 		return false
@@ -80,8 +79,8 @@ func CrossSite(r *http.Request) bool {
 	return browsers.Check(&probe) != nil
 }
 
-// Unsafe reports whether a request may change something (RFC 9110 section 9.2.1), or
-// opens a connection on which anything can.
+// Unsafe reports whether a request may change something (RFC 9110 section 9.2.1), or opens a
+// connection on which anything can be sent.
 func Unsafe(r *http.Request) bool {
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
@@ -91,23 +90,23 @@ func Unsafe(r *http.Request) bool {
 	}
 }
 
-// upgrades reports whether a request asks for another protocol on its connection.
+// upgrades reports whether a request asks to switch protocols.
 func upgrades(r *http.Request) bool {
 	return r.Method == http.MethodConnect || len(r.Header["Upgrade"]) > 0
 }
 
-// Preflight reports whether a browser asks what it may send (Fetch, section 3.2.2). It
-// never comes with a credential.
+// Preflight reports whether the request is a CORS preflight (Fetch, section 3.2.2), which never has
+// a credential.
 func Preflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && !upgrades(r) && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
 }
 
-// Navigation reports whether a person goes to a page.
+// Navigation reports whether a person navigates to a page.
 func Navigation(r *http.Request) bool {
 	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && !upgrades(r) && len(r.Header["Authorization"]) == 0 && Person(r)
 }
 
-// Person reports whether the answer is for a person to read, and not for a program.
+// Person reports whether the response is for a person to read rather than for a program.
 func Person(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode == "navigate"
@@ -115,11 +114,11 @@ func Person(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), "text/html")
 }
 
-// maxParts bounds how much of what has dots in it is read.
+// maxParts is how many dot-separated parts of a value are read.
 const maxParts = 16
 
-// Claims reports whether what looks like a token, or has one behind a prefix, says that it is
-// the issuer's, whether that is true or not, and whether it says that it is a refresh token.
+// Claims reports whether something that looks like a token, possibly after a prefix, claims to be a
+// token of the issuer, without verifying it, and whether it claims to be a refresh token.
 func Claims(token, issuer string) (ours, refresh bool) {
 	if len(token) > 4*jose.MaxTokenSize {
 		return false, false
@@ -136,13 +135,13 @@ func Claims(token, issuer string) (ours, refresh bool) {
 			Type string `json:"typ"`
 		}
 		before := parts[i-1]
-		decodeLenient(before[max(0, strings.Index(before, tokenStart)):], &header) // whatever stands before it
+		decodeLenient(before[max(0, strings.Index(before, tokenStart)):], &header) // with anything before it
 		ours, refresh = true, refresh || strings.HasSuffix(strings.ToLower(header.Type), keyring.RefreshTokenType)
 	}
 	return ours, refresh
 }
 
-// decodeLenient reads what some reader would.
+// decodeLenient decodes everything that some lenient reader would accept.
 func decodeLenient(part string, into any) {
 	part = strings.TrimRight(strings.NewReplacer("+", "-", "/", "_").Replace(part), "=")
 	data, err := base64.RawURLEncoding.DecodeString(part)
@@ -151,14 +150,13 @@ func decodeLenient(part string, into any) {
 	}
 }
 
-// Smuggled reports whether something in Authorization, whatever its scheme, says that it
-// is a token of the issuer; a password, too.
+// Smuggled reports whether Authorization, with any scheme, contains something that claims to be a
+// token of the issuer, even as a password.
 func Smuggled(r *http.Request, issuer string) bool {
 	return slices.ContainsFunc(r.Header["Authorization"], func(value string) bool { return holdsToken(value, issuer) })
 }
 
-// holdsToken reports whether a part of a header's value says that it is a token of the
-// issuer.
+// holdsToken reports whether a part of a header's value claims to be a token of the issuer.
 func holdsToken(value, issuer string) bool {
 	if scheme, rest, _ := strings.Cut(value, " "); strings.EqualFold(scheme, "Basic") {
 		if data, err := base64.StdEncoding.DecodeString(strings.TrimSpace(rest)); err == nil {
@@ -173,8 +171,8 @@ func holdsToken(value, issuer string) bool {
 	return false
 }
 
-// DropTokens removes what says that it is a token of the issuer: the headers that hold
-// one, and of the cookies those that do.
+// DropTokens removes everything that claims to be a token of the issuer: headers that contain one,
+// and cookies.
 func DropTokens(header http.Header, issuer string) {
 	holds := func(value string) bool { return holdsToken(value, issuer) }
 	for name, values := range header {
@@ -188,8 +186,8 @@ func DropTokens(header http.Header, issuer string) {
 	}
 }
 
-// pieces yields what may be a token of its own in the value of a header, as it stands and as
-// apps decode it that take values for percent-encoded.
+// pieces yields the parts of a header's value that may be tokens, both unchanged and
+// percent-decoded, as some apps read them.
 func pieces(value string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, spelling := range [...]string{value, unescape(value)} {
@@ -202,7 +200,8 @@ func pieces(value string) iter.Seq[string] {
 	}
 }
 
-// unescape decodes what is percent-encoded and leaves the rest; "" where nothing is.
+// unescape percent-decodes a value, leaving invalid escapes alone; "" if there is nothing to
+// decode.
 func unescape(value string) string {
 	if !strings.Contains(value, "%") {
 		return ""
@@ -210,5 +209,5 @@ func unescape(value string) string {
 	return urlpath.Unescape(value)
 }
 
-// tokenStart is how each token begins that we ever minted: with {" in base64url.
+// tokenStart is the beginning of every token that we have minted: {" in base64url.
 const tokenStart = "eyJ"

@@ -9,11 +9,11 @@ import (
 	"authsidecar/sessions"
 )
 
-// Encode returns the value as visible ASCII: bytes outside of 0x21 to 0x7E, and "%",
-// are percent-encoded.
+// Encode returns the value as visible ASCII: bytes outside 0x21 to 0x7E, and "%", are
+// percent-encoded.
 func Encode(value string) string { return encode(value, "%") }
 
-// encode percent-encodes what is no visible ASCII, or one of also.
+// encode percent-encodes everything but visible ASCII, and the bytes of also.
 func encode(value, also string) string {
 	plain := func(c byte) bool { return c > ' ' && c < 0x7f && strings.IndexByte(also, c) < 0 }
 	at := 0
@@ -35,9 +35,9 @@ func encode(value, also string) string {
 	return string(out)
 }
 
-// render gives a claim as the value of a header; "" where there is none.
-// The items of an array are joined by commas, and no other comma stands there as it is:
-// a text cannot pass for a list. What nests in items, and objects, are JSON.
+// render returns a claim as the value of a header; "" if it is absent. The items of an array are
+// joined by commas, and commas in text are encoded, so that text cannot pass for a list. Objects
+// and nested arrays become JSON.
 func render(value any) string {
 	switch v := value.(type) {
 	case nil:
@@ -53,7 +53,7 @@ func render(value any) string {
 	}
 }
 
-// text is a scalar as JSON writes it, but for the quotes of a string.
+// text returns a scalar as in JSON, without the quotes of a string.
 func text(value any) string {
 	switch v := value.(type) {
 	case string:
@@ -71,12 +71,12 @@ func text(value any) string {
 	}
 }
 
-// A Field is a part of what an app can be sent: user_id, session_id, actor,
-// actor_issuer, is_impersonation, reason, client_id; any other is the name of a claim
-// of the token, or a JSON pointer (RFC 6901) into one.
+// A Field is a value that an app can be sent: user_id, session_id, actor, actor_issuer,
+// is_impersonation, reason, client_id, or else a claim of the token, by name or JSON pointer (RFC
+// 6901).
 type Field string
 
-// fields are those that are not claims.
+// fields are the fields that are not claims.
 var fields = map[Field]func(*Who) string{
 	"user_id":          func(w *Who) string { return w.UserID },
 	"session_id":       func(w *Who) string { return w.SessionID },
@@ -87,7 +87,7 @@ var fields = map[Field]func(*Who) string{
 	"client_id":        func(w *Who) string { return w.ClientID },
 }
 
-// FieldNames returns the names of the fields that are not claims, in their order.
+// FieldNames returns the sorted names of the fields that are not claims.
 func FieldNames() []string {
 	names := make([]string, 0, len(fields))
 	for name := range fields {
@@ -97,8 +97,8 @@ func FieldNames() []string {
 	return names
 }
 
-// Claim returns the name of the claim that the field is, or is in; ok is false where it
-// is none.
+// Claim returns the top-level claim that the field refers to; ok is false if the field is not a
+// claim.
 func (f Field) Claim() (name string, ok bool) {
 	if _, known := fields[f]; known {
 		return "", false
@@ -111,7 +111,7 @@ func (f Field) Claim() (name string, ok bool) {
 	return name, true
 }
 
-// Value renders the field, of somebody with these claims; "" where there is no value.
+// Value renders the field for a user with these claims; "" if there is no value.
 func (f Field) Value(w *Who, claims sessions.Claims) string {
 	if value, ok := w.Value(f); ok {
 		return Encode(value)
@@ -120,19 +120,19 @@ func (f Field) Value(w *Who, claims sessions.Claims) string {
 	return render(value)
 }
 
-// A Who is who is asking, to the app.
+// A Who is the identity of a caller as the app sees it.
 type Who struct {
-	// UserID is the user; "" where the caller is a service that is nobody's user.
+	// UserID is the user; "" if the caller is a service and no user.
 	UserID    string
 	SessionID string
-	// Actor is who acts for the user, or the service that calls for itself.
+	// Actor is the party that acts for the user, or the service itself.
 	Actor         sessions.Principal
 	Impersonation bool
 	Reason        string
 	ClientID      string
 }
 
-// Value returns what the field says, as it is; ok is false where that is a claim.
+// Value returns the value of the field, not encoded; ok is false if the field is a claim.
 func (w *Who) Value(f Field) (value string, ok bool) {
 	get, ok := fields[f]
 	if !ok {
@@ -141,8 +141,8 @@ func (w *Who) Value(f Field) (value string, ok bool) {
 	return get(w), true
 }
 
-// Of says who a verified caller is to the app. The subject of another issuer is a user
-// of the app only where the issuer's subjects are, and it is no machine's.
+// Of returns who a verified caller is to the app. A subject of another issuer is a user of the app
+// only if the issuer's subjects are, and the subject is not a machine.
 func Of(c *sessions.Caller) *Who {
 	w := &Who{SessionID: c.SessionID, ClientID: c.ClientID, Impersonation: c.Acting}
 	switch {

@@ -7,17 +7,18 @@ import (
 	"strings"
 )
 
-// Names are the names of headers that we set. Nobody else does.
+// Names is the set of headers that we set and that clients must not set.
 type Names struct {
-	folded map[string]bool // true: it is removed; false: it may not be listed
+	folded map[string]bool // true: to be removed; false: must not be listed
 	sizes  [maxName + 1]bool
 }
 
-// maxName bounds how long a name of a header of ours is.
+// maxName is the maximum length of our header names.
 const maxName = 127
 
-// NewNames returns a set of header names: those that only we send, and those that we
-// replace in a request that may have its own. The latter stay, but no list names them.
+// NewNames returns a set of header names: ours, which only we may send, and replaced, which we
+// replace in requests that may have their own. The latter are not removed, but no list may name
+// them.
 func NewNames(ours []string, replaced ...string) *Names {
 	n := &Names{folded: make(map[string]bool, len(ours)+len(replaced))}
 	add := func(names []string, removed bool) {
@@ -31,14 +32,14 @@ func NewNames(ours []string, replaced ...string) *Names {
 	return n
 }
 
-// Has reports whether an app could take the name for one that only we send: in any case,
-// with anything for "-" that is neither a letter nor a digit, as CGI and its heirs do.
+// Has reports whether an app could take the name for one that only we may send: in any case, and
+// with any character for "-" that is neither a letter nor a digit, as in CGI and its successors.
 func (n *Names) Has(name string) bool {
 	removed, _ := n.find(name)
 	return removed
 }
 
-// Fold returns the one spelling of all those for which Has holds.
+// Fold returns the canonical spelling of a name for which Has returns true.
 func (n *Names) Fold(name string) (folded string, ok bool) {
 	if !n.Has(name) {
 		return "", false
@@ -77,11 +78,10 @@ func foldByte(c byte) byte {
 	}
 }
 
-// Scrub removes our headers from the request, in place, and their names from what
-// would have others removed again (Connection: RFC 9110 section 7.6.1) or set after
-// the body (Trailer: section 6.6.2). No request asks to go on in HTTP any more, which
-// nobody could scrub (Upgrade: section 7.8). The headers of kept stay, which may be nil:
-// they were set by us.
+// Scrub removes our headers from the request, in place, and their names from lists that would have
+// headers removed (Connection: RFC 9110 section 7.6.1) or set after the body (Trailer: section
+// 6.6.2). It removes requests to upgrade to another version of HTTP (Upgrade: section 7.8), which
+// could not be scrubbed. Headers of kept, which may be nil, stay: we have set them.
 func (n *Names) Scrub(r *http.Request, kept *Names) {
 	for name, values := range r.Header {
 		switch {
@@ -105,7 +105,7 @@ func (n *Names) Scrub(r *http.Request, kept *Names) {
 	r.Body = &trailedBody{ReadCloser: r.Body, names: n, trailer: r.Trailer}
 }
 
-// Delete removes the headers that only we send, and nothing else; nil: nothing.
+// Delete removes only the headers that only we may send. A nil n removes none.
 func (n *Names) Delete(header http.Header) {
 	if n == nil {
 		return
@@ -125,15 +125,14 @@ func (n *Names) scrubTrailer(trailer http.Header) {
 	}
 }
 
-// A trailedBody is a body that trailers come after: those that were announced, and any
-// others.
+// A trailedBody is a body that may be followed by trailers, announced or not.
 type trailedBody struct {
 	io.ReadCloser
 	names   *Names
 	trailer http.Header
 }
 
-// Read takes our headers out of the trailers as soon as these are there.
+// Read removes our headers from the trailers once they have arrived.
 func (b *trailedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
@@ -142,8 +141,8 @@ func (b *trailedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// anyHTTP reports whether a protocol in the lists is a version of HTTP, in TLS or not, by
-// any of the names it has had: of h2c, HTTP/2.0, TLS/1.0.
+// anyHTTP reports whether the lists name a version of HTTP, with or without TLS, such as h2c,
+// HTTP/2.0 or TLS/1.0.
 func anyHTTP(values []string) bool {
 	for _, value := range values {
 		for item := range strings.SplitSeq(strings.ToLower(value), ",") {
@@ -156,7 +155,7 @@ func anyHTTP(values []string) bool {
 	return false
 }
 
-// isList reports whether the header is a list of names of headers.
+// isList reports whether the header is a list of header names.
 func isList(name string) bool {
 	switch len(name) {
 	case len("Te"), len("Trailer"), len("Connection"), len("Proxy-Connection"): // or Keep-Alive
@@ -171,7 +170,7 @@ func isList(name string) bool {
 	}
 }
 
-// scrubList takes our names out of the lists.
+// scrubList removes our names from the lists.
 func (n *Names) scrubList(header http.Header, name string, values []string) {
 	if !n.listed(values) {
 		return
@@ -204,8 +203,8 @@ func (n *Names) listed(values []string) bool {
 	return false
 }
 
-// names reports whether an item of a list is a name of ours, whatever stands around it
-// that a lenient reader would not mind.
+// names reports whether an item of a list is a name of ours to a lenient reader, whatever surrounds
+// it.
 func (n *Names) names(item string) bool {
 	item, _, _ = strings.Cut(item, ";") // as in TE: trailers;q=1
 	_, known := n.find(strings.Trim(item, " \t\"'"))
