@@ -125,9 +125,9 @@ func (i *source) caller(claims sessions.Claims, end time.Time) (*sessions.Caller
 	return caller, nil
 }
 
-// actor reads the party that uses the token on behalf of its subject (RFC 8693 section 4.1): a
-// subject of the issuer in act, or of the token's own issuer if act has none. A token whose act
-// does not name the actor is refused. Our own tokens have both.
+// actor reads the party that uses the token on behalf of its subject (RFC 8693 section 4.1): the
+// subject in act, of the issuer in act or else of the token's own. A token whose act does not name
+// the actor is refused. Our own tokens always name the issuer too.
 func (i *source) actor(act any) (actor sessions.Principal, ok bool) {
 	members, _ := act.(map[string]any)
 	actor.Subject, _ = members["sub"].(string)
