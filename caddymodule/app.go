@@ -23,7 +23,7 @@ func init() {
 // beyond a request: stores, signing keys, and the trusted issuers' keys.
 type App struct {
 	placing sync.Once
-	places  []place // where the handlers stand in the HTTP app
+	layout  *layout // of the HTTP app; nil outside of one
 
 	mu        sync.Mutex
 	instances map[string]*instance // by issuer
@@ -69,7 +69,13 @@ func (a *App) instanceOf(h *Handler) (*instance, error) {
 func (a *App) place(ctx caddy.Context) (err error) {
 	for _, module := range ctx.Modules() {
 		if app, ok := module.(*caddyhttp.App); ok {
-			a.placing.Do(func() { a.places, err = findPlaces(app) })
+			a.placing.Do(func() {
+				if a.layout, err = findLayout(app); err == nil {
+					for _, text := range a.layout.open {
+						ctx.Logger().Warn(text)
+					}
+				}
+			})
 		}
 	}
 	return err

@@ -81,7 +81,7 @@ func (h *Handler) Validate() error {
 	if err := h.app.place(h.ctx); err != nil {
 		return err
 	}
-	served := func(host string) bool { return len(h.app.places) == 0 || serves(h.app.places, h.Issuer, host) }
+	served := func(host string) bool { return h.app.layout == nil || h.app.layout.serves(h.Issuer, host) }
 	for _, text := range append(h.Warnings(), h.WarnHosts(served)...) {
 		h.logger.Warn(text, zap.String("issuer", h.Issuer))
 	}

@@ -1,36 +1,54 @@
 package caddymodule
 
 import (
-	"encoding/json"
+	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
-	"github.com/caddyserver/certmagic"
+
+	"authsidecar/caddymodule/internal/routes"
 )
 
 // A place is where one of our handlers stands.
 type place struct {
 	*Handler
 	server *caddyhttp.Server
-	hosts  []string // whose requests come there; nil: those of all
-	behind string   // the module before it that answers every request; "" where none does
+	hosts  routes.Hosts // whose requests come there
+	behind string       // the module before it that answers every request; "" where none does
 }
 
-// findPlaces returns where our handlers stand in the HTTP app, and refuses an app that would be open
-// to all, and realms that would share cookies. It is called when the first of them is validated:
+// A way is how requests get to an app.
+type way struct {
+	upstream string
+	by       string       // the listeners of the server
+	hosts    routes.Hosts // whose requests go it
+	guarded  *Handler     // with identity, before the app; nil: none
+	partly   *Handler     // the same, for some of the requests
+}
+
+// A layout is where our handlers stand in the HTTP app, and the ways to apps that do not pass one.
+type layout struct {
+	places []place
+	open   []string // warnings of those, each of the app's that another way guards
+}
+
+// findLayout returns the layout of the HTTP app, and refuses one that would be open
+// to all, and realms that would share cookies. It is called when the first of our handlers is validated:
 // some routes are provisioned then, and others are still JSON.
-func findPlaces(app *caddyhttp.App) (all []place, err error) {
+func findLayout(app *caddyhttp.App) (*layout, error) {
+	var all []place
+	var ways []way
 	for _, server := range app.Servers {
-		lists := []caddyhttp.RouteList{server.Routes}
-		if server.Errors != nil {
-			lists = append(lists, server.Errors.Routes)
-		}
-		for _, list := range lists {
-			r := reach{server: server}
-			r.routes(list)
+		r := reach{server: server}
+		r.routes(server.Routes)
+		all, ways = append(all, r.places...), append(ways, r.ways...)
+		if server.Errors != nil { // how errors get to an app is documented
+			r = reach{server: server}
+			r.routes(server.Errors.Routes)
 			all = append(all, r.places...)
 		}
 	}
@@ -44,7 +62,32 @@ func findPlaces(app *caddyhttp.App) (all []place, err error) {
 			}
 		}
 	}
-	return all, nil
+	return &layout{all, openWays(ways)}, nil
+}
+
+// openWays returns warnings of the ways to an app that no identity guards, although another does.
+func openWays(ways []way) (warnings []string) {
+	for i := range ways {
+		w := &ways[i]
+		guard := w.partly
+		for j := range ways {
+			if ways[j].upstream == w.upstream {
+				guard = cmp.Or(guard, ways[j].guarded)
+			}
+		}
+		if w.guarded != nil || guard == nil {
+			continue
+		}
+		hosts := "all hosts"
+		if w.hosts != nil {
+			hosts = strings.Join(w.hosts, ", ")
+		}
+		text := fmt.Sprintf("requests for %s at %s can reach %s without the auth_sessions of %s, with whatever headers they come: put auth_sessions before that reverse_proxy too (exempt names paths that need no session), or remove the headers there, as in: request_header -X-Auth-*", hosts, w.by, w.upstream, guard.Issuer)
+		if !slices.Contains(warnings, text) {
+			warnings = append(warnings, text)
+		}
+	}
+	return warnings
 }
 
 // clashes returns the name of a cookie that another realm also sets on one of the hosts; "" for none.
@@ -57,7 +100,7 @@ func (p *place) clashes(other *place) string {
 	if p.server != other.server { // cookies know no ports; where no host is named, those of the issuer tell
 		ours, theirs = p.cookieHosts(), other.cookieHosts()
 	}
-	if !overlap(ours, theirs) {
+	if !ours.Overlap(theirs) {
 		return ""
 	}
 	names := other.Jar().Names()
@@ -70,40 +113,68 @@ func (p *place) clashes(other *place) string {
 }
 
 // cookieHosts returns the hosts on which the handler sets cookies.
-func (p *place) cookieHosts() []string {
+func (p *place) cookieHosts() routes.Hosts {
 	if p.hosts != nil {
 		return p.hosts
 	}
 	return p.CookieHosts()
 }
 
-// serves reports whether requests to that host come to a handler of the issuer.
-func serves(places []place, issuer, host string) bool {
-	return slices.ContainsFunc(places, func(p place) bool { return p.Issuer == issuer && overlap(p.hosts, []string{host}) })
+// serves reports whether requests to that host come to a handler of the issuer, as far as is known.
+func (l *layout) serves(issuer, host string) bool {
+	return len(l.places) == 0 || slices.ContainsFunc(l.places, func(p place) bool { return p.Issuer == issuer && p.hosts.Overlap(routes.Hosts{host}) })
+}
+
+// An answerer is what answers whatever comes of some hosts.
+type answerer struct {
+	module string
+	hosts  routes.Hosts
 }
 
 // A reach is a walk through the handlers of a server, in the order in which requests meet them.
 type reach struct {
 	server   *caddyhttp.Server
-	invoked  []string // the named routes that the walk is in: one may invoke itself
-	hosts    []string // whose requests come this far; nil: those of all
-	answered string   // the module that answers whatever comes this far; "" where none does
+	invoked  []string     // the named routes that the walk is in: one may invoke itself
+	hosts    routes.Hosts // whose requests come this far
+	answered []answerer   // before
+	guard    *Handler     // with identity, before all that comes this far
+	partly   *Handler     // the same, before some of it
 	places   []place
+	ways     []way
 }
 
-// routes walks through a list of routes. A route answers every request only if it matches every one.
+// routes walks through a list of routes. A route answers every request of a host, or guards it, only if it
+// matches every one.
 func (r *reach) routes(list caddyhttp.RouteList) {
 	for i := range list {
-		hosts, before, sets := r.hosts, r.answered, matchersOf(&list[i])
-		r.hosts = both(hosts, hostsOf(sets))
-		for _, handler := range handlersOf(&list[i]) {
+		route := &list[i]
+		sets, handlers := routes.Matchers(route), routes.Handlers(route)
+		hosts, answered, guard, partly := r.hosts, len(r.answered), r.guard, r.partly
+		r.hosts = hosts.And(routes.HostsOf(sets))
+		for _, handler := range handlers {
 			r.meet(handler)
 		}
 		r.hosts = hosts
-		if len(sets) > 0 && !slices.ContainsFunc(sets, matchesAll) {
-			r.answered = before
+		every := []string{"*", "/*"}
+		if slices.ContainsFunc(handlers, routes.RunsPHP) { // php_fastcgi rewrites what is no file to that
+			every = append(every, "*.php")
+		}
+		whole := routes.Whole(sets, every...)
+		for at := answered; at < len(r.answered); at++ {
+			r.answered[at].hosts = whole.And(r.answered[at].hosts)
+		}
+		if !hosts.Within(whole) && r.guard != guard {
+			r.guard, r.partly = guard, r.guard
+		}
+		if route.Terminal || excludes(route, list[i+1:]) {
+			r.partly = partly
 		}
 	}
+}
+
+// excludes reports whether what a route matches does not come to the next ones: of a group one route is taken.
+func excludes(route *caddyhttp.Route, next caddyhttp.RouteList) bool {
+	return route.Group != "" && slices.ContainsFunc(next, func(other caddyhttp.Route) bool { return other.Group == route.Group })
 }
 
 // meet notes what a handler answers, and goes on inside it.
@@ -115,35 +186,55 @@ func (r *reach) meet(handler any) {
 		r.invoke(handler.Name)
 	case *Handler:
 		if handler.app != nil || handler.Resolve() == nil { // what is wrong with it is found when its turn comes
-			r.places = append(r.places, place{handler, r.server, r.hosts, r.answered})
+			r.places = append(r.places, place{handler, r.server, r.hosts, r.answerer()})
+		}
+		if handler.Identity != nil && !handler.Identity.Shadow {
+			r.guard = handler
 		}
 	case *reverseproxy.Handler:
-		if !r.responses(handler.HandleResponse) {
-			r.answered = "reverse_proxy"
-		}
+		r.proxy(handler)
 	case *reverseproxy.CopyResponseHandler:
-		r.answered = "copy_response"
+		r.answer("copy_response")
 	case *caddyhttp.StaticResponse:
 		if handler.StatusCode != "103" { // early hints are no answer
-			r.answered = "respond"
+			r.answer("respond")
 		}
 	case *caddyhttp.StaticError:
-		r.answered = "error"
+		r.answer("error")
 	default:
-		if caddy.GetModuleName(handler) == "file_server" && !passesThru(handler) {
-			r.answered = "file_server"
+		switch name := caddy.GetModuleName(handler); {
+		case name == "file_server" && !routes.PassesThru(handler), name == "php":
+			r.answer(name)
 		}
 	}
 }
 
-// passesThru reports whether a file server passes on requests for which it has no file. Its package
-// is not imported: not every Caddy with this module includes it.
-func passesThru(server any) bool {
-	var config struct {
-		PassThru bool `json:"pass_thru"`
+// answer notes that what comes this far is answered here.
+func (r *reach) answer(module string) { r.answered = append(r.answered, answerer{module, r.hosts}) }
+
+// answerer returns the module that answered all that comes this far; "" where none did.
+func (r *reach) answerer() string {
+	at := slices.IndexFunc(r.answered, func(a answerer) bool { return r.hosts.Within(a.hosts) })
+	if at < 0 {
+		return ""
 	}
-	data, err := json.Marshal(server)
-	return err == nil && json.Unmarshal(data, &config) == nil && config.PassThru
+	return r.answered[at].module
+}
+
+// proxy notes the ways to the upstreams of a proxy, and what it answers.
+func (r *reach) proxy(handler *reverseproxy.Handler) {
+	for _, upstream := range handler.Upstreams {
+		if !routes.RunsPHP(handler) { // those serve many apps at one address
+			r.ways = append(r.ways, way{upstream.Dial, strings.Join(r.server.Listen, ", "), r.hosts, r.guard, r.partly})
+		}
+	}
+	switch {
+	case r.responses(handler.HandleResponse):
+	case routes.RunsPHP(handler):
+		r.answer("php_fastcgi")
+	default:
+		r.answer("reverse_proxy")
+	}
 }
 
 // invoke goes on inside a named route.
@@ -158,105 +249,18 @@ func (r *reach) invoke(name string) {
 }
 
 // responses walks through the routes that handle some of a proxy's responses, and reports whether
-// requests go on after one of them, as with forward_auth.
+// requests go on after one of them, as with forward_auth. After errors of the app none is meant to.
 func (r *reach) responses(list []caddyhttp.ResponseHandler) (goOn bool) {
-	before := r.answered
+	before, guard := len(r.answered), r.guard
 	for i := range list {
 		r.routes(list[i].Routes)
-		goOn = goOn || list[i].StatusCode == "" && r.answered == before
-		r.answered = before
+		goOn = goOn || list[i].StatusCode == "" && len(r.answered) == before && !onlyErrors(list[i].Match)
+		r.answered, r.guard = r.answered[:before], guard
 	}
 	return goOn
 }
 
-// handlersOf returns the handlers of a route, whether or not it is provisioned.
-func handlersOf(route *caddyhttp.Route) (all []any) {
-	for _, handler := range route.Handlers {
-		all = append(all, handler)
-	}
-	for _, raw := range route.HandlersRaw {
-		var named struct {
-			Handler string `json:"handler"`
-		}
-		if json.Unmarshal(raw, &named) == nil {
-			all = append(all, decode("http.handlers."+named.Handler, raw))
-		}
-	}
-	return all
-}
-
-// matchersOf returns the matchers of a route, whether or not it is provisioned.
-func matchersOf(route *caddyhttp.Route) caddyhttp.MatcherSets {
-	sets := slices.Clone(route.MatcherSets)
-	for _, raw := range route.MatcherSetsRaw {
-		set := make(caddyhttp.MatcherSet, 0, len(raw))
-		for name, config := range raw {
-			set = append(set, decode("http.matchers."+name, config))
-		}
-		sets = append(sets, set)
-	}
-	return sets
-}
-
-// decode returns a module as it is configured; nil where Caddy will refuse it.
-func decode(id string, config json.RawMessage) any {
-	info, err := caddy.GetModule(id)
-	if err != nil {
-		return nil
-	}
-	module := info.New()
-	if json.Unmarshal(config, module) != nil {
-		return nil
-	}
-	return module
-}
-
-// matchesAll reports whether a set of matchers only asks for any path.
-func matchesAll(set caddyhttp.MatcherSet) bool {
-	for _, matcher := range set {
-		path, ok := matcher.(*caddyhttp.MatchPath)
-		if !ok || !slices.Contains(*path, "/*") && !slices.Contains(*path, "*") {
-			return false
-		}
-	}
-	return true
-}
-
-// hostsOf returns the hosts that a route is for; nil: all.
-func hostsOf(sets caddyhttp.MatcherSets) (hosts []string) {
-	for _, set := range sets {
-		at := slices.IndexFunc(set, func(m any) bool { _, ok := m.(*caddyhttp.MatchHost); return ok })
-		if at < 0 {
-			return nil
-		}
-		hosts = append(hosts, *set[at].(*caddyhttp.MatchHost)...)
-	}
-	return hosts
-}
-
-// both returns the hosts that are in both lists; a nil list is that of all hosts.
-func both(a, b []string) []string {
-	if a == nil {
-		return b
-	}
-	if b == nil {
-		return a
-	}
-	hosts := []string{}
-	for _, one := range a {
-		for _, other := range b {
-			switch {
-			case certmagic.MatchWildcard(one, other):
-				hosts = append(hosts, one)
-			case certmagic.MatchWildcard(other, one):
-				hosts = append(hosts, other)
-			}
-		}
-	}
-	return hosts
-}
-
-func overlap(a, b []string) bool {
-	hosts := both(a, b)
-	return hosts == nil || len(hosts) > 0
+// onlyErrors reports whether a matcher asks for server errors alone.
+func onlyErrors(m *caddyhttp.ResponseMatcher) bool {
+	return m != nil && len(m.StatusCode) > 0 && !slices.ContainsFunc(m.StatusCode, func(code int) bool { return code != 5 && code < 500 })
 }

@@ -36,6 +36,14 @@ func TestReach_WhatAnswersEverythingMayNotStandBeforeIt(t *testing.T) {
 		"a matcher of every path":       {before + "route {\nreverse_proxy /* " + strings.TrimPrefix(app, "http://") + "\n" + block + "}\n}\n", "reverse_proxy"},
 		"an app whose errors are ours":  {before + "route {\n" + strings.TrimSuffix(proxy, "\n") + " {\n@bad status 5xx\nhandle_response @bad {\nrespond oops\n}\n}\n" + block + "}\n}\n", "reverse_proxy"},
 		"copied answers":                {before + "route {\n" + strings.TrimSuffix(proxy, "\n") + " {\nhandle_response {\ncopy_response\n}\n}\n" + block + "}\n}\n", "reverse_proxy"},
+		"php_fastcgi in a route":        {before + "route {\nroot * DIR\nphp_fastcgi 127.0.0.1:1\n" + block + "}\n}\n", "php_fastcgi"},
+		"php_fastcgi on a path":         {before + "route {\nroot * DIR\nphp_fastcgi /old/* 127.0.0.1:1\n" + block + proxy + "}\n}\n", ""},
+		"an app whose errors are seen":  {before + "route {\n" + strings.TrimSuffix(proxy, "\n") + " {\n@bad status 5xx 500\nhandle_response @bad {\nheader X-A b\n}\n}\n" + block + "}\n}\n", "reverse_proxy"},
+		"files of another server":       {before + "route {\nreverse_proxy 127.0.0.1:1 {\n@none status 404\nhandle_response @none {\nheader X-A b\n}\n}\n" + block + proxy + "}\n}\n", ""},
+		"a handle for the site's host":  {strings.Replace(before, "SITE", "http://a.example:"+sidecartest.PortOf(s.URL), 1) + "@a host a.example\nhandle @a {\n" + proxy + "}\nhandle {\n" + block + proxy + "}\n}\n", "reverse_proxy"},
+		"a handle for another host":     {strings.Replace(before, "SITE", "http://a.example:"+sidecartest.PortOf(s.URL)+", http://b.example:"+sidecartest.PortOf(s.URL), 1) + "@a host a.example\nhandle @a {\n" + proxy + "}\nhandle {\n" + block + proxy + "}\n}\n", ""},
+		"a path of the site's host":     {strings.Replace(before, "SITE", "http://a.example:"+sidecartest.PortOf(s.URL), 1) + "@a {\nhost a.example\npath /x\n}\nhandle @a {\n" + proxy + "}\nhandle {\n" + block + proxy + "}\n}\n", ""},
+		"a host that nobody knows yet":  {before + "@a host {env.HOST}\nhandle @a {\n" + proxy + "}\nhandle {\n" + block + proxy + "}\n}\n", ""},
 		"file_server that passes on":    {before + "route {\nroot * DIR\nfile_server {\npass_thru\n}\n" + block + proxy + "}\n}\n", ""},
 		"early hints":                   {before + "route {\nrespond 103\n" + block + proxy + "}\n}\n", ""},
 		"itself first in a route":       {before + "route {\n" + block + proxy + "}\n}\n", ""},
@@ -136,6 +144,50 @@ func TestReach_ValidateRefusesWhatALoadDoes(t *testing.T) {
 	}
 	if out, err := s.Command("validate", "--config", s.Write("config.json", one)).CombinedOutput(); err != nil {
 		t.Errorf("what is right: %v\n%s", err, out)
+	}
+}
+
+// Requests that get to an app without the block that guards it for others would bring forged headers
+// there: each way of them is warned of.
+func TestReach_AWayToTheAppThatNothingGuards(t *testing.T) {
+	t.Parallel()
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	site := strings.Replace(provider.Site(s.Sidecar, "http://127.0.0.1:1", "identity"), "SITE", "http://a.example:1", 1)
+	before, rest, _ := strings.Cut(site, "\tauth_sessions {")
+	block, _, _ := strings.Cut("\tauth_sessions {"+rest, "\treverse_proxy")
+	const app, other = "reverse_proxy 127.0.0.1:1\n", "reverse_proxy 127.0.0.1:2\n"
+	for name, test := range map[string]struct{ text, want string }{
+		"none":                            {before + block + app + "}\n", ""},
+		"on a path":                       {before + "handle /api/* {\n" + block + app + "}\nhandle {\n" + app + "}\n}\n", "requests for a.example at 127.0.0.1:1 can reach"},
+		"on a path, another app":          {before + "handle /api/* {\n" + block + app + "}\nhandle {\n" + other + "}\n}\n", ""},
+		"where the block is on a path":    {before + "handle /api/* {\n" + block + "}\n" + app + "}\n", "requests for a.example at 127.0.0.1:1 can reach"},
+		"by a matcher before":             {before + "route {\n@all path_regexp .*\nreverse_proxy @all 127.0.0.1:1\n" + block + app + "}\n}\n", "requests for a.example at 127.0.0.1:1 can reach"},
+		"at another site":                 {before + block + app + "}\nhttp://b.example:1, http://c.example:1 {\n" + app + "}\n", "requests for b.example, c.example at 127.0.0.1:1 can reach"},
+		"at all other sites":              {before + block + app + "}\nhttp://:1 {\n" + app + "}\n", "requests for all hosts at 127.0.0.1:1 can reach"},
+		"at another port":                 {before + block + app + "}\nhttp://a.example:2 {\n" + app + "}\n", "requests for a.example at 127.0.0.1:2 can reach"},
+		"another app at all other sites":  {before + block + app + "}\nhttp://:1 {\n" + other + "}\n", ""},
+		"with a block at all other sites": {before + block + app + "}\nhttp://:1 {\n" + block + app + "}\n", ""},
+		"a block that tells no app":       {strings.Replace(before+block, "identity", "", 1) + app + "}\nhttp://:1 {\n" + app + "}\n", ""},
+		"in shadow mode":                  {strings.Replace(before+block, "identity", "identity {\nshadow\n}", 1) + app + "}\nhttp://:1 {\n" + app + "}\n", ""},
+		"by forward_auth":                 {before + "route {\nforward_auth 127.0.0.1:1 {\nuri /ask\n}\n" + block + app + "}\n}\n", "requests for a.example at 127.0.0.1:1 can reach"},
+		"by forward_auth of another":      {before + "route {\nforward_auth 127.0.0.1:2 {\nuri /ask\n}\n" + block + app + "}\n}\n", ""},
+		"on error routes":                 {before + block + app + "handle_errors {\n" + app + "}\n}\n", ""},
+		"by a snippet of the block":       {"(guard) {\n" + block + "}\n" + before + "handle /api/* {\nimport guard\n" + app + "}\nhandle {\nimport guard\n" + app + "}\n}\n", ""},
+	} {
+		out, err := s.Command("validate", "--config", s.Write("Caddyfile", s.Render(test.text)), "--adapter", "caddyfile").CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+		var found []string
+		for line := range strings.Lines(string(out)) {
+			if strings.Contains(line, "without the auth_sessions of "+sidecartest.Issuer) {
+				found = append(found, line)
+			}
+		}
+		if test.want == "" && found != nil || test.want != "" && (len(found) != 1 || !strings.Contains(found[0], test.want)) {
+			t.Errorf("%s: want %q, got %q", name, test.want, found)
+		}
 	}
 }
 

@@ -1,0 +1,94 @@
+package routes
+
+import (
+	"slices"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/certmagic"
+)
+
+// Hosts are those that requests may have, some of them with wildcards; nil: all.
+type Hosts []string
+
+// HostsOf returns the hosts that the matchers of a route ask for.
+func HostsOf(sets caddyhttp.MatcherSets) (hosts Hosts) {
+	for _, set := range sets {
+		at := slices.IndexFunc(set, func(m any) bool { _, ok := m.(*caddyhttp.MatchHost); return ok })
+		if at < 0 {
+			return nil
+		}
+		hosts = append(hosts, *set[at].(*caddyhttp.MatchHost)...)
+	}
+	return hosts
+}
+
+// Whole returns the hosts whose requests all match: by a set of matchers that asks for nothing but a
+// host, or a path of one of the patterns.
+func Whole(sets caddyhttp.MatcherSets, patterns ...string) Hosts {
+	if len(sets) == 0 {
+		return nil
+	}
+	hosts := Hosts{}
+	for _, set := range sets {
+		if slices.ContainsFunc(set, func(matcher any) bool { return asks(matcher, patterns) }) {
+			continue
+		}
+		of := HostsOf(caddyhttp.MatcherSets{set})
+		if of == nil {
+			return nil
+		}
+		hosts = append(hosts, of...)
+	}
+	return hosts
+}
+
+// asks reports whether a matcher asks for more than a host, or a path of one of the patterns.
+func asks(matcher any, patterns []string) bool {
+	switch matcher := matcher.(type) {
+	case *caddyhttp.MatchHost:
+		return false
+	case *caddyhttp.MatchPath:
+		return !slices.ContainsFunc(*matcher, func(p string) bool { return slices.Contains(patterns, p) })
+	default:
+		return true
+	}
+}
+
+// And returns the hosts that are in both.
+func (h Hosts) And(other Hosts) Hosts {
+	if h == nil {
+		return other
+	}
+	if other == nil {
+		return h
+	}
+	both := Hosts{}
+	for _, a := range h {
+		for _, b := range other {
+			switch {
+			case certmagic.MatchWildcard(a, b):
+				both = append(both, a)
+			case certmagic.MatchWildcard(b, a):
+				both = append(both, b)
+			}
+		}
+	}
+	return both
+}
+
+// Overlap reports whether a host is in both.
+func (h Hosts) Overlap(other Hosts) bool {
+	both := h.And(other)
+	return both == nil || len(both) > 0
+}
+
+// Within reports whether each of the hosts is one of others. Where there are none it cannot be told:
+// a placeholder may stand for any.
+func (h Hosts) Within(others Hosts) bool {
+	if others == nil {
+		return true
+	}
+	return len(h) > 0 && !slices.ContainsFunc(h, func(host string) bool {
+		return !slices.ContainsFunc(others, func(other string) bool { return certmagic.MatchWildcard(host, other) })
+	})
+}

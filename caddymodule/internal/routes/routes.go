@@ -1,0 +1,77 @@
+// Package routes reads the routes of Caddy's HTTP app as they are configured, whether or not they
+// are provisioned.
+package routes
+
+import (
+	"encoding/json"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+)
+
+// Handlers returns the handlers of a route; nil stands for one that Caddy will refuse.
+func Handlers(route *caddyhttp.Route) (all []any) {
+	for _, handler := range route.Handlers {
+		all = append(all, handler)
+	}
+	for _, raw := range route.HandlersRaw {
+		var named struct {
+			Handler string `json:"handler"`
+		}
+		if json.Unmarshal(raw, &named) == nil {
+			all = append(all, decode("http.handlers."+named.Handler, raw))
+		}
+	}
+	return all
+}
+
+// Matchers returns the matchers of a route; none: it is for all requests.
+func Matchers(route *caddyhttp.Route) caddyhttp.MatcherSets {
+	sets := slices.Clone(route.MatcherSets)
+	for _, raw := range route.MatcherSetsRaw {
+		set := make(caddyhttp.MatcherSet, 0, len(raw))
+		for name, config := range raw {
+			set = append(set, decode("http.matchers."+name, config))
+		}
+		sets = append(sets, set)
+	}
+	return sets
+}
+
+// decode returns a module as it is configured; nil where Caddy will refuse it.
+func decode(id string, config json.RawMessage) any {
+	info, err := caddy.GetModule(id)
+	if err != nil {
+		return nil
+	}
+	module := info.New()
+	if json.Unmarshal(config, module) != nil {
+		return nil
+	}
+	return module
+}
+
+// PassesThru reports whether a file server passes on requests for which it has no file. Its package
+// is not imported: not every Caddy with this module includes it.
+func PassesThru(server any) bool {
+	var config struct {
+		PassThru bool `json:"pass_thru"`
+	}
+	data, err := json.Marshal(server)
+	return err == nil && json.Unmarshal(data, &config) == nil && config.PassThru
+}
+
+// RunsPHP reports whether a handler has PHP answer: by FastCGI, or FrankenPHP in this process.
+func RunsPHP(handler any) bool {
+	proxy, ok := handler.(*reverseproxy.Handler)
+	if !ok {
+		return caddy.GetModuleName(handler) == "php"
+	}
+	var transport struct {
+		Protocol string `json:"protocol"`
+	}
+	_ = json.Unmarshal(proxy.TransportRaw, &transport) // what is wrong with it is Caddy's to say
+	return transport.Protocol == "fastcgi" || caddy.GetModuleName(proxy.Transport) == "fastcgi"
+}
