@@ -200,3 +200,36 @@ func isWord(claim any, word string) bool {
 func hasPrefix(text, prefix string) bool {
 	return len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix)
 }
+
+// A Trust is the configuration for the callers of an issuer, apart from how their tokens are
+// verified.
+type Trust struct {
+	// Name is the name that rules use for the issuer (Rule.From): one for all of its spellings, and
+	// one for each of its tenants.
+	Name string
+	// Users means that the issuer's subjects are user ids of this app. UsersWhen restricts that to
+	// callers for whom it holds; nil means all.
+	Users     bool
+	UsersWhen Condition
+	// Only are conditions that every caller must satisfy.
+	Only []Condition
+}
+
+// Accepts reports whether a caller satisfies all conditions of Only.
+func (t *Trust) Accepts(c *Caller) bool {
+	return !slices.ContainsFunc(t.Only, func(when Condition) bool { return !c.satisfies(when) })
+}
+
+// IsUserOf reports whether the caller's subject is a user id of this app. Machines are not excluded
+// here.
+func (t *Trust) IsUserOf(c *Caller) bool {
+	return t.Users && (t.UsersWhen == nil || c.satisfies(t.UsersWhen))
+}
+
+// conditions returns all conditions of the trust.
+func (t *Trust) conditions() []Condition {
+	if t.UsersWhen == nil {
+		return t.Only
+	}
+	return append(slices.Clip(t.Only), t.UsersWhen)
+}

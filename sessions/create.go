@@ -8,10 +8,8 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"time"
 
 	"authsidecar/sessions/event"
@@ -165,73 +163,6 @@ func (c *creation) clientID() string {
 	return cmp.Or(c.req.ClientID, c.req.Caller.ClientID, c.Realm)
 }
 
-// decide asks the policy and sets the kind of the session.
-func (c *creation) decide(s *Session) error {
-	decision, err := c.Policy.Decide(c.input(c.req.Caller, s))
-	if err != nil {
-		return err
-	}
-	if c.claimsClient() || c.ofConsole(s) != c.req.Console {
-		return ErrClient
-	}
-	s.Impersonation, s.Rule = decision.Impersonation, decision.Rule
-	return c.takeReport(s)
-}
-
-// unknownAddress stands for the address of a request that has none, such as one over a Unix socket.
-const unknownAddress = "unknown"
-
-// takeReport stores the client that the caller reports, if a rule allows that.
-func (c *creation) takeReport(s *Session) error {
-	if !c.req.ReportedIP.IsValid() {
-		return nil
-	}
-	caller, in := c.req.Caller, c.input(c.req.Caller, s)
-	may := func(r Rule) bool { return r.From == caller.From() && caller.knows(r.When) && r.When.Holds(in) }
-	if !slices.ContainsFunc(c.ReportClient, may) {
-		return ErrReport
-	}
-	s.IP, s.UserAgent = c.req.ReportedIP.Unmap().String(), clip(c.req.ReportedAgent, maxAgent)
-	s.ReportedBy = cmp.Or(c.req.IP, unknownAddress)
-	return nil
-}
-
-// record stores in the row the claims that the rules and the conditions of the caller's trust read,
-// and the claims that the session keeps.
-func (c *creation) record(s *Session, now time.Time) error {
-	var asked []Condition
-	if trust := c.trust(c.req.Caller.Issuer); trust != nil {
-		asked = trust.conditions()
-	}
-	for i := range c.Manage {
-		if c.req.Console && c.Manage[i].From == c.req.Caller.From() {
-			asked = append(slices.Clip(asked), c.Manage[i].When)
-		}
-	}
-	c.Policy.record(s, c.req.Caller, asked...)
-	return c.keep(s, now)
-}
-
-// keep stores in the row of a user's own session the configured claims of their token, and when it
-// was issued. An impersonated session keeps none, since they would be the actor's.
-func (c *creation) keep(s *Session, now time.Time) (err error) {
-	if s.Impersonation {
-		return nil
-	}
-	most := maxKept
-	if s.Cookies {
-		most = maxKeptInCookies
-	}
-	s.Kept, s.KeptAt, err = c.req.Caller.Claims.kept(c.Minter.Claims, most, now)
-	return err
-}
-
-// claimsClient reports whether the request names a client that authenticates without coming from
-// it. Rules and apps rely on the client, so such a request is refused.
-func (c *creation) claimsClient() bool {
-	return c.Minter.Confidential[c.req.ClientID] && !c.req.ClientAuthenticated && c.req.ClientID != c.req.Caller.ClientID
-}
-
 // setLife sets when the session ends, or returns ErrLifetime.
 func (c *creation) setLife(s *Session) error {
 	limits := c.Own
@@ -309,17 +240,4 @@ func (c *creation) repeatable(stored, wanted *Session, now time.Time) error {
 		return ErrIdempotencySpent
 	}
 	return nil
-}
-
-// shadow reports the decision of the shadow policy, which has no effect on the request. cause is
-// why the request was refused, if it was.
-func (c *creation) shadow(ctx context.Context, wanted *Session, cause error) {
-	if c.Shadow == nil || errors.Is(cause, ErrUserID) || errors.Is(cause, ErrText) {
-		return
-	}
-	decision, err := c.Shadow.Decide(c.input(c.req.Caller, wanted))
-	tried := *wanted
-	tried.ID = "" // no session has this id
-	tried.Rule, tried.Impersonation = decision.Rule, decision.Impersonation
-	c.report(ctx, &Event{Kind: event.Shadowed, Session: &tried, IP: c.req.IP, Err: err})
 }

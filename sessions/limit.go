@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"slices"
-	"sync"
 	"time"
 
 	"authsidecar/sessions/event"
@@ -30,7 +30,10 @@ func (e *eviction) enforce(ctx context.Context) {
 	// Evict even if the client disconnects.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limitTimeout)
 	defer cancel()
-	defer e.limiting.lock(limitKey{e.created.UserID, e.created.Impersonation})()
+	same := limitKey{e.created.UserID, e.created.Impersonation}
+	turn := &e.limiting[maphash.Comparable(limitSeed, same)%limitLocks]
+	turn.Lock()
+	defer turn.Unlock()
 	if err := e.evict(ctx); err != nil {
 		e.observe(ctx, event.Failed, e.created, fmt.Errorf("evicting the user's least recently used sessions: %w", err))
 	}
@@ -46,47 +49,16 @@ const (
 	limitMargin = 64
 	// evictAtOnce is how many sessions are revoked concurrently.
 	evictAtOnce = 32
+	// limitLocks is how many locks all users share. Two that evict at once seldom have the same.
+	limitLocks = 256
 )
+
+var limitSeed = maphash.MakeSeed()
 
 // A limitKey identifies the sessions that share a limit.
 type limitKey struct {
 	user          string
 	impersonation bool
-}
-
-// limitLocks holds a lock for each key that a request holds or waits for.
-type limitLocks struct {
-	mu    sync.Mutex
-	locks map[limitKey]*limitLock
-}
-
-type limitLock struct {
-	sync.Mutex
-	users int
-}
-
-// lock waits until no other request holds the key.
-func (l *limitLocks) lock(key limitKey) (unlock func()) {
-	l.mu.Lock()
-	if l.locks == nil {
-		l.locks = make(map[limitKey]*limitLock)
-	}
-	one := l.locks[key]
-	if one == nil {
-		one = new(limitLock)
-		l.locks[key] = one
-	}
-	one.users++
-	l.mu.Unlock()
-	one.Lock()
-	return func() {
-		one.Unlock()
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if one.users--; one.users == 0 {
-			delete(l.locks, key)
-		}
-	}
 }
 
 // evict revokes what exceeds the limit, the least recently used first.

@@ -10,6 +10,7 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/jose"
 	"authsidecar/sessions/keyring"
+	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/storetest"
 )
 
@@ -41,7 +42,7 @@ func newManager(t *testing.T, c *clock) *sessions.Manager {
 	}
 	day := 24 * time.Hour
 	return &sessions.Manager{
-		Realm: ourIssuer,
+		Realm: ourIssuer, Revocations: new(revocation.Watcher),
 		Store: &storetest.Memory{Clock: c.Now},
 		Policy: &sessions.Policy{
 			AllowSelf: true,

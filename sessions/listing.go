@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -24,28 +25,44 @@ type listing struct {
 // page returns a page of the rows that any of the queries selects, without duplicates, newest
 // first. A single query is passed on as it is. Two are merged from a page of each: rows that do not
 // fit are read again for the next page, which skips everything up to the last row of this one.
-func (l listing) page(ctx context.Context, queries []Query, cursor string, limit int) (Page, error) {
+func (l listing) page(ctx context.Context, queries []Query, cursor string, limit int) (page Page, err error) {
 	if len(queries) == 1 {
 		query := queries[0]
 		query.Cursor, query.Limit = cursor, limit
-		page, err := l.store.List(ctx, query)
-		if err != nil {
+		if page, err = l.store.List(ctx, query); err != nil {
 			return Page{}, fmt.Errorf("listing sessions: %w", err)
 		}
 		return page, nil
 	}
-	at, err := readUnion(cursor, len(queries))
-	if err != nil {
-		return Page{}, err
+	at := &union{Parts: make([]unionPart, len(queries))}
+	if cursor != "" && (json.Unmarshal([]byte(cursor), at) != nil || len(at.Parts) != len(queries)) {
+		return Page{}, ErrBadCursor
 	}
-	streams := make([]stream, len(queries))
-	for i, query := range queries {
-		query.Limit = limit
-		if streams[i], err = l.read(ctx, query, at, i); err != nil {
-			return Page{}, fmt.Errorf("listing sessions: %w", err)
+	for len(page.Sessions) < limit {
+		var best *Session
+		for i, query := range queries {
+			query.Limit = limit
+			if err := l.fill(ctx, query, &at.Parts[i], at); err != nil {
+				return Page{}, fmt.Errorf("listing sessions: %w", err)
+			}
+			if rows := at.Parts[i].rows; len(rows) > 0 && (best == nil || newer(&rows[0], best)) {
+				best = &rows[0]
+			}
+		}
+		if best == nil {
+			return page, nil
+		}
+		page.Sessions = append(page.Sessions, *best)
+		at.Created, at.ID = best.CreatedAt.UnixMilli(), []byte(best.ID)
+		for i := range at.Parts {
+			at.Parts[i].drop(at)
 		}
 	}
-	return mergeStreams(streams, at, limit), nil
+	if slices.ContainsFunc(at.Parts, func(p unionPart) bool { return !p.Over }) {
+		data, _ := json.Marshal(at) // every field has a JSON form
+		page.Next = string(data)
+	}
+	return page, nil
 }
 
 // union is the position of a merged listing.
@@ -56,21 +73,13 @@ type union struct {
 	ID      []byte `json:"id"`
 }
 
-// unionPart is where the next page of one query begins; Over is set after the last.
+// unionPart is the page that a listing of one query has come to; Over is set after the last.
 type unionPart struct {
 	Cursor string `json:"c,omitempty"`
 	Over   bool   `json:"o,omitempty"`
-}
 
-func readUnion(cursor string, parts int) (*union, error) {
-	at := &union{Parts: make([]unionPart, parts)}
-	if cursor == "" {
-		return at, nil
-	}
-	if err := json.Unmarshal([]byte(cursor), at); err != nil || len(at.Parts) != parts {
-		return nil, ErrBadCursor
-	}
-	return at, nil
+	rows []Session // of the page, not returned yet
+	next string    // cursor of the page after it
 }
 
 // gave reports whether the row, or one after it, has been returned.
@@ -86,72 +95,28 @@ func newer(a, b *Session) bool {
 	return a.ID > b.ID
 }
 
-// A stream is the rows read for one query.
-type stream struct {
-	rows  []Session
-	begin string // of the page
-	next  unionPart
-}
-
-// read reads the rows of one query that have not been returned: a page, or the rest of one.
-func (l listing) read(ctx context.Context, query Query, at *union, part int) (stream, error) {
-	s := stream{next: at.Parts[part]}
-	for !s.next.Over && len(s.rows) == 0 {
-		s.begin, query.Cursor = s.next.Cursor, s.next.Cursor
+// fill reads pages until the part has a row, or is over.
+func (l listing) fill(ctx context.Context, query Query, p *unionPart, at *union) error {
+	for !p.Over && len(p.rows) == 0 {
+		query.Cursor = p.Cursor
 		page, err := l.store.List(ctx, query)
 		if err != nil {
-			return s, err
+			return err
 		}
-		for i := range page.Sessions {
-			if !at.gave(&page.Sessions[i]) {
-				s.rows = append(s.rows, page.Sessions[i])
-			}
-		}
-		s.next = unionPart{Cursor: page.Next, Over: page.Next == ""}
+		p.rows, p.next = page.Sessions, page.Next
+		p.drop(at)
 	}
-	return s, nil
+	return nil
 }
 
-// mergeStreams takes the newest rows of all streams.
-func mergeStreams(streams []stream, at *union, limit int) (page Page) {
-	for len(page.Sessions) < limit {
-		var best *Session
-		for i := range streams {
-			if rows := streams[i].rows; len(rows) > 0 && (best == nil || newer(&rows[0], best)) {
-				best = &rows[0]
-			}
-		}
-		if best == nil {
-			break
-		}
-		row := *best
-		page.Sessions = append(page.Sessions, row)
-		at.Created, at.ID = row.CreatedAt.UnixMilli(), []byte(row.ID)
-		dry := false
-		for i := range streams {
-			s := &streams[i]
-			if len(s.rows) > 0 && s.rows[0].ID == row.ID {
-				s.rows = s.rows[1:]
-				dry = dry || len(s.rows) == 0 && !s.next.Over
-			}
-		}
-		if dry { // its next rows may be newer than those of the others
-			break
-		}
+// drop removes the rows that have been returned, and moves on at the end of the page.
+func (p *unionPart) drop(at *union) {
+	for len(p.rows) > 0 && at.gave(&p.rows[0]) {
+		p.rows = p.rows[1:]
 	}
-	more := false
-	for i := range streams {
-		at.Parts[i] = streams[i].next
-		if len(streams[i].rows) > 0 {
-			at.Parts[i] = unionPart{Cursor: streams[i].begin}
-		}
-		more = more || !at.Parts[i].Over
+	if len(p.rows) == 0 {
+		p.Cursor, p.Over = p.next, p.next == ""
 	}
-	if more {
-		data, _ := json.Marshal(at) // every field has a JSON form
-		page.Next = string(data)
-	}
-	return page
 }
 
 func (l listing) cipher() cipher.AEAD {
@@ -201,7 +166,7 @@ type selection struct {
 	filter Filter
 }
 
-// walk calls visit for each of them, newest first, reading at most pages pages of the store. rows
+// walk calls visit for each of them, newest first, reading at most that many pages of the store. rows
 // returns the size of the next page; walk stops when it is 0, or at a session created at end or
 // before. next is the cursor to continue from.
 func (l *selection) walk(ctx context.Context, cursor string, pages int, rows func() int, end time.Time, visit func(*Session)) (next string, err error) {
@@ -229,4 +194,19 @@ func (l *selection) walk(ctx context.Context, cursor string, pages int, rows fun
 		}
 	}
 	return listing.seal(next), nil
+}
+
+// endable returns the keys of live sessions that the filter selects and the caller may revoke. It
+// reads whole pages, until it has revokeStep keys or has read that many. next is the cursor of
+// the following page.
+func (l *selection) endable(ctx context.Context, cursor string, pages int) (keys []Key, next string, err error) {
+	rows := func() int {
+		if len(keys)+revokePage > revokeStep {
+			return 0
+		}
+		return revokePage
+	}
+	over := l.Revocations.RevokedUntil(l.Realm, &l.filter)
+	next, err = l.walk(ctx, cursor, pages, rows, over, func(s *Session) { keys = append(keys, s.Key()) })
+	return keys, next, err
 }

@@ -62,11 +62,7 @@ const adminSubject = "admin"
 // Operator returns the rights of the server's operator: over every session of the realm. Events
 // name adminSubject as the one who revoked. An empty filter lists all sessions.
 func (m *Manager) Operator() *Rights {
-	return &Rights{
-		operator: true,
-		caller:   &Caller{Principal: Principal{Subject: adminSubject}},
-		manage:   []Rule{{Name: adminSubject, When: everySession{}}},
-	}
+	return &Rights{operator: true, caller: &Caller{Principal: Principal{Subject: adminSubject}}}
 }
 
 // LinkAgain returns the link of a pending session that the caller created; for any other session it
@@ -119,25 +115,6 @@ func (m *Manager) Revoke(ctx context.Context, r *Rights, id string) error {
 	return m.end(ctx, s.Key(), EndRevoked, r.by())
 }
 
-// A Revocation is the result of a bulk revocation.
-type Revocation struct {
-	// Revoked is how many sessions were revoked, or would be with dryRun.
-	Revoked int
-	// More means that there are more than Revoked. If Next is empty, those are revoked too.
-	More bool
-	// Next is the cursor with which to repeat the request for the rest.
-	Next string
-}
-
-// revokeStep is the maximum number of sessions that one request revokes or counts, and revokeScan
-// the maximum number of pages that it reads.
-const (
-	revokeStep = 1000
-	revokeScan = 200
-	revokePage = 100 // rows of a page
-	revokeJoin = 16  // rows that are revoked together, sharing a commit
-)
-
 // RevokeAll revokes all live sessions that the filter selects and the caller may revoke.
 //
 // If the caller may revoke everything that the filter selects, a cutoff revokes it all at once,
@@ -152,7 +129,7 @@ func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, cursor str
 	if f.Empty() {
 		return Revocation{}, ErrForbidden
 	}
-	whole := !dryRun && m.revocations().KeepsCutoffs() && r.overAll(&f)
+	whole := !dryRun && m.Revocations.KeepsCutoffs() && r.overAll(&f)
 	if whole && cursor != "" {
 		return Revocation{}, ErrBadCursor // a cutoff cannot be continued: it also revokes what came before the cursor
 	}
@@ -160,7 +137,7 @@ func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, cursor str
 	if whole {
 		pages = 1
 	}
-	selected, next, err := m.endable(ctx, r, f, cursor, pages)
+	selected, next, err := (&selection{m, r, f}).endable(ctx, cursor, pages)
 	if err != nil {
 		return Revocation{}, err
 	}
@@ -169,7 +146,7 @@ func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, cursor str
 		return done, nil
 	}
 	if whole {
-		if err := m.revocations().AddCutoff(ctx, m.Realm, f, r.caller.Principal); err != nil {
+		if err := m.Revocations.AddCutoff(ctx, m.Realm, f, r.caller.Principal); err != nil {
 			return Revocation{}, err
 		}
 		if done.Next = ""; done.More {
@@ -209,21 +186,6 @@ func (m *Manager) endEach(ctx context.Context, keys []Key, atOnce int, reason En
 // or found gone.
 func (m *Manager) RevokeRows(ctx context.Context, keys []Key, atOnce int, by Principal) (int, error) {
 	return m.endEach(ctx, keys, atOnce, EndRevoked, ender{by: by})
-}
-
-// endable returns the keys of live sessions that the filter selects and the caller may revoke. It
-// reads whole pages, until it has revokeStep keys or has read pages pages. next is the cursor of
-// the following page.
-func (m *Manager) endable(ctx context.Context, r *Rights, f Filter, cursor string, pages int) (keys []Key, next string, err error) {
-	rows := func() int {
-		if len(keys)+revokePage > revokeStep {
-			return 0
-		}
-		return revokePage
-	}
-	over := m.revocations().RevokedUntil(m.Realm, &f)
-	next, err = (&selection{m, r, f}).walk(ctx, cursor, pages, rows, over, func(s *Session) { keys = append(keys, s.Key()) })
-	return keys, next, err
 }
 
 // Linked returns the pending session that a link opens, without opening it. The errors are those of
@@ -276,7 +238,7 @@ func (m *Manager) Confirm(ctx context.Context, c *Caller) error {
 	})
 	switch {
 	case err == nil:
-		m.revocations().Remember(&row)
+		m.Revocations.Remember(&row)
 	case !errors.Is(err, ErrNotFound):
 		c.Arrived.Store(false)
 		return fmt.Errorf("confirming generation: %w", err)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"authsidecar/sessions/event"
@@ -61,23 +62,10 @@ type Manager struct {
 	Observer Observer
 
 	// Revocations knows what was revoked. It is a revocation.Watcher, shared by all managers of the
-	// store. If it is nil, the store is asked about each access token, and there are no cutoffs.
+	// store. Required.
 	Revocations Revocations
 
-	limiting limitLocks
-}
-
-// A Grant is a session and its tokens. For a pending session, it has the code of the link and no
-// tokens.
-type Grant struct {
-	Session       Session
-	Link          string
-	ReturnTo      string // for a session that was opened
-	RefreshToken  string
-	AccessToken   string
-	AccessExpires time.Time
-	// Now is the store's time when the grant was made.
-	Now time.Time
+	limiting [limitLocks]sync.Mutex // held to evict
 }
 
 // Create creates a session for a user if the policy allows it. The errors are ErrUserID, ErrText,
@@ -132,13 +120,6 @@ func (m *Manager) presented(req *RefreshRequest) (*presentation, error) {
 		return nil, err
 	}
 	return &presentation{Manager: m, req: req, token: token}, nil
-}
-
-func (m *Manager) revocations() Revocations {
-	if m.Revocations != nil {
-		return m.Revocations
-	}
-	return askStore{m.Store}
 }
 
 func (m *Manager) observer() Observer {
@@ -207,7 +188,7 @@ func (m *Manager) end(ctx context.Context, key Key, reason EndReason, by ender) 
 	if err != nil {
 		return fmt.Errorf("ending session: %w", err)
 	}
-	m.revocations().Remember(&row)
+	m.Revocations.Remember(&row)
 	if ended {
 		m.report(ctx, &Event{Kind: event.Revoked, Session: &row, By: by.by, IP: by.ip, JTI: by.jti})
 	}
@@ -236,7 +217,7 @@ func (m *Manager) RevokeFor(ctx context.Context, key Key, reason EndReason, e *E
 }
 
 // cutOff reports whether a cutoff revoked the session.
-func (m *Manager) cutOff(s *Session) bool { return m.revocations().RevokedByCutoff(s.Ref()) }
+func (m *Manager) cutOff(s *Session) bool { return m.Revocations.RevokedByCutoff(s.Ref()) }
 
 // live reports whether the session is live at now.
 func (m *Manager) live(s *Session, now time.Time) bool { return s.Live(now) && !m.cutOff(s) }
@@ -256,5 +237,5 @@ func (m *Manager) Ref(c *Caller) Ref {
 // Revoked reports whether the session of one of our access tokens was revoked. An error wraps
 // ErrUnavailable and means that it is unknown.
 func (m *Manager) Revoked(ctx context.Context, c *Caller) (bool, error) {
-	return m.revocations().Revoked(ctx, m.Ref(c))
+	return m.Revocations.Revoked(ctx, m.Ref(c))
 }

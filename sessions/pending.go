@@ -153,7 +153,7 @@ func (o *opening) opened(ctx context.Context, row *Session, now time.Time, out O
 			grant.ReturnTo = o.returnTo
 		}
 	}
-	o.revocations().Remember(row)
+	o.Revocations.Remember(row)
 	o.report(ctx, &happened)
 	if happened.Err != nil {
 		return nil, happened.Err

@@ -58,7 +58,7 @@ func (p *presentation) refresh(ctx context.Context) (*Grant, error) {
 		p.report(ctx, &Event{Kind: event.Failed, Session: &Session{Realm: p.Realm, ID: p.token.Session.ID}, IP: p.req.IP, Err: err})
 		return nil, err
 	}
-	p.revocations().Remember(&row)
+	p.Revocations.Remember(&row)
 	happened := Event{Kind: out.Kind, Session: &row, IP: p.req.IP, Err: out.Err}
 	if out.Err != nil || out.Kind == "" {
 		p.report(ctx, &happened)
@@ -133,6 +133,19 @@ func (p *presentation) present(row Session, now time.Time) (next Session, write 
 	return rules.Present(row, p.token, &p.fresh, now)
 }
 
+// A Grant is a session and its tokens. For a pending session, it has the code of the link and no
+// tokens.
+type Grant struct {
+	Session       Session
+	Link          string
+	ReturnTo      string // for a session that was opened
+	RefreshToken  string
+	AccessToken   string
+	AccessExpires time.Time
+	// Now is the store's time when the grant was made.
+	Now time.Time
+}
+
 // Outdated reports whether a response whose header is written at now must leave out the tokens of
 // the grant, which live in cookies. row is the current row.
 //
@@ -194,7 +207,7 @@ func (p *presentation) current(ctx context.Context) (Session, error) {
 	if out.Err == nil { // by the store's time it is still within the grace period
 		return row, nil
 	}
-	p.revocations().Remember(&row)
+	p.Revocations.Remember(&row)
 	p.report(ctx, &Event{Kind: out.Kind, Session: &row, IP: p.req.IP, Err: out.Err})
 	return row, out.Err
 }

@@ -30,14 +30,14 @@ type Rights struct {
 }
 
 // Manages reports whether a manage rule may give the caller sessions of others.
-func (r *Rights) Manages() bool { return len(r.manage) > 0 }
+func (r *Rights) Manages() bool { return r.operator || len(r.manage) > 0 }
 
 func (r *Rights) by() ender { return ender{by: r.caller.Principal, ip: r.ip} }
 
 // Over reports whether the caller may see and revoke the session. Manage rules are evaluated for
 // each session. A user does not see impersonations of them that are still pending.
 func (r *Rights) Over(s *Session) bool {
-	if r.user != "" && s.UserID == r.user && (s.Pending == nil || !s.Impersonation) {
+	if r.operator || r.user != "" && s.UserID == r.user && (s.Pending == nil || !s.Impersonation) {
 		return true
 	}
 	if s.Impersonation && s.Actor == r.caller.Principal {
@@ -56,7 +56,7 @@ func (r *Rights) Over(s *Session) bool {
 // any row. For a caller without a manage rule, that is so only for filters on one user or one
 // actor, so that nobody can fill the list of cutoffs with variations.
 func (r *Rights) overAll(f *Filter) bool {
-	if r.user != "" && *f == (Filter{User: r.user}) {
+	if r.operator || r.user != "" && *f == (Filter{User: r.user}) {
 		return true
 	}
 	if f.Actor != nil && *f.Actor == r.caller.Principal && f.User == "" {
@@ -117,7 +117,7 @@ func (r *Rights) queries(realm string, f Filter) []Query {
 		}
 	}
 	filters := []Filter{f}
-	if len(r.manage) == 0 {
+	if !r.Manages() {
 		filters = r.narrow(f)
 	}
 	queries := make([]Query, len(filters))
@@ -144,17 +144,21 @@ func (r *Rights) narrow(f Filter) []Filter {
 	}
 }
 
-// everySession holds for every session.
-type everySession struct{}
+// A Revocation is the result of a bulk revocation.
+type Revocation struct {
+	// Revoked is how many sessions were revoked, or would be with dryRun.
+	Revoked int
+	// More means that there are more than Revoked. If Next is empty, those are revoked too.
+	More bool
+	// Next is the cursor with which to repeat the request for the rest.
+	Next string
+}
 
-// Holds returns true.
-func (everySession) Holds(*RuleInput) bool { return true }
-
-// Claims returns no names.
-func (everySession) Claims() (names []string, all bool) { return nil, false }
-
-// PerSession returns false: the result is the same for each session.
-func (everySession) PerSession() bool { return false }
-
-// Interface guards
-var _ Condition = everySession{}
+// revokeStep is the maximum number of sessions that one request revokes or counts, and revokeScan
+// the maximum number of pages that it reads.
+const (
+	revokeStep = 1000
+	revokeScan = 200
+	revokePage = 100 // rows of a page
+	revokeJoin = 16  // rows that are revoked together, sharing a commit
+)

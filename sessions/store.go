@@ -2,8 +2,6 @@ package sessions
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
 )
 
@@ -150,37 +148,4 @@ type Revocations interface {
 	// AddCutoff revokes everything that the filter selects, on behalf of by. When it returns, the
 	// cutoff is durable and in force. The rows are revoked later, by others.
 	AddCutoff(ctx context.Context, realm string, f Filter, by Principal) error
-}
-
-// askStore implements the Revocations of a Manager that has none: it remembers nothing.
-type askStore struct{ Store }
-
-// Remember does nothing.
-func (askStore) Remember(*Session) {}
-
-// Revoked reads the row.
-func (a askStore) Revoked(ctx context.Context, r Ref) (bool, error) {
-	row, err := a.Get(ctx, r.Key)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		return true, nil
-	case err != nil:
-		return false, fmt.Errorf("reading session: %w", err)
-	default:
-		return !row.RevokedAt.IsZero(), nil
-	}
-}
-
-// RevokedByCutoff returns false: there are no cutoffs.
-func (askStore) RevokedByCutoff(Ref) bool { return false }
-
-// RevokedUntil returns zero: there are no cutoffs.
-func (askStore) RevokedUntil(string, *Filter) time.Time { return time.Time{} }
-
-// KeepsCutoffs returns false.
-func (askStore) KeepsCutoffs() bool { return false }
-
-// AddCutoff is never called.
-func (askStore) AddCutoff(context.Context, string, Filter, Principal) error {
-	return fmt.Errorf("%w: cutoffs need Manager.Revocations", ErrUnavailable)
 }

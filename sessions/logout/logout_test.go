@@ -53,7 +53,7 @@ func newManager(store sessions.Store, now time.Time) *sessions.Manager {
 	}
 	desk := sessions.HasScope("desk")
 	return &sessions.Manager{
-		Realm: "https://app.example.com", Store: store,
+		Realm: "https://app.example.com", Store: store, Revocations: &revocation.Watcher{Store: store},
 		Policy: &sessions.Policy{AllowSelf: true, Allow: []sessions.Rule{
 			{Name: "desk", From: idp, When: desk}, {Name: "desk", From: other, When: desk},
 		}},

@@ -9,6 +9,7 @@ import (
 	"authsidecar/sessions"
 	"authsidecar/sessions/jose"
 	"authsidecar/sessions/keyring"
+	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/storetest"
 )
 
@@ -130,7 +131,7 @@ func managerWith(t *testing.T, src string) *sessions.Manager {
 	t.Helper()
 	lives := sessions.Lifetimes{TTL: time.Hour, MaxTTL: time.Hour, Idle: time.Hour}
 	m := &sessions.Manager{
-		Realm: "https://app.example.com", Store: new(storetest.Memory), Own: lives, Impersonation: lives,
+		Realm: "https://app.example.com", Store: new(storetest.Memory), Revocations: new(revocation.Watcher), Own: lives, Impersonation: lives,
 		Trusted: func(issuer string) *sessions.Trust { return &sessions.Trust{Name: issuer} },
 		Minter:  &sessions.Minter{Issuer: "https://app.example.com", RefreshAudience: "r", AccessAudience: []string{"a"}, AccessTTL: time.Minute, Keys: testKeys(t)},
 	}

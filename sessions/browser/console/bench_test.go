@@ -16,6 +16,7 @@ import (
 	"authsidecar/sessions/jose"
 	"authsidecar/sessions/keyring"
 	"authsidecar/sessions/pebblestore"
+	"authsidecar/sessions/revocation"
 )
 
 const (
@@ -90,7 +91,7 @@ func benchManager(b testing.TB) *sessions.Manager {
 	}
 	day := 24 * time.Hour
 	return &sessions.Manager{
-		Realm: "https://app.example.com", Store: store, IDSecret: make([]byte, 32),
+		Realm: "https://app.example.com", Store: store, Revocations: &revocation.Watcher{Store: store}, IDSecret: make([]byte, 32),
 		Policy: &sessions.Policy{AllowSelf: true, Allow: rule("support")}, Manage: rule("officer"),
 		Trusted: func(string) *sessions.Trust { return &trust },
 		Own:     sessions.Lifetimes{TTL: day, MaxTTL: day, Idle: day}, Impersonation: sessions.Lifetimes{TTL: day, MaxTTL: day, Idle: day},
