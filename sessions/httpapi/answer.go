@@ -8,7 +8,8 @@ import (
 	"authsidecar/sessions/internal/endpoint"
 )
 
-// A createAnswer is the answer with a new session. The tokens are in it, or nowhere.
+// A createAnswer is the response for a new session. It contains the tokens unless they are
+// delivered in another way.
 type createAnswer struct {
 	SessionID     string `json:"session_id"`
 	UserID        string `json:"user_id"`
@@ -33,12 +34,12 @@ func answerOf(g *sessions.Grant) *createAnswer {
 	}
 }
 
-// writeGrant answers with the tokens of a session.
+// writeGrant writes the tokens of a session.
 func writeGrant(w http.ResponseWriter, grant *sessions.Grant) {
 	endpoint.WriteJSON(w, http.StatusOK, "application/json", answerOf(grant))
 }
 
-// WriteSession answers with a session whose tokens are delivered in another way.
+// WriteSession writes a session whose tokens are delivered in another way.
 func WriteSession(w http.ResponseWriter, grant *sessions.Grant) {
 	answer := struct {
 		SessionID     string `json:"session_id"`

@@ -15,44 +15,45 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// Config is what an API is made of.
+// Config is the configuration of an API.
 type Config struct {
-	// Path is where sessions are created: absolute, clean, no trailing slash.
+	// Path is where sessions are created: absolute, clean, without a trailing slash.
 	Path string
-	// Verifier determines who is calling.
+	// Verifier authenticates callers.
 	Verifier *bearer.Verifier
-	// Manager creates the sessions.
+	// Manager creates and manages the sessions.
 	Manager *sessions.Manager
-	// Lifecycle serves refreshing, listing and revoking too, and Keys.
+	// Lifecycle also serves refresh, listing and revocation, and Keys.
 	Lifecycle bool
-	// KeySet serves Keys without Lifecycle, for those who verify what the app is sent.
+	// KeySet serves Keys without Lifecycle, for apps that verify what they are sent.
 	KeySet bool
-	// Keys returns the public keys of access tokens, and KeysMaxAge how long
-	// others may remember them.
+	// Keys returns the public keys of access tokens, and KeysMaxAge is how long they may be cached.
 	Keys       func() []*jose.Key
 	KeysMaxAge time.Duration
-	// OpenAPI is a description of what is served, as JSON. Nil: it is not.
+	// OpenAPI is a JSON description of the endpoints to serve. Nil means that none is served.
 	OpenAPI []byte
-	// ActorIssuer is the issuer of actors that a request names without one; "" for
-	// the caller's own.
+	// ActorIssuer is the issuer of actors that a request names without one; "" means the caller's
+	// own.
 	ActorIssuer string
-	// CrossSite reports whether a page of another origin made a browser send a request
-	// that changes something. It is asked where the token stands in a header that is sent
-	// without anybody's will. Nil: of every such request it may have.
+	// CrossSite reports whether a page of another origin may have made a browser send an unsafe
+	// request. It is called if the token is in a header that is sent regardless of what the user
+	// intends. Nil means that every such request may be cross-site.
 	CrossSite func(*http.Request) bool
-	// ClientIP returns the address that a request came from.
+	// ClientIP returns the client's address of a request.
 	ClientIP func(*http.Request) string
-	// RequestID returns the UUID that logs know a request by, or "". Default: no problem says it.
+	// RequestID returns the UUID of the request in the logs, or "". By default, no problem document
+	// contains one.
 	RequestID func(*http.Request) string
-	// Observer hears of every request that was refused or failed. Nil is sessions.Silent.
+	// Observer is called for every request that was refused or failed. Nil means sessions.Silent.
 	Observer sessions.Observer
-	// Deliver hands tokens over in other ways than the body of the answer. Nil: there is none.
+	// Deliver delivers tokens in other ways than the body of the response. Nil means that there are
+	// none.
 	Deliver Deliverer
-	// Cookies know who asks where no token does. Nil: nobody is known by cookies.
+	// Cookies authenticate requests without a token. Nil means that cookies do not count.
 	Cookies Cookies
 }
 
-// An API answers the requests that Route says are ours.
+// An API serves the requests that Route matches.
 type API struct {
 	own         urlpath.Own
 	documents   []document
@@ -90,15 +91,15 @@ func New(c Config) *API {
 	}
 }
 
-// Serve answers a request that is not the app's, as Route found it.
-// A panic is answered 500, and reported as a failure with its stack.
+// Serve answers a request that Route matched. A panic becomes a 500, and is reported as a failure
+// with its stack.
 func (a *API) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) {
 	if err := endpoint.Safely(func() error { return a.serve(w, r, m) }); err != nil {
 		a.fail(w, r, err)
 	}
 }
 
-// fail answers an error.
+// fail writes an error.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := ProblemOf(err)
 	a.observer.Failed(r.Context(), p.Status, err)
@@ -106,13 +107,13 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p.Of(a.requestID(r)).Write(w)
 }
 
-// NeedsStore reports whether the answer to a request needs the store. The documents need the keys
-// at most.
+// NeedsStore reports whether answering a request requires the store. The documents require at most
+// the keys.
 func (a *API) NeedsStore(m urlpath.Match) bool {
 	return m.Owner != urlpath.Ours || !slices.ContainsFunc(a.documents, func(d document) bool { return d.rest == m.Rest })
 }
 
-// Unavailable answers a request that is ours while what it needs is not open.
+// Unavailable answers a request while a part that it needs is not open.
 func (a *API) Unavailable(w http.ResponseWriter, r *http.Request, _ urlpath.Match, cause error) {
 	a.fail(w, r, fmt.Errorf("%w: not ready: %w", sessions.ErrUnavailable, cause))
 }
@@ -139,14 +140,14 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) err
 	return ErrMethod
 }
 
-// A route is what is served for a method.
+// A route is an endpoint for one method.
 type route struct {
 	method string
-	reads  bool // its body, itself
+	reads  bool // reads the body itself
 	serve  func(*API, http.ResponseWriter, *http.Request) error
 }
 
-// What is served at our path, and below it.
+// The endpoints at our path and below it.
 var (
 	bareRoutes    = []route{{"POST", true, (*API).create}}
 	pathRoutes    = []route{{"POST", true, (*API).create}, {"GET", false, (*API).list}, {"DELETE", false, (*API).revokeAll}}
@@ -155,8 +156,7 @@ var (
 	idRoutes      = []route{{"GET", false, (*API).get}, {"DELETE", false, (*API).revoke}}
 )
 
-// routes returns what is served at our path (rest is "") or below it; nil if
-// nothing is.
+// routes returns the endpoints at our path (rest is "") or below it; nil if there are none.
 func (a *API) routes(rest string) []route {
 	for i := range a.documents {
 		if rest == a.documents[i].rest {
@@ -179,11 +179,11 @@ func (a *API) routes(rest string) []route {
 	}
 }
 
-// authenticate returns who is calling. A token in the query is refused even
-// beside one in the header: it is in some log by now (RFC 6750 section 5.3).
+// authenticate returns the caller. A token in the query is refused even if there is one in the
+// header too: it has been logged somewhere by now (RFC 6750 section 5.3).
 func (a *API) authenticate(r *http.Request) (*sessions.Caller, error) {
 	if strings.Contains(r.URL.RawQuery, "access_token") || strings.Contains(r.URL.RawQuery, "%") {
-		if query, _ := url.ParseQuery(r.URL.RawQuery); query.Has("access_token") { // what it cannot parse is no name
+		if query, _ := url.ParseQuery(r.URL.RawQuery); query.Has("access_token") { // parameters that cannot be parsed do not matter
 			return nil, problemCredentials
 		}
 	}

@@ -7,11 +7,11 @@ import (
 	"authsidecar/sessions/internal/endpoint"
 )
 
-// maxBody is how many bytes of a body are read.
+// maxBody is the maximum size of a body, in bytes.
 const maxBody = 4096
 
-// readBody reads a JSON body, no more than maxBody of it. One that does not come in time is
-// problemTimeout, one too many problemBusy.
+// readBody reads a JSON body of up to maxBody bytes. The error is problemTimeout if it does not
+// arrive in time, and problemBusy if too many are being read.
 func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if !endpoint.IsMedia(r.Header, "application/json") {
 		return nil, ErrMedia
@@ -23,7 +23,7 @@ func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	return body, nil
 }
 
-// BodyProblem returns what is said of a body that could not be read, with maxBody for its limit.
+// BodyProblem returns the problem for a body that could not be read, within the limit maxBody.
 func BodyProblem(err error) *Problem {
 	switch {
 	case errors.Is(err, endpoint.ErrTooLarge):
@@ -37,8 +37,8 @@ func BodyProblem(err error) *Problem {
 	}
 }
 
-// LeaveBody is called before a request is answered whose body nobody reads: it may never come,
-// and the answer does not wait for it. The function that it returns is called afterwards.
+// LeaveBody must be called before a request is answered whose body was not read, so that the
+// response does not wait for the body. Call the function that it returns afterwards.
 func LeaveBody(w http.ResponseWriter, r *http.Request) (answered func()) {
 	return endpoint.LeaveBody(w, r)
 }

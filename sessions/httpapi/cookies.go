@@ -8,18 +8,19 @@ import (
 	"authsidecar/sessions/bearer"
 )
 
-// Cookies are the sessions that browsers have in cookies. By them people see and end their own
-// sessions, and nobody creates one: a page that makes a browser send a request is not its user.
+// Cookies authenticate people by cookies in their browser. People can see and revoke their own
+// sessions in this way, but not create any, since a page can make a browser send a request without
+// its user.
 type Cookies interface {
-	// Caller returns whose session the cookies of a request are of, and sets on the answer what
-	// cookies it is to have. Its errors are those of a bearer token, or problems;
-	// bearer.ErrNoToken: there are no cookies.
+	// Caller returns the caller whose session the cookies belong to, and sets the cookies of the
+	// response. Its errors are those of a bearer token, or problems; bearer.ErrNoToken means that
+	// there are no cookies.
 	Caller(w http.ResponseWriter, r *http.Request) (*sessions.Caller, error)
-	// SignedOut is called before the answer to a request that ended the session it came with.
+	// SignedOut is called before the response to a request that revoked its own session.
 	SignedOut(w http.ResponseWriter, r *http.Request)
 }
 
-// authenticateSelf is authenticate where cookies count too.
+// authenticateSelf is authenticate for endpoints that also accept cookies.
 func (a *API) authenticateSelf(w http.ResponseWriter, r *http.Request) (*sessions.Caller, error) {
 	caller, err := a.authenticate(r)
 	if a.cookies == nil || !errors.Is(err, bearer.ErrNoToken) {

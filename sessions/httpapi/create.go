@@ -17,7 +17,7 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// maxDepth is how deep the JSON of a body may nest.
+// maxDepth limits the nesting of JSON in a body.
 const maxDepth = 4
 
 // create answers POST on our path.
@@ -58,20 +58,20 @@ type createBody struct {
 	Reported      jsontext.Value  `json:"client"`
 }
 
-// reportedBody is its member client: who the caller's own client is.
+// reportedBody is its member client: the caller's own client.
 type reportedBody struct {
 	IP        strictjson.Text `json:"ip"`
 	UserAgent strictjson.Text `json:"user_agent"`
 }
 
-// parseCreate reads the request, strictly: what two parsers could read in two
-// ways is refused. way is how the tokens are to be delivered.
+// parseCreate parses the request strictly: anything that two parsers could read differently is
+// refused. way is how to deliver the tokens.
 func parseCreate(r *http.Request, data []byte) (req *sessions.CreateRequest, way string, err error) {
 	var body createBody
 	if strictjson.Unmarshal(data, maxDepth, &body, json.RejectUnknownMembers(true)) != nil || !body.User.There {
 		return nil, "", memberProblem(data)
 	}
-	// It says what the caller expects. What the session is, the policy says.
+	// The member states what the caller expects. What the session is, the policy decides.
 	if kind := body.Impersonation.Kind(); body.Impersonation != nil && kind != jsontext.KindTrue && kind != jsontext.KindFalse {
 		return nil, "", memberProblem(data)
 	}
@@ -96,7 +96,7 @@ func parseCreate(r *http.Request, data []byte) (req *sessions.CreateRequest, way
 	return req, way, err
 }
 
-// createMembers are the members of a body, and what JSON they may be.
+// createMembers are the members of a body and their allowed JSON types.
 var createMembers = map[string]struct {
 	want  string
 	kinds []jsontext.Kind
@@ -111,8 +111,8 @@ var createMembers = map[string]struct {
 	"client":            {wantReported, []jsontext.Kind{jsontext.KindBeginObject}},
 }
 
-// memberProblem says which member of a body that was refused is wrong, where one is: an unknown
-// name only if it is one as ours are, since anything may stand in the place of another.
+// memberProblem returns the problem that names the wrong member of a refused body, if there is one.
+// It repeats an unknown name only if it is spelled like ours, since any text may be there.
 func memberProblem(data []byte) *Problem {
 	members, err := strictjson.Members(data, maxDepth)
 	if err != nil {
@@ -138,7 +138,7 @@ func memberProblem(data []byte) *Problem {
 	return problemRequest
 }
 
-// isMemberName reports whether a name is spelled as those of an API are, and short.
+// isMemberName reports whether a name is short and spelled like the members of an API.
 func isMemberName(name string) bool {
 	return name != "" && len(name) <= 32 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-") == ""
 }
@@ -149,22 +149,22 @@ func wrongMember(detail string) *Problem {
 
 const wantReported = "an object with ip, an IP address, and optionally user_agent, a string"
 
-// readReported reads who the caller's own client is. An address has one spelling afterwards.
+// readReported reads the caller's own client. It normalizes the address.
 func readReported(value jsontext.Value, req *sessions.CreateRequest) error {
 	var body reportedBody
 	err := strictjson.Unmarshal(value, maxDepth, &body, json.RejectUnknownMembers(true))
 	if err == nil {
 		req.ReportedIP, err = netip.ParseAddr(body.IP.String)
 	}
-	if err != nil || req.ReportedIP.Zone() != "" { // a zone means something on one machine alone (RFC 4007 section 6)
+	if err != nil || req.ReportedIP.Zone() != "" { // a zone is meaningful on one machine only (RFC 4007 section 6)
 		return wrongMember("client must be " + wantReported + ".")
 	}
 	req.ReportedAgent = body.UserAgent.String
 	return nil
 }
 
-// readMillis reads a whole number of milliseconds. One that is no life at all is
-// left to the manager to refuse.
+// readMillis reads a whole number of milliseconds. The manager refuses numbers that are not valid
+// lifetimes.
 func readMillis(value jsontext.Value) (*time.Duration, error) {
 	if value.Kind() != jsontext.KindNumber || bytes.ContainsAny(value, ".eE") {
 		return nil, wrongMember("expires_in_millis must be " + createMembers["expires_in_millis"].want + ".")

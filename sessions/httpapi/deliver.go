@@ -6,21 +6,21 @@ import (
 	"authsidecar/sessions"
 )
 
-// A Deliverer hands the tokens of a session over in another way than the body of the answer:
-// "deliver" of the request names it.
+// A Deliverer delivers the tokens of a session in another way than the body of the response, as
+// "deliver" of the request asks.
 type Deliverer interface {
-	// Prepare is called before the session is created. It refuses what cannot be, ErrDeliver
-	// a way that it does not know, and notes in req what the session has to be.
+	// Prepare is called before the session is created. It refuses what is impossible, returns
+	// ErrDeliver for an unknown way, and sets in req what the session must be.
 	Prepare(r *http.Request, way string, req *sessions.CreateRequest) error
-	// Deliver answers in place of the body with the tokens. What it returns is an error of the
-	// request, whose session is nobody's by then.
+	// Deliver writes the response in place of the body with the tokens. If it returns an error,
+	// nobody has the session by then.
 	Deliver(w http.ResponseWriter, r *http.Request, way string, grant *sessions.Grant) error
 }
 
-// inBody is the way that every API knows, and the default.
+// inBody is the default way, which every API supports.
 const inBody = "body"
 
-// prepare does what Deliverer.Prepare says.
+// prepare implements Deliverer.Prepare.
 func (a *API) prepare(r *http.Request, way string, req *sessions.CreateRequest) error {
 	switch {
 	case way == inBody && req.ReturnTo != "":
@@ -34,7 +34,7 @@ func (a *API) prepare(r *http.Request, way string, req *sessions.CreateRequest) 
 	}
 }
 
-// answer answers with a new session.
+// answer writes the response for a new session.
 func (a *API) answer(w http.ResponseWriter, r *http.Request, way string, grant *sessions.Grant) error {
 	if way == inBody {
 		writeGrant(w, grant)

@@ -10,14 +10,14 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// A document is what anybody may read and remember, below our path.
+// A document is public and may be cached. It is served below our path.
 type document struct {
-	rest   string // of the path
+	rest   string // the rest of the path
 	own    urlpath.Own
 	routes []route
 }
 
-// documentsOf returns the documents that are served.
+// documentsOf returns the documents to serve.
 func documentsOf(c *Config) (all []document) {
 	add := func(rest string, serve func(*API, http.ResponseWriter, *http.Request) error) {
 		all = append(all, document{rest, urlpath.NewOwn(c.Path+rest, false), []route{{"GET", false, serve}, {"HEAD", false, serve}}})
@@ -51,7 +51,7 @@ func (a *API) jwks(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// describedFor is how long the description may be remembered: another configuration has another.
+// describedFor is how long the description may be cached: it changes with the configuration.
 const describedFor = 5 * time.Minute
 
 // describe answers GET <path>/openapi.json.

@@ -27,7 +27,7 @@ func (a *API) refresh(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// readRefreshToken reads the body of a holder of a refresh token.
+// readRefreshToken reads a body with a refresh token.
 func (a *API) readRefreshToken(w http.ResponseWriter, r *http.Request) (string, error) {
 	body, err := a.readBody(w, r)
 	if err != nil {
@@ -42,8 +42,8 @@ func (a *API) readRefreshToken(w http.ResponseWriter, r *http.Request) (string, 
 	return holder.Token.String, nil
 }
 
-// held returns the session that the request holds a token of: an access token as
-// bearer, or the refresh token in the body.
+// held returns the session of the token in the request: an access token as bearer, or a refresh
+// token in the body.
 func (a *API) held(w http.ResponseWriter, r *http.Request) (*sessions.Session, error) {
 	_, err := bearer.FromHeader(r.Header)
 	if errors.Is(err, bearer.ErrNoToken) && r.ContentLength != 0 {
@@ -60,7 +60,7 @@ func (a *API) held(w http.ResponseWriter, r *http.Request) (*sessions.Session, e
 		return nil, err
 	}
 	if !caller.Own {
-		return nil, problemToken // it is of no session
+		return nil, problemToken // it belongs to no session
 	}
 	session, err := a.manager.CurrentOf(r.Context(), caller)
 	if errors.Is(err, sessions.ErrNotFound) {
@@ -99,7 +99,7 @@ func (a *API) signOut(w http.ResponseWriter, r *http.Request) error {
 
 var done = map[string]bool{"success": true}
 
-// A sessionView is a session as it is shown: never a token.
+// A sessionView is a session as the API shows it, without tokens.
 type sessionView struct {
 	ID            string              `json:"id"`
 	UserID        string              `json:"user_id"`
@@ -107,7 +107,7 @@ type sessionView struct {
 	LastUsedAt    string              `json:"last_used_at"`
 	ExpiresAt     string              `json:"expires_at"`
 	IdleExpiresAt string              `json:"idle_expires_at"`
-	PendingUntil  string              `json:"pending_until,omitzero"` // while its link was not opened
+	PendingUntil  string              `json:"pending_until,omitzero"` // until its link is opened
 	Impersonation bool                `json:"is_impersonation"`
 	Actor         *sessions.Principal `json:"actor"`
 	Reason        string              `json:"reason"`
@@ -117,8 +117,7 @@ type sessionView struct {
 	Current       bool                `json:"is_current"`
 }
 
-// shown returns the view of a session; current is the id of the session that the
-// caller's token is of.
+// shown returns the view of a session; current is the id of the session of the caller's token.
 func shown(s *sessions.Session, current string) *sessionView {
 	view := &sessionView{
 		ID: s.ID, UserID: s.UserID,

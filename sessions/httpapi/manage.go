@@ -13,15 +13,14 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// Pages of listings have so many sessions where the request does not say, and at
-// the most.
+// The default and the maximum number of sessions on a page.
 const (
 	defaultLimit = 50
 	maxLimit     = 100
 )
 
-// rights returns what the caller of a request may manage. A token of ours counts
-// while its session does.
+// rights returns what the caller of a request may manage. A token of ours counts only while its
+// session is live.
 func (a *API) rights(w http.ResponseWriter, r *http.Request) (*sessions.Rights, *sessions.Caller, error) {
 	caller, err := a.authenticateSelf(w, r)
 	if err != nil {
@@ -43,7 +42,7 @@ func (a *API) rights(w http.ResponseWriter, r *http.Request) (*sessions.Rights, 
 	return rights, caller, nil
 }
 
-// An inquiry is who asks, and about which sessions.
+// An inquiry is a caller and the sessions that they ask about.
 type inquiry struct {
 	rights *sessions.Rights
 	caller *sessions.Caller
@@ -51,7 +50,7 @@ type inquiry struct {
 	filter sessions.Filter
 }
 
-// inquire reads an inquiry. parameter is what its query may have beside the filter and the cursor.
+// inquire reads an inquiry. parameter is an additional allowed parameter of its query.
 func (a *API) inquire(w http.ResponseWriter, r *http.Request, parameter string) (q inquiry, err error) {
 	if q.rights, q.caller, err = a.rights(w, r); err != nil {
 		return q, err
@@ -143,15 +142,15 @@ func (a *API) revokeAll(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// revokedBody answers a revocation of several: one of the counts is in it.
+// revokedBody is the response to a bulk revocation; one of the counts is set.
 type revokedBody struct {
 	Revoked     *int   `json:"revoked,omitempty"`
-	WouldRevoke *int   `json:"would_revoke,omitempty"` // of a dry run
+	WouldRevoke *int   `json:"would_revoke,omitempty"` // for a dry run
 	More        bool   `json:"more"`
-	Next        string `json:"next_cursor,omitempty"` // to send the request again with
+	Next        string `json:"next_cursor,omitempty"` // with which to repeat the request
 }
 
-// readQuery reads the parameters, each of them known and at most once.
+// readQuery reads the parameters: known ones only, each at most once.
 func readQuery(r *http.Request, names ...string) (url.Values, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -169,7 +168,7 @@ func readQuery(r *http.Request, names ...string) (url.Values, error) {
 	return query, nil
 }
 
-// readFilter reads which sessions are meant.
+// readFilter reads the filter.
 func (a *API) readFilter(query url.Values, caller *sessions.Caller) (sessions.Filter, error) {
 	filter := sessions.Filter{User: query.Get("user_id")}
 	if query.Has("user_id") && sessions.CheckUserID(filter.User) != nil {
@@ -195,7 +194,7 @@ func readFlag(query url.Values, name string) (bool, error) {
 	return true, nil
 }
 
-// sessionID returns the id in the path of a request that routes knows.
+// sessionID returns the id in the path of a request that routes matched.
 func sessionID(r *http.Request) string { return path.Base(urlpath.Clean(r.URL.Path)) }
 
 // isSessionID reports whether s has the form of our session ids: 128 bits in

@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// overrideHeaders let an app take a request for one of another method.
+// overrideHeaders are headers with which an app may treat a request as one with another method.
 var overrideHeaders = [...]string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"}
 
-// overridden reports whether something in the request could make an app take it
-// for one of another method.
+// overridden reports whether something in the request could make an app treat it as one with
+// another method.
 func overridden(r *http.Request) bool {
 	for name := range r.Header {
 		if isOverride(name) {
@@ -21,8 +21,8 @@ func overridden(r *http.Request) bool {
 	return strings.ContainsAny(r.URL.RawQuery, queryTwins)
 }
 
-// headerTwins are what some gateways take for a hyphen in a header's name,
-// queryTwins what PHP takes for an underscore in a parameter's, or hides it.
+// headerTwins are characters that some gateways turn into a hyphen in the name of a header, and
+// queryTwins those that PHP turns into an underscore in the name of a parameter, or drops.
 var headerTwins = strings.NewReplacer("_", "-", ".", "-")
 
 const queryTwins = "_.[%+"
@@ -35,8 +35,8 @@ func isOverride(name string) bool {
 	return slices.ContainsFunc(overrideHeaders[:], func(o string) bool { return strings.EqualFold(o, name) })
 }
 
-// DropOverrides removes what could make an app take the request for one of
-// another method: headers and their twins, and the parameter _method.
+// DropOverrides removes what could make an app treat the request as one with another method:
+// headers and their variants, and the parameter _method.
 func DropOverrides(r *http.Request) {
 	for name := range r.Header {
 		if isOverride(name) {
@@ -58,8 +58,8 @@ func isMethodParameter(part string) bool {
 	return err == nil && (isMethodName(decoded) || isMethodName(strings.TrimLeft(decoded, " ")))
 }
 
-// isMethodName reports whether an app may read the name of a parameter as _method. PHP ends it at
-// a NUL, and takes what follows a bracket for the index of an array.
+// isMethodName reports whether an app may read the name of a parameter as _method. PHP truncates it
+// at a NUL, and treats what follows a bracket as an array index.
 func isMethodName(name string) bool {
 	const method = "_method"
 	name, _, _ = strings.Cut(name, "\x00")

@@ -14,8 +14,7 @@ import (
 var (
 	//go:embed page.html
 	pageText string
-	// PageStyle is the style of all pages. It stands in the page, and the policy of the page
-	// names it.
+	// PageStyle is the inline style of all pages. The policy of the page allows it by hash.
 	//go:embed page.css
 	PageStyle string
 
@@ -24,22 +23,22 @@ var (
 )
 
 // policyOf returns the Content-Security-Policy of a page with that style: it loads, runs and sends
-// nothing, and stands in no frame of another site.
+// nothing, and cannot be framed by another site.
 func policyOf(style string) string {
 	return "default-src 'none'; style-src " + HashSource(style) + "; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 }
 
-// HashSource names an inline style or script in a policy (CSP Level 3, section 2.3.1).
+// HashSource returns the source expression for an inline style or script (CSP Level 3, section
+// 2.3.1).
 func HashSource(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
-// A Link leads on from a page, to a path of this site.
+// A Link is a link on a page, to a path of this site.
 type Link struct{ Text, URL string }
 
-// WritePage answers with the problem as a page, for people, and with where they go from there. It
-// loads nothing and runs nothing.
+// WritePage writes the problem as a page for people, with links. The page loads and runs nothing.
 func (p *Problem) WritePage(w http.ResponseWriter, next ...Link) {
 	var text bytes.Buffer
 	err := page.Execute(&text, struct {

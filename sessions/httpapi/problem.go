@@ -10,34 +10,34 @@ import (
 	"authsidecar/sessions/internal/endpoint"
 )
 
-// A Problem is an error answer: problem details of RFC 9457. All its text is
-// fixed, so that no answer holds what a request sent; Instance alone differs.
+// A Problem is an error response: problem details of RFC 9457. Its text is fixed, so no response
+// contains what a request sent; only Instance differs.
 type Problem struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
 	Code   string `json:"code"`
-	// Instance is the name of the request that is refused, as logs and audit have it
-	// (RFC 9457 section 3.1.5): "urn:uuid:" and its UUID. "": it has none.
+	// Instance identifies the refused request in logs and audit (RFC 9457 section 3.1.5):
+	// "urn:uuid:" and its UUID. "" if it has none.
 	Instance string `json:"instance,omitzero"`
 
-	// challenge is the error code of the WWW-Authenticate header of a 401 or 403
-	// (RFC 6750 section 3.1); "-" is a challenge without one.
+	// challenge is the error code of the WWW-Authenticate header of a 401 or 403 (RFC 6750 section
+	// 3.1); "-" is a challenge without a code.
 	challenge string
 	// retryAfter is the Retry-After header, in seconds.
 	retryAfter int
 }
 
-// problemType prefixes the code to the problem's type URI.
+// problemType is the prefix of a problem's type URI, before the code.
 const problemType = "urn:problem-type:auth-sessions:"
 
-// NewProblem returns a problem. A code never changes its meaning.
+// NewProblem returns a problem. The meaning of a code never changes.
 func NewProblem(status int, code, title, detail string) *Problem {
 	return &Problem{Type: problemType + code, Title: title, Status: status, Detail: detail, Code: code}
 }
 
-// The error answers. A code never changes its meaning.
+// The error responses. The meaning of a code never changes.
 var (
 	problemRequest = NewProblem(400, "invalid_request", "Invalid request",
 		"The body must be one JSON object with user_id, and optionally expires_in_millis, is_impersonation, reason, client_id, client, deliver and return_to, each at most once and of its type.")
@@ -55,14 +55,14 @@ var (
 		"This caller may not name another client than that of its token: leave client_id out.")
 	problemReport = NewProblem(400, "invalid_reported_client", "Client not taken",
 		"This caller may not say who its own client is: leave client out, or let a report_client rule name this caller.")
-	// ErrReturnTo is for ways back that do not lead to a page of this site.
+	// ErrReturnTo is for a return_to that is not a page of this site.
 	ErrReturnTo = NewProblem(400, "invalid_return_to", "Invalid way back",
 		"return_to must be a path of this site, as in /orders?id=1, of at most 2048 bytes. It goes with deliver link alone.")
 	problemLink = NewProblem(400, "invalid_link", "This link is not valid, or no longer",
 		"It is good once, and not for long. Ask whoever gave it to you for another one.")
 	problemOpener = NewProblem(403, "sign_in_required", "Sign in to open this link",
 		"Only the person who asked for this link can open it, and this browser is not signed in as that person: sign in, and open the link again.")
-	// ErrDeliver is for ways of delivering tokens that are not served here.
+	// ErrDeliver is for unsupported ways of delivering tokens.
 	ErrDeliver = NewProblem(400, "invalid_deliver", "Invalid way of delivery",
 		"Tokens are delivered in the body, or where browser is configured in another way that it has: leave deliver out, or name one of those.")
 	problemReason = NewProblem(400, "reason_required", "Reason required", "Say in reason why you act as this user.")
@@ -72,14 +72,14 @@ var (
 	problemNoToken = NewProblem(401, "missing_token", "Authentication required",
 		"Send a JWT of a trusted issuer as bearer token in the Authorization header.")
 	problemToken = NewProblem(401, "invalid_token", "Invalid token", "The bearer token is not valid here, or no longer.")
-	// ErrCrossOrigin is for unsafe requests whose credential a browser sends by itself, and
-	// that no page of this site is known to have sent.
+	// ErrCrossOrigin is for unsafe requests whose credential a browser sends by itself, unless they
+	// are known to come from a page of this site.
 	ErrCrossOrigin = NewProblem(403, "cross_origin", "From another site",
 		"This request would change something, and the browser does not say that a page of this site sent it.")
 	problemCrossOrigin = func(p Problem) *Problem { return &p }(*ErrCrossOrigin)
 	problemDenied      = NewProblem(403, "insufficient_scope", "Not allowed", "This caller may not have a session for this user.")
-	// ErrPath is for paths of ours at which there is nothing, ErrMethod for methods that a path
-	// does not have: Allow says which it has.
+	// ErrPath is for paths of ours without an endpoint. ErrMethod is for unsupported methods: Allow
+	// lists the supported ones.
 	ErrPath          = NewProblem(404, "not_found", "Not found", "There is nothing at this path. It has to be spelled exactly, without a slash at its end.")
 	problemForbidden = NewProblem(403, "insufficient_scope", "Not allowed", "This caller may not manage these sessions.")
 	problemSession   = NewProblem(404, "not_found", "Not found", "There is no such session, or none that this caller may see.")
@@ -88,8 +88,8 @@ var (
 		"Name the sessions: user_id, actor (with actor_issuer where it is not the caller's) or impersonations=true, each at most once; a page by cursor and limit (1 to 100).")
 	problemCursor = NewProblem(400, "invalid_cursor", "Invalid cursor", "Take cursor from next_cursor of the page before, with the same filter.")
 	problemGrant  = NewProblem(400, "invalid_grant", "Invalid refresh token", "The refresh token is not valid, or no longer.")
-	// problemClientAuth is no invalid_grant, on which clients throw a session away that lives.
-	// 401 with that code: RFC 6749 section 5.2.
+	// problemClientAuth is not invalid_grant, which would make clients discard a live session. 401
+	// with this code: RFC 6749 section 5.2.
 	problemClientAuth = NewProblem(401, "invalid_client", "The client has to authenticate",
 		"This refresh token is of a client that authenticates: refresh at the OAuth token endpoint.")
 	problemHolder = NewProblem(400, "invalid_request", "Invalid request",
@@ -97,7 +97,7 @@ var (
 	problemSpent = NewProblem(409, "idempotency_key_spent", "Already answered",
 		"The session of this Idempotency-Key was created before and its tokens cannot be answered again. Use a new key for a new session.")
 	problemTooLarge = NewProblem(413, "body_too_large", "Body too large", "The body may have 4096 bytes.")
-	// ErrMedia is for bodies of another type than they have to be of.
+	// ErrMedia is for bodies with the wrong content type.
 	ErrMedia = NewProblem(415, "unsupported_media_type", "Unsupported media type",
 		"Send the body as application/json in UTF-8, a form as application/x-www-form-urlencoded, without Content-Encoding.")
 	problemTimeout  = NewProblem(408, "request_timeout", "Request timeout", "The body did not arrive in time. Send the request again.")
@@ -110,7 +110,7 @@ var (
 
 func init() {
 	problemNoToken.challenge = "-"
-	problemCrossOrigin.challenge = "-" // in Authorization the same token would do
+	problemCrossOrigin.challenge = "-" // the same token would be accepted in Authorization
 	problemClientAuth.challenge = "-"
 	problemOpener.challenge = "-"
 	problemToken.challenge = "invalid_token"
@@ -120,14 +120,14 @@ func init() {
 	problemBusy.retryAfter = 1
 }
 
-// causes are in an order: an error may wrap several of them.
+// The order of causes matters: an error may wrap several of them.
 var causes = []struct {
 	Err    error
 	Answer *Problem
 }{
-	{sessions.ErrGrant, problemGrant}, // for every reason, that of the policy too: clients can do but one thing
+	{sessions.ErrGrant, problemGrant}, // for every reason, including the policy: clients can only do one thing
 	{sessions.ErrClientAuth, problemClientAuth},
-	{sessions.ErrLink, problemLink}, // for every reason, that of the policy too
+	{sessions.ErrLink, problemLink}, // for every reason, including the policy
 	{sessions.ErrOpener, problemOpener},
 	{bearer.ErrNoToken, problemNoToken},
 	{bearer.ErrMalformed, problemCredentials},
@@ -140,16 +140,16 @@ var causes = []struct {
 	{sessions.ErrReasonRequired, problemReason},
 	{sessions.ErrClient, problemClient},
 	{sessions.ErrReport, problemReport},
-	{sessions.ErrDenied, problemDenied}, // for every reason: who is protected is nobody's to know
+	{sessions.ErrDenied, problemDenied}, // for every reason: nobody must learn who is protected
 	{sessions.ErrForbidden, problemForbidden},
-	{sessions.ErrNotFound, problemSession}, // unknown and foreign alike
+	{sessions.ErrNotFound, problemSession}, // unknown sessions and those of others alike
 	{sessions.ErrBadCursor, problemCursor},
 	{sessions.ErrIdempotencyMismatch, problemMismatch},
 	{sessions.ErrIdempotencySpent, problemSpent},
 }
 
-// ProblemOf is the one place that maps errors to the wire. Whatever it does not
-// know is a 500 and no hint.
+// ProblemOf maps errors to the wire; nothing else does. Unknown errors become a 500 without
+// details.
 func ProblemOf(err error) *Problem {
 	if bearer.IsUnavailable(err) {
 		return endpoint.AnswerTo(err, causes, problemUnavailable)
@@ -157,11 +157,11 @@ func ProblemOf(err error) *Problem {
 	return endpoint.AnswerTo(err, causes, problemInternal)
 }
 
-// instanceType prefixes a UUID to a URI (RFC 9562 section 4).
+// instanceType turns a UUID into a URI (RFC 9562 section 4).
 const instanceType = "urn:uuid:"
 
-// Of returns the problem as it is of one request, whose UUID whoever is asked for help finds in the
-// logs and the audit. "": the problem, as it is.
+// Of returns the problem of a request with this UUID, with which support staff find the request in
+// the logs and the audit. For "" it returns the problem unchanged.
 func (p *Problem) Of(uuid string) *Problem {
 	if uuid == "" {
 		return p
@@ -171,13 +171,13 @@ func (p *Problem) Of(uuid string) *Problem {
 	return &of
 }
 
-// Reference is the UUID of the request, for people; "" where it has none.
+// Reference returns the UUID of the request, for people to read; "" if it has none.
 func (p *Problem) Reference() string { return strings.TrimPrefix(p.Instance, instanceType) }
 
-// Error makes a problem an error that ProblemOf passes through.
+// Error makes a problem an error, which ProblemOf returns unchanged.
 func (p *Problem) Error() string { return p.Detail }
 
-// Write answers with the problem as application/problem+json.
+// Write writes the problem as application/problem+json.
 func (p *Problem) Write(w http.ResponseWriter) {
 	header := w.Header()
 	switch p.challenge {

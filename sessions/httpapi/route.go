@@ -7,13 +7,14 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// Route reports whose request it is: ours are POST on the path, and GET and HEAD of
-// the documents below it; with lifecycle, all on the path and below it. Paths are compared as Caddy's own path matcher does: decoded, cleaned, in
-// any case. What else some server could read as ours is nobody's. It does not allocate for
-// canonical paths of ASCII.
+// Route matches a request. Ours are POST on the path, and GET and HEAD of the documents below it;
+// with lifecycle, all requests on the path and below it. Paths are compared as Caddy's own path
+// matcher does: decoded, cleaned, and case-insensitively. Other variants that some server could
+// take for our path are not forwarded. It does not allocate for canonical ASCII paths.
 //
-// A request for our path by a method that we do not own is the app's, without what could make
-// the app take it for ours: method override headers, the _method parameter (DropOverrides).
+// A request for our path with a method that we do not serve is the app's, but without anything that
+// could make the app take it for ours: method override headers and the _method parameter
+// (DropOverrides).
 func (a *API) Route(r *http.Request) urlpath.Match {
 	if a.lifecycle || strings.EqualFold(r.Method, http.MethodPost) {
 		return a.own.Match(r.URL)
