@@ -1,3 +1,3 @@
-// Package calls is what the calls of all stores have in common: how they are let in, how many are
-// under way at once, how long each may take, and what their errors mean.
+// Package calls is the part of a call that all stores share: admission, limits on concurrency and
+// time, and the meaning of errors.
 package calls

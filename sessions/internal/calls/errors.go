@@ -8,7 +8,7 @@ import (
 	"authsidecar/sessions"
 )
 
-// Unavailable wraps an error whose outcome is unknown in sessions.ErrUnavailable.
+// Unavailable wraps an error with an unknown outcome in sessions.ErrUnavailable.
 func Unavailable(err error) error {
 	switch {
 	case err == nil:
@@ -20,8 +20,9 @@ func Unavailable(err error) error {
 	}
 }
 
-// Refusal wraps an error of opening a store. setup reports whether it stays until somebody changes
-// the options, the rights or what is there: it is sessions.ErrSetup too, as sessions.ErrNoStore is.
+// Refusal wraps an error of opening a store. setup means that it persists until an operator changes
+// the options, the permissions or the data: it then wraps sessions.ErrSetup too, as
+// sessions.ErrNoStore does.
 func Refusal(err error, setup bool) error {
 	if setup || errors.Is(err, sessions.ErrNoStore) {
 		return fmt.Errorf("%w: %w", sessions.ErrSetup, Unavailable(err))
@@ -29,14 +30,14 @@ func Refusal(err error, setup bool) error {
 	return Unavailable(err)
 }
 
-// Done returns why the caller does not wait any more, or nil.
+// Done returns an error if the caller no longer waits.
 func Done(ctx context.Context) error { return Unavailable(ctx.Err()) }
 
-// What stores on a server say.
+// Errors of stores on a server.
 var (
 	ErrContended = fmt.Errorf("%w: others changed the session again and again", sessions.ErrUnavailable)
 	ErrCorrupt   = fmt.Errorf("%w: what the server answered cannot be read", sessions.ErrUnavailable)
 )
 
-// MostContended is how often an update is tried that others were faster than.
+// MostContended is how often an update is retried after losing to others.
 const MostContended = 50

@@ -7,18 +7,18 @@ import (
 	"authsidecar/sessions"
 )
 
-// A Gate is what Close waits at until the calls that are inside have left.
+// A Gate makes Close wait for the calls that have entered.
 type Gate struct {
 	mu     sync.RWMutex
 	closed bool
 }
 
-// Enter lets a call in, which leaves unless there is an error.
+// Enter admits a call, which must Leave unless there is an error.
 func (g *Gate) Enter(ctx context.Context) error {
 	if err := Done(ctx); err != nil {
 		return err
 	}
-	if !g.mu.TryRLock() { // somebody closes it
+	if !g.mu.TryRLock() { // being closed
 		return sessions.ErrClosed
 	}
 	if g.closed {
@@ -28,10 +28,10 @@ func (g *Gate) Enter(ctx context.Context) error {
 	return nil
 }
 
-// Leave lets a call out.
+// Leave ends a call.
 func (g *Gate) Leave() { g.mu.RUnlock() }
 
-// Close lets nobody in any more, waits for those inside, and calls end once.
+// Close admits no more calls, waits for those that have entered, and calls end once.
 func (g *Gate) Close(end func() error) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// A Lane lets in as many as it has places.
+// A Lane admits as many calls as it has places.
 type Lane chan struct{}
 
-// Leave gives the place back.
+// Leave frees the place.
 func (l Lane) Leave() { <-l }
 
 func (l Lane) try() bool {
@@ -21,18 +21,18 @@ func (l Lane) try() bool {
 	}
 }
 
-// Lanes bound how many calls a node makes at once, and how many wait until they can.
+// Lanes limit how many calls a node makes concurrently, and how many wait for that.
 type Lanes struct {
-	running Lane // calls that are under way
-	waiting Lane // calls that may wait until there are fewer
+	running Lane // calls under way
+	waiting Lane // calls that wait
 	wait    time.Duration
 	busy    error
 
 	mu     sync.Mutex
-	claims map[uint32]*Claim // by what they are on
+	claims map[uint32]*Claim // by hash
 }
 
-// A Claim is of the one call that changes something now, and of those that wait to.
+// A Claim is held by the one call that changes something, while others wait for it.
 type Claim struct {
 	lanes *Lanes
 	on    uint32
@@ -40,18 +40,18 @@ type Claim struct {
 	calls int // guarded by lanes.mu
 }
 
-// NewLanes returns lanes for so many calls at once, for each of which so many may wait. Whoever
-// waits longer, or comes after them, gets busy.
+// NewLanes returns lanes for running concurrent calls, with waiting more for each. A call that
+// waits longer than wait, or finds no space to wait, gets busy.
 func NewLanes(running, waiting int, wait time.Duration, busy error) *Lanes {
 	return &Lanes{running: make(Lane, running), waiting: make(Lane, running*waiting), wait: wait, busy: busy, claims: make(map[uint32]*Claim)}
 }
 
-// Run returns the lane of calls when there is a place in it, taken for the caller.
+// Run waits for a place among the running calls and takes it.
 func (l *Lanes) Run(ctx context.Context) (Lane, error) { return l.running, l.enter(ctx, l.running) }
 
-// Exclusive is for those who change what the hash is of: within a process, they wait here for each
-// other instead of trying again and again at the server. Nobody else waits: of those who share one of
-// a few lanes by chance, each would wait for a whole call of the others.
+// Exclusive serializes calls that change what the hash identifies: within a process they wait here,
+// instead of conflicting again and again at the server. Calls with other hashes do not wait, as
+// they would if a few lanes were shared.
 func (l *Lanes) Exclusive(ctx context.Context, hash uint32) (*Claim, error) {
 	l.mu.Lock()
 	c := l.claims[hash]
@@ -68,13 +68,13 @@ func (l *Lanes) Exclusive(ctx context.Context, hash uint32) (*Claim, error) {
 	return c, nil
 }
 
-// Leave lets the next call change it.
+// Leave lets the next call proceed.
 func (c *Claim) Leave() {
 	c.lane.Leave()
 	c.drop()
 }
 
-// drop forgets the claim with the last call.
+// drop removes the claim when the last call leaves.
 func (c *Claim) drop() {
 	c.lanes.mu.Lock()
 	defer c.lanes.mu.Unlock()
@@ -101,8 +101,8 @@ func (l *Lanes) enter(ctx context.Context, to Lane) error {
 	}
 }
 
-// Bounded ends when the deadline of ctx or the timeout is over, whichever comes first, but not when
-// ctx is cancelled: what was sent is sent.
+// Bounded returns a context that ends at the deadline of ctx or after timeout, whichever is first,
+// but not when ctx is cancelled: what has been sent cannot be taken back.
 func Bounded(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	if deadline, ok := ctx.Deadline(); ok {

@@ -11,7 +11,8 @@ import (
 	"authsidecar/sessions/strictjson"
 )
 
-// Write answers with data that is for its one reader, and for no cache (RFC 6749 section 5.1).
+// Write writes a response that only its reader may see and that no cache may store (RFC 6749
+// section 5.1).
 func Write(w http.ResponseWriter, status int, contentType string, data []byte) {
 	values := []string{contentType, "no-store", "no-cache", "nosniff", strconv.Itoa(len(data))}
 	header := w.Header()
@@ -24,7 +25,7 @@ func Write(w http.ResponseWriter, status int, contentType string, data []byte) {
 	_, _ = w.Write(data)
 }
 
-// WriteJSON is Write of a value.
+// WriteJSON is Write for a value as JSON.
 func WriteJSON(w http.ResponseWriter, status int, contentType string, value any) {
 	err := strictjson.Marshal(value, func(data []byte) { Write(w, status, contentType, data) }, jsontext.AllowInvalidUTF8(true))
 	if err != nil {
@@ -32,7 +33,7 @@ func WriteJSON(w http.ResponseWriter, status int, contentType string, value any)
 	}
 }
 
-// Safely returns what serve does; a panic is an error with its stack.
+// Safely calls serve, and turns a panic into an error with its stack.
 func Safely(serve func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -13,34 +13,34 @@ import (
 	"time"
 )
 
-// For how long a body is read, and how many at once. A body comes with its header, as a
-// rule; one that does not costs a connection and a goroutine, whoever sent it.
+// How long reading a body may take, and how many are read concurrently. A body usually arrives with
+// its header; one that does not occupies a connection and a goroutine, whoever sent it.
 const (
 	BodyTimeout     = 10 * time.Second
-	BodyTimeoutMany = time.Second // of those that come when ManyBodies are open already
+	BodyTimeoutMany = time.Second // while ManyBodies are being read
 	ManyBodies      = 256
 	MaxBodies       = 2048
 )
 
 // Errors of bodies.
 var (
-	// ErrTooLarge means that a body has more bytes than it may.
+	// ErrTooLarge means that a body exceeds the limit.
 	ErrTooLarge = errors.New("the body is too large")
-	// ErrTimeout means that a body did not come in time.
+	// ErrTimeout means that a body did not arrive in time.
 	ErrTimeout = errors.New("the body did not come in time")
-	// ErrBusy means that MaxBodies are being read.
+	// ErrBusy means that MaxBodies are already being read.
 	ErrBusy = errors.New("too many bodies are being read")
-	// ErrBroken means that the client went away, or framed the body wrongly.
+	// ErrBroken means that the client disconnected or framed the body wrongly.
 	ErrBroken = errors.New("the body does not end")
 )
 
 // Bodies are the request bodies that are being read. The zero value is ready.
 type Bodies struct{ open atomic.Int64 }
 
-// Open returns how many there are.
+// Open returns how many are being read.
 func (b *Bodies) Open() int64 { return b.open.Load() }
 
-// Read reads a body, no more than most bytes of it.
+// Read reads a body of up to most bytes.
 func (b *Bodies) Read(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
 	if r.ContentLength > most {
 		return nil, ErrTooLarge
@@ -55,7 +55,7 @@ func (b *Bodies) Read(w http.ResponseWriter, r *http.Request, most int64) ([]byt
 		timeout = BodyTimeoutMany
 	}
 	conn := http.NewResponseController(w)
-	// The error is that there is no connection, as in tests: then all there is can be read.
+	// The error means that there is no connection, as in tests: then reading does not block.
 	_ = conn.SetReadDeadline(time.Now().Add(timeout)) //nolint:forbidigo // the connection goes by the machine's clock
 	body, err := readAll(http.MaxBytesReader(w, r.Body, most), r.ContentLength)
 	var tooLarge *http.MaxBytesError
@@ -67,18 +67,18 @@ func (b *Bodies) Read(w http.ResponseWriter, r *http.Request, most int64) ([]byt
 	case err != nil:
 		return nil, ErrBroken
 	}
-	_ = conn.SetReadDeadline(time.Time{}) // the deadline is the body's and not the connection's
-	r.Body = http.NoBody                  // it is read
+	_ = conn.SetReadDeadline(time.Time{}) // the deadline is only for the body
+	r.Body = http.NoBody                  // it has been read
 	return body, nil
 }
 
-// mostExpected is how much memory a body gets before it comes, in bytes.
+// mostExpected is how much memory is reserved for a body before it arrives, in bytes.
 const mostExpected = 4096
 
-// readAll is io.ReadAll for what has an expected size, or -1: few bodies are as large
-// as what that begins with, or as small.
+// readAll is io.ReadAll with a buffer of the expected size, or -1: the initial buffer of io.ReadAll
+// fits few bodies.
 func readAll(from io.Reader, expected int64) ([]byte, error) {
-	body := make([]byte, 0, min(max(expected, 0), mostExpected)+1) // room to find the end
+	body := make([]byte, 0, min(max(expected, 0), mostExpected)+1) // one more byte to detect the end
 	for {
 		n, err := from.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]
@@ -93,14 +93,13 @@ func readAll(from io.Reader, expected int64) ([]byte, error) {
 	}
 }
 
-// IsMedia reports whether a body is not encoded and has one content type, that media type in
-// UTF-8.
+// IsMedia reports whether a body is unencoded and has this media type, in UTF-8.
 func IsMedia(h http.Header, want string) bool {
 	contentTypes := h["Content-Type"]
 	if len(contentTypes) != 1 || len(h["Content-Encoding"]) != 0 {
 		return false
 	}
-	if contentTypes[0] == want { // as nearly always
+	if contentTypes[0] == want { // the usual case
 		return true
 	}
 	mediaType, params, err := mime.ParseMediaType(contentTypes[0])
@@ -111,8 +110,8 @@ func IsMedia(h http.Header, want string) bool {
 	return !ok || strings.EqualFold(charset, "utf-8")
 }
 
-// LeaveBody is called before a request is answered whose body is not read: it may never come,
-// and the answer does not wait for it. The function that it returns is called afterwards.
+// LeaveBody must be called before a request is answered whose body was not read, so that the
+// response does not wait for the body. Call the function that it returns afterwards.
 func LeaveBody(w http.ResponseWriter, r *http.Request) (answered func()) {
 	if r.ProtoMajor != 1 || r.ContentLength == 0 || r.Body == http.NoBody {
 		return func() {}

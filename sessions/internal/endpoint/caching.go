@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// NoStore keeps an answer out of all caches, whatever was said of it before, and to whom: what is
-// meant for some caches alone goes before Cache-Control there (RFC 9213 section 2.2).
+// NoStore keeps a response out of all caches, whatever its headers said before: headers for some
+// caches would take precedence over Cache-Control there (RFC 9213 section 2.2).
 func NoStore(h http.Header) {
 	for name := range h {
 		if IsForCaches(name) {
@@ -17,7 +17,7 @@ func NoStore(h http.Header) {
 	h["Cache-Control"] = []string{"no-store"}
 }
 
-// IsForCaches reports whether caches go by a header, beside Cache-Control.
+// IsForCaches reports whether a header other than Cache-Control controls caches.
 func IsForCaches(name string) bool {
 	return strings.HasSuffix(name, "-Cache-Control") || slices.Contains(forCaches, name)
 }

@@ -2,8 +2,8 @@ package endpoint
 
 import "errors"
 
-// AnswerTo returns what is answered to an error: the answer that it is itself, else that of the
-// first cause that it wraps, since it may wrap several, else otherwise.
+// AnswerTo returns the response for an error: the error itself if it is one, or else that of the
+// first cause in the list that it wraps, or else otherwise.
 func AnswerTo[A error](err error, causes []struct {
 	Err    error
 	Answer A

@@ -1,3 +1,2 @@
-// Package endpoint is what our own endpoints share: which request is for which of them, how a body
-// is read, and how an answer is written.
+// Package endpoint is what our endpoints share: routing, reading bodies, and writing responses.
 package endpoint

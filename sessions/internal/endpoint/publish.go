@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Publish answers with a document that anybody may remember for maxAge, or that it has not changed.
+// Publish answers with a document that may be cached for maxAge, or says that it is unchanged.
 func Publish(w http.ResponseWriter, r *http.Request, contentType string, maxAge time.Duration, data []byte) {
 	sum := sha256.Sum256(data)
 	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:12]) + `"`
@@ -30,7 +30,7 @@ func Publish(w http.ResponseWriter, r *http.Request, contentType string, maxAge 
 	}
 }
 
-// matches reports whether an If-None-Match names the tag (RFC 9110 section 13.1.2).
+// matches reports whether If-None-Match contains the tag (RFC 9110 section 13.1.2).
 func matches(fields []string, tag string) bool {
 	for _, field := range fields {
 		for candidate := range strings.SplitSeq(field, ",") {

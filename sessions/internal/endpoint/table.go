@@ -10,53 +10,53 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// A Table is endpoints of ours at paths.
+// A Table routes requests to endpoints by path.
 type Table struct {
-	// Fail answers an error of a request that was matched.
+	// Fail writes the error of a matched request.
 	Fail func(w http.ResponseWriter, r *http.Request, m urlpath.Match, err error)
 	// NoPath is the error for a variant of one of the paths, and NoMethod for a method that an
-	// endpoint does not have.
+	// endpoint does not support.
 	NoPath, NoMethod error
 
 	paths  []urlpath.Own
-	served []Served // at paths
+	served []Served // in the order of paths
 }
 
 // A Served is one of the endpoints.
 type Served struct {
-	// Methods are those that it has; all others get NoMethod, and Allow.
+	// Methods are the supported methods; for others the error is NoMethod, with Allow.
 	Methods []string
-	// NeedsStore is whether it can do nothing without the store.
+	// NeedsStore means that it requires the store.
 	NeedsStore bool
-	// Serve answers. What it returns is answered by Fail.
+	// Serve answers a request. Its error is written by Fail.
 	Serve func(w http.ResponseWriter, r *http.Request) error
-	// Down returns the error to answer while the store is not open, for that cause, and sets
-	// what headers there are to be. Nil: the cause.
+	// Down returns the error to write while the store is not open because of cause, and may set
+	// headers. Nil means the cause.
 	Down func(w http.ResponseWriter, r *http.Request, cause error) error
 }
 
-// Add adds an endpoint at a path, absolute and clean, and returns its place in matches.
+// Add adds an endpoint at an absolute, clean path, and returns its index in matches.
 func (t *Table) Add(path string, s Served) (at int) {
 	t.paths, t.served = append(t.paths, urlpath.NewOwn(path, false)), append(t.served, s)
 	return len(t.served) - 1
 }
 
-// Route reports whose request it is: ours on the paths of the endpoints, by any method. It does
-// not allocate for canonical paths of ASCII.
+// Route matches requests for the paths of the endpoints, with any method. It does not allocate for
+// canonical ASCII paths.
 func (t *Table) Route(r *http.Request) urlpath.Match { return urlpath.First(t.paths, r.URL) }
 
-// Serve answers a request of which Route said that it is not the app's. A panic is answered
-// 500, and reported as a failure with its stack.
+// Serve answers a request that Route matched. A panic becomes a 500, and is reported as a failure
+// with its stack.
 func (t *Table) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) {
 	if err := Safely(func() error { return t.serve(w, r, m) }); err != nil {
 		t.Fail(w, r, m, err)
 	}
 }
 
-// NeedsStore reports whether the answer to a request needs the store, and not the keys alone.
+// NeedsStore reports whether answering the match requires the store, rather than only the keys.
 func (t *Table) NeedsStore(m urlpath.Match) bool { return t.served[m.At].NeedsStore }
 
-// Unavailable answers a request that is ours while what it needs is not open.
+// Unavailable answers a request while a part that it needs is not open.
 func (t *Table) Unavailable(w http.ResponseWriter, r *http.Request, m urlpath.Match, cause error) {
 	cause = fmt.Errorf("%w: not ready: %w", sessions.ErrUnavailable, cause)
 	if s := &t.served[m.At]; s.Down != nil && m.Owner == urlpath.Ours && slices.Contains(s.Methods, r.Method) {

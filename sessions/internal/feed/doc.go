@@ -1,10 +1,10 @@
-// Package feed is what nodes that share a store say to each other on its channel, and how each
-// knows that it hears the others.
+// Package feed is the protocol of nodes that share a store on its notification channel, and how a
+// node checks that it hears the others.
 //
 //	r <ms> <name>   a session was revoked
-//	c <ms> <name>   a cutoff was added; the name has its data with it
-//	h <node> <ns>   a heartbeat of a node to itself; ns is of its own clock
+//	c <ms> <name>   a cutoff was added; its data follows the name
+//	h <node> <ns>   a heartbeat of a node to itself; ns is from its own clock
 //
-// Names are as the store writes them. Whatever else is said, perhaps by a newer release, means
-// that the store is to be asked what happened.
+// Names are in the form of the store. If a node receives anything else, perhaps from a newer
+// release, it reads from the store what happened.
 package feed

@@ -14,49 +14,47 @@ import (
 	"authsidecar/sessions/rowcodec"
 )
 
-// ErrUnread means that something was said which cannot be read.
+// ErrUnread means that a notification could not be parsed.
 var ErrUnread = errors.New("a notice on our channel cannot be read")
 
-// ErrNoHeartbeat means that the heartbeat of this node does not come back.
+// ErrNoHeartbeat means that the heartbeats of this node do not come back.
 var ErrNoHeartbeat = fmt.Errorf("%w: the heartbeat does not come back", sessions.ErrUnavailable)
 
-// HeartbeatTimeout is for how long no heartbeat may come back on a connection before another one
-// is tried.
+// HeartbeatTimeout is how long no heartbeat may come back on a connection before another is tried.
 const HeartbeatTimeout = 2 * revocation.FeedTimeout
 
-// A Listener passes on to a sink what is heard on one connection.
+// A Listener passes what it receives on one connection to a sink.
 //
-// What proves that it hears is a heartbeat of its own, sent the way that revocations go and heard
-// where it listens, in less than revocation.FeedTimeout: so a pooler that swallows notices, a
-// listener that hangs on a server that nobody writes to any more, and a channel that lags are all
-// found.
+// To prove that it receives, the node sends a heartbeat to itself, on the path of revocations, and
+// must receive it within revocation.FeedTimeout. This detects a pooler that swallows notifications,
+// a listener connected to a server that nobody writes to any more, and a channel that lags.
 type Listener struct {
-	Node  string // names it among the nodes
+	Node  string // identifies it among the nodes
 	Clock *serverclock.Clock
 	Sink  revocation.Sink
-	// Name reads a name and what follows it.
+	// Name parses a name and what follows it.
 	Name func(text string) (key sessions.Key, data string, ok bool)
 
 	began time.Duration
 	ready bool
-	last  atomic.Int64 // when the newest heartbeat that was heard was sent
+	last  atomic.Int64 // when the newest received heartbeat was sent
 }
 
-// Begin is called when the connection listens.
+// Begin is called when the connection has begun to listen.
 func (l *Listener) Begin() { l.began = l.Clock.Passed() }
 
-// Heartbeat returns what the node is to say now.
+// Heartbeat returns the heartbeat to send now.
 func (l *Listener) Heartbeat() string {
 	return fmt.Sprintf("h %s %d", l.Node, l.Clock.Passed().Nanoseconds())
 }
 
-// SinceHeartbeat returns for how long no heartbeat came back, and whether one ever did.
+// SinceHeartbeat returns how long ago the last heartbeat came back, and whether one ever did.
 func (l *Listener) SinceHeartbeat() (since time.Duration, heard bool) {
 	last := l.last.Load()
 	return l.Clock.Passed() - max(l.began, time.Duration(last)), last != 0
 }
 
-// Hear passes on what was said. After ErrUnread the sink is to be given what the store has.
+// Hear processes a notification. After ErrUnread, the sink must be given what is in the store.
 func (l *Listener) Hear(payload string) error {
 	words := strings.SplitN(payload, " ", 3)
 	if len(words) != 3 {
@@ -87,8 +85,7 @@ func (l *Listener) Hear(payload string) error {
 	}
 }
 
-// hear takes a heartbeat. One that comes late proves nothing: what else is said here would come as
-// late.
+// hear processes a heartbeat. A late heartbeat proves nothing: other notifications are as late.
 func (l *Listener) hear(node, sent string) error {
 	ns, err := strconv.ParseInt(sent, 10, 64)
 	if err != nil {

@@ -6,37 +6,37 @@ import (
 	"time"
 )
 
-// A Clock is what this node knows of a server's clock: how far that is from its own, whose
-// time only measures how much passes between two answers. It is safe for concurrent use.
+// A Clock estimates a server's clock. The local clock only measures the time between two responses.
+// It is safe for concurrent use.
 //
-// When an answer says what the server's clock said, that was after the question and before
-// the answer: two bounds of how far the clocks are apart, which the next answers make
-// narrower. The estimate is the middle of them.
+// The server's time in a response was read after the request was sent and before the response
+// arrived. That gives two bounds on the difference between the clocks, which later responses
+// narrow. The estimate is their midpoint.
 type Clock struct {
-	fixed   func() time.Time // goes before all of this, if it is not nil
+	fixed   func() time.Time // overrides everything else if it is not nil
 	local   func() time.Time
 	started time.Time
 
 	mu        sync.Mutex
 	known     bool
-	low, high time.Duration // the server's clock, since 1970, when local stood at started
-	learned   time.Duration // when the bounds were so
+	low, high time.Duration // bounds on the server's clock, since 1970, at started
+	learned   time.Duration // when the bounds were learned
 
-	offset atomic.Int64 // ns: the middle
-	last   atomic.Int64 // ms: what Now returned last
+	offset atomic.Int64 // ns: the midpoint
+	last   atomic.Int64 // ms: the last result of Now
 }
 
 const (
-	// drift is by how much one clock is faster than another, at the most: one part of it.
+	// One clock is faster than another by at most one part in drift.
 	drift = 2000
-	// setBack is how far the server's clock is set back if it is not the estimate that
-	// got better.
+	// A step back of setBack or more means that the server's clock was set back, and not that the
+	// estimate improved.
 	setBack = time.Second
 )
 
-// New returns a clock that says what local does, until it learns better. local is
-// time.Now, or as good: two of its times are compared by a clock that nobody sets. Where
-// fixed is not nil, the clock says what that does, and so does the server: it is for tests.
+// New returns a clock that follows local until it learns the server's time. local is time.Now or
+// similar: differences between its times must be monotonic. If fixed is not nil, the clock returns
+// its time, and the server uses it too: it is for tests.
 func New(local, fixed func() time.Time) *Clock {
 	c := &Clock{local: local, fixed: fixed, started: local()}
 	c.offset.Store(int64(sinceEpoch(c.started)))
@@ -47,11 +47,11 @@ func sinceEpoch(t time.Time) time.Duration {
 	return time.Duration(t.Unix())*time.Second + time.Duration(t.Nanosecond())
 }
 
-// Passed is how long the clock runs.
+// Passed returns how long the clock has been running.
 func (c *Clock) Passed() time.Duration { return c.local().Sub(c.started) }
 
-// Learn takes what the server's clock said, in Unix milliseconds, in an answer that just
-// came. asked is Passed before the question.
+// Learn processes the server's time, in Unix milliseconds, from a response that has just arrived.
+// asked is Passed before the request.
 func (c *Clock) Learn(asked time.Duration, server int64) {
 	if c.fixed != nil {
 		return
@@ -64,7 +64,7 @@ func (c *Clock) Learn(asked time.Duration, server int64) {
 	if c.known {
 		loose := (now - c.learned) / drift
 		tighter, tightest := max(low, c.low-loose), min(high, c.high+loose)
-		if tighter <= tightest { // else a clock was set, or ours stood still
+		if tighter <= tightest { // otherwise a clock was set, or ours stood still
 			low, high = tighter, tightest
 		}
 	}
@@ -72,8 +72,8 @@ func (c *Clock) Learn(asked time.Duration, server int64) {
 	c.offset.Store(int64(low + (high-low)/2))
 }
 
-// Now is the server's clock, in whole milliseconds. It does not go back while the estimate
-// gets better, but where the server's does.
+// Now returns the estimated time of the server, in whole milliseconds. It goes back only if the
+// server's clock does, not when the estimate improves.
 func (c *Clock) Now() time.Time {
 	if now := c.Fixed(); now != nil {
 		return time.UnixMilli(*now).UTC()
@@ -90,7 +90,7 @@ func (c *Clock) Now() time.Time {
 	}
 }
 
-// Fixed returns the time that the server is to go by, in Unix milliseconds; nil is its own.
+// Fixed returns the time that the server must use, in Unix milliseconds; nil means its own.
 func (c *Clock) Fixed() *int64 {
 	if c.fixed == nil {
 		return nil

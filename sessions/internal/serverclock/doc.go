@@ -1,2 +1,2 @@
-// Package serverclock estimates the clock of a server that is asked over a network.
+// Package serverclock estimates the clock of a server across a network.
 package serverclock
