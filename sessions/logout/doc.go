@@ -1,24 +1,24 @@
-// Package logout ends sessions when the issuer that vouched for them says that they are over
-// there: somebody signed out, was disabled, or is gone.
+// Package logout revokes sessions when the issuer of their caller's token reports that they are
+// over: the user signed out there, was disabled, or was deleted.
 //
-// What an issuer says is a Notice: a subject, or one of its sessions at the issuer ("sid"), as of
-// a time. What ends, by what the rows recorded of their callers' tokens:
+// A Notice is such a report: a subject, or one of its sessions at the issuer ("sid"), at a time. It
+// revokes sessions by what their rows recorded of the callers' tokens:
 //
-//	the notice names   ends what the caller's token said
-//	sid                the same one
+//	the notice names   revokes sessions whose caller's token had
+//	sid                the same sid
 //	sid and subject    the same sid, or that subject and no sid
 //	subject            that subject, as user and as actor
-//	user               the claim that names callers (user_claim), where that is not the subject
+//	user               that name in user_claim, if that is not the subject
 //
-// A row is found by an index, never by reading all sessions: those of a store for users and
-// actors, and one by the names that issuers have (Names), which a store that takes part keeps
-// (Store). A session of a token that is newer than the notice goes on.
+// Rows are found by an index, never by reading all sessions: by the store's indexes of users and
+// actors, and by an index of the issuers' names (Names), which a store that implements Store keeps.
+// Sessions of tokens that are newer than the notice go on.
 //
-// Tokens from before are out there still, so a notice leaves marks, for as long as such a token
-// may be good, that are asked for before and after each session is created (Logouts.SignedOut):
+// Older tokens still exist, so a notice leaves marks, for as long as such a token can be valid.
+// They are checked before and after each session is created (Logouts.SignedOut):
 //
-//	a notice     stores the marks, then finds and ends the rows
-//	a creation   asks for marks, stores the row, asks again
+//	a notice     stores the marks, then finds and revokes the rows
+//	a creation   checks for marks, stores the row, checks again
 //
-// so of a notice and a creation at once, whatever their order, one sees the other.
+// So if a notice and a creation coincide, in any order, at least one of them sees the other.
 package logout

@@ -12,43 +12,42 @@ import (
 	"authsidecar/sessions"
 )
 
-// Logouts end sessions of a realm when issuers say so. It is safe for concurrent use.
+// Logouts revoke sessions of a realm when issuers report it. It is safe for concurrent use.
 type Logouts struct {
-	// Manager ends them. Its store may be set later, before the first notice.
+	// Manager revokes them. Its store may be set later, before the first notice.
 	Manager *sessions.Manager
-	// Listens are the issuers that say so, by what rules call them: callers of no other are
-	// held against marks.
+	// Listens reports whether an issuer, by its name in rules, sends notices. Only callers of such
+	// issuers are checked for marks.
 	Listens func(trust string) bool
 
 	seen seen
 }
 
-// An Outcome is what came of a notice.
+// An Outcome is the result of a notice.
 type Outcome struct {
-	// Ended is how many sessions ended by it, and Found how many it was about: those that had
-	// ended already are not found again.
+	// Ended is how many sessions it revoked, and Found how many it applied to. Sessions that had
+	// ended before are not counted again.
 	Ended, Found int
-	// Logged means that it was to be logged alone.
+	// Logged means that the notice was only to be logged.
 	Logged bool
-	// Repeated means that the same notice, or a later one of the same, was here before.
+	// Repeated means that the same or a later notice for the same was applied before.
 	Repeated bool
 }
 
-// ErrNoStore means that the store takes no part in logouts.
+// ErrNoStore means that the store does not support logouts.
 var ErrNoStore = fmt.Errorf("%w: the store takes no part in logouts", sessions.ErrUnavailable)
 
 const (
-	// pageSize is how many rows are read at once, and atOnce how many are ended at once.
+	// pageSize is how many rows are read at a time, and atOnce how many are revoked concurrently.
 	pageSize = 100
 	atOnce   = 32
-	// timeout bounds how long a notice takes: its sender may send it again.
+	// timeout limits how long a notice takes; its sender may send it again.
 	timeout = 25 * time.Second
 )
 
-// Apply ends what the notice says. When it returns, the marks are durable and the sessions are
-// over, with their access tokens, on this node; the others hear of it by their feed. The same
-// notice may come again: what it says is done already. An error wraps sessions.ErrUnavailable:
-// then it should come again.
+// Apply applies a notice. When it returns, the marks are durable, and the sessions and their access
+// tokens are revoked on this node; other nodes learn it from their feed. Applying a notice again is
+// harmless. An error wraps sessions.ErrUnavailable: the notice should be sent again.
 func (l *Logouts) Apply(ctx context.Context, n *Notice) (out Outcome, err error) {
 	if n.Action == Log {
 		return Outcome{Logged: true}, nil
@@ -57,7 +56,7 @@ func (l *Logouts) Apply(ctx context.Context, n *Notice) (out Outcome, err error)
 	if !ok {
 		return out, ErrNoStore
 	}
-	// Sessions end although the issuer hangs up.
+	// Revoke the sessions even if the issuer disconnects.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	a := application{Logouts: l, store: store, Notice: n, found: make(map[string]bool), users: make(map[string]bool)}
@@ -68,17 +67,17 @@ func (l *Logouts) Apply(ctx context.Context, n *Notice) (out Outcome, err error)
 	return a.out, err
 }
 
-// An application is a notice at work.
+// An application is a notice that is being applied.
 type application struct {
 	*Logouts
 	*Notice
 	store Store
 	found map[string]bool // ids
-	users map[string]bool // whose account it is
+	users map[string]bool // the users of the account
 	out   Outcome
 }
 
-// mark stores the marks of the notice, and looks whether they were there.
+// mark stores the marks of the notice, and checks whether they existed before.
 func (a *application) mark(ctx context.Context) error {
 	marks := a.marks(a.Manager.Store.Now())
 	names := make([]string, len(marks))
@@ -115,7 +114,7 @@ func (a *application) run(ctx context.Context) error {
 	return nil
 }
 
-// runFor ends what one name of the issuer finds.
+// runFor revokes what is found by one name of the issuer.
 func (a *application) runFor(ctx context.Context, issuer string) error {
 	if a.SID != "" {
 		if err := a.named(ctx, sidName(issuer, a.SID)); err != nil {
@@ -143,8 +142,8 @@ func (a *application) runFor(ctx context.Context, issuer string) error {
 	return nil
 }
 
-// isOf reports whether the account's end is one of an impersonation of its user: one that
-// begins afterwards is the policy's affair.
+// isOf reports whether the session is an impersonation of a user whose account is over. For one
+// that began later, the policy decides.
 func (a *application) isOf(s *sessions.Session) bool {
 	return s.Impersonation && a.users[s.UserID] && !s.CreatedAt.After(a.At.Add(time.Minute))
 }
@@ -157,7 +156,7 @@ func (a *application) named(ctx context.Context, name string) error {
 	return nil
 }
 
-// list ends the sessions of all pages of a query.
+// list revokes the sessions on all pages of a query.
 func (a *application) list(ctx context.Context, q sessions.Query, ends func(*sessions.Session) bool) error {
 	q.Realm, q.Limit = a.Manager.Realm, pageSize
 	for {
@@ -174,8 +173,7 @@ func (a *application) list(ctx context.Context, q sessions.Query, ends func(*ses
 	}
 }
 
-// end ends those rows that the notice is about, together, so that they become durable
-// together.
+// end revokes the rows that the notice applies to, concurrently, so that they share a commit.
 func (a *application) end(ctx context.Context, rows []sessions.Session, ends func(*sessions.Session) bool) error {
 	var group errgroup.Group
 	group.SetLimit(atOnce)
@@ -194,7 +192,7 @@ func (a *application) end(ctx context.Context, rows []sessions.Session, ends fun
 		group.Go(func() error {
 			err := a.Manager.RevokeFor(ctx, s.Key(), EndLogout, &by)
 			if errors.Is(err, sessions.ErrNotFound) {
-				return nil // it was swept
+				return nil // it has been swept
 			}
 			return err
 		})

@@ -9,9 +9,9 @@ import (
 	"authsidecar/sessions"
 )
 
-// Names returns under which names a store finds a row by what its caller's token said: the
-// session at the issuer, and the subject where another claim names the caller; "" for none.
-// Other subjects are found as users and actors. Names never change while a row exists.
+// Names returns the names by which a store finds a row: from the session at the issuer, and from
+// the subject if another claim identifies the caller; "" for none. Other subjects are found as
+// users and actors. The names of a row never change.
 func Names(s *sessions.Session) (sid, subject string) {
 	if s.ActorSID != "" {
 		sid = sidName(s.Actor.Issuer, s.ActorSID)
@@ -28,7 +28,7 @@ func subjectName(issuer, subject string) string { return name("sub", issuer, sub
 // NameSize is the length of each name, in bytes of base64url.
 const NameSize = 22
 
-// name is a hash of texts: of one length, whatever they hold, and nothing to read in a store.
+// name is a hash of texts: always of the same length, and not readable in a store.
 func name(texts ...string) string {
 	h := sha256.New()
 	for _, text := range texts {
@@ -38,5 +38,5 @@ func name(texts ...string) string {
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:16])
 }
 
-// subjectOf returns the "sub" of the token that a row is from.
+// subjectOf returns the "sub" of the caller's token of a row.
 func subjectOf(s *sessions.Session) string { return cmp.Or(s.ActorSub, s.Actor.Subject) }

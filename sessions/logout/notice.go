@@ -7,50 +7,50 @@ import (
 	"authsidecar/sessions"
 )
 
-// EndLogout ends the sessions of a caller whose issuer said that they are over.
+// EndLogout is the reason of sessions that were revoked by a notice.
 const EndLogout sessions.EndReason = "logout"
 
-// An Action is what becomes of the sessions that a notice is of.
+// An Action is what to do with the sessions that a notice applies to.
 type Action string
 
 // The actions.
 const (
 	Revoke               Action = "revoke"
-	RevokeImpersonations Action = "revoke-impersonations" // those by and of the subject; own sessions go on
+	RevokeImpersonations Action = "revoke-impersonations" // by and of the subject; own sessions go on
 	Log                  Action = "log"
 )
 
-// A Notice is what an issuer says is over: at least one of SID, Subject and User is named.
+// A Notice is an issuer's report that something is over. At least one of SID, Subject and User is
+// set.
 type Notice struct {
-	// Kind is the event, by a short name, as logs have it; JTI names the token that said it.
+	// Kind is the short name of the event, as in logs; JTI identifies the token that reported it.
 	Kind string
 	JTI  string
-	// Issuer is what the token calls its issuer; Trust is what rules call it, and Issuers are
-	// all names that tokens of that issuer have.
+	// Issuer is the issuer's name in the token, Trust its name in rules, and Issuers are all names
+	// that its tokens may have for it.
 	Issuer  string
 	Trust   string
 	Issuers []string
-	// SID is a session at the issuer, Subject is a "sub" of its tokens, and User is what the
-	// claim has there that names callers, where that is not "sub".
+	// SID is a session at the issuer, Subject a "sub" of its tokens, and User the value of the
+	// claim that identifies callers, if that is not "sub".
 	SID     string
 	Subject string
 	User    string
-	// At is as of when: by the issuer's clock.
+	// At is the time of the notice, by the issuer's clock.
 	At time.Time
-	// Marked is for how long a token from before may be presented: the longest life of one,
-	// and leeway.
+	// Marked is how long an older token may still be presented: the maximum lifetime, plus leeway.
 	Marked time.Duration
 	Action Action
-	// Account means that it is the account that is over, or closed for now, and not what
-	// somebody did with it: impersonations of the user end as well. UserID is who that is here,
-	// where the notice says so; else it is known by the user's own sessions alone.
+	// Account means that the account itself was deleted or disabled: impersonations of the user are
+	// revoked as well. UserID is the user id here, if the notice contains it; otherwise it is known
+	// only from the user's own sessions.
 	Account bool
 	UserID  string
-	// IP is the address that the notice came from.
+	// IP is the address of the request with the notice.
 	IP string
 }
 
-// ends reports whether the notice is about a row that it found.
+// ends reports whether the notice applies to a row that was found for it.
 func (n *Notice) ends(s *sessions.Session) bool {
 	switch {
 	case !n.isFrom(s), n.Action == RevokeImpersonations && !s.Impersonation:
@@ -59,7 +59,7 @@ func (n *Notice) ends(s *sessions.Session) bool {
 		return true
 	case !n.names(s) || n.SID != "" && s.ActorSID != "":
 		return false
-	default: // of a token from before, as far as the row knows
+	default: // of an older token, as far as the row records
 		return !s.ActorAuthAt.After(n.At)
 	}
 }
@@ -67,21 +67,21 @@ func (n *Notice) ends(s *sessions.Session) bool {
 // isFrom reports whether the row's caller had a token of the issuer.
 func (n *Notice) isFrom(s *sessions.Session) bool { return slices.Contains(n.Issuers, s.Actor.Issuer) }
 
-// names reports whether the row is of the subject of the notice.
+// names reports whether the row's caller is the subject of the notice.
 func (n *Notice) names(s *sessions.Session) bool {
 	return n.Subject != "" && subjectOf(s) == n.Subject || n.User != "" && s.Actor.Subject == n.User
 }
 
-// A kind of marks says what a token has that is refused.
+// The kind of a mark is what a token must have to be refused.
 const (
 	markSID       = "sid"          // this session at the issuer
 	markSubject   = "sub"          // this subject, and an older sign-in
-	markNoSession = "sub, no sid"  // the same, where there is no sid
+	markNoSession = "sub, no sid"  // the same, and no sid
 	markUser      = "user"         // this name of a caller, and an older sign-in
-	markActing    = "as an actor " // before one of these: for an impersonation
+	markActing    = "as an actor " // prefix of the above, for impersonations only
 )
 
-// marks returns what a notice leaves: a sign-in that is not after it is over.
+// marks returns the marks of a notice. They apply to sign-ins up to At.
 func (n *Notice) marks(now time.Time) []Mark {
 	var marks []Mark
 	add := func(kind, value string) {

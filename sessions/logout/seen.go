@@ -6,21 +6,21 @@ import (
 	"authsidecar/sessions"
 )
 
-// Seen is what the rows have of callers' tokens of an issuer, of those that this node created
-// since it started: by it a notice that matches nothing is understood.
+// Seen counts which claims the callers' tokens of an issuer had, in the sessions that this node
+// created since it started. It helps to explain a notice that matches nothing.
 type Seen struct {
 	Rows    int
-	SID     int // of a token that had a "sid"
-	Subject int // of one whose "sub" was not what names the caller
+	SID     int // tokens with a "sid"
+	Subject int // tokens whose "sub" does not identify the caller
 }
 
-// seen counts by what rules call the issuer.
+// seen are the counts by the issuer's name in rules.
 type seen struct {
 	mu sync.Mutex
 	by map[string]*Seen
 }
 
-// Created counts a row that was created, by what rules call the issuer of its caller.
+// Created counts a new row, under the name of its caller's issuer in rules.
 func (l *Logouts) Created(trust string, s *sessions.Session) {
 	l.seen.mu.Lock()
 	defer l.seen.mu.Unlock()
@@ -41,7 +41,7 @@ func (l *Logouts) Created(trust string, s *sessions.Session) {
 	}
 }
 
-// Seen returns what rows have of callers' tokens of an issuer.
+// Seen returns the counts of an issuer.
 func (l *Logouts) Seen(trust string) Seen {
 	l.seen.mu.Lock()
 	defer l.seen.mu.Unlock()

@@ -9,10 +9,10 @@ import (
 	"authsidecar/sessions"
 )
 
-// SignedOut reports why a caller may have no session by their token: its issuer said that the
-// session at the issuer, or everything of the subject until a time, is over. The time of the
-// token is its "auth_time", else its "iat"; one that has neither is from before. Then the error
-// is sessions.ErrStale. It is the SignedOut of a sessions.Manager.
+// SignedOut returns sessions.ErrStale if the issuer has reported that the session at the issuer of
+// a caller's token, or everything of its subject up to a time, is over. The time of a token is its
+// "auth_time", or else its "iat"; a token without either counts as older. Use it as SignedOut of a
+// sessions.Manager.
 func (l *Logouts) SignedOut(ctx context.Context, c *sessions.Caller, s *sessions.Session) error {
 	store, ok := sessions.As[Store](l.Manager.Store)
 	if !ok || c.Own || !l.Listens(c.From()) {
@@ -31,8 +31,8 @@ func (l *Logouts) SignedOut(ctx context.Context, c *sessions.Caller, s *sessions
 	return nil
 }
 
-// marksFor returns the names of all marks that a session is refused by, and whether that is so
-// whenever the token is from.
+// marksFor returns the names of all marks that apply to a session, and for each whether it applies
+// whatever the time of the token.
 func marksFor(trust string, s *sessions.Session) map[string]bool {
 	asks := make(map[string]bool, 8)
 	add := func(kind, value string, always bool) {
