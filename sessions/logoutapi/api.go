@@ -12,64 +12,64 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// The endpoints, below the path of the others.
+// The endpoints, below the path of the other ones.
 const (
 	LogoutPath = "/backchannel-logout"
 	EventsPath = "/events"
 )
 
-// Logouts are what a logout.Logouts does.
+// Logouts is the part of logout.Logouts that is needed here.
 type Logouts interface {
 	Apply(ctx context.Context, n *logout.Notice) (logout.Outcome, error)
 }
 
-// A Listener is what is configured of an issuer.
+// A Listener is the configuration of one issuer.
 type Listener struct {
-	// Clients are ours at the issuer: one must be in the "aud" of a logout token. None: it
-	// sends no logout tokens.
+	// Clients are our client ids at the issuer: one must be in the "aud" of a logout token. If
+	// there are none, the issuer sends no logout tokens.
 	Clients []string
-	// Events are what it pushes; nil: none.
+	// Events configures pushed events; nil for none.
 	Events *Events
 }
 
-// Events are the security events of an issuer.
+// Events is the configuration of an issuer's security events.
 type Events struct {
 	// Audiences are our names for the transmitter: one must be in the "aud" of a token.
 	Audiences []string
-	// TokenHash is the SHA-256 of the bearer token that the transmitter presents; empty where
-	// it presents none.
+	// TokenHash is the SHA-256 of the bearer token that the transmitter presents; empty if it
+	// presents none.
 	TokenHash []byte
-	// Actions are what events do, by their names (Actionable). Default: logout.Revoke.
+	// Actions are the actions of events, by name (Actionable). The default is logout.Revoke.
 	Actions map[string]logout.Action
 }
 
-// Config is what an API is made of.
+// Config is the configuration of an API.
 type Config struct {
-	// Path is below which the endpoints are, absolute and clean.
+	// Path is the path below which the endpoints are: absolute and clean.
 	Path string
-	// Listeners are the issuers that are listened to, by the Name of their bearer.Issuer.
+	// Listeners are the issuers that send notices, by the Name of their bearer.Issuer.
 	Listeners map[string]*Listener
 	Verifier  *bearer.Verifier
 	Logouts   Logouts
-	// Now is the clock that tokens are checked by. Default: time.Now.
+	// Now is the clock that tokens are checked with. Default: time.Now.
 	Now func() time.Time
-	// ClientIP returns the address that a request came from.
+	// ClientIP returns the client's address of a request.
 	ClientIP func(*http.Request) string
-	// Heard hears of each token, good or not. Default: none.
+	// Heard is called for each token, valid or not. Optional.
 	Heard func(ctx context.Context, h *Heard)
-	// Observer hears of every request that was refused or failed. Nil is sessions.Silent.
+	// Observer is called for every request that was refused or failed. Nil means sessions.Silent.
 	Observer sessions.Observer
 }
 
-// An API answers the requests that Route says are ours.
+// An API serves the requests that Route matches.
 type API struct {
 	Config
 	endpoint.Table
-	pushed int // the place of the endpoint whose errors are those of RFC 8935; -1 for none
+	pushed int // index of the endpoint whose errors are those of RFC 8935; -1 for none
 	bodies endpoint.Bodies
 }
 
-// New returns an API that serves what at least one issuer uses.
+// New returns an API with the endpoints that at least one issuer uses.
 func New(c Config) *API {
 	if c.Observer == nil {
 		c.Observer = sessions.Silent{}
@@ -95,8 +95,8 @@ func New(c Config) *API {
 	return a
 }
 
-// done answers that a token was taken: without a body, and for no cache (Back-Channel Logout
-// 1.0 section 2.8, RFC 8935 section 2.2).
+// done acknowledges a token: without a body, and not to be cached (Back-Channel Logout 1.0 section
+// 2.8, RFC 8935 section 2.2).
 func done(w http.ResponseWriter, status int) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
@@ -104,7 +104,7 @@ func done(w http.ResponseWriter, status int) {
 	w.WriteHeader(status)
 }
 
-// fail answers an error, as the endpoint writes them.
+// fail writes an error in the form of the endpoint.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, m urlpath.Match, err error) {
 	answer := answerOf(err)
 	a.Observer.Failed(r.Context(), answer.status, err)

@@ -9,9 +9,9 @@ import (
 	"authsidecar/sessions/internal/endpoint"
 )
 
-// An answerError is an error answer: all its text is fixed. codes are the "error" of a logout
-// (RFC 6749 section 5.2, as Back-Channel Logout 1.0 section 2.8 says) and the "err" of a pushed
-// event (RFC 8935 section 2.4).
+// An answerError is an error response with fixed text. Its codes are the "error" of a logout (RFC
+// 6749 section 5.2, as in Back-Channel Logout 1.0 section 2.8) and the "err" of a pushed event (RFC
+// 8935 section 2.4).
 type answerError struct {
 	status      int
 	code, err   string
@@ -21,7 +21,7 @@ type answerError struct {
 
 func (e *answerError) Error() string { return e.description }
 
-// Codes of RFC 8935 section 2.4, and two of RFC 6749 section 4.1.2.1 for what has no word there.
+// Codes of RFC 8935 section 2.4, and two of RFC 6749 section 4.1.2.1 where it has none.
 const (
 	codeRequest        = "invalid_request"
 	codeKey            = "invalid_key"
@@ -36,7 +36,7 @@ func invalid(code, description string) *answerError {
 	return &answerError{status: http.StatusBadRequest, code: codeRequest, err: code, description: description}
 }
 
-// The error answers.
+// The error responses.
 var (
 	errPath   = &answerError{status: http.StatusNotFound, code: codeRequest, err: codeRequest, description: "Nothing is served at this spelling of the path."}
 	errMethod = &answerError{status: http.StatusMethodNotAllowed, code: codeRequest, err: codeRequest, description: "Send a POST."}
@@ -59,28 +59,28 @@ var (
 	errInternal    = &answerError{status: http.StatusInternalServerError, code: codeInternal, err: codeInternal, description: "Something went wrong here. It was logged."}
 )
 
-// A refusal is why a token is not good, for the log; the answer says as much as it may.
+// A refusal is why a token is not valid, for the log. The response reveals only what it may.
 type refusal struct {
 	answer *answerError
 	why    string
-	mend   string // what to do about it, where that is known
-	issuer string // whose token it says it is, of those that are configured
+	mend   string // what to do about it, if that is known
+	issuer string // the configured issuer that the token names
 }
 
-// Error says why.
+// Error returns the reason.
 func (r *refusal) Error() string { return "token refused: " + r.why }
 
-// Reason names all refusals for metrics.
+// Reason returns the same reason for all refusals, for metrics.
 func (*refusal) Reason() string { return Refused }
 
-// Refused is the reason of requests with a token that is not good.
+// Refused is the reason of requests with a token that is not valid.
 const Refused = "issuer_token"
 
 func refuse(answer *answerError, why, mend string) *refusal {
 	return &refusal{answer: answer, why: why, mend: mend}
 }
 
-// causes are in an order: an error may wrap several of them.
+// The order of causes matters: an error may wrap several of them.
 var causes = []struct {
 	Err    error
 	Answer *answerError
@@ -91,8 +91,7 @@ var causes = []struct {
 	{endpoint.ErrBusy, errUnavailable},
 }
 
-// answerOf is the one place that maps errors to the wire. Whatever it does not know is a 500 and
-// no hint.
+// answerOf maps errors to the wire; nothing else does. Unknown errors become a 500 without details.
 func answerOf(err error) *answerError {
 	if refused, ok := errors.AsType[*refusal](err); ok {
 		return refused.answer
@@ -103,7 +102,7 @@ func answerOf(err error) *answerError {
 	return endpoint.AnswerTo(err, causes, errInternal)
 }
 
-// write answers with the error; pushed is as RFC 8935 writes it.
+// write writes the error; pushed selects the form of RFC 8935.
 func (e *answerError) write(w http.ResponseWriter, pushed bool) {
 	if e.challenge {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="events"`)

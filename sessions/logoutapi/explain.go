@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// IsFor reports for which endpoint of this package a token says that it is: a logout token, or a
-// security event that is pushed. Nothing of it is verified.
+// IsFor reports for which endpoint of this package a token seems to be: a logout token, or a pushed
+// security event. Nothing is verified.
 func IsFor(typ string, claims map[string]any) (logout, pushed bool) {
 	events, has := claims["events"].(map[string]any)
 	switch strings.TrimPrefix(strings.ToLower(typ), "application/") {
@@ -15,7 +15,7 @@ func IsFor(typ string, claims map[string]any) (logout, pushed bool) {
 		return true, false
 	case "secevent+jwt":
 		return false, true
-	case "", "jwt": // it says nothing
+	case "", "jwt": // it does not say
 		_, logout = events[logoutEvent]
 		return logout, has && !logout
 	default:
@@ -23,8 +23,8 @@ func IsFor(typ string, claims map[string]any) (logout, pushed bool) {
 	}
 }
 
-// Explain reports why a logout token, or one that is pushed, is refused, and what to do about it
-// where that is known. Nothing that it says is done. The error of a good one is nil.
+// Explain returns why a logout token or a pushed token is refused, and what to do about it if that
+// is known. The token is not applied. If it is valid, the error is nil.
 func (a *API) Explain(ctx context.Context, token string, pushed bool) (mend string, err error) {
 	check := a.checkLogout
 	if pushed {

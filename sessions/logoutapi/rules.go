@@ -13,14 +13,14 @@ import (
 // logoutEvent is the event of a logout token (Back-Channel Logout 1.0 section 2.4).
 const logoutEvent = "http://schemas.openid.net/event/backchannel-logout"
 
-// maxAge is how old a logout token may be: it is sent at once, and those who send it again do so
-// within minutes. A security event is never too old.
+// maxAge is the maximum age of a logout token: it is sent at once, and retries follow within
+// minutes. A security event has no maximum age.
 const maxAge = 10 * time.Minute
 
-// maxText bounds what a token may say of itself: its jti, a subject, a session.
+// maxText limits the texts of a token: its jti, a subject, a session.
 const maxText = 255
 
-// attributed says in a refusal whose token it is.
+// attributed adds the token's issuer to a refusal.
 func attributed(s *bearer.Signed, err error) error {
 	if refused, ok := errors.AsType[*refusal](err); ok {
 		refused.issuer = s.Issuer.Name
@@ -57,7 +57,7 @@ func (a *API) checkLogout(s *bearer.Signed) error {
 	if issued, _ := date(s.Claims["iat"]); issued.Before(now.Add(-maxAge - leeway)) {
 		return refuse(errToken, "its iat is more than 10 minutes ago", "compare the clocks of both machines")
 	}
-	// Final since 2022, Back-Channel Logout 1.0 asks for exp; earlier drafts did not.
+	// Back-Channel Logout 1.0, final since 2022, requires exp; earlier drafts did not.
 	if exp, has := s.Claims["exp"]; has {
 		if end, ok := date(exp); !ok || !now.Before(end.Add(leeway)) {
 			return refuse(errToken, "it has expired", "compare the clocks of both machines")
@@ -84,8 +84,8 @@ func (a *API) checkEvent(s *bearer.Signed) error {
 	return a.checkSelf(s)
 }
 
-// checkSelf checks what both kinds of tokens say of themselves: jti and iat, which RFC 8417
-// section 2.2 asks for, too.
+// checkSelf checks the claims that both kinds of tokens have: jti and iat, which RFC 8417 section
+// 2.2 requires too.
 func (a *API) checkSelf(s *bearer.Signed) error {
 	issued, ok := date(s.Claims["iat"])
 	switch {
@@ -100,7 +100,7 @@ func (a *API) checkSelf(s *bearer.Signed) error {
 	}
 }
 
-// refusalOf says of a token that bearer.VerifySigned refused as much as may be known.
+// refusalOf returns the refusal of a token that bearer.VerifySigned refused.
 func refusalOf(err error) error {
 	refused, ok := errors.AsType[*bearer.Refusal](err)
 	if !ok {
@@ -116,8 +116,8 @@ func refusalOf(err error) error {
 	}
 }
 
-// isType reports whether a token says that it is of the type, or nothing of its type: by the
-// header, and by the claim of Keycloak ("Logout").
+// isType reports whether a token states this type, or none: in the header, and in Keycloak's claim
+// ("Logout").
 func isType(s *bearer.Signed, want string) bool {
 	typ := strings.ToLower(s.Header.Type)
 	typ = strings.TrimPrefix(typ, "application/")
@@ -135,8 +135,8 @@ func eventsOf(s *bearer.Signed) map[string]any {
 	return events
 }
 
-// hasWord reports whether a claim is one of the words, or a list that has one (RFC 7519 section
-// 4.1.3).
+// hasWord reports whether a claim is one of the words, or a list that contains one (RFC 7519
+// section 4.1.3).
 func hasWord(claim any, words []string) bool {
 	list, ok := claim.([]any)
 	if !ok {
@@ -148,7 +148,7 @@ func hasWord(claim any, words []string) bool {
 	})
 }
 
-// text returns a claim that is a text of a fair length; "" for any other.
+// text returns a claim that is a string of acceptable length; "" for any other.
 func text(claim any) string {
 	s, _ := claim.(string)
 	if len(s) > maxText {

@@ -16,10 +16,10 @@ import (
 	"authsidecar/sessions/logout"
 )
 
-// maxForm is how many bytes a form may have: a token, and what else is in it.
+// maxForm is the maximum size of a form, in bytes: a token, and some other fields.
 const maxForm = jose.MaxTokenSize + 4<<10
 
-// logout takes a logout token (Back-Channel Logout 1.0 section 2.5).
+// logout accepts a logout token (Back-Channel Logout 1.0 section 2.5).
 func (a *API) logout(w http.ResponseWriter, r *http.Request) error {
 	if !endpoint.IsMedia(r.Header, "application/x-www-form-urlencoded") {
 		return errForm
@@ -39,7 +39,7 @@ func (a *API) logout(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// takeLogout does what a logout token says.
+// takeLogout applies a logout token.
 func (a *API) takeLogout(ctx context.Context, token, ip string) error {
 	signed, err := a.Verifier.VerifySigned(ctx, token, func(s *bearer.Signed) error { return attributed(s, a.checkLogout(s)) })
 	if err != nil {
@@ -51,7 +51,7 @@ func (a *API) takeLogout(ctx context.Context, token, ip string) error {
 	return a.apply(ctx, signed, n, &of)
 }
 
-// events takes a security event token (RFC 8935 section 2).
+// events accepts a security event token (RFC 8935 section 2).
 func (a *API) events(w http.ResponseWriter, r *http.Request) error {
 	presented, err := a.presented(r.Header)
 	if err != nil {
@@ -71,14 +71,14 @@ func (a *API) events(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// takeEvents does what the events of a token say, one after the other.
+// takeEvents applies the events of a token, one after the other.
 func (a *API) takeEvents(ctx context.Context, token string, presented []byte, ip string) error {
 	signed, err := a.Verifier.VerifySigned(ctx, token, func(s *bearer.Signed) error {
 		if err := a.checkEvent(s); err != nil {
 			return attributed(s, err)
 		}
 		if want := a.Listeners[s.Issuer.Name].Events.TokenHash; len(want) > 0 && subtle.ConstantTimeCompare(want, presented) != 1 {
-			return errPresented // it is another transmitter's
+			return errPresented // that of another transmitter
 		}
 		return nil
 	})
@@ -108,8 +108,8 @@ func (a *API) takeEvent(ctx context.Context, signed *bearer.Signed, kind string,
 	return a.apply(ctx, signed, n, &of)
 }
 
-// presented returns the hash of the bearer token of a request. Where each transmitter has to
-// present one, a request without one that is configured is refused before its body is read.
+// presented returns the hash of the bearer token of a request. If every transmitter must present
+// one, a request without a configured one is refused before its body is read.
 func (a *API) presented(h http.Header) (hash []byte, err error) {
 	token, err := bearer.FromHeader(h)
 	if err == nil {
@@ -124,14 +124,14 @@ func (a *API) presented(h http.Header) (hash []byte, err error) {
 	return nil, errPresented
 }
 
-// noticeOf makes a notice of a verified token about a subject.
+// noticeOf returns the notice of a verified token about a subject.
 func noticeOf(s *bearer.Signed, kind string, of *subject) *logout.Notice {
 	at, _ := date(s.Claims["iat"])
 	n := &logout.Notice{
 		Kind: kind, JTI: text(s.Claims["jti"]), Issuer: s.Name, Trust: s.Trust, Issuers: s.Names,
 		SID: of.sid, Subject: of.sub, At: at, Marked: s.Issuer.MaxLifetime + s.Issuer.Leeway, Action: logout.Revoke,
 	}
-	names := s.Issuer.UserClaim // what names callers
+	names := s.Issuer.UserClaim // the claim that identifies callers
 	switch {
 	case of.email != "" && bearer.IsEmail(names):
 		n.User, n.UserID = of.email, of.email
@@ -144,8 +144,7 @@ func noticeOf(s *bearer.Signed, kind string, of *subject) *logout.Notice {
 	return n
 }
 
-// apply ends what a notice is about. One that names nothing that callers are known by here
-// matches nothing.
+// apply applies a notice. If it names nothing by which callers are known here, it matches nothing.
 func (a *API) apply(ctx context.Context, s *bearer.Signed, n *logout.Notice, of *subject) error {
 	h := heard(s, n.Kind, OutcomeNothing)
 	h.Named = of.says()
@@ -174,7 +173,7 @@ func heard(s *bearer.Signed, kind string, outcome Outcome) *Heard {
 	return &Heard{Kind: kind, Issuer: s.Issuer.Name, Trust: s.Trust, JTI: text(s.Claims["jti"]), At: at, Outcome: outcome}
 }
 
-// refused reports a token that is not good, or of which that is unknown.
+// refused reports a token that is not valid, or whose validity is unknown.
 func (a *API) refused(ctx context.Context, kind string, err error) error {
 	h := &Heard{Kind: kind, Outcome: OutcomeFailed}
 	if refused, ok := errors.AsType[*bearer.Refusal](err); ok {

@@ -6,15 +6,15 @@ import (
 	"authsidecar/sessions/bearer"
 )
 
-// A subject is whom a token is about: as the tokens of its issuer name them.
+// A subject is the user that a token is about, in the terms of its issuer.
 type subject struct {
 	sub   string // their "sub"
 	sid   string // one of their sessions
 	email string
-	other string // a format that is not known here
+	other string // an unknown format
 }
 
-// says names what a subject has, for people.
+// says returns which identifiers a subject has, for people to read.
 func (s *subject) says() string {
 	switch {
 	case s.sub != "" && s.sid != "":
@@ -32,9 +32,9 @@ func (s *subject) says() string {
 	}
 }
 
-// subjectOf returns the subject of an event: "sub_id" of the token (RFC 9493 section 4), else
-// the "subject" of the event, as earlier drafts have it, else "sub" of the token. It is an error
-// if it is of another issuer.
+// subjectOf returns the subject of an event: "sub_id" of the token (RFC 9493 section 4), or else
+// "subject" of the event, as in earlier drafts, or else "sub" of the token. A subject of another
+// issuer is an error.
 func subjectOf(s *bearer.Signed, event any) (subject, error) {
 	if id, ok := s.Claims["sub_id"].(map[string]any); ok {
 		return readSubject(s, id)
@@ -47,8 +47,8 @@ func subjectOf(s *bearer.Signed, event any) (subject, error) {
 	return subject{sub: text(s.Claims["sub"]), sid: text(s.Claims["sid"])}, nil
 }
 
-// readSubject reads a subject identifier (RFC 9493 section 3); "subject_type" is what drafts
-// called its format.
+// readSubject parses a subject identifier (RFC 9493 section 3); drafts called its format
+// "subject_type".
 func readSubject(s *bearer.Signed, id map[string]any) (subject, error) {
 	format := text(id["format"])
 	if format == "" {
@@ -72,7 +72,8 @@ func readSubject(s *bearer.Signed, id map[string]any) (subject, error) {
 	}
 }
 
-// known are the formats of RFC 9493 and of its drafts: no other text of a token is logged.
+// known returns a format of RFC 9493 or of its drafts, and "" for any other: no other text of a
+// token is logged.
 func known(format string) string {
 	if slices.Contains([]string{"account", "aliases", "did", "phone_number", "uri", "jwt_id", "saml_assertion_id", "ip-addresses"}, format) {
 		return format
@@ -80,8 +81,8 @@ func known(format string) string {
 	return "unknown"
 }
 
-// readComplex reads a subject that is a user, one of their sessions, or both. Of a device or an
-// application of theirs nothing is known here: then all of the user is meant.
+// readComplex parses a subject that is a user, one of their sessions, or both. Devices and
+// applications are unknown here: a subject with one means the whole user.
 func readComplex(s *bearer.Signed, user map[string]any, session any) (found subject, err error) {
 	if user != nil {
 		found, err = readSubject(s, user)
