@@ -14,38 +14,37 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// Config is what an API is made of.
+// Config is the configuration of an API.
 type Config struct {
-	// Issuer is ours: a URL, whose path is clean. The endpoints are at its origin.
+	// Issuer is our issuer: a URL with a clean path. The endpoints are at its origin.
 	Issuer string
-	// Path is below which the endpoints are, absolute and clean; "" serves the discovery
-	// documents alone.
+	// Path is the path below which the endpoints are, absolute and clean; "" serves only the
+	// discovery documents.
 	Path string
-	// KeysPath is where the public keys of access tokens are served.
+	// KeysPath is the path of the public keys of access tokens.
 	KeysPath string
-	// Keys returns these keys, and MaxAge is how long others may remember what the documents
-	// say.
+	// Keys returns these keys, and MaxAge is how long the documents may be cached.
 	Keys   func() []*jose.Key
 	MaxAge time.Duration
-	// Clients are those that may use the endpoints.
+	// Clients are the clients that may use the endpoints.
 	Clients []Client
-	// Audience are the resource servers that take access tokens.
+	// Audience are the resource servers that accept access tokens.
 	Audience []string
 
 	Sessions *sessions.Manager
 	Verifier *bearer.Verifier
-	// Now is the clock that failures and assertions are timed by. Default: time.Now.
+	// Now is the clock for failures and assertions. Default: time.Now.
 	Now func() time.Time
-	// ClientIP returns the address that a request came from.
+	// ClientIP returns the client's address of a request.
 	ClientIP func(*http.Request) string
-	// Memory is that of the API before this one. Default: a new one.
+	// Memory is that of the previous API. Default: a new one.
 	Memory *Memory
-	// Observer hears of every request that was refused or failed, and of addresses that are
-	// limited. Nil is sessions.Silent.
+	// Observer is called for every request that was refused or failed, and for addresses that are
+	// limited. Nil means sessions.Silent.
 	Observer sessions.Observer
 }
 
-// An API answers the requests that Route says are ours.
+// An API serves the requests that Route matches.
 type API struct {
 	Config
 	endpoint.Table
@@ -54,7 +53,7 @@ type API struct {
 	bodies  endpoint.Bodies
 }
 
-// New checks the configuration and returns an API for it.
+// New validates the configuration and returns an API.
 func New(c Config) (*API, error) {
 	u, err := url.Parse(c.Issuer)
 	if err != nil || u.Host == "" {
@@ -76,7 +75,7 @@ func New(c Config) (*API, error) {
 		a.Add(c.Path+"/revoke", endpoint.Served{Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.revoke})
 		a.Add(c.Path+"/introspect", endpoint.Served{Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.introspect})
 	}
-	for _, path := range Documents(strings.TrimSuffix(u.Path, "/")) { // of which the keys are all that they need
+	for _, path := range Documents(strings.TrimSuffix(u.Path, "/")) { // they need at most the keys
 		a.Add(path, endpoint.Served{Methods: []string{http.MethodGet, http.MethodHead}, Serve: a.metadata})
 	}
 	a.clients, err = newClients(&a.Config, a.url("/token"), a.url("/revoke"), a.url("/introspect"))
@@ -86,7 +85,7 @@ func New(c Config) (*API, error) {
 // url returns the URL of an endpoint.
 func (a *API) url(name string) string { return a.origin + a.Path + name }
 
-// fail answers an error.
+// fail writes an error.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, _ urlpath.Match, err error) {
 	known := errorOf(err)
 	a.Observer.Failed(r.Context(), known.status, err)

@@ -12,14 +12,14 @@ import (
 	"authsidecar/sessions/bearer"
 )
 
-// Bounds of client assertions.
+// Limits on client assertions.
 const (
 	assertionLeeway   = 30 * time.Second
-	assertionLifetime = time.Hour // what common libraries make them good for
+	assertionLifetime = time.Hour // as common libraries issue them
 )
 
-// assertions verifies the assertions of clients: JWTs of the client, about itself, for us
-// (RFC 7523 section 3), each of them good once (OpenID Connect Core 1.0 section 9).
+// assertions verifies client assertions: JWTs by a client, about itself, for us (RFC 7523 section
+// 3), each valid once (OpenID Connect Core 1.0 section 9).
 type assertions struct {
 	verifier  *bearer.Verifier // nil: no client has keys
 	audiences []string
@@ -29,7 +29,7 @@ type assertions struct {
 
 func newAssertions(c *Config, endpoints []string) (*assertions, error) {
 	a := &assertions{audiences: append([]string{c.Issuer}, endpoints...), now: c.Now, seen: make(map[string]*replays)}
-	config := bearer.Config{Now: c.Now, CacheBytes: -1} // one that is good is not good again
+	config := bearer.Config{Now: c.Now, CacheBytes: -1} // a valid assertion is not valid again
 	for i := range c.Clients {
 		client := &c.Clients[i]
 		if client.Keys == nil {
@@ -49,7 +49,7 @@ func newAssertions(c *Config, endpoints []string) (*assertions, error) {
 	return a, err
 }
 
-// byAssertion returns which client a credential with an assertion is of.
+// byAssertion returns the client of a credential with an assertion.
 func (all *clients) byAssertion(ctx context.Context, c credential) (*Client, error) {
 	id, err := all.assertions.verify(ctx, c.assertion)
 	switch {
@@ -62,7 +62,7 @@ func (all *clients) byAssertion(ctx context.Context, c credential) (*Client, err
 	}
 }
 
-// verify returns the client that an assertion is of. It takes each of them once.
+// verify returns the client of an assertion. It accepts each assertion once.
 func (a *assertions) verify(ctx context.Context, assertion string) (client string, err error) {
 	if a.verifier == nil {
 		return "", errClient
@@ -88,8 +88,8 @@ func (a *assertions) verify(ctx context.Context, assertion string) (client strin
 	}
 }
 
-// assertionID returns by what an assertion is known again: its jti or, since RFC 7523 section 3
-// asks for none, what was signed (without the signature: there are several good ones of ECDSA).
+// assertionID returns what identifies an assertion: its jti, or else, since RFC 7523 section 3 does
+// not require one, the signed part (without the signature, since ECDSA has several valid ones).
 func assertionID(assertion string, claims map[string]any) (id string, ok bool) {
 	jti, said := claims["jti"]
 	if !said {
@@ -99,8 +99,8 @@ func assertionID(assertion string, claims map[string]any) (id string, ok bool) {
 	return id, ok && id != ""
 }
 
-// forUsAlone reports whether every name in an audience is ours. Any of the other parties could
-// replay a token that is for them too.
+// forUsAlone reports whether every name in an audience is ours. Otherwise another audience could
+// replay the token.
 func (a *assertions) forUsAlone(aud any) bool {
 	list, ok := aud.([]any)
 	if !ok {

@@ -11,14 +11,15 @@ import (
 // assertionType is the only type of client assertions (RFC 7523 section 2.2).
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
-// A credential is by what a client says who it is: a secret, an assertion, or its name alone.
+// A credential is how a client identifies itself: a secret, an assertion, or only its id.
 type credential struct {
-	id        string // "" where only the assertion says it
+	id        string // "" if only the assertion contains it
 	secret    string
 	assertion string
 }
 
-// credentialOf finds the one credential of a request (RFC 6749 section 2.3).
+// credentialOf returns the credential of a request, which must be the only one (RFC 6749 section
+// 2.3).
 func credentialOf(header http.Header, f form) (credential, error) {
 	c := credential{id: f.Get("client_id"), secret: f.Get("client_secret"), assertion: f.Get("client_assertion")}
 	fields := header["Authorization"]
@@ -41,11 +42,11 @@ func credentialOf(header http.Header, f form) (credential, error) {
 	return credential{id: id, secret: secret}, nil
 }
 
-// parseBasic reads an Authorization field of the scheme Basic, in which a client encodes its
-// name and its secret as a form's (RFC 6749 section 2.3.1; RFC 7617 section 2).
+// parseBasic parses an Authorization field with the scheme Basic, in which the client's id and
+// secret are form-encoded (RFC 6749 section 2.3.1; RFC 7617 section 2).
 func parseBasic(field string) (id, secret string, ok bool) {
 	scheme, rest, _ := strings.Cut(field, " ")
-	if !strings.EqualFold(scheme, "Basic") || strings.ContainsAny(rest, "\r\n") { // which the library would skip
+	if !strings.EqualFold(scheme, "Basic") || strings.ContainsAny(rest, "\r\n") { // the library would skip line breaks
 		return "", "", false
 	}
 	data, err := base64.StdEncoding.Strict().DecodeString(strings.TrimLeft(rest, " "))

@@ -9,8 +9,8 @@ import (
 	"authsidecar/sessions/internal/endpoint"
 )
 
-// An answerError is an error answer. All its text is fixed, and in the characters of RFC
-// 6749 section 5.2, so that no answer holds what a request sent.
+// An answerError is an error response. Its text is fixed and within the characters of RFC 6749
+// section 5.2, so no response contains what a request sent.
 type answerError struct {
 	status      int
 	code        string
@@ -20,7 +20,7 @@ type answerError struct {
 
 func (e *answerError) Error() string { return e.description }
 
-// Reason names the error for metrics.
+// Reason returns the name of the error in metrics.
 func (e *answerError) Reason() string {
 	if e.status == http.StatusTooManyRequests {
 		return reasonLimited
@@ -30,11 +30,11 @@ func (e *answerError) Reason() string {
 
 const reasonLimited = "rate_limited"
 
-// AttackReasons are the reasons of answers that guessing leads to.
+// AttackReasons are the reasons that guessing leads to.
 var AttackReasons = []string{codeClient, reasonLimited}
 
-// Codes of RFC 6749 section 5.2, RFC 7009 section 2.2.1 and RFC 8707 section 2; the last
-// two are of RFC 6749 section 4.1.2.1, for what the others have no word for.
+// Codes of RFC 6749 section 5.2, RFC 7009 section 2.2.1 and RFC 8707 section 2. The last two are
+// from RFC 6749 section 4.1.2.1, where the others have no code.
 const (
 	codeRequest     = "invalid_request"
 	codeClient      = "invalid_client"
@@ -51,7 +51,7 @@ func invalidRequest(description string) *answerError {
 	return &answerError{status: http.StatusBadRequest, code: codeRequest, description: description}
 }
 
-// The error answers.
+// The error responses.
 var (
 	errPath   = &answerError{status: http.StatusNotFound, code: codeRequest, description: "Nothing is served at this spelling of the path."}
 	errMethod = &answerError{status: http.StatusMethodNotAllowed, code: codeRequest, description: "See Allow for the methods of this endpoint."}
@@ -95,37 +95,36 @@ var (
 	errUnavailable = &answerError{status: http.StatusServiceUnavailable, code: codeUnavailable, description: "Try again soon.", retryAfter: 1}
 )
 
-// causes are in an order: an error may wrap several of them.
+// The order of causes matters: an error may wrap several of them.
 var causes = []struct {
 	Err    error
 	Answer *answerError
 }{
 	{bearer.ErrRefused, errTokens}, // RFC 8693 section 2.2.2: invalid_request
-	{sessions.ErrGrant, errGrant},  // whatever the reason, the policy too: clients can only do one thing
+	{sessions.ErrGrant, errGrant},  // for every reason, including the policy: clients can only do one thing
 	{sessions.ErrEnded, errTokens},
 	{sessions.ErrUserID, errUserID},
 	{sessions.ErrText, errText},
 	{sessions.ErrKept, errKept},
 	{sessions.ErrReasonRequired, errReason},
-	{sessions.ErrDenied, errDenied}, // for every reason: a caller must not learn who is protected
+	{sessions.ErrDenied, errDenied}, // for every reason: nobody must learn who is protected
 	{sessions.ErrClient, errDenied},
 	{endpoint.ErrTooLarge, errTooLarge},
 	{endpoint.ErrTimeout, errTimeout},
-	{endpoint.ErrBroken, errForm}, // the client went away, or framed it wrongly
+	{endpoint.ErrBroken, errForm}, // the client disconnected or framed it wrongly
 	{endpoint.ErrBusy, errUnavailable},
 }
 
-// errorOf is the one place that maps errors to the wire. Whatever it does not know is a 500
-// and no hint.
+// errorOf maps errors to the wire; nothing else does. Unknown errors become a 500 without details.
 func errorOf(err error) *answerError {
-	if bearer.IsUnavailable(err) { // never invalid_grant: clients throw a session away on that
+	if bearer.IsUnavailable(err) { // never invalid_grant, which makes clients discard the session
 		return endpoint.AnswerTo(err, causes, errUnavailable)
 	}
 	return endpoint.AnswerTo(err, causes, errInternal)
 }
 
-// write answers with the error. A client that tried the Authorization header learns which scheme
-// it takes (RFC 6749 section 5.2).
+// write writes the error. A client that used the Authorization header is told the scheme (RFC 6749
+// section 5.2).
 func (e *answerError) write(w http.ResponseWriter, request http.Header) {
 	if e.status == http.StatusUnauthorized && len(request["Authorization"]) > 0 {
 		w.Header().Set("WWW-Authenticate", `Basic realm="oauth", charset="UTF-8"`)

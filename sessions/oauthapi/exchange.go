@@ -7,8 +7,8 @@ import (
 	"authsidecar/sessions"
 )
 
-// Token types (RFC 8693 section 3). TokenTypeUserID is ours: of a subject_token that is a user
-// id as it is, for which the actor_token answers.
+// Token types (RFC 8693 section 3). TokenTypeUserID is our own: the subject_token is a plain user
+// id, and the actor_token authenticates the caller.
 const (
 	TokenTypeUserID = "urn:auth-sessions:token-type:user-id" //nolint:gosec // the name of a type
 
@@ -18,8 +18,8 @@ const (
 	tokenTypeJWT     = "urn:ietf:params:oauth:token-type:jwt"           //nolint:gosec // as above
 )
 
-// exchange answers a token exchange (RFC 8693): the standard form of creating a session. It is
-// decided by the same policy.
+// exchange answers a token exchange (RFC 8693): the standard way to create a session. The same
+// policy decides.
 func (a *API) exchange(w http.ResponseWriter, req *request) error {
 	issued := cmp.Or(req.Get("requested_token_type"), tokenTypeAccess)
 	if issued != tokenTypeAccess && issued != tokenTypeRefresh {
@@ -42,12 +42,12 @@ func (a *API) exchange(w http.ResponseWriter, req *request) error {
 	return nil
 }
 
-// parties returns who calls, and for which user:
+// parties returns the caller and the user:
 //
 //	subject_token   actor_token    caller        user
-//	a user id       token          of the actor  as it says
-//	token           another token  of the actor  the subject's
-//	token           -              the subject   the subject's
+//	a user id       token          the actor     that user id
+//	token           another token  the actor     the subject
+//	token           -              the subject   the subject
 func (a *API) parties(req *request) (caller *sessions.Caller, user string, err error) {
 	token, actor := req.Get("subject_token"), req.Get("actor_token")
 	kind, actorKind := req.Get("subject_token_type"), req.Get("actor_token_type")
@@ -82,7 +82,7 @@ func subjectID(c *sessions.Caller) string {
 	return c.Subject
 }
 
-// callerOf returns whose token it is: one of a trusted issuer, for us.
+// callerOf returns the caller of a token, which must be one of a trusted issuer, for us.
 func (a *API) callerOf(req *request, token, kind string) (*sessions.Caller, error) {
 	switch kind {
 	case tokenTypeJWT, tokenTypeAccess, tokenTypeID:
@@ -93,8 +93,8 @@ func (a *API) callerOf(req *request, token, kind string) (*sessions.Caller, erro
 	return caller, a.refused(req, err)
 }
 
-// subjectOf is callerOf for a token that says who the user is: it is of a person who is one
-// here, and who holds it themselves.
+// subjectOf is callerOf for a token that identifies the user: the caller must be a person who is a
+// user here, and not act on behalf of anyone.
 func (a *API) subjectOf(req *request, token, kind string) (*sessions.Caller, error) {
 	subject, err := a.callerOf(req, token, kind)
 	if err == nil && (subject.Own || subject.Acting || !subject.IsUser()) {
@@ -103,15 +103,15 @@ func (a *API) subjectOf(req *request, token, kind string) (*sessions.Caller, err
 	return subject, err
 }
 
-// mayAct reports whether a subject's token lets the actor act: one that names who may act (RFC
-// 8693 section 4.4) excludes all others. It allows nothing that the policy denies.
+// mayAct reports whether a subject's token permits the actor: if it names who may act (RFC 8693
+// section 4.4), all others are excluded. It allows nothing that the policy refuses.
 func mayAct(subject, actor *sessions.Caller) bool {
 	value, said := subject.Claims["may_act"]
 	if !said {
 		return true
 	}
 	named, _ := value.(map[string]any)
-	if _, named := named["iss"]; !named && actor.Issuer != subject.Issuer { // a subject is one of its issuer
+	if _, named := named["iss"]; !named && actor.Issuer != subject.Issuer { // a subject is relative to its issuer
 		return false
 	}
 	for name, want := range named {

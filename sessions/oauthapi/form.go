@@ -11,22 +11,22 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// maxBody is how many bytes of a body are read: two tokens at their largest, and as much as
-// is left for the rest.
+// maxBody is the maximum size of a body, in bytes: two tokens of the maximum size, and some space
+// for the rest.
 const maxBody = 2*jose.MaxTokenSize + 8<<10
 
-// maxParameters is how many parameters are read.
+// maxParameters is the maximum number of parameters.
 const maxParameters = 64
 
-// A form is the parameters of a request. One without a value counts as absent (RFC 6749 section 3.2).
+// A form is the parameters of a request. A parameter without a value counts as absent (RFC 6749
+// section 3.2).
 type form = url.Values
 
-// repeatable are the parameters of which there may be several (RFC 8693 section 2.1, RFC
-// 8707 section 2). Of all others there may not (RFC 6749 section 3.2).
+// repeatable are the parameters that may be repeated (RFC 8693 section 2.1, RFC 8707 section 2).
+// All others may not (RFC 6749 section 3.2).
 var repeatable = []string{"resource", "audience"}
 
-// readForm reads the parameters of a request: from its body, and from nowhere else (RFC 6749
-// sections 2.3.1 and 3.2).
+// readForm reads the parameters of a request, only from its body (RFC 6749 sections 2.3.1 and 3.2).
 func (a *API) readForm(w http.ResponseWriter, r *http.Request) (form, error) {
 	switch {
 	case r.URL.RawQuery != "" || r.URL.ForceQuery:
@@ -41,12 +41,12 @@ func (a *API) readForm(w http.ResponseWriter, r *http.Request) (form, error) {
 	return parseForm(string(body))
 }
 
-// parseForm reads a body (RFC 6749 appendix B).
+// parseForm parses a body (RFC 6749 appendix B).
 func parseForm(body string) (form, error) {
 	if strings.Count(body, "&") >= maxParameters {
 		return nil, errForm
 	}
-	f, err := url.ParseQuery(strings.ReplaceAll(body, ";", "%3B")) // which the library does not take as it is
+	f, err := url.ParseQuery(strings.ReplaceAll(body, ";", "%3B")) // the library does not accept a bare semicolon
 	if err != nil {
 		return nil, errForm
 	}

@@ -9,8 +9,8 @@ import (
 	"authsidecar/sessions/internal/endpoint"
 )
 
-// A description is the answer about a token. For one that is not active it says only that,
-// whatever the reason (RFC 7662 section 2.2).
+// A description is the response about a token. For a token that is not active it says only that,
+// for every reason (RFC 7662 section 2.2).
 type description struct {
 	Active    bool          `json:"active"`
 	TokenType string        `json:"token_type,omitzero"`
@@ -25,20 +25,20 @@ type description struct {
 	Actor     *actorOfToken `json:"act,omitzero"`
 }
 
-// An actorOfToken is who acts (RFC 8693 section 4.1).
+// An actorOfToken is the actor of a token (RFC 8693 section 4.1).
 type actorOfToken struct {
 	Subject string `json:"sub"`
 	Issuer  string `json:"iss"`
 }
 
-// introspect answers POST <path>/introspect (RFC 7662). Any confidential client may ask about
-// an access token that was brought to it; about a refresh token its own client alone.
+// introspect answers POST <path>/introspect (RFC 7662). Any confidential client may ask about an
+// access token that was presented to it, but only a refresh token's own client about that.
 func (a *API) introspect(w http.ResponseWriter, r *http.Request) error {
 	req, err := a.read(w, r)
 	if err != nil {
 		return err
 	}
-	if req.client.Public { // section 2.1: or anybody could try tokens out
+	if req.client.Public { // section 2.1: otherwise anyone could test tokens
 		a.failed(req, req.client.ID)
 		return errClient
 	}
@@ -54,7 +54,7 @@ func (a *API) introspect(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// describe returns what is to say of a token.
+// describe returns the description of a token.
 func (a *API) describe(req *request, token string) (*description, error) {
 	caller, err := a.Verifier.VerifyOwn(req.Context(), token)
 	if err == nil {
@@ -80,7 +80,7 @@ func (a *API) describe(req *request, token string) (*description, error) {
 	return new(description), err
 }
 
-// ofAccess describes an access token of ours by its claims.
+// ofAccess describes one of our access tokens by its claims.
 func ofAccess(c *sessions.Caller) *description {
 	text := func(name string) string {
 		text, _ := c.Claims[name].(string)

@@ -8,34 +8,35 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 )
 
-// How many attempts of an address may fail: limitBurst at once, and then one each limitEvery,
-// however many fail at once, so that one user of an address cannot lock the others out for longer.
+// How many attempts from an address may fail: limitBurst at once, and then one per limitEvery. It
+// does not matter how many fail concurrently, so that one user of an address cannot lock out the
+// others for longer.
 const (
 	limitBurst = 30
 	limitEvery = 2 * time.Second
-	// limitAddresses is how many addresses are remembered: those that failed last.
+	// limitAddresses is how many addresses are remembered: those with the most recent failures.
 	limitAddresses = 1 << 15
 )
 
-// A limiter knows which addresses fail too often, by the generic cell rate algorithm. It does
-// not limit what has no address.
+// A limiter knows which addresses fail too often, by the generic cell rate algorithm. It does not
+// limit requests without an address.
 type limiter struct {
 	mu     sync.Mutex // of writers
 	failed *lru.Cache[string, failures]
 }
 
-// failures are those of an address.
+// failures are the failures of an address.
 type failures struct {
 	until   time.Time // when all of them are forgotten
-	limited bool      // they were too many, since they began
+	limited bool      // they exceeded the limit since they began
 }
 
 func newLimiter() *limiter {
-	failed, _ := lru.New[string, failures](limitAddresses) // it fails for a size of 0 alone
+	failed, _ := lru.New[string, failures](limitAddresses) // fails only for size 0
 	return &limiter{failed: failed}
 }
 
-// wait returns how long an address has to wait before its next attempt; 0 is not at all.
+// wait returns how long an address must wait before its next attempt, or 0.
 func (l *limiter) wait(address string, now time.Time) time.Duration {
 	if l.failed.Len() == 0 {
 		return 0
@@ -51,8 +52,8 @@ func (f failures) wait(now time.Time) time.Duration {
 	return max(0, f.until.Sub(now)-(limitBurst-1)*limitEvery)
 }
 
-// fail counts an attempt that failed. begun reports whether the address is limited now, and was
-// not since its failures before were forgotten.
+// fail counts a failed attempt. begun reports whether the address is limited now for the first time
+// since its earlier failures were forgotten.
 func (l *limiter) fail(address string, now time.Time) (begun bool) {
 	address = block(address)
 	if address == "" {
@@ -65,7 +66,7 @@ func (l *limiter) fail(address string, now time.Time) (begun bool) {
 		f = failures{until: now}
 	}
 	f.until = f.until.Add(limitEvery)
-	if most := now.Add(limitBurst * limitEvery); f.until.After(most) { // several failed at once
+	if most := now.Add(limitBurst * limitEvery); f.until.After(most) { // several failed concurrently
 		f.until = most
 	}
 	begun = !f.limited && f.wait(now) > 0
@@ -74,8 +75,9 @@ func (l *limiter) fail(address string, now time.Time) (begun bool) {
 	return begun
 }
 
-// block returns what is counted together: of IPv6 the network of one customer, who has all of
-// its addresses (RFC 6177). It is "" for what is not an IP address, such as a Unix socket.
+// block returns the addresses that are counted together: for IPv6 the network of one customer, who
+// has all of its addresses (RFC 6177). It is "" for anything but an IP address, such as a Unix
+// socket.
 func block(address string) string {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {

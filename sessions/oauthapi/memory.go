@@ -2,8 +2,8 @@ package oauthapi
 
 import "sync"
 
-// A Memory is what is remembered of requests: which addresses failed too often, and which
-// assertions were used. Several APIs of one issuer may share it, as the one that replaces another.
+// A Memory remembers which addresses failed too often, and which assertions were used. Several APIs
+// of one issuer may share it, such as one that replaces another.
 type Memory struct {
 	limit *limiter
 
@@ -14,7 +14,7 @@ type Memory struct {
 // NewMemory returns an empty memory.
 func NewMemory() *Memory { return &Memory{limit: newLimiter(), seen: make(map[string]*replays)} }
 
-// of returns the assertions that a client used.
+// of returns the assertions that a client has used.
 func (m *Memory) of(client string) *replays {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -10,13 +10,13 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// A document is metadata of an authorization server (RFC 8414 section 2), and what OpenID
-// Connect Discovery 1.0 section 3 calls some of it: what is true of us, and nothing else. So
-// there is no authorization endpoint, and no response type, whose list may not be empty.
+// A document is the metadata of an authorization server (RFC 8414 section 2), with some members of
+// OpenID Connect Discovery 1.0 section 3. It contains only what is true: there is no authorization
+// endpoint, and no response types, a list that must not be empty.
 type document struct {
 	Issuer string `json:"issuer"`
 	Keys   string `json:"jwks_uri"`
-	// Algorithms are those of access tokens: libraries that verify them take them from here.
+	// Algorithms are those of access tokens; verifying libraries read them here.
 	Algorithms   []jose.Algorithm `json:"id_token_signing_alg_values_supported,omitempty"`
 	SubjectTypes []string         `json:"subject_types_supported"`
 
@@ -32,9 +32,9 @@ type document struct {
 	InspectAlgorithms []jose.Algorithm `json:"introspection_endpoint_auth_signing_alg_values_supported,omitempty"`
 }
 
-// Documents returns the paths of the documents for an issuer with that path: the name of the
-// document before it (RFC 8414 section 3.1), or behind it (OpenID Connect Discovery 1.0
-// section 4.1; RFC 8414 section 5).
+// Documents returns the paths of the documents for an issuer with that path: the well-known name
+// before it (RFC 8414 section 3.1), or after it (OpenID Connect Discovery 1.0 section 4.1; RFC 8414
+// section 5).
 func Documents(issuer string) []string {
 	var paths []string
 	for _, name := range [...]string{"/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"} {
@@ -57,7 +57,7 @@ func (a *API) metadata(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// document returns what is true now: the keys change.
+// document returns the current document: the keys may change.
 func (a *API) document() *document {
 	d := &document{Issuer: a.Issuer, Keys: a.origin + a.KeysPath, SubjectTypes: []string{"public"}}
 	for _, key := range a.Keys() {
@@ -73,14 +73,14 @@ func (a *API) document() *document {
 	d.GrantTypes = []string{grantRefresh, grantExchange}
 	d.Token, d.TokenMethods, d.TokenAlgorithms = a.url("/token"), all, algorithms
 	d.Revoke, d.RevokeMethods, d.RevokeAlgorithms = a.url("/revoke"), all, algorithms
-	if len(methods) > 0 { // else no client may ask
+	if len(methods) > 0 { // otherwise no client may ask
 		d.Inspect, d.InspectMethods, d.InspectAlgorithms = a.url("/introspect"), methods, algorithms
 	}
 	return d
 }
 
-// methods returns how public clients, and how others, say who they are (RFC 7591 section 2),
-// and by which algorithms.
+// methods returns how public and confidential clients authenticate (RFC 7591 section 2), and with
+// which algorithms.
 func (all *clients) methods() (public, confidential []string, algorithms []jose.Algorithm) {
 	var secrets, keys bool
 	for _, c := range all.known {

@@ -9,7 +9,7 @@ import (
 	"authsidecar/sessions/bearer"
 )
 
-// A request is what a client asks.
+// A request is the request of a client.
 type request struct {
 	form
 	*http.Request
@@ -17,8 +17,8 @@ type request struct {
 	ip     string
 }
 
-// read reads a request, and which client it is of. Addresses that failed too often are
-// refused before they authenticate, even with a good secret: otherwise they could go on guessing.
+// read reads and authenticates a request. Addresses that failed too often are refused first, even
+// with a valid secret: otherwise they could go on guessing.
 func (a *API) read(w http.ResponseWriter, r *http.Request) (*request, error) {
 	req := &request{Request: r, ip: a.ClientIP(r)}
 	err := a.limited(req)
@@ -28,7 +28,7 @@ func (a *API) read(w http.ResponseWriter, r *http.Request) (*request, error) {
 	if req.form, err = a.readForm(w, r); err != nil {
 		return nil, err
 	}
-	if err = a.limited(req); err != nil { // by what failed while the body was on its way
+	if err = a.limited(req); err != nil { // after what failed while the body was arriving
 		return nil, err
 	}
 	c, err := credentialOf(r.Header, req.form)
@@ -41,7 +41,7 @@ func (a *API) read(w http.ResponseWriter, r *http.Request) (*request, error) {
 	return req, err
 }
 
-// limited returns an error where the address of a request failed too often.
+// limited returns an error if the address of a request has failed too often.
 func (a *API) limited(req *request) error {
 	wait := a.Memory.limit.wait(req.ip, a.Now())
 	if wait == 0 {
@@ -52,15 +52,15 @@ func (a *API) limited(req *request) error {
 	return &limited
 }
 
-// failed counts a failed attempt, as a client or, "", as none that is known.
+// failed counts a failed attempt; client is "" if it is unknown.
 func (a *API) failed(req *request, client string) {
 	if a.Memory.limit.fail(req.ip, a.Now()) {
 		a.Observer.Limited(req.Context(), client)
 	}
 }
 
-// refused counts what came of a token. One that is forged counts as a failed attempt, unless the
-// client authenticated: what reaches that is its users' affair, who would keep each other out.
+// refused counts a refused token. A forged token counts as a failed attempt unless the client
+// authenticated: it may come from its users, who would lock each other out.
 func (a *API) refused(req *request, err error) error {
 	if err != nil && req.client.Public && a.isForged(err) {
 		a.failed(req, req.client.ID)
@@ -68,9 +68,9 @@ func (a *API) refused(req *request, err error) error {
 	return err
 }
 
-// isForged reports whether a token is one that its issuer cannot have signed. One that the
-// issuer signed, and that is not good here for another reason, is an honest user's; so is one of
-// a key of ours that was replaced.
+// isForged reports whether the issuer cannot have signed the token. A token that it did sign but
+// that is not valid for another reason comes from an honest user, and so does one signed with a key
+// of ours that has been replaced.
 func (a *API) isForged(err error) bool {
 	refusal, ok := errors.AsType[*bearer.Refusal](err)
 	if !ok {
@@ -82,7 +82,7 @@ func (a *API) isForged(err error) bool {
 		return true
 	case bearer.ReasonUnknownKey:
 		return refusal.Issuer != a.Issuer
-	default: // the signature is good, or was not looked at
+	default: // the signature is valid, or was not checked
 		return false
 	}
 }

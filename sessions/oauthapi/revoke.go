@@ -11,9 +11,9 @@ import (
 	"authsidecar/sessions/keyring"
 )
 
-// revoke answers POST <path>/revoke (RFC 7009): the session of the token is revoked, and with
-// it all of its tokens. A token that is not good, or no longer, is revoked already. The answer
-// is an object, since clients parse it.
+// revoke answers POST <path>/revoke (RFC 7009): it revokes the session of the token, and so all of
+// its tokens. A token that is not valid counts as revoked. The response is an object, since clients
+// parse it.
 func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 	req, err := a.read(w, r)
 	if err != nil {
@@ -23,7 +23,7 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 	if token == "" {
 		return errNoToken
 	}
-	// The hint says nothing that the token does not say better.
+	// The token_type_hint is ignored: the token itself shows its type.
 	var session sessions.Session
 	if isRefreshToken(token) {
 		session, err = a.Sessions.Current(req.Context(), a.presented(req, token))
@@ -40,24 +40,24 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// presented is a refresh token as the client presents it.
+// presented returns a refresh token as the client presents it.
 func (*API) presented(req *request, token string) *sessions.RefreshRequest {
 	return &sessions.RefreshRequest{Token: token, Client: req.client.ID, IP: req.ip}
 }
 
-// isRefreshToken reports whether a token says that it is a refresh token of ours.
+// isRefreshToken reports whether a token claims to be a refresh token of ours.
 func isRefreshToken(token string) bool {
 	parsed, err := jose.Parse(token)
 	return err == nil && parsed.Header.Type == keyring.RefreshTokenType
 }
 
-// ofAccessToken returns the session of an access token that the client was issued.
+// ofAccessToken returns the session of an access token that was issued to the client.
 func (a *API) ofAccessToken(req *request, token string) (sessions.Session, error) {
 	caller, err := a.Verifier.VerifyOwn(req.Context(), token)
 	switch {
 	case err != nil && a.Verifier.Trust(a.Verifier.IssuerOf(token)) != nil:
 		return sessions.Session{}, errForeignToken
-	case err != nil && a.Verifier.IssuerOf(token) != a.Issuer: // it does not say that it is ours
+	case err != nil && a.Verifier.IssuerOf(token) != a.Issuer: // it does not claim to be ours
 		return sessions.Session{}, sessions.ErrNotFound
 	case err != nil:
 		return sessions.Session{}, err
@@ -67,8 +67,8 @@ func (a *API) ofAccessToken(req *request, token string) (sessions.Session, error
 	return a.Sessions.CurrentOf(req.Context(), caller)
 }
 
-// isOver reports whether an error says that there is nothing to revoke, or no more (RFC 7009
-// section 2.2). What is another client's is refused (section 2.1).
+// isOver reports whether an error means that there is nothing to revoke (RFC 7009 section 2.2).
+// Tokens of another client are refused (section 2.1).
 func isOver(err error) bool {
 	_, refused := errors.AsType[*bearer.Refusal](err)
 	return refused || errors.Is(err, sessions.ErrNotFound) || errors.Is(err, sessions.ErrGrant) && !errors.Is(err, sessions.ErrOtherClient)

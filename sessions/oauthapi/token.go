@@ -9,7 +9,7 @@ import (
 	"authsidecar/sessions/internal/endpoint"
 )
 
-// The grant types of the token endpoint.
+// Grant types of the token endpoint.
 const (
 	grantRefresh  = "refresh_token"
 	grantExchange = "urn:ietf:params:oauth:grant-type:token-exchange" // RFC 8693 section 2.1
@@ -33,8 +33,8 @@ func (a *API) token(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-// refresh answers a refresh (RFC 6749 section 6). What it asks for beside is checked first:
-// nothing is rotated for a request that is wrong.
+// refresh answers a refresh (RFC 6749 section 6). The other parameters are checked first: a
+// malformed request rotates nothing.
 func (a *API) refresh(w http.ResponseWriter, req *request) error {
 	token := req.Get("refresh_token")
 	if token == "" {
@@ -51,8 +51,8 @@ func (a *API) refresh(w http.ResponseWriter, req *request) error {
 	return nil
 }
 
-// checkAsked checks what a request asks of its tokens. Sessions have no scope, so that any
-// is more than was granted; access tokens are for all of their audiences.
+// checkAsked checks what a request asks of its tokens. Sessions have no scope, so any scope exceeds
+// what was granted; access tokens are always for all of their audiences.
 func (a *API) checkAsked(f form) error {
 	if f.Get("scope") != "" {
 		return errScope
@@ -67,7 +67,7 @@ func (a *API) checkAsked(f form) error {
 	return nil
 }
 
-// A grantAnswer is the tokens of a session (RFC 6749 section 5.1).
+// A grantAnswer is the response with tokens (RFC 6749 section 5.1).
 type grantAnswer struct {
 	AccessToken  string `json:"access_token"`
 	TokenType    string `json:"token_type"`
@@ -76,9 +76,10 @@ type grantAnswer struct {
 	Issued       string `json:"issued_token_type,omitzero"`
 }
 
-// writeGrant answers with the tokens of a session; issued is the type of what an exchange
-// issued, "" for a refresh. A refresh token that was asked for is in access_token, where RFC 8693 section
-// 2.2.1 has whatever was issued; its token_type says that no request can be authorized with it.
+// writeGrant writes the tokens of a session; issued is the type of the token that an exchange
+// issued, and "" for a refresh. A requested refresh token is in access_token, which RFC 8693
+// section 2.2.1 uses for whatever was issued; its token_type says that it cannot authorize
+// requests.
 func writeGrant(w http.ResponseWriter, g *sessions.Grant, issued string) {
 	answer, end := grantAnswer{AccessToken: g.AccessToken, TokenType: "Bearer", RefreshToken: g.RefreshToken, Issued: issued}, g.AccessExpires
 	if issued == tokenTypeRefresh {
