@@ -7,24 +7,24 @@ import (
 	"authsidecar/sessions"
 )
 
-// answers are what the store said during the current second, so that a degraded node asks
-// it once for each session, and a store that is down once for all of them.
+// answers are the store's responses during the current second, so that a degraded node asks once
+// per session, and a store that is down is asked once in all.
 type answers struct {
 	mu    sync.Mutex
 	until time.Time
 	byKey map[sessions.Key]*answer
-	down  *answer // the store failed: nobody asks again
+	down  *answer // the store failed: do not ask again
 }
 
-// An answer is known when done is closed.
+// An answer is known once done is closed.
 type answer struct {
 	done    chan struct{}
 	revoked bool
 	err     error
 }
 
-// of returns the answer about a session. asks reports whether the caller is to ask the
-// store for it, and to close done.
+// of returns the answer for a session. If asks is true, the caller must ask the store, set the
+// answer, and close done.
 func (a *answers) of(key sessions.Key, now time.Time) (found *answer, asks bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -42,7 +42,7 @@ func (a *answers) of(key sessions.Key, now time.Time) (found *answer, asks bool)
 	return found, true
 }
 
-// fail makes err the answer about all sessions that are not asked for yet.
+// fail makes err the answer for all sessions that have not been asked for.
 func (a *answers) fail(err error, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -11,19 +11,19 @@ import (
 	"authsidecar/sessions"
 )
 
-// Remember makes the access tokens of a row stop working where it was revoked, unless
-// they have all expired before that.
+// Remember makes the access tokens of a row invalid if it was revoked, unless they have all
+// expired.
 func (w *Watcher) Remember(row *sessions.Session) {
 	if !row.RevokedAt.IsZero() && row.RevokedAt.Sub(row.RotatedAt) < Retention {
 		w.Deny.Add(row.Key(), row.RevokedAt)
 	}
 }
 
-// RevokedByCutoff reports whether a cutoff revoked the session, by memory alone.
+// RevokedByCutoff reports whether a cutoff revoked the session. It does no I/O.
 func (w *Watcher) RevokedByCutoff(r sessions.Ref) bool { return w.Deny.cutoffs.revoke(&r) }
 
-// RevokedUntil returns the latest time up to which everything that the filter selects is
-// revoked by a cutoff; zero where no cutoff covers the filter.
+// RevokedUntil returns the latest time up to which a cutoff revokes everything that the filter
+// selects; zero if no cutoff covers the filter.
 func (w *Watcher) RevokedUntil(realm string, f *sessions.Filter) time.Time {
 	return w.Deny.cutoffs.until(realm, f)
 }
@@ -34,8 +34,8 @@ func (w *Watcher) KeepsCutoffs() bool {
 	return ok
 }
 
-// AddCutoff revokes what the filter selects: the cutoff is durable, and in force, when it
-// returns.
+// AddCutoff revokes everything that the filter selects. When it returns, the cutoff is durable and
+// in force.
 func (w *Watcher) AddCutoff(ctx context.Context, realm string, f sessions.Filter, by sessions.Principal) error {
 	store, ok := sessions.As[Store](w.Store)
 	if !ok {
@@ -47,20 +47,20 @@ func (w *Watcher) AddCutoff(ctx context.Context, realm string, f sessions.Filter
 	}
 	defer w.wake(realm)
 	for _, old := range w.Deny.AddCutoff(c) {
-		// It does no harm if that fails: the new one revokes all that the old one did, and
+		// A failure is harmless: the new cutoff revokes everything that the old one did, and
 		// SweepCutoffs removes old ones.
 		_ = store.RemoveCutoff(ctx, old)
 	}
 	return nil
 }
 
-// Added receives when a cutoff of the realm was added here, whose rows SweepCutoffs is to revoke.
+// Added receives when a cutoff of the realm was added here, so that SweepCutoffs should be called.
 func (w *Watcher) Added(realm string) <-chan struct{} { return w.added(realm) }
 
 func (w *Watcher) wake(realm string) {
 	select {
 	case w.added(realm) <- struct{}{}:
-	default: // it is known already
+	default: // already signaled
 	}
 }
 
@@ -76,9 +76,9 @@ func (w *Watcher) added(realm string) chan struct{} {
 	return w.adds[realm]
 }
 
-// LoadCutoffs puts the stored cutoffs of a realm in force, and forgets those that others
-// removed. It is called before anything is asked about the realm; SweepCutoffs, and a feed
-// that comes back, call it again.
+// LoadCutoffs puts the stored cutoffs of a realm in force, and drops those that other nodes
+// removed. Call it before anything else about the realm; SweepCutoffs, and a feed that reconnects,
+// call it again.
 func (w *Watcher) LoadCutoffs(ctx context.Context, realm string) error {
 	store, ok := sessions.As[Store](w.Store)
 	if !ok {
@@ -124,17 +124,16 @@ func (w *Watcher) load(ctx context.Context) error {
 	return nil
 }
 
-// realms returns those whose cutoffs are loaded.
+// realms returns the realms whose cutoffs are loaded.
 func (w *Watcher) realms() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Collect(maps.Keys(w.loads))
 }
 
-// SweepCutoffs revokes the rows that the cutoffs of m's realm select, at most limit of
-// them, and removes the cutoffs that are older than any access token. It returns how many
-// it revoked; fewer than limit means that none is left. Calls for one realm must not
-// overlap.
+// SweepCutoffs revokes at most limit of the rows that the cutoffs of m's realm select, and removes
+// cutoffs that are older than any access token. It returns how many rows it revoked; fewer than
+// limit means that none are left. Calls for the same realm must not overlap.
 func (w *Watcher) SweepCutoffs(ctx context.Context, m *sessions.Manager, limit int) (revoked int, err error) {
 	store, ok := sessions.As[Store](w.Store)
 	if !ok {
@@ -148,7 +147,7 @@ func (w *Watcher) SweepCutoffs(ctx context.Context, m *sessions.Manager, limit i
 		if !old && w.isSwept(c.ID) {
 			continue
 		}
-		// An old one is swept once more: a row may have been copied in later.
+		// Sweep an old cutoff once more: a row may have been copied into the store since.
 		n, done, err := w.sweepCutoff(ctx, &c, limit-revoked, m)
 		revoked += n
 		if err != nil || !done {
@@ -185,15 +184,15 @@ func (w *Watcher) setSwept(id string, swept bool) {
 	w.swept[id] = true
 }
 
-// sweepPage is how many rows are read at once to revoke them. They are revoked together where a
-// commit of many costs what one of a few does; a store that nodes share has other things to do, too.
+// sweepPage is how many rows are read at a time to revoke them. In a store where a large commit
+// costs no more than a small one, many are revoked together; a shared store also has other work.
 const (
 	sweepPage   = 256
 	sweepJoin   = 128
 	sweepShared = 8
 )
 
-// sweepCutoff revokes at most limit rows of one cutoff. done reports whether none is left.
+// sweepCutoff revokes at most limit rows of one cutoff. done reports whether none are left.
 func (w *Watcher) sweepCutoff(ctx context.Context, c *Cutoff, limit int, m *sessions.Manager) (revoked int, done bool, err error) {
 	query, atOnce := c.Query(c.Realm), sweepJoin
 	query.Limit = sweepPage

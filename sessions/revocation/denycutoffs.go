@@ -9,15 +9,15 @@ import (
 	"authsidecar/sessions"
 )
 
-// cutoffs are those in force, by what finds them fastest: many users revoke all their own
-// sessions, and a request looks at the cutoffs of its own user only.
+// cutoffs are the cutoffs in force, indexed so that a request checks only those that can apply:
+// many users revoke all their own sessions, and a request needs only its own user's cutoffs.
 type cutoffs struct {
 	count atomic.Int64
 	mu    sync.RWMutex
 	by    map[cutoffIndex][]Cutoff
 }
 
-// A cutoffIndex is the user of a filter, else its actor, else only the realm.
+// A cutoffIndex is the user of a filter, or else its actor, or else only the realm.
 type cutoffIndex struct {
 	realm, user string
 	actor       sessions.Principal
@@ -49,8 +49,8 @@ func anyRevokes(cutoffs []Cutoff, r *sessions.Ref) bool {
 	return slices.ContainsFunc(cutoffs, func(c Cutoff) bool { return c.Revokes(r) })
 }
 
-// until returns the latest time up to which everything that the filter selects is
-// revoked; zero where no cutoff covers the filter.
+// until returns the latest time up to which a cutoff revokes everything that the filter selects;
+// zero if no cutoff covers the filter.
 func (all *cutoffs) until(realm string, f *sessions.Filter) (until time.Time) {
 	places := []cutoffIndex{{realm: realm}, {realm: realm, user: f.User}}
 	if f.Actor != nil {

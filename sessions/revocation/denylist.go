@@ -11,9 +11,9 @@ import (
 	"authsidecar/sessions"
 )
 
-// A DenyList knows in memory what was revoked: session ids for Retention, and cutoffs as
-// long as they are stored. All who share a store share one. Its zero value is empty and
-// ready; it is safe for concurrent use.
+// A DenyList holds in memory what was revoked: session ids for Retention, and cutoffs as long as
+// they are stored. All users of a store share one. The zero value is empty and ready; it is safe
+// for concurrent use.
 type DenyList struct {
 	shards  [denyShards]denyShard
 	cutoffs cutoffs
@@ -22,7 +22,7 @@ type DenyList struct {
 	listeners []chan<- struct{}
 }
 
-// denyShards keeps requests on many cores from waiting for one lock.
+// denyShards reduces contention between requests on many cores.
 const denyShards = 64
 
 type denyShard struct {
@@ -30,8 +30,8 @@ type denyShard struct {
 	revoked map[fingerprint]int64 // when, in ms since 1970
 }
 
-// A fingerprint stands for the key of a session, in a third of the memory. Two sessions would share
-// one by 128 bits that nobody outside knows: then both would be refused.
+// A fingerprint stands for the key of a session, in a third of the memory. A collision of these 128
+// keyed bits, which nobody outside can compute, would make both sessions refused.
 type fingerprint [2]uint64
 
 var denySeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
@@ -45,7 +45,7 @@ func fingerprintOf(key sessions.Key) (f fingerprint) {
 
 func (d *DenyList) shard(f fingerprint) *denyShard { return &d.shards[f[0]%denyShards] }
 
-// Add remembers that the session was revoked at that time.
+// Add records that the session was revoked at that time.
 func (d *DenyList) Add(key sessions.Key, at time.Time) {
 	f := fingerprintOf(key)
 	s := d.shard(f)
@@ -73,8 +73,7 @@ func (d *DenyList) Revoked(r *sessions.Ref) bool {
 	return revoked || d.cutoffs.revoke(r)
 }
 
-// Prune forgets the sessions whose access tokens have all expired at now, the store's
-// clock.
+// Prune removes the sessions whose access tokens have all expired at now, by the store's clock.
 func (d *DenyList) Prune(now time.Time) {
 	for i := range d.shards {
 		s := &d.shards[i]
@@ -84,7 +83,7 @@ func (d *DenyList) Prune(now time.Time) {
 	}
 }
 
-// Len returns how many sessions and cutoffs are remembered.
+// Len returns how many sessions and cutoffs the list holds.
 func (d *DenyList) Len() int {
 	n := int(d.cutoffs.count.Load())
 	for i := range d.shards {
@@ -96,8 +95,8 @@ func (d *DenyList) Len() int {
 	return n
 }
 
-// Changes returns a channel that holds a value whenever something was revoked since it
-// was last received from, until stop is called.
+// Changes returns a channel that has a value whenever something was revoked since the last receive,
+// until stop is called.
 func (d *DenyList) Changes() (changes <-chan struct{}, stop func()) {
 	c := make(chan struct{}, 1)
 	d.mu.Lock()
@@ -116,13 +115,13 @@ func (d *DenyList) notify() {
 	for _, c := range d.listeners {
 		select {
 		case c <- struct{}{}:
-		default: // it holds one already
+		default: // already signaled
 		}
 	}
 }
 
-// AddCutoff puts a stored cutoff in force, and returns those that it replaces: of the
-// same filter, and not later.
+// AddCutoff puts a stored cutoff in force, and returns those that it replaces: those with the same
+// filter that are not later.
 func (d *DenyList) AddCutoff(c Cutoff) (replaced []Cutoff) {
 	replaced, added := d.cutoffs.add(c)
 	if added {
@@ -131,7 +130,7 @@ func (d *DenyList) AddCutoff(c Cutoff) (replaced []Cutoff) {
 	return replaced
 }
 
-// RemoveCutoff forgets a cutoff.
+// RemoveCutoff removes a cutoff.
 func (d *DenyList) RemoveCutoff(c Cutoff) { d.cutoffs.remove(c) }
 
 // Cutoffs returns the cutoffs of the realm that are in force, oldest first.

@@ -38,8 +38,7 @@ func (f *following) Revoked(key sessions.Key, at time.Time) { f.w.Deny.Add(key, 
 
 func (f *following) Cutoff(c Cutoff) { f.w.Deny.AddCutoff(c) }
 
-// catchUp loads what the feed missed, as soon as it is ready; from then on the watcher is
-// not degraded.
+// catchUp loads what the feed missed, once it is ready; from then on the watcher is not degraded.
 func (f *following) catchUp(ctx context.Context) {
 	select {
 	case <-ctx.Done():

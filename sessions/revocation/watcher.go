@@ -11,19 +11,19 @@ import (
 	"authsidecar/sessions"
 )
 
-// A Watcher reports whether a session was revoked, from memory: what this process revoked,
-// and what a store that others share says that they revoked. While it cannot hear them it
-// is degraded and asks the store. It is safe for concurrent use.
+// A Watcher reports whether a session was revoked, from memory: by this process, or by others that
+// share the store. While it cannot hear the others it is degraded and asks the store. It is safe
+// for concurrent use.
 type Watcher struct {
-	// Deny is what is known to be revoked.
+	// Deny holds what is known to be revoked.
 	Deny DenyList
-	// Store is watched. It need not implement the Store of this package: without, nothing
-	// survives a restart, and there are no cutoffs.
+	// Store is the store to watch. If it does not implement the Store of this package, revocations
+	// do not survive a restart, and there are no cutoffs.
 	Store sessions.Store
-	// Clock times the silence of the feed; it is not the store's. Default: time.Now.
+	// Clock measures how long the feed has been silent; it is not the store's. Default: time.Now.
 	Clock func() time.Time
-	// Lost is called with the reason when a feed ended, or when what it missed could not be
-	// loaded. Default: nothing is reported.
+	// Lost is called with the reason when a feed ended, or when what it missed could not be loaded.
+	// Optional.
 	Lost func(error)
 
 	identity atomic.Pointer[string] // of the store
@@ -31,16 +31,16 @@ type Watcher struct {
 	answers  answers
 
 	mu    sync.Mutex
-	loads map[string]bool          // realms whose cutoffs are loaded
-	swept map[string]bool          // ids of cutoffs whose rows are revoked
-	adds  map[string]chan struct{} // by realm, of cutoffs added here
+	loads map[string]bool          // realms with loaded cutoffs
+	swept map[string]bool          // ids of cutoffs with all rows revoked
+	adds  map[string]chan struct{} // by realm, signaled when a cutoff was added here
 }
 
-// state is what a watcher knows of its feed.
+// state is the state of the feed.
 type state struct {
-	since time.Time // degraded since then; zero: it is not
-	heard time.Time // when the feed last gave a sign of life
-	feed  bool      // there is one
+	since time.Time // degraded since then; zero if not
+	heard time.Time // last sign of life of the feed
+	feed  bool      // the store has a feed
 }
 
 func (w *Watcher) now() time.Time {
@@ -50,7 +50,7 @@ func (w *Watcher) now() time.Time {
 	return w.Clock()
 }
 
-// degraded returns since when the watcher has been degraded.
+// degraded reports whether, and since when, the watcher has been degraded.
 func (w *Watcher) degraded(now time.Time) (since time.Time, degraded bool) {
 	s := w.state.Load()
 	switch {
@@ -75,7 +75,7 @@ func (w *Watcher) Degraded() time.Duration {
 	return max(now.Sub(since), 1)
 }
 
-// FeedAge returns how long ago the feed last gave a sign of life; 0 without a feed.
+// FeedAge returns the time since the feed's last sign of life; 0 without a feed.
 func (w *Watcher) FeedAge() time.Duration {
 	s := w.state.Load()
 	if s == nil || !s.feed {
@@ -84,19 +84,19 @@ func (w *Watcher) FeedAge() time.Duration {
 	return max(w.now().Sub(s.heard), 1)
 }
 
-// Start loads what the store remembers, or waits for the feed, which Run follows. An error
-// means that it is unknown what was revoked.
+// Start loads what the store remembers, or waits for the feed, which Run follows. An error means
+// that it is unknown what was revoked.
 func (w *Watcher) Start(ctx context.Context) error {
 	if _, err := w.Identify(ctx); err != nil {
 		return fmt.Errorf("reading the identity of the store: %w", err)
 	}
 	now := w.now()
 	if _, ok := sessions.As[Feed](w.Store); ok {
-		w.state.Store(&state{since: now, heard: now, feed: true}) // degraded until Run hears it
+		w.state.Store(&state{since: now, heard: now, feed: true}) // degraded until Run receives something
 		return nil
 	}
 	if _, ok := sessions.As[Store](w.Store); !ok {
-		w.state.Store(&state{since: now}) // for ever: it remembers nothing
+		w.state.Store(&state{since: now}) // forever: the store remembers nothing
 		return nil
 	}
 	return w.load(ctx)
@@ -142,7 +142,7 @@ func (w *Watcher) change(change func(*state)) {
 }
 
 // Revoked reports whether the session of an access token was revoked. An error wraps
-// sessions.ErrUnavailable: that is unknown.
+// sessions.ErrUnavailable and means that it is unknown.
 func (w *Watcher) Revoked(ctx context.Context, r sessions.Ref) (bool, error) {
 	if w.elsewhere(&r) || w.Deny.Revoked(&r) {
 		return true, nil
@@ -162,8 +162,8 @@ func (w *Watcher) Revoked(ctx context.Context, r sessions.Ref) (bool, error) {
 	return revoked, err
 }
 
-// ask asks the store. Whatever asks for the same session within a second gets the same
-// answer, and a store that is down is asked once.
+// ask asks the store. All requests about the same session within a second share the result, and a
+// store that is down is asked once.
 func (w *Watcher) ask(ctx context.Context, r sessions.Ref, now time.Time) (bool, error) {
 	a, asks := w.answers.of(r.Key, now)
 	if asks {
@@ -201,9 +201,8 @@ func (w *Watcher) look(ctx context.Context, r *sessions.Ref) (revoked bool, err 
 	return w.Deny.Revoked(r), nil
 }
 
-// Identify reads the identity of the store, and reports whether it changed: the store was
-// emptied, or another is in its place. Access tokens that were minted before are of no
-// session in it.
+// Identify reads the identity of the store, and reports whether it changed: the store was emptied
+// or replaced. Access tokens that were minted before are not valid for it.
 func (w *Watcher) Identify(ctx context.Context) (changed bool, err error) {
 	store, ok := sessions.As[Store](w.Store)
 	if !ok {
@@ -221,7 +220,7 @@ func (w *Watcher) Identify(ctx context.Context) (changed bool, err error) {
 	return was != nil, nil
 }
 
-// Identity returns the identity that the store gave last; "" where it has none.
+// Identity returns the identity that the store last returned; "" if it has none.
 func (w *Watcher) Identity() string {
 	if is := w.identity.Load(); is != nil {
 		return *is
@@ -229,9 +228,8 @@ func (w *Watcher) Identity() string {
 	return ""
 }
 
-// elsewhere reports whether an access token says that its session is in another store. A
-// token that says nothing was minted by an earlier release, or for a store without an
-// identity.
+// elsewhere reports whether an access token names another store. A token that names none was minted
+// by an earlier release, or for a store without an identity.
 func (w *Watcher) elsewhere(r *sessions.Ref) bool {
 	return r.StoreID != "" && r.StoreID != w.Identity()
 }
