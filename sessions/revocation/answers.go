@@ -12,43 +12,32 @@ import (
 type answers struct {
 	mu    sync.Mutex
 	until time.Time
-	byKey map[sessions.Key]*answer
-	down  *answer // the store failed: do not ask again
+	looks map[sessions.Key]func() (revoked bool, err error)
+	down  error // the store failed: do not ask again
 }
 
-// An answer is known once done is closed.
-type answer struct {
-	done    chan struct{}
-	revoked bool
-	err     error
-}
-
-// of returns the answer for a session. If asks is true, the caller must ask the store, set the
-// answer, and close done.
-func (a *answers) of(key sessions.Key, now time.Time) (found *answer, asks bool) {
+// of returns the answer for a session: that of the current second, otherwise what look returns.
+func (a *answers) of(key sessions.Key, now time.Time, look func() (bool, error)) (revoked bool, err error) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	if !now.Before(a.until) || a.byKey == nil {
-		a.until, a.byKey, a.down = now.Add(FeedTimeout), make(map[sessions.Key]*answer), nil
+	if !now.Before(a.until) {
+		a.until, a.looks, a.down = now.Add(FeedTimeout), make(map[sessions.Key]func() (bool, error)), nil
 	}
-	if found := a.byKey[key]; found != nil {
-		return found, false
+	once, asked := a.looks[key]
+	if !asked && a.down != nil {
+		defer a.mu.Unlock()
+		return false, a.down
 	}
-	if a.down != nil {
-		return a.down, false
+	if !asked {
+		once = sync.OnceValues(look)
+		a.looks[key] = once
 	}
-	found = &answer{done: make(chan struct{})}
-	a.byKey[key] = found
-	return found, true
-}
-
-// fail makes err the answer for all sessions that have not been asked for.
-func (a *answers) fail(err error, now time.Time) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.down != nil || !now.Before(a.until) {
-		return
+	a.mu.Unlock()
+	if revoked, err = once(); err != nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if now.Before(a.until) {
+			a.down = err
+		}
 	}
-	a.down = &answer{done: make(chan struct{}), err: err}
-	close(a.down.done)
+	return revoked, err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -65,15 +64,8 @@ func (w *Watcher) wake(realm string) {
 }
 
 func (w *Watcher) added(realm string) chan struct{} {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.adds == nil {
-		w.adds = make(map[string]chan struct{})
-	}
-	if w.adds[realm] == nil {
-		w.adds[realm] = make(chan struct{}, 1)
-	}
-	return w.adds[realm]
+	adds, _ := w.adds.LoadOrStore(realm, make(chan struct{}, 1))
+	return adds.(chan struct{})
 }
 
 // LoadCutoffs puts the stored cutoffs of a realm in force, and drops those that other nodes
@@ -84,12 +76,7 @@ func (w *Watcher) LoadCutoffs(ctx context.Context, realm string) error {
 	if !ok {
 		return nil
 	}
-	w.mu.Lock()
-	if w.loads == nil {
-		w.loads = make(map[string]bool)
-	}
-	w.loads[realm] = true
-	w.mu.Unlock()
+	w.loads.Store(realm, nil)
 	stored, err := store.Cutoffs(ctx, realm)
 	if err != nil {
 		return fmt.Errorf("reading cutoffs: %w", err)
@@ -108,7 +95,7 @@ func (w *Watcher) LoadCutoffs(ctx context.Context, realm string) error {
 }
 
 // load reads what was revoked within Retention, and the cutoffs.
-func (w *Watcher) load(ctx context.Context) error {
+func (w *Watcher) load(ctx context.Context) (err error) {
 	store, ok := sessions.As[Store](w.Store)
 	if !ok {
 		return nil
@@ -116,19 +103,11 @@ func (w *Watcher) load(ctx context.Context) error {
 	if err := store.Revoked(ctx, w.Store.Now().Add(-Retention), w.Deny.Add); err != nil {
 		return fmt.Errorf("reading what was revoked: %w", err)
 	}
-	for _, realm := range w.realms() {
-		if err := w.LoadCutoffs(ctx, realm); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// realms returns the realms whose cutoffs are loaded.
-func (w *Watcher) realms() []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return slices.Collect(maps.Keys(w.loads))
+	w.loads.Range(func(realm, _ any) bool {
+		err = w.LoadCutoffs(ctx, realm.(string))
+		return err == nil
+	})
+	return err
 }
 
 // SweepCutoffs revokes at most limit of the rows that the cutoffs of m's realm select, and removes
@@ -144,7 +123,7 @@ func (w *Watcher) SweepCutoffs(ctx context.Context, m *sessions.Manager, limit i
 	}
 	for _, c := range w.Deny.Cutoffs(m.Realm) {
 		old := w.Store.Now().Sub(c.At) >= cutoffRetention
-		if !old && w.isSwept(c.ID) {
+		if _, swept := w.swept.Load(c.ID); swept && !old {
 			continue
 		}
 		// Sweep an old cutoff once more: a row may have been copied into the store since.
@@ -153,35 +132,17 @@ func (w *Watcher) SweepCutoffs(ctx context.Context, m *sessions.Manager, limit i
 		if err != nil || !done {
 			return revoked, err
 		}
-		w.setSwept(c.ID, !old)
 		if !old {
+			w.swept.Store(c.ID, nil)
 			continue
 		}
+		w.swept.Delete(c.ID)
 		if err := store.RemoveCutoff(ctx, c); err != nil {
 			return revoked, fmt.Errorf("removing cutoff: %w", err)
 		}
 		w.Deny.RemoveCutoff(c)
 	}
 	return revoked, nil
-}
-
-func (w *Watcher) isSwept(id string) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.swept[id]
-}
-
-func (w *Watcher) setSwept(id string, swept bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !swept {
-		delete(w.swept, id)
-		return
-	}
-	if w.swept == nil {
-		w.swept = make(map[string]bool)
-	}
-	w.swept[id] = true
 }
 
 // sweepPage is how many rows are read at a time to revoke them. In a store where a large commit

@@ -30,10 +30,9 @@ type Watcher struct {
 	state    atomic.Pointer[state]  // nil before Start
 	answers  answers
 
-	mu    sync.Mutex
-	loads map[string]bool          // realms with loaded cutoffs
-	swept map[string]bool          // ids of cutoffs with all rows revoked
-	adds  map[string]chan struct{} // by realm, signaled when a cutoff was added here
+	loads sync.Map // realms with loaded cutoffs
+	swept sync.Map // ids of cutoffs with all rows revoked
+	adds  sync.Map // by realm, a chan struct{} signaled when a cutoff was added here
 }
 
 // state is the state of the feed.
@@ -155,30 +154,11 @@ func (w *Watcher) Revoked(ctx context.Context, r sessions.Ref) (bool, error) {
 	if !degraded {
 		return false, nil
 	}
-	revoked, err := w.ask(ctx, r, now)
+	revoked, err := w.answers.of(r.Key, now, func() (bool, error) { return w.look(context.WithoutCancel(ctx), &r) })
 	if err != nil && !r.Impersonation && now.Sub(since) < DegradedGrace {
 		return false, nil
 	}
 	return revoked, err
-}
-
-// ask asks the store. All requests about the same session within a second share the result, and a
-// store that is down is asked once.
-func (w *Watcher) ask(ctx context.Context, r sessions.Ref, now time.Time) (bool, error) {
-	a, asks := w.answers.of(r.Key, now)
-	if asks {
-		a.revoked, a.err = w.look(context.WithoutCancel(ctx), &r)
-		if a.err != nil {
-			w.answers.fail(a.err, now)
-		}
-		close(a.done)
-	}
-	select {
-	case <-a.done:
-		return a.revoked, a.err
-	case <-ctx.Done():
-		return false, fmt.Errorf("%w: %w", sessions.ErrUnavailable, ctx.Err())
-	}
 }
 
 // look reads the row and the cutoffs.
