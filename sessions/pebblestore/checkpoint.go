@@ -13,12 +13,12 @@ import (
 	"authsidecar/sessions"
 )
 
-// partial is what a copy is called until it is whole, after its name.
+// partial is the suffix of a copy until it is complete.
 const partial = ".partial"
 
-// Checkpoint makes a copy in dir, on the same file system as the store if it can be:
-// there most of it costs no room. It can be opened as a store. Until it is whole it
-// has another name (dir.partial), and one that was not finished is made anew.
+// Checkpoint makes a copy in dir. On the same file system as the store, most of the copy takes no
+// space. It can be opened as a store. Until it is complete it is called dir.partial; an incomplete
+// copy is started over.
 func (s *Store) Checkpoint(ctx context.Context, dir string) error {
 	e, err := s.enterWriting(ctx)
 	if err != nil {
@@ -27,7 +27,7 @@ func (s *Store) Checkpoint(ctx context.Context, dir string) error {
 	defer s.leave()
 	copied := make(chan error, 1)
 	trouble := e.guard.Trouble()
-	e.commits.Go(func() { // the disk may not come back
+	e.commits.Go(func() { // the disk may hang forever
 		err := s.checkpoint(e, dir)
 		if err != nil {
 			err = fmt.Errorf("copying session store: %w", unavailable(cause(err)))
@@ -37,7 +37,7 @@ func (s *Store) Checkpoint(ctx context.Context, dir string) error {
 	return e.outcome(ctx, copied, trouble)
 }
 
-// checkpoint copies, one at a time.
+// checkpoint copies the store; only one copy is made at a time.
 func (s *Store) checkpoint(e *engine, dir string) error {
 	e.copying.Lock()
 	defer e.copying.Unlock()
@@ -54,7 +54,7 @@ func (s *Store) checkpoint(e *engine, dir string) error {
 	return errors.Join(s.finish(temp, dir), disk.RemoveAll(temp))
 }
 
-// finish makes a store of the copy, and calls it by its name.
+// finish turns the copy into a store and renames it.
 func (s *Store) finish(temp, dir string) error {
 	disk := s.dir.fs
 	if disk == vfs.Default {
@@ -75,14 +75,14 @@ func (s *Store) finish(temp, dir string) error {
 	return errors.Join(parent.Sync(), parent.Close())
 }
 
-// Ping returns nil where the store reads and writes.
+// Ping returns nil if the store can read and write.
 func (s *Store) Ping(ctx context.Context) error {
 	e, err := s.enterWriting(ctx)
 	if err != nil {
 		return err
 	}
 	defer s.leave()
-	_, closer, err := e.read([]byte{kindRealm}) // the key of nothing
+	_, closer, err := e.read([]byte{kindRealm}) // a key that never exists
 	if errors.Is(err, sessions.ErrNotFound) {
 		return nil
 	}

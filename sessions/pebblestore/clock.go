@@ -12,43 +12,40 @@ import (
 	"authsidecar/sessions"
 )
 
-// A clock is that of a store. It goes by the machine's, and never runs back,
-// whatever that does:
+// A clock is the clock of a store. It follows the machine's clock, but never goes backward:
 //
-//	the machine's clock                    the store's
-//	goes on                                goes with it
-//	is set back                            goes on at half the pace until that reaches it
-//	is set forward by up to maxCatchUp     goes on at twice the pace until it has caught up
+//	the machine's clock                    the store's clock
+//	runs                                   runs with it
+//	is set back                            runs at half speed until the two agree
+//	is set forward by up to maxCatchUp     runs at double speed until the two agree
 //	is set forward further                 is set forward with it
 //
-// A small step forward is not followed at once, since the grace period of what was
-// rotated just before it would be over: a refresh token that is repeated after a lost
-// answer would be taken for a stolen one.
+// A small step forward is not followed at once, since it would end the grace period of recent
+// rotations: a refresh token that is repeated after a lost response would count as reuse.
 //
-// The clock also orders what begins and what is cut off (revocation.Store). How far it
-// and that order are is written with each commit: it begins there when the store is opened
-// again.
+// The clock also orders sessions and cutoffs (revocation.Store). Its time and the last position in
+// that order are stored with each commit, and loaded when the store is opened again.
 type clock struct {
 	wall    func() time.Time
-	elapsed func(time.Time) time.Duration // since some moment, where possible by a clock that nobody sets
+	elapsed func(time.Time) time.Duration // since some moment, monotonic if possible
 	log     *slog.Logger
 
 	recent atomic.Pointer[reading]
 
 	mu     sync.Mutex
-	at     time.Duration // what elapsed said when the clock was read last
-	now    time.Duration // what the clock said then: since 1970
-	behind bool          // the machine's clock is, and the log says so
-	began  int64         // the place of the newest session, and of the newest cutoff, in ms
+	at     time.Duration // elapsed at the last reading
+	now    time.Duration // the clock's time at the last reading, since 1970
+	behind bool          // the machine's clock is behind, and that was logged
+	began  int64         // position of the newest session, and of the newest cutoff, in ms
 	cut    int64
 }
 
-// A reading is what the clock says in a millisecond.
+// A reading is the clock's time in one millisecond.
 type reading struct{ elapsed, now int64 }
 
 const (
 	maxCatchUp = time.Minute
-	// setBack is how far the machine's clock is behind before the log says so.
+	// setBack is how far the machine's clock may be behind before that is logged.
 	setBack = time.Second
 )
 
@@ -75,7 +72,7 @@ func (c *clock) read() int64 {
 	return c.step()
 }
 
-// step reads the machine's clock, and goes on.
+// step reads the machine's clock and advances.
 func (c *clock) step() int64 {
 	wall := c.wall()
 	elapsed := c.elapsed(wall)
@@ -98,7 +95,7 @@ func (c *clock) step() int64 {
 	return r.now
 }
 
-// logSetBack logs when the machine's clock was set back, and when that is over.
+// logSetBack logs when the machine's clock was set back, and when it has caught up.
 func (c *clock) logSetBack(ahead time.Duration) {
 	switch {
 	case ahead > setBack && !c.behind:
@@ -111,7 +108,7 @@ func (c *clock) logSetBack(ahead time.Duration) {
 	}
 }
 
-// begin sets the times of a session, whose place is after all cutoffs.
+// begin sets the times of a session, with a position after all cutoffs.
 func (c *clock) begin(row *sessions.Session) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -121,7 +118,7 @@ func (c *clock) begin(row *sessions.Session) {
 	row.Begin(fromMillis(now), fromMillis(place))
 }
 
-// cutoff is the place of a cutoff: no sooner than all that began.
+// cutoff returns the position of a cutoff: not before any session that has begun.
 func (c *clock) cutoff() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -129,14 +126,14 @@ func (c *clock) cutoff() time.Time {
 	return fromMillis(c.cut)
 }
 
-// copied takes the place of a session or a cutoff from elsewhere.
+// copied records the position of a session or a cutoff that was copied from another store.
 func (c *clock) copied(place time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.began, c.cut = max(c.began, place.UnixMilli()), max(c.cut, place.UnixMilli())
 }
 
-// store adds to a batch how far the clock and the order are.
+// store adds the state of the clock to a batch.
 func (c *clock) store(b *pebble.Batch) error {
 	var buf [2 * timeSize]byte
 	c.mu.Lock()
@@ -146,8 +143,7 @@ func (c *clock) store(b *pebble.Batch) error {
 	return b.Set([]byte{kindClock}, value, nil)
 }
 
-// load goes on from where the clock and the order were stored. A store of an earlier
-// release, and a new one, has nothing of it.
+// load restores the state of the clock. A new store, or one of an earlier release, has none.
 func (c *clock) load(e *engine) error {
 	value, closer, err := e.read([]byte{kindClock})
 	if err != nil {

@@ -9,26 +9,25 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// Pebble has a queue of commits of its own, but does not come back from a disk that is full or hangs.
-// Here whoever waits can stop waiting, and where a commit fails, so do all that were joined in it:
+// Pebble has its own commit queue, but a commit does not return while the disk is full or hangs.
+// Here a caller can stop waiting, and if a commit fails, all writes that share it fail:
 // TestAFullDiskIsUnavailableAndWritesWorkAgainWhenThereIsRoom and
 // TestADyingDiskIsUnavailableAndTheStoreOpensAgain. The clock is stored with each commit, in order.
 
-// A commit is a write that waits for its turn, and the locks of the sessions
-// that it is about. Whoever made it may stop waiting; the locks stay until it
-// is done.
+// A commit is a write that waits for its turn, with the locks of its sessions. Its caller may stop
+// waiting; the locks are held until it is done.
 type commit struct {
 	batch *pebble.Batch
 	locks []uint16
 	done  chan error
 }
 
-// stripe returns which lock is the session's.
+// stripe returns the index of the session's lock.
 func (e *engine) stripe(rowKey []byte) uint16 {
 	return uint16(maphash.Bytes(e.seed, rowKey) % stripes)
 }
 
-// lock takes a session for the caller alone.
+// lock locks a session.
 func (e *engine) lock(ctx context.Context, stripe uint16) error {
 	select {
 	case e.locks[stripe] <- struct{}{}:
@@ -47,11 +46,11 @@ func (e *engine) lock(ctx context.Context, stripe uint16) error {
 
 func (e *engine) unlock(stripe uint16) { <-e.locks[stripe] }
 
-// newTurns returns how many pages are read at once. More would have each of them interrupted for as
-// long as all others go on (10 ms each), where the first of those who wait is served next.
+// newTurns returns the places for reading pages concurrently. With more, each would be preempted
+// while all others run (10 ms each); with these, pages are served in order.
 func newTurns() chan struct{} { return make(chan struct{}, runtime.GOMAXPROCS(0)) }
 
-// turn waits until it is the caller's turn to read a page, in the order in which they came.
+// turn waits for a place to read a page, first come, first served.
 func (e *engine) turn(ctx context.Context) error {
 	select {
 	case e.turns <- struct{}{}:
@@ -61,8 +60,7 @@ func (e *engine) turn(ctx context.Context) error {
 	}
 }
 
-// change writes, if it puts anything into the batch, what changes the value of a key, which nobody else changes
-// meanwhile.
+// change commits what change adds to the batch, if anything. The key is locked meanwhile.
 func (e *engine) change(ctx context.Context, key []byte, change func(b *pebble.Batch) error) error {
 	stripe := e.stripe(key)
 	if err := e.lock(ctx, stripe); err != nil {
@@ -76,9 +74,8 @@ func (e *engine) change(ctx context.Context, key []byte, change func(b *pebble.B
 	return e.commit(ctx, batch, stripe)
 }
 
-// commit writes the batch, with all that queues meanwhile, and returns when it
-// is on the disk. The locks are released then, or stay where it is unknown when
-// that will be.
+// commit writes the batch together with all that queue meanwhile, and returns when it is on disk.
+// Then the locks are released; if it is unknown when that will be, they are kept.
 func (e *engine) commit(ctx context.Context, batch *pebble.Batch, locks ...uint16) error {
 	c := &commit{batch: batch, locks: locks, done: make(chan error, 1)}
 	trouble := e.guard.Trouble()
@@ -93,7 +90,7 @@ func (e *engine) commit(ctx context.Context, batch *pebble.Batch, locks ...uint1
 	return e.outcome(ctx, c.done, trouble)
 }
 
-// outcome waits for what writes, as long as the caller wants to and there was no trouble since it began.
+// outcome waits for a write until the caller gives up or the disk has trouble.
 func (e *engine) outcome(ctx context.Context, done <-chan error, trouble <-chan struct{}) error {
 	select {
 	case err := <-done:
@@ -103,19 +100,19 @@ func (e *engine) outcome(ctx context.Context, done <-chan error, trouble <-chan 
 	case <-trouble:
 	}
 	select {
-	case err := <-done: // known all the same
+	case err := <-done: // it is known after all
 		return err
 	default:
 		return unavailable(cmp.Or(e.guard.Err(), errNoRoom))
 	}
 }
 
-// commitQueue commits until nothing waits any more. It is a goroutine of its
-// own, since Pebble does not come back from a disk that does not.
+// commitQueue commits until the queue is empty. It runs in its own goroutine, since Pebble does not
+// return while the disk hangs.
 func (e *engine) commitQueue() {
 	for {
-		// Whoever is about to commit joins: it costs nothing where nobody is, and
-		// where many are, it makes one fsync of many.
+		// Let writers that are about to commit join. That costs nothing if there are none, and
+		// otherwise they share an fsync.
 		runtime.Gosched()
 		e.mu.Lock()
 		group := e.queue
@@ -153,7 +150,7 @@ func (e *engine) commitGroup(group []*commit) {
 	}
 }
 
-// merge makes one batch of all.
+// merge merges all commits into one batch.
 func (e *engine) merge(group []*commit) (*pebble.Batch, error) {
 	batch := e.merged
 	if e.merged = nil; batch == nil {
@@ -169,7 +166,7 @@ func (e *engine) merge(group []*commit) (*pebble.Batch, error) {
 	return batch, err
 }
 
-// reuse keeps the batch for the next group, or closes one that failed.
+// reuse keeps the batch for the next group, or closes it if it failed.
 func (e *engine) reuse(batch *pebble.Batch, err error) {
 	if err != nil {
 		_ = batch.Close()

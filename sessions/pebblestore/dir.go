@@ -16,9 +16,9 @@ import (
 	"authsidecar/sessions"
 )
 
-// A directory of ours holds a marker that says so, and in which format. It is
-// written before Pebble makes its files, and once more after: so a store whose
-// making was interrupted is made again, and one that lost a file is not.
+// A directory of ours contains a marker with the format. It is written before Pebble creates its
+// files, and again afterwards: so a store whose creation was interrupted is created again, but not
+// one that has lost files.
 const (
 	markerName = "AUTHSIDECAR-SESSIONS"
 	markerTemp = markerName + ".tmp"
@@ -30,13 +30,13 @@ const (
 
 func markerText(format int) string { return fmt.Sprintf("authsidecar sessions, format %d\n", format) }
 
-// A directory is the place of a store, seen through the file system.
+// A directory is the directory of a store on a file system.
 type directory struct {
 	fs   vfs.FS
 	path string
 }
 
-// prepare makes the directory if there is none.
+// prepare creates the directory if it does not exist.
 func (d directory) prepare() error {
 	if _, err := d.fs.Stat(d.path); !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -44,7 +44,7 @@ func (d directory) prepare() error {
 	return d.fs.MkdirAll(d.path, 0o700)
 }
 
-// mustExist returns sessions.ErrNoStore where there is no finished store. It changes nothing.
+// mustExist returns sessions.ErrNoStore unless there is a complete store. It changes nothing.
 func (d directory) mustExist() error {
 	finished, err := d.inspect()
 	if errors.Is(err, fs.ErrNotExist) || err == nil && !finished {
@@ -53,17 +53,17 @@ func (d directory) mustExist() error {
 	return err
 }
 
-// memTable is the size of a memtable on this volume.
+// memTable returns the size of a memtable on this volume.
 func (d directory) memTable() uint64 {
 	usage, err := d.fs.GetDiskUsage(d.path)
-	if err != nil || usage.TotalBytes == 0 { // there are file systems that do not know
+	if err != nil || usage.TotalBytes == 0 { // some file systems do not report it
 		return defaultMemTable
 	}
 	return memTable(usage.TotalBytes)
 }
 
-// inspect reports whether the directory holds a finished store. It changes
-// nothing. The errors are ErrForeign, ErrNewer and those of the system.
+// inspect reports whether the directory contains a complete store. It changes nothing. The errors
+// are ErrForeign, ErrNewer and those of the system.
 func (d directory) inspect() (finished bool, err error) {
 	names, err := d.fs.List(d.path)
 	if err != nil {
@@ -84,7 +84,7 @@ func (d directory) inspect() (finished bool, err error) {
 	return parseMarker(text)
 }
 
-// parseMarker reads the marker.
+// parseMarker parses the marker.
 func parseMarker(text []byte) (finished bool, err error) {
 	rest, ours := bytes.CutPrefix(text, []byte(markerText(format)))
 	switch {
@@ -100,7 +100,7 @@ func parseMarker(text []byte) (finished bool, err error) {
 	return false, ErrForeign
 }
 
-// mark writes the marker so that it is there whole or not at all.
+// mark writes the marker atomically.
 func (d directory) mark(text string) error {
 	temp, name := d.fs.PathJoin(d.path, markerTemp), d.fs.PathJoin(d.path, markerName)
 	if err := d.write(temp, []byte(text)); err != nil {
@@ -116,9 +116,9 @@ func (d directory) mark(text string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// probe reports whether the disk has the room that Pebble needs to open a database: for
-// what it always writes, and for the tables that it makes of its logs. An open that runs
-// out of room half-way would hold its memory and goroutines for ever.
+// probe checks that the disk has the space that Pebble needs to open a database: for the files that
+// it always writes, and for the tables that it creates from its logs. If the disk became full
+// halfway, the memory and goroutines of the failed open would never be freed.
 func (d directory) probe() error {
 	logs, err := d.logs()
 	if err != nil {
@@ -131,14 +131,14 @@ func (d directory) probe() error {
 	err = d.reserve(room)
 	if errors.Is(err, syscall.ENOSPC) && d.fs == vfs.Default {
 		for name, size := range logs {
-			_ = os.Truncate(name, size) // frees what was allocated behind the end
+			_ = os.Truncate(name, size) // frees the space that was allocated after the end
 		}
 		err = d.reserve(room)
 	}
 	return err
 }
 
-// probeSize is about what Pebble writes when it opens a database.
+// probeSize is about what Pebble writes when it opens a database, in bytes.
 const probeSize = 256 << 10
 
 // logs returns the size of each of Pebble's logs.
@@ -162,7 +162,7 @@ func (d directory) logs() (map[string]int64, error) {
 	return sizes, nil
 }
 
-// reserve allocates room, where the file system can do that, and writes a part of it.
+// reserve allocates space, if the file system supports that, and writes a part of it.
 func (d directory) reserve(room int64) error {
 	name := d.fs.PathJoin(d.path, probeName)
 	f, err := d.fs.Create(name, vfs.WriteCategoryUnspecified)
@@ -210,7 +210,7 @@ func (d directory) read(name string) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(f, 256))
 }
 
-// lock takes the directory for this process, and in it for the caller. The file
+// lock locks the directory for this process and, within the process, for the caller. The lock file
 // must not be opened in any other way: closing it would release the lock.
 func (d directory) lock() (io.Closer, error) {
 	lock, err := d.fs.Lock(d.fs.PathJoin(d.path, lockName))

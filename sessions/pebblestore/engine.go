@@ -17,16 +17,16 @@ import (
 )
 
 const (
-	// blockCache is the memory for blocks that were read from disk, in bytes.
+	// blockCache is the size of the cache for blocks read from disk, in bytes.
 	blockCache = 16 << 20
-	// formatVersion is Pebble's own version of what it writes: raising it is
-	// raising what a predecessor has to read.
+	// formatVersion is the version of Pebble's format. Raising it raises what an earlier release
+	// must be able to read.
 	formatVersion = pebble.FormatWALSyncChunks
-	// stripes is how many locks all sessions share.
+	// stripes is the number of locks that all sessions share.
 	stripes = 4096
 )
 
-// An engine is one opened Pebble, and what goes wrong with it.
+// An engine is an open Pebble database and its failures.
 type engine struct {
 	db      *pebble.DB
 	guard   *guard
@@ -35,22 +35,22 @@ type engine struct {
 	filter  *filter
 	realms  realms
 	clock   *clock
-	copying sync.Mutex // of the one copy being made
+	copying sync.Mutex // held while a copy is made
 	ending  context.Context
 	end     context.CancelFunc
 	tidying atomic.Bool
-	turns   chan struct{} // of those who list
+	turns   chan struct{} // of those that list
 
 	mu         sync.Mutex
-	queue      []*commit // waits for the commit in flight
+	queue      []*commit // waiting for the commit in flight
 	spare      []*commit
-	merged     *pebble.Batch // of the commit in flight, kept for its memory
+	merged     *pebble.Batch // batch of the commit in flight, whose memory is reused
 	committing bool
-	commits    sync.WaitGroup // of what commits
+	commits    sync.WaitGroup // running commits
 }
 
-// openEngine opens the database. It returns also where the disk does not let
-// Pebble open it: what it began then stays parked behind the guard.
+// openEngine opens the database. It returns even if the disk blocks Pebble; the attempt then stays
+// blocked in the guard.
 func openEngine(opts *Options, fs vfs.FS, ours *pebble.Options) (*engine, error) {
 	e := &engine{seed: maphash.MakeSeed(), filter: newFilter(), turns: newTurns()}
 	e.ending, e.end = context.WithCancel(context.Background())
@@ -79,7 +79,7 @@ func openEngine(opts *Options, fs vfs.FS, ours *pebble.Options) (*engine, error)
 	}
 }
 
-// openPebble is pebble.Open, whose panics are errors.
+// openPebble is pebble.Open with panics turned into errors.
 func openPebble(dir string, opts *pebble.Options) (db *pebble.DB, err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -89,8 +89,7 @@ func openPebble(dir string, opts *pebble.Options) (db *pebble.DB, err error) {
 	return pebble.Open(dir, opts)
 }
 
-// verify opens the database without writing a byte, so that one that cannot be
-// read stays as it is.
+// verify opens the database without writing, so that an unreadable one stays unchanged.
 func (d directory) verify(opts *pebble.Options, log *slog.Logger) error {
 	o := *opts
 	o.FS, o.ReadOnly, o.ErrorIfNotExists = readOnly{d.fs}, true, true
@@ -110,13 +109,13 @@ func (d directory) verify(opts *pebble.Options, log *slog.Logger) error {
 	}
 }
 
-// readOnly is a file system on which the lock is held already.
+// readOnly is a file system whose lock is already held.
 type readOnly struct{ vfs.FS }
 
 // Lock does nothing.
 func (readOnly) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
 
-// Unwrap returns the file system underneath.
+// Unwrap returns the underlying file system.
 func (r readOnly) Unwrap() vfs.FS { return r.FS }
 
 func reportTrouble(log *slog.Logger, trouble error) {
@@ -130,15 +129,14 @@ func reportTrouble(log *slog.Logger, trouble error) {
 	}
 }
 
-// pebbleOptions sizes Pebble for a store that shares its machine with an app:
-// a small cache for what is read at random, filters so that most of what is
-// absent is never looked for.
+// pebbleOptions sizes Pebble for a store that shares its machine with an app: a small cache for
+// random reads, and filters so that most absent keys are never searched for.
 func pebbleOptions(opts *Options) *pebble.Options {
 	log := opts.Log
 	p := &pebble.Options{
 		Comparer:                    comparer,
 		FormatMajorVersion:          formatVersion,
-		CacheSize:                   blockCache + 2*int64(opts.MemTableSize), // one is written, one flushed: Pebble takes both from it
+		CacheSize:                   blockCache + 2*int64(opts.MemTableSize), // one is written, one flushed: Pebble takes both from the cache
 		MemTableSize:                opts.MemTableSize,
 		MemTableStopWritesThreshold: 3,
 		MaxOpenFiles:                256,
@@ -158,14 +156,13 @@ func pebbleOptions(opts *Options) *pebble.Options {
 	return p
 }
 
-// close closes the database, or leaves it where it is if the disk does not let
-// it end.
+// close closes the database, or abandons it if the disk blocks that.
 func (e *engine) close() error {
 	ended := make(chan error, 1)
 	e.end()
 	if e.guard.Err() == nil {
 		go func() {
-			e.commits.Wait() // for those, too, for which nobody waits any more
+			e.commits.Wait() // even for commits that nobody waits for
 			e.filter.end()
 			if e.merged != nil {
 				_ = e.merged.Close()
@@ -183,22 +180,21 @@ func (e *engine) close() error {
 	}
 }
 
-// chatter is what Pebble logs to.
+// chatter is Pebble's logger.
 type chatter struct {
 	log *slog.Logger
-	// fatal gets the error for which Pebble would end the process.
+	// fatal is called with the error for which Pebble would terminate the process.
 	fatal func(error)
 }
 
-// Infof logs what Pebble does.
+// Infof logs at debug level.
 func (c *chatter) Infof(format string, args ...any) { c.debug(format, args) }
 
-// Errorf logs what did not work, and is tried again.
+// Errorf logs failures that Pebble retries.
 func (c *chatter) Errorf(format string, args ...any) { c.debug(format, args) }
 
-// Fatalf is called in the middle of something, with locks held, by code that
-// counts on never being returned to. So it ends the database and not the
-// process, and does not return.
+// Fatalf is called in the middle of an operation, with locks held, by code that does not expect it
+// to return. So it ends the database instead of the process, and does not return.
 func (c *chatter) Fatalf(format string, args ...any) {
 	c.fatal(fmt.Errorf("pebble: "+format, args...))
 	select {}

@@ -9,16 +9,15 @@ import (
 	"authsidecar/sessions/internal/calls"
 )
 
-// Errors of Open. The directory is as it was.
+// Errors of Open, which leave the directory unchanged.
 var (
-	// ErrInUse means that a process has the directory open, this one or another.
+	// ErrInUse means that a process has the directory open, possibly this one.
 	ErrInUse = errors.New("another process has the session store open")
-	// ErrForeign means that the directory holds something else.
+	// ErrForeign means that the directory contains something else.
 	ErrForeign = errors.New("directory is not empty and holds no session store")
 	// ErrNewer means that a newer release wrote the directory.
 	ErrNewer = errors.New("session store was written by a newer release")
-	// ErrCorrupt means that the directory holds a session store that cannot be
-	// read.
+	// ErrCorrupt means that the directory contains a session store that cannot be read.
 	ErrCorrupt = errors.New("session store is corrupt")
 )
 
@@ -26,7 +25,7 @@ var errNoRoom = errors.New("no space left on its disk")
 
 func unavailable(err error) error { return calls.Unavailable(err) }
 
-// refusal leaves the errors of Open as they are, and wraps those of the system.
+// refusal wraps errors of the system and returns other errors of Open unchanged.
 func refusal(err error) error {
 	for _, known := range []error{ErrInUse, ErrForeign, sessions.ErrNoStore, ErrNewer, ErrCorrupt} {
 		if errors.Is(err, known) {
@@ -40,7 +39,7 @@ func noRoom(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
-// cause is what the system said, without the path it said it of.
+// cause returns the error of the system without its path.
 func cause(err error) error {
 	if errno, ok := errors.AsType[syscall.Errno](err); ok {
 		return errno
@@ -48,8 +47,8 @@ func cause(err error) error {
 	return err
 }
 
-// misplaced reports whether the system says that the directory cannot be one of ours, and not
-// that its disk is full or fails.
+// misplaced reports whether an error means that a store cannot be at that path, rather than that
+// the disk is full or failing.
 func misplaced(err error) bool {
 	errno, ok := errors.AsType[syscall.Errno](err)
 	return ok && slices.Contains([]syscall.Errno{

@@ -10,40 +10,40 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// A filter knows in memory, roughly, what is in the database, so that Create need not look there:
-// where a million sessions are, that costs 28 µs of processor time with it, and 78 µs with Pebble's
-// own filters alone (BenchmarkCreate). It is a counting filter of the listed sessions of each user
-// and kind, which may count too many, and never too few, and a Bloom filter of ids, which may take
-// a new one for one that is there, and never the other way round.
+// A filter is an approximate summary of the database in memory that lets Create avoid reading it.
+// With a million sessions, that takes 28 µs of processor time, and 78 µs with Pebble's own filters
+// alone (BenchmarkCreate). A counting filter counts the listed sessions of each user and kind,
+// possibly too many but never too few. A Bloom filter of ids may take a new id for an existing one,
+// but never the reverse.
 //
-// What is added counts before it is committed; what is deleted, after it is durable, and only if
-// all that was there before is counted by then. Ids are never taken out: so all is read again when
-// too many came.
+// Additions are counted before they are committed. Deletions are counted once they are durable, and
+// only if everything that existed before has been counted. Ids are never removed, so the filter is
+// rebuilt when too many have been added.
 type filter struct {
 	seed    maphash.Seed
-	stop    chan struct{}  // closed to end reading
-	reading sync.WaitGroup // who reads
+	stop    chan struct{}  // closed to stop reading
+	reading sync.WaitGroup // running readers
 
 	mu     sync.Mutex
 	counts []uint16
-	ids    []uint64 // a bit for each id, shared by chance
-	full   bool     // all is known that was there when the store was opened
-	rows   int      // that were read
-	added  int      // ids that came since
+	ids    []uint64 // a bit per id; ids can share one
+	full   bool     // everything that existed when the store was opened is counted
+	rows   int      // rows read so far
+	added  int      // ids added since
 }
 
 const (
-	// filterCounts is how many counters there are: 2 MiB of them.
+	// filterCounts is the number of counters: 2 MiB.
 	filterCounts = 1 << 20
-	// mostCounted is as far as a counter goes. It stays there.
+	// mostCounted is the maximum of a counter, where it stays.
 	mostCounted = math.MaxUint16
-	// filterBits is how many bits there are for ids, 8 MiB: one of a hundred ids that
-	// are new is thought to be there where 700,000 are, one of four where 19 million are.
+	// filterBits is the number of bits for ids, 8 MiB: the chance that a new id seems to exist is 1
+	// % with 700,000 ids and 25 % with 19 million.
 	filterBits = 1 << 26
-	// filterRoom is how many ids come at the least before all is read again.
+	// filterRoom is the minimum number of added ids before the filter is rebuilt.
 	filterRoom = filterBits / 4
-	// filterStep is how many entries are read with one iterator, which keeps what
-	// it reads from being deleted.
+	// filterStep is how many entries are read per iterator: an open iterator prevents the deletion
+	// of what it reads.
 	filterStep = 16 << 10
 )
 
@@ -54,23 +54,23 @@ func newFilter() *filter {
 	}
 }
 
-// counter returns which one is for the user and kind of an index entry.
+// counter returns the index of the counter for the user and kind of an index entry.
 func (f *filter) counter(key []byte) uint32 {
 	return uint32(maphash.Bytes(f.seed, key[:userPrefix]) % filterCounts)
 }
 
-// bit returns which one is for the realm and id that stand at the end of a key.
+// bit returns the index of the bit for the realm and id at the end of a key.
 func (f *filter) bit(realmAndID []byte) uint32 {
 	return uint32(maphash.Bytes(f.seed, realmAndID) % filterBits)
 }
 
 func isUserEntry(key []byte) bool { return len(key) >= userPrefix && key[0] == kindUser }
 
-// isExpiryEntry reports whether a key is of the index that each row has an entry in.
+// isExpiryEntry reports whether a key is in the expiry index, which has an entry for each row.
 func isExpiryEntry(key []byte) bool { return len(key) >= 1+timeSize && key[0] == kindExpiry }
 
-// count returns how many sessions have an entry with that prefix at the most:
-// math.MaxInt where that is unknown.
+// count returns an upper bound of the number of sessions with an index entry of that prefix;
+// math.MaxInt if it is unknown.
 func (f *filter) count(prefix []byte) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -86,9 +86,10 @@ func (f *filter) most(prefix []byte) int {
 	return int(n)
 }
 
-// open opens an iterator of the index entries of a prefix. Where they are counted only, it says how
-// many there are at the most: a walk that stops there steps over none that was deleted behind them
-// (Create/crowded of caddymodule's benchmarks). Nothing is counted in between.
+// open opens an iterator over the index entries of a prefix. If they are only to be counted, it
+// also returns an upper bound of their number, so that a walk can stop there and need not step over
+// deleted entries behind them (Create/crowded of caddymodule's benchmarks). Counters do not change
+// in between.
 func (f *filter) open(db *pebble.DB, prefix []byte, counting bool) (in indexed, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -100,7 +101,7 @@ func (f *filter) open(db *pebble.DB, prefix []byte, counting bool) (in indexed, 
 	return in, err
 }
 
-// absent reports whether there is certainly no row of that key.
+// absent reports whether there is certainly no row with that key.
 func (f *filter) absent(rowKey []byte) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -108,15 +109,15 @@ func (f *filter) absent(rowKey []byte) bool {
 	return f.full && f.ids[i/64]&(1<<(i%64)) == 0
 }
 
-// add counts what the batch, which is not committed yet, adds. It returns the
-// counters of what it deletes, for sub.
+// add counts the additions of a batch that has not been committed. It returns the counters of its
+// deletions, for sub.
 func (f *filter) add(batch *pebble.Batch) (deleted []uint32) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for r := batch.Reader(); ; {
 		kind, key, _, ok, err := r.Next()
 		switch {
-		case !ok || err != nil: // Pebble will say what is wrong with it
+		case !ok || err != nil: // Pebble will report the error
 			return deleted
 		case kind == pebble.InternalKeyKindSet:
 			f.more(key)
@@ -126,7 +127,7 @@ func (f *filter) add(batch *pebble.Batch) (deleted []uint32) {
 	}
 }
 
-// more counts one entry.
+// more counts an entry.
 func (f *filter) more(key []byte) {
 	switch {
 	case isUserEntry(key):
@@ -145,7 +146,7 @@ func (f *filter) countOne(i uint32) {
 
 func (f *filter) mark(i uint32) { f.ids[i/64] |= 1 << (i % 64) }
 
-// sub takes away what add returned, after the batch is durable.
+// sub subtracts what add returned, once the batch is durable.
 func (f *filter) sub(deleted []uint32) {
 	if len(deleted) == 0 {
 		return
@@ -159,8 +160,8 @@ func (f *filter) sub(deleted []uint32) {
 	}
 }
 
-// renew begins anew if too many ids came. It is called while nothing is being
-// committed, so that what is there will be read, and what is not will be added.
+// renew starts over if too many ids were added. It is called while no commit is in flight, so that
+// everything is either read or added.
 func (f *filter) renew(db *pebble.DB) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -173,8 +174,8 @@ func (f *filter) renew(db *pebble.DB) {
 	f.fill(db)
 }
 
-// fill begins to count what is in the database already. Until it is done, nobody
-// knows anything; what is added meanwhile may be counted twice.
+// fill starts counting what is in the database. Until it is done, the filter knows nothing; what is
+// added meanwhile may be counted twice.
 func (f *filter) fill(db *pebble.DB) { f.reading.Go(func() { f.read(db) }) }
 
 func (f *filter) read(db *pebble.DB) {
@@ -189,7 +190,7 @@ func (f *filter) read(db *pebble.DB) {
 			}
 			var err error
 			if found, from, err = f.step(db, from, kind, found[:0]); err != nil {
-				return // it stays as it is: slower, and as safe
+				return // the filter stays incomplete: slower, but safe
 			}
 			f.put(kind, found)
 			rows += len(found)
@@ -200,8 +201,8 @@ func (f *filter) read(db *pebble.DB) {
 	f.full, f.rows, f.added = true, rows, 0
 }
 
-// step reads some entries of an index: what they are counted by, and where the next
-// ones begin, nil at the end.
+// step reads some entries of an index: the values to count, and where the next entries begin (nil
+// at the end).
 func (f *filter) step(db *pebble.DB, from []byte, kind byte, found []uint32) (_ []uint32, next []byte, err error) {
 	for key := range entries(context.Background(), db, from, []byte{kind + 1}, &err) {
 		switch {
@@ -216,8 +217,7 @@ func (f *filter) step(db *pebble.DB, from []byte, kind byte, found []uint32) (_ 
 	return found, nil, err
 }
 
-// put counts what was read of an index. Doing it together saves most of the time that
-// memory takes.
+// put counts entries of an index. Doing so in batches saves most of the memory latency.
 func (f *filter) put(kind byte, found []uint32) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -230,7 +230,7 @@ func (f *filter) put(kind byte, found []uint32) {
 	}
 }
 
-// end ends reading.
+// end stops reading.
 func (f *filter) end() {
 	close(f.stop)
 	f.reading.Wait()

@@ -12,27 +12,26 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// retryRoom is how often a write that found no room tries again.
+// retryRoom is how often a write that found no space is retried.
 const retryRoom = 50 * time.Millisecond
 
-// A guard is the file system as one opened Pebble sees it: one in which no write
-// ever fails. See doc.go. Pebble's vfs.OnDiskFull tries a write once more, and then ends the process:
-// TestAFullDiskIsUnavailableAndWritesWorkAgainWhenThereIsRoom, TestARealDiskThatIsFull and
-// TestOpeningFailsCleanlyWhateverWriteFails need more. What is not in Pebble's own directory is a copy of it, and
-// may fail.
+// A guard is the file system of one open database, on which no write ever fails: see doc.go.
+// Pebble's vfs.OnDiskFull retries a write only once and then terminates the process, which is not
+// enough for TestAFullDiskIsUnavailableAndWritesWorkAgainWhenThereIsRoom, TestARealDiskThatIsFull
+// and TestOpeningFailsCleanlyWhateverWriteFails. Writes outside Pebble's own directory make copies
+// of it, and may fail.
 type guard struct {
 	vfs.FS
 	dir    string
-	chmod  bool // files are for their owner alone
+	chmod  bool // only the owner may read files
 	report func(trouble error)
 
-	// io is held for reading by each write, so that dying waits for those in
-	// flight, and none comes after.
+	// Each write holds io for reading, so that kill waits for those in flight and no more follow.
 	io   sync.RWMutex
 	dead atomic.Pointer[error]
 
 	mu      sync.Mutex
-	waiting int                           // writes that wait for room
+	waiting int                           // writes that wait for space
 	trouble atomic.Pointer[chan struct{}] // closed while there is trouble
 }
 
@@ -43,11 +42,10 @@ func newGuard(inner vfs.FS, dir string, report func(error)) *guard {
 	return g
 }
 
-// Trouble is closed while no write can be acknowledged.
+// Trouble returns a channel that is closed while no write can be acknowledged.
 func (g *guard) Trouble() <-chan struct{} { return *g.trouble.Load() }
 
-// Err returns why nothing can be written, or nil. Dead is the part of it that
-// does not mend.
+// Err returns why nothing can be written, or nil. Unlike Dead, that may be temporary.
 func (g *guard) Err() error {
 	select {
 	case <-g.Trouble():
@@ -60,7 +58,7 @@ func (g *guard) Err() error {
 	return errNoRoom
 }
 
-// Dead returns why this guard lets nothing pass any more, or nil.
+// Dead returns why this guard blocks everything for good, or nil.
 func (g *guard) Dead() error {
 	if cause := g.dead.Load(); cause != nil {
 		return *cause
@@ -68,8 +66,7 @@ func (g *guard) Dead() error {
 	return nil
 }
 
-// kill lets nothing reach the disk from now on. It returns when the writes in
-// flight are over.
+// kill lets nothing reach the disk from now on. It returns when the writes in flight are done.
 func (g *guard) kill(cause error) {
 	if g.dead.CompareAndSwap(nil, &cause) {
 		g.setTrouble()
@@ -89,8 +86,8 @@ func (g *guard) setTrouble() {
 	}
 }
 
-// do runs a write until it has succeeded. Where that will never be, it does not
-// return: whoever called it in Pebble would end the process.
+// do runs a write until it succeeds. If it never does, do does not return, since its caller in
+// Pebble would terminate the process.
 func (g *guard) do(write func() error) {
 	stalled := false
 	for {
@@ -142,13 +139,13 @@ func (g *guard) roomAgain(stalled bool) {
 	}
 }
 
-// guards reports whether the file is Pebble's own.
+// guards reports whether the file is in Pebble's own directory.
 func (g *guard) guards(name string) bool {
 	name = g.PathJoin(name)
 	return name == g.dir || g.PathDir(name) == g.dir
 }
 
-// try is do for what may fail for reasons of its own, which Pebble understands.
+// try is do for operations that may also fail for reasons that Pebble handles.
 func (g *guard) try(name string, write func() error) error {
 	if !g.guards(name) {
 		return write()
@@ -165,7 +162,7 @@ func (g *guard) try(name string, write func() error) error {
 	return expected
 }
 
-// open wraps a file that was opened for writing.
+// open wraps a file opened for writing.
 func (g *guard) open(name string, open func() (vfs.File, error)) (vfs.File, error) {
 	var f vfs.File
 	err := g.try(name, func() (err error) {
@@ -187,7 +184,7 @@ func (g *guard) wrap(name string, f vfs.File) vfs.File {
 	return &guardedFile{File: f, guard: g}
 }
 
-// Create makes a file for its owner alone.
+// Create creates a file that only its owner can read.
 func (g *guard) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
 	return g.open(name, func() (vfs.File, error) { return g.FS.Create(name, category) })
 }
@@ -202,7 +199,7 @@ func (g *guard) ReuseForWrite(from, to string, category vfs.DiskWriteCategory) (
 	return g.open(to, func() (vfs.File, error) { return g.FS.ReuseForWrite(from, to, category) })
 }
 
-// OpenDir opens a directory, to be synced.
+// OpenDir opens a directory for syncing.
 func (g *guard) OpenDir(name string) (vfs.File, error) {
 	f, err := g.FS.OpenDir(name)
 	if err != nil {
@@ -226,18 +223,18 @@ func (g *guard) Remove(name string) error {
 	return g.try(name, func() error { return g.FS.Remove(name) })
 }
 
-// RemoveAll removes a tree.
+// RemoveAll removes a directory tree.
 func (g *guard) RemoveAll(name string) error {
 	return g.try(name, func() error { return g.FS.RemoveAll(name) })
 }
 
-// MkdirAll makes directories.
+// MkdirAll creates directories.
 func (g *guard) MkdirAll(dir string, perm os.FileMode) error {
 	return g.try(dir, func() error { return g.FS.MkdirAll(dir, perm) })
 }
 
-// Lock does nothing: the store holds the lock for all that it opens.
+// Lock does nothing: the store holds the lock.
 func (g *guard) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
 
-// Unwrap returns the file system underneath.
+// Unwrap returns the underlying file system.
 func (g *guard) Unwrap() vfs.FS { return g.FS }

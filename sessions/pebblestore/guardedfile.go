@@ -6,15 +6,15 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// A guardedFile is a file no write to which fails. What a failed fsync lost
-// is unknown, and another one says that all is well: that is the end of the
-// guard, also where the reason is a full disk.
+// A guardedFile is a file on which no write fails. After a failed fsync it is unknown what was
+// lost, and another fsync would falsely report success. So a failed fsync ends the guard, even if
+// the disk was full.
 type guardedFile struct {
 	vfs.File
 	guard *guard
 }
 
-// Write appends p: all of it, however many times the disk was full meanwhile.
+// Write writes all of p, however often the disk is full meanwhile.
 func (f *guardedFile) Write(p []byte) (int, error) {
 	rest := p
 	f.guard.do(func() error {
@@ -34,19 +34,19 @@ func (f *guardedFile) WriteAt(p []byte, off int64) (int, error) {
 	return len(p), nil
 }
 
-// Sync brings all that was written to the disk.
+// Sync makes all writes durable.
 func (f *guardedFile) Sync() error {
 	f.guard.do(func() error { return final(f.File.Sync()) })
 	return nil
 }
 
-// SyncData brings all data that was written to the disk.
+// SyncData makes all written data durable.
 func (f *guardedFile) SyncData() error {
 	f.guard.do(func() error { return final(f.File.SyncData()) })
 	return nil
 }
 
-// SyncTo starts to bring data to the disk.
+// SyncTo starts writing data to the disk.
 func (f *guardedFile) SyncTo(length int64) (full bool, err error) {
 	f.guard.do(func() error {
 		full, err = f.File.SyncTo(length)
@@ -55,10 +55,10 @@ func (f *guardedFile) SyncTo(length int64) (full bool, err error) {
 	return full, nil
 }
 
-// final makes an error one that is not tried again.
+// final turns an error into one that is not retried.
 func final(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("syncing: %v", cause(err)) //nolint:errorlint // a full disk is like any other error here
+	return fmt.Errorf("syncing: %v", cause(err)) //nolint:errorlint // a full disk is not special here
 }

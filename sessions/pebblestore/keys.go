@@ -12,7 +12,7 @@ import (
 	"authsidecar/sessions"
 )
 
-// The kinds of keys, the first byte of each. They are part of the format.
+// The kinds of keys: the first byte. They are part of the format.
 const (
 	kindRow     = 0x01
 	kindUser    = 0x02
@@ -37,8 +37,8 @@ const (
 	hashPrefix = realmEnd + hashSize
 )
 
-// hash names a realm, a user or an actor in keys: fixed in size, so that no name
-// is a prefix of another.
+// A hash stands for a realm, a user or an actor in keys. Its size is fixed, so none is a prefix of
+// another.
 type hash [hashSize]byte
 
 func hashString(s string) hash {
@@ -54,7 +54,7 @@ func hashActor(p *sessions.Principal) hash {
 	return hash(sum[:hashSize])
 }
 
-// splitKey gives the part of a key that Bloom filters hold: what a lookup knows.
+// splitKey returns the length of the part of a key that is in Bloom filters: what a lookup knows.
 func splitKey(key []byte) int {
 	if len(key) == 0 {
 		return 0
@@ -73,8 +73,8 @@ func splitKey(key []byte) int {
 	return min(n, len(key))
 }
 
-// comparer orders keys by their bytes. Its name is in the database, and Pebble
-// opens none with another.
+// comparer orders keys bytewise. Its name is stored in the database, and Pebble opens no database
+// with another.
 var comparer = &pebble.Comparer{
 	Name:                 "authsidecar.sessions",
 	Compare:              bytes.Compare,
@@ -89,8 +89,7 @@ var comparer = &pebble.Comparer{
 	Split:                splitKey,
 }
 
-// keyOfKind is how Pebble's errors and logs show a key: they need not know whose
-// it is.
+// keyOfKind is how Pebble's errors and logs show a key: without its contents.
 type keyOfKind []byte
 
 // Format writes the kind of the key.
@@ -118,13 +117,14 @@ func appendActorPrefix(dst []byte, realm, actor hash) []byte {
 	return append(appendPrefix(dst, kindActor, realm), actor[:]...)
 }
 
-// appendTimedKey writes a key of an index by time: when a session or a mark is due, or was revoked.
+// appendTimedKey appends a key of an index by time: when a session or a mark is due, or was
+// revoked.
 func appendTimedKey(dst []byte, kind byte, at time.Time, realm hash, name string) []byte {
 	dst = append(appendTime(append(dst, kind), at), realm[:]...)
 	return append(dst, name...)
 }
 
-// timedKey reads what appendTimedKey wrote, or is ErrCorrupt.
+// timedKey parses what appendTimedKey wrote, or returns ErrCorrupt.
 func timedKey(key []byte) (at time.Time, realm hash, name string, err error) {
 	const head = 1 + timeSize
 	if len(key) < head+hashSize {
@@ -133,20 +133,19 @@ func timedKey(key []byte) (at time.Time, realm hash, name string, err error) {
 	return storedTime(key[1:]), hash(key[head : head+hashSize]), string(key[head+hashSize:]), nil
 }
 
-// appendTime writes milliseconds so that their bytes order as they do, those
-// before 1970 too.
+// appendTime appends milliseconds in bytes that sort by time, including times before 1970.
 func appendTime(dst []byte, t time.Time) []byte {
 	return binary.BigEndian.AppendUint64(dst, uint64(t.UnixMilli())^(1<<63))
 }
 
-// storedTime reads what appendTime wrote.
+// storedTime parses what appendTime wrote.
 func storedTime(b []byte) time.Time { return fromMillis(int64(binary.BigEndian.Uint64(b) ^ (1 << 63))) }
 
 func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
-// appendPlace writes where a session stands in a listing: newest first, and of
-// the same time the greater id first. Of two ids of which one begins the other,
-// the longer is the greater: hence the end mark, and an escaped NUL.
+// appendPlace appends the position of a session in a listing: newest first, and the greater id
+// first at the same time. If one id is a prefix of another, the longer one is greater: hence the
+// end mark, and the escaped NUL.
 func appendPlace(dst []byte, created time.Time, id string) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, ^(uint64(created.UnixMilli()) ^ (1 << 63)))
 	for i := range len(id) {
@@ -158,7 +157,7 @@ func appendPlace(dst []byte, created time.Time, id string) []byte {
 	return append(dst, 0xFF, 0xFE)
 }
 
-// place reads what appendPlace wrote.
+// place parses what appendPlace wrote.
 func place(key []byte) (created time.Time, id string, ok bool) {
 	if len(key) < timeSize+2 {
 		return time.Time{}, "", false
@@ -184,7 +183,7 @@ func place(key []byte) (created time.Time, id string, ok bool) {
 	return time.Time{}, "", false
 }
 
-// prefixEnd returns the first key after all that begin with prefix.
+// prefixEnd returns the first key after all keys with that prefix.
 func prefixEnd(prefix []byte) []byte {
 	end := bytes.Clone(prefix)
 	for i := len(end) - 1; i >= 0; i-- {

@@ -14,8 +14,8 @@ import (
 	"authsidecar/sessions/internal/calls"
 )
 
-// List returns a page of the rows that match. It does not wait for writes in
-// flight: rows that are about to come or to go are in it or not.
+// List returns a page of the rows that match. It does not wait for writes in flight: rows that are
+// being created or revoked may or may not be included.
 func (s *Store) List(ctx context.Context, query sessions.Query) (sessions.Page, error) {
 	return s.listBy(ctx, newSelection(&query), &query)
 }
@@ -30,7 +30,7 @@ func (s *Store) listBy(ctx context.Context, sel *selection, query *sessions.Quer
 	if err != nil {
 		return sessions.Page{}, err
 	}
-	if !query.KeysOnly && !sel.scan { // those who create do not wait for those who read, and an audit reads for long
+	if !query.KeysOnly && !sel.scan { // creations do not wait for listings, and an audit reads for a long time
 		if err := e.turn(ctx); err != nil {
 			return sessions.Page{}, err
 		}
@@ -44,13 +44,13 @@ func (s *Store) listBy(ctx context.Context, sel *selection, query *sessions.Quer
 	return page, unavailable(errors.Join(err, walk.close(e)))
 }
 
-// A selection is a query as the indexes answer it.
+// A selection is a query in terms of the indexes.
 type selection struct {
 	realm    hash
-	prefixes [][]byte // the index entries of each, merged
-	scan     bool     // all own sessions of the realm: no index has them in order
-	actor    *hash    // and only those of this actor
-	name     [8]byte  // of the query, in cursors
+	prefixes [][]byte // prefixes of index entries, to be merged
+	scan     bool     // all own sessions of the realm, which no index orders
+	actor    *hash    // only those of this actor
+	name     [8]byte  // identifies the query in cursors
 }
 
 func newSelection(q *sessions.Query) *selection {
@@ -82,22 +82,22 @@ func newSelection(q *sessions.Query) *selection {
 	return sel
 }
 
-// A walk gives the places of sessions in order. It holds no place twice.
+// A walk returns the positions of sessions in order, without duplicates.
 type walk struct {
 	indexes []indexed
 	actor   *hash
-	places  [][]byte // instead, where no index has them in order
+	places  [][]byte // instead, if no index orders them
 	at      int
 }
 
-// indexed is where a walk is among the index entries of a prefix.
+// indexed is the position of a walk in the index entries of a prefix.
 type indexed struct {
 	*pebble.Iterator
 	prefix []byte
-	left   int // entries there are from here on, at the most
+	left   int // upper bound of the remaining entries
 }
 
-// open starts a walk after a place, nil for the beginning.
+// open starts a walk after a position, or at the beginning if it is nil.
 func (sel *selection) open(ctx context.Context, e *engine, after []byte, q *sessions.Query) (*walk, error) {
 	w := &walk{actor: sel.actor, at: -1}
 	if sel.scan {
@@ -132,7 +132,7 @@ func (w *walk) close(e *engine) error {
 	return err
 }
 
-// next returns the next place, or nil at the end. The place is good until the next call.
+// next returns the next position, or nil at the end. The position is valid until the next call.
 func (w *walk) next() (place []byte, err error) {
 	if w.places != nil || len(w.indexes) == 0 {
 		if w.at++; w.at < len(w.places) {
@@ -170,7 +170,7 @@ func (w *walk) next() (place []byte, err error) {
 	}
 }
 
-// page reads one page off the walk.
+// page reads a page from the walk.
 func (sel *selection) page(ctx context.Context, e *engine, w *walk, q *sessions.Query) (sessions.Page, error) {
 	var page sessions.Page
 	var last []byte
@@ -199,7 +199,7 @@ func (sel *selection) page(ctx context.Context, e *engine, w *walk, q *sessions.
 	}
 }
 
-// listed returns the row of a place, unless it went meanwhile.
+// listed returns the row at a position, unless it has been revoked or deleted meanwhile.
 func (e *engine) listed(q *sessions.Query, realm hash, at []byte) (sessions.Session, bool, error) {
 	created, id, ok := place(at)
 	if !ok {
@@ -216,9 +216,9 @@ func (e *engine) listed(q *sessions.Query, realm hash, at []byte) (sessions.Sess
 	return row, err == nil && row.RevokedAt.IsZero(), err
 }
 
-// A cursor is the name of its query and the place of the last row of the page.
+// A cursor is the name of its query and the position of the last row of the page.
 
-// setName names the query, so that a cursor of another one is refused.
+// setName names the query, so that cursors of other queries are refused.
 func (sel *selection) setName() {
 	h := sha256.New()
 	_, _ = h.Write(sel.realm[:])

@@ -14,8 +14,8 @@ import (
 	"authsidecar/sessions/logout"
 )
 
-// A mark stands by its name, with its two times as the value, and in an index by when it is
-// over, for the sweeper. One that was prolonged has several entries there.
+// A mark is stored under its name with its two times, and in an index by expiry for the sweeper. A
+// mark that was extended has several entries there.
 
 func appendNamePrefix(dst []byte, realm hash, name string) []byte {
 	sum := hashString(name)
@@ -26,7 +26,7 @@ func appendMarkKey(dst []byte, realm hash, name string) []byte {
 	return append(appendPrefix(dst, kindMark, realm), name...)
 }
 
-// Named gives the rows that have the name, newest first.
+// Named passes the rows with the name to page, newest first.
 func (s *Store) Named(ctx context.Context, realm, name string, page func([]sessions.Session) error) error {
 	sel := &selection{realm: hashString(realm)}
 	sel.prefixes = [][]byte{appendNamePrefix(nil, sel.realm, name)}
@@ -102,7 +102,7 @@ func readMark(name string, value []byte) (logout.Mark, error) {
 	return logout.Mark{Name: name, At: storedTime(value), Until: storedTime(value[timeSize:])}, nil
 }
 
-// EachMark gives the marks that are not over, in the order of their names.
+// EachMark passes the marks that are not over to page, ordered by name.
 func (s *Store) EachMark(ctx context.Context, realm string, page func([]logout.Mark) error) error {
 	prefix := appendPrefix(nil, kindMark, hashString(realm))
 	for from := prefix; ; {
@@ -119,7 +119,7 @@ func (s *Store) EachMark(ctx context.Context, realm string, page func([]logout.M
 	}
 }
 
-// marksFrom reads marks from a key on, and the key to go on at: nil at the end.
+// marksFrom reads marks beginning at a key, and returns the key to continue at; nil at the end.
 func (s *Store) marksFrom(ctx context.Context, prefix, from []byte) (marks []logout.Mark, next []byte, err error) {
 	e, err := s.enter(ctx)
 	if err != nil {
@@ -142,7 +142,7 @@ func (s *Store) marksFrom(ctx context.Context, prefix, from []byte) (marks []log
 	return marks, nil, unavailable(err)
 }
 
-// Marks returns those of the names that are not over.
+// Marks returns the marks with these names that are not over.
 func (s *Store) Marks(ctx context.Context, realm string, names []string) (marks []logout.Mark, err error) {
 	e, err := s.enter(ctx)
 	if err != nil {
@@ -152,7 +152,7 @@ func (s *Store) Marks(ctx context.Context, realm string, names []string) (marks 
 	now := s.Now()
 	for _, name := range names {
 		key := appendMarkKey(nil, hashString(realm), name)
-		// What is on its way to the disk has been seen by nobody yet.
+		// A mark that is still being written has not been acknowledged yet.
 		m, found, err := e.findMark(key, name)
 		if err != nil {
 			return nil, err
@@ -164,7 +164,7 @@ func (s *Store) Marks(ctx context.Context, realm string, names []string) (marks 
 	return marks, nil
 }
 
-// sweepMarks deletes marks that are over, at most limit of them.
+// sweepMarks deletes at most limit marks that are over.
 func (e *engine) sweepMarks(ctx context.Context, now time.Time, limit int) error {
 	due, err := e.due(ctx, kindMarkDue, now, limit)
 	if err != nil {
@@ -181,7 +181,7 @@ func (e *engine) sweepMarks(ctx context.Context, now time.Time, limit int) error
 	return nil
 }
 
-// sweepMark deletes an entry, and its mark unless that was prolonged.
+// sweepMark deletes an entry, and its mark unless that was extended.
 func (e *engine) sweepMark(ctx context.Context, entry []byte, now time.Time) error {
 	_, realm, name, err := timedKey(entry)
 	if err != nil {

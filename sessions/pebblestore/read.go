@@ -17,8 +17,7 @@ import (
 	"authsidecar/sessions/rowcodec"
 )
 
-// Get returns the row, or sessions.ErrNotFound. It waits for a write of that
-// session that is in flight.
+// Get returns the row, or sessions.ErrNotFound. It waits for writes in flight to that session.
 func (s *Store) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
 	e, err := s.enter(ctx)
 	if err != nil {
@@ -35,7 +34,7 @@ func (s *Store) Get(ctx context.Context, key sessions.Key) (sessions.Session, er
 	return e.get(key, rowKey)
 }
 
-// get reads the row under a key.
+// get reads the row with a key.
 func (e *engine) get(key sessions.Key, rowKey []byte) (sessions.Session, error) {
 	data, closer, err := e.read(rowKey)
 	if err != nil {
@@ -45,7 +44,7 @@ func (e *engine) get(key sessions.Key, rowKey []byte) (sessions.Session, error) 
 	return rowcodec.Decode(key, data)
 }
 
-// read reads what is stored under a key, good until it is closed.
+// read reads the value of a key, which is valid until it is closed.
 func (e *engine) read(rowKey []byte) ([]byte, io.Closer, error) {
 	data, closer, err := e.db.Get(rowKey)
 	switch {
@@ -57,9 +56,8 @@ func (e *engine) read(rowKey []byte) ([]byte, io.Closer, error) {
 	return data, closer, nil
 }
 
-// find is get for a row that is not there most likely: filters show that without
-// a look at the data, also in the last level, where Pebble's Get does not ask
-// them.
+// find is get for a row that most likely does not exist: filters show that without reading data,
+// even in the last level, where Pebble's Get does not use them.
 func (e *engine) find(key sessions.Key, rowKey []byte) (row sessions.Session, err error) {
 	iter, err := e.db.NewIter(&pebble.IterOptions{UseL6Filters: true})
 	if err != nil {
@@ -80,8 +78,8 @@ func (e *engine) find(key sessions.Key, rowKey []byte) (row sessions.Session, er
 	return rowcodec.Decode(key, data)
 }
 
-// entries gives the entries from lower on and before upper, in the order of their keys: each is good until
-// the next. What goes wrong ends it, and is in err then.
+// entries iterates over the entries from lower to before upper, in the order of their keys. An
+// entry is valid until the next. After an error the iteration ends, and the error is in err.
 func entries(ctx context.Context, db *pebble.DB, lower, upper []byte, err *error) iter.Seq2[[]byte, []byte] {
 	return func(yield func(key, value []byte) bool) {
 		at, failed := db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
@@ -103,11 +101,11 @@ func entries(ctx context.Context, db *pebble.DB, lower, upper []byte, err *error
 	}
 }
 
-// scanMark begins the cursors of Scan, so that none of a listing passes for one. The
-// key of the last row of the page, without its kind, is the rest.
+// scanMark is the prefix of cursors of Scan, which distinguishes them from those of listings. The
+// rest is the key of the last row of the page, without its kind.
 const scanMark = "scan\x00"
 
-// Scan returns a page of the rows of all realms, in the order of their keys.
+// Scan returns a page of the rows of all realms, ordered by key.
 func (s *Store) Scan(ctx context.Context, cursor string, limit int) (sessions.Page, error) {
 	from, err := readScanCursor(cursor)
 	if err != nil {
@@ -141,7 +139,7 @@ func (e *engine) scan(ctx context.Context, from []byte, limit int) (page session
 	return page, nil
 }
 
-// scanned reads a row.
+// scanned decodes a row.
 func (e *engine) scanned(key, data []byte) (sessions.Session, error) {
 	if len(key) < realmEnd {
 		return sessions.Session{}, ErrCorrupt
@@ -153,7 +151,7 @@ func (e *engine) scanned(key, data []byte) (sessions.Session, error) {
 	return rowcodec.Decode(sessions.Key{Realm: name, ID: string(key[realmEnd:])}, data)
 }
 
-// readScanCursor returns the first key that the page may have.
+// readScanCursor returns the first key of the page.
 func readScanCursor(cursor string) (from []byte, err error) {
 	if cursor == "" {
 		return []byte{kindRow}, nil
@@ -164,11 +162,11 @@ func readScanCursor(cursor string) (from []byte, err error) {
 		return nil, sessions.ErrBadCursor
 	}
 	from = append([]byte{kindRow}, last...)
-	return append(from, 0), nil // what comes right after it
+	return append(from, 0), nil // the first key after it
 }
 
-// scanPlaces finds the first places after one among all own sessions of a realm,
-// by looking at all of them: a question that only audits ask.
+// scanPlaces returns the first positions after one among all own sessions of a realm, by reading
+// all of them. Only audits ask for that.
 func (sel *selection) scanPlaces(ctx context.Context, e *engine, after []byte, most int) (first [][]byte, err error) {
 	prefix := appendPrefix(nil, kindUser, sel.realm)
 	sortOut := func() {

@@ -12,16 +12,15 @@ import (
 	"authsidecar/sessions/internal/calls"
 )
 
-// Keys hold the hash of a realm, and this table its name. It is written with the
-// first row, cutoff or mark of a realm. A store of before the table gets the names of its
-// realms with the next write in each.
+// Keys contain the hash of a realm; this table has its name. It is written with the first row,
+// cutoff or mark of a realm. In a store from before the table, the name of a realm is added with
+// the next write.
 
-// errUnnamed means that rows are of a realm that nobody wrote in since there is a
-// table of names.
+// errUnnamed means that rows belong to a realm in which nothing was written since the table of
+// names exists.
 var errUnnamed = errors.New("rows are of a realm whose name is unknown until a session of it is written")
 
-// realms are the names that are on the disk for sure, as far as they were asked
-// for. The zero value is ready to use.
+// realms are the names that are known to be on disk. The zero value is ready to use.
 type realms struct {
 	mu    sync.RWMutex
 	names map[hash]string
@@ -46,7 +45,7 @@ func (r *realms) add(of hash, name string) {
 	r.names[of] = name
 }
 
-// nameRealm puts the name into the batch, unless it is on the disk.
+// nameRealm adds the name to the batch, unless it is on disk.
 func (e *engine) nameRealm(b *pebble.Batch, realm hash, name string) error {
 	if _, known := e.realms.name(realm); known {
 		return nil
@@ -91,7 +90,7 @@ func (s *Store) Realms(ctx context.Context) ([]string, error) {
 	return all, nil
 }
 
-// eachRealm goes from realm to realm, past all else that has keys of the kind.
+// eachRealm visits each realm that has keys of the kind, skipping the rest.
 func (e *engine) eachRealm(ctx context.Context, kind byte, report func(hash, string)) (err error) {
 	iter, err := e.db.NewIter(&pebble.IterOptions{LowerBound: []byte{kind}, UpperBound: []byte{kind + 1}})
 	if err != nil {

@@ -12,16 +12,15 @@ import (
 	"authsidecar/sessions/rowcodec"
 )
 
-// What was ended before its time stands in a log by that time, whatever becomes of
-// the row. An entry comes with the write that ends the session. The sweeper cuts the
-// log off behind: rarely, since what it leaves there is in the way of readers until
-// it is compacted.
+// Revocations are in a log by time, whatever becomes of the rows. The write that revokes a session
+// adds an entry. The sweeper truncates the log rarely, since deleted entries slow down readers
+// until they are compacted.
 const (
 	logMargin = 10 * time.Minute
 	logKept   = revocation.Retention + logMargin
 )
 
-// Revoked reports what was revoked from since on.
+// Revoked reports what was revoked since a time.
 func (s *Store) Revoked(ctx context.Context, since time.Time, report func(key sessions.Key, at time.Time)) error {
 	e, err := s.enter(ctx)
 	if err != nil {
@@ -48,7 +47,7 @@ func (e *engine) revoked(ctx context.Context, since time.Time, report func(sessi
 	return err
 }
 
-// logRevoked keeps the log of a row that is about to be next.
+// logRevoked updates the log for a row that is about to become next.
 func (w *writer) logRevoked(row, next *sessions.Session) error {
 	var buf [128]byte
 	switch {
@@ -65,7 +64,7 @@ func (w *writer) logRevoked(row, next *sessions.Session) error {
 	return w.batch.Set(appendTimedKey(buf[:0], kindRevoked, next.RevokedAt, w.realm, next.ID), nil, nil)
 }
 
-// cutLog forgets what nobody asks for any more, as soon as that is enough.
+// cutLog deletes old entries that nobody asks for, once there are enough.
 func (e *engine) cutLog(ctx context.Context, now time.Time) error {
 	enough, err := e.due(ctx, kindRevoked, now.Add(-logKept-logMargin), 1)
 	if err != nil || len(enough) == 0 {
@@ -75,7 +74,7 @@ func (e *engine) cutLog(ctx context.Context, now time.Time) error {
 	return e.change(ctx, from, func(b *pebble.Batch) error { return b.DeleteRange(from, to, nil) })
 }
 
-// AddCutoff keeps the cutoff.
+// AddCutoff stores the cutoff.
 func (s *Store) AddCutoff(ctx context.Context, c revocation.Cutoff) (revocation.Cutoff, error) {
 	data, err := rowcodec.EncodeCutoff(&c)
 	if err != nil {
@@ -92,7 +91,7 @@ func (s *Store) AddCutoff(ctx context.Context, c revocation.Cutoff) (revocation.
 	return c, err
 }
 
-// RemoveCutoff forgets a cutoff; that there is none is no error.
+// RemoveCutoff deletes a cutoff; it is no error if there is none.
 func (s *Store) RemoveCutoff(ctx context.Context, c revocation.Cutoff) error {
 	return s.changeCutoff(ctx, &c, func(_ *engine, b *pebble.Batch) error { return b.Delete(appendCutoffKey(nil, &c), nil) })
 }
@@ -106,8 +105,8 @@ func (s *Store) changeCutoff(ctx context.Context, c *revocation.Cutoff, change f
 	return e.change(ctx, []byte(c.ID), func(b *pebble.Batch) error { return change(e, b) })
 }
 
-// Cutoffs returns those of the realm, oldest first. One that cannot be read fails
-// them all: a revocation must not be missed.
+// Cutoffs returns the cutoffs of the realm, oldest first. If one cannot be read, it fails: a
+// revocation must not be missed.
 func (s *Store) Cutoffs(ctx context.Context, realm string) ([]revocation.Cutoff, error) {
 	e, err := s.enter(ctx)
 	if err != nil {
@@ -142,7 +141,7 @@ func appendCutoffKey(dst []byte, c *revocation.Cutoff) []byte {
 	return append(dst, c.ID...)
 }
 
-// Identity is a text that no other store has. It is in checkpoints too.
+// Identity returns a text that no other store has, apart from checkpoints.
 func (s *Store) Identity(ctx context.Context) (identity string, err error) {
 	e, err := s.enter(ctx)
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 	"authsidecar/sessions/internal/calls"
 )
 
-// Store is a sessions.Store in one directory of this machine.
+// Store is a sessions.Store in a directory of this machine.
 type Store struct {
 	opts  Options
 	dir   directory
@@ -32,13 +32,13 @@ type Store struct {
 	sweeping chan struct{}
 }
 
-// reviveEvery is how often a store whose disk failed tries to open it again.
+// reviveEvery is how often a store tries to reopen after its disk failed.
 const reviveEvery = time.Second
 
-// Open opens the store, or makes one in an empty or absent directory. After
-// ErrInUse, ErrForeign, sessions.ErrNoStore, ErrNewer and ErrCorrupt the directory is as it was. All
-// other errors wrap sessions.ErrUnavailable: a disk that is full or fails. No right to the
-// directory, or a place where none can be, is sessions.ErrSetup too.
+// Open opens the store, or creates one in an empty or absent directory. After ErrInUse, ErrForeign,
+// sessions.ErrNoStore, ErrNewer and ErrCorrupt, the directory is unchanged. All other errors wrap
+// sessions.ErrUnavailable: a disk that is full or fails. Missing permissions, or a path where there
+// can be no directory, wrap sessions.ErrSetup too.
 func Open(opts Options) (*Store, error) { return open(opts, vfs.Default) }
 
 func open(opts Options, fs vfs.FS) (*Store, error) {
@@ -93,7 +93,7 @@ func (s *Store) open() (err error) {
 	return s.start(true)
 }
 
-// make makes a new store.
+// make creates a store.
 func (s *Store) make() error {
 	if err := s.dir.mark(markerText(format) + making); err != nil {
 		return refusal(err)
@@ -120,7 +120,7 @@ func (s *Store) start(exists bool) error {
 		return unavailable(err)
 	}
 	if s.dir.fs == vfs.Default {
-		_ = os.Chmod(s.dir.fs.PathJoin(s.dir.path, lockName), 0o600) // the one file that Pebble's lock made; it is empty
+		_ = os.Chmod(s.dir.fs.PathJoin(s.dir.path, lockName), 0o600) // the only file that Pebble's lock created; it is empty
 	}
 	if err := s.clock.load(e); err != nil {
 		return unavailable(errors.Join(err, e.close()))
@@ -130,14 +130,14 @@ func (s *Store) start(exists bool) error {
 	return nil
 }
 
-// Close waits for operations in flight and closes the store: each later one is
-// sessions.ErrClosed. Where the disk is full or fails, what Pebble was about to
-// write stays parked, and the error says so; nothing acknowledged is lost.
+// Close waits for operations in flight and closes the store: all later ones return
+// sessions.ErrClosed. If the disk is full or failing, what Pebble was about to write is abandoned,
+// and the error says so; acknowledged writes are not lost.
 func (s *Store) Close() error {
 	return s.gate.Close(func() error { return errors.Join(s.engine.Load().close(), s.lock.Close()) })
 }
 
-// enter lets an operation in. leave it, unless there is an error.
+// enter admits an operation, which must leave unless there is an error.
 func (s *Store) enter(ctx context.Context) (*engine, error) {
 	if err := s.gate.Enter(ctx); err != nil {
 		return nil, err
@@ -152,7 +152,7 @@ func (s *Store) enter(ctx context.Context) (*engine, error) {
 
 func (s *Store) leave() { s.gate.Leave() }
 
-// enterWriting lets an operation in that is about to write.
+// enterWriting is enter for an operation that writes.
 func (s *Store) enterWriting(ctx context.Context) (*engine, error) {
 	e, err := s.enter(ctx)
 	if err != nil {
@@ -165,7 +165,7 @@ func (s *Store) enterWriting(ctx context.Context) (*engine, error) {
 	return e, nil
 }
 
-// current returns the engine, a new one if it died.
+// current returns the engine, after reopening it if it died.
 func (s *Store) current() (*engine, error) {
 	e := s.engine.Load()
 	dead := e.guard.Dead()
@@ -191,7 +191,7 @@ func (s *Store) current() (*engine, error) {
 	return s.engine.Load(), nil
 }
 
-// Now is the store's clock, which never runs back.
+// Now returns the store's time, which never goes backward.
 func (s *Store) Now() time.Time { return fromMillis(s.clock.read()) }
 
 // Interface guards

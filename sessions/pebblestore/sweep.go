@@ -13,13 +13,13 @@ import (
 	"authsidecar/sessions/rowcodec"
 )
 
-// sweepBatch is how many sessions are locked and deleted at once.
+// sweepBatch is how many sessions are locked and deleted at a time.
 const sweepBatch = 256
 
-// unreadable is after how long a row that cannot be read is looked at again.
+// unreadable is when an unreadable row is tried again.
 const unreadable = time.Hour
 
-// Sweep deletes rows that are due, with their index entries, a batch at a time.
+// Sweep deletes rows that are due, with their index entries, in batches.
 func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Session)) (deleted int, err error) {
 	e, err := s.enterWriting(ctx)
 	if err != nil {
@@ -27,7 +27,7 @@ func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Sessio
 	}
 	defer s.leave()
 	select {
-	case s.sweeping <- struct{}{}: // it holds many locks, and two of it would wait for each other
+	case s.sweeping <- struct{}{}: // a sweep holds many locks, and two would deadlock
 	case <-ctx.Done():
 		return 0, unavailable(ctx.Err())
 	}
@@ -59,13 +59,12 @@ type sweep struct {
 	batch   *pebble.Batch
 	held    map[uint16]bool // locks
 	locks   []uint16
-	gone    map[string]bool // rows: several entries may stand for one
+	gone    map[string]bool // rows: several entries may belong to one
 	deleted int
-	over    []sessions.Session // those that nobody revoked
+	over    []sessions.Session // those that were not revoked
 }
 
-// run looks at up to most entries that are due. more reports whether there may be
-// others.
+// run processes at most most entries that are due. more reports whether there may be others.
 func (b *sweep) run(ctx context.Context) (more bool, err error) {
 	due, err := b.e.due(ctx, kindExpiry, b.now, b.most)
 	if err != nil || len(due) == 0 {
@@ -90,7 +89,7 @@ func (b *sweep) run(ctx context.Context) (more bool, err error) {
 	return len(due) == b.most, b.e.commit(ctx, batch, b.locks...)
 }
 
-// due returns the first entries of an index by time that are due.
+// due returns the first due entries of an index by time.
 func (e *engine) due(ctx context.Context, kind byte, now time.Time, most int) (due [][]byte, err error) {
 	if err := calls.Done(ctx); err != nil {
 		return nil, err
@@ -106,7 +105,7 @@ func (e *engine) due(ctx context.Context, kind byte, now time.Time, most int) (d
 	return due, errors.Join(iter.Error(), e.closeWalk(iter, lower, upper))
 }
 
-// entry deletes what the entry stands for, or moves it to when that is due.
+// entry deletes the row of an entry, or moves the entry to when the row is due.
 func (b *sweep) entry(ctx context.Context, entry []byte) error {
 	_, realm, id, err := timedKey(entry)
 	if err != nil {
@@ -140,7 +139,7 @@ func (b *sweep) entry(ctx context.Context, entry []byte) error {
 	}
 	row, err := rowcodec.Decode(sessions.Key{Realm: name, ID: id}, data)
 	switch {
-	case err != nil: // a newer release's: it must not keep others from being swept
+	case err != nil: // of a newer release: it must not keep others from being swept
 		return b.batch.Set(appendTimedKey(nil, kindExpiry, b.now.Add(unreadable), realm, id), nil, nil)
 	case row.PurgeAt().After(b.now):
 		return b.batch.Set(appendTimedKey(nil, kindExpiry, row.PurgeAt(), realm, id), nil, nil)
@@ -162,14 +161,14 @@ func (b *sweep) delete(row *sessions.Session, realm hash, rowKey []byte) error {
 }
 
 const (
-	// tooManyHidden is how many deleted entries a walk may step over: a millisecond's worth.
+	// tooManyHidden is how many deleted entries a walk may step over: about a millisecond.
 	tooManyHidden = 4096
-	// tidyRest is how many times as long as it took nothing is tidied after that.
+	// tidyRest is how many times its own duration a tidy waits before the next.
 	tidyRest = 20
 )
 
-// closeWalk closes an iterator of a range. Where it stepped over very many entries that were deleted,
-// Pebble writes the range without them, in the background.
+// closeWalk closes an iterator of a range. If it stepped over very many deleted entries, Pebble
+// rewrites the range without them, in the background.
 func (e *engine) closeWalk(iter *pebble.Iterator, lower, upper []byte) error {
 	steps := iter.Stats().ForwardStepCount
 	if steps[pebble.InternalIterCall]-steps[pebble.InterfaceCall] > tooManyHidden {
@@ -178,13 +177,14 @@ func (e *engine) closeWalk(iter *pebble.Iterator, lower, upper []byte) error {
 	return iter.Close()
 }
 
-// tidy writes a range without what was deleted in it, one at a time.
+// tidy rewrites a range without deleted entries. Only one runs at a time.
 func (e *engine) tidy(lower, upper []byte) {
 	if !e.tidying.CompareAndSwap(false, true) {
 		return
 	}
 	e.commits.Go(func() {
-		// How long it takes is no time of a session. What fails is logged where it does, and done again.
+		// This measures work, not the time of a session. Failures are logged by Pebble, and retried
+		// later.
 		start := time.Now() //nolint:forbidigo // see above
 		_ = e.db.Compact(e.ending, lower, upper, false)
 		time.AfterFunc(tidyRest*time.Since(start), func() { e.tidying.Store(false) }) //nolint:forbidigo // see above

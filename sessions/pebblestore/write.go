@@ -12,8 +12,8 @@ import (
 	"authsidecar/sessions/rowcodec"
 )
 
-// Create puts the row if no row of that key exists, and counts by the filter, which may
-// count too many: math.MaxInt for a while after the store was opened.
+// Create inserts the row unless its key exists. It counts with the filter, which may count too
+// many, and for a while after the store was opened returns math.MaxInt.
 func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
 	e, err := s.enterWriting(ctx)
 	if err != nil {
@@ -47,8 +47,7 @@ func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessio
 	return row, true, e.filter.count(appendUserPrefix(buf[:0], w.realm, hashString(row.UserID), row.Impersonation)), nil
 }
 
-// Update runs fn once on the row, with the session locked, and stores what it
-// returns.
+// Update runs fn once on the row, with the session locked, and stores what it returns.
 func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
 	e, err := s.enterWriting(ctx)
 	if err != nil {
@@ -79,15 +78,15 @@ func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transi
 	return next, nil
 }
 
-// keepIndexed keeps what no transition changes.
+// keepIndexed restores the fields that no transition changes.
 func keepIndexed(next, row *sessions.Session) {
 	next.Realm, next.ID, next.CreatedAt = row.Realm, row.ID, row.CreatedAt
 	next.UserID, next.Impersonation, next.Actor = row.UserID, row.Impersonation, row.Actor
 	next.ActorSub, next.ActorSID = row.ActorSub, row.ActorSID
 }
 
-// A writer writes one session. It holds its lock until it is closed, or has
-// given it to a commit.
+// A writer writes one session. It holds the session's lock until it is closed, or hands it over to
+// a commit.
 type writer struct {
 	e      *engine
 	key    sessions.Key
@@ -120,7 +119,7 @@ func (w *writer) close() {
 	}
 }
 
-// commit gives batch and lock away.
+// commit hands over batch and lock.
 func (w *writer) commit(ctx context.Context) error {
 	batch := w.batch
 	w.batch, w.locked = nil, false
@@ -131,7 +130,7 @@ func (w *writer) commit(ctx context.Context) error {
 	return err
 }
 
-// put writes next in place of row, which is nil where there is none.
+// put writes next in place of row, which is nil if there is none.
 func (w *writer) put(row, next *sessions.Session) error {
 	var err error
 	if failed := rowcodec.EncodeFor(next, func(data []byte) {
@@ -157,7 +156,7 @@ func (w *writer) put(row, next *sessions.Session) error {
 	return unavailable(err)
 }
 
-// eachIndexKey gives the entries that a listed row has.
+// eachIndexKey calls do for each index entry of a listed row.
 func eachIndexKey(realm hash, row *sessions.Session, do func(key, value []byte) error) error {
 	var buf [256]byte
 	user := hashString(row.UserID)
@@ -189,7 +188,7 @@ func eachIndexKey(realm hash, row *sessions.Session, do func(key, value []byte) 
 	return err
 }
 
-// normalise makes a row what reading it back would give.
+// normalise changes a row to what reading it back returns.
 func normalise(row *sessions.Session) {
 	for _, at := range []*time.Time{&row.CreatedAt, &row.ExpiresAt, &row.RotatedAt, &row.ConfirmedAt, &row.RevokedAt} {
 		*at = time.UnixMilli(at.UnixMilli()).UTC()
