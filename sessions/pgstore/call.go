@@ -12,11 +12,10 @@ import (
 	"authsidecar/sessions/internal/calls"
 )
 
-// hash32 chooses the exclusive lane of what has this hash.
+// hash32 returns the number that selects the exclusive lane.
 func hash32(name []byte) uint32 { return binary.BigEndian.Uint32(name) }
 
-// do runs a statement on a connection, and again where the server says that nothing
-// came of it.
+// do runs a statement on a connection, and retries it if the server says that it had no effect.
 func (s *Store) do(ctx context.Context, statement func(context.Context, *pgx.Conn) error) error {
 	lane, err := s.lanes.Run(ctx)
 	if err != nil {
@@ -26,10 +25,10 @@ func (s *Store) do(ctx context.Context, statement func(context.Context, *pgx.Con
 	return s.doNow(ctx, statement)
 }
 
-// tries is how often a statement is said that came to nothing.
+// tries is how often a statement without effect is tried.
 const tries = 5
 
-// doNow is do for those who need not wait in line.
+// doNow is do without waiting in the lanes.
 func (s *Store) doNow(ctx context.Context, statement func(context.Context, *pgx.Conn) error) (err error) {
 	if err = s.gate.Enter(ctx); err != nil {
 		return err
@@ -44,8 +43,8 @@ func (s *Store) doNow(ctx context.Context, statement func(context.Context, *pgx.
 	return err
 }
 
-// once runs a statement. Whoever gives up on it does not break it off, which would
-// cost the connection: it is bounded by its time.
+// once runs a statement. A caller that gives up does not cancel it, which would cost the
+// connection: its timeout limits it.
 func (s *Store) once(ctx context.Context, statement func(context.Context, *pgx.Conn) error) error {
 	waiting, cancel := context.WithTimeoutCause(ctx, s.opts.Timeout, ErrBusy)
 	conn, err := s.pool.Acquire(waiting)
@@ -66,8 +65,8 @@ func (s *Store) once(ctx context.Context, statement func(context.Context, *pgx.C
 	return unavailable(err)
 }
 
-// query says a statement, and calls row for each row of the answer. Where that is an
-// error, so is query.
+// query runs a statement and calls row for each row of the result. If row returns an error, so does
+// query.
 func (s *Store) query(ctx context.Context, sql string, a *args, row func(*reader) error) error {
 	return s.do(ctx, func(ctx context.Context, conn *pgx.Conn) error { return s.ask(ctx, conn, sql, a, row) })
 }
@@ -85,7 +84,7 @@ func (s *Store) ask(ctx context.Context, conn *pgx.Conn, sql string, a *args, ro
 	return readRows(asked, rows, row)
 }
 
-// readRows reads an answer to its end, or to the first row that fails.
+// readRows reads a result to its end, or to the first row that fails.
 func readRows(asked time.Duration, rows pgx.Rows, row func(*reader) error) error {
 	defer rows.Close()
 	for rows.Next() {

@@ -35,7 +35,7 @@ func (s *Store) get(ctx context.Context, key sessions.Key) (found foundRow, err 
 	return found, err
 }
 
-// found reads the time and columns.
+// found reads the time and the columns.
 func (s *Store) found(key sessions.Key, r *reader) (found foundRow, err error) {
 	at := *r
 	if err := s.learn(r); err != nil {
@@ -46,8 +46,8 @@ func (s *Store) found(key sessions.Key, r *reader) (found foundRow, err error) {
 	return found, err
 }
 
-// Update behaves as if fn ran once on the row: it reads the row, and writes what fn
-// made of it if nobody wrote it meanwhile, else it begins again.
+// Update reads the row, calls fn, and writes the result if nobody wrote the row meanwhile;
+// otherwise it starts over.
 func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
 	lane, err := s.lanes.Exclusive(ctx, hash32(hash("session", key.Realm, key.ID)))
 	if err != nil {
@@ -76,7 +76,7 @@ func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transi
 	return sessions.Session{}, calls.ErrContended
 }
 
-// set writes next in the place of what was found, unless that changed.
+// set writes next in place of the row that was found, unless that has changed.
 func (s *Store) set(ctx context.Context, found *foundRow, next *sessions.Session, revoked time.Time) (sessions.Session, bool, error) {
 	w, err := encode(next)
 	if err != nil {
@@ -112,7 +112,7 @@ func (s *Store) Rotate(ctx context.Context, p *sessions.Presented, fresh *sessio
 	return row, at, rotated, nil
 }
 
-// Revoke ends the row unless it is revoked already.
+// Revoke revokes the row unless it is revoked already.
 func (s *Store) Revoke(ctx context.Context, key sessions.Key, reason sessions.EndReason) (row sessions.Session, ended bool, err error) {
 	for range calls.MostContended {
 		a := s.at().text(key.Realm).text(key.ID).text(string(reason)).int(storedrow.KeptRevoked).int(rowcodec.Format).string(name(key))
@@ -133,8 +133,8 @@ func (s *Store) Revoke(ctx context.Context, key sessions.Key, reason sessions.En
 		case !row.RevokedAt.IsZero():
 			return row, ended, nil
 		}
-		// Somebody else revoked it while this statement waited: what it saw besides
-		// is from before.
+		// Another statement revoked the row while this one waited: the rest of what this one saw is
+		// older.
 	}
 	return sessions.Session{}, false, calls.ErrContended
 }

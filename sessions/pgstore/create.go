@@ -13,13 +13,12 @@ import (
 	"authsidecar/sessions/internal/calls"
 )
 
-// mostCounted bounds what counting costs. A user with more sessions is counted as
-// math.MaxInt.
+// mostCounted limits the cost of counting. For a user with more sessions the count is math.MaxInt.
 const mostCounted = 1000
 
-// Create puts the row if no row of that key exists, and counts the user's sessions of that
-// kind: math.MaxInt where there are more than a thousand. Of those who do so at once for
-// one user, each counts the ones before it.
+// Create inserts the row unless its key exists, and counts the user's sessions of that kind:
+// math.MaxInt if there are more than mostCounted. Of concurrent calls for one user, each counts the
+// earlier ones.
 func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
 	p := putting{store: s, user: hashUser(row.UserID)}
 	put := p.put
@@ -41,13 +40,13 @@ func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessio
 		if p.found {
 			return p.old, false, 0, nil
 		}
-		// It was put by somebody else a moment ago, so that this statement was too
-		// late to put it and too early to see it.
+		// Another statement has just inserted it, so this one came too late to insert it and too
+		// early to see it.
 	}
 	return stored, false, 0, calls.ErrContended
 }
 
-// putting is a row on its way into the store.
+// putting is a row that is being inserted.
 type putting struct {
 	store *Store
 	w     *storedRow
@@ -55,10 +54,10 @@ type putting struct {
 
 	created, found bool
 	count          int
-	old            sessions.Session // what was found instead
+	old            sessions.Session // what exists instead
 }
 
-// put stores the row as it is, or reads what is there.
+// put inserts the row unchanged, or reads the existing one.
 func (p *putting) put(ctx context.Context) error {
 	s := p.store
 	if !p.w.Session.RevokedAt.IsZero() {
@@ -67,8 +66,8 @@ func (p *putting) put(ctx context.Context) error {
 	return p.locked(ctx, s.sql.create, p.read)
 }
 
-// begin stores the row as one that begins now. Its id is new as a rule: else one more
-// statement reads what is there.
+// begin inserts the row as one that begins now. Its id is usually new; otherwise another statement
+// reads the existing row.
 func (p *putting) begin(ctx context.Context) (err error) {
 	s := p.store
 	if err = p.locked(ctx, s.sql.begin, p.began); err != nil || p.created {
@@ -85,7 +84,7 @@ func (p *putting) begin(ctx context.Context) (err error) {
 func (p *putting) args() *args {
 	row := &p.w.Session
 	a := p.store.at().text(row.Realm).text(row.ID)
-	a.int(rand.Int64N(math.MaxInt64 / 2)) //nolint:gosec // no secret: it distinguishes a row from one that had its key before
+	a.int(rand.Int64N(math.MaxInt64 / 2)) //nolint:gosec // not a secret: distinguishes the row from an earlier one with its key
 	a = p.w.lasting(p.w.changing(a))
 	if !row.RevokedAt.IsZero() {
 		a.string(name(row.Key()))
@@ -93,8 +92,8 @@ func (p *putting) args() *args {
 	return a
 }
 
-// locked takes the lock of the user before a statement that counts: both are one
-// transaction, since they are sent as one.
+// locked takes the lock of the user before a statement that counts. Both are sent together, as one
+// transaction.
 func (p *putting) locked(ctx context.Context, sql string, read func(*reader) error) error {
 	s, row := p.store, &p.w.Session
 	kind := byte(0)
@@ -108,7 +107,7 @@ func (p *putting) locked(ctx context.Context, sql string, read func(*reader) err
 	}
 	defer lane.Leave()
 	return s.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
-		p.created = false // where it is said again, of which nothing came
+		p.created = false // when it is retried after having no effect
 		asked := s.clock.Passed()
 		batch := new(pgx.Batch)
 		batch.Queue(s.sql.lock, int64(binary.BigEndian.Uint64(lock)))
@@ -117,7 +116,7 @@ func (p *putting) locked(ctx context.Context, sql string, read func(*reader) err
 	})
 }
 
-// began reads when the row began, its place, and how many others there are.
+// began reads when the row began, its position, and how many others there are.
 func (p *putting) began(r *reader) error {
 	at := *r
 	if err := p.store.learn(r); err != nil {
@@ -138,7 +137,7 @@ func (p *putting) setCount(r *reader) {
 	}
 }
 
-// read reads what came of put.
+// read reads the result of put.
 func (p *putting) read(r *reader) error {
 	if err := p.store.learn(r); err != nil {
 		return err

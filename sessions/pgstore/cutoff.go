@@ -8,8 +8,8 @@ import (
 	"authsidecar/sessions/rowcodec"
 )
 
-// Cutoffs returns those of the realm, oldest first. One that cannot be read fails
-// them all: a revocation must not be missed.
+// Cutoffs returns the cutoffs of the realm, oldest first. If one cannot be read, it fails: a
+// revocation must not be missed.
 func (s *Store) Cutoffs(ctx context.Context, realm string) (all []revocation.Cutoff, err error) {
 	err = s.query(ctx, s.sql.cutoffs, new(args).text(realm), func(r *reader) error {
 		c, err := readCutoff(realm, r)
@@ -54,7 +54,7 @@ func (s *Store) AddCutoff(ctx context.Context, c revocation.Cutoff) (revocation.
 	return c, err
 }
 
-// RemoveCutoff forgets a cutoff; that there is none is no error.
+// RemoveCutoff deletes a cutoff; it is no error if there is none.
 func (s *Store) RemoveCutoff(ctx context.Context, c revocation.Cutoff) error {
 	return s.exec(ctx, s.sql.dropCutoff, new(args).text(c.Realm).int(millis(c.At)).text(c.ID))
 }

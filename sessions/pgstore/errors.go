@@ -11,18 +11,18 @@ import (
 	"authsidecar/sessions/internal/calls"
 )
 
-// Errors of Open and of each operation. All of them wrap sessions.ErrUnavailable.
+// Errors of Open and of all operations. All of them wrap sessions.ErrUnavailable.
 var (
-	// ErrNewer means that a newer release migrated the schema to what this one must
-	// not touch.
+	// ErrNewer means that a newer release migrated the schema to a version that this one must not
+	// use.
 	ErrNewer = fmt.Errorf("%w: schema was migrated by a newer release", sessions.ErrUnavailable)
-	// ErrBusy means that too many wait for a connection already, or that none came
-	// free in time. Nothing was done.
+	// ErrBusy means that too many calls wait for a connection, or that none became free in time.
+	// Nothing was done.
 	ErrBusy = fmt.Errorf("%w: no connection came free", sessions.ErrUnavailable)
 )
 
-// refusal wraps the errors of Open: those that do not pass by themselves, but when somebody
-// changes the options, the rights of the role, or what is there, are sessions.ErrSetup as well.
+// refusal wraps the errors of Open. Those that persist until an operator changes the options, the
+// role's privileges or the database wrap sessions.ErrSetup too.
 func refusal(err error) error {
 	class := code(err)
 	setup := class == codeNoDatabase || strings.HasPrefix(class, classAuthorization) || strings.HasPrefix(class, classSyntaxOrAccess)
@@ -31,7 +31,7 @@ func refusal(err error) error {
 
 func unavailable(err error) error { return calls.Unavailable(err) }
 
-// What the server's errors mean (PostgreSQL, appendix A).
+// The server's error codes (PostgreSQL, appendix A).
 const (
 	codeSerialization   = "40001"
 	codeDeadlock        = "40P01"
@@ -49,11 +49,11 @@ const (
 	codeDatabaseDropped = "57P04"
 	codeNoDatabase      = "3D000"
 
-	classAuthorization  = "28" // whoever we say that we are
-	classSyntaxOrAccess = "42" // no right, or tables that are not ours
+	classAuthorization  = "28" // authentication
+	classSyntaxOrAccess = "42" // missing privileges, or tables that are not ours
 )
 
-// code returns the server's code for an error, or "".
+// code returns the server's code of an error, or "".
 func code(err error) string {
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pg.Code
@@ -61,7 +61,7 @@ func code(err error) string {
 	return ""
 }
 
-// undone reports whether a statement changed nothing and may be sent again.
+// undone reports whether a statement had no effect and may be retried.
 func undone(err error) bool {
 	switch code(err) {
 	case codeSerialization, codeDeadlock:
@@ -71,8 +71,8 @@ func undone(err error) bool {
 	}
 }
 
-// spoilt reports whether a connection that is open is of no more use: it
-// leads to a server that must not write, or that goes away.
+// spoilt reports whether an open connection is useless: it leads to a server that must not write,
+// or that is shutting down.
 func spoilt(err error) bool {
 	switch code(err) {
 	case codeReadOnly, codeAdminShutdown, codeCrashShutdown, codeCannotConnect, codeDatabaseDropped:

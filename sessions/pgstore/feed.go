@@ -14,9 +14,9 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// Follow reports to the sink what any node revokes: by listening, or, where the database
-// cannot be listened to, by asking each revocation.Heartbeat. Heartbeats go the way that
-// revocations go, through the pool.
+// Follow reports to the sink what any node revokes: by LISTEN or, if the database does not support
+// that, by polling every revocation.Heartbeat. Heartbeats take the path of revocations, through the
+// pool.
 func (s *Store) Follow(ctx context.Context, sink revocation.Sink) error {
 	if !s.opts.Poll && !s.sql.silent {
 		err := s.listen(ctx, sink)
@@ -28,18 +28,18 @@ func (s *Store) Follow(ctx context.Context, sink revocation.Sink) error {
 	return s.poll(ctx, sink)
 }
 
-// errDeaf means that listening is of no use here.
+// errDeaf means that LISTEN does not work here.
 var errDeaf = errors.New("nothing is heard where we listen")
 
-// A listening is one connection that listens.
+// A listening is a connection that listens.
 type listening struct {
 	feed.Listener
 
 	store *Store
-	heard []string // and not yet passed on; of the goroutine that listens
+	heard []string // received but not passed on; used only by the listening goroutine
 }
 
-// listen follows by LISTEN, until ctx ends or it hears itself no more.
+// listen follows by LISTEN, until ctx ends or its heartbeats no longer come back.
 func (s *Store) listen(ctx context.Context, sink revocation.Sink) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -84,7 +84,7 @@ func unlessDeaf(err error) error {
 	return unavailable(err)
 }
 
-// tune connects and says LISTEN.
+// tune connects and executes LISTEN.
 func (s *Store) tune(ctx context.Context, config *pgconn.Config) (*pgconn.PgConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
@@ -105,8 +105,8 @@ func (s *Store) tune(ctx context.Context, config *pgconn.Config) (*pgconn.PgConn
 	}
 }
 
-// beat sends heartbeats until ctx ends or they do not come back. Where none ever did, the
-// database cannot be listened to.
+// beat sends heartbeats until ctx ends or they no longer come back. If none ever did, LISTEN does
+// not work here.
 func (l *listening) beat(ctx context.Context) error {
 	ticker := time.NewTicker(revocation.Heartbeat)
 	defer ticker.Stop()
@@ -135,19 +135,19 @@ func (l *listening) beat(ctx context.Context) error {
 	}
 }
 
-// notify says something on the channel, in time or not at all.
+// notify sends a notification within the timeout, or not at all.
 func (s *Store) notify(ctx context.Context, text string) error {
 	ctx, cancel := context.WithTimeout(ctx, revocation.FeedTimeout)
 	defer cancel()
 	return s.aside(ctx, s.sql.notify, new(args).string(text), func(*reader) error { return nil })
 }
 
-// aside is query for what does not wait in line.
+// aside is query without waiting in the lanes.
 func (s *Store) aside(ctx context.Context, sql string, a *args, row func(*reader) error) error {
 	return s.doNow(ctx, func(ctx context.Context, conn *pgx.Conn) error { return s.ask(ctx, conn, sql, a, row) })
 }
 
-// pass passes on what was heard. What cannot be read is looked up in the log.
+// pass passes on what was received. If something cannot be parsed, it reads the log.
 func (l *listening) pass(ctx context.Context) error {
 	heard := l.heard
 	l.heard = nil

@@ -8,14 +8,14 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// Identity is a text that no other store has. A schema that was made anew has another, and
-// one whose table identity was emptied gets another.
+// Identity returns a text that no other store has. It changes when the schema is created again or
+// the table identity is emptied.
 func (s *Store) Identity(ctx context.Context) (string, error) {
 	found, err := s.identity(ctx)
 	if err != nil || found != "" {
 		return found, err
 	}
-	// Of several nodes that make one at once the first does; the others read that.
+	// If several nodes create one concurrently, the first succeeds and the others read it.
 	if err := s.aside(ctx, s.sql.makeIdentity, new(args).text(revocation.NewIdentity()), func(*reader) error { return nil }); err != nil {
 		return "", err
 	}
@@ -25,7 +25,7 @@ func (s *Store) Identity(ctx context.Context) (string, error) {
 	return found, err
 }
 
-// identity reads it; "" where there is none yet.
+// identity reads it; "" if there is none yet.
 func (s *Store) identity(ctx context.Context) (found string, err error) {
 	err = s.aside(ctx, s.sql.identity, new(args), func(r *reader) error {
 		found = r.text()

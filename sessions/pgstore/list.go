@@ -47,22 +47,22 @@ func (s *Store) List(ctx context.Context, query sessions.Query) (page sessions.P
 	return page, nil
 }
 
-// A selection writes the statement for a query. Each part of it reads one index in
-// its order, and no further than a page and what was created in the same millisecond as its end: the last page of a million rows costs what the
-// first does. Only for all own sessions of a realm, which nobody asks for but audits,
-// there is no index.
+// A selection builds the statement for a query. Each part of it reads one index in order, no
+// further than a page plus what was created in the same millisecond as its last row: the last page
+// of a million rows costs as much as the first. Only all own sessions of a realm, which nobody but
+// audits asks for, have no index.
 type selection struct {
 	query *sessions.Query
 	args  *args
 	limit int
 }
 
-// arg adds an argument and returns its name.
+// arg adds an argument and returns its placeholder.
 func (sel *selection) arg(add func(*args) *args) string {
 	return fmt.Sprintf("$%d", len(*add(sel.args)))
 }
 
-// sql writes the statement; "" where nothing can match.
+// sql returns the statement; "" if nothing can match.
 func (sel *selection) sql(schema string, after *place) string {
 	where := sel.where()
 	if len(where) == 0 {
@@ -70,7 +70,7 @@ func (sel *selection) sql(schema string, after *place) string {
 	}
 	at := "created_at"
 	if sel.query.User == "" && sel.query.Actor == nil {
-		at = "(created_at + 0)" // as the index of impersonations says it
+		at = "(created_at + 0)" // as in the index of impersonations
 	}
 	more := ""
 	if after != nil {
@@ -90,7 +90,7 @@ func (sel *selection) sql(schema string, after *place) string {
 	return strings.Join(where, " UNION ALL ")
 }
 
-// where returns what selects the rows, for each part of the statement.
+// where returns the condition for each part of the statement.
 func (sel *selection) where() []string {
 	q := sel.query
 	own := q.Actor == nil && (q.Impersonations == nil || !*q.Impersonations)
@@ -115,7 +115,7 @@ func (sel *selection) where() []string {
 	return parts
 }
 
-// name is different for queries whose pages do not continue each other.
+// name identifies the query in cursors.
 func (sel *selection) name() []byte {
 	q := sel.query
 	parts := []string{q.Realm, q.User}
@@ -128,7 +128,7 @@ func (sel *selection) name() []byte {
 	return hash(parts...)
 }
 
-// A place is where a page ended.
+// A place is the position where a page ended.
 type place struct {
 	created int64
 	id      string
@@ -147,7 +147,7 @@ func writeCursor(query []byte, last *sessions.Session) string {
 	return base64.RawURLEncoding.EncodeToString(append(sum(query, at), at...))
 }
 
-// readCursor reads what writeCursor gave for that query; nil is the beginning.
+// readCursor parses a cursor of that query; nil means the beginning.
 func readCursor(query []byte, cursor string) (*place, error) {
 	if cursor == "" {
 		return nil, nil

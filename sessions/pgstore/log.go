@@ -11,8 +11,8 @@ import (
 // logBatch is how many entries of the log one statement reads.
 const logBatch = 5000
 
-// Revoked reports which sessions were revoked since. They are in a log of their own, where
-// they stay when the rows are swept.
+// Revoked reports which sessions were revoked since a time. They are in a log of their own, where
+// they stay after the rows are swept.
 func (s *Store) Revoked(ctx context.Context, since time.Time, report func(key sessions.Key, at time.Time)) error {
 	_, err := s.readLog(ctx, since, func(key sessions.Key, at time.Time) {
 		if !at.Before(since) {
@@ -22,8 +22,7 @@ func (s *Store) Revoked(ctx context.Context, since time.Time, report func(key se
 	return err
 }
 
-// readLog reads the log from a time on, and returns the time at which its last part
-// was read.
+// readLog reads the log since a time, and returns when its last part was read.
 func (s *Store) readLog(ctx context.Context, since time.Time, report func(key sessions.Key, at time.Time)) (now time.Time, err error) {
 	from, logged := sessions.Key{}, millis(since)
 	for {
@@ -49,15 +48,15 @@ func (s *Store) readLog(ctx context.Context, since time.Time, report func(key se
 		if err != nil || n < logBatch {
 			return now, err
 		}
-		from.ID += "\x00" // the next one that there can be
+		from.ID += "\x00" // the smallest id after it
 	}
 }
 
-// lookBack is how far back each poll looks: further than the time between the moment
-// a statement reads the clock and the moment others see what it wrote.
+// lookBack is how far back each poll reads: further than the time between a statement reading the
+// clock and others seeing its writes.
 func (s *Store) lookBack() time.Duration { return 2*s.opts.Timeout + 5*time.Second }
 
-// poll follows by asking. A poll that is answered is a sign of life.
+// poll follows by polling. A successful poll is a sign of life.
 func (s *Store) poll(ctx context.Context, sink revocation.Sink) error {
 	ticker := time.NewTicker(revocation.Heartbeat)
 	defer ticker.Stop()
@@ -84,7 +83,7 @@ func (s *Store) poll(ctx context.Context, sink revocation.Sink) error {
 	}
 }
 
-// look reports to the sink what was revoked since.
+// look reports to the sink what was revoked since a time.
 func (s *Store) look(ctx context.Context, sink revocation.Sink, since time.Time) (now time.Time, err error) {
 	now, err = s.readLog(ctx, since, sink.Revoked)
 	if err != nil {

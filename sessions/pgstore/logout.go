@@ -9,13 +9,13 @@ import (
 )
 
 const (
-	// sqlNamed reads two indexes. A name is in one of them alone.
+	// sqlNamed reads two indexes. A name is in only one of them.
 	sqlNamed = `SELECT id FROM {s}.sessions WHERE {in $1} AND sid_name = $2 AND revoked_at IS NULL
 UNION ALL SELECT id FROM {s}.sessions WHERE {in $1} AND sub_name = $2 AND revoked_at IS NULL`
 
 	sqlLive = `SELECT id, {columns} FROM {s}.sessions WHERE realm = $1 AND revoked_at IS NULL AND id = ANY($2)`
 
-	// sqlMark keeps the later times of what is there, and of the new one.
+	// sqlMark keeps the later times of the existing and the new mark.
 	sqlMark = `INSERT INTO {s}.marks AS m (realm, name, at, until) VALUES ($1, $2, $3, $4)
 ON CONFLICT (realm, name) DO UPDATE SET at = greatest(m.at, excluded.at), until = greatest(m.until, excluded.until)`
 
@@ -27,8 +27,8 @@ ON CONFLICT (realm, name) DO UPDATE SET at = greatest(m.at, excluded.at), until 
 	SELECT realm, name FROM {s}.marks WHERE until <= (SELECT ms FROM {now}) ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED)`
 )
 
-// Named gives the rows that have the name: first it asks which they are, so that no connection
-// waits for page.
+// Named passes the rows with the name to page. It first reads their ids, so that no connection is
+// held while page runs.
 func (s *Store) Named(ctx context.Context, realm, name string, page func([]sessions.Session) error) error {
 	var ids []string
 	err := s.query(ctx, s.sql.named, new(args).text(realm).text(name), func(r *reader) error {
@@ -50,7 +50,7 @@ func (s *Store) Named(ctx context.Context, realm, name string, page func([]sessi
 	return nil
 }
 
-// live reads those rows of the ids that are not revoked.
+// live reads the unrevoked rows with these ids.
 func (s *Store) live(ctx context.Context, realm string, ids []string) (rows []sessions.Session, err error) {
 	err = s.query(ctx, s.sql.live, new(args).text(realm).texts(ids), func(r *reader) error {
 		row, _, err := readRow(sessions.Key{Realm: realm, ID: r.text()}, r)
@@ -70,7 +70,7 @@ func (s *Store) Mark(ctx context.Context, realm string, marks []logout.Mark) err
 	return nil
 }
 
-// Marks returns those of the names that are not over.
+// Marks returns the marks with these names that are not over.
 func (s *Store) Marks(ctx context.Context, realm string, names []string) (marks []logout.Mark, err error) {
 	if len(names) == 0 {
 		return nil, nil
@@ -89,7 +89,7 @@ func (s *Store) readMarks(ctx context.Context, sql string, a *args) (marks []log
 	return marks, nil
 }
 
-// EachMark gives the marks that are not over, in the order of their names.
+// EachMark passes the marks that are not over to page, ordered by name.
 func (s *Store) EachMark(ctx context.Context, realm string, page func([]logout.Mark) error) error {
 	for from := ""; ; {
 		marks, err := s.readMarks(ctx, s.sql.eachMark, s.at().text(realm).text(from).int(logout.MostRows))
@@ -102,7 +102,7 @@ func (s *Store) EachMark(ctx context.Context, realm string, page func([]logout.M
 		if len(marks) < logout.MostRows {
 			return nil
 		}
-		from = marks[len(marks)-1].Name + "\x00" // the next text that there can be
+		from = marks[len(marks)-1].Name + "\x00" // the smallest text after it
 	}
 }
 

@@ -9,18 +9,18 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// A name in a notice (package feed) is realm, id and, of a cutoff, data: words in base64, since
-// they may hold any bytes. noticeLook says that something was revoked whose name is too long for a
-// notice.
+// A name in a notification (package feed) is the realm, the id and, for a cutoff, its data: words
+// in base64, since they may contain any bytes. noticeLook means that something was revoked whose
+// name is too long for a notification.
 const noticeLook = "look"
 
-// mostNotified is the size of a notice that the server takes, with room to spare.
+// mostNotified is the maximum size of a notification on the server, with a margin.
 const mostNotified = 7900
 
-// name is how a notice names a session.
+// name returns how a notification names a session.
 func name(key sessions.Key) string { return word(key.Realm) + " " + word(key.ID) }
 
-// readName reads a name, and the data after it.
+// readName parses a name and the data after it.
 func readName(text string) (key sessions.Key, data string, ok bool) {
 	words := strings.Split(text, " ")
 	if len(words) < 2 || len(words) > 3 {
@@ -35,7 +35,7 @@ func readName(text string) (key sessions.Key, data string, ok bool) {
 	return sessions.Key{Realm: plain[0], ID: plain[1]}, plain[2], true
 }
 
-// word writes any bytes so that they can stand in a line. An empty one is "-".
+// word encodes any bytes as a word; an empty one is "-".
 func word(s string) string {
 	if s == "" {
 		return "-"
@@ -51,8 +51,7 @@ func unword(s string) (plain string, ok bool) {
 	return string(raw), err == nil && len(raw) > 0
 }
 
-// cutoffNotice is what the feed says of a cutoff after its time; "" where that is too long
-// for a notice.
+// cutoffNotice returns the notification of a cutoff after its time; "" if it is too long.
 func cutoffNotice(c *revocation.Cutoff, data []byte) string {
 	notice := fmt.Sprintf("%s %s %s", word(c.Realm), word(c.ID), word(string(data)))
 	if len(notice) > mostNotified {

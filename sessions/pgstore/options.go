@@ -18,37 +18,37 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Options say which database, and how it is used. The zero value is what the PG*
-// variables of the environment say, in the schema "auth_sessions".
+// Options are the options of a store. The zero value uses the PG* variables of the environment and
+// the schema "auth_sessions".
 type Options struct {
-	// DSN is a URL (postgres://user@host:5432/database?sslmode=verify-full) or words
-	// (host=... user=...). What it does not say is taken from the PG* variables.
+	// DSN is a URL (postgres://user@host:5432/database?sslmode=verify-full) or keywords and values
+	// (host=... user=...). Settings that it omits come from the PG* variables.
 	DSN string
-	// Password goes before the one of the DSN. It may hold any character.
+	// Password overrides the password of the DSN. It may contain any character.
 	Password string
-	// Schema is where the tables are; any name. Default: auth_sessions.
+	// Schema is the schema of the tables; any name. Default: auth_sessions.
 	Schema string
-	// MustExist opens a store that is there, and makes none: sessions.ErrNoStore.
+	// MustExist returns sessions.ErrNoStore instead of creating a store.
 	MustExist bool
-	// ListenDSN is where LISTEN is said: past a PgBouncer in transaction mode, which
-	// hears nothing. Default: the DSN.
+	// ListenDSN is the DSN for LISTEN, to bypass PgBouncer in transaction mode, which does not
+	// support it. Default: the DSN.
 	ListenDSN string
-	// Poll asks for what was revoked, each revocation.Heartbeat, instead of
-	// listening. That is done by itself where the database cannot be listened to.
+	// Poll polls for revocations every revocation.Heartbeat instead of using LISTEN. This happens
+	// by itself if LISTEN does not work.
 	Poll bool
-	// MaxConns is how many statements run at once. Background work has two
-	// connections of its own, and one that listens. Default: 16.
+	// MaxConns is how many statements run concurrently. Background work has two more connections,
+	// and LISTEN another. Default: 16.
 	MaxConns int
-	// Timeout bounds each statement, here and in the server. Default: 5 s.
+	// Timeout limits each statement, on both sides. Default: 5 s.
 	Timeout time.Duration
-	// Wait bounds how long a call waits for a connection. Default: 1 s.
+	// Wait limits how long a call waits for a connection. Default: 1 s.
 	Wait time.Duration
-	// Now replaces the server's clock, for tests. Nil is the server's.
+	// Now replaces the server's clock in tests. Nil means the server's.
 	Now func() time.Time
-	// Clock is this machine's, which measures how time passes between two answers
-	// of the server. Default: time.Now.
+	// Clock is the clock of this machine, for the time between two responses of the server.
+	// Default: time.Now.
 	Clock func() time.Time
-	// Log gets what an operator should know. Default: none.
+	// Log receives what an operator should know. By default nothing is logged.
 	Log *slog.Logger
 }
 
@@ -57,11 +57,11 @@ const (
 	defaultMaxConns = 16
 	defaultTimeout  = 5 * time.Second
 	defaultWait     = time.Second
-	// background is how many connections are kept for what must not wait in line:
-	// heartbeats, polls, and sweeps.
+	// background is how many connections are reserved for work that must not wait in the lanes:
+	// heartbeats, polls and sweeps.
 	background = 2
-	// waitingPerConn is how many calls may wait for each connection; whoever comes
-	// after them is refused at once.
+	// waitingPerConn is how many calls may wait for each connection; further calls are refused at
+	// once.
 	waitingPerConn = 64
 )
 
@@ -78,10 +78,10 @@ func (o *Options) defaults() {
 	}
 }
 
-// errDSN does not say what is wrong: that would quote the DSN, and its password.
+// errDSN does not say what is wrong, since that would quote the DSN and its password.
 var errDSN = errors.New("the DSN, or what the PG* variables say, cannot be read")
 
-// pool makes the configuration of the pool.
+// pool returns the configuration of the pool.
 func (o *Options) pool() (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(o.DSN)
 	if err != nil {
@@ -89,18 +89,18 @@ func (o *Options) pool() (*pgxpool.Config, error) {
 	}
 	config.MaxConns = int32(o.MaxConns + background)
 	if config.ConnConfig.DefaultQueryExecMode != pgx.QueryExecModeCacheStatement {
-		config.ConnConfig.DefaultQueryExecMode = modePooled // the DSN says not to prepare
+		config.ConnConfig.DefaultQueryExecMode = modePooled // the DSN forbids preparing
 	}
 	config.MinConns, config.MinIdleConns = 0, 0
 	config.PingTimeout = o.Wait
 	o.connection(&config.ConnConfig.Config)
-	// A plan that is kept was made for as few rows as there were then.
+	// A cached plan may have been made when there were few rows.
 	config.ConnConfig.RuntimeParams["enable_seqscan"] = "off"
 	config.ConnConfig.RuntimeParams[settingTimeout] = strconv.FormatInt(o.Timeout.Milliseconds(), 10)
 	return config, nil
 }
 
-// listener makes the configuration of the connection that listens.
+// listener returns the configuration of the connection that listens.
 func (o *Options) listener() (*pgconn.Config, error) {
 	config, err := pgx.ParseConfig(cmp.Or(o.ListenDSN, o.DSN))
 	if err != nil {
@@ -110,7 +110,7 @@ func (o *Options) listener() (*pgconn.Config, error) {
 	return &config.Config, nil
 }
 
-// connection sets what all connections have in common.
+// connection sets what all connections share.
 func (o *Options) connection(config *pgconn.Config) {
 	config.RuntimeParams = maps.Clone(config.RuntimeParams)
 	if config.RuntimeParams == nil {
@@ -126,13 +126,13 @@ func (o *Options) connection(config *pgconn.Config) {
 		config.ConnectTimeout = o.Timeout
 	}
 	if len(config.Fallbacks) > 0 && config.ValidateConnect == nil {
-		// Of several hosts, the one that may write.
+		// Of several hosts, the writable one.
 		config.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	}
 }
 
-// Location says which database it is, for people, without who may use it; "" if the
-// options cannot be read.
+// Location returns which database it is, for people to read, without the user and the password; ""
+// if the options cannot be parsed.
 func (o Options) Location() string {
 	o.defaults()
 	config, err := pgconn.ParseConfig(o.DSN)
@@ -148,8 +148,8 @@ func (o Options) Location() string {
 	return fmt.Sprintf("%s, database %s, schema %s", strings.Join(hosts, ","), config.Database, o.Schema)
 }
 
-// exposed returns a host that is not this machine and to which a connection may be without TLS,
-// or with a certificate that is not verified; "" where there is none.
+// exposed returns a host other than this machine to which a connection may have no TLS, or an
+// unverified certificate; "" if there is none.
 func exposed(config *pgconn.Config) string {
 	if open(config.Host, config.TLSConfig) {
 		return config.Host

@@ -11,10 +11,10 @@ import (
 	"authsidecar/sessions/rowcodec"
 )
 
-// What does not change in a rotation is in the column data, as rowcodec gives it;
-// what does is in columns of its own, which go before what data says of it.
+// The column data contains the fields that rotations do not change, as encoded by rowcodec. The
+// others have columns of their own, which take precedence over data.
 
-// hash names a text, or several, in an index: of one length, whatever they hold.
+// hash stands for one or several texts in an index; its length is fixed.
 func hash(texts ...string) []byte {
 	h := sha256.New()
 	for _, text := range texts {
@@ -36,7 +36,7 @@ func maybeMillis(a *args, t time.Time) *args {
 	return a.int(millis(t))
 }
 
-// holderOf is what a token of the row has to be of. A pending session has none.
+// holderOf returns the hash that a token of the row must match. A pending session has none.
 func holderOf(row *sessions.Session) []byte {
 	if row.Pending != nil {
 		return nil
@@ -44,10 +44,10 @@ func holderOf(row *sessions.Session) []byte {
 	return hashHolder(row.UserID, row.ClientID)
 }
 
-// columns are what a row is read from, in the order of readRow.
+// columns are the columns of a row, in the order of readRow.
 const columns = "created_at, expires_at, rev, generation, secret, secret_prev, kid, rotated_at, rotated_from, revoked_at, end_reason, data"
 
-// readRow reads columns.
+// readRow reads the columns of a row.
 func readRow(key sessions.Key, r *reader) (row sessions.Session, rev int64, err error) {
 	hot := sessions.Session{CreatedAt: fromMillis(r.int()), ExpiresAt: fromMillis(r.int())}
 	rev, hot.Generation = r.int(), uint64(r.int())
@@ -69,10 +69,10 @@ func readRow(key sessions.Key, r *reader) (row sessions.Session, rev int64, err 
 // A storedRow is a session as it is written, and as it will be read.
 type storedRow struct {
 	Session sessions.Session
-	Data    []byte // of rowcodec
+	Data    []byte // encoded by rowcodec
 }
 
-// encode leaves out of the data what columns say, which goes before it in earlier releases too.
+// encode leaves out of the data what is in columns, which took precedence in earlier releases too.
 func encode(row *sessions.Session) (*storedRow, error) {
 	hot, rest := *row, *row
 	for _, at := range []*time.Time{&hot.CreatedAt, &hot.ExpiresAt, &hot.RotatedAt} {

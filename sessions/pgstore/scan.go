@@ -8,7 +8,7 @@ import (
 	"authsidecar/sessions"
 )
 
-// Scan returns a page of the rows of all realms, by realm and id.
+// Scan returns a page of the rows of all realms, ordered by realm and id.
 func (s *Store) Scan(ctx context.Context, cursor string, limit int) (page sessions.Page, err error) {
 	from, err := readScanCursor(cursor)
 	if err != nil {
@@ -31,7 +31,7 @@ func (s *Store) Scan(ctx context.Context, cursor string, limit int) (page sessio
 	return page, nil
 }
 
-// scanCursor names where the next page begins.
+// scanCursor returns the cursor of the next page.
 func scanCursor(key sessions.Key) string {
 	at := append(binary.BigEndian.AppendUint64(nil, uint64(len(key.Realm))), key.Realm+key.ID...)
 	return base64.RawURLEncoding.EncodeToString(append(sum([]byte("scan"), at), at...))
@@ -52,7 +52,7 @@ func readScanCursor(cursor string) (key sessions.Key, err error) {
 	return sessions.Key{Realm: string(at[:size]), ID: string(at[size:])}, nil
 }
 
-// Realms returns the realms that have rows, cutoffs or marks, in order.
+// Realms returns the realms that have rows, cutoffs or marks, sorted.
 func (s *Store) Realms(ctx context.Context) (realms []string, err error) {
 	for from := ""; ; {
 		next, found := "", false
@@ -71,7 +71,7 @@ func (s *Store) Realms(ctx context.Context) (realms []string, err error) {
 			return realms, nil
 		}
 		realms = append(realms, next)
-		from = next + "\x00" // the next text that there can be
+		from = next + "\x00" // the smallest text after it
 	}
 }
 

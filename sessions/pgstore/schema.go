@@ -12,15 +12,15 @@ import (
 	"authsidecar/sessions"
 )
 
-// What the release knows of the schema. A release that changes the tables so that
-// this one can go on with them adds a migration and leaves oldest as it is; else it
-// raises oldest to its own version.
+// The versions that this release knows. A release that changes the tables in a way that this one
+// can still use adds a migration and leaves schemaOldest unchanged; otherwise it raises
+// schemaOldest to its own version.
 const (
 	schemaVersion = 4
-	schemaOldest  = 1 // the release that may still use what this one migrated
+	schemaOldest  = 1 // the oldest release that may use what this one migrated
 )
 
-// migrations lead from each version to the next; the first begins with nothing.
+// migrations lead from each version to the next, beginning with an empty schema.
 var migrations = []string{`
 CREATE TABLE {s}.sessions (
 	realm         bytea   NOT NULL,
@@ -112,8 +112,8 @@ func (s *statements) writeSchema(text func(string) string) {
 	}
 }
 
-// migrate makes the schema what this release needs, unless it is. Of several nodes
-// that come at once the first does it, the others wait for that.
+// migrate brings the schema to the version of this release. If several nodes start at once, the
+// first migrates and the others wait.
 func (s *Store) migrate(ctx context.Context) error {
 	version, err := s.version(ctx)
 	if err == nil && version >= schemaVersion || errors.Is(err, ErrNewer) {
@@ -126,7 +126,7 @@ func (s *Store) migrate(ctx context.Context) error {
 		return fmt.Errorf("reading the version of schema %s: %w", s.sql.schema, hint(err))
 	}
 	err = s.do(ctx, func(_ context.Context, conn *pgx.Conn) error {
-		// It takes as long as the caller allows: tables may be large.
+		// The caller limits the time: tables may be large.
 		return s.migrateOn(ctx, conn)
 	})
 	if err != nil && !errors.Is(err, ErrNewer) {
@@ -135,10 +135,10 @@ func (s *Store) migrate(ctx context.Context) error {
 	return err
 }
 
-// missing reports whether there is nothing to read a version from.
+// missing reports whether there is no version to read.
 func missing(err error) bool { return code(err) == codeNoTable || code(err) == codeNoSchema }
 
-// hint adds what to do about a right that is missing.
+// hint adds what to do about a missing privilege.
 func hint(err error) error {
 	if code(err) == codePrivilege {
 		return errors.Join(err, errors.New("the role lacks a right: let a role that may create the schema start first, and grant what the package documents"))
@@ -166,8 +166,8 @@ func (s *Store) versionOn(ctx context.Context, conn *pgx.Conn) (version int64, e
 	return version, err
 }
 
-// migrateOn migrates in one transaction, under a lock that ends with it: a pooler may
-// give the next one to another connection.
+// migrateOn migrates in one transaction, with a lock that ends with it: a pooler may use another
+// connection for the next transaction.
 func (s *Store) migrateOn(ctx context.Context, conn *pgx.Conn) (err error) {
 	say := func(sql string) error {
 		_, err := conn.PgConn().Exec(ctx, sql).ReadAll()
@@ -190,7 +190,7 @@ func (s *Store) migrateOn(ctx context.Context, conn *pgx.Conn) (err error) {
 	return say("COMMIT")
 }
 
-// steps does what others did not do while we waited for the lock.
+// steps performs the migrations that no other node performed while we waited for the lock.
 func (s *Store) steps(ctx context.Context, conn *pgx.Conn, say func(string) error) error {
 	if err := say("SAVEPOINT looking"); err != nil {
 		return err
@@ -209,8 +209,8 @@ func (s *Store) steps(ctx context.Context, conn *pgx.Conn, say func(string) erro
 	return say(strings.Join(s.sql.migrations[version:], "") + s.sql.storeVersion)
 }
 
-// begin makes the schema and the table of its version. Where the schema is there, no
-// right is needed to make one.
+// begin creates the schema and the table of its version. If the schema exists, no privilege to
+// create one is needed.
 func (s *Store) begin(ctx context.Context, conn *pgx.Conn, say func(string) error) error {
 	if err := say("ROLLBACK TO SAVEPOINT looking"); err != nil {
 		return err

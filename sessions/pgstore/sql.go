@@ -7,12 +7,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// statements are what is said to the server. Where a time matters, $1 is it, and NULL
-// is the server's own.
+// statements are the SQL statements. If a time matters, it is $1; NULL means the server's time.
 type statements struct {
 	schema  string // quoted
 	channel string
-	silent  bool // it has no NOTIFY
+	silent  bool // without NOTIFY
 
 	ping, settings, notify, lock       string
 	begin, create, createEnded         string
@@ -30,36 +29,36 @@ type statements struct {
 	migrations                         []string
 }
 
-// now is a table of one row, the time, which is read once in a statement.
+// now is a table with one row, the time, which a statement reads once.
 const now = "(SELECT coalesce($1::bigint, floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint) AS ms) AS clock"
 
-// logged is the part of a statement that writes down which rows of "ended" were
-// revoked, so that nobody misses it when they are swept.
+// logged is the part of a statement that logs which rows of "ended" were revoked, so that nobody
+// misses them after they are swept.
 const logged = `logged AS (
 	INSERT INTO {s}.revocations (realm, id, at, logged)
 	SELECT ended.realm, ended.id, ended.revoked_at, clock.ms FROM ended, {now} WHERE ended.revoked_at IS NOT NULL
 	ON CONFLICT (realm, id) DO UPDATE SET at = excluded.at, logged = excluded.logged
 )`
 
-// realmHash is what an index keeps of a realm.
+// realmHash is the hash of a realm in an index.
 const realmHash = "substr(sha256(realm), 1, 4)"
 
-// inRealm selects the rows of a realm, through an index that keeps its hash.
+// inRealm selects the rows of a realm, using an index with its hash.
 func inRealm(arg string) string {
 	return "realm = " + arg + " AND " + realmHash + " = substr(sha256(" + arg + "), 1, 4)"
 }
 
-// newStatements writes the statements for a schema.
+// newStatements returns the statements for a schema.
 func newStatements(schema string) *statements {
 	s := &statements{schema: pgx.Identifier{schema}.Sanitize(), channel: fmt.Sprintf("authsidecar_%x", hash("channel", schema))}
 	s.write("pg_notify('" + s.channel + "', {what})::text")
 	return s
 }
 
-// withoutNotify is for a database that has no NOTIFY.
+// withoutNotify is for a database that does not support NOTIFY.
 func (s *statements) withoutNotify() {
 	s.silent = true
-	s.write("left({what}, 0)") // each argument of a statement is in it
+	s.write("left({what}, 0)") // the statement must use each of its arguments
 }
 
 // write fills in the names. notify is the expression that sends {what}.
@@ -123,14 +122,14 @@ const (
 		rotated_at, rotated_from, revoked_at, end_reason, data, user_key, actor_key, impersonation, created_at, sid_name, sub_name)
 `
 
-	// sqlBegin puts a row that begins by the server's clock, and after all cutoffs. $7 and $9
-	// are by that of a node, as $14 and $22 are, which say when it began there.
+	// sqlBegin inserts a row that begins by the server's clock and after all cutoffs. $7 and $9 are
+	// by the node's clock, like $14 and $22, its creation times there.
 	sqlBegin = sqlInsert + `	SELECT $2, $3, $4, $5, $6, $7::bigint - $14::bigint + ms, $8, $9::bigint - $22::bigint + ms, $10, $11, $12, $13, ms, $15, $16, $17, $18, $19, $20, $21,
 		greatest(ms, (SELECT max(at) + 1 FROM {s}.cutoffs WHERE realm = $2)), $23, $24 FROM {now}
 	ON CONFLICT (realm, id) DO NOTHING RETURNING rotated_at, created_at, %s`
 
-	// sqlCreate puts a row, or answers what is there. The row that it puts is not yet
-	// seen by the rest of the statement.
+	// sqlCreate inserts a row, or returns the existing one. The rest of the statement does not see
+	// the inserted row yet.
 	sqlCreate = `WITH ended AS (
 	` + sqlInsert + `	VALUES ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)
 	ON CONFLICT (realm, id) DO NOTHING RETURNING realm, id, revoked_at
@@ -138,7 +137,7 @@ const (
 SELECT clock.ms, EXISTS (SELECT 1 FROM ended), %s, old.*, %s
 FROM {now} LEFT JOIN (SELECT {columns} FROM {s}.sessions WHERE realm = $2 AND id = $3) AS old ON true`
 
-	// sqlCount counts the others, to a bound.
+	// sqlCount counts the others, up to a limit.
 	sqlCount = `(SELECT count(*) FROM (SELECT 1 FROM {s}.sessions
 	WHERE {in $2} AND user_key = $19 AND impersonation = $21 AND revoked_at IS NULL LIMIT %d) AS others)`
 
@@ -151,8 +150,8 @@ FROM {now} LEFT JOIN (SELECT {columns} FROM {s}.sessions WHERE realm = $2 AND id
 )%s
 SELECT clock.ms, %s FROM ended, {now}`
 
-	// sqlRotate is Rotation.Present of the live token. It touches no column that an
-	// index knows, so that PostgreSQL need not write to any (a HOT update).
+	// sqlRotate is Rotation.Present for the live token. It changes no indexed column, so PostgreSQL
+	// writes no index (a HOT update).
 	sqlRotate = `UPDATE {s}.sessions
 SET generation = $7, secret_prev = secret, secret = $8, kid = $9, rotated_from = $10,
 	rotated_at = greatest(rotated_at, clock.ms), rev = rev + 1
@@ -171,8 +170,8 @@ UNION ALL
 SELECT clock.ms, false, {columns}, NULL FROM {s}.sessions, {now}
 WHERE realm = $2 AND id = $3 AND NOT EXISTS (SELECT 1 FROM ended)`
 
-	// sqlSweep looks at rows in the order of due_at, which is PurgeAt or before: those
-	// that are due go, the others get a new due_at.
+	// sqlSweep reads rows by due_at, which is PurgeAt or earlier. Rows that are due are deleted;
+	// the others get a new due_at.
 	sqlSweep = `WITH clock AS (SELECT ms FROM {now}), due AS (
 	SELECT realm, id, least(expires_at, rotated_at + idle, coalesce(revoked_at + $3, expires_at)) AS purge FROM {s}.sessions
 	WHERE due_at <= (SELECT ms FROM clock) ORDER BY due_at LIMIT $2 FOR UPDATE SKIP LOCKED
@@ -186,16 +185,16 @@ WHERE realm = $2 AND id = $3 AND NOT EXISTS (SELECT 1 FROM ended)`
 )
 SELECT clock.ms, found.n, gone.id IS NOT NULL, gone.* FROM clock, (SELECT count(*) AS n FROM due) AS found LEFT JOIN gone ON true`
 
-	// sqlForget shortens the log of revocations.
+	// sqlForget truncates the log of revocations.
 	sqlForget = `DELETE FROM {s}.revocations WHERE (realm, id) IN (
 	SELECT realm, id FROM {s}.revocations WHERE logged < (SELECT ms FROM {now}) - $2 ORDER BY logged LIMIT $3 FOR UPDATE SKIP LOCKED)`
 
-	// sqlLog reads the log of revocations from a place on, and the time.
+	// sqlLog reads the log of revocations from a position, and the time.
 	sqlLog = `SELECT clock.ms, log.id IS NOT NULL, log.* FROM {now} LEFT JOIN (
 	SELECT realm, id, at, logged FROM {s}.revocations WHERE (logged, realm, id) >= ($2, $3, $4)
 	ORDER BY logged, realm, id LIMIT $5) AS log ON true`
 
-	// sqlAddCutoff adds one at $4, or now, and then no sooner than $7.
+	// sqlAddCutoff adds a cutoff at $4, or now but not before $7.
 	sqlAddCutoff = `WITH stamp AS (SELECT clock.ms, coalesce($4, greatest(clock.ms, $7)) AS at FROM {now}), added AS (
 	INSERT INTO {s}.cutoffs (realm, id, at, data, logged) SELECT $2, $3, at, $5, ms FROM stamp
 	ON CONFLICT (realm, at, id) DO UPDATE SET data = excluded.data, logged = excluded.logged

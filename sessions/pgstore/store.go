@@ -16,23 +16,22 @@ import (
 	"authsidecar/sessions/internal/serverclock"
 )
 
-// Store is a sessions.Store in one schema of a PostgreSQL database, which any number
-// of processes share.
+// Store is a sessions.Store in a schema of a PostgreSQL database, which any number of processes may
+// share.
 type Store struct {
 	opts     Options
 	pool     *pgxpool.Pool
 	listener *pgconn.Config
 	sql      *statements
 	clock    *serverclock.Clock
-	node     string // names this node in its heartbeats
+	node     string // identifies this node in its heartbeats
 	gate     calls.Gate
 	lanes    *calls.Lanes
 }
 
-// Open connects to the database, and makes or migrates the schema where that is not
-// done yet. Its errors wrap sessions.ErrUnavailable: a server that is not there. Those that
-// stay, whenever it is tried again, are sessions.ErrSetup too: a DSN that cannot be read, a
-// role that may not, sessions.ErrNoStore, ErrNewer.
+// Open connects to the database, and creates or migrates the schema if necessary. Its errors wrap
+// sessions.ErrUnavailable: the server does not respond. Errors that persist wrap sessions.ErrSetup
+// too: an invalid DSN, missing privileges, sessions.ErrNoStore, ErrNewer.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts.defaults()
 	s := &Store{
@@ -68,8 +67,8 @@ func (s *Store) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// connect makes the pool. PgBouncer refuses settings at start-up that it does not
-// track: then the server's are those of the role.
+// connect creates the pool. PgBouncer refuses startup parameters that it does not track: then those
+// of the role apply.
 func (s *Store) connect(ctx context.Context, config *pgxpool.Config) (err error) {
 	for {
 		if s.pool, err = pgxpool.NewWithConfig(context.WithoutCancel(ctx), config); err != nil {
@@ -97,12 +96,13 @@ func (s *Store) connect(ctx context.Context, config *pgxpool.Config) (err error)
 	}
 }
 
-// modePooled sends a statement and its arguments as one, which leaves nothing in the server's session.
-// Else each connection prepares what it says: planning costs more than all the rest.
+// modePooled sends a statement and its arguments together, which leaves nothing in the server's
+// session. Without a pooler, each connection prepares its statements: planning costs more than
+// everything else.
 const modePooled = pgx.QueryExecModeCacheDescribe
 
-// throughPooler reports whether the connection leads to a pooler, which may give each transaction
-// to another of the server: it has a process of its own to cancel.
+// throughPooler reports whether the connection leads to a pooler, which may run each transaction on
+// another server connection: the process id for cancellation is then the pooler's.
 func throughPooler(ctx context.Context, conn *pgx.Conn) (pooled bool, err error) {
 	var process uint32
 	err = conn.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeExec).Scan(&process)
@@ -120,9 +120,9 @@ func refusedSetting(err error) bool {
 	}
 }
 
-// prepare looks at what is there, and makes what is missing.
+// prepare examines the database and creates what is missing.
 func (s *Store) prepare(ctx context.Context) error {
-	learn := func(r *reader) error { return s.learn(r) } // Now goes by it from the first
+	learn := func(r *reader) error { return s.learn(r) } // Now uses it from the start
 	if err := s.query(ctx, s.sql.ping, s.at(), learn); err != nil {
 		return err
 	}
@@ -135,7 +135,7 @@ func (s *Store) prepare(ctx context.Context) error {
 	return s.warn(ctx)
 }
 
-// warn logs what makes an acknowledged write less durable than it should be.
+// warn logs settings that make acknowledged writes less durable than they should be.
 func (s *Store) warn(ctx context.Context) error {
 	return s.query(ctx, s.sql.settings, new(args), func(r *reader) error {
 		for _, setting := range []string{"synchronous_commit", "fsync"} {
@@ -147,7 +147,7 @@ func (s *Store) warn(ctx context.Context) error {
 	})
 }
 
-// Close waits for operations in flight and closes the store: each later one is
+// Close waits for operations in flight and closes the store: all later ones return
 // sessions.ErrClosed.
 func (s *Store) Close() error {
 	return s.gate.Close(func() error {
@@ -156,16 +156,15 @@ func (s *Store) Close() error {
 	})
 }
 
-// Now is the server's clock, as far as it is known from its answers.
+// Now returns the server's time, as estimated from its responses.
 func (s *Store) Now() time.Time { return s.clock.Now() }
 
-// Ping returns nil where the database answers.
+// Ping returns nil if the database responds.
 func (s *Store) Ping(ctx context.Context) error {
 	return s.query(ctx, s.sql.ping, s.at(), func(r *reader) error { return s.learn(r) })
 }
 
-// at begins the arguments of a statement that asks for the time: $1, which is NULL
-// where it is the server's.
+// at returns the arguments of a statement that needs the time: $1, which is NULL for the server's.
 func (s *Store) at() *args {
 	if now := s.clock.Fixed(); now != nil {
 		return new(args).int(*now)
@@ -173,7 +172,7 @@ func (s *Store) at() *args {
 	return new(args).null()
 }
 
-// learn reads the time of an answer.
+// learn processes the time of a response.
 func (s *Store) learn(r *reader) error {
 	now := r.int()
 	if r.err == nil {
@@ -182,8 +181,8 @@ func (s *Store) learn(r *reader) error {
 	return r.err
 }
 
-// probeNotify finds out whether the database knows NOTIFY. One that does, but not for
-// us, is refused: others who listen would not hear what we end.
+// probeNotify checks whether the database supports NOTIFY. If it does but the role must not use it,
+// the store is refused: nodes that listen would miss our revocations.
 func (s *Store) probeNotify(ctx context.Context) error {
 	err := s.exec(ctx, s.sql.notify, new(args).string("h probe 0"))
 	switch code(err) {

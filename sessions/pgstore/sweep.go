@@ -9,11 +9,11 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// sweepBatch is how many rows one statement looks at.
+// sweepBatch is how many rows one statement reads.
 const sweepBatch = 1000
 
-// Sweep deletes rows that are due. Rows that somebody writes at that moment, or that
-// another sweep has in hand, are left to the next one.
+// Sweep deletes rows that are due. Rows that are being written, or swept by another call, are left
+// for the next one.
 func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Session)) (deleted int, err error) {
 	for deleted < limit {
 		most := min(limit-deleted, sweepBatch)
@@ -37,7 +37,7 @@ func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Sessio
 	return deleted, nil
 }
 
-// sweepSome looks at the next rows, and deletes those of them that are due.
+// sweepSome reads the next rows, and deletes those that are due.
 func (s *Store) sweepSome(ctx context.Context, most int) (looked int, gone []sessions.Session, err error) {
 	err = s.query(ctx, s.sql.sweep, s.at().int(int64(most)).int(storedrow.KeptRevoked), func(r *reader) error {
 		if err := s.learn(r); err != nil {
@@ -53,7 +53,7 @@ func (s *Store) sweepSome(ctx context.Context, most int) (looked int, gone []ses
 		}
 		row, _, err := readRow(key, r)
 		if err != nil {
-			row = sessions.Session{Realm: key.Realm, ID: key.ID} // it goes, whatever it was
+			row = sessions.Session{Realm: key.Realm, ID: key.ID} // deleted whatever it contained
 		}
 		gone = append(gone, row)
 		r.err = nil
@@ -62,11 +62,10 @@ func (s *Store) sweepSome(ctx context.Context, most int) (looked int, gone []ses
 	return looked, gone, err
 }
 
-// logKept is how long a revocation stays in the log, in milliseconds: longer than
-// anybody asks for.
+// logKept is how long a revocation stays in the log, in milliseconds: longer than anybody asks for.
 const logKept = int64(2 * revocation.Retention / 1e6)
 
-// forget shortens the log of revocations, and deletes marks that are over.
+// forget truncates the log of revocations, and deletes marks that are over.
 func (s *Store) forget(ctx context.Context, most int) error {
 	if err := s.exec(ctx, s.sql.forget, s.at().int(logKept).int(int64(most))); err != nil {
 		return err

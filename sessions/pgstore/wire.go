@@ -7,10 +7,10 @@ import (
 	"authsidecar/sessions/internal/calls"
 )
 
-// args are the arguments of one statement, $1 first: bytea, bigint, boolean and a little text.
+// args are the arguments of a statement, $1 first: bytea, bigint, boolean and some text.
 type args []any
 
-// bytes adds bytes, which are never NULL.
+// bytes adds bytes, never NULL.
 func (a *args) bytes(b []byte) *args {
 	if b == nil {
 		b = []byte{}
@@ -19,7 +19,7 @@ func (a *args) bytes(b []byte) *args {
 	return a
 }
 
-// maybeText adds bytes; "" is NULL.
+// maybeText adds bytes; "" becomes NULL.
 func (a *args) maybeText(s string) *args {
 	if s == "" {
 		return a.null()
@@ -27,7 +27,7 @@ func (a *args) maybeText(s string) *args {
 	return a.text(s)
 }
 
-// string adds a text; it must hold no NUL.
+// string adds a text, which must not contain NUL.
 func (a *args) string(s string) *args { *a = append(*a, s); return a }
 func (a *args) text(s string) *args   { return a.bytes([]byte(s)) }
 func (a *args) int(n int64) *args     { *a = append(*a, n); return a }
@@ -44,11 +44,11 @@ func (a *args) texts(all []string) *args {
 	return a
 }
 
-// A reader reads the columns of one row of an answer from the left. What cannot be
-// read is an error at the end, and zero until then.
+// A reader reads the columns of a row from left to right. If a column cannot be read, the rest is
+// zero and there is an error at the end.
 type reader struct {
 	values [][]byte
-	asked  time.Duration // when that was, by Clock.Passed
+	asked  time.Duration // when the statement was sent, by Clock.Passed
 	err    error
 }
 
@@ -64,7 +64,7 @@ func (r *reader) next() []byte {
 
 func (r *reader) text() string { return string(r.next()) }
 
-// int reads a bigint; NULL is not ok.
+// int reads a bigint; NULL is an error.
 func (r *reader) int() int64 {
 	n, ok := r.maybe()
 	if !ok {
@@ -95,7 +95,7 @@ func (r *reader) bool() bool {
 	return value[0] != 0
 }
 
-// array reads bytes of one size.
+// array reads bytes of a fixed size.
 func (r *reader) array(dst []byte) {
 	if value := r.next(); copy(dst, value) != len(dst) || len(value) != len(dst) {
 		r.err = calls.ErrCorrupt
