@@ -31,7 +31,7 @@ func TestTheContractHoldsThroughPgBouncer(t *testing.T) {
 		}
 	}
 	storetest.Run(t, func(t *testing.T, now func() time.Time) sessions.Store {
-		return openStore(t, Options{DSN: dsn, Now: now})
+		return openStore(t, Options{DSN: dsn, Now: now, Schema: emptySchema(t)})
 	})
 }
 

@@ -12,27 +12,28 @@ import (
 	"authsidecar/sessions/internal/sharedtest"
 )
 
-// The clients of BenchmarkTurns, and how often refreshes and creations take turns.
+// The clients of BenchmarkTurns, the sessions that each has, and how often refreshes and creations
+// take turns.
 const (
-	turnClients = 128
-	turns       = 8
+	turnClients  = 128
+	turnSessions = 100
+	turns        = 8
 )
 
 // BenchmarkTurns lets 128 clients refresh and create by turns: what each takes, and the p99 of
 // creations as a multiple of that of refreshes.
 func BenchmarkTurns(b *testing.B) {
 	srv, s := bench(b)
-	var rows [turnClients][]sessions.Session
-	each(turnClients, turnClients*100, func(client, i int) error {
-		row, _, _, err := s.Create(ctx(), sharedtest.Row(fmt.Sprintf("row-%d", i), time.Time{}))
-		rows[client] = append(rows[client], row)
+	rows := make([]sessions.Session, turnClients*turnSessions)
+	each(turnClients, len(rows), func(_, i int) (err error) {
+		rows[i-1], _, _, err = s.Create(ctx(), sharedtest.Row(fmt.Sprintf("row-%d", i), time.Time{}))
 		return err
 	}, b)
 	srv.Exec(b, "postgres", "VACUUM ANALYZE bench.sessions")
 	var turn [turnClients]int
 	refresh := func(client, _ int) error {
 		turn[client]++
-		row := &rows[client][turn[client]%len(rows[client])]
+		row := &rows[client*turnSessions+turn[client]%turnSessions]
 		next, _, rotated, err := s.Rotate(ctx(), sharedtest.Token(row), &sessions.Fresh{Secret: [16]byte{byte(client), byte(row.Generation)}, KeyID: "key", From: "192.0.2.1"})
 		if err == nil && !rotated {
 			err = fmt.Errorf("%s was not rotated", row.ID)
@@ -62,7 +63,8 @@ func BenchmarkTurns(b *testing.B) {
 	b.ReportMetric(report(b, "create", creations, spent[1])/p99, "x-p99")
 }
 
-// each lets clients do something so many times in all, and returns what each took.
+// each lets clients do something so many times in all, and returns what each took. It ends the
+// benchmark where one of them failed.
 func each(clients, n int, do func(client, i int) error, b *testing.B) []time.Duration {
 	b.Helper()
 	took := make([]time.Duration, n)
@@ -81,6 +83,9 @@ func each(clients, n int, do func(client, i int) error, b *testing.B) []time.Dur
 		})
 	}
 	all.Wait()
+	if b.Failed() {
+		b.FailNow()
+	}
 	return took
 }
 
