@@ -18,12 +18,12 @@ type step struct {
 	err    error // the promise that is broken
 }
 
-func (s *step) String() string {
+func (s step) String() string {
 	return strings.ReplaceAll(s.what, "#", strconv.Itoa(s.number)) + s.at
 }
 
 // steps yields all that can happen next.
-func (w *modelled) steps(by *rules, yield func(*step)) {
+func (w *modelled) steps(by *rules, yield func(step)) {
 	w.clockSteps(yield)
 	for i := range w.tabs {
 		if i == 0 || w.tabs[1] != w.tabs[0] { // else they are alike
@@ -40,7 +40,7 @@ func (w *modelled) steps(by *rules, yield func(*step)) {
 
 // clockSteps lets time pass, one unit or half of the life of an access token, unless a request or
 // an answer would then be on its way for grace, and nodes learn of a new key.
-func (w *modelled) clockSteps(yield func(*step)) {
+func (w *modelled) clockSteps(yield func(step)) {
 	for _, units := range [...]int{1, life / 2} {
 		if slices.ContainsFunc(w.tabs[:], func(t tab) bool { return t.onItsWay() && int(t.waiting)+units >= grace }) {
 			break
@@ -49,12 +49,12 @@ func (w *modelled) clockSteps(yield func(*step)) {
 		for range units {
 			s.to.pass()
 		}
-		yield(&s)
+		yield(s)
 	}
 	if w.rings < ringsNew {
 		s := step{what: [...]string{"node A signs with a new key", "node B learns of the new key"}[w.rings], to: *w}
 		s.to.rings++
-		yield(&s)
+		yield(s)
 	}
 }
 
@@ -71,11 +71,11 @@ func (w *modelled) nodes(yield func(name string, knowsNew bool) bool) {
 	}
 }
 
-func (w *modelled) tabSteps(by *rules, i int, yield func(*step)) {
+func (w *modelled) tabSteps(by *rules, i int, yield func(step)) {
 	become := func(what string, now tab) {
 		s := step{what: what, number: i + 1, to: *w}
 		s.to.tabs[i] = now
-		yield(&s)
+		yield(s)
 	}
 	switch t := w.tabs[i]; t.phase {
 	case idling:
@@ -96,7 +96,7 @@ func (w *modelled) tabSteps(by *rules, i int, yield func(*step)) {
 		if t.pair.has {
 			s.to.jar = t.pair
 		}
-		yield(&s)
+		yield(s)
 	}
 }
 
@@ -109,13 +109,13 @@ func (w *modelled) outdated(by *rules, p pair) bool {
 }
 
 // arrive is a request of a tab that comes to a node.
-func (w *modelled) arrive(by *rules, i int, yield func(*step)) {
+func (w *modelled) arrive(by *rules, i int, yield func(step)) {
 	p := w.tabs[i].pair
 	if p.left > 0 {
 		s := step{what: "the access token of tab # is seen", number: i + 1, to: *w}
 		s.to.show(p.lag)
 		s.to.used, s.to.tabs[i] = 0, tab{phase: working}
-		yield(&s)
+		yield(s)
 		return
 	}
 	for node, knowsNew := range w.nodes {
@@ -133,7 +133,7 @@ func (w *modelled) arrive(by *rules, i int, yield func(*step)) {
 		case !s.over:
 			s.to.used, s.to.tabs[i] = 0, tab{phase: working, pair: r.grant}
 		}
-		yield(&s)
+		yield(s)
 	}
 }
 
@@ -146,10 +146,10 @@ func (w *modelled) show(lag uint8) {
 
 // toldSteps are that the store is told of an access token, or not after all: the next one that is
 // seen is another chance.
-func (w *modelled) toldSteps(by *rules, lag int, yield func(*step)) {
+func (w *modelled) toldSteps(by *rules, lag int, yield func(step)) {
 	s := step{what: "the store is not told of an access token, # behind", number: lag, to: *w}
 	s.to.told[lag] = false
-	yield(&s)
+	yield(s)
 	s.what = "the store is told of an access token, # behind"
 	if next, write := by.confirm(&Rotation{Grace: grace * unit}, w.row(), liveGeneration-uint64(lag), t0); write {
 		s.to.store(&next)
@@ -157,16 +157,16 @@ func (w *modelled) toldSteps(by *rules, lag int, yield func(*step)) {
 	if lag == 0 && !s.to.arrived {
 		s.to.arrived, s.to.arrivedAt = true, 0
 	}
-	yield(&s)
+	yield(s)
 }
 
 // thiefSteps are those of a thief, who copies the pair once, and keeps it and the newest that they
 // get for it. Nothing of theirs gets lost, and no answer to them leaves anything out.
-func (w *modelled) thiefSteps(by *rules, yield func(*step)) {
+func (w *modelled) thiefSteps(by *rules, yield func(step)) {
 	if w.theft == thiefAway {
 		s := step{what: "a thief copies the pair", to: *w}
 		s.to.theft, s.to.thief[0] = thiefHas, w.jar
-		yield(&s)
+		yield(s)
 	}
 	for i, p := range w.thief {
 		if !p.has {
@@ -176,7 +176,7 @@ func (w *modelled) thiefSteps(by *rules, yield func(*step)) {
 			s := step{what: "the access token of the thief's pair # is seen", number: i, to: *w}
 			s.to.theft = thiefSeen
 			s.to.show(p.lag)
-			yield(&s)
+			yield(s)
 		}
 		for node, knowsNew := range w.nodes {
 			s := step{what: "the thief presents pair #", number: i, at: node, to: *w}
@@ -186,7 +186,7 @@ func (w *modelled) thiefSteps(by *rules, yield func(*step)) {
 			if s.over = r.over != nil; r.grant.has {
 				s.to.thief[1] = r.grant
 			}
-			yield(&s)
+			yield(s)
 		}
 	}
 }

@@ -79,13 +79,19 @@ func TestFold_EverySpellingOfEveryCharacterIsOne(t *testing.T) {
 	}
 }
 
-// wrongFolds says which spellings of a name are folded to something else.
+// wrongFolds says which spellings of a name are folded to something else. Most are the name.
 func wrongFolds(name string) (wrong []string) {
 	want := fold(name)
 	all := spellings(name)
 	all["folded for protect"] = want
+	folded := map[string]string{name: want}
 	for what, s := range all {
-		if got := fold(s); got != want {
+		got, known := folded[s]
+		if !known {
+			got = fold(s)
+			folded[s] = got
+		}
+		if got != want {
 			wrong = append(wrong, fmt.Sprintf("%s: %q is %q, folds to %q and not %q", what, name, s, got, want))
 		}
 	}
