@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -66,11 +65,8 @@ func (r *Remote) fetch(ctx context.Context) (*fetched, error) {
 		return nil, fmt.Errorf("fetching keys: %w", err)
 	}
 	set, skipped, err := jose.ParseSet(data, r.config.Keys)
-	if err != nil {
-		return nil, fmt.Errorf("parsing keys: %w", err)
-	}
-	if set.Len() == 0 {
-		return nil, fmt.Errorf("parsing keys: %w", errors.Join(append(reasons(skipped), errNoKeys)...))
+	if err := unusable(set, skipped, err); err != nil {
+		return nil, err
 	}
 	return &fetched{jwks: data, set: set, skipped: skipped, fresh: freshness(header)}, nil
 }
@@ -132,14 +128,8 @@ func (r *Remote) get(ctx context.Context, from *url.URL) ([]byte, http.Header, e
 	if res.StatusCode != http.StatusOK {
 		return nil, nil, StatusError(res.StatusCode)
 	}
-	data, err := io.ReadAll(io.LimitReader(res.Body, maxKeyData+1))
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading answer: %w", err)
-	}
-	if len(data) > maxKeyData {
-		return nil, nil, errTooMuch
-	}
-	return data, res.Header, nil
+	data, err := readAll(res.Body)
+	return data, res.Header, err
 }
 
 // freshness returns how long the response may be cached, within our limits.

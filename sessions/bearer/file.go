@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"sync"
@@ -79,24 +78,11 @@ func (f *File) Load(ctx context.Context) error {
 
 func (f *File) take(ctx context.Context, data []byte) error {
 	set, skipped, err := jose.ParseKeys(data, f.config.Keys)
-	if err != nil {
-		return fmt.Errorf("parsing keys: %w", err)
+	if err := unusable(set, skipped, err); err != nil {
+		return err
 	}
-	if set.Len() == 0 {
-		return fmt.Errorf("parsing keys: %w", errors.Join(append(reasons(skipped), errNoKeys)...))
-	}
-	if f.good.install(set, f.config.Now()) {
-		logChange(ctx, f.config.Log, f.good.current.Load(), skipped)
-	}
+	f.good.install(ctx, f.config.Log, set, skipped, f.config.Now())
 	return nil
-}
-
-func reasons(skipped []jose.Skipped) []error {
-	errs := make([]error, 0, len(skipped)+1)
-	for _, s := range skipped {
-		errs = append(errs, fmt.Errorf("key %d: %w", s.Index, s.Err))
-	}
-	return errs
 }
 
 // Run reads the file at each interval until ctx ends.
@@ -118,20 +104,11 @@ func (f *File) Refresh(ctx context.Context) error { return f.Load(ctx) }
 
 // Key returns a key of the last usable content, or ErrKeysUnavailable if there was none.
 func (f *File) Key(_ context.Context, kid string, alg jose.Algorithm) (*jose.Key, error) {
-	now := f.good.current.Load()
-	if now == nil {
-		return nil, ErrKeysUnavailable
-	}
-	return now.set.Lookup(kid, alg)
+	return f.good.current.Load().lookup(kid, alg)
 }
 
 // Version changes when the keys change.
-func (f *File) Version() uint64 {
-	if now := f.good.current.Load(); now != nil {
-		return now.version
-	}
-	return 0
-}
+func (f *File) Version() uint64 { return f.good.current.Load().number() }
 
 // Public returns the keys that are in use.
 func (f *File) Public() []*jose.Key { return f.good.current.Load().keys() }
@@ -166,12 +143,5 @@ func readSmall(path string) ([]byte, error) {
 		return nil, fmt.Errorf("opening keys: %w", err)
 	}
 	defer func() { _ = file.Close() }()
-	data, err := io.ReadAll(io.LimitReader(file, maxKeyData+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading keys: %w", err)
-	}
-	if len(data) > maxKeyData {
-		return nil, errTooMuch
-	}
-	return data, nil
+	return readAll(file)
 }

@@ -73,10 +73,12 @@ func isToken68(s string) bool {
 	return s != "" && others == 0
 }
 
+const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
 // notToken68 is 1 for bytes that a b64token cannot contain.
 var notToken68 = func() (others [256]uint8) {
 	for c := range others {
-		if strings.IndexByte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/", byte(c)) < 0 {
+		if strings.IndexByte(letters+"-._~+/", byte(c)) < 0 {
 			others[c] = 1
 		}
 	}

@@ -53,22 +53,12 @@ func (p *pattern) tenant(name string) (tenant string, ok bool) {
 // maxTenant is the maximum length of a tenant's name, in bytes.
 const maxTenant = 128
 
+const unreserved = letters + "-._~"
+
 // isTenant reports whether a segment can be a tenant's name: it contains only unreserved URL
 // characters (RFC 3986 section 2.3).
 func isTenant(segment string) bool {
-	if segment == "" || len(segment) > maxTenant || strings.Trim(segment, ".") == "" {
-		return false
-	}
-	for i := range len(segment) {
-		if c := segment[i]; !base64url(c) && c != '.' && c != '~' {
-			return false
-		}
-	}
-	return true
-}
-
-func base64url(c byte) bool {
-	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_'
+	return segment != "" && len(segment) <= maxTenant && strings.Trim(segment, ".") != "" && strings.Trim(segment, unreserved) == ""
 }
 
 // overlap reports whether some name matches both a and b, which are names or patterns.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -48,7 +49,7 @@ func (s *Static) Symmetric() bool { return s.set.Keys()[0].Algorithm().Symmetric
 // Version never changes.
 func (s *Static) Version() uint64 { return 1 }
 
-// A snapshot is a set of keys and when it was fetched.
+// A snapshot is a set of keys and when it was fetched. nil has no keys.
 type snapshot struct {
 	set     *jose.Set
 	print   string
@@ -63,29 +64,66 @@ func (s *snapshot) keys() []*jose.Key {
 	return s.set.Keys()
 }
 
+// lookup is jose.Set.Lookup, or ErrKeysUnavailable.
+func (s *snapshot) lookup(kid string, alg jose.Algorithm) (*jose.Key, error) {
+	if s == nil {
+		return nil, ErrKeysUnavailable
+	}
+	return s.set.Lookup(kid, alg)
+}
+
+// number returns the version, which is 0 without keys.
+func (s *snapshot) number() uint64 {
+	if s == nil {
+		return 0
+	}
+	return s.version
+}
+
 // lastGood holds the last usable set of keys.
 type lastGood struct {
 	mu      sync.Mutex // of writers
 	current atomic.Pointer[snapshot]
 }
 
-// install makes set the current one and reports whether the keys changed: only then does the
-// version change.
-func (l *lastGood) install(set *jose.Set, at time.Time) (changed bool) {
+// install makes set the current one. The version changes only if the keys did, and that is logged.
+func (l *lastGood) install(ctx context.Context, log *slog.Logger, set *jose.Set, skipped []jose.Skipped, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	next := &snapshot{set: set, print: printOf(set), version: 1, at: at}
-	if old := l.current.Load(); old != nil {
-		next.version = old.version
-		if old.print == next.print {
-			next.set = old.set
-			l.current.Store(next)
-			return false
-		}
-		next.version++
+	old, print := l.current.Load(), printOf(set)
+	if old != nil && old.print == print {
+		l.current.Store(&snapshot{old.set, print, old.version, at})
+		return
 	}
-	l.current.Store(next)
-	return true
+	l.current.Store(&snapshot{set, print, old.number() + 1, at})
+	logChange(ctx, log, l.current.Load(), skipped)
+}
+
+// unusable returns why no parsed key can be used, or nil.
+func unusable(set *jose.Set, skipped []jose.Skipped, err error) error {
+	switch {
+	case err == nil && set.Len() > 0:
+		return nil
+	case err == nil:
+		var reasons []error
+		for _, s := range skipped {
+			reasons = append(reasons, fmt.Errorf("key %d: %w", s.Index, s.Err))
+		}
+		err = errors.Join(append(reasons, errNoKeys)...)
+	}
+	return fmt.Errorf("parsing keys: %w", err)
+}
+
+// readAll reads at most maxKeyData bytes of keys.
+func readAll(from io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(from, maxKeyData+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading keys: %w", err)
+	}
+	if len(data) > maxKeyData {
+		return nil, errTooMuch
+	}
+	return data, nil
 }
 
 // printOf returns a fingerprint of a set of keys that does not depend on their order.

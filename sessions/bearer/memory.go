@@ -52,12 +52,10 @@ func (r *Remote) Load(ctx context.Context) error {
 		return nil
 	}
 	set, skipped, err := jose.ParseSet(kept.JWKS, r.config.Keys)
-	if err != nil || set.Len() == 0 || r.good.current.Load() != nil {
+	if unusable(set, skipped, err) != nil || r.good.current.Load() != nil {
 		return nil //nolint:nilerr // unusable or older keys are ignored
 	}
-	if r.good.install(set, at) {
-		logChange(ctx, r.config.Log, r.good.current.Load(), skipped)
-	}
+	r.good.install(ctx, r.config.Log, set, skipped, at)
 	return nil
 }
 

@@ -76,7 +76,9 @@ func (r *Remote) refresh(ctx context.Context) time.Duration {
 		return MinRetry // Run is ending
 	}
 	at := r.config.Now()
-	changed := err == nil && r.good.install(got.set, at)
+	if err == nil {
+		r.good.install(ctx, r.config.Log, got.set, got.skipped, at)
+	}
 	wait := r.finish(got, err, at)
 	if err != nil {
 		what := "keys cannot be got, and there are none; tokens that need them are answered 503 until they can"
@@ -86,9 +88,6 @@ func (r *Remote) refresh(ctx context.Context) time.Duration {
 		}
 		r.config.Log.ErrorContext(ctx, what, slog.Any("error", err), slog.Bool("usable", usable))
 		return wait
-	}
-	if changed {
-		logChange(ctx, r.config.Log, r.good.current.Load(), got.skipped)
 	}
 	r.remember(ctx, got.jwks, at)
 	return wait

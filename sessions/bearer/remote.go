@@ -149,24 +149,16 @@ func (c *RemoteConfig) setTimes() error {
 // is under way or that it may request, until ctx ends or for Timeout. ErrKeysUnavailable means that
 // there are no keys, or that the id is unknown and new keys could not be fetched.
 func (r *Remote) Key(ctx context.Context, kid string, alg jose.Algorithm) (*jose.Key, error) {
-	key, err := r.lookup(kid, alg)
+	key, err := r.usable().lookup(kid, alg)
 	if err == nil || errors.Is(err, jose.ErrAlgorithm) {
 		return key, err
 	}
 	renewed := r.renew(ctx)
-	key, err = r.lookup(kid, alg)
+	key, err = r.usable().lookup(kid, alg)
 	if renewed != nil && errors.Is(err, jose.ErrUnknownKey) {
 		return nil, renewed
 	}
 	return key, err
-}
-
-func (r *Remote) lookup(kid string, alg jose.Algorithm) (*jose.Key, error) {
-	now := r.usable()
-	if now == nil {
-		return nil, ErrKeysUnavailable
-	}
-	return now.set.Lookup(kid, alg)
 }
 
 // usable returns the last good keys, unless they are too old.
@@ -179,12 +171,7 @@ func (r *Remote) usable() *snapshot {
 }
 
 // Version changes when the keys change, and is 0 while there are no usable keys.
-func (r *Remote) Version() uint64 {
-	if now := r.usable(); now != nil {
-		return now.version
-	}
-	return 0
-}
+func (r *Remote) Version() uint64 { return r.usable().number() }
 
 // renew waits for new keys, if they may be fetched now. The error wraps ErrKeysUnavailable and
 // means that the current keys may be outdated.
