@@ -92,12 +92,13 @@ func TestAStatementLeavesNothingInTheServersSession(t *testing.T) {
 		"SELECT count(*) FROM pg_listening_channels()", "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()",
 		"SELECT count(*) FROM pg_settings WHERE source = 'session'",
 	} {
-		err := s.query(ctx(), sql, new(args), func(r *reader) error {
-			if n := r.int(); n != 0 {
+		n := 0
+		err := s.query(ctx(), sql, nil, func() error {
+			if n != 0 {
 				t.Errorf("%s: %d", sql, n)
 			}
 			return nil
-		})
+		}, &n)
 		if err != nil {
 			t.Error(err)
 		}

@@ -1,10 +1,8 @@
 package pgstore
 
 import (
-	"cmp"
 	"context"
 	"encoding/binary"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -65,33 +63,37 @@ func (s *Store) once(ctx context.Context, statement func(context.Context, *pgx.C
 	return unavailable(err)
 }
 
-// query runs a statement and calls row for each row of the result. If row returns an error, so does
-// query.
-func (s *Store) query(ctx context.Context, sql string, a *args, row func(*reader) error) error {
-	return s.do(ctx, func(ctx context.Context, conn *pgx.Conn) error { return s.ask(ctx, conn, sql, a, row) })
+// query runs a statement, scans each row of the result, and calls row. If row returns an error, so
+// does query. The server's time, if it is in the result, is the first column.
+func (s *Store) query(ctx context.Context, sql string, a []any, row func() error, into ...any) error {
+	return s.do(ctx, asking(sql, a, row, into))
 }
 
-func (s *Store) exec(ctx context.Context, sql string, a *args) error {
-	return s.query(ctx, sql, a, func(*reader) error { return nil })
+// aside is query without waiting in the lanes.
+func (s *Store) aside(ctx context.Context, sql string, a []any, row func() error, into ...any) error {
+	return s.doNow(ctx, asking(sql, a, row, into))
 }
 
-func (s *Store) ask(ctx context.Context, conn *pgx.Conn, sql string, a *args, row func(*reader) error) error {
-	asked := s.clock.Passed()
-	rows, err := conn.Query(ctx, sql, *a...)
-	if err != nil {
+func asking(sql string, a []any, row func() error, into []any) func(context.Context, *pgx.Conn) error {
+	return func(ctx context.Context, conn *pgx.Conn) error {
+		ask(into)
+		rows, _ := conn.Query(ctx, sql, a...) // ForEachRow returns the error
+		_, err := pgx.ForEachRow(rows, into, row)
 		return err
 	}
-	return readRows(asked, rows, row)
 }
 
-// readRows reads a result to its end, or to the first row that fails.
-func readRows(asked time.Duration, rows pgx.Rows, row func(*reader) error) error {
-	defer rows.Close()
-	for rows.Next() {
-		r := reader{values: rows.RawValues(), asked: asked}
-		if err := cmp.Or(row(&r), r.err); err != nil {
-			return err
-		}
+// ask notes when the statement was sent, if the result has the server's time.
+func ask(into []any) {
+	if r, ok := into[0].(*reading); ok {
+		r.asked = r.clock.Passed()
 	}
-	return rows.Err()
+}
+
+// scanned is the row function of a query that needs nothing but the scan.
+func scanned() error { return nil }
+
+// exec is query without a result.
+func (s *Store) exec(ctx context.Context, sql string, a []any) error {
+	return s.query(ctx, sql, a, scanned, nil)
 }

@@ -1,6 +1,7 @@
 package pgstore
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -13,37 +14,19 @@ import (
 // Get returns the row, or sessions.ErrNotFound.
 func (s *Store) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
 	found, err := s.get(ctx, key)
-	return found.row, err
+	if err != nil {
+		return sessions.Session{}, err
+	}
+	return found.row, nil
 }
 
-// A foundRow is a row as it was at a time.
-type foundRow struct {
-	row sessions.Session
-	rev int64
-	at  time.Time
-}
-
-func (s *Store) get(ctx context.Context, key sessions.Key) (found foundRow, err error) {
-	err = sessions.ErrNotFound
-	asking := s.query(ctx, s.sql.get, s.at().text(key.Realm).text(key.ID), func(r *reader) error {
-		found, err = s.found(key, r)
+func (s *Store) get(ctx context.Context, key sessions.Key) (found *foundRow, err error) {
+	found, err = new(foundRow), sessions.ErrNotFound
+	asking := s.query(ctx, s.text(sqlGet), s.timed(key.Realm, key.ID), func() error {
+		err = found.decode(key)
 		return err
-	})
-	if asking != nil {
-		return foundRow{}, asking
-	}
-	return found, err
-}
-
-// found reads the time and the columns.
-func (s *Store) found(key sessions.Key, r *reader) (found foundRow, err error) {
-	at := *r
-	if err := s.learn(r); err != nil {
-		return found, err
-	}
-	found.at = fromMillis(at.int())
-	found.row, found.rev, err = readRow(key, r)
-	return found, err
+	}, found.columns(s.now(&found.at))...)
+	return found, cmp.Or(asking, err)
 }
 
 // Update reads the row, calls fn, and writes the result if nobody wrote the row meanwhile;
@@ -65,7 +48,7 @@ func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transi
 			return before, nil
 		}
 		next.Realm, next.ID = key.Realm, key.ID
-		stored, written, err := s.set(ctx, &found, &next, before.RevokedAt)
+		stored, written, err := s.set(ctx, found, &next, before.RevokedAt)
 		if err != nil || written {
 			return stored, err
 		}
@@ -82,56 +65,45 @@ func (s *Store) set(ctx context.Context, found *foundRow, next *sessions.Session
 	if err != nil {
 		return sessions.Session{}, false, err
 	}
-	a := w.changing(s.at().text(next.Realm).text(next.ID).int(found.rev))
-	sql := s.sql.update
+	a, sql := append([]any{next.Realm, next.ID, int64(found.rev)}, w.changing()...), sqlUpdate
 	if !w.Session.RevokedAt.IsZero() && !w.Session.RevokedAt.Equal(revoked) {
-		sql = s.sql.updateEnding
-		a.string(name(next.Key()))
+		a, sql = append(a, name(next.Key())), sqlUpdateRevoking
 	}
 	written := false
-	err = s.query(ctx, sql, a, func(r *reader) error {
-		written = true
-		return s.learn(r)
-	})
+	err = s.query(ctx, s.text(sql), s.timed(a...), func() error { written = true; return nil }, s.now(&found.at), nil)
 	return w.Session, written, err
 }
 
 // Rotate stores the next generation if the token is the live one.
 func (s *Store) Rotate(ctx context.Context, p *sessions.Presented, fresh *sessions.Fresh) (row sessions.Session, at time.Time, rotated bool, err error) {
-	a := s.at().text(p.Session.Realm).text(p.Session.ID)
-	a.int(int64(p.Generation)).bytes(p.Secret[:]).bytes(hashHolder(p.UserID, p.ClientID))
-	a.int(int64(p.Generation + 1)).bytes(fresh.Secret[:]).text(fresh.KeyID).text(fresh.From).int(rowcodec.Format)
-	err = s.query(ctx, s.sql.rotate, a, func(r *reader) error {
-		found, err := s.found(p.Session, r)
-		row, at, rotated = found.row, found.at, err == nil
-		return err
-	})
-	if err != nil {
+	found := new(foundRow)
+	a := s.timed(p.Session.Realm, p.Session.ID, int64(p.Generation), p.Secret[:], hashHolder(p.UserID, p.ClientID),
+		int64(p.Generation+1), fresh.Secret[:], fresh.KeyID, fresh.From, rowcodec.Format)
+	err = s.query(ctx, s.text(sqlRotate), a, func() error {
+		rotated = true
+		return found.decode(p.Session)
+	}, found.columns(s.now(&found.at))...)
+	if err != nil || !rotated {
 		return sessions.Session{}, time.Time{}, false, err
 	}
-	return row, at, rotated, nil
+	return found.row, found.at, true, nil
 }
 
 // Revoke revokes the row unless it is revoked already.
 func (s *Store) Revoke(ctx context.Context, key sessions.Key, reason sessions.EndReason) (row sessions.Session, ended bool, err error) {
+	a := s.timed(key.Realm, key.ID, string(reason), storedrow.KeptRevoked, rowcodec.Format, name(key))
 	for range calls.MostContended {
-		a := s.at().text(key.Realm).text(key.ID).text(string(reason)).int(storedrow.KeptRevoked).int(rowcodec.Format).string(name(key))
+		found := new(foundRow)
 		err = sessions.ErrNotFound
-		asking := s.query(ctx, s.sql.revoke, a, func(r *reader) error {
-			if err := s.learn(r); err != nil {
-				return err
-			}
-			ended = r.bool()
-			row, _, err = readRow(key, r)
+		asking := s.query(ctx, s.text(sqlRevoke), a, func() error {
+			err = found.decode(key)
 			return err
-		})
-		switch {
-		case asking != nil:
-			return sessions.Session{}, false, asking
+		}, append(found.columns(s.now(&found.at), &ended), nil)...)
+		switch err := cmp.Or(asking, err); {
 		case err != nil:
 			return sessions.Session{}, false, err
-		case !row.RevokedAt.IsZero():
-			return row, ended, nil
+		case !found.row.RevokedAt.IsZero():
+			return found.row, ended, nil
 		}
 		// Another statement revoked the row while this one waited: the rest of what this one saw is
 		// older.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -35,10 +37,13 @@ func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessio
 			return stored, false, 0, err
 		}
 		if p.created {
-			return p.w.Session, true, p.count, nil
+			if count = p.others + 1; count > mostCounted {
+				count = math.MaxInt
+			}
+			return p.w.Session, true, count, nil
 		}
 		if p.found {
-			return p.old, false, 0, nil
+			return p.old.row, false, 0, nil
 		}
 		// Another statement has just inserted it, so this one came too late to insert it and too
 		// early to see it.
@@ -53,48 +58,53 @@ type putting struct {
 	user  []byte
 
 	created, found bool
-	count          int
-	old            sessions.Session // what exists instead
+	others         int
+	old            foundRow // what exists instead
 }
 
 // put inserts the row unchanged, or reads the existing one.
 func (p *putting) put(ctx context.Context) error {
 	s := p.store
 	if !p.w.Session.RevokedAt.IsZero() {
-		return s.query(ctx, s.sql.createEnded, p.args(), p.read)
+		return s.query(ctx, s.text(sqlCreateRevoked), p.args(), p.read, p.into()...)
 	}
-	return p.locked(ctx, s.sql.create, p.read)
+	return p.locked(ctx, sqlCreate, p.read, p.into())
 }
 
 // begin inserts the row as one that begins now. Its id is usually new; otherwise another statement
 // reads the existing row.
 func (p *putting) begin(ctx context.Context) (err error) {
 	s := p.store
-	if err = p.locked(ctx, s.sql.begin, p.began); err != nil || p.created {
+	var at, place time.Time
+	began := func() error {
+		p.created = true
+		p.w.Session.Begin(at, place)
+		return nil
+	}
+	if err = p.locked(ctx, sqlBegin, began, []any{s.now(&at), (*moment)(&place), &p.others}); err != nil || p.created {
 		return err
 	}
 	found, err := s.get(ctx, p.w.Session.Key())
 	if errors.Is(err, sessions.ErrNotFound) { // it was swept meanwhile
 		return nil
 	}
-	p.old, p.found = found.row, err == nil
+	p.old, p.found = *found, err == nil
 	return err
 }
 
-func (p *putting) args() *args {
+func (p *putting) args() []any {
 	row := &p.w.Session
-	a := p.store.at().text(row.Realm).text(row.ID)
-	a.int(rand.Int64N(math.MaxInt64 / 2)) //nolint:gosec // not a secret: distinguishes the row from an earlier one with its key
-	a = p.w.lasting(p.w.changing(a))
+	rev := rand.Int64N(math.MaxInt64 / 2) //nolint:gosec // not a secret: distinguishes the row from an earlier one with its key
+	a := slices.Concat([]any{row.Realm, row.ID, rev}, p.w.changing(), p.w.lasting())
 	if !row.RevokedAt.IsZero() {
-		a.string(name(row.Key()))
+		a = append(a, name(row.Key()))
 	}
-	return a
+	return p.store.timed(a...)
 }
 
 // locked takes the lock of the user before a statement that counts. Both are sent together, as one
 // transaction.
-func (p *putting) locked(ctx context.Context, sql string, read func(*reader) error) error {
+func (p *putting) locked(ctx context.Context, sql statement, read func() error, into []any) error {
 	s, row := p.store, &p.w.Session
 	kind := byte(0)
 	if row.Impersonation {
@@ -108,46 +118,27 @@ func (p *putting) locked(ctx context.Context, sql string, read func(*reader) err
 	defer lane.Leave()
 	return s.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		p.created = false // when it is retried after having no effect
-		asked := s.clock.Passed()
+		ask(into)
 		batch := new(pgx.Batch)
-		batch.Queue(s.sql.lock, int64(binary.BigEndian.Uint64(lock)))
-		batch.Queue(sql, *p.args()...).Query(func(rows pgx.Rows) error { return readRows(asked, rows, read) })
+		batch.Queue(s.text(sqlLock), int64(binary.BigEndian.Uint64(lock)))
+		batch.Queue(s.text(sql), p.args()...).Query(func(rows pgx.Rows) error {
+			_, err := pgx.ForEachRow(rows, into, read)
+			return err
+		})
 		return conn.SendBatch(ctx, batch).Close()
 	})
 }
 
-// began reads when the row began, its position, and how many others there are.
-func (p *putting) began(r *reader) error {
-	at := *r
-	if err := p.store.learn(r); err != nil {
-		return err
-	}
-	place := fromMillis(r.int())
-	p.setCount(r)
-	if p.created = r.err == nil; p.created {
-		p.w.Session.Begin(fromMillis(at.int()), place)
-	}
-	return r.err
-}
-
-// setCount reads how many others there are.
-func (p *putting) setCount(r *reader) {
-	if p.count = int(r.int()) + 1; p.count > mostCounted {
-		p.count = math.MaxInt
-	}
+// into returns what the result of put is scanned into.
+func (p *putting) into() []any {
+	return append(p.old.columns(p.store.now(&p.old.at), &p.created, &p.others), nil)
 }
 
 // read reads the result of put.
-func (p *putting) read(r *reader) error {
-	if err := p.store.learn(r); err != nil {
-		return err
+func (p *putting) read() (err error) {
+	if !p.created && p.old.data != nil {
+		err = p.old.decode(p.w.Session.Key())
+		p.found = err == nil
 	}
-	p.created = r.bool()
-	p.setCount(r)
-	if p.created || r.err != nil || r.values[0] == nil {
-		return r.err
-	}
-	old, _, err := readRow(p.w.Session.Key(), r)
-	p.old, p.found = old, err == nil
 	return err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/rowcodec"
 )
@@ -11,24 +13,26 @@ import (
 // Cutoffs returns the cutoffs of the realm, oldest first. If one cannot be read, it fails: a
 // revocation must not be missed.
 func (s *Store) Cutoffs(ctx context.Context, realm string) (all []revocation.Cutoff, err error) {
-	err = s.query(ctx, s.sql.cutoffs, new(args).text(realm), func(r *reader) error {
-		c, err := readCutoff(realm, r)
-		all = append(all, c)
-		return err
-	})
+	err = s.readCutoffs(ctx, s.query, sqlCutoffs, args(realm), func(c revocation.Cutoff) { all = append(all, c) })
 	if err != nil {
 		return nil, err
 	}
 	return all, nil
 }
 
-// readCutoff reads id, time and data.
-func readCutoff(realm string, r *reader) (revocation.Cutoff, error) {
-	id, at, data := r.text(), fromMillis(r.int()), r.next()
-	if r.err != nil {
-		return revocation.Cutoff{}, r.err
-	}
-	return rowcodec.DecodeCutoff(realm, id, at, data)
+// readCutoffs reads realm, id, time and data, by query or aside.
+func (s *Store) readCutoffs(
+	ctx context.Context, query func(context.Context, string, []any, func() error, ...any) error, sql statement, a []any, report func(revocation.Cutoff),
+) error {
+	var c revocation.Cutoff
+	var data pgtype.DriverBytes
+	return query(ctx, s.text(sql), a, func() error {
+		c, err := rowcodec.DecodeCutoff(c.Realm, c.ID, c.At, data)
+		if err == nil {
+			report(c)
+		}
+		return err
+	}, (*text)(&c.Realm), (*text)(&c.ID), (*moment)(&c.At), &data)
 }
 
 // AddCutoff stores the cutoff, and notifies the other nodes in the same transaction.
@@ -43,18 +47,12 @@ func (s *Store) AddCutoff(ctx context.Context, c revocation.Cutoff) (revocation.
 			return c, err
 		}
 	}
-	a := maybeMillis(s.at().text(c.Realm).text(c.ID), c.At).bytes(data).string(cutoffNotice(&c, data)).int(millis(newest))
-	err = s.query(ctx, s.sql.addCutoff, a, func(r *reader) error {
-		if err := s.learn(r); err != nil {
-			return err
-		}
-		c.At = fromMillis(r.int())
-		return r.err
-	})
+	a := s.timed(c.Realm, c.ID, maybeMillis(c.At), data, cutoffNotice(&c, data), millis(newest))
+	err = s.query(ctx, s.text(sqlAddCutoff), a, scanned, s.now(new(time.Time)), (*moment)(&c.At), nil)
 	return c, err
 }
 
 // RemoveCutoff deletes a cutoff; it is no error if there is none.
 func (s *Store) RemoveCutoff(ctx context.Context, c revocation.Cutoff) error {
-	return s.exec(ctx, s.sql.dropCutoff, new(args).text(c.Realm).int(millis(c.At)).text(c.ID))
+	return s.exec(ctx, s.text(sqlRemoveCutoff), args(c.Realm, millis(c.At), c.ID))
 }

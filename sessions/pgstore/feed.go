@@ -139,12 +139,7 @@ func (l *listening) beat(ctx context.Context) error {
 func (s *Store) notify(ctx context.Context, text string) error {
 	ctx, cancel := context.WithTimeout(ctx, revocation.FeedTimeout)
 	defer cancel()
-	return s.aside(ctx, s.sql.notify, new(args).string(text), func(*reader) error { return nil })
-}
-
-// aside is query without waiting in the lanes.
-func (s *Store) aside(ctx context.Context, sql string, a *args, row func(*reader) error) error {
-	return s.doNow(ctx, func(ctx context.Context, conn *pgx.Conn) error { return s.ask(ctx, conn, sql, a, row) })
+	return s.aside(ctx, s.text(sqlNotify), args(text), scanned, nil)
 }
 
 // pass passes on what was received. If something cannot be parsed, it reads the log.

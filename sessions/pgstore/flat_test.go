@@ -3,6 +3,7 @@ package pgstore
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,7 +25,7 @@ func fill(t testing.TB, s *Store, prefix string, n int, change func(*sessions.Se
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := w.lasting(w.changing(s.at().text(row.Realm).text(row.ID).int(int64(n))))
+	a := s.timed(slices.Concat([]any{row.Realm, row.ID, n}, w.changing(), w.lasting())...)
 	err = s.exec(ctx(), strings.ReplaceAll(`INSERT INTO {s}.sessions (realm, id, rev, format, holder, expires_at, idle, due_at, generation, secret,
 	secret_prev, kid, rotated_at, rotated_from, revoked_at, end_reason, data, user_key, actor_key, impersonation, created_at)
 SELECT $2, $3::bytea || convert_to(to_char(i * 7919 % 1000003, 'FM0000000'), 'UTF8'), $4::bigint, $5, $6, $7, $8, $9::bigint + i, $10, $11, $12, $13, $14, $15, $16, $17, $18,
@@ -39,13 +40,11 @@ var buffers = regexp.MustCompile(`(?:hit|read)=(\d+)`)
 
 // pages says EXPLAIN ANALYZE and returns how many pages of the database the statement
 // looked at, and the plan.
-func pages(t *testing.T, s *Store, sql string, a *args) (int, string) {
+func pages(t *testing.T, s *Store, sql string, a []any) (int, string) {
 	t.Helper()
 	var plan []string
-	err := s.query(ctx(), "EXPLAIN (ANALYZE, BUFFERS) "+sql, a, func(r *reader) error {
-		plan = append(plan, r.text())
-		return nil
-	})
+	line := ""
+	err := s.query(ctx(), "EXPLAIN (ANALYZE, BUFFERS) "+sql, a, func() error { plan = append(plan, line); return nil }, &line)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +95,7 @@ func TestListingAndSweepingStayFlat(t *testing.T) {
 		} {
 			query.Realm, query.Limit = few.Realm, 50
 			for _, after := range []*place{nil, {created: millis(few.CreatedAt.Add(-time.Hour)) + 900, id: "m"}} {
-				sel := selection{query: &query, args: new(args).text(query.Realm), limit: query.Limit}
+				sel := selection{query: &query, args: args(query.Realm), limit: query.Limit}
 				if n, plan := pages(t, s, sel.sql(s.sql.schema, after), sel.args); n > 300 {
 					t.Errorf("known %t: a page %s looks at %d pages of the database:\n%s", known, name, n, plan)
 				}
@@ -109,13 +108,13 @@ func TestListingAndSweepingStayFlat(t *testing.T) {
 			t.Fatal(err)
 		}
 		counting := putting{store: s, w: w}
-		if n, plan := pages(t, s, s.sql.create, counting.args()); n > 2*mostCounted {
+		if n, plan := pages(t, s, s.text(sqlCreate), counting.args()); n > 2*mostCounted {
 			t.Errorf("known %t: counting looks at %d pages:\n%s", known, n, plan)
 		}
-		if n, plan := pages(t, s, s.sql.sweep, s.at().int(100).int(storedrow.KeptRevoked)); n > 3000 {
+		if n, plan := pages(t, s, s.text(sqlSweep), s.timed(100, storedrow.KeptRevoked)); n > 3000 {
 			t.Errorf("known %t: sweeping 100 rows looks at %d pages:\n%s", known, n, plan)
 		}
-		if n, plan := pages(t, s, s.sql.log, s.at().int(0).text("").text("").int(10)); n > 50 {
+		if n, plan := pages(t, s, s.text(sqlLog), s.timed(0, "", "", 10)); n > 50 {
 			t.Errorf("known %t: reading the log looks at %d pages:\n%s", known, n, plan)
 		}
 	}

@@ -61,12 +61,13 @@ func TestASchemaOfVersion1IsMigrated(t *testing.T) {
 	t.Parallel()
 	name := newSchema()
 	sql := newStatements(name)
+	text := func(of statement) string { return sql.texts[of] }
 	rows, err := os.ReadFile(goldenV1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	server(t).Exec(t, "postgres", strings.Join([]string{
-		sql.makeSchema, sql.makeVersion, sql.migrations[0] + "INSERT INTO " + sql.schema + ".version VALUES (1, 1)", "SET search_path = " + sql.schema, string(rows),
+		text(sqlMakeSchema), text(sqlMakeVersion), text(migrations[0]) + "INSERT INTO " + sql.schema + ".version VALUES (1, 1)", "SET search_path = " + sql.schema, string(rows),
 	}, ";\n"))
 	var all sync.WaitGroup
 	for range 10 {

@@ -3,7 +3,6 @@ package pgstore
 import (
 	"context"
 	"os"
-	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -258,10 +257,9 @@ func order(all map[string]func() error) []string {
 // wantAllSaid expects that each statement on sessions was said.
 func wantAllSaid(t *testing.T, s *Store, seen map[string]bool) {
 	t.Helper()
-	v := reflect.ValueOf(*s.sql)
-	for i := range v.NumField() {
-		if f := v.Field(i); f.Kind() == reflect.String && strings.Contains(f.String(), s.sql.schema+".sessions") && !seen[f.String()] {
-			t.Errorf("the test does not say %s: %s", v.Type().Field(i).Name, f.String())
+	for i, sql := range s.sql.texts {
+		if table := s.sql.schema + ".sessions"; strings.Contains(sql, table) && !slices.Contains(migrations, statement(i)) && !seen[sql] {
+			t.Errorf("the test does not say %s", sql)
 		}
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 // List returns a page of the rows that match.
 func (s *Store) List(ctx context.Context, query sessions.Query) (page sessions.Page, err error) {
-	sel := selection{query: &query, args: new(args).text(query.Realm), limit: max(query.Limit, 1)}
+	sel := selection{query: &query, args: args(query.Realm), limit: max(query.Limit, 1)}
 	after, err := readCursor(sel.name(), query.Cursor)
 	if err != nil {
 		return page, err
@@ -24,16 +24,18 @@ func (s *Store) List(ctx context.Context, query sessions.Query) (page sessions.P
 	if sql == "" {
 		return page, nil
 	}
-	err = s.query(ctx, sql, sel.args, func(r *reader) error {
-		key := sessions.Key{Realm: query.Realm, ID: r.text()}
-		if query.KeysOnly {
-			page.Sessions = append(page.Sessions, sessions.Session{Realm: key.Realm, ID: key.ID, CreatedAt: fromMillis(r.int())})
-			return r.err
+	key, found := sessions.Key{Realm: query.Realm}, new(foundRow)
+	into := found.columns((*text)(&key.ID))
+	if query.KeysOnly {
+		into = into[:2]
+	}
+	err = s.query(ctx, sql, sel.args, func() (err error) {
+		if found.row.Realm, found.row.ID = key.Realm, key.ID; !query.KeysOnly {
+			err = found.decode(key)
 		}
-		row, _, err := readRow(key, r)
-		page.Sessions = append(page.Sessions, row)
+		page.Sessions = append(page.Sessions, found.row)
 		return err
-	})
+	}, into...)
 	if err != nil {
 		return sessions.Page{}, err
 	}
@@ -53,13 +55,14 @@ func (s *Store) List(ctx context.Context, query sessions.Query) (page sessions.P
 // audits asks for, have no index.
 type selection struct {
 	query *sessions.Query
-	args  *args
+	args  []any
 	limit int
 }
 
 // arg adds an argument and returns its placeholder.
-func (sel *selection) arg(add func(*args) *args) string {
-	return fmt.Sprintf("$%d", len(*add(sel.args)))
+func (sel *selection) arg(value any) string {
+	sel.args = append(sel.args, value)
+	return fmt.Sprintf("$%d", len(sel.args))
 }
 
 // sql returns the statement; "" if nothing can match.
@@ -74,15 +77,13 @@ func (sel *selection) sql(schema string, after *place) string {
 	}
 	more := ""
 	if after != nil {
-		created := sel.arg(func(a *args) *args { return a.int(after.created) })
-		id := sel.arg(func(a *args) *args { return a.text(after.id) })
-		more = fmt.Sprintf(" AND (%s, id) < (%s, %s)", at, created, id)
+		more = fmt.Sprintf(" AND (%s, id) < (%s, %s)", at, sel.arg(after.created), sel.arg([]byte(after.id)))
 	}
 	what := "id, created_at"
 	if !sel.query.KeysOnly {
 		what = "id, " + columns
 	}
-	limit := sel.arg(func(a *args) *args { return a.int(int64(sel.limit) + 1) })
+	limit := sel.arg(sel.limit + 1)
 	for i := range where {
 		where[i] = fmt.Sprintf("(SELECT %s FROM %s.sessions WHERE %s AND revoked_at IS NULL AND %s%s ORDER BY %s DESC FETCH FIRST %s ROWS WITH TIES)",
 			what, schema, inRealm("$1"), where[i], more, at, limit)
@@ -97,10 +98,10 @@ func (sel *selection) where() []string {
 	imp := q.Impersonations == nil || *q.Impersonations
 	match := ""
 	if q.User != "" {
-		match += " AND user_key = " + sel.arg(func(a *args) *args { return a.bytes(hashUser(q.User)) })
+		match += " AND user_key = " + sel.arg(hashUser(q.User))
 	}
 	if q.Actor != nil {
-		match += " AND actor_key = " + sel.arg(func(a *args) *args { return a.bytes(hashActor(q.Actor)) })
+		match += " AND actor_key = " + sel.arg(hashActor(q.Actor))
 	}
 	if match == "" && q.Impersonations == nil {
 		return nil

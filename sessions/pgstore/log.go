@@ -24,27 +24,16 @@ func (s *Store) Revoked(ctx context.Context, since time.Time, report func(key se
 
 // readLog reads the log since a time, and returns when its last part was read.
 func (s *Store) readLog(ctx context.Context, since time.Time, report func(key sessions.Key, at time.Time)) (now time.Time, err error) {
-	from, logged := sessions.Key{}, millis(since)
+	from, logged := sessions.Key{}, since
 	for {
-		n := 0
-		a := s.at().int(logged).text(from.Realm).text(from.ID).int(logBatch)
-		err := s.aside(ctx, s.sql.log, a, func(r *reader) error {
-			at := *r
-			if err := s.learn(r); err != nil {
-				return err
+		n, some, at := 0, false, time.Time{}
+		err := s.aside(ctx, s.text(sqlLog), s.timed(millis(logged), from.Realm, from.ID, logBatch), func() error {
+			if some {
+				n++
+				report(from, at)
 			}
-			now = fromMillis(at.int())
-			if !r.bool() {
-				return r.err
-			}
-			n++
-			from = sessions.Key{Realm: r.text(), ID: r.text()}
-			ended := fromMillis(r.int())
-			if logged = r.int(); r.err == nil {
-				report(from, ended)
-			}
-			return r.err
-		})
+			return nil
+		}, s.now(&now), &some, (*text)(&from.Realm), (*text)(&from.ID), (*moment)(&at), (*moment)(&logged))
 		if err != nil || n < logBatch {
 			return now, err
 		}
@@ -89,12 +78,5 @@ func (s *Store) look(ctx context.Context, sink revocation.Sink, since time.Time)
 	if err != nil {
 		return now, err
 	}
-	err = s.aside(ctx, s.sql.recentCutoffs, new(args).int(millis(since)), func(r *reader) error {
-		c, err := readCutoff(r.text(), r)
-		if err == nil {
-			sink.Cutoff(c)
-		}
-		return err
-	})
-	return now, err
+	return now, s.readCutoffs(ctx, s.aside, sqlRecentCutoffs, args(millis(since)), sink.Cutoff)
 }

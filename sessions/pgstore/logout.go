@@ -8,33 +8,31 @@ import (
 	"authsidecar/sessions/logout"
 )
 
-const (
+var (
 	// sqlNamed reads two indexes. A name is in only one of them.
-	sqlNamed = `SELECT id FROM {s}.sessions WHERE {in $1} AND sid_name = $2 AND revoked_at IS NULL
-UNION ALL SELECT id FROM {s}.sessions WHERE {in $1} AND sub_name = $2 AND revoked_at IS NULL`
+	sqlNamed = say(`SELECT id FROM {s}.sessions WHERE {in $1} AND sid_name = $2 AND revoked_at IS NULL
+UNION ALL SELECT id FROM {s}.sessions WHERE {in $1} AND sub_name = $2 AND revoked_at IS NULL`)
 
-	sqlLive = `SELECT id, {columns} FROM {s}.sessions WHERE realm = $1 AND revoked_at IS NULL AND id = ANY($2)`
+	sqlLive = say(`SELECT id, {columns} FROM {s}.sessions WHERE realm = $1 AND revoked_at IS NULL AND id = ANY($2)`)
 
 	// sqlMark keeps the later times of the existing and the new mark.
-	sqlMark = `INSERT INTO {s}.marks AS m (realm, name, at, until) VALUES ($1, $2, $3, $4)
-ON CONFLICT (realm, name) DO UPDATE SET at = greatest(m.at, excluded.at), until = greatest(m.until, excluded.until)`
+	sqlMark = say(`INSERT INTO {s}.marks AS m (realm, name, at, until) VALUES ($1, $2, $3, $4)
+ON CONFLICT (realm, name) DO UPDATE SET at = greatest(m.at, excluded.at), until = greatest(m.until, excluded.until)`)
 
-	sqlMarks = `SELECT name, at, until FROM {s}.marks, {now} WHERE realm = $2 AND until > clock.ms AND name = ANY($3)`
+	sqlMarks = say(`SELECT name, at, until FROM {s}.marks, {now} WHERE realm = $2 AND until > clock.ms AND name = ANY($3)`)
 
-	sqlEachMark = `SELECT name, at, until FROM {s}.marks, {now} WHERE realm = $2 AND until > clock.ms AND name >= $3 ORDER BY name LIMIT $4`
+	sqlEachMark = say(`SELECT name, at, until FROM {s}.marks, {now} WHERE realm = $2 AND until > clock.ms AND name >= $3 ORDER BY name LIMIT $4`)
 
-	sqlSweepMarks = `DELETE FROM {s}.marks WHERE (realm, name) IN (
-	SELECT realm, name FROM {s}.marks WHERE until <= (SELECT ms FROM {now}) ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED)`
+	sqlSweepMarks = say(`DELETE FROM {s}.marks WHERE (realm, name) IN (
+	SELECT realm, name FROM {s}.marks WHERE until <= (SELECT ms FROM {now}) ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED)`)
 )
 
 // Named passes the rows with the name to page. It first reads their ids, so that no connection is
 // held while page runs.
 func (s *Store) Named(ctx context.Context, realm, name string, page func([]sessions.Session) error) error {
 	var ids []string
-	err := s.query(ctx, s.sql.named, new(args).text(realm).text(name), func(r *reader) error {
-		ids = append(ids, r.text())
-		return r.err
-	})
+	id := ""
+	err := s.query(ctx, s.text(sqlNamed), args(realm, name), func() error { ids = append(ids, id); return nil }, (*text)(&id))
 	if err != nil {
 		return err
 	}
@@ -52,18 +50,19 @@ func (s *Store) Named(ctx context.Context, realm, name string, page func([]sessi
 
 // live reads the unrevoked rows with these ids.
 func (s *Store) live(ctx context.Context, realm string, ids []string) (rows []sessions.Session, err error) {
-	err = s.query(ctx, s.sql.live, new(args).text(realm).texts(ids), func(r *reader) error {
-		row, _, err := readRow(sessions.Key{Realm: realm, ID: r.text()}, r)
-		rows = append(rows, row)
+	key, found := sessions.Key{Realm: realm}, new(foundRow)
+	err = s.query(ctx, s.text(sqlLive), args(realm, ids), func() error {
+		err := found.decode(key)
+		rows = append(rows, found.row)
 		return err
-	})
+	}, found.columns((*text)(&key.ID))...)
 	return rows, err
 }
 
 // Mark stores marks, one after the other.
 func (s *Store) Mark(ctx context.Context, realm string, marks []logout.Mark) error {
 	for _, m := range marks {
-		if err := s.exec(ctx, s.sql.mark, new(args).text(realm).text(m.Name).int(millis(m.At)).int(millis(m.Until))); err != nil {
+		if err := s.exec(ctx, s.text(sqlMark), args(realm, m.Name, millis(m.At), millis(m.Until))); err != nil {
 			return err
 		}
 	}
@@ -75,14 +74,12 @@ func (s *Store) Marks(ctx context.Context, realm string, names []string) (marks 
 	if len(names) == 0 {
 		return nil, nil
 	}
-	return s.readMarks(ctx, s.sql.marks, s.at().text(realm).texts(names))
+	return s.readMarks(ctx, sqlMarks, s.timed(realm, names))
 }
 
-func (s *Store) readMarks(ctx context.Context, sql string, a *args) (marks []logout.Mark, err error) {
-	err = s.query(ctx, sql, a, func(r *reader) error {
-		marks = append(marks, logout.Mark{Name: r.text(), At: fromMillis(r.int()), Until: fromMillis(r.int())})
-		return r.err
-	})
+func (s *Store) readMarks(ctx context.Context, sql statement, a []any) (marks []logout.Mark, err error) {
+	var m logout.Mark
+	err = s.query(ctx, s.text(sql), a, func() error { marks = append(marks, m); return nil }, (*text)(&m.Name), (*moment)(&m.At), (*moment)(&m.Until))
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +89,7 @@ func (s *Store) readMarks(ctx context.Context, sql string, a *args) (marks []log
 // EachMark passes the marks that are not over to page, ordered by name.
 func (s *Store) EachMark(ctx context.Context, realm string, page func([]logout.Mark) error) error {
 	for from := ""; ; {
-		marks, err := s.readMarks(ctx, s.sql.eachMark, s.at().text(realm).text(from).int(logout.MostRows))
+		marks, err := s.readMarks(ctx, sqlEachMark, s.timed(realm, from, logout.MostRows))
 		if err != nil {
 			return err
 		}

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/storedrow"
 	"authsidecar/sessions/logout"
@@ -29,41 +31,38 @@ func hashActor(p *sessions.Principal) []byte { return hash("actor", p.Issuer, p.
 func hashHolder(user, client string) []byte  { return hash("holder", user, client) }
 func millis(t time.Time) int64               { return t.UnixMilli() }
 func fromMillis(ms int64) time.Time          { return time.UnixMilli(ms).UTC() }
-func maybeMillis(a *args, t time.Time) *args {
-	if t.IsZero() {
-		return a.null()
-	}
-	return a.int(millis(t))
-}
 
 // holderOf returns the hash that a token of the row must match. A pending session has none.
 func holderOf(row *sessions.Session) []byte {
 	if row.Pending != nil {
-		return nil
+		return []byte{}
 	}
 	return hashHolder(row.UserID, row.ClientID)
 }
 
-// columns are the columns of a row, in the order of readRow.
+// columns are the columns of a row.
 const columns = "created_at, expires_at, rev, generation, secret, secret_prev, kid, rotated_at, rotated_from, revoked_at, end_reason, data"
 
-// readRow reads the columns of a row.
-func readRow(key sessions.Key, r *reader) (row sessions.Session, rev int64, err error) {
-	hot := sessions.Session{CreatedAt: fromMillis(r.int()), ExpiresAt: fromMillis(r.int())}
-	rev, hot.Generation = r.int(), uint64(r.int())
-	r.array(hot.Secret[:])
-	r.array(hot.SecretPrev[:])
-	hot.KeyID, hot.RotatedAt, hot.RotatedFrom = r.text(), fromMillis(r.int()), r.text()
-	if at, revoked := r.maybe(); revoked {
-		hot.RevokedAt = fromMillis(at)
-	}
-	hot.EndReason = sessions.EndReason(r.text())
-	data := r.next()
-	if r.err != nil {
-		return row, 0, r.err
-	}
-	row, err = storedrow.Decode(key, data, &hot)
-	return row, rev, err
+// A foundRow is a row that was read.
+type foundRow struct {
+	row  sessions.Session
+	rev  number
+	at   time.Time
+	data pgtype.DriverBytes // valid until the next row is read
+}
+
+// columns returns what the columns are scanned into, after others.
+func (f *foundRow) columns(others ...any) []any {
+	row := &f.row
+	return append(others, (*moment)(&row.CreatedAt), (*moment)(&row.ExpiresAt), &f.rev, (*number)(&row.Generation),
+		(*secret)(&row.Secret), (*secret)(&row.SecretPrev), (*text)(&row.KeyID), (*moment)(&row.RotatedAt), (*text)(&row.RotatedFrom),
+		(*moment)(&row.RevokedAt), (*text)(&row.EndReason), &f.data)
+}
+
+// decode decodes the row, whose key is key, after the scan.
+func (f *foundRow) decode(key sessions.Key) (err error) {
+	f.row, err = storedrow.Decode(key, f.data, &f.row)
+	return err
 }
 
 // A storedRow is a session as it is written, and as it will be read.
@@ -93,21 +92,19 @@ func encode(row *sessions.Session) (*storedRow, error) {
 	return &storedRow{Session: stored, Data: data}, err
 }
 
-// changing adds the columns that an update may change: statements.changing.
-func (w *storedRow) changing(a *args) *args {
+// changing are the columns that an update may change.
+func (w *storedRow) changing() []any {
 	row := &w.Session
-	a.int(rowcodec.FormatOf(row)).bytes(holderOf(row))
-	a.int(millis(row.ExpiresAt)).int(row.Idle.Milliseconds()).int(millis(row.PurgeAt()))
-	a.int(int64(row.Generation)).bytes(row.Secret[:]).bytes(row.SecretPrev[:]).text(row.KeyID)
-	a.int(millis(row.RotatedAt)).text(row.RotatedFrom)
-	maybeMillis(a, row.RevokedAt).text(string(row.EndReason))
-	return a.bytes(w.Data)
+	return []any{
+		rowcodec.FormatOf(row), holderOf(row), millis(row.ExpiresAt), row.Idle.Milliseconds(), millis(row.PurgeAt()),
+		int64(row.Generation), row.Secret[:], row.SecretPrev[:], row.KeyID, millis(row.RotatedAt), row.RotatedFrom,
+		maybeMillis(row.RevokedAt), string(row.EndReason), w.Data,
+	}
 }
 
-// lasting adds the columns that are written once: statements.lasting.
-func (w *storedRow) lasting(a *args) *args {
+// lasting are the columns that are written once.
+func (w *storedRow) lasting() []any {
 	row := &w.Session
-	a.bytes(hashUser(row.UserID)).bytes(hashActor(&row.Actor)).bool(row.Impersonation).int(millis(row.CreatedAt))
 	sid, subject := logout.Names(row)
-	return a.maybeText(sid).maybeText(subject)
+	return []any{hashUser(row.UserID), hashActor(&row.Actor), row.Impersonation, millis(row.CreatedAt), orNull(sid), orNull(subject)}
 }

@@ -15,12 +15,12 @@ func (s *Store) Scan(ctx context.Context, cursor string, limit int) (page sessio
 		return page, err
 	}
 	limit = max(limit, 1)
-	a := new(args).text(from.Realm).text(from.ID).int(int64(limit) + 1)
-	err = s.query(ctx, s.sql.scan, a, func(r *reader) error {
-		row, _, err := readRow(sessions.Key{Realm: r.text(), ID: r.text()}, r)
-		page.Sessions = append(page.Sessions, row)
+	key, found := sessions.Key{}, new(foundRow)
+	err = s.query(ctx, s.text(sqlScan), args(from.Realm, from.ID, limit+1), func() error {
+		err := found.decode(key)
+		page.Sessions = append(page.Sessions, found.row)
 		return err
-	})
+	}, found.columns((*text)(&key.Realm), (*text)(&key.ID))...)
 	if err != nil {
 		return sessions.Page{}, err
 	}
@@ -56,13 +56,14 @@ func readScanCursor(cursor string) (key sessions.Key, err error) {
 func (s *Store) Realms(ctx context.Context) (realms []string, err error) {
 	for from := ""; ; {
 		next, found := "", false
-		for _, sql := range []string{s.sql.realmOfRows, s.sql.realmOfCutoffs, s.sql.realmOfMarks} {
-			err := s.query(ctx, sql, new(args).text(from), func(r *reader) error {
-				if realm := r.text(); !found || realm < next {
+		for _, sql := range []statement{sqlRealmOfRows, sqlRealmOfCutoffs, sqlRealmOfMarks} {
+			realm := ""
+			err := s.query(ctx, s.text(sql), args(from), func() error {
+				if !found || realm < next {
 					next, found = realm, true
 				}
 				return nil
-			})
+			}, (*text)(&realm))
 			if err != nil {
 				return nil, err
 			}

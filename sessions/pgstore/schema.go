@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -21,7 +21,7 @@ const (
 )
 
 // migrations lead from each version to the next, beginning with an empty schema.
-var migrations = []string{`
+var migrations = []statement{say(`
 CREATE TABLE {s}.sessions (
 	realm         bytea   NOT NULL,
 	id            bytea   NOT NULL,
@@ -68,12 +68,12 @@ CREATE TABLE {s}.cutoffs (
 	PRIMARY KEY (realm, at, id)
 );
 CREATE INDEX cutoffs_logged ON {s}.cutoffs (logged);
-`, `
+`), say(`
 CREATE TABLE {s}.identity (
 	one boolean PRIMARY KEY CHECK (one), -- there is one row
 	id  bytea   NOT NULL
 );
-`, `
+`), say(`
 ALTER TABLE {s}.sessions ADD COLUMN sid_name bytea, ADD COLUMN sub_name bytea; -- logout.Names; NULL in older rows, too
 CREATE INDEX sessions_sid ON {s}.sessions (realm, sid_name) WHERE sid_name IS NOT NULL AND revoked_at IS NULL;
 CREATE INDEX sessions_sub ON {s}.sessions (realm, sub_name) WHERE sub_name IS NOT NULL AND revoked_at IS NULL;
@@ -85,7 +85,7 @@ CREATE TABLE {s}.marks (
 	PRIMARY KEY (realm, name)
 );
 CREATE INDEX marks_until ON {s}.marks (until);
-`, `
+`), say(`
 -- A realm is four bytes of its hash, where alignment left four bytes unused, and no id goes into
 -- them. The release before finds what it looks for by the first column.
 CREATE INDEX sessions_by_user ON {s}.sessions (user_key, impersonation, ({realm}), created_at) WHERE revoked_at IS NULL;
@@ -96,21 +96,15 @@ CREATE INDEX sessions_by_sid ON {s}.sessions (sid_name, ({realm})) WHERE sid_nam
 CREATE INDEX sessions_by_sub ON {s}.sessions (sub_name, ({realm})) WHERE sub_name IS NOT NULL AND revoked_at IS NULL;
 DROP INDEX {s}.sessions_user, {s}.sessions_actor, {s}.sessions_impersonation, {s}.sessions_sid, {s}.sessions_sub;
 ALTER TABLE {s}.sessions SET (fillfactor = 85);
-`}
+`)}
 
-func (s *statements) writeSchema(text func(string) string) {
-	lock := int64(binary.BigEndian.Uint64(hash("schema", s.schema)))
-	s.seesSchema = "SELECT has_schema_privilege(nspname, 'USAGE') FROM pg_catalog.pg_namespace WHERE nspname = $1"
-	s.lockSchema = fmt.Sprintf("SELECT pg_advisory_xact_lock(%d) IS NULL", lock)
-	s.makeSchema = text("CREATE SCHEMA IF NOT EXISTS {s}")
-	s.makeVersion = text("CREATE TABLE {s}.version (version bigint NOT NULL, oldest bigint NOT NULL)")
-	s.version = text("SELECT version, oldest FROM {s}.version")
-	s.storeVersion = text(fmt.Sprintf("DELETE FROM {s}.version; INSERT INTO {s}.version VALUES (%d, %d)", schemaVersion, schemaOldest))
-	s.migrations = make([]string, len(migrations))
-	for i := range migrations {
-		s.migrations[i] = text(migrations[i])
-	}
-}
+var (
+	sqlThere        = say("SELECT to_regnamespace($1) IS NOT NULL, to_regclass($1 || '.version') IS NOT NULL")
+	sqlMakeSchema   = say("CREATE SCHEMA {s}")
+	sqlMakeVersion  = say("CREATE TABLE {s}.version (version bigint NOT NULL, oldest bigint NOT NULL)")
+	sqlVersion      = say("SELECT version, oldest FROM {s}.version")
+	sqlStoreVersion = say(fmt.Sprintf("DELETE FROM {s}.version; INSERT INTO {s}.version VALUES (%d, %d)", schemaVersion, schemaOldest))
+)
 
 // migrate brings the schema to the version of this release. If several nodes start at once, the
 // first migrates and the others wait.
@@ -127,7 +121,7 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 	err = s.do(ctx, func(_ context.Context, conn *pgx.Conn) error {
 		// The caller limits the time: tables may be large.
-		return s.migrateOn(ctx, conn)
+		return pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error { return s.migrateOn(ctx, tx) })
 	})
 	if err != nil && !errors.Is(err, ErrNewer) {
 		return fmt.Errorf("migrating schema %s: %w", s.sql.schema, hint(err))
@@ -148,86 +142,50 @@ func hint(err error) error {
 
 func (s *Store) version(ctx context.Context) (version int64, err error) {
 	err = s.do(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
-		version, err = s.versionOn(ctx, conn)
+		version, err = readVersion(conn.QueryRow(ctx, s.text(sqlVersion)))
 		return err
 	})
 	return version, err
 }
 
-func (s *Store) versionOn(ctx context.Context, conn *pgx.Conn) (version int64, err error) {
+func readVersion(row pgx.Row) (version int64, err error) {
 	oldest := int64(0)
-	err = s.ask(ctx, conn, s.sql.version, new(args), func(r *reader) error {
-		version, oldest = r.int(), r.int()
-		return r.err
-	})
-	if err == nil && oldest > schemaVersion {
+	if err = row.Scan(&version, &oldest); err == nil && oldest > schemaVersion {
 		err = ErrNewer
 	}
 	return version, err
 }
 
-// migrateOn migrates in one transaction, with a lock that ends with it: a pooler may use another
-// connection for the next transaction.
-func (s *Store) migrateOn(ctx context.Context, conn *pgx.Conn) (err error) {
-	say := func(sql string) error {
-		_, err := conn.PgConn().Exec(ctx, sql).ReadAll()
+// migrateOn migrates with a lock that ends with the transaction: a pooler may use another connection
+// for the next one.
+func (s *Store) migrateOn(ctx context.Context, tx pgx.Tx) error {
+	lock := int64(binary.BigEndian.Uint64(hash("schema", s.sql.schema)))
+	if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(%d)", lock)); err != nil {
 		return err
 	}
-	if err := say("BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL statement_timeout = 0"); err != nil {
+	// Another node may have migrated while we waited for the lock. If the schema exists, no privilege to
+	// create one is needed.
+	var schema, table bool
+	if err := tx.QueryRow(ctx, s.text(sqlThere), s.sql.schema).Scan(&schema, &table); err != nil {
 		return err
 	}
-	defer func() {
-		if err != nil {
-			_ = say("ROLLBACK")
-		}
-	}()
-	if err := say(s.sql.lockSchema); err != nil {
-		return err
+	version, steps := int64(0), []statement(nil)
+	if !schema {
+		steps = append(steps, sqlMakeSchema)
 	}
-	if err := s.steps(ctx, conn, say); err != nil {
-		return err
-	}
-	return say("COMMIT")
-}
-
-// steps performs the migrations that no other node performed while we waited for the lock.
-func (s *Store) steps(ctx context.Context, conn *pgx.Conn, say func(string) error) error {
-	if err := say("SAVEPOINT looking"); err != nil {
-		return err
-	}
-	version, err := s.versionOn(ctx, conn)
-	switch {
-	case err == nil && version >= schemaVersion, errors.Is(err, ErrNewer):
-		return err
-	case missing(err):
-		if err := s.begin(ctx, conn, say); err != nil {
+	if table {
+		var err error
+		if version, err = readVersion(tx.QueryRow(ctx, s.text(sqlVersion))); err != nil || version >= schemaVersion {
 			return err
 		}
-	case err != nil:
-		return err
+	} else {
+		s.opts.Log.Info("there was no session store: a new one is made", "schema", s.opts.Schema)
+		steps = append(steps, sqlMakeVersion)
 	}
-	return say(strings.Join(s.sql.migrations[version:], "") + s.sql.storeVersion)
-}
-
-// begin creates the schema and the table of its version. If the schema exists, no privilege to
-// create one is needed.
-func (s *Store) begin(ctx context.Context, conn *pgx.Conn, say func(string) error) error {
-	if err := say("ROLLBACK TO SAVEPOINT looking"); err != nil {
-		return err
-	}
-	there := false
-	err := s.ask(ctx, conn, s.sql.seesSchema, new(args).string(s.opts.Schema), func(r *reader) error {
-		there = true
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if !there {
-		if err := say(s.sql.makeSchema); err != nil {
+	for _, step := range slices.Concat(steps, migrations[version:], []statement{sqlStoreVersion}) {
+		if _, err := tx.Exec(ctx, s.text(step)); err != nil {
 			return err
 		}
 	}
-	s.opts.Log.Info("there was no session store: a new one is made", "schema", s.opts.Schema)
-	return say(s.sql.makeVersion)
+	return nil
 }

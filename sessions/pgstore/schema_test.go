@@ -156,7 +156,7 @@ func TestTheRightsThatAreDocumentedSuffice(t *testing.T) {
 		"DROP TABLE " + name + ".sessions", "CREATE TABLE " + name + ".mine (x int)", "TRUNCATE " + name + ".sessions",
 		"CREATE TABLE public.mine (x int)",
 	} {
-		if err := s.exec(ctx(), sql, new(args)); code(err) != codePrivilege {
+		if err := s.exec(ctx(), sql, nil); code(err) != codePrivilege {
 			t.Errorf("the role may %s: %v", sql, err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -68,7 +69,7 @@ func fillReal(b *testing.B, s *Store, n int, impersonation bool) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	a := w.lasting(w.changing(s.at().text(row.Realm).text(fmt.Sprint(impersonation)).int(int64(n))))
+	a := s.timed(slices.Concat([]any{row.Realm, fmt.Sprint(impersonation), n}, w.changing(), w.lasting())...)
 	err = s.exec(ctx(), strings.ReplaceAll(`INSERT INTO {s}.sessions (realm, id, rev, format, holder, expires_at, idle, due_at, generation, secret,
 	secret_prev, kid, rotated_at, rotated_from, revoked_at, end_reason, data, user_key, actor_key, impersonation, created_at, sid_name, sub_name)
 SELECT $2, convert_to(substr(translate(encode(sha256(decode(CASE WHEN $21 THEN '78' ELSE '' END, 'hex') || i::text::bytea), 'base64'), '+/', '-_'), 1, 22), 'UTF8'), 1, $5,

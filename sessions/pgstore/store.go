@@ -122,8 +122,7 @@ func refusedSetting(err error) bool {
 
 // prepare examines the database and creates what is missing.
 func (s *Store) prepare(ctx context.Context) error {
-	learn := func(r *reader) error { return s.learn(r) } // Now uses it from the start
-	if err := s.query(ctx, s.sql.ping, s.at(), learn); err != nil {
+	if err := s.Ping(ctx); err != nil { // Now uses it from the start
 		return err
 	}
 	if err := s.migrate(ctx); err != nil {
@@ -137,14 +136,11 @@ func (s *Store) prepare(ctx context.Context) error {
 
 // warn logs settings that make acknowledged writes less durable than they should be.
 func (s *Store) warn(ctx context.Context) error {
-	return s.query(ctx, s.sql.settings, new(args), func(r *reader) error {
-		for _, setting := range []string{"synchronous_commit", "fsync"} {
-			if r.bool() {
-				s.opts.Log.Warn(setting + " is off: what is acknowledged may be lost when the server crashes, revocations too")
-			}
-		}
+	setting := ""
+	return s.query(ctx, `SELECT name FROM pg_catalog.pg_settings WHERE name IN ('synchronous_commit', 'fsync') AND setting = 'off'`, nil, func() error {
+		s.opts.Log.Warn(setting + " is off: what is acknowledged may be lost when the server crashes, revocations too")
 		return nil
-	})
+	}, &setting)
 }
 
 // Close waits for operations in flight and closes the store: all later ones return
@@ -161,30 +157,13 @@ func (s *Store) Now() time.Time { return s.clock.Now() }
 
 // Ping returns nil if the database responds.
 func (s *Store) Ping(ctx context.Context) error {
-	return s.query(ctx, s.sql.ping, s.at(), func(r *reader) error { return s.learn(r) })
-}
-
-// at returns the arguments of a statement that needs the time: $1, which is NULL for the server's.
-func (s *Store) at() *args {
-	if now := s.clock.Fixed(); now != nil {
-		return new(args).int(*now)
-	}
-	return new(args).null()
-}
-
-// learn processes the time of a response.
-func (s *Store) learn(r *reader) error {
-	now := r.int()
-	if r.err == nil {
-		s.clock.Learn(r.asked, now)
-	}
-	return r.err
+	return s.query(ctx, s.text(sqlPing), s.timed(), scanned, s.now(new(time.Time)))
 }
 
 // probeNotify checks whether the database supports NOTIFY. If it does but the role must not use it,
 // the store is refused: nodes that listen would miss our revocations.
 func (s *Store) probeNotify(ctx context.Context) error {
-	err := s.exec(ctx, s.sql.notify, new(args).string("h probe 0"))
+	err := s.exec(ctx, s.text(sqlNotify), args("h probe 0"))
 	switch code(err) {
 	case codeNoFunction, codeNotSupported:
 		s.sql.withoutNotify()

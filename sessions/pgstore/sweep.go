@@ -39,26 +39,17 @@ func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Sessio
 
 // sweepSome reads the next rows, and deletes those that are due.
 func (s *Store) sweepSome(ctx context.Context, most int) (looked int, gone []sessions.Session, err error) {
-	err = s.query(ctx, s.sql.sweep, s.at().int(int64(most)).int(storedrow.KeptRevoked), func(r *reader) error {
-		if err := s.learn(r); err != nil {
-			return err
+	some, key, found := false, sessions.Key{}, new(foundRow)
+	err = s.query(ctx, s.text(sqlSweep), s.timed(most, storedrow.KeptRevoked), func() error {
+		if !some {
+			return nil
 		}
-		looked = int(r.int())
-		if !r.bool() {
-			return r.err
+		if err := found.decode(key); err != nil {
+			found.row = sessions.Session{Realm: key.Realm, ID: key.ID} // deleted whatever it contained
 		}
-		key := sessions.Key{Realm: r.text(), ID: r.text()}
-		if r.err != nil {
-			return r.err
-		}
-		row, _, err := readRow(key, r)
-		if err != nil {
-			row = sessions.Session{Realm: key.Realm, ID: key.ID} // deleted whatever it contained
-		}
-		gone = append(gone, row)
-		r.err = nil
+		gone = append(gone, found.row)
 		return nil
-	})
+	}, found.columns(s.now(&found.at), &looked, &some, (*text)(&key.Realm), (*text)(&key.ID))...)
 	return looked, gone, err
 }
 
@@ -67,8 +58,8 @@ const logKept = int64(2 * revocation.Retention / 1e6)
 
 // forget truncates the log of revocations, and deletes marks that are over.
 func (s *Store) forget(ctx context.Context, most int) error {
-	if err := s.exec(ctx, s.sql.forget, s.at().int(logKept).int(int64(most))); err != nil {
+	if err := s.exec(ctx, s.text(sqlForget), s.timed(logKept, most)); err != nil {
 		return err
 	}
-	return s.exec(ctx, s.sql.sweepMarks, s.at().int(int64(most)))
+	return s.exec(ctx, s.text(sqlSweepMarks), s.timed(most))
 }

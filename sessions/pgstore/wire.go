@@ -1,103 +1,93 @@
 package pgstore
 
 import (
-	"encoding/binary"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"authsidecar/sessions"
 	"authsidecar/sessions/internal/calls"
+	"authsidecar/sessions/internal/serverclock"
 )
 
-// args are the arguments of a statement, $1 first: bytea, bigint, boolean and some text.
-type args []any
-
-// bytes adds bytes, never NULL.
-func (a *args) bytes(b []byte) *args {
-	if b == nil {
-		b = []byte{}
+// args are the arguments of a statement, $1 first. Texts are sent as bytes, which may contain NUL.
+func args(all ...any) []any {
+	for i, value := range all {
+		switch v := value.(type) {
+		case string:
+			all[i] = []byte(v)
+		case []string:
+			texts := make([][]byte, len(v))
+			for j := range v {
+				texts[j] = []byte(v[j])
+			}
+			all[i] = texts
+		}
 	}
-	*a = append(*a, b)
-	return a
+	return all
 }
 
-// maybeText adds bytes; "" becomes NULL.
-func (a *args) maybeText(s string) *args {
-	if s == "" {
-		return a.null()
+// timed are the arguments of a statement that needs the time: $1, which is NULL for the server's.
+func (s *Store) timed(all ...any) []any {
+	var at any
+	if now := s.clock.Fixed(); now != nil {
+		at = *now
 	}
-	return a.text(s)
+	return args(append([]any{at}, all...)...)
 }
 
-// string adds a text, which must not contain NUL.
-func (a *args) string(s string) *args { *a = append(*a, s); return a }
-func (a *args) text(s string) *args   { return a.bytes([]byte(s)) }
-func (a *args) int(n int64) *args     { *a = append(*a, n); return a }
-func (a *args) bool(b bool) *args     { *a = append(*a, b); return a }
-func (a *args) null() *args           { *a = append(*a, nil); return a }
+// now returns what the server's time is scanned into.
+func (s *Store) now(at *time.Time) *reading { return &reading{at: at, clock: s.clock} }
 
-// texts adds an array of bytes.
-func (a *args) texts(all []string) *args {
-	array := make([][]byte, len(all))
-	for i, s := range all {
-		array[i] = []byte(s)
-	}
-	*a = append(*a, array)
-	return a
-}
-
-// A reader reads the columns of a row from left to right. If a column cannot be read, the rest is
-// zero and there is an error at the end.
-type reader struct {
-	values [][]byte
-	asked  time.Duration // when the statement was sent, by Clock.Passed
-	err    error
-}
-
-func (r *reader) next() []byte {
-	if len(r.values) == 0 {
-		r.err = calls.ErrCorrupt
+// orNull returns the text, or NULL if it is empty.
+func orNull(text string) any {
+	if text == "" {
 		return nil
 	}
-	value := r.values[0]
-	r.values = r.values[1:]
-	return value
+	return text
 }
 
-func (r *reader) text() string { return string(r.next()) }
-
-// int reads a bigint; NULL is an error.
-func (r *reader) int() int64 {
-	n, ok := r.maybe()
-	if !ok {
-		r.err = calls.ErrCorrupt
+// maybeMillis returns the time, or NULL if it is zero.
+func maybeMillis(t time.Time) any {
+	if t.IsZero() {
+		return nil
 	}
-	return n
+	return millis(t)
 }
 
-// maybe reads a bigint that may be NULL.
-func (r *reader) maybe() (n int64, ok bool) {
-	value := r.next()
-	if value == nil {
-		return 0, false
+// What columns are scanned into. NULL, as in an outer join without a match, becomes zero.
+type (
+	text    string // of bytes
+	moment  time.Time
+	number  uint64
+	secret  [sessions.SecretSize]byte
+	reading struct { // of the server's clock
+		at    *time.Time
+		clock *serverclock.Clock
+		asked time.Duration // when the statement was sent, by Clock.Passed
 	}
-	if len(value) != 8 {
-		r.err = calls.ErrCorrupt
-		return 0, false
+)
+
+func (t *text) ScanBytes(b []byte) error { *t = text(b); return nil }
+
+func (n *number) ScanInt64(v pgtype.Int8) error { *n = number(v.Int64); return nil }
+
+func (m *moment) ScanInt64(ms pgtype.Int8) error {
+	if *m = (moment{}); ms.Valid {
+		*m = moment(fromMillis(ms.Int64))
 	}
-	return int64(binary.BigEndian.Uint64(value)), true
+	return nil
 }
 
-func (r *reader) bool() bool {
-	value := r.next()
-	if len(value) != 1 {
-		r.err = calls.ErrCorrupt
-		return false
+func (s *secret) ScanBytes(b []byte) error {
+	if copy(s[:], b); b != nil && len(b) != len(s) {
+		return calls.ErrCorrupt
 	}
-	return value[0] != 0
+	return nil
 }
 
-// array reads bytes of a fixed size.
-func (r *reader) array(dst []byte) {
-	if value := r.next(); copy(dst, value) != len(dst) || len(value) != len(dst) {
-		r.err = calls.ErrCorrupt
-	}
+func (r *reading) ScanInt64(ms pgtype.Int8) error {
+	*r.at = fromMillis(ms.Int64)
+	r.clock.Learn(r.asked, ms.Int64)
+	return nil
 }
