@@ -32,7 +32,7 @@ func (s *Store) get(ctx context.Context, key sessions.Key) (found *foundRow, err
 // Update reads the row, calls fn, and writes the result if nobody wrote the row meanwhile;
 // otherwise it starts over.
 func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
-	lane, err := s.lanes.Exclusive(ctx, hash32(hash("session", key.Realm, key.ID)))
+	lane, err := s.lanes.Exclusive(ctx, hash32(storedrow.Hash("session", key.Realm, key.ID)))
 	if err != nil {
 		return sessions.Session{}, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/calls"
+	"authsidecar/sessions/internal/storedrow"
 )
 
 // mostCounted limits the cost of counting. For a user with more sessions the count is math.MaxInt.
@@ -110,7 +111,7 @@ func (p *putting) locked(ctx context.Context, sql statement, read func() error, 
 	if row.Impersonation {
 		kind = 1
 	}
-	lock := hash("user", s.sql.schema, row.Realm, string(p.user), string(kind))
+	lock := storedrow.Hash("user", s.sql.schema, row.Realm, string(p.user), string(kind))
 	lane, err := s.lanes.Exclusive(ctx, hash32(lock))
 	if err != nil {
 		return err

@@ -3,14 +3,13 @@ package pgstore
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/storedrow"
 )
 
 // List returns a page of the rows that match.
@@ -116,8 +115,8 @@ func (sel *selection) where() []string {
 	return parts
 }
 
-// name identifies the query in cursors.
-func (sel *selection) name() []byte {
+// name is different for queries whose pages do not continue each other.
+func (sel *selection) name() string {
 	q := sel.query
 	parts := []string{q.Realm, q.User}
 	if q.Actor != nil {
@@ -126,7 +125,7 @@ func (sel *selection) name() []byte {
 	if q.Impersonations != nil {
 		parts = append(parts, fmt.Sprint(*q.Impersonations))
 	}
-	return hash(parts...)
+	return string(storedrow.Hash(parts...))
 }
 
 // A place is the position where a page ended.
@@ -135,28 +134,18 @@ type place struct {
 	id      string
 }
 
-const cursorSum = 8
-
-// sum binds a place to its query.
-func sum(query, place []byte) []byte {
-	h := sha256.Sum256(append(append([]byte("cursor"), query...), place...))
-	return h[:cursorSum]
+func writeCursor(query string, last *sessions.Session) string {
+	return storedrow.WriteCursor(query, string(binary.BigEndian.AppendUint64(nil, uint64(millis(last.CreatedAt))))+last.ID)
 }
 
-func writeCursor(query []byte, last *sessions.Session) string {
-	at := append(binary.BigEndian.AppendUint64(nil, uint64(millis(last.CreatedAt))), last.ID...)
-	return base64.RawURLEncoding.EncodeToString(append(sum(query, at), at...))
-}
-
-// readCursor parses a cursor of that query; nil means the beginning.
-func readCursor(query []byte, cursor string) (*place, error) {
+// readCursor reads what writeCursor gave for that query; nil is the beginning.
+func readCursor(query, cursor string) (*place, error) {
 	if cursor == "" {
 		return nil, nil
 	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(raw) < cursorSum+8 || string(sum(query, raw[cursorSum:])) != string(raw[:cursorSum]) {
+	at, err := storedrow.ReadCursor(query, cursor)
+	if err != nil || len(at) < 8 {
 		return nil, sessions.ErrBadCursor
 	}
-	at := raw[cursorSum:]
-	return &place{created: int64(binary.BigEndian.Uint64(at)), id: string(at[8:])}, nil
+	return &place{created: int64(binary.BigEndian.Uint64([]byte(at[:8]))), id: at[8:]}, nil
 }

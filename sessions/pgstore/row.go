@@ -1,8 +1,6 @@
 package pgstore
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -16,19 +14,9 @@ import (
 // The column data contains the fields that rotations do not change, as encoded by rowcodec. The
 // others have columns of their own, which take precedence over data.
 
-// hash stands for one or several texts in an index; its length is fixed.
-func hash(texts ...string) []byte {
-	h := sha256.New()
-	for _, text := range texts {
-		_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(text))))
-		_, _ = h.Write([]byte(text))
-	}
-	return h.Sum(nil)[:16]
-}
-
-func hashUser(id string) []byte              { return hash("user", id) }
-func hashActor(p *sessions.Principal) []byte { return hash("actor", p.Issuer, p.Subject) }
-func hashHolder(user, client string) []byte  { return hash("holder", user, client) }
+func hashUser(id string) []byte              { return storedrow.Hash("user", id) }
+func hashActor(p *sessions.Principal) []byte { return storedrow.Hash("actor", p.Issuer, p.Subject) }
+func hashHolder(user, client string) []byte  { return storedrow.Hash("holder", user, client) }
 func millis(t time.Time) int64               { return t.UnixMilli() }
 func fromMillis(ms int64) time.Time          { return time.UnixMilli(ms).UTC() }
 

@@ -2,10 +2,10 @@ package pgstore
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/binary"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/storedrow"
 )
 
 // Scan returns a page of the rows of all realms, ordered by realm and id.
@@ -33,23 +33,22 @@ func (s *Store) Scan(ctx context.Context, cursor string, limit int) (page sessio
 
 // scanCursor returns the cursor of the next page.
 func scanCursor(key sessions.Key) string {
-	at := append(binary.BigEndian.AppendUint64(nil, uint64(len(key.Realm))), key.Realm+key.ID...)
-	return base64.RawURLEncoding.EncodeToString(append(sum([]byte("scan"), at), at...))
+	return storedrow.WriteCursor("scan", string(binary.BigEndian.AppendUint64(nil, uint64(len(key.Realm))))+key.Realm+key.ID)
 }
 
 func readScanCursor(cursor string) (key sessions.Key, err error) {
 	if cursor == "" {
 		return key, nil
 	}
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(raw) < cursorSum+8 || string(sum([]byte("scan"), raw[cursorSum:])) != string(raw[:cursorSum]) {
+	at, err := storedrow.ReadCursor("scan", cursor)
+	if err != nil || len(at) < 8 {
 		return key, sessions.ErrBadCursor
 	}
-	size, at := binary.BigEndian.Uint64(raw[cursorSum:]), raw[cursorSum+8:]
+	size, at := binary.BigEndian.Uint64([]byte(at[:8])), at[8:]
 	if size > uint64(len(at)) {
 		return key, sessions.ErrBadCursor
 	}
-	return sessions.Key{Realm: string(at[:size]), ID: string(at[size:])}, nil
+	return sessions.Key{Realm: at[:size], ID: at[size:]}, nil
 }
 
 // Realms returns the realms that have rows, cutoffs or marks, sorted.

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/storedrow"
 )
 
 // The versions that this release knows. A release that changes the tables in a way that this one
@@ -159,7 +160,7 @@ func readVersion(row pgx.Row) (version int64, err error) {
 // migrateOn migrates with a lock that ends with the transaction: a pooler may use another connection
 // for the next one.
 func (s *Store) migrateOn(ctx context.Context, tx pgx.Tx) error {
-	lock := int64(binary.BigEndian.Uint64(hash("schema", s.sql.schema)))
+	lock := int64(binary.BigEndian.Uint64(storedrow.Hash("schema", s.sql.schema)))
 	if _, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(%d)", lock)); err != nil {
 		return err
 	}

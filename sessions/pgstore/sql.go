@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"authsidecar/sessions/internal/storedrow"
 )
 
 // A statement is an SQL statement, by its index in templates. If a time matters, it is $1; NULL means
@@ -55,7 +57,7 @@ type statements struct {
 
 // newStatements returns the statements for a schema.
 func newStatements(schema string) *statements {
-	s := &statements{schema: pgx.Identifier{schema}.Sanitize(), channel: fmt.Sprintf("authsidecar_%x", hash("channel", schema))}
+	s := &statements{schema: pgx.Identifier{schema}.Sanitize(), channel: fmt.Sprintf("authsidecar_%x", storedrow.Hash("channel", schema))}
 	s.write("pg_notify('"+s.channel+"', ", ")::text")
 	return s
 }

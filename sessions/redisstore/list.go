@@ -1,10 +1,7 @@
 package redisstore
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strconv"
@@ -15,6 +12,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/calls"
+	"authsidecar/sessions/internal/storedrow"
 )
 
 // listBatch is how many entries of an index are read at once, at most.
@@ -197,29 +195,8 @@ func (sel *selection) name() string {
 	return hash("list", sel.query.Realm, sel.user, sel.actor, kind)
 }
 
-const cursorSum = 8
-
-// sum binds a place to its query.
-func sum(query string, place []byte) []byte {
-	h := sha256.Sum256(append([]byte("cursor"+query), place...))
-	return h[:cursorSum]
-}
-
-func writeCursor(query, place string) string {
-	return base64.RawURLEncoding.EncodeToString(append(sum(query, []byte(place)), place...))
-}
-
-// readCursor reads what writeCursor gave for that query.
-func readCursor(query, cursor string) (string, error) {
-	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(raw) < cursorSum || !bytes.Equal(sum(query, raw[cursorSum:]), raw[:cursorSum]) {
-		return "", sessions.ErrBadCursor
-	}
-	return string(raw[cursorSum:]), nil
-}
-
 func (sel *selection) writeCursor(last *sessions.Session) string {
-	return writeCursor(sel.name(), place(last.CreatedAt)+escape(last.ID))
+	return storedrow.WriteCursor(sel.name(), place(last.CreatedAt)+escape(last.ID))
 }
 
 // readCursor returns the bound of what comes next.
@@ -227,5 +204,5 @@ func (sel *selection) readCursor(cursor string) (before string, err error) {
 	if cursor == "" {
 		return strings.Repeat("\xff", 9), nil // after all of them
 	}
-	return readCursor(sel.name(), cursor)
+	return storedrow.ReadCursor(sel.name(), cursor)
 }

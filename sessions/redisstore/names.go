@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"hash/fnv"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/storedrow"
 )
 
 // A session is known by its label: realm and id, each ended by two zeros, with a zero
@@ -37,22 +37,15 @@ func unescape(text string) (plain, rest string, ok bool) {
 
 // hash names texts in the names of keys: of one length, whatever they hold.
 func hash(texts ...string) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(rawHash(texts...)))
+	return base64.RawURLEncoding.EncodeToString(storedrow.Hash(texts...))
 }
 
 // rawHash is hash in the bytes that it has.
-func rawHash(texts ...string) string {
-	h := sha256.New()
-	for _, text := range texts {
-		_, _ = h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(text))))
-		_, _ = h.Write([]byte(text))
-	}
-	return string(h.Sum(nil)[:hashSize])
-}
+func rawHash(texts ...string) string { return string(storedrow.Hash(texts...)) }
 
 const (
-	hashSize  = 16 // of rawHash
-	realmSize = 8  // of hashRealm
+	hashSize  = storedrow.HashSize
+	realmSize = 8 // of hashRealm
 	nonceSize = 8
 )
 

@@ -10,6 +10,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/calls"
+	"authsidecar/sessions/internal/storedrow"
 )
 
 const scanName = "scan"
@@ -53,7 +54,7 @@ func (s *Store) Scan(ctx context.Context, cursor string, limit int) (page sessio
 	if len(page.Sessions) > limit {
 		page.Sessions = page.Sessions[:limit:limit]
 		last := rowID(page.Sessions[limit-1].Key())
-		page.Next = writeCursor(scanName, strconv.Itoa(shard(last, s.shards))+" "+last)
+		page.Next = storedrow.WriteCursor(scanName, strconv.Itoa(shard(last, s.shards))+" "+last)
 	}
 	return page, nil
 }
@@ -63,7 +64,7 @@ func (s *Store) readScanCursor(cursor string) (part int, after string, err error
 	if cursor == "" {
 		return 0, "", nil
 	}
-	place, err := readCursor(scanName, cursor)
+	place, err := storedrow.ReadCursor(scanName, cursor)
 	if err != nil {
 		return 0, "", err
 	}
