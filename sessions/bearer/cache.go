@@ -1,16 +1,15 @@
 package bearer
 
 import (
-	"crypto/sha256"
 	"encoding/binary"
 	"sync"
 	"time"
 )
 
-// A cache remembers valid tokens in a bounded amount of memory. For a few tokens it keeps
-// everything that was derived from them; for the others only a mark that says that they are valid,
-// with a few packed bytes. Everything else is read from the token itself when it is needed. Only
-// verified tokens are stored.
+// A cache remembers valid tokens in a bounded amount of memory. It keeps a mark for each token that
+// says that it is valid, with a few packed bytes; for a few tokens it also keeps everything that was
+// derived from them. Everything else is read from the token itself when it is needed. Only verified
+// tokens are stored.
 //
 // If space is short, a few tokens are sampled, and those that are used much less often than the new
 // one are dropped. So tokens that are presented once do not displace tokens that are presented
@@ -23,69 +22,30 @@ type cache struct {
 // A cacheShard holds the tokens whose digests begin alike, so that requests do not contend for one
 // lock.
 type cacheShard struct {
-	mu       sync.Mutex
-	hot      map[digest]*verified
-	weight   int             // of hot, in bytes
-	most     int             // limit of weight
-	marks    map[digest]mark // without pointers, so that the garbage collector does not read them
-	mostMark int             // limit of len(marks)
-	turned   uint            // how many tokens found no space
+	mu     sync.Mutex
+	marks  marks
+	whole  []*verified // tokens that are kept whole
+	weight int         // of whole, in bytes
+	most   int         // limit of weight
+	hand   int         // where the next sample of whole begins
+	turned uint        // how many tokens found no space
 }
 
 const (
 	cacheShards = 16
-	markSize    = 340 // bytes of a mark, with its digest and its share of the map, part of which is empty
-	hotShare    = 7   // one seventh of the memory is for tokens that are kept whole
-	cacheSample = 8   // how many tokens are sampled to find some to drop
-	cacheTry    = 8   // one in so many repeated tokens looks for space: frequent tokens get frequent chances
-	muchMore    = 4   // how many times as often a token must be used as the one that it displaces
+	hotShare    = 7 // one seventh of the memory is for tokens that are kept whole
+	cacheSample = 8 // how many tokens are sampled to find some to drop
+	cacheTry    = 8 // one in so many repeated tokens looks for space: frequent tokens get frequent chances
+	muchMore    = 4 // how many times as often a token must be used as the one that it displaces
 )
-
-// A digest is the SHA-256 of a token, and its key in the cache.
-type digest [sha256.Size]byte
-
-// A mark says that a token is valid until a time, as long as its issuer's keys have this version.
-type mark struct {
-	version uint64
-	until   int64 // milliseconds since 1970
-	usage
-	ended  bool   // the session has ended: dropped first
-	size   uint8  // of the packed bytes; 0 for none
-	issuer uint16 // index in Verifier.all
-	packed [maxPacked]byte
-}
-
-// maxPacked is how many bytes can be packed for a marked token: enough for the holder of one of our
-// sessions if each value has about 30 bytes.
-const maxPacked = 143
-
-// A usage is how often a token was presented, with the last minutes weighted more.
-type usage struct {
-	last uint32 // second
-	uses uint8  // up to then, halved each minute
-}
-
-func (u *usage) worth(now uint32) uint8 {
-	if now <= u.last {
-		return u.uses
-	}
-	return u.uses >> min((now-u.last)/60, 8)
-}
-
-func (u *usage) touch(now uint32) {
-	if u.uses = u.worth(now); u.uses < 255 {
-		u.uses++
-	}
-	u.last = now
-}
 
 // newCache returns a cache of the given size.
 func newCache(bytes int, now func() time.Time) *cache {
 	c := &cache{now: now}
 	for i := range c.shards {
 		s := &c.shards[i]
-		s.hot, s.most = make(map[digest]*verified), bytes/hotShare/cacheShards
-		s.marks, s.mostMark = make(map[digest]mark), (bytes/cacheShards-s.most)/markSize
+		s.most = bytes / hotShare / cacheShards
+		s.marks = marks{at: make(map[uint64]uint32), most: (bytes/cacheShards - s.most) / markSize}
 	}
 	return c
 }
@@ -94,131 +54,138 @@ func (c *cache) shard(id *digest) *cacheShard {
 	return &c.shards[binary.LittleEndian.Uint32(id[:])%cacheShards]
 }
 
-func second(t time.Time) uint32 { return uint32(t.Unix()) } // up to the year 2106
-
-// find returns what is known of a token: the whole, or a mark. space means that there may be space
-// to keep a marked token whole.
-func (c *cache) find(id *digest, weight int) (known *verified, m mark, marked, space bool) {
+// find returns what is cached of a token: the whole or nil, and a copy of the mark, which is zero if
+// the token is unknown. space means that a marked token can be kept whole.
+func (c *cache) find(id *digest, weight int) (whole *verified, known mark, space bool) {
 	now, s := second(c.now()), c.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if known = s.hot[*id]; known != nil {
-		known.touch(now)
-		return known, m, false, false
+	m := s.marks.find(id)
+	if m == nil {
+		return nil, mark{}, false
 	}
-	if m, marked = s.marks[*id]; marked {
-		m.touch(now)
-		s.marks[*id] = m
-		space = !m.ended && s.tries(weight, m.worth(now))
+	m.touch(now)
+	if m.whole > 0 {
+		return s.whole[m.whole-1], *m, false
 	}
-	return nil, m, marked, space
+	return nil, *m, !m.ended && s.tries(weight, m.worth(now), now)
 }
 
 // add remembers a valid token, and returns the value that all concurrent requests with it share.
-func (c *cache) add(id *digest, fresh *verified) *verified {
-	now, s := c.now(), c.shard(id)
+func (c *cache) add(fresh *verified) *verified {
+	now, s := c.now(), c.shard(&fresh.id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if known := s.hot[*id]; known != nil {
-		if known.issuer == fresh.issuer && known.version == fresh.version {
-			return known
+	m := s.marks.find(&fresh.id)
+	switch {
+	case m == nil:
+		if m = s.mark(&fresh.id, now); m == nil {
+			return fresh
 		}
-		s.drop(id) // verified with keys that have been replaced
-	}
-	m, marked := s.marks[*id]
-	switch {
-	case !marked:
-		fresh.usage = usage{second(now), 1}
+		m.set(fresh)
 	case m.ended:
+		m.set(fresh)
 		return fresh
-	default:
-		fresh.usage = m.usage
+	case m.version != fresh.version || m.issuer != fresh.issuer.at: // verified with keys that have been replaced
+		s.drop(m)
+		m.set(fresh)
+	case m.whole > 0:
+		return s.whole[m.whole-1]
 	}
-	switch {
-	case s.makeSpace(fresh, now):
-		delete(s.marks, *id)
-		s.hot[*id] = fresh
+	if s.makeSpace(fresh.weight, m.worth(second(now)), second(now)) {
+		s.whole = append(s.whole, fresh)
+		m.whole = uint32(len(s.whole))
 		s.weight += fresh.weight
-	case !marked || m.version != fresh.version:
-		s.mark(id, fresh.mark(), now)
 	}
 	return fresh
 }
 
-// pack stores bytes for a marked token, unless its session is known to have ended.
+// pack stores bytes for a token, unless its session is known to have ended.
 func (c *cache) pack(id *digest, bytes []byte) {
 	s := c.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if m, marked := s.marks[*id]; marked && !m.ended {
+	if m := s.marks.find(id); m != nil && !m.ended {
 		m.size = uint8(copy(m.packed[:], bytes))
-		s.marks[*id] = m
 	}
 }
 
-// tries reports whether to look for space to keep a token whole.
-func (s *cacheShard) tries(weight int, worth uint8) bool {
+// tries reports whether there is space to keep a token whole. It does not look for it each time.
+func (s *cacheShard) tries(weight int, worth uint8, now uint32) bool {
 	if s.weight+weight <= s.most {
 		return true
 	}
-	s.turned++
-	return worth >= muchMore && s.turned%cacheTry == 0
+	if s.turned++; worth < muchMore || s.turned%cacheTry != 0 {
+		return false
+	}
+	_, enough := s.victims(weight, worth, now)
+	return enough
 }
 
 // makeSpace makes space to keep a token whole, if necessary by dropping others that are used much
 // less, and reports whether it succeeded. If they would not free enough, none is dropped.
-func (s *cacheShard) makeSpace(fresh *verified, now time.Time) bool {
-	worth, free := int(fresh.worth(second(now))), s.most-s.weight
-	var least []digest
-	seen := 0
-	for id, known := range s.hot {
-		if seen++; free >= fresh.weight || worth < muchMore || seen > cacheSample {
-			break
-		}
-		if worth >= muchMore*max(1, int(known.worth(second(now)))) {
-			least, free = append(least, id), free+known.weight
-		}
-	}
-	if free < fresh.weight {
+func (s *cacheShard) makeSpace(weight int, worth uint8, now uint32) bool {
+	least, enough := s.victims(weight, worth, now)
+	if !enough {
 		return false
 	}
-	for _, id := range least {
-		m := s.hot[id].mark()
-		s.drop(&id)
-		s.mark(&id, m, now)
+	for _, known := range least {
+		s.drop(s.marks.find(&known.id))
 	}
 	return true
 }
 
-// mark remembers that a token is valid, if there is space.
-func (s *cacheShard) mark(id *digest, m mark, now time.Time) {
-	if _, marked := s.marks[*id]; marked || len(s.marks) < s.mostMark || s.unmark(m.worth(second(now)), now) {
-		s.marks[*id] = m
+// victims returns tokens of the next sample that are used much less than worth, and reports whether
+// dropping them frees enough. The next call then samples the same ones.
+func (s *cacheShard) victims(weight int, worth uint8, now uint32) (least []*verified, enough bool) {
+	free, hand := s.most-s.weight, s.hand
+	for range min(cacheSample, len(s.whole)) {
+		if free >= weight || worth < muchMore {
+			break
+		}
+		known := s.whole[hand%len(s.whole)]
+		if its := s.marks.find(&known.id).worth(now); int(worth) >= muchMore*max(1, int(its)) {
+			least, free = append(least, known), free+known.weight
+		}
+		hand++
 	}
+	if free < weight {
+		s.hand = hand
+		return nil, false
+	}
+	return least, true
 }
 
-// unmark drops a mark that has expired or is used no more than worth, and reports whether it found
-// one.
-func (s *cacheShard) unmark(worth uint8, now time.Time) bool {
-	var at *digest
-	var last uint32
-	seen := 0
-	for id, m := range s.marks {
+// mark adds a mark for a token, or returns nil if there is no space.
+func (s *cacheShard) mark(id *digest, now time.Time) *mark {
+	if s.marks.n == s.marks.most {
+		s.unmark(now)
+	}
+	m := s.marks.add(id)
+	if m != nil {
+		m.usage = usage{second(now), 1}
+	}
+	return m
+}
+
+// unmark drops one of a sample of tokens that has expired or is used no more than a new one.
+func (s *cacheShard) unmark(now time.Time) {
+	var least *mark
+	worth := uint8(1)
+	for range min(cacheSample, s.marks.n) {
+		m := s.marks.any()
 		its := m.worth(second(now))
 		if m.ended || m.until <= now.UnixMilli() {
 			its = 0
 		}
-		if its < worth || its == worth && (at == nil || m.last < last) {
-			at, worth, last = &id, its, m.last
-		}
-		if seen++; seen == cacheSample {
-			break
+		if its < worth || its == worth && (least == nil || m.last < least.last) {
+			least, worth = m, its
 		}
 	}
-	if at != nil {
-		delete(s.marks, *at)
+	if least != nil {
+		s.drop(least)
+		s.marks.remove(least)
 	}
-	return at != nil
 }
 
 // remove drops a token.
@@ -226,8 +193,10 @@ func (c *cache) remove(id *digest) {
 	s := c.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.drop(id)
-	delete(s.marks, *id)
+	if m := s.marks.find(id); m != nil {
+		s.drop(m)
+		s.marks.remove(m)
+	}
 }
 
 // end reduces a token whose session has ended to a mark, so that presenting it again does not cost
@@ -236,20 +205,20 @@ func (c *cache) end(id *digest) {
 	s := c.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m, found := s.marks[*id]
-	if known := s.hot[*id]; known != nil {
-		m, found = known.mark(), true
-		s.drop(id)
-	}
-	if found {
+	if m := s.marks.find(id); m != nil {
+		s.drop(m)
 		m.ended, m.size = true, 0
-		s.mark(id, m, c.now())
 	}
 }
 
-func (s *cacheShard) drop(id *digest) {
-	if known := s.hot[*id]; known != nil {
-		s.weight -= known.weight
-		delete(s.hot, *id)
+// drop reduces a token to its mark, and moves the last one of whole to its place.
+func (s *cacheShard) drop(m *mark) {
+	if m.whole == 0 {
+		return
 	}
+	at, last := m.whole-1, len(s.whole)-1
+	s.weight -= s.whole[at].weight
+	s.marks.find(&s.whole[last].id).whole = m.whole
+	s.whole[at], s.whole[last] = s.whole[last], nil
+	s.whole, m.whole = s.whole[:last], 0
 }

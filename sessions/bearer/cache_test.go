@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"math/rand/v2"
 	"reflect"
 	"runtime"
 	"strconv"
@@ -99,8 +100,7 @@ func TestCache_RemembersNothingWhereThereIsNoMemory(t *testing.T) {
 // fill remembers so many tokens that are good until an hour after now, from the first number on.
 func fill(c *cache, first, n int) {
 	for i := range n {
-		id := numbered(first + i)
-		c.add(&id, &verified{Holder: Holder{issuer: new(issuer)}, end: c.now().Add(time.Hour), weight: 4000})
+		c.add(&verified{Holder: Holder{id: numbered(first + i), issuer: new(issuer)}, end: c.now().Add(time.Hour), weight: 4000})
 	}
 }
 
@@ -110,11 +110,12 @@ func numbered(i int) digest { return sha256.Sum256(binary.LittleEndian.AppendUin
 func present(c *cache, first, n int) (known int) {
 	for i := range n {
 		id := numbered(first + i)
-		if all, m, marked, _ := c.find(&id, 4000); all != nil {
-			known++
-		} else if marked {
-			known++
-			c.add(&id, &verified{Holder: Holder{issuer: new(issuer)}, version: m.version, end: time.UnixMilli(m.until), weight: 4000})
+		all, m, _ := c.find(&id, 4000)
+		if m.id != id {
+			continue
+		}
+		if known++; all == nil {
+			c.add(&verified{Holder: Holder{id: id, issuer: new(issuer)}, version: m.version, end: time.UnixMilli(m.until), weight: 4000})
 		}
 	}
 	return known
@@ -160,6 +161,20 @@ func TestCache_MakesSpaceForWhoComesNow(t *testing.T) {
 	}
 }
 
+// Those who came once, all of them before, make space for as many who come now, and for none of these.
+func TestCache_WhoCameOnceBeforeMakesSpace(t *testing.T) {
+	now := noon
+	c := newCache(2<<20, func() time.Time { return now })
+	const most = 2 << 20 / 7 * 6 / markSize
+	fill(c, 0, most*6/10)
+	now = now.Add(time.Second)
+	fill(c, most, most*6/10)
+	if got := present(c, most, most*6/10); got < most*6/10*97/100 {
+		t.Errorf("%d of %d are known", got, most*6/10)
+	}
+	consistent(t, c)
+}
+
 func TestCache_ExpiredTokensMakeSpaceFirst(t *testing.T) {
 	now := noon
 	c := newCache(1<<20, func() time.Time { return now })
@@ -178,7 +193,7 @@ func TestCache_ExpiredTokensMakeSpaceFirst(t *testing.T) {
 // sizes is what a cache takes by its own estimate.
 func sizes(c *cache) (bytes int) {
 	for i := range c.shards {
-		bytes += c.shards[i].weight + len(c.shards[i].marks)*markSize
+		bytes += c.shards[i].weight + c.shards[i].marks.n*markSize
 	}
 	return bytes
 }
@@ -266,7 +281,7 @@ func TestHolder_KeepsWhatWasPacked(t *testing.T) {
 	}
 	marksOnly(v)
 	same, tenant := token(t, nil), token(t, object{"iss": "https://login.example.com/other"})
-	hold(same).Pack(make([]byte, maxPacked+1))
+	hold(same).Pack(make([]byte, MaxPacked+1))
 	hold(tenant).Pack([]byte("x")) // which would be read as one of the home's
 	for _, token := range []string{same, tenant} {
 		if got := hold(token).Packed(); got != "" {
@@ -327,19 +342,98 @@ func (c *changing) Version() uint64 { return c.version }
 func TestCache_MakesSpaceForAllOrForNone(t *testing.T) {
 	c := newCache(0, func() time.Time { return noon })
 	s := &c.shards[0]
-	s.most, s.mostMark = 4000, 10
+	s.most, s.marks.most = 4000, 10
 	for i := range 4 {
-		s.hot[digest{byte(i)}] = &verified{Holder: Holder{issuer: new(issuer)}, weight: 1000, usage: usage{second(noon), uint8(1 + 100*(i%2))}}
-		s.weight += 1000
+		known := &verified{Holder: Holder{id: digest{16 * byte(i)}, issuer: new(issuer)}, weight: 1000}
+		if c.add(known) != known || len(s.whole) != i+1 {
+			t.Fatalf("%d are remembered whole", len(s.whole))
+		}
+		s.marks.find(&known.id).uses = uint8(1 + 100*(i%2))
 	}
-	often := func(weight int) *verified {
-		return &verified{weight: weight, usage: usage{second(noon), 50}}
+	if s.makeSpace(3000, 50, second(noon)) || len(s.whole) != 4 || s.weight != 4000 {
+		t.Errorf("%d are left, of %d bytes, for one that has no space", len(s.whole), s.weight)
 	}
-	if s.makeSpace(often(3000), noon) || len(s.hot) != 4 || s.weight != 4000 || len(s.marks) != 0 {
-		t.Errorf("%d are left, of %d bytes, for one that has no space", len(s.hot), s.weight)
+	if !s.makeSpace(2000, 50, second(noon)) || len(s.whole) != 2 || s.weight != 2000 || s.marks.n != 4 {
+		t.Errorf("%d are left, of %d bytes, and %d marks", len(s.whole), s.weight, s.marks.n)
 	}
-	if !s.makeSpace(often(2000), noon) || len(s.hot) != 2 || s.weight != 2000 || len(s.marks) != 2 {
-		t.Errorf("%d are left, of %d bytes, and %d marks", len(s.hot), s.weight, len(s.marks))
+	consistent(t, c)
+}
+
+// consistent checks that each mark is found, and that those that are remembered whole know each other.
+func consistent(t *testing.T, c *cache) {
+	t.Helper()
+	for i := range c.shards {
+		s := &c.shards[i]
+		weight, whole := 0, 0
+		for at := range uint32(s.marks.n) {
+			m := s.marks.get(at)
+			if s.marks.find(&m.id) != m {
+				t.Errorf("mark %d is not found", at)
+			}
+			if m.whole == 0 {
+				continue
+			}
+			known := s.whole[m.whole-1]
+			if whole, weight = whole+1, weight+known.weight; known.id != m.id {
+				t.Errorf("mark %d has another's place", at)
+			}
+		}
+		if whole != len(s.whole) || weight != s.weight || len(s.marks.at) != s.marks.n || weight > s.most || s.marks.n > s.marks.most {
+			t.Errorf("%d of %d, %d of %d bytes, %d of %d marks", whole, len(s.whole), weight, s.weight, s.marks.n, len(s.marks.at))
+		}
+	}
+}
+
+// Whatever is done to it, a cache finds what it has.
+func TestCache_StaysConsistent(t *testing.T) {
+	now := noon
+	c := newCache(300<<10, func() time.Time { return now })
+	random := rand.New(rand.NewPCG(7, 7)) // the same each time
+	for range 40_000 {
+		first := random.IntN(2000)
+		id := numbered(first)
+		switch random.IntN(12) {
+		case 0:
+			c.end(&id)
+		case 1:
+			c.remove(&id)
+		case 2:
+			c.pack(&id, id[:])
+		case 3:
+			now = now.Add(time.Second)
+		default:
+			if present(c, first, 1) == 0 {
+				fill(c, first, 1)
+			}
+		}
+	}
+	consistent(t, c)
+	known := 0
+	for i := range 2000 {
+		id := numbered(i)
+		_, m, _ := c.find(&id, 4000)
+		if m.id == id {
+			known++
+		}
+		if m.size > 0 && string(m.packed[:m.size]) != string(id[:]) {
+			t.Errorf("%d has what is packed of another", i)
+		}
+	}
+	if known < 400 {
+		t.Errorf("%d are known", known)
+	}
+}
+
+// A token that is remembered costs no copy of itself.
+func TestDigest_IsOfTheWholeTokenWithoutACopy(t *testing.T) {
+	for _, n := range []int{0, 1, 511, 512, 513, 5000} {
+		token := strings.Repeat("x", n)
+		if got := digestOf(token); got != sha256.Sum256([]byte(token)) {
+			t.Errorf("%d bytes: %x", n, got)
+		}
+		if got := testing.AllocsPerRun(10, func() { digestOf(token) }); got != 0 {
+			t.Errorf("%d bytes: %v allocations", n, got)
+		}
 	}
 }
 

@@ -99,8 +99,8 @@ type Config struct {
 	// Issuers are the trusted issuers. Names must not repeat. Required.
 	Issuers []Issuer
 	// CacheBytes is the memory for verified tokens. A seventh of it holds frequent tokens whole,
-	// about 4 KiB each; the rest holds marks of valid tokens with a few packed bytes, up to 340
-	// bytes each. The default is DefaultCacheBytes; a negative value disables the cache.
+	// about 4 KiB each; the rest holds marks of all valid tokens with a few packed bytes, 310 bytes
+	// each. The default is DefaultCacheBytes; a negative value disables the cache.
 	CacheBytes int
 	// Now is the clock that tokens are checked with. The default is time.Now.
 	Now func() time.Time

@@ -207,7 +207,7 @@ func pass(d time.Duration) {
 // cached is how many tokens the verifier remembers: all of them, or that they are good.
 func cached(v *Verifier) (n int) {
 	for i := range v.cache.shards {
-		n += len(v.cache.shards[i].hot) + len(v.cache.shards[i].marks)
+		n += v.cache.shards[i].marks.n
 	}
 	return n
 }
@@ -216,8 +216,7 @@ func cached(v *Verifier) (n int) {
 func purge(v *Verifier) {
 	for i := range v.cache.shards {
 		s := &v.cache.shards[i]
-		s.weight = 0
-		clear(s.hot)
-		clear(s.marks)
+		s.weight, s.whole, s.marks.n = 0, nil, 0
+		clear(s.marks.at)
 	}
 }

@@ -2,7 +2,6 @@ package bearer
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -84,11 +83,11 @@ func (v *Verifier) hold(ctx context.Context, token string, of expected) (*Holder
 	if len(token) > jose.MaxTokenSize {
 		return nil, v.attributed(&Refusal{Reason: ReasonTooLarge, err: jose.ErrTooLarge}, token)
 	}
-	id := digest(sha256.Sum256([]byte(token)))
+	id := digestOf(token)
 	if known := v.recall(&id, token, of); known != nil {
 		v.hits.Add(1)
 		v.observer.Verified(ctx, known.from(), true)
-		return &known.Holder, nil
+		return known, nil
 	}
 	v.misses.Add(1)
 	fresh, err := v.check(ctx, token, of)
@@ -98,33 +97,37 @@ func (v *Verifier) hold(ctx context.Context, token string, of expected) (*Holder
 	}
 	v.observer.Verified(ctx, fresh.from(), false)
 	fresh.verifier, fresh.id = v, id
-	return &v.cache.add(&id, fresh).Holder, nil
+	return &v.cache.add(fresh).Holder, nil
 }
 
-// recall returns the cached token, or nil if it is unknown, unexpected or no longer valid.
-func (v *Verifier) recall(id *digest, token string, of expected) *verified {
-	known, m, marked, space := v.cache.find(id, weight(token))
-	if marked {
-		known = &verified{
-			Holder:  Holder{verifier: v, id: *id, issuer: v.all[m.issuer], token: token, packed: string(m.packed[:m.size])},
-			version: m.version, end: time.UnixMilli(m.until), weight: weight(token),
-		}
-	}
-	if known == nil || !of.is(known.issuer) {
+// recall returns the holder of a cached token, or nil if it is unknown, unexpected or no longer valid.
+func (v *Verifier) recall(id *digest, token string, of expected) *Holder {
+	whole, known, space := v.cache.find(id, weight(token))
+	if known.id != *id {
 		return nil
 	}
-	if !known.good() {
+	from := v.all[known.issuer]
+	if !of.is(from) {
+		return nil
+	}
+	if from.Now().UnixMilli() >= known.until || from.Keys.Version() != known.version {
 		v.cache.remove(id)
 		return nil
 	}
-	if marked && (space || m.size == 0) {
-		if known.caller = v.read(token); known.caller == nil {
-			return nil
-		}
-		known.token, known.packed = "", ""
-		return v.cache.add(id, known)
+	if whole != nil {
+		return &whole.Holder
 	}
-	return known
+	if known.size > 0 && !space {
+		return &Holder{verifier: v, id: *id, issuer: from, token: token, packed: string(known.packed[:known.size])}
+	}
+	caller := v.read(token)
+	if caller == nil {
+		return nil
+	}
+	return &v.cache.add(&verified{
+		Holder:  Holder{verifier: v, id: *id, issuer: from, caller: caller},
+		version: known.version, end: time.UnixMilli(known.until), weight: weight(token),
+	}).Holder
 }
 
 // read parses the caller of a token that was verified when it was cached; nil if it cannot be
@@ -146,7 +149,7 @@ func (v *Verifier) read(token string) *sessions.Caller {
 // Ended means that the session of a token has ended: only a mark of the token is kept, and it is
 // dropped first.
 func (v *Verifier) Ended(token string) {
-	id := digest(sha256.Sum256([]byte(token)))
+	id := digestOf(token)
 	v.cache.end(&id)
 }
 

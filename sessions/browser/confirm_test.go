@@ -11,19 +11,9 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/jose"
 	"authsidecar/sessions/storetest"
 )
-
-// A verifier knows every token, as one of a second generation that nobody noted.
-type verifier struct{}
-
-func (verifier) Ended(string) {}
-
-func (verifier) Holder(_ context.Context, c bearer.Credential, _ bool) (*bearer.Holder, error) {
-	return bearer.NewHolder(&sessions.Caller{
-		Own: true, SessionID: c.Token, Generation: 1, Arrived: new(atomic.Bool), Claims: sessions.Claims{"gen": int64(1)},
-	}), nil
-}
 
 // A brokenStore is reached by nobody, and knows how often that was tried; it waits where a test
 // says so.
@@ -50,6 +40,8 @@ func (nothingRevoked) Revoked(context.Context, sessions.Ref) (bool, error) { ret
 type scene struct {
 	*Authenticator
 	t      *testing.T
+	key    *jose.PrivateKey
+	tokens int // that were signed
 	store  *brokenStore
 	mu     sync.Mutex
 	now    time.Time
@@ -57,25 +49,46 @@ type scene struct {
 }
 
 func newScene(t *testing.T) *scene {
-	s := &scene{t: t, now: time.Unix(1_800_000_000, 0), failed: make(chan error, 2*maxConfirms)}
+	key, err := jose.Generate(jose.EdDSA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &scene{t: t, key: key, now: time.Unix(1_800_000_000, 0), failed: make(chan error, 2*maxConfirms)}
+	keys, err := bearer.NewStatic(key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifier, err := bearer.New(bearer.Config{
+		Issuers: []bearer.Issuer{{Name: "https://app.example.com", Keys: keys, Audiences: []string{"app"}, Own: true}},
+		Now:     func() time.Time { return time.Unix(1_800_000_000, 0) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	s.store = &brokenStore{wait: make(chan struct{}), Memory: &storetest.Memory{Clock: func() time.Time {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		return s.now
 	}}}
 	s.Authenticator = &Authenticator{
-		Jar: NewJar("__Host-session", true), Verifier: verifier{}, Manager: &sessions.Manager{Store: s.store, Revocations: nothingRevoked{}},
+		Jar: NewJar("__Host-session", true), Verifier: verifier, Manager: &sessions.Manager{Store: s.store, Revocations: nothingRevoked{}},
 		Undone: func(_ string, err error) { s.failed <- err },
 	}
 	return s
 }
 
-// present has so many requests come with cookies that nobody noted.
+// present has so many requests come with cookies of a second generation that nobody noted.
 func (s *scene) present(requests int) {
 	s.t.Helper()
-	for n := range requests {
+	for range requests {
+		s.tokens++
+		token, err := s.key.Sign(fmt.Appendf(nil, `{"alg":"EdDSA","kid":%q,"typ":"at+jwt"}`, s.key.ID()), fmt.Appendf(nil,
+			`{"iss":"https://app.example.com","aud":"app","sub":"alice","client_id":"app","iat":1800000000,"exp":1800000300,"sid":"%d","sid_iat":1,"gen":1}`, s.tokens))
+		if err != nil {
+			s.t.Fatal(err)
+		}
 		r := httptest.NewRequest("GET", "/", nil)
-		r.Header.Set("Cookie", fmt.Sprintf("__Host-session=%d", n))
+		r.Header.Set("Cookie", "__Host-session="+token)
 		brought := s.Brought(r)
 		if _, err := s.Authenticate(r, &brought); err != nil {
 			s.t.Fatal(err)
