@@ -77,7 +77,7 @@ func (m *Middleware) stream(w http.ResponseWriter, r *http.Request, id *identity
 	}()
 	if id.ours() {
 		ref := m.Manager.Ref(id.caller())
-		defer m.Streams().Hold(&ref, id.expires, s.end)()
+		defer m.Streams().Hold(&ref, moment(id.expires), s.end)()
 	}
 	err := next.ServeHTTP(s, r)
 	if !s.finish(err) {

@@ -68,17 +68,18 @@ const assertionReuse = sessions.AssertionTTL * 3 / 4
 // assert returns the assertion of the identity, minted not long ago. Who asks at the same
 // time waits for the same one.
 func (m *Middleware) assert(who *identity) (string, error) {
-	who.mu.Lock()
-	defer who.mu.Unlock()
+	a := who.assertion
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	now := m.Manager.Store.Now()
-	if who.assertion != "" && now.Sub(who.minted) < assertionReuse {
-		return who.assertion, nil
+	if a.token != "" && now.Sub(a.minted) < assertionReuse {
+		return a.token, nil
 	}
 	token, err := m.Manager.Minter.Assertion(who.caller(), who.UserID, who.Actor, m.Assertion.Audience, now)
 	if err != nil {
 		return "", err
 	}
-	who.assertion, who.minted = token, now
+	a.token, a.minted = token, now
 	return token, nil
 }
 

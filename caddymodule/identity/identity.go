@@ -19,16 +19,27 @@ type identity struct {
 	by           *Middleware // that decided it
 	disowned     bool        // the request is nobody's any more
 	shared       bool
-	headers      []string // as Middleware.fields
+	own          bool       // of a session of ours
+	headers      []string   // as Middleware.fields
+	created      int64      // that session: milliseconds since 1970, as expires
+	expires      int64      // the token
+	store        string     // identity of the store that the session is in
+	assertion    *assertion // nil where none is configured
+}
 
-	own     bool      // of a session of ours
-	created time.Time // that session
-	store   string    // identity of the store that it is in
-	expires time.Time // the token
+// An assertion is the one that an identity is sent with, as long as it is new.
+type assertion struct {
+	mu     sync.Mutex
+	token  string
+	minted time.Time
+}
 
-	mu        sync.Mutex
-	assertion string
-	minted    time.Time
+// newAssertion returns one that is not minted yet, if assertions are configured.
+func (m *Middleware) newAssertion() *assertion {
+	if m.Assertion == nil {
+		return nil
+	}
+	return new(assertion)
 }
 
 // identify returns what the app learns of who holds a token.
@@ -41,14 +52,16 @@ func (m *Middleware) identify(h *bearer.Holder) *identity {
 	}
 	c := h.Caller()
 	a := &identity{
-		Who: forward.Of(c), by: m, shared: true, headers: make([]string, len(m.fields)),
-		own: c.Own, created: c.SessionCreated, store: c.StoreID, expires: c.ExpiresAt,
+		Who: forward.Of(c), by: m, shared: true, headers: make([]string, len(m.fields)), assertion: m.newAssertion(),
+		own: c.Own, created: c.SessionCreated.UnixMilli(), store: c.StoreID, expires: c.ExpiresAt.UnixMilli(),
 	}
 	for i, field := range m.fields {
 		a.headers[i] = field.Value(a.Who, c.Claims)
 	}
 	h.Made.CompareAndSwap(nil, a) // if another request with the token was not first
-	h.Pack(a.pack())
+	if packed := a.pack(); packed != nil {
+		h.Pack(packed)
+	}
 	return a
 }
 
@@ -71,9 +84,12 @@ func (id *identity) find(key string) (any, bool) {
 func (id *identity) caller() *sessions.Caller {
 	return &sessions.Caller{
 		Principal: sessions.Principal{Issuer: id.by.Issuer, Subject: id.UserID}, ClientID: id.ClientID, Own: id.own,
-		SessionID: id.SessionID, Acting: id.Impersonation, Actor: id.Actor, SessionCreated: id.created, StoreID: id.store, ExpiresAt: id.expires,
+		SessionID: id.SessionID, Acting: id.Impersonation, Actor: id.Actor, SessionCreated: moment(id.created), StoreID: id.store, ExpiresAt: moment(id.expires),
 	}
 }
+
+// moment is a time in milliseconds since 1970.
+func moment(at int64) time.Time { return time.UnixMilli(at).UTC() }
 
 // identityVar is the variable that the identity of a request is in.
 const identityVar = "auth_sessions.identity"

@@ -2,9 +2,8 @@ package identity
 
 import (
 	"encoding/binary"
-	"math"
-	"time"
 
+	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/forward"
 )
 
@@ -25,20 +24,9 @@ func (id *identity) texts() [7]*string {
 	return [...]*string{&w.UserID, &w.SessionID, &w.Actor.Issuer, &w.Actor.Subject, &w.Reason, &w.ClientID, &id.store}
 }
 
-// pack returns the identity in few bytes; nil where it has a long text.
+// pack returns the identity in few bytes; nil where these would be too many, or a text too long.
 func (id *identity) pack() []byte {
-	out := binary.LittleEndian.AppendUint32(nil, id.by.maker)
-	var bits byte
-	if id.own {
-		bits |= packedOwn
-	}
-	if id.Impersonation {
-		bits |= packedImpersonation
-	}
-	out = append(out, bits)
-	out = binary.LittleEndian.AppendUint64(out, uint64(id.created.UnixMilli()))
-	out = binary.LittleEndian.AppendUint64(out, uint64(id.expires.UnixMilli()))
-	var values []string
+	values := make([]string, 0, 16)
 	for _, text := range id.texts() {
 		values = append(values, *text)
 	}
@@ -47,10 +35,24 @@ func (id *identity) pack() []byte {
 			values = append(values, id.headers[i])
 		}
 	}
+	size := packedHead
 	for _, value := range values {
-		if len(value) > math.MaxUint8 {
+		if size += 1 + len(value); size > bearer.MaxPacked {
 			return nil
 		}
+	}
+	var bits byte
+	if id.own {
+		bits |= packedOwn
+	}
+	if id.Impersonation {
+		bits |= packedImpersonation
+	}
+	out := binary.LittleEndian.AppendUint32(make([]byte, 0, size), id.by.maker)
+	out = append(out, bits)
+	out = binary.LittleEndian.AppendUint64(out, uint64(id.created))
+	out = binary.LittleEndian.AppendUint64(out, uint64(id.expires))
+	for _, value := range values {
 		out = append(append(out, byte(len(value))), value...)
 	}
 	return out
@@ -63,23 +65,28 @@ func (m *Middleware) unpack(packed string) *identity {
 	}
 	var made struct { // in one piece
 		identity
-		who forward.Who
+		who     forward.Who
+		headers [3]string // as many as there are by default
 	}
 	id := &made.identity
 	bits, rest := packed[4], packed[packedHead:]
-	id.Who, id.by, id.own = &made.who, m, bits&packedOwn != 0
+	id.Who, id.by, id.own, id.assertion = &made.who, m, bits&packedOwn != 0, m.newAssertion()
 	id.Impersonation = bits&packedImpersonation != 0
 	id.created, id.expires = unpackTime(packed[5:13]), unpackTime(packed[13:21])
 	for _, text := range id.texts() {
 		*text, rest = unpackText(rest)
 	}
-	id.headers = make([]string, len(m.fields))
+	if id.headers = made.headers[:0]; len(m.fields) > len(made.headers) {
+		id.headers = make([]string, 0, len(m.fields))
+	}
 	for i, field := range m.fields {
+		var value string
 		if m.claims[i] {
-			id.headers[i], rest = unpackText(rest)
+			value, rest = unpackText(rest)
 		} else {
-			id.headers[i] = field.Value(id.Who, nil)
+			value = field.Value(id.Who, nil)
 		}
+		id.headers = append(id.headers, value)
 	}
 	return id
 }
@@ -89,6 +96,4 @@ func unpackText(packed string) (text, rest string) {
 	return packed[1:end], packed[end:]
 }
 
-func unpackTime(packed string) time.Time {
-	return time.UnixMilli(int64(binary.LittleEndian.Uint64([]byte(packed)))).UTC()
-}
+func unpackTime(packed string) int64 { return int64(binary.LittleEndian.Uint64([]byte(packed))) }

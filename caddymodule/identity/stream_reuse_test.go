@@ -72,7 +72,7 @@ func (e *endingSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(w, r.Body)
 		return
 	}
-	who := &identity{Who: &forward.Who{Impersonation: true, SessionID: id}, by: e.app, own: true, expires: time.Now().Add(time.Hour)}
+	who := &identity{Who: &forward.Who{Impersonation: true, SessionID: id}, by: e.app, own: true, expires: time.Now().Add(time.Hour).UnixMilli()}
 	serve := map[string]func(http.ResponseWriter, *http.Request) error{"/plain": e.plain, "/upload": e.upload, "/stream": e.stream}[r.URL.Path]
 	ended := true
 	defer func() {

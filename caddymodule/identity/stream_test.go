@@ -182,7 +182,7 @@ func TestStream_IsNotServedBeforeTheReadInFlightIsOver(t *testing.T) {
 func TestStream_ARequestThatIsCutOffUnansweredIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		site := newEndingSite()
-		who := &identity{Who: &forward.Who{Impersonation: true, SessionID: "s"}, by: site.app, own: true, expires: time.Now().Add(time.Hour)}
+		who := &identity{Who: &forward.Who{Impersonation: true, SessionID: "s"}, by: site.app, own: true, expires: time.Now().Add(time.Hour).UnixMilli()}
 		app := func(_ http.ResponseWriter, r *http.Request) error {
 			site.open.End(sessions.Key{Realm: "r", ID: "s"})
 			<-r.Context().Done()

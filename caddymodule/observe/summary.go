@@ -171,7 +171,7 @@ func Arrived(r *http.Request) {
 // Forwarded reports that a request goes on to the app, with whose session; nil is nobody's.
 func Forwarded(r *http.Request, who *forward.Who) {
 	s := summaryOf(r.Context())
-	if s == nil && who == nil {
+	if s == nil && (who == nil || !logged(r.Context())) {
 		return
 	}
 	if who == nil {
@@ -179,6 +179,12 @@ func Forwarded(r *http.Request, who *forward.Who) {
 	} else {
 		s.end(r, "forwarded", who)
 	}
+}
+
+// logged reports whether the server has an access log.
+func logged(ctx context.Context) bool {
+	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
+	return !ok || server == nil || server.Logs != nil
 }
 
 // Refused reports why a request does not get to the app, and with whose session it came; nil: that
