@@ -14,7 +14,7 @@ import (
 // A runner is run or runNow.
 type runner func(ctx context.Context, sc *script, key string, args ...string) (*reader, error)
 
-// run runs a script on a key, and returns its answer after the time.
+// run runs a script on a key, and returns its result after the time.
 func (s *Store) run(ctx context.Context, sc *script, key string, args ...string) (*reader, error) {
 	lane, err := s.lanes.Run(ctx)
 	if err != nil {
@@ -24,7 +24,7 @@ func (s *Store) run(ctx context.Context, sc *script, key string, args ...string)
 	return s.runNow(ctx, sc, key, args...)
 }
 
-// runNow is run for those who need not wait in line.
+// runNow is run without waiting in the lanes.
 func (s *Store) runNow(ctx context.Context, sc *script, key string, args ...string) (*reader, error) {
 	ctx, cancel := calls.Bounded(ctx, s.opts.Timeout)
 	defer cancel()
@@ -52,8 +52,8 @@ func (s *Store) runNow(ctx context.Context, sc *script, key string, args ...stri
 	return r, r.err
 }
 
-// runWaiting runs a script, and waits for replicas on the same connection: WAIT knows
-// no other's writes.
+// runWaiting runs a script and waits for replicas on the same connection: WAIT covers only the
+// writes of its connection.
 func (s *Store) runWaiting(ctx context.Context, sc *script, keys, args []string) (result rueidis.RedisResult, err error) {
 	err = s.client.Dedicated(func(c rueidis.DedicatedClient) error {
 		results := c.DoMulti(ctx,
@@ -72,7 +72,7 @@ func (s *Store) runWaiting(ctx context.Context, sc *script, keys, args []string)
 	return result, err
 }
 
-// ask sends commands that read, in one go.
+// ask sends reading commands in a pipeline.
 func (s *Store) ask(ctx context.Context, commands ...rueidis.Completed) ([]rueidis.RedisResult, error) {
 	lane, err := s.lanes.Run(ctx)
 	if err != nil {
@@ -94,7 +94,7 @@ func (s *Store) askNow(ctx context.Context, commands ...rueidis.Completed) ([]ru
 	return results, nil
 }
 
-// at is the time that a script goes by: "" where it is the server's.
+// at returns the time that a script must use; "" means the server's.
 func (s *Store) at() string {
 	if now := s.clock.Fixed(); now != nil {
 		return strconv.FormatInt(*now, 10)
@@ -102,7 +102,7 @@ func (s *Store) at() string {
 	return ""
 }
 
-// learn reads the time of an answer to what was asked then.
+// learn processes the time of a response to a request that was sent at asked.
 func (s *Store) learn(asked time.Duration, r *reader) {
 	now, err := strconv.ParseInt(r.text(), 10, 64)
 	if err != nil {
@@ -113,7 +113,7 @@ func (s *Store) learn(asked time.Duration, r *reader) {
 	s.clock.Learn(asked, now)
 }
 
-// quietly is a call whose answer nobody needs.
+// quietly returns a call whose result is ignored.
 func (s *Store) quietly(sc *script, key string, args ...string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		_, err := s.runNow(ctx, sc, key, args...)
@@ -121,7 +121,7 @@ func (s *Store) quietly(sc *script, key string, args ...string) func(context.Con
 	}
 }
 
-// together makes calls at once.
+// together makes calls concurrently.
 func together(ctx context.Context, calls []func(context.Context) error) error {
 	var all errgroup.Group
 	for _, call := range calls {

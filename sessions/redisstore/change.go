@@ -31,8 +31,8 @@ func (s *Store) get(ctx context.Context, key sessions.Key) (found *storedRow, at
 	return found, r.at, err
 }
 
-// Update behaves as if fn ran once on the row: it reads the row, and writes what fn
-// made of it if nobody wrote it meanwhile, else it begins again.
+// Update reads the row, calls fn, and writes the result if nobody wrote the row meanwhile;
+// otherwise it starts over.
 func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
 	if err := s.gate.Enter(ctx); err != nil {
 		return sessions.Session{}, err
@@ -64,7 +64,7 @@ func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transi
 	return sessions.Session{}, calls.ErrContended
 }
 
-// set writes next in the place of what was found, unless that changed.
+// set writes next in place of the row that was found, unless that has changed.
 func (s *Store) set(ctx context.Context, found *storedRow, next *sessions.Session) (sessions.Session, bool, error) {
 	w, err := encode(next, found.mark, found.due)
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *Store) Rotate(ctx context.Context, p *sessions.Presented, fresh *sessio
 	return found.row, r.at, true, nil
 }
 
-// Revoke ends the row unless it is revoked already.
+// Revoke revokes the row unless it is revoked already.
 func (s *Store) Revoke(ctx context.Context, key sessions.Key, reason sessions.EndReason) (row sessions.Session, ended bool, err error) {
 	if err := s.gate.Enter(ctx); err != nil {
 		return row, false, err
@@ -126,8 +126,8 @@ func (s *Store) Revoke(ctx context.Context, key sessions.Key, reason sessions.En
 	if err != nil {
 		return row, false, err
 	}
-	// In a cluster also where it was revoked before: perhaps whoever did it could not
-	// finish.
+	// In a cluster, do this even if the row was revoked before: whoever revoked it may not have
+	// finished.
 	if err := s.logged(ctx, found, cmp.Or(r.text(), found.due)); err != nil {
 		return row, false, err
 	}

@@ -11,8 +11,8 @@ import (
 	"authsidecar/sessions"
 )
 
-// Create puts the row if no row of that key exists, and counts the user's sessions of that
-// kind that are not swept.
+// Create inserts the row unless its key exists, and counts the user's sessions of that kind that
+// have not been swept.
 func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
 	if err := s.gate.Enter(ctx); err != nil {
 		return stored, false, 0, err
@@ -54,27 +54,27 @@ func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessio
 	return w.row, true, count, errors.Join(r.err, s.logged(ctx, w, w.due))
 }
 
-// instead reads the row that was there already.
+// instead reads the existing row.
 func (s *Store) instead(ctx context.Context, m *mark, row *sessions.Session, r *reader) (sessions.Session, error) {
 	old, err := readRow(row.Key(), r.next())
 	if err != nil {
 		return sessions.Session{}, err
 	}
 	if !s.whole() {
-		// Ours came to nothing; what it left in the indexes leads nowhere, and a
-		// sweep finds it.
+		// Ours was not inserted. Its index entries lead nowhere, and if they cannot be removed now,
+		// a sweep finds them.
 		_ = s.gather(ctx, m, place(row.PurgeAt()))
 	}
 	return old.row, nil
 }
 
 func nonce() uint64 {
-	return rand.Uint64() //nolint:gosec // no secret: it distinguishes a row from one that had its key before
+	return rand.Uint64() //nolint:gosec // not a secret: distinguishes the row from an earlier one with its key
 }
 
-// prepare spreads a row in a cluster. What begins has the time of the server that this
-// node estimates: where a cutoff was added after that, the row gets a place after it, and
-// other entries.
+// prepare writes the index entries of a row in a cluster. A session that begins gets the server's
+// time as this node estimates it; if a cutoff has been added after that, the row gets a later
+// position and other entries.
 func (s *Store) prepare(ctx context.Context, m mark, row *sessions.Session, begins bool) (_ mark, count int, err error) {
 	var newest time.Time
 	calls := []func(context.Context) error{
@@ -97,7 +97,7 @@ func (s *Store) prepare(ctx context.Context, m mark, row *sessions.Session, begi
 	return m, count, err
 }
 
-// newestCutoff is the place of the newest cutoff that was added yet, in any realm.
+// newestCutoff returns the position of the newest cutoff of all realms.
 func (s *Store) newestCutoff(ctx context.Context) (time.Time, error) {
 	results, err := s.askNow(ctx, s.client.B().Get().Key(s.keys.place()).Build())
 	if err != nil {
@@ -110,8 +110,8 @@ func (s *Store) newestCutoff(ctx context.Context) (time.Time, error) {
 	return fromMillis(ms), nil
 }
 
-// spread puts the row into the indexes of a cluster, before it is there itself: what
-// exists is listed.
+// spread adds the row to the indexes of a cluster before the row itself is written, so that every
+// row that exists is listed.
 func (s *Store) spread(ctx context.Context, m *mark, row *sessions.Session) (count int, err error) {
 	part := shard(m.id, s.shards)
 	calls := []func(context.Context) error{
@@ -134,12 +134,12 @@ func (s *Store) spread(ctx context.Context, m *mark, row *sessions.Session) (cou
 	return count, err
 }
 
-// gather takes a row out of all indexes.
+// gather removes a row from all indexes.
 func (s *Store) gather(ctx context.Context, m *mark, due string) error {
 	if err := together(ctx, s.unlisting(m)); err != nil {
 		return err
 	}
-	// Last, since a sweep finds the others by these.
+	// Last, since a sweep finds the other entries by these.
 	part := shard(m.id, s.shards)
 	return s.quietly(s.lua.index, s.keys.all(part), "-", s.keys.all(part), m.scanned(), "-", s.keys.due(part), m.due(due))(ctx)
 }
@@ -151,9 +151,9 @@ func (s *Store) unlisting(m *mark) (calls []func(context.Context) error) {
 	return calls
 }
 
-// logged remembers, in a cluster, that the row was ended, and takes it out of the
-// listings. On a single server its script did. due is the time that it had before in the index of
-// what is due.
+// logged logs, in a cluster, that the row was revoked, and removes it from the listings. On a
+// single server, the script has done that. due is the time under which the row was in the index of
+// due rows.
 func (s *Store) logged(ctx context.Context, w *storedRow, due string) error {
 	if s.whole() || w.row.RevokedAt.IsZero() {
 		return nil

@@ -38,7 +38,7 @@ func (s *Store) AddCutoff(ctx context.Context, c revocation.Cutoff) (revocation.
 	return c, r.err
 }
 
-// A storedCutoff is a cutoff that was not decoded.
+// A storedCutoff is a cutoff before decoding.
 type storedCutoff struct {
 	key  sessions.Key
 	at   time.Time
@@ -49,12 +49,12 @@ func (c *storedCutoff) decode() (revocation.Cutoff, error) {
 	return rowcodec.DecodeCutoff(c.key.Realm, c.key.ID, c.at, []byte(c.data))
 }
 
-// cutoffField is the name of a cutoff among all: time, realm and id.
+// cutoffField is the field of a cutoff in the hash: time, realm and id.
 func cutoffField(c *revocation.Cutoff) string {
 	return place(c.At) + label(sessions.Key{Realm: c.Realm, ID: c.ID})
 }
 
-// allCutoffs returns those of all realms, oldest first.
+// allCutoffs returns the cutoffs of all realms, oldest first.
 func (s *Store) allCutoffs(ctx context.Context) (all []storedCutoff, err error) {
 	results, err := s.ask(ctx, s.client.B().Hgetall().Key(s.keys.cutoffs()).Build())
 	if err != nil {
@@ -80,8 +80,8 @@ func (s *Store) allCutoffs(ctx context.Context) (all []storedCutoff, err error) 
 	return all, nil
 }
 
-// Cutoffs returns those of the realm, oldest first. One that cannot be read fails
-// them all: a revocation must not be missed.
+// Cutoffs returns the cutoffs of the realm, oldest first. If one cannot be read, it fails: a
+// revocation must not be missed.
 func (s *Store) Cutoffs(ctx context.Context, realm string) (all []revocation.Cutoff, err error) {
 	if err := s.gate.Enter(ctx); err != nil {
 		return nil, err
@@ -104,7 +104,7 @@ func (s *Store) Cutoffs(ctx context.Context, realm string) (all []revocation.Cut
 	return all, nil
 }
 
-// RemoveCutoff forgets a cutoff; that there is none is no error.
+// RemoveCutoff deletes a cutoff; it is no error if there is none.
 func (s *Store) RemoveCutoff(ctx context.Context, c revocation.Cutoff) error {
 	if err := s.gate.Enter(ctx); err != nil {
 		return err

@@ -1,65 +1,64 @@
-// Package redisstore keeps sessions in a Redis, or a Redis Cluster, that several nodes
-// share.
+// Package redisstore stores sessions in Redis, or a Redis Cluster, that several nodes can share.
 //
 //	Create, Rotate, Revoke   one script, one round trip; in a cluster two
-//	Update                   read, decide, compare-and-set of the row; again if another was faster
-//	Follow                   SUBSCRIBE on a connection apart
+//	Update                   read, decide, compare-and-set of the row; again after a conflict
+//	Follow                   SUBSCRIBE on a separate connection
 //
-// The server's clock decides: each script reads it once. What begins is put after the
-// newest cutoff, and a cutoff no sooner than the newest session that it ends: so their order
-// needs no clock, and a failover to a server whose clock is behind changes nothing. The
-// server must be Redis 6.2 or what is like it, and not evict (maxmemory-policy noeviction).
+// The server's clock decides: each script reads it once. A session that begins gets a position
+// after the newest cutoff, and a cutoff one that is not before the newest session that it revokes:
+// so their order does not depend on the clock, even after a failover to a server whose clock is
+// behind. The server must be Redis 6.2 or compatible, and must not evict keys (maxmemory-policy
+// noeviction).
 //
 // # The keys
 //
-//	{prefix}:row:{realm, id}         string: the row; it goes by itself a day after its PurgeAt
-//	{prefix}:user:{kind}:{hash}      sorted set: sessions of a user that are not revoked
+//	{prefix}:row:{realm, id}         string: the row; it expires a day after its PurgeAt
+//	{prefix}:user:{kind}:{hash}      sorted set: unrevoked sessions of a user
 //	{prefix}:actor:{hash}            impersonations by an actor
-//	{prefix}:tree:realm:{kind}:{...} tree: sessions of a realm that are not revoked
+//	{prefix}:tree:realm:{kind}:{...} tree: unrevoked sessions of a realm
 //	{prefix}:tree:all:{n}            all rows, in the order of Scan
-//	{prefix}:tree:due:{n}            all rows, by PurgeAt or before
-//	{prefix}:realms                  hash: realms, by the hashes that the others name them by
-//	{prefix}:name:{hash}             sorted set: sessions by what their caller's token called them
-//	{prefix}:mark:{hash}             hash: what an issuer ended, and when
-//	{prefix}:marked:{hash}           sorted set: the names of those of a realm
-//	{prefix}:marked                  sorted set: the realms that have some
-//	{prefix}:log:{n}                 who was ended, by when, for two hours
-//	{prefix}:cutoffs                 hash: those of bulk revocations
-//	{prefix}:place:{...}             the place of the newest of these, in their slot
-//	{prefix}:layout                  version of all this: 2; another one is not opened
+//	{prefix}:tree:due:{n}            all rows, by PurgeAt or earlier
+//	{prefix}:realms                  hash: realms, by the hashes in other keys
+//	{prefix}:name:{hash}             sorted set: sessions by the issuer's names (package logout)
+//	{prefix}:mark:{hash}             hash: a mark of a logout
+//	{prefix}:marked:{hash}           sorted set: the names of a realm's marks
+//	{prefix}:marked                  sorted set: the realms that have marks
+//	{prefix}:log:{n}                 what was revoked, by time, for two hours
+//	{prefix}:cutoffs                 hash: cutoffs
+//	{prefix}:place:{...}             the position of the newest cutoff, in their slot
+//	{prefix}:layout                  version of all this: 2; no other is opened
 //	{prefix}:identity                a text that no other store has
 //	{prefix}:feed:{db}               the channel
 //
-// A tree is a sorted set in leaves, sorted sets of at most 32 members, which Redis keeps close
-// together as long as no member has over 64 bytes (zset-max-listpack-entries 128 and
-// zset-max-listpack-value 64, the defaults): a member takes some 60 bytes there, and 200 in one
-// large set. {tree}:{first member} is a leaf, and {tree}: the first one; {tree} itself has the names
-// of all others. In a cluster a tree is in one slot, that of what stands in its braces.
+// A tree is a sorted set split into leaves: sorted sets of at most 32 members, which Redis stores
+// compactly as long as no member exceeds 64 bytes (zset-max-listpack-entries 128 and
+// zset-max-listpack-value 64, the defaults). A member takes about 60 bytes there, and 200 in one
+// large set. {tree}:{first member} is a leaf, and {tree}: the first one; {tree} itself contains the
+// names of all others. In a cluster, a tree is in the slot of the text in its braces.
 //
-// A session of a browser takes about 1,200 bytes of the server's memory: half of them are the row.
+// A session of a browser takes about 1,200 bytes of the server's memory; half of that is the row.
 //
-// # A cluster
+// # Clusters
 //
-// A script touches keys of one slot there: one, or a tree, or the trees of one n. What an index
-// holds is written before the row, so that what exists is listed; and what is listed is read again,
-// so that what an index holds beyond that leads nowhere. An entry has a nonce of its row, and is of
-// no other. A sweep finds what was left behind by a call that broke off. Since the indexes need it
-// first, a session begins at the time that this node estimates; the newest cutoff is asked for
-// beside it.
+// In a cluster, a script accesses keys of one slot: one key, a tree, or the trees of one n. Index
+// entries are written before the row, so that every row that exists is listed. Listed rows are read
+// again, so additional entries do no harm. An entry contains a nonce of its row, and matches no
+// other. A sweep finds what an interrupted call left behind. Since the indexes need the creation
+// time first, a session begins at the server's time as this node estimates it, and the position of
+// the newest cutoff is read as well.
 //
-// # What is acknowledged
+// # Durability
 //
-// A script that is answered is written as appendfsync says: nothing of it is lost in a
-// crash with "always", up to a second with "everysec". Replicas follow later: what a
-// failover loses is what they had not yet, unless Options.Replicas demands them. A
-// session whose rotation was lost so is ahead of the store: its next refresh ends it
-// (sessions.EndStoreBehind). A revocation that was lost is lost. When no answer
-// comes, the outcome is unknown, and the error is sessions.ErrUnavailable.
+// The result of an acknowledged script is durable as appendfsync says: a crash loses nothing with
+// "always", and up to a second with "everysec". Replicas lag behind: a failover loses what they did
+// not have yet, unless Options.Replicas requires them. If a rotation was lost, the client is ahead
+// of the store, and its next refresh revokes the session (sessions.EndStoreBehind). A lost
+// revocation is lost. If no response arrives, the outcome is unknown, and the error is
+// sessions.ErrUnavailable.
 //
-// # Rights
+// # Permissions
 //
-// The least an ACL user needs; without config|get the server is not asked whether it
-// persists:
+// The minimum for an ACL user; without config|get the persistence of the server is not checked:
 //
 //	ACL SETUSER sidecar on >password ~auth_sessions:* &auth_sessions:* -@all
 //	  +@connection +@read +@scripting +hset +hdel +set +del +pexpire

@@ -12,28 +12,26 @@ import (
 	"authsidecar/sessions/internal/calls"
 )
 
-// Errors of Open and of each operation. All of them wrap sessions.ErrUnavailable.
+// Errors of Open and of all operations. All of them wrap sessions.ErrUnavailable.
 var (
-	// ErrNewer means that a newer release keeps what is there in another way.
+	// ErrNewer means that a newer release wrote the keys, in another layout.
 	ErrNewer = fmt.Errorf("%w: keys were laid out by a newer release", sessions.ErrUnavailable)
-	// ErrOlder means that a build before the first release made the keys. They are not touched.
+	// ErrOlder means that a build before the first release wrote the keys. They are left unchanged.
 	ErrOlder = fmt.Errorf("%w: keys were laid out by an earlier build: delete those of this prefix or choose another prefix; that build's copy command takes the sessions to another store", sessions.ErrUnavailable)
-	// ErrBusy means that too many calls are under way already, and none ended in
-	// time. Nothing was done.
+	// ErrBusy means that too many calls are under way, and none ended in time. Nothing was done.
 	ErrBusy = fmt.Errorf("%w: too many calls are under way", sessions.ErrUnavailable)
-	// ErrReplicas means that a write is not on as many replicas as Options.Replicas
-	// asks for. It may be lost, or stay.
+	// ErrReplicas means that fewer than Options.Replicas replicas have confirmed a write. It may be
+	// lost or not.
 	ErrReplicas = fmt.Errorf("%w: too few replicas confirmed the write", sessions.ErrUnavailable)
 )
 
-// refusal wraps the errors of Open: those that do not pass by themselves are
-// sessions.ErrSetup as well.
+// refusal wraps the errors of Open. Those that persist wrap sessions.ErrSetup too.
 func refusal(err error) error {
 	return calls.Refusal(err, errors.Is(err, ErrNewer) || errors.Is(err, ErrOlder) || refusedUs(err))
 }
 
-// refusedUs reports whether the server is there and does not take what we are, or has
-// something else where our keys belong.
+// refusedUs reports whether the server refused our user or options, or has something else in place
+// of our keys.
 func refusedUs(err error) bool {
 	answer, ok := errors.AsType[*rueidis.RedisError](err)
 	return ok && slices.ContainsFunc([]string{

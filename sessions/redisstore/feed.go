@@ -13,7 +13,7 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// Follow reports to the sink what any node revokes, by listening on a connection of its own.
+// Follow reports to the sink what any node revokes, by listening on a separate connection.
 func (s *Store) Follow(ctx context.Context, sink revocation.Sink) error {
 	if err := s.gate.Enter(ctx); err != nil {
 		return err
@@ -38,25 +38,25 @@ func (s *Store) Follow(ctx context.Context, sink revocation.Sink) error {
 	return l.run(ctx, lost)
 }
 
-// A listening is one connection that listens.
+// A listening is a connection that listens.
 type listening struct {
 	feed.Listener
 
 	store  *Store
-	unread chan struct{} // something was said that nobody could read
+	unread chan struct{} // something could not be parsed
 
 	mu   sync.Mutex // held while the sink is called
 	over bool
 }
 
-// end returns when the sink is not called any more.
+// end returns once the sink is no longer called.
 func (l *listening) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.over = true
 }
 
-// run sends heartbeats until ctx ends or they do not come back.
+// run sends heartbeats until ctx ends or they no longer come back.
 func (l *listening) run(ctx context.Context, lost <-chan error) error {
 	ticker := time.NewTicker(revocation.Heartbeat)
 	defer ticker.Stop()
@@ -79,7 +79,7 @@ func (l *listening) run(ctx context.Context, lost <-chan error) error {
 	}
 }
 
-// publish says something on the channel, in time or not at all.
+// publish sends a notification within the timeout, or not at all.
 func (s *Store) publish(ctx context.Context, text string) error {
 	if err := s.gate.Enter(ctx); err != nil {
 		return err
@@ -91,8 +91,7 @@ func (s *Store) publish(ctx context.Context, text string) error {
 	return err
 }
 
-// look reports to the sink what is in the log and the cutoffs: what could not be read is
-// among it.
+// look reports to the sink the log and the cutoffs, which include what could not be parsed.
 func (l *listening) look(ctx context.Context) error {
 	s := l.store
 	if err := s.Revoked(ctx, s.Now().Add(-revocation.Retention), l.Sink.Revoked); err != nil {
@@ -112,7 +111,7 @@ func (l *listening) look(ctx context.Context) error {
 	return nil
 }
 
-// message passes on what was heard.
+// message passes on what was received.
 func (l *listening) message(payload string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

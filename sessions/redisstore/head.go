@@ -1,8 +1,8 @@
 package redisstore
 
-// leafSize is how many members a leaf of a tree has at most: each is looked at when one is added,
-// and twice as many save 2 in 100 bytes of a session. Redis keeps up to 128 of up to 64
-// bytes close together, unless it is told otherwise.
+// leafSize is the maximum number of members in a leaf of a tree. Adding one reads them all; twice
+// as many would save 2 % of the memory of a session. By default, Redis stores up to 128 members of
+// up to 64 bytes compactly.
 const leafSize = 32
 
 // luaHead has the form of a row, as header in Go, and trees: sorted sets of the names of their

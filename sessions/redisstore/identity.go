@@ -8,7 +8,7 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// Identity is a text that no other store has. One that was emptied gets another.
+// Identity returns a text that no other store has. It changes if the store is emptied.
 func (s *Store) Identity(ctx context.Context) (string, error) {
 	if err := s.gate.Enter(ctx); err != nil {
 		return "", err

@@ -15,7 +15,7 @@ import (
 	"authsidecar/sessions/internal/storedrow"
 )
 
-// listBatch is how many entries of an index are read at once, at most.
+// listBatch is how many entries of an index are read at a time, at most.
 const listBatch = 500
 
 // List returns a page of the rows that match.
@@ -55,8 +55,8 @@ func (s *Store) List(ctx context.Context, query sessions.Query) (page sessions.P
 	return page, nil
 }
 
-// entries returns the next of all indexes of the selection, newest first, and whether
-// there are more.
+// entries returns the next entries of all indexes of the selection, newest first, and whether there
+// are more.
 func (s *Store) entries(ctx context.Context, sel *selection, before string, n int) (entries []string, more bool, err error) {
 	found := make([][]string, len(sel.indexes))
 	reads := make([]func(context.Context) error, len(sel.indexes))
@@ -74,13 +74,13 @@ func (s *Store) entries(ctx context.Context, sel *selection, before string, n in
 		entries = append(entries, of...)
 	}
 	slices.SortFunc(entries, func(a, b string) int { return strings.Compare(b, a) })
-	if len(entries) > n { // what is beyond may be incomplete
+	if len(entries) > n { // beyond them, the merge may be incomplete
 		entries, more = entries[:n], true
 	}
 	return entries, more, nil
 }
 
-// walk reads what an index has after a text, and when: as run runs it.
+// walk reads the members of an index after a text, and the time, with run.
 func (s *Store) walk(ctx context.Context, run runner, index, after string, n int, back string) (members []string, at time.Time, err error) {
 	r, err := run(ctx, s.lua.walk, index, after, strconv.Itoa(n), back)
 	if err != nil {
@@ -93,7 +93,7 @@ func (s *Store) walk(ctx context.Context, run runner, index, after string, n int
 	return members, r.at, nil
 }
 
-// listed reads the rows of entries, those that match and are not revoked.
+// listed reads the rows of entries, and returns those that match and are not revoked.
 func (s *Store) listed(ctx context.Context, sel *selection, entries []string) (rows []sessions.Session, err error) {
 	commands := make([]rueidis.Completed, len(entries))
 	keys := make([]sessions.Key, len(entries))
@@ -115,7 +115,7 @@ func (s *Store) listed(ctx context.Context, sel *selection, entries []string) (r
 	}
 	for i, e := range entries {
 		value, err := results[i].ToString()
-		if value == "" { // none: asked for it, or for its beginning
+		if value == "" { // no row: of the requested one, or of its beginning
 			continue
 		}
 		var found *storedRow
@@ -125,7 +125,7 @@ func (s *Store) listed(ctx context.Context, sel *selection, entries []string) (r
 		if err != nil {
 			return nil, unavailable(err)
 		}
-		// Where it leads to another than the one that it is of, it leads nowhere.
+		// An entry that leads to another row than its own does not count.
 		if found.row.RevokedAt.IsZero() && found.mark.entry() == e && sel.matches(&found.mark) {
 			rows = append(rows, found.row)
 		}
@@ -145,15 +145,14 @@ func (sel *selection) read(key sessions.Key, value string) (*storedRow, error) {
 	return found, nil
 }
 
-// A selection is what a query asks for: entries of indexes, and what else must be so.
+// A selection is a query in terms of the indexes, and further conditions.
 type selection struct {
 	query       *sessions.Query
 	indexes     []string
-	user, actor string // hashes; "" for any
+	user, actor string // hashes; "" means any
 }
 
-// newSelection chooses the indexes. Each is read in its order, and no further than a
-// page needs.
+// newSelection selects the indexes. Each is read in order, no further than a page needs.
 func newSelection(k keys, q *sessions.Query) *selection {
 	sel := &selection{query: q}
 	var kinds []string
@@ -186,7 +185,7 @@ func (sel *selection) matches(m *mark) bool {
 	return (sel.user == "" || m.user == sel.user) && (sel.actor == "" || m.actor == sel.actor)
 }
 
-// name is different for queries whose pages do not continue each other.
+// name identifies the query in cursors.
 func (sel *selection) name() string {
 	kind := "both"
 	if sel.query.Impersonations != nil {
@@ -199,10 +198,10 @@ func (sel *selection) writeCursor(last *sessions.Session) string {
 	return storedrow.WriteCursor(sel.name(), place(last.CreatedAt)+escape(last.ID))
 }
 
-// readCursor returns the bound of what comes next.
+// readCursor returns the upper bound of what follows.
 func (sel *selection) readCursor(cursor string) (before string, err error) {
 	if cursor == "" {
-		return strings.Repeat("\xff", 9), nil // after all of them
+		return strings.Repeat("\xff", 9), nil // after all entries
 	}
 	return storedrow.ReadCursor(sel.name(), cursor)
 }

@@ -9,11 +9,11 @@ import (
 	"authsidecar/sessions/internal/calls"
 )
 
-// logBatch is how many entries of the log are read at once.
+// logBatch is how many entries of the log are read at a time.
 const logBatch = 5000
 
-// Revoked reports which sessions were revoked since. They are in a log of their own, where
-// they stay when the rows are swept.
+// Revoked reports which sessions were revoked since a time. They are in a log of their own, where
+// they stay after the rows are swept.
 func (s *Store) Revoked(ctx context.Context, since time.Time, report func(key sessions.Key, at time.Time)) error {
 	if err := s.gate.Enter(ctx); err != nil {
 		return err
@@ -52,7 +52,7 @@ func (s *Store) readLog(ctx context.Context, part int, since time.Time, report f
 		if len(found) < logBatch {
 			return nil
 		}
-		// On from the last time, which may not be through yet.
+		// Continue at the last time, which may have more entries.
 		if last := found[len(found)-1].Score; last > from {
 			from, skip = last, 0
 		} else {

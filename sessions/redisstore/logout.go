@@ -12,14 +12,14 @@ import (
 	"authsidecar/sessions/logout"
 )
 
-// A name is a sorted set of ids by when their rows end at the latest. An id is in it before its
-// row is there, and stays until then, so that nothing that ends a row has to know of it: what it
-// leads to is looked at.
+// A name is a sorted set of ids by the latest end of their rows. An id is added before its row is
+// written and stays until then, so operations that end a row need not update it: each row is
+// checked when it is read.
 
-// nameMargin is for how much the server's clock may be ahead of what a node thinks of it.
+// nameMargin is how far the server's clock may be ahead of a node's estimate.
 const nameMargin = time.Hour
 
-// name puts the row's id under its names.
+// name adds the row's id to its names.
 func (s *Store) name(ctx context.Context, row *sessions.Session) error {
 	sid, subject := logout.Names(row)
 	until := row.ExpiresAt.Add(nameMargin)
@@ -35,7 +35,7 @@ func (s *Store) name(ctx context.Context, row *sessions.Session) error {
 	return together(ctx, all)
 }
 
-// Named gives the rows that have the name.
+// Named passes the rows with the name to page.
 func (s *Store) Named(ctx context.Context, realm, name string, page func([]sessions.Session) error) error {
 	if err := s.gate.Enter(ctx); err != nil {
 		return err
@@ -61,7 +61,7 @@ func (s *Store) Named(ctx context.Context, realm, name string, page func([]sessi
 	return nil
 }
 
-// rowsOf reads the rows of these ids, those that are there.
+// rowsOf reads the rows with these ids that exist.
 func (s *Store) rowsOf(ctx context.Context, realm string, ids []string) (rows []sessions.Session, err error) {
 	keys := make([]sessions.Key, len(ids))
 	for i, id := range ids {
@@ -88,8 +88,8 @@ func (s *Store) Mark(ctx context.Context, realm string, marks []logout.Mark) err
 	return nil
 }
 
-// listMark puts a mark that is about to be stored where EachMark finds it, and its realm where
-// Realms does: sets like those of names.
+// listMark adds a mark that is about to be stored where EachMark finds it, and its realm where
+// Realms does: to sets like those of names.
 func (s *Store) listMark(ctx context.Context, realm string, m *logout.Mark) error {
 	until := millis(m.Until.Add(nameMargin))
 	if _, err := s.run(ctx, s.lua.name, s.keys.markedRealms(), realm, until); err != nil {
@@ -99,7 +99,7 @@ func (s *Store) listMark(ctx context.Context, realm string, m *logout.Mark) erro
 	return err
 }
 
-// members reads a whole set of names.
+// members reads a whole set.
 func (s *Store) members(ctx context.Context, key string) ([]string, error) {
 	results, err := s.ask(ctx, s.client.B().Zrange().Key(key).Min("0").Max("-1").Build())
 	if err != nil {
@@ -109,7 +109,7 @@ func (s *Store) members(ctx context.Context, key string) ([]string, error) {
 	return members, unavailable(err)
 }
 
-// EachMark gives the marks that are not over.
+// EachMark passes the marks that are not over to page.
 func (s *Store) EachMark(ctx context.Context, realm string, page func([]logout.Mark) error) error {
 	if err := s.gate.Enter(ctx); err != nil {
 		return err
@@ -131,7 +131,7 @@ func (s *Store) EachMark(ctx context.Context, realm string, page func([]logout.M
 	return nil
 }
 
-// Marks returns those of the names that are not over.
+// Marks returns the marks with these names that are not over.
 func (s *Store) Marks(ctx context.Context, realm string, names []string) (marks []logout.Mark, err error) {
 	if err := s.gate.Enter(ctx); err != nil {
 		return nil, err

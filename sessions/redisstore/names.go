@@ -13,9 +13,9 @@ import (
 	"authsidecar/sessions/internal/storedrow"
 )
 
-// A session is known by its label: realm and id, each ended by two zeros, with a zero
-// within written as 00 ff. So labels are in the order of what they hold, none begins
-// another, and any bytes are in them.
+// The label of a session is its realm and id, each terminated by two zeros, with a zero inside
+// written as 00 ff. So labels sort like their contents, none is a prefix of another, and they can
+// contain any bytes.
 
 const stop = "\x00\x00"
 
@@ -23,7 +23,7 @@ func escape(text string) string { return strings.ReplaceAll(text, "\x00", "\x00\
 
 func label(key sessions.Key) string { return escape(key.Realm) + escape(key.ID) }
 
-// cutLabel reads the label that text begins with.
+// cutLabel parses the label at the beginning of text.
 func cutLabel(text string) (key sessions.Key, rest string, ok bool) {
 	realm, rest, ok1 := unescape(text)
 	id, rest, ok2 := unescape(rest)
@@ -35,12 +35,12 @@ func unescape(text string) (plain, rest string, ok bool) {
 	return strings.ReplaceAll(escaped, "\x00\xff", "\x00"), rest, ok
 }
 
-// hash names texts in the names of keys: of one length, whatever they hold.
+// hash stands for texts in the names of keys; its length is fixed.
 func hash(texts ...string) string {
 	return base64.RawURLEncoding.EncodeToString(storedrow.Hash(texts...))
 }
 
-// rawHash is hash in the bytes that it has.
+// rawHash is hash in binary.
 func rawHash(texts ...string) string { return string(storedrow.Hash(texts...)) }
 
 const (
@@ -56,22 +56,22 @@ func hashActor(realm string, p *sessions.Principal) string {
 }
 func hashHolder(user, client string) string { return rawHash("holder", user, client) }
 
-// rowID is what keys and indexes say of a session: the hash of its realm, and its id.
+// rowID identifies a session in keys and indexes: the hash of its realm, and its id.
 func rowID(key sessions.Key) string { return hashRealm(key.Realm) + escape(key.ID) }
 
-// The kinds of sessions, in names of keys.
+// The kinds of sessions, in the names of keys.
 const (
 	own    = "o"
 	acting = "i" // impersonations
 )
 
-// A mark is what the indexes know of a row; it never changes. The nonce distinguishes
-// the row from one that had its key before, and from one that lost a race for it.
+// A mark is the part of a row that is in the indexes; it never changes. The nonce distinguishes the
+// row from an earlier one with its key, and from one that lost a race for it.
 type mark struct {
-	id          string // as rowID gives it
-	created     string // as place gives it
+	id          string // from rowID
+	created     string // from place
 	nonce       string
-	user, actor string // raw hashes; actor is nobody for a session of one's own
+	user, actor string // raw hashes; actor is nobody for an own session
 }
 
 var nobody = strings.Repeat("\x00", hashSize)
@@ -94,21 +94,21 @@ func (m *mark) kind() string {
 	return acting
 }
 
-// The members of indexes are short enough for Redis to keep them close together: 64 bytes at most
-// with an id of ours, which has 22 and two zeros behind it.
+// Members of indexes are short enough for Redis to store them compactly: at most 64 bytes with one
+// of our ids, which has 22 bytes and is followed by two zeros.
 
-// entry is what a listing holds of the row, oldest first.
+// entry is the row's member in a listing, ordered by creation.
 func (m *mark) entry() string { return m.created + m.id[realmSize:] + m.nonce }
 
-// scanned is what the index of all rows holds, by realm and id.
+// scanned is the row's member in the index of all rows, ordered by realm and id.
 func (m *mark) scanned() string {
 	return m.id + m.created + m.nonce + strings.TrimSuffix(m.actor, nobody)
 }
 
-// due is what the index of what is due holds, by when.
+// due is the row's member in the index of due rows, ordered by time.
 func (m *mark) due(at string) string { return at + m.id + m.nonce + m.user }
 
-// cutID reads the rowID that text begins with.
+// cutID parses the rowID at the beginning of text.
 func cutID(text string) (id, rest string, ok bool) {
 	if len(text) < realmSize {
 		return "", "", false
@@ -117,7 +117,7 @@ func cutID(text string) (id, rest string, ok bool) {
 	return text[:realmSize] + escaped + stop, rest, ok
 }
 
-// readScanned reads what scanned gave: a mark without its user.
+// readScanned parses what scanned returned: a mark without its user.
 func readScanned(member string) (m mark, ok bool) {
 	id, rest, ok := cutID(member)
 	if !ok || len(rest) != 8+nonceSize && len(rest) != 8+nonceSize+hashSize {
@@ -126,7 +126,7 @@ func readScanned(member string) (m mark, ok bool) {
 	return mark{id: id, created: rest[:8], nonce: rest[8:][:nonceSize], actor: cmp.Or(rest[8+nonceSize:], nobody)}, true
 }
 
-// readDue reads what due gave: a mark without its beginning and its actor.
+// readDue parses what due returned: a mark without its creation time and its actor.
 func readDue(member string) (m mark, at string, ok bool) {
 	if len(member) < 8 {
 		return m, "", false
@@ -138,7 +138,7 @@ func readDue(member string) (m mark, at string, ok bool) {
 	return mark{id: id, nonce: rest[:nonceSize], user: rest[nonceSize:]}, member[:8], true
 }
 
-// readEntry reads the id of what entry gave, with its end.
+// readEntry parses the creation time and the id of what entry returned, the id with its end.
 func readEntry(e string) (created time.Time, id string, ok bool) {
 	if len(e) < 8 {
 		return created, "", false
@@ -147,7 +147,7 @@ func readEntry(e string) (created time.Time, id string, ok bool) {
 	return placed(e[:8]), id, ok && len(rest) == nonceSize
 }
 
-// place writes a time so that times are in the order of their bytes.
+// place encodes a time in bytes that sort by time.
 func place(at time.Time) string {
 	return string(binary.BigEndian.AppendUint64(nil, uint64(at.UnixMilli())^1<<63))
 }
@@ -158,7 +158,7 @@ func placed(b string) time.Time {
 	return fromMillis(int64(binary.BigEndian.Uint64([]byte(b)) ^ 1<<63))
 }
 
-// keys names what is in the database; the text is what they begin with.
+// keys returns the names of keys; its text is their prefix.
 type keys string
 
 func (k keys) row(id string) string           { return string(k) + "row:" + id }
@@ -174,17 +174,18 @@ func (k keys) cutoffs() string                { return string(k) + "cutoffs" }
 func (k keys) layout() string                 { return string(k) + "layout" }
 func (k keys) identity() string               { return string(k) + "identity" }
 
-// place is where the place of the newest cutoff is, in the same slot as the cutoffs.
+// place is the key with the position of the newest cutoff, in the same slot as the cutoffs.
 func (k keys) place() string { return string(k) + "place:{" + k.cutoffs() + "}" }
 
 func (k keys) all(shard int) string { return k.tree("all", strconv.Itoa(shard)) }
 func (k keys) due(shard int) string { return k.tree("due", strconv.Itoa(shard)) }
 func (k keys) log(shard int) string { return string(k) + "log:" + strconv.Itoa(shard) }
 
-// tree is an index that is in leaves: their names are longer, and in the slot of what the braces hold.
+// tree is the key of an index that is split into leaves. The names of the leaves are longer, and in
+// the slot of the text in braces.
 func (k keys) tree(name, slot string) string { return string(k) + "tree:" + name + ":{" + slot + "}" }
 
-// listings are the indexes that a row that is not revoked is in, that of the user first.
+// listings returns the indexes of an unrevoked row, that of the user first.
 func (k keys) listings(m *mark) []string {
 	of := []string{k.user(m.kind(), m.user), k.realm(m.kind(), m.id[:realmSize])}
 	if m.kind() == acting {
@@ -193,7 +194,7 @@ func (k keys) listings(m *mark) []string {
 	return of
 }
 
-// shard returns in which of so many parts of an index a row is.
+// shard returns the part of an index that has a row.
 func shard(id string, of int) int {
 	if of == 1 {
 		return 0

@@ -16,49 +16,48 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// Options say which server, and how it is used. The zero value is
-// redis://127.0.0.1:6379, with keys that begin with "auth_sessions:".
+// Options are the options of a store. The zero value means redis://127.0.0.1:6379, with keys that
+// begin with "auth_sessions:".
 type Options struct {
-	// URL is where the server is:
+	// URL is the address of the server:
 	//
 	//	redis://[user[:password]@]host[:port][/db]        a server, or a node of a cluster
 	//	...?addr=host:port&addr=host:port                 more nodes of the cluster
-	//	...?master_set=name&addr=host:port                Sentinels, and what they watch
+	//	...?master_set=name&addr=host:port                Sentinels, and the name that they monitor
 	//	unix://[user[:password]@]/path/to/socket[?db=1]
 	//
-	// rediss:// is the same with TLS, whose certificates are verified.
+	// rediss:// is the same with TLS and verified certificates.
 	URL string
-	// Password goes before the one of the URL. It may hold any character.
+	// Password overrides the password of the URL. It may contain any character.
 	Password string
-	// SentinelUser and SentinelPassword are for Sentinels that ask for them.
+	// SentinelUser and SentinelPassword are for Sentinels that require them.
 	SentinelUser, SentinelPassword string
-	// TLS replaces what rediss:// sets up: for a CA or a certificate of one's own.
-	// It is of no use without rediss://.
+	// TLS replaces the configuration of rediss://, for your own CA or certificate. It has no effect
+	// without rediss://.
 	TLS *tls.Config
-	// Prefix is what all keys begin with, before a colon: letters, digits and _-.
-	// only. Default: auth_sessions.
+	// Prefix is the prefix of all keys, before a colon: only letters, digits, _ and -. Default:
+	// auth_sessions.
 	Prefix string
-	// MustExist opens a store that is there, and makes none: sessions.ErrNoStore.
+	// MustExist returns sessions.ErrNoStore instead of creating a store.
 	MustExist bool
-	// Replicas is how many replicas must have a write before it is acknowledged;
-	// else, after ReplicaTimeout, it is ErrReplicas. 0 asks for none.
+	// Replicas is how many replicas must confirm a write before it is acknowledged; otherwise,
+	// after ReplicaTimeout, the error is ErrReplicas. 0 requires none.
 	Replicas int
-	// ReplicaTimeout is how long is waited for them. Default: 1 s.
+	// ReplicaTimeout is how long to wait for them. Default: 1 s.
 	ReplicaTimeout time.Duration
-	// MaxCalls is how many calls are under way at once. Default: 256; with Replicas,
-	// where each has a connection of its own, 64.
+	// MaxCalls is how many calls are made concurrently. Default: 256, or 64 with Replicas, where
+	// each call has a connection of its own.
 	MaxCalls int
-	// Timeout bounds each call to the server. Default: 5 s.
+	// Timeout limits each call to the server. Default: 5 s.
 	Timeout time.Duration
-	// Wait bounds how long a call waits until there are fewer than MaxCalls.
-	// Default: 1 s.
+	// Wait limits how long a call waits while MaxCalls are under way. Default: 1 s.
 	Wait time.Duration
-	// Now replaces the server's clock, for tests. Nil is the server's.
+	// Now replaces the server's clock in tests. Nil means the server's.
 	Now func() time.Time
-	// Clock is this machine's, which measures how time passes between two answers
-	// of the server. Default: time.Now.
+	// Clock is the clock of this machine, for the time between two responses of the server.
+	// Default: time.Now.
 	Clock func() time.Time
-	// Log gets what an operator should know. Default: none.
+	// Log receives what an operator should know. By default nothing is logged.
 	Log *slog.Logger
 }
 
@@ -69,11 +68,11 @@ const (
 	defaultConnCalls = 64
 	defaultTimeout   = 5 * time.Second
 	defaultWait      = time.Second
-	// waitingPerCall is how many calls may wait for each that is under way; whoever
-	// comes after them is refused at once.
+	// waitingPerCall is how many calls may wait for each that is under way; further calls are
+	// refused at once.
 	waitingPerCall = 8
-	// background is how many connections are kept for what waits on none: the feed,
-	// heartbeats, sweeps.
+	// background is how many connections are reserved for work that does not wait in the lanes: the
+	// feed, heartbeats, sweeps.
 	background = 40
 )
 
@@ -97,17 +96,17 @@ func (o *Options) defaults() {
 }
 
 var (
-	// errURL does not say what is wrong: that would quote the URL, and its password.
+	// errURL does not say what is wrong, since that would quote the URL and its password.
 	errURL    = errors.New("the URL cannot be read: write redis://host:6379, rediss:// for TLS")
 	errPrefix = errors.New("the prefix has other characters than letters, digits and _-")
 
 	prefixes = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,100}$`)
 )
 
-// known are the parameters of a URL; what is misspelt must not be passed over.
+// known are the supported parameters of a URL; misspelt ones must not be ignored.
 var known = map[string]bool{"addr": true, "master_set": true, "db": true}
 
-// client makes the configuration of the client.
+// client returns the configuration of the client.
 func (o *Options) client() (c rueidis.ClientOption, err error) {
 	if !prefixes.MatchString(o.Prefix) {
 		return c, errPrefix
@@ -128,7 +127,7 @@ func (o *Options) client() (c rueidis.ClientOption, err error) {
 			return c, fmt.Errorf("the URL has a parameter %q: known are addr, db and master_set", name)
 		}
 	}
-	if u.Path == "/" { // which is no database
+	if u.Path == "/" { // not a database
 		u.Path = ""
 	}
 	if c, err = rueidis.ParseURL(u.String()); err != nil {
@@ -145,9 +144,9 @@ func (o *Options) client() (c rueidis.ClientOption, err error) {
 	c.Sentinel.Dialer = c.Dialer
 	c.ConnWriteTimeout = o.Timeout
 	c.BlockingPoolSize = o.MaxCalls + background
-	// Nothing is said twice, and nothing is kept here: both are guesses.
+	// No retries, which would repeat writes, and no client-side cache.
 	c.DisableRetry, c.DisableCache = true, true
-	// Somebody reads on each connection always, so that one that is cut is not used
+	// With pipelining, every connection always has a reader, so that a broken one is not used
 	// again.
 	c.AlwaysPipelining = true
 	c.ReadBufferEachConn, c.WriteBufferEachConn = 1<<16, 1<<16
@@ -155,8 +154,8 @@ func (o *Options) client() (c rueidis.ClientOption, err error) {
 	return c, nil
 }
 
-// Location says which database it is, for people, without who may use it; "" if the
-// options cannot be read.
+// Location returns which database it is, for people to read, without the user and the password; ""
+// if the options cannot be parsed.
 func (o Options) Location() string {
 	o.defaults()
 	c, err := o.client()
@@ -170,8 +169,8 @@ func (o Options) Location() string {
 	return fmt.Sprintf("%s, database %d, prefix %s", servers, c.SelectDB, o.Prefix)
 }
 
-// exposed returns an address that is not this machine and to which the connection is without
-// TLS; "" where there is none.
+// exposed returns an address other than this machine to which the connection has no TLS; "" if
+// there is none.
 func exposed(u string, c *rueidis.ClientOption) string {
 	if parsed, err := url.Parse(u); err == nil && parsed.Scheme == "unix" {
 		return ""

@@ -16,44 +16,44 @@ import (
 	"authsidecar/sessions/rowcodec"
 )
 
-// A row is one string: what scripts read and change, and behind it the rest, as
-// rowcodec.EncodeRest gives it. This is the first part, as Lua's struct reads it; times are as
-// place gives them, and so is the idle time.
+// A row is a string: first the fields that scripts read and change, then the rest, as encoded by
+// rowcodec.EncodeRest. The first part has this format for Lua's struct; times, and the idle time,
+// are encoded by place.
 //
-//	f    format of the rest     c, n  created at, nonce     q  the time it has in the index of what is due
+//	f    format of the rest     c, n  created at, nonce     q  its time in the index of due rows
 //	x    expires at             d     idle                  g  generation
-//	s, p secret, the one before t     rotated at            e  revoked at, or zeros
+//	s, p secret, previous one   t     rotated at            e  revoked at, or zeros
 //	h    hash of user and client, or zeros while it is pending
 //	u, a hashes of user and actor
-//	k, o, w                     key id, rotated from, why it was revoked: each after its length
+//	k, o, w                     key id, rotated from, end reason: each after its length
 const header = ">c1c8c8c8c8c8c8c16c16c8c8c16c16c16Hc0Hc0Hc0"
 
-// fixedSize is that of the header without the texts of any length.
+// fixedSize is the size of the first part without the texts of variable length.
 const fixedSize = 1 + 6*8 + 2*sessions.SecretSize + 2*8 + 3*hashSize
 
-// never is a time that was not.
+// never encodes a zero time.
 const never = "\x00\x00\x00\x00\x00\x00\x00\x00"
 
-// errLong means that a text does not fit where rows have it.
+// errLong means that a text is too long for a row.
 var errLong = fmt.Errorf("%w: a text of a session is too long to store", sessions.ErrUnavailable)
 
 func millis(t time.Time) string { return strconv.FormatInt(t.UnixMilli(), 10) }
 
-// ownFormat is the newest version that this release knows.
+// ownFormat is the newest format that this release knows.
 var ownFormat = strconv.Itoa(rowcodec.Format)
 
-// generation is a number as a row has it.
+// generation encodes a generation as in a row.
 func generation(n uint64) string { return string(binary.BigEndian.AppendUint64(nil, n)) }
 
-// A storedRow is a row as it is found, or written.
+// A storedRow is a row as it is read or written.
 type storedRow struct {
 	row   sessions.Session
 	mark  mark
-	due   string // the time that it has in the index of what is due, as place gives it
+	due   string // its time in the index of due rows, encoded by place
 	value string
 }
 
-// encode makes what is stored of a session; due "" is when it is to be swept.
+// encode returns the stored form of a session; if due is "", it is PurgeAt.
 func encode(row *sessions.Session, m mark, due string) (*storedRow, error) {
 	for _, text := range []string{row.KeyID, row.RotatedFrom, string(row.EndReason)} {
 		if len(text) > math.MaxUint16 {
@@ -85,7 +85,7 @@ func encode(row *sessions.Session, m mark, due string) (*storedRow, error) {
 	return decode(row.Key(), string(append(b, data...)))
 }
 
-// decode reads what is stored of a session.
+// decode parses the stored form of a session.
 func decode(key sessions.Key, value string) (*storedRow, error) {
 	head, texts, ok := readHeader(key, value)
 	if !ok {
@@ -105,14 +105,15 @@ func decode(key sessions.Key, value string) (*storedRow, error) {
 	row.Idle = head.row.Idle
 	storedrow.Keep(&row, &head.row)
 	head.row = row
-	// Keys and indexes have a short hash of the realm: the hash of the user has all of it.
+	// Keys and indexes contain a short hash of the realm; the hash of the user covers the whole
+	// realm.
 	if head.mark.user != hashUser(key.Realm, row.UserID) {
 		return nil, calls.ErrCorrupt
 	}
 	return head, nil
 }
 
-// readHeader reads all but what has any length, which is left.
+// readHeader parses the first part of a row, and returns the texts of variable length unparsed.
 func readHeader(key sessions.Key, value string) (found *storedRow, texts string, ok bool) {
 	if len(value) < fixedSize {
 		return nil, "", false
@@ -147,7 +148,7 @@ func cutText(text string) (first, rest string, ok bool) {
 	return text[2 : 2+n], text[2+n:], true
 }
 
-// readRow reads a row of an answer; ErrNotFound where there is none.
+// readRow parses a row of a result, or returns ErrNotFound if there is none.
 func readRow(key sessions.Key, value rueidis.RedisMessage) (*storedRow, error) {
 	if value.IsNil() {
 		return nil, sessions.ErrNotFound
@@ -159,11 +160,11 @@ func readRow(key sessions.Key, value rueidis.RedisMessage) (*storedRow, error) {
 	return decode(key, text)
 }
 
-// A reader reads an answer from the left. What cannot be read is an error at the end,
-// and zero until then.
+// A reader reads a result from left to right. If an element cannot be read, the rest is zero and
+// there is an error at the end.
 type reader struct {
 	values []rueidis.RedisMessage
-	at     time.Time // that the script went by
+	at     time.Time // used by the script
 	err    error
 }
 

@@ -15,8 +15,8 @@ import (
 
 const scanName = "scan"
 
-// Scan returns a page of the rows of all realms: by the realm's hash and the id, in a cluster part
-// for part.
+// Scan returns a page of the rows of all realms, ordered by the realm's hash and the id, in a
+// cluster part by part.
 func (s *Store) Scan(ctx context.Context, cursor string, limit int) (page sessions.Page, err error) {
 	if err := s.gate.Enter(ctx); err != nil {
 		return page, err
@@ -72,11 +72,11 @@ func (s *Store) readScanCursor(cursor string) (part int, after string, err error
 	if part, err = strconv.Atoi(number); err != nil || part < 0 || part >= s.shards || !strings.HasSuffix(last, stop) {
 		return 0, "", sessions.ErrBadCursor
 	}
-	// Beyond all marks of that row, whose next bytes are those of a time.
+	// After all marks of that row, whose next bytes are a time.
 	return part, last + strings.Repeat("\xff", 9), nil
 }
 
-// marks reads from the index of all rows.
+// marks reads the index of all rows.
 func (s *Store) marks(ctx context.Context, part int, after string, n int) (members []string, marks []mark, err error) {
 	members, _, err = s.walk(ctx, s.run, s.keys.all(part), after, n, "")
 	for _, member := range members {
@@ -89,7 +89,7 @@ func (s *Store) marks(ctx context.Context, part int, after string, n int) (membe
 	return members, marks, err
 }
 
-// realmNames returns the realms by their hashes. One whose name is missing has no row yet.
+// realmNames returns the realms by their hashes. A realm without a name has no rows yet.
 func (s *Store) realmNames(ctx context.Context) (map[string]string, error) {
 	results, err := s.askNow(ctx, s.client.B().Hgetall().Key(s.keys.realms()).Build())
 	if err != nil {
@@ -99,14 +99,14 @@ func (s *Store) realmNames(ctx context.Context) (map[string]string, error) {
 	return names, unavailable(err)
 }
 
-// key returns whose mark it is.
+// key returns the key of the mark's session.
 func (m *mark) key(realms map[string]string) (key sessions.Key, ok bool) {
 	realm, ok := realms[m.id[:realmSize]]
 	id, _, _ := unescape(m.id[realmSize:])
 	return sessions.Key{Realm: realm, ID: id}, ok
 }
 
-// scanned reads the rows of marks, those that are there.
+// scanned reads the rows of marks that exist.
 func (s *Store) scanned(ctx context.Context, marks []mark, realms map[string]string) (rows []sessions.Session, err error) {
 	keys := make([]sessions.Key, len(marks))
 	for i := range marks {
@@ -120,7 +120,7 @@ func (s *Store) scanned(ctx context.Context, marks []mark, realms map[string]str
 	return rows, err
 }
 
-// readRows reads rows, and reports those that are there, by their place.
+// readRows reads rows, and reports those that exist with their index.
 func (s *Store) readRows(ctx context.Context, keys []sessions.Key, report func(i int, found *storedRow)) error {
 	if len(keys) == 0 {
 		return nil
@@ -147,7 +147,7 @@ func (s *Store) readRows(ctx context.Context, keys []sessions.Key, report func(i
 	return nil
 }
 
-// Realms returns the realms that have rows, cutoffs or marks, in order.
+// Realms returns the realms that have rows, cutoffs or marks, sorted.
 func (s *Store) Realms(ctx context.Context) (realms []string, err error) {
 	if err := s.gate.Enter(ctx); err != nil {
 		return nil, err
@@ -169,7 +169,7 @@ func (s *Store) Realms(ctx context.Context) (realms []string, err error) {
 			if key, ok := marks[0].key(names); ok {
 				realms = append(realms, key.Realm)
 			}
-			after = marks[0].id[:realmSize] + "\xff" // beyond all of it
+			after = marks[0].id[:realmSize] + "\xff" // after all of this realm
 		}
 	}
 	marked, err := s.members(ctx, s.keys.markedRealms())

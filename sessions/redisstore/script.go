@@ -10,17 +10,17 @@ import (
 	"authsidecar/sessions/internal/storedrow"
 )
 
-// Each transition is one script, on one row: KEYS[1]. Its first argument is the time,
-// or "" where the server's clock decides; the first of its answer is the time it went
-// by. On a single server ("whole") it does the indexes as well, whose names it makes
-// from the row; in a cluster they are elsewhere, and follow in calls of their own.
+// Each transition is a script on one row: KEYS[1]. Its first argument is the time, or "" for the
+// server's; its result begins with the time that it used. On a single server ("whole") it also
+// updates the indexes, deriving their names from the row; in a cluster they are on other nodes, and
+// follow in separate calls.
 
-// margin is for how long after its PurgeAt a row waits for a sweep before it goes by
-// itself, in milliseconds.
+// margin is how long after its PurgeAt a row waits for a sweep before it expires by itself, in
+// milliseconds.
 const margin = int64(24 * time.Hour / time.Millisecond)
 
-// luaCreate: label, realm, when it begins by the clock of the node or "", row. What begins does so
-// by the server's clock, and its place is after all cutoffs: in a cluster that is seen to before.
+// luaCreate: label, realm, creation time by the node's clock or "", row. A session that begins does
+// so by the server's clock, with a position after all cutoffs (in a cluster, that was done before).
 // {time, 1, count, created at} or {time, 0, 0, row}.
 const luaCreate = `
 local old = call('GET', row)
@@ -47,7 +47,7 @@ const luaGet = `
 return { ms(now), call('GET', row) }
 `
 
-// luaUpdate: the row that it is made from, row, label. {time, written}.
+// luaUpdate: the row that it was read as, the new row, label. {time, written}.
 const luaUpdate = `
 if call('GET', row) ~= ARGV[2] then return { ms(now), 0 } end
 local was, r = decode(ARGV[2]), decode(ARGV[3])
@@ -57,8 +57,8 @@ if r.e ~= never and r.e ~= was.e then ended(ARGV[4], ms(time(r.e))) end
 return { ms(now), 1 }
 `
 
-// luaRotate is Rotation.Present of the live token: generation, secret, holder; then
-// the next generation, secret, key id, address; our format. {time, row} or {time}.
+// luaRotate is Rotation.Present for the live token: generation, secret, holder; then the next
+// generation, secret, key id, address; our format. {time, row} or {time}.
 const luaRotate = `
 local r = read()
 if not r or r.g ~= ARGV[2] or r.s ~= ARGV[3] or r.h ~= ARGV[4] or r.e ~= never or string.byte(r.f) > tonumber(ARGV[9]) then
@@ -70,7 +70,7 @@ r.g, r.p, r.s, r.k, r.o = ARGV[5], r.s, ARGV[6], ARGV[7], ARGV[8]
 return { ms(now), save(r) }
 `
 
-// luaRevoke: reason, our format, label. {time, ended, row, what it was due by}.
+// luaRevoke: reason, our format, label. {time, ended, row, its time in the index of due rows}.
 const luaRevoke = `
 local r = read()
 if not r or r.e ~= never or string.byte(r.f) > tonumber(ARGV[3]) then return { ms(now), 0, call('GET', row), '' } end
@@ -82,8 +82,8 @@ ended(ARGV[4], ms(now))
 return { ms(now), 1, v, was }
 `
 
-// luaSweep: nonce. What became of the row, which is there before it if so, and when it is due:
-// {time, "due" or "over" or "revoked", row, PurgeAt}, {time, "gone"}: it was not there, or is another.
+// luaSweep: nonce. {time, "due" or "over" or "revoked", row, PurgeAt} if the row existed, and else
+// {time, "gone"}: there was no such row, or another one.
 const luaSweep = `
 local r = read()
 if not r or r.n ~= ARGV[2] then return { ms(now), 'gone' } end
@@ -108,7 +108,7 @@ end
 return { ms(now), call('ZCARD', row) }
 `
 
-// luaWalk: after which text, how many, "back" or "". Of an index: {time, members}.
+// luaWalk reads an index: after which text, how many, "back" or "". {time, members}.
 const luaWalk = `
 local from, n, back = ARGV[2], tonumber(ARGV[3]), ARGV[4] == 'back'
 local range, far = back and 'ZREVRANGEBYLEX' or 'ZRANGEBYLEX', back and '-' or '+'
@@ -124,14 +124,14 @@ until not l or #all >= n
 return { ms(now), all }
 `
 
-// luaTrim: age, how many. Shortens a log: {time, how many}.
+// luaTrim truncates a log: age, how many. {time, how many}.
 const luaTrim = `
 local old = call('ZRANGEBYSCORE', row, '-inf', '(' .. ms(now - tonumber(ARGV[2])), 'LIMIT', 0, ARGV[3])
 if #old > 0 then call('ZREM', row, unpack(old)) end
 return { ms(now), #old }
 `
 
-// luaName: id, until when. Of a name: {time}. Some of what is over goes: more than comes.
+// luaName adds to a name: id, until when. It removes some expired ids: more than it adds. {time}.
 const luaName = `
 call('ZADD', row, ARGV[3], ARGV[2])
 for _, over in ipairs(call('ZRANGEBYSCORE', row, '-inf', ms(now), 'LIMIT', 0, 100)) do call('ZREM', row, over) end
@@ -139,7 +139,7 @@ keep(tonumber(call('ZRANGE', row, -1, -1, 'WITHSCORES')[2] or '0'))
 return { ms(now) }
 `
 
-// luaCommand: a command, and what it has after the key. {time}.
+// luaCommand: a command, and its arguments after the key. {time}.
 const luaCommand = `
 call(ARGV[2], row, unpack(ARGV, 3))
 return { ms(now) }
@@ -155,15 +155,15 @@ keep(till)
 return { ms(now) }
 `
 
-// luaLog: label, time. Says it too, to those who began to listen meanwhile. {time}.
+// luaLog: label, time. Publishes it too, for nodes that began to listen meanwhile. {time}.
 const luaLog = `
 call('ZADD', row, ARGV[3], ARGV[2])
 call('PUBLISH', feed, 'r ' .. ARGV[3] .. ' ' .. ARGV[2])
 return { ms(now) }
 `
 
-// luaAddCutoff: at, as place gives it, or "" and the newest that it is to end; label, value. At
-// KEYS[2] is the place of the newest cutoff. {time, at}.
+// luaAddCutoff: at, encoded by place, or "" and the newest session that it must cover; label,
+// value. KEYS[2] is the position of the newest cutoff. {time, at}.
 const luaAddCutoff = `
 local at, field = tonumber(ARGV[2]), ARGV[3]
 if not at then
@@ -176,20 +176,20 @@ call('PUBLISH', feed, 'c ' .. ms(at) .. ' ' .. ARGV[4] .. ARGV[5])
 return { ms(now), ms(at) }
 `
 
-// luaLayout: what to put if nothing is there. {time, what is there}.
+// luaLayout: what to store if there is nothing. {time, what is stored}.
 const luaLayout = `
 call('SET', row, ARGV[2], 'NX')
 return { ms(now), call('GET', row) }
 `
 
-// A script is text that the server keeps once it has seen it.
+// A script is a script that the server caches after it was first used.
 type script struct {
 	lua   *rueidis.Lua
 	text  string
 	write bool
 }
 
-// scripts are those of one prefix.
+// scripts are the scripts for one prefix.
 type scripts struct {
 	create, get, update, rotate, revoke, sweep, index, walk, trim, log *script
 	addCutoff, layout, name, mark, command                             *script

@@ -14,32 +14,32 @@ import (
 	"authsidecar/sessions/internal/serverclock"
 )
 
-// Store is a sessions.Store in the keys of one prefix of a Redis, or a Redis Cluster,
-// which any number of processes share.
+// Store is a sessions.Store in the keys of one prefix in Redis, or a Redis Cluster, which any
+// number of processes may share.
 type Store struct {
 	opts   Options
 	client rueidis.Client
 	keys   keys
 	feed   string // the channel
 	lua    *scripts
-	shards int // in how many parts the indexes of all rows are
+	shards int // number of parts of the indexes of all rows
 	clock  *serverclock.Clock
-	node   string // names this node in its heartbeats
+	node   string // identifies this node in its heartbeats
 	gate   calls.Gate
 	lanes  *calls.Lanes
 }
 
-// clusterShards is in how many parts a cluster keeps the indexes of all rows, so that
-// no node has them all.
+// clusterShards is into how many parts a cluster splits the indexes of all rows, so that no node
+// has all of them.
 const clusterShards = 16
 
-// layout is the version of names and members, and of the first part of rows. A release knows its
-// own alone; 1 was that of builds before the first release, and took twice the memory.
+// layout is the version of names, members, and the first part of rows. A release supports only its
+// own. Builds before the first release used 1, which took twice the memory.
 const layout = 2
 
-// Open connects to the server. Its errors wrap sessions.ErrUnavailable: a server that is not
-// there. Those that stay, whenever it is tried again, are sessions.ErrSetup too: options that
-// cannot be used, a user who may not, sessions.ErrNoStore, ErrNewer.
+// Open connects to the server. Its errors wrap sessions.ErrUnavailable: the server does not
+// respond. Errors that persist wrap sessions.ErrSetup too: invalid options, missing permissions,
+// sessions.ErrNoStore, ErrNewer.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	opts.defaults()
 	s := &Store{
@@ -80,7 +80,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 
 func (s *Store) whole() bool { return s.shards == 1 }
 
-// checkLayout reads, or writes, which layout the keys have.
+// checkLayout reads the layout of the keys, or sets it.
 func (s *Store) checkLayout(ctx context.Context) error {
 	found, err := s.askNow(ctx, s.client.B().Get().Key(s.keys.layout()).Build())
 	if err != nil {
@@ -102,7 +102,7 @@ func (s *Store) checkLayout(ctx context.Context) error {
 	return r.err
 }
 
-// Close waits for operations in flight and closes the store: each later one is
+// Close waits for operations in flight and closes the store: all later ones return
 // sessions.ErrClosed.
 func (s *Store) Close() error {
 	return s.gate.Close(func() error {
@@ -111,10 +111,10 @@ func (s *Store) Close() error {
 	})
 }
 
-// Now is the server's clock, as far as it is known from its answers.
+// Now returns the server's time, as estimated from its responses.
 func (s *Store) Now() time.Time { return s.clock.Now() }
 
-// Ping returns nil where the server answers.
+// Ping returns nil if the server responds.
 func (s *Store) Ping(ctx context.Context) error {
 	if err := s.gate.Enter(ctx); err != nil {
 		return err

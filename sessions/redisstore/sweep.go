@@ -14,19 +14,19 @@ import (
 )
 
 const (
-	// sweepBatch is how many rows are looked at together, sweepAtOnce how many of
-	// them at the same time.
+	// sweepBatch is how many rows are processed at a time, and sweepAtOnce how many of them
+	// concurrently.
 	sweepBatch  = 500
 	sweepAtOnce = 16
-	// orphanAge is how long a mark without a row is left alone after it came due:
-	// perhaps its row is on its way.
+	// orphanAge is how long after it came due a mark without a row is left alone: its row may be
+	// about to be written.
 	orphanAge = 10 * time.Minute
 	// logKept is how long a revocation stays in the log: longer than anybody asks for.
 	logKept = 2 * revocation.Retention
 )
 
-// Sweep deletes rows that are due, and what they left in the indexes. A row that went
-// by itself, since nobody swept for a day, is reported with its key alone.
+// Sweep deletes rows that are due, and their index entries. A row that expired by itself, since
+// nobody swept for a day, is reported with its key only.
 func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Session)) (deleted int, err error) {
 	if err := s.gate.Enter(ctx); err != nil {
 		return 0, err
@@ -46,7 +46,7 @@ func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Sessio
 	return deleted, nil
 }
 
-// A sweeping goes through one part of the rows.
+// A sweeping processes one part of the rows.
 type sweeping struct {
 	store   *Store
 	part    int
@@ -55,11 +55,11 @@ type sweeping struct {
 	deleted int
 }
 
-// A dueMark is one of the index of what is due.
+// A dueMark is a member of the index of due rows.
 type dueMark struct {
 	mark mark
-	at   string // by when, as place gives it
-	fate string // what became of it
+	at   string // time, encoded by place
+	fate string // what happened to the row
 }
 
 func (sw *sweeping) run(ctx context.Context, limit int) error {
@@ -98,8 +98,8 @@ func (sw *sweeping) look(ctx context.Context, n int) (marks []dueMark, now time.
 	return marks, now, err
 }
 
-// end deletes rows that are due, reports those that nobody revoked, and returns how many
-// marks it left as they were.
+// end deletes rows that are due, reports those that were not revoked, and returns how many marks it
+// left unchanged.
 func (sw *sweeping) end(ctx context.Context, marks []dueMark, now time.Time) (left int, err error) {
 	var all errgroup.Group
 	all.SetLimit(sweepAtOnce)
@@ -127,7 +127,7 @@ func (sw *sweeping) end(ctx context.Context, marks []dueMark, now time.Time) (le
 	return left, err
 }
 
-// one ends a row if it is due.
+// one deletes a row if it is due.
 func (sw *sweeping) one(ctx context.Context, d *dueMark, now time.Time) (fate string, err error) {
 	s := sw.store
 	r, err := s.runNow(ctx, s.lua.sweep, s.keys.row(d.mark.id), d.mark.nonce)
@@ -161,11 +161,11 @@ func (sw *sweeping) one(ctx context.Context, d *dueMark, now time.Time) (fate st
 	return sw.wentBy(ctx, &d.mark)
 }
 
-// forget takes out of the indexes what leads to a row that is not there. When it began, and who
-// the actor was, is in the index of all rows: where that has it no more, others have not either.
+// forget removes index entries whose row does not exist. The creation time and the actor are in the
+// index of all rows: if that has no entry any more, the others have none either.
 func (sw *sweeping) forget(ctx context.Context, d *dueMark) error {
 	s := sw.store
-	// There are few of one id: a row, and what broke off before it.
+	// There are few entries of one id: a row, and interrupted calls before it.
 	members, _, err := s.walk(ctx, s.runNow, s.keys.all(sw.part), d.mark.id, 10, "")
 	if err != nil {
 		return err
@@ -194,7 +194,7 @@ func (sw *sweeping) wentBy(ctx context.Context, m *mark) (fate string, err error
 	return "revoked", nil
 }
 
-// trim shortens the log of revocations.
+// trim truncates the log of revocations.
 func (sw *sweeping) trim(ctx context.Context, most int) error {
 	s := sw.store
 	_, err := s.runNow(ctx, s.lua.trim, s.keys.log(sw.part), strconv.FormatInt(logKept.Milliseconds(), 10), strconv.Itoa(min(most, 5000)))

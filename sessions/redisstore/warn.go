@@ -10,8 +10,8 @@ import (
 	"authsidecar/sessions/internal/calls"
 )
 
-// warn logs what makes an acknowledged write less durable than it should be. A server that
-// does not let itself be asked is believed to know.
+// warn logs settings that make acknowledged writes less durable than they should be. Nothing is
+// logged if the server does not reveal its settings.
 func (s *Store) warn(ctx context.Context) error {
 	ctx, cancel := calls.Bounded(ctx, s.opts.Timeout)
 	defer cancel()
@@ -24,7 +24,7 @@ func (s *Store) warn(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// settings are those of a server that matter; "" where they are unknown.
+// settings are the relevant settings of a server; "" if unknown.
 type settings map[string]string
 
 func readSettings(ctx context.Context, node rueidis.Client) settings {
@@ -33,7 +33,7 @@ func readSettings(ctx context.Context, node rueidis.Client) settings {
 	if err == nil {
 		return found
 	}
-	// CONFIG is not for everybody. INFO has most of it.
+	// Not every user may use CONFIG. INFO contains most of it.
 	found = make(settings)
 	info, err := node.Do(ctx, node.B().Info().Section("persistence", "memory").Build()).ToString()
 	if err != nil {
