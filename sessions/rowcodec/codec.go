@@ -12,18 +12,18 @@ import (
 	"authsidecar/sessions"
 )
 
-// Format is the newest version of a row that this release knows. FormatOf is the version that
-// it writes one in.
+// Format is the newest version of a row that this release knows; FormatOf returns the version in
+// which a row is written.
 const Format = formatCookies
 
 const (
 	formatFirst   = 1
-	formatCookies = 2 // has the members of sessions whose tokens live in cookies, and of pending ones
+	formatCookies = 2 // adds the members of sessions in cookies and of pending ones
 	formatCutoff  = 1
 )
 
-// FormatOf returns the version that a session is written in: the first one that can say what
-// it is, so that a release which does not know that leaves it alone and reads all others.
+// FormatOf returns the version in which a session is written: the lowest that can represent it, so
+// that an older release leaves only rows alone that it cannot represent.
 func FormatOf(s *sessions.Session) int64 {
 	if s.Cookies || s.Pending != nil {
 		return formatCookies
@@ -31,16 +31,15 @@ func FormatOf(s *sessions.Session) int64 {
 	return formatFirst
 }
 
-// ErrNewer means that a newer release wrote the value, in a version that this one does not
-// know.
+// ErrNewer means that a newer release wrote the value, in a version that this one does not know.
 var ErrNewer = fmt.Errorf("%w: row written by a newer release", sessions.ErrUnavailable)
 
-// options are how values are written and read. What is not UTF-8 is written and read as
-// U+FFFD, as earlier releases did.
+// options are the JSON options for reading and writing. Invalid UTF-8 becomes U+FFFD, as in earlier
+// releases.
 var options = jsontext.AllowInvalidUTF8(true)
 
-// withoutNull refuses null for whatever we know: we write none. It costs as much as all
-// the rest, and so is for values that may have one.
+// withoutNull refuses null for known members, which we never write. It costs as much as everything
+// else, so it is used only for values that may contain one.
 var withoutNull = json.JoinOptions(options, json.WithUnmarshalers(
 	json.UnmarshalFromFunc(func(d *jsontext.Decoder, _ any) error {
 		if d.PeekKind() == 'n' {
@@ -54,7 +53,7 @@ var (
 	errVersion = errors.New("the version is not a number")
 )
 
-// unmarshal reads a value; what names it in the error, which holds nothing of it.
+// unmarshal decodes a value; what names it in the error, which contains nothing of it.
 func unmarshal(data []byte, into any, what string) error {
 	reading := options
 	if bytes.Contains(data, []byte("null")) {
@@ -74,21 +73,21 @@ func corrupt(what string) error {
 	return fmt.Errorf("%w: %s is corrupt", sessions.ErrUnavailable, what)
 }
 
-// A rowVersion is that of a row, a cutoffVersion that of a cutoff. Reading stops at one that
-// is not known.
+// A rowVersion is the version of a row, a cutoffVersion that of a cutoff. Decoding stops at an
+// unknown one.
 type (
 	rowVersion    int64
 	cutoffVersion int64
 )
 
-// UnmarshalJSONFrom reads a version, or is ErrNewer.
+// UnmarshalJSONFrom decodes a version, or returns ErrNewer.
 func (v *rowVersion) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	n, err := readVersion(d, Format)
 	*v = rowVersion(n)
 	return err
 }
 
-// UnmarshalJSONFrom reads a version, or is ErrNewer.
+// UnmarshalJSONFrom decodes a version, or returns ErrNewer.
 func (v *cutoffVersion) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	n, err := readVersion(d, formatCutoff)
 	*v = cutoffVersion(n)
@@ -113,7 +112,7 @@ func readVersion(d *jsontext.Decoder, newest int64) (int64, error) {
 // A blob is base64url without padding.
 type blob []byte
 
-// UnmarshalText reads the text of a blob.
+// UnmarshalText decodes a blob.
 func (b *blob) UnmarshalText(text []byte) (err error) {
 	if len(text) > 0 {
 		*b, err = base64.RawURLEncoding.AppendDecode(nil, text)

@@ -11,8 +11,8 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// A cutoff is the value of a revocation.Cutoff. Names are bytes, since who asks for a cutoff
-// may name what is not UTF-8, and what is read again must select the same.
+// A cutoff is the stored form of a revocation.Cutoff. Names are bytes, since a filter may contain
+// invalid UTF-8 and must select the same after it is decoded.
 type cutoff struct {
 	Version        cutoffVersion `json:"v"`
 	User           []byte        `json:"user,omitempty"`
@@ -36,8 +36,8 @@ func (p *principal) read() sessions.Principal {
 
 var errCutoffOfAll = errors.New("cutoff selects everything")
 
-// EncodeCutoff returns the value under which a store keeps the cutoff. One that names
-// nothing is an error: all sessions of a realm are never revoked by accident.
+// EncodeCutoff returns the stored form of the cutoff. An empty filter is an error: all sessions of
+// a realm must never be revoked by accident.
 func EncodeCutoff(c *revocation.Cutoff) ([]byte, error) {
 	if c.Empty() {
 		return nil, fmt.Errorf("encoding cutoff: %w", errCutoffOfAll)
@@ -56,7 +56,7 @@ func EncodeCutoff(c *revocation.Cutoff) ([]byte, error) {
 	return data, nil
 }
 
-// DecodeCutoff reads what EncodeCutoff gave.
+// DecodeCutoff decodes what EncodeCutoff returned.
 func DecodeCutoff(realm, id string, at time.Time, data []byte) (revocation.Cutoff, error) {
 	var stored cutoff
 	if err := unmarshal(data, &stored, "cutoff"); err != nil {

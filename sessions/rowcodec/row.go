@@ -11,8 +11,8 @@ import (
 	"authsidecar/sessions/strictjson"
 )
 
-// A row is the value of a session, as it is read. Members that are pointers must be there: without
-// them a row says nothing that could be trusted, unless the store has them itself (EncodeRest).
+// A row is the stored form of a session. Members that are pointers are required, since a row
+// without them cannot be trusted, unless the store has them elsewhere (EncodeRest).
 type row struct {
 	Version       rowVersion         `json:"v"`
 	User          *string            `json:"user"`
@@ -23,7 +23,7 @@ type row struct {
 	ActorClient   string             `json:"actor_client"`
 	ActorSub      string             `json:"actor_sub"`
 	ActorSID      string             `json:"actor_sid"`
-	ActorAuthAt   int64              `json:"actor_auth"` // in seconds
+	ActorAuthAt   int64              `json:"actor_auth"` // seconds
 	ActorClaims   sessions.Claims    `json:"claims"`
 	ActorAbsent   []string           `json:"absent"`
 	ActorWhole    bool               `json:"whole"`
@@ -45,42 +45,42 @@ type row struct {
 	Rotated       *int64             `json:"rotated"`
 	Revoked       *int64             `json:"revoked"`
 	RequestHash   blob               `json:"request"`
-	Cookies       bool               `json:"cookies"` // it and the rest since version 2
+	Cookies       bool               `json:"cookies"` // this and the following since version 2
 	Confirmed     uint64             `json:"confirmed"`
 	ConfirmedAt   *int64             `json:"confirmed_at"`
 	Pending       *pending           `json:"pending"`
 }
 
-// pending is what a session waits with until its link is opened.
+// pending is the stored form of sessions.Pending.
 type pending struct {
 	Life     int64  `json:"life"` // milliseconds
 	ByActor  bool   `json:"by_actor"`
 	ReturnTo string `json:"return_to"`
 }
 
-// rows are those that nobody reads or writes now.
+// rows are unused rows.
 var rows = sync.Pool{New: func() any { return new(row) }}
 
-// free gives a row back, without what it says.
+// free clears a row and makes it available again.
 func (r *row) free() {
 	*r = row{}
 	rows.Put(r)
 }
 
-// Encode returns the value under which a store keeps the session.
+// Encode returns the stored form of the session.
 func Encode(s *sessions.Session) (data []byte, err error) {
 	err = EncodeFor(s, func(value []byte) { data = bytes.Clone(value) })
 	return data, err
 }
 
-// EncodeFor is Encode for a store that copies the value: its memory is that of others as
-// soon as use returns. Where the error is not nil, use was not called.
+// EncodeFor is Encode for a store that copies the value: its memory is reused once use has
+// returned. After an error, use was not called.
 func EncodeFor(s *sessions.Session, use func(value []byte)) error {
 	return encodeFor(s, false, use)
 }
 
-// EncodeRest is Encode for a store that keeps in a place of its own what a rotation changes, when
-// the session begins, ends and was revoked, and why: without all these.
+// EncodeRest is Encode for a store that keeps elsewhere what a rotation changes, when the session
+// begins and ends, and when and why it was revoked: it leaves all that out.
 func EncodeRest(s *sessions.Session) (data []byte, err error) {
 	err = encodeFor(s, true, func(value []byte) { data = bytes.Clone(value) })
 	return data, err
@@ -93,7 +93,7 @@ func encodeFor(s *sessions.Session, rest bool, use func(value []byte)) error {
 	return nil
 }
 
-// write writes the members of a row, or the rest, as earlier releases did.
+// write writes the members of a row, or the rest, in the form of earlier releases.
 func write(w *strictjson.Writer, s *sessions.Session, rest bool) {
 	w.Int("v", FormatOf(s))
 	w.Text("user", s.UserID)
@@ -110,7 +110,7 @@ func write(w *strictjson.Writer, s *sessions.Session, rest bool) {
 	w.Given("ua", s.UserAgent)
 	w.Given("via", s.ReportedBy)
 	if rest {
-		w.Text("kid", "") // what is stored has these two, and nothing in them
+		w.Text("kid", "") // stored rows contain both, empty
 		w.Int("created", 0)
 	} else {
 		writeRotation(w, s)
@@ -140,7 +140,7 @@ func writeRotation(w *strictjson.Writer, s *sessions.Session) {
 	}
 }
 
-// writeActor writes who the caller was.
+// writeActor writes the caller.
 func writeActor(w *strictjson.Writer, s *sessions.Session) {
 	w.Object("actor", func() {
 		w.Text("iss", s.Actor.Issuer)
@@ -161,7 +161,7 @@ func writeActor(w *strictjson.Writer, s *sessions.Session) {
 	w.True("whole", s.ActorWhole)
 }
 
-// writeCookies writes what version 2 has.
+// writeCookies writes the members of version 2.
 func writeCookies(w *strictjson.Writer, s *sessions.Session) {
 	w.True("cookies", s.Cookies)
 	if s.Confirmed > 0 {
@@ -185,10 +185,10 @@ func writeBlob(w *strictjson.Writer, name string, data []byte) {
 	w.Text(name, base64.RawURLEncoding.EncodeToString(data))
 }
 
-// Decode reads what Encode gave.
+// Decode decodes what Encode returned.
 func Decode(key sessions.Key, data []byte) (sessions.Session, error) { return decode(key, data, false) }
 
-// DecodeRest reads what EncodeRest gave.
+// DecodeRest decodes what EncodeRest returned.
 func DecodeRest(key sessions.Key, data []byte) (sessions.Session, error) {
 	return decode(key, data, true)
 }
@@ -220,7 +220,7 @@ func decode(key sessions.Key, data []byte, rest bool) (sessions.Session, error) 
 	if r.ActorAuthAt != 0 {
 		s.ActorAuthAt = time.Unix(r.ActorAuthAt, 0).UTC()
 	}
-	if r.KeptAt != nil && len(r.Kept) > 0 { // without claims it means nothing
+	if r.KeptAt != nil && len(r.Kept) > 0 { // meaningless without claims
 		s.KeptAt = fromMillis(*r.KeptAt)
 	}
 	if r.ConfirmedAt != nil {
