@@ -11,10 +11,10 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// A Registry knows what is open, by session. One serves all who share a store. It is
-// safe for concurrent use.
+// A Registry holds what is open, by session. All users of a store share one. It is safe for
+// concurrent use.
 type Registry struct {
-	// Watch knows what was revoked, Store until when a session goes on.
+	// Watch knows what was revoked, and Store until when a session is live.
 	Watch *revocation.Watcher
 	Store sessions.Store
 
@@ -23,18 +23,18 @@ type Registry struct {
 	closed bool
 }
 
-// A session is one that something is open for.
+// A session is a session that something is open for.
 type session struct {
 	facts sessions.Ref
-	due   atomic.Pointer[time.Time] // when the store is to be asked, by its clock
+	due   atomic.Pointer[time.Time] // when to ask the store, by its clock
 	ends  map[*hold]struct{}
 }
 
 type hold struct{ end func() }
 
-// Hold calls end, once, when the session is over, unless release was called before.
-// until is the end of the access token that it was opened with. end must not block;
-// it may still be running when release returns.
+// Hold calls end, once, when the session is over, unless release was called before. until is the
+// expiry of the access token of the request. end must not block; it may still be running when
+// release returns.
 func (r *Registry) Hold(f *sessions.Ref, until time.Time, end func()) (release func()) {
 	h := &hold{end: end}
 	r.mu.Lock()
@@ -50,7 +50,7 @@ func (r *Registry) Hold(f *sessions.Ref, until time.Time, end func()) (release f
 	}
 	s.ends[h] = struct{}{}
 	r.mu.Unlock()
-	if closed || r.Watch.Deny.Revoked(f) { // it was ended after the request was authorized
+	if closed || r.Watch.Deny.Revoked(f) { // revoked after the request was authorized
 		r.End(f.Key)
 	}
 	return func() { r.release(f.Key, h) }
@@ -68,7 +68,7 @@ func (r *Registry) release(key sessions.Key, h *hold) {
 	}
 }
 
-// End ends what is open for the session.
+// End closes what is open for the session.
 func (r *Registry) End(key sessions.Key) {
 	r.mu.Lock()
 	s := r.open[key]
@@ -81,7 +81,7 @@ func (r *Registry) End(key sessions.Key) {
 	}
 }
 
-// Len is how many streams are held.
+// Len returns how many streams are open.
 func (r *Registry) Len() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -92,8 +92,8 @@ func (r *Registry) Len() int {
 	return n
 }
 
-// sessions returns those that are selected. They are looked at one by one, while others
-// come and go.
+// sessions returns the sessions for which selected returns true. They are checked one by one, while
+// others are added and removed.
 func (r *Registry) sessions(selected func(*session) bool) []*session {
 	r.mu.Lock()
 	all := slices.AppendSeq(make([]*session, 0, len(r.open)), maps.Values(r.open))
@@ -101,8 +101,8 @@ func (r *Registry) sessions(selected func(*session) bool) []*session {
 	return slices.DeleteFunc(all, func(s *session) bool { return !selected(s) })
 }
 
-// close ends all that is open, and whatever comes: it is no longer known whether its
-// session was revoked.
+// close closes everything that is open, and whatever follows: it is no longer known what was
+// revoked.
 func (r *Registry) close() {
 	r.mu.Lock()
 	r.closed = true

@@ -12,18 +12,17 @@ import (
 )
 
 const (
-	// scanPause is how long after a look at all that is open the next one is at the
-	// soonest, however much is ended meanwhile: a look at 100,000 sessions takes a few
-	// hundredths of a second.
+	// scanPause is the minimum time between two scans of all sessions, however many are revoked:
+	// scanning 100,000 sessions takes a few hundredths of a second.
 	scanPause = 100 * time.Millisecond
-	// askPause is how often a look is had at what is due, askers how many ask the
-	// store at once, and askTimeout how long an answer may take.
+	// askPause is how often due sessions are searched for, askers how many ask the store
+	// concurrently, and askTimeout how long a response may take.
 	askPause   = time.Second
 	askers     = 8
 	askTimeout = time.Second
 )
 
-// Run ends streams until ctx ends, and then all that are left.
+// Run closes streams until ctx ends, and then all that are left.
 func (r *Registry) Run(ctx context.Context) {
 	changes, stop := r.Watch.Deny.Changes()
 	defer stop()
@@ -43,7 +42,7 @@ func (r *Registry) Run(ctx context.Context) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-pause.C: // which may have come long ago
+		case <-pause.C: // may have fired long ago
 		}
 	}
 }
@@ -65,8 +64,7 @@ func every(ctx context.Context, pause time.Duration, do func(context.Context)) {
 	}
 }
 
-// ask asks whether the sessions that are due go on; all of them, if the watcher does
-// not hear what others end.
+// ask asks whether due sessions are live; all sessions if the watcher is degraded.
 func (r *Registry) ask(ctx context.Context) {
 	now, degraded := r.Store.Now(), r.Watch.Degraded() > 0
 	var group errgroup.Group
@@ -98,7 +96,7 @@ func (r *Registry) over(ctx context.Context, s *session, due bool) bool {
 	case errors.Is(err, sessions.ErrNotFound):
 		return true
 	case err != nil:
-		return s.facts.Impersonation // others are asked again
+		return s.facts.Impersonation // others are asked for again
 	case !row.Live(r.Store.Now()):
 		return true
 	}
