@@ -6,14 +6,14 @@ import (
 
 // A Member is a member of an object.
 type Member struct {
-	// Name is the name with its escapes resolved.
+	// Name is the unescaped name.
 	Name string
-	// Value is the value as it is written, without space around it. It shares the
-	// memory of the data.
+	// Value is the value as written, without surrounding white space. It shares the memory of the
+	// data.
 	Value jsontext.Value
 }
 
-// Text returns the string that the value is; ok is false for other values.
+// Text returns the value if it is a string.
 func (m *Member) Text() (text string, ok bool) {
 	if m.Value.Kind() != jsontext.KindString {
 		return "", false
@@ -22,8 +22,8 @@ func (m *Member) Text() (text string, ok bool) {
 	return string(raw), err == nil
 }
 
-// Members reads data, which is one object and nothing else, nested no deeper than
-// maxDepth, and returns the members of the object in their order.
+// Members parses data, which must be a single object nested no deeper than maxDepth, and returns
+// its members in order.
 func Members(data []byte, maxDepth int) ([]Member, error) {
 	m := members{data: data}
 	if err := Unmarshal(data, maxDepth, &m); err != nil {
@@ -32,9 +32,8 @@ func Members(data []byte, maxDepth int) ([]Member, error) {
 	return m.list, nil
 }
 
-// OuterMembers is Members, but a name may come twice in what is nested: each
-// value is checked when it is used, so that a bad one does not spoil those
-// beside it.
+// OuterMembers is Members, but allows duplicate names in nested values: each value is checked when
+// it is used, so that an invalid one does not affect the others.
 func OuterMembers(data []byte, maxDepth int) ([]Member, error) {
 	m := members{data: data}
 	if err := Unmarshal(data, maxDepth, &m, jsontext.AllowDuplicateNames(true)); err != nil {
@@ -55,7 +54,7 @@ type members struct {
 	list []Member
 }
 
-// UnmarshalJSONFrom reads an object.
+// UnmarshalJSONFrom decodes an object.
 func (m *members) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	return eachMember(d, func(name string) error {
 		value, err := d.ReadValue()

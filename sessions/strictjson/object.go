@@ -7,10 +7,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Object reads data, which is one object and nothing else, nested no deeper than maxDepth.
-// Its members are nil, bool, string, int64, float64, []any and map[string]any: numbers
-// that are whole and fit are int64, so that a value is the same however often it is
-// written and read. The strings share one copy of the data.
+// Object parses data, which must be a single object nested no deeper than maxDepth. Values are nil,
+// bool, string, int64, float64, []any and map[string]any: whole numbers that fit are int64, so that
+// a value stays the same however often it is written and read. The strings share a single copy of
+// the data.
 func Object(data []byte, maxDepth int) (map[string]any, error) {
 	o := object{size: min(len(data)/bytesOfMember, 64), text: string(data)}
 	if err := Unmarshal(data, maxDepth, &o); err != nil {
@@ -19,28 +19,28 @@ func Object(data []byte, maxDepth int) (map[string]any, error) {
 	return o.members, nil
 }
 
-// bytesOfMember is how long a claim is, as a rule: to have space for all of them at once.
+// bytesOfMember is the usual size of a claim, for allocating the map.
 const bytesOfMember = 20
 
 type object struct {
 	members map[string]any
-	size    int    // how many members there may be
+	size    int    // expected number of members
 	text    string // what is read
 }
 
-// UnmarshalJSONFrom reads an object.
+// UnmarshalJSONFrom decodes an object.
 func (o *object) UnmarshalJSONFrom(d *jsontext.Decoder) (err error) {
 	o.members, err = (&reader{d, o.text}).object(o.size)
 	return err
 }
 
-// A reader reads what is in text.
+// A reader reads from text.
 type reader struct {
 	*jsontext.Decoder
 	text string
 }
 
-// object reads an object of some size members.
+// object reads an object with about size members.
 func (r *reader) object(size int) (map[string]any, error) {
 	object := make(map[string]any, size)
 	err := eachMember(r.Decoder, func(name string) (err error) {
@@ -65,17 +65,17 @@ func eachMember(d *jsontext.Decoder, member func(name string) error) error {
 	return err
 }
 
-// nameOf returns the name that a string is, without a copy of those that are usual.
+// nameOf returns the unescaped name, without copying common ones.
 func nameOf(text jsontext.Value) string {
 	if known, ok := usual[string(text)]; ok {
 		return known
 	}
-	name, _ := jsontext.AppendUnquote(nil, text) // it was read: it is a string
+	name, _ := jsontext.AppendUnquote(nil, text) // cannot fail for a string that was decoded
 	return string(name)
 }
 
-// usual are the names of claims that most tokens have (RFC 7519 section 4.1, RFC 9068 section 2.2,
-// RFC 8693 section 4, OpenID Connect Core 1.0 section 2, and ours), by how they are written.
+// usual are the quoted names of common claims (RFC 7519 section 4.1, RFC 9068 section 2.2, RFC 8693
+// section 4, OpenID Connect Core 1.0 section 2, and ours).
 var usual = func() map[string]string {
 	written := make(map[string]string)
 	for _, name := range [...]string{
@@ -100,7 +100,7 @@ func (r *reader) value() (any, error) {
 	}
 }
 
-// string reads a string, without a copy of one that is written as it is.
+// string reads a string, without copying it if it has no escapes.
 func (r *reader) string() (any, error) {
 	value, err := r.ReadValue()
 	if err != nil {

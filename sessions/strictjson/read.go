@@ -8,10 +8,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Unmarshal reads data, which is one object and nothing else, nested no deeper than
-// maxDepth, into what a pointer points to, as json.Unmarshal does. The error is one of
-// this package's, and holds nothing of the data. ErrType means that a member has another
-// type, or is not known where json.RejectUnknownMembers asks for that.
+// Unmarshal decodes data, which must be a single object nested no deeper than maxDepth, into the
+// value that into points to, like json.Unmarshal. The error is one of this package, and contains
+// nothing of the data. ErrType means that a member has the wrong type, or is unknown with
+// json.RejectUnknownMembers.
 func Unmarshal(data []byte, maxDepth int, into any, opts ...json.Options) error {
 	switch kind := jsontext.Value(data).Kind(); {
 	case tooDeep(data, maxDepth):
@@ -39,7 +39,7 @@ func Unmarshal(data []byte, maxDepth int, into any, opts ...json.Options) error 
 	return syntaxOf(data)
 }
 
-// syntaxOf says what is wrong with data that is not JSON.
+// syntaxOf returns what is wrong with data that is not JSON.
 func syntaxOf(data []byte) error {
 	lenient := json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true))
 	if bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) || jsontext.Value(data).IsValid(lenient) {
@@ -51,11 +51,11 @@ func syntaxOf(data []byte) error {
 	return ErrSyntax
 }
 
-// tooDeep reports whether objects and arrays are nested deeper than that. Of what is not
-// JSON it may say either.
+// tooDeep reports whether objects and arrays are nested deeper than most. For invalid JSON the
+// result is arbitrary.
 func tooDeep(data []byte, most int) bool {
 	if bytes.Count(data, []byte("{"))+bytes.Count(data, []byte("[")) <= most {
-		return false // nearly always: there are not that many
+		return false // the usual case: too few brackets
 	}
 	depth, inText := 0, false
 	for i := 0; i < len(data); i++ {
@@ -76,13 +76,13 @@ func tooDeep(data []byte, most int) bool {
 	return false
 }
 
-// A Text is a member that is a string where it is there: null is not.
+// A Text is a string member that may be absent but not null.
 type Text struct {
 	String string
 	There  bool
 }
 
-// UnmarshalJSONFrom reads a string.
+// UnmarshalJSONFrom decodes a string.
 func (t *Text) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	token, err := d.ReadToken()
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Marshal gives to use the JSON of a value, as json.Marshal writes it. Its memory is that
-// of others as soon as use returns. Where the error is not nil, use was not called.
+// Marshal passes the JSON of a value to use, as json.Marshal writes it. Its memory is reused once
+// use has returned. After an error, use was not called.
 func Marshal(value any, use func(data []byte), opts ...json.Options) error {
 	buffer := buffers.Get().(*bytes.Buffer)
 	defer func() {
@@ -26,14 +26,14 @@ func Marshal(value any, use func(data []byte), opts ...json.Options) error {
 	return nil
 }
 
-// maxBuffer is how many bytes of a buffer are kept: one that held a long list would stay
-// as large.
+// maxBuffer is the maximum size of buffers that are reused, in bytes, so that a long list does not
+// occupy memory for good.
 const maxBuffer = 64 << 10
 
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// A Writer writes the members of an object, one by one, as Marshal writes those of a struct, in a
-// fraction of the time. What is not UTF-8 becomes U+FFFD.
+// A Writer writes the members of an object one by one, like Marshal for a struct, but much faster.
+// Invalid UTF-8 becomes U+FFFD.
 type Writer struct {
 	data []byte
 	err  error
@@ -41,8 +41,8 @@ type Writer struct {
 
 var writers = sync.Pool{New: func() any { return new(Writer) }}
 
-// Write gives to use the JSON of an object of one member or more, which members writes. Its memory
-// is that of others as soon as use returns. Where the error is not nil, use was not called.
+// Write passes to use the JSON of an object with at least one member, which members writes. Its
+// memory is reused once use has returned. After an error, use was not called.
 func Write(members func(w *Writer), use func(data []byte)) error {
 	w := writers.Get().(*Writer)
 	defer func() {
@@ -77,14 +77,14 @@ func (w *Writer) Text(name, value string) {
 	w.text(value)
 }
 
-// Given is Text, but writes nothing of "".
+// Given is Text, but writes nothing if value is "".
 func (w *Writer) Given(name, value string) {
 	if value != "" {
 		w.Text(name, value)
 	}
 }
 
-// text writes a string; one that is nearly all there are, as it is.
+// text writes a string; common strings, which need no escaping, are copied.
 func (w *Writer) text(value string) {
 	for i := range len(value) {
 		if c := value[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
@@ -114,13 +114,13 @@ func (w *Writer) Int(name string, value int64) {
 	w.data = strconv.AppendInt(w.data, value, 10)
 }
 
-// Uint is Int for larger ones.
+// Uint is Int for unsigned numbers.
 func (w *Writer) Uint(name string, value uint64) {
 	w.name(name)
 	w.data = strconv.AppendUint(w.data, value, 10)
 }
 
-// True writes a member that is true, or nothing of false.
+// True writes a member that is true, or nothing if value is false.
 func (w *Writer) True(name string, value bool) {
 	if value {
 		w.name(name)
@@ -128,14 +128,14 @@ func (w *Writer) True(name string, value bool) {
 	}
 }
 
-// Object writes a member that is an object of one member or more, which members writes.
+// Object writes a member that is an object with at least one member, which members writes.
 func (w *Writer) Object(name string, members func()) {
 	w.name(name)
 	members()
 	w.data = append(w.data, '}')
 }
 
-// Value writes a member of any kind, as Marshal does.
+// Value writes a member with any value, like Marshal.
 func (w *Writer) Value(name string, value any) {
 	w.name(name)
 	w.value(value)
@@ -149,7 +149,7 @@ func (w *Writer) value(value any) {
 	}
 }
 
-// An appender is a Writer as it is written to.
+// An appender is a Writer as an io.Writer.
 type appender Writer
 
 // Write appends.
