@@ -8,30 +8,30 @@ import (
 	"unicode/utf8"
 )
 
-// Canonical reports whether the path of u, as it was spelled on the wire, leaves nothing
-// for a server to interpret. It does not allocate. A canonical path
+// Canonical reports whether all servers read the path of u, as spelled on the wire, in the same
+// way. It does not allocate. A canonical path
 //
-//   - starts with a slash and has no empty segment but the last, no segment that ends in
-//     a dot (so neither . nor ..), and none that starts or ends in a blank;
-//   - has, decoded, none of % ; \ ? # and no control characters, and is valid UTF-8;
-//   - encodes neither slashes nor what needs no encoding (RFC 3986 section 2.3), and
-//     leaves nothing as it is that needs it (section 3.3, but for the [ ] ^ | that
-//     browsers do not encode: WHATWG URL, path percent-encode set);
-//   - has nothing after a script's name, which would be the path of something else (RFC
+//   - starts with a slash and has no empty segment except the last, no segment that ends in a dot
+//     (so neither . nor ..), and none that starts or ends with a blank;
+//   - contains, after decoding, none of % ; \ ? # and no control characters, and is valid UTF-8;
+//   - encodes neither slashes nor characters that need no encoding (RFC 3986 section 2.3), and
+//     leaves no others unencoded (section 3.3), except [ ] ^ |, which browsers do not encode
+//     (WHATWG URL, path percent-encode set);
+//   - has nothing after the name of a script, since that would be the path of something else (RFC
 //     3875 section 4.1.5).
 //
-// So /M%C3%A4rz%202026.pdf and /users/a%40example.com are canonical, and //x, /a/../b,
-// /a%2Fb, /%61, /a;b and /admin.php/x.css are not.
+// So /M%C3%A4rz%202026.pdf and /users/a%40example.com are canonical, and //x, /a/../b, /a%2Fb,
+// /%61, /a;b and /admin.php/x.css are not.
 func Canonical(u *url.URL) bool {
 	return u.Opaque == "" && isSettled(u.Path) && (u.RawPath == "" || isPlain(u.RawPath))
 }
 
-// isSettled reports whether a decoded path means the same to all.
+// isSettled reports whether all servers read a decoded path in the same way.
 func isSettled(p string) bool {
 	if p == "" || p[0] != '/' {
 		return false
 	}
-	start := 1 // of the segment
+	start := 1 // beginning of the segment
 	for i := 1; i < len(p); i++ {
 		c := p[i]
 		if isOrdinary[c] {
@@ -47,7 +47,7 @@ func isSettled(p string) bool {
 			if isPHP(p[i+1:]) {
 				return false
 			}
-		case c < utf8.RuneSelf: // a control, or one of % ; \ ? #
+		case c < utf8.RuneSelf: // a control character, or one of % ; \ ? #
 			return false
 		default:
 			r, size := utf8.DecodeRuneInString(p[i:])
@@ -60,8 +60,8 @@ func isSettled(p string) bool {
 	return start == len(p) || endsWell(p[start:])
 }
 
-// endsWell reports whether nothing at the ends of a segment is cut by servers on file
-// systems that know no blanks and dots there.
+// endsWell reports whether a segment neither starts nor ends with something that servers strip on
+// file systems without blanks and dots there.
 func endsWell(segment string) bool {
 	if segment == "" {
 		return false
@@ -70,15 +70,14 @@ func endsWell(segment string) bool {
 	return segment[0] != ' ' && last != ' ' && last != '.'
 }
 
-// isPHP reports whether what follows a dot is php with more behind it: Caddy's FastCGI
-// transport splits a path there, wherever it is.
+// isPHP reports whether the text after a dot is php followed by more: Caddy's FastCGI transport
+// splits a path there.
 func isPHP(rest string) bool {
 	return len(rest) > 3 && strings.EqualFold(rest[:3], "php")
 }
 
-// scriptEndings are those of scripts whose servers give them the rest of the path, beside
-// those that isPHP finds. The endings of Perl and Python are left out: they are domains
-// too, and domains are in many paths.
+// scriptEndings are further endings of scripts whose servers pass them the rest of the path. Perl's
+// and Python's are left out: they are also domains, which occur in many paths.
 var scriptEndings = [...]string{
 	"phtml", "phar", "cgi", "fcgi", "asp", "aspx", "ashx", "asmx", "axd", "svc", "jsp", "jspx", "cfm", "cfml", "cfc", "dll", "exe",
 }
@@ -96,7 +95,7 @@ func isScript(segment string) bool {
 	return false
 }
 
-// unencoded are the bytes of a path that stay as they are: unreserved ones first.
+// unencoded are the bytes of a path that are not encoded, unreserved ones first.
 const (
 	unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 	unencoded  = unreserved + "/!$&'()*+,=:@" + "[]^|"
@@ -104,8 +103,8 @@ const (
 
 var isUnreserved, isUnencoded = setOf(unreserved), setOf(unencoded)
 
-// isOrdinary are the bytes of a decoded path of which nothing is made: ASCII that can be
-// seen, and blanks, but for what ends a segment, a name or a path somewhere.
+// isOrdinary is the set of bytes of a decoded path without special meaning: visible ASCII and
+// blanks, except what some server takes for the end of a segment, a name or a path.
 var isOrdinary = func() (set [256]bool) {
 	for c := ' '; c < 0x7f; c++ {
 		set[c] = !strings.ContainsRune(`/.%;\?#`, c)
@@ -120,8 +119,8 @@ func setOf(chars string) (set [256]bool) {
 	return set
 }
 
-// isPlain reports whether an encoded path is spelled as everybody would: what has to be
-// encoded is, and neither slashes nor what need not be.
+// isPlain reports whether an encoded path encodes everything that must be encoded, and neither
+// slashes nor anything else.
 func isPlain(raw string) bool {
 	for i := 0; i < len(raw); i++ {
 		if raw[i] != '%' {
@@ -139,7 +138,7 @@ func isPlain(raw string) bool {
 	return true
 }
 
-// unhex decodes the two hexadecimal digits that s starts with.
+// unhex decodes the two hexadecimal digits at the beginning of s.
 func unhex(s string) (c byte, ok bool) {
 	if len(s) < 2 {
 		return 0, false

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Fold returns p with each letter that looks like another, or like nothing, as what it
-// looks like: compatibility characters folded (NFKC), blanks and format characters
-// dropped. It returns p itself where there are none.
+// Fold replaces each character of p that looks like another by that one: it folds compatibility
+// characters (NFKC) and removes blanks and format characters. It returns p itself if nothing
+// changes.
 func Fold(p string) string {
 	if isPrintableASCII(p) {
 		return p

@@ -6,17 +6,18 @@ import (
 	"unicode/utf8"
 )
 
-// maxLocal bounds a way back, in bytes: it is in the URL of another page.
+// maxLocal is the maximum length of a local path, in bytes: it becomes part of the URL of another
+// page.
 const maxLocal = 2048
 
-// Local reports whether target is a path of the site that it is given to, with or without
-// a query, however it is encoded and whatever decodes or cleans it.
+// Local reports whether target is a path of this site, with or without a query, whatever encoding
+// it has and whatever decodes or cleans it.
 func Local(target string) bool { return strings.HasPrefix(target, "/") && Relative(target) }
 
-// Relative reports whether text, wherever a page takes it for a URL, does not lead away
-// from the site of that page, decoded or not. A browser leaves a site for a URL with a
-// scheme, for //host and for /\host; it takes blanks off the start of a URL and tabs and
-// line ends out of it before it looks (WHATWG URL, basic URL parser).
+// Relative reports whether text, used as a URL on a page, does not leave the site of that page,
+// decoded or not. A browser leaves the site for a URL with a scheme, for //host and for /\host;
+// before that, it strips leading blanks, and tabs and line breaks anywhere (WHATWG URL, basic URL
+// parser).
 func Relative(text string) bool {
 	if len(text) > maxLocal || strings.ContainsFunc(text, isControl) {
 		return false
@@ -38,8 +39,8 @@ func Relative(text string) bool {
 	return false
 }
 
-// leaves reports whether the URL of which this is the path, or begins with what looks like
-// one, has a host or a scheme, or has once it was cleaned.
+// leaves reports whether a URL with this path, or one that seems to begin with it, has a host or a
+// scheme, possibly after cleaning.
 func leaves(p string) bool {
 	if strings.HasPrefix(p, "/") {
 		return strings.Contains(p, "//")
@@ -50,7 +51,7 @@ func leaves(p string) bool {
 	})
 }
 
-// ASCII percent-encodes blanks and bytes beyond ASCII in a path, for a header.
+// ASCII percent-encodes blanks and non-ASCII bytes of a path, for a header.
 func ASCII(path string) string {
 	var out strings.Builder
 	for i := range len(path) {

@@ -7,51 +7,51 @@ import (
 	"unicode/utf8"
 )
 
-// An Owner is whose a request is.
+// An Owner is who answers a request.
 type Owner int
 
 // The owners.
 const (
 	// Pass: the app.
 	Pass Owner = iota
-	// PassPlain: the app, without what could make it take the request for one of another
-	// method, which would be ours.
+	// PassPlain: the app, but without anything that could make it treat the request as one with
+	// another method, which would be ours.
 	PassPlain
-	// Ours: we.
+	// Ours: our endpoints.
 	Ours
-	// Alias: neither. It is a variant of one of our paths, which the app could take for that
-	// path: 404.
+	// Alias: nobody. It is a variant of one of our paths, which the app could take for that path:
+	// 404.
 	Alias
 )
 
-// A Match is what a path of a request was found to be. It holds all that is needed to answer,
-// so that the path is matched once.
+// A Match is the result of matching the path of a request. It contains everything needed to answer,
+// so that the path is matched only once.
 type Match struct {
 	Owner Owner
-	// At is the place of the path of ours among those that First looked at.
+	// At is the index of our path among those that First compared.
 	At int
-	// Rest is what follows the path of ours, where that is below it: its slash and the rest.
+	// Rest is what follows our path, if the path is below it: a slash and the rest.
 	Rest string
 }
 
-// An Own is a path of ours. Paths are compared as Caddy's own path matcher does: decoded,
-// cleaned, in any case. Other spellings that some server could read as ours are an Alias.
+// An Own is a path of ours. Paths are compared as Caddy's own path matcher does: decoded, cleaned,
+// and case-insensitively. Other spellings that some server could take for it are an Alias.
 type Own struct {
 	path, lower string
-	below       bool // whether all below it is ours too
+	below       bool // everything below it is ours too
 	target      target
 }
 
-// NewOwn returns the path, absolute and clean, and with below all that is below it.
+// NewOwn returns a path, absolute and clean, and with below everything below it.
 func NewOwn(path string, below bool) Own {
 	return Own{path: path, lower: strings.ToLower(path), below: below, target: newTarget(path, below)}
 }
 
-// Match reports whether the path of u is this one, a variant of it, or neither. It does not
-// allocate for canonical paths of ASCII.
+// Match reports whether the path of u is this path, a variant of it, or neither. It does not
+// allocate for canonical ASCII paths.
 func (o *Own) Match(u *url.URL) Match { return o.match(u, Canonical(u)) }
 
-// First returns the match of the first of the paths that u's is, or is a variant of.
+// First returns the match of the first path that u's path is, or is a variant of.
 func First(paths []Own, u *url.URL) Match {
 	canonical := Canonical(u)
 	for at := range paths {
@@ -82,8 +82,8 @@ func (o *Own) match(u *url.URL, canonical bool) Match {
 	return Match{}
 }
 
-// rest returns what follows the path in p, a cleaned path: "" for the path itself, and
-// for what is below it its slash and the rest. ok reports whether p is ours at all.
+// rest returns what follows our path in p, a cleaned path: "" for our path itself, and a slash and
+// the rest for a path below it. ok reports whether p is ours at all.
 func (o *Own) rest(p string) (rest string, ok bool) {
 	if len(p) < len(o.path) || strings.ToLower(p[:len(o.path)]) != o.lower {
 		return "", false

@@ -6,26 +6,25 @@ import (
 	"strings"
 )
 
-// maxEncodings is how often a path may be encoded and still name a target.
+// maxEncodings is how many layers of encoding are removed.
 const maxEncodings = 8
 
-// A target is a path that is somebody's own.
+// A target is a path that belongs to somebody.
 type target struct {
 	segments []string
 	below    bool
 }
 
-// newTarget returns the target that is the path, absolute and clean, and with below all
-// that is below it.
+// newTarget returns the target for a path, absolute and clean, and with below everything below it.
 func newTarget(path string, below bool) target {
 	return target{segments: strings.Split(strings.ToLower(strings.TrimPrefix(path, "/")), "/"), below: below}
 }
 
-// Names reports whether some server could read the path of u as the target. Where it is
-// in doubt it could: the path is decoded as often as it was encoded, all that some server
-// cuts off is cut, and with dot segments in it any segment may go.
+// Names reports whether some server could read the path of u as the target, and true if in doubt:
+// all layers of encoding are removed, everything that some server strips is stripped, and if there
+// are dot segments, any segment may be missing.
 func (t target) Names(u *url.URL) bool {
-	p := "/" + u.Opaque // as in "POST x:auth/sessions": it goes to the app without its scheme
+	p := "/" + u.Opaque // as in "POST x:auth/sessions", which is forwarded without its scheme
 	if u.Opaque == "" {
 		p = u.Path
 	}
@@ -35,7 +34,7 @@ func (t target) Names(u *url.URL) bool {
 		return t.among(segments)
 	}
 	for start := range len(segments) {
-		// //host/path is a URL without its scheme, and /x.php/path a script's own path.
+		// //host/path is a URL without its scheme, and /x.php/path the path of a script.
 		cut := start == 0 || start == 1 && strings.HasPrefix(p, "//") || segments[start-1].script
 		if cut && t.begins(segments[start:]) {
 			return true
@@ -44,18 +43,18 @@ func (t target) Names(u *url.URL) bool {
 	return false
 }
 
-// A segment of a path, without what servers cut from it.
+// A segment of a path, without the parts that servers strip.
 type segment struct {
 	name   string
 	script bool
-	ends   bool // something was cut: some servers cut all that follows it, too
+	ends   bool // something was stripped: some servers also strip everything after it
 }
 
-// simplify decodes p and folds what it holds, until nothing is left to decode.
+// simplify decodes and folds p until nothing changes.
 func simplify(p string) string {
 	for range maxEncodings {
 		decoded := Unescape(p)
-		decoded = strings.ReplaceAll(decoded, "\x00", "?") // where a C string ends
+		decoded = strings.ReplaceAll(decoded, "\x00", "?") // the end of a C string
 		decoded = strings.ReplaceAll(Fold(decoded), `\`, "/")
 		if decoded == p {
 			break
@@ -65,7 +64,7 @@ func simplify(p string) string {
 	return strings.ToLower(p)
 }
 
-// Unescape decodes what is encoded rightly, and leaves the rest as it is.
+// Unescape decodes valid escapes and leaves others unchanged.
 func Unescape(p string) string {
 	var out strings.Builder
 	for {
@@ -84,7 +83,8 @@ func Unescape(p string) string {
 	}
 }
 
-// split returns the segments of a simplified path but empty ones; dotted reports whether
+// split returns the non-empty segments of a simplified path; dotted reports whether one of them is
+// a dot segment.
 // one of them is a way up.
 func split(p string) (segments []segment, dotted bool) {
 	for part := range strings.SplitSeq(p, "/") {
@@ -104,7 +104,8 @@ func split(p string) (segments []segment, dotted bool) {
 	return segments, dotted
 }
 
-// begins reports whether the segments are those of the target, and what may follow them.
+// begins reports whether the segments are those of the target, possibly followed by what may follow
+// it.
 func (t target) begins(segments []segment) bool {
 	if len(segments) < len(t.segments) {
 		return false
@@ -117,7 +118,7 @@ func (t target) begins(segments []segment) bool {
 	return t.below || len(segments) == len(t.segments) || segments[len(t.segments)-1].ends
 }
 
-// among reports whether the segments of the target are among them, in their order.
+// among reports whether the segments of the target occur among these, in order.
 func (t target) among(segments []segment) bool {
 	for _, want := range t.segments {
 		at := slices.IndexFunc(segments, func(s segment) bool { return s.name == want })
