@@ -11,8 +11,7 @@ import (
 	"authsidecar/caddymodule/internal/canonical"
 )
 
-// AdminInstances returns what the admin API knows of the instances, in the order of their
-// issuers.
+// AdminInstances returns the admin API's view of the instances, ordered by issuer.
 func (a *App) AdminInstances() []*adminapi.Instance {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -17,13 +17,12 @@ func init() {
 	caddy.RegisterModule(new(App))
 }
 
-// App is how the parts of authsidecar find each other: the handlers, the admin
-// API and the commands. Nobody writes it into a configuration; the first
-// auth_sessions handler brings it in. It starts and ends what handlers need
-// beyond a request: stores, signing keys, and the trusted issuers' keys.
+// App connects the parts of authsidecar: the handlers, the admin API and the commands. It does not
+// appear in a configuration; the first auth_sessions handler loads it. It starts and stops what
+// handlers need beyond a request: stores, signing keys, and the trusted issuers' keys.
 type App struct {
 	placing sync.Once
-	layout  *layout // of the HTTP app; nil outside of one
+	layout  *layout // of the HTTP app; nil if there is none
 
 	mu        sync.Mutex
 	instances map[string]*instance // by issuer
@@ -45,9 +44,8 @@ func (a *App) Provision(ctx caddy.Context) error {
 	return observe.Register(ctx.GetMetricsRegistry(), a.reporters)
 }
 
-// instanceOf returns the instance of the handler's issuer. A handler that stands
-// in the configuration several times (a site with two listeners) is one
-// instance; two that differ under one issuer are an error.
+// instanceOf returns the instance of the handler's issuer. Equal handlers (of a site with two
+// listeners) share an instance; different handlers with the same issuer are an error.
 func (a *App) instanceOf(h *Handler) (*instance, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -65,7 +63,7 @@ func (a *App) instanceOf(h *Handler) (*instance, error) {
 	return made, nil
 }
 
-// place finds where the handlers stand, when the first of them is validated.
+// place finds out where the handlers are, when the first of them is validated.
 func (a *App) place(ctx caddy.Context) (err error) {
 	for _, module := range ctx.Modules() {
 		if app, ok := module.(*caddyhttp.App); ok {
@@ -108,8 +106,8 @@ func (a *App) Start() error {
 	return nil
 }
 
-// inForce returns the app of the running configuration while a new one starts; nil if none
-// runs.
+// inForce returns the app of the running configuration while a new one starts; nil if there is
+// none.
 func inForce() *App {
 	app, err := caddy.ActiveContext().AppIfConfigured("auth_sessions")
 	if err != nil {
@@ -119,9 +117,9 @@ func inForce() *App {
 }
 
 // open opens all instances concurrently. A failure that the operator has to fix rejects the
-// configuration. One that may be temporary does not, since other sites are unaffected: the
-// instance is opened as soon as possible. A reload that switches to another store, though, is
-// rejected while that store is down.
+// configuration. One that may be temporary does not, since other sites are unaffected: the instance
+// is opened as soon as possible. But a reload that switches to another store is rejected while that
+// store is down.
 func (a *App) open(ctx context.Context, before *App) error {
 	ctx, cancel := context.WithTimeout(ctx, openWait)
 	defer cancel()
@@ -136,7 +134,7 @@ func (a *App) open(ctx context.Context, before *App) error {
 	return nil
 }
 
-// instance returns the instance of an issuer; nil where there is none.
+// instance returns the instance of an issuer, or nil.
 func (a *App) instance(issuer string) *instance {
 	if a == nil {
 		return nil
@@ -146,7 +144,7 @@ func (a *App) instance(issuer string) *instance {
 	return a.instances[issuer]
 }
 
-// Stop ends the background work. Requests in flight go on.
+// Stop stops the background work. Requests in flight continue.
 func (a *App) Stop() error {
 	if a.cancel != nil {
 		a.cancel()

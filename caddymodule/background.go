@@ -30,7 +30,7 @@ func (inst *instance) background() []func(context.Context) {
 	return append(runs, inst.sweepCutoffs, inst.LogIntervals)
 }
 
-// drain sweeps, sweepBatch at a time, until nothing is left or it fails.
+// drain calls sweep with sweepBatch until nothing is left or it fails.
 func drain(ctx context.Context, sweep func(context.Context, int) (int, error), failed func(error)) {
 	for {
 		swept, err := sweep(ctx, sweepBatch)
@@ -48,7 +48,7 @@ func drain(ctx context.Context, sweep func(context.Context, int) (int, error), f
 func (inst *instance) keepKeys(ctx context.Context) {
 	periodic.Run(ctx, keySync, func() {
 		if !inst.ready.Load() {
-			return // they are loaded when it opens
+			return // they are loaded when the instance opens
 		}
 		for i := range inst.rings {
 			r := &inst.rings[i]
@@ -80,7 +80,7 @@ func (inst *instance) sweepCutoffs(ctx context.Context) {
 			return
 		case <-ticker.C:
 		case <-added:
-			periodic.Wait(ctx, sweepRest) // for others that come together: each round reads all cutoffs
+			periodic.Wait(ctx, sweepRest) // so that one round, which reads all cutoffs, handles several
 		}
 	}
 }
@@ -92,7 +92,7 @@ type ringPlan struct {
 	plan keyring.Schedule
 }
 
-// addKeyring makes the rings of signing keys: from the operator's key files, or empty, to be
+// addKeyring creates the rings of signing keys: from the operator's key files, or empty, to be
 // filled from the storage when the instance opens.
 func (inst *instance) addKeyring(h *Handler) error {
 	keys := keyring.New()
@@ -127,7 +127,7 @@ func (inst *instance) addKeyring(h *Handler) error {
 func setKeyFile(ring *keyring.Ring, file string, algorithm jose.Algorithm) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return errors.Unwrap(err) // the path is in the message already
+		return errors.Unwrap(err) // the message already contains the path
 	}
 	key, err := jose.ParsePrivate(data, algorithm)
 	if err != nil {

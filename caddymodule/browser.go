@@ -20,7 +20,7 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// newAuthenticator makes the authenticator of cookies; nil without browser.
+// newAuthenticator creates the authenticator of cookies; nil without browser.
 func (inst *instance) newAuthenticator(h *Handler) *browser.Authenticator {
 	jar := h.Jar()
 	if jar == nil {
@@ -35,8 +35,8 @@ func (inst *instance) newAuthenticator(h *Handler) *browser.Authenticator {
 }
 
 // Cookies add up: those of an app, and those that a subdomain plants, up to what a browser keeps
-// for a site, some 180 of 4 KB. A server that refuses such requests before any handler sees them
-// would keep the person from signing out, and Caddy refuses more than caddyHeader bytes.
+// for a site, about 180 of 4 KB. If the server refused such requests before any handler sees them,
+// the person could not sign out, and Caddy refuses more than caddyHeader bytes.
 const (
 	caddyHeader   = 16 << 10
 	browserHeader = http.DefaultMaxHeaderBytes
@@ -55,15 +55,15 @@ func (h *Handler) letCookiesIn() {
 	h.raised = server.MaxHeaderBytes == browserHeader
 }
 
-// A request with a header of more than caddyHeader bytes keeps its memory as long as it lives, and
-// over HTTP/2 a few hundred bytes can send it: so no more than maxLong of them live at once in a
-// process, where the limit was raised for them.
+// A request with a header of more than caddyHeader bytes occupies its memory for as long as it
+// lasts, and over HTTP/2 a few hundred bytes can send it. So where the limit was raised, at most
+// maxLong of them are in progress in a process.
 const maxLong = 64
 
 var long atomic.Int64
 
-// admitLong reports whether the request may go on; done ends its turn. Other requests are answered
-// without a body, so that no slow reader can hold them.
+// admitLong reports whether the request may continue; call done at its end. Refused requests get no
+// body, so that no slow reader can occupy them.
 func (h *Handler) admitLong(w http.ResponseWriter, r *http.Request) (done func(), ok bool) {
 	if !h.raised || !isLong(r) {
 		return nil, true
@@ -78,8 +78,8 @@ func (h *Handler) admitLong(w http.ResponseWriter, r *http.Request) (done func()
 	return nil, false
 }
 
-// isLong reports whether what the header limit counts has more than caddyHeader bytes: the names and
-// the values, and the address.
+// isLong reports whether what the header limit counts exceeds caddyHeader bytes: names, values, and
+// the request target.
 func isLong(r *http.Request) bool {
 	size := len(r.RequestURI) + len(r.Host)
 	for name, lines := range r.Header {
@@ -107,7 +107,7 @@ func (inst *instance) addBrowser(h *Handler) (err error) {
 	return nil
 }
 
-// newBanner returns what puts the bar on pages; nil without banner.
+// newBanner creates the banner; nil without banner.
 func (inst *instance) newBanner(h *Handler) *banner.Banner {
 	if h.Browser == nil || !h.Browser.Banner {
 		return nil
@@ -116,7 +116,7 @@ func (inst *instance) newBanner(h *Handler) *banner.Banner {
 	return &banner.Banner{Path: h.Path, Secure: secure, Count: inst.Banner}
 }
 
-// newLinks returns how sessions are handed over to browsers; nil without browser.
+// newLinks creates the configuration of links; nil without browser.
 func newLinks(h *Handler) *browser.Links {
 	if h.Browser == nil {
 		return nil
@@ -128,7 +128,7 @@ func newLinks(h *Handler) *browser.Links {
 	return links
 }
 
-// A consoleHost is the host of the console, to requests.
+// A consoleHost serves the requests to the host of the console.
 type consoleHost struct{ *console.Console }
 
 // Serve implements endpoints. Its events are recorded with a note.
@@ -137,7 +137,7 @@ func (c consoleHost) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Mat
 }
 
 // addConsole adds the host of the console, if one is configured. Its access tokens are valid only
-// there, and no other access tokens are.
+// there, and no others are valid there.
 func (inst *instance) addConsole(h *Handler) error {
 	origin := h.ConsoleOrigin()
 	if origin == "" {
@@ -167,9 +167,9 @@ func (inst *instance) addConsole(h *Handler) error {
 	return err
 }
 
-// newSignIn makes the client that signs people in at the origins of the site. On all but the first,
-// only otherWayBack is a valid return path, if there is one. The provider is not contacted before
-// the first sign-in.
+// newSignIn creates the client that signs people in at the origins of the site. At all origins but
+// the first, only otherWayBack is a valid return path, if it is not "". The provider is not
+// contacted before the first sign-in.
 func (inst *instance) newSignIn(h *Handler, otherWayBack string, origins ...string) (client *signin.Client, err error) {
 	defer func() {
 		if err != nil {
@@ -198,7 +198,7 @@ func (inst *instance) newSignIn(h *Handler, otherWayBack string, origins ...stri
 	c.HTTP = bearer.NewClient(roots)
 	at := slices.IndexFunc(inst.trust, func(t *trusted) bool { return t.issuer.Name == s.Issuer })
 	issuers := []bearer.Issuer{signin.Issuer(inst.trust[at].issuer, s.ClientID)}
-	if c.Verifier, err = bearer.New(bearer.Config{Issuers: issuers, CacheBytes: -1}); err != nil { // each ID token comes once
+	if c.Verifier, err = bearer.New(bearer.Config{Issuers: issuers, CacheBytes: -1}); err != nil { // each ID token is presented once
 		return nil, err
 	}
 	return signin.New(c)

@@ -14,7 +14,7 @@ func init() {
 }
 
 func parseDirective(h httpcaddyfile.Helper) ([]httpcaddyfile.ConfigValue, error) {
-	if h.IsNamedRoute() { // of which Caddy keeps one directive, and what invokes it sorts behind most others
+	if h.IsNamedRoute() { // Caddy keeps only one directive there, and sorts invoke behind most others
 		return nil, errors.New("auth_sessions in a named route: what stands beside invoke would run before it; write a snippet in place of the named route, (name) { ... }, and import name in place of invoke")
 	}
 	handler := new(Handler)

@@ -59,7 +59,7 @@ func readBlock(ctx caddy.Context, handler []byte) (*explain.Block, error) {
 	return block, nil
 }
 
-// accessKeys are the keys of access tokens: of the file, or of the storage; nil where there are
+// accessKeys returns the keys of access tokens, from the file or the storage; nil if there are
 // none.
 func (h *Handler) accessKeys(ctx caddy.Context) (keys bearer.KeySource, from string) {
 	ring := keyring.NewRing(keyring.AccessTokenType)

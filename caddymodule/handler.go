@@ -19,20 +19,19 @@ func init() {
 	caddy.RegisterModule(Handler{})
 }
 
-// Handler gives the users of an app sessions. It answers POST on its path: it
-// verifies the caller's bearer JWT, decides whether that caller may have a
-// session for the user it names, and mints a refresh token and an access token.
-// All other requests go on to the next handler, untouched.
+// Handler gives the users of an app sessions. It answers POST on its path: it verifies the caller's
+// bearer JWT, decides whether that caller may have a session for the user in the request, and mints
+// a refresh token and an access token. All other requests go to the next handler, unchanged.
 type Handler struct {
 	config.Block
 
 	ctx    caddy.Context
 	logger *zap.Logger
-	asJSON []byte // the block, to compare it with others
+	asJSON []byte // the block, for comparisons
 	store  StoreOpener
 	app    *App
-	inst   *instance // once validated
-	raised bool      // by letCookiesIn
+	inst   *instance // after Validate
+	raised bool      // the header limit was raised by letCookiesIn
 }
 
 // CaddyModule returns the Caddy module information.
@@ -43,15 +42,15 @@ func (Handler) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision sets defaults, gives placeholders their values and loads the store's module. It
-// reads no network and no database, so that a configuration can be validated anywhere.
+// Provision sets defaults, resolves placeholders and loads the store module. It does not use the
+// network or a database, so a configuration can be validated anywhere.
 func (h *Handler) Provision(ctx caddy.Context) error {
 	h.ctx, h.logger = ctx, ctx.Logger()
 	if err := h.Resolve(); err != nil {
 		return err
 	}
 	var err error
-	if h.asJSON, err = json.Marshal(h); err != nil { // before loading modules takes their part away
+	if h.asJSON, err = json.Marshal(h); err != nil { // before loading modules clears their JSON
 		return fmt.Errorf("comparing configurations: %w", err)
 	}
 	store, err := ctx.LoadModule(h, "StoreRaw")
@@ -72,8 +71,8 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// Validate checks the block and then, by making the instance, the files that it names. It warns of
-// settings that are valid and dangerous.
+// Validate checks the block and, by creating the instance, the files that it names. It logs
+// warnings about settings that are valid but dangerous.
 func (h *Handler) Validate() error {
 	if err := h.Check(); err != nil {
 		return err

@@ -23,15 +23,14 @@ import (
 	"authsidecar/sessions/streams"
 )
 
-// An instance is one issuer at work: what the handlers of that issuer share.
-// It is built when the configuration is provisioned, without a look at the
-// network or the disk's databases, and opened when the app starts or when the
-// first request comes, whichever is sooner, or as soon as that can be done.
+// An instance is what all handlers of one issuer share. It is created when the configuration is
+// provisioned, without accessing the network or a database. It is opened when the app starts or at
+// the first request, whichever comes first, or as soon as that succeeds.
 type instance struct {
 	*observe.Reporter // of its events
 
 	issuer string
-	asJSON []byte // the handler it was made for
+	asJSON []byte // the handler that it was created for
 	logger *zap.Logger
 
 	own      []endpoints
@@ -39,23 +38,23 @@ type instance struct {
 	verifier *bearer.Verifier
 	manager  *sessions.Manager
 	trust    []*trusted
-	clients  []*trusted // those that authenticate by keys: their issuer is the client
+	clients  []*trusted // those that authenticate with keys: the client is the issuer of these
 	keys     *keyStore
 	keyring  *keyring.Keyring
-	rings    []ringPlan             // of those that are generated
-	identity *identity.Middleware   // nil without the block
-	cookies  *browser.Authenticator // the same
-	links    *browser.Links         // the same
-	logouts  *logout.Logouts        // nil: no issuer says who signed out
+	rings    []ringPlan             // of generated keys
+	identity *identity.Middleware   // nil without identity
+	cookies  *browser.Authenticator // nil without browser
+	links    *browser.Links         // nil without browser
+	logouts  *logout.Logouts        // nil if no issuer reports logouts
 
-	tokenHeaders *forward.Names // where callers' tokens are, beside Authorization; nil: nowhere
+	tokenHeaders *forward.Names // headers with callers' tokens, beside Authorization; nil for none
 
 	opener  StoreOpener
 	opening *opening
-	store   atomic.Pointer[openStore] // once ready
+	store   atomic.Pointer[openStore] // set once open
 	ready   atomic.Bool
 	release func() error
-	forget  func() error // lets go of what OAuth requests left; nil: there is none
+	forget  func() error // releases the memory of OAuth requests; nil if there is none
 }
 
 func newInstance(h *Handler) (*instance, error) {
@@ -67,9 +66,9 @@ func newInstance(h *Handler) (*instance, error) {
 	}
 	for _, add := range []func(*Handler) error{
 		inst.addKeyring, inst.addVerifier, inst.addReports, inst.addManager,
-		inst.addConsole, // before all others: its host is its own
+		inst.addConsole, // first, since it has its own host
 		inst.addLogout, inst.addOAuth,
-		inst.addBrowser, inst.addAPI, // they have all below their path
+		inst.addBrowser, inst.addAPI, // they own everything below their path
 	} {
 		if err := add(h); err != nil {
 			return nil, err
@@ -78,7 +77,7 @@ func newInstance(h *Handler) (*instance, error) {
 	return inst, nil
 }
 
-// newIdentity makes the middleware that tells the app who sends a request; nil without identity.
+// newIdentity creates the middleware that tells the app who sends a request; nil without identity.
 func (inst *instance) newIdentity(h *Handler, browsers *browser.API) *identity.Middleware {
 	if h.Identity == nil {
 		return nil
@@ -91,7 +90,7 @@ func (inst *instance) newIdentity(h *Handler, browsers *browser.API) *identity.M
 	})
 }
 
-// addManager makes the manager; its store comes when the instance opens.
+// addManager creates the manager; its store is set when the instance opens.
 func (inst *instance) addManager(h *Handler) error {
 	claims, claimsAge := h.KeptClaims()
 	m := &sessions.Manager{
@@ -123,7 +122,7 @@ func (inst *instance) addManager(h *Handler) error {
 	return setRules(m, h)
 }
 
-// setRules gives the manager the rules of the configuration.
+// setRules sets the configured rules of the manager.
 func setRules(m *sessions.Manager, h *Handler) error {
 	var errs [4]error
 	m.Policy, errs[0] = h.Policy()
@@ -133,8 +132,8 @@ func setRules(m *sessions.Manager, h *Handler) error {
 	return cmp.Or(errs[:]...)
 }
 
-// open returns nil when the store and the keys are open. Otherwise it begins to open them, and
-// returns why they are not yet.
+// open returns nil if the store and the keys are open. Otherwise it starts to open them, and
+// returns why they are not open yet.
 func (inst *instance) open(ctx context.Context) error {
 	if inst.ready.Load() {
 		return nil
@@ -143,7 +142,7 @@ func (inst *instance) open(ctx context.Context) error {
 	return inst.opening.wait(ctx)
 }
 
-// openKeys is open of the signing keys alone.
+// openKeys is open for the signing keys alone.
 func (inst *instance) openKeys(ctx context.Context) error {
 	if inst.ready.Load() {
 		return nil
@@ -152,8 +151,8 @@ func (inst *instance) openKeys(ctx context.Context) error {
 	return inst.opening.waitKeys(ctx)
 }
 
-// try loads the keys and opens the store. Its first try, or a later one, may get no further than
-// the signing keys, which are good for what needs no store.
+// try loads the keys and opens the store. An attempt may open only the signing keys, which suffices
+// for requests that do not need the store.
 func (inst *instance) try(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
@@ -187,7 +186,7 @@ func (inst *instance) try(ctx context.Context) error {
 	return nil
 }
 
-// use prepares everything that works with the store.
+// use prepares everything that uses the store.
 func (inst *instance) use(ctx context.Context, store *openStore, secret []byte) error {
 	inst.manager.Store, inst.manager.Revocations, inst.manager.IDSecret = store.store, &store.watch, secret
 	inst.manager.Minter.StoreID = store.watch.Identity
@@ -221,10 +220,10 @@ func (inst *instance) close() error {
 	return errors.Join(err, inst.release())
 }
 
-// now returns the time of the store's clock, by which our own tokens are issued and verified,
+// now returns the time of the store's clock, with which our own tokens are issued and verified,
 // whatever this node's clock says.
 func (inst *instance) now() time.Time {
-	if inst.store.Load() == nil { // it never opened: there is no token that anybody could have
+	if inst.store.Load() == nil { // never opened: nobody can have a token
 		return time.Now()
 	}
 	return inst.manager.Store.Now()

@@ -19,42 +19,40 @@ import (
 	"authsidecar/sessions/keyring"
 )
 
-// Each node looks for new signing keys every keySync. A key does not sign before everybody can
-// verify it: until the last node has seen it, and clients that cache our key set for keyCache
-// have fetched it again from that node.
+// Each node loads new signing keys every keySync. A key does not sign before everyone can verify
+// it: all nodes must have loaded it, and clients that cache our key set for keyCache must have
+// fetched it again.
 var (
 	keySync  = 5 * time.Minute
 	keyCache = time.Hour
 )
 
-// keyKeep is the least time for which a key still verifies after it last signed.
+// keyKeep is the minimum time for which a key still verifies after it last signed.
 const keyKeep = 366 * 24 * time.Hour
 
-// keyPublish is how long a key is published before it signs. A node may miss one look.
+// keyPublish is how long a key is published before it signs. A node may miss one keySync.
 func keyPublish() time.Duration { return keyCache + 2*keySync }
 
-// keyStore keeps the secrets of one issuer in Caddy's storage, which a cluster
-// shares: signing keys, and the secret that session ids are made with.
+// keyStore stores the secrets of one issuer in Caddy's storage, which a cluster shares: signing
+// keys, and the secret from which session ids are derived.
 type keyStore struct {
 	storage certmagic.Storage
 	prefix  string
-	syncing sync.Mutex // of rings with the storage, so that none gets what is old
+	syncing sync.Mutex // held while rings are synchronized, so that none gets old keys
 }
 
 func newKeyStore(storage certmagic.Storage, issuer string) *keyStore {
 	return &keyStore{storage: storage, prefix: path.Join("auth_sessions", storageName(issuer))}
 }
 
-// storageName makes a storage key of any string: readable, and never the same
-// for two strings.
+// storageName returns a storage key for any string: readable, and different for different strings.
 func storageName(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return certmagic.StorageKeys.Safe(s) + "-" + hex.EncodeToString(sum[:8])
 }
 
-// syncRing brings the ring up to date with the storage, and the storage with
-// the schedule. The storage's lock is taken only when a key is missing or due.
-// A key that cannot be read is an error, and is never replaced.
+// syncRing synchronizes the ring with the storage, and the storage with the schedule. It locks the
+// storage only if a key is missing or due. An unreadable key is an error, and is never replaced.
 func (k *keyStore) syncRing(ctx context.Context, r *ringPlan) error {
 	k.syncing.Lock()
 	defer k.syncing.Unlock()
@@ -71,7 +69,7 @@ func (k *keyStore) syncRing(ctx context.Context, r *ringPlan) error {
 	return r.set(records, now)
 }
 
-// renewRing makes a new key, which signs as soon as each node has seen it.
+// renewRing adds a new key, which signs once every node has loaded it.
 func (k *keyStore) renewRing(ctx context.Context, r *ringPlan) error {
 	k.syncing.Lock()
 	defer k.syncing.Unlock()
@@ -83,8 +81,8 @@ func (k *keyStore) renewRing(ctx context.Context, r *ringPlan) error {
 	return r.set(records, now)
 }
 
-// set gives the ring the keys that were read at that time. A key that was generated since
-// then signs no sooner than keyPublish later, by a clock that may be ahead of ours.
+// set sets the keys of the ring, which were read at that time. A key that was generated since signs
+// at least keyPublish later, by a clock that may be ahead of ours.
 func (r *ringPlan) set(records []keyring.Record, at time.Time) error {
 	if err := r.ring.Set(records); err != nil {
 		return err
@@ -93,7 +91,7 @@ func (r *ringPlan) set(records []keyring.Record, at time.Time) error {
 	return nil
 }
 
-// change stores what becomes of the keys, while no other node changes them.
+// change updates the stored keys under the lock of the storage.
 func (k *keyStore) change(
 	ctx context.Context, r *ringPlan, plan func([]keyring.Record, time.Time) ([]keyring.Record, bool, error),
 ) (records []keyring.Record, err error) {
@@ -115,9 +113,9 @@ func (k *keyStore) change(
 	return records, err
 }
 
-// rotateKeys makes new signing keys, whatever the schedule says, and publishes them; they
-// sign after keyPublish. Tokens signed with the present keys stay valid until they expire.
-// It is an error if the keys are the operator's files.
+// rotateKeys generates new signing keys, whatever the schedule says, and publishes them; they sign
+// after keyPublish. Tokens signed with the current keys stay valid until they expire. It is an
+// error if the keys are the operator's files.
 func (inst *instance) rotateKeys(ctx context.Context) error {
 	if len(inst.rings) == 0 {
 		return errKeyFiles
@@ -135,7 +133,7 @@ func (inst *instance) rotateKeys(ctx context.Context) error {
 
 var errKeyFiles = errors.New("the signing keys are files: replace them and reload")
 
-// locked runs do while no other node does.
+// locked calls do while holding the lock of the storage.
 func (k *keyStore) locked(ctx context.Context, do func() error) (err error) {
 	if err := k.storage.Lock(ctx, k.prefix); err != nil {
 		return fmt.Errorf("locking the storage of signing keys: %w", err)
@@ -149,8 +147,8 @@ func (k *keyStore) locked(ctx context.Context, do func() error) (err error) {
 	return do()
 }
 
-// loadRing reads the keys of a ring. None is no error where it never had any: keys
-// that are gone are not replaced, since all sessions would end.
+// loadRing reads the keys of a ring. It is no error if it never had any, but keys that are gone are
+// not replaced, since that would invalidate all sessions.
 func (k *keyStore) loadRing(ctx context.Context, r *ringPlan) ([]keyring.Record, error) {
 	records, err := k.loadKeys(ctx, r.name)
 	if err == nil && len(records) == 0 && len(r.ring.Public()) > 0 {
@@ -160,7 +158,7 @@ func (k *keyStore) loadRing(ctx context.Context, r *ringPlan) ([]keyring.Record,
 	return records, err
 }
 
-// loadKeys reads the keys of that name; none is no error.
+// loadKeys reads the keys with that name, if there are any.
 func (k *keyStore) loadKeys(ctx context.Context, name string) ([]keyring.Record, error) {
 	data, err := k.load(ctx, name+".json")
 	if err != nil || data == nil {
@@ -173,8 +171,7 @@ func (k *keyStore) loadKeys(ctx context.Context, name string) ([]keyring.Record,
 	return records, nil
 }
 
-// idSecret returns the secret that session ids are made with, and makes it
-// where none is stored.
+// idSecret returns the secret from which session ids are derived, and creates it if there is none.
 func (k *keyStore) idSecret(ctx context.Context) ([]byte, error) {
 	secret, err := k.loadSecret(ctx)
 	if err != nil || secret != nil {
@@ -185,7 +182,7 @@ func (k *keyStore) idSecret(ctx context.Context) ([]byte, error) {
 			return err
 		}
 		secret = make([]byte, 32)
-		_, _ = rand.Read(secret) // it never fails: it ends the process instead
+		_, _ = rand.Read(secret) // never fails: it crashes the process instead
 		return k.store(ctx, "id_secret", []byte(base64.RawStdEncoding.EncodeToString(secret)))
 	})
 	return secret, err
@@ -212,7 +209,7 @@ func (k *keyStore) load(ctx context.Context, name string) ([]byte, error) {
 		return nil, fmt.Errorf("reading %s from Caddy's storage: %w", path.Join(k.prefix, name), err)
 	}
 	if data == nil {
-		data = []byte{} // there, and empty
+		data = []byte{} // present but empty
 	}
 	return data, nil
 }
@@ -224,8 +221,8 @@ func (k *keyStore) store(ctx context.Context, name string, data []byte) error {
 	return nil
 }
 
-// issuerMemory keeps the last good key set of a trusted issuer, so that callers
-// can be verified after a restart while the issuer is down.
+// issuerMemory stores the last usable key set of a trusted issuer, so that callers can be verified
+// after a restart while the issuer is down.
 type issuerMemory struct {
 	keyStore
 	name string
@@ -235,7 +232,7 @@ func newIssuerMemory(storage certmagic.Storage, issuer, url string) *issuerMemor
 	return &issuerMemory{keyStore{storage: storage, prefix: path.Join("auth_sessions", "trusted")}, storageName(issuer+" "+url) + ".json"}
 }
 
-// Load returns what was saved, or nothing.
+// Load returns what was saved, or nil.
 func (m *issuerMemory) Load(ctx context.Context) ([]byte, error) { return m.load(ctx, m.name) }
 
 // Save keeps data.

@@ -29,8 +29,8 @@ func (inst *instance) addLogout(h *Handler) error {
 	return nil
 }
 
-// listens returns a predicate of the issuers that report logouts or events, by the names that rules
-// have for them: if an issuer with tenants does, each of its tenants does.
+// listens returns a predicate for issuers that report logouts or events, by their names in rules:
+// if an issuer with tenants does, each of its tenants does.
 func listens(h *Handler, listeners map[string]*logoutapi.Listener) func(trust string) bool {
 	plain, open := make(map[string]bool), false
 	for _, t := range h.Trust {
@@ -43,7 +43,7 @@ func listens(h *Handler, listeners map[string]*logoutapi.Listener) func(trust st
 	}
 }
 
-// trustOf returns the name that rules have for the issuer of a session's caller.
+// trustOf returns the name of a session's issuer in rules.
 func (inst *instance) trustOf(s *sessions.Session) string {
 	if trust := inst.verifier.Trust(s.Actor.Issuer); trust != nil {
 		return trust.Name

@@ -19,13 +19,12 @@ func init() {
 	caddy.RegisterModule(MatchImpersonated{})
 }
 
-// MatchImpersonated matches the requests of impersonated sessions: of those that
-// somebody has for another user. Where no auth_sessions handler with identity decided
-// whose request it is, before this matcher is asked, it is an error, never a no.
+// MatchImpersonated matches requests of impersonated sessions. It is an error, and never a
+// mismatch, if no auth_sessions handler with identity has authenticated the request before.
 type MatchImpersonated struct {
-	// Paths, in the words of `deny`: only requests that name one of them match then, or
-	// whose path is not canonical, so that the app could take it for one of them. This is
-	// for refusing: do not let through what matches.
+	// Paths in the form of `deny`: with paths, only requests for one of them match, or with a path
+	// that is not canonical, so that the app could take it for one of them. Use this to refuse
+	// requests, not to let them through.
 	Paths []string `json:"paths,omitempty"`
 
 	guard identity.PathGuard
@@ -76,8 +75,8 @@ func (m *MatchImpersonated) Validate() error {
 
 var errUndecided = errors.New("the matcher impersonated is asked before it is decided whose request it is: it needs identity in auth_sessions, and that to come before it (put both in a route block, in this order)")
 
-// MatchWithError reports whether it is a request of an impersonated session, for one of
-// the paths where there are some.
+// MatchWithError reports whether the request belongs to an impersonated session, and is for one of
+// the paths if there are any.
 func (m MatchImpersonated) MatchWithError(r *http.Request) (bool, error) {
 	impersonated, decided := identity.Impersonated(r)
 	if !decided {

@@ -50,8 +50,8 @@ func (inst *instance) addOAuth(h *Handler) error {
 	return nil
 }
 
-// memories remember OAuth requests, by issuer: a reload neither makes a used assertion valid again
-// nor resets the limit of failed attempts.
+// memories remember OAuth requests, by issuer, so that a reload neither makes a used assertion
+// valid again nor resets the limit of failed attempts.
 var memories = caddy.NewUsagePool()
 
 type sharedMemory struct{ *oauthapi.Memory }
@@ -59,9 +59,9 @@ type sharedMemory struct{ *oauthapi.Memory }
 // Destruct implements caddy.Destructor.
 func (sharedMemory) Destruct() error { return nil }
 
-// attemptIP returns a function that finds the address whose failed attempts are limited. It warns,
-// once, if the client may have made that address up: which proxies the server trusts is not known
-// before there are requests.
+// attemptIP returns a function that returns the address whose failed attempts are limited. It
+// warns, once, if clients can make that address up: which proxies the server trusts is known only
+// once there are requests.
 func (inst *instance) attemptIP() func(*http.Request) string {
 	var warned sync.Once
 	return func(r *http.Request) string {
@@ -75,7 +75,7 @@ func (inst *instance) attemptIP() func(*http.Request) string {
 	}
 }
 
-// newClient makes a client: its secrets and key files are read here, its keys are fetched later.
+// newClient creates a client. Its secrets and key files are read now, other keys are fetched later.
 func (inst *instance) newClient(h *Handler, c *config.Client) (made oauthapi.Client, err error) {
 	made = oauthapi.Client{ID: c.ID, Public: c.Public}
 	if made.Secrets, err = c.SecretHashes(); err != nil || c.JWKS == "" {

@@ -13,32 +13,32 @@ import (
 	"authsidecar/caddymodule/internal/routes"
 )
 
-// A place is where one of our handlers stands.
+// A place is where one of our handlers is in the configuration.
 type place struct {
 	*Handler
 	server *caddyhttp.Server
-	hosts  routes.Hosts // whose requests come there
-	behind string       // the module before it that answers every request; "" where none does
+	hosts  routes.Hosts // of the requests that arrive there
+	behind string       // the module before it that answers every request; "" if there is none
 }
 
-// A way is how requests get to an app.
+// A way is a way for requests to get to an app.
 type way struct {
 	upstream string
 	by       string       // the listeners of the server
-	hosts    routes.Hosts // whose requests go it
-	guarded  *Handler     // with identity, before the app; nil: none
+	hosts    routes.Hosts // of the requests that take it
+	guarded  *Handler     // the handler with identity before the app; nil if there is none
 	partly   *Handler     // the same, for some of the requests
 }
 
-// A layout is where our handlers stand in the HTTP app, and the ways to apps that do not pass one.
+// A layout is where our handlers are in the HTTP app, and the ways to apps that bypass them.
 type layout struct {
 	places []place
-	open   []string // warnings of those, each of the app's that another way guards
+	open   []string // warnings about ways to an app that another way guards
 }
 
-// findLayout returns the layout of the HTTP app, and refuses one that would be open
-// to all, and realms that would share cookies. It is called when the first of our handlers is validated:
-// some routes are provisioned then, and others are still JSON.
+// findLayout returns the layout of the HTTP app. It returns an error for a handler that is never
+// reached, and for realms that would share cookies. It is called when the first of our handlers is
+// validated: some routes are provisioned then, and others are still JSON.
 func findLayout(app *caddyhttp.App) (*layout, error) {
 	var all []place
 	var ways []way
@@ -46,7 +46,7 @@ func findLayout(app *caddyhttp.App) (*layout, error) {
 		r := reach{server: server}
 		r.routes(server.Routes)
 		all, ways = append(all, r.places...), append(ways, r.ways...)
-		if server.Errors != nil { // how errors get to an app is documented
+		if server.Errors != nil { // that errors can lead to an app is documented
 			r = reach{server: server}
 			r.routes(server.Errors.Routes)
 			all = append(all, r.places...)
@@ -65,7 +65,7 @@ func findLayout(app *caddyhttp.App) (*layout, error) {
 	return &layout{all, openWays(ways)}, nil
 }
 
-// openWays returns warnings of the ways to an app that no identity guards, although another does.
+// openWays returns warnings about ways to an app without identity if another way has it.
 func openWays(ways []way) (warnings []string) {
 	for i := range ways {
 		w := &ways[i]
@@ -90,14 +90,15 @@ func openWays(ways []way) (warnings []string) {
 	return warnings
 }
 
-// clashes returns the name of a cookie that another realm also sets on one of the hosts; "" for none.
-// Each realm would take the other's cookie for that of an expired session, and remove it.
+// clashes returns the name of a cookie that another realm also sets on one of the hosts; "" if
+// there is none. Each realm would treat the other's cookie as that of an expired session, and
+// remove it.
 func (p *place) clashes(other *place) string {
 	if p.Browser == nil || other.Browser == nil || p.Issuer == other.Issuer {
 		return ""
 	}
 	ours, theirs := p.hosts, other.hosts
-	if p.server != other.server { // cookies know no ports; where no host is named, those of the issuer tell
+	if p.server != other.server { // cookies ignore ports; without host matchers, compare the hosts of the issuers
 		ours, theirs = p.cookieHosts(), other.cookieHosts()
 	}
 	if !ours.Overlap(theirs) {
@@ -120,31 +121,32 @@ func (p *place) cookieHosts() routes.Hosts {
 	return p.CookieHosts()
 }
 
-// serves reports whether requests to that host come to a handler of the issuer, as far as is known.
+// serves reports whether requests to that host arrive at a handler of the issuer, as far as is
+// known.
 func (l *layout) serves(issuer, host string) bool {
 	return len(l.places) == 0 || slices.ContainsFunc(l.places, func(p place) bool { return p.Issuer == issuer && p.hosts.Overlap(routes.Hosts{host}) })
 }
 
-// An answerer is what answers whatever comes of some hosts.
+// An answerer is a handler that answers every request for some hosts.
 type answerer struct {
 	module string
 	hosts  routes.Hosts
 }
 
-// A reach is a walk through the handlers of a server, in the order in which requests meet them.
+// A reach is a walk through the handlers of a server, in the order in which requests reach them.
 type reach struct {
 	server   *caddyhttp.Server
-	invoked  []string     // the named routes that the walk is in: one may invoke itself
-	hosts    routes.Hosts // whose requests come this far
-	answered []answerer   // before
-	guard    *Handler     // with identity, before all that comes this far
+	invoked  []string     // the named routes that contain the walk, since a route may invoke itself
+	hosts    routes.Hosts // of the requests that get this far
+	answered []answerer   // so far
+	guard    *Handler     // a handler with identity before everything that gets this far
 	partly   *Handler     // the same, before some of it
 	places   []place
 	ways     []way
 }
 
-// routes walks through a list of routes. A route answers every request of a host, or guards it, only if it
-// matches every one.
+// routes walks through a list of routes. A route answers or guards all requests of a host only if
+// it matches all of them.
 func (r *reach) routes(list caddyhttp.RouteList) {
 	for i := range list {
 		route := &list[i]
@@ -156,7 +158,7 @@ func (r *reach) routes(list caddyhttp.RouteList) {
 		}
 		r.hosts = hosts
 		every := []string{"*", "/*"}
-		if slices.ContainsFunc(handlers, routes.RunsPHP) { // php_fastcgi rewrites what is no file to that
+		if slices.ContainsFunc(handlers, routes.RunsPHP) { // php_fastcgi rewrites requests that match no file
 			every = append(every, "*.php")
 		}
 		whole := routes.Whole(sets, every...)
@@ -172,12 +174,13 @@ func (r *reach) routes(list caddyhttp.RouteList) {
 	}
 }
 
-// excludes reports whether what a route matches does not come to the next ones: of a group one route is taken.
+// excludes reports whether requests that a route matches skip the next ones: only one route of a
+// group is taken.
 func excludes(route *caddyhttp.Route, next caddyhttp.RouteList) bool {
 	return route.Group != "" && slices.ContainsFunc(next, func(other caddyhttp.Route) bool { return other.Group == route.Group })
 }
 
-// meet notes what a handler answers, and goes on inside it.
+// meet records what a handler answers, and walks through the routes inside it.
 func (r *reach) meet(handler any) {
 	switch handler := handler.(type) {
 	case *caddyhttp.Subroute:
@@ -185,7 +188,7 @@ func (r *reach) meet(handler any) {
 	case *caddyhttp.Invoke:
 		r.invoke(handler.Name)
 	case *Handler:
-		if handler.app != nil || handler.Resolve() == nil { // what is wrong with it is found when its turn comes
+		if handler.app != nil || handler.Resolve() == nil { // its own validation reports what is wrong with it
 			r.places = append(r.places, place{handler, r.server, r.hosts, r.answerer()})
 		}
 		if handler.Identity != nil && !handler.Identity.Shadow {
@@ -196,7 +199,7 @@ func (r *reach) meet(handler any) {
 	case *reverseproxy.CopyResponseHandler:
 		r.answer("copy_response")
 	case *caddyhttp.StaticResponse:
-		if handler.StatusCode != "103" { // early hints are no answer
+		if handler.StatusCode != "103" { // early hints are not a response
 			r.answer("respond")
 		}
 	case *caddyhttp.StaticError:
@@ -209,10 +212,10 @@ func (r *reach) meet(handler any) {
 	}
 }
 
-// answer notes that what comes this far is answered here.
+// answer records that everything that gets this far is answered here.
 func (r *reach) answer(module string) { r.answered = append(r.answered, answerer{module, r.hosts}) }
 
-// answerer returns the module that answered all that comes this far; "" where none did.
+// answerer returns the module that answered everything that got this far; "" if there is none.
 func (r *reach) answerer() string {
 	at := slices.IndexFunc(r.answered, func(a answerer) bool { return r.hosts.Within(a.hosts) })
 	if at < 0 {
@@ -221,10 +224,10 @@ func (r *reach) answerer() string {
 	return r.answered[at].module
 }
 
-// proxy notes the ways to the upstreams of a proxy, and what it answers.
+// proxy records the ways to the upstreams of a proxy, and what it answers.
 func (r *reach) proxy(handler *reverseproxy.Handler) {
 	for _, upstream := range handler.Upstreams {
-		if !routes.RunsPHP(handler) { // those serve many apps at one address
+		if !routes.RunsPHP(handler) { // FastCGI serves many apps at one address
 			r.ways = append(r.ways, way{upstream.Dial, strings.Join(r.server.Listen, ", "), r.hosts, r.guard, r.partly})
 		}
 	}
@@ -237,7 +240,7 @@ func (r *reach) proxy(handler *reverseproxy.Handler) {
 	}
 }
 
-// invoke goes on inside a named route.
+// invoke walks through a named route.
 func (r *reach) invoke(name string) {
 	route, ok := r.server.NamedRoutes[name]
 	if !ok || slices.Contains(r.invoked, name) {
@@ -249,7 +252,8 @@ func (r *reach) invoke(name string) {
 }
 
 // responses walks through the routes that handle some of a proxy's responses, and reports whether
-// requests go on after one of them, as with forward_auth. After errors of the app none is meant to.
+// requests continue after one of them, as with forward_auth. That does not apply to routes for
+// server errors.
 func (r *reach) responses(list []caddyhttp.ResponseHandler) (goOn bool) {
 	before, guard := len(r.answered), r.guard
 	for i := range list {
@@ -260,7 +264,7 @@ func (r *reach) responses(list []caddyhttp.ResponseHandler) (goOn bool) {
 	return goOn
 }
 
-// onlyErrors reports whether a matcher asks for server errors alone.
+// onlyErrors reports whether a matcher matches only server errors.
 func onlyErrors(m *caddyhttp.ResponseMatcher) bool {
 	return m != nil && len(m.StatusCode) > 0 && !slices.ContainsFunc(m.StatusCode, func(code int) bool { return code != 5 && code < 500 })
 }

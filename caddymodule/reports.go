@@ -19,7 +19,7 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// addReports makes the reporter of the instance's events.
+// addReports creates the reporter of the instance's events.
 func (inst *instance) addReports(h *Handler) (err error) {
 	config := observe.Config{
 		Issuer: inst.issuer, Logger: inst.logger, Mend: inst.refusedMend,
@@ -64,7 +64,7 @@ func (inst *instance) live() *observe.Live {
 	return &store.live
 }
 
-// refusedMend says what to do about a refused token of that issuer.
+// refusedMend returns what to do about a refused token of that issuer.
 func (inst *instance) refusedMend(reason bearer.Reason, issuer string) string {
 	switch {
 	case reason == observe.Malformed:
@@ -82,8 +82,8 @@ func (inst *instance) refusedMend(reason bearer.Reason, issuer string) string {
 	}
 }
 
-// An observer gets the events of an instance: it reports them, and ends the streams of sessions that
-// are revoked.
+// An observer receives the events of an instance: it reports them, and closes the streams of
+// sessions that are revoked.
 type observer struct{ *instance }
 
 // Event implements sessions.Observer.
@@ -95,8 +95,8 @@ func (o observer) Event(ctx context.Context, e *sessions.Event) {
 	o.Reporter.Event(ctx, e)
 }
 
-// endStreams ends the streams of a session that was revoked. The deny list covers most sessions too,
-// but not one whose last access token expired long before.
+// endStreams closes the streams of a session that was revoked. The deny list does that for most
+// sessions, but not for one whose last access token expired long ago.
 func (o observer) endStreams(e *sessions.Event) {
 	if store := o.store.Load(); store != nil && !e.Session.RevokedAt.IsZero() {
 		store.streams.End(e.Session.Key())
@@ -108,14 +108,13 @@ func (o observer) Expired(s *sessions.Session) { o.store.Load().expired(s) }
 
 // endpoints are a group of our own endpoints.
 type endpoints interface {
-	// Route reports whose request it is. It does not allocate for requests that pass.
+	// Route matches a request. It does not allocate for requests that pass.
 	Route(r *http.Request) urlpath.Match
-	// Serve answers a request that is not the app's, as Route found it.
+	// Serve answers a request that Route matched.
 	Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match)
-	// NeedsStore reports whether the answer to such a request needs the store, and not the keys
-	// alone.
+	// NeedsStore reports whether answering the match requires the store, rather than only the keys.
 	NeedsStore(m urlpath.Match) bool
-	// Unavailable answers such a request while what it needs is not open.
+	// Unavailable answers such a request while a part that it needs is not open.
 	Unavailable(w http.ResponseWriter, r *http.Request, m urlpath.Match, cause error)
 }
 
@@ -140,7 +139,7 @@ func (inst *instance) addAPI(h *Handler) (err error) {
 	return err
 }
 
-// serve answers a request that is ours.
+// serve answers a request for our endpoints.
 func (inst *instance) serve(own endpoints, w http.ResponseWriter, r *http.Request, m urlpath.Match) {
 	defer observe.Answered(r)()
 	if inst.cors.Serve(w, r) {

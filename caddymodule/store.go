@@ -35,13 +35,13 @@ type StoreOpener interface {
 	OpenStore(ctx context.Context, logger *zap.Logger) (sessions.Store, error)
 }
 
-// A StoreLocator is a StoreOpener that says where its database is: for people, without
-// passwords, "" if it is not known.
+// A StoreLocator is a StoreOpener that can describe where its database is: for people to read,
+// without passwords, "" if it is unknown.
 type StoreLocator interface {
 	StoreLocation() string
 }
 
-// locationOf returns where the database of a store module is; "" if it is not known.
+// locationOf returns where the database of a store module is; "" if it is unknown.
 func locationOf(opener StoreOpener) string {
 	if locator, ok := opener.(StoreLocator); ok {
 		return locator.StoreLocation()
@@ -49,8 +49,7 @@ func locationOf(opener StoreOpener) string {
 	return ""
 }
 
-// stores are the open stores of this process, by their keys: a reload, and several
-// blocks, share them.
+// stores are the open stores of this process, by key: reloads and several blocks share them.
 var stores = caddy.NewUsagePool()
 
 // An openStore is a store in the pool, with its revocations, the open streams of its sessions, and
@@ -60,12 +59,12 @@ type openStore struct {
 	watch     revocation.Watcher
 	streams   streams.Registry
 	live      observe.Live
-	observers observers // of the realms
+	observers observers // by realm
 	cancel    context.CancelFunc
 	running   sync.WaitGroup
 }
 
-// A store is swept every sweepPause, sweepBatch rows at a time, and asked for its identity every
+// A store is swept every sweepPause, sweepBatch rows at a time, and its identity is checked every
 // identifyPause. The rows of this node's bulk revocations are revoked sweepRest later.
 const (
 	sweepPause = 10 * time.Second
@@ -123,13 +122,13 @@ func startStore(ctx context.Context, store sessions.Store, logger *zap.Logger) (
 // identify checks every identifyPause whether the store was emptied or replaced.
 func (o *openStore) identify(ctx context.Context, logger *zap.Logger) {
 	periodic.Run(ctx, identifyPause, func() {
-		if changed, _ := o.watch.Identify(ctx); changed { // a store that is down is reported elsewhere
+		if changed, _ := o.watch.Identify(ctx); changed { // that the store is down is reported elsewhere
 			logger.Error("the session store was emptied or replaced: access tokens that were minted before are refused")
 		}
 	})
 }
 
-// Destruct ends what runs and closes the store.
+// Destruct stops the background work and closes the store.
 func (o *openStore) Destruct() error {
 	o.cancel()
 	o.running.Wait()
@@ -184,7 +183,7 @@ func (o *observers) remove(realm string, observer sessions.Observer) {
 	o.byRealm[realm] = slices.DeleteFunc(o.byRealm[realm], func(other sessions.Observer) bool { return other == observer })
 }
 
-// of returns the observer of a realm; nil where there is none.
+// of returns the observer of a realm, or nil.
 func (o *observers) of(realm string) sessions.Observer {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -194,7 +193,7 @@ func (o *observers) of(realm string) sessions.Observer {
 	return nil
 }
 
-// engineOf is the name of a store module.
+// engineOf returns the name of a store module.
 func engineOf(opener StoreOpener) string {
 	if module, ok := opener.(caddy.Module); ok {
 		return module.CaddyModule().ID.Name()
@@ -202,7 +201,7 @@ func engineOf(opener StoreOpener) string {
 	return "unknown"
 }
 
-// ping reports whether the store answers.
+// ping returns nil if the store responds.
 func ping(ctx context.Context, store sessions.Store) error {
 	if admin, ok := sessions.As[sessions.AdminStore](store); ok {
 		return admin.Ping(ctx)

@@ -21,7 +21,7 @@ func init() {
 	caddy.RegisterModule(PebbleStore{})
 }
 
-// PebbleStore keeps the sessions in an embedded database on this machine.
+// PebbleStore stores the sessions in an embedded database on this machine.
 type PebbleStore struct {
 	// The directory of the database. Default: `auth_sessions/pebble` in Caddy's
 	// data directory.
@@ -53,7 +53,7 @@ func (s *PebbleStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// Provision gives the placeholders their values.
+// Provision resolves placeholders.
 func (s *PebbleStore) Provision(caddy.Context) error {
 	if err := placeholder.ResolveAll(s); err != nil {
 		return fmt.Errorf("store pebble: %w", err)
@@ -61,7 +61,7 @@ func (s *PebbleStore) Provision(caddy.Context) error {
 	return nil
 }
 
-// StoreKey names the directory.
+// StoreKey returns the directory as a key.
 func (s *PebbleStore) StoreKey() (string, error) {
 	dir, err := canonical.Path(s.directory())
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *PebbleStore) StoreKey() (string, error) {
 	return "pebble " + dir, nil
 }
 
-// StoreLocation is the directory.
+// StoreLocation returns the directory.
 func (s *PebbleStore) StoreLocation() string {
 	dir, err := canonical.Path(s.directory())
 	if err != nil {
@@ -79,12 +79,12 @@ func (s *PebbleStore) StoreLocation() string {
 	return dir
 }
 
-// OpenStore opens the database, and makes it if it is not there yet.
+// OpenStore opens the database, and creates it if it does not exist.
 func (s *PebbleStore) OpenStore(_ context.Context, logger *zap.Logger) (sessions.Store, error) {
 	return s.open(logger, false)
 }
 
-// OpenExisting opens the database, if it is there.
+// OpenExisting opens the database if it exists.
 func (s *PebbleStore) OpenExisting(_ context.Context, logger *zap.Logger) (sessions.Store, error) {
 	return s.open(logger, true)
 }

@@ -19,16 +19,15 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// A trusted is a trusted issuer at work.
+// A trusted is a trusted issuer with its key source.
 type trusted struct {
 	issuer bearer.Issuer
-	load   func(context.Context) // reads what is remembered, without the network; may be nil
+	load   func(context.Context) // loads saved keys, without the network; may be nil
 	run    func(context.Context) // keeps the keys fresh until the context ends; may be nil
 }
 
-// newTrusted makes the source of an issuer's keys. Files and secrets are read
-// here, so that what is wrong with them shows when a configuration is validated;
-// the network is left alone until run.
+// newTrusted creates the key source of an issuer. It reads files and secrets, so that problems with
+// them are found when a configuration is validated; the network is not used before run.
 func newTrusted(ctx caddy.Context, logger *zap.Logger, t *config.Trust) (*trusted, error) {
 	issuer, err := t.BearerIssuer()
 	if err != nil {
@@ -111,8 +110,8 @@ func (made *trusted) fromRemote(ctx caddy.Context, logger *zap.Logger, t *config
 	return nil
 }
 
-// issuerRoots returns the certificate authorities that vouch for an issuer's servers; nil: those of
-// the system.
+// issuerRoots returns the CAs that are trusted for an issuer's servers; nil means those of the
+// system.
 func issuerRoots(t *config.Trust) (*x509.CertPool, error) {
 	if t.CA == "" {
 		return nil, nil
@@ -124,11 +123,11 @@ func issuerRoots(t *config.Trust) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-// readCAs reads certificates of authorities from a PEM file.
+// readCAs reads CA certificates from a PEM file.
 func readCAs(file string) (*x509.CertPool, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return nil, errors.Unwrap(err) // the path is in the message already
+		return nil, errors.Unwrap(err) // the message already contains the path
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(data) {
@@ -137,16 +136,16 @@ func readCAs(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// slogOf returns the logger for packages that log by log/slog.
+// slogOf returns the logger for packages that use log/slog.
 func slogOf(logger *zap.Logger) *slog.Logger {
 	return slog.New(zapslog.NewHandler(logger.Core(), zapslog.AddStacktraceAt(slog.LevelError+1)))
 }
 
-// ownLeeway is how far apart two nodes' ideas of the store's clock may be.
+// ownLeeway is how much two nodes' estimates of the store's clock may differ.
 const ownLeeway = 2 * time.Second
 
-// addVerifier makes the verifier of callers' tokens. It also verifies our own access
-// tokens, to recognize their callers.
+// addVerifier creates the verifier of callers' tokens. It also verifies our own access tokens, to
+// recognize their callers.
 func (inst *instance) addVerifier(h *Handler) (err error) {
 	config := bearer.Config{Observer: observer{inst}, Issuers: []bearer.Issuer{inst.ownIssuer(h.AccessToken.Audience)}}
 	for _, t := range h.Trust {
@@ -161,7 +160,7 @@ func (inst *instance) addVerifier(h *Handler) (err error) {
 	return err
 }
 
-// ownIssuer returns how our own access tokens for that audience are verified.
+// ownIssuer returns the configuration for verifying our own access tokens for that audience.
 func (inst *instance) ownIssuer(audience []string) bearer.Issuer {
 	return bearer.Issuer{Name: inst.issuer, Keys: inst.keyring.Access, Audiences: audience, Own: true, Leeway: ownLeeway, Now: inst.now}
 }

@@ -1,16 +1,14 @@
 package config
 
-// Audit says how what happens is recorded, beside the log.
+// Audit says how events are recorded in addition to the log.
 type Audit struct {
-	// A file of JSON lines, each of which holds the hash of the one before:
-	// `caddy auth-sessions audit verify` reports whether one was changed, removed or
-	// swapped. It is made where it is not there, for its owner alone to read. Default:
-	// none.
+	// A file of JSON lines, each with the hash of the one before: `caddy auth-sessions audit
+	// verify` reports whether one was changed, removed or swapped. If it does not exist, it is
+	// created, readable only by its owner. Default: none.
 	File string `json:"file,omitempty" placeholders:"resolve"`
 
-	// Whether nothing happens to a session that is not in the file: the line is on
-	// disk before a session is created or refreshed, or the answer is 503. Needs a
-	// file.
+	// Whether every session must be in the file: the line is on disk before a session is created or
+	// refreshed, or the answer is 503. Needs a file.
 	Required bool `json:"required,omitempty"`
 }
 

@@ -12,83 +12,80 @@ import (
 	"authsidecar/caddymodule/internal/placeholder"
 )
 
-// Texts that take {env.NAME} and {file.path} say so by the tag placeholders; all others
-// refuse them (package placeholder).
+// Fields that accept {env.NAME} and {file.path} have the tag placeholders; all others refuse them
+// (package placeholder).
 
-// Block is an auth_sessions block: what an operator writes, in the Caddyfile or as JSON.
+// Block is an auth_sessions block: the configuration that an operator writes, in the Caddyfile or
+// as JSON.
 type Block struct {
-	// The "iss" of the tokens that are minted: an absolute http or https URL
-	// without query and fragment. It also names the realm: blocks of one
-	// issuer share their sessions, those of different issuers never see each
-	// other's. Required.
+	// The "iss" of the tokens that are minted: an absolute http or https URL without query and
+	// fragment. It is also the realm: blocks with the same issuer share their sessions, and those
+	// with different issuers never see each other's. Required.
 	Issuer string `json:"issuer" example:"https://app.example.com"`
 
-	// Where sessions are created: an absolute, clean path without trailing
-	// slash, wildcards and placeholders. Default: `/auth/sessions`
+	// Where sessions are created: an absolute, clean path without a trailing slash, wildcards or
+	// placeholders. Default: `/auth/sessions`
 	Path string `json:"path,omitempty" example:"/auth/sessions"`
 
 	// The issuers whose bearer JWTs callers may present, each with its own keys.
 	// At least one is required.
 	Trust []*Trust `json:"trust"`
 
-	// Who may have a session for whom; what no rule allows is denied. At least
-	// one is required.
+	// Who may have a session for whom; a request that no rule allows is denied. At least one is
+	// required.
 	Allow []*Rule `json:"allow"`
 
-	// Shadow rules, in the forms of allow: what they would decide of each request
-	// is logged, and none of them ever grants anything.
+	// Shadow rules, in the forms of allow: what they would decide for each request is logged, but
+	// they never allow anything.
 	Shadow []*Rule `json:"shadow_allow,omitempty"`
 
-	// User ids that nobody may impersonate, whatever allows it. `*` stands for
-	// any run of characters. All spellings count that differ by case in any language,
-	// by NFKC, or by characters that nobody sees.
+	// User ids that nobody may impersonate, whatever allows it. `*` stands for any characters. All
+	// spellings are protected that differ in case (in any language), compatibility forms (NFKC) or
+	// invisible characters.
 	Protect []string `json:"protect,omitempty" placeholders:"resolve"`
 
-	// Whether refreshing, listing and revoking sessions is served too, below the
-	// path, and there the public keys of access tokens. All methods and all paths
-	// below it are then ours.
+	// Whether sessions can also be refreshed, listed and revoked below the path, where the public
+	// keys of access tokens are served too. All methods and all paths below it are then ours.
 	Lifecycle bool `json:"lifecycle,omitempty" example:""`
 
 	// The OAuth endpoints, and the clients that may use them. Default: none.
 	OAuth *OAuth `json:"oauth,omitempty"`
 
-	// Whether the discovery documents are served, below `/.well-known/`, where libraries that
-	// verify access tokens look for the public keys. With oauth they are in any case.
+	// Whether discovery documents are served below `/.well-known/`, where libraries that verify
+	// access tokens look for the public keys. With oauth they always are.
 	Discovery bool `json:"discovery,omitempty" example:""`
 
-	// Whose callers may list and revoke the sessions of others, in the forms of
-	// allow, but for self: everybody may manage their own. Needs lifecycle.
+	// Which callers may list and revoke the sessions of others, in the forms of allow except self:
+	// everybody may manage their own. Needs lifecycle.
 	Manage []*Rule `json:"manage,omitempty"`
 
-	// Whose callers, back ends, may say in the member client of a request who their own client
-	// is, in the forms of allow, but for self. Default: nobody's.
+	// Which callers, back ends, may say in the member client of a request who their own client is,
+	// in the forms of allow except self. Default: none.
 	ReportClient []*Rule `json:"report_client,omitempty"`
 
-	// The claims of a user's own token that their session keeps, so that access tokens have
-	// them, and a header can tell the app. Default: none.
+	// The claims of a user's own token that their session keeps, for its access tokens and for
+	// headers. Default: none.
 	Claims *Claims `json:"claims,omitempty"`
 
 	// The origins whose scripts may call our endpoints, as browsers send them:
-	// `https://spa.example.com`. No credentials of a browser are taken from them. What the
-	// app allows to other origins is its own matter. Default: none.
+	// `https://spa.example.com`. Cookies do not count for them. This does not affect responses of
+	// the app. Default: none.
 	CORS []string `json:"cors,omitempty" example:"https://spa.example.com"`
 
-	// Whether a description of what this block serves (OpenAPI 3.1) is served at
-	// openapi.json below the path, to anyone.
+	// Whether a description of what this block serves (OpenAPI 3.1) is public at openapi.json below
+	// the path.
 	OpenAPI bool `json:"openapi,omitempty" example:""`
 
-	// How the app learns who sends each request. Default: requests are forwarded as
-	// they came.
+	// How the app learns who sends each request. Default: requests are forwarded unchanged.
 	Identity *Identity `json:"identity,omitempty"`
 
-	// Sessions in cookies of a browser, for people. Default: none.
+	// Sessions in a browser's cookies, for people. Default: none.
 	Browser *Browser `json:"browser,omitempty"`
 
-	// The life of sessions that users have for themselves.
+	// The lifetimes of users' own sessions.
 	Session *Session `json:"session,omitempty" example:""`
 
-	// The life of sessions that callers have for other users, and what is asked
-	// of these.
+	// The lifetimes of sessions for other users, and what these require.
 	Impersonation *Impersonation `json:"impersonation,omitempty" example:""`
 
 	// How refresh tokens are minted.
@@ -97,13 +94,13 @@ type Block struct {
 	// How access tokens are minted.
 	AccessToken *AccessToken `json:"access_token,omitempty" example:""`
 
-	// The signing keys that are generated and kept in Caddy's storage.
+	// The signing keys that are generated and stored in Caddy's storage.
 	SigningKeys *SigningKeys `json:"signing_keys,omitempty" example:""`
 
-	// The record of who acted as whom, beside the log.
+	// The record of who acted as whom, in addition to the log.
 	Audit *Audit `json:"audit,omitempty"`
 
-	// A path whose GET reports whether this can serve: 200, or 503, and nothing more.
+	// A path whose GET reports whether this block can serve requests: 200 or 503, without details.
 	// Default: none.
 	Health string `json:"health,omitempty" example:"/auth/health"`
 
@@ -112,8 +109,8 @@ type Block struct {
 	StoreRaw json.RawMessage `json:"store,omitempty" caddy:"namespace=auth_sessions.stores inline_key=engine"`
 }
 
-// Prepare sets defaults, gives placeholders their values, and checks what is left. Its errors
-// name the word that is wrong.
+// Prepare sets defaults, resolves placeholders, and checks the result. Its errors name the word
+// that is wrong.
 func (b *Block) Prepare() error {
 	if err := b.Resolve(); err != nil {
 		return err
@@ -121,15 +118,15 @@ func (b *Block) Prepare() error {
 	return b.Check()
 }
 
-// Resolve sets defaults and gives placeholders their values.
+// Resolve sets defaults and resolves placeholders.
 func (b *Block) Resolve() error {
 	b.setDefaults()
 	return placed(placeholder.ResolveAll(b))
 }
 
-// CheckWritten sets defaults and checks a block as it is written, with its placeholders: what
-// they stand for may be known to the server alone. at is where something is wrong: the words
-// that lead there, with the number of a repeated one, joined by dots, as in trust.0.audience.
+// CheckWritten sets defaults and checks a block as it is written, without resolving placeholders,
+// whose values may be known only on the server. at is where something is wrong: the words that lead
+// there, with the index of a repeated one, joined by dots, as in trust.0.audience.
 func (b *Block) CheckWritten() (at string, err error) {
 	b.setDefaults()
 	if err = placed(placeholder.Check(b)); err == nil {
@@ -141,7 +138,7 @@ func (b *Block) CheckWritten() (at string, err error) {
 	return at, err
 }
 
-// placed makes a fault of what is wrong with a placeholder.
+// placed turns an error about a placeholder into a fault.
 func placed(err error) error {
 	if of, ok := errors.AsType[*placeholder.Error](err); ok {
 		return wrong(wordsOf.Replace(of.At), "%w", of)
@@ -149,14 +146,13 @@ func placed(err error) error {
 	return err
 }
 
-// wordsOf are the words of the Caddyfile whose names in JSON are others.
+// wordsOf maps names in JSON to different words in the Caddyfile.
 var wordsOf = strings.NewReplacer("shadow_allow.", "shadow allow.", "identity.headers.", "identity.header.", "oauth.clients.", "client.")
 
 const day = 24 * time.Hour
 
-// setDefaults fills in what the configuration leaves open, so that all blocks are
-// there afterwards. Where a default could contradict what the operator wrote, it
-// gives way.
+// setDefaults sets all defaults, so that no block is nil afterwards. A default that would
+// contradict what the operator wrote is adjusted.
 func (b *Block) setDefaults() {
 	b.Path = cmp.Or(b.Path, "/auth/sessions")
 	for _, t := range b.Trust {

@@ -12,45 +12,45 @@ import (
 	"authsidecar/sessions/browser"
 )
 
-// Browser keeps the tokens of sessions in cookies, for people. The app never sees them, and no
-// script does. Needs lifecycle and identity.
+// Browser keeps the tokens of sessions in cookies, for people. Neither the app nor scripts ever see
+// them. Needs lifecycle and identity.
 type Browser struct {
-	// What the cookies are called: this, and with `-refresh`, `-as` and `-as-refresh` behind it.
-	// It begins with `__Host-`, so that no other host sets them; where the issuer is this
-	// machine over plain http, which could set none of that name, it is used without.
-	// Default: `__Host-session`
+	// The name of the cookies: this, and this followed by `-refresh`, `-as` and `-as-refresh`. It
+	// begins with `__Host-`, so that no other host can set them; if the issuer is this machine over
+	// plain http, where such cookies cannot be set, the prefix is omitted. Default:
+	// `__Host-session`
 	Cookie string `json:"cookie,omitempty" example:"__Host-session"`
 
-	// For how long the link is good by which a session is handed over (`"deliver": "link"`):
-	// 10 seconds to 10 minutes. Default: 1 minute.
+	// How long the link that hands over a session (`"deliver": "link"`) is valid: 10 seconds to 10
+	// minutes. Default: 1 minute.
 	Link caddy.Duration `json:"link,omitempty" example:"1m"`
 
-	// The origin, another name of this site, on which links to impersonations are opened: the
-	// cookies and the storage of the app are then not those that one has for oneself.
+	// The origin, another host of this site, on which links to impersonations are opened, so that
+	// impersonations do not share the app's cookies and storage with a person's own session.
 	// Default: the host of the issuer.
 	ImpersonateOn string `json:"impersonate_on,omitempty" example:"https://as.example.com"`
 
-	// Cookies of the app that a browser drops when an impersonation begins or ends there.
-	// They have to be for this host alone and all of its paths. Not beside impersonate_on,
-	// which needs none. Default: none.
+	// Cookies of the app that are removed from the browser when an impersonation begins or ends.
+	// They must be for this host only and for all of its paths. Not allowed with impersonate_on,
+	// which does not need them. Default: none.
 	ExpireCookies []string `json:"expire_cookies,omitempty" example:"app_session"`
 
-	// Paths of the app, in the words of Caddy's path matcher, at which people sign out there: a
-	// request to one ends the session whose cookies it comes with, and takes these from the
-	// browser. Requests by GET do so where a person goes there from a page of this site.
-	// Default: none. An answer of the app with `Auth-Session: end` does it in any case.
+	// Paths of the app, in the form of Caddy's path matcher, at which people sign out: a request
+	// for one of them revokes the session of its cookies and removes the cookies. A GET request
+	// does so if a person navigates there from a page of this site. Default: none. A response of
+	// the app with `Auth-Session: end` always does it.
 	SignOut []string `json:"sign_out,omitempty" example:"/logout"`
 
-	// Put a bar on the pages of the app that shows who acts as whom, for how much longer, and a
-	// button to stop. Default: none.
+	// Whether to add a bar to the pages of the app that shows who is acting as whom and for how
+	// long, with a button to stop. Default: no.
 	Banner bool `json:"banner,omitempty" example:""`
 
-	// The origin, another name of this site, of a console for people: their own sessions, and
-	// by right who acts as whom. The app is not served on that host. People sign in there too,
-	// at sign_in. Default: none.
+	// The origin, another host of this site, of a console where people see their own sessions and,
+	// with the necessary rights, who is acting as whom. The app is not served on that host. People
+	// sign in there with sign_in too. Default: none.
 	Console string `json:"console,omitempty" example:"https://sessions.example.com"`
 
-	// Where people sign in. Default: nowhere; sessions come by other ways.
+	// Where people sign in. Default: sessions are created only in other ways.
 	SignIn *SignIn `json:"sign_in,omitempty"`
 }
 
@@ -59,7 +59,7 @@ func (w *Browser) setDefaults() {
 	w.Link = cmp.Or(w.Link, defaultLink)
 }
 
-// maxCookieName bounds the name of the cookies, which each request repeats.
+// maxCookieName limits the length of the name of the cookies, which each request repeats.
 const maxCookieName = 64
 
 func (b *Block) checkBrowser() error {
@@ -119,10 +119,10 @@ func (b *Block) checkSignOut() error {
 // SignOuts returns the paths of the app at which people sign out.
 func (b *Block) SignOuts() []string { return b.browser().SignOut }
 
-// browser returns what is configured of browser; nothing without it.
+// browser returns the configuration of browser, which is empty if there is none.
 func (b *Block) browser() *Browser { return cmp.Or(b.Browser, new(Browser)) }
 
-// Jar returns what reads and writes the cookies; nil without browser.
+// Jar returns the jar of the cookies; nil without browser.
 func (b *Block) Jar() *browser.Jar {
 	if b.Browser == nil {
 		return nil

@@ -7,11 +7,11 @@ import (
 	"authsidecar/sessions/cors"
 )
 
-// ConsoleOrigin returns the origin of the console; "" where there is none.
+// ConsoleOrigin returns the origin of the console; "" if there is none.
 func (b *Block) ConsoleOrigin() string { return b.browser().Console }
 
-// checkConsole checks the host of the console. Cookies go to a host whatever its port is, so that
-// neither the app nor anybody else may have another port of it.
+// checkConsole checks the host of the console. Cookies are sent to all ports of a host, so neither
+// the app nor anybody else may use another port of it.
 func (b *Block) checkConsole() error {
 	on := b.ConsoleOrigin()
 	if on == "" {
@@ -31,7 +31,7 @@ func (b *Block) checkConsole() error {
 	return nil
 }
 
-// checkHost checks the origin of another host of the site, which serves it as it serves the issuer.
+// checkHost checks the origin of another host of the site, which must have the scheme of the issuer.
 func (b *Block) checkHost(word, origin string) error {
 	at, name := "browser."+word, "browser: "+word+" "+origin
 	scheme, _, _ := strings.Cut(b.Issuer, ":")
@@ -45,7 +45,7 @@ func (b *Block) checkHost(word, origin string) error {
 	return nil
 }
 
-// CookieHosts returns the hosts at which browsers have the cookies of browser.
+// CookieHosts returns the hosts on which browsers have our cookies.
 func (b *Block) CookieHosts() []string {
 	hosts := []string{hostOf(b.Origin()), hostOf(b.ImpersonateOrigin())}
 	if on := b.ConsoleOrigin(); on != "" {
@@ -54,7 +54,7 @@ func (b *Block) CookieHosts() []string {
 	return hosts
 }
 
-// WarnHosts returns warnings of the hosts of browser that no site serves.
+// WarnHosts returns warnings about hosts of browser that no site serves.
 func (b *Block) WarnHosts(served func(host string) bool) (found []string) {
 	for _, on := range []struct{ word, origin string }{{"console", b.ConsoleOrigin()}, {"impersonate_on", b.browser().ImpersonateOn}} {
 		if on.origin != "" && !served(hostOf(on.origin)) {

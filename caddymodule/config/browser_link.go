@@ -10,18 +10,18 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// How long a link may be good.
+// Limits on how long a link is valid.
 const (
 	minLink     = caddy.Duration(10 * time.Second)
 	maxLink     = caddy.Duration(10 * time.Minute)
 	defaultLink = caddy.Duration(time.Minute)
 )
 
-// Origin returns the origin of the issuer, and ImpersonateOrigin that of the host on which people
-// impersonate others: the same, unless it is another one.
+// Origin returns the origin of the issuer.
 func (b *Block) Origin() string { return originOf(b.Issuer) }
 
-// ImpersonateOrigin: see Origin.
+// ImpersonateOrigin returns the origin of impersonations: that of the issuer unless another is
+// configured.
 func (b *Block) ImpersonateOrigin() string { return cmp.Or(b.browser().ImpersonateOn, b.Origin()) }
 
 func originOf(text string) string {

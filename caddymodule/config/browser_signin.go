@@ -8,26 +8,27 @@ import (
 	"authsidecar/sessions/bearer"
 )
 
-// SignIn is where people sign in: an OpenID provider, at which this site is a client. Its answer
-// comes to `sign-in/callback` below the path, the redirect URI that the provider has to know.
+// SignIn is where people sign in: an OpenID provider, with this site as a client. The provider
+// redirects to `sign-in/callback` below the path, which must be registered there as the redirect
+// URI.
 type SignIn struct {
-	// The issuer of the provider, which is one of trust: what is configured there says who
-	// people are, and who of them is let in. Its discovery document is below it. Required.
+	// The issuer of the provider, which must be one of trust: that trust decides how users are
+	// identified and who is accepted. Its discovery document is below it. Required.
 	Issuer string `json:"issuer"`
 
-	// What this site is called there. Required.
+	// The client id of this site there. Required.
 	ClientID string `json:"client_id" placeholders:"resolve" example:"my-app"`
 
-	// Its secret there: `{env.NAME}` or `{file.path}`. Default: none, as public clients have.
+	// The client secret: `{env.NAME}` or `{file.path}`. Default: none, for a public client.
 	ClientSecret string `json:"client_secret,omitempty" placeholders:"secret" example:"{env.IDP_HMAC}"`
 
-	// The scopes that are asked for beside `openid`: what the ID token has to say for the
-	// trust and the rules. Default: `email` where the user_claim of the trust is an email
-	// address, else none.
+	// The scopes to request in addition to `openid`: the ID token must contain what the trust and
+	// the rules need. Default: `email` if the user_claim of the trust is an email address,
+	// otherwise none.
 	Scopes []string `json:"scopes,omitempty" placeholders:"resolve" example:"email"`
 }
 
-// SignInTrust returns the trust of the issuer at which people sign in; nil where there is none.
+// SignInTrust returns the trust of the issuer at which people sign in, or nil.
 func (b *Block) SignInTrust() *Trust {
 	issuer := b.SignInIssuer()
 	for _, t := range b.Trust {
@@ -38,10 +39,10 @@ func (b *Block) SignInTrust() *Trust {
 	return nil
 }
 
-// SignInIssuer returns the issuer at which people sign in; "" where they cannot.
+// SignInIssuer returns the issuer at which people sign in, or "".
 func (b *Block) SignInIssuer() string { return cmp.Or(b.browser().SignIn, new(SignIn)).Issuer }
 
-// setSignInDefaults sends whoever has to sign in to where they can.
+// setSignInDefaults sends people who have to sign in to where they can.
 func (b *Block) setSignInDefaults() {
 	s, t := b.Browser.SignIn, b.SignInTrust()
 	if s == nil {

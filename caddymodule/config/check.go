@@ -12,9 +12,9 @@ import (
 	"authsidecar/sessions/cors"
 )
 
-// A fault is something wrong in a configuration.
+// A fault is an error in a configuration.
 type fault struct {
-	at  string // where, as CheckWritten says it
+	at  string // where, in the form of CheckWritten
 	err error
 }
 
@@ -26,9 +26,8 @@ func wrong(at, format string, args ...any) error {
 	return &fault{at: at, err: fmt.Errorf(format, args...)}
 }
 
-// Check returns what is wrong with a configuration whose defaults are set, as far
-// as that can be found without reading a file or the network. Its errors are
-// faults.
+// Check checks a configuration whose defaults are set, as far as possible without reading a file or
+// using the network. Its errors are faults.
 func (b *Block) Check() error {
 	checks := []func() error{
 		b.checkIssuer, b.checkPath, b.checkTrusts, b.checkRules, b.checkProtect,
@@ -56,8 +55,8 @@ func (b *Block) checkIssuer() error {
 	return nil
 }
 
-// absoluteURL reads an http or https URL that is written in its one normal form
-// and has no user and no fragment. No error repeats a password.
+// absoluteURL parses an http or https URL, which must be in normal form and have no user and no
+// fragment. No error repeats a password.
 func absoluteURL(s string) (*url.URL, error) {
 	shown := strconv.Quote(s)
 	if strings.Contains(s, "@") {
@@ -148,7 +147,7 @@ func checkList(at, what string, list []string) error {
 	return nil
 }
 
-// Nearest returns the known word that was probably meant; "" for none.
+// Nearest returns the known word that was probably meant, or "".
 func Nearest(word string, known []string) string {
 	best, least := "", 3
 	for _, candidate := range known {
@@ -159,7 +158,7 @@ func Nearest(word string, known []string) string {
 	return best
 }
 
-// distance counts the letters to insert, remove and replace between two words.
+// distance counts the letters to insert, remove or replace between two words.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

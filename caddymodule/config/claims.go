@@ -12,19 +12,18 @@ import (
 	"authsidecar/sessions/forward"
 )
 
-// Claims says what the sessions that users have for themselves keep of the tokens that they
-// were created with.
+// Claims says which claims users' own sessions keep of the tokens that they were created with.
 type Claims struct {
-	// The claims that are kept, by their names, and that access tokens have after a refresh
-	// too: 4 KiB at most, as JSON. At least one.
+	// The names of the claims that sessions keep, and that access tokens have, also after a
+	// refresh: at most 4 KiB as JSON. At least one is required.
 	Names []string `json:"names"`
 
-	// How long after it was issued what the caller's token said is passed on: nobody asks its
-	// issuer again. At most 30 days. Default: 1 day.
+	// How long after the caller's token was issued its claims are passed on, since they are never
+	// fetched again. At most 30 days. Default: 1 day.
 	MaxAge caddy.Duration `json:"max_age,omitempty" example:"1d"`
 }
 
-// maxClaimsAge bounds for how long claims are passed on that nobody asks for again.
+// maxClaimsAge is the maximum of max_age.
 const maxClaimsAge = 30 * day
 
 func (c *Claims) setDefaults() { c.MaxAge = cmp.Or(c.MaxAge, caddy.Duration(day)) }
@@ -34,7 +33,7 @@ func (b *Block) checkClaims() error {
 	if c == nil {
 		return nil
 	}
-	if err := checkList("claims", "claims", append([]string{}, c.Names...)); err != nil { // it is required
+	if err := checkList("claims", "claims", append([]string{}, c.Names...)); err != nil { // not nil, since it is required
 		return err
 	}
 	for _, name := range c.Names {
@@ -51,17 +50,17 @@ func (b *Block) checkClaims() error {
 	return nil
 }
 
-// KeptClaims returns the names of the claims that are kept, and for how long.
+// KeptClaims returns the names of the claims to keep, and for how long.
 func (b *Block) KeptClaims() (names []string, age time.Duration) {
 	c := cmp.Or(b.Claims, new(Claims))
 	return c.Names, time.Duration(c.MaxAge)
 }
 
-// ownClaims are the claims that our access tokens have anyhow.
+// ownClaims are the claims that our access tokens always have.
 var ownClaims = []string{"iss", "exp", "aud", "sub", "client_id", "iat", "jti", "sid", "sid_iat", "act", "reason"}
 
-// warnClaims warns of claims that are passed on for long, and of headers that no token of ours
-// can fill.
+// warnClaims warns about claims that are passed on for a long time, and about headers for claims
+// that our tokens never have.
 func (b *Block) warnClaims() (found []string) {
 	names, age := b.KeptClaims()
 	if age > day {

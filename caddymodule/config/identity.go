@@ -12,74 +12,71 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// Identity says how the app learns who sends each request. Our headers are removed from
-// every request, and set where a token was verified.
+// Identity says how the app learns who sends each request. Our headers are removed from every
+// request, and set if a token was verified.
 type Identity struct {
-	// Whether a request without a valid token is refused, with 401. Without, it goes to
-	// the app as anonymous. A bad token of ours is refused either way.
+	// Whether a request without a valid token is refused with 401. Otherwise it goes to the app as
+	// anonymous. An invalid token of ours is always refused.
 	Require bool `json:"require,omitempty"`
 
-	// Paths, in the words of Caddy's path matcher, on which nothing is required and
-	// nothing refused. Only a canonical path is exempt: one that all servers read alike.
+	// Paths, in the form of Caddy's path matcher, on which no token is required and none refused.
+	// Only a canonical path is exempt: one that all servers read in the same way.
 	Exempt []string `json:"exempt,omitempty" example:"/public/*"`
 
-	// The headers that tell the app. Default: `X-Auth-User` user_id, `X-Auth-Session`
-	// session_id, `X-Auth-Actor` actor. Those three are removed from requests whatever
-	// is set.
+	// The headers that tell the app. Default: `X-Auth-User` user_id, `X-Auth-Session` session_id,
+	// `X-Auth-Actor` actor. These three are always removed from requests.
 	Headers []IdentityHeader `json:"headers,omitempty"`
 
-	// Whether the tokens of trusted issuers are accepted beside our access tokens.
+	// Whether the tokens of trusted issuers are accepted in addition to our access tokens.
 	AcceptCallers bool `json:"accept_callers,omitempty"`
 
-	// The name of a cookie that holds the token where no Authorization does. Unsafe
-	// requests with it are refused unless the browser says that a page of this site sent
-	// them. One that is over is expired, if it has Path=/ and no Domain.
+	// The name of a cookie with the token, for requests without Authorization. Unsafe requests with
+	// it are refused unless the browser says that a page of this site sent them. An expired one is
+	// removed, if it has Path=/ and no Domain.
 	Cookie string `json:"cookie,omitempty" example:"__Host-session"`
 
-	// Where a person is sent who asks for a page and is refused: a URL or a path,
-	// placeholders allowed, as in `/login?next={http.request.uri_escaped}`. In the query
-	// they are escaped; what would lead away from the site is left out. Programs get 401.
+	// Where people are redirected who request a page and are refused: a URL or a path, placeholders
+	// allowed, as in `/login?next={http.request.uri_escaped}`. Placeholders are escaped in the
+	// query, and values that lead away from the site are dropped. Programs get 401.
 	Login string `json:"login,omitempty" placeholders:"request" example:"/login?next={http.request.uri_escaped}"`
 
 	// A JWT for the app in place of the bearer token.
 	Assertion *Assertion `json:"assertion,omitempty"`
 
-	// Whether what stays open (WebSockets, server-sent events) ends with its session.
-	// What is open for an impersonated session always does.
+	// Whether what stays open (WebSockets, server-sent events) is closed when its session ends. For
+	// impersonated sessions it always is.
 	EndStreams bool `json:"end_streams,omitempty" example:""`
 
-	// `trusted_proxies`: keep the headers that tell an app another path than that of the
-	// request (`X-Original-URL` and its like) where one of the server's `trusted_proxies`
-	// sent it. Neither `exempt` nor `deny` looks at them. Default: they are removed from
-	// every request.
+	// `trusted_proxies`: keep the headers that tell an app another path than that of the request
+	// (such as `X-Original-URL`) if one of the server's `trusted_proxies` sent them. `exempt` and
+	// `deny` ignore them. Default: they are removed from every request.
 	PathHeaders string `json:"path_headers,omitempty" example:"trusted_proxies"`
 
-	// Require as a shadow: what it would refuse is counted and logged, and goes to the app
-	// as anonymous. No header is set, and none of the app's is removed; those that will
-	// be are logged.
+	// Shadow mode of require: requests that it would refuse are counted and logged, and go to the
+	// app as anonymous. No headers are set or removed; those that would be are logged.
 	Shadow bool `json:"shadow,omitempty"`
 }
 
-// IdentityHeader is a header that tells the app something.
+// IdentityHeader is a header that the app receives.
 type IdentityHeader struct {
-	// The name of the header. Nobody else can set it.
+	// The name of the header. Clients cannot set it.
 	Name string `json:"name"`
 
-	// What it tells: `user_id`, `session_id`, `actor`, `actor_issuer`,
-	// `is_impersonation`, `reason` or `client_id`; or a claim of the token, by its name
-	// or by a JSON pointer, which starts with a slash.
+	// Its value: `user_id`, `session_id`, `actor`, `actor_issuer`, `is_impersonation`, `reason` or
+	// `client_id`; or a claim of the token, by its name or by a JSON pointer, which starts with a
+	// slash.
 	Field string `json:"field"`
 }
 
-// Assertion is a JWT that tells the app who is asking: of one minute, signed with the
-// key of access tokens, which the app finds at `jwks.json` below the path.
+// Assertion is a JWT that tells the app who sends a request: valid for one minute, and signed with
+// the key of access tokens, which is published at `jwks.json` below the path.
 type Assertion struct {
 	// Its "aud". Default: the issuer.
 	Audience []string `json:"audience,omitempty" placeholders:"resolve"`
 }
 
-// defaultHeaders are set unless others are configured, and removed from requests in any
-// case: an app may read one that its configuration does not name.
+// defaultHeaders are set unless others are configured, and are always removed from requests: an app
+// may read one that its configuration does not name.
 var defaultHeaders = []IdentityHeader{
 	{Name: "X-Auth-User", Field: "user_id"},
 	{Name: "X-Auth-Session", Field: "session_id"},
@@ -119,12 +116,12 @@ func (i *Identity) checkModes() error {
 	return nil
 }
 
-// ownHeaders are those that requests need for what they are, or that no proxy hands on.
+// ownHeaders are headers that requests need for their own meaning, or that proxies do not pass on.
 var ownHeaders = []string{
 	"authorization", "connection", "cookie", "expect", "forwarded", "host", "keep-alive", "origin", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade", "via",
 }
 
-// isPlainHeader reports whether every server takes a header of that name for what it is.
+// isPlainHeader reports whether all servers treat a header with that name in the same way.
 func isPlainHeader(name string) bool {
 	return httpguts.ValidHeaderFieldName(name) && !strings.ContainsAny(name, "_.") && len(name) <= 64
 }
@@ -171,11 +168,11 @@ func (i *Identity) checkExempt() error {
 	return nil
 }
 
-// fromTrustedProxies is what path_headers may say.
+// fromTrustedProxies is the only value of path_headers.
 const fromTrustedProxies = "trusted_proxies"
 
-// TrustsPathHeaders reports whether the headers that rename a path are kept where a trusted
-// proxy of the server sent them.
+// TrustsPathHeaders reports whether headers that rename a path are kept if a trusted proxy of the
+// server sent them.
 func (i *Identity) TrustsPathHeaders() bool { return i.PathHeaders == fromTrustedProxies }
 
 func (i *Identity) checkPathHeaders() error {
@@ -204,7 +201,7 @@ func (i *Identity) checkLogin() error {
 	return nil
 }
 
-// Fields returns the fields that the headers hold, and the header names that clients cannot set.
+// Fields returns the fields in the headers, and the header names that clients cannot set.
 func (i *Identity) Fields() (names []string, fields []forward.Field) {
 	for _, header := range i.Headers {
 		fields = append(fields, forward.Field(header.Field))

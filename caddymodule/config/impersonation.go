@@ -9,28 +9,27 @@ import (
 	"authsidecar/sessions"
 )
 
-// Impersonation bounds the sessions that callers have for other users.
+// Impersonation limits the sessions for other users.
 type Impersonation struct {
-	// The life of a session whose request asks for none. Default: 1 hour.
+	// The lifetime of a session if the request does not ask for one. Default: 1 hour.
 	TTL caddy.Duration `json:"ttl,omitempty" example:"1h"`
 
-	// The longest life that a request may ask for. Default: 8 hours.
+	// The maximum lifetime of a request. Default: 8 hours.
 	MaxTTL caddy.Duration `json:"max_ttl,omitempty" example:"8h"`
 
-	// A session that is not refreshed for that long is over. At least one and a
-	// half times the life of an access token. Default: 15 minutes.
+	// A session that is not refreshed for that long ends. At least one and a half times the
+	// lifetime of an access token. Default: 15 minutes.
 	Idle caddy.Duration `json:"idle,omitempty" example:"15m"`
 
-	// Whether a request must say why.
+	// Whether a request must have a reason.
 	RequireReason bool `json:"require_reason,omitempty" example:""`
 
-	// Whether their requests may only look: those that could change something are
-	// refused (403), and upgrades and CONNECT with them. Needs identity.
+	// Whether impersonated sessions can only read: requests that could change something are refused
+	// (403), as are upgrades and CONNECT. Needs identity.
 	ReadOnly bool `json:"read_only,omitempty" example:""`
 
-	// Paths that their requests never reach (403), in the forms of the `path`
-	// matcher; nor do they reach any whose spelling servers read in different ways.
-	// Needs identity.
+	// Paths that are closed to impersonated sessions (403), in the forms of the `path` matcher;
+	// paths that servers may read in different ways are closed too. Needs identity.
 	Deny []string `json:"deny,omitempty" example:"/billing/* /account/delete"`
 }
 
@@ -38,9 +37,9 @@ func (i *Impersonation) Lifetimes() sessions.Lifetimes {
 	return sessions.Lifetimes{TTL: time.Duration(i.TTL), MaxTTL: time.Duration(i.MaxTTL), Idle: time.Duration(i.Idle)}
 }
 
-// checkImpersonation asks less of idle than checkSession does: these sessions
-// are to end soon after their user went away. What is left is half an access
-// token's life for a client that refreshes when its token is over.
+// checkImpersonation is less strict about idle than checkSession: these sessions should end soon
+// after their actor has left. A client that refreshes when its access token expires still has half
+// a token lifetime to do so.
 func (b *Block) checkImpersonation() error {
 	i := b.Impersonation
 	if err := checkLife("impersonation", i.TTL, i.MaxTTL, i.Idle); err != nil {
@@ -53,7 +52,7 @@ func (b *Block) checkImpersonation() error {
 	return nil
 }
 
-// checkGuards checks what impersonated sessions are kept from.
+// checkGuards checks the restrictions of impersonated sessions.
 func (b *Block) checkGuards() error {
 	i := b.Impersonation
 	for word, given := range map[string]bool{"read_only": i.ReadOnly, "deny": i.Deny != nil} {

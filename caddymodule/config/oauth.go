@@ -12,43 +12,42 @@ import (
 	"authsidecar/sessions/oauthapi"
 )
 
-// OAuth says where the OAuth endpoints are, and for whom.
+// OAuth configures the OAuth endpoints and their clients.
 type OAuth struct {
-	// Where they are: `token`, `revoke` and `introspect` below it. An absolute, clean path
-	// without trailing slash, wildcards and placeholders. Default: `/oauth`
+	// The path below which `token`, `revoke` and `introspect` are: absolute and clean, without a
+	// trailing slash, wildcards or placeholders. Default: `/oauth`
 	Path string `json:"path,omitempty" example:"/oauth"`
 
-	// The clients that may use them. At least one.
+	// The clients that may use the endpoints. At least one is required.
 	Clients []*Client `json:"clients"`
 }
 
-// Client is an OAuth client. It is public, or confidential by one of secrets and jwks.
+// Client is an OAuth client. It is public, or confidential with either secrets or jwks.
 type Client struct {
 	// Its client_id. Required.
 	ID string `json:"id"`
 
-	// Whether it does not authenticate, as apps in browsers and on phones, which can keep no
-	// secret.
+	// Whether the client does not authenticate, like apps in browsers and on phones, which cannot
+	// keep a secret.
 	Public bool `json:"public,omitempty" example:""`
 
-	// Its secret, 32 to 1024 bytes, or several while one takes the other's place.
-	// Placeholders are resolved when the configuration is loaded: `{env.NAME}` or
-	// `{file.path}`.
+	// Its secret, 32 to 1024 bytes, or several while one replaces another. Placeholders are
+	// resolved when the configuration is loaded: `{env.NAME}` or `{file.path}`.
 	Secrets []string `json:"secrets,omitempty" placeholders:"secret"`
 
-	// SHA-256 of its secrets, in hex: instead of them, or beside.
+	// SHA-256 hashes of its secrets, in hexadecimal: instead of them, or in addition.
 	SecretSHA256 []string `json:"secret_sha256,omitempty" placeholders:"resolve" example:"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"`
 
-	// The keys by which it authenticates, `private_key_jwt`: an https URL (http for this machine
-	// alone) of a JWK set, or the path of a file with PEM, a JWK or a JWK set, which is read
+	// The keys with which it authenticates (`private_key_jwt`): an https URL of a JWK set (http
+	// only for this machine), or the path of a file with PEM, a JWK or a JWK set, which is read
 	// again when it changes.
 	JWKS string `json:"jwks,omitempty" example:"https://client.example.com/jwks.json"`
 
-	// A file with the certificates (PEM) of the authorities that are trusted for the server of
-	// jwks. Default: those of the system.
+	// A file with the CA certificates (PEM) that are trusted for the server of jwks. Default: those
+	// of the system.
 	CA string `json:"ca,omitempty" placeholders:"resolve" example:"/etc/ssl/internal-ca.pem"`
 
-	// Whether the keys may be had over plain HTTP: only safe in a private network.
+	// Whether the keys may be fetched over plain HTTP: only safe in a private network.
 	InsecureHTTP bool `json:"insecure_http,omitempty" example:""`
 }
 
@@ -60,7 +59,7 @@ func (b *Block) PublishesKeys() bool {
 	return b.Discovers() || b.Identity != nil && b.Identity.Assertion != nil
 }
 
-// ClientNames returns the names of the clients, and of those that authenticate.
+// ClientNames returns the ids of all clients, and of those that authenticate.
 func (b *Block) ClientNames() (all, confidential map[string]bool) {
 	if b.OAuth == nil {
 		return nil, nil
@@ -75,7 +74,7 @@ func (b *Block) ClientNames() (all, confidential map[string]bool) {
 // IsRemote reports whether the client's keys are fetched from a server.
 func (c *Client) IsRemote() bool { return isURL(c.JWKS) }
 
-// SecretHashes are what stands for the secrets of the client.
+// SecretHashes returns the hashes of the client's secrets.
 func (c *Client) SecretHashes() (hashes [][32]byte, err error) {
 	for _, secret := range c.Secrets {
 		text, err := placeholder.Resolve(secret)
@@ -133,7 +132,7 @@ func (b *Block) checkOAuth() error {
 	return nil
 }
 
-// within reports whether a path is the other, or below it.
+// within reports whether path is other or below it.
 func within(path, other string) bool {
 	path, other = strings.ToLower(path), strings.ToLower(other)
 	return path == other || strings.HasPrefix(path, other+"/")
@@ -197,8 +196,7 @@ func (c *Client) checkKeys(at, name string) error {
 	return nil
 }
 
-// checkDiscovery checks that the paths of the documents, which have that of the issuer in them,
-// are paths that can be ours.
+// checkDiscovery checks the paths of the discovery documents, which contain the path of the issuer.
 func (b *Block) checkDiscovery() error {
 	if !b.Discovers() {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"authsidecar/sessions/forward"
 )
 
-// Policy makes the rules by which sessions are had.
+// Policy returns the policy of the allow rules.
 func (b *Block) Policy() (*sessions.Policy, error) {
 	p := &sessions.Policy{Protect: b.Protect, RequireReason: b.Impersonation.RequireReason}
 	var err error
@@ -19,7 +19,7 @@ func (b *Block) Policy() (*sessions.Policy, error) {
 	return p, err
 }
 
-// ShadowPolicy makes the policy of the shadow rules; nil where there are none.
+// ShadowPolicy returns the policy of the shadow rules; nil if there are none.
 func (b *Block) ShadowPolicy() (*sessions.Policy, error) {
 	if len(b.Shadow) == 0 {
 		return nil, nil
@@ -29,13 +29,13 @@ func (b *Block) ShadowPolicy() (*sessions.Policy, error) {
 	return shadow.Policy()
 }
 
-// ManageRules makes the rules by which others' sessions are listed and revoked.
+// ManageRules returns the rules for listing and revoking others' sessions.
 func (b *Block) ManageRules() ([]sessions.Rule, error) { return b.rules(b.Manage) }
 
-// ReportRules makes the rules by which callers may say who their own client is.
+// ReportRules returns the rules for reporting the caller's own client.
 func (b *Block) ReportRules() ([]sessions.Rule, error) { return b.rules(b.ReportClient) }
 
-// rules makes rules of the configured ones, but for self.
+// rules returns the configured rules, except self.
 func (b *Block) rules(configured []*Rule) ([]sessions.Rule, error) {
 	var rules []sessions.Rule
 	for _, rule := range configured {
@@ -46,13 +46,13 @@ func (b *Block) rules(configured []*Rule) ([]sessions.Rule, error) {
 		if err != nil {
 			return nil, err
 		}
-		made.From, _ = b.trustedAs(cmp.Or(rule.From, b.Trust[0].Issuer)) // the only one: check saw to it
+		made.From, _ = b.trustedAs(cmp.Or(rule.From, b.Trust[0].Issuer)) // the only one, as check ensures
 		rules = append(rules, made)
 	}
 	return rules, nil
 }
 
-// trustedAs returns what rules call the issuer of that name.
+// trustedAs returns the name that rules use for the issuer with that name.
 func (b *Block) trustedAs(name string) (trust string, ok bool) {
 	for _, t := range b.Trust {
 		issuer := bearer.Issuer{Name: t.Issuer, Issuers: t.Issuers}
@@ -63,7 +63,7 @@ func (b *Block) trustedAs(name string) (trust string, ok bool) {
 	return "", false
 }
 
-// TokenHeaders are the headers where the tokens of trusted issuers are; nil for none.
+// TokenHeaders returns the headers that carry tokens of trusted issuers; nil if there are none.
 func (b *Block) TokenHeaders() *forward.Names {
 	var names []string
 	for _, t := range b.Trust {

@@ -23,23 +23,23 @@ type Rule struct {
 	// Callers whose token has this claim may have sessions for other users.
 	Claim *ClaimRule `json:"claim,omitempty"`
 
-	// Callers for whom this CEL expression is true may have sessions for other
-	// users. It sees `caller` (the claims of the caller's token), and the
-	// strings `user_id`, `reason` and `client_id`. An error is a no.
+	// Callers for whom this CEL expression is true may have sessions for other users. It sees
+	// `caller` (the claims of the caller's token), and the strings `user_id`, `reason` and
+	// `client_id`. An error counts as false.
 	Expression string `json:"expression,omitempty" placeholders:"code"`
 
-	// The issuer whose callers the rule is for. Required, except for self, where
-	// several issuers are trusted: a scope of one means nothing from another.
+	// The issuer whose callers the rule applies to. Required, except for self, if several issuers
+	// are trusted: a scope of one means nothing from another.
 	From string `json:"from,omitempty"`
 }
 
-// ClaimRule asks for a claim.
+// ClaimRule matches a claim.
 type ClaimRule struct {
 	// The name of the claim, or a JSON pointer (RFC 6901) into nested ones,
 	// which starts with a slash.
 	Name string `json:"name"`
 
-	// The value that the claim must be, or hold where it is an array.
+	// The value that the claim must have, or contain if it is an array.
 	Value string `json:"value" placeholders:"resolve"`
 }
 
@@ -54,7 +54,7 @@ func (b *Block) checkRules() error {
 		b.checkRuleList("report_client", b.ReportClient), b.checkRuleList("manage", b.Manage))
 }
 
-// checkRuleList checks the rules of a word, allow or manage.
+// checkRuleList checks the rules of a word, such as allow or manage.
 func (b *Block) checkRuleList(word string, rules []*Rule) error {
 	for i, r := range rules {
 		at := fmt.Sprintf("%s.%d", word, i)
@@ -77,7 +77,7 @@ func (b *Block) checkRuleList(word string, rules []*Rule) error {
 	return nil
 }
 
-// check checks that the rule is of exactly one kind, and well formed.
+// check checks that the rule has exactly one condition, which is well formed.
 func (r *Rule) check(at, word string) error {
 	kinds := 0
 	for _, given := range [...]bool{r.Self, r.Scope != "", r.Claim != nil, r.Expression != ""} {
@@ -105,7 +105,7 @@ func (r *Rule) check(at, word string) error {
 	return nil
 }
 
-// notInScope reports whether no scope can have r (RFC 6749 section 3.3).
+// notInScope reports whether a scope cannot contain r (RFC 6749 section 3.3).
 func notInScope(r rune) bool {
 	return r <= ' ' || r >= 0x7f || r == '"' || r == '\\'
 }
@@ -119,8 +119,8 @@ func claimPath(s string) bool {
 	return !strings.HasPrefix(s, "/") || strings.Count(s, "~") == escapes
 }
 
-// checkFrom checks whose callers the rule is for. A scope of one issuer means
-// nothing from another, so that with several of them a rule says which.
+// checkFrom checks the issuer of the rule. A scope of one issuer means nothing from another, so
+// with several issuers each rule must name one.
 func (b *Block) checkFrom(at, word string, r *Rule) error {
 	trusted := make([]string, len(b.Trust))
 	users, tenants := false, ""
@@ -151,7 +151,7 @@ func (b *Block) checkFrom(at, word string, r *Rule) error {
 	return nil
 }
 
-// kind is the word that says what kind of rule it is.
+// kind returns the word of the rule's condition.
 func (r *Rule) kind() string {
 	switch {
 	case r.Self:
@@ -169,7 +169,7 @@ func (r *Rule) equal(o *Rule) bool {
 	return r.kind() == o.kind() && r.Expression == o.Expression && r.From == o.From
 }
 
-// Name is the rule as a Caddyfile writes it, after its word.
+// Name returns the rule as in a Caddyfile, without its first word.
 func (r *Rule) Name() string {
 	if r.Expression != "" {
 		return "expression " + r.Expression

@@ -12,64 +12,60 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// Session bounds the sessions that users have for themselves.
+// Session limits users' own sessions.
 type Session struct {
-	// The life of a session whose request asks for none. Default: 30 days.
+	// The lifetime of a session if the request does not ask for one. Default: 30 days.
 	TTL caddy.Duration `json:"ttl,omitempty" example:"30d"`
 
-	// The longest life that a request may ask for. Default: 365 days.
+	// The maximum lifetime of a request. Default: 365 days.
 	MaxTTL caddy.Duration `json:"max_ttl,omitempty" example:"365d"`
 
-	// A session that is not refreshed for that long is over. At least twice the
-	// life of an access token. Default: 14 days.
+	// A session that is not refreshed for that long ends. At least twice the lifetime of an access
+	// token. Default: 14 days.
 	Idle caddy.Duration `json:"idle,omitempty" example:"14d"`
 
-	// How many sessions of each kind a user may have; the least recently used
-	// one gives way. 0 is no limit. Default: 200
+	// How many sessions of each kind a user may have; the least recently used one is evicted. 0
+	// means no limit. Default: 200
 	MaxPerUser *int `json:"max_per_user,omitempty" example:"200"`
 }
 
 // RefreshToken says how refresh tokens are minted.
 type RefreshToken struct {
-	// For how long a refresh token that was used can be used again, for the same
-	// successor: what keeps a client signed in that lost the answer. From 0 to 5
-	// minutes, and at most a quarter of the life of an access token.
-	// Default: 30 seconds.
+	// How long a used refresh token gets the same successor again, so that clients that lost a
+	// response stay signed in. From 0 to 5 minutes, and at most a quarter of the lifetime of an
+	// access token. Default: 30 seconds.
 	Grace *caddy.Duration `json:"grace,omitempty" example:"30s"`
 
-	// What they are signed with: `EdDSA` or `RS256`, which are deterministic.
-	// Default: `EdDSA`
+	// The signature algorithm: `EdDSA` or `RS256`, which are deterministic. Default: `EdDSA`
 	Algorithm string `json:"algorithm,omitempty" example:"EdDSA"`
 
-	// A file with the private key to sign with, PEM or JWK, instead of a
-	// generated one.
+	// A file with the private signing key, PEM or JWK, instead of a generated one.
 	Key string `json:"key,omitempty" placeholders:"resolve" example:"/etc/keys/refresh.pem"`
 }
 
 // AccessToken says how access tokens are minted.
 type AccessToken struct {
-	// Their life, at most 1 hour. Default: 10 minutes.
+	// Their lifetime, at most 1 hour. Default: 10 minutes.
 	TTL caddy.Duration `json:"ttl,omitempty" example:"10m"`
 
-	// What they are signed with; an asymmetric one. Default: `ES256`
+	// The signature algorithm, an asymmetric one. Default: `ES256`
 	Algorithm string `json:"algorithm,omitempty" example:"ES256"`
 
-	// A file with the private key to sign with, PEM or JWK, instead of a
-	// generated one.
+	// A file with the private signing key, PEM or JWK, instead of a generated one.
 	Key string `json:"key,omitempty" placeholders:"resolve" example:"/etc/keys/access.pem"`
 
 	// Their "aud". Default: the issuer.
 	Audience []string `json:"audience,omitempty" placeholders:"resolve" example:"https://app.example.com"`
 }
 
-// SigningKeys says how generated keys are kept.
+// SigningKeys configures generated keys.
 type SigningKeys struct {
-	// How long a key signs before the next one does: at least 1 day, or 0 for
-	// ever. Default: 30 days.
+	// How long a key signs before the next one replaces it: at least 1 day, or 0 for forever.
+	// Default: 30 days.
 	Rotate *caddy.Duration `json:"rotate,omitempty" example:"30d"`
 }
 
-// longest is the longest life of anything.
+// longest is the maximum of all durations.
 const longest = caddy.Duration(3650 * day)
 
 func (b *Block) checkAccessToken() error {
@@ -135,7 +131,7 @@ func (b *Block) checkSigningKeys() error {
 	return nil
 }
 
-// show writes a duration as an operator would.
+// show formats a duration as an operator would write it.
 func show(d caddy.Duration) string {
 	t := time.Duration(d)
 	if t != 0 && t%day == 0 {

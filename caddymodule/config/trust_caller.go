@@ -13,8 +13,8 @@ import (
 	"authsidecar/sessions/forward"
 )
 
-// checkCaller checks what says who is calling by the tokens of an issuer, and what these
-// have to satisfy.
+// checkCaller checks the settings that identify callers by the tokens of an issuer, and the
+// conditions on them.
 func (t *Trust) checkCaller(at, name string) error {
 	if err := checkList(at+".audience_claim", name+": audience_claim", t.AudienceClaim); err != nil {
 		return err
@@ -54,7 +54,7 @@ func (t *Trust) checkConditions(at, name string) error {
 	return t.UsersIf.checkCondition(at+".users", name+": users")
 }
 
-// checkCondition checks a rule that is asked of a caller, whatever they want.
+// checkCondition checks a rule that depends on the caller alone.
 func (r *Rule) checkCondition(at, word string) error {
 	if r == nil || r.Self || r.From != "" {
 		return wrong(at, "%s takes a scope, a claim or an expression, and nothing else", word)
@@ -84,8 +84,7 @@ func (t *Trust) checkTokenHeader(at, name string, ours *forward.Names) error {
 	return nil
 }
 
-// checkNames checks the names of all issuers: each of them has keys of its own, so that
-// nobody has a name of another.
+// checkNames checks the names of all issuers: no two may share one, since each has its own keys.
 func (b *Block) checkNames() error {
 	issuers := []bearer.Issuer{{Name: b.Issuer}}
 	ours := forward.NewNames(b.identityHeaders())
@@ -111,7 +110,7 @@ func (b *Block) checkNames() error {
 	return wrong(fmt.Sprintf("trust.%d.issuers", place-1), "trust %s: issuers: %w; %s", issuers[place].Name, err, mend)
 }
 
-// identityHeaders are the headers that tell the app who is asking.
+// identityHeaders returns the headers that tell the app who the user is.
 func (b *Block) identityHeaders() []string {
 	if b.Identity == nil {
 		return nil

@@ -14,8 +14,8 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// minSecret is the least length of a shared secret, in bytes: that of HS256
-// (RFC 7518 section 3.2).
+// minSecret is the minimum length of a shared secret, in bytes: that of HS256 (RFC 7518 section
+// 3.2).
 const minSecret = 32
 
 func (b *Block) checkTrusts() error {
@@ -92,7 +92,7 @@ func (t *Trust) checkSource(at, name string) error {
 	return nil
 }
 
-// checkFetch checks what is said of how the keys are fetched, if they are.
+// checkFetch checks the settings for fetching keys.
 func (t *Trust) checkFetch(at, name string) error {
 	for word, given := range map[string]bool{"ca": t.CA != "", "insecure_http": t.InsecureHTTP} {
 		if given && !t.IsRemote() {
@@ -108,8 +108,8 @@ func (t *Trust) checkFetch(at, name string) error {
 	return nil
 }
 
-// checkKeyURL refuses URLs that keys cannot be had from. Whoever sits between us
-// and the issuer could send keys of their own over http, unless that is said to be secure.
+// checkKeyURL refuses URLs from which keys cannot be fetched safely: over http, anyone on the
+// network path could replace them, unless the network is declared secure.
 func checkKeyURL(s string, insecure bool) error {
 	u, err := absoluteURL(s)
 	if err != nil {
@@ -121,9 +121,8 @@ func checkKeyURL(s string, insecure bool) error {
 	return nil
 }
 
-// checkAlgorithms keeps symmetric and asymmetric keys apart (RFC 8725 section
-// 2.1): who can verify with the one can never sign with the other. Where there are
-// both, each has algorithms of its own.
+// checkAlgorithms keeps symmetric and asymmetric keys apart (RFC 8725 section 2.1): a public key
+// must never be usable as an HMAC secret. If there are both, each has its own algorithms.
 func (t *Trust) checkAlgorithms(at, name string) error {
 	at += ".algorithms"
 	if t.Algorithms == nil {

@@ -17,29 +17,29 @@ type SecurityEvents struct {
 	Audience []string `json:"audience" placeholders:"resolve" example:"https://app.example.com/auth/sessions/events"`
 
 	// The bearer token that the transmitter presents. Placeholders are resolved when the
-	// configuration is loaded: `{env.NAME}` or `{file.path}`. Default: it presents none, and
-	// its signature is what counts.
+	// configuration is loaded: `{env.NAME}` or `{file.path}`. Default: it presents none, and only
+	// the signature counts.
 	Token string `json:"token,omitempty" placeholders:"secret" example:"{env.IDP_HMAC}"`
 
 	EventActions
 }
 
-// EventActions are what events do: `revoke` ends sessions, `revoke-impersonations` those that are
+// EventActions are the actions of events: `revoke` revokes sessions, `revoke-impersonations` only
 // impersonations, and `log` none. Default: `revoke`
 type EventActions struct {
-	// CAEP: sessions of the subject were ended.
+	// CAEP: sessions of the subject were revoked.
 	SessionRevoked string `json:"session-revoked,omitempty"`
 	// CAEP: a password, a passkey or the like was added, changed or revoked.
 	CredentialChange string `json:"credential-change,omitempty"`
-	// RISC: the account was closed for now.
+	// RISC: the account was disabled.
 	AccountDisabled string `json:"account-disabled,omitempty"`
 	// RISC: the account was deleted.
 	AccountPurged string `json:"account-purged,omitempty"`
-	// RISC: all sessions of the account were ended.
+	// RISC: all sessions of the account were revoked.
 	SessionsRevoked string `json:"sessions-revoked,omitempty"`
 }
 
-// Words returns where the action of each event is, by the name of the event.
+// Words returns the field of each event's action, by the name of the event.
 func (a *EventActions) Words() map[string]*string {
 	return map[string]*string{
 		"session-revoked": &a.SessionRevoked, "credential-change": &a.CredentialChange, "account-disabled": &a.AccountDisabled,
@@ -47,13 +47,13 @@ func (a *EventActions) Words() map[string]*string {
 	}
 }
 
-// actions are the known ones.
+// actions are the known actions.
 var actions = []logout.Action{logout.Revoke, logout.RevokeImpersonations, logout.Log}
 
-// minEventToken is the least length of the token of a transmitter, in bytes.
+// minEventToken is the minimum length of the token of a transmitter, in bytes.
 const minEventToken = 16
 
-// checkLogout checks what is taken from the issuer beside callers' tokens.
+// checkLogout checks the settings for logout tokens and security events.
 func (t *Trust) checkLogout(at, name string) error {
 	if slices.Contains(t.Logout, "*") {
 		return wrong(at+".logout", "%s: logout * takes what was meant for other apps: name the client id that this app has at the issuer, as in: logout my-client", name)
@@ -86,8 +86,8 @@ func (t *Trust) checkLogout(at, name string) error {
 	return nil
 }
 
-// Listeners returns which issuers are listened to, by their names: nil for none. Tokens of
-// transmitters are read here.
+// Listeners returns the issuers that send logout tokens or events, by name; nil if there are none.
+// It reads the tokens of transmitters.
 func (b *Block) Listeners() (map[string]*logoutapi.Listener, error) {
 	listeners := make(map[string]*logoutapi.Listener)
 	for _, t := range b.Trust {

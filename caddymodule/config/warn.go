@@ -16,8 +16,8 @@ import (
 	"authsidecar/sessions/bearer"
 )
 
-// Warnings returns what is valid in the configuration and dangerous, each with what to do
-// about it. Defaults are set, and Check passed.
+// Warnings returns warnings about settings that are valid but dangerous, each with what to do about
+// it. Defaults must be set, and Check must have passed.
 func (b *Block) Warnings() (found []string) {
 	for _, look := range []func() []string{b.warnIssuer, b.warnTrust, b.warnCallers, b.warnClaims, b.warnLives, b.warnImpersonation, b.warnRules, b.warnCORS} {
 		found = append(found, look()...)
@@ -51,11 +51,12 @@ func (b *Block) warnTrust() (found []string) {
 	return found
 }
 
-// exampleDir is where xcaddy.sh keeps the keys that stand in for an identity provider.
+// exampleDir is the folder in which xcaddy.sh keeps the keys that stand in for an identity
+// provider.
 const exampleDir = ".example"
 
-// exampleKeys reports whether the example's keys are trusted off this machine: those of
-// its folder, or of a name that nobody can own (RFC 2606), unless ours is one too.
+// exampleKeys reports whether the example's keys are trusted outside this machine: those in its
+// folder, or those of a reserved name (RFC 2606), unless our issuer has such a name too.
 func (b *Block) exampleKeys(t *Trust) bool {
 	ours := hostOf(b.Issuer)
 	if isLoopback(ours) {
@@ -77,7 +78,7 @@ func hostOf(s string) string {
 	return strings.ToLower(u.Hostname())
 }
 
-// isReserved reports whether a host is for documentation and tests alone.
+// isReserved reports whether a host is reserved for documentation and tests.
 func isReserved(host string) bool {
 	for _, name := range []string{"example.com", "example.net", "example.org", "example", "test", "invalid"} {
 		if host == name || strings.HasSuffix(host, "."+name) {
@@ -87,8 +88,8 @@ func isReserved(host string) bool {
 	return false
 }
 
-// warnLives warns of lives that are longer than is wise. Each can be written, since
-// there are apps that need it.
+// warnLives warns about lifetimes that are longer than is wise. They are allowed, since some apps
+// need them.
 func (b *Block) warnLives() (found []string) {
 	lives := []struct {
 		what string
@@ -131,7 +132,7 @@ func (b *Block) warnCORS() (found []string) {
 	return found
 }
 
-// warnImpersonation warns of impersonation without a reason, and of an empty protect.
+// warnImpersonation warns about impersonation without a reason, and about an empty protect.
 func (b *Block) warnImpersonation() (found []string) {
 	if !slices.ContainsFunc(b.Allow, func(r *Rule) bool { return !r.Self }) {
 		return nil
@@ -145,11 +146,10 @@ func (b *Block) warnImpersonation() (found []string) {
 	return found
 }
 
-// mutable are claims that people, or those who administer them, can often change to
-// somebody else's.
+// mutable are claims that people or their administrators can often change to somebody else's value.
 var mutable = []string{"preferred_username", "username", "upn", "unique_name", "nickname", "name", "phone_number"}
 
-// warnCallers warns of trusts that can take one caller for another.
+// warnCallers warns about trusts that can mistake one caller for another.
 func (b *Block) warnCallers() (found []string) {
 	for _, t := range b.Trust {
 		name := "trust " + t.Issuer
@@ -190,7 +190,7 @@ type ruleList struct {
 	rules []*Rule
 }
 
-// conditions are what a trust asks of callers, as rules for them.
+// conditions returns the conditions of a trust on its callers, as rules.
 func (t *Trust) conditions() []ruleList {
 	bound := func(word string, rules ...*Rule) ruleList {
 		list := ruleList{word: "trust " + t.Issuer + ": " + word}
@@ -208,7 +208,7 @@ func (t *Trust) conditions() []ruleList {
 	return lists
 }
 
-// warnRules warns of rules that can never hold, and of those that always do.
+// warnRules warns about rules that never hold, and about rules that always do.
 func (b *Block) warnRules() (found []string) {
 	lists := []ruleList{{"allow", b.Allow}, {"shadow allow", b.Shadow}, {"manage", b.Manage}, {"report_client", b.ReportClient}}
 	for _, t := range b.Trust {
@@ -230,7 +230,7 @@ func (b *Block) warnRules() (found []string) {
 	return found
 }
 
-// neverHolds returns why a rule can never hold, with the mend; "" if it can.
+// neverHolds returns why a rule can never hold, and what to do; "" if it can.
 func (b *Block) neverHolds(r *Rule) string {
 	if value, constant := expression.Constant(r.Expression); constant && !value {
 		return fmt.Sprintf("`%s` is always false; correct it, or remove the rule", r.Expression)
@@ -240,7 +240,7 @@ func (b *Block) neverHolds(r *Rule) string {
 	}
 	from := r.From
 	if from == "" {
-		from = b.Trust[0].Issuer // the only one: check saw to it
+		from = b.Trust[0].Issuer // the only one, as check ensures
 	}
 	name, value := r.Claim.Name, r.Claim.Value
 	switch top, _, _ := strings.Cut(strings.TrimPrefix(name, "/"), "/"); top {

@@ -2,8 +2,7 @@ package directive
 
 import "authsidecar/caddymodule/config"
 
-// audit reads where the record of what happened goes, and whether nothing may
-// happen without it:
+// audit parses where events are recorded, and whether that is required:
 //
 //	audit file <path>
 //	audit required

@@ -12,7 +12,7 @@ import (
 	"authsidecar/caddymodule/config"
 )
 
-// Word is the word of the Caddyfile that begins a block.
+// Word is the name of the directive.
 const Word = "auth_sessions"
 
 // Read reads a block from Caddyfile tokens. What is wrong is an error that names the line and
@@ -58,22 +58,22 @@ func Read(d *caddyfile.Dispenser, b *config.Block) error {
 	return p.check()
 }
 
-// A parser reads one auth_sessions block.
+// A parser parses one auth_sessions block.
 type parser struct {
 	*caddyfile.Dispenser
 	config *config.Block
-	// marks remembers where each word stands, by the name that faults give it.
+	// marks holds where each word is, by its name in faults.
 	marks map[string]caddyfile.Dispenser
-	// name is the block that is being read.
+	// name is the block that is being parsed.
 	name string
-	// mend is what to do where the word that was just read is given again.
+	// mend is what to do if the current word is repeated.
 	mend string
 }
 
 func (p *parser) mark(at string) { p.marks[at] = *p.Dispenser }
 
-// check finds what is wrong with what was read, taken as a whole, and says in
-// which line. What was read does not change: defaults are not written down.
+// check checks the block as a whole, and adds the line to the error. It does not change the block:
+// defaults are not written to the JSON.
 func (p *parser) check() error {
 	data, err := json.Marshal(p.config)
 	if err != nil {
@@ -141,8 +141,7 @@ func (p *parser) trust() error {
 
 const storeNamespace = "auth_sessions.stores"
 
-// store reads which engine keeps the sessions. What follows the engine's name
-// is read by its module.
+// store parses the engine of the sessions. The engine's module parses what follows its name.
 func (p *parser) store() error {
 	if !p.NextArg() {
 		return p.Err("store needs the name of an engine, as in: store pebble")

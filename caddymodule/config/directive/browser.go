@@ -2,7 +2,7 @@ package directive
 
 import "authsidecar/caddymodule/config"
 
-// browser reads how the sessions of people are kept in cookies: the words of config.Browser, and
+// browser parses the configuration of cookies: the words of config.Browser, and
 //
 //	sign_in <issuer> { <the words of config.SignIn> }
 func (p *parser) browser() error {

@@ -2,7 +2,7 @@ package directive
 
 import "authsidecar/caddymodule/config"
 
-// claims reads what users' own sessions keep of their callers' tokens:
+// claims parses what users' own sessions keep of their callers' tokens:
 //
 //	claims <names...> {
 //		max_age <duration>

@@ -2,7 +2,7 @@ package directive
 
 import "authsidecar/caddymodule/config"
 
-// identity reads how the app learns who is asking: the words of config.Identity, and
+// identity parses how the app learns who sends a request: the words of config.Identity, and
 //
 //	require | optional | shadow
 //	header <name> <field>

@@ -31,7 +31,7 @@ func (p *parser) client(o *config.OAuth) error {
 	return p.block(at, p.fields(c, words{"secret": func() error { return p.secrets(&c.Secrets) }}))
 }
 
-// secrets reads where one secret is, or several.
+// secrets parses where one or several secrets are.
 func (p *parser) secrets(into *[]string) error {
 	word := p.Val()
 	if err := p.value(into, "{env.IDP_HMAC}"); err != nil {

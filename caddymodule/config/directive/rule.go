@@ -31,14 +31,13 @@ func (p *parser) shadow() error {
 	return p.rule("shadow allow", &p.config.Shadow, append([]string{"self"}, conditions...)...)
 }
 
-// manage reads a rule that lets callers see and end others' sessions, in the
-// same forms but self.
+// manage parses a rule that lets callers see and revoke others' sessions, in the same forms except
+// self.
 func (p *parser) manage() error {
 	return p.rule("manage", &p.config.Manage, conditions...)
 }
 
-// reportClient reads a rule that lets back ends say who their own client is, in the same
-// forms.
+// reportClient parses a rule that lets back ends report their own client, in the same forms.
 func (p *parser) reportClient() error {
 	return p.rule("report_client", &p.config.ReportClient, conditions...)
 }
@@ -63,7 +62,7 @@ var ruleForms = map[string]string{
 	"expression": "expression `<cel>`",
 }
 
-// needs says that a word is followed by nothing, and by what it may be.
+// needs returns the error for a word that nothing follows: what may follow it.
 func (p *parser) needs(word, what string, kinds []string) error {
 	forms := make([]string, len(kinds))
 	for i, kind := range kinds {
@@ -73,7 +72,7 @@ func (p *parser) needs(word, what string, kinds []string) error {
 	return p.Errf("%s needs a %s: write %s, or %s", word, what, strings.Join(forms[:last], ", "), forms[last])
 }
 
-// rule reads a rule of a word, in one of the kinds of forms, and whose callers it is for, and adds it.
+// rule parses a rule of a word, in one of the given forms, with its issuer, and adds it.
 func (p *parser) rule(word string, rules *[]*config.Rule, kinds ...string) error {
 	p.mark(fmt.Sprintf("%s.%d", word, len(*rules)))
 	if !p.NextArg() {
@@ -94,7 +93,7 @@ func (p *parser) rule(word string, rules *[]*config.Rule, kinds ...string) error
 	return nil
 }
 
-// from reads the issuer at the end of a rule, where one is named.
+// from parses the issuer at the end of a rule, if there is one.
 func (p *parser) from(r *config.Rule) error {
 	rest := *p.Dispenser
 	if !rest.NextArg() || rest.Val() != "from" {
@@ -107,7 +106,7 @@ func (p *parser) from(r *config.Rule) error {
 // conditions are the forms of conditions on a caller.
 var conditions = []string{"scope", "claim", "expression"}
 
-// condition reads what a rule asks for, in one of the kinds of forms; end is what may follow.
+// condition parses the condition of a rule, in one of the given forms; end is what may follow.
 func (p *parser) condition(word, end string, kinds []string) (*config.Rule, error) {
 	kind := p.Val()
 	if !slices.Contains(kinds, kind) {
@@ -183,7 +182,7 @@ func (p *parser) userClaim(t *config.Trust) error {
 	return nil
 }
 
-// idTokenAge is how old an ID token may be where id_tokens does not say.
+// idTokenAge is the maximum age of an ID token if id_tokens does not set one.
 const idTokenAge = 10 * time.Minute
 
 // idTokens reads whether ID tokens are accepted, and how old:

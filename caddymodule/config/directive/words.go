@@ -14,12 +14,11 @@ import (
 	"authsidecar/caddymodule/internal/placeholder"
 )
 
-// words are what a block knows: each reads what follows it.
+// words are the words of a block, each with the parser of what follows it.
 type words map[string]func() error
 
-// block reads the block that follows, if one does. It refuses words that it does
-// not know, that stand there a second time (unless they may be repeated), and
-// what a word leaves behind. at is the name that faults give the block.
+// block parses the block that follows, if there is one. It refuses unknown words, duplicate words
+// unless they are repeatable, and surplus arguments. at is the name of the block in faults.
 func (p *parser) block(at string, known words, repeatable ...string) error {
 	name, _, _ := strings.Cut(at, ".")
 	if name == "" {
@@ -30,7 +29,7 @@ func (p *parser) block(at string, known words, repeatable ...string) error {
 	if p.NextArg() {
 		return p.Errf("%s has too many words before its brace: remove the extra ones", name)
 	}
-	before := make(map[string]string) // where a word stands, and what to do about another
+	before := make(map[string]string) // where each word is, and what to do about a duplicate
 	for nesting := p.Nesting(); p.NextBlock(nesting); {
 		word, line := p.Val(), p.Line()
 		read, ok := known[word]
@@ -59,7 +58,7 @@ func (p *parser) block(at string, known words, repeatable ...string) error {
 
 const keepOne = "keep one"
 
-// OpensBlock reports whether the next thing on this line is an open brace.
+// OpensBlock reports whether the next token on this line is an opening brace.
 func OpensBlock(d *caddyfile.Dispenser) bool {
 	next := *d
 	for next.NextArg() {
@@ -67,7 +66,7 @@ func OpensBlock(d *caddyfile.Dispenser) bool {
 	return !next.NextLine() && next.Next()
 }
 
-// unknown says that a word is not known, and which are.
+// unknown returns the error for an unknown word, with the known ones.
 func (p *parser) unknown(block, word string, known []string) error {
 	known = slices.Sorted(slices.Values(known))
 	hint := ""
@@ -77,7 +76,7 @@ func (p *parser) unknown(block, word string, known []string) error {
 	return p.Errf("%s: unknown word %q: %sknown are %s", block, word, hint, strings.Join(known, ", "))
 }
 
-// next loads the value of a word; example is one.
+// next returns the value of a word; example is one for the error.
 func (p *parser) next(example string) (string, error) {
 	word := p.Val()
 	if !p.NextArg() || p.Val() == "" {
@@ -96,8 +95,7 @@ func (p *parser) literal(example string) (string, error) {
 	return value, err
 }
 
-// fields adds the words that are fields of a struct: those with the tag example, by their names in
-// JSON.
+// fields adds the words for fields of a struct: those with the tag example, by their JSON names.
 func (p *parser) fields(into any, more words) words {
 	v := reflect.ValueOf(into).Elem()
 	for i := range v.NumField() {
@@ -117,8 +115,8 @@ func (p *parser) fields(into any, more words) words {
 	return more
 }
 
-// value reads what follows a word into a field, as the field's type says. A pointer is set if the
-// word is there.
+// value parses what follows a word into a field of its type. A pointer is set if the word is
+// present.
 func (p *parser) value(into any, example string) (err error) {
 	switch into := into.(type) {
 	case *bool:
@@ -144,7 +142,7 @@ func (p *parser) value(into any, example string) (err error) {
 		if err = p.duration(into, example); err == nil && *into == 0 {
 			return p.Errf("%s: %s is zero: write it as in: %s %s", p.name, word, word, example)
 		}
-	default: // a block that may be left out
+	default: // an optional block
 		block := reflect.New(reflect.TypeOf(into).Elem().Elem())
 		reflect.ValueOf(into).Elem().Set(block)
 		return p.block(p.Val(), p.fields(block.Interface(), words{}))
@@ -152,7 +150,7 @@ func (p *parser) value(into any, example string) (err error) {
 	return err
 }
 
-// parse reads a value of a kind, which may not be a placeholder.
+// parse parses a value of a kind that may not be a placeholder.
 func (p *parser) parse(example, kind string, parse func(string) error) error {
 	word := p.Val()
 	value, err := p.literal(example)
@@ -162,7 +160,7 @@ func (p *parser) parse(example, kind string, parse func(string) error) error {
 	return err
 }
 
-// duration reads a duration that may be zero.
+// duration parses a duration, which may be zero.
 func (p *parser) duration(into *caddy.Duration, example string) error {
 	word := p.Val()
 	err := p.parse(example, "duration", func(value string) error {
@@ -176,9 +174,8 @@ func (p *parser) duration(into *caddy.Duration, example string) error {
 	return err
 }
 
-// secret reads where a secret is kept. The secret itself is refused: a
-// Caddyfile, and the JSON it becomes, are kept and shown in many places. No
-// message repeats it.
+// secret parses where a secret is stored. The secret itself is refused, since a Caddyfile and its
+// JSON are stored and shown in many places. No message repeats it.
 func (p *parser) secret(into *string, example string) error {
 	word := p.Val()
 	value, err := p.next(example)

@@ -1,4 +1,4 @@
-// Package expression compiles the CEL expressions of rules, and bounds what they may cost. An
-// expression sees the claims of the caller, and the user id, reason and client id of the
-// session; it reads no clock, no file and no network.
+// Package expression compiles the CEL expressions of rules, and limits their cost. An expression
+// sees the claims of the caller, and the user id, reason and client id of the session; it cannot
+// read a clock, a file or the network.
 package expression

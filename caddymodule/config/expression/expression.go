@@ -16,7 +16,7 @@ import (
 	"authsidecar/sessions"
 )
 
-// What an expression sees.
+// Variables of an expression.
 const (
 	celCaller   = "caller"
 	celUserID   = "user_id"
@@ -24,25 +24,25 @@ const (
 	celClientID = "client_id"
 )
 
-// An expression may not be longer than celSize characters, nest deeper than
-// celDepth, and cost more than celCost when it is evaluated: some milliseconds, and that of
-// one call more, of which the cost is known afterwards.
+// An expression may not be longer than celSize characters, nest deeper than celDepth, or cost more
+// than celCost when it is evaluated: some milliseconds, plus one function call, whose cost is known
+// only afterwards.
 const (
 	celSize  = 4096
 	celDepth = 50
 	celCost  = 20_000
 )
 
-// The versions of the functions, and how many numbers lists.range makes at the most.
+// Versions of the function libraries, and the maximum length of lists.range.
 const (
 	celStrings = 5
 	celLists   = 4
 	celRange   = 1000
 )
 
-// celEnv declares what expressions see. Of functions there are the standard ones and
-// those of strings, lists and sets, in versions whose cost is known: none reads a clock, a
-// file or the network, and none makes much of little.
+// celEnv declares what expressions can use: the standard functions and those for strings, lists and
+// sets, in versions whose cost is known. None reads a clock, a file or the network, and none
+// produces a large value from a small one.
 var celEnv = sync.OnceValues(func() (*cel.Env, error) {
 	return cel.NewEnv(
 		cel.Variable(celCaller, cel.MapType(cel.StringType, cel.DynType)),
@@ -58,20 +58,19 @@ var celEnv = sync.OnceValues(func() (*cel.Env, error) {
 	)
 })
 
-// A Compiled expression is a condition in CEL. It is safe for
-// concurrent use.
+// A Compiled is a compiled expression, and a condition. It is safe for concurrent use.
 type Compiled struct {
 	program cel.Program
 	claims  []string
 	all     bool
-	// perSession tells that it uses another variable than caller.
+	// perSession means that it uses variables other than caller.
 	perSession bool
-	// ofCaller are those of its parts, all of which have to hold, that look at the caller alone.
+	// ofCaller are those of its conjuncts that depend only on the caller.
 	ofCaller []cel.Program
 }
 
-// Compile compiles a CEL expression, which must give a bool. The error
-// says what is wrong with it and where in it.
+// Compile compiles a CEL expression, which must return a bool. The error says what is wrong and
+// where.
 func Compile(src string) (*Compiled, error) {
 	env, err := celEnv()
 	if err != nil {
@@ -97,8 +96,8 @@ func Compile(src string) (*Compiled, error) {
 	return e, nil
 }
 
-// Holds evaluates the expression. An error in it is a no: a claim that is absent or
-// of another type, and too much work.
+// Holds evaluates the expression. An error counts as false: an absent claim, one of another type,
+// or too high a cost.
 func (e *Compiled) Holds(in *sessions.RuleInput) bool {
 	result, _, err := e.program.Eval(map[string]any{
 		celCaller:   map[string]any(in.Caller.Claims),
@@ -112,14 +111,14 @@ func (e *Compiled) Holds(in *sessions.RuleInput) bool {
 	return result == types.True
 }
 
-// Claims names the top-level claims of the caller that the expression looks at.
+// Claims returns the top-level claims of the caller that the expression reads.
 func (e *Compiled) Claims() (names []string, all bool) { return e.claims, e.all }
 
-// PerSession reports whether the expression looks at more than the caller.
+// PerSession reports whether the expression depends on more than the caller.
 func (e *Compiled) PerSession() bool { return e.perSession }
 
-// MayHold reports whether the expression may hold for some sessions of a caller: it does for none where
-// a part of it that looks at the caller alone does not.
+// MayHold reports whether the expression may hold for some sessions of a caller: it cannot if one
+// of its conjuncts depends only on the caller and does not hold.
 func (e *Compiled) MayHold(c *sessions.Caller) bool {
 	return !slices.ContainsFunc(e.ofCaller, func(part cel.Program) bool {
 		result, _, err := part.Eval(map[string]any{celCaller: map[string]any(c.Claims)})
@@ -127,8 +126,8 @@ func (e *Compiled) MayHold(c *sessions.Caller) bool {
 	})
 }
 
-// partsOfCaller returns the parts of an expression, joined by && at its top, that look at the caller
-// alone, as far as they can be written on their own.
+// partsOfCaller returns the top-level conjuncts of an expression that depend only on the caller, as
+// far as they can be compiled on their own.
 func partsOfCaller(env *cel.Env, whole *ast.AST) (parts []cel.Program) {
 	var visit func(ast.Expr)
 	visit = func(e ast.Expr) {
@@ -153,9 +152,8 @@ func partsOfCaller(env *cel.Env, whole *ast.AST) (parts []cel.Program) {
 	return parts
 }
 
-// lookedAt finds the claims that an expression names. all tells that it also
-// uses the caller in another way than by the name of a claim, and so may look at
-// any.
+// lookedAt returns the claims that an expression names. all means that it also uses the caller in
+// another way, and so may read any claim.
 func lookedAt(compiled *ast.AST) (names []string, all bool) {
 	uses, named := 0, 0
 	ast.PreOrderVisit(compiled.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
@@ -171,12 +169,11 @@ func lookedAt(compiled *ast.AST) (names []string, all bool) {
 	return slices.Compact(names), uses != named
 }
 
-// celUncounted are functions whose cost is not counted for claims, of which it is not
-// known what they are until they are there. All of them are about order.
+// celUncounted are functions whose cost is not counted for claims, whose type is unknown before
+// they are evaluated. All of them sort or reverse.
 var celUncounted = map[string]string{"sort": "sort", "@sortByAssociatedKeys": "sortBy", "reverse": "reverse"}
 
-// uncounted returns a function in an expression whose cost is not counted; "" where there
-// is none.
+// uncounted returns a function in an expression whose cost is not counted, or "".
 func uncounted(compiled *ast.AST) (name string) {
 	ast.PreOrderVisit(compiled.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		if e.Kind() == ast.CallKind && name == "" {
@@ -186,8 +183,8 @@ func uncounted(compiled *ast.AST) (name string) {
 	return name
 }
 
-// looksBeyondCaller reports whether an expression uses what differs between the
-// sessions of one caller.
+// looksBeyondCaller reports whether an expression uses values that may differ between sessions of
+// the same caller.
 func looksBeyondCaller(compiled *ast.AST) (beyond bool) {
 	ast.PreOrderVisit(compiled.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		if e.Kind() == ast.IdentKind {
@@ -204,8 +201,8 @@ func isCaller(e ast.Expr) bool {
 	return e.Kind() == ast.IdentKind && strings.TrimPrefix(e.AsIdent(), ".") == celCaller
 }
 
-// claimOf returns the claim that this very node takes out of the caller:
-// caller.name, has(caller.name), caller["name"], and "name" in caller.
+// claimOf returns the claim that this node reads from the caller: caller.name, has(caller.name),
+// caller["name"], and "name" in caller.
 func claimOf(e ast.Expr) (string, bool) {
 	switch e.Kind() {
 	case ast.SelectKind:
@@ -231,7 +228,7 @@ func claimName(object, key ast.Expr) (string, bool) {
 	return name, ok
 }
 
-// Constant reports whether a CEL expression is the same whoever calls, and what.
+// Constant reports whether a CEL expression has the same value for all callers, and which.
 func Constant(src string) (value, constant bool) {
 	env, err := celEnv()
 	if src == "" || err != nil {
@@ -250,7 +247,7 @@ func Constant(src string) (value, constant bool) {
 		return false, false
 	}
 	result, _, err := program.Eval(nothing)
-	known, ok := result.(types.Bool) // else it depends on what is not known here
+	known, ok := result.(types.Bool) // otherwise it depends on what is unknown here
 	return bool(known), ok && err == nil
 }
 
