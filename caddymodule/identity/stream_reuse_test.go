@@ -24,12 +24,13 @@ import (
 	"authsidecar/sessions/forward"
 	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/storetest"
+	"authsidecar/sessions/storetest/servertest"
 	"authsidecar/sessions/streams"
 )
 
 // ending is how many sessions are ended in the middle of a request, for each protocol and
 // each kind of request.
-const ending = 10_000
+var ending = servertest.Rounds(2_000, 10_000)
 
 // An endingSite serves requests of sessions that are ended while they are served, and
 // others.
@@ -263,7 +264,7 @@ func TestStreams_AConnectionIsAsGoodAsBeforeWhenASessionEndedOnIt(t *testing.T) 
 					c := &endingClient{t: t, site: site, transport: connect(), base: base}
 					for range 8 { // users of each at once
 						all.Go(func() {
-							for n := next.Add(1); n <= ending && !t.Failed(); n = next.Add(1) {
+							for n := next.Add(1); n <= int64(ending) && !t.Failed(); n = next.Add(1) {
 								c.round(kind, fmt.Sprint(n), n)
 							}
 						})
