@@ -9,9 +9,6 @@ import (
 // String identifies the key without revealing it.
 func (k Key) String() string { return "jose.Key(" + string(k.algorithm) + " " + k.id + ")" }
 
-// GoString returns String.
-func (k Key) GoString() string { return k.String() }
-
 // LogValue returns String.
 func (k Key) LogValue() slog.Value { return slog.StringValue(k.String()) }
 
@@ -25,9 +22,6 @@ func (k PrivateKey) String() string {
 	}
 	return "jose.PrivateKey(" + string(k.public.algorithm) + " " + k.public.id + ")"
 }
-
-// GoString returns String.
-func (k PrivateKey) GoString() string { return k.String() }
 
 // LogValue returns String.
 func (k PrivateKey) LogValue() slog.Value { return slog.StringValue(k.String()) }

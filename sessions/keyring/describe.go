@@ -35,7 +35,7 @@ func (r *Ring) Describe(now time.Time) []Description {
 	described := make([]Description, len(keys))
 	for i := range keys {
 		k := &keys[i]
-		d := Description{ID: k.ID(), Algorithm: k.public.Algorithm(), State: Retired, From: k.From, Public: k.public}
+		d := Description{ID: k.ID(), Algorithm: k.Public().Algorithm(), State: Retired, From: k.From, Public: k.Public()}
 		switch {
 		case i == signing:
 			d.State = Signing

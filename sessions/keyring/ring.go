@@ -70,7 +70,7 @@ func (r *Ring) Set(records []Record) error {
 		if err != nil {
 			return err
 		}
-		keys[i] = SigningKey{From: record.From, private: record.Key, public: record.Key.Public(), header: header}
+		keys[i] = SigningKey{From: record.From, private: record.Key, header: header}
 	}
 	r.keys.Store(&keys)
 	r.version.Add(1)
@@ -141,10 +141,10 @@ func (r *Ring) Key(_ context.Context, id string, alg jose.Algorithm) (*jose.Key,
 	case err != nil:
 		return nil, jose.ErrUnknownKey
 	}
-	if key.public.Algorithm() != alg {
+	if key.Public().Algorithm() != alg {
 		return nil, jose.ErrAlgorithm
 	}
-	return key.public, nil
+	return key.Public(), nil
 }
 
 // Public returns the public keys of all keys, including those that do not sign yet: verifiers need
@@ -153,7 +153,7 @@ func (r *Ring) Public() []*jose.Key {
 	keys := *r.keys.Load()
 	public := make([]*jose.Key, len(keys))
 	for i := range keys {
-		public[i] = keys[i].public
+		public[i] = keys[i].Public()
 	}
 	return public
 }
@@ -166,7 +166,6 @@ type SigningKey struct {
 	// From is when the key begins to sign.
 	From    time.Time
 	private *jose.PrivateKey
-	public  *jose.Key
 	header  []byte
 }
 
@@ -174,7 +173,7 @@ type SigningKey struct {
 func (k *SigningKey) ID() string { return k.private.ID() }
 
 // Public returns the public key, which verifies what the key signs.
-func (k *SigningKey) Public() *jose.Key { return k.public }
+func (k *SigningKey) Public() *jose.Key { return k.private.Public() }
 
 // Verify checks that this key signed a token, and decodes the claims strictly into the value that
 // into points to. The errors are those of jose.Token.Verify.

@@ -65,14 +65,7 @@ func (s *Store) finish(temp, dir string) error {
 	if err := (directory{fs: disk, path: temp}).mark(markerText(format)); err != nil {
 		return err
 	}
-	if err := disk.Rename(temp, dir); err != nil {
-		return err
-	}
-	parent, err := disk.OpenDir(disk.PathDir(dir))
-	if err != nil {
-		return err
-	}
-	return errors.Join(parent.Sync(), parent.Close())
+	return rename(disk, temp, dir)
 }
 
 // Ping returns nil if the store can read and write.

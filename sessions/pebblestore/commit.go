@@ -13,6 +13,8 @@ import (
 // Here a caller can stop waiting, and if a commit fails, all writes that share it fail:
 // TestAFullDiskIsUnavailableAndWritesWorkAgainWhenThereIsRoom and
 // TestADyingDiskIsUnavailableAndTheStoreOpensAgain. The clock is stored with each commit, in order.
+// A goroutine and a commit of Pebble's for each write take 40 % more processor time of a creation,
+// and 25 % more of a rotation (BenchmarkCreate, BenchmarkUpdate).
 
 // A commit is a write that waits for its turn, with the locks of its sessions. Its caller may stop
 // waiting; the locks are held until it is done.

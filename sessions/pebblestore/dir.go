@@ -106,10 +106,15 @@ func (d directory) mark(text string) error {
 	if err := d.write(temp, []byte(text)); err != nil {
 		return err
 	}
-	if err := d.fs.Rename(temp, name); err != nil {
+	return rename(d.fs, temp, name)
+}
+
+// rename renames what survives a crash under the new name.
+func rename(disk vfs.FS, from, to string) error {
+	if err := disk.Rename(from, to); err != nil {
 		return err
 	}
-	dir, err := d.fs.OpenDir(d.path)
+	dir, err := disk.OpenDir(disk.PathDir(to))
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package pebblestore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,16 +67,23 @@ func openEngine(opts *Options, fs vfs.FS, ours *pebble.Options) (*engine, error)
 		e.db, err = openPebble(opts.Dir, ours)
 		opened <- err
 	}()
+	err := e.orTrouble(opened)
+	if err == nil {
+		e.filter.fill(e.db)
+	}
+	return e, err
+}
+
+// orTrouble waits until the database is open or closed. If the disk prevents that, nothing of it
+// reaches the disk any more.
+func (e *engine) orTrouble(done <-chan error) error {
 	select {
-	case err := <-opened:
-		if err == nil {
-			e.filter.fill(e.db)
-		}
-		return e, err
+	case err := <-done:
+		return err
 	case <-e.guard.Trouble():
-		err := e.guard.Err()
+		err := cmp.Or(e.guard.Err(), errNoRoom)
 		e.guard.kill(err)
-		return nil, unavailable(err)
+		return err
 	}
 }
 
@@ -170,14 +178,7 @@ func (e *engine) close() error {
 			ended <- e.db.Close()
 		}()
 	}
-	select {
-	case err := <-ended:
-		return unavailable(err)
-	case <-e.guard.Trouble():
-		err := e.guard.Err()
-		e.guard.kill(err)
-		return unavailable(err)
-	}
+	return unavailable(e.orTrouble(ended))
 }
 
 // chatter is Pebble's logger.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -83,11 +85,7 @@ func (s *Store) Realms(ctx context.Context) ([]string, error) {
 			return nil, unavailable(err)
 		}
 	}
-	all := make([]string, 0, len(names))
-	for _, name := range names {
-		all = append(all, name)
-	}
-	return all, nil
+	return slices.AppendSeq(make([]string, 0, len(names)), maps.Values(names)), nil
 }
 
 // eachRealm visits each realm that has keys of the kind, skipping the rest.
