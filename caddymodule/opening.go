@@ -22,23 +22,23 @@ import (
 type opening struct {
 	once   sync.Once
 	cancel context.CancelFunc
-	keys   chan struct{} // closed when the signing keys are there
-	tried  chan struct{} // closed when the first try is over
-	ended  chan struct{} // closed when no more will come
+	keys   chan struct{} // closed when the signing keys are loaded
+	tried  chan struct{} // closed after the first attempt
+	ended  chan struct{} // closed when there are no more attempts
 
 	mu  sync.Mutex
-	err error // of the last try
+	err error // of the last attempt
 }
 
-// openTimeout bounds a try, which may wait for the lock of Caddy's storage, and openWait for
-// how long the start of Caddy, or a request, waits for the first one.
+// openTimeout limits an attempt, which may wait for the lock of Caddy's storage, and openWait how
+// long the start of Caddy, or a request, waits for the first one.
 const (
 	openTimeout = time.Minute
 	openWait    = 10 * time.Second
 )
 
 // The pauses between attempts double from the first to the last, with jitter, so that nodes that
-// wait for one server do not come all at once.
+// wait for a server do not retry at the same time.
 const (
 	openPauseFirst = 200 * time.Millisecond
 	openPauseLast  = 5 * time.Second
@@ -60,7 +60,7 @@ func (o *opening) begin(inst *instance) {
 	})
 }
 
-// run tries until it succeeds, or ctx ends.
+// run retries until it succeeds, or ctx ends.
 func (o *opening) run(ctx context.Context, inst *instance) {
 	began, pause, said := time.Now(), openPauseFirst, false
 	for first := true; ; first = false {
@@ -75,7 +75,7 @@ func (o *opening) run(ctx context.Context, inst *instance) {
 		if by := passes(err); by && !said || !by && !first && said {
 			inst.logger.Error("the session store or the signing keys cannot be opened; what needs them is answered with 503, and this is tried again until they can",
 				zap.String("issuer", inst.issuer), zap.String("store", engineOf(inst.opener)), zap.String("location", locationOf(inst.opener)), zap.Error(err))
-			said = by // said once, and once more if it will not pass by itself
+			said = by // logged once, and again if it becomes permanent
 		}
 		if !periodic.Wait(ctx, pause+rand.N(pause/4)) { //nolint:gosec // nobody gains by guessing a pause
 			return
@@ -96,7 +96,7 @@ func closeOnce(c chan struct{}) {
 	}
 }
 
-// waitKeys returns when the signing keys are there, or why they are not.
+// waitKeys waits until the signing keys are loaded, or returns why they are not.
 func (o *opening) waitKeys(ctx context.Context) error {
 	waiting, cancel := context.WithTimeout(ctx, openWait)
 	defer cancel()
@@ -121,7 +121,8 @@ func (o *opening) set(err error) {
 	closeOnce(o.tried)
 }
 
-// wait returns when the first try is over, and how the last one ended: nil is open.
+// wait waits for the end of the first attempt, and returns the result of the last one; nil if it is
+// open.
 func (o *opening) wait(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, openWait)
 	defer cancel()
@@ -133,9 +134,9 @@ func (o *opening) wait(ctx context.Context) error {
 	}
 }
 
-// end stops the attempts and waits for the last one. Callers that wait for an instance that never
-// opened get an error. One that did open stays open: requests of a replaced configuration go on
-// for as long as the store is open.
+// end stops the attempts and waits for the last one. Callers that wait for an instance that was
+// never opened get an error. One that was opened stays open: requests of a replaced configuration
+// continue as long as the store is open.
 func (o *opening) end() {
 	o.once.Do(func() {
 		o.cancel = func() {}
@@ -153,15 +154,15 @@ func (o *opening) end() {
 	o.set(sessions.ErrClosed)
 }
 
-// failed returns how the last try ended; nil is open.
+// failed returns the result of the last attempt; nil if it is open.
 func (o *opening) failed() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.err
 }
 
-// passes reports whether a failure may be temporary: a server that does not answer, a full disk, or
-// an opening of the same store that was abandoned with its configuration. Other failures need the
+// passes reports whether a failure may be temporary: a server that does not respond, a full disk,
+// or another configuration that abandoned opening the same store. Other failures require the
 // operator.
 func passes(err error) bool {
 	if errors.Is(err, sessions.ErrSetup) {
@@ -172,6 +173,6 @@ func passes(err error) bool {
 			return true
 		}
 	}
-	_, network := errors.AsType[*net.OpError](err) // of Caddy's storage, which may be a server's
+	_, network := errors.AsType[*net.OpError](err) // Caddy's storage may be on a server
 	return network
 }

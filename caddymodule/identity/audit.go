@@ -12,18 +12,17 @@ import (
 	"authsidecar/sessions/forward"
 )
 
-// longPath is how long a path is, in bytes, that may hide what it names.
+// longPath is the length, in bytes, from which a path may hide what it names.
 const longPath = 256
 
-// An act is a request that is recorded: an unsafe one of an impersonated session, or one
-// that was refused.
+// An act is a request that is recorded: an unsafe one of an impersonated session, or a refused one.
 type act struct {
 	by     *Middleware
 	ctx    context.Context
 	record audit.Record
 }
 
-// actOf is what is recorded of the request. The query never is: tokens do get there.
+// actOf returns the record of the request. It never contains the query, which may contain tokens.
 func (m *Middleware) actOf(r *http.Request, who *forward.Who) *act {
 	u := requested(r)
 	return &act{by: m, ctx: r.Context(), record: audit.Record{
@@ -32,8 +31,8 @@ func (m *Middleware) actOf(r *http.Request, who *forward.Who) *act {
 	}}
 }
 
-// recordable returns a path as it is recorded. Of a long one the audit keeps both ends, so
-// what is left of it without its detours comes last.
+// recordable returns a path as it is recorded. The audit shortens a long path in the middle, so its
+// simplified form is appended.
 func recordable(p string) string {
 	if len(p) <= longPath {
 		return p
@@ -44,8 +43,8 @@ func recordable(p string) string {
 	return p
 }
 
-// direct returns a path as a server understands it for which "\" is "/" and what follows
-// ";" is a parameter, which names nothing.
+// direct returns a path as a server reads it that treats "\" as "/" and ignores parameters after
+// ";".
 func direct(p string) string {
 	segments := strings.Split(strings.ReplaceAll(p, `\`, "/"), "/")
 	for i, segment := range segments {
@@ -54,20 +53,20 @@ func direct(p string) string {
 	return path.Clean("/" + strings.Join(segments, "/"))
 }
 
-// begin is called before the request goes on. An ErrUnavailable: it must not, since the
+// begin is called before the request is forwarded. ErrUnavailable means that it must not be: the
 // audit is required and could not be written.
 func (a *act) begin() error {
 	return a.by.Reports.Acting(&a.record)
 }
 
-// answered writes the one line of the request, as soon as its answer is known. That it
-// may not be written is logged; the answer is on its way.
+// answered records the request once the status of its response is known. If that fails, it is only
+// logged, since the response is on its way.
 func (a *act) answered(status int) {
 	a.record.Event, a.record.Status = audit.EventActed, status
 	_ = a.by.Reports.Record(a.ctx, &a.record)
 }
 
-// refused writes the one line of a request that does not get to the app.
+// refused records a request that is not forwarded to the app.
 func (a *act) refused(f *refusal) {
 	a.record.Event, a.record.Status, a.record.Error = audit.EventRefused, f.Status, f.Reason()
 	_ = a.by.Reports.Record(a.ctx, &a.record)

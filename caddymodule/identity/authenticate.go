@@ -12,8 +12,8 @@ import (
 	"authsidecar/sessions/forward"
 )
 
-// authenticate decides who is asking, or refuses the request. settle is what an answer has to
-// say of it, in its header; nil: nothing.
+// authenticate authenticates the request, or refuses it. settle sets headers of the response that
+// follow from that; it may be nil.
 func (m *Middleware) authenticate(w http.ResponseWriter, r *http.Request) (who *identity, settle settleFunc, err error) {
 	who, settle, decided, err := m.byCookies(r)
 	if !decided {
@@ -26,7 +26,7 @@ func (m *Middleware) authenticate(w http.ResponseWriter, r *http.Request) (who *
 func (m *Middleware) byCredential(w http.ResponseWriter, r *http.Request) (*identity, error) {
 	credential, who, err := m.credential(r)
 	switch {
-	case err == nil && credential.Cookie && forward.Smuggled(r, m.Issuer): // beside it
+	case err == nil && credential.Cookie && forward.Smuggled(r, m.Issuer): // in addition to it
 		return m.refuse(r, &refusal{Problem: errTokens, cause: bearer.ErrMalformed})
 	case err == nil && credential.Cookie && forward.CrossSite(r):
 		return m.refuse(r, &refusal{Problem: errCrossOrigin, who: who})
@@ -42,22 +42,22 @@ func (m *Middleware) byCredential(w http.ResponseWriter, r *http.Request) (*iden
 		return m.refuse(r, &refusal{Problem: badToken(err, credential), cause: err})
 	case credential.Cookie && m.claimed(r):
 		return m.over(w, r, err)
-	default: // somebody else's, and the app's affair
+	default: // somebody else's token, which the app may understand
 		m.keepCookie(r, "")
 		return m.anonymous(r, err)
 	}
 }
 
-// keepCookie takes the cookies with tokens of ours out of a request, but the one that decided
-// who is asking: an app that reads its cookie itself sees no session that was not guarded.
+// keepCookie removes the cookies with our tokens from a request, except the one that decided: an
+// app that reads its cookie itself then never sees a session that was not guarded.
 func (m *Middleware) keepCookie(r *http.Request, decided string) {
 	if m.Cookie != "" && !m.Shadow {
 		forward.DropCookies(r, m.Issuer, m.Cookie, decided, false)
 	}
 }
 
-// credential finds the credential of a request, and who holds it. Of several cookies, the valid
-// one counts.
+// credential finds the credential of a request, and the identity of its holder. Of several cookies,
+// the valid one counts.
 func (m *Middleware) credential(r *http.Request) (forward.Credential, *identity, error) {
 	c, err := forward.Find(r, m.Cookie)
 	if errors.Is(err, bearer.ErrNoToken) && m.AcceptCallers {
@@ -74,15 +74,15 @@ func (m *Middleware) credential(r *http.Request) (forward.Credential, *identity,
 			return c, nil, err
 		case err == nil && why == nil:
 			return c, nil, forward.ErrSeveral
-		case why == nil, err != nil && ours, bearer.IsUnavailable(why): // or what says more about why not
+		case why == nil, err != nil && ours, bearer.IsUnavailable(why): // the error that says more
 			c.Token, who, err = token, other, why
 		}
 	}
 	return c, who, err
 }
 
-// fromTokenHeader returns the token in a header of its issuer, and who holds it. It counts as a
-// cookie: a request that a page makes a browser send carries it too.
+// fromTokenHeader returns the token in a header of its issuer, and the identity of its holder. It
+// counts like a cookie: requests that a page makes a browser send have it too.
 func (m *Middleware) fromTokenHeader(r *http.Request) (forward.Credential, *identity, error) {
 	found, err := m.Verifier.Find(r.Header)
 	if err != nil {
@@ -99,7 +99,7 @@ func (m *Middleware) fromTokenHeader(r *http.Request) (forward.Credential, *iden
 	return credential, m.identify(holder), nil
 }
 
-// verify returns who holds a token, if it is one that the app learns of.
+// verify returns the identity of a token's holder, if the app accepts that kind of token.
 func (m *Middleware) verify(ctx context.Context, token string) (*identity, error) {
 	if cause := m.Open(ctx); cause != nil {
 		return nil, m.unopened(ctx, token, cause)
@@ -124,8 +124,8 @@ func (m *Middleware) hold(ctx context.Context, token string) (*bearer.Holder, er
 	return m.Verifier.Holder(ctx, bearer.Credential{Token: token}, !m.AcceptCallers)
 }
 
-// unopened is verify while the store or the keys are not open: a token that would have to be
-// looked up, or would be valid, is unavailable. Other tokens fail as ever.
+// unopened is verify while the store or the keys are not open: the result is unavailable for a
+// token that would be valid, or would have to be looked up. Other tokens fail as usual.
 func (m *Middleware) unopened(ctx context.Context, token string, cause error) error {
 	if ours, _ := forward.Claims(token, m.Issuer); !ours {
 		if _, err := m.hold(ctx, token); err != nil {
@@ -135,7 +135,7 @@ func (m *Middleware) unopened(ctx context.Context, token string, cause error) er
 	return fmt.Errorf("%w: %w", sessions.ErrUnavailable, cause)
 }
 
-// claimed reports whether a cookie of the name says that it is a token of ours.
+// claimed reports whether a cookie with the configured name claims to be a token of ours.
 func (m *Middleware) claimed(r *http.Request) bool {
 	return slices.ContainsFunc(r.CookiesNamed(m.Cookie), func(cookie *http.Cookie) bool {
 		ours, _ := forward.Claims(cookie.Value, m.Issuer)

@@ -13,9 +13,9 @@ import (
 	"authsidecar/sessions/httpapi"
 )
 
-// byCookies decides who is asking by the cookies of a browser, and takes these out of the request.
-// decided is false where there is another credential, or none in cookies. settle is what an
-// answer has to say of it; nil: nothing.
+// byCookies authenticates the request by the cookies of a browser, and removes them from the
+// request. decided is false if there is another credential, or none in cookies. settle sets headers
+// of the response that follow from that; it may be nil.
 func (m *Middleware) byCookies(r *http.Request) (who *identity, settle settleFunc, decided bool, err error) {
 	if m.Browser == nil {
 		return nil, nil, false, nil
@@ -32,7 +32,7 @@ func (m *Middleware) byCookies(r *http.Request) (who *identity, settle settleFun
 	case cause != nil:
 		settle, err = m.unknown(r, brought.Pair, cause)
 		return nil, settle, true, err
-	case forward.Smuggled(r, m.Issuer): // beside them
+	case forward.Smuggled(r, m.Issuer): // in addition to them
 		who, err = m.refuse(r, &refusal{Problem: errTokens, cause: bearer.ErrMalformed})
 		return who, nil, true, err
 	case m.Browser.CrossSite(r):
@@ -47,7 +47,7 @@ func (m *Middleware) byCookies(r *http.Request) (who *identity, settle settleFun
 	return who, settle, true, err
 }
 
-// bySession decides by the session that the cookies are of.
+// bySession authenticates the request by the session of its cookies.
 func (m *Middleware) bySession(r *http.Request, brought *browser.Brought) (*identity, settleFunc, error) {
 	decision, err := m.Browser.Authenticate(r, brought)
 	var over *browser.OverError
@@ -66,8 +66,8 @@ func (m *Middleware) bySession(r *http.Request, brought *browser.Brought) (*iden
 	}
 }
 
-// settled is what an answer says of a session that was decided: that it is over, where the person
-// signs out or the app says so.
+// settled returns the settleFunc for a session. It also ends the session if the person signs out or
+// the app says so.
 func (m *Middleware) settled(r *http.Request, d *browser.Decision) settleFunc {
 	out := m.signsOut(r)
 	return func(status int, h http.Header, end bool) {
@@ -81,8 +81,8 @@ func (m *Middleware) settled(r *http.Request, d *browser.Decision) settleFunc {
 	}
 }
 
-// unknown is for a session of which nothing can be known now. Whoever wants to sign out is out in
-// this browser all the same.
+// unknown handles a session whose state is unknown for now. A person who signs out is signed out in
+// this browser anyway.
 func (m *Middleware) unknown(r *http.Request, p browser.Pair, cause error) (settleFunc, error) {
 	if !m.signsOut(r) {
 		return nil, m.unavailable(cause)
@@ -91,9 +91,9 @@ func (m *Middleware) unknown(r *http.Request, p browser.Pair, cause error) (sett
 	return func(_ int, h http.Header, _ bool) { m.Browser.Leave(h, p) }, f
 }
 
-// overInBrowser is for cookies of a session that is over. Whoever meant to change something is
-// asked to sign in again; whoever acted as somebody else is told that this is over, whatever they
-// asked for: it must not happen in their own name.
+// overInBrowser handles cookies of a session that is over. A person whose request could change
+// something must sign in again. A person whose impersonation is over is told so for any request,
+// which must not be performed in their own name.
 func (m *Middleware) overInBrowser(r *http.Request, over *browser.OverError) (*identity, error) {
 	switch {
 	case over.Pair == browser.As:
@@ -105,8 +105,8 @@ func (m *Middleware) overInBrowser(r *http.Request, over *browser.OverError) (*i
 	}
 }
 
-// withBanner returns next with the bar on its page, where it answers somebody who acts as somebody
-// else by cookie with one. Where they sign out they do not any more.
+// withBanner returns next with the bar on its page, if an actor uses cookies and browser has a
+// banner. A request that signs out gets none.
 func (m *Middleware) withBanner(r *http.Request, who *identity, next caddyhttp.Handler) caddyhttp.Handler {
 	if !banner.Wanted(r) || m.exits.Names(r) {
 		return next

@@ -11,15 +11,15 @@ import (
 	"authsidecar/sessions/httpapi"
 )
 
-// disown makes a request nobody's: it has no header, token, cookie or method override of
-// ours any more, and the placeholders are empty. In place, since error routes have
-// the same header. Only the matcher still knows an impersonated session: what keeps one
-// from something goes on to. refused: before who was decided, or after.
+// disown makes a request anonymous: it removes our headers, tokens, cookies and method overrides,
+// and empties the placeholders. It works in place, since error routes share the header. Only the
+// matcher still recognizes an impersonated session, so that restrictions continue to apply. refused
+// means that nobody has been authenticated yet.
 func (m *Middleware) disown(r *http.Request, who *identity, refused bool) {
-	if !m.Shadow { // then those are others'
+	if !m.Shadow { // in shadow mode, these headers are not ours
 		m.names.Delete(r.Header)
 	}
-	if m.AcceptCallers && (refused || who.known() && !who.ours()) { // the token is another issuer's
+	if m.AcceptCallers && (refused || who.known() && !who.ours()) { // the token is that of another issuer
 		if _, err := bearer.FromHeader(r.Header); err == nil {
 			delete(r.Header, "Authorization")
 		}
@@ -35,8 +35,8 @@ func (m *Middleware) disown(r *http.Request, who *identity, refused bool) {
 	decide(r, gone)
 }
 
-// DropOverrides removes what could make an app take the request for one of another method:
-// from the URL too that Caddy puts back before error routes, and that PHP gets.
+// DropOverrides removes what could make an app take the request for one with another method, also
+// from the URL that Caddy restores for error routes, and that PHP receives.
 func DropOverrides(r *http.Request) {
 	httpapi.DropOverrides(r)
 	original := requested(r)
@@ -47,9 +47,9 @@ func DropOverrides(r *http.Request) {
 	}
 }
 
-// caught reports whether error routes take the error: routes of the server's that match
-// as they will, or any that stand around us (as JSON can have them, and nobody tells a
-// handler). The site's words go before ours.
+// caught reports whether error routes handle the error: those of the server that match the request,
+// or any that surround this handler (possible in JSON, and unknown to a handler). The site's error
+// pages take precedence over ours.
 func (m *Middleware) caught(r *http.Request, err error) bool {
 	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok || server == nil {
@@ -67,13 +67,13 @@ func (m *Middleware) caught(r *http.Request, err error) bool {
 		return around.(bool)
 	}
 	probe := server.Errors.WithError(r, err)
-	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok { // as Caddy puts it back
+	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok { // as Caddy restores it
 		probe.Method, probe.URL = original.Method, original.URL
 	}
 	return take(server.Errors.Routes, probe)
 }
 
-// catch reports whether errors are caught somewhere in the routes.
+// catch reports whether any of the routes handles errors.
 func catch(routes caddyhttp.RouteList) bool {
 	for _, route := range routes {
 		for _, handler := range route.Handlers {
@@ -85,7 +85,7 @@ func catch(routes caddyhttp.RouteList) bool {
 	return false
 }
 
-// take reports whether a route has a handler for the request, or cannot tell.
+// take reports whether a route has a handler for the request, or may have.
 func take(routes caddyhttp.RouteList, r *http.Request) bool {
 	for _, route := range routes {
 		match, err := route.MatcherSets.AnyMatchWithError(r)

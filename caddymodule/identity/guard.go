@@ -11,11 +11,11 @@ import (
 	"authsidecar/sessions/httpapi"
 )
 
-// guards are what impersonated sessions are kept from.
+// guards are the restrictions of impersonated sessions.
 type guards struct {
 	paths      PathGuard
 	readOnly   bool
-	endStreams bool // of all sessions, not of impersonated ones alone
+	endStreams bool // for all sessions, not only impersonated ones
 }
 
 func newGuards(c Config) guards {
@@ -26,8 +26,8 @@ func newGuards(c Config) guards {
 	}
 }
 
-// guard lets a request whose identity was decided go on to next, if it may, and ends
-// it when its session ends, if that is asked for.
+// guard forwards an authenticated request to next if it is allowed, and closes it when its session
+// ends, if that is required.
 func (m *Middleware) guard(w http.ResponseWriter, r *http.Request, id *identity, next caddyhttp.Handler) error {
 	if !id.impersonated() {
 		if !m.guards.endStreams || !id.ours() {
@@ -51,7 +51,7 @@ func (m *Middleware) guard(w http.ResponseWriter, r *http.Request, id *identity,
 	return m.stream(w, r, id, next, act.answered)
 }
 
-// closed says why an impersonated session may not do this; nil: it may.
+// closed returns why an impersonated session may not do this; nil if it may.
 func (g *guards) closed(r *http.Request, unsafe bool) *httpapi.Problem {
 	switch {
 	case g.paths.Denies(r):
@@ -66,11 +66,11 @@ func (g *guards) closed(r *http.Request, unsafe bool) *httpapi.Problem {
 	}
 }
 
-// stream serves a request that ends when its session does. began gets the status
-// of the response; nil is nobody.
+// stream serves a request that is closed when its session ends. began is called with the status of
+// the response; it may be nil.
 func (m *Middleware) stream(w http.ResponseWriter, r *http.Request, id *identity, next caddyhttp.Handler, began func(int)) error {
 	s, r := newStream(w, r, began)
-	status := http.StatusInternalServerError // of a panic
+	status := http.StatusInternalServerError // after a panic
 	defer func() {
 		s.begin(status)
 		s.stop()
@@ -88,7 +88,7 @@ func (m *Middleware) stream(w http.ResponseWriter, r *http.Request, id *identity
 	return err
 }
 
-// statusOf is the status of a response that a handler left to Caddy.
+// statusOf returns the status of a response that a handler left to Caddy.
 func statusOf(err error) int {
 	var failed caddyhttp.HandlerError
 	switch {

@@ -11,18 +11,18 @@ import (
 	"authsidecar/sessions/forward"
 )
 
-// withhold takes out of a request the tokens of ours that are not for the app.
+// withhold removes our tokens that are not for the app from a request.
 func (m *Middleware) withhold(r *http.Request, who *identity) {
 	m.TokenHeaders.Delete(r.Header)
-	if m.Assertion != nil && !m.Shadow { // in place of the token, wherever that was
+	if m.Assertion != nil && !m.Shadow { // in place of the token, wherever it was
 		forward.DropCookies(r, m.Issuer, m.Cookie, "", who.known())
 	} else {
 		forward.DropCookies(r, m.Issuer, "", "", false)
 	}
 }
 
-// setHeaders tells the app, and the handlers and logs on the way there, who is asking. Where
-// identity is in shadow mode, the app learns nothing.
+// setHeaders tells the app, and handlers and logs on the way there, who the user is. In shadow mode
+// the app receives nothing.
 func (m *Middleware) setHeaders(r *http.Request, who *identity) error {
 	decide(r, who)
 	if m.Shadow {
@@ -30,7 +30,7 @@ func (m *Middleware) setHeaders(r *http.Request, who *identity) error {
 	}
 	values := who.headers
 	if who.shared {
-		values = slices.Clone(values) // later handlers may change them in place
+		values = slices.Clone(values) // later handlers may modify them in place
 	}
 	for i, value := range values {
 		if value != "" {
@@ -47,8 +47,8 @@ func (m *Middleware) setHeaders(r *http.Request, who *identity) error {
 	return err
 }
 
-// decide keeps whose request it is where the matcher, the placeholders and other blocks
-// find it, in place of what was decided before.
+// decide stores the identity of a request where the matcher, the placeholders and other blocks find
+// it, replacing an earlier one.
 func decide(r *http.Request, who *identity) {
 	vars, ok := r.Context().Value(caddyhttp.VarsCtxKey).(map[string]any)
 	if !ok {
@@ -61,12 +61,11 @@ func decide(r *http.Request, who *identity) {
 	}
 }
 
-// assertionReuse is how long an assertion is sent before a new one is minted, so that
-// what the app gets is good for a while.
+// assertionReuse is how long an assertion is sent before a new one is minted, so that the app
+// always has some time to use it.
 const assertionReuse = sessions.AssertionTTL * 3 / 4
 
-// assert returns the assertion of the identity, minted not long ago. Who asks at the same
-// time waits for the same one.
+// assert returns a recently minted assertion of the identity. Concurrent requests share it.
 func (m *Middleware) assert(who *identity) (string, error) {
 	a := who.assertion
 	a.mu.Lock()
@@ -83,9 +82,9 @@ func (m *Middleware) assert(who *identity) (string, error) {
 	return token, nil
 }
 
-// ownPlaceholder returns what a placeholder asks for that is ours: {http.auth.user.*}, which
-// other handlers that authenticate set too, and {http.auth_sessions.user.*} and
-// {http.auth_sessions.*}, which nobody else does.
+// ownPlaceholder returns the name in a placeholder of ours: {http.auth.user.*}, which other
+// authentication handlers set too, and {http.auth_sessions.user.*} and {http.auth_sessions.*},
+// which only we set.
 func ownPlaceholder(key string) (name string, ok bool) {
 	for _, prefix := range [...]string{"http.auth.user.", "http.auth_sessions.user.", "http.auth_sessions."} {
 		if len(key) > len(prefix) && key[:len(prefix)] == prefix {

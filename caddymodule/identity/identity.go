@@ -12,29 +12,29 @@ import (
 	"authsidecar/sessions/forward"
 )
 
-// An identity is who is asking, as it was decided for a request. Those of one token may share
-// it: it is never changed.
+// An identity is the result of authenticating a request. Requests with the same token may share it,
+// so it must not be modified.
 type identity struct {
-	*forward.Who             // nil: nobody that we know
-	by           *Middleware // that decided it
-	disowned     bool        // the request is nobody's any more
+	*forward.Who             // nil if anonymous
+	by           *Middleware // the middleware that authenticated it
+	disowned     bool        // the request has been made anonymous
 	shared       bool
-	own          bool       // of a session of ours
-	headers      []string   // as Middleware.fields
-	created      int64      // that session: milliseconds since 1970, as expires
-	expires      int64      // the token
-	store        string     // identity of the store that the session is in
-	assertion    *assertion // nil where none is configured
+	own          bool       // of one of our sessions
+	headers      []string   // in the order of Middleware.fields
+	created      int64      // creation of that session, in milliseconds since 1970
+	expires      int64      // expiry of the token, in milliseconds since 1970
+	store        string     // identity of the session's store
+	assertion    *assertion // nil if none is configured
 }
 
-// An assertion is the one that an identity is sent with, as long as it is new.
+// An assertion is the assertion that is sent for an identity while it is recent.
 type assertion struct {
 	mu     sync.Mutex
 	token  string
 	minted time.Time
 }
 
-// newAssertion returns one that is not minted yet, if assertions are configured.
+// newAssertion returns an assertion that has not been minted, if assertions are configured.
 func (m *Middleware) newAssertion() *assertion {
 	if m.Assertion == nil {
 		return nil
@@ -42,7 +42,7 @@ func (m *Middleware) newAssertion() *assertion {
 	return new(assertion)
 }
 
-// identify returns what the app learns of who holds a token.
+// identify returns the identity of a token's holder.
 func (m *Middleware) identify(h *bearer.Holder) *identity {
 	if made, ok := h.Made.Load().(*identity); ok && made.by == m {
 		return made
@@ -58,7 +58,7 @@ func (m *Middleware) identify(h *bearer.Holder) *identity {
 	for i, field := range m.fields {
 		a.headers[i] = field.Value(a.Who, c.Claims)
 	}
-	h.Made.CompareAndSwap(nil, a) // if another request with the token was not first
+	h.Made.CompareAndSwap(nil, a) // unless another request with the token was first
 	if packed := a.pack(); packed != nil {
 		h.Pack(packed)
 	}
@@ -80,7 +80,7 @@ func (id *identity) find(key string) (any, bool) {
 	return id.Value(forward.Field(name))
 }
 
-// caller is who has the session, which is one of ours: without the claims of their token.
+// caller returns the caller of our session, without the claims of their token.
 func (id *identity) caller() *sessions.Caller {
 	return &sessions.Caller{
 		Principal: sessions.Principal{Issuer: id.by.Issuer, Subject: id.UserID}, ClientID: id.ClientID, Own: id.own,
@@ -88,30 +88,30 @@ func (id *identity) caller() *sessions.Caller {
 	}
 }
 
-// moment is a time in milliseconds since 1970.
+// moment returns the time of milliseconds since 1970.
 func moment(at int64) time.Time { return time.UnixMilli(at).UTC() }
 
-// identityVar is the variable that the identity of a request is in.
+// identityVar is the variable with the identity of a request.
 const identityVar = "auth_sessions.identity"
 
-// decided returns who is asking; ok is false where no Middleware decided.
+// decided returns the identity of a request; ok is false if no Middleware has authenticated it.
 func decided(r *http.Request) (who *identity, ok bool) {
 	who, ok = caddyhttp.GetVar(r.Context(), identityVar).(*identity)
 	return who, ok
 }
 
-// Impersonated reports whether a request is one of an impersonated session; decided is false
-// where no Middleware decided whose it is.
+// Impersonated reports whether a request belongs to an impersonated session; isDecided is false if
+// no Middleware has authenticated it.
 func Impersonated(r *http.Request) (impersonated, isDecided bool) {
 	who, isDecided := decided(r)
 	return who.impersonated(), isDecided
 }
 
-// known reports whether it is somebody; nil is nobody.
+// known reports whether the identity is not anonymous. A nil identity is.
 func (id *identity) known() bool { return id != nil && id.Who != nil }
 
-// impersonated reports whether somebody acts as somebody else.
+// impersonated reports whether the session is impersonated.
 func (id *identity) impersonated() bool { return id.known() && id.Impersonation }
 
-// ours reports whether it is a session of ours.
+// ours reports whether the token belongs to one of our sessions.
 func (id *identity) ours() bool { return id.known() && id.own }

@@ -10,17 +10,17 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// sendToLogin sends a person to where they can sign in.
+// sendToLogin redirects a person to where they can sign in.
 func (m *Middleware) sendToLogin(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Location", loginURL(r, m.Login))
 	w.Header().Set("Vary", "Authorization, Cookie, Sec-Fetch-Mode, Accept")
 	w.WriteHeader(http.StatusFound)
 }
 
-// loginURL fills in the placeholders of login. Its page may send people to what stands there,
-// so nothing that a client chose leads away from this site: such values are left out, and a
-// URI that leads away is that of the root. In the query values are escaped, so that none
-// adds a parameter.
+// loginURL fills in the placeholders of login. The login page may redirect to their values, so none
+// chosen by a client may lead away from this site: such values are dropped, and a URI that leads
+// away is replaced by that of the root. Values are escaped in the query, so that none adds a
+// parameter.
 func loginURL(r *http.Request, login string) string {
 	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	if !ok {
@@ -59,7 +59,7 @@ func isURI(name string) bool {
 	return strings.HasPrefix(name, "http.request.uri") || strings.HasPrefix(name, "http.request.orig_uri")
 }
 
-// rootOf is what the placeholder of a URI is for the root of the site.
+// rootOf returns the value of a URI placeholder for the root of the site.
 func rootOf(name string) string {
 	switch name[strings.LastIndex(name, "uri"):] {
 	case "uri", "uri_escaped", "uri.path", "uri.path_escaped", "uri.path.dir":
@@ -69,8 +69,8 @@ func rootOf(name string) string {
 	}
 }
 
-// fromClient reports whether a link decides what the placeholder is. The host, of which a
-// port may look like a URL's scheme, is the site's.
+// fromClient reports whether a link determines the value of the placeholder. The host does not
+// count, since it is the site's; its port could look like the scheme of a URL.
 func fromClient(name string) bool {
 	return strings.HasPrefix(name, "http.") && name != "http.request.host" && name != "http.request.hostport"
 }

@@ -21,49 +21,49 @@ import (
 	"authsidecar/sessions/streams"
 )
 
-// Config is what a Middleware is made of. All of it but Browser, Banner, and Impersonation's and Identity's
-// optional parts, is required.
+// Config is the configuration of a Middleware. Everything is required except Browser, Banner, and
+// the optional parts of Impersonation and Identity.
 type Config struct {
-	*config.Identity // the block, with its defaults
+	*config.Identity // with defaults
 
 	Impersonation *config.Impersonation // deny and read_only
-	Issuer        string                // our own: the realm
-	TokenHeaders  *forward.Names        // where callers' tokens are, beside Authorization; nil: nowhere
+	Issuer        string                // our issuer: the realm
+	TokenHeaders  *forward.Names        // headers with callers' tokens, beside Authorization; nil for none
 	Logger        *zap.Logger
 	Verifier      *bearer.Verifier
-	Browser       *browser.API   // nil: no cookies of ours
-	SignOut       []string       // paths of the app at which people sign out there
-	Banner        *banner.Banner // nil: no bar on pages
+	Browser       *browser.API   // nil without cookies of ours
+	SignOut       []string       // paths of the app at which people sign out
+	Banner        *banner.Banner // nil without a bar
 	Manager       *sessions.Manager
 	Reports       *observe.Reporter
 
-	// Open returns nil when the store and the keys are open, and else why they are not yet.
+	// Open returns nil if the store and the keys are open, and else why they are not.
 	Open func(context.Context) error
-	// Streams are what is open for sessions. It is called when Open returned nil.
+	// Streams returns what is open for sessions. It is called after Open has returned nil.
 	Streams func() *streams.Registry
 }
 
-// A Middleware decides who is asking, for each request that goes to the app, and hands it on,
-// or refuses it. It is safe for concurrent use.
+// A Middleware authenticates each request for the app, and forwards or refuses it. It is safe for
+// concurrent use.
 type Middleware struct {
 	Config
 
 	names  *forward.Names
 	strict *forward.Names // and forward.PathHeaders
-	maker  uint32         // nobody else's in this process
+	maker  uint32         // unique within this process
 	fields []forward.Field
-	claims []bool // which of fields are claims
+	claims []bool // which fields are claims
 	exempt exemptPath
-	exits  PathGuard // where people sign out
+	exits  PathGuard // paths at which people sign out
 	guards guards
-	nobody *identity // of whom nothing is known
-	routes sync.Map  // whether routes of a *caddyhttp.Server catch errors
-	seen   sync.Map  // headers that were seen in shadow mode
+	nobody *identity // the anonymous identity
+	routes sync.Map  // whether routes of a *caddyhttp.Server handle errors
+	seen   sync.Map  // headers that were logged in shadow mode
 }
 
 var makers atomic.Uint32
 
-// New makes the middleware of an identity block.
+// New creates the middleware of an identity block.
 func New(c Config) *Middleware {
 	m := &Middleware{Config: c, maker: makers.Add(1), exempt: exemptPath{pathpattern.New(c.Exempt)}, exits: NewPathGuard(c.SignOut), guards: newGuards(c)}
 	m.nobody = &identity{by: m}
@@ -85,7 +85,7 @@ func New(c Config) *Middleware {
 	return m
 }
 
-// ServeHTTP hands a request on to the app, with what is known of who is asking, or refuses it.
+// ServeHTTP authenticates a request and forwards it to the app, or refuses it.
 func (m *Middleware) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	who, err := m.serve(w, r, next)
 	if err != nil {
@@ -94,11 +94,11 @@ func (m *Middleware) ServeHTTP(w http.ResponseWriter, r *http.Request, next cadd
 	return nil
 }
 
-// serve hands a request on, if it may. who is whose it is, nil where that is not decided.
-// What another block decided before stays.
+// serve forwards a request if it is allowed. who is its identity, or nil if that is unknown. The
+// identity that another block has set stays.
 func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) (who *identity, err error) {
 	before, _ := decided(r)
-	if before != nil && before.by == m { // the same block, once more
+	if before != nil && before.by == m { // the same block again
 		return before, next.ServeHTTP(w, r)
 	}
 	m.scrub(r, before)
@@ -109,7 +109,7 @@ func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next caddyhtt
 	}
 	if settle != nil || m.Browser != nil && (before == nil || before.by.Browser == nil) {
 		settled := newSettledWriter(w, settle)
-		defer settled.finish(0) // of an answer that others write, error routes too
+		defer settled.finish(0) // for a response that others write, including error routes
 		next = settled.before(next)
 	}
 	if err != nil {
@@ -129,8 +129,8 @@ func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next caddyhtt
 	return who, m.guard(w, r, who, next)
 }
 
-// scrub takes the headers of ours out of a request, but those that a block before set, and
-// those that rename its path.
+// scrub removes our headers from a request, except those that an earlier block has set, and headers
+// that rename its path.
 func (m *Middleware) scrub(r *http.Request, before *identity) {
 	if m.Shadow {
 		m.tryScrub(r)

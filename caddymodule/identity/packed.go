@@ -7,24 +7,24 @@ import (
 	"authsidecar/sessions/forward"
 )
 
-// What is packed of an identity, for a token of which little else is remembered: by whom, two bits,
-// when its session was created and its token expires (milliseconds since 1970), and texts, each
-// behind its length, of which the last are the headers that are claims.
+// The packed form of an identity, for a token of which the cache keeps only a mark: the middleware,
+// two bits, the creation of the session and the expiry of the token (milliseconds since 1970), and
+// texts, each after its length. The last texts are the headers with claims.
 const (
 	packedOwn = 1 << iota
 	packedImpersonation
 )
 
-// packedHead is how many bytes come before the texts.
+// packedHead is the number of bytes before the texts.
 const packedHead = 4 + 1 + 8 + 8
 
-// texts are those of an identity that are packed.
+// texts returns the texts of an identity that are packed.
 func (id *identity) texts() [7]*string {
 	w := id.Who
 	return [...]*string{&w.UserID, &w.SessionID, &w.Actor.Issuer, &w.Actor.Subject, &w.Reason, &w.ClientID, &id.store}
 }
 
-// pack returns the identity in few bytes; nil where these would be too many, or a text too long.
+// pack returns the packed identity; nil if it would be too large, or a text is too long.
 func (id *identity) pack() []byte {
 	values := make([]string, 0, 16)
 	for _, text := range id.texts() {
@@ -58,12 +58,12 @@ func (id *identity) pack() []byte {
 	return out
 }
 
-// unpack returns the identity that m packed, for one request; nil where it did not.
+// unpack returns the identity for a request if m has packed it, and nil otherwise.
 func (m *Middleware) unpack(packed string) *identity {
 	if len(packed) < packedHead || binary.LittleEndian.Uint32([]byte(packed[:4])) != m.maker {
 		return nil
 	}
-	var made struct { // in one piece
+	var made struct { // in a single allocation
 		identity
 		who     forward.Who
 		headers [3]string // as many as there are by default

@@ -14,8 +14,8 @@ import (
 	"authsidecar/sessions/urlpath"
 )
 
-// A PathGuard knows the paths that a request may not name. It compares canonical paths as
-// Caddy's path matcher does, and takes all others for guarded ones.
+// A PathGuard is a set of paths that a request may not name. It compares canonical paths like
+// Caddy's path matcher, and treats all other paths as guarded.
 type PathGuard struct{ patterns pathpattern.Set }
 
 func NewPathGuard(patterns []string) PathGuard {
@@ -26,9 +26,8 @@ func NewPathGuard(patterns []string) PathGuard {
 	return PathGuard{pathpattern.New(all)}
 }
 
-// guarded returns the pattern, and those of what many apps take for the same: a path with
-// or without the slash at its end, or with a format behind a dot, and what follows the name
-// of a file.
+// guarded returns the pattern and its common equivalents in apps: with or without a trailing slash,
+// with a format after a dot, and with a path after the name of a file.
 func guarded(pattern string) []string {
 	patterns := []string{pattern}
 	if folder, below := strings.CutSuffix(pattern, "/*"); below && folder != "" {
@@ -49,9 +48,8 @@ func guarded(pattern string) []string {
 	}
 }
 
-// Denies reports whether the request names a guarded path, or could: as it came, as it
-// was rewritten so far, or as the target of what it copies or moves (RFC 4918 section
-// 10.3).
+// Denies reports whether the request names a guarded path, or could: as received, as rewritten so
+// far, or as the destination of COPY and MOVE (RFC 4918 section 10.3).
 func (g PathGuard) Denies(r *http.Request) bool {
 	if len(g.patterns) == 0 {
 		return false
@@ -68,8 +66,8 @@ func (g PathGuard) Denies(r *http.Request) bool {
 	return false
 }
 
-// Names reports whether the request names a guarded path and nothing else: by a canonical path,
-// as it came or as it was rewritten so far.
+// Names reports whether the request certainly names a guarded path: a canonical one, as received or
+// as rewritten so far.
 func (g PathGuard) Names(r *http.Request) bool {
 	return len(g.patterns) > 0 && isCanonical(r) && (g.names(r.URL) || g.names(requested(r)))
 }
@@ -82,11 +80,11 @@ func (g PathGuard) names(u *url.URL) bool {
 	return g.patterns.Match(u.Path) || f != u.Path && g.patterns.Match(f)
 }
 
-// An exemptPath knows the paths that are exempt.
+// An exemptPath is a set of exempt paths.
 type exemptPath struct{ patterns pathpattern.Set }
 
-// exempts reports whether the request names an exempt path and nothing else: only a
-// canonical path is one.
+// exempts reports whether the request certainly names an exempt path: only canonical paths are
+// exempt.
 func (e exemptPath) exempts(r *http.Request) bool {
 	if len(e.patterns) == 0 || !isCanonical(r) || len(r.Header["Destination"]) > 0 {
 		return false
@@ -95,14 +93,14 @@ func (e exemptPath) exempts(r *http.Request) bool {
 	return e.patterns.Match(r.URL.Path) && (f == r.URL.Path || e.patterns.Match(f))
 }
 
-// isCanonical reports whether the path of the request is canonical, as it came and as it was
+// isCanonical reports whether the path of the request is canonical, both as received and as
 // rewritten so far.
 func isCanonical(r *http.Request) bool {
 	return urlpath.Canonical(r.URL) && urlpath.Canonical(requested(r))
 }
 
-// folded is what the canonical path p is where look-alikes are one letter: those of slashes
-// and dots may make it another.
+// folded returns the canonical path p with look-alike characters replaced: those of slashes and
+// dots can make it another path.
 func folded(p string) string {
 	f := urlpath.Fold(p)
 	if f == p {
@@ -111,8 +109,8 @@ func folded(p string) string {
 	return caddyhttp.CleanPath(f, true)
 }
 
-// removed are the headers that no request may come with: those that only we set, and those
-// that rename its path, unless a proxy sends them that is trusted with these.
+// removed returns the headers that are removed from the request: ours, and those that rename its
+// path unless they come from a trusted proxy.
 func (m *Middleware) removed(r *http.Request) *forward.Names {
 	if m.trustsPathHeaders(r) {
 		return m.names
@@ -120,16 +118,16 @@ func (m *Middleware) removed(r *http.Request) *forward.Names {
 	return m.strict
 }
 
-// guardPath makes sure that what deny looks at is the path that the app sees, in shadow mode
-// too, which leaves the app its headers otherwise.
+// guardPath ensures that the app sees the path that deny has checked, even in shadow mode, which
+// otherwise leaves headers alone.
 func (m *Middleware) guardPath(r *http.Request) {
 	if m.Shadow && len(m.guards.paths.patterns) > 0 && !m.trustsPathHeaders(r) {
 		forward.DropPathHeaders(r)
 	}
 }
 
-// trustsPathHeaders reports whether the request comes from one of the proxies that Caddy
-// trusts, and these are trusted with the headers that rename a path.
+// trustsPathHeaders reports whether the request comes from a proxy that Caddy trusts, and these
+// proxies may rename a path with headers.
 func (m *Middleware) trustsPathHeaders(r *http.Request) bool {
 	if !m.TrustsPathHeaders() {
 		return false
@@ -138,7 +136,7 @@ func (m *Middleware) trustsPathHeaders(r *http.Request) bool {
 	return trusted
 }
 
-// requested is the URL that the client asked for, whatever it was rewritten to since.
+// requested returns the URL that the client requested, whatever it was rewritten to.
 func requested(r *http.Request) *url.URL {
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
 		return original.URL

@@ -12,16 +12,16 @@ import (
 	"authsidecar/sessions/httpapi"
 )
 
-// What clients read whose requests do not get to the app. The code is also the reason
-// in the access log, the metrics and the audit, where the cause is not more exact.
+// Responses to requests that are not forwarded. The code is also the reason in the access log, the
+// metrics and the audit, unless the cause has a more precise one.
 var (
 	errNoToken = httpapi.NewProblem(401, "missing_token", "Authentication required",
 		"Sign in, or send an access token as bearer token in the Authorization header.")
 	errToken  = httpapi.NewProblem(401, "invalid_token", "Invalid token", "The bearer token is not valid here, or no longer.")
 	errTokens = httpapi.NewProblem(401, "invalid_token", "Invalid token", "Send one bearer token, in one Authorization header.")
 	errOver   = httpapi.NewProblem(401, "session_over", "Signed out", "This session is over. Sign in again.")
-	// errActingOver is for a person who acted as somebody else, and is to know in whose name the
-	// next thing happens that they do.
+	// errActingOver is for a person whose impersonation has ended, and who must know in whose name
+	// they act next.
 	errActingOver = httpapi.NewProblem(401, "impersonation_over", "No longer acting as another user",
 		"You acted as another user, and that is over. Nothing was done. Load the page again to go on as yourself.")
 	errExpired = httpapi.NewProblem(401, "token_expired", "Expired", "The access token in the cookie has expired. Refresh the session, or sign in again.")
@@ -34,7 +34,7 @@ var (
 		"This is closed while you act as another user.")
 	errVariant = httpapi.NewProblem(403, "path_variant", "Not while acting as another user",
 		"The app could take this address for another one. While you act as another user, use its plain spelling.")
-	// errAhead has browsers load the page when it is asked for, and not before.
+	// errAhead makes browsers load the page when it is requested, rather than prefetch it.
 	errAhead = httpapi.NewProblem(403, "not_ahead", "Not ahead of time",
 		"This page signs you out, so it is not loaded before you ask for it.")
 	errTwoIdentities = httpapi.NewProblem(400, "two_identities", "Two people at once",
@@ -42,24 +42,24 @@ var (
 	errUnavailable = httpapi.NewProblem(503, "unavailable", "Unavailable", "Try again soon.")
 )
 
-// RefusalCodes are those of the refusals that are counted from 0 on, so that an alert on one of
-// them sees the first.
+// RefusalCodes are the codes whose counters are exported from the start, as 0, so that an alert
+// notices the first refusal.
 var RefusalCodes = []string{errReadOnly.Code, errDeny.Code, errVariant.Code, errCrossOrigin.Code}
 
-// A refusal is the error for a request of the app that does not get there. Its text, which
-// is {err.message} on error routes, is fixed: why a token is not good is in the log alone.
+// A refusal is the error for a request that is not forwarded. Its text, which is {err.message} on
+// error routes, is fixed: why a token is not valid is only in the log.
 type refusal struct {
 	*httpapi.Problem
 	by      *Middleware
-	who     *identity // whose request it is, where that is known
-	cause   error     // for the log; nil: the problem says it all
-	toLogin bool      // the client is a person who is sent to where they can sign in
+	who     *identity // if known
+	cause   error     // for the log; nil if the problem says everything
+	toLogin bool      // redirect the person to where they can sign in
 }
 
-// Error returns what the client reads.
+// Error returns the text for the client.
 func (f *refusal) Error() string { return f.Detail }
 
-// Reason names the cause, in one of a few words.
+// Reason returns the cause as one of a few words.
 func (f *refusal) Reason() string {
 	if f.cause == nil {
 		return f.Code
@@ -67,7 +67,7 @@ func (f *refusal) Reason() string {
 	return observe.Reason(f.Status, f.cause)
 }
 
-// session returns whose request it is; nil where that is not known.
+// session returns the identity of the request; nil if it is unknown.
 func (f *refusal) session() *forward.Who {
 	if f.who == nil {
 		return nil
@@ -75,14 +75,14 @@ func (f *refusal) session() *forward.Who {
 	return f.who.Who
 }
 
-// unavailable is the refusal where nobody can tell who is asking, or whether they still may.
+// unavailable is the refusal for a request that cannot be authenticated for now.
 func (m *Middleware) unavailable(cause error) error {
 	return &refusal{Problem: errUnavailable, by: m, cause: cause}
 }
 
-// fail is where errors leave: refusals, and what later handlers return. Whoever is refused
-// is nobody from here on, since error routes may lead to the app. So is whoever gets an
-// error that is not the site's own fault, and each impersonated session.
+// fail handles all errors: refusals, and those of later handlers. A refused request becomes
+// anonymous, since error routes may lead to the app. So does a request with an error that is not
+// the site's fault, and every request of an impersonated session.
 func (m *Middleware) fail(w http.ResponseWriter, r *http.Request, who *identity, err error) error {
 	refused, ok := errors.AsType[*refusal](err)
 	if !ok && !who.impersonated() && (m.Shadow || statusOf(err) >= http.StatusInternalServerError) {
@@ -92,7 +92,7 @@ func (m *Middleware) fail(w http.ResponseWriter, r *http.Request, who *identity,
 		who = refused.who
 	}
 	m.disown(r, who, ok)
-	if !ok || refused.by != m { // the block that refused has reported it
+	if !ok || refused.by != m { // the block that refused it has reported it
 		return err
 	}
 	m.report(r, refused)
@@ -107,8 +107,8 @@ func (m *Middleware) report(r *http.Request, f *refusal) {
 	}
 }
 
-// answer answers a refused request, or leaves it to the error routes of the site: without
-// any that take it, Caddy would send a status and nothing else.
+// answer writes the response to a refused request, or leaves it to the site's error routes. If none
+// handles it, Caddy would send only a status.
 func (m *Middleware) answer(w http.ResponseWriter, r *http.Request, f *refusal) error {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store")
@@ -136,7 +136,7 @@ func (m *Middleware) answer(w http.ResponseWriter, r *http.Request, f *refusal) 
 	return nil
 }
 
-// next returns where people go on whom a refusal leaves on a page of ours, without the bar.
+// next returns links for a person who sees a refusal as a page of ours, without the bar.
 func (f *refusal) next() []httpapi.Link {
 	switch f.Problem {
 	case errDeny, errVariant, errReadOnly:
@@ -148,8 +148,8 @@ func (f *refusal) next() []httpapi.Link {
 	}
 }
 
-// challenge is the WWW-Authenticate of a 401 (RFC 6750 section 3): without an error code
-// where no credential was sent.
+// challenge returns the WWW-Authenticate header of a 401 (RFC 6750 section 3), without an error
+// code if no credential was sent.
 func challenge(p *httpapi.Problem) string {
 	if p == errNoToken {
 		return "Bearer"

@@ -12,19 +12,19 @@ import (
 	"authsidecar/sessions/httpapi"
 )
 
-// anonymous lets a request pass as nobody's, where that will do.
+// anonymous lets a request pass as anonymous, if that is allowed.
 func (m *Middleware) anonymous(r *http.Request, cause error) (*identity, error) {
 	if !m.Require && !m.Shadow || m.exempt.exempts(r) {
 		return m.nobody, nil
 	}
 	if forward.Preflight(r) {
-		DropOverrides(r) // it is nothing else
+		DropOverrides(r) // not needed otherwise
 		return m.nobody, nil
 	}
 	return m.refuse(r, &refusal{Problem: badToken(cause, forward.Credential{}), cause: cause})
 }
 
-// badToken is what a client reads whose credential is not good.
+// badToken returns the problem for a credential that is not valid.
 func badToken(cause error, c forward.Credential) *httpapi.Problem {
 	switch {
 	case errors.Is(cause, bearer.ErrNoToken):
@@ -38,8 +38,8 @@ func badToken(cause error, c forward.Credential) *httpapi.Problem {
 	}
 }
 
-// refuse refuses a request, unless it is exempt, or in shadow mode: then it goes
-// on without what it came with.
+// refuse refuses a request, unless it is exempt or in shadow mode: then it is forwarded without its
+// credential.
 func (m *Middleware) refuse(r *http.Request, f *refusal) (*identity, error) {
 	exempt := m.exempt.exempts(r)
 	if exempt || m.Shadow {
@@ -51,13 +51,13 @@ func (m *Middleware) refuse(r *http.Request, f *refusal) (*identity, error) {
 	}
 	f.by = m
 	f.toLogin = m.Login != "" && forward.Navigation(r) && f.Status == http.StatusUnauthorized &&
-		f.Problem != errSeveral && f.Problem != errActingOver // which signing in would not mend
+		f.Problem != errSeveral && f.Problem != errActingOver // signing in would not help
 	return nil, f
 }
 
-// over is for a cookie that says it is ours and is not good, or no longer. It is taken away;
-// what changes nothing goes on as if it had not been there, and where somebody meant to
-// change something, they are asked to sign in again.
+// over handles a cookie that claims to be ours and is not valid, or no longer. The cookie is
+// removed. A safe request is treated as if it had not been there; for an unsafe one the person must
+// sign in again.
 func (m *Middleware) over(w http.ResponseWriter, r *http.Request, cause error) (*identity, error) {
 	if !m.Shadow {
 		m.expire(w, r)
@@ -65,7 +65,7 @@ func (m *Middleware) over(w http.ResponseWriter, r *http.Request, cause error) (
 	if m.Require || m.Shadow || forward.Unsafe(r) {
 		problem := errOver
 		if refusal, ok := errors.AsType[*bearer.Refusal](cause); ok && refusal.Reason == bearer.ReasonExpired {
-			problem = errExpired // of the session nothing is known
+			problem = errExpired // nothing is known about the session
 		}
 		return m.refuse(r, &refusal{Problem: problem, cause: cause})
 	}
@@ -73,19 +73,19 @@ func (m *Middleware) over(w http.ResponseWriter, r *http.Request, cause error) (
 	return m.nobody, nil
 }
 
-// expire takes the cookie from the browser, if it is of the whole site and of this host
-// alone: others cannot be named without knowing how they were set.
+// expire removes the cookie from the browser, if it is for the whole site and this host only:
+// removing others requires knowing how they were set.
 func (m *Middleware) expire(w http.ResponseWriter, r *http.Request) {
 	lower := strings.ToLower(m.Cookie)
 	gone := http.Cookie{ //nolint:gosec // a site that speaks plain HTTP could not expire a Secure one
 		Name: m.Cookie, Path: "/", MaxAge: -1, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		Secure: r.TLS != nil || strings.HasPrefix(lower, "__host-") || strings.HasPrefix(lower, "__secure-"),
 	}
-	w.Header().Add("Set-Cookie", gone.String()) // one that the app sets comes after it
+	w.Header().Add("Set-Cookie", gone.String()) // a cookie set by the app follows it
 	w.Header().Set("Cache-Control", "no-store")
 }
 
-// drop takes out of a request what says that it is ours and is not good.
+// drop removes everything that claims to be ours and is not valid from a request.
 func (m *Middleware) drop(r *http.Request) {
 	if forward.Smuggled(r, m.Issuer) {
 		delete(r.Header, "Authorization")
@@ -93,7 +93,7 @@ func (m *Middleware) drop(r *http.Request) {
 	forward.DropCookies(r, m.Issuer, m.Cookie, "", m.claimed(r))
 }
 
-// tryScrub says once of each header that requests come with that it will be removed.
+// tryScrub logs, once per name, that a header of requests will be removed.
 func (m *Middleware) tryScrub(r *http.Request) {
 	names := m.removed(r)
 	for name := range r.Header {

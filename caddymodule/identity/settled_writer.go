@@ -11,15 +11,15 @@ import (
 	"authsidecar/sessions/browser/banner"
 )
 
-// A settleFunc has an answer say in its header what follows from who asked: status is its own, 0 where
-// others write it, and end whether the app says that the session is over.
+// A settleFunc sets headers of a response that follow from the identity. status is that of the
+// response, or 0 if others write it, and end is whether the app ends the session.
 type settleFunc func(status int, h http.Header, end bool)
 
-// A settledWriter has an answer say it at the last moment: when its header is about to be written,
-// that of an upgrade too.
+// A settledWriter calls its settleFunc as late as possible: when the header is about to be written,
+// including that of an upgrade.
 type settledWriter struct {
 	*caddyhttp.ResponseWriterWrapper
-	settle settleFunc // nil: nothing follows
+	settle settleFunc // may be nil
 	done   bool
 }
 
@@ -27,8 +27,8 @@ func newSettledWriter(w http.ResponseWriter, s settleFunc) *settledWriter {
 	return &settledWriter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, settle: s}
 }
 
-// before returns a handler that has next write by the writer, and the writer by that of the
-// request: by that of a stream, which has a moment left where its own answer ends the session.
+// before returns a handler that calls next with this writer on top of the writer of the request.
+// That may be a stream, which still lets the response pass that ends its session.
 func (s *settledWriter) before(next caddyhttp.Handler) caddyhttp.Handler {
 	return caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
 		s.ResponseWriter = w
@@ -36,8 +36,8 @@ func (s *settledWriter) before(next caddyhttp.Handler) caddyhttp.Handler {
 	})
 }
 
-// takeEnd takes out of an answer by which header the app says that the session is over, and reports
-// whether it says so.
+// takeEnd removes the header with which the app ends the session from a response, and reports
+// whether it does.
 func takeEnd(h http.Header) bool {
 	said, ok := h[banner.EndHeader]
 	if !ok {
@@ -47,7 +47,7 @@ func takeEnd(h http.Header) bool {
 	return slices.ContainsFunc(said, func(line string) bool { return strings.EqualFold(strings.TrimSpace(line), "end") })
 }
 
-// finish does it, once.
+// finish calls the settleFunc, once.
 func (s *settledWriter) finish(status int) {
 	if s.done {
 		return
@@ -58,7 +58,7 @@ func (s *settledWriter) finish(status int) {
 	}
 }
 
-// WriteHeader implements http.ResponseWriter. Informational answers come before the header.
+// WriteHeader implements http.ResponseWriter. Informational responses precede the header.
 func (s *settledWriter) WriteHeader(status int) {
 	if status >= http.StatusOK || status == http.StatusSwitchingProtocols {
 		s.finish(status)
@@ -80,7 +80,7 @@ func (s *settledWriter) ReadFrom(r io.Reader) (int64, error) {
 	return s.ResponseWriterWrapper.ReadFrom(r)
 }
 
-// FlushError is what http.ResponseController flushes with.
+// FlushError implements flushing for http.ResponseController.
 func (s *settledWriter) FlushError() error {
 	s.finish(http.StatusOK)
 	return http.NewResponseController(s.ResponseWriter).Flush()

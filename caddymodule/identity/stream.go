@@ -13,26 +13,25 @@ import (
 )
 
 const (
-	// streamGrace is for how long a request may go on that had no response yet when its
-	// session ended: it may be the one that ended it, by way of the app.
+	// streamGrace is how long a request without a response may continue after its session has
+	// ended: it may be the one that ended it, through the app.
 	streamGrace = time.Second
-	// wakePause is the pause after which a call that still waits for the client is woken
-	// again.
+	// wakePause is the pause after which a call that still waits for the client is woken again.
 	wakePause = 50 * time.Millisecond
 )
 
-// past is a deadline that is over.
+// past is a deadline in the past.
 var past = time.Unix(1, 0)
 
-// A stream is a request and its response, which can be ended from outside: a
-// WebSocket, server-sent events, whatever else stays open. Once it is cut off, reads
-// and writes fail. A deadline is set on the connection only where a read or a write is
-// in flight: net/http takes one that passes while nothing is read for a client that
-// left, and cancels every later request on that connection.
+// A stream is a request and its response, which can be closed from outside: a WebSocket,
+// server-sent events, or anything else that stays open. Once it is cut off, reads and writes fail.
+// A deadline is set on the connection only if a read or a write is in flight: if a deadline passes
+// without a read, net/http assumes that the client has left, and cancels all later requests on the
+// connection.
 type stream struct {
 	*caddyhttp.ResponseWriterWrapper
 	cancel context.CancelFunc
-	// began gets the status of the response, once, as soon as it is known.
+	// began is called once with the status of the response, as soon as it is known.
 	began func(status int)
 	http1 bool
 	body  streamBody
@@ -41,19 +40,19 @@ type stream struct {
 	mu      sync.Mutex
 	begun   bool
 	ended   bool
-	served  bool // the handler returned: it is not cut off any more
-	over    bool // the writer must not be used any more
+	served  bool // the handler has returned: no longer cut off
+	over    bool // the writer must no longer be used
 	cut     bool // reads and writes fail
 	broken  bool // a write failed or was refused
 	closing bool // a read deadline was set: the connection must not be used again
 	writing int  // calls in flight
 	reading int
-	reads   sync.WaitGroup // the same
+	reads   sync.WaitGroup // reads in flight
 	conn    net.Conn       // hijacked
 	timer   *time.Timer
 }
 
-// newStream returns the stream of a request and the request to go on with.
+// newStream returns the stream of a request, and the request to forward.
 func newStream(w http.ResponseWriter, r *http.Request, began func(status int)) (*stream, *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	s := &stream{
@@ -69,7 +68,7 @@ func newStream(w http.ResponseWriter, r *http.Request, began func(status int)) (
 	return s, r
 }
 
-// end ends the stream; a response that did not begin has a moment to.
+// end closes the stream; a response that has not begun gets streamGrace to do so.
 func (s *stream) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,8 +86,8 @@ func (s *stream) end() {
 	s.ended = true
 }
 
-// cutOff cancels the request, on which reverse_proxy closes both sides, and wakes
-// whoever waits for a client that neither reads nor writes.
+// cutOff cancels the request, which makes reverse_proxy close both sides, and wakes calls that wait
+// for a client that neither reads nor writes.
 func (s *stream) cutOff() {
 	if s.served || s.cut {
 		return
@@ -102,14 +101,14 @@ func (s *stream) cutOff() {
 	s.wake()
 }
 
-// wake lets reads and writes in flight fail, again and again until none is left: Caddy
-// sets deadlines of its own, and one of them may come after ours.
+// wake makes reads and writes in flight fail, repeatedly until none are left: Caddy sets its own
+// deadlines, which may override ours.
 func (s *stream) wake() {
 	if s.over || s.writing+s.reading == 0 {
 		return
 	}
 	if s.writing > 0 {
-		// Not by way of Caddy's wrapper, which only the writing goroutine may use.
+		// Bypass Caddy's wrapper, which only the writing goroutine may use.
 		_ = http.NewResponseController(innermost(s.ResponseWriter)).SetWriteDeadline(past)
 	}
 	if s.reading > 0 {
@@ -133,9 +132,9 @@ func innermost(w http.ResponseWriter) http.ResponseWriter {
 	}
 }
 
-// finish is called when the handler returned, and reports whether the response stands. If
-// the client has a part of it, the connection is aborted, or the stream in it, so that
-// nobody takes the part for the whole. If nothing was sent, the request is to be refused.
+// finish is called when the handler has returned, and reports whether the response stands. If the
+// client has received a part of it, the connection or the stream in it is aborted, so that the part
+// is not taken for the whole. If nothing was sent, the request must be refused.
 func (s *stream) finish(err error) bool {
 	s.stop()
 	if !s.broken && !s.closing && (!s.cut || err == nil) {
@@ -149,7 +148,7 @@ func (s *stream) finish(err error) bool {
 		panic(http.ErrAbortHandler)
 	}
 	header := s.Header()
-	maps.DeleteFunc(header, func(name string, _ []string) bool { return !slices.Contains(s.names, name) }) // those of the response
+	maps.DeleteFunc(header, func(name string, _ []string) bool { return !slices.Contains(s.names, name) }) // headers of the response
 	if s.closing {
 		header.Set("Connection", "close")
 	}

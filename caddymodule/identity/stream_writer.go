@@ -12,8 +12,7 @@ import (
 // errStreamOver is the error of reads and writes after a stream was cut off.
 var errStreamOver = errors.New("the session of this request has ended")
 
-// enter begins a write, which begins the response with that status. Where ok, it ends
-// with leave.
+// enter begins a write, which begins the response with that status. If ok, call leave at the end.
 func (s *stream) enter(status int) (ok bool) {
 	s.mu.Lock()
 	if s.cut {
@@ -34,7 +33,7 @@ func (s *stream) leave(err error) {
 	s.broken = s.broken || s.cut && err != nil
 }
 
-// begin notes that the response begins.
+// begin records that the response begins.
 func (s *stream) begin(status int) {
 	if status < 200 && status != http.StatusSwitchingProtocols {
 		return
@@ -75,7 +74,7 @@ func (s *stream) ReadFrom(r io.Reader) (n int64, err error) {
 	return s.ResponseWriterWrapper.ReadFrom(r)
 }
 
-// FlushError is what http.ResponseController flushes with.
+// FlushError implements flushing for http.ResponseController.
 func (s *stream) FlushError() (err error) {
 	if !s.enter(http.StatusOK) {
 		return errStreamOver
@@ -84,7 +83,7 @@ func (s *stream) FlushError() (err error) {
 	return http.NewResponseController(s.ResponseWriter).Flush()
 }
 
-// Hijack is what http.ResponseController hijacks with.
+// Hijack implements hijacking for http.ResponseController.
 func (s *stream) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffered, err := http.NewResponseController(s.ResponseWriter).Hijack()
 	if err != nil {
@@ -103,11 +102,11 @@ func (s *stream) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, buffered, nil
 }
 
-// A streamBody is the body of a request that is a stream.
+// A streamBody is the request body of a stream.
 type streamBody struct {
 	io.ReadCloser
 	stream *stream
-	read   atomic.Bool // to its end or to an error
+	read   atomic.Bool // to its end, or until an error
 }
 
 // Read implements io.Reader.

@@ -18,11 +18,11 @@ import (
 	"authsidecar/sessions/event"
 )
 
-// An auditor writes the records of an instance: to a log of their own, and to the
-// file, if there is one.
+// An auditor writes the records of an instance to a log of their own and, if there is one, to the
+// audit file.
 type auditor struct {
 	logger   *zap.Logger
-	path     string // as configured; "": there is no file
+	path     string // as configured; "" for no file
 	required bool
 	file     *auditFile
 	key      string
@@ -31,8 +31,7 @@ type auditor struct {
 // auditName is the name of the audit's logger, below the handler's.
 const auditName = "audit"
 
-// auditFiles are the open files of this process, by their paths: a reload, and
-// several blocks, share them.
+// auditFiles are the open files of this process, by path: reloads and several blocks share them.
 var auditFiles = caddy.NewUsagePool()
 
 // An auditFile is a file in the pool, with the goroutine that syncs lines that nobody waits for.
@@ -85,7 +84,7 @@ func startAuditFile(writer *audit.Writer, logger *zap.Logger) *auditFile {
 	return f
 }
 
-// Destruct ends what runs and closes the file.
+// Destruct stops the goroutine and closes the file.
 func (f *auditFile) Destruct() error {
 	f.cancel()
 	f.running.Wait()
@@ -101,7 +100,7 @@ func (a *auditor) close() error {
 	return err
 }
 
-// write writes a record into the file, if there is one.
+// write writes a record to the file, if there is one.
 func (a *auditor) write(r *audit.Record, durable bool) (audit.Position, error) {
 	if a.file == nil {
 		return audit.Position{}, nil
@@ -109,11 +108,11 @@ func (a *auditor) write(r *audit.Record, durable bool) (audit.Position, error) {
 	return a.file.writer.Append(r, durable)
 }
 
-// Record records what happened: in the file, in the log, and as an event of Caddy's. An
-// ErrUnavailable: the audit is required, and the record is not on disk.
+// Record records what happened: in the file, in the log, and as a Caddy event. ErrUnavailable means
+// that the audit is required and the record is not on disk.
 func (r *Reporter) Record(ctx context.Context, record *audit.Record) error {
 	if record.Event == audit.EventRefused || record.Event == string(event.Denied) {
-		record.RequestID = requestID(ctx) // whoever was refused may ask why
+		record.RequestID = requestID(ctx) // so that support can find the request
 	}
 	note(ctx, record)
 	at, err := r.auditLine(record, record.Event != string(event.Expired))
@@ -122,8 +121,8 @@ func (r *Reporter) Record(ctx context.Context, record *audit.Record) error {
 	return err
 }
 
-// Acting records that an unsafe request of an impersonated session is about to go on. An
-// ErrUnavailable: it must not, since the audit is required and could not be written.
+// Acting records that an unsafe request of an impersonated session is about to be forwarded.
+// ErrUnavailable means that it must not be: the audit is required and could not be written.
 func (r *Reporter) Acting(record *audit.Record) error {
 	acts.WithLabelValues(r.issuer).Inc()
 	if !r.audit.required {
@@ -151,7 +150,7 @@ func (r *Reporter) auditLine(record *audit.Record, wait bool) (audit.Position, e
 
 type noteKey struct{}
 
-// WithNote returns a context that adds a note to the records of what happens by it.
+// WithNote returns a context that adds a note to the records of events in it.
 func WithNote(ctx context.Context, text string) context.Context {
 	return context.WithValue(ctx, noteKey{}, text)
 }

@@ -14,21 +14,19 @@ import (
 	"authsidecar/sessions/audit"
 )
 
-// eventPrefix begins the names of our events in Caddy's events app; what happened
-// follows, as in auth_session_created.
+// eventPrefix is the prefix of our events in Caddy's events app, as in auth_session_created.
 const eventPrefix = "auth_session_"
 
-// eventTimeout bounds how long the handlers of an event may take.
+// eventTimeout limits how long the handlers of an event may take.
 const eventTimeout = 10 * time.Second
 
-// events emits what happens in Caddy's events app.
+// events emits events in Caddy's events app.
 type events struct {
 	app *caddyevents.App
 	ctx caddy.Context
-	// started: the events app has its handlers by now. It may start after the first
-	// request.
+	// started is set when the events app has its handlers. It may start after the first request.
 	started atomic.Bool
-	// asked: some handler wants to be asked before a session is created.
+	// asked means that a handler wants to be asked before a session is created.
 	asked bool
 }
 
@@ -53,7 +51,7 @@ func (e *events) Handle(context.Context, caddy.Event) error {
 	return nil
 }
 
-// emit emits what happened.
+// emit emits a record.
 func (e *events) emit(ctx context.Context, r *audit.Record) {
 	name := eventPrefix + r.Event
 	if !e.app.ShouldEmit(name) {
@@ -64,8 +62,8 @@ func (e *events) emit(ctx context.Context, r *audit.Record) {
 	e.app.Emit(bounded, name, dataOf(r))
 }
 
-// ask asks whether something may happen. An ErrDenied: a handler aborted the event; an
-// ErrUnavailable: not all handlers could be asked.
+// ask asks whether something may happen. ErrDenied means that a handler aborted the event,
+// ErrUnavailable that not all handlers could be asked.
 func (e *events) ask(ctx context.Context, r *audit.Record) error {
 	if e.asked && !e.started.Load() {
 		return fmt.Errorf("%w: the events app has not started", sessions.ErrUnavailable)
@@ -86,8 +84,8 @@ func (e *events) ask(ctx context.Context, r *audit.Record) error {
 	return nil
 }
 
-// context returns the context of the handlers: neither a client that disconnects nor a reload
-// cancels it. It has the placeholders of the event and none of the request, whose headers hold
+// context returns the context of the handlers, which neither a client that disconnects nor a reload
+// cancels. It has the placeholders of the event but none of the request, whose headers contain
 // tokens.
 func (e *events) context(ctx context.Context) (caddy.Context, context.CancelFunc) {
 	bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), eventTimeout)
@@ -96,7 +94,7 @@ func (e *events) context(ctx context.Context) (caddy.Context, context.CancelFunc
 	return own, cancel
 }
 
-// dataOf is a record for the handlers of an event.
+// dataOf returns a record as data for the handlers of an event.
 func dataOf(r *audit.Record) map[string]any {
 	data := make(map[string]any)
 	for _, f := range r.Fields() {

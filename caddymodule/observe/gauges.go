@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// gauges are the metrics that are read from the running configuration when they are scraped.
+// gauges are metrics that are computed from the running configuration when they are scraped.
 type gauges struct{ blocks func() []*Reporter }
 
 func newGauge(name, help string, labels ...string) *prometheus.Desc {
@@ -37,7 +37,7 @@ func (*gauges) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect reads them.
+// Collect computes them.
 func (g *gauges) Collect(ch chan<- prometheus.Metric) {
 	for _, r := range g.blocks() {
 		show := func(d *prometheus.Desc, value float64, more ...string) {

@@ -62,7 +62,7 @@ func (r *Reporter) healthy() error {
 		h.checked = time.Now()
 		if h.err != nil && (before == nil || before.Error() != h.err.Error()) {
 			level := zap.ErrorLevel
-			if errors.Is(h.err, errOpening) { // as after each start; what keeps them from opening is logged where that is tried
+			if errors.Is(h.err, errOpening) { // as after each start; what prevents opening is logged elsewhere
 				level = zap.InfoLevel
 			}
 			r.logger.Log(level, "not ready", zap.String("issuer", r.issuer), zap.Error(h.err))
@@ -95,7 +95,7 @@ func (b *Block) check(ctx context.Context) error {
 	return nil
 }
 
-// keysOf returns how the keys of a trusted issuer are; known is false where they are a secret.
+// keysOf returns the status of a trusted issuer's keys; known is false if they are a secret.
 func keysOf(issuer bearer.Issuer) (status bearer.Status, known bool) {
 	source, known := issuer.Keys.(interface{ Status() bearer.Status })
 	if known {

@@ -15,22 +15,22 @@ type IssuerEvent struct {
 	Kind    string            `json:"kind"`
 	Outcome logoutapi.Outcome `json:"outcome"`
 	JTI     string            `json:"jti,omitempty"`
-	Ended   int               `json:"ended"` // how many sessions
-	At      time.Time         `json:"at"`    // when it came
+	Ended   int               `json:"ended"` // number of revoked sessions
+	At      time.Time         `json:"at"`    // when it arrived
 }
 
-// An issuerLog is what trusted issuers sent.
+// An issuerLog holds what trusted issuers sent.
 type issuerLog struct {
 	mu     sync.Mutex
 	last   map[string]IssuerEvent
-	logged map[string]time.Time // of lines about tokens that were refused
+	logged map[string]time.Time // when a line about a kind of refused token was last logged
 }
 
-// issuerPause is the least time between two lines about refused tokens of one issuer with the
+// issuerPause is the minimum time between two log lines about refused tokens of one issuer for the
 // same reason.
 const issuerPause = time.Minute
 
-// put remembers an event. again reports whether a line about the same refusal was just logged.
+// put stores an event. again reports whether the same refusal was logged within issuerPause.
 func (l *issuerLog) put(h *logoutapi.Heard, now time.Time) (again bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -41,14 +41,14 @@ func (l *issuerLog) put(h *logoutapi.Heard, now time.Time) (again bool) {
 		l.last[h.Issuer] = IssuerEvent{Kind: h.Kind, Outcome: h.Outcome, JTI: h.JTI, Ended: h.Ended, At: now.UTC()}
 		return false
 	}
-	key := h.Kind + " " + h.Issuer + " " + h.Err.Error() // of a few words of ours
+	key := h.Kind + " " + h.Issuer + " " + h.Err.Error() // one of a few words of ours
 	if again = now.Sub(l.logged[key]) < issuerPause; !again {
 		l.logged[key] = now
 	}
 	return again
 }
 
-// LastIssuerEvent returns what a trusted issuer sent last; nil where it sent nothing.
+// LastIssuerEvent returns the last event of a trusted issuer, or nil.
 func (r *Reporter) LastIssuerEvent(issuer string) *IssuerEvent {
 	r.issuers.mu.Lock()
 	defer r.issuers.mu.Unlock()

@@ -8,18 +8,19 @@ import (
 	"go.uber.org/zap"
 )
 
-// limitedPause is the least time between two lines about limited addresses, so that a client with
-// many addresses does not fill the log.
+// limitedPause is the minimum time between two log lines about limited addresses, so that a client
+// with many addresses does not fill the log.
 const limitedPause = 10 * time.Second
 
-// A limitedLog counts the limited addresses that were not logged yet.
+// A limitedLog counts limited addresses that have not been logged.
 type limitedLog struct {
 	mu     sync.Mutex
 	count  int
 	logged time.Time
 }
 
-// due counts an address. It returns how many there are since the last line; 0 if that was just now.
+// due counts an address. It returns how many there are since the last line, or 0 if that is too
+// recent.
 func (l *limitedLog) due(now time.Time) (count int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -31,9 +32,9 @@ func (l *limitedLog) due(now time.Time) (count int) {
 	return count
 }
 
-// Limited reports an address of which too many attempts failed: client is the OAuth client that
-// the last one named, "" if it is none that is known. How many requests are refused for it
-// rejections_total counts, as rate_limited.
+// Limited reports an address from which too many attempts failed: client is the OAuth client that
+// the last one named, or "" if it is unknown. The requests that are refused because of it are
+// counted in rejections_total, as rate_limited.
 func (r *Reporter) Limited(ctx context.Context, client string) {
 	count := r.limited.due(time.Now())
 	if count == 0 {

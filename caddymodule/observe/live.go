@@ -10,23 +10,23 @@ import (
 	"authsidecar/sessions/event"
 )
 
-// Live estimates how many live sessions of each realm a store has. The store is scanned
-// slowly in the background; until the next scan, the sessions that this process creates and ends
-// are added and subtracted.
+// Live estimates how many live sessions each realm has in a store. The store is scanned slowly in
+// the background; between scans, the sessions that this process creates and revokes are added and
+// subtracted.
 type Live struct {
 	mu     sync.Mutex
 	realms map[string]LiveCount // nil: not counted yet
 }
 
-// A LiveCount is how many sessions are live, of each kind.
+// A LiveCount is the number of live sessions of each kind.
 type LiveCount struct {
 	Own          int `json:"own"`
 	Impersonated int `json:"impersonations"`
 }
 
-// A scan reads livePage rows at a time and rests after each page for liveRest times as long as the
-// page took, so that nobody has to wait for it. The next scan begins after liveEvery, or after
-// liveShare times as long as all pages took, so that a large store costs at most half a percent of a
+// A scan reads livePage rows at a time, and after each page pauses for liveRest times the duration
+// of the page, so that it delays nobody. The next scan begins after liveEvery, or after liveShare
+// times the duration of all pages, so that a large store costs at most half a percent of a
 // processor.
 const (
 	liveEvery = 5 * time.Minute
@@ -53,7 +53,7 @@ func (l *Live) count(e *sessions.Event) {
 	}
 }
 
-// change counts a session that began or ended. One that is pending is neither.
+// change counts a session that began or ended. Pending sessions do not count.
 func (l *Live) change(s *sessions.Session, by int) {
 	if s.Pending != nil {
 		return
@@ -75,7 +75,7 @@ func (n *LiveCount) add(impersonated bool, by int) {
 	}
 }
 
-// Run counts until ctx ends. A store that cannot be read through is not counted.
+// Run counts until ctx ends. A store that does not support Scan is not counted.
 func (l *Live) Run(ctx context.Context, store sessions.Store) {
 	scanner, ok := sessions.As[sessions.AdminStore](store)
 	if !ok {

@@ -11,10 +11,9 @@ import (
 	"authsidecar/sessions/logout"
 )
 
-// The metrics. Their labels are few and bounded: the issuer of a block (realm), the
-// issuers that it trusts, and words of ours. No user, key or address is one. Counters
-// belong to the process, so that a reload does not reset them; gauges are read
-// from the running configuration (gauges.go).
+// The metrics. Their labels are bounded: the issuer of a block (realm), its trusted issuers, and
+// words of ours, never a user, key or address. Counters belong to the process, so a reload does not
+// reset them; gauges are computed from the running configuration (gauges.go).
 var (
 	creates = newCounter("creates_total",
 		"Requests for a session that were decided, by outcome: created, repeated (the same again, by its Idempotency-Key), denied.", "realm", "outcome")
@@ -67,7 +66,7 @@ func Register(registry *prometheus.Registry, blocks func() []*Reporter) error {
 }
 
 // showZeros exports the counters of a realm from the start, as 0, so that the first increase is
-// seen. refusals are more reasons of rejections.
+// visible. refusals are further reasons of rejections.
 func showZeros(realm string, refusals []string) {
 	zeros := []struct {
 		counter *prometheus.CounterVec
@@ -129,7 +128,7 @@ func count(realm string, e *sessions.Event) {
 	}
 }
 
-// countDenied counts what was asked for and denied.
+// countDenied counts a denied request.
 func countDenied(realm string, err error) {
 	switch {
 	case errors.Is(err, sessions.ErrGrant):
@@ -141,7 +140,7 @@ func countDenied(realm string, err error) {
 	}
 }
 
-// ofLink reports whether it was a link that was presented.
+// ofLink reports whether a link was presented.
 func ofLink(err error) bool {
 	return errors.Is(err, sessions.ErrLink) || errors.Is(err, sessions.ErrOpener)
 }

@@ -9,7 +9,7 @@ import (
 	"authsidecar/sessions/forward"
 )
 
-// Reasons of rejections that alerts and the dashboard know.
+// Reasons of rejections that alerts and the dashboard use.
 const (
 	reasonNoToken     = "no_token"
 	reasonRequired    = "reason_required"
@@ -17,7 +17,7 @@ const (
 	reasonInternal    = "internal"
 )
 
-// knownReasons are those of errors that say by themselves what they are.
+// knownReasons are the reasons of errors without a method Reason.
 var knownReasons = [...]struct {
 	err    error
 	reason string
@@ -38,8 +38,8 @@ var knownReasons = [...]struct {
 	{bearer.ErrKeysUnavailable, "keys_unavailable"},
 }
 
-// Reason names why a request was refused or failed, in one of a few words. An error with a method
-// Reason names it itself.
+// Reason returns why a request was refused or failed, as one of a few words. An error can have a
+// method Reason for that.
 func Reason(status int, err error) string {
 	if token, ok := errors.AsType[*bearer.Refusal](err); ok {
 		return string(token.Reason)

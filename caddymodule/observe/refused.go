@@ -16,12 +16,12 @@ import (
 )
 
 // A refusedLog logs, at Caddy's default level, which tokens are refused and what to do about it:
-// the first of each reason and issuer at once, and then, every refusedPause, how many there were
-// since. Issuers that are not configured share the entries of one issuer, so that whoever makes
-// names up fills neither the memory nor the log.
+// the first of each reason and issuer at once, and then every refusedPause how many there were
+// since. Issuers that are not configured share entries, so that made-up names fill neither the
+// memory nor the log.
 type refusedLog struct {
 	logger *zap.Logger
-	issuer string // ours
+	issuer string // our issuer
 	mend   func(reason bearer.Reason, issuer string) string
 
 	mu    sync.Mutex
@@ -34,20 +34,20 @@ const refusedPause = time.Second
 // A refusedKind is a group of refusals that share a line.
 type refusedKind struct {
 	reason bearer.Reason
-	issuer string // a configured one, or ""
+	issuer string // a configured issuer, or ""
 }
 
 // A refusedCount counts a kind since its last line.
 type refusedCount struct {
 	count    int
 	logged   time.Time
-	claimed  string // of the last one
+	claimed  string // issuer in the last one
 	clientIP string
 	uuid     string
 }
 
-// The reasons where there is no one token to refuse: what a request says of who sends it cannot be
-// read, or several cookies are good. ClientAuth is of a refresh token, which its client may present.
+// Reasons without a single refused token: the credentials cannot be parsed, or several cookies are
+// valid. ClientAuth is for a refresh token that only its client may present.
 const (
 	Malformed bearer.Reason = "malformed_credentials"
 	Several   bearer.Reason = "several_cookies"
@@ -71,7 +71,7 @@ func (l *refusedLog) count(err error, clientIP, uuid string) {
 		return
 	}
 	if kind == (refusedKind{bearer.ReasonExpired, l.issuer}) {
-		return // how clients learn that it is time to refresh
+		return // this is how clients learn that it is time to refresh
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -93,8 +93,7 @@ func (l *refusedLog) run(ctx context.Context) {
 	l.flush(0)
 }
 
-// flush writes the kinds whose last line is that old, and forgets those of which there were no
-// more.
+// flush writes the kinds whose last line is older than age, and drops those without new ones.
 func (l *refusedLog) flush(age time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -125,7 +124,7 @@ func (l *refusedLog) write(kind refusedKind, c *refusedCount) {
 	c.count, c.logged = 0, time.Now()
 }
 
-// maxClaimedIssuer is how much of a made-up name is logged, in bytes.
+// maxClaimedIssuer is how much of an unverified issuer name is logged, in bytes.
 const maxClaimedIssuer = 128
 
 // claimedIssuer makes an unverified issuer name safe to log.

@@ -22,20 +22,20 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// A Config is what a Reporter is made of.
+// A Config is the configuration of a Reporter.
 type Config struct {
-	Issuer string      // of the block: its realm
-	Logger *zap.Logger // of the handler
+	Issuer string      // our issuer: the realm of the block
+	Logger *zap.Logger // that of the handler
 
-	// AuditFile is the file of the audit, "" for none. AuditRequired: nothing happens to a
-	// session that is not on disk in it.
+	// AuditFile is the audit file, "" for none. AuditRequired means that nothing happens to a
+	// session unless it is in the file, on disk.
 	AuditFile     string
 	AuditRequired bool
 
 	// Refusals are further reasons of rejections whose counters are exported from the start, as 0.
 	Refusals []string
-	// Mend says what to do about tokens that are refused for a reason: of this issuer, which is
-	// configured or our own; "" for any other.
+	// Mend returns what to do about tokens that are refused for a reason. issuer is a configured
+	// one or our own, or "" for any other.
 	Mend func(reason bearer.Reason, issuer string) string
 
 	Block Block
@@ -47,7 +47,7 @@ type Block struct {
 	Trusted []bearer.Issuer // in the order of the configuration
 	Rings   []Ring
 	Ready   func() bool
-	Ping    func(context.Context) error // reports whether the store answers
+	Ping    func(context.Context) error // nil if the store responds
 	Watch   func() *revocation.Watcher
 	Live    func() *Live // nil before the store is open
 }
@@ -56,7 +56,7 @@ type Block struct {
 type Ring struct {
 	Use       string // refresh or access
 	Keys      *keyring.Ring
-	Generated bool // else they are of a file
+	Generated bool // otherwise from files
 }
 
 // A Reporter reports what happens in one auth_sessions block, and its state.
@@ -74,7 +74,7 @@ type Reporter struct {
 	hits, misses prometheus.Counter // of the verified-token cache
 }
 
-// New makes the reporter of a block. It opens no file: see OpenAudit.
+// New creates the reporter of a block. It opens no file: see OpenAudit.
 func New(ctx caddy.Context, c Config) (*Reporter, error) {
 	events, err := newEvents(ctx)
 	if err != nil {
@@ -92,17 +92,16 @@ func New(ctx caddy.Context, c Config) (*Reporter, error) {
 // Block returns the state of the block.
 func (r *Reporter) Block() *Block { return &r.block }
 
-// OpenAudit opens the file of the audit.
+// OpenAudit opens the audit file.
 func (r *Reporter) OpenAudit() error { return r.audit.open() }
 
-// CloseAudit closes the file of the audit. What happens from now on is not in it.
+// CloseAudit closes the audit file. Later events are not in it.
 func (r *Reporter) CloseAudit() error { return r.audit.close() }
 
 // LogIntervals writes the lines that are logged at intervals, until ctx ends.
 func (r *Reporter) LogIntervals(ctx context.Context) { r.refused.run(ctx) }
 
-// Event reports what happened to a session: who, as whom, why and from where. There is no
-// token in an event.
+// Event reports what happened to a session: who, as whom, why and from where. It contains no token.
 func (r *Reporter) Event(ctx context.Context, e *sessions.Event) {
 	count(r.issuer, e)
 	summaryOf(ctx).setEvent(e)
@@ -119,7 +118,7 @@ func (r *Reporter) Event(ctx context.Context, e *sessions.Event) {
 	case event.Shadowed:
 		logRecord(r.logger, zapcore.InfoLevel, audit.RecordOf(e), audit.Position{})
 	default:
-		_ = r.Record(ctx, audit.RecordOf(e)) // it happened: what cannot be written is logged
+		_ = r.Record(ctx, audit.RecordOf(e)) // it has happened: if it cannot be written, that is logged
 	}
 }
 
@@ -140,8 +139,8 @@ func logRecord(logger *zap.Logger, level zapcore.Level, r *audit.Record, at audi
 	entry.Write(fields...)
 }
 
-// Verified reports a bearer token that was verified: of which issuer it is, "" for one that was refused,
-// and whether that was in the cache.
+// Verified reports a bearer token: its issuer, or "" if it was refused, and whether the result came
+// from the cache.
 func (r *Reporter) Verified(ctx context.Context, issuer string, cached bool) {
 	if cached {
 		r.hits.Inc()
@@ -151,8 +150,8 @@ func (r *Reporter) Verified(ctx context.Context, issuer string, cached bool) {
 	summaryOf(ctx).setIssuer(issuer, cached)
 }
 
-// Failed reports a request that was refused or failed. A refusal is the caller's fault and logged
-// at debug, with a summary of refused tokens at info; a failure is ours and logged at error.
+// Failed reports a request that was refused or failed. Refusals are the caller's fault and logged
+// at debug, with a summary of refused tokens at info; failures are ours and logged at error.
 func (r *Reporter) Failed(ctx context.Context, status int, err error) {
 	reason, ip := Reason(status, err), clientIP(ctx)
 	rejections.WithLabelValues(r.issuer, reason).Inc()
@@ -174,7 +173,7 @@ func (r *Reporter) Failed(ctx context.Context, status int, err error) {
 	}
 }
 
-// WouldRefuse reports a request that would have been refused but for shadow mode.
+// WouldRefuse reports a request that would have been refused without shadow mode.
 func (r *Reporter) WouldRefuse(req *http.Request, reason string) {
 	shadowRefusals.WithLabelValues(r.issuer, reason).Inc()
 	r.logger.Info("request would be refused: identity is in shadow mode",
@@ -182,17 +181,17 @@ func (r *Reporter) WouldRefuse(req *http.Request, reason string) {
 		zap.String("method", req.Method), zap.String("path", audit.Mask(req.URL.Path)))
 }
 
-// Banner reports what became of the bar on a page.
+// Banner reports what happened to the bar on a page.
 func (r *Reporter) Banner(outcome banner.Outcome) {
 	banners.WithLabelValues(r.issuer, string(outcome)).Inc()
 }
 
-// ClientIP returns the address of the client, as Caddy's trusted proxies say.
+// ClientIP returns the address of the client, determined by Caddy's trusted_proxies.
 func ClientIP(r *http.Request) string { return clientIP(r.Context()) }
 
-// IsClaimedIP reports whether the client may have made that address up: a trusted proxy adds what
-// it knows to the end of X-Forwarded-For, and unless it is told to be strict Caddy reads its
-// beginning, which is the client's own.
+// IsClaimedIP reports whether the client may have made that address up: a trusted proxy appends the
+// address it knows to X-Forwarded-For, and without trusted_proxies_strict Caddy uses the beginning,
+// which the client may have sent.
 func IsClaimedIP(r *http.Request) bool {
 	server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
@@ -200,8 +199,8 @@ func IsClaimedIP(r *http.Request) bool {
 		slices.ContainsFunc(server.ClientIPHeaders, func(name string) bool { return strings.EqualFold(name, "X-Forwarded-For") })
 }
 
-// RequestID returns the UUID that Caddy gives a request, {http.request.uuid}. Asking for it also
-// adds it to the access log, as "uuid"; it is asked for when a request is refused.
+// RequestID returns the UUID that Caddy gives a request, {http.request.uuid}. Reading it also adds
+// it to the access log as "uuid", so it is read only when a request is refused.
 func RequestID(r *http.Request) string { return requestID(r.Context()) }
 
 func requestID(ctx context.Context) string {

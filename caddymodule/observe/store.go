@@ -54,7 +54,7 @@ func (m *metered) seconds(operation string) prometheus.Observer {
 // Unwrap returns the store itself.
 func (m *metered) Unwrap() sessions.Store { return m.store }
 
-// Now is the store's clock.
+// Now returns the store's time.
 func (m *metered) Now() time.Time { return m.store.Now() }
 
 func (m *metered) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {

@@ -18,17 +18,17 @@ import (
 	"authsidecar/sessions/forward"
 )
 
-// A summary is what the trace and the access log entry say about a request. It holds no token.
-// The methods of a nil summary do nothing.
+// A summary is what the trace and the access log entry contain about a request, without tokens. The
+// methods of a nil summary do nothing.
 type summary struct {
 	mu       sync.Mutex
 	decision string // what was done, or why not
-	issuer   string // of the valid token that it came with
-	cached   bool   // that was in the cache
+	issuer   string // of the valid token of the request
+	cached   bool   // the token was in the cache
 	session  string
 	user     string
 	actor    string
-	store    time.Duration // how long the store was waited for
+	store    time.Duration // time spent waiting for the store
 }
 
 const summaryVar = "auth_sessions.summary"
@@ -40,7 +40,7 @@ func newSummary(r *http.Request) *summary {
 	return s
 }
 
-// summaryOf returns the summary of the request that ctx is of; nil if there is none.
+// summaryOf returns the summary of the request with that context; nil if there is none.
 func summaryOf(ctx context.Context) *summary {
 	s, _ := caddyhttp.GetVar(ctx, summaryVar).(*summary)
 	return s
@@ -57,7 +57,7 @@ func (s *summary) change(do func()) {
 
 func (s *summary) addStoreTime(took time.Duration) { s.change(func() { s.store += took }) }
 
-// setIssuer sets of which issuer the token was; "" is one that was refused.
+// setIssuer sets the issuer of the token; "" for a refused one.
 func (s *summary) setIssuer(issuer string, cached bool) {
 	s.change(func() {
 		if issuer != "" {
@@ -66,11 +66,11 @@ func (s *summary) setIssuer(issuer string, cached bool) {
 	})
 }
 
-// setEvent sets the decision to what happened to a session. The first one stays.
+// setEvent sets the decision to what happened to a session. Only the first one counts.
 func (s *summary) setEvent(e *sessions.Event) {
 	s.change(func() {
 		if e.Kind == event.Shadowed || e.Kind == event.Expired {
-			return // of a rule that decides nothing, and of other users' sessions
+			return // of a shadow rule, or to other users' sessions
 		}
 		if s.decision == "" {
 			s.decision = string(e.Kind)
@@ -79,7 +79,7 @@ func (s *summary) setEvent(e *sessions.Event) {
 	})
 }
 
-// setReason sets the decision to why the request was refused, or failed.
+// setReason sets the decision to why the request was refused or failed.
 func (s *summary) setReason(reason string) {
 	s.change(func() {
 		if s.decision == "" {
@@ -95,7 +95,7 @@ func (s *summary) setSession(id, user string, impersonation bool, actor sessions
 	}
 }
 
-// answered is the decision where nothing happened to a session.
+// answered is the decision for a request with no event.
 const answered = "answered"
 
 // write adds the summary to the access log entry and to the trace of its request.
@@ -109,8 +109,8 @@ func (s *summary) write(r *http.Request) {
 	s.trace(r.Context())
 }
 
-// logField is the name by which one summary of a request takes the place of another in its access
-// log entry, where it does not stand.
+// logField is the name under which a later summary of a request replaces an earlier one in the
+// access log entry; it does not appear there.
 const logField = "auth_sessions"
 
 func (s *summary) log(r *http.Request) {
@@ -153,14 +153,14 @@ func (s *summary) trace(ctx context.Context) {
 	}
 }
 
-// Answered begins the summary of a request that we answer. The caller calls done with the
-// answer written.
+// Answered begins the summary of a request that we answer. The caller calls done with the response
+// written.
 func Answered(r *http.Request) (done func()) {
 	s := newSummary(r)
 	return func() { s.write(r) }
 }
 
-// Arrived begins the summary of a request of the app, if it is traced. Forwarded or Refused ends
+// Arrived begins the summary of a request for the app, if it is traced. Forwarded or Refused ends
 // it.
 func Arrived(r *http.Request) {
 	if trace.SpanFromContext(r.Context()).IsRecording() && summaryOf(r.Context()) == nil {
@@ -168,7 +168,8 @@ func Arrived(r *http.Request) {
 	}
 }
 
-// Forwarded reports that a request goes on to the app, with whose session; nil is nobody's.
+// Forwarded reports that a request is forwarded to the app, with the session's identity; nil if it
+// is anonymous.
 func Forwarded(r *http.Request, who *forward.Who) {
 	s := summaryOf(r.Context())
 	if s == nil && (who == nil || !logged(r.Context())) {
@@ -187,8 +188,8 @@ func logged(ctx context.Context) bool {
 	return !ok || server == nil || server.Logs != nil
 }
 
-// Refused reports why a request does not get to the app, and with whose session it came; nil: that
-// is not known.
+// Refused reports why a request is not forwarded to the app, with the session's identity; nil if it
+// is unknown.
 func Refused(r *http.Request, status int, reason string, who *forward.Who) {
 	if status < http.StatusInternalServerError {
 		reason = "denied:" + reason
@@ -196,7 +197,7 @@ func Refused(r *http.Request, status int, reason string, who *forward.Who) {
 	summaryOf(r.Context()).end(r, reason, who)
 }
 
-// end writes the summary of a request of the app. A nil summary is one that was not begun.
+// end writes the summary of a request for the app. It may be nil if it was not begun.
 func (s *summary) end(r *http.Request, decision string, who *forward.Who) {
 	if s == nil {
 		s = new(summary)

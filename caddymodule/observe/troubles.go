@@ -12,23 +12,23 @@ import (
 // A Trouble is the last error of its kind that was logged.
 type Trouble struct {
 	At    time.Time `json:"at"`
-	What  string    `json:"what"`            // the message of the log
-	Error string    `json:"error,omitempty"` // "" where the message says it all
+	What  string    `json:"what"`            // the log message
+	Error string    `json:"error,omitempty"` // "" if the message says it all
 }
 
-// maxTroubles bounds how many kinds of errors are kept of a realm.
+// maxTroubles is how many kinds of errors are kept per realm.
 const maxTroubles = 32
 
-// troubles are the last errors of each realm. They belong to the process, as counters do: what
-// several configurations share, such as a store, logs with the logger of the first.
+// troubles are the last errors of each realm. They belong to the process, like counters: what
+// several configurations share, such as a store, uses the logger of the first.
 var troubles sync.Map // *remembered by realm
 
 type remembered struct {
 	mu   sync.Mutex
-	last []Trouble // by their messages, the newest last
+	last []Trouble // by message, newest last
 }
 
-// Remember returns the logger; its errors from now on are Troubles of the realm.
+// Remember returns a logger whose errors become Troubles of the realm.
 func Remember(logger *zap.Logger, realm string) *zap.Logger {
 	kept, _ := troubles.LoadOrStore(realm, new(remembered))
 	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
@@ -60,7 +60,7 @@ func (r *remembered) add(t Trouble) {
 	r.last = append(r.last, t)
 }
 
-// An errorCore is the end of a logger that keeps its errors.
+// An errorCore is a zapcore.Core that keeps errors.
 type errorCore struct{ kept *remembered }
 
 // Enabled implements zapcore.LevelEnabler.
