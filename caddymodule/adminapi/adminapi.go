@@ -19,9 +19,8 @@ func init() {
 	caddy.RegisterModule(API{})
 }
 
-// API serves /auth_sessions/ on Caddy's admin endpoint: what operators
-// ask and do. Who may reach that endpoint may do everything here, as with the rest
-// of it.
+// API serves /auth_sessions/ on Caddy's admin endpoint, for operators. Whoever can reach that
+// endpoint may do everything here, as in the rest of Caddy's admin API.
 type API struct{}
 
 // CaddyModule returns the Caddy module information.
@@ -32,7 +31,7 @@ func (API) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Base begins the paths of all routes.
+// Base is the prefix of the paths of all routes.
 const Base = "/auth_sessions/"
 
 // Routes returns the admin routes.
@@ -40,19 +39,19 @@ func (a *API) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{Pattern: Base, Handler: caddy.AdminHandlerFunc(a.serve)}}
 }
 
-// A request is a request to the admin API whose path and method are known.
+// A request is a request to the admin API with a known path and method.
 type request struct {
 	*http.Request
-	all   []*Instance // of the running configuration
+	all   []*Instance // instances of the running configuration
 	query url.Values
 	id    string // what follows sessions/ in the path
 }
 
-// A route answers a path below Base. What it returns is sent as JSON,
-// unless it wrote an answer itself and returns nil.
+// A route answers a path below Base. Its result is sent as JSON, unless it has written a response
+// itself and returns nil.
 type route struct {
 	serve  func(http.ResponseWriter, *request) (any, error)
-	params []string // of the query
+	params []string // parameters of the query
 }
 
 // routes are the routes, by path and method.
@@ -68,7 +67,7 @@ var routes = map[string]map[string]route{
 	"backup":       {http.MethodGet: {sendBackup, []string{"issuer"}}},
 }
 
-// serve finds the route of a request.
+// serve routes a request.
 func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
 	path := strings.TrimPrefix(r.URL.Path, Base)
 	id, ofSession := strings.CutPrefix(path, "sessions/")
@@ -88,8 +87,8 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	// The context of this module is that of the configuration that brought it in,
-	// which may have failed since, or not be in force yet.
+	// The context of this module is that of the configuration that loaded it, which may have failed
+	// since, or may not be in force yet.
 	active := caddy.ActiveContext()
 	if active.Context == nil {
 		return refuse(http.StatusServiceUnavailable, "Caddy is starting: try again")
@@ -107,7 +106,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
 	return json.NewEncoder(w).Encode(answer)
 }
 
-// parseQuery reads the parameters, each of them known and at most once.
+// parseQuery reads the parameters: known ones only, each at most once.
 func parseQuery(r *http.Request, params []string) (url.Values, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -148,7 +147,7 @@ func refuse(status int, format string, args ...any) error {
 	return caddy.APIError{HTTPStatus: status, Err: fmt.Errorf(format, args...)}
 }
 
-// fault gives an error its status.
+// fault returns an error with its status.
 func fault(err error) error {
 	var known caddy.APIError
 	switch {

@@ -18,26 +18,26 @@ import (
 	"authsidecar/sessions"
 )
 
-// scratchName begins the names of copies that are being sent. They stand in the
-// store's own directory: there they cost next to no room.
+// scratchName is the prefix of copies that are being sent. They are in the store's own directory,
+// where they take almost no space.
 const scratchName = "BACKUP-"
 
-// backingUp is held by the one backup that is made at a time.
+// backingUp is held while a backup is made; only one is made at a time.
 var backingUp sync.Mutex
 
-// chunkTimeout is how long whoever takes a backup may take for a piece of it.
+// chunkTimeout is how long a client may take to receive a chunk of a backup.
 const chunkTimeout = time.Minute
 
-// A checkpointer is a store that makes a consistent copy of itself while it serves: the
-// embedded one.
+// A checkpointer is a store that can make a consistent copy of itself while it serves: the embedded
+// one.
 type checkpointer interface {
-	// Checkpoint makes the copy in dir, which must not exist. It holds everything that was
+	// Checkpoint makes the copy in dir, which must not exist. It contains everything that was
 	// acknowledged before the call.
 	Checkpoint(ctx context.Context, dir string) error
 }
 
-// sendBackup answers GET backup: a consistent copy of an embedded store, as a tar
-// file that backup.Read reads. Whatever was acknowledged before the request is in it.
+// sendBackup answers GET backup with a consistent copy of an embedded store, as a tar file that
+// backup.Read reads. It contains everything that was acknowledged before the request.
 func sendBackup(w http.ResponseWriter, r *request) (any, error) {
 	inst, err := r.ofOneStore()
 	if err != nil {
@@ -57,7 +57,7 @@ func sendBackup(w http.ResponseWriter, r *request) (any, error) {
 		return nil, err
 	}
 	defer func() { RemoveCopies(filepath.Dir(dir)) }()
-	// Caddy's limit of the time that a request may take to arrive would end it.
+	// Caddy's timeout for reading a request would end it.
 	control := http.NewResponseController(w)
 	if err := control.SetReadDeadline(time.Time{}); err != nil {
 		return nil, fmt.Errorf("giving a backup its time: %w", err)
@@ -71,13 +71,12 @@ func sendBackup(w http.ResponseWriter, r *request) (any, error) {
 	paced := &paced{w: w, allow: func() error { return control.SetWriteDeadline(time.Now().Add(chunkTimeout)) }}
 	if err := backup.Write(paced, dir, inst.Engine, time.Now()); err != nil {
 		inst.Logger.Error("backup was broken off; whoever took it knows", zap.Error(err))
-		panic(http.ErrAbortHandler) // a body that ends well would pass for a whole one
+		panic(http.ErrAbortHandler) // a body that ends normally would pass for a complete one
 	}
 	return nil, nil
 }
 
-// scratch returns a name for a copy that is about to be sent, in a directory that
-// has no others.
+// scratch returns a name for a copy that is about to be sent, after removing leftover copies.
 func scratch(dir func() (string, error)) (string, error) {
 	parent, err := dir()
 	if err != nil {
@@ -90,27 +89,27 @@ func scratch(dir func() (string, error)) (string, error) {
 	return filepath.Join(parent, scratchName+rand.Text()[:12]), nil
 }
 
-// RemoveCopies removes the copies that are left in a directory, of a process, too,
-// that ended while it sent one.
+// RemoveCopies removes leftover copies from a directory, including those of a process that ended
+// while sending one.
 func RemoveCopies(parent string) {
 	entries, err := os.ReadDir(parent)
 	if err != nil {
-		return // there is none
+		return // the directory does not exist
 	}
 	for _, entry := range entries {
 		if strings.HasPrefix(entry.Name(), scratchName) {
-			_ = os.RemoveAll(filepath.Join(parent, entry.Name())) // the next one tries it again
+			_ = os.RemoveAll(filepath.Join(parent, entry.Name())) // the next backup tries again
 		}
 	}
 }
 
-// paced lets each piece that is written take its time, and no more.
+// paced gives each chunk its own timeout.
 type paced struct {
 	w     io.Writer
 	allow func() error
 }
 
-// Write writes a piece.
+// Write writes a chunk.
 func (p *paced) Write(data []byte) (int, error) {
 	if err := p.allow(); err != nil {
 		return 0, err

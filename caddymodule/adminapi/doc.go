@@ -1,7 +1,7 @@
-// Package adminapi serves /auth_sessions/ on Caddy's admin endpoint: what operators ask of a
-// running server and do there. It holds the routes, and the JSON types of requests and answers,
-// which package cli reads too. Backups are written as package backup says.
+// Package adminapi serves /auth_sessions/ on Caddy's admin endpoint, with which operators inspect
+// and manage a running server. It contains the routes and the JSON types of requests and responses,
+// which package cli uses too. Package backup defines the format of backups.
 //
-// It knows the running configuration as a list of [Instance], which the app gives it at each
-// request (see [Source]); it imports nothing of the module but package backup.
+// It sees the running configuration as a list of [Instance], which the app provides at each request
+// (see [Source]). Of the module, it imports only packages backup and observe.
 package adminapi

@@ -11,35 +11,35 @@ import (
 	"authsidecar/sessions"
 )
 
-// A Source knows the auth_sessions blocks of the running configuration. The auth_sessions app
+// A Source provides the auth_sessions blocks of the running configuration. The auth_sessions app
 // implements it.
 type Source interface {
-	// AdminInstances returns the blocks, in the order of their issuers.
+	// AdminInstances returns the blocks, ordered by issuer.
 	AdminInstances() []*Instance
 }
 
-// An Instance is an auth_sessions block at work: what the API may ask of it and do. Before it is
-// ready, the manager's Store is not to be touched.
+// An Instance is an auth_sessions block as the API sees it. Before it is ready, the manager's Store
+// must not be used.
 type Instance struct {
 	*observe.Block
 	Reports *observe.Reporter
 
-	Issuer  string // of the tokens it mints
+	Issuer  string // our issuer
 	Path    string // where its sessions are created
 	Manager *sessions.Manager
-	// RotateKeys makes new signing keys now. Nil: all of them are the operator's files.
+	// RotateKeys generates new signing keys now. Nil if all of them are the operator's files.
 	RotateKeys func(context.Context) error
 
-	Engine   string // the name of the store's module
-	Location string // where the store is, for people; "" where it does not say
-	// CopyDir is the directory in which copies of the store stand while they are sent.
+	Engine   string // name of the store module
+	Location string // where the store is, for people to read; "" if unknown
+	// CopyDir returns the directory for copies of the store while they are sent.
 	CopyDir func() (string, error)
 
 	Logger *zap.Logger
 }
 
-// instances returns those that the request names: the one of its issuer, or all, in
-// the order of their issuers.
+// instances returns the instances that the request selects: the one of its issuer, or all, ordered
+// by issuer.
 func (r *request) instances() ([]*Instance, error) {
 	name := r.query.Get("issuer")
 	if name == "" {
@@ -52,7 +52,7 @@ func (r *request) instances() ([]*Instance, error) {
 	return r.all[at : at+1], nil
 }
 
-// instance returns the one that the request is for, open.
+// instance returns the only instance that the request selects, opened.
 func (r *request) instance() (*Instance, error) {
 	found, err := r.instances()
 	switch {
@@ -68,7 +68,7 @@ func (r *request) instance() (*Instance, error) {
 	return found[0], nil
 }
 
-// ofOneStore returns an instance whose store is the one that the request is for.
+// ofOneStore returns an instance if all selected ones share a store.
 func (r *request) ofOneStore() (*Instance, error) {
 	found, err := r.instances()
 	if err != nil {

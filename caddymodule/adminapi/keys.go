@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// Refreshed answers POST keys/refresh: the trusted issuers as they are now.
-// Where one could not be asked, its error says why.
+// Refreshed is the response to POST keys/refresh: the trusted issuers as they are now. If the keys
+// of one could not be fetched, its error says why.
 type Refreshed struct {
 	Trust []TrustStatus `json:"trust"`
 }
@@ -35,7 +35,7 @@ func refreshKeys(_ http.ResponseWriter, r *request) (any, error) {
 	return answer, nil
 }
 
-// Rotated answers POST keys/rotate: the signing keys as they are now.
+// Rotated is the response to POST keys/rotate: the signing keys as they are now.
 type Rotated struct {
 	SigningKeys []SigningKey `json:"signing_keys"`
 }

@@ -9,22 +9,21 @@ import (
 	"authsidecar/sessions"
 )
 
-// Pages of the admin API have so many sessions where the request does not say, and
-// at the most.
+// The default and the maximum number of sessions on a page of the admin API.
 const (
 	defaultLimit = 100
 	MaxLimit     = 1000
 )
 
-// filterParams say which sessions are meant.
+// filterParams are the parameters of a filter.
 var filterParams = []string{"issuer", "user_id", "actor", "actor_issuer", "impersonations"}
 
-// A Session is a session as the operator sees it. There is no token in it.
+// A Session is a session as the operator sees it, without tokens.
 type Session struct {
 	ID            string              `json:"id"`
 	UserID        string              `json:"user_id"`
 	Impersonation bool                `json:"is_impersonation"`
-	Actor         *sessions.Principal `json:"actor"` // of an impersonation
+	Actor         *sessions.Principal `json:"actor"` // if it is an impersonation
 	Reason        string              `json:"reason"`
 	Rule          string              `json:"rule"`
 	ClientID      string              `json:"client_id"`
@@ -34,7 +33,7 @@ type Session struct {
 	LastUsedAt    time.Time           `json:"last_used_at"`
 	ExpiresAt     time.Time           `json:"expires_at"`
 	IdleExpiresAt time.Time           `json:"idle_expires_at"`
-	PendingUntil  time.Time           `json:"pending_until,omitzero"` // while its link was not opened
+	PendingUntil  time.Time           `json:"pending_until,omitzero"` // until its link is opened
 }
 
 func newSession(s *sessions.Session) Session {
@@ -51,7 +50,7 @@ func newSession(s *sessions.Session) Session {
 	return shown
 }
 
-// Page answers a listing.
+// Page is a page of a listing.
 type Page struct {
 	Items []Session `json:"items"`
 	Next  string    `json:"next_cursor,omitempty"`
@@ -78,15 +77,15 @@ func list(_ http.ResponseWriter, r *request) (any, error) {
 	return answer, nil
 }
 
-// Revoked answers a revocation. More: send the request again, with Next as its cursor, until it
-// is false.
+// Revoked is the response to a revocation. If More is set, repeat the request with Next as its
+// cursor.
 type Revoked struct {
 	Revoked int    `json:"revoked"`
 	More    bool   `json:"more"`
 	Next    string `json:"next_cursor,omitempty"`
 }
 
-// Counted is what a dry run answers in place of Revoked.
+// Counted is the response to a dry run.
 type Counted struct {
 	WouldRevoke int    `json:"would_revoke"`
 	More        bool   `json:"more"`
@@ -136,7 +135,8 @@ func revoke(_ http.ResponseWriter, r *request) (any, error) {
 	return Revoked{Revoked: 1}, nil
 }
 
-// filter reads which sessions are meant, of which instance: all of them where nothing is named.
+// filter returns the filter of the request and its instance: everything if the request names
+// nothing.
 func (r *request) filter() (inst *Instance, f sessions.Filter, err error) {
 	if inst, err = r.instance(); err != nil {
 		return nil, f, err

@@ -17,20 +17,20 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// An Overview answers GET status.
+// An Overview is the response to GET status.
 type Overview struct {
 	Versions  Versions         `json:"versions"`
 	Instances []InstanceStatus `json:"instances"`
 }
 
-// Versions are those of what runs.
+// Versions are the versions of the running binary.
 type Versions struct {
-	Module string `json:"authsidecar"` // "(devel)" where it was built from a clone
+	Module string `json:"authsidecar"` // "(devel)" if built from a clone
 	Caddy  string `json:"caddy"`
 	Go     string `json:"go"`
 }
 
-// versions reads what the binary says of itself.
+// versions reads the build information of the binary.
 func versions() Versions {
 	v := Versions{Module: "(devel)", Go: runtime.Version()}
 	v.Caddy, _ = caddy.Version()
@@ -46,7 +46,7 @@ func versions() Versions {
 	return v
 }
 
-// InstanceStatus is the state of an auth_sessions block. It holds no secret.
+// InstanceStatus is the state of an auth_sessions block. It contains no secret.
 type InstanceStatus struct {
 	Issuer      string        `json:"issuer"`
 	Path        string        `json:"path"`
@@ -54,27 +54,27 @@ type InstanceStatus struct {
 	Trust       []TrustStatus `json:"trust"`
 	SigningKeys []SigningKey  `json:"signing_keys"`
 	Store       StoreStatus   `json:"store"`
-	// Sessions is about how many are live; absent while nobody has counted them.
+	// Sessions is an estimate of the live sessions; absent while they have not been counted.
 	Sessions *observe.LiveCount `json:"sessions,omitempty"`
-	// Denied is how many sessions and cutoffs are remembered as ended.
+	// Denied is the number of entries of the deny list: sessions and cutoffs.
 	Denied int        `json:"denied"`
 	Feed   FeedStatus `json:"feed"`
-	// Troubles are the last error of each kind, the newest first.
+	// Troubles are the last error of each kind, newest first.
 	Troubles []observe.Trouble `json:"troubles"`
 }
 
-// TrustStatus is a trusted issuer, and its keys.
+// TrustStatus is the state of a trusted issuer and its keys.
 type TrustStatus struct {
 	bearer.Status
 	Audience []string `json:"audience"`
 	Users    bool     `json:"users"`
-	// JWKS are its public keys, where they were asked for.
+	// JWKS are its public keys, if the request asks for them.
 	JWKS *KeySet `json:"jwks,omitempty"`
-	// LastEvent is the last event that it sent to this node; absent where it sent none.
+	// LastEvent is the last event that it sent to this node; absent if there was none.
 	LastEvent *observe.IssuerEvent `json:"last_event,omitempty"`
 }
 
-// KeySet is public keys, as RFC 7517 section 5 writes them.
+// KeySet is a set of public keys (RFC 7517 section 5).
 type KeySet struct {
 	Keys []json.RawMessage `json:"keys"`
 }
@@ -85,29 +85,29 @@ type SigningKey struct {
 	ID        string         `json:"kid"`
 	Algorithm jose.Algorithm `json:"alg"`
 	State     keyring.State  `json:"state"`
-	// Generated: it is in Caddy's storage and is rotated; else it is of a file.
+	// Generated means that it is in Caddy's storage and is rotated; otherwise it is from a file.
 	Generated bool      `json:"generated"`
 	From      time.Time `json:"signs_from,omitzero"`
 	Until     time.Time `json:"signs_until,omitzero"`
-	// JWK is its public half, of keys for access tokens, where it was asked for.
+	// JWK is its public key, if it is for access tokens and the request asks for it.
 	JWK json.RawMessage `json:"jwk,omitempty"`
 }
 
 // StoreStatus is the state of the store.
 type StoreStatus struct {
 	Engine string `json:"engine"`
-	// Location is where it is, for people: without passwords.
+	// Location is where it is, for people to read: without passwords.
 	Location string `json:"location,omitempty"`
 	OK       bool   `json:"ok"`
 	Error    string `json:"error,omitempty"`
-	// Millis is how long the answer took.
+	// Millis is how long the store took to respond.
 	Millis float64 `json:"answered_in_ms,omitempty"`
 }
 
-// FeedStatus is the state of the feed of what other nodes revoke.
+// FeedStatus is the state of the feed of revocations by other nodes.
 type FeedStatus struct {
-	State string `json:"state"` // none: the store has no feed; hearing; degraded
-	// Silent is how long ago it was heard last, Degraded for how long the node has been
+	State string `json:"state"` // none (the store has no feed), hearing or degraded
+	// Silent is how long ago the feed was last heard, and Degraded how long the node has been
 	// degraded, in milliseconds.
 	Silent   int64 `json:"silent_ms,omitempty"`
 	Degraded int64 `json:"degraded_ms,omitempty"`
@@ -165,7 +165,7 @@ func trustStatus(issuer *bearer.Issuer, keys bool) TrustStatus {
 	return s
 }
 
-// publicJWKs leaves out what is not for others.
+// publicJWKs returns the public keys as JWKs, without those that are secret.
 func publicJWKs(keys []*jose.Key) []json.RawMessage {
 	set := make([]json.RawMessage, 0, len(keys))
 	for _, key := range keys {
@@ -176,8 +176,7 @@ func publicJWKs(keys []*jose.Key) []json.RawMessage {
 	return set
 }
 
-// signingKeys describes the keys of all rings; public adds the public halves of those for
-// access tokens.
+// signingKeys describes the keys of all rings; public adds the public keys for access tokens.
 func signingKeys(rings []observe.Ring, public bool) []SigningKey {
 	now := time.Now()
 	shown := []SigningKey{}
@@ -185,7 +184,7 @@ func signingKeys(rings []observe.Ring, public bool) []SigningKey {
 		for _, k := range ring.Keys.Describe(now) {
 			key := SigningKey{Use: ring.Use, ID: k.ID, Algorithm: k.Algorithm, State: k.State, Generated: ring.Generated, From: k.From, Until: k.Until}
 			if public && ring.Use == "access" {
-				key.JWK, _ = k.Public.PublicJWK() // it is never symmetric
+				key.JWK, _ = k.Public.PublicJWK() // never symmetric
 			}
 			shown = append(shown, key)
 		}
@@ -193,7 +192,7 @@ func signingKeys(rings []observe.Ring, public bool) []SigningKey {
 	return shown
 }
 
-// askTimeout is how long a store may take to tell that it is there.
+// askTimeout is how long a store may take to respond.
 const askTimeout = 2 * time.Second
 
 func (s *StoreStatus) ask(ctx context.Context, ping func(context.Context) error) {

@@ -22,15 +22,15 @@ const (
 	maxList  = 16 << 20
 )
 
-// ErrDamaged is the error of what is no backup, or not as it was written.
+// ErrDamaged means that data is not a backup, or not as it was written.
 var ErrDamaged = errors.New("backup is damaged, or none of ours")
 
-// Contents is what a backup says of itself: the list.
+// Contents is the list of a backup.
 type Contents struct {
 	Format int             `json:"v"`
 	Engine string          `json:"engine"`
 	At     time.Time       `json:"at"`
-	Files  map[string]File `json:"files"` // by their names
+	Files  map[string]File `json:"files"` // by name
 }
 
 // A File is one of its files.
@@ -39,7 +39,7 @@ type File struct {
 	Sum  string `json:"sha256"`
 }
 
-// Write writes the files in a directory, a copy of a store of that engine, as a backup.
+// Write writes the files in a directory, which is a copy of a store with that engine, as a backup.
 func Write(w io.Writer, dir, engine string, at time.Time) error {
 	archive := tar.NewWriter(w)
 	list := Contents{Format: format, Engine: engine, At: at.UTC().Truncate(time.Second), Files: make(map[string]File)}
@@ -89,9 +89,9 @@ func addFile(archive *tar.Writer, path, name string, at time.Time) (File, error)
 	return File{info.Size(), hex.EncodeToString(sum.Sum(nil))}, err
 }
 
-// Read reads a backup to its end. Each of its files is given to keep, with a name that is
-// local (see filepath.IsLocal) and has slashes; a nil keep keeps nothing. When Read returns no
-// error, all of them are whole. It is ErrDamaged where they are not.
+// Read reads a backup to its end. It passes each file to keep, with a local name (see
+// filepath.IsLocal) that has slashes; a nil keep discards them. If Read returns no error, all files
+// were complete; otherwise the error is ErrDamaged.
 func Read(r io.Reader, keep func(name string, content io.Reader) error) (*Contents, error) {
 	if keep == nil {
 		keep = discard
@@ -100,7 +100,7 @@ func Read(r io.Reader, keep func(name string, content io.Reader) error) (*Conten
 	found := make(map[string]File)
 	for {
 		header, err := archive.Next()
-		if err != nil { // the list was to come first
+		if err != nil { // the list has not been read yet
 			return nil, fmt.Errorf("%w: %w", ErrDamaged, notEOF(err))
 		}
 		if header.Name == listName {
@@ -143,7 +143,7 @@ func readList(r io.Reader) (*Contents, error) {
 	return list, nil
 }
 
-// notEOF keeps an end that came too early from passing for a good one.
+// notEOF turns a premature end into an error that is not io.EOF.
 func notEOF(err error) error {
 	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
@@ -151,7 +151,7 @@ func notEOF(err error) error {
 	return err
 }
 
-// difference names a file that is not as it should be.
+// difference returns the name of a file that differs from the list.
 func difference(found, want map[string]File) string {
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		if found[name] != want[name] {
@@ -161,7 +161,7 @@ func difference(found, want map[string]File) string {
 	return "it has more files than its list"
 }
 
-// discard reads a file and keeps nothing.
+// discard reads a file and discards it.
 func discard(_ string, content io.Reader) error {
 	if _, err := io.Copy(io.Discard, content); err != nil {
 		return fmt.Errorf("%w: %w", ErrDamaged, notEOF(err))
@@ -169,10 +169,10 @@ func discard(_ string, content io.Reader) error {
 	return nil
 }
 
-// Unpack writes the files of a backup into a directory, and to the disk.
+// Unpack writes the files of a backup into a directory and syncs them.
 func Unpack(r io.Reader, dir string) (*Contents, error) {
 	return Read(r, func(name string, content io.Reader) error {
-		path := filepath.Join(dir, filepath.FromSlash(name)) // it is local: Read saw to it
+		path := filepath.Join(dir, filepath.FromSlash(name)) // Read has checked that it is local
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return err
 		}
@@ -185,7 +185,7 @@ func Unpack(r io.Reader, dir string) (*Contents, error) {
 	})
 }
 
-// Name is what a backup is called unless somebody names it.
+// Name returns the default name of a backup.
 func Name(now time.Time) string {
 	return "auth_sessions-" + now.UTC().Format("20060102T150405.000Z") + ".tar"
 }

@@ -2,8 +2,8 @@
 
 package main
 
-// What stands between clients and an app: TLS, logs, storage, headers, reverse_proxy. The page on
-// building says what is left out.
+// The modules between clients and an app: TLS, logs, storage, headers, reverse_proxy. The page
+// about deployment lists what is left out.
 import (
 	_ "github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	_ "github.com/caddyserver/caddy/v2/modules/caddyevents/eventsconfig"

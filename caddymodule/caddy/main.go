@@ -1,6 +1,6 @@
-// Command caddy is Caddy with authsidecar: what xcaddy would build, for where there is no xcaddy and
-// for the tests. With the build tag lean it has the modules that a sidecar needs, in place of all
-// standard ones, and no store but pebble unless a tag names it: redis, postgres.
+// Command caddy is Caddy with authsidecar, as xcaddy would build it: for builds without xcaddy, and
+// for the tests. With the build tag lean, it contains only the modules that a sidecar needs instead
+// of all standard ones, and no store but pebble unless a tag adds it: redis, postgres.
 package main
 
 import (

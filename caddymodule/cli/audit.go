@@ -50,14 +50,14 @@ type auditVerify struct {
 	json  bool
 }
 
-// auditResult is the result of verifying audit files, and the JSON of it.
+// auditResult is the result of verifying audit files, and its JSON form.
 type auditResult struct {
 	OK      bool     `json:"ok"`
 	Lines   int      `json:"lines"`
 	First   uint64   `json:"first,omitempty"`
 	Last    uint64   `json:"last,omitempty"`
 	Head    string   `json:"head,omitempty"`
-	File    string   `json:"file,omitempty"` // of the flaw
+	File    string   `json:"file,omitempty"` // that has the flaw
 	Line    int      `json:"line,omitempty"`
 	Flaw    string   `json:"flaw,omitempty"`
 	Missing []string `json:"missing_heads,omitempty"`
@@ -77,7 +77,7 @@ func (v *auditVerify) run(cmd *cobra.Command, files []string) error {
 	return err
 }
 
-// verify returns no result where a file cannot be read.
+// verify returns no result if a file cannot be read.
 func (v *auditVerify) verify(files []string) (*auditResult, error) {
 	chain := new(audit.Chain)
 	for _, head := range v.heads {

@@ -84,8 +84,7 @@ func backupTarget(target string, now time.Time) (string, error) {
 	return target, nil
 }
 
-// saveBackup writes a backup to a file, which gets its name once it is complete and on
-// the disk.
+// saveBackup writes a backup to a file, which gets its name once it is complete and on disk.
 func saveBackup(name string, body io.Reader) (list *backup.Contents, err error) {
 	temp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
 	if err != nil {
@@ -95,12 +94,12 @@ func saveBackup(name string, body io.Reader) (list *backup.Contents, err error) 
 	body = io.TeeReader(body, temp)
 	list, err = backup.Read(body, nil)
 	if err == nil {
-		_, err = io.Copy(io.Discard, body) // what stands behind the last entry
+		_, err = io.Copy(io.Discard, body) // what follows the last entry
 	}
 	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
 		return nil, err
 	}
-	if err := os.Link(temp.Name(), name); err != nil { // it never replaces
+	if err := os.Link(temp.Name(), name); err != nil { // unlike a rename, it never replaces a file
 		return nil, err
 	}
 	return list, syncDir(filepath.Dir(name))

@@ -10,8 +10,8 @@ import (
 	"authsidecar/caddymodule/openapi"
 )
 
-// ReadBlock reads an auth_sessions handler, as it stands in a configuration, and checks it as a
-// server does. It asks no network. The storage is that of the context.
+// ReadBlock reads an auth_sessions handler from a configuration and checks it as a server does,
+// without network access. The storage is that of the context.
 type ReadBlock func(ctx caddy.Context, handler []byte) (*explain.Block, error)
 
 // Register registers the command with Caddy.

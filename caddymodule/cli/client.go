@@ -16,7 +16,7 @@ import (
 	"authsidecar/caddymodule/adminapi"
 )
 
-// An adminClient asks the admin endpoint of a running Caddy, as its flags say.
+// An adminClient sends requests to the admin endpoint of a running Caddy, as its flags say.
 type adminClient struct {
 	address string
 	config  string
@@ -25,8 +25,8 @@ type adminClient struct {
 	json    bool
 }
 
-// addFlags adds --json and the flags that select the server, as Caddy's own commands
-// have them.
+// addFlags adds --json and the flags that select the server, with the names that Caddy's own
+// commands use.
 func (c *adminClient) addFlags(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&c.address, "address", "", "The admin endpoint of the running Caddy")
@@ -37,15 +37,15 @@ func (c *adminClient) addFlags(cmd *cobra.Command) {
 	c.addCompletions(cmd)
 }
 
-// addJSON adds the flag of commands that print.
+// addJSON adds --json to a command that prints something.
 func addJSON(cmd *cobra.Command, asJSON *bool) {
 	cmd.Flags().BoolVar(asJSON, "json", false, "Print JSON, for scripts")
 }
 
-// completeNothing keeps the shell from completing the values of flags with file names.
+// completeNothing prevents the shell from completing the values of flags with file names.
 func completeNothing(cmd *cobra.Command, flags ...string) {
 	for _, flag := range flags {
-		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions) // it is there
+		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions) // the flag exists
 	}
 }
 
@@ -53,7 +53,7 @@ func (c *adminClient) addCompletions(cmd *cobra.Command) {
 	complete := func(flag string, values func() []string) {
 		_ = cmd.RegisterFlagCompletionFunc(flag, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return values(), cobra.ShellCompDirectiveNoFileComp
-		}) // the flag is there
+		}) // the flag exists
 	}
 	complete("adapter", func() []string { return []string{"caddyfile"} })
 	complete("address", func() []string { return []string{"localhost:2019", "unix//run/caddy/admin.sock"} })
@@ -68,8 +68,7 @@ func (c *adminClient) addCompletions(cmd *cobra.Command) {
 	})
 }
 
-// query returns the parameters of a request, with those of the client; empty ones
-// are left out.
+// query returns the parameters of a request, including those of the client, without empty ones.
 func (c *adminClient) query(pairs ...string) url.Values {
 	query := make(url.Values)
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -83,7 +82,7 @@ func (c *adminClient) query(pairs ...string) url.Values {
 	return query
 }
 
-// open sends a request. The body of the answer is the caller's to close.
+// open sends a request. The caller must close the body of the response.
 func (c *adminClient) open(method, path string, query url.Values) (io.ReadCloser, error) {
 	if err := c.wantAdmin(); err != nil {
 		return nil, err
@@ -96,7 +95,7 @@ func (c *adminClient) open(method, path string, query url.Values) (io.ReadCloser
 	if len(query) > 0 {
 		uri += "?" + query.Encode()
 	}
-	// Each request of Caddy's has a client of its own, which would keep its connection.
+	// Caddy uses a new HTTP client for each request, which would keep its connection open.
 	resp, err := caddycmd.AdminAPIRequest(address, method, uri, http.Header{"Connection": {"close"}}, nil)
 	if err != nil {
 		return nil, adminAnswer(address, err)
@@ -104,7 +103,7 @@ func (c *adminClient) open(method, path string, query url.Values) (io.ReadCloser
 	return resp.Body, nil
 }
 
-// wantAdmin makes sure that the configuration, if one is named, has an admin endpoint at all.
+// wantAdmin returns an error if a configuration is named and has no admin endpoint.
 func (c *adminClient) wantAdmin() error {
 	if c.address != "" || c.config == "" {
 		return nil
@@ -120,7 +119,7 @@ func (c *adminClient) wantAdmin() error {
 	return nil
 }
 
-// call sends a request and reads the answer into a value.
+// call sends a request and decodes the response into a value.
 func (c *adminClient) call(method, path string, query url.Values, into any) error {
 	body, err := c.open(method, path, query)
 	if err != nil {
@@ -133,7 +132,7 @@ func (c *adminClient) call(method, path string, query url.Values, into any) erro
 	return nil
 }
 
-// adminAnswer returns an error for a request that failed, with what to do next.
+// adminAnswer returns the error for a failed request, with what to do next.
 func adminAnswer(address string, err error) error {
 	_, answer, refused := strings.Cut(err.Error(), "caddy responded with error: HTTP ")
 	if !refused {

@@ -52,7 +52,7 @@ target already are compared and updated, and never set back.
 	cmd.Flags().StringVar(&to, "to", "", `The store to write, as in "redis redis://localhost"`)
 	addJSON(cmd, &asJSON)
 	for _, flag := range []string{"from", "to"} {
-		_ = cmd.MarkFlagRequired(flag) // they are there
+		_ = cmd.MarkFlagRequired(flag) // the flag exists
 		_ = cmd.RegisterFlagCompletionFunc(flag, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return knownStores(), cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 		})
@@ -60,7 +60,7 @@ target already are compared and updated, and never set back.
 	return cmd
 }
 
-// storeNamespace is that of store modules.
+// storeNamespace is the namespace of store modules.
 const storeNamespace = "auth_sessions.stores"
 
 // A storeOpener is a store module: see caddymodule.StoreOpener.
@@ -69,7 +69,7 @@ type storeOpener interface {
 	OpenStore(ctx context.Context, logger *zap.Logger) (sessions.Store, error)
 }
 
-// An existingOpener is one that can tell a store that is there from one that it would make.
+// An existingOpener is a store module that can open a store without creating it.
 type existingOpener interface {
 	OpenExisting(ctx context.Context, logger *zap.Logger) (sessions.Store, error)
 }
@@ -81,7 +81,7 @@ func knownStores() (names []string) {
 	return names
 }
 
-// copyStores opens both stores and carries the sessions over.
+// copyStores opens both stores and copies the sessions.
 func copyStores(ctx context.Context, from, to string, progressOut io.Writer) (report *copyReport, err error) {
 	caddyCtx, cancel := caddy.NewContext(caddy.Context{Context: ctx})
 	defer cancel()
@@ -101,7 +101,7 @@ func copyStores(ctx context.Context, from, to string, progressOut io.Writer) (re
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, closeRead()) }()
-	if _, err := realmsOf(ctx, read); err != nil { // before a target is made for nothing
+	if _, err := realmsOf(ctx, read); err != nil { // before a target is created for nothing
 		return nil, err
 	}
 	write, closeWrite, err := openStoreOf(caddyCtx, "--to", target, false)
@@ -117,7 +117,7 @@ func copyStores(ctx context.Context, from, to string, progressOut io.Writer) (re
 	return report, nil
 }
 
-// storeOf reads a store as the Caddyfile has it, by its module.
+// storeOf parses a store in the form of the Caddyfile, with its module.
 func storeOf(ctx caddy.Context, flag, words string) (storeOpener, error) {
 	if strings.TrimSpace(words) == "" {
 		return nil, fmt.Errorf("%s names no store: write it as in the Caddyfile, as in %s \"pebble /var/lib/caddy/sessions\"", flag, flag)
@@ -163,8 +163,8 @@ func sameStore(a, b storeOpener) (bool, error) {
 	return first == second, nil
 }
 
-// openStoreOf opens a store; one that must exist is not made. What a running Caddy has open is
-// an error.
+// openStoreOf opens a store; if it must exist, it is not created. A store that a running Caddy has
+// open is an error.
 func openStoreOf(ctx context.Context, flag string, opener storeOpener, mustExist bool) (store sessions.Store, shut func() error, err error) {
 	open := opener.OpenStore
 	if existing, ok := opener.(existingOpener); ok && mustExist {
@@ -186,7 +186,7 @@ func openStoreOf(ctx context.Context, flag string, opener storeOpener, mustExist
 	return store, shut, nil
 }
 
-// locationOf is where a store is, for people.
+// locationOf returns where a store is, for people to read.
 func locationOf(opener storeOpener) string {
 	if locator, ok := opener.(interface{ StoreLocation() string }); ok {
 		return locator.StoreLocation()

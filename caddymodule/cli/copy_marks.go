@@ -37,7 +37,7 @@ func (c *copier) eachMark(ctx context.Context, realms []string, do func(to logou
 	return nil
 }
 
-// marks copies the marks of logouts, which keep older tokens from getting a new session.
+// marks copies the marks of logouts, which prevent older tokens from getting new sessions.
 func (c *copier) marks(ctx context.Context, realms []string, report *copyReport) error {
 	return c.eachMark(ctx, realms, func(to logout.Store, realm string, marks []logout.Mark) error {
 		report.Marks += int64(len(marks))
@@ -45,7 +45,8 @@ func (c *copier) marks(ctx context.Context, realms []string, report *copyReport)
 	})
 }
 
-// checkMarks reads them again: the target has each of them, or a later one of its name.
+// checkMarks reads them again: the target must have each of them, or a later one with the same
+// name.
 func (c *copier) checkMarks(ctx context.Context, realms []string) error {
 	return c.eachMark(ctx, realms, func(to logout.Store, realm string, marks []logout.Mark) error {
 		names := make([]string, len(marks))

@@ -14,25 +14,25 @@ import (
 	"authsidecar/sessions"
 )
 
-// A copier carries sessions from one store to another.
+// A copier copies sessions from one store to another.
 type copier struct {
 	from, to sessions.Store
 	progress func(what string) *progress
 	pause    func(context.Context, time.Duration) bool // periodic.Wait
 }
 
-// A copyReport counts the sessions. Read is what the source has, without what it is about to
-// sweep: the sum of Created, Updated, Same and Newer.
+// A copyReport counts the sessions. Read is the number in the source, without those that are about
+// to be swept: the sum of Created, Updated, Same and Newer.
 type copyReport struct {
-	From    string `json:"from"` // where that is
+	From    string `json:"from"` // where the source is
 	To      string `json:"to"`
 	Read    int64  `json:"read"`
 	Created int64  `json:"created"`
-	Updated int64  `json:"updated"` // there from before, and behind
-	Same    int64  `json:"same"`    // there from before
-	Newer   int64  `json:"newer"`   // gone on in the target: left alone
+	Updated int64  `json:"updated"` // existed, in an older state
+	Same    int64  `json:"same"`    // existed, in the same state
+	Newer   int64  `json:"newer"`   // existed, in a newer state: left unchanged
 	Cutoffs int64  `json:"cutoffs"`
-	Checked int64  `json:"checked"` // read again and found right
+	Checked int64  `json:"checked"` // read again and found equal
 	Marks   int64  `json:"marks"`   // of logouts
 }
 
@@ -42,14 +42,14 @@ func (r *copyReport) print(w io.Writer) error {
 	return err
 }
 
-// copyWorkers is how many rows are on their way at once: an embedded store commits
-// them together, and one over a network is waited for less.
+// copyWorkers is how many rows are copied concurrently: an embedded store commits them together,
+// and a store on a network is waited for less.
 const copyWorkers = 64
 
 var errDiffers = errors.New("the target has another session of the same id: it is no copy of the source; copy into an empty store")
 
-// run carries the cutoffs and the marks of logouts, so that nothing they ended is live in the
-// target or can be had there anew, then the rows; and reads all of them again.
+// run copies the cutoffs and the marks of logouts, so that nothing that they revoked is live in the
+// target or can be created there again, and then the rows; then it reads everything again.
 func (c *copier) run(ctx context.Context) (*copyReport, error) {
 	report := new(copyReport)
 	realms, err := realmsOf(ctx, c.from)
@@ -100,8 +100,7 @@ func realmsOf(ctx context.Context, source sessions.Store) ([]string, error) {
 	return realms, nil
 }
 
-// each gives every row of the source that is not about to be swept to do, many at
-// once.
+// each calls do for every row of the source that is not about to be swept, many concurrently.
 func (c *copier) each(ctx context.Context, what string, do func(context.Context, *sessions.Session) error) error {
 	shown := c.progress(what)
 	defer shown.done()
@@ -120,8 +119,8 @@ func (c *copier) each(ctx context.Context, what string, do func(context.Context,
 	})
 }
 
-// row carries one session. An ended one is created live and ended after, as it was:
-// so the target remembers it as ended, as it does with its own.
+// row copies one session. A revoked one is created live and then revoked, so that the target
+// remembers it as revoked, like its own.
 func (c *copier) row(ctx context.Context, row *sessions.Session, report *copyReport) error {
 	fresh := *row
 	fresh.RevokedAt, fresh.EndReason = time.Time{}, ""
@@ -154,7 +153,7 @@ func (c *copier) row(ctx context.Context, row *sessions.Session, report *copyRep
 	return c.update(ctx, row)
 }
 
-// update brings a row of the target up to date, unless it went on meanwhile.
+// update updates a row of the target, unless it has a newer state.
 func (c *copier) update(ctx context.Context, row *sessions.Session) error {
 	return c.patiently(ctx, func() error {
 		_, err := c.to.Update(ctx, row.Key(), func(have sessions.Session, _ time.Time) (sessions.Session, bool) {
@@ -164,8 +163,8 @@ func (c *copier) update(ctx context.Context, row *sessions.Session) error {
 	})
 }
 
-// patiently retries for up to 3 s while the store is unavailable: operations on the sessions of one
-// user wait for each other there, with a shorter timeout than a copy needs.
+// patiently retries for up to 3 s while the store is unavailable: operations on one user's sessions
+// wait for each other, with a shorter timeout than a copy needs.
 func (c *copier) patiently(ctx context.Context, do func() error) error {
 	for wait := 100 * time.Millisecond; ; wait *= 2 {
 		err := do()
@@ -175,8 +174,7 @@ func (c *copier) patiently(ctx context.Context, do func() error) error {
 	}
 }
 
-// sameSession reports whether both rows are of one session: what never changes is the
-// same.
+// sameSession reports whether both rows are of one session: fields that never change are equal.
 func sameSession(a, b *sessions.Session) bool {
 	return a.Key() == b.Key() && a.UserID == b.UserID && a.Impersonation == b.Impersonation && a.Actor == b.Actor && a.CreatedAt.Equal(b.CreatedAt)
 }
@@ -195,19 +193,18 @@ func behind(have, row *sessions.Session) bool {
 	}
 }
 
-// later reports whether a is a later state of the generation that b is of: it was confirmed, or
-// renewed.
+// later reports whether a is a later state of the same generation as b: confirmed or renewed.
 func later(a, b *sessions.Session) bool {
 	return a.Generation == b.Generation && a.Secret == b.Secret && a.Confirmed >= b.Confirmed && !a.RotatedAt.Before(b.RotatedAt) &&
 		(a.Confirmed > b.Confirmed || a.RotatedAt.After(b.RotatedAt))
 }
 
-// check reads a row again.
+// check reads a row again and compares it.
 func (c *copier) check(ctx context.Context, row *sessions.Session) error {
 	have, err := c.to.Get(ctx, row.Key())
 	switch {
 	case errors.Is(err, sessions.ErrNotFound) && !row.PurgeAt().After(c.to.Now()):
-		return nil // it came to its end meanwhile
+		return nil // it has ended and been swept meanwhile
 	case err != nil:
 		return fmt.Errorf("session %s: %w", row.ID, err)
 	case reflect.DeepEqual(have, *row):
@@ -215,6 +212,6 @@ func (c *copier) check(ctx context.Context, row *sessions.Session) error {
 	case !sameSession(&have, row) || behind(&have, row) || have.Generation == row.Generation && have.RevokedAt.IsZero() && !later(&have, row):
 		return fmt.Errorf("session %s: it is not what was copied; repeat the command", row.ID)
 	default:
-		return nil // it went on in the target
+		return nil // it has a newer state in the target
 	}
 }

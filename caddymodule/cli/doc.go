@@ -1,7 +1,7 @@
-// Package cli is the command caddy auth-sessions: a file a command, the client of the admin API
-// that most of them are, and what they print with.
+// Package cli implements the command caddy auth-sessions: one file per subcommand, the client of
+// the admin API that most of them use, and printing.
 //
-// Commands that look at a running server see it through package adminapi alone. The others work
-// on files, on stores, and on a configuration: what a block of it means is for the module to say
-// (see [ReadBlock]), and why a token is refused for package explain.
+// Commands that inspect a running server depend only on package adminapi. The others work on files,
+// stores, and configurations: the module interprets a block of a configuration (see [ReadBlock]),
+// and package explain explains why a token is refused.
 package cli

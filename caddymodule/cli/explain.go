@@ -15,7 +15,7 @@ import (
 	"authsidecar/sessions"
 )
 
-// An explainer explains what becomes of a token, as its flags say.
+// An explainer explains what happens to a token, as its flags say.
 type explainer struct {
 	adminClient
 	read    ReadBlock
@@ -83,7 +83,7 @@ func (e *explainer) show(w io.Writer, result *explain.Result) error {
 	return printResult(w, result)
 }
 
-// readToken reads a token as people paste it: with blanks around it, or with the scheme
+// readToken reads a token as people paste it: with surrounding white space, or with the scheme
 // before it.
 func readToken(in io.Reader) (string, error) {
 	if isTerminal(in) {
@@ -157,8 +157,8 @@ func printSession(w io.Writer, e *explain.Session) error {
 	return err
 }
 
-// loadEnv sets the variables of a file that are not in the environment yet, as caddy run --envfile
-// does. Caddy exports no function for that.
+// loadEnv sets the variables in a file that are not yet in the environment, like caddy run
+// --envfile. Caddy exports no function for that.
 func loadEnv(file string) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -176,12 +176,12 @@ func loadEnv(file string) error {
 			return fmt.Errorf("%s: setting %s: %w", file, name, err)
 		}
 	}
-	caddy.DefaultStorage = &certmagic.FileStorage{Path: caddy.AppDataDir()} // which they may have moved
+	caddy.DefaultStorage = &certmagic.FileStorage{Path: caddy.AppDataDir()} // a variable may have moved it
 	return nil
 }
 
-// parseEnv reads lines of NAME=value. A line may be empty or a comment, and begin with export; what
-// follows a # is a comment; a value in quotes may have several lines.
+// parseEnv parses lines of NAME=value. A line may be empty or a comment, and may begin with export;
+// # begins a comment; a quoted value may have several lines.
 func parseEnv(text string) (map[string]string, error) {
 	variables := make(map[string]string)
 	lines := strings.Split(text, "\n")
@@ -207,8 +207,8 @@ func parseEnv(text string) (map[string]string, error) {
 	return variables, nil
 }
 
-// quoted reads a value in quotes, which ends with the line that ends with the same quote, and
-// returns the place of that line.
+// quoted returns a quoted value, which ends with a line that ends with the same quote, and the
+// index of that line.
 func quoted(value, line string, lines []string, at int) (string, int) {
 	quote := value[:1]
 	for !strings.HasSuffix(line, quote) || strings.HasSuffix(line, `\`+quote) {

@@ -18,7 +18,7 @@ import (
 	"authsidecar/sessions/bearer"
 )
 
-// loadConfig reads the configuration, as JSON.
+// loadConfig reads the configuration as JSON.
 func (e *explainer) loadConfig() ([]byte, error) {
 	for _, file := range e.envFile {
 		if err := loadEnv(file); err != nil {
@@ -47,7 +47,7 @@ func (e *explainer) loadConfig() ([]byte, error) {
 	return io.ReadAll(resp.Body)
 }
 
-// A handler is an auth_sessions block of a configuration, and what it is chosen by.
+// A handler is an auth_sessions block of a configuration, with what identifies it.
 type handler struct {
 	Issuer string
 	Trust  []handlerTrust
@@ -59,7 +59,7 @@ type handlerTrust struct {
 	Issuers []string
 }
 
-// handlersIn finds the blocks of a configuration, wherever they stand, one an issuer.
+// handlersIn finds the blocks in a configuration, wherever they are, one per issuer.
 func handlersIn(config []byte) ([]*handler, error) {
 	var tree any
 	if err := json.Unmarshal(config, &tree); err != nil {
@@ -88,7 +88,7 @@ func handlersIn(config []byte) ([]*handler, error) {
 	return found, nil
 }
 
-// eachObject calls look with every object of a tree; look reports whether to go on inside.
+// eachObject calls look with every object in a tree; look reports whether to continue inside it.
 func eachObject(node any, look func(map[string]any) (inside bool)) {
 	switch node := node.(type) {
 	case []any:
@@ -105,8 +105,8 @@ func eachObject(node any, look func(map[string]any) (inside bool)) {
 	}
 }
 
-// chooseHandler returns the block of that issuer of ours, else the only one, else
-// the only one that trusts the token's issuer.
+// chooseHandler returns the block with that issuer of ours, or else the only one, or else the only
+// one that trusts the token's issuer.
 func chooseHandler(all []*handler, issuer, tokenIssuer string) (*handler, error) {
 	trusts := func(h *handler) bool {
 		return slices.ContainsFunc(h.Trust, func(t handlerTrust) bool {
@@ -136,7 +136,7 @@ func chooseHandler(all []*handler, issuer, tokenIssuer string) (*handler, error)
 	return nil, fmt.Errorf("say by --issuer which block the token is for: there are %s", strings.Join(names, ", "))
 }
 
-// loadSite finds the block that a token of that issuer is for.
+// loadSite returns the block for a token of that issuer.
 func (e *explainer) loadSite(ctx context.Context, tokenIssuer string) (*explain.Site, error) {
 	config, err := e.loadConfig()
 	if err != nil {
@@ -171,8 +171,7 @@ func (e *explainer) loadSite(ctx context.Context, tokenIssuer string) (*explain.
 	return explain.New(ctx, block, e.serverKeys(block.Issuer), asked)
 }
 
-// serverKeys asks the running server for the public keys that it knows; nil where it
-// cannot be asked.
+// serverKeys asks the running server for the public keys that it has; nil if that fails.
 func (e *explainer) serverKeys(issuer string) *adminapi.InstanceStatus {
 	if e.offline {
 		return nil
@@ -186,10 +185,10 @@ func (e *explainer) serverKeys(issuer string) *adminapi.InstanceStatus {
 	return &overview.Instances[0]
 }
 
-// quiet logs what is wrong, and nothing else.
+// quiet logs only errors.
 func quiet() *caddy.Logging {
 	return &caddy.Logging{Logs: map[string]*caddy.CustomLog{caddy.DefaultLoggerName: {BaseLog: caddy.BaseLog{Level: "ERROR"}}}}
 }
 
-// errNoBlock is where there is nothing to check a token by.
+// errNoBlock means that there is no block to check a token with.
 var errNoBlock = errors.New("nothing was checked")

@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// healthTimeout is how long a server may take to say how it is: less than what Docker and
-// Kubernetes wait for a probe if nobody tells them how long.
+// healthTimeout is how long a server may take to report its health: less than the default timeouts
+// of probes in Docker and Kubernetes.
 const healthTimeout = 3 * time.Second
 
 func healthCommand() *cobra.Command {
@@ -34,8 +34,8 @@ and fails unless the server can serve: where there is no curl, as in a container
 	}
 }
 
-// askHealth reports as an error what keeps the server at a URL from serving. It follows no
-// redirect: the answer has to be that of the server that was asked.
+// askHealth returns an error if the server at a URL cannot serve. It follows no redirects: the
+// response must come from that server.
 func askHealth(ctx context.Context, address string) error {
 	at, err := url.Parse(address)
 	if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" {
@@ -47,7 +47,7 @@ func askHealth(ctx context.Context, address string) error {
 	if err != nil {
 		return fmt.Errorf("asking %s: %w", address, err)
 	}
-	// A proxy of the environment is not the way to a server beside us.
+	// A proxy of the environment must not be used for a server on the same machine.
 	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
 	if err != nil {
 		return fmt.Errorf("asking %s: %w", address, err)

@@ -14,7 +14,7 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// A keygen makes a key pair, as its flags say.
+// A keygen generates a key pair, as its flags say.
 type keygen struct {
 	algorithm string
 	output    string
@@ -85,7 +85,7 @@ func asymmetricNames() string {
 	return strings.Join(names, ", ")
 }
 
-// mayWrite returns an error where the file must not be written.
+// mayWrite returns an error if the file must not be written.
 func (k *keygen) mayWrite(file string) error {
 	if file == "" || k.force {
 		return nil
@@ -112,8 +112,8 @@ func makeKeyPair(algorithm jose.Algorithm) (private, public []byte, err error) {
 	return private, public, err
 }
 
-// write writes a line to the file, or to the standard output where there is
-// none. The file is a new one, with permissions of its own, also by force.
+// write writes a line to the file, or to standard output if there is none. The file is always
+// created anew, with its own permissions, even with --force.
 func (k *keygen) write(cmd *cobra.Command, file string, line []byte, mode fs.FileMode) error {
 	line = append(line, '\n')
 	if file == "" {

@@ -13,7 +13,7 @@ import (
 	"authsidecar/caddymodule/internal/reltime"
 )
 
-// A sessionFilter says which sessions a command is about.
+// A sessionFilter selects the sessions for a command.
 type sessionFilter struct {
 	adminClient
 	user           string
@@ -45,7 +45,7 @@ func (f *sessionFilter) params(pairs ...string) []string {
 	return pairs
 }
 
-// each gives pages of the sessions to page, at most limit of them; 0 is all.
+// each passes the sessions to page in pages, at most limit of them; 0 means all.
 func (f *sessionFilter) each(limit int, page func([]adminapi.Session) error) error {
 	cursor, left := "", limit
 	for {

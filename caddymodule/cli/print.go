@@ -17,7 +17,7 @@ import (
 	"golang.org/x/term"
 )
 
-// A table prints rows for people, each column as wide as it needs.
+// A table prints rows for people to read, with aligned columns.
 type table struct{ w *tabwriter.Writer }
 
 func newTable(w io.Writer) *table { return &table{tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)} }
@@ -34,8 +34,8 @@ func (t *table) row(cells ...string) {
 
 func (t *table) flush() error { return t.w.Flush() }
 
-// printable replaces what a terminal would take for more than text: what is in a
-// session, others have written.
+// printable replaces characters that a terminal would interpret: text in a session comes from
+// others.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -45,7 +45,7 @@ func printable(text string) string {
 	}, text)
 }
 
-// printJSON prints a value on a line.
+// printJSON prints a value as one line of JSON.
 func printJSON(w io.Writer, value any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
@@ -62,14 +62,14 @@ func wantArgs(n int, mend string) cobra.PositionalArgs {
 	}
 }
 
-// watchEvery is how often watch shows something.
+// watchEvery is how often watch refreshes.
 const watchEvery = 2 * time.Second
 
 func addWatch(cmd *cobra.Command, watched *bool) {
 	cmd.Flags().BoolVarP(watched, "watch", "w", false, "Show it again each 2 seconds, until Ctrl-C")
 }
 
-// watch shows something again and again, in place on a terminal, until Ctrl-C or an error.
+// watch shows something repeatedly, in place on a terminal, until Ctrl-C or an error.
 func watch(cmd *cobra.Command, show func() error) error {
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
 	defer stop()
@@ -103,8 +103,8 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// A progress shows on the error output how far long work has come: a bar on a terminal,
-// else a line now and then. Short work shows nothing.
+// A progress shows the progress of long work on the error output: a bar on a terminal, otherwise a
+// line now and then. Short work shows nothing.
 type progress struct {
 	out    io.Writer
 	what   string
@@ -113,10 +113,10 @@ type progress struct {
 	spoken time.Time
 }
 
-// speakEvery is how often a line is printed where there is no terminal.
+// speakEvery is how often a line is printed without a terminal.
 const speakEvery = 10 * time.Second
 
-// newProgress begins work on so many things, -1 where nobody knows.
+// newProgress begins work on total items, -1 if that is unknown.
 func newProgress(out io.Writer, what string, total int64) *progress {
 	p := &progress{out: out, what: what, spoken: time.Now()}
 	if isTerminal(out) {
@@ -132,7 +132,7 @@ func (p *progress) add(n int) {
 	p.count += int64(n)
 	switch {
 	case p.bar != nil:
-		_ = p.bar.Add(n) // it is for the eye
+		_ = p.bar.Add(n) // only cosmetic
 	case time.Since(p.spoken) >= speakEvery:
 		p.spoken = time.Now()
 		fmt.Fprintf(p.out, "%s: %d so far\n", p.what, p.count)
@@ -148,6 +148,6 @@ func (p *progress) Write(data []byte) (int, error) {
 // done ends it.
 func (p *progress) done() {
 	if p.bar != nil {
-		_ = p.bar.Finish() // it is for the eye
+		_ = p.bar.Finish() // only cosmetic
 	}
 }

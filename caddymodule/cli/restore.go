@@ -50,7 +50,7 @@ are live again, and those that were refreshed since are revoked at their next re
 	return cmd
 }
 
-// restored is the result of a restore, and the JSON of it.
+// restored is the result of a restore, and its JSON form.
 type restored struct {
 	Dir      string    `json:"directory"`
 	At       time.Time `json:"at"`
@@ -58,7 +58,7 @@ type restored struct {
 	Live     int       `json:"live"`
 }
 
-// restore puts a backup into a directory, which has its name once all is checked.
+// restore restores a backup into a directory, which gets its name once everything is checked.
 func restore(ctx context.Context, name, dir string, shown *progress) (done restored, err error) {
 	defer shown.done()
 	file, err := os.Open(name)
@@ -140,10 +140,10 @@ func (r *restored) check(ctx context.Context, dir string, shown *progress) (err 
 	})
 }
 
-// scanPage is how many rows are read at once.
+// scanPage is how many rows are read at a time.
 const scanPage = 1000
 
-// scanAll gives every row of a store to page, in pages.
+// scanAll passes every row of a store to page, in pages.
 func scanAll(ctx context.Context, store sessions.Store, page func([]sessions.Session) error) error {
 	scanner, ok := sessions.As[sessions.AdminStore](store)
 	if !ok {

@@ -13,7 +13,7 @@ import (
 	"authsidecar/caddymodule/adminapi"
 )
 
-// A revoker ends sessions, as its flags say.
+// A revoker revokes sessions, as its flags say.
 type revoker struct {
 	sessionFilter
 	dryRun bool
@@ -68,7 +68,7 @@ func (r *revoker) revokeIDs(cmd *cobra.Command, ids []string) error {
 	result := revokeResult{Selected: len(ids)}
 	var failed []error
 	for _, id := range ids {
-		var answer adminapi.Revoked // a dry run's has no such number
+		var answer adminapi.Revoked // the response to a dry run has no such count
 		err := r.call(http.MethodDelete, "sessions/"+url.PathEscape(id), r.query("dry_run", dryRun), &answer)
 		if err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", printable(id), err))
@@ -81,7 +81,7 @@ func (r *revoker) revokeIDs(cmd *cobra.Command, ids []string) error {
 	return errors.Join(append(failed, r.print(cmd, result))...)
 }
 
-// revokeAll counts, asks, and revokes.
+// revokeAll counts, asks for confirmation, and revokes.
 func (r *revoker) revokeAll(cmd *cobra.Command) error {
 	var result revokeResult
 	counted := newProgress(cmd.ErrOrStderr(), "counting sessions", -1)
@@ -111,7 +111,7 @@ func (r *revoker) revokeAll(cmd *cobra.Command) error {
 		result.Revoked += answer.Revoked
 		revoked.add(answer.Revoked)
 	}
-	// Where a cutoff did it, they are all over, and the server tidies up behind it.
+	// If a cutoff revoked them, all are revoked, and the server updates the rows later.
 	result.Revoked = max(result.Revoked, result.Selected)
 	return r.print(cmd, result)
 }
@@ -131,7 +131,7 @@ func (r *revoker) print(cmd *cobra.Command, result revokeResult) error {
 	return err
 }
 
-// confirm asks whoever sits at the terminal.
+// confirm asks for confirmation at the terminal.
 func (r *revoker) confirm(cmd *cobra.Command, sessions int) error {
 	if r.yes {
 		return nil
@@ -140,14 +140,14 @@ func (r *revoker) confirm(cmd *cobra.Command, sessions int) error {
 		return errors.New("nobody is here to be asked: say --yes to revoke them, or --dry-run to count them")
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "Revoke %s now? [y/N] ", plural(sessions))
-	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n') // no answer is a no
+	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n') // no response means no
 	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
 		return errors.New("nothing was revoked")
 	}
 	return nil
 }
 
-// plural names so many sessions.
+// plural returns the number of sessions in words.
 func plural(n int) string {
 	if n == 1 {
 		return "1 session"

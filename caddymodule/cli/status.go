@@ -108,7 +108,7 @@ func describeFeed(f adminapi.FeedStatus) string {
 	}
 }
 
-// printKeys prints the keys of an instance: those it trusts, and those it signs with.
+// printKeys prints the keys of an instance: trusted ones and signing keys.
 func printKeys(w io.Writer, s *adminapi.InstanceStatus) error {
 	now := time.Now()
 	t := newTable(w)
@@ -148,7 +148,7 @@ func printSigningKeys(t *table, keys []adminapi.SigningKey) error {
 	return t.flush()
 }
 
-// printTroubles prints the last errors, of which there may be none.
+// printTroubles prints the last errors, if there are any.
 func printTroubles(w io.Writer, troubles []observe.Trouble) error {
 	if len(troubles) == 0 {
 		return nil

@@ -15,7 +15,7 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// A tokenMaker makes a caller's token, as its flags say.
+// A tokenMaker mints a caller's token, as its flags say.
 type tokenMaker struct {
 	key      string
 	issuer   string
@@ -104,8 +104,7 @@ func (m *tokenMaker) make(now time.Time) (string, error) {
 	return token, nil
 }
 
-// payload serialises the claims from a map, so that a name is escaped whatever
-// is in it.
+// payload serializes the claims from a map, so that any name is escaped.
 func (m *tokenMaker) payload(now time.Time) ([]byte, error) {
 	if err := m.required(); err != nil {
 		return nil, err
@@ -149,7 +148,7 @@ func (m *tokenMaker) required() error {
 	return nil
 }
 
-// byFlag are the claims that --claim cannot set, and what does.
+// byFlag are the claims that --claim cannot set, with the flag that sets them.
 var byFlag = map[string]string{
 	"iss": "--issuer", "sub": "--sub", "aud": "--audience", "client_id": "--client-id", "scope": "--scope",
 	"exp": "--ttl", "iat": "the clock", "jti": "chance",

@@ -1,4 +1,3 @@
-// Package docs holds the pages about the module, and the tests that keep them
-// true: requirements.md names for each requirement the tests that hold it, and the blocks of
-// issuers.md are tried with the tokens of their issuers.
+// Package docs contains the documentation pages and tests of them: requirements.md names the tests
+// of each requirement, and the blocks in issuers.md are tested with tokens of their issuers.
 package docs

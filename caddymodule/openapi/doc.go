@@ -1,3 +1,3 @@
-// Package openapi holds the OpenAPI 3.1 description of every endpoint, and makes of it that of one
-// site: what is off is not in it, and paths are where the site has them.
+// Package openapi contains the OpenAPI 3.1 description of every endpoint, and derives that of a
+// site from it: without what is not served, and with the paths of the site.
 package openapi

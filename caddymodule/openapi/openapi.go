@@ -9,7 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// YAML describes every endpoint, at the paths of the defaults.
+// YAML describes every endpoint, at the default paths.
 //
 //go:embed openapi.yaml
 var YAML []byte
@@ -18,25 +18,24 @@ var YAML []byte
 type Site struct {
 	// Path is where sessions are created.
 	Path string
-	// Health is the path of the word health, "" without it.
+	// Health is the path of health, "" without it.
 	Health string
-	// OAuth is the path of the word oauth, "" without it; Discovery reports whether the
-	// discovery documents are served, and Issuer is the path of the issuer, where they are: ""
-	// or without a trailing slash.
+	// OAuth is the path of oauth, "" without it. Discovery means that the discovery documents are
+	// served, and Issuer is the path of the issuer in theirs, without a trailing slash.
 	OAuth, Issuer string
 	Discovery     bool
-	// Lifecycle and Keys report whether the word lifecycle is on, and whether the public keys of
-	// access tokens are served.
+	// Lifecycle means that lifecycle is configured, and Keys that the public keys of access tokens
+	// are served.
 	Lifecycle, Keys bool
-	// Browser reports whether the word browser is on, and SignIn whether people sign in there.
+	// Browser means that browser is configured, and SignIn that people sign in there.
 	Browser, SignIn bool
-	// Banner reports whether the bar is served that shows who acts as whom.
+	// Banner means that the bar is served that shows who is acting as whom.
 	Banner bool
-	// Logout and Events report whether an issuer sends logout tokens, and security events.
+	// Logout and Events mean that an issuer sends logout tokens, and security events.
 	Logout, Events bool
 }
 
-// The paths of the description.
+// Paths in the description.
 const (
 	defaultPath   = "/auth/sessions"
 	defaultOAuth  = "/oauth"
@@ -46,7 +45,7 @@ const (
 	configuration = "/.well-known/openid-configuration"       // OpenID Connect Discovery 1.0 section 4.1: behind it
 )
 
-// Of returns the description of a site, as JSON. Its server is where it is served.
+// Of returns the description of a site, as JSON. Its server URL is relative.
 func Of(site Site) ([]byte, error) {
 	var all map[string]any
 	if err := yaml.Unmarshal(YAML, &all); err != nil {
@@ -64,10 +63,11 @@ func Of(site Site) ([]byte, error) {
 	return json.Marshal(all)
 }
 
-// methods are those of the operations of a path.
+// methods are the methods of operations in the description.
 var methods = [...]string{"get", "head", "post", "delete"}
 
-// keepServed removes the operations of a path that are off, and reports whether others are left.
+// keepServed removes the operations of a path that are not served, and reports whether others are
+// left.
 func keepServed(item map[string]any, on map[string]bool) (left bool) {
 	for _, method := range methods {
 		operation, ok := item[method].(map[string]any)
@@ -83,7 +83,7 @@ func keepServed(item map[string]any, on map[string]bool) (left bool) {
 	return left
 }
 
-// at returns a path of the description as the site has it.
+// at returns the site's path for a path in the description.
 func (s *Site) at(path string) string {
 	switch path {
 	case defaultHealth:

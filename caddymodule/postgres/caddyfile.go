@@ -10,10 +10,10 @@ import (
 	"authsidecar/caddymodule/internal/storemodule"
 )
 
-// inDSN finds a password, which stands elsewhere: in the environment, or in a file.
+// inDSN matches a password, which must be in the environment or in a file instead.
 var inDSN = regexp.MustCompile(`(?i)(?:^[a-z]+://[^/@:]*:([^@/]+)@|\bpassword\s*=\s*([^\s&]+))`)
 
-// setDSN reads a DSN without a password in it.
+// setDSN returns a parser for a DSN, which must not contain a password.
 func setDSN(into *string) func(dsn string) error {
 	return func(dsn string) error {
 		if dsn == "" {

@@ -1,5 +1,5 @@
-// Package postgres is the store module auth_sessions.stores.postgres: sessions in a
-// PostgreSQL database that several Caddys share.
+// Package postgres is the store module auth_sessions.stores.postgres: sessions in a PostgreSQL
+// database that several Caddy instances can share.
 package postgres
 
 import (
@@ -16,35 +16,34 @@ import (
 	"authsidecar/sessions/pgstore"
 )
 
-// name is that of the module, after its namespace.
+// name is the name of the module within its namespace.
 const name = "postgres"
 
-// mostConns is the most that MaxConns may be.
+// mostConns is the maximum of MaxConns.
 const mostConns = 1000
 
 func init() {
 	caddy.RegisterModule(Store{})
 }
 
-// Store keeps the sessions in a PostgreSQL database. Its texts may hold placeholders:
-// `{env.X}`, `{file.path}`.
+// Store stores the sessions in a PostgreSQL database. Its strings may contain the placeholders
+// `{env.X}` and `{file.path}`.
 type Store struct {
-	// The database: a URL (`postgres://user@host/database?sslmode=verify-full`) or words
-	// (`host=... user=...`). What it does not say is taken from the environment: `PGHOST`,
+	// The database: a URL (`postgres://user@host/database?sslmode=verify-full`) or keywords and
+	// values (`host=... user=...`). Settings that it omits come from the environment: `PGHOST`,
 	// `PGUSER`, `PGPASSWORD`, `PGSSLMODE` and so on.
 	DSN string `json:"dsn,omitempty" placeholders:"resolve"`
-	// The password, if it is not in the DSN: it may hold any character as it is.
+	// The password, if it is not in the DSN. It may contain any character.
 	Password string `json:"password,omitempty" placeholders:"resolve"`
-	// The schema of the tables, which is made if it is not there. Default: `auth_sessions`.
+	// The schema of the tables, which is created if it does not exist. Default: `auth_sessions`.
 	Schema string `json:"schema,omitempty" placeholders:"resolve"`
-	// Where revocations are listened for, if the DSN leads to a PgBouncer in transaction
-	// mode: the DSN of the database itself. `off` asks for them each 250 ms instead.
-	// Default: the DSN.
+	// The DSN for listening for revocations, if the DSN is that of PgBouncer in transaction mode:
+	// that of the database itself. `off` polls every 250 ms instead. Default: the DSN.
 	Listen string `json:"listen,omitempty" placeholders:"resolve"`
-	// How many statements run at once. Three more connections are kept for work in the
-	// background. Default: 16.
+	// How many statements run concurrently. Three more connections are reserved for background
+	// work. Default: 16.
 	MaxConns int `json:"max_conns,omitempty"`
-	// The bound of each statement. Default: 5 s.
+	// The timeout of each statement. Default: 5 s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 }
 
@@ -56,13 +55,13 @@ func (Store) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// off is the Listen of who polls.
+// off as Listen means polling.
 const off = "off"
 
-// Provision gives the placeholders their values.
+// Provision resolves placeholders.
 func (s *Store) Provision(caddy.Context) error { return storemodule.Resolve(name, s) }
 
-// Validate checks what can be checked without a look at the database.
+// Validate checks what can be checked without the database.
 func (s Store) Validate() error {
 	switch {
 	case s.MaxConns < 0 || s.MaxConns > mostConns:
@@ -74,34 +73,33 @@ func (s Store) Validate() error {
 	}
 }
 
-// StoreKey is a hash of all that the store is opened with.
+// StoreKey returns a hash of everything that the store is opened with.
 func (s *Store) StoreKey() (string, error) {
 	o := s.options()
 	return storemodule.Key(name, o.DSN, o.Password, o.Schema, o.ListenDSN, o.Poll, o.MaxConns, o.Timeout), nil
 }
 
-// StoreLocation is the server, the database in it, and the schema.
+// StoreLocation returns the server, the database and the schema.
 func (s *Store) StoreLocation() string {
 	opts := s.options()
 	return opts.Location()
 }
 
-// OpenStore connects to the database, and makes or migrates the schema if that is not
-// done yet.
+// OpenStore connects to the database, and creates or migrates the schema if necessary.
 func (s *Store) OpenStore(ctx context.Context, logger *zap.Logger) (sessions.Store, error) {
 	opts := s.options()
 	opts.Log = storemodule.Log(logger)
 	return storemodule.Open(ctx, name, pgstore.Open, opts)
 }
 
-// OpenExisting connects to the database, if it has a store of ours.
+// OpenExisting connects to the database if it contains a store of ours.
 func (s *Store) OpenExisting(ctx context.Context, logger *zap.Logger) (sessions.Store, error) {
 	opts := s.options()
 	opts.MustExist, opts.Log = true, storemodule.Log(logger)
 	return storemodule.Open(ctx, name, pgstore.Open, opts)
 }
 
-// options are what the store is opened with.
+// options returns the options of the store.
 func (s *Store) options() pgstore.Options {
 	opts := pgstore.Options{
 		DSN: s.DSN, Password: s.Password, Schema: s.Schema, ListenDSN: s.Listen,

@@ -13,7 +13,7 @@ import (
 	"authsidecar/caddymodule/internal/storemodule"
 )
 
-// inURL finds a password, which stands elsewhere: in the environment, or in a file.
+// inURL matches a password, which must be in the environment or in a file instead.
 var inURL = regexp.MustCompile(`^[A-Za-z]+://[^/@:]*:([^@]+)@`)
 
 // UnmarshalCaddyfile sets up the store from Caddyfile tokens:
@@ -45,7 +45,7 @@ func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return syntax.Unmarshal(d)
 }
 
-// address reads a URL without a password in it.
+// address parses a URL, which must not contain a password.
 func (s *Store) address(url string) error {
 	if url == "" {
 		return errors.New(" has an empty URL: leave it away for redis://127.0.0.1:6379")
@@ -57,7 +57,7 @@ func (s *Store) address(url string) error {
 	return nil
 }
 
-// wait reads how many replicas, and for how long.
+// wait parses the number of replicas and the timeout.
 func (s *Store) wait(values []string) error {
 	if len(values) != 2 {
 		return errors.New("wait needs how many replicas, and how long: wait 1 500ms")

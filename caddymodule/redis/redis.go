@@ -1,5 +1,5 @@
-// Package redis is the store module auth_sessions.stores.redis: sessions in a Redis, or
-// a Redis Cluster, that several Caddys share.
+// Package redis is the store module auth_sessions.stores.redis: sessions in Redis, or a Redis
+// Cluster, that several Caddy instances can share.
 package redis
 
 import (
@@ -24,37 +24,37 @@ func init() {
 	caddy.RegisterModule(Store{})
 }
 
-// Store keeps the sessions in a Redis. Its texts may hold placeholders: `{env.X}`,
+// Store stores the sessions in Redis. Its strings may contain the placeholders `{env.X}` and
 // `{file.path}`.
 type Store struct {
-	// Where the server is: `redis://[user[:password]@]host[:port][/db]`, `rediss://` for
-	// TLS, `unix://`. A node of a Redis Cluster leads to the cluster; more nodes are
-	// `?addr=host:port&addr=...`. Sentinels are `?master_set=name`, and they are the
-	// addresses then. Default: `redis://127.0.0.1:6379`.
+	// The address of the server: `redis://[user[:password]@]host[:port][/db]`, `rediss://` for TLS,
+	// `unix://`. One node of a Redis Cluster suffices; `?addr=host:port&addr=...` adds more.
+	// `?master_set=name` is for Sentinels, whose addresses these then are. Default:
+	// `redis://127.0.0.1:6379`.
 	URL string `json:"url,omitempty" placeholders:"resolve"`
-	// The password, if it is not in the URL: it may hold any character as it is.
+	// The password, if it is not in the URL. It may contain any character.
 	Password string `json:"password,omitempty" placeholders:"resolve"`
-	// The user and password of Sentinels that ask for them.
+	// The user and the password for Sentinels that require them.
 	SentinelUser     string `json:"sentinel_user,omitempty" placeholders:"resolve"`
 	SentinelPassword string `json:"sentinel_password,omitempty" placeholders:"resolve"`
-	// A PEM file of the CAs that vouch for the server, instead of those of the system.
-	// For `rediss://` alone.
+	// A PEM file of the CAs that are trusted for the server, instead of those of the system. Only
+	// with `rediss://`.
 	CA string `json:"ca,omitempty" placeholders:"resolve"`
-	// What all keys begin with, before a colon. Default: `auth_sessions`.
+	// The prefix of all keys, before a colon. Default: `auth_sessions`.
 	Prefix string `json:"prefix,omitempty" placeholders:"resolve"`
-	// How many replicas must have a write before it is acknowledged. Default: none.
+	// How many replicas must confirm a write before it is acknowledged. Default: none.
 	WaitReplicas int `json:"wait_replicas,omitempty"`
-	// How long is waited for them: then the answer is 503. Default: 1 s.
+	// How long to wait for them before the answer is 503. Default: 1 s.
 	WaitTimeout caddy.Duration `json:"wait_timeout,omitempty"`
-	// How many calls are under way at once. Default: 256; 64 with wait_replicas, where
-	// each has a connection of its own.
+	// How many calls are made concurrently. Default: 256; 64 with wait_replicas, where each has a
+	// connection of its own.
 	MaxCalls int `json:"max_calls,omitempty"`
-	// The bound of each call. Default: 5 s.
+	// The timeout of each call. Default: 5 s.
 	Timeout caddy.Duration `json:"timeout,omitempty"`
 }
 
 const (
-	// name is that of the module, after its namespace.
+	// name is the name of the module within its namespace.
 	name = "redis"
 
 	mostCalls    = 10_000
@@ -69,10 +69,10 @@ func (Store) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision gives the placeholders their values.
+// Provision resolves placeholders.
 func (s *Store) Provision(caddy.Context) error { return storemodule.Resolve(name, s) }
 
-// Validate checks what can be checked without a look at the server.
+// Validate checks what can be checked without the server.
 func (s Store) Validate() error {
 	switch {
 	case s.MaxCalls < 0 || s.MaxCalls > mostCalls:
@@ -86,14 +86,14 @@ func (s Store) Validate() error {
 	}
 }
 
-// StoreKey is a hash of all that the store is opened with.
+// StoreKey returns a hash of everything that the store is opened with.
 func (s *Store) StoreKey() (string, error) {
 	o := s.options()
 	return storemodule.Key(name, o.URL, o.Password, o.SentinelUser, o.SentinelPassword, o.Prefix, s.CA,
 		o.Replicas, o.ReplicaTimeout, o.MaxCalls, o.Timeout), nil
 }
 
-// StoreLocation is the server, the database in it, and the prefix.
+// StoreLocation returns the server, the database and the prefix.
 func (s *Store) StoreLocation() string {
 	opts := s.options()
 	return opts.Location()
@@ -104,7 +104,7 @@ func (s *Store) OpenStore(ctx context.Context, logger *zap.Logger) (sessions.Sto
 	return s.open(ctx, logger, false)
 }
 
-// OpenExisting connects to the server, if it has a store of ours.
+// OpenExisting connects to the server if it contains a store of ours.
 func (s *Store) OpenExisting(ctx context.Context, logger *zap.Logger) (sessions.Store, error) {
 	return s.open(ctx, logger, true)
 }
@@ -121,7 +121,7 @@ func (s *Store) open(ctx context.Context, logger *zap.Logger, mustExist bool) (s
 	return storemodule.Open(ctx, name, redisstore.Open, opts)
 }
 
-// trust reads whom to believe that they are the server.
+// trust reads the CAs that are trusted for the server.
 func trust(file string) (*tls.Config, error) {
 	pem, err := os.ReadFile(file)
 	if err != nil {
@@ -134,7 +134,7 @@ func trust(file string) (*tls.Config, error) {
 	return &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}, nil
 }
 
-// options are what the store is opened with.
+// options returns the options of the store.
 func (s *Store) options() redisstore.Options {
 	return redisstore.Options{
 		URL: s.URL, Password: s.Password, SentinelUser: s.SentinelUser, SentinelPassword: s.SentinelPassword, Prefix: s.Prefix,

@@ -15,19 +15,19 @@ import (
 	"authsidecar/sessions/httpapi"
 )
 
-// A request is what the client asks for (OpenID Connect Core 1.0 section 3.1.2.1).
+// A request is an authorization request (OpenID Connect Core 1.0 section 3.1.2.1).
 type request struct {
 	redirect, state, nonce, challenge string
 }
 
-// proves reports whether the verifier is that of the challenge (RFC 7636 section 4.6).
+// proves reports whether the verifier matches the challenge (RFC 7636 section 4.6).
 func (r *request) proves(verifier string) bool {
 	sum := sha256.Sum256([]byte(verifier))
 	return subtle.ConstantTimeCompare([]byte(base64.RawURLEncoding.EncodeToString(sum[:])), []byte(r.challenge)) == 1
 }
 
-// read reads a request. known is false if its client is unknown: then nobody is sent back. wrong is
-// the error that the client gets; "" for none.
+// read parses a request. known is false if its client is unknown: then the browser is not sent
+// back. wrong is the error for the client; "" if there is none.
 func (p *Provider) read(values url.Values) (r *request, known bool, wrong string) {
 	for name := range values {
 		if len(values[name]) > 1 { // RFC 6749 section 3.1
@@ -50,12 +50,12 @@ func (p *Provider) read(values url.Values) (r *request, known bool, wrong string
 	return r, true, wrong
 }
 
-// serveStart tells a visitor what this is, and where to sign in.
+// serveStart explains to a visitor what this is, and where to sign in.
 func (p *Provider) serveStart(w http.ResponseWriter, _ *http.Request) {
 	p.writePage(w, http.StatusOK, &page{Title: "An identity provider to try things out", Sites: p.Sites})
 }
 
-// serveAuthorize shows who can sign in.
+// serveAuthorize shows the people to choose from.
 func (p *Provider) serveAuthorize(w http.ResponseWriter, r *http.Request) {
 	if _, ok := p.readOrSendBack(w, r, r.URL.Query()); ok {
 		p.writePage(w, http.StatusOK, &page{Title: "Who are you?", People: p.People, Asked: r.URL.Query()})
@@ -83,7 +83,7 @@ func (p *Provider) serveChoice(w http.ResponseWriter, r *http.Request) {
 	p.sendBack(w, r, asked, url.Values{"code": {code}})
 }
 
-// readOrSendBack reads a request, and answers it if it is wrong.
+// readOrSendBack parses a request, and answers it if it is wrong.
 func (p *Provider) readOrSendBack(w http.ResponseWriter, r *http.Request, values url.Values) (*request, bool) {
 	asked, known, wrong := p.read(values)
 	switch {
@@ -115,9 +115,9 @@ var (
 // A page is what people see.
 type page struct {
 	Title, Text string
-	Sites       []string // that people can sign in to
+	Sites       []string // where people can sign in
 	People      []Person
-	Asked       url.Values // what the client asked for
+	Asked       url.Values // the client's request
 	Style       template.CSS
 }
 

@@ -63,7 +63,7 @@ Other people, with the claim roles of their ID tokens:
 }
 
 func (d *command) run(ctx context.Context, cmd *cobra.Command) error {
-	parent := os.Getppid() // before anybody is told that it serves: it may end from then on
+	parent := os.Getppid() // before anyone knows that it serves, since the parent may end from then on
 	config, err := d.config()
 	if err != nil {
 		return err
@@ -94,7 +94,7 @@ func (d *command) run(ctx context.Context, cmd *cobra.Command) error {
 	return nil
 }
 
-// config checks the flags.
+// config returns the configuration from the flags.
 func (d *command) config() (*Config, error) {
 	if len(d.sites) == 0 {
 		return nil, errors.New("--site is required, as in: --site http://127.0.0.1:8080/auth/sessions")
@@ -115,7 +115,7 @@ func (d *command) config() (*Config, error) {
 	return c, err
 }
 
-// open listens, on this machine alone.
+// open listens on this machine only.
 func (d *command) open(ctx context.Context) (net.Listener, error) {
 	address, err := netip.ParseAddrPort(d.listen)
 	if err != nil || !address.Addr().IsLoopback() {
@@ -124,7 +124,8 @@ func (d *command) open(ctx context.Context) (net.Listener, error) {
 	return new(net.ListenConfig).Listen(ctx, "tcp", address.String())
 }
 
-// endWithParent calls end when this process has another parent: nothing on every system tells it.
+// endWithParent calls end when this process gets another parent, by polling: not every system
+// reports it.
 func endWithParent(ctx context.Context, parent int, end func()) {
 	for ticker := time.NewTicker(20 * time.Millisecond); os.Getppid() == parent; {
 		select {

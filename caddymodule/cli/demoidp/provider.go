@@ -15,18 +15,18 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// A Person is somebody who can sign in: the subject of their ID tokens, and the roles in these.
+// A Person is somebody who can sign in: the subject of their ID tokens, and the roles in them.
 type Person struct {
 	Name  string
 	Roles []string
 }
 
-// Config is what a provider is made of. All of it is required.
+// Config is the configuration of a provider. Everything is required.
 type Config struct {
 	Issuer string // its own URL, without a path
-	Client string // the name of its client
-	// Sites are where the endpoints of the client are: people come back to <site>/sign-in/callback,
-	// and after they signed out to <site>/signed-out.
+	Client string // its client id
+	// Sites are the paths of the client's endpoints: people return to <site>/sign-in/callback, and
+	// after they signed out to <site>/signed-out.
 	Sites  []string
 	People []Person
 	Key    *jose.PrivateKey
@@ -44,7 +44,7 @@ type Provider struct {
 	codes   map[string]*flow
 }
 
-// A flow is a sign-in that somebody chose a person for.
+// A flow is a sign-in for which a person was chosen.
 type flow struct {
 	*request
 
@@ -55,17 +55,17 @@ type flow struct {
 const (
 	codeLife  = time.Minute
 	tokenLife = 5 * time.Minute
-	maxCodes  = 1000 // that wait for their client
+	maxCodes  = 1000 // not yet exchanged
 )
 
-// New makes a provider.
+// New creates a provider.
 func New(c Config) (*Provider, error) {
 	issuer, err := url.Parse(c.Issuer)
 	if err != nil || issuer.Host == "" || issuer.Path != "" {
 		return nil, fmt.Errorf("%q is no issuer: write a URL without a path", c.Issuer)
 	}
 	p := &Provider{Config: c, host: issuer.Host, codes: make(map[string]*flow)}
-	// What a form leads on to counts as well (CSP Level 3, section 6.4.1).
+	// form-action also applies to redirects after a form (CSP Level 3, section 6.4.1).
 	p.policy = "default-src 'none'; style-src " + httpapi.HashSource(httpapi.PageStyle) +
 		"; form-action 'self' " + strings.Join(c.Sites, "/ ") + "/; base-uri 'none'; frame-ancestors 'none'"
 	mux := http.NewServeMux()
@@ -80,7 +80,7 @@ func New(c Config) (*Provider, error) {
 	return p, nil
 }
 
-// ServeHTTP answers only requests for the host of the issuer, and none for another name that resolves
+// ServeHTTP answers only requests for the host of the issuer, and not for other names that resolve
 // to this machine.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
@@ -113,7 +113,7 @@ func (p *Provider) serveKeys(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string][]json.RawMessage{"keys": {key}})
 }
 
-// serveToken answers the client that has a code (RFC 6749 section 4.1.3).
+// serveToken answers a client that has a code (RFC 6749 section 4.1.3).
 func (p *Provider) serveToken(w http.ResponseWriter, r *http.Request) {
 	if err := r.ParseForm(); err != nil {
 		refuse(w, "invalid_request")
@@ -169,7 +169,7 @@ func (p *Provider) take(code string) *flow {
 	return f
 }
 
-// idToken says who somebody is (OpenID Connect Core 1.0 section 2).
+// idToken returns an ID token for the person of a flow (OpenID Connect Core 1.0 section 2).
 func (p *Provider) idToken(f *flow) (string, error) {
 	now := p.Now()
 	claims := map[string]any{
@@ -193,8 +193,8 @@ func (p *Provider) idToken(f *flow) (string, error) {
 	return p.Key.Sign(header, body)
 }
 
-// serveLogout sends whoever signed out back, where its client asks for that (RP-Initiated Logout 1.0
-// section 2). There is nothing to sign out of: people choose who they are each time.
+// serveLogout sends the browser back if the client asks for that (RP-Initiated Logout 1.0 section
+// 2). There is no session to end: people choose who they are each time.
 func (p *Provider) serveLogout(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.Query()
 	to := query.Get("post_logout_redirect_uri")
@@ -208,7 +208,7 @@ func (p *Provider) serveLogout(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, to, http.StatusSeeOther) //nolint:gosec // to a page of a site that the operator named
 }
 
-// registered reports whether an address is at the path below one of the sites.
+// registered reports whether an address is the path below one of the sites.
 func (p *Provider) registered(address, path string) bool {
 	site, ok := strings.CutSuffix(address, path)
 	return ok && slices.Contains(p.Sites, site)

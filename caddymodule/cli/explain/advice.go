@@ -15,22 +15,22 @@ import (
 // An advice is what to do about a check that refuses a token.
 type advice struct {
 	mend string
-	// lines are what to write into the block of the issuer, in place of the lines that begin with
-	// the same words; none where nothing in the configuration helps.
+	// lines are lines to write into the issuer's block, replacing lines that begin with the same
+	// words; empty if the configuration cannot help.
 	lines []string
 }
 
-// A refusal is a token that a check refuses, and whose it says it is.
+// A refusal is a token that a check refuses, with the issuer that it names.
 type refusal struct {
 	*Site
 	*bearer.Explanation
 
-	of  Trusted // empty for an issuer that is not trusted
+	of  Trusted // empty if the issuer is not trusted
 	now time.Time
 }
 
-// advisers are asked of the reasons for which the token and the configuration say more than the
-// reason does.
+// advisers return advice for reasons where the token and the configuration say more than the
+// reason.
 var advisers = map[bearer.Reason]func(*refusal) advice{
 	bearer.ReasonUnknownIssuer: (*refusal).issuer,
 	bearer.ReasonAlgorithm:     (*refusal).key,
@@ -50,8 +50,8 @@ var advisers = map[bearer.Reason]func(*refusal) advice{
 	bearer.ReasonOnly:          (*refusal).only,
 }
 
-// advise says what to do about a reason. Of a token that its issuer did not sign nobody knows what
-// it would say: no line is made of what stands in it.
+// advise returns what to do about a reason. The content of a token that its issuer did not sign is
+// unknown, so no line is derived from it.
 func (s *Site) advise(reason bearer.Reason, made *bearer.Explanation, now time.Time) advice {
 	if made.Claims["iss"] == any(s.Own.Name) {
 		return advice{mend: MendOwn(reason)}
@@ -67,10 +67,10 @@ func (s *Site) advise(reason bearer.Reason, made *bearer.Explanation, now time.T
 	return adviser(&refusal{s, made, s.trusted(made), now})
 }
 
-// plain are texts that stand in a Caddyfile as they are: what is in a token, others have written.
+// plain matches text that needs no quoting in a Caddyfile: what is in a token comes from others.
 var plain = regexp.MustCompile(`^[A-Za-z0-9/][A-Za-z0-9._~:/?@!$&+,;=|%-]{0,254}$`)
 
-// line writes a line of words; nil where one of them cannot stand in it.
+// line returns a line of words; nil if one of them needs quoting.
 func line(words ...string) []string {
 	for _, word := range words {
 		if !plain.MatchString(word) {
@@ -80,8 +80,8 @@ func line(words ...string) []string {
 	return []string{strings.Join(words, " ")}
 }
 
-// with is the line of a list with one more word in it, in place of the one that is there; nil where
-// it has that word, or it cannot stand in a line.
+// with returns the line of a list with one more word, to replace the existing line; nil if the list
+// has that word, or the word needs quoting.
 func with(word string, list []string, more string) []string {
 	if slices.Contains(list, more) || !plain.MatchString(more) {
 		return nil
@@ -96,7 +96,7 @@ func with(word string, list []string, more string) []string {
 	return []string{strings.Join(append(words, more), " ")}
 }
 
-// issuer advises on a token of an issuer that is not trusted.
+// issuer returns advice for a token of an issuer that is not trusted.
 func (r *refusal) issuer() advice {
 	iss, ok := r.Claims["iss"].(string)
 	if !ok {
@@ -124,18 +124,18 @@ func (r *refusal) issuer() advice {
 	}
 }
 
-// isSpelling reports whether a name is one of the issuer's, but for how it is written.
+// isSpelling reports whether a name is another spelling of one of the issuer's.
 func isSpelling(name string, of bearer.Issuer) bool {
 	return slices.ContainsFunc(append([]string{of.Name}, of.Issuers...), func(known string) bool { return spelling(known) == spelling(name) })
 }
 
-// spelling is what is the same in all spellings of an issuer.
+// spelling returns what all spellings of an issuer have in common.
 func spelling(issuer string) string {
 	issuer = strings.ToLower(strings.TrimSuffix(issuer, "/"))
 	return strings.TrimPrefix(strings.TrimPrefix(issuer, "https://"), "http://")
 }
 
-// key advises on a token for which the issuer has no key.
+// key returns advice for a token whose key the issuer does not have.
 func (r *refusal) key() advice {
 	alg := jose.Algorithm(r.Header.Algorithm)
 	if alg.Symmetric() {
@@ -153,7 +153,7 @@ func (r *refusal) key() advice {
 	return advice{mend: fmt.Sprintf("its key is %s, and among those of the issuer is none such. New keys are had by caddy auth-sessions keys --refresh; a key file has to hold it; if the issuer's keys are elsewhere, name that by jwks", keyName(r.Header))}
 }
 
-// sharedSecret advises on a token that is signed with a secret.
+// sharedSecret returns advice for a token that is signed with a secret.
 func (r *refusal) sharedSecret(alg jose.Algorithm) advice {
 	if r.of.Secret == nil && !isSecret(r.of) {
 		mend := fmt.Sprintf("it is signed with a secret (%s), which whoever verifies it could sign with too. Best let the issuer sign with a key pair; or put the secret into the environment, and write:", alg)
@@ -162,13 +162,13 @@ func (r *refusal) sharedSecret(alg jose.Algorithm) advice {
 	return advice{mend: fmt.Sprintf("the secret is not for %s. If the issuer signs with that, write:", alg), lines: r.secretAlgorithms(alg)}
 }
 
-// secretAlgorithms is the line for a secret of that algorithm, if one is needed.
+// secretAlgorithms returns the line for a secret with that algorithm, if one is needed.
 func (r *refusal) secretAlgorithms(alg jose.Algorithm) []string {
 	named := r.of.Algorithms
 	switch {
 	case len(named) == 0 && alg == jose.HS256:
 		return nil
-	case len(named) == 0 && !isSecret(r.of): // the public keys keep theirs
+	case len(named) == 0 && !isSecret(r.of): // the public keys keep their algorithms
 		for _, public := range jose.Asymmetric() {
 			named = append(named, string(public))
 		}
@@ -176,13 +176,13 @@ func (r *refusal) secretAlgorithms(alg jose.Algorithm) []string {
 	return with("algorithms", named, string(alg))
 }
 
-// isSecret reports whether an issuer has a shared secret and no other keys.
+// isSecret reports whether an issuer has only a shared secret.
 func isSecret(t Trusted) bool {
 	static, ok := t.Keys.(*bearer.Static)
 	return ok && static.Symmetric()
 }
 
-// texts returns the text of a claim: one, or a list of them; ok is false for what is neither.
+// texts returns the strings in a claim: one, or a list of them; ok is false if it is neither.
 func texts(claim any) (list []string, ok bool) {
 	switch claim := claim.(type) {
 	case string:
@@ -201,8 +201,8 @@ func texts(claim any) (list []string, ok bool) {
 	}
 }
 
-// audienceOf returns the lines by which a token names the audience that it has; nil where it has
-// none that can be named.
+// audienceOf returns the lines that accept the audience of a token; nil if it has none that can be
+// accepted.
 func audienceOf(claims sessions.Claims, of bearer.Issuer) []string {
 	if list, ok := texts(claims["aud"]); ok && len(list) > 0 && list[0] != "" {
 		return with("audience", of.Audiences, list[0])

@@ -13,7 +13,7 @@ import (
 	"authsidecar/sessions/bearer"
 )
 
-// audience advises on a token that is for somebody else, or for nobody.
+// audience returns advice for a token that is for another audience, or for none.
 func (r *refusal) audience() advice {
 	aud := r.Claims["aud"]
 	list, ok := texts(aud)
@@ -37,7 +37,7 @@ func (r *refusal) audience() advice {
 	}
 }
 
-// claims advises on claims of the wrong type, as far as they can be read.
+// claims returns advice for claims of the wrong type, as far as they can be read.
 func (r *refusal) claims() advice {
 	for _, name := range []string{"exp", "nbf", "iat"} {
 		switch value, has := r.Claims[name]; value.(type) {
@@ -58,7 +58,7 @@ func (r *refusal) claims() advice {
 	return advice{mend: Mend(bearer.ReasonClaims)}
 }
 
-// typ advises on a token of another type.
+// typ returns advice for a token with another type.
 func (r *refusal) typ() advice {
 	typ := cmp.Or(r.Header.Type, bearer.NoType)
 	if bearer.IsNeverCallers(typ) {
@@ -70,7 +70,7 @@ func (r *refusal) typ() advice {
 	}
 }
 
-// kind advises on a token that says that it is for something else.
+// kind returns advice for a token that is marked as one for another purpose.
 func (r *refusal) kind() advice {
 	for _, name := range []string{"events", "token_use", "typ"} {
 		if value, has := r.Claims[name]; has {
@@ -91,7 +91,7 @@ func (r *refusal) idToken() advice {
 	}
 }
 
-// idTokenAge advises on an ID token that is too old.
+// idTokenAge returns advice for an ID token that is too old.
 func (r *refusal) idTokenAge() advice {
 	issued, ok := seconds(r.Claims["iat"])
 	age := r.now.Sub(issued)
@@ -123,7 +123,7 @@ func (r *refusal) lifetime() advice {
 	return advice{mend: mend + ", or write:", lines: line("max_lifetime", whole(left, 24*time.Hour, "d"))}
 }
 
-// early advises on a token that begins in the future, by that claim.
+// early returns advice for a token that begins in the future, according to that claim.
 func (r *refusal) early(claim string) advice {
 	at, _ := seconds(r.Claims[claim])
 	mend := fmt.Sprintf("its %s is %s: compare the clock of this machine with the issuer's", claim, reltime.Ahead(at, r.now))
@@ -133,10 +133,11 @@ func (r *refusal) early(claim string) advice {
 	return advice{mend: mend + ". Until they agree, write:", lines: line("leeway", whole(at.Sub(r.now), time.Minute, "m"))}
 }
 
-// subjects are claims that name callers at issuers of our page, those first that never change.
+// subjects are claims that identify callers at the issuers of the page about issuers, permanent
+// ones first.
 var subjects = []string{"sub", "oid", "uid", "user_id", "common_name", "username", "client_id", "azp", "email"}
 
-// subject advises on a token that does not say who calls.
+// subject returns advice for a token that does not identify the caller.
 func (r *refusal) subject() advice {
 	name := userClaim(r.of.Issuer)
 	value, _ := r.Claims.Find(name)
@@ -168,13 +169,13 @@ func (r *refusal) unverified() advice {
 	}
 }
 
-// only advises on a token that does not satisfy a condition: there is no line to add but one to
-// take away.
+// only returns advice for a token that does not satisfy a condition: no line can be added, only
+// removed.
 func (r *refusal) only() advice {
 	return advice{mend: "get a token that satisfies what follows, or change or remove it: " + strings.Join(r.unmet(r.Explanation), "; ")}
 }
 
-// seconds reads a time of a token.
+// seconds returns a time in a token.
 func seconds(claim any) (time.Time, bool) {
 	switch n := claim.(type) {
 	case int64:
@@ -186,7 +187,7 @@ func seconds(claim any) (time.Time, bool) {
 	}
 }
 
-// whole is a duration in whole units, rounded up.
+// whole formats a duration in whole units, rounded up.
 func whole(d, unit time.Duration, name string) string {
 	return fmt.Sprintf("%d%s", max(1, int(math.Ceil(float64(d)/float64(unit)))), name)
 }

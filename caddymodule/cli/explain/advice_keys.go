@@ -10,8 +10,8 @@ import (
 	"authsidecar/sessions/bearer"
 )
 
-// adviseKeys says what to do where the keys of an issuer are not at hand, by what came of asking
-// for them.
+// adviseKeys returns what to do if the keys of an issuer are not available, depending on the error
+// of fetching them.
 func (s *Site) adviseKeys(name string) advice {
 	err := s.keysErr[name]
 	if err == nil {
@@ -40,7 +40,7 @@ func (s *Site) adviseKeys(name string) advice {
 	}
 }
 
-// adviseOther says what to do where the discovery document is of another issuer.
+// adviseOther returns what to do if the discovery document names another issuer.
 func adviseOther(name string, other *bearer.OtherIssuerError) advice {
 	mend := fmt.Sprintf("the discovery document of %s says that it is of %s, so it says nothing of this one's keys (RFC 8414 section 3.3). ", name, claimText(other.Name))
 	if strings.HasPrefix(other.Keys, "https://") || isLoopback(other.Keys) && isLoopback(name) {

@@ -9,16 +9,17 @@ import (
 	"authsidecar/sessions/logoutapi"
 )
 
-// A Block is an auth_sessions block, as far as the fate of a token depends on it.
+// A Block is the part of an auth_sessions block that decides what happens to a token.
 type Block struct {
-	Issuer string        // of the tokens it mints
-	Own    bearer.Issuer // accepts our own access tokens; without Keys
-	// OwnKeys returns the keys of these, and says where they are from; nil where there are none.
+	Issuer string        // our issuer
+	Own    bearer.Issuer // for our own access tokens; without Keys
+	// OwnKeys returns the keys of our access tokens, and where they are from; nil if there are
+	// none.
 	OwnKeys func() (keys bearer.KeySource, from string)
 	Trusted []Trusted // in the order of the configuration
 	Policy  *sessions.Policy
 	Clients map[string]bool // OAuth clients
-	// Listeners are the issuers that say what is over there, at endpoints below Path.
+	// Listeners are the issuers that report logouts and events, at endpoints below Path.
 	Listeners map[string]*logoutapi.Listener
 	Path      string
 }
@@ -26,12 +27,12 @@ type Block struct {
 // Trusted is an issuer that a block trusts.
 type Trusted struct {
 	bearer.Issuer
-	// Accepts says which keys it may have.
+	// Accepts says which keys are accepted.
 	Accepts jose.KeyPolicy
-	// Algorithms are those that the configuration names, of keys and secret; none for the default.
+	// Algorithms are the configured algorithms of keys and secret; empty for the default.
 	Algorithms []string
-	// OnlyNames are the conditions of Only, as a Caddyfile writes them.
+	// OnlyNames are the conditions of Only in the form of a Caddyfile.
 	OnlyNames []string
-	// Load reads the keys that are remembered of it, where Keys is a bearer.Remote.
+	// Load loads the saved keys, if Keys is a bearer.Remote.
 	Load func(context.Context)
 }

@@ -16,7 +16,7 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// detail returns what a check looked at: what the token says, and what is expected.
+// detail returns what a check compared: what the token says, and what is expected.
 func (s *Site) detail(check bearer.Check, made *bearer.Explanation) string {
 	issuer := s.issuerOf(made)
 	switch check {
@@ -48,7 +48,7 @@ func (s *Site) detail(check bearer.Check, made *bearer.Explanation) string {
 	}
 }
 
-// issuerOf is the one that the token claims to be from; none is empty.
+// issuerOf returns the issuer that the token names; empty if there is none.
 func (s *Site) issuerOf(made *bearer.Explanation) bearer.Issuer {
 	name, _ := made.Claims["iss"].(string)
 	at := slices.IndexFunc(s.issuers, func(i bearer.Issuer) bool { return isOf(name, i) })
@@ -58,13 +58,13 @@ func (s *Site) issuerOf(made *bearer.Explanation) bearer.Issuer {
 	return s.issuers[at]
 }
 
-// isOf reports whether a token with this iss is of that issuer.
+// isOf reports whether a token with this iss belongs to that issuer.
 func isOf(name string, i bearer.Issuer) bool {
 	_, ok := i.TrustedAs(name)
 	return ok
 }
 
-// trusted is what is configured of the token's issuer; empty for our own.
+// trusted returns the trust of the token's issuer; empty for our own.
 func (s *Site) trusted(made *bearer.Explanation) Trusted {
 	name, _ := made.Claims["iss"].(string)
 	at := slices.IndexFunc(s.Trusted, func(t Trusted) bool { return isOf(name, t.Issuer) })
@@ -74,7 +74,7 @@ func (s *Site) trusted(made *bearer.Explanation) Trusted {
 	return s.Trusted[at]
 }
 
-// unmet are the conditions that the token does not satisfy, each with what it has instead.
+// unmet returns the conditions that the token does not satisfy, each with what it has instead.
 func (s *Site) unmet(made *bearer.Explanation) []string {
 	names := s.trusted(made).OnlyNames
 	said := make([]string, 0, len(made.Unmet))
@@ -94,7 +94,7 @@ func (s *Site) unmet(made *bearer.Explanation) []string {
 
 func userClaim(i bearer.Issuer) string { return cmp.Or(i.UserClaim, "sub") }
 
-// formDetail says of what form a token is.
+// formDetail describes the form of a token.
 func formDetail(token string) string {
 	if parts := strings.Count(token, ".") + 1; parts != 3 || len(token) > jose.MaxTokenSize {
 		return fmt.Sprintf("%d bytes, parts between dots: %d", len(token), parts)
@@ -102,7 +102,7 @@ func formDetail(token string) string {
 	return ""
 }
 
-// headerDetail says what is wrong with a header that cannot be taken.
+// headerDetail returns what is wrong with an invalid header.
 func headerDetail(token string) string {
 	_, err := jose.Parse(token)
 	members := headerMembers(token)
@@ -120,7 +120,7 @@ func headerDetail(token string) string {
 	return err.Error()
 }
 
-// headerMembers are those of the token's header; nil where it is no JSON object.
+// headerMembers returns the members of the token's header; nil if it is not a JSON object.
 func headerMembers(token string) (members map[string]any) {
 	first, _, _ := strings.Cut(token, ".")
 	if data, err := base64.RawURLEncoding.DecodeString(first); err != nil || json.Unmarshal(data, &members) != nil {
@@ -129,7 +129,7 @@ func headerMembers(token string) (members map[string]any) {
 	return members
 }
 
-// isUnsigned reports whether the token says that nobody signed it (RFC 7518 section 3.6).
+// isUnsigned reports whether the token is marked as unsigned (RFC 7518 section 3.6).
 func isUnsigned(token string) bool {
 	alg, _ := headerMembers(token)["alg"].(string)
 	return strings.EqualFold(alg, "none")
@@ -186,7 +186,7 @@ func said(text string) string {
 	return fmt.Sprintf("%q", text)
 }
 
-// claimText writes a claim for people, and not all of a long one.
+// claimText formats a claim for people to read, and truncates a long one.
 func claimText(value any) string {
 	if value == nil {
 		return "nothing"

@@ -9,13 +9,13 @@ import (
 	"authsidecar/sessions/logoutapi"
 )
 
-// The checks of tokens by which an issuer says what is over.
+// The checks of logout tokens and security events.
 const (
 	checkLogout bearer.Check = "logout token"
 	checkEvent  bearer.Check = "security event"
 )
 
-// said explains a token by which an issuer says what is over; nil for a caller's.
+// said explains a logout token or a security event; nil for a caller's token.
 func (s *Site) said(ctx context.Context, token string, header jose.Header) *Result {
 	claims, err := jose.UnverifiedClaims(token)
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"authsidecar/sessions/bearer"
 )
 
-// MendOwn says how to mend what a token is refused for that says it is an access token of this site:
-// no trust block is about those.
+// MendOwn returns what to do about a reason if the token claims to be an access token of this site:
+// trust blocks do not apply to those.
 func MendOwn(reason bearer.Reason) string {
 	switch reason {
 	case bearer.ReasonExpired:
@@ -22,10 +22,10 @@ func MendOwn(reason bearer.Reason) string {
 	}
 }
 
-// Mend says how to mend what a token is refused for.
+// Mend returns what to do about a reason.
 func Mend(reason bearer.Reason) string { return mends[reason] }
 
-// Reasons returns all reasons that there is a mend for.
+// Reasons returns all reasons for which there is advice.
 func Reasons() []bearer.Reason { return slices.Sorted(maps.Keys(mends)) }
 
 var mends = map[bearer.Reason]string{

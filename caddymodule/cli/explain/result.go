@@ -11,44 +11,44 @@ import (
 	"authsidecar/sessions/keyring"
 )
 
-// A Result is what becomes of a token. There is no token in it.
+// A Result is what happens to a token. It does not contain the token.
 type Result struct {
 	Issuer  string        `json:"issuer"`
 	Outcome string        `json:"outcome"` // accepted, refused or unknown
 	Reason  bearer.Reason `json:"reason,omitempty"`
 	Checks  []Step        `json:"checks"`
-	// Trust is the issuer of a token of whom nothing is configured, as the token says, and
-	// Section is that of the page about issuers which shows what to write for it.
+	// Trust is the issuer that a token names if it is not configured, and Section the section of
+	// the page about issuers that shows what to write for it.
 	Trust   string `json:"trust,omitempty"`
 	Section string `json:"section,omitempty"`
-	// Session is what the caller would get, where a user was named.
+	// Session is what the caller would get, if a user was named.
 	Session *Session `json:"session,omitempty"`
 }
 
-// A Step is what came of a check.
+// A Step is the result of a check.
 type Step struct {
 	Check  bearer.Check  `json:"check"`
 	Result string        `json:"result"` // ok, refused, unknown or skipped
 	Reason bearer.Reason `json:"reason,omitempty"`
 	Detail string        `json:"detail,omitempty"`
 	Mend   string        `json:"mend,omitempty"`
-	// Lines are what to write into the block of the issuer, where that helps, in place of the lines
-	// that begin with the same words.
+	// Lines are lines to write into the issuer's block, if that helps, replacing lines that begin
+	// with the same words.
 	Lines []string `json:"lines,omitempty"`
 }
 
-// Unknown is the result of a token that nothing is configured for.
+// Unknown returns the result for a token whose issuer is not configured.
 func Unknown(token string) *Result {
 	issuer := IssuerClaim(token)
 	return &Result{Outcome: "unknown", Checks: []Step{}, Trust: issuer, Section: sectionOf(issuer)}
 }
 
-// Asked is what the caller would ask for with the token: a session for User, if one is named.
+// Asked is what the caller would request with the token: a session for User, if it is set.
 type Asked struct {
 	User, Reason, Client string
 }
 
-// Explain makes the checks that the server makes of a token, and asks the policy for the session.
+// Explain makes the checks of the server, and asks the policy for the session.
 func (s *Site) Explain(ctx context.Context, token string, asked Asked) *Result {
 	s.token = token
 	made := s.verifier.Explain(ctx, token)
@@ -70,8 +70,8 @@ func (s *Site) Explain(ctx context.Context, token string, asked Asked) *Result {
 	return result
 }
 
-// ownRefreshToken is the result of a refresh token of ours. All other checks refuse it too, and
-// that would only mislead.
+// ownRefreshToken returns the result for a refresh token of ours. The other checks refuse it too,
+// which would only be misleading.
 func (s *Site) ownRefreshToken() *Result {
 	return &Result{Issuer: s.Issuer, Outcome: "refused", Reason: bearer.ReasonType, Checks: []Step{{
 		Check: bearer.CheckType, Result: "refused", Reason: bearer.ReasonType,
@@ -80,7 +80,7 @@ func (s *Site) ownRefreshToken() *Result {
 	}}}
 }
 
-// setOutcome sets what becomes of the token, whose checks end with that error.
+// setOutcome sets the outcome, given the first error of the checks.
 func (r *Result) setOutcome(err error) {
 	var refusal *bearer.Refusal
 	switch {
@@ -89,7 +89,7 @@ func (r *Result) setOutcome(err error) {
 	case err == nil:
 	default:
 		r.Outcome = "unknown"
-		for _, step := range r.Checks { // another check says no whatever the keys are
+		for _, step := range r.Checks { // another check refuses it whatever the keys are
 			if step.Result == "refused" {
 				r.Outcome, r.Reason = "refused", step.Reason
 				return
@@ -98,7 +98,7 @@ func (r *Result) setOutcome(err error) {
 	}
 }
 
-// Err returns why the token is not good, or the session denied; nil: neither.
+// Err returns why the token is not valid or the session is denied; nil if neither.
 func (r *Result) Err() error {
 	switch {
 	case r.Outcome == "refused":
@@ -112,13 +112,13 @@ func (r *Result) Err() error {
 	}
 }
 
-// order is that of the checks.
+// order is the order of the checks.
 var order = []bearer.Check{
 	bearer.CheckForm, bearer.CheckHeader, bearer.CheckIssuer, bearer.CheckKey, bearer.CheckSignature,
 	bearer.CheckType, bearer.CheckAudience, bearer.CheckTimes, bearer.CheckSubject,
 }
 
-// steps says what came of each check. Conditions are shown where there are some.
+// steps returns the result of each check. The conditions appear only if there are any.
 func (s *Site) steps(made *bearer.Explanation) []Step {
 	byCheck := make(map[bearer.Check]bearer.Step)
 	for _, step := range made.Steps {
@@ -138,7 +138,7 @@ func (s *Site) steps(made *bearer.Explanation) []Step {
 	return steps
 }
 
-// step says what came of a check.
+// step returns the result of a check.
 func (s *Site) step(step bearer.Step, made *bearer.Explanation) Step {
 	shown := Step{Check: step.Check, Result: "ok", Detail: s.detail(step.Check, made)}
 	if refusal, ok := errors.AsType[*bearer.Refusal](step.Err); ok {
@@ -157,7 +157,7 @@ func (s *Site) step(step bearer.Step, made *bearer.Explanation) Step {
 	return shown
 }
 
-// keyName names the key that a header asks for.
+// keyName describes the key that a header names.
 func keyName(h jose.Header) string {
 	if h.KeyID == "" {
 		return h.Algorithm + ", without a kid"
@@ -165,6 +165,5 @@ func keyName(h jose.Header) string {
 	return fmt.Sprintf("%s, kid %q", h.Algorithm, h.KeyID)
 }
 
-// IssuerClaim is what the token says, verified by nobody, to choose between several
-// blocks by it.
+// IssuerClaim returns the unverified issuer in the token, to choose between several blocks.
 func IssuerClaim(token string) string { return new(bearer.Verifier).IssuerOf(token) }

@@ -7,7 +7,7 @@ import (
 	"authsidecar/sessions"
 )
 
-// A Session says whether the caller would get a session, and why.
+// A Session reports whether the caller would get a session, and why.
 type Session struct {
 	UserID        string `json:"user_id"`
 	Allowed       bool   `json:"allowed"`
@@ -18,7 +18,7 @@ type Session struct {
 	Mend          string `json:"mend,omitempty"`
 }
 
-// A Rule says whether a rule holds.
+// A Rule reports whether a rule holds.
 type Rule struct {
 	Rule  string `json:"rule"`
 	Holds bool   `json:"holds"`
@@ -51,7 +51,7 @@ func (s *Site) session(caller *sessions.Caller, asked Asked) *Session {
 	return made
 }
 
-// explainRules asks each rule by itself.
+// explainRules evaluates each rule separately.
 func explainRules(policy *sessions.Policy, in *sessions.RuleInput) []Rule {
 	rules := make([]Rule, 0, len(policy.Allow)+1)
 	if policy.AllowSelf {
@@ -83,7 +83,7 @@ func explainRules(policy *sessions.Policy, in *sessions.RuleInput) []Rule {
 	return rules
 }
 
-// isProtected reports whether protect alone denies it.
+// isProtected reports whether only protect denies the session.
 func isProtected(policy *sessions.Policy, in *sessions.RuleInput) bool {
 	open := *policy
 	open.Protect = nil

@@ -5,8 +5,8 @@ import (
 	"regexp"
 )
 
-// sections are those of the page about issuers, by what the issuers of tokens are called. Those
-// that everybody runs at an address of their own, with nothing in it that tells, are not here.
+// sections maps issuers to sections of the page about issuers. Software that everybody hosts at an
+// address of their own cannot be recognized and is not listed.
 var sections = []struct {
 	title  string
 	issuer *regexp.Regexp
@@ -34,10 +34,10 @@ var sections = []struct {
 	{"Stack Auth", hosted(`api\.stack-auth\.com`)},
 }
 
-// hosted matches issuers at hosts of that pattern.
+// hosted matches issuers at hosts that match that pattern.
 func hosted(host string) *regexp.Regexp { return regexp.MustCompile(`^https://` + host + `(/|$)`) }
 
-// sectionOf returns the title of the section about an issuer of that name; "" for none.
+// sectionOf returns the title of the section about an issuer, or "".
 func sectionOf(issuer string) string {
 	for _, s := range sections {
 		if s.issuer.MatchString(issuer) {
@@ -47,7 +47,7 @@ func sectionOf(issuer string) string {
 	return ""
 }
 
-// Pointer says where it is written what to do about tokens of an issuer.
+// Pointer returns a sentence that points to the documentation for an issuer's tokens.
 func Pointer(issuer, section string) string {
 	switch {
 	case issuer == "":

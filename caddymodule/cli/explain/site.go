@@ -12,19 +12,18 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// A Site is an auth_sessions block as the server would have it, with the keys that
-// can be had from here.
+// A Site is an auth_sessions block as the server would have it, with the keys that are available.
 type Site struct {
 	*Block
 	issuers  []bearer.Issuer
-	keysFrom map[string]string // by issuer, for people
-	keysErr  map[string]error  // by issuer, of those who were asked
+	keysFrom map[string]string // by issuer, for people to read
+	keysErr  map[string]error  // by issuer, if fetching failed
 	verifier *bearer.Verifier
 	token    string
 }
 
-// New returns the block with the keys that can be had: of the running server, nil for none, of
-// the issuer that may be asked, "" for none, and of the storage.
+// New returns the block with the keys that are available: from the running server (nil for none),
+// from the issuer that may be contacted ("" for none), and from the storage.
 func New(ctx context.Context, block *Block, running *adminapi.InstanceStatus, asked string) (site *Site, err error) {
 	site = &Site{Block: block, keysFrom: make(map[string]string), keysErr: make(map[string]error)}
 	site.load(ctx, running, asked)
@@ -32,7 +31,7 @@ func New(ctx context.Context, block *Block, running *adminapi.InstanceStatus, as
 	return site, err
 }
 
-// load gets the keys: of our own tokens, and of each trusted issuer.
+// load loads the keys of our own tokens and of each trusted issuer.
 func (s *Site) load(ctx context.Context, running *adminapi.InstanceStatus, asked string) {
 	own := s.Own
 	own.Keys = noKeys{}
@@ -52,7 +51,7 @@ func (s *Site) load(ctx context.Context, running *adminapi.InstanceStatus, asked
 	}
 }
 
-// runningKeys are those that the running server has of the issuer at that place; nil for none.
+// runningKeys returns the keys that the running server has for the issuer at that index, or nil.
 func runningKeys(running *adminapi.InstanceStatus, t *Trusted, at int) *adminapi.TrustStatus {
 	if running == nil || at >= len(running.Trust) || running.Trust[at].Issuer != t.Name || running.Trust[at].JWKS == nil {
 		return nil
@@ -60,8 +59,8 @@ func runningKeys(running *adminapi.InstanceStatus, t *Trusted, at int) *adminapi
 	return &running.Trust[at]
 }
 
-// remoteKeys are those that the running server has, else those that the issuer gives, else those
-// that are remembered. The error is of asking the issuer.
+// remoteKeys returns the keys of the running server, or else those fetched from the issuer, or else
+// saved ones. The error is that of fetching.
 func remoteKeys(ctx context.Context, t *Trusted, remote *bearer.Remote, running *adminapi.TrustStatus, ask bool) (keys bearer.KeySource, from string, err error) {
 	if running != nil {
 		if set := setOf(running.JWKS.Keys, t.Accepts); set != nil {
@@ -83,7 +82,7 @@ func remoteKeys(ctx context.Context, t *Trusted, remote *bearer.Remote, running 
 	return remembered{known}, "keys that were remembered " + reltime.Ago(remote.Status().FetchedAt, time.Now()), err
 }
 
-// ownKeys are the public keys of our access tokens: the server's, or those of the block.
+// ownKeys returns the public keys of our access tokens, from the server or the block.
 func (s *Site) ownKeys(ctx context.Context, running *adminapi.InstanceStatus) (keys bearer.KeySource, from string) {
 	if running != nil {
 		var jwks []json.RawMessage
@@ -99,7 +98,7 @@ func (s *Site) ownKeys(ctx context.Context, running *adminapi.InstanceStatus) (k
 	return s.OwnKeys()
 }
 
-// setOf makes a source of public keys; nil where there are none.
+// setOf returns a source of public keys; nil if there are none.
 func setOf(jwks []json.RawMessage, policy jose.KeyPolicy) bearer.KeySource {
 	data, err := json.Marshal(adminapi.KeySet{Keys: jwks})
 	if err != nil {
@@ -116,22 +115,22 @@ func setOf(jwks []json.RawMessage, policy jose.KeyPolicy) bearer.KeySource {
 	return source
 }
 
-// noKeys are keys that nobody has.
+// noKeys is a source without keys.
 type noKeys struct{}
 
-// Key finds none, which says nothing about the token.
+// Key returns an error that says nothing about the token.
 func (noKeys) Key(context.Context, string, jose.Algorithm) (*jose.Key, error) {
 	return nil, bearer.ErrKeysUnavailable
 }
 
-// Version is always the same.
+// Version never changes.
 func (noKeys) Version() uint64 { return 0 }
 
-// remembered are keys that may not be the newest: of one that is not among them
-// nobody can tell.
+// remembered are keys that may be outdated: for a key that is not among them, the result is
+// unknown.
 type remembered struct{ *bearer.Static }
 
-// Key finds the key, if it is remembered.
+// Key returns a saved key.
 func (r remembered) Key(ctx context.Context, kid string, alg jose.Algorithm) (*jose.Key, error) {
 	key, err := r.Static.Key(ctx, kid, alg)
 	if errors.Is(err, jose.ErrUnknownKey) {

@@ -1,4 +1,4 @@
-// Package canonical gives a directory one name.
+// Package canonical returns the canonical name of a directory.
 package canonical
 
 import (
@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 )
 
-// Path returns the one absolute name of a directory, without symbolic links. It need not exist
-// yet.
+// Path returns the absolute name of a directory, without symbolic links. The directory need not
+// exist.
 func Path(dir string) (string, error) {
 	absolute, err := filepath.Abs(dir)
 	if err != nil {

@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// A Set is patterns of Caddy's path matcher, in lower case. It is for canonical paths, which
-// have no need to be cleaned again for each pattern.
+// A Set is a set of patterns in the form of Caddy's path matcher, in lower case. It is for
+// canonical paths, which need no cleaning for each pattern.
 type Set []string
 
-// New returns the set of the patterns.
+// New returns a set of patterns.
 func New(patterns []string) Set {
 	lower := make(Set, len(patterns))
 	for i, pattern := range patterns {
@@ -20,7 +20,7 @@ func New(patterns []string) Set {
 	return lower
 }
 
-// Match reports whether one of the patterns matches a canonical path, in any case.
+// Match reports whether one of the patterns matches a canonical path, ignoring case.
 func (ps Set) Match(p string) bool {
 	p = strings.ToLower(p)
 	return slices.ContainsFunc(ps, func(pattern string) bool { return matchesPattern(pattern, p) })
@@ -44,8 +44,7 @@ func matchesPattern(pattern, p string) bool {
 	}
 }
 
-// Check says why no path could ever match a pattern, or others than it seems; "" where nothing
-// is wrong with it.
+// Check returns why a pattern can match no path, or others than it seems to; "" if it is fine.
 func Check(pattern string) string {
 	plain := strings.ReplaceAll(pattern, "*", "x")
 	switch {

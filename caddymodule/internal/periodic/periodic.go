@@ -1,4 +1,4 @@
-// Package periodic does things again and again, and waits.
+// Package periodic runs functions periodically, and waits.
 package periodic
 
 import (
@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Run does something each pause, the first time after one, until ctx ends.
+// Run calls do after each pause until ctx ends.
 func Run(ctx context.Context, pause time.Duration, do func()) {
 	ticker := time.NewTicker(pause)
 	defer ticker.Stop()
@@ -20,7 +20,7 @@ func Run(ctx context.Context, pause time.Duration, do func()) {
 	}
 }
 
-// Wait waits, and reports whether ctx still goes on.
+// Wait waits for pause or the end of ctx, and reports whether ctx is still active.
 func Wait(ctx context.Context, pause time.Duration) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

@@ -7,10 +7,9 @@ import (
 	"strings"
 )
 
-// An Error is what is wrong with the placeholders of a text in a configuration.
+// An Error is an error in the placeholders of a configuration.
 type Error struct {
-	// At is where: the names that lead there in JSON, and the numbers of items, with dots
-	// between, as in trust.0.audience.
+	// At is the place: JSON names and indexes separated by dots, as in trust.0.audience.
 	At  string
 	Err error
 }
@@ -19,19 +18,18 @@ func (e *Error) Error() string {
 	return strings.ReplaceAll(e.At, ".", " ") + ": " + e.Err.Error()
 }
 
-// Unwrap returns what is wrong, without the place.
+// Unwrap returns the error without the place.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Check looks for placeholders that will not be resolved, in all texts of a
-// configuration: a pointer to a struct that JSON is read into. It reads neither the
-// environment nor files. The error is an *Error.
+// Check checks for placeholders that will not be resolved, in all strings of a configuration, which
+// is a pointer to a struct. It reads neither the environment nor files. The error is an *Error.
 func Check(config any) error {
 	return walk(reflect.ValueOf(config), "", "", func(text reflect.Value, tag string) error {
 		return each(text, func(s string) error { return checkAs(tag, s) })
 	})
 }
 
-// ResolveAll replaces the placeholders in all texts of a configuration that say so, and
+// ResolveAll replaces placeholders in all strings of a configuration whose tags allow them, and
 // refuses them in all others. The error is an *Error.
 func ResolveAll(config any) error {
 	return walk(reflect.ValueOf(config), "", "", func(text reflect.Value, tag string) error {
@@ -40,7 +38,7 @@ func ResolveAll(config any) error {
 		}
 		if list, isList := reflect.TypeAssert[[]string](text); isList {
 			resolved, err := resolveList(list)
-			if list != nil { // nothing is another thing than none
+			if list != nil { // nil and empty differ
 				text.Set(reflect.ValueOf(resolved))
 			}
 			return err
@@ -61,7 +59,7 @@ func checkAs(tag, text string) error {
 	return nil
 }
 
-// resolveAs leaves to requests what is theirs.
+// resolveAs resolves a string as its tag says, and leaves placeholders of requests alone.
 func resolveAs(tag, text string) (string, error) {
 	if tag != "request" {
 		return Resolve(text)
@@ -77,7 +75,7 @@ func resolveAs(tag, text string) (string, error) {
 	return resolved, failed
 }
 
-// each calls look with the text, or with each of a list.
+// each calls look with the string, or with each in a list.
 func each(text reflect.Value, look func(string) error) error {
 	if text.Kind() == reflect.String {
 		return look(text.String())
@@ -90,8 +88,8 @@ func each(text reflect.Value, look func(string) error) error {
 	return nil
 }
 
-// walk calls visit with each text, and each list of texts, in a configuration, and with
-// the tag of its field.
+// walk calls visit with each string, and each list of strings, in a configuration, and with the tag
+// of its field.
 func walk(v reflect.Value, at, tag string, visit func(text reflect.Value, tag string) error) error {
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
@@ -107,7 +105,7 @@ func walk(v reflect.Value, at, tag string, visit func(text reflect.Value, tag st
 		switch {
 		case v.Type() == reflect.TypeFor[[]string]():
 			return placed(at, visit(v, tag))
-		case v.Type().Elem().Kind() == reflect.Uint8: // JSON of a module, which looks itself
+		case v.Type().Elem().Kind() == reflect.Uint8: // JSON of a module, which checks it itself
 			return nil
 		}
 		for i := range v.Len() {
@@ -127,7 +125,7 @@ func walkStruct(v reflect.Value, at string, visit func(reflect.Value, string) er
 		field := v.Type().Field(i)
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if !field.IsExported() && !field.Anonymous || name == "-" {
-			continue // nor does JSON read it
+			continue // not a JSON field
 		}
 		if err := walk(v.Field(i), join(at, name), field.Tag.Get("placeholders"), visit); err != nil {
 			return err

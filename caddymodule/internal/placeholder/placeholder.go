@@ -10,18 +10,18 @@ import (
 )
 
 var (
-	// known are the placeholders that have a value when a configuration is provisioned.
+	// known matches placeholders that have a value when a configuration is provisioned.
 	known = regexp.MustCompile(`\{(?:env|file)\.[^{}]+\}`)
-	// parts are what a text with braces is made of.
+	// parts matches the relevant parts of a string with braces.
 	parts = regexp.MustCompile(`\\[{}]|` + known.String() + `|[{}]`)
-	// likely is what looks like a placeholder of Caddy's, and like nothing else.
+	// likely matches what is most likely a Caddy placeholder.
 	likely = regexp.MustCompile(`\{[a-z_]+\.[^{}:"']+\}|\{\$[^{}]+\}`)
 )
 
-// ErrRefused means that a text takes no placeholders.
+// ErrRefused means that a string does not accept placeholders.
 var ErrRefused = errors.New("placeholders are not known here: write the value, or {$NAME}, which is read when the Caddyfile is")
 
-// Errors of texts that take some. None repeats the text, which may hold a secret.
+// Errors of strings that accept placeholders. None repeats the string, which may contain a secret.
 var (
 	errUnknown = errors.New(`braces are for placeholders that have a value when Caddy starts: write {env.NAME} or {file./path}, or \{ and \} for the braces themselves`)
 	errNested  = errors.New("a placeholder gives another one: write that one, or the value")
@@ -29,20 +29,19 @@ var (
 	errCommas  = errors.New("a placeholder gives words with commas: put blanks or line ends between them")
 )
 
-// In reports whether the text has a brace, and so what somebody could take for a
-// placeholder.
+// In reports whether the string contains a brace, and so perhaps a placeholder.
 func In(text string) bool { return strings.ContainsAny(text, "{}") }
 
-// Pending reports whether the text has a placeholder that Resolve replaces.
+// Pending reports whether the string contains a placeholder that Resolve replaces.
 func Pending(text string) bool { return known.MatchString(text) }
 
-// Alone reports whether the text is one such placeholder and nothing else.
+// Alone reports whether the string is a single such placeholder.
 func Alone(text string) bool {
 	at := known.FindStringIndex(text)
 	return at != nil && at[0] == 0 && at[1] == len(text)
 }
 
-// check says what is wrong with a text that is resolved later.
+// check returns what is wrong with a string that is resolved later.
 func check(text string) error {
 	for _, part := range parts.FindAllString(text, -1) {
 		if part == "{" || part == "}" {
@@ -52,8 +51,8 @@ func check(text string) error {
 	return nil
 }
 
-// Resolve replaces the placeholders of the text: those of the environment, and of files,
-// without the line end that closes them. One that gives nothing, or blanks, is an error.
+// Resolve replaces the placeholders in the string with the values of environment variables, and the
+// contents of files without the final line break. An empty value is an error.
 func Resolve(text string) (string, error) {
 	if err := check(text); err != nil || !In(text) {
 		return text, err
@@ -79,8 +78,8 @@ func Resolve(text string) (string, error) {
 	return resolved, nil
 }
 
-// resolveList replaces the placeholders of each text. One that is a text of its own gives
-// as many as it has words.
+// resolveList resolves each string. A placeholder that is an item of its own gives an item for each
+// word of its value.
 func resolveList(texts []string) ([]string, error) {
 	resolved := make([]string, 0, len(texts))
 	for _, text := range texts {

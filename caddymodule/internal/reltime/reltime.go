@@ -1,4 +1,4 @@
-// Package reltime writes times as people think of them: by how far they are from now.
+// Package reltime formats times relative to now.
 package reltime
 
 import (
@@ -28,7 +28,7 @@ func Ahead(at, now time.Time) string {
 
 const day = 24 * time.Hour
 
-// Span returns a duration to two places: 3d4h, 12m30s.
+// Span formats a duration in its two largest units: 3d4h, 12m30s.
 func Span(d time.Duration) string {
 	d = max(d, 0).Round(time.Second)
 	days := d / day

@@ -7,10 +7,10 @@ import (
 	"github.com/caddyserver/certmagic"
 )
 
-// Hosts are those that requests may have, some of them with wildcards; nil: all.
+// Hosts are hosts of requests, possibly with wildcards; nil means all.
 type Hosts []string
 
-// HostsOf returns the hosts that the matchers of a route ask for.
+// HostsOf returns the hosts that the matchers of a route require.
 func HostsOf(sets caddyhttp.MatcherSets) (hosts Hosts) {
 	for _, set := range sets {
 		at := slices.IndexFunc(set, func(m any) bool { _, ok := m.(*caddyhttp.MatchHost); return ok })
@@ -22,8 +22,8 @@ func HostsOf(sets caddyhttp.MatcherSets) (hosts Hosts) {
 	return hosts
 }
 
-// Whole returns the hosts whose requests all match: by a set of matchers that asks for nothing but a
-// host, or a path of one of the patterns.
+// Whole returns the hosts for which all requests match: those of matcher sets that require nothing
+// but a host, or a path of one of the patterns.
 func Whole(sets caddyhttp.MatcherSets, patterns ...string) Hosts {
 	if len(sets) == 0 {
 		return nil
@@ -42,7 +42,7 @@ func Whole(sets caddyhttp.MatcherSets, patterns ...string) Hosts {
 	return hosts
 }
 
-// asks reports whether a matcher asks for more than a host, or a path of one of the patterns.
+// asks reports whether a matcher requires more than a host, or a path of one of the patterns.
 func asks(matcher any, patterns []string) bool {
 	switch matcher := matcher.(type) {
 	case *caddyhttp.MatchHost:
@@ -82,8 +82,8 @@ func (h Hosts) Overlap(other Hosts) bool {
 	return both == nil || len(both) > 0
 }
 
-// Within reports whether each of the hosts is one of others. Where there are none it cannot be told:
-// a placeholder may stand for any.
+// Within reports whether each of the hosts is among others. If there are none, it is unknown: a
+// placeholder may stand for any host.
 func (h Hosts) Within(others Hosts) bool {
 	if others == nil {
 		return true

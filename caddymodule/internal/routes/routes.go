@@ -1,5 +1,4 @@
-// Package routes reads the routes of Caddy's HTTP app as they are configured, whether or not they
-// are provisioned.
+// Package routes examines the configured routes of Caddy's HTTP app, provisioned or not.
 package routes
 
 import (
@@ -27,7 +26,7 @@ func Handlers(route *caddyhttp.Route) (all []any) {
 	return all
 }
 
-// Matchers returns the matchers of a route; none: it is for all requests.
+// Matchers returns the matchers of a route; without matchers, it matches all requests.
 func Matchers(route *caddyhttp.Route) caddyhttp.MatcherSets {
 	sets := slices.Clone(route.MatcherSets)
 	for _, raw := range route.MatcherSetsRaw {
@@ -40,7 +39,7 @@ func Matchers(route *caddyhttp.Route) caddyhttp.MatcherSets {
 	return sets
 }
 
-// decode returns a module as it is configured; nil where Caddy will refuse it.
+// decode returns a module decoded from its configuration; nil if Caddy will refuse it.
 func decode(id string, config json.RawMessage) any {
 	info, err := caddy.GetModule(id)
 	if err != nil {
@@ -53,8 +52,8 @@ func decode(id string, config json.RawMessage) any {
 	return module
 }
 
-// PassesThru reports whether a file server passes on requests for which it has no file. Its package
-// is not imported: not every Caddy with this module includes it.
+// PassesThru reports whether a file server passes on requests that match no file. Its package is
+// not imported: not every Caddy with this module includes it.
 func PassesThru(server any) bool {
 	var config struct {
 		PassThru bool `json:"pass_thru"`
@@ -63,7 +62,7 @@ func PassesThru(server any) bool {
 	return err == nil && json.Unmarshal(data, &config) == nil && config.PassThru
 }
 
-// RunsPHP reports whether a handler has PHP answer: by FastCGI, or FrankenPHP in this process.
+// RunsPHP reports whether a handler runs PHP: with FastCGI, or FrankenPHP in this process.
 func RunsPHP(handler any) bool {
 	proxy, ok := handler.(*reverseproxy.Handler)
 	if !ok {
@@ -72,6 +71,6 @@ func RunsPHP(handler any) bool {
 	var transport struct {
 		Protocol string `json:"protocol"`
 	}
-	_ = json.Unmarshal(proxy.TransportRaw, &transport) // what is wrong with it is Caddy's to say
+	_ = json.Unmarshal(proxy.TransportRaw, &transport) // Caddy reports what is wrong with it
 	return transport.Protocol == "fastcgi" || caddy.GetModuleName(proxy.Transport) == "fastcgi"
 }

@@ -1,4 +1,4 @@
-// Package storemodule is what the store modules of servers (redis, postgres) have in common.
+// Package storemodule is what the store modules for servers (redis, postgres) have in common.
 package storemodule
 
 import (
@@ -20,20 +20,20 @@ import (
 	"authsidecar/sessions"
 )
 
-// A Syntax is the Caddyfile of a store module:
+// A Syntax is the Caddyfile syntax of a store module:
 //
 //	<name> [<address>] {
 //		<word> <values...>
 //	}
 type Syntax struct {
 	Name    string
-	Store   any // which is filled, and whose placeholders are checked
+	Store   any // to be filled; its placeholders are checked
 	Address func(address string) error
-	TooMuch string // what to write in place of more than an address
+	TooMuch string // what to write instead of several addresses
 	Words   map[string]func(values []string) error
 }
 
-// Unmarshal reads the tokens. Its errors name their line.
+// Unmarshal parses the tokens. Its errors name the line.
 func (s *Syntax) Unmarshal(d *caddyfile.Dispenser) error {
 	fail := func(err error) error { return d.Errf("store %s%v", s.Name, err) }
 	d.Next() // consume the name
@@ -63,7 +63,8 @@ func (s *Syntax) Unmarshal(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// checked returns the error, or that of a placeholder, as it stands after the name of the store.
+// checked returns the error, or that of a placeholder, in the form that follows the name of the
+// store.
 func (s *Syntax) checked(err error) error {
 	if err == nil {
 		err = placeholder.Check(s.Store)
@@ -74,7 +75,7 @@ func (s *Syntax) checked(err error) error {
 	return err
 }
 
-// One reads the value of a word that has one.
+// One returns a parser for a word with one value.
 func One(word string, set func(value string) error) func(values []string) error {
 	return func(values []string) error {
 		switch {
@@ -88,12 +89,12 @@ func One(word string, set func(value string) error) func(values []string) error 
 	}
 }
 
-// Text is a word whose value is a text.
+// Text returns a parser for a word whose value is a string.
 func Text(word string, into *string) func(values []string) error {
 	return One(word, func(value string) error { *into = value; return nil })
 }
 
-// Secret is a word whose value stands elsewhere.
+// Secret returns a parser for a word whose value must be stored elsewhere.
 func Secret(word string, into *string) func(values []string) error {
 	return One(word, func(value string) error {
 		if !placeholder.Alone(value) {
@@ -104,7 +105,7 @@ func Secret(word string, into *string) func(values []string) error {
 	})
 }
 
-// Count is a word whose value is a number from 1 on.
+// Count returns a parser for a word whose value is a number from 1 to most.
 func Count(word string, most int, into *int) func(values []string) error {
 	return One(word, func(value string) error {
 		n, err := strconv.Atoi(value)
@@ -116,7 +117,7 @@ func Count(word string, most int, into *int) func(values []string) error {
 	})
 }
 
-// Duration is a word whose value is a duration.
+// Duration returns a parser for a word whose value is a duration.
 func Duration(word string, into *caddy.Duration) func(values []string) error {
 	return One(word, func(value string) error {
 		d, err := caddy.ParseDuration(value)
@@ -128,13 +129,13 @@ func Duration(word string, into *caddy.Duration) func(values []string) error {
 	})
 }
 
-// ErrLiteralPassword means that a password stands in the configuration.
+// ErrLiteralPassword means that the configuration contains a password itself.
 var ErrLiteralPassword = fmt.Errorf("this is the password itself: keep it out of the Caddyfile and write where it is, {env.NAME} or {file./path}")
 
-// Resolve gives the placeholders of the store's configuration their values.
+// Resolve resolves the placeholders in the store's configuration.
 func Resolve(name string, store any) error { return Wrap(name, placeholder.ResolveAll(store)) }
 
-// Wrap says of which store the error is.
+// Wrap adds the name of the store to the error.
 func Wrap(name string, err error) error {
 	if err != nil {
 		return fmt.Errorf("store %s: %w", name, err)
@@ -142,7 +143,7 @@ func Wrap(name string, err error) error {
 	return nil
 }
 
-// Key is a hash of all that a store is opened with.
+// Key returns a hash of everything that a store is opened with.
 func Key(name string, options ...any) string {
 	var all []byte
 	for _, option := range options {
@@ -151,7 +152,7 @@ func Key(name string, options ...any) string {
 	return fmt.Sprintf("%s %x", name, sha256.Sum256(all))
 }
 
-// Open opens a store, and says of which the error is.
+// Open opens a store, and adds its name to the error.
 func Open[S sessions.Store, O any](ctx context.Context, name string, open func(context.Context, O) (S, error), options O) (sessions.Store, error) {
 	store, err := open(ctx, options)
 	if err != nil {
@@ -160,7 +161,7 @@ func Open[S sessions.Store, O any](ctx context.Context, name string, open func(c
 	return store, nil
 }
 
-// Log is where a store logs to.
+// Log returns the logger of a store.
 func Log(logger *zap.Logger) *slog.Logger {
 	return slog.New(zapslog.NewHandler(logger.Named("store").Core()))
 }
