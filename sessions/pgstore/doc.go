@@ -23,7 +23,7 @@
 //	revocations   what was revoked and when, for two hours, even after the row is swept
 //	cutoffs       bulk revocations
 //	identity      a text that no other store has
-//	marks         marks of logouts
+//	marks         of logouts
 //	version       of the schema: 4; releases that know 1, 2 or 3 can still use it
 //
 // The first node creates or migrates it, under an advisory lock. Revoked rows are in no index but

@@ -51,7 +51,7 @@ func (s *Store) Named(ctx context.Context, realm, name string, page func([]sessi
 // live reads the unrevoked rows with these ids.
 func (s *Store) live(ctx context.Context, realm string, ids []string) (rows []sessions.Session, err error) {
 	key, found := sessions.Key{Realm: realm}, new(foundRow)
-	err = s.query(ctx, s.text(sqlLive), args(realm, ids), func() error {
+	err = s.query(ctx, s.text(sqlLive), args(realm, texts(ids)), func() error {
 		err := found.decode(key)
 		rows = append(rows, found.row)
 		return err
@@ -74,7 +74,7 @@ func (s *Store) Marks(ctx context.Context, realm string, names []string) (marks 
 	if len(names) == 0 {
 		return nil, nil
 	}
-	return s.readMarks(ctx, sqlMarks, s.timed(realm, names))
+	return s.readMarks(ctx, sqlMarks, s.timed(realm, texts(names)))
 }
 
 func (s *Store) readMarks(ctx context.Context, sql statement, a []any) (marks []logout.Mark, err error) {

@@ -13,18 +13,20 @@ import (
 // args are the arguments of a statement, $1 first. Texts are sent as bytes, which may contain NUL.
 func args(all ...any) []any {
 	for i, value := range all {
-		switch v := value.(type) {
-		case string:
-			all[i] = []byte(v)
-		case []string:
-			texts := make([][]byte, len(v))
-			for j := range v {
-				texts[j] = []byte(v[j])
-			}
-			all[i] = texts
+		if text, ok := value.(string); ok {
+			all[i] = []byte(text)
 		}
 	}
 	return all
+}
+
+// texts is an array of bytes.
+func texts(all []string) [][]byte {
+	array := make([][]byte, len(all))
+	for i, text := range all {
+		array[i] = []byte(text)
+	}
+	return array
 }
 
 // timed are the arguments of a statement that needs the time: $1, which is NULL for the server's.

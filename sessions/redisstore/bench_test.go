@@ -80,7 +80,7 @@ func BenchmarkCreate(b *testing.B) {
 	srv, s := bench(b)
 	rate := sharedtest.BenchmarkCreate(b, s)
 	row := sharedtest.Row("redis-bench", s.Now())
-	w, err := encode(&row, newMark(&row, nonce()), "")
+	w, err := encode(&row, newRef(&row, nonce()), "")
 	if err != nil {
 		b.Fatal(err)
 	}

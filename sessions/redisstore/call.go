@@ -26,6 +26,10 @@ func (s *Store) run(ctx context.Context, sc *script, key string, args ...string)
 
 // runNow is run without waiting in the lanes.
 func (s *Store) runNow(ctx context.Context, sc *script, key string, args ...string) (*reader, error) {
+	if err := s.gate.Enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.gate.Leave()
 	ctx, cancel := calls.Bounded(ctx, s.opts.Timeout)
 	defer cancel()
 	args = append([]string{s.at()}, args...)
@@ -83,6 +87,10 @@ func (s *Store) ask(ctx context.Context, commands ...rueidis.Completed) ([]rueid
 }
 
 func (s *Store) askNow(ctx context.Context, commands ...rueidis.Completed) ([]rueidis.RedisResult, error) {
+	if err := s.gate.Enter(ctx); err != nil {
+		return nil, err
+	}
+	defer s.gate.Leave()
 	ctx, cancel := calls.Bounded(ctx, s.opts.Timeout)
 	defer cancel()
 	results := s.client.DoMulti(ctx, commands...)
@@ -116,6 +124,9 @@ func (s *Store) learn(asked time.Duration, r *reader) {
 // quietly returns a call whose result is ignored.
 func (s *Store) quietly(sc *script, key string, args ...string) func(context.Context) error {
 	return func(ctx context.Context) error {
+		// A caller that gives up must not end it halfway.
+		ctx, cancel := calls.Bounded(ctx, s.opts.Timeout)
+		defer cancel()
 		_, err := s.runNow(ctx, sc, key, args...)
 		return err
 	}

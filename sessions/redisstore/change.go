@@ -11,10 +11,6 @@ import (
 
 // Get returns the row, or sessions.ErrNotFound.
 func (s *Store) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
-	if err := s.gate.Enter(ctx); err != nil {
-		return sessions.Session{}, err
-	}
-	defer s.gate.Leave()
 	found, _, err := s.get(ctx, key)
 	if err != nil {
 		return sessions.Session{}, err
@@ -34,10 +30,6 @@ func (s *Store) get(ctx context.Context, key sessions.Key) (found *storedRow, at
 // Update reads the row, calls fn, and writes the result if nobody wrote the row meanwhile;
 // otherwise it starts over.
 func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
-	if err := s.gate.Enter(ctx); err != nil {
-		return sessions.Session{}, err
-	}
-	defer s.gate.Leave()
 	lane, err := s.lanes.Exclusive(ctx, hash32(rowID(key)))
 	if err != nil {
 		return sessions.Session{}, err
@@ -66,17 +58,20 @@ func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transi
 
 // set writes next in place of the row that was found, unless that has changed.
 func (s *Store) set(ctx context.Context, found *storedRow, next *sessions.Session) (sessions.Session, bool, error) {
-	w, err := encode(next, found.mark, found.due)
+	if next.UserID != found.row.UserID { // which indexes and decode go by
+		return sessions.Session{}, false, calls.ErrCorrupt
+	}
+	w, err := encode(next, found.ref, found.due)
 	if err != nil {
 		return sessions.Session{}, false, err
 	}
 	before, sooner := &found.row, place(w.row.PurgeAt()) < found.due
 	if !s.whole() && (sooner || w.row.RevokedAt.IsZero() && !before.RevokedAt.IsZero()) {
-		if _, err := s.spread(ctx, &found.mark, &w.row); err != nil {
+		if _, err := s.spread(ctx, &found.ref, &w.row); err != nil {
 			return sessions.Session{}, false, err
 		}
 	}
-	r, err := s.run(ctx, s.lua.update, s.keys.row(found.mark.id), found.value, w.value, label(next.Key()))
+	r, err := s.run(ctx, s.lua.update, s.keys.row(found.ref.id), found.value, w.value, label(next.Key()))
 	if err != nil {
 		return sessions.Session{}, false, err
 	}
@@ -94,10 +89,6 @@ func (s *Store) set(ctx context.Context, found *storedRow, next *sessions.Sessio
 
 // Rotate stores the next generation if the token is the live one.
 func (s *Store) Rotate(ctx context.Context, p *sessions.Presented, fresh *sessions.Fresh) (row sessions.Session, at time.Time, rotated bool, err error) {
-	if err := s.gate.Enter(ctx); err != nil {
-		return row, at, false, err
-	}
-	defer s.gate.Leave()
 	r, err := s.run(ctx, s.lua.rotate, s.keys.row(rowID(p.Session)),
 		generation(p.Generation), string(p.Secret[:]), hashHolder(p.UserID, p.ClientID),
 		generation(p.Generation+1), string(fresh.Secret[:]), fresh.KeyID, fresh.From, ownFormat)
@@ -113,10 +104,9 @@ func (s *Store) Rotate(ctx context.Context, p *sessions.Presented, fresh *sessio
 
 // Revoke revokes the row unless it is revoked already.
 func (s *Store) Revoke(ctx context.Context, key sessions.Key, reason sessions.EndReason) (row sessions.Session, ended bool, err error) {
-	if err := s.gate.Enter(ctx); err != nil {
+	if err := s.claim(ctx, key.Realm); err != nil {
 		return row, false, err
 	}
-	defer s.gate.Leave()
 	r, err := s.run(ctx, s.lua.revoke, s.keys.row(rowID(key)), string(reason), ownFormat, label(key))
 	if err != nil {
 		return row, false, err

@@ -14,16 +14,15 @@ import (
 // Create inserts the row unless its key exists, and counts the user's sessions of that kind that
 // have not been swept.
 func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
-	if err := s.gate.Enter(ctx); err != nil {
+	if err := s.claim(ctx, row.Realm); err != nil {
 		return stored, false, 0, err
 	}
-	defer s.gate.Leave()
 	begins := row.CreatedAt.IsZero()
 	if begins {
 		now := s.Now()
 		row.Begin(now, now)
 	}
-	m, began := newMark(&row, nonce()), ""
+	m, began := newRef(&row, nonce()), ""
 	if s.whole() && begins {
 		began = millis(row.CreatedAt)
 	} else if !s.whole() {
@@ -55,7 +54,7 @@ func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessio
 }
 
 // instead reads the existing row.
-func (s *Store) instead(ctx context.Context, m *mark, row *sessions.Session, r *reader) (sessions.Session, error) {
+func (s *Store) instead(ctx context.Context, m *ref, row *sessions.Session, r *reader) (sessions.Session, error) {
 	old, err := readRow(row.Key(), r.next())
 	if err != nil {
 		return sessions.Session{}, err
@@ -75,11 +74,11 @@ func nonce() uint64 {
 // prepare writes the index entries of a row in a cluster. A session that begins gets the server's
 // time as this node estimates it; if a cutoff has been added after that, the row gets a later
 // position and other entries.
-func (s *Store) prepare(ctx context.Context, m mark, row *sessions.Session, begins bool) (_ mark, count int, err error) {
+func (s *Store) prepare(ctx context.Context, m ref, row *sessions.Session, begins bool) (_ ref, count int, err error) {
 	var newest time.Time
 	calls := []func(context.Context) error{
 		func(ctx context.Context) (err error) { count, err = s.spread(ctx, &m, row); return err },
-		s.quietly(s.lua.command, s.keys.realms(), "HSET", m.id[:realmSize], row.Realm),
+		s.quietly(s.lua.claim, s.keys.realms(), m.id[:realmSize], row.Realm),
 	}
 	if begins {
 		calls = append(calls, func(ctx context.Context) (err error) { newest, err = s.newestCutoff(ctx); return err })
@@ -92,7 +91,7 @@ func (s *Store) prepare(ctx context.Context, m mark, row *sessions.Session, begi
 		return m, 0, err
 	}
 	row.Begin(row.RotatedAt, newest.Add(time.Millisecond))
-	m = newMark(row, nonce())
+	m = newRef(row, nonce())
 	count, err = s.spread(ctx, &m, row)
 	return m, count, err
 }
@@ -112,7 +111,7 @@ func (s *Store) newestCutoff(ctx context.Context) (time.Time, error) {
 
 // spread adds the row to the indexes of a cluster before the row itself is written, so that every
 // row that exists is listed.
-func (s *Store) spread(ctx context.Context, m *mark, row *sessions.Session) (count int, err error) {
+func (s *Store) spread(ctx context.Context, m *ref, row *sessions.Session) (count int, err error) {
 	part := shard(m.id, s.shards)
 	calls := []func(context.Context) error{
 		s.quietly(s.lua.index, s.keys.all(part), "+", s.keys.all(part), m.scanned(), "+", s.keys.due(part), m.due(place(row.PurgeAt()))),
@@ -135,7 +134,7 @@ func (s *Store) spread(ctx context.Context, m *mark, row *sessions.Session) (cou
 }
 
 // gather removes a row from all indexes.
-func (s *Store) gather(ctx context.Context, m *mark, due string) error {
+func (s *Store) gather(ctx context.Context, m *ref, due string) error {
 	if err := together(ctx, s.unlisting(m)); err != nil {
 		return err
 	}
@@ -144,7 +143,7 @@ func (s *Store) gather(ctx context.Context, m *mark, due string) error {
 	return s.quietly(s.lua.index, s.keys.all(part), "-", s.keys.all(part), m.scanned(), "-", s.keys.due(part), m.due(due))(ctx)
 }
 
-func (s *Store) unlisting(m *mark) (calls []func(context.Context) error) {
+func (s *Store) unlisting(m *ref) (calls []func(context.Context) error) {
 	for _, key := range s.keys.listings(m) {
 		calls = append(calls, s.quietly(s.lua.index, key, "-", key, m.entry()))
 	}
@@ -158,12 +157,12 @@ func (s *Store) logged(ctx context.Context, w *storedRow, due string) error {
 	if s.whole() || w.row.RevokedAt.IsZero() {
 		return nil
 	}
-	part := shard(w.mark.id, s.shards)
-	changes := []string{"+", s.keys.due(part), w.mark.due(w.due)}
+	part := shard(w.ref.id, s.shards)
+	changes := []string{"+", s.keys.due(part), w.ref.due(w.due)}
 	if due != w.due {
-		changes = append(changes, "-", s.keys.due(part), w.mark.due(due))
+		changes = append(changes, "-", s.keys.due(part), w.ref.due(due))
 	}
-	return together(ctx, append(s.unlisting(&w.mark),
+	return together(ctx, append(s.unlisting(&w.ref),
 		s.quietly(s.lua.log, s.keys.log(part), label(w.row.Key()), millis(w.row.RevokedAt)),
 		s.quietly(s.lua.index, s.keys.due(part), changes...)))
 }

@@ -14,10 +14,6 @@ import (
 
 // AddCutoff stores the cutoff, and notifies the other nodes in the same script.
 func (s *Store) AddCutoff(ctx context.Context, c revocation.Cutoff) (revocation.Cutoff, error) {
-	if err := s.gate.Enter(ctx); err != nil {
-		return c, err
-	}
-	defer s.gate.Leave()
 	data, err := rowcodec.EncodeCutoff(&c)
 	if err != nil {
 		return c, unavailable(err)
@@ -83,10 +79,6 @@ func (s *Store) allCutoffs(ctx context.Context) (all []storedCutoff, err error) 
 // Cutoffs returns the cutoffs of the realm, oldest first. If one cannot be read, it fails: a
 // revocation must not be missed.
 func (s *Store) Cutoffs(ctx context.Context, realm string) (all []revocation.Cutoff, err error) {
-	if err := s.gate.Enter(ctx); err != nil {
-		return nil, err
-	}
-	defer s.gate.Leave()
 	stored, err := s.allCutoffs(ctx)
 	if err != nil {
 		return nil, err
@@ -106,10 +98,6 @@ func (s *Store) Cutoffs(ctx context.Context, realm string) (all []revocation.Cut
 
 // RemoveCutoff deletes a cutoff; it is no error if there is none.
 func (s *Store) RemoveCutoff(ctx context.Context, c revocation.Cutoff) error {
-	if err := s.gate.Enter(ctx); err != nil {
-		return err
-	}
-	defer s.gate.Leave()
 	_, err := s.run(ctx, s.lua.command, s.keys.cutoffs(), "HDEL", cutoffField(&c))
 	return err
 }

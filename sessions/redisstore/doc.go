@@ -18,7 +18,7 @@
 //	{prefix}:tree:realm:{kind}:{...} tree: unrevoked sessions of a realm
 //	{prefix}:tree:all:{n}            all rows, in the order of Scan
 //	{prefix}:tree:due:{n}            all rows, by PurgeAt or earlier
-//	{prefix}:realms                  hash: realms, by the hashes in other keys
+//	{prefix}:realms                  hash: realms, by the hashes in other keys; they stay for ever
 //	{prefix}:name:{hash}             sorted set: sessions by the issuer's names (package logout)
 //	{prefix}:mark:{hash}             hash: a mark of a logout
 //	{prefix}:marked:{hash}           sorted set: the names of a realm's marks

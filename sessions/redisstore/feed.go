@@ -81,10 +81,6 @@ func (l *listening) run(ctx context.Context, lost <-chan error) error {
 
 // publish sends a notification within the timeout, or not at all.
 func (s *Store) publish(ctx context.Context, text string) error {
-	if err := s.gate.Enter(ctx); err != nil {
-		return err
-	}
-	defer s.gate.Leave()
 	ctx, cancel := context.WithTimeout(ctx, revocation.FeedTimeout)
 	defer cancel()
 	_, err := s.askNow(ctx, s.client.B().Publish().Channel(s.feed).Message(text).Build())

@@ -82,7 +82,7 @@ func FuzzLabel(f *testing.F) {
 		if key, rest, ok := cutLabel(label(row.Key()) + "rest"); !ok || key != row.Key() || rest != "rest" {
 			t.Errorf("%q is read as %q, %q", row.Key(), key, rest)
 		}
-		m := newMark(&row, 5)
+		m := newRef(&row, 5)
 		created, id, ok := readEntry(m.entry())
 		if id != text || !created.Equal(storetest.Epoch) || !ok {
 			t.Errorf("the entry of %q is %q", row.Key(), m.entry())

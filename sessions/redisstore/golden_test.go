@@ -147,7 +147,7 @@ func TestWhatIsStoredIsReadByEveryRelease(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		commands = raws(plain(commands, s.opts.Prefix, found.mark.nonce))
+		commands = raws(plain(commands, s.opts.Prefix, found.ref.nonce))
 	}
 	got, err := json.MarshalIndent(plain(commands, "PREFIX", "NONCE..."), "", "\t")
 	if err != nil {
@@ -377,7 +377,7 @@ func TestASweepReportsWhatWentByItself(t *testing.T) {
 				t.Errorf("reported are %q", reported)
 			}
 			for _, m := range []sessions.Session{over, revoked} {
-				at := newMark(&m, 0)
+				at := newRef(&m, 0)
 				if n := indexed(t, s, &at); n != 0 {
 					t.Errorf("%d entries are left of %s", n, m.ID)
 				}

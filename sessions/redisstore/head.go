@@ -56,6 +56,11 @@ local function remove(key, m)
   call('ZREM', l, m)
   if l ~= key and call('EXISTS', l) == 0 then call('ZREM', key, string.sub(l, #key + 2)) end
 end
+local function claim(realms, hash, realm)
+  local first = call('HGET', realms, hash)
+  if not first then call('HSET', realms, hash, realm) end
+  return first or realm
+end
 local function id() return string.sub(row, #P + 5) end
 local function user(r) return P .. 'user:' .. (r.a == nobody and 'o' or 'i') .. ':' .. r.u end
 local function listed(r, change)
@@ -83,7 +88,7 @@ local function save(r, move)
   end
   return v
 end
-local function ended(label, at)
+local function revoked(label, at)
   if whole then call('ZADD', P .. 'log:0', at, label) end
   call('PUBLISH', feed, 'r ' .. at .. ' ' .. label)
 end

@@ -10,10 +10,6 @@ import (
 
 // Identity returns a text that no other store has. It changes if the store is emptied.
 func (s *Store) Identity(ctx context.Context) (string, error) {
-	if err := s.gate.Enter(ctx); err != nil {
-		return "", err
-	}
-	defer s.gate.Leave()
 	results, err := s.askNow(ctx, s.client.B().Get().Key(s.keys.identity()).Build())
 	if err != nil {
 		return "", err

@@ -8,8 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/redis/rueidis"
-
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/calls"
 	"authsidecar/sessions/internal/storedrow"
@@ -20,10 +18,9 @@ const listBatch = 500
 
 // List returns a page of the rows that match.
 func (s *Store) List(ctx context.Context, query sessions.Query) (page sessions.Page, err error) {
-	if err := s.gate.Enter(ctx); err != nil {
+	if err := s.claim(ctx, query.Realm); err != nil {
 		return page, err
 	}
-	defer s.gate.Leave()
 	sel := newSelection(s.keys, &query)
 	before, err := sel.readCursor(query.Cursor)
 	if err != nil {
@@ -94,8 +91,7 @@ func (s *Store) walk(ctx context.Context, run runner, index, after string, n int
 }
 
 // listed reads the rows of entries, and returns those that match and are not revoked.
-func (s *Store) listed(ctx context.Context, sel *selection, entries []string) (rows []sessions.Session, err error) {
-	commands := make([]rueidis.Completed, len(entries))
+func (s *Store) listed(ctx context.Context, sel *selection, entries []string) ([]sessions.Session, error) {
 	keys := make([]sessions.Key, len(entries))
 	for i, e := range entries {
 		_, id, ok := readEntry(e)
@@ -103,40 +99,15 @@ func (s *Store) listed(ctx context.Context, sel *selection, entries []string) (r
 			return nil, calls.ErrCorrupt
 		}
 		keys[i] = sessions.Key{Realm: sel.query.Realm, ID: id}
-		if name := s.keys.row(rowID(keys[i])); sel.query.KeysOnly {
-			commands[i] = s.client.B().Getrange().Key(name).Start(0).End(fixedSize - 1).Build()
-		} else {
-			commands[i] = s.client.B().Get().Key(name).Build()
-		}
 	}
-	results, err := s.ask(ctx, commands...)
-	if err != nil {
-		return nil, err
-	}
-	for i, e := range entries {
-		value, err := results[i].ToString()
-		if value == "" { // no row: of the requested one, or of its beginning
-			continue
-		}
-		var found *storedRow
-		if err == nil {
-			found, err = sel.read(keys[i], value)
-		}
-		if err != nil {
-			return nil, unavailable(err)
-		}
-		// An entry that leads to another row than its own does not count.
-		if found.row.RevokedAt.IsZero() && found.mark.entry() == e && sel.matches(&found.mark) {
-			rows = append(rows, found.row)
-		}
-	}
-	return rows, nil
+	return s.readRows(ctx, keys, sel.query.KeysOnly, func(i int, found *storedRow) bool {
+		// An entry whose row is another one than it was made for leads nowhere.
+		return found.row.RevokedAt.IsZero() && found.ref.entry() == entries[i] && sel.matches(&found.ref)
+	})
 }
 
-func (sel *selection) read(key sessions.Key, value string) (*storedRow, error) {
-	if !sel.query.KeysOnly {
-		return decode(key, value)
-	}
+// readKey reads the header of a row: its key, when it began and when it was revoked.
+func readKey(key sessions.Key, value string) (*storedRow, error) {
 	found, _, ok := readHeader(key, value)
 	if !ok {
 		return nil, calls.ErrCorrupt
@@ -181,7 +152,7 @@ func newSelection(k keys, q *sessions.Query) *selection {
 	return sel
 }
 
-func (sel *selection) matches(m *mark) bool {
+func (sel *selection) matches(m *ref) bool {
 	return (sel.user == "" || m.user == sel.user) && (sel.actor == "" || m.actor == sel.actor)
 }
 

@@ -37,23 +37,22 @@ func (s *Store) name(ctx context.Context, row *sessions.Session) error {
 
 // Named passes the rows with the name to page.
 func (s *Store) Named(ctx context.Context, realm, name string, page func([]sessions.Session) error) error {
-	if err := s.gate.Enter(ctx); err != nil {
-		return err
-	}
-	defer s.gate.Leave()
 	ids, err := s.members(ctx, s.keys.named(hash("name", realm, name)))
 	if err != nil {
 		return err
 	}
 	for some := range slices.Chunk(ids, min(listBatch, logout.MostRows)) {
-		rows, err := s.rowsOf(ctx, realm, some)
+		keys := make([]sessions.Key, len(some))
+		for i, id := range some {
+			keys[i] = sessions.Key{Realm: realm, ID: id}
+		}
+		rows, err := s.readRows(ctx, keys, false, func(_ int, found *storedRow) bool {
+			sid, subject := logout.Names(&found.row)
+			return found.row.RevokedAt.IsZero() && (sid == name || subject == name)
+		})
 		if err != nil {
 			return err
 		}
-		rows = slices.DeleteFunc(rows, func(row sessions.Session) bool {
-			sid, subject := logout.Names(&row)
-			return !row.RevokedAt.IsZero() || sid != name && subject != name
-		})
 		if err := page(rows); err != nil {
 			return err
 		}
@@ -61,22 +60,8 @@ func (s *Store) Named(ctx context.Context, realm, name string, page func([]sessi
 	return nil
 }
 
-// rowsOf reads the rows with these ids that exist.
-func (s *Store) rowsOf(ctx context.Context, realm string, ids []string) (rows []sessions.Session, err error) {
-	keys := make([]sessions.Key, len(ids))
-	for i, id := range ids {
-		keys[i] = sessions.Key{Realm: realm, ID: id}
-	}
-	err = s.readRows(ctx, keys, func(_ int, found *storedRow) { rows = append(rows, found.row) })
-	return rows, err
-}
-
 // Mark stores marks.
 func (s *Store) Mark(ctx context.Context, realm string, marks []logout.Mark) error {
-	if err := s.gate.Enter(ctx); err != nil {
-		return err
-	}
-	defer s.gate.Leave()
 	for _, m := range marks {
 		if err := s.listMark(ctx, realm, &m); err != nil {
 			return err
@@ -111,10 +96,6 @@ func (s *Store) members(ctx context.Context, key string) ([]string, error) {
 
 // EachMark passes the marks that are not over to page.
 func (s *Store) EachMark(ctx context.Context, realm string, page func([]logout.Mark) error) error {
-	if err := s.gate.Enter(ctx); err != nil {
-		return err
-	}
-	defer s.gate.Leave()
 	names, err := s.members(ctx, s.keys.marked(hash("marks", realm)))
 	if err != nil {
 		return err
@@ -133,10 +114,6 @@ func (s *Store) EachMark(ctx context.Context, realm string, page func([]logout.M
 
 // Marks returns the marks with these names that are not over.
 func (s *Store) Marks(ctx context.Context, realm string, names []string) (marks []logout.Mark, err error) {
-	if err := s.gate.Enter(ctx); err != nil {
-		return nil, err
-	}
-	defer s.gate.Leave()
 	if len(names) == 0 {
 		return nil, nil
 	}

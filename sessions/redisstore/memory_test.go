@@ -62,7 +62,7 @@ func bytesPerSession(t testing.TB, n int) (bytes, payload float64) {
 	}
 	all.Wait()
 	one := memoryRow(1, s.Now())
-	w, err := encode(&one, newMark(&one, 1), "")
+	w, err := encode(&one, newRef(&one, 1), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,7 +88,7 @@ func usedMemory(t testing.TB, srv *redistest.Server) int64 {
 func TestTheFixedPartOfARowHasItsSize(t *testing.T) {
 	t.Parallel()
 	row := memoryRow(10, storetest.Epoch)
-	w, err := encode(&row, newMark(&row, 1), "")
+	w, err := encode(&row, newRef(&row, 1), "")
 	if err != nil {
 		t.Fatal(err)
 	}

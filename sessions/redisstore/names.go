@@ -65,9 +65,9 @@ const (
 	acting = "i" // impersonations
 )
 
-// A mark is the part of a row that is in the indexes; it never changes. The nonce distinguishes the
+// A ref is the part of a row that is in the indexes; it never changes. The nonce distinguishes the
 // row from an earlier one with its key, and from one that lost a race for it.
-type mark struct {
+type ref struct {
 	id          string // from rowID
 	created     string // from place
 	nonce       string
@@ -76,8 +76,8 @@ type mark struct {
 
 var nobody = strings.Repeat("\x00", hashSize)
 
-func newMark(row *sessions.Session, nonce uint64) mark {
-	m := mark{
+func newRef(row *sessions.Session, nonce uint64) ref {
+	m := ref{
 		id: rowID(row.Key()), created: place(row.CreatedAt), nonce: string(binary.BigEndian.AppendUint64(nil, nonce)),
 		user: hashUser(row.Realm, row.UserID), actor: nobody,
 	}
@@ -87,7 +87,7 @@ func newMark(row *sessions.Session, nonce uint64) mark {
 	return m
 }
 
-func (m *mark) kind() string {
+func (m *ref) kind() string {
 	if m.actor == nobody {
 		return own
 	}
@@ -98,15 +98,15 @@ func (m *mark) kind() string {
 // of our ids, which has 22 bytes and is followed by two zeros.
 
 // entry is the row's member in a listing, ordered by creation.
-func (m *mark) entry() string { return m.created + m.id[realmSize:] + m.nonce }
+func (m *ref) entry() string { return m.created + m.id[realmSize:] + m.nonce }
 
 // scanned is the row's member in the index of all rows, ordered by realm and id.
-func (m *mark) scanned() string {
+func (m *ref) scanned() string {
 	return m.id + m.created + m.nonce + strings.TrimSuffix(m.actor, nobody)
 }
 
 // due is the row's member in the index of due rows, ordered by time.
-func (m *mark) due(at string) string { return at + m.id + m.nonce + m.user }
+func (m *ref) due(at string) string { return at + m.id + m.nonce + m.user }
 
 // cutID parses the rowID at the beginning of text.
 func cutID(text string) (id, rest string, ok bool) {
@@ -117,17 +117,17 @@ func cutID(text string) (id, rest string, ok bool) {
 	return text[:realmSize] + escaped + stop, rest, ok
 }
 
-// readScanned parses what scanned returned: a mark without its user.
-func readScanned(member string) (m mark, ok bool) {
+// readScanned parses what scanned returned: a ref without its user.
+func readScanned(member string) (m ref, ok bool) {
 	id, rest, ok := cutID(member)
 	if !ok || len(rest) != 8+nonceSize && len(rest) != 8+nonceSize+hashSize {
 		return m, false
 	}
-	return mark{id: id, created: rest[:8], nonce: rest[8:][:nonceSize], actor: cmp.Or(rest[8+nonceSize:], nobody)}, true
+	return ref{id: id, created: rest[:8], nonce: rest[8:][:nonceSize], actor: cmp.Or(rest[8+nonceSize:], nobody)}, true
 }
 
-// readDue parses what due returned: a mark without its creation time and its actor.
-func readDue(member string) (m mark, at string, ok bool) {
+// readDue parses what due returned: a ref without its creation time and its actor.
+func readDue(member string) (m ref, at string, ok bool) {
 	if len(member) < 8 {
 		return m, "", false
 	}
@@ -135,7 +135,7 @@ func readDue(member string) (m mark, at string, ok bool) {
 	if !ok || len(rest) != nonceSize+hashSize {
 		return m, "", false
 	}
-	return mark{id: id, nonce: rest[:nonceSize], user: rest[nonceSize:]}, member[:8], true
+	return ref{id: id, nonce: rest[:nonceSize], user: rest[nonceSize:]}, member[:8], true
 }
 
 // readEntry parses the creation time and the id of what entry returned, the id with its end.
@@ -186,7 +186,7 @@ func (k keys) log(shard int) string { return string(k) + "log:" + strconv.Itoa(s
 func (k keys) tree(name, slot string) string { return string(k) + "tree:" + name + ":{" + slot + "}" }
 
 // listings returns the indexes of an unrevoked row, that of the user first.
-func (k keys) listings(m *mark) []string {
+func (k keys) listings(m *ref) []string {
 	of := []string{k.user(m.kind(), m.user), k.realm(m.kind(), m.id[:realmSize])}
 	if m.kind() == acting {
 		of = append(of, k.actor(m.actor))

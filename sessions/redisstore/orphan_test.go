@@ -22,7 +22,7 @@ func TestWhatACallLeftBehindInAClusterLeadsNowhere(t *testing.T) {
 	s := openStore(t, Options{Now: clock.Now, URL: cluster(t).URL()})
 	row := sharedtest.Row("broken off", storetest.Epoch)
 	row.Idle = time.Minute
-	m := newMark(&row, math.MaxUint64)
+	m := newRef(&row, math.MaxUint64)
 	if _, err := s.spread(ctx(), &m, &row); err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +64,7 @@ func TestWhatACallLeftBehindInAClusterLeadsNowhere(t *testing.T) {
 }
 
 // indexed is how much the indexes hold that a mark is in.
-func indexed(t *testing.T, s *Store, m *mark) (n int) {
+func indexed(t *testing.T, s *Store, m *ref) (n int) {
 	t.Helper()
 	part := shard(m.id, s.shards)
 	for _, key := range append(s.keys.listings(m), s.keys.all(part), s.keys.due(part)) {
@@ -155,7 +155,7 @@ func TestASessionIsListedOnceWhereACallBeforeItBrokeOff(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, Options{URL: cluster(t).URL()})
 	row := sharedtest.Row("twice", s.Now())
-	m := newMark(&row, math.MaxUint64)
+	m := newRef(&row, math.MaxUint64)
 	if _, err := s.spread(ctx(), &m, &row); err != nil {
 		t.Fatal(err)
 	}

@@ -48,13 +48,13 @@ func generation(n uint64) string { return string(binary.BigEndian.AppendUint64(n
 // A storedRow is a row as it is read or written.
 type storedRow struct {
 	row   sessions.Session
-	mark  mark
+	ref   ref
 	due   string // its time in the index of due rows, encoded by place
 	value string
 }
 
 // encode returns the stored form of a session; if due is "", it is PurgeAt.
-func encode(row *sessions.Session, m mark, due string) (*storedRow, error) {
+func encode(row *sessions.Session, m ref, due string) (*storedRow, error) {
 	for _, text := range []string{row.KeyID, row.RotatedFrom, string(row.EndReason)} {
 		if len(text) > math.MaxUint16 {
 			return nil, errLong
@@ -82,11 +82,22 @@ func encode(row *sessions.Session, m mark, due string) (*storedRow, error) {
 	for _, text := range []string{row.KeyID, row.RotatedFrom, string(row.EndReason)} {
 		b = append(binary.BigEndian.AppendUint16(b, uint16(len(text))), text...)
 	}
-	return decode(row.Key(), string(append(b, data...)))
+	return parse(row.Key(), string(append(b, data...)))
 }
 
 // decode parses the stored form of a session.
 func decode(key sessions.Key, value string) (*storedRow, error) {
+	found, err := parse(key, value)
+	// Keys and indexes contain a short hash of the realm; the hash of the user covers the whole
+	// realm.
+	if err == nil && found.ref.user != hashUser(key.Realm, found.row.UserID) {
+		return nil, calls.ErrCorrupt
+	}
+	return found, err
+}
+
+// parse is decode for a row that this node wrote.
+func parse(key sessions.Key, value string) (*storedRow, error) {
 	head, texts, ok := readHeader(key, value)
 	if !ok {
 		return nil, calls.ErrCorrupt
@@ -105,11 +116,6 @@ func decode(key sessions.Key, value string) (*storedRow, error) {
 	row.Idle = head.row.Idle
 	storedrow.Keep(&row, &head.row)
 	head.row = row
-	// Keys and indexes contain a short hash of the realm; the hash of the user covers the whole
-	// realm.
-	if head.mark.user != hashUser(key.Realm, row.UserID) {
-		return nil, calls.ErrCorrupt
-	}
 	return head, nil
 }
 
@@ -120,7 +126,7 @@ func readHeader(key sessions.Key, value string) (found *storedRow, texts string,
 	}
 	found, rest := &storedRow{value: value}, value[1:]
 	next := func(n int) (part string) { part, rest = rest[:n], rest[n:]; return part }
-	m, row := &found.mark, &found.row
+	m, row := &found.ref, &found.row
 	row.Realm, row.ID = key.Realm, key.ID
 	m.id, m.created, m.nonce, found.due = rowID(key), next(8), next(nonceSize), next(8)
 	row.CreatedAt, row.ExpiresAt = placed(m.created), placed(next(8))

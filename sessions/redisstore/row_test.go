@@ -13,7 +13,7 @@ import (
 // Keys have a short hash of the realm: where two realms have the same, a row is read in its own alone.
 func TestARowIsReadInItsOwnRealmAlone(t *testing.T) {
 	row := sharedtest.Row("one", storetest.Epoch)
-	stored, err := encode(&row, newMark(&row, 1), "")
+	stored, err := encode(&row, newRef(&row, 1), "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -18,10 +17,6 @@ const scanName = "scan"
 // Scan returns a page of the rows of all realms, ordered by the realm's hash and the id, in a
 // cluster part by part.
 func (s *Store) Scan(ctx context.Context, cursor string, limit int) (page sessions.Page, err error) {
-	if err := s.gate.Enter(ctx); err != nil {
-		return page, err
-	}
-	defer s.gate.Leave()
 	part, after, err := s.readScanCursor(cursor)
 	if err != nil {
 		return page, err
@@ -33,16 +28,16 @@ func (s *Store) Scan(ctx context.Context, cursor string, limit int) (page sessio
 	limit = max(limit, 1)
 	for part < s.shards && len(page.Sessions) <= limit {
 		n := min(limit+1, listBatch)
-		members, marks, err := s.marks(ctx, part, after, n)
+		members, refs, err := s.refs(ctx, part, after, n)
 		if err != nil {
 			return sessions.Page{}, err
 		}
-		rows, err := s.scanned(ctx, marks, realms)
+		rows, err := s.scanned(ctx, refs, realms)
 		if err != nil {
 			return sessions.Page{}, err
 		}
 		page.Sessions = append(page.Sessions, rows...)
-		if len(marks) < n {
+		if len(refs) < n {
 			part, after = part+1, ""
 		} else {
 			after = members[n-1]
@@ -72,120 +67,70 @@ func (s *Store) readScanCursor(cursor string) (part int, after string, err error
 	if part, err = strconv.Atoi(number); err != nil || part < 0 || part >= s.shards || !strings.HasSuffix(last, stop) {
 		return 0, "", sessions.ErrBadCursor
 	}
-	// After all marks of that row, whose next bytes are a time.
+	// After all refs of that row, whose next bytes are a time.
 	return part, last + strings.Repeat("\xff", 9), nil
 }
 
-// marks reads the index of all rows.
-func (s *Store) marks(ctx context.Context, part int, after string, n int) (members []string, marks []mark, err error) {
+// refs reads the index of all rows.
+func (s *Store) refs(ctx context.Context, part int, after string, n int) (members []string, refs []ref, err error) {
 	members, _, err = s.walk(ctx, s.run, s.keys.all(part), after, n, "")
 	for _, member := range members {
 		m, ok := readScanned(member)
 		if !ok {
 			return nil, nil, calls.ErrCorrupt
 		}
-		marks = append(marks, m)
+		refs = append(refs, m)
 	}
-	return members, marks, err
+	return members, refs, err
 }
 
-// realmNames returns the realms by their hashes. A realm without a name has no rows yet.
-func (s *Store) realmNames(ctx context.Context) (map[string]string, error) {
-	results, err := s.askNow(ctx, s.client.B().Hgetall().Key(s.keys.realms()).Build())
-	if err != nil {
-		return nil, err
-	}
-	names, err := results[0].AsStrMap()
-	return names, unavailable(err)
-}
-
-// key returns the key of the mark's session.
-func (m *mark) key(realms map[string]string) (key sessions.Key, ok bool) {
+// key returns the key of the ref's session.
+func (m *ref) key(realms map[string]string) (key sessions.Key, ok bool) {
 	realm, ok := realms[m.id[:realmSize]]
 	id, _, _ := unescape(m.id[realmSize:])
 	return sessions.Key{Realm: realm, ID: id}, ok
 }
 
-// scanned reads the rows of marks that exist.
-func (s *Store) scanned(ctx context.Context, marks []mark, realms map[string]string) (rows []sessions.Session, err error) {
-	keys := make([]sessions.Key, len(marks))
-	for i := range marks {
-		keys[i], _ = marks[i].key(realms)
+// scanned reads the rows of refs that exist.
+func (s *Store) scanned(ctx context.Context, refs []ref, realms map[string]string) (rows []sessions.Session, err error) {
+	keys := make([]sessions.Key, len(refs))
+	for i := range refs {
+		keys[i], _ = refs[i].key(realms)
 	}
-	err = s.readRows(ctx, keys, func(i int, found *storedRow) {
-		if found.mark.scanned() == marks[i].scanned() {
-			rows = append(rows, found.row)
-		}
-	})
-	return rows, err
+	return s.readRows(ctx, keys, false, func(i int, found *storedRow) bool { return found.ref.scanned() == refs[i].scanned() })
 }
 
-// readRows reads rows, and reports those that exist with their index.
-func (s *Store) readRows(ctx context.Context, keys []sessions.Key, report func(i int, found *storedRow)) error {
+// readRows reads rows, or only their headers, and returns those that exist and that take accepts.
+func (s *Store) readRows(ctx context.Context, keys []sessions.Key, headers bool, take func(i int, found *storedRow) bool) (rows []sessions.Session, err error) {
 	if len(keys) == 0 {
-		return nil
+		return nil, nil
 	}
-	commands := make([]rueidis.Completed, len(keys))
+	read, commands := decode, make([]rueidis.Completed, len(keys))
 	for i, key := range keys {
-		commands[i] = s.client.B().Get().Key(s.keys.row(rowID(key))).Build()
+		if name := s.keys.row(rowID(key)); headers {
+			read, commands[i] = readKey, s.client.B().Getrange().Key(name).Start(0).End(fixedSize-1).Build()
+		} else {
+			commands[i] = s.client.B().Get().Key(name).Build()
+		}
 	}
 	results, err := s.ask(ctx, commands...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for i, key := range keys {
-		value, err := results[i].ToString()
-		if rueidis.IsRedisNil(err) {
+		value, _ := results[i].ToString()
+		if value == "" { // there is no row, and so no header
 			continue
 		}
-		found, err := decode(key, value)
+		found, err := read(key, value)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		report(i, found)
-	}
-	return nil
-}
-
-// Realms returns the realms that have rows, cutoffs or marks, sorted.
-func (s *Store) Realms(ctx context.Context) (realms []string, err error) {
-	if err := s.gate.Enter(ctx); err != nil {
-		return nil, err
-	}
-	defer s.gate.Leave()
-	names, err := s.realmNames(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for part := range s.shards {
-		for after := ""; ; {
-			_, marks, err := s.marks(ctx, part, after, 1)
-			if err != nil {
-				return nil, err
-			}
-			if len(marks) == 0 {
-				break
-			}
-			if key, ok := marks[0].key(names); ok {
-				realms = append(realms, key.Realm)
-			}
-			after = marks[0].id[:realmSize] + "\xff" // after all of this realm
+		if take(i, found) {
+			rows = append(rows, found.row)
 		}
 	}
-	marked, err := s.members(ctx, s.keys.markedRealms())
-	if err != nil {
-		return nil, err
-	}
-	realms = append(realms, marked...)
-	cutoffs, err := s.allCutoffs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for i := range cutoffs {
-		realms = append(realms, cutoffs[i].key.Realm)
-	}
-	slices.Sort(realms)
-	return slices.Compact(realms), nil
+	return rows, nil
 }
 
 // Interface guards

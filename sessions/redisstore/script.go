@@ -33,12 +33,12 @@ end
 r.q = place(purge(r))
 save(r)
 if whole then
-  call('HSET', P .. 'realms', string.sub(id(), 1, {realm}), ARGV[3])
+  claim(P .. 'realms', string.sub(id(), 1, {realm}), ARGV[3])
   count = call('ZCARD', user(r))
 end
 scanned(r, add)
 due(r.q, r, add)
-if r.e == never then listed(r, add) else ended(ARGV[2], ms(time(r.e))) end
+if r.e == never then listed(r, add) else revoked(ARGV[2], ms(time(r.e))) end
 return { ms(now), 1, count, ms(created) }
 `
 
@@ -53,7 +53,7 @@ if call('GET', row) ~= ARGV[2] then return { ms(now), 0 } end
 local was, r = decode(ARGV[2]), decode(ARGV[3])
 save(r)
 if (r.e == never) ~= (was.e == never) then listed(r, r.e == never and add or remove) end
-if r.e ~= never and r.e ~= was.e then ended(ARGV[4], ms(time(r.e))) end
+if r.e ~= never and r.e ~= was.e then revoked(ARGV[4], ms(time(r.e))) end
 return { ms(now), 1 }
 `
 
@@ -78,7 +78,7 @@ local was = r.q
 r.e, r.w = place(now), ARGV[2]
 local v = save(r)
 listed(r, remove)
-ended(ARGV[4], ms(now))
+revoked(ARGV[4], ms(now))
 return { ms(now), 1, v, was }
 `
 
@@ -145,6 +145,11 @@ call(ARGV[2], row, unpack(ARGV, 3))
 return { ms(now) }
 `
 
+// luaClaim: hash, realm. {time, the realm whose hash that is}.
+const luaClaim = `
+return { ms(now), claim(row, ARGV[2], ARGV[3]) }
+`
+
 // luaMark: at, until. Keeps the later ones. {time}.
 const luaMark = `
 local at, till = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -192,7 +197,7 @@ type script struct {
 // scripts are the scripts for one prefix.
 type scripts struct {
 	create, get, update, rotate, revoke, sweep, index, walk, trim, log *script
-	addCutoff, layout, name, mark, command                             *script
+	addCutoff, layout, name, mark, command, claim                      *script
 }
 
 func newScripts(prefix keys, whole bool, feed string) *scripts {
@@ -213,6 +218,6 @@ func newScripts(prefix keys, whole bool, feed string) *scripts {
 		create: write(luaCreate), get: read(luaGet), update: write(luaUpdate), rotate: write(luaRotate), revoke: write(luaRevoke),
 		sweep: write(luaSweep), index: write(luaIndex), walk: read(luaWalk), trim: write(luaTrim), log: write(luaLog),
 		addCutoff: write(luaAddCutoff), layout: write(luaLayout), name: write(luaName), mark: write(luaMark),
-		command: write(luaCommand),
+		command: write(luaCommand), claim: write(luaClaim),
 	}
 }

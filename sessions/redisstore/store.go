@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -27,6 +28,7 @@ type Store struct {
 	node   string // identifies this node in its heartbeats
 	gate   calls.Gate
 	lanes  *calls.Lanes
+	realms sync.Map // those that claim found to be ours
 }
 
 // clusterShards is into how many parts a cluster splits the indexes of all rows, so that no node
@@ -116,10 +118,6 @@ func (s *Store) Now() time.Time { return s.clock.Now() }
 
 // Ping returns nil if the server responds.
 func (s *Store) Ping(ctx context.Context) error {
-	if err := s.gate.Enter(ctx); err != nil {
-		return err
-	}
-	defer s.gate.Leave()
 	_, err := s.run(ctx, s.lua.get, s.keys.row("ping"))
 	return err
 }

@@ -18,7 +18,7 @@ const (
 	// concurrently.
 	sweepBatch  = 500
 	sweepAtOnce = 16
-	// orphanAge is how long after it came due a mark without a row is left alone: its row may be
+	// orphanAge is how long after it came due a ref without a row is left alone: its row may be
 	// about to be written.
 	orphanAge = 10 * time.Minute
 	// logKept is how long a revocation stays in the log: longer than anybody asks for.
@@ -28,10 +28,6 @@ const (
 // Sweep deletes rows that are due, and their index entries. A row that expired by itself, since
 // nobody swept for a day, is reported with its key only.
 func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Session)) (deleted int, err error) {
-	if err := s.gate.Enter(ctx); err != nil {
-		return 0, err
-	}
-	defer s.gate.Leave()
 	realms, err := s.realmNames(ctx)
 	if err != nil {
 		return 0, err
@@ -46,6 +42,17 @@ func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Sessio
 	return deleted, nil
 }
 
+// A fate is what became of a row that was due: all but fateYoung are as luaSweep has them.
+type fate string
+
+const (
+	fateDue     fate = "due" // later than the index had it
+	fateOver    fate = "over"
+	fateRevoked fate = "revoked"
+	fateGone    fate = "gone"
+	fateYoung   fate = "young" // gone, or on its way: see orphanAge
+)
+
 // A sweeping processes one part of the rows.
 type sweeping struct {
 	store   *Store
@@ -55,23 +62,23 @@ type sweeping struct {
 	deleted int
 }
 
-// A dueMark is a member of the index of due rows.
-type dueMark struct {
-	mark mark
+// A dueRef is a member of the index of due rows.
+type dueRef struct {
+	ref  ref
 	at   string // time, encoded by place
-	fate string // what happened to the row
+	fate fate   // what happened to the row
 }
 
 func (sw *sweeping) run(ctx context.Context, limit int) error {
 	for sw.deleted < limit {
 		n := min(limit-sw.deleted, sweepBatch)
-		marks, now, err := sw.look(ctx, n)
+		refs, now, err := sw.look(ctx, n)
 		if err != nil {
 			return err
 		}
-		if left, err := sw.end(ctx, marks, now); err != nil {
+		if left, err := sw.end(ctx, refs, now); err != nil {
 			return err
-		} else if len(marks) < n || left == len(marks) {
+		} else if len(refs) < n || left == len(refs) {
 			return sw.trim(ctx, limit)
 		}
 		if err := calls.Done(ctx); err != nil {
@@ -81,8 +88,8 @@ func (sw *sweeping) run(ctx context.Context, limit int) error {
 	return nil
 }
 
-// look reads the marks that are due.
-func (sw *sweeping) look(ctx context.Context, n int) (marks []dueMark, now time.Time, err error) {
+// look reads the refs that are due.
+func (sw *sweeping) look(ctx context.Context, n int) (refs []dueRef, now time.Time, err error) {
 	s := sw.store
 	members, now, err := s.walk(ctx, s.runNow, s.keys.due(sw.part), "", n, "")
 	for _, member := range members {
@@ -93,95 +100,97 @@ func (sw *sweeping) look(ctx context.Context, n int) (marks []dueMark, now time.
 		if at > place(now) {
 			break
 		}
-		marks = append(marks, dueMark{mark: m, at: at})
+		refs = append(refs, dueRef{ref: m, at: at})
 	}
-	return marks, now, err
+	return refs, now, err
 }
 
-// end deletes rows that are due, reports those that were not revoked, and returns how many marks it
+// end deletes rows that are due, reports those that were not revoked, and returns how many refs it
 // left unchanged.
-func (sw *sweeping) end(ctx context.Context, marks []dueMark, now time.Time) (left int, err error) {
+func (sw *sweeping) end(ctx context.Context, refs []dueRef, now time.Time) (left int, err error) {
 	var all errgroup.Group
 	all.SetLimit(sweepAtOnce)
-	for i := range marks {
+	for i := range refs {
 		all.Go(func() (err error) {
-			marks[i].fate, err = sw.one(ctx, &marks[i], now)
+			refs[i].fate, err = sw.one(ctx, &refs[i], now)
 			return err
 		})
 	}
 	err = all.Wait()
-	for i := range marks {
-		switch marks[i].fate {
-		case "over":
+	for i := range refs {
+		switch refs[i].fate {
+		case fateOver:
 			sw.deleted++
 			if sw.over != nil {
-				key, _ := marks[i].mark.key(sw.realms)
+				key, _ := refs[i].ref.key(sw.realms)
 				sw.over(&sessions.Session{Realm: key.Realm, ID: key.ID})
 			}
-		case "revoked":
+		case fateRevoked:
 			sw.deleted++
-		case "young":
+		case fateYoung:
 			left++
+		case fateDue, fateGone: // neither deleted nor left
 		}
 	}
 	return left, err
 }
 
 // one deletes a row if it is due.
-func (sw *sweeping) one(ctx context.Context, d *dueMark, now time.Time) (fate string, err error) {
+func (sw *sweeping) one(ctx context.Context, d *dueRef, now time.Time) (_ fate, err error) {
 	s := sw.store
-	r, err := s.runNow(ctx, s.lua.sweep, s.keys.row(d.mark.id), d.mark.nonce)
+	r, err := s.runNow(ctx, s.lua.sweep, s.keys.row(d.ref.id), d.ref.nonce)
 	if err != nil {
 		return "", err
 	}
-	if fate = r.text(); r.err != nil {
+	became := fate(r.text())
+	if r.err != nil {
 		return "", r.err
 	}
 	age := now.Sub(placed(d.at))
 	switch {
-	case fate == "gone" && !s.whole() && age < orphanAge:
-		return "young", nil
-	case fate == "gone":
+	case became == fateGone && !s.whole() && age < orphanAge:
+		return fateYoung, nil
+	case became == fateGone:
 		err = sw.forget(ctx, d)
 	case s.whole(): // the script did the rest
-	case fate == "due":
+	case became == fateDue:
 		_, due := r.next(), s.keys.due(sw.part)
-		return fate, s.quietly(s.lua.index, due, "-", due, d.mark.due(d.at), "+", due, d.mark.due(place(r.time())))(ctx)
+		return became, s.quietly(s.lua.index, due, "-", due, d.ref.due(d.at), "+", due, d.ref.due(place(r.time())))(ctx)
 	default:
 		found, _, ok := readHeader(sessions.Key{}, r.text())
 		if !ok {
 			return "", calls.ErrCorrupt
 		}
-		d.mark.created, d.mark.actor = found.mark.created, found.mark.actor
-		err = s.gather(ctx, &d.mark, d.at)
+		d.ref.created, d.ref.actor = found.ref.created, found.ref.actor
+		err = s.gather(ctx, &d.ref, d.at)
 	}
-	if err != nil || fate != "gone" || age.Milliseconds() < margin {
-		return fate, err
+	if err != nil || became != fateGone || age.Milliseconds() < margin {
+		return became, err
 	}
-	return sw.wentBy(ctx, &d.mark)
+	return sw.wentBy(ctx, &d.ref)
 }
 
 // forget removes index entries whose row does not exist. The creation time and the actor are in the
 // index of all rows: if that has no entry any more, the others have none either.
-func (sw *sweeping) forget(ctx context.Context, d *dueMark) error {
+func (sw *sweeping) forget(ctx context.Context, d *dueRef) error {
 	s := sw.store
 	// There are few entries of one id: a row, and interrupted calls before it.
-	members, _, err := s.walk(ctx, s.runNow, s.keys.all(sw.part), d.mark.id, 10, "")
+	members, _, err := s.walk(ctx, s.runNow, s.keys.all(sw.part), d.ref.id, 10, "")
 	if err != nil {
 		return err
 	}
 	for _, member := range members {
-		if m, ok := readScanned(member); ok && m.id == d.mark.id && m.nonce == d.mark.nonce {
-			m.user = d.mark.user
+		if m, ok := readScanned(member); ok && m.id == d.ref.id && m.nonce == d.ref.nonce {
+			m.user = d.ref.user
 			return s.gather(ctx, &m, d.at)
 		}
 	}
 	due := s.keys.due(sw.part)
-	return s.quietly(s.lua.index, due, "-", due, d.mark.due(d.at))(ctx)
+	return s.quietly(s.lua.index, due, "-", due, d.ref.due(d.at))(ctx)
 }
 
 // wentBy returns what a row was that expired in Redis.
-func (sw *sweeping) wentBy(ctx context.Context, m *mark) (fate string, err error) {
+func (sw *sweeping) wentBy(ctx context.Context, m *ref) (_ fate, err error) {
 	s := sw.store
 	key, _ := m.key(sw.realms)
 	results, err := s.askNow(ctx, s.client.B().Zscore().Key(s.keys.log(sw.part)).Member(label(key)).Build())
@@ -189,9 +198,9 @@ func (sw *sweeping) wentBy(ctx context.Context, m *mark) (fate string, err error
 		return "", err
 	}
 	if rueidis.IsRedisNil(results[0].Error()) {
-		return "over", nil
+		return fateOver, nil
 	}
-	return "revoked", nil
+	return fateRevoked, nil
 }
 
 // trim truncates the log of revocations.
