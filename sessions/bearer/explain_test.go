@@ -34,7 +34,8 @@ func TestExplain_GoesOnAfterTheFirstNo(t *testing.T) {
 	good := token(t, nil)
 	v := newVerifier(t, trust(t))
 	nowhere := trust(t)
-	nowhere.Keys = newRemote(t, RemoteConfig{URL: jwksURL, Transport: publishing(t), Timeout: time.Millisecond}) // it never ran
+	never := newRemote(t, RemoteConfig{URL: jwksURL, Transport: publishing(t)}) // it does not run
+	never.timeout, nowhere.Keys = time.Millisecond, never
 	tests := []struct {
 		name, token string
 		v           *Verifier

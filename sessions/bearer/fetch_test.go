@@ -29,13 +29,18 @@ func serve(t *testing.T, h http.HandlerFunc) *httptest.Server {
 func fetchFrom(t *testing.T, c RemoteConfig) (*Remote, error) {
 	t.Helper()
 	r := newRemote(t, c)
+	return r, fetchOnce(t, r)
+}
+
+func fetchOnce(t *testing.T, r *Remote) error {
+	t.Helper()
 	r.begin(false)
 	r.refresh(t.Context())
 	r.end()
 	if r.err != nil && r.Status().Error != r.err.Error() {
 		t.Errorf("status says %q", r.Status().Error)
 	}
-	return r, r.err
+	return r.err
 }
 
 func TestJ1_HostileServersGiveNoKeys(t *testing.T) {
@@ -185,8 +190,9 @@ func TestJ1_ASlowServerIsLeftAlone(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := serve(t, drip)
-			r, err := fetchFrom(t, RemoteConfig{URL: server.URL, Timeout: 200 * time.Millisecond})
-			if err == nil || r.Version() != 0 {
+			r := newRemote(t, RemoteConfig{URL: server.URL})
+			r.timeout = 200 * time.Millisecond
+			if err := fetchOnce(t, r); err == nil || r.Version() != 0 {
 				t.Errorf("waited for it: %v", err)
 			}
 		})

@@ -13,8 +13,8 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// DefaultInterval is how often a File is read.
-const DefaultInterval = 5 * time.Second
+// Interval is how often a File is read.
+const Interval = 5 * time.Second
 
 // A FileConfig is the configuration of a File.
 type FileConfig struct {
@@ -22,8 +22,6 @@ type FileConfig struct {
 	Path string
 	// Keys selects the keys of the file that are used.
 	Keys jose.KeyPolicy
-	// Interval is how often Run reads the file. Default: DefaultInterval.
-	Interval time.Duration
 	// Log receives changes and read errors. By default nothing is logged.
 	Log *slog.Logger
 	// Now is the clock. Default: time.Now.
@@ -43,11 +41,8 @@ type File struct {
 
 // NewFile validates the configuration. It does not read the file.
 func NewFile(c FileConfig) (*File, error) {
-	if c.Path == "" || c.Interval < 0 {
-		return nil, errors.New("no path, or a negative interval")
-	}
-	if c.Interval == 0 {
-		c.Interval = DefaultInterval
+	if c.Path == "" {
+		return nil, errors.New("no path")
 	}
 	c.Log, c.Now = logger(c.Log).With(slog.String("file", c.Path)), clock(c.Now)
 	return &File{config: c}, nil
@@ -87,7 +82,7 @@ func (f *File) take(ctx context.Context, data []byte) error {
 
 // Run reads the file at each interval until ctx ends.
 func (f *File) Run(ctx context.Context) {
-	ticker := time.NewTicker(f.config.Interval)
+	ticker := time.NewTicker(Interval)
 	defer ticker.Stop()
 	for {
 		_ = f.Load(ctx) // the error is logged, and in the status

@@ -88,7 +88,7 @@ func TestFile_ContentIsPickedUpHoweverItIsReplaced(t *testing.T) {
 					t.Fatalf("the first key is not there, version %d", version)
 				}
 				test.replace(t, path, jwks(t, jwk(t, second, nil)))
-				pass(DefaultInterval)
+				pass(Interval)
 				if has(t, f, first) || !has(t, f, second) || f.Version() == version {
 					t.Errorf("first %v, second %v, version %d after %d", has(t, f, first), has(t, f, second), f.Version(), version)
 				}
@@ -228,7 +228,7 @@ func TestFile_ThatAppearsLater(t *testing.T) {
 	key := keyOf("first", jose.ES256)
 	synctest.Test(t, func(t *testing.T) {
 		var log book
-		f := newFile(t, FileConfig{Path: path, Interval: time.Second, Log: log.logger()})
+		f := newFile(t, FileConfig{Path: path, Log: log.logger()})
 		if err := f.Load(t.Context()); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("loading what is not there: %v", err)
 		}
@@ -242,7 +242,7 @@ func TestFile_ThatAppearsLater(t *testing.T) {
 		defer stop()
 		synctest.Wait()
 		write(t, path, jwks(t, jwk(t, key, nil)))
-		pass(time.Second)
+		pass(Interval)
 		if !has(t, f, key) {
 			t.Error("not picked up")
 		}
@@ -250,10 +250,8 @@ func TestFile_ThatAppearsLater(t *testing.T) {
 }
 
 func TestFile_RefusesToBeNothing(t *testing.T) {
-	for _, c := range []FileConfig{{}, {Path: "x", Interval: -1}} {
-		if _, err := NewFile(c); err == nil {
-			t.Errorf("%+v: accepted", c)
-		}
+	if _, err := NewFile(FileConfig{}); err == nil {
+		t.Error("a file without a path was accepted")
 	}
 }
 

@@ -59,7 +59,7 @@ func TestMemory_KeysOutliveARestart(t *testing.T) {
 			t.Errorf("%+v", r.Status())
 		}
 		// It was fetched an hour before the restart: the bound counts from there.
-		pass(DefaultMaxStale - time.Hour - time.Second)
+		pass(MaxStale - time.Hour - time.Second)
 		if !has(t, r, key) {
 			t.Error("not used up to the bound")
 		}

@@ -69,7 +69,7 @@ func (r *Remote) begin(asked bool) bool {
 
 // refresh fetches the keys and returns how long to wait before the next fetch.
 func (r *Remote) refresh(ctx context.Context) time.Duration {
-	bounded, cancel := context.WithTimeout(ctx, r.config.Timeout)
+	bounded, cancel := context.WithTimeout(ctx, r.timeout)
 	got, err := r.fetch(bounded)
 	cancel()
 	if ctx.Err() != nil {
@@ -116,7 +116,7 @@ func spread(d time.Duration) time.Duration {
 	return d - rand.N(d/5) //nolint:gosec // not a secret
 }
 
-// Refresh fetches the issuer's keys and waits for them, until ctx ends or for Timeout. It joins a
+// Refresh fetches the issuer's keys and waits for them, until ctx ends or for MaxFetch. It joins a
 // fetch that is under way. The error wraps ErrKeysUnavailable; the previous keys stay in use.
 func (r *Remote) Refresh(ctx context.Context) error {
 	r.mu.Lock()
@@ -128,7 +128,7 @@ func (r *Remote) Refresh(ctx context.Context) error {
 // Fetch fetches the issuer's keys once, without a Run, and returns them without storing them. The
 // error wraps ErrDiscovery if their location could not be discovered.
 func (r *Remote) Fetch(ctx context.Context) ([]*jose.Key, error) {
-	ctx, cancel := context.WithTimeout(ctx, r.config.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
 	got, err := r.fetch(ctx)
 	if err != nil {

@@ -28,9 +28,10 @@ const (
 	// MaxRetry.
 	MinRetry = time.Second
 	MaxRetry = time.Minute
-
-	DefaultCooldown = 30 * time.Second
-	DefaultMaxStale = 24 * time.Hour
+	// Cooldown is the minimum time between two fetches for unknown key ids.
+	Cooldown = 30 * time.Second
+	// MaxStale is how long keys stay in use while they cannot be fetched again.
+	MaxStale = 24 * time.Hour
 )
 
 // A RemoteConfig is the configuration of a Remote.
@@ -45,14 +46,6 @@ type RemoteConfig struct {
 	// InsecureHTTP allows http URLs beyond loopback addresses. Anyone on the network path can then
 	// plant keys.
 	InsecureHTTP bool
-	// MaxStale is how long keys stay in use while they cannot be fetched again, at least
-	// MaxRefresh. Default: DefaultMaxStale.
-	MaxStale time.Duration
-	// Cooldown is the minimum time between two fetches for unknown key ids. Default:
-	// DefaultCooldown.
-	Cooldown time.Duration
-	// Timeout limits the duration of a fetch. Default and maximum: MaxFetch.
-	Timeout time.Duration
 	// RootCAs are the trusted CAs for the issuer and the server of URL. Default: those of the
 	// system.
 	RootCAs *x509.CertPool
@@ -76,12 +69,13 @@ type RemoteConfig struct {
 // new set decides that all other ids are unknown, so nothing is stored for made-up ids. A new key
 // of the issuer is found by the first fetch after it appeared, at most a Cooldown later.
 type Remote struct {
-	config RemoteConfig
-	jwks   *url.URL // nil for discovery
-	source string   // for people to read
-	client *http.Client
-	good   lastGood
-	ask    chan struct{} // a request waits for new keys
+	config  RemoteConfig
+	timeout time.Duration // of a fetch: MaxFetch, less in tests
+	jwks    *url.URL      // nil for discovery
+	source  string        // for people to read
+	client  *http.Client
+	good    lastGood
+	ask     chan struct{} // a request waits for new keys
 
 	mu       sync.Mutex
 	ended    bool          // Run is over
@@ -104,10 +98,7 @@ func NewRemote(c RemoteConfig) (*Remote, error) {
 	if c.Token != nil && c.URL == "" {
 		return nil, errors.New("a token for no URL")
 	}
-	if err := c.setTimes(); err != nil {
-		return nil, err
-	}
-	r := &Remote{ask: make(chan struct{}, 1), done: make(chan struct{})}
+	r := &Remote{timeout: MaxFetch, ask: make(chan struct{}, 1), done: make(chan struct{})}
 	base, err := checkURL(cmp.Or(c.URL, c.Issuer), c.InsecureHTTP)
 	if err != nil {
 		return nil, err
@@ -125,28 +116,8 @@ func NewRemote(c RemoteConfig) (*Remote, error) {
 	return r, nil
 }
 
-func (c *RemoteConfig) setTimes() error {
-	for _, field := range [...]struct {
-		name             string
-		value            *time.Duration
-		preset, min, max time.Duration
-	}{
-		{"max stale", &c.MaxStale, DefaultMaxStale, MaxRefresh, 30 * 24 * time.Hour},
-		{"cooldown", &c.Cooldown, DefaultCooldown, time.Second, MaxRefresh},
-		{"timeout", &c.Timeout, MaxFetch, time.Millisecond, MaxFetch},
-	} {
-		if *field.value == 0 {
-			*field.value = field.preset
-		}
-		if *field.value < field.min || *field.value > field.max {
-			return fmt.Errorf("%s is not %s to %s", field.name, field.min, field.max)
-		}
-	}
-	return nil
-}
-
 // Key returns a key of the issuer. It waits only if the current keys lack the id: for a fetch that
-// is under way or that it may request, until ctx ends or for Timeout. ErrKeysUnavailable means that
+// is under way or that it may request, until ctx ends or for MaxFetch. ErrKeysUnavailable means that
 // there are no keys, or that the id is unknown and new keys could not be fetched.
 func (r *Remote) Key(ctx context.Context, kid string, alg jose.Algorithm) (*jose.Key, error) {
 	key, err := r.usable().lookup(kid, alg)
@@ -164,7 +135,7 @@ func (r *Remote) Key(ctx context.Context, kid string, alg jose.Algorithm) (*jose
 // usable returns the last good keys, unless they are too old.
 func (r *Remote) usable() *snapshot {
 	last := r.good.current.Load()
-	if last == nil || !r.config.Now().Before(last.at.Add(r.config.MaxStale)) {
+	if last == nil || !r.config.Now().Before(last.at.Add(MaxStale)) {
 		return nil
 	}
 	return last
@@ -187,7 +158,7 @@ func (r *Remote) renew(ctx context.Context) error {
 	}
 	r.mu.Unlock()
 	if wait {
-		ctx, cancel := context.WithTimeout(ctx, r.config.Timeout)
+		ctx, cancel := context.WithTimeout(ctx, r.timeout)
 		defer cancel()
 		select {
 		case <-done:
@@ -205,7 +176,7 @@ func (r *Remote) renew(ctx context.Context) error {
 
 // mayAsk reports whether the cooldown since the last requested fetch is over. The lock is held.
 func (r *Remote) mayAsk() bool {
-	return !r.config.Now().Before(r.asked.Add(r.config.Cooldown))
+	return !r.config.Now().Before(r.asked.Add(Cooldown))
 }
 
 // Status returns the current state.
@@ -213,7 +184,7 @@ func (r *Remote) Status() Status {
 	last := r.good.current.Load()
 	status := Status{Issuer: r.config.Issuer, Source: r.source, Keys: last.status()}
 	if last != nil {
-		status.FetchedAt, status.UsableUntil = last.at, last.at.Add(r.config.MaxStale)
+		status.FetchedAt, status.UsableUntil = last.at, last.at.Add(MaxStale)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
