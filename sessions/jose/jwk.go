@@ -84,6 +84,18 @@ func (w *jwk) bytes(name string) ([]byte, error) {
 	return data, nil
 }
 
+// all returns several such members.
+func (w *jwk) all(names ...string) (all [][]byte, err error) {
+	for _, name := range names {
+		data, err := w.bytes(name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, data)
+	}
+	return all, nil
+}
+
 func (w *jwk) private() bool {
 	for _, name := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
 		if _, there := w.members[name]; there {

@@ -12,7 +12,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	library "github.com/lestrrat-go/jwx/v2/jwk"
 )
@@ -125,7 +124,7 @@ func (k *Key) write(raw any) ([]byte, error) {
 func typeOf(material any) (kty, crv string, err error) {
 	switch key := material.(type) {
 	case *ecdsa.PublicKey:
-		if !slices.Contains(curves, key.Curve) {
+		if curves[key.Curve.Params().Name] != key.Curve {
 			return "", "", fmt.Errorf("%w: its curve", ErrUnsupportedKey)
 		}
 		if _, err := key.ECDH(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"crypto/subtle"
 	"fmt"
 	"math/big"
+	"slices"
 )
 
 // material returns the key material that the members of the JWK describe (RFC 7518 section 6, RFC
@@ -37,34 +38,21 @@ func (w *jwk) material() (any, error) {
 	}
 }
 
-var curves = []elliptic.Curve{elliptic.P256(), elliptic.P384(), elliptic.P521()}
-
-func (w *jwk) curve() (elliptic.Curve, error) {
-	for _, curve := range curves {
-		if curve.Params().Name == w.crv {
-			return curve, nil
-		}
-	}
-	return nil, fmt.Errorf("%w: its crv", ErrUnsupportedKey)
-}
+var curves = map[string]elliptic.Curve{"P-256": elliptic.P256(), "P-384": elliptic.P384(), "P-521": elliptic.P521()}
 
 func (w *jwk) point() (*ecdsa.PublicKey, error) {
-	curve, err := w.curve()
+	curve, known := curves[w.crv]
+	if !known {
+		return nil, fmt.Errorf("%w: its crv", ErrUnsupportedKey)
+	}
+	at, err := w.all("x", "y")
 	if err != nil {
 		return nil, err
 	}
-	x, err := w.bytes("x")
-	if err != nil {
-		return nil, err
-	}
-	y, err := w.bytes("y")
-	if err != nil {
-		return nil, err
-	}
-	if size := coordinate(curve); len(x) != size || len(y) != size {
+	if size := coordinate(curve); len(at[0]) != size || len(at[1]) != size {
 		return nil, fmt.Errorf("%w: x or y has another length than the curve's", ErrKey)
 	}
-	key, err := ecdsa.ParseUncompressedPublicKey(curve, append(append([]byte{4}, x...), y...))
+	key, err := ecdsa.ParseUncompressedPublicKey(curve, slices.Concat([]byte{4}, at[0], at[1]))
 	if err != nil {
 		return nil, fmt.Errorf("%w: the point is not on the curve", ErrKey)
 	}
@@ -75,19 +63,15 @@ func (w *jwk) point() (*ecdsa.PublicKey, error) {
 func coordinate(curve elliptic.Curve) int { return (curve.Params().BitSize + 7) / 8 }
 
 func (w *jwk) modulus() (*rsa.PublicKey, error) {
-	n, err := w.bytes("n")
+	members, err := w.all("n", "e")
 	if err != nil {
 		return nil, err
 	}
-	e, err := w.bytes("e")
-	if err != nil {
-		return nil, err
-	}
-	exponent := new(big.Int).SetBytes(e)
+	exponent := new(big.Int).SetBytes(members[1])
 	if exponent.BitLen() > 31 {
 		return nil, fmt.Errorf("%w: RSA with an exponent of more than 31 bits", ErrUnsupportedKey)
 	}
-	return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(exponent.Int64())}, nil
+	return &rsa.PublicKey{N: new(big.Int).SetBytes(members[0]), E: int(exponent.Int64())}, nil
 }
 
 // signer returns the private key of the JWK, which must match its public key.
@@ -133,15 +117,11 @@ func (w *jwk) rsa(public *rsa.PublicKey, d []byte) (crypto.Signer, error) {
 	if err := checkRSA(public); err != nil {
 		return nil, err // before the library, which calls it malformed
 	}
-	p, err := w.bytes("p")
+	primes, err := w.all("p", "q")
 	if err != nil {
 		return nil, err
 	}
-	q, err := w.bytes("q")
-	if err != nil {
-		return nil, err
-	}
-	key := &rsa.PrivateKey{PublicKey: *public, D: new(big.Int).SetBytes(d), Primes: []*big.Int{new(big.Int).SetBytes(p), new(big.Int).SetBytes(q)}}
+	key := &rsa.PrivateKey{PublicKey: *public, D: new(big.Int).SetBytes(d), Primes: []*big.Int{new(big.Int).SetBytes(primes[0]), new(big.Int).SetBytes(primes[1])}}
 	key.Precompute()
 	if key.Validate() != nil {
 		return nil, errPair

@@ -5,7 +5,6 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
@@ -29,14 +28,10 @@ type PrivateKey struct {
 func Generate(alg Algorithm) (*PrivateKey, error) {
 	var signer crypto.Signer
 	var err error
-	switch kinds[alg].crv + kinds[alg].kty {
-	case "P-256EC":
-		signer, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	case "P-384EC":
-		signer, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
-	case "P-521EC":
-		signer, err = ecdsa.GenerateKey(elliptic.P521(), rand.Reader)
-	case "Ed25519OKP":
+	switch kind := kinds[alg]; kind.kty {
+	case "EC":
+		signer, err = ecdsa.GenerateKey(curves[kind.crv], rand.Reader)
+	case "OKP":
 		_, signer, err = ed25519.GenerateKey(rand.Reader)
 	case "RSA":
 		signer, err = rsa.GenerateKey(rand.Reader, generatedRSA)

@@ -17,7 +17,7 @@ type Seen struct {
 // seen are the counts by the issuer's name in rules.
 type seen struct {
 	mu sync.Mutex
-	by map[string]*Seen
+	by map[string]Seen
 }
 
 // Created counts a new row, under the name of its caller's issuer in rules.
@@ -25,13 +25,9 @@ func (l *Logouts) Created(trust string, s *sessions.Session) {
 	l.seen.mu.Lock()
 	defer l.seen.mu.Unlock()
 	if l.seen.by == nil {
-		l.seen.by = make(map[string]*Seen)
+		l.seen.by = make(map[string]Seen)
 	}
 	of := l.seen.by[trust]
-	if of == nil {
-		of = new(Seen)
-		l.seen.by[trust] = of
-	}
 	of.Rows++
 	if s.ActorSID != "" {
 		of.SID++
@@ -39,14 +35,12 @@ func (l *Logouts) Created(trust string, s *sessions.Session) {
 	if s.ActorSub != "" {
 		of.Subject++
 	}
+	l.seen.by[trust] = of
 }
 
 // Seen returns the counts of an issuer.
 func (l *Logouts) Seen(trust string) Seen {
 	l.seen.mu.Lock()
 	defer l.seen.mu.Unlock()
-	if of := l.seen.by[trust]; of != nil {
-		return *of
-	}
-	return Seen{}
+	return l.seen.by[trust]
 }
