@@ -263,11 +263,11 @@ func TestAssertion_WithoutAnIDIsGoodOnceToo(t *testing.T) {
 	f.want(ask(f.assertion(map[string]any{"jti": nil, "exp": f.now.Add(2 * time.Minute).Unix()})), 200, "")
 }
 
-func TestReplays_AreForgottenWhenTheyAreOverAFewAtOnceAndRefusedWhenTheyAreTooMany(t *testing.T) {
+func TestReplays_AreForgottenWhenTheyAreOverAndRefusedWhenTheyAreTooMany(t *testing.T) {
 	now := time.Unix(1000, 0)
 	r := new(replays)
 	for i := range maxReplays {
-		if fresh, full := r.add(strconv.Itoa(i), now.Add(time.Minute), now); !fresh || full {
+		if fresh, full := r.add(strconv.Itoa(i), now.Add(time.Duration(1+i%3)*time.Minute), now); !fresh || full {
 			t.Fatalf("%d: %t %t", i, fresh, full)
 		}
 	}
@@ -276,28 +276,25 @@ func TestReplays_AreForgottenWhenTheyAreOverAFewAtOnceAndRefusedWhenTheyAreTooMa
 			t.Errorf("one more: fresh %t, full %t", fresh, full)
 		}
 	}
-	if fresh, full := r.add("0", now.Add(time.Minute), now); fresh || full {
+	if fresh, full := r.add("0", now.Add(2*time.Minute), now); fresh || full { // which ends at another time than before
 		t.Errorf("one that was used: fresh %t, full %t", fresh, full)
 	}
-	now = now.Add(2 * time.Minute)
+	if fresh, _ := r.add("0", now.Add(2*time.Minute), now.Add(time.Minute)); fresh {
+		t.Error("one that is not over was forgotten")
+	}
+	now = now.Add(time.Minute + replayBlock*time.Second)
 	for i := range 4 {
-		if fresh, full := r.add(strconv.Itoa(i), now.Add(time.Minute), now); !fresh || full { // the same again
-			t.Fatalf("%d, when all are over: %t %t", i, fresh, full)
+		if fresh, full := r.add(strconv.Itoa(3*i), now.Add(time.Minute), now); !fresh || full { // the same again
+			t.Errorf("%d, when those of the first minute are over: %t %t", 3*i, fresh, full)
 		}
-		if want := maxReplays - (i+1)*(forgetAtOnce-1); len(r.ends) != want {
-			t.Errorf("%d are remembered, want %d: nobody waits for all that are over to be forgotten", len(r.ends), want)
-		}
-	}
-	for i := range maxReplays {
-		r.add("b"+strconv.Itoa(i%8), now.Add(time.Minute), now)
-	}
-	for i := range 4 {
-		if fresh, _ := r.add(strconv.Itoa(i), now.Add(time.Minute), now); fresh {
-			t.Errorf("%d was forgotten with its use before", i)
+		if fresh, _ := r.add(strconv.Itoa(3*i+1), now.Add(time.Minute), now); fresh {
+			t.Errorf("%d, which is not over, was forgotten", 3*i+1)
 		}
 	}
-	if len(r.seen) != 12 || len(r.ends) != 12 {
-		t.Errorf("%d and %d are remembered, and 12 are not over", len(r.seen), len(r.ends))
+	now = now.Add(time.Hour)
+	r.add("last", now.Add(time.Minute), now)
+	if len(r.seen) != 1 {
+		t.Errorf("%d blocks are remembered, and one is not over", len(r.seen))
 	}
 }
 
