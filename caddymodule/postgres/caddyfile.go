@@ -6,25 +6,23 @@ import (
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"authsidecar/caddymodule/config/directive"
 	"authsidecar/caddymodule/internal/placeholder"
-	"authsidecar/caddymodule/internal/storemodule"
 )
 
 // inDSN matches a password, which must be in the environment or in a file instead.
 var inDSN = regexp.MustCompile(`(?i)(?:^[a-z]+://[^/@:]*:([^@/]+)@|\bpassword\s*=\s*([^\s&]+))`)
 
-// setDSN returns a parser for a DSN, which must not contain a password.
-func setDSN(into *string) func(dsn string) error {
-	return func(dsn string) error {
-		if dsn == "" {
-			return errors.New(" has an empty DSN: leave it away to use the PG* variables")
-		}
-		if found := inDSN.FindStringSubmatch(dsn); found != nil && !placeholder.Alone(found[1]+found[2]) {
-			return storemodule.ErrLiteralPassword
-		}
-		*into = dsn
-		return nil
+// setDSN parses a DSN, which must not contain a password.
+func setDSN(into *string, dsn string) error {
+	if dsn == "" {
+		return errors.New("the DSN is empty: leave it away to use the PG* variables")
 	}
+	if found := inDSN.FindStringSubmatch(dsn); found != nil && !placeholder.Alone(found[1]+found[2]) {
+		return directive.SecretItself("password")
+	}
+	*into = dsn
+	return nil
 }
 
 // UnmarshalCaddyfile sets up the store from Caddyfile tokens:
@@ -37,15 +35,12 @@ func setDSN(into *string) func(dsn string) error {
 //		timeout   <duration>
 //	}
 func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	syntax := storemodule.Syntax{
-		Name: name, Store: s, Address: setDSN(&s.DSN), TooMuch: "store postgres [<dsn>], in quotes if it has blanks",
-		Words: map[string]func([]string) error{
-			"password":  storemodule.Secret("password", &s.Password),
-			"schema":    storemodule.Text("schema", &s.Schema),
-			"listen":    storemodule.One("listen", setDSN(&s.Listen)),
-			"max_conns": storemodule.Count("max_conns", mostConns, &s.MaxConns),
-			"timeout":   storemodule.Duration("timeout", &s.Timeout),
-		},
+	address := func(dsn string) error { return setDSN(&s.DSN, dsn) }
+	listen := func(values []string) error {
+		if len(values) != 1 {
+			return errors.New("listen needs one DSN, in quotes if it has blanks, or off")
+		}
+		return setDSN(&s.Listen, values[0])
 	}
-	return syntax.Unmarshal(d)
+	return directive.ReadStore(d, "postgres [<dsn>], in quotes if it has blanks", s, address, map[string]func([]string) error{"listen": listen})
 }

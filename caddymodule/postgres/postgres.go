@@ -34,17 +34,17 @@ type Store struct {
 	// `PGUSER`, `PGPASSWORD`, `PGSSLMODE` and so on.
 	DSN string `json:"dsn,omitempty" placeholders:"resolve"`
 	// The password, if it is not in the DSN. It may contain any character.
-	Password string `json:"password,omitempty" placeholders:"resolve"`
+	Password string `json:"password,omitempty" placeholders:"resolve" example:"{env.PGPASSWORD}"`
 	// The schema of the tables, which is created if it does not exist. Default: `auth_sessions`.
-	Schema string `json:"schema,omitempty" placeholders:"resolve"`
+	Schema string `json:"schema,omitempty" placeholders:"resolve" example:"my_app"`
 	// The DSN for listening for revocations, if the DSN is that of PgBouncer in transaction mode:
 	// that of the database itself. `off` polls every 250 ms instead. Default: the DSN.
 	Listen string `json:"listen,omitempty" placeholders:"resolve"`
 	// How many statements run concurrently. Three more connections are reserved for background
 	// work. Default: 16.
-	MaxConns int `json:"max_conns,omitempty"`
+	MaxConns int `json:"max_conns,omitempty" example:"32"`
 	// The timeout of each statement. Default: 5 s.
-	Timeout caddy.Duration `json:"timeout,omitempty"`
+	Timeout caddy.Duration `json:"timeout,omitempty" example:"3s"`
 }
 
 // CaddyModule returns the Caddy module information.

@@ -9,8 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"authsidecar/caddymodule/config/directive"
 	"authsidecar/caddymodule/internal/placeholder"
-	"authsidecar/caddymodule/internal/storemodule"
 )
 
 // inURL matches a password, which must be in the environment or in a file instead.
@@ -29,29 +29,16 @@ var inURL = regexp.MustCompile(`^[A-Za-z]+://[^/@:]*:([^@]+)@`)
 //		timeout           <duration>
 //	}
 func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	syntax := storemodule.Syntax{
-		Name: name, Store: s, Address: s.address, TooMuch: "store redis [<url>]",
-		Words: map[string]func([]string) error{
-			"password":          storemodule.Secret("password", &s.Password),
-			"sentinel_user":     storemodule.Text("sentinel_user", &s.SentinelUser),
-			"sentinel_password": storemodule.Secret("sentinel_password", &s.SentinelPassword),
-			"ca":                storemodule.Text("ca", &s.CA),
-			"prefix":            storemodule.Text("prefix", &s.Prefix),
-			"wait":              s.wait,
-			"max_calls":         storemodule.Count("max_calls", mostCalls, &s.MaxCalls),
-			"timeout":           storemodule.Duration("timeout", &s.Timeout),
-		},
-	}
-	return syntax.Unmarshal(d)
+	return directive.ReadStore(d, "redis [<url>]", s, s.address, map[string]func([]string) error{"wait": s.wait})
 }
 
 // address parses a URL, which must not contain a password.
 func (s *Store) address(url string) error {
 	if url == "" {
-		return errors.New(" has an empty URL: leave it away for redis://127.0.0.1:6379")
+		return errors.New("the URL is empty: leave it away for redis://127.0.0.1:6379")
 	}
 	if found := inURL.FindStringSubmatch(url); found != nil && !placeholder.Alone(found[1]) {
-		return storemodule.ErrLiteralPassword
+		return directive.SecretItself("password")
 	}
 	s.URL = url
 	return nil

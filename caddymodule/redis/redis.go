@@ -33,24 +33,24 @@ type Store struct {
 	// `redis://127.0.0.1:6379`.
 	URL string `json:"url,omitempty" placeholders:"resolve"`
 	// The password, if it is not in the URL. It may contain any character.
-	Password string `json:"password,omitempty" placeholders:"resolve"`
+	Password string `json:"password,omitempty" placeholders:"resolve" example:"{env.REDIS_PASSWORD}"`
 	// The user and the password for Sentinels that require them.
-	SentinelUser     string `json:"sentinel_user,omitempty" placeholders:"resolve"`
-	SentinelPassword string `json:"sentinel_password,omitempty" placeholders:"resolve"`
+	SentinelUser     string `json:"sentinel_user,omitempty" placeholders:"resolve" example:"sidecar"`
+	SentinelPassword string `json:"sentinel_password,omitempty" placeholders:"resolve" example:"{env.SENTINEL_PASSWORD}"`
 	// A PEM file of the CAs that are trusted for the server, instead of those of the system. Only
 	// with `rediss://`.
-	CA string `json:"ca,omitempty" placeholders:"resolve"`
+	CA string `json:"ca,omitempty" placeholders:"resolve" example:"/etc/redis/ca.pem"`
 	// The prefix of all keys, before a colon. Default: `auth_sessions`.
-	Prefix string `json:"prefix,omitempty" placeholders:"resolve"`
+	Prefix string `json:"prefix,omitempty" placeholders:"resolve" example:"my-app"`
 	// How many replicas must confirm a write before it is acknowledged. Default: none.
 	WaitReplicas int `json:"wait_replicas,omitempty"`
 	// How long to wait for them before the answer is 503. Default: 1 s.
 	WaitTimeout caddy.Duration `json:"wait_timeout,omitempty"`
 	// How many calls are made concurrently. Default: 256; 64 with wait_replicas, where each has a
 	// connection of its own.
-	MaxCalls int `json:"max_calls,omitempty"`
+	MaxCalls int `json:"max_calls,omitempty" example:"512"`
 	// The timeout of each call. Default: 5 s.
-	Timeout caddy.Duration `json:"timeout,omitempty"`
+	Timeout caddy.Duration `json:"timeout,omitempty" example:"3s"`
 }
 
 const (

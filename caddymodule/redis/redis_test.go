@@ -17,7 +17,7 @@ import (
 
 var update = flag.Bool("update", false, "write what the adapter says into testdata/adapt")
 
-func TestAdapt(t *testing.T) { storemoduletest.Adapt(t, 23, *update) }
+func TestAdapt(t *testing.T) { storemoduletest.Adapt(t, 25, *update) }
 
 // TestValidateTouchesNoNetwork validates a configuration whose server is nowhere.
 func TestValidateTouchesNoNetwork(t *testing.T) {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
 	"authsidecar/caddymodule/config"
@@ -83,16 +81,19 @@ func (p *parser) check() error {
 	if err := json.Unmarshal(data, whole); err != nil {
 		return p.WrapErr(err)
 	}
-	at, err := whole.CheckWritten()
-	if err == nil {
-		return nil
-	}
-	for {
+	return p.located(whole.CheckWritten())
+}
+
+// located returns an error with the line of the word that it is about, or else of the block which
+// that stands in; nil for none.
+func (p *parser) located(at string, err error) error {
+	for err != nil {
 		if d, ok := p.marks[at]; ok {
 			return d.WrapErr(err)
 		}
 		at = at[:max(strings.LastIndexByte(at, '.'), 0)]
 	}
+	return nil
 }
 
 func (p *parser) directive() error {
@@ -137,31 +138,4 @@ func (p *parser) trust() error {
 		"events":     func() error { return p.events(t, at) },
 		"users":      func() error { return p.users(t) },
 	}), "only")
-}
-
-const storeNamespace = "auth_sessions.stores"
-
-// store parses the engine of the sessions. The engine's module parses what follows its name.
-func (p *parser) store() error {
-	if !p.NextArg() {
-		return p.Err("store needs the name of an engine, as in: store pebble")
-	}
-	name := p.Val()
-	var known []string
-	for _, module := range caddy.GetModules(storeNamespace) {
-		known = append(known, module.ID.Name())
-	}
-	if _, err := caddy.GetModule(storeNamespace + "." + name); err != nil || strings.Contains(name, ".") {
-		err := p.unknown("store", name, known)
-		if name == "redis" || name == "postgres" {
-			err = p.Errf("store %s is not in this build: build it with ./xcaddy.sh --with authsidecar/caddymodule/%s, or write store pebble", name, name)
-		}
-		return err
-	}
-	module, err := caddyfile.UnmarshalModule(p.Dispenser, storeNamespace+"."+name)
-	if err != nil {
-		return err
-	}
-	p.config.StoreRaw = caddyconfig.JSONModuleObject(module, "engine", name, nil)
-	return nil
 }

@@ -38,7 +38,7 @@ func (p *parser) secrets(into *[]string) error {
 		return err
 	}
 	if slices.ContainsFunc(*into, func(value string) bool { return !placeholder.Alone(value) }) {
-		return p.secretItself(word)
+		return p.Errf("%s: %w", p.name, SecretItself(word))
 	}
 	return nil
 }

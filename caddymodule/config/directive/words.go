@@ -1,6 +1,7 @@
 package directive
 
 import (
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -95,7 +96,8 @@ func (p *parser) literal(example string) (string, error) {
 	return value, err
 }
 
-// fields adds the words for fields of a struct: those with the tag example, by their JSON names.
+// fields adds the words for fields of a struct: those with the tag example, by their JSON names. If
+// the example is a placeholder, the value is a secret.
 func (p *parser) fields(into any, more words) words {
 	v := reflect.ValueOf(into).Elem()
 	for i := range v.NumField() {
@@ -106,7 +108,7 @@ func (p *parser) fields(into any, more words) words {
 		}
 		word, _, _ := strings.Cut(tag.Get("json"), ",")
 		more[word] = func() error {
-			if tag.Get("placeholders") == "secret" {
+			if placeholder.Alone(example) {
 				return p.secret(v.Field(i).Addr().Interface().(*string), example)
 			}
 			return p.value(v.Field(i).Addr().Interface(), example)
@@ -127,13 +129,11 @@ func (p *parser) value(into any, example string) (err error) {
 		var first string
 		first, err = p.next(example)
 		*into, p.mend = append([]string{first}, p.RemainingArgs()...), "write all its values on one line"
+	case *int:
+		err = p.number(into, 1, "whole number above 0", example)
 	case **int:
 		*into = new(int)
-		err = p.parse(example, "whole number", func(value string) error {
-			n, err := strconv.ParseUint(value, 10, 63)
-			**into = int(n)
-			return err
-		})
+		err = p.number(*into, 0, "whole number", example)
 	case **caddy.Duration:
 		*into = new(caddy.Duration)
 		err = p.duration(*into, example)
@@ -160,6 +160,17 @@ func (p *parser) parse(example, kind string, parse func(string) error) error {
 	return err
 }
 
+// number parses a whole number, least or more.
+func (p *parser) number(into *int, least uint64, kind, example string) error {
+	return p.parse(example, kind, func(value string) error {
+		n, err := strconv.ParseUint(value, 10, 63)
+		if *into = int(n); n < least {
+			return strconv.ErrRange
+		}
+		return err
+	})
+}
+
 // duration parses a duration, which may be zero.
 func (p *parser) duration(into *caddy.Duration, example string) error {
 	word := p.Val()
@@ -180,12 +191,13 @@ func (p *parser) secret(into *string, example string) error {
 	word := p.Val()
 	value, err := p.next(example)
 	if err == nil && !placeholder.Alone(value) {
-		return p.secretItself(word)
+		return p.Errf("%s: %w", p.name, SecretItself(word))
 	}
 	*into = value
 	return err
 }
 
-func (p *parser) secretItself(word string) error {
-	return p.Errf("%s: this is the %s itself: keep it out of the Caddyfile and write where it is, {env.NAME} or {file./path} ({$NAME} would copy it in)", p.name, word)
+// SecretItself returns the error for a secret that stands in a Caddyfile, in place of where it is.
+func SecretItself(word string) error {
+	return fmt.Errorf("this is the %s itself: keep it out of the Caddyfile and write where it is, {env.NAME} or {file./path} ({$NAME} would copy it in)", word)
 }
