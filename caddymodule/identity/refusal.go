@@ -128,11 +128,7 @@ func (m *Middleware) answer(w http.ResponseWriter, r *http.Request, f *refusal) 
 		return nil
 	}
 	header.Add("Vary", "Accept, Sec-Fetch-Mode")
-	if p := f.Of(observe.RequestID(r)); forward.Person(r) {
-		p.WritePage(w, f.next()...)
-	} else {
-		p.Write(w)
-	}
+	f.Of(observe.RequestID(r)).Answer(w, r, f.next()...)
 	return nil
 }
 

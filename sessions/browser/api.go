@@ -5,7 +5,6 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/browser/signin"
-	"authsidecar/sessions/forward"
 	"authsidecar/sessions/httpapi"
 	"authsidecar/sessions/internal/endpoint"
 	"authsidecar/sessions/urlpath"
@@ -58,11 +57,6 @@ func (a *API) requestID(r *http.Request) string {
 func (a *API) fail(w http.ResponseWriter, r *http.Request, _ urlpath.Match, err error) {
 	p := httpapi.ProblemOf(err)
 	a.Observer.Failed(r.Context(), p.Status, err)
-	p = p.Of(a.requestID(r))
 	defer endpoint.LeaveBody(w, r)()
-	if forward.Person(r) {
-		p.WritePage(w)
-	} else {
-		p.Write(w)
-	}
+	p.Of(a.requestID(r)).Answer(w, r)
 }

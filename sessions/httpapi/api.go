@@ -55,22 +55,10 @@ type Config struct {
 
 // An API serves the requests that Route matches.
 type API struct {
-	own         urlpath.Own
-	documents   []document
-	lifecycle   bool
-	openAPI     []byte
-	keys        func() []*jose.Key
-	keysMaxAge  time.Duration
-	actorIssuer string
-	verifier    *bearer.Verifier
-	manager     *sessions.Manager
-	crossSite   func(*http.Request) bool
-	clientIP    func(*http.Request) string
-	requestID   func(*http.Request) string
-	observer    sessions.Observer
-	deliver     Deliverer
-	cookies     Cookies
-	bodies      endpoint.Bodies
+	Config
+	own       urlpath.Own
+	documents []document
+	bodies    endpoint.Bodies
 }
 
 // New returns an API.
@@ -81,14 +69,7 @@ func New(c Config) *API {
 	if c.RequestID == nil {
 		c.RequestID = func(*http.Request) string { return "" }
 	}
-	return &API{
-		own: urlpath.NewOwn(c.Path, c.Lifecycle), documents: documentsOf(&c),
-		lifecycle: c.Lifecycle, openAPI: c.OpenAPI, keys: c.Keys, keysMaxAge: c.KeysMaxAge,
-		actorIssuer: c.ActorIssuer,
-		verifier:    c.Verifier, manager: c.Manager,
-		crossSite: c.CrossSite, clientIP: c.ClientIP, requestID: c.RequestID, observer: c.Observer,
-		deliver: c.Deliver, cookies: c.Cookies,
-	}
+	return &API{Config: c, own: urlpath.NewOwn(c.Path, c.Lifecycle), documents: documentsOf(&c)}
 }
 
 // Serve answers a request that Route matched. A panic becomes a 500, and is reported as a failure
@@ -99,12 +80,12 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) {
 	}
 }
 
-// fail writes an error.
+// fail writes an error: as a page for a person.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := ProblemOf(err)
-	a.observer.Failed(r.Context(), p.Status, err)
+	a.Observer.Failed(r.Context(), p.Status, err)
 	defer LeaveBody(w, r)()
-	p.Of(a.requestID(r)).Write(w)
+	p.Of(a.RequestID(r)).Answer(w, r)
 }
 
 // NeedsStore reports whether answering a request requires the store. The documents require at most
@@ -164,7 +145,7 @@ func (a *API) routes(rest string) []route {
 		}
 	}
 	switch {
-	case !a.lifecycle:
+	case !a.Lifecycle:
 		return bareRoutes
 	case rest == "":
 		return pathRoutes
@@ -187,18 +168,18 @@ func (a *API) authenticate(r *http.Request) (*sessions.Caller, error) {
 			return nil, problemCredentials
 		}
 	}
-	found, err := a.verifier.Find(r.Header)
+	found, err := a.Verifier.Find(r.Header)
 	if err != nil {
 		return nil, err
 	}
-	if found.Header != "" && (a.crossSite == nil || a.crossSite(r)) {
+	if found.Header != "" && (a.CrossSite == nil || a.CrossSite(r)) {
 		return nil, problemCrossOrigin
 	}
-	caller, err := a.verifier.VerifyFound(r.Context(), found)
+	caller, err := a.Verifier.VerifyFound(r.Context(), found)
 	if err != nil || !caller.Own {
 		return caller, err
 	}
-	ended, err := a.manager.Revoked(r.Context(), caller)
+	ended, err := a.Manager.Revoked(r.Context(), caller)
 	if ended {
 		err = sessions.ErrEnded
 	}

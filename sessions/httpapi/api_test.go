@@ -168,7 +168,7 @@ func TestRefresh_APolicyThatSaysNoIsInvalidGrant(t *testing.T) {
 	if err := json.Unmarshal(f.post("/auth/sessions", `{"user_id":"alice"}`).Body.Bytes(), &answer); err != nil {
 		t.Fatal(err)
 	}
-	f.api.manager.Policy = &sessions.Policy{RequireReason: true}
+	f.api.Manager.Policy = &sessions.Policy{RequireReason: true}
 	got := f.post("/auth/sessions/current/refresh", `{"refresh_token":"`+answer.RefreshToken+`"}`)
 	if got.Code != 400 || code(t, got) != "invalid_grant" {
 		t.Errorf("%d %s", got.Code, got.Body)

@@ -179,7 +179,7 @@ func TestBody_SlowOnesAreBoundedAndLeaveRoomForOthers(t *testing.T) {
 func TestBody_ThatNobodyReadsIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t)
-		f.api.keys = func() []*jose.Key { return nil }
+		f.api.Keys = func() []*jose.Key { return nil }
 		listener := servePipes(t, f.api)
 		for target, want := range map[string]int{
 			"GET /auth/sessions/jwks.json": 200, "GET /auth/sessions?user_id=alice": 200, "GET /auth/sessions/current": 401, "DELETE /auth/sessions?user_id=alice": 200, "PUT /auth/sessions": 405,

@@ -23,8 +23,8 @@ type Cookies interface {
 // authenticateSelf is authenticate for endpoints that also accept cookies.
 func (a *API) authenticateSelf(w http.ResponseWriter, r *http.Request) (*sessions.Caller, error) {
 	caller, err := a.authenticate(r)
-	if a.cookies == nil || !errors.Is(err, bearer.ErrNoToken) {
+	if a.Cookies == nil || !errors.Is(err, bearer.ErrNoToken) {
 		return caller, err
 	}
-	return a.cookies.Caller(w, r)
+	return a.Cookies.Caller(w, r)
 }

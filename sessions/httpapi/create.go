@@ -35,11 +35,11 @@ func (a *API) create(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	req.Caller = caller
-	req.IP, req.UserAgent = a.clientIP(r), r.UserAgent()
+	req.IP, req.UserAgent = a.ClientIP(r), r.UserAgent()
 	if err := a.prepare(r, way, req); err != nil {
 		return err
 	}
-	grant, err := a.manager.Create(r.Context(), req)
+	grant, err := a.Manager.Create(r.Context(), req)
 	if err != nil {
 		return err
 	}

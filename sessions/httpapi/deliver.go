@@ -27,10 +27,10 @@ func (a *API) prepare(r *http.Request, way string, req *sessions.CreateRequest) 
 		return ErrReturnTo
 	case way == inBody:
 		return nil
-	case a.deliver == nil:
+	case a.Deliver == nil:
 		return ErrDeliver
 	default:
-		return a.deliver.Prepare(r, way, req)
+		return a.Deliver.Prepare(r, way, req)
 	}
 }
 
@@ -40,5 +40,5 @@ func (a *API) answer(w http.ResponseWriter, r *http.Request, way string, grant *
 		writeGrant(w, grant)
 		return nil
 	}
-	return a.deliver.Deliver(w, r, way, grant)
+	return a.Deliver.Deliver(w, r, way, grant)
 }

@@ -30,7 +30,7 @@ func (*postman) Deliver(w http.ResponseWriter, _ *http.Request, _ string, _ *ses
 func TestReturnTo_LeadsToAPageOfThisSite(t *testing.T) {
 	f := newFixture(t)
 	p := new(postman)
-	f.api.deliver = p
+	f.api.Deliver = p
 	body := func(returnTo, way string) string {
 		t.Helper()
 		data, err := json.Marshal(map[string]any{"user_id": "alice", "deliver": way, "return_to": returnTo})

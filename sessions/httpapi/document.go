@@ -36,7 +36,7 @@ func (a *API) jwks(w http.ResponseWriter, r *http.Request) error {
 	set := struct {
 		Keys []json.RawMessage `json:"keys"`
 	}{Keys: []json.RawMessage{}}
-	for _, key := range a.keys() {
+	for _, key := range a.Keys() {
 		jwk, err := key.PublicJWK()
 		if err != nil {
 			return fmt.Errorf("publishing keys: %w", err)
@@ -47,7 +47,7 @@ func (a *API) jwks(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("publishing keys: %w", err)
 	}
-	endpoint.Publish(w, r, "application/jwk-set+json", a.keysMaxAge, data)
+	endpoint.Publish(w, r, "application/jwk-set+json", a.KeysMaxAge, data)
 	return nil
 }
 
@@ -56,6 +56,6 @@ const describedFor = 5 * time.Minute
 
 // describe answers GET <path>/openapi.json.
 func (a *API) describe(w http.ResponseWriter, r *http.Request) error {
-	endpoint.Publish(w, r, "application/json", describedFor, a.openAPI)
+	endpoint.Publish(w, r, "application/json", describedFor, a.OpenAPI)
 	return nil
 }

@@ -19,7 +19,7 @@ func (a *API) refresh(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	grant, err := a.manager.Refresh(r.Context(), &sessions.RefreshRequest{Token: token, IP: a.clientIP(r)})
+	grant, err := a.Manager.Refresh(r.Context(), &sessions.RefreshRequest{Token: token, IP: a.ClientIP(r)})
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func (a *API) held(w http.ResponseWriter, r *http.Request) (*sessions.Session, e
 		if err != nil {
 			return nil, err
 		}
-		session, err := a.manager.Current(r.Context(), &sessions.RefreshRequest{Token: token, IP: a.clientIP(r)})
+		session, err := a.Manager.Current(r.Context(), &sessions.RefreshRequest{Token: token, IP: a.ClientIP(r)})
 		return &session, err
 	}
 	defer LeaveBody(w, r)()
@@ -62,7 +62,7 @@ func (a *API) held(w http.ResponseWriter, r *http.Request) (*sessions.Session, e
 	if !caller.Own {
 		return nil, problemToken // it belongs to no session
 	}
-	session, err := a.manager.CurrentOf(r.Context(), caller)
+	session, err := a.Manager.CurrentOf(r.Context(), caller)
 	if errors.Is(err, sessions.ErrNotFound) {
 		return nil, problemToken
 	}
@@ -82,16 +82,16 @@ func (a *API) current(w http.ResponseWriter, r *http.Request) error {
 // signOut answers DELETE <path>/current.
 func (a *API) signOut(w http.ResponseWriter, r *http.Request) error {
 	_, err := bearer.FromHeader(r.Header)
-	byCookie := a.cookies != nil && errors.Is(err, bearer.ErrNoToken) && r.ContentLength == 0
+	byCookie := a.Cookies != nil && errors.Is(err, bearer.ErrNoToken) && r.ContentLength == 0
 	session, err := a.held(w, r)
 	if err != nil {
 		return err
 	}
-	if err := a.manager.SignOut(r.Context(), session, a.clientIP(r)); err != nil {
+	if err := a.Manager.SignOut(r.Context(), session, a.ClientIP(r)); err != nil {
 		return err
 	}
 	if byCookie {
-		a.cookies.SignedOut(w, r)
+		a.Cookies.SignedOut(w, r)
 	}
 	endpoint.WriteJSON(w, http.StatusOK, "application/json", done)
 	return nil

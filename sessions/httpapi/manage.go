@@ -26,12 +26,12 @@ func (a *API) rights(w http.ResponseWriter, r *http.Request) (*sessions.Rights, 
 	if err != nil {
 		return nil, nil, err
 	}
-	rights, err := a.manager.RightsOf(caller, a.clientIP(r))
+	rights, err := a.Manager.RightsOf(caller, a.ClientIP(r))
 	if err != nil {
 		return nil, nil, err
 	}
 	if caller.Own {
-		_, err := a.manager.CurrentOf(r.Context(), caller)
+		_, err := a.Manager.CurrentOf(r.Context(), caller)
 		if errors.Is(err, sessions.ErrNotFound) {
 			return nil, nil, problemToken
 		}
@@ -72,7 +72,7 @@ func (a *API) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || limit < 1 || limit > maxLimit {
 		return problemFilter
 	}
-	page, err := a.manager.List(r.Context(), q.rights, q.filter, q.query.Get("cursor"), limit)
+	page, err := a.Manager.List(r.Context(), q.rights, q.filter, q.query.Get("cursor"), limit)
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (a *API) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	session, err := a.manager.Get(r.Context(), rights, sessionID(r))
+	session, err := a.Manager.Get(r.Context(), rights, sessionID(r))
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := a.manager.Revoke(r.Context(), rights, sessionID(r)); err != nil {
+	if err := a.Manager.Revoke(r.Context(), rights, sessionID(r)); err != nil {
 		return err
 	}
 	endpoint.WriteJSON(w, http.StatusOK, "application/json", done)
@@ -130,7 +130,7 @@ func (a *API) revokeAll(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	revocation, err := a.manager.RevokeAll(r.Context(), q.rights, q.filter, q.query.Get("cursor"), dryRun)
+	revocation, err := a.Manager.RevokeAll(r.Context(), q.rights, q.filter, q.query.Get("cursor"), dryRun)
 	if err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func (a *API) readFilter(query url.Values, caller *sessions.Caller) (sessions.Fi
 		return filter, problemUserID
 	}
 	if query.Has("actor") {
-		filter.Actor = &sessions.Principal{Issuer: cmp.Or(query.Get("actor_issuer"), a.actorIssuer, caller.Issuer), Subject: query.Get("actor")}
+		filter.Actor = &sessions.Principal{Issuer: cmp.Or(query.Get("actor_issuer"), a.ActorIssuer, caller.Issuer), Subject: query.Get("actor")}
 	} else if query.Has("actor_issuer") {
 		return filter, problemFilter
 	}

@@ -8,6 +8,7 @@ import (
 	"html/template"
 	"net/http"
 
+	"authsidecar/sessions/forward"
 	"authsidecar/sessions/internal/endpoint"
 )
 
@@ -38,6 +39,19 @@ func HashSource(text string) string {
 // A Link is a link on a page, to a path of this site.
 type Link struct{ Text, URL string }
 
+// Answer writes the problem: for a person as a page, with links, and for a program as problem
+// details.
+func (p *Problem) Answer(w http.ResponseWriter, r *http.Request, next ...Link) {
+	if !forward.Person(r) {
+		p.Write(w)
+		return
+	}
+	if p.Status == http.StatusNotFound || p.Status == http.StatusMethodNotAllowed {
+		next = append(next, Link{Text: "Go to the start page", URL: "/"})
+	}
+	p.WritePage(w, next...)
+}
+
 // WritePage writes the problem as a page for people, with links. The page loads and runs nothing.
 func (p *Problem) WritePage(w http.ResponseWriter, next ...Link) {
 	var text bytes.Buffer
@@ -50,6 +64,7 @@ func (p *Problem) WritePage(w http.ResponseWriter, next ...Link) {
 		p.Write(w)
 		return
 	}
+	p.setHeader(w.Header())
 	w.Header().Set("Content-Security-Policy", pagePolicy)
 	w.Header().Set("Referrer-Policy", "same-origin")
 	endpoint.Write(w, p.Status, "text/html; charset=utf-8", text.Bytes())

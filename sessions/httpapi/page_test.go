@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -35,5 +36,34 @@ func TestPage_ThePolicyNamesTheStyleThatThePageHas(t *testing.T) {
 	}
 	if policy := policyOf(PageStyle); !strings.HasPrefix(policy, "default-src 'none'; style-src 'sha256-") || strings.Contains(policy, "unsafe") {
 		t.Error(policy)
+	}
+}
+
+// A person who comes to one of our addresses reads a page, and a program problem details; both learn
+// how to authenticate, and which methods there are.
+func TestPage_APersonReadsOneWhateverIsRefused(t *testing.T) {
+	f := newFixture(t)
+	for _, c := range []struct {
+		method, path string
+		status       int
+		header, want string
+		start        bool
+	}{
+		{"GET", "/auth/sessions/nothing", 404, "", "", true},
+		{"GET", "/auth/sessions/current/refresh", 405, "Allow", "POST", true},
+		{"GET", "/auth/sessions", 401, "WWW-Authenticate", "Bearer", false},
+	} {
+		for mode, media := range map[string]string{"navigate": "text/html; charset=utf-8", "cors": "application/problem+json"} {
+			r, w := httptest.NewRequest(c.method, c.path, http.NoBody), httptest.NewRecorder()
+			r.Header.Set("Sec-Fetch-Mode", mode)
+			f.api.Serve(w, r, f.api.Route(r))
+			h := w.Header()
+			if w.Code != c.status || h.Get("Content-Type") != media || h.Get(c.header) != c.want || h.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s by %s: %d %v", c.path, mode, w.Code, h)
+			}
+			if leads := strings.Contains(w.Body.String(), `<a href="/">`); leads != (c.start && mode == "navigate") {
+				t.Errorf("%s by %s: %s", c.path, mode, w.Body)
+			}
+		}
 	}
 }

@@ -179,7 +179,12 @@ func (p *Problem) Error() string { return p.Detail }
 
 // Write writes the problem as application/problem+json.
 func (p *Problem) Write(w http.ResponseWriter) {
-	header := w.Header()
+	p.setHeader(w.Header())
+	endpoint.WriteJSON(w, p.Status, "application/problem+json", p)
+}
+
+// setHeader sets what an answer says of the problem in its header.
+func (p *Problem) setHeader(header http.Header) {
 	switch p.challenge {
 	case "":
 	case "-":
@@ -190,5 +195,4 @@ func (p *Problem) Write(w http.ResponseWriter) {
 	if p.retryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(p.retryAfter))
 	}
-	endpoint.WriteJSON(w, p.Status, "application/problem+json", p)
 }

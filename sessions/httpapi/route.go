@@ -16,7 +16,7 @@ import (
 // could make the app take it for ours: method override headers and the _method parameter
 // (DropOverrides).
 func (a *API) Route(r *http.Request) urlpath.Match {
-	if a.lifecycle || strings.EqualFold(r.Method, http.MethodPost) {
+	if a.Lifecycle || strings.EqualFold(r.Method, http.MethodPost) {
 		return a.own.Match(r.URL)
 	}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
