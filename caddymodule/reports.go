@@ -129,8 +129,8 @@ func (inst *instance) addAPI(h *Handler) (err error) {
 		c.ActorIssuer = h.Trust[0].Issuer
 	}
 	if inst.cookies != nil {
-		cookies := browser.Cookies{Authenticator: inst.cookies}
-		c.Cookies, c.Deliver = cookies, browser.Handover{Cookies: cookies, Links: inst.links, Path: h.Path}
+		c.Cookies = browser.Cookies{Authenticator: inst.cookies}
+		c.Deliver = browser.Handover{Authenticator: inst.cookies, Links: inst.links, Path: h.Path}
 	}
 	if h.OpenAPI {
 		c.OpenAPI, err = description(&h.Block)

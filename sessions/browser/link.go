@@ -1,18 +1,12 @@
 package browser
 
 import (
-	"cmp"
 	"net/http"
 	"strings"
-	"time"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/httpapi"
-	"authsidecar/sessions/internal/endpoint"
 )
-
-// byLink is the value of deliver for delivery with a link.
-const byLink = "link"
 
 // OpenPath is where links are opened, below our path.
 const OpenPath = "/open"
@@ -70,62 +64,6 @@ func (l *Links) expire(h http.Header, secure bool) {
 	}
 }
 
-// A linkAnswer is the response for a session that is handed over. It contains no token.
-type linkAnswer struct {
-	SessionID     string `json:"session_id"`
-	UserID        string `json:"user_id"`
-	Impersonation bool   `json:"is_impersonation"`
-	Link          string `json:"link"`
-	LinkEnd       string `json:"link_expires_at"`
-}
-
-func (l *Links) answer(path string, grant *sessions.Grant) *linkAnswer {
-	s := &grant.Session
-	return &linkAnswer{
-		SessionID: s.ID, UserID: s.UserID, Impersonation: s.Impersonation,
-		Link: l.URL(path, grant), LinkEnd: s.End().UTC().Format(time.RFC3339),
-	}
-}
-
-// Handover implements all ways of delivery: in cookies and with a link.
-type Handover struct {
-	Cookies
-	Links *Links
-	Path  string // that of Config
-}
-
-// Prepare implements httpapi.Deliverer.
-func (h Handover) Prepare(r *http.Request, way string, req *sessions.CreateRequest) error {
-	switch {
-	case way == byLink:
-		req.Link = true
-		return h.keeps(req)
-	case req.ReturnTo != "":
-		return httpapi.ErrReturnTo
-	default:
-		return h.Cookies.Prepare(r, way, req)
-	}
-}
-
-// Deliver implements httpapi.Deliverer.
-func (h Handover) Deliver(w http.ResponseWriter, r *http.Request, way string, grant *sessions.Grant) error {
-	if way != byLink && grant.Session.Impersonation && !h.Links.isAt(r, &grant.Session) {
-		return cmp.Or(h.Manager.SignOut(r.Context(), &grant.Session, h.ClientIP(r)), error(errNotHere))
-	}
-	if way != byLink {
-		return h.Cookies.Deliver(w, r, way, grant)
-	}
-	endpoint.WriteJSON(w, http.StatusOK, "application/json", h.Links.answer(h.Path, grant))
-	return nil
-}
-
-// errNotHere is the error for requesting cookies of an impersonation on the wrong host.
-var errNotHere = httpapi.NewProblem(400, "wrong_host", "Impersonations have a host of their own",
-	"Send the request to the host on which people act as others: its cookies are good there alone.")
-
 // errElsewhere is the error for opening a link on the wrong host.
 var errElsewhere = httpapi.NewProblem(400, "wrong_host", "This link is for another host",
 	"Open the link as it is: it names the host on which it opens.")
-
-// Interface guard
-var _ httpapi.Deliverer = Handover{}
