@@ -11,26 +11,11 @@ import (
 	"authsidecar/sessions/httpapi"
 )
 
-// guards are the restrictions of impersonated sessions.
-type guards struct {
-	paths      PathGuard
-	readOnly   bool
-	endStreams bool // for all sessions, not only impersonated ones
-}
-
-func newGuards(c Config) guards {
-	return guards{
-		paths:      NewPathGuard(c.Impersonation.Deny),
-		readOnly:   c.Impersonation.ReadOnly,
-		endStreams: c.EndStreams,
-	}
-}
-
 // guard forwards an authenticated request to next if it is allowed, and closes it when its session
 // ends, if that is required.
 func (m *Middleware) guard(w http.ResponseWriter, r *http.Request, id *identity, next caddyhttp.Handler) error {
 	if !id.impersonated() {
-		if !m.guards.endStreams || !id.ours() {
+		if !m.EndStreams || !id.ours() {
 			return next.ServeHTTP(w, r)
 		}
 		return m.stream(w, r, id, next, nil)
@@ -38,7 +23,7 @@ func (m *Middleware) guard(w http.ResponseWriter, r *http.Request, id *identity,
 	DropOverrides(r)
 	m.guardPath(r)
 	unsafe := forward.Unsafe(r)
-	if closed := m.guards.closed(r, unsafe); closed != nil {
+	if closed := m.closed(r, unsafe); closed != nil {
 		return &refusal{Problem: closed, by: m, who: id}
 	}
 	if !unsafe {
@@ -52,14 +37,14 @@ func (m *Middleware) guard(w http.ResponseWriter, r *http.Request, id *identity,
 }
 
 // closed returns why an impersonated session may not do this; nil if it may.
-func (g *guards) closed(r *http.Request, unsafe bool) *httpapi.Problem {
+func (m *Middleware) closed(r *http.Request, unsafe bool) *httpapi.Problem {
 	switch {
-	case g.paths.Denies(r):
+	case m.denied.Denies(r):
 		if !isCanonical(r) {
 			return errVariant
 		}
 		return errDeny
-	case g.readOnly && unsafe:
+	case m.Impersonation.ReadOnly && unsafe:
 		return errReadOnly
 	default:
 		return nil

@@ -55,7 +55,7 @@ type Middleware struct {
 	claims []bool // which fields are claims
 	exempt exemptPath
 	exits  PathGuard // paths at which people sign out
-	guards guards
+	denied PathGuard // closed to impersonated sessions
 	nobody *identity // the anonymous identity
 	routes sync.Map  // whether routes of a *caddyhttp.Server handle errors
 	seen   sync.Map  // headers that were logged in shadow mode
@@ -65,7 +65,7 @@ var makers atomic.Uint32
 
 // New creates the middleware of an identity block.
 func New(c Config) *Middleware {
-	m := &Middleware{Config: c, maker: makers.Add(1), exempt: exemptPath{pathpattern.New(c.Exempt)}, exits: NewPathGuard(c.SignOut), guards: newGuards(c)}
+	m := &Middleware{Config: c, maker: makers.Add(1), exempt: exemptPath{pathpattern.New(c.Exempt)}, exits: NewPathGuard(c.SignOut), denied: NewPathGuard(c.Impersonation.Deny)}
 	m.nobody = &identity{by: m}
 	names, fields := c.Fields()
 	m.fields = fields

@@ -121,7 +121,7 @@ func (m *Middleware) removed(r *http.Request) *forward.Names {
 // guardPath ensures that the app sees the path that deny has checked, even in shadow mode, which
 // otherwise leaves headers alone.
 func (m *Middleware) guardPath(r *http.Request) {
-	if m.Shadow && len(m.guards.paths.patterns) > 0 && !m.trustsPathHeaders(r) {
+	if m.Shadow && len(m.denied.patterns) > 0 && !m.trustsPathHeaders(r) {
 		forward.DropPathHeaders(r)
 	}
 }

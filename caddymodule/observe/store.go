@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"authsidecar/sessions"
 )
 
@@ -34,21 +32,14 @@ func Meter(store sessions.Store, engine string) sessions.Store {
 	return m
 }
 
-// timed starts timing an operation. The caller calls done with the operation's error.
-func (m *metered) timed(ctx context.Context, operation string) (done func(error)) {
-	start := time.Now()
-	return func(err error) {
-		took := time.Since(start)
-		m.seconds(operation).Observe(took.Seconds())
-		summaryOf(ctx).addStoreTime(took)
-		if errors.Is(err, sessions.ErrUnavailable) && !errors.Is(err, context.Canceled) {
-			storeErrors.WithLabelValues(m.engine, operation).Inc()
-		}
+// timed ends timing an operation, which is deferred: err points to its error.
+func (m *metered) timed(ctx context.Context, operation string, start time.Time, err *error) {
+	took := time.Since(start)
+	storeSeconds.WithLabelValues(m.engine, operation).Observe(took.Seconds())
+	summaryOf(ctx).addStoreTime(took)
+	if errors.Is(*err, sessions.ErrUnavailable) && !errors.Is(*err, context.Canceled) {
+		storeErrors.WithLabelValues(m.engine, operation).Inc()
 	}
-}
-
-func (m *metered) seconds(operation string) prometheus.Observer {
-	return storeSeconds.WithLabelValues(m.engine, operation)
 }
 
 // Unwrap returns the store itself.
@@ -58,38 +49,28 @@ func (m *metered) Unwrap() sessions.Store { return m.store }
 func (m *metered) Now() time.Time { return m.store.Now() }
 
 func (m *metered) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
-	done := m.timed(ctx, "create")
-	stored, created, count, err = m.store.Create(ctx, row)
-	done(err)
-	return stored, created, count, err
+	defer m.timed(ctx, "create", time.Now(), &err)
+	return m.store.Create(ctx, row)
 }
 
-func (m *metered) Get(ctx context.Context, key sessions.Key) (sessions.Session, error) {
-	done := m.timed(ctx, "get")
-	row, err := m.store.Get(ctx, key)
-	done(err)
-	return row, err
+func (m *metered) Get(ctx context.Context, key sessions.Key) (row sessions.Session, err error) {
+	defer m.timed(ctx, "get", time.Now(), &err)
+	return m.store.Get(ctx, key)
 }
 
-func (m *metered) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (sessions.Session, error) {
-	done := m.timed(ctx, "update")
-	row, err := m.store.Update(ctx, key, fn)
-	done(err)
-	return row, err
+func (m *metered) Update(ctx context.Context, key sessions.Key, fn sessions.Transition) (row sessions.Session, err error) {
+	defer m.timed(ctx, "update", time.Now(), &err)
+	return m.store.Update(ctx, key, fn)
 }
 
-func (m *metered) List(ctx context.Context, query sessions.Query) (sessions.Page, error) {
-	done := m.timed(ctx, "list")
-	page, err := m.store.List(ctx, query)
-	done(err)
-	return page, err
+func (m *metered) List(ctx context.Context, query sessions.Query) (page sessions.Page, err error) {
+	defer m.timed(ctx, "list", time.Now(), &err)
+	return m.store.List(ctx, query)
 }
 
-func (m *metered) Sweep(ctx context.Context, limit int, over func(*sessions.Session)) (int, error) {
-	done := m.timed(ctx, "sweep")
-	deleted, err := m.store.Sweep(ctx, limit, over)
-	done(err)
-	return deleted, err
+func (m *metered) Sweep(ctx context.Context, limit int, over func(*sessions.Session)) (deleted int, err error) {
+	defer m.timed(ctx, "sweep", time.Now(), &err)
+	return m.store.Sweep(ctx, limit, over)
 }
 
 type meteredRotating struct {
@@ -98,17 +79,13 @@ type meteredRotating struct {
 }
 
 func (r meteredRotating) Rotate(ctx context.Context, p *sessions.Presented, fresh *sessions.Fresh) (row sessions.Session, at time.Time, rotated bool, err error) {
-	done := r.m.timed(ctx, "rotate")
-	row, at, rotated, err = r.store.Rotate(ctx, p, fresh)
-	done(err)
-	return row, at, rotated, err
+	defer r.m.timed(ctx, "rotate", time.Now(), &err)
+	return r.store.Rotate(ctx, p, fresh)
 }
 
 func (r meteredRotating) Revoke(ctx context.Context, key sessions.Key, reason sessions.EndReason) (row sessions.Session, ended bool, err error) {
-	done := r.m.timed(ctx, "revoke")
-	row, ended, err = r.store.Revoke(ctx, key, reason)
-	done(err)
-	return row, ended, err
+	defer r.m.timed(ctx, "revoke", time.Now(), &err)
+	return r.store.Revoke(ctx, key, reason)
 }
 
 // Interface guard
