@@ -18,6 +18,7 @@ import (
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/jose"
 	"authsidecar/sessions/keyring"
+	"authsidecar/sessions/revocation"
 	"authsidecar/sessions/rowcodec"
 	"authsidecar/sessions/storetest"
 )
@@ -77,7 +78,7 @@ func newFixture(t *testing.T) *fixture {
 		Observer: f,
 		Manager: &sessions.Manager{
 			Realm: issuer, Store: f.store, Policy: &sessions.Policy{AllowSelf: true}, Own: life, Impersonation: life,
-			Trusted: verifier.Trust, IDSecret: make([]byte, 32),
+			Trusted: verifier.Trust, Revocations: new(revocation.Watcher), IDSecret: make([]byte, 32),
 			Minter: &sessions.Minter{Issuer: issuer, RefreshAudience: issuer + "/auth/sessions", AccessAudience: []string{issuer}, AccessTTL: time.Minute, Keys: keys},
 		},
 	})
