@@ -129,6 +129,78 @@ func TestChangesOfDifferentRowsDoNotWaitForEachOther(t *testing.T) {
 	}
 }
 
+// One user who sends many slow changes at once takes no place of those who wait to run, and not all of
+// those who wait for a change of their own.
+func TestOneUserDoesNotTakeThePlacesOfOthersWhoWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lanes := NewLanes(2, 4, time.Hour, errBusy)
+		const alice, bob = 1, 2
+		changes := []*Claim{exclusive(t, lanes, alice), exclusive(t, lanes, bob)}
+		running := make([]Lane, 2)
+		for i := range running {
+			lane, err := lanes.Run(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			running[i] = lane
+		}
+		refused := make(chan error, 100)
+		for range 100 {
+			go func() {
+				claim, err := lanes.Exclusive(t.Context(), alice)
+				if refused <- err; err == nil {
+					claim.Leave()
+				}
+			}()
+		}
+		synctest.Wait()
+		if n := len(refused); n != 96 {
+			t.Errorf("%d of 100 are refused", n)
+		}
+		others := make(chan error, 12)
+		for range 4 {
+			go func() {
+				claim, err := lanes.Exclusive(t.Context(), bob)
+				if others <- err; err == nil {
+					claim.Leave()
+				}
+			}()
+		}
+		for range 8 {
+			go func() {
+				lane, err := lanes.Run(t.Context())
+				if others <- err; err == nil {
+					lane.Leave()
+				}
+			}()
+		}
+		synctest.Wait()
+		if n := len(others); n != 0 {
+			t.Errorf("%d of 12 others do not wait: %v", n, <-others)
+		}
+		for _, claim := range changes {
+			claim.Leave()
+		}
+		for _, lane := range running {
+			lane.Leave()
+		}
+		for range 12 {
+			if err := <-others; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func exclusive(t *testing.T, lanes *Lanes, hash uint32) *Claim {
+	t.Helper()
+	claim, err := lanes.Exclusive(t.Context(), hash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return claim
+}
+
 func TestACallThatIsSentOutlivesItsCallerAndNotItsTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for _, c := range []struct{ deadline, timeout, want time.Duration }{

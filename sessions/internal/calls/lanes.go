@@ -24,7 +24,9 @@ func (l Lane) try() bool {
 // Lanes limit how many calls a node makes concurrently, and how many wait for that.
 type Lanes struct {
 	running Lane // calls under way
-	waiting Lane // calls that wait
+	waiting Lane // calls that wait to run
+	queued  Lane // calls that wait for a claim: they take no place from those that wait to run
+	each    int  // calls that may wait for one claim
 	wait    time.Duration
 	busy    error
 
@@ -40,14 +42,24 @@ type Claim struct {
 	calls int // guarded by lanes.mu
 }
 
-// NewLanes returns lanes for running concurrent calls, with waiting more for each. A call that
-// waits longer than wait, or finds no space to wait, gets busy.
+// mostQueued limits how many calls may wait for one claim, which a single user may have.
+const mostQueued = 64
+
+// NewLanes returns lanes for running concurrent calls, with waiting more for each, and as many that
+// wait for a claim: mostQueued of them, or half, for the same one. A call that waits longer than
+// wait, or finds no space to wait, gets busy.
 func NewLanes(running, waiting int, wait time.Duration, busy error) *Lanes {
-	return &Lanes{running: make(Lane, running), waiting: make(Lane, running*waiting), wait: wait, busy: busy, claims: make(map[uint32]*Claim)}
+	all := running * waiting
+	return &Lanes{
+		running: make(Lane, running), waiting: make(Lane, all), queued: make(Lane, all), each: min(mostQueued, (all+1)/2),
+		wait: wait, busy: busy, claims: make(map[uint32]*Claim),
+	}
 }
 
 // Run waits for a place among the running calls and takes it.
-func (l *Lanes) Run(ctx context.Context) (Lane, error) { return l.running, l.enter(ctx, l.running) }
+func (l *Lanes) Run(ctx context.Context) (Lane, error) {
+	return l.running, l.enter(ctx, l.running, l.waiting)
+}
 
 // Exclusive serializes calls that change what the hash identifies: within a process they wait here,
 // instead of conflicting again and again at the server. Calls with other hashes do not wait, as
@@ -60,8 +72,13 @@ func (l *Lanes) Exclusive(ctx context.Context, hash uint32) (*Claim, error) {
 		l.claims[hash] = c
 	}
 	c.calls++
+	full := c.calls > 1+l.each
 	l.mu.Unlock()
-	if err := l.enter(ctx, c.lane); err != nil {
+	err := l.busy
+	if !full {
+		err = l.enter(ctx, c.lane, l.queued)
+	}
+	if err != nil {
 		c.drop()
 		return nil, err
 	}
@@ -83,14 +100,15 @@ func (c *Claim) drop() {
 	}
 }
 
-func (l *Lanes) enter(ctx context.Context, to Lane) error {
+// enter takes a place in a lane, and one of places while it waits for that.
+func (l *Lanes) enter(ctx context.Context, to, places Lane) error {
 	if to.try() {
 		return nil
 	}
-	if !l.waiting.try() {
+	if !places.try() {
 		return l.busy
 	}
-	defer l.waiting.Leave()
+	defer places.Leave()
 	ctx, cancel := context.WithTimeoutCause(ctx, l.wait, l.busy)
 	defer cancel()
 	select {
