@@ -72,11 +72,19 @@ func (l *load) list(pages, limit int) {
 	}
 }
 
-// revokeImpersonations ends all impersonations, and returns when so many rows are revoked.
+// revokeImpersonations ends all impersonations, and returns when so many rows are revoked, which may
+// take five minutes.
 func (l *load) revokeImpersonations(rows int) {
+	l.t.Helper()
 	l.must("DELETE", "/auth/sessions?impersonations=true", l.boss, "", "")
-	for number(l.scrape()[`auth_sessions_deny_list_size{realm="https://app.example.com"}`]) < float64(rows) {
-		time.Sleep(100 * time.Millisecond)
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(100 * time.Millisecond) {
+		revoked := number(l.scrape()[`auth_sessions_deny_list_size{realm="https://app.example.com"}`])
+		if revoked >= float64(rows) {
+			return
+		}
+		if time.Now().After(deadline) {
+			l.t.Fatalf("%.0f of %d rows are revoked", revoked, rows)
+		}
 	}
 }
 

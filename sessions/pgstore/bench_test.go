@@ -15,7 +15,7 @@ import (
 
 // Benchmarks play 64 clients against a server of this machine, with fsync on, and then
 // let pgbench do the same transition on as many connections: "of-pgbench" is the share
-// of its transactions that we reach. PGSTORE_BENCH_DIR is where the data is, if the
+// of its transactions that we reach. AUTHSIDECAR_BENCH_DIR is where the data is, if the
 // directory for temporary files is in memory.
 
 var transactions = regexp.MustCompile(`tps = ([0-9.]+)`)
@@ -23,7 +23,7 @@ var transactions = regexp.MustCompile(`tps = ([0-9.]+)`)
 // bench starts a server and opens a store in it.
 func bench(b *testing.B) (*pgtest.Server, *Store) {
 	b.Helper()
-	srv := pgtest.StartIn(b, os.Getenv("PGSTORE_BENCH_DIR"), "fsync = on", "full_page_writes = on", "shared_buffers = '512MB'", "max_wal_size = '4GB'")
+	srv := pgtest.StartIn(b, os.Getenv("AUTHSIDECAR_BENCH_DIR"), "fsync = on", "full_page_writes = on", "shared_buffers = '512MB'", "max_wal_size = '4GB'")
 	return srv, openStore(b, Options{DSN: srv.DSN("postgres"), Schema: "bench", Wait: time.Minute, Timeout: 10 * time.Minute})
 }
 

@@ -1,9 +1,7 @@
 package pgstore
 
 import (
-	"cmp"
 	"fmt"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,17 +9,15 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/sharedtest"
+	"authsidecar/sessions/storetest/servertest"
 )
 
-// BenchmarkSize fills a table with sessions, as many as PGSTORE_BENCH_ROWS says, and reports how many
+// BenchmarkSize fills a table with sessions, as many as AUTHSIDECAR_BENCH_ROWS says (200,000), and reports how many
 // bytes each takes in the table and in each index: those of a quarter as many people who signed in,
 // one in ten impersonated by one of a hundred. A tenth of them is refreshed then, one by one, and
 // hot-% of that wrote no index.
 func BenchmarkSize(b *testing.B) {
-	n, err := strconv.Atoi(cmp.Or(os.Getenv("PGSTORE_BENCH_ROWS"), "200000"))
-	if err != nil {
-		b.Fatal(err)
-	}
+	n := sharedtest.BenchRows(b, 200_000)
 	srv, s := bench(b)
 	fillReal(b, s, n, false)
 	fillReal(b, s, n/10, true)
@@ -44,12 +40,16 @@ func BenchmarkSize(b *testing.B) {
 		UPDATE bench.sessions SET rotated_at = rotated_at + 1, secret = substr(sha256(i::text::bytea), 1, 16) WHERE realm = 'https://app.example.com' AND id = one;
 		COMMIT; END LOOP; END $$`)
 	b.ReportMetric(0, "ns/op")
-	hot := srv.Exec(b, "postgres", "SELECT pg_sleep(2)::text || (100.0 * n_tup_hot_upd / n_tup_upd)::numeric(6,2) FROM pg_stat_user_tables WHERE relname = 'sessions'")
-	percent, err := strconv.ParseFloat(hot, 64)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.ReportMetric(percent, "hot-%")
+	var hot float64
+	servertest.Until(b, "the updates are counted", func() error { // when the connection ends, or a second later
+		got := srv.Exec(b, "postgres", "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'sessions'")
+		var updates int
+		if _, err := fmt.Sscanf(got, "%d|%f", &updates, &hot); err != nil || updates != n/10 {
+			return fmt.Errorf("of %d updates: %s", n/10, got)
+		}
+		return nil
+	})
+	b.ReportMetric(100*hot/float64(n/10), "hot-%")
 }
 
 // fillReal is fill with sessions as a sign-in makes them.

@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -107,12 +106,7 @@ func TestASessionTakesLittleMemory(t *testing.T) {
 
 // BenchmarkMemory stores AUTHSIDECAR_BENCH_ROWS sessions (default 100,000).
 func BenchmarkMemory(b *testing.B) {
-	rows := 100_000
-	if text := os.Getenv("AUTHSIDECAR_BENCH_ROWS"); text != "" {
-		if _, err := fmt.Sscan(text, &rows); err != nil {
-			b.Fatal(err)
-		}
-	}
+	rows := sharedtest.BenchRows(b, 100_000)
 	for b.Loop() {
 		bytes, payload := bytesPerSession(b, rows)
 		b.ReportMetric(bytes, "bytes/session")

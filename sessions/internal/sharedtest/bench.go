@@ -3,7 +3,9 @@ package sharedtest
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,6 +19,20 @@ import (
 const Clients = 64
 
 const benchRows = 20_000
+
+// BenchRows returns how many rows AUTHSIDECAR_BENCH_ROWS wants a benchmark to store, or else.
+func BenchRows(b *testing.B, otherwise int) int {
+	b.Helper()
+	text := os.Getenv("AUTHSIDECAR_BENCH_ROWS")
+	if text == "" {
+		return otherwise
+	}
+	rows, err := strconv.Atoi(text)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return rows
+}
 
 // clients runs op in as many goroutines, b.N times in all, and reports how often in a second.
 func clients(b *testing.B, op func(client, i int) error) (rate float64) {
