@@ -175,7 +175,7 @@ func TestBrowser_OnTheHostOfImpersonationsNobodyIsThemselves(t *testing.T) {
 	if !p.has(cookie, cookieRefresh) {
 		t.Fatalf("cookies %v", p.copy())
 	}
-	for _, host := range []string{"as.example.com", "AS.example.com", "as.example.com:443"} {
+	for _, host := range []string{"as.example.com", "AS.example.com", "as.example.com:443", "as.example.com:8443", "as.example.com."} {
 		there[1] = host
 		for _, method := range []string{"GET", "POST"} {
 			got := p.do(method, "/app", there...)

@@ -41,7 +41,7 @@ func (b *Block) checkLink() error {
 		if err := b.checkHost("impersonate_on", on); err != nil {
 			return err
 		}
-		if on == b.Origin() {
+		if hostOf(on) == hostOf(b.Origin()) { // cookies go to a host whatever its port is
 			return wrong("browser.impersonate_on", "browser: impersonate_on %s is the issuer's own host: write another name of this site, or remove it", on)
 		}
 	}

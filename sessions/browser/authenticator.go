@@ -33,8 +33,8 @@ type Authenticator struct {
 	// RequestID returns the UUID of the request in the logs, or "". By default, no problem document
 	// contains one.
 	RequestID func(*http.Request) string
-	// ActingHost is a separate host, as in as.example.com:8443, on which only impersonations count;
-	// "" for none. A script that a user planted there for their impersonator can then end the
+	// ActingHost is the name of a separate host, as in as.example.com, on which only impersonations
+	// count, whatever the port, since cookies go to all of them; "" for none. A script that a user planted there for their impersonator can then end the
 	// impersonation, but never sees the impersonator's own session.
 	ActingHost string
 	// Undone is called with what could not be done in addition to a request that was answered, such
@@ -56,10 +56,18 @@ type Brought struct {
 // takes precedence.
 func (a *Authenticator) Brought(r *http.Request) Brought {
 	b := a.inBrowser(r)
-	if b.Pair == Own && a.ActingHost != "" && strings.EqualFold(strings.TrimSuffix(r.Host, ":443"), a.ActingHost) {
+	if b.Pair == Own && a.ActingHost != "" && strings.EqualFold(HostName(r.Host), a.ActingHost) {
 		return Brought{}
 	}
 	return b
+}
+
+// HostName returns the name of a host, without a port and a dot at the end. It does not allocate.
+func HostName(host string) string {
+	if colon := strings.LastIndexByte(host, ':'); colon > strings.LastIndexByte(host, ']') {
+		host = host[:colon]
+	}
+	return strings.TrimSuffix(host, ".")
 }
 
 // inBrowser is Brought for any host.

@@ -27,13 +27,14 @@ type Links struct {
 // apart reports whether impersonations have their own host.
 func (l *Links) apart() bool { return l.ImpersonateOrigin != l.Origin }
 
-// ActingHost returns the separate host of impersonations; "" if there is none.
+// ActingHost returns the name of the host on which people impersonate others, where it is one of its
+// own; "" for none.
 func (l *Links) ActingHost() string {
 	if !l.apart() {
 		return ""
 	}
 	_, host, _ := strings.Cut(l.ImpersonateOrigin, "://")
-	return host
+	return HostName(host)
 }
 
 // URL returns the link of a grant, given our path.

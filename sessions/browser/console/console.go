@@ -46,7 +46,7 @@ func New(c Config) (*Console, error) {
 	if err != nil || u.Host == "" {
 		return nil, errors.New("the origin is not an absolute URL")
 	}
-	console := &Console{Config: c, manager: c.Browsers.Manager, host: u.Host, name: u.Hostname()}
+	console := &Console{Config: c, manager: c.Browsers.Manager, host: u.Host, name: browser.HostName(u.Host)}
 	console.pages = console.allPages()
 	return console, nil
 }
@@ -57,11 +57,7 @@ const atPage = -1
 // Route returns the match of a request to the console's host. It matches every path, on any port,
 // since cookies are sent to all ports. It does not allocate.
 func (c *Console) Route(r *http.Request) urlpath.Match {
-	name := r.Host
-	if colon := strings.LastIndexByte(name, ':'); colon > strings.LastIndexByte(name, ']') {
-		name = name[:colon]
-	}
-	if !strings.EqualFold(strings.TrimSuffix(name, "."), c.name) {
+	if !strings.EqualFold(browser.HostName(r.Host), c.name) {
 		return urlpath.Match{}
 	}
 	if m := c.Browsers.Route(r); m.Owner != urlpath.Pass {
