@@ -1,6 +1,8 @@
 package pgstore
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -26,8 +28,14 @@ func TestTheContractHoldsThroughPgBouncer(t *testing.T) {
 	port := server(t).Bouncer(t, "")
 	dsn := at(port)
 	for dsn, want := range map[string]pgx.QueryExecMode{dsn: modePooled, server(t).DSN("postgres"): pgx.QueryExecModeCacheStatement} {
-		if got := openStore(t, Options{DSN: dsn}).pool.Config().ConnConfig.DefaultQueryExecMode; got != want {
-			t.Errorf("statements are sent as %v, not %v", got, want)
+		err := openStore(t, Options{DSN: dsn}).do(ctx(), func(_ context.Context, conn *pgx.Conn) error {
+			if got := conn.Config().DefaultQueryExecMode; got != want {
+				t.Errorf("statements are sent as %v, not %v", got, want)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
 		}
 	}
 	storetest.Run(t, func(t *testing.T, now func() time.Time) sessions.Store {
@@ -102,5 +110,39 @@ func TestAStatementLeavesNothingInTheServersSession(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestAPoolerThatComesLaterIsSeen puts PgBouncer in the place of the server while a store is open: it
+// takes no settings, and statements that one connection prepared are not there on the next.
+func TestAPoolerThatComesLaterIsSeen(t *testing.T) {
+	t.Parallel()
+	for name, settings := range map[string]string{"with settings": "ignore_startup_parameters = statement_timeout,enable_seqscan", "without": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, port := sharedtest.Proxy(t, server(t).Port)
+			s := openStore(t, Options{DSN: at(port), MaxConns: 8})
+			sharedtest.Everything(t, s)
+			p.Stop()
+			p.Upstream = fmt.Sprint("127.0.0.1:", server(t).Bouncer(t, settings))
+			if err := p.Start(); err != nil {
+				t.Fatal(err)
+			}
+			s.pool.Reset() // those that were broken
+			var all sync.WaitGroup
+			for n := range 8 {
+				all.Go(func() {
+					for i := range 20 {
+						row := sharedtest.Row(fmt.Sprint("row ", n, " ", i), s.Now())
+						if err := sharedtest.CreateErr(s, row); err != nil {
+							t.Error("creating:", err)
+						} else if _, err := s.Get(ctx(), row.Key()); err != nil {
+							t.Error("getting:", err)
+						}
+					}
+				})
+			}
+			all.Wait()
+		})
 	}
 }

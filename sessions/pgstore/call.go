@@ -33,8 +33,9 @@ func (s *Store) doNow(ctx context.Context, statement func(context.Context, *pgx.
 	}
 	defer s.gate.Leave()
 	for range tries {
-		err = s.once(ctx, statement)
-		if !undone(err) && !pgconn.SafeToRetry(err) {
+		var learned bool
+		learned, err = s.once(ctx, statement)
+		if !learned && !undone(err) && !pgconn.SafeToRetry(err) {
 			return err
 		}
 	}
@@ -42,8 +43,9 @@ func (s *Store) doNow(ctx context.Context, statement func(context.Context, *pgx.
 }
 
 // once runs a statement. A caller that gives up does not cancel it, which would cost the
-// connection: its timeout limits it.
-func (s *Store) once(ctx context.Context, statement func(context.Context, *pgx.Conn) error) error {
+// connection: its timeout limits it. learned reports whether to try again on a connection of another
+// kind.
+func (s *Store) once(ctx context.Context, statement func(context.Context, *pgx.Conn) error) (learned bool, err error) {
 	waiting, cancel := context.WithTimeoutCause(ctx, s.opts.Timeout, ErrBusy)
 	conn, err := s.pool.Acquire(waiting)
 	if err != nil && waiting.Err() != nil {
@@ -51,7 +53,7 @@ func (s *Store) once(ctx context.Context, statement func(context.Context, *pgx.C
 	}
 	cancel()
 	if err != nil {
-		return unavailable(err)
+		return s.pooler.learns(err), unavailable(err)
 	}
 	defer conn.Release()
 	ctx, cancel = calls.Bounded(ctx, s.opts.Timeout)
@@ -60,7 +62,11 @@ func (s *Store) once(ctx context.Context, statement func(context.Context, *pgx.C
 	if spoilt(err) {
 		_ = conn.Conn().Close(ctx)
 	}
-	return unavailable(err)
+	if learned = lostPrepared(err); learned {
+		s.pooler.there.Store(true)
+		s.pool.Reset()
+	}
+	return learned, unavailable(err)
 }
 
 // query runs a statement, scans each row of the result, and calls row. If row returns an error, so

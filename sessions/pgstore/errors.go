@@ -43,6 +43,8 @@ const (
 	codeNoTable         = "42P01"
 	codeNoSchema        = "3F000"
 	codeNotSupported    = "0A000"
+	codeNoStatement     = "26000"
+	codeTwoStatements   = "42P05"
 	codeAdminShutdown   = "57P01"
 	codeCrashShutdown   = "57P02"
 	codeCannotConnect   = "57P03"

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -25,6 +24,7 @@ type Store struct {
 	sql      *statements
 	clock    *serverclock.Clock
 	node     string // identifies this node in its heartbeats
+	pooler   pooler
 	gate     calls.Gate
 	lanes    *calls.Lanes
 }
@@ -57,7 +57,8 @@ func (s *Store) open(ctx context.Context) (err error) {
 			s.opts.Log.Warn("the connection to the database is not encrypted, or its certificate is not verified: set sslmode=verify-full", "host", host)
 		}
 	}
-	if err := s.connect(ctx, config); err != nil {
+	s.pooler.of(config, s.opts.Log)
+	if s.pool, err = pgxpool.NewWithConfig(context.WithoutCancel(ctx), config); err != nil {
 		return err
 	}
 	if err := s.prepare(ctx); err != nil {
@@ -65,59 +66,6 @@ func (s *Store) open(ctx context.Context) (err error) {
 		return err
 	}
 	return nil
-}
-
-// connect creates the pool. PgBouncer refuses startup parameters that it does not track: then those
-// of the role apply.
-func (s *Store) connect(ctx context.Context, config *pgxpool.Config) (err error) {
-	for {
-		if s.pool, err = pgxpool.NewWithConfig(context.WithoutCancel(ctx), config); err != nil {
-			return err
-		}
-		pooled := false
-		err = s.do(ctx, func(ctx context.Context, conn *pgx.Conn) (err error) {
-			pooled, err = throughPooler(ctx, conn)
-			return err
-		})
-		if err == nil && (!pooled || config.ConnConfig.DefaultQueryExecMode == modePooled) {
-			return nil
-		}
-		s.pool.Close()
-		if err == nil {
-			config.ConnConfig.DefaultQueryExecMode = modePooled
-			continue
-		}
-		if _, set := config.ConnConfig.RuntimeParams[settingTimeout]; !set || !refusedSetting(err) {
-			return err
-		}
-		delete(config.ConnConfig.RuntimeParams, settingTimeout)
-		delete(config.ConnConfig.RuntimeParams, "enable_seqscan")
-		s.opts.Log.Info("the pooler before the database takes no statement_timeout: set it for the role, with ALTER ROLE")
-	}
-}
-
-// modePooled sends a statement and its arguments together, which leaves nothing in the server's
-// session. Without a pooler, each connection prepares its statements: planning costs more than
-// everything else.
-const modePooled = pgx.QueryExecModeCacheDescribe
-
-// throughPooler reports whether the connection leads to a pooler, which may run each transaction on
-// another server connection: the process id for cancellation is then the pooler's.
-func throughPooler(ctx context.Context, conn *pgx.Conn) (pooled bool, err error) {
-	var process uint32
-	err = conn.QueryRow(ctx, "SELECT pg_backend_pid()", pgx.QueryExecModeExec).Scan(&process)
-	return process != conn.PgConn().PID(), err
-}
-
-const settingTimeout = "statement_timeout"
-
-func refusedSetting(err error) bool {
-	switch code(err) {
-	case codeProtocol, codeNotSupported:
-		return true
-	default:
-		return false
-	}
 }
 
 // prepare examines the database and creates what is missing.
