@@ -6,7 +6,7 @@
 //
 //	the notice names   revokes sessions whose caller's token had
 //	sid                the same sid
-//	sid and subject    the same sid, or that subject and no sid
+//	sid and subject    the same session at the issuer, or that subject and no sid
 //	subject            that subject, as user and as actor
 //	user               that name in user_claim, if that is not the subject
 //

@@ -15,7 +15,7 @@ import (
 // A clock is the clock of a store. It follows the machine's clock, but never goes backward:
 //
 //	the machine's clock                    the store's clock
-//	runs                                   runs with it
+//	runs                                   follows it
 //	is set back                            runs at half speed until the two agree
 //	is set forward by up to maxCatchUp     runs at double speed until the two agree
 //	is set forward further                 is set forward with it

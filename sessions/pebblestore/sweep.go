@@ -64,7 +64,7 @@ type sweep struct {
 	over    []sessions.Session // those that were not revoked
 }
 
-// run processes at most most entries that are due. more reports whether there may be others.
+// run processes the first entries that are due. more reports whether there may be others.
 func (b *sweep) run(ctx context.Context) (more bool, err error) {
 	due, err := b.e.due(ctx, kindExpiry, b.now, b.most)
 	if err != nil || len(due) == 0 {

@@ -205,7 +205,7 @@ func plural(n int, one, many string) string {
 	return fmt.Sprintf(many, humanize.Comma(int64(n)))
 }
 
-// clipped truncates a text to at most most bytes, at a character boundary.
+// clipped truncates a text to that many bytes, at a character boundary.
 func clipped(text string, most int) string {
 	if len(text) <= most {
 		return text
