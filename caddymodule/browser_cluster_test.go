@@ -10,7 +10,7 @@ import (
 
 // The store decides between nodes: many tabs at once are one rotation there too.
 func TestBrowser_FiftyRequestsThroughTwoNodesAreOneRotation(t *testing.T) {
-	eachEngine(t, func(t *testing.T, e *engine) {
+	eachEngine(t, false, func(t *testing.T, e *engine) {
 		c := newCluster(t, e, 2, "browser")
 		p := c.nodes[0].newPerson()
 		p.signIn(c.Token("alice", nil), `{"user_id":"alice"}`)
@@ -21,7 +21,7 @@ func TestBrowser_FiftyRequestsThroughTwoNodesAreOneRotation(t *testing.T) {
 
 // Of many browsers that open one link at once, through two nodes, one has a session.
 func TestLink_OpenedThroughTwoNodesAtOnceIsOpenedOnce(t *testing.T) {
-	eachEngine(t, func(t *testing.T, e *engine) {
+	eachEngine(t, false, func(t *testing.T, e *engine) {
 		c := newCluster(t, e, 2, "browser")
 		for range 5 {
 			link := c.nodes[0].handOver(desk(c.IDP), ticket)

@@ -8,21 +8,36 @@ import (
 
 	_ "authsidecar/caddymodule/redis"
 	"authsidecar/sessions/redisstore/redistest"
+	"authsidecar/sessions/storetest/servertest"
+)
+
+// The servers that tests share which do them no harm.
+var (
+	sharedRedis        = servertest.Shared[*redistest.Server]{Start: func(t testing.TB) *redistest.Server { return redistest.Start(t) }}
+	sharedRedisCluster = servertest.Shared[*redistest.Cluster]{Start: func(t testing.TB) *redistest.Cluster { return redistest.StartCluster(t) }}
 )
 
 func init() {
-	engines["redis"] = func(t *testing.T) *engine {
+	engines["redis"] = func(t *testing.T, own bool) *engine {
+		if !own {
+			return &engine{store: storeRedis(t, sharedRedis.Get(t).Addr(), engineName())}
+		}
 		server := redistest.Start(t, "appendonly yes", "appendfsync always")
 		return &engine{
-			store:    storeRedis(t, server.Addr()),
+			store:    storeRedis(t, server.Addr(), engineName()),
 			stop:     server.Kill,
 			start:    func() { server.Begin(t) },
 			cutFeeds: func() { server.CLI(t, "CLIENT", "KILL", "TYPE", "pubsub") },
 		}
 	}
-	engines["redis cluster"] = func(t *testing.T) *engine {
+	engines["redis cluster"] = func(t *testing.T, own bool) *engine {
+		store := func(c *redistest.Cluster) string {
+			return storeRedis(t, c.Nodes[0].Addr()+"/?addr="+c.Nodes[1].Addr()+"&addr="+c.Nodes[2].Addr(), engineName())
+		}
+		if !own {
+			return &engine{store: store(sharedRedisCluster.Get(t))}
+		}
 		c := redistest.StartCluster(t, "appendonly yes", "appendfsync always")
-		address := c.Nodes[0].Addr() + "/?addr=" + c.Nodes[1].Addr() + "&addr=" + c.Nodes[2].Addr()
 		each := func(do func(*redistest.Server)) func() {
 			return func() {
 				for _, node := range c.Nodes {
@@ -31,7 +46,7 @@ func init() {
 			}
 		}
 		return &engine{
-			store:    storeRedis(t, address),
+			store:    store(c),
 			stop:     each((*redistest.Server).Kill),
 			start:    each(func(node *redistest.Server) { node.Begin(t) }),
 			cutFeeds: each(func(node *redistest.Server) { node.CLI(t, "CLIENT", "KILL", "TYPE", "pubsub") }),
@@ -39,12 +54,12 @@ func init() {
 	}
 }
 
-// storeRedis are the words for that address.
-func storeRedis(t *testing.T, address string) string {
+// storeRedis are the words for that address and prefix.
+func storeRedis(t *testing.T, address, prefix string) string {
 	t.Helper()
 	password := filepath.Join(t.TempDir(), "password")
 	if err := os.WriteFile(password, []byte(redistest.Password), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return fmt.Sprintf("store redis redis://%s {\n\t\t\tpassword {file.%s}\n\t\t}", address, password)
+	return fmt.Sprintf("store redis redis://%s {\n\t\t\tpassword {file.%s}\n\t\t\tprefix %s\n\t\t}", address, password, prefix)
 }

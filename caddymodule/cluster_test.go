@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,14 +17,21 @@ import (
 // An engine is a server that several nodes share as their store.
 type engine struct {
 	store string // the words of the Caddyfile
-	// cutFeeds cuts the connections on which nodes hear each other, and nothing else.
-	cutFeeds func()
+
+	// Of those that the test has for itself:
+
+	cutFeeds func() // cuts the connections on which nodes hear each other, and nothing else
 	stop     func()
 	start    func()
 }
 
-// engines start one server each.
-var engines = map[string]func(t *testing.T) *engine{}
+// engines start one server each, or take the one that tests share which do it no harm.
+var engines = map[string]func(t *testing.T, own bool) *engine{}
+
+var engineNames atomic.Int64
+
+// engineName is the name of a schema, or a prefix, that no other test uses.
+func engineName() string { return fmt.Sprint("test_", engineNames.Add(1)) }
 
 // A cluster is nodes that share a store and Caddy's storage, as behind one load
 // balancer.
@@ -67,15 +75,15 @@ func startCluster(t *testing.T, e *engine, size int, more string, site func(idp 
 	return c
 }
 
-// eachEngine runs the test on every engine.
-func eachEngine(t *testing.T, test func(t *testing.T, e *engine)) {
+// eachEngine runs the test on every engine, and has it for itself where own.
+func eachEngine(t *testing.T, own bool, test func(t *testing.T, e *engine)) {
 	if len(engines) != 3 {
 		t.Fatalf("%d engines", len(engines))
 	}
 	for name, start := range engines {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			test(t, start(t))
+			test(t, start(t, own))
 		})
 	}
 }
@@ -128,7 +136,7 @@ func (s *sidecar) refusedWithin(token string, limit time.Duration) time.Duration
 // Covers S5, S1.
 func TestCluster_ItsNodesAreAsOne(t *testing.T) {
 	t.Parallel()
-	eachEngine(t, func(t *testing.T, e *engine) {
+	eachEngine(t, true, func(t *testing.T, e *engine) {
 		c := newCluster(t, e, 3, "refresh_token {\n\t\t\tgrace 75s\n\t\t}")
 		t.Run("create here, refresh there, revoke elsewhere", c.createHereRefreshThereRevokeElsewhere)
 		t.Run("many are revoked everywhere", c.manyAreRevokedEverywhere)
@@ -217,7 +225,7 @@ func (c *cluster) aFeedThatIsCut(t *testing.T) {
 			select {
 			case <-stop:
 				return
-			default:
+			case <-time.After(10 * time.Millisecond): // a feed that is back hears its first heartbeat no sooner
 				c.engine.cutFeeds()
 			}
 		}

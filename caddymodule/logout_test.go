@@ -242,7 +242,7 @@ func TestLogout_NothingIsServedThatNobodyConfigured(t *testing.T) {
 // Covers S5.
 func TestCluster_ALogoutHereEndsSessionsThere(t *testing.T) {
 	t.Parallel()
-	eachEngine(t, func(t *testing.T, e *engine) {
+	eachEngine(t, false, func(t *testing.T, e *engine) {
 		c := newListeningCluster(t, e, 3)
 		before := time.Now().Add(-time.Minute).Unix()
 		for i, s := range c.nodes {

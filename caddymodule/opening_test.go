@@ -105,7 +105,7 @@ func (d *downSite) wantUp(t *testing.T, access string) {
 
 func TestStart_AServerThatIsDownTakesNoOtherSiteDown(t *testing.T) {
 	t.Parallel()
-	eachEngine(t, func(t *testing.T, e *engine) {
+	eachEngine(t, true, func(t *testing.T, e *engine) {
 		d := newDownSite(t, e.store)
 		access := d.session(t)
 		e.stop()
@@ -156,7 +156,7 @@ func TestStart_WhatSomebodyHasToMendIsAnErrorAtOnce(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"redis", "postgres"} {
 		t.Run(name+", a wrong password", func(t *testing.T) {
-			right := engines[name](t).store
+			right := engines[name](t, false).store
 			d := newDownSite(t, passwordFile.ReplaceAllLiteralString(right, "{file.DIR/wrong}"))
 			d.Write("wrong", "it is not")
 			wantSaid(t, d.StartRefused(d.config), "session store cannot be opened like this")

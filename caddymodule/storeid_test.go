@@ -1,11 +1,11 @@
 package caddymodule_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"authsidecar/caddymodule/internal/sidecartest"
-	"authsidecar/sessions/pgstore/pgtest"
 	"authsidecar/sessions/redisstore/redistest"
 )
 
@@ -42,19 +42,19 @@ func TestStoreID_AnEmptiedServerRefusesTheTokensOfBefore(t *testing.T) {
 	for name, start := range map[string]func(t *testing.T) (store string, empty func()){
 		"redis": func(t *testing.T) (string, func()) {
 			server := redistest.Start(t)
-			return storeRedis(t, server.Addr()), func() { server.CLI(t, "FLUSHALL") }
+			return storeRedis(t, server.Addr(), engineName()), func() { server.CLI(t, "FLUSHALL") }
 		},
 		"postgres": func(t *testing.T) (string, func()) {
-			server := pgtest.Start(t)
-			return storePostgres(t, server), func() {
-				server.Exec(t, "postgres", "TRUNCATE auth_sessions.sessions, auth_sessions.revocations, auth_sessions.cutoffs, auth_sessions.identity")
+			server, schema := sharedPostgres.Get(t), engineName()
+			return storePostgres(t, server, schema), func() {
+				server.Exec(t, "postgres", strings.ReplaceAll("TRUNCATE {s}.sessions, {s}.revocations, {s}.cutoffs, {s}.identity", "{s}", schema))
 			}
 		},
 		"postgres, its schema dropped": func(t *testing.T) (string, func()) {
-			server := pgtest.Start(t)
-			store := storePostgres(t, server)
+			server, schema := sharedPostgres.Get(t), engineName()
+			store := storePostgres(t, server, schema)
 			return store, func() {
-				server.Exec(t, "postgres", "DROP SCHEMA auth_sessions CASCADE")
+				server.Exec(t, "postgres", "DROP SCHEMA "+schema+" CASCADE")
 				another := newDownSite(t, store) // a node that starts makes it again
 				another.Start(another.config)
 				another.Stop()

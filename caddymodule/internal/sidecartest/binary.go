@@ -67,7 +67,7 @@ var binary = sync.OnceValues(func() (file string, err error) {
 	file = filepath.Join(dir, "caddy")
 	// Without what only debuggers read, it links in half of the time.
 	build := exec.Command("go", append(append([]string{"build", "-ldflags=-s -w"}, args...), "-o", file, "./caddymodule/internal/sidecartest/testcaddy")...)
-	build.Dir = Root()
+	build.Dir, build.Env = Root(), append(os.Environ(), "GOGC=100") // that of servertest.Main is for small heaps
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building Caddy: %w\n%s", err, out)
 	}

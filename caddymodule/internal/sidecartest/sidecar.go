@@ -50,7 +50,7 @@ func New(t testing.TB) *Sidecar {
 // Render returns a whole Caddyfile: in what it is given, SITE stands for the address of the site,
 // and DIR for the folder.
 func (s *Sidecar) Render(caddyfile string) string {
-	return withoutTokens() + "{\n\tadmin " + s.Admin + "\n\tdefault_bind 127.0.0.1\n\tauto_https off\n\tlog {\n\t\timport without_tokens\n\t\tlevel DEBUG\n\t}\n" + s.Global + "}\n" +
+	return withoutTokens() + "{\n\tadmin " + s.Admin + "\n\tdefault_bind 127.0.0.1\n\tauto_https off\n\tskip_install_trust\n\tlog {\n\t\timport without_tokens\n\t\tlevel DEBUG\n\t}\n" + s.Global + "}\n" +
 		strings.NewReplacer("SITE", "http://:"+PortOf(s.URL), "DIR", s.Dir).Replace(caddyfile)
 }
 
