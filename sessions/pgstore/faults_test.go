@@ -60,7 +60,7 @@ func TestWhoHangsUpCostsNoConnection(t *testing.T) {
 	srv := pgtest.Start(t, "log_connections = on")
 	s := openStore(t, Options{DSN: srv.DSN("postgres"), MaxConns: 2})
 	row := sharedtest.Create(t, s, sharedtest.Row("one", s.Now()))
-	connections := func() int { return strings.Count(srv.Log(), "connection authorized") }
+	connections := func() int { return strings.Count(srv.Log.String(), "connection authorized") }
 	before := connections()
 	for range 300 {
 		calling, cancel := context.WithCancel(ctx())

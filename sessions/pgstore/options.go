@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +15,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"authsidecar/sessions/internal/calls"
 )
 
 // Options are the options of a store. The zero value uses the PG* variables of the environment and
@@ -163,10 +164,7 @@ func exposed(config *pgconn.Config) string {
 }
 
 func open(host string, config *tls.Config) bool {
-	if strings.HasPrefix(host, "/") || host == "localhost" { // a socket of this machine
-		return false
-	}
-	if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
+	if strings.HasPrefix(host, "/") || calls.ThisMachine(host) { // "/": a socket
 		return false
 	}
 	return config == nil || config.InsecureSkipVerify && config.VerifyPeerCertificate == nil && config.VerifyConnection == nil

@@ -112,9 +112,8 @@ func (s *Store) at() string {
 
 // learn processes the time of a response to a request that was sent at asked.
 func (s *Store) learn(asked time.Duration, r *reader) {
-	now, err := strconv.ParseInt(r.text(), 10, 64)
-	if err != nil {
-		r.err = calls.ErrCorrupt
+	now := r.int()
+	if r.err != nil {
 		return
 	}
 	r.at = fromMillis(now)

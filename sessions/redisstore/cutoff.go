@@ -98,7 +98,7 @@ func (s *Store) Cutoffs(ctx context.Context, realm string) (all []revocation.Cut
 
 // RemoveCutoff deletes a cutoff; it is no error if there is none.
 func (s *Store) RemoveCutoff(ctx context.Context, c revocation.Cutoff) error {
-	_, err := s.run(ctx, s.lua.command, s.keys.cutoffs(), "HDEL", cutoffField(&c))
+	_, err := s.ask(ctx, s.client.B().Hdel().Key(s.keys.cutoffs()).Field(cutoffField(&c)).Build())
 	return err
 }
 

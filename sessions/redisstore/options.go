@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"net/url"
 	"regexp"
 	"strings"
 	"time"
 
 	"github.com/redis/rueidis"
+
+	"authsidecar/sessions/internal/calls"
 )
 
 // Options are the options of a store. The zero value means redis://127.0.0.1:6379, with keys that
@@ -79,11 +80,11 @@ const (
 func (o *Options) defaults() {
 	o.URL = cmp.Or(o.URL, defaultURL)
 	o.Prefix = cmp.Or(o.Prefix, defaultPrefix)
-	calls := defaultCalls
+	most := defaultCalls
 	if o.Replicas > 0 {
-		calls = defaultConnCalls
+		most = defaultConnCalls
 	}
-	o.MaxCalls = cmp.Or(max(o.MaxCalls, 0), calls)
+	o.MaxCalls = cmp.Or(max(o.MaxCalls, 0), most)
 	o.ReplicaTimeout = cmp.Or(max(o.ReplicaTimeout, 0), defaultWait)
 	o.Timeout = cmp.Or(max(o.Timeout, 0), defaultTimeout)
 	o.Wait = cmp.Or(max(o.Wait, 0), defaultWait)
@@ -177,13 +178,7 @@ func exposed(u string, c *rueidis.ClientOption) string {
 	}
 	for _, addr := range c.InitAddress {
 		host, _, err := net.SplitHostPort(addr)
-		if err != nil || host == "localhost" {
-			continue
-		}
-		if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
-			continue
-		}
-		if c.TLSConfig == nil || c.TLSConfig.InsecureSkipVerify {
+		if err == nil && !calls.ThisMachine(host) && (c.TLSConfig == nil || c.TLSConfig.InsecureSkipVerify) {
 			return addr
 		}
 	}

@@ -208,18 +208,4 @@ func (r *reader) int() int64 {
 	return n
 }
 
-func (r *reader) uint() uint64 {
-	n, err := strconv.ParseUint(r.text(), 10, 64)
-	if err != nil {
-		r.err = calls.ErrCorrupt
-	}
-	return n
-}
-
-func (r *reader) time() time.Time {
-	ms, err := strconv.ParseInt(r.text(), 10, 64)
-	if err != nil {
-		r.err = calls.ErrCorrupt
-	}
-	return fromMillis(ms)
-}
+func (r *reader) time() time.Time { return fromMillis(r.int()) }

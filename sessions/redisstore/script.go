@@ -139,12 +139,6 @@ keep(tonumber(call('ZRANGE', row, -1, -1, 'WITHSCORES')[2] or '0'))
 return { ms(now) }
 `
 
-// luaCommand: a command, and its arguments after the key. {time}.
-const luaCommand = `
-call(ARGV[2], row, unpack(ARGV, 3))
-return { ms(now) }
-`
-
 // luaClaim: hash, realm. {time, the realm whose hash that is}.
 const luaClaim = `
 return { ms(now), claim(row, ARGV[2], ARGV[3]) }
@@ -197,7 +191,7 @@ type script struct {
 // scripts are the scripts for one prefix.
 type scripts struct {
 	create, get, update, rotate, revoke, sweep, index, walk, trim, log *script
-	addCutoff, layout, name, mark, command, claim                      *script
+	addCutoff, layout, name, mark, claim                               *script
 }
 
 func newScripts(prefix keys, whole bool, feed string) *scripts {
@@ -218,6 +212,6 @@ func newScripts(prefix keys, whole bool, feed string) *scripts {
 		create: write(luaCreate), get: read(luaGet), update: write(luaUpdate), rotate: write(luaRotate), revoke: write(luaRevoke),
 		sweep: write(luaSweep), index: write(luaIndex), walk: read(luaWalk), trim: write(luaTrim), log: write(luaLog),
 		addCutoff: write(luaAddCutoff), layout: write(luaLayout), name: write(luaName), mark: write(luaMark),
-		command: write(luaCommand), claim: write(luaClaim),
+		claim: write(luaClaim),
 	}
 }

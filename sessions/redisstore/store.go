@@ -98,7 +98,7 @@ func (s *Store) checkLayout(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if found := r.uint(); r.err == nil && found != layout {
+	if found := r.int(); r.err == nil && found != layout {
 		return map[bool]error{true: ErrNewer, false: ErrOlder}[found > layout]
 	}
 	return r.err

@@ -22,12 +22,13 @@ import (
 // A Server is a PostgreSQL server whose superuser is postgres, and which asks everybody for a
 // password. It does not sync to the disk: the settings of a test that needs that say fsync = on.
 type Server struct {
+	*servertest.Process // the one that runs, or ran last
+
 	Port int
 
-	bin  string
-	dir  string
-	as   *syscall.Credential
-	proc *servertest.Process
+	bin string
+	dir string
+	as  *syscall.Credential
 }
 
 // Password is that of the superuser.
@@ -107,7 +108,7 @@ func mustRun(t testing.TB, cmd *osexec.Cmd) string {
 }
 
 func (s *Server) launch(t testing.TB) {
-	s.proc = servertest.Launch(t, s.as, s.dir, filepath.Join(s.bin, "postgres"), "-D", s.data(), "-p", strconv.Itoa(s.Port))
+	s.Process = servertest.Launch(t, s.as, s.dir, filepath.Join(s.bin, "postgres"), "-D", s.data(), "-p", strconv.Itoa(s.Port))
 }
 
 // answers returns nil where the server takes statements.
@@ -120,26 +121,14 @@ func (s *Server) answers() error {
 func (s *Server) Begin(t testing.TB) {
 	t.Helper()
 	s.launch(t)
-	s.proc.WaitReady(t, s.answers)
+	s.WaitReady(t, s.answers)
 }
+
+// Kill ends the server that runs then with all that it has in memory.
+func (s *Server) Kill() { s.Process.Kill() }
 
 // Stop ends the server as an operator does who cannot wait: all connections are cut.
-func (s *Server) Stop() { s.proc.End(syscall.SIGINT) }
-
-// Kill ends the server with all that it has in memory.
-func (s *Server) Kill() {
-	s.proc.Signal(syscall.SIGKILL)
-	s.proc.End(syscall.SIGKILL)
-}
-
-// Freeze stops the server where it stands, Thaw lets it go on.
-func (s *Server) Freeze() { s.proc.Signal(syscall.SIGSTOP) }
-
-// Thaw lets a server go on that was frozen.
-func (s *Server) Thaw() { s.proc.Signal(syscall.SIGCONT) }
-
-// Log is what the server said.
-func (s *Server) Log() string { return s.proc.Log.String() }
+func (s *Server) Stop() { s.End(syscall.SIGINT) }
 
 // DSN is a URL of the database, as the superuser.
 func (s *Server) DSN(database string) string { return s.DSNOf(database, "postgres", Password) }
@@ -222,7 +211,7 @@ func (s *Server) Revive(t testing.TB) {
 	t.Helper()
 	servertest.Until(t, "the server comes back", func() error {
 		select {
-		case <-s.proc.Done:
+		case <-s.Done:
 			s.launch(t)
 		default:
 		}

@@ -17,11 +17,12 @@ import (
 
 // A Server is a Redis server that asks everybody for the password.
 type Server struct {
+	*servertest.Process // the one that runs, or ran last
+
 	Port int
 
 	dir  string
 	conf string
-	proc *servertest.Process
 	args []string
 }
 
@@ -57,8 +58,8 @@ func quote(text string) string { return strconv.Quote(text) }
 // Begin starts the server again, on the same port, with the data that it had.
 func (s *Server) Begin(t testing.TB) {
 	t.Helper()
-	s.proc = servertest.Launch(t, nil, s.dir, find(t, "redis-server"), append([]string{s.conf}, s.args...)...)
-	s.proc.WaitReady(t, func() error {
+	s.Process = servertest.Launch(t, nil, s.dir, find(t, "redis-server"), append([]string{s.conf}, s.args...)...)
+	s.WaitReady(t, func() error {
 		out, err := s.cli("PING")
 		if err == nil && !strings.HasPrefix(out, "PONG") {
 			err = errors.New(out) // it loads its data
@@ -73,20 +74,11 @@ func find(t testing.TB, name string) string {
 	return servertest.Find(t, "redis-server", name)
 }
 
+// Kill ends the server that runs then with all that it has in memory.
+func (s *Server) Kill() { s.Process.Kill() }
+
 // Stop ends the server as an operator does.
-func (s *Server) Stop() { s.proc.End(syscall.SIGTERM) }
-
-// Kill ends the server with all that it has in memory.
-func (s *Server) Kill() { s.proc.End(syscall.SIGKILL) }
-
-// Freeze stops the server where it stands.
-func (s *Server) Freeze() { s.proc.Signal(syscall.SIGSTOP) }
-
-// Thaw lets a server go on that was frozen.
-func (s *Server) Thaw() { s.proc.Signal(syscall.SIGCONT) }
-
-// Log is what the server said.
-func (s *Server) Log() string { return s.proc.Log.String() }
+func (s *Server) Stop() { s.End(syscall.SIGTERM) }
 
 // Dir is where the server keeps its data.
 func (s *Server) Dir() string { return s.dir }

@@ -90,6 +90,18 @@ func (p *Process) End(sig syscall.Signal) {
 	}
 }
 
+// Kill ends the process and its children, with all that they have in memory.
+func (p *Process) Kill() {
+	p.Signal(syscall.SIGKILL)
+	p.End(syscall.SIGKILL)
+}
+
+// Freeze stops the process where it stands.
+func (p *Process) Freeze() { p.Signal(syscall.SIGSTOP) }
+
+// Thaw lets a process go on that was frozen.
+func (p *Process) Thaw() { p.Signal(syscall.SIGCONT) }
+
 // Signal sends a signal to the process and its children.
 func (p *Process) Signal(sig syscall.Signal) {
 	stats, _ := filepath.Glob("/proc/[0-9]*/stat")

@@ -1,0 +1,9 @@
+package calls
+
+import "net/netip"
+
+// ThisMachine reports whether a host is this machine, to which no connection needs TLS.
+func ThisMachine(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
