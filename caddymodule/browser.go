@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"authsidecar/caddymodule/internal/placeholder"
+	"authsidecar/caddymodule/internal/routes"
 	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/browser"
@@ -202,4 +203,35 @@ func (inst *instance) newSignIn(h *Handler, otherWayBack string, origins ...stri
 		return nil, err
 	}
 	return signin.New(c)
+}
+
+// clashes returns the name of a cookie that another realm also sets on one of the hosts; "" if
+// there is none. Each realm would treat the other's cookie as that of an expired session, and
+// remove it.
+func (p *place) clashes(other *place) string {
+	if p.Browser == nil || other.Browser == nil || p.Issuer == other.Issuer {
+		return ""
+	}
+	ours, theirs := p.hosts, other.hosts
+	if p.server != other.server { // cookies ignore ports; without host matchers, compare the hosts of the issuers
+		ours, theirs = p.cookieHosts(), other.cookieHosts()
+	}
+	if !ours.Overlap(theirs) {
+		return ""
+	}
+	names := other.Jar().Names()
+	for _, name := range p.Jar().Names() {
+		if slices.Contains(names, name) {
+			return name
+		}
+	}
+	return ""
+}
+
+// cookieHosts returns the hosts on which the handler sets cookies.
+func (p *place) cookieHosts() routes.Hosts {
+	if p.hosts != nil {
+		return p.hosts
+	}
+	return p.CookieHosts()
 }
