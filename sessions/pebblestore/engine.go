@@ -46,6 +46,7 @@ type engine struct {
 	queue      []*commit // waiting for the commit in flight
 	spare      []*commit
 	merged     *pebble.Batch // batch of the commit in flight, whose memory is reused
+	changes    []keyChange   // changes of that batch, likewise
 	committing bool
 	commits    sync.WaitGroup // running commits
 }

@@ -109,22 +109,20 @@ func (f *filter) absent(rowKey []byte) bool {
 	return f.full && f.ids[i/64]&(1<<(i%64)) == 0
 }
 
-// add counts the additions of a batch that has not been committed. It returns the counters of its
-// deletions, for sub.
-func (f *filter) add(batch *pebble.Batch) (deleted []uint32) {
+// add counts the additions among changes that have not been committed. It returns the counters of
+// the deletions, for sub.
+func (f *filter) add(changes []keyChange) (deleted []uint32) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for r := batch.Reader(); ; {
-		kind, key, _, ok, err := r.Next()
-		switch {
-		case !ok || err != nil: // Pebble will report the error
-			return deleted
-		case kind == pebble.InternalKeyKindSet:
-			f.more(key)
-		case kind == pebble.InternalKeyKindDelete && f.full && isUserEntry(key):
-			deleted = append(deleted, f.counter(key))
+	for i := range changes {
+		switch c := &changes[i]; {
+		case c.kind == pebble.InternalKeyKindSet:
+			f.more(c.key)
+		case c.kind == pebble.InternalKeyKindDelete && f.full && isUserEntry(c.key):
+			deleted = append(deleted, f.counter(c.key))
 		}
 	}
+	return deleted
 }
 
 // more counts an entry.
