@@ -238,13 +238,14 @@ func rawCryptography(b *testing.B, verify bool) func() {
 
 // settle waits until nothing goes on in the background of this process that what is
 // measured then would pay for: what the store does of itself after it was filled,
-// and after it was opened. It gives up after half a minute.
+// and after it was opened, and the count of the sessions that it has, which takes a
+// twentieth of a processor. It gives up after half a minute.
 func settle() {
-	const look = 100 * time.Millisecond
+	const look = 200 * time.Millisecond
 	for range int(30 * time.Second / look) {
 		before := processorTime()
 		time.Sleep(look)
-		if processorTime()-before < look/10 {
+		if processorTime()-before < look/50 {
 			return
 		}
 	}
