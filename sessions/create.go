@@ -72,42 +72,44 @@ func (c *creation) create(ctx context.Context) (*Grant, error) {
 	if err := c.admitted(ctx, wanted); err != nil {
 		return nil, err
 	}
-	stored, created, count, err := c.put(ctx, *wanted)
+	grant, created, count, err := c.put(ctx, *wanted)
 	if err != nil {
 		err = fmt.Errorf("storing session: %w", err)
 		c.observe(ctx, event.Failed, wanted, err)
 		return nil, err
 	}
-	kind := event.Created
+	kind, stored := event.Created, &grant.Session
 	if created {
-		if err := c.stillAdmitted(ctx, &stored); err != nil {
+		if err := c.stillAdmitted(ctx, stored); err != nil {
 			return nil, err
 		}
 		now = stored.RotatedAt
 	} else {
 		kind = event.Repeated
-		if err := c.repeatable(&stored, wanted, now); err != nil {
+		if err := c.repeatable(stored, wanted, now); err != nil {
 			c.observe(ctx, event.Denied, wanted, err)
 			return nil, err
 		}
 	}
-	grant, err := c.grant(&stored, now)
-	if err != nil {
-		c.observe(ctx, event.Failed, &stored, err)
+	if err := c.mint(grant, now); err != nil {
+		c.observe(ctx, event.Failed, stored, err)
 		return nil, err
 	}
-	c.observe(ctx, kind, &stored, nil)
+	c.observe(ctx, kind, stored, nil)
 	if created && count > c.MaxPerUser && stored.Pending == nil {
-		(&eviction{c.Manager, &stored}).enforce(ctx)
+		(&eviction{c.Manager, stored}).enforce(ctx)
 	}
 	return grant, nil
 }
 
-// put calls Store.Create and returns the store's time in place of this node's.
-func (c *creation) put(ctx context.Context, row Session) (stored Session, created bool, count int, err error) {
+// put calls Store.Create with the store's time in place of this node's, and returns a grant of the
+// stored session.
+func (c *creation) put(ctx context.Context, row Session) (g *Grant, created bool, count int, err error) {
 	life := row.ExpiresAt.Sub(row.CreatedAt)
 	row.CreatedAt, row.RotatedAt, row.ExpiresAt = time.Time{}, time.Time{}, time.Time{}.Add(life)
-	return c.Store.Create(ctx, row)
+	g = new(Grant)
+	g.Session, created, count, err = c.Store.Create(ctx, row)
+	return g, created, count, err
 }
 
 // prepare returns the row for the request. If the request is refused, the row holds only what the

@@ -137,20 +137,28 @@ func (m *Manager) observe(ctx context.Context, kind event.Kind, s *Session, err 
 	m.report(ctx, &Event{Kind: kind, Session: s, IP: s.RequestIP(), Err: err})
 }
 
-// grant mints the tokens of the row, or the code of its link.
+// grant returns a grant of the row.
 func (m *Manager) grant(s *Session, now time.Time) (*Grant, error) {
+	g := &Grant{Session: *s}
+	if err := m.mint(g, now); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// mint mints the tokens of the grant's session, or the code of its link.
+func (m *Manager) mint(g *Grant, now time.Time) (err error) {
+	s := &g.Session
+	g.Now = now
 	if s.Pending != nil {
-		return &Grant{Session: *s, Link: linkOf(s, m.IDSecret), Now: now}, nil
+		g.Link = linkOf(s, m.IDSecret)
+		return nil
 	}
-	refresh, err := m.Minter.Refresh(s)
-	if err != nil {
-		return nil, err
+	if g.RefreshToken, err = m.Minter.Refresh(s); err != nil {
+		return err
 	}
-	access, expires, err := m.Minter.Access(s, now)
-	if err != nil {
-		return nil, err
-	}
-	return &Grant{Session: *s, RefreshToken: refresh, AccessToken: access, AccessExpires: expires, Now: now}, nil
+	g.AccessToken, g.AccessExpires, err = m.Minter.Access(s, now)
+	return err
 }
 
 // input returns the input of rules for a session of the caller.

@@ -48,28 +48,32 @@ func (p *presentation) refresh(ctx context.Context) (*Grant, error) {
 	if err := p.observer().Before(ctx, event.Refreshed, &asked); err != nil {
 		return nil, err
 	}
-	row, now, out, err := p.rotate(ctx)
+	grant := new(Grant)
+	var now time.Time
+	var out Outcome
+	row := &grant.Session
+	*row, now, out, err = p.rotate(ctx)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		out = Outcome{Kind: event.Denied, Err: errUnknown}
-		row = Session{Realm: p.Realm, ID: p.token.Session.ID, UserID: p.token.UserID}
+		*row = Session{Realm: p.Realm, ID: p.token.Session.ID, UserID: p.token.UserID}
 	case err != nil:
 		err = fmt.Errorf("refreshing session: %w", err)
 		p.report(ctx, &Event{Kind: event.Failed, Session: &Session{Realm: p.Realm, ID: p.token.Session.ID}, IP: p.req.IP, Err: err})
 		return nil, err
 	}
-	p.Revocations.Remember(&row)
-	happened := Event{Kind: out.Kind, Session: &row, IP: p.req.IP, Err: out.Err}
+	p.Revocations.Remember(row)
+	happened := Event{Kind: out.Kind, Session: row, IP: p.req.IP, Err: out.Err}
 	if out.Err != nil || out.Kind == "" {
 		p.report(ctx, &happened)
 		return nil, out.Err
 	}
-	grant, err := p.grant(&row, now)
-	if err != nil {
+	if err := p.mint(grant, now); err != nil {
 		happened.Kind, happened.Err = event.Failed, err
+		grant = nil
 	}
 	p.report(ctx, &happened)
-	return grant, err
+	return grant, happened.Err
 }
 
 // bound returns why the client may not use the refresh token: it belongs to another client (RFC

@@ -62,16 +62,19 @@ func (e *events) emit(ctx context.Context, r *audit.Record) {
 	e.app.Emit(bounded, name, dataOf(r))
 }
 
+// asks reports whether a handler may want to be asked before a session is created.
+func (e *events) asks() bool { return e.asked || e.app.ShouldEmit(eventPrefix+audit.EventCreating) }
+
 // ask asks whether something may happen. ErrDenied means that a handler aborted the event,
 // ErrUnavailable that not all handlers could be asked.
 func (e *events) ask(ctx context.Context, r *audit.Record) error {
+	if !e.asks() {
+		return nil
+	}
 	if e.asked && !e.started.Load() {
 		return fmt.Errorf("%w: the events app has not started", sessions.ErrUnavailable)
 	}
 	name := eventPrefix + r.Event
-	if !e.app.ShouldEmit(name) {
-		return nil
-	}
 	bounded, cancel := e.context(ctx)
 	defer cancel()
 	event := e.app.Emit(bounded, name, dataOf(r))

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"authsidecar/sessions"
 )
 
@@ -12,18 +14,27 @@ import (
 // request. The optional interfaces of the store are found through Unwrap; those that requests
 // wait for are timed below.
 type metered struct {
-	store  sessions.Store
-	engine string
+	store      sessions.Store
+	operations map[string]operation
+}
+
+// An operation is the metrics of one.
+type operation struct {
+	seconds prometheus.Observer
+	errors  prometheus.Counter
 }
 
 // Meter returns the store with its operations timed. It rotates if the store does.
 func Meter(store sessions.Store, engine string) sessions.Store {
-	m := &metered{store: store, engine: engine}
-	for _, operation := range []string{"create", "get", "update", "list", "sweep"} {
-		storeSeconds.WithLabelValues(engine, operation)
-		storeErrors.WithLabelValues(engine, operation)
+	m := &metered{store: store, operations: make(map[string]operation)}
+	add := func(names ...string) {
+		for _, name := range names {
+			m.operations[name] = operation{storeSeconds.WithLabelValues(engine, name), storeErrors.WithLabelValues(engine, name)}
+		}
 	}
+	add("create", "get", "update", "list", "sweep")
 	if rotating, ok := store.(sessions.Rotator); ok {
+		add("rotate", "revoke")
 		return struct {
 			*metered
 			meteredRotating
@@ -33,12 +44,12 @@ func Meter(store sessions.Store, engine string) sessions.Store {
 }
 
 // timed ends timing an operation, which is deferred: err points to its error.
-func (m *metered) timed(ctx context.Context, operation string, start time.Time, err *error) {
-	took := time.Since(start)
-	storeSeconds.WithLabelValues(m.engine, operation).Observe(took.Seconds())
+func (m *metered) timed(ctx context.Context, name string, start time.Time, err *error) {
+	took, op := time.Since(start), m.operations[name]
+	op.seconds.Observe(took.Seconds())
 	summaryOf(ctx).addStoreTime(took)
 	if errors.Is(*err, sessions.ErrUnavailable) && !errors.Is(*err, context.Canceled) {
-		storeErrors.WithLabelValues(m.engine, operation).Inc()
+		op.errors.Inc()
 	}
 }
 

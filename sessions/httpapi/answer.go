@@ -6,46 +6,26 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/endpoint"
+	"authsidecar/sessions/strictjson"
 )
 
-// A createAnswer is the response for a new session. It contains the tokens unless they are
-// delivered in another way.
-type createAnswer struct {
-	SessionID     string `json:"session_id"`
-	UserID        string `json:"user_id"`
-	RefreshToken  string `json:"refresh_token"`
-	AccessToken   string `json:"access_token"`
-	TokenType     string `json:"token_type"`
-	ExpiresIn     int64  `json:"expires_in"`
-	RefreshEnd    string `json:"refresh_expires_at"`
-	Impersonation bool   `json:"is_impersonation"`
-}
-
-func answerOf(g *sessions.Grant) *createAnswer {
-	return &createAnswer{
-		SessionID:     g.Session.ID,
-		UserID:        g.Session.UserID,
-		RefreshToken:  g.RefreshToken,
-		AccessToken:   g.AccessToken,
-		TokenType:     "Bearer",
-		ExpiresIn:     int64(max(0, g.AccessExpires.Sub(g.Now)) / time.Second),
-		RefreshEnd:    g.Session.ExpiresAt.Format(time.RFC3339),
-		Impersonation: g.Session.Impersonation,
-	}
-}
-
-// writeGrant writes the tokens of a session.
-func writeGrant(w http.ResponseWriter, grant *sessions.Grant) {
-	endpoint.WriteJSON(w, http.StatusOK, "application/json", answerOf(grant))
-}
+// writeGrant writes a new session and its tokens.
+func writeGrant(w http.ResponseWriter, grant *sessions.Grant) { writeAnswer(w, grant, true) }
 
 // WriteSession writes a session whose tokens are delivered in another way.
-func WriteSession(w http.ResponseWriter, grant *sessions.Grant) {
-	answer := struct {
-		SessionID     string `json:"session_id"`
-		UserID        string `json:"user_id"`
-		RefreshEnd    string `json:"refresh_expires_at"`
-		Impersonation bool   `json:"is_impersonation"`
-	}{grant.Session.ID, grant.Session.UserID, grant.Session.ExpiresAt.Format(time.RFC3339), grant.Session.Impersonation}
-	endpoint.WriteJSON(w, http.StatusOK, "application/json", answer)
+func WriteSession(w http.ResponseWriter, grant *sessions.Grant) { writeAnswer(w, grant, false) }
+
+func writeAnswer(w http.ResponseWriter, g *sessions.Grant, tokens bool) {
+	endpoint.WriteObject(w, "application/json", func(j *strictjson.Writer) {
+		j.Text("session_id", g.Session.ID)
+		j.Text("user_id", g.Session.UserID)
+		if tokens {
+			j.Text("refresh_token", g.RefreshToken)
+			j.Text("access_token", g.AccessToken)
+			j.Text("token_type", "Bearer")
+			j.Int("expires_in", int64(max(0, g.AccessExpires.Sub(g.Now))/time.Second))
+		}
+		j.Text("refresh_expires_at", g.Session.ExpiresAt.Format(time.RFC3339))
+		j.Bool("is_impersonation", g.Session.Impersonation)
+	})
 }

@@ -165,7 +165,9 @@ func TestH9_AnAnswerDoesNotWaitForABodyThatNeverComes(t *testing.T) {
 
 func TestRefresh_APolicyThatSaysNoIsInvalidGrant(t *testing.T) {
 	f := newFixture(t)
-	var answer createAnswer
+	var answer struct {
+		RefreshToken string `json:"refresh_token"`
+	}
 	if err := json.Unmarshal(f.post("/auth/sessions", `{"user_id":"alice"}`).Body.Bytes(), &answer); err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +210,9 @@ func code(t *testing.T, w *httptest.ResponseRecorder) string {
 func TestS3_AStoreThatIsDownIs503AndNeverInvalidGrant(t *testing.T) {
 	f := newFixture(t)
 	created := f.post("/auth/sessions", `{"user_id":"alice"}`)
-	var answer createAnswer
+	var answer struct {
+		RefreshToken string `json:"refresh_token"`
+	}
 	if err := json.Unmarshal(created.Body.Bytes(), &answer); err != nil || created.Code != 200 {
 		t.Fatalf("%d %s %v", created.Code, created.Body, err)
 	}

@@ -103,7 +103,7 @@ func write(w *strictjson.Writer, s *sessions.Session, rest bool) {
 	writeActor(w, s)
 	if len(s.Kept) > 0 {
 		writeTime(w, "kept_at", s.KeptAt)
-		w.Value("kept", s.Kept)
+		w.Value("kept", map[string]any(s.Kept))
 	}
 	w.Given("rule", s.Rule)
 	w.Given("ip", s.IP)
@@ -153,7 +153,7 @@ func writeActor(w *strictjson.Writer, s *sessions.Session) {
 		w.Int("actor_auth", s.ActorAuthAt.Unix())
 	}
 	if len(s.ActorClaims) > 0 {
-		w.Value("claims", s.ActorClaims)
+		w.Value("claims", map[string]any(s.ActorClaims))
 	}
 	if len(s.ActorAbsent) > 0 {
 		w.Texts("absent", s.ActorAbsent)

@@ -86,14 +86,31 @@ func (w *Writer) Given(name, value string) {
 
 // text writes a string; common strings, which need no escaping, are copied.
 func (w *Writer) text(value string) {
-	for i := range len(value) {
-		if c := value[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			w.value(value)
-			return
-		}
+	if !isPlain(value) {
+		w.marshal(value)
+		return
 	}
 	w.data = append(append(append(w.data, '"'), value...), '"')
 }
+
+// isPlain reports whether a string is written as it is.
+func isPlain(text string) bool {
+	var others uint8
+	for i := range len(text) {
+		others |= notPlain[text[i]]
+	}
+	return others == 0
+}
+
+// notPlain is 1 where a byte is not written as it is, or not in every string.
+var notPlain = func() (others [256]uint8) {
+	for c := range others {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			others[c] = 1
+		}
+	}
+	return others
+}()
 
 // Texts writes a member that is an array of strings.
 func (w *Writer) Texts(name string, values []string) {
@@ -128,6 +145,12 @@ func (w *Writer) True(name string, value bool) {
 	}
 }
 
+// Bool writes a member that is true or false.
+func (w *Writer) Bool(name string, value bool) {
+	w.name(name)
+	w.data = strconv.AppendBool(w.data, value)
+}
+
 // Object writes a member that is an object with at least one member, which members writes.
 func (w *Writer) Object(name string, members func()) {
 	w.name(name)
@@ -143,7 +166,44 @@ func (w *Writer) Value(name string, value any) {
 
 var valueOptions = json.JoinOptions(jsontext.AllowInvalidUTF8(true), jsontext.EscapeForJS(true))
 
+// value writes the most frequent kinds of claims itself, and leaves others to the library.
 func (w *Writer) value(value any) {
+	switch value := value.(type) {
+	case string:
+		w.text(value)
+	case int64:
+		w.data = strconv.AppendInt(w.data, value, 10)
+	case map[string]any:
+		w.object(value)
+	default:
+		w.marshal(value)
+	}
+}
+
+// object writes an object. If a name needs escaping, the library writes it: it checks whether two
+// names become the same.
+func (w *Writer) object(members map[string]any) {
+	for name := range members {
+		if !isPlain(name) {
+			w.marshal(members)
+			return
+		}
+	}
+	begin := byte('{')
+	for name, value := range members {
+		w.data = append(w.data, begin)
+		w.text(name)
+		w.data = append(w.data, ':')
+		w.value(value)
+		begin = ','
+	}
+	if begin == '{' {
+		w.data = append(w.data, begin)
+	}
+	w.data = append(w.data, '}')
+}
+
+func (w *Writer) marshal(value any) {
 	if err := json.MarshalWrite((*appender)(w), value, valueOptions); err != nil {
 		w.err = err
 	}

@@ -33,6 +33,14 @@ func WriteJSON(w http.ResponseWriter, status int, contentType string, value any)
 	}
 }
 
+// WriteObject is Write with status 200 of an object with at least one member, which members writes.
+func WriteObject(w http.ResponseWriter, contentType string, members func(j *strictjson.Writer)) {
+	err := strictjson.Write(members, func(data []byte) { Write(w, http.StatusOK, contentType, data) })
+	if err != nil {
+		Write(w, http.StatusInternalServerError, contentType, nil)
+	}
+}
+
 // Safely calls serve, and turns a panic into an error with its stack.
 func Safely(serve func() error) (err error) {
 	defer func() {
