@@ -20,8 +20,8 @@ func writeAnswer(w http.ResponseWriter, g *sessions.Grant, tokens bool) {
 		j.Text("session_id", g.Session.ID)
 		j.Text("user_id", g.Session.UserID)
 		if tokens {
-			j.Text("refresh_token", g.RefreshToken)
-			j.Text("access_token", g.AccessToken)
+			j.Token("refresh_token", g.RefreshToken)
+			j.Token("access_token", g.AccessToken)
 			j.Text("token_type", "Bearer")
 			j.Int("expires_in", int64(max(0, g.AccessExpires.Sub(g.Now))/time.Second))
 		}

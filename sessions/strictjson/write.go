@@ -71,6 +71,13 @@ func (w *Writer) name(name string) {
 	w.data = append(w.data, ':')
 }
 
+// Token writes a member that is a compact JWS of ours (RFC 7515 section 7.1), as it is: nothing in one
+// has to be escaped.
+func (w *Writer) Token(name, token string) {
+	w.name(name)
+	w.data = append(append(append(w.data, '"'), token...), '"')
+}
+
 // Text writes a member that is a string.
 func (w *Writer) Text(name, value string) {
 	w.name(name)
