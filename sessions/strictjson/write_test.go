@@ -54,6 +54,8 @@ func FuzzWriter(f *testing.F) {
 		want := map[string]any{
 			"a" + valid(name): valid(text), "texts": []any{valid(name), valid(text)}, "none": []any{}, "int": json.Number(strconv.FormatInt(number, 10)),
 			"uint": json.Number(strconv.FormatUint(uint64(number), 10)), "object": map[string]any{"in": valid(text)}, "value": map[string]any{"x": []any{valid(text), nil}},
+			"claims": map[string]any{"b" + valid(text): valid(name), "n": json.Number(strconv.FormatInt(number, 10)), "in": map[string]any{}, "half": json.Number("0.5")},
+			"bool":   yes, "token": "eyJ.e30.-_",
 		}
 		err := Write(func(w *Writer) {
 			w.Text("a"+name, text)
@@ -65,6 +67,9 @@ func FuzzWriter(f *testing.F) {
 			w.Object("object", func() { w.Text("in", text) })
 			w.True("yes", yes)
 			w.Value("value", map[string]any{"x": []any{text, nil}})
+			w.Value("claims", map[string]any{"b" + text: name, "n": number, "in": map[string]any{}, "half": 0.5})
+			w.Bool("bool", yes)
+			w.Token("token", "eyJ.e30.-_")
 		}, func(data []byte) {
 			if text != "" {
 				want["given"] = valid(text)
