@@ -5,7 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"os"
 	"reflect"
 	"runtime"
 	"strconv"
@@ -226,6 +228,21 @@ func TestCache_TakesNoMoreMemoryThanItSays(t *testing.T) {
 			}
 			runtime.KeepAlive(v)
 		})
+	}
+}
+
+// The page on performance says what the cache takes at most: whoever makes it more says so there.
+func TestCache_TakesWhatThePageSays(t *testing.T) {
+	page, err := os.ReadFile("../../caddymodule/docs/performance.md")
+	must(t, err)
+	tokens := (DefaultCacheBytes - DefaultCacheBytes/hotShare) / markSize / 10_000 * 10
+	for _, want := range []string{
+		fmt.Sprintf("verified tokens (%d MiB at most for a block)", DefaultCacheBytes>>20),
+		fmt.Sprintf("in %d MiB for a block: of %d,000 that they are good, which saves the signature check, and in up to %d bytes", DefaultCacheBytes>>20, tokens, MaxPacked),
+	} {
+		if !strings.Contains(string(page), want) {
+			t.Errorf("the page does not say: %s", want)
+		}
 	}
 }
 
