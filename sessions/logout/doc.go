@@ -5,8 +5,8 @@
 // revokes sessions by what their rows recorded of the callers' tokens:
 //
 //	the notice names   revokes sessions whose caller's token had
-//	sid                the same sid
-//	sid and subject    the same session at the issuer, or that subject and no sid
+//	sid                the same session at the issuer
+//	sid and subject    the same sid, or that subject and no sid
 //	subject            that subject, as user and as actor
 //	user               that name in user_claim, if that is not the subject
 //
