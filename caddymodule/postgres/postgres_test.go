@@ -7,7 +7,8 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+	_ "github.com/caddyserver/caddy/v2/modules/filestorage"
 
 	"authsidecar/caddymodule"
 	"authsidecar/caddymodule/internal/placeholder/placeholdertest"
