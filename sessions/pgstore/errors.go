@@ -3,6 +3,7 @@ package pgstore
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -65,21 +66,11 @@ func code(err error) string {
 
 // undone reports whether a statement had no effect and may be retried.
 func undone(err error) bool {
-	switch code(err) {
-	case codeSerialization, codeDeadlock:
-		return true
-	default:
-		return false
-	}
+	return slices.Contains([]string{codeSerialization, codeDeadlock}, code(err))
 }
 
 // spoilt reports whether an open connection is useless: it leads to a server that must not write,
 // or that is shutting down.
 func spoilt(err error) bool {
-	switch code(err) {
-	case codeReadOnly, codeAdminShutdown, codeCrashShutdown, codeCannotConnect, codeDatabaseDropped:
-		return true
-	default:
-		return false
-	}
+	return slices.Contains([]string{codeReadOnly, codeAdminShutdown, codeCrashShutdown, codeCannotConnect, codeDatabaseDropped}, code(err))
 }

@@ -130,7 +130,7 @@ func TestAStatementThatHangsIsEndedByTheServer(t *testing.T) {
 // again.
 func TestAFullDiskIsSaidToBeOne(t *testing.T) {
 	t.Parallel()
-	disk := pgtest.SmallDisk(t, 220)
+	disk := servertest.Disk(t, "220m")
 	srv := pgtest.StartIn(t, disk, "fsync = on", "max_wal_size = '48MB'", "min_wal_size = '32MB'", "shared_buffers = '16MB'")
 	s := openStore(t, Options{DSN: srv.DSN("postgres"), Timeout: 2 * time.Second})
 	l := sharedtest.StartLoad(t, s, 4)

@@ -218,15 +218,3 @@ func (s *Server) Revive(t testing.TB) {
 		return s.answers()
 	})
 }
-
-// SmallDisk mounts a file system of so many megabytes in memory, and returns where. It
-// skips the test where that is not allowed.
-func SmallDisk(t testing.TB, megabytes int) string {
-	t.Helper()
-	dir := servertest.Dir(t, "", servertest.Unprivileged(t))
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%dm,mode=0777", megabytes)); err != nil {
-		t.Skipf("NOT TESTED: no file system can be mounted here (be root): %v", err)
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) })
-	return dir
-}

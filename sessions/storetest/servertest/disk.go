@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 )
 
@@ -13,11 +12,8 @@ import (
 // that asks for no password. It returns where the disk is.
 func Disk(t testing.TB, size string) string {
 	t.Helper()
-	mount := filepath.Join(t.TempDir(), "disk")
-	if err := os.Mkdir(mount, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	options := fmt.Sprintf("size=%s,mode=0700,uid=%d", size, os.Getuid())
+	mount := Dir(t, "", nil)
+	options := fmt.Sprintf("size=%s,mode=0777,uid=%d", size, os.Getuid())
 	if out, err := asRoot(t.Context(), "mount", "-t", "tmpfs", "-o", options, "tmpfs", mount); err != nil {
 		Missing(t, "right to mount a disk", fmt.Sprintf("run the test as root (%v: %s)", err, out))
 	}
