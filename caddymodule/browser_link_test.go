@@ -232,7 +232,11 @@ func TestLink_WhatIsNoCodeIsRefused(t *testing.T) {
 	}
 	for _, to := range []string{"/auth/sessions/open/preview", "/auth/sessions/open/confirm"} {
 		for _, body := range []string{"", "code=a&code=b", "code=a&x=1", "x=1", "code=%"} {
-			wantProblem(t, body, p.post(to, body, fromForm), 400, "invalid_request")
+			got := p.post(to, body, fromForm)
+			wantProblem(t, body, got, 400, "invalid_request")
+			if !strings.Contains(got.Body, "with the code of the link") {
+				t.Errorf("%s at %s: %s", body, to, got.Body)
+			}
 		}
 		wantProblem(t, "a large body", p.post(to, "code="+strings.Repeat("a", 5000), fromForm), 413, "body_too_large")
 		wantProblem(t, "JSON", p.post(to, `{"code":"a"}`, append([]string{"Content-Type", "application/json"}, sameOrigin...)), 415, "unsupported_media_type")

@@ -18,8 +18,8 @@ var (
 	// session.
 	errLivesOn = httpapi.NewProblem(503, "session_lives_on", "Signed out in this browser only",
 		"The cookies are gone from this browser, but the session could not be revoked just now: until it ends by itself, whoever has a copy of its cookies can use it. To be sure, sign in again later and sign out everywhere.")
-	// ErrForm is the error for a form that is not one of ours.
-	ErrForm = httpapi.NewProblem(400, "invalid_request", "Invalid request",
+	// errForm is the error for a form that is not one of ours.
+	errForm = httpapi.NewProblem(400, "invalid_request", "Invalid request",
 		"Send a form (application/x-www-form-urlencoded) with return_to, a path of this site, everywhere=true to sign out everywhere, and impersonation=true to end an impersonation alone; each at most once, or no body.")
 )
 
@@ -90,14 +90,14 @@ type closing struct {
 
 // readClose reads the form.
 func (a *API) readClose(w http.ResponseWriter, r *http.Request) (closing, error) {
-	form, err := a.ReadForm(w, r)
+	form, err := a.ReadForm(w, r, errForm)
 	if err != nil {
 		return closing{}, err
 	}
 	for name, values := range form {
 		known := name == "return_to" || (name == "everywhere" || name == "impersonation") && values[0] == "true"
 		if !known || len(values) != 1 {
-			return closing{}, ErrForm
+			return closing{}, errForm
 		}
 	}
 	returnTo := form.Get("return_to")
@@ -107,8 +107,8 @@ func (a *API) readClose(w http.ResponseWriter, r *http.Request) (closing, error)
 	return closing{returnTo, form.Has("everywhere"), form.Has("impersonation")}, nil
 }
 
-// ReadForm reads a form. Forms that are too large are refused.
-func (a *API) ReadForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+// ReadForm reads a form. Forms that are too large are refused; wrong is the error of one that is none.
+func (a *API) ReadForm(w http.ResponseWriter, r *http.Request, wrong *httpapi.Problem) (url.Values, error) {
 	if r.ContentLength == 0 {
 		return nil, nil
 	}
@@ -121,7 +121,7 @@ func (a *API) ReadForm(w http.ResponseWriter, r *http.Request) (url.Values, erro
 	}
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
-		return nil, ErrForm
+		return nil, wrong
 	}
 	return form, nil
 }

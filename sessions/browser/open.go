@@ -42,7 +42,7 @@ func (a *API) readLink(w http.ResponseWriter, r *http.Request) (*sessions.OpenRe
 	if a.CrossSite(r) {
 		return nil, httpapi.ErrCrossOrigin
 	}
-	form, err := a.ReadForm(w, r)
+	form, err := a.ReadForm(w, r, errCode)
 	if err != nil {
 		return nil, err
 	}

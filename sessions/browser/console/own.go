@@ -120,7 +120,7 @@ func (c *Console) endOthers(v *visit) error {
 
 // read reads a form with these fields, each at most once, and no others.
 func (c *Console) read(v *visit, names ...string) (url.Values, error) {
-	form, err := c.Browsers.ReadForm(v.w, v.r)
+	form, err := c.Browsers.ReadForm(v.w, v.r, errForm)
 	if err != nil {
 		return nil, err
 	}
