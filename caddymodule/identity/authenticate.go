@@ -112,7 +112,8 @@ func (m *Middleware) verify(ctx context.Context, token string) (*identity, error
 	if !who.own {
 		return who, nil
 	}
-	ended, err := m.Manager.Revoked(ctx, who.caller())
+	caller := who.caller()
+	ended, err := m.Manager.Revoked(ctx, &caller)
 	if ended {
 		m.Verifier.Ended(token)
 		err = sessions.ErrEnded

@@ -61,7 +61,8 @@ func (m *Middleware) stream(w http.ResponseWriter, r *http.Request, id *identity
 		s.stop()
 	}()
 	if id.ours() {
-		ref := m.Manager.Ref(id.caller())
+		caller := id.caller()
+		ref := m.Manager.Ref(&caller)
 		defer m.Streams().Hold(&ref, moment(id.expires), s.end)()
 	}
 	err := next.ServeHTTP(s, r)

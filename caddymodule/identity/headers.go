@@ -74,7 +74,8 @@ func (m *Middleware) assert(who *identity) (string, error) {
 	if a.token != "" && now.Sub(a.minted) < assertionReuse {
 		return a.token, nil
 	}
-	token, err := m.Manager.Minter.Assertion(who.caller(), who.UserID, who.Actor, m.Assertion.Audience, now)
+	caller := who.caller()
+	token, err := m.Manager.Minter.Assertion(&caller, who.UserID, who.Actor, m.Assertion.Audience, now)
 	if err != nil {
 		return "", err
 	}

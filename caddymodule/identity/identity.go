@@ -81,8 +81,8 @@ func (id *identity) find(key string) (any, bool) {
 }
 
 // caller returns the caller of our session, without the claims of their token.
-func (id *identity) caller() *sessions.Caller {
-	return &sessions.Caller{
+func (id *identity) caller() sessions.Caller {
+	return sessions.Caller{
 		Principal: sessions.Principal{Issuer: id.by.Issuer, Subject: id.UserID}, ClientID: id.ClientID, Own: id.own,
 		SessionID: id.SessionID, Acting: id.Impersonation, Actor: id.Actor, SessionCreated: moment(id.created), StoreID: id.store, ExpiresAt: moment(id.expires),
 	}

@@ -112,6 +112,23 @@ func TestPacked_IsReadByWhoPackedItAlone(t *testing.T) {
 	}
 }
 
+// A token that is known makes no garbage, and three objects where little of it is remembered.
+func TestPacked_AKnownTokenMakesLittleGarbage(t *testing.T) {
+	for memory, want := range map[int]float64{0: 0, littleMemory: 3} {
+		s := newSiteOf(t, config.Identity{}, config.Impersonation{}, memory)
+		token := s.token("s", "")
+		verify := func() {
+			if who, err := s.m.verify(t.Context(), token); err != nil || who.UserID != "alice" {
+				t.Errorf("%+v, %v", who, err)
+			}
+		}
+		verify()
+		if got := testing.AllocsPerRun(100, verify); got > want {
+			t.Errorf("%d bytes: %v objects, not %v", memory, got, want)
+		}
+	}
+}
+
 // A session that is revoked is refused at once, and so is a token that expires, where little of it is
 // remembered.
 func TestPacked_IsNoWayAroundRevocation(t *testing.T) {

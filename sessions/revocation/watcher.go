@@ -154,6 +154,12 @@ func (w *Watcher) Revoked(ctx context.Context, r sessions.Ref) (bool, error) {
 	if !degraded {
 		return false, nil
 	}
+	return w.whileDegraded(ctx, r, now, since)
+}
+
+// whileDegraded is Revoked while the feed has been silent since then. It is a function of its own so that
+// r is on the heap in this case only.
+func (w *Watcher) whileDegraded(ctx context.Context, r sessions.Ref, now, since time.Time) (bool, error) {
 	revoked, err := w.answers.of(r.Key, now, func() (bool, error) { return w.look(context.WithoutCancel(ctx), &r) })
 	if err != nil && !r.Impersonation && now.Sub(since) < DegradedGrace {
 		return false, nil
