@@ -166,8 +166,8 @@ type keyChange struct {
 }
 
 // merge merges all commits into one batch, and also returns its changes in the order of their keys:
-// inserting a key next to the last one costs Pebble less than half, and a session has keys in several
-// places. If a range is deleted, the changes stay in the order in which they came.
+// inserting a key next to the last one costs Pebble less, and a session has keys in several places.
+// If a range is deleted, the changes stay in the order in which they came.
 func (e *engine) merge(group []*commit) (batch *pebble.Batch, changes []keyChange, err error) {
 	if batch, e.merged = e.merged, nil; batch == nil {
 		batch = e.db.NewBatch()
