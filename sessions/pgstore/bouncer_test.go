@@ -39,7 +39,7 @@ func TestTheContractHoldsThroughPgBouncer(t *testing.T) {
 		}
 	}
 	storetest.Run(t, func(t *testing.T, now func() time.Time) sessions.Store {
-		return openStore(t, Options{DSN: dsn, Now: now, Schema: emptySchema(t)})
+		return openStore(t, Options{DSN: dsn, Now: now, Schema: emptySchema(t), Wait: time.Minute})
 	})
 }
 
