@@ -151,7 +151,7 @@ func TestLogout_ThatMatchesNothingSaysWhatItNamedAndWhatRowsHave(t *testing.T) {
 	s.Start(listening(idp, s.Sidecar, sidecartest.Lifecycle, ""))
 	sidecartest.WantStatus(t, s.Create(idp.Token("alice", nil), `{"user_id":"alice"}`), 200)
 	sidecartest.WantStatus(t, s.logout(logoutToken(idp, map[string]any{"sid": "sid-1"})), 200)
-	s.WaitLog("issuer named nobody who has a session here", `"named":"sid"`, "of 1 sessions that this node created by its tokens since it started, 0 have a sid", `"mend":`)
+	s.WaitLog("event of an issuer matched no session", `"named":"sid"`, "of 1 sessions that this node created by its tokens since it started, 0 have a sid", `"mend":`)
 }
 
 func TestLogout_ATokenThatIsNotGoodIsRefusedAndLogged(t *testing.T) {

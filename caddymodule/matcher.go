@@ -73,7 +73,7 @@ func (m *MatchImpersonated) Validate() error {
 	return nil
 }
 
-var errUndecided = errors.New("the matcher impersonated is asked before it is decided whose request it is: it needs identity in auth_sessions, and that to come before it (put both in a route block, in this order)")
+var errUndecided = errors.New("the matcher impersonated runs before the request is authenticated: it needs auth_sessions with identity before it (put both in a route block, in this order)")
 
 // MatchWithError reports whether the request belongs to an impersonated session, and is for one of
 // the paths if there are any.

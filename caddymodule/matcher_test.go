@@ -83,7 +83,7 @@ func wantUndecided(t *testing.T, s *sidecar, what string) {
 	if got.Status != http.StatusInternalServerError {
 		t.Errorf("%s: %d %s", what, got.Status, got.Body)
 	}
-	s.WaitLog("before it is decided whose request it is")
+	s.WaitLog("runs before the request is authenticated")
 }
 
 // A directive that Caddy sorts before auth_sessions asks too soon.

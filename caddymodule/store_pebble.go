@@ -48,7 +48,7 @@ func (s *PebbleStore) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		return d.Errf("store pebble: %v", err)
 	}
 	if d.NextArg() || directive.OpensBlock(d) {
-		return d.Err("store pebble is followed by too much: write store pebble [<directory>]")
+		return d.Err("store pebble has too many arguments: write store pebble [<directory>]")
 	}
 	return nil
 }

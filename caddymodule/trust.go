@@ -131,7 +131,7 @@ func readCAs(file string) (*x509.CertPool, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(data) {
-		return nil, errors.New("there is no certificate in it that can be read: it has to be PEM")
+		return nil, errors.New("it contains no readable certificate: it must be PEM")
 	}
 	return pool, nil
 }

@@ -32,7 +32,7 @@ var (
 	ErrDenied = errors.New("caller may not have this session")
 	// ErrStale means that the issuer has logged the caller out since they authenticated: after
 	// authenticating there again, they may have the session.
-	ErrStale = fmt.Errorf("%w: the issuer ended since what the token is from", ErrDenied)
+	ErrStale = fmt.Errorf("%w: the issuer has logged the caller out since the token's sign-in", ErrDenied)
 	// ErrReasonRequired means that the policy would allow the same request with a reason.
 	ErrReasonRequired = errors.New("a reason is required")
 	// ErrClient means that the policy would allow the same request for the caller's own client.

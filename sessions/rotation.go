@@ -30,7 +30,7 @@ var (
 	errTokenSigned  = fmt.Errorf("%w: by its signature", ErrForged)
 	errTokenKey     = fmt.Errorf("%w: of a key that is not ours, or no longer", ErrGrant)
 	errTokenClaims  = fmt.Errorf("%w: by its claims, which we signed", ErrGrant)
-	errClientGone   = fmt.Errorf("%w: its client, which had to authenticate, is no more", ErrGrant)
+	errClientGone   = fmt.Errorf("%w: its client, which had to authenticate, no longer exists", ErrGrant)
 	errMoved        = fmt.Errorf("%w: not where it belongs, in its cookie or elsewhere", ErrGrant)
 	errUnknown      = fmt.Errorf("%w: session unknown", ErrGrant)
 	errForeign      = fmt.Errorf("%w: not of this session's user or client", ErrGrant)

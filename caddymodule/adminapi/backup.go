@@ -70,7 +70,7 @@ func sendBackup(w http.ResponseWriter, r *request) (any, error) {
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
 	paced := &paced{w: w, allow: func() error { return control.SetWriteDeadline(time.Now().Add(chunkTimeout)) }}
 	if err := backup.Write(paced, dir, inst.Engine, time.Now()); err != nil {
-		inst.Logger.Error("backup was broken off; whoever took it knows", zap.Error(err))
+		inst.Logger.Error("backup was aborted; the client received an incomplete file", zap.Error(err))
 		panic(http.ErrAbortHandler) // a body that ends normally would pass for a complete one
 	}
 	return nil, nil
@@ -83,7 +83,7 @@ func scratch(dir func() (string, error)) (string, error) {
 		return "", fmt.Errorf("finding the store's directory: %w", err)
 	}
 	if err := os.MkdirAll(parent, 0o700); err != nil {
-		return "", fmt.Errorf("making room for a copy: %w", err)
+		return "", fmt.Errorf("making a directory for a copy: %w", err)
 	}
 	RemoveCopies(parent)
 	return filepath.Join(parent, scratchName+rand.Text()[:12]), nil

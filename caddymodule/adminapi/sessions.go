@@ -147,7 +147,7 @@ func (r *request) filter() (inst *Instance, f sessions.Filter, err error) {
 	}
 	switch actor, issuer := r.query.Get("actor"), r.query.Get("actor_issuer"); {
 	case actor != "" && issuer == "" && len(inst.Trusted) != 1:
-		return nil, f, badRequest("several issuers are trusted: say by actor_issuer whose %q is meant", actor)
+		return nil, f, badRequest("several issuers are trusted: name that of %q with actor_issuer", actor)
 	case actor != "":
 		f.Actor = &sessions.Principal{Issuer: cmp.Or(issuer, inst.Trusted[0].Name), Subject: actor}
 	case issuer != "":

@@ -23,7 +23,7 @@ const (
 )
 
 // ErrDamaged means that data is not a backup, or not as it was written.
-var ErrDamaged = errors.New("backup is damaged, or none of ours")
+var ErrDamaged = errors.New("not a backup, or a damaged one")
 
 // Contents is the list of a backup.
 type Contents struct {
@@ -107,7 +107,7 @@ func Read(r io.Reader, keep func(name string, content io.Reader) error) (*Conten
 			break
 		}
 		if header.Typeflag != tar.TypeReg || !filepath.IsLocal(filepath.FromSlash(header.Name)) || found[header.Name] != (File{}) {
-			return nil, fmt.Errorf("%w: %q has no business in it", ErrDamaged, header.Name)
+			return nil, fmt.Errorf("%w: unexpected file %q", ErrDamaged, header.Name)
 		}
 		sum := sha256.New()
 		if err := keep(header.Name, io.TeeReader(archive, sum)); err != nil {

@@ -98,7 +98,7 @@ func TestUnpack_RefusesListsThatDoNotFit(t *testing.T) {
 		files []string
 		says  string
 	}{
-		{"a file twice", Contents{Format: 1, Files: whole}, []string{"a", "a"}, "no business"},
+		{"a file twice", Contents{Format: 1, Files: whole}, []string{"a", "a"}, "unexpected file"},
 		{"a file too much", Contents{Format: 1, Files: whole}, []string{"a", "b"}, "more files"},
 		{"a file that is missing", Contents{Format: 1, Files: whole}, nil, "a is missing"},
 		{"of a newer release", Contents{Format: 2, Files: whole}, []string{"a"}, "newer release"},

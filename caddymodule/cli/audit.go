@@ -103,7 +103,7 @@ func (v *auditVerify) verify(files []string) (*auditResult, error) {
 	}
 	if result.Missing = chain.Missing(); len(result.Missing) > 0 {
 		result.OK = false
-		return result, fmt.Errorf("no line has the hash %s: lines were cut off, or a file is missing", result.Missing[0])
+		return result, fmt.Errorf("no line has the hash %s: lines were removed at the end, or a file is missing", result.Missing[0])
 	}
 	if result.Lines == 0 {
 		result.OK = false

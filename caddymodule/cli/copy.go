@@ -138,7 +138,7 @@ func storeOf(ctx caddy.Context, flag, words string) (storeOpener, error) {
 		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
 	if d.Next() {
-		return nil, fmt.Errorf("%s: %q is too much: put the store and its words into quotes, and nothing else", flag, printable(d.Val()))
+		return nil, fmt.Errorf("%s: unexpected %q: quote the store and its words as one argument", flag, printable(d.Val()))
 	}
 	module, err := ctx.LoadModuleByID(id, caddyconfig.JSON(read, nil))
 	if err != nil {
@@ -146,7 +146,7 @@ func storeOf(ctx caddy.Context, flag, words string) (storeOpener, error) {
 	}
 	opener, ok := module.(storeOpener)
 	if !ok {
-		return nil, fmt.Errorf("%s: %s is no store", flag, name)
+		return nil, fmt.Errorf("%s: %s is not a store", flag, name)
 	}
 	return opener, nil
 }

@@ -46,7 +46,7 @@ func (r *copyReport) print(w io.Writer) error {
 // and a store on a network is waited for less.
 const copyWorkers = 64
 
-var errDiffers = errors.New("the target has another session of the same id: it is no copy of the source; copy into an empty store")
+var errDiffers = errors.New("the target has another session with the same id: it is not a copy of the source; copy into an empty store")
 
 // run copies the cutoffs and the marks of logouts, so that nothing that they revoked is live in the
 // target or can be created there again, and then the rows; then it reads everything again.

@@ -59,7 +59,7 @@ storage. With --offline, nobody is asked. --envfile is that of caddy run.
 
 func (e *explainer) run(cmd *cobra.Command) error {
 	if e.asked.User != "" && sessions.CheckUserID(e.asked.User) != nil {
-		return fmt.Errorf("--user is no user id: it has 1 to 255 bytes, no control characters, and no blanks around it")
+		return fmt.Errorf("--user is not a user id: write 1 to 255 bytes without control characters or surrounding blanks")
 	}
 	token, err := readToken(cmd.InOrStdin())
 	if err != nil {

@@ -133,7 +133,7 @@ func chooseHandler(all []*handler, issuer, tokenIssuer string) (*handler, error)
 	if len(all) == 0 {
 		return nil, fmt.Errorf("%w: no auth_sessions block is in this configuration", errNoBlock)
 	}
-	return nil, fmt.Errorf("say by --issuer which block the token is for: there are %s", strings.Join(names, ", "))
+	return nil, fmt.Errorf("name the block that the token is for with --issuer: there are %s", strings.Join(names, ", "))
 }
 
 // loadSite returns the block for a token of that issuer.

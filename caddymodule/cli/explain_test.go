@@ -234,8 +234,8 @@ func TestExplain_KeysOfAURL(t *testing.T) {
 			t.Errorf("%s, want %s and %q\n%s%s", e.Outcome, outcome, detail, got.Out, got.Err)
 		}
 	}
-	check(good, "unknown", "not at hand", "--offline")
-	check(expired, "refused", "not at hand", "--offline") // whatever the keys are
+	check(good, "unknown", "not available", "--offline")
+	check(expired, "refused", "not available", "--offline") // whatever the keys are
 	check(good, "accepted", "of the issuer, got just now")
 	s.Start(config)
 	sidecartest.WantStatus(t, s.Ask("POST", "keys/refresh"), 200)

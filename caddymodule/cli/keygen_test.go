@@ -156,7 +156,7 @@ func TestTokenCommand_SaysWhatIsWrong(t *testing.T) {
 		{"no subject", []string{"--key", key, "--issuer", "i", "--audience", "a"}, "--sub is required"},
 		{"no audience", []string{"--key", key, "--issuer", "i", "--sub", "s"}, "--audience is required"},
 		{"no such key", []string{"--key", key + "x", "--issuer", "i", "--sub", "s", "--audience", "a"}, "no such file"},
-		{"a public key", []string{"--key", jwks, "--issuer", "i", "--sub", "s", "--audience", "a"}, "is no private key to sign with"},
+		{"a public key", []string{"--key", jwks, "--issuer", "i", "--sub", "s", "--audience", "a"}, "is not a private key"},
 		{"a time that is none", append(slices.Clone(base), "--ttl", "soon"), `--ttl "soon"`},
 		{"no time", append(slices.Clone(base), "--ttl", "0s"), `--ttl "0s"`},
 		{"less than no time", append(slices.Clone(base), "--ttl", "-1m"), `--ttl "-1m"`},

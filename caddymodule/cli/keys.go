@@ -40,7 +40,7 @@ func (c *adminClient) keys(cmd *cobra.Command, refresh bool) error {
 		}
 		for _, trust := range answer.Trust {
 			if trust.Error != "" && failed == nil {
-				failed = fmt.Errorf("the keys of %s could not be got: %s", trust.Issuer, trust.Error)
+				failed = fmt.Errorf("the keys of %s could not be fetched: %s", trust.Issuer, trust.Error)
 			}
 		}
 	}

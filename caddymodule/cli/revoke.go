@@ -38,7 +38,7 @@ they are and asks first. An id that begins with - stands after --.
 			case len(ids) == 0 && r.empty():
 				return errors.New("say which sessions: their ids, --user <id>, --actor <sub>, or --impersonations for all of these")
 			case len(ids) > 0 && !r.empty():
-				return errors.New("name sessions by their ids, or say whose they are: not both")
+				return errors.New("select sessions either by their ids or with flags, not both")
 			case len(ids) > 0:
 				return r.revokeIDs(cmd, ids)
 			}
@@ -137,7 +137,7 @@ func (r *revoker) confirm(cmd *cobra.Command, sessions int) error {
 		return nil
 	}
 	if !isTerminal(cmd.InOrStdin()) {
-		return errors.New("nobody is here to be asked: say --yes to revoke them, or --dry-run to count them")
+		return errors.New("cannot ask for confirmation without a terminal: use --yes to revoke them, or --dry-run to count them")
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "Revoke %s now? [y/N] ", plural(sessions))
 	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n') // no response means no

@@ -65,7 +65,7 @@ func printStatus(w io.Writer, overview *adminapi.Overview) error {
 		t.row("store", describeStore(&s.Store))
 		t.row("store is at", s.Store.Location)
 		t.row("live sessions", describeCount(s.Sessions))
-		t.row("ended, remembered", strconv.Itoa(s.Denied))
+		t.row("deny list", strconv.Itoa(s.Denied))
 		t.row("feed of other nodes", describeFeed(s.Feed))
 		if err := t.flush(); err != nil {
 			return err

@@ -87,7 +87,7 @@ func (m *tokenMaker) make(now time.Time) (string, error) {
 	}
 	key, err := jose.ParsePrivate(data, "")
 	if err != nil {
-		return "", fmt.Errorf("--key %s is no private key to sign with: %w; make one with: caddy auth-sessions keygen --output %s", m.key, err, m.key)
+		return "", fmt.Errorf("--key %s is not a private key: %w; make one with: caddy auth-sessions keygen --output %s", m.key, err, m.key)
 	}
 	header := map[string]string{"alg": string(key.Algorithm()), "kid": key.ID()}
 	if m.typ != "none" {
@@ -111,7 +111,7 @@ func (m *tokenMaker) payload(now time.Time) ([]byte, error) {
 	}
 	ttl, err := caddy.ParseDuration(m.ttl)
 	if err != nil || ttl < time.Second {
-		return nil, fmt.Errorf("--ttl %q is no time to live: write at least a second, as in --ttl 10m", m.ttl)
+		return nil, fmt.Errorf("--ttl %q is not a lifetime: write at least a second, as in --ttl 10m", m.ttl)
 	}
 	claims := map[string]any{
 		"iss": m.issuer, "sub": m.subject, "aud": m.audience, "client_id": m.clientID,

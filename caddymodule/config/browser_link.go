@@ -57,7 +57,7 @@ func (w *Browser) checkExpireCookies() error {
 	}
 	at := slices.IndexFunc(w.ExpireCookies, func(name string) bool { return !httpguts.ValidHeaderFieldName(name) })
 	if at >= 0 {
-		return wrong("browser.expire_cookies", "browser: expire_cookies %q is no name of a cookie", w.ExpireCookies[at])
+		return wrong("browser.expire_cookies", "browser: expire_cookies %q is not the name of a cookie", w.ExpireCookies[at])
 	}
 	return checkList("browser.expire_cookies", "browser: expire_cookies", w.ExpireCookies)
 }

@@ -136,7 +136,7 @@ func (b *Block) checkFrom(at, word string, r *Rule) error {
 	case r.Self && r.From != "":
 		return wrong(at, "allow self takes no from: it is for the trusted issuers with the word users")
 	case r.Self && !users:
-		return wrong(at, "allow self: no trusted issuer's subjects are our users: write users in the trust block whose are")
+		return wrong(at, "allow self: no trusted issuer's subjects are our users: write users in the trust block of the issuer whose subjects are")
 	case r.Self:
 		return nil
 	case strings.Contains(r.From, "*"):
@@ -144,9 +144,9 @@ func (b *Block) checkFrom(at, word string, r *Rule) error {
 	case r.From != "" && !known:
 		return wrong(at, "%s %s from %s: that issuer is not trusted: trusted are %s", word, r.kind(), r.From, names(trusted))
 	case r.From == "" && tenants != "":
-		return wrong(at, "%s %s: trust %s has tenants, each of them somebody else's: say whose callers it is for, as in: %s %s from <issuer with the tenant>", word, r.kind(), tenants, word, r.kind())
+		return wrong(at, "%s %s: trust %s has tenants with different owners: name the one whose callers it is for, as in: %s %s from <issuer with the tenant>", word, r.kind(), tenants, word, r.kind())
 	case r.From == "" && len(trusted) > 1:
-		return wrong(at, "%s %s: several issuers are trusted: say whose callers it is for, as in: %s %s from %s", word, r.kind(), word, r.kind(), trusted[0])
+		return wrong(at, "%s %s: several issuers are trusted: name the one whose callers it is for, as in: %s %s from %s", word, r.kind(), word, r.kind(), trusted[0])
 	}
 	return nil
 }

@@ -103,7 +103,7 @@ func (b *Block) checkNames() error {
 	if err == nil {
 		return nil
 	}
-	mend := "an issuer has keys of its own, so that nobody has a name of another: remove it"
+	mend := "each issuer has its own keys, so two issuers cannot share a name: remove it"
 	if errors.Is(err, bearer.ErrPattern) {
 		mend = "write it as in: issuers https://idp.example.com/*/v2.0"
 	}

@@ -116,7 +116,7 @@ func checkKeyURL(s string, insecure bool) error {
 		return err
 	}
 	if u.Scheme != "https" && !insecure && !isLoopback(u.Hostname()) {
-		return fmt.Errorf("%q is not protected on its way: write it with https (http is for this machine alone), keep the keys in a file, or write insecure_http where the network has nobody else in it", s)
+		return fmt.Errorf("%q is not protected in transit: write it with https (http is only for this machine), keep the keys in a file, or write insecure_http if the network is private", s)
 	}
 	return nil
 }

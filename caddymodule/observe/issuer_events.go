@@ -71,7 +71,7 @@ func (r *Reporter) Heard(ctx context.Context, h *logoutapi.Heard, rows string) {
 	case logoutapi.OutcomeRevoked:
 		r.logger.Info("sessions revoked by their issuer", append(fields, zap.Int("sessions", h.Ended))...)
 	case logoutapi.OutcomeNothing:
-		r.logger.Warn("issuer named nobody who has a session here", append(fields, zap.String("rows", rows),
+		r.logger.Warn("event of an issuer matched no session", append(fields, zap.String("rows", rows),
 			zap.String("mend", "none is needed where that person had no session; if they had one, compare what the token named with what rows have: caddymodule/docs/logout.md"))...)
 	case logoutapi.OutcomeRefused:
 		if !again {

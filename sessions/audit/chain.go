@@ -101,7 +101,7 @@ func (c *Chain) Read(r io.Reader) error {
 func (c *Chain) next(data []byte) (what string) {
 	l, ok := parseLine(data)
 	if !ok {
-		return "was changed: it does not have the hash that it ends in"
+		return "was changed: it does not match its own hash"
 	}
 	switch {
 	case c.Lines == 0 && l.at.Seq > 1 && l.event != EventRotated:

@@ -140,7 +140,7 @@ func (s *segment) recover() (end Position, torn int, err error) {
 		return end, 0, err
 	}
 	if !info.Mode().IsRegular() {
-		return end, 0, errors.New("it is no regular file")
+		return end, 0, errors.New("it is not a regular file")
 	}
 	s.size = info.Size()
 	tail := make([]byte, min(s.size, 2*maxLine))

@@ -164,7 +164,7 @@ func checkIssuer(i Issuer) (*issuer, error) {
 	case i.Keys == nil:
 		return nil, errors.New("no keys")
 	case i.Secret != nil && !i.Secret.Symmetric():
-		return nil, errors.New("a secret that is none")
+		return nil, errors.New("the secret has no HMAC key")
 	case len(i.Audiences) == 0 || slices.Contains(i.Audiences, "") || slices.Contains(i.Audiences, "*"):
 		return nil, errors.New(`no audience, or an empty one, or "*"`)
 	case slices.Contains(i.AudienceClaims, ""):

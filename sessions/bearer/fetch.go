@@ -21,7 +21,7 @@ var (
 	errTooMuch      = errors.New("over 1 MiB of keys")
 	errDiscovery    = errors.New("not a discovery document")
 	errOtherIssuer  = errors.New("discovery document of another issuer")
-	errToken        = errors.New("the bearer token for the URL cannot be read, or is none")
+	errToken        = errors.New("the bearer token for the URL cannot be read, or is malformed")
 	errBadDirective = errors.New("not a max-age")
 )
 

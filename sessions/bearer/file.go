@@ -64,7 +64,7 @@ func (f *File) Load(ctx context.Context) error {
 	if f.err != nil && (known == nil || known.Error() != f.err.Error()) {
 		what := "keys cannot be read, and there are none yet"
 		if f.good.current.Load() != nil {
-			what = "keys cannot be read; the last good ones go on"
+			what = "keys cannot be read; the last ones stay in use"
 		}
 		f.config.Log.ErrorContext(ctx, what, slog.Any("error", f.err))
 	}

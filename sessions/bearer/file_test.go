@@ -201,7 +201,7 @@ func TestFile_KeepsTheLastGoodKeys(t *testing.T) {
 			if !has(t, f, key) || f.Version() != version {
 				t.Error("the last good key is not used")
 			}
-			if got := strings.Count(log.String(), "level=ERROR"); got != 1 || !strings.Contains(log.String(), "the last good ones go on") {
+			if got := strings.Count(log.String(), "level=ERROR"); got != 1 || !strings.Contains(log.String(), "the last ones stay in use") {
 				t.Errorf("reported %d times:\n%s", got, log.String())
 			}
 			if status := f.Status(); status.Error == "" || len(status.Keys) != 1 {

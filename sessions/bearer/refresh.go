@@ -81,10 +81,10 @@ func (r *Remote) refresh(ctx context.Context) time.Duration {
 	}
 	wait := r.finish(got, err, at)
 	if err != nil {
-		what := "keys cannot be got, and there are none; tokens that need them are answered 503 until they can"
+		what := "keys cannot be fetched, and there are none; tokens that need them get 503 until they can"
 		usable := r.usable() != nil
 		if usable {
-			what = "keys cannot be got; the last good ones go on for a while"
+			what = "keys cannot be fetched; the last ones stay in use for a while"
 		}
 		r.config.Log.ErrorContext(ctx, what, slog.Any("error", err), slog.Bool("usable", usable))
 		return wait

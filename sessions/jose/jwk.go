@@ -40,7 +40,7 @@ func readJWK(raw []byte) (w jwk, err error) {
 		}
 	}
 	if _, there := w.members["issuer"]; there && w.issuer == "" {
-		return w, fmt.Errorf("%w: its issuer is nobody", ErrKey)
+		return w, fmt.Errorf("%w: its issuer is empty", ErrKey)
 	}
 	if operations, there := w.members["key_ops"]; there {
 		if json.Unmarshal(operations.Value, &w.operations) != nil || len(w.operations) == 0 {

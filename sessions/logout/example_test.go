@@ -37,5 +37,5 @@ func Example() {
 	// Output:
 	// <nil>
 	// 1 <nil>
-	// caller may not have this session: the issuer ended since what the token is from
+	// caller may not have this session: the issuer has logged the caller out since the token's sign-in
 }

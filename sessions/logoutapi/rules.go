@@ -48,7 +48,7 @@ func (a *API) checkLogout(s *bearer.Signed) error {
 	_, hasSub := s.Claims["sub"]
 	_, hasSID := s.Claims["sid"]
 	if !hasSub && !hasSID || hasSub && text(s.Claims["sub"]) == "" || hasSID && text(s.Claims["sid"]) == "" {
-		return refuse(errToken, "it has neither sub nor sid, or what is none", "")
+		return refuse(errToken, "it has neither a valid sub nor a valid sid", "")
 	}
 	if err := a.checkSelf(s); err != nil {
 		return err

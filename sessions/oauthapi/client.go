@@ -59,7 +59,7 @@ func newClients(c *Config, endpoints ...string) (*clients, error) {
 			return nil, fmt.Errorf("client %q: %w", client.ID, err)
 		}
 		if all.known[client.ID] != nil {
-			return nil, fmt.Errorf("client %q is there twice", client.ID)
+			return nil, fmt.Errorf("client %q is given twice", client.ID)
 		}
 		if len(client.Secrets) == 0 {
 			client.Secrets = all.nobody.Secrets

@@ -62,7 +62,7 @@ const (
 func New(c Config) (*Provider, error) {
 	issuer, err := url.Parse(c.Issuer)
 	if err != nil || issuer.Host == "" || issuer.Path != "" {
-		return nil, fmt.Errorf("%q is no issuer: write a URL without a path", c.Issuer)
+		return nil, fmt.Errorf("%q is not an issuer: write a URL without a path", c.Issuer)
 	}
 	p := &Provider{Config: c, host: issuer.Host, codes: make(map[string]*flow)}
 	// form-action also applies to redirects after a form (CSP Level 3, section 6.4.1).

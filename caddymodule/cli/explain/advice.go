@@ -100,7 +100,7 @@ func with(word string, list []string, more string) []string {
 func (r *refusal) issuer() advice {
 	iss, ok := r.Claims["iss"].(string)
 	if !ok {
-		return advice{mend: "let the issuer put iss into it: of a token without nobody knows whose keys to try"}
+		return advice{mend: "let the issuer add iss: without it, nothing says whose keys to try"}
 	}
 	for _, t := range r.Trusted {
 		if !isSpelling(iss, t.Issuer) {
@@ -150,7 +150,7 @@ func (r *refusal) key() advice {
 	if isSecret(r.of) {
 		return advice{mend: fmt.Sprintf("it is signed with %s, and the trust block has a shared secret alone: say where the public keys are, by jwks or key", alg)}
 	}
-	return advice{mend: fmt.Sprintf("its key is %s, and among those of the issuer is none such. New keys are had by caddy auth-sessions keys --refresh; a key file has to hold it; if the issuer's keys are elsewhere, name that by jwks", keyName(r.Header))}
+	return advice{mend: fmt.Sprintf("its key is %s, which the issuer does not have. To fetch new keys, run caddy auth-sessions keys --refresh; a key file must contain it; if the issuer's keys are elsewhere, set their URL with jwks", keyName(r.Header))}
 }
 
 // sharedSecret returns advice for a token that is signed with a secret.

@@ -22,14 +22,14 @@ func (r *refusal) audience() advice {
 	case slices.ContainsFunc(list, func(name string) bool { return slices.Contains(r.of.Audiences, name) }): // an ID token
 		azp, _ := r.Claims["azp"].(string)
 		if azp == "" {
-			return advice{mend: "it is an ID token for several audiences: let the issuer say by azp whose it is"}
+			return advice{mend: "it is an ID token for several audiences: let the issuer name its client in azp"}
 		}
 		return advice{
 			mend:  fmt.Sprintf("it is an ID token for the client %q (azp). If that is an app of yours, write:", azp),
 			lines: with("audience", r.of.Audiences, azp),
 		}
 	case ok && len(list) > 0 && list[0] != "":
-		return advice{mend: fmt.Sprintf("its audience (aud) is %s. Ask the issuer for a token for ours; or, if that names this app and nobody else, write:", claimText(aud)), lines: lines}
+		return advice{mend: fmt.Sprintf("its audience (aud) is %s. Ask the issuer for a token for our audience; or, if this one names only this app, write:", claimText(aud)), lines: lines}
 	case lines != nil:
 		return advice{mend: "it has no audience (aud), and names its client elsewhere. Best let the issuer put our audience into it; or, if that client is an app of yours, write:", lines: lines}
 	default:
@@ -156,7 +156,7 @@ func (r *refusal) subject() advice {
 		if other == "email" && r.Claims["email_verified"] != any(true) {
 			words = append(words, "unverified")
 		}
-		return advice{mend: mend + fmt.Sprintf("; or, if %s %s names the caller for good and nobody else ever, write:", other, claimText(r.Claims[other])), lines: line(words...)}
+		return advice{mend: mend + fmt.Sprintf("; or, if %s %s always identifies this caller and never another, write:", other, claimText(r.Claims[other])), lines: line(words...)}
 	}
 	return advice{mend: mend}
 }
@@ -164,7 +164,7 @@ func (r *refusal) subject() advice {
 func (r *refusal) unverified() advice {
 	name := userClaim(r.of.Issuer)
 	return advice{
-		mend:  fmt.Sprintf("let the issuer verify %s and say so: email_verified is %s. Only where nobody can change theirs to another's, write:", name, claimText(r.Claims["email_verified"])),
+		mend:  fmt.Sprintf("let the issuer verify %s and say so: email_verified is %s. Only if nobody can change theirs to another person's, write:", name, claimText(r.Claims["email_verified"])),
 		lines: line("user_claim", name, "unverified"),
 	}
 }

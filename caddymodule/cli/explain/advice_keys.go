@@ -25,7 +25,7 @@ func (s *Site) adviseKeys(name string) advice {
 	discovery := errors.Is(err, bearer.ErrDiscovery)
 	switch {
 	case unknown:
-		return advice{mend: "nobody here knows the certificate authority of the server of the keys. Name its certificate:", lines: []string{"ca /etc/ssl/internal-ca.pem"}}
+		return advice{mend: "the certificate of the key server is from an unknown certificate authority. Name the certificate of that authority:", lines: []string{"ca /etc/ssl/internal-ca.pem"}}
 	case answered && !discovery && (status == http.StatusUnauthorized || status == http.StatusForbidden):
 		return advice{mend: "the server of the keys asks who wants them. If it takes a bearer token, write where that is:", lines: []string{"jwks_token {file./path/to/token}"}}
 	case answered && discovery:
@@ -36,7 +36,7 @@ func (s *Site) adviseKeys(name string) advice {
 	case discovery:
 		return advice{mend: "the keys were not found by discovery: " + err.Error() + ". Mend that, or name the URL of the key set by jwks" + inSection(sectionOf(name))}
 	default:
-		return advice{mend: "the keys cannot be got: " + err.Error()}
+		return advice{mend: "the keys cannot be fetched: " + err.Error()}
 	}
 }
 

@@ -34,7 +34,7 @@ func (s *Site) said(ctx context.Context, token string, header jose.Header) *Resu
 	mend, err := api.Explain(ctx, token, pushed)
 	switch {
 	case bearer.IsUnavailable(err):
-		result.Outcome, step.Result, step.Detail = "unknown", "unknown", "the keys of its issuer are not at hand"
+		result.Outcome, step.Result, step.Detail = "unknown", "unknown", "the keys of its issuer are not available"
 	case err != nil:
 		result.Outcome, result.Reason = "refused", logoutapi.Refused
 		step.Result, step.Detail, step.Mend = "refused", strings.TrimPrefix(err.Error(), "token refused: "), mend

@@ -18,7 +18,7 @@ func MendOwn(reason bearer.Reason) string {
 	case bearer.ReasonAudience:
 		return "refresh the session: it was issued for another audience than access_token now says"
 	default:
-		return "refresh the session, or sign in again: it says that it is of this site, and is not as this site issues tokens. Somebody made it up or changed it, or the signing keys are no longer those of then: see caddy auth-sessions keys"
+		return "refresh the session, or sign in again: it names this site as its issuer, but this site issues no such tokens. Somebody forged or changed it, or the signing keys have been replaced: see caddy auth-sessions keys"
 	}
 }
 
@@ -31,7 +31,7 @@ func Reasons() []bearer.Reason { return slices.Sorted(maps.Keys(mends)) }
 var mends = map[bearer.Reason]string{
 	bearer.ReasonTooLarge:      "let the identity provider put less into it: 16 KiB are taken",
 	bearer.ReasonForm:          "present a signed JWT as it was issued: three parts with dots between, nothing before or after; an opaque token cannot be verified here",
-	bearer.ReasonEncrypted:     "let the identity provider issue signed tokens for this audience: an encrypted one can be read by nobody here",
+	bearer.ReasonEncrypted:     "let the identity provider issue signed tokens for this audience: encrypted ones cannot be read here",
 	bearer.ReasonBase64:        "take the token as it was issued: something on the way changed or cut it",
 	bearer.ReasonHeader:        "let the issuer write a plain JSON header with alg, kid and typ, each of them once",
 	bearer.ReasonHeaderMember:  "let the issuer leave out b64: what is signed is always base64url",
@@ -47,15 +47,15 @@ var mends = map[bearer.Reason]string{
 	bearer.ReasonIDToken:       "present the access token and not the ID token, which is for the client that signed in; or accept them in the trust block: id_tokens",
 	bearer.ReasonIDTokenAge:    "present an ID token that was issued just now, with iat in it; or say in the trust block how old it may be, as in: id_tokens 1h",
 	bearer.ReasonBound:         "ask the issuer for a bearer token: this one is bound to a key or a certificate (cnf)",
-	bearer.ReasonAudience:      "ask the issuer for a token for our audience, or add the one that it has to audience in the trust block, if it is meant for nobody else; of a token without aud say in which claim it is, as in: audience_claim client_id",
+	bearer.ReasonAudience:      "ask the issuer for a token for our audience, or add the one that it has to audience in the trust block, if it is for this app only; for a token without aud, name the claim that stands in for it, as in: audience_claim client_id",
 	bearer.ReasonNoExpiry:      "let the issuer put exp into it: a token without end is not taken",
 	bearer.ReasonExpired:       "get a new token; if it is new, a clock is off: compare that of this machine with the issuer's, or raise leeway",
 	bearer.ReasonLifetime:      "let the issuer make it live shorter, or raise max_lifetime in the trust block",
 	bearer.ReasonNotYet:        "wait until it begins; if it should have, a clock is off: compare that of this machine with the issuer's, or raise leeway",
 	bearer.ReasonIssuedLater:   "compare the clock of this machine with the issuer's: it was issued in the future; or raise leeway",
 	bearer.ReasonSubject:       "let the issuer put sub into it: who calls, 1 to 255 bytes without control characters and without blanks around it; or name the claim that says it, as in: user_claim oid",
-	bearer.ReasonUnverified:    "let the issuer verify the address and say so with email_verified; where nobody can change theirs to another's, write: user_claim email unverified",
+	bearer.ReasonUnverified:    "let the issuer verify the address and say so with email_verified; if nobody can change theirs to another person's, write: user_claim email unverified",
 	bearer.ReasonOnly:          "get a token that satisfies each only in the trust block, or mend these",
-	bearer.ReasonActor:         "let the issuer name in act who uses the token for its subject, by sub: as it is nobody could be told; or call with a token of one's own",
+	bearer.ReasonActor:         "let the issuer name the party that uses the token in act, with sub; or call with a token of your own",
 	bearer.ReasonSession:       "sign in again: it says it is an access token of ours and does not name its session",
 }

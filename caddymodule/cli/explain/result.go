@@ -104,7 +104,7 @@ func (r *Result) Err() error {
 	case r.Outcome == "refused":
 		return fmt.Errorf("the token is refused: %s", r.Reason)
 	case r.Outcome == "unknown":
-		return errors.New("unknown whether the token is good: the keys of its issuer are not at hand")
+		return errors.New("unknown whether the token is good: the keys of its issuer are not available")
 	case r.Session != nil && !r.Session.Allowed:
 		return errors.New("the token is good, and the session is denied")
 	default:
@@ -149,7 +149,7 @@ func (s *Site) step(step bearer.Step, made *bearer.Explanation) Step {
 		advice := s.adviseKeys(name)
 		shown.Result, shown.Mend, shown.Lines = "unknown", advice.mend, advice.lines
 		if shown.Detail = s.keysFrom[name]; shown.Detail == "" {
-			shown.Detail = "the keys of this issuer are not at hand"
+			shown.Detail = "the keys of this issuer are not available"
 		} else {
 			shown.Detail = "it is not among the " + shown.Detail + ", and there may be newer ones"
 		}

@@ -77,7 +77,7 @@ func Compile(src string) (*Compiled, error) {
 		return nil, fmt.Errorf("this is not a CEL expression over caller, user_id, reason and client_id: %w", err)
 	}
 	if name := uncounted(compiled.NativeRep()); name != "" {
-		return nil, fmt.Errorf("%s has a cost that nobody counts where it is not known of what it is: a rule needs no order, leave it out", name)
+		return nil, fmt.Errorf("%s has a cost that cannot be limited for claims: rules do not depend on order, leave it out", name)
 	}
 	if kind := compiled.OutputType(); kind != cel.BoolType {
 		return nil, fmt.Errorf("the expression gives %s and not bool: compare it with something, as in: caller.dept == \"support\"", kind)

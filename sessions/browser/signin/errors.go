@@ -17,12 +17,12 @@ var (
 	// ErrUnavailable means that the provider cannot be reached, or reports that it is unavailable.
 	ErrUnavailable = fmt.Errorf("the identity provider: %w", sessions.ErrUnavailable)
 	// ErrAnswer means that the provider's response is invalid.
-	ErrAnswer = errors.New("the answer of the identity provider is not good")
+	ErrAnswer = errors.New("the response of the identity provider is invalid")
 )
 
 // Causes, for the log.
 var (
-	errTwice      = errors.New("a parameter is there twice, or cannot be read")
+	errTwice      = errors.New("a parameter is given twice, or is malformed")
 	errIssuer     = errors.New("it is of another issuer (iss), or does not say of which")
 	errNoCode     = errors.New("it has neither code nor error")
 	errClient     = errors.New("it does not accept client_id and client_secret: compare them with those at the provider")
