@@ -203,7 +203,7 @@ func TestExplain_TellsWhichRuleWouldHold(t *testing.T) {
 			sidecartest.WantIn(t, table.Out, "RULE", "sessions:impersonate", map[bool]string{true: "Allowed by " + test.rule, false: "Denied: "}[e.Session.Allowed])
 		})
 	}
-	if got := s.Sessions(alice, "explain", "--user", " ", "--config", s.Dir+"/Caddyfile"); got.OK || !strings.Contains(got.Err, "--user is no user id") {
+	if got := s.Sessions(alice, "explain", "--user", " ", "--config", s.Dir+"/Caddyfile"); got.OK || !strings.Contains(got.Err, "--user is not a user id") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -292,7 +292,7 @@ func TestExplain_FindsTheBlock(t *testing.T) {
 	if got := run("--config", s.Dir+"/two"); !got.OK {
 		t.Errorf("one trusts it: %+v", got)
 	}
-	if got := run("--config", s.Dir+"/three"); got.OK || !strings.Contains(got.Err, "by --issuer which block the token is for: there are https://app.example.com, https://other.example.com, https://twin.example.com") {
+	if got := run("--config", s.Dir+"/three"); got.OK || !strings.Contains(got.Err, "name the block that the token is for with --issuer: there are https://app.example.com, https://other.example.com, https://twin.example.com") {
 		t.Errorf("two trust it: %+v", got)
 	}
 	if got := run("--config", s.Dir+"/three", "--issuer", "https://twin.example.com"); !got.OK {
