@@ -69,7 +69,7 @@ func ReadStore(d *caddyfile.Dispenser, usage string, into caddy.Validator, addre
 		}
 	}
 	if p.NextArg() {
-		return p.Errf("%s is followed by too much: write store %s", at, usage)
+		return p.Errf("%s has too many arguments: write store %s", at, usage)
 	}
 	if err := p.block(at, known); err != nil {
 		return err
