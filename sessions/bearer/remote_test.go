@@ -421,7 +421,7 @@ func TestRemote_TheLogSaysWhatThereIsToGoOnWith(t *testing.T) {
 		r := newRemote(t, RemoteConfig{URL: jwksURL + "?key=hunter2", Transport: p, Log: log.logger()})
 		stop := run(t, r)
 		synctest.Wait()
-		if text := log.String(); !strings.Contains(text, "there are none") || strings.Contains(text, "go on for a while") ||
+		if text := log.String(); !strings.Contains(text, "there are none") || strings.Contains(text, "stay in use for a while") ||
 			!strings.Contains(text, strings.TrimPrefix(jwksURL, "https://")) || strings.Contains(text, "hunter2") {
 			t.Errorf("%s", text)
 		}
