@@ -8,8 +8,7 @@ import (
 	"authsidecar/sessions"
 )
 
-// wantCount creates the row and wants it to be the n-th of its user and kind, or a
-// later one.
+// wantCount creates the row and expects its count to be n or more.
 func (s *suite) wantCount(row sessions.Session, n int) {
 	s.Helper()
 	stored, created, count, err := s.store.Create(s.Context(), row)
@@ -36,8 +35,8 @@ func countAtLeast(s *suite) {
 	}
 }
 
-// countAfterEnds ends sessions twice, in every way, so that a store which subtracts one
-// twice counts too few.
+// countAfterEnds revokes sessions twice, in every way, so that a store that subtracts one twice
+// counts too few.
 func countAfterEnds(s *suite) {
 	for i := range 4 {
 		s.create(s.session(fmt.Sprint("kept", i), "alice"))
@@ -62,8 +61,7 @@ func countAfterEnds(s *suite) {
 	s.wantCount(s.session("three", "alice"), 6)
 }
 
-// countContended has each row counted by somebody: of those that are created at
-// once, the last one sees them all.
+// countContended expects that each row is counted: of concurrent creations, the last one sees all.
 func countContended(s *suite) {
 	const rows = 24
 	var most atomic.Int64

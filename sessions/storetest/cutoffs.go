@@ -11,7 +11,7 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// cutoff returns one of alice's sessions, made now.
+// cutoff returns a cutoff of one of alice's sessions, now.
 func (s *suite) cutoff(id string) revocation.Cutoff {
 	return revocation.Cutoff{ID: id, Realm: realm, At: s.store.Now(), Filter: sessions.Filter{User: "alice"}}
 }
@@ -28,7 +28,7 @@ func (s *suite) dropCutoff(c revocation.Cutoff) {
 	s.must(s.revocations().RemoveCutoff(s.Context(), c))
 }
 
-// wantCutoffs expects exactly these, in this order.
+// wantCutoffs expects exactly these cutoffs, in this order.
 func (s *suite) wantCutoffs(realm string, want ...revocation.Cutoff) {
 	s.Helper()
 	got, err := s.revocations().Cutoffs(s.Context(), realm)
@@ -66,7 +66,7 @@ func cutoffsOldestFirst(s *suite) {
 	for i, off := range []time.Duration{
 		-100 * 365 * 24 * time.Hour, -1, 0, time.Millisecond, 255 * time.Millisecond, 256 * time.Millisecond, time.Hour, 24 * time.Hour,
 	} {
-		c := s.cutoff(fmt.Sprint(9 - i)) // ids order the other way
+		c := s.cutoff(fmt.Sprint(9 - i)) // ids sort the other way
 		if c.At = now.Add(off); off == -1 {
 			c.At = now.Add(-time.Millisecond)
 		}
@@ -78,7 +78,7 @@ func cutoffsOldestFirst(s *suite) {
 	s.wantCutoffs(realm, want...)
 }
 
-// Two of the same time are two, in whatever order.
+// Two cutoffs at the same time are both kept, in any order.
 func cutoffsOfOneTime(s *suite) {
 	var want []revocation.Cutoff
 	for _, id := range []string{"b", "a", "ab"} {
@@ -126,7 +126,7 @@ func cutoffsDrop(s *suite) {
 		s.dropCutoff(first)
 		s.wantCutoffs(realm, second)
 	}
-	s.addCutoff(first) // of the same name again
+	s.addCutoff(first) // with the same name again
 	s.wantCutoffs(realm, first, second)
 	s.dropCutoff(first)
 	s.dropCutoff(second)
@@ -158,7 +158,7 @@ func cutoffsOfHostileText(s *suite) {
 	s.wantCutoffs(realm, want...)
 }
 
-// cutoffsOfAll: a cutoff that names nothing would end every session there is.
+// cutoffsOfAll: an empty filter would revoke every session.
 func cutoffsOfAll(s *suite) {
 	c := s.cutoff("everybody")
 	c.Filter = sessions.Filter{}

@@ -1,5 +1,5 @@
-// Package storetest proves that a sessions.Store keeps its contract. Every implementation
-// runs the same suite:
+// Package storetest tests that a sessions.Store fulfills its contract. Every implementation runs
+// the same suite:
 //
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, func(t *testing.T, now func() time.Time) sessions.Store {
@@ -7,17 +7,16 @@
 //		})
 //	}
 //
-// What the suite consists of:
+// The suite consists of:
 //
-//	Run         the contract of sessions.Store, and of what the store implements besides:
-//	            each check on an empty store, with a clock that the check sets
-//	RunNodes    two nodes of one store: a revocation revokes what was created before it was
-//	            asked for, and nothing that is created after it was answered
+//	Run         the contract of sessions.Store and of the optional interfaces: each check
+//	            has an empty store, with a clock that the check sets
+//	RunNodes    two nodes of one store: a revocation revokes every session whose creation
+//	            was acknowledged before, and none that is created after it was acknowledged
 //	RunClocks   five nodes of one store whose own clocks are wrong
 //
-// A check that needs a Part which the store does not implement is left out only where the
-// call of Run names that Part.
+// A check that needs a Part is skipped only if the call of Run names that Part as missing.
 //
-// Memory is a store in memory: for tests of what stands on a store, and the example of how
-// to write one. The suite itself is tested with stores that have one mistake each.
+// Memory is a store in memory: for tests of code that uses a store, and as an example of how to
+// write one. The suite itself is tested with stores that have one mistake each.
 package storetest

@@ -8,14 +8,14 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// A managed store is what a sessions.Manager makes use of.
+// A managed store is what a sessions.Manager uses.
 type managed interface {
 	sessions.Store
 	revocation.Store
 }
 
-// Far is a store at the end of a long way: each call takes so long there, and its answer
-// so long back. Where there is a network, a slow one is better.
+// Far returns the store with an added latency of way in each direction. For a store on a network,
+// use a slow network instead.
 func Far(store sessions.Store, way time.Duration) sessions.Store {
 	return far{managed: store.(managed), way: way}
 }
@@ -26,10 +26,10 @@ type far struct {
 	way time.Duration
 }
 
-// pass lets the time of one way pass.
+// pass waits for the latency of one direction.
 func (f far) pass() { <-time.NewTimer(f.way).C }
 
-// travel goes there now, and comes back when it is called.
+// travel waits for one direction, and back for the other.
 func (f far) travel() (back func()) {
 	f.pass()
 	return f.pass

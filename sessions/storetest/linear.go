@@ -15,12 +15,12 @@ import (
 	"authsidecar/sessions/rowcodec"
 )
 
-// What is played of each session: by so many at once, in so many steps each.
+// How many players each session has, and how many steps each makes.
 const (
 	linearSessions = 24
 	linearPlayers  = 6
 	linearGrace    = 40 * time.Millisecond
-	linearTimeout  = time.Minute // to find the order of one session's answers
+	linearTimeout  = time.Minute // for finding the order of one session's responses
 )
 
 // A move is what a player does with the session.
@@ -29,22 +29,23 @@ type move string
 const (
 	moveCreate move = "create"
 	moveGet    move = "get"
-	moveLive   move = "refresh" // with the newest refresh token that anybody saw
-	moveRetry  move = "retry"   // with the one before it
+	moveLive   move = "refresh" // with the newest refresh token that any player has seen
+	moveRetry  move = "retry"   // with the previous one
 	moveReuse  move = "reuse"   // with the first one
-	moveAhead  move = "ahead"   // with one that was never given
+	moveAhead  move = "ahead"   // with one that was never issued
 	moveRevoke move = "revoke"
-	moveLate   move = "late"   // a retry, when the grace period is over
-	moveArrive move = "arrive" // the newest access token is seen
+	moveLate   move = "late"   // a retry after the grace period
+	moveArrive move = "arrive" // the newest access token arrives
 	moveOpen   move = "open"   // if it is pending
 )
 
 // confirmed is the kind of a moveArrive that changed something.
 const confirmed event.Kind = "confirmed"
 
-// Players follow the opening, then they end the session in one of the ways: in
-// every other session all make each move at once, else each begins at another
-// place of the opening and waits for nobody. Of some of both the tokens live in cookies, and some
+// Players follow the opening, and then end the session in one of these ways. In every other session
+// all players make each move at the same time; in the others, each begins at another place of the
+// opening and waits for nobody. Some sessions of both kinds have their tokens in cookies, and some
+// of these are pending until they are opened.
 // of these are pending until they are opened.
 var (
 	opening = []move{moveOpen, moveLive, moveGet, moveLive, moveRetry, moveArrive, moveLive, moveCreate, moveRetry, moveArrive}
@@ -66,10 +67,9 @@ type game struct {
 	newest  uint64
 }
 
-// linearizable plays sessions that many create, refresh, retry, read and end at
-// once, and asks of each whether its answers can have been given one after the
-// other, no answer before its question, by a row that changes as
-// sessions.Rotation says.
+// linearizable plays sessions that many players create, refresh, retry, read and revoke
+// concurrently. It checks that the responses of each session are possible one after the other, none
+// before its request, for a row that changes as sessions.Rotation says.
 func linearizable(s *suite) {
 	kinds := make(map[event.Kind]int)
 	for i := range linearSessions {
@@ -105,8 +105,8 @@ func linearizable(s *suite) {
 	}
 }
 
-// steps are how many moves each player makes: create, the opening, the ending,
-// and one more when it is over.
+// steps is how many moves each player makes: create, the opening, the ending, and one more when it
+// is over.
 var steps = len(opening) + 3
 
 // step makes the move of a player that begins the opening at the given place.
@@ -126,7 +126,7 @@ func (g *game) step(player, step, begin int) {
 	g.do(player, g.ask(player, step, m))
 }
 
-// ask makes a question of a move.
+// ask turns a move into a question.
 func (g *game) ask(player, step int, m move) *question {
 	q := &question{move: m, fresh: sessions.Fresh{KeyID: "key", From: fmt.Sprintf("192.0.2.%d", player)}}
 	binary.BigEndian.PutUint64(q.fresh.Secret[:], uint64(1+player))
@@ -156,7 +156,7 @@ func (g *game) ask(player, step int, m move) *question {
 	return q
 }
 
-// do asks the store and writes down what was asked, when, and what it said.
+// do asks the store, and records the question, the time and the response.
 func (g *game) do(player int, q *question) {
 	call := g.ticks.Add(1)
 	row, a, err := g.call(q)

@@ -10,7 +10,7 @@ import (
 	"authsidecar/sessions/rowcodec"
 )
 
-// A question is what a store is asked; answered is what it said.
+// A question is a request to a store; answered is the response.
 type question struct {
 	move      move
 	row       string // to create
@@ -19,13 +19,13 @@ type question struct {
 }
 
 type answered struct {
-	row     string // as stored then; "" for none
+	row     string // as stored then; "" for no row
 	created bool
 	kind    event.Kind
 	at      time.Time // of the transition
 }
 
-// transition is what the question makes of a row.
+// transition returns the effect of the question on a row.
 func (q *question) transition(row sessions.Session, now time.Time) (next sessions.Session, write bool, kind event.Kind) {
 	if q.move == moveRevoke {
 		if !row.RevokedAt.IsZero() {
@@ -52,8 +52,8 @@ func (q *question) transition(row sessions.Session, now time.Time) (next session
 	return next, write, outcome.Kind
 }
 
-// rowModel is a store of one row, asked by one at a time. Its state is the row as
-// rowcodec.Encode gives it, or "".
+// rowModel is a store with one row and no concurrency. Its state is the row, encoded by
+// rowcodec.Encode, or "".
 func rowModel(key sessions.Key) porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return "" },
@@ -65,7 +65,7 @@ func rowModel(key sessions.Key) porcupine.Model {
 	}
 }
 
-// model returns the state after the question, and the answer to it.
+// model returns the state after the question, and the expected response.
 func (q *question) model(key sessions.Key, before string, at time.Time) (after string, want answered) {
 	switch {
 	case q.move == moveCreate && before == "":

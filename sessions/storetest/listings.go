@@ -101,7 +101,7 @@ func listSelects(s *suite) {
 	}
 }
 
-// many creates n sessions of alice's, newest first, of both kinds.
+// many creates n sessions of alice, newest first, of both kinds.
 func (s *suite) many(n int) (ids []string) {
 	for i := range n {
 		row := s.session(fmt.Sprintf("%04d", i), "alice")
@@ -151,8 +151,8 @@ func listPagesWhileChanging(s *suite) {
 		if n < 5 {
 			s.create(older)
 		}
-		// The last row of the page, and one that is to come: where paging stands,
-		// and where it goes on.
+		// The last row of the page, and one on a later page: where the listing stops and where it
+		// continues.
 		for _, id := range []string{page.Sessions[len(page.Sessions)-1].ID, ids[39-n]} {
 			if seen[id] == 0 && !gone[id] || id == page.Sessions[len(page.Sessions)-1].ID {
 				s.revoke(sessions.Key{Realm: realm, ID: id})
@@ -193,7 +193,7 @@ func listRevoked(s *suite) {
 	born := s.impersonation("born revoked", "alice", "support")
 	born.RevokedAt = s.store.Now()
 	s.create(born)
-	// A revoked row that is written again stays away.
+	// A revoked row that is written again stays out of listings.
 	s.update(sessions.Key{Realm: realm, ID: "b"}, func(row *sessions.Session) { row.EndReason = sessions.EndReuse })
 	for _, keysOnly := range []bool{false, true} {
 		s.wantList(sessions.Query{Realm: realm, User: "alice", KeysOnly: keysOnly}, "own-c", "own-a", "c", "a")

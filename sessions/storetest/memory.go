@@ -17,8 +17,8 @@ import (
 	"authsidecar/sessions/rowcodec"
 )
 
-// Memory is a sessions.Store in memory, for tests, and the example of how to write one: it
-// keeps the whole contract until the process ends. One lock makes each method atomic. Its
+// Memory is a sessions.Store in memory, for tests and as an example of how to write a store: it
+// fulfills the whole contract until the process ends. A single lock makes each method atomic. The
 // zero value is ready to use.
 type Memory struct {
 	// Clock is the store's clock. Default: time.Now.
@@ -27,13 +27,13 @@ type Memory struct {
 	mu       sync.Mutex
 	closed   bool
 	identity string
-	rows     map[sessions.Key]*sessions.Session // shared with nobody
-	revoked  map[sessions.Key]time.Time         // outlives the rows
+	rows     map[sessions.Key]*sessions.Session // not shared
+	revoked  map[sessions.Key]time.Time         // kept after the rows are deleted
 	cutoffs  []revocation.Cutoff
 	marks    map[sessions.Key]logout.Mark // by realm and name
 }
 
-// locked runs do with the store locked.
+// locked calls do with the store locked.
 func locked[T any](ctx context.Context, m *Memory, do func() (T, error)) (none T, err error) {
 	if err := ctx.Err(); err != nil {
 		return none, fmt.Errorf("%w: %w", sessions.ErrUnavailable, err)
@@ -54,7 +54,7 @@ func (m *Memory) Close() error {
 	return nil
 }
 
-// Now returns the time by the store's clock.
+// Now returns the time of the store's clock.
 func (m *Memory) Now() time.Time {
 	now := m.Clock
 	if now == nil {
@@ -63,7 +63,7 @@ func (m *Memory) Now() time.Time {
 	return now().UTC().Truncate(time.Millisecond)
 }
 
-// clone returns a row that shares nothing, by way of its bytes.
+// clone returns a deep copy of a row, by encoding and decoding it.
 func clone(row *sessions.Session) (sessions.Session, error) {
 	data, err := rowcodec.Encode(row)
 	if err != nil {
@@ -94,7 +94,7 @@ func (m *Memory) put(row *sessions.Session) (sessions.Session, error) {
 	return clone(&stored)
 }
 
-// Create puts the row if no row of that key exists.
+// Create inserts the row unless its key exists.
 func (m *Memory) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
 	stored, err = locked(ctx, m, func() (sessions.Session, error) {
 		if m.rows[row.Key()] != nil {
@@ -114,7 +114,7 @@ func (m *Memory) Create(ctx context.Context, row sessions.Session) (stored sessi
 	return stored, created, count, err
 }
 
-// place returns the place in the order of a session that begins now: after all cutoffs.
+// place returns the position of a session that begins now: after all cutoffs.
 func (m *Memory) place() time.Time {
 	place := m.Now()
 	for _, c := range m.cutoffs {
@@ -146,7 +146,7 @@ func (m *Memory) Update(ctx context.Context, key sessions.Key, fn sessions.Trans
 	})
 }
 
-// match returns the rows that a query selects, in no order.
+// match returns the rows that a query selects, in any order.
 func (m *Memory) match(query *sessions.Query) (found []*sessions.Session) {
 	for key, row := range m.rows {
 		if key.Realm == query.Realm && matches(query, row) {
@@ -174,7 +174,7 @@ func (m *Memory) List(ctx context.Context, query sessions.Query) (sessions.Page,
 	})
 }
 
-// Scan returns a page of all rows, by realm and id.
+// Scan returns a page of all rows, ordered by realm and id.
 func (m *Memory) Scan(ctx context.Context, cursor string, limit int) (sessions.Page, error) {
 	byKey := func(a, b *sessions.Session) int {
 		return cmp.Or(cmp.Compare(a.Realm, b.Realm), cmp.Compare(a.ID, b.ID))
@@ -184,8 +184,8 @@ func (m *Memory) Scan(ctx context.Context, cursor string, limit int) (sessions.P
 	})
 }
 
-// page returns the rows after a cursor, which is the last row of the page before, and what
-// it was a page of.
+// page returns the rows after a cursor, which names the last row of the previous page and the
+// listing.
 func page(cursor, of string, limit int, order func(a, b *sessions.Session) int, rows []*sessions.Session) (page sessions.Page, err error) {
 	after, err := readCursor(cursor, of)
 	if err != nil {
@@ -209,13 +209,13 @@ func page(cursor, of string, limit int, order func(a, b *sessions.Session) int, 
 	return page, nil
 }
 
-// A memoryCursor is the text of a cursor. Names are bytes, since they may not be UTF-8.
+// A memoryCursor is the content of a cursor. Names are bytes, since they may be invalid UTF-8.
 type memoryCursor struct {
 	Of, Realm, ID []byte
 	Created       int64
 }
 
-// queryName distinguishes queries whose pages do not continue each other.
+// queryName identifies the query in cursors.
 func queryName(q *sessions.Query) string {
 	data, _ := json.Marshal([]any{q.Actor, q.Impersonations})
 	return fmt.Sprintf("%q %q %q", q.Realm, q.User, data)

@@ -8,7 +8,7 @@ import (
 	"authsidecar/sessions/logout"
 )
 
-// Named gives the rows that have the name.
+// Named passes the rows with the name to page.
 func (m *Memory) Named(ctx context.Context, realm, name string, page func([]sessions.Session) error) error {
 	rows, err := m.named(ctx, realm, name)
 	if err != nil {
@@ -54,7 +54,7 @@ func (m *Memory) Mark(ctx context.Context, realm string, marks []logout.Mark) er
 	return err
 }
 
-// Marks returns those of the names that are not over.
+// Marks returns the marks with these names that are not over.
 func (m *Memory) Marks(ctx context.Context, realm string, names []string) ([]logout.Mark, error) {
 	return locked(ctx, m, func() (marks []logout.Mark, err error) {
 		for _, name := range names {
@@ -66,7 +66,7 @@ func (m *Memory) Marks(ctx context.Context, realm string, names []string) ([]log
 	})
 }
 
-// EachMark gives the marks that are not over.
+// EachMark passes the marks that are not over to page.
 func (m *Memory) EachMark(ctx context.Context, realm string, page func([]logout.Mark) error) error {
 	marks, err := locked(ctx, m, func() (marks []logout.Mark, err error) {
 		for key, mark := range m.marks {

@@ -12,7 +12,7 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// Identity returns a text that each Memory has for itself.
+// Identity returns a text that no other Memory has.
 func (m *Memory) Identity(ctx context.Context) (string, error) {
 	return locked(ctx, m, func() (string, error) {
 		m.identity = cmp.Or(m.identity, revocation.NewIdentity())
@@ -20,7 +20,7 @@ func (m *Memory) Identity(ctx context.Context) (string, error) {
 	})
 }
 
-// Revoked reports what was revoked since then. It remembers for ever.
+// Revoked reports what was revoked since a time. It remembers everything.
 func (m *Memory) Revoked(ctx context.Context, since time.Time, report func(key sessions.Key, at time.Time)) error {
 	revoked, err := locked(ctx, m, func() (map[sessions.Key]time.Time, error) { return maps.Clone(m.revoked), nil })
 	for key, at := range revoked {
@@ -31,8 +31,8 @@ func (m *Memory) Revoked(ctx context.Context, since time.Time, report func(key s
 	return err
 }
 
-// AddCutoff stores the cutoff: where it has no time, no sooner than the newest session,
-// whose place may be ahead of the clock.
+// AddCutoff stores the cutoff. If it has no time, it gets one that is not before the newest
+// session, whose position may be ahead of the clock.
 func (m *Memory) AddCutoff(ctx context.Context, c revocation.Cutoff) (revocation.Cutoff, error) {
 	return locked(ctx, m, func() (revocation.Cutoff, error) {
 		if c.Empty() {
@@ -51,7 +51,7 @@ func (m *Memory) AddCutoff(ctx context.Context, c revocation.Cutoff) (revocation
 	})
 }
 
-// Cutoffs returns those of the realm, oldest first.
+// Cutoffs returns the cutoffs of the realm, oldest first.
 func (m *Memory) Cutoffs(ctx context.Context, realm string) ([]revocation.Cutoff, error) {
 	return locked(ctx, m, func() (found []revocation.Cutoff, err error) {
 		for _, c := range m.cutoffs {
@@ -79,7 +79,7 @@ func isCutoff(c *revocation.Cutoff) func(revocation.Cutoff) bool {
 	}
 }
 
-// ownCutoff returns a copy that shares nothing.
+// ownCutoff returns a deep copy.
 func ownCutoff(c revocation.Cutoff) revocation.Cutoff {
 	if c.Actor != nil {
 		c.Actor = new(*c.Actor)

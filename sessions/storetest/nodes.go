@@ -13,13 +13,13 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// FarAway is how long one way to the store takes for a node that is far from it.
+// FarAway is the latency in each direction of a node that is far from the store.
 const FarAway = 20 * time.Millisecond
 
-// RunNodes proves that a revocation ends what was answered before it was asked for, and
-// nothing that was asked for after it was answered, whichever of two nodes did what. open
-// opens the same empty store twice, by a clock that runs: from near, and from
-// FarAway. Where a process has the store for itself, the second is Far.
+// RunNodes tests that a revocation revokes every session whose creation was acknowledged before the
+// revocation was requested, and none that was requested after it was acknowledged, whichever of two
+// nodes did what. open opens the same empty store twice, with a running clock: near, and with
+// FarAway. If a process owns the store, use Far for the second.
 func RunNodes(t *testing.T, open func(t *testing.T) (near, far sessions.Store)) {
 	for _, check := range []struct {
 		name string
@@ -38,14 +38,14 @@ func RunNodes(t *testing.T, open func(t *testing.T) (near, far sessions.Store)) 
 	}
 }
 
-// RunClocks proves that nodes agree on what is good whatever their own clocks say. open opens
-// one store each time, by a clock of the node that is as good as time.Now, but for what it
-// says.
+// RunClocks tests that nodes agree on which tokens are valid, whatever their own clocks say. open
+// opens the same store each time, with the clock of a node, which runs like time.Now but may be
+// wrong.
 func RunClocks(t *testing.T, open func(t *testing.T, clock func() time.Time) sessions.Store) {
 	offs := []time.Duration{0, -2500 * time.Millisecond, 2500 * time.Millisecond, -time.Hour, time.Hour}
 	stores := make([]sessions.Store, len(offs))
 	for i, off := range offs {
-		stores[i] = open(t, func() time.Time { return time.Now().Add(off) }) //nolint:forbidigo // the clock of a machine that is wrong
+		stores[i] = open(t, func() time.Time { return time.Now().Add(off) }) //nolint:forbidigo // a machine with a wrong clock
 	}
 	nodes := newNodes(t, stores...)
 	for i, one := range nodes {
@@ -58,10 +58,10 @@ func RunClocks(t *testing.T, open func(t *testing.T, clock func() time.Time) ses
 	}
 }
 
-// rounds are how often each node does each thing.
+// rounds is how often each node does each thing.
 const rounds = 30
 
-// A node is a manager of the store, and what it knows of revocations.
+// A node is a manager of the store, with its watcher.
 type node struct {
 	*sessions.Manager
 	t        *testing.T
@@ -69,7 +69,7 @@ type node struct {
 	verifier *bearer.Verifier
 }
 
-// newNodes makes a node of each of the stores. They have the same keys.
+// newNodes creates a node for each of the stores. They have the same keys.
 func newNodes(t *testing.T, stores ...sessions.Store) []*node {
 	t.Helper()
 	keys := keyring.New()
@@ -110,7 +110,7 @@ func newNodes(t *testing.T, stores ...sessions.Store) []*node {
 
 const (
 	provider = "https://idp.example.com"
-	leeway   = 2 * time.Second // of what two nodes think that the store's clock says
+	leeway   = 2 * time.Second // between two nodes' estimates of the store's clock
 )
 
 // watchStore follows the revocations of a store until the test ends.
@@ -146,7 +146,7 @@ func (n *node) create(user string) *sessions.Grant {
 	return grant
 }
 
-// revokeAll ends all sessions of the user, who has so many.
+// revokeAll revokes all sessions of the user, and expects that many.
 func (n *node) revokeAll(user string, want int) {
 	n.t.Helper()
 	rights, err := n.RightsOf(caller(user), "192.0.2.1")
@@ -159,8 +159,8 @@ func (n *node) revokeAll(user string, want int) {
 	}
 }
 
-// wantOver expects that the session is over here, at once, and on the others as soon as
-// they hear of it.
+// wantOver expects that the session is over here at once, and on the others as soon as they hear of
+// it.
 func (n *node) wantOver(grant *sessions.Grant, others ...*node) {
 	n.t.Helper()
 	facts := grant.Session.Ref()
@@ -175,7 +175,7 @@ func (n *node) wantOver(grant *sessions.Grant, others ...*node) {
 	}
 }
 
-// hears waits until the node knows that the session was ended.
+// hears waits until the node knows that the session was revoked.
 func (n *node) hears(facts *sessions.Ref) {
 	n.t.Helper()
 	changes, stop := n.watch.Deny.Changes()
@@ -194,8 +194,8 @@ func (n *node) hears(facts *sessions.Ref) {
 	}
 }
 
-// wantLive expects that the session lives on all nodes, whatever they heard by then, and
-// returns what the last refresh got.
+// wantLive expects that the session is live on all nodes, whatever they have heard, and returns the
+// result of the last refresh.
 func wantLive(grant *sessions.Grant, nodes ...*node) *sessions.Grant {
 	for _, n := range nodes {
 		n.t.Helper()
@@ -212,7 +212,7 @@ func wantLive(grant *sessions.Grant, nodes ...*node) *sessions.Grant {
 	return grant
 }
 
-// takes expects that the node takes the access token.
+// takes expects that the node accepts the access token.
 func (n *node) takes(grant *sessions.Grant) {
 	n.t.Helper()
 	who, err := n.verifier.VerifyOwn(n.t.Context(), grant.AccessToken)
@@ -225,7 +225,7 @@ func (n *node) takes(grant *sessions.Grant) {
 	}
 }
 
-// users calls play for rounds users of that name, a few at once.
+// users calls play for rounds users with that name, a few concurrently.
 func users(name string, play func(user string)) {
 	const atOnce = 6
 	Together(atOnce, func(i int) {
@@ -265,7 +265,7 @@ func createdAfter(t *testing.T, near, far *node) {
 				}
 			}
 		})
-		for _, n := range way { // of no sessions at all
+		for _, n := range way { // without sessions
 			n.revokeAll("nobody "+fmt.Sprint(n == near), 0)
 		}
 	}

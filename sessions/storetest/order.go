@@ -29,7 +29,7 @@ func (s *suite) cutoffNow(id string, f sessions.Filter) revocation.Cutoff {
 	return s.addCutoff(revocation.Cutoff{ID: id, Realm: realm, Filter: f})
 }
 
-// wantOrder expects that the cutoff stands between the two sessions.
+// wantOrder expects that the cutoff is between the two sessions.
 func (s *suite) wantOrder(before sessions.Session, c revocation.Cutoff, after sessions.Session) {
 	s.Helper()
 	if before.CreatedAt.After(c.At) {
@@ -40,7 +40,7 @@ func (s *suite) wantOrder(before sessions.Session, c revocation.Cutoff, after se
 	}
 }
 
-// beginsNow wants the store's times, whatever those of the row were.
+// beginsNow expects the store's times, whatever those of the row were.
 func beginsNow(s *suite) {
 	s.clock.Advance(time.Hour)
 	now := s.store.Now()
@@ -66,7 +66,7 @@ func beginsNow(s *suite) {
 	}
 }
 
-// orders are filters, and the session that each selects.
+// orders returns filters, each with a session that it selects.
 func (s *suite) orders() map[string]struct {
 	filter sessions.Filter
 	row    sessions.Session
@@ -86,7 +86,7 @@ func (s *suite) orders() map[string]struct {
 	}
 }
 
-// play begins and cuts off by turns, and moves the clock in between.
+// play alternates sessions and cutoffs, and moves the clock in between.
 func (s *suite) play(pass func()) {
 	s.Helper()
 	for name, of := range s.orders() {
@@ -106,7 +106,7 @@ func (s *suite) play(pass func()) {
 
 func orderInOneMillisecond(s *suite) { s.play(func() {}) }
 
-// orderWhileTheClockIsSetBack: a failover leads to another clock, or somebody sets one.
+// orderWhileTheClockIsSetBack: a failover leads to another clock, or somebody sets the clock back.
 func orderWhileTheClockIsSetBack(s *suite) {
 	back := []time.Duration{-time.Hour, 20 * time.Minute, -40 * time.Second, time.Millisecond, -time.Millisecond}
 	i := 0
@@ -116,8 +116,8 @@ func orderWhileTheClockIsSetBack(s *suite) {
 	})
 }
 
-// orderOfManyCutoffs: what comes after many is after all of them, and cutoffs that follow
-// each other need no time of their own.
+// orderOfManyCutoffs: what follows many cutoffs is after all of them, and consecutive cutoffs need
+// no time of their own.
 func orderOfManyCutoffs(s *suite) {
 	began := s.begin(s.session("first", "alice"))
 	var all []revocation.Cutoff
@@ -134,7 +134,7 @@ func orderOfManyCutoffs(s *suite) {
 	s.wantCutoffs("another realm")
 }
 
-// orderOfCopies: what comes from another store may be of another clock.
+// orderOfCopies: what was copied from another store may have times of another clock.
 func orderOfCopies(s *suite) {
 	for _, ahead := range []time.Duration{-time.Hour, 0, time.Hour} {
 		copied := s.session(fmt.Sprint("copied ", ahead), "alice")
@@ -152,8 +152,8 @@ func orderOfCopies(s *suite) {
 	}
 }
 
-// orderAheadOfTheClock: a session whose place is later than the time begins now all the
-// same, and lives as long as another.
+// orderAheadOfTheClock: a session whose position is ahead of the clock begins now all the same, and
+// lives as long as any other.
 func orderAheadOfTheClock(s *suite) {
 	ahead := s.cutoff("ahead")
 	ahead.At = ahead.At.Add(time.Hour)
@@ -177,8 +177,8 @@ func orderAheadOfTheClock(s *suite) {
 	s.wantList(sessions.Query{Realm: realm, User: "alice"})
 }
 
-// orderContended: what is called at the same time may come in either order, but what each
-// knew before is in it.
+// orderContended: concurrent calls may be ordered either way, but consistently with what each knew
+// before.
 func orderContended(s *suite) {
 	store := s.revocations()
 	Together(8, func(i int) {

@@ -7,7 +7,7 @@ import (
 	"authsidecar/sessions"
 )
 
-// pending returns an impersonation that is pending for a minute, and then lives an hour.
+// pending returns an impersonation that is pending for a minute, and then lives for an hour.
 func (s *suite) pending(id string) sessions.Session {
 	row := s.impersonation(id, "alice", "support")
 	row.Pending = &sessions.Pending{Life: time.Hour, ReturnTo: "/web"}
@@ -15,7 +15,7 @@ func (s *suite) pending(id string) sessions.Session {
 	return row
 }
 
-// open is the transition by which a pending session is opened; opened is set where it was.
+// open returns the transition that opens a pending session and sets opened.
 func open(fresh *sessions.Fresh, opened *bool) sessions.Transition {
 	return func(row sessions.Session, now time.Time) (next sessions.Session, write bool) {
 		*opened = row.Pending != nil && row.Live(now)

@@ -13,7 +13,7 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// revocations returns the store as one that keeps revocations.
+// revocations returns the store as a revocation.Store.
 func (s *suite) revocations() revocation.Store {
 	s.Helper()
 	return part[revocation.Store](s)
@@ -54,13 +54,13 @@ func revocationsAreReported(s *suite) {
 	}
 	s.wantRevoked(begin, want)
 	for key := range want {
-		// A later write leaves it as it was.
+		// A later write leaves the time unchanged.
 		s.update(key, func(row *sessions.Session) { row.RotatedFrom = "192.0.2.1" })
 	}
 	s.wantRevoked(begin, want)
 }
 
-// revokedSince asks from each time on.
+// revokedSince asks for each time.
 func revokedSince(s *suite) {
 	begin := s.store.Now().Add(-time.Hour)
 	want := make(map[sessions.Key]time.Time)
@@ -79,7 +79,7 @@ func revokedSince(s *suite) {
 	}
 }
 
-// revokedMemory sweeps all the while, and has the rows swept long before.
+// revokedMemory sweeps continually, so that the rows are gone long before.
 func revokedMemory(s *suite) {
 	want := make(map[sessions.Key]time.Time)
 	for i := range 20 {
@@ -101,7 +101,7 @@ func revokedMemory(s *suite) {
 	s.wantRevoked(s.store.Now().Add(-revocation.Retention+time.Millisecond), nil)
 }
 
-// revokedCopied: who copies a store creates rows that are ended.
+// revokedCopied: copying a store creates rows that are already revoked.
 func revokedCopied(s *suite) {
 	row := s.session("copied", "alice")
 	row.RevokedAt, row.EndReason = s.store.Now().Add(-time.Minute), sessions.EndRevoked
@@ -110,7 +110,7 @@ func revokedCopied(s *suite) {
 	s.wantRevoked(s.store.Now(), nil)
 }
 
-// sweepReports wants each row once, with realm and id, and at that time gone.
+// sweepReports expects each row once, with realm and id, and already deleted.
 func sweepReports(s *suite) {
 	want := make(map[sessions.Key]bool)
 	for i := range 40 {
@@ -149,7 +149,7 @@ func sweepReports(s *suite) {
 	s.get(later.Key())
 }
 
-// everyExtra calls what the store can do besides, and returns the errors.
+// everyExtra calls the methods of all optional interfaces, and returns the errors.
 func (s *suite) everyExtra(ctx context.Context) map[string]error {
 	all := make(map[string]error)
 	if store, ok := sessions.As[revocation.Store](s.store); ok {

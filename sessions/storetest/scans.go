@@ -10,7 +10,7 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// scan returns all rows, and calls between before each page but the first.
+// scan returns all rows, and calls between before each page except the first.
 func (s *suite) scan(limit int, between func()) []sessions.Session {
 	s.Helper()
 	return s.pages(limit, func(cursor string) (sessions.Page, error) {

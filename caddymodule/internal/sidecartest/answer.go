@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// An Answer is a response, read.
+// An Answer is a response that has been read.
 type Answer struct {
 	Status int
 	Header http.Header
@@ -18,13 +18,13 @@ type Answer struct {
 	Fields map[string]any // of a JSON body
 }
 
-// Text returns a field that is text, or "".
+// Text returns a string field, or "".
 func (a Answer) Text(field string) string {
 	text, _ := a.Fields[field].(string)
 	return text
 }
 
-// Do sends a request to the sidecar. The tokens of the answer are searched for in its logs.
+// Do sends a request to the sidecar. Its logs must not contain the tokens of the response.
 func (s *Sidecar) Do(req *http.Request) (Answer, error) {
 	resp, err := s.Client.Do(req)
 	if err != nil {
@@ -58,13 +58,13 @@ func (s *Sidecar) must(got Answer, err error) Answer {
 	return got
 }
 
-// Create asks for a session; header has names and values in turn.
+// Create creates a session; header has names and values in turn.
 func (s *Sidecar) Create(token, body string, header ...string) Answer {
 	s.t.Helper()
 	return s.must(s.TryCreate(token, body, header...))
 }
 
-// TryCreate is Create, for where the process may be gone.
+// TryCreate is Create for a process that may have ended.
 func (s *Sidecar) TryCreate(token, body string, header ...string) (Answer, error) {
 	return s.TryCreateAt(s.URL, token, body, header...)
 }
@@ -80,7 +80,7 @@ func (s *Sidecar) TryCreateAt(url, token, body string, header ...string) (Answer
 	return s.try("POST", url+"/auth/sessions", token, body, append([]string{"Content-Type", "application/json"}, header...)...)
 }
 
-// Call sends a request to a path below that on which sessions are created.
+// Call sends a request to a path below the one where sessions are created.
 func (s *Sidecar) Call(method, path, token, body string) Answer {
 	s.t.Helper()
 	return s.must(s.try(method, s.URL+"/auth/sessions"+path, token, body))
@@ -105,7 +105,7 @@ func (s *Sidecar) Ask(method, path string, header ...string) Answer {
 	return s.must(s.TryAsk(method, path, header...))
 }
 
-// TryAsk is Ask, for where the process may be gone.
+// TryAsk is Ask for a process that may have ended.
 func (s *Sidecar) TryAsk(method, path string, header ...string) (Answer, error) {
 	return s.try(method, "http://"+s.Admin+"/auth_sessions/"+path, "", "", header...)
 }
@@ -137,7 +137,7 @@ func newRequest(method, url, token, body string) (*http.Request, error) {
 	return req, nil
 }
 
-// Part returns a JSON part of a token, unverified: 0 the header, 1 the claims.
+// Part returns a JSON part of a token, unverified: 0 for the header, 1 for the claims.
 func Part(t testing.TB, token string, part int) map[string]any {
 	t.Helper()
 	parts := strings.Split(token, ".")

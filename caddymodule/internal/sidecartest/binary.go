@@ -15,8 +15,8 @@ import (
 	"testing"
 )
 
-// Root returns the top folder of the repository. Tests run in the folder of their package, which may
-// be of a module within.
+// Root returns the top folder of the repository. Tests run in the folder of their package, which
+// may be in a nested module.
 var Root = sync.OnceValue(func() string {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -33,7 +33,7 @@ var Root = sync.OnceValue(func() string {
 	}
 })
 
-// Binary returns the Caddy that tests run: see Main.
+// Binary returns the Caddy binary that tests run: see Main.
 func Binary(t testing.TB) string {
 	t.Helper()
 	file, err := os.Executable()
@@ -46,7 +46,7 @@ func Binary(t testing.TB) string {
 	return file
 }
 
-// binary builds it, or finds that it is up to date. Processes take turns.
+// binary builds it unless it is up to date. Processes take turns.
 var binary = sync.OnceValues(func() (file string, err error) {
 	if err := lookAtSources(); err != nil {
 		return "", err
@@ -74,7 +74,7 @@ var binary = sync.OnceValues(func() (file string, err error) {
 	return file, nil
 })
 
-// buildArgs are the flags of go build that this test was built with.
+// buildArgs returns the flags of go build with which this test was built.
 func buildArgs() []string {
 	var args []string
 	if info, ok := debug.ReadBuildInfo(); ok {
@@ -87,7 +87,7 @@ func buildArgs() []string {
 	return args
 }
 
-// cacheDir returns the folder of the binary that is made of this checkout with these flags.
+// cacheDir returns the folder for the binary of this checkout with these flags.
 func cacheDir(args []string) (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -98,8 +98,8 @@ func cacheDir(args []string) (string, error) {
 	return dir, os.MkdirAll(dir, 0o700)
 }
 
-// lookAtSources reads the folders that the binary is made of, so that go test knows that what it
-// remembers of this test depends on them.
+// lookAtSources reads the folders of the binary's sources, so that go test does not use cached
+// results after they change.
 func lookAtSources() error {
 	for _, top := range []string{"caddymodule", "sessions"} {
 		err := filepath.WalkDir(filepath.Join(Root(), top), func(_ string, entry fs.DirEntry, err error) error {

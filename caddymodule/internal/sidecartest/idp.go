@@ -13,13 +13,13 @@ import (
 	"authsidecar/sessions/jose"
 )
 
-// Audience is what the sites of an IDP expect in the aud of its tokens.
+// Audience is the audience that the sites of an IDP expect in its tokens.
 const Audience = "https://app.example.com/auth/sessions"
 
 // Issuer is the issuer of the sites of an IDP.
 const Issuer = "https://app.example.com"
 
-// Lifecycle is the words of a block that serves the whole life of sessions, and their managers.
+// Lifecycle is the configuration of a block with lifecycle and managers.
 const Lifecycle = "lifecycle\n\t\tmanage scope sessions:manage"
 
 // An IDP is an identity provider that signs with one key.
@@ -30,7 +30,7 @@ type IDP struct {
 	t testing.TB
 }
 
-// NewIDP makes an identity provider of that name, with a new key.
+// NewIDP creates an identity provider with that issuer and a new key.
 func NewIDP(t testing.TB, issuer string) *IDP {
 	t.Helper()
 	key, err := jose.Generate(jose.ES256)
@@ -40,7 +40,7 @@ func NewIDP(t testing.TB, issuer string) *IDP {
 	return &IDP{t: t, Issuer: issuer, Key: key}
 }
 
-// TB returns the test that the provider is of.
+// TB returns the test of the provider.
 func (i *IDP) TB() testing.TB { return i.t }
 
 // JWKS returns the provider's key set.
@@ -53,8 +53,8 @@ func (i *IDP) JWKS() string {
 	return `{"keys":[` + string(jwk) + `]}`
 }
 
-// Token mints an access token that is good for ten minutes; claims replace or, with nil, remove
-// the usual ones.
+// Token mints an access token that is valid for ten minutes; claims replace the usual ones or, with
+// nil, remove them.
 func (i *IDP) Token(subject string, claims map[string]any) string {
 	i.t.Helper()
 	now := time.Now()
@@ -75,7 +75,7 @@ func (i *IDP) Token(subject string, claims map[string]any) string {
 	return i.Sign(string(body))
 }
 
-// Sign signs claims as they are.
+// Sign signs claims without changing them.
 func (i *IDP) Sign(claims string) string {
 	i.t.Helper()
 	token, err := i.Key.Sign([]byte(`{"alg":"ES256","kid":"`+i.Key.ID()+`","typ":"at+jwt"}`), []byte(claims))
@@ -86,8 +86,8 @@ func (i *IDP) Sign(claims string) string {
 	return token
 }
 
-// Site is a Caddyfile with the module in front of the app at that URL, trusting the provider by a
-// key file; more words of the block can follow.
+// Site returns a Caddyfile with the module in front of the app at that URL, which trusts the
+// provider by a key file; words are added to the block.
 func (i *IDP) Site(s *Sidecar, app, words string) string {
 	s.Write("jwks.json", i.JWKS())
 	return fmt.Sprintf(`SITE {
@@ -109,7 +109,7 @@ func (i *IDP) Site(s *Sidecar, app, words string) string {
 // OtherIssuer is the issuer of the second block of TwoSites.
 const OtherIssuer = "https://other.example.com"
 
-// TwoSites is two sites as Site returns them, of the issuers Issuer and OtherIssuer; url is that of
+// TwoSites returns a Caddyfile with two sites like Site, of Issuer and OtherIssuer; url is that of
 // the second.
 func (i *IDP) TwoSites(s *Sidecar, app, words string) (caddyfile, url string) {
 	one, port := i.Site(s, app, words), Port(i.t)
@@ -117,7 +117,7 @@ func (i *IDP) TwoSites(s *Sidecar, app, words string) (caddyfile, url string) {
 	return one + two, "http://127.0.0.1:" + port
 }
 
-// Echo starts an app that answers what reached it, and returns its URL.
+// Echo starts an app that responds with the request that it received, and returns its URL.
 func Echo(t testing.TB) string {
 	t.Helper()
 	return Serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -129,7 +129,7 @@ func Echo(t testing.TB) string {
 	})
 }
 
-// Serve serves f on the loopback, and returns its URL.
+// Serve serves f on a loopback address, and returns its URL.
 func Serve(t testing.TB, f http.HandlerFunc) string {
 	t.Helper()
 	server := httptest.NewServer(f)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Log returns what the process has written since it was started last. It comes through a pipe: see
+// Log returns the output of the process since its last start. It arrives through a pipe: see
 // WaitLog.
 func (s *Sidecar) Log() string {
 	if len(s.logs) == 0 {
@@ -17,7 +17,7 @@ func (s *Sidecar) Log() string {
 	return s.logs[len(s.logs)-1].String()
 }
 
-// WaitLog returns when the log has a line with all of the texts, and returns that line.
+// WaitLog waits until the log has a line with all of the texts, and returns the line.
 func (s *Sidecar) WaitLog(texts ...string) (line string) {
 	s.t.Helper()
 	log, late := s.logs[len(s.logs)-1], time.After(30*time.Second)
@@ -49,8 +49,8 @@ lines:
 	return "", false
 }
 
-// withoutTokens is the snippet with which the page about monitoring keeps tokens out of logs, where
-// clients put them into URLs: Caddy logs these itself. All sidecars run with it.
+// withoutTokens is the snippet in the page about monitoring that removes tokens in URLs from
+// Caddy's own logs. All sidecars run with it.
 var withoutTokens = sync.OnceValue(func() string {
 	data, err := os.ReadFile(filepath.Join(Root(), "caddymodule", "docs", "monitoring.md"))
 	if err != nil {

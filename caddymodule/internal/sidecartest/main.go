@@ -8,15 +8,15 @@ import (
 	"authsidecar/sessions/storetest/servertest"
 )
 
-// asCaddy in the environment makes the test binary of a package with Main be Caddy.
+// asCaddy in the environment makes the test binary of a package with Main run as Caddy.
 const asCaddy = "AUTHSIDECAR_TEST_AS_CADDY"
 
 // own reports whether sidecars are processes of the test binary.
 var own atomic.Bool
 
 // Main is the TestMain of a package whose sidecars are processes of its own test binary, with the
-// modules that its tests register: caddy runs Caddy. nil is for a package that has none of its
-// own, and shares the binary of the others.
+// modules that its tests register: caddy runs Caddy. nil is for a package without modules of its
+// own, which uses the shared binary.
 func Main(m *testing.M, caddy func()) {
 	if AsCaddy() {
 		caddy()
@@ -26,5 +26,5 @@ func Main(m *testing.M, caddy func()) {
 	servertest.Main(m)
 }
 
-// AsCaddy reports whether this process is a Caddy, in a package with Main.
+// AsCaddy reports whether this process runs as Caddy, in a package with Main.
 func AsCaddy() bool { return os.Getenv(asCaddy) != "" }

@@ -8,7 +8,7 @@ import (
 	"authsidecar/sessions/storetest/servertest"
 )
 
-// Port reserves a port of the loopback for a server that the test starts.
+// Port reserves a loopback port for a server that the test starts.
 func Port(t testing.TB) string {
 	t.Helper()
 	return strconv.Itoa(servertest.Port(t))

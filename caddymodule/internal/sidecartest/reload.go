@@ -12,8 +12,8 @@ import (
 	"time"
 )
 
-// Reload gives the running process another configuration, as caddy reload --force does. It returns
-// when the servers of the one before listen no more.
+// Reload loads another configuration into the running process, like caddy reload --force. It
+// returns when the servers of the previous one no longer listen.
 func (s *Sidecar) Reload(caddyfile string) error {
 	req, err := newRequest("POST", "http://"+s.Admin+"/load", "", s.Render(caddyfile))
 	if err != nil {
@@ -29,8 +29,8 @@ func (s *Sidecar) Reload(caddyfile string) error {
 	if err != nil {
 		return err
 	}
-	for s.listensTwice() { // after a refusal too, where it is the admin endpoint that does
-		time.Sleep(time.Millisecond) // polling what another process does in its own time
+	for s.listensTwice() { // after a refusal too, which may involve the admin endpoint
+		time.Sleep(time.Millisecond) // polls another process
 	}
 	if got.Status != http.StatusOK {
 		return fmt.Errorf("reloading: %d %s", got.Status, got.Body)
@@ -39,9 +39,9 @@ func (s *Sidecar) Reload(caddyfile string) error {
 	return nil
 }
 
-// listensTwice reports whether two sockets of the process listen on one address: Caddy has the new
-// server listen before the old one ends, which resets connections that it did not accept yet.
-// Where there is no /proc, it is never so.
+// listensTwice reports whether two sockets of the process listen on one address: Caddy starts the
+// new server before it stops the old one, which resets connections that it has not accepted.
+// Without /proc, the result is false.
 func (s *Sidecar) listensTwice() bool {
 	own := make(map[string]bool)
 	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", s.cmd.Process.Pid))
@@ -61,16 +61,16 @@ func (s *Sidecar) listensTwice() bool {
 }
 
 // twice reports whether two of the sockets, by their names in /proc/<pid>/fd, listen on one address
-// in a table of proc_pid_net(5). Those that listen stand first, and the kernel makes the table as it
-// is read: the thousands of connections after them cost too much to be read as well.
+// in a table of proc_pid_net(5). Listening sockets come first, and the kernel creates the table
+// while it is read: reading thousands of connections after them would be slow.
 func twice(table io.Reader, own map[string]bool) bool {
 	const line = 150
 	seen := make(map[string]bool)
 	lines := bufio.NewScanner(table)
 	lines.Buffer(make([]byte, line+1), 2*line)
 	for lines.Scan() {
-		// The second field is the local address, the fourth the state, of which 0A is to listen, and
-		// the tenth the number of the socket. The first line says so.
+		// The second field is the local address, the fourth the state (0A means listening), and the
+		// tenth the inode of the socket, as the first line says.
 		f := strings.Fields(lines.Text())
 		switch {
 		case len(f) < 10 || f[0] == "sl":

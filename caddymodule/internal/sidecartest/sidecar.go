@@ -14,13 +14,13 @@ import (
 	"authsidecar/sessions/storetest/servertest"
 )
 
-// A Sidecar is a Caddy with the module: a process of its own that listens on the loopback.
+// A Sidecar is Caddy with the module: a separate process that listens on loopback addresses.
 type Sidecar struct {
 	Dir    string   // HOME, XDG_* and working directory
 	Admin  string   // host and port of the admin endpoint
 	URL    string   // of the site
-	Global string   // more of the global block, a line each
-	Env    []string // more of the environment, as in NAME=value
+	Global string   // further lines of the global block
+	Env    []string // further environment, as in NAME=value
 	Client *http.Client
 
 	t      testing.TB
@@ -30,8 +30,8 @@ type Sidecar struct {
 	ended  chan struct{}
 }
 
-// New prepares a sidecar with a folder of its own. At the end of the test it is killed, and what
-// it wrote is searched for tokens and secrets.
+// New prepares a sidecar with its own folder. At the end of the test it is killed, and its output
+// is searched for tokens and secrets.
 func New(t testing.TB) *Sidecar {
 	t.Helper()
 	s := &Sidecar{
@@ -47,14 +47,14 @@ func New(t testing.TB) *Sidecar {
 	return s
 }
 
-// Render returns a whole Caddyfile: in what it is given, SITE stands for the address of the site,
-// and DIR for the folder.
+// Render returns a complete Caddyfile: SITE stands for the address of the site, and DIR for the
+// folder.
 func (s *Sidecar) Render(caddyfile string) string {
 	return withoutTokens() + "{\n\tadmin " + s.Admin + "\n\tdefault_bind 127.0.0.1\n\tauto_https off\n\tskip_install_trust\n\tlog {\n\t\timport without_tokens\n\t\tlevel DEBUG\n\t}\n" + s.Global + "}\n" +
 		strings.NewReplacer("SITE", "http://:"+PortOf(s.URL), "DIR", s.Dir).Replace(caddyfile)
 }
 
-// Command returns a command of this Caddy, as in caddy version, in the sidecar's environment.
+// Command returns a command of this Caddy, as in caddy version, with the sidecar's environment.
 func (s *Sidecar) Command(args ...string) *exec.Cmd {
 	cmd := exec.Command(s.binary, args...)
 	cmd.Dir = s.Dir
@@ -81,13 +81,13 @@ func (s *Sidecar) Start(caddyfile string) {
 	}
 }
 
-// Run runs the process and does not wait for it.
+// Run starts the process without waiting for it.
 func (s *Sidecar) Run(caddyfile string) {
 	s.t.Helper()
 	s.run(s.Command("run", "--config", s.Write("Caddyfile", s.Render(caddyfile)), "--adapter", "caddyfile"))
 }
 
-// StartCommand is Start with a command of this Caddy that runs it, as Command returns it.
+// StartCommand is Start with a command of this Caddy from Command.
 func (s *Sidecar) StartCommand(cmd *exec.Cmd) {
 	s.t.Helper()
 	s.run(cmd)
@@ -111,7 +111,7 @@ func (s *Sidecar) run(cmd *exec.Cmd) {
 	}(s.cmd, s.ended)
 }
 
-// Wait returns when the configuration is in force, and an error when the process ends before.
+// Wait waits until the configuration is in force. It returns an error if the process ends before.
 func (s *Sidecar) Wait() error {
 	log := s.logs[len(s.logs)-1]
 	for {
@@ -127,7 +127,7 @@ func (s *Sidecar) Wait() error {
 	}
 }
 
-// StartRefused runs the process, which is to end by itself, and returns what it logged.
+// StartRefused runs the process, which must end by itself, and returns its log.
 func (s *Sidecar) StartRefused(caddyfile string) string {
 	s.t.Helper()
 	s.Run(caddyfile)
@@ -142,11 +142,10 @@ func (s *Sidecar) StartRefused(caddyfile string) string {
 	return s.Log()
 }
 
-// Kill ends the process as a power cut would, and Stop as an operator does. They return when it
-// has ended.
+// Kill kills the process, like a power failure, and waits for its end.
 func (s *Sidecar) Kill() { s.end(syscall.SIGKILL) }
 
-// Stop ends the process as an operator does: see Kill.
+// Stop stops the process normally, and waits for its end.
 func (s *Sidecar) Stop() { s.end(syscall.SIGTERM) }
 
 func (s *Sidecar) end(sig os.Signal) {
@@ -157,11 +156,11 @@ func (s *Sidecar) end(sig os.Signal) {
 	s.Client.CloseIdleConnections() // nobody is behind them any more
 }
 
-// Process returns the running process, and Ended what is closed when it has ended.
+// Process returns the running process.
 func (s *Sidecar) Process() *os.Process { return s.cmd.Process }
 
 // Ended returns a channel that is closed when the process has ended; State is valid then.
 func (s *Sidecar) Ended() <-chan struct{} { return s.ended }
 
-// State says how the process ended.
+// State returns how the process ended.
 func (s *Sidecar) State() *os.ProcessState { return s.cmd.ProcessState }

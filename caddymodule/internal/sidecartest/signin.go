@@ -2,8 +2,8 @@ package sidecartest
 
 import "strings"
 
-// A SignInSite is a site whose people sign in at a provider. All but Provider and App are words of
-// the Caddyfile, "" for none.
+// A SignInSite is a site whose users sign in at a provider. All fields except Provider and App are
+// lines of the Caddyfile, "" for none.
 type SignInSite struct {
 	Provider string // its issuer
 	App      string // its URL
@@ -38,7 +38,7 @@ const signInSite = `SITE {
 }
 `
 
-// StartSignIn starts the site. Its issuer is the URL at which it is served.
+// StartSignIn starts the site. Its issuer is its URL.
 func (s *Sidecar) StartSignIn(site SignInSite) {
 	s.t.Helper()
 	if site.SignIn == "" {

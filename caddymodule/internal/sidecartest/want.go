@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// WantStatus ends the test where the status is another.
+// WantStatus ends the test if the status differs.
 func WantStatus(t testing.TB, got Answer, status int) {
 	t.Helper()
 	if got.Status != status {
@@ -36,12 +36,12 @@ func WantFields(t testing.TB, got Answer, fields map[string]any) {
 
 var instance = regexp.MustCompile(`^urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// WithoutInstance returns the body of a problem without what is of its one request.
+// WithoutInstance returns the body of a problem without the part that is unique to a request.
 func WithoutInstance(got Answer) string {
 	return strings.Replace(got.Body, got.Text("instance"), "", 1)
 }
 
-// WantProblem checks an error answer against RFC 9457 and RFC 6750.
+// WantProblem checks an error response against RFC 9457 and RFC 6750.
 func WantProblem(t testing.TB, got Answer, status int, code string) {
 	t.Helper()
 	WantStatus(t, got, status)
@@ -65,7 +65,7 @@ func WantProblem(t testing.TB, got Answer, status int, code string) {
 	}
 }
 
-// WantIn checks that a text has all of the parts.
+// WantIn checks that a text contains all of the parts.
 func WantIn(t testing.TB, text string, parts ...string) {
 	t.Helper()
 	for _, part := range parts {

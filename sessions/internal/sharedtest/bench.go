@@ -15,7 +15,7 @@ import (
 	"authsidecar/sessions/storetest"
 )
 
-// Clients is how many clients benchmarks play.
+// Clients is the number of clients in benchmarks.
 const Clients = 64
 
 const benchRows = 20_000
@@ -34,7 +34,7 @@ func BenchRows(b *testing.B, otherwise int) int {
 	return rows
 }
 
-// clients runs op in as many goroutines, b.N times in all, and reports how often in a second.
+// clients calls op from that many goroutines, b.N times in all, and returns the rate per second.
 func clients(b *testing.B, op func(client, i int) error) (rate float64) {
 	b.Helper()
 	var next atomic.Int64
@@ -52,8 +52,8 @@ func clients(b *testing.B, op func(client, i int) error) (rate float64) {
 	return rate
 }
 
-// BenchmarkRefresh rotates the tokens of rows that fill has written, and returns how many in a
-// second.
+// BenchmarkRefresh rotates the tokens of rows, after filled has been called, and returns the rate
+// per second.
 func BenchmarkRefresh(b *testing.B, s Store, filled func()) (rate float64) {
 	b.Helper()
 	rows := make([]sessions.Session, benchRows)
@@ -81,7 +81,7 @@ func BenchmarkRefresh(b *testing.B, s Store, filled func()) (rate float64) {
 	})
 }
 
-// BenchmarkCreate creates sessions that begin, and returns how many in a second.
+// BenchmarkCreate creates sessions that begin, and returns the rate per second.
 func BenchmarkCreate(b *testing.B, s Store) (rate float64) {
 	b.Helper()
 	b.ResetTimer()
@@ -92,8 +92,8 @@ func BenchmarkCreate(b *testing.B, s Store) (rate float64) {
 	})
 }
 
-// BenchmarkFeed is the time from the moment at which a revocation is acknowledged on one node to
-// the moment at which another one heard of it; 0 where that was sooner.
+// BenchmarkFeed measures the time from the acknowledgment of a revocation on one node until another
+// node hears of it; 0 if that was earlier.
 func BenchmarkFeed(b *testing.B, speaker, listener Store) {
 	b.Helper()
 	sink := NewSink()

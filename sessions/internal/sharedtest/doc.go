@@ -1,4 +1,4 @@
-// Package sharedtest has what tests of stores on a server have in common: rows, feeds that are
-// followed, load, and proxies. Its own tests prove what holds of all such stores, which several
-// nodes share, where the nodes reach the server and where they do not.
+// Package sharedtest is what tests of stores on a server have in common: rows, feeds, load, and
+// proxies. Its own tests check what all such stores must do when several nodes share them, while
+// the server is reachable and while it is not.
 package sharedtest

@@ -16,21 +16,21 @@ import (
 	"authsidecar/sessions/storetest"
 )
 
-// Heard is what a feed said.
+// Heard is what a feed has reported.
 type Heard struct {
 	Ready, Alive int
 	Revoked      map[sessions.Key]time.Time
 	Cutoffs      map[string]revocation.Cutoff // by id
 }
 
-// A Sink remembers what a feed says.
+// A Sink records what a feed reports.
 type Sink struct {
 	mu      sync.Mutex
 	heard   Heard
-	changed chan struct{} // closed with each change
+	changed chan struct{} // closed at each change
 }
 
-// NewSink returns one that heard nothing yet.
+// NewSink returns an empty sink.
 func NewSink() *Sink {
 	return &Sink{
 		heard:   Heard{Revoked: make(map[sessions.Key]time.Time), Cutoffs: make(map[string]revocation.Cutoff)},
@@ -46,28 +46,28 @@ func (s *Sink) change(f func(*Heard)) {
 	s.changed = make(chan struct{})
 }
 
-// Ready is a revocation.Sink's, as Alive, Revoked and Cutoff are.
+// Ready implements revocation.Sink.
 func (s *Sink) Ready() { s.change(func(h *Heard) { h.Ready++ }) }
 
-// Alive counts.
+// Alive implements revocation.Sink.
 func (s *Sink) Alive() { s.change(func(h *Heard) { h.Alive++ }) }
 
-// Revoked remembers.
+// Revoked implements revocation.Sink.
 func (s *Sink) Revoked(key sessions.Key, at time.Time) {
 	s.change(func(h *Heard) { h.Revoked[key] = at })
 }
 
-// Cutoff remembers.
+// Cutoff implements revocation.Sink.
 func (s *Sink) Cutoff(c revocation.Cutoff) { s.change(func(h *Heard) { h.Cutoffs[c.ID] = c }) }
 
-// Read looks at what was heard.
+// Read calls look with what was reported.
 func (s *Sink) Read(look func(*Heard)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	look(&s.heard)
 }
 
-// Wait waits until that is so.
+// Wait waits until so returns true.
 func (s *Sink) Wait(t testing.TB, what string, so func(*Heard) bool) {
 	t.Helper()
 	deadline := time.After(30 * time.Second)
@@ -86,14 +86,14 @@ func (s *Sink) Wait(t testing.TB, what string, so func(*Heard) bool) {
 	}
 }
 
-// WaitRevoked waits until a revocation was heard.
+// WaitRevoked waits until a revocation was reported.
 func (s *Sink) WaitRevoked(t testing.TB, key sessions.Key) {
 	t.Helper()
 	s.Wait(t, fmt.Sprintf("%q is revoked", key), func(h *Heard) bool { return !h.Revoked[key].IsZero() })
 }
 
-// Follow follows a store until the test ends. It returns once the feed is ready, with what Follow
-// will return.
+// Follow follows a store until the test ends. It returns once the feed is ready, with the result of
+// the store's Follow to come.
 func Follow(t testing.TB, s revocation.Feed) (*Sink, <-chan error) {
 	t.Helper()
 	sink := NewSink()
@@ -112,7 +112,8 @@ func Follow(t testing.TB, s revocation.Feed) (*Sink, <-chan error) {
 	return sink, ended
 }
 
-// WantHeard has one node end sessions in every way, and another one hear of each.
+// WantHeard revokes sessions on one node in every way, and expects that the sink of another hears
+// of each.
 func WantHeard(t testing.TB, s Store, sink *Sink) {
 	t.Helper()
 	now := s.Now()
@@ -157,7 +158,7 @@ func WantHeard(t testing.TB, s Store, sink *Sink) {
 	sink.Wait(t, "alive again", func(h *Heard) bool { return h.Alive >= alive+2 })
 }
 
-// Everything calls each method of a store that works and has no rows.
+// Everything calls each method of a working, empty store.
 func Everything(t testing.TB, s Store) {
 	t.Helper()
 	row := Create(t, s, Row("everything", s.Now()))
@@ -200,7 +201,7 @@ func Everything(t testing.TB, s Store) {
 	WantHeard(t, s, sink)
 }
 
-// LogoutsWork calls each method of logout.Store; the row has names.
+// LogoutsWork calls each method of logout.Store; the row must have names.
 func LogoutsWork(t testing.TB, s Store, row *sessions.Session) {
 	t.Helper()
 	store, ok := sessions.As[logout.Store](s)

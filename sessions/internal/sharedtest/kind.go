@@ -13,7 +13,7 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// A Store is one that several nodes share.
+// A Store is a store that several nodes can share.
 type Store interface {
 	sessions.Store
 	sessions.Rotator
@@ -22,7 +22,7 @@ type Store interface {
 	io.Closer
 }
 
-// Row is a session of alice's that lives a day and may be idle for an hour.
+// Row returns a session of alice that lives for a day and may be idle for an hour.
 func Row(id string, now time.Time) sessions.Session {
 	return sessions.Session{
 		Realm: "https://app.example.com", ID: id, UserID: "alice", ClientID: "app", KeyID: "key",
@@ -31,14 +31,14 @@ func Row(id string, now time.Time) sessions.Session {
 	}
 }
 
-// Token is the live refresh token of a row.
+// Token returns the live refresh token of a row.
 func Token(row *sessions.Session) *sessions.Presented {
 	return &sessions.Presented{
 		Session: row.Key(), UserID: row.UserID, ClientID: row.ClientID, Generation: row.Generation, Secret: row.Secret,
 	}
 }
 
-// Create puts a row that is not there.
+// Create inserts a row whose key must not exist.
 func Create(t testing.TB, s sessions.Store, row sessions.Session) sessions.Session {
 	t.Helper()
 	stored, created, _, err := s.Create(context.Background(), row)
@@ -48,13 +48,13 @@ func Create(t testing.TB, s sessions.Store, row sessions.Session) sessions.Sessi
 	return stored
 }
 
-// CreateErr is the error of creating a row.
+// CreateErr returns the error of inserting a row.
 func CreateErr(s sessions.Store, row sessions.Session) error {
 	_, _, _, err := s.Create(context.Background(), row)
 	return err
 }
 
-// Get reads a row that is there.
+// Get reads a row that must exist.
 func Get(t testing.TB, s sessions.Store, key sessions.Key) sessions.Session {
 	t.Helper()
 	row, err := s.Get(context.Background(), key)
@@ -64,7 +64,7 @@ func Get(t testing.TB, s sessions.Store, key sessions.Key) sessions.Session {
 	return row
 }
 
-// Revoke revokes a row that is live.
+// Revoke revokes a row that must be live.
 func Revoke(t testing.TB, s Store, key sessions.Key) {
 	t.Helper()
 	if _, ended, err := s.Revoke(context.Background(), key, sessions.EndRevoked); err != nil || !ended {
@@ -72,7 +72,7 @@ func Revoke(t testing.TB, s Store, key sessions.Key) {
 	}
 }
 
-// WantUnavailable expects an error that says nothing about the session.
+// WantUnavailable expects an error that leaves the outcome open.
 func WantUnavailable(t testing.TB, what string, err error) {
 	t.Helper()
 	if !errors.Is(err, sessions.ErrUnavailable) || errors.Is(err, sessions.ErrNotFound) {
@@ -80,10 +80,10 @@ func WantUnavailable(t testing.TB, what string, err error) {
 	}
 }
 
-// names counts those that tests were given.
+// names counts the names that were used.
 var names atomic.Int64
 
-// NewName is one that no other test uses.
+// NewName returns a name that no other test uses.
 func NewName() string { return fmt.Sprint("shared", names.Add(1)) }
 
 func ctx() context.Context { return context.Background() }

@@ -13,7 +13,7 @@ import (
 	"authsidecar/sessions/storetest/servertest"
 )
 
-// A Load creates, rotates and revokes sessions until it is stopped, and remembers what was
+// A Load creates, rotates and revokes sessions until it is stopped, and records what was
 // acknowledged.
 type Load struct {
 	Failed atomic.Int64 // calls
@@ -21,11 +21,11 @@ type Load struct {
 
 	store   Store
 	mu      sync.Mutex
-	rows    map[sessions.Key]sessions.Session // as they were acknowledged last
-	unclear map[sessions.Key]bool             // those of calls that failed
+	rows    map[sessions.Key]sessions.Session // as last acknowledged
+	unclear map[sessions.Key]bool             // after a failed call
 }
 
-// StartLoad starts so many workers.
+// StartLoad starts that many workers.
 func StartLoad(t *testing.T, s Store, workers int) *Load {
 	t.Helper()
 	l := &Load{store: s, rows: make(map[sessions.Key]sessions.Session), unclear: make(map[sessions.Key]bool)}
@@ -35,7 +35,7 @@ func StartLoad(t *testing.T, s Store, workers int) *Load {
 		all.Go(func() {
 			for i := 0; loading.Err() == nil; i++ {
 				if !l.one(t, fmt.Sprintf("%s-%d-%d", t.Name(), w, i), i) {
-					// A server that is down is not asked by everybody all the time.
+					// Do not ask a server that is down all the time.
 					pause := time.NewTimer(5 * time.Millisecond)
 					<-pause.C
 				}
@@ -47,7 +47,7 @@ func StartLoad(t *testing.T, s Store, workers int) *Load {
 	return l
 }
 
-// one plays a session: it is created, then rotated twice, then perhaps revoked.
+// one plays a session: it is created, rotated twice, and sometimes revoked.
 func (l *Load) one(t *testing.T, id string, i int) bool {
 	row := Row(id, l.store.Now())
 	stored, created, _, err := l.store.Create(ctx(), row)
@@ -75,7 +75,7 @@ func (l *Load) one(t *testing.T, id string, i int) bool {
 	return l.Know(t, row.Key(), ended, err)
 }
 
-// Know remembers what came of a call, and reports whether it was acknowledged.
+// Know records the result of a call, and reports whether it was acknowledged.
 func (l *Load) Know(t *testing.T, key sessions.Key, row sessions.Session, err error) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -95,7 +95,7 @@ func (l *Load) count() int {
 	return len(l.rows)
 }
 
-// More waits until so many more sessions are acknowledged.
+// More waits until that many more sessions are acknowledged.
 func (l *Load) More(t *testing.T, n int) {
 	t.Helper()
 	want := l.count() + n
@@ -107,7 +107,7 @@ func (l *Load) More(t *testing.T, n int) {
 	})
 }
 
-// UntilFails waits until one more call fails.
+// UntilFails waits until another call fails.
 func (l *Load) UntilFails(t *testing.T) {
 	t.Helper()
 	failed := l.Failed.Load()

@@ -14,7 +14,7 @@ import (
 	"authsidecar/sessions/storetest/servertest"
 )
 
-// Proxy puts a proxy before a port of this machine, and returns its port.
+// Proxy starts a proxy for a local port, and returns its port.
 func Proxy(t testing.TB, to int) (*toxiproxy.Proxy, int) {
 	t.Helper()
 	port := servertest.Port(t)
@@ -27,7 +27,7 @@ func Proxy(t testing.TB, to int) (*toxiproxy.Proxy, int) {
 	return p, port
 }
 
-// Toxic has a proxy do what it says, in the words of toxiproxy.
+// Toxic adds a toxic to a proxy, in the JSON of toxiproxy.
 func Toxic(t testing.TB, p *toxiproxy.Proxy, json string) {
 	t.Helper()
 	if _, err := p.Toxics.AddToxicJson(strings.NewReader(json)); err != nil {
@@ -35,10 +35,10 @@ func Toxic(t testing.TB, p *toxiproxy.Proxy, json string) {
 	}
 }
 
-// lost is the toxic that swallows all answers.
+// lost is the toxic that drops all responses.
 const lost = `{"name": "lost", "type": "timeout", "stream": "downstream", "attributes": {"timeout": 0}}`
 
-// FarAway is the way to a port for a node that is storetest.FarAway from it.
+// FarAway starts a proxy with a latency of storetest.FarAway.
 func FarAway(t testing.TB, to int) (port int) {
 	t.Helper()
 	p, port := Proxy(t, to)
@@ -48,7 +48,7 @@ func FarAway(t testing.TB, to int) (port int) {
 	return port
 }
 
-// Tap stands before a port and has read pass on what each client says.
+// Tap starts a proxy in which pass forwards what each client sends.
 func Tap(t testing.TB, to int, pass func(client io.Reader, server io.Writer)) (port int) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

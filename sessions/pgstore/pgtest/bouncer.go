@@ -10,8 +10,8 @@ import (
 	"authsidecar/sessions/storetest/servertest"
 )
 
-// Bouncer starts a PgBouncer in transaction mode before the server, with few
-// connections so that its clients share them, and returns its port.
+// Bouncer starts PgBouncer in transaction mode in front of the server, with so few connections that
+// its clients share them, and returns its port.
 func (s *Server) Bouncer(t testing.TB, settings string) int {
 	t.Helper()
 	name := servertest.Find(t, "pgbouncer", "pgbouncer", "/usr/sbin/pgbouncer")

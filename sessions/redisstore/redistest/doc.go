@@ -1,3 +1,3 @@
-// Package redistest starts Redis servers for tests: alone, with replicas, watched by
-// Sentinels, and in a cluster.
+// Package redistest starts Redis servers for tests: alone, with replicas, with Sentinels, and as a
+// cluster.
 package redistest

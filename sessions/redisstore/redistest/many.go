@@ -11,7 +11,7 @@ import (
 	"authsidecar/sessions/storetest/servertest"
 )
 
-// Replica starts a server that follows this one.
+// Replica starts a replica of this server.
 func (s *Server) Replica(t testing.TB, settings ...string) *Server {
 	t.Helper()
 	replica := Start(t, append([]string{fmt.Sprintf("replicaof 127.0.0.1 %d", s.Port), "repl-diskless-sync-delay 0"}, settings...)...)
@@ -21,7 +21,7 @@ func (s *Server) Replica(t testing.TB, settings ...string) *Server {
 	return replica
 }
 
-// Sentinels starts so many that watch this server under a name.
+// Sentinels starts n Sentinels that monitor this server under a name.
 func (s *Server) Sentinels(t testing.TB, name string, n int) []*Server {
 	t.Helper()
 	all := make([]*Server, n)
@@ -48,8 +48,8 @@ func (s *Server) Sentinels(t testing.TB, name string, n int) []*Server {
 	return all
 }
 
-// Failover has a sentinel make a replica the master. Alone they would agree on it first, in their
-// own time, which on a busy machine is long: an election that nobody wins is held again after 10 s.
+// Failover makes a Sentinel promote a replica. Otherwise the Sentinels would agree first, in their
+// own time, which is long on a busy machine: an election without a winner is repeated after 10 s.
 func Failover(t testing.TB, sentinel *Server, name string) {
 	t.Helper()
 	servertest.Until(t, "a replica becomes the master", func() error {
@@ -61,10 +61,10 @@ func Failover(t testing.TB, sentinel *Server, name string) {
 	})
 }
 
-// A Cluster is three masters, and a replica of each.
+// A Cluster has three masters with a replica each.
 type Cluster struct{ Nodes []*Server }
 
-// StartCluster starts one.
+// StartCluster starts a cluster.
 func StartCluster(t testing.TB, settings ...string) *Cluster {
 	t.Helper()
 	c := new(Cluster)
@@ -96,7 +96,7 @@ func StartCluster(t testing.TB, settings ...string) *Cluster {
 	return c
 }
 
-// URL leads to all nodes.
+// URL returns the URL of all nodes.
 func (c *Cluster) URL() string {
 	return URL(c.Nodes[0].Port, "", Password, 0) + "?addr=" + strings.Join(c.addrs()[1:], "&addr=")
 }
@@ -109,7 +109,7 @@ func (c *Cluster) addrs() []string {
 	return addrs
 }
 
-// Masters are the nodes that may be written to now.
+// Masters returns the current masters.
 func (c *Cluster) Masters(t testing.TB) (masters []*Server) {
 	t.Helper()
 	for _, s := range c.Nodes {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Disk mounts a disk of that size, such as "48m", until the test is over: as root, or by sudo where
-// that asks for no password. It returns where the disk is.
+// Disk mounts a disk of that size, such as "48m", until the test is over: as root, or with sudo if
+// that needs no password. It returns the mount point.
 func Disk(t testing.TB, size string) string {
 	t.Helper()
 	mount := Dir(t, "", nil)

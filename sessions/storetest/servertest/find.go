@@ -10,12 +10,11 @@ import (
 	"testing"
 )
 
-// needServers is the environment variable with which a program that is not installed fails the
-// test.
+// needServers is the environment variable with which a missing program fails the test.
 const needServers = "AUTHSIDECAR_NEED_SERVERS"
 
-// Find returns where the program of a Debian package is: its name, or patterns of which the last
-// match is the newest version. If the program is missing, the test is skipped.
+// Find returns the path of a program of a Debian package: its name, or patterns whose last match is
+// the newest version. If the program is missing, the test is skipped.
 func Find(t testing.TB, pkg string, patterns ...string) string {
 	t.Helper()
 	for _, pattern := range patterns {
@@ -30,8 +29,8 @@ func Find(t testing.TB, pkg string, patterns ...string) string {
 	return ""
 }
 
-// Missing skips a test for which something is not here, and says what to do about it. Where
-// everything has to be there it fails the test.
+// Missing skips a test that needs something that is not installed, and says what to do. With
+// needServers it fails the test instead.
 func Missing(t testing.TB, what, install string) {
 	t.Helper()
 	if os.Getenv(needServers) == "1" {
@@ -40,8 +39,8 @@ func Missing(t testing.TB, what, install string) {
 	t.Skipf("NOT TESTED: there is no %s here: %s", what, install)
 }
 
-// Unprivileged returns the user that a server runs as which refuses to be root; nil is the user
-// of the test.
+// Unprivileged returns the user for a server that refuses to run as root; nil means the user of the
+// test.
 func Unprivileged(t testing.TB) *syscall.Credential {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -58,8 +57,8 @@ func Unprivileged(t testing.TB) *syscall.Credential {
 	return nil
 }
 
-// Dir makes a folder for a server that runs as that user. It is removed after the test. parent ""
-// is the folder for temporary files, which any user can reach.
+// Dir creates a folder for a server that runs as that user. It is removed after the test. If parent
+// is "", it is the folder for temporary files, which any user can reach.
 func Dir(t testing.TB, parent string, as *syscall.Credential) string {
 	t.Helper()
 	dir, err := os.MkdirTemp(parent, "servertest-*")

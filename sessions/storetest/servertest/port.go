@@ -7,10 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Port reserves a port of the loopback for a server that the test starts: the system gives it to
-// nobody else as long as the test runs. The server's socket needs SO_REUSEADDR or SO_REUSEPORT,
-// which all servers set that can be started again at once. Until it listens, connections are
-// refused.
+// Port reserves a loopback port for a server that the test starts: the system gives it to nobody
+// else during the test. The server's socket needs SO_REUSEADDR or SO_REUSEPORT, which servers set
+// so that they can be restarted at once. Until it listens, connections are refused.
 func Port(t testing.TB) int {
 	t.Helper()
 	syscall.ForkLock.RLock()
@@ -28,7 +27,8 @@ func Port(t testing.TB) int {
 			t.Fatal(err)
 		}
 	}
-	// It is bound and never listens, and so only keeps the system from choosing this port again.
+	// This socket is bound but never listens: it only keeps the system from selecting this port
+	// again.
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// Printed runs a server that prints its ports, in a line, and that ends when its standard input
-// does, and so with the process of the test. It returns the URLs of the ports.
+// Printed runs a server that prints its ports in a line, and that ends when its standard input
+// does, and so with the test process. It returns the URLs of the ports.
 func Printed(t testing.TB, cmd *exec.Cmd) (urls []string) {
 	t.Helper()
 	stdin, err := cmd.StdinPipe()

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// A Log is what was written, which may be read at any time.
+// A Log is output that may be read at any time.
 type Log struct {
 	mu      sync.Mutex
 	buf     bytes.Buffer
@@ -49,7 +49,7 @@ func (l *Log) String() string {
 	return l.buf.String()
 }
 
-// A Process is a server. It ends with the process of the test at the latest.
+// A Process is a server. It ends with the test process at the latest.
 type Process struct {
 	Log  Log
 	Done chan struct{} // closed when it has ended
@@ -65,7 +65,7 @@ func Launch(t testing.TB, as *syscall.Credential, dir, name string, args ...stri
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as, Pdeathsig: syscall.SIGKILL}
 	started := make(chan error)
 	go func() {
-		runtime.LockOSThread() // the kernel ends the server with the thread that started it
+		runtime.LockOSThread() // the kernel kills the server when the thread that started it ends
 		err := p.cmd.Start()
 		started <- err
 		if err == nil {
@@ -120,8 +120,8 @@ func (p *Process) Signal(sig syscall.Signal) {
 	}
 }
 
-// WaitReady returns when ready returns nil. It fails the test where the process ends, or is not
-// ready within half a minute.
+// WaitReady waits until ready returns nil. It fails the test if the process ends, or is not ready
+// within half a minute.
 func (p *Process) WaitReady(t testing.TB, ready func() error) {
 	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); ; {
@@ -140,7 +140,7 @@ func (p *Process) WaitReady(t testing.TB, ready func() error) {
 	}
 }
 
-// Until tries until it succeeds, and fails the test where it does not within a minute.
+// Until calls try until it succeeds, and fails the test if it does not within a minute.
 func Until(t testing.TB, what string, try func() error) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
