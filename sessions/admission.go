@@ -118,5 +118,5 @@ func (c *creation) stillAdmitted(ctx context.Context, stored *Session) error {
 		return nil
 	}
 	c.observe(ctx, event.Denied, stored, err)
-	return errors.Join(err, c.end(context.WithoutCancel(ctx), stored.Key(), EndPolicy, ender{}))
+	return errors.Join(err, c.revokeFor(context.WithoutCancel(ctx), stored.Key(), EndPolicy, revoker{}))
 }

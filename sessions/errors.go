@@ -19,8 +19,8 @@ var (
 	ErrNoStore = errors.New("there is no session store")
 	// ErrClosed means that the store is closed, for example by a reload that moves it.
 	ErrClosed = fmt.Errorf("%w: closed", ErrUnavailable)
-	// ErrEnded means that the session of an access token was revoked.
-	ErrEnded = errors.New("session was ended")
+	// ErrRevoked means that the session of an access token was revoked.
+	ErrRevoked = errors.New("session was revoked")
 	// ErrBadCursor means that a cursor is malformed or belongs to another query.
 	ErrBadCursor = errors.New("cursor cannot be read")
 )

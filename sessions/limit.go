@@ -94,7 +94,7 @@ func (e *eviction) evict(ctx context.Context) error {
 			tooMany = append(tooMany, row.Key())
 		}
 	}
-	_, err = e.endEach(ctx, tooMany, evictAtOnce, EndReplaced, ender{by: e.created.Actor, ip: e.created.RequestIP()})
+	_, err = e.revokeEach(ctx, tooMany, evictAtOnce, EndReplaced, revoker{by: e.created.Actor, ip: e.created.RequestIP()})
 	return err
 }
 

@@ -196,10 +196,10 @@ func (l *selection) walk(ctx context.Context, cursor string, pages int, rows fun
 	return listing.seal(next), nil
 }
 
-// endable returns the keys of live sessions that the filter selects and the caller may revoke. It
+// revocable returns the keys of live sessions that the filter selects and the caller may revoke. It
 // reads whole pages, until it has revokeStep keys or has read that many. next is the cursor of
 // the following page.
-func (l *selection) endable(ctx context.Context, cursor string, pages int) (keys []Key, next string, err error) {
+func (l *selection) revocable(ctx context.Context, cursor string, pages int) (keys []Key, next string, err error) {
 	rows := func() int {
 		if len(keys)+revokePage > revokeStep {
 			return 0

@@ -112,7 +112,7 @@ func (m *Manager) Revoke(ctx context.Context, r *Rights, id string) error {
 	if err != nil {
 		return err
 	}
-	return m.end(ctx, s.Key(), EndRevoked, r.by())
+	return m.revokeFor(ctx, s.Key(), EndRevoked, r.by())
 }
 
 // RevokeAll revokes all live sessions that the filter selects and the caller may revoke.
@@ -137,7 +137,7 @@ func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, cursor str
 	if whole {
 		pages = 1
 	}
-	selected, next, err := (&selection{m, r, f}).endable(ctx, cursor, pages)
+	selected, next, err := (&selection{m, r, f}).revocable(ctx, cursor, pages)
 	if err != nil {
 		return Revocation{}, err
 	}
@@ -153,22 +153,22 @@ func (m *Manager) RevokeAll(ctx context.Context, r *Rights, f Filter, cursor str
 			return done, nil
 		}
 	}
-	if n, err := m.endEach(ctx, selected, revokeJoin, EndRevoked, r.by()); err != nil {
+	if n, err := m.revokeEach(ctx, selected, revokeJoin, EndRevoked, r.by()); err != nil {
 		return Revocation{Revoked: n, More: true}, err
 	}
 	return done, nil
 }
 
-// endEach revokes sessions, atOnce at a time, until one fails, and returns how many it revoked,
+// revokeEach revokes sessions, atOnce at a time, until one fails, and returns how many it revoked,
 // including those that no longer exist.
-func (m *Manager) endEach(ctx context.Context, keys []Key, atOnce int, reason EndReason, by ender) (int, error) {
+func (m *Manager) revokeEach(ctx context.Context, keys []Key, atOnce int, reason EndReason, by revoker) (int, error) {
 	var group sync.WaitGroup
 	var next, ended atomic.Int64
 	failed := make(chan error, atOnce)
 	for range min(len(keys), atOnce) {
 		group.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(keys)) && len(failed) == 0; i = next.Add(1) - 1 {
-				if err := m.end(ctx, keys[i], reason, by); err != nil && !errors.Is(err, ErrNotFound) {
+				if err := m.revokeFor(ctx, keys[i], reason, by); err != nil && !errors.Is(err, ErrNotFound) {
 					failed <- err
 					return
 				}
@@ -185,7 +185,7 @@ func (m *Manager) endEach(ctx context.Context, keys []Key, atOnce int, reason En
 // whose right was checked before. It stops at the first error, and returns how many rows it revoked
 // or found gone.
 func (m *Manager) RevokeRows(ctx context.Context, keys []Key, atOnce int, by Principal) (int, error) {
-	return m.endEach(ctx, keys, atOnce, EndRevoked, ender{by: by})
+	return m.revokeEach(ctx, keys, atOnce, EndRevoked, revoker{by: by})
 }
 
 // Linked returns the pending session that a link opens, without opening it. The errors are those of
@@ -220,7 +220,7 @@ func (m *Manager) SignOut(ctx context.Context, s *Session, ip string) error {
 	if !s.Impersonation {
 		holder = Principal{Issuer: m.Realm, Subject: s.UserID}
 	}
-	return m.end(ctx, s.Key(), EndRevoked, ender{by: holder, ip: ip})
+	return m.revokeFor(ctx, s.Key(), EndRevoked, revoker{by: holder, ip: ip})
 }
 
 // Confirm records that the client has received an access token of ours, so that from now on the

@@ -182,16 +182,16 @@ func (m *Manager) trust(issuer string) *Trust {
 	return m.Trusted(issuer)
 }
 
-// An ender is who revoked a session, from which address, and with which token ("jti"). It is empty
+// A revoker is who revoked a session, from which address, and with which token ("jti"). It is empty
 // if nobody requested the revocation.
-type ender struct {
+type revoker struct {
 	by      Principal
 	ip, jti string
 }
 
-// end revokes a session. It is no error if the session had ended already. When it returns, the
+// revokeFor revokes a session. It is no error if the session had ended already. When it returns, the
 // access tokens of the session are refused too.
-func (m *Manager) end(ctx context.Context, key Key, reason EndReason, by ender) error {
+func (m *Manager) revokeFor(ctx context.Context, key Key, reason EndReason, by revoker) error {
 	row, ended, err := m.revoke(ctx, key, reason)
 	if err != nil {
 		return fmt.Errorf("ending session: %w", err)
@@ -221,7 +221,7 @@ func (m *Manager) revoke(ctx context.Context, key Key, reason EndReason) (row Se
 // RevokeFor revokes a session on behalf of a party whose right was checked before: e names it, its
 // address and its token (By, IP, JTI). ErrNotFound means that the row was swept.
 func (m *Manager) RevokeFor(ctx context.Context, key Key, reason EndReason, e *Event) error {
-	return m.end(ctx, key, reason, ender{by: e.By, ip: e.IP, jti: e.JTI})
+	return m.revokeFor(ctx, key, reason, revoker{by: e.By, ip: e.IP, jti: e.JTI})
 }
 
 // cutOff reports whether a cutoff revoked the session.

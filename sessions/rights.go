@@ -32,7 +32,7 @@ type Rights struct {
 // Manages reports whether a manage rule may give the caller sessions of others.
 func (r *Rights) Manages() bool { return r.operator || len(r.manage) > 0 }
 
-func (r *Rights) by() ender { return ender{by: r.caller.Principal, ip: r.ip} }
+func (r *Rights) by() revoker { return revoker{by: r.caller.Principal, ip: r.ip} }
 
 // Over reports whether the caller may see and revoke the session. Manage rules are evaluated for
 // each session. A user does not see impersonations of them that are still pending.

@@ -41,7 +41,7 @@ func (c *copier) eachMark(ctx context.Context, realms []string, do func(to logou
 func (c *copier) marks(ctx context.Context, realms []string, report *copyReport) error {
 	return c.eachMark(ctx, realms, func(to logout.Store, realm string, marks []logout.Mark) error {
 		report.Marks += int64(len(marks))
-		return c.patiently(ctx, func() error { return to.Mark(ctx, realm, marks) })
+		return c.retry(ctx, func() error { return to.Mark(ctx, realm, marks) })
 	})
 }
 

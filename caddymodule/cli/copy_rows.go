@@ -126,7 +126,7 @@ func (c *copier) row(ctx context.Context, row *sessions.Session, report *copyRep
 	fresh.RevokedAt, fresh.EndReason = time.Time{}, ""
 	var have sessions.Session
 	var created bool
-	err := c.patiently(ctx, func() (err error) {
+	err := c.retry(ctx, func() (err error) {
 		have, created, _, err = c.to.Create(ctx, fresh)
 		return err
 	})
@@ -155,7 +155,7 @@ func (c *copier) row(ctx context.Context, row *sessions.Session, report *copyRep
 
 // update updates a row of the target, unless it has a newer state.
 func (c *copier) update(ctx context.Context, row *sessions.Session) error {
-	return c.patiently(ctx, func() error {
+	return c.retry(ctx, func() error {
 		_, err := c.to.Update(ctx, row.Key(), func(have sessions.Session, _ time.Time) (sessions.Session, bool) {
 			return *row, behind(&have, row)
 		})
@@ -163,9 +163,9 @@ func (c *copier) update(ctx context.Context, row *sessions.Session) error {
 	})
 }
 
-// patiently retries for up to 3 s while the store is unavailable: operations on one user's sessions
+// retry calls do for up to 3 s while the store is unavailable: operations on one user's sessions
 // wait for each other, with a shorter timeout than a copy needs.
-func (c *copier) patiently(ctx context.Context, do func() error) error {
+func (c *copier) retry(ctx context.Context, do func() error) error {
 	for wait := 100 * time.Millisecond; ; wait *= 2 {
 		err := do()
 		if !errors.Is(err, sessions.ErrUnavailable) || wait > 2*time.Second || !c.pause(ctx, wait) {

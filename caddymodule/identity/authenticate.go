@@ -116,7 +116,7 @@ func (m *Middleware) verify(ctx context.Context, token string) (*identity, error
 	ended, err := m.Manager.Revoked(ctx, &caller)
 	if ended {
 		m.Verifier.Ended(token)
-		err = sessions.ErrEnded
+		err = sessions.ErrRevoked
 	}
 	return who, err
 }

@@ -68,7 +68,7 @@ func (m *Middleware) stream(w http.ResponseWriter, r *http.Request, id *identity
 	err := next.ServeHTTP(s, r)
 	if !s.finish(err) {
 		status = errOver.Status
-		return &refusal{Problem: errOver, by: m, cause: sessions.ErrEnded}
+		return &refusal{Problem: errOver, by: m, cause: sessions.ErrRevoked}
 	}
 	status = statusOf(err)
 	return err

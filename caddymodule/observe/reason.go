@@ -32,7 +32,7 @@ var knownReasons = [...]struct {
 	{sessions.ErrLink, "invalid_link"},
 	{sessions.ErrOpener, "sign_in_required"},
 	{sessions.ErrClientAuth, string(ClientAuth)},
-	{sessions.ErrEnded, "ended"},
+	{sessions.ErrRevoked, "ended"},
 	{sessions.ErrForbidden, "forbidden"},
 	{sessions.ErrDenied, "denied"},
 	{bearer.ErrKeysUnavailable, "keys_unavailable"},

@@ -102,8 +102,8 @@ func (o *OverError) Error() string { return "session in cookies: " + o.cause.Err
 func (o *OverError) Unwrap() error { return o.cause }
 
 var (
-	errForeignToken = fmt.Errorf("%w: a token that does not belong in this cookie", sessions.ErrEnded)
-	errNoRefresh    = fmt.Errorf("%w: the cookie with the refresh token is not there", sessions.ErrEnded)
+	errForeignToken = fmt.Errorf("%w: a token that does not belong in this cookie", sessions.ErrRevoked)
+	errNoRefresh    = fmt.Errorf("%w: the cookie with the refresh token is not there", sessions.ErrRevoked)
 )
 
 // Authenticate authenticates the request. If the access token is missing or no longer valid and the
@@ -128,7 +128,7 @@ func (a *Authenticator) Authenticate(r *http.Request, b *Brought) (*Decision, er
 			return &Decision{Pair: b.Pair, Holder: holder}, nil
 		case bearer.IsUnavailable(err):
 			return nil, err
-		case errors.Is(err, sessions.ErrEnded):
+		case errors.Is(err, sessions.ErrRevoked):
 			return nil, &OverError{b.Pair, err}
 		}
 		why = err
@@ -152,7 +152,7 @@ func (a *Authenticator) verify(ctx context.Context, pair Pair, token string) (*b
 	ended, err := a.Manager.Revoked(ctx, caller)
 	if ended {
 		a.Verifier.Ended(token)
-		err = sessions.ErrEnded
+		err = sessions.ErrRevoked
 	}
 	return holder, err
 }

@@ -27,7 +27,7 @@ func (c Cookies) Caller(w http.ResponseWriter, r *http.Request) (*sessions.Calle
 	switch {
 	case errors.As(err, &over):
 		c.Clear(w.Header(), over.Pair)
-		return nil, sessions.ErrEnded
+		return nil, sessions.ErrRevoked
 	case errors.Is(err, ErrSeveral):
 		return nil, bearer.ErrMalformed
 	case err != nil:

@@ -181,7 +181,7 @@ func (a *API) authenticate(r *http.Request) (*sessions.Caller, error) {
 	}
 	ended, err := a.Manager.Revoked(r.Context(), caller)
 	if ended {
-		err = sessions.ErrEnded
+		err = sessions.ErrRevoked
 	}
 	return caller, err
 }

@@ -132,7 +132,7 @@ var causes = []struct {
 	{bearer.ErrNoToken, problemNoToken},
 	{bearer.ErrMalformed, problemCredentials},
 	{bearer.ErrRefused, problemToken},
-	{sessions.ErrEnded, problemToken},
+	{sessions.ErrRevoked, problemToken},
 	{sessions.ErrUserID, problemUserID},
 	{sessions.ErrLifetime, problemLifetime},
 	{sessions.ErrText, problemText},

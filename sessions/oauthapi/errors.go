@@ -102,7 +102,7 @@ var causes = []struct {
 }{
 	{bearer.ErrRefused, errTokens}, // RFC 8693 section 2.2.2: invalid_request
 	{sessions.ErrGrant, errGrant},  // for every reason, including the policy: clients can only do one thing
-	{sessions.ErrEnded, errTokens},
+	{sessions.ErrRevoked, errTokens},
 	{sessions.ErrUserID, errUserID},
 	{sessions.ErrText, errText},
 	{sessions.ErrKept, errKept},

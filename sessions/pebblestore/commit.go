@@ -107,7 +107,7 @@ func (e *engine) outcome(ctx context.Context, done <-chan error, trouble <-chan 
 	case err := <-done: // it is known after all
 		return err
 	default:
-		return unavailable(cmp.Or(e.guard.Err(), errNoRoom))
+		return unavailable(cmp.Or(e.guard.Err(), errNoSpace))
 	}
 }
 

@@ -331,7 +331,7 @@ func TestAStoreClosesThoughItsDiskIsFull(t *testing.T) {
 		}
 		before := contents(t, dir)
 		disk.mend()
-		pause(3 * retryRoom) // what was parked must stay so
+		pause(3 * retrySpace) // what was parked must stay so
 		if after := contents(t, dir); len(after) != len(before) {
 			t.Errorf("%s: the closed store still writes", name)
 		}

@@ -82,7 +82,7 @@ func (e *engine) orTrouble(done <-chan error) error {
 	case err := <-done:
 		return err
 	case <-e.guard.Trouble():
-		err := cmp.Or(e.guard.Err(), errNoRoom)
+		err := cmp.Or(e.guard.Err(), errNoSpace)
 		e.guard.kill(err)
 		return err
 	}
@@ -131,7 +131,7 @@ func reportTrouble(log *slog.Logger, trouble error) {
 	switch {
 	case trouble == nil:
 		log.Info("session store writes again")
-	case errors.Is(trouble, errNoRoom):
+	case errors.Is(trouble, errNoSpace):
 		log.Error("session store cannot write: no space left on its disk; it goes on when there is some")
 	default:
 		log.Error("session store cannot write; it will be opened again", "error", trouble)

@@ -21,7 +21,7 @@ var (
 	ErrCorrupt = errors.New("session store is corrupt")
 )
 
-var errNoRoom = errors.New("no space left on its disk")
+var errNoSpace = errors.New("no space left on its disk")
 
 func unavailable(err error) error { return calls.Unavailable(err) }
 
@@ -35,7 +35,7 @@ func refusal(err error) error {
 	return calls.Refusal(cause(err), misplaced(err))
 }
 
-func noRoom(err error) bool {
+func noSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 

@@ -40,8 +40,8 @@ const (
 	// filterBits is the number of bits for ids, 8 MiB: the chance that a new id seems to exist is 1
 	// % with 700,000 ids and 25 % with 19 million.
 	filterBits = 1 << 26
-	// filterRoom is the minimum number of added ids before the filter is rebuilt.
-	filterRoom = filterBits / 4
+	// filterSpare is the minimum number of added ids before the filter is rebuilt.
+	filterSpare = filterBits / 4
 	// filterStep is how many entries are read per iterator: an open iterator prevents the deletion
 	// of what it reads.
 	filterStep = 16 << 10
@@ -163,7 +163,7 @@ func (f *filter) sub(deleted []uint32) {
 func (f *filter) renew(db *pebble.DB) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.full || f.added < max(filterRoom, f.rows) {
+	if !f.full || f.added < max(filterSpare, f.rows) {
 		return
 	}
 	f.full = false

@@ -219,11 +219,11 @@ func TestTheFilterTakesNoIDForNewThatIsThere(t *testing.T) {
 	s = openStore(t, Options{Dir: dir, Now: func() time.Time { return now }})
 	filterOf(s)
 	wantThere("opened again")
-	s.engine.Load().filter.added = filterRoom
+	s.engine.Load().filter.added = filterSpare
 	rows = append(rows, counted("new", "alice", false))
 	wantCreated(t, s, rows[len(rows)-1])
 	filterOf(s)
-	if filter := s.engine.Load().filter; !filter.full || filter.added >= filterRoom {
+	if filter := s.engine.Load().filter; !filter.full || filter.added >= filterSpare {
 		t.Errorf("nothing was read again: %d added", filter.added)
 	}
 	wantThere("read again")

@@ -12,8 +12,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// retryRoom is how often a write that found no space is retried.
-const retryRoom = 50 * time.Millisecond
+// retrySpace is how often a write that found no space is retried.
+const retrySpace = 50 * time.Millisecond
 
 // A guard is the file system of one open database, on which no write ever fails: see doc.go.
 // Pebble's vfs.OnDiskFull retries a write only once and then terminates the process, which is not
@@ -55,7 +55,7 @@ func (g *guard) Err() error {
 	if err := g.Dead(); err != nil {
 		return err
 	}
-	return errNoRoom
+	return errNoSpace
 }
 
 // Dead returns why this guard blocks everything for good, or nil.
@@ -100,32 +100,32 @@ func (g *guard) do(write func() error) {
 		g.io.RUnlock()
 		switch {
 		case err == nil:
-			g.roomAgain(stalled)
+			g.spaceAgain(stalled)
 			return
-		case !noRoom(err):
+		case !noSpace(err):
 			g.kill(cause(err))
 		case !stalled:
 			stalled = true
-			g.noRoom()
+			g.noSpace()
 			fallthrough
 		default:
-			<-time.NewTimer(retryRoom).C
+			<-time.NewTimer(retrySpace).C
 		}
 	}
 }
 
-func (g *guard) noRoom() {
+func (g *guard) noSpace() {
 	g.mu.Lock()
 	g.waiting++
 	first := g.waiting == 1
 	g.mu.Unlock()
 	if first {
 		g.setTrouble()
-		g.report(errNoRoom)
+		g.report(errNoSpace)
 	}
 }
 
-func (g *guard) roomAgain(stalled bool) {
+func (g *guard) spaceAgain(stalled bool) {
 	if !stalled {
 		return
 	}

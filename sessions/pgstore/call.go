@@ -59,7 +59,7 @@ func (s *Store) once(ctx context.Context, statement func(context.Context, *pgx.C
 	ctx, cancel = calls.Bounded(ctx, s.opts.Timeout)
 	defer cancel()
 	err = statement(ctx, conn.Conn())
-	if spoilt(err) {
+	if unusable(err) {
 		_ = conn.Conn().Close(ctx)
 	}
 	if learned = lostPrepared(err); learned {
@@ -75,8 +75,8 @@ func (s *Store) query(ctx context.Context, sql string, a []any, row func() error
 	return s.do(ctx, asking(sql, a, row, into))
 }
 
-// aside is query without waiting in the lanes.
-func (s *Store) aside(ctx context.Context, sql string, a []any, row func() error, into ...any) error {
+// queryNow is query without waiting in the lanes.
+func (s *Store) queryNow(ctx context.Context, sql string, a []any, row func() error, into ...any) error {
 	return s.doNow(ctx, asking(sql, a, row, into))
 }
 

@@ -69,8 +69,8 @@ func undone(err error) bool {
 	return slices.Contains([]string{codeSerialization, codeDeadlock}, code(err))
 }
 
-// spoilt reports whether an open connection is useless: it leads to a server that must not write,
+// unusable reports whether an open connection is useless: it leads to a server that must not write,
 // or that is shutting down.
-func spoilt(err error) bool {
+func unusable(err error) bool {
 	return slices.Contains([]string{codeReadOnly, codeAdminShutdown, codeCrashShutdown, codeCannotConnect, codeDatabaseDropped}, code(err))
 }

@@ -20,7 +20,7 @@ import (
 func (s *Store) Follow(ctx context.Context, sink revocation.Sink) error {
 	if !s.opts.Poll && !s.sql.silent {
 		err := s.listen(ctx, sink)
-		if !errors.Is(err, errDeaf) {
+		if !errors.Is(err, errNotListening) {
 			return err
 		}
 		s.opts.Log.Warn("the database cannot be listened to here: it is asked for revocations instead", "each", revocation.Heartbeat.String())
@@ -28,8 +28,8 @@ func (s *Store) Follow(ctx context.Context, sink revocation.Sink) error {
 	return s.poll(ctx, sink)
 }
 
-// errDeaf means that LISTEN does not work here.
-var errDeaf = errors.New("nothing is heard where we listen")
+// errNotListening means that LISTEN does not work here.
+var errNotListening = errors.New("nothing is heard where we listen")
 
 // A listening is a connection that listens.
 type listening struct {
@@ -78,8 +78,8 @@ func (s *Store) listen(ctx context.Context, sink revocation.Sink) error {
 }
 
 func unlessDeaf(err error) error {
-	if errors.Is(err, errDeaf) {
-		return errDeaf
+	if errors.Is(err, errNotListening) {
+		return errNotListening
 	}
 	return unavailable(err)
 }
@@ -99,7 +99,7 @@ func (s *Store) tune(ctx context.Context, config *pgconn.Config) (*pgconn.PgConn
 	_ = conn.Close(ctx)
 	switch code(err) {
 	case codeSyntax, codeNotSupported, codeNoFunction, codePrivilege:
-		return nil, errDeaf
+		return nil, errNotListening
 	default:
 		return nil, unavailable(err)
 	}
@@ -123,7 +123,7 @@ func (l *listening) beat(ctx context.Context) error {
 		case err != nil:
 			return err
 		case !heard && sent > 2:
-			return errDeaf
+			return errNotListening
 		default:
 			return feed.ErrNoHeartbeat
 		}
@@ -139,7 +139,7 @@ func (l *listening) beat(ctx context.Context) error {
 func (s *Store) notify(ctx context.Context, text string) error {
 	ctx, cancel := context.WithTimeout(ctx, revocation.FeedTimeout)
 	defer cancel()
-	return s.aside(ctx, s.text(sqlNotify), args(text), scanned, nil)
+	return s.queryNow(ctx, s.text(sqlNotify), args(text), scanned, nil)
 }
 
 // pass passes on what was received. If something cannot be parsed, it reads the log.

@@ -16,7 +16,7 @@ func (s *Store) Identity(ctx context.Context) (string, error) {
 		return found, err
 	}
 	// If several nodes create one concurrently, the first succeeds and the others read it.
-	if err := s.aside(ctx, s.text(sqlMakeIdentity), args(revocation.NewIdentity()), scanned, nil); err != nil {
+	if err := s.queryNow(ctx, s.text(sqlMakeIdentity), args(revocation.NewIdentity()), scanned, nil); err != nil {
 		return "", err
 	}
 	if found, err = s.identity(ctx); err == nil && found == "" {
@@ -27,6 +27,6 @@ func (s *Store) Identity(ctx context.Context) (string, error) {
 
 // identity reads it; "" if there is none yet.
 func (s *Store) identity(ctx context.Context) (found string, err error) {
-	err = s.aside(ctx, s.text(sqlIdentity), nil, scanned, (*text)(&found))
+	err = s.queryNow(ctx, s.text(sqlIdentity), nil, scanned, (*text)(&found))
 	return found, err
 }

@@ -27,7 +27,7 @@ func (s *Store) readLog(ctx context.Context, since time.Time, report func(key se
 	from, logged := sessions.Key{}, since
 	for {
 		n, some, at := 0, false, time.Time{}
-		err := s.aside(ctx, s.text(sqlLog), s.timed(millis(logged), from.Realm, from.ID, logBatch), func() error {
+		err := s.queryNow(ctx, s.text(sqlLog), s.timed(millis(logged), from.Realm, from.ID, logBatch), func() error {
 			if some {
 				n++
 				report(from, at)
@@ -78,5 +78,5 @@ func (s *Store) look(ctx context.Context, sink revocation.Sink, since time.Time)
 	if err != nil {
 		return now, err
 	}
-	return now, s.readCutoffs(ctx, s.aside, sqlRecentCutoffs, args(millis(since)), sink.Cutoff)
+	return now, s.readCutoffs(ctx, s.queryNow, sqlRecentCutoffs, args(millis(since)), sink.Cutoff)
 }

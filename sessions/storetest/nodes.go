@@ -163,27 +163,27 @@ func (n *node) revokeAll(user string, want int) {
 // it.
 func (n *node) wantOver(grant *sessions.Grant, others ...*node) {
 	n.t.Helper()
-	facts := grant.Session.Ref()
-	if ended, err := n.watch.Revoked(n.t.Context(), facts); !ended {
+	ref := grant.Session.Ref()
+	if ended, err := n.watch.Revoked(n.t.Context(), ref); !ended {
 		n.t.Errorf("a session that was revoked lives on: %v", err)
 	}
 	for _, node := range append(others, n) {
 		if _, err := node.Refresh(n.t.Context(), &sessions.RefreshRequest{Token: grant.RefreshToken}); !errors.Is(err, sessions.ErrGrant) {
 			n.t.Errorf("a session that was revoked is refreshed: %v", err)
 		}
-		node.hears(&facts)
+		node.hears(&ref)
 	}
 }
 
 // hears waits until the node knows that the session was revoked.
-func (n *node) hears(facts *sessions.Ref) {
+func (n *node) hears(ref *sessions.Ref) {
 	n.t.Helper()
 	changes, stop := n.watch.Deny.Changes()
 	defer stop()
 	ctx, cancel := context.WithTimeout(n.t.Context(), 30*time.Second)
 	defer cancel()
 	for {
-		if n.watch.Deny.Revoked(facts) {
+		if n.watch.Deny.Revoked(ref) {
 			return
 		}
 		select {
@@ -258,9 +258,9 @@ func createdAfter(t *testing.T, near, far *node) {
 			wantLive(after, creates, revokes)
 			revokes.wantOver(before, creates)
 			wantLive(creates.create(user), revokes, creates)
-			facts := after.Session.Ref()
+			ref := after.Session.Ref()
 			for _, n := range way {
-				if n.watch.Deny.Revoked(&facts) {
+				if n.watch.Deny.Revoked(&ref) {
 					t.Error("a session that nobody revoked is over once the revocation before it is heard of")
 				}
 			}

@@ -25,9 +25,9 @@ type Registry struct {
 
 // A session is a session that something is open for.
 type session struct {
-	facts sessions.Ref
-	due   atomic.Pointer[time.Time] // when to ask the store, by its clock
-	ends  map[*hold]struct{}
+	ref  sessions.Ref
+	due  atomic.Pointer[time.Time] // when to ask the store, by its clock
+	ends map[*hold]struct{}
 }
 
 type hold struct{ end func() }
@@ -41,7 +41,7 @@ func (r *Registry) Hold(f *sessions.Ref, until time.Time, end func()) (release f
 	closed := r.closed
 	s := r.open[f.Key]
 	if s == nil {
-		s = &session{facts: *f, ends: make(map[*hold]struct{}, 1)}
+		s = &session{ref: *f, ends: make(map[*hold]struct{}, 1)}
 		s.due.Store(&until)
 		if r.open == nil {
 			r.open = make(map[sessions.Key]*session)
@@ -108,6 +108,6 @@ func (r *Registry) close() {
 	r.closed = true
 	r.mu.Unlock()
 	for _, s := range r.sessions(func(*session) bool { return true }) {
-		r.End(s.facts.Key)
+		r.End(s.ref.Key)
 	}
 }

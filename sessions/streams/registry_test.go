@@ -281,13 +281,13 @@ func TestStream_ChangesAreTakenTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := start(t)
 		var all []*flag
-		var facts []*sessions.Ref
+		var ref []*sessions.Ref
 		for i := range 1000 {
 			f := h.session(fmt.Sprint(i), i%2 == 0)
-			facts, all = append(facts, f), append(all, h.hold(f))
+			ref, all = append(ref, f), append(all, h.hold(f))
 		}
 		begun := time.Now()
-		for _, f := range facts {
+		for _, f := range ref {
 			h.Watch.Deny.Add(f.Key, h.store.Now())
 		}
 		for h.Len() > 0 {

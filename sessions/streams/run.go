@@ -34,7 +34,7 @@ func (r *Registry) Run(ctx context.Context) {
 	defer pause.Stop()
 	for ctx.Err() == nil {
 		for _, s := range r.denied() {
-			r.End(s.facts.Key)
+			r.End(s.ref.Key)
 		}
 		select {
 		case <-ctx.Done():
@@ -48,7 +48,7 @@ func (r *Registry) Run(ctx context.Context) {
 }
 
 func (r *Registry) denied() []*session {
-	return r.sessions(func(s *session) bool { return r.Watch.Deny.Revoked(&s.facts) })
+	return r.sessions(func(s *session) bool { return r.Watch.Deny.Revoked(&s.ref) })
 }
 
 func every(ctx context.Context, pause time.Duration, do func(context.Context)) {
@@ -73,7 +73,7 @@ func (r *Registry) ask(ctx context.Context) {
 		due := s.isDue(now)
 		group.Go(func() error {
 			if over := r.over(ctx, s, due); over && ctx.Err() == nil {
-				r.End(s.facts.Key)
+				r.End(s.ref.Key)
 			}
 			return nil
 		})
@@ -86,21 +86,21 @@ func (s *session) isDue(now time.Time) bool { return !now.Before(*s.due.Load()) 
 // over reports whether the session is over.
 func (r *Registry) over(ctx context.Context, s *session, due bool) bool {
 	if !due {
-		ended, err := r.Watch.Revoked(ctx, s.facts)
+		ended, err := r.Watch.Revoked(ctx, s.ref)
 		return ended || err != nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	row, err := r.Store.Get(ctx, s.facts.Key)
+	row, err := r.Store.Get(ctx, s.ref.Key)
 	switch {
 	case errors.Is(err, sessions.ErrNotFound):
 		return true
 	case err != nil:
-		return s.facts.Impersonation // others are asked for again
+		return s.ref.Impersonation // others are asked for again
 	case !row.Live(r.Store.Now()):
 		return true
 	}
 	end := row.End()
 	s.due.Store(&end)
-	return r.Watch.Deny.Revoked(&s.facts)
+	return r.Watch.Deny.Revoked(&s.ref)
 }
