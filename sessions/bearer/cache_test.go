@@ -238,7 +238,7 @@ func TestCache_TakesWhatThePageSays(t *testing.T) {
 	tokens := (DefaultCacheBytes - DefaultCacheBytes/hotShare) / markSize / 10_000 * 10
 	for _, want := range []string{
 		fmt.Sprintf("verified tokens (%d MiB at most for a block)", DefaultCacheBytes>>20),
-		fmt.Sprintf("in %d MiB for a block: of %d,000 that they are good, which saves the signature check, and in up to %d bytes", DefaultCacheBytes>>20, tokens, MaxPacked),
+		fmt.Sprintf("in up to %d MiB per block: %d,000 tokens with a mark that they are valid, which saves the signature check, and up to %d bytes", DefaultCacheBytes>>20, tokens, MaxPacked),
 	} {
 		if !strings.Contains(string(page), want) {
 			t.Errorf("the page does not say: %s", want)
