@@ -20,7 +20,7 @@ func (s *Store) Cutoffs(ctx context.Context, realm string) (all []revocation.Cut
 	return all, nil
 }
 
-// readCutoffs reads realm, id, time and data, by query or aside.
+// readCutoffs reads realm, id, time and data, with query or queryNow.
 func (s *Store) readCutoffs(
 	ctx context.Context, query func(context.Context, string, []any, func() error, ...any) error, sql statement, a []any, report func(revocation.Cutoff),
 ) error {
