@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/redis/rueidis"
+
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/calls"
 	"authsidecar/sessions/revocation"
@@ -101,6 +103,26 @@ func (s *Store) RemoveCutoff(ctx context.Context, c revocation.Cutoff) error {
 	_, err := s.ask(ctx, s.client.B().Hdel().Key(s.keys.cutoffs()).Field(cutoffField(&c)).Build())
 	return err
 }
+
+// Identity returns a text that no other store has. It changes if the store is emptied.
+func (s *Store) Identity(ctx context.Context) (string, error) {
+	results, err := s.askNow(ctx, s.client.B().Get().Key(s.keys.identity()).Build())
+	if err != nil {
+		return "", err
+	}
+	found, err := results[0].ToString()
+	if err == nil || !rueidis.IsRedisNil(err) {
+		return found, unavailable(err)
+	}
+	r, err := s.runNow(ctx, s.lua.layout, s.keys.identity(), revocation.NewIdentity())
+	if err != nil {
+		return "", err
+	}
+	return r.text(), r.err
+}
+
+// Interface guard
+var _ revocation.Store = (*Store)(nil)
 
 // Interface guards
 var _ revocation.Store = (*Store)(nil)
