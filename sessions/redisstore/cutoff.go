@@ -123,6 +123,3 @@ func (s *Store) Identity(ctx context.Context) (string, error) {
 
 // Interface guard
 var _ revocation.Store = (*Store)(nil)
-
-// Interface guards
-var _ revocation.Store = (*Store)(nil)

@@ -167,8 +167,8 @@ func (m *Memory) EachMark(ctx context.Context, realm string, page func([]logout.
 	return nil
 }
 
-// Interface guard
-var _ logout.Store = (*Memory)(nil)
-
-// Interface guard
-var _ revocation.Store = (*Memory)(nil)
+// Interface guards
+var (
+	_ logout.Store     = (*Memory)(nil)
+	_ revocation.Store = (*Memory)(nil)
+)
