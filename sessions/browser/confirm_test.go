@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http/httptest"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -77,18 +78,24 @@ func newScene(t *testing.T) *scene {
 	return s
 }
 
+// token returns the access token of the session's second generation.
+func (s *scene) token(id string) string {
+	s.t.Helper()
+	token, err := s.key.Sign(fmt.Appendf(nil, `{"alg":"EdDSA","kid":%q,"typ":"at+jwt"}`, s.key.ID()), fmt.Appendf(nil,
+		`{"iss":"https://app.example.com","aud":"app","sub":"alice","client_id":"app","iat":1800000000,"exp":1800000300,"sid":%q,"sid_iat":1,"gen":1}`, id))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return token
+}
+
 // present has so many requests come with cookies of a second generation that nobody noted.
 func (s *scene) present(requests int) {
 	s.t.Helper()
 	for range requests {
 		s.tokens++
-		token, err := s.key.Sign(fmt.Appendf(nil, `{"alg":"EdDSA","kid":%q,"typ":"at+jwt"}`, s.key.ID()), fmt.Appendf(nil,
-			`{"iss":"https://app.example.com","aud":"app","sub":"alice","client_id":"app","iat":1800000000,"exp":1800000300,"sid":"%d","sid_iat":1,"gen":1}`, s.tokens))
-		if err != nil {
-			s.t.Fatal(err)
-		}
 		r := httptest.NewRequest("GET", "/", nil)
-		r.Header.Set("Cookie", "__Host-session="+token)
+		r.Header.Set("Cookie", "__Host-session="+s.token(strconv.Itoa(s.tokens)))
 		brought := s.Brought(r)
 		if _, err := s.Authenticate(r, &brought); err != nil {
 			s.t.Fatal(err)

@@ -18,7 +18,7 @@ func TestGive_ReportsASessionThatItCouldNotReplace(t *testing.T) {
 		"find the session that another one replaces in a browser":   func(s *scene) { _ = s.store.Close() },
 	} {
 		s := newScene(t)
-		if _, _, _, err := s.store.Create(t.Context(), sessions.Session{ID: "old", ExpiresAt: s.now.Add(1e9), Idle: 1e9, RotatedAt: s.now, CreatedAt: s.now}); err != nil {
+		if _, _, _, err := s.store.Create(t.Context(), sessions.Session{ID: "old", UserID: "alice", ExpiresAt: s.now.Add(1e9), Idle: 1e9, RotatedAt: s.now, CreatedAt: s.now}); err != nil {
 			t.Fatal(err)
 		}
 		said := ""
@@ -30,7 +30,7 @@ func TestGive_ReportsASessionThatItCouldNotReplace(t *testing.T) {
 		s.ClientIP = func(*http.Request) string { return "" }
 		fail(s)
 		r := httptest.NewRequest("GET", "/", nil)
-		r.Header.Set("Cookie", "__Host-session=old")
+		r.Header.Set("Cookie", "__Host-session="+s.token("old"))
 		h := http.Header{}
 		s.Give(h, r, &sessions.Grant{Session: sessions.Session{ID: "new"}, AccessToken: "a", RefreshToken: "b"})
 		if cookies := strings.Join(h["Set-Cookie"], ""); said != what || !strings.Contains(cookies, "__Host-session=a") {
