@@ -106,12 +106,15 @@ func Navigation(r *http.Request) bool {
 	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && !upgrades(r) && len(r.Header["Authorization"]) == 0 && Person(r)
 }
 
-// Person reports whether the response is for a person to read rather than for a program.
+// Person reports whether the response is for a person to read rather than for a program. Programs may
+// accept HTML too (Java's URLConnection does by default), but no browser that navigates sends or asks
+// for JSON.
 func Person(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode == "navigate"
 	}
-	return strings.Contains(r.Header.Get("Accept"), "text/html")
+	accept := r.Header.Get("Accept")
+	return strings.Contains(accept, "text/html") && !strings.Contains(accept, "json") && !strings.Contains(r.Header.Get("Content-Type"), "json")
 }
 
 // maxParts is how many dot-separated parts of a value are read.

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -80,12 +81,18 @@ func (a *API) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) {
 	}
 }
 
-// fail writes an error: as a page for a person.
+// fail writes an error: as a page for a person. A token in Authorization comes from a program, whatever
+// it accepts.
 func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := ProblemOf(err)
 	a.Observer.Failed(r.Context(), p.Status, err)
 	defer LeaveBody(w, r)()
-	p.Of(a.RequestID(r)).Answer(w, r)
+	p = p.Of(a.RequestID(r))
+	if _, err := bearer.FromHeader(r.Header); !errors.Is(err, bearer.ErrNoToken) {
+		p.Write(w)
+		return
+	}
+	p.Answer(w, r)
 }
 
 // NeedsStore reports whether answering a request requires the store. The documents require at most

@@ -67,3 +67,29 @@ func TestPage_APersonReadsOneWhateverIsRefused(t *testing.T) {
 		}
 	}
 }
+
+// A program reads problem details also where it accepts HTML, as Java's URLConnection says by default,
+// unless a browser that sends no Sec-Fetch-Mode could have sent the request.
+func TestPage_AProgramReadsProblemDetailsWhateverItAccepts(t *testing.T) {
+	const java = "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2"
+	f := newFixture(t)
+	for name, c := range map[string]struct {
+		method, path string
+		page         bool
+		header       http.Header
+	}{
+		"a token":                   {"GET", "/auth/sessions", false, http.Header{"Accept": {java}, "Authorization": {"Bearer x.y.z"}}},
+		"a JSON body":               {"POST", "/auth/sessions", false, http.Header{"Accept": {java}, "Content-Type": {"application/json"}}},
+		"JSON or HTML":              {"GET", "/auth/sessions", false, http.Header{"Accept": {"application/json, text/html;q=0.5"}}},
+		"an old browser":            {"GET", "/auth/sessions", true, http.Header{"Accept": {"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}}},
+		"its form":                  {"POST", "/auth/sessions", true, http.Header{"Accept": {"text/html"}, "Content-Type": {"application/x-www-form-urlencoded"}}},
+		"its password for the site": {"GET", "/auth/sessions", true, http.Header{"Accept": {"text/html"}, "Authorization": {"Basic eDp5"}}},
+	} {
+		r, w := httptest.NewRequest(c.method, c.path, http.NoBody), httptest.NewRecorder()
+		r.Header = c.header
+		f.api.Serve(w, r, f.api.Route(r))
+		if page := w.Header().Get("Content-Type") == "text/html; charset=utf-8"; page != c.page || w.Code < 400 {
+			t.Errorf("%s: %d %v", name, w.Code, w.Header())
+		}
+	}
+}
