@@ -117,6 +117,7 @@ type reach struct {
 // routes walks through a list of routes. A route answers or guards all requests of a host only if
 // it matches all of them.
 func (r *reach) routes(list caddyhttp.RouteList) {
+	php := false // requests that match no file were rewritten, as by php_fastcgi
 	for i := range list {
 		route := &list[i]
 		sets, handlers := routes.Matchers(route), routes.Handlers(route)
@@ -127,9 +128,10 @@ func (r *reach) routes(list caddyhttp.RouteList) {
 		}
 		r.hosts = hosts
 		every := []string{"*", "/*"}
-		if slices.ContainsFunc(handlers, routes.RunsPHP) { // php_fastcgi rewrites requests that match no file
+		if php && slices.ContainsFunc(handlers, routes.RunsPHP) {
 			every = append(every, "*.php")
 		}
+		php = php || routes.RewritesToPHP(sets, handlers)
 		whole := routes.Whole(sets, every...)
 		for at := answered; at < len(r.answered); at++ {
 			r.answered[at].hosts = whole.And(r.answered[at].hosts)

@@ -4,6 +4,7 @@ package routes
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -73,4 +74,29 @@ func RunsPHP(handler any) bool {
 	}
 	_ = json.Unmarshal(proxy.TransportRaw, &transport) // Caddy reports what is wrong with it
 	return transport.Protocol == "fastcgi" || caddy.GetModuleName(proxy.Transport) == "fastcgi"
+}
+
+// RewritesToPHP reports whether a route rewrites requests that match no file to a PHP script, or
+// refuses them, as php_fastcgi does unless it has no index.
+func RewritesToPHP(sets caddyhttp.MatcherSets, handlers []any) bool {
+	if !slices.ContainsFunc(handlers, func(handler any) bool { return caddy.GetModuleName(handler) == "rewrite" }) {
+		return false
+	}
+	return slices.ContainsFunc(sets, func(set caddyhttp.MatcherSet) bool {
+		return slices.ContainsFunc(set, func(matcher any) bool { return endsInPHP(matcher) })
+	})
+}
+
+// endsInPHP reports whether the last file that a matcher tries is a PHP script, or a status. The
+// package of the matcher is not imported either.
+func endsInPHP(matcher any) bool {
+	var config struct {
+		TryFiles []string `json:"try_files"`
+	}
+	data, err := json.Marshal(matcher)
+	if err != nil || json.Unmarshal(data, &config) != nil || len(config.TryFiles) == 0 {
+		return false
+	}
+	last, _, _ := strings.Cut(config.TryFiles[len(config.TryFiles)-1], "?")
+	return strings.HasSuffix(last, ".php") || strings.HasPrefix(last, "=")
 }
