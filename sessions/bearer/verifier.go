@@ -181,7 +181,6 @@ func (v *Verifier) check(ctx context.Context, token string, of expected) (*verif
 func (v *Verifier) checkAs(ctx context.Context, parsed *jose.Token, from *source) (*verified, error) {
 	// Read the version before the key: if the keys change in between, the token is verified again
 	// rather than cached for too long.
-	// token be verified again, not remembered for too long.
 	version := from.Keys.Version()
 	key, err := from.key(ctx, parsed)
 	if err != nil {
