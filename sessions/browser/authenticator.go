@@ -34,8 +34,9 @@ type Authenticator struct {
 	// contains one.
 	RequestID func(*http.Request) string
 	// ActingHost is the name of a separate host, as in as.example.com, on which only impersonations
-	// count, whatever the port, since cookies go to all of them; "" for none. A script that a user planted there for their impersonator can then end the
-	// impersonation, but never sees the impersonator's own session.
+	// count, whatever the port, since cookies go to all of them; "" for none. A script that a user
+	// planted there for their impersonator can then end the impersonation, but never sees the
+	// impersonator's own session.
 	ActingHost string
 	// Undone is called with what could not be done in addition to a request that was answered, such
 	// as "revoke a session", and why.

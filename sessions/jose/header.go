@@ -16,7 +16,6 @@ import (
 // Members that require support for an extension (crit) or change what is signed (b64, RFC 7797) are
 // refused. All others are ignored, as RFC 7515 section 4 requires: unknown ones, and those that
 // contain or name a key (jwk, jku, x5u, x5c, x5t), which are never used.
-// x5t), which select none and are not looked at.
 type Header struct{ Algorithm, KeyID, Type, ContentType string }
 
 // maxHeaderDepth suffices for jwk, the most deeply nested of the known members.

@@ -46,7 +46,6 @@ const confirmed event.Kind = "confirmed"
 // all players make each move at the same time; in the others, each begins at another place of the
 // opening and waits for nobody. Some sessions of both kinds have their tokens in cookies, and some
 // of these are pending until they are opened.
-// of these are pending until they are opened.
 var (
 	opening = []move{moveOpen, moveLive, moveGet, moveLive, moveRetry, moveArrive, moveLive, moveCreate, moveRetry, moveArrive}
 	endings = []move{moveReuse, moveRevoke, moveLate, moveAhead}

@@ -85,7 +85,6 @@ func Unescape(p string) string {
 
 // split returns the non-empty segments of a simplified path; dotted reports whether one of them is
 // a dot segment.
-// one of them is a way up.
 func split(p string) (segments []segment, dotted bool) {
 	for part := range strings.SplitSeq(p, "/") {
 		s := segment{name: part}
