@@ -298,6 +298,19 @@ func TestReplays_AreForgottenWhenTheyAreOverAndRefusedWhenTheyAreTooMany(t *test
 	}
 }
 
+// Of two requests with one assertion, the second may be verified just before it expires, and get here
+// when it was forgotten that the first used it.
+func TestReplays_OneThatIsOverWhenItIsRememberedIsNotFresh(t *testing.T) {
+	end := time.Unix(1000, 0)
+	r := new(replays)
+	if fresh, full := r.add("a", end, end); !fresh || full {
+		t.Errorf("the first: fresh %t, full %t", fresh, full)
+	}
+	if fresh, full := r.add("a", end, end.Add(2*replayBlock*time.Second)); fresh || full {
+		t.Errorf("the second: fresh %t, full %t", fresh, full)
+	}
+}
+
 func TestNew_AClientIsOneKindAndThereOnce(t *testing.T) {
 	keys := static(t, newKey(t, jose.ES256))
 	for name, list := range map[string][]Client{

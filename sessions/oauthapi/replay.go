@@ -24,10 +24,14 @@ type replays struct {
 type assertionSum [16]byte
 
 // add remembers an id until it expires. fresh reports whether it is new; full means that there are
-// too many to know.
+// too many to know. One that has expired since it was verified is not fresh: it is unknown whether it
+// was used before.
 func (r *replays) add(id string, end, now time.Time) (fresh, full bool) {
 	hash := sha256.Sum256([]byte(id))
 	sum, until, known := assertionSum(hash[:16]), end.Unix()+1, 0
+	if until < now.Unix() {
+		return false, false
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for at, sums := range r.seen {
