@@ -80,7 +80,7 @@ func openWays(ways []way) (warnings []string) {
 		}
 		hosts := "all hosts"
 		if w.hosts != nil {
-			hosts = strings.Join(w.hosts, ", ")
+			hosts = cmp.Or(strings.Join(w.hosts, ", "), "some hosts") // "": it is unknown which, see routes.Hosts
 		}
 		text := fmt.Sprintf("requests for %s at %s can reach %s without the auth_sessions of %s, with whatever headers they come: put auth_sessions before that reverse_proxy too (exempt names paths that need no session), or remove the headers there, as in: request_header -X-Auth-*", hosts, w.by, w.upstream, guard.Issuer)
 		if !slices.Contains(warnings, text) {

@@ -168,6 +168,7 @@ func TestReach_AWayToTheAppThatNothingGuards(t *testing.T) {
 		"by a matcher before":             {before + "route {\n@all path_regexp .*\nreverse_proxy @all 127.0.0.1:1\n" + block + app + "}\n}\n", "requests for a.example at 127.0.0.1:1 can reach"},
 		"at another site":                 {before + block + app + "}\nhttp://b.example:1, http://c.example:1 {\n" + app + "}\n", "requests for b.example, c.example at 127.0.0.1:1 can reach"},
 		"at all other sites":              {before + block + app + "}\nhttp://:1 {\n" + app + "}\n", "requests for all hosts at 127.0.0.1:1 can reach"},
+		"at a host that nobody knows yet": {before + "route {\n@x host {env.HOST}\nreverse_proxy @x 127.0.0.1:1\n" + block + app + "}\n}\n", "requests for some hosts at 127.0.0.1:1 can reach"},
 		"at another port":                 {before + block + app + "}\nhttp://a.example:2 {\n" + app + "}\n", "requests for a.example at 127.0.0.1:2 can reach"},
 		"another app at all other sites":  {before + block + app + "}\nhttp://:1 {\n" + other + "}\n", ""},
 		"with a block at all other sites": {before + block + app + "}\nhttp://:1 {\n" + block + app + "}\n", ""},
