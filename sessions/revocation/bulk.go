@@ -45,7 +45,7 @@ func (w *Watcher) AddCutoff(ctx context.Context, realm string, f sessions.Filter
 		return fmt.Errorf("storing cutoff: %w", err)
 	}
 	defer w.wake(realm)
-	for _, old := range w.Deny.AddCutoff(c) {
+	for _, old := range w.add(c) {
 		// A failure is harmless: the new cutoff revokes everything that the old one did, and
 		// SweepCutoffs removes old ones.
 		_ = store.RemoveCutoff(ctx, old)
@@ -85,13 +85,28 @@ func (w *Watcher) LoadCutoffs(ctx context.Context, realm string) error {
 	for _, c := range w.Deny.Cutoffs(realm) {
 		removed := !slices.ContainsFunc(stored, func(have Cutoff) bool { return have.ID == c.ID })
 		if removed && now.Sub(c.At) >= cutoffRetention {
-			w.Deny.RemoveCutoff(c)
+			w.remove(c)
 		}
 	}
 	for _, c := range stored {
-		w.Deny.AddCutoff(c)
+		w.add(c)
 	}
 	return nil
+}
+
+// add puts a cutoff in force, and returns those that it replaces.
+func (w *Watcher) add(c Cutoff) (replaced []Cutoff) {
+	replaced = w.Deny.AddCutoff(c)
+	for i := range replaced {
+		w.swept.Delete(replaced[i].ID)
+	}
+	return replaced
+}
+
+// remove removes a cutoff that is no longer stored.
+func (w *Watcher) remove(c Cutoff) {
+	w.swept.Delete(c.ID)
+	w.Deny.RemoveCutoff(c)
 }
 
 // load reads what was revoked within Retention, and the cutoffs.
@@ -136,11 +151,10 @@ func (w *Watcher) SweepCutoffs(ctx context.Context, m *sessions.Manager, limit i
 			w.swept.Store(c.ID, nil)
 			continue
 		}
-		w.swept.Delete(c.ID)
 		if err := store.RemoveCutoff(ctx, c); err != nil {
 			return revoked, fmt.Errorf("removing cutoff: %w", err)
 		}
-		w.Deny.RemoveCutoff(c)
+		w.remove(c)
 	}
 	return revoked, nil
 }

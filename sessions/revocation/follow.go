@@ -36,7 +36,7 @@ func (f *following) Alive() {
 
 func (f *following) Revoked(key sessions.Key, at time.Time) { f.w.Deny.Add(key, at) }
 
-func (f *following) Cutoff(c Cutoff) { f.w.Deny.AddCutoff(c) }
+func (f *following) Cutoff(c Cutoff) { f.w.add(c) }
 
 // catchUp loads what the feed missed, once it is ready; from then on the watcher is not degraded.
 func (f *following) catchUp(ctx context.Context) {
