@@ -160,7 +160,7 @@ func (r *reach) meet(handler any) {
 		r.invoke(handler.Name)
 	case *Handler:
 		if handler.app != nil || handler.Resolve() == nil { // its own validation reports what is wrong with it
-			r.places = append(r.places, place{handler, r.server, r.hosts, r.answerer()})
+			r.places = append(r.places, place{handler, r.server, r.hosts, r.answerer(0)})
 		}
 		if handler.Identity != nil && !handler.Identity.Shadow {
 			r.guard = handler
@@ -186,13 +186,15 @@ func (r *reach) meet(handler any) {
 // answer records that everything that gets this far is answered here.
 func (r *reach) answer(module string) { r.answered = append(r.answered, answerer{module, r.hosts}) }
 
-// answerer returns the module that answered everything that got this far; "" if there is none.
-func (r *reach) answerer() string {
-	at := slices.IndexFunc(r.answered, func(a answerer) bool { return r.hosts.Within(a.hosts) })
-	if at < 0 {
-		return ""
+// answerer returns the module that answered everything that got this far, of those from an index on;
+// "" if there is none.
+func (r *reach) answerer(from int) string {
+	for _, a := range r.answered[from:] {
+		if r.hosts.Within(a.hosts) {
+			return a.module
+		}
 	}
-	return r.answered[at].module
+	return ""
 }
 
 // proxy records the ways to the upstreams of a proxy, and what it answers.
@@ -229,7 +231,7 @@ func (r *reach) responses(list []caddyhttp.ResponseHandler) (goOn bool) {
 	before, guard := len(r.answered), r.guard
 	for i := range list {
 		r.routes(list[i].Routes)
-		goOn = goOn || list[i].StatusCode == "" && len(r.answered) == before && !onlyErrors(list[i].Match)
+		goOn = goOn || list[i].StatusCode == "" && r.answerer(before) == "" && !onlyErrors(list[i].Match)
 		r.answered, r.guard = r.answered[:before], guard
 	}
 	return goOn

@@ -52,6 +52,8 @@ func TestReach_WhatAnswersEverythingMayNotStandBeforeIt(t *testing.T) {
 		"itself first in a route":       {before + "route {\n" + block + proxy + "}\n}\n", ""},
 		"respond on a path":             {before + "route {\nrespond /robots.txt ok\n" + block + proxy + "}\n}\n", ""},
 		"forward_auth":                  {before + "route {\nforward_auth " + strings.TrimPrefix(app, "http://") + " {\nuri /ask\n}\n" + block + proxy + "}\n}\n", ""},
+		"auth that refuses some paths":  {before + "route {\nreverse_proxy 127.0.0.1:1 {\n@good status 2xx\nhandle_response @good {\nerror /private* 403\n}\n}\n" + block + proxy + "}\n}\n", ""},
+		"auth that refuses all":         {before + "route {\nreverse_proxy 127.0.0.1:1 {\n@good status 2xx\nhandle_response @good {\nrespond /x no\nerror 403\n}\n}\n" + block + proxy + "}\n}\n", "reverse_proxy"},
 		"a handle_path of its own":      {before + "handle_path /api/* {\n" + block + proxy + "}\nhandle {\nrespond static\n}\n}\n", ""},
 		"another site with another app": {before + block + "\treverse_proxy" + after + "\nhttp://127.0.0.3:" + sidecartest.PortOf(s.URL) + " {\nrespond x\n}\n", ""},
 	} {
