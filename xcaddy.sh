@@ -30,6 +30,7 @@ main() {
 	case ${1-} in
 	-h | --help | help) usage ;;
 	run) shift && run "$@" ;;
+	[!-]*) die "there is no command $1: run is one, and ./xcaddy.sh --help says what else there is" ;;
 	*) build "$@" ;;
 	esac
 }
@@ -359,7 +360,7 @@ curl -i $site/hello -H "Authorization: Bearer \$(field access_token)"
 
 END
 	if [ -t 1 ]; then
-		printf 'Or in a browser, where you sign in as whom you like: %s/, and as support or officer at the console: http://localhost:%s/\n' "$site" "$EXAMPLE_PORT"
+		printf 'Or in a browser, where you choose who you are: %s/, and as support or officer at the console: http://localhost:%s/\n' "$site" "$EXAMPLE_PORT"
 	fi
 }
 

@@ -74,6 +74,21 @@ func TestPages_NameEveryWord(t *testing.T) {
 	}
 }
 
+// The page about the stores has every word and JSON field of theirs.
+func TestPages_NameEveryWordOfTheStores(t *testing.T) {
+	page, found := readRoot(t, "caddymodule/docs/stores.md"), 0
+	for _, file := range []string{"store_pebble.go", "postgres/postgres.go", "redis/redis.go"} {
+		for _, field := range regexp.MustCompile(`json:"([a-z_]+)`).FindAllStringSubmatch(readRoot(t, "caddymodule/"+file), -1) {
+			if found++; !strings.Contains(page, "`"+field[1]+"`") {
+				t.Errorf("stores.md does not name %s of %s", field[1], file)
+			}
+		}
+	}
+	if found < 15 {
+		t.Errorf("found %d fields", found)
+	}
+}
+
 // Every link from one page to another, or to a file of the repository, leads somewhere.
 func TestPages_LinksLeadSomewhere(t *testing.T) {
 	pages, err := filepath.Glob("docs/*.md")

@@ -113,7 +113,7 @@ func (a *API) ReadForm(w http.ResponseWriter, r *http.Request, wrong *httpapi.Pr
 		return nil, nil
 	}
 	if !endpoint.IsMedia(r.Header, "application/x-www-form-urlencoded") {
-		return nil, httpapi.ErrMedia
+		return nil, httpapi.ErrFormMedia
 	}
 	body, err := a.bodies.Read(w, r, maxForm)
 	if err != nil {

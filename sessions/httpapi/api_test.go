@@ -265,7 +265,7 @@ func TestO11_ProblemsAreWellFormed(t *testing.T) {
 	for _, p := range []*Problem{
 		problemRequest, problemCredentials, problemUserID, problemLifetime, problemText, problemClient, problemReason, problemKey, problemNoToken,
 		problemToken, problemDenied, problemForbidden, ErrPath, problemSession, ErrMethod, problemFilter, problemCursor, problemGrant,
-		problemHolder, problemClientAuth, ErrReturnTo, problemLink, problemOpener, problemSpent, problemTooLarge, ErrMedia, problemMismatch, problemInternal, problemUnavailable,
+		problemHolder, problemClientAuth, ErrReturnTo, problemLink, problemOpener, problemSpent, problemTooLarge, problemMedia, ErrFormMedia, problemMismatch, problemInternal, problemUnavailable,
 	} {
 		w := httptest.NewRecorder()
 		p.Write(w)

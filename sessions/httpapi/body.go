@@ -14,7 +14,7 @@ const maxBody = 4096
 // arrive in time, and problemBusy if too many are being read.
 func (a *API) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	if !endpoint.IsMedia(r.Header, "application/json") {
-		return nil, ErrMedia
+		return nil, problemMedia
 	}
 	body, err := a.bodies.Read(w, r, maxBody)
 	if err != nil {

@@ -97,9 +97,11 @@ var (
 	problemSpent = NewProblem(409, "idempotency_key_spent", "Already answered",
 		"The session of this Idempotency-Key was created before and its tokens cannot be answered again. Use a new key for a new session.")
 	problemTooLarge = NewProblem(413, "body_too_large", "Body too large", "The body may have 4096 bytes.")
-	// ErrMedia is for bodies with the wrong content type.
-	ErrMedia = NewProblem(415, "unsupported_media_type", "Unsupported media type",
-		"Send the body as application/json in UTF-8, a form as application/x-www-form-urlencoded, without Content-Encoding.")
+	problemMedia    = NewProblem(415, "unsupported_media_type", "Unsupported media type",
+		"Send the body as application/json in UTF-8, without Content-Encoding.")
+	// ErrFormMedia is for bodies that should be a form and have another content type.
+	ErrFormMedia = NewProblem(415, "unsupported_media_type", "Unsupported media type",
+		"Send the form as application/x-www-form-urlencoded, without Content-Encoding.")
 	problemTimeout  = NewProblem(408, "request_timeout", "Request timeout", "The body did not arrive in time. Send the request again.")
 	problemMismatch = NewProblem(422, "idempotency_key_reused", "Idempotency key reused",
 		"This Idempotency-Key was used for another request.")

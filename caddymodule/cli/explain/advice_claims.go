@@ -128,7 +128,7 @@ func (r *refusal) early(claim string) advice {
 	at, _ := seconds(r.Claims[claim])
 	mend := fmt.Sprintf("its %s is %s: compare the clock of this machine with the issuer's", claim, reltime.Ahead(at, r.now))
 	if at.Sub(r.now) > bearer.MaxLeeway {
-		return advice{mend: mend + "; clocks may differ by 5 minutes at most"}
+		return advice{mend: mend + "; no leeway can be longer than 5 minutes"}
 	}
 	return advice{mend: mend + ". Until they agree, write:", lines: line("leeway", whole(at.Sub(r.now), time.Minute, "m"))}
 }
