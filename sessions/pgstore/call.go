@@ -3,6 +3,7 @@ package pgstore
 import (
 	"context"
 	"encoding/binary"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -70,7 +71,8 @@ func (s *Store) once(ctx context.Context, statement func(context.Context, *pgx.C
 }
 
 // query runs a statement, scans each row of the result, and calls row. If row returns an error, so
-// does query. The server's time, if it is in the result, is the first column.
+// does query. The server's time, if it is in the result, is the first column; it is zero if there was
+// no row. A statement that is retried may have returned rows before: it can fail when it commits.
 func (s *Store) query(ctx context.Context, sql string, a []any, row func() error, into ...any) error {
 	return s.do(ctx, asking(sql, a, row, into))
 }
@@ -92,7 +94,7 @@ func asking(sql string, a []any, row func() error, into []any) func(context.Cont
 // ask notes when the statement was sent, if the result has the server's time.
 func ask(into []any) {
 	if r, ok := into[0].(*reading); ok {
-		r.asked = r.clock.Passed()
+		r.asked, *r.at = r.clock.Passed(), time.Time{}
 	}
 }
 

@@ -1,7 +1,6 @@
 package pgstore
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -21,12 +20,12 @@ func (s *Store) Get(ctx context.Context, key sessions.Key) (sessions.Session, er
 }
 
 func (s *Store) get(ctx context.Context, key sessions.Key) (found *foundRow, err error) {
-	found, err = new(foundRow), sessions.ErrNotFound
-	asking := s.query(ctx, s.text(sqlGet), s.timed(key.Realm, key.ID), func() error {
-		err = found.decode(key)
-		return err
-	}, found.columns(s.now(&found.at))...)
-	return found, cmp.Or(asking, err)
+	found = new(foundRow)
+	err = s.query(ctx, s.text(sqlGet), s.timed(key.Realm, key.ID), func() error { return found.decode(key) }, found.columns(s.now(&found.at))...)
+	if err == nil && found.at.IsZero() {
+		err = sessions.ErrNotFound
+	}
+	return found, err
 }
 
 // Update reads the row, calls fn, and writes the result if nobody wrote the row meanwhile;
@@ -69,9 +68,9 @@ func (s *Store) set(ctx context.Context, found *foundRow, next *sessions.Session
 	if !w.Session.RevokedAt.IsZero() && !w.Session.RevokedAt.Equal(revoked) {
 		a, sql = append(a, name(next.Key())), sqlUpdateRevoking
 	}
-	written := false
-	err = s.query(ctx, s.text(sql), s.timed(a...), func() error { written = true; return nil }, s.now(&found.at), nil)
-	return w.Session, written, err
+	var at time.Time
+	err = s.query(ctx, s.text(sql), s.timed(a...), scanned, s.now(&at), nil)
+	return w.Session, !at.IsZero(), err
 }
 
 // Rotate stores the next generation if the token is the live one.
@@ -79,11 +78,8 @@ func (s *Store) Rotate(ctx context.Context, p *sessions.Presented, fresh *sessio
 	found := new(foundRow)
 	a := s.timed(p.Session.Realm, p.Session.ID, int64(p.Generation), p.Secret[:], hashHolder(p.UserID, p.ClientID),
 		int64(p.Generation+1), fresh.Secret[:], fresh.KeyID, fresh.From, rowcodec.Format)
-	err = s.query(ctx, s.text(sqlRotate), a, func() error {
-		rotated = true
-		return found.decode(p.Session)
-	}, found.columns(s.now(&found.at))...)
-	if err != nil || !rotated {
+	err = s.query(ctx, s.text(sqlRotate), a, func() error { return found.decode(p.Session) }, found.columns(s.now(&found.at))...)
+	if err != nil || found.at.IsZero() {
 		return sessions.Session{}, time.Time{}, false, err
 	}
 	return found.row, found.at, true, nil
@@ -94,14 +90,12 @@ func (s *Store) Revoke(ctx context.Context, key sessions.Key, reason sessions.En
 	a := s.timed(key.Realm, key.ID, string(reason), storedrow.KeptRevoked, rowcodec.Format, name(key))
 	for range calls.MostContended {
 		found := new(foundRow)
-		err = sessions.ErrNotFound
-		asking := s.query(ctx, s.text(sqlRevoke), a, func() error {
-			err = found.decode(key)
-			return err
-		}, append(found.columns(s.now(&found.at), &ended), nil)...)
-		switch err := cmp.Or(asking, err); {
+		err = s.query(ctx, s.text(sqlRevoke), a, func() error { return found.decode(key) }, append(found.columns(s.now(&found.at), &ended), nil)...)
+		switch {
 		case err != nil:
 			return sessions.Session{}, false, err
+		case found.at.IsZero():
+			return sessions.Session{}, false, sessions.ErrNotFound
 		case !found.row.RevokedAt.IsZero():
 			return found.row, ended, nil
 		}

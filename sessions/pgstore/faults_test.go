@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/internal/calls"
 	"authsidecar/sessions/internal/sharedtest"
 	"authsidecar/sessions/pgstore/pgtest"
 	"authsidecar/sessions/storetest/servertest"
@@ -123,6 +124,49 @@ func TestAStatementThatHangsIsEndedByTheServer(t *testing.T) {
 	}
 	if _, ended, err := s.Revoke(ctx(), row.Key(), sessions.EndRevoked); !ended || err != nil {
 		t.Errorf("afterwards: %t, %v", ended, err)
+	}
+}
+
+// A statement can return its row and come to nothing when it commits, as where the role's transactions
+// are serializable. If the row has changed when it is sent again, nothing was written.
+func TestARowOfAStatementThatCameToNothingDoesNotCount(t *testing.T) {
+	t.Parallel()
+	s := openStore(t, Options{Schema: "undone"})
+	// The first update fails when it commits, and others find no row.
+	server(t).Exec(t, "postgres", `CREATE SEQUENCE undone.tries;
+CREATE FUNCTION undone.skip() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+	IF nextval('undone.tries') > 1 THEN RETURN NULL; END IF;
+	RETURN NEW;
+END $$;
+CREATE FUNCTION undone.fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'others were faster' USING ERRCODE = '40001'; END $$`)
+	for name, change := range map[string]func(row *sessions.Session) (written bool, err error){
+		"Rotate": func(row *sessions.Session) (bool, error) {
+			_, _, rotated, err := s.Rotate(ctx(), sharedtest.Token(row), &sessions.Fresh{KeyID: "key"})
+			return rotated, err
+		},
+		"Update": func(row *sessions.Session) (bool, error) {
+			_, err := s.Update(ctx(), row.Key(), func(row sessions.Session, now time.Time) (sessions.Session, bool) {
+				row.RevokedAt, row.EndReason = now, sessions.EndReuse
+				return row, true
+			})
+			if errors.Is(err, calls.ErrContended) {
+				return false, nil
+			}
+			return true, err
+		},
+	} {
+		row := sharedtest.Create(t, s, sharedtest.Row(name, s.Now()))
+		server(t).Exec(t, "postgres", `SELECT setval('undone.tries', 1, false);
+CREATE TRIGGER skip BEFORE UPDATE ON undone.sessions FOR EACH ROW EXECUTE FUNCTION undone.skip();
+CREATE CONSTRAINT TRIGGER fail AFTER UPDATE ON undone.sessions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION undone.fail()`)
+		written, err := change(&row)
+		server(t).Exec(t, "postgres", "DROP TRIGGER skip ON undone.sessions; DROP TRIGGER fail ON undone.sessions")
+		if written || err != nil {
+			t.Errorf("%s: written %t, %v", name, written, err)
+		}
+		if stored := sharedtest.Get(t, s, row.Key()); stored.Generation != row.Generation || !stored.RevokedAt.IsZero() {
+			t.Errorf("%s: stored is %+v", name, stored)
+		}
 	}
 }
 
