@@ -270,7 +270,7 @@ func TestKeys_OfAServerThatOnlyWeBelieve(t *testing.T) {
 	if err := os.WriteFile(s.Dir+"/ca.pem", []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Reload(site("ca DIR/ca.pem")); err == nil || !strings.Contains(err.Error(), "no certificate in it") {
+	if err := s.Reload(site("ca DIR/ca.pem")); err == nil || !strings.Contains(err.Error(), "it contains no readable certificate") {
 		t.Errorf("%v", err)
 	}
 }
