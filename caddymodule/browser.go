@@ -216,7 +216,7 @@ func (p *place) clashes(other *place) string {
 	if p.server != other.server { // cookies ignore ports; without host matchers, compare the hosts of the issuers
 		ours, theirs = p.cookieHosts(), other.cookieHosts()
 	}
-	if !ours.Overlap(theirs) {
+	if both := ours.And(theirs).Without(p.taken).Without(other.taken); both != nil && len(both) == 0 {
 		return ""
 	}
 	names := other.Jar().Names()

@@ -18,6 +18,7 @@ type place struct {
 	*Handler
 	server *caddyhttp.Server
 	hosts  routes.Hosts // of the requests that arrive there
+	taken  []string     // hosts of whose requests none arrives
 	behind string       // the module before it that answers every request; "" if there is none
 }
 
@@ -107,6 +108,7 @@ type reach struct {
 	server   *caddyhttp.Server
 	invoked  []string     // the named routes that contain the walk, since a route may invoke itself
 	hosts    routes.Hosts // of the requests that get this far
+	taken    []string     // hosts of whose requests none gets this far
 	answered []answerer   // so far
 	guard    *Handler     // a handler with identity before everything that gets this far
 	partly   *Handler     // the same, before some of it
@@ -118,15 +120,18 @@ type reach struct {
 // it matches all of them.
 func (r *reach) routes(list caddyhttp.RouteList) {
 	php := false // requests that match no file were rewritten, as by php_fastcgi
+	var taken routes.Taken
 	for i := range list {
 		route := &list[i]
 		sets, handlers := routes.Matchers(route), routes.Handlers(route)
 		hosts, answered, guard, partly := r.hosts, len(r.answered), r.guard, r.partly
-		r.hosts = hosts.And(routes.HostsOf(sets))
+		before := r.taken
+		r.hosts, r.taken = hosts.And(routes.HostsOf(sets)), slices.Concat(before, taken.Before(route))
 		for _, handler := range handlers {
 			r.meet(handler)
 		}
-		r.hosts = hosts
+		r.hosts, r.taken = hosts, before
+		taken.Add(route, routes.Whole(sets, "*", "/*").And(hosts))
 		every := []string{"*", "/*"}
 		if php && slices.ContainsFunc(handlers, routes.RunsPHP) {
 			every = append(every, "*.php")
@@ -160,7 +165,7 @@ func (r *reach) meet(handler any) {
 		r.invoke(handler.Name)
 	case *Handler:
 		if handler.app != nil || handler.Resolve() == nil { // its own validation reports what is wrong with it
-			r.places = append(r.places, place{handler, r.server, r.hosts, r.answerer(0)})
+			r.places = append(r.places, place{handler, r.server, r.hosts, r.taken, r.answerer(0)})
 		}
 		if handler.Identity != nil && !handler.Identity.Shadow {
 			r.guard = handler

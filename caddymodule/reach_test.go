@@ -98,8 +98,16 @@ func TestReach_CookiesOfTwoRealmsHaveTwoNames(t *testing.T) {
 		"two hosts, one of them twice": {strings.Replace(head, "SITE", a+", "+c, 1) + block + end +
 			strings.Replace(head, "SITE", b, 1) + block + other("__Host-session") + end, "__Host-session"},
 		"two hosts of one site": {strings.Replace(head, "SITE", a+", "+b, 1) + "@a host a.example\n@b host b.example\nhandle @a {\n" + block + end + "handle @b {\n" + other("__Host-session") + end + "}\n", ""},
-		"a host, and all that are like it": {strings.Replace(head, "SITE", a, 1) + block + end +
-			strings.Replace(head, "SITE", "http://*.example:"+port, 1) + other("__Host-session") + end, "__Host-session"},
+		"a host, and all others that are like it": {strings.Replace(head, "SITE", a, 1) + block + end +
+			strings.Replace(head, "SITE", "http://*.example:"+port, 1) + other("__Host-session") + end, ""},
+		"a host, and all others": {strings.Replace(head, "SITE", a, 1) + block + end +
+			strings.Replace(head, "SITE", "http://:"+port, 1) + other("__Host-session") + end, ""},
+		"a host's handle, and that for all others": {strings.Replace(head, "SITE", "http://*.example:"+port, 1) +
+			"@a host a.example\nhandle @a {\n" + block + end + "handle {\n" + other("__Host-session") + end + "}\n", ""},
+		"a host's path, and all that are like it": {strings.Replace(head, "SITE", "http://*.example:"+port, 1) +
+			"@a {\nhost a.example\npath /a/*\n}\nhandle @a {\n" + block + end + "handle {\n" + other("__Host-session") + end + "}\n", "__Host-session"},
+		"a host, and all that are like it at another port": {strings.Replace(head, "SITE", a, 1) + block + end +
+			strings.Replace(head, "SITE", "http://*.example:"+port2, 1) + other("__Host-session") + end, "__Host-session"},
 		"one host at two ports": {strings.Replace(head, "SITE", a, 1) + block + end +
 			strings.Replace(head, "SITE", "http://a.example:"+port2, 1) + other("__Host-session") + end, "__Host-session"},
 		"two hosts at two ports": {strings.Replace(head, "SITE", a, 1) + block + end +

@@ -92,3 +92,35 @@ func (h Hosts) Within(others Hosts) bool {
 		return !slices.ContainsFunc(others, func(other string) bool { return certmagic.MatchWildcard(host, other) })
 	})
 }
+
+// Without returns the hosts that are not among others.
+func (h Hosts) Without(others []string) Hosts {
+	return slices.DeleteFunc(slices.Clone(h), func(host string) bool {
+		return slices.ContainsFunc(others, func(other string) bool { return certmagic.MatchWildcard(host, other) })
+	})
+}
+
+// Taken are the hosts whose requests the routes of a list take, so that later routes get none: those
+// that are terminal, and for the rest of their group those that have one.
+type Taken struct {
+	hosts  []string
+	groups map[string][]string
+}
+
+// Add adds a route that takes all requests for these hosts.
+func (t *Taken) Add(route *caddyhttp.Route, hosts Hosts) {
+	switch {
+	case route.Terminal:
+		t.hosts = append(t.hosts, hosts...)
+	case route.Group != "":
+		if t.groups == nil {
+			t.groups = make(map[string][]string)
+		}
+		t.groups[route.Group] = append(t.groups[route.Group], hosts...)
+	}
+}
+
+// Before returns the hosts that the routes before one have taken.
+func (t *Taken) Before(route *caddyhttp.Route) []string {
+	return slices.Concat(t.hosts, t.groups[route.Group])
+}
