@@ -69,7 +69,7 @@ func (a *App) place(ctx caddy.Context) (err error) {
 		if app, ok := module.(*caddyhttp.App); ok {
 			a.placing.Do(func() {
 				if a.layout, err = findLayout(app); err == nil {
-					for _, text := range a.layout.open {
+					for _, text := range a.layout.warnings {
 						ctx.Logger().Warn(text)
 					}
 				}

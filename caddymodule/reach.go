@@ -20,6 +20,7 @@ type place struct {
 	hosts  routes.Hosts // of the requests that arrive there
 	taken  []string     // hosts of whose requests none arrives
 	behind string       // the module before it that answers every request; "" if there is none
+	hidden *Handler     // the handler before it whose endpoints have the same path; nil if there is none
 }
 
 // A way is a way for requests to get to an app.
@@ -33,8 +34,8 @@ type way struct {
 
 // A layout is where our handlers are in the HTTP app, and the ways to apps that bypass them.
 type layout struct {
-	places []place
-	open   []string // warnings about ways to an app that another way guards
+	places   []place
+	warnings []string // about ways to an app that another way guards, and hidden endpoints
 }
 
 // findLayout returns the layout of the HTTP app. It returns an error for a handler that is never
@@ -53,8 +54,13 @@ func findLayout(app *caddyhttp.App) (*layout, error) {
 			all = append(all, r.places...)
 		}
 	}
+	warnings := openWays(ways)
 	for i := range all {
-		if p := &all[i]; p.behind != "" {
+		p := &all[i]
+		if p.hidden != nil {
+			warnings = append(warnings, fmt.Sprintf("auth_sessions %s has its endpoints at %s, where those of %s before it answer: give one of them another path, as in: path /other/sessions", p.Issuer, p.Path, p.hidden.Issuer))
+		}
+		if p.behind != "" {
 			return nil, fmt.Errorf("auth_sessions %s is never reached: %s stands before it and answers every request; put auth_sessions first in its route, or in a handle of its own", p.Issuer, p.behind)
 		}
 		for j := range all[:i] {
@@ -63,7 +69,7 @@ func findLayout(app *caddyhttp.App) (*layout, error) {
 			}
 		}
 	}
-	return &layout{all, openWays(ways)}, nil
+	return &layout{all, warnings}, nil
 }
 
 // openWays returns warnings about ways to an app without identity if another way has it.
@@ -112,6 +118,7 @@ type reach struct {
 	answered []answerer   // so far
 	guard    *Handler     // a handler with identity before everything that gets this far
 	partly   *Handler     // the same, before some of it
+	passed   []*Handler   // all handlers before everything that gets this far
 	places   []place
 	ways     []way
 }
@@ -124,7 +131,7 @@ func (r *reach) routes(list caddyhttp.RouteList) {
 	for i := range list {
 		route := &list[i]
 		sets, handlers := routes.Matchers(route), routes.Handlers(route)
-		hosts, answered, guard, partly := r.hosts, len(r.answered), r.guard, r.partly
+		hosts, answered, guard, partly, passed := r.hosts, len(r.answered), r.guard, r.partly, len(r.passed)
 		before := r.taken
 		r.hosts, r.taken = hosts.And(routes.HostsOf(sets)), slices.Concat(before, taken.Before(route))
 		for _, handler := range handlers {
@@ -141,19 +148,15 @@ func (r *reach) routes(list caddyhttp.RouteList) {
 		for at := answered; at < len(r.answered); at++ {
 			r.answered[at].hosts = whole.And(r.answered[at].hosts)
 		}
-		if !hosts.Within(whole) && r.guard != guard {
-			r.guard, r.partly = guard, r.guard
+		if !hosts.Within(whole) {
+			if r.passed = r.passed[:passed]; r.guard != guard {
+				r.guard, r.partly = guard, r.guard
+			}
 		}
-		if route.Terminal || excludes(route, list[i+1:]) {
+		if route.Terminal || routes.Excludes(route, list[i+1:]) {
 			r.partly = partly
 		}
 	}
-}
-
-// excludes reports whether requests that a route matches skip the next ones: only one route of a
-// group is taken.
-func excludes(route *caddyhttp.Route, next caddyhttp.RouteList) bool {
-	return route.Group != "" && slices.ContainsFunc(next, func(other caddyhttp.Route) bool { return other.Group == route.Group })
 }
 
 // meet records what a handler answers, and walks through the routes inside it.
@@ -165,7 +168,8 @@ func (r *reach) meet(handler any) {
 		r.invoke(handler.Name)
 	case *Handler:
 		if handler.app != nil || handler.Resolve() == nil { // its own validation reports what is wrong with it
-			r.places = append(r.places, place{handler, r.server, r.hosts, r.taken, r.answerer(0)})
+			r.places = append(r.places, place{handler, r.server, r.hosts, r.taken, r.answerer(0), r.hides(handler)})
+			r.passed = append(r.passed, handler)
 		}
 		if handler.Identity != nil && !handler.Identity.Shadow {
 			r.guard = handler
@@ -186,6 +190,15 @@ func (r *reach) meet(handler any) {
 			r.answer(name)
 		}
 	}
+}
+
+// hides returns the handler that everything passed before, if its endpoints have the path of this one's.
+func (r *reach) hides(handler *Handler) *Handler {
+	at := slices.IndexFunc(r.passed, func(before *Handler) bool { return before.Path == handler.Path })
+	if at < 0 {
+		return nil
+	}
+	return r.passed[at]
 }
 
 // answer records that everything that gets this far is answered here.
@@ -233,16 +246,11 @@ func (r *reach) invoke(name string) {
 // requests continue after one of them, as with forward_auth. That does not apply to routes for
 // server errors.
 func (r *reach) responses(list []caddyhttp.ResponseHandler) (goOn bool) {
-	before, guard := len(r.answered), r.guard
+	before, guard, passed := len(r.answered), r.guard, len(r.passed)
 	for i := range list {
 		r.routes(list[i].Routes)
-		goOn = goOn || list[i].StatusCode == "" && r.answerer(before) == "" && !onlyErrors(list[i].Match)
-		r.answered, r.guard = r.answered[:before], guard
+		goOn = goOn || list[i].StatusCode == "" && r.answerer(before) == "" && !routes.OnlyErrors(list[i].Match)
+		r.answered, r.guard, r.passed = r.answered[:before], guard, r.passed[:passed]
 	}
 	return goOn
-}
-
-// onlyErrors reports whether a matcher matches only server errors.
-func onlyErrors(m *caddyhttp.ResponseMatcher) bool {
-	return m != nil && len(m.StatusCode) > 0 && !slices.ContainsFunc(m.StatusCode, func(code int) bool { return code != 5 && code < 500 })
 }

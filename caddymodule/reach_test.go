@@ -205,6 +205,38 @@ func TestReach_AWayToTheAppThatNothingGuards(t *testing.T) {
 	}
 }
 
+// Of two blocks that a request passes, only the endpoints of the first answer at a path of both.
+func TestReach_EndpointsThatAnotherBlockHides(t *testing.T) {
+	t.Parallel()
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	s := newSidecar(t)
+	site := strings.Replace(provider.Site(s.Sidecar, "http://127.0.0.1:1", ""), "SITE", "http://a.example:1", 1)
+	before, rest, _ := strings.Cut(site, "\tauth_sessions {")
+	block, _, _ := strings.Cut("\tauth_sessions {"+rest, "\treverse_proxy")
+	second := strings.Replace(block, sidecartest.Issuer, "https://other.example.com", 1)
+	elsewhere := strings.Replace(second, "\tauth_sessions {", "\tauth_sessions {\npath /other/sessions", 1)
+	for name, test := range map[string]struct {
+		text   string
+		hidden bool
+	}{
+		"one after the other":    {before + block + second + "}\n", true},
+		"the same twice":         {before + block + block + "}\n", true},
+		"in a route":             {before + "route {\n" + block + second + "}\n}\n", true},
+		"at another path":        {before + block + elsewhere + "}\n", false},
+		"on two paths":           {before + "handle_path /a/* {\n" + block + "}\nhandle_path /b/* {\n" + second + "}\n}\n", false},
+		"the first is on a path": {before + "route {\nroute /a/* {\n" + block + "}\n" + second + "}\n}\n", false},
+		"at another site":        {before + block + "}\nhttp://b.example:1 {\n" + second + "}\n", false},
+	} {
+		out, err := s.Command("validate", "--config", s.Write("Caddyfile", s.Render(test.text)), "--adapter", "caddyfile").CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v\n%s", name, err, out)
+		}
+		if got := strings.Contains(string(out), "has its endpoints at /auth/sessions, where those of "+sidecartest.Issuer); got != test.hidden {
+			t.Errorf("%s: warned is %t\n%s", name, got, out)
+		}
+	}
+}
+
 // A host for people at which no site answers is warned of, with the mend.
 func TestReach_AHostOfBrowserThatNoSiteHas(t *testing.T) {
 	t.Parallel()

@@ -100,3 +100,14 @@ func endsInPHP(matcher any) bool {
 	last, _, _ := strings.Cut(config.TryFiles[len(config.TryFiles)-1], "?")
 	return strings.HasSuffix(last, ".php") || strings.HasPrefix(last, "=")
 }
+
+// Excludes reports whether requests that a route matches skip the next ones: only one route of a
+// group is taken.
+func Excludes(route *caddyhttp.Route, next caddyhttp.RouteList) bool {
+	return route.Group != "" && slices.ContainsFunc(next, func(other caddyhttp.Route) bool { return other.Group == route.Group })
+}
+
+// OnlyErrors reports whether a matcher matches only server errors.
+func OnlyErrors(m *caddyhttp.ResponseMatcher) bool {
+	return m != nil && len(m.StatusCode) > 0 && !slices.ContainsFunc(m.StatusCode, func(code int) bool { return code != 5 && code < 500 })
+}
