@@ -115,7 +115,7 @@ func New(c Config) (*Verifier, error) {
 	}
 	v := &Verifier{
 		issuers: make(map[string]*issuer, len(c.Issuers)), cache: newCache(max(0, c.CacheBytes), clock(c.Now)), observer: c.Observer,
-		turns: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		turns: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 	if v.observer == nil {
 		v.observer = sessions.Silent{}
