@@ -160,15 +160,21 @@ func TestReach_ValidateRefusesWhatALoadDoes(t *testing.T) {
 	}
 }
 
+// aSite returns a site at a.example up to its block, and the block with those words.
+func aSite(t *testing.T, s *sidecar, words string) (before, block string) {
+	t.Helper()
+	provider := sidecartest.NewIDP(t, "https://idp.example.com")
+	before, rest, _ := strings.Cut(strings.Replace(provider.Site(s.Sidecar, "http://127.0.0.1:1", words), "SITE", "http://a.example:1", 1), "\tauth_sessions {")
+	block, _, _ = strings.Cut("\tauth_sessions {"+rest, "\treverse_proxy")
+	return before, block
+}
+
 // Requests that get to an app without the block that guards it for others would bring forged headers
 // there: each way of them is warned of.
 func TestReach_AWayToTheAppThatNothingGuards(t *testing.T) {
 	t.Parallel()
-	provider := sidecartest.NewIDP(t, "https://idp.example.com")
 	s := newSidecar(t)
-	site := strings.Replace(provider.Site(s.Sidecar, "http://127.0.0.1:1", "identity"), "SITE", "http://a.example:1", 1)
-	before, rest, _ := strings.Cut(site, "\tauth_sessions {")
-	block, _, _ := strings.Cut("\tauth_sessions {"+rest, "\treverse_proxy")
+	before, block := aSite(t, s, "identity")
 	const app, other = "reverse_proxy 127.0.0.1:1\n", "reverse_proxy 127.0.0.1:2\n"
 	for name, test := range map[string]struct{ text, want string }{
 		"none":                            {before + block + app + "}\n", ""},
@@ -208,11 +214,8 @@ func TestReach_AWayToTheAppThatNothingGuards(t *testing.T) {
 // Of two blocks that a request passes, only the endpoints of the first answer at a path of both.
 func TestReach_EndpointsThatAnotherBlockHides(t *testing.T) {
 	t.Parallel()
-	provider := sidecartest.NewIDP(t, "https://idp.example.com")
 	s := newSidecar(t)
-	site := strings.Replace(provider.Site(s.Sidecar, "http://127.0.0.1:1", ""), "SITE", "http://a.example:1", 1)
-	before, rest, _ := strings.Cut(site, "\tauth_sessions {")
-	block, _, _ := strings.Cut("\tauth_sessions {"+rest, "\treverse_proxy")
+	before, block := aSite(t, s, "")
 	second := strings.Replace(block, sidecartest.Issuer, "https://other.example.com", 1)
 	elsewhere := strings.Replace(second, "\tauth_sessions {", "\tauth_sessions {\npath /other/sessions", 1)
 	for name, test := range map[string]struct {

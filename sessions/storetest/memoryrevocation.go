@@ -94,12 +94,7 @@ func (m *Memory) Named(ctx context.Context, realm, name string, page func([]sess
 	if err != nil {
 		return err
 	}
-	for some := range slices.Chunk(rows, logout.MostRows) {
-		if err := page(some); err != nil {
-			return err
-		}
-	}
-	return nil
+	return inPages(rows, page)
 }
 
 func (m *Memory) named(ctx context.Context, realm, name string) ([]sessions.Session, error) {
@@ -159,7 +154,12 @@ func (m *Memory) EachMark(ctx context.Context, realm string, page func([]logout.
 	if err != nil {
 		return err
 	}
-	for some := range slices.Chunk(marks, logout.MostRows) {
+	return inPages(marks, page)
+}
+
+// inPages passes all to page, up to logout.MostRows at a time.
+func inPages[T any](all []T, page func([]T) error) error {
+	for some := range slices.Chunk(all, logout.MostRows) {
 		if err := page(some); err != nil {
 			return err
 		}

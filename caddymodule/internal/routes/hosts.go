@@ -88,9 +88,7 @@ func (h Hosts) Within(others Hosts) bool {
 	if others == nil {
 		return true
 	}
-	return len(h) > 0 && !slices.ContainsFunc(h, func(host string) bool {
-		return !slices.ContainsFunc(others, func(other string) bool { return certmagic.MatchWildcard(host, other) })
-	})
+	return len(h) > 0 && len(h.Without(others)) == 0
 }
 
 // Without returns the hosts that are not among others.
