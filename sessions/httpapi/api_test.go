@@ -263,9 +263,9 @@ func TestL3_PanicsAndUnknownErrorsAre500AndReportedToUsAlone(t *testing.T) {
 // Covers H7, H8.
 func TestO11_ProblemsAreWellFormed(t *testing.T) {
 	for _, p := range []*Problem{
-		problemRequest, problemCredentials, problemUserID, problemLifetime, problemText, problemClient, problemReason, problemKey, problemNoToken,
+		createShape.problem(nil), problemBroken, problemCredentials, problemUserID, problemLifetime, problemText, problemClient, problemReason, problemKey, problemNoToken,
 		problemToken, problemDenied, problemForbidden, ErrPath, problemSession, ErrMethod, problemFilter, problemCursor, problemGrant,
-		problemHolder, problemClientAuth, ErrReturnTo, problemLink, problemOpener, problemSpent, problemTooLarge, problemMedia, ErrFormMedia, problemMismatch, problemInternal, problemUnavailable,
+		holderShape.problem([]byte(`{}`)), problemClientAuth, ErrReturnTo, problemLink, problemOpener, problemSpent, problemTooLarge, problemMedia, ErrFormMedia, problemMismatch, problemInternal, problemUnavailable,
 	} {
 		w := httptest.NewRecorder()
 		p.Write(w)

@@ -33,7 +33,7 @@ func BodyProblem(err error) *Problem {
 	case errors.Is(err, endpoint.ErrBusy):
 		return problemBusy
 	default:
-		return problemRequest
+		return problemBroken
 	}
 }
 

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/go-json-experiment/json"
-
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/internal/endpoint"
@@ -27,6 +25,13 @@ func (a *API) refresh(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// holderShape is a body with a refresh token.
+var holderShape = bodyShape{
+	want:     "one JSON object with refresh_token alone, a string.",
+	required: "refresh_token", missing: "refresh_token is missing.",
+	members: map[string]member{"refresh_token": aString},
+}
+
 // readRefreshToken reads a body with a refresh token.
 func (a *API) readRefreshToken(w http.ResponseWriter, r *http.Request) (string, error) {
 	body, err := a.readBody(w, r)
@@ -36,8 +41,11 @@ func (a *API) readRefreshToken(w http.ResponseWriter, r *http.Request) (string, 
 	var holder struct {
 		Token strictjson.Text `json:"refresh_token"`
 	}
-	if strictjson.Unmarshal(body, maxDepth, &holder, json.RejectUnknownMembers(true)) != nil || !holder.Token.There {
-		return "", problemHolder
+	if err := holderShape.readObject(body, &holder); err != nil {
+		return "", err
+	}
+	if !holder.Token.There {
+		return "", holderShape.problem(body)
 	}
 	return holder.Token.String, nil
 }

@@ -39,11 +39,8 @@ func NewProblem(status int, code, title, detail string) *Problem {
 
 // The error responses. The meaning of a code never changes.
 var (
-	problemRequest = NewProblem(400, "invalid_request", "Invalid request",
-		"The body must be one JSON object with user_id, and optionally expires_in_millis, is_impersonation, reason, client_id, client, deliver and return_to, each at most once and of its type.")
-	problemCredentials = NewProblem(400, "invalid_request", "Invalid request",
-		"Send exactly one bearer token, in one Authorization header.")
-	problemUserID = NewProblem(400, "invalid_user_id", "Invalid user id",
+	problemCredentials = invalidRequest("Send exactly one bearer token, in one Authorization header.")
+	problemUserID      = NewProblem(400, "invalid_user_id", "Invalid user id",
 		"user_id must be 1 to 255 bytes, without control or invisible characters and without white space at its ends.")
 	problemLifetime = NewProblem(400, "invalid_lifetime", "Invalid lifetime",
 		"expires_in_millis must be more than 0 and at most the maximum that is configured for this kind of session.")
@@ -84,17 +81,15 @@ var (
 	problemForbidden = NewProblem(403, "insufficient_scope", "Not allowed", "This caller may not manage these sessions.")
 	problemSession   = NewProblem(404, "not_found", "Not found", "There is no such session, or none that this caller may see.")
 	ErrMethod        = NewProblem(405, "method_not_allowed", "Method not allowed", "This cannot be done here: the header Allow names the methods that can be used.")
-	problemFilter    = NewProblem(400, "invalid_request", "Invalid request",
-		"Name the sessions: user_id, actor (with actor_issuer where it is not the caller's) or impersonations=true, each at most once; a page by cursor and limit (1 to 100).")
-	problemCursor = NewProblem(400, "invalid_cursor", "Invalid cursor", "Take cursor from next_cursor of the page before, with the same filter.")
-	problemGrant  = NewProblem(400, "invalid_grant", "Invalid refresh token", "The refresh token is not valid, or no longer.")
+	problemFilter    = invalidRequest("Name the sessions: user_id, actor (with actor_issuer where it is not the caller's) or impersonations=true, each at most once; a page by cursor and limit (1 to 100).")
+	problemCursor    = NewProblem(400, "invalid_cursor", "Invalid cursor", "Take cursor from next_cursor of the page before, with the same filter.")
+	problemGrant     = NewProblem(400, "invalid_grant", "Invalid refresh token", "The refresh token is not valid, or no longer.")
 	// problemClientAuth is not invalid_grant, which would make clients discard a live session. 401
 	// with this code: RFC 6749 section 5.2.
 	problemClientAuth = NewProblem(401, "invalid_client", "The client has to authenticate",
 		"This refresh token is of a client that authenticates: refresh at the OAuth token endpoint.")
-	problemHolder = NewProblem(400, "invalid_request", "Invalid request",
-		"The body must be one JSON object with refresh_token alone, a string.")
-	problemSpent = NewProblem(409, "idempotency_key_spent", "Already answered",
+	problemBroken = invalidRequest("The body ended too early, or its length or its chunks are wrong. Send the request again.")
+	problemSpent  = NewProblem(409, "idempotency_key_spent", "Already answered",
 		"The session of this Idempotency-Key was created before and its tokens cannot be answered again. Use a new key for a new session.")
 	problemTooLarge = NewProblem(413, "body_too_large", "Body too large", "The body may have 4096 bytes.")
 	problemMedia    = NewProblem(415, "unsupported_media_type", "Unsupported media type",

@@ -42,7 +42,8 @@ var (
 	errMethod = &answerError{status: http.StatusMethodNotAllowed, code: codeRequest, err: codeRequest, description: "Send a POST."}
 
 	errForm      = invalid(codeRequest, "Send logout_token, once, in a body of application/x-www-form-urlencoded without Content-Encoding.")
-	errMedia     = invalid(codeRequest, "Send the token as the body, as application/secevent+jwt without Content-Encoding.")
+	errNoEvent   = invalid(codeRequest, "Send the token as the body, as application/secevent+jwt without Content-Encoding.")
+	errBroken    = invalid(codeRequest, "The body ended too early, or its length or its chunks are wrong. Send the request again.")
 	errTooLarge  = &answerError{status: http.StatusRequestEntityTooLarge, code: codeRequest, err: codeRequest, description: "The body is too large."}
 	errTimeout   = &answerError{status: http.StatusRequestTimeout, code: codeRequest, err: codeRequest, description: "The body did not arrive in time. Send the request again."}
 	errToken     = invalid(codeRequest, "The token is not valid here.")
@@ -87,7 +88,7 @@ var causes = []struct {
 }{
 	{endpoint.ErrTooLarge, errTooLarge},
 	{endpoint.ErrTimeout, errTimeout},
-	{endpoint.ErrBroken, errForm},
+	{endpoint.ErrBroken, errBroken},
 	{endpoint.ErrBusy, errUnavailable},
 }
 

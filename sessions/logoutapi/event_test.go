@@ -1,10 +1,12 @@
 package logoutapi_test
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"authsidecar/sessions/logout"
@@ -151,6 +153,17 @@ func TestEvents_ATokenThatBreaksARuleGetsTheCodeForIt(t *testing.T) {
 	forged := newWorld(t).sign("secevent+jwt", setClaims(caep+"session-revoked", object{}))
 	w.want(w.push(forged), http.StatusBadRequest, `"err":"invalid_key"`)
 	w.want(w.push("hello"), http.StatusBadRequest, `"err":"invalid_request"`)
+	w.want(w.push(""), http.StatusBadRequest, `{"err":"invalid_request","description":"Send the token as the body, `)
+}
+
+func TestABodyThatEndsTooEarlyIsNotTakenForAnother(t *testing.T) {
+	for path, media := range map[string]string{"/auth/sessions/events": "application/secevent+jwt", "/auth/sessions/backchannel-logout": "application/x-www-form-urlencoded"} {
+		w := newWorld(t)
+		r := httptest.NewRequest(http.MethodPost, path, iotest.ErrReader(io.ErrUnexpectedEOF))
+		r.Header.Set("Content-Type", media)
+		r.Header.Set("Authorization", "Bearer "+opened)
+		w.want(w.serve(r), http.StatusBadRequest, `description":"The body ended too early, `)
+	}
 }
 
 // A security event is never too old: those who could not deliver one send it again for days.

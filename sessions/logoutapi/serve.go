@@ -58,11 +58,14 @@ func (a *API) events(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !endpoint.IsMedia(r.Header, "application/secevent+jwt") {
-		return errMedia
+		return errNoEvent
 	}
 	body, err := a.bodies.Read(w, r, jose.MaxTokenSize)
 	if err != nil {
 		return err
+	}
+	if len(body) == 0 {
+		return errNoEvent
 	}
 	if err := a.takeEvents(r.Context(), string(body), presented, a.ip(r)); err != nil {
 		return err

@@ -59,6 +59,8 @@ var (
 	errMedia    = invalidRequest("Send the parameters in the body, as application/x-www-form-urlencoded in UTF-8, without Content-Encoding.")
 	errForm     = invalidRequest("The body is not a valid form: encode each value as application/x-www-form-urlencoded, in UTF-8.")
 	errQuery    = invalidRequest("Send the parameters in the body: a URL is kept in logs.")
+	errMany     = invalidRequest("The body has more than 64 parameters.")
+	errBroken   = invalidRequest("The body ended too early, or its length or its chunks are wrong. Send the request again.")
 	errRepeated = invalidRequest("A parameter is given twice.")
 	errTooLarge = &answerError{status: http.StatusRequestEntityTooLarge, code: codeRequest, description: "The body is larger than 40 KiB."}
 	errTimeout  = &answerError{status: http.StatusRequestTimeout, code: codeRequest, description: "The body did not arrive in time. Send the request again."}
@@ -111,7 +113,7 @@ var causes = []struct {
 	{sessions.ErrClient, errDenied},
 	{endpoint.ErrTooLarge, errTooLarge},
 	{endpoint.ErrTimeout, errTimeout},
-	{endpoint.ErrBroken, errForm}, // the client disconnected or framed it wrongly
+	{endpoint.ErrBroken, errBroken},
 	{endpoint.ErrBusy, errUnavailable},
 }
 

@@ -44,7 +44,7 @@ func (a *API) readForm(w http.ResponseWriter, r *http.Request) (form, error) {
 // parseForm parses a body (RFC 6749 appendix B).
 func parseForm(body string) (form, error) {
 	if strings.Count(body, "&") >= maxParameters {
-		return nil, errForm
+		return nil, errMany
 	}
 	f, err := url.ParseQuery(strings.ReplaceAll(body, ";", "%3B")) // the library does not accept a bare semicolon
 	if err != nil {

@@ -1,10 +1,12 @@
 package oauthapi
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"authsidecar/sessions/jose"
@@ -235,9 +237,25 @@ func TestUnavailable_IsA503(t *testing.T) {
 	}
 }
 
+func TestToken_ABodyThatEndsTooEarlyOrHasTooMuchSaysSo(t *testing.T) {
+	f := newFixture(t)
+	r := formRequest("/oauth/token", "")
+	r.Body = io.NopCloser(iotest.ErrReader(io.ErrUnexpectedEOF))
+	for want, r := range map[string]*http.Request{
+		"The body ended too early":             r,
+		"The body has more than 64 parameters": formRequest("/oauth/token", "x=1"+manyParameters()),
+	} {
+		got := f.send(r)
+		f.want(got, 400, "invalid_request")
+		if !strings.HasPrefix(got.text("error_description"), want) {
+			t.Errorf("%v, want %q", got.fields, want)
+		}
+	}
+}
+
 // Covers O5.
 func TestErrors_HaveTheCharactersOfTheRFC(t *testing.T) {
-	all := []*answerError{errPath, errMethod, errMedia, errForm, errQuery, errRepeated, errTooLarge, errTimeout, errMethods, errClientID, errClient, errLimited, errNoGrantType, errGrantType, errNoRefresh, errNoToken, errForeignToken, errSubject, errActor, errNoActor, errTokenType, errRequested, errUser, errMayAct, errScope, errTarget, errTokens, errInternal}
+	all := []*answerError{errPath, errMethod, errMedia, errForm, errMany, errQuery, errRepeated, errTooLarge, errTimeout, errMethods, errClientID, errClient, errLimited, errNoGrantType, errGrantType, errNoRefresh, errNoToken, errForeignToken, errSubject, errActor, errNoActor, errTokenType, errRequested, errUser, errMayAct, errScope, errTarget, errTokens, errInternal}
 	for _, cause := range causes {
 		all = append(all, cause.Answer)
 	}
