@@ -72,7 +72,8 @@ func (s *Store) once(ctx context.Context, statement func(context.Context, *pgx.C
 
 // query runs a statement, scans each row of the result, and calls row. If row returns an error, so
 // does query. The server's time, if it is in the result, is the first column; it is zero if there was
-// no row. A statement that is retried may have returned rows before: it can fail when it commits.
+// no row. A statement that is retried may have returned rows before: it can fail when it commits. So
+// row only replaces; collect is for results of many rows.
 func (s *Store) query(ctx context.Context, sql string, a []any, row func() error, into ...any) error {
 	return s.do(ctx, asking(sql, a, row, into))
 }
@@ -89,6 +90,32 @@ func asking(sql string, a []any, row func() error, into []any) func(context.Cont
 		_, err := pgx.ForEachRow(rows, into, row)
 		return err
 	}
+}
+
+// A runner is do or doNow.
+type runner func(context.Context, func(context.Context, *pgx.Conn) error) error
+
+// collect runs a statement, scans each row of the result, and returns what row makes
+// of it: only the rows of the try that succeeded.
+func collect[T any](ctx context.Context, run runner, sql string, a []any, row func() (T, error), into ...any) (all []T, err error) {
+	err = run(ctx, func(ctx context.Context, conn *pgx.Conn) error {
+		all = nil
+		return asking(sql, a, func() error {
+			one, err := row()
+			all = append(all, one)
+			return err
+		}, into)(ctx, conn)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
+// texts collects the only column.
+func (s *Store) texts(ctx context.Context, run runner, sql statement, a []any) ([]string, error) {
+	one := ""
+	return collect(ctx, run, s.text(sql), a, func() (string, error) { return one, nil }, (*text)(&one))
 }
 
 // ask notes when the statement was sent, if the result has the server's time.

@@ -137,7 +137,7 @@ func (p *putting) into() []any {
 
 // read reads the result of put.
 func (p *putting) read() (err error) {
-	if !p.created && p.old.data != nil {
+	if p.found = false; !p.created && p.old.data != nil {
 		err = p.old.decode(p.w.Session.Key())
 		p.found = err == nil
 	}

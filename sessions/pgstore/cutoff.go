@@ -3,6 +3,7 @@ package pgstore
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgtype"
@@ -14,26 +15,16 @@ import (
 
 // Cutoffs returns the cutoffs of the realm, oldest first. If one cannot be read, it fails: a
 // revocation must not be missed.
-func (s *Store) Cutoffs(ctx context.Context, realm string) (all []revocation.Cutoff, err error) {
-	err = s.readCutoffs(ctx, s.query, sqlCutoffs, args(realm), func(c revocation.Cutoff) { all = append(all, c) })
-	if err != nil {
-		return nil, err
-	}
-	return all, nil
+func (s *Store) Cutoffs(ctx context.Context, realm string) ([]revocation.Cutoff, error) {
+	return s.readCutoffs(ctx, s.do, sqlCutoffs, args(realm))
 }
 
-// readCutoffs reads realm, id, time and data, with query or queryNow.
-func (s *Store) readCutoffs(
-	ctx context.Context, query func(context.Context, string, []any, func() error, ...any) error, sql statement, a []any, report func(revocation.Cutoff),
-) error {
+// readCutoffs reads realm, id, time and data.
+func (s *Store) readCutoffs(ctx context.Context, run runner, sql statement, a []any) ([]revocation.Cutoff, error) {
 	var c revocation.Cutoff
 	var data pgtype.DriverBytes
-	return query(ctx, s.text(sql), a, func() error {
-		c, err := rowcodec.DecodeCutoff(c.Realm, c.ID, c.At, data)
-		if err == nil {
-			report(c)
-		}
-		return err
+	return collect(ctx, run, s.text(sql), a, func() (revocation.Cutoff, error) {
+		return rowcodec.DecodeCutoff(c.Realm, c.ID, c.At, data)
 	}, (*text)(&c.Realm), (*text)(&c.ID), (*moment)(&c.At), &data)
 }
 
@@ -77,7 +68,7 @@ func (s *Store) Identity(ctx context.Context) (string, error) {
 }
 
 // identity reads it; "" if there is none yet.
-func (s *Store) identity(ctx context.Context) (found string, err error) {
-	err = s.queryNow(ctx, s.text(sqlIdentity), nil, scanned, (*text)(&found))
-	return found, err
+func (s *Store) identity(ctx context.Context) (string, error) {
+	found, err := s.texts(ctx, s.doNow, sqlIdentity, nil)
+	return strings.Join(found, ""), err // at most one
 }

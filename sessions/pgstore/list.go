@@ -28,12 +28,11 @@ func (s *Store) List(ctx context.Context, query sessions.Query) (page sessions.P
 	if query.KeysOnly {
 		into = into[:2]
 	}
-	err = s.query(ctx, sql, sel.args, func() (err error) {
+	page.Sessions, err = collect(ctx, s.do, sql, sel.args, func() (row sessions.Session, err error) {
 		if found.row.Realm, found.row.ID = key.Realm, key.ID; !query.KeysOnly {
 			err = found.decode(key)
 		}
-		page.Sessions = append(page.Sessions, found.row)
-		return err
+		return found.row, err
 	}, into...)
 	if err != nil {
 		return sessions.Page{}, err

@@ -24,20 +24,26 @@ func (s *Store) Revoked(ctx context.Context, since time.Time, report func(key se
 
 // readLog reads the log since a time, and returns when its last part was read.
 func (s *Store) readLog(ctx context.Context, since time.Time, report func(key sessions.Key, at time.Time)) (now time.Time, err error) {
-	from, logged := sessions.Key{}, since
-	for {
-		n, some, at := 0, false, time.Time{}
-		err := s.queryNow(ctx, s.text(sqlLog), s.timed(millis(logged), from.Realm, from.ID, logBatch), func() error {
-			if some {
-				n++
-				report(from, at)
-			}
-			return nil
-		}, s.now(&now), &some, (*text)(&from.Realm), (*text)(&from.ID), (*moment)(&at), (*moment)(&logged))
-		if err != nil || n < logBatch {
+	type entry struct {
+		key        sessions.Key
+		at, logged time.Time
+	}
+	for next := (entry{logged: since}); ; {
+		some, e := false, next
+		entries, err := collect(ctx, s.doNow, s.text(sqlLog), s.timed(millis(next.logged), next.key.Realm, next.key.ID, logBatch), func() (entry, error) {
+			return e, nil
+		}, s.now(&now), &some, (*text)(&e.key.Realm), (*text)(&e.key.ID), (*moment)(&e.at), (*moment)(&e.logged))
+		if err != nil || !some {
 			return now, err
 		}
-		from.ID += "\x00" // the smallest id after it
+		for _, e := range entries {
+			report(e.key, e.at)
+		}
+		if len(entries) < logBatch {
+			return now, nil
+		}
+		next = entries[logBatch-1]
+		next.key.ID += "\x00" // the smallest id after it
 	}
 }
 
@@ -78,5 +84,9 @@ func (s *Store) look(ctx context.Context, sink revocation.Sink, since time.Time)
 	if err != nil {
 		return now, err
 	}
-	return now, s.readCutoffs(ctx, s.queryNow, sqlRecentCutoffs, args(millis(since)), sink.Cutoff)
+	cutoffs, err := s.readCutoffs(ctx, s.doNow, sqlRecentCutoffs, args(millis(since)))
+	for _, c := range cutoffs {
+		sink.Cutoff(c)
+	}
+	return now, err
 }

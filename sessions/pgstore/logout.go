@@ -30,9 +30,7 @@ ON CONFLICT (realm, name) DO UPDATE SET at = greatest(m.at, excluded.at), until 
 // Named passes the rows with the name to page. It first reads their ids, so that no connection is
 // held while page runs.
 func (s *Store) Named(ctx context.Context, realm, name string, page func([]sessions.Session) error) error {
-	var ids []string
-	id := ""
-	err := s.query(ctx, s.text(sqlNamed), args(realm, name), func() error { ids = append(ids, id); return nil }, (*text)(&id))
+	ids, err := s.texts(ctx, s.do, sqlNamed, args(realm, name))
 	if err != nil {
 		return err
 	}
@@ -49,14 +47,12 @@ func (s *Store) Named(ctx context.Context, realm, name string, page func([]sessi
 }
 
 // live reads the unrevoked rows with these ids.
-func (s *Store) live(ctx context.Context, realm string, ids []string) (rows []sessions.Session, err error) {
+func (s *Store) live(ctx context.Context, realm string, ids []string) ([]sessions.Session, error) {
 	key, found := sessions.Key{Realm: realm}, new(foundRow)
-	err = s.query(ctx, s.text(sqlLive), args(realm, texts(ids)), func() error {
+	return collect(ctx, s.do, s.text(sqlLive), args(realm, texts(ids)), func() (sessions.Session, error) {
 		err := found.decode(key)
-		rows = append(rows, found.row)
-		return err
+		return found.row, err
 	}, found.columns((*text)(&key.ID))...)
-	return rows, err
 }
 
 // Mark stores marks, one after the other.
@@ -77,13 +73,9 @@ func (s *Store) Marks(ctx context.Context, realm string, names []string) (marks 
 	return s.readMarks(ctx, sqlMarks, s.timed(realm, texts(names)))
 }
 
-func (s *Store) readMarks(ctx context.Context, sql statement, a []any) (marks []logout.Mark, err error) {
+func (s *Store) readMarks(ctx context.Context, sql statement, a []any) ([]logout.Mark, error) {
 	var m logout.Mark
-	err = s.query(ctx, s.text(sql), a, func() error { marks = append(marks, m); return nil }, (*text)(&m.Name), (*moment)(&m.At), (*moment)(&m.Until))
-	if err != nil {
-		return nil, err
-	}
-	return marks, nil
+	return collect(ctx, s.do, s.text(sql), a, func() (logout.Mark, error) { return m, nil }, (*text)(&m.Name), (*moment)(&m.At), (*moment)(&m.Until))
 }
 
 // EachMark passes the marks that are not over to page, ordered by name.

@@ -3,6 +3,7 @@ package pgstore
 import (
 	"context"
 	"encoding/binary"
+	"slices"
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/storedrow"
@@ -16,10 +17,9 @@ func (s *Store) Scan(ctx context.Context, cursor string, limit int) (page sessio
 	}
 	limit = max(limit, 1)
 	key, found := sessions.Key{}, new(foundRow)
-	err = s.query(ctx, s.text(sqlScan), args(from.Realm, from.ID, limit+1), func() error {
+	page.Sessions, err = collect(ctx, s.do, s.text(sqlScan), args(from.Realm, from.ID, limit+1), func() (sessions.Session, error) {
 		err := found.decode(key)
-		page.Sessions = append(page.Sessions, found.row)
-		return err
+		return found.row, err
 	}, found.columns((*text)(&key.Realm), (*text)(&key.ID))...)
 	if err != nil {
 		return sessions.Page{}, err
@@ -54,24 +54,19 @@ func readScanCursor(cursor string) (key sessions.Key, err error) {
 // Realms returns the realms that have rows, cutoffs or marks, sorted.
 func (s *Store) Realms(ctx context.Context) (realms []string, err error) {
 	for from := ""; ; {
-		next, found := "", false
+		var next []string
 		for _, sql := range []statement{sqlRealmOfRows, sqlRealmOfCutoffs, sqlRealmOfMarks} {
-			realm := ""
-			err := s.query(ctx, s.text(sql), args(from), func() error {
-				if !found || realm < next {
-					next, found = realm, true
-				}
-				return nil
-			}, (*text)(&realm))
+			found, err := s.texts(ctx, s.do, sql, args(from))
 			if err != nil {
 				return nil, err
 			}
+			next = append(next, found...)
 		}
-		if !found {
+		if len(next) == 0 {
 			return realms, nil
 		}
-		realms = append(realms, next)
-		from = next + "\x00" // the smallest text after it
+		realms = append(realms, slices.Min(next))
+		from = slices.Min(next) + "\x00" // the smallest text after it
 	}
 }
 

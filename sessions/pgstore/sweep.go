@@ -40,16 +40,15 @@ func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Sessio
 // sweepSome reads the next rows, and deletes those that are due.
 func (s *Store) sweepSome(ctx context.Context, most int) (looked int, gone []sessions.Session, err error) {
 	some, key, found := false, sessions.Key{}, new(foundRow)
-	err = s.query(ctx, s.text(sqlSweep), s.timed(most, storedrow.KeptRevoked), func() error {
-		if !some {
-			return nil
-		}
+	gone, err = collect(ctx, s.do, s.text(sqlSweep), s.timed(most, storedrow.KeptRevoked), func() (sessions.Session, error) {
 		if err := found.decode(key); err != nil {
 			found.row = sessions.Session{Realm: key.Realm, ID: key.ID} // deleted whatever it contained
 		}
-		gone = append(gone, found.row)
-		return nil
+		return found.row, nil
 	}, found.columns(s.now(&found.at), &looked, &some, (*text)(&key.Realm), (*text)(&key.ID))...)
+	if !some {
+		return looked, nil, err // the only row has the time and the number
+	}
 	return looked, gone, err
 }
 

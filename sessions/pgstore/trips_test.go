@@ -66,7 +66,7 @@ func TestATransitionIsOneRoundTrip(t *testing.T) {
 			if pooled {
 				port = server(t).Bouncer(t, "")
 			}
-			s := openStore(t, Options{DSN: at(sharedtest.Tap(t, port, counter.forward))})
+			s := openStore(t, Options{DSN: at(sharedtest.Tap(t, port, counter.forward, sharedtest.Forward))})
 			wantTrips(t, s, &counter, "learned", false)
 			before := counter.prepared.Load()
 			wantTrips(t, s, &counter, "known", true)

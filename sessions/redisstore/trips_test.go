@@ -60,7 +60,7 @@ func (c *tripCounter) pass(client io.Reader, to io.Writer) {
 func TestATransitionIsOneRoundTrip(t *testing.T) {
 	t.Parallel()
 	var counter tripCounter
-	port := sharedtest.Tap(t, server(t).Port, counter.pass)
+	port := sharedtest.Tap(t, server(t).Port, counter.pass, sharedtest.Forward)
 	s := openStore(t, Options{URL: at(port)})
 	for round := range 2 {
 		row := sharedtest.Row(fmt.Sprint(round), s.Now())

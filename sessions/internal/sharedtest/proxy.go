@@ -48,8 +48,11 @@ func FarAway(t testing.TB, to int) (port int) {
 	return port
 }
 
-// Tap starts a proxy in which pass forwards what each client sends.
-func Tap(t testing.TB, to int, pass func(client io.Reader, server io.Writer)) (port int) {
+// Forward forwards all that it reads.
+func Forward(r io.Reader, w io.Writer) { _, _ = io.Copy(w, r) }
+
+// Tap starts a proxy in which up forwards what each client sends, and down what the server answers.
+func Tap(t testing.TB, to int, up, down func(io.Reader, io.Writer)) (port int) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -68,11 +71,11 @@ func Tap(t testing.TB, to int, pass func(client io.Reader, server io.Writer)) (p
 				return
 			}
 			go func() {
-				_, _ = io.Copy(client, server)
+				down(server, client)
 				_ = client.Close()
 			}()
 			go func() {
-				pass(client, server)
+				up(client, server)
 				_ = server.Close()
 			}()
 		}
