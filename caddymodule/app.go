@@ -21,8 +21,8 @@ func init() {
 // appear in a configuration; the first auth_sessions handler loads it. It starts and stops what
 // handlers need beyond a request: stores, signing keys, and the trusted issuers' keys.
 type App struct {
-	placing sync.Once
-	layout  *layout // of the HTTP app; nil if there is none
+	layoutOnce sync.Once
+	layout     *layout // of the HTTP app; nil if there is none
 
 	mu        sync.Mutex
 	instances map[string]*instance // by issuer
@@ -63,11 +63,11 @@ func (a *App) instanceOf(h *Handler) (*instance, error) {
 	return made, nil
 }
 
-// place finds out where the handlers are, when the first of them is validated.
-func (a *App) place(ctx caddy.Context) (err error) {
+// findLayout finds out where the handlers are, when the first of them is validated.
+func (a *App) findLayout(ctx caddy.Context) (err error) {
 	for _, module := range ctx.Modules() {
 		if app, ok := module.(*caddyhttp.App); ok {
-			a.placing.Do(func() {
+			a.layoutOnce.Do(func() {
 				if a.layout, err = findLayout(app); err == nil {
 					for _, text := range a.layout.warnings {
 						ctx.Logger().Warn(text)
@@ -94,7 +94,7 @@ func (a *App) reporters() []*observe.Reporter {
 func (a *App) Start() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	a.cancel = cancel
-	if err := a.open(ctx, inForce()); err != nil {
+	if err := a.open(ctx, activeApp()); err != nil {
 		cancel()
 		return err
 	}
@@ -106,9 +106,9 @@ func (a *App) Start() error {
 	return nil
 }
 
-// inForce returns the app of the running configuration while a new one starts; nil if there is
+// activeApp returns the app of the running configuration while a new one starts; nil if there is
 // none.
-func inForce() *App {
+func activeApp() *App {
 	app, err := caddy.ActiveContext().AppIfConfigured("auth_sessions")
 	if err != nil {
 		return nil
@@ -127,7 +127,7 @@ func (a *App) open(ctx context.Context, before *App) error {
 		inst.opening.begin(inst)
 	}
 	for _, inst := range a.instances {
-		if err := inst.open(ctx); err != nil && (!passes(err) || inst.moves(before.instance(inst.issuer))) {
+		if err := inst.open(ctx); err != nil && (!isTemporary(err) || inst.changesStore(before.instance(inst.issuer))) {
 			return fmt.Errorf("auth_sessions %s: %w", inst.issuer, err)
 		}
 	}

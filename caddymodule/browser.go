@@ -29,7 +29,7 @@ func (inst *instance) newAuthenticator(h *Handler) *browser.Authenticator {
 	}
 	return &browser.Authenticator{
 		Jar: jar, Verifier: inst.verifier, Manager: inst.manager, ClientIP: observe.ClientIP, RequestID: observe.RequestID, ActingHost: inst.links.ActingHost(),
-		Undone: func(what string, err error) {
+		Incomplete: func(what string, err error) {
 			inst.logger.Warn("could not "+what, zap.String("issuer", inst.issuer), zap.Error(err))
 		},
 	}
@@ -43,9 +43,9 @@ const (
 	browserHeader = http.DefaultMaxHeaderBytes
 )
 
-// letCookiesIn raises the header limit of the handler's server to fit all the cookies that a
+// raiseHeaderLimit raises the header limit of the handler's server to fit all the cookies that a
 // browser can send, unless the operator configured a limit.
-func (h *Handler) letCookiesIn() {
+func (h *Handler) raiseHeaderLimit() {
 	server, ok := h.ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if h.Browser == nil || !ok {
 		return
@@ -58,30 +58,30 @@ func (h *Handler) letCookiesIn() {
 
 // A request with a header of more than caddyHeader bytes occupies its memory for as long as it
 // lasts, and over HTTP/2 a few hundred bytes can send it. So where the limit was raised, at most
-// maxLong of them are in progress in a process.
-const maxLong = 64
+// maxLongRequests of them are in progress in a process.
+const maxLongRequests = 64
 
-var long atomic.Int64
+var longRequests atomic.Int64
 
-// admitLong reports whether the request may continue; call done at its end. Refused requests get no
+// admitLongRequest reports whether the request may continue; call done at its end. Refused requests get no
 // body, so that no slow reader can occupy them.
-func (h *Handler) admitLong(w http.ResponseWriter, r *http.Request) (done func(), ok bool) {
-	if !h.raised || !isLong(r) {
+func (h *Handler) admitLongRequest(w http.ResponseWriter, r *http.Request) (done func(), ok bool) {
+	if !h.raised || !isLongRequest(r) {
 		return nil, true
 	}
-	if long.Add(1) <= maxLong {
-		return func() { long.Add(-1) }, true
+	if longRequests.Add(1) <= maxLongRequests {
+		return func() { longRequests.Add(-1) }, true
 	}
-	long.Add(-1)
+	longRequests.Add(-1)
 	w.Header().Set("Connection", "close")
 	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusRequestHeaderFieldsTooLarge) // RFC 6585 section 5
 	return nil, false
 }
 
-// isLong reports whether what the header limit counts exceeds caddyHeader bytes: names, values, and
+// isLongRequest reports whether what the header limit counts exceeds caddyHeader bytes: names, values, and
 // the request target.
-func isLong(r *http.Request) bool {
+func isLongRequest(r *http.Request) bool {
 	size := len(r.RequestURI) + len(r.Host)
 	for name, lines := range r.Header {
 		for _, line := range lines {
@@ -181,7 +181,7 @@ func (inst *instance) newSignIn(h *Handler, otherWayBack string, origins ...stri
 	c := signin.Config{
 		Issuer: s.Issuer, ClientID: s.ClientID, Scopes: s.Scopes, InsecureHTTP: trust.InsecureHTTP,
 		Origins: origins, Path: h.Path + browser.SignInPath,
-		OtherWayBack: otherWayBack, Key: func() []byte { return inst.manager.IDSecret },
+		OtherReturnTo: otherWayBack, Key: func() []byte { return inst.manager.IDSecret },
 	}
 	c.Cookie, c.Secure = inst.cookies.Jar.Flows()
 	if s.ClientSecret != "" {
@@ -205,10 +205,10 @@ func (inst *instance) newSignIn(h *Handler, otherWayBack string, origins ...stri
 	return signin.New(c)
 }
 
-// clashes returns the name of a cookie that another realm also sets on one of the hosts; "" if
+// conflict returns the name of a cookie that another realm also sets on one of the hosts; "" if
 // there is none. Each realm would treat the other's cookie as that of an expired session, and
 // remove it.
-func (p *place) clashes(other *place) string {
+func (p *place) conflict(other *place) string {
 	if p.Browser == nil || other.Browser == nil || p.Issuer == other.Issuer {
 		return ""
 	}

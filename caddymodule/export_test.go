@@ -26,7 +26,7 @@ func DenyMany(h any, n int) {
 func Denied(h any) int { return h.(*Handler).inst.store.Load().watch.Deny.Len() }
 
 // Passes reports whether a failure to open may be gone when it is tried again.
-func Passes(err error) bool { return passes(err) }
+func Passes(err error) bool { return isTemporary(err) }
 
 // Checks is how many signatures the handler's verifier has checked.
 func Checks(h any) uint64 { return h.(*Handler).inst.verifier.Stats().Checks }

@@ -31,7 +31,7 @@ type Handler struct {
 	store  StoreOpener
 	app    *App
 	inst   *instance // after Validate
-	raised bool      // the header limit was raised by letCookiesIn
+	raised bool      // the header limit was raised by raiseHeaderLimit
 }
 
 // CaddyModule returns the Caddy module information.
@@ -67,7 +67,7 @@ func (h *Handler) Provision(ctx caddy.Context) error {
 		return err
 	}
 	h.app = app.(*App)
-	h.letCookiesIn()
+	h.raiseHeaderLimit()
 	return nil
 }
 
@@ -77,7 +77,7 @@ func (h *Handler) Validate() error {
 	if err := h.Check(); err != nil {
 		return err
 	}
-	if err := h.app.place(h.ctx); err != nil {
+	if err := h.app.findLayout(h.ctx); err != nil {
 		return err
 	}
 	served := func(host string) bool { return h.app.layout == nil || h.app.layout.serves(h.Issuer, host) }
@@ -97,7 +97,7 @@ func (h *Handler) Validate() error {
 
 // ServeHTTP answers the requests that are ours and passes on all others unchanged.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	done, ok := h.admitLong(w, r)
+	done, ok := h.admitLongRequest(w, r)
 	if !ok {
 		return nil
 	}
@@ -109,7 +109,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyht
 		h.inst.ServeHealth(w, r)
 		return nil
 	}
-	asked := h.inst.cors.Asked(r)
+	asked := h.inst.cors.Preflighted(r)
 	for _, own := range h.inst.own {
 		switch m := own.Route(asked); m.Owner {
 		case urlpath.Pass:

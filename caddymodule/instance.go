@@ -49,12 +49,12 @@ type instance struct {
 
 	tokenHeaders *forward.Names // headers with callers' tokens, beside Authorization; nil for none
 
-	opener  StoreOpener
-	opening *opening
-	store   atomic.Pointer[openStore] // set once open
-	ready   atomic.Bool
-	release func() error
-	forget  func() error // releases the memory of OAuth requests; nil if there is none
+	opener        StoreOpener
+	opening       *opening
+	store         atomic.Pointer[openStore] // set once open
+	ready         atomic.Bool
+	release       func() error
+	releaseMemory func() error // releases the memory of OAuth requests; nil if there is none
 }
 
 func newInstance(h *Handler) (*instance, error) {
@@ -151,9 +151,9 @@ func (inst *instance) openKeys(ctx context.Context) error {
 	return inst.opening.waitKeys(ctx)
 }
 
-// try loads the keys and opens the store. An attempt may open only the signing keys, which suffices
+// tryOpen loads the keys and opens the store. An attempt may open only the signing keys, which suffices
 // for requests that do not need the store.
-func (inst *instance) try(ctx context.Context) error {
+func (inst *instance) tryOpen(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	for i := range inst.rings {
@@ -196,8 +196,8 @@ func (inst *instance) use(ctx context.Context, store *openStore, secret []byte) 
 	return inst.OpenAudit()
 }
 
-// moves reports whether the instance that is replaced uses another store.
-func (inst *instance) moves(before *instance) bool {
+// changesStore reports whether the instance that is replaced uses another store.
+func (inst *instance) changesStore(before *instance) bool {
 	if before == nil || !before.ready.Load() {
 		return false
 	}
@@ -210,8 +210,8 @@ func (inst *instance) close() error {
 	inst.opening.end()
 	inst.ready.Store(false)
 	err := inst.CloseAudit()
-	if inst.forget != nil {
-		err = errors.Join(err, inst.forget())
+	if inst.releaseMemory != nil {
+		err = errors.Join(err, inst.releaseMemory())
 	}
 	if inst.release == nil {
 		return err

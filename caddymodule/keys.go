@@ -95,7 +95,7 @@ func (r *ringPlan) set(records []keyring.Record, at time.Time) error {
 func (k *keyStore) change(
 	ctx context.Context, r *ringPlan, plan func([]keyring.Record, time.Time) ([]keyring.Record, bool, error),
 ) (records []keyring.Record, err error) {
-	err = k.locked(ctx, func() error {
+	err = k.withLock(ctx, func() error {
 		current, err := k.loadRing(ctx, r)
 		if err != nil {
 			return err
@@ -133,8 +133,8 @@ func (inst *instance) rotateKeys(ctx context.Context) error {
 
 var errKeyFiles = errors.New("the signing keys are files: replace them and reload")
 
-// locked calls do while holding the lock of the storage.
-func (k *keyStore) locked(ctx context.Context, do func() error) (err error) {
+// withLock calls do while holding the lock of the storage.
+func (k *keyStore) withLock(ctx context.Context, do func() error) (err error) {
 	if err := k.storage.Lock(ctx, k.prefix); err != nil {
 		return fmt.Errorf("locking the storage of signing keys: %w", err)
 	}
@@ -177,7 +177,7 @@ func (k *keyStore) idSecret(ctx context.Context) ([]byte, error) {
 	if err != nil || secret != nil {
 		return secret, err
 	}
-	err = k.locked(ctx, func() error {
+	err = k.withLock(ctx, func() error {
 		if secret, err = k.loadSecret(ctx); err != nil || secret != nil {
 			return err
 		}

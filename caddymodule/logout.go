@@ -21,8 +21,8 @@ func (inst *instance) addLogout(h *Handler) error {
 	inst.own = append(inst.own, logoutapi.New(logoutapi.Config{
 		Path: h.Path, Listeners: listeners, Verifier: inst.verifier, Logouts: inst.logouts,
 		ClientIP: observe.ClientIP, Observer: observer{inst},
-		Heard: func(ctx context.Context, heard *logoutapi.Heard) {
-			inst.Heard(ctx, heard, describeRows(inst.logouts.Seen(heard.Trust)))
+		Report: func(ctx context.Context, heard *logoutapi.Result) {
+			inst.ReportIssuerEvent(ctx, heard, describeRows(inst.logouts.Seen(heard.Trust)))
 		},
 	}))
 	inst.ShowIssuerEvents()

@@ -40,11 +40,11 @@ func (inst *instance) addOAuth(h *Handler) error {
 	if err != nil {
 		return err
 	}
-	inst.forget = func() error { _, err := memories.Delete(h.Issuer); return err }
+	inst.releaseMemory = func() error { _, err := memories.Delete(h.Issuer); return err }
 	c.Memory = memory.(sharedMemory).Memory
 	api, err := oauthapi.New(c)
 	if err != nil {
-		return errors.Join(fmt.Errorf("oauth: %w", err), inst.forget())
+		return errors.Join(fmt.Errorf("oauth: %w", err), inst.releaseMemory())
 	}
 	inst.own = append(inst.own, api)
 	return nil

@@ -64,7 +64,7 @@ func (o *opening) begin(inst *instance) {
 func (o *opening) run(ctx context.Context, inst *instance) {
 	began, pause, said := time.Now(), openPauseFirst, false
 	for first := true; ; first = false {
-		err := inst.try(ctx)
+		err := inst.tryOpen(ctx)
 		if err == nil && !first {
 			inst.logger.Info("session store and signing keys are open now", zap.String("issuer", inst.issuer), zap.Duration("after", time.Since(began)))
 		}
@@ -72,7 +72,7 @@ func (o *opening) run(ctx context.Context, inst *instance) {
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		if by := passes(err); by && !said || !by && !first && said {
+		if by := isTemporary(err); by && !said || !by && !first && said {
 			inst.logger.Error("the session store or the signing keys cannot be opened; what needs them is answered with 503, and this is tried again until they can",
 				zap.String("issuer", inst.issuer), zap.String("store", engineOf(inst.opener)), zap.String("location", locationOf(inst.opener)), zap.Error(err))
 			said = by // logged once, and again if it becomes permanent
@@ -161,10 +161,10 @@ func (o *opening) failed() error {
 	return o.err
 }
 
-// passes reports whether a failure may be temporary: a server that does not respond, a full disk,
+// isTemporary reports whether a failure may be temporary: a server that does not respond, a full disk,
 // or another configuration that abandoned opening the same store. Other failures require the
 // operator.
-func passes(err error) bool {
+func isTemporary(err error) bool {
 	if errors.Is(err, sessions.ErrSetup) {
 		return false
 	}

@@ -23,8 +23,8 @@ type place struct {
 	hidden *Handler     // the handler before it whose endpoints have the same path; nil if there is none
 }
 
-// A way is a way for requests to get to an app.
-type way struct {
+// An upstreamRoute is a way for requests to get to an app.
+type upstreamRoute struct {
 	upstream string
 	by       string       // the listeners of the server
 	hosts    routes.Hosts // of the requests that take it
@@ -43,18 +43,18 @@ type layout struct {
 // validated: some routes are provisioned then, and others are still JSON.
 func findLayout(app *caddyhttp.App) (*layout, error) {
 	var all []place
-	var ways []way
+	var ways []upstreamRoute
 	for _, server := range app.Servers {
-		r := reach{server: server}
+		r := walker{server: server}
 		r.routes(server.Routes)
-		all, ways = append(all, r.places...), append(ways, r.ways...)
+		all, ways = append(all, r.places...), append(ways, r.upstreams...)
 		if server.Errors != nil { // that errors can lead to an app is documented
-			r = reach{server: server}
+			r = walker{server: server}
 			r.routes(server.Errors.Routes)
 			all = append(all, r.places...)
 		}
 	}
-	warnings := openWays(ways)
+	warnings := bypassWarnings(ways)
 	for i := range all {
 		p := &all[i]
 		if p.hidden != nil {
@@ -64,7 +64,7 @@ func findLayout(app *caddyhttp.App) (*layout, error) {
 			return nil, fmt.Errorf("auth_sessions %s is never reached: %s stands before it and answers every request; put auth_sessions first in its route, or in a handle of its own", p.Issuer, p.behind)
 		}
 		for j := range all[:i] {
-			if name := all[i].clashes(&all[j]); name != "" {
+			if name := all[i].conflict(&all[j]); name != "" {
 				return nil, fmt.Errorf("auth_sessions %s and %s have cookies of one name on one host, %s: in one of them write another in browser { cookie <name> }", all[j].Issuer, all[i].Issuer, name)
 			}
 		}
@@ -72,8 +72,8 @@ func findLayout(app *caddyhttp.App) (*layout, error) {
 	return &layout{all, warnings}, nil
 }
 
-// openWays returns warnings about ways to an app without identity if another way has it.
-func openWays(ways []way) (warnings []string) {
+// bypassWarnings returns warnings about ways to an app without identity if another way has it.
+func bypassWarnings(ways []upstreamRoute) (warnings []string) {
 	for i := range ways {
 		w := &ways[i]
 		guard := w.partly
@@ -109,23 +109,23 @@ type answerer struct {
 	hosts  routes.Hosts
 }
 
-// A reach is a walk through the handlers of a server, in the order in which requests reach them.
-type reach struct {
-	server   *caddyhttp.Server
-	invoked  []string     // the named routes that contain the walk, since a route may invoke itself
-	hosts    routes.Hosts // of the requests that get this far
-	taken    []string     // hosts of whose requests none gets this far
-	answered []answerer   // so far
-	guard    *Handler     // a handler with identity before everything that gets this far
-	partly   *Handler     // the same, before some of it
-	passed   []*Handler   // all handlers before everything that gets this far
-	places   []place
-	ways     []way
+// A walker walks through the handlers of a server, in the order in which requests reach them.
+type walker struct {
+	server    *caddyhttp.Server
+	invoked   []string     // the named routes that contain the walk, since a route may invoke itself
+	hosts     routes.Hosts // of the requests that get this far
+	taken     []string     // hosts of whose requests none gets this far
+	answered  []answerer   // so far
+	guard     *Handler     // a handler with identity before everything that gets this far
+	partly    *Handler     // the same, before some of it
+	passed    []*Handler   // all handlers before everything that gets this far
+	places    []place
+	upstreams []upstreamRoute
 }
 
 // routes walks through a list of routes. A route answers or guards all requests of a host only if
 // it matches all of them.
-func (r *reach) routes(list caddyhttp.RouteList) {
+func (r *walker) routes(list caddyhttp.RouteList) {
 	php := false // requests that match no file were rewritten, as by php_fastcgi
 	var taken routes.Taken
 	for i := range list {
@@ -135,16 +135,16 @@ func (r *reach) routes(list caddyhttp.RouteList) {
 		before := r.taken
 		r.hosts, r.taken = hosts.And(routes.HostsOf(sets)), slices.Concat(before, taken.Before(route))
 		for _, handler := range handlers {
-			r.meet(handler)
+			r.visit(handler)
 		}
 		r.hosts, r.taken = hosts, before
-		taken.Add(route, routes.Whole(sets, "*", "/*").And(hosts))
+		taken.Add(route, routes.UnconditionalHosts(sets, "*", "/*").And(hosts))
 		every := []string{"*", "/*"}
 		if php && slices.ContainsFunc(handlers, routes.RunsPHP) {
 			every = append(every, "*.php")
 		}
 		php = php || routes.RewritesToPHP(sets, handlers)
-		whole := routes.Whole(sets, every...)
+		whole := routes.UnconditionalHosts(sets, every...)
 		for at := answered; at < len(r.answered); at++ {
 			r.answered[at].hosts = whole.And(r.answered[at].hosts)
 		}
@@ -159,8 +159,8 @@ func (r *reach) routes(list caddyhttp.RouteList) {
 	}
 }
 
-// meet records what a handler answers, and walks through the routes inside it.
-func (r *reach) meet(handler any) {
+// visit records what a handler answers, and walks through the routes inside it.
+func (r *walker) visit(handler any) {
 	switch handler := handler.(type) {
 	case *caddyhttp.Subroute:
 		r.routes(handler.Routes)
@@ -168,7 +168,7 @@ func (r *reach) meet(handler any) {
 		r.invoke(handler.Name)
 	case *Handler:
 		if handler.app != nil || handler.Resolve() == nil { // its own validation reports what is wrong with it
-			r.places = append(r.places, place{handler, r.server, r.hosts, r.taken, r.answerer(0), r.hides(handler)})
+			r.places = append(r.places, place{handler, r.server, r.hosts, r.taken, r.answerer(0), r.hiddenBy(handler)})
 			r.passed = append(r.passed, handler)
 		}
 		if handler.Identity != nil && !handler.Identity.Shadow {
@@ -192,8 +192,8 @@ func (r *reach) meet(handler any) {
 	}
 }
 
-// hides returns the handler that everything passed before, if its endpoints have the path of this one's.
-func (r *reach) hides(handler *Handler) *Handler {
+// hiddenBy returns the handler that everything passed before, if its endpoints have the path of this one's.
+func (r *walker) hiddenBy(handler *Handler) *Handler {
 	at := slices.IndexFunc(r.passed, func(before *Handler) bool { return before.Path == handler.Path })
 	if at < 0 {
 		return nil
@@ -202,11 +202,11 @@ func (r *reach) hides(handler *Handler) *Handler {
 }
 
 // answer records that everything that gets this far is answered here.
-func (r *reach) answer(module string) { r.answered = append(r.answered, answerer{module, r.hosts}) }
+func (r *walker) answer(module string) { r.answered = append(r.answered, answerer{module, r.hosts}) }
 
 // answerer returns the module that answered everything that got this far, of those from an index on;
 // "" if there is none.
-func (r *reach) answerer(from int) string {
+func (r *walker) answerer(from int) string {
 	for _, a := range r.answered[from:] {
 		if r.hosts.Within(a.hosts) {
 			return a.module
@@ -216,10 +216,10 @@ func (r *reach) answerer(from int) string {
 }
 
 // proxy records the ways to the upstreams of a proxy, and what it answers.
-func (r *reach) proxy(handler *reverseproxy.Handler) {
+func (r *walker) proxy(handler *reverseproxy.Handler) {
 	for _, upstream := range handler.Upstreams {
 		if !routes.RunsPHP(handler) { // FastCGI serves many apps at one address
-			r.ways = append(r.ways, way{upstream.Dial, strings.Join(r.server.Listen, ", "), r.hosts, r.guard, r.partly})
+			r.upstreams = append(r.upstreams, upstreamRoute{upstream.Dial, strings.Join(r.server.Listen, ", "), r.hosts, r.guard, r.partly})
 		}
 	}
 	switch {
@@ -232,7 +232,7 @@ func (r *reach) proxy(handler *reverseproxy.Handler) {
 }
 
 // invoke walks through a named route.
-func (r *reach) invoke(name string) {
+func (r *walker) invoke(name string) {
 	route, ok := r.server.NamedRoutes[name]
 	if !ok || slices.Contains(r.invoked, name) {
 		return
@@ -245,7 +245,7 @@ func (r *reach) invoke(name string) {
 // responses walks through the routes that handle some of a proxy's responses, and reports whether
 // requests continue after one of them, as with forward_auth. That does not apply to routes for
 // server errors.
-func (r *reach) responses(list []caddyhttp.ResponseHandler) (goOn bool) {
+func (r *walker) responses(list []caddyhttp.ResponseHandler) (goOn bool) {
 	before, guard, passed := len(r.answered), r.guard, len(r.passed)
 	for i := range list {
 		r.routes(list[i].Routes)

@@ -16,23 +16,23 @@ func (c *creation) decide(s *Session) error {
 	if err != nil {
 		return err
 	}
-	if c.claimsClient() || c.ofConsole(s) != c.req.Console {
+	if c.claimsClient() || c.isConsoleSession(s) != c.req.Console {
 		return ErrClient
 	}
 	s.Impersonation, s.Rule = decision.Impersonation, decision.Rule
-	return c.takeReport(s)
+	return c.setReported(s)
 }
 
 // unknownAddress stands for the address of a request that has none, such as one over a Unix socket.
 const unknownAddress = "unknown"
 
-// takeReport stores the client that the caller reports, if a rule allows that.
-func (c *creation) takeReport(s *Session) error {
+// setReported stores the client that the caller reports, if a rule allows that.
+func (c *creation) setReported(s *Session) error {
 	if !c.req.ReportedIP.IsValid() {
 		return nil
 	}
 	caller, in := c.req.Caller, c.input(c.req.Caller, s)
-	may := func(r Rule) bool { return r.From == caller.From() && caller.knows(r.When) && r.When.Holds(in) }
+	may := func(r Rule) bool { return r.From == caller.From() && caller.knowsClaims(r.When) && r.When.Holds(in) }
 	if !slices.ContainsFunc(c.ReportClient, may) {
 		return ErrReport
 	}
@@ -90,9 +90,9 @@ func (c *creation) shadow(ctx context.Context, wanted *Session, cause error) {
 	c.report(ctx, &Event{Kind: event.Shadowed, Session: &tried, IP: c.req.IP, Err: err})
 }
 
-// admitted makes the checks that precede storing a session.
-func (c *creation) admitted(ctx context.Context, wanted *Session) error {
-	err := c.signedIn(ctx, wanted)
+// admit makes the checks that precede storing a session.
+func (c *creation) admit(ctx context.Context, wanted *Session) error {
+	err := c.checkSignedIn(ctx, wanted)
 	if err == nil {
 		err = c.observer().Before(ctx, event.Created, wanted)
 	}
@@ -102,18 +102,18 @@ func (c *creation) admitted(ctx context.Context, wanted *Session) error {
 	return err
 }
 
-// signedIn returns an error if the issuer has logged the caller out since they authenticated.
-func (c *creation) signedIn(ctx context.Context, s *Session) error {
+// checkSignedIn returns an error if the issuer has logged the caller out since they authenticated.
+func (c *creation) checkSignedIn(ctx context.Context, s *Session) error {
 	if c.SignedOut == nil {
 		return nil
 	}
 	return c.SignedOut(ctx, c.req.Caller, s)
 }
 
-// stillAdmitted checks again after the session was stored: a logout in the meantime did not find
+// admitAgain checks again after the session was stored: a logout in the meantime did not find
 // its row, or left a mark that is found now.
-func (c *creation) stillAdmitted(ctx context.Context, stored *Session) error {
-	err := c.signedIn(ctx, stored)
+func (c *creation) admitAgain(ctx context.Context, stored *Session) error {
+	err := c.checkSignedIn(ctx, stored)
 	if err == nil {
 		return nil
 	}

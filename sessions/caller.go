@@ -58,10 +58,10 @@ type recorded struct {
 	authAt   time.Time
 }
 
-// knows reports whether every claim that the condition reads is known, present or absent. A
+// knowsClaims reports whether every claim that the condition reads is known, present or absent. A
 // condition must not be evaluated otherwise: it may hold because a claim is absent, and an
 // unrecorded claim must not count as absent.
-func (c *Caller) knows(when Condition) bool {
+func (c *Caller) knowsClaims(when Condition) bool {
 	if c.recorded == nil || c.recorded.Whole {
 		return true
 	}
@@ -133,7 +133,7 @@ const maxSID = 255
 
 // satisfies reports whether the condition, which depends only on the caller, is known to hold.
 func (c *Caller) satisfies(when Condition) bool {
-	return c.knows(when) && when.Holds(&RuleInput{Caller: c})
+	return c.knowsClaims(when) && when.Holds(&RuleInput{Caller: c})
 }
 
 // clientClaims are the claims in which issuers name the client that a token was issued to. If the

@@ -176,16 +176,16 @@ func (h HasClaim) Holds(in *RuleInput) bool {
 	}
 	switch value := value.(type) {
 	case []any:
-		return slices.ContainsFunc(value, h.is)
+		return slices.ContainsFunc(value, h.matches)
 	case map[string]any:
 		member := value[h.Value]
 		return member != nil && member != any(false)
 	default:
-		return h.is(value)
+		return h.matches(value)
 	}
 }
 
-func (h HasClaim) is(value any) bool {
+func (h HasClaim) matches(value any) bool {
 	text, ok := scalar(value)
 	return ok && text == h.Value
 }

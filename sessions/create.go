@@ -69,10 +69,10 @@ func (c *creation) create(ctx context.Context) (*Grant, error) {
 		c.observe(ctx, event.Denied, wanted, err)
 		return nil, err
 	}
-	if err := c.admitted(ctx, wanted); err != nil {
+	if err := c.admit(ctx, wanted); err != nil {
 		return nil, err
 	}
-	grant, created, count, err := c.put(ctx, *wanted)
+	grant, created, count, err := c.insert(ctx, *wanted)
 	if err != nil {
 		err = fmt.Errorf("storing session: %w", err)
 		c.observe(ctx, event.Failed, wanted, err)
@@ -80,13 +80,13 @@ func (c *creation) create(ctx context.Context) (*Grant, error) {
 	}
 	kind, stored := event.Created, &grant.Session
 	if created {
-		if err := c.stillAdmitted(ctx, stored); err != nil {
+		if err := c.admitAgain(ctx, stored); err != nil {
 			return nil, err
 		}
 		now = stored.RotatedAt
 	} else {
 		kind = event.Repeated
-		if err := c.repeatable(stored, wanted, now); err != nil {
+		if err := c.checkRepeat(stored, wanted, now); err != nil {
 			c.observe(ctx, event.Denied, wanted, err)
 			return nil, err
 		}
@@ -102,9 +102,9 @@ func (c *creation) create(ctx context.Context) (*Grant, error) {
 	return grant, nil
 }
 
-// put calls Store.Create with the store's time in place of this node's, and returns a grant of the
+// insert calls Store.Create with the store's time in place of this node's, and returns a grant of the
 // stored session.
-func (c *creation) put(ctx context.Context, row Session) (g *Grant, created bool, count int, err error) {
+func (c *creation) insert(ctx context.Context, row Session) (g *Grant, created bool, count int, err error) {
 	life := row.ExpiresAt.Sub(row.CreatedAt)
 	row.CreatedAt, row.RotatedAt, row.ExpiresAt = time.Time{}, time.Time{}, time.Time{}.Add(life)
 	g = new(Grant)
@@ -180,15 +180,15 @@ func (c *creation) setLife(s *Session) error {
 	}
 	s.Idle = limits.Idle
 	if c.req.Link {
-		s.Pending = &Pending{Life: life, ReturnTo: c.req.ReturnTo, ByActor: c.opensThemselves()}
+		s.Pending = &Pending{Life: life, ReturnTo: c.req.ReturnTo, ByActor: c.callerOpensLinks()}
 		life = c.LinkTTL
 	}
 	s.ExpiresAt = s.CreatedAt.Add(life)
 	return nil
 }
 
-// opensThemselves reports whether the caller is a person who signs in where links are opened.
-func (c *creation) opensThemselves() bool {
+// callerOpensLinks reports whether the caller is a person who signs in where links are opened.
+func (c *creation) callerOpensLinks() bool {
 	trust := c.trust(c.req.Caller.Issuer)
 	return c.SignIn != "" && trust != nil && trust.Name == c.SignIn && !c.req.Caller.IsMachine()
 }
@@ -233,12 +233,12 @@ func writeParts(w interface{ Write([]byte) (int, error) }, parts ...string) {
 	}
 }
 
-// repeatable returns nil if the stored session may be returned again for the wanted one.
-func (c *creation) repeatable(stored, wanted *Session, now time.Time) error {
+// checkRepeat returns nil if the stored session may be returned again for the wanted one.
+func (c *creation) checkRepeat(stored, wanted *Session, now time.Time) error {
 	if subtle.ConstantTimeCompare(stored.RequestHash, wanted.RequestHash) != 1 || len(wanted.RequestHash) == 0 {
 		return ErrIdempotencyMismatch
 	}
-	if (stored.Pending == nil) != (wanted.Pending == nil) || !c.live(stored, now) || stored.Impersonation != wanted.Impersonation || stored.Generation != 0 || now.Sub(stored.RotatedAt) > repeatWindow {
+	if (stored.Pending == nil) != (wanted.Pending == nil) || !c.isLive(stored, now) || stored.Impersonation != wanted.Impersonation || stored.Generation != 0 || now.Sub(stored.RotatedAt) > repeatWindow {
 		return ErrIdempotencySpent
 	}
 	return nil

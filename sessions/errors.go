@@ -45,7 +45,7 @@ var (
 	errNotRecorded  = fmt.Errorf("%w: no rule allows it by what was recorded of the caller's claims", ErrDenied)
 	errProtected    = fmt.Errorf("%w: the user is protected", ErrDenied)
 	errCallerOwn    = fmt.Errorf("%w: the token is one of ours", ErrDenied)
-	errOldName      = fmt.Errorf("%w: %w", ErrDenied, ErrUserID)
+	errOldUserID    = fmt.Errorf("%w: %w", ErrDenied, ErrUserID)
 	errCallerActing = fmt.Errorf("%w: the token acts for somebody else", ErrDenied)
 )
 

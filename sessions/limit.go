@@ -63,14 +63,14 @@ type limitKey struct {
 
 // evict revokes what exceeds the limit, the least recently used first.
 func (e *eviction) evict(ctx context.Context) error {
-	found, err := e.counted(ctx)
+	found, err := e.countedSessions(ctx)
 	if err != nil || len(found) <= e.MaxPerUser {
 		return err
 	}
 	// Expired sessions do not count. Sweeping is cheap if nothing is due.
 	deleted, err := e.Store.Sweep(ctx, limitSweep, e.observer().Expired)
 	if err == nil && deleted > 0 {
-		found, err = e.counted(ctx)
+		found, err = e.countedSessions(ctx)
 	}
 	if err != nil {
 		return err
@@ -83,7 +83,7 @@ func (e *eviction) evict(ctx context.Context) error {
 		switch {
 		case err != nil && !errors.Is(err, ErrNotFound):
 			return fmt.Errorf("reading session: %w", err)
-		case err == nil && e.live(&row, e.created.RotatedAt) && row.RotatedAt.After(oldest.used):
+		case err == nil && e.isLive(&row, e.created.RotatedAt) && row.RotatedAt.After(oldest.used):
 			oldest.used = row.RotatedAt // used since then: another session may be older
 			at, _ := slices.BinarySearchFunc(found, oldest, byUse)
 			found = slices.Insert(found, at, oldest)
@@ -106,9 +106,9 @@ type sessionUse struct {
 
 func byUse(a, b sessionUse) int { return a.used.Compare(b.used) }
 
-// counted returns the sessions of sameKind without those that are pending, which do not count. Only
+// countedSessions returns the sessions of sameKind without those that are pending, which do not count. Only
 // sessions created within LinkTTL can be pending.
-func (e *eviction) counted(ctx context.Context) ([]sessionUse, error) {
+func (e *eviction) countedSessions(ctx context.Context) ([]sessionUse, error) {
 	found, err := e.sameKind(ctx)
 	if err != nil {
 		return nil, err

@@ -82,8 +82,8 @@ type unionPart struct {
 	next string    // cursor of the page after it
 }
 
-// gave reports whether the row, or one after it, has been returned.
-func (u *union) gave(s *Session) bool {
+// hasReturned reports whether the row, or one after it, has been returned.
+func (u *union) hasReturned(s *Session) bool {
 	return u.ID != nil && !newer(&Session{CreatedAt: time.UnixMilli(u.Created), ID: string(u.ID)}, s)
 }
 
@@ -111,7 +111,7 @@ func (l listing) fill(ctx context.Context, query Query, p *unionPart, at *union)
 
 // drop removes the rows that have been returned, and moves on at the end of the page.
 func (p *unionPart) drop(at *union) {
-	for len(p.rows) > 0 && at.gave(&p.rows[0]) {
+	for len(p.rows) > 0 && at.hasReturned(&p.rows[0]) {
 		p.rows = p.rows[1:]
 	}
 	if len(p.rows) == 0 {
@@ -185,7 +185,7 @@ func (l *selection) walk(ctx context.Context, cursor string, pages int, rows fun
 			if !s.CreatedAt.After(end) {
 				return "", nil // all others are older
 			}
-			if l.filter.Covers(s) && l.live(s, now) && l.rights.Over(s) {
+			if l.filter.Covers(s) && l.isLive(s, now) && l.rights.Over(s) {
 				visit(s)
 			}
 		}

@@ -38,7 +38,7 @@ func (m *Manager) RightsOf(c *Caller, ip string) (*Rights, error) {
 func (m *Manager) ConsoleCaller(s *Session) (*Caller, error) {
 	trust := m.trust(s.Actor.Issuer)
 	switch {
-	case !m.ofConsole(s) || s.Impersonation || trust == nil:
+	case !m.isConsoleSession(s) || s.Impersonation || trust == nil:
 		return nil, ErrForbidden
 	case m.Store.Now().Sub(s.CreatedAt) > consoleAge:
 		return nil, ErrSignInAgain
@@ -100,7 +100,7 @@ func (m *Manager) Get(ctx context.Context, r *Rights, id string) (Session, error
 	if err != nil {
 		return Session{}, fmt.Errorf("reading session: %w", err)
 	}
-	if !m.live(&s, m.Store.Now()) || !r.Over(&s) {
+	if !m.isLive(&s, m.Store.Now()) || !r.Over(&s) {
 		return Session{}, ErrNotFound
 	}
 	return s, nil
@@ -191,7 +191,7 @@ func (m *Manager) RevokeRows(ctx context.Context, keys []Key, atOnce int, by Pri
 // Linked returns the pending session that a link opens, without opening it. The errors are those of
 // Open.
 func (m *Manager) Linked(ctx context.Context, req *OpenRequest) (Session, error) {
-	return (&opening{Manager: m, req: req}).look(ctx)
+	return (&opening{Manager: m, req: req}).preview(ctx)
 }
 
 // Open opens a pending session with the code of its link, which works once: the session begins, and
@@ -208,7 +208,7 @@ func (m *Manager) CurrentOf(ctx context.Context, c *Caller) (Session, error) {
 	if err != nil {
 		return Session{}, fmt.Errorf("reading session: %w", err)
 	}
-	if !c.Own || !m.live(&s, m.Store.Now()) || s.UserID != c.Subject || s.Pending != nil {
+	if !c.Own || !m.isLive(&s, m.Store.Now()) || s.UserID != c.Subject || s.Pending != nil {
 		return Session{}, ErrNotFound
 	}
 	return s, nil

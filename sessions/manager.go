@@ -106,7 +106,7 @@ func (m *Manager) Introspect(ctx context.Context, req *RefreshRequest) (Session,
 	if err != nil {
 		return Session{}, err
 	}
-	row, out, _, err := p.look(ctx)
+	row, out, _, err := p.dryRun(ctx)
 	if err == nil {
 		err = out.Err
 	}
@@ -165,12 +165,12 @@ func (m *Manager) mint(g *Grant, now time.Time) (err error) {
 func (m *Manager) input(c *Caller, s *Session) *RuleInput {
 	return &RuleInput{
 		Caller: c, UserID: s.UserID, Reason: s.Reason, ClientID: s.ClientID,
-		OtherClient: s.ClientID != cmp.Or(c.ClientID, m.Realm) && !m.Clients[s.ClientID] && !m.ofConsole(s),
+		OtherClient: s.ClientID != cmp.Or(c.ClientID, m.Realm) && !m.Clients[s.ClientID] && !m.isConsoleSession(s),
 	}
 }
 
-// ofConsole reports whether the session was created by a sign-in at the console.
-func (m *Manager) ofConsole(s *Session) bool {
+// isConsoleSession reports whether the session was created by a sign-in at the console.
+func (m *Manager) isConsoleSession(s *Session) bool {
 	return m.Minter.Console != "" && s.ClientID == m.Minter.Console
 }
 
@@ -224,11 +224,11 @@ func (m *Manager) RevokeFor(ctx context.Context, key Key, reason EndReason, e *E
 	return m.revokeFor(ctx, key, reason, revoker{by: e.By, ip: e.IP, jti: e.JTI})
 }
 
-// cutOff reports whether a cutoff revoked the session.
-func (m *Manager) cutOff(s *Session) bool { return m.Revocations.RevokedByCutoff(s.Ref()) }
+// revokedByCutoff reports whether a cutoff revoked the session.
+func (m *Manager) revokedByCutoff(s *Session) bool { return m.Revocations.RevokedByCutoff(s.Ref()) }
 
-// live reports whether the session is live at now.
-func (m *Manager) live(s *Session, now time.Time) bool { return s.Live(now) && !m.cutOff(s) }
+// isLive reports whether the session is live at now.
+func (m *Manager) isLive(s *Session, now time.Time) bool { return s.Live(now) && !m.revokedByCutoff(s) }
 
 // Ref returns the reference to the session of one of our access tokens.
 func (m *Manager) Ref(c *Caller) Ref {

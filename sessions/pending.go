@@ -92,14 +92,14 @@ func (o *opening) read() error {
 	return nil
 }
 
-// look implements Manager.Linked.
-func (o *opening) look(ctx context.Context) (Session, error) {
+// preview implements Manager.Linked.
+func (o *opening) preview(ctx context.Context) (Session, error) {
 	if err := o.read(); err != nil {
 		return Session{}, err
 	}
 	row, err := o.Store.Get(ctx, o.key)
 	if err != nil {
-		return Session{}, o.unread(err)
+		return Session{}, o.readError(err)
 	}
 	if err := o.refusal(&row, o.Store.Now()); err != nil {
 		return Session{}, err
@@ -135,16 +135,16 @@ func (o *opening) open(ctx context.Context) (*Grant, error) {
 		return next, write
 	})
 	if err != nil {
-		row, out = Session{Realm: o.Realm, ID: o.key.ID}, Outcome{Kind: event.Failed, Err: o.unread(err)}
+		row, out = Session{Realm: o.Realm, ID: o.key.ID}, Outcome{Kind: event.Failed, Err: o.readError(err)}
 		if errors.Is(out.Err, ErrLink) {
 			out.Kind = event.Denied
 		}
 	}
-	return o.opened(ctx, &row, now, out)
+	return o.finish(ctx, &row, now, out)
 }
 
-// opened reports the outcome, and mints the tokens if the session was opened.
-func (o *opening) opened(ctx context.Context, row *Session, now time.Time, out Outcome) (grant *Grant, err error) {
+// finish reports the outcome, and mints the tokens if the session was opened.
+func (o *opening) finish(ctx context.Context, row *Session, now time.Time, out Outcome) (grant *Grant, err error) {
 	happened := Event{Kind: out.Kind, Session: row, IP: o.req.IP, By: o.by(), Err: out.Err}
 	if out.Err == nil {
 		if grant, err = o.grant(row, now); err != nil {
@@ -170,8 +170,8 @@ func (o *opening) by() Principal {
 	return o.req.By.Actor
 }
 
-// unread returns the error for a row that a code names and that cannot be read.
-func (o *opening) unread(err error) error {
+// readError returns the error for a row that a code names and that cannot be read.
+func (o *opening) readError(err error) error {
 	if errors.Is(err, ErrNotFound) {
 		return errLinkUnknown
 	}
@@ -190,7 +190,7 @@ func (o *opening) present(row Session, fresh *Fresh, now time.Time) (next Sessio
 		return row, false, Outcome{Kind: event.Denied, Err: err}
 	}
 	if err := o.permit(&row); err != nil {
-		return end(row, now, EndPolicy, Outcome{Kind: event.Revoked, Err: fmt.Errorf("%w: %w", errLinkPolicy, err)})
+		return revokeRow(row, now, EndPolicy, Outcome{Kind: event.Revoked, Err: fmt.Errorf("%w: %w", errLinkPolicy, err)})
 	}
 	if now.After(row.RotatedAt) {
 		row.RotatedAt = now
@@ -212,7 +212,7 @@ func (o *opening) refusal(row *Session, now time.Time) error {
 	switch {
 	case row.Pending == nil || !hmac.Equal(o.mac, linkMAC(row, o.IDSecret)):
 		return errLinkCode
-	case !row.RevokedAt.IsZero() || o.cutOff(row):
+	case !row.RevokedAt.IsZero() || o.revokedByCutoff(row):
 		return errLinkRevoked
 	case !row.Live(now):
 		return errLinkExpired

@@ -108,7 +108,7 @@ func (p *Policy) mayAllow(c *Caller) bool {
 // mayHold reports whether the rule holds for the caller, or may hold for some sessions.
 func (r *Rule) mayHold(c *Caller) bool {
 	switch some, knows := r.When.(interface{ MayHold(c *Caller) bool }); {
-	case !c.knows(r.When):
+	case !c.knowsClaims(r.When):
 		return false
 	case r.When.PerSession():
 		return !knows || some.MayHold(c)
@@ -121,7 +121,7 @@ func (r *Rule) mayHold(c *Caller) bool {
 // depends on the client: a rule that holds for every client was not written with that in mind.
 func (r *Rule) permits(in *RuleInput) error {
 	switch {
-	case !in.Caller.knows(r.When):
+	case !in.Caller.knowsClaims(r.When):
 		return errNotRecorded
 	case !r.When.Holds(in):
 		return errNoRule

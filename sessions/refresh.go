@@ -34,7 +34,7 @@ type presentation struct {
 
 // refresh implements Manager.Refresh.
 func (p *presentation) refresh(ctx context.Context) (*Grant, error) {
-	if err := p.bound(); err != nil {
+	if err := p.checkClient(); err != nil {
 		return nil, err
 	}
 	signer, err := p.Minter.Keys.Refresh.Signing(p.Store.Now())
@@ -76,12 +76,12 @@ func (p *presentation) refresh(ctx context.Context) (*Grant, error) {
 	return grant, happened.Err
 }
 
-// bound returns why the client may not use the refresh token: it belongs to another client (RFC
+// checkClient returns why the client may not use the refresh token: it belongs to another client (RFC
 // 6749 section 6), or did not come from where it lives. The session is not affected.
-func (p *presentation) bound() error {
+func (p *presentation) checkClient() error {
 	switch {
 	case p.req.Cookies != p.token.Cookies:
-		return errMoved
+		return errWrongPlace
 	case p.req.Client != "" && p.req.Client != p.token.ClientID:
 		return ErrOtherClient
 	case p.req.Client != "" || !p.token.ClientAuth && !p.Minter.Confidential[p.token.ClientID]:
@@ -102,7 +102,7 @@ func (p *presentation) rotate(ctx context.Context) (row Session, now time.Time, 
 			return row, at, out, err
 		}
 		if rotated {
-			row, out, err = p.endorse(ctx, row)
+			row, out, err = p.permitRotated(ctx, row)
 			return row, at, out, err
 		}
 	}
@@ -114,10 +114,10 @@ func (p *presentation) rotate(ctx context.Context) (row Session, now time.Time, 
 	return row, now, out, err
 }
 
-// endorse applies the policy to a row that has been rotated already, as present does before a
+// permitRotated applies the policy to a row that has been rotated already, as present does before a
 // rotation. If the policy refuses, the session is revoked.
-func (p *presentation) endorse(ctx context.Context, row Session) (Session, Outcome, error) {
-	if p.cutOff(&row) {
+func (p *presentation) permitRotated(ctx context.Context, row Session) (Session, Outcome, error) {
+	if p.revokedByCutoff(&row) {
 		return row, Outcome{Kind: event.Denied, Err: errRevoked}, nil
 	}
 	no := p.permit(&row)
@@ -130,7 +130,7 @@ func (p *presentation) endorse(ctx context.Context, row Session) (Session, Outco
 
 // present is the transition of a row when a refresh token is presented.
 func (p *presentation) present(row Session, now time.Time) (next Session, write bool, out Outcome) {
-	if p.cutOff(&row) {
+	if p.revokedByCutoff(&row) {
 		return row, false, Outcome{Kind: event.Denied, Err: errRevoked}
 	}
 	rules := Rotation{Grace: p.Grace, Permit: p.permit}
@@ -174,7 +174,7 @@ func (p *presentation) permit(row *Session) error {
 	case trust == nil:
 		return errUntrusted
 	case CheckUserID(row.UserID) != nil, CheckUserID(row.Actor.Subject) != nil: // from a release that accepted more
-		return errOldName
+		return errOldUserID
 	}
 	caller := p.Policy.recorded(row, trust)
 	if !trust.Accepts(caller) {
@@ -194,7 +194,7 @@ func (p *presentation) permit(row *Session) error {
 
 // current implements Manager.Current.
 func (p *presentation) current(ctx context.Context) (Session, error) {
-	row, out, write, err := p.look(ctx)
+	row, out, write, err := p.dryRun(ctx)
 	if err != nil {
 		return Session{}, err
 	}
@@ -206,7 +206,7 @@ func (p *presentation) current(ctx context.Context) (Session, error) {
 		return next, write
 	})
 	if err != nil {
-		return Session{}, unread(err)
+		return Session{}, rowError(err)
 	}
 	if out.Err == nil { // by the store's time it is still within the grace period
 		return row, nil
@@ -216,20 +216,20 @@ func (p *presentation) current(ctx context.Context) (Session, error) {
 	return row, out.Err
 }
 
-// look reads the row, and returns what presenting the token would do.
-func (p *presentation) look(ctx context.Context) (row Session, out Outcome, write bool, err error) {
-	if err = p.bound(); errors.Is(err, ErrOtherClient) {
+// dryRun reads the row, and returns what presenting the token would do.
+func (p *presentation) dryRun(ctx context.Context) (row Session, out Outcome, write bool, err error) {
+	if err = p.checkClient(); errors.Is(err, ErrOtherClient) {
 		return row, out, false, err
 	}
 	if row, err = p.Store.Get(ctx, p.token.Session); err != nil {
-		return row, out, false, unread(err)
+		return row, out, false, rowError(err)
 	}
 	_, write, out = p.inspect(row, p.Store.Now())
 	return row, out, write, nil
 }
 
-// unread returns the error for a row that a refresh token names and that cannot be read.
-func unread(err error) error {
+// rowError returns the error for a row that a refresh token names and that cannot be read.
+func rowError(err error) error {
 	if errors.Is(err, ErrNotFound) {
 		return errUnknown
 	}
@@ -239,7 +239,7 @@ func unread(err error) error {
 // inspect is the transition of a row when a refresh token is presented for something other than a
 // refresh.
 func (p *presentation) inspect(row Session, now time.Time) (next Session, write bool, out Outcome) {
-	if p.cutOff(&row) {
+	if p.revokedByCutoff(&row) {
 		return row, false, Outcome{Kind: event.Denied, Err: errRevoked}
 	}
 	rules := Rotation{Grace: p.Grace}

@@ -31,7 +31,7 @@ var (
 	errTokenKey     = fmt.Errorf("%w: of a key that is not ours, or no longer", ErrGrant)
 	errTokenClaims  = fmt.Errorf("%w: by its claims, which we signed", ErrGrant)
 	errClientGone   = fmt.Errorf("%w: its client, which had to authenticate, no longer exists", ErrGrant)
-	errMoved        = fmt.Errorf("%w: not where it belongs, in its cookie or elsewhere", ErrGrant)
+	errWrongPlace   = fmt.Errorf("%w: not where it belongs, in its cookie or elsewhere", ErrGrant)
 	errUnknown      = fmt.Errorf("%w: session unknown", ErrGrant)
 	errForeign      = fmt.Errorf("%w: not of this session's user or client", ErrGrant)
 	errRevoked      = fmt.Errorf("%w: session revoked", ErrGrant)
@@ -106,14 +106,14 @@ type Outcome struct {
 // now and are signed with the current key. Presenting the live token proves that it arrived, and so
 // do its access tokens (Confirm).
 func (r *Rotation) Present(row Session, p *Presented, fresh *Fresh, now time.Time) (next Session, write bool, out Outcome) {
-	if err := alive(&row, p, now); err != nil {
+	if err := checkLive(&row, p, now); err != nil {
 		return row, false, Outcome{Kind: event.Denied, Err: err}
 	}
 	if reason, out := r.misuse(&row, p, now); out.Err != nil {
-		return end(row, now, reason, out)
+		return revokeRow(row, now, reason, out)
 	}
 	if err := r.Permit(&row); err != nil {
-		return end(row, now, EndPolicy, Outcome{Kind: event.Revoked, Err: fmt.Errorf("%w: %w", errPolicy, err)})
+		return revokeRow(row, now, EndPolicy, Outcome{Kind: event.Revoked, Err: fmt.Errorf("%w: %w", errPolicy, err)})
 	}
 	if !p.isLive(&row) {
 		return r.retry(row, fresh, now)
@@ -156,11 +156,11 @@ func (r *Rotation) Confirm(row Session, generation uint64, now time.Time) (next 
 // so that nobody can test a copied token unnoticed. Otherwise nothing is stored, and the zero
 // Outcome means that the token is valid.
 func (r *Rotation) Inspect(row Session, p *Presented, now time.Time) (next Session, write bool, out Outcome) {
-	if err := alive(&row, p, now); err != nil {
+	if err := checkLive(&row, p, now); err != nil {
 		return row, false, Outcome{Kind: event.Denied, Err: err}
 	}
 	if reason, out := r.misuse(&row, p, now); out.Err != nil {
-		return end(row, now, reason, out)
+		return revokeRow(row, now, reason, out)
 	}
 	return row, false, Outcome{}
 }
@@ -168,7 +168,7 @@ func (r *Rotation) Inspect(row Session, p *Presented, now time.Time) (next Sessi
 // misuse returns why a token of a live row proves that its session must be revoked. The Outcome is
 // zero if it is the live token, or the previous one within Grace.
 func (r *Rotation) misuse(row *Session, p *Presented, now time.Time) (EndReason, Outcome) {
-	live, before := p.isLive(row), p.isBefore(row)
+	live, before := p.isLive(row), p.isPrevious(row)
 	switch {
 	case p.Generation >= row.Generation && !live:
 		return EndStoreBehind, Outcome{Kind: event.StoreBehind, Err: errStoreBehind}
@@ -193,10 +193,10 @@ func (r *Rotation) isOver(row *Session, now time.Time) bool {
 	return max(0, now.Sub(begin)) >= r.Grace
 }
 
-// alive returns why a token of this row is not valid, before its generation is compared. A token
+// checkLive returns why a token of this row is not valid, before its generation is compared. A token
 // with another user or client than the row has no effect on the session: it cannot have been minted
 // from this row.
-func alive(row *Session, p *Presented, now time.Time) error {
+func checkLive(row *Session, p *Presented, now time.Time) error {
 	switch {
 	case row.UserID != p.UserID || row.ClientID != p.ClientID:
 		return errForeign
@@ -218,12 +218,12 @@ func (p *Presented) isLive(row *Session) bool {
 	return p.Generation == row.Generation && subtle.ConstantTimeCompare(row.Secret[:], p.Secret[:]) == 1
 }
 
-// isBefore reports whether p is the refresh token before the live one.
-func (p *Presented) isBefore(row *Session) bool {
+// isPrevious reports whether p is the refresh token before the live one.
+func (p *Presented) isPrevious(row *Session) bool {
 	return p.Generation+1 == row.Generation && subtle.ConstantTimeCompare(row.SecretPrev[:], p.Secret[:]) == 1
 }
 
-func end(row Session, now time.Time, reason EndReason, out Outcome) (Session, bool, Outcome) {
+func revokeRow(row Session, now time.Time, reason EndReason, out Outcome) (Session, bool, Outcome) {
 	row.RevokedAt, row.EndReason = now, reason
 	return row, true, out
 }

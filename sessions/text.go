@@ -93,7 +93,7 @@ func fold(s string) string {
 	if isASCII(s) {
 		return strings.ToLower(s)
 	}
-	for range mostFolds {
+	for range maxFolds {
 		folded := foldOnce(s)
 		if folded == s {
 			break
@@ -103,9 +103,9 @@ func fold(s string) string {
 	return s
 }
 
-// mostFolds is more than the number of folds until the text stops changing: 2, as far as known, and
+// maxFolds is more than the number of folds until the text stops changing: 2, as far as known, and
 // one to detect that.
-const mostFolds = 8
+const maxFolds = 8
 
 // foldOnce folds to upper case and then to lower case, since some letters are equal only in upper
 // case (ı and i) and others only in lower case (K and the Kelvin sign). A combining dot above a

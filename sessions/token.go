@@ -157,7 +157,7 @@ func (m *Minter) writeAccess(w *strictjson.Writer, s *Session, id string, issued
 		audience = []string{m.Console}
 	}
 	m.writeCommon(w, audience, s.UserID, s.ClientID, issued, expires, id)
-	w.Given("sid", s.ID)
+	w.TextIfSet("sid", s.ID)
 	if created := s.CreatedAt.UnixMilli(); created != 0 {
 		w.Int("sid_iat", created) // creation of the session, in milliseconds
 	}
@@ -165,11 +165,11 @@ func (m *Minter) writeAccess(w *strictjson.Writer, s *Session, id string, issued
 		w.Uint("gen", s.Generation)
 	}
 	if m.StoreID != nil {
-		w.Given("store", m.StoreID())
+		w.TextIfSet("store", m.StoreID())
 	}
 	if s.Impersonation {
 		writeActor(w, s.Actor)
-		w.Given("reason", s.Reason)
+		w.TextIfSet("reason", s.Reason)
 	}
 	m.writeKept(w, s, expires)
 }
@@ -184,8 +184,8 @@ func (m *Minter) writeCommon(w *strictjson.Writer, audience []string, user, clie
 	} else {
 		w.Texts("aud", audience)
 	}
-	w.Given("sub", user)
-	w.Given("client_id", client)
+	w.TextIfSet("sub", user)
+	w.TextIfSet("client_id", client)
 	w.Int("iat", issued.Unix())
 	w.Text("jti", id)
 }
@@ -223,7 +223,7 @@ func (m *Minter) Assertion(c *Caller, user string, actor Principal, audience []s
 	signer := func(claims []byte) (string, error) { return key.SignAs(assertionType, claims) }
 	return sign(signer, func(w *strictjson.Writer) {
 		m.writeCommon(w, audience, user, c.ClientID, now, expires, randomID())
-		w.Given("sid", c.SessionID)
+		w.TextIfSet("sid", c.SessionID)
 		if actor != (Principal{}) {
 			writeActor(w, actor)
 		}

@@ -99,7 +99,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	answer, err := route.serve(w, &request{Request: r, all: app.(Source).AdminInstances(), query: query, id: id})
 	if err != nil || answer == nil {
-		return fault(err)
+		return statusError(err)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
@@ -147,8 +147,8 @@ func refuse(status int, format string, args ...any) error {
 	return caddy.APIError{HTTPStatus: status, Err: fmt.Errorf(format, args...)}
 }
 
-// fault returns an error with its status.
-func fault(err error) error {
+// statusError returns an error with its status.
+func statusError(err error) error {
 	var known caddy.APIError
 	switch {
 	case err == nil:

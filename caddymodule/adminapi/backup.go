@@ -22,8 +22,8 @@ import (
 // where they take almost no space.
 const scratchName = "BACKUP-"
 
-// backingUp is held while a backup is made; only one is made at a time.
-var backingUp sync.Mutex
+// backupLock is held while a backup is made; only one is made at a time.
+var backupLock sync.Mutex
 
 // chunkTimeout is how long a client may take to receive a chunk of a backup.
 const chunkTimeout = time.Minute
@@ -39,7 +39,7 @@ type checkpointer interface {
 // sendBackup answers GET backup with a consistent copy of an embedded store, as a tar file that
 // backup.Read reads. It contains everything that was acknowledged before the request.
 func sendBackup(w http.ResponseWriter, r *request) (any, error) {
-	inst, err := r.ofOneStore()
+	inst, err := r.instanceOfOneStore()
 	if err != nil {
 		return nil, err
 	}
@@ -48,10 +48,10 @@ func sendBackup(w http.ResponseWriter, r *request) (any, error) {
 		return nil, refuse(http.StatusNotImplemented,
 			"store %s makes no copy of itself: back it up with the tools of its engine, or carry it over with caddy auth-sessions copy", inst.Engine)
 	}
-	if !backingUp.TryLock() {
+	if !backupLock.TryLock() {
 		return nil, refuse(http.StatusConflict, "another backup is under way: wait for it")
 	}
-	defer backingUp.Unlock()
+	defer backupLock.Unlock()
 	dir, err := scratch(inst.CopyDir)
 	if err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func sendBackup(w http.ResponseWriter, r *request) (any, error) {
 	name := backup.Name(time.Now())
 	w.Header().Set("Content-Type", "application/x-tar")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
-	paced := &paced{w: w, allow: func() error { return control.SetWriteDeadline(time.Now().Add(chunkTimeout)) }}
+	paced := &pacedWriter{w: w, allow: func() error { return control.SetWriteDeadline(time.Now().Add(chunkTimeout)) }}
 	if err := backup.Write(paced, dir, inst.Engine, time.Now()); err != nil {
 		inst.Logger.Error("backup was aborted; the client received an incomplete file", zap.Error(err))
 		panic(http.ErrAbortHandler) // a body that ends normally would pass for a complete one
@@ -103,14 +103,14 @@ func RemoveCopies(parent string) {
 	}
 }
 
-// paced gives each chunk its own timeout.
-type paced struct {
+// pacedWriter gives each chunk its own timeout.
+type pacedWriter struct {
 	w     io.Writer
 	allow func() error
 }
 
 // Write writes a chunk.
-func (p *paced) Write(data []byte) (int, error) {
+func (p *pacedWriter) Write(data []byte) (int, error) {
 	if err := p.allow(); err != nil {
 		return 0, err
 	}

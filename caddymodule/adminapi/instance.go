@@ -68,8 +68,8 @@ func (r *request) instance() (*Instance, error) {
 	return found[0], nil
 }
 
-// ofOneStore returns an instance if all selected ones share a store.
-func (r *request) ofOneStore() (*Instance, error) {
+// instanceOfOneStore returns an instance if all selected ones share a store.
+func (r *request) instanceOfOneStore() (*Instance, error) {
 	found, err := r.instances()
 	if err != nil {
 		return nil, err

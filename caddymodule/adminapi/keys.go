@@ -5,9 +5,9 @@ import (
 	"net/http"
 )
 
-// Refreshed is the response to POST keys/refresh: the trusted issuers as they are now. If the keys
+// RefreshResult is the response to POST keys/refresh: the trusted issuers as they are now. If the keys
 // of one could not be fetched, its error says why.
-type Refreshed struct {
+type RefreshResult struct {
 	Trust []TrustStatus `json:"trust"`
 }
 
@@ -17,7 +17,7 @@ func refreshKeys(_ http.ResponseWriter, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	answer := Refreshed{Trust: []TrustStatus{}}
+	answer := RefreshResult{Trust: []TrustStatus{}}
 	for _, inst := range found {
 		for i := range inst.Trusted {
 			issuer := &inst.Trusted[i]
@@ -35,8 +35,8 @@ func refreshKeys(_ http.ResponseWriter, r *request) (any, error) {
 	return answer, nil
 }
 
-// Rotated is the response to POST keys/rotate: the signing keys as they are now.
-type Rotated struct {
+// RotateResult is the response to POST keys/rotate: the signing keys as they are now.
+type RotateResult struct {
 	SigningKeys []SigningKey `json:"signing_keys"`
 }
 
@@ -52,5 +52,5 @@ func rotateKeys(_ http.ResponseWriter, r *request) (any, error) {
 	if err := inst.RotateKeys(r.Context()); err != nil {
 		return nil, err
 	}
-	return Rotated{signingKeys(inst.Rings, false)}, nil
+	return RotateResult{signingKeys(inst.Rings, false)}, nil
 }

@@ -77,16 +77,16 @@ func list(_ http.ResponseWriter, r *request) (any, error) {
 	return answer, nil
 }
 
-// Revoked is the response to a revocation. If More is set, repeat the request with Next as its
+// RevokeResult is the response to a revocation. If More is set, repeat the request with Next as its
 // cursor.
-type Revoked struct {
+type RevokeResult struct {
 	Revoked int    `json:"revoked"`
 	More    bool   `json:"more"`
 	Next    string `json:"next_cursor,omitempty"`
 }
 
-// Counted is the response to a dry run.
-type Counted struct {
+// CountResult is the response to a dry run.
+type CountResult struct {
 	WouldRevoke int    `json:"would_revoke"`
 	More        bool   `json:"more"`
 	Next        string `json:"next_cursor,omitempty"`
@@ -110,9 +110,9 @@ func revokeAll(_ http.ResponseWriter, r *request) (any, error) {
 		return nil, err
 	}
 	if dryRun {
-		return Counted{done.Revoked, done.More, done.Next}, nil
+		return CountResult{done.Revoked, done.More, done.Next}, nil
 	}
-	return Revoked{done.Revoked, done.More, done.Next}, nil
+	return RevokeResult{done.Revoked, done.More, done.Next}, nil
 }
 
 // revoke answers DELETE sessions/{id}.
@@ -127,12 +127,12 @@ func revoke(_ http.ResponseWriter, r *request) (any, error) {
 	}
 	if dryRun {
 		_, err := inst.Manager.Get(r.Context(), inst.Manager.Operator(), r.id)
-		return Counted{WouldRevoke: 1}, err
+		return CountResult{WouldRevoke: 1}, err
 	}
 	if err := inst.Manager.Revoke(r.Context(), inst.Manager.Operator(), r.id); err != nil {
 		return nil, err
 	}
-	return Revoked{Revoked: 1}, nil
+	return RevokeResult{Revoked: 1}, nil
 }
 
 // filter returns the filter of the request and its instance: everything if the request names

@@ -143,7 +143,7 @@ func statusOf(ctx context.Context, inst *Instance, keys bool) InstanceStatus {
 	}
 	s.SigningKeys = signingKeys(inst.Rings, keys)
 	if s.Ready {
-		s.Store.ask(ctx, inst.Ping)
+		s.Store.ping(ctx, inst.Ping)
 		if n, ok := inst.Live().Of(inst.Issuer); ok {
 			s.Sessions = &n
 		}
@@ -192,11 +192,11 @@ func signingKeys(rings []observe.Ring, public bool) []SigningKey {
 	return shown
 }
 
-// askTimeout is how long a store may take to respond.
-const askTimeout = 2 * time.Second
+// pingTimeout is how long a store may take to respond.
+const pingTimeout = 2 * time.Second
 
-func (s *StoreStatus) ask(ctx context.Context, ping func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+func (s *StoreStatus) ping(ctx context.Context, ping func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	began := time.Now()
 	err := ping(ctx)

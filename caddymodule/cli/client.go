@@ -42,8 +42,8 @@ func addJSON(cmd *cobra.Command, asJSON *bool) {
 	cmd.Flags().BoolVar(asJSON, "json", false, "Print JSON, for scripts")
 }
 
-// completeNothing prevents the shell from completing the values of flags with file names.
-func completeNothing(cmd *cobra.Command, flags ...string) {
+// disableCompletion prevents the shell from completing the values of flags with file names.
+func disableCompletion(cmd *cobra.Command, flags ...string) {
 	for _, flag := range flags {
 		_ = cmd.RegisterFlagCompletionFunc(flag, cobra.NoFileCompletions) // the flag exists
 	}
@@ -84,7 +84,7 @@ func (c *adminClient) query(pairs ...string) url.Values {
 
 // open sends a request. The caller must close the body of the response.
 func (c *adminClient) open(method, path string, query url.Values) (io.ReadCloser, error) {
-	if err := c.wantAdmin(); err != nil {
+	if err := c.requireAdmin(); err != nil {
 		return nil, err
 	}
 	address, err := caddycmd.DetermineAdminAPIAddress(c.address, nil, c.config, c.adapter)
@@ -98,13 +98,13 @@ func (c *adminClient) open(method, path string, query url.Values) (io.ReadCloser
 	// Caddy uses a new HTTP client for each request, which would keep its connection open.
 	resp, err := caddycmd.AdminAPIRequest(address, method, uri, http.Header{"Connection": {"close"}}, nil)
 	if err != nil {
-		return nil, adminAnswer(address, err)
+		return nil, adminError(address, err)
 	}
 	return resp.Body, nil
 }
 
-// wantAdmin returns an error if a configuration is named and has no admin endpoint.
-func (c *adminClient) wantAdmin() error {
+// requireAdmin returns an error if a configuration is named and has no admin endpoint.
+func (c *adminClient) requireAdmin() error {
 	if c.address != "" || c.config == "" {
 		return nil
 	}
@@ -132,8 +132,8 @@ func (c *adminClient) call(method, path string, query url.Values, into any) erro
 	return nil
 }
 
-// adminAnswer returns the error for a failed request, with what to do next.
-func adminAnswer(address string, err error) error {
+// adminError returns the error for a failed request, with what to do next.
+func adminError(address string, err error) error {
 	_, answer, refused := strings.Cut(err.Error(), "caddy responded with error: HTTP ")
 	if !refused {
 		return fmt.Errorf("no Caddy answers at its admin endpoint %s: start it, or name the endpoint by --address, or by --config with the running configuration; with \"admin off\" it has none (%w)", address, err)

@@ -144,7 +144,7 @@ func (c *copier) row(ctx context.Context, row *sessions.Session, report *copyRep
 		atomic.AddInt64(&report.Created, 1)
 	case !sameSession(&have, row):
 		return fmt.Errorf("session %s: %w", row.ID, errDiffers)
-	case !behind(&have, row):
+	case !isBehind(&have, row):
 		atomic.AddInt64(&report.Newer, 1)
 		return nil
 	default:
@@ -157,7 +157,7 @@ func (c *copier) row(ctx context.Context, row *sessions.Session, report *copyRep
 func (c *copier) update(ctx context.Context, row *sessions.Session) error {
 	return c.retry(ctx, func() error {
 		_, err := c.to.Update(ctx, row.Key(), func(have sessions.Session, _ time.Time) (sessions.Session, bool) {
-			return *row, behind(&have, row)
+			return *row, isBehind(&have, row)
 		})
 		return err
 	})
@@ -179,8 +179,8 @@ func sameSession(a, b *sessions.Session) bool {
 	return a.Key() == b.Key() && a.UserID == b.UserID && a.Impersonation == b.Impersonation && a.Actor == b.Actor && a.CreatedAt.Equal(b.CreatedAt)
 }
 
-// behind reports whether the row of the source is a later state of the target's.
-func behind(have, row *sessions.Session) bool {
+// isBehind reports whether the row of the source is a later state of the target's.
+func isBehind(have, row *sessions.Session) bool {
 	switch {
 	case !have.RevokedAt.IsZero():
 		return false
@@ -189,12 +189,12 @@ func behind(have, row *sessions.Session) bool {
 	case !row.RevokedAt.IsZero():
 		return true
 	default:
-		return later(row, have)
+		return isLater(row, have)
 	}
 }
 
-// later reports whether a is a later state of the same generation as b: confirmed or renewed.
-func later(a, b *sessions.Session) bool {
+// isLater reports whether a is a later state of the same generation as b: confirmed or renewed.
+func isLater(a, b *sessions.Session) bool {
 	return a.Generation == b.Generation && a.Secret == b.Secret && a.Confirmed >= b.Confirmed && !a.RotatedAt.Before(b.RotatedAt) &&
 		(a.Confirmed > b.Confirmed || a.RotatedAt.After(b.RotatedAt))
 }
@@ -209,7 +209,7 @@ func (c *copier) check(ctx context.Context, row *sessions.Session) error {
 		return fmt.Errorf("session %s: %w", row.ID, err)
 	case reflect.DeepEqual(have, *row):
 		return nil
-	case !sameSession(&have, row) || behind(&have, row) || have.Generation == row.Generation && have.RevokedAt.IsZero() && !later(&have, row):
+	case !sameSession(&have, row) || isBehind(&have, row) || have.Generation == row.Generation && have.RevokedAt.IsZero() && !isLater(&have, row):
 		return fmt.Errorf("session %s: it is not what was copied; repeat the command", row.ID)
 	default:
 		return nil // it has a newer state in the target

@@ -21,7 +21,7 @@ type explainer struct {
 	read    ReadBlock
 	envFile []string
 	offline bool
-	asked   explain.Asked
+	asked   explain.Request
 }
 
 func explainCommand(read ReadBlock) *cobra.Command {
@@ -53,7 +53,7 @@ storage. With --offline, nobody is asked. --envfile is that of caddy run.
 	cmd.Flags().StringVarP(&e.asked.User, "user", "u", "", "Whose session the caller would ask for")
 	cmd.Flags().StringVar(&e.asked.Reason, "reason", "", "The reason that the caller would give")
 	cmd.Flags().StringVar(&e.asked.Client, "client", "", "The client_id that the caller would name")
-	completeNothing(cmd, "user", "reason", "client")
+	disableCompletion(cmd, "user", "reason", "client")
 	return cmd
 }
 

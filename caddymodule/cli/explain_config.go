@@ -156,7 +156,7 @@ func (e *explainer) loadSite(ctx context.Context, tokenIssuer string) (*explain.
 	if err := json.Unmarshal(config, &raw); err != nil {
 		return nil, fmt.Errorf("reading the configuration: %w", err)
 	}
-	caddyCtx, err := caddy.ProvisionContext(&caddy.Config{StorageRaw: raw.Storage, Logging: quiet()})
+	caddyCtx, err := caddy.ProvisionContext(&caddy.Config{StorageRaw: raw.Storage, Logging: errorsOnly()})
 	if err != nil {
 		return nil, fmt.Errorf("reading the storage of the configuration: %w", err)
 	}
@@ -185,8 +185,8 @@ func (e *explainer) serverKeys(issuer string) *adminapi.InstanceStatus {
 	return &overview.Instances[0]
 }
 
-// quiet logs only errors.
-func quiet() *caddy.Logging {
+// errorsOnly logs only errors.
+func errorsOnly() *caddy.Logging {
 	return &caddy.Logging{Logs: map[string]*caddy.CustomLog{caddy.DefaultLoggerName: {BaseLog: caddy.BaseLog{Level: "ERROR"}}}}
 }
 

@@ -62,7 +62,7 @@ func (k *keygen) run(cmd *cobra.Command) error {
 		return fmt.Errorf("--output and --jwks are both %s: the private key and the public set need a file each", k.output)
 	}
 	for _, file := range []string{k.output, k.jwks} {
-		if err := k.mayWrite(file); err != nil {
+		if err := k.checkWritable(file); err != nil {
 			return err
 		}
 	}
@@ -85,8 +85,8 @@ func asymmetricNames() string {
 	return strings.Join(names, ", ")
 }
 
-// mayWrite returns an error if the file must not be written.
-func (k *keygen) mayWrite(file string) error {
+// checkWritable returns an error if the file must not be written.
+func (k *keygen) checkWritable(file string) error {
 	if file == "" || k.force {
 		return nil
 	}

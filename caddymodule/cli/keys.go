@@ -34,7 +34,7 @@ are due:
 func (c *adminClient) keys(cmd *cobra.Command, refresh bool) error {
 	var failed error
 	if refresh {
-		var answer adminapi.Refreshed
+		var answer adminapi.RefreshResult
 		if err := c.call(http.MethodPost, "keys/refresh", c.query(), &answer); err != nil {
 			return err
 		}
@@ -80,7 +80,7 @@ keys signed stays valid until it expires. Keys in files of yours are not touched
 	$ caddy auth-sessions rotate-keys --issuer https://app.example.com`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var answer adminapi.Rotated
+			var answer adminapi.RotateResult
 			if err := c.call(http.MethodPost, "keys/rotate", c.query(), &answer); err != nil {
 				return err
 			}

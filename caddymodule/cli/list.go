@@ -29,7 +29,7 @@ func (f *sessionFilter) addFlags(cmd *cobra.Command) {
 	flags.StringVar(&f.actor, "actor", "", "Impersonations by this caller (sub)")
 	flags.StringVar(&f.actorIssuer, "actor-issuer", "", "The issuer of the actor, where several are trusted")
 	flags.BoolVar(&f.impersonations, "impersonations", false, "Impersonations alone; all of them where nothing else is named")
-	completeNothing(cmd, "user", "actor", "actor-issuer")
+	disableCompletion(cmd, "user", "actor", "actor-issuer")
 }
 
 // empty reports whether no session is selected.

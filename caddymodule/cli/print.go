@@ -106,19 +106,19 @@ func isTerminal(stream any) bool {
 // A progress shows the progress of long work on the error output: a bar on a terminal, otherwise a
 // line now and then. Short work shows nothing.
 type progress struct {
-	out    io.Writer
-	what   string
-	bar    *progressbar.ProgressBar
-	count  int64
-	spoken time.Time
+	out     io.Writer
+	what    string
+	bar     *progressbar.ProgressBar
+	count   int64
+	printed time.Time
 }
 
-// speakEvery is how often a line is printed without a terminal.
-const speakEvery = 10 * time.Second
+// printEvery is how often a line is printed without a terminal.
+const printEvery = 10 * time.Second
 
 // newProgress begins work on total items, -1 if that is unknown.
 func newProgress(out io.Writer, what string, total int64) *progress {
-	p := &progress{out: out, what: what, spoken: time.Now()}
+	p := &progress{out: out, what: what, printed: time.Now()}
 	if isTerminal(out) {
 		p.bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(out), progressbar.OptionSetDescription(what),
 			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionThrottle(100*time.Millisecond),
@@ -133,8 +133,8 @@ func (p *progress) add(n int) {
 	switch {
 	case p.bar != nil:
 		_ = p.bar.Add(n) // only cosmetic
-	case time.Since(p.spoken) >= speakEvery:
-		p.spoken = time.Now()
+	case time.Since(p.printed) >= printEvery:
+		p.printed = time.Now()
 		fmt.Fprintf(p.out, "%s: %d so far\n", p.what, p.count)
 	}
 }

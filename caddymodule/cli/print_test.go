@@ -34,7 +34,7 @@ func TestProgress_SpeaksNowAndThen(t *testing.T) {
 	if out.Len() != 0 {
 		t.Errorf("it said %q at once", out.String())
 	}
-	p.spoken = p.spoken.Add(-speakEvery)
+	p.printed = p.printed.Add(-printEvery)
 	p.add(7)
 	p.add(1)
 	p.done()

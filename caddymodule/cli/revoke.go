@@ -68,7 +68,7 @@ func (r *revoker) revokeIDs(cmd *cobra.Command, ids []string) error {
 	result := revokeResult{Selected: len(ids)}
 	var failed []error
 	for _, id := range ids {
-		var answer adminapi.Revoked // the response to a dry run has no such count
+		var answer adminapi.RevokeResult // the response to a dry run has no such count
 		err := r.call(http.MethodDelete, "sessions/"+url.PathEscape(id), r.query("dry_run", dryRun), &answer)
 		if err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", printable(id), err))
@@ -102,9 +102,9 @@ func (r *revoker) revokeAll(cmd *cobra.Command) error {
 	}
 	revoked := newProgress(cmd.ErrOrStderr(), "revoking sessions", int64(result.Selected))
 	defer revoked.done()
-	for answer := (adminapi.Revoked{More: true}); answer.More; {
+	for answer := (adminapi.RevokeResult{More: true}); answer.More; {
 		query := r.query(r.params("cursor", answer.Next)...)
-		answer = adminapi.Revoked{}
+		answer = adminapi.RevokeResult{}
 		if err := r.call(http.MethodDelete, "sessions", query, &answer); err != nil {
 			return fmt.Errorf("%w; %d sessions were revoked before: repeat the command", err, result.Revoked)
 		}

@@ -23,10 +23,10 @@ func (b *Block) checkHealth() error {
 	if b.Health == "" {
 		return nil
 	}
-	if why := badPath(b.Health); why != "" {
+	if why := pathProblem(b.Health); why != "" {
 		return wrong("health", "health %q %s: write an absolute path, as in: health /auth/health", b.Health, why)
 	}
-	if within(b.Health, b.Path) {
+	if isWithin(b.Health, b.Path) {
 		return wrong("health", "health %s is where sessions are: choose a path that is not at or below %s", b.Health, b.Path)
 	}
 	return nil

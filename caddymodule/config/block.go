@@ -124,10 +124,10 @@ func (b *Block) Resolve() error {
 	return placed(placeholder.ResolveAll(b))
 }
 
-// CheckWritten sets defaults and checks a block as it is written, without resolving placeholders,
+// CheckConfigured sets defaults and checks a block as it is written, without resolving placeholders,
 // whose values may be known only on the server. at is where something is wrong: the words that lead
 // there, with the index of a repeated one, joined by dots, as in trust.0.audience.
-func (b *Block) CheckWritten() (at string, err error) {
+func (b *Block) CheckConfigured() (at string, err error) {
 	b.setDefaults()
 	if err = placed(placeholder.Check(b)); err == nil {
 		err = b.Check()

@@ -35,7 +35,7 @@ func originOf(text string) string {
 func (b *Block) checkLink() error {
 	w := b.Browser
 	if w.Link < minLink || w.Link > maxLink {
-		return wrong("browser.link", "browser: link is %s: write %s to %s, for which a link is good", show(w.Link), show(minLink), show(maxLink))
+		return wrong("browser.link", "browser: link is %s: write %s to %s, for which a link is good", formatDuration(w.Link), formatDuration(minLink), formatDuration(maxLink))
 	}
 	if on := w.ImpersonateOn; on != "" {
 		if err := b.checkHost("impersonate_on", on); err != nil {

@@ -14,7 +14,7 @@ import (
 
 // A fault is an error in a configuration.
 type fault struct {
-	at  string // where, in the form of CheckWritten
+	at  string // where, in the form of CheckConfigured
 	err error
 }
 
@@ -77,14 +77,14 @@ func absoluteURL(s string) (*url.URL, error) {
 }
 
 func (b *Block) checkPath() error {
-	if why := badPath(b.Path); why != "" {
+	if why := pathProblem(b.Path); why != "" {
 		return wrong("path", "path %q %s: write an absolute path, as in: path /auth/sessions", b.Path, why)
 	}
 	return nil
 }
 
-// badPath returns why p cannot be one of our paths; "" if it can.
-func badPath(p string) string {
+// pathProblem returns why p cannot be one of our paths; "" if it can.
+func pathProblem(p string) string {
 	switch {
 	case !strings.HasPrefix(p, "/"):
 		return "does not start with a slash"

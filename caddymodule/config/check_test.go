@@ -73,14 +73,14 @@ func TestDefaults_GiveWay(t *testing.T) {
 		shows   func(*Block) string
 		want    string
 	}{
-		{`"access_token": {"ttl": "1m"}`, func(h *Block) string { return show(*h.RefreshToken.Grace) }, "15s"},
-		{`"access_token": {"ttl": "1h"}`, func(h *Block) string { return show(h.Impersonation.Idle) }, "1h30m"},
-		{`"session": {"max_ttl": "1h"}`, func(h *Block) string { return show(h.Session.TTL) }, "1h"},
-		{`"impersonation": {"max_ttl": "10m"}`, func(h *Block) string { return show(h.Impersonation.TTL) }, "10m"},
-		{`"refresh_token": {"grace": 0}`, func(h *Block) string { return show(*h.RefreshToken.Grace) }, "0s"},
-		{`"signing_keys": {"rotate": 0}`, func(h *Block) string { return show(*h.SigningKeys.Rotate) }, "0s"},
+		{`"access_token": {"ttl": "1m"}`, func(h *Block) string { return formatDuration(*h.RefreshToken.Grace) }, "15s"},
+		{`"access_token": {"ttl": "1h"}`, func(h *Block) string { return formatDuration(h.Impersonation.Idle) }, "1h30m"},
+		{`"session": {"max_ttl": "1h"}`, func(h *Block) string { return formatDuration(h.Session.TTL) }, "1h"},
+		{`"impersonation": {"max_ttl": "10m"}`, func(h *Block) string { return formatDuration(h.Impersonation.TTL) }, "10m"},
+		{`"refresh_token": {"grace": 0}`, func(h *Block) string { return formatDuration(*h.RefreshToken.Grace) }, "0s"},
+		{`"signing_keys": {"rotate": 0}`, func(h *Block) string { return formatDuration(*h.SigningKeys.Rotate) }, "0s"},
 		{`"session": {"max_per_user": 0}`, func(h *Block) string { return fmt.Sprint(*h.Session.MaxPerUser) }, "0"},
-		{`"trust": [{"issuer": "a", "key": "a.pem", "audience": ["x"], "leeway": 0}]`, func(h *Block) string { return show(*h.Trust[0].Leeway) }, "0s"},
+		{`"trust": [{"issuer": "a", "key": "a.pem", "audience": ["x"], "leeway": 0}]`, func(h *Block) string { return formatDuration(*h.Trust[0].Leeway) }, "0s"},
 		{`"trust": [{"issuer": "a", "key": "a.pem", "audience": ["x"], "users": false}], "allow": [{"scope": "x"}]`, func(h *Block) string { return fmt.Sprint(*h.Trust[0].Users) }, "false"},
 		{`"trust": [{"issuer": "a", "secret": "{env.A}", "audience": ["x"]}]`, func(h *Block) string { return fmt.Sprint(h.Trust[0].Algorithms) }, "[HS256]"},
 		{`"trust": [{"issuer": "a", "key": "a.pem", "audience": ["x"]}, {"issuer": "b", "key": "b.pem", "audience": ["x"]}], "allow": [{"scope": "x", "from": "a"}]`, func(h *Block) string { return fmt.Sprint(*h.Trust[0].Users || *h.Trust[1].Users) }, "false"},

@@ -45,7 +45,7 @@ func (b *Block) checkClaims() error {
 		}
 	}
 	if c.MaxAge < 0 || c.MaxAge > caddy.Duration(maxClaimsAge) {
-		return wrong("claims.max_age", "claims: max_age is %s: write more than 0s and at most %s", show(c.MaxAge), show(caddy.Duration(maxClaimsAge)))
+		return wrong("claims.max_age", "claims: max_age is %s: write more than 0s and at most %s", formatDuration(c.MaxAge), formatDuration(caddy.Duration(maxClaimsAge)))
 	}
 	return nil
 }
@@ -64,7 +64,7 @@ var ownClaims = []string{"iss", "exp", "aud", "sub", "client_id", "iat", "jti", 
 func (b *Block) warnClaims() (found []string) {
 	names, age := b.KeptClaims()
 	if age > day {
-		found = append(found, "claims: max_age is "+show(caddy.Duration(age))+": whoever loses a group at the identity provider still has it here for that long; write at most 1d, unless you have to")
+		found = append(found, "claims: max_age is "+formatDuration(caddy.Duration(age))+": whoever loses a group at the identity provider still has it here for that long; write at most 1d, unless you have to")
 	}
 	if b.Identity == nil {
 		return found

@@ -47,7 +47,7 @@ func (b *Block) checkImpersonation() error {
 	}
 	if least := b.AccessToken.TTL * 3 / 2; i.Idle < least {
 		return wrong("impersonation.idle", "impersonation: idle is %s: it must be at least %s, one and a half times the life of an access token (ttl %s)",
-			show(i.Idle), show(least), show(b.AccessToken.TTL))
+			formatDuration(i.Idle), formatDuration(least), formatDuration(b.AccessToken.TTL))
 	}
 	return nil
 }

@@ -113,11 +113,11 @@ func (b *Block) checkOAuth() error {
 		return nil
 	}
 	at := b.OAuth.Path
-	if why := badPath(at); why != "" {
+	if why := pathProblem(at); why != "" {
 		return wrong("oauth.path", "oauth: path %q %s: write an absolute path, as in: path /oauth", at, why)
 	}
 	for _, name := range [...]string{"/token", "/revoke", "/introspect"} {
-		if strings.EqualFold(at+name, b.Health) || within(at+name, b.Path) {
+		if strings.EqualFold(at+name, b.Health) || isWithin(at+name, b.Path) {
 			return wrong("oauth.path", "oauth: path %s makes an endpoint of %s%s, where health or sessions are: choose another path", at, at, name)
 		}
 	}
@@ -132,8 +132,8 @@ func (b *Block) checkOAuth() error {
 	return nil
 }
 
-// within reports whether path is other or below it.
-func within(path, other string) bool {
+// isWithin reports whether path is other or below it.
+func isWithin(path, other string) bool {
 	path, other = strings.ToLower(path), strings.ToLower(other)
 	return path == other || strings.HasPrefix(path, other+"/")
 }
@@ -206,7 +206,7 @@ func (b *Block) checkDiscovery() error {
 		return wrong("issuer", "issuer: %w", err)
 	}
 	if p := strings.TrimSuffix(u.Path, "/"); p != "" {
-		if why := badPath(p); why != "" {
+		if why := pathProblem(p); why != "" {
 			return wrong("issuer", "issuer %s: its path %s, and there have to be discovery documents at it: write one without, or none", b.Issuer, why)
 		}
 	}

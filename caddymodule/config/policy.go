@@ -46,7 +46,7 @@ func (b *Block) rules(configured []*Rule) ([]sessions.Rule, error) {
 		if rule.Self {
 			continue
 		}
-		made, err := rule.make()
+		made, err := rule.build()
 		if err != nil {
 			return nil, err
 		}
@@ -113,7 +113,7 @@ func (b *Block) warnRules() (found []string) {
 	}
 	for _, list := range lists {
 		for _, r := range list.rules {
-			if why := b.neverHolds(r); why != "" {
+			if why := b.neverHoldsReason(r); why != "" {
 				found = append(found, fmt.Sprintf("%s %s can never hold: %s", list.word, r.kind(), why))
 			}
 			if always, constant := expression.Constant(r.Expression); constant && always {
@@ -127,8 +127,8 @@ func (b *Block) warnRules() (found []string) {
 	return found
 }
 
-// neverHolds returns why a rule can never hold, and what to do; "" if it can.
-func (b *Block) neverHolds(r *Rule) string {
+// neverHoldsReason returns why a rule can never hold, and what to do; "" if it can.
+func (b *Block) neverHoldsReason(r *Rule) string {
 	if value, constant := expression.Constant(r.Expression); constant && !value {
 		return fmt.Sprintf("`%s` is always false; correct it, or remove the rule", r.Expression)
 	}

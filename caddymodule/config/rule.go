@@ -90,7 +90,7 @@ func (r *Rule) check(at, word string) error {
 	}
 	switch {
 	case r.Scope != "":
-		if strings.ContainsFunc(r.Scope, notInScope) && !placeholder.Pending(r.Scope) {
+		if strings.ContainsFunc(r.Scope, isInvalidInScope) && !placeholder.Pending(r.Scope) {
 			return wrong(at, "%s scope %q: this is not a scope: name one, without blanks and quotes", word, r.Scope)
 		}
 	case r.Claim != nil:
@@ -105,8 +105,8 @@ func (r *Rule) check(at, word string) error {
 	return nil
 }
 
-// notInScope reports whether a scope cannot contain r (RFC 6749 section 3.3).
-func notInScope(r rune) bool {
+// isInvalidInScope reports whether a scope cannot contain r (RFC 6749 section 3.3).
+func isInvalidInScope(r rune) bool {
 	return r <= ' ' || r >= 0x7f || r == '"' || r == '\\'
 }
 
@@ -177,7 +177,7 @@ func (r *Rule) Name() string {
 	return r.kind()
 }
 
-func (r *Rule) make() (sessions.Rule, error) {
+func (r *Rule) build() (sessions.Rule, error) {
 	rule := sessions.Rule{Name: r.Name()}
 	switch {
 	case r.Scope != "":

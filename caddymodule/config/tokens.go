@@ -71,7 +71,7 @@ const longest = caddy.Duration(3650 * day)
 func (b *Block) checkAccessToken() error {
 	a := b.AccessToken
 	if a.TTL <= 0 || a.TTL > caddy.Duration(time.Hour) {
-		return wrong("access_token.ttl", "access_token: ttl is %s: write more than 0s and at most 1h", show(a.TTL))
+		return wrong("access_token.ttl", "access_token: ttl is %s: write more than 0s and at most 1h", formatDuration(a.TTL))
 	}
 	if alg, err := jose.ParseAlgorithm(a.Algorithm); err != nil || alg.Symmetric() {
 		return wrong("access_token.algorithm", "access_token: algorithm %q cannot be used here: write one of %s", a.Algorithm, names(jose.Asymmetric()))
@@ -84,7 +84,7 @@ func (b *Block) checkRefreshToken() error {
 	most := min(b.AccessToken.TTL/4, caddy.Duration(5*time.Minute))
 	if *r.Grace < 0 || *r.Grace > most {
 		return wrong("refresh_token.grace", "refresh_token: grace is %s: write 0s to %s, a quarter of the life of an access token (ttl %s) and at most 5m",
-			show(*r.Grace), show(most), show(b.AccessToken.TTL))
+			formatDuration(*r.Grace), formatDuration(most), formatDuration(b.AccessToken.TTL))
 	}
 	if alg := jose.Algorithm(r.Algorithm); alg != jose.EdDSA && alg != jose.RS256 {
 		return wrong("refresh_token.algorithm", "refresh_token: algorithm %q cannot be used here: write EdDSA or RS256, which sign deterministically", r.Algorithm)
@@ -102,7 +102,7 @@ func (b *Block) checkSession() error {
 	}
 	if s.Idle < 2*b.AccessToken.TTL {
 		return wrong("session.idle", "session: idle is %s: it must be at least %s, twice the life of an access token (ttl %s)",
-			show(s.Idle), show(2*b.AccessToken.TTL), show(b.AccessToken.TTL))
+			formatDuration(s.Idle), formatDuration(2*b.AccessToken.TTL), formatDuration(b.AccessToken.TTL))
 	}
 	return nil
 }
@@ -114,11 +114,11 @@ func checkLife(block string, ttl, maxTTL, idle caddy.Duration) error {
 	}{{"ttl", ttl}, {"max_ttl", maxTTL}, {"idle", idle}}
 	for _, l := range lives {
 		if l.life <= 0 || l.life > longest {
-			return wrong(block+"."+l.word, "%s: %s is %s: write more than 0s and at most %s", block, l.word, show(l.life), show(longest))
+			return wrong(block+"."+l.word, "%s: %s is %s: write more than 0s and at most %s", block, l.word, formatDuration(l.life), formatDuration(longest))
 		}
 	}
 	if ttl > maxTTL {
-		return wrong(block+".ttl", "%s: ttl %s is longer than max_ttl %s: shorten ttl or raise max_ttl", block, show(ttl), show(maxTTL))
+		return wrong(block+".ttl", "%s: ttl %s is longer than max_ttl %s: shorten ttl or raise max_ttl", block, formatDuration(ttl), formatDuration(maxTTL))
 	}
 	return nil
 }
@@ -126,13 +126,13 @@ func checkLife(block string, ttl, maxTTL, idle caddy.Duration) error {
 func (b *Block) checkSigningKeys() error {
 	rotate := *b.SigningKeys.Rotate
 	if rotate != 0 && (rotate < caddy.Duration(day) || rotate > longest) {
-		return wrong("signing_keys.rotate", "signing_keys: rotate is %s: write at least 1d, or 0s to keep a key forever", show(rotate))
+		return wrong("signing_keys.rotate", "signing_keys: rotate is %s: write at least 1d, or 0s to keep a key forever", formatDuration(rotate))
 	}
 	return nil
 }
 
-// show formats a duration as an operator would write it.
-func show(d caddy.Duration) string {
+// formatDuration formats a duration as an operator would write it.
+func formatDuration(d caddy.Duration) string {
 	t := time.Duration(d)
 	if t != 0 && t%day == 0 {
 		return fmt.Sprintf("%dd", t/day)

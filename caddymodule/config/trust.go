@@ -113,7 +113,7 @@ func (t *Trust) setDefaults(alone bool) {
 	if t.Types == nil {
 		t.Types = []string{"at+jwt", "JWT", "none"}
 	}
-	if t.Algorithms == nil && t.Secret != "" && !t.beside() {
+	if t.Algorithms == nil && t.Secret != "" && !t.hasSecretAndKeys() {
 		t.Algorithms = []string{"HS256"}
 	}
 	t.Leeway = cmp.Or(t.Leeway, new(caddy.Duration(30*time.Second)))
@@ -139,14 +139,14 @@ func (t *Trust) BearerIssuer() (bearer.Issuer, error) {
 		Users:          *t.Users,
 	}
 	for _, r := range t.Only {
-		made, err := r.make()
+		made, err := r.build()
 		if err != nil {
 			return issuer, fmt.Errorf("only: %w", err)
 		}
 		issuer.Only = append(issuer.Only, made.When)
 	}
 	if t.UsersIf != nil {
-		made, err := t.UsersIf.make()
+		made, err := t.UsersIf.build()
 		if err != nil {
 			return issuer, fmt.Errorf("users: %w", err)
 		}
@@ -190,8 +190,8 @@ func (t *Trust) KeyFile() string {
 	return t.JWKS
 }
 
-// beside reports whether there are both a secret and public keys.
-func (t *Trust) beside() bool { return t.Secret != "" && (t.JWKS != "" || t.Key != "") }
+// hasSecretAndKeys reports whether there are both a secret and public keys.
+func (t *Trust) hasSecretAndKeys() bool { return t.Secret != "" && (t.JWKS != "" || t.Key != "") }
 
 // symmetric reports whether the issuer's tokens are signed with a shared secret.
 func (t *Trust) symmetric() bool {

@@ -30,7 +30,7 @@ func (t *Trust) checkCaller(at, name string) error {
 	case t.Unverified && !bearer.IsEmail(t.UserClaim):
 		return wrong(at+".user_claim", "%s: unverified is for email addresses: remove it", name)
 	case t.IDTokens < 0 || t.IDTokens > caddy.Duration(bearer.MaxIDTokens):
-		return wrong(at+".id_tokens", "%s: id_tokens is %s: write more than 0s and at most %s", name, show(t.IDTokens), show(caddy.Duration(bearer.MaxIDTokens)))
+		return wrong(at+".id_tokens", "%s: id_tokens is %s: write more than 0s and at most %s", name, formatDuration(t.IDTokens), formatDuration(caddy.Duration(bearer.MaxIDTokens)))
 	}
 	return t.checkConditions(at, name)
 }

@@ -56,10 +56,10 @@ func (t *Trust) check(at string) error {
 		return err
 	}
 	if *t.Leeway < 0 || *t.Leeway > caddy.Duration(5*time.Minute) {
-		return wrong(at+".leeway", "%s: leeway is %s: write 0s to 5m", name, show(*t.Leeway))
+		return wrong(at+".leeway", "%s: leeway is %s: write 0s to 5m", name, formatDuration(*t.Leeway))
 	}
 	if t.MaxLifetime <= 0 || t.MaxLifetime > longest {
-		return wrong(at+".max_lifetime", "%s: max_lifetime is %s: write more than 0s and at most %s", name, show(t.MaxLifetime), show(longest))
+		return wrong(at+".max_lifetime", "%s: max_lifetime is %s: write more than 0s and at most %s", name, formatDuration(t.MaxLifetime), formatDuration(longest))
 	}
 	return nil
 }
@@ -142,13 +142,13 @@ func (t *Trust) checkAlgorithms(at, name string) error {
 		}
 	}
 	switch {
-	case symmetric > 0 && symmetric < len(t.Algorithms) && !t.beside():
+	case symmetric > 0 && symmetric < len(t.Algorithms) && !t.hasSecretAndKeys():
 		return wrong(at, "%s: algorithms mixes HMAC with asymmetric ones: keep one kind, or give both a secret and the issuer's public keys, with jwks or key", name)
-	case symmetric == len(t.Algorithms) && t.beside():
+	case symmetric == len(t.Algorithms) && t.hasSecretAndKeys():
 		return wrong(at, "%s: algorithms has none for the public keys: name theirs too, or remove jwks and key", name)
 	case symmetric > 0 && t.Secret == "" && t.IsRemote():
 		return wrong(at, "%s: HMAC needs a secret, never a key set from a URL: give secret, or name asymmetric algorithms", name)
-	case symmetric == 0 && t.beside():
+	case symmetric == 0 && t.hasSecretAndKeys():
 		return wrong(at, "%s: algorithms has none for the secret: name HS256, HS384 or HS512 too, or remove secret", name)
 	case symmetric == 0 && t.Secret != "":
 		return wrong(at, "%s: a secret is for HS256, HS384 and HS512 alone: name one of them, or give the issuer's public keys with jwks or key", name)

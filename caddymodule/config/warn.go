@@ -108,7 +108,7 @@ func (b *Block) warnLives() (found []string) {
 	}
 	for _, l := range lives {
 		if l.life > caddy.Duration(l.most) {
-			found = append(found, fmt.Sprintf("%s is %s: %s; write at most %s, unless you have to", l.what, show(l.life), l.why, show(caddy.Duration(l.most))))
+			found = append(found, fmt.Sprintf("%s is %s: %s; write at most %s, unless you have to", l.what, formatDuration(l.life), l.why, formatDuration(caddy.Duration(l.most))))
 		}
 	}
 	if *b.SigningKeys.Rotate == 0 && (b.RefreshToken.Key == "" || b.AccessToken.Key == "") {
@@ -116,7 +116,7 @@ func (b *Block) warnLives() (found []string) {
 	}
 	for _, t := range b.Trust {
 		if t.MaxLifetime > caddy.Duration(day) {
-			found = append(found, fmt.Sprintf("trust %s: max_lifetime is %s: a stolen token of a caller can create sessions for that long; write at most 1d, unless you have to", t.Issuer, show(t.MaxLifetime)))
+			found = append(found, fmt.Sprintf("trust %s: max_lifetime is %s: a stolen token of a caller can create sessions for that long; write at most 1d, unless you have to", t.Issuer, formatDuration(t.MaxLifetime)))
 		}
 	}
 	return found
@@ -169,7 +169,7 @@ func (b *Block) warnCallers() (found []string) {
 			found = append(found, name+": insecure_http: whoever is on the way to its keys "+what+"; let it serve them by https, with ca for a certificate authority of your own")
 		}
 		if t.IDTokens > caddy.Duration(time.Hour) {
-			found = append(found, fmt.Sprintf("%s: id_tokens is %s: an ID token that leaked, by the URL of a logout, can create sessions for that long; write at most 1h, unless you have to", name, show(t.IDTokens)))
+			found = append(found, fmt.Sprintf("%s: id_tokens is %s: an ID token that leaked, by the URL of a logout, can create sessions for that long; write at most 1h, unless you have to", name, formatDuration(t.IDTokens)))
 		}
 		if t.TokenHeader != "" {
 			found = append(found, fmt.Sprintf("%s: token_header %s: Caddy writes this header to access logs in clear; add to each log: format filter { request>headers>%s delete }", name, t.TokenHeader, http.CanonicalHeaderKey(t.TokenHeader)))

@@ -15,7 +15,7 @@ func TestL2_WhatIsRecordedOfAPath(t *testing.T) {
 		{"a long one with detours as parameters", "/a/x/..;" + long + "/b/.;" + long, "/a/x/..;" + long + "/b/.;" + long + " = /a/b"},
 		{"a long one with backslashes", `/a` + strings.Repeat(`\.`, 200) + `\b`, `/a` + strings.Repeat(`\.`, 200) + `\b = /a/b`},
 	} {
-		if got := recordable(c.path); got != c.recorded {
+		if got := recordedPath(c.path); got != c.recorded {
 			t.Errorf("%s: %s", c.what, got)
 		}
 	}

@@ -15,15 +15,15 @@ import (
 // authenticate authenticates the request, or refuses it. settle sets headers of the response that
 // follow from that; it may be nil.
 func (m *Middleware) authenticate(w http.ResponseWriter, r *http.Request) (who *identity, settle settleFunc, err error) {
-	who, settle, decided, err := m.byCookies(r)
+	who, settle, decided, err := m.authenticateCookies(r)
 	if !decided {
-		who, err = m.byCredential(w, r)
+		who, err = m.authenticateCredential(w, r)
 	}
 	return who, settle, err
 }
 
-// byCredential is authenticate without the cookies of browser.
-func (m *Middleware) byCredential(w http.ResponseWriter, r *http.Request) (*identity, error) {
+// authenticateCredential is authenticate without the cookies of browser.
+func (m *Middleware) authenticateCredential(w http.ResponseWriter, r *http.Request) (*identity, error) {
 	credential, who, err := m.credential(r)
 	switch {
 	case err == nil && credential.Cookie && forward.Smuggled(r, m.Issuer): // in addition to it
@@ -40,8 +40,8 @@ func (m *Middleware) byCredential(w http.ResponseWriter, r *http.Request) (*iden
 		return nil, m.unavailable(err)
 	case forward.Smuggled(r, m.Issuer), errors.Is(err, forward.ErrSeveral):
 		return m.refuse(r, &refusal{Problem: badToken(err, credential), cause: err})
-	case credential.Cookie && m.claimed(r):
-		return m.over(w, r, err)
+	case credential.Cookie && m.hasOwnCookie(r):
+		return m.handleInvalidCookie(w, r, err)
 	default: // somebody else's token, which the app may understand
 		m.keepCookie(r, "")
 		return m.anonymous(r, err)
@@ -102,7 +102,7 @@ func (m *Middleware) fromTokenHeader(r *http.Request) (forward.Credential, *iden
 // verify returns the identity of a token's holder, if the app accepts that kind of token.
 func (m *Middleware) verify(ctx context.Context, token string) (*identity, error) {
 	if cause := m.Open(ctx); cause != nil {
-		return nil, m.unopened(ctx, token, cause)
+		return nil, m.checkUnopened(ctx, token, cause)
 	}
 	holder, err := m.hold(ctx, token)
 	if err != nil {
@@ -115,7 +115,7 @@ func (m *Middleware) verify(ctx context.Context, token string) (*identity, error
 	caller := who.caller()
 	ended, err := m.Manager.Revoked(ctx, &caller)
 	if ended {
-		m.Verifier.Ended(token)
+		m.Verifier.MarkRevoked(token)
 		err = sessions.ErrRevoked
 	}
 	return who, err
@@ -125,9 +125,9 @@ func (m *Middleware) hold(ctx context.Context, token string) (*bearer.Holder, er
 	return m.Verifier.Holder(ctx, bearer.Credential{Token: token}, !m.AcceptCallers)
 }
 
-// unopened is verify while the store or the keys are not open: the result is unavailable for a
+// checkUnopened is verify while the store or the keys are not open: the result is unavailable for a
 // token that would be valid, or would have to be looked up. Other tokens fail as usual.
-func (m *Middleware) unopened(ctx context.Context, token string, cause error) error {
+func (m *Middleware) checkUnopened(ctx context.Context, token string, cause error) error {
 	if ours, _ := forward.Claims(token, m.Issuer); !ours {
 		if _, err := m.hold(ctx, token); err != nil {
 			return err
@@ -136,8 +136,8 @@ func (m *Middleware) unopened(ctx context.Context, token string, cause error) er
 	return fmt.Errorf("%w: %w", sessions.ErrUnavailable, cause)
 }
 
-// claimed reports whether a cookie with the configured name claims to be a token of ours.
-func (m *Middleware) claimed(r *http.Request) bool {
+// hasOwnCookie reports whether a cookie with the configured name claims to be a token of ours.
+func (m *Middleware) hasOwnCookie(r *http.Request) bool {
 	return slices.ContainsFunc(r.CookiesNamed(m.Cookie), func(cookie *http.Cookie) bool {
 		ours, _ := forward.Claims(cookie.Value, m.Issuer)
 		return ours

@@ -19,7 +19,7 @@ func (m *Middleware) disown(r *http.Request, who *identity, refused bool) {
 	if !m.Shadow { // in shadow mode, these headers are not ours
 		m.names.Delete(r.Header)
 	}
-	if m.AcceptCallers && (refused || who.known() && !who.ours()) { // the token is that of another issuer
+	if m.AcceptCallers && (refused || who.isKnown() && !who.isOwn()) { // the token is that of another issuer
 		if _, err := bearer.FromHeader(r.Header); err == nil {
 			delete(r.Header, "Authorization")
 		}
@@ -29,7 +29,7 @@ func (m *Middleware) disown(r *http.Request, who *identity, refused bool) {
 	forward.DropTokens(r.Header, m.Issuer)
 	DropOverrides(r)
 	gone := &identity{by: m, disowned: true}
-	if who.impersonated() {
+	if who.isImpersonated() {
 		gone.Who = who.Who
 	}
 	decide(r, gone)
@@ -39,7 +39,7 @@ func (m *Middleware) disown(r *http.Request, who *identity, refused bool) {
 // from the URL that Caddy restores for error routes, and that PHP receives.
 func DropOverrides(r *http.Request) {
 	httpapi.DropOverrides(r)
-	original := requested(r)
+	original := requestedURL(r)
 	before := len(original.RawQuery)
 	httpapi.DropOverrides(&http.Request{URL: original})
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok && len(original.RawQuery) < before {
@@ -47,19 +47,19 @@ func DropOverrides(r *http.Request) {
 	}
 }
 
-// caught reports whether error routes handle the error: those of the server that match the request,
+// isHandled reports whether error routes handle the error: those of the server that match the request,
 // or any that surround this handler (possible in JSON, and unknown to a handler). The site's error
 // pages take precedence over ours.
-func (m *Middleware) caught(r *http.Request, err error) bool {
+func (m *Middleware) isHandled(r *http.Request, err error) bool {
 	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
 	if !ok || server == nil {
 		return true
 	}
 	around, known := m.routes.Load(server)
 	if !known {
-		around = catch(server.Routes)
+		around = handlesErrors(server.Routes)
 		for _, route := range server.NamedRoutes {
-			around = around.(bool) || catch(caddyhttp.RouteList{*route})
+			around = around.(bool) || handlesErrors(caddyhttp.RouteList{*route})
 		}
 		m.routes.Store(server, around)
 	}
@@ -70,14 +70,14 @@ func (m *Middleware) caught(r *http.Request, err error) bool {
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok { // as Caddy restores it
 		probe.Method, probe.URL = original.Method, original.URL
 	}
-	return take(server.Errors.Routes, probe)
+	return matchesAny(server.Errors.Routes, probe)
 }
 
-// catch reports whether any of the routes handles errors.
-func catch(routes caddyhttp.RouteList) bool {
+// handlesErrors reports whether any of the routes handles errors.
+func handlesErrors(routes caddyhttp.RouteList) bool {
 	for _, route := range routes {
 		for _, handler := range route.Handlers {
-			if sub, ok := handler.(*caddyhttp.Subroute); ok && (sub.Errors != nil || catch(sub.Routes)) {
+			if sub, ok := handler.(*caddyhttp.Subroute); ok && (sub.Errors != nil || handlesErrors(sub.Routes)) {
 				return true
 			}
 		}
@@ -85,8 +85,8 @@ func catch(routes caddyhttp.RouteList) bool {
 	return false
 }
 
-// take reports whether a route has a handler for the request, or may have.
-func take(routes caddyhttp.RouteList, r *http.Request) bool {
+// matchesAny reports whether a route has a handler for the request, or may have.
+func matchesAny(routes caddyhttp.RouteList, r *http.Request) bool {
 	for _, route := range routes {
 		match, err := route.MatcherSets.AnyMatchWithError(r)
 		if err != nil {
@@ -96,7 +96,7 @@ func take(routes caddyhttp.RouteList, r *http.Request) bool {
 			continue
 		}
 		for _, handler := range route.Handlers {
-			if sub, ok := handler.(*caddyhttp.Subroute); !ok || take(sub.Routes, r) {
+			if sub, ok := handler.(*caddyhttp.Subroute); !ok || matchesAny(sub.Routes, r) {
 				return true
 			}
 		}

@@ -78,7 +78,7 @@ func TestRefusals_AreLeftToErrorRoutesThatTakeThem(t *testing.T) {
 		r.URL = requestOf("/rewritten", nil).URL
 		m := new(Middleware)
 		for range 2 { // the second time from memory
-			if got := m.caught(r, errors.New("refused")); got != c.caught {
+			if got := m.isHandled(r, errors.New("refused")); got != c.caught {
 				t.Errorf("%s: caught %t", c.name, got)
 			}
 		}
@@ -87,7 +87,7 @@ func TestRefusals_AreLeftToErrorRoutesThatTakeThem(t *testing.T) {
 
 // Where nobody can tell what the server does with errors, it decides.
 func TestRefusals_AreLeftToAServerThatIsUnknown(t *testing.T) {
-	if !new(Middleware).caught(requestOf("/", nil), errors.New("refused")) {
+	if !new(Middleware).isHandled(requestOf("/", nil), errors.New("refused")) {
 		t.Error("the answer is ours")
 	}
 }

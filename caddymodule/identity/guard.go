@@ -14,8 +14,8 @@ import (
 // guard forwards an authenticated request to next if it is allowed, and closes it when its session
 // ends, if that is required.
 func (m *Middleware) guard(w http.ResponseWriter, r *http.Request, id *identity, next caddyhttp.Handler) error {
-	if !id.impersonated() {
-		if !m.EndStreams || !id.ours() {
+	if !id.isImpersonated() {
+		if !m.EndStreams || !id.isOwn() {
 			return next.ServeHTTP(w, r)
 		}
 		return m.stream(w, r, id, next, nil)
@@ -23,21 +23,21 @@ func (m *Middleware) guard(w http.ResponseWriter, r *http.Request, id *identity,
 	DropOverrides(r)
 	m.guardPath(r)
 	unsafe := forward.Unsafe(r)
-	if closed := m.closed(r, unsafe); closed != nil {
+	if closed := m.restriction(r, unsafe); closed != nil {
 		return &refusal{Problem: closed, by: m, who: id}
 	}
 	if !unsafe {
 		return m.stream(w, r, id, next, nil)
 	}
-	act := m.actOf(r, id.Who)
+	act := m.newAuditedRequest(r, id.Who)
 	if err := act.begin(); err != nil {
 		return m.unavailable(err)
 	}
 	return m.stream(w, r, id, next, act.answered)
 }
 
-// closed returns why an impersonated session may not do this; nil if it may.
-func (m *Middleware) closed(r *http.Request, unsafe bool) *httpapi.Problem {
+// restriction returns why an impersonated session may not do this; nil if it may.
+func (m *Middleware) restriction(r *http.Request, unsafe bool) *httpapi.Problem {
 	switch {
 	case m.denied.Denies(r):
 		if !isCanonical(r) {
@@ -60,7 +60,7 @@ func (m *Middleware) stream(w http.ResponseWriter, r *http.Request, id *identity
 		s.begin(status)
 		s.stop()
 	}()
-	if id.ours() {
+	if id.isOwn() {
 		caller := id.caller()
 		ref := m.Manager.Ref(&caller)
 		defer m.Streams().Hold(&ref, moment(id.expires), s.end)()

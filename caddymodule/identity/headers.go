@@ -11,11 +11,11 @@ import (
 	"authsidecar/sessions/forward"
 )
 
-// withhold removes our tokens that are not for the app from a request.
-func (m *Middleware) withhold(r *http.Request, who *identity) {
+// dropTokens removes our tokens that are not for the app from a request.
+func (m *Middleware) dropTokens(r *http.Request, who *identity) {
 	m.TokenHeaders.Delete(r.Header)
 	if m.Assertion != nil && !m.Shadow { // in place of the token, wherever it was
-		forward.DropCookies(r, m.Issuer, m.Cookie, "", who.known())
+		forward.DropCookies(r, m.Issuer, m.Cookie, "", who.isKnown())
 	} else {
 		forward.DropCookies(r, m.Issuer, "", "", false)
 	}

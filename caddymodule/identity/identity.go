@@ -68,7 +68,7 @@ func (m *Middleware) identify(h *bearer.Holder) *identity {
 // find returns the value of a placeholder of ours.
 func (id *identity) find(key string) (any, bool) {
 	name, ours := ownPlaceholder(key)
-	if !ours || !id.known() || id.disowned {
+	if !ours || !id.isKnown() || id.disowned {
 		return "", ours
 	}
 	switch name {
@@ -104,14 +104,14 @@ func decided(r *http.Request) (who *identity, ok bool) {
 // no Middleware has authenticated it.
 func Impersonated(r *http.Request) (impersonated, isDecided bool) {
 	who, isDecided := decided(r)
-	return who.impersonated(), isDecided
+	return who.isImpersonated(), isDecided
 }
 
-// known reports whether the identity is not anonymous. A nil identity is.
-func (id *identity) known() bool { return id != nil && id.Who != nil }
+// isKnown reports whether the identity is not anonymous. A nil identity is.
+func (id *identity) isKnown() bool { return id != nil && id.Who != nil }
 
-// impersonated reports whether the session is impersonated.
-func (id *identity) impersonated() bool { return id.known() && id.Impersonation }
+// isImpersonated reports whether the session is impersonated.
+func (id *identity) isImpersonated() bool { return id.isKnown() && id.Impersonation }
 
-// ours reports whether the token belongs to one of our sessions.
-func (id *identity) ours() bool { return id.known() && id.own }
+// isOwn reports whether the token belongs to one of our sessions.
+func (id *identity) isOwn() bool { return id.isKnown() && id.own }

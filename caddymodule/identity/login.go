@@ -26,7 +26,7 @@ func loginURL(r *http.Request, login string) string {
 	if !ok {
 		return login
 	}
-	local := urlpath.Local(r.URL.RequestURI()) && urlpath.Local(requested(r).RequestURI())
+	local := urlpath.Local(r.URL.RequestURI()) && urlpath.Local(requestedURL(r).RequestURI())
 	inPath := func(name string, value any) (any, error) {
 		text := caddy.ToString(value)
 		switch {

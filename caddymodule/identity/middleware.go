@@ -48,24 +48,24 @@ type Config struct {
 type Middleware struct {
 	Config
 
-	names  *forward.Names
-	strict *forward.Names // and forward.PathHeaders
-	maker  uint32         // unique within this process
-	fields []forward.Field
-	claims []bool // which fields are claims
-	exempt exemptPath
-	exits  PathGuard // paths at which people sign out
-	denied PathGuard // closed to impersonated sessions
-	nobody *identity // the anonymous identity
-	routes sync.Map  // whether routes of a *caddyhttp.Server handle errors
-	seen   sync.Map  // headers that were logged in shadow mode
+	names        *forward.Names
+	strict       *forward.Names // and forward.PathHeaders
+	maker        uint32         // unique within this process
+	fields       []forward.Field
+	claims       []bool // which fields are claims
+	exempt       exemptPath
+	signOutPaths PathGuard // paths at which people sign out
+	denied       PathGuard // closed to impersonated sessions
+	nobody       *identity // the anonymous identity
+	routes       sync.Map  // whether routes of a *caddyhttp.Server handle errors
+	seen         sync.Map  // headers that were logged in shadow mode
 }
 
-var makers atomic.Uint32
+var makerCount atomic.Uint32
 
 // New creates the middleware of an identity block.
 func New(c Config) *Middleware {
-	m := &Middleware{Config: c, maker: makers.Add(1), exempt: exemptPath{pathpattern.New(c.Exempt)}, exits: NewPathGuard(c.SignOut), denied: NewPathGuard(c.Impersonation.Deny)}
+	m := &Middleware{Config: c, maker: makerCount.Add(1), exempt: exemptPath{pathpattern.New(c.Exempt)}, signOutPaths: NewPathGuard(c.SignOut), denied: NewPathGuard(c.Impersonation.Deny)}
 	m.nobody = &identity{by: m}
 	names, fields := c.Fields()
 	m.fields = fields
@@ -104,7 +104,7 @@ func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next caddyhtt
 	m.scrub(r, before)
 	observe.Arrived(r)
 	who, settle, err := m.authenticate(w, r)
-	if m.Banner != nil && settle != nil && who.impersonated() {
+	if m.Banner != nil && settle != nil && who.isImpersonated() {
 		next = m.withBanner(r, who, next)
 	}
 	if settle != nil || m.Browser != nil && (before == nil || before.by.Browser == nil) {
@@ -115,9 +115,9 @@ func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next caddyhtt
 	if err != nil {
 		return before, err
 	}
-	m.withhold(r, who)
-	if before.known() {
-		if who.known() && *who.Who != *before.Who {
+	m.dropTokens(r, who)
+	if before.isKnown() {
+		if who.isKnown() && *who.Who != *before.Who {
 			return before, &refusal{Problem: errTwoIdentities, by: m, who: before}
 		}
 		return before, next.ServeHTTP(w, r)
@@ -133,12 +133,12 @@ func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next caddyhtt
 // that rename its path.
 func (m *Middleware) scrub(r *http.Request, before *identity) {
 	if m.Shadow {
-		m.tryScrub(r)
+		m.logScrub(r)
 		return
 	}
 	var set *forward.Names
-	if before.known() && !before.by.Shadow {
+	if before.isKnown() && !before.by.Shadow {
 		set = before.by.names
 	}
-	m.removed(r).Scrub(r, set)
+	m.strippedNames(r).Scrub(r, set)
 }

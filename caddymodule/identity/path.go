@@ -54,7 +54,7 @@ func (g PathGuard) Denies(r *http.Request) bool {
 	if len(g.patterns) == 0 {
 		return false
 	}
-	came := requested(r)
+	came := requestedURL(r)
 	if !isCanonical(r) || g.names(r.URL) || came.Path != r.URL.Path && g.names(came) {
 		return true
 	}
@@ -69,14 +69,14 @@ func (g PathGuard) Denies(r *http.Request) bool {
 // Names reports whether the request certainly names a guarded path: a canonical one, as received or
 // as rewritten so far.
 func (g PathGuard) Names(r *http.Request) bool {
-	return len(g.patterns) > 0 && isCanonical(r) && (g.names(r.URL) || g.names(requested(r)))
+	return len(g.patterns) > 0 && isCanonical(r) && (g.names(r.URL) || g.names(requestedURL(r)))
 }
 
 func (g PathGuard) names(u *url.URL) bool {
 	if !urlpath.Canonical(u) {
 		return true
 	}
-	f := folded(u.Path)
+	f := foldPath(u.Path)
 	return g.patterns.Match(u.Path) || f != u.Path && g.patterns.Match(f)
 }
 
@@ -89,19 +89,19 @@ func (e exemptPath) exempts(r *http.Request) bool {
 	if len(e.patterns) == 0 || !isCanonical(r) || len(r.Header["Destination"]) > 0 {
 		return false
 	}
-	f := folded(r.URL.Path)
+	f := foldPath(r.URL.Path)
 	return e.patterns.Match(r.URL.Path) && (f == r.URL.Path || e.patterns.Match(f))
 }
 
 // isCanonical reports whether the path of the request is canonical, both as received and as
 // rewritten so far.
 func isCanonical(r *http.Request) bool {
-	return urlpath.Canonical(r.URL) && urlpath.Canonical(requested(r))
+	return urlpath.Canonical(r.URL) && urlpath.Canonical(requestedURL(r))
 }
 
-// folded returns the canonical path p with look-alike characters replaced: those of slashes and
+// foldPath returns the canonical path p with look-alike characters replaced: those of slashes and
 // dots can make it another path.
-func folded(p string) string {
+func foldPath(p string) string {
 	f := urlpath.Fold(p)
 	if f == p {
 		return p
@@ -109,9 +109,9 @@ func folded(p string) string {
 	return caddyhttp.CleanPath(f, true)
 }
 
-// removed returns the headers that are removed from the request: ours, and those that rename its
+// strippedNames returns the headers that are removed from the request: ours, and those that rename its
 // path unless they come from a trusted proxy.
-func (m *Middleware) removed(r *http.Request) *forward.Names {
+func (m *Middleware) strippedNames(r *http.Request) *forward.Names {
 	if m.trustsPathHeaders(r) {
 		return m.names
 	}
@@ -136,8 +136,8 @@ func (m *Middleware) trustsPathHeaders(r *http.Request) bool {
 	return trusted
 }
 
-// requested returns the URL that the client requested, whatever it was rewritten to.
-func requested(r *http.Request) *url.URL {
+// requestedURL returns the URL that the client requested, whatever it was rewritten to.
+func requestedURL(r *http.Request) *url.URL {
 	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok {
 		return original.URL
 	}

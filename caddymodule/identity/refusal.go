@@ -34,8 +34,8 @@ var (
 		"This is closed while you act as another user.")
 	errVariant = httpapi.NewProblem(403, "path_variant", "Not while acting as another user",
 		"The app could take this address for another one. While you act as another user, use its plain spelling.")
-	// errAhead makes browsers load the page when it is requested, rather than prefetch it.
-	errAhead = httpapi.NewProblem(403, "not_ahead", "Not ahead of time",
+	// errPrefetch makes browsers load the page when it is requested, rather than prefetch it.
+	errPrefetch = httpapi.NewProblem(403, "not_ahead", "Not ahead of time",
 		"This page signs you out, so it is not loaded before you ask for it.")
 	errTwoIdentities = httpapi.NewProblem(400, "two_identities", "Two people at once",
 		"This request came with the sessions of two people. Sign out of one of them, or send one token.")
@@ -85,7 +85,7 @@ func (m *Middleware) unavailable(cause error) error {
 // the site's fault, and every request of an impersonated session.
 func (m *Middleware) fail(w http.ResponseWriter, r *http.Request, who *identity, err error) error {
 	refused, ok := errors.AsType[*refusal](err)
-	if !ok && !who.impersonated() && (m.Shadow || statusOf(err) >= http.StatusInternalServerError) {
+	if !ok && !who.isImpersonated() && (m.Shadow || statusOf(err) >= http.StatusInternalServerError) {
 		return err
 	}
 	if ok && refused.who != nil {
@@ -103,7 +103,7 @@ func (m *Middleware) fail(w http.ResponseWriter, r *http.Request, who *identity,
 func (m *Middleware) report(r *http.Request, f *refusal) {
 	m.Reports.Failed(r.Context(), f.Status, cmp.Or[error](f.cause, f))
 	if observe.Refused(r, f.Status, f.Reason(), f.session()); f.who != nil {
-		f.who.by.actOf(r, f.who.Who).refused(f) // in the audit of the session's realm
+		f.who.by.newAuditedRequest(r, f.who.Who).refused(f) // in the audit of the session's realm
 	}
 }
 
@@ -119,7 +119,7 @@ func (m *Middleware) answer(w http.ResponseWriter, r *http.Request, f *refusal) 
 	case f.Status == http.StatusServiceUnavailable:
 		header.Set("Retry-After", "1")
 	}
-	if err := caddyhttp.Error(f.Status, f); !f.toLogin && m.caught(r, err) {
+	if err := caddyhttp.Error(f.Status, f); !f.toLogin && m.isHandled(r, err) {
 		return err
 	}
 	defer httpapi.LeaveBody(w, r)()
@@ -128,7 +128,7 @@ func (m *Middleware) answer(w http.ResponseWriter, r *http.Request, f *refusal) 
 		return nil
 	}
 	header.Add("Vary", "Accept, Sec-Fetch-Mode")
-	f.Of(observe.RequestID(r)).Answer(w, r, f.next()...)
+	f.WithInstance(observe.RequestID(r)).Answer(w, r, f.next()...)
 	return nil
 }
 

@@ -46,7 +46,7 @@ func (m *Middleware) refuse(r *http.Request, f *refusal) (*identity, error) {
 		if !exempt {
 			m.Reports.WouldRefuse(r, f.Reason())
 		}
-		m.drop(r)
+		m.dropClaimed(r)
 		return m.nobody, nil
 	}
 	f.by = m
@@ -55,10 +55,10 @@ func (m *Middleware) refuse(r *http.Request, f *refusal) (*identity, error) {
 	return nil, f
 }
 
-// over handles a cookie that claims to be ours and is not valid, or no longer. The cookie is
+// handleInvalidCookie handles a cookie that claims to be ours and is not valid, or no longer. The cookie is
 // removed. A safe request is treated as if it had not been there; for an unsafe one the person must
 // sign in again.
-func (m *Middleware) over(w http.ResponseWriter, r *http.Request, cause error) (*identity, error) {
+func (m *Middleware) handleInvalidCookie(w http.ResponseWriter, r *http.Request, cause error) (*identity, error) {
 	if !m.Shadow {
 		m.expire(w, r)
 	}
@@ -69,7 +69,7 @@ func (m *Middleware) over(w http.ResponseWriter, r *http.Request, cause error) (
 		}
 		return m.refuse(r, &refusal{Problem: problem, cause: cause})
 	}
-	m.drop(r)
+	m.dropClaimed(r)
 	return m.nobody, nil
 }
 
@@ -85,17 +85,17 @@ func (m *Middleware) expire(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 }
 
-// drop removes everything that claims to be ours and is not valid from a request.
-func (m *Middleware) drop(r *http.Request) {
+// dropClaimed removes everything that claims to be ours and is not valid from a request.
+func (m *Middleware) dropClaimed(r *http.Request) {
 	if forward.Smuggled(r, m.Issuer) {
 		delete(r.Header, "Authorization")
 	}
-	forward.DropCookies(r, m.Issuer, m.Cookie, "", m.claimed(r))
+	forward.DropCookies(r, m.Issuer, m.Cookie, "", m.hasOwnCookie(r))
 }
 
-// tryScrub logs, once per name, that a header of requests will be removed.
-func (m *Middleware) tryScrub(r *http.Request) {
-	names := m.removed(r)
+// logScrub logs, once per name, that a header of requests will be removed.
+func (m *Middleware) logScrub(r *http.Request) {
+	names := m.strippedNames(r)
 	for name := range r.Header {
 		folded, ours := names.Fold(name)
 		if !ours {

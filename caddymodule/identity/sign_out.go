@@ -12,7 +12,7 @@ import (
 // link on another site, or a script that prefetches, does not sign out. An app that signs people
 // out in those cases must send Auth-Session: end.
 func (m *Middleware) signsOut(r *http.Request) bool {
-	if !m.exits.Names(r) {
+	if !m.signOutPaths.Names(r) {
 		return false
 	}
 	if forward.Unsafe(r) {
@@ -22,12 +22,12 @@ func (m *Middleware) signsOut(r *http.Request) bool {
 	return r.Method == http.MethodGet && (site == "same-origin" || site == "none") && r.Header.Get("Sec-Fetch-Mode") == "navigate"
 }
 
-// ahead are headers with which browsers, and scripts that imitate them, say that they prefetch
+// prefetchHeaders are headers with which browsers, and scripts that imitate them, say that they prefetch
 // (Fetch, section 3.6; the others are older).
-var ahead = [...]string{"Sec-Purpose", "X-Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"}
+var prefetchHeaders = [...]string{"Sec-Purpose", "X-Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"}
 
 // prefetches reports whether a browser prefetches a page. It must not prefetch a page at which
 // people sign out: it would later show that page without sending a request.
 func prefetches(r *http.Request) bool {
-	return !forward.Unsafe(r) && slices.ContainsFunc(ahead[:], func(name string) bool { return len(r.Header[name]) > 0 })
+	return !forward.Unsafe(r) && slices.ContainsFunc(prefetchHeaders[:], func(name string) bool { return len(r.Header[name]) > 0 })
 }

@@ -20,8 +20,8 @@ const (
 	wakePause = 50 * time.Millisecond
 )
 
-// past is a deadline in the past.
-var past = time.Unix(1, 0)
+// pastDeadline is a deadline in the past.
+var pastDeadline = time.Unix(1, 0)
 
 // A stream is a request and its response, which can be closed from outside: a WebSocket,
 // server-sent events, or anything else that stays open. Once it is cut off, reads and writes fail.
@@ -109,10 +109,10 @@ func (s *stream) wake() {
 	}
 	if s.writing > 0 {
 		// Bypass Caddy's wrapper, which only the writing goroutine may use.
-		_ = http.NewResponseController(innermost(s.ResponseWriter)).SetWriteDeadline(past)
+		_ = http.NewResponseController(innermost(s.ResponseWriter)).SetWriteDeadline(pastDeadline)
 	}
 	if s.reading > 0 {
-		err := http.NewResponseController(s.ResponseWriter).SetReadDeadline(past)
+		err := http.NewResponseController(s.ResponseWriter).SetReadDeadline(pastDeadline)
 		s.closing = s.closing || s.http1 && err == nil
 	}
 	s.timer = time.AfterFunc(wakePause, func() {
@@ -140,9 +140,9 @@ func (s *stream) finish(err error) bool {
 	if !s.broken && !s.closing && (!s.cut || err == nil) {
 		return true
 	}
-	if s.http1 && s.body.unread() { // net/http would wait for the rest before it closes the connection
+	if s.http1 && s.body.mayHaveMore() { // net/http would wait for the rest before it closes the connection
 		s.closing = true
-		_ = http.NewResponseController(s.ResponseWriter).SetReadDeadline(past)
+		_ = http.NewResponseController(s.ResponseWriter).SetReadDeadline(pastDeadline)
 	}
 	if s.begun {
 		panic(http.ErrAbortHandler)

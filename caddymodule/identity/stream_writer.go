@@ -133,8 +133,8 @@ func (b *streamBody) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
-// unread reports whether there may be more to read.
-func (b *streamBody) unread() bool { return b.ReadCloser != nil && !b.read.Load() }
+// mayHaveMore reports whether there may be more to read.
+func (b *streamBody) mayHaveMore() bool { return b.ReadCloser != nil && !b.read.Load() }
 
 // Interface guards
 var (

@@ -170,7 +170,7 @@ func note(ctx context.Context, record *audit.Record) {
 // may refuse it, and if the audit is required, the record of what is about to happen is on disk
 // when this returns.
 func (r *Reporter) Before(ctx context.Context, kind event.Kind, s *sessions.Session) error {
-	if asks := kind == event.Created && r.events.asks(); !asks && !r.audit.required {
+	if asks := kind == event.Created && r.events.hasSubscribers(); !asks && !r.audit.required {
 		return nil // as nearly always
 	}
 	record := audit.RecordOf(&sessions.Event{Kind: kind, Session: s, IP: s.RequestIP()})

@@ -62,13 +62,15 @@ func (e *events) emit(ctx context.Context, r *audit.Record) {
 	e.app.Emit(bounded, name, dataOf(r))
 }
 
-// asks reports whether a handler may want to be asked before a session is created.
-func (e *events) asks() bool { return e.asked || e.app.ShouldEmit(eventPrefix+audit.EventCreating) }
+// hasSubscribers reports whether a handler may want to be asked before a session is created.
+func (e *events) hasSubscribers() bool {
+	return e.asked || e.app.ShouldEmit(eventPrefix+audit.EventCreating)
+}
 
 // ask asks whether something may happen. ErrDenied means that a handler aborted the event,
 // ErrUnavailable that not all handlers could be asked.
 func (e *events) ask(ctx context.Context, r *audit.Record) error {
-	if !e.asks() {
+	if !e.hasSubscribers() {
 		return nil
 	}
 	if e.asked && !e.started.Load() {

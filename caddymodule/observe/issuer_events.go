@@ -30,8 +30,8 @@ type issuerLog struct {
 // same reason.
 const issuerPause = time.Minute
 
-// put stores an event. again reports whether the same refusal was logged within issuerPause.
-func (l *issuerLog) put(h *logoutapi.Heard, now time.Time) (again bool) {
+// add stores an event. again reports whether the same refusal was logged within issuerPause.
+func (l *issuerLog) add(h *logoutapi.Result, now time.Time) (again bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.last == nil {
@@ -58,11 +58,11 @@ func (r *Reporter) LastIssuerEvent(issuer string) *IssuerEvent {
 	return nil
 }
 
-// Heard reports an event of a trusted issuer. rows describes which identifiers of its tokens the
+// ReportIssuerEvent reports an event of a trusted issuer. rows describes which identifiers of its tokens the
 // rows hold, for an event that matches nothing.
-func (r *Reporter) Heard(ctx context.Context, h *logoutapi.Heard, rows string) {
+func (r *Reporter) ReportIssuerEvent(ctx context.Context, h *logoutapi.Result, rows string) {
 	issuerEvents.WithLabelValues(r.issuer, h.Kind, string(h.Outcome)).Inc()
-	again := r.issuers.put(h, time.Now())
+	again := r.issuers.add(h, time.Now())
 	fields := []zap.Field{zap.String("issuer", r.issuer), zap.String("trusted_issuer", h.Issuer), zap.String("kind", h.Kind)}
 	if h.Outcome != logoutapi.OutcomeRefused {
 		fields = append(fields, zap.String("jti", h.JTI), zap.String("named", h.Named))

@@ -117,7 +117,7 @@ func count(realm string, e *sessions.Event) {
 		switch {
 		case errors.Is(e.Err, sessions.ErrGrant):
 			refreshes.WithLabelValues(realm, "policy").Inc()
-		case ofLink(e.Err):
+		case isLinkError(e.Err):
 			opens.WithLabelValues(realm, "policy").Inc()
 		}
 		revocations.WithLabelValues(realm, string(e.Session.EndReason)).Inc()
@@ -133,14 +133,14 @@ func countDenied(realm string, err error) {
 	switch {
 	case errors.Is(err, sessions.ErrGrant):
 		refreshes.WithLabelValues(realm, "dead").Inc()
-	case ofLink(err):
+	case isLinkError(err):
 		opens.WithLabelValues(realm, "denied").Inc()
 	default:
 		creates.WithLabelValues(realm, "denied").Inc()
 	}
 }
 
-// ofLink reports whether a link was presented.
-func ofLink(err error) bool {
+// isLinkError reports whether a link was presented.
+func isLinkError(err error) bool {
 	return errors.Is(err, sessions.ErrLink) || errors.Is(err, sessions.ErrOpener)
 }

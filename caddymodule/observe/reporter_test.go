@@ -22,7 +22,7 @@ func TestHeard_RemembersTheLastEventOfEachIssuer(t *testing.T) {
 		t.Errorf("before there was one: %+v", e)
 	}
 	hear := func(issuer string, outcome logoutapi.Outcome) {
-		r.Heard(context.Background(), &logoutapi.Heard{Issuer: issuer, Kind: logoutapi.KindLogout, Outcome: outcome, JTI: "j", Ended: 2, Err: errors.New("no"), Mend: "mend it"}, "rows")
+		r.ReportIssuerEvent(context.Background(), &logoutapi.Result{Issuer: issuer, Kind: logoutapi.KindLogout, Outcome: outcome, JTI: "j", Ended: 2, Err: errors.New("no"), Mend: "mend it"}, "rows")
 	}
 	for _, outcome := range []logoutapi.Outcome{logoutapi.OutcomeNothing, logoutapi.OutcomeRevoked, logoutapi.OutcomeRefused, logoutapi.OutcomeRefused} {
 		hear("https://idp.example.com", outcome)

@@ -23,16 +23,16 @@ const maxTroubles = 32
 // several configurations share, such as a store, uses the logger of the first.
 var troubles sync.Map // *remembered by realm
 
-type remembered struct {
+type troubleLog struct {
 	mu   sync.Mutex
 	last []Trouble // by message, newest last
 }
 
 // Remember returns a logger whose errors become Troubles of the realm.
 func Remember(logger *zap.Logger, realm string) *zap.Logger {
-	kept, _ := troubles.LoadOrStore(realm, new(remembered))
+	kept, _ := troubles.LoadOrStore(realm, new(troubleLog))
 	return logger.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
-		return zapcore.NewTee(core, errorCore{kept.(*remembered)})
+		return zapcore.NewTee(core, errorCore{kept.(*troubleLog)})
 	}))
 }
 
@@ -42,7 +42,7 @@ func Troubles(realm string) []Trouble {
 	if !ok {
 		return []Trouble{}
 	}
-	r := kept.(*remembered)
+	r := kept.(*troubleLog)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	newest := append([]Trouble{}, r.last...)
@@ -50,7 +50,7 @@ func Troubles(realm string) []Trouble {
 	return newest
 }
 
-func (r *remembered) add(t Trouble) {
+func (r *troubleLog) add(t Trouble) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.last = slices.DeleteFunc(r.last, func(known Trouble) bool { return known.What == t.What })
@@ -61,7 +61,7 @@ func (r *remembered) add(t Trouble) {
 }
 
 // An errorCore is a zapcore.Core that keeps errors.
-type errorCore struct{ kept *remembered }
+type errorCore struct{ kept *troubleLog }
 
 // Enabled implements zapcore.LevelEnabler.
 func (errorCore) Enabled(level zapcore.Level) bool { return level >= zapcore.ErrorLevel }

@@ -19,8 +19,8 @@ import (
 // name is the name of the module within its namespace.
 const name = "postgres"
 
-// mostConns is the maximum of MaxConns.
-const mostConns = 1000
+// maxConns is the maximum of MaxConns.
+const maxConns = 1000
 
 func init() {
 	caddy.RegisterModule(Store{})
@@ -64,7 +64,7 @@ func (s *Store) Provision(caddy.Context) error { return storemodule.Resolve(name
 // Validate checks what can be checked without the database.
 func (s Store) Validate() error {
 	switch {
-	case s.MaxConns < 0 || s.MaxConns > mostConns:
+	case s.MaxConns < 0 || s.MaxConns > maxConns:
 		return errors.New("store postgres: max_conns is 1 to 1000")
 	case s.Timeout < 0:
 		return errors.New("store postgres: timeout is negative")

@@ -50,8 +50,8 @@ func (s *Store) wait(values []string) error {
 		return errors.New("wait needs how many replicas, and how long: wait 1 500ms")
 	}
 	n, err := strconv.Atoi(values[0])
-	if err != nil || n < 1 || n > mostReplicas {
-		return fmt.Errorf("wait is for 1 to %d replicas, not %q", mostReplicas, values[0])
+	if err != nil || n < 1 || n > maxReplicas {
+		return fmt.Errorf("wait is for 1 to %d replicas, not %q", maxReplicas, values[0])
 	}
 	timeout, err := caddy.ParseDuration(values[1])
 	if err != nil || timeout <= 0 {

@@ -57,8 +57,8 @@ const (
 	// name is the name of the module within its namespace.
 	name = "redis"
 
-	mostCalls    = 10_000
-	mostReplicas = 100
+	maxCalls    = 10_000
+	maxReplicas = 100
 )
 
 // CaddyModule returns the Caddy module information.
@@ -75,9 +75,9 @@ func (s *Store) Provision(caddy.Context) error { return storemodule.Resolve(name
 // Validate checks what can be checked without the server.
 func (s Store) Validate() error {
 	switch {
-	case s.MaxCalls < 0 || s.MaxCalls > mostCalls:
+	case s.MaxCalls < 0 || s.MaxCalls > maxCalls:
 		return errors.New("store redis: max_calls is 1 to 10000")
-	case s.WaitReplicas < 0 || s.WaitReplicas > mostReplicas:
+	case s.WaitReplicas < 0 || s.WaitReplicas > maxReplicas:
 		return errors.New("store redis: wait_replicas is 0 to 100")
 	case s.Timeout < 0 || s.WaitTimeout < 0:
 		return errors.New("store redis: a time is negative")

@@ -57,9 +57,9 @@ type segment struct {
 	err    error      // why it is unknown what is durable
 }
 
-// stands reports whether the segment is still the file at the path, with the size that we left it
+// isCurrent reports whether the segment is still the file at the path, with the size that we left it
 // at.
-func (s *segment) stands(path string) bool {
+func (s *segment) isCurrent(path string) bool {
 	named, err := os.Stat(path)
 	if err != nil {
 		return false

@@ -68,7 +68,7 @@ func (w *Writer) Append(r *Record, durable bool) (Position, error) {
 // Sync makes all lines durable, and follows a rotation.
 func (w *Writer) Sync() error {
 	w.mu.Lock()
-	err := w.follow()
+	err := w.openCurrent()
 	s, at := w.now, w.last
 	w.mu.Unlock()
 	if err == nil {
@@ -94,15 +94,15 @@ func (w *Writer) Close() error {
 	if w.closed {
 		return nil
 	}
-	err := w.follow()
+	err := w.openCurrent()
 	w.closed = true
-	return errors.Join(err, w.leave())
+	return errors.Join(err, w.closeCurrent())
 }
 
 func (w *Writer) append(r *Record) (Position, *segment, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err := w.follow(); err != nil {
+	if err := w.openCurrent(); err != nil {
 		return Position{}, nil, err
 	}
 	if err := w.write(r); err != nil {
@@ -122,7 +122,7 @@ func (w *Writer) write(r *Record) error {
 		return errors.New("the record is too long")
 	}
 	if err := w.now.write(append(text, '\n')); err != nil {
-		_ = w.leave()
+		_ = w.closeCurrent()
 		return err
 	}
 	w.last = at
@@ -137,28 +137,28 @@ func (w *Writer) sync(s *segment, upto uint64) error {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		if w.now == s {
-			_ = w.leave()
+			_ = w.closeCurrent()
 		}
 	}
 	return err
 }
 
-// follow makes the file at the path the current one.
-func (w *Writer) follow() error {
+// openCurrent makes the file at the path the current one.
+func (w *Writer) openCurrent() error {
 	if w.closed {
 		return ErrClosed
 	}
-	if w.now != nil && w.now.stands(w.opts.Path) {
+	if w.now != nil && w.now.isCurrent(w.opts.Path) {
 		return nil
 	}
-	if err := w.leave(); err != nil {
+	if err := w.closeCurrent(); err != nil {
 		return err
 	}
 	return w.reopen()
 }
 
-// leave closes the current file, if there is one.
-func (w *Writer) leave() error {
+// closeCurrent closes the current file, if there is one.
+func (w *Writer) closeCurrent() error {
 	if w.now == nil {
 		return nil
 	}

@@ -36,7 +36,7 @@ const (
 	hotShare    = 7 // one seventh of the memory is for tokens that are kept whole
 	cacheSample = 8 // how many tokens are sampled to find some to drop
 	cacheTry    = 8 // one in so many repeated tokens looks for space: frequent tokens get frequent chances
-	muchMore    = 4 // how many times as often a token must be used as the one that it displaces
+	usesFactor  = 4 // how many times as often a token must be used as the one that it displaces
 )
 
 // newCache returns a cache of the given size.
@@ -68,7 +68,7 @@ func (c *cache) find(id *digest, weight int) (whole *verified, known mark, space
 	if m.whole > 0 {
 		return s.whole[m.whole-1], *m, false
 	}
-	return nil, *m, !m.ended && s.tries(weight, m.worth(now), now)
+	return nil, *m, !m.ended && s.findSpace(weight, m.worth(now), now)
 }
 
 // add remembers a valid token, and returns the value that all concurrent requests with it share.
@@ -79,7 +79,7 @@ func (c *cache) add(fresh *verified) *verified {
 	m := s.marks.find(&fresh.id)
 	switch {
 	case m == nil:
-		if m = s.mark(&fresh.id, now); m == nil {
+		if m = s.addMark(&fresh.id, now); m == nil {
 			return fresh
 		}
 		m.set(fresh)
@@ -110,12 +110,12 @@ func (c *cache) pack(id *digest, bytes []byte) {
 	}
 }
 
-// tries reports whether there is space to keep a token whole. It does not look for it each time.
-func (s *cacheShard) tries(weight int, worth uint8, now uint32) bool {
+// findSpace reports whether there is space to keep a token whole. It does not look for it each time.
+func (s *cacheShard) findSpace(weight int, worth uint8, now uint32) bool {
 	if s.weight+weight <= s.most {
 		return true
 	}
-	if s.turned++; worth < muchMore || s.turned%cacheTry != 0 {
+	if s.turned++; worth < usesFactor || s.turned%cacheTry != 0 {
 		return false
 	}
 	_, enough := s.victims(weight, worth, now)
@@ -140,11 +140,11 @@ func (s *cacheShard) makeSpace(weight int, worth uint8, now uint32) bool {
 func (s *cacheShard) victims(weight int, worth uint8, now uint32) (least []*verified, enough bool) {
 	free, hand := s.most-s.weight, s.hand
 	for range min(cacheSample, len(s.whole)) {
-		if free >= weight || worth < muchMore {
+		if free >= weight || worth < usesFactor {
 			break
 		}
 		known := s.whole[hand%len(s.whole)]
-		if its := s.marks.find(&known.id).worth(now); int(worth) >= muchMore*max(1, int(its)) {
+		if its := s.marks.find(&known.id).worth(now); int(worth) >= usesFactor*max(1, int(its)) {
 			least, free = append(least, known), free+known.weight
 		}
 		hand++
@@ -156,10 +156,10 @@ func (s *cacheShard) victims(weight int, worth uint8, now uint32) (least []*veri
 	return least, true
 }
 
-// mark adds a mark for a token, or returns nil if there is no space.
-func (s *cacheShard) mark(id *digest, now time.Time) *mark {
+// addMark adds a mark for a token, or returns nil if there is no space.
+func (s *cacheShard) addMark(id *digest, now time.Time) *mark {
 	if s.marks.n == s.marks.most {
-		s.unmark(now)
+		s.evictMark(now)
 	}
 	m := s.marks.add(id)
 	if m != nil {
@@ -168,8 +168,8 @@ func (s *cacheShard) mark(id *digest, now time.Time) *mark {
 	return m
 }
 
-// unmark drops one of a sample of tokens that has expired or is used no more than a new one.
-func (s *cacheShard) unmark(now time.Time) {
+// evictMark drops one of a sample of tokens that has expired or is used no more than a new one.
+func (s *cacheShard) evictMark(now time.Time) {
 	var least *mark
 	worth := uint8(1)
 	for range min(cacheSample, s.marks.n) {
@@ -199,9 +199,9 @@ func (c *cache) remove(id *digest) {
 	}
 }
 
-// end reduces a token whose session has ended to a mark, so that presenting it again does not cost
+// markRevoked reduces a token whose session has ended to a mark, so that presenting it again does not cost
 // another signature check.
-func (c *cache) end(id *digest) {
+func (c *cache) markRevoked(id *digest) {
 	s := c.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -263,7 +263,7 @@ func TestCache_KeepsLittleOfAnEndedSession(t *testing.T) {
 		must(t, err)
 		first.Made.Store("of it")
 		for range 3 {
-			v.Ended(same)
+			v.MarkRevoked(same)
 			again, err := v.Holder(t.Context(), Credential{Token: same}, false)
 			must(t, err)
 			if again == first || again.Made.Load() != nil || !reflect.DeepEqual(again.Caller(), first.Caller()) {
@@ -273,7 +273,7 @@ func TestCache_KeepsLittleOfAnEndedSession(t *testing.T) {
 		if got := v.Stats().Checks; got != 1 {
 			t.Errorf("%d signatures were checked", got)
 		}
-		v.Ended(token(t, object{"jti": "never seen"}))
+		v.MarkRevoked(token(t, object{"jti": "never seen"}))
 		if got := cached(v); got != 1 {
 			t.Errorf("%d tokens are remembered", got)
 		}
@@ -310,7 +310,7 @@ func TestHolder_KeepsWhatWasPacked(t *testing.T) {
 	if h.Packed() != "of it" || h.Caller().Subject != hold(same).Caller().Subject || h.Caller().Claims == nil {
 		t.Errorf("%q of %+v", h.Packed(), h.Caller())
 	}
-	v.Ended(same)
+	v.MarkRevoked(same)
 	h.Pack([]byte("of it"))
 	if got := hold(same).Packed(); got != "" {
 		t.Errorf("%q of a session that has ended", got)
@@ -411,7 +411,7 @@ func TestCache_StaysConsistent(t *testing.T) {
 		id := numbered(first)
 		switch random.IntN(12) {
 		case 0:
-			c.end(&id)
+			c.markRevoked(&id)
 		case 1:
 			c.remove(&id)
 		case 2:

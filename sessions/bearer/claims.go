@@ -72,21 +72,21 @@ func (i *issuer) checkTimes(claims sessions.Claims, now time.Time) (time.Time, e
 	return end, nil
 }
 
-// farAway is in the year 9999. Later times, and times as far before 1970, are clamped to it to
+// maxDate is in the year 9999. Later times, and times as far before 1970, are clamped to it to
 // avoid overflows.
-const farAway = 253_402_300_799
+const maxDate = 253_402_300_799
 
 // numericDate reads seconds since 1970, possibly with a fraction (RFC 7519 section 2). It reports
 // whether value is a number at all.
 func numericDate(value any) (time.Time, bool) {
 	switch n := value.(type) {
 	case int64:
-		return time.Unix(min(max(n, -farAway), farAway), 0).UTC(), true
+		return time.Unix(min(max(n, -maxDate), maxDate), 0).UTC(), true
 	case float64:
 		if math.IsNaN(n) {
 			return time.Time{}, false
 		}
-		whole, fraction := math.Modf(min(max(n, -farAway), farAway))
+		whole, fraction := math.Modf(min(max(n, -maxDate), maxDate))
 		return time.Unix(int64(whole), int64(fraction*1e9)).UTC(), true
 	default:
 		return time.Time{}, false

@@ -66,15 +66,15 @@ func (e *Explanation) pass(check Check, err error) bool {
 	return err == nil
 }
 
-// ofForm are the reasons of CheckForm; all others from jose.Parse belong to CheckHeader.
-var ofForm = []Reason{ReasonTooLarge, ReasonForm, ReasonEncrypted, ReasonBase64}
+// formReasons are the reasons of CheckForm; all others from jose.Parse belong to CheckHeader.
+var formReasons = []Reason{ReasonTooLarge, ReasonForm, ReasonEncrypted, ReasonBase64}
 
 // Explain makes the checks of Verify one by one. It does not use the cache.
 func (v *Verifier) Explain(ctx context.Context, token string) *Explanation {
 	e := new(Explanation)
 	parsed, err := jose.Parse(token)
 	if err != nil {
-		e.unread(refusalOf(err, ReasonForm))
+		e.explainParse(refusalOf(err, ReasonForm))
 		return e
 	}
 	e.pass(CheckForm, nil)
@@ -90,10 +90,10 @@ func (v *Verifier) Explain(ctx context.Context, token string) *Explanation {
 	return e
 }
 
-// unread records why a token could not be parsed.
-func (e *Explanation) unread(err error) {
+// explainParse records why a token could not be parsed.
+func (e *Explanation) explainParse(err error) {
 	var refusal *Refusal
-	if errors.As(err, &refusal) && slices.Contains(ofForm, refusal.Reason) {
+	if errors.As(err, &refusal) && slices.Contains(formReasons, refusal.Reason) {
 		e.pass(CheckForm, err)
 		return
 	}

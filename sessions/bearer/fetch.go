@@ -65,7 +65,7 @@ func (r *Remote) fetch(ctx context.Context) (*fetched, error) {
 		return nil, fmt.Errorf("fetching keys: %w", err)
 	}
 	set, skipped, err := jose.ParseSet(data, r.config.Keys)
-	if err := unusable(set, skipped, err); err != nil {
+	if err := unusableKeysError(set, skipped, err); err != nil {
 		return nil, err
 	}
 	return &fetched{jwks: data, set: set, skipped: skipped, fresh: freshness(header)}, nil

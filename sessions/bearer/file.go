@@ -59,7 +59,7 @@ func (f *File) Load(ctx context.Context) error {
 	known := f.err
 	f.seen, f.err = data, err
 	if err == nil {
-		f.err = f.take(ctx, data)
+		f.err = f.install(ctx, data)
 	}
 	if f.err != nil && (known == nil || known.Error() != f.err.Error()) {
 		what := "keys cannot be read, and there are none yet"
@@ -71,9 +71,9 @@ func (f *File) Load(ctx context.Context) error {
 	return f.err
 }
 
-func (f *File) take(ctx context.Context, data []byte) error {
+func (f *File) install(ctx context.Context, data []byte) error {
 	set, skipped, err := jose.ParseKeys(data, f.config.Keys)
-	if err := unusable(set, skipped, err); err != nil {
+	if err := unusableKeysError(set, skipped, err); err != nil {
 		return err
 	}
 	f.good.install(ctx, f.config.Log, set, skipped, f.config.Now())

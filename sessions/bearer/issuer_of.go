@@ -41,8 +41,8 @@ func (v *Verifier) IssuerOf(token string) string {
 	return claims.Issuer
 }
 
-// attributed adds the issuer that a malformed token names to its refusal.
-func (v *Verifier) attributed(r *Refusal, token string) error {
+// attribute adds the issuer that a malformed token names to its refusal.
+func (v *Verifier) attribute(r *Refusal, token string) error {
 	name := v.IssuerOf(token)
 	if from, ok := v.source(name); ok {
 		r.Issuer = from.Name

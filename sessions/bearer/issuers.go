@@ -188,11 +188,11 @@ const anyTenant = "{tenantid}"
 // that contain its name.
 func (s *source) has(key *jose.Key) bool {
 	of := key.Issuer()
-	return of == "" || s.calls(s.Name, of) || slices.ContainsFunc(s.Issuers, func(name string) bool { return s.calls(name, of) })
+	return of == "" || s.matchesIssuer(s.Name, of) || slices.ContainsFunc(s.Issuers, func(name string) bool { return s.matchesIssuer(name, of) })
 }
 
-// calls reports whether the issuer of a key is the source, given one of the configured names.
-func (s *source) calls(name, of string) bool {
+// matchesIssuer reports whether the issuer of a key is the source, given one of the configured names.
+func (s *source) matchesIssuer(name, of string) bool {
 	open := name != s.Name && strings.Contains(name, "*")
 	switch {
 	case open != (s.tenant != ""):

@@ -51,10 +51,10 @@ func (s *Static) Version() uint64 { return 1 }
 
 // A snapshot is a set of keys and when it was fetched. nil has no keys.
 type snapshot struct {
-	set     *jose.Set
-	print   string
-	version uint64
-	at      time.Time
+	set         *jose.Set
+	fingerprint string
+	version     uint64
+	at          time.Time
 }
 
 func (s *snapshot) keys() []*jose.Key {
@@ -90,8 +90,8 @@ type lastGood struct {
 func (l *lastGood) install(ctx context.Context, log *slog.Logger, set *jose.Set, skipped []jose.Skipped, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	old, print := l.current.Load(), printOf(set)
-	if old != nil && old.print == print {
+	old, print := l.current.Load(), fingerprintOf(set)
+	if old != nil && old.fingerprint == print {
 		l.current.Store(&snapshot{old.set, print, old.version, at})
 		return
 	}
@@ -99,8 +99,8 @@ func (l *lastGood) install(ctx context.Context, log *slog.Logger, set *jose.Set,
 	logChange(ctx, log, l.current.Load(), skipped)
 }
 
-// unusable returns why no parsed key can be used, or nil.
-func unusable(set *jose.Set, skipped []jose.Skipped, err error) error {
+// unusableKeysError returns why no parsed key can be used, or nil.
+func unusableKeysError(set *jose.Set, skipped []jose.Skipped, err error) error {
 	switch {
 	case err == nil && set.Len() > 0:
 		return nil
@@ -126,8 +126,8 @@ func readAll(from io.Reader) ([]byte, error) {
 	return data, nil
 }
 
-// printOf returns a fingerprint of a set of keys that does not depend on their order.
-func printOf(set *jose.Set) string {
+// fingerprintOf returns a fingerprint of a set of keys that does not depend on their order.
+func fingerprintOf(set *jose.Set) string {
 	prints := make([]string, 0, set.Len())
 	for _, key := range set.Keys() {
 		prints = append(prints, strings.Join([]string{key.Thumbprint(), string(key.Algorithm()), key.ID()}, " "))

@@ -21,10 +21,10 @@ type Memory interface {
 
 const memoryFormat = 1
 
-// remembered is the value in a Memory, as JSON: the key set as the issuer sent it, its issuer and
+// storedKeySet is the value in a Memory, as JSON: the key set as the issuer sent it, its issuer and
 // URL, and when it was fetched. Keys of other issuers and keys that are too old are not used, and
 // all keys are checked again when they are read.
-type remembered struct {
+type storedKeySet struct {
 	Format  int             `json:"v"`
 	Issuer  string          `json:"issuer"`
 	URL     string          `json:"url"`     // "" for discovery
@@ -42,7 +42,7 @@ func (r *Remote) Load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading remembered keys: %w", err)
 	}
-	var kept remembered
+	var kept storedKeySet
 	if len(data) == 0 || len(data) > 2*maxKeyData || json.Unmarshal(data, &kept) != nil ||
 		kept.Format != memoryFormat || kept.Issuer != r.config.Issuer || kept.URL != r.config.URL {
 		return nil
@@ -52,7 +52,7 @@ func (r *Remote) Load(ctx context.Context) error {
 		return nil
 	}
 	set, skipped, err := jose.ParseSet(kept.JWKS, r.config.Keys)
-	if unusable(set, skipped, err) != nil || r.good.current.Load() != nil {
+	if unusableKeysError(set, skipped, err) != nil || r.good.current.Load() != nil {
 		return nil //nolint:nilerr // unusable or older keys are ignored
 	}
 	r.good.install(ctx, r.config.Log, set, skipped, at)
@@ -64,7 +64,7 @@ func (r *Remote) remember(ctx context.Context, jwks []byte, at time.Time) {
 	if r.config.Memory == nil {
 		return
 	}
-	data, err := json.Marshal(remembered{memoryFormat, r.config.Issuer, r.config.URL, at.Unix(), jwks})
+	data, err := json.Marshal(storedKeySet{memoryFormat, r.config.Issuer, r.config.URL, at.Unix(), jwks})
 	if err == nil {
 		err = r.config.Memory.Save(ctx, data)
 	}

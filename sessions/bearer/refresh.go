@@ -101,9 +101,9 @@ func (r *Remote) finish(got *fetched, err error, at time.Time) time.Duration {
 	var wait time.Duration
 	if err == nil {
 		r.failures = 0
-		wait = spread(got.fresh)
+		wait = jitter(got.fresh)
 	} else {
-		wait = spread(min(MinRetry<<min(r.failures, 10), MaxRetry))
+		wait = jitter(min(MinRetry<<min(r.failures, 10), MaxRetry))
 		r.failures++
 	}
 	r.next = at.Add(wait)
@@ -111,8 +111,8 @@ func (r *Remote) finish(got *fetched, err error, at time.Time) time.Duration {
 	return wait
 }
 
-// spread shortens d by up to a fifth, so that many nodes do not fetch at the same time.
-func spread(d time.Duration) time.Duration {
+// jitter shortens d by up to a fifth, so that many nodes do not fetch at the same time.
+func jitter(d time.Duration) time.Duration {
 	return d - rand.N(d/5) //nolint:gosec // not a secret
 }
 

@@ -597,7 +597,7 @@ func TestJ4_AskingIsAnsweredByTheNextFetch(t *testing.T) {
 func TestRemote_ManyNodesDoNotAskAtOnce(t *testing.T) {
 	times := map[time.Duration]bool{}
 	for range 100 {
-		d := spread(time.Hour)
+		d := jitter(time.Hour)
 		if times[d] = true; d > time.Hour || d < 48*time.Minute {
 			t.Errorf("an hour became %v", d)
 		}

@@ -81,7 +81,7 @@ func (v *Verifier) Holder(ctx context.Context, c Credential, own bool) (*Holder,
 
 func (v *Verifier) hold(ctx context.Context, token string, of expected) (*Holder, error) {
 	if len(token) > jose.MaxTokenSize {
-		return nil, v.attributed(&Refusal{Reason: ReasonTooLarge, err: jose.ErrTooLarge}, token)
+		return nil, v.attribute(&Refusal{Reason: ReasonTooLarge, err: jose.ErrTooLarge}, token)
 	}
 	id := digestOf(token)
 	if known := v.recall(&id, token, of); known != nil {
@@ -146,17 +146,17 @@ func (v *Verifier) read(token string) *sessions.Caller {
 	return caller
 }
 
-// Ended means that the session of a token has ended: only a mark of the token is kept, and it is
+// MarkRevoked means that the session of a token has ended: only a mark of the token is kept, and it is
 // dropped first.
-func (v *Verifier) Ended(token string) {
+func (v *Verifier) MarkRevoked(token string) {
 	id := digestOf(token)
-	v.cache.end(&id)
+	v.cache.markRevoked(&id)
 }
 
 func (v *Verifier) check(ctx context.Context, token string, of expected) (*verified, error) {
 	parsed, err := jose.Parse(token)
 	if err != nil {
-		return nil, v.attributed(refusalOf(err, ReasonForm), token)
+		return nil, v.attribute(refusalOf(err, ReasonForm), token)
 	}
 	claims, _ := parsed.Unverified() // nil if they cannot be read
 	from, err := v.sourceOf(claims)

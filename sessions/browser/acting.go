@@ -52,8 +52,8 @@ func (a *API) acting(w http.ResponseWriter, r *http.Request) error {
 
 // peekActing returns the current impersonation, or errNoSession.
 func (a *API) peekActing(r *http.Request) (*sessions.Session, error) {
-	brought := a.Brought(r)
-	if brought.Pair != As || !brought.There() || brought.err != nil {
+	brought := a.Credential(r)
+	if brought.Pair != As || !brought.Present() || brought.err != nil {
 		return nil, errNoSession
 	}
 	session, err := a.lookUp(r.Context(), &brought, a.ClientIP(r), a.Manager.Introspect)

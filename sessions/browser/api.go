@@ -58,5 +58,5 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, _ urlpath.Match, err 
 	p := httpapi.ProblemOf(err)
 	a.Observer.Failed(r.Context(), p.Status, err)
 	defer endpoint.LeaveBody(w, r)()
-	p.Of(a.requestID(r)).Answer(w, r)
+	p.WithInstance(a.requestID(r)).Answer(w, r)
 }

@@ -19,7 +19,7 @@ import (
 // A Verifier is the part of bearer.Verifier that is needed here.
 type Verifier interface {
 	Holder(ctx context.Context, c bearer.Credential, own bool) (*bearer.Holder, error)
-	Ended(token string)
+	MarkRevoked(token string)
 }
 
 // An Authenticator authenticates requests by their cookies, and rotates sessions that are due. It
@@ -38,27 +38,27 @@ type Authenticator struct {
 	// planted there for their impersonator can then end the impersonation, but never sees the
 	// impersonator's own session.
 	ActingHost string
-	// Undone is called with what could not be done in addition to a request that was answered, such
+	// Incomplete is called with what could not be done in addition to a request that was answered, such
 	// as "revoke a session", and why.
-	Undone func(what string, err error)
+	Incomplete func(what string, err error)
 
-	rotations singleflight.Group // by refresh token: rotations under way on this node
-	confirms  confirms
+	rotations     singleflight.Group // by refresh token: rotations under way on this node
+	confirmations confirmations
 }
 
-// Brought is the pair of our cookies that a request uses.
-type Brought struct {
+// Credential is the pair of our cookies that a request uses.
+type Credential struct {
 	Pair   Pair
 	Tokens Tokens
 	err    error // ErrSeveral
 }
 
-// Brought returns the pair of our cookies that counts at the host of the request. An impersonation
+// Credential returns the pair of our cookies that counts at the host of the request. An impersonation
 // takes precedence.
-func (a *Authenticator) Brought(r *http.Request) Brought {
-	b := a.inBrowser(r)
+func (a *Authenticator) Credential(r *http.Request) Credential {
+	b := a.credentialAtAnyHost(r)
 	if b.Pair == Own && a.ActingHost != "" && strings.EqualFold(HostName(r.Host), a.ActingHost) {
-		return Brought{}
+		return Credential{}
 	}
 	return b
 }
@@ -71,17 +71,17 @@ func HostName(host string) string {
 	return strings.TrimSuffix(host, ".")
 }
 
-// inBrowser is Brought for any host.
-func (a *Authenticator) inBrowser(r *http.Request) Brought {
+// credentialAtAnyHost is Credential for any host.
+func (a *Authenticator) credentialAtAnyHost(r *http.Request) Credential {
 	own, as, err := a.Jar.Read(r)
-	if as.There() {
-		return Brought{As, as, err}
+	if as.Present() {
+		return Credential{As, as, err}
 	}
-	return Brought{Own, own, err}
+	return Credential{Own, own, err}
 }
 
-// There reports whether the request has any of the cookies.
-func (b *Brought) There() bool { return b.Tokens.There() }
+// Present reports whether the request has any of the cookies.
+func (b *Credential) Present() bool { return b.Tokens.Present() }
 
 // A Decision is the result of authenticating the cookies of a pair.
 type Decision struct {
@@ -111,11 +111,11 @@ var (
 // refresh token is valid, the session is rotated. The error is bearer.ErrNoToken if there are no
 // cookies, ErrSeveral if they conflict, and an *OverError if the session is over. Any other error
 // means that it is unknown: the cookies may be valid.
-func (a *Authenticator) Authenticate(r *http.Request, b *Brought) (*Decision, error) {
+func (a *Authenticator) Authenticate(r *http.Request, b *Credential) (*Decision, error) {
 	switch {
 	case b.err != nil:
 		return nil, b.err
-	case !b.There():
+	case !b.Present():
 		return nil, bearer.ErrNoToken
 	}
 	why := errNoRefresh
@@ -137,7 +137,7 @@ func (a *Authenticator) Authenticate(r *http.Request, b *Brought) (*Decision, er
 	if b.Tokens.Refresh == "" {
 		return nil, &OverError{b.Pair, why}
 	}
-	return a.rotated(r, b)
+	return a.rotate(r, b)
 }
 
 // verify returns the holder of an access token if its session is live.
@@ -152,7 +152,7 @@ func (a *Authenticator) verify(ctx context.Context, pair Pair, token string) (*b
 	}
 	ended, err := a.Manager.Revoked(ctx, caller)
 	if ended {
-		a.Verifier.Ended(token)
+		a.Verifier.MarkRevoked(token)
 		err = sessions.ErrRevoked
 	}
 	return holder, err
@@ -162,14 +162,14 @@ func (a *Authenticator) verify(ctx context.Context, pair Pair, token string) (*b
 // it.
 const rotateTimeout = 10 * time.Second
 
-// rotated rotates the session and returns the result.
-func (a *Authenticator) rotated(r *http.Request, b *Brought) (*Decision, error) {
+// rotate rotates the session and returns the result.
+func (a *Authenticator) rotate(r *http.Request, b *Credential) (*Decision, error) {
 	request := &sessions.RefreshRequest{Token: b.Tokens.Refresh, Cookies: true, IP: a.ClientIP(r)}
 	done := a.rotations.DoChan(b.Tokens.Refresh, func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), rotateTimeout)
 		defer cancel()
 		var grant *sessions.Grant
-		err := endpoint.Safely(func() (err error) { // a panic here would crash the process
+		err := endpoint.Recover(func() (err error) { // a panic here would crash the process
 			grant, err = a.Manager.Refresh(ctx, request)
 			return err
 		})
@@ -198,10 +198,10 @@ func (a *Authenticator) rotated(r *http.Request, b *Brought) (*Decision, error) 
 // cookies of the response. Impersonations do not count.
 func (a *Authenticator) SignedIn(w http.ResponseWriter, r *http.Request) (*sessions.Session, error) {
 	own, _, err := a.Jar.Read(r)
-	if err != nil || !own.There() {
+	if err != nil || !own.Present() {
 		return nil, nil //nolint:nilerr // conflicting cookies do not count
 	}
-	decision, err := a.Authenticate(r, &Brought{Pair: Own, Tokens: own})
+	decision, err := a.Authenticate(r, &Credential{Pair: Own, Tokens: own})
 	var over *OverError
 	switch {
 	case errors.As(err, &over):
@@ -220,7 +220,7 @@ func (a *Authenticator) SignedIn(w http.ResponseWriter, r *http.Request) (*sessi
 
 // Who returns the holder of the access token if it is valid without a rotation, and else nil. It is
 // for logging refused requests.
-func (a *Authenticator) Who(r *http.Request, b *Brought) *bearer.Holder {
+func (a *Authenticator) Who(r *http.Request, b *Credential) *bearer.Holder {
 	if b.err != nil || b.Tokens.Access == "" {
 		return nil
 	}

@@ -14,9 +14,9 @@ import (
 const maxForm = 4096
 
 var (
-	// errLivesOn is the error of a sign-out that removed the cookies but could not revoke the
+	// errNotRevoked is the error of a sign-out that removed the cookies but could not revoke the
 	// session.
-	errLivesOn = httpapi.NewProblem(503, "session_lives_on", "Signed out in this browser only",
+	errNotRevoked = httpapi.NewProblem(503, "session_lives_on", "Signed out in this browser only",
 		"The cookies are gone from this browser, but the session could not be revoked just now: until it ends by itself, whoever has a copy of its cookies can use it. To be sure, sign in again later and sign out everywhere.")
 	// errForm is the error for a form that is not one of ours.
 	errForm = httpapi.NewProblem(400, "invalid_request", "Invalid request",
@@ -33,8 +33,8 @@ func (a *API) close(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	brought := a.inBrowser(r)
-	acting := brought.Pair == As && brought.There()
+	brought := a.credentialAtAnyHost(r)
+	acting := brought.Pair == As && brought.Present()
 	switch {
 	case form.everywhere && acting:
 		return errActing
@@ -45,29 +45,29 @@ func (a *API) close(w http.ResponseWriter, r *http.Request) error {
 	ctx, cancel := Detached(r)
 	defer cancel()
 	ended, err := a.end(ctx, &brought, form.everywhere, a.ClientIP(r))
-	a.Leave(w.Header(), brought.Pair)
+	a.ClearSite(w.Header(), brought.Pair)
 	switch {
 	case err != nil:
-		return LivesOn(err)
+		return NotRevokedError(err)
 	case ended == nil && form.everywhere: // unknown user
 		w.Header().Set("WWW-Authenticate", "Bearer") // RFC 9110 section 15.5.2
 		return errNotEverywhere
 	}
-	SeeOther(w, cmp.Or(a.signOutURL(r, ended), a.throughSignedOut(r, "", form.returnTo), form.returnTo))
+	SeeOther(w, cmp.Or(a.signOutURL(r, ended), a.signedOutURL(r, "", form.returnTo), form.returnTo))
 	return nil
 }
 
-// closeDown is close while the store is not open.
-func (a *API) closeDown(w http.ResponseWriter, r *http.Request, cause error) error {
+// closeUnavailable is close while the store is not open.
+func (a *API) closeUnavailable(w http.ResponseWriter, r *http.Request, cause error) error {
 	if a.CrossSite(r) {
 		return httpapi.ErrCrossOrigin
 	}
-	brought := a.inBrowser(r)
+	brought := a.credentialAtAnyHost(r)
 	if form, err := a.readClose(w, r); err == nil && form.impersonation && brought.Pair != As {
 		return cause // their own session goes on
 	}
-	a.Leave(w.Header(), brought.Pair)
-	return LivesOn(cause)
+	a.ClearSite(w.Header(), brought.Pair)
+	return NotRevokedError(cause)
 }
 
 // errActing is the error for an actor who would sign the user out everywhere.
@@ -79,8 +79,8 @@ var errActing = httpapi.NewProblem(403, "insufficient_scope", "Not while acting 
 var errNotEverywhere = httpapi.NewProblem(401, "session_over", "Not signed out everywhere",
 	"The session in this browser was over already, so your others go on. Sign in again, and then sign out everywhere.")
 
-// A closing is a request to close sessions.
-type closing struct {
+// A closeRequest is a request to close sessions.
+type closeRequest struct {
 	returnTo   string
 	everywhere bool
 	// impersonation means that only an impersonation is to be revoked. The page may be left over
@@ -89,22 +89,22 @@ type closing struct {
 }
 
 // readClose reads the form.
-func (a *API) readClose(w http.ResponseWriter, r *http.Request) (closing, error) {
+func (a *API) readClose(w http.ResponseWriter, r *http.Request) (closeRequest, error) {
 	form, err := a.ReadForm(w, r, errForm)
 	if err != nil {
-		return closing{}, err
+		return closeRequest{}, err
 	}
 	for name, values := range form {
 		known := name == "return_to" || (name == "everywhere" || name == "impersonation") && values[0] == "true"
 		if !known || len(values) != 1 {
-			return closing{}, errForm
+			return closeRequest{}, errForm
 		}
 	}
 	returnTo := form.Get("return_to")
 	if !urlpath.Local(returnTo) {
 		returnTo = "/" // sign out anyway
 	}
-	return closing{returnTo, form.Has("everywhere"), form.Has("impersonation")}, nil
+	return closeRequest{returnTo, form.Has("everywhere"), form.Has("impersonation")}, nil
 }
 
 // ReadForm reads a form. Forms that are too large are refused; wrong is the error of one that is none.

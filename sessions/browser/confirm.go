@@ -18,8 +18,8 @@ const (
 	confirmPause = time.Second
 )
 
-// confirms are the arrivals of tokens in cookies that are being recorded.
-type confirms struct {
+// confirmations are the arrivals of tokens in cookies that are being recorded.
+type confirmations struct {
 	open   atomic.Int64
 	paused atomic.Int64 // until this time, in milliseconds since 1970
 }
@@ -27,21 +27,21 @@ type confirms struct {
 // confirm records, in the background, that a token in a cookie arrived. If that fails, a later
 // request tries again.
 func (a *Authenticator) confirm(c *sessions.Caller) {
-	if rest := a.confirms.paused.Load() - a.Manager.Store.Now().UnixMilli(); rest > 0 && rest <= confirmPause.Milliseconds() { // whatever the clock does
+	if rest := a.confirmations.paused.Load() - a.Manager.Store.Now().UnixMilli(); rest > 0 && rest <= confirmPause.Milliseconds() { // whatever the clock does
 		return
 	}
-	if a.confirms.open.Add(1) > maxConfirms {
-		a.confirms.open.Add(-1)
+	if a.confirmations.open.Add(1) > maxConfirms {
+		a.confirmations.open.Add(-1)
 		return
 	}
 	go func() {
-		defer a.confirms.open.Add(-1)
+		defer a.confirmations.open.Add(-1)
 		ctx, cancel := context.WithTimeout(context.Background(), confirmTimeout)
 		defer cancel()
-		err := endpoint.Safely(func() error { return a.Manager.Confirm(ctx, c) })
+		err := endpoint.Recover(func() error { return a.Manager.Confirm(ctx, c) })
 		if err != nil {
-			a.confirms.paused.Store(a.Manager.Store.Now().Add(confirmPause).UnixMilli())
-			a.Undone("note that a session's new cookies arrived", err)
+			a.confirmations.paused.Store(a.Manager.Store.Now().Add(confirmPause).UnixMilli())
+			a.Incomplete("note that a session's new cookies arrived", err)
 		}
 	}()
 }

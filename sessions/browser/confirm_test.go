@@ -73,7 +73,7 @@ func newScene(t *testing.T) *scene {
 	}}}
 	s.Authenticator = &Authenticator{
 		Jar: NewJar("__Host-session", true), Verifier: verifier, Manager: &sessions.Manager{Store: s.store, Revocations: nothingRevoked{}},
-		Undone: func(_ string, err error) { s.failed <- err },
+		Incomplete: func(_ string, err error) { s.failed <- err },
 	}
 	return s
 }
@@ -96,7 +96,7 @@ func (s *scene) present(requests int) {
 		s.tokens++
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("Cookie", "__Host-session="+s.token(strconv.Itoa(s.tokens)))
-		brought := s.Brought(r)
+		brought := s.Credential(r)
 		if _, err := s.Authenticate(r, &brought); err != nil {
 			s.t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func TestConfirm_ASlowStoreIsNotAskedByMoreAndMore(t *testing.T) {
 	t.Parallel()
 	s := newScene(t)
 	s.present(10 * maxConfirms)
-	if open := s.confirms.open.Load(); open != maxConfirms {
+	if open := s.confirmations.open.Load(); open != maxConfirms {
 		t.Errorf("%d ask at once", open)
 	}
 	close(s.store.wait)

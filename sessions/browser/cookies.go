@@ -15,8 +15,8 @@ type Cookies struct{ *Authenticator }
 
 // Caller implements httpapi.Cookies.
 func (c Cookies) Caller(w http.ResponseWriter, r *http.Request) (*sessions.Caller, error) {
-	brought := c.Brought(r)
-	if !brought.There() {
+	brought := c.Credential(r)
+	if !brought.Present() {
 		return nil, bearer.ErrNoToken
 	}
 	if c.CrossSite(r) {
@@ -39,7 +39,7 @@ func (c Cookies) Caller(w http.ResponseWriter, r *http.Request) (*sessions.Calle
 
 // SignedOut implements httpapi.Cookies.
 func (c Cookies) SignedOut(w http.ResponseWriter, r *http.Request) {
-	if brought := c.Brought(r); brought.There() {
+	if brought := c.Credential(r); brought.Present() {
 		c.Clear(w.Header(), brought.Pair)
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // end revokes the session of a pair, or with everywhere all sessions of its user, and returns the
 // session; nil if there is none. The error says why it could not be revoked.
-func (a *Authenticator) end(ctx context.Context, b *Brought, everywhere bool, ip string) (*sessions.Session, error) {
+func (a *Authenticator) end(ctx context.Context, b *Credential, everywhere bool, ip string) (*sessions.Session, error) {
 	session, err := a.session(ctx, b, ip)
 	if errors.Is(err, errNoSession) {
 		return nil, nil
@@ -55,17 +55,17 @@ func (a *Authenticator) endSelected(ctx context.Context, by *sessions.Caller, f 
 var errNoSession = errors.New("no session")
 
 // session returns the session of a pair, or errNoSession. Any other error means that it is unknown.
-func (a *Authenticator) session(ctx context.Context, b *Brought, ip string) (*sessions.Session, error) {
+func (a *Authenticator) session(ctx context.Context, b *Credential, ip string) (*sessions.Session, error) {
 	return a.lookUp(ctx, b, ip, a.Manager.Current)
 }
 
 // lookUp is session with refreshed to look up the session of a refresh token.
-func (a *Authenticator) lookUp(ctx context.Context, b *Brought, ip string, refreshed func(context.Context, *sessions.RefreshRequest) (sessions.Session, error)) (*sessions.Session, error) {
+func (a *Authenticator) lookUp(ctx context.Context, b *Credential, ip string, refreshed func(context.Context, *sessions.RefreshRequest) (sessions.Session, error)) (*sessions.Session, error) {
 	if b.Tokens.Access != "" {
 		holder, err := a.verify(ctx, b.Pair, b.Tokens.Access)
 		if err == nil {
 			session, err := a.Manager.CurrentOf(ctx, holder.Caller())
-			return &session, orNone(err, sessions.ErrNotFound)
+			return &session, noSessionIf(err, sessions.ErrNotFound)
 		}
 		if b.Tokens.Refresh == "" && bearer.IsUnavailable(err) {
 			return nil, err
@@ -75,11 +75,11 @@ func (a *Authenticator) lookUp(ctx context.Context, b *Brought, ip string, refre
 		return nil, errNoSession
 	}
 	session, err := refreshed(ctx, &sessions.RefreshRequest{Token: b.Tokens.Refresh, IP: ip})
-	return &session, orNone(err, sessions.ErrGrant)
+	return &session, noSessionIf(err, sessions.ErrGrant)
 }
 
-// orNone replaces an error that means it by errNoSession.
-func orNone(err, means error) error {
+// noSessionIf replaces an error that means it by errNoSession.
+func noSessionIf(err, means error) error {
 	if errors.Is(err, means) {
 		return errNoSession
 	}

@@ -19,7 +19,7 @@ func ExampleJar() {
 		fmt.Println(line)
 	}
 	own, as, err := jar.Read(&http.Request{Header: http.Header{"Cookie": {"theme=dark; __Host-session=access; __Host-session-refresh=refresh"}}})
-	fmt.Println(own, as.There(), err)
+	fmt.Println(own, as.Present(), err)
 	// Output:
 	// __Host-session=access; Path=/; Max-Age=600; HttpOnly; Secure; SameSite=Lax
 	// __Host-session-refresh=refresh; Path=/; Max-Age=34560000; HttpOnly; Secure; SameSite=Lax

@@ -7,11 +7,11 @@ import (
 	"authsidecar/sessions"
 )
 
-// Give sets the cookies of a session, and revokes the session of the same kind that was in the
+// SetSession sets the cookies of a session, and revokes the session of the same kind that was in the
 // browser, so that copies of its cookies become useless. If the new session is a person's own, an
 // impersonation that somebody else may have started is revoked too; parted reports whether that
-// happened. The person is signed in even if a session cannot be revoked: Undone is called.
-func (a *Authenticator) Give(h http.Header, r *http.Request, grant *sessions.Grant) (parted bool) {
+// happened. The person is signed in even if a session cannot be revoked: Incomplete is called.
+func (a *Authenticator) SetSession(h http.Header, r *http.Request, grant *sessions.Grant) (parted bool) {
 	pair := PairOf(&grant.Session)
 	own, as, err := a.Jar.Read(r)
 	switch {
@@ -21,7 +21,7 @@ func (a *Authenticator) Give(h http.Header, r *http.Request, grant *sessions.Gra
 	default:
 		before := a.find(r, Own, own)
 		a.revoke(r, before, grant)
-		if acting := a.find(r, As, as); as.There() && !goesOn(acting, before, &grant.Session) {
+		if acting := a.find(r, As, as); as.Present() && !continues(acting, before, &grant.Session) {
 			a.revoke(r, acting, grant)
 			a.Jar.Clear(h, As)
 			parted = true
@@ -31,21 +31,21 @@ func (a *Authenticator) Give(h http.Header, r *http.Request, grant *sessions.Gra
 	return parted
 }
 
-// goesOn reports whether an impersonation continues when somebody signs in: if they started it, or
+// continues reports whether an impersonation continues when somebody signs in: if they started it, or
 // were signed in here before. A nil session is over or unknown.
-func goesOn(acting, before, own *sessions.Session) bool {
+func continues(acting, before, own *sessions.Session) bool {
 	return acting != nil && (acting.Actor == own.Actor || before != nil && before.UserID == own.UserID)
 }
 
 // find returns the session of a pair of cookies in a request; nil if it is over or unknown, or if
-// there is none. Undone is called if it is unknown, since it is not revoked.
+// there is none. Incomplete is called if it is unknown, since it is not revoked.
 func (a *Authenticator) find(r *http.Request, p Pair, tokens Tokens) *sessions.Session {
-	session, err := a.session(r.Context(), &Brought{Pair: p, Tokens: tokens}, a.ClientIP(r))
+	session, err := a.session(r.Context(), &Credential{Pair: p, Tokens: tokens}, a.ClientIP(r))
 	if err == nil {
 		return session
 	}
 	if !errors.Is(err, errNoSession) {
-		a.Undone("find the session that another one replaces in a browser", err)
+		a.Incomplete("find the session that another one replaces in a browser", err)
 	}
 	return nil
 }
@@ -56,6 +56,6 @@ func (a *Authenticator) revoke(r *http.Request, s *sessions.Session, by *session
 		return
 	}
 	if err := a.Manager.SignOut(r.Context(), s, a.ClientIP(r)); err != nil && !errors.Is(err, sessions.ErrNotFound) {
-		a.Undone("revoke the session that another one replaces in a browser", err)
+		a.Incomplete("revoke the session that another one replaces in a browser", err)
 	}
 }

@@ -22,7 +22,7 @@ func TestGive_ReportsASessionThatItCouldNotReplace(t *testing.T) {
 			t.Fatal(err)
 		}
 		said := ""
-		s.Undone = func(what string, err error) {
+		s.Incomplete = func(what string, err error) {
 			if said += what; err == nil {
 				t.Error("no error")
 			}
@@ -32,7 +32,7 @@ func TestGive_ReportsASessionThatItCouldNotReplace(t *testing.T) {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("Cookie", "__Host-session="+s.token("old"))
 		h := http.Header{}
-		s.Give(h, r, &sessions.Grant{Session: sessions.Session{ID: "new"}, AccessToken: "a", RefreshToken: "b"})
+		s.SetSession(h, r, &sessions.Grant{Session: sessions.Session{ID: "new"}, AccessToken: "a", RefreshToken: "b"})
 		if cookies := strings.Join(h["Set-Cookie"], ""); said != what || !strings.Contains(cookies, "__Host-session=a") {
 			t.Errorf("reported is %q, not %q; %s", said, what, cookies)
 		}

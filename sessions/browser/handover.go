@@ -65,7 +65,7 @@ func (h Handover) Deliver(w http.ResponseWriter, r *http.Request, way string, gr
 	case !h.Jar.Fits(PairOf(session), grant):
 		return cmp.Or(h.Manager.SignOut(r.Context(), session, h.ClientIP(r)), error(errTooLong))
 	default:
-		h.Give(w.Header(), r, grant)
+		h.SetSession(w.Header(), r, grant)
 		httpapi.WriteSession(w, grant)
 	}
 	return nil

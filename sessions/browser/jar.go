@@ -37,8 +37,8 @@ var ErrSeveral = errors.New("several cookies of one name")
 // Tokens are the values of the cookies of a pair; "" if one is missing.
 type Tokens struct{ Access, Refresh string }
 
-// There reports whether any cookie of the pair is present.
-func (t Tokens) There() bool { return t.Access != "" || t.Refresh != "" }
+// Present reports whether any cookie of the pair is present.
+func (t Tokens) Present() bool { return t.Access != "" || t.Refresh != "" }
 
 // A Jar reads and writes the cookies of a site. It is safe for concurrent use.
 type Jar struct {
@@ -116,14 +116,14 @@ const longest = 400 * 24 * time.Hour
 // Set sets the cookies of a pair to the tokens of a session, replacing what the response said about
 // them.
 func (j *Jar) Set(h http.Header, p Pair, g *sessions.Grant) {
-	j.withdraw(h, p)
+	j.dropSetCookie(h, p)
 	j.add(h, j.names[p].access, g.AccessToken, max(time.Second, g.AccessExpires.Sub(g.Now)))
 	j.add(h, j.names[p].refresh, g.RefreshToken, longest)
 }
 
 // Clear removes the cookies of a pair from the browser.
 func (j *Jar) Clear(h http.Header, p Pair) {
-	j.withdraw(h, p)
+	j.dropSetCookie(h, p)
 	j.add(h, j.names[p].access, "", 0)
 	j.add(h, j.names[p].refresh, "", 0)
 }
@@ -141,8 +141,8 @@ func (j *Jar) add(h http.Header, name, value string, life time.Duration) {
 	h.Add("Set-Cookie", cookie.String())
 }
 
-// withdraw removes what the response says about a pair.
-func (j *Jar) withdraw(h http.Header, p Pair) {
+// dropSetCookie removes what the response says about a pair.
+func (j *Jar) dropSetCookie(h http.Header, p Pair) {
 	said, ok := h["Set-Cookie"]
 	if !ok {
 		return

@@ -24,13 +24,13 @@ type Links struct {
 	SignIn string
 }
 
-// apart reports whether impersonations have their own host.
-func (l *Links) apart() bool { return l.ImpersonateOrigin != l.Origin }
+// hasOwnHost reports whether impersonations have their own host.
+func (l *Links) hasOwnHost() bool { return l.ImpersonateOrigin != l.Origin }
 
 // ActingHost returns the name of the host on which people impersonate others, where it is one of its
 // own; "" for none.
 func (l *Links) ActingHost() string {
-	if !l.apart() {
+	if !l.hasOwnHost() {
 		return ""
 	}
 	_, host, _ := strings.Cut(l.ImpersonateOrigin, "://")
@@ -54,7 +54,7 @@ func (l *Links) originOf(s *sessions.Session) string {
 // host, its name does not matter.
 func (l *Links) isAt(r *http.Request, s *sessions.Session) bool {
 	_, host, _ := strings.Cut(l.originOf(s), "://")
-	return !l.apart() || strings.EqualFold(r.Host, host)
+	return !l.hasOwnHost() || strings.EqualFold(r.Host, host)
 }
 
 // expire removes the cookies of the app.

@@ -29,7 +29,7 @@ func (a *API) preview(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	row, err := a.linked(r, request)
+	row, err := a.linkedSession(r, request)
 	if err != nil {
 		return err
 	}
@@ -76,8 +76,8 @@ func previewOf(s *sessions.Session, now time.Time) *preview {
 	return p
 }
 
-// linked returns the session that a link would open in this browser, at this host.
-func (a *API) linked(r *http.Request, request *sessions.OpenRequest) (*sessions.Session, error) {
+// linkedSession returns the session that a link would open in this browser, at this host.
+func (a *API) linkedSession(r *http.Request, request *sessions.OpenRequest) (*sessions.Session, error) {
 	row, err := a.Manager.Linked(r.Context(), request)
 	if err == nil && !a.Links.isAt(r, &row) {
 		err = errElsewhere
@@ -91,8 +91,8 @@ func (a *API) confirm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if a.Links.apart() {
-		if _, err := a.linked(r, request); errors.Is(err, errElsewhere) {
+	if a.Links.hasOwnHost() {
+		if _, err := a.linkedSession(r, request); errors.Is(err, errElsewhere) {
 			return err // the link stays valid at the right host
 		}
 	}
@@ -100,12 +100,12 @@ func (a *API) confirm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return a.hand(w, r, grant)
+	return a.deliver(w, r, grant)
 }
 
-// hand sets the cookies of the session that was opened, revokes the one of the same kind that was
+// deliver sets the cookies of the session that was opened, revokes the one of the same kind that was
 // in the browser, and redirects to its page.
-func (a *API) hand(w http.ResponseWriter, r *http.Request, grant *sessions.Grant) error {
+func (a *API) deliver(w http.ResponseWriter, r *http.Request, grant *sessions.Grant) error {
 	pair := PairOf(&grant.Session)
 	if !a.Jar.Fits(pair, grant) {
 		if err := a.Manager.SignOut(r.Context(), &grant.Session, a.ClientIP(r)); err != nil {
@@ -113,18 +113,18 @@ func (a *API) hand(w http.ResponseWriter, r *http.Request, grant *sessions.Grant
 		}
 		return errTooLong
 	}
-	if a.Give(w.Header(), r, grant) {
+	if a.SetSession(w.Header(), r, grant) {
 		pair = As // an impersonation ends here
 	}
-	a.cross(w.Header(), pair)
+	a.clearSiteData(w.Header(), pair)
 	endpoint.NoStore(w.Header())
 	SeeOther(w, cmp.Or(grant.ReturnTo, "/"))
 	return nil
 }
 
-// cross removes data of the app from the browser when a session begins or ends: cached pages, and,
+// clearSiteData removes data of the app from the browser when a session begins or ends: cached pages, and,
 // if impersonations share the host of own sessions, cookies of the app.
-func (a *API) cross(h http.Header, p Pair) {
+func (a *API) clearSiteData(h http.Header, p Pair) {
 	if a.Jar.secure { // browsers ignore it over plain HTTP
 		h.Add("Clear-Site-Data", `"cache"`) // W3C Clear Site Data, section 3.1: in addition to what an app clears
 	}

@@ -84,7 +84,7 @@ func (a *API) signIn(w http.ResponseWriter, r *http.Request) error {
 func (a *API) signedIn(w http.ResponseWriter, r *http.Request) error {
 	own, _, _ := a.Jar.Read(r)
 	result, err := a.SignIn.Finish(w, r)
-	if errors.Is(err, signin.ErrUnknown) && result.ReturnTo == "" && own.There() {
+	if errors.Is(err, signin.ErrUnknown) && result.ReturnTo == "" && own.Present() {
 		SeeOther(w, "/") // the back button, or a second click: they are already signed in
 		return nil
 	}
@@ -102,10 +102,10 @@ func (a *API) signedIn(w http.ResponseWriter, r *http.Request) error {
 		return a.signInFailed(w, r, err, result.ReturnTo)
 	}
 	switch {
-	case a.Give(w.Header(), r, grant):
-		a.cross(w.Header(), As)
-	case own.There(): // it may have belonged to another person
-		a.cross(w.Header(), Own)
+	case a.SetSession(w.Header(), r, grant):
+		a.clearSiteData(w.Header(), As)
+	case own.Present(): // it may have belonged to another person
+		a.clearSiteData(w.Header(), Own)
 	}
 	SeeOther(w, result.ReturnTo)
 	return nil
@@ -131,7 +131,7 @@ func (a *API) signInFailed(w http.ResponseWriter, r *http.Request, err error, re
 	if failed.Status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", "1")
 	}
-	if !forward.Person(r) {
+	if !forward.WantsPage(r) {
 		return failed
 	}
 	a.Observer.Failed(r.Context(), failed.Status, failed)
@@ -139,14 +139,14 @@ func (a *API) signInFailed(w http.ResponseWriter, r *http.Request, err error, re
 	if returnTo != "" {
 		again += "?" + url.Values{"return_to": {returnTo}}.Encode()
 	}
-	failed.Of(a.requestID(r)).WritePage(w, httpapi.Link{Text: "Sign in again", URL: again})
+	failed.WithInstance(a.requestID(r)).WritePage(w, httpapi.Link{Text: "Sign in again", URL: again})
 	return nil
 }
 
 // signOutURL returns where a person who signed out here signs out at their provider; "" if there is
 // no such URL, or if a script sends the request, which could not follow it.
 func (a *API) signOutURL(r *http.Request, ended *sessions.Session) string {
-	if a.SignIn == nil || ended == nil || ended.Impersonation || ended.Actor.Issuer != a.SignIn.Issuer || !forward.Person(r) {
+	if a.SignIn == nil || ended == nil || ended.Impersonation || ended.Actor.Issuer != a.SignIn.Issuer || !forward.WantsPage(r) {
 		return ""
 	}
 	return a.SignIn.LogoutURL(r, cmp.Or(ended.ActorSub, ended.Actor.Subject), a.Path+SignedOutPath)

@@ -21,21 +21,21 @@ func Detached(r *http.Request) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(r.Context()), endTimeout)
 }
 
-// LivesOn returns the error of a sign-out that removed the cookies but could not revoke the
+// NotRevokedError returns the error of a sign-out that removed the cookies but could not revoke the
 // session, for that cause.
-func LivesOn(cause error) error { return &failure{errLivesOn, "signing out", cause} }
+func NotRevokedError(cause error) error { return &failure{errNotRevoked, "signing out", cause} }
 
-// Leave removes everything of a session that ends from the browser.
-func (a *API) Leave(h http.Header, p Pair) {
+// ClearSite removes everything of a session that ends from the browser.
+func (a *API) ClearSite(h http.Header, p Pair) {
 	a.Clear(h, p)
-	a.cross(h, p)
+	a.clearSiteData(h, p)
 }
 
 // SignOut revokes the session of the person who sends the request, and adjusts the app's response:
 // the cookies are removed even if something fails, and a redirect to a page of this site goes
-// through the provider's sign-out first. An error is LivesOn.
+// through the provider's sign-out first. An error is NotRevokedError.
 func (a *API) SignOut(r *http.Request, d *Decision, status int, h http.Header) error {
-	a.Leave(h, d.Pair)
+	a.ClearSite(h, d.Pair)
 	ctx, cancel := Detached(r)
 	defer cancel()
 	session, err := a.Manager.CurrentOf(ctx, d.Holder.Caller())
@@ -46,10 +46,10 @@ func (a *API) SignOut(r *http.Request, d *Decision, status int, h http.Header) e
 	case errors.Is(err, sessions.ErrNotFound): // it has ended meanwhile
 		return nil
 	case err != nil:
-		return LivesOn(err)
+		return NotRevokedError(err)
 	}
-	if path, ok := leadsOn(r, status, h); ok {
-		if to := cmp.Or(a.signOutURL(r, &session), a.throughSignedOut(r, a.Path+"/", path)); to != "" {
+	if path, ok := redirectPath(r, status, h); ok {
+		if to := cmp.Or(a.signOutURL(r, &session), a.signedOutURL(r, a.Path+"/", path)); to != "" {
 			h.Set("Location", to)
 			h.Set("Referrer-Policy", "same-origin")
 		}
@@ -57,9 +57,9 @@ func (a *API) SignOut(r *http.Request, d *Decision, status int, h http.Header) e
 	return nil
 }
 
-// leadsOn returns the path of this site that a response redirects to, if it does. Redirects that
+// redirectPath returns the path of this site that a response redirects to, if it does. Redirects that
 // repeat the request (307 and 308: RFC 9110 section 15.4) do not count.
-func leadsOn(r *http.Request, status int, h http.Header) (path string, ok bool) {
+func redirectPath(r *http.Request, status int, h http.Header) (path string, ok bool) {
 	if status != http.StatusMovedPermanently && status != http.StatusFound && status != http.StatusSeeOther {
 		return "", false
 	}

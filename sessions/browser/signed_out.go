@@ -24,8 +24,8 @@ const SignedOutPath = "/signed-out"
 
 // signedOut answers GET <path>/signed-out. It does not use the store.
 func (a *API) signedOut(w http.ResponseWriter, r *http.Request) error {
-	if forward.Person(r) { // so that no page can make a browser drop it in the background
-		a.cross(w.Header(), Own)
+	if forward.WantsPage(r) { // so that no page can make a browser drop it in the background
+		a.clearSiteData(w.Header(), Own)
 	}
 	query := r.URL.Query()
 	to := query.Get("return_to")
@@ -51,11 +51,11 @@ func (a *API) signedOut(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// throughSignedOut returns where a person who signed out goes next, on their way to a path of this
+// signedOutURL returns where a person who signed out goes next, on their way to a path of this
 // site; base is our path, relative to where they are. "" means that they go there at once, since
 // browsers do not clear data over plain HTTP.
-func (a *API) throughSignedOut(r *http.Request, base, path string) string {
-	if !a.Jar.secure || !forward.Person(r) || !urlpath.Local(path) {
+func (a *API) signedOutURL(r *http.Request, base, path string) string {
+	if !a.Jar.secure || !forward.WantsPage(r) || !urlpath.Local(path) {
 		return ""
 	}
 	return base + strings.TrimPrefix(SignedOutPath, "/") + "?" + url.Values{"return_to": {path}}.Encode()

@@ -15,7 +15,7 @@ func TestSignOut_ARedirectWithoutALocationLeadsNowhere(t *testing.T) {
 		if location != "" {
 			h.Set("Location", location)
 		}
-		if path, ok := leadsOn(r, http.StatusFound, h); path != want || ok != (want != "") {
+		if path, ok := redirectPath(r, http.StatusFound, h); path != want || ok != (want != "") {
 			t.Errorf("%q leads to %q (%t), not %q", location, path, ok, want)
 		}
 	}

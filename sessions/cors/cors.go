@@ -39,10 +39,10 @@ func New(origins []string) *Policy {
 	return p
 }
 
-// pageless are schemes that never occur in the origin of a page: browsers send null for them (HTML,
+// originlessSchemes are schemes that never occur in the origin of a page: browsers send null for them (HTML,
 // section 7.1.1), or there are no such pages. Schemes of apps are possible: capacitor://localhost
 // is sent as it is.
-var pageless = []string{"about", "blob", "data", "file", "ftp", "javascript", "ws", "wss"}
+var originlessSchemes = []string{"about", "blob", "data", "file", "ftp", "javascript", "ws", "wss"}
 
 // Check returns an error if an origin cannot match what browsers send: the two are compared byte
 // for byte (RFC 6454 section 6.2). "*" and "null" are not allowed.
@@ -55,7 +55,7 @@ func Check(origin string) error {
 		return errors.New("browsers send host names in ASCII: write Punycode, as in https://xn--mller-kva.example")
 	case err != nil || u.Scheme == "" || u.Host == "" || u.User != nil:
 		return errors.New("it is not an origin: write a scheme and a host, as in https://spa.example.com")
-	case slices.Contains(pageless, strings.ToLower(u.Scheme)):
+	case slices.Contains(originlessSchemes, strings.ToLower(u.Scheme)):
 		return errors.New("browsers send no origin with this scheme: write https, http or the scheme of an app's web view")
 	case !isPort(u):
 		return errors.New("its port is not a number from 1 to 65535 without leading zeros: correct it, or leave it out with its colon")
@@ -83,9 +83,9 @@ func isPort(u *url.URL) bool {
 	return err == nil && n > 0 && port[0] != '0'
 }
 
-// Asked returns the request that a preflight asks about, for routing: a copy with its method. Any
+// Preflighted returns the request that a preflight asks about, for routing: a copy with its method. Any
 // other request is returned unchanged.
-func (p *Policy) Asked(r *http.Request) *http.Request {
+func (p *Policy) Preflighted(r *http.Request) *http.Request {
 	if p == nil || !isPreflight(r) {
 		return r
 	}

@@ -114,15 +114,15 @@ func TestServe_AllowsTheOriginsThatAreNamedAndNoOther(t *testing.T) {
 func TestAsked_IsWhatThePreflightIsAbout(t *testing.T) {
 	policy := cors.New([]string{spa})
 	r := httptest.NewRequest(http.MethodOptions, "/auth/sessions", nil)
-	if policy.Asked(r) != r {
+	if policy.Preflighted(r) != r {
 		t.Error("an OPTIONS that is no preflight became another")
 	}
 	r.Header.Set("Origin", spa)
 	r.Header.Set("Access-Control-Request-Method", "POST")
-	if got := policy.Asked(r); got.Method != "POST" || got.URL != r.URL || r.Method != http.MethodOptions {
+	if got := policy.Preflighted(r); got.Method != "POST" || got.URL != r.URL || r.Method != http.MethodOptions {
 		t.Errorf("asked about %s, and it is %s", got.Method, r.Method)
 	}
-	if (*cors.Policy)(nil).Asked(r) != r || (*cors.Policy)(nil).Serve(httptest.NewRecorder(), r) || cors.New(nil) != nil {
+	if (*cors.Policy)(nil).Preflighted(r) != r || (*cors.Policy)(nil).Serve(httptest.NewRecorder(), r) || cors.New(nil) != nil {
 		t.Error("no policy does something")
 	}
 }

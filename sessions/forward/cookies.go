@@ -20,7 +20,7 @@ func DropCookies(r *http.Request, issuer, name, keep string, drop bool) {
 		if !mayHoldToken(cookie) || named && keep != "" && strings.Trim(value, " \t\"") == keep {
 			return false
 		}
-		for part := range pieces(cookie) {
+		for part := range tokenParts(cookie) {
 			if ours, refresh := Claims(part, issuer); refresh || ours && named {
 				return true
 			}

@@ -103,13 +103,13 @@ func Preflight(r *http.Request) bool {
 
 // Navigation reports whether a person navigates to a page.
 func Navigation(r *http.Request) bool {
-	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && !upgrades(r) && len(r.Header["Authorization"]) == 0 && Person(r)
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && !upgrades(r) && len(r.Header["Authorization"]) == 0 && WantsPage(r)
 }
 
-// Person reports whether the response is for a person to read rather than for a program. Programs may
+// WantsPage reports whether the response is for a person to read rather than for a program. Programs may
 // accept HTML too (Java's URLConnection does by default), but no browser that navigates sends or asks
 // for JSON.
-func Person(r *http.Request) bool {
+func WantsPage(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode == "navigate"
 	}
@@ -166,7 +166,7 @@ func holdsToken(value, issuer string) bool {
 			value = string(data)
 		}
 	}
-	for part := range pieces(value) {
+	for part := range tokenParts(value) {
 		if ours, _ := Claims(part, issuer); ours {
 			return true
 		}
@@ -189,9 +189,9 @@ func DropTokens(header http.Header, issuer string) {
 	}
 }
 
-// pieces yields the parts of a header's value that may be tokens, both unchanged and
+// tokenParts yields the parts of a header's value that may be tokens, both unchanged and
 // percent-decoded, as some apps read them.
-func pieces(value string) iter.Seq[string] {
+func tokenParts(value string) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, spelling := range [...]string{value, unescape(value)} {
 			for piece := range strings.FieldsFuncSeq(spelling, func(c rune) bool { return strings.ContainsRune(" \t,;:\"'=", c) }) {

@@ -91,7 +91,7 @@ func (n *Names) Scrub(r *http.Request, kept *Names) {
 			}
 		case isList(name):
 			n.scrubList(r.Header, name, values)
-		case name == "Upgrade" && anyHTTP(values):
+		case name == "Upgrade" && namesHTTP(values):
 			delete(r.Header, name)
 		}
 	}
@@ -141,9 +141,9 @@ func (b *trailedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// anyHTTP reports whether the lists name a version of HTTP, with or without TLS, such as h2c,
+// namesHTTP reports whether the lists name a version of HTTP, with or without TLS, such as h2c,
 // HTTP/2.0 or TLS/1.0.
-func anyHTTP(values []string) bool {
+func namesHTTP(values []string) bool {
 	for _, value := range values {
 		for item := range strings.SplitSeq(strings.ToLower(value), ",") {
 			item = strings.Trim(item, " \t\"")
@@ -179,7 +179,7 @@ func (n *Names) scrubList(header http.Header, name string, values []string) {
 	for _, value := range values {
 		var left []string
 		for item := range strings.SplitSeq(value, ",") {
-			if item = strings.Trim(item, " \t"); item != "" && !n.names(item) {
+			if item = strings.Trim(item, " \t"); item != "" && !n.matches(item) {
 				left = append(left, item)
 			}
 		}
@@ -195,7 +195,7 @@ func (n *Names) scrubList(header http.Header, name string, values []string) {
 func (n *Names) listed(values []string) bool {
 	for _, value := range values {
 		for item := range strings.SplitSeq(value, ",") {
-			if n.names(strings.Trim(item, " \t")) {
+			if n.matches(strings.Trim(item, " \t")) {
 				return true
 			}
 		}
@@ -203,9 +203,9 @@ func (n *Names) listed(values []string) bool {
 	return false
 }
 
-// names reports whether an item of a list is a name of ours to a lenient reader, whatever surrounds
+// matches reports whether an item of a list is a name of ours to a lenient reader, whatever surrounds
 // it.
-func (n *Names) names(item string) bool {
+func (n *Names) matches(item string) bool {
 	item, _, _ = strings.Cut(item, ";") // as in TE: trailers;q=1
 	_, known := n.find(strings.Trim(item, " \t\"'"))
 	return known

@@ -76,7 +76,7 @@ func New(c Config) *API {
 // Serve answers a request that Route matched. A panic becomes a 500, and is reported as a failure
 // with its stack.
 func (a *API) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) {
-	if err := endpoint.Safely(func() error { return a.serve(w, r, m) }); err != nil {
+	if err := endpoint.Recover(func() error { return a.serve(w, r, m) }); err != nil {
 		a.fail(w, r, err)
 	}
 }
@@ -87,7 +87,7 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := ProblemOf(err)
 	a.Observer.Failed(r.Context(), p.Status, err)
 	defer LeaveBody(w, r)()
-	p = p.Of(a.RequestID(r))
+	p = p.WithInstance(a.RequestID(r))
 	if _, err := bearer.FromHeader(r.Header); !errors.Is(err, bearer.ErrNoToken) {
 		p.Write(w)
 		return
@@ -117,7 +117,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) err
 	methods := make([]string, len(routes))
 	for i, route := range routes {
 		if route.method == r.Method {
-			if !route.reads {
+			if !route.readsBody {
 				defer LeaveBody(w, r)()
 			}
 			return route.serve(a, w, r)
@@ -130,9 +130,9 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) err
 
 // A route is an endpoint for one method.
 type route struct {
-	method string
-	reads  bool // reads the body itself
-	serve  func(*API, http.ResponseWriter, *http.Request) error
+	method    string
+	readsBody bool // reads the body itself
+	serve     func(*API, http.ResponseWriter, *http.Request) error
 }
 
 // The endpoints at our path and below it.

@@ -82,11 +82,11 @@ func parseCreate(r *http.Request, data []byte) (req *sessions.CreateRequest, way
 		return nil, "", err
 	}
 	// The member states what the caller expects. What the session is, the policy decides.
-	if kind := body.Impersonation.Kind(); !body.User.There || body.Impersonation != nil && kind != jsontext.KindTrue && kind != jsontext.KindFalse {
+	if kind := body.Impersonation.Kind(); !body.User.Present || body.Impersonation != nil && kind != jsontext.KindTrue && kind != jsontext.KindFalse {
 		return nil, "", createShape.problem(data)
 	}
 	req = &sessions.CreateRequest{UserID: body.User.String, Reason: body.Reason.String, ClientID: body.Client.String, ReturnTo: body.ReturnTo.String}
-	if body.ReturnTo.There && !urlpath.Local(req.ReturnTo) {
+	if body.ReturnTo.Present && !urlpath.Local(req.ReturnTo) {
 		return nil, "", ErrReturnTo
 	}
 	if body.Lifetime != nil {
@@ -100,7 +100,7 @@ func parseCreate(r *http.Request, data []byte) (req *sessions.CreateRequest, way
 		}
 	}
 	req.IdempotencyKey, err = idempotencyKey(r.Header)
-	if way = inBody; body.Deliver.There {
+	if way = inBody; body.Deliver.Present {
 		way = body.Deliver.String
 	}
 	return req, way, err

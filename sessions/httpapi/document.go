@@ -51,11 +51,11 @@ func (a *API) jwks(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// describedFor is how long the description may be cached: it changes with the configuration.
-const describedFor = 5 * time.Minute
+// descriptionMaxAge is how long the description may be cached: it changes with the configuration.
+const descriptionMaxAge = 5 * time.Minute
 
 // describe answers GET <path>/openapi.json.
 func (a *API) describe(w http.ResponseWriter, r *http.Request) error {
-	endpoint.Publish(w, r, "application/json", describedFor, a.OpenAPI)
+	endpoint.Publish(w, r, "application/json", descriptionMaxAge, a.OpenAPI)
 	return nil
 }

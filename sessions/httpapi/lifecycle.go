@@ -44,15 +44,15 @@ func (a *API) readRefreshToken(w http.ResponseWriter, r *http.Request) (string, 
 	if err := holderShape.readObject(body, &holder); err != nil {
 		return "", err
 	}
-	if !holder.Token.There {
+	if !holder.Token.Present {
 		return "", holderShape.problem(body)
 	}
 	return holder.Token.String, nil
 }
 
-// held returns the session of the token in the request: an access token as bearer, or a refresh
+// presentedSession returns the session of the token in the request: an access token as bearer, or a refresh
 // token in the body.
-func (a *API) held(w http.ResponseWriter, r *http.Request) (*sessions.Session, error) {
+func (a *API) presentedSession(w http.ResponseWriter, r *http.Request) (*sessions.Session, error) {
 	_, err := bearer.FromHeader(r.Header)
 	if errors.Is(err, bearer.ErrNoToken) && r.ContentLength != 0 {
 		token, err := a.readRefreshToken(w, r)
@@ -79,11 +79,11 @@ func (a *API) held(w http.ResponseWriter, r *http.Request) (*sessions.Session, e
 
 // current answers GET <path>/current.
 func (a *API) current(w http.ResponseWriter, r *http.Request) error {
-	session, err := a.held(w, r)
+	session, err := a.presentedSession(w, r)
 	if err != nil {
 		return err
 	}
-	endpoint.WriteJSON(w, http.StatusOK, "application/json", shown(session, session.ID))
+	endpoint.WriteJSON(w, http.StatusOK, "application/json", newSessionView(session, session.ID))
 	return nil
 }
 
@@ -91,7 +91,7 @@ func (a *API) current(w http.ResponseWriter, r *http.Request) error {
 func (a *API) signOut(w http.ResponseWriter, r *http.Request) error {
 	_, err := bearer.FromHeader(r.Header)
 	byCookie := a.Cookies != nil && errors.Is(err, bearer.ErrNoToken) && r.ContentLength == 0
-	session, err := a.held(w, r)
+	session, err := a.presentedSession(w, r)
 	if err != nil {
 		return err
 	}
@@ -101,11 +101,11 @@ func (a *API) signOut(w http.ResponseWriter, r *http.Request) error {
 	if byCookie {
 		a.Cookies.SignedOut(w, r)
 	}
-	endpoint.WriteJSON(w, http.StatusOK, "application/json", done)
+	endpoint.WriteJSON(w, http.StatusOK, "application/json", success)
 	return nil
 }
 
-var done = map[string]bool{"success": true}
+var success = map[string]bool{"success": true}
 
 // A sessionView is a session as the API shows it, without tokens.
 type sessionView struct {
@@ -125,8 +125,8 @@ type sessionView struct {
 	Current       bool                `json:"is_current"`
 }
 
-// shown returns the view of a session; current is the id of the session of the caller's token.
-func shown(s *sessions.Session, current string) *sessionView {
+// newSessionView returns the view of a session; current is the id of the session of the caller's token.
+func newSessionView(s *sessions.Session, current string) *sessionView {
 	view := &sessionView{
 		ID: s.ID, UserID: s.UserID,
 		CreatedAt: stamp(s.CreatedAt), LastUsedAt: stamp(s.RotatedAt), ExpiresAt: stamp(s.ExpiresAt), IdleExpiresAt: stamp(s.End()),

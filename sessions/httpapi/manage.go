@@ -42,16 +42,16 @@ func (a *API) rights(w http.ResponseWriter, r *http.Request) (*sessions.Rights, 
 	return rights, caller, nil
 }
 
-// An inquiry is a caller and the sessions that they ask about.
-type inquiry struct {
+// A managedRequest is a caller and the sessions that they ask about.
+type managedRequest struct {
 	rights *sessions.Rights
 	caller *sessions.Caller
 	query  url.Values
 	filter sessions.Filter
 }
 
-// inquire reads an inquiry. parameter is an additional allowed parameter of its query.
-func (a *API) inquire(w http.ResponseWriter, r *http.Request, parameter string) (q inquiry, err error) {
+// readManaged reads a managedRequest. parameter is an additional allowed parameter of its query.
+func (a *API) readManaged(w http.ResponseWriter, r *http.Request, parameter string) (q managedRequest, err error) {
 	if q.rights, q.caller, err = a.rights(w, r); err != nil {
 		return q, err
 	}
@@ -64,7 +64,7 @@ func (a *API) inquire(w http.ResponseWriter, r *http.Request, parameter string) 
 
 // list answers GET <path>.
 func (a *API) list(w http.ResponseWriter, r *http.Request) error {
-	q, err := a.inquire(w, r, "limit")
+	q, err := a.readManaged(w, r, "limit")
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (a *API) list(w http.ResponseWriter, r *http.Request) error {
 		Next  *string        `json:"next_cursor"`
 	}{Items: make([]*sessionView, len(page.Sessions))}
 	for i := range page.Sessions {
-		answer.Items[i] = shown(&page.Sessions[i], q.caller.SessionID)
+		answer.Items[i] = newSessionView(&page.Sessions[i], q.caller.SessionID)
 	}
 	if page.Next != "" {
 		answer.Next = &page.Next
@@ -100,7 +100,7 @@ func (a *API) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	endpoint.WriteJSON(w, http.StatusOK, "application/json", shown(&session, caller.SessionID))
+	endpoint.WriteJSON(w, http.StatusOK, "application/json", newSessionView(&session, caller.SessionID))
 	return nil
 }
 
@@ -113,13 +113,13 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err := a.Manager.Revoke(r.Context(), rights, sessionID(r)); err != nil {
 		return err
 	}
-	endpoint.WriteJSON(w, http.StatusOK, "application/json", done)
+	endpoint.WriteJSON(w, http.StatusOK, "application/json", success)
 	return nil
 }
 
 // revokeAll answers DELETE <path>.
 func (a *API) revokeAll(w http.ResponseWriter, r *http.Request) error {
-	q, err := a.inquire(w, r, "dry_run")
+	q, err := a.readManaged(w, r, "dry_run")
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ type Link struct{ Text, URL string }
 // Answer writes the problem: for a person as a page, with links, and for a program as problem
 // details.
 func (p *Problem) Answer(w http.ResponseWriter, r *http.Request, next ...Link) {
-	if !forward.Person(r) {
+	if !forward.WantsPage(r) {
 		p.Write(w)
 		return
 	}

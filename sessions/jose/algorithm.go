@@ -74,9 +74,9 @@ func (a Algorithm) Symmetric() bool { return kinds[a].kty == "oct" }
 // Asymmetric returns all algorithms with public keys.
 func Asymmetric() []Algorithm { return slices.Clone(asymmetric) }
 
-// fitting returns the allowed algorithms of a key: the one that it names or, if it names none,
+// algorithmsFor returns the allowed algorithms of a key: the one that it names or, if it names none,
 // those of its type (RFC 7517 section 4.4).
-func fitting(says string, kty, crv string, allowed []Algorithm) []Algorithm {
+func algorithmsFor(says string, kty, crv string, allowed []Algorithm) []Algorithm {
 	var fit []Algorithm
 	for _, alg := range allowed {
 		if k := kinds[alg]; k.kty == kty && k.crv == crv && (says == "" || says == string(alg)) {

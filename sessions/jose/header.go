@@ -37,7 +37,7 @@ func parseHeader(data []byte) (h Header, err error) {
 		if len(text.String) > maxIDSize {
 			return h, fmt.Errorf("%w: a member has more than %d bytes", ErrHeader, maxIDSize)
 		}
-		if text.There && text.String == "" && text != &members.KeyID {
+		if text.Present && text.String == "" && text != &members.KeyID {
 			return h, fmt.Errorf("%w: a member is an empty string", ErrHeader)
 		}
 	}

@@ -183,7 +183,7 @@ func (testRandom) Read(p []byte) (int, error) {
 
 func newMAC(secret []byte) hash.Hash { return hmac.New(sha256.New, secret) }
 
-func thumbprintOf(canonical string) string {
+func wantThumbprint(canonical string) string {
 	sum := sha256.Sum256([]byte(canonical))
 	return b64(string(sum[:]))
 }

@@ -37,13 +37,13 @@ func newKeys(id, says string, material any, allowed []Algorithm) ([]*Key, error)
 	if err != nil {
 		return nil, err
 	}
-	thumbprint, err := printOf(material)
+	thumbprint, err := thumbprintOf(material)
 	if err != nil {
 		return nil, err
 	}
 	why := ErrAlgorithm
 	var keys []*Key
-	for _, alg := range fitting(says, kty, crv, allowed) {
+	for _, alg := range algorithmsFor(says, kty, crv, allowed) {
 		if err := checkStrength(material, alg); err != nil {
 			why = err // the same for all RSA algorithms; for a secret, it is too short for this one
 			continue
@@ -142,10 +142,10 @@ func typeOf(material any) (kty, crv string, err error) {
 	}
 }
 
-// printOf returns the thumbprint of key material.
-func printOf(material any) (string, error) {
+// thumbprintOf returns the thumbprint of key material.
+func thumbprintOf(material any) (string, error) {
 	if secret, ok := material.([]byte); ok {
-		return localPrint(secret), nil
+		return secretThumbprint(secret), nil
 	}
 	key, err := library.FromRaw(material)
 	if err != nil {
@@ -155,14 +155,14 @@ func printOf(material any) (string, error) {
 	return encode(sum), err
 }
 
-// processKey makes localPrint unpredictable.
+// processKey makes secretThumbprint unpredictable.
 var processKey = func() []byte {
 	key := make([]byte, sha256.Size)
 	_, _ = rand.Read(key) // never fails
 	return key
 }()
 
-func localPrint(secret []byte) string {
+func secretThumbprint(secret []byte) string {
 	mac := hmac.New(crypto.SHA256.New, processKey)
 	mac.Write(secret)
 	return encode(mac.Sum(nil))

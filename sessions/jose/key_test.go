@@ -230,7 +230,7 @@ func TestASecretsThumbprintTellsNothingOfIt(t *testing.T) {
 		t.Error("the thumbprint is the secret")
 	}
 	canonical := fmt.Sprintf(`{"k":%q,"kty":"oct"}`, b64(strings.Repeat("a", 32)))
-	if a.Thumbprint() == thumbprintOf(canonical) {
+	if a.Thumbprint() == wantThumbprint(canonical) {
 		t.Error("the thumbprint helps to guess the secret")
 	}
 }
@@ -300,16 +300,16 @@ func TestV20_WeakKeysAreSkippedOrRefused(t *testing.T) {
 }
 
 func TestV20_ROCAIsDistinguishedFromOtherModuli(t *testing.T) {
-	if !roca(new(big.Int).SetBytes(rocaModulus(t))) {
+	if !isROCA(new(big.Int).SetBytes(rocaModulus(t))) {
 		t.Error("the fingerprint is not seen")
 	}
 	for i := range 2000 {
 		n := new(big.Int).SetBit(big.NewInt(int64(2*i+1)), 2047, 1)
-		if roca(n) {
+		if isROCA(n) {
 			t.Errorf("2^2047+%d has the fingerprint", 2*i+1)
 		}
 	}
-	if roca(keyOf("good", RS256).signer().Public().(*rsa.PublicKey).N) {
+	if isROCA(keyOf("good", RS256).signer().Public().(*rsa.PublicKey).N) {
 		t.Error("a key of ours has the fingerprint")
 	}
 }

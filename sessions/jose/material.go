@@ -49,7 +49,7 @@ func (w *jwk) point() (*ecdsa.PublicKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	if size := coordinate(curve); len(at[0]) != size || len(at[1]) != size {
+	if size := coordinateSize(curve); len(at[0]) != size || len(at[1]) != size {
 		return nil, fmt.Errorf("%w: x or y has another length than the curve's", ErrKey)
 	}
 	key, err := ecdsa.ParseUncompressedPublicKey(curve, slices.Concat([]byte{4}, at[0], at[1]))
@@ -59,8 +59,8 @@ func (w *jwk) point() (*ecdsa.PublicKey, error) {
 	return key, nil
 }
 
-// coordinate returns the length of a coordinate in bytes.
-func coordinate(curve elliptic.Curve) int { return (curve.Params().BitSize + 7) / 8 }
+// coordinateSize returns the length of a coordinate in bytes.
+func coordinateSize(curve elliptic.Curve) int { return (curve.Params().BitSize + 7) / 8 }
 
 func (w *jwk) modulus() (*rsa.PublicKey, error) {
 	members, err := w.all("n", "e")

@@ -24,7 +24,7 @@ func ParseKeys(data []byte, p KeyPolicy) (*Set, []Skipped, error) {
 	}
 	data = bytes.TrimSpace(data)
 	if !bytes.HasPrefix(data, []byte("{")) {
-		return one(parsePEM(data, p))
+		return singleKey(parsePEM(data, p))
 	}
 	members, err := strictjson.OuterMembers(data, maxKeyDepth) // checked in detail once the form is known
 	if err != nil {
@@ -39,11 +39,11 @@ func ParseKeys(data []byte, p KeyPolicy) (*Set, []Skipped, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return one(w.keys(p, true))
+	return singleKey(w.keys(p, true))
 }
 
-// one returns a set of the keys that were made from a single one.
-func one(keys []*Key, err error) (*Set, []Skipped, error) {
+// singleKey returns a set of the keys that were made from a single one.
+func singleKey(keys []*Key, err error) (*Set, []Skipped, error) {
 	if err != nil {
 		return nil, nil, err
 	}

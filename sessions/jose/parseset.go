@@ -116,21 +116,21 @@ func dropSecrets(entries []entry) {
 	}
 }
 
-// A claimant is a kid together with an algorithm, or with the key type if the key cannot be used.
-type claimant struct{ kid, name string }
+// An ambiguityKey is a kid together with an algorithm, or with the key type if the key cannot be used.
+type ambiguityKey struct{ kid, name string }
 
 // dropAmbiguous removes different keys that share a kid and an algorithm.
 func dropAmbiguous(entries []entry) {
-	holders, several := map[claimant]*Key{}, map[claimant]bool{}
+	holders, several := map[ambiguityKey]*Key{}, map[ambiguityKey]bool{}
 	for _, e := range entries {
-		if e.err != nil && !elsewhere(e.err) {
-			several[claimant{e.kid, e.kty}] = true
+		if e.err != nil && !isOtherUse(e.err) {
+			several[ambiguityKey{e.kid, e.kty}] = true
 		}
 		if e.err != nil {
 			continue
 		}
 		for _, key := range e.keys {
-			its := claimant{e.kid, string(key.algorithm)}
+			its := ambiguityKey{e.kid, string(key.algorithm)}
 			known, taken := holders[its]
 			several[its] = several[its] || taken && !known.same(key)
 			holders[its] = key
@@ -141,9 +141,9 @@ func dropAmbiguous(entries []entry) {
 		if e.kid == "" || e.err != nil {
 			continue
 		}
-		ambiguous := several[claimant{e.kid, e.kty}]
+		ambiguous := several[ambiguityKey{e.kid, e.kty}]
 		for _, key := range e.keys {
-			ambiguous = ambiguous || several[claimant{e.kid, string(key.algorithm)}]
+			ambiguous = ambiguous || several[ambiguityKey{e.kid, string(key.algorithm)}]
 		}
 		if ambiguous {
 			e.err = ErrDuplicateKey
@@ -151,9 +151,9 @@ func dropAmbiguous(entries []entry) {
 	}
 }
 
-// elsewhere reports whether the error means that a key serves another purpose, so that its kid does
+// isOtherUse reports whether the error means that a key serves another purpose, so that its kid does
 // not conflict with a usable key. The kid of an invalid key does.
-func elsewhere(err error) bool {
+func isOtherUse(err error) bool {
 	return errors.Is(err, ErrKeyUse) || errors.Is(err, ErrAlgorithm) || errors.Is(err, ErrUnsupportedKey)
 }
 

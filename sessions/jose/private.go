@@ -155,7 +155,7 @@ func signature(signer crypto.Signer, alg Algorithm, message []byte) ([]byte, err
 		if err != nil {
 			return nil, err
 		}
-		return fixedSize(der, coordinate(key.Curve))
+		return fixedSize(der, coordinateSize(key.Curve))
 	case *rsa.PrivateKey:
 		if kind.pss {
 			return rsa.SignPSS(rand.Reader, key, kind.hash, digest, &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash})

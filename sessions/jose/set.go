@@ -79,15 +79,15 @@ func (s *Set) Lookup(kid string, alg Algorithm) (*Key, error) {
 	switch {
 	case found != nil:
 		return found, nil
-	case named || alike(candidates):
+	case named || sameMaterial(candidates):
 		return nil, ErrAlgorithm
 	default:
 		return nil, ErrUnknownKey
 	}
 }
 
-// alike reports whether all keys have the same material, for whatever algorithms.
-func alike(keys []*Key) bool {
+// sameMaterial reports whether all keys have the same material, for whatever algorithms.
+func sameMaterial(keys []*Key) bool {
 	for _, key := range keys {
 		if !key.same(keys[0]) {
 			return false

@@ -43,17 +43,17 @@ func checkRSA(key *rsa.PublicKey) error {
 		return fmt.Errorf("%w: RSA with an even modulus", ErrWeakKey)
 	case key.E < 3 || key.E%2 == 0:
 		return fmt.Errorf("%w: RSA with an exponent that is 1 or even", ErrWeakKey)
-	case roca(key.N):
+	case isROCA(key.N):
 		return fmt.Errorf("%w: RSA with primes as in CVE-2017-15361 (ROCA)", ErrWeakKey)
 	default:
 		return nil
 	}
 }
 
-// roca reports whether a modulus has the fingerprint of CVE-2017-15361: the primes are 65537^a mod
+// isROCA reports whether a modulus has the fingerprint of CVE-2017-15361: the primes are 65537^a mod
 // M plus a multiple of M, where M is the product of the first primes, so the modulus too is a power
 // of 65537 modulo each of these primes. About one in 2^27 other keys matches.
-func roca(n *big.Int) bool {
+func isROCA(n *big.Int) bool {
 	for p := int64(3); p <= 167; p += 2 {
 		if !big.NewInt(p).ProbablyPrime(0) {
 			continue

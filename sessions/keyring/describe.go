@@ -31,7 +31,7 @@ type Description struct {
 // Describe returns the keys of the ring at now, oldest first.
 func (r *Ring) Describe(now time.Time) []Description {
 	keys := *r.keys.Load()
-	signing := signingAt(keys, now)
+	signing := signingIndex(keys, now)
 	described := make([]Description, len(keys))
 	for i := range keys {
 		k := &keys[i]

@@ -83,8 +83,8 @@ func (r *Ring) Set(records []Record) error {
 // always complete.
 func (r *Ring) CompleteUntil(t time.Time) { r.complete.Store(&t) }
 
-// missing returns the error for an id that is not in the ring.
-func (r *Ring) missing() error {
+// missingError returns the error for an id that is not in the ring.
+func (r *Ring) missingError() error {
 	until := r.complete.Load()
 	if until == nil {
 		return ErrNoKey
@@ -106,11 +106,11 @@ func (r *Ring) Signing(now time.Time) (*SigningKey, error) {
 	if len(keys) == 0 {
 		return nil, ErrNoKey
 	}
-	return &keys[signingAt(keys, now)], nil
+	return &keys[signingIndex(keys, now)], nil
 }
 
-// signingAt returns the index of the key that signs at now.
-func signingAt(keys []SigningKey, now time.Time) int {
+// signingIndex returns the index of the key that signs at now.
+func signingIndex(keys []SigningKey, now time.Time) int {
 	for i := len(keys) - 1; i > 0; i-- {
 		if !keys[i].From.After(now) {
 			return i
@@ -128,7 +128,7 @@ func (r *Ring) Find(id string) (*SigningKey, error) {
 			return &keys[i], nil
 		}
 	}
-	return nil, r.missing()
+	return nil, r.missingError()
 }
 
 // Key returns the public key for the "kid" and "alg" of a token's header. The errors are

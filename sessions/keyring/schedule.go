@@ -41,8 +41,8 @@ func (s *Schedule) Plan(records []Record, now time.Time) (planned []Record, chan
 	return planned, true, err
 }
 
-// renewOnce is how long after Renew generated a key a second call generates no other.
-const renewOnce = time.Minute
+// renewInterval is how long after Renew generated a key a second call generates no other.
+const renewInterval = time.Minute
 
 // Renew is Plan for an operator who replaces a key before it is due, for example after a leak: it
 // adds a key that signs after Publish, even if the next one is already published, since that one
@@ -55,7 +55,7 @@ func (s *Schedule) Renew(records []Record, now time.Time) (planned []Record, cha
 		if from = now.Add(s.Publish); last.From.After(from) { // the clock was set back
 			from = last.From
 		}
-		if last.Key.Algorithm() == s.Algorithm && from.Sub(last.From) < min(renewOnce, s.Publish) {
+		if last.Key.Algorithm() == s.Algorithm && from.Sub(last.From) < min(renewInterval, s.Publish) {
 			return planned, len(planned) != len(records), nil
 		}
 	}

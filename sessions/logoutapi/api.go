@@ -55,8 +55,8 @@ type Config struct {
 	Now func() time.Time
 	// ClientIP returns the client's address of a request.
 	ClientIP func(*http.Request) string
-	// Heard is called for each token, valid or not. Optional.
-	Heard func(ctx context.Context, h *Heard)
+	// Report is called for each token, valid or not. Optional.
+	Report func(ctx context.Context, h *Result)
 	// Observer is called for every request that was refused or failed. Nil means sessions.Silent.
 	Observer sessions.Observer
 }
@@ -77,8 +77,8 @@ func New(c Config) *API {
 	if c.Now == nil {
 		c.Now = time.Now //nolint:forbidigo // the default of the clock
 	}
-	if c.Heard == nil {
-		c.Heard = func(context.Context, *Heard) {}
+	if c.Report == nil {
+		c.Report = func(context.Context, *Result) {}
 	}
 	a := &API{Config: c, pushed: -1}
 	a.Table = endpoint.Table{Fail: a.fail, NoPath: errPath, NoMethod: errMethod}
@@ -87,10 +87,10 @@ func New(c Config) *API {
 		logouts, events = logouts || len(l.Clients) > 0, events || l.Events != nil
 	}
 	if logouts {
-		a.Add(c.Path+LogoutPath, endpoint.Served{Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.logout})
+		a.Add(c.Path+LogoutPath, endpoint.Endpoint{Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.logout})
 	}
 	if events {
-		a.pushed = a.Add(c.Path+EventsPath, endpoint.Served{Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.events})
+		a.pushed = a.Add(c.Path+EventsPath, endpoint.Endpoint{Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.events})
 	}
 	return a
 }

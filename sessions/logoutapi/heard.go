@@ -21,9 +21,9 @@ const (
 // Outcomes are all outcomes.
 var Outcomes = []Outcome{OutcomeRevoked, OutcomeNothing, OutcomeRepeated, OutcomeLogged, OutcomeIgnored, OutcomeRefused, OutcomeFailed}
 
-// Heard describes the result of one event of a token. It contains nothing of a token that was
+// Result describes the result of one event of a token. It contains nothing of a token that was
 // refused.
-type Heard struct {
+type Result struct {
 	// Kind is the name of the event (Kinds).
 	Kind string
 	// Issuer is the configured issuer; "" if the token was refused before it was known.

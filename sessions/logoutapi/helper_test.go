@@ -41,7 +41,7 @@ type world struct {
 	api     *logoutapi.API
 	keys    map[string]*jose.PrivateKey
 	notices []logout.Notice
-	heard   []logoutapi.Heard
+	heard   []logoutapi.Result
 	out     logout.Outcome
 	err     error
 	checks  func() uint64
@@ -88,7 +88,7 @@ func newWorld(t *testing.T) *world {
 			mail: {Events: &logoutapi.Events{Audiences: []string{audience}, TokenHash: hash[:]}},
 		},
 		ClientIP: func(*http.Request) string { return "192.0.2.9" },
-		Heard:    func(_ context.Context, h *logoutapi.Heard) { w.heard = append(w.heard, *h) },
+		Report:   func(_ context.Context, h *logoutapi.Result) { w.heard = append(w.heard, *h) },
 	})
 	return w
 }
@@ -190,7 +190,7 @@ func (w *world) want(got *httptest.ResponseRecorder, status int, body string) {
 }
 
 // last returns what was heard last.
-func (w *world) last() logoutapi.Heard {
+func (w *world) last() logoutapi.Result {
 	w.Helper()
 	if len(w.heard) == 0 {
 		w.Fatal("nobody heard of it")

@@ -20,8 +20,8 @@ const maxAge = 10 * time.Minute
 // maxText limits the texts of a token: its jti, a subject, a session.
 const maxText = 255
 
-// attributed adds the token's issuer to a refusal.
-func attributed(s *bearer.Signed, err error) error {
+// attribute adds the token's issuer to a refusal.
+func attribute(s *bearer.Signed, err error) error {
 	if refused, ok := errors.AsType[*refusal](err); ok {
 		refused.issuer = s.Issuer.Name
 	}

@@ -32,18 +32,18 @@ func (a *API) logout(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || len(form["logout_token"]) != 1 {
 		return errForm
 	}
-	if err := a.takeLogout(r.Context(), form.Get("logout_token"), a.ip(r)); err != nil {
+	if err := a.applyLogout(r.Context(), form.Get("logout_token"), a.ip(r)); err != nil {
 		return err
 	}
 	done(w, http.StatusOK)
 	return nil
 }
 
-// takeLogout applies a logout token.
-func (a *API) takeLogout(ctx context.Context, token, ip string) error {
-	signed, err := a.Verifier.VerifySigned(ctx, token, func(s *bearer.Signed) error { return attributed(s, a.checkLogout(s)) })
+// applyLogout applies a logout token.
+func (a *API) applyLogout(ctx context.Context, token, ip string) error {
+	signed, err := a.Verifier.VerifySigned(ctx, token, func(s *bearer.Signed) error { return attribute(s, a.checkLogout(s)) })
 	if err != nil {
-		return a.refused(ctx, KindLogout, err)
+		return a.reportRefused(ctx, KindLogout, err)
 	}
 	of := subject{sub: text(signed.Claims["sub"]), sid: text(signed.Claims["sid"])}
 	n := noticeOf(signed, KindLogout, &of)
@@ -53,7 +53,7 @@ func (a *API) takeLogout(ctx context.Context, token, ip string) error {
 
 // events accepts a security event token (RFC 8935 section 2).
 func (a *API) events(w http.ResponseWriter, r *http.Request) error {
-	presented, err := a.presented(r.Header)
+	presented, err := a.bearerHash(r.Header)
 	if err != nil {
 		return err
 	}
@@ -67,18 +67,18 @@ func (a *API) events(w http.ResponseWriter, r *http.Request) error {
 	if len(body) == 0 {
 		return errNoEvent
 	}
-	if err := a.takeEvents(r.Context(), string(body), presented, a.ip(r)); err != nil {
+	if err := a.applyEvents(r.Context(), string(body), presented, a.ip(r)); err != nil {
 		return err
 	}
 	done(w, http.StatusAccepted)
 	return nil
 }
 
-// takeEvents applies the events of a token, one after the other.
-func (a *API) takeEvents(ctx context.Context, token string, presented []byte, ip string) error {
+// applyEvents applies the events of a token, one after the other.
+func (a *API) applyEvents(ctx context.Context, token string, presented []byte, ip string) error {
 	signed, err := a.Verifier.VerifySigned(ctx, token, func(s *bearer.Signed) error {
 		if err := a.checkEvent(s); err != nil {
-			return attributed(s, err)
+			return attribute(s, err)
 		}
 		if want := a.Listeners[s.Issuer.Name].Events.TokenHash; len(want) > 0 && subtle.ConstantTimeCompare(want, presented) != 1 {
 			return errPresented // that of another transmitter
@@ -86,34 +86,34 @@ func (a *API) takeEvents(ctx context.Context, token string, presented []byte, ip
 		return nil
 	})
 	if err != nil {
-		return a.refused(ctx, KindOther, err)
+		return a.reportRefused(ctx, KindOther, err)
 	}
 	events := eventsOf(signed)
 	for _, uri := range slices.Sorted(maps.Keys(events)) {
-		if err := a.takeEvent(ctx, signed, kindOf(uri), events[uri], ip); err != nil {
+		if err := a.applyEvent(ctx, signed, kindOf(uri), events[uri], ip); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (a *API) takeEvent(ctx context.Context, signed *bearer.Signed, kind string, event any, ip string) error {
+func (a *API) applyEvent(ctx context.Context, signed *bearer.Signed, kind string, event any, ip string) error {
 	if !isActionable(kind) {
-		a.Heard(ctx, heard(signed, kind, OutcomeIgnored))
+		a.Report(ctx, newResult(signed, kind, OutcomeIgnored))
 		return nil
 	}
 	of, err := subjectOf(signed, event)
 	if err != nil {
-		return a.refused(ctx, kind, attributed(signed, err))
+		return a.reportRefused(ctx, kind, attribute(signed, err))
 	}
 	n := noticeOf(signed, kind, &of)
 	n.IP, n.Action, n.Account = ip, a.Listeners[signed.Issuer.Name].Events.action(kind), isAccount(kind)
 	return a.apply(ctx, signed, n, &of)
 }
 
-// presented returns the hash of the bearer token of a request. If every transmitter must present
+// bearerHash returns the hash of the bearer token of a request. If every transmitter must present
 // one, a request without a configured one is refused before its body is read.
-func (a *API) presented(h http.Header) (hash []byte, err error) {
+func (a *API) bearerHash(h http.Header) (hash []byte, err error) {
 	token, err := bearer.FromHeader(h)
 	if err == nil {
 		sum := sha256.Sum256([]byte(token))
@@ -149,10 +149,10 @@ func noticeOf(s *bearer.Signed, kind string, of *subject) *logout.Notice {
 
 // apply applies a notice. If it names nothing by which callers are known here, it matches nothing.
 func (a *API) apply(ctx context.Context, s *bearer.Signed, n *logout.Notice, of *subject) error {
-	h := heard(s, n.Kind, OutcomeNothing)
-	h.Named = of.says()
+	h := newResult(s, n.Kind, OutcomeNothing)
+	h.Named = of.describe()
 	if n.SID == "" && n.Subject == "" && n.User == "" && n.Action != logout.Log {
-		a.Heard(ctx, h)
+		a.Report(ctx, h)
 		return nil
 	}
 	out, err := a.Logouts.Apply(ctx, n)
@@ -167,18 +167,18 @@ func (a *API) apply(ctx context.Context, s *bearer.Signed, n *logout.Notice, of 
 	case out.Repeated:
 		h.Outcome = OutcomeRepeated
 	}
-	a.Heard(ctx, h)
+	a.Report(ctx, h)
 	return err
 }
 
-func heard(s *bearer.Signed, kind string, outcome Outcome) *Heard {
+func newResult(s *bearer.Signed, kind string, outcome Outcome) *Result {
 	at, _ := date(s.Claims["iat"])
-	return &Heard{Kind: kind, Issuer: s.Issuer.Name, Trust: s.Trust, JTI: text(s.Claims["jti"]), At: at, Outcome: outcome}
+	return &Result{Kind: kind, Issuer: s.Issuer.Name, Trust: s.Trust, JTI: text(s.Claims["jti"]), At: at, Outcome: outcome}
 }
 
-// refused reports a token that is not valid, or whose validity is unknown.
-func (a *API) refused(ctx context.Context, kind string, err error) error {
-	h := &Heard{Kind: kind, Outcome: OutcomeFailed}
+// reportRefused reports a token that is not valid, or whose validity is unknown.
+func (a *API) reportRefused(ctx context.Context, kind string, err error) error {
+	h := &Result{Kind: kind, Outcome: OutcomeFailed}
 	if refused, ok := errors.AsType[*bearer.Refusal](err); ok {
 		h.Issuer = refused.Issuer
 	}
@@ -192,7 +192,7 @@ func (a *API) refused(ctx context.Context, kind string, err error) error {
 		h.Outcome = OutcomeRefused
 	}
 	h.Err = err
-	a.Heard(ctx, h)
+	a.Report(ctx, h)
 	return err
 }
 

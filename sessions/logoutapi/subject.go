@@ -14,8 +14,8 @@ type subject struct {
 	other string // an unknown format
 }
 
-// says returns which identifiers a subject has, for people to read.
-func (s *subject) says() string {
+// describe returns which identifiers a subject has, for people to read.
+func (s *subject) describe() string {
 	switch {
 	case s.sub != "" && s.sid != "":
 		return "sub and sid"
@@ -68,13 +68,13 @@ func readSubject(s *bearer.Signed, id map[string]any) (subject, error) {
 	case format == "opaque":
 		return subject{sub: text(id["id"]), other: format}, nil
 	default:
-		return subject{other: known(format)}, nil
+		return subject{other: knownFormat(format)}, nil
 	}
 }
 
-// known returns a format of RFC 9493 or of its drafts, and "" for any other: no other text of a
+// knownFormat returns a format of RFC 9493 or of its drafts, and "" for any other: no other text of a
 // token is logged.
-func known(format string) string {
+func knownFormat(format string) string {
 	if slices.Contains([]string{"account", "aliases", "did", "phone_number", "uri", "jwt_id", "saml_assertion_id", "ip-addresses"}, format) {
 		return format
 	}

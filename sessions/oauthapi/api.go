@@ -71,12 +71,12 @@ func New(c Config) (*API, error) {
 	a := &API{Config: c, origin: u.Scheme + "://" + u.Host}
 	a.Table = endpoint.Table{Fail: a.fail, NoPath: errPath, NoMethod: errMethod}
 	if c.Path != "" {
-		a.Add(c.Path+"/token", endpoint.Served{Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.token})
-		a.Add(c.Path+"/revoke", endpoint.Served{Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.revoke})
-		a.Add(c.Path+"/introspect", endpoint.Served{Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.introspect})
+		a.Add(c.Path+"/token", endpoint.Endpoint{Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.token})
+		a.Add(c.Path+"/revoke", endpoint.Endpoint{Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.revoke})
+		a.Add(c.Path+"/introspect", endpoint.Endpoint{Methods: []string{http.MethodPost}, NeedsStore: true, Serve: a.introspect})
 	}
 	for _, path := range Documents(strings.TrimSuffix(u.Path, "/")) { // they need at most the keys
-		a.Add(path, endpoint.Served{Methods: []string{http.MethodGet, http.MethodHead}, Serve: a.metadata})
+		a.Add(path, endpoint.Endpoint{Methods: []string{http.MethodGet, http.MethodHead}, Serve: a.metadata})
 	}
 	a.clients, err = newClients(&a.Config, a.url("/token"), a.url("/revoke"), a.url("/introspect"))
 	return a, err

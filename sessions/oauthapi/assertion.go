@@ -75,7 +75,7 @@ func (a *assertions) verify(ctx context.Context, assertion string) (client strin
 		return "", errClient
 	}
 	id, ok := assertionID(assertion, caller.Claims)
-	if !ok || caller.Subject != caller.Issuer || caller.Acting || !a.forUsAlone(caller.Claims["aud"]) {
+	if !ok || caller.Subject != caller.Issuer || caller.Acting || !a.isForUsOnly(caller.Claims["aud"]) {
 		return "", errClient
 	}
 	switch fresh, full := a.seen[caller.Issuer].add(id, caller.ExpiresAt.Add(assertionLeeway), a.now()); {
@@ -99,9 +99,9 @@ func assertionID(assertion string, claims map[string]any) (id string, ok bool) {
 	return id, ok && id != ""
 }
 
-// forUsAlone reports whether every name in an audience is ours. Otherwise another audience could
+// isForUsOnly reports whether every name in an audience is ours. Otherwise another audience could
 // replay the token.
-func (a *assertions) forUsAlone(aud any) bool {
+func (a *assertions) isForUsOnly(aud any) bool {
 	list, ok := aud.([]any)
 	if !ok {
 		list = []any{aud}

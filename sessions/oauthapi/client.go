@@ -95,8 +95,8 @@ func (all *clients) find(id string) *Client {
 	return all.nobody
 }
 
-// named returns the client id of a credential; "" if it is unknown.
-func (all *clients) named(c credential) string {
+// clientID returns the client id of a credential; "" if it is unknown.
+func (all *clients) clientID(c credential) string {
 	if c.assertion != "" && all.assertions.verifier != nil {
 		c.id = all.assertions.verifier.IssuerOf(c.assertion)
 	}

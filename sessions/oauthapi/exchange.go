@@ -25,7 +25,7 @@ func (a *API) exchange(w http.ResponseWriter, req *request) error {
 	if issued != tokenTypeAccess && issued != tokenTypeRefresh {
 		return errRequested
 	}
-	if err := a.checkAsked(req.form); err != nil {
+	if err := a.checkRequested(req.form); err != nil {
 		return err
 	}
 	caller, user, err := a.parties(req)

@@ -52,7 +52,7 @@ func parseForm(body string) (form, error) {
 	}
 	for name, values := range f {
 		switch {
-		case !utf8.ValidString(name) || slices.ContainsFunc(values, notText):
+		case !utf8.ValidString(name) || slices.ContainsFunc(values, isInvalidText):
 			return nil, errForm
 		case len(values) > 1 && !slices.Contains(repeatable, name):
 			return nil, errRepeated
@@ -61,4 +61,4 @@ func parseForm(body string) (form, error) {
 	return f, nil
 }
 
-func notText(s string) bool { return !utf8.ValidString(s) }
+func isInvalidText(s string) bool { return !utf8.ValidString(s) }

@@ -62,12 +62,12 @@ func (a *API) describe(req *request, token string) (*description, error) {
 		if err != nil || revoked {
 			return new(description), err
 		}
-		return ofAccess(caller), nil
+		return describeAccess(caller), nil
 	}
 	if isRefreshToken(token) {
 		session, err := a.Sessions.Introspect(req.Context(), a.presented(req, token))
 		if err == nil {
-			return ofRefresh(a.Issuer, &session), nil
+			return describeRefresh(a.Issuer, &session), nil
 		}
 		if errors.Is(err, sessions.ErrGrant) {
 			err = nil
@@ -80,8 +80,8 @@ func (a *API) describe(req *request, token string) (*description, error) {
 	return new(description), err
 }
 
-// ofAccess describes one of our access tokens by its claims.
-func ofAccess(c *sessions.Caller) *description {
+// describeAccess describes one of our access tokens by its claims.
+func describeAccess(c *sessions.Caller) *description {
 	text := func(name string) string {
 		text, _ := c.Claims[name].(string)
 		return text
@@ -97,8 +97,8 @@ func ofAccess(c *sessions.Caller) *description {
 	return d
 }
 
-// ofRefresh describes a refresh token by its session.
-func ofRefresh(issuer string, s *sessions.Session) *description {
+// describeRefresh describes a refresh token by its session.
+func describeRefresh(issuer string, s *sessions.Session) *description {
 	d := &description{
 		Active: true, TokenType: "N_A", Issuer: issuer, Subject: s.UserID, Client: s.ClientID, Session: s.ID,
 		Issued: s.RotatedAt.Unix(), Expires: s.End().Unix(),

@@ -41,7 +41,7 @@ func (l *limiter) wait(address string, now time.Time) time.Duration {
 	if l.failed.Len() == 0 {
 		return 0
 	}
-	known, ok := l.failed.Peek(block(address))
+	known, ok := l.failed.Peek(addressBlock(address))
 	if !ok {
 		return 0
 	}
@@ -55,7 +55,7 @@ func (f failures) wait(now time.Time) time.Duration {
 // fail counts a failed attempt. begun reports whether the address is limited now for the first time
 // since its earlier failures were forgotten.
 func (l *limiter) fail(address string, now time.Time) (begun bool) {
-	address = block(address)
+	address = addressBlock(address)
 	if address == "" {
 		return false
 	}
@@ -75,10 +75,10 @@ func (l *limiter) fail(address string, now time.Time) (begun bool) {
 	return begun
 }
 
-// block returns the addresses that are counted together: for IPv6 the network of one customer, who
+// addressBlock returns the addresses that are counted together: for IPv6 the network of one customer, who
 // has all of its addresses (RFC 6177). It is "" for anything but an IP address, such as a Unix
 // socket.
-func block(address string) string {
+func addressBlock(address string) string {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {
 		return ""

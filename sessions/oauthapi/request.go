@@ -36,7 +36,7 @@ func (a *API) read(w http.ResponseWriter, r *http.Request) (*request, error) {
 		req.client, err = a.clients.authenticate(r.Context(), c)
 	}
 	if errors.Is(err, errClient) {
-		a.failed(req, a.clients.named(c))
+		a.failed(req, a.clients.clientID(c))
 	}
 	return req, err
 }

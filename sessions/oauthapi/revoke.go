@@ -28,7 +28,7 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 	if isRefreshToken(token) {
 		session, err = a.Sessions.Current(req.Context(), a.presented(req, token))
 	} else {
-		session, err = a.ofAccessToken(req, token)
+		session, err = a.sessionOf(req, token)
 	}
 	if err == nil {
 		err = a.Sessions.SignOut(req.Context(), &session, req.ip)
@@ -51,8 +51,8 @@ func isRefreshToken(token string) bool {
 	return err == nil && parsed.Header.Type == keyring.RefreshTokenType
 }
 
-// ofAccessToken returns the session of an access token that was issued to the client.
-func (a *API) ofAccessToken(req *request, token string) (sessions.Session, error) {
+// sessionOf returns the session of an access token that was issued to the client.
+func (a *API) sessionOf(req *request, token string) (sessions.Session, error) {
 	caller, err := a.Verifier.VerifyOwn(req.Context(), token)
 	switch {
 	case err != nil && a.Verifier.Trust(a.Verifier.IssuerOf(token)) != nil:

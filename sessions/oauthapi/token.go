@@ -40,7 +40,7 @@ func (a *API) refresh(w http.ResponseWriter, req *request) error {
 	if token == "" {
 		return errNoRefresh
 	}
-	if err := a.checkAsked(req.form); err != nil {
+	if err := a.checkRequested(req.form); err != nil {
 		return err
 	}
 	grant, err := a.Sessions.Refresh(req.Context(), &sessions.RefreshRequest{Token: token, Client: req.client.ID, IP: req.ip})
@@ -51,9 +51,9 @@ func (a *API) refresh(w http.ResponseWriter, req *request) error {
 	return nil
 }
 
-// checkAsked checks what a request asks of its tokens. Sessions have no scope, so any scope exceeds
+// checkRequested checks what a request asks of its tokens. Sessions have no scope, so any scope exceeds
 // what was granted; access tokens are always for all of their audiences.
-func (a *API) checkAsked(f form) error {
+func (a *API) checkRequested(f form) error {
 	if f.Get("scope") != "" {
 		return errScope
 	}

@@ -142,7 +142,7 @@ func (e *engine) commitGroup(group []*commit) {
 		e.filter.renew(e.db)
 		deleted := e.filter.add(changes)
 		if err = batch.Commit(pebble.Sync); err == nil {
-			e.filter.sub(deleted)
+			e.filter.decrement(deleted)
 		}
 	}
 	clear(changes)

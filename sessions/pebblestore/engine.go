@@ -61,23 +61,23 @@ func openEngine(opts *Options, fs vfs.FS, ours *pebble.Options) (*engine, error)
 	}
 	e.guard = newGuard(fs, opts.Dir, func(trouble error) { reportTrouble(opts.Log, trouble) })
 	ours.FS = e.guard
-	ours.Logger = &chatter{log: opts.Log, fatal: e.guard.kill}
+	ours.Logger = &pebbleLogger{log: opts.Log, fatal: e.guard.kill}
 	opened := make(chan error, 1)
 	go func() {
 		var err error
 		e.db, err = openPebble(opts.Dir, ours)
 		opened <- err
 	}()
-	err := e.orTrouble(opened)
+	err := e.waitOrTrouble(opened)
 	if err == nil {
 		e.filter.fill(e.db)
 	}
 	return e, err
 }
 
-// orTrouble waits until the database is open or closed. If the disk prevents that, nothing of it
+// waitOrTrouble waits until the database is open or closed. If the disk prevents that, nothing of it
 // reaches the disk any more.
-func (e *engine) orTrouble(done <-chan error) error {
+func (e *engine) waitOrTrouble(done <-chan error) error {
 	select {
 	case err := <-done:
 		return err
@@ -102,7 +102,7 @@ func openPebble(dir string, opts *pebble.Options) (db *pebble.DB, err error) {
 func (d directory) verify(opts *pebble.Options, log *slog.Logger) error {
 	o := *opts
 	o.FS, o.ReadOnly, o.ErrorIfNotExists = readOnly{d.fs}, true, true
-	o.Logger = &chatter{log: log, fatal: func(err error) { panic(err) }}
+	o.Logger = &pebbleLogger{log: log, fatal: func(err error) { panic(err) }}
 	db, err := openPebble(d.path, &o)
 	if err == nil {
 		err = db.Close()
@@ -179,30 +179,30 @@ func (e *engine) close() error {
 			ended <- e.db.Close()
 		}()
 	}
-	return unavailable(e.orTrouble(ended))
+	return unavailable(e.waitOrTrouble(ended))
 }
 
-// chatter is Pebble's logger.
-type chatter struct {
+// pebbleLogger is Pebble's logger.
+type pebbleLogger struct {
 	log *slog.Logger
 	// fatal is called with the error for which Pebble would terminate the process.
 	fatal func(error)
 }
 
 // Infof logs at debug level.
-func (c *chatter) Infof(format string, args ...any) { c.debug(format, args) }
+func (c *pebbleLogger) Infof(format string, args ...any) { c.debug(format, args) }
 
 // Errorf logs failures that Pebble retries.
-func (c *chatter) Errorf(format string, args ...any) { c.debug(format, args) }
+func (c *pebbleLogger) Errorf(format string, args ...any) { c.debug(format, args) }
 
 // Fatalf is called in the middle of an operation, with locks held, by code that does not expect it
 // to return. So it ends the database instead of the process, and does not return.
-func (c *chatter) Fatalf(format string, args ...any) {
+func (c *pebbleLogger) Fatalf(format string, args ...any) {
 	c.fatal(fmt.Errorf("pebble: "+format, args...))
 	select {}
 }
 
-func (c *chatter) debug(format string, args []any) {
+func (c *pebbleLogger) debug(format string, args []any) {
 	if c.log.Enabled(context.Background(), slog.LevelDebug) {
 		c.log.Debug("pebble", "event", fmt.Sprintf(format, args...))
 	}

@@ -32,7 +32,7 @@ func refusal(err error) error {
 			return err
 		}
 	}
-	return calls.Refusal(cause(err), misplaced(err))
+	return calls.Refusal(cause(err), isMisplaced(err))
 }
 
 func noSpace(err error) bool {
@@ -47,9 +47,9 @@ func cause(err error) error {
 	return err
 }
 
-// misplaced reports whether an error means that a store cannot be at that path, rather than that
+// isMisplaced reports whether an error means that a store cannot be at that path, rather than that
 // the disk is full or failing.
-func misplaced(err error) bool {
+func isMisplaced(err error) bool {
 	errno, ok := errors.AsType[syscall.Errno](err)
 	return ok && slices.Contains([]syscall.Errno{
 		syscall.EACCES, syscall.EPERM, syscall.EROFS, syscall.ENOENT, syscall.ENOTDIR, syscall.EEXIST, syscall.ELOOP, syscall.ENAMETOOLONG, syscall.EINVAL,

@@ -35,8 +35,8 @@ type filter struct {
 const (
 	// filterCounts is the number of counters: 2 MiB.
 	filterCounts = 1 << 20
-	// mostCounted is the maximum of a counter, where it stays.
-	mostCounted = math.MaxUint16
+	// maxCounted is the maximum of a counter, where it stays.
+	maxCounted = math.MaxUint16
 	// filterBits is the number of bits for ids, 8 MiB: the chance that a new id seems to exist is 1
 	// % with 700,000 ids and 25 % with 19 million.
 	filterBits = 1 << 26
@@ -74,13 +74,13 @@ func isExpiryEntry(key []byte) bool { return len(key) >= 1+timeSize && key[0] ==
 func (f *filter) count(prefix []byte) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.most(prefix)
+	return f.maxCount(prefix)
 }
 
-// most is count, with mu held.
-func (f *filter) most(prefix []byte) int {
+// maxCount is count, with mu held.
+func (f *filter) maxCount(prefix []byte) int {
 	n := f.counts[f.counter(prefix)]
-	if !f.full || n == mostCounted {
+	if !f.full || n == maxCounted {
 		return math.MaxInt
 	}
 	return int(n)
@@ -95,14 +95,14 @@ func (f *filter) open(db *pebble.DB, prefix []byte, counting bool) (in indexed, 
 	defer f.mu.Unlock()
 	in = indexed{prefix: prefix, left: math.MaxInt}
 	if counting && isUserEntry(prefix) {
-		in.left = f.most(prefix)
+		in.left = f.maxCount(prefix)
 	}
 	in.Iterator, err = db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: prefixEnd(prefix), UseL6Filters: true})
 	return in, err
 }
 
-// absent reports whether there is certainly no row with that key.
-func (f *filter) absent(rowKey []byte) bool {
+// isAbsent reports whether there is certainly no row with that key.
+func (f *filter) isAbsent(rowKey []byte) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	i := f.bit(rowKey[1:])
@@ -117,7 +117,7 @@ func (f *filter) add(changes []keyChange) (deleted []uint32) {
 	for i := range changes {
 		switch c := &changes[i]; {
 		case c.kind == pebble.InternalKeyKindSet:
-			f.more(c.key)
+			f.increment(c.key)
 		case c.kind == pebble.InternalKeyKindDelete && f.full && isUserEntry(c.key):
 			deleted = append(deleted, f.counter(c.key))
 		}
@@ -125,8 +125,8 @@ func (f *filter) add(changes []keyChange) (deleted []uint32) {
 	return deleted
 }
 
-// more counts an entry.
-func (f *filter) more(key []byte) {
+// increment counts an entry.
+func (f *filter) increment(key []byte) {
 	switch {
 	case isUserEntry(key):
 		f.countOne(f.counter(key))
@@ -137,22 +137,22 @@ func (f *filter) more(key []byte) {
 }
 
 func (f *filter) countOne(i uint32) {
-	if f.counts[i] < mostCounted {
+	if f.counts[i] < maxCounted {
 		f.counts[i]++
 	}
 }
 
 func (f *filter) mark(i uint32) { f.ids[i/64] |= 1 << (i % 64) }
 
-// sub subtracts what add returned, once the batch is durable.
-func (f *filter) sub(deleted []uint32) {
+// decrement subtracts what add returned, once the batch is durable.
+func (f *filter) decrement(deleted []uint32) {
 	if len(deleted) == 0 {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, i := range deleted {
-		if n := f.counts[i]; n > 0 && n < mostCounted {
+		if n := f.counts[i]; n > 0 && n < maxCounted {
 			f.counts[i]--
 		}
 	}

@@ -146,13 +146,13 @@ func TestACounterThatIsFullStaysFull(t *testing.T) {
 	filter.full = true
 	key := appendUserPrefix(nil, hashString("realm"), hashString("alice"), false)
 	i := filter.counter(key)
-	filter.counts[i] = mostCounted - 1
-	if n := filter.count(key); n != mostCounted-1 {
+	filter.counts[i] = maxCounted - 1
+	if n := filter.count(key); n != maxCounted-1 {
 		t.Errorf("%d", n)
 	}
-	filter.more(key)
-	filter.more(key)
-	filter.sub([]uint32{i, i, i})
+	filter.increment(key)
+	filter.increment(key)
+	filter.decrement([]uint32{i, i, i})
 	if n := filter.count(key); n != math.MaxInt {
 		t.Errorf("%d, after it was full", n)
 	}
@@ -161,7 +161,7 @@ func TestACounterThatIsFullStaysFull(t *testing.T) {
 // absentIDs counts of some ids that are not there how many the filter knows so of.
 func absentIDs(s *Store) (known int) {
 	for i := range 1000 {
-		if s.engine.Load().filter.absent(appendRowKey(nil, hashString("https://app.example.com"), fmt.Sprint("no", i))) {
+		if s.engine.Load().filter.isAbsent(appendRowKey(nil, hashString("https://app.example.com"), fmt.Sprint("no", i))) {
 			known++
 		}
 	}
@@ -186,7 +186,7 @@ func TestTheFilterTakesNoIDForNewThatIsThere(t *testing.T) {
 	wantThere := func(when string) {
 		t.Helper()
 		for _, row := range rows {
-			if s.engine.Load().filter.absent(appendRowKey(nil, hashString(row.Realm), row.ID)) {
+			if s.engine.Load().filter.isAbsent(appendRowKey(nil, hashString(row.Realm), row.ID)) {
 				t.Errorf("%s: %s is there, and is thought not to be", when, row.ID)
 			}
 			if _, created, _, err := s.Create(ctx(), row); created || err != nil {

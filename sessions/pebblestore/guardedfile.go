@@ -36,13 +36,13 @@ func (f *guardedFile) WriteAt(p []byte, off int64) (int, error) {
 
 // Sync makes all writes durable.
 func (f *guardedFile) Sync() error {
-	f.guard.do(func() error { return final(f.File.Sync()) })
+	f.guard.do(func() error { return permanentError(f.File.Sync()) })
 	return nil
 }
 
 // SyncData makes all written data durable.
 func (f *guardedFile) SyncData() error {
-	f.guard.do(func() error { return final(f.File.SyncData()) })
+	f.guard.do(func() error { return permanentError(f.File.SyncData()) })
 	return nil
 }
 
@@ -50,13 +50,13 @@ func (f *guardedFile) SyncData() error {
 func (f *guardedFile) SyncTo(length int64) (full bool, err error) {
 	f.guard.do(func() error {
 		full, err = f.File.SyncTo(length)
-		return final(err)
+		return permanentError(err)
 	})
 	return full, nil
 }
 
-// final turns an error into one that is not retried.
-func final(err error) error {
+// permanentError turns an error into one that is not retried.
+func permanentError(err error) error {
 	if err == nil {
 		return nil
 	}

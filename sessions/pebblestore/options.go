@@ -25,11 +25,11 @@ type Options struct {
 
 const (
 	defaultMemTable = 8 << 20
-	leastMemTable   = 256 << 10
+	minMemTable     = 256 << 10
 )
 
 // memTable returns the size of a memtable on a volume of that size. Pebble allocates a log of that
 // size for each, however little it contains, and they must leave space for the sessions.
 func memTable(volume uint64) uint64 {
-	return min(max(volume/32, leastMemTable), defaultMemTable)
+	return min(max(volume/32, minMemTable), defaultMemTable)
 }

@@ -64,8 +64,8 @@ func (w *writer) logRevoked(row, next *sessions.Session) error {
 	return w.batch.Set(appendTimedKey(buf[:0], kindRevoked, next.RevokedAt, w.realm, next.ID), nil, nil)
 }
 
-// cutLog deletes old entries that nobody asks for, once there are enough.
-func (e *engine) cutLog(ctx context.Context, now time.Time) error {
+// truncateLog deletes old entries that nobody asks for, once there are enough.
+func (e *engine) truncateLog(ctx context.Context, now time.Time) error {
 	enough, err := e.due(ctx, kindRevoked, now.Add(-logKept-logMargin), 1)
 	if err != nil || len(enough) == 0 {
 		return err

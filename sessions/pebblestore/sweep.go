@@ -45,7 +45,7 @@ func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Sessio
 			}
 		}
 		if !more {
-			return deleted, unavailable(errors.Join(e.cutLog(ctx, b.now), e.sweepMarks(ctx, b.now, limit)))
+			return deleted, unavailable(errors.Join(e.truncateLog(ctx, b.now), e.sweepMarks(ctx, b.now, limit)))
 		}
 	}
 	return deleted, nil

@@ -25,7 +25,7 @@ func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessio
 	if err := w.lock(ctx); err != nil {
 		return sessions.Session{}, false, 0, err
 	}
-	if !e.filter.absent(w.rowKey) {
+	if !e.filter.isAbsent(w.rowKey) {
 		stored, err = e.find(row.Key(), w.rowKey)
 		if !errors.Is(err, sessions.ErrNotFound) {
 			return stored, false, 0, err

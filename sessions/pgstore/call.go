@@ -54,7 +54,7 @@ func (s *Store) once(ctx context.Context, statement func(context.Context, *pgx.C
 	}
 	cancel()
 	if err != nil {
-		return s.pooler.learns(err), unavailable(err)
+		return s.pooler.learn(err), unavailable(err)
 	}
 	defer conn.Release()
 	ctx, cancel = calls.Bounded(ctx, s.opts.Timeout)
@@ -64,7 +64,7 @@ func (s *Store) once(ctx context.Context, statement func(context.Context, *pgx.C
 		_ = conn.Conn().Close(ctx)
 	}
 	if learned = lostPrepared(err); learned {
-		s.pooler.there.Store(true)
+		s.pooler.found.Store(true)
 		s.pool.Reset()
 	}
 	return learned, unavailable(err)

@@ -36,7 +36,7 @@ func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transi
 		return sessions.Session{}, err
 	}
 	defer lane.Leave()
-	for range calls.MostContended {
+	for range calls.MaxContended {
 		found, err := s.get(ctx, key)
 		if err != nil {
 			return sessions.Session{}, err
@@ -88,7 +88,7 @@ func (s *Store) Rotate(ctx context.Context, p *sessions.Presented, fresh *sessio
 // Revoke revokes the row unless it is revoked already.
 func (s *Store) Revoke(ctx context.Context, key sessions.Key, reason sessions.EndReason) (row sessions.Session, ended bool, err error) {
 	a := s.timed(key.Realm, key.ID, string(reason), storedrow.KeptRevoked, rowcodec.Format, name(key))
-	for range calls.MostContended {
+	for range calls.MaxContended {
 		found := new(foundRow)
 		err = s.query(ctx, s.text(sqlRevoke), a, func() error { return found.decode(key) }, append(found.columns(s.now(&found.at), &ended), nil)...)
 		switch {

@@ -16,14 +16,14 @@ import (
 	"authsidecar/sessions/internal/storedrow"
 )
 
-// mostCounted limits the cost of counting. For a user with more sessions the count is math.MaxInt.
-const mostCounted = 1000
+// maxCounted limits the cost of counting. For a user with more sessions the count is math.MaxInt.
+const maxCounted = 1000
 
 // Create inserts the row unless its key exists, and counts the user's sessions of that kind:
-// math.MaxInt if there are more than mostCounted. Of concurrent calls for one user, each counts the
+// math.MaxInt if there are more than maxCounted. Of concurrent calls for one user, each counts the
 // earlier ones.
 func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessions.Session, created bool, count int, err error) {
-	p := putting{store: s, user: hashUser(row.UserID)}
+	p := insertion{store: s, user: hashUser(row.UserID)}
 	put := p.put
 	if row.CreatedAt.IsZero() {
 		put = p.begin
@@ -38,7 +38,7 @@ func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessio
 			return stored, false, 0, err
 		}
 		if p.created {
-			if count = p.others + 1; count > mostCounted {
+			if count = p.others + 1; count > maxCounted {
 				count = math.MaxInt
 			}
 			return p.w.Session, true, count, nil
@@ -52,8 +52,8 @@ func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessio
 	return stored, false, 0, calls.ErrContended
 }
 
-// putting is a row that is being inserted.
-type putting struct {
+// insertion is a row that is being inserted.
+type insertion struct {
 	store *Store
 	w     *storedRow
 	user  []byte
@@ -64,7 +64,7 @@ type putting struct {
 }
 
 // put inserts the row unchanged, or reads the existing one.
-func (p *putting) put(ctx context.Context) error {
+func (p *insertion) put(ctx context.Context) error {
 	s := p.store
 	if !p.w.Session.RevokedAt.IsZero() {
 		return s.query(ctx, s.text(sqlCreateRevoked), p.args(), p.read, p.into()...)
@@ -74,7 +74,7 @@ func (p *putting) put(ctx context.Context) error {
 
 // begin inserts the row as one that begins now. Its id is usually new; otherwise another statement
 // reads the existing row.
-func (p *putting) begin(ctx context.Context) (err error) {
+func (p *insertion) begin(ctx context.Context) (err error) {
 	s := p.store
 	var at, place time.Time
 	began := func() error {
@@ -93,7 +93,7 @@ func (p *putting) begin(ctx context.Context) (err error) {
 	return err
 }
 
-func (p *putting) args() []any {
+func (p *insertion) args() []any {
 	row := &p.w.Session
 	rev := rand.Int64N(math.MaxInt64 / 2) //nolint:gosec // not a secret: distinguishes the row from an earlier one with its key
 	a := slices.Concat([]any{row.Realm, row.ID, rev}, p.w.changing(), p.w.lasting())
@@ -105,7 +105,7 @@ func (p *putting) args() []any {
 
 // locked takes the lock of the user before a statement that counts. Both are sent together, as one
 // transaction.
-func (p *putting) locked(ctx context.Context, sql statement, read func() error, into []any) error {
+func (p *insertion) locked(ctx context.Context, sql statement, read func() error, into []any) error {
 	s, row := p.store, &p.w.Session
 	kind := byte(0)
 	if row.Impersonation {
@@ -131,12 +131,12 @@ func (p *putting) locked(ctx context.Context, sql statement, read func() error, 
 }
 
 // into returns what the result of put is scanned into.
-func (p *putting) into() []any {
+func (p *insertion) into() []any {
 	return append(p.old.columns(p.store.now(&p.old.at), &p.created, &p.others), nil)
 }
 
 // read reads the result of put.
-func (p *putting) read() (err error) {
+func (p *insertion) read() (err error) {
 	if p.found = false; !p.created && p.old.data != nil {
 		err = p.old.decode(p.w.Session.Key())
 		p.found = err == nil

@@ -40,7 +40,7 @@ func (s *Store) AddCutoff(ctx context.Context, c revocation.Cutoff) (revocation.
 			return c, err
 		}
 	}
-	a := s.timed(c.Realm, c.ID, maybeMillis(c.At), data, cutoffNotice(&c, data), millis(newest))
+	a := s.timed(c.Realm, c.ID, millisOrNull(c.At), data, cutoffNotice(&c, data), millis(newest))
 	err = s.query(ctx, s.text(sqlAddCutoff), a, scanned, s.now(new(time.Time)), (*moment)(&c.At), nil)
 	return c, err
 }

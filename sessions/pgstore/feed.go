@@ -31,8 +31,8 @@ func (s *Store) Follow(ctx context.Context, sink revocation.Sink) error {
 // errNotListening means that LISTEN does not work here.
 var errNotListening = errors.New("nothing is heard where we listen")
 
-// A listening is a connection that listens.
-type listening struct {
+// A listener is a connection that listens.
+type listener struct {
 	feed.Listener
 
 	store *Store
@@ -43,14 +43,14 @@ type listening struct {
 func (s *Store) listen(ctx context.Context, sink revocation.Sink) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	l := listening{store: s, Listener: feed.Listener{Node: s.node, Clock: s.clock, Sink: sink, Name: readName}}
+	l := listener{store: s, Listener: feed.Listener{Node: s.node, Clock: s.clock, Sink: sink, Name: readName}}
 	config := s.listener.Copy()
 	config.OnNotification = func(_ *pgconn.PgConn, n *pgconn.Notification) {
 		if n.Channel == s.sql.channel {
 			l.heard = append(l.heard, n.Payload)
 		}
 	}
-	conn, err := s.tune(ctx, config)
+	conn, err := s.connectListener(ctx, config)
 	if err != nil {
 		return err
 	}
@@ -63,29 +63,29 @@ func (s *Store) listen(ctx context.Context, sink revocation.Sink) error {
 	var beating sync.WaitGroup
 	defer beating.Wait()
 	defer cancel(nil)
-	beating.Go(func() { cancel(l.beat(ctx)) })
+	beating.Go(func() { cancel(l.sendHeartbeats(ctx)) })
 	for {
 		if err := conn.WaitForNotification(ctx); err != nil {
 			if cause := context.Cause(ctx); cause != nil {
 				err = cause
 			}
-			return unlessDeaf(err)
+			return listenError(err)
 		}
-		if err := l.pass(ctx); err != nil {
+		if err := l.passOn(ctx); err != nil {
 			return unavailable(err)
 		}
 	}
 }
 
-func unlessDeaf(err error) error {
+func listenError(err error) error {
 	if errors.Is(err, errNotListening) {
 		return errNotListening
 	}
 	return unavailable(err)
 }
 
-// tune connects and executes LISTEN.
-func (s *Store) tune(ctx context.Context, config *pgconn.Config) (*pgconn.PgConn, error) {
+// connectListener connects and executes LISTEN.
+func (s *Store) connectListener(ctx context.Context, config *pgconn.Config) (*pgconn.PgConn, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
 	conn, err := pgconn.ConnectConfig(ctx, config)
@@ -105,9 +105,9 @@ func (s *Store) tune(ctx context.Context, config *pgconn.Config) (*pgconn.PgConn
 	}
 }
 
-// beat sends heartbeats until ctx ends or they no longer come back. If none ever did, LISTEN does
+// sendHeartbeats sends heartbeats until ctx ends or they no longer come back. If none ever did, LISTEN does
 // not work here.
-func (l *listening) beat(ctx context.Context) error {
+func (l *listener) sendHeartbeats(ctx context.Context) error {
 	ticker := time.NewTicker(revocation.Heartbeat)
 	defer ticker.Stop()
 	sent := 0
@@ -142,15 +142,15 @@ func (s *Store) notify(ctx context.Context, text string) error {
 	return s.queryNow(ctx, s.text(sqlNotify), args(text), scanned, nil)
 }
 
-// pass passes on what was received. If something cannot be parsed, it reads the log.
-func (l *listening) pass(ctx context.Context) error {
+// passOn passes on what was received. If something cannot be parsed, it reads the log.
+func (l *listener) passOn(ctx context.Context) error {
 	heard := l.heard
 	l.heard = nil
 	for _, payload := range heard {
 		if l.Hear(payload) == nil {
 			continue
 		}
-		if _, err := l.store.look(ctx, l.Sink, l.store.Now().Add(-l.store.lookBack())); err != nil {
+		if _, err := l.store.reportRecent(ctx, l.Sink, l.store.Now().Add(-l.store.lookBack())); err != nil {
 			return err
 		}
 	}

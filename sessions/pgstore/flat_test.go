@@ -107,8 +107,8 @@ func TestListingAndSweepingStayFlat(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		counting := putting{store: s, w: w}
-		if n, plan := pages(t, s, s.text(sqlCreate), counting.args()); n > 2*mostCounted {
+		counting := insertion{store: s, w: w}
+		if n, plan := pages(t, s, s.text(sqlCreate), counting.args()); n > 2*maxCounted {
 			t.Errorf("known %t: counting looks at %d pages:\n%s", known, n, plan)
 		}
 		if n, plan := pages(t, s, s.text(sqlSweep), s.timed(100, storedrow.KeptRevoked)); n > 3000 {

@@ -58,7 +58,7 @@ func (s *Store) poll(ctx context.Context, sink revocation.Sink) error {
 	since, ready := s.Now(), false
 	for {
 		asked := s.clock.Passed()
-		now, err := s.look(ctx, sink, since.Add(-s.lookBack()))
+		now, err := s.reportRecent(ctx, sink, since.Add(-s.lookBack()))
 		if err != nil {
 			return err
 		}
@@ -78,8 +78,8 @@ func (s *Store) poll(ctx context.Context, sink revocation.Sink) error {
 	}
 }
 
-// look reports to the sink what was revoked since a time.
-func (s *Store) look(ctx context.Context, sink revocation.Sink, since time.Time) (now time.Time, err error) {
+// reportRecent reports to the sink what was revoked since a time.
+func (s *Store) reportRecent(ctx context.Context, sink revocation.Sink, since time.Time) (now time.Time, err error) {
 	now, err = s.readLog(ctx, since, sink.Revoked)
 	if err != nil {
 		return now, err

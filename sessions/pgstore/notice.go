@@ -14,8 +14,8 @@ import (
 // name is too long for a notification.
 const noticeLook = "look"
 
-// mostNotified is the maximum size of a notification on the server, with a margin.
-const mostNotified = 7900
+// maxNotified is the maximum size of a notification on the server, with a margin.
+const maxNotified = 7900
 
 // name returns how a notification names a session.
 func name(key sessions.Key) string { return word(key.Realm) + " " + word(key.ID) }
@@ -54,7 +54,7 @@ func unword(s string) (plain string, ok bool) {
 // cutoffNotice returns the notification of a cutoff after its time; "" if it is too long.
 func cutoffNotice(c *revocation.Cutoff, data []byte) string {
 	notice := fmt.Sprintf("%s %s %s", word(c.Realm), word(c.ID), word(string(data)))
-	if len(notice) > mostNotified {
+	if len(notice) > maxNotified {
 		return ""
 	}
 	return notice

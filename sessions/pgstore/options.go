@@ -164,7 +164,7 @@ func exposed(config *pgconn.Config) string {
 }
 
 func open(host string, config *tls.Config) bool {
-	if strings.HasPrefix(host, "/") || calls.ThisMachine(host) { // "/": a socket
+	if strings.HasPrefix(host, "/") || calls.IsThisMachine(host) { // "/": a socket
 		return false
 	}
 	return config == nil || config.InsecureSkipVerify && config.VerifyPeerCertificate == nil && config.VerifyConnection == nil

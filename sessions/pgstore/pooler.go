@@ -16,7 +16,7 @@ import (
 // connection is asked; where one comes later, errors tell.
 type pooler struct {
 	asked  atomic.Bool
-	there  atomic.Bool // statements are not prepared
+	found  atomic.Bool // statements are not prepared
 	strict atomic.Bool // it takes no settings: then the server's are those of the role
 	log    *slog.Logger
 }
@@ -30,11 +30,11 @@ const settingTimeout = "statement_timeout"
 // errPooler means that a connection was made as if it led to the server itself.
 var errPooler = errors.New("a pooler stands before the database")
 
-// of has the connections of a pool be made as what is known asks for.
-func (p *pooler) of(config *pgxpool.Config, log *slog.Logger) {
+// configure has the connections of a pool be made as what is known asks for.
+func (p *pooler) configure(config *pgxpool.Config, log *slog.Logger) {
 	p.log = log
 	config.BeforeConnect = func(_ context.Context, c *pgx.ConnConfig) error { // a copy
-		if p.there.Load() {
+		if p.found.Load() {
 			c.DefaultQueryExecMode = modePooled
 		}
 		if p.strict.Load() {
@@ -49,7 +49,7 @@ func (p *pooler) of(config *pgxpool.Config, log *slog.Logger) {
 		}
 		through, err := throughPooler(ctx, conn)
 		if err == nil && through {
-			p.there.Store(true)
+			p.found.Store(true)
 			err = errPooler
 		}
 		p.asked.Store(err == nil)
@@ -57,8 +57,8 @@ func (p *pooler) of(config *pgxpool.Config, log *slog.Logger) {
 	}
 }
 
-// learns reports whether the error of a connection tells how to make the next one.
-func (p *pooler) learns(err error) bool {
+// learn reports whether the error of a connection tells how to make the next one.
+func (p *pooler) learn(err error) bool {
 	if errors.Is(err, errPooler) {
 		return true
 	}

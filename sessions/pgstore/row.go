@@ -86,7 +86,7 @@ func (w *storedRow) changing() []any {
 	return []any{
 		rowcodec.FormatOf(row), holderOf(row), millis(row.ExpiresAt), row.Idle.Milliseconds(), millis(row.PurgeAt()),
 		int64(row.Generation), row.Secret[:], row.SecretPrev[:], row.KeyID, millis(row.RotatedAt), row.RotatedFrom,
-		maybeMillis(row.RevokedAt), string(row.EndReason), w.Data,
+		millisOrNull(row.RevokedAt), string(row.EndReason), w.Data,
 	}
 }
 

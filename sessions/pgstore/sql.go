@@ -71,7 +71,7 @@ func (s *statements) withoutNotify() {
 // write fills in the names, and what precedes and follows the text of a notification.
 func (s *statements) write(notify, notified string) {
 	words := strings.NewReplacer("{s}", s.schema, "{now}", now, "{columns}", columns, "{realm}", realmHash,
-		"{in $1}", inRealm("$1"), "{in $2}", inRealm("$2"), "{most}", strconv.Itoa(mostCounted+1), "{notify}", notify, "{notified}", notified)
+		"{in $1}", inRealm("$1"), "{in $2}", inRealm("$2"), "{most}", strconv.Itoa(maxCounted+1), "{notify}", notify, "{notified}", notified)
 	s.texts = make([]string, len(templates))
 	for i := range templates {
 		s.texts[i] = words.Replace(templates[i])

@@ -57,7 +57,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 			s.opts.Log.Warn("the connection to the database is not encrypted, or its certificate is not verified: set sslmode=verify-full", "host", host)
 		}
 	}
-	s.pooler.of(config, s.opts.Log)
+	s.pooler.configure(config, s.opts.Log)
 	if s.pool, err = pgxpool.NewWithConfig(context.WithoutCancel(ctx), config); err != nil {
 		return err
 	}

@@ -117,7 +117,7 @@ func wantTrips(t *testing.T, s *Store, counter *tripCounter, id string, known bo
 func TestACountIsExactUpToALimit(t *testing.T) {
 	t.Parallel()
 	s := openStore(t, Options{})
-	for _, c := range []struct{ fill, want int }{{mostCounted - 1, mostCounted}, {1, math.MaxInt}} {
+	for _, c := range []struct{ fill, want int }{{maxCounted - 1, maxCounted}, {1, math.MaxInt}} {
 		fill(t, s, fmt.Sprint("many-", c.fill), c.fill, func(row *sessions.Session) { row.UserID, row.Idle = "many", 1000*3600*1e9 })
 		row := sharedtest.Row(fmt.Sprint("counted-", c.fill), s.Now())
 		row.UserID = "many"

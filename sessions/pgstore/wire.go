@@ -49,8 +49,8 @@ func orNull(text string) any {
 	return text
 }
 
-// maybeMillis returns the time, or NULL if it is zero.
-func maybeMillis(t time.Time) any {
+// millisOrNull returns the time, or NULL if it is zero.
+func millisOrNull(t time.Time) any {
 	if t.IsZero() {
 		return nil
 	}

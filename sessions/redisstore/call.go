@@ -32,7 +32,7 @@ func (s *Store) runNow(ctx context.Context, sc *script, key string, args ...stri
 	defer s.gate.Leave()
 	ctx, cancel := calls.Bounded(ctx, s.opts.Timeout)
 	defer cancel()
-	args = append([]string{s.at()}, args...)
+	args = append([]string{s.scriptTime()}, args...)
 	keys := []string{key}
 	if sc == s.lua.addCutoff {
 		keys = append(keys, s.keys.place())
@@ -41,7 +41,7 @@ func (s *Store) runNow(ctx context.Context, sc *script, key string, args ...stri
 	var result rueidis.RedisResult
 	if sc.write && s.opts.Replicas > 0 {
 		var err error
-		if result, err = s.runWaiting(ctx, sc, keys, args); err != nil {
+		if result, err = s.runReplicated(ctx, sc, keys, args); err != nil {
 			return nil, unavailable(err)
 		}
 	} else {
@@ -56,9 +56,9 @@ func (s *Store) runNow(ctx context.Context, sc *script, key string, args ...stri
 	return r, r.err
 }
 
-// runWaiting runs a script and waits for replicas on the same connection: WAIT covers only the
+// runReplicated runs a script and waits for replicas on the same connection: WAIT covers only the
 // writes of its connection.
-func (s *Store) runWaiting(ctx context.Context, sc *script, keys, args []string) (result rueidis.RedisResult, err error) {
+func (s *Store) runReplicated(ctx context.Context, sc *script, keys, args []string) (result rueidis.RedisResult, err error) {
 	err = s.client.Dedicated(func(c rueidis.DedicatedClient) error {
 		results := c.DoMulti(ctx,
 			c.B().Eval().Script(sc.text).Numkeys(int64(len(keys))).Key(keys...).Arg(args...).Build(),
@@ -102,8 +102,8 @@ func (s *Store) askNow(ctx context.Context, commands ...rueidis.Completed) ([]ru
 	return results, nil
 }
 
-// at returns the time that a script must use; "" means the server's.
-func (s *Store) at() string {
+// scriptTime returns the time that a script must use; "" means the server's.
+func (s *Store) scriptTime() string {
 	if now := s.clock.Fixed(); now != nil {
 		return strconv.FormatInt(*now, 10)
 	}
@@ -120,8 +120,8 @@ func (s *Store) learn(asked time.Duration, r *reader) {
 	s.clock.Learn(asked, now)
 }
 
-// quietly returns a call whose result is ignored.
-func (s *Store) quietly(sc *script, key string, args ...string) func(context.Context) error {
+// scriptCall returns a call whose result is ignored.
+func (s *Store) scriptCall(sc *script, key string, args ...string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		// A caller that gives up must not end it halfway.
 		ctx, cancel := calls.Bounded(ctx, s.opts.Timeout)
@@ -131,8 +131,8 @@ func (s *Store) quietly(sc *script, key string, args ...string) func(context.Con
 	}
 }
 
-// together makes calls concurrently.
-func together(ctx context.Context, calls []func(context.Context) error) error {
+// concurrently makes calls concurrently.
+func concurrently(ctx context.Context, calls []func(context.Context) error) error {
 	var all errgroup.Group
 	for _, call := range calls {
 		all.Go(func() error { return call(ctx) })

@@ -35,7 +35,7 @@ func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transi
 		return sessions.Session{}, err
 	}
 	defer lane.Leave()
-	for range calls.MostContended {
+	for range calls.MaxContended {
 		found, at, err := s.get(ctx, key)
 		if err != nil {
 			return sessions.Session{}, err
@@ -66,8 +66,8 @@ func (s *Store) set(ctx context.Context, found *storedRow, next *sessions.Sessio
 		return sessions.Session{}, false, err
 	}
 	before, sooner := &found.row, place(w.row.PurgeAt()) < found.due
-	if !s.whole() && (sooner || w.row.RevokedAt.IsZero() && !before.RevokedAt.IsZero()) {
-		if _, err := s.spread(ctx, &found.ref, &w.row); err != nil {
+	if !s.onOneServer() && (sooner || w.row.RevokedAt.IsZero() && !before.RevokedAt.IsZero()) {
+		if _, err := s.addEntries(ctx, &found.ref, &w.row); err != nil {
 			return sessions.Session{}, false, err
 		}
 	}
@@ -82,7 +82,7 @@ func (s *Store) set(ctx context.Context, found *storedRow, next *sessions.Sessio
 		w.due = place(w.row.PurgeAt())
 	}
 	if !w.row.RevokedAt.Equal(before.RevokedAt) {
-		err = s.logged(ctx, w, found.due)
+		err = s.logRevocation(ctx, w, found.due)
 	}
 	return w.row, true, err
 }
@@ -118,7 +118,7 @@ func (s *Store) Revoke(ctx context.Context, key sessions.Key, reason sessions.En
 	}
 	// In a cluster, do this even if the row was revoked before: whoever revoked it may not have
 	// finished.
-	if err := s.logged(ctx, found, cmp.Or(r.text(), found.due)); err != nil {
+	if err := s.logRevocation(ctx, found, cmp.Or(r.text(), found.due)); err != nil {
 		return row, false, err
 	}
 	return found.row, ended, nil

@@ -23,9 +23,9 @@ func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessio
 		row.Begin(now, now)
 	}
 	m, began := newRef(&row, nonce()), ""
-	if s.whole() && begins {
+	if s.onOneServer() && begins {
 		began = millis(row.CreatedAt)
-	} else if !s.whole() {
+	} else if !s.onOneServer() {
 		if m, count, err = s.prepare(ctx, m, &row, begins); err != nil {
 			return stored, false, 0, err
 		}
@@ -34,7 +34,7 @@ func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessio
 	if err != nil {
 		return stored, false, 0, err
 	}
-	if err := s.name(ctx, &w.row); err != nil {
+	if err := s.addNames(ctx, &w.row); err != nil {
 		return stored, false, 0, err
 	}
 	r, err := s.run(ctx, s.lua.create, s.keys.row(m.id), label(row.Key()), row.Realm, began, w.value)
@@ -42,27 +42,27 @@ func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessio
 		return stored, false, 0, err
 	}
 	if created, counted := r.int() == 1, r.int(); !created {
-		stored, err := s.instead(ctx, &m, &row, r)
+		stored, err := s.readExisting(ctx, &m, &row, r)
 		return stored, false, 0, err
-	} else if s.whole() {
+	} else if s.onOneServer() {
 		count = int(counted) + 1
 	}
 	if began != "" {
 		w.row.Begin(r.at, r.time())
 	}
-	return w.row, true, count, errors.Join(r.err, s.logged(ctx, w, w.due))
+	return w.row, true, count, errors.Join(r.err, s.logRevocation(ctx, w, w.due))
 }
 
-// instead reads the existing row.
-func (s *Store) instead(ctx context.Context, m *ref, row *sessions.Session, r *reader) (sessions.Session, error) {
+// readExisting reads the existing row.
+func (s *Store) readExisting(ctx context.Context, m *ref, row *sessions.Session, r *reader) (sessions.Session, error) {
 	old, err := readRow(row.Key(), r.next())
 	if err != nil {
 		return sessions.Session{}, err
 	}
-	if !s.whole() {
+	if !s.onOneServer() {
 		// Ours was not inserted. Its index entries lead nowhere, and if they cannot be removed now,
 		// a sweep finds them.
-		_ = s.gather(ctx, m, place(row.PurgeAt()))
+		_ = s.removeEntries(ctx, m, place(row.PurgeAt()))
 	}
 	return old.row, nil
 }
@@ -77,22 +77,22 @@ func nonce() uint64 {
 func (s *Store) prepare(ctx context.Context, m ref, row *sessions.Session, begins bool) (_ ref, count int, err error) {
 	var newest time.Time
 	calls := []func(context.Context) error{
-		func(ctx context.Context) (err error) { count, err = s.spread(ctx, &m, row); return err },
-		s.quietly(s.lua.claim, s.keys.realms(), m.id[:realmSize], row.Realm),
+		func(ctx context.Context) (err error) { count, err = s.addEntries(ctx, &m, row); return err },
+		s.scriptCall(s.lua.claim, s.keys.realms(), m.id[:realmSize], row.Realm),
 	}
 	if begins {
 		calls = append(calls, func(ctx context.Context) (err error) { newest, err = s.newestCutoff(ctx); return err })
 	}
-	err = together(ctx, calls)
+	err = concurrently(ctx, calls)
 	if err != nil || newest.Before(row.CreatedAt) || !begins {
 		return m, count, err
 	}
-	if err := s.gather(ctx, &m, place(row.PurgeAt())); err != nil {
+	if err := s.removeEntries(ctx, &m, place(row.PurgeAt())); err != nil {
 		return m, 0, err
 	}
 	row.Begin(row.RotatedAt, newest.Add(time.Millisecond))
 	m = newRef(row, nonce())
-	count, err = s.spread(ctx, &m, row)
+	count, err = s.addEntries(ctx, &m, row)
 	return m, count, err
 }
 
@@ -109,12 +109,12 @@ func (s *Store) newestCutoff(ctx context.Context) (time.Time, error) {
 	return fromMillis(ms), nil
 }
 
-// spread adds the row to the indexes of a cluster before the row itself is written, so that every
+// addEntries adds the row to the indexes of a cluster before the row itself is written, so that every
 // row that exists is listed.
-func (s *Store) spread(ctx context.Context, m *ref, row *sessions.Session) (count int, err error) {
+func (s *Store) addEntries(ctx context.Context, m *ref, row *sessions.Session) (count int, err error) {
 	part := shard(m.id, s.shards)
 	calls := []func(context.Context) error{
-		s.quietly(s.lua.index, s.keys.all(part), "+", s.keys.all(part), m.scanned(), "+", s.keys.due(part), m.due(place(row.PurgeAt()))),
+		s.scriptCall(s.lua.index, s.keys.all(part), "+", s.keys.all(part), m.scanned(), "+", s.keys.due(part), m.due(place(row.PurgeAt()))),
 	}
 	if row.RevokedAt.IsZero() {
 		listings := s.keys.listings(m)
@@ -126,35 +126,35 @@ func (s *Store) spread(ctx context.Context, m *ref, row *sessions.Session) (coun
 			return err
 		})
 		for _, key := range listings[1:] {
-			calls = append(calls, s.quietly(s.lua.index, key, "+", key, m.entry()))
+			calls = append(calls, s.scriptCall(s.lua.index, key, "+", key, m.entry()))
 		}
 	}
-	err = together(ctx, calls)
+	err = concurrently(ctx, calls)
 	return count, err
 }
 
-// gather removes a row from all indexes.
-func (s *Store) gather(ctx context.Context, m *ref, due string) error {
-	if err := together(ctx, s.unlisting(m)); err != nil {
+// removeEntries removes a row from all indexes.
+func (s *Store) removeEntries(ctx context.Context, m *ref, due string) error {
+	if err := concurrently(ctx, s.removeListings(m)); err != nil {
 		return err
 	}
 	// Last, since a sweep finds the other entries by these.
 	part := shard(m.id, s.shards)
-	return s.quietly(s.lua.index, s.keys.all(part), "-", s.keys.all(part), m.scanned(), "-", s.keys.due(part), m.due(due))(ctx)
+	return s.scriptCall(s.lua.index, s.keys.all(part), "-", s.keys.all(part), m.scanned(), "-", s.keys.due(part), m.due(due))(ctx)
 }
 
-func (s *Store) unlisting(m *ref) (calls []func(context.Context) error) {
+func (s *Store) removeListings(m *ref) (calls []func(context.Context) error) {
 	for _, key := range s.keys.listings(m) {
-		calls = append(calls, s.quietly(s.lua.index, key, "-", key, m.entry()))
+		calls = append(calls, s.scriptCall(s.lua.index, key, "-", key, m.entry()))
 	}
 	return calls
 }
 
-// logged logs, in a cluster, that the row was revoked, and removes it from the listings. On a
+// logRevocation logs, in a cluster, that the row was revoked, and removes it from the listings. On a
 // single server, the script has done that. due is the time under which the row was in the index of
 // due rows.
-func (s *Store) logged(ctx context.Context, w *storedRow, due string) error {
-	if s.whole() || w.row.RevokedAt.IsZero() {
+func (s *Store) logRevocation(ctx context.Context, w *storedRow, due string) error {
+	if s.onOneServer() || w.row.RevokedAt.IsZero() {
 		return nil
 	}
 	part := shard(w.ref.id, s.shards)
@@ -162,7 +162,7 @@ func (s *Store) logged(ctx context.Context, w *storedRow, due string) error {
 	if due != w.due {
 		changes = append(changes, "-", s.keys.due(part), w.ref.due(due))
 	}
-	return together(ctx, append(s.unlisting(&w.ref),
-		s.quietly(s.lua.log, s.keys.log(part), label(w.row.Key()), millis(w.row.RevokedAt)),
-		s.quietly(s.lua.index, s.keys.due(part), changes...)))
+	return concurrently(ctx, append(s.removeListings(&w.ref),
+		s.scriptCall(s.lua.log, s.keys.log(part), label(w.row.Key()), millis(w.row.RevokedAt)),
+		s.scriptCall(s.lua.index, s.keys.due(part), changes...)))
 }

@@ -70,7 +70,7 @@ func (s *Store) allCutoffs(ctx context.Context) (all []storedCutoff, err error) 
 		if !ok || rest != "" {
 			return nil, calls.ErrCorrupt
 		}
-		all = append(all, storedCutoff{key: key, at: placed(field[:8]), data: data})
+		all = append(all, storedCutoff{key: key, at: parsePlace(field[:8]), data: data})
 	}
 	slices.SortFunc(all, func(a, b storedCutoff) int {
 		return cmp.Or(a.at.Compare(b.at), cmp.Compare(a.key.ID, b.key.ID))

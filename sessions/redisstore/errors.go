@@ -29,12 +29,12 @@ var (
 
 // refusal wraps the errors of Open. Those that persist wrap sessions.ErrSetup too.
 func refusal(err error) error {
-	return calls.Refusal(err, errors.Is(err, ErrNewer) || errors.Is(err, ErrOlder) || refusedUs(err))
+	return calls.Refusal(err, errors.Is(err, ErrNewer) || errors.Is(err, ErrOlder) || isSetupError(err))
 }
 
-// refusedUs reports whether the server refused our user or options, or has something else in place
+// isSetupError reports whether the server refused our user or options, or has something else in place
 // of our keys.
-func refusedUs(err error) bool {
+func isSetupError(err error) bool {
 	answer, ok := errors.AsType[*rueidis.RedisError](err)
 	return ok && slices.ContainsFunc([]string{
 		"WRONGPASS", "NOAUTH", "NOPERM", "WRONGTYPE", "ERR invalid password", "ERR AUTH", "ERR Client sent AUTH", "ERR DB index", "ERR invalid DB index",

@@ -40,7 +40,7 @@ func TestScriptsAreLoadedAgainAfterAFlush(t *testing.T) {
 			for range 10 {
 				l.More(t, 20)
 				nodes := []*redistest.Server{srv}
-				if !s.whole() {
+				if !s.onOneServer() {
 					nodes = cluster(t).Masters(t)
 				}
 				for _, node := range nodes {

@@ -22,8 +22,8 @@ func (s *Store) Follow(ctx context.Context, sink revocation.Sink) error {
 	s.gate.Leave()
 	defer release()
 	defer client.Close()
-	l := listening{
-		store: s, unread: make(chan struct{}, 1),
+	l := listener{
+		store: s, unparsed: make(chan struct{}, 1),
 		Listener: feed.Listener{Node: s.node, Clock: s.clock, Sink: sink, Name: cutLabel},
 	}
 	defer l.end()
@@ -38,26 +38,26 @@ func (s *Store) Follow(ctx context.Context, sink revocation.Sink) error {
 	return l.run(ctx, lost)
 }
 
-// A listening is a connection that listens.
-type listening struct {
+// A listener is a connection that listens.
+type listener struct {
 	feed.Listener
 
-	store  *Store
-	unread chan struct{} // something could not be parsed
+	store    *Store
+	unparsed chan struct{} // something could not be parsed
 
 	mu   sync.Mutex // held while the sink is called
 	over bool
 }
 
 // end returns once the sink is no longer called.
-func (l *listening) end() {
+func (l *listener) end() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.over = true
 }
 
 // run sends heartbeats until ctx ends or they no longer come back.
-func (l *listening) run(ctx context.Context, lost <-chan error) error {
+func (l *listener) run(ctx context.Context, lost <-chan error) error {
 	ticker := time.NewTicker(revocation.Heartbeat)
 	defer ticker.Stop()
 	for {
@@ -70,8 +70,8 @@ func (l *listening) run(ctx context.Context, lost <-chan error) error {
 			return unavailable(context.Cause(ctx))
 		case err := <-lost:
 			return unavailable(cmp.Or(err, feed.ErrNoHeartbeat))
-		case <-l.unread:
-			if err := l.look(ctx); err != nil {
+		case <-l.unparsed:
+			if err := l.catchUp(ctx); err != nil {
 				return err
 			}
 		case <-ticker.C:
@@ -87,8 +87,8 @@ func (s *Store) publish(ctx context.Context, text string) error {
 	return err
 }
 
-// look reports to the sink the log and the cutoffs, which include what could not be parsed.
-func (l *listening) look(ctx context.Context) error {
+// catchUp reports to the sink the log and the cutoffs, which include what could not be parsed.
+func (l *listener) catchUp(ctx context.Context) error {
 	s := l.store
 	if err := s.Revoked(ctx, s.Now().Add(-revocation.Retention), l.Sink.Revoked); err != nil {
 		return err
@@ -108,14 +108,14 @@ func (l *listening) look(ctx context.Context) error {
 }
 
 // message passes on what was received.
-func (l *listening) message(payload string) {
+func (l *listener) message(payload string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.over || l.Hear(payload) == nil {
 		return
 	}
 	select {
-	case l.unread <- struct{}{}:
+	case l.unparsed <- struct{}{}:
 	default:
 	}
 }

@@ -74,25 +74,25 @@ func FuzzLabel(f *testing.F) {
 	f.Add("a\x00\xff\x00", "\x00")
 	f.Fuzz(func(t *testing.T, realm, text string) {
 		_, _, _ = cutLabel(text)
-		_, _ = readScanned(text)
-		_, _, _ = readDue(text)
-		_, _, _ = readEntry(text)
+		_, _ = parseScanned(text)
+		_, _, _ = parseDue(text)
+		_, _, _ = parseEntry(text)
 		_, _ = decode(sessions.Key{}, text)
 		row := sessions.Session{Realm: realm, ID: text, CreatedAt: storetest.Epoch}
 		if key, rest, ok := cutLabel(label(row.Key()) + "rest"); !ok || key != row.Key() || rest != "rest" {
 			t.Errorf("%q is read as %q, %q", row.Key(), key, rest)
 		}
 		m := newRef(&row, 5)
-		created, id, ok := readEntry(m.entry())
+		created, id, ok := parseEntry(m.entry())
 		if id != text || !created.Equal(storetest.Epoch) || !ok {
 			t.Errorf("the entry of %q is %q", row.Key(), m.entry())
 		}
-		scanned, ok := readScanned(m.scanned())
+		scanned, ok := parseScanned(m.scanned())
 		key, named := scanned.key(map[string]string{hashRealm(realm): realm})
 		if scanned.user = m.user; !ok || !named || scanned != m || key != row.Key() {
 			t.Errorf("the mark of %q is read as %q of %q", row.Key(), scanned, key)
 		}
-		due, at, ok := readDue(m.due(never))
+		due, at, ok := parseDue(m.due(never))
 		due.created, due.actor = m.created, m.actor
 		if !ok || due != m || at != never {
 			t.Errorf("the mark of %q is read as %q", row.Key(), due)

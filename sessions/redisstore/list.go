@@ -36,7 +36,7 @@ func (s *Store) List(ctx context.Context, query sessions.Query) (page sessions.P
 			break
 		}
 		before = entries[len(entries)-1]
-		rows, err := s.listed(ctx, sel, entries)
+		rows, err := s.readListed(ctx, sel, entries)
 		if err != nil {
 			return sessions.Page{}, err
 		}
@@ -63,7 +63,7 @@ func (s *Store) entries(ctx context.Context, sel *selection, before string, n in
 			return err
 		}
 	}
-	if err := together(ctx, reads); err != nil {
+	if err := concurrently(ctx, reads); err != nil {
 		return nil, false, err
 	}
 	for _, of := range found {
@@ -90,11 +90,11 @@ func (s *Store) walk(ctx context.Context, run runner, index, after string, n int
 	return members, r.at, nil
 }
 
-// listed reads the rows of entries, and returns those that match and are not revoked.
-func (s *Store) listed(ctx context.Context, sel *selection, entries []string) ([]sessions.Session, error) {
+// readListed reads the rows of entries, and returns those that match and are not revoked.
+func (s *Store) readListed(ctx context.Context, sel *selection, entries []string) ([]sessions.Session, error) {
 	keys := make([]sessions.Key, len(entries))
 	for i, e := range entries {
-		_, id, ok := readEntry(e)
+		_, id, ok := parseEntry(e)
 		if !ok {
 			return nil, calls.ErrCorrupt
 		}

@@ -19,8 +19,8 @@ import (
 // nameMargin is how far the server's clock may be ahead of a node's estimate.
 const nameMargin = time.Hour
 
-// name adds the row's id to its names.
-func (s *Store) name(ctx context.Context, row *sessions.Session) error {
+// addNames adds the row's id to its names.
+func (s *Store) addNames(ctx context.Context, row *sessions.Session) error {
 	sid, subject := logout.Names(row)
 	until := row.ExpiresAt.Add(nameMargin)
 	if row.Pending != nil { // its life begins when it is opened
@@ -29,10 +29,10 @@ func (s *Store) name(ctx context.Context, row *sessions.Session) error {
 	var all []func(context.Context) error
 	for _, name := range [...]string{sid, subject} {
 		if name != "" {
-			all = append(all, s.quietly(s.lua.name, s.keys.named(hash("name", row.Realm, name)), row.ID, millis(until)))
+			all = append(all, s.scriptCall(s.lua.name, s.keys.named(hash("name", row.Realm, name)), row.ID, millis(until)))
 		}
 	}
-	return together(ctx, all)
+	return concurrently(ctx, all)
 }
 
 // Named passes the rows with the name to page.
@@ -77,10 +77,10 @@ func (s *Store) Mark(ctx context.Context, realm string, marks []logout.Mark) err
 // Realms does: to sets like those of names.
 func (s *Store) listMark(ctx context.Context, realm string, m *logout.Mark) error {
 	until := millis(m.Until.Add(nameMargin))
-	if _, err := s.run(ctx, s.lua.name, s.keys.markedRealms(), realm, until); err != nil {
+	if _, err := s.run(ctx, s.lua.name, s.keys.realmsWithMarks(), realm, until); err != nil {
 		return err
 	}
-	_, err := s.run(ctx, s.lua.name, s.keys.marked(hash("marks", realm)), m.Name, until)
+	_, err := s.run(ctx, s.lua.name, s.keys.marks(hash("marks", realm)), m.Name, until)
 	return err
 }
 
@@ -96,7 +96,7 @@ func (s *Store) members(ctx context.Context, key string) ([]string, error) {
 
 // EachMark passes the marks that are not over to page.
 func (s *Store) EachMark(ctx context.Context, realm string, page func([]logout.Mark) error) error {
-	names, err := s.members(ctx, s.keys.marked(hash("marks", realm)))
+	names, err := s.members(ctx, s.keys.marks(hash("marks", realm)))
 	if err != nil {
 		return err
 	}

@@ -17,9 +17,9 @@ import (
 // written as 00 ff. So labels sort like their contents, none is a prefix of another, and they can
 // contain any bytes.
 
-const stop = "\x00\x00"
+const terminator = "\x00\x00"
 
-func escape(text string) string { return strings.ReplaceAll(text, "\x00", "\x00\xff") + stop }
+func escape(text string) string { return strings.ReplaceAll(text, "\x00", "\x00\xff") + terminator }
 
 func label(key sessions.Key) string { return escape(key.Realm) + escape(key.ID) }
 
@@ -31,7 +31,7 @@ func cutLabel(text string) (key sessions.Key, rest string, ok bool) {
 }
 
 func unescape(text string) (plain, rest string, ok bool) {
-	escaped, rest, ok := strings.Cut(text, stop)
+	escaped, rest, ok := strings.Cut(text, terminator)
 	return strings.ReplaceAll(escaped, "\x00\xff", "\x00"), rest, ok
 }
 
@@ -113,12 +113,12 @@ func cutID(text string) (id, rest string, ok bool) {
 	if len(text) < realmSize {
 		return "", "", false
 	}
-	escaped, rest, ok := strings.Cut(text[realmSize:], stop)
-	return text[:realmSize] + escaped + stop, rest, ok
+	escaped, rest, ok := strings.Cut(text[realmSize:], terminator)
+	return text[:realmSize] + escaped + terminator, rest, ok
 }
 
-// readScanned parses what scanned returned: a ref without its user.
-func readScanned(member string) (m ref, ok bool) {
+// parseScanned parses what scanned returned: a ref without its user.
+func parseScanned(member string) (m ref, ok bool) {
 	id, rest, ok := cutID(member)
 	if !ok || len(rest) != 8+nonceSize && len(rest) != 8+nonceSize+hashSize {
 		return m, false
@@ -126,8 +126,8 @@ func readScanned(member string) (m ref, ok bool) {
 	return ref{id: id, created: rest[:8], nonce: rest[8:][:nonceSize], actor: cmp.Or(rest[8+nonceSize:], nobody)}, true
 }
 
-// readDue parses what due returned: a ref without its creation time and its actor.
-func readDue(member string) (m ref, at string, ok bool) {
+// parseDue parses what due returned: a ref without its creation time and its actor.
+func parseDue(member string) (m ref, at string, ok bool) {
 	if len(member) < 8 {
 		return m, "", false
 	}
@@ -138,13 +138,13 @@ func readDue(member string) (m ref, at string, ok bool) {
 	return ref{id: id, nonce: rest[:nonceSize], user: rest[nonceSize:]}, member[:8], true
 }
 
-// readEntry parses the creation time and the id of what entry returned, the id with its end.
-func readEntry(e string) (created time.Time, id string, ok bool) {
+// parseEntry parses the creation time and the id of what entry returned, the id with its end.
+func parseEntry(e string) (created time.Time, id string, ok bool) {
 	if len(e) < 8 {
 		return created, "", false
 	}
 	id, rest, ok := unescape(e[8:])
-	return placed(e[:8]), id, ok && len(rest) == nonceSize
+	return parsePlace(e[:8]), id, ok && len(rest) == nonceSize
 }
 
 // place encodes a time in bytes that sort by time.
@@ -154,7 +154,7 @@ func place(at time.Time) string {
 
 func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
 
-func placed(b string) time.Time {
+func parsePlace(b string) time.Time {
 	return fromMillis(int64(binary.BigEndian.Uint64([]byte(b)) ^ 1<<63))
 }
 
@@ -168,8 +168,8 @@ func (k keys) actor(hash string) string       { return string(k) + "actor:" + ha
 func (k keys) realms() string                 { return string(k) + "realms" }
 func (k keys) named(hash string) string       { return string(k) + "name:" + hash }
 func (k keys) mark(hash string) string        { return string(k) + "mark:" + hash }
-func (k keys) marked(hash string) string      { return string(k) + "marked:" + hash }
-func (k keys) markedRealms() string           { return string(k) + "marked" }
+func (k keys) marks(hash string) string       { return string(k) + "marked:" + hash }
+func (k keys) realmsWithMarks() string        { return string(k) + "marked" }
 func (k keys) cutoffs() string                { return string(k) + "cutoffs" }
 func (k keys) layout() string                 { return string(k) + "layout" }
 func (k keys) identity() string               { return string(k) + "identity" }

@@ -178,7 +178,7 @@ func exposed(u string, c *rueidis.ClientOption) string {
 	}
 	for _, addr := range c.InitAddress {
 		host, _, err := net.SplitHostPort(addr)
-		if err == nil && !calls.ThisMachine(host) && (c.TLSConfig == nil || c.TLSConfig.InsecureSkipVerify) {
+		if err == nil && !calls.IsThisMachine(host) && (c.TLSConfig == nil || c.TLSConfig.InsecureSkipVerify) {
 			return addr
 		}
 	}

@@ -23,7 +23,7 @@ func TestWhatACallLeftBehindInAClusterLeadsNowhere(t *testing.T) {
 	row := sharedtest.Row("broken off", storetest.Epoch)
 	row.Idle = time.Minute
 	m := newRef(&row, math.MaxUint64)
-	if _, err := s.spread(ctx(), &m, &row); err != nil {
+	if _, err := s.addEntries(ctx(), &m, &row); err != nil {
 		t.Fatal(err)
 	}
 	size := func() int { return indexed(t, s, &m) }
@@ -156,7 +156,7 @@ func TestASessionIsListedOnceWhereACallBeforeItBrokeOff(t *testing.T) {
 	s := openStore(t, Options{URL: cluster(t).URL()})
 	row := sharedtest.Row("twice", s.Now())
 	m := newRef(&row, math.MaxUint64)
-	if _, err := s.spread(ctx(), &m, &row); err != nil {
+	if _, err := s.addEntries(ctx(), &m, &row); err != nil {
 		t.Fatal(err)
 	}
 	sharedtest.Create(t, s, row)

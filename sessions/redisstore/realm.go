@@ -55,7 +55,7 @@ func (s *Store) Realms(ctx context.Context) (realms []string, err error) {
 			after = refs[0].id[:realmSize] + "\xff" // after all of this realm
 		}
 	}
-	marked, err := s.members(ctx, s.keys.markedRealms())
+	marked, err := s.members(ctx, s.keys.realmsWithMarks())
 	if err != nil {
 		return nil, err
 	}

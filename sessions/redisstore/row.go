@@ -129,14 +129,14 @@ func readHeader(key sessions.Key, value string) (found *storedRow, texts string,
 	m, row := &found.ref, &found.row
 	row.Realm, row.ID = key.Realm, key.ID
 	m.id, m.created, m.nonce, found.due = rowID(key), next(8), next(nonceSize), next(8)
-	row.CreatedAt, row.ExpiresAt = placed(m.created), placed(next(8))
-	row.Idle = time.Duration(placed(next(8)).UnixMilli()) * time.Millisecond
+	row.CreatedAt, row.ExpiresAt = parsePlace(m.created), parsePlace(next(8))
+	row.Idle = time.Duration(parsePlace(next(8)).UnixMilli()) * time.Millisecond
 	row.Generation = binary.BigEndian.Uint64([]byte(next(8)))
 	copy(row.Secret[:], next(len(row.Secret)))
 	copy(row.SecretPrev[:], next(len(row.SecretPrev)))
-	row.RotatedAt = placed(next(8))
+	row.RotatedAt = parsePlace(next(8))
 	if at := next(8); at != never {
-		row.RevokedAt = placed(at)
+		row.RevokedAt = parsePlace(at)
 	}
 	next(hashSize) // the holder
 	m.user, m.actor = next(hashSize), next(hashSize)

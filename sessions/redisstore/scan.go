@@ -32,7 +32,7 @@ func (s *Store) Scan(ctx context.Context, cursor string, limit int) (page sessio
 		if err != nil {
 			return sessions.Page{}, err
 		}
-		rows, err := s.scanned(ctx, refs, realms)
+		rows, err := s.readScanned(ctx, refs, realms)
 		if err != nil {
 			return sessions.Page{}, err
 		}
@@ -64,7 +64,7 @@ func (s *Store) readScanCursor(cursor string) (part int, after string, err error
 		return 0, "", err
 	}
 	number, last, _ := strings.Cut(place, " ")
-	if part, err = strconv.Atoi(number); err != nil || part < 0 || part >= s.shards || !strings.HasSuffix(last, stop) {
+	if part, err = strconv.Atoi(number); err != nil || part < 0 || part >= s.shards || !strings.HasSuffix(last, terminator) {
 		return 0, "", sessions.ErrBadCursor
 	}
 	// After all refs of that row, whose next bytes are a time.
@@ -75,7 +75,7 @@ func (s *Store) readScanCursor(cursor string) (part int, after string, err error
 func (s *Store) refs(ctx context.Context, part int, after string, n int) (members []string, refs []ref, err error) {
 	members, _, err = s.walk(ctx, s.run, s.keys.all(part), after, n, "")
 	for _, member := range members {
-		m, ok := readScanned(member)
+		m, ok := parseScanned(member)
 		if !ok {
 			return nil, nil, calls.ErrCorrupt
 		}
@@ -91,8 +91,8 @@ func (m *ref) key(realms map[string]string) (key sessions.Key, ok bool) {
 	return sessions.Key{Realm: realm, ID: id}, ok
 }
 
-// scanned reads the rows of refs that exist.
-func (s *Store) scanned(ctx context.Context, refs []ref, realms map[string]string) (rows []sessions.Session, err error) {
+// readScanned reads the rows of refs that exist.
+func (s *Store) readScanned(ctx context.Context, refs []ref, realms map[string]string) (rows []sessions.Session, err error) {
 	keys := make([]sessions.Key, len(refs))
 	for i := range refs {
 		keys[i], _ = refs[i].key(realms)

@@ -80,7 +80,7 @@ func (s *Store) open(ctx context.Context) (err error) {
 	return err
 }
 
-func (s *Store) whole() bool { return s.shards == 1 }
+func (s *Store) onOneServer() bool { return s.shards == 1 }
 
 // checkLayout reads the layout of the keys, or sets it.
 func (s *Store) checkLayout(ctx context.Context) error {

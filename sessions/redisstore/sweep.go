@@ -33,7 +33,7 @@ func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Sessio
 		return 0, err
 	}
 	for part := range s.shards {
-		sw := sweeping{store: s, part: part, over: over, realms: realms}
+		sw := sweeper{store: s, part: part, over: over, realms: realms}
 		if err := sw.run(ctx, limit-deleted); err != nil {
 			return deleted + sw.deleted, err
 		}
@@ -53,8 +53,8 @@ const (
 	fateYoung   fate = "young" // gone, or on its way: see orphanAge
 )
 
-// A sweeping processes one part of the rows.
-type sweeping struct {
+// A sweeper processes one part of the rows.
+type sweeper struct {
 	store   *Store
 	part    int
 	over    func(*sessions.Session)
@@ -69,14 +69,14 @@ type dueRef struct {
 	fate fate   // what happened to the row
 }
 
-func (sw *sweeping) run(ctx context.Context, limit int) error {
+func (sw *sweeper) run(ctx context.Context, limit int) error {
 	for sw.deleted < limit {
 		n := min(limit-sw.deleted, sweepBatch)
-		refs, now, err := sw.look(ctx, n)
+		refs, now, err := sw.readDue(ctx, n)
 		if err != nil {
 			return err
 		}
-		if left, err := sw.end(ctx, refs, now); err != nil {
+		if left, err := sw.deleteDue(ctx, refs, now); err != nil {
 			return err
 		} else if len(refs) < n || left == len(refs) {
 			return sw.trim(ctx, limit)
@@ -88,12 +88,12 @@ func (sw *sweeping) run(ctx context.Context, limit int) error {
 	return nil
 }
 
-// look reads the refs that are due.
-func (sw *sweeping) look(ctx context.Context, n int) (refs []dueRef, now time.Time, err error) {
+// readDue reads the refs that are due.
+func (sw *sweeper) readDue(ctx context.Context, n int) (refs []dueRef, now time.Time, err error) {
 	s := sw.store
 	members, now, err := s.walk(ctx, s.runNow, s.keys.due(sw.part), "", n, "")
 	for _, member := range members {
-		m, at, ok := readDue(member)
+		m, at, ok := parseDue(member)
 		if !ok {
 			return nil, now, calls.ErrCorrupt
 		}
@@ -105,14 +105,14 @@ func (sw *sweeping) look(ctx context.Context, n int) (refs []dueRef, now time.Ti
 	return refs, now, err
 }
 
-// end deletes rows that are due, reports those that were not revoked, and returns how many refs it
+// deleteDue deletes rows that are due, reports those that were not revoked, and returns how many refs it
 // left unchanged.
-func (sw *sweeping) end(ctx context.Context, refs []dueRef, now time.Time) (left int, err error) {
+func (sw *sweeper) deleteDue(ctx context.Context, refs []dueRef, now time.Time) (left int, err error) {
 	var all errgroup.Group
 	all.SetLimit(sweepAtOnce)
 	for i := range refs {
 		all.Go(func() (err error) {
-			refs[i].fate, err = sw.one(ctx, &refs[i], now)
+			refs[i].fate, err = sw.deleteOne(ctx, &refs[i], now)
 			return err
 		})
 	}
@@ -135,8 +135,8 @@ func (sw *sweeping) end(ctx context.Context, refs []dueRef, now time.Time) (left
 	return left, err
 }
 
-// one deletes a row if it is due.
-func (sw *sweeping) one(ctx context.Context, d *dueRef, now time.Time) (_ fate, err error) {
+// deleteOne deletes a row if it is due.
+func (sw *sweeper) deleteOne(ctx context.Context, d *dueRef, now time.Time) (_ fate, err error) {
 	s := sw.store
 	r, err := s.runNow(ctx, s.lua.sweep, s.keys.row(d.ref.id), d.ref.nonce)
 	if err != nil {
@@ -146,33 +146,33 @@ func (sw *sweeping) one(ctx context.Context, d *dueRef, now time.Time) (_ fate, 
 	if r.err != nil {
 		return "", r.err
 	}
-	age := now.Sub(placed(d.at))
+	age := now.Sub(parsePlace(d.at))
 	switch {
-	case became == fateGone && !s.whole() && age < orphanAge:
+	case became == fateGone && !s.onOneServer() && age < orphanAge:
 		return fateYoung, nil
 	case became == fateGone:
-		err = sw.forget(ctx, d)
-	case s.whole(): // the script did the rest
+		err = sw.removeOrphan(ctx, d)
+	case s.onOneServer(): // the script did the rest
 	case became == fateDue:
 		_, due := r.next(), s.keys.due(sw.part)
-		return became, s.quietly(s.lua.index, due, "-", due, d.ref.due(d.at), "+", due, d.ref.due(place(r.time())))(ctx)
+		return became, s.scriptCall(s.lua.index, due, "-", due, d.ref.due(d.at), "+", due, d.ref.due(place(r.time())))(ctx)
 	default:
 		found, _, ok := readHeader(sessions.Key{}, r.text())
 		if !ok {
 			return "", calls.ErrCorrupt
 		}
 		d.ref.created, d.ref.actor = found.ref.created, found.ref.actor
-		err = s.gather(ctx, &d.ref, d.at)
+		err = s.removeEntries(ctx, &d.ref, d.at)
 	}
 	if err != nil || became != fateGone || age.Milliseconds() < margin {
 		return became, err
 	}
-	return sw.wentBy(ctx, &d.ref)
+	return sw.fateOfExpired(ctx, &d.ref)
 }
 
-// forget removes index entries whose row does not exist. The creation time and the actor are in the
+// removeOrphan removes index entries whose row does not exist. The creation time and the actor are in the
 // index of all rows: if that has no entry any more, the others have none either.
-func (sw *sweeping) forget(ctx context.Context, d *dueRef) error {
+func (sw *sweeper) removeOrphan(ctx context.Context, d *dueRef) error {
 	s := sw.store
 	// There are few entries of one id: a row, and interrupted calls before it.
 	members, _, err := s.walk(ctx, s.runNow, s.keys.all(sw.part), d.ref.id, 10, "")
@@ -180,17 +180,17 @@ func (sw *sweeping) forget(ctx context.Context, d *dueRef) error {
 		return err
 	}
 	for _, member := range members {
-		if m, ok := readScanned(member); ok && m.id == d.ref.id && m.nonce == d.ref.nonce {
+		if m, ok := parseScanned(member); ok && m.id == d.ref.id && m.nonce == d.ref.nonce {
 			m.user = d.ref.user
-			return s.gather(ctx, &m, d.at)
+			return s.removeEntries(ctx, &m, d.at)
 		}
 	}
 	due := s.keys.due(sw.part)
-	return s.quietly(s.lua.index, due, "-", due, d.ref.due(d.at))(ctx)
+	return s.scriptCall(s.lua.index, due, "-", due, d.ref.due(d.at))(ctx)
 }
 
-// wentBy returns what a row was that expired in Redis.
-func (sw *sweeping) wentBy(ctx context.Context, m *ref) (_ fate, err error) {
+// fateOfExpired returns what a row was that expired in Redis.
+func (sw *sweeper) fateOfExpired(ctx context.Context, m *ref) (_ fate, err error) {
 	s := sw.store
 	key, _ := m.key(sw.realms)
 	results, err := s.askNow(ctx, s.client.B().Zscore().Key(s.keys.log(sw.part)).Member(label(key)).Build())
@@ -204,7 +204,7 @@ func (sw *sweeping) wentBy(ctx context.Context, m *ref) (_ fate, err error) {
 }
 
 // trim truncates the log of revocations.
-func (sw *sweeping) trim(ctx context.Context, most int) error {
+func (sw *sweeper) trim(ctx context.Context, most int) error {
 	s := sw.store
 	_, err := s.runNow(ctx, s.lua.trim, s.keys.log(sw.part), strconv.FormatInt(logKept.Milliseconds(), 10), strconv.Itoa(min(most, 5000)))
 	return err

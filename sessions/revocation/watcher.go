@@ -28,7 +28,7 @@ type Watcher struct {
 
 	identity atomic.Pointer[string] // of the store
 	state    atomic.Pointer[state]  // nil before Start
-	answers  answers
+	answers  sharedLookups
 
 	loads sync.Map // realms with loaded cutoffs
 	swept sync.Map // ids of cutoffs with all rows revoked
@@ -143,7 +143,7 @@ func (w *Watcher) change(change func(*state)) {
 // Revoked reports whether the session of an access token was revoked. An error wraps
 // sessions.ErrUnavailable and means that it is unknown.
 func (w *Watcher) Revoked(ctx context.Context, r sessions.Ref) (bool, error) {
-	if w.elsewhere(&r) || w.Deny.Revoked(&r) {
+	if w.isOfOtherStore(&r) || w.Deny.Revoked(&r) {
 		return true, nil
 	}
 	if w.state.Load() == nil {
@@ -154,21 +154,21 @@ func (w *Watcher) Revoked(ctx context.Context, r sessions.Ref) (bool, error) {
 	if !degraded {
 		return false, nil
 	}
-	return w.whileDegraded(ctx, r, now, since)
+	return w.revokedWhileDegraded(ctx, r, now, since)
 }
 
-// whileDegraded is Revoked while the feed has been silent since then. It is a function of its own so that
+// revokedWhileDegraded is Revoked while the feed has been silent since then. It is a function of its own so that
 // r is on the heap in this case only.
-func (w *Watcher) whileDegraded(ctx context.Context, r sessions.Ref, now, since time.Time) (bool, error) {
-	revoked, err := w.answers.of(r.Key, now, func() (bool, error) { return w.look(context.WithoutCancel(ctx), &r) })
+func (w *Watcher) revokedWhileDegraded(ctx context.Context, r sessions.Ref, now, since time.Time) (bool, error) {
+	revoked, err := w.answers.of(r.Key, now, func() (bool, error) { return w.lookUp(context.WithoutCancel(ctx), &r) })
 	if err != nil && !r.Impersonation && now.Sub(since) < DegradedGrace {
 		return false, nil
 	}
 	return revoked, err
 }
 
-// look reads the row and the cutoffs.
-func (w *Watcher) look(ctx context.Context, r *sessions.Ref) (revoked bool, err error) {
+// lookUp reads the row and the cutoffs.
+func (w *Watcher) lookUp(ctx context.Context, r *sessions.Ref) (revoked bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, FeedTimeout)
 	defer cancel()
 	row, err := w.Store.Get(ctx, r.Key)
@@ -214,9 +214,9 @@ func (w *Watcher) Identity() string {
 	return ""
 }
 
-// elsewhere reports whether an access token names another store. A token that names none was minted
+// isOfOtherStore reports whether an access token names another store. A token that names none was minted
 // by an earlier release, or for a store without an identity.
-func (w *Watcher) elsewhere(r *sessions.Ref) bool {
+func (w *Watcher) isOfOtherStore(r *sessions.Ref) bool {
 	return r.StoreID != "" && r.StoreID != w.Identity()
 }
 

@@ -99,16 +99,16 @@ func write(w *strictjson.Writer, s *sessions.Session, rest bool) {
 	w.Text("user", s.UserID)
 	w.Text("client", s.ClientID)
 	w.True("imp", s.Impersonation)
-	w.Given("reason", s.Reason)
+	w.TextIfSet("reason", s.Reason)
 	writeActor(w, s)
 	if len(s.Kept) > 0 {
 		writeTime(w, "kept_at", s.KeptAt)
 		w.Value("kept", map[string]any(s.Kept))
 	}
-	w.Given("rule", s.Rule)
-	w.Given("ip", s.IP)
-	w.Given("ua", s.UserAgent)
-	w.Given("via", s.ReportedBy)
+	w.TextIfSet("rule", s.Rule)
+	w.TextIfSet("ip", s.IP)
+	w.TextIfSet("ua", s.UserAgent)
+	w.TextIfSet("via", s.ReportedBy)
 	if rest {
 		w.Text("kid", "") // stored rows contain both, empty
 		w.Int("created", 0)
@@ -124,8 +124,8 @@ func write(w *strictjson.Writer, s *sessions.Session, rest bool) {
 // writeRotation writes what EncodeRest leaves out.
 func writeRotation(w *strictjson.Writer, s *sessions.Session) {
 	w.Text("kid", s.KeyID)
-	w.Given("rip", s.RotatedFrom)
-	w.Given("end", string(s.EndReason))
+	w.TextIfSet("rip", s.RotatedFrom)
+	w.TextIfSet("end", string(s.EndReason))
 	writeTime(w, "created", s.CreatedAt)
 	writeTime(w, "expires", s.ExpiresAt)
 	w.Int("idle", s.Idle.Milliseconds())
@@ -146,9 +146,9 @@ func writeActor(w *strictjson.Writer, s *sessions.Session) {
 		w.Text("iss", s.Actor.Issuer)
 		w.Text("sub", s.Actor.Subject)
 	})
-	w.Given("actor_client", s.ActorClient)
-	w.Given("actor_sub", s.ActorSub)
-	w.Given("actor_sid", s.ActorSID)
+	w.TextIfSet("actor_client", s.ActorClient)
+	w.TextIfSet("actor_sub", s.ActorSub)
+	w.TextIfSet("actor_sid", s.ActorSID)
 	if !s.ActorAuthAt.IsZero() {
 		w.Int("actor_auth", s.ActorAuthAt.Unix())
 	}
@@ -174,7 +174,7 @@ func writeCookies(w *strictjson.Writer, s *sessions.Session) {
 		w.Object("pending", func() {
 			w.Int("life", p.Life.Milliseconds())
 			w.True("by_actor", p.ByActor)
-			w.Given("return_to", p.ReturnTo)
+			w.TextIfSet("return_to", p.ReturnTo)
 		})
 	}
 }

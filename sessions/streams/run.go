@@ -15,11 +15,11 @@ const (
 	// scanPause is the minimum time between two scans of all sessions, however many are revoked:
 	// scanning 100,000 sessions takes a few hundredths of a second.
 	scanPause = 100 * time.Millisecond
-	// askPause is how often due sessions are searched for, askers how many ask the store
-	// concurrently, and askTimeout how long a response may take.
-	askPause   = time.Second
-	askers     = 8
-	askTimeout = time.Second
+	// checkPause is how often due sessions are searched for, askers how many ask the store
+	// concurrently, and checkTimeout how long a response may take.
+	checkPause   = time.Second
+	checkers     = 8
+	checkTimeout = time.Second
 )
 
 // Run closes streams until ctx ends, and then all that are left.
@@ -29,7 +29,7 @@ func (r *Registry) Run(ctx context.Context) {
 	defer r.close()
 	var asking sync.WaitGroup
 	defer asking.Wait()
-	asking.Go(func() { every(ctx, askPause, r.ask) })
+	asking.Go(func() { every(ctx, checkPause, r.checkDue) })
 	pause := time.NewTicker(scanPause)
 	defer pause.Stop()
 	for ctx.Err() == nil {
@@ -64,15 +64,15 @@ func every(ctx context.Context, pause time.Duration, do func(context.Context)) {
 	}
 }
 
-// ask asks whether due sessions are live; all sessions if the watcher is degraded.
-func (r *Registry) ask(ctx context.Context) {
+// checkDue asks whether due sessions are live; all sessions if the watcher is degraded.
+func (r *Registry) checkDue(ctx context.Context) {
 	now, degraded := r.Store.Now(), r.Watch.Degraded() > 0
 	var group errgroup.Group
-	group.SetLimit(askers)
+	group.SetLimit(checkers)
 	for _, s := range r.sessions(func(s *session) bool { return degraded || s.isDue(now) }) {
 		due := s.isDue(now)
 		group.Go(func() error {
-			if over := r.over(ctx, s, due); over && ctx.Err() == nil {
+			if over := r.check(ctx, s, due); over && ctx.Err() == nil {
 				r.End(s.ref.Key)
 			}
 			return nil
@@ -83,13 +83,13 @@ func (r *Registry) ask(ctx context.Context) {
 
 func (s *session) isDue(now time.Time) bool { return !now.Before(*s.due.Load()) }
 
-// over reports whether the session is over.
-func (r *Registry) over(ctx context.Context, s *session, due bool) bool {
+// check reports whether the session is over.
+func (r *Registry) check(ctx context.Context, s *session, due bool) bool {
 	if !due {
 		ended, err := r.Watch.Revoked(ctx, s.ref)
 		return ended || err != nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	row, err := r.Store.Get(ctx, s.ref.Key)
 	switch {

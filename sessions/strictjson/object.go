@@ -67,16 +67,16 @@ func eachMember(d *jsontext.Decoder, member func(name string) error) error {
 
 // nameOf returns the unescaped name, without copying common ones.
 func nameOf(text jsontext.Value) string {
-	if known, ok := usual[string(text)]; ok {
+	if known, ok := commonNames[string(text)]; ok {
 		return known
 	}
 	name, _ := jsontext.AppendUnquote(nil, text) // cannot fail for a string that was decoded
 	return string(name)
 }
 
-// usual are the quoted names of common claims (RFC 7519 section 4.1, RFC 9068 section 2.2, RFC 8693
+// commonNames are the quoted names of common claims (RFC 7519 section 4.1, RFC 9068 section 2.2, RFC 8693
 // section 4, OpenID Connect Core 1.0 section 2, and ours).
-var usual = func() map[string]string {
+var commonNames = func() map[string]string {
 	written := make(map[string]string)
 	for _, name := range [...]string{
 		"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "client_id", "scope", "azp", "act", "auth_time", "acr", "amr",

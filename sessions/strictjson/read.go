@@ -78,8 +78,8 @@ func tooDeep(data []byte, most int) bool {
 
 // A Text is a string member that may be absent but not null.
 type Text struct {
-	String string
-	There  bool
+	String  string
+	Present bool
 }
 
 // UnmarshalJSONFrom decodes a string.
@@ -91,6 +91,6 @@ func (t *Text) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	if token.Kind() != jsontext.KindString {
 		return ErrType
 	}
-	t.String, t.There = token.String(), true
+	t.String, t.Present = token.String(), true
 	return nil
 }

@@ -84,8 +84,8 @@ func (w *Writer) Text(name, value string) {
 	w.text(value)
 }
 
-// Given is Text, but writes nothing if value is "".
-func (w *Writer) Given(name, value string) {
+// TextIfSet is Text, but writes nothing if value is "".
+func (w *Writer) TextIfSet(name, value string) {
 	if value != "" {
 		w.Text(name, value)
 	}

@@ -61,7 +61,7 @@ func FuzzWriter(f *testing.F) {
 			w.Text("a"+name, text)
 			w.Texts("texts", []string{name, text})
 			w.Texts("none", nil)
-			w.Given("given", text)
+			w.TextIfSet("given", text)
 			w.Int("int", number)
 			w.Uint("uint", uint64(number))
 			w.Object("object", func() { w.Text("in", text) })

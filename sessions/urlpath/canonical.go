@@ -23,11 +23,11 @@ import (
 // So /M%C3%A4rz%202026.pdf and /users/a%40example.com are canonical, and //x, /a/../b, /a%2Fb,
 // /%61, /a;b and /admin.php/x.css are not.
 func Canonical(u *url.URL) bool {
-	return u.Opaque == "" && isSettled(u.Path) && (u.RawPath == "" || isPlain(u.RawPath))
+	return u.Opaque == "" && isUnambiguous(u.Path) && (u.RawPath == "" || isPlain(u.RawPath))
 }
 
-// isSettled reports whether all servers read a decoded path in the same way.
-func isSettled(p string) bool {
+// isUnambiguous reports whether all servers read a decoded path in the same way.
+func isUnambiguous(p string) bool {
 	if p == "" || p[0] != '/' {
 		return false
 	}
@@ -39,7 +39,7 @@ func isSettled(p string) bool {
 		}
 		switch {
 		case c == '/':
-			if segment := p[start:i]; !endsWell(segment) || isScript(segment) {
+			if segment := p[start:i]; !hasPlainEnds(segment) || isScript(segment) {
 				return false
 			}
 			start = i + 1
@@ -57,12 +57,12 @@ func isSettled(p string) bool {
 			i += size - 1
 		}
 	}
-	return start == len(p) || endsWell(p[start:])
+	return start == len(p) || hasPlainEnds(p[start:])
 }
 
-// endsWell reports whether a segment neither starts nor ends with something that servers strip on
+// hasPlainEnds reports whether a segment neither starts nor ends with something that servers strip on
 // file systems without blanks and dots there.
-func endsWell(segment string) bool {
+func hasPlainEnds(segment string) bool {
 	if segment == "" {
 		return false
 	}

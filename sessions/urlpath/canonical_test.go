@@ -89,7 +89,7 @@ func FuzzCanonical_NamesAreEncodedAsClientsDo(f *testing.F) {
 	f.Fuzz(func(t *testing.T, folder, file string) {
 		for _, name := range []string{folder, file} {
 			odd := strings.ContainsAny(name, "/\\%;?#") || strings.ContainsFunc(name, unicode.IsControl) || strings.ToValidUTF8(name, "") != name
-			if odd || !endsWell(name) || strings.Contains(strings.ToLower(name), ".php") || isScript(name) {
+			if odd || !hasPlainEnds(name) || strings.Contains(strings.ToLower(name), ".php") || isScript(name) {
 				return
 			}
 		}

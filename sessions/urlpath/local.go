@@ -27,7 +27,7 @@ func Relative(text string) bool {
 		p = p[:end]
 	}
 	for range maxEncodings {
-		if strings.ContainsFunc(p, isControl) || strings.Contains(p, `\`) || leaves(strings.TrimLeft(p, " ")) {
+		if strings.ContainsFunc(p, isControl) || strings.Contains(p, `\`) || leavesSite(strings.TrimLeft(p, " ")) {
 			return false
 		}
 		decoded := Unescape(p)
@@ -39,9 +39,9 @@ func Relative(text string) bool {
 	return false
 }
 
-// leaves reports whether a URL with this path, or one that seems to begin with it, has a host or a
+// leavesSite reports whether a URL with this path, or one that seems to begin with it, has a host or a
 // scheme, possibly after cleaning.
-func leaves(p string) bool {
+func leavesSite(p string) bool {
 	if strings.HasPrefix(p, "/") {
 		return strings.Contains(p, "//")
 	}

@@ -31,12 +31,12 @@ func (t target) Names(u *url.URL) bool {
 	p = simplify(p)
 	segments, dotted := split(p)
 	if dotted {
-		return t.among(segments)
+		return t.isWithin(segments)
 	}
 	for start := range len(segments) {
 		// //host/path is a URL without its scheme, and /x.php/path the path of a script.
 		cut := start == 0 || start == 1 && strings.HasPrefix(p, "//") || segments[start-1].script
-		if cut && t.begins(segments[start:]) {
+		if cut && t.isPrefix(segments[start:]) {
 			return true
 		}
 	}
@@ -103,9 +103,9 @@ func split(p string) (segments []segment, dotted bool) {
 	return segments, dotted
 }
 
-// begins reports whether the segments are those of the target, possibly followed by what may follow
+// isPrefix reports whether the segments are those of the target, possibly followed by what may follow
 // it.
-func (t target) begins(segments []segment) bool {
+func (t target) isPrefix(segments []segment) bool {
 	if len(segments) < len(t.segments) {
 		return false
 	}
@@ -117,8 +117,8 @@ func (t target) begins(segments []segment) bool {
 	return t.below || len(segments) == len(t.segments) || segments[len(t.segments)-1].ends
 }
 
-// among reports whether the segments of the target occur among these, in order.
-func (t target) among(segments []segment) bool {
+// isWithin reports whether the segments of the target occur among these, in order.
+func (t target) isWithin(segments []segment) bool {
 	for _, want := range t.segments {
 		at := slices.IndexFunc(segments, func(s segment) bool { return s.name == want })
 		if at < 0 {

@@ -104,7 +104,7 @@ func (r *refusal) idTokenAge() advice {
 	}
 	return advice{
 		mend:  mend,
-		lines: line("id_tokens", whole(age, time.Hour, "h")),
+		lines: line("id_tokens", wholeUnits(age, time.Hour, "h")),
 	}
 }
 
@@ -120,7 +120,7 @@ func (r *refusal) lifetime() advice {
 	if left > bearer.MaxMaxLifetime {
 		return advice{mend: mend + ": none is taken that is good for more than 10 years"}
 	}
-	return advice{mend: mend + ", or write:", lines: line("max_lifetime", whole(left, 24*time.Hour, "d"))}
+	return advice{mend: mend + ", or write:", lines: line("max_lifetime", wholeUnits(left, 24*time.Hour, "d"))}
 }
 
 // early returns advice for a token that begins in the future, according to that claim.
@@ -130,7 +130,7 @@ func (r *refusal) early(claim string) advice {
 	if at.Sub(r.now) > bearer.MaxLeeway {
 		return advice{mend: mend + "; no leeway can be longer than 5 minutes"}
 	}
-	return advice{mend: mend + ". Until they agree, write:", lines: line("leeway", whole(at.Sub(r.now), time.Minute, "m"))}
+	return advice{mend: mend + ". Until they agree, write:", lines: line("leeway", wholeUnits(at.Sub(r.now), time.Minute, "m"))}
 }
 
 // subjects are claims that identify callers at the issuers of the page about issuers, permanent
@@ -187,7 +187,7 @@ func seconds(claim any) (time.Time, bool) {
 	}
 }
 
-// whole formats a duration in whole units, rounded up.
-func whole(d, unit time.Duration, name string) string {
+// wholeUnits formats a duration in whole units, rounded up.
+func wholeUnits(d, unit time.Duration, name string) string {
 	return fmt.Sprintf("%d%s", max(1, int(math.Ceil(float64(d)/float64(unit)))), name)
 }

@@ -32,7 +32,7 @@ func (s *Site) detail(check bearer.Check, made *bearer.Explanation) string {
 	case bearer.CheckKey:
 		return s.keysFrom[issuer.Name]
 	case bearer.CheckType:
-		return fmt.Sprintf("typ %s", said(made.Header.Type))
+		return fmt.Sprintf("typ %s", quotedOrNone(made.Header.Type))
 	case bearer.CheckAudience:
 		return fmt.Sprintf("aud %s; we are %s", claimText(made.Claims["aud"]), strings.Join(issuer.Audiences, ", "))
 	case bearer.CheckTimes:
@@ -179,7 +179,7 @@ func firstOf(claims sessions.Claims, names ...string) any {
 	return nil
 }
 
-func said(text string) string {
+func quotedOrNone(text string) string {
 	if text == "" {
 		return "none"
 	}

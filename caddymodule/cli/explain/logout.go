@@ -15,8 +15,8 @@ const (
 	checkEvent  bearer.Check = "security event"
 )
 
-// said explains a logout token or a security event; nil for a caller's token.
-func (s *Site) said(ctx context.Context, token string, header jose.Header) *Result {
+// explainEvent explains a logout token or a security event; nil for a caller's token.
+func (s *Site) explainEvent(ctx context.Context, token string, header jose.Header) *Result {
 	claims, err := jose.UnverifiedClaims(token)
 	if err != nil {
 		return nil

@@ -23,12 +23,12 @@ func MendOwn(reason bearer.Reason) string {
 }
 
 // Mend returns what to do about a reason.
-func Mend(reason bearer.Reason) string { return mends[reason] }
+func Mend(reason bearer.Reason) string { return mendTexts[reason] }
 
 // Reasons returns all reasons for which there is advice.
-func Reasons() []bearer.Reason { return slices.Sorted(maps.Keys(mends)) }
+func Reasons() []bearer.Reason { return slices.Sorted(maps.Keys(mendTexts)) }
 
-var mends = map[bearer.Reason]string{
+var mendTexts = map[bearer.Reason]string{
 	bearer.ReasonTooLarge:      "let the identity provider put less into it: 16 KiB are taken",
 	bearer.ReasonForm:          "present a signed JWT as it was issued: three parts with dots between, nothing before or after; an opaque token cannot be verified here",
 	bearer.ReasonEncrypted:     "let the identity provider issue signed tokens for this audience: encrypted ones cannot be read here",

@@ -43,19 +43,19 @@ func Unknown(token string) *Result {
 	return &Result{Outcome: "unknown", Checks: []Step{}, Trust: issuer, Section: sectionOf(issuer)}
 }
 
-// Asked is what the caller would request with the token: a session for User, if it is set.
-type Asked struct {
+// Request is what the caller would request with the token: a session for User, if it is set.
+type Request struct {
 	User, Reason, Client string
 }
 
 // Explain makes the checks of the server, and asks the policy for the session.
-func (s *Site) Explain(ctx context.Context, token string, asked Asked) *Result {
+func (s *Site) Explain(ctx context.Context, token string, asked Request) *Result {
 	s.token = token
 	made := s.verifier.Explain(ctx, token)
 	if made.Header.Type == keyring.RefreshTokenType && IssuerClaim(token) == s.Issuer {
 		return s.ownRefreshToken()
 	}
-	if said := s.said(ctx, token, made.Header); said != nil {
+	if said := s.explainEvent(ctx, token, made.Header); said != nil {
 		return said
 	}
 	result := &Result{Issuer: s.Issuer, Outcome: "accepted", Checks: s.steps(made)}
@@ -112,8 +112,8 @@ func (r *Result) Err() error {
 	}
 }
 
-// order is the order of the checks.
-var order = []bearer.Check{
+// checkOrder is the order of the checks.
+var checkOrder = []bearer.Check{
 	bearer.CheckForm, bearer.CheckHeader, bearer.CheckIssuer, bearer.CheckKey, bearer.CheckSignature,
 	bearer.CheckType, bearer.CheckAudience, bearer.CheckTimes, bearer.CheckSubject,
 }
@@ -124,8 +124,8 @@ func (s *Site) steps(made *bearer.Explanation) []Step {
 	for _, step := range made.Steps {
 		byCheck[step.Check] = step
 	}
-	steps := make([]Step, 0, len(order)+1)
-	for _, check := range order {
+	steps := make([]Step, 0, len(checkOrder)+1)
+	for _, check := range checkOrder {
 		shown := Step{Check: check, Result: "skipped", Detail: "it needs what the checks before it did not find"}
 		if step, done := byCheck[check]; done {
 			shown = s.step(step, made)

@@ -26,7 +26,7 @@ type Rule struct {
 }
 
 // session asks the policy.
-func (s *Site) session(caller *sessions.Caller, asked Asked) *Session {
+func (s *Site) session(caller *sessions.Caller, asked Request) *Session {
 	own := cmp.Or(caller.ClientID, s.Issuer)
 	in := &sessions.RuleInput{Caller: caller, UserID: asked.User, Reason: asked.Reason, ClientID: cmp.Or(asked.Client, own)}
 	in.OtherClient = in.ClientID != own && !s.Clients[in.ClientID]

@@ -79,7 +79,7 @@ func remoteKeys(ctx context.Context, t *Trusted, remote *bearer.Remote, running 
 	if failed != nil {
 		return noKeys{}, "", err
 	}
-	return remembered{known}, "keys that were remembered " + reltime.Ago(remote.Status().FetchedAt, time.Now()), err
+	return possiblyOutdated{known}, "keys that were remembered " + reltime.Ago(remote.Status().FetchedAt, time.Now()), err
 }
 
 // ownKeys returns the public keys of our access tokens, from the server or the block.
@@ -126,12 +126,12 @@ func (noKeys) Key(context.Context, string, jose.Algorithm) (*jose.Key, error) {
 // Version never changes.
 func (noKeys) Version() uint64 { return 0 }
 
-// remembered are keys that may be outdated: for a key that is not among them, the result is
+// possiblyOutdated are keys that may be outdated: for a key that is not among them, the result is
 // unknown.
-type remembered struct{ *bearer.Static }
+type possiblyOutdated struct{ *bearer.Static }
 
 // Key returns a saved key.
-func (r remembered) Key(ctx context.Context, kid string, alg jose.Algorithm) (*jose.Key, error) {
+func (r possiblyOutdated) Key(ctx context.Context, kid string, alg jose.Algorithm) (*jose.Key, error) {
 	key, err := r.Static.Key(ctx, kid, alg)
 	if errors.Is(err, jose.ErrUnknownKey) {
 		return nil, bearer.ErrKeysUnavailable
@@ -142,5 +142,5 @@ func (r remembered) Key(ctx context.Context, kid string, alg jose.Algorithm) (*j
 // Interface guards
 var (
 	_ bearer.KeySource = noKeys{}
-	_ bearer.KeySource = remembered{}
+	_ bearer.KeySource = possiblyOutdated{}
 )

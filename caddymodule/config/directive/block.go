@@ -81,7 +81,7 @@ func (p *parser) check() error {
 	if err := json.Unmarshal(data, whole); err != nil {
 		return p.WrapErr(err)
 	}
-	return p.located(whole.CheckWritten())
+	return p.located(whole.CheckConfigured())
 }
 
 // located returns an error with the line of the word that it is about, or else of the block which

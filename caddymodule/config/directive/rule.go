@@ -62,8 +62,8 @@ var ruleForms = map[string]string{
 	"expression": "expression `<cel>`",
 }
 
-// needs returns the error for a word that nothing follows: what may follow it.
-func (p *parser) needs(word, what string, kinds []string) error {
+// missingAfter returns the error for a word that nothing follows: what may follow it.
+func (p *parser) missingAfter(word, what string, kinds []string) error {
 	forms := make([]string, len(kinds))
 	for i, kind := range kinds {
 		forms[i] = word + " " + strings.ReplaceAll(ruleForms[kind], "`", "")
@@ -76,7 +76,7 @@ func (p *parser) needs(word, what string, kinds []string) error {
 func (p *parser) rule(word string, rules *[]*config.Rule, kinds ...string) error {
 	p.mark(fmt.Sprintf("%s.%d", word, len(*rules)))
 	if !p.NextArg() {
-		return p.needs(word, "rule", kinds)
+		return p.missingAfter(word, "rule", kinds)
 	}
 	kind, end := p.Val(), " [from <issuer>]"
 	r, err := p.condition(word, end, kinds)
@@ -142,7 +142,7 @@ func (p *parser) condition(word, end string, kinds []string) (*config.Rule, erro
 func (p *parser) only(t *config.Trust, at string) error {
 	p.mark(fmt.Sprintf("%s.only.%d", at, len(t.Only)))
 	if !p.NextArg() {
-		return p.needs("only", "condition", conditions)
+		return p.missingAfter("only", "condition", conditions)
 	}
 	r, err := p.condition("only", "", conditions)
 	if err != nil {

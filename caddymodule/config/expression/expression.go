@@ -87,8 +87,8 @@ func Compile(src string) (*Compiled, error) {
 		return nil, fmt.Errorf("preparing the expression: %w", err)
 	}
 	e := &Compiled{program: program, ofCaller: partsOfCaller(env, compiled.NativeRep())}
-	e.claims, e.all = lookedAt(compiled.NativeRep())
-	e.perSession = looksBeyondCaller(compiled.NativeRep())
+	e.claims, e.all = claimsRead(compiled.NativeRep())
+	e.perSession = readsBeyondCaller(compiled.NativeRep())
 	return e, nil
 }
 

@@ -23,7 +23,7 @@ func partsOfCaller(env *cel.Env, whole *ast.AST) (parts []cel.Program) {
 		}
 		part := ast.NewAST(e, whole.SourceInfo())
 		text, err := parser.Unparse(e, whole.SourceInfo())
-		if err != nil || looksBeyondCaller(part) {
+		if err != nil || readsBeyondCaller(part) {
 			return
 		}
 		if compiled, issues := env.Compile(text); issues.Err() == nil {
@@ -36,9 +36,9 @@ func partsOfCaller(env *cel.Env, whole *ast.AST) (parts []cel.Program) {
 	return parts
 }
 
-// lookedAt returns the claims that an expression names. all means that it also uses the caller in
+// claimsRead returns the claims that an expression names. all means that it also uses the caller in
 // another way, and so may read any claim.
-func lookedAt(compiled *ast.AST) (names []string, all bool) {
+func claimsRead(compiled *ast.AST) (names []string, all bool) {
 	uses, named := 0, 0
 	ast.PreOrderVisit(compiled.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		if isCaller(e) {
@@ -67,9 +67,9 @@ func uncounted(compiled *ast.AST) (name string) {
 	return name
 }
 
-// looksBeyondCaller reports whether an expression uses values that may differ between sessions of
+// readsBeyondCaller reports whether an expression uses values that may differ between sessions of
 // the same caller.
-func looksBeyondCaller(compiled *ast.AST) (beyond bool) {
+func readsBeyondCaller(compiled *ast.AST) (beyond bool) {
 	ast.PreOrderVisit(compiled.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		if e.Kind() == ast.IdentKind {
 			switch strings.TrimPrefix(e.AsIdent(), ".") {

@@ -22,15 +22,15 @@ func HostsOf(sets caddyhttp.MatcherSets) (hosts Hosts) {
 	return hosts
 }
 
-// Whole returns the hosts for which all requests match: those of matcher sets that require nothing
+// UnconditionalHosts returns the hosts for which all requests match: those of matcher sets that require nothing
 // but a host, or a path of one of the patterns.
-func Whole(sets caddyhttp.MatcherSets, patterns ...string) Hosts {
+func UnconditionalHosts(sets caddyhttp.MatcherSets, patterns ...string) Hosts {
 	if len(sets) == 0 {
 		return nil
 	}
 	hosts := Hosts{}
 	for _, set := range sets {
-		if slices.ContainsFunc(set, func(matcher any) bool { return asks(matcher, patterns) }) {
+		if slices.ContainsFunc(set, func(matcher any) bool { return requiresMore(matcher, patterns) }) {
 			continue
 		}
 		of := HostsOf(caddyhttp.MatcherSets{set})
@@ -42,8 +42,8 @@ func Whole(sets caddyhttp.MatcherSets, patterns ...string) Hosts {
 	return hosts
 }
 
-// asks reports whether a matcher requires more than a host, or a path of one of the patterns.
-func asks(matcher any, patterns []string) bool {
+// requiresMore reports whether a matcher requires more than a host, or a path of one of the patterns.
+func requiresMore(matcher any, patterns []string) bool {
 	switch matcher := matcher.(type) {
 	case *caddyhttp.MatchHost:
 		return false

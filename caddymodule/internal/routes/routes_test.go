@@ -33,7 +33,7 @@ func TestWhole_IsWhatAMatcherAsksForAlone(t *testing.T) {
 		if err := json.Unmarshal([]byte(`{"match":`+config+`}`), &route); err != nil {
 			t.Fatal(err)
 		}
-		if got := routes.Whole(routes.Matchers(&route), "*", "/*"); (got == nil) != (want == nil) || !slices.Equal(got, want) {
+		if got := routes.UnconditionalHosts(routes.Matchers(&route), "*", "/*"); (got == nil) != (want == nil) || !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", config, got, want)
 		}
 	}

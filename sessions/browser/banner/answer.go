@@ -72,12 +72,12 @@ func asciiSafe(charset string) bool {
 // ASCII in any state.
 var asciiCharsets = []string{"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-", "latin1", "windows-125", "cp125", "koi8-", "euc-", "gbk", "gb2312", "gb18030", "big5", "shift_jis", "shift-jis"}
 
-// ofEntity are headers that describe the bytes of a response, which change.
-var ofEntity = []string{"Content-Length", "Etag", "Last-Modified", "Accept-Ranges", "Content-Digest", "Repr-Digest", "Digest", "Content-Md5"}
+// entityHeaders are headers that describe the bytes of a response, which change.
+var entityHeaders = []string{"Content-Length", "Etag", "Last-Modified", "Accept-Ranges", "Content-Digest", "Repr-Digest", "Digest", "Content-Md5"}
 
-// forget removes the headers and trailers that no longer match the bytes of the response.
-func forget(h http.Header) {
-	for _, name := range ofEntity {
+// dropEntityHeaders removes the headers and trailers that no longer match the bytes of the response.
+func dropEntityHeaders(h http.Header) {
+	for _, name := range entityHeaders {
 		delete(h, name)
 		delete(h, http.TrailerPrefix+name)
 	}

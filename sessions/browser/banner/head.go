@@ -56,8 +56,8 @@ func policyOf(t *html.Token) (text string, ok bool) {
 	return text, ok
 }
 
-// wide reports whether the first bytes of a page mark it as UTF-16, which overrides its header
+// isUTF16 reports whether the first bytes of a page mark it as UTF-16, which overrides its header
 // (WHATWG HTML, section 13.2.3.2).
-func wide(start []byte) bool {
+func isUTF16(start []byte) bool {
 	return bytes.HasPrefix(start, []byte("\xfe\xff")) || bytes.HasPrefix(start, []byte("\xff\xfe"))
 }

@@ -35,7 +35,7 @@ type Page struct {
 // Begin returns the response writer for a request that is Wanted, of a session, and changes the
 // request to ask for the whole page uncompressed. Call End when the handler has returned.
 func (b *Banner) Begin(w http.ResponseWriter, r *http.Request, session string) *Page {
-	ask(r)
+	askForWholePage(r)
 	return &Page{ResponseWriter: w, banner: b, session: session, origin: origin{r.Host, b.Secure}}
 }
 
@@ -47,11 +47,11 @@ func (p *Page) decide(status int) {
 		return
 	}
 	p.policies = policiesOf(h)
-	if bySum(h) || !p.mayRun(p.policies, false) {
+	if requiresIntegrity(h) || !p.mayRun(p.policies, false) {
 		p.outcome = Policy
 		return
 	}
-	forget(h)
+	dropEntityHeaders(h)
 	endpoint.NoStore(h) // the page is for this person, now
 }
 
@@ -115,13 +115,13 @@ func (p *Page) End(err error) {
 
 // add appends the tag, unless a policy in the page itself would keep the bar from working.
 func (p *Page) add() {
-	forget(p.Header()) // its trailers
+	dropEntityHeaders(p.Header()) // its trailers
 	inPage := metaPolicies(p.start)
 	p.policies = append(p.policies, inPage...)
 	switch {
 	case len(p.start) == 0:
 		p.outcome = none
-	case wide(p.start):
+	case isUTF16(p.start):
 		p.outcome = Charset
 	case !p.mayRun(inPage, true):
 		p.outcome = Policy

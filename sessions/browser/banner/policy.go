@@ -50,9 +50,9 @@ func has(sources []string, word string) bool {
 	return slices.ContainsFunc(sources, func(s string) bool { return strings.EqualFold(s, word) })
 }
 
-// lets reports whether the first of these directives that is present allows requests to the origin
+// allows reports whether the first of these directives that is present allows requests to the origin
 // of the page.
-func (p policy) lets(o origin, names ...string) bool {
+func (p policy) allows(o origin, names ...string) bool {
 	sources, ok := p.sources(names...)
 	return !ok || slices.ContainsFunc(sources, o.matches)
 }
@@ -64,7 +64,7 @@ func (p policy) usable(o origin, meta bool) bool {
 	if box, ok := p.sources("sandbox"); ok && !meta && (!has(box, "allow-scripts") || !has(box, "allow-same-origin") || !has(box, "allow-forms")) {
 		return false
 	}
-	return p.lets(o, "connect-src", "default-src") && p.lets(o, "form-action")
+	return p.allows(o, "connect-src", "default-src") && p.allows(o, "form-action")
 }
 
 // script reports whether the script may run: because of its origin, or else with one of the nonces.
@@ -108,9 +108,9 @@ func allow(policies []policy, o origin) (nonce string, ok bool) {
 	}
 }
 
-// bySum reports whether the response requires a hash of each script (W3C Integrity Policy), which
+// requiresIntegrity reports whether the response requires a hash of each script (W3C Integrity Policy), which
 // our tag does not have: while a cluster is updated, its nodes have different scripts.
-func bySum(h http.Header) bool {
+func requiresIntegrity(h http.Header) bool {
 	return slices.ContainsFunc(h["Integrity-Policy"], func(line string) bool { return strings.Contains(line, "script") })
 }
 

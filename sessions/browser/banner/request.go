@@ -29,8 +29,8 @@ func Wanted(r *http.Request) bool {
 	return strings.Contains(r.Header.Get("Accept"), "text/html") // older browsers, and plain HTTP
 }
 
-// ask makes the request ask for the whole page, uncompressed.
-func ask(r *http.Request) {
+// askForWholePage makes the request ask for the whole page, uncompressed.
+func askForWholePage(r *http.Request) {
 	r.Header["Accept-Encoding"] = []string{"identity"}
 	if r.Method != http.MethodGet { // in other methods, conditions prevent lost updates
 		return

@@ -11,13 +11,13 @@ import (
 	"authsidecar/sessions"
 )
 
-// lives are the lifetimes that can be requested, within the limits of the configuration.
-var lives = []time.Duration{
+// lifetimes are the lifetimes that can be requested, within the limits of the configuration.
+var lifetimes = []time.Duration{
 	5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour, 8 * time.Hour, 24 * time.Hour,
 }
 
-// A life is one of them.
-type life struct {
+// A lifetime is one of them.
+type lifetime struct {
 	Seconds int
 	Text    string
 	Chosen  bool
@@ -26,21 +26,21 @@ type life struct {
 type actPage struct {
 	User, Reason  string
 	NeedsReason   bool
-	Lives         []life
+	Lives         []lifetime
 	MaxUser, Most int // maximum sizes of the fields, in bytes
 }
 
-// livesOf returns the lifetimes that can be chosen, with chosen selected.
-func (c *Console) livesOf(chosen time.Duration) (all []life) {
+// lifetimesWith returns the lifetimes that can be chosen, with chosen selected.
+func (c *Console) lifetimesWith(chosen time.Duration) (all []lifetime) {
 	limits := c.manager.Impersonation
-	list := slices.DeleteFunc(slices.Clone(lives), func(d time.Duration) bool { return d > limits.MaxTTL })
+	list := slices.DeleteFunc(slices.Clone(lifetimes), func(d time.Duration) bool { return d > limits.MaxTTL })
 	for _, d := range []time.Duration{limits.TTL, limits.MaxTTL} {
 		if at, found := slices.BinarySearch(list, d); !found {
 			list = slices.Insert(list, at, d)
 		}
 	}
 	for _, d := range list {
-		all = append(all, life{int(d / time.Second), span(d), d == chosen})
+		all = append(all, lifetime{int(d / time.Second), span(d), d == chosen})
 	}
 	return all
 }
@@ -51,7 +51,7 @@ func (c *Console) form(v *visit) error {
 	if err != nil {
 		return err
 	}
-	return c.showForm(v, 200, "", &actPage{User: query.Get("user"), Lives: c.livesOf(c.manager.Impersonation.TTL)})
+	return c.showForm(v, 200, "", &actPage{User: query.Get("user"), Lives: c.lifetimesWith(c.manager.Impersonation.TTL)})
 }
 
 func (c *Console) showForm(v *visit, status int, alert string, p *actPage) error {
@@ -73,7 +73,7 @@ func (c *Console) start(v *visit) error {
 		return errForm
 	}
 	wanted := time.Duration(seconds) * time.Second
-	p := &actPage{User: form.Get("user"), Reason: strings.TrimSpace(form.Get("reason")), Lives: c.livesOf(wanted)}
+	p := &actPage{User: form.Get("user"), Reason: strings.TrimSpace(form.Get("reason")), Lives: c.lifetimesWith(wanted)}
 	if p.User == v.session.UserID { // it would not be an impersonation
 		return c.showForm(v, 400, "That is you: choose another user.", p)
 	}

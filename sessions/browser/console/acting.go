@@ -9,8 +9,8 @@ import (
 	"authsidecar/sessions"
 )
 
-// isGone reports whether a session is over, or is none that the person may revoke.
-func isGone(err error) bool { return errors.Is(err, sessions.ErrNotFound) }
+// isNotFound reports whether a session is over, or is none that the person may revoke.
+func isNotFound(err error) bool { return errors.Is(err, sessions.ErrNotFound) }
 
 // A search selects sessions: those for a user, those of an actor, or both.
 type search struct {

@@ -110,7 +110,7 @@ func benchConsole(b testing.TB, m *sessions.Manager, auditFile string) *console.
 	}
 	here := &browser.Authenticator{
 		Jar: browser.NewJar("__Host-session", true), Manager: m, Verifier: verifier,
-		ClientIP: func(*http.Request) string { return "192.0.2.1" }, Undone: func(string, error) {},
+		ClientIP: func(*http.Request) string { return "192.0.2.1" }, Incomplete: func(string, error) {},
 	}
 	pages, err := console.New(console.Config{
 		Origin: benchOrigin, Path: "/auth/sessions", Issuer: benchProvider, Issuers: []string{benchProvider}, Audit: auditFile,

@@ -51,8 +51,8 @@ func New(c Config) (*Console, error) {
 	return console, nil
 }
 
-// atPage is the place of a page of the console in a match; the places of Browsers come before.
-const atPage = -1
+// ownPageMatch is the place of a page of the console in a match; the places of Browsers come before.
+const ownPageMatch = -1
 
 // Route returns the match of a request to the console's host. It matches every path, on any port,
 // since cookies are sent to all ports. It does not allocate.
@@ -63,12 +63,12 @@ func (c *Console) Route(r *http.Request) urlpath.Match {
 	if m := c.Browsers.Route(r); m.Owner != urlpath.Pass {
 		return m
 	}
-	return urlpath.Match{Owner: urlpath.Ours, At: atPage, Rest: r.URL.Path}
+	return urlpath.Match{Owner: urlpath.Ours, At: ownPageMatch, Rest: r.URL.Path}
 }
 
 // NeedsStore reports whether answering the match requires the store.
 func (c *Console) NeedsStore(m urlpath.Match) bool {
-	if m.At != atPage {
+	if m.At != ownPageMatch {
 		return c.Browsers.NeedsStore(m)
 	}
 	p, found := c.pages[m.Rest]
@@ -77,7 +77,7 @@ func (c *Console) NeedsStore(m urlpath.Match) bool {
 
 // Unavailable answers a request while a part that it needs is not open.
 func (c *Console) Unavailable(w http.ResponseWriter, r *http.Request, m urlpath.Match, cause error) {
-	if m.At != atPage {
+	if m.At != ownPageMatch {
 		c.Browsers.Unavailable(w, r, m, cause)
 		return
 	}
@@ -89,10 +89,10 @@ func (c *Console) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match)
 	switch {
 	case !c.isHere(r):
 		c.fail(w, r, httpapi.ErrPath)
-	case m.At != atPage:
+	case m.At != ownPageMatch:
 		c.Browsers.Serve(w, r, m)
 	default:
-		if err := endpoint.Safely(func() error { return c.serve(w, r, m.Rest) }); err != nil {
+		if err := endpoint.Recover(func() error { return c.serve(w, r, m.Rest) }); err != nil {
 			c.fail(w, r, err)
 		}
 	}
@@ -116,10 +116,10 @@ type right int
 
 // The rights.
 const (
-	anybody right = iota // to be signed in
-	acts                 // a rule lets them act as somebody, or see who does
-	starts               // a rule lets them act as somebody
-	manages              // a rule lets them see the sessions of others
+	anyUser     right = iota // to be signed in
+	actorRight               // a rule lets them act as somebody, or see who does
+	startRight               // a rule lets them act as somebody
+	manageRight              // a rule lets them see the sessions of others
 )
 
 // allPages returns all pages by path.
@@ -128,14 +128,14 @@ func (c *Console) allPages() map[string]page {
 		"/":               {get: c.own},
 		"/end":            {post: c.endOwn},
 		"/end-others":     {post: c.endOthers},
-		"/acting":         {get: c.acting, rights: acts},
-		"/acting/end":     {post: c.endActing, rights: acts},
-		"/acting/end-all": {get: c.preview, post: c.endAll, rights: acts},
-		"/act":            {get: c.form, post: c.start, rights: starts},
-		"/act/link":       {get: c.link, rights: starts},
+		"/acting":         {get: c.acting, rights: actorRight},
+		"/acting/end":     {post: c.endActing, rights: actorRight},
+		"/acting/end-all": {get: c.preview, post: c.endAll, rights: actorRight},
+		"/act":            {get: c.form, post: c.start, rights: startRight},
+		"/act/link":       {get: c.link, rights: startRight},
 	}
 	if c.Audit != "" {
-		all["/history"] = page{get: c.history, rights: manages}
+		all["/history"] = page{get: c.history, rights: manageRight}
 	}
 	for path, asset := range assets {
 		all[path] = page{static: asset.serve}
@@ -158,17 +158,17 @@ func (c *Console) serve(w http.ResponseWriter, r *http.Request, path string) err
 		if !navigates(r) {
 			return httpapi.ErrCrossOrigin
 		}
-		if c.fromElsewhere(r) {
-			return c.arrive(w, r)
+		if c.isCrossHost(r) {
+			return c.reload(w, r)
 		}
-		return c.visited(w, r, &p, p.get)
+		return c.withVisit(w, r, &p, p.get)
 	case r.Method == http.MethodPost && p.post != nil:
 		if c.Browsers.CrossSite(r) {
 			return httpapi.ErrCrossOrigin
 		}
 		ctx, cancel := browser.Detached(r)
 		defer cancel()
-		return c.visited(w, r.WithContext(ctx), &p, p.post)
+		return c.withVisit(w, r.WithContext(ctx), &p, p.post)
 	}
 	w.Header().Set("Allow", p.methods())
 	return httpapi.ErrMethod
@@ -192,10 +192,10 @@ func navigates(r *http.Request) bool {
 	return r.Header.Get("Sec-Fetch-Site") == "same-origin" || (dest == "" || dest == "document") && (mode == "" || mode == "navigate")
 }
 
-// fromElsewhere reports whether a page of another host sent a person to a page other than the
+// isCrossHost reports whether a page of another host sent a person to a page other than the
 // first. It could learn how many sessions a request selects, from the response time or from when it
 // loses access to the window. A request that came through arrive has our Referer.
-func (c *Console) fromElsewhere(r *http.Request) bool {
+func (c *Console) isCrossHost(r *http.Request) bool {
 	site := r.Header.Get("Sec-Fetch-Site")
 	if r.URL.Path == "/" && r.URL.RawQuery == "" || site != "cross-site" && site != "same-site" {
 		return false
@@ -203,8 +203,8 @@ func (c *Console) fromElsewhere(r *http.Request) bool {
 	return !strings.HasPrefix(r.Header.Get("Referer"), c.Origin+"/")
 }
 
-// arrive answers with a page that is the same for everyone, and then loads the requested one.
-func (c *Console) arrive(w http.ResponseWriter, r *http.Request) error {
+// reload answers with a page that is the same for everyone, and then loads the requested one.
+func (c *Console) reload(w http.ResponseWriter, r *http.Request) error {
 	to := r.URL.RequestURI()
 	w.Header().Set("Refresh", "0;url="+to) // HTML Standard, "The Refresh header": the next request comes from a page of ours
 	return c.show(w, http.StatusOK, "arrive", &frame{Title: "One moment", Page: to})

@@ -14,9 +14,9 @@ import (
 // historyBytes is how much of the audit file is read for one page, at most.
 const historyBytes = 2 << 20
 
-// routine are events that are too frequent to be of interest, or that only announce what is about
+// routineEvents are events that are too frequent to be of interest, or that only announce what is about
 // to happen.
-var routine = []string{
+var routineEvents = []string{
 	audit.EventCreating, audit.EventOpening, audit.EventRefreshing, audit.EventActing,
 	string(event.Refreshed), string(event.Retried), string(event.Repeated),
 }
@@ -65,7 +65,7 @@ func (c *Console) history(v *visit) error {
 // shows reports whether the page shows the line.
 func (c *Console) shows(v *visit, s *search, e *audit.Entry) bool {
 	switch {
-	case e.Issuer != v.session.Realm || e.UserID == "" || slices.Contains(routine, e.Event),
+	case e.Issuer != v.session.Realm || e.UserID == "" || slices.Contains(routineEvents, e.Event),
 		s.User != "" && s.User != e.UserID,
 		s.Actor != "" && !c.isActor(s, e.ActorIssuer, e.Actor) && !c.isActor(s, e.ByIssuer, e.By):
 		return false
@@ -86,7 +86,7 @@ func (c *Console) isActor(s *search, issuer, subject string) bool {
 
 func historyRowOf(e *audit.Entry) historyRow {
 	row := historyRow{
-		At: stamp(e.Time), Event: e.Event, User: e.UserID, Address: e.ClientIP,
+		At: formatTime(e.Time), Event: e.Event, User: e.UserID, Address: e.ClientIP,
 		Who: cmp.Or(e.By, e.Actor),
 	}
 	add := func(text string) {

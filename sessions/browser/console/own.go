@@ -110,7 +110,7 @@ func (c *Console) endOthers(v *visit) error {
 		cursor = found.Next
 	}
 	for _, id := range ids {
-		if err := c.manager.Revoke(v.r.Context(), v.own, id); err != nil && !isGone(err) {
+		if err := c.manager.Revoke(v.r.Context(), v.own, id); err != nil && !isNotFound(err) {
 			return err
 		}
 	}
@@ -124,7 +124,7 @@ func (c *Console) read(v *visit, names ...string) (url.Values, error) {
 	if err != nil {
 		return nil, err
 	}
-	return form, only(form, names)
+	return form, checkNames(form, names)
 }
 
 // query reads the query in the same way.
@@ -133,11 +133,11 @@ func (v *visit) query(names ...string) (url.Values, error) {
 	if err != nil {
 		return nil, errForm
 	}
-	return query, only(query, names)
+	return query, checkNames(query, names)
 }
 
-// only returns an error if there are other names, or several values of one.
-func only(values url.Values, names []string) error {
+// checkNames returns an error if there are other names, or several values of one.
+func checkNames(values url.Values, names []string) error {
 	known := make(map[string]bool, len(names))
 	for _, name := range names {
 		known[name] = true
@@ -152,5 +152,5 @@ func only(values url.Values, names []string) error {
 
 // since returns how long ago a session began.
 func since(s *sessions.Session, now time.Time) moment {
-	return moment{stamp(s.CreatedAt), span(now.Sub(s.CreatedAt))}
+	return moment{formatTime(s.CreatedAt), span(now.Sub(s.CreatedAt))}
 }

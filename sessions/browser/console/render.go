@@ -35,8 +35,8 @@ var (
 // frames.
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 
-// head sets the headers of all responses.
-func head(h http.Header) {
+// setHeaders sets the headers of all responses.
+func setHeaders(h http.Header) {
 	h.Set("Content-Security-Policy", policy)
 	h.Set("Referrer-Policy", "same-origin") // without a referrer policy like this, forms would send Origin: null
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
@@ -64,7 +64,7 @@ func newAsset(media, text string) *asset {
 func assetURL(path string) string { return path + "?v=" + assets[path].version }
 
 func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
-	head(w.Header())
+	setHeaders(w.Header())
 	endpoint.Publish(w, r, a.media, 24*time.Hour, a.data)
 }
 
@@ -90,13 +90,13 @@ func (c *Console) frame(v *visit, title string, page any) *frame {
 	f := &frame{Title: title, User: v.session.UserID, SignOut: c.Path + browser.ClosePath, Page: page}
 	add := func(path, name string) { f.Nav = append(f.Nav, navItem{path, name, v.r.URL.Path == path}) }
 	add("/", "Your sessions")
-	if v.has(acts) {
+	if v.has(actorRight) {
 		add("/acting", "Who acts as whom")
 	}
-	if v.has(starts) {
+	if v.has(startRight) {
 		add("/act", "Act as a user")
 	}
-	if v.has(manages) && c.Audit != "" {
+	if v.has(manageRight) && c.Audit != "" {
 		add("/history", "History")
 	}
 	if v.stale() {
@@ -111,7 +111,7 @@ func (c *Console) show(w http.ResponseWriter, status int, name string, f *frame)
 	if err := pages.ExecuteTemplate(&text, name, f); err != nil {
 		return fmt.Errorf("rendering %s: %w", name, err)
 	}
-	head(w.Header())
+	setHeaders(w.Header())
 	endpoint.Write(w, status, "text/html; charset=utf-8", text.Bytes())
 	return nil
 }
@@ -170,12 +170,12 @@ type moment struct {
 }
 
 // ago returns a past time relative to now.
-func ago(at, now time.Time) moment { return moment{stamp(at), span(now.Sub(at)) + " ago"} }
+func ago(at, now time.Time) moment { return moment{formatTime(at), span(now.Sub(at)) + " ago"} }
 
 // left returns how much time is left from now.
-func left(until, now time.Time) moment { return moment{stamp(until), span(until.Sub(now))} }
+func left(until, now time.Time) moment { return moment{formatTime(until), span(until.Sub(now))} }
 
-func stamp(at time.Time) string { return at.UTC().Format(time.RFC3339) }
+func formatTime(at time.Time) string { return at.UTC().Format(time.RFC3339) }
 
 // span returns a duration in its two largest units.
 func span(d time.Duration) string {

@@ -22,8 +22,8 @@ type visit struct {
 	starts  bool             // a rule may let them act as somebody
 }
 
-// visited calls do for the person who is signed in, if they have the right for the page.
-func (c *Console) visited(w http.ResponseWriter, r *http.Request, p *page, do func(*visit) error) error {
+// withVisit calls do for the person who is signed in, if they have the right for the page.
+func (c *Console) withVisit(w http.ResponseWriter, r *http.Request, p *page, do func(*visit) error) error {
 	session, err := c.Browsers.SignedIn(w, r)
 	if err != nil {
 		return err
@@ -39,7 +39,7 @@ func (c *Console) visited(w http.ResponseWriter, r *http.Request, p *page, do fu
 	}
 	v.caller, err = c.manager.ConsoleCaller(session)
 	switch {
-	case errors.Is(err, sessions.ErrSignInAgain) && p.rights != anybody:
+	case errors.Is(err, sessions.ErrSignInAgain) && p.rights != anyUser:
 		return errAgain
 	case err == nil:
 		if v.rights, err = c.manager.RightsOf(v.caller, c.Browsers.ClientIP(r)); err != nil {
@@ -56,13 +56,13 @@ func (c *Console) visited(w http.ResponseWriter, r *http.Request, p *page, do fu
 // has reports whether the person has a right.
 func (v *visit) has(what right) bool {
 	switch what {
-	case anybody:
+	case anyUser:
 		return true
-	case starts:
+	case startRight:
 		return v.starts
-	case acts:
-		return v.starts || v.has(manages)
-	case manages:
+	case actorRight:
+		return v.starts || v.has(manageRight)
+	case manageRight:
 		return v.rights != nil && v.rights.Manages()
 	default:
 		return false
@@ -87,6 +87,6 @@ func (c *Console) signInPath(returnTo string) string {
 
 // seeOther redirects a person.
 func seeOther(w http.ResponseWriter, to string) {
-	head(w.Header())
+	setHeaders(w.Header())
 	browser.SeeOther(w, to)
 }

@@ -24,9 +24,9 @@ func (c *Client) Again(w http.ResponseWriter, r *http.Request, returnTo string) 
 }
 
 func (c *Client) begin(w http.ResponseWriter, r *http.Request, returnTo string, again bool) (to string, err error) {
-	returnTo = c.wayBack(returnTo)
-	origin, here := c.at(r)
-	if first := c.Origins[0]; origin != first && c.OtherWayBack != "" && returnTo != c.OtherWayBack {
+	returnTo = c.returnPath(returnTo)
+	origin, here := c.originOf(r)
+	if first := c.Origins[0]; origin != first && c.OtherReturnTo != "" && returnTo != c.OtherReturnTo {
 		origin, here = first, false
 	}
 	if !here {
@@ -42,7 +42,7 @@ func (c *Client) begin(w http.ResponseWriter, r *http.Request, returnTo string, 
 	if err != nil {
 		return "", fmt.Errorf("sealing a sign-in: %w", err)
 	}
-	flows, stale := c.waiting(r)
+	flows, stale := c.pendingFlows(r)
 	for ; len(flows) >= MaxFlows; flows = flows[1:] {
 		stale = append(stale, flows[0].state)
 	}

@@ -91,7 +91,7 @@ func TestSignIn_TheAnswerComesBackToTheHostThatItBeganAt(t *testing.T) {
 // there leads to the host on which they are themselves.
 func TestSignIn_AnotherHostHasOneWayBack(t *testing.T) {
 	t.Parallel()
-	client := newClient(t, newProvider(t), func(c *signin.Config, _ *bearer.Issuer) { c.OtherWayBack = "/auth/sessions/open" })
+	client := newClient(t, newProvider(t), func(c *signin.Config, _ *bearer.Issuer) { c.OtherReturnTo = "/auth/sessions/open" })
 	for host, ways := range map[string]map[string]bool{
 		"https://app.example.com":    {"/orders": true, "/auth/sessions/open": true, "": true},
 		"https://as.app.example.com": {"/orders": false, "/auth/sessions/open": true, "/auth/sessions/open?x": false, "": false},

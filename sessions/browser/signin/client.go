@@ -27,8 +27,8 @@ const (
 	maxAnswer = 1 << 20
 	// maxAtOnce is how many codes are exchanged concurrently.
 	maxAtOnce = 64
-	// askTimeout is how long the provider may take to respond.
-	askTimeout = 10 * time.Second
+	// requestTimeout is how long the provider may take to respond.
+	requestTimeout = 10 * time.Second
 	// idTokenAge is the maximum age of a newly issued ID token.
 	idTokenAge = 10 * time.Minute
 )
@@ -45,9 +45,9 @@ type Config struct {
 	// Origins are the origins of the site, as in https://app.example.com. The provider redirects to
 	// the one where the flow began, or to the first if it began at any other host.
 	Origins []string
-	// OtherWayBack is the only way back of sign-ins that begin at an origin other than the first;
+	// OtherReturnTo is the only way back of sign-ins that begin at an origin other than the first;
 	// with any other, they begin at the first. "" allows any.
-	OtherWayBack string
+	OtherReturnTo string
 	// Path is where a sign-in begins; the provider redirects to CallbackPath.
 	Path string
 	// Verifier verifies ID tokens. Create it from the result of the function Issuer.
@@ -75,10 +75,10 @@ type Client struct {
 	http  *http.Client
 	slots chan struct{}
 
-	asking singleflight.Group
-	mu     sync.Mutex
-	known  *provider
-	due    time.Time // when discovery is repeated
+	discovery singleflight.Group
+	mu        sync.Mutex
+	known     *provider
+	due       time.Time // when discovery is repeated
 }
 
 // CallbackPath returns the path of the redirect URI for sign-ins that begin at path. It must be
@@ -102,7 +102,7 @@ func New(c Config) (*Client, error) {
 		client.hosts = append(client.hosts, hostOf(u.Host))
 	}
 	asks := *c.HTTP
-	asks.Transport, asks.Timeout = bounded{c.HTTP.Transport}, askTimeout
+	asks.Transport, asks.Timeout = limitedTransport{c.HTTP.Transport}, requestTimeout
 	client.http = &asks
 	return client, nil
 }
@@ -118,8 +118,8 @@ func Issuer(of bearer.Issuer, clientID string) bearer.Issuer {
 	return of
 }
 
-// at returns the origin that a request came to; ok is false for another host.
-func (c *Client) at(r *http.Request) (origin string, ok bool) {
+// originOf returns the origin that a request came to; ok is false for another host.
+func (c *Client) originOf(r *http.Request) (origin string, ok bool) {
 	for i, host := range c.hosts {
 		if host == hostOf(r.Host) {
 			return c.Origins[i], true
@@ -137,9 +137,9 @@ func hostOf(host string) string {
 	return host
 }
 
-// wayBack returns where a person goes after the sign-in: a path of this site, and never another
+// returnPath returns where a person goes after the sign-in: a path of this site, and never another
 // sign-in.
-func (c *Client) wayBack(to string) string {
+func (c *Client) returnPath(to string) string {
 	to = urlpath.ASCII(to)
 	if len(to) > MaxReturnTo || !urlpath.Local(to) {
 		return "/"

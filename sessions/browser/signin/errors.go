@@ -56,8 +56,8 @@ var codes = map[string]error{
 	"invalid_client":             ErrAnswer,
 }
 
-// said returns the error for an error code of the provider.
-func said(code string) error {
+// codeError returns the error for an error code of the provider.
+func codeError(code string) error {
 	kind, known := codes[code]
 	switch {
 	case !known:

@@ -51,7 +51,7 @@ func (c *Client) Finish(w http.ResponseWriter, r *http.Request) (Result, error) 
 	if err := answer.check(c.Issuer, known.namesIss); err != nil {
 		return result, err
 	}
-	idToken, err := c.swap(r, known, f, answer.code)
+	idToken, err := c.exchange(r, known, f, answer.code)
 	if err != nil {
 		return result, err
 	}
@@ -85,7 +85,7 @@ func (a *answer) check(issuer string, namesIss bool) error {
 	case a.iss != issuer && (namesIss || a.iss != ""):
 		return fmt.Errorf("%w: %w", ErrAnswer, errIssuer)
 	case a.failed != "":
-		return said(a.failed)
+		return codeError(a.failed)
 	case a.code == "":
 		return fmt.Errorf("%w: %w", ErrAnswer, errNoCode)
 	default:
@@ -95,7 +95,7 @@ func (a *answer) check(issuer string, namesIss bool) error {
 
 // flowOf returns the flow of this browser with that state, or nil.
 func (c *Client) flowOf(r *http.Request, state string) *flow {
-	flows, _ := c.waiting(r)
+	flows, _ := c.pendingFlows(r)
 	for _, f := range flows {
 		if f.state == state {
 			return f
@@ -104,15 +104,15 @@ func (c *Client) flowOf(r *http.Request, state string) *flow {
 	return nil
 }
 
-// swap exchanges the code and returns the ID token. All other tokens of the provider are discarded.
-func (c *Client) swap(r *http.Request, known *provider, f *flow, code string) (idToken string, err error) {
+// exchange exchanges the code and returns the ID token. All other tokens of the provider are discarded.
+func (c *Client) exchange(r *http.Request, known *provider, f *flow, code string) (idToken string, err error) {
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	default:
 		return "", fmt.Errorf("%w: %w", ErrUnavailable, errTooMany)
 	}
-	origin, _ := c.at(r)
+	origin, _ := c.originOf(r)
 	asks := known.oauth
 	asks.RedirectURL = origin + CallbackPath(c.Path)
 	token, err := asks.Exchange(oidc.ClientContext(r.Context(), c.http), code, oauth2.VerifierOption(f.verifier()))
@@ -135,7 +135,7 @@ func exchangeError(err error) error {
 		case status >= http.StatusInternalServerError:
 			return fmt.Errorf("%w: token endpoint: status %d", ErrUnavailable, status)
 		}
-		return said(refused.ErrorCode)
+		return codeError(refused.ErrorCode)
 	}
 	if failed, ok := errors.AsType[*url.Error](err); ok {
 		return fmt.Errorf("%w: token endpoint: %w", ErrUnavailable, failed.Err)

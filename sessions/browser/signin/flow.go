@@ -42,21 +42,21 @@ func (f *flow) derive(use string) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// head is the size of the part of a flow before the way back, in bytes: the time, the seed, and
+// flowHead is the size of the part of a flow before the way back, in bytes: the time, the seed, and
 // whether it was begun with Again.
-const head = 8 + 32 + 1
+const flowHead = 8 + 32 + 1
 
 // seal returns the encrypted value of the flow's cookie.
 func (c *Client) seal(f *flow) (string, error) {
-	box, err := c.box()
+	box, err := c.cipher()
 	if err != nil {
 		return "", err
 	}
-	plain := binary.BigEndian.AppendUint64(make([]byte, 0, head+len(f.returnTo)), uint64(f.started.Unix()))
+	plain := binary.BigEndian.AppendUint64(make([]byte, 0, flowHead+len(f.returnTo)), uint64(f.started.Unix()))
 	plain = append(plain, f.seed[:]...)
 	plain = append(plain, 0)
 	if f.again {
-		plain[head-1] = 1
+		plain[flowHead-1] = 1
 	}
 	plain = append(plain, f.returnTo...)
 	return base64.RawURLEncoding.EncodeToString(box.Seal(nil, nil, plain, []byte(f.state))), nil //nolint:gosec // it generates its own nonce
@@ -64,7 +64,7 @@ func (c *Client) seal(f *flow) (string, error) {
 
 // open decrypts the flow in a cookie; nil if it is not valid or has expired.
 func (c *Client) open(state, value string) *flow {
-	box, err := c.box()
+	box, err := c.cipher()
 	if err != nil {
 		return nil
 	}
@@ -73,10 +73,10 @@ func (c *Client) open(state, value string) *flow {
 		return nil
 	}
 	plain, err := box.Open(nil, nil, sealed, []byte(state))
-	if err != nil || len(plain) < head {
+	if err != nil || len(plain) < flowHead {
 		return nil
 	}
-	f := &flow{state: state, started: time.Unix(int64(binary.BigEndian.Uint64(plain)), 0), again: plain[head-1] == 1, returnTo: string(plain[head:])}
+	f := &flow{state: state, started: time.Unix(int64(binary.BigEndian.Uint64(plain)), 0), again: plain[flowHead-1] == 1, returnTo: string(plain[flowHead:])}
 	copy(f.seed[:], plain[8:])
 	if c.Now().Sub(f.started) > MaxFlow {
 		return nil
@@ -84,8 +84,8 @@ func (c *Client) open(state, value string) *flow {
 	return f
 }
 
-// box returns a cipher with a key for this provider and client only.
-func (c *Client) box() (cipher.AEAD, error) {
+// cipher returns a cipher with a key for this provider and client only.
+func (c *Client) cipher() (cipher.AEAD, error) {
 	key, err := hkdf.Key(sha256.New, c.Key(), nil, "sign-in flow 2\x00"+c.Issuer+"\x00"+c.ClientID, 32)
 	if err != nil {
 		return nil, err
@@ -97,9 +97,9 @@ func (c *Client) box() (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
-// waiting returns the pending flows of a browser, oldest first, and the names of invalid or
+// pendingFlows returns the pending flows of a browser, oldest first, and the names of invalid or
 // duplicate cookies.
-func (c *Client) waiting(r *http.Request) (flows []*flow, stale []string) {
+func (c *Client) pendingFlows(r *http.Request) (flows []*flow, stale []string) {
 	seen := make(map[string]int)
 	for _, cookie := range r.Cookies() {
 		state, ours := strings.CutPrefix(cookie.Name, c.Cookie)

@@ -18,8 +18,8 @@ import (
 
 // How long a discovery document is cached, and how soon after a failure it is fetched again.
 const (
-	fresh = time.Hour
-	retry = 10 * time.Second
+	discoveryTTL   = time.Hour
+	discoveryRetry = 10 * time.Second
 )
 
 // A provider is the discovery document of the issuer (OpenID Connect Discovery 1.0 section 3).
@@ -45,7 +45,7 @@ func (c *Client) discover(ctx context.Context) (*provider, error) {
 	if known != nil && c.Now().Before(due) {
 		return known, nil
 	}
-	answer := c.asking.DoChan("", func() (any, error) { return c.ask(context.WithoutCancel(ctx)) })
+	answer := c.discovery.DoChan("", func() (any, error) { return c.refreshProvider(context.WithoutCancel(ctx)) })
 	select {
 	case got := <-answer:
 		if got.Err != nil {
@@ -57,17 +57,17 @@ func (c *Client) discover(ctx context.Context) (*provider, error) {
 	}
 }
 
-// ask fetches the document and caches it.
-func (c *Client) ask(ctx context.Context) (*provider, error) {
+// refreshProvider fetches the document and caches it.
+func (c *Client) refreshProvider(ctx context.Context) (*provider, error) {
 	found, err := c.fetch(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err == nil {
-		c.known, c.due = found, c.Now().Add(fresh)
+		c.known, c.due = found, c.Now().Add(discoveryTTL)
 		return found, nil
 	}
 	if c.known != nil {
-		c.due = c.Now().Add(retry)
+		c.due = c.Now().Add(discoveryRetry)
 		return c.known, nil
 	}
 	return nil, err
@@ -130,12 +130,12 @@ func discoveryError(err error) error {
 	return fmt.Errorf("%w: %w", ErrAnswer, errDiscovery)
 }
 
-// bounded limits the size of responses to maxAnswer. If a document does not exist, the error is a
+// limitedTransport limits the size of responses to maxAnswer. If a document does not exist, the error is a
 // bearer.StatusError.
-type bounded struct{ http.RoundTripper }
+type limitedTransport struct{ http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
-func (b bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+func (b limitedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	res, err := b.RoundTripper.RoundTrip(r)
 	if err != nil {
 		return nil, err
@@ -162,7 +162,7 @@ func (c *Client) LogoutURL(r *http.Request, hint, back string) string {
 	if err != nil || known.endSession == "" {
 		return ""
 	}
-	origin, _ := c.at(r)
+	origin, _ := c.originOf(r)
 	query := url.Values{"client_id": {c.ClientID}, "post_logout_redirect_uri": {origin + back}}
 	if hint != "" {
 		query.Set("logout_hint", hint)

@@ -39,5 +39,5 @@ var (
 	ErrCorrupt   = fmt.Errorf("%w: what the server answered cannot be read", sessions.ErrUnavailable)
 )
 
-// MostContended is how often an update is retried after losing to others.
-const MostContended = 50
+// MaxContended is how often an update is retried after losing to others.
+const MaxContended = 50

@@ -42,16 +42,16 @@ type Claim struct {
 	calls int // guarded by lanes.mu
 }
 
-// mostQueued limits how many calls may wait for one claim, which a single user may have.
-const mostQueued = 64
+// maxQueued limits how many calls may wait for one claim, which a single user may have.
+const maxQueued = 64
 
 // NewLanes returns lanes for running concurrent calls, with waiting more for each, and as many that
-// wait for a claim: mostQueued of them, or half, for the same one. A call that waits longer than
+// wait for a claim: maxQueued of them, or half, for the same one. A call that waits longer than
 // wait, or finds no space to wait, gets busy.
 func NewLanes(running, waiting int, wait time.Duration, busy error) *Lanes {
 	all := running * waiting
 	return &Lanes{
-		running: make(Lane, running), waiting: make(Lane, all), queued: make(Lane, all), each: min(mostQueued, (all+1)/2),
+		running: make(Lane, running), waiting: make(Lane, all), queued: make(Lane, all), each: min(maxQueued, (all+1)/2),
 		wait: wait, busy: busy, claims: make(map[uint32]*Claim),
 	}
 }

@@ -41,8 +41,8 @@ func WriteObject(w http.ResponseWriter, contentType string, members func(j *stri
 	}
 }
 
-// Safely calls serve, and turns a panic into an error with its stack.
-func Safely(serve func() error) (err error) {
+// Recover calls serve, and turns a panic into an error with its stack.
+func Recover(serve func() error) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())

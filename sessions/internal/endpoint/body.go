@@ -72,13 +72,13 @@ func (b *Bodies) Read(w http.ResponseWriter, r *http.Request, most int64) ([]byt
 	return body, nil
 }
 
-// mostExpected is how much memory is reserved for a body before it arrives, in bytes.
-const mostExpected = 4096
+// maxExpected is how much memory is reserved for a body before it arrives, in bytes.
+const maxExpected = 4096
 
 // readAll is io.ReadAll with a buffer of the expected size, or -1: the initial buffer of io.ReadAll
 // fits few bodies.
 func readAll(from io.Reader, expected int64) ([]byte, error) {
-	body := make([]byte, 0, min(max(expected, 0), mostExpected)+1) // one more byte to detect the end
+	body := make([]byte, 0, min(max(expected, 0), maxExpected)+1) // one more byte to detect the end
 	for {
 		n, err := from.Read(body[len(body):cap(body)])
 		body = body[:len(body)+n]

@@ -9,9 +9,9 @@ import (
 )
 
 func TestABodyIsReadWholeWhateverSizeIsExpected(t *testing.T) {
-	for _, size := range []int{0, 1, 25, 511, 512, 513, mostExpected, mostExpected + 1, 5 * mostExpected} {
+	for _, size := range []int{0, 1, 25, 511, 512, 513, maxExpected, maxExpected + 1, 5 * maxExpected} {
 		want := strings.Repeat("x", size)
-		for _, expected := range []int64{-1, 0, 1, int64(size) - 1, int64(size), int64(size) + 1, mostExpected} {
+		for _, expected := range []int64{-1, 0, 1, int64(size) - 1, int64(size), int64(size) + 1, maxExpected} {
 			for name, from := range map[string]io.Reader{
 				"at once": strings.NewReader(want), "byte by byte": iotest.OneByteReader(strings.NewReader(want)),
 				"with its end": iotest.DataErrReader(strings.NewReader(want)),
@@ -31,7 +31,7 @@ func TestABodyIsReadWholeWhateverSizeIsExpected(t *testing.T) {
 // A length that somebody only claims costs no memory.
 func TestABodyThatDoesNotComeCostsLittle(t *testing.T) {
 	got, err := readAll(strings.NewReader("x"), 1<<30)
-	if string(got) != "x" || err != nil || cap(got) > 2*mostExpected {
+	if string(got) != "x" || err != nil || cap(got) > 2*maxExpected {
 		t.Errorf("%q, %v: %d bytes of memory", got, err, cap(got))
 	}
 }

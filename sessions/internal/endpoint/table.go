@@ -18,12 +18,12 @@ type Table struct {
 	// endpoint does not support.
 	NoPath, NoMethod error
 
-	paths  []urlpath.Own
-	served []Served // in the order of paths
+	paths     []urlpath.Own
+	endpoints []Endpoint // in the order of paths
 }
 
-// A Served is one of the endpoints.
-type Served struct {
+// An Endpoint is one of the endpoints.
+type Endpoint struct {
 	// Methods are the supported methods; for others the error is NoMethod, with Allow.
 	Methods []string
 	// NeedsStore means that it requires the store.
@@ -36,9 +36,9 @@ type Served struct {
 }
 
 // Add adds an endpoint at an absolute, clean path, and returns its index in matches.
-func (t *Table) Add(path string, s Served) (at int) {
-	t.paths, t.served = append(t.paths, urlpath.NewOwn(path, false)), append(t.served, s)
-	return len(t.served) - 1
+func (t *Table) Add(path string, s Endpoint) (at int) {
+	t.paths, t.endpoints = append(t.paths, urlpath.NewOwn(path, false)), append(t.endpoints, s)
+	return len(t.endpoints) - 1
 }
 
 // Route matches requests for the paths of the endpoints, with any method. It does not allocate for
@@ -48,18 +48,18 @@ func (t *Table) Route(r *http.Request) urlpath.Match { return urlpath.First(t.pa
 // Serve answers a request that Route matched. A panic becomes a 500, and is reported as a failure
 // with its stack.
 func (t *Table) Serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) {
-	if err := Safely(func() error { return t.serve(w, r, m) }); err != nil {
+	if err := Recover(func() error { return t.serve(w, r, m) }); err != nil {
 		t.Fail(w, r, m, err)
 	}
 }
 
 // NeedsStore reports whether answering the match requires the store, rather than only the keys.
-func (t *Table) NeedsStore(m urlpath.Match) bool { return t.served[m.At].NeedsStore }
+func (t *Table) NeedsStore(m urlpath.Match) bool { return t.endpoints[m.At].NeedsStore }
 
 // Unavailable answers a request while a part that it needs is not open.
 func (t *Table) Unavailable(w http.ResponseWriter, r *http.Request, m urlpath.Match, cause error) {
 	cause = fmt.Errorf("%w: not ready: %w", sessions.ErrUnavailable, cause)
-	if s := &t.served[m.At]; s.Down != nil && m.Owner == urlpath.Ours && slices.Contains(s.Methods, r.Method) {
+	if s := &t.endpoints[m.At]; s.Down != nil && m.Owner == urlpath.Ours && slices.Contains(s.Methods, r.Method) {
 		cause = s.Down(w, r, cause)
 	}
 	t.Fail(w, r, m, cause)
@@ -69,7 +69,7 @@ func (t *Table) serve(w http.ResponseWriter, r *http.Request, m urlpath.Match) e
 	if m.Owner != urlpath.Ours {
 		return t.NoPath
 	}
-	s := &t.served[m.At]
+	s := &t.endpoints[m.At]
 	if slices.Contains(s.Methods, r.Method) {
 		return s.Serve(w, r)
 	}

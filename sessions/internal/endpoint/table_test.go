@@ -19,8 +19,8 @@ func TestTable_EachRequestGetsToItsEndpointOrToAnError(t *testing.T) {
 	var failed error
 	table := Table{NoPath: errNoPath, NoMethod: errNoMethod}
 	table.Fail = func(_ http.ResponseWriter, _ *http.Request, _ urlpath.Match, err error) { failed = err }
-	documents := table.Add("/documents", Served{Methods: []string{http.MethodGet, http.MethodHead}, Serve: func(http.ResponseWriter, *http.Request) error { panic("a bug") }})
-	closes := table.Add("/close", Served{
+	documents := table.Add("/documents", Endpoint{Methods: []string{http.MethodGet, http.MethodHead}, Serve: func(http.ResponseWriter, *http.Request) error { panic("a bug") }})
+	closes := table.Add("/close", Endpoint{
 		Methods: []string{http.MethodPost}, NeedsStore: true,
 		Serve: func(http.ResponseWriter, *http.Request) error { return errServed },
 		Down:  func(http.ResponseWriter, *http.Request, error) error { return errDown },

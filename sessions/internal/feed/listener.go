@@ -14,8 +14,8 @@ import (
 	"authsidecar/sessions/rowcodec"
 )
 
-// ErrUnread means that a notification could not be parsed.
-var ErrUnread = errors.New("a notice on our channel cannot be read")
+// ErrUnparsed means that a notification could not be parsed.
+var ErrUnparsed = errors.New("a notice on our channel cannot be read")
 
 // ErrNoHeartbeat means that the heartbeats of this node do not come back.
 var ErrNoHeartbeat = fmt.Errorf("%w: the heartbeat does not come back", sessions.ErrUnavailable)
@@ -54,19 +54,19 @@ func (l *Listener) SinceHeartbeat() (since time.Duration, heard bool) {
 	return l.Clock.Passed() - max(l.began, time.Duration(last)), last != 0
 }
 
-// Hear processes a notification. After ErrUnread, the sink must be given what is in the store.
+// Hear processes a notification. After ErrUnparsed, the sink must be given what is in the store.
 func (l *Listener) Hear(payload string) error {
 	words := strings.SplitN(payload, " ", 3)
 	if len(words) != 3 {
-		return ErrUnread
+		return ErrUnparsed
 	}
 	if words[0] == "h" {
-		return l.hear(words[1], words[2])
+		return l.heartbeat(words[1], words[2])
 	}
 	ms, err := strconv.ParseInt(words[1], 10, 64)
 	key, data, ok := l.Name(words[2])
 	if err != nil || !ok {
-		return ErrUnread
+		return ErrUnparsed
 	}
 	at := time.UnixMilli(ms).UTC()
 	switch {
@@ -76,20 +76,20 @@ func (l *Listener) Hear(payload string) error {
 	case words[0] == "c":
 		c, err := rowcodec.DecodeCutoff(key.Realm, key.ID, at, []byte(data))
 		if err != nil {
-			return ErrUnread
+			return ErrUnparsed
 		}
 		l.Sink.Cutoff(c)
 		return nil
 	default:
-		return ErrUnread
+		return ErrUnparsed
 	}
 }
 
-// hear processes a heartbeat. A late heartbeat proves nothing: other notifications are as late.
-func (l *Listener) hear(node, sent string) error {
+// heartbeat processes a heartbeat. A late heartbeat proves nothing: other notifications are as late.
+func (l *Listener) heartbeat(node, sent string) error {
 	ns, err := strconv.ParseInt(sent, 10, 64)
 	if err != nil {
-		return ErrUnread
+		return ErrUnparsed
 	}
 	if node != l.Node || l.Clock.Passed()-time.Duration(ns) >= revocation.FeedTimeout {
 		return nil

@@ -80,7 +80,7 @@ func TestNoticesAreReadStrictly(t *testing.T) {
 		"", " ", "r", "r 1", "r 1 ", "r 1 ab", "r x a/b", "r 1 a/b,c", "c 1 a/b", "c 1 a/b,{}", `c 1 a/b,{"v":1000}`, "h", "h x", "h x y", "x 1 a/b", "R 1 a/b",
 		"look", "rr 1 a/b",
 	} {
-		if err := l.Hear(payload); !errors.Is(err, ErrUnread) {
+		if err := l.Hear(payload); !errors.Is(err, ErrUnparsed) {
 			t.Errorf("%q is read: %v", payload, err)
 		}
 	}
@@ -97,7 +97,7 @@ func FuzzNotice(f *testing.F) {
 	f.Add("h me 77")
 	f.Fuzz(func(t *testing.T, payload string) {
 		l, _ := listen(time.Now)
-		if err := l.Hear(payload); err != nil && !errors.Is(err, ErrUnread) {
+		if err := l.Hear(payload); err != nil && !errors.Is(err, ErrUnparsed) {
 			t.Errorf("%q: %v", payload, err)
 		}
 	})

@@ -24,8 +24,8 @@ func Hash(texts ...string) []byte {
 
 const cursorSum = 8
 
-// sum binds a place to its query.
-func sum(query, place string) []byte {
+// cursorMAC binds a place to its query.
+func cursorMAC(query, place string) []byte {
 	h := sha256.Sum256([]byte("cursor" + query + place))
 	return h[:cursorSum]
 }
@@ -33,13 +33,13 @@ func sum(query, place string) []byte {
 // WriteCursor writes the place where a page of a query ended. query is different for queries whose
 // pages do not continue each other.
 func WriteCursor(query, place string) string {
-	return base64.RawURLEncoding.EncodeToString(append(sum(query, place), place...))
+	return base64.RawURLEncoding.EncodeToString(append(cursorMAC(query, place), place...))
 }
 
 // ReadCursor reads the place that WriteCursor wrote for that query, or is sessions.ErrBadCursor.
 func ReadCursor(query, cursor string) (place string, err error) {
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(raw) < cursorSum || !bytes.Equal(sum(query, string(raw[cursorSum:])), raw[:cursorSum]) {
+	if err != nil || len(raw) < cursorSum || !bytes.Equal(cursorMAC(query, string(raw[cursorSum:])), raw[:cursorSum]) {
 		return "", sessions.ErrBadCursor
 	}
 	return string(raw[cursorSum:]), nil
