@@ -29,7 +29,7 @@ const wrongMark = "# wrong"
 // with what stands below it: JSON, or for fail_* the error.
 func TestAdapt(t *testing.T) {
 	files, err := filepath.Glob("testdata/adapt/*.caddyfiletest")
-	if err != nil || len(files) < 90 {
+	if err != nil || len(files) < 480 {
 		t.Fatalf("%d goldens, %v", len(files), err)
 	}
 	for _, file := range files {
@@ -37,6 +37,9 @@ func TestAdapt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			input, want := readGolden(t, file)
 			got := adaptGolden(t, input, strings.HasPrefix(name, "fail_"))
+			if strings.Contains(got, storeSecret) {
+				t.Error("the password is repeated")
+			}
 			if *update {
 				writeGolden(t, file, input, got)
 				return

@@ -1,32 +1,25 @@
-package redis
+package caddymodule_test
 
 import (
 	"encoding/json"
-	"flag"
 	"fmt"
 	"testing"
 
 	"github.com/caddyserver/caddy/v2"
-	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
-	_ "github.com/caddyserver/caddy/v2/modules/filestorage"
 
 	"authsidecar/caddymodule"
 	"authsidecar/caddymodule/internal/placeholder/placeholdertest"
-	"authsidecar/caddymodule/internal/storemodule/storemoduletest"
+	"authsidecar/caddymodule/redis"
 	"authsidecar/sessions/redisstore/redistest"
 )
 
-var update = flag.Bool("update", false, "write what the adapter says into testdata/adapt")
-
-func TestAdapt(t *testing.T) { storemoduletest.Adapt(t, 25, *update) }
-
-// TestValidateTouchesNoNetwork validates a configuration whose server is nowhere.
-func TestValidateTouchesNoNetwork(t *testing.T) {
-	storemoduletest.MustLoad(t, name, `{"url": "redis://nobody@127.0.0.1:1", "max_calls": 3, "ca": "/nowhere"}`)
+// TestRedis_ValidateTouchesNoNetwork validates a configuration whose server is nowhere.
+func TestRedis_ValidateTouchesNoNetwork(t *testing.T) {
+	mustLoadStore(t, "redis", `{"url": "redis://nobody@127.0.0.1:1", "max_calls": 3, "ca": "/nowhere"}`)
 	for _, wrong := range []string{
 		`{"max_calls": -1}`, `{"max_calls": 10001}`, `{"timeout": -5}`, `{"wait_timeout": -5}`, `{"wait_replicas": -1}`, `{"wait_replicas": 101}`,
 	} {
-		s := new(Store)
+		s := new(redis.Store)
 		if err := json.Unmarshal([]byte(wrong), s); err != nil {
 			t.Fatal(err)
 		}
@@ -36,14 +29,14 @@ func TestValidateTouchesNoNetwork(t *testing.T) {
 	}
 }
 
-func TestPlaceholders_NoTextKeepsOne(t *testing.T) {
-	placeholdertest.Run(t, func(s *Store) error { return s.Provision(caddy.Context{}) }, nil)
+func TestRedis_NoTextKeepsAPlaceholder(t *testing.T) {
+	placeholdertest.Run(t, func(s *redis.Store) error { return s.Provision(caddy.Context{}) }, nil)
 }
 
-func TestTheKeyOfAStoreNamesAllThatMatters(t *testing.T) {
+func TestRedis_TheKeyOfAStoreNamesAllThatMatters(t *testing.T) {
 	t.Setenv("REDISTEST_PASSWORD", "hunter2")
 	t.Setenv("REDISTEST_URL", "redis://sidecar@db")
-	storemoduletest.Keys(t, name, `{"url": "redis://sidecar@db"}`, `{"url": "{env.REDISTEST_URL}"}`, []string{
+	wantStoreKeys(t, "redis", `{"url": "redis://sidecar@db"}`, `{"url": "{env.REDISTEST_URL}"}`, []string{
 		`{}`, `{"url": "redis://sidecar@other"}`, `{"url": "redis://sidecar@db", "prefix": "other"}`,
 		`{"url": "redis://sidecar@db", "password": "{env.REDISTEST_PASSWORD}"}`,
 		`{"url": "redis://sidecar@db", "sentinel_password": "{env.REDISTEST_PASSWORD}"}`,
@@ -52,18 +45,18 @@ func TestTheKeyOfAStoreNamesAllThatMatters(t *testing.T) {
 		`{"url": "redis://sidecar@db", "wait_timeout": 5}`, `{"url": "redis://sidecar@db", "max_calls": 5}`,
 		`{"url": "redis://sidecar@db", "timeout": 1000000000}`,
 	})
-	storemoduletest.Refused(t, name, map[string]string{
+	wantStoresRefused(t, "redis", map[string]string{
 		`{"password": "{env.REDISTEST_NOWHERE}"}`:    "password: {env.REDISTEST_NOWHERE} gives nothing",
 		`{"password": "{http.request.host}"}`:        "password: braces are for placeholders",
 		`{"url": "{env.REDISTEST_NOWHERE}/hunter2"}`: "url: {env.REDISTEST_NOWHERE} gives nothing",
 	})
 }
 
-func TestTheStoreOpensWithAPasswordFromTheEnvironment(t *testing.T) {
-	server := redistest.Start(t)
+func TestRedis_TheStoreOpensWithAPasswordFromTheEnvironment(t *testing.T) {
+	server := sharedRedis.Get(t)
 	config := `{"url": "redis://%s/1", "password": "{env.STORE_PASSWORD}", "prefix": %q}`
-	logs := storemoduletest.Open(t, &storemoduletest.Opening{
-		Name: name, Password: redistest.Password, Config: fmt.Sprintf(config, server.Addr(), "mine"), Empty: fmt.Sprintf(config, server.Addr(), "other"),
+	logs := openStores(t, &storeOpening{
+		Name: "redis", Password: redistest.Password, Config: fmt.Sprintf(config, server.Addr(), "mine"), Empty: fmt.Sprintf(config, server.Addr(), "other"),
 		Location: server.Addr() + ", database 1, prefix mine",
 		Wrong: []string{
 			`{"url": "redis://x:hunter2 of another@[nowhere"}`, `{"url": "redis://x:hunter2@127.0.0.1:x"}`, `{"url": "http://x:hunter2@nowhere"}`,
@@ -77,6 +70,6 @@ func TestTheStoreOpensWithAPasswordFromTheEnvironment(t *testing.T) {
 
 // Interface guards
 var (
-	_ caddymodule.StoreOpener  = (*Store)(nil)
-	_ caddymodule.StoreLocator = (*Store)(nil)
+	_ caddymodule.StoreOpener  = (*redis.Store)(nil)
+	_ caddymodule.StoreLocator = (*redis.Store)(nil)
 )

@@ -1,4 +1,4 @@
-package routes_test
+package caddymodule_test
 
 import (
 	"encoding/json"
@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"authsidecar/caddymodule/internal/routes"
 )
