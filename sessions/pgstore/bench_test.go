@@ -23,7 +23,8 @@ var transactions = regexp.MustCompile(`tps = ([0-9.]+)`)
 // bench starts a server and opens a store in it.
 func bench(b *testing.B) (*pgtest.Server, *Store) {
 	b.Helper()
-	srv := pgtest.StartIn(b, os.Getenv("AUTHSIDECAR_BENCH_DIR"), "fsync = on", "full_page_writes = on", "shared_buffers = '512MB'", "max_wal_size = '4GB'")
+	srv := pgtest.StartIn(b, os.Getenv("AUTHSIDECAR_BENCH_DIR"), "fsync = on", "full_page_writes = on", "wal_init_zero = on", "bgwriter_lru_maxpages = 100", "jit = on",
+		"shared_buffers = '512MB'", "max_wal_size = '4GB'")
 	return srv, openStore(b, Options{DSN: srv.DSN("postgres"), Schema: "bench", Wait: time.Minute, Timeout: 10 * time.Minute})
 }
 

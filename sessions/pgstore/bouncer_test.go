@@ -13,7 +13,6 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/sharedtest"
-	"authsidecar/sessions/pgstore/pgtest"
 	"authsidecar/sessions/storetest"
 	"authsidecar/sessions/storetest/servertest"
 )
@@ -67,7 +66,7 @@ func TestTenNodesMigrateThroughPgBouncer(t *testing.T) {
 // way the same is heard.
 func TestThroughPgBouncerTheFeedIsPolled(t *testing.T) {
 	t.Parallel()
-	srv := pgtest.Start(t)
+	srv := server(t)
 	port := srv.Bouncer(t, "")
 	dsn := at(port)
 	for _, c := range []struct {

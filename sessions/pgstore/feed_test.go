@@ -8,7 +8,6 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/internal/sharedtest"
-	"authsidecar/sessions/pgstore/pgtest"
 	"authsidecar/sessions/revocation"
 )
 
@@ -38,9 +37,10 @@ func TestTwoSchemasDoNotHearEachOther(t *testing.T) {
 // TestADatabaseWithoutNotifyIsPolled renames the function away.
 func TestADatabaseWithoutNotifyIsPolled(t *testing.T) {
 	t.Parallel()
-	srv := pgtest.Start(t, "allow_system_table_mods = on")
-	srv.Exec(t, "postgres", "ALTER FUNCTION pg_catalog.pg_notify(text, text) RENAME TO pg_notify_is_gone")
-	sharedtest.Everything(t, openStore(t, Options{DSN: srv.DSN("postgres")}))
+	srv := server(t)
+	srv.Exec(t, "postgres", "CREATE DATABASE silent")
+	srv.Exec(t, "silent", "SET allow_system_table_mods = on; ALTER FUNCTION pg_catalog.pg_notify(text, text) RENAME TO pg_notify_is_gone")
+	sharedtest.Everything(t, openStore(t, Options{DSN: srv.DSN("silent")}))
 }
 
 // TestWhoMayNotNotifyMayNotStart: others who listen would not hear it.

@@ -24,7 +24,7 @@ func (s *Server) Bouncer(t testing.TB, settings string) int {
 			t.Fatal(err)
 		}
 	}
-	write(users, fmt.Sprintf("%q %q\n", "postgres", Password))
+	write(users, fmt.Sprintf("%q %q\n", "postgres", verifier(t)))
 	write(config, fmt.Sprintf(`[databases]
 * = host=127.0.0.1 port=%d
 [pgbouncer]
@@ -38,7 +38,7 @@ default_pool_size = 3
 max_client_conn = 500
 %s
 `, s.Port, port, users, settings))
-	p := servertest.Launch(t, s.as, dir, name, config)
+	p := servertest.Launch(t, &syscall.SysProcAttr{Credential: s.as, Pdeathsig: syscall.SIGKILL}, dir, name, config)
 	t.Cleanup(func() { p.End(syscall.SIGKILL) })
 	p.WaitReady(t, func() error {
 		_, err := exec(DSN(port, "postgres", "postgres", Password), "SELECT 1")

@@ -8,6 +8,7 @@ import (
 	"os"
 	osexec "os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	"golang.org/x/sys/unix"
 
 	"authsidecar/sessions/storetest/servertest"
 )
@@ -31,18 +33,15 @@ type Server struct {
 	as  *syscall.Credential
 }
 
-// Password is that of the superuser.
-const Password = "pg/test:pa55 word?@"
-
 // fresh is the data of a server that nobody used yet, which each server begins with a copy of.
 var fresh = servertest.Shared[string]{Start: func(t testing.TB) string {
 	s := &Server{bin: programs(t), as: servertest.Unprivileged(t)}
 	s.dir = servertest.Dir(t, "", s.as)
 	password := filepath.Join(s.dir, "password")
-	if err := os.WriteFile(password, []byte(Password), 0o644); err != nil {
+	if err := os.WriteFile(password, []byte(verifier(t)), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	cmd := osexec.Command(filepath.Join(s.bin, "initdb"), "-D", s.data(), "-U", "postgres", "-A", "scram-sha-256", "--pwfile", password, "-E", "UTF8", "--locale", "C", "-N")
+	cmd := osexec.Command(filepath.Join(s.bin, "initdb"), "-D", s.data(), "-U", "postgres", "-A", "scram-sha-256", "--pwfile", password, "-E", "UTF8", "--locale", "C", "-N", "--wal-segsize", "1")
 	cmd.Dir, cmd.SysProcAttr = s.dir, &syscall.SysProcAttr{Credential: s.as}
 	mustRun(t, cmd)
 	return s.data()
@@ -58,6 +57,15 @@ func programs(t testing.TB) string {
 	return filepath.Dir(initdb)
 }
 
+// usual are the settings of a server that keeps nothing but its data folder, and that does no work
+// beside that of the tests. In POSIX shared memory, the segments of a server that is killed stay.
+var usual = []string{
+	"unix_socket_directories = ''", "listen_addresses = '127.0.0.1'", "max_connections = 200",
+	"dynamic_shared_memory_type = mmap", "shared_buffers = '64MB'", "huge_pages = off",
+	"fsync = off", "full_page_writes = off", "wal_init_zero = off", "checkpoint_timeout = 1h", "max_wal_size = '1GB'",
+	"autovacuum = off", "bgwriter_lru_maxpages = 0", "jit = off",
+}
+
 // Start starts a server in a new directory of its own. settings are lines of
 // postgresql.conf. It ends with the test. The package needs [servertest.Main].
 func Start(t testing.TB, settings ...string) *Server { return StartIn(t, "", settings...) }
@@ -68,10 +76,7 @@ func StartIn(t testing.TB, in string, settings ...string) *Server {
 	s := &Server{bin: programs(t), as: servertest.Unprivileged(t)}
 	s.dir = servertest.Dir(t, in, s.as)
 	mustRun(t, osexec.Command("cp", "-a", fresh.Get(t), s.data()))
-	settings = append([]string{
-		"unix_socket_directories = ''", "listen_addresses = '127.0.0.1'", "max_connections = 200",
-		"fsync = off", "full_page_writes = off", "autovacuum_naptime = 1h",
-	}, settings...)
+	settings = append(slices.Clone(usual), settings...)
 	f, err := os.OpenFile(filepath.Join(s.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)
@@ -82,10 +87,49 @@ func StartIn(t testing.TB, in string, settings ...string) *Server {
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s.Port = servertest.Port(t)
-	t.Cleanup(s.Kill)
-	s.Begin(t)
+	s.begin(t)
 	return s
+}
+
+// begin starts the server until the test ends.
+func (s *Server) begin(t testing.TB) {
+	t.Helper()
+	s.Port = servertest.Port(t)
+	t.Cleanup(func() {
+		s.End(atOnce)
+		s.forget()
+	})
+	s.Begin(t)
+}
+
+// atOnce is the signal for an immediate shutdown: nothing is written, but shared memory is freed.
+const atOnce = syscall.SIGQUIT
+
+// Lock is what the lock file of a server that runs, or was killed, says.
+type Lock struct {
+	PID     int
+	Segment int // the id of its segment of System V shared memory
+}
+
+// Lock reads the lock file. It is gone if the server ended by itself.
+func (s *Server) Lock() (lock Lock, err error) {
+	text, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
+	if err != nil {
+		return lock, err
+	}
+	lines := append(strings.Split(string(text), "\n"), make([]string, 7)...)
+	key := 0
+	if _, err = fmt.Sscan(lines[0], &lock.PID); err == nil {
+		_, err = fmt.Sscan(lines[6], &key, &lock.Segment)
+	}
+	return lock, err
+}
+
+// forget frees the shared memory of a server that was killed and not started again.
+func (s *Server) forget() {
+	if lock, err := s.Lock(); err == nil {
+		_, _ = unix.SysvShmCtl(lock.Segment, unix.IPC_RMID, nil)
+	}
 }
 
 func (s *Server) data() string { return filepath.Join(s.dir, "data") }
@@ -108,7 +152,8 @@ func mustRun(t testing.TB, cmd *osexec.Cmd) string {
 }
 
 func (s *Server) launch(t testing.TB) {
-	s.Process = servertest.Launch(t, s.as, s.dir, filepath.Join(s.bin, "postgres"), "-D", s.data(), "-p", strconv.Itoa(s.Port))
+	attr := &syscall.SysProcAttr{Credential: s.as, Pdeathsig: atOnce}
+	s.Process = servertest.Launch(t, attr, s.dir, filepath.Join(s.bin, "postgres"), "-D", s.data(), "-p", strconv.Itoa(s.Port))
 }
 
 // answers returns nil where the server takes statements.
@@ -191,9 +236,7 @@ func (s *Server) Standby(t testing.TB) *Server {
 	cmd := s.command("pg_basebackup", "-D", standby.data(), "-R", "-X", "stream", "-c", "fast")
 	cmd.Dir, cmd.SysProcAttr = standby.dir, &syscall.SysProcAttr{Credential: s.as}
 	mustRun(t, cmd)
-	standby.Port = servertest.Port(t)
-	t.Cleanup(standby.Kill)
-	standby.Begin(t)
+	standby.begin(t)
 	s.Exec(t, "postgres", "ALTER SYSTEM SET synchronous_standby_names = '*'")
 	s.Exec(t, "postgres", "SELECT pg_reload_conf()")
 	return standby

@@ -56,20 +56,3 @@ func Unprivileged(t testing.TB) *syscall.Credential {
 	t.Fatal("there is no user postgres or nobody to run a server as")
 	return nil
 }
-
-// Dir creates a folder for a server that runs as that user. It is removed after the test. If parent
-// is "", it is the folder for temporary files, which any user can reach.
-func Dir(t testing.TB, parent string, as *syscall.Credential) string {
-	t.Helper()
-	dir, err := os.MkdirTemp(parent, "servertest-*")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if as != nil {
-		if err := os.Chown(dir, int(as.Uid), int(as.Gid)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return dir
-}

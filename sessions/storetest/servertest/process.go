@@ -57,12 +57,15 @@ type Process struct {
 	cmd *exec.Cmd
 }
 
-// Launch starts a server, in a folder, as a user.
-func Launch(t testing.TB, as *syscall.Credential, dir, name string, args ...string) *Process {
+// Launch starts a server in a folder. When this process ends, it is sent attr.Pdeathsig; SIGKILL if
+// attr is nil.
+func Launch(t testing.TB, attr *syscall.SysProcAttr, dir, name string, args ...string) *Process {
 	t.Helper()
 	p := &Process{cmd: exec.Command(name, args...), Done: make(chan struct{})}
 	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, &p.Log, &p.Log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: as, Pdeathsig: syscall.SIGKILL}
+	if p.cmd.SysProcAttr = attr; attr == nil {
+		p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	}
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread() // the kernel kills the server when the thread that started it ends
