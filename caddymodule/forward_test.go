@@ -162,21 +162,26 @@ func TestH6_AliasesNeverReachTheApp(t *testing.T) {
 		"//x/auth/sessions", "///x/auth/sessions", `/\x/auth/sessions`, "/%2Fx/auth/sessions", "/x/..;/auth/sessions", "/index.php/auth/sessions", "/auth/sessions/..", "x:auth/sessions",
 	}
 	same := []string{"/auth/sessions", "//auth//sessions", "/auth/./sessions", "/x/../auth/sessions", "/AUTH/SESSIONS", "/auth%2fsessions", "/%61uth/sessions", "/auth/%2e/sessions"}
+	s := newFullSidecar(t)
+	one := provider.Site(s.Sidecar, app, "")
+	configs, urls := "", make(map[string]string)
 	for _, site := range []string{"", "rewrite * /app{uri}", "uri strip_prefix /auth", "uri path_regexp /+ /", "try_files {path} /index.html", "redir /auth/* /elsewhere", "route {\n\t\trewrite /x/* /auth/sessions\n\t}"} {
-		s := newSidecar(t)
-		config := provider.Site(s.Sidecar, app, "")
-		s.Start(strings.Replace(config, "\treverse_proxy", "\t"+site+"\n\treverse_proxy", 1))
+		port := sidecartest.Port(t)
+		urls[site] = "http://127.0.0.1:" + port
+		configs += strings.NewReplacer("SITE", "http://:"+port, "issuer "+sidecartest.Issuer, "issuer "+sidecartest.Issuer+":"+port, "\treverse_proxy", "\t"+site+"\n\treverse_proxy").Replace(one)
+	}
+	s.Start(configs)
+	for site, url := range urls {
 		for _, target := range aliases {
-			if got := rawPost(t, s.URL, target); got != 404 {
+			if got := rawPost(t, url, target); got != 404 {
 				t.Errorf("%q: POST %s: %d, want 404", site, target, got)
 			}
 		}
 		for _, target := range same {
-			if got := rawPost(t, s.URL, target); got != 401 {
+			if got := rawPost(t, url, target); got != 401 {
 				t.Errorf("%q: POST %s: %d, want 401 from the endpoint", site, target, got)
 			}
 		}
-		s.Stop()
 	}
 }
 

@@ -4,9 +4,9 @@ import (
 	"testing"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "authsidecar/caddymodule"
+	_ "authsidecar/caddymodule/caddy/lean"
 	"authsidecar/caddymodule/internal/sidecartest"
 )
 
@@ -21,4 +21,10 @@ type sidecar struct {
 func newSidecar(t testing.TB) *sidecar {
 	t.Helper()
 	return &sidecar{sidecartest.New(t), t}
+}
+
+// newFullSidecar is one that has all of Caddy's modules.
+func newFullSidecar(t testing.TB) *sidecar {
+	t.Helper()
+	return &sidecar{sidecartest.NewFull(t), t}
 }

@@ -13,7 +13,7 @@ import (
 func TestReach_WhatAnswersEverythingMayNotStandBeforeIt(t *testing.T) {
 	t.Parallel()
 	provider := sidecartest.NewIDP(t, "https://idp.example.com")
-	s := newSidecar(t)
+	s := newFullSidecar(t)
 	app := sidecartest.Echo(t)
 	site := provider.Site(s.Sidecar, app, "identity {\n\t\t\trequire\n\t\t}")
 	s.Start(site)

@@ -60,7 +60,7 @@ func TestH6_GuardsHoldInFrontOfRealServers(t *testing.T) {
 			t.Parallel()
 			proxied := start(t)
 			p := sidecartest.NewIDP(t, "https://idp.example.com")
-			s := newSidecar(t)
+			s := newFullSidecar(t)
 			open, bare := "http://127.0.0.1:"+sidecartest.Port(t), "http://127.0.0.1:"+sidecartest.Port(t)
 			site := func(address, issuer, words string) string {
 				text, _, _ := strings.Cut(p.Site(s.Sidecar, "", words), "\treverse_proxy ")

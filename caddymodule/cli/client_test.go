@@ -16,18 +16,23 @@ import (
 	"sync/atomic"
 	"testing"
 
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"golang.org/x/sys/unix"
 
 	"authsidecar/caddymodule/adminapi"
+	_ "authsidecar/caddymodule/caddy/lean"
 	"authsidecar/caddymodule/internal/sidecartest"
+	_ "authsidecar/caddymodule/internal/sidecartest/teststores"
+	_ "authsidecar/caddymodule/postgres"
+	_ "authsidecar/caddymodule/redis"
 )
 
-func TestMain(m *testing.M) { sidecartest.Main(m, nil) }
+func TestMain(m *testing.M) { sidecartest.Main(m, caddycmd.Main) }
 
 func TestCommand_StatusKeysAndRotation(t *testing.T) {
 	t.Parallel()
 	provider := sidecartest.NewIDP(t, "https://idp.example.com")
-	s := sidecartest.New(t)
+	s := sidecartest.NewFull(t) // a test binary does not know the version of its Caddy
 	s.Start(provider.Site(s, sidecartest.Echo(t), sidecartest.Lifecycle))
 	sidecartest.WantIn(t, s.MustSessions("status"), "https://app.example.com", "/auth/sessions", "pebble, answers in", "none: no other node", provider.Key.ID(), "refresh", "signing")
 	var o adminapi.Overview

@@ -36,10 +36,19 @@ var Root = sync.OnceValue(func() string {
 // Binary returns the Caddy binary that tests run: see Main.
 func Binary(t testing.TB) string {
 	t.Helper()
-	file, err := os.Executable()
 	if !own.Load() {
-		file, err = binary()
+		return sharedBinary(t)
 	}
+	file, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func sharedBinary(t testing.TB) string {
+	t.Helper()
+	file, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,9 +1,10 @@
 // Package sidecartest starts Caddy with the module as a separate process, for the tests of all
 // packages of the module.
 //
-// All of them share one binary ([Binary]), which is built once, and again when its sources change.
-// It includes package testcaddy: stores that fail on purpose, and the like. A [Sidecar] has its own
-// ports, folder, environment and client, so a test that starts one begins with t.Parallel():
+// Packages with many sidecars run their own test binary as Caddy ([Main]). All others share one
+// ([Binary]), which is built once, and again when its sources change: testcaddy, with all of Caddy's
+// modules, and with those of package teststores. A [Sidecar] has its own ports, folder, environment
+// and client, so a test that starts one begins with t.Parallel():
 //
 //	t.Parallel()
 //	provider := sidecartest.NewIDP(t, "https://idp.example.com")

@@ -34,10 +34,21 @@ type Sidecar struct {
 // is searched for tokens and secrets.
 func New(t testing.TB) *Sidecar {
 	t.Helper()
+	return prepare(t, Binary(t))
+}
+
+// NewFull is New with the shared binary, for what a lean build leaves out.
+func NewFull(t testing.TB) *Sidecar {
+	t.Helper()
+	return prepare(t, sharedBinary(t))
+}
+
+func prepare(t testing.TB, binary string) *Sidecar {
+	t.Helper()
 	s := &Sidecar{
 		Dir: t.TempDir(), Admin: "127.0.0.1:" + Port(t), URL: "http://127.0.0.1:" + Port(t),
 		Client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}},
-		t:      t, binary: Binary(t),
+		t:      t, binary: binary,
 	}
 	t.Cleanup(func() {
 		s.Kill()

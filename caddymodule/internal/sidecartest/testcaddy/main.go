@@ -7,6 +7,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "authsidecar/caddymodule"
+	_ "authsidecar/caddymodule/internal/sidecartest/teststores"
 	_ "authsidecar/caddymodule/postgres"
 	_ "authsidecar/caddymodule/redis"
 )
