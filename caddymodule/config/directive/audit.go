@@ -28,6 +28,6 @@ func (p *parser) audit() error {
 		b.Audit.Required = true
 		return nil
 	default:
-		return p.unknown("audit", word, []string{"file", "required"})
+		return p.unknown("audit", word, "", []string{"file", "required"})
 	}
 }

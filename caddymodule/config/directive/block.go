@@ -64,6 +64,8 @@ type parser struct {
 	marks map[string]caddyfile.Dispenser
 	// name is the block that is being parsed.
 	name string
+	// open are the blocks that are being parsed, the innermost last.
+	open []openBlock
 	// mend is what to do if the current word is repeated.
 	mend string
 }

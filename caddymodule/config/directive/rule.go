@@ -110,7 +110,7 @@ var conditions = []string{"scope", "claim", "expression"}
 func (p *parser) condition(word, end string, kinds []string) (*config.Rule, error) {
 	kind := p.Val()
 	if !slices.Contains(kinds, kind) {
-		return nil, p.unknown(word, kind, kinds)
+		return nil, p.unknown(word, kind, nearest(kind, kinds), kinds)
 	}
 	r := new(config.Rule)
 	var values []*string

@@ -25,7 +25,7 @@ func (p *parser) store() error {
 		known = append(known, module.ID.Name())
 	}
 	if _, err := caddy.GetModule(storeNamespace + "." + name); err != nil || strings.Contains(name, ".") {
-		err := p.unknown("store", name, known)
+		err := p.unknown("store", name, nearest(name, known), known)
 		if name == "redis" || name == "postgres" {
 			err = p.Errf("store %s is not in this build: build it with ./xcaddy.sh --with authsidecar/caddymodule/%s, or write store pebble", name, name)
 		}

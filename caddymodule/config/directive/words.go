@@ -2,7 +2,6 @@ package directive
 
 import (
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -11,7 +10,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
-	"authsidecar/caddymodule/config"
 	"authsidecar/caddymodule/internal/placeholder"
 )
 
@@ -27,6 +25,8 @@ func (p *parser) block(at string, known words, repeatable ...string) error {
 	}
 	defer func(outer string) { p.name = outer }(p.name)
 	p.name = name
+	p.open = append(p.open, openBlock{name: name, line: p.Line(), known: known})
+	defer func() { p.open = p.open[:len(p.open)-1] }()
 	if p.NextArg() {
 		return p.Errf("%s has too many words before its brace: remove the extra ones", name)
 	}
@@ -35,7 +35,10 @@ func (p *parser) block(at string, known words, repeatable ...string) error {
 		word, line := p.Val(), p.Line()
 		read, ok := known[word]
 		if !ok {
-			return p.unknown(name, word, slices.Collect(maps.Keys(known)))
+			return p.unknownWord(word)
+		}
+		if p.closesHere() {
+			return p.Errf("%s: the } after %s must be in a line of its own", name, word)
 		}
 		if first, again := before[word]; again && !slices.Contains(repeatable, word) {
 			return p.Errf("%s: %s is given twice, first in line %s", name, word, first)
@@ -65,16 +68,6 @@ func OpensBlock(d *caddyfile.Dispenser) bool {
 	for next.NextArg() {
 	}
 	return !next.NextLine() && next.Next()
-}
-
-// unknown returns the error for an unknown word, with the known ones.
-func (p *parser) unknown(block, word string, known []string) error {
-	known = slices.Sorted(slices.Values(known))
-	hint := ""
-	if near := config.Nearest(word, known); near != "" {
-		hint = "did you mean " + near + "? "
-	}
-	return p.Errf("%s: unknown word %q: %sknown are %s", block, word, hint, strings.Join(known, ", "))
 }
 
 // next returns the value of a word; example is one for the error.
