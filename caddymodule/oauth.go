@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap"
 
 	"authsidecar/caddymodule/config"
+	"authsidecar/caddymodule/internal/routes"
 	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/jose"
@@ -65,7 +66,7 @@ func (sharedMemory) Destruct() error { return nil }
 func (inst *instance) attemptIP() func(*http.Request) string {
 	var warned sync.Once
 	return func(r *http.Request) string {
-		if observe.IsClaimedIP(r) {
+		if routes.IsClaimedIP(r) {
 			warned.Do(func() {
 				inst.logger.Warn("clients can evade the limit of failed attempts, and have others limited: of X-Forwarded-For the first address counts, which a client can make up; write trusted_proxies_strict beside trusted_proxies",
 					zap.String("issuer", inst.issuer))

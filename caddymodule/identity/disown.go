@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"authsidecar/sessions/bearer"
 	"authsidecar/sessions/forward"
@@ -45,64 +44,4 @@ func DropOverrides(r *http.Request) {
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok && len(original.RawQuery) < before {
 		repl.Set("http.request.orig_uri", original.RequestURI())
 	}
-}
-
-// isHandled reports whether error routes handle the error: those of the server that match the request,
-// or any that surround this handler (possible in JSON, and unknown to a handler). The site's error
-// pages take precedence over ours.
-func (m *Middleware) isHandled(r *http.Request, err error) bool {
-	server, ok := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	if !ok || server == nil {
-		return true
-	}
-	around, known := m.routes.Load(server)
-	if !known {
-		around = handlesErrors(server.Routes)
-		for _, route := range server.NamedRoutes {
-			around = around.(bool) || handlesErrors(caddyhttp.RouteList{*route})
-		}
-		m.routes.Store(server, around)
-	}
-	if around.(bool) || server.Errors == nil {
-		return around.(bool)
-	}
-	probe := server.Errors.WithError(r, err)
-	if original, ok := r.Context().Value(caddyhttp.OriginalRequestCtxKey).(http.Request); ok { // as Caddy restores it
-		probe.Method, probe.URL = original.Method, original.URL
-	}
-	return matchesAny(server.Errors.Routes, probe)
-}
-
-// handlesErrors reports whether any of the routes handles errors.
-func handlesErrors(routes caddyhttp.RouteList) bool {
-	for _, route := range routes {
-		for _, handler := range route.Handlers {
-			if sub, ok := handler.(*caddyhttp.Subroute); ok && (sub.Errors != nil || handlesErrors(sub.Routes)) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// matchesAny reports whether a route has a handler for the request, or may have.
-func matchesAny(routes caddyhttp.RouteList, r *http.Request) bool {
-	for _, route := range routes {
-		match, err := route.MatcherSets.AnyMatchWithError(r)
-		if err != nil {
-			return true
-		}
-		if !match {
-			continue
-		}
-		for _, handler := range route.Handlers {
-			if sub, ok := handler.(*caddyhttp.Subroute); !ok || matchesAny(sub.Routes, r) {
-				return true
-			}
-		}
-		if route.Terminal {
-			return false
-		}
-	}
-	return false
 }

@@ -12,6 +12,7 @@ import (
 
 	"authsidecar/caddymodule/config"
 	"authsidecar/caddymodule/internal/pathpattern"
+	"authsidecar/caddymodule/internal/routes"
 	"authsidecar/caddymodule/observe"
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
@@ -57,8 +58,8 @@ type Middleware struct {
 	signOutPaths PathGuard // paths at which people sign out
 	denied       PathGuard // closed to impersonated sessions
 	nobody       *identity // the anonymous identity
-	routes       sync.Map  // whether routes of a *caddyhttp.Server handle errors
-	seen         sync.Map  // headers that were logged in shadow mode
+	errors       routes.ErrorRoutes
+	seen         sync.Map // headers that were logged in shadow mode
 }
 
 var makerCount atomic.Uint32
@@ -122,7 +123,7 @@ func (m *Middleware) serve(w http.ResponseWriter, r *http.Request, next caddyhtt
 		}
 		return before, next.ServeHTTP(w, r)
 	}
-	observe.Forwarded(r, who.Who)
+	observe.Forwarded(r, who.Who, routes.HasAccessLog)
 	if err := m.setHeaders(r, who); err != nil {
 		return who, m.unavailable(err)
 	}

@@ -119,8 +119,8 @@ func (m *Middleware) answer(w http.ResponseWriter, r *http.Request, f *refusal) 
 	case f.Status == http.StatusServiceUnavailable:
 		header.Set("Retry-After", "1")
 	}
-	if err := caddyhttp.Error(f.Status, f); !f.toLogin && m.isHandled(r, err) {
-		return err
+	if err := caddyhttp.Error(f.Status, f); !f.toLogin && m.errors.Handle(r, err) {
+		return err // the site's error pages take precedence over ours
 	}
 	defer httpapi.LeaveBody(w, r)()
 	if f.toLogin {

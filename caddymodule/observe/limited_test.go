@@ -6,7 +6,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
@@ -16,7 +15,7 @@ func TestLimited_IsOneWarningAtATimeWithTheAddressAndTheClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zapcore.WarnLevel)
 		r := &Reporter{issuer: "https://app.example.com", logger: zap.New(core)}
-		ctx := context.WithValue(t.Context(), caddyhttp.VarsCtxKey, map[string]any{caddyhttp.ClientIPVarKey: "192.0.2.1"})
+		ctx := context.WithValue(t.Context(), varsKey, map[string]any{clientIPVar: "192.0.2.1"})
 		for range 100 {
 			r.Limited(ctx, "gateway")
 		}

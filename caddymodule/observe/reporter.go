@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -189,16 +186,6 @@ func (r *Reporter) Banner(outcome banner.Outcome) {
 // ClientIP returns the address of the client, determined by Caddy's trusted_proxies.
 func ClientIP(r *http.Request) string { return clientIP(r.Context()) }
 
-// IsClaimedIP reports whether the client may have made that address up: a trusted proxy appends the
-// address it knows to X-Forwarded-For, and without trusted_proxies_strict Caddy uses the beginning,
-// which the client may have sent.
-func IsClaimedIP(r *http.Request) bool {
-	server, _ := r.Context().Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
-	return trusted && server != nil && server.TrustedProxiesStrict == 0 &&
-		slices.ContainsFunc(server.ClientIPHeaders, func(name string) bool { return strings.EqualFold(name, "X-Forwarded-For") })
-}
-
 // RequestID returns the UUID that Caddy gives a request, {http.request.uuid}. Reading it also adds
 // it to the access log as "uuid", so it is read only when a request is refused.
 func RequestID(r *http.Request) string { return requestID(r.Context()) }
@@ -213,6 +200,6 @@ func requestID(ctx context.Context) string {
 }
 
 func clientIP(ctx context.Context) string {
-	ip, _ := caddyhttp.GetVar(ctx, caddyhttp.ClientIPVarKey).(string)
+	ip, _ := variable(ctx, clientIPVar).(string)
 	return ip
 }

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 	"go.uber.org/zap"
@@ -36,13 +35,15 @@ const summaryVar = "auth_sessions.summary"
 // newSummary begins the summary of a request.
 func newSummary(r *http.Request) *summary {
 	s := new(summary)
-	caddyhttp.SetVar(r.Context(), summaryVar, s)
+	if vars, ok := r.Context().Value(varsKey).(map[string]any); ok {
+		vars[summaryVar] = s
+	}
 	return s
 }
 
 // summaryOf returns the summary of the request with that context; nil if there is none.
 func summaryOf(ctx context.Context) *summary {
-	s, _ := caddyhttp.GetVar(ctx, summaryVar).(*summary)
+	s, _ := variable(ctx, summaryVar).(*summary)
 	return s
 }
 
@@ -114,7 +115,7 @@ func (s *summary) write(r *http.Request) {
 const logField = "auth_sessions"
 
 func (s *summary) log(r *http.Request) {
-	if fields, ok := r.Context().Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
+	if fields, ok := r.Context().Value(logFieldsKey).(logFields); ok {
 		fields.Set(zap.Field{Key: logField, Type: zapcore.InlineMarshalerType, Interface: s})
 	}
 }
@@ -169,10 +170,10 @@ func Arrived(r *http.Request) {
 }
 
 // Forwarded reports that a request is forwarded to the app, with the session's identity; nil if it
-// is anonymous.
-func Forwarded(r *http.Request, who *forward.Who) {
+// is anonymous. logged reports whether its server has an access log.
+func Forwarded(r *http.Request, who *forward.Who, logged func(*http.Request) bool) {
 	s := summaryOf(r.Context())
-	if s == nil && (who == nil || !logged(r.Context())) {
+	if s == nil && (who == nil || !logged(r)) {
 		return
 	}
 	if who == nil {
@@ -180,12 +181,6 @@ func Forwarded(r *http.Request, who *forward.Who) {
 	} else {
 		s.end(r, "forwarded", who)
 	}
-}
-
-// logged reports whether the server has an access log.
-func logged(ctx context.Context) bool {
-	server, ok := ctx.Value(caddyhttp.ServerCtxKey).(*caddyhttp.Server)
-	return !ok || server == nil || server.Logs != nil
 }
 
 // Refused reports why a request is not forwarded to the app, with the session's identity; nil if it

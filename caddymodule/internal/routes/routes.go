@@ -1,4 +1,5 @@
-// Package routes examines the configured routes of Caddy's HTTP app, provisioned or not.
+// Package routes examines the configured routes of Caddy's HTTP app, provisioned or not, and the
+// server of a request.
 package routes
 
 import (

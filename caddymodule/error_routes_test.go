@@ -1,12 +1,16 @@
-package identity
+package caddymodule_test
 
 import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"authsidecar/caddymodule/internal/routes"
 )
 
 // An answering handler ends a request.
@@ -27,7 +31,7 @@ func route(handlers ...caddyhttp.MiddlewareHandler) caddyhttp.Route {
 	return caddyhttp.Route{Handlers: handlers}
 }
 
-func routeOf(matcher any) caddyhttp.Route {
+func routeWith(matcher any) caddyhttp.Route {
 	r := route()
 	r.MatcherSets = caddyhttp.MatcherSets{{matcher}}
 	return r
@@ -41,7 +45,7 @@ func TestRefusals_AreLeftToErrorRoutesThatTakeThem(t *testing.T) {
 	catching := &caddyhttp.Subroute{Errors: &caddyhttp.HTTPErrorConfig{}}
 	ending := route(subroute())
 	ending.Terminal = true
-	posts := routeOf(caddyhttp.MatchMethod{http.MethodPost})
+	posts := routeWith(caddyhttp.MatchMethod{http.MethodPost})
 	named := route(catching)
 	for _, c := range []struct {
 		name   string
@@ -52,11 +56,11 @@ func TestRefusals_AreLeftToErrorRoutesThatTakeThem(t *testing.T) {
 	}{
 		{name: "there are none"},
 		{name: "one for every error", errors: caddyhttp.RouteList{route()}, caught: true},
-		{name: "one for the path that was asked for", errors: caddyhttp.RouteList{routeOf(caddyhttp.MatchPath{"/asked"})}, caught: true},
-		{name: "one for the path that it was rewritten to", errors: caddyhttp.RouteList{routeOf(caddyhttp.MatchPath{"/rewritten"})}},
+		{name: "one for the path that was asked for", errors: caddyhttp.RouteList{routeWith(caddyhttp.MatchPath{"/asked"})}, caught: true},
+		{name: "one for the path that it was rewritten to", errors: caddyhttp.RouteList{routeWith(caddyhttp.MatchPath{"/rewritten"})}},
 		{name: "one for another method", errors: caddyhttp.RouteList{posts}},
 		{name: "one for another method, and one for every error", errors: caddyhttp.RouteList{posts, route()}, caught: true},
-		{name: "one that cannot tell", errors: caddyhttp.RouteList{routeOf(unsure{})}, caught: true},
+		{name: "one that cannot tell", errors: caddyhttp.RouteList{routeWith(unsure{})}, caught: true},
 		{name: "one without a handler", errors: caddyhttp.RouteList{{}}},
 		{name: "one inside another", errors: caddyhttp.RouteList{route(subroute(route()))}, caught: true},
 		{name: "one inside another, for another method", errors: caddyhttp.RouteList{route(subroute(posts))}},
@@ -71,14 +75,14 @@ func TestRefusals_AreLeftToErrorRoutesThatTakeThem(t *testing.T) {
 		if c.errors != nil {
 			server.Errors = &caddyhttp.HTTPErrorConfig{Routes: c.errors}
 		}
-		r := arriving(t, "/asked")
-		r = r.WithContext(context.WithValue(r.Context(), caddyhttp.ServerCtxKey, server))
-		original := http.Request{Method: http.MethodGet, URL: requestOf("/asked", nil).URL}
-		r = r.WithContext(context.WithValue(r.Context(), caddyhttp.OriginalRequestCtxKey, original))
-		r.URL = requestOf("/rewritten", nil).URL
-		m := new(Middleware)
+		original := httptest.NewRequest(http.MethodGet, "/asked", nil)
+		r := httptest.NewRequest(http.MethodGet, "/rewritten", nil)
+		for key, value := range map[caddy.CtxKey]any{caddy.ReplacerCtxKey: caddy.NewReplacer(), caddyhttp.ServerCtxKey: server, caddyhttp.OriginalRequestCtxKey: *original} {
+			r = r.WithContext(context.WithValue(r.Context(), key, value))
+		}
+		var known routes.ErrorRoutes
 		for range 2 { // the second time from memory
-			if got := m.isHandled(r, errors.New("refused")); got != c.caught {
+			if got := known.Handle(r, errors.New("refused")); got != c.caught {
 				t.Errorf("%s: caught %t", c.name, got)
 			}
 		}
@@ -87,7 +91,7 @@ func TestRefusals_AreLeftToErrorRoutesThatTakeThem(t *testing.T) {
 
 // Where nobody can tell what the server does with errors, it decides.
 func TestRefusals_AreLeftToAServerThatIsUnknown(t *testing.T) {
-	if !new(Middleware).isHandled(requestOf("/", nil), errors.New("refused")) {
+	if !new(routes.ErrorRoutes).Handle(httptest.NewRequest(http.MethodGet, "/", nil), errors.New("refused")) {
 		t.Error("the answer is ours")
 	}
 }
