@@ -27,7 +27,7 @@ func init() {
 			store:    storeRedis(t, server.Addr(), engineName()),
 			stop:     server.Kill,
 			start:    func() { server.Begin(t) },
-			cutFeeds: func() { server.CLI(t, "CLIENT", "KILL", "TYPE", "pubsub") },
+			cutFeeds: func() { server.Do(t, "CLIENT", "KILL", "TYPE", "pubsub") },
 		}
 	}
 	engines["redis cluster"] = func(t *testing.T, own bool) *engine {
@@ -49,7 +49,7 @@ func init() {
 			store:    store(c),
 			stop:     each((*redistest.Server).Kill),
 			start:    each(func(node *redistest.Server) { node.Begin(t) }),
-			cutFeeds: each(func(node *redistest.Server) { node.CLI(t, "CLIENT", "KILL", "TYPE", "pubsub") }),
+			cutFeeds: each(func(node *redistest.Server) { node.Do(t, "CLIENT", "KILL", "TYPE", "pubsub") }),
 		}
 	}
 }

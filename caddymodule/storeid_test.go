@@ -42,7 +42,7 @@ func TestStoreID_AnEmptiedServerRefusesTheTokensOfBefore(t *testing.T) {
 	for name, start := range map[string]func(t *testing.T) (store string, empty func()){
 		"redis": func(t *testing.T) (string, func()) {
 			server := redistest.Start(t)
-			return storeRedis(t, server.Addr(), engineName()), func() { server.CLI(t, "FLUSHALL") }
+			return storeRedis(t, server.Addr(), engineName()), func() { server.Do(t, "FLUSHALL") }
 		},
 		"postgres": func(t *testing.T) (string, func()) {
 			server, schema := sharedPostgres.Get(t), engineName()

@@ -27,7 +27,7 @@ func bench(b *testing.B) (*redistest.Server, *Store) {
 func floor(b *testing.B, srv *redistest.Server, rate float64, sc *script, key string, args ...string) {
 	b.Helper()
 	b.StopTimer()
-	sha := strings.TrimSpace(srv.CLI(b, "SCRIPT", "LOAD", sc.text))
+	sha := strings.TrimSpace(srv.Do(b, "SCRIPT", "LOAD", sc.text))
 	all := append([]string{"-c", strconv.Itoa(sharedtest.Clients), "-n", "100000", "-r", "1000000000", "--csv", "EVALSHA", sha, "1", key}, args...)
 	out := srv.Bench(b, all...)
 	lines := strings.Split(strings.TrimSpace(out), "\n")

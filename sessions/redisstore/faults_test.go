@@ -44,7 +44,7 @@ func TestScriptsAreLoadedAgainAfterAFlush(t *testing.T) {
 					nodes = cluster(t).Masters(t)
 				}
 				for _, node := range nodes {
-					node.CLI(t, "SCRIPT", "FLUSH")
+					node.Do(t, "SCRIPT", "FLUSH")
 				}
 			}
 			l.WantKept(t, s)
@@ -63,7 +63,7 @@ func TestATokenAheadOfARestoredDumpEndsItsSession(t *testing.T) {
 	srv := redistest.Start(t)
 	s := openStore(t, Options{URL: srv.URL(0)})
 	row := sharedtest.Create(t, s, sharedtest.Row("one", s.Now()))
-	srv.CLI(t, "SAVE")
+	srv.Do(t, "SAVE")
 	present := func(p *sessions.Presented, fresh *sessions.Fresh) (out sessions.Outcome, row sessions.Session) {
 		rules := sessions.Rotation{Permit: func(*sessions.Session) error { return nil }}
 		row, _, rotated, err := s.Rotate(ctx(), p, fresh)

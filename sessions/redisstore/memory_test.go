@@ -70,7 +70,7 @@ func bytesPerSession(t testing.TB, n int) (bytes, payload float64) {
 
 func usedMemory(t testing.TB, srv *redistest.Server) int64 {
 	t.Helper()
-	for line := range strings.Lines(srv.CLI(t, "INFO", "memory")) {
+	for line := range strings.Lines(srv.Do(t, "INFO", "memory")) {
 		if text, found := strings.CutPrefix(strings.TrimSpace(line), "used_memory:"); found {
 			n, err := strconv.ParseInt(text, 10, 64)
 			if err != nil {

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) { servertest.Main(m) }
 func TestMustExist_MakesNothing(t *testing.T) {
 	made := openStore(t, Options{})
 	sharedtest.Create(t, made, sharedtest.Row("one", made.Now()))
-	names := func() string { return server(t).CLI(t, "KEYS", "*") }
+	names := func() string { return server(t).Do(t, "KEYS", "*") }
 	before := names()
 	_, err := Open(ctx(), Options{URL: server(t).URL(0), Prefix: newPrefix(), MustExist: true})
 	if !errors.Is(err, sessions.ErrNoStore) {

@@ -46,7 +46,7 @@ func TestAUserNeedsNoMoreThanTheDocumentedRights(t *testing.T) {
 			prefix := newPrefix()
 			words := strings.Fields(strings.NewReplacer("//", "", defaultPrefix, prefix).Replace(rights))
 			for _, node := range nodes {
-				node.CLI(t, append([]string{"ACL", "SETUSER", "sidecar", "reset", "on", ">" + password}, words...)...)
+				node.Do(t, append([]string{"ACL", "SETUSER", "sidecar", "reset", "on", ">" + password}, words...)...)
 			}
 			log := new(bytes.Buffer)
 			s := openStore(t, Options{URL: redistest.URL(nodes[0].Port, "sidecar", "wrong", 0), Password: password, Prefix: prefix, Log: slog.New(slog.NewTextHandler(log, nil))})
@@ -181,7 +181,7 @@ func TestAServerThatIsFullSaysSo(t *testing.T) {
 	srv := redistest.Start(t)
 	s := openStore(t, Options{URL: srv.URL(0)})
 	row := sharedtest.Create(t, s, sharedtest.Row("one", s.Now()))
-	srv.CLI(t, "CONFIG", "SET", "maxmemory", "1")
+	srv.Do(t, "CONFIG", "SET", "maxmemory", "1")
 	err := sharedtest.CreateErr(s, sharedtest.Row("two", s.Now()))
 	sharedtest.WantUnavailable(t, "Create", err)
 	_, _, err = s.Revoke(ctx(), row.Key(), sessions.EndRevoked)
@@ -189,7 +189,7 @@ func TestAServerThatIsFullSaysSo(t *testing.T) {
 	if now := sharedtest.Get(t, s, row.Key()); !now.RevokedAt.IsZero() {
 		t.Error("it was revoked, and that was not reported")
 	}
-	srv.CLI(t, "CONFIG", "SET", "maxmemory", "0")
+	srv.Do(t, "CONFIG", "SET", "maxmemory", "0")
 	if _, ended, err := s.Revoke(ctx(), row.Key(), sessions.EndRevoked); !ended || err != nil {
 		t.Errorf("with room again: %t, %v", ended, err)
 	}
@@ -234,7 +234,7 @@ func TestAClusterFailsOverUnderLoad(t *testing.T) {
 			return fmt.Errorf("%d masters", n)
 		}
 		for _, node := range c.Masters(t) {
-			if info := node.CLI(t, "CLUSTER", "INFO"); !strings.Contains(info, "cluster_state:ok") {
+			if info := node.Do(t, "CLUSTER", "INFO"); !strings.Contains(info, "cluster_state:ok") {
 				return errors.New(info)
 			}
 		}

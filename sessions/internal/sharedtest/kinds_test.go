@@ -94,7 +94,7 @@ var (
 			return srv, srv.Port
 		},
 		Busy:     redisstore.ErrBusy,
-		CutFeeds: func(t testing.TB) { redis.Get(t).CLI(t, "CLIENT", "KILL", "TYPE", "pubsub") },
+		CutFeeds: func(t testing.TB) { redis.Get(t).Do(t, "CLIENT", "KILL", "TYPE", "pubsub") },
 	}
 	ofRedisCluster = &storeKind{
 		Open: func(t testing.TB, o options) Store {

@@ -1,7 +1,6 @@
 package redistest
 
 import (
-	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -60,10 +59,7 @@ func (s *Server) Begin(t testing.TB) {
 	t.Helper()
 	s.Process = servertest.Launch(t, nil, s.dir, find(t, "redis-server"), append([]string{s.conf}, s.args...)...)
 	s.WaitReady(t, func() error {
-		out, err := s.cli("PING")
-		if err == nil && !strings.HasPrefix(out, "PONG") {
-			err = errors.New(out) // it loads its data
-		}
+		_, err := s.do("PING") // it may load its data
 		return err
 	})
 }
@@ -74,8 +70,8 @@ func find(t testing.TB, name string) string {
 	return servertest.Find(t, "redis-server", name)
 }
 
-// Kill ends the server that runs then with all that it has in memory.
-func (s *Server) Kill() { s.Process.Kill() }
+// Kill ends the server that runs then with all that it has in memory. It has no children.
+func (s *Server) Kill() { s.End(syscall.SIGKILL) }
 
 // Stop ends the server as an operator does.
 func (s *Server) Stop() { s.End(syscall.SIGTERM) }
@@ -96,23 +92,6 @@ func URL(port int, user, password string, database int) string {
 		Path: "/" + strconv.Itoa(database),
 	}
 	return u.String()
-}
-
-// CLI runs redis-cli and returns what it says.
-func (s *Server) CLI(t testing.TB, args ...string) string {
-	t.Helper()
-	out, err := s.cli(args...)
-	if err != nil {
-		t.Fatalf("redis-cli: %v: %s", err, out)
-	}
-	return strings.TrimSuffix(out, "\n")
-}
-
-func (s *Server) cli(args ...string) (string, error) {
-	cmd := exec.Command("redis-cli", append([]string{"-h", "127.0.0.1", "-p", strconv.Itoa(s.Port)}, args...)...)
-	cmd.Env = append(os.Environ(), "REDISCLI_AUTH="+Password)
-	out, err := cmd.CombinedOutput()
-	return string(out), err
 }
 
 // Bench runs redis-benchmark and returns what it says.
