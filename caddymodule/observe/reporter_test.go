@@ -2,14 +2,18 @@ package observe
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
 
+	"authsidecar/sessions"
+	"authsidecar/sessions/event"
 	"authsidecar/sessions/logoutapi"
 )
 
@@ -40,5 +44,36 @@ func TestHeard_RemembersTheLastEventOfEachIssuer(t *testing.T) {
 	}
 	if logs.Len() != 4 {
 		t.Errorf("%d lines: %v", logs.Len(), logs.All())
+	}
+}
+
+// Before makes a record only if somebody looks at it: a handler of the event, or a required audit.
+func TestBefore_MakesNoRecordThatNobodyReads(t *testing.T) {
+	ctx, err := caddy.ProvisionContext(&caddy.Config{StorageRaw: json.RawMessage(`{"module": "file_system", "root": "` + t.TempDir() + `"}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := newEvents(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &Reporter{audit: new(auditor), events: e}
+	before := func(kind event.Kind) float64 {
+		s := &sessions.Session{ID: "s1", UserID: "alice", IP: "192.0.2.1"}
+		return testing.AllocsPerRun(100, func() {
+			if err := r.Before(t.Context(), kind, s); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	for _, kind := range []event.Kind{event.Created, event.Opened, event.Refreshed} {
+		r.audit.required = false
+		if got := before(kind); got != 0 {
+			t.Errorf("%s: %v allocations", kind, got)
+		}
+		r.audit.required = true
+		if before(kind) == 0 {
+			t.Errorf("%s: there is no record for a required audit", kind)
+		}
 	}
 }
