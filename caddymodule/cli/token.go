@@ -89,15 +89,15 @@ func (m *tokenMaker) make(now time.Time) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("--key %s is not a private key: %w; make one with: caddy auth-sessions keygen --output %s", m.key, err, m.key)
 	}
-	header := map[string]string{"alg": string(key.Algorithm()), "kid": key.ID()}
-	if m.typ != "none" {
-		header["typ"] = m.typ
+	typ := m.typ
+	if typ == "none" {
+		typ = ""
 	}
-	rawHeader, err := json.Marshal(header)
+	header, err := key.Header(typ)
 	if err != nil {
-		return "", fmt.Errorf("writing the header: %w", err)
+		return "", err
 	}
-	token, err := key.Sign(rawHeader, claims)
+	token, err := key.Sign(header, claims)
 	if err != nil {
 		return "", fmt.Errorf("signing the token: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"encoding/asn1"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"math/big"
 	"sync"
@@ -118,6 +119,15 @@ func (k *PrivateKey) Public() *Key { return k.public }
 // JWK returns the key as a JWK, including its private members, kid, alg and use. Whoever has it can
 // sign.
 func (k *PrivateKey) JWK() ([]byte, error) { return k.public.write(k.signer()) }
+
+// Header returns a header for Sign with the type of the token ("typ"); "" leaves that out.
+func (k *PrivateKey) Header(typ string) ([]byte, error) {
+	return json.Marshal(struct {
+		Algorithm Algorithm `json:"alg"`
+		KeyID     string    `json:"kid"`
+		Type      string    `json:"typ,omitempty"`
+	}{k.Algorithm(), k.ID(), typ})
+}
 
 // Sign returns the compact JWS over exactly these bytes (RFC 7515 section 3.1), which it does not
 // check. All signatures except those of PS* are deterministic.

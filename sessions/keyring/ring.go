@@ -2,7 +2,6 @@ package keyring
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -66,9 +65,9 @@ func (r *Ring) Set(records []Record) error {
 	}
 	keys := make([]SigningKey, len(records))
 	for i, record := range records {
-		header, err := headerOf(record.Key, r.typ)
+		header, err := record.Key.Header(r.typ)
 		if err != nil {
-			return err
+			return fmt.Errorf("serialising token header: %w", err)
 		}
 		keys[i] = SigningKey{From: record.From, private: record.Key, header: header}
 	}
@@ -184,9 +183,9 @@ func (k *SigningKey) Sign(claims []byte) (string, error) { return k.sign(k.heade
 
 // SignAs is Sign with another type ("typ" header) than the ring's.
 func (k *SigningKey) SignAs(typ string, claims []byte) (string, error) {
-	header, err := headerOf(k.private, typ)
+	header, err := k.private.Header(typ)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("serialising token header: %w", err)
 	}
 	return k.sign(header, claims)
 }
@@ -197,17 +196,4 @@ func (k *SigningKey) sign(header, claims []byte) (string, error) {
 		return "", fmt.Errorf("signing token: %w", err)
 	}
 	return token, nil
-}
-
-// headerOf returns the header of tokens that the key signs.
-func headerOf(key *jose.PrivateKey, typ string) ([]byte, error) {
-	header, err := json.Marshal(struct {
-		Alg  string `json:"alg"`
-		Kid  string `json:"kid"`
-		Type string `json:"typ"`
-	}{string(key.Algorithm()), key.ID(), typ})
-	if err != nil {
-		return nil, fmt.Errorf("serialising token header: %w", err)
-	}
-	return header, nil
 }

@@ -186,7 +186,7 @@ func (p *Provider) idToken(f *flow) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	header, err := json.Marshal(map[string]string{"alg": string(p.Key.Algorithm()), "kid": p.Key.ID(), "typ": "JWT"})
+	header, err := p.Key.Header("JWT")
 	if err != nil {
 		return "", err
 	}
