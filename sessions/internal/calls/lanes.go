@@ -71,14 +71,15 @@ func (l *Lanes) Exclusive(ctx context.Context, hash uint32) (*Claim, error) {
 		c = &Claim{lanes: l, on: hash, lane: make(Lane, 1)}
 		l.claims[hash] = c
 	}
-	c.calls++
-	full := c.calls > 1+l.each
-	l.mu.Unlock()
-	err := l.busy
+	full := c.calls > l.each
 	if !full {
-		err = l.enter(ctx, c.lane, l.queued)
+		c.calls++
 	}
-	if err != nil {
+	l.mu.Unlock()
+	if full {
+		return nil, l.busy
+	}
+	if err := l.enter(ctx, c.lane, l.queued); err != nil {
 		c.drop()
 		return nil, err
 	}
