@@ -89,13 +89,14 @@ func (p *parser) check() error {
 // located returns an error with the line of the word that it is about, or else of the block which
 // that stands in; nil for none.
 func (p *parser) located(at string, err error) error {
-	for err != nil {
-		if d, ok := p.marks[at]; ok {
-			return d.WrapErr(err)
-		}
+	if err == nil {
+		return nil
+	}
+	d, ok := p.marks[at]
+	for ; !ok && at != ""; d, ok = p.marks[at] {
 		at = at[:max(strings.LastIndexByte(at, '.'), 0)]
 	}
-	return nil
+	return d.WrapErr(err)
 }
 
 func (p *parser) directive() error {
