@@ -78,7 +78,7 @@ func (inst *instance) refusedMend(reason bearer.Reason, issuer string) string {
 	case reason == bearer.ReasonUnknownIssuer && issuer != "":
 		return "requests of the app are made with access tokens of this site; to accept those of trusted issuers too, write: identity { accept callers }"
 	default:
-		return explain.Mend(reason)
+		return explain.Mends[reason]
 	}
 }
 

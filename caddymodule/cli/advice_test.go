@@ -86,7 +86,7 @@ func adviceCases(t *testing.T, provider *sidecartest.IDP) []adviceCase {
 		{bearer.ReasonKind, with(map[string]any{"events": map[string]any{}}), "", "events", false},
 		{bearer.ReasonIDToken, with(map[string]any{"token_use": "id"}), "", "token_use", true},
 		{bearer.ReasonIDTokenAge, with(map[string]any{"typ": "ID", "iat": now - 7000}), "id_tokens", "issued 1h", true},
-		{bearer.ReasonIDTokenAge, signed(`{"alg":"ES256","kid":"`+kid+`"}`, strings.Replace(claims, "}", `,"iat":`+jsonOf(now-7000)+`}`, 1)), "id_tokens", "does not say that it is an ID token", true}, // Dex
+		{bearer.ReasonIDTokenAge, signed(`{"alg":"ES256","kid":"`+kid+`"}`, strings.Replace(claims, "}", `,"iat":`+jsonOf(now-7000)+`}`, 1)), "id_tokens", "not marked as an ID token", true}, // Dex
 		{bearer.ReasonIDTokenAge, with(map[string]any{"typ": "ID", "iat": nil}), "id_tokens", "iat is nothing", false},
 		{bearer.ReasonIDTokenAge, with(map[string]any{"typ": "ID", "iat": now - 90000}), "id_tokens", "iat", false},
 		{bearer.ReasonBound, with(map[string]any{"cnf": map[string]any{"jkt": "x"}}), "", "cnf", false},
@@ -100,8 +100,8 @@ func adviceCases(t *testing.T, provider *sidecartest.IDP) []adviceCase {
 		{bearer.ReasonAudience, with(map[string]any{"azp": "spa", "typ": "ID"}), "id_tokens", `"spa" (azp)`, true},
 		{bearer.ReasonAudience, with(map[string]any{"aud": []any{sidecartest.Audience, "x"}, "typ": "ID"}), "id_tokens", "azp", false},
 		{bearer.ReasonNoExpiry, with(map[string]any{"exp": nil}), "", "exp", false},
-		{bearer.ReasonExpired, with(map[string]any{"exp": now - 3600}), "", "over since 1h", false},
-		{bearer.ReasonLifetime, with(map[string]any{"exp": now + 89*86400 + 43200}), "", "good for 89d1", true},
+		{bearer.ReasonExpired, with(map[string]any{"exp": now - 3600}), "", "it expired 1h", false},
+		{bearer.ReasonLifetime, with(map[string]any{"exp": now + 89*86400 + 43200}), "", "valid for another 89d1", true},
 		{bearer.ReasonLifetime, with(map[string]any{"exp": now + 20*366*86400}), "", "10 years", false},
 		{bearer.ReasonNotYet, with(map[string]any{"nbf": now + 3600}), "", "nbf", false},
 		{bearer.ReasonSubject, with(map[string]any{"sub": nil, "oid": "690222be"}), "", `oid "690222be"`, true},
@@ -131,7 +131,7 @@ func TestExplain_EachAdviceWorksOrSaysWhyNothingCan(t *testing.T) {
 	site := provider.Site(s, "http://localhost:1", "")
 	s.Write("jwks.json", twoKeys(t, provider))
 	missing := make(map[bearer.Reason]bool)
-	for _, reason := range why.Reasons() {
+	for reason := range why.Mends {
 		missing[reason] = true
 	}
 	delete(missing, bearer.ReasonSession) // of our own tokens alone

@@ -182,7 +182,7 @@ func TestExplain_TellsWhichRuleWouldHold(t *testing.T) {
 		{"by a claim", provider.Token("dora", map[string]any{"dept": "support"}), []string{"--user", "alice", "--reason", "x"}, "claim dept support", "", "claim dept support "},
 		{"by a client", ops, []string{"--user", "alice", "--reason", "x", "--client", "console"}, byClient, "", byClient + " "},
 		{"by a client, without it", ops, []string{"--user", "alice", "--reason", "x"}, "", "no rule allows it", ""},
-		{"another client, for no reason", desk, []string{"--user", "alice", "--reason", "x", "--client", "other"}, "", "another client needs a rule", "scope sessions:impersonate "},
+		{"another client, for no reason", desk, []string{"--user", "alice", "--reason", "x", "--client", "other"}, "", "another client requires a rule", "scope sessions:impersonate "},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -57,12 +57,12 @@ func (s *Site) advise(reason bearer.Reason, made *bearer.Explanation, now time.T
 		return advice{mend: MendOwn(reason)}
 	}
 	if reason == bearer.ReasonAlgorithm && isUnsigned(s.token) {
-		return advice{mend: "let the issuer sign it: a token of alg none is not signed, and none such is ever accepted"}
+		return advice{mend: "have the issuer sign it: a token with alg none is not signed, and is never accepted"}
 	}
 	adviser := advisers[reason]
 	forged := slices.ContainsFunc(made.Steps, func(step bearer.Step) bool { return step.Check == bearer.CheckSignature && step.Err != nil })
 	if adviser == nil || made.Claims == nil && reason != bearer.ReasonUnknownIssuer || forged {
-		return advice{mend: Mend(reason)}
+		return advice{mend: Mends[reason]}
 	}
 	return adviser(&refusal{s, made, s.trusted(made), now})
 }
@@ -100,26 +100,26 @@ func with(word string, list []string, more string) []string {
 func (r *refusal) issuer() advice {
 	iss, ok := r.Claims["iss"].(string)
 	if !ok {
-		return advice{mend: "let the issuer add iss: without it, nothing says whose keys to try"}
+		return advice{mend: "have the issuer add iss: without it, it is unknown whose keys to use"}
 	}
 	for _, t := range r.Trusted {
 		if !isSpelling(iss, t.Issuer) {
 			continue
 		}
 		if other, ok := asOther(r.keysErr[t.Name]); ok && other.Name == iss {
-			return advice{mend: fmt.Sprintf("that is how the issuer calls itself; write it so, in place of %s:", t.Name), lines: line("trust", iss)}
+			return advice{mend: fmt.Sprintf("that is what the issuer calls itself; write that in place of %s:", t.Name), lines: line("trust", iss)}
 		}
 		return advice{
-			mend:  fmt.Sprintf("iss is another spelling of %s, and is compared byte for byte. If both are of the same issuer and keys, write into its trust block:", t.Name),
+			mend:  fmt.Sprintf("iss is another spelling of %s, but must match exactly. If both are the same issuer with the same keys, add to its trust block:", t.Name),
 			lines: with("issuers", t.Issuers, iss),
 		}
 	}
 	means := audienceOf(r.Claims, bearer.Issuer{})
 	if !strings.HasPrefix(iss, "https://") || means == nil || line(iss) == nil {
-		return advice{mend: "get a token of an issuer that a trust block names; or, if this one is yours, trust it, with jwks for where its keys are and audience for what its tokens are for"}
+		return advice{mend: "get a token of an issuer that a trust block names; or, if this one is yours, add a trust block for it, with jwks for the URL of its keys and audience for the audience of its tokens"}
 	}
 	return advice{
-		mend:  "get a token of an issuer that a trust block names; or, if this one is yours and what its tokens are for is this app, add the block that follows (rules then say from which issuer, and users stands in the block of whom allow self is for; add jwks if it has no discovery document):",
+		mend:  "get a token of an issuer that a trust block names; or, if this one is yours and its audience is this app, add the following block (rules must then name their issuer with from, and users goes into the block of the issuer that allow self is for; add jwks if it has no discovery document):",
 		lines: append(append([]string{"trust " + iss + " {"}, means...), "}"),
 	}
 }
@@ -143,12 +143,12 @@ func (r *refusal) key() advice {
 	}
 	if named := r.of.Accepts.Algorithms; len(named) > 0 && !slices.Contains(named, alg) {
 		return advice{
-			mend:  fmt.Sprintf("it is signed with %s, which algorithms leaves out. If the issuer means to, write:", alg),
+			mend:  fmt.Sprintf("it is signed with %s, which is not among the configured algorithms. If that is what the issuer uses, write:", alg),
 			lines: with("algorithms", r.of.Algorithms, string(alg)),
 		}
 	}
 	if isSecret(r.of) {
-		return advice{mend: fmt.Sprintf("it is signed with %s, and the trust block has a shared secret alone: say where the public keys are, by jwks or key", alg)}
+		return advice{mend: fmt.Sprintf("it is signed with %s, but the trust block has only a shared secret: set the public keys with jwks or key", alg)}
 	}
 	return advice{mend: fmt.Sprintf("its key is %s, which the issuer does not have. To fetch new keys, run caddy auth-sessions keys --refresh; a key file must contain it; if the issuer's keys are elsewhere, set their URL with jwks", keyName(r.Header))}
 }
@@ -156,7 +156,7 @@ func (r *refusal) key() advice {
 // sharedSecret returns advice for a token that is signed with a secret.
 func (r *refusal) sharedSecret(alg jose.Algorithm) advice {
 	if r.of.Secret == nil && !isSecret(r.of) {
-		mend := fmt.Sprintf("it is signed with a secret (%s), which whoever verifies it could sign with too. Best let the issuer sign with a key pair; or put the secret into the environment, and write:", alg)
+		mend := fmt.Sprintf("it is signed with a secret (%s), with which everybody who can verify it can also sign. Preferably have the issuer sign with a key pair; or put the secret into the environment, and write:", alg)
 		return advice{mend: mend, lines: append([]string{"secret {env.IDP_SECRET}"}, r.secretAlgorithms(alg)...)}
 	}
 	return advice{mend: fmt.Sprintf("the secret is not for %s. If the issuer signs with that, write:", alg), lines: r.secretAlgorithms(alg)}

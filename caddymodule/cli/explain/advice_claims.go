@@ -22,18 +22,18 @@ func (r *refusal) audience() advice {
 	case slices.ContainsFunc(list, func(name string) bool { return slices.Contains(r.of.Audiences, name) }): // an ID token
 		azp, _ := r.Claims["azp"].(string)
 		if azp == "" {
-			return advice{mend: "it is an ID token for several audiences: let the issuer name its client in azp"}
+			return advice{mend: "it is an ID token for several audiences: have the issuer name its client in azp"}
 		}
 		return advice{
 			mend:  fmt.Sprintf("it is an ID token for the client %q (azp). If that is an app of yours, write:", azp),
 			lines: with("audience", r.of.Audiences, azp),
 		}
 	case ok && len(list) > 0 && list[0] != "":
-		return advice{mend: fmt.Sprintf("its audience (aud) is %s. Ask the issuer for a token for our audience; or, if this one names only this app, write:", claimText(aud)), lines: lines}
+		return advice{mend: fmt.Sprintf("its audience (aud) is %s. Ask the issuer for a token for our audience; or, if this one means only this app, write:", claimText(aud)), lines: lines}
 	case lines != nil:
-		return advice{mend: "it has no audience (aud), and names its client elsewhere. Best let the issuer put our audience into it; or, if that client is an app of yours, write:", lines: lines}
+		return advice{mend: "it has no audience (aud), but names its client in another claim. Preferably have the issuer add our audience; or, if that client is an app of yours, write:", lines: lines}
 	default:
-		return advice{mend: fmt.Sprintf("let the issuer put our audience into it: its aud is %s, and nothing else says what it is for", claimText(aud))}
+		return advice{mend: fmt.Sprintf("have the issuer add our audience: its aud is %s, and no other claim says what it is for", claimText(aud))}
 	}
 }
 
@@ -44,25 +44,25 @@ func (r *refusal) claims() advice {
 		case int64, float64:
 		default:
 			if has {
-				return advice{mend: fmt.Sprintf("let the issuer write %s as a number of seconds (RFC 7519 section 2): it is %s", name, claimText(value))}
+				return advice{mend: fmt.Sprintf("have the issuer write %s as a number of seconds (RFC 7519 section 2): it is %s", name, claimText(value))}
 			}
 		}
 	}
 	for _, name := range []string{"client_id", "azp"} {
 		if value, has := r.Claims[name]; has {
 			if _, ok := value.(string); !ok {
-				return advice{mend: fmt.Sprintf("let the issuer write %s as text: it is %s", name, claimText(value))}
+				return advice{mend: fmt.Sprintf("have the issuer write %s as text: it is %s", name, claimText(value))}
 			}
 		}
 	}
-	return advice{mend: Mend(bearer.ReasonClaims)}
+	return advice{mend: Mends[bearer.ReasonClaims]}
 }
 
 // typ returns advice for a token with another type.
 func (r *refusal) typ() advice {
 	typ := cmp.Or(r.Header.Type, bearer.NoType)
 	if bearer.IsNeverCallers(typ) {
-		return advice{mend: fmt.Sprintf("present an access token: one of the type %s is for something else than calling", typ)}
+		return advice{mend: fmt.Sprintf("send an access token: one of type %s has another purpose", typ)}
 	}
 	return advice{
 		mend:  fmt.Sprintf("its typ is %s. If the issuer's access tokens have that, write:", typ),
@@ -74,10 +74,10 @@ func (r *refusal) typ() advice {
 func (r *refusal) kind() advice {
 	for _, name := range []string{"events", "token_use", "typ"} {
 		if value, has := r.Claims[name]; has {
-			return advice{mend: fmt.Sprintf("present an access token: by its claim %s (%s) this one is for something else than calling", name, claimText(value))}
+			return advice{mend: fmt.Sprintf("send an access token: according to its claim %s (%s), this one has another purpose", name, claimText(value))}
 		}
 	}
-	return advice{mend: Mend(bearer.ReasonKind)}
+	return advice{mend: Mends[bearer.ReasonKind]}
 }
 
 func (r *refusal) idToken() advice {
@@ -86,7 +86,7 @@ func (r *refusal) idToken() advice {
 		name = "token_use"
 	}
 	return advice{
-		mend:  fmt.Sprintf("its claim %s says that it is an ID token, which is for the client that signed in: present the access token. Where there is none, write:", name),
+		mend:  fmt.Sprintf("its claim %s says that it is an ID token, which is for the client that signed in: send the access token. If there is none, write:", name),
 		lines: line("id_tokens"),
 	}
 }
@@ -96,11 +96,11 @@ func (r *refusal) idTokenAge() advice {
 	issued, ok := seconds(r.Claims["iat"])
 	age := r.now.Sub(issued)
 	if !ok || age > bearer.MaxIDTokens-time.Minute {
-		return advice{mend: fmt.Sprintf("present an ID token that was issued just now, with iat in it: its iat is %s", claimText(r.Claims["iat"]))}
+		return advice{mend: fmt.Sprintf("send an ID token that was issued just now and has iat: its iat is %s", claimText(r.Claims["iat"]))}
 	}
-	mend := fmt.Sprintf("it was issued %s: present one that was issued just now, since ID tokens leak by the URLs of logouts. If it may be older all the same, write:", reltime.Ago(issued, r.now))
+	mend := fmt.Sprintf("it was issued %s: send one that was issued just now, since ID tokens leak through the URLs of logouts. To accept older ones anyway, write:", reltime.Ago(issued, r.now))
 	if r.Claims["typ"] == nil && r.Claims["token_use"] == nil {
-		mend = "it does not say that it is an ID token: without id_tokens its age is not asked. With it, " + mend
+		mend = "it is not marked as an ID token, and without id_tokens its age is not checked. With it, " + mend
 	}
 	return advice{
 		mend:  mend,
@@ -110,15 +110,15 @@ func (r *refusal) idTokenAge() advice {
 
 func (r *refusal) expired() advice {
 	end, _ := seconds(r.Claims["exp"])
-	return advice{mend: fmt.Sprintf("get a new token: by its exp it is over since %s; if it is new, a clock is off: compare that of this machine with the issuer's", reltime.Ago(end, r.now))}
+	return advice{mend: fmt.Sprintf("get a new token: it expired %s (exp); if it is new, a clock is wrong: compare this machine's with the issuer's", reltime.Ago(end, r.now))}
 }
 
 func (r *refusal) lifetime() advice {
 	end, _ := seconds(r.Claims["exp"])
 	left := end.Sub(r.now)
-	mend := fmt.Sprintf("by its exp it is good for %s more. Let the issuer make it live shorter", reltime.Span(left))
+	mend := fmt.Sprintf("it is valid for another %s (exp). Have the issuer give it a shorter lifetime", reltime.Span(left))
 	if left > bearer.MaxMaxLifetime {
-		return advice{mend: mend + ": none is taken that is good for more than 10 years"}
+		return advice{mend: mend + ": more than 10 years are never accepted"}
 	}
 	return advice{mend: mend + ", or write:", lines: line("max_lifetime", wholeUnits(left, 24*time.Hour, "d"))}
 }
@@ -128,7 +128,7 @@ func (r *refusal) early(claim string) advice {
 	at, _ := seconds(r.Claims[claim])
 	mend := fmt.Sprintf("its %s is %s: compare the clock of this machine with the issuer's", claim, reltime.Ahead(at, r.now))
 	if at.Sub(r.now) > bearer.MaxLeeway {
-		return advice{mend: mend + "; no leeway can be longer than 5 minutes"}
+		return advice{mend: mend + "; leeway can be at most 5 minutes"}
 	}
 	return advice{mend: mend + ". Until they agree, write:", lines: line("leeway", wholeUnits(at.Sub(r.now), time.Minute, "m"))}
 }
@@ -141,7 +141,7 @@ var subjects = []string{"sub", "oid", "uid", "user_id", "common_name", "username
 func (r *refusal) subject() advice {
 	name := userClaim(r.of.Issuer)
 	value, _ := r.Claims.Find(name)
-	mend := fmt.Sprintf("its %s is %s. Let the issuer put it in: 1 to 255 bytes of text without control characters and without blanks around it", name, claimText(value))
+	mend := fmt.Sprintf("its %s is %s. Have the issuer add it: 1 to 255 bytes of text without control characters and without blanks around it", name, claimText(value))
 	for _, other := range subjects {
 		found := r.Claims[other]
 		if number, ok := found.(int64); ok {
@@ -164,7 +164,7 @@ func (r *refusal) subject() advice {
 func (r *refusal) unverified() advice {
 	name := userClaim(r.of.Issuer)
 	return advice{
-		mend:  fmt.Sprintf("let the issuer verify %s and say so: email_verified is %s. Only if nobody can change theirs to another person's, write:", name, claimText(r.Claims["email_verified"])),
+		mend:  fmt.Sprintf("have the issuer verify %s: email_verified is %s. Only if nobody can change theirs to another person's, write:", name, claimText(r.Claims["email_verified"])),
 		lines: line("user_claim", name, "unverified"),
 	}
 }

@@ -107,7 +107,7 @@ func headerDetail(token string) string {
 	_, err := jose.Parse(token)
 	members := headerMembers(token)
 	if members == nil {
-		return "it is no JSON object"
+		return "it is not a JSON object"
 	}
 	for member, cause := range map[string]error{"crit": jose.ErrCritical, "b64": jose.ErrHeaderMember, "alg": jose.ErrAlgorithm, "cty": jose.ErrNested} {
 		if errors.Is(err, cause) {
@@ -143,7 +143,7 @@ func (s *Site) issuerDetail(claims sessions.Claims) string {
 		}
 		trusted = append(trusted, i.Name)
 	}
-	return fmt.Sprintf("it is of %s; trusted are %s", claimText(claims["iss"]), strings.Join(trusted, ", "))
+	return fmt.Sprintf("it names %s; trusted are %s", claimText(claims["iss"]), strings.Join(trusted, ", "))
 }
 
 func timesDetail(claims sessions.Claims, now time.Time) string {

@@ -5,5 +5,5 @@
 //	Block, Trusted    the part of the configuration that the checks depend on
 //	New               a site, with the keys that are available
 //	Site.Explain      the checks, the advice, and the rules
-//	Mend              what to do about a reason, without a token
+//	Mends             what to do about a reason, without a token
 package explain

@@ -7,8 +7,8 @@ import (
 	"authsidecar/sessions/bearer"
 )
 
-func ExampleMend() {
-	fmt.Println(explain.Mend(bearer.ReasonNoExpiry))
+func ExampleMends() {
+	fmt.Println(explain.Mends[bearer.ReasonNoExpiry])
 	// Output:
-	// let the issuer put exp into it: a token without end is not taken
+	// have the issuer add exp: a token that never expires is not accepted
 }

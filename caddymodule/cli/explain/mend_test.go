@@ -44,11 +44,11 @@ func reasons(t *testing.T) map[bearer.Reason]bool {
 func TestMends_AreComplete(t *testing.T) {
 	all := reasons(t)
 	for reason := range all {
-		if len(mendTexts[reason]) < 20 {
+		if len(Mends[reason]) < 20 {
 			t.Errorf("%s has no mend", reason)
 		}
 	}
-	for reason := range mendTexts {
+	for reason := range Mends {
 		if !all[reason] {
 			t.Errorf("%s is no reason", reason)
 		}

@@ -38,7 +38,7 @@ func (s *Site) session(caller *sessions.Caller, asked Request) *Session {
 	case errors.Is(err, sessions.ErrReasonRequired):
 		made.Why, made.Mend = "an impersonation needs a reason", `send "reason", and try it here with --reason`
 	case errors.Is(err, sessions.ErrClient):
-		made.Why, made.Mend = "another client needs a rule that holds because of it", `leave "client_id" out, or ask about client_id in a rule: allow expression`
+		made.Why, made.Mend = "a session for another client requires a rule about client_id", `leave "client_id" out, or add a rule about client_id: allow expression`
 	case caller.Own:
 		made.Why, made.Mend = "it is one of our own tokens", "call with a token of the identity provider: a session cannot create sessions"
 	case caller.Acting:
@@ -72,7 +72,7 @@ func explainRules(policy *sessions.Policy, in *sessions.RuleInput) []Rule {
 		made := Rule{Rule: rule.Name}
 		switch {
 		case rule.From != in.Caller.From():
-			made.Why = "it is for callers of " + rule.From
+			made.Why = "it applies only to callers of " + rule.From
 		case rule.When.Holds(in):
 			made.Holds = true
 		default:
