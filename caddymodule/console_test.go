@@ -175,13 +175,13 @@ func TestConsole_PeopleSeeAndEndTheirOwnSessions(t *testing.T) {
 	first := s.guest("alice")
 	other := s.guest("alice")
 	s.guest("bob")
-	body := first.page("/", http.StatusOK, "Where you are signed in", "this one", "this console", "End all others")
+	body := first.page("/", http.StatusOK, "Where you are signed in", "this one", "this console", "Revoke all others")
 	if len(ids(body)) != 1 || strings.Contains(body, "bob") || strings.Contains(body, "Act as") || strings.Contains(body, "/acting") {
 		t.Fatal(body)
 	}
 	to := first.posts("/end", url.Values{"id": {ids(body)[0]}})
-	body = first.page(to, http.StatusOK, "One session was ended.")
-	if len(ids(body)) != 0 || strings.Contains(body, "End all others") {
+	body = first.page(to, http.StatusOK, "One session was revoked.")
+	if len(ids(body)) != 0 || strings.Contains(body, "Revoke all others") {
 		t.Error(body)
 	}
 	got := other.goTo(s.origin + "/")
@@ -189,7 +189,7 @@ func TestConsole_PeopleSeeAndEndTheirOwnSessions(t *testing.T) {
 	sidecartest.WantHeaders(t, got, "Location", "/auth/sessions/sign-in?return_to=%2F")
 	s.guest("alice")
 	s.guest("alice")
-	first.page(first.posts("/end-others", nil), http.StatusOK, "2 sessions were ended.", "this one")
+	first.page(first.posts("/end-others", nil), http.StatusOK, "2 sessions were revoked.", "this one")
 	if got := s.auditText(); !slices.ContainsFunc(got, func(line string) bool {
 		return strings.Contains(line, `"event":"revoked"`) && strings.Contains(line, `"note":"by the console"`)
 	}) {
@@ -240,12 +240,12 @@ func TestConsole_WhoHasRightsSeesAndEndsWhoActsAsWhom(t *testing.T) {
 		t.Errorf("who has no right over it ended it: %d", got.Status)
 	}
 	to := officer.posts("/acting/end", url.Values{"id": ofBob, "user": {"bob"}})
-	officer.page(to, http.StatusOK, "One session was ended.", "Nothing was found.")
+	officer.page(to, http.StatusOK, "One session was revoked.", "Nothing was found.")
 	other.acts("carol", "ticket 10")
 	other.acts("dave", "ticket 11")
-	officer.page("/acting/end-all?actor=desk-2", http.StatusOK, "2 sessions would be ended.")
+	officer.page("/acting/end-all?actor=desk-2", http.StatusOK, "2 sessions would be revoked.")
 	to = officer.posts("/acting/end-all", url.Values{"actor": {"desk-2"}})
-	officer.page(to, http.StatusOK, "2 sessions were ended.", "Nothing was found.")
+	officer.page(to, http.StatusOK, "2 sessions were revoked.", "Nothing was found.")
 	officer.page("/acting", http.StatusOK, "alice")
 	officer.page("/history", http.StatusOK, "revoked", "created", "ticket 11", "by the console", "boss")
 	if got := officer.page("/history?user=alice", http.StatusOK, "ticket 4711"); strings.Contains(got, "ticket 11") {
@@ -409,7 +409,7 @@ func TestConsole_PagesOfOtherHostsReachNothing(t *testing.T) {
 			t.Errorf("%v: %d, %v", headers, got.Status, err)
 		}
 	}
-	g.page("/", http.StatusOK, "End all others")
+	g.page("/", http.StatusOK, "Revoke all others")
 }
 
 // Whatever people are called, and whatever their browsers say, it is text.
@@ -489,7 +489,7 @@ func TestConsole_NoOtherHostMeasuresWhatThereIs(t *testing.T) {
 			}
 		}
 	}
-	wantConsolePage(t, from("/acting/end-all?user=alice", "Sec-Fetch-Site", "same-origin"), http.StatusOK, "olga", "One session would be ended")
+	wantConsolePage(t, from("/acting/end-all?user=alice", "Sec-Fetch-Site", "same-origin"), http.StatusOK, "olga", "One session would be revoked")
 	wantConsolePage(t, from("/acting?user=alice", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate", "Referer", s.origin+"/acting?user=alice"), http.StatusOK, "carol")
 	wantConsolePage(t, from("/", "Sec-Fetch-Site", "cross-site", "Sec-Fetch-Mode", "navigate"), http.StatusOK, "olga")
 }

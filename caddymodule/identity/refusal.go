@@ -138,7 +138,7 @@ func (f *refusal) next() []httpapi.Link {
 	case errDeny, errVariant, errReadOnly:
 		return []httpapi.Link{{Text: "Go to the start page", URL: "/"}}
 	case errActingOver:
-		return []httpapi.Link{{Text: "Go on as yourself", URL: "/"}}
+		return []httpapi.Link{{Text: "Continue as yourself", URL: "/"}}
 	default:
 		return nil
 	}

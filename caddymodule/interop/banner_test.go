@@ -222,7 +222,7 @@ func TestBanner_AnotherSessionInAnotherTab(t *testing.T) {
 	b.linkSite.browser = first.tab()
 	b.act("bob")
 	b.linkSite.browser = first
-	b.wait(`bar().querySelector("dialog[open] h2").textContent === "Another session has begun"`)
+	b.wait(`bar().querySelector("dialog[open] h2").textContent === "Another session has started"`)
 	b.press("\t")
 	b.press("\r")
 	b.wait(`bar().querySelector(".user").textContent === "bob"`)

@@ -147,8 +147,8 @@ func TestDemo_IsAStoryInABrowser(t *testing.T) {
 	officer.follow("Who acts as whom")
 	officer.until("ticket 4711")
 	picture(t, officer, "demo-console")
-	officer.follow("End")
-	officer.until("One session was ended.")
+	officer.follow("Revoke")
+	officer.until("One session was revoked.")
 	// The bar notices, and leads away.
 	b.until("You are support")
 	b.follow("Sign out")

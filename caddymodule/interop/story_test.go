@@ -109,7 +109,7 @@ func (s *story) isEnded(carol *browser) {
 	clicked := time.Now().UnixMilli()
 	run[bool](officer, `setTimeout(() => document.querySelector('form[action="/acting/end"] button').click(), 0); return true`)
 	s.t.Logf("streams ended %d ms after the officer's click", carol.overSoon()-clicked)
-	officer.until("One session was ended")
+	officer.until("One session was revoked")
 	s.look(officer)
 	carol.visit(s.URL + "/orders")
 	carol.until("No longer acting as another user")

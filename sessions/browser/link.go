@@ -67,4 +67,4 @@ func (l *Links) expire(h http.Header, secure bool) {
 
 // errElsewhere is the error for opening a link on the wrong host.
 var errElsewhere = httpapi.NewProblem(400, "wrong_host", "This link is for another host",
-	"Open the link as it is: it names the host on which it opens.")
+	"Open the link unchanged: it contains the host that it is for.")

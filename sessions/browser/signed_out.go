@@ -47,7 +47,7 @@ func (a *API) signedOut(w http.ResponseWriter, r *http.Request) error {
 	}
 	next := "?" + url.Values{"return_to": {to}, "seen": {"true"}}.Encode()
 	w.Header().Set("Refresh", "0;url="+next) // HTML Standard, "The Refresh header": it replaces this page in the history
-	httpapi.NewProblem(http.StatusOK, "signed_out", "One moment", "You are taken on.").WritePage(w, httpapi.Link{Text: "Go on", URL: next})
+	httpapi.NewProblem(http.StatusOK, "signed_out", "One moment", "You will be redirected.").WritePage(w, httpapi.Link{Text: "Go on", URL: next})
 	return nil
 }
 

@@ -56,7 +56,7 @@ var (
 	ErrReturnTo = NewProblem(400, "invalid_return_to", "Invalid way back",
 		"return_to must be a path of this site, as in /orders?id=1, of at most 2048 bytes. It goes with deliver link alone.")
 	problemLink = NewProblem(400, "invalid_link", "This link is not valid, or no longer",
-		"It is good once, and not for long. Ask whoever gave it to you for another one.")
+		"It works once, and only for a short time. Ask whoever gave it to you for another one.")
 	problemOpener = NewProblem(403, "sign_in_required", "Sign in to open this link",
 		"Only the person who asked for this link can open it, and this browser is not signed in as that person: sign in, and open the link again.")
 	// ErrDeliver is for unsupported ways of delivering tokens.
@@ -80,7 +80,7 @@ var (
 	ErrPath          = NewProblem(404, "not_found", "Not found", "There is nothing at this path. It has to be spelled exactly, without a slash at its end.")
 	problemForbidden = NewProblem(403, "insufficient_scope", "Not allowed", "This caller may not manage these sessions.")
 	problemSession   = NewProblem(404, "not_found", "Not found", "There is no such session, or none that this caller may see.")
-	ErrMethod        = NewProblem(405, "method_not_allowed", "Method not allowed", "This cannot be done here: the header Allow names the methods that can be used.")
+	ErrMethod        = NewProblem(405, "method_not_allowed", "Method not allowed", "This address supports only the methods in the Allow header. If you opened it in a browser, go back and use the button or link on the page.")
 	problemFilter    = invalidRequest("Name the sessions: user_id, actor (with actor_issuer where it is not the caller's) or impersonations=true, each at most once; a page by cursor and limit (1 to 100).")
 	problemCursor    = NewProblem(400, "invalid_cursor", "Invalid cursor", "Take cursor from next_cursor of the page before, with the same filter.")
 	problemGrant     = NewProblem(400, "invalid_grant", "Invalid refresh token", "The refresh token is not valid, or no longer.")

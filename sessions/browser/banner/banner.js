@@ -7,7 +7,7 @@
     by: "by",
     reason: "Reason:",
     left: (time) => `${time} left`,
-    idle: (time) => `${time} left unless you go on`,
+    idle: (time) => `${time} left if you do nothing`,
     minutes: (n) => (n === 1 ? "One minute left" : `${n} minutes left`),
     up: "Move to the top",
     down: "Move to the bottom",
@@ -15,9 +15,9 @@
     back: "Show the bar",
     stop: "Stop",
     over: "This impersonation has ended",
-    overMore: "What you had not saved on this page is lost. You are taken on in a moment.",
-    other: "Another session has begun",
-    otherMore: "This page is of an earlier one.",
+    overMore: "Unsaved changes on this page are lost. You will be redirected in a moment.",
+    other: "Another session has started",
+    otherMore: "This page belongs to an earlier one.",
     go: "Continue",
   };
   const style = `

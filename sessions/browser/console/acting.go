@@ -145,13 +145,13 @@ func (c *Console) preview(v *visit) error {
 	p.Any, p.Back = would.Revoked > 0 || would.More, p.Search.at("/acting", "", "")
 	switch {
 	case would.More:
-		p.Count = plural(would.Revoked, "One session and more would be ended.", "%s sessions and more would be ended.")
+		p.Count = plural(would.Revoked, "More than one session would be revoked.", "More than %s sessions would be revoked.")
 	case would.Revoked == 0:
-		p.Count = "No session would be ended."
+		p.Count = "No session would be revoked."
 	default:
-		p.Count = plural(would.Revoked, "One session would be ended.", "%s sessions would be ended.")
+		p.Count = plural(would.Revoked, "One session would be revoked.", "%s sessions would be revoked.")
 	}
-	f := c.frame(v, "End all of these?", p)
+	f := c.frame(v, "Revoke all of these?", p)
 	f.Notice = ended(query)
 	return c.show(v.w, 200, "preview", f)
 }

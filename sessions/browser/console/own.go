@@ -69,11 +69,11 @@ func (c *Console) ownRow(s *sessions.Session, v *visit) ownRow {
 func ended(query url.Values) string {
 	switch n, err := strconv.ParseUint(query.Get("ended"), 10, 31); {
 	case query.Get("ended") == "all":
-		return "All of them were ended."
+		return "All of them were revoked."
 	case err != nil:
 		return ""
 	default:
-		return plural(int(n), "One session was ended.", "%s sessions were ended.")
+		return plural(int(n), "One session was revoked.", "%s sessions were revoked.")
 	}
 }
 

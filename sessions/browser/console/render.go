@@ -119,11 +119,11 @@ func (c *Console) show(w http.ResponseWriter, status int, name string, f *frame)
 // Errors of people.
 var (
 	errRights = httpapi.NewProblem(403, "insufficient_scope", "Not with this account", "Your account may not do this here. If that has changed, sign in again.")
-	errAgain  = httpapi.NewProblem(403, "sign_in_again", "Sign in again", "You signed in here more than a day ago. What is not your own takes a new sign-in.")
-	errForm   = httpapi.NewProblem(400, "invalid_request", "This form cannot be read", "Go back, load the page again, and send the form anew.")
+	errAgain  = httpapi.NewProblem(403, "sign_in_again", "Sign in again", "You signed in more than a day ago. To see more than your own sessions, sign in again.")
+	errForm   = httpapi.NewProblem(400, "invalid_request", "This form cannot be read", "Go back, reload the page, and submit the form again.")
 	errBusy   = httpapi.NewProblem(503, "unavailable", "This does not work just now", "The sessions cannot be reached. Nothing was changed. Try again in a moment.")
 	errNoPage = httpapi.NewProblem(404, "not_found", "There is no such page", "There is nothing at this address.")
-	errGone   = httpapi.NewProblem(404, "not_found", "This session is over", "It was ended or came to its end, its link was opened, or it is none that you may see.")
+	errGone   = httpapi.NewProblem(404, "not_found", "This session is over", "It was revoked or has expired, its link was opened, or you may not see it.")
 )
 
 // problemOf returns the problem for an error: that of the API, in words for people.
