@@ -509,6 +509,22 @@ func TestVerify_AFloodOfForgedTokensLeavesTimeForOthers(t *testing.T) {
 	})
 }
 
+// A check that panics gives its turn back.
+func TestVerify_ABugDoesNotHoldUpLaterTokens(t *testing.T) {
+	v := newVerifier(t, trust(t))
+	for range cap(v.turns) {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("no panic")
+				}
+			}()
+			_ = v.checkSignature(t.Context(), nil, idpKey().Public())
+		}()
+	}
+	verifies(t)(v.Verify(t.Context(), token(t, nil)))
+}
+
 func verifies(t *testing.T) func(*sessions.Caller, error) {
 	t.Helper()
 	return func(_ *sessions.Caller, err error) { t.Helper(); must(t, err) }

@@ -210,15 +210,23 @@ func (v *Verifier) checkSignature(ctx context.Context, parsed *jose.Token, key *
 		return fmt.Errorf("waiting to check signature: %w: %w", ErrKeysUnavailable, ctx.Err())
 	}
 	v.checks.Add(1)
-	began := v.cache.now()
-	err := parsed.Verify(key, nil)
-	if err == nil {
+	began, good := v.cache.now(), false
+	defer func() { v.endTurn(began, good) }() // after a panic too, or the turn would be lost
+	if err := parsed.Verify(key, nil); err != nil {
+		return refusalOf(err, ReasonSignature)
+	}
+	good = true
+	return nil
+}
+
+// endTurn gives back the turn of a check that began then, after a pause if the signature was bad.
+func (v *Verifier) endTurn(began time.Time, good bool) {
+	if good {
 		<-v.turns
-		return nil
+		return
 	}
 	rest := min(forgeryRest*v.cache.now().Sub(began), maxForgeryRest) // whatever the clock does
 	time.AfterFunc(rest, func() { <-v.turns })
-	return refusalOf(err, ReasonSignature)
 }
 
 // After a bad signature, the turn is blocked for forgeryRest times as long as the check took, and
