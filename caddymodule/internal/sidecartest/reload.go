@@ -1,15 +1,11 @@
 package sidecartest
 
 import (
-	"bufio"
 	"fmt"
-	"io"
 	"net/http"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"time"
+
+	"authsidecar/sessions/storetest/servertest"
 )
 
 // Reload loads another configuration into the running process, like caddy reload --force. It
@@ -29,8 +25,8 @@ func (s *Sidecar) Reload(caddyfile string) error {
 	if err != nil {
 		return err
 	}
-	for s.listensTwice() { // after a refusal too, which may involve the admin endpoint
-		time.Sleep(time.Millisecond) // polls another process
+	if err := s.waitListeners(); err != nil { // after a refusal too, which may involve the admin endpoint
+		return err
 	}
 	if got.Status != http.StatusOK {
 		return fmt.Errorf("reloading: %d %s", got.Status, got.Body)
@@ -39,50 +35,14 @@ func (s *Sidecar) Reload(caddyfile string) error {
 	return nil
 }
 
-// listensTwice reports whether two sockets of the process listen on one address: Caddy starts the
+// waitListeners waits until no two sockets of the process listen on one address: Caddy starts the
 // new server before it stops the old one, which resets connections that it has not accepted.
-// Without /proc, the result is false.
-func (s *Sidecar) listensTwice() bool {
-	own := make(map[string]bool)
-	files, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", s.cmd.Process.Pid))
-	for _, file := range files {
-		if target, err := os.Readlink(file); err == nil {
-			own[target] = true
+func (s *Sidecar) waitListeners() error {
+	for {
+		twice, err := servertest.ListensTwice(s.cmd.Process.Pid)
+		if err != nil || !twice {
+			return err
 		}
+		time.Sleep(time.Millisecond) // polls another process
 	}
-	return slices.ContainsFunc([]string{"tcp", "tcp6"}, func(family string) bool {
-		file, err := os.Open(fmt.Sprintf("/proc/%d/net/%s", s.cmd.Process.Pid, family))
-		if err != nil {
-			return false
-		}
-		defer file.Close()
-		return twice(file, own)
-	})
-}
-
-// twice reports whether two of the sockets, by their names in /proc/<pid>/fd, listen on one address
-// in a table of proc_pid_net(5). Listening sockets come first, and the kernel creates the table
-// while it is read: reading thousands of connections after them would be slow.
-func twice(table io.Reader, own map[string]bool) bool {
-	const line = 150
-	seen := make(map[string]bool)
-	lines := bufio.NewScanner(table)
-	lines.Buffer(make([]byte, line+1), 2*line)
-	for lines.Scan() {
-		// The second field is the local address, the fourth the state (0A means listening), and the
-		// tenth the inode of the socket, as the first line says.
-		f := strings.Fields(lines.Text())
-		switch {
-		case len(f) < 10 || f[0] == "sl":
-			continue
-		case f[3] != "0A":
-			return false
-		case !own["socket:["+f[9]+"]"]:
-			continue
-		case seen[f[1]]:
-			return true
-		}
-		seen[f[1]] = true
-	}
-	return false
 }
