@@ -68,7 +68,7 @@ func TestLink_APersonOpensItWhereTheyAreSignedIn(t *testing.T) {
 		for _, to := range []string{"preview", "confirm"} {
 			got := elsewhere.present(to, h.code)
 			wantProblem(t, what, got, 403, "sign_in_required")
-			if strings.Contains(got.Body, "alice") || strings.Contains(got.Body, "4711") {
+			if strings.Contains(got.Body, "alice") || strings.Contains(got.Body, "ticket 4711") {
 				t.Errorf("%s is told whom it is for: %s", what, got.Body)
 			}
 		}
