@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"authsidecar/caddymodule/internal/sidecartest"
 )
@@ -72,13 +73,15 @@ func TestCommand_ListShowsAllAndWatches(t *testing.T) {
 	s.Start(provider.Site(s, sidecartest.Echo(t), ""))
 	desk := provider.Token("carol", map[string]any{"scope": "sessions:impersonate"})
 	var want []string
-	for _, made := range []sidecartest.Answer{
-		s.Create(provider.Token("alice", nil), `{"user_id":"alice"}`),
-		s.Create(desk, `{"user_id":"bob","reason":"ticket"}`),
-		s.Create(provider.Token("eve", nil), `{"user_id":"eve"}`),
+	for _, caller := range [][2]string{
+		{provider.Token("alice", nil), `{"user_id":"alice"}`},
+		{desk, `{"user_id":"bob","reason":"ticket"}`},
+		{provider.Token("eve", nil), `{"user_id":"eve"}`},
 	} {
+		made := s.Create(caller[0], caller[1])
 		sidecartest.WantStatus(t, made, 200)
 		want = append([]string{made.Text("session_id")}, want...)
+		time.Sleep(time.Millisecond) // sessions of one millisecond are listed by their ids
 	}
 	var got []string
 	for line := range strings.Lines(s.MustSessions("list", "--json")) {

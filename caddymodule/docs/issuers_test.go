@@ -14,6 +14,8 @@ import (
 	"authsidecar/caddymodule/internal/sidecartest"
 )
 
+func TestMain(m *testing.M) { sidecartest.Main(m, nil) }
+
 // Every token of callers.json gives what is expected of it, through Caddy with the block that
 // issuers.md shows for its issuer.
 //

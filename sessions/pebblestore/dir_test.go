@@ -16,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/storetest/servertest"
 )
 
 // contents returns everything about a directory: names, modes and bytes.
@@ -357,7 +358,7 @@ func TestMain(m *testing.M) {
 	dir := os.Getenv(childDir)
 	switch os.Getenv(childTask) {
 	case "":
-		os.Exit(m.Run())
+		servertest.Main(m)
 	case "open":
 		_, err := Open(Options{Dir: dir})
 		fmt.Println(err)

@@ -2,6 +2,8 @@ package servertest
 
 import (
 	"bufio"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"sync"
@@ -43,9 +45,10 @@ func outlive(root bool, script string, args ...string) (end func(), printed stri
 	return end, "", nil
 }
 
-// folder is the folder of all that this process gives to servers.
-var folder = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "servertest-*")
+// lastingDir creates a folder in parent, "" for that of temporary files, which any user can reach. It
+// is removed when this process ends, however it does.
+func lastingDir(parent string) (string, error) {
+	dir, err := os.MkdirTemp(parent, "servertest-*")
 	if err == nil {
 		err = os.Chmod(dir, 0o755) // for servers that run as others
 	}
@@ -53,10 +56,16 @@ var folder = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	// Servers that end with this process may still write.
-	end, _, err := outlive(false, `echo ready; cat; for i in $(seq 100); do rm -rf "$1" && break; sleep 0.1; done`, dir)
+	end, printed, err := outlive(false, `echo ready; cat; for i in $(seq 100); do rm -rf "$1" && break; sleep 0.1; done`, dir)
+	if end == nil {
+		return "", errors.Join(fmt.Errorf("nothing would remove %s: %s", dir, printed), err, os.Remove(dir))
+	}
 	lastingTB{}.Cleanup(end) // what nothing refers to any more would be closed before
-	return dir, err
-})
+	return dir, nil
+}
+
+// folder is the folder of all that this process gives to servers.
+var folder = sync.OnceValues(func() (string, error) { return lastingDir("") })
 
 // Dir creates a folder for a server that runs as that user. It is removed after the test, and with
 // this process at the latest. If parent is "", it is one that any user can reach.

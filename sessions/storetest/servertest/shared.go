@@ -52,19 +52,23 @@ func (s *Shared[T]) Get(t testing.TB) T {
 const atOnce = 8
 
 // lessGarbage makes this process and those that it starts collect garbage less often: heaps of tests
-// are small. Those of benchmarks are collected as elsewhere.
+// are small.
 func lessGarbage() {
 	const percent = 400
-	if flag.Lookup("test.bench").Value.String() == "" && os.Getenv("GOGC") == "" {
+	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(percent)
 		_ = os.Setenv("GOGC", strconv.Itoa(percent)) // it is no invalid name
 	}
 }
 
-// Main is the TestMain of a package with something Shared.
+// Main is the TestMain of a package with something Shared, or with many files. Benchmarks measure
+// what is elsewhere too: their garbage is collected as often, and their files are on the disk.
 func Main(m *testing.M) {
 	flag.Parse()
-	lessGarbage()
+	if flag.Lookup("test.bench").Value.String() == "" {
+		lessGarbage()
+		inMemory()
+	}
 	if parallel := flag.Lookup("test.parallel"); parallel.Value.String() == parallel.DefValue {
 		_ = parallel.Value.Set(strconv.Itoa(atOnce))
 	}
