@@ -47,12 +47,12 @@ func findLayout(app *caddyhttp.App) (*layout, error) {
 	for _, server := range app.Servers {
 		r := walker{server: server}
 		r.routes(server.Routes)
-		all, ways = append(all, r.places...), append(ways, r.upstreams...)
+		ways = append(ways, r.upstreams...)
 		if server.Errors != nil { // that errors can lead to an app is documented
-			r = walker{server: server}
+			r = walker{server: server, places: r.places}
 			r.routes(server.Errors.Routes)
-			all = append(all, r.places...)
 		}
+		all = append(all, r.places...)
 	}
 	warnings := bypassWarnings(ways)
 	for i := range all {
@@ -131,8 +131,7 @@ func (r *walker) routes(list caddyhttp.RouteList) {
 	for i := range list {
 		route := &list[i]
 		sets, handlers := routes.Matchers(route), routes.Handlers(route)
-		hosts, answered, guard, partly, passed := r.hosts, len(r.answered), r.guard, r.partly, len(r.passed)
-		before := r.taken
+		hosts, before, answered, guard, partly, passed := r.hosts, r.taken, len(r.answered), r.guard, r.partly, len(r.passed)
 		r.hosts, r.taken = hosts.And(routes.HostsOf(sets)), slices.Concat(before, taken.Before(route))
 		for _, handler := range handlers {
 			r.visit(handler)
@@ -185,8 +184,7 @@ func (r *walker) visit(handler any) {
 	case *caddyhttp.StaticError:
 		r.answer("error")
 	default:
-		switch name := caddy.GetModuleName(handler); {
-		case name == "file_server" && !routes.PassesThru(handler), name == "php":
+		if name := caddy.GetModuleName(handler); name == "php" || name == "file_server" && !routes.PassesThru(handler) {
 			r.answer(name)
 		}
 	}
@@ -194,11 +192,10 @@ func (r *walker) visit(handler any) {
 
 // hiddenBy returns the handler that everything passed before, if its endpoints have the path of this one's.
 func (r *walker) hiddenBy(handler *Handler) *Handler {
-	at := slices.IndexFunc(r.passed, func(before *Handler) bool { return before.Path == handler.Path })
-	if at < 0 {
-		return nil
+	if at := slices.IndexFunc(r.passed, func(before *Handler) bool { return before.Path == handler.Path }); at >= 0 {
+		return r.passed[at]
 	}
-	return r.passed[at]
+	return nil
 }
 
 // answer records that everything that gets this far is answered here.
@@ -217,17 +214,15 @@ func (r *walker) answerer(from int) string {
 
 // proxy records the ways to the upstreams of a proxy, and what it answers.
 func (r *walker) proxy(handler *reverseproxy.Handler) {
-	for _, upstream := range handler.Upstreams {
-		if !routes.RunsPHP(handler) { // FastCGI serves many apps at one address
+	name := "php_fastcgi"
+	if !routes.RunsPHP(handler) { // FastCGI serves many apps at one address
+		name = "reverse_proxy"
+		for _, upstream := range handler.Upstreams {
 			r.upstreams = append(r.upstreams, upstreamRoute{upstream.Dial, strings.Join(r.server.Listen, ", "), r.hosts, r.guard, r.partly})
 		}
 	}
-	switch {
-	case r.responses(handler.HandleResponse):
-	case routes.RunsPHP(handler):
-		r.answer("php_fastcgi")
-	default:
-		r.answer("reverse_proxy")
+	if !r.responses(handler.HandleResponse) {
+		r.answer(name)
 	}
 }
 

@@ -67,8 +67,7 @@ func newSelection(q *sessions.Query) *selection {
 			sel.prefixes = append(sel.prefixes, appendUserPrefix(nil, sel.realm, user, true))
 		}
 		if q.Actor != nil {
-			actor := hashActor(q.Actor)
-			sel.actor = &actor
+			sel.actor = new(hashActor(q.Actor))
 		}
 	case q.Actor != nil && imp:
 		sel.prefixes = [][]byte{appendActorPrefix(nil, sel.realm, hashActor(q.Actor))}

@@ -13,8 +13,7 @@ func realmsOfListings(s *suite) {
 	for _, at := range []string{realm, "other"} {
 		for i := range 4 {
 			row := s.impersonation(fmt.Sprint(i), "alice", "support")
-			row.Realm, row.Impersonation = at, i%2 == 1
-			row.Rule = at
+			row.Realm, row.Rule, row.Impersonation = at, at, i%2 == 1
 			s.create(row)
 		}
 	}
@@ -134,8 +133,7 @@ func listPages(s *suite) {
 func listPagesWhileChanging(s *suite) {
 	ids := s.many(40)
 	query := sessions.Query{Realm: realm, User: "alice", Limit: 3}
-	gone := map[string]bool{}
-	seen := map[string]int{}
+	gone, seen := map[string]bool{}, map[string]int{}
 	for n := 0; ; n++ {
 		page, err := s.store.List(s.Context(), query)
 		s.must(err)
@@ -239,8 +237,7 @@ func foreignCursor(s *suite) {
 		from.Limit = 2
 		page, err := s.store.List(s.Context(), from)
 		s.must(err)
-		query := sessions.Query{Realm: realm, User: "bob", Limit: 100, Cursor: page.Next}
-		page, err = s.store.List(s.Context(), query)
+		page, err = s.store.List(s.Context(), sessions.Query{Realm: realm, User: "bob", Limit: 100, Cursor: page.Next})
 		if err != nil && !errors.Is(err, sessions.ErrBadCursor) {
 			s.Errorf("a cursor of %s: %v", show(from), err)
 		}

@@ -130,8 +130,7 @@ func updateContended(s *suite) {
 			s.update(keys[n%2], func(row *sessions.Session) { row.Generation++ })
 		}
 	})
-	total := s.get(keys[0]).Generation + s.get(keys[1]).Generation
-	if total != workers*times {
+	if total := s.get(keys[0]).Generation + s.get(keys[1]).Generation; total != workers*times {
 		s.Errorf("%d of %d updates are there", total, workers*times)
 	}
 }
@@ -210,10 +209,8 @@ func roundTripUpdate(s *suite) {
 }
 
 func aliasing(s *suite) {
-	want := s.full()
-	want.RevokedAt = time.Time{}
-	mine := s.full()
-	mine.RevokedAt = time.Time{}
+	want, mine := s.full(), s.full()
+	want.RevokedAt, mine.RevokedAt = time.Time{}, time.Time{}
 	spoil := func(row *sessions.Session) {
 		row.ActorClaims["text"] = "spoilt"
 		row.ActorClaims["list"].([]any)[0] = "spoilt"
