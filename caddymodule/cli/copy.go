@@ -85,18 +85,18 @@ func knownStores() (names []string) {
 func copyStores(ctx context.Context, from, to string, progressOut io.Writer) (report *copyReport, err error) {
 	caddyCtx, cancel := caddy.NewContext(caddy.Context{Context: ctx})
 	defer cancel()
-	source, err := storeOf(caddyCtx, "--from", from)
+	source, err := parseStore(caddyCtx, "--from", from)
 	if err != nil {
 		return nil, err
 	}
-	target, err := storeOf(caddyCtx, "--to", to)
+	target, err := parseStore(caddyCtx, "--to", to)
 	if err != nil {
 		return nil, err
 	}
 	if same, err := sameStore(source, target); err != nil || same {
 		return nil, errors.Join(err, map[bool]error{true: errors.New("--from and --to are the same store: there is nothing to carry")}[same])
 	}
-	read, closeRead, err := openStoreOf(caddyCtx, "--from", source, true)
+	read, closeRead, err := openStore(caddyCtx, "--from", source, true)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func copyStores(ctx context.Context, from, to string, progressOut io.Writer) (re
 	if _, err := realmsOf(ctx, read); err != nil { // before a target is created for nothing
 		return nil, err
 	}
-	write, closeWrite, err := openStoreOf(caddyCtx, "--to", target, false)
+	write, closeWrite, err := openStore(caddyCtx, "--to", target, false)
 	if err != nil {
 		return nil, err
 	}
@@ -117,8 +117,8 @@ func copyStores(ctx context.Context, from, to string, progressOut io.Writer) (re
 	return report, nil
 }
 
-// storeOf parses a store in the form of the Caddyfile, with its module.
-func storeOf(ctx caddy.Context, flag, words string) (storeOpener, error) {
+// parseStore parses a store in the form of the Caddyfile, with its module.
+func parseStore(ctx caddy.Context, flag, words string) (storeOpener, error) {
 	if strings.TrimSpace(words) == "" {
 		return nil, fmt.Errorf("%s names no store: write it as in the Caddyfile, as in %s \"pebble /var/lib/caddy/sessions\"", flag, flag)
 	}
@@ -163,9 +163,9 @@ func sameStore(a, b storeOpener) (bool, error) {
 	return first == second, nil
 }
 
-// openStoreOf opens a store; if it must exist, it is not created. A store that a running Caddy has
+// openStore opens a store; if it must exist, it is not created. A store that a running Caddy has
 // open is an error.
-func openStoreOf(ctx context.Context, flag string, opener storeOpener, mustExist bool) (store sessions.Store, shut func() error, err error) {
+func openStore(ctx context.Context, flag string, opener storeOpener, mustExist bool) (store sessions.Store, shut func() error, err error) {
 	open := opener.OpenStore
 	if existing, ok := opener.(existingOpener); ok && mustExist {
 		open = existing.OpenExisting

@@ -121,7 +121,7 @@ func (b *Block) Prepare() error {
 // Resolve sets defaults and resolves placeholders.
 func (b *Block) Resolve() error {
 	b.setDefaults()
-	return placed(placeholder.ResolveAll(b))
+	return asFault(placeholder.ResolveAll(b))
 }
 
 // CheckConfigured sets defaults and checks a block as it is written, without resolving placeholders,
@@ -129,7 +129,7 @@ func (b *Block) Resolve() error {
 // there, with the index of a repeated one, joined by dots, as in trust.0.audience.
 func (b *Block) CheckConfigured() (at string, err error) {
 	b.setDefaults()
-	if err = placed(placeholder.Check(b)); err == nil {
+	if err = asFault(placeholder.Check(b)); err == nil {
 		err = b.Check()
 	}
 	if f, ok := errors.AsType[*fault](err); ok {
@@ -138,8 +138,8 @@ func (b *Block) CheckConfigured() (at string, err error) {
 	return at, err
 }
 
-// placed turns an error about a placeholder into a fault.
-func placed(err error) error {
+// asFault turns an error about a placeholder into a fault.
+func asFault(err error) error {
 	if of, ok := errors.AsType[*placeholder.Error](err); ok {
 		return wrong(wordsOf.Replace(of.At), "%w", of)
 	}

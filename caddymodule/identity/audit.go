@@ -53,21 +53,21 @@ func simplifiedPath(p string) string {
 	return path.Clean("/" + strings.Join(segments, "/"))
 }
 
-// begin is called before the request is forwarded. ErrUnavailable means that it must not be: the
+// recordBegin is called before the request is forwarded. ErrUnavailable means that it must not be: the
 // audit is required and could not be written.
-func (a *auditedRequest) begin() error {
-	return a.by.Reports.Acting(&a.record)
+func (a *auditedRequest) recordBegin() error {
+	return a.by.Reports.BeforeActing(&a.record)
 }
 
-// answered records the request once the status of its response is known. If that fails, it is only
+// recordAnswer records the request once the status of its response is known. If that fails, it is only
 // logged, since the response is on its way.
-func (a *auditedRequest) answered(status int) {
+func (a *auditedRequest) recordAnswer(status int) {
 	a.record.Event, a.record.Status = audit.EventActed, status
 	_ = a.by.Reports.Record(a.ctx, &a.record)
 }
 
-// refused records a request that is not forwarded to the app.
-func (a *auditedRequest) refused(f *refusal) {
+// recordRefusal records a request that is not forwarded to the app.
+func (a *auditedRequest) recordRefusal(f *refusal) {
 	a.record.Event, a.record.Status, a.record.Error = audit.EventRefused, f.Status, f.Reason()
 	_ = a.by.Reports.Record(a.ctx, &a.record)
 }

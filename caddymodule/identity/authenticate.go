@@ -26,7 +26,7 @@ func (m *Middleware) authenticate(w http.ResponseWriter, r *http.Request) (who *
 func (m *Middleware) authenticateCredential(w http.ResponseWriter, r *http.Request) (*identity, error) {
 	credential, who, err := m.credential(r)
 	switch {
-	case err == nil && credential.Cookie && forward.Smuggled(r, m.Issuer): // in addition to it
+	case err == nil && credential.Cookie && forward.HasSmuggledToken(r, m.Issuer): // in addition to it
 		return m.refuse(r, &refusal{Problem: errTokens, cause: bearer.ErrMalformed})
 	case err == nil && credential.Cookie && forward.CrossSite(r):
 		return m.refuse(r, &refusal{Problem: errCrossOrigin, who: who})
@@ -38,7 +38,7 @@ func (m *Middleware) authenticateCredential(w http.ResponseWriter, r *http.Reque
 		return m.anonymous(r, err)
 	case bearer.IsUnavailable(err):
 		return nil, m.unavailable(err)
-	case forward.Smuggled(r, m.Issuer), errors.Is(err, forward.ErrSeveral):
+	case forward.HasSmuggledToken(r, m.Issuer), errors.Is(err, forward.ErrSeveral):
 		return m.refuse(r, &refusal{Problem: badToken(err, credential), cause: err})
 	case credential.Cookie && m.hasOwnCookie(r):
 		return m.handleInvalidCookie(w, r, err)
@@ -69,7 +69,7 @@ func (m *Middleware) credential(r *http.Request) (forward.Credential, *identity,
 	who, err := m.verify(r.Context(), c.Token)
 	for _, token := range c.Others {
 		other, why := m.verify(r.Context(), token)
-		switch ours, _ := forward.Claims(token, m.Issuer); {
+		switch ours, _ := forward.ClaimsIssuer(token, m.Issuer); {
 		case bearer.IsUnavailable(err):
 			return c, nil, err
 		case err == nil && why == nil:
@@ -128,7 +128,7 @@ func (m *Middleware) hold(ctx context.Context, token string) (*bearer.Holder, er
 // checkUnopened is verify while the store or the keys are not open: the result is unavailable for a
 // token that would be valid, or would have to be looked up. Other tokens fail as usual.
 func (m *Middleware) checkUnopened(ctx context.Context, token string, cause error) error {
-	if ours, _ := forward.Claims(token, m.Issuer); !ours {
+	if ours, _ := forward.ClaimsIssuer(token, m.Issuer); !ours {
 		if _, err := m.hold(ctx, token); err != nil {
 			return err
 		}
@@ -139,7 +139,7 @@ func (m *Middleware) checkUnopened(ctx context.Context, token string, cause erro
 // hasOwnCookie reports whether a cookie with the configured name claims to be a token of ours.
 func (m *Middleware) hasOwnCookie(r *http.Request) bool {
 	return slices.ContainsFunc(r.CookiesNamed(m.Cookie), func(cookie *http.Cookie) bool {
-		ours, _ := forward.Claims(cookie.Value, m.Issuer)
+		ours, _ := forward.ClaimsIssuer(cookie.Value, m.Issuer)
 		return ours
 	})
 }

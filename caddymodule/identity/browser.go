@@ -32,7 +32,7 @@ func (m *Middleware) authenticateCookies(r *http.Request) (who *identity, settle
 	case cause != nil:
 		settle, err = m.unknown(r, brought.Pair, cause)
 		return nil, settle, true, err
-	case forward.Smuggled(r, m.Issuer): // in addition to them
+	case forward.HasSmuggledToken(r, m.Issuer): // in addition to them
 		who, err = m.refuse(r, &refusal{Problem: errTokens, cause: bearer.ErrMalformed})
 		return who, nil, true, err
 	case m.Browser.CrossSite(r):

@@ -30,10 +30,10 @@ func (m *Middleware) guard(w http.ResponseWriter, r *http.Request, id *identity,
 		return m.stream(w, r, id, next, nil)
 	}
 	act := m.newAuditedRequest(r, id.Who)
-	if err := act.begin(); err != nil {
+	if err := act.recordBegin(); err != nil {
 		return m.unavailable(err)
 	}
-	return m.stream(w, r, id, next, act.answered)
+	return m.stream(w, r, id, next, act.recordAnswer)
 }
 
 // restriction returns why an impersonated session may not do this; nil if it may.

@@ -103,7 +103,7 @@ func (m *Middleware) fail(w http.ResponseWriter, r *http.Request, who *identity,
 func (m *Middleware) report(r *http.Request, f *refusal) {
 	m.Reports.Failed(r.Context(), f.Status, cmp.Or[error](f.cause, f))
 	if observe.Refused(r, f.Status, f.Reason(), f.session()); f.who != nil {
-		f.who.by.newAuditedRequest(r, f.who.Who).refused(f) // in the audit of the session's realm
+		f.who.by.newAuditedRequest(r, f.who.Who).recordRefusal(f) // in the audit of the session's realm
 	}
 }
 

@@ -87,7 +87,7 @@ func (m *Middleware) expire(w http.ResponseWriter, r *http.Request) {
 
 // dropClaimed removes everything that claims to be ours and is not valid from a request.
 func (m *Middleware) dropClaimed(r *http.Request) {
-	if forward.Smuggled(r, m.Issuer) {
+	if forward.HasSmuggledToken(r, m.Issuer) {
 		delete(r.Header, "Authorization")
 	}
 	forward.DropCookies(r, m.Issuer, m.Cookie, "", m.hasOwnCookie(r))

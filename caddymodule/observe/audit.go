@@ -121,9 +121,9 @@ func (r *Reporter) Record(ctx context.Context, record *audit.Record) error {
 	return err
 }
 
-// Acting records that an unsafe request of an impersonated session is about to be forwarded.
+// BeforeActing records that an unsafe request of an impersonated session is about to be forwarded.
 // ErrUnavailable means that it must not be: the audit is required and could not be written.
-func (r *Reporter) Acting(record *audit.Record) error {
+func (r *Reporter) BeforeActing(record *audit.Record) error {
 	acts.WithLabelValues(r.issuer).Inc()
 	if !r.audit.required {
 		return nil

@@ -5,7 +5,7 @@
 //	a request of ours          Answered           access log, trace
 //	a request of the app       Forwarded, Refused access log, trace
 //	a request that was refused Reporter.Failed    metrics, the log
-//	an impersonated request    Reporter.Acting    metrics, audit
+//	an impersonated request    BeforeActing       metrics, audit
 //	a call of the store        Meter              metrics, trace
 //	the state of a block       Block              gauges, the health path
 //

@@ -14,7 +14,7 @@ const ClosePath = "/close"
 // addEndpoints registers the endpoints, one per line.
 func (a *API) addEndpoints() {
 	gets, reads, posts := []string{http.MethodGet}, []string{http.MethodGet, http.MethodHead}, []string{http.MethodPost}
-	a.Add(a.Path+ClosePath, endpoint.Endpoint{Methods: posts, NeedsStore: true, Serve: a.close, Down: a.closeUnavailable})
+	a.Add(a.Path+ClosePath, endpoint.Endpoint{Methods: posts, NeedsStore: true, Serve: a.close, Unavailable: a.closeUnavailable})
 	a.Add(a.Path+SignedOutPath, endpoint.Endpoint{Methods: gets, Serve: a.signedOut})
 	if !a.Console {
 		a.Add(a.Path+OpenPath, endpoint.Endpoint{Methods: reads, Serve: a.open})

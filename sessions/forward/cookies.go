@@ -21,7 +21,7 @@ func DropCookies(r *http.Request, issuer, name, keep string, drop bool) {
 			return false
 		}
 		for part := range tokenParts(cookie) {
-			if ours, refresh := Claims(part, issuer); refresh || ours && named {
+			if ours, refresh := ClaimsIssuer(part, issuer); refresh || ours && named {
 				return true
 			}
 		}

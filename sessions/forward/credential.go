@@ -120,9 +120,9 @@ func WantsPage(r *http.Request) bool {
 // maxParts is how many dot-separated parts of a value are read.
 const maxParts = 16
 
-// Claims reports whether something that looks like a token, possibly after a prefix, claims to be a
+// ClaimsIssuer reports whether something that looks like a token, possibly after a prefix, claims to be a
 // token of the issuer, without verifying it, and whether it claims to be a refresh token.
-func Claims(token, issuer string) (ours, refresh bool) {
+func ClaimsIssuer(token, issuer string) (ours, refresh bool) {
 	if len(token) > 4*jose.MaxTokenSize {
 		return false, false
 	}
@@ -153,9 +153,9 @@ func decodeLenient(part string, into any) {
 	}
 }
 
-// Smuggled reports whether Authorization, with any scheme, contains something that claims to be a
+// HasSmuggledToken reports whether Authorization, with any scheme, contains something that claims to be a
 // token of the issuer, even as a password.
-func Smuggled(r *http.Request, issuer string) bool {
+func HasSmuggledToken(r *http.Request, issuer string) bool {
 	return slices.ContainsFunc(r.Header["Authorization"], func(value string) bool { return holdsToken(value, issuer) })
 }
 
@@ -167,7 +167,7 @@ func holdsToken(value, issuer string) bool {
 		}
 	}
 	for part := range tokenParts(value) {
-		if ours, _ := Claims(part, issuer); ours {
+		if ours, _ := ClaimsIssuer(part, issuer); ours {
 			return true
 		}
 	}

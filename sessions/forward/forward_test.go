@@ -88,7 +88,7 @@ func TestClaims_WhatSaysThatItIsOurs(t *testing.T) {
 		"abc":                                                 {false, false},
 		"":                                                    {false, false},
 	} {
-		if ours, isRefresh := Claims(token, issuer); ours != want[0] || isRefresh != want[1] {
+		if ours, isRefresh := ClaimsIssuer(token, issuer); ours != want[0] || isRefresh != want[1] {
 			t.Errorf("%s: %t, %t; want %v", token, ours, isRefresh, want)
 		}
 	}
@@ -96,7 +96,7 @@ func TestClaims_WhatSaysThatItIsOurs(t *testing.T) {
 		"Bearer " + access: true, access: true, "Token token=\"" + refresh + "\"": true, "DPoP a,b " + access: true, "Basic YTpi": false, "Bearer abc": false,
 	} {
 		r := &http.Request{Header: http.Header{"Authorization": {"Basic x", value}}}
-		if Smuggled(r, issuer) != want {
+		if HasSmuggledToken(r, issuer) != want {
 			t.Errorf("%s: %t", value, !want)
 		}
 	}

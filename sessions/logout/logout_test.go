@@ -402,7 +402,7 @@ func TestALogoutEndsAnyNumberOfSessions(t *testing.T) {
 	w := newWorld(t)
 	c := token(idp, "alice", sessions.Claims{"sid": "1", "iat": at(-1)})
 	var grants []*sessions.Grant
-	for range 2*logout.MostRows + 7 {
+	for range 2*logout.MaxRows + 7 {
 		grants = append(grants, w.create(c, "alice"))
 	}
 	if out := w.apply(logout.Notice{SID: "1"}); out.Ended != len(grants) {

@@ -10,7 +10,7 @@ import (
 // Store is an optional interface of a sessions.Store, for logouts. Its errors are those of
 // sessions.Store.
 type Store interface {
-	// Named passes to page all unrevoked rows of the realm with that name (Names), at most MostRows
+	// Named passes to page all unrevoked rows of the realm with that name (Names), at most MaxRows
 	// at a time, each row once, in any order. It includes every row whose Create returned before
 	// Named was called, unless it is revoked or swept meanwhile. page may call the store. If page
 	// returns an error, Named returns it unchanged.
@@ -25,14 +25,14 @@ type Store interface {
 	// deleted by Sweep, or by the engine.
 	Marks(ctx context.Context, realm string, names []string) ([]Mark, error)
 
-	// EachMark passes to page all marks of the realm that are not over, at most MostRows at a time,
+	// EachMark passes to page all marks of the realm that are not over, at most MaxRows at a time,
 	// each once, in any order, including each that a Mark has stored before EachMark was called. It
 	// is for copying a store. If page returns an error, EachMark returns it unchanged.
 	EachMark(ctx context.Context, realm string, page func([]Mark) error) error
 }
 
-// MostRows is how many rows or marks are passed at a time: a principal may have any number.
-const MostRows = 500
+// MaxRows is how many rows or marks are passed at a time: a principal may have any number.
+const MaxRows = 500
 
 // A Mark records that what its name stands for was over at a time, at the issuer.
 type Mark struct {

@@ -35,7 +35,7 @@ func (a *API) logout(w http.ResponseWriter, r *http.Request) error {
 	if err := a.applyLogout(r.Context(), form.Get("logout_token"), a.ip(r)); err != nil {
 		return err
 	}
-	done(w, http.StatusOK)
+	acknowledge(w, http.StatusOK)
 	return nil
 }
 
@@ -70,7 +70,7 @@ func (a *API) events(w http.ResponseWriter, r *http.Request) error {
 	if err := a.applyEvents(r.Context(), string(body), presented, a.ip(r)); err != nil {
 		return err
 	}
-	done(w, http.StatusAccepted)
+	acknowledge(w, http.StatusAccepted)
 	return nil
 }
 

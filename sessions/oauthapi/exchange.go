@@ -90,7 +90,7 @@ func (a *API) callerOf(req *request, token, kind string) (*sessions.Caller, erro
 		return nil, errTokenType
 	}
 	caller, err := a.Verifier.Verify(req.Context(), token)
-	return caller, a.refused(req, err)
+	return caller, a.countRefused(req, err)
 }
 
 // subjectOf is callerOf for a token that identifies the user: the caller must be a person who is a

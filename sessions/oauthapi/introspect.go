@@ -39,7 +39,7 @@ func (a *API) introspect(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if req.client.Public { // section 2.1: otherwise anyone could test tokens
-		a.failed(req, req.client.ID)
+		a.countFailure(req, req.client.ID)
 		return errClient
 	}
 	token := req.Get("token")

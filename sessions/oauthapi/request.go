@@ -21,14 +21,14 @@ type request struct {
 // with a valid secret: otherwise they could go on guessing.
 func (a *API) read(w http.ResponseWriter, r *http.Request) (*request, error) {
 	req := &request{Request: r, ip: a.ClientIP(r)}
-	err := a.limited(req)
+	err := a.checkLimit(req)
 	if err != nil {
 		return nil, err
 	}
 	if req.form, err = a.readForm(w, r); err != nil {
 		return nil, err
 	}
-	if err = a.limited(req); err != nil { // after what failed while the body was arriving
+	if err = a.checkLimit(req); err != nil { // after what failed while the body was arriving
 		return nil, err
 	}
 	c, err := credentialOf(r.Header, req.form)
@@ -36,13 +36,13 @@ func (a *API) read(w http.ResponseWriter, r *http.Request) (*request, error) {
 		req.client, err = a.clients.authenticate(r.Context(), c)
 	}
 	if errors.Is(err, errClient) {
-		a.failed(req, a.clients.clientID(c))
+		a.countFailure(req, a.clients.clientID(c))
 	}
 	return req, err
 }
 
-// limited returns an error if the address of a request has failed too often.
-func (a *API) limited(req *request) error {
+// checkLimit returns an error if the address of a request has failed too often.
+func (a *API) checkLimit(req *request) error {
 	wait := a.Memory.limit.wait(req.ip, a.Now())
 	if wait == 0 {
 		return nil
@@ -52,18 +52,18 @@ func (a *API) limited(req *request) error {
 	return &limited
 }
 
-// failed counts a failed attempt; client is "" if it is unknown.
-func (a *API) failed(req *request, client string) {
+// countFailure counts a failed attempt; client is "" if it is unknown.
+func (a *API) countFailure(req *request, client string) {
 	if a.Memory.limit.fail(req.ip, a.Now()) {
 		a.Observer.Limited(req.Context(), client)
 	}
 }
 
-// refused counts a refused token. A forged token counts as a failed attempt unless the client
+// countRefused counts a refused token. A forged token counts as a failed attempt unless the client
 // authenticated: it may come from its users, who would lock each other out.
-func (a *API) refused(req *request, err error) error {
+func (a *API) countRefused(req *request, err error) error {
 	if err != nil && req.client.Public && a.isForged(err) {
-		a.failed(req, req.client.ID)
+		a.countFailure(req, req.client.ID)
 	}
 	return err
 }

@@ -33,7 +33,7 @@ func (a *API) revoke(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		err = a.Sessions.SignOut(req.Context(), &session, req.ip)
 	}
-	if err != nil && !isOver(a.refused(req, err)) {
+	if err != nil && !isOver(a.countRefused(req, err)) {
 		return err
 	}
 	endpoint.Write(w, http.StatusOK, "application/json", []byte("{}"))

@@ -45,7 +45,7 @@ func (a *API) refresh(w http.ResponseWriter, req *request) error {
 	}
 	grant, err := a.Sessions.Refresh(req.Context(), &sessions.RefreshRequest{Token: token, Client: req.client.ID, IP: req.ip})
 	if err != nil {
-		return a.refused(req, err)
+		return a.countRefused(req, err)
 	}
 	writeGrant(w, grant, "")
 	return nil

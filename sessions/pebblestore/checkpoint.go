@@ -62,7 +62,7 @@ func (s *Store) finish(temp, dir string) error {
 			return err
 		}
 	}
-	if err := (directory{fs: disk, path: temp}).mark(markerText(format)); err != nil {
+	if err := (directory{fs: disk, path: temp}).writeMarker(markerText(format)); err != nil {
 		return err
 	}
 	return rename(disk, temp, dir)

@@ -126,8 +126,8 @@ func (c *clock) cutoff() time.Time {
 	return fromMillis(c.cut)
 }
 
-// copied records the position of a session or a cutoff that was copied from another store.
-func (c *clock) copied(place time.Time) {
+// recordCopied records the position of a session or a cutoff that was copied from another store.
+func (c *clock) recordCopied(place time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.began, c.cut = max(c.began, place.UnixMilli()), max(c.cut, place.UnixMilli())

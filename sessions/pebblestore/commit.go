@@ -54,8 +54,8 @@ func (e *engine) unlock(stripe uint16) { <-e.locks[stripe] }
 // while all others run (10 ms each); with these, pages are served in order.
 func newTurns() chan struct{} { return make(chan struct{}, runtime.GOMAXPROCS(0)) }
 
-// turn waits for a place to read a page, first come, first served.
-func (e *engine) turn(ctx context.Context) error {
+// waitTurn waits for a place to read a page, first come, first served.
+func (e *engine) waitTurn(ctx context.Context) error {
 	select {
 	case e.turns <- struct{}{}:
 		return nil

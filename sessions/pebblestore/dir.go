@@ -100,8 +100,8 @@ func parseMarker(text []byte) (finished bool, err error) {
 	return false, ErrForeign
 }
 
-// mark writes the marker atomically.
-func (d directory) mark(text string) error {
+// writeMarker writes the marker atomically.
+func (d directory) writeMarker(text string) error {
 	temp, name := d.fs.PathJoin(d.path, markerTemp), d.fs.PathJoin(d.path, markerName)
 	if err := d.write(temp, []byte(text)); err != nil {
 		return err

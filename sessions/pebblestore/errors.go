@@ -35,7 +35,7 @@ func refusal(err error) error {
 	return calls.Refusal(cause(err), isMisplaced(err))
 }
 
-func noSpace(err error) bool {
+func isNoSpace(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 

@@ -131,7 +131,7 @@ func (f *filter) increment(key []byte) {
 	case isUserEntry(key):
 		f.countOne(f.counter(key))
 	case isExpiryEntry(key):
-		f.mark(f.bit(key[1+timeSize:]))
+		f.setID(f.bit(key[1+timeSize:]))
 		f.added++
 	}
 }
@@ -142,7 +142,7 @@ func (f *filter) countOne(i uint32) {
 	}
 }
 
-func (f *filter) mark(i uint32) { f.ids[i/64] |= 1 << (i % 64) }
+func (f *filter) setID(i uint32) { f.ids[i/64] |= 1 << (i % 64) }
 
 // decrement subtracts what add returned, once the batch is durable.
 func (f *filter) decrement(deleted []uint32) {
@@ -223,7 +223,7 @@ func (f *filter) put(kind byte, found []uint32) {
 		if kind == kindUser {
 			f.countOne(i)
 		} else {
-			f.mark(i)
+			f.setID(i)
 		}
 	}
 }

@@ -100,13 +100,13 @@ func (g *guard) do(write func() error) {
 		g.io.RUnlock()
 		switch {
 		case err == nil:
-			g.spaceAgain(stalled)
+			g.endTrouble(stalled)
 			return
-		case !noSpace(err):
+		case !isNoSpace(err):
 			g.kill(cause(err))
 		case !stalled:
 			stalled = true
-			g.noSpace()
+			g.beginTrouble()
 			fallthrough
 		default:
 			<-time.NewTimer(retrySpace).C
@@ -114,7 +114,7 @@ func (g *guard) do(write func() error) {
 	}
 }
 
-func (g *guard) noSpace() {
+func (g *guard) beginTrouble() {
 	g.mu.Lock()
 	g.waiting++
 	first := g.waiting == 1
@@ -125,7 +125,7 @@ func (g *guard) noSpace() {
 	}
 }
 
-func (g *guard) spaceAgain(stalled bool) {
+func (g *guard) endTrouble(stalled bool) {
 	if !stalled {
 		return
 	}
@@ -139,15 +139,15 @@ func (g *guard) spaceAgain(stalled bool) {
 	}
 }
 
-// guards reports whether the file is in Pebble's own directory.
-func (g *guard) guards(name string) bool {
+// isGuarded reports whether the file is in Pebble's own directory.
+func (g *guard) isGuarded(name string) bool {
 	name = g.PathJoin(name)
 	return name == g.dir || g.PathDir(name) == g.dir
 }
 
 // try is do for operations that may also fail for reasons that Pebble handles.
 func (g *guard) try(name string, write func() error) error {
-	if !g.guards(name) {
+	if !g.isGuarded(name) {
 		return write()
 	}
 	var expected error
@@ -178,7 +178,7 @@ func (g *guard) open(name string, open func() (vfs.File, error)) (vfs.File, erro
 }
 
 func (g *guard) wrap(name string, f vfs.File) vfs.File {
-	if !g.guards(name) {
+	if !g.isGuarded(name) {
 		return f
 	}
 	return &guardedFile{File: f, guard: g}

@@ -31,7 +31,7 @@ func (s *Store) listBy(ctx context.Context, sel *selection, query *sessions.Quer
 		return sessions.Page{}, err
 	}
 	if !query.KeysOnly && !sel.scan { // creations do not wait for listings, and an audit reads for a long time
-		if err := e.turn(ctx); err != nil {
+		if err := e.waitTurn(ctx); err != nil {
 			return sessions.Page{}, err
 		}
 		defer func() { <-e.turns }()
@@ -175,7 +175,7 @@ func (sel *selection) page(ctx context.Context, e *engine, w *walk, q *sessions.
 	var last []byte
 	for n := 0; ; n++ {
 		if n%64 == 63 {
-			if err := calls.Done(ctx); err != nil {
+			if err := calls.CheckContext(ctx); err != nil {
 				return sessions.Page{}, err
 			}
 		}
@@ -188,7 +188,7 @@ func (sel *selection) page(ctx context.Context, e *engine, w *walk, q *sessions.
 			return page, nil
 		}
 		last = append(last[:0], at...)
-		row, ok, err := e.listed(q, sel.realm, at)
+		row, ok, err := e.readListed(q, sel.realm, at)
 		if err != nil {
 			return sessions.Page{}, err
 		}
@@ -198,8 +198,8 @@ func (sel *selection) page(ctx context.Context, e *engine, w *walk, q *sessions.
 	}
 }
 
-// listed returns the row at a position, unless it has been revoked or deleted meanwhile.
-func (e *engine) listed(q *sessions.Query, realm hash, at []byte) (sessions.Session, bool, error) {
+// readListed returns the row at a position, unless it has been revoked or deleted meanwhile.
+func (e *engine) readListed(q *sessions.Query, realm hash, at []byte) (sessions.Session, bool, error) {
 	created, id, ok := place(at)
 	if !ok {
 		return sessions.Session{}, false, ErrCorrupt

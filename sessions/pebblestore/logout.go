@@ -30,7 +30,7 @@ func appendMarkKey(dst []byte, realm hash, name string) []byte {
 func (s *Store) Named(ctx context.Context, realm, name string, page func([]sessions.Session) error) error {
 	sel := &selection{realm: hashString(realm)}
 	sel.prefixes = [][]byte{appendNamePrefix(nil, sel.realm, name)}
-	for query := (sessions.Query{Realm: realm, Limit: logout.MostRows}); ; {
+	for query := (sessions.Query{Realm: realm, Limit: logout.MaxRows}); ; {
 		got, err := s.listBy(ctx, sel, &query)
 		if err != nil {
 			return err
@@ -128,7 +128,7 @@ func (s *Store) marksFrom(ctx context.Context, prefix, from []byte) (marks []log
 	defer s.leave()
 	now := s.Now()
 	for key, value := range entries(ctx, e.db, from, prefixEnd(prefix), &err) {
-		if len(marks) == logout.MostRows {
+		if len(marks) == logout.MaxRows {
 			return marks, bytes.Clone(key), nil
 		}
 		m, err := readMark(string(key[len(prefix):]), value)
@@ -171,7 +171,7 @@ func (e *engine) sweepMarks(ctx context.Context, now time.Time, limit int) error
 		return err
 	}
 	for _, entry := range due {
-		if err := calls.Done(ctx); err != nil {
+		if err := calls.CheckContext(ctx); err != nil {
 			return err
 		}
 		if err := e.sweepMark(ctx, entry, now); err != nil {

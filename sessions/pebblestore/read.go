@@ -90,7 +90,7 @@ func entries(ctx context.Context, db *pebble.DB, lower, upper []byte, err *error
 		n := 0
 		for valid := at.First(); valid && failed == nil; valid = at.Next() {
 			if n++; n%64 == 1 {
-				failed = calls.Done(ctx)
+				failed = calls.CheckContext(ctx)
 			}
 			value, unread := at.ValueAndErr()
 			if failed = cmp.Or(failed, cause(unread)); failed == nil && !yield(at.Key(), value) {
@@ -127,7 +127,7 @@ func (e *engine) scan(ctx context.Context, from []byte, limit int) (page session
 			page.Next = base64.RawURLEncoding.EncodeToString(append([]byte(scanMark), last[1:]...))
 			return page, nil
 		}
-		row, err := e.scanned(key, data)
+		row, err := e.decodeScanned(key, data)
 		if err != nil {
 			return sessions.Page{}, err
 		}
@@ -139,8 +139,8 @@ func (e *engine) scan(ctx context.Context, from []byte, limit int) (page session
 	return page, nil
 }
 
-// scanned decodes a row.
-func (e *engine) scanned(key, data []byte) (sessions.Session, error) {
+// decodeScanned decodes a row.
+func (e *engine) decodeScanned(key, data []byte) (sessions.Session, error) {
 	if len(key) < realmEnd {
 		return sessions.Session{}, ErrCorrupt
 	}

@@ -96,7 +96,7 @@ func (e *engine) eachRealm(ctx context.Context, kind byte, report func(hash, str
 	}
 	defer func() { err = errors.Join(err, cause(iter.Close())) }()
 	for valid := iter.First(); valid; {
-		if err := calls.Done(ctx); err != nil {
+		if err := calls.CheckContext(ctx); err != nil {
 			return err
 		}
 		key := iter.Key()

@@ -84,7 +84,7 @@ func (s *Store) AddCutoff(ctx context.Context, c revocation.Cutoff) (revocation.
 		if c.At.IsZero() {
 			c.At = s.clock.cutoff()
 		} else {
-			s.clock.copied(c.At)
+			s.clock.recordCopied(c.At)
 		}
 		return errors.Join(b.Set(appendCutoffKey(nil, &c), data, nil), e.nameRealm(b, hashString(c.Realm), c.Realm))
 	})

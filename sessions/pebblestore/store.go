@@ -95,13 +95,13 @@ func (s *Store) open() (err error) {
 
 // make creates a store.
 func (s *Store) make() error {
-	if err := s.dir.mark(markerText(format) + making); err != nil {
+	if err := s.dir.writeMarker(markerText(format) + making); err != nil {
 		return refusal(err)
 	}
 	if err := s.start(false); err != nil {
 		return err
 	}
-	if err := s.dir.mark(markerText(format)); err != nil {
+	if err := s.dir.writeMarker(markerText(format)); err != nil {
 		return unavailable(errors.Join(err, s.engine.Load().close()))
 	}
 	s.opts.Log.Info("there was no session store: a new one was made")

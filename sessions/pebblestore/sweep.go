@@ -16,8 +16,8 @@ import (
 // sweepBatch is how many sessions are locked and deleted at a time.
 const sweepBatch = 256
 
-// unreadable is when an unreadable row is tried again.
-const unreadable = time.Hour
+// unreadableRetry is when an unreadable row is tried again.
+const unreadableRetry = time.Hour
 
 // Sweep deletes rows that are due, with their index entries, in batches.
 func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Session)) (deleted int, err error) {
@@ -91,7 +91,7 @@ func (b *sweep) run(ctx context.Context) (more bool, err error) {
 
 // due returns the first due entries of an index by time.
 func (e *engine) due(ctx context.Context, kind byte, now time.Time, most int) (due [][]byte, err error) {
-	if err := calls.Done(ctx); err != nil {
+	if err := calls.CheckContext(ctx); err != nil {
 		return nil, err
 	}
 	lower, upper := []byte{kind}, appendTime([]byte{kind}, now.Add(time.Millisecond))
@@ -140,7 +140,7 @@ func (b *sweep) entry(ctx context.Context, entry []byte) error {
 	row, err := rowcodec.Decode(sessions.Key{Realm: name, ID: id}, data)
 	switch {
 	case err != nil: // of a newer release: it must not keep others from being swept
-		return b.batch.Set(appendTimedKey(nil, kindExpiry, b.now.Add(unreadable), realm, id), nil, nil)
+		return b.batch.Set(appendTimedKey(nil, kindExpiry, b.now.Add(unreadableRetry), realm, id), nil, nil)
 	case row.PurgeAt().After(b.now):
 		return b.batch.Set(appendTimedKey(nil, kindExpiry, row.PurgeAt(), realm, id), nil, nil)
 	}

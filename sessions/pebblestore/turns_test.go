@@ -150,7 +150,7 @@ func TestTurnsAreInTheOrderInWhichTheyCame(t *testing.T) {
 		got := make(chan int, 10)
 		for i := range cap(got) {
 			go func() {
-				if e.turn(t.Context()) == nil {
+				if e.waitTurn(t.Context()) == nil {
 					got <- i
 				}
 			}()

@@ -34,7 +34,7 @@ func (s *Store) Create(ctx context.Context, row sessions.Session) (stored sessio
 	if row.CreatedAt.IsZero() {
 		s.clock.begin(&row)
 	} else {
-		s.clock.copied(row.CreatedAt)
+		s.clock.recordCopied(row.CreatedAt)
 	}
 	normalise(&row)
 	if err := w.put(nil, &row); err != nil {

@@ -75,17 +75,17 @@ func (s *Store) once(ctx context.Context, statement func(context.Context, *pgx.C
 // no row. A statement that is retried may have returned rows before: it can fail when it commits. So
 // row only replaces; collect is for results of many rows.
 func (s *Store) query(ctx context.Context, sql string, a []any, row func() error, into ...any) error {
-	return s.do(ctx, asking(sql, a, row, into))
+	return s.do(ctx, queryFunc(sql, a, row, into))
 }
 
 // queryNow is query without waiting in the lanes.
 func (s *Store) queryNow(ctx context.Context, sql string, a []any, row func() error, into ...any) error {
-	return s.doNow(ctx, asking(sql, a, row, into))
+	return s.doNow(ctx, queryFunc(sql, a, row, into))
 }
 
-func asking(sql string, a []any, row func() error, into []any) func(context.Context, *pgx.Conn) error {
+func queryFunc(sql string, a []any, row func() error, into []any) func(context.Context, *pgx.Conn) error {
 	return func(ctx context.Context, conn *pgx.Conn) error {
-		ask(into)
+		markAsked(into)
 		rows, _ := conn.Query(ctx, sql, a...) // ForEachRow returns the error
 		_, err := pgx.ForEachRow(rows, into, row)
 		return err
@@ -100,7 +100,7 @@ type runner func(context.Context, func(context.Context, *pgx.Conn) error) error
 func collect[T any](ctx context.Context, run runner, sql string, a []any, row func() (T, error), into ...any) (all []T, err error) {
 	err = run(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		all = nil
-		return asking(sql, a, func() error {
+		return queryFunc(sql, a, func() error {
 			one, err := row()
 			all = append(all, one)
 			return err
@@ -118,17 +118,17 @@ func (s *Store) texts(ctx context.Context, run runner, sql statement, a []any) (
 	return collect(ctx, run, s.text(sql), a, func() (string, error) { return one, nil }, (*text)(&one))
 }
 
-// ask notes when the statement was sent, if the result has the server's time.
-func ask(into []any) {
+// markAsked notes when the statement was sent, if the result has the server's time.
+func markAsked(into []any) {
 	if r, ok := into[0].(*reading); ok {
 		r.asked, *r.at = r.clock.Passed(), time.Time{}
 	}
 }
 
-// scanned is the row function of a query that needs nothing but the scan.
-func scanned() error { return nil }
+// noRow is the row function of a query that needs nothing but the scan.
+func noRow() error { return nil }
 
 // exec is query without a result.
 func (s *Store) exec(ctx context.Context, sql string, a []any) error {
-	return s.query(ctx, sql, a, scanned, nil)
+	return s.query(ctx, sql, a, noRow, nil)
 }

@@ -51,7 +51,7 @@ func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transi
 		if err != nil || written {
 			return stored, err
 		}
-		if err := calls.Done(ctx); err != nil {
+		if err := calls.CheckContext(ctx); err != nil {
 			return sessions.Session{}, err
 		}
 	}
@@ -69,7 +69,7 @@ func (s *Store) set(ctx context.Context, found *foundRow, next *sessions.Session
 		a, sql = append(a, name(next.Key())), sqlUpdateRevoking
 	}
 	var at time.Time
-	err = s.query(ctx, s.text(sql), s.timed(a...), scanned, s.now(&at), nil)
+	err = s.query(ctx, s.text(sql), s.timed(a...), noRow, s.now(&at), nil)
 	return w.Session, !at.IsZero(), err
 }
 

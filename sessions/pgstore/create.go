@@ -119,7 +119,7 @@ func (p *insertion) locked(ctx context.Context, sql statement, read func() error
 	defer lane.Leave()
 	return s.do(ctx, func(ctx context.Context, conn *pgx.Conn) error {
 		p.created = false // when it is retried after having no effect
-		ask(into)
+		markAsked(into)
 		batch := new(pgx.Batch)
 		batch.Queue(s.text(sqlLock), int64(binary.BigEndian.Uint64(lock)))
 		batch.Queue(s.text(sql), p.args()...).Query(func(rows pgx.Rows) error {

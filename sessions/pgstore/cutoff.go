@@ -41,7 +41,7 @@ func (s *Store) AddCutoff(ctx context.Context, c revocation.Cutoff) (revocation.
 		}
 	}
 	a := s.timed(c.Realm, c.ID, millisOrNull(c.At), data, cutoffNotice(&c, data), millis(newest))
-	err = s.query(ctx, s.text(sqlAddCutoff), a, scanned, s.now(new(time.Time)), (*moment)(&c.At), nil)
+	err = s.query(ctx, s.text(sqlAddCutoff), a, noRow, s.now(new(time.Time)), (*moment)(&c.At), nil)
 	return c, err
 }
 
@@ -58,7 +58,7 @@ func (s *Store) Identity(ctx context.Context) (string, error) {
 		return found, err
 	}
 	// If several nodes create one concurrently, the first succeeds and the others read it.
-	if err := s.queryNow(ctx, s.text(sqlMakeIdentity), args(revocation.NewIdentity()), scanned, nil); err != nil {
+	if err := s.queryNow(ctx, s.text(sqlMakeIdentity), args(revocation.NewIdentity()), noRow, nil); err != nil {
 		return "", err
 	}
 	if found, err = s.identity(ctx); err == nil && found == "" {

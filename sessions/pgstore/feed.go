@@ -139,7 +139,7 @@ func (l *listener) sendHeartbeats(ctx context.Context) error {
 func (s *Store) notify(ctx context.Context, text string) error {
 	ctx, cancel := context.WithTimeout(ctx, revocation.FeedTimeout)
 	defer cancel()
-	return s.queryNow(ctx, s.text(sqlNotify), args(text), scanned, nil)
+	return s.queryNow(ctx, s.text(sqlNotify), args(text), noRow, nil)
 }
 
 // passOn passes on what was received. If something cannot be parsed, it reads the log.

@@ -34,7 +34,7 @@ func (s *Store) Named(ctx context.Context, realm, name string, page func([]sessi
 	if err != nil {
 		return err
 	}
-	for some := range slices.Chunk(ids, logout.MostRows) {
+	for some := range slices.Chunk(ids, logout.MaxRows) {
 		rows, err := s.live(ctx, realm, some)
 		if err != nil {
 			return err
@@ -81,14 +81,14 @@ func (s *Store) readMarks(ctx context.Context, sql statement, a []any) ([]logout
 // EachMark passes the marks that are not over to page, ordered by name.
 func (s *Store) EachMark(ctx context.Context, realm string, page func([]logout.Mark) error) error {
 	for from := ""; ; {
-		marks, err := s.readMarks(ctx, sqlEachMark, s.timed(realm, from, logout.MostRows))
+		marks, err := s.readMarks(ctx, sqlEachMark, s.timed(realm, from, logout.MaxRows))
 		if err != nil {
 			return err
 		}
 		if err := page(marks); err != nil {
 			return err
 		}
-		if len(marks) < logout.MostRows {
+		if len(marks) < logout.MaxRows {
 			return nil
 		}
 		from = marks[len(marks)-1].Name + "\x00" // the smallest text after it

@@ -105,7 +105,7 @@ func (s *Store) Now() time.Time { return s.clock.Now() }
 
 // Ping returns nil if the database responds.
 func (s *Store) Ping(ctx context.Context) error {
-	return s.query(ctx, s.text(sqlPing), s.timed(), scanned, s.now(new(time.Time)))
+	return s.query(ctx, s.text(sqlPing), s.timed(), noRow, s.now(new(time.Time)))
 }
 
 // probeNotify checks whether the database supports NOTIFY. If it does but the role must not use it,

@@ -30,7 +30,7 @@ func (s *Store) Sweep(ctx context.Context, limit int, over func(*sessions.Sessio
 		if looked < most {
 			return deleted, s.forget(ctx, limit)
 		}
-		if err := calls.Done(ctx); err != nil {
+		if err := calls.CheckContext(ctx); err != nil {
 			return deleted, err
 		}
 	}

@@ -49,7 +49,7 @@ func (s *Store) Update(ctx context.Context, key sessions.Key, fn sessions.Transi
 		if err != nil || written {
 			return stored, err
 		}
-		if err := calls.Done(ctx); err != nil {
+		if err := calls.CheckContext(ctx); err != nil {
 			return sessions.Session{}, err
 		}
 	}

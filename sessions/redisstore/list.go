@@ -41,7 +41,7 @@ func (s *Store) List(ctx context.Context, query sessions.Query) (page sessions.P
 			return sessions.Page{}, err
 		}
 		page.Sessions = append(page.Sessions, rows...)
-		if err := calls.Done(ctx); err != nil {
+		if err := calls.CheckContext(ctx); err != nil {
 			return sessions.Page{}, err
 		}
 	}

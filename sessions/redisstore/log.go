@@ -54,7 +54,7 @@ func (s *Store) readLog(ctx context.Context, part int, since time.Time, report f
 		} else {
 			skip += len(found)
 		}
-		if err := calls.Done(ctx); err != nil {
+		if err := calls.CheckContext(ctx); err != nil {
 			return err
 		}
 	}

@@ -41,7 +41,7 @@ func (s *Store) Named(ctx context.Context, realm, name string, page func([]sessi
 	if err != nil {
 		return err
 	}
-	for some := range slices.Chunk(ids, min(listBatch, logout.MostRows)) {
+	for some := range slices.Chunk(ids, min(listBatch, logout.MaxRows)) {
 		keys := make([]sessions.Key, len(some))
 		for i, id := range some {
 			keys[i] = sessions.Key{Realm: realm, ID: id}
@@ -100,7 +100,7 @@ func (s *Store) EachMark(ctx context.Context, realm string, page func([]logout.M
 	if err != nil {
 		return err
 	}
-	for some := range slices.Chunk(names, min(listBatch, logout.MostRows)) {
+	for some := range slices.Chunk(names, min(listBatch, logout.MaxRows)) {
 		marks, err := s.Marks(ctx, realm, some)
 		if err != nil {
 			return err

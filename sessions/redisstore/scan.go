@@ -42,7 +42,7 @@ func (s *Store) Scan(ctx context.Context, cursor string, limit int) (page sessio
 		} else {
 			after = members[n-1]
 		}
-		if err := calls.Done(ctx); err != nil {
+		if err := calls.CheckContext(ctx); err != nil {
 			return sessions.Page{}, err
 		}
 	}

@@ -81,7 +81,7 @@ func (sw *sweeper) run(ctx context.Context, limit int) error {
 		} else if len(refs) < n || left == len(refs) {
 			return sw.trim(ctx, limit)
 		}
-		if err := calls.Done(ctx); err != nil {
+		if err := calls.CheckContext(ctx); err != nil {
 			return err
 		}
 	}

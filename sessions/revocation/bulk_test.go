@@ -33,7 +33,7 @@ func TestWatcher_NothingIsLeftOfACutoffThatIsNoLongerInForce(t *testing.T) {
 	old := Cutoff{ID: "old", Realm: "r", Filter: sessions.Filter{User: "alice"}, At: at}
 	newer := Cutoff{ID: "newer", Realm: "r", Filter: sessions.Filter{User: "alice"}, At: at.Add(time.Second)}
 	for name, end := range map[string]func(w *Watcher) error{
-		"another node replaces it": func(w *Watcher) error { (&following{w: w}).Cutoff(newer); return nil },
+		"another node replaces it": func(w *Watcher) error { (&follower{w: w}).Cutoff(newer); return nil },
 		"this node replaces it": func(w *Watcher) error {
 			w.Store = bare{now: newer.At}
 			return w.AddCutoff(t.Context(), "r", newer.Filter, sessions.Principal{})

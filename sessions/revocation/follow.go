@@ -8,14 +8,14 @@ import (
 	"authsidecar/sessions"
 )
 
-// following is the sink of one connection of a feed.
-type following struct {
+// follower is the sink of one connection of a feed.
+type follower struct {
 	w     *Watcher
 	ready chan struct{}
 }
 
 // run follows the feed until its connection is lost.
-func (f *following) run(ctx context.Context, feed Feed) error {
+func (f *follower) run(ctx context.Context, feed Feed) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var loading sync.WaitGroup
 	loading.Go(func() { f.catchUp(ctx) })
@@ -24,22 +24,22 @@ func (f *following) run(ctx context.Context, feed Feed) error {
 	return feed.Follow(ctx, f)
 }
 
-func (f *following) Ready() {
+func (f *follower) Ready() {
 	f.Alive()
 	f.ready <- struct{}{}
 }
 
-func (f *following) Alive() {
+func (f *follower) Alive() {
 	now := f.w.now()
 	f.w.change(func(s *state) { s.heard = now })
 }
 
-func (f *following) Revoked(key sessions.Key, at time.Time) { f.w.Deny.Add(key, at) }
+func (f *follower) Revoked(key sessions.Key, at time.Time) { f.w.Deny.Add(key, at) }
 
-func (f *following) Cutoff(c Cutoff) { f.w.add(c) }
+func (f *follower) Cutoff(c Cutoff) { f.w.add(c) }
 
 // catchUp loads what the feed missed, once it is ready; from then on the watcher is not degraded.
-func (f *following) catchUp(ctx context.Context) {
+func (f *follower) catchUp(ctx context.Context) {
 	select {
 	case <-ctx.Done():
 		return
@@ -52,7 +52,7 @@ func (f *following) catchUp(ctx context.Context) {
 			return
 		}
 		if ctx.Err() == nil {
-			f.w.lost(err)
+			f.w.reportLost(err)
 		}
 		pause(ctx, Heartbeat)
 	}

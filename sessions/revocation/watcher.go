@@ -108,7 +108,7 @@ func (w *Watcher) Run(ctx context.Context) {
 		return
 	}
 	for ctx.Err() == nil {
-		f := following{w: w, ready: make(chan struct{}, 1)}
+		f := follower{w: w, ready: make(chan struct{}, 1)}
 		err := f.run(ctx, feed)
 		w.change(func(s *state) {
 			if s.since.IsZero() {
@@ -116,13 +116,13 @@ func (w *Watcher) Run(ctx context.Context) {
 			}
 		})
 		if ctx.Err() == nil {
-			w.lost(fmt.Errorf("following the revocations of other nodes: %w", err))
+			w.reportLost(fmt.Errorf("following the revocations of other nodes: %w", err))
 		}
 		pause(ctx, Heartbeat)
 	}
 }
 
-func (w *Watcher) lost(err error) {
+func (w *Watcher) reportLost(err error) {
 	if w.Lost != nil {
 		w.Lost(err)
 	}

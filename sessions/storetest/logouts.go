@@ -34,7 +34,7 @@ func (s *suite) named(realm, name string) []string {
 func (s *suite) rowsNamed(realm, name string) (rows []sessions.Session) {
 	s.Helper()
 	s.must(part[logout.Store](s).Named(s.Context(), realm, name, func(page []sessions.Session) error {
-		if len(page) > logout.MostRows {
+		if len(page) > logout.MaxRows {
 			s.Errorf("%d rows at a time", len(page))
 		}
 		rows = append(rows, page...)

@@ -61,7 +61,7 @@ func marksOfRealms(s *suite) {
 func (s *suite) eachMark(realm string) (all []logout.Mark) {
 	s.Helper()
 	s.must(part[logout.Store](s).EachMark(s.Context(), realm, func(page []logout.Mark) error {
-		if len(page) > logout.MostRows {
+		if len(page) > logout.MaxRows {
 			s.Errorf("%d marks at a time", len(page))
 		}
 		all = append(all, page...)
@@ -73,7 +73,7 @@ func (s *suite) eachMark(realm string) (all []logout.Mark) {
 
 func marksEach(s *suite) {
 	var want []logout.Mark
-	for i := range 2*logout.MostRows + 1 {
+	for i := range 2*logout.MaxRows + 1 {
 		want = append(want, logout.Mark{Name: fmt.Sprintf("mark-%04d", i), At: Epoch.Add(-time.Minute), Until: Epoch.Add(time.Hour)})
 	}
 	store := part[logout.Store](s)

@@ -157,9 +157,9 @@ func (m *Memory) EachMark(ctx context.Context, realm string, page func([]logout.
 	return inPages(marks, page)
 }
 
-// inPages passes all to page, up to logout.MostRows at a time.
+// inPages passes all to page, up to logout.MaxRows at a time.
 func inPages[T any](all []T, page func([]T) error) error {
-	for some := range slices.Chunk(all, logout.MostRows) {
+	for some := range slices.Chunk(all, logout.MaxRows) {
 		if err := page(some); err != nil {
 			return err
 		}

@@ -53,7 +53,7 @@ func checkAs(tag, text string) error {
 	switch {
 	case tag == "resolve":
 		return check(text)
-	case tag == "code" && likely.MatchString(text), tag == "" && In(text):
+	case tag == "code" && likelyPlaceholder.MatchString(text), tag == "" && In(text):
 		return ErrRefused
 	}
 	return nil
@@ -100,11 +100,11 @@ func walk(v reflect.Value, at, tag string, visit func(text reflect.Value, tag st
 	case reflect.Struct:
 		return walkStruct(v, at, visit)
 	case reflect.String:
-		return placed(at, visit(v, tag))
+		return atPlace(at, visit(v, tag))
 	case reflect.Slice:
 		switch {
 		case v.Type() == reflect.TypeFor[[]string]():
-			return placed(at, visit(v, tag))
+			return atPlace(at, visit(v, tag))
 		case v.Type().Elem().Kind() == reflect.Uint8: // JSON of a module, which checks it itself
 			return nil
 		}
@@ -136,7 +136,7 @@ func walkStruct(v reflect.Value, at string, visit func(reflect.Value, string) er
 
 func join(at, name string) string { return strings.Trim(at+"."+name, ".") }
 
-func placed(at string, err error) error {
+func atPlace(at string, err error) error {
 	if err != nil {
 		return &Error{At: at, Err: err}
 	}

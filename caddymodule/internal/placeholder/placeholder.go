@@ -14,8 +14,8 @@ var (
 	known = regexp.MustCompile(`\{(?:env|file)\.[^{}]+\}`)
 	// parts matches the relevant parts of a string with braces.
 	parts = regexp.MustCompile(`\\[{}]|` + known.String() + `|[{}]`)
-	// likely matches what is most likely a Caddy placeholder.
-	likely = regexp.MustCompile(`\{[a-z_]+\.[^{}:"']+\}|\{\$[^{}]+\}`)
+	// likelyPlaceholder matches what is most likely a Caddy placeholder.
+	likelyPlaceholder = regexp.MustCompile(`\{[a-z_]+\.[^{}:"']+\}|\{\$[^{}]+\}`)
 )
 
 // ErrRefused means that a string does not accept placeholders.

@@ -30,8 +30,8 @@ func Refusal(err error, setup bool) error {
 	return Unavailable(err)
 }
 
-// Done returns an error if the caller no longer waits.
-func Done(ctx context.Context) error { return Unavailable(ctx.Err()) }
+// CheckContext returns an error if the caller no longer waits.
+func CheckContext(ctx context.Context) error { return Unavailable(ctx.Err()) }
 
 // Errors of stores on a server.
 var (

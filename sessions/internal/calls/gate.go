@@ -15,7 +15,7 @@ type Gate struct {
 
 // Enter admits a call, which must Leave unless there is an error.
 func (g *Gate) Enter(ctx context.Context) error {
-	if err := Done(ctx); err != nil {
+	if err := CheckContext(ctx); err != nil {
 		return err
 	}
 	if !g.mu.TryRLock() { // being closed

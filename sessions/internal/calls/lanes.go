@@ -23,12 +23,12 @@ func (l Lane) try() bool {
 
 // Lanes limit how many calls a node makes concurrently, and how many wait for that.
 type Lanes struct {
-	running Lane // calls under way
-	waiting Lane // calls that wait to run
-	queued  Lane // calls that wait for a claim: they take no place from those that wait to run
-	each    int  // calls that may wait for one claim
-	wait    time.Duration
-	busy    error
+	running  Lane // calls under way
+	waiting  Lane // calls that wait to run
+	queued   Lane // calls that wait for a claim: they take no place from those that wait to run
+	perClaim int  // calls that may wait for one claim
+	wait     time.Duration
+	busy     error
 
 	mu     sync.Mutex
 	claims map[uint32]*Claim // by hash
@@ -51,7 +51,7 @@ const maxQueued = 64
 func NewLanes(running, waiting int, wait time.Duration, busy error) *Lanes {
 	all := running * waiting
 	return &Lanes{
-		running: make(Lane, running), waiting: make(Lane, all), queued: make(Lane, all), each: min(maxQueued, (all+1)/2),
+		running: make(Lane, running), waiting: make(Lane, all), queued: make(Lane, all), perClaim: min(maxQueued, (all+1)/2),
 		wait: wait, busy: busy, claims: make(map[uint32]*Claim),
 	}
 }
@@ -71,7 +71,7 @@ func (l *Lanes) Exclusive(ctx context.Context, hash uint32) (*Claim, error) {
 		c = &Claim{lanes: l, on: hash, lane: make(Lane, 1)}
 		l.claims[hash] = c
 	}
-	full := c.calls > l.each
+	full := c.calls > l.perClaim
 	if !full {
 		c.calls++
 	}

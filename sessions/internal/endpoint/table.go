@@ -30,9 +30,9 @@ type Endpoint struct {
 	NeedsStore bool
 	// Serve answers a request. Its error is written by Fail.
 	Serve func(w http.ResponseWriter, r *http.Request) error
-	// Down returns the error to write while the store is not open because of cause, and may set
+	// Unavailable returns the error to write while the store is not open because of cause, and may set
 	// headers. Nil means the cause.
-	Down func(w http.ResponseWriter, r *http.Request, cause error) error
+	Unavailable func(w http.ResponseWriter, r *http.Request, cause error) error
 }
 
 // Add adds an endpoint at an absolute, clean path, and returns its index in matches.
@@ -59,8 +59,8 @@ func (t *Table) NeedsStore(m urlpath.Match) bool { return t.endpoints[m.At].Need
 // Unavailable answers a request while a part that it needs is not open.
 func (t *Table) Unavailable(w http.ResponseWriter, r *http.Request, m urlpath.Match, cause error) {
 	cause = fmt.Errorf("%w: not ready: %w", sessions.ErrUnavailable, cause)
-	if s := &t.endpoints[m.At]; s.Down != nil && m.Owner == urlpath.Ours && slices.Contains(s.Methods, r.Method) {
-		cause = s.Down(w, r, cause)
+	if s := &t.endpoints[m.At]; s.Unavailable != nil && m.Owner == urlpath.Ours && slices.Contains(s.Methods, r.Method) {
+		cause = s.Unavailable(w, r, cause)
 	}
 	t.Fail(w, r, m, cause)
 }

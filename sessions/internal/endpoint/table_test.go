@@ -22,8 +22,8 @@ func TestTable_EachRequestGetsToItsEndpointOrToAnError(t *testing.T) {
 	documents := table.Add("/documents", Endpoint{Methods: []string{http.MethodGet, http.MethodHead}, Serve: func(http.ResponseWriter, *http.Request) error { panic("a bug") }})
 	closes := table.Add("/close", Endpoint{
 		Methods: []string{http.MethodPost}, NeedsStore: true,
-		Serve: func(http.ResponseWriter, *http.Request) error { return errServed },
-		Down:  func(http.ResponseWriter, *http.Request, error) error { return errDown },
+		Serve:       func(http.ResponseWriter, *http.Request) error { return errServed },
+		Unavailable: func(http.ResponseWriter, *http.Request, error) error { return errDown },
 	})
 	for _, c := range []struct {
 		method, path string
