@@ -1,8 +1,6 @@
 package sidecartest
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"os"
@@ -96,14 +94,12 @@ func buildArgs() []string {
 	return args
 }
 
-// cacheDir returns the folder for the binary of this checkout with these flags.
+// builds is the folder for the binaries. It is in the checkout, so that it goes with it.
+const builds = ".testcaddy"
+
+// cacheDir returns the folder for the binary with these flags.
 func cacheDir(args []string) (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256([]byte(Root() + "\n" + strings.Join(args, "\n")))
-	dir := filepath.Join(cache, "authsidecar-test", hex.EncodeToString(sum[:8]))
+	dir := filepath.Join(Root(), builds, "caddy"+strings.Join(args, ""))
 	return dir, os.MkdirAll(dir, 0o700)
 }
 
