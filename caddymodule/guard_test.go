@@ -54,6 +54,15 @@ func startGuarded(t *testing.T, words, directives string) *guarded {
 	return g
 }
 
+// put loads the site with other words and directives, for a part of the test.
+func (g *guarded) put(t *testing.T, words, directives string) {
+	t.Helper()
+	g.t = t
+	if err := g.Reload(g.site(words, directives)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (g *guarded) site(words, directives string) string {
 	site := g.idp.Site(g.Sidecar, g.app.URL, "lifecycle\n\t\tidentity\n\t\timpersonation {\n"+words+"\n\t\t}")
 	before, _, _ := strings.Cut(site, "\treverse_proxy ")
@@ -102,6 +111,8 @@ func (g *guarded) expect(what string, token, method, path string, status int, re
 
 func TestDeny_HoldsWhateverTheOrderOfDirectives(t *testing.T) {
 	t.Parallel()
+	const denied = "deny /billing/* /account/delete"
+	g := startGuarded(t, denied, "respond 503")
 	for _, site := range []struct {
 		name, directives string
 		passed           int
@@ -118,7 +129,7 @@ func TestDeny_HoldsWhateverTheOrderOfDirectives(t *testing.T) {
 		{"a header and an encoding", "header X-A b\nencode\nreverse_proxy APP", 200, true},
 	} {
 		t.Run(site.name, func(t *testing.T) {
-			g := startGuarded(t, "deny /billing/* /account/delete", site.directives)
+			g.put(t, denied, site.directives)
 			g.expect("an impersonation, denied", g.imp, "GET", "/billing/pay", 403, false)
 			g.expect("an impersonation, denied, unsafe", g.imp, "POST", "/account/delete", 403, false)
 			g.expect("an impersonation, elsewhere", g.imp, "POST", "/app", site.passed, site.reached)

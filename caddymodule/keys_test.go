@@ -374,17 +374,30 @@ func TestKeys_OfTheOperatorAreChecked(t *testing.T) {
 	}
 	provider := sidecartest.NewIDP(t, "https://idp.example.com")
 	s := newSidecar(t)
-	validate := func(block, more string) (string, error) {
-		config := provider.Site(s.Sidecar, "http://127.0.0.1:1", fmt.Sprintf("%s {\n\t\t\tkey DIR/operator.key\n\t\t\t%s\n\t\t}", block, more))
-		file := s.Write("Caddyfile", s.Render(config))
-		out, err := s.Command("validate", "--config", file, "--adapter", "caddyfile").CombinedOutput()
-		return string(out), err
+	texts := make(map[string]string)
+	validate := func(name, block, more string) (folder string) {
+		folder = filepath.Join(s.Dir, fmt.Sprint(len(texts)))
+		if err := os.Mkdir(folder, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		texts[name] = provider.Site(s.Sidecar, "http://127.0.0.1:1", fmt.Sprintf("%s {\n\t\t\tkey %s/operator.key\n\t\t\t%s\n\t\t}", block, folder, more))
+		return folder
+	}
+	write := func(folder, key string) {
+		if err := os.WriteFile(filepath.Join(folder, "operator.key"), []byte(key), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, tt := range tests {
+		write(validate(tt.name, tt.block, tt.more), tt.key)
+	}
+	validate("no file", "refresh_token", "")
+	write(validate("a good one", "refresh_token", ""), pemOf(t, ed))
+	got := s.validateAll(texts)
+	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			s.Write("operator.key", tt.key)
-			out, err := validate(tt.block, tt.more)
-			if err == nil {
+			out := got[tt.name].said
+			if got[tt.name].valid {
 				t.Fatalf("it is valid:\n%s", out)
 			}
 			if !strings.Contains(out, tt.block) || !strings.Contains(out, "operator.key") {
@@ -395,18 +408,10 @@ func TestKeys_OfTheOperatorAreChecked(t *testing.T) {
 			}
 		})
 	}
-	t.Run("no file", func(t *testing.T) {
-		if err := os.Remove(filepath.Join(s.Dir, "operator.key")); err != nil {
-			t.Fatal(err)
-		}
-		if out, err := validate("refresh_token", ""); err == nil || !strings.Contains(out, "operator.key") {
-			t.Errorf("%v:\n%s", err, out)
-		}
-	})
-	t.Run("and a good one is valid", func(t *testing.T) {
-		s.Write("operator.key", pemOf(t, ed))
-		if out, err := validate("refresh_token", ""); err != nil {
-			t.Errorf("%v:\n%s", err, out)
-		}
-	})
+	if none := got["no file"]; none.valid || !strings.Contains(none.said, "operator.key") {
+		t.Errorf("no file: %+v", none)
+	}
+	if good := got["a good one"]; !good.valid {
+		t.Errorf("a good one: %+v", good)
+	}
 }

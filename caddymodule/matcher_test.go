@@ -1,6 +1,7 @@
 package caddymodule_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ func TestImpersonated_InEveryDirectiveBesideACatchAll(t *testing.T) {
 	const money = "@money {\n\timpersonated\n\tpath /billing/*\n}\n"
 	const proxy = "reverse_proxy APP"
 	const refuse = "@money impersonated /billing/* /account/delete\nhandle @money {\n\terror 403\n}\n"
+	g := startGuarded(t, "", "respond 503")
 	for _, site := range []struct {
 		name, directives string
 		imp, own         int // status of /billing/x
@@ -37,7 +39,7 @@ func TestImpersonated_InEveryDirectiveBesideACatchAll(t *testing.T) {
 		{"handle_errors", "@imp impersonated\nerror /billing/* 418\nhandle_errors {\n\trespond @imp 402\n\trespond 418\n}", 402, 418},
 	} {
 		t.Run(site.name, func(t *testing.T) {
-			g := startGuarded(t, "", site.directives)
+			g.put(t, "", site.directives)
 			for _, c := range []struct {
 				who, token string
 				want       int
@@ -53,37 +55,37 @@ func TestImpersonated_InEveryDirectiveBesideACatchAll(t *testing.T) {
 // Never a silent no: where nobody decided whose request it is, the matcher is an error.
 func TestImpersonated_IsAnErrorWhereNoIdentityWasDecided(t *testing.T) {
 	t.Parallel()
-	for _, matcher := range []string{"@imp impersonated", "@imp not impersonated", "@imp {\n\tnot {\n\t\timpersonated\n\t\tpath /billing/*\n\t}\n}", "@imp {\n\timpersonated\n\tpath /billing/*\n}"} {
-		for _, directives := range []string{
+	s := newSidecar(t)
+	block, _, _ := strings.Cut(sidecartest.NewIDP(t, "https://idp.example.com").Site(s.Sidecar, "http://127.0.0.1:1", ""), "\treverse_proxy")
+	config, what := "", make(map[string]string)
+	for i, matcher := range []string{"@imp impersonated", "@imp not impersonated", "@imp {\n\tnot {\n\t\timpersonated\n\t\tpath /billing/*\n\t}\n}", "@imp {\n\timpersonated\n\tpath /billing/*\n}"} {
+		for j, directives := range []string{
 			"handle @imp {\n\trespond 402\n}\nhandle {\n\trespond 200\n}",
 			"route @imp {\n\trespond 402\n}\nrespond 200",
 			"redir @imp /x\nrespond 200",
 			"rewrite @imp /x\nrespond 200",
 		} {
-			s := newSidecar(t)
 			// Without auth_sessions in the site, and in one that has no identity.
-			s.Start("SITE {\n" + matcher + "\n" + directives + "\n}\n")
-			wantUndecided(t, s, matcher+directives)
-			site, _, _ := strings.Cut(sidecartest.NewIDP(t, "https://idp.example.com").Site(s.Sidecar, "http://127.0.0.1:1", ""), "\treverse_proxy")
-			if err := s.Reload(site + matcher + "\n" + directives + "\n}\n"); err != nil {
-				t.Fatal(err)
-			}
-			wantUndecided(t, s, "with a bare block: "+matcher+directives)
+			bare, with := fmt.Sprintf("bare-%d-%d.example", i, j), fmt.Sprintf("with-%d-%d.example", i, j)
+			what[bare], what[with] = matcher+directives, "with a bare block: "+matcher+directives
+			address := func(host string) string { return strings.Replace(s.URL, "127.0.0.1", host, 1) }
+			config += address(bare) + " {\n" + matcher + "\n" + directives + "\n}\n" +
+				strings.NewReplacer("SITE", address(with), sidecartest.Issuer+"\n", "https://"+with+"\n").Replace(block) + matcher + "\n" + directives + "\n}\n"
 		}
 	}
-}
-
-func wantUndecided(t *testing.T, s *sidecar, what string) {
-	t.Helper()
-	req, _ := http.NewRequest(http.MethodGet, s.URL+"/billing/x", nil)
-	got, err := s.Do(req)
-	if err != nil {
-		t.Fatal(err)
+	s.Start(config)
+	for host, site := range what {
+		req, _ := http.NewRequest(http.MethodGet, s.URL+"/billing/x", nil)
+		req.Host = host
+		got, err := s.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Status != http.StatusInternalServerError {
+			t.Errorf("%s: %d %s", site, got.Status, got.Body)
+		}
+		s.WaitLog("runs before the request is authenticated", `"`+host)
 	}
-	if got.Status != http.StatusInternalServerError {
-		t.Errorf("%s: %d %s", what, got.Status, got.Body)
-	}
-	s.WaitLog("runs before the request is authenticated")
 }
 
 // A directive that Caddy sorts before auth_sessions asks too soon.

@@ -176,7 +176,7 @@ func TestReach_AWayToTheAppThatNothingGuards(t *testing.T) {
 	s := newSidecar(t)
 	before, block := aSite(t, s, "identity")
 	const app, other = "reverse_proxy 127.0.0.1:1\n", "reverse_proxy 127.0.0.1:2\n"
-	for name, test := range map[string]struct{ text, want string }{
+	tests := map[string]struct{ text, want string }{
 		"none":                            {before + block + app + "}\n", ""},
 		"on a path":                       {before + "handle /api/* {\n" + block + app + "}\nhandle {\n" + app + "}\n}\n", "requests for a.example at 127.0.0.1:1 can reach"},
 		"on a path, another app":          {before + "handle /api/* {\n" + block + app + "}\nhandle {\n" + other + "}\n}\n", ""},
@@ -194,13 +194,18 @@ func TestReach_AWayToTheAppThatNothingGuards(t *testing.T) {
 		"by forward_auth of another":      {before + "route {\nforward_auth 127.0.0.1:2 {\nuri /ask\n}\n" + block + app + "}\n}\n", ""},
 		"on error routes":                 {before + block + app + "handle_errors {\n" + app + "}\n}\n", ""},
 		"by a snippet of the block":       {"(guard) {\n" + block + "}\n" + before + "handle /api/* {\nimport guard\n" + app + "}\nhandle {\nimport guard\n" + app + "}\n}\n", ""},
-	} {
-		out, err := s.Command("validate", "--config", s.Write("Caddyfile", s.Render(test.text)), "--adapter", "caddyfile").CombinedOutput()
-		if err != nil {
-			t.Errorf("%s: %v\n%s", name, err, out)
+	}
+	texts := make(map[string]string)
+	for name, test := range tests {
+		texts[name] = test.text
+	}
+	for name, got := range s.validateAll(texts) {
+		test := tests[name]
+		if !got.valid {
+			t.Errorf("%s: it is not valid\n%s", name, got.said)
 		}
 		var found []string
-		for line := range strings.Lines(string(out)) {
+		for line := range strings.Lines(got.said) {
 			if strings.Contains(line, "without the auth_sessions of "+sidecartest.Issuer) {
 				found = append(found, line)
 			}
@@ -218,7 +223,7 @@ func TestReach_EndpointsThatAnotherBlockHides(t *testing.T) {
 	before, block := aSite(t, s, "")
 	second := strings.Replace(block, sidecartest.Issuer, "https://other.example.com", 1)
 	elsewhere := strings.Replace(second, "\tauth_sessions {", "\tauth_sessions {\npath /other/sessions", 1)
-	for name, test := range map[string]struct {
+	tests := map[string]struct {
 		text   string
 		hidden bool
 	}{
@@ -229,13 +234,17 @@ func TestReach_EndpointsThatAnotherBlockHides(t *testing.T) {
 		"on two paths":           {before + "handle_path /a/* {\n" + block + "}\nhandle_path /b/* {\n" + second + "}\n}\n", false},
 		"the first is on a path": {before + "route {\nroute /a/* {\n" + block + "}\n" + second + "}\n}\n", false},
 		"at another site":        {before + block + "}\nhttp://b.example:1 {\n" + second + "}\n", false},
-	} {
-		out, err := s.Command("validate", "--config", s.Write("Caddyfile", s.Render(test.text)), "--adapter", "caddyfile").CombinedOutput()
-		if err != nil {
-			t.Errorf("%s: %v\n%s", name, err, out)
+	}
+	texts := make(map[string]string)
+	for name, test := range tests {
+		texts[name] = test.text
+	}
+	for name, got := range s.validateAll(texts) {
+		if !got.valid {
+			t.Errorf("%s: it is not valid\n%s", name, got.said)
 		}
-		if got := strings.Contains(string(out), "has its endpoints at /auth/sessions, where those of "+sidecartest.Issuer); got != test.hidden {
-			t.Errorf("%s: warned is %t\n%s", name, got, out)
+		if warned := strings.Contains(got.said, "has its endpoints at /auth/sessions, where those of "+sidecartest.Issuer); warned != tests[name].hidden {
+			t.Errorf("%s: warned is %t\n%s", name, warned, got.said)
 		}
 	}
 }

@@ -54,7 +54,7 @@ const atOnce = 8
 // lessGarbage makes this process and those that it starts collect garbage less often: heaps of tests
 // are small.
 func lessGarbage() {
-	const percent = 400
+	const percent = 1000
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(percent)
 		_ = os.Setenv("GOGC", strconv.Itoa(percent)) // it is no invalid name
