@@ -13,6 +13,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -141,7 +142,8 @@ func TestExplain_EachAdviceWorksOrSaysWhyNothingCan(t *testing.T) {
 			config := strings.Replace(site, "jwks DIR/jwks.json\n", "jwks DIR/jwks.json\n"+c.words+"\n", 1)
 			run := func() explanation {
 				file := s.Write("Caddyfile-"+string(c.reason), s.Render(config))
-				return explainHere(t, c.token, "--offline", "--config", file, "--adapter", "caddyfile")
+				_, e := explainHere(t, c.token, "--offline", "--config", file, "--adapter", "caddyfile")
+				return e
 			}
 			e := run()
 			if e.Reason != string(c.reason) {
@@ -172,19 +174,30 @@ func TestExplain_EachAdviceWorksOrSaysWhyNothingCan(t *testing.T) {
 	}
 }
 
-// explainHere is explain in this process: the configuration, the modules and the command are the same,
-// and of many calls none waits for a process.
-func explainHere(t *testing.T, token string, args ...string) explanation {
-	t.Helper()
+// oneCommand is held by the command that runs in this process: Caddy runs one in each.
+var oneCommand sync.Mutex
+
+// sessionsHere is Sidecar.Sessions in this process: the configuration, the modules and the command are
+// the same, and of many calls none waits for a process.
+func sessionsHere(stdin string, args ...string) sidecartest.Outcome {
+	oneCommand.Lock()
+	defer oneCommand.Unlock()
 	var out, errs bytes.Buffer
 	cmd := &cobra.Command{SilenceUsage: true}
 	caddycmd.Commands()["auth-sessions"].CobraFunc(cmd)
-	cmd.SetArgs(append([]string{"explain", "--json"}, args...))
-	cmd.SetIn(strings.NewReader(token))
+	cmd.SetArgs(args)
+	cmd.SetIn(strings.NewReader(stdin))
 	cmd.SetOut(&out)
 	cmd.SetErr(&errs)
-	_ = cmd.Execute() // it fails where the token is refused, and says so
-	return explained(t, sidecartest.Outcome{Out: out.String(), Err: errs.String()}, token)
+	err := cmd.Execute()
+	return sidecartest.Outcome{Out: out.String(), Err: errs.String(), OK: err == nil}
+}
+
+// explainHere is explain in this process.
+func explainHere(t *testing.T, token string, args ...string) (sidecartest.Outcome, explanation) {
+	t.Helper()
+	got := sessionsHere(token, append([]string{"explain", "--json"}, args...)...)
+	return got, explained(t, got, token)
 }
 
 // twoKeys is a key set with the provider's key and one that it does not sign with.

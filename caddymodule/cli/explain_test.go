@@ -125,7 +125,7 @@ func TestExplain_TellsWhichCheckRefuses(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got, e := explain(t, s, test.token, "--config", s.Dir+"/Caddyfile", "--offline")
+			got, e := explainHere(t, test.token, "--config", s.Dir+"/Caddyfile", "--offline")
 			if e.refusing() != test.want || got.OK != (test.want == "") || (e.Outcome == "accepted") != got.OK {
 				t.Errorf("refused by %q, want %q\n%s%s", e.refusing(), test.want, got.Out, got.Err)
 			}
@@ -137,12 +137,19 @@ func TestExplain_TellsWhichCheckRefuses(t *testing.T) {
 			if len(e.Checks) != 9 || test.want != "" && !strings.Contains(got.Err, strings.Fields(test.want)[1]) {
 				t.Errorf("%d checks, error %s", len(e.Checks), got.Err)
 			}
-			table := s.Sessions(test.token, "explain", "--config", s.Dir+"/Caddyfile", "--offline")
+			table := sessionsHere(test.token, "explain", "--config", s.Dir+"/Caddyfile", "--offline")
 			wantSecret(t, table, strings.TrimSpace(test.token))
 			sidecartest.WantIn(t, table.Out, "CHECK", "subject")
 		})
 	}
-	s.Kill()
+	// As a process it says and ends the same, and its log shows no more of the token.
+	for _, token := range []string{good, stolen} {
+		here, e := explainHere(t, token, "--config", s.Dir+"/Caddyfile", "--offline")
+		got, same := explain(t, s, token, "--config", s.Dir+"/Caddyfile", "--offline")
+		if same.refusing() != e.refusing() || got.OK != here.OK || got.OK != (token == good) || !strings.Contains(got.Err, strings.TrimSpace(here.Err)) {
+			t.Errorf("%+v, in this process %+v", got, here)
+		}
+	}
 }
 
 func jsonOf(v any) string {
@@ -186,7 +193,7 @@ func TestExplain_TellsWhichRuleWouldHold(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got, e := explain(t, s, test.token, append(test.args, "--config", s.Dir+"/Caddyfile", "--offline")...)
+			got, e := explainHere(t, test.token, append(test.args, "--config", s.Dir+"/Caddyfile", "--offline")...)
 			if e.Session == nil || e.Session.Rule != test.rule || e.Session.Allowed != (test.rule != "") || got.OK != e.Session.Allowed || !strings.Contains(e.Session.Why, test.why) {
 				t.Fatalf("%s%s", got.Out, got.Err)
 			}
@@ -199,11 +206,11 @@ func TestExplain_TellsWhichRuleWouldHold(t *testing.T) {
 			if holds != test.holds || len(e.Session.Rules) != 4 || (e.Session.Mend == "") != e.Session.Allowed {
 				t.Errorf("%q hold, want %q: %+v", holds, test.holds, e.Session)
 			}
-			table := s.Sessions(test.token, append([]string{"explain", "--config", s.Dir + "/Caddyfile", "--offline"}, test.args...)...)
+			table := sessionsHere(test.token, append([]string{"explain", "--config", s.Dir + "/Caddyfile", "--offline"}, test.args...)...)
 			sidecartest.WantIn(t, table.Out, "RULE", "sessions:impersonate", map[bool]string{true: "Allowed by " + test.rule, false: "Denied: "}[e.Session.Allowed])
 		})
 	}
-	if got := s.Sessions(alice, "explain", "--user", " ", "--config", s.Dir+"/Caddyfile"); got.OK || !strings.Contains(got.Err, "--user is not a user id") {
+	if got := sessionsHere(alice, "explain", "--user", " ", "--config", s.Dir+"/Caddyfile"); got.OK || !strings.Contains(got.Err, "--user is not a user id") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -287,7 +294,7 @@ func TestExplain_FindsTheBlock(t *testing.T) {
 	token := provider.Token("alice", nil)
 	run := func(args ...string) sidecartest.Outcome {
 		t.Helper()
-		return s.Sessions(token, append([]string{"explain", "--adapter", "caddyfile", "--offline"}, args...)...)
+		return sessionsHere(token, append([]string{"explain", "--adapter", "caddyfile", "--offline"}, args...)...)
 	}
 	if got := run("--config", s.Dir+"/two"); !got.OK {
 		t.Errorf("one trusts it: %+v", got)
@@ -304,7 +311,7 @@ func TestExplain_FindsTheBlock(t *testing.T) {
 	if got := run("--config", s.Dir+"/gone"); got.OK || !strings.Contains(got.Err, "no such file") {
 		t.Errorf("gone: %+v", got)
 	}
-	if got := s.Sessions("", "explain", "--config", s.Dir+"/two", "--adapter", "caddyfile"); got.OK || !strings.Contains(got.Err, "standard input is empty") {
+	if got := sessionsHere("", "explain", "--config", s.Dir+"/two", "--adapter", "caddyfile"); got.OK || !strings.Contains(got.Err, "standard input is empty") {
 		t.Errorf("nothing: %+v", got)
 	}
 	if err := os.Remove(s.Dir + "/jwks.json"); err != nil {
@@ -324,13 +331,13 @@ func TestExplain_ShowsTheSectionOfABareToken(t *testing.T) {
 		"https://example.eu.auth0.com/": "section Auth0", "https://idp.example.com": "look through caddymodule/docs/issuers.md", "evil\n\x1b[31m": `"evil\n\x1b[31m"`,
 	} {
 		token := sidecartest.NewIDP(t, issuer).Token("alice", nil)
-		got := s.Sessions(token, "explain", "--offline")
+		got := sessionsHere(token, "explain", "--offline")
 		wantSecret(t, got, token)
 		if got.OK || !strings.Contains(got.Out, want) || !strings.Contains(got.Err, "nothing was checked") || !strings.Contains(got.Err, "--config") {
 			t.Errorf("%s: %+v", issuer, got)
 		}
 	}
-	if got := s.Sessions("no token", "explain", "--offline"); got.OK || !strings.Contains(got.Out, "is no JWT") {
+	if got := sessionsHere("no token", "explain", "--offline"); got.OK || !strings.Contains(got.Out, "is no JWT") {
 		t.Errorf("no token: %+v", got)
 	}
 	provider := sidecartest.NewIDP(t, "https://idp.example.com")
