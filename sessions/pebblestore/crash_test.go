@@ -17,6 +17,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"authsidecar/sessions"
+	"authsidecar/sessions/storetest/servertest"
 )
 
 const crashWriters = 8
@@ -97,10 +98,7 @@ func readAcknowledged(r io.Reader, into map[string]state, first chan<- struct{})
 
 func TestWhatWasAcknowledgedSurvivesKill9(t *testing.T) {
 	t.Parallel()
-	rounds := 20
-	if testing.Short() {
-		rounds = 3
-	}
+	rounds := servertest.Rounds(8, 20)
 	dir := filepath.Join(t.TempDir(), "store")
 	acknowledged := make(map[string]state)
 	for round := range rounds {

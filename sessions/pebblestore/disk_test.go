@@ -20,15 +20,17 @@ import (
 	"authsidecar/sessions/storetest/servertest"
 )
 
-// A faultyFS is the file system with a disk that fails.
+// A faultyFS is a file system with a disk that fails.
 type faultyFS struct {
 	vfs.FS
 	fault atomic.Pointer[func(op string) error]
 }
 
-// faulty returns a disk that fails as long as fault says so.
-func faulty() *faultyFS {
-	f := &faultyFS{FS: vfs.Default}
+// faulty returns the disk, which fails as long as fault says so.
+func faulty() *faultyFS { return faultyOf(vfs.Default) }
+
+func faultyOf(fs vfs.FS) *faultyFS {
+	f := &faultyFS{FS: fs}
 	f.mend()
 	return f
 }
@@ -127,11 +129,17 @@ type workload struct {
 	acked map[string]state
 	oks   atomic.Int64
 	fails atomic.Int64
+
+	reason string // of each session
 }
 
 // work starts to use the store that get returns.
 func work(t *testing.T, workers int, get func() *Store) *workload {
-	w := &workload{t: t, acked: make(map[string]state)}
+	return workOf(t, workers, strings.Repeat("because ", 50), get)
+}
+
+func workOf(t *testing.T, workers int, reason string, get func() *Store) *workload {
+	w := &workload{t: t, acked: make(map[string]state), reason: reason}
 	for i := range workers {
 		w.all.Go(func() {
 			for n := 0; !w.stop.Load(); n++ {
@@ -146,7 +154,7 @@ func work(t *testing.T, workers int, get func() *Store) *workload {
 
 func (w *workload) session(s *Store, id, user string) (ok bool) {
 	r := row(id, user)
-	r.Reason = strings.Repeat("because ", 50)
+	r.Reason = w.reason
 	r, _, _, err := s.Create(ctx(), r)
 	for range 2 {
 		if !w.note(r, err) {
@@ -348,7 +356,7 @@ func TestOpeningFailsCleanlyWhateverWriteFails(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.ENOSPC, syscall.EIO} {
 		opened := 0
 		for n := 1; opened < 3 && n < 500; n++ {
-			disk, dir := faulty(), filepath.Join(t.TempDir(), "store")
+			disk, dir := faultyOf(vfs.NewMem()), "/store"
 			var count atomic.Int64
 			disk.fail(func(op string) error {
 				if count.Add(1) >= int64(n) {
@@ -426,7 +434,7 @@ func TestASmallDiskIsThereForSessions(t *testing.T) {
 	mount := servertest.Disk(t, "55m")
 	s := openStore(t, Options{Dir: filepath.Join(mount, "store")})
 	var data int
-	w := work(t, 8, func() *Store { return s })
+	w := workOf(t, 8, strings.Repeat("because ", 500), func() *Store { return s }) // a few thousand fill it
 	for data < 20<<20 && w.fails.Load() == 0 {
 		w.until(&w.oks, w.oks.Load()+100)
 		data = 0

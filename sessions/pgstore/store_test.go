@@ -92,6 +92,7 @@ func TestTheStoreKeepsTheContract(t *testing.T) {
 
 // Covers S6.
 func TestNodesKeepTheirOrder(t *testing.T) {
+	t.Parallel()
 	for name, poll := range map[string]bool{"who listen": false, "who poll": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

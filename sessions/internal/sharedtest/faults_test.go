@@ -17,13 +17,17 @@ import (
 	"authsidecar/sessions/storetest/servertest"
 )
 
-// faults proves what holds where the server, or the way to it, fails.
-func faults(t *testing.T, kind *storeKind) {
-	// The first two are alone: all feeds of the server end, and all goroutines are counted.
+// faultsOfAll proves what holds where the server fails. Each is alone: all feeds of the server end,
+// and all goroutines are counted.
+func faultsOfAll(t *testing.T, kind *storeKind) {
 	t.Run("a feed that the server ends says so", func(t *testing.T) {
 		feedEnds(t, kind, func(*toxiproxy.Proxy) { kind.CutFeeds(t) })
 	})
 	t.Run("a server that hangs keeps few waiting", func(t *testing.T) { frozen(t, kind) })
+}
+
+// faults proves what holds where the way to the server fails, or one that hangs.
+func faults(t *testing.T, kind *storeKind) {
 	for _, check := range []struct {
 		name string
 		run  func(t *testing.T, kind *storeKind)
@@ -84,6 +88,7 @@ func feedLags(t *testing.T, kind *storeKind) {
 			t.Errorf("ready %d times", h.Ready)
 		}
 	})
+	p.Stop() // so that the store's goodbye does not lag
 }
 
 // lostAnswers commits transitions whose answers never come.
@@ -189,7 +194,7 @@ func wantRetried(t *testing.T, s Store, p *sessions.Presented, successor [sessio
 
 // frozen has more calls than there are places, and counts who waits.
 func frozen(t *testing.T, kind *storeKind) {
-	srv, port := kind.Own(t)
+	srv, port := kind.Hanging(t)
 	s := kind.Open(t, options{Port: port, Calls: 4, Limit: 700 * time.Millisecond, Wait: 300 * time.Millisecond})
 	row := Create(t, s, Row("one", s.Now()))
 	srv.Freeze()
@@ -217,7 +222,7 @@ func frozen(t *testing.T, kind *storeKind) {
 
 // deadline has a server that hangs, and a limit that is never reached.
 func deadline(t *testing.T, kind *storeKind) {
-	srv, port := kind.Own(t)
+	srv, port := kind.Hanging(t)
 	s := kind.Open(t, options{Port: port, Limit: time.Hour})
 	row := Create(t, s, Row("one", s.Now()))
 	srv.Freeze()

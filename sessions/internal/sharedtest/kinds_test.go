@@ -20,8 +20,8 @@ type storeKind struct {
 	Open func(t testing.TB, o options) Store
 	// Port returns where the shared server listens.
 	Port func(t testing.TB) int
-	// Own starts a server for one test, and returns where it listens.
-	Own func(t testing.TB) (freezer, int)
+	// Hanging returns a server that one test at a time may freeze, and where it listens.
+	Hanging func(t testing.TB) (freezer, int)
 	// Busy is the error of a call that found too many before it.
 	Busy error
 	// CutFeeds has the shared server end all connections that feeds listen on.
@@ -48,9 +48,11 @@ type freezer interface {
 
 // The servers that tests share which do them no harm.
 var (
-	postgres     = servertest.Shared[*pgtest.Server]{Start: func(t testing.TB) *pgtest.Server { return pgtest.Start(t) }}
-	redis        = servertest.Shared[*redistest.Server]{Start: func(t testing.TB) *redistest.Server { return redistest.Start(t) }}
-	redisCluster = servertest.Shared[*redistest.Cluster]{Start: func(t testing.TB) *redistest.Cluster { return redistest.StartCluster(t) }}
+	postgres        = servertest.Shared[*pgtest.Server]{Start: func(t testing.TB) *pgtest.Server { return pgtest.Start(t) }}
+	redis           = servertest.Shared[*redistest.Server]{Start: func(t testing.TB) *redistest.Server { return redistest.Start(t) }}
+	hangingPostgres = servertest.Shared[*pgtest.Server]{Start: func(t testing.TB) *pgtest.Server { return pgtest.Start(t) }}
+	hangingRedis    = servertest.Shared[*redistest.Server]{Start: func(t testing.TB) *redistest.Server { return redistest.Start(t) }}
+	redisCluster    = servertest.Shared[*redistest.Cluster]{Start: func(t testing.TB) *redistest.Cluster { return redistest.StartCluster(t) }}
 )
 
 // ofPostgres is the kind of stores in PostgreSQL, whose nodes listen or poll.
@@ -68,8 +70,8 @@ func ofPostgres(poll bool) *storeKind {
 			return opened(pgstore.Open(ctx(), opts))(t)
 		},
 		Port: func(t testing.TB) int { return postgres.Get(t).Port },
-		Own: func(t testing.TB) (freezer, int) {
-			srv := pgtest.Start(t)
+		Hanging: func(t testing.TB) (freezer, int) {
+			srv := hangingPostgres.Get(t)
 			return srv, srv.Port
 		},
 		Busy: pgstore.ErrBusy,
@@ -89,8 +91,8 @@ var (
 			}))(t)
 		},
 		Port: func(t testing.TB) int { return redis.Get(t).Port },
-		Own: func(t testing.TB) (freezer, int) {
-			srv := redistest.Start(t)
+		Hanging: func(t testing.TB) (freezer, int) {
+			srv := hangingRedis.Get(t)
 			return srv, srv.Port
 		},
 		Busy:     redisstore.ErrBusy,
@@ -121,6 +123,7 @@ func opened[S Store](s S, err error) func(testing.TB) Store {
 
 // Covers S6.
 func TestNodesShareTheStore(t *testing.T) {
+	t.Parallel()
 	for name, kind := range map[string]*storeKind{"postgres": ofPostgres(false), "postgres, polled": ofPostgres(true), "redis": ofRedis, "redis cluster": ofRedisCluster} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -131,8 +134,16 @@ func TestNodesShareTheStore(t *testing.T) {
 
 // The server and the way to it fail.
 func TestFaultsAreUnavailable(t *testing.T) {
-	for name, kind := range map[string]*storeKind{"postgres": ofPostgres(false), "redis": ofRedis} {
-		t.Run(name, func(t *testing.T) { faults(t, kind) })
+	kinds := map[string]*storeKind{"postgres": ofPostgres(false), "redis": ofRedis}
+	for name, kind := range kinds {
+		t.Run(name+", alone", func(t *testing.T) { faultsOfAll(t, kind) })
+	}
+	t.Parallel()
+	for name, kind := range kinds {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			faults(t, kind)
+		})
 	}
 }
 
