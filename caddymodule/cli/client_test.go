@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -68,6 +69,12 @@ func TestCommand_ListAndRevoke(t *testing.T) {
 
 	out := s.MustSessions("list", "--user", "alice")
 	sidecartest.WantIn(t, out, "SESSION", own.Text("session_id"), acted.Text("session_id"), "carol", "ticket 4711", "127.0.0.1")
+	// It ends when the console and the bar say so too, and not after the idle timeout.
+	for _, row := range []string{own.Text("session_id") + ` .* in (30d0h|29d23h) `, acted.Text("session_id") + ` .* in (1h0m|59m\d*s) `} {
+		if !regexp.MustCompile(row).MatchString(out) {
+			t.Errorf("no row is as %s in\n%s", row, out)
+		}
+	}
 	if strings.Count(out, "\n") != 3 || strings.Contains(out, "bob") {
 		t.Errorf("listed\n%s", out)
 	}

@@ -37,8 +37,8 @@ type copyReport struct {
 }
 
 func (r *copyReport) print(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "From %s\nto   %s\n%s read: %d created, %d updated, %d there already, %d newer there. %d cutoffs, %d marks of logouts.\nAll %d were read again and are right.\n",
-		printable(r.From), printable(r.To), plural(int(r.Read)), r.Created, r.Updated, r.Same, r.Newer, r.Cutoffs, r.Marks, r.Checked)
+	_, err := fmt.Fprintf(w, "From %s\nto   %s\n%s read: %d created, %d updated, %d there already, %d newer there. %s, %s of logouts.\nAll %d were read again and are right.\n",
+		printable(r.From), printable(r.To), plural(int(r.Read), "session"), r.Created, r.Updated, r.Same, r.Newer, plural(int(r.Cutoffs), "cutoff"), plural(int(r.Marks), "mark"), r.Checked)
 	return err
 }
 

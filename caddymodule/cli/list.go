@@ -76,8 +76,10 @@ func listCommand() *cobra.Command {
 		Short: "Lists live sessions",
 		Long: `
 Lists the live sessions of a running server, newest first: all of them, those of a user,
-those in which an actor acts as other users, or all impersonations. With --json, each
-session is a line. With --watch it lists them again each 2 seconds, until Ctrl-C.
+those in which an actor acts as other users, or all impersonations. ENDS is when a session
+ends at the latest, or its link while nobody has opened it; a session that nobody refreshes
+ends after its idle timeout. With --json, each session is a line. With --watch it lists
+them again each 2 seconds, until Ctrl-C.
 
 	$ caddy auth-sessions list
 	$ caddy auth-sessions list --user alice
@@ -129,8 +131,17 @@ func (f *sessionFilter) list(out, progressOut io.Writer, limit int) error {
 			if s.Actor != nil {
 				actor = s.Actor.Subject
 			}
-			t.row(s.ID, s.UserID, actor, moment(s.CreatedAt), reltime.Ago(s.LastUsedAt, now), reltime.Ahead(s.IdleExpiresAt, now), s.IP, s.ClientID, s.Reason)
+			t.row(s.ID, s.UserID, actor, moment(s.CreatedAt), reltime.Ago(s.LastUsedAt, now), reltime.Ahead(endOf(s), now), s.IP, s.ClientID, s.Reason)
 		}
 		return t.flush()
 	})
+}
+
+// endOf returns when a session ends however much it is used, as the console and the bar show it, or
+// when its link does while nobody has opened it.
+func endOf(s *adminapi.Session) time.Time {
+	if !s.PendingUntil.IsZero() {
+		return s.PendingUntil
+	}
+	return s.ExpiresAt
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"authsidecar/caddymodule/adminapi"
 	"authsidecar/caddymodule/observe"
@@ -89,5 +90,25 @@ func TestStatus_FailsWhereAStoreDoesNotAnswer(t *testing.T) {
 		if (err != nil) != test.fails || !strings.Contains(out.String(), test.says) {
 			t.Errorf("%v, printed\n%s\nwant %q", err, out.String(), test.says)
 		}
+	}
+}
+
+func TestStatus_OneIsInTheSingular(t *testing.T) {
+	for count, want := range map[int]string{0: "about 2, and 0 impersonations", 1: "about 2, and 1 impersonation", 2: "about 2, and 2 impersonations"} {
+		if got := describeCount(&observe.LiveCount{Own: 2, Impersonated: count}); got != want {
+			t.Errorf("%d: %q", count, got)
+		}
+	}
+}
+
+// The link of a session that nobody has opened ends before the session would.
+func TestList_AnUnopenedLinkEndsWithItsTime(t *testing.T) {
+	now := time.Date(2026, 5, 1, 8, 0, 0, 0, time.UTC)
+	s := &adminapi.Session{ExpiresAt: now.Add(time.Hour), IdleExpiresAt: now.Add(15 * time.Minute)}
+	if got := endOf(s); !got.Equal(s.ExpiresAt) {
+		t.Errorf("ends at %v", got)
+	}
+	if s.PendingUntil = now.Add(time.Minute); !endOf(s).Equal(s.PendingUntil) {
+		t.Errorf("a link ends at %v", endOf(s))
 	}
 }

@@ -42,7 +42,7 @@ are live again, and those that were refreshed since are revoked at their next re
 				return printJSON(cmd.OutOrStdout(), done)
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: %s of %s, %d of them live.\nName it in the Caddyfile: store pebble %s\n",
-				done.Dir, plural(done.Sessions), done.At.Format(time.RFC3339), done.Live, done.Dir)
+				done.Dir, plural(done.Sessions, "session"), done.At.Format(time.RFC3339), done.Live, done.Dir)
 			return err
 		},
 	}

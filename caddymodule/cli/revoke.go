@@ -106,7 +106,7 @@ func (r *revoker) revokeAll(cmd *cobra.Command) error {
 		query := r.query(r.params("cursor", answer.Next)...)
 		answer = adminapi.RevokeResult{}
 		if err := r.call(http.MethodDelete, "sessions", query, &answer); err != nil {
-			return fmt.Errorf("%w; %d sessions were revoked before: repeat the command", err, result.Revoked)
+			return fmt.Errorf("%w; %s revoked before that: repeat the command", err, plural(result.Revoked, "session"))
 		}
 		result.Revoked += answer.Revoked
 		revoked.add(answer.Revoked)
@@ -124,10 +124,10 @@ func (r *revoker) print(cmd *cobra.Command, result revokeResult) error {
 		return printJSON(cmd.OutOrStdout(), result)
 	}
 	if r.dryRun {
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s would be revoked.\n", plural(result.Selected))
+		_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s would be revoked.\n", plural(result.Selected, "session"))
 		return err
 	}
-	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s revoked.\n", plural(result.Revoked))
+	_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s revoked.\n", plural(result.Revoked, "session"))
 	return err
 }
 
@@ -139,7 +139,7 @@ func (r *revoker) confirm(cmd *cobra.Command, sessions int) error {
 	if !isTerminal(cmd.InOrStdin()) {
 		return errors.New("cannot ask for confirmation without a terminal: use --yes to revoke them, or --dry-run to count them")
 	}
-	fmt.Fprintf(cmd.ErrOrStderr(), "Revoke %s now? [y/N] ", plural(sessions))
+	fmt.Fprintf(cmd.ErrOrStderr(), "Revoke %s now? [y/N] ", plural(sessions, "session"))
 	answer, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n') // no response means no
 	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
 		return errors.New("nothing was revoked")
@@ -147,10 +147,10 @@ func (r *revoker) confirm(cmd *cobra.Command, sessions int) error {
 	return nil
 }
 
-// plural returns the number of sessions in words.
-func plural(n int) string {
-	if n == 1 {
-		return "1 session"
+// plural returns a number of things, whose name is in the singular.
+func plural(n int, name string) string {
+	if n != 1 {
+		name += "s"
 	}
-	return fmt.Sprintf("%d sessions", n)
+	return fmt.Sprintf("%d %s", n, name)
 }

@@ -94,7 +94,7 @@ func describeCount(n *observe.LiveCount) string {
 	if n == nil {
 		return "not counted yet"
 	}
-	return fmt.Sprintf("about %d, and %d impersonations", n.Own, n.Impersonated)
+	return fmt.Sprintf("about %d, and %s", n.Own, plural(n.Impersonated, "impersonation"))
 }
 
 func describeFeed(f adminapi.FeedStatus) string {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"authsidecar/caddymodule/internal/sidecartest"
@@ -79,6 +80,7 @@ func (b *browser) shot(name string) {
 	if !*updatePictures {
 		return
 	}
+	call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "light"}}})
 	data, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		b.t.Fatal(err)
@@ -102,7 +104,7 @@ func TestDemo_IsAStoryInABrowser(t *testing.T) {
 	t.Parallel()
 	d := newDemo(t)
 	console := strings.Replace(d.URL, "127.0.0.1", "localhost", 1)
-	b := newBrowser(t, chromedp.WindowSize(720, 480))
+	b := newBrowser(t, chromedp.WindowSize(720, 640))
 	b.visit(d.URL + "/")
 	b.until("Nobody is signed in")
 	b.follow("Sign in")

@@ -3,7 +3,6 @@ package console
 import (
 	"cmp"
 	"errors"
-	"net/url"
 	"strconv"
 
 	"authsidecar/sessions"
@@ -11,54 +10,6 @@ import (
 
 // isNotFound reports whether a session is over, or is none that the person may revoke.
 func isNotFound(err error) bool { return errors.Is(err, sessions.ErrNotFound) }
-
-// A search selects sessions: those for a user, those of an actor, or both.
-type search struct {
-	User, Actor, Issuer string
-	Issuers             []string // choices; nil if there is only one
-}
-
-// searchFields are the names of the fields of a search in queries and forms.
-var searchFields = []string{"user", "actor", "issuer"}
-
-func (c *Console) searchOf(values url.Values) search {
-	s := search{User: values.Get("user"), Actor: values.Get("actor"), Issuer: cmp.Or(values.Get("issuer"), c.Issuer)}
-	if len(c.Issuers) > 1 {
-		s.Issuers = c.Issuers
-	}
-	return s
-}
-
-// All reports whether the search selects everything.
-func (s search) All() bool { return s.User == "" && s.Actor == "" }
-
-// filter returns the search as a filter.
-func (s search) filter() sessions.Filter {
-	f := sessions.Filter{User: s.User, Impersonations: true}
-	if s.Actor != "" {
-		f.Actor = &sessions.Principal{Issuer: s.Issuer, Subject: s.Actor}
-	}
-	return f
-}
-
-// at returns the URL of a page for the search, with one more parameter.
-func (s search) at(path, name, value string) string {
-	values := url.Values{}
-	set := func(name, value string) {
-		if value != "" {
-			values.Set(name, value)
-		}
-	}
-	set("user", s.User)
-	if set("actor", s.Actor); s.Actor != "" && s.Issuers != nil {
-		set("issuer", s.Issuer)
-	}
-	set(name, value)
-	if len(values) == 0 {
-		return path
-	}
-	return path + "?" + values.Encode()
-}
 
 // An actingRow is a session of an actor.
 type actingRow struct {
@@ -82,7 +33,7 @@ func (c *Console) acting(v *visit) error {
 		return err
 	}
 	p := &actingPage{Search: c.searchOf(query), First: query.Get("cursor") == ""}
-	found, err := c.manager.List(v.r.Context(), v.rights, p.Search.filter(), query.Get("cursor"), pageSize)
+	found, err := c.list(v, p.Search, query.Get("cursor"))
 	if err != nil {
 		return err
 	}
@@ -138,7 +89,7 @@ func (c *Console) preview(v *visit) error {
 		return err
 	}
 	p := &previewPage{Search: c.searchOf(query)}
-	would, err := c.manager.RevokeAll(v.r.Context(), v.rights, p.Search.filter(), "", true)
+	would, err := c.revokeAll(v, p.Search, true)
 	if err != nil {
 		return err
 	}
@@ -164,7 +115,7 @@ func (c *Console) endAll(v *visit) error {
 		return err
 	}
 	s := c.searchOf(form)
-	done, err := c.manager.RevokeAll(v.r.Context(), v.rights, s.filter(), "", false)
+	done, err := c.revokeAll(v, s, false)
 	switch count := strconv.Itoa(done.Revoked); {
 	case err != nil:
 		return err

@@ -102,7 +102,7 @@ func benchManager(b testing.TB) *sessions.Manager {
 	}
 }
 
-func benchConsole(b testing.TB, m *sessions.Manager, auditFile string) *console.Console {
+func benchConsole(b testing.TB, m *sessions.Manager, auditFile string, otherIssuers ...string) *console.Console {
 	b.Helper()
 	verifier, err := bearer.New(bearer.Config{Issuers: []bearer.Issuer{{Name: m.Realm, Keys: m.Minter.Keys.Access, Audiences: []string{benchOrigin}, Own: true}}})
 	if err != nil {
@@ -113,7 +113,7 @@ func benchConsole(b testing.TB, m *sessions.Manager, auditFile string) *console.
 		ClientIP: func(*http.Request) string { return "192.0.2.1" }, Incomplete: func(string, error) {},
 	}
 	pages, err := console.New(console.Config{
-		Origin: benchOrigin, Path: "/auth/sessions", Issuer: benchProvider, Issuers: []string{benchProvider}, Audit: auditFile,
+		Origin: benchOrigin, Path: "/auth/sessions", Issuer: benchProvider, Issuers: append([]string{benchProvider}, otherIssuers...), Audit: auditFile,
 		Browsers: browser.New(browser.Config{Path: "/auth/sessions", Authenticator: here, Console: true}),
 		Links:    &browser.Links{Origin: "https://app.example.com", ImpersonateOrigin: "https://app.example.com"},
 	})

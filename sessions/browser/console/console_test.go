@@ -2,9 +2,12 @@ package console_test
 
 import (
 	"context"
+	"fmt"
+	"html"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -53,12 +56,13 @@ func TestHistory_FindsTheActorOfTheIssuerThatIsSearched(t *testing.T) {
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
-	pages := benchConsole(t, m, file)
+	pages := benchConsole(t, m, file, other)
 	for query, want := range map[string]string{
 		"":                                    "of the first issuer, of the other issuer, by our own session",
 		"?actor=desk":                         "of the first issuer, by our own session",
 		"?actor=desk&issuer=" + benchProvider: "of the first issuer, by our own session",
 		"?actor=desk&issuer=" + other:         "of the other issuer",
+		"?actor=desk&issuer=*":                "of the first issuer, of the other issuer, by our own session",
 	} {
 		w := httptest.NewRecorder()
 		r := request(http.MethodGet, "/history"+query, boss)
@@ -68,6 +72,72 @@ func TestHistory_FindsTheActorOfTheIssuerThatIsSearched(t *testing.T) {
 				t.Errorf("%s: %d, %s is there: %t", query, w.Code, line, got)
 			}
 		}
+	}
+}
+
+// Who does not know the issuer of an actor searches all of them: on several pages, and to end them.
+func TestActing_AnActorOfAnyIssuerIsFoundAndEnded(t *testing.T) {
+	t.Parallel()
+	const other = "https://other.example.com"
+	m := benchManager(t)
+	theirs := m.Policy.Allow[0]
+	theirs.From = other
+	m.Policy.Allow = append(m.Policy.Allow, theirs)
+	boss := officer(t, m)
+	act := func(issuer, actor, user string) {
+		caller := &sessions.Caller{Principal: sessions.Principal{Issuer: issuer, Subject: actor}, Claims: sessions.Claims{"role": "support"}}
+		if _, err := m.Create(t.Context(), &sessions.CreateRequest{Caller: caller, UserID: user, Reason: "ticket"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 51 {
+		act(benchProvider, "desk", fmt.Sprint("user-", i))
+	}
+	act(other, "desk", "user-51")
+	act(other, "desk", "user-52")
+	act(other, "x", "user-53")
+	pages := benchConsole(t, m, "", other)
+	serve := func(method, path string) *httptest.ResponseRecorder {
+		w, r := httptest.NewRecorder(), request(method, path, boss)
+		pages.Serve(w, r, pages.Route(r))
+		return w
+	}
+	next := regexp.MustCompile(`href="([^"]*)" rel="next"`)
+	found := func(path string) (rows, pages int) {
+		for path != "" {
+			body := serve(http.MethodGet, path).Body.String()
+			rows, pages = rows+strings.Count(body, "acting as user-"), pages+1
+			if at := next.FindStringSubmatch(body); at != nil {
+				path = html.UnescapeString(at[1])
+			} else {
+				path = ""
+			}
+		}
+		return rows, pages
+	}
+	for query, want := range map[string][2]int{
+		"": {54, 2}, "?actor=desk": {51, 2}, "?actor=desk&issuer=" + other: {2, 1}, "?actor=desk&issuer=*": {53, 2},
+		"?actor=desk&user=user-52&issuer=*": {1, 1}, "?user=user-53&issuer=*": {1, 1},
+	} {
+		if rows, shown := found("/acting" + query); rows != want[0] || shown != want[1] {
+			t.Errorf("%s: %d rows on %d pages, want %v", query, rows, shown, want)
+		}
+	}
+	for _, cursor := range []string{"x", "2:", "-1:", "1:x", "0:x"} {
+		if got := serve(http.MethodGet, "/acting?actor=desk&issuer=*&cursor="+cursor).Code; got != http.StatusBadRequest {
+			t.Errorf("cursor %s: %d", cursor, got)
+		}
+	}
+	if got := serve(http.MethodGet, "/acting/end-all?actor=desk&issuer=*").Body.String(); !strings.Contains(got, "53 sessions would be ended") || !strings.Contains(got, "<dt>Issuer<dd>any") {
+		t.Errorf("the preview: %s", got)
+	}
+	r := httptest.NewRequest(http.MethodPost, benchOrigin+"/acting/end-all", strings.NewReader("actor=desk&issuer=*&user="))
+	r.Header = request(http.MethodPost, "/", boss).Header
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	pages.Serve(w, r, pages.Route(r))
+	if rows, _ := found("/acting"); w.Code != http.StatusSeeOther || rows != 1 {
+		t.Errorf("%d: %d go on, want the other's alone", w.Code, rows)
 	}
 }
 

@@ -81,7 +81,7 @@ func (c *Console) shows(v *visit, s *search, e *audit.Entry) bool {
 // issuer where people sign in.
 func (c *Console) isActor(s *search, issuer, subject string) bool {
 	own := issuer == "" || issuer == c.manager.Realm
-	return subject == s.Actor && (issuer == s.Issuer || own && s.Issuer == c.Issuer)
+	return subject == s.Actor && (issuer == s.Issuer || s.Issuer == anyIssuer || own && s.Issuer == c.Issuer)
 }
 
 func historyRowOf(e *audit.Entry) historyRow {
