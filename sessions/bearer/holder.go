@@ -140,13 +140,15 @@ func (m *mark) set(v *verified) {
 // them, and fill their pages without gaps.
 type marks struct {
 	at    map[uint64]uint32 // index of a mark by the start of its digest
-	pages []*[pageMarks]mark
+	pages [][]mark
 	n     int // number of marks
 	most  int // limit of n
 }
 
 const pageMarks = 32 // 8 KiB
 
+// get does not touch the beginning of the page, as it would if pages were arrays: that is in another
+// cache line.
 func (t *marks) get(at uint32) *mark { return &t.pages[at/pageMarks][at%pageMarks] }
 
 // find returns the mark of a token, or nil. It is valid until the table changes.
@@ -169,7 +171,7 @@ func (t *marks) add(id *digest) *mark {
 		return nil
 	}
 	if t.n == len(t.pages)*pageMarks {
-		t.pages = append(t.pages, new([pageMarks]mark))
+		t.pages = append(t.pages, make([]mark, pageMarks))
 	}
 	at := uint32(t.n)
 	t.n++
