@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"authsidecar/caddymodule/internal/sidecartest"
+	"authsidecar/caddymodule/internal/sidecartest/teststores"
 	"authsidecar/sessions"
 	"authsidecar/sessions/storetest"
 )
@@ -18,6 +19,7 @@ import (
 func init() {
 	if sidecartest.AsCaddy() { // goldens name all the stores that there are
 		caddy.RegisterModule(switchStore{})
+		teststores.Register()
 	}
 }
 

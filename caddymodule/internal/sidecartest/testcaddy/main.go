@@ -7,9 +7,12 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	_ "authsidecar/caddymodule"
-	_ "authsidecar/caddymodule/internal/sidecartest/teststores"
+	"authsidecar/caddymodule/internal/sidecartest/teststores"
 	_ "authsidecar/caddymodule/postgres"
 	_ "authsidecar/caddymodule/redis"
 )
 
-func main() { caddycmd.Main() }
+func main() {
+	teststores.Register()
+	caddycmd.Main()
+}

@@ -17,8 +17,6 @@ import (
 	"authsidecar/sessions/storetest"
 )
 
-func init() { caddy.RegisterModule(flawed{}) }
-
 // flawed is a store module that keeps sessions in memory, and goes by the files of a folder: while
 // there is one named "waits" it does not open, with "down" it cannot be reached, and with "fails"
 // it fails in a way that nobody foresaw.

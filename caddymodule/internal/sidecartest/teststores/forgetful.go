@@ -11,8 +11,6 @@ import (
 	"authsidecar/sessions/storetest"
 )
 
-func init() { caddy.RegisterModule(forgetful{}) }
-
 // forgetful is a store module that keeps sessions in memory, and can do nothing but
 // what a store must.
 type forgetful struct{}

@@ -1,4 +1,4 @@
-package cli_test
+package caddymodule_test
 
 import (
 	"bytes"
@@ -17,18 +17,11 @@ import (
 	"sync/atomic"
 	"testing"
 
-	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"golang.org/x/sys/unix"
 
 	"authsidecar/caddymodule/adminapi"
-	_ "authsidecar/caddymodule/caddy/lean"
 	"authsidecar/caddymodule/internal/sidecartest"
-	_ "authsidecar/caddymodule/internal/sidecartest/teststores"
-	_ "authsidecar/caddymodule/postgres"
-	_ "authsidecar/caddymodule/redis"
 )
-
-func TestMain(m *testing.M) { sidecartest.Main(m, caddycmd.Main) }
 
 func TestCommand_StatusKeysAndRotation(t *testing.T) {
 	t.Parallel()

@@ -1,4 +1,4 @@
-package cli_test
+package caddymodule_test
 
 import (
 	"encoding/json"
@@ -68,15 +68,15 @@ func TestBackup_UnderLoadHoldsWhatWasAcknowledged(t *testing.T) {
 }
 
 // A load creates sessions until it is stopped.
-type load struct {
+type creations struct {
 	mu     sync.Mutex
 	tokens []string
 	ended  atomic.Bool
 	group  sync.WaitGroup
 }
 
-func startLoad(s *sidecartest.Sidecar, token string) *load {
-	l := new(load)
+func startLoad(s *sidecartest.Sidecar, token string) *creations {
+	l := new(creations)
 	for range 6 {
 		l.group.Go(func() {
 			for !l.ended.Load() {
@@ -93,13 +93,13 @@ func startLoad(s *sidecartest.Sidecar, token string) *load {
 	return l
 }
 
-func (l *load) soFar() []string {
+func (l *creations) soFar() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.Clip(l.tokens)
 }
 
-func (l *load) waitFor(t *testing.T, n int) {
+func (l *creations) waitFor(t *testing.T, n int) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); len(l.soFar()) < n; {
 		if time.Now().After(deadline) {
@@ -109,7 +109,7 @@ func (l *load) waitFor(t *testing.T, n int) {
 	}
 }
 
-func (l *load) stop() {
+func (l *creations) stop() {
 	l.ended.Store(true)
 	l.group.Wait()
 }

@@ -1,4 +1,4 @@
-package cli_test
+package caddymodule_test
 
 import (
 	"encoding/json"

@@ -1,4 +1,0 @@
-package cli
-
-// ParseEnv reads an environment file.
-var ParseEnv = parseEnv
