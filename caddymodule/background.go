@@ -53,7 +53,7 @@ func (inst *instance) keepKeys(ctx context.Context) {
 		for i := range inst.rings {
 			r := &inst.rings[i]
 			if err := inst.keys.syncRing(ctx, r); err != nil && ctx.Err() == nil {
-				inst.logger.Error("signing keys could not be synchronised; the present ones go on",
+				inst.logger.Error("signing keys could not be synchronised; the current ones stay in use",
 					zap.String("issuer", inst.issuer), zap.String("use", r.name), zap.Error(err))
 			}
 		}

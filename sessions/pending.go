@@ -33,12 +33,12 @@ var (
 	ErrLink   = errors.New("link is not valid")
 	ErrOpener = errors.New("the actor of the session is not signed in here")
 
-	errLinkForm    = fmt.Errorf("%w: by its form", ErrLink)
+	errLinkForm    = fmt.Errorf("%w: malformed", ErrLink)
 	errLinkUnknown = fmt.Errorf("%w: session unknown", ErrLink)
-	errLinkCode    = fmt.Errorf("%w: by its code, or opened before", ErrLink)
+	errLinkCode    = fmt.Errorf("%w: its code is wrong, or it was opened before", ErrLink)
 	errLinkRevoked = fmt.Errorf("%w: session revoked", ErrLink)
-	errLinkExpired = fmt.Errorf("%w: too late", ErrLink)
-	errLinkPolicy  = fmt.Errorf("%w: today's policy says no", ErrLink)
+	errLinkExpired = fmt.Errorf("%w: expired", ErrLink)
+	errLinkPolicy  = fmt.Errorf("%w: the current policy denies it", ErrLink)
 )
 
 // An OpenRequest presents the code of a link.

@@ -156,7 +156,7 @@ func TestPending_ALinkThatIsOverOpensNothing(t *testing.T) {
 		name, why string
 		do        func(*world, *sessions.Grant)
 	}{
-		{"after its time", "too late", func(w *world, _ *sessions.Grant) { w.now = w.now.Add(linkTTL) }},
+		{"after its time", "expired", func(w *world, _ *sessions.Grant) { w.now = w.now.Add(linkTTL) }},
 		{"swept", "unknown", func(w *world, _ *sessions.Grant) {
 			w.now = w.now.Add(linkTTL)
 			n, err := w.store.Sweep(w.t.Context(), 10, nil)
@@ -175,7 +175,7 @@ func TestPending_ALinkThatIsOverOpensNothing(t *testing.T) {
 		}},
 		{"denied by today's policy", "policy", func(w *world, _ *sessions.Grant) { w.manager.Policy = &sessions.Policy{AllowSelf: true} }},
 		{"of an issuer that is trusted no more", "policy", func(w *world, _ *sessions.Grant) { w.manager.Trusted = nil }},
-		{"made with another secret", "by its code", func(w *world, _ *sessions.Grant) { w.manager.IDSecret = make([]byte, 32) }},
+		{"made with another secret", "its code is wrong", func(w *world, _ *sessions.Grant) { w.manager.IDSecret = make([]byte, 32) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := linking(t)
@@ -247,7 +247,7 @@ func TestPending_CodesOfNoSessionAreNotRecorded(t *testing.T) {
 	if len(w.events) != before {
 		t.Errorf("%d events", len(w.events)-before)
 	}
-	w.wantNoLink(&sessions.OpenRequest{Code: grant.Session.ID + "." + strings.Repeat("A", 22), IP: thief}, sessions.ErrLink, "by its code")
+	w.wantNoLink(&sessions.OpenRequest{Code: grant.Session.ID + "." + strings.Repeat("A", 22), IP: thief}, sessions.ErrLink, "its code is wrong")
 	if e := w.last(); e.Kind != event.Denied || e.IP != thief || e.Session.ID != grant.Session.ID {
 		t.Errorf("event %s from %s", e.Kind, e.IP)
 	}

@@ -26,14 +26,14 @@ var ErrClientAuth = errors.New("the client of the refresh token has to authentic
 
 // Reasons why a refresh token is not valid.
 var (
-	errTokenForm    = fmt.Errorf("%w: by its form", ErrForged)
-	errTokenSigned  = fmt.Errorf("%w: by its signature", ErrForged)
-	errTokenKey     = fmt.Errorf("%w: of a key that is not ours, or no longer", ErrGrant)
-	errTokenClaims  = fmt.Errorf("%w: by its claims, which we signed", ErrGrant)
+	errTokenForm    = fmt.Errorf("%w: malformed", ErrForged)
+	errTokenSigned  = fmt.Errorf("%w: its signature is wrong", ErrForged)
+	errTokenKey     = fmt.Errorf("%w: signed with a key that is not ours, or no longer", ErrGrant)
+	errTokenClaims  = fmt.Errorf("%w: its claims are malformed, although we signed them", ErrGrant)
 	errClientGone   = fmt.Errorf("%w: its client, which had to authenticate, no longer exists", ErrGrant)
-	errWrongPlace   = fmt.Errorf("%w: not where it belongs, in its cookie or elsewhere", ErrGrant)
+	errWrongPlace   = fmt.Errorf("%w: presented in a cookie or body where it does not belong", ErrGrant)
 	errUnknown      = fmt.Errorf("%w: session unknown", ErrGrant)
-	errForeign      = fmt.Errorf("%w: not of this session's user or client", ErrGrant)
+	errForeign      = fmt.Errorf("%w: for another user or client than the session's", ErrGrant)
 	errRevoked      = fmt.Errorf("%w: session revoked", ErrGrant)
 	errPending      = fmt.Errorf("%w: session was not opened yet", ErrGrant)
 	errExpired      = fmt.Errorf("%w: session expired", ErrGrant)
@@ -41,8 +41,8 @@ var (
 	errReuse        = fmt.Errorf("%w: used before", ErrGrant)
 	errStoreBehind  = fmt.Errorf("%w: ahead of the store, which lost writes", ErrGrant)
 	errUntrusted    = fmt.Errorf("%w: the caller's issuer is not trusted any more", ErrDenied)
-	errUnaccepted   = fmt.Errorf("%w: the caller does not satisfy what their trust asks of every token", ErrDenied)
-	errPolicy       = fmt.Errorf("%w: today's policy says no", ErrGrant)
+	errUnaccepted   = fmt.Errorf("%w: the caller does not satisfy the conditions of their trust", ErrDenied)
+	errPolicy       = fmt.Errorf("%w: the current policy denies it", ErrGrant)
 	errGraceExpired = fmt.Errorf("%w, and repeated after the grace period", errReuse)
 )
 

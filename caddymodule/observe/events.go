@@ -82,7 +82,7 @@ func (e *events) ask(ctx context.Context, r *audit.Record) error {
 	event := e.app.Emit(bounded, name, dataOf(r))
 	switch {
 	case event.Aborted != nil:
-		return fmt.Errorf("%w: a handler of %s says no: %w", sessions.ErrDenied, name, event.Aborted)
+		return fmt.Errorf("%w: a handler of %s refused: %w", sessions.ErrDenied, name, event.Aborted)
 	case bounded.Err() != nil:
 		return fmt.Errorf("%w: the handlers of %s took too long", sessions.ErrUnavailable, name)
 	}

@@ -17,8 +17,8 @@ var (
 	readyGauge    = newGauge("ready", "Whether the store and the signing keys are open.", "realm")
 	liveGauge     = newGauge("live_sessions", "Sessions that are not over, by kind (own, impersonation): an estimate, counted in the background every 5 minutes (a large store less often), and updated in between by what this process does.", "realm", "kind")
 	denyListGauge = newGauge("deny_list_size", "Revoked sessions and cutoffs in the deny list, whose access tokens are refused.", "realm")
-	feedLagGauge  = newGauge("feed_lag_seconds", "How long ago the feed of what other nodes revoke was heard last; 0 where the store has none.", "realm")
-	degradedGauge = newGauge("feed_degraded_seconds", "For how long this node has been degraded: it cannot hear what other nodes revoke; 0 while it can.", "realm")
+	feedLagGauge  = newGauge("feed_lag_seconds", "How long ago the feed of other nodes' revocations was last heard; 0 if the store has none.", "realm")
+	degradedGauge = newGauge("feed_degraded_seconds", "For how long this node has been degraded: it cannot hear other nodes' revocations; 0 while it can.", "realm")
 	signingGauge  = newGauge("signing_key_since_timestamp_seconds", "Since when the current signing key signs, by use (refresh, access).", "realm", "use")
 
 	trustedKeysGauge    = newGauge("trusted_keys", "Keys of a trusted issuer that are in use.", "realm", "trusted_issuer")

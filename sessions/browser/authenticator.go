@@ -104,7 +104,7 @@ func (o *OverError) Unwrap() error { return o.cause }
 
 var (
 	errForeignToken = fmt.Errorf("%w: a token that does not belong in this cookie", sessions.ErrRevoked)
-	errNoRefresh    = fmt.Errorf("%w: the cookie with the refresh token is not there", sessions.ErrRevoked)
+	errNoRefresh    = fmt.Errorf("%w: the cookie with the refresh token is missing", sessions.ErrRevoked)
 )
 
 // Authenticate authenticates the request. If the access token is missing or no longer valid and the

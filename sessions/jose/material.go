@@ -108,7 +108,7 @@ func (w *jwk) signer() (crypto.Signer, error) {
 }
 
 // errPair does not say what differs, since that is secret.
-var errPair = fmt.Errorf("%w: its private and its public part do not fit", ErrKey)
+var errPair = fmt.Errorf("%w: its private and its public part do not match", ErrKey)
 
 func (w *jwk) rsa(public *rsa.PublicKey, d []byte) (crypto.Signer, error) {
 	if _, there := w.members["oth"]; there {

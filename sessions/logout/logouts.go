@@ -35,7 +35,7 @@ type Outcome struct {
 }
 
 // ErrNoStore means that the store does not support logouts.
-var ErrNoStore = fmt.Errorf("%w: the store takes no part in logouts", sessions.ErrUnavailable)
+var ErrNoStore = fmt.Errorf("%w: the store does not support logouts", sessions.ErrUnavailable)
 
 const (
 	// pageSize is how many rows are read at a time, and atOnce how many are revoked concurrently.

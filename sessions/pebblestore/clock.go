@@ -100,7 +100,7 @@ func (c *clock) logSetBack(ahead time.Duration) {
 	switch {
 	case ahead > setBack && !c.behind:
 		c.behind = true
-		c.log.Warn("the clock of this machine was set back; the time of the session store never runs back, and goes on at half the pace until it is reached",
+		c.log.Warn("the clock of this machine was set back; the time of the session store never goes back, and advances at half speed until the clock has caught up",
 			"behind", ahead.Round(time.Millisecond).String())
 	case ahead <= 0 && c.behind:
 		c.behind = false

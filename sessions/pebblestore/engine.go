@@ -130,7 +130,7 @@ func (r readOnly) Unwrap() vfs.FS { return r.FS }
 func reportTrouble(log *slog.Logger, trouble error) {
 	switch {
 	case trouble == nil:
-		log.Info("session store writes again")
+		log.Info("session store can write again")
 	case errors.Is(trouble, errNoSpace):
 		log.Error("session store cannot write: no space left on its disk; it goes on when there is some")
 	default:

@@ -78,7 +78,7 @@ func TestThroughPgBouncerTheFeedIsPolled(t *testing.T) {
 			s := openStore(t, Options{DSN: dsn, ListenDSN: c.listen, Log: logger(log)})
 			sink, _ := sharedtest.Follow(t, s)
 			sharedtest.WantHeard(t, openStore(t, Options{DSN: dsn, Schema: s.opts.Schema}), sink)
-			if polled := strings.Contains(log.String(), "asked for revocations instead"); polled != c.polled {
+			if polled := strings.Contains(log.String(), "revocations are polled instead"); polled != c.polled {
 				t.Errorf("polled: %t, and the log says: %s", polled, log.String())
 			}
 			if !strings.Contains(log.String(), "statement_timeout") {

@@ -19,7 +19,7 @@ var (
 	ErrNewer = fmt.Errorf("%w: schema was migrated by a newer release", sessions.ErrUnavailable)
 	// ErrBusy means that too many calls wait for a connection, or that none became free in time.
 	// Nothing was done.
-	ErrBusy = fmt.Errorf("%w: no connection came free", sessions.ErrUnavailable)
+	ErrBusy = fmt.Errorf("%w: no connection became free", sessions.ErrUnavailable)
 )
 
 // refusal wraps the errors of Open. Those that persist until an operator changes the options, the

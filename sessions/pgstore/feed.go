@@ -23,13 +23,13 @@ func (s *Store) Follow(ctx context.Context, sink revocation.Sink) error {
 		if !errors.Is(err, errNotListening) {
 			return err
 		}
-		s.opts.Log.Warn("the database cannot be listened to here: it is asked for revocations instead", "each", revocation.Heartbeat.String())
+		s.opts.Log.Warn("LISTEN does not work on this connection: revocations are polled instead", "each", revocation.Heartbeat.String())
 	}
 	return s.poll(ctx, sink)
 }
 
 // errNotListening means that LISTEN does not work here.
-var errNotListening = errors.New("nothing is heard where we listen")
+var errNotListening = errors.New("LISTEN does not work here")
 
 // A listener is a connection that listens.
 type listener struct {

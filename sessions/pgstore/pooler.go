@@ -28,7 +28,7 @@ const modePooled = pgx.QueryExecModeCacheDescribe
 const settingTimeout = "statement_timeout"
 
 // errPooler means that a connection was made as if it led to the server itself.
-var errPooler = errors.New("a pooler stands before the database")
+var errPooler = errors.New("there is a pooler in front of the database")
 
 // configure has the connections of a pool be made as what is known asks for.
 func (p *pooler) configure(config *pgxpool.Config, log *slog.Logger) {
@@ -66,7 +66,7 @@ func (p *pooler) learn(err error) bool {
 		return false
 	}
 	if !p.strict.Swap(true) {
-		p.log.Info("the pooler before the database takes no statement_timeout: set it for the role, with ALTER ROLE")
+		p.log.Info("the pooler in front of the database does not accept statement_timeout: set it for the role, with ALTER ROLE")
 	}
 	return true
 }

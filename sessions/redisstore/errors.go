@@ -18,8 +18,8 @@ var (
 	ErrNewer = fmt.Errorf("%w: keys were laid out by a newer release", sessions.ErrUnavailable)
 	// ErrOlder means that a build before the first release wrote the keys. They are left unchanged.
 	ErrOlder = fmt.Errorf("%w: keys were laid out by an earlier build: delete those of this prefix or choose another prefix; that build's copy command takes the sessions to another store", sessions.ErrUnavailable)
-	// ErrBusy means that too many calls are under way, and none ended in time. Nothing was done.
-	ErrBusy = fmt.Errorf("%w: too many calls are under way", sessions.ErrUnavailable)
+	// ErrBusy means that too many calls are in progress, and none ended in time. Nothing was done.
+	ErrBusy = fmt.Errorf("%w: too many calls are in progress", sessions.ErrUnavailable)
 	// ErrRealm means that another realm of the store has the same hash. Nothing was done.
 	ErrRealm = fmt.Errorf("%w: the issuer has the same 48-bit hash as another one in this Redis: give it a prefix of its own", sessions.ErrUnavailable)
 	// ErrReplicas means that fewer than Options.Replicas replicas have confirmed a write. It may be

@@ -34,7 +34,7 @@ func (s *Site) adviseKeys(name string) advice {
 			lines: []string{"jwks " + strings.TrimSuffix(name, "/") + "/.well-known/jwks.json"},
 		}
 	case discovery:
-		return advice{mend: "the keys were not found by discovery: " + err.Error() + ". Mend that, or name the URL of the key set by jwks" + inSection(sectionOf(name))}
+		return advice{mend: "discovery did not find the keys: " + err.Error() + ". Fix that, or set the URL of the key set with jwks" + inSection(sectionOf(name))}
 	default:
 		return advice{mend: "the keys cannot be fetched: " + err.Error()}
 	}

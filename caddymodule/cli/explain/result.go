@@ -104,9 +104,9 @@ func (r *Result) Err() error {
 	case r.Outcome == "refused":
 		return fmt.Errorf("the token is refused: %s", r.Reason)
 	case r.Outcome == "unknown":
-		return errors.New("unknown whether the token is good: the keys of its issuer are not available")
+		return errors.New("whether the token is valid is unknown: the keys of its issuer are not available")
 	case r.Session != nil && !r.Session.Allowed:
-		return errors.New("the token is good, and the session is denied")
+		return errors.New("the token is valid, but the session is denied")
 	default:
 		return nil
 	}

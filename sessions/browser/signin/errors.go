@@ -11,7 +11,7 @@ import (
 var (
 	// ErrUnknown means that this browser has no pending flow for the response: it took too long,
 	// was finished already, or began in another browser.
-	ErrUnknown = errors.New("no sign-in of this browser waits for this answer")
+	ErrUnknown = errors.New("this browser has no pending sign-in for this response")
 	// ErrRefused means that the provider refused, or that the person cancelled there.
 	ErrRefused = errors.New("the identity provider refused")
 	// ErrUnavailable means that the provider cannot be reached, or reports that it is unavailable.
@@ -22,20 +22,20 @@ var (
 
 // Causes, for the log.
 var (
-	errTwice      = errors.New("a parameter is given twice, or is malformed")
-	errIssuer     = errors.New("it is of another issuer (iss), or does not say of which")
+	errTwice      = errors.New("a parameter is repeated or malformed")
+	errIssuer     = errors.New("it is from another issuer, or has no iss")
 	errNoCode     = errors.New("it has neither code nor error")
 	errClient     = errors.New("it does not accept client_id and client_secret: compare them with those at the provider")
-	errToken      = errors.New("the token endpoint's answer cannot be read")
-	errNoIDToken  = errors.New("the token endpoint gave no ID token: the client has to be one of OpenID Connect, with the scope openid")
-	errNonce      = errors.New("the ID token is of another sign-in (nonce)")
+	errToken      = errors.New("the token endpoint's response cannot be parsed")
+	errNoIDToken  = errors.New("the token endpoint returned no ID token: the client must be an OpenID Connect client, with the scope openid")
+	errNonce      = errors.New("the ID token belongs to another sign-in (nonce)")
 	errParty      = errors.New("the ID token was issued to another client (azp)")
-	errDiscovery  = errors.New("the discovery document cannot be read")
-	errOtherName  = errors.New("the discovery document is of another issuer: write the issuer as the document does")
+	errDiscovery  = errors.New("the discovery document cannot be parsed")
+	errOtherName  = errors.New("the discovery document names another issuer: write the issuer as the document does")
 	errEndpoint   = errors.New("the discovery document has no authorization_endpoint or token_endpoint that is safe to use")
 	errAuthMethod = errors.New("the provider takes client secrets neither by client_secret_basic nor by client_secret_post")
-	errTooLarge   = errors.New("the answer is too large")
-	errTooMany    = errors.New("too many sign-ins are being finished")
+	errTooLarge   = errors.New("the response is too large")
+	errTooMany    = errors.New("too many sign-ins are in progress")
 )
 
 // codes are the error codes that a provider may return (RFC 6749 sections 4.1.2.1 and 5.2, OpenID

@@ -35,8 +35,8 @@ func CheckContext(ctx context.Context) error { return Unavailable(ctx.Err()) }
 
 // Errors of stores on a server.
 var (
-	ErrContended = fmt.Errorf("%w: others changed the session again and again", sessions.ErrUnavailable)
-	ErrCorrupt   = fmt.Errorf("%w: what the server answered cannot be read", sessions.ErrUnavailable)
+	ErrContended = fmt.Errorf("%w: the session was changed concurrently too often", sessions.ErrUnavailable)
+	ErrCorrupt   = fmt.Errorf("%w: the server's response cannot be parsed", sessions.ErrUnavailable)
 )
 
 // MaxContended is how often an update is retried after losing to others.

@@ -27,11 +27,11 @@ var (
 	// ErrTooLarge means that a body exceeds the limit.
 	ErrTooLarge = errors.New("the body is too large")
 	// ErrTimeout means that a body did not arrive in time.
-	ErrTimeout = errors.New("the body did not come in time")
+	ErrTimeout = errors.New("the body did not arrive in time")
 	// ErrBusy means that MaxBodies are already being read.
 	ErrBusy = errors.New("too many bodies are being read")
 	// ErrBroken means that the client disconnected or framed the body wrongly.
-	ErrBroken = errors.New("the body does not end")
+	ErrBroken = errors.New("the body is incomplete or malformed")
 )
 
 // Bodies are the request bodies that are being read. The zero value is ready.

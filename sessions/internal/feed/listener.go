@@ -15,7 +15,7 @@ import (
 )
 
 // ErrUnparsed means that a notification could not be parsed.
-var ErrUnparsed = errors.New("a notice on our channel cannot be read")
+var ErrUnparsed = errors.New("a notification could not be parsed")
 
 // ErrNoHeartbeat means that the heartbeats of this node do not come back.
 var ErrNoHeartbeat = fmt.Errorf("%w: the heartbeat does not come back", sessions.ErrUnavailable)

@@ -206,7 +206,7 @@ func LogoutsWork(t testing.TB, s Store, row *sessions.Session) {
 	t.Helper()
 	store, ok := sessions.As[logout.Store](s)
 	if !ok {
-		t.Fatal("the store takes no part in logouts")
+		t.Fatal("the store does not support logouts")
 	}
 	found, each := 0, 0
 	sid, _ := logout.Names(row)
