@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestBinary_GoesWithTheCheckout(t *testing.T) {
@@ -31,5 +32,42 @@ func TestBinary_GoesWithTheCheckout(t *testing.T) {
 	}
 	if !strings.Contains(string(ignored), "\n/"+builds+"/\n") {
 		t.Errorf(".gitignore does not have %s", builds)
+	}
+}
+
+// With another time, go test would run tests again though nothing has changed.
+func TestBinary_HasItsTimeWhileItIsUpToDate(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "caddy")
+	old, now := time.Now().Add(-time.Hour), time.Now()
+	write := func(name string, at time.Time) error {
+		if err := os.WriteFile(name, []byte("binary"), 0o700); err != nil {
+			return err
+		}
+		return os.Chtimes(name, at, at)
+	}
+	for _, test := range []struct {
+		build func() error
+		want  time.Time
+	}{
+		{func() error { return write(file, old) }, old},
+		{func() error { return os.Chtimes(file, now, now) }, old},
+		{func() error {
+			if err := write(file+".new", now); err != nil {
+				return err
+			}
+			return os.Rename(file+".new", file)
+		}, now},
+	} {
+		if err := withoutTouching(file, test.build); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !got.ModTime().Equal(test.want) {
+			t.Errorf("its time is %v, want %v", got.ModTime(), test.want)
+		}
 	}
 }
