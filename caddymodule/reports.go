@@ -130,6 +130,7 @@ func (inst *instance) addAPI(h *Handler) (err error) {
 	}
 	if inst.cookies != nil {
 		c.Cookies = browser.Cookies{Authenticator: inst.cookies}
+		c.SignIn = inst.links.SignIn
 		c.Deliver = browser.Handover{Authenticator: inst.cookies, Links: inst.links, Path: h.Path}
 	}
 	if h.OpenAPI {

@@ -11,6 +11,7 @@ import (
 
 	"authsidecar/sessions"
 	"authsidecar/sessions/bearer"
+	"authsidecar/sessions/forward"
 	"authsidecar/sessions/internal/endpoint"
 	"authsidecar/sessions/jose"
 	"authsidecar/sessions/urlpath"
@@ -52,6 +53,8 @@ type Config struct {
 	Deliver Deliverer
 	// Cookies authenticate requests without a token. Nil means that cookies do not count.
 	Cookies Cookies
+	// SignIn is the path where people sign in; "" means that there is none.
+	SignIn string
 }
 
 // An API serves the requests that Route matches.
@@ -92,8 +95,21 @@ func (a *API) fail(w http.ResponseWriter, r *http.Request, err error) {
 		p.Write(w)
 		return
 	}
-	p.Answer(w, r)
+	if !errors.Is(err, bearer.ErrNoToken) || !forward.WantsPage(r) {
+		p.Answer(w, r)
+		return
+	}
+	next := Link{Text: "Go to the start page", URL: "/"}
+	if a.SignIn != "" {
+		next = Link{Text: "Sign in", URL: a.SignIn}
+	}
+	toPerson := *p
+	toPerson.Detail = pageNoToken
+	toPerson.WritePage(w, next)
 }
+
+// pageNoToken is what a person without a token reads.
+const pageNoToken = "You are not signed in, or this address is for programs: they send a JWT of a trusted issuer as bearer token in the Authorization header."
 
 // NeedsStore reports whether answering a request requires the store. The documents require at most
 // the keys.

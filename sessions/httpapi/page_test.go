@@ -51,7 +51,7 @@ func TestPage_APersonReadsOneWhateverIsRefused(t *testing.T) {
 	}{
 		{"GET", "/auth/sessions/nothing", 404, "", "", true},
 		{"GET", "/auth/sessions/current/refresh", 405, "Allow", "POST", true},
-		{"GET", "/auth/sessions", 401, "WWW-Authenticate", "Bearer", false},
+		{"GET", "/auth/sessions", 401, "WWW-Authenticate", "Bearer", true},
 	} {
 		for mode, media := range map[string]string{"navigate": "text/html; charset=utf-8", "cors": "application/problem+json"} {
 			r, w := httptest.NewRequest(c.method, c.path, http.NoBody), httptest.NewRecorder()
@@ -64,6 +64,27 @@ func TestPage_APersonReadsOneWhateverIsRefused(t *testing.T) {
 			if leads := strings.Contains(w.Body.String(), `<a href="/">`); leads != (c.start && mode == "navigate") {
 				t.Errorf("%s by %s: %s", c.path, mode, w.Body)
 			}
+		}
+	}
+}
+
+// A person without a token reads that, and is led to the sign-in where there is one; a program reads what
+// to send.
+func TestPage_APersonWithoutATokenIsLedToTheSignIn(t *testing.T) {
+	for signIn, want := range map[string]string{"": `<a href="/">Go to the start page</a>`, "/auth/sessions/sign-in": `<a href="/auth/sessions/sign-in">Sign in</a>`} {
+		f := newFixture(t)
+		f.api.SignIn = signIn
+		answer := func(mode string) *httptest.ResponseRecorder {
+			r, w := httptest.NewRequest("GET", "/auth/sessions", http.NoBody), httptest.NewRecorder()
+			r.Header.Set("Sec-Fetch-Mode", mode)
+			f.api.Serve(w, r, f.api.Route(r))
+			return w
+		}
+		if got := answer("navigate"); got.Code != 401 || !strings.Contains(got.Body.String(), want) || !strings.Contains(got.Body.String(), "<p>You are not signed in") {
+			t.Errorf("a person: %d %s", got.Code, got.Body)
+		}
+		if got := answer("cors"); got.Code != 401 || !strings.Contains(got.Body.String(), `"detail":"`+problemNoToken.Detail+`"`) || problemNoToken.Detail == pageNoToken {
+			t.Errorf("a program: %d %s", got.Code, got.Body)
 		}
 	}
 }
