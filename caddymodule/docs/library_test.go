@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -76,6 +80,7 @@ func TestLibrary_ThePageShowsWhatWorks(t *testing.T) {
 	if !found || !strings.Contains(string(page), "```go\n"+shown+"```\n") {
 		t.Errorf("library.md does not show:\n%s", shown)
 	}
+	wantImports(t, string(page), shown)
 	const name, audience = "https://idp.example.com", "https://app.example.com/auth/sessions"
 	key := newKey(t)
 	issuer := keyring.New().Access
@@ -103,6 +108,36 @@ func TestLibrary_ThePageShowsWhatWorks(t *testing.T) {
 	}
 	if grant.Session.UserID != "alice" || grant.RefreshToken == "" {
 		t.Errorf("the session is %+v", grant.Session)
+	}
+}
+
+// wantImports checks that the first block of the page imports what the code uses, and nothing else.
+func wantImports(t *testing.T, page, code string) {
+	t.Helper()
+	_, imports, _ := strings.Cut(page, "```go\n")
+	imports, _, _ = strings.Cut(imports, "```\n")
+	file, err := parser.ParseFile(token.NewFileSet(), "library.go", "package library\n"+imports+code, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := make(map[string]bool)
+	ast.Inspect(file, func(n ast.Node) bool {
+		if of, ok := n.(*ast.SelectorExpr); ok {
+			if name, ok := of.X.(*ast.Ident); ok && name.Obj == nil {
+				used[name.Name] = true
+			}
+		}
+		return true
+	})
+	for _, at := range file.Imports {
+		name := path.Base(strings.Trim(at.Path.Value, `"`))
+		if !used[name] {
+			t.Errorf("the page imports %s, which its code does not use", name)
+		}
+		delete(used, name)
+	}
+	for name := range used {
+		t.Errorf("the page does not import %s", name)
 	}
 }
 

@@ -35,7 +35,7 @@ func (s *Store) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		s.Name = d.Val()
 	}
 	if d.NextArg() || d.NextBlock(0) {
-		return d.ArgErr()
+		return d.Err("a store has one name at most: write store mine [<name>]")
 	}
 	return nil
 }

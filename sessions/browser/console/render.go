@@ -118,7 +118,7 @@ func (c *Console) show(w http.ResponseWriter, status int, name string, f *frame)
 
 // Errors of people.
 var (
-	errRights = httpapi.NewProblem(403, "insufficient_scope", "Not with this account", "Your account may not do this here. If that has changed, sign in again.")
+	errRights = httpapi.NewProblem(403, "insufficient_scope", "Not with this account", "Your account may not do this here. Sign in with another one, or again if its rights have changed.")
 	errAgain  = httpapi.NewProblem(403, "sign_in_again", "Sign in again", "You signed in more than a day ago. To see more than your own sessions, sign in again.")
 	errForm   = httpapi.NewProblem(400, "invalid_request", "This form cannot be read", "Go back, reload the page, and submit the form again.")
 	errBusy   = httpapi.NewProblem(503, "unavailable", "This does not work just now", "The sessions cannot be reached. Nothing was changed. Try again in a moment.")
@@ -150,7 +150,7 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
 	defer endpoint.LeaveBody(w, r)()
 	f := &frame{Title: p.Title, Page: p}
 	switch p {
-	case errAgain:
+	case errAgain, errRights:
 		f.Again = c.signInPath(r.URL.RequestURI())
 		if r.Method == http.MethodPost {
 			f.Again = c.signInPath("/")
