@@ -106,7 +106,7 @@ func TestActing_AnActorOfAnyIssuerIsFoundAndEnded(t *testing.T) {
 	found := func(path string) (rows, pages int) {
 		for path != "" {
 			body := serve(http.MethodGet, path).Body.String()
-			rows, pages = rows+strings.Count(body, "acting as user-"), pages+1
+			rows, pages = rows+strings.Count(body, `<th scope="row">user-`), pages+1
 			if at := next.FindStringSubmatch(body); at != nil {
 				path = html.UnescapeString(at[1])
 			} else {
@@ -128,7 +128,7 @@ func TestActing_AnActorOfAnyIssuerIsFoundAndEnded(t *testing.T) {
 			t.Errorf("cursor %s: %d", cursor, got)
 		}
 	}
-	if got := serve(http.MethodGet, "/acting/end-all?actor=desk&issuer=*").Body.String(); !strings.Contains(got, "53 sessions would be ended") || !strings.Contains(got, "<dt>Issuer<dd>any") {
+	if got := serve(http.MethodGet, "/acting/end-all?actor=desk&issuer=*").Body.String(); !strings.Contains(got, "53 sessions would be revoked") || !strings.Contains(got, "<dt>Issuer<dd>any") {
 		t.Errorf("the preview: %s", got)
 	}
 	r := httptest.NewRequest(http.MethodPost, benchOrigin+"/acting/end-all", strings.NewReader("actor=desk&issuer=*&user="))
