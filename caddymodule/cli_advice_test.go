@@ -192,6 +192,16 @@ func sessionsHere(stdin string, args ...string) sidecartest.Outcome {
 	return sidecartest.Outcome{Out: out.String(), Err: errs.String(), OK: err == nil}
 }
 
+// mustSessionsHere is Sidecar.MustSessions in this process.
+func mustSessionsHere(t *testing.T, s *sidecartest.Sidecar, args ...string) string {
+	t.Helper()
+	got := sessionsHere("", append([]string{args[0], "--address", s.Admin}, args[1:]...)...)
+	if !got.OK {
+		t.Fatalf("%v: %+v", args, got)
+	}
+	return got.Out
+}
+
 // explainHere is explain in this process.
 func explainHere(t *testing.T, token string, args ...string) (sidecartest.Outcome, explanation) {
 	t.Helper()

@@ -60,7 +60,8 @@ func TestCommand_ListAndRevoke(t *testing.T) {
 	sidecartest.WantStatus(t, acted, 200)
 	sidecartest.WantStatus(t, s.Create(desk, `{"user_id":"bob"}`), 200)
 
-	out := s.MustSessions("list", "--user", "alice")
+	must := func(args ...string) string { return mustSessionsHere(t, s, args...) }
+	out := must("list", "--user", "alice")
 	sidecartest.WantIn(t, out, "SESSION", own.Text("session_id"), acted.Text("session_id"), "carol", "ticket 4711", "127.0.0.1")
 	// It ends when the console and the bar say so too, and not after the idle timeout.
 	for _, row := range []string{own.Text("session_id") + ` .* in (30d0h|29d23h) `, acted.Text("session_id") + ` .* in (1h0m|59m\d*s) `} {
@@ -72,7 +73,7 @@ func TestCommand_ListAndRevoke(t *testing.T) {
 		t.Errorf("listed\n%s", out)
 	}
 	for _, args := range [][]string{{"list", "--actor", "carol", "--json"}, {"list", "--impersonations", "--json", "--limit", "5"}} {
-		lines := strings.Split(strings.TrimSpace(s.MustSessions(args...)), "\n")
+		lines := strings.Split(strings.TrimSpace(must(args...)), "\n")
 		for _, line := range lines {
 			if !json.Valid([]byte(line)) || !strings.Contains(line, `"actor":{"iss"`) {
 				t.Errorf("%v: %s", args, line)
@@ -82,7 +83,7 @@ func TestCommand_ListAndRevoke(t *testing.T) {
 			t.Errorf("%v: %d lines", args, len(lines))
 		}
 	}
-	if out := s.MustSessions("list", "--user", "alice", "--limit", "1"); strings.Count(out, "\n") != 2 {
+	if out := must("list", "--user", "alice", "--limit", "1"); strings.Count(out, "\n") != 2 {
 		t.Errorf("one session: %s", out)
 	}
 
@@ -90,25 +91,25 @@ func TestCommand_ListAndRevoke(t *testing.T) {
 	if refused.OK || !strings.Contains(refused.Err, "--yes") || s.Refresh(own.Text("refresh_token")).Status != 200 {
 		t.Errorf("nobody was asked: %+v", refused)
 	}
-	sidecartest.WantIn(t, s.MustSessions("revoke", "--user", "alice", "--dry-run"), "2 sessions would be revoked")
-	sidecartest.WantIn(t, s.MustSessions("revoke", "--user", "alice", "--dry-run", "--json"), `{"would_revoke":2}`)
-	sidecartest.WantIn(t, s.MustSessions("revoke", "--user", "nobody", "--yes"), "0 sessions revoked")
-	named := s.Sessions("", "revoke", "--dry-run", "--json", "--address", s.Admin, own.Text("session_id"), acted.Text("session_id"), "gone")
+	sidecartest.WantIn(t, must("revoke", "--user", "alice", "--dry-run"), "2 sessions would be revoked")
+	sidecartest.WantIn(t, must("revoke", "--user", "alice", "--dry-run", "--json"), `{"would_revoke":2}`)
+	sidecartest.WantIn(t, must("revoke", "--user", "nobody", "--yes"), "0 sessions revoked")
+	named := sessionsHere("", "revoke", "--dry-run", "--json", "--address", s.Admin, own.Text("session_id"), acted.Text("session_id"), "gone")
 	if named.OK || named.Out != `{"would_revoke":2}`+"\n" || !strings.Contains(named.Err, "gone: no such session") {
 		t.Errorf("a dry run by ids: %+v", named)
 	}
-	dash := s.Sessions("", "revoke", "--yes", "--address", s.Admin, "--", "-_x")
+	dash := sessionsHere("", "revoke", "--yes", "--address", s.Admin, "--", "-_x")
 	if dash.OK || !strings.Contains(dash.Err, "-_x: no such session") {
 		t.Errorf("an id that begins with a dash: %+v", dash)
 	}
 	more := []string{s.Create(alice, `{"user_id":"alice"}`).Text("session_id"), s.Create(alice, `{"user_id":"alice"}`).Text("session_id")}
-	sidecartest.WantIn(t, s.MustSessions(append([]string{"revoke", "--yes"}, more...)...), "2 sessions revoked")
-	sidecartest.WantIn(t, s.MustSessions("revoke", "--yes", "--", own.Text("session_id")), "1 session revoked")
-	sidecartest.WantIn(t, s.MustSessions("revoke", "--impersonations", "--yes", "--json"), `{"selected":2,"revoked":2}`)
+	sidecartest.WantIn(t, must(append([]string{"revoke", "--yes"}, more...)...), "2 sessions revoked")
+	sidecartest.WantIn(t, must("revoke", "--yes", "--", own.Text("session_id")), "1 session revoked")
+	sidecartest.WantIn(t, must("revoke", "--impersonations", "--yes", "--json"), `{"selected":2,"revoked":2}`)
 	for _, session := range []sidecartest.Answer{own, acted} {
 		sidecartest.WantStatus(t, s.Refresh(session.Text("refresh_token")), 400)
 	}
-	gone := s.Sessions("", "revoke", "--yes", "--address", s.Admin, "--", own.Text("session_id"))
+	gone := sessionsHere("", "revoke", "--yes", "--address", s.Admin, "--", own.Text("session_id"))
 	if gone.OK || !strings.Contains(gone.Err, "no such session") {
 		t.Errorf("it was over: %+v", gone)
 	}
@@ -272,7 +273,7 @@ func TestCommand_SaysWhatToDoNext(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			got := s.Sessions("", test.args...)
+			got := sessionsHere("", test.args...)
 			if got.OK || got.Out != "" || !strings.Contains(got.Err, test.says) {
 				t.Errorf("%+v, want %q", got, test.says)
 			}
