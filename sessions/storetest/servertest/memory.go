@@ -11,7 +11,7 @@ const (
 	// takes a disk several times as long.
 	memory = "/dev/shm"
 
-	// room in bytes must be free there: the tests of one package take up to 300 MB at once, and some
+	// room in bytes must be free there: the tests of one package take up to 500 MB at once, and some
 	// packages are tested at once. In a Docker container /dev/shm has 64 MB, which two databases fill.
 	room = 2 << 30
 
