@@ -26,7 +26,7 @@ const (
 )
 
 // BenchmarkConsole shows pages of a store that has 10,000 impersonations, on disk, to an officer: the
-// list, a search by user and by actor, and how many would be ended.
+// list, a search by user and by actor, and how many would be revoked.
 func BenchmarkConsole(b *testing.B) {
 	m := benchManager(b)
 	officer := &sessions.Caller{Principal: sessions.Principal{Issuer: benchProvider, Subject: "boss"}, User: true, Claims: sessions.Claims{"role": "officer"}}

@@ -194,7 +194,7 @@ func navigates(r *http.Request) bool {
 
 // isCrossHost reports whether a page of another host sent a person to a page other than the
 // first. It could learn how many sessions a request selects, from the response time or from when it
-// loses access to the window. A request that came through arrive has our Referer.
+// loses access to the window. A request that came through reload has our Referer.
 func (c *Console) isCrossHost(r *http.Request) bool {
 	site := r.Header.Get("Sec-Fetch-Site")
 	if r.URL.Path == "/" && r.URL.RawQuery == "" || site != "cross-site" && site != "same-site" {
