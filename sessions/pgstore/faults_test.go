@@ -56,6 +56,9 @@ func TestAServerThatIsKilledLeavesNothing(t *testing.T) {
 		if strings.Contains(string(maps), "/dev/shm/PostgreSQL.") {
 			t.Errorf("it has segments outside of its folder:\n%s", maps)
 		}
+		if group, err := unix.Getpgid(lock.PID); group != lock.PID || err != nil {
+			t.Errorf("who kills the process group of the tests kills it too: %d, %v", group, err)
+		}
 		segment = lock.Segment
 		srv.Kill()
 		if _, err := unix.SysvShmCtl(segment, unix.IPC_STAT, new(unix.SysvShmDesc)); err != nil {

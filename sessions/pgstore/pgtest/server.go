@@ -152,7 +152,8 @@ func mustRun(t testing.TB, cmd *osexec.Cmd) string {
 }
 
 func (s *Server) launch(t testing.TB) {
-	attr := &syscall.SysProcAttr{Credential: s.as, Pdeathsig: atOnce}
+	// In a process group of its own, it still frees its memory where that of the tests is killed.
+	attr := &syscall.SysProcAttr{Credential: s.as, Pdeathsig: atOnce, Setpgid: true}
 	s.Process = servertest.Launch(t, attr, s.dir, filepath.Join(s.bin, "postgres"), "-D", s.data(), "-p", strconv.Itoa(s.Port))
 }
 
