@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -93,6 +95,12 @@ func (h *Handler) Validate() error {
 		return fmt.Errorf("auth_sessions %s: %w", h.Issuer, err)
 	}
 	return nil
+}
+
+// answersAt reports whether endpoints of the handler answer at a path, for all or some methods.
+func (h *Handler) answersAt(path string) bool {
+	own := urlpath.NewOwn(h.Path, h.Lifecycle)
+	return own.Match(&url.URL{Path: path}).Owner == urlpath.Ours || h.OAuth != nil && strings.EqualFold(h.OAuth.Path, path)
 }
 
 // ServeHTTP answers the requests that are ours and passes on all others unchanged.

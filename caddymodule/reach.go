@@ -20,7 +20,7 @@ type place struct {
 	hosts  routes.Hosts // of the requests that arrive there
 	taken  []string     // hosts of whose requests none arrives
 	behind string       // the module before it that answers every request; "" if there is none
-	hidden *Handler     // the handler before it whose endpoints have the same path; nil if there is none
+	hidden []string     // warnings of its paths at which the endpoints of a handler before it answer
 }
 
 // An upstreamRoute is a way for requests to get to an app.
@@ -57,9 +57,7 @@ func findLayout(app *caddyhttp.App) (*layout, error) {
 	warnings := bypassWarnings(ways)
 	for i := range all {
 		p := &all[i]
-		if p.hidden != nil {
-			warnings = append(warnings, fmt.Sprintf("auth_sessions %s has its endpoints at %s, where those of %s before it answer: give one of them another path, as in: path /other/sessions", p.Issuer, p.Path, p.hidden.Issuer))
-		}
+		warnings = append(warnings, p.hidden...)
 		if p.behind != "" {
 			return nil, fmt.Errorf("auth_sessions %s is never reached: %s stands before it and answers every request; put auth_sessions first in its route, or in a handle of its own", p.Issuer, p.behind)
 		}
@@ -167,7 +165,7 @@ func (r *walker) visit(handler any) {
 		r.invoke(handler.Name)
 	case *Handler:
 		if handler.app != nil || handler.Resolve() == nil { // its own validation reports what is wrong with it
-			r.places = append(r.places, place{handler, r.server, r.hosts, r.taken, r.answerer(0), r.hiddenBy(handler)})
+			r.places = append(r.places, place{handler, r.server, r.hosts, r.taken, r.answerer(0), r.hidden(handler)})
 			r.passed = append(r.passed, handler)
 		}
 		if handler.Identity != nil && !handler.Identity.Shadow {
@@ -190,12 +188,20 @@ func (r *walker) visit(handler any) {
 	}
 }
 
-// hiddenBy returns the handler that everything passed before, if its endpoints have the path of this one's.
-func (r *walker) hiddenBy(handler *Handler) *Handler {
-	if at := slices.IndexFunc(r.passed, func(before *Handler) bool { return before.Path == handler.Path }); at >= 0 {
-		return r.passed[at]
+// hidden returns a warning for each path of the handler's endpoints at which those of a handler that
+// everything passed before answer.
+func (r *walker) hidden(handler *Handler) (warnings []string) {
+	warn := func(path, mend string) {
+		at := slices.IndexFunc(r.passed, func(before *Handler) bool { return before.answersAt(path) })
+		if at >= 0 {
+			warnings = append(warnings, fmt.Sprintf("auth_sessions %s has its endpoints at %s, where those of %s before it answer: give one of them another path, as in: %s", handler.Issuer, path, r.passed[at].Issuer, mend))
+		}
 	}
-	return nil
+	warn(handler.Path, "path /other/sessions")
+	if handler.OAuth != nil {
+		warn(handler.OAuth.Path, "oauth { path /other/oauth }")
+	}
+	return warnings
 }
 
 // answer records that everything that gets this far is answered here.
