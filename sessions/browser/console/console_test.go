@@ -141,6 +141,28 @@ func TestActing_AnActorOfAnyIssuerIsFoundAndEnded(t *testing.T) {
 	}
 }
 
+// Where one issuer is trusted, no page shows the issuer of a search: one in an address, such as an old
+// one, does not make the list show others than those that its link would revoke.
+func TestActing_WithOneIssuerTheSearchIsForItsActors(t *testing.T) {
+	t.Parallel()
+	m := benchManager(t)
+	boss := officer(t, m)
+	caller := &sessions.Caller{Principal: sessions.Principal{Issuer: benchProvider, Subject: "desk"}, Claims: sessions.Claims{"role": "support"}}
+	if _, err := m.Create(t.Context(), &sessions.CreateRequest{Caller: caller, UserID: "user-1", Reason: "ticket"}); err != nil {
+		t.Fatal(err)
+	}
+	pages := benchConsole(t, m, "")
+	for _, issuer := range []string{"", "*", benchProvider, "https://other.example.com"} {
+		for path, want := range map[string]string{"/acting": `<th scope="row">user-1`, "/acting/end-all": "One session would be revoked"} {
+			w, r := httptest.NewRecorder(), request(http.MethodGet, path+"?actor=desk&issuer="+issuer, boss)
+			pages.Serve(w, r, pages.Route(r))
+			if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), want) {
+				t.Errorf("%s of issuer %q: %d %s", path, issuer, w.Code, w.Body)
+			}
+		}
+	}
+}
+
 // Who closes the tab in which they end their other sessions ends them still.
 func TestEndOthers_GoesOnWhenItsTabIsGone(t *testing.T) {
 	t.Parallel()

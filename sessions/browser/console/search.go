@@ -20,9 +20,9 @@ type search struct {
 var searchFields = []string{"user", "actor", "issuer"}
 
 func (c *Console) searchOf(values url.Values) search {
-	s := search{User: values.Get("user"), Actor: values.Get("actor"), Issuer: cmp.Or(values.Get("issuer"), c.Issuer)}
-	if len(c.Issuers) > 1 {
-		s.Issuers = c.Issuers
+	s := search{User: values.Get("user"), Actor: values.Get("actor"), Issuer: c.Issuer}
+	if len(c.Issuers) > 1 { // otherwise nobody can choose, and no page would show the choice
+		s.Issuer, s.Issuers = cmp.Or(values.Get("issuer"), c.Issuer), c.Issuers
 	}
 	return s
 }
