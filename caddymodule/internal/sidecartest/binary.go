@@ -87,8 +87,16 @@ var binary = sync.OnceValues(func() (file string, err error) {
 // withoutTouching gives a file its time back unless build replaces it: go build touches what is up
 // to date, and then go test would not use cached results.
 func withoutTouching(file string, build func() error) error {
-	before, missing := os.Stat(file)
-	if err := build(); err != nil || missing != nil {
+	known, err := os.Open(file) // while it is open, no file that replaces it has its inode
+	if err != nil {
+		return build()
+	}
+	defer func() { _ = known.Close() }()
+	before, err := known.Stat()
+	if err != nil {
+		return err
+	}
+	if err := build(); err != nil {
 		return err
 	}
 	after, err := os.Stat(file)

@@ -1,6 +1,7 @@
 package sidecartest
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -39,7 +40,7 @@ func TestBinary_GoesWithTheCheckout(t *testing.T) {
 func TestBinary_HasItsTimeWhileItIsUpToDate(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "caddy")
-	old, now := time.Now().Add(-time.Hour), time.Now()
+	old, now, later := time.Now().Add(-time.Hour), time.Now(), time.Now().Add(time.Hour)
 	write := func(name string, at time.Time) error {
 		if err := os.WriteFile(name, []byte("binary"), 0o700); err != nil {
 			return err
@@ -52,12 +53,15 @@ func TestBinary_HasItsTimeWhileItIsUpToDate(t *testing.T) {
 	}{
 		{func() error { return write(file, old) }, old},
 		{func() error { return os.Chtimes(file, now, now) }, old},
+		{func() error { // as go build does where temporary files are on another disk
+			return errors.Join(os.Remove(file), write(file, now))
+		}, now},
 		{func() error {
-			if err := write(file+".new", now); err != nil {
+			if err := write(file+".new", later); err != nil {
 				return err
 			}
 			return os.Rename(file+".new", file)
-		}, now},
+		}, later},
 	} {
 		if err := withoutTouching(file, test.build); err != nil {
 			t.Fatal(err)
