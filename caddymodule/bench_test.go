@@ -210,8 +210,8 @@ const measuredRounds = 10
 var rawMessage = bytes.Repeat([]byte("authsidecar "), 47)
 
 // rawCryptography is a creation's cryptography as one writes it, each of rawMessage: an ES256
-// verification where the caller's token is new, an Ed25519 and an ES256 signature. Our ES256 signature
-// is deterministic (jose.PrivateKey.Sign), which takes less.
+// verification where the caller's token is new, an Ed25519 and an ES256 signature. Our ES256
+// signature is deterministic (jose.PrivateKey.Sign), which takes less.
 func rawCryptography(b *testing.B, verify bool) func() {
 	b.Helper()
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

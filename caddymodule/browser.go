@@ -63,8 +63,8 @@ const maxLongRequests = 64
 
 var longRequests atomic.Int64
 
-// admitLongRequest reports whether the request may continue; call done at its end. Refused requests get no
-// body, so that no slow reader can occupy them.
+// admitLongRequest reports whether the request may continue; call done at its end. Refused requests
+// get no body, so that no slow reader can occupy them.
 func (h *Handler) admitLongRequest(w http.ResponseWriter, r *http.Request) (done func(), ok bool) {
 	if !h.raised || !isLongRequest(r) {
 		return nil, true
@@ -79,8 +79,8 @@ func (h *Handler) admitLongRequest(w http.ResponseWriter, r *http.Request) (done
 	return nil, false
 }
 
-// isLongRequest reports whether what the header limit counts exceeds caddyHeader bytes: names, values, and
-// the request target.
+// isLongRequest reports whether what the header limit counts exceeds caddyHeader bytes: names,
+// values, and the request target.
 func isLongRequest(r *http.Request) bool {
 	size := len(r.RequestURI) + len(r.Host)
 	for name, lines := range r.Header {

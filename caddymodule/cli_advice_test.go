@@ -176,8 +176,8 @@ func TestExplain_EachAdviceWorksOrSaysWhyNothingCan(t *testing.T) {
 // oneCommand is held by the command that runs in this process: Caddy runs one in each.
 var oneCommand sync.Mutex
 
-// sessionsHere is Sidecar.Sessions in this process: the configuration, the modules and the command are
-// the same, and of many calls none waits for a process.
+// sessionsHere is Sidecar.Sessions in this process: the configuration, the modules and the command
+// are the same, and of many calls none waits for a process.
 func sessionsHere(stdin string, args ...string) sidecartest.Outcome {
 	oneCommand.Lock()
 	defer oneCommand.Unlock()

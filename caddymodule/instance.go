@@ -151,8 +151,8 @@ func (inst *instance) openKeys(ctx context.Context) error {
 	return inst.opening.waitKeys(ctx)
 }
 
-// tryOpen loads the keys and opens the store. An attempt may open only the signing keys, which suffices
-// for requests that do not need the store.
+// tryOpen loads the keys and opens the store. An attempt may open only the signing keys, which
+// suffices for requests that do not need the store.
 func (inst *instance) tryOpen(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()

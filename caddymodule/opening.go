@@ -161,8 +161,8 @@ func (o *opening) failed() error {
 	return o.err
 }
 
-// isTemporary reports whether a failure may be temporary: a server that does not respond, a full disk,
-// or another configuration that abandoned opening the same store. Other failures require the
+// isTemporary reports whether a failure may be temporary: a server that does not respond, a full
+// disk, or another configuration that abandoned opening the same store. Other failures require the
 // operator.
 func isTemporary(err error) bool {
 	if errors.Is(err, sessions.ErrSetup) {

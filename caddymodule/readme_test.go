@@ -64,8 +64,8 @@ func TestPages_CaddyfileBlocksAdapt(t *testing.T) {
 	}
 }
 
-// warnedWords are the words that a page names where it says that Caddy warns of one of its blocks, by
-// what the warning says.
+// warnedWords are the words that a page names where it says that Caddy warns of one of its blocks,
+// by what the warning says.
 var warnedWords = map[string]string{
 	"without giving a reason": "require_reason", "impersonate everybody": "protect", "max_lifetime is": "max_lifetime", "token_header": "token_header",
 	"HMAC": "secret", "is that of the app's access tokens too": "audience", "unverified": "unverified",

@@ -50,8 +50,8 @@ func mustLoadStore(t *testing.T, name, config string) storeModule {
 	return module
 }
 
-// wantStoreKeys expects one key for the first and the same, another for each of the others, and no password
-// in any.
+// wantStoreKeys expects one key for the first and the same, another for each of the others, and no
+// password in any.
 func wantStoreKeys(t *testing.T, name, first, same string, others []string) {
 	t.Helper()
 	seen := make(map[string]string)

@@ -102,8 +102,8 @@ func (c *creation) create(ctx context.Context) (*Grant, error) {
 	return grant, nil
 }
 
-// insert calls Store.Create with the store's time in place of this node's, and returns a grant of the
-// stored session.
+// insert calls Store.Create with the store's time in place of this node's, and returns a grant of
+// the stored session.
 func (c *creation) insert(ctx context.Context, row Session) (g *Grant, created bool, count int, err error) {
 	life := row.ExpiresAt.Sub(row.CreatedAt)
 	row.CreatedAt, row.RotatedAt, row.ExpiresAt = time.Time{}, time.Time{}, time.Time{}.Add(life)

@@ -106,8 +106,8 @@ type sessionUse struct {
 
 func byUse(a, b sessionUse) int { return a.used.Compare(b.used) }
 
-// countedSessions returns the sessions of sameKind without those that are pending, which do not count. Only
-// sessions created within LinkTTL can be pending.
+// countedSessions returns the sessions of sameKind without those that are pending, which do not
+// count. Only sessions created within LinkTTL can be pending.
 func (e *eviction) countedSessions(ctx context.Context) ([]sessionUse, error) {
 	found, err := e.sameKind(ctx)
 	if err != nil {

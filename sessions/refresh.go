@@ -76,8 +76,8 @@ func (p *presentation) refresh(ctx context.Context) (*Grant, error) {
 	return grant, happened.Err
 }
 
-// checkClient returns why the client may not use the refresh token: it belongs to another client (RFC
-// 6749 section 6), or did not come from where it lives. The session is not affected.
+// checkClient returns why the client may not use the refresh token: it belongs to another client
+// (RFC 6749 section 6), or did not come from where it lives. The session is not affected.
 func (p *presentation) checkClient() error {
 	switch {
 	case p.req.Cookies != p.token.Cookies:

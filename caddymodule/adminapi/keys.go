@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// RefreshResult is the response to POST keys/refresh: the trusted issuers as they are now. If the keys
-// of one could not be fetched, its error says why.
+// RefreshResult is the response to POST keys/refresh: the trusted issuers as they are now. If the
+// keys of one could not be fetched, its error says why.
 type RefreshResult struct {
 	Trust []TrustStatus `json:"trust"`
 }

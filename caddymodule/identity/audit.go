@@ -15,14 +15,16 @@ import (
 // longPath is the length, in bytes, from which a path may hide what it names.
 const longPath = 256
 
-// An auditedRequest is a request that is recorded: an unsafe one of an impersonated session, or a refused one.
+// An auditedRequest is a request that is recorded: an unsafe one of an impersonated session, or a
+// refused one.
 type auditedRequest struct {
 	by     *Middleware
 	ctx    context.Context
 	record audit.Record
 }
 
-// newAuditedRequest returns the record of the request. It never contains the query, which may contain tokens.
+// newAuditedRequest returns the record of the request. It never contains the query, which may
+// contain tokens.
 func (m *Middleware) newAuditedRequest(r *http.Request, who *forward.Who) *auditedRequest {
 	u := requestedURL(r)
 	return &auditedRequest{by: m, ctx: r.Context(), record: audit.Record{
@@ -31,8 +33,8 @@ func (m *Middleware) newAuditedRequest(r *http.Request, who *forward.Who) *audit
 	}}
 }
 
-// recordedPath returns a path as it is recorded. The audit shortens a long path in the middle, so its
-// simplified form is appended.
+// recordedPath returns a path as it is recorded. The audit shortens a long path in the middle, so
+// its simplified form is appended.
 func recordedPath(p string) string {
 	if len(p) <= longPath {
 		return p
@@ -43,8 +45,8 @@ func recordedPath(p string) string {
 	return p
 }
 
-// simplifiedPath returns a path as a server reads it that treats "\" as "/" and ignores parameters after
-// ";".
+// simplifiedPath returns a path as a server reads it that treats "\" as "/" and ignores parameters
+// after ";".
 func simplifiedPath(p string) string {
 	segments := strings.Split(strings.ReplaceAll(p, `\`, "/"), "/")
 	for i, segment := range segments {
@@ -53,14 +55,14 @@ func simplifiedPath(p string) string {
 	return path.Clean("/" + strings.Join(segments, "/"))
 }
 
-// recordBegin is called before the request is forwarded. ErrUnavailable means that it must not be: the
-// audit is required and could not be written.
+// recordBegin is called before the request is forwarded. ErrUnavailable means that it must not be:
+// the audit is required and could not be written.
 func (a *auditedRequest) recordBegin() error {
 	return a.by.Reports.BeforeActing(&a.record)
 }
 
-// recordAnswer records the request once the status of its response is known. If that fails, it is only
-// logged, since the response is on its way.
+// recordAnswer records the request once the status of its response is known. If that fails, it is
+// only logged, since the response is on its way.
 func (a *auditedRequest) recordAnswer(status int) {
 	a.record.Event, a.record.Status = audit.EventActed, status
 	_ = a.by.Reports.Record(a.ctx, &a.record)

@@ -13,9 +13,9 @@ import (
 	"authsidecar/sessions/httpapi"
 )
 
-// authenticateCookies authenticates the request by the cookies of a browser, and removes them from the
-// request. decided is false if there is another credential, or none in cookies. settle sets headers
-// of the response that follow from that; it may be nil.
+// authenticateCookies authenticates the request by the cookies of a browser, and removes them from
+// the request. decided is false if there is another credential, or none in cookies. settle sets
+// headers of the response that follow from that; it may be nil.
 func (m *Middleware) authenticateCookies(r *http.Request) (who *identity, settle settleFunc, decided bool, err error) {
 	if m.Browser == nil {
 		return nil, nil, false, nil
@@ -66,8 +66,8 @@ func (m *Middleware) authenticateSession(r *http.Request, brought *browser.Crede
 	}
 }
 
-// newSettle returns the settleFunc for a session. It also ends the session if the person signs out or
-// the app says so.
+// newSettle returns the settleFunc for a session. It also ends the session if the person signs out
+// or the app says so.
 func (m *Middleware) newSettle(r *http.Request, d *browser.Decision) settleFunc {
 	out := m.signsOut(r)
 	return func(status int, h http.Header, end bool) {

@@ -109,8 +109,8 @@ func foldPath(p string) string {
 	return caddyhttp.CleanPath(f, true)
 }
 
-// strippedNames returns the headers that are removed from the request: ours, and those that rename its
-// path unless they come from a trusted proxy.
+// strippedNames returns the headers that are removed from the request: ours, and those that rename
+// its path unless they come from a trusted proxy.
 func (m *Middleware) strippedNames(r *http.Request) *forward.Names {
 	if m.trustsPathHeaders(r) {
 		return m.names

@@ -55,9 +55,9 @@ func (m *Middleware) refuse(r *http.Request, f *refusal) (*identity, error) {
 	return nil, f
 }
 
-// handleInvalidCookie handles a cookie that claims to be ours and is not valid, or no longer. The cookie is
-// removed. A safe request is treated as if it had not been there; for an unsafe one the person must
-// sign in again.
+// handleInvalidCookie handles a cookie that claims to be ours and is not valid, or no longer. The
+// cookie is removed. A safe request is treated as if it had not been there; for an unsafe one the
+// person must sign in again.
 func (m *Middleware) handleInvalidCookie(w http.ResponseWriter, r *http.Request, cause error) (*identity, error) {
 	if !m.Shadow {
 		m.expire(w, r)

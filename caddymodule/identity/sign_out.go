@@ -22,8 +22,8 @@ func (m *Middleware) signsOut(r *http.Request) bool {
 	return r.Method == http.MethodGet && (site == "same-origin" || site == "none") && r.Header.Get("Sec-Fetch-Mode") == "navigate"
 }
 
-// prefetchHeaders are headers with which browsers, and scripts that imitate them, say that they prefetch
-// (Fetch, section 3.6; the others are older).
+// prefetchHeaders are headers with which browsers, and scripts that imitate them, say that they
+// prefetch (Fetch, section 3.6; the others are older).
 var prefetchHeaders = [...]string{"Sec-Purpose", "X-Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"}
 
 // prefetches reports whether a browser prefetches a page. It must not prefetch a page at which

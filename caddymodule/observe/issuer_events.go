@@ -58,8 +58,8 @@ func (r *Reporter) LastIssuerEvent(issuer string) *IssuerEvent {
 	return nil
 }
 
-// ReportIssuerEvent reports an event of a trusted issuer. rows describes which identifiers of its tokens the
-// rows hold, for an event that matches nothing.
+// ReportIssuerEvent reports an event of a trusted issuer. rows describes which identifiers of its
+// tokens the rows hold, for an event that matches nothing.
 func (r *Reporter) ReportIssuerEvent(ctx context.Context, h *logoutapi.Result, rows string) {
 	issuerEvents.WithLabelValues(r.issuer, h.Kind, string(h.Outcome)).Inc()
 	again := r.issuers.add(h, time.Now())

@@ -199,8 +199,8 @@ func (c *cache) remove(id *digest) {
 	}
 }
 
-// markRevoked reduces a token whose session has ended to a mark, so that presenting it again does not cost
-// another signature check.
+// markRevoked reduces a token whose session has ended to a mark, so that presenting it again does
+// not cost another signature check.
 func (c *cache) markRevoked(id *digest) {
 	s := c.shard(id)
 	s.mu.Lock()

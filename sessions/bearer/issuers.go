@@ -191,7 +191,8 @@ func (s *source) has(key *jose.Key) bool {
 	return of == "" || s.matchesIssuer(s.Name, of) || slices.ContainsFunc(s.Issuers, func(name string) bool { return s.matchesIssuer(name, of) })
 }
 
-// matchesIssuer reports whether the issuer of a key is the source, given one of the configured names.
+// matchesIssuer reports whether the issuer of a key is the source, given one of the configured
+// names.
 func (s *source) matchesIssuer(name, of string) bool {
 	open := name != s.Name && strings.Contains(name, "*")
 	switch {

@@ -146,8 +146,8 @@ func (v *Verifier) read(token string) *sessions.Caller {
 	return caller
 }
 
-// MarkRevoked means that the session of a token has ended: only a mark of the token is kept, and it is
-// dropped first.
+// MarkRevoked records that the session of a token has ended: only a mark of the token is kept, and it
+// is dropped first.
 func (v *Verifier) MarkRevoked(token string) {
 	id := digestOf(token)
 	v.cache.markRevoked(&id)

@@ -10,8 +10,8 @@ import (
 	"authsidecar/sessions/internal/endpoint"
 )
 
-// rotationMargin is how long after a rotation no other request can have rotated the session again: the
-// browser does not have the necessary tokens yet.
+// rotationMargin is how long after a rotation no other request can have rotated the session again:
+// the browser does not have the necessary tokens yet.
 const rotationMargin = time.Second
 
 // Settle sets the headers that follow from the decision when the header of the response is about to

@@ -38,8 +38,8 @@ type Authenticator struct {
 	// planted there for their impersonator can then end the impersonation, but never sees the
 	// impersonator's own session.
 	ActingHost string
-	// Incomplete is called with what could not be done in addition to a request that was answered, such
-	// as "revoke a session", and why.
+	// Incomplete is called with what could not be done in addition to a request that was answered,
+	// such as "revoke a session", and why.
 	Incomplete func(what string, err error)
 
 	rotations     singleflight.Group // by refresh token: rotations under way on this node
@@ -53,8 +53,8 @@ type Credential struct {
 	err    error // ErrSeveral
 }
 
-// Credential returns the pair of our cookies that counts at the host of the request. An impersonation
-// takes precedence.
+// Credential returns the pair of our cookies that counts at the host of the request. An
+// impersonation takes precedence.
 func (a *Authenticator) Credential(r *http.Request) Credential {
 	b := a.credentialAtAnyHost(r)
 	if b.Pair == Own && a.ActingHost != "" && strings.EqualFold(HostName(r.Host), a.ActingHost) {

@@ -31,8 +31,8 @@ func (a *Authenticator) SetSession(h http.Header, r *http.Request, grant *sessio
 	return parted
 }
 
-// continues reports whether an impersonation continues when somebody signs in: if they started it, or
-// were signed in here before. A nil session is over or unknown.
+// continues reports whether an impersonation continues when somebody signs in: if they started it,
+// or were signed in here before. A nil session is over or unknown.
 func continues(acting, before, own *sessions.Session) bool {
 	return acting != nil && (acting.Actor == own.Actor || before != nil && before.UserID == own.UserID)
 }

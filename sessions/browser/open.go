@@ -122,8 +122,8 @@ func (a *API) deliver(w http.ResponseWriter, r *http.Request, grant *sessions.Gr
 	return nil
 }
 
-// clearSiteData removes data of the app from the browser when a session begins or ends: cached pages, and,
-// if impersonations share the host of own sessions, cookies of the app.
+// clearSiteData removes data of the app from the browser when a session begins or ends: cached
+// pages, and, if impersonations share the host of own sessions, cookies of the app.
 func (a *API) clearSiteData(h http.Header, p Pair) {
 	if a.Jar.secure { // browsers ignore it over plain HTTP
 		h.Add("Clear-Site-Data", `"cache"`) // W3C Clear Site Data, section 3.1: in addition to what an app clears

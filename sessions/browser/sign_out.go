@@ -57,8 +57,8 @@ func (a *API) SignOut(r *http.Request, d *Decision, status int, h http.Header) e
 	return nil
 }
 
-// redirectPath returns the path of this site that a response redirects to, if it does. Redirects that
-// repeat the request (307 and 308: RFC 9110 section 15.4) do not count.
+// redirectPath returns the path of this site that a response redirects to, if it does. Redirects
+// that repeat the request (307 and 308: RFC 9110 section 15.4) do not count.
 func redirectPath(r *http.Request, status int, h http.Header) (path string, ok bool) {
 	if status != http.StatusMovedPermanently && status != http.StatusFound && status != http.StatusSeeOther {
 		return "", false

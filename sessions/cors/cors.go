@@ -39,9 +39,9 @@ func New(origins []string) *Policy {
 	return p
 }
 
-// originlessSchemes are schemes that never occur in the origin of a page: browsers send null for them (HTML,
-// section 7.1.1), or there are no such pages. Schemes of apps are possible: capacitor://localhost
-// is sent as it is.
+// originlessSchemes are schemes that never occur in the origin of a page: browsers send null for
+// them (HTML, section 7.1.1), or there are no such pages. Schemes of apps are possible:
+// capacitor://localhost is sent as it is.
 var originlessSchemes = []string{"about", "blob", "data", "file", "ftp", "javascript", "ws", "wss"}
 
 // Check returns an error if an origin cannot match what browsers send: the two are compared byte
@@ -83,8 +83,8 @@ func isPort(u *url.URL) bool {
 	return err == nil && n > 0 && port[0] != '0'
 }
 
-// Preflighted returns the request that a preflight asks about, for routing: a copy with its method. Any
-// other request is returned unchanged.
+// Preflighted returns the request that a preflight asks about, for routing: a copy with its method.
+// Any other request is returned unchanged.
 func (p *Policy) Preflighted(r *http.Request) *http.Request {
 	if p == nil || !isPreflight(r) {
 		return r

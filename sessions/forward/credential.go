@@ -106,9 +106,9 @@ func Navigation(r *http.Request) bool {
 	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && !upgrades(r) && len(r.Header["Authorization"]) == 0 && WantsPage(r)
 }
 
-// WantsPage reports whether the response is for a person to read rather than for a program. Programs may
-// accept HTML too (Java's URLConnection does by default), but no browser that navigates sends or asks
-// for JSON.
+// WantsPage reports whether the response is for a person to read rather than for a program.
+// Programs may accept HTML too (Java's URLConnection does by default), but no browser that
+// navigates sends or asks for JSON.
 func WantsPage(r *http.Request) bool {
 	if mode := r.Header.Get("Sec-Fetch-Mode"); mode != "" {
 		return mode == "navigate"
@@ -120,8 +120,8 @@ func WantsPage(r *http.Request) bool {
 // maxParts is how many dot-separated parts of a value are read.
 const maxParts = 16
 
-// ClaimsIssuer reports whether something that looks like a token, possibly after a prefix, claims to be a
-// token of the issuer, without verifying it, and whether it claims to be a refresh token.
+// ClaimsIssuer reports whether something that looks like a token, possibly after a prefix, claims
+// to be a token of the issuer, without verifying it, and whether it claims to be a refresh token.
 func ClaimsIssuer(token, issuer string) (ours, refresh bool) {
 	if len(token) > 4*jose.MaxTokenSize {
 		return false, false
@@ -153,8 +153,8 @@ func decodeLenient(part string, into any) {
 	}
 }
 
-// HasSmuggledToken reports whether Authorization, with any scheme, contains something that claims to be a
-// token of the issuer, even as a password.
+// HasSmuggledToken reports whether Authorization, with any scheme, contains something that claims
+// to be a token of the issuer, even as a password.
 func HasSmuggledToken(r *http.Request, issuer string) bool {
 	return slices.ContainsFunc(r.Header["Authorization"], func(value string) bool { return holdsToken(value, issuer) })
 }

@@ -203,8 +203,8 @@ func (n *Names) listed(values []string) bool {
 	return false
 }
 
-// matches reports whether an item of a list is a name of ours to a lenient reader, whatever surrounds
-// it.
+// matches reports whether an item of a list is a name of ours to a lenient reader, whatever
+// surrounds it.
 func (n *Names) matches(item string) bool {
 	item, _, _ = strings.Cut(item, ";") // as in TE: trailers;q=1
 	_, known := n.find(strings.Trim(item, " \t\"'"))

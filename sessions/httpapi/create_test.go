@@ -51,8 +51,8 @@ func TestCreate_NamesTheMemberThatIsWrong(t *testing.T) {
 	}
 }
 
-// Each fault of a body has its own sentence, at every endpoint that reads JSON, and nothing of the body
-// is in it.
+// Each fault of a body has its own sentence, at every endpoint that reads JSON, and nothing of the
+// body is in it.
 func TestBody_SaysWhatIsWrongWithTheJSON(t *testing.T) {
 	t.Parallel()
 	for _, at := range []struct {

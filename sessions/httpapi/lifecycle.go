@@ -50,8 +50,8 @@ func (a *API) readRefreshToken(w http.ResponseWriter, r *http.Request) (string, 
 	return holder.Token.String, nil
 }
 
-// presentedSession returns the session of the token in the request: an access token as bearer, or a refresh
-// token in the body.
+// presentedSession returns the session of the token in the request: an access token as bearer, or a
+// refresh token in the body.
 func (a *API) presentedSession(w http.ResponseWriter, r *http.Request) (*sessions.Session, error) {
 	_, err := bearer.FromHeader(r.Header)
 	if errors.Is(err, bearer.ErrNoToken) && r.ContentLength != 0 {
@@ -125,7 +125,8 @@ type sessionView struct {
 	Current       bool                `json:"is_current"`
 }
 
-// newSessionView returns the view of a session; current is the id of the session of the caller's token.
+// newSessionView returns the view of a session; current is the id of the session of the caller's
+// token.
 func newSessionView(s *sessions.Session, current string) *sessionView {
 	view := &sessionView{
 		ID: s.ID, UserID: s.UserID,

@@ -68,8 +68,8 @@ func TestPage_APersonReadsOneWhateverIsRefused(t *testing.T) {
 	}
 }
 
-// A person without a token reads that, and is led to the sign-in where there is one; a program reads what
-// to send.
+// A person without a token reads that, and is led to the sign-in where there is one; a program
+// reads what to send.
 func TestPage_APersonWithoutATokenIsLedToTheSignIn(t *testing.T) {
 	for signIn, want := range map[string]string{"": `<a href="/">Go to the start page</a>`, "/auth/sessions/sign-in": `<a href="/auth/sessions/sign-in">Sign in</a>`} {
 		f := newFixture(t)

@@ -157,8 +157,8 @@ func ProblemOf(err error) *Problem {
 // instanceType turns a UUID into a URI (RFC 9562 section 4).
 const instanceType = "urn:uuid:"
 
-// WithInstance returns the problem of a request with this UUID, with which support staff find the request in
-// the logs and the audit. For "" it returns the problem unchanged.
+// WithInstance returns the problem of a request with this UUID, with which support staff find the
+// request in the logs and the audit. For "" it returns the problem unchanged.
 func (p *Problem) WithInstance(uuid string) *Problem {
 	if uuid == "" {
 		return p

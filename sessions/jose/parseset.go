@@ -116,7 +116,8 @@ func dropSecrets(entries []entry) {
 	}
 }
 
-// An ambiguityKey is a kid together with an algorithm, or with the key type if the key cannot be used.
+// An ambiguityKey is a kid together with an algorithm, or with the key type if the key cannot be
+// used.
 type ambiguityKey struct{ kid, name string }
 
 // dropAmbiguous removes different keys that share a kid and an algorithm.

@@ -95,8 +95,8 @@ func New(c Config) *API {
 	return a
 }
 
-// acknowledge acknowledges a token: without a body, and not to be cached (Back-Channel Logout 1.0 section
-// 2.8, RFC 8935 section 2.2).
+// acknowledge acknowledges a token: without a body, and not to be cached (Back-Channel Logout 1.0
+// section 2.8, RFC 8935 section 2.2).
 func acknowledge(w http.ResponseWriter, status int) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -72,8 +72,8 @@ func readSubject(s *bearer.Signed, id map[string]any) (subject, error) {
 	}
 }
 
-// knownFormat returns a format of RFC 9493 or of its drafts, and "" for any other: no other text of a
-// token is logged.
+// knownFormat returns a format of RFC 9493 or of its drafts, and "" for any other: no other text of
+// a token is logged.
 func knownFormat(format string) string {
 	if slices.Contains([]string{"account", "aliases", "did", "phone_number", "uri", "jwt_id", "saml_assertion_id", "ip-addresses"}, format) {
 		return format

@@ -75,9 +75,9 @@ func (l *limiter) fail(address string, now time.Time) (begun bool) {
 	return begun
 }
 
-// addressBlock returns the addresses that are counted together: for IPv6 the network of one customer, who
-// has all of its addresses (RFC 6177). It is "" for anything but an IP address, such as a Unix
-// socket.
+// addressBlock returns the addresses that are counted together: for IPv6 the network of one
+// customer, who has all of its addresses (RFC 6177). It is "" for anything but an IP address, such
+// as a Unix socket.
 func addressBlock(address string) string {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {

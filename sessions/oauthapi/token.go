@@ -51,8 +51,8 @@ func (a *API) refresh(w http.ResponseWriter, req *request) error {
 	return nil
 }
 
-// checkRequested checks what a request asks of its tokens. Sessions have no scope, so any scope exceeds
-// what was granted; access tokens are always for all of their audiences.
+// checkRequested checks what a request asks of its tokens. Sessions have no scope, so any scope
+// exceeds what was granted; access tokens are always for all of their audiences.
 func (a *API) checkRequested(f form) error {
 	if f.Get("scope") != "" {
 		return errScope

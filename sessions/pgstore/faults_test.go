@@ -39,7 +39,8 @@ func TestAServerThatIsKilledLosesNothing(t *testing.T) {
 	l.WantKept(t, s)
 }
 
-// TestAServerThatIsKilledLeavesNothing looks at its shared memory: a system has room for 4,096 segments.
+// TestAServerThatIsKilledLeavesNothing looks at its shared memory: a system has room for 4,096
+// segments.
 func TestAServerThatIsKilledLeavesNothing(t *testing.T) {
 	t.Parallel()
 	segment := 0

@@ -105,8 +105,8 @@ func (s *Store) connectListener(ctx context.Context, config *pgconn.Config) (*pg
 	}
 }
 
-// sendHeartbeats sends heartbeats until ctx ends or they no longer come back. If none ever did, LISTEN does
-// not work here.
+// sendHeartbeats sends heartbeats until ctx ends or they no longer come back. If none ever did,
+// LISTEN does not work here.
 func (l *listener) sendHeartbeats(ctx context.Context) error {
 	ticker := time.NewTicker(revocation.Heartbeat)
 	defer ticker.Stop()

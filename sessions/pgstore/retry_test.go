@@ -16,8 +16,8 @@ import (
 	"authsidecar/sessions/revocation"
 )
 
-// A spoiler stands before the server. Where it is armed, the next statement that returns rows returns
-// them all and fails then, as one of a serializable transaction can when it commits.
+// A spoiler stands before the server. Where it is armed, the next statement that returns rows
+// returns them all and fails then, as one of a serializable transaction can when it commits.
 type spoiler struct{ armed atomic.Bool }
 
 func (s *spoiler) forward(r io.Reader, w io.Writer) {

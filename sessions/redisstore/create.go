@@ -109,8 +109,8 @@ func (s *Store) newestCutoff(ctx context.Context) (time.Time, error) {
 	return fromMillis(ms), nil
 }
 
-// addEntries adds the row to the indexes of a cluster before the row itself is written, so that every
-// row that exists is listed.
+// addEntries adds the row to the indexes of a cluster before the row itself is written, so that
+// every row that exists is listed.
 func (s *Store) addEntries(ctx context.Context, m *ref, row *sessions.Session) (count int, err error) {
 	part := shard(m.id, s.shards)
 	calls := []func(context.Context) error{

@@ -32,8 +32,8 @@ func refusal(err error) error {
 	return calls.Refusal(err, errors.Is(err, ErrNewer) || errors.Is(err, ErrOlder) || isSetupError(err))
 }
 
-// isSetupError reports whether the server refused our user or options, or has something else in place
-// of our keys.
+// isSetupError reports whether the server refused our user or options, or has something else in
+// place of our keys.
 func isSetupError(err error) bool {
 	answer, ok := errors.AsType[*rueidis.RedisError](err)
 	return ok && slices.ContainsFunc([]string{

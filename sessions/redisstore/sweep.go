@@ -105,8 +105,8 @@ func (sw *sweeper) readDue(ctx context.Context, n int) (refs []dueRef, now time.
 	return refs, now, err
 }
 
-// deleteDue deletes rows that are due, reports those that were not revoked, and returns how many refs it
-// left unchanged.
+// deleteDue deletes rows that are due, reports those that were not revoked, and returns how many
+// refs it left unchanged.
 func (sw *sweeper) deleteDue(ctx context.Context, refs []dueRef, now time.Time) (left int, err error) {
 	var all errgroup.Group
 	all.SetLimit(sweepAtOnce)
@@ -170,8 +170,8 @@ func (sw *sweeper) deleteOne(ctx context.Context, d *dueRef, now time.Time) (_ f
 	return sw.fateOfExpired(ctx, &d.ref)
 }
 
-// removeOrphan removes index entries whose row does not exist. The creation time and the actor are in the
-// index of all rows: if that has no entry any more, the others have none either.
+// removeOrphan removes index entries whose row does not exist. The creation time and the actor are
+// in the index of all rows: if that has no entry any more, the others have none either.
 func (sw *sweeper) removeOrphan(ctx context.Context, d *dueRef) error {
 	s := sw.store
 	// There are few entries of one id: a row, and interrupted calls before it.

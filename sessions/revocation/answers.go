@@ -7,8 +7,8 @@ import (
 	"authsidecar/sessions"
 )
 
-// sharedLookups are the store's responses during the current second, so that a degraded node asks once
-// per session, and a store that is down is asked once in all.
+// sharedLookups are the store's responses during the current second, so that a degraded node asks
+// once per session, and a store that is down is asked once in all.
 type sharedLookups struct {
 	mu      sync.Mutex
 	until   time.Time

@@ -157,8 +157,8 @@ func (w *Watcher) Revoked(ctx context.Context, r sessions.Ref) (bool, error) {
 	return w.revokedWhileDegraded(ctx, r, now, since)
 }
 
-// revokedWhileDegraded is Revoked while the feed has been silent since then. It is a function of its own so that
-// r is on the heap in this case only.
+// revokedWhileDegraded is Revoked while the feed has been silent since then. It is a function of
+// its own so that r is on the heap in this case only.
 func (w *Watcher) revokedWhileDegraded(ctx context.Context, r sessions.Ref, now, since time.Time) (bool, error) {
 	revoked, err := w.answers.of(r.Key, now, func() (bool, error) { return w.lookUp(context.WithoutCancel(ctx), &r) })
 	if err != nil && !r.Impersonation && now.Sub(since) < DegradedGrace {
@@ -214,8 +214,8 @@ func (w *Watcher) Identity() string {
 	return ""
 }
 
-// isOfOtherStore reports whether an access token names another store. A token that names none was minted
-// by an earlier release, or for a store without an identity.
+// isOfOtherStore reports whether an access token names another store. A token that names none was
+// minted by an earlier release, or for a store without an identity.
 func (w *Watcher) isOfOtherStore(r *sessions.Ref) bool {
 	return r.StoreID != "" && r.StoreID != w.Identity()
 }

@@ -74,8 +74,8 @@ func nameOf(text jsontext.Value) string {
 	return string(name)
 }
 
-// commonNames are the quoted names of common claims (RFC 7519 section 4.1, RFC 9068 section 2.2, RFC 8693
-// section 4, OpenID Connect Core 1.0 section 2, and ours).
+// commonNames are the quoted names of common claims (RFC 7519 section 4.1, RFC 9068 section 2.2,
+// RFC 8693 section 4, OpenID Connect Core 1.0 section 2, and ours).
 var commonNames = func() map[string]string {
 	written := make(map[string]string)
 	for _, name := range [...]string{

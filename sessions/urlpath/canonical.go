@@ -60,8 +60,8 @@ func isUnambiguous(p string) bool {
 	return start == len(p) || hasPlainEnds(p[start:])
 }
 
-// hasPlainEnds reports whether a segment neither starts nor ends with something that servers strip on
-// file systems without blanks and dots there.
+// hasPlainEnds reports whether a segment neither starts nor ends with something that servers strip
+// on file systems without blanks and dots there.
 func hasPlainEnds(segment string) bool {
 	if segment == "" {
 		return false

@@ -39,8 +39,8 @@ func Relative(text string) bool {
 	return false
 }
 
-// leavesSite reports whether a URL with this path, or one that seems to begin with it, has a host or a
-// scheme, possibly after cleaning.
+// leavesSite reports whether a URL with this path, or one that seems to begin with it, has a host
+// or a scheme, possibly after cleaning.
 func leavesSite(p string) bool {
 	if strings.HasPrefix(p, "/") {
 		return strings.Contains(p, "//")

@@ -103,8 +103,8 @@ func split(p string) (segments []segment, dotted bool) {
 	return segments, dotted
 }
 
-// isPrefix reports whether the segments are those of the target, possibly followed by what may follow
-// it.
+// isPrefix reports whether the segments are those of the target, possibly followed by what may
+// follow it.
 func (t target) isPrefix(segments []segment) bool {
 	if len(segments) < len(t.segments) {
 		return false

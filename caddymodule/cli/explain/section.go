@@ -13,8 +13,8 @@ type section struct {
 }
 
 // sections maps issuers to sections of the page about issuers. Software that everybody hosts at an
-// address of their own cannot be recognized and is not listed. Their patterns are compiled when they are
-// first asked for: a Caddy that serves needs none.
+// address of their own cannot be recognized and is not listed. Their patterns are compiled when
+// they are first asked for: a Caddy that serves needs none.
 var sections = sync.OnceValue(func() []section {
 	return []section{
 		{"Auth0", hosted(`[^/]+\.auth0\.com`)},

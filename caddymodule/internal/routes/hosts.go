@@ -22,8 +22,8 @@ func HostsOf(sets caddyhttp.MatcherSets) (hosts Hosts) {
 	return hosts
 }
 
-// UnconditionalHosts returns the hosts for which all requests match: those of matcher sets that require nothing
-// but a host, or a path of one of the patterns.
+// UnconditionalHosts returns the hosts for which all requests match: those of matcher sets that
+// require nothing but a host, or a path of one of the patterns.
 func UnconditionalHosts(sets caddyhttp.MatcherSets, patterns ...string) Hosts {
 	if len(sets) == 0 {
 		return nil
@@ -42,7 +42,8 @@ func UnconditionalHosts(sets caddyhttp.MatcherSets, patterns ...string) Hosts {
 	return hosts
 }
 
-// requiresMore reports whether a matcher requires more than a host, or a path of one of the patterns.
+// requiresMore reports whether a matcher requires more than a host, or a path of one of the
+// patterns.
 func requiresMore(matcher any, patterns []string) bool {
 	switch matcher := matcher.(type) {
 	case *caddyhttp.MatchHost:

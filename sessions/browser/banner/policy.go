@@ -108,8 +108,9 @@ func allow(policies []policy, o origin) (nonce string, ok bool) {
 	}
 }
 
-// requiresIntegrity reports whether the response requires a hash of each script (W3C Integrity Policy), which
-// our tag does not have: while a cluster is updated, its nodes have different scripts.
+// requiresIntegrity reports whether the response requires a hash of each script (W3C Integrity
+// Policy), which our tag does not have: while a cluster is updated, its nodes have different
+// scripts.
 func requiresIntegrity(h http.Header) bool {
 	return slices.ContainsFunc(h["Integrity-Policy"], func(line string) bool { return strings.Contains(line, "script") })
 }

@@ -141,8 +141,8 @@ func TestActing_AnActorOfAnyIssuerIsFoundAndEnded(t *testing.T) {
 	}
 }
 
-// Where one issuer is trusted, no page shows the issuer of a search: one in an address, such as an old
-// one, does not make the list show others than those that its link would revoke.
+// Where one issuer is trusted, no page shows the issuer of a search: one in an address, such as an
+// old one, does not make the list show others than those that its link would revoke.
 func TestActing_WithOneIssuerTheSearchIsForItsActors(t *testing.T) {
 	t.Parallel()
 	m := benchManager(t)

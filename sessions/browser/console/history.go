@@ -14,8 +14,8 @@ import (
 // historyBytes is how much of the audit file is read for one page, at most.
 const historyBytes = 2 << 20
 
-// routineEvents are events that are too frequent to be of interest, or that only announce what is about
-// to happen.
+// routineEvents are events that are too frequent to be of interest, or that only announce what is
+// about to happen.
 var routineEvents = []string{
 	audit.EventCreating, audit.EventOpening, audit.EventRefreshing, audit.EventActing,
 	string(event.Refreshed), string(event.Retried), string(event.Repeated),

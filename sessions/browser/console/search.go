@@ -67,8 +67,8 @@ func (s search) at(path, name, value string) string {
 	return path + "?" + values.Encode()
 }
 
-// list returns a page of the sessions that the search selects, of one filter after the other. A cursor
-// is that of the manager after the number of the filter.
+// list returns a page of the sessions that the search selects, of one filter after the other. A
+// cursor is that of the manager after the number of the filter.
 func (c *Console) list(v *visit, s search, cursor string) (found sessions.Page, err error) {
 	filters := s.filters()
 	number, rest, _ := strings.Cut(cursor, ":")

@@ -104,7 +104,8 @@ func (c *Client) flowOf(r *http.Request, state string) *flow {
 	return nil
 }
 
-// exchange exchanges the code and returns the ID token. All other tokens of the provider are discarded.
+// exchange exchanges the code and returns the ID token. All other tokens of the provider are
+// discarded.
 func (c *Client) exchange(r *http.Request, known *provider, f *flow, code string) (idToken string, err error) {
 	select {
 	case c.slots <- struct{}{}:

@@ -130,8 +130,8 @@ func discoveryError(err error) error {
 	return fmt.Errorf("%w: %w", ErrAnswer, errDiscovery)
 }
 
-// limitedTransport limits the size of responses to maxAnswer. If a document does not exist, the error is a
-// bearer.StatusError.
+// limitedTransport limits the size of responses to maxAnswer. If a document does not exist, the
+// error is a bearer.StatusError.
 type limitedTransport struct{ http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.

@@ -30,8 +30,8 @@ type Endpoint struct {
 	NeedsStore bool
 	// Serve answers a request. Its error is written by Fail.
 	Serve func(w http.ResponseWriter, r *http.Request) error
-	// Unavailable returns the error to write while the store is not open because of cause, and may set
-	// headers. Nil means the cause.
+	// Unavailable returns the error to write while the store is not open because of cause, and may
+	// set headers. Nil means the cause.
 	Unavailable func(w http.ResponseWriter, r *http.Request, cause error) error
 }
 

@@ -12,14 +12,15 @@ const (
 	memory = "/dev/shm"
 
 	// room in bytes must be free there: the tests of one package take up to 500 MB at once, and some
-	// packages are tested at once. In a Docker container /dev/shm has 64 MB, which two databases fill.
+	// packages are tested at once. In a Docker container /dev/shm has 64 MB, which two databases
+	// fill.
 	room = 2 << 30
 
 	noExec = 8 // ST_NOEXEC of statfs(2)
 )
 
-// inMemory has this process, and those that it starts, keep temporary files in memory, unless somebody
-// set TMPDIR.
+// inMemory has this process, and those that it starts, keep temporary files in memory, unless
+// somebody set TMPDIR.
 func inMemory() {
 	if os.Getenv("TMPDIR") != "" || !roomy(memory) {
 		return

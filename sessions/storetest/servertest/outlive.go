@@ -13,8 +13,8 @@ import (
 
 // outlive runs a shell script, with arguments, that says "ready" and then waits for the end of its
 // standard input: of this process at the latest, however it ends. What the script does next is done
-// even where tests are killed. It returns what begins that and waits for its end, or what was printed
-// instead of "ready".
+// even where tests are killed. It returns what begins that and waits for its end, or what was
+// printed instead of "ready".
 func outlive(root bool, script string, args ...string) (end func(), printed string, err error) {
 	cmd := exec.Command("sh", append([]string{"-c", script, "sh"}, args...)...)
 	if root && os.Getuid() != 0 {
@@ -45,8 +45,8 @@ func outlive(root bool, script string, args ...string) (end func(), printed stri
 	return end, "", nil
 }
 
-// lastingDir creates a folder in parent, "" for that of temporary files, which any user can reach. It
-// is removed when this process ends, however it does.
+// lastingDir creates a folder in parent, "" for that of temporary files, which any user can reach.
+// It is removed when this process ends, however it does.
 func lastingDir(parent string) (string, error) {
 	dir, err := os.MkdirTemp(parent, "servertest-*")
 	if err == nil {
