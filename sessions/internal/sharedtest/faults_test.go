@@ -88,7 +88,7 @@ func feedLags(t *testing.T, kind *storeKind) {
 			t.Errorf("ready %d times", h.Ready)
 		}
 	})
-	p.Stop() // so that the store's goodbye does not lag
+	p.Stop() // so that closing the store does not wait for the slow way
 }
 
 // lostAnswers commits transitions whose answers never come.

@@ -70,7 +70,8 @@ func find(t testing.TB, name string) string {
 	return servertest.Find(t, "redis-server", name)
 }
 
-// Kill ends the server that runs then with all that it has in memory. It has no children.
+// Kill ends the server, with all that is only in its memory. A child that it has while a replica joins
+// ends by itself.
 func (s *Server) Kill() { s.End(syscall.SIGKILL) }
 
 // Stop ends the server as an operator does.

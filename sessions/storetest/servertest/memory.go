@@ -26,7 +26,7 @@ func inMemory() {
 		return
 	}
 	if dir, err := lastingDir(memory); err == nil {
-		_ = os.Setenv("TMPDIR", dir) // it is no invalid name
+		_ = os.Setenv("TMPDIR", dir) // fails only for invalid names
 	}
 }
 

@@ -60,7 +60,7 @@ func lastingDir(parent string) (string, error) {
 	if end == nil {
 		return "", errors.Join(fmt.Errorf("nothing would remove %s: %s", dir, printed), err, os.Remove(dir))
 	}
-	lastingTB{}.Cleanup(end) // what nothing refers to any more would be closed before
+	lastingTB{}.Cleanup(end) // until then it is in use: otherwise the garbage collector closes the standard input
 	return dir, nil
 }
 

@@ -57,12 +57,12 @@ func lessGarbage() {
 	const percent = 1000
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(percent)
-		_ = os.Setenv("GOGC", strconv.Itoa(percent)) // it is no invalid name
+		_ = os.Setenv("GOGC", strconv.Itoa(percent)) // fails only for invalid names
 	}
 }
 
-// Main is the TestMain of a package with something Shared, or with many files. Benchmarks measure
-// what is elsewhere too: their garbage is collected as often, and their files are on the disk.
+// Main is the TestMain of a package with something Shared, or with many files. Benchmarks keep
+// the usual garbage collection, and their files on the disk: they measure what programs cost elsewhere.
 func Main(m *testing.M) {
 	flag.Parse()
 	if flag.Lookup("test.bench").Value.String() == "" {
