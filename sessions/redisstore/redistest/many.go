@@ -18,7 +18,23 @@ func (s *Server) Replica(t testing.TB, settings ...string) *Server {
 	until(t, "the replica follows", func() bool {
 		return strings.Contains(replica.Do(t, "INFO", "replication"), "master_link_status:up")
 	})
+	// Its link can be up for a second before it gets what is written (Redis 7.0).
+	s.Do(t, "PUBLISH", "redistest", "are you there")
+	written := s.offset(t)
+	until(t, "the replica gets what is written", func() bool { return replica.offset(t) >= written })
 	return replica
+}
+
+// offset returns how much was written to this server, in bytes of the replication stream.
+func (s *Server) offset(t testing.TB) int {
+	t.Helper()
+	_, after, _ := strings.Cut(s.Do(t, "INFO", "replication"), "master_repl_offset:")
+	line, _, _ := strings.Cut(after, "\r\n")
+	offset, err := strconv.Atoi(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return offset
 }
 
 // Sentinels starts n Sentinels that monitor this server under a name.
