@@ -276,19 +276,19 @@ func (c *cluster) theStoreIsDown(t *testing.T) {
 		}
 	}
 	c.engine.start()
-	for deadline := time.Now().Add(60 * time.Second); ; {
-		if c.nodes[1].visit(imp.Text("access_token")).Status == 200 {
-			break
+	servertest.Until(t, "the node serves again", func() error {
+		if got := c.nodes[1].visit(imp.Text("access_token")); got.Status != 200 {
+			return fmt.Errorf("%d %s", got.Status, got.Body)
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("it does not recover\n%s", c.nodes[1].Log())
+		return nil
+	})
+	var refreshed sidecartest.Answer
+	servertest.Until(t, "the server of the cluster that has this session is back too", func() error {
+		if refreshed = c.nodes[1].Refresh(own.Text("refresh_token")); refreshed.Status == 503 {
+			return errors.New("it answers 503")
 		}
-		time.Sleep(10 * time.Millisecond) // polling a server that comes back
-	}
-	refreshed := c.nodes[1].Refresh(own.Text("refresh_token"))
-	for deadline := time.Now().Add(60 * time.Second); refreshed.Status == 503 && time.Now().Before(deadline); { // another server of a cluster has it
-		refreshed = c.nodes[1].Refresh(own.Text("refresh_token"))
-	}
+		return nil
+	})
 	sidecartest.WantStatus(t, refreshed, 200)
 	sidecartest.WantStatus(t, c.nodes[1].visit(ended.Text("access_token")), 401)
 }
