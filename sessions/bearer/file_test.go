@@ -216,6 +216,16 @@ func TestFile_KeepsTheLastGoodKeys(t *testing.T) {
 	}
 }
 
+func TestFile_SaysWhichAlgorithmsItsKeysAreFor(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys.json")
+	write(t, path, jwks(t, jwk(t, keyOf("first", jose.ES256), nil)))
+	f := newFile(t, FileConfig{Path: path, Keys: jose.KeyPolicy{Algorithms: []jose.Algorithm{jose.RS256}}})
+	want := "parsing keys: no usable key in it: key 0: algorithm is not allowed: the key is for ES256"
+	if err := f.Load(t.Context()); err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {

@@ -109,7 +109,9 @@ func unusableKeysError(set *jose.Set, skipped []jose.Skipped, err error) error {
 		for _, s := range skipped {
 			reasons = append(reasons, fmt.Errorf("key %d: %w", s.Index, s.Err))
 		}
-		err = errors.Join(append(reasons, errNoKeys)...)
+		if err = errNoKeys; len(reasons) > 0 {
+			err = fmt.Errorf("%w: %w", errNoKeys, errors.Join(reasons...))
+		}
 	}
 	return fmt.Errorf("parsing keys: %w", err)
 }

@@ -12,6 +12,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 
 	library "github.com/lestrrat-go/jwx/v2/jwk"
 )
@@ -41,7 +43,7 @@ func newKeys(id, says string, material any, allowed []Algorithm) ([]*Key, error)
 	if err != nil {
 		return nil, err
 	}
-	why := ErrAlgorithm
+	var why error
 	var keys []*Key
 	for _, alg := range algorithmsFor(says, kty, crv, allowed) {
 		if err := checkStrength(material, alg); err != nil {
@@ -50,10 +52,23 @@ func newKeys(id, says string, material any, allowed []Algorithm) ([]*Key, error)
 		}
 		keys = append(keys, &Key{id: id, algorithm: alg, thumbprint: thumbprint, material: func() any { return material }})
 	}
-	if len(keys) == 0 {
+	switch {
+	case len(keys) > 0:
+		return keys, nil
+	case why != nil:
 		return nil, why
+	default:
+		return nil, notAllowed(says, kty, crv)
 	}
-	return keys, nil
+}
+
+// notAllowed returns ErrAlgorithm for a key of no allowed algorithm, with those that it is for.
+func notAllowed(says, kty, crv string) error {
+	its := algorithmsFor(says, kty, crv, slices.Concat(asymmetric, symmetric))
+	if len(its) == 0 {
+		return ErrAlgorithm // what it says is no algorithm of a signature
+	}
+	return fmt.Errorf("%w: the key is for %s", ErrAlgorithm, strings.Trim(fmt.Sprint(its), "[]"))
 }
 
 // NewSecret returns an HMAC key without an ID. A secret that is shorter than the hash is ErrWeakKey

@@ -70,6 +70,23 @@ func TestV3_KeysOutsideTheAllowListAreSkipped(t *testing.T) {
 	}
 }
 
+func TestTheErrorOfAKeySaysWhichAlgorithmsItIsFor(t *testing.T) {
+	ed := KeyPolicy{Algorithms: []Algorithm{EdDSA}}
+	for _, c := range []struct {
+		key  object
+		want string
+	}{
+		{publicOf(t, keyOf("good", ES256)), "algorithm is not allowed: the key is for ES256"},
+		{with(publicOf(t, keyOf("good", RS256)), object{"alg": absent}), "algorithm is not allowed: the key is for RS256 RS384 RS512 PS256 PS384 PS512"},
+		{with(publicOf(t, keyOf("good", ES256)), object{"alg": "ECDH-ES"}), "algorithm is not allowed"},
+	} {
+		_, skipped, err := ParseSet(jwks(t, c.key), ed)
+		if err != nil || len(skipped) != 1 || skipped[0].Err.Error() != c.want {
+			t.Errorf("%v: %v, %v", c.key["alg"], skipped, err)
+		}
+	}
+}
+
 func TestV4_NoSymmetricKeysBesideAsymmetricOnes(t *testing.T) {
 	es := keyOf("good", ES256)
 	secret, err := NewSecret(bytes.Repeat([]byte("k"), 32), HS256)
