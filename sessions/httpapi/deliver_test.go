@@ -61,3 +61,14 @@ func TestReturnTo_LeadsToAPageOfThisSite(t *testing.T) {
 		t.Errorf("with the tokens in the body: %d %s", got.Code, got.Body)
 	}
 }
+
+func TestDeliver_TheRefusalNamesTheWaysAndWhatTheyNeed(t *testing.T) {
+	f := newFixture(t)
+	want := "deliver must be body, which is the default, or link or cookie, which need browser in the configuration."
+	for _, way := range []string{"link", "cookie", "pigeon"} {
+		got := f.post("/auth/sessions", `{"user_id":"alice","deliver":"`+way+`"}`)
+		if got.Code != 400 || !strings.Contains(got.Body.String(), want) {
+			t.Errorf("%s: %d %s", way, got.Code, got.Body)
+		}
+	}
+}

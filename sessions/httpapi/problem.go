@@ -61,7 +61,7 @@ var (
 		"Only the person who asked for this link can open it, and this browser is not signed in as that person: sign in, and open the link again.")
 	// ErrDeliver is for unsupported ways of delivering tokens.
 	ErrDeliver = NewProblem(400, "invalid_deliver", "Invalid way of delivery",
-		"Tokens are delivered in the body, or where browser is configured in another way that it has: leave deliver out, or name one of those.")
+		"deliver must be body, which is the default, or link or cookie, which need browser in the configuration.")
 	problemReason = NewProblem(400, "reason_required", "Reason required", "Say in reason why you act as this user.")
 	problemKey    = NewProblem(400, "invalid_idempotency_key", "Invalid idempotency key",
 		"Send one Idempotency-Key of 1 to 255 visible ASCII characters.")
