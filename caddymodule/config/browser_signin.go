@@ -66,7 +66,7 @@ func (b *Block) checkSignIn() error {
 	case t == nil:
 		return wrong("browser.sign_in", "%s: it is not trusted: write the issuer as a trust has it, or add: trust %s", name, s.Issuer)
 	case !t.IsRemote():
-		return wrong("browser.sign_in", "%s: its trust has its keys from here, and a sign-in asks the issuer: remove key, or name the URL of its keys in jwks", name)
+		return wrong("browser.sign_in", "%s: its trust has its keys from here, and a sign-in asks the issuer: remove jwks, key and secret there, or name the URL of its keys in jwks", name)
 	case checkKeyURL(s.Issuer, t.InsecureHTTP) != nil:
 		return wrong("browser.sign_in", "%s: people cannot be sent there: %w", name, checkKeyURL(s.Issuer, t.InsecureHTTP))
 	case !*t.Users:
