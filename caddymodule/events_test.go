@@ -127,7 +127,7 @@ func TestEvents_AHandlerCanVeto(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.WaitLog(`a handler of auth_session_creating says no`)
+	s.WaitLog(`a handler of auth_session_creating refused`)
 }
 
 // A veto holds from the first request on: before all apps are up, and while a reload
