@@ -154,10 +154,7 @@ func (inst *instance) addConsole(h *Handler) error {
 	if c.SignIn, err = inst.newSignIn(h, "", origin); err != nil {
 		return err
 	}
-	made := console.Config{Origin: origin, Path: h.Path, Browsers: browser.New(c), Links: inst.links, Issuer: h.Browser.SignIn.Issuer}
-	for _, t := range h.Trust {
-		made.Issuers = append(made.Issuers, t.Issuer)
-	}
+	made := console.Config{Origin: origin, Path: h.Path, Browsers: browser.New(c), Links: inst.links, Issuer: h.Browser.SignIn.Issuer, Issuers: h.ActorIssuers()}
 	if h.Audit != nil {
 		made.Audit = h.Audit.File
 	}

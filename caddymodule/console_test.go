@@ -27,8 +27,8 @@ type consoleSite struct {
 	origin   string // of the console
 }
 
-// newConsoleSite starts one, with more rules and words of the block.
-func newConsoleSite(t *testing.T, more string) *consoleSite {
+// newConsoleSite starts one, with more rules and words of the block, and of that of its trust.
+func newConsoleSite(t *testing.T, more string, trust ...string) *consoleSite {
 	t.Helper()
 	s := &consoleSite{sidecar: newSidecar(t), t: t, provider: signintest.NewProvider(t, "site")}
 	s.origin = "http://console.localhost:" + sidecartest.PortOf(s.URL)
@@ -37,6 +37,7 @@ func newConsoleSite(t *testing.T, more string) *consoleSite {
 		issuer %[1]s
 		trust %[2]s {
 			audience %[1]s/auth/sessions
+			%[6]s
 		}
 		allow self
 		allow claim roles support
@@ -58,7 +59,7 @@ func newConsoleSite(t *testing.T, more string) *consoleSite {
 	}
 	reverse_proxy %[3]s
 }
-`, s.URL, s.provider.URL, strings.TrimPrefix(sidecartest.Echo(t), "http://"), s.origin, more))
+`, s.URL, s.provider.URL, strings.TrimPrefix(sidecartest.Echo(t), "http://"), s.origin, more, strings.Join(trust, "\n")))
 	return s
 }
 
@@ -251,6 +252,24 @@ func TestConsole_WhoHasRightsSeesAndEndsWhoActsAsWhom(t *testing.T) {
 	if got := officer.page("/history?user=alice", http.StatusOK, "ticket 4711"); strings.Contains(got, "ticket 11") {
 		t.Error(got)
 	}
+}
+
+// An actor is found, and their sessions are revoked, by each name that their issuer has in tokens.
+func TestConsole_AnActorIsFoundByEachNameOfTheirIssuer(t *testing.T) {
+	t.Parallel()
+	const spelled = "desk.example.com"
+	s := newConsoleSite(t, "", "issuers "+spelled)
+	usual := s.provider.URL
+	for _, name := range []string{usual, spelled} {
+		s.provider.Change(func() { s.provider.URL = name })
+		token := s.provider.AccessToken(s.URL+"/auth/sessions", "desk", `,"roles":["support"]`)
+		s.provider.Change(func() { s.provider.URL = usual })
+		sidecartest.WantStatus(t, s.Create(token, `{"user_id":"alice","reason":"of `+name+`"}`), http.StatusOK)
+	}
+	officer := s.guest("boss", "officer")
+	officer.page("/acting?actor=desk&issuer=*", http.StatusOK, "of "+usual, "of "+spelled, "<option>"+spelled)
+	to := officer.posts("/acting/end-all", url.Values{"actor": {"desk"}, "issuer": {"*"}})
+	officer.page(to, http.StatusOK, "2 sessions were revoked.", "Nothing was found.")
 }
 
 // The form demands what the policy demands, and says what is wrong in the page that was sent.

@@ -198,6 +198,21 @@ func (t *Trust) symmetric() bool {
 	return t.Secret != "" || slices.ContainsFunc(t.Algorithms, func(a string) bool { return strings.HasPrefix(a, "HS") })
 }
 
+// ActorIssuers returns the names that an actor's issuer can have in tokens: those of the trusted
+// issuers, and of the tenants that allow rules name. No other tenant has actors.
+func (b *Block) ActorIssuers() []string {
+	var names []string
+	for _, t := range b.Trust {
+		names = append(append(names, t.Issuer), slices.DeleteFunc(slices.Clone(t.Issuers), func(name string) bool { return strings.Contains(name, "*") })...)
+	}
+	for _, r := range b.Allow {
+		if r.From != "" && !slices.Contains(names, r.From) {
+			names = append(names, r.From)
+		}
+	}
+	return names
+}
+
 // HasTenants reports whether a name of the issuer is a pattern for tenants.
 func (t *Trust) HasTenants() bool {
 	return slices.ContainsFunc(t.Issuers, func(name string) bool { return strings.Contains(name, "*") })

@@ -23,8 +23,8 @@ type Config struct {
 	Browsers *browser.API
 	// Links are the links of the app, which hand over impersonations.
 	Links *browser.Links
-	// Issuer is the issuer at which people sign in, and Issuers are all trusted issuers: the
-	// possible issuers of an actor.
+	// Issuer is the issuer at which people sign in, and Issuers are the possible issuers of an actor:
+	// all names of the trusted ones.
 	Issuer  string
 	Issuers []string
 	// Audit is the audit file. "" means that there is no history.
