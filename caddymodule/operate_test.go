@@ -47,11 +47,15 @@ func TestOperate_PagesAreTried(t *testing.T) {
 		}
 	}
 	before := map[string]func(){
-		"Back up":                        func() { make("before", alice) },
-		"Restore":                        func() { make("after", alice) },
+		"Back up": func() { make("before", alice) },
+		"Restore": func() {
+			make("after", alice)
+			m.sh("echo damaged >/var/backups/auth_sessions-20200101T000000.000Z.tar") // one of several
+		},
 		"Revoke every impersonation now": func() { make("acted", desk) },
 	}
 	after := map[string]func(){
+		"Back up":                        func() { m.sh("ls -l /var/backups/auth_sessions-keys.tar | grep '^-rw-------'") },
 		"Restore":                        func() { refresh("before", 200); refresh("after", 400) },
 		"Upgrade":                        func() { refresh("before", 200) },
 		"Revoke every impersonation now": func() { refresh("before", 200); refresh("acted", 400) },

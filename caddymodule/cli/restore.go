@@ -32,7 +32,7 @@ The sessions are as they were at the time of the backup: those that were revoked
 are live again, and those that were refreshed since are revoked at their next refresh.
 
 	$ caddy auth-sessions restore /var/backups/auth_sessions-20261123T000000.000Z.tar /var/lib/caddy/sessions`,
-		Args: wantArgs(2, "say which backup and to which directory, which is not there yet, as in: caddy auth-sessions restore sessions.tar /var/lib/caddy/sessions"),
+		Args: wantArgs(2, "name one backup, and one directory, which is not there yet, as in: caddy auth-sessions restore sessions.tar /var/lib/caddy/sessions"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			done, err := restore(cmd.Context(), args[0], args[1], newProgress(cmd.ErrOrStderr(), "sessions", -1))
 			if err != nil {
