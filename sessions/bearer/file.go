@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -75,6 +76,9 @@ func (f *File) install(ctx context.Context, data []byte) error {
 	set, skipped, err := jose.ParseKeys(data, f.config.Keys)
 	if err := unusableKeysError(set, skipped, err); err != nil {
 		return err
+	}
+	if slices.ContainsFunc(set.Keys(), (*jose.Key).FromPrivate) {
+		f.config.Log.WarnContext(ctx, "this file has a private key: whoever can read it can sign tokens as the issuer; keep only public keys in it")
 	}
 	f.good.install(ctx, f.config.Log, set, skipped, f.config.Now())
 	return nil

@@ -3,6 +3,11 @@ package bearer
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"log/slog"
 	"os"
@@ -230,6 +235,31 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestFile_WarnsOfAPrivateKey(t *testing.T) {
+	key := keyOf("private", jose.ES256)
+	private, err := key.JWK()
+	must(t, err)
+	signer, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	der, err := x509.MarshalPKCS8PrivateKey(signer)
+	must(t, err)
+	for content, warns := range map[string]bool{
+		string(private):                      true,
+		`{"keys":[` + string(private) + `]}`: true,
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})): true,
+		jwks(t, jwk(t, key, nil)): false,
+		`{"kty":"oct","alg":"HS256","k":"` + strings.Repeat("A", 43) + `"}`: false,
+	} {
+		path, log := filepath.Join(t.TempDir(), "keys"), new(book)
+		write(t, path, content)
+		f := newFile(t, FileConfig{Path: path, Keys: jose.KeyPolicy{Symmetric: true}, Log: log.logger()})
+		must(t, f.Load(t.Context()))
+		if strings.Contains(log.String(), "a private key") != warns {
+			t.Errorf("%t: %s", warns, log)
+		}
 	}
 }
 

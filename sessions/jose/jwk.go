@@ -151,7 +151,7 @@ func (w *jwk) keys(p KeyPolicy, private bool) ([]*Key, error) {
 	}
 	keys, err := newKeys(w.kid, w.alg, material, p.allowed())
 	for _, key := range keys {
-		key.issuer = w.issuer
+		key.issuer, key.private = w.issuer, w.kty != "oct" && w.private()
 	}
 	return keys, err
 }

@@ -25,6 +25,7 @@ type Key struct {
 	algorithm  Algorithm
 	thumbprint string
 	issuer     string
+	private    bool // it was read from a private key
 	// material returns the key material: *ecdsa.PublicKey, ed25519.PublicKey, *rsa.PublicKey, or
 	// the []byte of a secret. It is a function because formatting with an unsuitable verb follows
 	// pointers but does not call functions.
@@ -103,6 +104,9 @@ func (k *Key) Thumbprint() string { return k.thumbprint }
 // their keys with it; "{tenantid}" stands for any tenant.
 // https://learn.microsoft.com/en-us/entra/identity-platform/access-tokens#validate-the-issuer
 func (k *Key) Issuer() string { return k.issuer }
+
+// FromPrivate reports whether the key is the public part of a private key that was read.
+func (k *Key) FromPrivate() bool { return k.private }
 
 // same reports whether both have the same key material and issuer, for any algorithm.
 func (k *Key) same(other *Key) bool {

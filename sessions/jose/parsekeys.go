@@ -73,10 +73,15 @@ func parsePEM(data []byte, p KeyPolicy) ([]*Key, error) {
 	if err != nil {
 		return nil, err
 	}
-	if signer, ok := public.(crypto.Signer); ok {
+	signer, private := public.(crypto.Signer)
+	if private {
 		public = signer.Public()
 	}
-	return newKeys("", "", public, p.allowed())
+	keys, err := newKeys("", "", public, p.allowed())
+	for _, key := range keys {
+		key.private = private
+	}
+	return keys, err
 }
 
 // onlyBlock returns the single PEM block of a file. It skips the curve parameters that OpenSSL
