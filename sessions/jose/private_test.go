@@ -289,6 +289,7 @@ func TestSignaturesOfESAreThoseOfRFC6979(t *testing.T) {
 }
 
 func TestVerifyOwn_SaysOfEachTokenWhatVerifyDoes(t *testing.T) {
+	t.Parallel()
 	for _, alg := range Asymmetric() {
 		key, other := keyOf("good", alg), keyOf("evil", alg)
 		good := goodToken(t, key)
@@ -301,12 +302,14 @@ func TestVerifyOwn_SaysOfEachTokenWhatVerifyDoes(t *testing.T) {
 			good, goodToken(t, other), sign(t, key, text(t, headerOf(key)), `[]`), sign(t, key, `{"alg":"ES512"}`, goodClaims), sign(t, key, `{"alg":"Ed25519"}`, goodClaims),
 			parts[0] + "." + b64(`{"sub":"root"}`) + "." + parts[2], parts[0] + "." + parts[1] + ".", good + "AAAA",
 		}
-		for bit := range 8 * len(signature) {
-			if bit%8 == bit/8%8 { // one of each byte
-				forged := slices.Clone(signature)
-				forged[bit/8] ^= 1 << (bit % 8)
-				tokens = append(tokens, parts[0]+"."+parts[1]+"."+b64(string(forged)))
-			}
+		each := 16
+		if kinds[alg].crv == "Ed25519" { // of whose signatures VerifyOwn compares the bytes itself
+			each = 1
+		}
+		for at := 0; at < len(signature); at += each {
+			forged := slices.Clone(signature)
+			forged[at] ^= 1 << (at % 8)
+			tokens = append(tokens, parts[0]+"."+parts[1]+"."+b64(string(forged)))
 		}
 		for i, token := range tokens {
 			parsed, err := Parse(token)
