@@ -1,15 +1,13 @@
 package redistest
 
 import (
-	"bufio"
-	"errors"
+	"context"
 	"fmt"
-	"io"
-	"net"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/redis/rueidis"
 )
 
 // Do sends a command to the server, and returns the reply: in lines, if it is an array.
@@ -23,59 +21,30 @@ func (s *Server) Do(t testing.TB, command ...string) string {
 }
 
 func (s *Server) do(command ...string) (string, error) {
-	conn, err := net.Dial("tcp", s.Addr())
+	client, err := rueidis.NewClient(rueidis.ClientOption{
+		InitAddress: []string{s.Addr()}, Password: Password,
+		ForceSingleClient: true, // this node, not its cluster
+		AlwaysRESP2:       true, DisableCache: true, DisableRetry: true,
+	})
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = conn.Close() }()
-	_ = conn.SetDeadline(time.Now().Add(time.Minute))
-	if _, err := io.WriteString(conn, request("AUTH", Password)+request(command...)); err != nil {
-		return "", err
-	}
-	r := bufio.NewReader(conn)
-	if _, err := reply(r); err != nil {
-		return "", err
-	}
-	return reply(r)
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	reply, err := client.Do(ctx, client.B().Arbitrary(command...).Build()).ToAny()
+	return text(reply), err
 }
 
-// request is a command as servers read it (RESP 2).
-func request(command ...string) string {
-	var b strings.Builder
-	_, _ = fmt.Fprintf(&b, "*%d\r\n", len(command))
-	for _, word := range command {
-		_, _ = fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(word), word)
+// text returns a reply as text.
+func text(reply any) string {
+	all, ok := reply.([]any)
+	if !ok {
+		return fmt.Sprint(reply)
 	}
-	return b.String()
-}
-
-// reply reads a reply (RESP 2).
-func reply(r *bufio.Reader) (string, error) {
-	line, err := r.ReadString('\n')
-	if err != nil {
-		return "", err
+	lines := make([]string, len(all))
+	for i, one := range all {
+		lines[i] = text(one)
 	}
-	kind, line := line[0], strings.TrimSuffix(line[1:], "\r\n")
-	switch kind {
-	case '-':
-		return "", errors.New(line)
-	case '+', ':':
-		return line, nil
-	}
-	n, err := strconv.Atoi(line)
-	if err != nil || n < 0 {
-		return "", err
-	}
-	if kind == '$' {
-		text := make([]byte, n+2)
-		_, err := io.ReadFull(r, text)
-		return string(text[:n]), err
-	}
-	lines := make([]string, n)
-	for i := range lines {
-		if lines[i], err = reply(r); err != nil {
-			return "", err
-		}
-	}
-	return strings.Join(lines, "\n"), nil
+	return strings.Join(lines, "\n")
 }
