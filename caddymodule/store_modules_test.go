@@ -83,6 +83,23 @@ func wantStoresRefused(t *testing.T, name string, wrong map[string]string) {
 	}
 }
 
+// wantStoresInvalid expects configurations of one type of store that are read, but not valid.
+func wantStoresInvalid[S any, P interface {
+	*S
+	caddy.Validator
+}](t *testing.T, wrong ...string) {
+	t.Helper()
+	for _, config := range wrong {
+		s := P(new(S))
+		if err := json.Unmarshal([]byte(config), s); err != nil {
+			t.Fatal(err)
+		}
+		if s.Validate() == nil {
+			t.Errorf("%s is valid", config)
+		}
+	}
+}
+
 // A storeOpening is a store that can be opened.
 type storeOpening struct {
 	Name     string // of the module

@@ -1,7 +1,6 @@
 package caddymodule_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"testing"
 
@@ -16,15 +15,7 @@ import (
 // TestPostgres_ValidateTouchesNoNetwork validates a configuration whose database is nowhere.
 func TestPostgres_ValidateTouchesNoNetwork(t *testing.T) {
 	mustLoadStore(t, "postgres", `{"dsn": "postgres://nobody@127.0.0.1:1/nowhere", "max_conns": 3}`)
-	for _, wrong := range []string{`{"max_conns": -1}`, `{"max_conns": 1001}`, `{"timeout": -5}`} {
-		s := new(postgres.Store)
-		if err := json.Unmarshal([]byte(wrong), s); err != nil {
-			t.Fatal(err)
-		}
-		if s.Validate() == nil {
-			t.Errorf("%s is valid", wrong)
-		}
-	}
+	wantStoresInvalid[postgres.Store](t, `{"max_conns": -1}`, `{"max_conns": 1001}`, `{"timeout": -5}`)
 }
 
 func TestPostgres_NoTextKeepsAPlaceholder(t *testing.T) {

@@ -1,7 +1,6 @@
 package caddymodule_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"testing"
 
@@ -16,17 +15,7 @@ import (
 // TestRedis_ValidateTouchesNoNetwork validates a configuration whose server is nowhere.
 func TestRedis_ValidateTouchesNoNetwork(t *testing.T) {
 	mustLoadStore(t, "redis", `{"url": "redis://nobody@127.0.0.1:1", "max_calls": 3, "ca": "/nowhere"}`)
-	for _, wrong := range []string{
-		`{"max_calls": -1}`, `{"max_calls": 10001}`, `{"timeout": -5}`, `{"wait_timeout": -5}`, `{"wait_replicas": -1}`, `{"wait_replicas": 101}`,
-	} {
-		s := new(redis.Store)
-		if err := json.Unmarshal([]byte(wrong), s); err != nil {
-			t.Fatal(err)
-		}
-		if s.Validate() == nil {
-			t.Errorf("%s is valid", wrong)
-		}
-	}
+	wantStoresInvalid[redis.Store](t, `{"max_calls": -1}`, `{"max_calls": 10001}`, `{"timeout": -5}`, `{"wait_timeout": -5}`, `{"wait_replicas": -1}`, `{"wait_replicas": 101}`)
 }
 
 func TestRedis_NoTextKeepsAPlaceholder(t *testing.T) {
