@@ -65,8 +65,9 @@ func (s *Store) Realms(ctx context.Context) (realms []string, err error) {
 		if len(next) == 0 {
 			return realms, nil
 		}
-		realms = append(realms, slices.Min(next))
-		from = slices.Min(next) + "\x00" // the smallest text after it
+		first := slices.Min(next)
+		realms = append(realms, first)
+		from = first + "\x00" // the smallest text after it
 	}
 }
 
