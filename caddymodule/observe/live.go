@@ -12,7 +12,7 @@ import (
 
 // Live estimates how many live sessions each realm has in a store. The store is scanned slowly in
 // the background; between scans, the sessions that this process creates and revokes are added and
-// subtracted.
+// subtracted. Those that begin or end during a scan may be counted wrongly until the next.
 type Live struct {
 	mu     sync.Mutex
 	realms map[string]LiveCount // nil: not counted yet
